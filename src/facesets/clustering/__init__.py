@@ -1,0 +1,1 @@
+"""Arrays in, labels out: pure functions on embeddings."""

@@ -1,0 +1,187 @@
+"""Files that appear whole or not at all, locks that die with their holder, hashes, safe texts."""
+
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, Self
+
+from facesets.errors import AlreadyRunning, CannotWrite
+
+if os.name == "nt":  # pragma: no cover
+    import msvcrt
+else:
+    import fcntl
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the system's refusals to write at `path` into a sentence.
+
+    Raises
+    ------
+    CannotWrite
+        The disk is full, a limit is reached, or permission is missing.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise CannotWrite(
+                f"No space left to write {printable(path)}. Free some and run the same command "
+                "again: it goes on from the last flush."
+            ) from error
+        raise CannotWrite(
+            f"Cannot write {printable(path)} ({error.strerror}). Choose a place that you may write to."
+        ) from error
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that replaces `path` when the block ends well and leaves no trace otherwise.
+
+    The bytes are on the disk before the name points to them.
+
+    Raises
+    ------
+    CannotWrite
+        As `writing`.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:80]}.", suffix=".tmp")
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.chmod(0o666 & ~_UMASK)
+            temporary.replace(path)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
+            raise
+        sync_directory(path.parent)
+
+
+def _read_umask() -> int:
+    current = os.umask(0o077)
+    os.umask(current)
+    return current
+
+
+# The umask can only be read by setting it, which is safe once at import, not among threads.
+_UMASK = _read_umask()
+
+
+def sync_directory(path: Path) -> None:
+    """Make names in a directory durable, where the system has that notion."""
+    if os.name == "nt":  # pragma: no cover
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sweep_temporaries(path: Path) -> None:
+    """Remove what a killed `atomic_write` to this path left behind. Only the lock's holder may."""
+    for leftover in path.parent.glob(f".{_glob_escaped(path.name[:80])}.*.tmp"):
+        with suppress(FileNotFoundError):
+            leftover.unlink()
+
+
+def _glob_escaped(text: str) -> str:
+    return "".join(f"[{c}]" if c in "*?[" else c for c in text)
+
+
+def json_bytes(value: Any) -> bytes:  # noqa: ANN401 - whatever JSON can hold
+    r"""UTF-8 JSON. Bytes of a file name that are not UTF-8 come out as `\udcXX` and read back the same."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return text.encode("utf-8", errors="backslashreplace") + b"\n"
+
+
+def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
+    """Write a JSON file, whole or not at all."""
+    with atomic_write(path) as file:
+        file.write(json_bytes(value))
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def printable(path: str | os.PathLike[str]) -> str:
+    """Return a path as one harmless line: control characters and foreign bytes are escaped."""
+    text = os.fspath(path).encode("utf-8", errors="backslashreplace").decode("utf-8")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+class FileLock:
+    """A lock on a file beside what it protects; the system releases it when its holder dies.
+
+    Used as a context manager. The file is removed on a normal end; one that a killed run left
+    behind is taken over without ado.
+    """
+
+    def __init__(self, path: Path, *, what: str) -> None:
+        self._path = path
+        self._what = what
+        self._file: IO[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        """Take the lock.
+
+        Raises
+        ------
+        AlreadyRunning
+            Another process holds it.
+        CannotWrite
+            The lock file cannot be made.
+        """
+        while self._file is None:
+            with writing(self._path):
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                file = self._path.open("ab")
+            try:
+                _lock(file)
+            except OSError as error:
+                file.close()
+                raise AlreadyRunning(
+                    f"Another run is working on {self._what}. Wait for it to end, then try again."
+                ) from error
+            if self._is_current(file):
+                self._file = file
+            else:
+                file.close()
+        return self
+
+    def _is_current(self, file: IO[bytes]) -> bool:
+        """Whether the locked file is still the one under that name: its last holder removes it."""
+        try:
+            return os.path.samestat(os.fstat(file.fileno()), self._path.stat())
+        except FileNotFoundError:
+            return False
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is None:
+            return
+        if os.name != "nt":
+            self._path.unlink(missing_ok=True)
+        self._file.close()
+        self._file = None
+
+
+def _lock(file: IO[bytes]) -> None:
+    if os.name == "nt":  # pragma: no cover
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+    else:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

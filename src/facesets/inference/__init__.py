@@ -1,0 +1,1 @@
+"""ONNX Runtime and insightface; the only place that imports them."""

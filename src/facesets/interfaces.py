@@ -1,0 +1,101 @@
+"""The seams of the program: what may be swapped, and what each part promises.
+
+Operations take these and never name an implementation; the command line chooses one.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+from facesets.records import (
+    CacheSettings,
+    Collection,
+    Faces,
+    FileRecord,
+    FoundFile,
+    ImageRecord,
+    Pixels,
+)
+
+
+class Progress(Protocol):
+    """Hears how far the work is. Calls are cheap: an implementation limits its own rate."""
+
+    def begin(self, what: str, total: int | None = None) -> None:
+        """Open a stage, of `total` steps where that is known."""
+        ...
+
+    def advance(self, count: int = 1) -> None:
+        """Count `count` more steps of the open stage."""
+        ...
+
+    def say(self, line: str) -> None:
+        """Pass on one line that a user should see."""
+        ...
+
+    def end(self) -> None:
+        """Close the open stage."""
+        ...
+
+
+class Source(Protocol):
+    """Where images come from: a folder, a gallery tree, a queue."""
+
+    @property
+    def label(self) -> str:
+        """What to call it in messages."""
+        ...
+
+    def files(self) -> Iterator[FoundFile]:
+        """Every candidate file, in an order that depends on nothing but the files' names."""
+        ...
+
+    def is_there(self) -> bool:
+        """Whether the source as a whole can still be read (a mount may vanish)."""
+        ...
+
+
+class Embedder(Protocol):
+    """Turns pictures into faces: in this process, or on a server."""
+
+    @property
+    def settings(self) -> CacheSettings:
+        """The models and the detection settings that the faces come from."""
+        ...
+
+    def embed(self, pictures: Sequence[Pixels]) -> list[Faces]:
+        """Find and embed the faces of each picture.
+
+        The result for a picture depends on that picture alone, never on its neighbours in the
+        batch. May be called from several threads at once.
+        """
+        ...
+
+
+class Store(Protocol):
+    """Where faces live. `load` is for algorithms, the rest for whatever fills the store."""
+
+    @property
+    def label(self) -> str:
+        """What to call it in messages."""
+        ...
+
+    @property
+    def settings(self) -> CacheSettings | None:
+        """What its vectors come from; None while it is empty."""
+        ...
+
+    def load(self) -> Collection:
+        """Everything it holds: images that still have a path, and their faces."""
+        ...
+
+    def files(self) -> Mapping[str, FileRecord]:
+        """Every path it knows, with what was seen there."""
+        ...
+
+    def has_image(self, sha256: str) -> bool:
+        """Whether that content was embedded already."""
+        ...
+
+    def commit(self, files: Sequence[FileRecord], images: Sequence[ImageRecord]) -> None:
+        """Keep these for good, all or nothing. An image or path known before is replaced."""
+        ...

@@ -1,0 +1,268 @@
+"""The nouns: frozen columns of arrays, and small records around them.
+
+Boxes and keypoints are in pixels of the upright image (EXIF orientation applied), x to the right and
+y down. Embeddings are float32 of unit length. Unknown numbers are NaN, unknown times NaT.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from enum import IntEnum
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+"""(height, width, 3), upright, RGB."""
+
+Float32 = NDArray[np.float32]
+Int64 = NDArray[np.int64]
+Bool = NDArray[np.bool_]
+
+FINGERPRINT_BYTES = 32
+
+
+class EnrichState(IntEnum):
+    """What `enrich` found out about a face."""
+
+    NOT_YET = 0
+    DONE = 1
+    NOT_FOUND_AGAIN = 2
+
+
+class PoseSource(IntEnum):
+    """How a face's pose was obtained."""
+
+    UNKNOWN = 0
+    LANDMARKS_3D = 1
+    KEYPOINTS = 2
+
+
+_OPTIONAL_SHAPES: Mapping[str, tuple[tuple[int, ...], Any]] = {
+    "landmark_2d_106": ((106, 2), np.float32),
+    "landmark_3d_68": ((68, 3), np.float32),
+    "pose": ((3,), np.float32),
+    "pose_source": ((), np.uint8),
+    "enrich_state": ((), np.uint8),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Faces:
+    """Many faces as columns, one row a face.
+
+    Attributes
+    ----------
+    image : int64 array of shape (n,)
+        Row of the face's image among the images beside it. A face's ordinal in its image is its
+        place among the rows with that image.
+    box : float32 array of shape (n, 4)
+        x1, y1, x2, y2.
+    kps : float32 array of shape (n, 5, 2)
+        Left eye, right eye, nose, left and right corner of the mouth, as seen in the picture.
+    det_score : float32 array of shape (n,)
+        The detector's score, in [0, 1].
+    embedding : float32 array of shape (n, d)
+        Unit length.
+    face_short : float32 array of shape (n,)
+        Short edge of the box, in pixels.
+    blur : float32 array of shape (n,)
+        Variance of the Laplacian of the grey face crop: higher is sharper.
+    landmark_2d_106, landmark_3d_68, pose, pose_source, enrich_state : arrays or None
+        What `enrich` adds: landmarks in pixels, pose as pitch, yaw, roll in degrees.
+    """
+
+    image: Int64
+    box: Float32
+    kps: Float32
+    det_score: Float32
+    embedding: Float32
+    face_short: Float32
+    blur: Float32
+    landmark_2d_106: Float32 | None = None
+    landmark_3d_68: Float32 | None = None
+    pose: Float32 | None = None
+    pose_source: NDArray[np.uint8] | None = None
+    enrich_state: NDArray[np.uint8] | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.image)
+        shapes = {"box": (n, 4), "kps": (n, 5, 2), "det_score": (n,), "face_short": (n,)}
+        shapes |= {"blur": (n,), "embedding": (n, self.embedding.shape[-1])}
+        shapes |= {name: (n, *shape) for name, (shape, _) in _OPTIONAL_SHAPES.items()}
+        for name, shape in shapes.items():
+            column = getattr(self, name)
+            if column is not None and column.shape != shape:
+                raise ValueError(f"{name} has shape {column.shape}, expected {shape}")
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    @property
+    def dimension(self) -> int:
+        """Length of one embedding."""
+        return int(self.embedding.shape[1])
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """The columns that are there, by name."""
+        named = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: column for name, column in named.items() if column is not None}
+
+    def take(self, rows: Int64 | Bool | slice) -> Self:
+        """The faces of these rows, in this order."""
+        return type(self)(**{name: column[rows] for name, column in self.columns().items()})
+
+    def with_image(self, image: Int64) -> Self:
+        """The same faces, belonging to other image rows."""
+        return replace(self, image=image)
+
+    @classmethod
+    def empty(cls, dimension: int) -> Self:
+        """No faces, with vectors of this length."""
+        return cls(
+            image=np.empty(0, np.int64),
+            box=np.empty((0, 4), np.float32),
+            kps=np.empty((0, 5, 2), np.float32),
+            det_score=np.empty(0, np.float32),
+            embedding=np.empty((0, dimension), np.float32),
+            face_short=np.empty(0, np.float32),
+            blur=np.empty(0, np.float32),
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Self]) -> Self:
+        """The faces of all parts, in order. An optional column that a part lacks is unknown there."""
+        names = {name for part in parts for name in part.columns()}
+        return cls(
+            **{
+                name: np.concatenate(
+                    [
+                        column
+                        if (column := getattr(part, name)) is not None
+                        else unknown_column(name, len(part))
+                        for part in parts
+                    ]
+                )
+                for name in names
+            }
+        )
+
+
+def unknown_column(name: str, length: int) -> NDArray[Any]:
+    """Return an optional column of `Faces` in which every row is unknown: NaN, or 0 for states."""
+    shape, dtype = _OPTIONAL_SHAPES[name]
+    fill = np.nan if dtype == np.float32 else 0
+    return np.full((length, *shape), fill, dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Many images as columns, one row a distinct content.
+
+    Attributes
+    ----------
+    sha256 : S64 array of shape (n,)
+        Hex digest of the file's bytes.
+    width, height : int64 arrays of shape (n,)
+        Of the upright image, in pixels.
+    taken : datetime64[s] array of shape (n,)
+        Capture time by the camera's clock; NaT where the file does not say.
+    fingerprint : uint8 array of shape (n, 32)
+        Perceptual hash, for near-duplicates.
+    paths : tuple of tuples of str
+        Absolute paths with these bytes. The first is canonical, the others are aliases.
+    """
+
+    sha256: NDArray[np.bytes_]
+    width: Int64
+    height: Int64
+    taken: NDArray[np.datetime64]
+    fingerprint: NDArray[np.uint8]
+    paths: tuple[tuple[str, ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheSettings:
+    """What the vectors of a store come from.
+
+    Two stores may be compared when `recogniser_sha256` agrees: only then do their vectors live in one
+    space.
+    """
+
+    pack: str
+    recogniser: str
+    recogniser_sha256: str
+    dimension: int
+    detector: str
+    detector_sha256: str
+    det_size: int
+    min_det_score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """What a store holds, as algorithms see it: images, their faces, and where the vectors come from."""
+
+    images: Images
+    faces: Faces
+    settings: CacheSettings
+
+    def face_ids(self) -> list[str]:
+        """A name for each face that outlives row numbers: `<sha256>#<ordinal in the image>`."""
+        ordinals = ordinals_in_image(self.faces.image)
+        digests = self.images.sha256[self.faces.image]
+        return [f"{d.decode()}#{o}" for d, o in zip(digests, ordinals, strict=True)]
+
+
+def ordinals_in_image(image: Int64) -> Int64:
+    """For each face its place among the faces of its image, counted from 0 in row order."""
+    order = np.argsort(image, kind="stable")
+    ordered = image[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(image) else image
+    counts = np.diff(np.r_[starts, len(image)])
+    ordinals = np.empty(len(image), np.int64)
+    ordinals[order] = np.arange(len(image)) - np.repeat(starts, counts)
+    return ordinals
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file that may be an image, as a source lists it."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """What was seen at one path.
+
+    `sha256` is empty when the bytes could not be read; `reason` is empty when all went well.
+    A record with `mtime_ns` -1 matches no file, so that the path is looked at again in the next run.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    sha256: str
+    reason: str = ""
+
+    def matches(self, found: FoundFile) -> bool:
+        """Whether the file is, by size and time, the one seen before."""
+        return (self.size, self.mtime_ns) == (found.size, found.mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """One image with its faces, as a store takes it in; `faces.image` is all zeros."""
+
+    sha256: str
+    width: int
+    height: int
+    taken: np.datetime64
+    fingerprint: bytes
+    faces: Faces = field(repr=False)

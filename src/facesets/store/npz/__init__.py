@@ -1,0 +1,1 @@
+"""The portable cache: NumPy arrays and JSON in `.npz` files."""
