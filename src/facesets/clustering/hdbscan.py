@@ -68,9 +68,9 @@ class HdbscanResult:
         (float32): the spanning tree; core_similarity (float32). All else follows from these.
         """
         return {
-            "version": np.int64(FORMAT_VERSION).reshape(()),
-            "min_cluster_size": np.int64(self.min_cluster_size).reshape(()),
-            "min_samples": np.int64(self.min_samples).reshape(()),
+            "version": np.array(FORMAT_VERSION, np.int64),
+            "min_cluster_size": np.array(self.min_cluster_size, np.int64),
+            "min_samples": np.array(self.min_samples, np.int64),
             "distance": np.array(self.distance),
             "i": self.spanning_tree.i,
             "j": self.spanning_tree.j,

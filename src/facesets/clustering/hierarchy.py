@@ -198,7 +198,7 @@ def select_clusters(tree: CondensedTree) -> Selection:
     birth[tree.child[is_cluster] - n] = tree.density[is_cluster]
     above[tree.child[is_cluster] - n] = tree.parent[is_cluster] - n
     gained = (tree.density - birth[tree.parent - n]) * tree.size
-    stability = np.bincount(tree.parent - n, gained, minlength=clusters)
+    stability: Float64 = np.bincount(tree.parent - n, gained, minlength=clusters).astype(np.float64)
     chosen = _most_stable(stability, above)
     of_cluster = _nearest_chosen(chosen, above)
     left, when = np.zeros(n, np.int64), np.zeros(n)
@@ -206,7 +206,7 @@ def select_clusters(tree: CondensedTree) -> Selection:
     when[tree.child[~is_cluster]] = tree.density[~is_cluster]
     densest = np.zeros(clusters)
     np.maximum.at(densest, tree.parent - n, tree.density)
-    return _described(tree, chosen, of_cluster[left], _Lives(birth, stability, above, left, when, densest))
+    return _described(tree, of_cluster[left], _Lives(birth, stability, above, left, when, densest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +245,7 @@ def _nearest_chosen(chosen: list[bool], above: Int64) -> Int64:
     return result
 
 
-def _described(tree: CondensedTree, chosen: list[bool], raw: Int64, lives: _Lives) -> Selection:
+def _described(tree: CondensedTree, raw: Int64, lives: _Lives) -> Selection:
     kept, labels = np.unique(raw[raw >= 0], return_inverse=True)
     first = np.full(len(kept), tree.points, np.int64)
     member = np.flatnonzero(raw >= 0)
