@@ -12,6 +12,7 @@ import numpy as np
 
 from facesets.clustering.vectors import (
     SIMILARITY_RESOLUTION,
+    Bool,
     Embeddings,
     Float32,
     Float64,
@@ -47,6 +48,10 @@ class Edges:
 
     def __len__(self) -> int:
         return len(self.i)
+
+    def take(self, which: Bool | Int64) -> Self:
+        """Some of the pairs."""
+        return type(self)(self.i[which], self.j[which], self.similarity[which])
 
     @classmethod
     def empty(cls) -> Self:
