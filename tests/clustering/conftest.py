@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from tests.clustering.vectors import People
 
 SHARED = Path(os.environ.get("FACESETS_TEST_SHARED", Path(__file__).parents[2] / ".." / "shared"))

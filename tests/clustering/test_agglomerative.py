@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import linkage
 from sklearn.cluster import AgglomerativeClustering
-from tests.clustering.vectors import Float32, Int64, People, people, same_partition, unit_vectors
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from facesets.clustering import average_linkage, complete_linkage
 from facesets.clustering import linkage as engine
+from tests.clustering.vectors import Float32, Int64, People, people, same_partition, unit_vectors
 
 
 def scikit_learns(vectors: Float32, cut: float, how: str = "average") -> Int64:

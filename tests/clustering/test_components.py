@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse.csgraph import connected_components as scipys
-from tests.clustering.vectors import Float32, People, people, same_partition, unit_vectors
 
 from facesets.clustering import connected_components, knn_graph, threshold_graph
+from tests.clustering.vectors import Float32, People, people, same_partition, unit_vectors
 
 
 @settings(max_examples=50, deadline=None)

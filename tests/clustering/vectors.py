@@ -30,7 +30,8 @@ def people(
 
 
 def _unit(rows: NDArray[np.float64]) -> Float32:
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    unit: Float32 = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return unit
 
 
 @st.composite
