@@ -1,8 +1,11 @@
 """Arrays in, labels out: pure functions on embeddings."""
 
 from facesets.clustering.agglomerative import average_linkage, complete_linkage
+from facesets.clustering.auto import AutoResult, Placement, cluster_auto
+from facesets.clustering.calibration import Calibration, calibrate
 from facesets.clustering.centroids import centroids, distances_to_centroid, medoids, reject_outliers
 from facesets.clustering.components import connected_components
+from facesets.clustering.constraints import Constraints, same_image_pairs, violations
 from facesets.clustering.evaluation import Scores, evaluate
 from facesets.clustering.hdbscan import HdbscanResult, hdbscan
 from facesets.clustering.knn import Neighbours, knn_graph
@@ -12,13 +15,19 @@ from facesets.clustering.merging import merge_close
 from facesets.clustering.neighbors import Edges, threshold_graph
 
 __all__ = [
+    "AutoResult",
+    "Calibration",
+    "Constraints",
     "Edges",
     "HdbscanResult",
     "Matches",
     "Neighbours",
+    "Placement",
     "Scores",
     "average_linkage",
+    "calibrate",
     "centroids",
+    "cluster_auto",
     "complete_linkage",
     "connected_components",
     "distances_to_centroid",
@@ -30,6 +39,8 @@ __all__ = [
     "nearest",
     "numbered",
     "reject_outliers",
+    "same_image_pairs",
     "singletons_as_noise",
     "threshold_graph",
+    "violations",
 ]

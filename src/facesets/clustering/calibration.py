@@ -22,7 +22,8 @@ ARCFACE_TYPICAL_SIMILARITY = 0.6
 _SAMPLE_FACES = 8000
 _SAMPLE_PAIRS = 400_000
 _CORE_SHARE = 0.83
-_LINK_SHARE = 0.645
+_LINK_SHARE = 0.62
+_LOOSE_SHARE = 0.5
 _LEAST_CLUSTERS = 8
 _LEAST_MEMBERS = 5
 _LEAST_IMAGE_PAIRS = 300
@@ -55,6 +56,11 @@ class Calibration:
     def link(self) -> float:
         """Mean similarity from which merging is right more often than wrong."""
         return max(_LINK_SHARE * self.typical, self.strangers)
+
+    @property
+    def loose(self) -> float:
+        """Mean similarity at which junk gathers, well below where people may be merged."""
+        return _LOOSE_SHARE * self.typical
 
     @property
     def coherent(self) -> float:
