@@ -6,7 +6,7 @@ is its sum and its size, and memory grows with faces and near pairs, not with al
 
 import numpy as np
 
-from facesets.clustering.constraints import Constraints, Groups, resolve
+from facesets.clustering.constraints import Constraints, Groups, in_order, resolve
 from facesets.clustering.labels import in_callers_order
 from facesets.clustering.linkage import Clusters, between_clusters, merge_while_similar
 from facesets.clustering.neighbors import Edges, OnProgress, edge_chunks
@@ -91,13 +91,6 @@ def merge_groups(rows: Float32, groups: Groups, edges: Edges, lowest: float) -> 
         clusters, candidates, min_cosine_similarity=lowest, forbidden=groups.forbidden
     )
     return ended[groups.group]
-
-
-def in_order(constraints: Constraints, order: Int64) -> Constraints:
-    """The same constraints for rows that were taken in `order`."""
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    return Constraints(place[constraints.must_link], place[constraints.cannot_link])
 
 
 def complete_linkage(embeddings: Embeddings, *, max_cosine_distance: float) -> Int64:

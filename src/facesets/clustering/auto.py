@@ -15,10 +15,10 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facesets.clustering.agglomerative import in_order, merge_groups
+from facesets.clustering.agglomerative import merge_groups
 from facesets.clustering.calibration import Calibration, calibrate, coherence
 from facesets.clustering.centroids import cluster_sums, unit_or_zero
-from facesets.clustering.constraints import Constraints, Groups, resolve, same_image_pairs
+from facesets.clustering.constraints import Constraints, Groups, in_order, resolve, same_image_pairs
 from facesets.clustering.joining import join_anchors
 from facesets.clustering.labels import numbered
 from facesets.clustering.linkage import Clusters, merge_while_similar

@@ -74,6 +74,20 @@ def resolve(constraints: Constraints, count: int) -> Groups:
     return Groups(group, np.unique(np.sort(ends[~together], axis=1), axis=0), cannot[together])
 
 
+def in_order(constraints: Constraints, order: Int64) -> Constraints:
+    """The same constraints for rows that were taken in `order`.
+
+    Raises
+    ------
+    ValueError
+        When a pair names a row that does not exist.
+    """
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    must = _checked(constraints.must_link, len(order))
+    return Constraints(place[must], place[_checked(constraints.cannot_link, len(order))])
+
+
 def same_image_pairs(
     embeddings: Embeddings, image_index: ArrayLike, *, max_cosine_similarity: float = 0.8
 ) -> Constraints:
