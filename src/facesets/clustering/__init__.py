@@ -1,6 +1,6 @@
 """Arrays in, labels out: pure functions on embeddings."""
 
-from facesets.clustering.agglomerative import average_linkage, complete_linkage
+from facesets.clustering.agglomerative import average_linkage, average_linkage_on_graph, complete_linkage
 from facesets.clustering.auto import AutoResult, Placement, cluster_auto
 from facesets.clustering.calibration import Calibration, calibrate
 from facesets.clustering.centroids import centroids, distances_to_centroid, medoids, reject_outliers
@@ -31,6 +31,7 @@ __all__ = [
     "Stability",
     "approximate_predict",
     "average_linkage",
+    "average_linkage_on_graph",
     "calibrate",
     "centroids",
     "cluster_auto",
