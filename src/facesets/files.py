@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -111,6 +112,25 @@ def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - whatever JSON 
     """Write a JSON file, whole or not at all."""
     with atomic_write(path) as file:
         file.write(json_bytes(value))
+
+
+def read_regular_file(path: Path, *, max_bytes: int) -> bytes:
+    """Return a file's bytes, without ever waiting on a pipe or a device.
+
+    Raises
+    ------
+    OSError
+        The file cannot be opened or read, is no regular file, or is larger than `max_bytes`.
+    """
+    # Opening a pipe without O_NONBLOCK waits for a writer, perhaps for ever.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        if status.st_size > max_bytes:
+            raise OSError(errno.EFBIG, f"larger than {max_bytes // 1_000_000} MB")
+        return file.read(max_bytes)
 
 
 def sha256_of(path: Path) -> str:

@@ -1,0 +1,64 @@
+"""Faces turned upright and scaled as ArcFace recognisers expect them."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facesets.records import Float32, Pixels
+
+ARCFACE_KPS = np.array(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]],
+    dtype=np.float32,
+)
+"""Where the five keypoints belong in a crop of 112×112 (insightface, `face_align.arcface_dst`)."""
+
+
+def similarity_to_template(kps: Float32, size: int = 112) -> NDArray[np.float64]:
+    """The rotation, scale and shift that bring five keypoints nearest to the ArcFace template.
+
+    Parameters
+    ----------
+    kps : float array of shape (5, 2)
+    size : int
+        Edge of the crop in pixels.
+
+    Returns
+    -------
+    float64 array of shape (2, 3)
+        For `cv2.warpAffine`. Coinciding keypoints give all zeros, that is an empty crop.
+
+    References
+    ----------
+    Umeyama, "Least-squares estimation of transformation parameters", PAMI 1991; in two dimensions
+    the rotation has this closed form.
+    """
+    source = np.asarray(kps, np.float64)
+    target = ARCFACE_KPS.astype(np.float64) * (size / 112)
+    source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
+    s, t = source - source_mean, target - target_mean
+    spread = (s**2).sum()
+    if not spread > 0:
+        return np.zeros((2, 3))
+    a = (s * t).sum() / spread
+    b = (s[:, 0] * t[:, 1] - s[:, 1] * t[:, 0]).sum() / spread
+    linear = np.array([[a, -b], [b, a]])
+    return np.column_stack([linear, target_mean - linear @ source_mean])
+
+
+def align(pixels: Pixels, kps: Float32, size: int = 112) -> Pixels:
+    """Cut out a face, upright, as the recogniser wants it; the same as insightface's `norm_crop`.
+
+    Parameters
+    ----------
+    pixels : uint8 array of shape (h, w, 3)
+    kps : float array of shape (5, 2)
+    size : int
+        Edge of the crop in pixels.
+
+    Returns
+    -------
+    uint8 array of shape (size, size, 3)
+        Black where the crop reaches beyond the picture.
+    """
+    crop: Pixels = cv2.warpAffine(pixels, similarity_to_template(kps, size), (size, size), borderValue=0.0)
+    return crop

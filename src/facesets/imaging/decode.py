@@ -1,0 +1,168 @@
+"""Files to upright RGB pixels, with hostile input costing one picture and bounded memory."""
+
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from pillow_heif import register_heif_opener
+
+from facesets.errors import UnreadableImage
+from facesets.files import read_regular_file
+from facesets.imaging.exif import ORIENTATION, Exif, capture_time
+from facesets.records import Pixels
+
+Image.init()
+register_heif_opener()
+# Our own limit is checked on the header, before any pixel is decoded. Pillow's would only warn.
+Image.MAX_IMAGE_PIXELS = None
+# Pillow comments on odd metadata by warnings; what matters of it ends up as a reason.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+MAX_PIXELS = 250_000_000
+"""Larger pictures are refused: 250 megapixels are 750 MB as pixels."""
+
+MAX_FILE_BYTES = 1_000_000_000
+"""Larger files are refused unread."""
+
+SUFFIXES = frozenset(
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif"),
+        *(".heic", ".heif", ".hif", ".avif"),
+    }
+)
+"""What counts as an image when a folder is listed, in lower case."""
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "HEIF", "AVIF")
+
+# What Pillow and its plugins raise on broken files, found by feeding them such files.
+_DECODING_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    EOFError,
+    OverflowError,
+    MemoryError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A picture in memory.
+
+    Attributes
+    ----------
+    pixels : uint8 array of shape (height, width, 3)
+        RGB, EXIF orientation applied.
+    taken : numpy.datetime64
+        Capture time by the camera's clock, in seconds; NaT where the file does not say.
+    """
+
+    pixels: Pixels
+    taken: np.datetime64
+
+
+def decode(path: str | Path) -> Decoded:
+    """Read and decode one file.
+
+    Raises
+    ------
+    UnreadableImage
+        The file is missing, forbidden, not a picture, damaged, or too large; with the reason.
+    """
+    try:
+        data = read_regular_file(Path(path), max_bytes=MAX_FILE_BYTES)
+    except OSError as error:
+        raise UnreadableImage(f"cannot be read: {error.strerror or error}") from error
+    return decode_bytes(data)
+
+
+def decode_bytes(data: bytes) -> Decoded:
+    """Decode the bytes of one file: the first frame, upright, as 8-bit RGB.
+
+    Transparency is dropped, 16-bit and floating-point pictures are scaled to 8 bits.
+
+    Raises
+    ------
+    UnreadableImage
+        Not a picture of a known format, damaged, or larger than `MAX_PIXELS`; with the reason.
+    """
+    if not data:
+        raise UnreadableImage("the file is empty")
+    try:
+        with Image.open(BytesIO(data), formats=_FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise UnreadableImage(
+                    f"{image.width}×{image.height} pixels are more than {MAX_PIXELS // 1_000_000} million"
+                )
+            image.load()
+            exif = _exif_of(image)
+            pixels = np.asarray(_upright(_rgb(image), exif))
+    except UnidentifiedImageError as error:
+        raise UnreadableImage("not a picture of a known format") from error
+    except _DECODING_ERRORS as error:
+        raise UnreadableImage(f"damaged: {_first_line(error)}") from error
+    return Decoded(pixels, capture_time(exif))
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:200]
+
+
+def _exif_of(image: Image.Image) -> Exif:
+    """Metadata of an image; broken metadata is no metadata and costs no picture."""
+    try:
+        return image.getexif()
+    except _DECODING_ERRORS:
+        return Image.Exif()
+
+
+def _upright(image: Image.Image, exif: Exif) -> Image.Image:
+    transposition = _UPRIGHT.get(exif.get(ORIENTATION, 1))
+    return image if transposition is None else image.transpose(transposition)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB":
+        return image
+    if image.mode.startswith("I") or image.mode == "F":
+        return Image.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")
+    if image.mode in ("P", "PA"):
+        return image.convert("RGBA").convert("RGB")
+    return image.convert("RGB")
+
+
+def _to_8_bit(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Grey values of any depth to uint8, by the smallest usual full scale that holds them all."""
+    finite = np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0).clip(min=0)
+    peak = float(finite.max(initial=0))
+    if values.dtype.kind == "f":
+        usual: tuple[float, ...] = (1, 255, 65535)
+    else:
+        usual = (65535,) if values.dtype.itemsize == 2 else (255, 65535)
+    full = next((scale for scale in usual if peak <= scale), peak)
+    scaled: NDArray[np.uint8] = (finite * (255 / full)).astype(np.uint8)
+    return scaled
