@@ -1,0 +1,90 @@
+"""Inference in this process: pictures to faces."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from facesets.imaging.align import align
+from facesets.imaging.boxes import short_edge
+from facesets.imaging.sharpness import sharpness
+from facesets.inference.detector import Detections, Detector
+from facesets.inference.packs import ModelPack
+from facesets.inference.recognizer import Recognizer
+from facesets.inference.session import CPU
+from facesets.records import CacheSettings, Faces, Float32, Pixels
+
+
+class LocalEmbedder:
+    """An `Embedder` on ONNX Runtime. May be called from several threads at once."""
+
+    def __init__(
+        self,
+        pack: ModelPack,
+        *,
+        det_size: int,
+        min_det_score: float,
+        provider: str = CPU,
+        faces_per_run: int = 1,
+    ) -> None:
+        """Load detector and recogniser of a pack; see `Detector` and `Recognizer` for errors."""
+        self._detector = Detector(
+            pack.detector, det_size=det_size, min_det_score=min_det_score, provider=provider
+        )
+        self._recognizer = Recognizer(pack.recogniser, provider=provider, batch_size=faces_per_run)
+        self._settings = CacheSettings(
+            pack=pack.name,
+            recogniser=pack.recogniser.path.name,
+            recogniser_sha256=pack.recogniser.sha256,
+            dimension=self._recognizer.dimension,
+            detector=pack.detector.path.name,
+            detector_sha256=pack.detector.sha256,
+            det_size=det_size,
+            min_det_score=min_det_score,
+        )
+
+    @property
+    def settings(self) -> CacheSettings:
+        """The models and the detection settings that the faces come from."""
+        return self._settings
+
+    def detect(self, pixels: Pixels) -> Detections:
+        """The faces of one picture, without embeddings."""
+        return self._detector.detect(pixels)
+
+    def raw_embeddings(self, pixels: Pixels, kps: Float32) -> Float32:
+        """The recogniser's own output for faces given by keypoints (n, 5, 2): (n, dimension)."""
+        return self._recognizer.raw_embeddings(self._crops(pixels, kps))
+
+    def embed(self, pictures: Sequence[Pixels]) -> list[Faces]:
+        """Find and embed the faces of each picture.
+
+        The faces of all pictures go through the recogniser together.
+        """
+        found = [self._detector.detect(pixels) for pixels in pictures]
+        crops = [
+            crop
+            for pixels, detections in zip(pictures, found, strict=True)
+            for crop in self._crops(pixels, detections.kps)
+        ]
+        embeddings = self._recognizer.embeddings(crops)
+        ends = np.cumsum([len(detections) for detections in found])
+        parts = np.split(embeddings, ends[:-1]) if len(found) else []
+        return [
+            _faces(pixels, detections, part)
+            for pixels, detections, part in zip(pictures, found, parts, strict=True)
+        ]
+
+    def _crops(self, pixels: Pixels, kps: Float32) -> list[Pixels]:
+        return [align(pixels, points, self._recognizer.input_size) for points in kps]
+
+
+def _faces(pixels: Pixels, detections: Detections, embedding: Float32) -> Faces:
+    return Faces(
+        image=np.zeros(len(detections), np.int64),
+        box=detections.box,
+        kps=detections.kps,
+        det_score=detections.det_score,
+        embedding=embedding,
+        face_short=short_edge(detections.box),
+        blur=np.array([sharpness(pixels, box) for box in detections.box], np.float32),
+    )

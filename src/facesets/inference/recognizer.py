@@ -1,0 +1,56 @@
+"""ArcFace: aligned crops to embeddings.
+
+References
+----------
+Deng et al., "ArcFace: additive angular margin loss for deep face recognition", CVPR 2019.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from facesets.inference.packs import ModelFile
+from facesets.inference.session import CPU, Session
+from facesets.records import Float32, Pixels
+
+
+class Recognizer:
+    """A loaded recogniser."""
+
+    def __init__(
+        self, model: ModelFile, *, provider: str = CPU, threads: int = 1, batch_size: int = 1
+    ) -> None:
+        """Load the network; `batch_size` faces go through it at a time.
+
+        On a CPU one at a time is fastest, and makes a face's vector independent, to the last bit, of
+        the faces beside it.
+        """
+        self._session = Session(model.path, provider, threads=threads)
+        self._model = model
+        self.input_size = model.input_size or 112
+        self._batch_size = self._session.fixed_batch or batch_size
+        self.dimension = int(self._session.output_shapes[0][-1])
+
+    def raw_embeddings(self, crops: Sequence[Pixels]) -> Float32:
+        """The network's own output, (n, dimension) float32: its length says how clear the face is."""
+        parts = [
+            self._run(crops[start : start + self._batch_size])
+            for start in range(0, len(crops), self._batch_size)
+        ]
+        return np.concatenate(parts) if parts else np.empty((0, self.dimension), np.float32)
+
+    def embeddings(self, crops: Sequence[Pixels]) -> Float32:
+        """Embeddings of unit length, (n, dimension) float32, of crops of `input_size` pixels square."""
+        raw = self.raw_embeddings(crops)
+        unit: Float32 = raw / np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-12)
+        return unit
+
+    def _run(self, crops: Sequence[Pixels]) -> Float32:
+        mean = (self._model.input_mean,) * 3
+        blob = cv2.dnn.blobFromImages(list(crops), 1 / self._model.input_std, mean=mean, swapRB=False)
+        missing = (self._session.fixed_batch or len(crops)) - len(crops)
+        if missing:
+            blob = np.concatenate([blob, np.zeros((missing, *blob.shape[1:]), np.float32)])
+        output: Float32 = self._session.run(blob)[0][: len(crops)]
+        return output.reshape(len(crops), -1)
