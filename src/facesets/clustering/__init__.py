@@ -4,6 +4,7 @@ from facesets.clustering.agglomerative import average_linkage, complete_linkage
 from facesets.clustering.centroids import centroids, distances_to_centroid, medoids, reject_outliers
 from facesets.clustering.components import connected_components
 from facesets.clustering.evaluation import Scores, evaluate
+from facesets.clustering.hdbscan import HdbscanResult, hdbscan
 from facesets.clustering.knn import Neighbours, knn_graph
 from facesets.clustering.labels import numbered, singletons_as_noise
 from facesets.clustering.matching import Matches, nearest
@@ -12,6 +13,7 @@ from facesets.clustering.neighbors import Edges, threshold_graph
 
 __all__ = [
     "Edges",
+    "HdbscanResult",
     "Matches",
     "Neighbours",
     "Scores",
@@ -21,6 +23,7 @@ __all__ = [
     "connected_components",
     "distances_to_centroid",
     "evaluate",
+    "hdbscan",
     "knn_graph",
     "medoids",
     "merge_close",
