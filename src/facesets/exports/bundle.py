@@ -8,6 +8,7 @@ import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import cv2
 import numpy as np
@@ -29,15 +30,13 @@ def png_bytes(pixels: Pixels) -> bytes:
     return encoded.tobytes()
 
 
-def bundle_bytes(pngs: Sequence[bytes]) -> bytes:
-    """Pack PNG files, best first."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+def write_bundle(file: IO[bytes], pngs: Sequence[Path]) -> None:
+    """Pack PNG files, best first, one at a time."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for rank, png in enumerate(pngs):
             entry = zipfile.ZipInfo(f"{rank}.png", _NO_TIME)
             entry.external_attr = 0o644 << 16
-            archive.writestr(entry, png)
-    return buffer.getvalue()
+            archive.writestr(entry, png.read_bytes())
 
 
 def bundle_names(name: str, top_n: int) -> tuple[str, str]:

@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -87,14 +87,19 @@ class ResultFolder:
         CannotWrite
             The folder cannot be written, or a file of the user's has that name.
         """
+        if not _holds(self._path(name), content):
+            self.write_with(name, lambda file: file.write(content))
+        self.kept[name] = ""
+
+    def write_with(self, name: str, fill: Callable[[IO[bytes]], object]) -> None:
+        """Write a file of our own making by a function that fills it; errors as `write`."""
         target = self._path(name)
         if name not in self.owned:
             raise CannotWrite(
                 f"{printable(target)} is not ours to replace. Move it away, or choose another OUT."
             )
-        if not _holds(target, content):
-            with atomic_write(target) as file:
-                file.write(content)
+        with atomic_write(target) as file:
+            fill(file)
         self.kept[name] = ""
 
     def keep(self, names: Iterable[str]) -> None:

@@ -230,7 +230,61 @@ class ExportManifest:
     sheets: tuple[str, ...]
 
 
-Manifest = ClusterManifest | RefineManifest | ExportManifest | SetManifest
+@dataclass(frozen=True, slots=True)
+class IdenticalFiles:
+    """Several paths with the same bytes. `size` is that of one file; `keep` is the canonical path."""
+
+    sha256: str
+    size: int
+    keep: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NearDuplicate:
+    """One image of a group that looks the same.
+
+    Attributes
+    ----------
+    bits : int
+        Of 256, in which its fingerprint differs from that of the image to keep.
+    sharpness : float or None
+        Variance of the Laplacian; measured only where resolution does not decide.
+    """
+
+    sha256: str
+    paths: tuple[str, ...]
+    width: int
+    height: int
+    size: int
+    sharpness: float | None
+    bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class NearDuplicates:
+    """Images that look the same; `keep` is the sha256 of the one worth keeping, which comes first."""
+
+    keep: str
+    images: tuple[NearDuplicate, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DuplicatesReport:
+    """What `dedup` found."""
+
+    FORMAT: ClassVar[str] = "facesets/duplicates"
+    VERSION: ClassVar[int] = 1
+
+    made: Provenance
+    counts: dict[str, int]
+    identical: tuple[IdenticalFiles, ...]
+    near: tuple[NearDuplicates, ...]
+    failed: tuple[Failure, ...]
+
+
+FacesManifest = ClusterManifest | RefineManifest | ExportManifest | SetManifest
+Manifest = ClusterManifest | RefineManifest | ExportManifest | SetManifest | DuplicatesReport
 
 
 def face_describer(collection: Collection, quality: Float32) -> Callable[[int], FaceEntry]:

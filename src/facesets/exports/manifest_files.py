@@ -13,6 +13,7 @@ from facesets.exports.manifest import (
     EXPORT_MANIFEST,
     REFINE_MANIFEST,
     ClusterManifest,
+    DuplicatesReport,
     ExportManifest,
     Manifest,
     RefineManifest,
@@ -20,11 +21,9 @@ from facesets.exports.manifest import (
 )
 from facesets.files import json_bytes, printable
 
-M = TypeVar("M", ClusterManifest, RefineManifest, ExportManifest, SetManifest)
+M = TypeVar("M", ClusterManifest, RefineManifest, ExportManifest, SetManifest, DuplicatesReport)
 
-_KINDS: dict[str, type[Manifest]] = {
-    kind.FORMAT: kind for kind in (ClusterManifest, RefineManifest, ExportManifest, SetManifest)
-}
+_KINDS: dict[str, type[Manifest]] = {kind.FORMAT: kind for kind in get_args(Manifest)}
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:
@@ -141,8 +140,8 @@ def _typed(value: Any, kind: Any, where: str) -> Any:  # noqa: ANN401 - decided 
     if origin is dict and isinstance(value, dict):
         item = get_args(kind)[1]
         return {key: _typed(v, item, f"{where}.{key}") for key, v in value.items()}
-    if origin is UnionType and value is None:
-        return None
+    if origin is UnionType:
+        return None if value is None else _typed(value, get_args(kind)[0], where)
     if kind is Any or (kind is float and _is_number(value)):
         return value
     if isinstance(kind, type) and isinstance(value, kind) and not (kind is int and isinstance(value, bool)):

@@ -1,6 +1,5 @@
 """Raw grouping: every face of a store into folders of people."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +37,7 @@ NO_FACE = "_noface"
 
 @dataclass(frozen=True, slots=True)
 class ClusterSummary:
-    """What `cluster` found and wrote. `files_failed` are photos that could not be copied."""
+    """What `cluster` found and wrote. `failed` photos could not be copied."""
 
     out: str
     faces: int
@@ -136,11 +135,11 @@ def _manifest(
         Group(
             name=numbered_name("person", number, len(members)),
             images=len(np.unique(faces.image[rows])),
-            faces=tuple(describe(row) for row in rows),
+            faces=tuple(describe(int(row)) for row in rows),
         )
         for number, rows in enumerate(members, start=1)
     )
-    singletons = tuple(describe(row) for row in np.flatnonzero(labels < 0))
+    singletons = tuple(describe(int(row)) for row in np.flatnonzero(labels < 0))
     without = np.setdiff1d(np.arange(len(images)), faces.image)
     no_face = tuple(ImageEntry(images.sha256[row].decode(), images.paths[row]) for row in without)
     return ClusterManifest(
@@ -162,7 +161,7 @@ def _manifest(
 
 
 def _files(manifest: ClusterManifest, options: ClusterOptions) -> dict[str, str]:
-    folders: dict[str, Iterable[str]] = {
+    folders = {
         group.name: [path for face in group.faces for path in face.paths] for group in manifest.persons
     }
     folders[SINGLETONS] = [path for face in manifest.singletons for path in face.paths]

@@ -17,8 +17,8 @@ from facesets.exports.manifest import (
     DroppedFace,
     ExportManifest,
     FaceEntry,
+    FacesManifest,
     Group,
-    Manifest,
     RefineManifest,
     SetManifest,
 )
@@ -73,7 +73,7 @@ class PlannedRow:
     more_dropped: int
 
 
-def plan_rows(manifest: Manifest, folder: Path) -> list[PlannedRow]:
+def plan_rows(manifest: FacesManifest, folder: Path) -> list[PlannedRow]:
     """Choose what to show of a manifest that lies in `folder`: a row a person, largest first."""
     if isinstance(manifest, ClusterManifest):
         return [_group_row(group, ()) for group in manifest.persons]
@@ -86,7 +86,7 @@ def plan_rows(manifest: Manifest, folder: Path) -> list[PlannedRow]:
 
 
 def draw_sheets(
-    manifest: Manifest,
+    manifest: FacesManifest,
     rows: Sequence[PlannedRow],
     manifest_name: str,
     *,
@@ -122,7 +122,7 @@ def page_name(first: str, number: int) -> str:
     return first if number == 1 else f"{path.stem}_{number}{path.suffix}"
 
 
-def _title(manifest: Manifest) -> str:
+def _title(manifest: FacesManifest) -> str:
     counts = manifest.counts if not isinstance(manifest, SetManifest) else {}
     if isinstance(manifest, ClusterManifest):
         return f"{counts['persons']} people"
@@ -133,7 +133,7 @@ def _title(manifest: Manifest) -> str:
     return manifest.name
 
 
-def _subtitle(manifest: Manifest, name: str, shown: int, rows: int, page: int, pages: int) -> str:
+def _subtitle(manifest: FacesManifest, name: str, shown: int, rows: int, page: int, pages: int) -> str:
     if isinstance(manifest, SetManifest):
         facts = [f"{len(manifest.faces)} faces"]
     else:

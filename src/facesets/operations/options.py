@@ -91,10 +91,11 @@ class DedupOptions:
     Attributes
     ----------
     max_bits : int
-        Most bits, of 256, in which the fingerprints of two near-duplicates differ.
+        Most bits, of 256, in which the fingerprints of two near-duplicates differ. Measured on portraits
+        (`docs/manifests.md`): unrelated pictures begin at 70, copies scaled or recompressed end at 18.
     """
 
-    max_bits: int = 40
+    max_bits: int = 48
     dry_run: bool = False
 
     def __post_init__(self) -> None:
@@ -142,7 +143,7 @@ class ExportSwapOptions:
     min_face_short : float
         Fewest pixels of the short edge of the box.
     duplicate_max_bits : int
-        Most bits, of 256, in which the crops of two visual duplicates differ.
+        Most bits, of 256, in which the aligned faces of two visual duplicates differ.
     duplicate_max_distance : float
         Most cosine distance between the embeddings of two visual duplicates.
     verify_max_distance : float
@@ -160,7 +161,7 @@ class ExportSwapOptions:
     pad_ratio: float = 0.5
     out_size: int = 512
     min_face_short: float = 100
-    duplicate_max_bits: int = 40
+    duplicate_max_bits: int = 48
     duplicate_max_distance: float = 0.15
     verify_max_distance: float = 0.40
     select: Select = "best"
@@ -182,7 +183,7 @@ class ExportSwapOptions:
         _within("candidate-min-score", self.candidate_min_score, 0, 1)
 
 
-def recorded(options: ClusterOptions | RefineOptions | ExportSwapOptions) -> dict[str, Any]:
+def recorded(options: ClusterOptions | RefineOptions | DedupOptions | ExportSwapOptions) -> dict[str, Any]:
     """Options as a manifest records them: those that decide about the result."""
     return {k: v for k, v in asdict(options).items() if k not in {"dry_run", "sheet", "merge"}}
 

@@ -12,7 +12,13 @@ from facesets.exports.manifest_files import manifest_bytes, read_manifest
 from facesets.exports.names import flatten_all
 from facesets.interfaces import Progress, Store
 from facesets.operations.contact_sheets import draw_sheets, plan_rows
-from facesets.operations.options import ClusterOptions, ExportSwapOptions, RefineOptions, recorded
+from facesets.operations.options import (
+    ClusterOptions,
+    DedupOptions,
+    ExportSwapOptions,
+    RefineOptions,
+    recorded,
+)
 from facesets.records import CacheSettings
 from facesets.stop import Stop
 
@@ -60,7 +66,9 @@ def lay_out(members: Mapping[str, Iterable[str]], how: Materialize) -> dict[str,
 
 
 def provenance(
-    store: Store, models: CacheSettings, options: ClusterOptions | RefineOptions | ExportSwapOptions
+    store: Store,
+    models: CacheSettings,
+    options: ClusterOptions | RefineOptions | DedupOptions | ExportSwapOptions,
 ) -> Provenance:
     """Say what a result is made by and from."""
     return Provenance(program=__version__, cache=store.label, models=models, options=recorded(options))
@@ -73,17 +81,21 @@ def write_photo_folders(plan: PhotoFolders, manifest: M, *, progress: Progress, 
     """
     earlier = _files_of_earlier_run(plan, type(manifest))
     with writing_results(plan.out, earlier) as folder:
-        rows = plan_rows(manifest, plan.out) if plan.with_sheet else []
-        sheets = draw_sheets(manifest, rows, plan.manifest_name, progress=progress, stop=stop)
-        folder.announce({**plan.files, **dict.fromkeys(sheets, "")})
-        if not _place_all(folder, plan, progress, stop):
-            return _written(folder, removed=0, stopped=True)
-        for name, content in sheets.items():
-            folder.write(name, content)
-        failed = (*manifest.failed, *folder.failed)
-        files = {name: source for name, source in sorted(folder.kept.items()) if source}
-        complete = replace(manifest, failed=failed, files=files, sheets=tuple(sheets))
-        removed = finish(folder, plan.manifest_name, manifest_bytes(complete))
+        return _fill(folder, plan, manifest, progress, stop)
+
+
+def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: M, progress: Progress, stop: Stop) -> Written:
+    rows = plan_rows(manifest, plan.out) if plan.with_sheet else []
+    sheets = draw_sheets(manifest, rows, plan.manifest_name, progress=progress, stop=stop)
+    folder.announce({**plan.files, **dict.fromkeys(sheets, "")})
+    if not _place_all(folder, plan, progress, stop):
+        return _written(folder, removed=0, stopped=True)
+    for name, content in sheets.items():
+        folder.write(name, content)
+    failed = (*manifest.failed, *folder.failed)
+    files = {name: source for name, source in sorted(folder.kept.items()) if source}
+    complete = replace(manifest, failed=failed, files=files, sheets=tuple(sheets))
+    removed = finish(folder, plan.manifest_name, manifest_bytes(complete))
     return _written(folder, removed=removed)
 
 

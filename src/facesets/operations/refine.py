@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facesets.clustering import (
     average_linkage,
@@ -69,9 +70,9 @@ class Gated:
     """
 
     cluster: Int64
-    gate: np.ndarray
-    value: np.ndarray
-    limit: np.ndarray
+    gate: NDArray[np.str_]
+    value: NDArray[np.float64]
+    limit: NDArray[np.float64]
 
 
 def refine(
@@ -171,7 +172,7 @@ def _manifest(store: Store, collection: Collection, gated: Gated, options: Refin
         Group(
             name=numbered_name("faceset", number, len(members)),
             images=len(np.unique(faces.image[rows])),
-            faces=tuple(describe(row) for row in rows),
+            faces=tuple(describe(int(row)) for row in rows),
         )
         for number, rows in enumerate(members, start=1)
     )
@@ -202,7 +203,7 @@ def _dropped(
     clusters = int(gated.cluster.max(initial=-1)) + 1
     return tuple(
         DroppedFace(
-            face=describe(row),
+            face=describe(int(row)),
             group=names.get(label := int(gated.cluster[row]), numbered_name("cluster", label + 1, clusters)),
             gate=str(gated.gate[row]),
             value=round(float(gated.value[row]), 4),
