@@ -1,5 +1,6 @@
 """Which accelerator really works: tried once with a real model, compared with the CPU."""
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +18,10 @@ PROVIDERS = {
 }
 """Our names, best first, and ONNX Runtime's."""
 
-_MISSING = {
-    "cuda": "this ONNX Runtime is not built for it (`scripts/install cuda` installs the one that is)",
-    "directml": "this ONNX Runtime is not built for it (`scripts/install directml` installs the one that is)",
-    "coreml": "this ONNX Runtime is not built for it",
+_PLATFORMS = {
+    "cuda": ("linux", "win32"),
+    "directml": ("win32",),
+    "coreml": ("darwin",),
 }
 
 MIN_COSINE_SIMILARITY_TO_CPU = 0.99
@@ -71,12 +72,17 @@ def choose_provider(wanted: str, model: ModelFile) -> Choice:
             raise CannotInfer(f"--provider {wanted} does not work here: {problem}. Use --provider auto.")
         return Choice(wanted, ())
     passed_over: list[tuple[str, str]] = []
-    for name in PROVIDERS:
+    for name in candidates():
         problem = why_not(name, model)
         if problem is None:
             return Choice(name, tuple(passed_over))
         passed_over.append((name, problem))
     raise AssertionError("the CPU always works")
+
+
+def candidates() -> list[str]:
+    """Our names of the providers that exist for this operating system, best first."""
+    return [name for name in PROVIDERS if name == "cpu" or sys.platform in _PLATFORMS[name]]
 
 
 def why_not(name: str, model: ModelFile) -> str | None:
@@ -89,7 +95,7 @@ def why_not(name: str, model: ModelFile) -> str | None:
         return None
     provider = PROVIDERS[name]
     if provider not in onnxruntime.get_available_providers():
-        return _MISSING[name]
+        return f"not in this ONNX Runtime, `scripts/install {name}` installs one that has it"
     try:
         session = Session(model.path, provider)
         if session.provider != provider:

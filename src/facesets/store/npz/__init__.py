@@ -1,1 +1,1 @@
-"""The portable cache: NumPy arrays and JSON in `.npz` files."""
+"""The portable cache: one `.npz` file, and a journal beside it while a run is going."""

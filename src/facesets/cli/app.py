@@ -1,0 +1,59 @@
+"""The Typer app, and the one place where errors become sentences and statuses."""
+
+import sys
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.doctor import doctor
+from facesets.cli.embed import embed
+from facesets.cli.models import models
+from facesets.errors import FacesetsError
+from facesets.settings import ENVIRONMENT_PREFIX, load
+
+_EPILOG = (
+    "Exit status: 0 done; 1 failed; 2 wrong usage, or something needed is unreachable; 3 done, but some "
+    "inputs failed; 75 another run holds the lock; 130 or 143 stopped by a signal."
+)
+
+app = typer.Typer(
+    name="facesets",
+    help="Organise a photo library by the people in it, on your own machine.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (embed, doctor):
+    app.command(epilog=_EPILOG)(command)
+app.add_typer(models, name="models")
+
+
+def _version(value: bool) -> None:
+    if value:
+        from facesets import __version__
+
+        console.out(f"facesets {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Organise a photo library by the people in it, on your own machine."""
+
+
+def main() -> None:
+    """Run the program; never returns."""
+    try:
+        flags = load().flags
+        app(auto_envvar_prefix=ENVIRONMENT_PREFIX, default_map=flags)
+    except FacesetsError as error:
+        if console.session.debug:
+            raise
+        console.notice(f"facesets: {error}")
+        sys.exit(error.exit_status)

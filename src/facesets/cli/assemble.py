@@ -1,0 +1,75 @@
+"""From settings and flags to the parts that operations take."""
+
+import dataclasses
+from pathlib import Path
+
+from facesets.cli import console
+from facesets.errors import FacesetsError, MissingModelPack
+from facesets.inference.catalog import PUBLISHED
+from facesets.inference.local import LocalEmbedder
+from facesets.inference.packs import ModelPack, find_pack
+from facesets.inference.providers import Choice, choose_provider
+from facesets.interfaces import Progress
+from facesets.operations.models import pull
+from facesets.operations.options import DetectionOptions
+from facesets.records import CacheSettings
+from facesets.settings import Settings
+from facesets.stop import Stop
+from facesets.store.npz.cache import Cache
+
+_FACES_PER_RUN_ON_GPU = 64
+
+
+def open_cache(path: Path) -> Cache:
+    """The cache at a path, there or not yet."""
+    return Cache(path.absolute())
+
+
+def detection_options(
+    known: CacheSettings | None, pack: str | None, det_size: int | None, min_det_score: float | None
+) -> DetectionOptions:
+    """What the flags say, then what the cache was made with, then the defaults."""
+    given = {"pack": pack, "det_size": det_size, "min_det_score": min_det_score}
+    base = DetectionOptions()
+    if known is not None:
+        base = DetectionOptions(known.pack, known.det_size, known.min_det_score)
+    return dataclasses.replace(base, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+
+
+def get_pack(name: str, settings: Settings, progress: Progress, stop: Stop) -> ModelPack:
+    """Find a pack; a published one that is missing is fetched, after saying so.
+
+    Raises
+    ------
+    MissingModelPack
+        It is not here and cannot be fetched.
+    """
+    try:
+        return find_pack(name, settings.model_roots)
+    except MissingModelPack as missing:
+        if name not in PUBLISHED:
+            raise
+        progress.say(f"The model pack {name} is not on this machine: fetching it.")
+        try:
+            return pull(name, settings.model_roots, progress=progress, stop=stop)
+        except FacesetsError as error:
+            raise MissingModelPack(f"{error} {missing}") from error
+
+
+def make_embedder(pack: ModelPack, options: DetectionOptions, choice: Choice) -> LocalEmbedder:
+    """Load detector and recogniser where they run best."""
+    return LocalEmbedder(
+        pack,
+        det_size=options.det_size,
+        min_det_score=options.min_det_score,
+        provider=choice.provider,
+        faces_per_run=1 if choice.name == "cpu" else _FACES_PER_RUN_ON_GPU,
+    )
+
+
+def choose(provider: str, pack: ModelPack) -> Choice:
+    """Pick where models run, and say so when there was a choice."""
+    choice = choose_provider(provider, pack.recogniser)
+    if provider == "auto":
+        console.notice(choice.sentence())
+    return choice

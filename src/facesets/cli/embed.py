@@ -1,0 +1,105 @@
+"""`facesets embed`."""
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.params import (
+    CacheArgument,
+    DebugOption,
+    DryRunOption,
+    JsonOption,
+    PackOption,
+    ProviderOption,
+)
+from facesets.operations.options import DetectionOptions, EmbedOptions
+
+_DETECTION = DetectionOptions()
+_EMBED = EmbedOptions()
+
+
+def embed(
+    source: Annotated[
+        Path, typer.Argument(metavar="SRC", help="A folder of photos, or one photo.", show_default=False)
+    ],
+    cache: CacheArgument,
+    pack: PackOption = None,
+    det_size: Annotated[
+        int | None,
+        typer.Option(
+            help="Edge of the detector's input in pixels. "
+            f"[default: the cache's own, else {_DETECTION.det_size}]",
+            show_default=False,
+        ),
+    ] = None,
+    min_det_score: Annotated[
+        float | None,
+        typer.Option(
+            help="Least detector score of a face, 0 to 1. "
+            f"[default: the cache's own, else {_DETECTION.min_det_score}]",
+            show_default=False,
+        ),
+    ] = None,
+    flush_every: Annotated[
+        int, typer.Option(min=1, help="New files between flushes: so many are lost at most by a crash.")
+    ] = _EMBED.flush_every,
+    provider: ProviderOption = "auto",
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Threads. [default: one a processor, four for a GPU]", show_default=False),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Files a thread takes at a time. [default: 1, 16 for a GPU]", show_default=False
+        ),
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try unreadable files again, though unchanged.")
+    ] = _EMBED.retry_failed,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Find and embed every face below SRC, and keep it all in CACHE.
+
+    Run it again whenever photos were added: what is known is not read again.
+    """
+    from facesets import settings
+    from facesets.cli import assemble
+    from facesets.operations.embed import embed as run
+    from facesets.sources.folders import FolderSource
+
+    conf = settings.load()
+    store = assemble.open_cache(cache)
+    with console.stoppable() as stop, console.progress() as progress:
+        detection = assemble.detection_options(store.settings, pack, det_size, min_det_score)
+        models = assemble.get_pack(detection.pack, conf, progress, stop)
+        choice = assemble.choose(provider, models)
+        on_gpu = choice.name != "cpu"
+        embedder = assemble.make_embedder(models, detection, choice)
+        options = EmbedOptions(
+            flush_every=flush_every,
+            workers=workers or (4 if on_gpu else conf.cpus),
+            batch_size=batch_size or (16 if on_gpu else 1),
+            retry_failed=retry_failed,
+            dry_run=dry_run,
+        )
+        store.require(embedder.settings)
+        with nullcontext() if dry_run else store.writing(embedder.settings):
+            summary = run(FolderSource(source), store, embedder, options, progress=progress, stop=stop)
+    console.show(
+        summary,
+        [
+            f"{store.label}: {summary.embedded} new images with {summary.faces} faces, "
+            f"{summary.aliases} copies of known images, {summary.unchanged} unchanged, "
+            f"{summary.failed} unreadable."
+            + (f" {summary.to_do} to do." if dry_run else "")
+            + (" Stopped early: run the same command again to go on." if summary.stopped else "")
+        ],
+    )
+    console.failures([(failure.path, failure.reason) for failure in summary.failures])
+    console.finish(failed=summary.failed)

@@ -1,0 +1,44 @@
+"""Arguments and options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facesets.cli.console import session
+
+
+def _set_json(value: bool) -> bool:
+    session.json = value
+    return value
+
+
+def _set_debug(value: bool) -> bool:
+    session.debug = value
+    return value
+
+
+CacheArgument = Annotated[
+    Path, typer.Argument(metavar="CACHE", help="The cache file, such as faces.npz.", show_default=False)
+]
+JsonOption = Annotated[
+    bool,
+    typer.Option("--json", help="Print the summary as one JSON object.", callback=_set_json),
+]
+DebugOption = Annotated[
+    bool,
+    typer.Option("--debug", help="Show tracebacks.", callback=_set_debug, is_eager=True),
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+PackOption = Annotated[
+    str | None,
+    typer.Option(
+        "--pack",
+        help="Model pack, by name or path. [default: the cache's own, else buffalo_l]",
+        show_default=False,
+    ),
+]
+ProviderOption = Annotated[
+    str,
+    typer.Option("--provider", help="Where models run: auto, cuda, directml, coreml or cpu."),
+]

@@ -1,0 +1,252 @@
+"""`embed`: every face of a source into a store, once, whatever interrupts it.
+
+A batch of files is the unit of work. Each worker thread takes one from the disk to its faces by
+itself; reading, decoding and inference release the interpreter, so that workers overlap without
+queues between them. Results are taken over in the order of the files, so that the same files give the
+same store however many workers there are and however often the run was cut.
+"""
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+
+from facesets.errors import SourceGone, UnreadableImage
+from facesets.files import read_regular_file
+from facesets.imaging.decode import MAX_FILE_BYTES, Decoded, decode_bytes
+from facesets.imaging.fingerprint import fingerprint
+from facesets.interfaces import Embedder, Progress, Source, Store
+from facesets.operations.options import EmbedOptions
+from facesets.records import FileRecord, FoundFile, ImageRecord
+from facesets.stop import Stop
+
+_BATCHES_AHEAD_PER_WORKER = 3
+_CHANGES_AGAIN = -1
+"""Size and time of a record that matches no file, so that the next run looks again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file that gave no image, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedSummary:
+    """What one run of `embed` did.
+
+    Attributes
+    ----------
+    listed : int
+        Files of the source that look like images.
+    unchanged : int
+        Known by path, size and time; not opened.
+    embedded : int
+        New images.
+    aliases : int
+        Files whose bytes were known already.
+    faces : int
+        Faces in the new images.
+    failed : int
+        Files that cannot be read, those of earlier runs included while they have not changed.
+    failures : list of Failure
+        The files that failed in this run.
+    to_do : int
+        Files that a run would look at; only after a dry run.
+    stopped : bool
+        The run was asked to end before it was through.
+    """
+
+    listed: int = 0
+    unchanged: int = 0
+    embedded: int = 0
+    aliases: int = 0
+    faces: int = 0
+    failed: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    to_do: int = 0
+    stopped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What came of one file; `image` is None for an alias or a failure."""
+
+    file: FileRecord
+    image: ImageRecord | None = None
+
+
+def embed(
+    source: Source,
+    store: Store,
+    embedder: Embedder,
+    options: EmbedOptions,
+    *,
+    progress: Progress,
+    stop: Stop,
+) -> EmbedSummary:
+    """Put every face of the source that is not there yet into the store.
+
+    Raises
+    ------
+    SourceGone
+        The source vanished; what was done until then is kept.
+    CannotWrite
+        No space; what was flushed is kept.
+    """
+    progress.begin("Listing")
+    found = list(source.files())
+    todo, unchanged, known_failures = _compare(found, store.files(), retry_failed=options.retry_failed)
+    progress.end()
+    summary = EmbedSummary(listed=len(found), unchanged=unchanged, failed=known_failures)
+    if options.dry_run or not todo:
+        return replace(summary, to_do=len(todo))
+    run = _Run(source, store, embedder, options)
+    progress.begin("Embedding", len(todo))
+    try:
+        for outcome in run.outcomes(todo, stop):
+            run.take(outcome)
+            progress.advance()
+    finally:
+        # Ends by an error keep what was done just as well.
+        run.flush()
+        progress.end()
+    return EmbedSummary(
+        listed=len(found),
+        unchanged=unchanged,
+        embedded=run.embedded,
+        aliases=run.aliases,
+        faces=run.faces,
+        failed=known_failures + len(run.failures),
+        failures=run.failures,
+        stopped=run.taken < len(todo),
+    )
+
+
+def _compare(
+    found: Sequence[FoundFile], known: Mapping[str, FileRecord], *, retry_failed: bool
+) -> tuple[list[FoundFile], int, int]:
+    """Files to look at, how many are unchanged, and how many of those are known not to be readable."""
+    todo = []
+    failures = 0
+    for file in found:
+        record = known.get(file.path)
+        if record is None or not record.matches(file) or (record.reason and retry_failed):
+            todo.append(file)
+        else:
+            failures += bool(record.reason)
+    return todo, len(found) - len(todo), failures
+
+
+class _Run:
+    """The state of one run: what waits for the next flush, and the counts."""
+
+    def __init__(self, source: Source, store: Store, embedder: Embedder, options: EmbedOptions) -> None:
+        self._source = source
+        self._store = store
+        self._embedder = embedder
+        self._options = options
+        self._files: list[FileRecord] = []
+        self._images: list[ImageRecord] = []
+        self._waiting: set[str] = set()
+        self.taken = self.embedded = self.aliases = self.faces = 0
+        self.failures: list[Failure] = []
+
+    def outcomes(self, todo: Iterable[FoundFile], stop: Stop) -> Iterator[_Outcome]:
+        """What comes of each file, in order; a bounded number is worked on ahead."""
+        workers = self._options.workers
+        batches = _batches(todo, self._options.batch_size)
+        pending: deque[Future[list[_Outcome]]] = deque()
+        with ThreadPoolExecutor(workers, thread_name_prefix="embed") as pool:
+            try:
+                while True:
+                    room = workers * _BATCHES_AHEAD_PER_WORKER - len(pending)
+                    if not stop.requested:
+                        pending.extend(pool.submit(self._work, batch) for batch in islice(batches, room))
+                    if not pending:
+                        return
+                    yield from pending.popleft().result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _work(self, batch: Sequence[FoundFile]) -> list[_Outcome]:
+        """Take a batch from the disk to its faces. Runs in a worker thread."""
+        files = []
+        pictures: list[tuple[str, Decoded]] = []
+        for found in batch:
+            record, decoded = self._read(found)
+            files.append(record)
+            if decoded is not None:
+                pictures.append((record.sha256, decoded))
+        faces = self._embedder.embed([decoded.pixels for _, decoded in pictures])
+        images = {
+            sha256: ImageRecord(
+                sha256=sha256,
+                width=decoded.pixels.shape[1],
+                height=decoded.pixels.shape[0],
+                taken=decoded.taken,
+                fingerprint=fingerprint(decoded.pixels),
+                faces=of_picture,
+            )
+            for (sha256, decoded), of_picture in zip(pictures, faces, strict=True)
+        }
+        return [_Outcome(file, None if file.reason else images.pop(file.sha256, None)) for file in files]
+
+    def _read(self, found: FoundFile) -> tuple[FileRecord, Decoded | None]:
+        """Bytes, hash and pixels of one file; no pixels where they are known or cannot be had."""
+        try:
+            data = read_regular_file(Path(found.path), max_bytes=MAX_FILE_BYTES)
+        except OSError as error:
+            reason = f"cannot be read: {error.strerror or error}"
+            return FileRecord(found.path, _CHANGES_AGAIN, _CHANGES_AGAIN, "", reason), None
+        sha256 = hashlib.sha256(data).hexdigest()
+        record = FileRecord(found.path, found.size, found.mtime_ns, sha256)
+        if self._store.has_image(sha256):
+            return record, None
+        try:
+            return record, decode_bytes(data)
+        except UnreadableImage as error:
+            return FileRecord(found.path, found.size, found.mtime_ns, sha256, error.reason), None
+
+    def take(self, outcome: _Outcome) -> None:
+        """Count one file's outcome and keep it for the next flush."""
+        file, image = outcome.file, outcome.image
+        if file.reason:
+            if not file.sha256 and not self._source.is_there():
+                raise SourceGone(
+                    f"{self._source.label} vanished during the run. Everything up to here is kept: run the "
+                    "same command again when it is back."
+                )
+            self.failures.append(Failure(file.path, file.reason))
+            if not file.sha256 and not os.path.lexists(file.path):
+                self.taken += 1
+                return
+        elif image is None or file.sha256 in self._waiting or self._store.has_image(file.sha256):
+            self.aliases += 1
+        else:
+            self.embedded += 1
+            self.faces += len(image.faces)
+            self._images.append(image)
+            self._waiting.add(file.sha256)
+        self._files.append(file)
+        self.taken += 1
+        if len(self._files) >= self._options.flush_every:
+            self.flush()
+
+    def flush(self) -> None:
+        """Commit what waits."""
+        if self._files:
+            self._store.commit(self._files, self._images)
+            self._files, self._images, self._waiting = [], [], set()
+
+
+def _batches(files: Iterable[FoundFile], size: int) -> Iterator[list[FoundFile]]:
+    iterator = iter(files)
+    while batch := list(islice(iterator, size)):
+        yield batch

@@ -1,0 +1,91 @@
+"""Fetching a file over HTTP: retried, verified, whole or not at all."""
+
+import hashlib
+from pathlib import Path
+
+import httpx
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+from facesets.errors import DamagedFile, Unreachable
+from facesets.files import atomic_write
+from facesets.interfaces import Progress
+from facesets.stop import Stop
+
+_CONNECT_TIMEOUT_S = 10.0
+_READ_TIMEOUT_S = 60.0
+_ATTEMPTS = 3
+
+
+class _Broken(Exception):
+    """The transfer broke off, or the server had a passing fault."""
+
+
+def download(
+    url: str,
+    path: Path,
+    *,
+    size: int | None = None,
+    sha256: str | None = None,
+    first_wait_s: float = 1.0,
+    progress: Progress,
+    stop: Stop,
+) -> None:
+    """Fetch a file. It gets its name only when its size and hash are right.
+
+    Raises
+    ------
+    Unreachable
+        The server does not answer, refuses, or breaks off three times; or the user stopped it.
+    DamagedFile
+        What came is not what was published.
+    CannotWrite
+        No space or no permission.
+    """
+    attempt = retry(
+        retry=retry_if_exception_type(_Broken),
+        stop=stop_after_attempt(_ATTEMPTS),
+        wait=wait_exponential(first_wait_s, max=30),
+        reraise=True,
+    )(_attempt)
+    try:
+        attempt(url, path, size, sha256, progress, stop)
+    except _Broken as error:
+        raise Unreachable(f"Cannot fetch {url}: {error}. Check the connection and try again.") from error
+
+
+def _attempt(
+    url: str, path: Path, size: int | None, sha256: str | None, progress: Progress, stop: Stop
+) -> None:
+    timeout = httpx.Timeout(_READ_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S)
+    digest = hashlib.sha256()
+    received = 0
+    try:
+        with httpx.stream("GET", url, follow_redirects=True, timeout=timeout) as response:
+            if response.status_code >= 500:
+                raise _Broken(f"the server answered {response.status_code}")
+            if response.status_code != 200:
+                raise Unreachable(f"The server refuses {url} (status {response.status_code}).")
+            announced = int(response.headers.get("content-length", 0)) or size
+            progress.begin(f"Fetching {path.name}", announced)
+            with atomic_write(path) as file:
+                for chunk in response.iter_bytes(1 << 20):
+                    if stop.requested:
+                        raise Unreachable(f"The download of {path.name} was stopped.")
+                    file.write(chunk)
+                    digest.update(chunk)
+                    received += len(chunk)
+                    progress.advance(len(chunk))
+                _verify(path.name, received, digest.hexdigest(), size, sha256)
+    except httpx.HTTPError as error:
+        raise _Broken(str(error) or type(error).__name__) from error
+    finally:
+        progress.end()
+
+
+def _verify(name: str, received: int, digest: str, size: int | None, sha256: str | None) -> None:
+    if size is not None and received != size:
+        raise _Broken(f"{name} came with {received} bytes in place of {size}")
+    if sha256 is not None and digest != sha256:
+        raise DamagedFile(
+            f"{name} is not the file that was published (its sha256 is {digest}). Try again later."
+        )

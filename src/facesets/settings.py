@@ -1,0 +1,80 @@
+"""Flags, then environment, then `facesets.toml`: the only place that reads the environment.
+
+A flag of a command may be given as `FACESETS_<COMMAND>_<FLAG>` in the environment or as
+`flag = value` under `[command]` in the file; the file is `facesets.toml` in the current directory,
+else in the user's configuration directory, or what `FACESETS_CONFIG` names.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from facesets.errors import WrongUsage
+from facesets.files import printable
+
+ENVIRONMENT_PREFIX = "FACESETS"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What was decided outside of the command line.
+
+    Attributes
+    ----------
+    model_roots : tuple of Path
+        Where model packs are looked for, in order; the first receives downloads.
+    flags : mapping of command to flag to value
+        Defaults from the file.
+    cpus : int
+        Processors that this process may use.
+    """
+
+    model_roots: tuple[Path, ...]
+    flags: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    cpus: int = 1
+
+
+def load(environment: Mapping[str, str] | None = None, directory: Path | None = None) -> Settings:
+    """Read the environment and the configuration file.
+
+    Raises
+    ------
+    WrongUsage
+        The file is not TOML, or holds what it should not.
+    """
+    env = os.environ if environment is None else environment
+    content = _read(_config_file(env, directory or Path.cwd()))
+    models = env.get("FACESETS_MODELS") or content.pop("models", None)
+    roots = [Path(part).expanduser() for part in str(models).split(os.pathsep)] if models else []
+    flags = {
+        command: {flag.replace("-", "_"): value for flag, value in values.items()}
+        for command, values in content.items()
+        if isinstance(values, dict)
+    }
+    return Settings((*roots, Path("~/.insightface").expanduser()), flags, _cpus())
+
+
+def _config_file(env: Mapping[str, str], directory: Path) -> Path | None:
+    if "FACESETS_CONFIG" in env:
+        return Path(env["FACESETS_CONFIG"]).expanduser()
+    config_home = Path(env.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    candidates = [directory / "facesets.toml", config_home / "facesets" / "facesets.toml"]
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _read(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise WrongUsage(
+            f"Cannot read the settings in {printable(path)}: {error}. Mend or remove it."
+        ) from error
+
+
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

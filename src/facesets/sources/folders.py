@@ -1,0 +1,111 @@
+"""A folder of photos and everything below it."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from facesets.errors import SourceGone
+from facesets.files import printable
+from facesets.imaging.decode import SUFFIXES
+from facesets.records import FoundFile
+
+RESULT_MARKERS = frozenset({"manifest.json", "refine_manifest.json"})
+"""A directory that holds one of these, written by us, is a result: its photos are copies."""
+
+NOT_PHOTOS = frozenset({"@eaDir", "#recycle", "$RECYCLE.BIN", ".Trash", ".thumbnails"})
+"""Directories in which systems keep their own thumbnails and what was thrown away."""
+
+_OURS = b'"format": "facesets/'
+
+
+class FolderSource:
+    """All images below a directory, or one image file, in the order of their names.
+
+    Links to files are followed, links to directories are not: so a link that leads back to its own
+    parent costs nothing. Directories that hold our own results, thumbnails or rubbish are passed over.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Name the folder; nothing is read yet."""
+        self._root = root.absolute()
+
+    @property
+    def label(self) -> str:
+        """What to call it in messages."""
+        return printable(self._root)
+
+    def is_there(self) -> bool:
+        """Whether there is still something to read: an unmounted share leaves an empty folder."""
+        try:
+            if not self._root.is_dir():
+                return self._root.exists()
+            with os.scandir(self._root) as entries:
+                return next(entries, None) is not None
+        except OSError:
+            return False
+
+    def files(self) -> Iterator[FoundFile]:
+        """Every file that looks like an image, by its name.
+
+        A directory that cannot be listed and an entry that is no regular file come out as files that
+        cannot be read, so that they are reported like any other.
+
+        Raises
+        ------
+        SourceGone
+            The root is not there.
+        """
+        if not self._root.exists():
+            raise SourceGone(f"There is no folder {self.label}. Check the path, or mount it.")
+        if not self._root.is_dir():
+            yield _found(str(self._root))
+            return
+        yield from self._below(str(self._root), is_root=True)
+
+    def _below(self, directory: str, *, is_root: bool = False) -> Iterator[FoundFile]:
+        try:
+            with os.scandir(directory) as entries:
+                listed = sorted(entries, key=lambda entry: os.fsencode(entry.name))
+        except OSError:
+            yield FoundFile(directory, -1, -1)
+            return
+        if not is_root and any(entry.name in RESULT_MARKERS and _is_ours(entry.path) for entry in listed):
+            return
+        for entry in listed:
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name not in NOT_PHOTOS:
+                    yield from self._below(entry.path)
+            elif _suffix(entry.name) in SUFFIXES and not _links_to_directory(entry):
+                yield _found(entry.path)
+
+
+def _suffix(name: str) -> str:
+    dot = name.rfind(".")
+    return name[dot:].lower() if dot >= 0 else ""
+
+
+def _links_to_directory(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_symlink() and entry.is_dir()
+    except OSError:
+        return False
+
+
+def _found(path: str) -> FoundFile:
+    try:
+        status = os.stat(path)  # noqa: PTH116 - a million of these, and Path is ten times slower
+    except OSError:
+        return FoundFile(path, -1, -1)
+    if not stat.S_ISREG(status.st_mode):
+        return FoundFile(path, -1, -1)
+    return FoundFile(path, status.st_size, status.st_mtime_ns)
+
+
+def _is_ours(path: str) -> bool:
+    """Whether a manifest was written by this program; it says so in its first line."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - see above
+            return _OURS in file.read(200)
+    except OSError:
+        return False

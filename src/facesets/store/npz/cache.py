@@ -1,0 +1,215 @@
+"""The cache as a `Store`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from facesets.errors import RecogniserMismatch, WrongUsage
+from facesets.files import FileLock, atomic_write, printable, sweep_temporaries
+from facesets.records import CacheSettings, Collection, Faces, FileRecord, ImageRecord, Images
+from facesets.store.npz.journal import Journal
+from facesets.store.npz.merge import collapse, plan, write_merged
+from facesets.store.npz.schema import Part, part_of, read_part
+
+_READ_ATTEMPTS = 20
+
+
+class Cache:
+    """A cache file, read with its journal.
+
+    Readers need no lock: they see the state of the last flush. Whoever commits does so within
+    `writing`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Name a cache; it is read when needed and made by the first commit."""
+        self._path = path
+        self._journal = Journal(path)
+        self._settings: CacheSettings | None = None
+        self._files: dict[str, FileRecord] | None = None
+        self._known: set[str] = set()
+
+    @property
+    def path(self) -> Path:
+        """The cache file."""
+        return self._path
+
+    @property
+    def label(self) -> str:
+        """What to call it in messages."""
+        return printable(self._path)
+
+    @property
+    def settings(self) -> CacheSettings | None:
+        """What its vectors come from; None while it is empty. Raises as `load`."""
+        self._index()
+        return self._settings
+
+    def exists(self) -> bool:
+        """Whether anything was ever stored."""
+        return self._path.exists() or bool(self._journal.paths())
+
+    def load(self) -> Collection:
+        """Everything the cache holds: images that still have a path, and their faces.
+
+        Raises
+        ------
+        WrongUsage
+            There is no such cache.
+        DamagedFile, NewerFormat
+            It cannot be read; the sentence says why.
+        """
+        parts = self._parts()
+        if not parts:
+            raise WrongUsage(
+                f"There is no cache at {self.label}. Make one with `facesets embed PHOTOS {self.label}`."
+            )
+        return _collection(collapse(plan(parts)))
+
+    def files(self) -> Mapping[str, FileRecord]:
+        """Every path it knows, with what was seen there. Raises as `load`."""
+        return self._index()
+
+    def has_image(self, sha256: str) -> bool:
+        """Whether that content was embedded already. Raises as `load`."""
+        self._index()
+        return sha256 in self._known
+
+    @contextmanager
+    def writing(self, settings: CacheSettings) -> Iterator[None]:
+        """Keep every other writer away; at the end fold the journal into the one file.
+
+        Parameters
+        ----------
+        settings : CacheSettings
+            Where the vectors to come are from; checked against what is here.
+
+        Raises
+        ------
+        AlreadyRunning
+            Another run is writing.
+        RecogniserMismatch
+            As `require`.
+        CannotWrite
+            No space or no permission; what was committed is kept.
+        """
+        self.require(settings)
+        lock = self._path.with_name(self._path.name + ".lock")
+        with FileLock(lock, what=f"the cache {self.label}"):
+            sweep_temporaries(self._path)
+            self._files = None
+            self.require(settings)
+            try:
+                yield
+            finally:
+                self.fold()
+
+    def require(self, settings: CacheSettings) -> None:
+        """Check that faces made with these settings may join those that are here.
+
+        Raises
+        ------
+        RecogniserMismatch
+            The vectors would not be comparable, or detection would differ from image to image.
+        """
+        mine = self.settings
+        if mine is None:
+            self._settings = settings
+        elif mine.recogniser_sha256 != settings.recogniser_sha256:
+            raise RecogniserMismatch(
+                f"The cache {self.label} was made with the recogniser {mine.recogniser} of {mine.pack}; "
+                f"{settings.recogniser} of {settings.pack} gives other vectors, and the two never mix. "
+                f"Use --pack {printable(mine.pack)}, or another cache."
+            )
+        elif mine != settings:
+            raise RecogniserMismatch(
+                f"The cache {self.label} was made with --det-size {mine.det_size} --min-det-score "
+                f"{mine.min_det_score:g} and the detector {mine.detector} of {mine.pack}. Use the same, or "
+                "another cache."
+            )
+
+    def commit(self, files: Sequence[FileRecord], images: Sequence[ImageRecord]) -> None:
+        """Keep these for good, all or nothing; call within `writing`, after `require`.
+
+        Raises
+        ------
+        CannotWrite
+            No space or no permission.
+        """
+        index = self._index()
+        if self._settings is None:
+            raise ValueError("require() comes before commit()")
+        self._journal.append(part_of(self._settings, files, images))
+        index.update((record.path, record) for record in files)
+        self._known.update(image.sha256 for image in images)
+
+    def fold(self) -> None:
+        """Write everything into the cache file and drop the journal. Raises `CannotWrite`."""
+        journal = self._journal.paths()
+        if not journal:
+            return
+        own = [self._path] if self._path.exists() else []
+        with atomic_write(self._path) as file:
+            write_merged(file, plan([read_part(path) for path in own + journal]))
+        self._journal.remove(journal)
+
+    def _index(self) -> dict[str, FileRecord]:
+        """Paths and hashes, read once."""
+        if self._files is None:
+            parts = self._parts()
+            self._files = {record.path: record for part in parts for record in part.files}
+            self._known = {digest.decode() for part in parts for digest in part.sha256.tolist()}
+            self._settings = parts[-1].settings if parts else None
+        return self._files
+
+    def _parts(self) -> list[Part]:
+        """The cache file and its journal, as they were at one moment.
+
+        A writer may fold the journal while we read; then the cache file is a new one afterwards, and
+        we read again.
+        """
+        for _ in range(_READ_ATTEMPTS):
+            before = self._stamp()
+            try:
+                paths = [*([self._path] if before else []), *self._journal.paths()]
+                parts = [read_part(path) for path in paths]
+            except FileNotFoundError:
+                continue
+            if self._stamp() == before:
+                return parts
+        raise WrongUsage(f"The cache {self.label} keeps changing. Wait for the run that writes it to end.")
+
+    def _stamp(self) -> tuple[int, int] | None:
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return status.st_ino, status.st_mtime_ns
+
+
+def _collection(part: Part) -> Collection:
+    """Paths joined to their images; an image that no path leads to any more is left out."""
+    paths: dict[str, list[str]] = {}
+    for record in part.files:
+        if not record.reason:
+            paths.setdefault(record.sha256, []).append(record.path)
+    digests = [digest.decode() for digest in part.sha256.tolist()]
+    kept = np.array([digest in paths for digest in digests], bool)
+    faces = part.faces if kept.all() else _faces_of(part.faces, kept)
+    images = Images(
+        sha256=part.sha256[kept],
+        width=part.width[kept],
+        height=part.height[kept],
+        taken=part.taken[kept],
+        fingerprint=part.fingerprint[kept],
+        paths=tuple(tuple(paths[digest]) for digest, keep in zip(digests, kept, strict=True) if keep),
+    )
+    return Collection(images, faces, part.settings)
+
+
+def _faces_of(faces: Faces, kept: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> Faces:
+    new_row = np.cumsum(kept) - 1
+    chosen = faces.take(kept[faces.image])
+    return chosen.with_image(new_row[chosen.image])

@@ -1,0 +1,58 @@
+"""What a run has done since the cache file was written: small files, one a flush.
+
+A flush writes one new file and touches no other, so its cost does not depend on the cache. Now and
+then many small ones are gathered into one, so that their number stays low; whatever is killed in
+between, the parts say the same when they are read again.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from facesets.files import atomic_write, sweep_temporaries, writing
+from facesets.store.npz.columns import Column, write_columns
+from facesets.store.npz.merge import plan, write_merged
+from facesets.store.npz.schema import Part, face_arrays, image_arrays, read_part, small_arrays
+
+_GATHER_AT = 128
+_GATHERED = "g"
+
+
+class Journal:
+    """The directory `<cache>.journal` beside a cache file. It exists only while there is need."""
+
+    def __init__(self, cache: Path) -> None:
+        """Name the journal of this cache; nothing is read or written yet."""
+        self._directory = cache.with_name(cache.name + ".journal")
+
+    def paths(self) -> list[Path]:
+        """Its files, oldest first."""
+        return sorted(self._directory.glob("[0-9]*.npz"))
+
+    def append(self, part: Part) -> None:
+        """Add a part, durably. Raises `CannotWrite`."""
+        paths = self.paths()
+        number = int(paths[-1].stem.removesuffix(_GATHERED)) + 1 if paths else 1
+        arrays = small_arrays(part.settings, part.files) | image_arrays(part) | face_arrays(part)
+        with atomic_write(self._directory / f"{number:08d}.npz") as file:
+            write_columns(file, {name: Column.of(array) for name, array in arrays.items()})
+        small = [path for path in paths if not path.stem.endswith(_GATHERED)]
+        if len(small) >= _GATHER_AT:
+            self._gather(small)
+
+    def _gather(self, small: Sequence[Path]) -> None:
+        merged = plan([read_part(path) for path in small])
+        # Sorted after its last member, so that members left by a kill are overruled, not overruling.
+        with atomic_write(small[-1].with_name(f"{small[-1].stem}{_GATHERED}.npz")) as file:
+            write_merged(file, merged)
+        self.remove(small)
+
+    def remove(self, paths: Sequence[Path]) -> None:
+        """Drop files whose content is elsewhere by now, and the directory once it is empty."""
+        with writing(self._directory):
+            for path in paths:
+                path.unlink(missing_ok=True)
+            if self._directory.is_dir():
+                for path in self._directory.glob("*.npz"):
+                    sweep_temporaries(path)
+                if not any(self._directory.iterdir()):
+                    self._directory.rmdir()

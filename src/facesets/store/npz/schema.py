@@ -1,0 +1,166 @@
+"""The arrays of a cache file: names, meaning, version. docs/cache-format.md describes them for others.
+
+A cache is a sequence of parts of this one form: the `.npz` file itself, then the journal's. A later
+part replaces what an earlier one says of the same image or path, which keeps its place in the order.
+So applying a part twice is applying it once.
+"""
+
+import json
+import os
+import zipfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facesets.errors import DamagedFile, NewerFormat
+from facesets.files import printable
+from facesets.records import CacheSettings, Faces, FileRecord, ImageRecord
+from facesets.store.npz.columns import map_columns, read_columns
+
+VERSION = 1
+
+_FACE = "face_"
+_READ_AT_ONCE_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one file of a cache holds. Face rows are grouped by image, in the order of the images."""
+
+    settings: CacheSettings
+    files: Sequence[FileRecord]
+    sha256: NDArray[np.bytes_]
+    width: NDArray[np.int64]
+    height: NDArray[np.int64]
+    taken: NDArray[np.datetime64]
+    fingerprint: NDArray[np.uint8]
+    faces: Faces
+
+
+def part_of(settings: CacheSettings, files: Sequence[FileRecord], images: Sequence[ImageRecord]) -> Part:
+    """A part with these images, in this order."""
+    faces = [image.faces.with_image(np.full(len(image.faces), i)) for i, image in enumerate(images)]
+    return Part(
+        settings=settings,
+        files=files,
+        sha256=np.array([image.sha256 for image in images], "S64"),
+        width=np.array([image.width for image in images], np.int64),
+        height=np.array([image.height for image in images], np.int64),
+        taken=np.array([image.taken for image in images], "datetime64[s]"),
+        fingerprint=np.frombuffer(b"".join(i.fingerprint for i in images), np.uint8).reshape(-1, 32),
+        faces=Faces.concatenate(faces) if faces else Faces.empty(settings.dimension),
+    )
+
+
+def small_arrays(settings: CacheSettings, files: Sequence[FileRecord]) -> dict[str, NDArray[Any]]:
+    """The arrays that hold texts: settings, and what was seen at each path."""
+    meta = {"format": "facesets/cache", "version": VERSION, "settings": asdict(settings)}
+    reasons = {i: record.reason for i, record in enumerate(files) if record.reason}
+    return {
+        "meta": _text(meta),
+        "path_text": _text([record.path for record in files]),
+        "path_reason": _text(reasons),
+        "path_size": np.array([record.size for record in files], np.int64),
+        "path_mtime_ns": np.array([record.mtime_ns for record in files], np.int64),
+        "path_sha256": np.array([record.sha256 for record in files], "S64"),
+    }
+
+
+def image_arrays(part: Part) -> dict[str, NDArray[Any]]:
+    """The arrays with a row an image, by their names in the file."""
+    return {
+        "image_sha256": part.sha256,
+        "image_width": part.width,
+        "image_height": part.height,
+        "image_taken": part.taken,
+        "image_fingerprint": part.fingerprint,
+    }
+
+
+def face_arrays(part: Part) -> dict[str, NDArray[Any]]:
+    """The arrays with a row a face, by their names in the file."""
+    return {face_array_name(name): column for name, column in part.faces.columns().items()}
+
+
+def face_array_name(column: str) -> str:
+    """Name in the file of a column of `Faces`."""
+    return column if column.startswith(_FACE) else f"{_FACE}{column}"
+
+
+def _text(value: object) -> NDArray[np.uint8]:
+    # ASCII with \u escapes keeps file names that are not UTF-8, as lone surrogates.
+    return np.frombuffer(json.dumps(value).encode("ascii"), np.uint8)
+
+
+def read_part(path: Path) -> Part:
+    """Read one file of a cache; large ones are mapped rather than read.
+
+    Raises
+    ------
+    FileNotFoundError
+    NewerFormat
+        A later version of the program wrote it.
+    DamagedFile
+        It is not a cache file, or not whole.
+    """
+    try:
+        # Windows cannot replace a file that is mapped.
+        at_once = os.name == "nt" or path.stat().st_size < _READ_AT_ONCE_BYTES
+        arrays = read_columns(path) if at_once else map_columns(path)
+        meta = _parsed(arrays["meta"])
+        version = meta["version"] if meta.get("format") == "facesets/cache" else None
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        raise _damaged(path) from error
+    if not isinstance(version, int):
+        raise _damaged(path)
+    if version > VERSION:
+        raise NewerFormat(
+            f"{printable(path)} was written by a later facesets (cache version {version}, this one reads "
+            f"up to {VERSION}). Upgrade facesets, or use another cache."
+        )
+    try:
+        return _part(meta, arrays)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> DamagedFile:
+    return DamagedFile(
+        f"{printable(path)} is not a facesets cache, or is damaged. Restore it from a backup, or move it "
+        "away and run `facesets embed` again."
+    )
+
+
+def _part(meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Part:
+    names = {face_array_name(name): name for name in Faces.__dataclass_fields__}
+    return Part(
+        settings=CacheSettings(**meta["settings"]),
+        files=_files(arrays),
+        sha256=arrays["image_sha256"],
+        width=arrays["image_width"],
+        height=arrays["image_height"],
+        taken=arrays["image_taken"],
+        fingerprint=arrays["image_fingerprint"],
+        faces=Faces(**{names[name]: column for name, column in arrays.items() if name in names}),
+    )
+
+
+def _files(arrays: dict[str, NDArray[Any]]) -> list[FileRecord]:
+    reasons = _parsed(arrays["path_reason"])
+    columns = (arrays["path_size"].tolist(), arrays["path_mtime_ns"].tolist(), arrays["path_sha256"].tolist())
+    return [
+        FileRecord(path, size, mtime_ns, sha256.decode("ascii"), reasons.get(str(i), ""))
+        for i, (path, size, mtime_ns, sha256) in enumerate(
+            zip(_parsed(arrays["path_text"]), *columns, strict=True)
+        )
+    ]
+
+
+def _parsed(array: NDArray[np.uint8]) -> Any:  # noqa: ANN401 - whatever JSON can hold
+    return json.loads(array.tobytes())
