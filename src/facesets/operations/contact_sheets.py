@@ -116,6 +116,11 @@ def draw_sheets(
     return pages
 
 
+def own_sheet_names() -> list[str]:
+    """Every name that a command may give to sheets of its own."""
+    return [page_name(SHEET_NAME, page) for page in range(1, -(-OWN_SHEET_ROWS // ROWS_PER_PAGE) + 1)]
+
+
 def page_name(first: str, number: int) -> str:
     """Name page 1 as given, page 2 with `_2` before the ending, and so on."""
     path = PurePosixPath(first)
