@@ -37,10 +37,10 @@ OWN_SHEET_ROWS = 60
 SHEET_NAME = "contact_sheet.png"
 
 _GATES = {
-    "min_det_score": "detector score",
-    "min_short": "short edge",
-    "min_face_short": "short edge",
-    "min_blur": "sharpness",
+    "min_det_score": "detector",
+    "min_short": "edge",
+    "min_face_short": "edge",
+    "min_blur": "sharp",
     "outlier_threshold": "distance",
     "min_faces": "photos",
     "duplicate": "duplicate",

@@ -26,7 +26,7 @@ from facesets.exports.manifest_files import manifest_bytes, read_manifest
 from facesets.imaging.quality import quality
 from facesets.interfaces import Embedder, Progress
 from facesets.operations.export_plan import PlannedSet
-from facesets.operations.options import ExportSwapOptions
+from facesets.operations.options import LOADER_MIN_DET_SCORE, ExportSwapOptions
 from facesets.operations.set_selection import (
     Drop,
     Selection,
@@ -81,7 +81,9 @@ class SetWriter:
         self._quality = quality(collection.faces)
         self._total = self._quality.total
         self._describe = face_describer(collection, self._total)
-        self._rules = CropRules(options.out_size, options.pad_ratio, options.verify_max_distance)
+        self._rules = CropRules(
+            options.out_size, options.pad_ratio, options.verify_max_distance, LOADER_MIN_DET_SCORE
+        )
 
     def possible_names(self, sets: Iterable[PlannedSet]) -> Iterator[str]:
         """Every file that writing these sets may make."""

@@ -44,11 +44,17 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class CropRules:
-    """How crops are made and judged. `max_cosine_distance` is from the cached embedding."""
+    """How crops are made and judged.
+
+    `max_cosine_distance` is from the cached embedding. The subject must reach `min_subject_score`;
+    bystanders count from the embedder's own limit on, which should be lower, as a margin for consumers
+    whose detector differs.
+    """
 
     size: int
     pad_ratio: float
     max_cosine_distance: float
+    min_subject_score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +86,11 @@ class _Look:
     faces: Faces
     subject: int
     cosine_similarity: float
+    clear: bool
 
     @property
     def passes(self) -> bool:
-        return len(self.faces) == 1 and self.subject == 0
+        return len(self.faces) == 1 and self.subject == 0 and self.clear
 
 
 def single_face_crops(
@@ -118,11 +125,10 @@ def _search(subject: Subject, first: _Look, embedder: Embedder, rules: CropRules
 
 
 def _further_looks(subject: Subject, first: _Look, embedder: Embedder, rules: CropRules) -> Iterator[_Look]:
-    if len(first.faces):
-        squares = [_square(subject, rules, share) for share in _TIGHTER]
-    else:
-        squares = [wide_square(subject.box, rules.pad_ratio * share) for share in _WIDER]
-    for square in squares:
+    tighter = [_square(subject, rules, share) for share in _TIGHTER]
+    wider = [wide_square(subject.box, rules.pad_ratio * share) for share in _WIDER]
+    bystanders = len(first.faces) > 1
+    for square in [*tighter, *wider] if bystanders else [*wider, *tighter]:
         yield from _looks([subject], [square], embedder, rules)
 
 
@@ -146,13 +152,14 @@ def _judged(
 ) -> _Look:
     """Find the subject among the faces of a crop: at its place, and looking like itself."""
     if not len(faces):
-        return _Look(crop, square, masked, faces, -1, float("nan"))
+        return _Look(crop, square, masked, faces, -1, float("nan"), clear=False)
     similarity = faces.embedding @ subject.embedding
     expected = square.box_to_crop(subject.box[None], rules.size)
     there = iou(expected, faces.box)[0] >= _MIN_OVERLAP
     best = int(np.argmax(np.where(there, similarity, -2)))
     right = bool(there[best]) and 1 - similarity[best] <= rules.max_cosine_distance
-    return _Look(crop, square, masked, faces, best if right else -1, float(similarity[best]))
+    clear = bool(faces.det_score[best] >= rules.min_subject_score)
+    return _Look(crop, square, masked, faces, best if right else -1, float(similarity[best]), clear)
 
 
 def _masked(subject: Subject, look: _Look, embedder: Embedder, rules: CropRules) -> _Look | None:
@@ -172,10 +179,14 @@ def _passed(look: _Look) -> SingleFace:
 def _refused(seen: Sequence[_Look], rules: CropRules) -> Refused:
     """Name the obstacle of the look that came closest."""
     with_subject = [look for look in seen if look.subject >= 0]
+    alone = [look for look in with_subject if len(look.faces) == 1]
+    if alone:
+        best = max(float(look.faces.det_score[0]) for look in alone)
+        return Refused(NO_FACE_FOUND, round(best, 4), rules.min_subject_score)
     if with_subject:
         return Refused(SEVERAL_FACES, min(len(look.faces) for look in with_subject), 1)
     with_faces = [look for look in seen if len(look.faces)]
     if with_faces:
         nearest = max(look.cosine_similarity for look in with_faces)
         return Refused(ANOTHER_FACE, round(1 - nearest, 4), rules.max_cosine_distance)
-    return Refused(NO_FACE_FOUND, 0, 1)
+    return Refused(NO_FACE_FOUND, 0, rules.min_subject_score)
