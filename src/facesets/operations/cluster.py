@@ -14,6 +14,7 @@ from facesets.clustering import (
 from facesets.exports.manifest import (
     CLUSTER_MANIFEST,
     ClusterManifest,
+    Failure,
     Group,
     ImageEntry,
     face_describer,
@@ -49,6 +50,7 @@ class ClusterSummary:
     unchanged: int
     removed: int
     failed: int
+    failures: list[Failure]
     dry_run: bool
     stopped: bool
 
@@ -84,6 +86,7 @@ def cluster(
         unchanged=written.unchanged,
         removed=written.removed,
         failed=written.failed,
+        failures=written.failures,
         dry_run=options.dry_run,
         stopped=written.stopped,
     )

@@ -42,6 +42,7 @@ class DedupSummary:
     near_groups: int
     spare_images: int
     failed: int
+    failures: list[Failure]
     dry_run: bool
     stopped: bool
 
@@ -98,6 +99,7 @@ def dedup(
         report=str(report),
         **counts,
         failed=len(failed),
+        failures=failed,
         dry_run=options.dry_run,
         stopped=stop.requested,
     )

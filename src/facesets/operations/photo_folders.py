@@ -1,13 +1,13 @@
 """Folders of photos with a manifest and contact sheets: what `cluster` and `refine` have in common."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 from facesets import __version__
 from facesets.exports.folders import Materialize, ResultFolder, finish, would_remove, writing_results
-from facesets.exports.manifest import ClusterManifest, Provenance, RefineManifest
+from facesets.exports.manifest import ClusterManifest, Failure, Provenance, RefineManifest
 from facesets.exports.manifest_files import manifest_bytes, read_manifest
 from facesets.exports.names import flatten_all
 from facesets.interfaces import Progress, Store
@@ -32,8 +32,13 @@ class Written:
     copied: int
     unchanged: int
     removed: int
-    failed: int
+    failures: list[Failure] = field(default_factory=list)
     stopped: bool = False
+
+    @property
+    def failed(self) -> int:
+        """How many photos could not be used."""
+        return len({failure.path for failure in self.failures})
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,6 @@ def rehearse(plan: PhotoFolders, kind: type[M]) -> Written:
         copied=len(plan.files) - there,
         unchanged=there,
         removed=would_remove(plan.out, earlier, plan.files),
-        failed=0,
     )
 
 
@@ -132,5 +136,4 @@ def _place_all(folder: ResultFolder, plan: PhotoFolders, progress: Progress, sto
 
 
 def _written(folder: ResultFolder, *, removed: int, stopped: bool = False) -> Written:
-    failed = len({failure.path for failure in folder.failed})
-    return Written(folder.copied, folder.unchanged, removed, failed, stopped)
+    return Written(folder.copied, folder.unchanged, removed, list(folder.failed), stopped)

@@ -17,6 +17,7 @@ from facesets.exports.manifest import (
     REFINE_MANIFEST,
     DroppedFace,
     FaceEntry,
+    Failure,
     Group,
     RefineManifest,
     face_describer,
@@ -51,6 +52,7 @@ class RefineSummary:
     unchanged: int
     removed: int
     failed: int
+    failures: list[Failure]
     dry_run: bool
     stopped: bool
 
@@ -111,6 +113,7 @@ def refine(
         unchanged=written.unchanged,
         removed=written.removed,
         failed=written.failed,
+        failures=written.failures,
         dry_run=options.dry_run,
         stopped=written.stopped,
     )
