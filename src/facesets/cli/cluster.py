@@ -57,7 +57,6 @@ def cluster(
                 f"{summary.faces} faces in {summary.images} images: {summary.persons} people, "
                 f"{summary.singletons} single faces, {summary.no_face} images without a face."
             ),
-            (
-                photos_line(summary, out, dry_run=dry_run),
+            photos_line(summary, out, dry_run=dry_run),
         ],
     )

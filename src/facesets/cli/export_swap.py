@@ -48,7 +48,7 @@ def export_swap(
     ] = _DEFAULT.min_face_short,
     select: Annotated[
         Select,
-        typer.Option(help="Who goes into the smaller bundle: the best, or good ones in diverse poses."),
+        typer.Option(help="What the smaller bundle holds: the best, or good ones in diverse poses."),
     ] = _DEFAULT.select,
     raw_manifest: Annotated[
         Path | None, typer.Option(help="The manifest.json of `cluster`; needed for --candidates.")

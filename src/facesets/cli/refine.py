@@ -71,7 +71,6 @@ def refine(
         [
             f"{summary.faces} faces: {summary.facesets} face sets with {summary.kept} faces, "
             f"{summary.dropped} dropped" + (f" ({by_gate})." if by_gate else "."),
-            (
-                photos_line(summary, out, dry_run=dry_run),
+            photos_line(summary, out, dry_run=dry_run),
         ],
     )
