@@ -113,7 +113,7 @@ def export_swap(
         summary,
         [
             (
-                f"{out}: {summary.sets} face sets ({summary.unchanged_sets} unchanged), {summary.faces} faces "
+                f"{out}: {summary.sets} sets ({summary.unchanged_sets} unchanged), {summary.faces} faces "
                 f"{would(dry_run, 'exported', 'to export')} ({summary.masked} with bystanders masked), "
                 f"{summary.bundles} bundles, {summary.candidates} candidates."
             ),
