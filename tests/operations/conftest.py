@@ -54,8 +54,8 @@ def pristine(tmp_path_factory: pytest.TempPathFactory, lfw_dir: Path, embedder: 
     first = sorted((lfw_dir / "Hugo_Chavez").glob("*.jpg"))[0]
     (photos / "album").mkdir()
     shutil.copy2(first, photos / "album" / "the same bytes.jpg")
-    Image.open(first).resize((125, 125)).save(photos / "half.jpg", quality=90)
-    pair = [sorted((lfw_dir / name).glob("*.jpg"))[1] for name in ("Hugo_Chavez", "Ariel_Sharon")]
+    Image.open(first).resize((200, 200)).save(photos / "smaller.jpg", quality=90)
+    pair = [sorted((lfw_dir / name).glob("*.jpg"))[14] for name in ("Hugo_Chavez", "Ariel_Sharon")]
     wide_picture(pair, 600, 300).save(photos / "two people.png")
     noise = np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)
     Image.fromarray(noise).save(photos / "nobody.png")

@@ -33,9 +33,9 @@ def test_copies_are_reported_with_the_one_to_keep(library: Library) -> None:
     (group,) = report.near
     kept, spare = group.images
     assert Path(kept.paths[0]).name == "Hugo_Chavez_0001.jpg"
-    assert Path(spare.paths[0]).name == "half.jpg"
+    assert Path(spare.paths[0]).name == "smaller.jpg"
     assert group.keep == kept.sha256
-    assert (kept.bits, kept.width, spare.width) == (0, 250, 125)
+    assert (kept.bits, kept.width, spare.width) == (0, 250, 200)
     assert 0 <= spare.bits <= DedupOptions().max_bits
     assert (summary.spare_files, summary.spare_images) == (1, 1)
 
