@@ -38,7 +38,7 @@ class Landmarks:
             return faces
         bgr = np.ascontiguousarray(pixels[:, :, ::-1])
         found = [self._found(bgr, box) for box in faces.box]
-        columns = {
+        columns: dict[str, Any] = {
             name: np.stack([np.asarray(face[name], np.float32) for face in found])
             for name in (*self._models, "pose")
             if name in found[0]
