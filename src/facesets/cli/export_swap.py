@@ -113,8 +113,9 @@ def export_swap(
         summary,
         [
             (
-                f"{out}: {summary.sets} sets ({summary.unchanged_sets} unchanged), {summary.faces} faces "
-                f"{would(dry_run, 'exported', 'to export')} ({summary.masked} with bystanders masked), "
+                f"{out}: {summary.sets} face sets ({summary.unchanged_sets} unchanged), "
+                f"{summary.faces} faces {would(dry_run, 'exported', 'to export')} "
+                f"({summary.masked} with bystanders masked), "
                 f"{summary.bundles} bundles, {summary.candidates} candidates."
             ),
             f"{summary.dropped} faces left out" + (f": {by_reason}." if by_reason else "."),
