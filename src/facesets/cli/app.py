@@ -10,6 +10,7 @@ from facesets.cli.dedup import dedup
 from facesets.cli.doctor import doctor
 from facesets.cli.embed import embed
 from facesets.cli.enrich import enrich
+from facesets.cli.evaluate import evaluate
 from facesets.cli.export_swap import export_swap
 from facesets.cli.models import models
 from facesets.cli.refine import refine
@@ -42,6 +43,7 @@ for command in (
     export_swap,
     sheet,
     show,
+    evaluate,
     verify_bundle,
     doctor,
 ):

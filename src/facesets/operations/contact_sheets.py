@@ -108,7 +108,7 @@ def draw_sheets(
     pages = {}
     for number, start in enumerate(starts, start=1):
         finished = [
-            _finished(row, progress) for row in shown[start : start + ROWS_PER_PAGE] if not stop.requested
+            finished_row(row, progress) for row in shown[start : start + ROWS_PER_PAGE] if not stop.requested
         ]
         subtitle = _subtitle(manifest, manifest_name, len(shown), len(rows), number, len(starts))
         pages[page_name(SHEET_NAME, number)] = png_bytes(draw_sheet(_title(manifest), subtitle, finished))
@@ -225,7 +225,8 @@ def _reason(item: DroppedFace) -> str:
     return f"{label} {item.value:.3g} {'>' if item.gate in _UPPER_LIMITS else '<'} {item.limit:g}"
 
 
-def _finished(row: PlannedRow, progress: Progress) -> SheetRow:
+def finished_row(row: PlannedRow, progress: Progress) -> SheetRow:
+    """Cut the faces of a row out of their photos."""
     crops = _cut_out([*row.faces, *row.dropped])
     progress.advance()
     return SheetRow(
