@@ -1,8 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from facesets.imaging import duplicates
-from facesets.imaging.duplicates import close_pairs, hamming
+from facesets.imaging.decode import decode
+from facesets.imaging.duplicates import close_pairs, hamming, has_detail
+from facesets.imaging.fingerprint import fingerprint
 
 
 @pytest.mark.parametrize("block", [3, 64, 4096])
@@ -18,6 +22,13 @@ def test_every_close_pair_is_found_and_no_other(monkeypatch: pytest.MonkeyPatch,
     assert found.first.tolist() == first.tolist()
     assert found.second.tolist() == second.tolist()
     assert found.bits.tolist() == distance[first, second].tolist()
+
+
+def test_even_surfaces_are_told_from_pictures(lfw_photos: list[Path]) -> None:
+    even = [np.full((90, 120, 3), grey, np.uint8) for grey in (0, 90, 255)]
+    pictures = [decode(str(path)).pixels for path in lfw_photos[::100]]
+    prints = np.stack([np.frombuffer(fingerprint(p), np.uint8) for p in [*even, *pictures]])
+    assert has_detail(prints).tolist() == [False] * 3 + [True] * len(pictures)
 
 
 @pytest.mark.parametrize("count", [0, 1])

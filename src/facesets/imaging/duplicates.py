@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facesets.records import Float32, Int64
+from facesets.records import Bool, Float32, Int64
 
 _BLOCK = 4096
 
@@ -42,6 +42,13 @@ def hamming(fingerprints: NDArray[np.uint8], other: NDArray[np.uint8]) -> Int64:
     """Bits in which each row differs from one other fingerprint: (n,)."""
     differing: Int64 = np.bitwise_count(fingerprints ^ other).sum(axis=-1).astype(np.int64)
     return differing
+
+
+def has_detail(fingerprints: NDArray[np.uint8]) -> Bool:
+    """Whether each fingerprint says anything: half its bits are set, but hardly any of an even surface."""
+    ones = np.bitwise_count(fingerprints).sum(axis=1)
+    telling: Bool = ones > fingerprints.shape[1]
+    return telling
 
 
 def _signs(fingerprints: NDArray[np.uint8]) -> Float32:
