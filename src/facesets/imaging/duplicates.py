@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facesets.records import Bool, Float32, Int64
+from facesets.records import Float32, Int64
 
 _BLOCK = 4096
 
@@ -42,14 +42,6 @@ def hamming(fingerprints: NDArray[np.uint8], other: NDArray[np.uint8]) -> Int64:
     """Bits in which each row differs from one other fingerprint: (n,)."""
     differing: Int64 = np.bitwise_count(fingerprints ^ other).sum(axis=-1).astype(np.int64)
     return differing
-
-
-def has_detail(fingerprints: NDArray[np.uint8]) -> Bool:
-    """Whether a fingerprint says anything: that of an even surface has all bits equal but a few."""
-    ones = np.bitwise_count(fingerprints).sum(axis=1)
-    bits = 8 * fingerprints.shape[1]
-    telling: Bool = (ones > bits // 8) & (ones < bits - bits // 8)
-    return telling
 
 
 def _signs(fingerprints: NDArray[np.uint8]) -> Float32:
