@@ -10,7 +10,8 @@ import pytest
 from tests.program import REPOSITORY, environment
 
 from facesets.errors import AlreadyRunning, CannotWrite
-from facesets.exports.folders import ANNOUNCEMENT, Materialize, finish, writing_results
+from facesets.exports.folders import ANNOUNCEMENT, finish, writing_results
+from facesets.exports.materialize import Materialize
 from facesets.files import FileLock
 
 Plan = dict[str, str]
