@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from facesets.cli import console
 from facesets.errors import FacesetsError, MissingModelPack
@@ -17,6 +18,9 @@ from facesets.records import CacheSettings
 from facesets.settings import Settings
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
+
+if TYPE_CHECKING:
+    from facesets.inference.landmarks import Landmarks
 
 _FACES_PER_RUN_ON_GPU = 64
 
@@ -73,6 +77,14 @@ def make_embedder(pack: ModelPack, options: DetectionOptions, choice: Choice) ->
         provider=choice.provider,
         faces_per_run=1 if choice.name == "cpu" else _FACES_PER_RUN_ON_GPU,
     )
+
+
+def make_landmarks(pack: ModelPack, choice: Choice) -> "Landmarks":
+    """Load the landmark models of a pack."""
+    # insightface takes a second to import, which only these need.
+    from facesets.inference.landmarks import Landmarks
+
+    return Landmarks(pack, provider=choice.provider)
 
 
 def choose(provider: str, pack: ModelPack) -> Choice:

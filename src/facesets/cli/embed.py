@@ -60,6 +60,9 @@ def embed(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try unreadable files again, though unchanged.")
     ] = _EMBED.retry_failed,
+    enrich: Annotated[
+        bool, typer.Option("--enrich", help="Add landmarks and pose in the same pass.")
+    ] = False,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -88,9 +91,18 @@ def embed(
             retry_failed=retry_failed,
             dry_run=dry_run,
         )
+        landmarker = assemble.make_landmarks(models, choice) if enrich else None
         store.require(embedder.settings)
         with nullcontext() if dry_run else store.writing(embedder.settings):
-            summary = run(FolderSource(source), store, embedder, options, progress=progress, stop=stop)
+            summary = run(
+                FolderSource(source),
+                store,
+                embedder,
+                options,
+                landmarker=landmarker,
+                progress=progress,
+                stop=stop,
+            )
     console.show(
         summary,
         [

@@ -15,13 +15,16 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from facesets.errors import SourceGone, UnreadableImage
 from facesets.files import read_regular_file
 from facesets.imaging.decode import MAX_FILE_BYTES, Decoded, decode_bytes
 from facesets.imaging.fingerprint import fingerprint
 from facesets.interfaces import Embedder, Progress, Source, Store
+from facesets.operations.enrich import Landmarker, enrich_rows
 from facesets.operations.options import EmbedOptions
-from facesets.records import FileRecord, FoundFile, ImageRecord
+from facesets.records import Faces, FileRecord, FoundFile, ImageRecord
 from facesets.stop import Stop
 
 _BATCHES_AHEAD_PER_WORKER = 3
@@ -88,10 +91,16 @@ def embed(
     embedder: Embedder,
     options: EmbedOptions,
     *,
+    landmarker: Landmarker | None = None,
     progress: Progress,
     stop: Stop,
 ) -> EmbedSummary:
     """Put every face of the source that is not there yet into the store.
+
+    Parameters
+    ----------
+    landmarker : Landmarker, optional
+        Adds landmarks and pose in the same pass, as `enrich` does later.
 
     Raises
     ------
@@ -107,7 +116,7 @@ def embed(
     summary = EmbedSummary(listed=len(found), unchanged=unchanged, failed=known_failures)
     if options.dry_run or not todo:
         return replace(summary, to_do=len(todo))
-    run = _Run(source, store, embedder, options)
+    run = _Run(source, store, embedder, landmarker, options)
     progress.begin("Embedding", len(todo))
     try:
         for outcome in run.outcomes(todo, stop):
@@ -147,10 +156,18 @@ def _compare(
 class _Run:
     """The state of one run: what waits for the next flush, and the counts."""
 
-    def __init__(self, source: Source, store: Store, embedder: Embedder, options: EmbedOptions) -> None:
+    def __init__(
+        self,
+        source: Source,
+        store: Store,
+        embedder: Embedder,
+        landmarker: Landmarker | None,
+        options: EmbedOptions,
+    ) -> None:
         self._source = source
         self._store = store
         self._embedder = embedder
+        self._landmarker = landmarker
         self._options = options
         self._files: list[FileRecord] = []
         self._images: list[ImageRecord] = []
@@ -192,11 +209,16 @@ class _Run:
                 height=decoded.pixels.shape[0],
                 taken=decoded.taken,
                 fingerprint=fingerprint(decoded.pixels),
-                faces=of_picture,
+                faces=self._enriched(decoded, of_picture),
             )
             for (sha256, decoded), of_picture in zip(pictures, faces, strict=True)
         }
         return [_Outcome(file, None if file.reason else images.pop(file.sha256, None)) for file in files]
+
+    def _enriched(self, decoded: Decoded, faces: Faces) -> Faces:
+        if self._landmarker is None or not len(faces):
+            return faces
+        return enrich_rows(decoded.pixels, faces, np.arange(len(faces)), self._landmarker)
 
     def _read(self, found: FoundFile) -> tuple[FileRecord, Decoded | None]:
         """Bytes, hash and pixels of one file; no pixels where they are known or cannot be had."""

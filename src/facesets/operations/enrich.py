@@ -147,6 +147,12 @@ def match_boxes(cached: Float32, found: Float32, *, min_overlap: float) -> Bool:
     return matched
 
 
+def enrich_rows(pixels: Pixels, faces: Faces, rows: Int64, landmarker: Landmarker) -> Faces:
+    """Return a picture's faces with landmarks and pose in these rows; the others were not found again."""
+    more = landmarker.add(pixels, faces.take(rows)) if len(rows) else faces.take(rows)
+    return replace(faces, **dict(_new_columns(faces, more, rows)))
+
+
 class _Run:
     """The counts of one run, and the images that wait for the next flush."""
 
