@@ -75,7 +75,7 @@ def condensed_tree(
     Parameters
     ----------
     tree : Edges
-        `points` - 1 edges of a maximum spanning tree of similarities.
+        `points` - 1 edges of a maximum spanning tree of similarities; of equals the first merges first.
     points : int
     min_cluster_size : int
         At least 2.
@@ -128,7 +128,7 @@ def _as_columns(
 
 
 def _single_linkage(tree: Edges, points: int, distance: Distance) -> _Merges:
-    order = np.lexsort((tree.j, tree.i, -tree.similarity))
+    order = np.argsort(-tree.similarity, kind="stable")
     parent = list(range(2 * points - 1))
     size = [1] * points
     merges = _Merges([], [], densities(tree.similarity[order].astype(np.float64), distance).tolist(), [])
