@@ -394,3 +394,17 @@ def test_twelve_megapixels_work_as_small_photos_do(
     wide_picture(lfw_photos[:3], 4000, 3000).save(tmp_path / "photos" / "large.jpg", quality=90)
     report = summary(embed(tmp_path / "photos", tmp_path / "c.npz", "--json"))
     assert report["faces"] == 3
+
+
+def test_a_profile_says_where_the_time_went(embed: Embed, lfw_photos: list[Path], tmp_path: Path) -> None:
+    photos = copy_photos(lfw_photos[:4], tmp_path / "photos")
+    result = embed(photos, tmp_path / "c.npz", "--profile", tmp_path / "p.json", "--workers", "1")
+    assert result.status == 0
+    profile = json.loads((tmp_path / "p.json").read_text())
+    stages = profile["stages"]
+    assert {"read", "hash", "decode", "detect", "align", "recognise", "store"} <= set(stages)
+    assert stages["decode"]["count"] == 4
+    # One worker does one thing at a time, and waiting for it is not work.
+    busy = sum(stage["wall_s"] for name, stage in stages.items() if not name.startswith("wait"))
+    assert 0 < busy <= profile["wall_s"]
+    assert "detect" in result.err

@@ -17,6 +17,7 @@ from facesets.operations.options import DetectionOptions
 from facesets.records import CacheSettings
 from facesets.settings import Settings
 from facesets.stop import Stop
+from facesets.stopwatch import Stopwatch
 from facesets.store.npz.cache import Cache
 
 if TYPE_CHECKING:
@@ -68,7 +69,9 @@ def get_pack(name: str, settings: Settings, progress: Progress, stop: Stop) -> M
         ) from error
 
 
-def make_embedder(pack: ModelPack, options: DetectionOptions, choice: Choice) -> LocalEmbedder:
+def make_embedder(
+    pack: ModelPack, options: DetectionOptions, choice: Choice, stopwatch: Stopwatch | None = None
+) -> LocalEmbedder:
     """Load detector and recogniser where they run best."""
     return LocalEmbedder(
         pack,
@@ -76,6 +79,7 @@ def make_embedder(pack: ModelPack, options: DetectionOptions, choice: Choice) ->
         min_det_score=options.min_det_score,
         provider=choice.provider,
         faces_per_run=1 if choice.name == "cpu" else _FACES_PER_RUN_ON_GPU,
+        stopwatch=stopwatch,
     )
 
 

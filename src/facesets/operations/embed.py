@@ -26,8 +26,10 @@ from facesets.operations.enrich import Landmarker, enrich_rows
 from facesets.operations.options import EmbedOptions
 from facesets.records import Faces, FileRecord, FoundFile, ImageRecord
 from facesets.stop import Stop
+from facesets.stopwatch import Stopwatch
 
 _BATCHES_AHEAD_PER_WORKER = 3
+WAITING = "wait for workers"
 _CHANGES_AGAIN = -1
 """Size and time of a record that matches no file, so that the next run looks again."""
 
@@ -92,6 +94,7 @@ def embed(
     options: EmbedOptions,
     *,
     landmarker: Landmarker | None = None,
+    stopwatch: Stopwatch | None = None,
     progress: Progress,
     stop: Stop,
 ) -> EmbedSummary:
@@ -101,6 +104,8 @@ def embed(
     ----------
     landmarker : Landmarker, optional
         Adds landmarks and pose in the same pass, as `enrich` does later.
+    stopwatch : Stopwatch, optional
+        Learns where the time went.
 
     Raises
     ------
@@ -109,14 +114,16 @@ def embed(
     CannotWrite
         No space; what was flushed is kept.
     """
+    stopwatch = stopwatch or Stopwatch()
     progress.begin("Listing")
-    found = list(source.files())
-    todo, unchanged, known_failures = _compare(found, store.files(), retry_failed=options.retry_failed)
+    with stopwatch.stage("list and compare"):
+        found = list(source.files())
+        todo, unchanged, known_failures = _compare(found, store.files(), retry_failed=options.retry_failed)
     progress.end()
     summary = EmbedSummary(listed=len(found), unchanged=unchanged, failed=known_failures)
     if options.dry_run or not todo:
         return replace(summary, to_do=len(todo))
-    run = _Run(source, store, embedder, landmarker, options)
+    run = _Run(source, store, embedder, landmarker, options, stopwatch)
     progress.begin("Embedding", len(todo))
     try:
         for outcome in run.outcomes(todo, stop):
@@ -163,12 +170,14 @@ class _Run:
         embedder: Embedder,
         landmarker: Landmarker | None,
         options: EmbedOptions,
+        stopwatch: Stopwatch,
     ) -> None:
         self._source = source
         self._store = store
         self._embedder = embedder
         self._landmarker = landmarker
         self._options = options
+        self._stopwatch = stopwatch
         self._files: list[FileRecord] = []
         self._images: list[ImageRecord] = []
         self._waiting: set[str] = set()
@@ -188,7 +197,9 @@ class _Run:
                         pending.extend(pool.submit(self._work, batch) for batch in islice(batches, room))
                     if not pending:
                         return
-                    yield from pending.popleft().result()
+                    with self._stopwatch.stage(WAITING):
+                        outcomes = pending.popleft().result()
+                    yield from outcomes
             finally:
                 pool.shutdown(cancel_futures=True)
 
@@ -208,31 +219,39 @@ class _Run:
                 width=decoded.pixels.shape[1],
                 height=decoded.pixels.shape[0],
                 taken=decoded.taken,
-                fingerprint=fingerprint(decoded.pixels),
+                fingerprint=self._fingerprint(decoded),
                 faces=self._enriched(decoded, of_picture),
             )
             for (sha256, decoded), of_picture in zip(pictures, faces, strict=True)
         }
         return [_Outcome(file, None if file.reason else images.pop(file.sha256, None)) for file in files]
 
+    def _fingerprint(self, decoded: Decoded) -> bytes:
+        with self._stopwatch.stage("fingerprint"):
+            return fingerprint(decoded.pixels)
+
     def _enriched(self, decoded: Decoded, faces: Faces) -> Faces:
         if self._landmarker is None or not len(faces):
             return faces
-        return enrich_rows(decoded.pixels, faces, np.arange(len(faces)), self._landmarker)
+        with self._stopwatch.stage("landmarks"):
+            return enrich_rows(decoded.pixels, faces, np.arange(len(faces)), self._landmarker)
 
     def _read(self, found: FoundFile) -> tuple[FileRecord, Decoded | None]:
         """Bytes, hash and pixels of one file; no pixels where they are known or cannot be had."""
         try:
-            data = read_regular_file(Path(found.path), max_bytes=MAX_FILE_BYTES)
+            with self._stopwatch.stage("read"):
+                data = read_regular_file(Path(found.path), max_bytes=MAX_FILE_BYTES)
         except OSError as error:
             reason = f"cannot be read: {error.strerror or error}"
             return FileRecord(found.path, _CHANGES_AGAIN, _CHANGES_AGAIN, "", reason), None
-        sha256 = hashlib.sha256(data).hexdigest()
+        with self._stopwatch.stage("hash"):
+            sha256 = hashlib.sha256(data).hexdigest()
         record = FileRecord(found.path, found.size, found.mtime_ns, sha256)
         if self._store.has_image(sha256):
             return record, None
         try:
-            return record, decode_bytes(data)
+            with self._stopwatch.stage("decode"):
+                return record, decode_bytes(data)
         except UnreadableImage as error:
             return FileRecord(found.path, found.size, found.mtime_ns, sha256, error.reason), None
 
@@ -264,7 +283,8 @@ class _Run:
     def flush(self) -> None:
         """Commit what waits."""
         if self._files:
-            self._store.commit(self._files, self._images)
+            with self._stopwatch.stage("store"):
+                self._store.commit(self._files, self._images)
             self._files, self._images, self._waiting = [], [], set()
 
 
