@@ -1,3 +1,4 @@
+import json
 import os
 import random
 import signal
@@ -10,7 +11,7 @@ import pytest
 from tests.program import REPOSITORY, environment
 
 from facesets.errors import AlreadyRunning, CannotWrite
-from facesets.exports.folders import ANNOUNCEMENT, finish, writing_results
+from facesets.exports.folders import ANNOUNCEMENT, finish, is_inside, would_remove, writing_results
 from facesets.exports.materialize import Materialize
 from facesets.files import FileLock
 
@@ -145,14 +146,41 @@ def test_a_file_in_place_of_the_folder_is_a_sentence(tmp_path: Path, plan: Plan)
         write(tmp_path / "out", plan, {})
 
 
-def test_names_that_lead_out_of_the_folder_are_not_believed(tmp_path: Path, plan: Plan) -> None:
-    victim = tmp_path / "victim.txt"
+@pytest.mark.parametrize("listed_by", ["manifest", "announcement"])
+@pytest.mark.parametrize("name", ["../victim.txt", "/VICTIM", "linked/victim.txt", "a/../../victim.txt"])
+def test_names_that_lead_out_of_the_folder_are_not_believed(
+    tmp_path: Path, plan: Plan, name: str, listed_by: str
+) -> None:
+    victim = tmp_path / "elsewhere" / "victim.txt"
+    victim.parent.mkdir()
     victim.write_text("precious")
+    (tmp_path / "victim.txt").symlink_to(victim)
     out = tmp_path / "out"
     out.mkdir()
-    (out / ANNOUNCEMENT).write_text('{"../victim.txt": ""}')
-    write(out, plan, {})
+    (out / "linked").symlink_to(victim.parent)
+    names = {name.replace("/VICTIM", str(victim)): ""}
+    if listed_by == "announcement":
+        (out / ANNOUNCEMENT).write_text(json.dumps(names))
+    earlier = names if listed_by == "manifest" else {}
+    assert would_remove(out, earlier, []) == 0
+    write(out, plan, earlier)
     assert victim.read_text() == "precious"
+    assert (tmp_path / "victim.txt").is_symlink()
+
+
+def test_nothing_is_written_through_a_linked_directory(tmp_path: Path, plan: Plan) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "person_0").symlink_to(tmp_path / "elsewhere")
+    _, failed = write(tmp_path / "out", plan, {})
+    assert failed == [source for name, source in plan.items() if name.startswith("person_0/")]
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/../b", "/a", "C:/a", "C:a", "a\\..\\b", "\\\\host\\a"])
+def test_only_plain_relative_names_are_inside(name: str) -> None:
+    assert not is_inside(name)
+    assert is_inside("person_001/home+ann+..a b.jpg")
 
 
 _SLOW_WRITER = """
@@ -171,8 +199,6 @@ while True:
 
 
 def test_a_kill_at_any_moment_and_a_second_run_give_the_undisturbed_tree(tmp_path: Path, plan: Plan) -> None:
-    import json
-
     write(tmp_path / "undisturbed", plan, {})
     (tmp_path / "plan.json").write_text(json.dumps({**plan, "person_9/old.jpg": plan["person_0/0.jpg"]}))
     for attempt in range(6):

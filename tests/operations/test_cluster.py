@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,17 @@ def test_two_runs_at_once_and_folders_of_other_commands_are_refused(library: Lib
     (tmp_path / "fs" / "refine_manifest.json").rename(tmp_path / "fs" / "manifest.json")
     with pytest.raises(WrongUsage, match="needed here"):
         run(library, tmp_path / "fs")
+
+
+def test_a_manifest_that_names_files_elsewhere_removes_none(library: Library, tmp_path: Path) -> None:
+    out = tmp_path / "raw"
+    run(library, out)
+    (tmp_path / "victim.txt").write_text("precious")
+    manifest = json.loads((out / "manifest.json").read_text())
+    manifest["sheets"].append("../victim.txt")
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    run(library, out)
+    assert (tmp_path / "victim.txt").read_text() == "precious"
 
 
 @pytest.mark.parametrize("wrong", [{"threshold": 3}, {"min_cluster_size": 1}, {"min_cosine_similarity": 2}])

@@ -56,7 +56,8 @@ class ResultFolder:
     def announce(self, names: Mapping[str, str]) -> None:
         """Say durably, before any of it is written, which names this run may write, and from what."""
         before = {name: source for name, source in self.owned.items() if _exists(self._path(name))}
-        new = {n: source for n, source in names.items() if n in before or not _exists(self._path(n))}
+        free = {n: source for n, source in names.items() if n in before or not _exists(self._path(n))}
+        new = _believed(self.root, free)
         self.owned = before | new
         write_json(self.root / ANNOUNCEMENT, dict(sorted(self.owned.items())))
 
@@ -168,7 +169,7 @@ def writing_results(root: Path, earlier: Mapping[str, str]) -> Iterator[ResultFo
         root.mkdir(parents=True, exist_ok=True)
     with FileLock(root / _LOCK, what=printable(root)):
         sweep_temporaries(root / ANNOUNCEMENT)
-        folder = ResultFolder(root, {**earlier, **_announced(root)})
+        folder = ResultFolder(root, _believed(root, {**earlier, **_announced(root)}))
         try:
             yield folder
         finally:
@@ -192,12 +193,12 @@ def finish(folder: ResultFolder, manifest_name: str, content: bytes) -> int:
 
 def would_remove(root: Path, earlier: Mapping[str, str], planned: Iterable[str]) -> int:
     """How many files a run with this plan would remove; for `--dry-run`."""
-    ours = {**earlier, **_announced(root)}
+    ours = _believed(root, {**earlier, **_announced(root)})
     return sum(_may_remove(root / PurePosixPath(name), ours[name]) for name in ours.keys() - set(planned))
 
 
 def _announced(root: Path) -> dict[str, str]:
-    """Names that an interrupted run announced; they can only lie inside the folder."""
+    """Names that an interrupted run announced."""
     try:
         names = json.loads((root / ANNOUNCEMENT).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
@@ -207,13 +208,33 @@ def _announced(root: Path) -> dict[str, str]:
             f"{printable(root / ANNOUNCEMENT)} cannot be read. Look what lies in that folder, remove that "
             "file, and run the same command again."
         ) from error
-    return {name: source for name, source in names.items() if is_inside(name)}
+    if not isinstance(names, dict):
+        raise CannotWrite(
+            f"{printable(root / ANNOUNCEMENT)} is not ours. Move it away, and run the same command again."
+        )
+    return names
+
+
+def _believed(root: Path, names: Mapping[str, str]) -> dict[str, str]:
+    """Leave out names that lead out of the folder, by themselves or through a linked directory."""
+    top = Path(os.path.realpath(root))
+    parents = {PurePosixPath(name).parent for name in names if is_inside(name)}
+    within = {parent for parent in parents if _leads_into(top, root / parent)}
+    return {n: what for n, what in names.items() if is_inside(n) and PurePosixPath(n).parent in within}
+
+
+def _leads_into(top: Path, folder: Path) -> bool:
+    # Unlike Path.resolve, this does not raise where links go in circles.
+    return Path(os.path.realpath(folder)).is_relative_to(top)
 
 
 def is_inside(name: str) -> bool:
-    """Whether a relative name read from a file stays in its folder."""
+    r"""Whether a relative name read from a file stays in its folder, on every system.
+
+    No name of ours holds `\` or `:`, which lead elsewhere on Windows.
+    """
     parts = PurePosixPath(name).parts
-    return bool(parts) and not name.startswith("/") and ".." not in parts
+    return bool(parts) and ".." not in parts and not name.startswith("/") and not set(name) & set("\\:\0")
 
 
 def _exists(path: Path) -> bool:
