@@ -1,4 +1,5 @@
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,12 @@ from facesets.exports.manifest import DuplicatesReport
 from facesets.exports.manifest_files import read_manifest
 from facesets.imaging.duplicates import close_pairs, hamming
 from facesets.imaging.fingerprint import fingerprint
+from facesets.inference.local import LocalEmbedder
 from facesets.operations.dedup import DedupSummary, dedup
-from facesets.operations.options import DedupOptions
+from facesets.operations.embed import embed
+from facesets.operations.options import DedupOptions, EmbedOptions
 from facesets.progress import SilentProgress
+from facesets.sources.folders import FolderSource
 from facesets.stop import Stop
 
 
@@ -38,6 +42,64 @@ def test_copies_are_reported_with_the_one_to_keep(library: Library) -> None:
     assert (kept.bits, kept.width, spare.width) == (0, 250, 200)
     assert 0 <= spare.bits <= DedupOptions().max_bits
     assert (summary.spare_files, summary.spare_images) == (1, 1)
+
+
+@pytest.fixture
+def own(tmp_path: Path, lfw_dir: Path) -> Library:
+    """Two photos of the same look, the larger at two paths, in a library that tests may spoil."""
+    photos = tmp_path / "own"
+    (photos / "album").mkdir(parents=True)
+    first = lfw_dir / "Hugo_Chavez" / "Hugo_Chavez_0001.jpg"
+    shutil.copy2(first, photos / "a.jpg")
+    shutil.copy2(first, photos / "album" / "b.jpg")
+    Image.open(first).resize((200, 200)).save(photos / "small.jpg", quality=90)
+    return Library(photos, tmp_path / "own.npz")
+
+
+def embed_it(library: Library, embedder: LocalEmbedder) -> Library:
+    store = library.store
+    source = FolderSource(library.photos)
+    with store.writing(embedder.settings):
+        embed(source, store, embedder, EmbedOptions(), progress=SilentProgress(), stop=Stop())
+    return library
+
+
+def report_of(library: Library) -> tuple[DedupSummary, DuplicatesReport]:
+    summary, path = run(library)
+    return summary, read_manifest(path, DuplicatesReport)
+
+
+@pytest.mark.parametrize("how", ["gone", "changed"])
+def test_a_path_that_is_gone_or_changed_is_never_the_one_to_keep(
+    own: Library, embedder: LocalEmbedder, how: str
+) -> None:
+    embed_it(own, embedder)
+    if how == "gone":
+        (own.photos / "a.jpg").unlink()
+    else:
+        (own.photos / "a.jpg").write_bytes(b"something else")
+    summary, report = report_of(own)
+    assert report.identical == ()
+    assert report.near[0].images[0].paths == (str(own.photos / "album" / "b.jpg"),)
+    assert summary.left_out == 1
+    (own.photos / "album" / "b.jpg").unlink()
+    assert report_of(own)[1].near == ()
+
+
+def test_links_and_further_names_of_one_file_are_no_copies(own: Library, embedder: LocalEmbedder) -> None:
+    real = own.photos / "real.jpg"
+    (own.photos / "album" / "b.jpg").rename(real)
+    (own.photos / "a.jpg").unlink()
+    (own.photos / "a.jpg").symlink_to(real)
+    (own.photos / "hard.jpg").hardlink_to(real)
+    summary, report = report_of(embed_it(own, embedder))
+    assert report.identical == ()
+    (group,) = report.near
+    assert group.images[0].paths == (str(own.photos / "hard.jpg"),)
+    assert summary.left_out == 2
+    shutil.copy2(real, own.photos / "z.jpg")
+    (identical,) = report_of(embed_it(own, embedder))[1].identical
+    assert identical.paths == (str(own.photos / "hard.jpg"), str(own.photos / "z.jpg"))
 
 
 def test_a_dry_run_writes_no_report(library: Library) -> None:

@@ -38,6 +38,11 @@ def dedup(
                 f"spare files); {summary.near_groups} groups look the same "
                 f"({summary.spare_images} spare images)."
             ),
+            *(
+                [f"{summary.left_out} paths left out: links, or files that are gone or changed."]
+                if summary.left_out
+                else []
+            ),
             f"Report {would(dry_run, 'in', 'would go to')} {target}",
         ],
     )

@@ -232,7 +232,7 @@ class ExportManifest:
 
 @dataclass(frozen=True, slots=True)
 class IdenticalFiles:
-    """Several paths with the same bytes. `size` is that of one file; `keep` is the canonical path."""
+    """Several files with the same bytes. `size` is that of one of them; `keep` is the first of `paths`."""
 
     sha256: str
     size: int

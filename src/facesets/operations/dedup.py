@@ -1,5 +1,7 @@
 """A report of duplicates: same bytes, and same look. Nothing is deleted."""
 
+import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +35,16 @@ _EQUAL_SHARPNESS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class DedupSummary:
-    """What `dedup` found. `spare_*` count what could go: all members of a group but one."""
+    """What `dedup` found.
+
+    Attributes
+    ----------
+    spare_files, spare_images : int
+        What could go: all members of a group but one.
+    left_out : int
+        Paths that are in no group though they should be: links, further names of one file, and files that
+        are gone or changed.
+    """
 
     report: str
     images: int
@@ -41,6 +52,7 @@ class DedupSummary:
     spare_files: int
     near_groups: int
     spare_images: int
+    left_out: int
     failed: int
     failures: list[Failure]
     dry_run: bool
@@ -65,7 +77,8 @@ def dedup(
     collection = store.load()
     images = collection.images
     files = store.files()
-    identical = _identical(images, files)
+    there = _Files(files)
+    identical = _identical(images, there)
     progress.begin(f"Comparing {len(images)} images")
     groups = groups_alike(images, max_bits=options.max_bits)
     progress.end()
@@ -75,7 +88,7 @@ def dedup(
     for rows in groups:
         if stop.requested:
             break
-        near += _ranked(images, rows, files, options.max_bits, failed)
+        near += _ranked(images, rows, there, options.max_bits, failed)
         progress.advance()
     progress.end()
     counts = {
@@ -84,6 +97,7 @@ def dedup(
         "spare_files": sum(len(group.paths) - 1 for group in identical),
         "near_groups": len(near),
         "spare_images": sum(len(group.images) - 1 for group in near),
+        "left_out": there.left_out,
     }
     if not options.dry_run and not stop.requested:
         found = DuplicatesReport(
@@ -117,26 +131,70 @@ def groups_alike(images: Images, *, max_bits: int) -> list[Int64]:
     return sorted((rows for rows in groups if len(rows) > 1), key=lambda rows: int(rows[0]))
 
 
-def _identical(images: Images, files: Mapping[str, FileRecord]) -> list[IdenticalFiles]:
+class _Files:
+    """Which paths hold a file of their own: only of those one may be told to go."""
+
+    def __init__(self, known: Mapping[str, FileRecord]) -> None:
+        self._known = known
+        self._seen: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    @property
+    def left_out(self) -> int:
+        """Paths asked about that are none."""
+        return sum(len(paths) - len(real) for paths, real in self._seen.items())
+
+    def among(self, paths: tuple[str, ...]) -> tuple[str, ...]:
+        """The paths that are a file as it was embedded: no link, and one for each file, in order."""
+        if paths not in self._seen:
+            best: dict[tuple[int, int], str] = {}
+            for path in paths:
+                status = self._status(path)
+                if status is None:
+                    continue
+                inode = (status.st_dev, status.st_ino)
+                if inode not in best or (_leads_by_links(best[inode]) and not _leads_by_links(path)):
+                    best[inode] = path
+            self._seen[paths] = tuple(path for path in paths if path in best.values())
+        return self._seen[paths]
+
+    def _status(self, path: str) -> os.stat_result | None:
+        try:
+            status = os.lstat(path)
+        except (OSError, ValueError):
+            return None
+        known = self._known.get(path)
+        changed = known is not None and (
+            known.size != status.st_size or known.mtime_ns not in (-1, status.st_mtime_ns)
+        )
+        return None if changed or not stat.S_ISREG(status.st_mode) else status
+
+    def size(self, paths: Sequence[str]) -> int:
+        """Bytes of the file at these paths."""
+        return self._known[paths[0]].size if paths[0] in self._known else 0
+
+
+def _leads_by_links(path: str) -> bool:
+    return os.path.realpath(path) != path
+
+
+def _identical(images: Images, there: _Files) -> list[IdenticalFiles]:
     return [
-        IdenticalFiles(images.sha256[row].decode(), _size(files, paths), paths[0], paths)
+        IdenticalFiles(images.sha256[row].decode(), there.size(real), real[0], real)
         for row, paths in enumerate(images.paths)
-        if len(paths) > 1
+        if len(paths) > 1 and len(real := there.among(paths)) > 1
     ]
 
 
-def _size(files: Mapping[str, FileRecord], paths: Sequence[str]) -> int:
-    return files[paths[0]].size if paths[0] in files else 0
-
-
 def _ranked(
-    images: Images, rows: Int64, files: Mapping[str, FileRecord], max_bits: int, failed: list[Failure]
+    images: Images, rows: Int64, there: _Files, max_bits: int, failed: list[Failure]
 ) -> list[NearDuplicates]:
     """Cut a chain of near-duplicates into groups around the images most worth keeping.
 
     Every member is then within the limit of the one to keep, however long the chain.
     """
-    sizes = {int(row): _size(files, images.paths[row]) for row in rows}
+    real = {int(row): there.among(images.paths[row]) for row in rows}
+    rows = np.array([row for row in rows if real[int(row)]], np.int64)
+    sizes = {int(row): there.size(real[int(row)]) for row in rows}
     sharp = _sharpness_where_tied(images, rows, failed)
     left = sorted((int(row) for row in rows), key=lambda row: _worth(images, row, sharp, sizes))
     groups = []
@@ -147,7 +205,7 @@ def _ranked(
         taken = {row for row, _ in members}
         left = [row for row in left if row not in taken]
         if len(members) > 1:
-            entries = tuple(_entry(images, row, sharp, sizes, b) for row, b in members)
+            entries = tuple(_entry(images, row, real[row], sharp, sizes[row], b) for row, b in members)
             groups.append(NearDuplicates(images.sha256[keep].decode(), entries))
     return groups
 
@@ -179,14 +237,14 @@ def _sharpness_where_tied(images: Images, rows: Int64, failed: list[Failure]) ->
 
 
 def _entry(
-    images: Images, row: int, sharp: Mapping[int, float], sizes: Mapping[int, int], bits: int
+    images: Images, row: int, paths: tuple[str, ...], sharp: Mapping[int, float], size: int, bits: int
 ) -> NearDuplicate:
     return NearDuplicate(
         sha256=images.sha256[row].decode(),
-        paths=images.paths[row],
+        paths=paths,
         width=int(images.width[row]),
         height=int(images.height[row]),
-        size=sizes[row],
+        size=size,
         sharpness=round(sharp[row], 2) if row in sharp else None,
         bits=bits,
     )
