@@ -27,6 +27,7 @@ from facesets.imaging.align import align
 from facesets.imaging.decode import decode
 from facesets.imaging.sheets import CROP_PX, MAX_CROPS, SheetRow, Tile, draw_sheet
 from facesets.interfaces import Progress
+from facesets.operations.photos import read_photo
 from facesets.records import Pixels
 from facesets.stop import Stop
 
@@ -241,13 +242,14 @@ def finished_row(row: PlannedRow, progress: Progress) -> SheetRow:
 
 def _cut_out(tiles: Iterable[PlannedTile]) -> dict[str, Pixels]:
     """Read each photo once; a face whose photo cannot be read is an empty tile."""
-    by_path: dict[str, list[PlannedTile]] = defaultdict(list)
+    by_picture: dict[Path | str, list[PlannedTile]] = defaultdict(list)
     for tile in tiles:
-        by_path[str(tile.png) if tile.png else tile.face.paths[0]].append(tile)
+        by_picture[tile.png or tile.face.image].append(tile)
     crops: dict[str, Pixels] = {}
-    for path, wanted in by_path.items():
+    for wanted in by_picture.values():
+        first = wanted[0]
         try:
-            pixels = decode(path).pixels
+            pixels = decode(first.png).pixels if first.png else read_photo(first.face.paths, first.face.image)
         except UnreadableImage:
             crops |= {tile.face.face: _empty_tile() for tile in wanted}
             continue

@@ -19,12 +19,12 @@ from facesets.exports.manifest import (
 )
 from facesets.exports.manifest_files import manifest_bytes
 from facesets.files import atomic_write
-from facesets.imaging.decode import decode
 from facesets.imaging.duplicates import close_pairs, hamming, has_detail
 from facesets.imaging.sharpness import sharpness
 from facesets.interfaces import Progress, Store
 from facesets.operations.options import DedupOptions
 from facesets.operations.photo_folders import provenance
+from facesets.operations.photos import read_row
 from facesets.records import FileRecord, Images, Int64
 from facesets.stop import Stop
 
@@ -227,7 +227,7 @@ def _sharpness_where_tied(images: Images, rows: Int64, failed: list[Failure]) ->
     measured = {}
     for row in tied:
         try:
-            pixels = decode(images.paths[row][0]).pixels
+            pixels = read_row(images, int(row))
         except UnreadableImage as error:
             failed.append(Failure(images.paths[row][0], error.reason))
             continue

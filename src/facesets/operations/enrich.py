@@ -13,7 +13,7 @@ from facesets.imaging.boxes import iou
 from facesets.imaging.pose import pose_from_keypoints
 from facesets.interfaces import Progress, Store
 from facesets.operations.options import EnrichOptions
-from facesets.operations.set_selection import read_photo
+from facesets.operations.photos import read_row
 from facesets.records import (
     Bool,
     Collection,
@@ -183,7 +183,7 @@ class _Run:
         """Look at one image; one that cannot be read is noted and tried again in the next run."""
         self.images += 1
         try:
-            pixels = read_photo(self._collection, image)
+            pixels = read_row(self._collection.images, image)
         except UnreadableImage as error:
             self._failures.append(Failure(self._collection.images.paths[image][0], error.reason))
             return

@@ -27,13 +27,13 @@ from facesets.imaging.quality import quality
 from facesets.interfaces import Embedder, Progress
 from facesets.operations.export_plan import CANDIDATES, PlannedSet, names_of_set, png_name
 from facesets.operations.options import LOADER_MIN_DET_SCORE, ExportSwapOptions
+from facesets.operations.photos import read_row
 from facesets.operations.set_selection import (
     Drop,
     Selection,
     centroid_of,
     collapse_duplicates,
     diverse_first,
-    read_photo,
     select_faces,
 )
 from facesets.operations.single_face import (
@@ -146,7 +146,7 @@ class SetWriter:
         for row in rows:
             image = int(faces.image[row])
             try:
-                pixels = read_photo(self._collection, image)
+                pixels = read_row(self._collection.images, image)
             except UnreadableImage as error:
                 written.failed.append(Failure(self._collection.images.paths[image][0], error.reason))
                 continue

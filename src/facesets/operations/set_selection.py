@@ -8,12 +8,12 @@ import numpy as np
 from facesets.errors import UnreadableImage
 from facesets.exports.manifest import Failure
 from facesets.imaging.align import align
-from facesets.imaging.decode import decode
 from facesets.imaging.duplicates import hamming
 from facesets.imaging.fingerprint import fingerprint
 from facesets.imaging.quality import known_pose
 from facesets.operations.options import ExportSwapOptions
-from facesets.records import Collection, Faces, Float32, Int64, Pixels
+from facesets.operations.photos import read_row
+from facesets.records import Collection, Faces, Float32, Int64
 
 DUPLICATE = "duplicate"
 
@@ -139,32 +139,10 @@ def _close_pairs(embeddings: Float32, max_distance: float) -> list[tuple[int, in
 def _face_fingerprint(collection: Collection, row: int) -> np.ndarray | None:
     """Fingerprint of the aligned face; None for a photo that cannot be read, which is noted later."""
     try:
-        pixels = read_photo(collection, int(collection.faces.image[row]))
+        pixels = read_row(collection.images, int(collection.faces.image[row]))
     except UnreadableImage:
         return None
     return np.frombuffer(fingerprint(align(pixels, collection.faces.kps[row])), np.uint8)
-
-
-def read_photo(collection: Collection, image: int) -> Pixels:
-    """Decode an image from the first of its paths that still holds it.
-
-    Raises
-    ------
-    UnreadableImage
-        None of them does.
-    """
-    images = collection.images
-    reason = "there is no path"
-    for path in images.paths[image]:
-        try:
-            pixels = decode(path).pixels
-        except UnreadableImage as error:
-            reason = error.reason
-            continue
-        if pixels.shape[:2] == (images.height[image], images.width[image]):
-            return pixels
-        reason = "the file changed since it was embedded"
-    raise UnreadableImage(reason)
 
 
 def diverse_first(faces: Faces, rows: Int64, quality: Float32, count: int) -> Int64:

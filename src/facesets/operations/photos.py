@@ -1,0 +1,41 @@
+"""Photos read again, long after they were embedded: only the bytes that were embedded will do."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from facesets.errors import UnreadableImage
+from facesets.files import read_regular_file
+from facesets.imaging.decode import MAX_FILE_BYTES, decode_bytes
+from facesets.records import Images, Pixels
+
+
+def read_photo(paths: Sequence[str], sha256: str) -> Pixels:
+    """Decode an image from the first of its paths that still holds it.
+
+    Parameters
+    ----------
+    sha256 : str
+        Hex digest of the bytes that will do.
+
+    Raises
+    ------
+    UnreadableImage
+        None of the paths does, with the reason of the last.
+    """
+    reason = "there is no path"
+    for path in paths:
+        try:
+            data = read_regular_file(Path(path), max_bytes=MAX_FILE_BYTES)
+        except (OSError, ValueError) as error:
+            reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+            continue
+        if hashlib.sha256(data).hexdigest() == sha256:
+            return decode_bytes(data).pixels
+        reason = "the file changed since it was embedded"
+    raise UnreadableImage(reason)
+
+
+def read_row(images: Images, row: int) -> Pixels:
+    """Decode the image in a row of a store; errors as `read_photo`."""
+    return read_photo(images.paths[row], images.sha256[row].decode())
