@@ -25,7 +25,7 @@ def write(out: Path, plan: Plan, earlier: Plan, how: Materialize = "copy") -> tu
         for name, source in plan.items():
             folder.place(name, source, how)
         finish(folder, "manifest.json", b"{}")
-        return dict(folder.kept), [failure.path for failure in folder.failed]
+        return dict(folder.kept), [*(failure.path for failure in folder.failed), *folder.unreadable]
 
 
 def tree(out: Path) -> dict[str, tuple[bytes, int]]:

@@ -29,6 +29,7 @@ CLUSTERED = ClusterManifest(
     singletons=(FACE,),
     no_face=(ImageEntry("00" * 32, ("/c.jpg",)),),
     failed=(Failure("/d.jpg", "gone"),),
+    missing=(Failure("/e.jpg", "gone"),),
     files={"person_001/a": "/a"},
     sheets=("contact_sheet.png",),
 )
@@ -38,6 +39,7 @@ REFINED = RefineManifest(
     facesets=(),
     dropped=(DroppedFace(FACE, "cluster_001", "min_blur", 12.5, 40),),
     failed=(),
+    missing=(),
     files={},
     sheets=(),
 )

@@ -1,4 +1,6 @@
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,15 @@ from facesets.stop import Stop
 
 def run(library: Library, out: Path, options: ClusterOptions | None = None) -> ClusterSummary:
     return cluster(library.store, out, options or ClusterOptions(), progress=SilentProgress(), stop=Stop())
+
+
+@contextmanager
+def without(photo: Path, hidden: Path) -> Iterator[None]:
+    photo.rename(hidden)
+    try:
+        yield
+    finally:
+        hidden.rename(photo)
 
 
 def names(out: Path) -> dict[str, set[str]]:
@@ -44,6 +55,22 @@ def test_a_photo_of_two_people_is_in_both_folders_and_every_alias_is_there(
     with_alias = [files for files in folders.values() if any("the same bytes" in n for n in files)]
     assert all(any(n.endswith("Hugo_Chavez_0001.jpg") for n in files) for files in with_alias)
     assert [n.rpartition("+")[2] for n in folders["_noface"]] == ["nobody.png"]
+
+
+def test_an_image_fails_only_when_none_of_its_paths_can_be_read(library: Library, tmp_path: Path) -> None:
+    first, alias = library.photos / "Hugo_Chavez_0001.jpg", library.photos / "album" / "the same bytes.jpg"
+    out = tmp_path / "raw"
+    with without(first, tmp_path / "first"):
+        summary = run(library, out)
+        manifest = read_manifest(out, ClusterManifest)
+        assert (summary.failed, manifest.failed) == (0, ())
+        assert [failure.path for failure in manifest.missing] == [str(first)]
+        assert str(alias) in manifest.files.values()
+        assert run(library, out).failed == 0
+        with without(alias, tmp_path / "alias"):
+            assert {failure.path for failure in run(library, out).failures} == {str(first), str(alias)}
+    again = run(library, out)
+    assert (again.failed, read_manifest(out, ClusterManifest).missing) == (0, ())
 
 
 def test_the_manifest_accounts_for_every_face_and_every_file(library: Library, tmp_path: Path) -> None:

@@ -86,6 +86,17 @@ def test_a_path_that_is_gone_or_changed_is_never_the_one_to_keep(
     assert report_of(own)[1].near == ()
 
 
+def test_equal_resolutions_are_compared_though_the_first_path_is_gone(
+    own: Library, embedder: LocalEmbedder
+) -> None:
+    Image.open(own.photos / "a.jpg").save(own.photos / "soft.jpg", quality=30)
+    embed_it(own, embedder)
+    (own.photos / "a.jpg").unlink()
+    summary, report = report_of(own)
+    assert summary.failed == 0
+    assert all(image.sharpness for image in report.near[0].images if image.width == 250)
+
+
 def test_links_and_further_names_of_one_file_are_no_copies(own: Library, embedder: LocalEmbedder) -> None:
     real = own.photos / "real.jpg"
     (own.photos / "album" / "b.jpg").rename(real)

@@ -56,6 +56,17 @@ def test_a_photo_that_is_gone_leaves_an_empty_tile(results: Path, tmp_path: Path
     assert sheet(tmp_path / "m.json", None, progress=SilentProgress(), stop=Stop()).pages
 
 
+def test_a_photo_that_moved_is_shown_from_its_other_path(results: Path, tmp_path: Path) -> None:
+    text = (results / "raw" / "manifest.json").read_text()
+    (tmp_path / "m.json").write_text(text.replace("Hugo_Chavez_0001.jpg", "vanished.jpg"))
+    pages = [
+        sheet(manifest, tmp_path / name, progress=SilentProgress(), stop=Stop()).pages[0]
+        for manifest, name in ((results / "raw", "all.png"), (tmp_path / "m.json", "moved.png"))
+    ]
+    complete, moved = (np.asarray(Image.open(page).convert("RGB"))[100:] for page in pages)
+    assert (complete == moved).all()
+
+
 def test_show_counts_what_a_cache_holds(pristine: Library) -> None:
     contents = show_store(pristine.store)
     collection = pristine.store.load()

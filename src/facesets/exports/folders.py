@@ -44,6 +44,9 @@ class ResultFolder:
     copied, unchanged : int
         Photos materialised by this run, and those that lay there already.
     failed : list of Failure
+        Photos in whose place a file of the user's lies.
+    unreadable : dict
+        Reason by photo, of those that could not be read.
     """
 
     root: Path
@@ -52,6 +55,7 @@ class ResultFolder:
     copied: int = 0
     unchanged: int = 0
     failed: list[Failure] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
 
     def announce(self, names: Mapping[str, str]) -> None:
         """Say durably, before any of it is written, which names this run may write, and from what."""
@@ -75,7 +79,7 @@ class ResultFolder:
             return
         reason = self._materialise(target, source, how)
         if reason:
-            self.failed.append(Failure(source, reason))
+            self.unreadable[source] = reason
         if not reason or _exists(target):
             self.kept[name] = source
 

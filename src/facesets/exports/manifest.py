@@ -104,7 +104,15 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterManifest:
-    """What `cluster` wrote. `files` maps each name in the folder to the photo it was made from."""
+    """What `cluster` wrote.
+
+    Attributes
+    ----------
+    missing : tuple of Failure
+        Paths that could not be read, of images that lie at other paths too.
+    files : dict
+        Each name in the folder, and the photo it was made from.
+    """
 
     FORMAT: ClassVar[str] = "facesets/cluster"
     VERSION: ClassVar[int] = 1
@@ -115,13 +123,22 @@ class ClusterManifest:
     singletons: tuple[FaceEntry, ...]
     no_face: tuple[ImageEntry, ...]
     failed: tuple[Failure, ...]
+    missing: tuple[Failure, ...]
     files: dict[str, str]
     sheets: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefineManifest:
-    """What `refine` wrote. `files` maps each name in the folder to the photo it was made from."""
+    """What `refine` wrote.
+
+    Attributes
+    ----------
+    missing : tuple of Failure
+        Paths that could not be read, of images that lie at other paths too.
+    files : dict
+        Each name in the folder, and the photo it was made from.
+    """
 
     FORMAT: ClassVar[str] = "facesets/refine"
     VERSION: ClassVar[int] = 1
@@ -131,6 +148,7 @@ class RefineManifest:
     facesets: tuple[Group, ...]
     dropped: tuple[DroppedFace, ...]
     failed: tuple[Failure, ...]
+    missing: tuple[Failure, ...]
     files: dict[str, str]
     sheets: tuple[str, ...]
 

@@ -26,8 +26,7 @@ from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
 from facesets.operations.options import ClusterOptions
 from facesets.operations.photo_folders import (
-    PhotoFolders,
-    lay_out,
+    plan_folders,
     provenance,
     rehearse,
     write_photo_folders,
@@ -95,7 +94,7 @@ def cluster(
     labels = grouping.labels
     progress.end()
     manifest = _manifest(store, collection, labels, options)
-    plan = PhotoFolders(out, CLUSTER_MANIFEST, _files(manifest, options), options.materialize, options.sheet)
+    plan = plan_folders(out, CLUSTER_MANIFEST, _members(manifest), options)
     if options.dry_run:
         written = rehearse(plan, ClusterManifest)
     else:
@@ -192,15 +191,16 @@ def _manifest(
         singletons=singletons,
         no_face=no_face,
         failed=(),
+        missing=(),
         files={},
         sheets=(),
     )
 
 
-def _files(manifest: ClusterManifest, options: ClusterOptions) -> dict[str, str]:
-    folders = {
-        group.name: [path for face in group.faces for path in face.paths] for group in manifest.persons
+def _members(manifest: ClusterManifest) -> dict[str, list[tuple[str, ...]]]:
+    """For each folder the paths of its images."""
+    return {
+        **{group.name: [face.paths for face in group.faces] for group in manifest.persons},
+        SINGLETONS: [face.paths for face in manifest.singletons],
+        NO_FACE: [image.paths for image in manifest.no_face],
     }
-    folders[SINGLETONS] = [path for face in manifest.singletons for path in face.paths]
-    folders[NO_FACE] = [path for image in manifest.no_face for path in image.paths]
-    return lay_out(folders, options.materialize)

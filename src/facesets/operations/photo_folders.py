@@ -51,24 +51,35 @@ class PhotoFolders:
     manifest_name : str
     files : mapping
         Relative name to source path.
+    paths : mapping
+        Source path to all paths of its image.
     """
 
     out: Path
     manifest_name: str
     files: Mapping[str, str]
+    paths: Mapping[str, tuple[str, ...]]
     how: Materialize
     with_sheet: bool
 
 
-def lay_out(members: Mapping[str, Iterable[str]], how: Materialize) -> dict[str, str]:
-    """Turn {folder: paths of photos} into {relative name: path}; empty when nothing is materialised."""
-    if how == "none":
-        return {}
-    return {
+def plan_folders(
+    out: Path,
+    manifest_name: str,
+    members: Mapping[str, Iterable[tuple[str, ...]]],
+    options: ClusterOptions | RefineOptions,
+) -> PhotoFolders:
+    """Turn {folder: paths of each image} into names for all of them; none if nothing is materialised."""
+    members = (
+        {} if options.materialize == "none" else {name: list(images) for name, images in members.items()}
+    )
+    files = {
         f"{folder}/{name}": path
-        for folder, paths in members.items()
-        for path, name in flatten_all(paths).items()
+        for folder, images in members.items()
+        for path, name in flatten_all(path for paths in images for path in paths).items()
     }
+    paths_of = {path: paths for images in members.values() for paths in images for path in paths}
+    return PhotoFolders(out, manifest_name, files, paths_of, options.materialize, options.sheet)
 
 
 def provenance(
@@ -95,14 +106,14 @@ def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: M, progress: Progr
     sheets = draw_sheets(manifest, rows, plan.manifest_name, progress=progress, stop=stop)
     folder.announce({**plan.files, **dict.fromkeys(sheets, "")})
     if not _place_all(folder, plan, progress, stop):
-        return _written(folder, removed=0, stopped=True)
+        return _written(folder, plan, removed=0, stopped=True)
     for name, content in sheets.items():
         folder.write(name, content)
-    failed = (*manifest.failed, *folder.failed)
+    failed, missing = _failures(folder, plan)
     files = {name: source for name, source in sorted(folder.kept.items()) if source}
-    complete = replace(manifest, failed=failed, files=files, sheets=tuple(sheets))
+    complete = replace(manifest, failed=failed, missing=missing, files=files, sheets=tuple(sheets))
     removed = finish(folder, plan.manifest_name, manifest_bytes(complete))
-    return _written(folder, removed=removed)
+    return _written(folder, plan, removed=removed)
 
 
 def rehearse(plan: PhotoFolders, kind: type[M]) -> Written:
@@ -136,5 +147,15 @@ def _place_all(folder: ResultFolder, plan: PhotoFolders, progress: Progress, sto
     return not stop.requested
 
 
-def _written(folder: ResultFolder, *, removed: int, stopped: bool = False) -> Written:
-    return Written(folder.copied, folder.unchanged, removed, list(folder.failed), stopped)
+def _failures(folder: ResultFolder, plan: PhotoFolders) -> tuple[tuple[Failure, ...], tuple[Failure, ...]]:
+    """What failed, and the paths that are missing though their image lies at another path."""
+    failed, missing = list(folder.failed), list[Failure]()
+    for source, reason in folder.unreadable.items():
+        elsewhere = any(path not in folder.unreadable for path in plan.paths[source])
+        (missing if elsewhere else failed).append(Failure(source, reason))
+    return tuple(failed), tuple(missing)
+
+
+def _written(folder: ResultFolder, plan: PhotoFolders, *, removed: int, stopped: bool = False) -> Written:
+    failed, _ = _failures(folder, plan)
+    return Written(folder.copied, folder.unchanged, removed, list(failed), stopped)

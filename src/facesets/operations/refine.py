@@ -27,8 +27,7 @@ from facesets.interfaces import Progress, Store
 from facesets.operations.cluster import members_by_label, numbered_name
 from facesets.operations.options import RefineOptions
 from facesets.operations.photo_folders import (
-    PhotoFolders,
-    lay_out,
+    plan_folders,
     provenance,
     rehearse,
     write_photo_folders,
@@ -97,9 +96,8 @@ def refine(
     gated = gate_faces(faces, options)
     progress.end()
     manifest = _manifest(store, collection, gated, options)
-    folders = {group.name: [p for face in group.faces for p in face.paths] for group in manifest.facesets}
-    files = lay_out(folders, options.materialize)
-    plan = PhotoFolders(out, REFINE_MANIFEST, files, options.materialize, options.sheet)
+    members = {group.name: [face.paths for face in group.faces] for group in manifest.facesets}
+    plan = plan_folders(out, REFINE_MANIFEST, members, options)
     if options.dry_run:
         written = rehearse(plan, RefineManifest)
     else:
@@ -193,6 +191,7 @@ def _manifest(store: Store, collection: Collection, gated: Gated, options: Refin
         facesets=groups,
         dropped=dropped,
         failed=(),
+        missing=(),
         files={},
         sheets=(),
     )
