@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,17 @@ from tests.program import REPOSITORY, environment
 
 from facesets.errors import AlreadyRunning, CannotWrite
 from facesets.exports.folders import ANNOUNCEMENT, finish, is_inside, would_remove, writing_results
+from facesets.exports.manifest import PlacedFile
 from facesets.exports.materialize import Materialize
 from facesets.files import FileLock
 
 Plan = dict[str, str]
+Kept = dict[str, PlacedFile | None]
 
 
-def write(out: Path, plan: Plan, earlier: Plan, how: Materialize = "copy") -> tuple[Plan, list[str]]:
+def write(
+    out: Path, plan: Plan, earlier: Mapping[str, PlacedFile | None], how: Materialize = "copy"
+) -> tuple[Kept, list[str]]:
     """Write a plan as a command does; the names that its manifest would list, and what failed."""
     with writing_results(out, earlier) as folder:
         folder.announce(plan)
@@ -110,6 +115,69 @@ def test_a_copy_that_was_edited_survives_both_replacing_and_removing(tmp_path: P
     assert [p.name for p in out.rglob("*.jpg")] == ["0.jpg"]
 
 
+def test_an_edit_that_keeps_the_time_survives(tmp_path: Path, plan: Plan) -> None:
+    out = tmp_path / "out"
+    earlier, _ = write(out, plan, {})
+    copy = out / "person_0/0.jpg"
+    times = copy.stat()
+    copy.write_bytes(b"rotated without loss")
+    os.utime(copy, ns=(times.st_atime_ns, times.st_mtime_ns))
+    for _ in range(2):
+        earlier, _ = write(out, plan, earlier)
+        assert copy.read_bytes() == b"rotated without loss"
+    write(out, {}, earlier)
+    assert copy.read_bytes() == b"rotated without loss"
+
+
+@pytest.mark.parametrize("how", ["copy", "hardlink", "symlink"])
+def test_an_edit_survives_when_the_original_is_touched_later(
+    tmp_path: Path, plan: Plan, how: Materialize
+) -> None:
+    out = tmp_path / "out"
+    earlier, _ = write(out, plan, {}, how)
+    copy = out / "person_0/0.jpg"
+    copy.unlink()
+    copy.write_bytes(b"retouched")
+    for _ in range(2):
+        Path(plan["person_0/0.jpg"]).touch()
+        earlier, _ = write(out, plan, earlier, how)
+        assert copy.read_bytes() == b"retouched"
+
+
+def test_a_copy_nobody_edited_follows_its_original(tmp_path: Path, plan: Plan) -> None:
+    out = tmp_path / "out"
+    earlier, _ = write(out, plan, {})
+    original = Path(plan["person_0/0.jpg"])
+    original.write_bytes(b"new version")
+    os.utime(original, ns=(1, 1))
+    earlier, _ = write(out, plan, earlier)
+    assert (out / "person_0/0.jpg").read_bytes() == b"new version"
+    write(out, {}, earlier)
+    assert list(out.rglob("*.jpg")) == []
+
+
+def test_an_edit_after_a_run_that_was_cut_off_survives(tmp_path: Path, plan: Plan) -> None:
+    out = tmp_path / "out"
+    with writing_results(out, {}) as folder:
+        folder.announce(plan)
+        folder.place("person_0/0.jpg", plan["person_0/0.jpg"], "copy")
+        folder.place("person_1/1.jpg", plan["person_1/1.jpg"], "copy")
+    (out / "person_0/0.jpg").write_bytes(b"retouched")
+    os.utime(out / "person_0/0.jpg", ns=(1, 1))
+    Path(plan["person_1/1.jpg"]).write_bytes(b"new version")
+    write(out, plan, {})
+    assert (out / "person_0/0.jpg").read_bytes() == b"retouched"
+    assert (out / "person_1/1.jpg").read_bytes() == b"new version"
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"a": "b"}', '{"a": [["b", "c", "d"]]}'])
+def test_an_announcement_that_is_not_ours_is_a_sentence(tmp_path: Path, plan: Plan, content: str) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ANNOUNCEMENT).write_text(content)
+    with pytest.raises(CannotWrite, match="remove that file"):
+        write(tmp_path / "out", plan, {})
+
+
 def test_the_last_copy_of_a_photo_is_never_removed(tmp_path: Path, plan: Plan) -> None:
     out = tmp_path / "out"
     earlier, _ = write(out, plan, {})
@@ -158,10 +226,10 @@ def test_names_that_lead_out_of_the_folder_are_not_believed(
     out = tmp_path / "out"
     out.mkdir()
     (out / "linked").symlink_to(victim.parent)
-    names = {name.replace("/VICTIM", str(victim)): ""}
+    name = name.replace("/VICTIM", str(victim))
     if listed_by == "announcement":
-        (out / ANNOUNCEMENT).write_text(json.dumps(names))
-    earlier = names if listed_by == "manifest" else {}
+        (out / ANNOUNCEMENT).write_text(json.dumps({name: []}))
+    earlier = {name: None} if listed_by == "manifest" else {}
     assert would_remove(out, earlier, []) == 0
     write(out, plan, earlier)
     assert victim.read_text() == "precious"

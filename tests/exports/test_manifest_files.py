@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from facesets.exports.manifest import (
     Failure,
     Group,
     ImageEntry,
+    PlacedFile,
     Provenance,
     RefineManifest,
 )
@@ -30,7 +32,7 @@ CLUSTERED = ClusterManifest(
     no_face=(ImageEntry("00" * 32, ("/c.jpg",)),),
     failed=(Failure("/d.jpg", "gone"),),
     missing=(Failure("/e.jpg", "gone"),),
-    files={"person_001/a": "/a"},
+    files={"person_001/a": PlacedFile("/a", 12, 10**18)},
     sheets=("contact_sheet.png",),
 )
 REFINED = RefineManifest(
@@ -79,9 +81,17 @@ def test_a_missing_or_foreign_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_later_version_is_refused_by_name(path: Path) -> None:
-    path.write_bytes(path.read_bytes().replace(b'"version": 1', b'"version": 2', 1))
+    path.write_bytes(path.read_bytes().replace(b'"version": 2', b'"version": 3', 1))
     with pytest.raises(NewerFormat, match="later facesets"):
         read_any_manifest(path)
+
+
+def test_an_earlier_version_is_read(path: Path) -> None:
+    raw = json.loads(path.read_text())
+    del raw["missing"]
+    path.write_text(json.dumps(raw | {"version": 1, "files": {"person_001/a": "/a"}}))
+    files = {"person_001/a": PlacedFile("/a", -1, -1)}
+    assert read_manifest(path, ClusterManifest) == replace(CLUSTERED, missing=(), files=files)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b'{"format": "facesets/cluster"}'])

@@ -2,7 +2,8 @@
 
 A folder belongs to its user. Only names that an earlier manifest lists, or that an interrupted run
 announced in `.facesets-writing.json`, are ever replaced or removed; and of those not a copy that somebody
-edited, nor one whose original is gone.
+edited, nor one whose original is gone. A copy was edited when its size or time is not the one it was put
+there with.
 """
 
 import errno
@@ -13,12 +14,12 @@ import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, TypeVar
 
 from facesets.errors import CannotWrite
-from facesets.exports.manifest import Failure
+from facesets.exports.manifest import Failure, PlacedFile
 from facesets.exports.materialize import Materialize
 from facesets.files import FileLock, atomic_write, printable, sweep_temporaries, write_json, writing
 
@@ -27,6 +28,10 @@ _LOCK = ".facesets.lock"
 _TEMPORARY = ".facesets-copying.tmp"
 _CHUNK = 1 << 20
 _FICLONE = 0x40049409
+_T = TypeVar("_T")
+
+Puts = tuple[PlacedFile, ...]
+"""What may lie under a name of ours: a run that was cut off has replaced it or not. Empty for no photo."""
 
 
 @dataclass(slots=True)
@@ -37,10 +42,10 @@ class ResultFolder:
     ----------
     root : Path
     owned : dict
-        Relative names that were ours before this run began, or that this run announced, each with the
-        photo it is made from; empty for files of our own making.
+        Relative names that were ours before this run began, or that this run announced, each with what we
+        may have put there; nothing for files of our own making.
     kept : dict
-        The same, of those that belong to the result of this run.
+        Names that belong to the result of this run, each with what was put there; None as above.
     copied, unchanged : int
         Photos materialised by this run, and those that lay there already.
     failed : list of Failure
@@ -50,8 +55,8 @@ class ResultFolder:
     """
 
     root: Path
-    owned: dict[str, str]
-    kept: dict[str, str] = field(default_factory=dict)
+    owned: dict[str, Puts]
+    kept: dict[str, PlacedFile | None] = field(default_factory=dict)
     copied: int = 0
     unchanged: int = 0
     failed: list[Failure] = field(default_factory=list)
@@ -59,11 +64,15 @@ class ResultFolder:
 
     def announce(self, names: Mapping[str, str]) -> None:
         """Say durably, before any of it is written, which names this run may write, and from what."""
-        before = {name: source for name, source in self.owned.items() if _exists(self._path(name))}
+        before = {name: puts for name, puts in self.owned.items() if _exists(self._path(name))}
         free = {n: source for n, source in names.items() if n in before or not _exists(self._path(n))}
-        new = _believed(self.root, free)
+        new = {
+            name: _with(before.get(name, ()), _as_it_is(source)) if source else ()
+            for name, source in _believed(self.root, free).items()
+        }
         self.owned = before | new
-        write_json(self.root / ANNOUNCEMENT, dict(sorted(self.owned.items())))
+        record = {name: [astuple(put) for put in puts] for name, puts in sorted(self.owned.items())}
+        write_json(self.root / ANNOUNCEMENT, record)
 
     def place(self, name: str, source: str, how: Materialize) -> None:
         """Put a photo under a relative name. A photo that cannot be read is noted and costs only itself.
@@ -77,11 +86,12 @@ class ResultFolder:
         if name not in self.owned:
             self.failed.append(Failure(source, f"a file of yours lies at {printable(target)}"))
             return
-        reason = self._materialise(target, source, how)
+        before = self.owned[name]
+        reason, record = self._materialise(target, source, how, before)
         if reason:
             self.unreadable[source] = reason
-        if not reason or _exists(target):
-            self.kept[name] = source
+        if record or _exists(target):
+            self.kept[name] = record or before[0]
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file of our own making, unless it is there already with the same bytes.
@@ -93,7 +103,7 @@ class ResultFolder:
         """
         if not _holds(self._path(name), content):
             self.write_with(name, lambda file: file.write(content))
-        self.kept[name] = ""
+        self.kept[name] = None
 
     def write_with(self, name: str, fill: Callable[[IO[bytes]], object]) -> None:
         """Write a file of our own making by a function that fills it; errors as `write`."""
@@ -104,39 +114,45 @@ class ResultFolder:
             )
         with atomic_write(target) as file:
             fill(file)
-        self.kept[name] = ""
+        self.kept[name] = None
 
     def keep(self, names: Iterable[str]) -> None:
         """Count files of our own making from an earlier run among the result, as they are."""
-        self.kept |= dict.fromkeys(names, "")
+        self.kept |= dict.fromkeys(names)
 
     def _path(self, name: str) -> Path:
         return self.root / PurePosixPath(name)
 
-    def _materialise(self, target: Path, source: str, how: Materialize) -> str:
-        """Make the photo lie there; the reason if its source does not allow it, else nothing."""
+    def _materialise(
+        self, target: Path, source: str, how: Materialize, before: Puts
+    ) -> tuple[str, PlacedFile | None]:
+        """Make the photo lie there: the reason if its source does not allow it, and what was put there.
+
+        Nothing is put in place of an edited copy.
+        """
         try:
             status = Path(source).stat()
             if not stat.S_ISREG(status.st_mode):
-                return "not a regular file"
+                return "not a regular file", None
             file = Path(source).open("rb")  # noqa: SIM115 - closed below; opening tells whether it is readable
         except (OSError, ValueError) as error:
-            return getattr(error, "strerror", None) or str(error)
+            return getattr(error, "strerror", None) or str(error), None
         with file:
-            if _is_in_place(target, source, status, how) or _was_edited(target, status):
+            in_place = _is_in_place(target, source, status, how)
+            if in_place or _was_edited(target, status, before):
                 self.unchanged += 1
-                return ""
+                return "", _record(target, source, status) if in_place else None
             temporary = self.root / _TEMPORARY
             with writing(target):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 temporary.unlink(missing_ok=True)
             reason = _produce(temporary, file, source, how)
             if reason:
-                return reason
+                return reason, None
             with writing(target):
                 temporary.replace(target)
         self.copied += 1
-        return ""
+        return "", _record(target, source, status)
 
     def remove_leftovers(self) -> int:
         """Remove what was ours and is not part of this result, and folders that this empties."""
@@ -152,7 +168,7 @@ class ResultFolder:
 
 
 @contextmanager
-def writing_results(root: Path, earlier: Mapping[str, str]) -> Iterator[ResultFolder]:
+def writing_results(root: Path, earlier: Mapping[str, PlacedFile | None]) -> Iterator[ResultFolder]:
     """Take an output folder for one run.
 
     Parameters
@@ -160,7 +176,7 @@ def writing_results(root: Path, earlier: Mapping[str, str]) -> Iterator[ResultFo
     root : Path
         Made if it is not there.
     earlier : mapping
-        Relative names that the folder's own manifest lists, with the photos they were made from.
+        Relative names that the folder's own manifest lists, with what was put there.
 
     Raises
     ------
@@ -173,7 +189,7 @@ def writing_results(root: Path, earlier: Mapping[str, str]) -> Iterator[ResultFo
         root.mkdir(parents=True, exist_ok=True)
     with FileLock(root / _LOCK, what=printable(root)):
         sweep_temporaries(root / ANNOUNCEMENT)
-        folder = ResultFolder(root, _believed(root, {**earlier, **_announced(root)}))
+        folder = ResultFolder(root, _ours(root, earlier))
         try:
             yield folder
         finally:
@@ -195,31 +211,54 @@ def finish(folder: ResultFolder, manifest_name: str, content: bytes) -> int:
     return removed
 
 
-def would_remove(root: Path, earlier: Mapping[str, str], planned: Iterable[str]) -> int:
+def would_remove(root: Path, earlier: Mapping[str, PlacedFile | None], planned: Iterable[str]) -> int:
     """How many files a run with this plan would remove; for `--dry-run`."""
-    ours = _believed(root, {**earlier, **_announced(root)})
+    ours = _ours(root, earlier)
     return sum(_may_remove(root / PurePosixPath(name), ours[name]) for name in ours.keys() - set(planned))
 
 
-def _announced(root: Path) -> dict[str, str]:
-    """Names that an interrupted run announced."""
+def _ours(root: Path, earlier: Mapping[str, PlacedFile | None]) -> dict[str, Puts]:
+    """Names listed by a manifest or announced by an interrupted run, with what may have been put there."""
+    ours: dict[str, Puts] = {name: (put,) if put else () for name, put in earlier.items()}
+    for name, puts in _announced(root).items():
+        ours[name] = _with(ours.get(name, ()), *puts)
+    return _believed(root, ours)
+
+
+def _announced(root: Path) -> dict[str, Puts]:
+    """What an interrupted run announced."""
     try:
-        names = json.loads((root / ANNOUNCEMENT).read_bytes())
+        raw = json.loads((root / ANNOUNCEMENT).read_bytes())
+        return {name: tuple(_placed(*put) for put in puts) for name, puts in raw.items()}
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise CannotWrite(
             f"{printable(root / ANNOUNCEMENT)} cannot be read. Look what lies in that folder, remove that "
             "file, and run the same command again."
         ) from error
-    if not isinstance(names, dict):
-        raise CannotWrite(
-            f"{printable(root / ANNOUNCEMENT)} is not ours. Move it away, and run the same command again."
-        )
-    return names
 
 
-def _believed(root: Path, names: Mapping[str, str]) -> dict[str, str]:
+def _placed(source: object, size: object, mtime_ns: object) -> PlacedFile:
+    if isinstance(source, str) and isinstance(size, int) and isinstance(mtime_ns, int):
+        return PlacedFile(source, size, mtime_ns)
+    raise TypeError
+
+
+def _with(puts: Puts, *more: PlacedFile) -> Puts:
+    return tuple(dict.fromkeys([*puts, *more]))
+
+
+def _as_it_is(source: str) -> PlacedFile:
+    """A photo as a copy of it would be now."""
+    try:
+        status = Path(source).stat()
+    except (OSError, ValueError):
+        return PlacedFile(source, -1, -1)
+    return PlacedFile(source, status.st_size, status.st_mtime_ns)
+
+
+def _believed(root: Path, names: Mapping[str, _T]) -> dict[str, _T]:
     """Leave out names that lead out of the folder, by themselves or through a linked directory."""
     top = Path(os.path.realpath(root))
     parents = {PurePosixPath(name).parent for name in names if is_inside(name)}
@@ -268,24 +307,33 @@ def _is_in_place(target: Path, source: str, status: os.stat_result, how: Materia
     return not same_file and (there.st_size, there.st_mtime_ns) == (status.st_size, status.st_mtime_ns)
 
 
-def _was_edited(target: Path, source: os.stat_result) -> bool:
-    """Whether somebody worked on our copy: it is a file of its own that is newer than its source."""
+def _record(target: Path, source: str, status: os.stat_result) -> PlacedFile:
+    """A photo as it lies there now; a link has the state of what it points to."""
+    there = target.lstat()
+    if stat.S_ISLNK(there.st_mode):
+        there = status
+    return PlacedFile(source, there.st_size, there.st_mtime_ns)
+
+
+def _was_edited(target: Path, source: os.stat_result, puts: Puts) -> bool:
+    """Whether somebody worked on our copy: it is a file of its own, and not as we put it there."""
     try:
         there = target.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return False
-    own = stat.S_ISREG(there.st_mode) and not os.path.samestat(there, source)
-    return own and there.st_mtime_ns > source.st_mtime_ns
+    if not stat.S_ISREG(there.st_mode) or os.path.samestat(there, source):
+        return False
+    return (there.st_size, there.st_mtime_ns) not in {(put.size, put.mtime_ns) for put in puts}
 
 
-def _may_remove(target: Path, source: str) -> bool:
+def _may_remove(target: Path, puts: Puts) -> bool:
     """Whether a file of ours can go: not one that was edited, nor the last copy of a photo."""
     if not _exists(target) or target.is_dir():
         return False
-    if not source or target.is_symlink():
+    if not puts or target.is_symlink():
         return True
     try:
-        return not _was_edited(target, Path(source).stat())
+        return not _was_edited(target, Path(puts[-1].source).stat(), puts)
     except (OSError, ValueError):
         return False
 

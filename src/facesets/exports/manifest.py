@@ -102,6 +102,23 @@ class Provenance:
     options: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class PlacedFile:
+    """A photo in a result folder as it was put there; a file that differs from this was edited.
+
+    Attributes
+    ----------
+    source : str
+        The photo that it was made from.
+    size, mtime_ns : int
+        Of the file; of the photo where it is a link. -1 where unknown.
+    """
+
+    source: str
+    size: int
+    mtime_ns: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterManifest:
     """What `cluster` wrote.
@@ -111,11 +128,11 @@ class ClusterManifest:
     missing : tuple of Failure
         Paths that could not be read, of images that lie at other paths too.
     files : dict
-        Each name in the folder, and the photo it was made from.
+        Each name in the folder, and what was put there.
     """
 
     FORMAT: ClassVar[str] = "facesets/cluster"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
     made: Provenance
     counts: dict[str, int]
@@ -124,7 +141,7 @@ class ClusterManifest:
     no_face: tuple[ImageEntry, ...]
     failed: tuple[Failure, ...]
     missing: tuple[Failure, ...]
-    files: dict[str, str]
+    files: dict[str, PlacedFile]
     sheets: tuple[str, ...]
 
 
@@ -137,11 +154,11 @@ class RefineManifest:
     missing : tuple of Failure
         Paths that could not be read, of images that lie at other paths too.
     files : dict
-        Each name in the folder, and the photo it was made from.
+        Each name in the folder, and what was put there.
     """
 
     FORMAT: ClassVar[str] = "facesets/refine"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
     made: Provenance
     counts: dict[str, int]
@@ -149,7 +166,7 @@ class RefineManifest:
     dropped: tuple[DroppedFace, ...]
     failed: tuple[Failure, ...]
     missing: tuple[Failure, ...]
-    files: dict[str, str]
+    files: dict[str, PlacedFile]
     sheets: tuple[str, ...]
 
 

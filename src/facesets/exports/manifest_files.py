@@ -66,6 +66,8 @@ def read_any_manifest(path: Path) -> Manifest:
             f"{printable(path)} was written by a later facesets (format version {version}, this program "
             f"reads up to {kind.VERSION}). Install the later one."
         )
+    if version == 1:
+        _upgrade_from_1(raw)
     try:
         record: Manifest = _typed(raw, kind, "")
     except _UnexpectedError as error:
@@ -97,6 +99,13 @@ def _load(path: Path) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise DamagedFile(_damaged(path, "JSON"))
     return raw
+
+
+def _upgrade_from_1(raw: dict[str, Any]) -> None:
+    """Fill in what `cluster` and `refine` did not record then: the state of files, and missing paths."""
+    if isinstance(files := raw.get("files"), dict):
+        raw["files"] = {name: {"source": s, "size": -1, "mtime_ns": -1} for name, s in files.items()}
+        raw.setdefault("missing", [])
 
 
 def _damaged(path: Path, field: str) -> str:

@@ -17,6 +17,7 @@ from facesets.exports.manifest import (
     SET_MANIFEST,
     ClusterManifest,
     ExportManifest,
+    PlacedFile,
     Provenance,
     RefineManifest,
     SetEntry,
@@ -80,7 +81,7 @@ class ExportPlan:
     sets: tuple[PlannedSet, ...]
     kept_sets: tuple[SetEntry, ...]
     kept_files: tuple[str, ...]
-    earlier: dict[str, str]
+    earlier: dict[str, PlacedFile | None]
 
 
 def plan_export(
@@ -212,7 +213,7 @@ def _beside_earlier(
     before = read_manifest(out / EXPORT_MANIFEST, ExportManifest)
     entries = [entry for entry in before.sets if is_inside(entry.name)]
     listed = [n for e in entries for n in names_of_set(e.name, e.faces, e.candidates, e.bundles)]
-    earlier = dict.fromkeys([*listed, *before.sheets], "")
+    earlier: dict[str, PlacedFile | None] = dict.fromkeys([*listed, *before.sheets])
     if not options.merge:
         foreign = [entry.name for entry in entries if not entry.source.startswith(prefix)]
         if foreign:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from facesets import __version__
 from facesets.exports.folders import ResultFolder, finish, would_remove, writing_results
-from facesets.exports.manifest import ClusterManifest, Failure, Provenance, RefineManifest
+from facesets.exports.manifest import ClusterManifest, Failure, PlacedFile, Provenance, RefineManifest
 from facesets.exports.manifest_files import manifest_bytes, read_manifest
 from facesets.exports.materialize import Materialize
 from facesets.exports.names import flatten_all
@@ -110,7 +110,7 @@ def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: M, progress: Progr
     for name, content in sheets.items():
         folder.write(name, content)
     failed, missing = _failures(folder, plan)
-    files = {name: source for name, source in sorted(folder.kept.items()) if source}
+    files = {name: placed for name, placed in sorted(folder.kept.items()) if placed}
     complete = replace(manifest, failed=failed, missing=missing, files=files, sheets=tuple(sheets))
     removed = finish(folder, plan.manifest_name, manifest_bytes(complete))
     return _written(folder, plan, removed=removed)
@@ -127,12 +127,12 @@ def rehearse(plan: PhotoFolders, kind: type[M]) -> Written:
     )
 
 
-def _files_of_earlier_run(plan: PhotoFolders, kind: type[M]) -> dict[str, str]:
+def _files_of_earlier_run(plan: PhotoFolders, kind: type[M]) -> dict[str, PlacedFile | None]:
     path = plan.out / plan.manifest_name
     if not path.is_file():
         return {}
     manifest = read_manifest(path, kind)
-    return {**manifest.files, **dict.fromkeys(manifest.sheets, "")}
+    return {**manifest.files, **dict.fromkeys(manifest.sheets)}
 
 
 def _place_all(folder: ResultFolder, plan: PhotoFolders, progress: Progress, stop: Stop) -> bool:
