@@ -25,7 +25,9 @@ from facesets.operations.options import (
 from facesets.operations.refine import refine
 from facesets.operations.verify_bundle import check_bundle, verify_bundles
 from facesets.progress import SilentProgress
+from facesets.records import Collection
 from facesets.stop import Stop
+from facesets.store.npz.cache import Cache
 
 TASTE = ExportSwapOptions(min_face_short=60, top_n=5, candidates=True)
 
@@ -40,9 +42,9 @@ def checker(pack_dir: Path) -> LocalEmbedder:
 def manifests(tmp_path_factory: pytest.TempPathFactory, pristine: Library) -> Path:
     """A folder with the manifests of `cluster` and `refine`."""
     root = tmp_path_factory.mktemp("manifests")
-    raw = ClusterOptions(threshold=0.4, materialize="none", sheet=False)
+    raw = ClusterOptions(threshold=0.2, materialize="none", sheet=False)
     cluster(pristine.store, root / "raw", raw, progress=SilentProgress(), stop=Stop())
-    sets = RefineOptions(min_faces=5, min_short=60, min_blur=20, materialize="none", sheet=False)
+    sets = RefineOptions(min_faces=5, min_short=60, min_blur=70, materialize="none", sheet=False)
     refine(pristine.store, root / "fs", sets, progress=SilentProgress(), stop=Stop())
     return root
 
@@ -178,6 +180,7 @@ def test_a_bundle_with_a_bystander_or_the_wrong_person_is_found_out(
 def test_candidates_are_single_faces_near_a_set(exported: Path, manifests: Path) -> None:
     candidates = [(m.name, item) for m in set_manifests(exported) for item in m.candidates]
     in_sets = {f.face for g in read_manifest(manifests / "fs", RefineManifest).facesets for f in g.faces}
+    assert candidates
     for name, item in candidates:
         assert (exported / "_candidates" / name / item.file).is_file()
         assert item.centroid_cosine_distance <= TASTE.candidate_match_threshold
@@ -206,6 +209,39 @@ def test_finished_sets_are_not_made_again(exported: Path, tmp_path: Path, run: R
     assert {name: content for name, (_, content) in before.items()} == {
         name: content for name, (_, content) in after.items()
     }
+
+
+class Turned(Cache):
+    """A cache in which one face has been given a pose."""
+
+    face = ""
+
+    def load(self) -> Collection:
+        collection = super().load()
+        pose = np.full((len(collection.faces), 3), np.nan, np.float32)
+        pose[collection.face_ids().index(self.face)] = (40, 60, 0)
+        return replace(collection, faces=replace(collection.faces, pose=pose))
+
+
+def test_a_set_is_made_again_when_what_ranks_its_faces_changed(
+    exported: Path, tmp_path: Path, library: Library, manifests: Path, checker: LocalEmbedder
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    best = set_manifests(exported)[1].faces[0]
+    store = Turned(library.cache)
+    store.face = best.face.face
+    refined, raw = manifests / "fs" / "refine_manifest.json", manifests / "raw" / "manifest.json"
+    summary = export_swap(
+        store, refined, out, checker, TASTE, raw_manifest=raw, progress=SilentProgress(), stop=Stop()
+    )
+    assert summary.unchanged_sets == summary.sets - 1
+    after = set_manifests(out)[1].faces
+    assert after[0].face.face != best.face.face
+    assert (
+        next(f for f in after if f.face == replace(best.face, quality=f.face.quality)).quality.frontality
+        < 0.5
+    )
 
 
 def test_an_export_that_was_cut_off_is_completed(exported: Path, tmp_path: Path, run: Run) -> None:
@@ -265,6 +301,27 @@ def test_vectors_of_another_recogniser_are_refused(manifests: Path, tmp_path: Pa
     other.write_bytes(manifest_bytes(replace(refined, made=replace(refined.made, models=models))))
     with pytest.raises(RecogniserMismatch):
         run(tmp_path / "swap", refined=other)
+
+
+@pytest.mark.parametrize("which", ["refined", "raw"])
+def test_faces_found_with_another_detection_are_refused(
+    pristine: Library, manifests: Path, checker: LocalEmbedder, tmp_path: Path, which: str
+) -> None:
+    given = {"refined": manifests / "fs" / "refine_manifest.json", "raw": manifests / "raw" / "manifest.json"}
+    text = given[which].read_text().replace('"det_size": 640', '"det_size": 320')
+    given[which] = tmp_path / "other.json"
+    given[which].write_text(text)
+    with pytest.raises(WrongUsage, match="another detection"):
+        export_swap(
+            pristine.store,
+            given["refined"],
+            tmp_path / "swap",
+            checker,
+            TASTE,
+            raw_manifest=given["raw"],
+            progress=SilentProgress(),
+            stop=Stop(),
+        )
 
 
 def test_defaults_are_the_documented_ones() -> None:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +24,10 @@ from facesets.exports.manifest import (
 )
 from facesets.exports.manifest_files import read_manifest
 from facesets.files import printable
-from facesets.imaging.quality import quality
+from facesets.imaging.quality import Quality, known_pose, quality
 from facesets.operations.options import ExportSwapOptions
 from facesets.operations.set_selection import centroid_of
-from facesets.records import CacheSettings, Collection, Float32, Int64
+from facesets.records import CacheSettings, Collection, Faces, Float32, Int64
 
 CANDIDATES = "_candidates"
 
@@ -96,14 +96,15 @@ def plan_export(
 ) -> ExportPlan:
     """Read the manifests, compare recognisers, and settle names; errors as `export_swap`."""
     refined = read_manifest(refine_manifest, RefineManifest)
-    _same_recogniser(collection.settings, refined.made.models, refine_manifest)
+    _same_faces(collection.settings, refined.made.models, refine_manifest)
     _same_recogniser(collection.settings, consumer, consumer.pack)
     rows_by_id = {face: row for row, face in enumerate(collection.face_ids())}
     members = {
         group.name: _rows_of([entry.face for entry in group.faces], rows_by_id, refine_manifest)
         for group in refined.facesets
     }
-    rated = quality(collection.faces).total
+    parts = quality(collection.faces)
+    rated = parts.total
     candidates = {}
     if options.candidates:
         single = _singletons(raw_manifest, rows_by_id, collection.settings)
@@ -113,7 +114,7 @@ def plan_export(
         PlannedSet(
             name=name,
             source=prefix + name,
-            inputs=_digest(collection, rows, candidates.get(name, {}), consumer, options),
+            inputs=_digest(collection, parts, rows, candidates.get(name, {}), consumer, options),
             rows=rows,
             candidates=np.array(sorted(candidates.get(name, {}), key=candidates[name].__getitem__), np.int64)
             if name in candidates
@@ -133,6 +134,20 @@ def _same_recogniser(ours: CacheSettings, theirs: CacheSettings, where: Path | s
         )
 
 
+def _same_faces(ours: CacheSettings, theirs: CacheSettings, where: Path) -> None:
+    """Faces are named by their number in the image, so both must have found the same ones."""
+    _same_recogniser(ours, theirs, where)
+    if ours.detection != theirs.detection:
+        raise WrongUsage(
+            f"{printable(where)} names faces found with another detection ({_detection(theirs)}) than the "
+            f"cache's ({_detection(ours)}). Run the command that wrote it again, with this cache."
+        )
+
+
+def _detection(models: CacheSettings) -> str:
+    return f"{models.detector} at {models.det_size}, from score {models.min_det_score:g}"
+
+
 def _rows_of(ids: Sequence[str], rows_by_id: Mapping[str, int], manifest: Path) -> Int64:
     missing = [face for face in ids if face not in rows_by_id]
     if missing:
@@ -149,7 +164,7 @@ def _singletons(raw_manifest: Path | None, rows_by_id: Mapping[str, int], ours: 
             "--candidates needs --raw-manifest: the manifest.json that `facesets cluster` wrote."
         )
     raw = read_manifest(raw_manifest, ClusterManifest)
-    _same_recogniser(ours, raw.made.models, raw_manifest)
+    _same_faces(ours, raw.made.models, raw_manifest)
     return _rows_of([entry.face for entry in raw.singletons], rows_by_id, raw_manifest)
 
 
@@ -182,6 +197,7 @@ def _matched(
 
 def _digest(
     collection: Collection,
+    parts: Quality,
     rows: Int64,
     candidates: Mapping[int, float],
     consumer: CacheSettings,
@@ -195,8 +211,19 @@ def _digest(
         "consumer": asdict(consumer),
         "faces": [ids[row] for row in rows],
         "candidates": {ids[row]: distance for row, distance in candidates.items()},
+        "detection": collection.settings.detection,
+        "measures": _measured(collection.faces, parts, [*map(int, rows), *candidates]),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _measured(faces: Faces, parts: Quality, rows: Sequence[int]) -> str:
+    """Digest of all numbers that choose, rank and crop these faces."""
+    ratings = [getattr(parts, part.name) for part in fields(parts)]
+    digest = hashlib.sha256()
+    for column in (*ratings, known_pose(faces), faces.face_short, faces.box, faces.kps, faces.embedding):
+        digest.update(column[list(rows)].astype("<f4").tobytes())
+    return digest.hexdigest()
 
 
 def _beside_earlier(
