@@ -26,6 +26,7 @@ FACE = FaceEntry(
 )
 CLUSTERED = ClusterManifest(
     made=MADE,
+    reasons=("Cut at 0.55.",),
     counts={"faces": 1},
     persons=(Group("person_001", 1, (FACE,)),),
     singletons=(FACE,),
@@ -88,10 +89,10 @@ def test_a_later_version_is_refused_by_name(path: Path) -> None:
 
 def test_an_earlier_version_is_read(path: Path) -> None:
     raw = json.loads(path.read_text())
-    del raw["missing"]
+    del raw["missing"], raw["reasons"]
     path.write_text(json.dumps(raw | {"version": 1, "files": {"person_001/a": "/a"}}))
     files = {"person_001/a": PlacedFile("/a", -1, -1)}
-    assert read_manifest(path, ClusterManifest) == replace(CLUSTERED, missing=(), files=files)
+    assert read_manifest(path, ClusterManifest) == replace(CLUSTERED, missing=(), reasons=(), files=files)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b'{"format": "facesets/cluster"}'])

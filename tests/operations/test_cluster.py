@@ -1,6 +1,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,33 @@ def test_other_methods_find_the_people_too(library: Library, tmp_path: Path, met
     options = ClusterOptions(method=method, materialize="none", sheet=False)  # type: ignore[arg-type]
     assert run(library, tmp_path / "raw", options).persons >= len(PEOPLE)
     assert [p.name for p in (tmp_path / "raw").iterdir()] == ["manifest.json"]
+
+
+@pytest.mark.parametrize(
+    ("options", "keys"),
+    [
+        (ClusterOptions(threshold=None), {"threshold", "same_image_ok"}),
+        (
+            ClusterOptions(method="auto"),
+            {"core_cosine_similarity", "link_cosine_similarity", "same_image_ok"},
+        ),
+        (ClusterOptions(method="components"), {"min_cosine_similarity"}),
+        (ClusterOptions(method="hdbscan"), {"min_cluster_size", "min_samples"}),
+    ],
+)
+def test_the_manifest_records_the_values_that_were_used_and_why(
+    library: Library, tmp_path: Path, options: ClusterOptions, keys: set[str]
+) -> None:
+    summary = run(library, tmp_path / "raw", replace(options, materialize="none", sheet=False))
+    manifest = read_manifest(tmp_path / "raw", ClusterManifest)
+    assert manifest.made.options.keys() == {"method", "materialize"} | keys
+    assert None not in manifest.made.options.values()
+    assert list(manifest.reasons) == summary.reasons
+    assert bool(manifest.reasons) == (options.threshold is None or options.method == "auto")
+    if options.threshold is None:
+        again = replace(options, threshold=manifest.made.options["threshold"], sheet=False)
+        run(library, tmp_path / "again", replace(again, materialize="none"))
+        assert read_manifest(tmp_path / "again", ClusterManifest).persons == manifest.persons
 
 
 def test_a_dry_run_writes_nothing_and_says_how_much_it_would(library: Library, tmp_path: Path) -> None:

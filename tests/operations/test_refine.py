@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ from tests.operations.conftest import PEOPLE, Library
 from facesets.exports.manifest import RefineManifest
 from facesets.exports.manifest_files import read_manifest
 from facesets.operations.options import RefineOptions
-from facesets.operations.refine import RefineSummary, gate_faces, refine
+from facesets.operations.refine import RefineSummary, gate_faces, merge_apart, refine
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
 
@@ -73,6 +74,34 @@ def test_size_counts_distinct_images(library: Library) -> None:
     gated = gate_faces(same_image, options)
     assert set(gated.gate) == {"min_faces"}
     assert set(gated.value) == {1.0}
+
+
+def test_two_faces_in_one_image_are_two_people_unless_allowed(library: Library) -> None:
+    faces = library.store.load().faces.take(np.arange(7))
+    rng = np.random.default_rng(0)
+    one, other = rng.standard_normal((2, 512))
+    other = one + other * 0.75
+    # Two people whose centroids are close; the two of image 0 must stay apart through the merge.
+    made = np.stack([one, one, one, other, other, other, other]) + rng.standard_normal((7, 512)) * 0.3
+    unit = (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
+    pairs = replace(faces, embedding=unit, image=np.array([0, 1, 2, 0, 3, 4, 5]))
+    options = RefineOptions(initial_threshold=0.2, merge_threshold=0.5, min_faces=1, min_short=0, min_blur=0)
+    apart = gate_faces(pairs, options).cluster
+    together = gate_faces(pairs, replace(options, same_image_ok=True)).cluster
+    assert (unit[0] @ unit[3]) < 0.8
+    assert apart.tolist() == [1, 1, 1, 0, 0, 0, 0]
+    assert together.tolist() == [0] * 7
+
+
+def test_the_closest_clusters_that_may_be_joined_are_joined() -> None:
+    sums = np.array([[1, 0], [0.9, 0.1], [1, 0.05], [0, 1]], np.float64)
+    forbidden = np.zeros((4, 4), bool)
+    forbidden[0, 1] = forbidden[1, 0] = True
+    owner = merge_apart(sums, forbidden, max_cosine_distance=0.4)
+    assert owner[2] in (owner[0], owner[1])
+    assert len(set(owner.tolist())) == 3
+    everything = merge_apart(sums, np.ones((4, 4), bool), max_cosine_distance=2)
+    assert everything.tolist() == [0, 1, 2, 3]
 
 
 def test_tighter_gates_remove_what_no_longer_passes(library: Library, tmp_path: Path) -> None:

@@ -38,6 +38,10 @@ def refine(
         float, typer.Option(help="Least sharpness, as variance of the Laplacian.")
     ] = _DEFAULT.min_blur,
     min_det_score: Annotated[float, typer.Option(help="Least detector score.")] = _DEFAULT.min_det_score,
+    same_image_ok: Annotated[
+        bool,
+        typer.Option("--same-image-ok", help="Two faces in one photo may be one person (collages, mirrors)."),
+    ] = _DEFAULT.same_image_ok,
     materialize: MaterializeOption = _DEFAULT.materialize,
     sheet: SheetOption = _DEFAULT.sheet,
     dry_run: DryRunOption = False,
@@ -59,6 +63,7 @@ def refine(
         min_short=min_short,
         min_blur=min_blur,
         min_det_score=min_det_score,
+        same_image_ok=same_image_ok,
         materialize=materialize,
         sheet=sheet,
         dry_run=dry_run,

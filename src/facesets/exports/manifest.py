@@ -125,6 +125,8 @@ class ClusterManifest:
 
     Attributes
     ----------
+    reasons : tuple of str
+        A sentence for each choice that the method made by itself.
     missing : tuple of Failure
         Paths that could not be read, of images that lie at other paths too.
     files : dict
@@ -135,6 +137,7 @@ class ClusterManifest:
     VERSION: ClassVar[int] = 2
 
     made: Provenance
+    reasons: tuple[str, ...]
     counts: dict[str, int]
     persons: tuple[Group, ...]
     singletons: tuple[FaceEntry, ...]

@@ -102,10 +102,10 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _upgrade_from_1(raw: dict[str, Any]) -> None:
-    """Fill in what `cluster` and `refine` did not record then: the state of files, and missing paths."""
+    """Fill in what `cluster` and `refine` did not record then: reasons, the state of files, missing paths."""
     if isinstance(files := raw.get("files"), dict):
         raw["files"] = {name: {"source": s, "size": -1, "mtime_ns": -1} for name, s in files.items()}
-        raw.setdefault("missing", [])
+        raw |= {"missing": [], "reasons": []}
 
 
 def _damaged(path: Path, field: str) -> str:

@@ -1,7 +1,9 @@
 """Raw grouping: every face of a store into folders of people."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -66,12 +68,15 @@ class Grouping:
     ----------
     labels : int64 array of shape (n,)
         Numbered by falling size; -1 is noise.
+    used : mapping
+        The values that decided, by name; measured ones where the method chose them.
     reasons : tuple of str
         A sentence for each choice that the method made by itself.
     """
 
     labels: Int64
-    reasons: tuple[str, ...]
+    used: Mapping[str, Any]
+    reasons: tuple[str, ...] = ()
 
 
 def cluster(
@@ -91,9 +96,8 @@ def cluster(
     collection = store.load()
     progress.begin(f"Clustering {len(collection.faces)} faces")
     grouping = group_faces(collection.faces.embedding, collection.faces.image, options)
-    labels = grouping.labels
     progress.end()
-    manifest = _manifest(store, collection, labels, options)
+    manifest = _manifest(store, collection, grouping, options)
     plan = plan_folders(out, CLUSTER_MANIFEST, _members(manifest), options)
     if options.dry_run:
         written = rehearse(plan, ClusterManifest)
@@ -122,30 +126,30 @@ def group_faces(embeddings: Float32, image: Int64, options: ClusterOptions) -> G
     image : int64 array of shape (n,)
         Faces with the same number are in one image.
     """
-    if options.method == "auto":
-        result = cluster_auto(embeddings, image_index=None if options.same_image_ok else image)
-        return Grouping(singletons_as_noise(result.labels), result.reasons)
-    if options.method == "agglomerative":
-        return _agglomerative(embeddings, image, options)
     if options.method == "components":
-        labels = connected_components(embeddings, min_cosine_similarity=options.min_cosine_similarity)
-    else:
-        labels = hdbscan(
-            embeddings, min_cluster_size=options.min_cluster_size, min_samples=options.min_samples
-        ).labels
-    return Grouping(singletons_as_noise(labels), ())
-
-
-def _agglomerative(embeddings: Float32, image: Int64, options: ClusterOptions) -> Grouping:
-    constraints = None if options.same_image_ok else same_image_pairs(embeddings, image)
+        similarity = options.min_cosine_similarity
+        labels = connected_components(embeddings, min_cosine_similarity=similarity)
+        return Grouping(singletons_as_noise(labels), {"min_cosine_similarity": similarity})
+    if options.method == "hdbscan":
+        faces, samples = options.min_cluster_size, options.min_samples
+        labels = hdbscan(embeddings, min_cluster_size=faces, min_samples=samples).labels
+        return Grouping(singletons_as_noise(labels), {"min_cluster_size": faces, "min_samples": samples})
+    used: dict[str, Any] = {"same_image_ok": options.same_image_ok}
+    known_images = None if options.same_image_ok else image
+    if options.method == "auto":
+        result = cluster_auto(embeddings, image_index=known_images)
+        used["core_cosine_similarity"] = result.calibration.core
+        used["link_cosine_similarity"] = result.calibration.link
+        return Grouping(singletons_as_noise(result.labels), used, result.reasons)
+    constraints = None if known_images is None else same_image_pairs(embeddings, known_images)
     threshold = options.threshold
     reasons: tuple[str, ...] = ()
     if threshold is None:
-        measured = calibrate(embeddings, image_index=None if options.same_image_ok else image)
+        measured = calibrate(embeddings, image_index=known_images)
         threshold = measured.max_cosine_distance
         reasons = (f"Cut at a cosine distance of {threshold:.2f}, measured on {measured.source}.",)
     labels = average_linkage(embeddings, max_cosine_distance=threshold, constraints=constraints)
-    return Grouping(singletons_as_noise(labels), reasons)
+    return Grouping(singletons_as_noise(labels), {"threshold": threshold, **used}, reasons)
 
 
 def members_by_label(labels: Int64) -> list[Int64]:
@@ -162,9 +166,11 @@ def numbered_name(kind: str, number: int, count: int) -> str:
 
 
 def _manifest(
-    store: Store, collection: Collection, labels: Int64, options: ClusterOptions
+    store: Store, collection: Collection, grouping: Grouping, options: ClusterOptions
 ) -> ClusterManifest:
-    faces, images = collection.faces, collection.images
+    faces, images, labels = collection.faces, collection.images, grouping.labels
+    made = provenance(store, collection.settings, options)
+    used = {"method": options.method, **grouping.used, "materialize": options.materialize}
     describe = face_describer(collection, quality(faces).total)
     members = members_by_label(labels)
     persons = tuple(
@@ -179,7 +185,8 @@ def _manifest(
     without = np.setdiff1d(np.arange(len(images)), faces.image)
     no_face = tuple(ImageEntry(images.sha256[row].decode(), images.paths[row]) for row in without)
     return ClusterManifest(
-        made=provenance(store, collection.settings, options),
+        made=replace(made, options=used),
+        reasons=grouping.reasons,
         counts={
             "faces": len(faces),
             "images": len(images),

@@ -108,6 +108,8 @@ class RefineOptions:
         Least Laplacian variance.
     min_det_score : float
         Least detector score.
+    same_image_ok : bool
+        Two faces in one image may be one person. Otherwise they are kept apart.
     """
 
     initial_threshold: float = 0.55
@@ -118,6 +120,7 @@ class RefineOptions:
     min_short: float = 90
     min_blur: float = 40.0
     min_det_score: float = 0.6
+    same_image_ok: bool = False
     materialize: Materialize = "copy"
     sheet: bool = True
     dry_run: bool = False
