@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.operations.conftest import PEOPLE, Library
 
-from facesets.errors import AlreadyRunning, WrongUsage
+from facesets.errors import AlreadyRunning, CannotWrite, WrongUsage
 from facesets.exports.folders import writing_results
 from facesets.exports.manifest import ClusterManifest
 from facesets.exports.manifest_files import read_manifest
@@ -156,8 +156,20 @@ def test_two_runs_at_once_and_folders_of_other_commands_are_refused(library: Lib
         run(library, tmp_path / "raw")
     refine(library.store, tmp_path / "fs", RefineOptions(), progress=SilentProgress(), stop=Stop())
     (tmp_path / "fs" / "refine_manifest.json").rename(tmp_path / "fs" / "manifest.json")
-    with pytest.raises(WrongUsage, match="needed here"):
+    with pytest.raises(WrongUsage, match="another command"):
         run(library, tmp_path / "fs")
+
+
+def test_a_sheet_of_the_user_is_found_in_the_way_before_anything_is_written(
+    library: Library, tmp_path: Path
+) -> None:
+    out = tmp_path / "raw"
+    out.mkdir()
+    (out / "contact_sheet.png").write_bytes(b"mine")
+    with pytest.raises(CannotWrite, match="not ours"):
+        run(library, out)
+    assert [p.name for p in out.iterdir()] == ["contact_sheet.png"]
+    assert run(library, out, ClusterOptions(sheet=False)).copied
 
 
 def test_a_manifest_that_names_files_elsewhere_removes_none(library: Library, tmp_path: Path) -> None:

@@ -294,6 +294,14 @@ def test_a_diverse_choice_turns_more_than_the_best_one(pristine: Library) -> Non
     assert len(set(diverse.tolist())) == 8
 
 
+def test_a_folder_of_another_command_is_refused(manifests: Path, run: Run) -> None:
+    for name in ("raw", "fs"):
+        before = sorted((manifests / name).iterdir())
+        with pytest.raises(WrongUsage, match="another command"):
+            run(manifests / name)
+        assert sorted((manifests / name).iterdir()) == before
+
+
 def test_vectors_of_another_recogniser_are_refused(manifests: Path, tmp_path: Path, run: Run) -> None:
     refined = read_manifest(manifests / "fs", RefineManifest)
     models = replace(refined.made.models, recogniser_sha256="00" * 32)

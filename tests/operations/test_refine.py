@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 from tests.operations.conftest import PEOPLE, Library
 
+from facesets.errors import WrongUsage
 from facesets.exports.manifest import RefineManifest
 from facesets.exports.manifest_files import read_manifest
-from facesets.operations.options import RefineOptions
+from facesets.operations.cluster import cluster
+from facesets.operations.options import ClusterOptions, RefineOptions
 from facesets.operations.refine import RefineSummary, gate_faces, merge_apart, refine
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
@@ -111,6 +113,18 @@ def test_tighter_gates_remove_what_no_longer_passes(library: Library, tmp_path: 
     after = {p.relative_to(tmp_path / "fs") for p in (tmp_path / "fs").rglob("*.jpg")}
     assert len(after) < len(before)
     assert summary.removed > 0
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_folder_of_another_command_is_refused_untouched(
+    library: Library, tmp_path: Path, dry_run: bool
+) -> None:
+    out = tmp_path / "raw"
+    cluster(library.store, out, ClusterOptions(), progress=SilentProgress(), stop=Stop())
+    before = sorted(out.rglob("*"))
+    with pytest.raises(WrongUsage, match="another command"):
+        run(library, out, replace(TASTE, dry_run=dry_run))
+    assert sorted(out.rglob("*")) == before
 
 
 @pytest.mark.parametrize("name", ["dry", "wet"])

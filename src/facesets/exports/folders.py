@@ -62,6 +62,18 @@ class ResultFolder:
     failed: list[Failure] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
 
+    def refuse_in_the_way(self, names: Iterable[str]) -> None:
+        """Make sure, before anything is written, that these names are free or ours.
+
+        Raises
+        ------
+        CannotWrite
+            A file of the user's has one of them.
+        """
+        for name in names:
+            if name not in self.owned and _exists(self._path(name)):
+                raise _in_the_way(self._path(name))
+
     def announce(self, names: Mapping[str, str]) -> None:
         """Say durably, before any of it is written, which names this run may write, and from what."""
         before = {name: puts for name, puts in self.owned.items() if _exists(self._path(name))}
@@ -109,9 +121,7 @@ class ResultFolder:
         """Write a file of our own making by a function that fills it; errors as `write`."""
         target = self._path(name)
         if name not in self.owned:
-            raise CannotWrite(
-                f"{printable(target)} is not ours to replace. Move it away, or choose another OUT."
-            )
+            raise _in_the_way(target)
         with atomic_write(target) as file:
             fill(file)
         self.kept[name] = None
@@ -278,6 +288,10 @@ def is_inside(name: str) -> bool:
     """
     parts = PurePosixPath(name).parts
     return bool(parts) and ".." not in parts and not name.startswith("/") and not set(name) & set("\\:\0")
+
+
+def _in_the_way(target: Path) -> CannotWrite:
+    return CannotWrite(f"{printable(target)} is not ours to replace. Move it away, or choose another OUT.")
 
 
 def _exists(path: Path) -> bool:

@@ -75,6 +75,27 @@ def read_any_manifest(path: Path) -> Manifest:
     return record
 
 
+def refuse_other_results(folder: Path, own: type[Manifest]) -> None:
+    """Let a command write only where no other command has written.
+
+    Raises
+    ------
+    WrongUsage
+        There is a manifest of another kind.
+    """
+    for name in (EXPORT_MANIFEST, REFINE_MANIFEST):
+        path = folder / name
+        try:
+            found = _load(path).get("format") if path.is_file() else None
+        except DamagedFile:
+            continue
+        if isinstance(found, str) and found in _KINDS and found != own.FORMAT:
+            raise WrongUsage(
+                f"{printable(folder)} holds the results of another command ({name} is a {found} manifest). "
+                "Choose another OUT."
+            )
+
+
 def is_manifest(path: Path) -> bool:
     """Whether a path should be read as a manifest rather than as a cache."""
     return path.suffix.lower() == ".json" or (

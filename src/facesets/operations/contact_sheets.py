@@ -117,9 +117,10 @@ def draw_sheets(
     return pages
 
 
-def own_sheet_names() -> list[str]:
-    """Every name that a command may give to sheets of its own."""
-    return [page_name(SHEET_NAME, page) for page in range(1, -(-OWN_SHEET_ROWS // ROWS_PER_PAGE) + 1)]
+def own_sheet_names(rows: int = OWN_SHEET_ROWS) -> list[str]:
+    """Names that a command gives to sheets of its own for so many rows; by default all it may give."""
+    pages = -(-min(rows, OWN_SHEET_ROWS) // ROWS_PER_PAGE)
+    return [page_name(SHEET_NAME, page) for page in range(1, pages + 1)]
 
 
 def page_name(first: str, number: int) -> str:

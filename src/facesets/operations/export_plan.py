@@ -22,7 +22,7 @@ from facesets.exports.manifest import (
     RefineManifest,
     SetEntry,
 )
-from facesets.exports.manifest_files import read_manifest
+from facesets.exports.manifest_files import read_manifest, refuse_other_results
 from facesets.files import printable
 from facesets.imaging.quality import Quality, known_pose, quality
 from facesets.operations.options import ExportSwapOptions
@@ -235,6 +235,7 @@ def _beside_earlier(
     made: Provenance,
 ) -> ExportPlan:
     """Fit the sets into what lies in the export already."""
+    refuse_other_results(out, ExportManifest)
     if not (out / EXPORT_MANIFEST).is_file():
         return ExportPlan(made, rated, tuple(sets), (), (), {})
     before = read_manifest(out / EXPORT_MANIFEST, ExportManifest)

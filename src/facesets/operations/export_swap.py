@@ -109,6 +109,8 @@ def _export(
     stop: Stop,
 ) -> ExportSwapSummary:
     writer = SetWriter(folder, collection, plan.made, embedder, options)
+    if options.sheet:
+        folder.refuse_in_the_way(own_sheet_names(len(plan.kept_sets) + len(plan.sets)))
     folder.announce(
         dict.fromkeys([*plan.kept_files, *writer.possible_names(plan.sets), *own_sheet_names()], "")
     )

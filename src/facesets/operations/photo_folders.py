@@ -8,11 +8,11 @@ from typing import TypeVar
 from facesets import __version__
 from facesets.exports.folders import ResultFolder, finish, would_remove, writing_results
 from facesets.exports.manifest import ClusterManifest, Failure, PlacedFile, Provenance, RefineManifest
-from facesets.exports.manifest_files import manifest_bytes, read_manifest
+from facesets.exports.manifest_files import manifest_bytes, read_manifest, refuse_other_results
 from facesets.exports.materialize import Materialize
 from facesets.exports.names import flatten_all
 from facesets.interfaces import Progress, Store
-from facesets.operations.contact_sheets import draw_sheets, plan_rows
+from facesets.operations.contact_sheets import draw_sheets, own_sheet_names, plan_rows
 from facesets.operations.options import (
     ClusterOptions,
     DedupOptions,
@@ -103,6 +103,7 @@ def write_photo_folders(plan: PhotoFolders, manifest: M, *, progress: Progress, 
 
 def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: M, progress: Progress, stop: Stop) -> Written:
     rows = plan_rows(manifest, plan.out) if plan.with_sheet else []
+    folder.refuse_in_the_way(own_sheet_names(len(rows)))
     sheets = draw_sheets(manifest, rows, plan.manifest_name, progress=progress, stop=stop)
     folder.announce({**plan.files, **dict.fromkeys(sheets, "")})
     if not _place_all(folder, plan, progress, stop):
@@ -128,6 +129,7 @@ def rehearse(plan: PhotoFolders, kind: type[M]) -> Written:
 
 
 def _files_of_earlier_run(plan: PhotoFolders, kind: type[M]) -> dict[str, PlacedFile | None]:
+    refuse_other_results(plan.out, kind)
     path = plan.out / plan.manifest_name
     if not path.is_file():
         return {}
