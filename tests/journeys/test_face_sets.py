@@ -1,10 +1,12 @@
 """From a cache to bundles through the real command."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from tests.photos import copy_photos
 from tests.program import Result, run
 
@@ -58,6 +60,34 @@ def test_dedup_and_show_speak_json_and_nothing_else(embedded: Path, tmp_path: Pa
     assert (tmp_path / "faces.npz.duplicates.json").is_file()
     assert json.loads(run("show", cache, "--json").out)["facts"]["images"] == 24
     assert "24" in run("show", cache).out
+
+
+def test_names_from_files_reach_the_terminal_as_harmless_lines(
+    embedded: Path, pack_dir: Path, tmp_path: Path
+) -> None:
+    evil = os.fsdecode(b"\x1b[31m\xff\n")
+    photos, work = tmp_path / evil / "photos", tmp_path / (evil + "work")
+    photos.mkdir(parents=True)
+    for name in ("a.jpg", "b.jpg"):
+        shutil.copy2(embedded / "photos" / "Hugo_Chavez_0001.jpg", photos / name)
+    Image.open(photos / "a.jpg").resize((200, 200)).save(photos / "c.jpg")
+    work.mkdir()
+    cache = work / "faces.npz"
+    assert run("embed", photos, cache, "--pack", pack_dir).status == 0
+    gates = ("--min-faces", 1, "--min-short", 60, "--min-blur", 0)
+    done = [
+        run("cluster", cache, work / "raw"),
+        run("refine", cache, work / "fs", *gates),
+        run("dedup", cache),
+        run("export-swap", cache, work / "fs", work / "swap", "--min-face-short", 60, "--pack", pack_dir),
+        run("verify-bundle", work / "swap/faceset_001/faceset_001_all.fsz", "--pack", pack_dir),
+        run("sheet", work / "raw"),
+        *(run("show", path) for path in (cache, f"{cache}.duplicates.json", work / "swap/faceset_001")),
+    ]
+    for result in done:
+        assert result.status == 0, result.err
+        assert "\x1b" not in result.out + result.err
+    assert any("\\x1b[31m\\udcff" in result.out for result in done)
 
 
 def test_a_photo_that_is_gone_ends_with_status_3_and_its_name(embedded: Path, tmp_path: Path) -> None:

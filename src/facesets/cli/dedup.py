@@ -7,6 +7,7 @@ import typer
 from facesets.cli import console
 from facesets.cli.params import CacheArgument, DebugOption, DryRunOption, JsonOption
 from facesets.cli.results import report, would
+from facesets.files import printable
 from facesets.operations.options import DedupOptions
 
 _DEFAULT = DedupOptions()
@@ -43,6 +44,6 @@ def dedup(
                 if summary.left_out
                 else []
             ),
-            f"Report {would(dry_run, 'in', 'would go to')} {target}",
+            f"Report {would(dry_run, 'in', 'would go to')} {printable(target)}",
         ],
     )

@@ -15,6 +15,7 @@ from facesets.cli.params import (
     ProviderOption,
 )
 from facesets.cli.results import OutArgument, SheetOption, report, would
+from facesets.files import printable
 from facesets.operations.options import (
     LOADER_DET_SIZE,
     VERIFY_MIN_DET_SCORE,
@@ -113,7 +114,7 @@ def export_swap(
         summary,
         [
             (
-                f"{out}: {summary.sets} face sets ({summary.unchanged_sets} unchanged), "
+                f"{printable(out)}: {summary.sets} face sets ({summary.unchanged_sets} unchanged), "
                 f"{summary.faces} faces {would(dry_run, 'exported', 'to export')} "
                 f"({summary.masked} with bystanders masked), "
                 f"{summary.bundles} bundles, {summary.candidates} candidates."

@@ -8,6 +8,7 @@ import typer
 
 from facesets.cli import console
 from facesets.exports.materialize import Materialize
+from facesets.files import printable
 
 if TYPE_CHECKING:
     from facesets.exports.manifest import Failure
@@ -74,6 +75,6 @@ class PhotosWritten(Protocol):
 def photos_line(summary: PhotosWritten, out: Path, *, dry_run: bool) -> str:
     """Say what happened to the photos in `out`."""
     return (
-        f"{out}: {summary.copied} photos {would(dry_run, 'written', 'to write')}, {summary.unchanged} "
-        f"there already, {summary.removed} {would(dry_run, 'removed', 'to remove')}."
+        f"{printable(out)}: {summary.copied} photos {would(dry_run, 'written', 'to write')}, "
+        f"{summary.unchanged} there already, {summary.removed} {would(dry_run, 'removed', 'to remove')}."
     )

@@ -1,5 +1,6 @@
 """`facesets show`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.params import DebugOption, JsonOption
+from facesets.files import printable
 
 
 def show(
@@ -25,7 +27,12 @@ def show(
     from facesets.operations.show import show_manifest, show_store
 
     contents = show_manifest(path) if is_manifest(path) else show_store(assemble.open_cache(path))
-    facts = console.table([contents.kind, ""], list(contents.facts.items()))
-    table = ["", console.table(contents.headings, contents.rows)] if contents.rows else []
+    facts = _table([contents.kind, ""], [list(fact) for fact in contents.facts.items()])
+    table = ["", _table(contents.headings, contents.rows)] if contents.rows else []
     console.show(contents, [facts, *table])
     console.finish()
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str | int | float]]) -> str:
+    """A table whose texts, which come from files, are harmless."""
+    return console.table(headings, [[printable(c) if isinstance(c, str) else c for c in row] for row in rows])

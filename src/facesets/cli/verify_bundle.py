@@ -7,6 +7,7 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.params import DebugOption, JsonOption, PackOption, ProviderOption
+from facesets.files import printable
 from facesets.operations.options import LOADER_DET_SIZE, LOADER_MIN_DET_SCORE, DetectionOptions
 
 
@@ -31,12 +32,12 @@ def verify_bundle(
         summary = verify_bundles(files, loader, progress=progress, stop=stop)
     rows = [
         [
-            check.file,
+            printable(check.file),
             check.pictures,
             check.faces,
             _number(check.own_cosine_similarity),
-            f"{check.nearest_other} {_number(check.nearest_other_cosine_similarity)}".strip(),
-            "; ".join(check.problems) or "good",
+            f"{printable(check.nearest_other)} {_number(check.nearest_other_cosine_similarity)}".strip(),
+            printable("; ".join(check.problems)) or "good",
         ]
         for check in summary.bundles
     ]
