@@ -1,3 +1,4 @@
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -221,6 +222,19 @@ class Turned(Cache):
         pose = np.full((len(collection.faces), 3), np.nan, np.float32)
         pose[collection.face_ids().index(self.face)] = (40, 60, 0)
         return replace(collection, faces=replace(collection.faces, pose=pose))
+
+
+def test_a_manifest_that_names_files_elsewhere_removes_none(exported: Path, tmp_path: Path, run: Run) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    victim = tmp_path / "victim.txt"
+    victim.write_text("precious")
+    export = json.loads((out / "manifest.json").read_text())
+    export["sheets"].append("../victim.txt")
+    export["sets"][0]["bundles"].append("../../victim.txt")
+    (out / "manifest.json").write_text(json.dumps(export))
+    run(out)
+    assert victim.read_text() == "precious"
 
 
 def test_a_set_is_made_again_when_what_ranks_its_faces_changed(

@@ -1,7 +1,8 @@
 """Manifests: JSON files that say what a command wrote and why.
 
 These are the records; `facesets.exports.manifest_files` writes and reads them. The keys in a file are the
-fields' names. Two equal runs write equal manifests: they hold no times and no temporary names.
+fields' names. Two equal runs write equal manifests: they hold no times but those of photos, and no
+temporary names.
 """
 
 from collections.abc import Callable, Iterable
@@ -137,8 +138,8 @@ class ClusterManifest:
     VERSION: ClassVar[int] = 2
 
     made: Provenance
-    reasons: tuple[str, ...]
     counts: dict[str, int]
+    reasons: tuple[str, ...]
     persons: tuple[Group, ...]
     singletons: tuple[FaceEntry, ...]
     no_face: tuple[ImageEntry, ...]
