@@ -30,11 +30,17 @@ class Settings:
         Defaults from the file.
     cpus : int
         Processors that this process may use.
+    database : str
+        Connection string of the library; empty means the embedded server. May hold a password.
+    data : Path or None
+        Where the embedded server keeps the library; None means the usual place for this user.
     """
 
     model_roots: tuple[Path, ...]
     flags: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     cpus: int = 1
+    database: str = field(default="", repr=False)
+    data: Path | None = None
 
 
 def load(environment: Mapping[str, str] | None = None, directory: Path | None = None) -> Settings:
@@ -49,12 +55,20 @@ def load(environment: Mapping[str, str] | None = None, directory: Path | None = 
     content = _read(_config_file(env, directory or Path.cwd()))
     models = env.get("FACESETS_MODELS") or content.pop("models", None)
     roots = [Path(part).expanduser() for part in str(models).split(os.pathsep)] if models else []
+    database = str(env.get("DATABASE_URL") or content.pop("database", ""))
+    data = env.get("FACESETS_DATA") or content.pop("data", None)
     flags = {
         command: {flag.replace("-", "_"): value for flag, value in values.items()}
         for command, values in content.items()
         if isinstance(values, dict)
     }
-    return Settings((*roots, Path("~/.insightface").expanduser()), flags, _cpus())
+    return Settings(
+        model_roots=(*roots, Path("~/.insightface").expanduser()),
+        flags=flags,
+        cpus=_cpus(),
+        database=database,
+        data=Path(data).expanduser().absolute() if isinstance(data, str) else None,
+    )
 
 
 def _config_file(env: Mapping[str, str], directory: Path) -> Path | None:
