@@ -5,9 +5,10 @@ from pathlib import Path
 
 from facesets.cli import console
 from facesets.errors import FacesetsError, MissingModelPack
+from facesets.files import printable
 from facesets.inference.catalog import PUBLISHED
 from facesets.inference.local import LocalEmbedder
-from facesets.inference.packs import ModelPack, find_pack
+from facesets.inference.packs import ModelPack, find_pack, installed
 from facesets.inference.providers import Choice, choose_provider
 from facesets.interfaces import Progress
 from facesets.operations.models import pull
@@ -44,16 +45,23 @@ def get_pack(name: str, settings: Settings, progress: Progress, stop: Stop) -> M
     MissingModelPack
         It is not here and cannot be fetched.
     """
+    published = PUBLISHED.get(name)
     try:
         return find_pack(name, settings.model_roots)
-    except MissingModelPack as missing:
-        if name not in PUBLISHED:
+    except MissingModelPack:
+        if published is None:
             raise
-        progress.say(f"The model pack {name} is not on this machine: fetching it.")
-        try:
-            return pull(name, settings.model_roots, progress=progress, stop=stop)
-        except FacesetsError as error:
-            raise MissingModelPack(f"{error} {missing}") from error
+    progress.say(f"The model pack {name} is not on this machine: fetching it.")
+    try:
+        return pull(name, settings.model_roots, progress=progress, stop=stop)
+    except FacesetsError as error:
+        here = installed(settings.model_roots)
+        other = f", or use one that is here: --pack {printable(here[0])}" if here else ""
+        directory = settings.model_roots[0] / "models" / name
+        raise MissingModelPack(
+            f"The model pack {name} cannot be fetched now. Unzip {published.url} into "
+            f"{printable(directory)} by hand{other}. ({error})"
+        ) from error
 
 
 def make_embedder(pack: ModelPack, options: DetectionOptions, choice: Choice) -> LocalEmbedder:

@@ -25,7 +25,7 @@ def similarity_to_template(kps: Float32, size: int = 112) -> NDArray[np.float64]
     Returns
     -------
     float64 array of shape (2, 3)
-        For `cv2.warpAffine`. Coinciding keypoints give all zeros, that is an empty crop.
+        For `cv2.warpAffine`. Coinciding keypoints, which fix no scale, give all zeros.
 
     References
     ----------

@@ -25,8 +25,8 @@ Image.MAX_IMAGE_PIXELS = None
 # Pillow comments on odd metadata by warnings; what matters of it ends up as a reason.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
-MAX_PIXELS = 250_000_000
-"""Larger pictures are refused: 250 megapixels are 750 MB as pixels."""
+MAX_PIXELS = 179_000_000
+"""Larger pictures are refused: so many pixels are half a gigabyte already."""
 
 MAX_FILE_BYTES = 1_000_000_000
 """Larger files are refused unread."""
@@ -102,7 +102,7 @@ def decode(path: str | Path) -> Decoded:
 def decode_bytes(data: bytes) -> Decoded:
     """Decode the bytes of one file: the first frame, upright, as 8-bit RGB.
 
-    Transparency is dropped, 16-bit and floating-point pictures are scaled to 8 bits.
+    Transparent parts become white, 16-bit and floating-point pictures are scaled to 8 bits.
 
     Raises
     ------
@@ -150,8 +150,10 @@ def _rgb(image: Image.Image) -> Image.Image:
         return image
     if image.mode.startswith("I") or image.mode == "F":
         return Image.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")
-    if image.mode in ("P", "PA"):
-        return image.convert("RGBA").convert("RGB")
+    if image.has_transparency_data:
+        opaque = image.convert("RGBA")
+        white = Image.new("RGBA", opaque.size, "white")
+        return Image.alpha_composite(white, opaque).convert("RGB")
     return image.convert("RGB")
 
 

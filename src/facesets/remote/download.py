@@ -50,7 +50,7 @@ def download(
     try:
         attempt(url, path, size, sha256, progress, stop)
     except _Broken as error:
-        raise Unreachable(f"Cannot fetch {url}: {error}. Check the connection and try again.") from error
+        raise Unreachable(f"Cannot fetch {url}: {error}. Check the connection, then try again.") from error
 
 
 def _attempt(

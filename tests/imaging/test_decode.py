@@ -1,0 +1,120 @@
+"""Every picture comes out upright and 8-bit; rubbish costs a sentence."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facesets.errors import UnreadableImage
+from facesets.imaging.decode import decode, decode_bytes
+
+
+def encoded(image: Image.Image, form: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def photo(lfw_photos: list[Path]) -> Image.Image:
+    return Image.open(lfw_photos[0]).convert("RGB")
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "HEIF", "AVIF"])
+def test_every_format_shows_the_same_picture(photo: Image.Image, form: str) -> None:
+    image = photo.convert("P", palette=Image.Palette.ADAPTIVE) if form == "GIF" else photo
+    pixels = decode_bytes(encoded(image, form)).pixels
+    assert pixels.shape == (250, 250, 3)
+    assert pixels.dtype == np.uint8
+    assert np.abs(pixels.astype(int) - np.asarray(photo)).mean() < 8
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK", "P", "LA", "RGBA", "I;16", "I", "F", "1"])
+def test_every_depth_becomes_8_bit_colour(photo: Image.Image, mode: str) -> None:
+    grey = np.asarray(photo.convert("L"))
+    if mode in ("I;16", "I"):
+        image = Image.fromarray(grey.astype(np.uint16) * 257).convert(mode)
+    elif mode == "F":
+        image = Image.fromarray((grey / 255).astype(np.float32))
+    else:
+        image = photo.convert(mode)
+    form = "JPEG" if mode == "CMYK" else "TIFF" if mode in ("F", "I") else "PNG"
+    pixels = decode_bytes(encoded(image, form)).pixels
+    assert pixels.shape == (250, 250, 3)
+    if mode != "1":
+        assert np.abs(pixels.mean(axis=2) - grey).mean() < 12
+
+
+def test_transparent_parts_become_white() -> None:
+    image = Image.new("RGBA", (4, 4), (10, 20, 30, 0))
+    assert (decode_bytes(encoded(image, "PNG")).pixels == 255).all()
+
+
+def test_the_first_frame_of_an_animation_counts() -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert decode_bytes(data).pixels[0, 0].tolist() == [255, 0, 0]
+
+
+def test_capture_time_comes_from_exif(photo: Image.Image) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "2009:07:04 12:30:05"
+    assert decode_bytes(encoded(photo, "JPEG", exif=exif)).taken == np.datetime64("2009-07-04T12:30:05")
+    assert np.isnat(decode_bytes(encoded(photo, "JPEG")).taken)
+
+
+@pytest.mark.parametrize("text", ["", "0000:00:00 00:00:00", "2009:13:45 99:99:99", "yesterday", "\0\0"])
+def test_a_nonsensical_capture_time_is_no_time(photo: Image.Image, text: str) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = text
+    assert np.isnat(decode_bytes(encoded(photo, "JPEG", exif=exif)).taken)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "HEIF", "WEBP", "AVIF", "GIF", "BMP"])
+def test_a_truncated_file_is_refused_with_a_reason(photo: Image.Image, form: str) -> None:
+    whole = encoded(photo, form)
+    for length in (10, len(whole) // 3, len(whole) // 2):
+        with pytest.raises(UnreadableImage) as caught:
+            decode_bytes(whole[:length])
+        assert caught.value.reason
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "HEIF", "WEBP", "AVIF", "GIF", "BMP"])
+def test_corrupt_bytes_give_a_picture_or_a_reason_and_nothing_else(photo: Image.Image, form: str) -> None:
+    whole = np.frombuffer(encoded(photo, form), np.uint8)
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        data = whole.copy()
+        data[rng.integers(0, len(data), 20)] = rng.integers(0, 256, 20)
+        try:
+            pixels = decode_bytes(data.tobytes()).pixels
+        except UnreadableImage as error:
+            assert error.reason
+        else:
+            assert pixels.ndim == 3
+
+
+def test_what_is_no_picture_says_so() -> None:
+    with pytest.raises(UnreadableImage, match="empty"):
+        decode_bytes(b"")
+    with pytest.raises(UnreadableImage, match="not a picture"):
+        decode_bytes(b"Dear diary, today I am called .jpg")
+
+
+def test_a_decompression_bomb_is_refused_by_its_header() -> None:
+    bomb = encoded(Image.new("1", (60_000, 60_000)), "PNG")
+    with pytest.raises(UnreadableImage, match="60000×60000"):
+        decode_bytes(bomb)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (30_000, 1), (1, 30_000)])
+def test_extreme_shapes_are_pictures(size: tuple[int, int]) -> None:
+    assert decode_bytes(encoded(Image.new("RGB", size), "PNG")).pixels.shape == (size[1], size[0], 3)
+
+
+def test_a_missing_file_is_refused_with_a_reason(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableImage, match="cannot be read"):
+        decode(tmp_path / "nowhere.jpg")

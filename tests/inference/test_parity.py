@@ -1,0 +1,125 @@
+"""Faces and vectors agree with insightface's own `FaceAnalysis`."""
+
+import io
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from insightface.app import FaceAnalysis
+from insightface.utils.face_align import norm_crop
+from PIL import Image
+from tests.photos import wide_picture, with_orientation
+
+from facesets.imaging.align import align
+from facesets.imaging.decode import decode, decode_bytes
+from facesets.inference.local import LocalEmbedder
+from facesets.inference.packs import read_pack
+from facesets.records import Faces, Pixels
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+
+
+@pytest.fixture(scope="module")
+def embedder(pack_dir: Path) -> LocalEmbedder:
+    return LocalEmbedder(read_pack(pack_dir), det_size=640, min_det_score=0.5)
+
+
+@pytest.fixture(scope="module")
+def reference(pack_dir: Path) -> Any:
+    analysis = FaceAnalysis(
+        str(pack_dir), allowed_modules=["detection", "recognition"], providers=["CPUExecutionProvider"]
+    )
+    analysis.prepare(0, det_size=(640, 640))
+    return analysis
+
+
+@pytest.fixture(scope="module")
+def pictures(lfw_photos: Sequence[Path]) -> list[Pixels]:
+    """Small portraits, a group, tall and wide pictures, twelve megapixels, and nearly nothing."""
+    group = str(files("insightface") / "data" / "images" / "t1.jpg")
+    portraits = [decode(path).pixels for path in lfw_photos[:40]]
+    composed = [
+        np.asarray(wide_picture(lfw_photos[:3], width, height))
+        for width, height in ((4000, 3000), (900, 1600), (1999, 333))
+    ]
+    thin = [np.zeros((1, 3000, 3), np.uint8), np.full((3000, 1, 3), 127, np.uint8)]
+    return [*portraits, decode(group).pixels, *composed, *thin]
+
+
+def assert_same(ours: Faces, theirs: Sequence[Any]) -> None:
+    assert len(ours) == len(theirs)
+    for i, face in enumerate(theirs):
+        assert np.abs(ours.box[i] - face.bbox).max() < 1
+        assert np.abs(ours.kps[i] - face.kps).max() < 1
+        assert abs(ours.det_score[i] - face.det_score) < 1e-4
+        assert float(ours.embedding[i] @ face.normed_embedding) >= 0.9999
+
+
+@pytest.mark.parametrize(("batch", "faces_per_run"), [(1, 1), (7, 1), (16, 5)])
+def test_same_faces_boxes_and_vectors_whatever_the_batch(
+    pack_dir: Path, reference: Any, pictures: list[Pixels], batch: int, faces_per_run: int
+) -> None:
+    ours = LocalEmbedder(read_pack(pack_dir), det_size=640, min_det_score=0.5, faces_per_run=faces_per_run)
+    found = [faces for i in range(0, len(pictures), batch) for faces in ours.embed(pictures[i : i + batch])]
+    expected = []
+    for picture in pictures:
+        # insightface divides by a size of zero on pictures thinner than one scaled pixel.
+        thin = min(picture.shape[:2]) * 640 < max(picture.shape[:2])
+        expected.append([] if thin else reference.get(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)))
+    assert sum(map(len, expected)) > 40
+    for faces, theirs in zip(found, expected, strict=True):
+        assert_same(faces, theirs)
+
+
+def test_vectors_are_equal_to_the_last_bit_whatever_the_batch(
+    embedder: LocalEmbedder, pictures: list[Pixels]
+) -> None:
+    together = embedder.embed(pictures[:20])
+    alone = [embedder.embed([picture])[0] for picture in pictures[:20]]
+    for a, b in zip(together, alone, strict=True):
+        assert np.array_equal(a.embedding, b.embedding)
+
+
+def test_jpegs_decode_to_the_pixels_of_opencv(lfw_photos: Sequence[Path]) -> None:
+    for path in lfw_photos[:20]:
+        assert (decode(path).pixels[:, :, ::-1] == cv2.imread(str(path))).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp"])
+def test_exif_orientation_gives_the_same_faces_upright(
+    embedder: LocalEmbedder, lfw_photos: Sequence[Path], tmp_path: Path, suffix: str, orientation: int
+) -> None:
+    turned = tmp_path / f"turned{suffix}"
+    with_orientation(lfw_photos[3], turned, orientation)
+    upright = embedder.embed([decode(lfw_photos[3]).pixels])[0]
+    faces = embedder.embed([decode(turned).pixels])[0]
+    exact = suffix in (".png", ".tif")
+    assert len(faces) == len(upright) > 0
+    assert np.abs(faces.box - upright.box).max() < (1e-3 if exact else 3)
+    assert (faces.embedding * upright.embedding).sum(axis=1).min() > (0.9999 if exact else 0.9)
+
+
+def test_alignment_equals_insightface(lfw_photos: Sequence[Path]) -> None:
+    pixels = decode(lfw_photos[0]).pixels
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        kps = rng.uniform(20, 220, (5, 2)).astype(np.float32)
+        assert np.abs(align(pixels, kps).astype(int) - norm_crop(pixels, kps)).max() <= 1
+
+
+def test_keypoints_in_one_spot_give_a_crop_of_one_colour_and_no_error(lfw_photos: Sequence[Path]) -> None:
+    crop = align(decode(lfw_photos[0]).pixels, np.full((5, 2), 7, np.float32))
+    assert (crop == crop[0, 0]).all()
+
+
+def test_a_photo_inside_a_heic_file_gives_its_faces(embedder: LocalEmbedder, lfw_photos: list[Path]) -> None:
+    buffer = io.BytesIO()
+    Image.open(lfw_photos[3]).save(buffer, "HEIF", quality=95)
+    faces = embedder.embed([decode_bytes(buffer.getvalue()).pixels])[0]
+    upright = embedder.embed([decode(lfw_photos[3]).pixels])[0]
+    assert len(faces) == len(upright)

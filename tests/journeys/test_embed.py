@@ -1,0 +1,378 @@
+"""`facesets embed` through the real command: incremental, unbreakable, and the same every time."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.photos import copy_photos, wide_picture
+from tests.program import Result, command, environment, run
+
+Embed = Callable[..., Result]
+
+
+@pytest.fixture
+def embed(pack_dir: Path) -> Embed:
+    def call(*arguments: object) -> Result:
+        return run("embed", *arguments, "--pack", pack_dir, "--provider", "cpu")
+
+    return call
+
+
+def summary(result: Result) -> dict[str, object]:
+    assert result.status in (0, 3), result.err
+    parsed: dict[str, object] = json.loads(result.out)
+    return parsed
+
+
+def test_a_cache_is_plain_arrays_and_json(embed: Embed, lfw_photos: list[Path], tmp_path: Path) -> None:
+    photos = copy_photos(lfw_photos[:12], tmp_path / "photos")
+    assert embed(photos, tmp_path / "c.npz").status == 0
+    with np.load(tmp_path / "c.npz", allow_pickle=False) as cache:
+        meta = json.loads(cache["meta"].tobytes())
+        assert meta["format"] == "facesets/cache"
+        assert meta["settings"]["pack"] == "buffalo_test"
+        assert cache["face_embedding"].dtype == np.float32
+        assert np.allclose(np.linalg.norm(cache["face_embedding"], axis=1), 1, atol=1e-5)
+        assert json.loads(cache["path_text"].tobytes()) == sorted(str(p) for p in photos.iterdir())
+    assert sorted(p.name for p in tmp_path.iterdir() if p.is_file()) == ["c.npz"]
+
+
+def test_only_new_files_are_looked_at(embed: Embed, lfw_photos: list[Path], tmp_path: Path) -> None:
+    photos = copy_photos(lfw_photos[:6], tmp_path / "photos")
+    cache = tmp_path / "c.npz"
+    assert summary(embed(photos, cache, "--json"))["embedded"] == 6
+    before = cache.read_bytes()
+    again = summary(embed(photos, cache, "--json"))
+    assert (again["embedded"], again["unchanged"]) == (0, 6)
+    assert cache.read_bytes() == before
+    shutil.copy2(lfw_photos[6], photos / "new.jpg")
+    shutil.copy2(lfw_photos[0], photos / "copy.jpg")
+    third = summary(embed(photos, cache, "--json"))
+    assert (third["embedded"], third["aliases"], third["unchanged"]) == (1, 1, 6)
+
+
+def test_a_file_that_only_looks_changed_is_hashed_but_not_embedded_again(
+    embed: Embed, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:3], tmp_path / "photos")
+    embed(photos, tmp_path / "c.npz")
+    os.utime(photos / lfw_photos[0].name, (1, 1))
+    again = summary(embed(photos, tmp_path / "c.npz", "--json"))
+    assert (again["embedded"], again["aliases"], again["unchanged"]) == (0, 1, 2)
+
+
+def test_dry_run_says_what_is_to_do_and_writes_nothing(
+    embed: Embed, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:3], tmp_path / "photos")
+    assert summary(embed(photos, tmp_path / "c.npz", "--json", "--dry-run"))["to_do"] == 3
+    assert [p.name for p in tmp_path.iterdir() if p.is_file()] == []
+
+
+def test_a_cache_does_not_depend_on_workers_batches_or_flushes(
+    embed: Embed, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:20], tmp_path / "photos")
+    caches = []
+    for i, flags in enumerate(
+        (
+            ["--workers", "1"],
+            ["--workers", "4", "--batch-size", "3"],
+            ["--workers", "2", "--flush-every", "1"],
+        )
+    ):
+        assert embed(photos, tmp_path / f"{i}.npz", *flags).status == 0
+        caches.append((tmp_path / f"{i}.npz").read_bytes())
+    assert caches[0] == caches[1] == caches[2]
+
+
+def rubbish(folder: Path, photo: Path) -> set[str]:
+    """Fill a folder with everything that a photo collection should not hold; names of what must fail."""
+    data = photo.read_bytes()
+    folder.mkdir()
+    bad = {
+        "truncated.jpg": data[: len(data) // 2],
+        "text.jpg": b"I am a text.",
+        "empty.jpg": b"",
+        "zeros.png": bytes(5000),
+        "lies.heic": b"\0\0\0\x18ftypheic" + bytes(100),
+        "noise.tiff": b"II*\0" + np.random.default_rng(0).bytes(5000),
+    }
+    for name, content in bad.items():
+        (folder / name).write_bytes(content)
+    Image.new("1", (50_000, 50_000)).save(folder / "bomb.png")
+    os.mkfifo(folder / "pipe.jpg")
+    (folder / "loop.jpg").symlink_to("loop.jpg")
+    (folder / "dangling.jpg").symlink_to("nowhere.jpg")
+    return {*bad, "bomb.png", "pipe.jpg", "loop.jpg", "dangling.jpg"}
+
+
+def harmless(folder: Path, photo: Path) -> int:
+    """Add what looks odd and is fine; how many images that is."""
+    strange = ["new\nline.jpg", "quote'\".jpg", "x" * 250 + ".jpg", "ümläut €.JPG", "  .jpg"]
+    for i, name in enumerate(strange):
+        (folder / name).write_bytes(photo.read_bytes() + bytes(i + 1))
+    foreign = folder / os.fsdecode(b"not utf-8 \xff\xfe.jpg")
+    foreign.write_bytes(photo.read_bytes() + bytes(50))
+    (folder / "directory.jpg").mkdir()
+    (folder / "directory.jpg" / "up").symlink_to("..")
+    Image.new("RGB", (1, 1)).save(folder / "directory.jpg" / "one.png")
+    Image.new("RGB", (30_000, 1)).save(folder / "long.png")
+    Image.open(photo).convert("CMYK").save(folder / "cmyk.jpg")
+    Image.open(photo).convert("P").save(folder / "palette.gif")
+    (folder / "notes.txt").write_text("not an image by name")
+    return len(strange) + 1 + 4
+
+
+def test_rubbish_costs_only_itself(embed: Embed, lfw_photos: list[Path], tmp_path: Path) -> None:
+    failing = rubbish(tmp_path / "photos", lfw_photos[0])
+    fine = harmless(tmp_path / "photos", lfw_photos[0])
+    result = embed(tmp_path / "photos", tmp_path / "c.npz", "--json")
+    assert result.status == 3
+    report = summary(result)
+    failures = {Path(f["path"]).name: f["reason"] for f in report["failures"]}  # type: ignore[attr-defined]
+    assert set(failures) == failing
+    assert all(failures.values())
+    assert report["embedded"] == fine
+    assert "Traceback" not in result.err
+
+
+def test_what_failed_is_remembered_until_it_changes_or_is_asked_for(
+    embed: Embed, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "a.jpg").write_bytes(b"rubbish")
+    cache = tmp_path / "c.npz"
+    assert len(summary(embed(photos, cache, "--json"))["failures"]) == 1  # type: ignore[arg-type]
+    again = embed(photos, cache, "--json")
+    assert again.status == 3
+    assert (summary(again)["failures"], summary(again)["failed"]) == ([], 1)
+    retried = summary(embed(photos, cache, "--json", "--retry-failed"))
+    assert len(retried["failures"]) == 1  # type: ignore[arg-type]
+    shutil.copy(lfw_photos[0], photos / "a.jpg")
+    assert summary(embed(photos, cache, "--json"))["embedded"] == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_forbidden_file_is_tried_again_when_it_is_allowed(
+    embed: Embed, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:2], tmp_path / "photos")
+    forbidden = photos / lfw_photos[0].name
+    forbidden.chmod(0)
+    assert embed(photos, tmp_path / "c.npz").status == 3
+    forbidden.chmod(0o644)
+    assert summary(embed(photos, tmp_path / "c.npz", "--json"))["embedded"] == 1
+
+
+def kill_at_random(arguments: list[str], chance: random.Random, longest_s: float) -> bool:
+    """Start a run and kill it with SIGKILL after a random time; whether it had ended by itself."""
+    process = subprocess.Popen(
+        arguments, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        process.wait(chance.uniform(0.0, longest_s))
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        return False
+    return True
+
+
+def test_killed_runs_end_with_the_cache_of_an_undisturbed_one(
+    embed: Embed, lfw_photos: list[Path], pack_dir: Path, tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:90], tmp_path / "photos")
+    (photos / "bad.jpg").write_bytes(b"rubbish")
+    shutil.copy2(lfw_photos[5], photos / "alias.jpg")
+    assert embed(photos, tmp_path / "whole.npz").status == 3
+    chance = random.Random(7)
+    flags = ["--pack", pack_dir, "--provider", "cpu", "--flush-every", "4"]
+    arguments = command("embed", photos, tmp_path / "cut.npz", *flags)
+    started = time.monotonic()
+    kills = 0
+    while not kill_at_random(arguments, chance, longest_s=5.0) and time.monotonic() - started < 90:
+        kills += 1
+        if (tmp_path / "cut.npz").exists() or (tmp_path / "cut.npz.journal").exists():
+            assert run("show", tmp_path / "cut.npz").status == 0
+    assert kills >= 2
+    assert embed(photos, tmp_path / "cut.npz").status == 3
+    assert (tmp_path / "cut.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir() if p.is_file()) == ["cut.npz", "whole.npz"]
+
+
+def test_ctrl_c_ends_cleanly_and_loses_nothing(
+    embed: Embed, lfw_photos: list[Path], pack_dir: Path, tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:80], tmp_path / "photos")
+    arguments = command(
+        "embed", photos, tmp_path / "c.npz", "--pack", pack_dir, "--json", "--flush-every", "1"
+    )
+    process = subprocess.Popen(arguments, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    journal = tmp_path / "c.npz.journal"
+    while not journal.exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"Traceback" not in err
+    report = json.loads(out)
+    assert report["stopped"]
+    assert 0 < report["embedded"] < 80
+    rest = summary(embed(photos, tmp_path / "c.npz", "--json"))
+    assert rest["embedded"] == 80 - report["embedded"]
+
+
+def test_a_second_run_on_the_same_cache_is_turned_away(
+    embed: Embed, lfw_photos: list[Path], pack_dir: Path, tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:60], tmp_path / "photos")
+    first = subprocess.Popen(
+        command("embed", photos, tmp_path / "c.npz", "--pack", pack_dir), env=environment()
+    )
+    while not (tmp_path / "c.npz.lock").exists() and first.poll() is None:
+        time.sleep(0.005)
+    second = embed(photos, tmp_path / "c.npz")
+    assert second.status == 75
+    assert "Another run" in second.err
+    assert second.out == ""
+    assert first.wait(timeout=60) == 0
+    assert summary(embed(photos, tmp_path / "c.npz", "--json"))["unchanged"] == 60
+
+
+@pytest.mark.parametrize(("flush_every", "limit_kb"), [(20, 30), (5, 60)], ids=["at a flush", "at the end"])
+def test_no_space_left_ends_with_a_sentence_and_keeps_what_was_flushed(
+    embed: Embed, lfw_photos: list[Path], pack_dir: Path, tmp_path: Path, flush_every: int, limit_kb: int
+) -> None:
+    photos = copy_photos(lfw_photos[:60], tmp_path / "photos")
+    embed(photos, tmp_path / "whole.npz")
+    flags = ["--pack", pack_dir, "--flush-every", flush_every]
+    limited = " ".join([f"ulimit -f {limit_kb};", *command("embed", photos, tmp_path / "c.npz", *flags)])
+    done = subprocess.run(
+        ["bash", "-c", limited], env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+    kept = len(list((tmp_path / "c.npz.journal").glob("*.npz"))) * flush_every
+    assert summary(embed(photos, tmp_path / "c.npz", "--json"))["embedded"] == 60 - kept
+    assert (tmp_path / "c.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+
+
+def test_a_source_that_vanishes_mid_run_loses_nothing(
+    embed: Embed, lfw_photos: list[Path], pack_dir: Path, tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:90], tmp_path / "photos")
+    embed(photos, tmp_path / "whole.npz")
+    arguments = command("embed", photos, tmp_path / "c.npz", "--pack", pack_dir, "--flush-every", "1")
+    process = subprocess.Popen(arguments, env=environment(), stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "c.npz.journal").exists() and process.poll() is None:
+        time.sleep(0.01)
+    photos.rename(tmp_path / "unmounted")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "vanished" in err
+    assert "Traceback" not in err
+    (tmp_path / "unmounted").rename(photos)
+    assert embed(photos, tmp_path / "c.npz").status == 0
+    assert (tmp_path / "c.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+
+
+def test_vectors_of_different_recognisers_never_mix(
+    embed: Embed, lfw_photos: list[Path], shared_dir: Path, tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:2], tmp_path / "photos")
+    embed(photos, tmp_path / "c.npz")
+    before = (tmp_path / "c.npz").read_bytes()
+    other = tmp_path / "pack"
+    other.mkdir()
+    for name in ("scrfd_2.5g_bnkps.onnx", "foamliu_mobilefacenet_pixamatch.onnx"):
+        shutil.copy(shared_dir / "models" / "extra" / name, other)
+    refused = run("embed", photos, tmp_path / "c.npz", "--pack", other)
+    assert refused.status == 2
+    assert "never mix" in refused.err
+    assert (tmp_path / "c.npz").read_bytes() == before
+    fresh = run("embed", photos, tmp_path / "other.npz", "--pack", other, "--json")
+    assert summary(fresh)["embedded"] == 2
+
+
+def test_a_later_run_takes_over_the_settings_of_its_cache(
+    lfw_photos: list[Path], pack_dir: Path, tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:2], tmp_path / "photos")
+    env = {"FACESETS_MODELS": str(pack_dir.parent)}
+    assert (
+        run("embed", photos, tmp_path / "c.npz", "--pack", "buffalo_test", "--det-size", 320, env=env).status
+        == 0
+    )
+    shutil.copy(lfw_photos[2], photos)
+    assert run("embed", photos, tmp_path / "c.npz", env=env).status == 0
+    refused = run("embed", photos, tmp_path / "c.npz", "--det-size", 640, env=env)
+    assert refused.status == 2
+    assert "--det-size 320" in refused.err
+
+
+def test_an_unchanged_tree_of_20_000_files_is_neither_read_nor_decoded(embed: Embed, tmp_path: Path) -> None:
+    tiny = Image.new("RGB", (2, 2))
+    photos = tmp_path / "photos"
+    for i in range(20):
+        (photos / f"{i:02d}").mkdir(parents=True)
+    tiny.save(tmp_path / "tiny.png")
+    data = (tmp_path / "tiny.png").read_bytes()
+    for i in range(20_000):
+        # Trailing bytes make each a content of its own; most share a few, so that the first run is short.
+        (photos / f"{i % 20:02d}" / f"{i}.png").write_bytes(data + bytes(i % 7))
+    first = summary(embed(photos, tmp_path / "c.npz", "--json", "--flush-every", "2000"))
+    assert (first["embedded"], first["aliases"]) == (7, 19_993)
+    for path in photos.rglob("*.png"):
+        stat = path.stat()
+        path.write_bytes(b"x" * stat.st_size)
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    again = summary(embed(photos, tmp_path / "c.npz", "--json"))
+    assert (again["unchanged"], again["failed"]) == (20_000, 0)
+
+
+def test_results_below_the_source_are_not_taken_for_photos(
+    embed: Embed, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:2], tmp_path / "photos")
+    copy_photos(lfw_photos[2:4], photos / "result")
+    (photos / "result" / "manifest.json").write_text('{\n  "format": "facesets/cluster"\n}')
+    copy_photos(lfw_photos[4:6], photos / "other")
+    (photos / "other" / "manifest.json").write_text('{"name": "somebody else\'s"}')
+    assert summary(embed(photos, tmp_path / "c.npz", "--json"))["embedded"] == 4
+
+
+def test_a_damaged_or_foreign_cache_is_named_and_left_alone(
+    embed: Embed, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:1], tmp_path / "photos")
+    np.savez(tmp_path / "foreign.npz", x=np.zeros(3))
+    for path, content in (
+        (tmp_path / "foreign.npz", (tmp_path / "foreign.npz").read_bytes()),
+        (tmp_path / "text.npz", b"hello"),
+        (tmp_path / "empty.npz", b""),
+    ):
+        path.write_bytes(content)
+        result = embed(photos, path)
+        assert (result.status, path.read_bytes()) == (1, content)
+        assert "not a facesets cache" in result.err
+
+
+def test_twelve_megapixels_work_as_small_photos_do(
+    embed: Embed, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "photos").mkdir()
+    wide_picture(lfw_photos[:3], 4000, 3000).save(tmp_path / "photos" / "large.jpg", quality=90)
+    report = summary(embed(tmp_path / "photos", tmp_path / "c.npz", "--json"))
+    assert report["faces"] == 3

@@ -1,0 +1,62 @@
+"""Files appear whole or not at all, and locks keep a second run out."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facesets.errors import AlreadyRunning, CannotWrite
+from facesets.files import FileLock, atomic_write, json_bytes, printable, read_regular_file, sweep_temporaries
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_trace(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with pytest.raises(ZeroDivisionError), atomic_write(path) as file:
+        file.write(b"new")
+        raise ZeroDivisionError
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_leftovers_of_a_killed_write_are_swept(tmp_path: Path) -> None:
+    path = tmp_path / "strange[name]*.npz"
+    (tmp_path / f".{path.name}.abc.tmp").touch()
+    (tmp_path / ".another.abc.tmp").touch()
+    sweep_temporaries(path)
+    assert [p.name for p in tmp_path.iterdir()] == [".another.abc.tmp"]
+
+
+def test_a_place_that_cannot_be_written_to_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CannotWrite, match="Choose a place"), atomic_write(tmp_path / "file" / "below"):
+        pass
+
+
+def test_a_second_lock_is_refused_and_the_first_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "x.lock"
+    with FileLock(path, what="x"), pytest.raises(AlreadyRunning), FileLock(path, what="x"):
+        pass
+    assert not path.exists()
+
+
+def test_a_lock_file_left_by_a_killed_run_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "x.lock"
+    path.touch()
+    with FileLock(path, what="x"):
+        assert path.exists()
+
+
+def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(OSError, match="not a regular file"):
+        read_regular_file(tmp_path / "pipe.jpg", max_bytes=100)
+
+
+@given(st.binary(max_size=40).map(os.fsdecode))
+def test_any_file_name_survives_json_and_prints_as_one_line(name: str) -> None:
+    assert json.loads(json_bytes([name])) == [name]
+    assert printable(name).isprintable()

@@ -1,0 +1,55 @@
+"""The program's face: help, versions, and a start that loads nothing heavy."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.program import environment, run
+
+HEAVY = (
+    "numpy",
+    "onnxruntime",
+    "onnx",
+    "scipy",
+    "sklearn",
+    "cv2",
+    "PIL",
+    "rich.progress",
+    "httpx",
+    "insightface",
+)
+
+
+def test_help_loads_no_heavy_library() -> None:
+    script = (
+        "import sys\n"
+        "from typer.testing import CliRunner\n"
+        "from facesets.cli.app import app\n"
+        "result = CliRunner().invoke(app, ['--help'])\n"
+        "assert result.exit_code == 0, result.output\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment(), check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_tells_the_exit_statuses() -> None:
+    result = run("--help")
+    assert result.status == 0
+    assert "75 another run holds the lock" in " ".join(result.out.split())
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["embed"], ["embed", "a", "b", "--flush-every", "0"]])
+def test_wrong_usage_ends_with_status_2(arguments: list[str]) -> None:
+    assert run(*arguments).status == 2
+
+
+def test_a_reader_that_goes_away_is_no_failure() -> None:
+    line = f"{sys.executable} -m facesets models list | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, env=environment(), check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
