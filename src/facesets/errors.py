@@ -9,7 +9,7 @@
     │   └── MissingExtra          2
     ├── Unreachable               2   something that the command depends on does not answer
     │   ├── SourceGone            2
-    │   └── ServiceFailed         -   an inference service failed for one picture; recorded, tried again next time
+    │   └── ServiceFailed         -   a service failed for one picture; tried again next time
     ├── DamagedFile               1   one of our own files cannot be read
     ├── CannotWrite               1   the disk is full, or permission is missing
     ├── CannotInfer               1   a model does not run on this machine

@@ -1,7 +1,6 @@
 """What every store promises, whichever it is."""
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,6 @@ import pytest
 
 from facesets.records import Collection, Faces, FileRecord, PoseSource
 from facesets.store.npz.cache import Cache
-from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from tests.store.made import SETTINGS, made_file, made_image
 
@@ -17,13 +15,12 @@ AnyStore = Cache | Library
 
 
 @pytest.fixture(params=["cache", "library"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AnyStore]:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> AnyStore:
     if request.param == "cache":
         empty: AnyStore = Cache(tmp_path / "faces.npz")
     else:
-        database: Database = request.getfixturevalue("database")
-        empty = Library(database)
-    yield empty
+        empty = Library(request.getfixturevalue("database"))
+    return empty
 
 
 def again(store: AnyStore) -> AnyStore:

@@ -5,8 +5,11 @@ import sys
 import typer
 
 from facesets.cli import console
+from facesets.cli.db import db
 from facesets.cli.doctor import doctor
 from facesets.cli.embed import embed
+from facesets.cli.index import index
+from facesets.cli.migrate import migrate
 from facesets.cli.models import models
 from facesets.errors import FacesetsError
 from facesets.settings import ENVIRONMENT_PREFIX, load
@@ -25,9 +28,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (embed, doctor):
+for command in (migrate, index, embed, doctor):
     app.command(epilog=_EPILOG)(command)
 app.add_typer(models, name="models")
+app.add_typer(db, name="db")
 
 
 def _version(value: bool) -> None:

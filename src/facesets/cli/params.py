@@ -42,3 +42,14 @@ ProviderOption = Annotated[
     str,
     typer.Option("--provider", help="Where models run: auto, cuda, directml, coreml or cpu."),
 ]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        metavar="URL",
+        envvar="DATABASE_URL",
+        show_envvar=True,
+        help="The library's Postgres. [default: the embedded server]",
+        show_default=False,
+    ),
+]

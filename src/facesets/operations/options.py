@@ -45,3 +45,40 @@ class DetectionOptions:
     pack: str = "buffalo_l"
     det_size: int = 640
     min_det_score: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class IndexOptions:
+    """How `index` works through its targets.
+
+    Attributes
+    ----------
+    concurrency : int
+        Threads, each of which takes a batch from file to faces, or requests under way at a service.
+    batch_size : int
+        Files that one thread takes at a time.
+    flush_every : int
+        Files after which is committed; each image is stored with all its faces or not at all.
+    flush_every_s : float
+        The same in seconds.
+    max_images : int or None
+        Most files to look into in this run.
+    max_minutes : float or None
+        Begin no further file after so long.
+    prune : bool
+        Forget paths that are gone.
+    retry_failed : bool
+        Try files again that could not be read before, though they have not changed.
+    dry_run : bool
+        List and compare only.
+    """
+
+    concurrency: int = 4
+    batch_size: int = 1
+    flush_every: int = 50
+    flush_every_s: float = 5.0
+    max_images: int | None = None
+    max_minutes: float | None = None
+    prune: bool = False
+    retry_failed: bool = False
+    dry_run: bool = False

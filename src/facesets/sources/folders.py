@@ -59,7 +59,7 @@ class FolderSource:
         if not self._root.exists():
             raise SourceGone(f"There is no folder {self.label}. Check the path, or mount it.")
         if not self._root.is_dir():
-            yield _found(str(self._root))
+            yield found_file(str(self._root))
             return
         yield from self._below(str(self._root), is_root=True)
 
@@ -70,29 +70,32 @@ class FolderSource:
         except OSError:
             yield FoundFile(directory, -1, -1)
             return
-        if not is_root and any(entry.name in RESULT_MARKERS and _is_ours(entry.path) for entry in listed):
+        if not is_root and any(entry.name in RESULT_MARKERS and is_ours(entry.path) for entry in listed):
             return
         for entry in listed:
             if entry.is_dir(follow_symlinks=False):
                 if entry.name not in NOT_PHOTOS:
                     yield from self._below(entry.path)
-            elif _suffix(entry.name) in SUFFIXES and not _links_to_directory(entry):
-                yield _found(entry.path)
+            elif suffix_of(entry.name) in SUFFIXES and not links_to_directory(entry):
+                yield found_file(entry.path)
 
 
-def _suffix(name: str) -> str:
+def suffix_of(name: str) -> str:
+    """The last part of a file name from its dot on, in lower case."""
     dot = name.rfind(".")
     return name[dot:].lower() if dot >= 0 else ""
 
 
-def _links_to_directory(entry: "os.DirEntry[str]") -> bool:
+def links_to_directory(entry: "os.DirEntry[str]") -> bool:
+    """Whether an entry is a link to a directory; those are not followed."""
     try:
         return entry.is_symlink() and entry.is_dir()
     except OSError:
         return False
 
 
-def _found(path: str) -> FoundFile:
+def found_file(path: str) -> FoundFile:
+    """Size and time of a file; -1 when it cannot be looked at or is no regular file."""
     try:
         status = os.stat(path)  # noqa: PTH116 - a million of these, and Path is ten times slower
     except OSError:
@@ -102,7 +105,7 @@ def _found(path: str) -> FoundFile:
     return FoundFile(path, status.st_size, status.st_mtime_ns)
 
 
-def _is_ours(path: str) -> bool:
+def is_ours(path: str) -> bool:
     """Whether a manifest was written by this program; it says so in its first line."""
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - see above

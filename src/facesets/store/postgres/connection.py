@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import conninfo, errors
@@ -20,7 +20,8 @@ _RECONNECT_EVERY_S = 0.5
 _CONFLICT_ATTEMPTS = 10
 
 # The server notices within a minute that a client's machine died, and lets go of what it claimed.
-_SESSION = """SELECT set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalives_interval', '10', false),
+_SESSION = """SELECT set_config('tcp_keepalives_idle', '30', false),
+    set_config('tcp_keepalives_interval', '10', false),
     set_config('tcp_keepalives_count', '3', false), set_config('client_min_messages', 'warning', false)"""
 
 
@@ -105,6 +106,11 @@ class Database:
     def close(self) -> None:
         """End the session; locks that it holds are released."""
         self._connection.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether there is no session at the moment."""
+        return self._connection.closed
 
     def on_connect(self, restore: Callable[[Connection], None]) -> None:
         """Call this on every new connection, to take locks again that died with the old one."""
@@ -204,6 +210,14 @@ def translated(error: psycopg.Error, label: str) -> FacesetsError | psycopg.Erro
 
 def _first_line(error: psycopg.Error) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def only_row(cursor: psycopg.Cursor) -> tuple[Any, ...]:
+    """The row of a statement that always gives one."""
+    row = cursor.fetchone()
+    if row is None:
+        raise LookupError("the statement gave no row")
+    return row
 
 
 @contextmanager

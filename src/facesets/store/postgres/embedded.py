@@ -57,8 +57,8 @@ def default_directory() -> Path:
     The server cannot read below root's home, so root's library is a system-wide one.
     """
     if os.geteuid() == 0:
-        return Path("/var/lib/facesets")
-    return Path(platformdirs.user_data_path("facesets"))
+        return Path("/var/lib/facesets/postgres")
+    return Path(platformdirs.user_data_path("facesets")) / "postgres"
 
 
 def _ignore(_line: str) -> None:
@@ -182,9 +182,12 @@ class EmbeddedServer:
             yield
 
     def _make_directory(self) -> None:
-        with writing(self._base):
-            self._base.mkdir(parents=True, exist_ok=True)
         account = server_account(self._data.stat().st_uid if self._data.exists() else None)
+        with writing(self._base):
+            for directory in (*reversed(self._base.parents), self._base):
+                if not directory.exists():
+                    directory.mkdir(exist_ok=True)
+                    directory.chmod(0o700 if account.is_me else 0o755)
         check_reachable(self._base, account)
         for directory in (self.socket_directory, self._base / "log"):
             with writing(directory):
@@ -298,7 +301,7 @@ class EmbeddedServer:
         arguments: list[str | Path] = [lock, self._base / "users.lock", self._pinned]
         arguments += [programs.path("pg_ctl"), self._data]
         arguments += [str(programs.account.uid), str(programs.account.gid)]
-        command = [sys.executable, "-I", "-S", keeper.__file__, *arguments]
+        command: list[str | Path] = [sys.executable, "-I", "-S", keeper.__file__, *arguments]
         result = subprocess.run(  # noqa: S603 - our own file
             command,
             cwd="/",

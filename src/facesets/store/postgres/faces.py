@@ -250,9 +250,7 @@ def load_faces(connection: Connection, detector: DetectorRow, image_ids: Int64) 
     )
 
 
-def load_embeddings(
-    connection: Connection, detector: DetectorRow, face_ids: Int64
-) -> tuple[Float32, Bool]:
+def load_embeddings(connection: Connection, detector: DetectorRow, face_ids: Int64) -> tuple[Float32, Bool]:
     """The vectors of these faces, in their order, and which of them have one.
 
     The table is read once in its own order, which is several times faster than in any other.

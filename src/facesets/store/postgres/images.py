@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facesets.records import FileRecord, ImageRecord, Images, Int64
+from facesets.records import FileRecord, FoundFile, ImageRecord, Images, Int64
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import INT4, INT8, copy_out, gathered, text, times
 from facesets.store.postgres.paths import from_text, to_text
@@ -18,6 +18,10 @@ class Seen:
     size: int
     mtime_ns: int
     failed: bool
+
+    def matches(self, found: FoundFile) -> bool:
+        """Whether the file is, by size and time, the one seen before."""
+        return (self.size, self.mtime_ns) == (found.size, found.mtime_ns)
 
 
 def known_paths(connection: Connection, roots: Sequence[str], detector_id: int | None) -> dict[str, Seen]:
@@ -45,6 +49,20 @@ def known_paths(connection: Connection, roots: Sequence[str], detector_id: int |
         )
         found.update((from_text(path), Seen(size, mtime, failed)) for path, size, mtime, failed in rows)
     return found
+
+
+def seen_at(connection: Connection, paths: Sequence[str], detector_id: int | None) -> dict[str, Seen]:
+    """What was seen at these very paths; see `known_paths`."""
+    rows = connection.execute(
+        """SELECT p.path, p.size,
+                CASE WHEN p.reason <> '' OR s.image_id IS NOT NULL THEN p.mtime_ns ELSE -1 END,
+                p.reason <> ''
+            FROM image_paths p
+            LEFT JOIN face_scans s ON s.image_id = p.image_id AND s.detector_id = %s
+            WHERE p.path = ANY(%s)""",
+        (detector_id, [to_text(path) for path in paths]),
+    )
+    return {from_text(path): Seen(size, mtime, failed) for path, size, mtime, failed in rows}
 
 
 def file_records(connection: Connection) -> dict[str, FileRecord]:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from facesets.errors import WrongUsage
 from facesets.records import CacheSettings, Collection, FileRecord, ImageRecord
-from facesets.store.postgres import faces, images, models
+from facesets.store.postgres import faces, galleries, images, models
 from facesets.store.postgres.connection import Connection, Database
 
 
@@ -117,17 +117,17 @@ class Library:
         self,
         files: Sequence[FileRecord],
         images: Sequence[ImageRecord],
-        galleries: Mapping[str, int] | None = None,
+        gallery_numbers: Mapping[str, int] | None = None,
     ) -> None:
         """As `commit`, but an image that is there already stays as it is.
 
         Parameters
         ----------
         files, images : as in `commit`
-        galleries : mapping of path to number of its gallery, optional
+        gallery_numbers : mapping of path to number of its gallery, optional
         """
         self._database.run(
-            lambda connection: self._write(connection, files, images, galleries, replace=False)
+            lambda connection: self._write(connection, files, images, gallery_numbers, replace=False)
         )
 
     def _write(
@@ -135,14 +135,14 @@ class Library:
         connection: Connection,
         new_files: Sequence[FileRecord],
         new_images: Sequence[ImageRecord],
-        galleries: Mapping[str, int] | None = None,
+        gallery_numbers: Mapping[str, int] | None = None,
         *,
         replace: bool,
     ) -> None:
         if new_images:
             self._write_images(connection, new_images, replace=replace)
         if new_files:
-            images.upsert_paths(connection, new_files, galleries)
+            images.upsert_paths(connection, new_files, gallery_numbers)
 
     def _write_images(
         self, connection: Connection, new_images: Sequence[ImageRecord], *, replace: bool
@@ -162,3 +162,27 @@ class Library:
                 if ids[image.sha256] in scanned:
                     faces.replace_faces(connection, detector, ids[image.sha256], image.faces)
         images.link_paths(connection, [image.sha256 for image in records])
+
+    def known_below(self, roots: Sequence[str]) -> dict[str, images.Seen]:
+        """What was seen at the paths below some directories."""
+        return self._database.run(lambda connection: self._known_below(connection, roots))
+
+    def _known_below(self, connection: Connection, roots: Sequence[str]) -> dict[str, images.Seen]:
+        detector = self.detector(connection)
+        return images.known_paths(connection, roots, detector.id if detector else None)
+
+    def seen_at(self, paths: Sequence[str]) -> dict[str, images.Seen]:
+        """What was seen at these very paths."""
+        return self._database.run(lambda connection: self._seen_at(connection, paths))
+
+    def _seen_at(self, connection: Connection, paths: Sequence[str]) -> dict[str, images.Seen]:
+        detector = self.detector(connection)
+        return images.seen_at(connection, paths, detector.id if detector else None)
+
+    def forget_paths(self, paths: Sequence[str]) -> int:
+        """Drop paths that are gone; their images and faces stay, and are found again by their content."""
+        return self._database.run(lambda connection: images.forget_paths(connection, paths))
+
+    def keep_galleries(self, rows: Sequence[galleries.GalleryRow]) -> dict[str, int]:
+        """Insert or replace galleries; return the number of each by its path."""
+        return self._database.run(lambda connection: galleries.upsert_galleries(connection, rows))

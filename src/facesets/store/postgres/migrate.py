@@ -4,7 +4,6 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import LiteralString, cast
 
 import psycopg
 from psycopg import errors
@@ -167,7 +166,7 @@ def _apply(
         return None
     try:
         # The files are part of the program, so their text is as literal as this one.
-        connection.execute(cast(LiteralString, migration.sql))
+        connection.execute(cast("LiteralString", migration.sql))
     except psycopg.ProgrammingError as error:
         raise FacesetsError(
             f"Migration {migration.name} does not apply: {str(error).splitlines()[0]}. Nothing of it is kept."
@@ -207,6 +206,6 @@ def _check(applied: dict[int, tuple[str, str, str]], migrations: list[Migration]
             )
         if migrations[number - 1].checksum != checksum:
             raise WrongUsage(
-                f"Migration {name} was edited after it had been applied to {label}. Restore the file; changes "
-                "go into a new migration."
+                f"Migration {name} was edited after it had been applied to {label}. Restore the file; "
+                "changes go into a new migration."
             )

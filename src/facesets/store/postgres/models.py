@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from facesets.records import CacheSettings
-from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.connection import Connection, only_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,8 @@ def ensure_detector(connection: Connection, settings: CacheSettings) -> Detector
             _parameters(settings) | {"model": model},
         )
         found = find_detector(connection, settings)
-    assert found is not None
+    if found is None:
+        raise LookupError("the detector that was just stored is not there")
     return found
 
 
@@ -80,6 +81,5 @@ def ensure_model(connection: Connection, kind: str, name: str, sha256: str, dime
                 VALUES (%(kind)s, %(name)s, %(sha256)s, %(dimension)s) ON CONFLICT DO NOTHING""",
             values,
         )
-        row = connection.execute(find, values).fetchone()
-    assert row is not None
+        row = only_row(connection.execute(find, values))
     return int(row[0])

@@ -135,6 +135,14 @@ def programs_for(account: Account, copies: Path) -> Programs:
     return Programs(copy / _PACKAGE / "pginstall" / "bin", account)
 
 
+def client_programs() -> Path | None:
+    """Where psql, pg_dump and pg_restore lie; None when they are not installed with us."""
+    try:
+        return _package_directory() / "pginstall" / "bin"
+    except WrongUsage:
+        return None
+
+
 def _package_directory() -> Path:
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:

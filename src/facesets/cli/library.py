@@ -1,0 +1,114 @@
+"""From a connection string, or none, to a library that can be worked on."""
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from facesets.cli import console
+from facesets.errors import WrongUsage
+from facesets.operations.options import IndexOptions
+from facesets.settings import Settings
+from facesets.stop import Stop
+
+if TYPE_CHECKING:
+    from facesets.interfaces import Embedder, Progress
+    from facesets.records import CacheSettings
+    from facesets.store.postgres.connection import Database
+    from facesets.store.postgres.embedded import EmbeddedServer
+
+_EMBEDDED_LABEL = "the library of this user"
+_BATCH_ON_GPU = 16
+
+
+def embedded_server(settings: Settings) -> "EmbeddedServer":
+    """The user's own server; nothing is started yet.
+
+    Raises
+    ------
+    WrongUsage
+        There is none for this system.
+    """
+    if os.name == "nt":  # pragma: no cover
+        raise WrongUsage(
+            "On Windows a library needs a PostgreSQL server: name one with --database or DATABASE_URL. "
+            "Caches (`facesets embed`) need none."
+        )
+    from facesets.store.postgres.embedded import EmbeddedServer, default_directory
+
+    directory = settings.data / "postgres" if settings.data else default_directory()
+    return EmbeddedServer(directory, say=console.notice)
+
+
+@contextmanager
+def database_url(database: str | None, settings: Settings) -> Iterator[str]:
+    """The connection string to use; where none is given, the embedded server runs during the block."""
+    text = database or settings.database
+    if text:
+        yield text
+        return
+    with embedded_server(settings) as server:
+        yield server.conninfo
+
+
+@contextmanager
+def open_database(
+    database: str | None, settings: Settings, *, check_schema: bool = True
+) -> "Iterator[Database]":
+    """A session with the library.
+
+    The embedded server's schema is brought up to date by itself; any other is somebody's to migrate.
+
+    Raises
+    ------
+    Unreachable, WrongUsage
+        The server does not answer, or refuses.
+    SchemaOutdated
+        The schema needs `facesets migrate`; not raised when `check_schema` is off.
+    """
+    from facesets.store.postgres.connection import Database, opened
+    from facesets.store.postgres.migrate import migrate, require_current, shipped_migrations
+
+    text = database or settings.database
+    if text:
+        with opened(Database(text)) as session:
+            if check_schema:
+                require_current(session, shipped_migrations())
+            yield session
+        return
+    with embedded_server(settings) as server:
+        session = Database(server.conninfo, label=_EMBEDDED_LABEL, before_connecting=server.ensure_running)
+        with opened(session):
+            if check_schema:
+                migrate(session, shipped_migrations())
+            yield session
+
+
+def index_embedder(
+    known: "CacheSettings | None",
+    options: IndexOptions,
+    settings: Settings,
+    *,
+    detection: tuple[str | None, int | None, float | None],
+    provider: str,
+    ml_uri: str | None,
+    progress: "Progress",
+    stop: Stop,
+) -> "tuple[Embedder, IndexOptions]":
+    """What finds faces for `index`, here or at a service, and the options that fit it.
+
+    Raises
+    ------
+    MissingModelPack, Unreachable
+        The models are not here, or the service does not answer.
+    """
+    from facesets.cli import assemble
+
+    chosen = assemble.detection_options(known, *detection)
+    if ml_uri:
+        raise WrongUsage("--ml-uri is not there yet.")
+    pack = assemble.get_pack(chosen.pack, settings, progress, stop)
+    choice = assemble.choose(provider, pack)
+    batch_size = 1 if choice.name == "cpu" else _BATCH_ON_GPU
+    return assemble.make_embedder(pack, chosen, choice), dataclasses.replace(options, batch_size=batch_size)
