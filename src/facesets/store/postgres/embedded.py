@@ -215,7 +215,7 @@ class EmbeddedServer:
 
     def _check_version(self) -> None:
         found = (self._data / "PG_VERSION").read_text("ascii").strip()
-        command = [self.programs().path("postgres"), "--version"]
+        command: list[str | Path] = [self.programs().path("postgres"), "--version"]
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
         needed = said.split()[-1].split(".")[0]
         if found != needed:

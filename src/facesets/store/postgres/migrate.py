@@ -165,8 +165,8 @@ def _apply(
     if migration.number in applied:
         return None
     try:
-        # The files are part of the program, so their text is as literal as this one.
-        connection.execute(cast("LiteralString", migration.sql))
+        # The files are part of the program, so their text is as literal as any here.
+        connection.execute(migration.sql.encode())
     except psycopg.ProgrammingError as error:
         raise FacesetsError(
             f"Migration {migration.name} does not apply: {str(error).splitlines()[0]}. Nothing of it is kept."
