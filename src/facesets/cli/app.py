@@ -5,6 +5,7 @@ import sys
 import typer
 
 from facesets.cli import console
+from facesets.cli.cluster_library import cluster
 from facesets.cli.db import db
 from facesets.cli.doctor import doctor
 from facesets.cli.embed import embed
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (migrate, index, embed, doctor):
+for command in (migrate, index, cluster, embed, doctor):
     app.command(epilog=_EPILOG)(command)
 app.add_typer(models, name="models")
 app.add_typer(db, name="db")

@@ -1,6 +1,11 @@
 """What each command can be told, with the documented defaults, once."""
 
 from dataclasses import dataclass
+from typing import Literal
+
+from facesets.errors import WrongUsage
+
+LibraryMethod = Literal["components", "agglomerative", "hdbscan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +87,41 @@ class IndexOptions:
     prune: bool = False
     retry_failed: bool = False
     dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterLibraryOptions:
+    """How `cluster` groups the faces of a library.
+
+    Attributes
+    ----------
+    method : str
+        `components`, `agglomerative` or `hdbscan`.
+    threshold : float
+        Cosine similarity from which two faces belong together (components), or at which average linkage
+        is cut; and from which a new face joins a known person. In [0, 1]; higher is stricter.
+    min_size : int
+        Fewest faces of a new person.
+    min_cluster_size, min_samples : int
+        Of `hdbscan`.
+    dry_run : bool
+        Say what would be done.
+    """
+
+    method: LibraryMethod = "components"
+    threshold: float = 0.65
+    min_size: int = 2
+    min_cluster_size: int = 5
+    min_samples: int = 3
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value, least, most in (
+            ("threshold", self.threshold, 0.0, 1.0),
+            ("min-size", self.min_size, 1, None),
+            ("min-cluster-size", self.min_cluster_size, 2, None),
+            ("min-samples", self.min_samples, 1, None),
+        ):
+            if value < least or (most is not None and value > most):
+                limits = f"between {least:g} and {most:g}" if most is not None else f"{least:g} or more"
+                raise WrongUsage(f"--{name} must be {limits}, not {value:g}.")
