@@ -1,5 +1,5 @@
 """Stores of both kinds."""
 
-from tests.fixtures.postgres import database, empty_url, library_url, server, template
+from tests.fixtures.postgres import data_home, database, empty_url, library_url, server, template
 
-__all__ = ["database", "empty_url", "library_url", "server", "template"]
+__all__ = ["data_home", "database", "empty_url", "library_url", "server", "template"]
