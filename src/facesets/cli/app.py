@@ -5,13 +5,21 @@ import sys
 import typer
 
 from facesets.cli import console
-from facesets.cli.cluster_library import cluster
+from facesets.cli.cluster import cluster
 from facesets.cli.db import db
+from facesets.cli.dedup import dedup
 from facesets.cli.doctor import doctor
 from facesets.cli.embed import embed
+from facesets.cli.enrich import enrich
+from facesets.cli.evaluate import evaluate
+from facesets.cli.export_swap import export_swap
 from facesets.cli.index import index
 from facesets.cli.migrate import migrate
 from facesets.cli.models import models
+from facesets.cli.refine import refine
+from facesets.cli.sheet import sheet
+from facesets.cli.show import show
+from facesets.cli.verify_bundle import verify_bundle
 from facesets.errors import FacesetsError
 from facesets.settings import ENVIRONMENT_PREFIX, load
 
@@ -29,7 +37,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (migrate, index, cluster, embed, doctor):
+for command in (
+    migrate,
+    index,
+    embed,
+    cluster,
+    refine,
+    dedup,
+    enrich,
+    export_swap,
+    sheet,
+    show,
+    evaluate,
+    verify_bundle,
+    doctor,
+):
     app.command(epilog=_EPILOG)(command)
 app.add_typer(models, name="models")
 app.add_typer(db, name="db")
