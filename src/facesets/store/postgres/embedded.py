@@ -240,7 +240,7 @@ class EmbeddedServer:
                         f"All it says is in {printable(self._log)}."
                     )
                 starts += 1
-                postmaster.forget_dead(self._data)
+                postmaster.forget_dead(self._data, self.socket_directory)
                 self._launch()
             time.sleep(_POLL_S)
 

@@ -1,6 +1,6 @@
 """Whether a server is alive, told from what a crash leaves behind.
 
-PostgreSQL leaves `postmaster.pid` behind when it is killed. The number in it may belong to nobody, to
+PostgreSQL leaves `postmaster.pid` and its socket's lock behind when it is killed. The number in them may belong to nobody, to
 another process (in a restarted container usually), or to a dead process that nobody has reaped (where
 process 1 of a container does not). PostgreSQL then refuses to start; here the three are told apart.
 """
@@ -19,8 +19,8 @@ def alive_pid(data: Path) -> int | None:
     return pid if pid is not None and _is_server(pid, data) else None
 
 
-def forget_dead(data: Path) -> None:
-    """Remove what a dead server left behind, so that a new one starts.
+def forget_dead(data: Path, sockets: Path) -> None:
+    """Remove what a dead server left behind in its data and socket directories, so that a new one starts.
 
     Waits for its last processes to end first: two servers on one directory would destroy it.
     """
@@ -28,8 +28,9 @@ def forget_dead(data: Path) -> None:
     while _at_work_in(data) and time.monotonic() < deadline:
         time.sleep(0.05)
     if not _at_work_in(data) and alive_pid(data) is None:
-        with suppress(FileNotFoundError):
-            (data / "postmaster.pid").unlink()
+        for left in (data / "postmaster.pid", *sockets.glob(".s.PGSQL.*")):
+            with suppress(FileNotFoundError):
+                left.unlink()
 
 
 def _recorded_pid(data: Path) -> int | None:
