@@ -1,8 +1,9 @@
 """Whether a server is alive, told from what a crash leaves behind.
 
-PostgreSQL leaves `postmaster.pid` and its socket's lock behind when it is killed. The number in them may belong to nobody, to
-another process (in a restarted container usually), or to a dead process that nobody has reaped (where
-process 1 of a container does not). PostgreSQL then refuses to start; here the three are told apart.
+PostgreSQL leaves `postmaster.pid` and its socket's lock behind when it is killed. The number in them may
+belong to nobody, to another process (in a restarted container usually), or to a dead process that nobody
+has reaped (where process 1 of a container does not). PostgreSQL then refuses to start; here the three
+are told apart.
 """
 
 import os
