@@ -5,6 +5,7 @@ import sys
 import typer
 
 from facesets.cli import console
+from facesets.cli.check import check
 from facesets.cli.cluster import cluster
 from facesets.cli.db import db
 from facesets.cli.dedup import dedup
@@ -19,6 +20,8 @@ from facesets.cli.models import models
 from facesets.cli.refine import refine
 from facesets.cli.sheet import sheet
 from facesets.cli.show import show
+from facesets.cli.stats import stats
+from facesets.cli.transfer import export_cache, import_cache
 from facesets.cli.verify_bundle import verify_bundle
 from facesets.errors import FacesetsError
 from facesets.settings import ENVIRONMENT_PREFIX, load
@@ -50,6 +53,10 @@ for command in (
     show,
     evaluate,
     verify_bundle,
+    stats,
+    check,
+    import_cache,
+    export_cache,
     doctor,
 ):
     app.command(epilog=_EPILOG)(command)

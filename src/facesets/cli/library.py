@@ -104,10 +104,13 @@ def index_embedder(
         The models are not here, or the service does not answer.
     """
     from facesets.cli import assemble
+    from facesets.remote.ml_service import RemoteEmbedder, is_remote
 
-    chosen = assemble.detection_options(known, *detection)
+    fits = known is not None and is_remote(known) == bool(ml_uri)
+    chosen = assemble.detection_options(known if fits else None, *detection)
     if ml_uri:
-        raise WrongUsage("--ml-uri is not there yet.")
+        remote = RemoteEmbedder(ml_uri, model=chosen.pack, min_det_score=chosen.min_det_score, stop=stop)
+        return remote, options
     pack = assemble.get_pack(chosen.pack, settings, progress, stop)
     choice = assemble.choose(provider, pack)
     batch_size = 1 if choice.name == "cpu" else _BATCH_ON_GPU

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facesets.imaging.boxes import iou
 from facesets.records import Bool, Faces, Float32, ImageRecord, Int64, unknown_column
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import (
@@ -23,6 +24,7 @@ from facesets.store.postgres.copying import (
 from facesets.store.postgres.models import DetectorRow
 
 _FULL_AREA_PX2 = 40_000.0
+_SAME_FACE_OVERLAP = 0.5
 _BOX = ("x1", "y1", "x2", "y2")
 _DETECTION = {
     "id": INT8,
@@ -53,6 +55,15 @@ def scanned_images(connection: Connection, image_ids: Sequence[int], detector_id
     """Which of these images were searched for faces in this way."""
     rows = connection.execute(
         "SELECT image_id FROM face_scans WHERE detector_id = %s AND image_id = ANY(%s)",
+        (detector_id, list(image_ids)),
+    )
+    return {image_id for (image_id,) in rows}
+
+
+def images_with_faces(connection: Connection, image_ids: Sequence[int], detector_id: int) -> set[int]:
+    """Which of these images have faces, though perhaps no record that they were searched."""
+    rows = connection.execute(
+        "SELECT DISTINCT image_id FROM face_detections WHERE detector_id = %s AND image_id = ANY(%s)",
         (detector_id, list(image_ids)),
     )
     return {image_id for (image_id,) in rows}
@@ -158,17 +169,19 @@ def _numbers(column: Float32 | None, row: int) -> list[float] | None:
 
 
 def replace_faces(connection: Connection, detector: DetectorRow, image_id: int, faces: Faces) -> None:
-    """Store what was found in an image again. A face in the same box stays the same face, with its person."""
+    """Store what was found in an image again. A face in the same place stays itself, with its person."""
     faces = _without_twins(faces)
     rows = connection.execute(
         "SELECT id, x1, y1, x2, y2 FROM face_detections WHERE image_id = %s AND detector_id = %s",
         (image_id, detector.id),
     ).fetchall()
-    known = {np.array(box, np.float32).tobytes(): face_id for face_id, *box in rows}
-    kept = np.array([known.pop(box.tobytes(), -1) for box in faces.box], np.int64)
-    connection.execute("DELETE FROM face_detections WHERE id = ANY(%s)", (list(known.values()),))
+    known = np.array([face_id for face_id, *_ in rows], np.int64)
+    kept = _same_places(faces.box, known, np.array([box for _, *box in rows], np.float32).reshape(-1, 4))
+    gone = np.setdiff1d(known, kept).tolist()
+    connection.execute("DELETE FROM face_detections WHERE id = ANY(%s::bigint[])", (gone,))
     connection.execute(
-        "UPDATE face_scans SET scanned_at = now() WHERE image_id = %s AND detector_id = %s",
+        """INSERT INTO face_scans (image_id, detector_id) VALUES (%s, %s)
+            ON CONFLICT (image_id, detector_id) DO UPDATE SET scanned_at = now()""",
         (image_id, detector.id),
     )
     of_image = faces.with_image(np.full(len(faces), image_id))
@@ -182,6 +195,24 @@ def replace_faces(connection: Connection, detector: DetectorRow, image_id: int, 
         _update_faces(connection, detector, kept[~fresh], old, ordinals[~fresh])
 
 
+def _same_places(boxes: Float32, known: Int64, known_boxes: Float32) -> Int64:
+    """For each box the known face that lies there, -1 for none; each face once, the best overlap first.
+
+    Boxes of the same picture differ a little when a later version decodes or detects otherwise.
+    """
+    kept = np.full(len(boxes), -1, np.int64)
+    if not len(boxes) or not len(known):
+        return kept
+    overlap = iou(boxes, known_boxes)
+    for place in np.argsort(-overlap, axis=None, kind="stable"):
+        row, column = divmod(int(place), len(known))
+        if overlap[row, column] < _SAME_FACE_OVERLAP:
+            break
+        if kept[row] < 0 and known[column] not in kept:
+            kept[row] = known[column]
+    return kept
+
+
 def _update_faces(
     connection: Connection, detector: DetectorRow, ids: Int64, faces: Faces, ordinals: Int64
 ) -> None:
@@ -193,7 +224,8 @@ def _update_faces(
     ]
     with connection.cursor() as cursor:
         cursor.executemany(
-            """UPDATE face_detections SET ordinal = %(ordinal)s, kps = %(kps)s::real[],
+            """UPDATE face_detections SET ordinal = %(ordinal)s, x1 = %(x1)s::real, y1 = %(y1)s::real,
+                    x2 = %(x2)s::real, y2 = %(y2)s::real, kps = %(kps)s::real[],
                     det_score = %(det_score)s::real, quality = %(quality)s::real,
                     face_short = %(face_short)s::real, blur = %(blur)s::real, pose = %(pose)s::real[],
                     pose_source = %(pose_source)s, enrich_state = %(enrich_state)s

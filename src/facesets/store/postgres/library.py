@@ -154,13 +154,14 @@ class Library:
         records = list({image.sha256: image for image in new_images}.values())
         ids = images.upsert_images(connection, records)
         scanned = faces.scanned_images(connection, list(ids.values()), detector.id)
-        fresh = [(ids[image.sha256], image) for image in records if ids[image.sha256] not in scanned]
+        missing = [(ids[image.sha256], image) for image in records if ids[image.sha256] not in scanned]
+        known = faces.images_with_faces(connection, [image_id for image_id, _ in missing], detector.id)
+        fresh = [(image_id, image) for image_id, image in missing if image_id not in known]
         if fresh:
             faces.insert_faces(connection, detector, fresh)
-        if replace:
-            for image in records:
-                if ids[image.sha256] in scanned:
-                    faces.replace_faces(connection, detector, ids[image.sha256], image.faces)
+        for image in records:
+            if ids[image.sha256] in known or (replace and ids[image.sha256] in scanned):
+                faces.replace_faces(connection, detector, ids[image.sha256], image.faces)
         images.link_paths(connection, [image.sha256 for image in records])
 
     def known_below(self, roots: Sequence[str]) -> dict[str, images.Seen]:
