@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse.csgraph import connected_components as scipys
 
-from facesets.clustering import connected_components, knn_graph, threshold_graph
+from facesets.clustering import connected_components, grow_components, knn_graph, threshold_graph
 from tests.clustering.vectors import Float32, People, people, same_partition, unit_vectors
 
 
@@ -60,3 +60,21 @@ def test_few_faces_give_the_obvious_answer(count: int) -> None:
     assert connected_components(vectors, min_cosine_similarity=0.5).tolist() == list(range(count))
     assert len(threshold_graph(vectors, min_cosine_similarity=0.5)) == 0
     assert knn_graph(vectors, k=2).index.shape == (count, 2)
+
+
+@settings(max_examples=40, deadline=None)
+@given(unit_vectors(), st.floats(-0.5, 0.99), st.integers(0, 60))
+def test_adding_faces_to_known_components_equals_starting_again(
+    vectors: Float32, similarity: float, known: int
+) -> None:
+    known = min(known, len(vectors))
+    before = connected_components(vectors[:known], min_cosine_similarity=similarity)
+    grown = grow_components(vectors[:known], before, vectors[known:], min_cosine_similarity=similarity)
+    assert np.array_equal(grown, connected_components(vectors, min_cosine_similarity=similarity))
+
+
+def test_the_order_of_rows_does_not_matter() -> None:
+    vectors, _ = people(50, faces=20)
+    shuffled = np.random.default_rng(1).permutation(len(vectors))
+    labels = connected_components(vectors, min_cosine_similarity=0.6)[shuffled]
+    assert same_partition(connected_components(vectors[shuffled], min_cosine_similarity=0.6), labels)

@@ -40,7 +40,6 @@ def enrich(
     """Detect each face of CACHE again and add landmarks and pose."""
     from facesets import settings
     from facesets.cli import assemble
-    from facesets.inference.landmarks import Landmarks
     from facesets.operations.enrich import enrich as run
 
     conf = settings.load()
@@ -52,7 +51,7 @@ def enrich(
         models = assemble.get_pack(detection.pack, conf, progress, stop)
         choice = assemble.choose(provider, models)
         finder = assemble.make_embedder(models, detection, choice)
-        landmarks = Landmarks(models, provider=choice.provider)
+        landmarks = assemble.make_landmarks(models, choice)
         store.require(finder.settings)
         with nullcontext() if dry_run else store.writing(finder.settings):
             summary = run(store, finder, landmarks, options, progress=progress, stop=stop)

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
 from facesets.cli import console
-from facesets.exports.folders import Materialize
-from facesets.exports.manifest import Failure
+from facesets.exports.materialize import Materialize
+
+if TYPE_CHECKING:
+    from facesets.exports.manifest import Failure
 
 OutArgument = Annotated[
     Path, typer.Argument(metavar="OUT", help="Folder for the results.", show_default=False)
@@ -26,7 +28,7 @@ class Summary(Protocol):
         ...
 
     @property
-    def failures(self) -> list[Failure]:
+    def failures(self) -> "list[Failure]":
         """Which, and why."""
         ...
 

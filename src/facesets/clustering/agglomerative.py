@@ -6,12 +6,14 @@ is its sum and its size, and memory grows with faces and near pairs, not with al
 
 import numpy as np
 
+from facesets.clustering.constraints import Constraints, Groups, in_order, resolve
 from facesets.clustering.labels import in_callers_order
-from facesets.clustering.linkage import Clusters, merge_while_similar
+from facesets.clustering.linkage import Clusters, between_clusters, merge_while_similar
 from facesets.clustering.neighbors import Edges, OnProgress, edge_chunks
 from facesets.clustering.vectors import (
     SIMILARITY_RESOLUTION,
     Embeddings,
+    Float32,
     Int64,
     canonical_order,
     check_cosine_distance,
@@ -23,7 +25,11 @@ _MAX_COMPLETE_LINKAGE_FACES = 20_000
 
 
 def average_linkage(
-    embeddings: Embeddings, *, max_cosine_distance: float, on_progress: OnProgress | None = None
+    embeddings: Embeddings,
+    *,
+    max_cosine_distance: float,
+    constraints: Constraints | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Int64:
     """Agglomerative clustering with average linkage under cosine distance, cut at a distance; exact.
 
@@ -38,6 +44,9 @@ def average_linkage(
         Scaled to unit length if they are not.
     max_cosine_distance : float
         In [0, 2]. Clusters merge while their mean cosine distance is within this (to 1e-6).
+    constraints : Constraints, optional
+        Faces that must be together start as one cluster; clusters with faces that must not be together
+        never merge. Where the two contradict, must-links win (`constraints.resolve` tells where).
     on_progress : callable, optional
 
     Returns
@@ -63,8 +72,25 @@ def average_linkage(
     lowest = 1.0 - max_cosine_distance - SIMILARITY_RESOLUTION / 2
     chunks = edge_chunks(rows, min_cosine_similarity=1.0 - max_cosine_distance, on_progress=on_progress)
     edges = Edges.concatenate([chunk for chunk in chunks if len(chunk)])
-    labels = merge_while_similar(Clusters.of_faces(rows), edges, min_cosine_similarity=lowest)
+    if constraints is None:
+        labels = merge_while_similar(Clusters.of_faces(rows), edges, min_cosine_similarity=lowest)
+    else:
+        groups = resolve(in_order(constraints, order), len(rows))
+        labels = merge_groups(rows, groups, edges, lowest)
     return in_callers_order(labels, order)
+
+
+def merge_groups(rows: Float32, groups: Groups, edges: Edges, lowest: float) -> Int64:
+    """Average linkage of unit rows under constraints, on a graph of near pairs."""
+    clusters = Clusters.of_faces(rows)
+    gone = np.flatnonzero(groups.group != np.arange(len(rows)))
+    size = clusters.size.copy()
+    clusters.merge(groups.group[gone], gone)
+    candidates = between_clusters(clusters, edges, groups.group, size, lowest)
+    ended = merge_while_similar(
+        clusters, candidates, min_cosine_similarity=lowest, forbidden=groups.forbidden
+    )
+    return ended[groups.group]
 
 
 def complete_linkage(embeddings: Embeddings, *, max_cosine_distance: float) -> Int64:

@@ -75,7 +75,9 @@ class Clusters:
         return result
 
 
-def merge_while_similar(clusters: Clusters, candidates: Edges, *, min_cosine_similarity: float) -> Int64:
+def merge_while_similar(
+    clusters: Clusters, candidates: Edges, *, min_cosine_similarity: float, forbidden: Int64 | None = None
+) -> Int64:
     """Merge the most similar candidates until none is similar enough.
 
     The mean similarity of merged clusters is computed from their means, so each merge is exact given the
@@ -89,6 +91,9 @@ def merge_while_similar(clusters: Clusters, candidates: Edges, *, min_cosine_sim
         Between rows of `clusters`, each pair once.
     min_cosine_similarity : float
         Least mean similarity at which two clusters merge.
+    forbidden : int64 array of shape (c, 2), optional
+        Rows of `clusters` that must not end in one cluster. Such pairs count as infinitely far apart,
+        which keeps the linkage reducible.
 
     Returns
     -------
@@ -98,18 +103,31 @@ def merge_while_similar(clusters: Clusters, candidates: Edges, *, min_cosine_sim
     """
     root = np.arange(len(clusters.size))
     pairs = candidates.take(candidates.similarity >= min_cosine_similarity)
+    barred = np.empty((0, 2), np.int64) if forbidden is None else forbidden
+    pairs = _allowed(pairs, barred, len(root))
     while len(pairs):
         part, level = _small_components(pairs, len(root), min_cosine_similarity)
         size = clusters.size.copy()
         if level is None:
             now = _merge_mutually_best(clusters, pairs, len(root))
         else:
-            now = _merge_components(clusters, pairs, part, level)
+            now = _merge_components(clusters, pairs, part, level, barred)
         root = now[root]
         if level is not None and level <= min_cosine_similarity:
             break
-        pairs = _between_clusters(clusters, pairs, now, size, min_cosine_similarity)
+        pairs = between_clusters(clusters, pairs, now, size, min_cosine_similarity)
+        barred = now[barred]
+        pairs = _allowed(pairs, barred, len(root))
     return root
+
+
+def _allowed(pairs: Edges, barred: Int64, count: int) -> Edges:
+    """The pairs that are not barred."""
+    if not len(barred) or not len(pairs):
+        return pairs
+    keys = np.unique(barred.min(axis=1) * count + barred.max(axis=1))
+    low, high = np.minimum(pairs.i, pairs.j).astype(np.int64), np.maximum(pairs.i, pairs.j)
+    return pairs.take(~np.isin(low * count + high, keys))
 
 
 def _small_components(pairs: Edges, count: int, lowest: float) -> tuple[Int64, float | None]:
@@ -130,14 +148,22 @@ def _small_components(pairs: Edges, count: int, lowest: float) -> tuple[Int64, f
     return part, reached
 
 
-def _merge_components(clusters: Clusters, pairs: Edges, part: Int64, level: float) -> Int64:
+def _merge_components(clusters: Clusters, pairs: Edges, part: Int64, level: float, barred: Int64) -> Int64:
     """Cluster each component down to a level; return where each cluster went."""
     size = np.bincount(part)[part]
     small = size <= _SMALLEST_PIECE
-    now = _merge_in_rounds(clusters, pairs.take(small[pairs.i] & (pairs.similarity >= level)), level)
+    strong = pairs.take(small[pairs.i] & (pairs.similarity >= level))
+    now = _merge_in_rounds(clusters, strong, level, barred)
+    within = barred[part[barred[:, 0]] == part[barred[:, 1]]]
+    within = within[np.argsort(part[within[:, 0]], kind="stable")]
+    where = part[within[:, 0]]
     for piece in _members(part, ~small):
         mean = clusters.mean[piece]
-        now[piece] = piece[merge_in_matrix(mean @ mean.T, clusters.size[piece], level)]
+        matrix = mean @ mean.T
+        here = slice(*np.searchsorted(where, [part[piece[0]], part[piece[0]] + 1]))
+        i, j = np.searchsorted(piece, within[here].T)
+        matrix[i, j] = matrix[j, i] = -np.inf
+        now[piece] = piece[merge_in_matrix(matrix, clusters.size[piece], level)]
     gone = np.flatnonzero((now != np.arange(len(now))) & ~small)
     clusters.merge(now[gone], gone)
     return now
@@ -152,14 +178,16 @@ def _members(part: Int64, wanted: Bool) -> list[Int64]:
     return np.split(member, np.flatnonzero(part[member][1:] != part[member][:-1]) + 1)
 
 
-def _merge_in_rounds(clusters: Clusters, pairs: Edges, level: float) -> Int64:
+def _merge_in_rounds(clusters: Clusters, pairs: Edges, level: float, barred: Int64) -> Int64:
     """Merge all pairs that are mutually most similar, again and again."""
     root = np.arange(len(clusters.size))
     while len(pairs):
         size = clusters.size.copy()
         now = _merge_mutually_best(clusters, pairs, len(root))
         root = now[root]
-        pairs = _between_clusters(clusters, pairs, now, size, level)
+        pairs = between_clusters(clusters, pairs, now, size, level)
+        barred = now[barred]
+        pairs = _allowed(pairs, barred, len(root))
     return root
 
 
@@ -183,7 +211,7 @@ def _merge_mutually_best(clusters: Clusters, pairs: Edges, count: int) -> Int64:
     return now
 
 
-def _between_clusters(clusters: Clusters, pairs: Edges, now: Int64, size: Float64, lowest: float) -> Edges:
+def between_clusters(clusters: Clusters, pairs: Edges, now: Int64, size: Float64, lowest: float) -> Edges:
     """The pairs between the clusters that are left after a merge; those that are similar enough.
 
     A pair that falls below the limit never comes back by itself: it can only rise through a third cluster

@@ -127,6 +127,22 @@ def edge_chunks(
             on_progress(block.steps_done, block.steps)
 
 
+def cross_edge_chunks(rows: Float32, others: Float32, *, min_cosine_similarity: float) -> Iterator[Edges]:
+    """Yield the pairs of a unit row (i) and another (j) that are at least this similar."""
+    lowest = np.float32(min_cosine_similarity - SIMILARITY_RESOLUTION)
+    for row in range(0, len(rows), _BLOCK_ROWS):
+        for column in range(0, len(others), _BLOCK_COLUMNS):
+            left, right = rows[row : row + _BLOCK_ROWS], others[column : column + _BLOCK_COLUMNS]
+            product = left @ right.T
+            i, j = np.divmod(np.flatnonzero(product >= lowest), len(right))
+            similarity = product[i, j]
+            precise = pair_similarities(left, i, j, right)
+            keep = precise >= min_cosine_similarity - SIMILARITY_RESOLUTION / 2
+            yield Edges(
+                (i[keep] + row).astype(np.int32), (j[keep] + column).astype(np.int32), similarity[keep]
+            )
+
+
 def _decided(edges: Edges, rows: Float32, unsure: np.float32, min_cosine_similarity: float) -> Edges:
     close = np.flatnonzero(edges.similarity < unsure)
     if not len(close):
@@ -138,12 +154,18 @@ def _decided(edges: Edges, rows: Float32, unsure: np.float32, min_cosine_similar
     return Edges(edges.i[keep], edges.j[keep], edges.similarity[keep])
 
 
-def pair_similarities(rows: Float32, i: Int32 | Int64, j: Int32 | Int64) -> Float64:
-    """Cosine similarity of chosen pairs of unit rows, in double precision."""
+def pair_similarities(
+    rows: Float32, i: Int32 | Int64, j: Int32 | Int64, others: Float32 | None = None
+) -> Float64:
+    """Cosine similarity of chosen pairs of unit rows, in double precision.
+
+    `j` counts rows of `others` where that is given.
+    """
+    right_rows = rows if others is None else others
     result = np.empty(len(i), np.float64)
     for start in range(0, len(i), _BLOCK_ROWS):
         span = slice(start, start + _BLOCK_ROWS)
-        left, right = rows[i[span]].astype(np.float64), rows[j[span]].astype(np.float64)
+        left, right = rows[i[span]].astype(np.float64), right_rows[j[span]].astype(np.float64)
         result[span] = np.einsum("ij,ij->i", left, right)
     return result
 

@@ -15,13 +15,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO, Literal
+from typing import IO
 
 from facesets.errors import CannotWrite
 from facesets.exports.manifest import Failure
+from facesets.exports.materialize import Materialize
 from facesets.files import FileLock, atomic_write, printable, sweep_temporaries, write_json, writing
-
-Materialize = Literal["copy", "hardlink", "symlink", "none"]
 
 ANNOUNCEMENT = ".facesets-writing.json"
 _LOCK = ".facesets.lock"

@@ -23,8 +23,8 @@ def fingerprint(pixels: Pixels) -> bytes:
     hash), with 256 bits in place of 64.
     """
     step = max(1, min(pixels.shape[:2]) // _ENOUGH)
-    small = cv2.resize(pixels[::step, ::step], (_SAMPLED, _SAMPLED), interpolation=cv2.INTER_AREA)
-    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    low = cv2.dct(grey)[:_EDGE, :_EDGE].ravel()
+    grey = cv2.cvtColor(pixels[::step, ::step], cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (_SAMPLED, _SAMPLED), interpolation=cv2.INTER_AREA).astype(np.float32)
+    low = cv2.dct(small)[:_EDGE, :_EDGE].ravel()
     bits = low > np.median(low[1:])
     return np.packbits(bits).tobytes()

@@ -12,6 +12,9 @@ from facesets.inference.packs import LANDMARK_2D_106, LANDMARK_3D_68, ModelPack
 from facesets.inference.session import CPU, Session
 from facesets.records import Faces, Float32, Pixels
 
+# insightface calls a scikit-image function by its old name.
+warnings.filterwarnings("ignore", category=FutureWarning, module=r"insightface\.")
+
 
 class Landmarks:
     """The landmark models of a pack; a pack may have none."""
@@ -48,8 +51,5 @@ class Landmarks:
     def _found(self, bgr: Pixels, box: Float32) -> Any:  # noqa: ANN401 - insightface's own type
         face = Face(bbox=box)
         for model in self._models.values():
-            with warnings.catch_warnings():
-                # insightface calls a scikit-image function by its old name.
-                warnings.simplefilter("ignore", FutureWarning)
-                model.get(bgr, face)
+            model.get(bgr, face)
         return face

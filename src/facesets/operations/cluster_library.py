@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import numpy as np
 
 from facesets.clustering import average_linkage, connected_components, hdbscan
-from facesets.clustering.joining import Joined, join_people
+from facesets.clustering.incremental import Joined, join_people
 from facesets.errors import WrongUsage
 from facesets.interfaces import Progress
 from facesets.operations.options import ClusterLibraryOptions

@@ -18,7 +18,7 @@ from facesets.exports.manifest import (
 from facesets.exports.manifest_files import manifest_bytes
 from facesets.files import atomic_write
 from facesets.imaging.decode import decode
-from facesets.imaging.duplicates import close_pairs, hamming
+from facesets.imaging.duplicates import close_pairs, hamming, has_detail
 from facesets.imaging.sharpness import sharpness
 from facesets.interfaces import Progress, Store
 from facesets.operations.options import DedupOptions
@@ -107,10 +107,11 @@ def dedup(
 
 def groups_alike(images: Images, *, max_bits: int) -> list[Int64]:
     """Rows of images that chains of near-duplicates connect, in groups of two or more."""
-    pairs = close_pairs(images.fingerprint, max_bits=max_bits)
+    telling = np.flatnonzero(has_detail(images.fingerprint))
+    pairs = close_pairs(images.fingerprint[telling], max_bits=max_bits)
     if not len(pairs.first):
         return []
-    labels = join_pairs(len(images), pairs.first, pairs.second)
+    labels = join_pairs(len(images), telling[pairs.first], telling[pairs.second])
     order = np.argsort(labels, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
     return sorted((rows for rows in groups if len(rows) > 1), key=lambda rows: int(rows[0]))

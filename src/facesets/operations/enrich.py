@@ -113,10 +113,10 @@ def enrich(
     if options.again:
         wanted |= state == EnrichState.NOT_FOUND_AGAIN
     images = np.unique(collection.faces.image[wanted])
-    already = int(np.isin(collection.faces.image, images, invert=True).sum())
+    already = int((~wanted).sum())
     if options.dry_run:
         return EnrichSummary(int(wanted.sum()), len(images), 0, 0, 0, already, 0, dry_run=True)
-    run = _Run(store, collection, finder, landmarker, options)
+    run = _Run(store, collection, wanted, finder, landmarker, options)
     progress.begin("Enriching", len(images))
     try:
         for image in images:
@@ -147,6 +147,12 @@ def match_boxes(cached: Float32, found: Float32, *, min_overlap: float) -> Bool:
     return matched
 
 
+def enrich_rows(pixels: Pixels, faces: Faces, rows: Int64, landmarker: Landmarker) -> Faces:
+    """Return a picture's faces with landmarks and pose in these rows; the others were not found again."""
+    more = landmarker.add(pixels, faces.take(rows)) if len(rows) else faces.take(rows)
+    return replace(faces, **dict(_new_columns(faces, more, rows)))
+
+
 class _Run:
     """The counts of one run, and the images that wait for the next flush."""
 
@@ -154,11 +160,13 @@ class _Run:
         self,
         store: Store,
         collection: Collection,
+        wanted: Bool,
         finder: FaceFinder,
         landmarker: Landmarker,
         options: EnrichOptions,
     ) -> None:
         self._store = store
+        self._wanted = wanted
         self._collection = collection
         self._finder = finder
         self._landmarker = landmarker
@@ -180,17 +188,18 @@ class _Run:
             self._failures.append(Failure(self._collection.images.paths[image][0], error.reason))
             return
         rows = self._order[self._starts[image] : self._starts[image + 1]]
-        faces = self._enrich(pixels, self._collection.faces.take(rows))
-        self._count(faces)
+        faces = self._enrich(pixels, self._collection.faces.take(rows), self._wanted[rows])
+        self._count(faces.take(self._wanted[rows]))
         self._waiting.append(_record(self._collection, image, faces))
         if len(self._waiting) >= self._options.flush_every:
             self.flush()
 
-    def _enrich(self, pixels: Pixels, faces: Faces) -> Faces:
+    def _enrich(self, pixels: Pixels, faces: Faces, wanted: Bool) -> Faces:
         found = self._finder.detect(pixels)
         again = match_boxes(faces.box, found.box, min_overlap=self._options.min_overlap)
-        rows = np.flatnonzero(again)
-        more = self._landmarker.add(pixels, faces.take(rows)) if len(rows) else faces.take(rows)
+        rows = np.flatnonzero(again & wanted)
+        bare = Faces(**{n: c[rows] for n, c in faces.columns().items() if n not in _COLUMNS})
+        more = self._landmarker.add(pixels, bare) if len(rows) else bare
         return replace(faces, **dict(_new_columns(faces, more, rows)))
 
     def _count(self, faces: Faces) -> None:

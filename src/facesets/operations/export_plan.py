@@ -20,7 +20,6 @@ from facesets.exports.manifest import (
     Provenance,
     RefineManifest,
     SetEntry,
-    SetManifest,
 )
 from facesets.exports.manifest_files import read_manifest
 from facesets.files import printable
@@ -28,6 +27,8 @@ from facesets.imaging.quality import quality
 from facesets.operations.options import ExportSwapOptions
 from facesets.operations.set_selection import centroid_of
 from facesets.records import CacheSettings, Collection, Float32, Int64
+
+CANDIDATES = "_candidates"
 
 # Raised when the same inputs give other crops, so that finished sets are made anew.
 _CROP_RULES = 1
@@ -210,8 +211,8 @@ def _beside_earlier(
         return ExportPlan(made, rated, tuple(sets), (), (), {})
     before = read_manifest(out / EXPORT_MANIFEST, ExportManifest)
     entries = [entry for entry in before.sets if is_inside(entry.name)]
-    files = {entry.name: _files_of(out, entry) for entry in entries}
-    earlier = {name: "" for names in files.values() for name in names} | dict.fromkeys(before.sheets, "")
+    listed = [n for e in entries for n in names_of_set(e.name, e.faces, e.candidates, e.bundles)]
+    earlier = dict.fromkeys([*listed, *before.sheets], "")
     if not options.merge:
         foreign = [entry.name for entry in entries if not entry.source.startswith(prefix)]
         if foreign:
@@ -220,15 +221,27 @@ def _beside_earlier(
                 "more). Use --merge to add to them, or choose another OUT."
             )
         return ExportPlan(made, rated, tuple(sets), (), (), earlier)
+    # A set whose folder the user took away is no part of the export any more.
+    entries = [entry for entry in entries if (out / entry.name / SET_MANIFEST).is_file()]
     known = {entry.source for entry in entries}
     new = _renamed([planned for planned in sets if planned.source not in known], {e.name for e in entries})
-    kept = tuple(name for names in files.values() for name in names)
+    kept = tuple(n for e in entries for n in names_of_set(e.name, e.faces, e.candidates, e.bundles))
     return ExportPlan(made, rated, new, tuple(entries), kept, earlier)
 
 
-def _files_of(out: Path, entry: SetEntry) -> tuple[str, ...]:
-    own = read_manifest(out / entry.name / SET_MANIFEST, SetManifest)
-    return tuple(name for name in own.files if is_inside(name))
+def names_of_set(name: str, faces: int, candidates: int, bundles: Sequence[str]) -> list[str]:
+    """Every file of a set with so many faces and candidates, relative to the export."""
+    return [
+        f"{name}/{SET_MANIFEST}",
+        *(f"{name}/{bundle}" for bundle in bundles),
+        *(f"{name}/{png_name(rank)}" for rank in range(faces)),
+        *(f"{CANDIDATES}/{name}/{png_name(rank)}" for rank in range(candidates)),
+    ]
+
+
+def png_name(rank: int) -> str:
+    """Name a face by its rank, 0 being best."""
+    return f"{rank:03d}.png"
 
 
 def _renamed(sets: Sequence[PlannedSet], taken: set[str]) -> tuple[PlannedSet, ...]:

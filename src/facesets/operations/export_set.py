@@ -25,7 +25,7 @@ from facesets.exports.manifest import (
 from facesets.exports.manifest_files import manifest_bytes, read_manifest
 from facesets.imaging.quality import quality
 from facesets.interfaces import Embedder, Progress
-from facesets.operations.export_plan import PlannedSet
+from facesets.operations.export_plan import CANDIDATES, PlannedSet, names_of_set, png_name
 from facesets.operations.options import LOADER_MIN_DET_SCORE, ExportSwapOptions
 from facesets.operations.set_selection import (
     Drop,
@@ -45,8 +45,6 @@ from facesets.operations.single_face import (
 )
 from facesets.records import Collection, Int64
 from facesets.stop import Stop
-
-CANDIDATES = "_candidates"
 
 # Photos held in memory at a time; their first crops go to the embedder together.
 _TOGETHER = 8
@@ -88,12 +86,8 @@ class SetWriter:
     def possible_names(self, sets: Iterable[PlannedSet]) -> Iterator[str]:
         """Every file that writing these sets may make."""
         for planned in sets:
-            yield f"{planned.name}/{SET_MANIFEST}"
-            yield from (f"{planned.name}/{name}" for name in bundle_names(planned.name, self._options.top_n))
-            yield from (f"{planned.name}/{_png(rank)}" for rank in range(len(planned.rows)))
-            yield from (
-                f"{CANDIDATES}/{planned.name}/{_png(rank)}" for rank in range(len(planned.candidates))
-            )
+            bundles = bundle_names(planned.name, self._options.top_n)
+            yield from names_of_set(planned.name, len(planned.rows), len(planned.candidates), bundles)
 
     def finished_before(self, planned: PlannedSet) -> SetManifest | None:
         """The set's manifest, if an earlier run made the set from the same inputs and all is there."""
@@ -139,7 +133,7 @@ class SetWriter:
                 if isinstance(result, Refused):
                     written.dropped.append(Drop(row, result.gate, result.value, result.limit))
                     continue
-                name = f"{directory}/{_png(len(written.faces))}"
+                name = f"{directory}/{png_name(len(written.faces))}"
                 self._folder.write(name, png_bytes(result.crop))
                 written.faces.append((row, name, result))
             if progress:
@@ -225,7 +219,3 @@ class SetWriter:
             crop_cosine_similarity=round(crop.cosine_similarity, 4),
             duplicates=tuple(self._ids[lost] for lost in selection.duplicates.get(row, ())),
         )
-
-
-def _png(rank: int) -> str:
-    return f"{rank:03d}.png"

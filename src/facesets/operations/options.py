@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from facesets.errors import WrongUsage
-from facesets.exports.folders import Materialize
+from facesets.exports.materialize import Materialize
 
 Method = Literal["agglomerative", "components", "hdbscan"]
 Select = Literal["best", "diverse"]

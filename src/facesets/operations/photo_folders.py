@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from facesets import __version__
-from facesets.exports.folders import Materialize, ResultFolder, finish, would_remove, writing_results
+from facesets.exports.folders import ResultFolder, finish, would_remove, writing_results
 from facesets.exports.manifest import ClusterManifest, Failure, Provenance, RefineManifest
 from facesets.exports.manifest_files import manifest_bytes, read_manifest
+from facesets.exports.materialize import Materialize
 from facesets.exports.names import flatten_all
 from facesets.interfaces import Progress, Store
 from facesets.operations.contact_sheets import draw_sheets, plan_rows

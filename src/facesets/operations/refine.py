@@ -127,7 +127,7 @@ def gate_faces(faces: Faces, options: RefineOptions) -> Gated:
     n = len(faces)
     labels = average_linkage(faces.embedding, max_cosine_distance=options.initial_threshold)
     cluster = merge_close(faces.embedding, labels, max_cosine_distance=options.merge_threshold)
-    gated = Gated(cluster, np.full(n, "", "U16"), np.full(n, np.nan), np.full(n, np.nan))
+    gated = Gated(cluster, np.full(n, "", "U32"), np.full(n, np.nan), np.full(n, np.nan))
     _drop(gated, faces.det_score < options.min_det_score, "min_det_score", faces.det_score, options)
     _drop(gated, faces.face_short < options.min_short, "min_short", faces.face_short, options)
     _drop(gated, faces.blur < options.min_blur, "min_blur", faces.blur, options)

@@ -17,6 +17,8 @@ from facesets.records import Collection, Faces, Float32, Int64, Pixels
 
 DUPLICATE = "duplicate"
 
+_BLOCK = 1024
+
 # Turning by this many degrees makes a pose worth twice a repeated one.
 _TELLING_ANGLE = 20.0
 
@@ -100,30 +102,38 @@ def collapse_duplicates(
 
     Only faces whose embeddings are close are compared by their look, so few photos are read.
     """
-    faces = collection.faces
     rows = selection.rows
-    embeddings = faces.embedding[rows]
-    close = 1 - embeddings @ embeddings.T <= options.duplicate_max_distance
-    np.fill_diagonal(close, val=False)
+    pairs = _close_pairs(collection.faces.embedding[rows], options.duplicate_max_distance)
     prints = {
         i: look
-        for i in np.flatnonzero(close.any(axis=1))
+        for i in sorted({i for pair in pairs for i in pair})
         if (look := _face_fingerprint(collection, int(rows[i]))) is not None
     }
     gone: set[int] = set()
-    for i in prints:
-        for j in np.flatnonzero(close[i]):
-            if i in gone or j <= i or j in gone or j not in prints:
-                continue
-            bits = int(hamming(prints[i], prints[j]))
-            if bits <= options.duplicate_max_bits:
-                gone.add(int(j))
-                kept, lost = int(rows[i]), int(rows[j])
-                selection.duplicates.setdefault(kept, []).append(lost)
-                selection.dropped.append(
-                    Drop(lost, DUPLICATE, bits, options.duplicate_max_bits, f"of {ids[kept]}")
-                )
+    for i, j in pairs:
+        if i in gone or j in gone or i not in prints or j not in prints:
+            continue
+        bits = int(hamming(prints[i], prints[j]))
+        if bits <= options.duplicate_max_bits:
+            gone.add(j)
+            kept, lost = int(rows[i]), int(rows[j])
+            selection.duplicates.setdefault(kept, []).append(lost)
+            selection.dropped.append(
+                Drop(lost, DUPLICATE, bits, options.duplicate_max_bits, f"of {ids[kept]}")
+            )
     selection.rows = np.array([row for i, row in enumerate(rows) if i not in gone], np.int64)
+
+
+def _close_pairs(embeddings: Float32, max_distance: float) -> list[tuple[int, int]]:
+    """Pairs of places in the ranking, better one first, whose embeddings are this close; in order."""
+    pairs = []
+    for start in range(0, len(embeddings), _BLOCK):
+        similarity = embeddings[start : start + _BLOCK] @ embeddings.T
+        first, second = np.nonzero(1 - similarity <= max_distance)
+        first += start
+        below = first < second
+        pairs += list(zip(first[below].tolist(), second[below].tolist(), strict=True))
+    return pairs
 
 
 def _face_fingerprint(collection: Collection, row: int) -> np.ndarray | None:

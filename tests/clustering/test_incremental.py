@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from facesets.clustering import connected_components
 from facesets.clustering.contacts import find_contacts
-from facesets.clustering.joining import Joined, join_people
+from facesets.clustering.incremental import Joined, join_people
 from facesets.clustering.vectors import Float32, Int64
 
 LIMIT = 0.65

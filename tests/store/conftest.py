@@ -1,5 +1,0 @@
-"""Stores of both kinds."""
-
-from tests.fixtures.postgres import data_home, database, empty_url, library_url, server, template
-
-__all__ = ["data_home", "database", "empty_url", "library_url", "server", "template"]
