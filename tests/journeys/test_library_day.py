@@ -97,7 +97,7 @@ def test_commands_at_the_same_time_share_the_server(data_home: Home) -> None:
     assert [status for _, status in ended] == [0] * 4, ended
 
 
-def test_a_named_database_wants_to_be_migrated_first(empty_url: str, tmp_path: Path) -> None:
+def test_a_named_database_wants_to_be_migrated_first(empty_url: str) -> None:
     outdated = run("stats", "--database", empty_url)
     assert outdated.status == 2
     assert "Run `facesets migrate`" in outdated.err

@@ -18,6 +18,7 @@ from facesets.cli.index import index
 from facesets.cli.migrate import migrate
 from facesets.cli.models import models
 from facesets.cli.refine import refine
+from facesets.cli.search import search
 from facesets.cli.sheet import sheet
 from facesets.cli.show import show
 from facesets.cli.stats import stats
@@ -53,6 +54,7 @@ for command in (
     show,
     evaluate,
     verify_bundle,
+    search,
     stats,
     check,
     import_cache,

@@ -85,3 +85,23 @@ def restore(
     with database_url(database, settings.load()) as text:
         run(text, file, os.environ, replace=replace)
     console.out(f"Restored {file}.")
+
+
+@db.command()
+def index(
+    database: DatabaseOption = None,
+    drop: Annotated[bool, typer.Option("--drop", help="Remove it, which makes bulk imports faster.")] = False,
+    debug: DebugOption = False,
+) -> None:
+    """Build the index that makes `search --face` fast on large libraries; work may go on meanwhile."""
+    from facesets import settings
+    from facesets.cli.library import open_database
+    from facesets.operations.search import build_index, drop_index
+    from facesets.store.postgres.library import Library
+
+    with open_database(database, settings.load()) as session:
+        if drop:
+            drop_index(Library(session))
+        else:
+            build_index(Library(session))
+    console.out("The index is dropped." if drop else "The index is built.")

@@ -141,6 +141,20 @@ class Database:
                         raise translated(error, self.label) from error
                     self._reconnect()
 
+    def run_alone(self, work: Callable[[Connection], T]) -> T:
+        """Do some work in no transaction, once, for statements that allow none.
+
+        Raises
+        ------
+        Unreachable, SchemaOutdated, CannotWrite, WrongUsage
+            As `translated`.
+        """
+        with self._lock:
+            try:
+                return work(self._connection)
+            except psycopg.Error as error:
+                raise translated(error, self.label) from error
+
     def _connect(self) -> Connection:
         if self._before_connecting is not None:
             self._before_connecting()
