@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesets.imaging.boxes import iou
-from facesets.records import Bool, Faces, Float32, ImageRecord, Int64, unknown_column
+from facesets.records import Bool, Faces, Float32, ImageRecord, Int64, ordinals_in_image, unknown_column
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import (
     FLOAT4,
@@ -78,19 +78,19 @@ def insert_faces(
             ON CONFLICT (image_id, detector_id) DO UPDATE SET scanned_at = now()""",
         ([image_id for image_id, _ in images], detector.id),
     )
-    records = [(image_id, _without_twins(record.faces)) for image_id, record in images]
-    records = [(image_id, faces) for image_id, faces in records if len(faces)]
+    records = [(image_id, record.faces) for image_id, record in images if len(record.faces)]
     if records:
-        faces = Faces.concatenate(
-            [faces.with_image(np.full(len(faces), image_id)) for image_id, faces in records]
+        faces = _without_twins(
+            Faces.concatenate([faces.with_image(np.full(len(faces), image_id)) for image_id, faces in records])
         )
-        ordinals = np.concatenate([np.arange(len(faces)) for _, faces in records])
+        ordinals = ordinals_in_image(faces.image)
         _copy_faces(connection, detector, _new_ids(connection, len(faces)), faces, ordinals)
 
 
 def _without_twins(faces: Faces) -> Faces:
-    """The faces without further ones in the very same box."""
-    _, first = np.unique(faces.box, axis=0, return_index=True)
+    """The faces without further ones in the very same box of the same image."""
+    place = np.concatenate([faces.image[:, None], np.ascontiguousarray(faces.box).view(np.int32).astype(np.int64)], axis=1)
+    _, first = np.unique(np.ascontiguousarray(place).view("V40")[:, 0], return_index=True)
     return faces if len(first) == len(faces) else faces.take(np.sort(first))
 
 
