@@ -156,13 +156,24 @@ def again(database: Database, files: int) -> None:
             ImageRecord(r.sha256, 1, 1, np.datetime64("NaT", "s"), bytes(32), Faces.empty(512)) for r in some
         ]
         library.add(some, found)
-    for name, line in (("find", ["find", str(root)]), ("find -newermt", ["find", str(root), "-newermt", "2000-01-01"])):
-        best = min(_timed(lambda line=line: subprocess.run(line, stdout=subprocess.DEVNULL, check=True)) for _ in range(5))
+    for name, line in (
+        ("find", ["find", str(root)]),
+        ("find -newermt", ["find", str(root), "-newermt", "2000-01-01"]),
+    ):
+        best = min(
+            _timed(lambda line=line: subprocess.run(line, stdout=subprocess.DEVNULL, check=True))
+            for _ in range(5)
+        )
         print(f"again: {name} {best:.2f} s")
 
     def run() -> None:
         summary = index(
-            GallerySource([root]), library, NoEmbedder(), IndexOptions(), progress=SilentProgress(), stop=Stop()  # type: ignore[arg-type]
+            GallerySource([root]),
+            library,
+            NoEmbedder(),
+            IndexOptions(),
+            progress=SilentProgress(),
+            stop=Stop(),  # type: ignore[arg-type]
         )
         assert summary.unchanged == files, summary
 
@@ -194,7 +205,9 @@ def cluster(database: Database, vectors: NDArray[np.float32]) -> None:
         f"alone {alone:.1f} s; not clustering {other / whole:.1%}; peak {peak / 1e6:.2f} GB, before {before / 1e6:.2f}"
     )
     began = time.perf_counter()
-    cluster_library(Library(database, SETTINGS), ClusterLibraryOptions(), progress=SilentProgress(), stop=Stop())
+    cluster_library(
+        Library(database, SETTINGS), ClusterLibraryOptions(), progress=SilentProgress(), stop=Stop()
+    )
     print(f"cluster again: {time.perf_counter() - began:.1f} s")
 
 

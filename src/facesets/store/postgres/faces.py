@@ -81,7 +81,9 @@ def insert_faces(
     records = [(image_id, record.faces) for image_id, record in images if len(record.faces)]
     if records:
         faces = _without_twins(
-            Faces.concatenate([faces.with_image(np.full(len(faces), image_id)) for image_id, faces in records])
+            Faces.concatenate(
+                [faces.with_image(np.full(len(faces), image_id)) for image_id, faces in records]
+            )
         )
         ordinals = ordinals_in_image(faces.image)
         _copy_faces(connection, detector, _new_ids(connection, len(faces)), faces, ordinals)
@@ -89,7 +91,9 @@ def insert_faces(
 
 def _without_twins(faces: Faces) -> Faces:
     """The faces without further ones in the very same box of the same image."""
-    place = np.concatenate([faces.image[:, None], np.ascontiguousarray(faces.box).view(np.int32).astype(np.int64)], axis=1)
+    place = np.concatenate(
+        [faces.image[:, None], np.ascontiguousarray(faces.box).view(np.int32).astype(np.int64)], axis=1
+    )
     _, first = np.unique(np.ascontiguousarray(place).view("V40")[:, 0], return_index=True)
     return faces if len(first) == len(faces) else faces.take(np.sort(first))
 

@@ -159,14 +159,17 @@ _EXACT = sql.Composed([_COLUMNS, _FROM, _BEST])
 
 
 def _proposed(detector: DetectorRow) -> sql.Composed:
-    """The same with candidates from the index; its expression must be in the statement as it was built."""
+    """The same with candidates from the index; its expression must be in the statement as it was built.
+
+    The query is a vector first: PostgreSQL would otherwise take the whole parameter for a half-precision one.
+    """
     return sql.Composed(
         [
             _COLUMNS,
             _FROM,
             sql.SQL(
                 """ AND e.model_id = {model}
-                ORDER BY e.embedding::halfvec({dimension}) <=> %(query)s::halfvec({dimension})
+                ORDER BY e.embedding::halfvec({dimension}) <=> %(query)s::vector::halfvec({dimension})
                 LIMIT %(candidates)s"""
             ).format(
                 model=sql.Literal(detector.model_id), dimension=sql.Literal(detector.settings.dimension)
