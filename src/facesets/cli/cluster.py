@@ -32,9 +32,10 @@ def cluster(
         ),
     ] = None,
     threshold: Annotated[
-        float | None,
+        str | None,
         typer.Option(
-            help=f"CACHE: cosine distance at which agglomerative cuts [default: {_DEFAULT.threshold}]. "
+            help="CACHE: cosine distance at which agglomerative cuts, or auto "
+            f"[default: {_DEFAULT.threshold}]. "
             "Library: cosine similarity from which faces belong together, higher is stricter "
             f"[default: {_LIBRARY.threshold}].",
             show_default=False,
@@ -52,6 +53,13 @@ def cluster(
     min_samples: Annotated[
         int, typer.Option(help="hdbscan: neighbours that make a dense place.")
     ] = _DEFAULT.min_samples,
+    same_image_ok: Annotated[
+        bool,
+        typer.Option(
+            "--same-image-ok",
+            help="agglomerative, auto: two faces in one photo may be one person (collages, mirrors).",
+        ),
+    ] = _DEFAULT.same_image_ok,
     materialize: MaterializeOption = _DEFAULT.materialize,
     sheet: SheetOption = _DEFAULT.sheet,
     dry_run: DryRunOption = False,
@@ -63,12 +71,19 @@ def cluster(
     Without CACHE and OUT it works on the library: faces without a person join the one known person that
     they are similar to, or become new people. Run it again after each `index`.
     """
+    from facesets.cli.assemble import number_or_auto
+
+    chosen = None if threshold is None else number_or_auto("--threshold", threshold)
     if cache is None:
+        if chosen == "auto" or method == "auto":
+            raise WrongUsage(
+                "The library is not grouped by auto. Choose components, agglomerative or hdbscan."
+            )
         _cluster_library(
             database,
             ClusterLibraryOptions(
                 method=method or _LIBRARY.method,
-                threshold=_LIBRARY.threshold if threshold is None else threshold,
+                threshold=_LIBRARY.threshold if threshold is None else _number(threshold),
                 min_size=min_size,
                 min_cluster_size=min_cluster_size,
                 min_samples=min_samples,
@@ -78,17 +93,27 @@ def cluster(
         return
     if out is None:
         raise WrongUsage("Name CACHE and OUT, or neither to group the library.")
+    from facesets.cli.assemble import number_or_auto
+
     options = ClusterOptions(
         method=method or _DEFAULT.method,
-        threshold=_DEFAULT.threshold if threshold is None else threshold,
+        threshold=_DEFAULT.threshold if threshold is None else number_or_auto("--threshold", threshold),
         min_cosine_similarity=min_cosine_similarity,
         min_cluster_size=min_cluster_size,
         min_samples=min_samples,
+        same_image_ok=same_image_ok,
         materialize=materialize,
         sheet=sheet,
         dry_run=dry_run,
     )
     _cluster_cache(cache, out, options)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise WrongUsage(f"--threshold {text} is no number.") from error
 
 
 def _cluster_cache(cache: Path, out: Path, options: ClusterOptions) -> None:
@@ -104,6 +129,7 @@ def _cluster_cache(cache: Path, out: Path, options: ClusterOptions) -> None:
                 f"{summary.faces} faces in {summary.images} images: {summary.persons} people, "
                 f"{summary.singletons} single faces, {summary.no_face} images without a face."
             ),
+            *summary.reasons,
             photos_line(summary, out, dry_run=options.dry_run),
         ],
     )

@@ -1,6 +1,6 @@
 """Arrays in, labels out: pure functions on embeddings."""
 
-from facesets.clustering.agglomerative import average_linkage, complete_linkage
+from facesets.clustering.agglomerative import average_linkage, average_linkage_on_graph, complete_linkage
 from facesets.clustering.auto import AutoResult, Placement, cluster_auto
 from facesets.clustering.calibration import Calibration, calibrate
 from facesets.clustering.centroids import centroids, distances_to_centroid, medoids, reject_outliers
@@ -15,6 +15,7 @@ from facesets.clustering.labels import numbered, singletons_as_noise
 from facesets.clustering.matching import Matches, nearest
 from facesets.clustering.merging import merge_close
 from facesets.clustering.neighbors import Edges, threshold_graph
+from facesets.clustering.prediction import Prediction, approximate_predict
 
 __all__ = [
     "AutoResult",
@@ -25,9 +26,12 @@ __all__ = [
     "Matches",
     "Neighbours",
     "Placement",
+    "Prediction",
     "Scores",
     "Stability",
+    "approximate_predict",
     "average_linkage",
+    "average_linkage_on_graph",
     "calibrate",
     "centroids",
     "cluster_auto",

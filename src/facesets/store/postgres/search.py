@@ -16,7 +16,7 @@ from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.paths import from_text
 
 _CANDIDATES = 200
-_EF_CONSTRUCTION = 128
+_EF_CONSTRUCTION = 200
 _BUILD_MEMORY = "1GB"
 
 
@@ -73,7 +73,7 @@ def build_index(connection: Connection, detector: DetectorRow) -> None:
     statement = sql.SQL(
         """CREATE INDEX CONCURRENTLY {name} ON face_embeddings
             USING hnsw ((embedding::halfvec({dimension})) halfvec_cosine_ops)
-            WITH (m = 16, ef_construction = {ef}) WHERE model_id = {model}"""
+            WITH (m = 24, ef_construction = {ef}) WHERE model_id = {model}"""
     ).format(name=name, dimension=dimension, ef=sql.Literal(_EF_CONSTRUCTION), model=model)
     connection.execute("SELECT set_config('maintenance_work_mem', %s, false)", (_BUILD_MEMORY,))
     for workers in ("2", "0"):
