@@ -251,7 +251,9 @@ def test_a_stop_signal_ends_cleanly_and_keeps_what_is_done(
     with subprocess.Popen(
         line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
     ) as process:
-        time.sleep(2.5)
+        wait_for(
+            lambda: query(library_url, b"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") != [(0,)]
+        )
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=30)
     assert process.returncode == 143, err

@@ -71,11 +71,8 @@ def cluster(
     Without CACHE and OUT it works on the library: faces without a person join the one known person that
     they are similar to, or become new people. Run it again after each `index`.
     """
-    from facesets.cli.assemble import number_or_auto
-
-    chosen = None if threshold is None else number_or_auto("--threshold", threshold)
     if cache is None:
-        if chosen == "auto" or method == "auto":
+        if threshold == "auto" or method == "auto":
             raise WrongUsage(
                 "The library is not grouped by auto. Choose components, agglomerative or hdbscan."
             )

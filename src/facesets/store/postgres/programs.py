@@ -104,7 +104,7 @@ class Programs:
             said = output.read().decode("utf-8", "replace").strip().splitlines()
         if result.returncode:
             raise FacesetsError(
-                f"The embedded PostgreSQL cannot be set up: {name} says "
+                f"The embedded PostgreSQL does not obey: {name} says "
                 f"“{printable(said[-1]) if said else result.returncode}”."
             )
 
