@@ -153,9 +153,11 @@ class GallerySource:
                 yield found_file(entry.path)
 
     def _excluded(self, relative: str) -> bool:
-        return any(_fits(relative, pattern) for pattern in self._exclude)
+        return bool(self._exclude) and any(_fits(relative, pattern) for pattern in self._exclude)
 
     def _wanted(self, relative: str) -> bool:
+        if not self._include and not self._exclude:
+            return True
         if self._include and not any(_fits(relative, pattern) for pattern in self._include):
             return False
         return not self._excluded(relative)

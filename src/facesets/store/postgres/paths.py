@@ -18,7 +18,7 @@ def to_text(path: str) -> str:
 
 def from_text(text: str) -> str:
     """The path that a stored text stands for."""
-    if not _OURS.search(text):
+    if text.isascii() or not _OURS.search(text):
         return text
     raw = _OURS.sub(lambda match: chr(0xDC00 + ord(match[0]) - _FIRST), text)
     return _bytes(raw).decode("utf-8", "surrogateescape")
