@@ -4,8 +4,6 @@ from sklearn.metrics import silhouette_samples
 
 from facesets.clustering import (
     calibrate,
-    measure_sgemm_gflops,
-    recommended_blas_coretype,
     silhouettes,
     stability,
 )
@@ -28,14 +26,6 @@ def test_stability_finds_each_cluster_in_the_other_run() -> None:
     found = stability([0, 0, 0, 1, 1, 2, -1], [1, 1, 1, 0, 2, -1, 0])
     assert found.best_match.tolist() == [1, 2, -1]
     assert found.jaccard.tolist() == [1.0, 0.5, 0.0]
-
-
-def test_the_kernel_is_chosen_by_what_the_processor_can_do() -> None:
-    everything = "fma avx2 avx512f avx512bw avx512cd avx512dq avx512vl"
-    assert recommended_blas_coretype(everything.split()) == "SkylakeX"
-    assert recommended_blas_coretype(["AVX2", "FMA"]) == "Haswell"
-    assert recommended_blas_coretype(["sse2"]) is None
-    assert measure_sgemm_gflops(repetitions=1) > 0
 
 
 def test_calibration_finds_what_one_persons_faces_share(real_people: People) -> None:

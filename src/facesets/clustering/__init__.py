@@ -9,7 +9,7 @@ from facesets.clustering.constraints import Constraints, same_image_pairs, viola
 from facesets.clustering.evaluation import Scores, evaluate
 from facesets.clustering.hdbscan import HdbscanResult, hdbscan
 from facesets.clustering.judging import Stability, silhouettes, stability
-from facesets.clustering.kernel import measure_sgemm_gflops, recommended_blas_coretype
+from facesets.clustering.kernel import measure_sgemm_gflops
 from facesets.clustering.knn import Neighbours, knn_graph
 from facesets.clustering.labels import numbered, singletons_as_noise
 from facesets.clustering.matching import Matches, nearest
@@ -47,7 +47,6 @@ __all__ = [
     "merge_close",
     "nearest",
     "numbered",
-    "recommended_blas_coretype",
     "reject_outliers",
     "same_image_pairs",
     "silhouettes",
