@@ -37,6 +37,24 @@ def test_index_cluster_stats_need_no_server_and_no_preparation(
     assert facesets(data_home, "check").status == 0
 
 
+def test_refine_makes_the_same_sets_of_the_library_as_of_a_cache(
+    photos: Path, pack_dir: Path, library_url: str, tmp_path: Path
+) -> None:
+    named = {"DATABASE_URL": library_url}
+    gates = ["--min-faces", "2", "--min-short", "0", "--min-blur", "0", "--no-sheet"]
+    assert run("index", "--target", photos, "--pack", pack_dir, env=named).status == 0
+    assert run("export-cache", tmp_path / "c.npz", env=named).status == 0
+    of_library = run("refine", tmp_path / "library", *gates, env=named)
+    of_cache = run("refine", tmp_path / "c.npz", tmp_path / "cache", *gates)
+    assert (of_library.status, of_cache.status) == (0, 0), of_library.err + of_cache.err
+    listed = [
+        sorted(str(p.relative_to(root)) for p in root.rglob("*.jpg"))
+        for root in (tmp_path / "library", tmp_path / "cache")
+    ]
+    assert listed[0] == listed[1]
+    assert listed[0]
+
+
 def test_psql_and_url_reach_the_embedded_library_and_resets_work_there(
     photos: Path, pack_dir: Path, data_home: Home
 ) -> None:

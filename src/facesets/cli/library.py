@@ -4,6 +4,7 @@ import dataclasses
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesets.cli import console
@@ -13,7 +14,7 @@ from facesets.settings import Settings
 from facesets.stop import Stop
 
 if TYPE_CHECKING:
-    from facesets.interfaces import Embedder, Progress
+    from facesets.interfaces import Embedder, Progress, Store
     from facesets.records import CacheSettings
     from facesets.store.postgres.connection import Database
     from facesets.store.postgres.embedded import EmbeddedServer
@@ -83,6 +84,20 @@ def open_database(
             if check_schema:
                 migrate(session, shipped_migrations())
             yield session
+
+
+@contextmanager
+def open_store(cache: Path | None, database: str | None, settings: Settings) -> "Iterator[Store]":
+    """The cache if there is one, else the library; see `open_database` for errors."""
+    if cache is not None:
+        from facesets.cli.assemble import open_cache
+
+        yield open_cache(cache)
+        return
+    from facesets.store.postgres.library import Library
+
+    with open_database(database, settings) as session:
+        yield Library(session)
 
 
 def index_embedder(
