@@ -47,22 +47,31 @@ def load(environment: Mapping[str, str] | None = None, directory: Path | None = 
         The file is not TOML, or holds what it should not.
     """
     env = os.environ if environment is None else environment
-    content = _read(_config_file(env, directory or Path.cwd()))
-    models = env.get("FACESETS_MODELS") or content.pop("models", None)
-    roots = [Path(part).expanduser() for part in str(models).split(os.pathsep)] if models else []
-    flags = {
-        command: {flag.replace("-", "_"): value for flag, value in values.items()}
-        for command, values in content.items()
-        if isinstance(values, dict)
-    }
+    file = _config_file(env, directory or Path.cwd())
+    content = _read(file)
+    models = content.pop("models", None)
+    if models is not None and not isinstance(models, str):
+        raise WrongUsage(f'`models` in {printable(file or "")} has to be one text: models = "/srv/models".')
+    models = env.get("FACESETS_MODELS") or models
+    roots = [Path(part).expanduser() for part in models.split(os.pathsep)] if models else []
+    flags = {}
+    for command, values in content.items():
+        if not isinstance(values, dict):
+            raise WrongUsage(
+                f"`{command}` in {printable(file or '')} is neither `models` nor a [command]. Remove it."
+            )
+        flags[command] = {flag.replace("-", "_"): value for flag, value in values.items()}
     return Settings((*roots, Path("~/.insightface").expanduser()), flags, _cpus())
 
 
-def prefer_fast_kernel() -> None:
-    """Let OpenBLAS take the processor's best kernel, unless the user chose one.
+def prepare_libraries() -> None:
+    """Tell libraries, before they are loaded, what only the environment can tell them.
 
-    Only has an effect before numpy is imported for the first time.
+    OpenBLAS is to take the processor's best kernel unless the user chose one. ONNX Runtime is to send
+    nothing to its makers: importing it is enough for it to write an identity and events into the home
+    directory, to be sent when there is a network.
     """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     kernel = recommended_blas_coretype(cpu_flags())
     if kernel is not None:
         os.environ.setdefault("OPENBLAS_CORETYPE", kernel)

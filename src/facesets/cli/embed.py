@@ -88,7 +88,7 @@ def embed(
     meter = Meter()
     with console.stoppable() as stop, console.progress() as progress:
         detection = assemble.detection_options(store.settings, pack, det_size, min_det_score)
-        models = assemble.get_pack(detection.pack, conf, progress, stop)
+        models = assemble.get_pack(detection.pack, conf, progress, stop, fetch=not dry_run)
         choice = assemble.choose(provider, models)
         on_gpu = choice.name != "cpu"
         embedder = assemble.make_embedder(models, detection, choice, stopwatch)
@@ -118,11 +118,12 @@ def embed(
             f"{store.label}: {summary.embedded} new images with {summary.faces} faces, "
             f"{summary.aliases} copies of known images, {summary.unchanged} unchanged, "
             f"{summary.failed} unreadable."
+            + (f" {summary.gone} files are not there any more." if summary.gone else "")
             + (f" {summary.to_do} to do." if dry_run else "")
             + (" Stopped early: run the same command again to go on." if summary.stopped else "")
         ],
     )
-    if profile is not None:
+    if profile is not None and not dry_run:
         console.profile(write_profile(profile, stopwatch, meter, workers=options.workers))
     console.failures([(failure.path, failure.reason) for failure in summary.failures])
     console.finish(failed=summary.failed)

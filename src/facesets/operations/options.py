@@ -53,6 +53,10 @@ class DetectionOptions:
     det_size: int = 640
     min_det_score: float = 0.5
 
+    def __post_init__(self) -> None:
+        _within("det-size", self.det_size, 32, 8192)
+        _within("min-det-score", self.min_det_score, 0, 1)
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterOptions:
