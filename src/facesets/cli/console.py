@@ -133,7 +133,7 @@ def progress() -> "Iterator[Progress]":
     from rich.text import Text
 
     class RateColumn(ProgressColumn):
-        def render(self, task: "Task") -> Text:  # type: ignore[explicit-override]  # Python 3.11 has none
+        def render(self, task: "Task") -> Text:
             return Text(f"{task.speed:.1f}/s" if task.speed else "")
 
     bars = Progress(

@@ -14,6 +14,7 @@ from facesets.stop import Stop
 _CONNECT_TIMEOUT_S = 10.0
 _READ_TIMEOUT_S = 60.0
 _ATTEMPTS = 3
+_FIRST_WAIT_S = 1.0
 
 
 class _Broken(Exception):
@@ -26,7 +27,6 @@ def download(
     *,
     size: int | None = None,
     sha256: str | None = None,
-    first_wait_s: float = 1.0,
     progress: Progress,
     stop: Stop,
 ) -> None:
@@ -44,7 +44,7 @@ def download(
     attempt = retry(
         retry=retry_if_exception_type(_Broken),
         stop=stop_after_attempt(_ATTEMPTS),
-        wait=wait_exponential(first_wait_s, max=30),
+        wait=wait_exponential(_FIRST_WAIT_S, max=30),
         reraise=True,
     )(_attempt)
     try:

@@ -64,7 +64,7 @@ def read_columns(path: Path) -> dict[str, NDArray[Any]]:
     OSError, ValueError, zipfile.BadZipFile
         The file is missing, damaged, or holds Python objects.
     """
-    with np.load(path, allow_pickle=False) as archive:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 
 

@@ -1,0 +1,263 @@
+"""The cache file: what is committed stays, once, in order, whatever is killed in between."""
+
+import io
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from facesets.errors import AlreadyRunning, DamagedFile, NewerFormat, RecogniserMismatch, WrongUsage
+from facesets.records import CacheSettings, Collection, Faces, FileRecord, ImageRecord
+from facesets.store.npz import journal as journal_module
+from facesets.store.npz.cache import Cache
+from facesets.store.npz.columns import Column, map_columns, read_columns, write_columns
+from facesets.store.npz.journal import Journal
+from facesets.store.npz.schema import read_part
+
+SETTINGS = CacheSettings("pack", "rec.onnx", "ab" * 32, 8, "det.onnx", "cd" * 32, 640, 0.5)
+
+
+def image(number: int, faces: int, *, seed: int | None = None, enriched: bool = False) -> ImageRecord:
+    rng = np.random.default_rng(number if seed is None else seed)
+    vectors = rng.standard_normal((faces, 8)).astype(np.float32)
+    rows = Faces(
+        image=np.zeros(faces, np.int64),
+        box=rng.random((faces, 4), np.float32),
+        kps=rng.random((faces, 5, 2), np.float32),
+        det_score=rng.random(faces, np.float32),
+        embedding=vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
+        face_short=rng.random(faces, np.float32),
+        blur=rng.random(faces, np.float32),
+    )
+    if enriched:
+        rows = replace(rows, pose=rng.random((faces, 3), np.float32), enrich_state=np.ones(faces, np.uint8))
+    digest = f"{number:064x}"
+    return ImageRecord(digest, 100 + number, 200, np.datetime64("NaT", "s"), bytes(32), rows)
+
+
+def seen(record: ImageRecord, path: str) -> FileRecord:
+    return FileRecord(path, 1000, 5, record.sha256)
+
+
+def commit_all(cache: Cache, records: Sequence[ImageRecord], *, at_a_time: int = 2) -> None:
+    with cache.writing(SETTINGS):
+        for start in range(0, len(records), at_a_time):
+            some = records[start : start + at_a_time]
+            cache.commit([seen(r, f"/photos/{r.sha256[-6:]}.jpg") for r in some], some)
+
+
+def assert_equal(a: Collection, b: Collection) -> None:
+    assert a.images.paths == b.images.paths
+    assert a.face_ids() == b.face_ids()
+    for name, column in a.faces.columns().items():
+        np.testing.assert_array_equal(column, getattr(b.faces, name))
+
+
+def test_what_is_committed_comes_back(tmp_path: Path) -> None:
+    records = [image(i, i % 4) for i in range(9)]
+    commit_all(Cache(tmp_path / "c.npz"), records)
+    found = Cache(tmp_path / "c.npz").load()
+    assert [digest.decode() for digest in found.images.sha256] == [r.sha256 for r in records]
+    assert found.faces.image.tolist() == [i for i in range(9) for _ in range(i % 4)]
+    np.testing.assert_array_equal(found.faces.embedding, np.concatenate([r.faces.embedding for r in records]))
+
+
+def test_a_reader_sees_every_flush_of_a_run_that_is_not_over(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "c.npz")
+    with cache.writing(SETTINGS):
+        for i in range(5):
+            record = image(i, 2)
+            cache.commit([seen(record, f"/{i}.jpg")], [record])
+            assert len(Cache(tmp_path / "c.npz").load().images) == i + 1
+
+
+def test_a_run_killed_between_folding_and_tidying_counts_nothing_twice(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "c.npz")
+    records = [image(i, 2) for i in range(4)]
+    with cache.writing(SETTINGS):
+        cache.commit([seen(r, f"/{r.sha256[-3:]}.jpg") for r in records], records)
+        shutil.copytree(tmp_path / "c.npz.journal", tmp_path / "kept")
+    once = (tmp_path / "c.npz").read_bytes()
+    shutil.copytree(tmp_path / "kept", tmp_path / "c.npz.journal")
+    assert len(Cache(tmp_path / "c.npz").load().faces) == 8
+    with Cache(tmp_path / "c.npz").writing(SETTINGS):
+        pass
+    assert (tmp_path / "c.npz").read_bytes() == once
+    assert not (tmp_path / "c.npz.journal").exists()
+
+
+@given(st.lists(st.integers(0, 11), min_size=1, max_size=40), st.integers(1, 9), st.integers(2, 6))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_result_does_not_depend_on_flushes_folds_or_gathering(
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    numbers: list[int],
+    at_a_time: int,
+    gather_at: int,
+) -> None:
+    records = [image(n, n % 3, seed=i, enriched=i % 2 == 1) for i, n in enumerate(numbers)]
+    folder = tmp_path_factory.mktemp("caches")
+    with monkeypatch.context() as patch:
+        patch.setattr(journal_module, "_GATHER_AT", 1_000)
+        whole = Cache(folder / "whole.npz")
+        with whole.writing(SETTINGS):
+            for record in records:
+                whole.commit([seen(record, f"/{record.sha256}")], [record])
+        patch.setattr(journal_module, "_GATHER_AT", gather_at)
+        for start in range(0, len(records), at_a_time):
+            commit_all_to(Cache(folder / "parts.npz"), records[start : start + at_a_time])
+    assert (folder / "whole.npz").read_bytes() == (folder / "parts.npz").read_bytes()
+
+
+def commit_all_to(cache: Cache, records: Sequence[ImageRecord]) -> None:
+    with cache.writing(SETTINGS):
+        for record in records:
+            cache.commit([seen(record, f"/{record.sha256}")], [record])
+
+
+def test_a_flush_touches_no_file_of_an_earlier_one(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "c.npz")
+    commit_all(cache, [image(i, 3) for i in range(50)])
+    with cache.writing(SETTINGS):
+        for i in range(50, 60):
+            before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.npz")}
+            record = image(i, 3)
+            cache.commit([seen(record, f"/{i}.jpg")], [record])
+            after = {p: p.stat() for p in tmp_path.rglob("*.npz")}
+            (new,) = after.keys() - before.keys()
+            assert all(after[path].st_mtime_ns == time for path, time in before.items())
+            assert after[new].st_size < 10_000
+
+
+def test_the_journal_is_gathered_so_that_its_files_stay_few(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "c.npz")
+    with cache.writing(SETTINGS):
+        for i in range(400):
+            record = image(i, 1)
+            cache.commit([seen(record, f"/{i}.jpg")], [record])
+        assert len(Journal(tmp_path / "c.npz").paths()) < 140
+        assert len(Cache(tmp_path / "c.npz").load().images) == 400
+    assert len(Cache(tmp_path / "c.npz").load().images) == 400
+
+
+def test_an_image_whose_only_path_now_holds_other_bytes_is_left_out(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "c.npz")
+    old, new = image(1, 2), image(2, 1)
+    with cache.writing(SETTINGS):
+        cache.commit([seen(old, "/a.jpg")], [old])
+        cache.commit([seen(new, "/a.jpg")], [new])
+    found = cache.load()
+    assert found.images.paths == (("/a.jpg",),)
+    assert found.face_ids() == [f"{new.sha256}#0"]
+
+
+def test_aliases_come_after_the_canonical_path(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "c.npz")
+    one = image(1, 1)
+    with cache.writing(SETTINGS):
+        cache.commit([seen(one, "/b.jpg")], [one])
+        cache.commit([seen(one, "/a.jpg")], [])
+    assert cache.load().images.paths == (("/b.jpg", "/a.jpg"),)
+
+
+def test_foreign_bytes_in_a_path_survive(tmp_path: Path) -> None:
+    path = os.fsdecode(b"/photos/\xff\xfe\n.jpg")
+    cache = Cache(tmp_path / "c.npz")
+    one = image(1, 1)
+    with cache.writing(SETTINGS):
+        cache.commit([seen(one, path)], [one])
+    assert Cache(tmp_path / "c.npz").load().images.paths == ((path,),)
+
+
+def test_a_missing_cache_is_a_sentence_with_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(WrongUsage, match="facesets embed"):
+        Cache(tmp_path / "none.npz").load()
+
+
+def test_other_vectors_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "c.npz")
+    commit_all(cache, [image(1, 1)])
+    before = (tmp_path / "c.npz").read_bytes()
+    with (
+        pytest.raises(RecogniserMismatch, match="never mix"),
+        cache.writing(replace(SETTINGS, recogniser_sha256="ef" * 32)),
+    ):
+        pass
+    assert (tmp_path / "c.npz").read_bytes() == before
+
+
+def test_two_writers_are_kept_apart(tmp_path: Path) -> None:
+    with (
+        Cache(tmp_path / "c.npz").writing(SETTINGS),
+        pytest.raises(AlreadyRunning),
+        Cache(tmp_path / "c.npz").writing(SETTINGS),
+    ):
+        pass
+
+
+def test_a_cache_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    commit_all(Cache(tmp_path / "c.npz"), [image(1, 1)])
+    with np.load(tmp_path / "c.npz") as archive:
+        arrays = dict(archive)
+    meta = arrays["meta"].tobytes().replace(b'"version": 1', b'"version": 9')
+    np.savez(tmp_path / "c.npz", **{**arrays, "meta": np.frombuffer(meta, np.uint8)})
+    with pytest.raises(NewerFormat, match="Upgrade facesets"):
+        Cache(tmp_path / "c.npz").load()
+
+
+@pytest.mark.parametrize("cut", [0.1, 0.5, 0.99])
+def test_a_cut_off_file_is_named_as_damaged(tmp_path: Path, cut: float) -> None:
+    commit_all(Cache(tmp_path / "c.npz"), [image(i, 2) for i in range(20)])
+    whole = (tmp_path / "c.npz").read_bytes()
+    (tmp_path / "c.npz").write_bytes(whole[: int(len(whole) * cut)])
+    with pytest.raises(DamagedFile, match="backup"):
+        Cache(tmp_path / "c.npz").load()
+
+
+def test_mapped_and_read_columns_are_equal_and_aligned(tmp_path: Path) -> None:
+    arrays: dict[str, NDArray[Any]] = {
+        "a": np.arange(7, dtype=np.float32),
+        "bb": np.zeros((0, 4)),
+        "ccc": np.array([b"x", b"yy"]),
+    }
+    with (tmp_path / "x.npz").open("wb") as file:
+        write_columns(file, {name: Column.of(array) for name, array in arrays.items()})
+    mapped, read = map_columns(tmp_path / "x.npz"), read_columns(tmp_path / "x.npz")
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(mapped[name], array)
+        np.testing.assert_array_equal(read[name], array)
+        assert mapped[name].flags.aligned
+    with pytest.raises(ValueError, match="read-only"):
+        mapped["a"][0] = 1
+
+
+def test_compressed_archives_are_not_mapped_by_mistake(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "x.npz", a=np.zeros(9))
+    with pytest.raises(ValueError, match="compressed"):
+        map_columns(tmp_path / "x.npz")
+
+
+def test_a_large_cache_is_mapped_and_says_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit_all(Cache(tmp_path / "c.npz"), [image(i, 3) for i in range(30)])
+    read = Cache(tmp_path / "c.npz").load()
+    monkeypatch.setattr("facesets.store.npz.schema._READ_AT_ONCE_BYTES", 0)
+    mapped = Cache(tmp_path / "c.npz").load()
+    assert_equal(read, mapped)
+    assert not read_part(tmp_path / "c.npz").faces.embedding.flags.owndata
+
+
+def test_equal_columns_give_equal_bytes() -> None:
+    def written() -> bytes:
+        buffer = io.BytesIO()
+        write_columns(buffer, {"a": Column.of(np.arange(5))})
+        return buffer.getvalue()
+
+    assert written() == written()
