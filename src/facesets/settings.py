@@ -18,6 +18,20 @@ from facesets.files import printable
 ENVIRONMENT_PREFIX = "FACESETS"
 
 
+class Secret:
+    """A text that shows in no message, traceback or log."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text itself, for the one place that needs it."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "***"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What was decided outside of the command line.
@@ -30,11 +44,17 @@ class Settings:
         Defaults from the file.
     cpus : int
         Processors that this process may use.
+    immich_url : str
+        Address of an Immich server; empty where none is named.
+    immich_api_key : Secret or None
+        What opens it.
     """
 
     model_roots: tuple[Path, ...]
     flags: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     cpus: int = 1
+    immich_url: str = ""
+    immich_api_key: Secret | None = None
 
 
 def load(environment: Mapping[str, str] | None = None, directory: Path | None = None) -> Settings:
@@ -54,7 +74,14 @@ def load(environment: Mapping[str, str] | None = None, directory: Path | None = 
         for command, values in content.items()
         if isinstance(values, dict)
     }
-    return Settings((*roots, Path("~/.insightface").expanduser()), flags, _cpus())
+    key = env.get("IMMICH_API_KEY")
+    return Settings(
+        model_roots=(*roots, Path("~/.insightface").expanduser()),
+        flags=flags,
+        cpus=_cpus(),
+        immich_url=env.get("IMMICH_URL") or str(content.get("immich_url", "")),
+        immich_api_key=Secret(key) if key else None,
+    )
 
 
 def _config_file(env: Mapping[str, str], directory: Path) -> Path | None:

@@ -7,6 +7,7 @@ import typer
 from facesets.cli import console
 from facesets.cli.doctor import doctor
 from facesets.cli.embed import embed
+from facesets.cli.immich_stage import immich_stage
 from facesets.cli.models import models
 from facesets.errors import FacesetsError
 from facesets.settings import ENVIRONMENT_PREFIX, load
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (embed, doctor):
+for command in (embed, immich_stage, doctor):
     app.command(epilog=_EPILOG)(command)
 app.add_typer(models, name="models")
 

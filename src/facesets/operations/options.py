@@ -45,3 +45,35 @@ class DetectionOptions:
     pack: str = "buffalo_l"
     det_size: int = 640
     min_det_score: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class StageOptions:
+    """What `immich-stage` takes from a server.
+
+    Attributes
+    ----------
+    workers : int
+        Assets that are worked on at a time.
+    min_face_short : float
+        Least short edge of a photo's largest face, in pixels of the original.
+    thumbnails : bool
+        Keep pictures that Immich made itself and then indexed as originals.
+    trashed, hidden, locked, archived, edited : bool
+        Keep assets that are so in Immich.
+    recheck : bool
+        Ask again about assets in which the server had found no face.
+    dry_run : bool
+        Ask and count; fetch and write nothing.
+    """
+
+    workers: int = 8
+    min_face_short: float = 90.0
+    thumbnails: bool = False
+    trashed: bool = False
+    hidden: bool = False
+    locked: bool = False
+    archived: bool = True
+    edited: bool = True
+    recheck: bool = False
+    dry_run: bool = False
