@@ -25,6 +25,9 @@ class Server(http.server.ThreadingHTTPServer):
     answers: list[tuple[int, bytes, int]]
     asked = 0
 
+    def handle_error(self, *_: object) -> None:
+        """A client that hangs up is part of the test."""
+
 
 class Handler(http.server.BaseHTTPRequestHandler):
     server: Server
