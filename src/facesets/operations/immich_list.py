@@ -13,8 +13,6 @@ from facesets.operations.options import StageOptions
 from facesets.remote.immich import AssetFailed, Immich
 from facesets.remote.immich_records import Asset, Owner
 
-_MAX_ROUNDS = 3
-
 
 class Listing:
     """The assets of one run, each once, less what is not wanted and what earlier runs settled.
@@ -66,28 +64,20 @@ class Listing:
         """Whether these bytes are staged or known."""
         return bool(sha1) and bytes.fromhex(sha1) in self._contents
 
-    def candidates(self, progress: Progress) -> Iterator[tuple[Asset, str]]:
-        """Assets to look at, each with its path.
-
-        The list is read again until nothing new shows: while it is read by page numbers, an asset that
-        is deleted moves others to pages that were read already.
+    def unmet(self, progress: Progress) -> Iterator[tuple[Asset, str]]:
+        """Read the list, and give the assets to look at that were not met before, each with its path.
 
         Raises
         ------
         Unreachable, WrongUsage
             The server does not list its assets.
         """
-        for _ in range(_MAX_ROUNDS):
-            is_new = False
-            for query in queries(self._options):
-                for page in self._pages(query, progress):
-                    for asset in page:
-                        name = self._name_if_wanted(asset, progress)
-                        if name is not None:
-                            is_new = True
-                            yield asset, name
-            if not is_new:
-                return
+        for query in queries(self._options):
+            for page in self._pages(query, progress):
+                for asset in page:
+                    name = self._name_if_wanted(asset, progress)
+                    if name is not None:
+                        yield asset, name
 
     def _name_if_wanted(self, asset: Asset, progress: Progress) -> str | None:
         key = seen_key(asset.id, asset.sha1)

@@ -1,6 +1,7 @@
 """What is asked of a server before anything is staged, and what of it is said to the user."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from facesets.errors import WrongUsage
@@ -85,7 +86,8 @@ def queries(options: StageOptions) -> Iterator[Mapping[str, Any]]:
 def estimate(server: Immich, options: StageOptions) -> int | None:
     """How many assets the server counts for these searches; it tends to count too few."""
     total = 0
-    for query in queries(options):
+    # What is locked is not open to a key, and asking for its number could end the run.
+    for query in queries(replace(options, locked=False)):
         counted = server.estimate({key: value for key, value in query.items() if key != "withDeleted"})
         if counted is None:
             return None

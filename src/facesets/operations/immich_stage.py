@@ -28,6 +28,7 @@ from facesets.remote.retry import Stopped
 from facesets.stop import Stop
 
 _AHEAD_PER_WORKER = 8
+_MAX_READINGS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +196,9 @@ class _Run:
             # What is ready counts; what has not begun is dropped.
             self._ending = True
             self._pool.shutdown(cancel_futures=True)
-            self._harvest_rest()
+            self._flying = {future for future in self._flying if not future.cancelled()}
+            while self._flying:
+                self._harvest()
             if not self._options.dry_run:
                 partials.sweep()
         if self._error is not None:
@@ -204,28 +207,29 @@ class _Run:
     def _feed(self) -> None:
         if not self._options.dry_run:
             Partials(self._folder).sweep()
-        for asset, name in self._listing.candidates(self._progress):
-            self._offer(asset, name)
-            while len(self._flying) >= self._options.workers * _AHEAD_PER_WORKER:
+        # While the list is read by page numbers, an asset that is deleted moves others to pages that were
+        # read already, and new ones arrive: so it is read again until nothing new shows.
+        for _ in range(_MAX_READINGS):
+            is_new = False
+            for asset, name in self._listing.unmet(self._progress):
+                is_new = True
+                self._offer(asset, name)
+                while len(self._flying) >= self._options.workers * _AHEAD_PER_WORKER:
+                    self._harvest()
+                if self._is_over():
+                    return
+            while self._flying and not self._is_over():
                 self._harvest()
-            if self._is_over():
+            if not is_new or self._is_over():
                 return
-        while self._flying and not self._is_over():
-            self._harvest()
 
     def _is_over(self) -> bool:
         return self._stop.requested or self._error is not None
-
-    def _harvest_rest(self) -> None:
-        while self._flying:
-            self._harvest()
 
     def _harvest(self) -> None:
         """Wait for a worker and record what it did."""
         done, self._flying = wait(self._flying, return_when=FIRST_COMPLETED)
         for future in done:
-            if future.cancelled():
-                continue
             try:
                 self._take(future.result())
             except FacesetsError as error:
