@@ -36,16 +36,28 @@ class Access:
     patience_s: float = 5.0
 
 
-def base_url(text: str) -> httpx.URL:
-    """Return where a server's API lies, from its address with or without `/api`. Raises `WrongUsage`."""
+def plain_url(text: str, *, what: str, example: str) -> tuple[httpx.URL, str]:
+    """Return the address of a service, and how to call it in messages. Raises `WrongUsage`."""
     try:
         url = httpx.URL(text.strip())
     except httpx.InvalidURL as error:
-        raise WrongUsage("The address of the Immich server is no URL. Give http://HOST:2283.") from error
+        raise WrongUsage(f"The address of the {what} is no URL. Give {example}.") from error
     if url.scheme not in ("http", "https") or not url.host:
-        raise WrongUsage("The address of the Immich server needs http:// or https:// and a host.")
+        raise WrongUsage(f"The address of the {what} needs http:// or https:// and a host: {example}.")
+    return url.copy_with(query=None, fragment=None), label_of(url)
+
+
+def base_url(text: str) -> httpx.URL:
+    """Return where an Immich server's API lies, from its address with or without `/api`.
+
+    Raises
+    ------
+    WrongUsage
+        It is no address.
+    """
+    url, _ = plain_url(text, what="Immich server", example="http://HOST:2283")
     path = url.path.rstrip("/").removesuffix("/api")
-    return url.copy_with(path=f"{path}/api/", query=None, fragment=None)
+    return url.copy_with(path=f"{path}/api/")
 
 
 def label_of(url: httpx.URL) -> str:
