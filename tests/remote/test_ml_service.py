@@ -152,7 +152,7 @@ def test_what_the_service_refuses_is_not_asked_again(
         b"{}",
         b'{"facial-recognition": [{}]}',
         b'{"facial-recognition": [{"boundingBox": {"x1": 0, "y1": 0, "x2": 9, "y2": 9}, "score": 1}]}',
-        b'{"facial-recognition": [{"boundingBox": {"x1":0,"y1":0,"x2":9,"y2":9},"score":1,"embedding":"[1]"}]}',
+        b'{"facial-recognition": [{"boundingBox": {"x1":0,"y1":0,"x2":9,"y2":9},"score":1,"embedding":[1]}]}',
     ],
 )
 def test_an_answer_that_is_none_is_said_to_be_none(
