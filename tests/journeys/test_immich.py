@@ -1,4 +1,4 @@
-"""From an Immich server to a cache, through the real command: unattended, resumable, and discreet."""
+"""From an Immich server to a cache, through the real command: unattended, resumable, silent about the key."""
 
 import json
 import os

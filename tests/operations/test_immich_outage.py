@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import threading
@@ -382,6 +383,46 @@ def test_a_wish_to_stop_ends_the_run_and_keeps_what_is_done(tmp_path: Path) -> N
         server.rules = []
         stage(server, tmp_path / "rough")
     assert tree(tmp_path / "rough") == tree(tmp_path / "calm")
+
+
+def test_whatever_is_left_of_a_journal_the_next_run_makes_whole(tmp_path: Path) -> None:
+    photos = [photo(n, faces=[] if n == 2 else photo(n).faces) for n in (1, 2, 3)]
+    with serving(photos) as server:
+        stage(server, tmp_path / "calm", workers=1)
+        # The journal of that run, as it was before it was folded.
+        state = (tmp_path / "calm/ana/state.json").read_bytes()
+        heading, *rows = state.removesuffix(b"\n]}\n").splitlines()
+        journal = (
+            heading.removesuffix(b', "assets": [') + b"}\n" + b"".join(r.rstrip(b",") + b"\n" for r in rows)
+        )
+        for length in range(0, len(journal) + 1, 23):
+            folder = tmp_path / str(length) / "ana"
+            shutil.copytree(tmp_path / "calm/ana/data", folder / "data")
+            (folder / "stage.journal").write_bytes(journal[:length])
+            (folder / "stage.partial").mkdir()
+            (folder / "stage.partial" / photo_id(3)).write_bytes(b"half a pho")
+            server.requests.clear()
+            stage(server, tmp_path / str(length), workers=1)
+            assert server.downloads == []
+            assert tree(tmp_path / str(length)) == tree(tmp_path / "calm")
+
+
+def test_a_full_disk_ends_the_command_with_a_sentence_and_keeps_what_is_done(tmp_path: Path) -> None:
+    photos = [photo(1), photo(2, content=bytes(300_000)), photo(3)]
+    with serving(photos) as server:
+        process = subprocess.run(
+            ["bash", "-c", 'ulimit -f 100; exec "$@"', "-", *command(*arguments(server, tmp_path))],
+            env=environment({"IMMICH_API_KEY": KEY}),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert process.returncode == 1
+        assert "No space left to write" in process.stderr
+        before = len(server.downloads)
+        assert stage(server, tmp_path).settled_before >= 1
+        assert len(server.downloads) - before <= 2
+    assert len(queue(tmp_path)) == 3
 
 
 def arguments(server: ImmichServer, out: Path) -> list[object]:

@@ -258,7 +258,7 @@ HOSTILE = [
     ".hidden/.jpg.jpg",
     "new\nline\x1b[31m\x00.jpg",
     "\ud800lone.jpg",
-    "caf\u00e9.jpg",
+    "caf\N{LATIN SMALL LETTER E WITH ACUTE}.jpg",
     "cafe\u0301.jpg",
     "right\u202eto-left.jpg",
     "long/" + "d" * 300 + "/" + "\u00fc" * 300 + ".jpg",

@@ -152,10 +152,13 @@ class StageRecord:
 
     def _check_heading(self, path: Path, file: IO[bytes]) -> None:
         """Read a file's first line, and leave the file at the second."""
-        line = file.readline().rstrip(b"\n").removesuffix(b"[")
-        if path == self._journal and not line:
-            return
-        heading = _parsed(line + b"[]}" if path == self._state else line, path)
+        line = file.readline()
+        if path == self._journal:
+            if not line.endswith(b"\n"):
+                return
+            heading = _parsed(line, path)
+        else:
+            heading = _parsed(line.rstrip(b"\n") + b"]}", path)
         if heading.get("format") != STATE_FORMAT or not isinstance(heading.get("version"), int):
             raise _damaged(path)
         if heading["version"] > VERSION:

@@ -5,7 +5,6 @@ reason is tried again. Redirects are never followed, so that the key stays with 
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -266,7 +265,7 @@ class Immich:
         self._judge(response)
         try:
             answer = response.json()
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             self._circuit.failed()
             raise PassingFault("the answer is not JSON") from error
         self._circuit.succeeded()
@@ -322,7 +321,7 @@ def _page_number(token: object) -> int | None:
 def _json_or_none(response: httpx.Response) -> object:
     try:
         return response.json()
-    except (json.JSONDecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         return None
 
 
