@@ -6,6 +6,7 @@ from typing import Any
 
 from facesets.errors import WrongUsage
 from facesets.interfaces import Progress
+from facesets.operations.immich_digests import DigestSet
 from facesets.operations.immich_names import Names, is_readable, is_thumbnail
 from facesets.operations.immich_record import Record, seen_key
 from facesets.operations.immich_server import queries
@@ -31,10 +32,10 @@ class Listing:
         self._options = options
         self._owner = owner
         self._names = Names()
-        self._staged: set[bytes] = set()
-        self._settled: set[bytes] = set()
-        self._contents: set[bytes] = set()
-        self._met: set[bytes] = set()
+        self._staged = DigestSet()
+        self._settled = DigestSet()
+        self._contents = DigestSet()
+        self._met = DigestSet()
         self.listed = self.settled_before = self.of_others = 0
         self.skipped: Counter[str] = Counter()
 
@@ -58,11 +59,11 @@ class Listing:
 
     def add_content(self, sha1: str) -> None:
         """Remember that these bytes are staged or known."""
-        self._contents.add(bytes.fromhex(sha1))
+        self._contents.add(sha1)
 
     def has_content(self, sha1: str) -> bool:
         """Whether these bytes are staged or known."""
-        return bool(sha1) and bytes.fromhex(sha1) in self._contents
+        return bool(sha1) and sha1 in self._contents
 
     def unmet(self, progress: Progress) -> Iterator[tuple[Asset, str]]:
         """Read the list, and give the assets to look at that were not met before, each with its path.
@@ -81,9 +82,8 @@ class Listing:
 
     def _name_if_wanted(self, asset: Asset, progress: Progress) -> str | None:
         key = seen_key(asset.id, asset.sha1)
-        if key in self._met:
+        if not self._met.add(key):
             return None
-        self._met.add(key)
         self.listed += 1
         self.of_others += self._owner is not None and asset.owner_id not in ("", self._owner.id)
         kind = self._unwanted(asset)

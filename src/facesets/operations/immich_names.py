@@ -6,6 +6,7 @@ import unicodedata
 from pathlib import PurePosixPath
 
 from facesets.imaging.decode import SUFFIXES
+from facesets.operations.immich_digests import DigestSet
 
 _FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f\x7f]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(?=\.|$)", re.IGNORECASE)
@@ -72,16 +73,11 @@ class Names:
     """
 
     def __init__(self) -> None:
-        self._taken: set[bytes] = set()
+        self._taken = DigestSet()
 
     def take(self, path: str) -> bool:
         """Reserve a path; False when it is another's."""
-        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFKC", path).casefold())
-        key = hashlib.blake2b(folded.encode(), digest_size=12).digest()
-        if key in self._taken:
-            return False
-        self._taken.add(key)
-        return True
+        return self._taken.add(unicodedata.normalize("NFC", unicodedata.normalize("NFKC", path).casefold()))
 
     def give(self, original: str, asset_id: str) -> str:
         """Reserve a safe path for an asset.

@@ -9,18 +9,21 @@ in the order of the assets' ids, into `state.json`, of which the others are extr
 flush nor memory grows with what is there, and files do not depend on who finished first.
 """
 
-import hashlib
 import json
 import os
 import uuid
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
+import numpy as np
+
 from facesets.errors import DamagedFile, NewerFormat, WrongUsage
 from facesets.files import atomic_write, printable, sweep_temporaries, writing
+from facesets.records import Int64
 from facesets.remote.immich_records import parse_id
 
 VERSION = 1
@@ -174,9 +177,9 @@ class StageRecord:
             )
 
 
-def seen_key(asset_id: str, sha1: str) -> bytes:
-    """Short name of an asset with these bytes: it is another one when its bytes change."""
-    return hashlib.blake2b(f"{asset_id}/{sha1}".encode(), digest_size=12).digest()
+def seen_key(asset_id: str, sha1: str) -> str:
+    """Name of an asset with these bytes: it is another one when its bytes change."""
+    return f"{asset_id}/{sha1}"
 
 
 def _heading_record(kind: str, heading: Heading) -> Record:
@@ -197,24 +200,30 @@ def _write_table(file: IO[bytes], heading: Record, name: str, rows: Iterator[Rec
     file.write(b"\n]}\n")
 
 
-def _latest(sources: Sequence[IO[bytes]], paths: Sequence[Path]) -> dict[bytes, int]:
+def _latest(sources: Sequence[IO[bytes]], paths: Sequence[Path]) -> Int64:
     """Where the record lies that counts for each asset, and its outcome, in the order of their ids."""
-    found: dict[bytes, int] = {}
+    ids = bytearray()
+    places = array("q")
     for number, (file, path) in reversed(list(enumerate(zip(sources, paths, strict=False)))):
         file.readline()
         for offset, record in _lines(file, path, torn_end=number == 0):
+            ids += uuid.UUID(record["asset_id"]).bytes
             place = (offset << 1 | (number == 0)) << _OUTCOME_BITS
-            found[uuid.UUID(record["asset_id"]).bytes] = place | _OUTCOMES.index(record["outcome"])
-    return dict(sorted(found.items()))
+            places.append(place | _OUTCOMES.index(record["outcome"]))
+    halves = np.frombuffer(bytes(ids), ">u8").reshape(-1, 2)
+    order = np.lexsort((np.arange(len(halves)), halves[:, 1], halves[:, 0]))
+    ordered = halves[order]
+    is_last = np.append((ordered[1:] != ordered[:-1]).any(axis=1), True)[: len(order)]
+    latest: Int64 = np.array(places, np.int64)[order[is_last]]
+    return latest
 
 
-def _rows(latest: Mapping[bytes, int], sources: Sequence[IO[bytes]], *outcomes: Outcome) -> Iterator[Record]:
-    wanted = {_OUTCOMES.index(outcome) for outcome in outcomes}
-    for place in latest.values():
-        if place & ((1 << _OUTCOME_BITS) - 1) in wanted:
-            file = sources[0] if place >> _OUTCOME_BITS & 1 else sources[1]
-            file.seek(place >> (_OUTCOME_BITS + 1))
-            yield json.loads(file.readline().rstrip(b",\n"))
+def _rows(latest: Int64, sources: Sequence[IO[bytes]], *outcomes: Outcome) -> Iterator[Record]:
+    wanted = [_OUTCOMES.index(outcome) for outcome in outcomes]
+    for place in map(int, latest[np.isin(latest & ((1 << _OUTCOME_BITS) - 1), wanted)]):
+        file = sources[0] if place >> _OUTCOME_BITS & 1 else sources[1]
+        file.seek(place >> (_OUTCOME_BITS + 1))
+        yield json.loads(file.readline().rstrip(b",\n"))
 
 
 def _lines(file: IO[bytes], path: Path, *, torn_end: bool) -> Iterator[tuple[int, Record]]:
