@@ -201,6 +201,11 @@ class CacheSettings:
     det_size: int
     min_det_score: float
 
+    @property
+    def detection(self) -> tuple[str, int, float]:
+        """What decides which faces are found, whatever the pack is called."""
+        return self.detector_sha256, self.det_size, self.min_det_score
+
 
 @dataclass(frozen=True, slots=True)
 class Collection:

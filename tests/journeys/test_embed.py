@@ -236,18 +236,36 @@ def test_ctrl_c_ends_cleanly_and_loses_nothing(
 def test_a_second_run_on_the_same_cache_is_turned_away(
     embed: Embed, lfw_photos: list[Path], pack_dir: Path, tmp_path: Path
 ) -> None:
-    photos = copy_photos(lfw_photos[:60], tmp_path / "photos")
+    photos = copy_photos(lfw_photos[:30], tmp_path / "photos")
     first = subprocess.Popen(
         command("embed", photos, tmp_path / "c.npz", "--pack", pack_dir), env=environment()
     )
     while not (tmp_path / "c.npz.lock").exists() and first.poll() is None:
         time.sleep(0.005)
+    first.send_signal(signal.SIGSTOP)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.npz")}
     second = embed(photos, tmp_path / "c.npz")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.npz")} == before
+    first.send_signal(signal.SIGCONT)
     assert second.status == 75
     assert "Another run" in second.err
     assert second.out == ""
     assert first.wait(timeout=60) == 0
-    assert summary(embed(photos, tmp_path / "c.npz", "--json"))["unchanged"] == 60
+    assert summary(embed(photos, tmp_path / "c.npz", "--json"))["unchanged"] == 30
+
+
+def test_enriching_in_the_same_pass_gives_what_enriching_later_gives(
+    embed: Embed, lfw_photos: list[Path], pack_dir: Path, tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:6], tmp_path / "photos")
+    assert embed(photos, tmp_path / "at_once.npz", "--enrich").status == 0
+    assert embed(photos, tmp_path / "later.npz").status == 0
+    assert run("enrich", tmp_path / "later.npz", "--pack", pack_dir).status == 0
+    with np.load(tmp_path / "at_once.npz") as at_once, np.load(tmp_path / "later.npz") as later:
+        assert {"face_landmark_2d_106", "face_pose"} <= set(at_once.files)
+        assert set(at_once.files) == set(later.files)
+        for name in at_once.files:
+            np.testing.assert_array_equal(at_once[name], later[name])
 
 
 @pytest.mark.parametrize(("flush_every", "limit_kb"), [(20, 30), (5, 60)], ids=["at a flush", "at the end"])
@@ -376,3 +394,17 @@ def test_twelve_megapixels_work_as_small_photos_do(
     wide_picture(lfw_photos[:3], 4000, 3000).save(tmp_path / "photos" / "large.jpg", quality=90)
     report = summary(embed(tmp_path / "photos", tmp_path / "c.npz", "--json"))
     assert report["faces"] == 3
+
+
+def test_a_profile_says_where_the_time_went(embed: Embed, lfw_photos: list[Path], tmp_path: Path) -> None:
+    photos = copy_photos(lfw_photos[:4], tmp_path / "photos")
+    result = embed(photos, tmp_path / "c.npz", "--profile", tmp_path / "p.json", "--workers", "1")
+    assert result.status == 0
+    profile = json.loads((tmp_path / "p.json").read_text())
+    stages = profile["stages"]
+    assert {"read", "hash", "decode", "detect", "align", "recognise", "store"} <= set(stages)
+    assert stages["decode"]["count"] == 4
+    # One worker does one thing at a time, and waiting for it is not work.
+    busy = sum(stage["wall_s"] for name, stage in stages.items() if not name.startswith("wait"))
+    assert 0 < busy <= profile["wall_s"]
+    assert "detect" in result.err

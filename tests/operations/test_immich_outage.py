@@ -429,6 +429,18 @@ def arguments(server: ImmichServer, out: Path) -> list[object]:
     return ["immich-stage", "--user", "ana", "--out", out, "--url", server.url, "--backoff", "0.01"]
 
 
+def test_a_wish_to_stop_is_heard_before_there_is_anything_to_do(tmp_path: Path) -> None:
+    stop = Stop()
+    with serving([photo(1)]) as server:
+        server.rules = [
+            lambda request, _: error(503) if request.path.endswith("/api-keys/me") else None,
+            lambda *_: stop.request(),
+        ]
+        summary = stage(server, tmp_path, stop=stop)
+    assert (summary.stopped, summary.listed) == (True, 0)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_killed_at_any_moment_the_files_end_up_as_those_of_an_undisturbed_run(tmp_path: Path) -> None:
     photos = [photo(n, faces=[] if n % 4 == 0 else photo(n).faces) for n in range(1, 91)]
     photos += [photo(n, content=photos[0].content) for n in range(91, 96)]

@@ -5,10 +5,19 @@ import sys
 import typer
 
 from facesets.cli import console
+from facesets.cli.cluster import cluster
+from facesets.cli.dedup import dedup
 from facesets.cli.doctor import doctor
 from facesets.cli.embed import embed
+from facesets.cli.enrich import enrich
+from facesets.cli.evaluate import evaluate
+from facesets.cli.export_swap import export_swap
 from facesets.cli.immich_stage import immich_stage
 from facesets.cli.models import models
+from facesets.cli.refine import refine
+from facesets.cli.sheet import sheet
+from facesets.cli.show import show
+from facesets.cli.verify_bundle import verify_bundle
 from facesets.errors import FacesetsError
 from facesets.settings import ENVIRONMENT_PREFIX, load
 
@@ -26,7 +35,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (embed, immich_stage, doctor):
+for command in (
+    embed,
+    cluster,
+    refine,
+    dedup,
+    enrich,
+    export_swap,
+    sheet,
+    show,
+    immich_stage,
+    evaluate,
+    verify_bundle,
+    doctor,
+):
     app.command(epilog=_EPILOG)(command)
 app.add_typer(models, name="models")
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from facesets.cli import console
 from facesets.errors import FacesetsError, MissingModelPack
@@ -16,7 +17,11 @@ from facesets.operations.options import DetectionOptions
 from facesets.records import CacheSettings
 from facesets.settings import Settings
 from facesets.stop import Stop
+from facesets.stopwatch import Stopwatch
 from facesets.store.npz.cache import Cache
+
+if TYPE_CHECKING:
+    from facesets.inference.landmarks import Landmarks
 
 _FACES_PER_RUN_ON_GPU = 64
 
@@ -64,7 +69,9 @@ def get_pack(name: str, settings: Settings, progress: Progress, stop: Stop) -> M
         ) from error
 
 
-def make_embedder(pack: ModelPack, options: DetectionOptions, choice: Choice) -> LocalEmbedder:
+def make_embedder(
+    pack: ModelPack, options: DetectionOptions, choice: Choice, stopwatch: Stopwatch | None = None
+) -> LocalEmbedder:
     """Load detector and recogniser where they run best."""
     return LocalEmbedder(
         pack,
@@ -72,7 +79,16 @@ def make_embedder(pack: ModelPack, options: DetectionOptions, choice: Choice) ->
         min_det_score=options.min_det_score,
         provider=choice.provider,
         faces_per_run=1 if choice.name == "cpu" else _FACES_PER_RUN_ON_GPU,
+        stopwatch=stopwatch,
     )
+
+
+def make_landmarks(pack: ModelPack, choice: Choice) -> "Landmarks":
+    """Load the landmark models of a pack."""
+    # insightface takes a second to import, which only these need.
+    from facesets.inference.landmarks import Landmarks
+
+    return Landmarks(pack, provider=choice.provider)
 
 
 def choose(provider: str, pack: ModelPack) -> Choice:

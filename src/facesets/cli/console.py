@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rich.progress import Task, TaskID
 
     from facesets.interfaces import Progress
+    from facesets.operations.profile import Profile
 
 STATUS_FAILED_INPUTS = 3
 _PLAIN_LINE_EVERY_S = 30.0
@@ -217,6 +218,16 @@ def failures(files: Sequence[tuple[str, str]], *, limit: int = 20) -> None:
         notice(f"  {printable(path)}: {reason}")
     if len(files) > limit:
         notice(f"  … and {len(files) - limit} more (--json lists all)")
+
+
+def profile(report: "Profile") -> None:
+    """Say in a few lines on standard error where the time went."""
+    notice(
+        f"{report.wall_s:.1f} s with {report.workers} workers, {report.cores_used:.2f} cores used, "
+        f"peak memory {report.peak_mb:.0f} MB"
+    )
+    for name, stage in sorted(report.stages.items(), key=lambda item: -item[1].wall_s):
+        notice(f"  {name:18} {stage.wall_s:8.2f} s  {stage.cpu_s:8.2f} s of CPU  {stage.count} times")
 
 
 def finish(*, failed: int = 0) -> None:

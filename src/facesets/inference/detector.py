@@ -71,7 +71,9 @@ class Detector:
                 "does, such as buffalo_l."
             )
         self._strides, self._anchors_per_cell = layout
-        self._model = model
+        # Pixel values as the network wants them, looked up rather than computed for each pixel.
+        levels = (np.arange(256, dtype=np.float32) - model.input_mean) / model.input_std
+        self._normalised: Float32 = levels.astype(np.float32)
         self._det_size = det_size
         self._min_det_score = min_det_score
 
@@ -82,11 +84,10 @@ class Detector:
         """
         height, width = pixels.shape[:2]
         new_width, new_height = _fit(width, height, self._det_size)
-        padded = np.zeros((self._det_size, self._det_size, 3), np.uint8)
-        padded[:new_height, :new_width] = cv2.resize(pixels, (new_width, new_height))
-        blob = cv2.dnn.blobFromImage(
-            padded, 1 / self._model.input_std, mean=(self._model.input_mean,) * 3, swapRB=False
-        )
+        blob = np.full((1, 3, self._det_size, self._det_size), self._normalised[0], np.float32)
+        resized = cv2.resize(pixels, (new_width, new_height))
+        for channel, plane in enumerate(cv2.split(resized)):
+            blob[0, channel, :new_height, :new_width] = cv2.LUT(plane, self._normalised)
         return self._decode(self._session.run(blob), new_height / height)
 
     def _decode(self, outputs: list[Float32], scale: float) -> Detections:

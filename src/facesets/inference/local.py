@@ -12,6 +12,7 @@ from facesets.inference.packs import ModelPack
 from facesets.inference.recognizer import Recognizer
 from facesets.inference.session import CPU
 from facesets.records import CacheSettings, Faces, Float32, Pixels
+from facesets.stopwatch import Stopwatch
 
 
 class LocalEmbedder:
@@ -25,8 +26,10 @@ class LocalEmbedder:
         min_det_score: float,
         provider: str = CPU,
         faces_per_run: int = 1,
+        stopwatch: Stopwatch | None = None,
     ) -> None:
         """Load detector and recogniser of a pack; see `Detector` and `Recognizer` for errors."""
+        self._stopwatch = stopwatch or Stopwatch()
         self._detector = Detector(
             pack.detector, det_size=det_size, min_det_score=min_det_score, provider=provider
         )
@@ -60,19 +63,23 @@ class LocalEmbedder:
 
         The faces of all pictures go through the recogniser together.
         """
-        found = [self._detector.detect(pixels) for pixels in pictures]
-        crops = [
-            crop
-            for pixels, detections in zip(pictures, found, strict=True)
-            for crop in self._crops(pixels, detections.kps)
-        ]
-        embeddings = self._recognizer.embeddings(crops)
+        with self._stopwatch.stage("detect"):
+            found = [self._detector.detect(pixels) for pixels in pictures]
+        with self._stopwatch.stage("align"):
+            crops = [
+                crop
+                for pixels, detections in zip(pictures, found, strict=True)
+                for crop in self._crops(pixels, detections.kps)
+            ]
+        with self._stopwatch.stage("recognise"):
+            embeddings = self._recognizer.embeddings(crops)
         ends = np.cumsum([len(detections) for detections in found])
         parts = np.split(embeddings, ends[:-1]) if len(found) else []
-        return [
-            _faces(pixels, detections, part)
-            for pixels, detections, part in zip(pictures, found, parts, strict=True)
-        ]
+        with self._stopwatch.stage("measure faces"):
+            return [
+                _faces(pixels, detections, part)
+                for pixels, detections, part in zip(pictures, found, parts, strict=True)
+            ]
 
     def _crops(self, pixels: Pixels, kps: Float32) -> list[Pixels]:
         return [align(pixels, points, self._recognizer.input_size) for points in kps]

@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError
 
 from facesets.errors import DamagedFile, MissingModelPack
 from facesets.files import printable, sha256_of, writing
+from facesets.inference.catalog import PUBLISHED
 
 DEFAULT_PACK = "buffalo_l"
 
@@ -101,13 +102,10 @@ def find_pack(name: str, roots: Sequence[Path]) -> ModelPack:
         if directory.is_dir() and any(directory.glob("*.onnx")):
             return read_pack(directory.resolve())
     others = installed(roots)
-    hint = (
-        f" Or use one that is here: --pack {printable(others[0])}."
-        if others
-        else f" By hand: unzip {name}.zip into {printable(roots[0] / 'models' / name)}."
-    )
+    elsewhere = f"--pack {printable(others[0])}" if others else "--pack PATH"
+    fetch = f"Run `facesets models pull {name}`, or use" if name in PUBLISHED else "Use"
     raise MissingModelPack(
-        f"The model pack {printable(name)} is not on this machine. Run `facesets models pull {name}`.{hint}"
+        f"The model pack {printable(name)} is not on this machine. {fetch} one that is here: {elsewhere}."
     )
 
 

@@ -10,6 +10,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from facesets.errors import CannotInfer
 from facesets.files import printable
+from facesets.inference.rewrite import without_slow_prelu
 from facesets.records import Float32
 
 # Only errors: what matters of the rest is said by us, in words that help.
@@ -59,7 +60,8 @@ class Session:
             options.enable_mem_pattern = False
         providers = [provider] if provider == CPU else [provider, CPU]
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+            model = without_slow_prelu(path) if provider == CPU else str(path)
+            self._session = onnxruntime.InferenceSession(model, options, providers=providers)
         except _RUNTIME_ERRORS as error:
             raise CannotInfer(
                 f"The model {printable(path)} cannot be loaded on {provider}: {_first_line(error)}. "

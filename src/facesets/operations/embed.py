@@ -15,16 +15,21 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from facesets.errors import SourceGone, UnreadableImage
 from facesets.files import read_regular_file
 from facesets.imaging.decode import MAX_FILE_BYTES, Decoded, decode_bytes
 from facesets.imaging.fingerprint import fingerprint
 from facesets.interfaces import Embedder, Progress, Source, Store
+from facesets.operations.enrich import Landmarker, enrich_rows
 from facesets.operations.options import EmbedOptions
-from facesets.records import FileRecord, FoundFile, ImageRecord
+from facesets.records import Faces, FileRecord, FoundFile, ImageRecord
 from facesets.stop import Stop
+from facesets.stopwatch import Stopwatch
 
 _BATCHES_AHEAD_PER_WORKER = 3
+WAITING = "wait for workers"
 _CHANGES_AGAIN = -1
 """Size and time of a record that matches no file, so that the next run looks again."""
 
@@ -88,10 +93,19 @@ def embed(
     embedder: Embedder,
     options: EmbedOptions,
     *,
+    landmarker: Landmarker | None = None,
+    stopwatch: Stopwatch | None = None,
     progress: Progress,
     stop: Stop,
 ) -> EmbedSummary:
     """Put every face of the source that is not there yet into the store.
+
+    Parameters
+    ----------
+    landmarker : Landmarker, optional
+        Adds landmarks and pose in the same pass, as `enrich` does later.
+    stopwatch : Stopwatch, optional
+        Learns where the time went.
 
     Raises
     ------
@@ -100,14 +114,16 @@ def embed(
     CannotWrite
         No space; what was flushed is kept.
     """
+    stopwatch = stopwatch or Stopwatch()
     progress.begin("Listing")
-    found = list(source.files())
-    todo, unchanged, known_failures = _compare(found, store.files(), retry_failed=options.retry_failed)
+    with stopwatch.stage("list and compare"):
+        found = list(source.files())
+        todo, unchanged, known_failures = _compare(found, store.files(), retry_failed=options.retry_failed)
     progress.end()
     summary = EmbedSummary(listed=len(found), unchanged=unchanged, failed=known_failures)
     if options.dry_run or not todo:
         return replace(summary, to_do=len(todo))
-    run = _Run(source, store, embedder, options)
+    run = _Run(source, store, embedder, landmarker, options, stopwatch)
     progress.begin("Embedding", len(todo))
     try:
         for outcome in run.outcomes(todo, stop):
@@ -147,11 +163,21 @@ def _compare(
 class _Run:
     """The state of one run: what waits for the next flush, and the counts."""
 
-    def __init__(self, source: Source, store: Store, embedder: Embedder, options: EmbedOptions) -> None:
+    def __init__(
+        self,
+        source: Source,
+        store: Store,
+        embedder: Embedder,
+        landmarker: Landmarker | None,
+        options: EmbedOptions,
+        stopwatch: Stopwatch,
+    ) -> None:
         self._source = source
         self._store = store
         self._embedder = embedder
+        self._landmarker = landmarker
         self._options = options
+        self._stopwatch = stopwatch
         self._files: list[FileRecord] = []
         self._images: list[ImageRecord] = []
         self._waiting: set[str] = set()
@@ -171,7 +197,9 @@ class _Run:
                         pending.extend(pool.submit(self._work, batch) for batch in islice(batches, room))
                     if not pending:
                         return
-                    yield from pending.popleft().result()
+                    with self._stopwatch.stage(WAITING):
+                        outcomes = pending.popleft().result()
+                    yield from outcomes
             finally:
                 pool.shutdown(cancel_futures=True)
 
@@ -191,26 +219,39 @@ class _Run:
                 width=decoded.pixels.shape[1],
                 height=decoded.pixels.shape[0],
                 taken=decoded.taken,
-                fingerprint=fingerprint(decoded.pixels),
-                faces=of_picture,
+                fingerprint=self._fingerprint(decoded),
+                faces=self._enriched(decoded, of_picture),
             )
             for (sha256, decoded), of_picture in zip(pictures, faces, strict=True)
         }
         return [_Outcome(file, None if file.reason else images.pop(file.sha256, None)) for file in files]
 
+    def _fingerprint(self, decoded: Decoded) -> bytes:
+        with self._stopwatch.stage("fingerprint"):
+            return fingerprint(decoded.pixels)
+
+    def _enriched(self, decoded: Decoded, faces: Faces) -> Faces:
+        if self._landmarker is None or not len(faces):
+            return faces
+        with self._stopwatch.stage("landmarks"):
+            return enrich_rows(decoded.pixels, faces, np.arange(len(faces)), self._landmarker)
+
     def _read(self, found: FoundFile) -> tuple[FileRecord, Decoded | None]:
         """Bytes, hash and pixels of one file; no pixels where they are known or cannot be had."""
         try:
-            data = read_regular_file(Path(found.path), max_bytes=MAX_FILE_BYTES)
+            with self._stopwatch.stage("read"):
+                data = read_regular_file(Path(found.path), max_bytes=MAX_FILE_BYTES)
         except OSError as error:
             reason = f"cannot be read: {error.strerror or error}"
             return FileRecord(found.path, _CHANGES_AGAIN, _CHANGES_AGAIN, "", reason), None
-        sha256 = hashlib.sha256(data).hexdigest()
+        with self._stopwatch.stage("hash"):
+            sha256 = hashlib.sha256(data).hexdigest()
         record = FileRecord(found.path, found.size, found.mtime_ns, sha256)
         if self._store.has_image(sha256):
             return record, None
         try:
-            return record, decode_bytes(data)
+            with self._stopwatch.stage("decode"):
+                return record, decode_bytes(data)
         except UnreadableImage as error:
             return FileRecord(found.path, found.size, found.mtime_ns, sha256, error.reason), None
 
@@ -242,7 +283,8 @@ class _Run:
     def flush(self) -> None:
         """Commit what waits."""
         if self._files:
-            self._store.commit(self._files, self._images)
+            with self._stopwatch.stage("store"):
+                self._store.commit(self._files, self._images)
             self._files, self._images, self._waiting = [], [], set()
 
 

@@ -126,8 +126,24 @@ def immich_stage(
     WrongUsage, CannotWrite, DamagedFile, NewerFormat, AlreadyRunning
         The sentence says why.
     """
-    owner = meet(server, user, progress)
     folder = out.absolute() / safe_label(user)
+    try:
+        return _stage(server, folder, user, options, known, progress, stop)
+    except Stopped:
+        # Before there was anything to record.
+        return StageSummary(queue=str(folder / "queue.json"), stopped=True)
+
+
+def _stage(
+    server: Immich,
+    folder: Path,
+    user: str,
+    options: StageOptions,
+    known: Sequence[Known],
+    progress: Progress,
+    stop: Stop,
+) -> StageSummary:
+    owner = meet(server, user, progress)
     record = StageRecord(folder, Heading(user, owner.id if owner else ""))
     listing = Listing(server, options, owner)
     lock = nullcontext() if options.dry_run else FileLock(folder / "stage.lock", what=printable(folder))

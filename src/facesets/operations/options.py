@@ -1,6 +1,13 @@
-"""What each command can be told, with the documented defaults, once."""
+"""The documented defaults of every command, once. Flags and manifests take names and values from here."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from facesets.errors import WrongUsage
+from facesets.exports.materialize import Materialize
+
+Method = Literal["agglomerative", "components", "hdbscan"]
+Select = Literal["best", "diverse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,188 @@ class DetectionOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterOptions:
+    """Options of `cluster`.
+
+    Attributes
+    ----------
+    threshold : float
+        Cosine distance at which average linkage is cut.
+    min_cosine_similarity : float
+        Of `components`: two faces this similar are connected.
+    min_cluster_size, min_samples : int
+        Of `hdbscan`.
+    """
+
+    method: Method = "agglomerative"
+    threshold: float = 0.55
+    min_cosine_similarity: float = 0.50
+    min_cluster_size: int = 5
+    min_samples: int = 3
+    materialize: Materialize = "copy"
+    sheet: bool = True
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        _within("threshold", self.threshold, 0, 2)
+        _within("min-cosine-similarity", self.min_cosine_similarity, -1, 1)
+        _within("min-cluster-size", self.min_cluster_size, 2)
+        _within("min-samples", self.min_samples, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class RefineOptions:
+    """Options of `refine`.
+
+    Attributes
+    ----------
+    initial_threshold : float
+        Cosine distance of the first clustering.
+    merge_threshold : float
+        Clusters whose centroids are this close in cosine distance are one.
+    outlier_threshold : float
+        A face farther than this from its centroid is dropped, in clusters of `outlier_min_cluster` or more.
+    min_faces : int
+        Fewest distinct images in a face set.
+    min_short : float
+        Fewest pixels of the short edge of the box.
+    min_blur : float
+        Least Laplacian variance.
+    min_det_score : float
+        Least detector score.
+    """
+
+    initial_threshold: float = 0.55
+    merge_threshold: float = 0.40
+    outlier_threshold: float = 0.55
+    outlier_min_cluster: int = 4
+    min_faces: int = 15
+    min_short: float = 90
+    min_blur: float = 40.0
+    min_det_score: float = 0.6
+    materialize: Materialize = "copy"
+    sheet: bool = True
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        _within("initial-threshold", self.initial_threshold, 0, 2)
+        _within("merge-threshold", self.merge_threshold, 0, 2)
+        _within("outlier-threshold", self.outlier_threshold, 0, 2)
+        _within("min-faces", self.min_faces, 1)
+        _within("min-short", self.min_short, 0)
+        _within("min-blur", self.min_blur, 0)
+        _within("min-det-score", self.min_det_score, 0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class DedupOptions:
+    """Options of `dedup`.
+
+    Attributes
+    ----------
+    max_bits : int
+        Most bits, of 256, in which the fingerprints of two near-duplicates differ. Measured on portraits
+        (`docs/manifests.md`): unrelated pictures begin at 70, copies scaled or recompressed end at 18.
+    """
+
+    max_bits: int = 48
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        _within("max-bits", self.max_bits, 0, 256)
+
+
+@dataclass(frozen=True, slots=True)
+class EnrichOptions:
+    """Options of `enrich`.
+
+    Attributes
+    ----------
+    min_overlap : float
+        Least intersection over union of a cached box with the one found again.
+    flush_every : int
+        Images between two writes to the cache.
+    again : bool
+        Look again at faces that were not found the last time.
+    """
+
+    min_overlap: float = 0.5
+    flush_every: int = 50
+    again: bool = False
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        _within("min-overlap", self.min_overlap, 0, 1)
+        _within("flush-every", self.flush_every, 1)
+
+
+LOADER_DET_SIZE = 640
+LOADER_MIN_DET_SCORE = 0.5
+"""How roop-unleashed's loader detects faces in the pictures of a bundle."""
+
+VERIFY_MIN_DET_SCORE = 0.35
+"""From which score a bystander in a crop counts. Lower than the loader's, because its detector differs
+from ours: faces that ours scores just below 0.5 were found by another SCRFD in 4 % of the crops."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSwapOptions:
+    """Options of `export-swap`.
+
+    Attributes
+    ----------
+    top_n : int
+        Size of the smaller bundle.
+    outlier_threshold : float
+        Cosine distance from the set's centroid. Tighter than refine: averaging wants a clean core.
+    pad_ratio : float
+        Padding around the box, in longer edges of it.
+    out_size : int
+        Pixels of a PNG's edge.
+    min_face_short : float
+        Fewest pixels of the short edge of the box.
+    duplicate_max_bits : int
+        Most bits, of 256, in which the aligned faces of two visual duplicates differ.
+    duplicate_max_distance : float
+        Most cosine distance between the embeddings of two visual duplicates.
+    verify_max_distance : float
+        Most cosine distance between the cached embedding and that of the face found again in the PNG.
+    candidates : bool
+        Match faces that `cluster` left single to the nearest set, for a person to review.
+    candidate_match_threshold : float
+        Cosine distance for that.
+    candidate_min_score : float
+        Least quality for that.
+    """
+
+    top_n: int = 30
+    outlier_threshold: float = 0.45
+    pad_ratio: float = 0.5
+    out_size: int = 512
+    min_face_short: float = 100
+    duplicate_max_bits: int = 48
+    duplicate_max_distance: float = 0.15
+    verify_max_distance: float = 0.40
+    select: Select = "best"
+    candidates: bool = False
+    candidate_match_threshold: float = 0.55
+    candidate_min_score: float = 0.40
+    merge: bool = False
+    sheet: bool = True
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        _within("top-n", self.top_n, 1)
+        _within("outlier-threshold", self.outlier_threshold, 0, 2)
+        _within("pad-ratio", self.pad_ratio, 0, 5)
+        _within("out-size", self.out_size, 64, 4096)
+        _within("min-face-short", self.min_face_short, 0)
+        _within("duplicate-max-bits", self.duplicate_max_bits, 0, 256)
+        _within("candidate-match-threshold", self.candidate_match_threshold, 0, 2)
+        _within("candidate-min-score", self.candidate_min_score, 0, 1)
+
+
+@dataclass(frozen=True, slots=True)
 class StageOptions:
     """What `immich-stage` takes from a server.
 
@@ -77,3 +266,18 @@ class StageOptions:
     edited: bool = True
     recheck: bool = False
     dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        _within("workers", self.workers, 1, 64)
+        _within("min-face-short", self.min_face_short, 0)
+
+
+def recorded(options: ClusterOptions | RefineOptions | DedupOptions | ExportSwapOptions) -> dict[str, Any]:
+    """Options as a manifest records them: those that decide about the result."""
+    return {k: v for k, v in asdict(options).items() if k not in {"dry_run", "sheet", "merge"}}
+
+
+def _within(name: str, value: float, least: float, most: float = float("inf")) -> None:
+    if not least <= value <= most:
+        limits = f"between {least} and {most}" if most != float("inf") else f"{least} or more"
+        raise WrongUsage(f"--{name} must be {limits}, not {value}.")

@@ -123,7 +123,7 @@ class Cache:
                 f"{settings.recogniser} of {settings.pack} gives other vectors, and the two never mix. "
                 f"Use --pack {printable(mine.pack)}, or another cache."
             )
-        elif mine != settings:
+        elif mine.detection != settings.detection:
             raise RecogniserMismatch(
                 f"The cache {self.label} was made with --det-size {mine.det_size} --min-det-score "
                 f"{mine.min_det_score:g} and the detector {mine.detector} of {mine.pack}. Use the same, or "

@@ -1,0 +1,68 @@
+"""`facesets enrich`."""
+
+from contextlib import nullcontext
+from typing import Annotated
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.params import (
+    CacheArgument,
+    DebugOption,
+    DryRunOption,
+    JsonOption,
+    PackOption,
+    ProviderOption,
+)
+from facesets.cli.results import report, would
+from facesets.operations.options import EnrichOptions
+
+_DEFAULT = EnrichOptions()
+
+
+def enrich(
+    cache: CacheArgument,
+    pack: PackOption = None,
+    provider: ProviderOption = "auto",
+    min_overlap: Annotated[
+        float, typer.Option(help="Least overlap (IoU) of a cached box with the one found again.")
+    ] = _DEFAULT.min_overlap,
+    flush_every: Annotated[
+        int, typer.Option(help="Images between flushes: so many are lost at most by a crash.")
+    ] = _DEFAULT.flush_every,
+    again: Annotated[
+        bool, typer.Option("--again", help="Look again at faces that were not found the last time.")
+    ] = _DEFAULT.again,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Detect each face of CACHE again and add landmarks and pose."""
+    from facesets import settings
+    from facesets.cli import assemble
+    from facesets.operations.enrich import enrich as run
+
+    conf = settings.load()
+    store = assemble.open_cache(cache)
+    options = EnrichOptions(min_overlap=min_overlap, flush_every=flush_every, again=again, dry_run=dry_run)
+    with console.stoppable() as stop, console.progress() as progress:
+        known = store.load().settings
+        detection = assemble.detection_options(known, pack, None, None)
+        models = assemble.get_pack(detection.pack, conf, progress, stop)
+        choice = assemble.choose(provider, models)
+        finder = assemble.make_embedder(models, detection, choice)
+        landmarks = assemble.make_landmarks(models, choice)
+        store.require(finder.settings)
+        with nullcontext() if dry_run else store.writing(finder.settings):
+            summary = run(store, finder, landmarks, options, progress=progress, stop=stop)
+    report(
+        summary,
+        [
+            (
+                f"{store.label}: {summary.faces} faces in {summary.images} images "
+                f"{would(dry_run, 'looked at', 'to look at')}, {summary.already} done before: "
+                f"{summary.enriched} enriched ({summary.pose_from_keypoints} with the pose from keypoints), "
+                f"{summary.not_found_again} not found again."
+            )
+        ],
+    )

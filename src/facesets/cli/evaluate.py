@@ -1,0 +1,118 @@
+"""`facesets evaluate`."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.params import DebugOption, JsonOption
+from facesets.operations.options import ClusterOptions, Method
+
+if TYPE_CHECKING:
+    from facesets.operations.evaluate import Evaluation
+
+_DEFAULT = ClusterOptions()
+
+
+def evaluate(
+    cache: Annotated[
+        Path | None, typer.Argument(metavar="[CACHE]", help="A cache; not needed with --vectors.")
+    ] = None,
+    truth: Annotated[
+        str, typer.Option(help="parent-folder, or a CSV file with the columns name and face or path.")
+    ] = "parent-folder",
+    vectors: Annotated[
+        Path | None,
+        typer.Option(help="An .npz file with the arrays embedding, name and optionally image."),
+    ] = None,
+    method: Annotated[Method, typer.Option(help="How to group.")] = _DEFAULT.method,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            help="Cosine distance (agglomerative) or similarity (components). [default: the method's own]",
+            show_default=False,
+        ),
+    ] = None,
+    sweep: Annotated[
+        str | None,
+        typer.Option(help="Try thresholds from:to:step, such as 0.4:0.8:0.05.", show_default=False),
+    ] = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(help="Draw the worst merges and splits into this PNG.", show_default=False),
+    ] = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Cluster faces whose people are known, and say how well that went: worst errors first."""
+    from facesets.cli import assemble
+    from facesets.errors import WrongUsage
+    from facesets.operations import evaluate as run
+
+    collection = None
+    if vectors is not None:
+        known = run.truth_of_vectors(vectors)
+    elif cache is not None:
+        collection = assemble.open_cache(cache).load()
+        by_folder = truth == run.PARENT_FOLDER
+        known = run.truth_of_folders(collection) if by_folder else run.truth_of_csv(collection, Path(truth))
+    else:
+        raise WrongUsage("Nothing to evaluate. Name a CACHE, or give --vectors FILE.npz.")
+    options = replace(_DEFAULT, method=method)
+    if threshold is not None:
+        (options,) = run.sweep(options, [threshold])
+    trials = run.sweep(options, _range(sweep)) if sweep else [options]
+    evaluation = run.evaluate(known, trials)
+    if sheet is not None:
+        if collection is None:
+            raise WrongUsage("--sheet needs a CACHE: vectors alone have no pictures.")
+        from facesets.operations.evaluation_sheet import draw_errors
+
+        with console.stoppable() as stop, console.progress() as progress:
+            draw_errors(evaluation, collection, sheet, progress=progress, stop=stop)
+    console.show(evaluation, _lines(evaluation))
+
+
+def _range(text: str) -> list[float]:
+    from facesets.errors import WrongUsage
+
+    match = re.fullmatch(r"([\d.]+):([\d.]+):([\d.]+)", text)
+    first, last, step = (float(part) for part in match.groups()) if match else (0.0, 0.0, 0.0)
+    if step <= 0:
+        raise WrongUsage(f"--sweep {text} is not from:to:step, such as 0.4:0.8:0.05.")
+    return [round(first + i * step, 6) for i in range(int((last - first) / step + 1e-9) + 1)]
+
+
+def _lines(evaluation: "Evaluation") -> list[str]:
+    headings = ("method", "cut", "pairwise P", "R", "F1", "BCubed P", "R", "F1", "V", "clusters")
+    rows = [
+        (
+            trial.method,
+            f"{trial.threshold:g}",
+            *(
+                f"{value:.4f}"
+                for value in (
+                    trial.scores.pairwise_precision,
+                    trial.scores.pairwise_recall,
+                    trial.scores.pairwise_f1,
+                    trial.scores.bcubed_precision,
+                    trial.scores.bcubed_recall,
+                    trial.scores.bcubed_f1,
+                    trial.scores.v_measure,
+                )
+            ),
+            trial.scores.clusters,
+        )
+        for trial in evaluation.trials
+    ]
+    lines = [f"{evaluation.faces} faces of {evaluation.people} people", console.table(headings, rows)]
+    for merge in evaluation.merges:
+        people = ", ".join(f"{name} ({count})" for name, count in merge.people[:6])
+        lines.append(f"merged, {merge.pairs} wrong pairs: {people}")
+    for split in evaluation.splits:
+        pieces = " + ".join(str(piece) for piece in split.pieces[:10])
+        lines.append(f"split, {split.pairs} pairs apart: {split.person} ({pieces})")
+    return lines

@@ -1,0 +1,123 @@
+"""`facesets export-swap`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.params import (
+    CacheArgument,
+    DebugOption,
+    DryRunOption,
+    JsonOption,
+    PackOption,
+    ProviderOption,
+)
+from facesets.cli.results import OutArgument, SheetOption, report, would
+from facesets.operations.options import (
+    LOADER_DET_SIZE,
+    VERIFY_MIN_DET_SCORE,
+    DetectionOptions,
+    ExportSwapOptions,
+    Select,
+)
+
+_DEFAULT = ExportSwapOptions()
+
+
+def export_swap(
+    cache: CacheArgument,
+    refine_manifest: Annotated[
+        Path,
+        typer.Argument(
+            metavar="REFINE_MANIFEST", help="The refine_manifest.json, or its folder.", show_default=False
+        ),
+    ],
+    out: OutArgument,
+    top_n: Annotated[int, typer.Option(help="Faces in the smaller bundle.")] = _DEFAULT.top_n,
+    outlier_threshold: Annotated[
+        float, typer.Option(help="Cosine distance from the set's centroid beyond which a face is left out.")
+    ] = _DEFAULT.outlier_threshold,
+    pad_ratio: Annotated[
+        float, typer.Option(help="Padding around the box, in longer edges of it.")
+    ] = _DEFAULT.pad_ratio,
+    out_size: Annotated[int, typer.Option(help="Pixels of a PNG's edge.")] = _DEFAULT.out_size,
+    min_face_short: Annotated[
+        float, typer.Option(help="Fewest pixels of the short edge of the box.")
+    ] = _DEFAULT.min_face_short,
+    select: Annotated[
+        Select,
+        typer.Option(help="What the smaller bundle holds: the best, or good ones in diverse poses."),
+    ] = _DEFAULT.select,
+    raw_manifest: Annotated[
+        Path | None, typer.Option(help="The manifest.json of `cluster`; needed for --candidates.")
+    ] = None,
+    candidates: Annotated[
+        bool, typer.Option("--candidates", help="Match single faces to the sets, for review in _candidates.")
+    ] = _DEFAULT.candidates,
+    candidate_match_threshold: Annotated[
+        float, typer.Option(help="Cosine distance for that.")
+    ] = _DEFAULT.candidate_match_threshold,
+    candidate_min_score: Annotated[
+        float, typer.Option(help="Least quality for that.")
+    ] = _DEFAULT.candidate_min_score,
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Add to the sets in OUT, leaving those as they are.")
+    ] = _DEFAULT.merge,
+    pack: PackOption = None,
+    provider: ProviderOption = "auto",
+    sheet: SheetOption = _DEFAULT.sheet,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Export face sets as single-face PNGs and as .fsz bundles."""
+    from facesets import settings
+    from facesets.cli import assemble
+    from facesets.operations.export_swap import export_swap as run
+
+    conf = settings.load()
+    store = assemble.open_cache(cache)
+    options = ExportSwapOptions(
+        top_n=top_n,
+        outlier_threshold=outlier_threshold,
+        pad_ratio=pad_ratio,
+        out_size=out_size,
+        min_face_short=min_face_short,
+        select=select,
+        candidates=candidates,
+        candidate_match_threshold=candidate_match_threshold,
+        candidate_min_score=candidate_min_score,
+        merge=merge,
+        sheet=sheet,
+        dry_run=dry_run,
+    )
+    with console.stoppable() as stop, console.progress() as progress:
+        name = pack or store.load().settings.pack
+        models = assemble.get_pack(name, conf, progress, stop)
+        detection = DetectionOptions(name, LOADER_DET_SIZE, VERIFY_MIN_DET_SCORE)
+        embedder = assemble.make_embedder(models, detection, assemble.choose(provider, models))
+        summary = run(
+            store,
+            refine_manifest,
+            out,
+            embedder,
+            options,
+            raw_manifest=raw_manifest,
+            progress=progress,
+            stop=stop,
+        )
+    by_reason = ", ".join(f"{count} by {gate}" for gate, count in summary.dropped_by.items())
+    report(
+        summary,
+        [
+            (
+                f"{out}: {summary.sets} face sets ({summary.unchanged_sets} unchanged), "
+                f"{summary.faces} faces {would(dry_run, 'exported', 'to export')} "
+                f"({summary.masked} with bystanders masked), "
+                f"{summary.bundles} bundles, {summary.candidates} candidates."
+            ),
+            f"{summary.dropped} faces left out" + (f": {by_reason}." if by_reason else "."),
+        ],
+    )

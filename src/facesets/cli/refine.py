@@ -1,0 +1,76 @@
+"""`facesets refine`."""
+
+from typing import Annotated
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.params import CacheArgument, DebugOption, DryRunOption, JsonOption
+from facesets.cli.results import MaterializeOption, OutArgument, SheetOption, photos_line, report
+from facesets.operations.options import RefineOptions
+
+_DEFAULT = RefineOptions()
+
+
+def refine(
+    cache: CacheArgument,
+    out: OutArgument,
+    initial_threshold: Annotated[
+        float, typer.Option(help="Cosine distance of the first clustering.")
+    ] = _DEFAULT.initial_threshold,
+    merge_threshold: Annotated[
+        float, typer.Option(help="Clusters whose centroids are this close in cosine distance are one.")
+    ] = _DEFAULT.merge_threshold,
+    outlier_threshold: Annotated[
+        float,
+        typer.Option(
+            help="A face farther than this from its centroid is dropped; only in clusters of "
+            f"{_DEFAULT.outlier_min_cluster} or more."
+        ),
+    ] = _DEFAULT.outlier_threshold,
+    min_faces: Annotated[
+        int, typer.Option(help="Fewest distinct images in a face set.")
+    ] = _DEFAULT.min_faces,
+    min_short: Annotated[
+        float, typer.Option(help="Fewest pixels of the short edge of the box.")
+    ] = _DEFAULT.min_short,
+    min_blur: Annotated[
+        float, typer.Option(help="Least sharpness, as variance of the Laplacian.")
+    ] = _DEFAULT.min_blur,
+    min_det_score: Annotated[float, typer.Option(help="Least detector score.")] = _DEFAULT.min_det_score,
+    materialize: MaterializeOption = _DEFAULT.materialize,
+    sheet: SheetOption = _DEFAULT.sheet,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Make clean face sets of the faces of CACHE: OUT/faceset_001 and so on.
+
+    refine_manifest.json says for every face that was dropped which gate dropped it.
+    """
+    from facesets.cli import assemble
+    from facesets.operations.refine import refine as run
+
+    options = RefineOptions(
+        initial_threshold=initial_threshold,
+        merge_threshold=merge_threshold,
+        outlier_threshold=outlier_threshold,
+        min_faces=min_faces,
+        min_short=min_short,
+        min_blur=min_blur,
+        min_det_score=min_det_score,
+        materialize=materialize,
+        sheet=sheet,
+        dry_run=dry_run,
+    )
+    with console.stoppable() as stop, console.progress() as progress:
+        summary = run(assemble.open_cache(cache), out, options, progress=progress, stop=stop)
+    by_gate = ", ".join(f"{count} by {gate}" for gate, count in summary.dropped_by.items())
+    report(
+        summary,
+        [
+            f"{summary.faces} faces: {summary.facesets} face sets with {summary.kept} faces, "
+            f"{summary.dropped} dropped" + (f" ({by_gate})." if by_gate else "."),
+            photos_line(summary, out, dry_run=dry_run),
+        ],
+    )

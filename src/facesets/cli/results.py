@@ -1,0 +1,79 @@
+"""What the commands that write result folders have in common on the command line."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Protocol
+
+import typer
+
+from facesets.cli import console
+from facesets.exports.materialize import Materialize
+
+if TYPE_CHECKING:
+    from facesets.exports.manifest import Failure
+
+OutArgument = Annotated[
+    Path, typer.Argument(metavar="OUT", help="Folder for the results.", show_default=False)
+]
+MaterializeOption = Annotated[Materialize, typer.Option("--materialize", help="How photos get there.")]
+SheetOption = Annotated[bool, typer.Option("--sheet/--no-sheet", help="Draw contact sheets.")]
+
+
+class Summary(Protocol):
+    """What every result says of itself."""
+
+    @property
+    def failed(self) -> int:
+        """How many inputs failed."""
+        ...
+
+    @property
+    def failures(self) -> "list[Failure]":
+        """Which, and why."""
+        ...
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a signal ended the run early."""
+        ...
+
+
+def report(summary: Summary, lines: Sequence[str]) -> None:
+    """Print a summary, name what failed, and end with the right status."""
+    if summary.stopped:
+        lines = [*lines, "Stopped early: run the same command again to go on."]
+    console.show(summary, lines)
+    console.failures([(failure.path, failure.reason) for failure in summary.failures])
+    console.finish(failed=summary.failed)
+
+
+def would(dry_run: bool, done: str, planned: str) -> str:
+    """Choose the verb of a summary."""
+    return planned if dry_run else done
+
+
+class PhotosWritten(Protocol):
+    """What happened to photos in a result folder."""
+
+    @property
+    def copied(self) -> int:
+        """Photos written."""
+        ...
+
+    @property
+    def unchanged(self) -> int:
+        """Photos that lay there already."""
+        ...
+
+    @property
+    def removed(self) -> int:
+        """Files of earlier runs that went."""
+        ...
+
+
+def photos_line(summary: PhotosWritten, out: Path, *, dry_run: bool) -> str:
+    """Say what happened to the photos in `out`."""
+    return (
+        f"{out}: {summary.copied} photos {would(dry_run, 'written', 'to write')}, {summary.unchanged} "
+        f"there already, {summary.removed} {would(dry_run, 'removed', 'to remove')}."
+    )

@@ -1,0 +1,32 @@
+"""`facesets sheet`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.params import DebugOption, DryRunOption, JsonOption
+from facesets.cli.results import would
+
+
+def sheet(
+    manifest: Annotated[
+        Path, typer.Argument(metavar="MANIFEST", help="A manifest, or its folder.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Argument(metavar="[OUT.png]", help="The first page. [default: sheet.png beside the manifest]"),
+    ] = None,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Draw contact sheets of a manifest: a row a person, and what was left out with the reason."""
+    from facesets.operations.sheet import sheet as run
+
+    with console.stoppable() as stop, console.progress() as progress:
+        summary = run(manifest, out, dry_run=dry_run, progress=progress, stop=stop)
+    verb = would(dry_run, "drawn", "to draw")
+    console.show(summary, [f"{summary.rows} rows {verb}.", *summary.pages])
+    console.finish()

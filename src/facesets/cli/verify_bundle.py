@@ -1,0 +1,49 @@
+"""`facesets verify-bundle`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.params import DebugOption, JsonOption, PackOption, ProviderOption
+from facesets.operations.options import LOADER_DET_SIZE, LOADER_MIN_DET_SCORE, DetectionOptions
+
+
+def verify_bundle(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Bundles.", show_default=False)],
+    pack: PackOption = None,
+    provider: ProviderOption = "auto",
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Load .fsz bundles as roop-unleashed does, and say whom the result resembles."""
+    from facesets import settings
+    from facesets.cli import assemble
+    from facesets.operations.verify_bundle import pack_beside, verify_bundles
+
+    conf = settings.load()
+    with console.stoppable() as stop, console.progress() as progress:
+        name = pack or pack_beside(files[0]) or DetectionOptions().pack
+        models = assemble.get_pack(name, conf, progress, stop)
+        detection = DetectionOptions(name, LOADER_DET_SIZE, LOADER_MIN_DET_SCORE)
+        loader = assemble.make_embedder(models, detection, assemble.choose(provider, models))
+        summary = verify_bundles(files, loader, progress=progress, stop=stop)
+    rows = [
+        [
+            check.file,
+            check.pictures,
+            check.faces,
+            _number(check.own_cosine_similarity),
+            f"{check.nearest_other} {_number(check.nearest_other_cosine_similarity)}".strip(),
+            "; ".join(check.problems) or "good",
+        ]
+        for check in summary.bundles
+    ]
+    headings = ["bundle", "pictures", "faces", "own set", "nearest other", "verdict"]
+    console.show(summary, [console.table(headings, rows)])
+    console.finish(failed=summary.failed)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,133 @@
+"""Average linkage without a distance matrix.
+
+For unit vectors the mean similarity of two clusters is the product of their mean vectors, so a cluster
+is its sum and its size, and memory grows with faces and near pairs, not with all pairs.
+"""
+
+import numpy as np
+
+from facesets.clustering.constraints import Constraints, Groups, in_order, resolve
+from facesets.clustering.labels import in_callers_order
+from facesets.clustering.linkage import Clusters, between_clusters, merge_while_similar
+from facesets.clustering.neighbors import Edges, OnProgress, edge_chunks
+from facesets.clustering.vectors import (
+    SIMILARITY_RESOLUTION,
+    Embeddings,
+    Float32,
+    Int64,
+    canonical_order,
+    check_cosine_distance,
+    check_matrix,
+    unit_rows,
+)
+
+_MAX_COMPLETE_LINKAGE_FACES = 20_000
+
+
+def average_linkage(
+    embeddings: Embeddings,
+    *,
+    max_cosine_distance: float,
+    constraints: Constraints | None = None,
+    on_progress: OnProgress | None = None,
+) -> Int64:
+    """Agglomerative clustering with average linkage under cosine distance, cut at a distance; exact.
+
+    Two clusters whose mean distance is within the cut contain a pair within the cut. So the graph of
+    such pairs holds every merge that can happen. On it, all clusters that are each other's nearest merge
+    at once, again and again; average linkage is reducible, which makes this the same partition as
+    merging the closest pair one by one.
+
+    Parameters
+    ----------
+    embeddings : float array of shape (n, d)
+        Scaled to unit length if they are not.
+    max_cosine_distance : float
+        In [0, 2]. Clusters merge while their mean cosine distance is within this (to 1e-6).
+    constraints : Constraints, optional
+        Faces that must be together start as one cluster; clusters with faces that must not be together
+        never merge. Where the two contradict, must-links win (`constraints.resolve` tells where).
+    on_progress : callable, optional
+
+    Returns
+    -------
+    int64 array of shape (n,)
+        Clusters by falling size, ties by smallest member. A face alone has a label of its own.
+
+    Raises
+    ------
+    ValueError
+        When the embeddings are malformed (see `unit_rows`) or the distance is out of range.
+
+    References
+    ----------
+    Murtagh, "A survey of recent advances in hierarchical clustering algorithms", The Computer Journal,
+    1983 (reciprocal nearest neighbours); Müllner, "Modern hierarchical, agglomerative clustering
+    algorithms", arXiv:1109.2378.
+    """
+    check_cosine_distance(max_cosine_distance)
+    check_matrix(embeddings)
+    order = canonical_order(embeddings)
+    rows = unit_rows(embeddings, order)
+    lowest = 1.0 - max_cosine_distance - SIMILARITY_RESOLUTION / 2
+    chunks = edge_chunks(rows, min_cosine_similarity=1.0 - max_cosine_distance, on_progress=on_progress)
+    edges = Edges.concatenate([chunk for chunk in chunks if len(chunk)])
+    if constraints is None:
+        labels = merge_while_similar(Clusters.of_faces(rows), edges, min_cosine_similarity=lowest)
+    else:
+        groups = resolve(in_order(constraints, order), len(rows))
+        labels = merge_groups(rows, groups, edges, lowest)
+    return in_callers_order(labels, order)
+
+
+def merge_groups(rows: Float32, groups: Groups, edges: Edges, lowest: float) -> Int64:
+    """Average linkage of unit rows under constraints, on a graph of near pairs."""
+    clusters = Clusters.of_faces(rows)
+    gone = np.flatnonzero(groups.group != np.arange(len(rows)))
+    size = clusters.size.copy()
+    clusters.merge(groups.group[gone], gone)
+    candidates = between_clusters(clusters, edges, groups.group, size, lowest)
+    ended = merge_while_similar(
+        clusters, candidates, min_cosine_similarity=lowest, forbidden=groups.forbidden
+    )
+    return ended[groups.group]
+
+
+def complete_linkage(embeddings: Embeddings, *, max_cosine_distance: float) -> Int64:
+    """Agglomerative clustering with complete linkage under cosine distance, cut at a distance.
+
+    Takes a matrix of all pairs (`scipy.cluster.hierarchy`), so it is for small inputs.
+
+    Parameters
+    ----------
+    embeddings : float array of shape (n, d)
+        Scaled to unit length if they are not; at most 20 000.
+    max_cosine_distance : float
+        In [0, 2]. No two faces of a cluster are farther apart.
+
+    Returns
+    -------
+    int64 array of shape (n,)
+
+    Raises
+    ------
+    ValueError
+        When the embeddings are malformed or too many, or the distance is out of range.
+    """
+    check_cosine_distance(max_cosine_distance)
+    check_matrix(embeddings)
+    if len(embeddings) > _MAX_COMPLETE_LINKAGE_FACES:
+        raise ValueError(
+            f"Complete linkage compares all pairs; {len(embeddings)} faces are more than "
+            f"{_MAX_COMPLETE_LINKAGE_FACES}. Use average linkage."
+        )
+    order = canonical_order(embeddings)
+    rows = unit_rows(embeddings, order)
+    if len(rows) < 2:
+        return in_callers_order(np.zeros(len(rows), np.int64), order)
+    from scipy.cluster.hierarchy import fcluster, linkage
+
+    distances = 1.0 - (rows @ rows.T)[np.triu_indices(len(rows), k=1)].astype(np.float64)
+    tree = linkage(np.clip(distances, 0.0, 2.0), method="complete")
+    labels = fcluster(tree, max_cosine_distance + SIMILARITY_RESOLUTION / 2, criterion="distance")
+    return in_callers_order(labels.astype(np.int64), order)

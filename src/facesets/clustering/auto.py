@@ -1,0 +1,302 @@
+"""Clustering for people who do not want to choose: no threshold, no size.
+
+1. Certain cores: average linkage, cut where faces are one person beyond doubt.
+2. Faces that are alone join the core whose centroid they resemble: a centroid has less noise than any
+   one face, so this reaches further than comparing faces.
+3. What is left links by average linkage at the calibrated cut.
+4. Loose clusters around a tight one (a person's poor photos find each other first) join it.
+5. Clusters that hold together by nothing (blurred and tiny faces attract each other) are taken apart;
+   their faces join a coherent person, stay a certain core, or become noise.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from facesets.clustering.agglomerative import merge_groups
+from facesets.clustering.calibration import Calibration, calibrate, coherence
+from facesets.clustering.centroids import cluster_sums, unit_or_zero
+from facesets.clustering.constraints import Constraints, Groups, in_order, resolve, same_image_pairs
+from facesets.clustering.joining import join_anchors
+from facesets.clustering.labels import numbered
+from facesets.clustering.linkage import Clusters, merge_while_similar
+from facesets.clustering.neighbors import Edges, OnProgress, edge_chunks
+from facesets.clustering.vectors import (
+    Bool,
+    Embeddings,
+    Float32,
+    Int64,
+    canonical_order,
+    check_matrix,
+    unit_rows,
+)
+
+_ANCHOR_FACES = 4
+_LOOSE_FACES = 2
+_JUNK_FACES = 8
+_SATELLITE_RATIO = 0.85
+"""A satellite's own coherence is at most this part of its anchor's; siblings are equally coherent."""
+
+_TIGHT_SHARE = 0.9
+
+
+class Placement(IntEnum):
+    """How a face came where it is."""
+
+    CORE = 0
+    """It is one person with others of its cluster beyond doubt."""
+    JOINED = 1
+    """It was alone and resembles the centroid of its cluster."""
+    LINKED = 2
+    """Average linkage at the calibrated cut."""
+    SATELLITE = 3
+    """It was in a loose cluster that surrounds its cluster."""
+    ALONE = 4
+    """It resembles nobody enough."""
+    INCOHERENT = 5
+    """It was in a cluster that held together by nothing, and belongs to nobody: noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class AutoResult:
+    """Clusters, and how they came about.
+
+    Attributes
+    ----------
+    labels : int64 array of shape (n,)
+        Clusters by falling size, ties by smallest member. A face alone has a label of its own; faces
+        left over from incoherent clusters are noise, -1.
+    placement : uint8 array of shape (n,)
+        A `Placement` for each face.
+    method : str
+        What was done, in words.
+    calibration : Calibration
+        The similarities that decided.
+    reasons : tuple of str
+        One sentence for each thing that a user may ask about.
+    contradictions : int64 array of shape (x, 2)
+        Cannot-link pairs that must-links tie together.
+    """
+
+    labels: Int64
+    placement: NDArray[np.uint8]
+    method: str
+    calibration: Calibration
+    reasons: tuple[str, ...]
+    contradictions: Int64
+
+
+def cluster_auto(
+    embeddings: Embeddings,
+    *,
+    image_index: ArrayLike | None = None,
+    constraints: Constraints | None = None,
+    calibration: Calibration | None = None,
+    on_progress: OnProgress | None = None,
+) -> AutoResult:
+    """Group faces by person with thresholds measured on the faces themselves.
+
+    Parameters
+    ----------
+    embeddings : float array of shape (n, d)
+        Scaled to unit length if they are not.
+    image_index : integers of shape (n,), optional
+        The image of each face: two faces in one image are two people, unless they are copies.
+    constraints : Constraints, optional
+        What else is known.
+    calibration : Calibration, optional
+        Measured by `calibrate` where absent.
+    on_progress : callable, optional
+
+    Raises
+    ------
+    ValueError
+        When the embeddings are malformed (see `unit_rows`) or constraints name rows that do not exist.
+    """
+    check_matrix(embeddings)
+    known = constraints if constraints is not None else Constraints()
+    if image_index is not None:
+        known = known.plus(same_image_pairs(embeddings, image_index))
+    measured = calibration or calibrate(embeddings, image_index=image_index)
+    order = canonical_order(embeddings)
+    rows = unit_rows(embeddings, order)
+    # Checked in the caller's order, so that an error names the caller's rows.
+    contradictions = resolve(known, len(order)).contradictions
+    groups = resolve(in_order(known, order), len(order))
+    work = _Work(rows, groups, measured)
+    work.run(on_progress)
+    labels, placement = np.empty(len(rows), np.int64), np.empty(len(rows), np.uint8)
+    labels[order], placement[order] = work.labels, work.placement
+    labels[placement == Placement.INCOHERENT] = -1
+    return AutoResult(
+        numbered(labels),
+        placement,
+        "average linkage from certain cores, with junk control",
+        measured,
+        _reasons(measured, placement, len(known.cannot_link), len(contradictions)),
+        contradictions,
+    )
+
+
+def _reasons(
+    measured: Calibration, placement: NDArray[np.uint8], cannot: int, contradictions: int
+) -> tuple[str, ...]:
+    count = np.bincount(placement, minlength=len(Placement))
+    said = [
+        (
+            f"One person's faces are typically similar by {measured.typical:.2f} and strangers rarely by "
+            f"{measured.strangers:.2f} (measured on {measured.source})."
+        ),
+        (
+            f"So cores were cut at a mean similarity of {measured.core:.2f} and linked from "
+            f"{measured.link:.2f} on."
+        ),
+    ]
+    if count[Placement.INCOHERENT]:
+        said.append(
+            f"{count[Placement.INCOHERENT]} faces are noise: they came from clusters whose faces are "
+            f"similar by less than {measured.coherent:.2f} on average, and belong to nobody."
+        )
+    if cannot:
+        said.append(f"{cannot} pairs of faces were kept apart.")
+    if contradictions:
+        said.append(f"{contradictions} pairs had to be both together and apart; they are together.")
+    return tuple(said)
+
+
+class _Work:
+    """The labels between the steps; rows are unit vectors in canonical order."""
+
+    def __init__(self, rows: Float32, groups: Groups, measured: Calibration) -> None:
+        self._rows = rows
+        self._groups = groups
+        self._measured = measured
+        self.labels: Int64 = np.arange(len(rows))
+        self.placement = np.full(len(rows), Placement.ALONE, np.uint8)
+
+    def run(self, on_progress: OnProgress | None) -> None:
+        """All steps, in order."""
+        if not len(self._rows):
+            return
+        self._find_cores(on_progress)
+        core = self.labels.copy()
+        everyone = np.ones(len(self._rows), bool)
+        self._join(self._loose(_LOOSE_FACES), everyone, _ANCHOR_FACES)
+        self._link()
+        self._join(self._loose(1), everyone, _LOOSE_FACES)
+        self._attach_satellites()
+        self._take_apart_junk(core)
+        self._mark_alone()
+
+    def _find_cores(self, on_progress: OnProgress | None) -> None:
+        cut = self._measured.core
+        chunks = edge_chunks(self._rows, min_cosine_similarity=cut, on_progress=on_progress)
+        edges = Edges.concatenate([chunk for chunk in chunks if len(chunk)])
+        self.labels = numbered(merge_groups(self._rows.copy(), self._groups, edges, cut))
+        self.placement[self._sizes()[self.labels] > 1] = Placement.CORE
+
+    def _sizes(self) -> Int64:
+        return np.bincount(self.labels).astype(np.int64)
+
+    def _loose(self, faces: int) -> Int64:
+        return np.flatnonzero(self._sizes()[self.labels] <= faces)
+
+    def _join(self, loose: Int64, may_attract: Bool, least: int) -> None:
+        """Let faces join, one by one, the cluster of at least so many whose centroid they resemble."""
+        size, inside = coherence(self._rows, self.labels)
+        attracts = (size >= least) & (inside >= self._measured.coherent)
+        attracts[self.labels[~may_attract]] = False
+        grouped = np.bincount(self._groups.group, minlength=len(self._rows))[self._groups.group] > 1
+        loose = loose[~grouped[loose]]
+        joined = join_anchors(
+            self._rows,
+            self.labels,
+            loose,
+            np.flatnonzero(attracts),
+            min_cosine_similarity=self._measured.link,
+            cannot_link=self._groups.forbidden,
+        )
+        self.placement[joined] = Placement.JOINED
+
+    def _link(self) -> None:
+        self.labels = numbered(self.labels)
+        before = self._sizes()
+        linked = self._linked_from(self._measured.link)[self.labels]
+        alone = (before[self.labels] == 1) & (np.bincount(linked, minlength=len(before))[linked] > 1)
+        self.placement[alone] = Placement.LINKED
+        self.labels = numbered(linked)
+
+    def _linked_from(self, similarity: float) -> Int64:
+        """For each cluster the one that it ends in when all go on merging by average linkage."""
+        size = self._sizes()
+        mean = (cluster_sums(self._rows, self.labels) / size[:, None]).astype(np.float32)
+        chunks = edge_chunks(mean, min_cosine_similarity=similarity)
+        edges = Edges.concatenate([chunk for chunk in chunks if len(chunk)])
+        clusters = Clusters(mean, size.astype(np.float64))
+        return merge_while_similar(
+            clusters, edges, min_cosine_similarity=similarity, forbidden=self._barred()
+        )
+
+    def _barred(self) -> Int64:
+        return np.unique(np.sort(self.labels[self._groups.forbidden], axis=1), axis=0)
+
+    def _attach_satellites(self) -> None:
+        size, inside = coherence(self._rows, self.labels)
+        centre = unit_or_zero(cluster_sums(self._rows, self.labels))
+        anchors = np.flatnonzero((size >= _ANCHOR_FACES) & (inside >= self._measured.coherent))
+        satellites = np.flatnonzero(size > 1)
+        barred = {(int(a), int(b)) for a, b in self._barred()}
+        into = np.arange(len(size))
+        for one in satellites[np.lexsort((satellites, -size[satellites]))].tolist():
+            fits = anchors[(size[anchors] > size[one]) & (inside[one] < _SATELLITE_RATIO * inside[anchors])]
+            if not len(fits):
+                continue
+            similarity = centre[fits] @ centre[one]
+            best = int(fits[similarity.argmax()])
+            apart = (min(one, best), max(one, best)) in barred
+            if similarity.max() >= self._measured.satellite and not apart:
+                into[one] = best
+        self._merge_satellites(into)
+
+    def _merge_satellites(self, into: Int64) -> None:
+        moved = np.flatnonzero(into != np.arange(len(into)))
+        # A satellite of a satellite would have to be checked against all; only direct ones count.
+        moved = moved[into[into[moved]] == into[moved]]
+        for one in moved.tolist():
+            members = self.labels == one
+            trial = np.where(members, into[one], self.labels)
+            ends = trial[self._groups.forbidden]
+            if not (ends[:, 0] == ends[:, 1]).any():
+                self.labels = trial
+                self.placement[members] = Placement.SATELLITE
+
+    def _take_apart_junk(self, core: Int64) -> None:
+        # Junk shows when it may go on merging: a person stays coherent, junk gathers more of its kind.
+        self.labels = numbered(self.labels)
+        gathered = numbered(self._linked_from(self._measured.loose)[self.labels])
+        junk = self._incoherent(gathered)
+        found = junk
+        while found.any():
+            self._scatter(junk, core)
+            # What was scattered may have gathered around another seed of the same kind.
+            found = self._incoherent(self.labels) & ~junk
+            junk = junk | found
+
+    def _incoherent(self, labels: Int64) -> Bool:
+        size, inside = coherence(self._rows, labels)
+        hollow: Bool = ((size >= _JUNK_FACES) & (inside < self._measured.coherent))[labels]
+        return hollow
+
+    def _scatter(self, junk: Bool, core: Int64) -> None:
+        # Back to the certain cores; their numbers must not meet those of the other clusters.
+        self.labels = numbered(np.where(junk, core + len(self._rows), self.labels))
+        _, inside = coherence(self._rows, self.labels)
+        tight = (inside >= _TIGHT_SHARE * self._measured.typical)[self.labels]
+        self.placement[junk] = np.where(tight[junk], Placement.CORE, Placement.INCOHERENT)
+        self._join(np.flatnonzero(junk & ~tight), ~junk, _ANCHOR_FACES)
+
+    def _mark_alone(self) -> None:
+        single = (self._sizes()[self.labels] == 1) & (self.placement != Placement.INCOHERENT)
+        self.placement[single] = Placement.ALONE

@@ -1,0 +1,168 @@
+"""What stands for a cluster: its centroid, its medoid, and how far its faces are from it."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from facesets.clustering.labels import check_labels, cluster_sizes
+from facesets.clustering.vectors import (
+    Bool,
+    Embeddings,
+    Float32,
+    Float64,
+    Int64,
+    check_cosine_distance,
+    unit_rows,
+)
+
+_BLOCK_ROWS = 8192
+
+
+def centroids(embeddings: Embeddings, labels: ArrayLike) -> Float32:
+    """Return the direction of each cluster's mean.
+
+    Parameters
+    ----------
+    embeddings : float array of shape (n, d)
+        Scaled to unit length if they are not.
+    labels : integers of shape (n,)
+        Clusters 0 … k-1; negative ones are noise and count nowhere.
+
+    Returns
+    -------
+    float32 array of shape (k, d)
+        Row c is the centroid of cluster c, of unit length; zeros for a number that no face has, and for
+        members that cancel out.
+
+    Raises
+    ------
+    ValueError
+        When the embeddings are malformed (see `unit_rows`) or labels do not match them.
+    """
+    rows = unit_rows(embeddings)
+    return unit_or_zero(cluster_sums(rows, check_labels(labels, len(rows))))
+
+
+def cluster_sums(rows: Float32, labels: Int64) -> Float64:
+    """Sum of the unit rows of each cluster, float64 of shape (k, d)."""
+    from scipy.sparse import csr_array
+
+    count = int(labels.max(initial=-1)) + 1
+    sums: Float64 = np.zeros((count, rows.shape[1]))
+    for start in range(0, len(rows), _BLOCK_ROWS):
+        label = labels[start : start + _BLOCK_ROWS]
+        member = np.flatnonzero(label >= 0)
+        present, local = np.unique(label[member], return_inverse=True)
+        if len(present):
+            shape = (len(present), len(label))
+            picks = csr_array((np.ones(len(member)), (local, member)), shape=shape)
+            sums[present] += picks @ rows[start : start + _BLOCK_ROWS].astype(np.float64)
+    return sums
+
+
+def unit_or_zero(sums: Float64) -> Float32:
+    """Scale rows to unit length; rows too short to have a direction become zeros."""
+    length = np.sqrt(np.einsum("ij,ij->i", sums, sums))[:, None]
+    unit: Float32 = np.divide(sums, length, out=np.zeros_like(sums), where=length > 1e-6).astype(np.float32)
+    return unit
+
+
+def distances_to_centroid(embeddings: Embeddings, labels: ArrayLike) -> Float32:
+    """Cosine distance of each face from the centroid of its own cluster, itself included.
+
+    Parameters
+    ----------
+    embeddings : float array of shape (n, d)
+        Scaled to unit length if they are not.
+    labels : integers of shape (n,)
+
+    Returns
+    -------
+    float32 array of shape (n,)
+        In [0, 2]; NaN for noise.
+
+    Raises
+    ------
+    ValueError
+        When the embeddings are malformed (see `unit_rows`) or labels do not match them.
+    """
+    rows = unit_rows(embeddings)
+    given = check_labels(labels, len(rows))
+    return _distances(rows, given, unit_or_zero(cluster_sums(rows, given)))
+
+
+def _distances(rows: Float32, labels: Int64, centres: Float32) -> Float32:
+    distance = np.full(len(rows), np.nan, np.float32)
+    for start in range(0, len(rows), _BLOCK_ROWS):
+        label = labels[start : start + _BLOCK_ROWS]
+        member = np.flatnonzero(label >= 0)
+        own = np.einsum("ij,ij->i", rows[start + member], centres[label[member]])
+        distance[start + member] = np.clip(1.0 - own, 0.0, 2.0)
+    return distance
+
+
+def medoids(embeddings: Embeddings, labels: ArrayLike) -> Int64:
+    """Return the face of each cluster with the least mean cosine distance to the others.
+
+    For unit vectors that is the face closest to the centroid; ties go to the lower row.
+
+    Parameters
+    ----------
+    embeddings : float array of shape (n, d)
+        Scaled to unit length if they are not.
+    labels : integers of shape (n,)
+
+    Returns
+    -------
+    int64 array of shape (k,)
+        Rows; -1 for a number that no face has.
+
+    Raises
+    ------
+    ValueError
+        When the embeddings are malformed (see `unit_rows`) or labels do not match them.
+    """
+    rows = unit_rows(embeddings)
+    given = check_labels(labels, len(rows))
+    distance = _distances(rows, given, unit_or_zero(cluster_sums(rows, given)))
+    found = np.full(int(given.max(initial=-1)) + 1, -1, np.int64)
+    member = np.flatnonzero(given >= 0)
+    # Rounded, so that equal vectors tie whatever their place in a block.
+    order = member[np.lexsort((member, np.round(distance[member], 6), given[member]))]
+    starts = np.flatnonzero(np.r_[True, given[order][1:] != given[order][:-1]]) if len(order) else order
+    found[given[order[starts]]] = order[starts]
+    return found
+
+
+def reject_outliers(
+    embeddings: Embeddings, labels: ArrayLike, *, max_cosine_distance: float, min_cluster_size: int
+) -> Bool:
+    """Find the faces that are too far from the centroid of their cluster.
+
+    Parameters
+    ----------
+    embeddings : float array of shape (n, d)
+        Scaled to unit length if they are not.
+    labels : integers of shape (n,)
+    max_cosine_distance : float
+        In [0, 2]. Faces farther than this from their centroid are outliers.
+    min_cluster_size : int
+        Smaller clusters have no outliers: their centroid means too little.
+
+    Returns
+    -------
+    bool array of shape (n,)
+        True for outliers; False for noise.
+
+    Raises
+    ------
+    ValueError
+        When the embeddings are malformed (see `unit_rows`), labels do not match them, or the distance
+        is out of range.
+    """
+    check_cosine_distance(max_cosine_distance)
+    rows = unit_rows(embeddings)
+    given = check_labels(labels, len(rows))
+    distance = _distances(rows, given, unit_or_zero(cluster_sums(rows, given)))
+    judged = (given >= 0) & (cluster_sizes(given)[given] >= min_cluster_size)
+    outlier: Bool = judged & (distance > max_cosine_distance)
+    return outlier

@@ -1,0 +1,196 @@
+"""HDBSCAN for embeddings: exact, by matrix products."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facesets.clustering.hierarchy import CondensedTree, Distance, condensed_tree, densities, select_clusters
+from facesets.clustering.neighbors import Edges, OnProgress
+from facesets.clustering.spanning import reachability_tree
+from facesets.clustering.vectors import (
+    Embeddings,
+    Float32,
+    Float64,
+    Int64,
+    canonical_order,
+    check_matrix,
+    unit_rows,
+)
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class HdbscanResult:
+    """Clusters, and all that is needed to explain them or to place new faces.
+
+    Attributes
+    ----------
+    labels : int64 array of shape (n,)
+        Clusters by falling size, ties by smallest member; noise is -1.
+    strength : float64 array of shape (n,)
+        Membership, in [0, 1]; 0 for noise.
+    outlier_score : float64 array of shape (n,)
+        GLOSH, in [0, 1].
+    cluster : int64 array of shape (k,)
+        The clusters' numbers in the condensed tree.
+    birth_density, persistence : float64 arrays of shape (k,)
+        Lambda at birth; stability over the most possible.
+    tree : CondensedTree
+    spanning_tree : Edges
+        Of mutual reachability; cut it again with `recut`.
+    core_similarity : float32 array of shape (n,)
+        Cosine similarity with the `min_samples`-th neighbour.
+    min_cluster_size, min_samples : int
+    distance : {"chord", "cosine"}
+    """
+
+    labels: Int64
+    strength: Float64
+    outlier_score: Float64
+    cluster: Int64
+    birth_density: Float64
+    persistence: Float64
+    tree: CondensedTree
+    spanning_tree: Edges
+    core_similarity: Float32
+    min_cluster_size: int
+    min_samples: int
+    distance: Distance
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Plain arrays for `numpy.savez`; `from_arrays` makes the result anew from them.
+
+        version, min_cluster_size, min_samples: int64; distance: str; i, j (int32), reachability
+        (float32): the spanning tree; core_similarity (float32). All else follows from these.
+        """
+        return {
+            "version": np.array(FORMAT_VERSION, np.int64),
+            "min_cluster_size": np.array(self.min_cluster_size, np.int64),
+            "min_samples": np.array(self.min_samples, np.int64),
+            "distance": np.array(self.distance),
+            "i": self.spanning_tree.i,
+            "j": self.spanning_tree.j,
+            "reachability": self.spanning_tree.similarity,
+            "core_similarity": self.core_similarity,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Rebuild a result.
+
+        Raises
+        ------
+        ValueError
+            When arrays are missing, of another version, or do not form a spanning tree.
+        """
+        try:
+            version, distance = int(arrays["version"]), str(arrays["distance"])
+            tree = Edges(arrays["i"], arrays["j"], arrays["reachability"])
+            core = arrays["core_similarity"]
+            sizes = int(arrays["min_cluster_size"]), int(arrays["min_samples"])
+        except KeyError as missing:
+            raise ValueError(f"The stored clustering lacks the array {missing}.") from None
+        if version != FORMAT_VERSION:
+            raise ValueError(f"The stored clustering has version {version}, not {FORMAT_VERSION}.")
+        if len(tree) != max(0, len(core) - 1) or distance not in get_args(Distance):
+            raise ValueError("The stored clustering is damaged: its tree does not span its faces.")
+        return cls._cut(tree, core, *sizes, "chord" if distance == "chord" else "cosine")
+
+    @classmethod
+    def _cut(
+        cls, tree: Edges, core: Float32, min_cluster_size: int, min_samples: int, distance: Distance
+    ) -> Self:
+        condensed = _condensed(tree, len(core), min_cluster_size, distance)
+        selection = select_clusters(condensed)
+        return cls(
+            labels=selection.labels,
+            strength=selection.strength,
+            outlier_score=selection.outlier_score,
+            cluster=selection.cluster,
+            birth_density=selection.birth_density,
+            persistence=selection.persistence,
+            tree=condensed,
+            spanning_tree=tree,
+            core_similarity=core,
+            min_cluster_size=min_cluster_size,
+            min_samples=min_samples,
+            distance=distance,
+        )
+
+    def recut(self, *, min_cluster_size: int) -> Self:
+        """Cut the kept tree for another least size, without comparing faces again."""
+        _check_sizes(min_cluster_size, self.min_samples)
+        return self._cut(
+            self.spanning_tree, self.core_similarity, min_cluster_size, self.min_samples, self.distance
+        )
+
+
+def hdbscan(
+    embeddings: Embeddings,
+    *,
+    min_cluster_size: int = 5,
+    min_samples: int = 3,
+    distance: Distance = "chord",
+    on_progress: OnProgress | None = None,
+) -> HdbscanResult:
+    """Density-based clustering with noise: HDBSCAN with excess of mass, exact.
+
+    The same as the package `hdbscan` on unit vectors with `metric="euclidean"` (its `min_samples` does
+    not count the face itself), up to ties.
+
+    Parameters
+    ----------
+    embeddings : float array of shape (n, d)
+        Scaled to unit length if they are not.
+    min_cluster_size : int
+        At least 2.
+    min_samples : int
+        At least 1. Higher calls more faces noise.
+    distance : {"chord", "cosine"}
+        What lambda is the inverse of. The tree is the same; which clusters live longest may differ.
+    on_progress : callable, optional
+
+    Raises
+    ------
+    ValueError
+        When the embeddings are malformed (see `unit_rows`) or a size is too small.
+
+    References
+    ----------
+    Campello, Moulavi & Sander, PAKDD 2013; McInnes & Healy, "Accelerated hierarchical density based
+    clustering", ICDMW 2017.
+    """
+    _check_sizes(min_cluster_size, min_samples)
+    if distance not in get_args(Distance):
+        raise ValueError(f"distance must be one of {', '.join(get_args(Distance))}, not {distance}.")
+    check_matrix(embeddings)
+    order = canonical_order(embeddings)
+    rows = unit_rows(embeddings, order)
+    if len(rows) < 2:
+        return HdbscanResult._cut(
+            Edges.empty(), np.ones(len(rows), np.float32), min_cluster_size, min_samples, distance
+        )
+    found = reachability_tree(rows, min_samples=min_samples, on_progress=on_progress)
+    i, j = order[found.tree.i], order[found.tree.j]
+    tree = Edges(np.minimum(i, j).astype(np.int32), np.maximum(i, j).astype(np.int32), found.tree.similarity)
+    core = np.empty(len(rows), np.float32)
+    core[order] = found.core_similarity
+    return HdbscanResult._cut(tree, core, min_cluster_size, min_samples, distance)
+
+
+def _check_sizes(min_cluster_size: int, min_samples: int) -> None:
+    if min_cluster_size < 2:
+        raise ValueError(f"min_cluster_size must be at least 2, not {min_cluster_size}.")
+    if min_samples < 1:
+        raise ValueError(f"min_samples must be at least 1, not {min_samples}.")
+
+
+def _condensed(tree: Edges, points: int, min_cluster_size: int, distance: Distance) -> CondensedTree:
+    if points > 1:
+        return condensed_tree(tree, points, min_cluster_size=min_cluster_size, distance=distance)
+    only = np.zeros(points, np.int64)
+    return CondensedTree(only + points, only, densities(np.zeros(points), distance), only + 1, points)

@@ -1,0 +1,72 @@
+"""Faces joining clusters by their centroids."""
+
+import numpy as np
+
+from facesets.clustering.centroids import cluster_sums, unit_or_zero
+from facesets.clustering.vectors import Float32, Int64
+
+_BLOCK_ROWS = 4096
+
+
+def join_anchors(
+    rows: Float32,
+    labels: Int64,
+    loose: Int64,
+    anchors: Int64,
+    *,
+    min_cosine_similarity: float,
+    cannot_link: Int64,
+) -> Int64:
+    """Give loose faces the label of the anchor whose centroid is most similar; changes `labels`.
+
+    Parameters
+    ----------
+    rows : float32 array of shape (n, d)
+        Unit length.
+    labels : int64 array of shape (n,)
+        No noise. Changed in place.
+    loose : int64 array of shape (m,)
+        Rows of faces that may join.
+    anchors : int64 array of shape (k,)
+        Labels of clusters that may be joined.
+    min_cosine_similarity : float
+        Of a face with a centroid.
+    cannot_link : int64 array of shape (c, 2)
+        Rows that must not share a label. The more similar face goes first.
+
+    Returns
+    -------
+    int64 array of shape (j,)
+        Rows of the faces that joined.
+    """
+    loose = loose[~np.isin(labels[loose], anchors)]
+    if not len(anchors) or not len(loose):
+        return np.empty(0, np.int64)
+    centre = unit_or_zero(cluster_sums(rows, labels))[anchors]
+    best, similarity = np.empty(len(loose), np.int64), np.empty(len(loose), np.float32)
+    for start in range(0, len(loose), _BLOCK_ROWS):
+        span = slice(start, start + _BLOCK_ROWS)
+        product = rows[loose[span]] @ centre.T
+        best[span] = product.argmax(axis=1)
+        similarity[span] = product.max(axis=1)
+    near = np.flatnonzero(similarity >= min_cosine_similarity)
+    near = near[np.lexsort((loose[near], -similarity[near]))]
+    return _placed(labels, loose[near], anchors[best[near]], cannot_link)
+
+
+def _placed(labels: Int64, face: Int64, target: Int64, cannot_link: Int64) -> Int64:
+    """Move faces to their targets in order, but not beside a face that they cannot be linked with."""
+    bound = np.isin(face, cannot_link)
+    labels[face[~bound]] = target[~bound]
+    joined = [face[~bound]]
+    against: dict[int, list[int]] = {int(one): [] for one in face[bound]}
+    for a, b in cannot_link.tolist():
+        if a in against:
+            against[a].append(b)
+        if b in against:
+            against[b].append(a)
+    for one, cluster in zip(face[bound].tolist(), target[bound].tolist(), strict=True):
+        if not (labels[against[one]] == cluster).any():
+            labels[one] = cluster
+            joined.append(np.array([one]))
+    return np.concatenate(joined)

@@ -1,0 +1,135 @@
+"""The k nearest neighbours of every face, exactly."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from facesets.clustering.neighbors import Block, Edges, OnProgress, similarity_blocks
+from facesets.clustering.vectors import Embeddings, Float32, Int32, Int64, unit_rows
+
+_SAMPLE_COLUMNS = 1024
+_PENDING_PAIRS = 4_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The nearest other faces of each face, nearest first.
+
+    Attributes
+    ----------
+    index : int32 array of shape (n, k)
+        Rows; -1 where there are fewer than k others.
+    similarity : float32 array of shape (n, k)
+        Cosine similarity; -inf where there is no neighbour.
+    """
+
+    index: Int32
+    similarity: Float32
+
+    def edges(self, *, min_cosine_similarity: float = -1.0) -> Edges:
+        """Each pair of which one is a neighbour of the other, once."""
+        count, k = self.index.shape
+        i = np.repeat(np.arange(count, dtype=np.int64), k)
+        j, similarity = self.index.ravel().astype(np.int64), self.similarity.ravel()
+        there = (j >= 0) & (similarity >= min_cosine_similarity)
+        i, j, similarity = i[there], j[there], similarity[there]
+        keys, first = np.unique(np.minimum(i, j) * max(count, 1) + np.maximum(i, j), return_index=True)
+        low, high = np.divmod(keys, max(count, 1))
+        return Edges(low.astype(np.int32), high.astype(np.int32), similarity[first])
+
+
+def knn_graph(embeddings: Embeddings, *, k: int, on_progress: OnProgress | None = None) -> Neighbours:
+    """Find the k most similar other faces of every face.
+
+    Every pair is multiplied once; of each block only entries that beat the k-th best seen so far are
+    looked at, so that selecting costs little beside the products. Ties go to the lower row.
+
+    Parameters
+    ----------
+    embeddings : float array of shape (n, d)
+        Scaled to unit length if they are not.
+    k : int
+        At least 1.
+    on_progress : callable, optional
+
+    Raises
+    ------
+    ValueError
+        When the embeddings are malformed (see `unit_rows`) or `k` is below 1.
+    """
+    if k < 1:
+        raise ValueError(f"k must be at least 1, not {k}.")
+    return nearest_rows(unit_rows(embeddings), k, on_progress=on_progress)
+
+
+def nearest_rows(rows: Float32, k: int, *, on_progress: OnProgress | None = None) -> Neighbours:
+    """`knn_graph` for rows that are known to be float32 of unit length."""
+    selection = _Selection(rows, k)
+    for block in similarity_blocks(rows):
+        selection.offer(block)
+        if on_progress is not None:
+            on_progress(block.steps_done, block.steps)
+    selection.settle()
+    return Neighbours(selection.index, selection.similarity)
+
+
+class _Selection:
+    """The best k of each row so far, and pairs that may improve them."""
+
+    def __init__(self, rows: Float32, k: int) -> None:
+        self.index: Int32 = np.full((len(rows), k), -1, np.int32)
+        self.similarity: Float32 = np.full((len(rows), k), -np.inf, np.float32)
+        self._bound = _sampled_bound(rows, k)
+        self._pending: list[tuple[Int64, Int64, Float32]] = []
+        self._pending_count = 0
+
+    def offer(self, block: Block) -> None:
+        """Take what beats the bounds, for the rows and for the columns."""
+        width = block.similarity.shape[1]
+        rows = slice(block.row, block.row + block.similarity.shape[0])
+        columns = slice(block.column, block.column + width)
+        for bound, swapped in ((self._bound[rows, None], False), (self._bound[None, columns], True)):
+            found = np.flatnonzero(block.similarity >= np.maximum(bound, -1.5))
+            i, j = np.divmod(found, width)
+            i, j = i + block.row, j + block.column
+            similarity = block.similarity.ravel()[found]
+            self._pending.append((j, i, similarity) if swapped else (i, j, similarity))
+            self._pending_count += len(found)
+        if self._pending_count > _PENDING_PAIRS:
+            self.settle()
+
+    def settle(self) -> None:
+        """Merge the pending pairs into the best k, and raise the bounds."""
+        if not self._pending_count:
+            return
+        i = np.concatenate([pending[0] for pending in self._pending])
+        j = np.concatenate([pending[1] for pending in self._pending])
+        similarity = np.concatenate([pending[2] for pending in self._pending])
+        self._pending, self._pending_count = [], 0
+        k = self.index.shape[1]
+        touched = np.flatnonzero(np.bincount(i, minlength=len(self.index)))
+        i = np.concatenate([np.repeat(touched, k), i])
+        j = np.concatenate([self.index[touched].ravel(), j])
+        similarity = np.concatenate([self.similarity[touched].ravel(), similarity])
+        order = np.lexsort((j, -similarity, i))
+        i, j, similarity = i[order], j[order], similarity[order]
+        starts = np.flatnonzero(np.r_[True, i[1:] != i[:-1]])
+        best = starts[:, None] + np.arange(k)
+        self.index[touched] = j[best]
+        self.similarity[touched] = similarity[best]
+        self._bound[touched] = np.maximum(self._bound[touched], self.similarity[touched, -1])
+
+
+def _sampled_bound(rows: Float32, k: int) -> Float32:
+    """Lower bound of each row's k-th best similarity, from a sample of the others."""
+    bound = np.full(len(rows), -np.inf, np.float32)
+    step = max(1, len(rows) // _SAMPLE_COLUMNS)
+    sample = rows[::step]
+    if len(sample) <= k + 1:
+        return bound
+    for start in range(0, len(rows), _SAMPLE_COLUMNS):
+        product = rows[start : start + _SAMPLE_COLUMNS] @ sample.T
+        # One rank deeper than k, because a row may have met itself; and a little slack for rounding.
+        product.partition(len(sample) - k - 1, axis=1)
+        bound[start : start + len(product)] = product[:, len(sample) - k - 1] - np.float32(1e-5)
+    return bound

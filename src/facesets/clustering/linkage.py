@@ -1,0 +1,245 @@
+"""Merging clusters on a graph of candidate pairs, by exact average similarity.
+
+Merges happen in order of similarity, so the graph may be cut level by level: at a level where its
+components are small, each component is clustered on a small dense matrix; then clusters take the place
+of their members, pairs between the same two clusters become one, and the next level is lower. Thus one
+giant component costs little more than many small ones.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from facesets.clustering.chain import merge_in_matrix
+from facesets.clustering.components import join_pairs
+from facesets.clustering.neighbors import Edges
+from facesets.clustering.vectors import Bool, Float32, Float64, Int64
+
+_GATHERED_ROWS = 4096
+
+_LARGEST_PIECE = 3000
+"""Nodes of a component for which a dense matrix is cheap: it stays near the processor's cache."""
+
+_SMALLEST_PIECE = 12
+"""Smaller components are merged all together, in rounds."""
+
+_LEVEL_STEP = 0.03
+
+
+@dataclass(slots=True)
+class Clusters:
+    """What average linkage needs to know of clusters; changed in place as they merge.
+
+    Attributes
+    ----------
+    mean : float32 array of shape (m, d)
+        Mean of the members' unit vectors; not of unit length.
+    size : float64 array of shape (m,)
+        Number of members, or the sum of their weights.
+    """
+
+    mean: Float32
+    size: Float64
+
+    @classmethod
+    def of_faces(cls, rows: Float32) -> Self:
+        """Each face a cluster of its own. Takes the array over."""
+        return cls(rows, np.ones(len(rows)))
+
+    def merge(self, into: Int64, gone: Int64) -> None:
+        """Add clusters `gone` to clusters `into`; none of `gone` is among `into`."""
+        order = np.argsort(into, kind="stable")
+        into, gone = into[order], gone[order]
+        starts = np.flatnonzero(np.r_[True, into[1:] != into[:-1]]) if len(into) else into
+        target = into[starts]
+        ends = np.r_[starts[1:], len(into)]
+        # A few targets at a time, so that the gathered members stay small.
+        for first in range(0, len(target), _GATHERED_ROWS):
+            last = min(first + _GATHERED_ROWS, len(target))
+            members = gone[starts[first] : ends[last - 1]]
+            weighted = self.mean[members] * self.size[members, None].astype(np.float32)
+            here = target[first:last]
+            sums = np.add.reduceat(weighted, starts[first:last] - starts[first], axis=0)
+            sums += self.mean[here] * self.size[here, None].astype(np.float32)
+            size = np.add.reduceat(self.size[members], starts[first:last] - starts[first])
+            self.size[here] += size
+            self.mean[here] = sums / self.size[here, None].astype(np.float32)
+
+    def similarity(self, i: Int64, j: Int64) -> Float32:
+        """Mean cosine similarity between the members of two clusters, pair by pair."""
+        result = np.empty(len(i), np.float32)
+        for start in range(0, len(i), _GATHERED_ROWS):
+            span = slice(start, start + _GATHERED_ROWS)
+            result[span] = np.einsum("ij,ij->i", self.mean[i[span]], self.mean[j[span]])
+        return result
+
+
+def merge_while_similar(
+    clusters: Clusters, candidates: Edges, *, min_cosine_similarity: float, forbidden: Int64 | None = None
+) -> Int64:
+    """Merge the most similar candidates until none is similar enough.
+
+    The mean similarity of merged clusters is computed from their means, so each merge is exact given the
+    candidates: with every pair that reaches the limit as candidate the result is average linkage itself.
+
+    Parameters
+    ----------
+    clusters : Clusters
+        Changed in place.
+    candidates : Edges
+        Between rows of `clusters`, each pair once.
+    min_cosine_similarity : float
+        Least mean similarity at which two clusters merge.
+    forbidden : int64 array of shape (c, 2), optional
+        Rows of `clusters` that must not end in one cluster. Such pairs count as infinitely far apart,
+        which keeps the linkage reducible.
+
+    Returns
+    -------
+    int64 array of shape (m,)
+        For each cluster given the row of the cluster that it ended in. Only such rows of `clusters` are
+        meaningful afterwards.
+    """
+    root = np.arange(len(clusters.size))
+    pairs = candidates.take(candidates.similarity >= min_cosine_similarity)
+    barred = np.empty((0, 2), np.int64) if forbidden is None else forbidden
+    pairs = _allowed(pairs, barred, len(root))
+    while len(pairs):
+        part, level = _small_components(pairs, len(root), min_cosine_similarity)
+        size = clusters.size.copy()
+        if level is None:
+            now = _merge_mutually_best(clusters, pairs, len(root))
+        else:
+            now = _merge_components(clusters, pairs, part, level, barred)
+        root = now[root]
+        if level is not None and level <= min_cosine_similarity:
+            break
+        pairs = between_clusters(clusters, pairs, now, size, min_cosine_similarity)
+        barred = now[barred]
+        pairs = _allowed(pairs, barred, len(root))
+    return root
+
+
+def _allowed(pairs: Edges, barred: Int64, count: int) -> Edges:
+    """The pairs that are not barred."""
+    if not len(barred) or not len(pairs):
+        return pairs
+    keys = np.unique(barred.min(axis=1) * count + barred.max(axis=1))
+    low, high = np.minimum(pairs.i, pairs.j).astype(np.int64), np.maximum(pairs.i, pairs.j)
+    return pairs.take(~np.isin(low * count + high, keys))
+
+
+def _small_components(pairs: Edges, count: int, lowest: float) -> tuple[Int64, float | None]:
+    """Components at the lowest level at which none is too large, and that level; None where all have one."""
+    part = np.arange(count)
+    reached = None
+    high = np.inf
+    top = int((float(pairs.similarity.max()) - lowest) / _LEVEL_STEP)
+    for step in range(top, -1, -1):
+        level = lowest + step * _LEVEL_STEP
+        band = np.flatnonzero((pairs.similarity >= level) & (pairs.similarity < high))
+        i, j = part[pairs.i[band]], part[pairs.j[band]]
+        apart = i != j
+        joined = join_pairs(count, i[apart], j[apart])[part]
+        if np.bincount(joined).max() > _LARGEST_PIECE:
+            break
+        part, reached, high = joined, level, level
+    return part, reached
+
+
+def _merge_components(clusters: Clusters, pairs: Edges, part: Int64, level: float, barred: Int64) -> Int64:
+    """Cluster each component down to a level; return where each cluster went."""
+    size = np.bincount(part)[part]
+    small = size <= _SMALLEST_PIECE
+    strong = pairs.take(small[pairs.i] & (pairs.similarity >= level))
+    now = _merge_in_rounds(clusters, strong, level, barred)
+    within = barred[part[barred[:, 0]] == part[barred[:, 1]]]
+    within = within[np.argsort(part[within[:, 0]], kind="stable")]
+    where = part[within[:, 0]]
+    for piece in _members(part, ~small):
+        mean = clusters.mean[piece]
+        matrix = mean @ mean.T
+        here = slice(*np.searchsorted(where, [part[piece[0]], part[piece[0]] + 1]))
+        i, j = np.searchsorted(piece, within[here].T)
+        matrix[i, j] = matrix[j, i] = -np.inf
+        now[piece] = piece[merge_in_matrix(matrix, clusters.size[piece], level)]
+    gone = np.flatnonzero((now != np.arange(len(now))) & ~small)
+    clusters.merge(now[gone], gone)
+    return now
+
+
+def _members(part: Int64, wanted: Bool) -> list[Int64]:
+    """The members of each component, of those that are wanted."""
+    member = np.flatnonzero(wanted)
+    member = member[np.argsort(part[member], kind="stable")]
+    if not len(member):
+        return []
+    return np.split(member, np.flatnonzero(part[member][1:] != part[member][:-1]) + 1)
+
+
+def _merge_in_rounds(clusters: Clusters, pairs: Edges, level: float, barred: Int64) -> Int64:
+    """Merge all pairs that are mutually most similar, again and again."""
+    root = np.arange(len(clusters.size))
+    while len(pairs):
+        size = clusters.size.copy()
+        now = _merge_mutually_best(clusters, pairs, len(root))
+        root = now[root]
+        pairs = between_clusters(clusters, pairs, now, size, level)
+        barred = now[barred]
+        pairs = _allowed(pairs, barred, len(root))
+    return root
+
+
+def _merge_mutually_best(clusters: Clusters, pairs: Edges, count: int) -> Int64:
+    """Merge pairs in which each is the other's most similar; of equals the first."""
+    best = np.full(count, -np.inf, np.float32)
+    np.maximum.at(best, pairs.i, pairs.similarity)
+    np.maximum.at(best, pairs.j, pairs.similarity)
+    mutual = (pairs.similarity == best[pairs.i]) & (pairs.similarity == best[pairs.j])
+    i, j = pairs.i[mutual].astype(np.int64), pairs.j[mutual].astype(np.int64)
+    # Ties are rare, except among copies of a photo: settle them by the lower pair of rows.
+    rank = np.empty(len(i), np.int64)
+    rank[np.lexsort((j, i))] = np.arange(len(i))
+    first = np.full(count, len(i), np.int64)
+    np.minimum.at(first, i, rank)
+    np.minimum.at(first, j, rank)
+    chosen = (first[i] == rank) & (first[j] == rank)
+    now = np.arange(count)
+    now[j[chosen]] = i[chosen]
+    clusters.merge(i[chosen], j[chosen])
+    return now
+
+
+def between_clusters(clusters: Clusters, pairs: Edges, now: Int64, size: Float64, lowest: float) -> Edges:
+    """The pairs between the clusters that are left after a merge; those that are similar enough.
+
+    A pair that falls below the limit never comes back by itself: it can only rise through a third cluster
+    that is a candidate of one of the two, merges with the other, and brings the pair along.
+
+    Parameters
+    ----------
+    now : int64 array of shape (m,)
+        Where each cluster went.
+    size : float64 array of shape (m,)
+        Sizes before the merge.
+    """
+    count = len(now)
+    changed = np.zeros(count, bool)
+    changed[now[now != np.arange(count)]] = True
+    i, j = now[pairs.i], now[pairs.j]
+    touched = changed[i] | changed[j]
+    old = np.flatnonzero(touched & (i != j))
+    i, j = i[old], j[old]
+    keys, group = np.unique(np.minimum(i, j) * count + np.maximum(i, j), return_inverse=True)
+    weight = size[pairs.i[old]] * size[pairs.j[old]]
+    known = np.bincount(group, weight, minlength=len(keys))
+    total = np.bincount(group, weight * pairs.similarity[old], minlength=len(keys))
+    low, high = np.divmod(keys, count)
+    similarity = (total / known).astype(np.float32)
+    # Where all pairs between the parts were candidates, their weighted mean is the answer already.
+    unknown = np.flatnonzero(known < clusters.size[low] * clusters.size[high] * (1 - 1e-9))
+    similarity[unknown] = clusters.similarity(low[unknown], high[unknown])
+    kept = similarity >= lowest
+    renewed = Edges(low[kept].astype(np.int32), high[kept].astype(np.int32), similarity[kept])
+    return Edges.concatenate([pairs.take(~touched), renewed])

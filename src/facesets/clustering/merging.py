@@ -1,0 +1,141 @@
+"""Joining clusters whose centroids are close, closest first."""
+
+import heapq
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from facesets.clustering.centroids import cluster_sums, unit_or_zero
+from facesets.clustering.labels import check_labels, numbered
+from facesets.clustering.neighbors import Edges, edge_chunks
+from facesets.clustering.vectors import (
+    SIMILARITY_RESOLUTION,
+    Embeddings,
+    Float64,
+    Int64,
+    check_cosine_distance,
+    unit_rows,
+)
+
+_LIST_MARGIN = 0.6
+"""Neighbour lists reach down to this part of the least similarity, so that they outlive some merges."""
+
+_LEAST_SIMILARITY_WITH_LISTS = 0.1
+
+
+def merge_close(embeddings: Embeddings, labels: ArrayLike, *, max_cosine_distance: float) -> Int64:
+    """Join clusters until no two centroids are within a cosine distance.
+
+    The closest pair goes first; its new centroid is that of all its faces. Centroids that average over
+    more faces come closer to others, so one pass over the first distances would not do.
+
+    Parameters
+    ----------
+    embeddings : float array of shape (n, d)
+        Scaled to unit length if they are not.
+    labels : integers of shape (n,)
+        Negative ones are noise and stay so.
+    max_cosine_distance : float
+        In [0, 2]; to 1e-6.
+
+    Returns
+    -------
+    int64 array of shape (n,)
+        Clusters by falling size, ties by smallest member; noise is -1.
+
+    Raises
+    ------
+    ValueError
+        When the embeddings are malformed (see `unit_rows`), labels do not match them, or the distance
+        is out of range.
+    """
+    check_cosine_distance(max_cosine_distance)
+    rows = unit_rows(embeddings)
+    given = numbered(check_labels(labels, len(rows)))
+    sums = cluster_sums(rows, given)
+    root = _Merger(sums, 1.0 - max_cosine_distance - SIMILARITY_RESOLUTION / 2).run()
+    return numbered(np.where(given >= 0, np.append(root, -1)[given], -1))
+
+
+class _Merger:
+    """Centroids, who is near whom, and the pairs to join, most similar first.
+
+    A merged centroid is at most `(|a| + |b|) / |a + b|` times as similar to a third one as its nearer
+    part was (a, b the sums). So the union of the parts' neighbour lists holds all its neighbours down
+    to a level that rises by that factor; only when the level passes the limit all centroids are compared.
+    """
+
+    def __init__(self, sums: Float64, min_similarity: float) -> None:
+        self._sums = sums
+        self._unit = unit_or_zero(sums)
+        self._limit = min_similarity
+        self._root = np.arange(len(sums))
+        self._alive = np.ones(len(sums), bool)
+        self._version = np.zeros(len(sums), np.int64)
+        self._near: dict[int, set[int]] = {}
+        self._heap: list[tuple[float, int, int, int, int]] = []
+        with_lists = min_similarity >= _LEAST_SIMILARITY_WITH_LISTS
+        self._list_level = min_similarity * _LIST_MARGIN if with_lists else np.inf
+        self._level = np.full(len(sums), self._list_level)
+
+    def run(self) -> Int64:
+        """Join until nothing is close; return for each cluster the one it ended in."""
+        self._fill()
+        while self._heap:
+            _, a, b, version_a, version_b = heapq.heappop(self._heap)
+            fresh = self._version[a] == version_a and self._version[b] == version_b
+            if fresh and self._alive[a] and self._alive[b]:
+                self._join(a, b)
+        while not np.array_equal(self._root, self._root[self._root]):
+            self._root = self._root[self._root]
+        return self._root
+
+    def _fill(self) -> None:
+        lowest = min(self._limit, self._list_level)
+        chunks = edge_chunks(self._unit, min_cosine_similarity=max(lowest, -1.0))
+        edges = Edges.concatenate([chunk for chunk in chunks if len(chunk)])
+        for i, j in zip(edges.i.tolist(), edges.j.tolist(), strict=True):
+            self._near.setdefault(i, set()).add(j)
+            self._near.setdefault(j, set()).add(i)
+        close = np.flatnonzero(edges.similarity >= self._limit)
+        for i, j, similarity in zip(
+            edges.i[close].tolist(),
+            edges.j[close].tolist(),
+            edges.similarity[close].tolist(),
+            strict=True,
+        ):
+            self._push(i, j, similarity)
+
+    def _push(self, a: int, b: int, similarity: float) -> None:
+        a, b = min(a, b), max(a, b)
+        heapq.heappush(self._heap, (-similarity, a, b, int(self._version[a]), int(self._version[b])))
+
+    def _join(self, a: int, b: int) -> None:
+        lengths = np.linalg.norm(self._sums[a]) + np.linalg.norm(self._sums[b])
+        self._sums[a] += self._sums[b]
+        self._unit[a] = unit_or_zero(self._sums[a : a + 1])[0]
+        self._alive[b] = False
+        self._root[b] = a
+        self._version[a] += 1
+        stretch = lengths / max(float(np.linalg.norm(self._sums[a])), 1e-12)
+        self._level[a] = max(self._level[a], self._level[b]) * stretch
+        near = self._near.pop(a, set()) | self._near.pop(b, set())
+        candidates = self._candidates(a, near)
+        similarity = self._unit[candidates] @ self._unit[a]
+        kept = similarity >= min(self._list_level, self._limit)
+        self._near[a] = set(candidates[kept].tolist())
+        for other in self._near[a]:
+            self._near.setdefault(other, set()).add(a)
+        close = similarity >= self._limit
+        for other, value in zip(candidates[close].tolist(), similarity[close].tolist(), strict=True):
+            self._push(a, other, value)
+
+    def _candidates(self, a: int, near: set[int]) -> Int64:
+        if self._level[a] > self._limit:
+            self._level[a] = self._list_level
+            candidates = np.flatnonzero(self._alive)
+        else:
+            candidates = np.array(sorted(near), np.int64)
+            candidates = candidates[self._alive[candidates]]
+        others: Int64 = candidates[candidates != a]
+        return others

@@ -1,0 +1,210 @@
+"""The spanning tree that HDBSCAN cuts: exact, from two passes of blocked products.
+
+Distances appear as similarities throughout: the mutual reachability of two faces is the least of their
+similarity and both core similarities (a face's similarity with its `min_samples`-th neighbour), and the
+tree is the maximum spanning tree.
+
+The first pass finds core similarities and near neighbours, which give a first tree. An edge improves a
+tree only if it beats the weakest edge on the path between its ends, so the second pass looks at few
+entries of each block.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from facesets.clustering.components import join_pairs
+from facesets.clustering.knn import nearest_rows
+from facesets.clustering.neighbors import Block, Edges, OnProgress, similarity_blocks
+from facesets.clustering.vectors import Bool, Float32, Int64
+
+_LEAST_NEIGHBOURS = 8
+_LEVELS = 24
+_PENDING_PAIRS = 3_000_000
+_REPRESENTATIVES = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Reachability:
+    """Core similarities and the maximum spanning tree of mutual reachability.
+
+    Attributes
+    ----------
+    core_similarity : float32 array of shape (n,)
+        Similarity with the `min_samples`-th nearest other face.
+    tree : Edges
+        n - 1 edges; `similarity` is the mutual reachability.
+    """
+
+    core_similarity: Float32
+    tree: Edges
+
+
+def reachability_tree(
+    rows: Float32, *, min_samples: int, on_progress: OnProgress | None = None
+) -> Reachability:
+    """Compute core similarities and the spanning tree of unit rows; at least two rows.
+
+    Where fewer than `min_samples` others exist, the farthest of them counts.
+    """
+    neighbours = nearest_rows(
+        rows,
+        min(max(min_samples, _LEAST_NEIGHBOURS), len(rows) - 1),
+        on_progress=_half(on_progress, second=False),
+    )
+    rank = min(min_samples, len(rows) - 1) - 1
+    # Equal vectors have similarity 1 up to rounding; more than that would order them by noise.
+    core = np.minimum(neighbours.similarity[:, rank], np.float32(1.0))
+    tree = _best_tree(_reachable(neighbours.edges(), core), len(rows))
+    tree = _connected(rows, core, tree)
+    return Reachability(core, _improved(rows, core, tree, _half(on_progress, second=True)))
+
+
+def _half(on_progress: OnProgress | None, *, second: bool) -> OnProgress | None:
+    if on_progress is None:
+        return None
+    return lambda done, total: on_progress(done + second * total, 2 * total)
+
+
+def _reachable(edges: Edges, core: Float32) -> Edges:
+    reach = np.minimum(edges.similarity, np.minimum(core[edges.i], core[edges.j]))
+    return Edges(edges.i, edges.j, reach)
+
+
+def _best_tree(edges: Edges, count: int) -> Edges:
+    """Maximum spanning forest."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import minimum_spanning_tree
+
+    # scipy takes a zero for a missing edge, so costs start at 1.
+    cost = 2.0 - edges.similarity.astype(np.float64)
+    graph = coo_array((cost, (edges.i, edges.j)), shape=(count, count)).tocsr()
+    forest = minimum_spanning_tree(graph).tocoo()
+    i, j = np.minimum(forest.row, forest.col), np.maximum(forest.row, forest.col)
+    order = np.lexsort((j, i))
+    similarity = (2.0 - forest.data).astype(np.float32)
+    return Edges(i[order].astype(np.int32), j[order].astype(np.int32), similarity[order])
+
+
+def _connected(rows: Float32, core: Float32, forest: Edges) -> Edges:
+    """Add for each tree of a forest its best-placed face's best edge to elsewhere, until one is left."""
+    while len(forest) < len(rows) - 1:
+        part = join_pairs(len(rows), forest.i, forest.j)
+        found = _outward_edges(rows, core, part)
+        forest = _best_tree(Edges.concatenate([forest, found]), len(rows))
+    return forest
+
+
+def _outward_edges(rows: Float32, core: Float32, part: Int64) -> Edges:
+    order = np.lexsort((-core, part))
+    representative = order[np.flatnonzero(np.r_[True, part[order][1:] != part[order][:-1]])]
+    # The largest part needs no edge of its own: the others reach out to it.
+    representative = representative[part[representative] != np.bincount(part).argmax()]
+    target, similarity = [], []
+    for start in range(0, len(representative), _REPRESENTATIVES):
+        here = representative[start : start + _REPRESENTATIVES]
+        reach = rows[here] @ rows.T
+        np.minimum(reach, core[None, :], out=reach)
+        reach[part[here][:, None] == part[None, :]] = -np.inf
+        best = reach.argmax(axis=1)
+        target.append(best)
+        similarity.append(np.minimum(reach[np.arange(len(here)), best], core[here]))
+    to = np.concatenate(target)
+    low, high = np.minimum(representative, to), np.maximum(representative, to)
+    # Two parts may have chosen the same pair: scipy would add the two costs.
+    keys, first = np.unique(low * len(rows) + high, return_index=True)
+    low, high = np.divmod(keys, len(rows))
+    return Edges(low.astype(np.int32), high.astype(np.int32), np.concatenate(similarity)[first])
+
+
+def _improved(rows: Float32, core: Float32, tree: Edges, on_progress: OnProgress | None) -> Edges:
+    """Offer every pair of faces to a spanning tree, and return the best tree."""
+    improver = _Improver(core, tree)
+    for block in similarity_blocks(rows):
+        improver.offer(block)
+        if on_progress is not None:
+            on_progress(block.steps_done, block.steps)
+    return improver.settled()
+
+
+class _Improver:
+    """A spanning tree, what an edge must beat to improve it, and edges that may."""
+
+    def __init__(self, core: Float32, tree: Edges) -> None:
+        self._core = core
+        self._pending: list[Edges] = []
+        self._pending_count = 0
+        self._set_tree(tree)
+
+    def offer(self, block: Block) -> None:
+        """Keep those pairs of a block that may improve the tree."""
+        height, width = block.similarity.shape
+        bound = self._to_trunk
+        beats = block.similarity > bound[block.row : block.row + height, None]
+        beats |= block.similarity > bound[None, block.column : block.column + width]
+        found = np.flatnonzero(beats)
+        i, j = np.divmod(found, width)
+        i, j = (i + block.row).astype(np.int32), (j + block.column).astype(np.int32)
+        edges = _reachable(Edges(i, j, block.similarity.ravel()[found]), self._core)
+        keep = np.flatnonzero(~self._useless(edges))
+        self._pending.append(Edges(edges.i[keep], edges.j[keep], edges.similarity[keep]))
+        self._pending_count += len(keep)
+        if self._pending_count > _PENDING_PAIRS:
+            self._set_tree(self.settled())
+
+    def settled(self) -> Edges:
+        """The best tree of all that was offered."""
+        offered = Edges.concatenate([self._tree, *self._pending])
+        self._pending, self._pending_count = [], 0
+        count = len(self._core)
+        keys = offered.i.astype(np.int64) * count + offered.j
+        _, first = np.unique(keys, return_index=True)
+        best = Edges(offered.i[first], offered.j[first], offered.similarity[first])
+        return _best_tree(best, count)
+
+    def _useless(self, edges: Edges) -> Bool:
+        """Pairs that the tree joins already by a path at least as good, as far as levels can tell."""
+        bound = np.minimum(self._to_trunk[edges.i], self._to_trunk[edges.j])
+        useless = edges.similarity <= bound
+        level = np.searchsorted(self._levels, edges.similarity)
+        for number in range(len(self._levels)):
+            at = np.flatnonzero((level == number) & ~useless)
+            part = self._parts[number]
+            useless[at] = part[edges.i[at]] == part[edges.j[at]]
+        return useless
+
+    def _set_tree(self, tree: Edges) -> None:
+        self._tree = tree
+        self._to_trunk = _weakest_to_trunk(tree, len(self._core))
+        spread = np.quantile(tree.similarity, np.linspace(0, 1, _LEVELS))
+        self._levels = np.unique(spread.astype(np.float32))
+        self._parts = []
+        for level in self._levels:
+            strong = tree.similarity >= level
+            self._parts.append(join_pairs(len(self._core), tree.i[strong], tree.j[strong]).astype(np.int32))
+
+
+def _weakest_to_trunk(tree: Edges, count: int) -> Float32:
+    """For each face the weakest edge on its path to a face in the densest region.
+
+    The weakest edge between two faces is at least the lesser of their two values.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import breadth_first_order
+
+    middle = np.median(tree.similarity)
+    part = join_pairs(count, tree.i[tree.similarity >= middle], tree.j[tree.similarity >= middle])
+    root = int(np.flatnonzero(part == np.bincount(part).argmax())[0])
+    both = (np.r_[tree.i, tree.j], np.r_[tree.j, tree.i])
+    cost = 2.0 - np.r_[tree.similarity, tree.similarity].astype(np.float64)
+    graph = coo_array((cost, both), shape=(count, count)).tocsr()
+    order, before = breadth_first_order(graph, root, directed=False)
+    low, high = np.minimum(tree.i, tree.j), np.maximum(tree.i, tree.j)
+    weight = dict(zip((low.astype(np.int64) * count + high).tolist(), tree.similarity.tolist(), strict=True))
+    weakest = [np.inf] * count
+    parents = before.tolist()
+    for node in order.tolist()[1:]:
+        parent = parents[node]
+        edge = min(node, parent) * count + max(node, parent)
+        weakest[node] = min(weakest[parent], weight[edge])
+    return np.array(weakest, np.float32)

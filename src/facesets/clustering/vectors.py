@@ -1,0 +1,116 @@
+"""Embeddings as every algorithm here wants them: checked, of unit length, in an order of their own."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Embeddings = NDArray[np.floating[Any]]
+"""(n, d), any float type; read in blocks, so it may be a memory map."""
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+Int32 = NDArray[np.int32]
+Int64 = NDArray[np.int64]
+Bool = NDArray[np.bool_]
+
+SIMILARITY_RESOLUTION = 2e-6
+"""Cosine similarities of float32 vectors that differ by less than this count as equal."""
+
+_BLOCK_ROWS = 4096
+
+
+def check_matrix(embeddings: Embeddings, *, name: str = "embeddings") -> None:
+    """Refuse what is not a matrix of floats.
+
+    Raises
+    ------
+    ValueError
+        When `embeddings` is not two-dimensional, has no columns, or does not hold floats.
+    """
+    if embeddings.ndim != 2:
+        raise ValueError(f"{name} must have two dimensions (faces, numbers), not {embeddings.ndim}.")
+    if embeddings.shape[1] == 0:
+        raise ValueError(f"{name} must have at least one number per face.")
+    if not np.issubdtype(embeddings.dtype, np.floating):
+        raise ValueError(f"{name} must hold floats, not {embeddings.dtype}.")
+
+
+def unit_rows(embeddings: Embeddings, order: Int64 | None = None, *, name: str = "embeddings") -> Float32:
+    """Return the rows as float32 of unit length; vectors of other lengths are scaled.
+
+    Parameters
+    ----------
+    embeddings : float array of shape (n, d)
+    order : int64 array of shape (m,), optional
+        Rows to take, in this order. All by default.
+    name : str
+        What an error calls the array.
+
+    Returns
+    -------
+    float32 array of shape (m, d)
+        Always a new array.
+
+    Raises
+    ------
+    ValueError
+        When the shape or type is wrong, or a row is zero or holds NaN or infinity.
+    """
+    check_matrix(embeddings, name=name)
+    count = len(embeddings) if order is None else len(order)
+    rows = np.empty((count, embeddings.shape[1]), np.float32)
+    for start in range(0, count, _BLOCK_ROWS):
+        taken = slice(start, start + _BLOCK_ROWS)
+        block = np.asarray(embeddings[taken if order is None else order[taken]], np.float64)
+        length = np.sqrt(np.einsum("ij,ij->i", block, block))
+        _check_lengths(length, start, order, name)
+        rows[taken] = block / length[:, None]
+    return rows
+
+
+def _check_lengths(length: Float64, start: int, order: Int64 | None, name: str) -> None:
+    wrong = np.flatnonzero(~(np.isfinite(length) & (length > 0)))
+    if not len(wrong):
+        return
+    row = start + int(wrong[0])
+    row = row if order is None else int(order[row])
+    fault = "is all zeros" if length[wrong[0]] == 0 else "holds NaN or infinity"
+    raise ValueError(f"Row {row} of {name} {fault}: it has no direction to compare.")
+
+
+def canonical_order(embeddings: Embeddings) -> Int64:
+    """Return an order of the rows that depends on their contents alone.
+
+    Algorithms that work in this order give the same partition however the caller sorted the rows:
+    rounding and ties then fall the same way. Equal rows keep their order among themselves.
+    """
+    rows = np.ascontiguousarray(embeddings)
+    if not len(rows):
+        return np.empty(0, np.int64)
+    as_bytes = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
+    return np.argsort(as_bytes, kind="stable").astype(np.int64)
+
+
+def check_cosine_distance(value: float, *, name: str = "max_cosine_distance") -> None:
+    """Refuse a cosine distance outside [0, 2].
+
+    Raises
+    ------
+    ValueError
+        When it is outside, or NaN.
+    """
+    if not 0 <= value <= 2:
+        raise ValueError(f"{name} must lie between 0 and 2, not {value}.")
+
+
+def check_cosine_similarity(value: float, *, name: str = "min_cosine_similarity") -> None:
+    """Refuse a cosine similarity outside [-1, 1].
+
+    Raises
+    ------
+    ValueError
+        When it is outside, or NaN.
+    """
+    if not -1 <= value <= 1:
+        raise ValueError(f"{name} must lie between -1 and 1, not {value}.")

@@ -1,0 +1,108 @@
+"""The `.fsz` bundle: what roop-unleashed 4.4 loads as a face set.
+
+A flat ZIP without compression that holds `0.png`, `1.png`, … in rank order: 8-bit RGB, square, no alpha.
+"""
+
+import io
+import re
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from facesets.errors import DamagedFile, WrongUsage
+from facesets.files import printable
+from facesets.records import Pixels
+
+# The earliest time that a ZIP can hold: equal faces give equal bundles, byte for byte.
+_NO_TIME = (1980, 1, 1, 0, 0, 0)
+_ENTRY = re.compile(r"(0|[1-9][0-9]*)\.png")
+_MAX_ENTRY_BYTES = 64_000_000
+
+
+def png_bytes(pixels: Pixels) -> bytes:
+    """8-bit RGB PNG without any metadata."""
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+    return encoded.tobytes()
+
+
+def write_bundle(file: IO[bytes], pngs: Sequence[Path]) -> None:
+    """Pack PNG files, best first, one at a time."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for rank, png in enumerate(pngs):
+            entry = zipfile.ZipInfo(f"{rank}.png", _NO_TIME)
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, png.read_bytes())
+
+
+def bundle_names(name: str, top_n: int) -> tuple[str, str]:
+    """Return the file names of a set's bundle of the best and of its bundle of all."""
+    return f"{name}_top{top_n}.fsz", f"{name}_all.fsz"
+
+
+def read_bundle(path: Path) -> tuple[list[tuple[str, Pixels]], list[str]]:
+    """Read a bundle as the consumer does: every top-level name that ends in `.png`, in the file's order.
+
+    Returns
+    -------
+    pictures : list of (name, uint8 array of shape (h, w, 3))
+        RGB.
+    problems : list of str
+        What does not fit the format, a sentence each.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such file.
+    DamagedFile
+        It is not a ZIP, or an entry is corrupt.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            problems = [problem for entry in entries for problem in _entry_problems(entry)]
+            pictures = [
+                (entry.filename, _picture(archive, entry))
+                for entry in entries
+                if "/" not in entry.filename and entry.filename.endswith(".png")
+            ]
+    except FileNotFoundError as error:
+        raise WrongUsage(f"There is no bundle at {printable(path)}. Check the path.") from error
+    except OSError as error:
+        raise DamagedFile(f"{printable(path)} cannot be read ({error}). Export it again.") from error
+    except (zipfile.BadZipFile, ValueError, EOFError, SyntaxError, NotImplementedError) as error:
+        raise DamagedFile(f"{printable(path)} is damaged ({error}). Export it again.") from error
+    expected = [f"{rank}.png" for rank in range(len(pictures))]
+    if [name for name, _ in pictures] != expected:
+        problems.append("the entries are not 0.png, 1.png, … in order")
+    problems += [
+        f"{name} is {picture.shape[1]}×{picture.shape[0]}, not square"
+        for name, picture in pictures
+        if picture.shape[0] != picture.shape[1]
+    ]
+    return pictures, problems
+
+
+def _entry_problems(entry: zipfile.ZipInfo) -> list[str]:
+    problems = []
+    name = printable(entry.filename)
+    if "/" in entry.filename:
+        problems.append(f"{name} lies in a sub-folder, which breaks later loads")
+    elif not _ENTRY.fullmatch(entry.filename):
+        problems.append(f"{name} is not named by a rank")
+    if entry.compress_type != zipfile.ZIP_STORED:
+        problems.append(f"{name} is compressed")
+    return problems
+
+
+def _picture(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Pixels:
+    if entry.file_size > _MAX_ENTRY_BYTES:
+        raise ValueError(f"{printable(entry.filename)} is too large")
+    with Image.open(io.BytesIO(archive.read(entry)), formats=["PNG"]) as picture:
+        if picture.mode != "RGB":
+            raise ValueError(f"{printable(entry.filename)} is {picture.mode}, not 8-bit RGB")
+        return np.asarray(picture, np.uint8)

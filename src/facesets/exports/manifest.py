@@ -1,0 +1,315 @@
+"""Manifests: JSON files that say what a command wrote and why.
+
+These are the records; `facesets.exports.manifest_files` writes and reads them. The keys in a file are the
+fields' names. Two equal runs write equal manifests: they hold no times and no temporary names.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from facesets.records import CacheSettings, Collection, Float32
+
+CLUSTER_MANIFEST = "manifest.json"
+REFINE_MANIFEST = "refine_manifest.json"
+EXPORT_MANIFEST = "manifest.json"
+SET_MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class FaceEntry:
+    """One face, with all that is needed to find it again in its photo.
+
+    Attributes
+    ----------
+    face : str
+        `<sha256 of the image>#<ordinal of the face in it>`.
+    paths : tuple of str
+        Where the image lies; the first is canonical.
+    box, kps : tuples of float
+        x1, y1, x2, y2 and five times x, y, in pixels of the upright image.
+    quality : float
+        The weighted sum, in [0, 1].
+    """
+
+    face: str
+    paths: tuple[str, ...]
+    box: tuple[float, ...]
+    kps: tuple[float, ...]
+    det_score: float
+    face_short: float
+    blur: float
+    quality: float
+
+    @property
+    def image(self) -> str:
+        """The sha256 of the image."""
+        return self.face.partition("#")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedFace:
+    """A face that was left out: by which gate, and what was measured against which limit.
+
+    Attributes
+    ----------
+    group : str
+        The face set that it would have belonged to, or the initial cluster of which none was made.
+    gate : str
+        The name of the option that decided, or of the reason.
+    """
+
+    face: FaceEntry
+    group: str
+    gate: str
+    value: float
+    limit: float
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageEntry:
+    """An image in which no face was found."""
+
+    sha256: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An input that could not be used, with the reason."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A folder of one person's faces. `images` counts distinct contents."""
+
+    name: str
+    images: int
+    faces: tuple[FaceEntry, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What a result was made by and from. `options` are the values used, by name."""
+
+    program: str
+    cache: str
+    models: CacheSettings
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterManifest:
+    """What `cluster` wrote. `files` maps each name in the folder to the photo it was made from."""
+
+    FORMAT: ClassVar[str] = "facesets/cluster"
+    VERSION: ClassVar[int] = 1
+
+    made: Provenance
+    counts: dict[str, int]
+    persons: tuple[Group, ...]
+    singletons: tuple[FaceEntry, ...]
+    no_face: tuple[ImageEntry, ...]
+    failed: tuple[Failure, ...]
+    files: dict[str, str]
+    sheets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefineManifest:
+    """What `refine` wrote. `files` maps each name in the folder to the photo it was made from."""
+
+    FORMAT: ClassVar[str] = "facesets/refine"
+    VERSION: ClassVar[int] = 1
+
+    made: Provenance
+    counts: dict[str, int]
+    facesets: tuple[Group, ...]
+    dropped: tuple[DroppedFace, ...]
+    failed: tuple[Failure, ...]
+    files: dict[str, str]
+    sheets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QualityParts:
+    """The five parts of a face's quality, each in [0, 1], and their weighted sum."""
+
+    frontality: float
+    det_score: float
+    symmetry: float
+    face_size: float
+    sharpness: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedFace:
+    """One PNG of a face set.
+
+    Attributes
+    ----------
+    file : str
+        Its name in the set's folder; the number is the rank, 0 being best.
+    crop : tuple of float
+        x, y and edge of the square that was cut, in pixels of the upright image.
+    masked : int
+        How many bystanders were painted over.
+    centroid_cosine_distance : float
+        From the face to the mean of its set.
+    crop_cosine_similarity : float
+        Between the cached embedding and that of the face detected again in the PNG.
+    duplicates : tuple of str
+        Faces that look the same and were left out for this one.
+    """
+
+    file: str
+    face: FaceEntry
+    quality: QualityParts
+    crop: tuple[float, ...]
+    masked: int
+    centroid_cosine_distance: float
+    crop_cosine_similarity: float
+    duplicates: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetManifest:
+    """What `export-swap` wrote for one face set; lies in the set's folder.
+
+    Attributes
+    ----------
+    inputs : str
+        Digest of everything the set was made from, so that a later run can see that it is done.
+    centroid : tuple of float
+        Mean of the set's embeddings, unit length.
+    """
+
+    FORMAT: ClassVar[str] = "facesets/export-set"
+    VERSION: ClassVar[int] = 1
+
+    made: Provenance
+    name: str
+    inputs: str
+    centroid: tuple[float, ...]
+    faces: tuple[ExportedFace, ...]
+    candidates: tuple[ExportedFace, ...]
+    dropped: tuple[DroppedFace, ...]
+    failed: tuple[Failure, ...]
+    bundles: tuple[str, ...]
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetEntry:
+    """One line of the export's table of contents. `source` is the manifest that the set came from."""
+
+    name: str
+    source: str
+    faces: int
+    candidates: int
+    dropped: int
+    failed: int
+    bundles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportManifest:
+    """What lies in an export folder; the details are in each set's own manifest."""
+
+    FORMAT: ClassVar[str] = "facesets/export-swap"
+    VERSION: ClassVar[int] = 1
+
+    made: Provenance
+    counts: dict[str, int]
+    sets: tuple[SetEntry, ...]
+    sheets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IdenticalFiles:
+    """Several paths with the same bytes. `size` is that of one file; `keep` is the canonical path."""
+
+    sha256: str
+    size: int
+    keep: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NearDuplicate:
+    """One image of a group that looks the same.
+
+    Attributes
+    ----------
+    bits : int
+        Of 256, in which its fingerprint differs from that of the image to keep.
+    sharpness : float or None
+        Variance of the Laplacian; measured only where resolution does not decide.
+    """
+
+    sha256: str
+    paths: tuple[str, ...]
+    width: int
+    height: int
+    size: int
+    sharpness: float | None
+    bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class NearDuplicates:
+    """Images that look the same; `keep` is the sha256 of the one worth keeping, which comes first."""
+
+    keep: str
+    images: tuple[NearDuplicate, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DuplicatesReport:
+    """What `dedup` found."""
+
+    FORMAT: ClassVar[str] = "facesets/duplicates"
+    VERSION: ClassVar[int] = 1
+
+    made: Provenance
+    counts: dict[str, int]
+    identical: tuple[IdenticalFiles, ...]
+    near: tuple[NearDuplicates, ...]
+    failed: tuple[Failure, ...]
+
+
+FacesManifest = ClusterManifest | RefineManifest | ExportManifest | SetManifest
+Manifest = ClusterManifest | RefineManifest | ExportManifest | SetManifest | DuplicatesReport
+
+
+def face_describer(collection: Collection, quality: Float32) -> Callable[[int], FaceEntry]:
+    """Return a function that describes the face in a row of a store.
+
+    `quality` has one number for each face of the store.
+    """
+    faces, images = collection.faces, collection.images
+    ids = collection.face_ids()
+
+    def describe(row: int) -> FaceEntry:
+        return FaceEntry(
+            face=ids[row],
+            paths=images.paths[faces.image[row]],
+            box=rounded(faces.box[row], 2),
+            kps=rounded(faces.kps[row].ravel(), 2),
+            det_score=round(float(faces.det_score[row]), 4),
+            face_short=round(float(faces.face_short[row]), 2),
+            blur=round(float(faces.blur[row]), 2),
+            quality=round(float(quality[row]), 4),
+        )
+
+    return describe
+
+
+def rounded(values: Iterable[float], digits: int) -> tuple[float, ...]:
+    """Numbers as a manifest holds them: short, and the same on every machine."""
+    return tuple(round(float(value), digits) for value in values)

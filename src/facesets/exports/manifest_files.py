@@ -1,0 +1,163 @@
+"""Manifests as files: typed records to JSON and back, with errors that say what is wrong."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from facesets.errors import DamagedFile, NewerFormat, WrongUsage
+from facesets.exports.manifest import (
+    EXPORT_MANIFEST,
+    REFINE_MANIFEST,
+    ClusterManifest,
+    DuplicatesReport,
+    ExportManifest,
+    Manifest,
+    RefineManifest,
+    SetManifest,
+)
+from facesets.files import json_bytes, printable
+
+M = TypeVar("M", ClusterManifest, RefineManifest, ExportManifest, SetManifest, DuplicatesReport)
+
+_KINDS: dict[str, type[Manifest]] = {kind.FORMAT: kind for kind in get_args(Manifest)}
+
+
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """Return the file's content."""
+    return json_bytes({"format": manifest.FORMAT, "version": manifest.VERSION, **_plain(manifest)})
+
+
+def read_manifest(path: Path, kind: type[M]) -> M:
+    """Read a manifest of one kind. A folder stands for the manifest in it.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such file, or it is a manifest of another kind.
+    NewerFormat
+        A later version of this program wrote it.
+    DamagedFile
+        It is not JSON, or a field is missing or of the wrong type.
+    """
+    manifest = read_any_manifest(path)
+    if not isinstance(manifest, kind):
+        raise WrongUsage(
+            f"{printable(path)} is a {manifest.FORMAT} manifest, but a {kind.FORMAT} manifest is needed here."
+        )
+    return manifest
+
+
+def read_any_manifest(path: Path) -> Manifest:
+    """Read a manifest of whatever kind; errors as `read_manifest`."""
+    path = _manifest_in(path) if path.is_dir() else path
+    raw = _load(path)
+    kind = _KINDS.get(raw.get("format", ""))
+    if kind is None:
+        raise WrongUsage(f"{printable(path)} is not a manifest of facesets. Give the manifest that it wrote.")
+    version = raw.get("version")
+    if not isinstance(version, int):
+        raise DamagedFile(_damaged(path, "version"))
+    if version > kind.VERSION:
+        raise NewerFormat(
+            f"{printable(path)} was written by a later facesets (format version {version}, this program "
+            f"reads up to {kind.VERSION}). Install the later one."
+        )
+    try:
+        record: Manifest = _typed(raw, kind, "")
+    except _UnexpectedError as error:
+        raise DamagedFile(_damaged(path, error.field)) from error
+    return record
+
+
+def is_manifest(path: Path) -> bool:
+    """Whether a path should be read as a manifest rather than as a cache."""
+    return path.suffix.lower() == ".json" or (
+        path.is_dir() and any((path / name).is_file() for name in (REFINE_MANIFEST, EXPORT_MANIFEST))
+    )
+
+
+def _manifest_in(folder: Path) -> Path:
+    refined = folder / REFINE_MANIFEST
+    return refined if refined.is_file() else folder / EXPORT_MANIFEST
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        raw = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise WrongUsage(f"There is no manifest at {printable(path)}. Check the path.") from error
+    except OSError as error:
+        raise WrongUsage(f"Cannot read {printable(path)} ({error.strerror}).") from error
+    except (ValueError, RecursionError) as error:
+        raise DamagedFile(_damaged(path, "JSON")) from error
+    if not isinstance(raw, dict):
+        raise DamagedFile(_damaged(path, "JSON"))
+    return raw
+
+
+def _damaged(path: Path, field: str) -> str:
+    return (
+        f"{printable(path)} is damaged (at: {field}). Move it away and run the command that wrote it again."
+    )
+
+
+class _UnexpectedError(Exception):
+    """A value that does not have the declared type."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field)
+        self.field = field
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any field of a record
+    if is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return value
+
+
+@cache
+def _field_types(kind: type[Any]) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {f.name: hints[f.name] for f in fields(kind)}
+
+
+def _typed(value: Any, kind: Any, where: str) -> Any:  # noqa: ANN401 - decided by the annotation
+    """Turn parsed JSON into what a field's annotation says."""
+    if is_dataclass(kind):
+        return _record(value, kind, where)
+    origin = get_origin(kind)
+    if origin is tuple and isinstance(value, list):
+        item = get_args(kind)[0]
+        return tuple(_typed(v, item, f"{where}[{i}]") for i, v in enumerate(value))
+    if origin is dict and isinstance(value, dict):
+        item = get_args(kind)[1]
+        return {key: _typed(v, item, f"{where}.{key}") for key, v in value.items()}
+    if origin is UnionType:
+        return None if value is None else _typed(value, get_args(kind)[0], where)
+    if kind is Any or (kind is float and _is_number(value)):
+        return value
+    if isinstance(kind, type) and isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+        return value
+    raise _UnexpectedError(where or "top level")
+
+
+def _record(value: Any, kind: Any, where: str) -> Any:  # noqa: ANN401 - decided by the annotation
+    if not isinstance(value, dict):
+        raise _UnexpectedError(where)
+    types = _field_types(kind)
+    for name in types:
+        if name not in value:
+            raise _UnexpectedError(f"{where}.{name}".lstrip("."))
+    return kind(**{n: _typed(value[n], t, f"{where}.{n}".lstrip(".")) for n, t in types.items()})
+
+
+def _is_number(value: Any) -> bool:  # noqa: ANN401 - parsed JSON
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,128 @@
+"""How good a face is as an example of its person: five parts, each in [0, 1], and their weighted sum."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facesets.imaging.pose import pose_from_keypoints
+from facesets.records import Faces, Float32
+
+WEIGHTS = {
+    "frontality": 0.30,
+    "det_score": 0.20,
+    "symmetry": 0.20,
+    "face_size": 0.15,
+    "sharpness": 0.15,
+}
+
+_SMALLEST_FACE_PX = 32.0
+# A face of 256 pixels fills a 512 crop that is padded by half on each side: more is not seen.
+_FULL_FACE_PX = 256.0
+_HALF_SHARP = 150.0
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """The parts of the quality of n faces, each a float32 array of shape (n,) in [0, 1].
+
+    Attributes
+    ----------
+    frontality : 1 looking into the camera, 0 turned away by 90°; roll does not count.
+    det_score : the detector's score.
+    symmetry : how near the nose lies to the midline between the eyes and the corners of the mouth.
+    face_size : 0 at 32 pixels of short edge, 1 at 256, in octaves.
+    sharpness : 0 without any detail, 1/2 at a Laplacian variance of 150, towards 1 beyond.
+    """
+
+    frontality: Float32
+    det_score: Float32
+    symmetry: Float32
+    face_size: Float32
+    sharpness: Float32
+
+    @property
+    def total(self) -> Float32:
+        """The weighted sum, in [0, 1]."""
+        total: Float32 = sum(
+            (np.float32(weight) * getattr(self, part) for part, weight in WEIGHTS.items()),
+            start=np.zeros_like(self.det_score),
+        )
+        return total
+
+
+def quality(faces: Faces) -> Quality:
+    """Rate faces by what is stored about them; no picture is read."""
+    return Quality(
+        frontality=frontality(known_pose(faces)),
+        det_score=_unit(faces.det_score),
+        symmetry=symmetry(faces.kps),
+        face_size=size_score(faces.face_short),
+        sharpness=sharpness_score(faces.blur),
+    )
+
+
+def known_pose(faces: Faces) -> Float32:
+    """The stored pose where there is one, else the one that the keypoints give; degrees, (n, 3)."""
+    estimated = pose_from_keypoints(faces.kps)
+    if faces.pose is None:
+        return estimated
+    known: Float32 = np.where(np.isfinite(faces.pose), faces.pose, estimated)
+    return known
+
+
+def frontality(pose: Float32) -> Float32:
+    """1 minus the angle between the direction of the face and the camera, in right angles.
+
+    Parameters
+    ----------
+    pose : float array of shape (n, 3)
+        Pitch, yaw, roll in degrees; NaN counts as turned away.
+    """
+    pitch, yaw = np.radians(pose[:, 0]), np.radians(pose[:, 1])
+    angle = np.degrees(np.arccos(np.clip(np.cos(pitch) * np.cos(yaw), -1, 1)))
+    return _unit(1 - angle / 90)
+
+
+def symmetry(kps: Float32) -> Float32:
+    """How near the nose lies to the midline, as seen from the eyes and from the mouth.
+
+    The nose's offset from the middle of the eyes, across the line from eyes to mouth, is measured in
+    half distances between the eyes, and the same for the mouth. No offset gives 1, a nose halfway to
+    one eye 1/2, a profile nearly 0.
+
+    Parameters
+    ----------
+    kps : float array of shape (n, 5, 2)
+        Left eye, right eye, nose, left and right corner of the mouth.
+    """
+    eyes, nose, mouth = kps[:, 0:2], kps[:, 2], kps[:, 3:5]
+    down = mouth.mean(axis=1) - eyes.mean(axis=1)
+    down = down / np.maximum(np.linalg.norm(down, axis=1, keepdims=True), 1e-6)
+    across = np.stack([down[:, 1], -down[:, 0]], axis=1)
+    scores = [_evenness(pair, nose, across) for pair in (eyes, mouth)]
+    return _unit((scores[0] + scores[1]) / 2)
+
+
+def _evenness(pair: Float32, nose: Float32, across: Float32) -> Float32:
+    offset = ((nose - pair.mean(axis=1)) * across).sum(axis=1)
+    half_width = np.abs(((pair[:, 1] - pair[:, 0]) * across).sum(axis=1)) / 2
+    even: Float32 = 1 / (1 + (2 * offset / np.maximum(half_width, 1e-6)) ** 2)
+    return even
+
+
+def size_score(face_short: Float32) -> Float32:
+    """Octaves above 32 pixels, of the three up to 256."""
+    octaves = np.log2(np.maximum(face_short, 1e-6) / _SMALLEST_FACE_PX)
+    return _unit(octaves / np.log2(_FULL_FACE_PX / _SMALLEST_FACE_PX))
+
+
+def sharpness_score(blur: Float32) -> Float32:
+    """Laplacian variance squeezed into [0, 1); strictly growing, so that it ranks like its source."""
+    positive = np.maximum(blur, 0)
+    return _unit(positive / (positive + _HALF_SHARP))
+
+
+def _unit(values: NDArray[np.floating]) -> Float32:
+    clipped: Float32 = np.nan_to_num(np.clip(values, 0, 1), nan=0.0).astype(np.float32)
+    return clipped

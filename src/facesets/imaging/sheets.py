@@ -1,0 +1,147 @@
+"""Contact sheets: a row a person, drawn from small face crops."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from facesets.records import Pixels
+
+MAX_CROPS = 12
+CROP_PX = 112
+SMALL_PX = 72
+
+_MARGIN = 36
+_TEXT_WIDTH = 250
+_GAP = 8
+_ROW_GAP = 22
+_HEADER = 92
+_CAPTION = 18
+_WIDTH = 2 * _MARGIN + _TEXT_WIDTH + MAX_CROPS * (CROP_PX + _GAP) + 64
+
+_PAPER = (250, 250, 248)
+_INK = (28, 30, 34)
+_SOFT = (112, 116, 122)
+_FAINT = (222, 223, 220)
+_WARN = (158, 84, 52)
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A face crop with a line below it."""
+
+    crop: Pixels
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SheetRow:
+    """One person: a name, facts in a line each, faces, and faces that were left out.
+
+    `more` and `more_dropped` count those that are not shown.
+    """
+
+    title: str
+    facts: tuple[str, ...]
+    faces: tuple[Tile, ...]
+    more: int = 0
+    dropped: tuple[Tile, ...] = ()
+    more_dropped: int = 0
+
+
+def draw_sheet(title: str, subtitle: str, rows: Sequence[SheetRow]) -> Pixels:
+    """Draw one page.
+
+    Returns
+    -------
+    uint8 array of shape (h, w, 3)
+        As high as its rows need.
+    """
+    height = _HEADER + sum(_row_height(row) + _ROW_GAP for row in rows) + _MARGIN
+    page = Image.new("RGB", (_WIDTH, height), _PAPER)
+    pen = ImageDraw.Draw(page)
+    pen.text((_MARGIN, 26), title, _INK, _font(30))
+    pen.text((_MARGIN, 62), subtitle, _SOFT, _font(15))
+    top = _HEADER
+    for row in rows:
+        pen.line((_MARGIN, top, _WIDTH - _MARGIN, top), _FAINT, 1)
+        _draw_row(page, pen, row, top + _ROW_GAP // 2)
+        top += _row_height(row) + _ROW_GAP
+    return np.asarray(page)
+
+
+def _row_height(row: SheetRow) -> int:
+    text = 30 + 20 * len(row.facts)
+    faces = CROP_PX + (_CAPTION if any(tile.caption for tile in row.faces) else 0) if row.faces else 0
+    dropped = SMALL_PX + _CAPTION + _GAP if row.dropped else 0
+    return max(text, faces + dropped)
+
+
+def _draw_row(page: Image.Image, pen: ImageDraw.ImageDraw, row: SheetRow, top: int) -> None:
+    pen.text((_MARGIN, top), _fitting(row.title, _font(20), _TEXT_WIDTH - 20), _INK, _font(20))
+    for line, fact in enumerate(row.facts):
+        pen.text(
+            (_MARGIN, top + 30 + 20 * line), _fitting(fact, _font(14), _TEXT_WIDTH - 20), _SOFT, _font(14)
+        )
+    left = _MARGIN + _TEXT_WIDTH
+    if row.faces:
+        _draw_tiles(page, pen, row.faces, (left, top), CROP_PX, _SOFT)
+        _draw_more(pen, row.more, left + len(row.faces) * (CROP_PX + _GAP), top + CROP_PX // 2)
+        top += CROP_PX + _GAP + (_CAPTION if any(tile.caption for tile in row.faces) else 0)
+    if row.dropped:
+        muted = tuple(Tile(_muted(tile.crop), tile.caption) for tile in row.dropped)
+        _draw_tiles(page, pen, muted, (left, top), SMALL_PX, _WARN, step=CROP_PX + _GAP)
+        _draw_more(pen, row.more_dropped, left + len(muted) * (CROP_PX + _GAP), top + SMALL_PX // 2)
+
+
+def _draw_tiles(
+    page: Image.Image,
+    pen: ImageDraw.ImageDraw,
+    tiles: Sequence[Tile],
+    corner: tuple[int, int],
+    size: int,
+    ink: tuple[int, int, int],
+    step: int = CROP_PX + _GAP,
+) -> None:
+    for place, tile in enumerate(tiles):
+        left = corner[0] + place * step
+        picture = Image.fromarray(cv2.resize(tile.crop, (size, size), interpolation=cv2.INTER_AREA))
+        page.paste(picture, (left, corner[1]), _rounded_corners(size))
+        if tile.caption:
+            caption = _fitting(tile.caption, _font(12), step - 4)
+            pen.text((left, corner[1] + size + 3), caption, ink, _font(12))
+
+
+def _draw_more(pen: ImageDraw.ImageDraw, count: int, left: int, middle: int) -> None:
+    if count:
+        pen.text((left + 6, middle), f"+{count}", _SOFT, _font(18), anchor="lm")
+
+
+def _muted(crop: Pixels) -> Pixels:
+    """Grey and pale, so that what was left out does not compete with what was kept."""
+    grey = cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    pale: Pixels = cv2.addWeighted(grey, 0.62, np.full_like(grey, 250), 0.38, 0)
+    return pale
+
+
+def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(text + "…") > width:
+        text = text[:-1]
+    return text + "…"
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
+
+
+@cache
+def _rounded_corners(size: int) -> Image.Image:
+    large = Image.new("L", (4 * size, 4 * size), 0)
+    ImageDraw.Draw(large).rounded_rectangle((0, 0, 4 * size - 1, 4 * size - 1), radius=24, fill=255)
+    return large.resize((size, size), Image.Resampling.LANCZOS)

@@ -1,0 +1,221 @@
+"""One face set written: PNGs in rank order, candidates beside it, bundles, and its manifest last."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from itertools import islice
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from facesets.errors import FacesetsError, UnreadableImage
+from facesets.exports.bundle import bundle_names, png_bytes, write_bundle
+from facesets.exports.folders import ResultFolder
+from facesets.exports.manifest import (
+    SET_MANIFEST,
+    DroppedFace,
+    ExportedFace,
+    Failure,
+    Provenance,
+    QualityParts,
+    SetManifest,
+    face_describer,
+    rounded,
+)
+from facesets.exports.manifest_files import manifest_bytes, read_manifest
+from facesets.imaging.quality import quality
+from facesets.interfaces import Embedder, Progress
+from facesets.operations.export_plan import CANDIDATES, PlannedSet, names_of_set, png_name
+from facesets.operations.options import LOADER_MIN_DET_SCORE, ExportSwapOptions
+from facesets.operations.set_selection import (
+    Drop,
+    Selection,
+    centroid_of,
+    collapse_duplicates,
+    diverse_first,
+    read_photo,
+    select_faces,
+)
+from facesets.operations.single_face import (
+    CropRules,
+    Refused,
+    SingleFace,
+    Subject,
+    single_face_crops,
+)
+from facesets.records import Collection, Int64
+from facesets.stop import Stop
+
+# Photos held in memory at a time; their first crops go to the embedder together.
+_TOGETHER = 8
+
+
+@dataclass(slots=True)
+class _Written:
+    faces: list[tuple[int, str, SingleFace]]
+    dropped: list[Drop]
+    failed: list[Failure]
+    stopped: bool = False
+
+
+class SetWriter:
+    """Writes the sets of one export into its folder."""
+
+    def __init__(
+        self,
+        folder: ResultFolder,
+        collection: Collection,
+        made: Provenance,
+        embedder: Embedder,
+        options: ExportSwapOptions,
+    ) -> None:
+        """Rate all faces once."""
+        self._folder = folder
+        self._collection = collection
+        self._made = made
+        self._embedder = embedder
+        self._options = options
+        self._ids = collection.face_ids()
+        self._quality = quality(collection.faces)
+        self._total = self._quality.total
+        self._describe = face_describer(collection, self._total)
+        self._rules = CropRules(
+            options.out_size, options.pad_ratio, options.verify_max_distance, LOADER_MIN_DET_SCORE
+        )
+
+    def possible_names(self, sets: Iterable[PlannedSet]) -> Iterator[str]:
+        """Every file that writing these sets may make."""
+        for planned in sets:
+            bundles = bundle_names(planned.name, self._options.top_n)
+            yield from names_of_set(planned.name, len(planned.rows), len(planned.candidates), bundles)
+
+    def finished_before(self, planned: PlannedSet) -> SetManifest | None:
+        """The set's manifest, if an earlier run made the set from the same inputs and all is there."""
+        root = self._folder.root
+        path = root / planned.name / SET_MANIFEST
+        if f"{planned.name}/{SET_MANIFEST}" not in self._folder.owned or not path.is_file():
+            return None
+        try:
+            manifest = read_manifest(path, SetManifest)
+        except FacesetsError:
+            return None
+        whole = all((root / PurePosixPath(name)).is_file() for name in manifest.files)
+        if manifest.inputs != planned.inputs or manifest.failed or not whole:
+            return None
+        self._folder.keep(manifest.files)
+        return manifest
+
+    def write(self, planned: PlannedSet, progress: Progress, stop: Stop) -> SetManifest | None:
+        """Write one set; None when asked to stop before its end."""
+        selection = select_faces(self._collection.faces, planned.rows, self._total, self._options)
+        progress.advance(len(planned.rows) - len(selection.rows))
+        collapse_duplicates(selection, self._collection, self._ids, self._options)
+        progress.advance(sum(len(lost) for lost in selection.duplicates.values()))
+        kept = self._write_crops(planned.name, selection.rows, progress, stop)
+        review = self._write_crops(f"{CANDIDATES}/{planned.name}", planned.candidates, None, stop)
+        if kept.stopped or review.stopped:
+            return None
+        bundles = self._write_bundles(planned.name, kept)
+        manifest = self._manifest(planned, selection, kept, review, bundles)
+        self._folder.write(f"{planned.name}/{SET_MANIFEST}", manifest_bytes(manifest))
+        return manifest
+
+    def _write_crops(self, directory: str, rows: Int64, progress: Progress | None, stop: Stop) -> _Written:
+        written = _Written([], [], [])
+        remaining = iter(int(row) for row in rows)
+        while some := list(islice(remaining, _TOGETHER)):
+            if stop.requested:
+                written.stopped = True
+                break
+            subjects = self._subjects(some, written)
+            results = single_face_crops(list(subjects.values()), self._embedder, self._rules)
+            for row, result in zip(subjects, results, strict=True):
+                if isinstance(result, Refused):
+                    written.dropped.append(Drop(row, result.gate, result.value, result.limit))
+                    continue
+                name = f"{directory}/{png_name(len(written.faces))}"
+                self._folder.write(name, png_bytes(result.crop))
+                written.faces.append((row, name, result))
+            if progress:
+                progress.advance(len(some))
+        return written
+
+    def _subjects(self, rows: Sequence[int], written: _Written) -> dict[int, Subject]:
+        faces = self._collection.faces
+        subjects = {}
+        for row in rows:
+            image = int(faces.image[row])
+            try:
+                pixels = read_photo(self._collection, image)
+            except UnreadableImage as error:
+                written.failed.append(Failure(self._collection.images.paths[image][0], error.reason))
+                continue
+            subjects[row] = Subject(pixels, faces.box[row], faces.embedding[row])
+        return subjects
+
+    def _write_bundles(self, name: str, kept: _Written) -> tuple[str, ...]:
+        if not kept.faces:
+            return ()
+        paths = {row: self._folder.root / PurePosixPath(file) for row, file, _ in kept.faces}
+        ranked = np.array(list(paths), np.int64)
+        top_n = self._options.top_n
+        best = ranked[:top_n]
+        if self._options.select == "diverse":
+            best = diverse_first(self._collection.faces, ranked, self._total, top_n)
+        top, everything = bundle_names(name, top_n)
+        for bundle, rows in ((top, best), (everything, ranked)):
+            chosen: list[Path] = [paths[int(row)] for row in rows]
+            self._folder.write_with(f"{name}/{bundle}", partial(write_bundle, pngs=chosen))
+        return (top, everything)
+
+    def _manifest(
+        self,
+        planned: PlannedSet,
+        selection: Selection,
+        kept: _Written,
+        review: _Written,
+        bundles: tuple[str, ...],
+    ) -> SetManifest:
+        directory = planned.name
+        centroid = centroid_of(self._collection.faces.embedding[[row for row, _, _ in kept.faces]])
+        if not kept.faces:
+            centroid = selection.centroid
+        dropped = (*selection.dropped, *kept.dropped)
+        names = [name for part in (kept, review) for _, name, _ in part.faces]
+        return SetManifest(
+            made=self._made,
+            name=directory,
+            inputs=planned.inputs,
+            centroid=rounded(centroid, 6),
+            faces=tuple(self._exported(item, selection.distance, selection) for item in kept.faces),
+            candidates=tuple(
+                self._exported(item, planned.candidate_distance, selection) for item in review.faces
+            ),
+            dropped=tuple(
+                DroppedFace(
+                    self._describe(drop.row), directory, drop.gate, drop.value, drop.limit, drop.detail
+                )
+                for drop in dropped
+            ),
+            failed=(*kept.failed, *review.failed),
+            bundles=bundles,
+            files=tuple(
+                sorted([*names, *(f"{directory}/{b}" for b in bundles), f"{directory}/{SET_MANIFEST}"])
+            ),
+        )
+
+    def _exported(
+        self, item: tuple[int, str, SingleFace], distance: Mapping[int, float], selection: Selection
+    ) -> ExportedFace:
+        row, name, crop = item
+        parts = {f.name: round(float(getattr(self._quality, f.name)[row]), 4) for f in fields(self._quality)}
+        return ExportedFace(
+            file=PurePosixPath(name).name,
+            face=self._describe(row),
+            quality=QualityParts(**parts, total=round(float(self._total[row]), 4)),
+            crop=(crop.square.x, crop.square.y, crop.square.edge),
+            masked=crop.masked,
+            centroid_cosine_distance=distance[row],
+            crop_cosine_similarity=round(crop.cosine_similarity, 4),
+            duplicates=tuple(self._ids[lost] for lost in selection.duplicates.get(row, ())),
+        )

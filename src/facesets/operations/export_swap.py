@@ -1,0 +1,218 @@
+"""Face sets for other programs: square PNGs with one face each, and `.fsz` bundles of them."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from facesets.exports.folders import ResultFolder, finish, would_remove, writing_results
+from facesets.exports.manifest import (
+    EXPORT_MANIFEST,
+    SET_MANIFEST,
+    ExportManifest,
+    Failure,
+    SetEntry,
+    SetManifest,
+)
+from facesets.exports.manifest_files import manifest_bytes
+from facesets.interfaces import Embedder, Progress, Store
+from facesets.operations.contact_sheets import draw_sheets, own_sheet_names, plan_rows
+from facesets.operations.export_plan import ExportPlan, PlannedSet, plan_export
+from facesets.operations.export_set import SetWriter
+from facesets.operations.options import ExportSwapOptions
+from facesets.operations.photo_folders import provenance
+from facesets.operations.set_selection import select_faces
+from facesets.records import Collection
+from facesets.stop import Stop
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSwapSummary:
+    """What `export-swap` wrote.
+
+    Attributes
+    ----------
+    sets, unchanged_sets : int
+        Face sets in the export; those of them that this run found finished and left alone.
+    faces, masked, candidates : int
+        PNGs in the sets of this run; those with bystanders painted over; PNGs for review.
+    dropped_by : dict
+        Faces left out of the sets of this run, by reason.
+    """
+
+    out: str
+    sets: int
+    unchanged_sets: int
+    faces: int
+    masked: int
+    candidates: int
+    bundles: int
+    dropped: int
+    dropped_by: dict[str, int]
+    removed: int
+    failed: int
+    failures: list[Failure] = field(default_factory=list)
+    dry_run: bool = False
+    stopped: bool = False
+
+
+def export_swap(
+    store: Store,
+    refine_manifest: Path,
+    out: Path,
+    embedder: Embedder,
+    options: ExportSwapOptions,
+    *,
+    raw_manifest: Path | None = None,
+    progress: Progress,
+    stop: Stop,
+) -> ExportSwapSummary:
+    """Export the face sets of a refine manifest.
+
+    Parameters
+    ----------
+    embedder : Embedder
+        With the consumer's detection settings (640, 0.5) and the recogniser of the store.
+    raw_manifest : Path, optional
+        The manifest of `cluster`, needed for candidates.
+
+    Raises
+    ------
+    WrongUsage
+        A manifest is missing or of another kind; `out` holds something else, or sets from another refine
+        manifest and `merge` is off.
+    RecogniserMismatch
+        Store, manifest and embedder do not have the same recogniser.
+    AlreadyRunning
+        Another run writes to `out`.
+    CannotWrite
+        `out` cannot be written.
+    """
+    collection = store.load()
+    made = provenance(store, collection.settings, options)
+    plan = plan_export(collection, refine_manifest, raw_manifest, out, embedder.settings, options, made=made)
+    if options.dry_run:
+        return _rehearsed(collection, plan, out, options)
+    with writing_results(out, plan.earlier) as folder:
+        return _export(folder, collection, plan, embedder, options, progress, stop)
+
+
+def _export(
+    folder: ResultFolder,
+    collection: Collection,
+    plan: ExportPlan,
+    embedder: Embedder,
+    options: ExportSwapOptions,
+    progress: Progress,
+    stop: Stop,
+) -> ExportSwapSummary:
+    writer = SetWriter(folder, collection, plan.made, embedder, options)
+    folder.announce(
+        dict.fromkeys([*plan.kept_files, *writer.possible_names(plan.sets), *own_sheet_names()], "")
+    )
+    folder.keep(plan.kept_files)
+    written: list[SetManifest] = []
+    unchanged = 0
+    progress.begin("Exporting faces", sum(len(planned.rows) for planned in plan.sets))
+    for planned in plan.sets:
+        finished = writer.finished_before(planned)
+        unchanged += finished is not None
+        manifest = finished or writer.write(planned, progress, stop)
+        if manifest is None:
+            return _summary(folder.root, plan, written, unchanged, removed=0, stopped=True)
+        written.append(manifest)
+    progress.end()
+    entries = (*plan.kept_sets, *map(_entry, plan.sets, written))
+    contents = _manifest(plan, entries)
+    sheets: dict[str, bytes] = {}
+    if options.sheet:
+        rows = plan_rows(contents, folder.root)
+        sheets = draw_sheets(contents, rows, EXPORT_MANIFEST, progress=progress, stop=stop)
+    if stop.requested:
+        return _summary(folder.root, plan, written, unchanged, removed=0, stopped=True)
+    for name, content in sheets.items():
+        folder.write(name, content)
+    complete = replace(contents, sheets=tuple(sheets))
+    removed = finish(folder, EXPORT_MANIFEST, manifest_bytes(complete))
+    return _summary(folder.root, plan, written, unchanged, removed=removed, stopped=False)
+
+
+def _entry(planned: PlannedSet, manifest: SetManifest) -> SetEntry:
+    return SetEntry(
+        name=manifest.name,
+        source=planned.source,
+        faces=len(manifest.faces),
+        candidates=len(manifest.candidates),
+        dropped=len(manifest.dropped),
+        failed=len(manifest.failed),
+        bundles=manifest.bundles,
+    )
+
+
+def _manifest(plan: ExportPlan, entries: Sequence[SetEntry]) -> ExportManifest:
+    return ExportManifest(
+        made=plan.made,
+        counts={
+            "sets": len(entries),
+            "faces": sum(entry.faces for entry in entries),
+            "candidates": sum(entry.candidates for entry in entries),
+            "dropped": sum(entry.dropped for entry in entries),
+        },
+        sets=tuple(entries),
+        sheets=(),
+    )
+
+
+def _summary(
+    out: Path,
+    plan: ExportPlan,
+    written: Sequence[SetManifest],
+    unchanged: int,
+    *,
+    removed: int,
+    stopped: bool,
+) -> ExportSwapSummary:
+    gates = Counter(item.gate for manifest in written for item in manifest.dropped)
+    failures = [failure for manifest in written for failure in manifest.failed]
+    return ExportSwapSummary(
+        out=str(out),
+        sets=len(plan.kept_sets) + len(written),
+        unchanged_sets=len(plan.kept_sets) + unchanged,
+        faces=sum(len(manifest.faces) for manifest in written),
+        masked=sum(item.masked > 0 for manifest in written for item in manifest.faces),
+        candidates=sum(len(manifest.candidates) for manifest in written),
+        bundles=sum(len(manifest.bundles) for manifest in written),
+        dropped=gates.total(),
+        dropped_by=dict(sorted(gates.items())),
+        removed=removed,
+        failed=len(failures),
+        failures=failures,
+        stopped=stopped,
+    )
+
+
+def _rehearsed(
+    collection: Collection, plan: ExportPlan, out: Path, options: ExportSwapOptions
+) -> ExportSwapSummary:
+    """What a run would do, as far as that can be told without reading photos."""
+    chosen = [select_faces(collection.faces, planned.rows, plan.quality, options) for planned in plan.sets]
+    gates = Counter(drop.gate for selection in chosen for drop in selection.dropped)
+    names = [name for entry in plan.sets for name in (f"{entry.name}/{SET_MANIFEST}",)]
+    prefixes = tuple(f"{planned.name}/" for planned in plan.sets)
+    staying = [name for name in plan.earlier if name.startswith(prefixes)]
+    return ExportSwapSummary(
+        out=str(out),
+        sets=len(plan.kept_sets) + len(plan.sets),
+        unchanged_sets=len(plan.kept_sets),
+        faces=int(np.sum([len(selection.rows) for selection in chosen])),
+        masked=0,
+        candidates=sum(len(planned.candidates) for planned in plan.sets),
+        bundles=2 * sum(len(selection.rows) > 0 for selection in chosen),
+        dropped=gates.total(),
+        dropped_by=dict(sorted(gates.items())),
+        removed=would_remove(out, plan.earlier, [*plan.kept_files, *names, *staying, *own_sheet_names()]),
+        failed=0,
+        dry_run=True,
+    )

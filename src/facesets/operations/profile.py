@@ -1,0 +1,59 @@
+"""`--profile`: where the time of a run went."""
+
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from facesets.files import write_json
+from facesets.stopwatch import Stage, Stopwatch
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A run's time by stage.
+
+    Attributes
+    ----------
+    wall_s, cpu_s : float
+        Of the whole process since the meter was made.
+    cores_used : float
+        Their ratio.
+    peak_mb : float
+        Largest memory that the process held at any time; NaN where the system does not tell.
+    stages : dict of str to Stage
+        Added up over all threads.
+    """
+
+    wall_s: float
+    cpu_s: float
+    cores_used: float
+    peak_mb: float
+    workers: int
+    stages: dict[str, Stage]
+
+
+class Meter:
+    """Remembers when a run began."""
+
+    def __init__(self) -> None:
+        """Begin now."""
+        self.wall = time.perf_counter()
+        self.cpu = time.process_time()
+
+
+def write_profile(path: Path, stopwatch: Stopwatch, meter: Meter, *, workers: int) -> Profile:
+    """Close the account of a run and write it as JSON. Raises `CannotWrite`."""
+    wall, cpu = time.perf_counter() - meter.wall, time.process_time() - meter.cpu
+    profile = Profile(wall, cpu, cpu / max(wall, 1e-9), _peak_mb(), workers, stopwatch.stages())
+    write_json(path, asdict(profile))
+    return profile
+
+
+def _peak_mb() -> float:
+    if sys.platform == "win32":
+        return float("nan")
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)

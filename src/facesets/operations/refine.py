@@ -1,0 +1,216 @@
+"""Clean face sets: clusters merged, poor faces and outliers dropped, small groups left out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facesets.clustering import (
+    average_linkage,
+    distances_to_centroid,
+    merge_close,
+    reject_outliers,
+)
+from facesets.exports.manifest import (
+    REFINE_MANIFEST,
+    DroppedFace,
+    FaceEntry,
+    Failure,
+    Group,
+    RefineManifest,
+    face_describer,
+)
+from facesets.imaging.quality import quality
+from facesets.interfaces import Progress, Store
+from facesets.operations.cluster import members_by_label, numbered_name
+from facesets.operations.options import RefineOptions
+from facesets.operations.photo_folders import (
+    PhotoFolders,
+    lay_out,
+    provenance,
+    rehearse,
+    write_photo_folders,
+)
+from facesets.records import Bool, Collection, Faces, Float32, Int64
+from facesets.stop import Stop
+
+
+@dataclass(frozen=True, slots=True)
+class RefineSummary:
+    """What `refine` found and wrote. `dropped_by` counts faces by the gate that dropped them."""
+
+    out: str
+    faces: int
+    images: int
+    facesets: int
+    kept: int
+    dropped: int
+    dropped_by: dict[str, int]
+    copied: int
+    unchanged: int
+    removed: int
+    failed: int
+    failures: list[Failure]
+    dry_run: bool
+    stopped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gated:
+    """Where every face ended.
+
+    Attributes
+    ----------
+    cluster : int64 array of shape (n,)
+        The cluster after merging, before any gate.
+    gate : array of str of shape (n,)
+        The gate that dropped the face; empty for faces that were kept.
+    value, limit : float64 arrays of shape (n,)
+        What was measured for that gate, and what it asks for.
+    """
+
+    cluster: Int64
+    gate: NDArray[np.str_]
+    value: NDArray[np.float64]
+    limit: NDArray[np.float64]
+
+
+def refine(
+    store: Store, out: Path, options: RefineOptions, *, progress: Progress, stop: Stop
+) -> RefineSummary:
+    """Make face sets of the faces of a store and lay their photos into `faceset_001/` and so on.
+
+    Raises
+    ------
+    AlreadyRunning
+        Another run writes to `out`.
+    WrongUsage
+        `out` holds the results of another command.
+    CannotWrite
+        `out` cannot be written.
+    """
+    collection = store.load()
+    faces = collection.faces
+    progress.begin(f"Refining {len(faces)} faces")
+    gated = gate_faces(faces, options)
+    progress.end()
+    manifest = _manifest(store, collection, gated, options)
+    folders = {group.name: [p for face in group.faces for p in face.paths] for group in manifest.facesets}
+    files = lay_out(folders, options.materialize)
+    plan = PhotoFolders(out, REFINE_MANIFEST, files, options.materialize, options.sheet)
+    if options.dry_run:
+        written = rehearse(plan, RefineManifest)
+    else:
+        written = write_photo_folders(plan, manifest, progress=progress, stop=stop)
+    gates, counts = np.unique(gated.gate[gated.gate != ""], return_counts=True)
+    return RefineSummary(
+        out=str(out),
+        **manifest.counts,
+        dropped_by={str(gate): int(count) for gate, count in zip(gates, counts, strict=True)},
+        copied=written.copied,
+        unchanged=written.unchanged,
+        removed=written.removed,
+        failed=written.failed,
+        failures=written.failures,
+        dry_run=options.dry_run,
+        stopped=written.stopped,
+    )
+
+
+def gate_faces(faces: Faces, options: RefineOptions) -> Gated:
+    """Cluster, merge, and send every face through the gates in their order.
+
+    A face meets the gates until one drops it. Centroids are those of the faces that came so far.
+    """
+    n = len(faces)
+    labels = average_linkage(faces.embedding, max_cosine_distance=options.initial_threshold)
+    cluster = merge_close(faces.embedding, labels, max_cosine_distance=options.merge_threshold)
+    gated = Gated(cluster, np.full(n, "", "U32"), np.full(n, np.nan), np.full(n, np.nan))
+    _drop(gated, faces.det_score < options.min_det_score, "min_det_score", faces.det_score, options)
+    _drop(gated, faces.face_short < options.min_short, "min_short", faces.face_short, options)
+    _drop(gated, faces.blur < options.min_blur, "min_blur", faces.blur, options)
+
+    left = np.where(gated.gate == "", cluster, -1)
+    embeddings, size = faces.embedding, options.outlier_min_cluster
+    remaining = _compact(left)
+    far = reject_outliers(
+        embeddings, remaining, max_cosine_distance=options.outlier_threshold, min_cluster_size=size
+    )
+    _drop(gated, far, "outlier_threshold", distances_to_centroid(embeddings, remaining), options)
+
+    images = _distinct_images(faces.image, np.where(gated.gate == "", cluster, -1))
+    _drop(gated, images < options.min_faces, "min_faces", images, options)
+    return gated
+
+
+def _drop(gated: Gated, mask: Bool, gate: str, value: Float32 | Int64, options: RefineOptions) -> None:
+    """Note a gate on those faces that no earlier gate dropped."""
+    dropped = mask & (gated.gate == "")
+    gated.gate[dropped] = gate
+    gated.value[dropped] = value[dropped]
+    gated.limit[dropped] = getattr(options, gate)
+
+
+def _compact(labels: Int64) -> Int64:
+    """Number the labels that occur 0, 1, … in their order, leaving -1 as it is."""
+    _, compact = np.unique(np.r_[-1, labels], return_inverse=True)
+    return np.asarray(compact[1:] - 1, np.int64)
+
+
+def _distinct_images(image: Int64, labels: Int64) -> Int64:
+    """For each face, in how many distinct images its cluster appears."""
+    pairs = np.unique(np.stack([labels, image], axis=1), axis=0)
+    counts = np.bincount(pairs[pairs[:, 0] >= 0, 0], minlength=int(labels.max(initial=-1)) + 2)
+    return np.asarray(counts[labels], np.int64)
+
+
+def _manifest(store: Store, collection: Collection, gated: Gated, options: RefineOptions) -> RefineManifest:
+    faces = collection.faces
+    describe = face_describer(collection, quality(faces).total)
+    kept = _compact(np.where(gated.gate == "", gated.cluster, -1))
+    members = sorted(members_by_label(kept), key=lambda rows: (-len(rows), rows[0]))
+    groups = tuple(
+        Group(
+            name=numbered_name("faceset", number, len(members)),
+            images=len(np.unique(faces.image[rows])),
+            faces=tuple(describe(int(row)) for row in rows),
+        )
+        for number, rows in enumerate(members, start=1)
+    )
+    names = {int(gated.cluster[rows[0]]): group.name for rows, group in zip(members, groups, strict=True)}
+    dropped = _dropped(gated, names, describe)
+    return RefineManifest(
+        made=provenance(store, collection.settings, options),
+        counts={
+            "faces": len(faces),
+            "images": len(collection.images),
+            "facesets": len(groups),
+            "kept": int((kept >= 0).sum()),
+            "dropped": len(dropped),
+        },
+        facesets=groups,
+        dropped=dropped,
+        failed=(),
+        files={},
+        sheets=(),
+    )
+
+
+def _dropped(
+    gated: Gated, names: dict[int, str], describe: Callable[[int], FaceEntry]
+) -> tuple[DroppedFace, ...]:
+    """Dropped faces by group, largest initial cluster first, then in row order."""
+    rows = np.flatnonzero(gated.gate != "")
+    clusters = int(gated.cluster.max(initial=-1)) + 1
+    return tuple(
+        DroppedFace(
+            face=describe(int(row)),
+            group=names.get(label := int(gated.cluster[row]), numbered_name("cluster", label + 1, clusters)),
+            gate=str(gated.gate[row]),
+            value=round(float(gated.value[row]), 4),
+            limit=float(gated.limit[row]),
+        )
+        for row in rows[np.argsort(gated.cluster[rows], kind="stable")]
+    )

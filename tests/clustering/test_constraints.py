@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from facesets.clustering import (
+    Constraints,
+    average_linkage,
+    cluster_auto,
+    evaluate,
+    same_image_pairs,
+    violations,
+)
+from facesets.clustering import linkage as engine
+from facesets.clustering.constraints import resolve
+from tests.clustering.vectors import Float32, People, people, same_partition, unit_vectors
+
+
+@settings(max_examples=60, deadline=None)
+@given(unit_vectors(max_rows=40), st.integers(0, 2**32 - 1), st.sampled_from([0, 5, 3000]))
+def test_no_cannot_link_shares_a_cluster_and_no_must_link_is_split(
+    vectors: Float32, seed: int, largest_piece: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    constraints = Constraints(
+        rng.integers(0, len(vectors), (4, 2)), rng.integers(0, len(vectors), (len(vectors), 2))
+    )
+    groups = resolve(constraints, len(vectors))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "_LARGEST_PIECE", largest_piece)
+        labels = average_linkage(vectors, max_cosine_distance=1.5, constraints=constraints)
+    # Only pairs that must-links tie together may break a cannot-link, and those are reported.
+    broken = {tuple(sorted(pair)) for pair in violations(labels, constraints).tolist()}
+    assert broken == {tuple(sorted(pair)) for pair in groups.contradictions.tolist()}
+
+
+def closest_allowed_pair_first(vectors: Float32, cannot: np.ndarray, cut: float) -> list[list[int]]:
+    groups = [[row] for row in range(len(vectors))]
+    barred = {(a, b) for a, b in cannot.tolist()} | {(b, a) for a, b in cannot.tolist()}
+    while len(groups) > 1:
+        means = np.array([vectors[g].astype(np.float64).mean(0) for g in groups])
+        similarity = means @ means.T
+        for a, one in enumerate(groups):
+            for b, other in enumerate(groups):
+                if a == b or any((x, y) in barred for x in one for y in other):
+                    similarity[a, b] = -9
+        a, b = sorted(np.unravel_index(similarity.argmax(), similarity.shape))
+        if similarity[a, b] < 1 - cut:
+            break
+        groups[a] += groups.pop(b)
+    return sorted(sorted(group) for group in groups)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.4, 0.8, 1.2]), st.sampled_from([0, 4, 3000]))
+def test_constrained_average_linkage_merges_the_closest_allowed_pair_first(
+    seed: int, cut: float, largest_piece: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    vectors, _ = people(4, faces=6, dimension=8, seed=seed)
+    cannot = np.unique(np.sort(rng.integers(0, 24, (15, 2)), axis=1), axis=0)
+    cannot = cannot[cannot[:, 0] != cannot[:, 1]]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "_LARGEST_PIECE", largest_piece)
+        labels = average_linkage(
+            vectors, max_cosine_distance=cut, constraints=Constraints(cannot_link=cannot)
+        )
+    groups = sorted(np.flatnonzero(labels == c).tolist() for c in range(labels.max() + 1))
+    assert groups == closest_allowed_pair_first(vectors, cannot, cut)
+
+
+def test_faces_in_one_image_are_kept_apart_unless_one_is_a_copy_of_the_other() -> None:
+    vectors = np.array([[1, 0, 0], [0.6, 0.8, 0], [1, 0.01, 0], [0.7, 0.7, 0.1]])
+    pairs = same_image_pairs(vectors, [5, 5, 5, -1]).cannot_link
+    assert sorted(map(tuple, np.sort(pairs, axis=1).tolist())) == [(0, 1), (1, 2)]
+
+
+def test_a_constraint_on_a_face_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ValueError, match="outside the 3 faces"):
+        average_linkage(np.eye(3), max_cosine_distance=0.5, constraints=Constraints(np.array([[0, 3]])))
+
+
+def test_auto_never_puts_two_faces_of_one_image_together(real_people: People) -> None:
+    vectors = real_people.embedding[:1500]
+    image = np.arange(1500) // 3
+    result = cluster_auto(vectors, image_index=image)
+    assert not len(violations(result.labels, same_image_pairs(vectors, image)))
+
+
+def test_auto_groups_real_faces_by_person_without_any_setting(real_people: People) -> None:
+    result = cluster_auto(real_people.embedding)
+    scores = evaluate(result.labels, real_people.name)
+    assert scores.pairwise_f1 >= 0.996
+    assert scores.bcubed_f1 >= 0.995
+    assert len(result.placement) == len(result.labels)
+    assert result.reasons
+
+
+def test_auto_does_not_depend_on_the_order_of_rows(real_people: People) -> None:
+    vectors = real_people.embedding[:2000]
+    shuffled = np.random.default_rng(1).permutation(len(vectors))
+    labels = cluster_auto(vectors).labels[shuffled]
+    assert same_partition(cluster_auto(vectors[shuffled]).labels, labels)
+
+
+def test_auto_keeps_what_must_be_together_together_and_reports_contradictions() -> None:
+    vectors, _ = people(6, faces=10, dimension=64)
+    known = Constraints(np.array([[0, 1], [1, 2]]), np.array([[0, 2]]))
+    result = cluster_auto(vectors, constraints=known)
+    assert result.labels[0] == result.labels[1] == result.labels[2]
+    assert result.contradictions.tolist() == [[0, 2]]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_few_faces_give_the_obvious_answer(count: int) -> None:
+    assert cluster_auto(np.eye(4)[:count]).labels.tolist() == list(range(count))

@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+from hdbscan import HDBSCAN
+from hypothesis import given, settings
+from sklearn.metrics import adjusted_rand_score
+
+from facesets.clustering import HdbscanResult, hdbscan
+from facesets.clustering.hierarchy import Distance
+from tests.clustering.vectors import Float32, People, people, same_partition, unit_vectors
+
+
+def chords(vectors: Float32) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    rows = vectors.astype(np.float64)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    distance = np.sqrt(np.clip(2 - 2 * rows @ rows.T, 0, 4))
+    np.fill_diagonal(distance, 0)
+    return np.asarray(distance)
+
+
+def test_the_spanning_tree_weighs_what_the_packages_weighs(real_people: People) -> None:
+    vectors = real_people.embedding[:3000]
+    distance = chords(vectors)
+    peer = HDBSCAN(min_cluster_size=5, min_samples=3, metric="precomputed")
+    peer.fit(distance)
+    ours = hdbscan(vectors).spanning_tree.similarity.astype(np.float64)
+    weights = np.sort(np.sqrt(2 - 2 * ours))
+    assert np.allclose(weights, np.sort(peer.single_linkage_tree_.to_numpy()[:, 2]), atol=1e-5)
+
+
+@pytest.mark.parametrize("distance", ["chord", "cosine"])
+def test_clusters_agree_with_the_package_as_well_as_the_package_with_itself(
+    real_people: People, distance: Distance
+) -> None:
+    vectors = real_people.embedding[:3000]
+    full = chords(vectors) if distance == "chord" else chords(vectors) ** 2 / 2
+    peer = HDBSCAN(min_cluster_size=5, min_samples=3, metric="precomputed")
+    theirs = peer.fit_predict(full)
+    shuffled = np.random.default_rng(3).permutation(len(vectors))
+    again = np.empty_like(theirs)
+    again[shuffled] = peer.fit_predict(full[shuffled][:, shuffled])
+    ours = hdbscan(vectors, distance=distance).labels
+    # Equal reachabilities may be taken in any order; the package's order is that of the rows.
+    assert adjusted_rand_score(theirs, ours) >= adjusted_rand_score(theirs, again) - 0.01
+
+
+def test_well_separated_people_get_the_packages_labels_strengths_and_outlier_scores() -> None:
+    vectors, whose = people(12, faces=30, dimension=64, spread=0.7)
+    peer = HDBSCAN(min_cluster_size=5, min_samples=3, metric="precomputed").fit(chords(vectors))
+    ours = hdbscan(vectors)
+    assert same_partition(ours.labels, peer.labels_)
+    assert adjusted_rand_score(whose, ours.labels) > 0.95
+    assert np.allclose(ours.strength, peer.probabilities_, atol=1e-3)
+    assert np.allclose(ours.outlier_score, peer.outlier_scores_, atol=1e-3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(unit_vectors())
+def test_every_cluster_has_at_least_the_least_size(vectors: Float32) -> None:
+    for least in (2, 4, 9):
+        result = hdbscan(vectors, min_cluster_size=least)
+        sizes = np.bincount(result.labels[result.labels >= 0])
+        assert (sizes >= least).all()
+        assert (np.diff(sizes) <= 0).all()
+        assert ((result.strength > 0) == (result.labels >= 0)).all()
+
+
+def test_a_kept_tree_is_cut_again_as_if_computed_anew() -> None:
+    vectors, _ = people(20, faces=20)
+    again = hdbscan(vectors).recut(min_cluster_size=12)
+    assert np.array_equal(again.labels, hdbscan(vectors, min_cluster_size=12).labels)
+
+
+def test_a_result_survives_being_stored_as_plain_arrays(tmp_path: object) -> None:
+    result = hdbscan(people(20, faces=20)[0])
+    file = f"{tmp_path}/hdbscan.npz"
+    np.savez(file, allow_pickle=False, **result.to_arrays())
+    with np.load(file, allow_pickle=False) as arrays:
+        back = HdbscanResult.from_arrays(arrays)
+    for name in ("labels", "strength", "outlier_score", "persistence", "birth_density"):
+        assert np.array_equal(getattr(back, name), getattr(result, name))
+
+
+def test_damaged_arrays_are_refused() -> None:
+    arrays = hdbscan(people(5, faces=9)[0]).to_arrays()
+    with pytest.raises(ValueError, match="lacks the array 'i'"):
+        HdbscanResult.from_arrays({k: v for k, v in arrays.items() if k != "i"})
+    with pytest.raises(ValueError, match="does not span"):
+        HdbscanResult.from_arrays(arrays | {"core_similarity": arrays["core_similarity"][:-1]})
+    with pytest.raises(ValueError, match="version 9"):
+        HdbscanResult.from_arrays(arrays | {"version": np.array(9)})
+
+
+def test_the_order_of_rows_does_not_matter(real_people: People) -> None:
+    vectors = real_people.embedding[:2000]
+    shuffled = np.random.default_rng(1).permutation(len(vectors))
+    assert same_partition(hdbscan(vectors[shuffled]).labels, hdbscan(vectors).labels[shuffled])
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 4])
+def test_too_few_faces_are_noise(count: int) -> None:
+    assert hdbscan(np.eye(5)[:count]).labels.tolist() == [-1] * count
+
+
+def test_sizes_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(ValueError, match="min_cluster_size"):
+        hdbscan(np.eye(3), min_cluster_size=1)
+    with pytest.raises(ValueError, match="min_samples"):
+        hdbscan(np.eye(3), min_samples=0)

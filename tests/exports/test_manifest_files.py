@@ -1,0 +1,96 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from facesets.errors import DamagedFile, NewerFormat, WrongUsage
+from facesets.exports.manifest import (
+    ClusterManifest,
+    DroppedFace,
+    FaceEntry,
+    Failure,
+    Group,
+    ImageEntry,
+    Provenance,
+    RefineManifest,
+)
+from facesets.exports.manifest_files import is_manifest, manifest_bytes, read_any_manifest, read_manifest
+from facesets.records import CacheSettings
+
+MODELS = CacheSettings("buffalo_l", "w600k_r50.onnx", "ab" * 32, 512, "det_10g.onnx", "cd" * 32, 640, 0.5)
+MADE = Provenance(program="0.1.0", cache="/c.npz", models=MODELS, options={"threshold": 0.55})
+FACE = FaceEntry(
+    "ef" * 32 + "#0", ("/a/\udcff b\n.jpg", "/b.jpg"), (1.5, 2, 3, 4), (0.25,) * 10, 0.9, 92, 120, 0.7
+)
+CLUSTERED = ClusterManifest(
+    made=MADE,
+    counts={"faces": 1},
+    persons=(Group("person_001", 1, (FACE,)),),
+    singletons=(FACE,),
+    no_face=(ImageEntry("00" * 32, ("/c.jpg",)),),
+    failed=(Failure("/d.jpg", "gone"),),
+    files={"person_001/a": "/a"},
+    sheets=("contact_sheet.png",),
+)
+REFINED = RefineManifest(
+    made=MADE,
+    counts={},
+    facesets=(),
+    dropped=(DroppedFace(FACE, "cluster_001", "min_blur", 12.5, 40),),
+    failed=(),
+    files={},
+    sheets=(),
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "manifest.json"
+    path.write_bytes(manifest_bytes(CLUSTERED))
+    return path
+
+
+@pytest.mark.parametrize("manifest", [CLUSTERED, REFINED])
+def test_what_is_written_reads_back_the_same(
+    tmp_path: Path, manifest: ClusterManifest | RefineManifest
+) -> None:
+    (tmp_path / "m.json").write_bytes(manifest_bytes(manifest))
+    assert read_any_manifest(tmp_path / "m.json") == manifest
+
+
+def test_a_folder_stands_for_its_manifest(path: Path) -> None:
+    assert read_manifest(path.parent, ClusterManifest) == CLUSTERED
+    assert is_manifest(path.parent)
+
+
+def test_another_kind_of_manifest_is_refused(path: Path) -> None:
+    with pytest.raises(WrongUsage, match="facesets/refine manifest is needed"):
+        read_manifest(path, RefineManifest)
+
+
+def test_a_missing_or_foreign_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WrongUsage, match="no manifest"):
+        read_any_manifest(tmp_path / "nothing.json")
+    (tmp_path / "other.json").write_text('{"name": "package"}')
+    with pytest.raises(WrongUsage, match="not a manifest"):
+        read_any_manifest(tmp_path / "other.json")
+
+
+def test_a_later_version_is_refused_by_name(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b'"version": 1', b'"version": 2', 1))
+    with pytest.raises(NewerFormat, match="later facesets"):
+        read_any_manifest(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b'{"format": "facesets/cluster"}'])
+def test_a_damaged_file_is_said_to_be_damaged(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(DamagedFile, match="damaged"):
+        read_any_manifest(path)
+
+
+@pytest.mark.parametrize(("field", "value"), [("persons", 3), ("files", []), ("counts", {"faces": "x"})])
+def test_a_field_of_the_wrong_type_is_named(path: Path, field: str, value: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
+    with pytest.raises(DamagedFile, match=field):
+        read_any_manifest(path)

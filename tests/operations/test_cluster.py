@@ -1,0 +1,110 @@
+from pathlib import Path
+
+import pytest
+from tests.operations.conftest import PEOPLE, Library
+
+from facesets.errors import AlreadyRunning, WrongUsage
+from facesets.exports.folders import writing_results
+from facesets.exports.manifest import ClusterManifest
+from facesets.exports.manifest_files import read_manifest
+from facesets.operations.cluster import ClusterSummary, cluster
+from facesets.operations.options import ClusterOptions, RefineOptions
+from facesets.operations.refine import refine
+from facesets.progress import SilentProgress
+from facesets.stop import Stop
+
+
+def run(library: Library, out: Path, options: ClusterOptions | None = None) -> ClusterSummary:
+    return cluster(library.store, out, options or ClusterOptions(), progress=SilentProgress(), stop=Stop())
+
+
+def names(out: Path) -> dict[str, set[str]]:
+    return {folder.name: {p.name for p in folder.iterdir()} for folder in out.iterdir() if folder.is_dir()}
+
+
+def test_every_person_has_a_folder_and_the_largest_comes_first(library: Library, tmp_path: Path) -> None:
+    run(library, tmp_path / "raw")
+    folders = names(tmp_path / "raw")
+    owners = [next(iter(folders[f"person_{n:03d}"])) for n in range(1, len(PEOPLE) + 1)]
+    assert len({owner.rpartition("+")[2].rstrip("_0123456789.jpg") for owner in owners}) == len(PEOPLE)
+    manifest = read_manifest(tmp_path / "raw", ClusterManifest)
+    sizes = [len(person.faces) for person in manifest.persons]
+    assert sizes == sorted(sizes, reverse=True)
+    assert min(sizes) >= 2
+
+
+def test_a_photo_of_two_people_is_in_both_folders_and_every_alias_is_there(
+    library: Library, tmp_path: Path
+) -> None:
+    run(library, tmp_path / "raw")
+    folders = names(tmp_path / "raw")
+    holding = [f for f, files in folders.items() if any(n.endswith("+two people.png") for n in files)]
+    assert len(holding) == 2
+    with_alias = [files for files in folders.values() if any("the same bytes" in n for n in files)]
+    assert all(any(n.endswith("Hugo_Chavez_0001.jpg") for n in files) for files in with_alias)
+    assert [n.rpartition("+")[2] for n in folders["_noface"]] == ["nobody.png"]
+
+
+def test_the_manifest_accounts_for_every_face_and_every_file(library: Library, tmp_path: Path) -> None:
+    summary = run(library, tmp_path / "raw")
+    manifest = read_manifest(tmp_path / "raw" / "manifest.json", ClusterManifest)
+    faces = [face.face for person in manifest.persons for face in person.faces]
+    faces += [face.face for face in manifest.singletons]
+    assert sorted(faces) == sorted(library.store.load().face_ids())
+    lying_there = {str(p.relative_to(tmp_path / "raw")) for p in (tmp_path / "raw").rglob("*.*")}
+    assert lying_there == {*manifest.files, *manifest.sheets, "manifest.json"}
+    assert summary.copied == len(manifest.files)
+    assert manifest.made.options["threshold"] == 0.55
+    assert manifest.made.models == library.store.load().settings
+
+
+def test_running_again_changes_no_byte(library: Library, tmp_path: Path) -> None:
+    out = tmp_path / "raw"
+    run(library, out)
+    before = {p: (p.stat().st_ino, p.read_bytes()) for p in out.rglob("*.*") if p.name != "manifest.json"}
+    manifest = (out / "manifest.json").read_bytes()
+    again = run(library, out)
+    assert (again.copied, again.removed) == (0, 0)
+    assert {p: (p.stat().st_ino, p.read_bytes()) for p in before} == before
+    assert (out / "manifest.json").read_bytes() == manifest
+
+
+@pytest.mark.parametrize("method", ["components", "hdbscan"])
+def test_other_methods_find_the_people_too(library: Library, tmp_path: Path, method: str) -> None:
+    options = ClusterOptions(method=method, materialize="none", sheet=False)  # type: ignore[arg-type]
+    assert run(library, tmp_path / "raw", options).persons >= len(PEOPLE)
+    assert [p.name for p in (tmp_path / "raw").iterdir()] == ["manifest.json"]
+
+
+def test_a_dry_run_writes_nothing_and_says_how_much_it_would(library: Library, tmp_path: Path) -> None:
+    summary = run(library, tmp_path / "raw", ClusterOptions(dry_run=True))
+    assert not (tmp_path / "raw").exists()
+    assert summary.copied == run(library, tmp_path / "raw").copied
+
+
+def test_a_request_to_stop_leaves_a_folder_that_the_next_run_completes(
+    library: Library, tmp_path: Path
+) -> None:
+    stop = Stop()
+    stop.request()
+    out = tmp_path / "raw"
+    summary = cluster(library.store, out, ClusterOptions(), progress=SilentProgress(), stop=stop)
+    assert summary.stopped
+    assert not (out / "manifest.json").exists()
+    assert not run(library, out).stopped
+    assert (out / "manifest.json").exists()
+
+
+def test_two_runs_at_once_and_folders_of_other_commands_are_refused(library: Library, tmp_path: Path) -> None:
+    with writing_results(tmp_path / "raw", {}), pytest.raises(AlreadyRunning):
+        run(library, tmp_path / "raw")
+    refine(library.store, tmp_path / "fs", RefineOptions(), progress=SilentProgress(), stop=Stop())
+    (tmp_path / "fs" / "refine_manifest.json").rename(tmp_path / "fs" / "manifest.json")
+    with pytest.raises(WrongUsage, match="needed here"):
+        run(library, tmp_path / "fs")
+
+
+@pytest.mark.parametrize("wrong", [{"threshold": 3}, {"min_cluster_size": 1}, {"min_cosine_similarity": 2}])
+def test_options_out_of_range_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(WrongUsage, match="must be"):
+        ClusterOptions(**wrong)  # type: ignore[arg-type]

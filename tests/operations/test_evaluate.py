@@ -1,0 +1,94 @@
+"""`evaluate` scores clusterings against the truth and names the worst errors."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.photos import copy_photos
+from tests.program import run
+
+from facesets.errors import DamagedFile, WrongUsage
+from facesets.operations.evaluate import Truth, evaluate, sweep, truth_of_vectors
+from facesets.operations.options import ClusterOptions
+
+
+def people(*names: str, spread: float = 0.01) -> Truth:
+    """Vectors of which those with the same first letter are alike."""
+    rng = np.random.default_rng(0)
+    centre = {letter: np.eye(8)[i % 8] for i, letter in enumerate(sorted({name[0] for name in names}))}
+    vectors = np.array([centre[name[0]] for name in names]) + rng.normal(0, spread, (len(names), 8))
+    unit = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    rows = np.arange(len(names))
+    return Truth(unit, np.array(names), rows, rows)
+
+
+def test_a_perfect_clustering_scores_one_and_has_no_errors() -> None:
+    result = evaluate(people("ann", "ann", "bob", "bob", "bob"), [ClusterOptions()])
+    assert result.trials[0].scores.pairwise_f1 == 1
+    assert (result.merges, result.splits) == ([], [])
+
+
+def test_the_worst_merge_and_split_come_first() -> None:
+    # anna and ann look alike and are merged; c's two looks share a name and are split.
+    names = ["ann"] * 3 + ["anna"] * 3 + ["bob"] * 2 + ["bill"] + ["c"] * 2
+    truth = people(*names)
+    vectors = truth.embedding.copy()
+    vectors[-1] = np.eye(8, dtype=np.float32)[7]
+    result = evaluate(Truth(vectors, truth.name, truth.image, truth.row), [ClusterOptions()])
+    assert [merge.people for merge in result.merges] == [(("ann", 3), ("anna", 3)), (("bob", 2), ("bill", 1))]
+    assert [merge.pairs for merge in result.merges] == [9, 2]
+    (split,) = result.splits
+    assert (split.person, split.pieces, split.pairs) == ("c", (1, 1), 1)
+
+
+def test_a_sweep_puts_the_best_threshold_first() -> None:
+    trials = sweep(ClusterOptions(), [0.0001, 0.5, 1.9])
+    result = evaluate(people("ann", "ann", "bob", "bob", spread=0.05), trials)
+    assert result.trials[0].threshold == 0.5
+
+
+def test_a_method_without_a_threshold_cannot_be_swept() -> None:
+    with pytest.raises(WrongUsage, match="hdbscan"):
+        sweep(ClusterOptions(method="hdbscan"), [1])
+
+
+def test_vectors_are_read_from_a_file_and_normalised(tmp_path: Path) -> None:
+    np.savez(tmp_path / "v.npz", embedding=np.full((3, 4), 7, np.float16), name=["a", "a", "b"])
+    truth = truth_of_vectors(tmp_path / "v.npz")
+    assert np.allclose(np.linalg.norm(truth.embedding, axis=1), 1)
+    (tmp_path / "w.npz").write_bytes(b"rubbish")
+    with pytest.raises(DamagedFile, match="embedding"):
+        truth_of_vectors(tmp_path / "w.npz")
+
+
+def test_photos_in_folders_are_evaluated_by_the_real_command(
+    pack_dir: Path, lfw_dir: Path, tmp_path: Path
+) -> None:
+    folders = sorted(lfw_dir.iterdir(), key=lambda folder: -len(list(folder.iterdir())))[:3]
+    for folder in folders:
+        copy_photos(sorted(folder.iterdir())[:6], tmp_path / "photos" / folder.name)
+    cache = tmp_path / "c.npz"
+    run("embed", tmp_path / "photos", cache, "--pack", pack_dir)
+    result = run("evaluate", cache, "--json", "--sweep", "0.1:0.6:0.25", "--sheet", tmp_path / "errors.png")
+    assert result.status == 0, result.err
+    report = json.loads(result.out)
+    assert (report["faces"], report["people"]) == (18, 3)
+    assert report["trials"][0]["scores"]["pairwise_f1"] > 0.99
+    assert [trial["threshold"] for trial in report["trials"]][-1] == 0.1
+    with Image.open(tmp_path / "errors.png") as picture:
+        assert picture.width > 500
+    table = tmp_path / "truth.csv"
+    table.write_text(
+        "path,name\n" + "\n".join(f"{p},{p.parent.name}" for p in (tmp_path / "photos").rglob("*.jpg"))
+    )
+    by_table = run("evaluate", cache, "--json", "--truth", table)
+    assert json.loads(by_table.out)["trials"][0]["scores"]["pairwise_f1"] > 0.99
+
+
+def test_what_is_missing_is_said(tmp_path: Path) -> None:
+    assert "--vectors" in run("evaluate").err
+    result = run("evaluate", tmp_path / "none.npz")
+    assert (result.status, "facesets embed" in result.err) == (2, True)
+    assert run("evaluate", "--vectors", tmp_path / "none.npz", "--sweep", "1:2").status in (1, 2)

@@ -1,0 +1,279 @@
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.operations.conftest import PEOPLE, Library
+
+from facesets.errors import RecogniserMismatch, WrongUsage
+from facesets.exports.manifest import ExportManifest, RefineManifest, SetManifest
+from facesets.exports.manifest_files import manifest_bytes, read_manifest
+from facesets.imaging.decode import decode
+from facesets.inference.local import LocalEmbedder
+from facesets.inference.packs import read_pack
+from facesets.operations.cluster import cluster
+from facesets.operations.export_swap import ExportSwapSummary, export_swap
+from facesets.operations.options import (
+    VERIFY_MIN_DET_SCORE,
+    ClusterOptions,
+    ExportSwapOptions,
+    RefineOptions,
+)
+from facesets.operations.refine import refine
+from facesets.operations.verify_bundle import check_bundle, verify_bundles
+from facesets.progress import SilentProgress
+from facesets.stop import Stop
+
+TASTE = ExportSwapOptions(min_face_short=60, top_n=5, candidates=True)
+
+
+@pytest.fixture(scope="module")
+def checker(pack_dir: Path) -> LocalEmbedder:
+    """What `export-swap` checks its crops with."""
+    return LocalEmbedder(read_pack(pack_dir), det_size=640, min_det_score=VERIFY_MIN_DET_SCORE)
+
+
+@pytest.fixture(scope="module")
+def manifests(tmp_path_factory: pytest.TempPathFactory, pristine: Library) -> Path:
+    """A folder with the manifests of `cluster` and `refine`."""
+    root = tmp_path_factory.mktemp("manifests")
+    raw = ClusterOptions(threshold=0.4, materialize="none", sheet=False)
+    cluster(pristine.store, root / "raw", raw, progress=SilentProgress(), stop=Stop())
+    sets = RefineOptions(min_faces=5, min_short=60, min_blur=20, materialize="none", sheet=False)
+    refine(pristine.store, root / "fs", sets, progress=SilentProgress(), stop=Stop())
+    return root
+
+
+Run = Callable[..., ExportSwapSummary]
+
+
+@pytest.fixture(scope="module")
+def run(pristine: Library, manifests: Path, checker: LocalEmbedder) -> Run:
+    def run(out: Path, options: ExportSwapOptions = TASTE, refined: Path | None = None) -> ExportSwapSummary:
+        return export_swap(
+            pristine.store,
+            refined or manifests / "fs" / "refine_manifest.json",
+            out,
+            checker,
+            options,
+            raw_manifest=manifests / "raw" / "manifest.json",
+            progress=SilentProgress(),
+            stop=Stop(),
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
+    """An export that no test changes."""
+    out = tmp_path_factory.mktemp("export") / "swap"
+    run(out)
+    return out
+
+
+def set_manifests(out: Path) -> list[SetManifest]:
+    export = read_manifest(out, ExportManifest)
+    return [read_manifest(out / entry.name, SetManifest) for entry in export.sets]
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {str(p): (p.stat().st_ino, p.read_bytes()) for p in folder.rglob("*") if p.is_file()}
+
+
+def test_every_png_is_square_and_holds_exactly_the_right_face(
+    exported: Path, embedder: LocalEmbedder, pristine: Library
+) -> None:
+    collection = pristine.store.load()
+    rows = {face: row for row, face in enumerate(collection.face_ids())}
+    pngs = 0
+    for manifest in set_manifests(exported):
+        for item in manifest.faces:
+            path = exported / manifest.name / item.file
+            with Image.open(path) as picture:
+                assert (picture.format, picture.mode, picture.size) == ("PNG", "RGB", (512, 512))
+            (faces,) = embedder.embed([decode(str(path)).pixels])
+            assert len(faces) == 1, path
+            assert float(faces.embedding[0] @ collection.faces.embedding[rows[item.face.face]]) > 0.6
+            pngs += 1
+    assert pngs > 30
+
+
+def test_a_bystander_is_cut_off_or_painted_over(exported: Path) -> None:
+    shared = [
+        item
+        for manifest in set_manifests(exported)
+        for item in manifest.faces
+        if item.face.paths[0].endswith("two people.png")
+    ]
+    assert len(shared) == 2
+    assert any(item.masked for manifest in set_manifests(exported) for item in manifest.faces)
+
+
+def test_faces_are_ranked_by_their_quality_and_carry_its_parts(exported: Path) -> None:
+    for manifest in set_manifests(exported):
+        totals = [item.quality.total for item in manifest.faces]
+        assert totals == sorted(totals, reverse=True)
+        assert [item.file for item in manifest.faces] == [f"{i:03d}.png" for i in range(len(totals))]
+        for item in manifest.faces:
+            q = item.quality
+            weighted = 0.3 * q.frontality + 0.2 * q.det_score + 0.2 * q.symmetry
+            weighted += 0.15 * q.face_size + 0.15 * q.sharpness
+            assert q.total == pytest.approx(weighted, abs=1e-3)
+
+
+def test_every_face_of_a_set_is_exported_or_left_out_with_its_reason(exported: Path, manifests: Path) -> None:
+    refined = read_manifest(manifests / "fs", RefineManifest)
+    for group, manifest in zip(refined.facesets, set_manifests(exported), strict=True):
+        faces = [item.face.face for item in manifest.faces] + [item.face.face for item in manifest.dropped]
+        assert sorted(faces) == sorted(face.face for face in group.faces)
+
+
+def test_a_copy_of_a_photo_is_collapsed_into_the_better_one(exported: Path) -> None:
+    (drop,) = [d for m in set_manifests(exported) for d in m.dropped if d.gate == "duplicate"]
+    assert drop.value <= drop.limit
+    (keeper,) = [f for m in set_manifests(exported) for f in m.faces if f.duplicates]
+    assert keeper.duplicates == (drop.face.face,)
+    both = {Path(keeper.face.paths[0]).name, Path(drop.face.paths[0]).name}
+    assert both == {"Hugo_Chavez_0001.jpg", "smaller.jpg"}
+
+
+def test_bundles_load_as_their_consumer_loads_them(exported: Path, embedder: LocalEmbedder) -> None:
+    bundles = sorted(exported.glob("*/*.fsz"))
+    assert len(bundles) == 2 * len(PEOPLE)
+    summary = verify_bundles(bundles, embedder, progress=SilentProgress(), stop=Stop())
+    assert summary.failed == 0
+    for check in summary.bundles:
+        assert check.faces == check.pictures
+        assert check.own_cosine_similarity is not None
+        assert check.nearest_other_cosine_similarity is not None
+        assert check.own_cosine_similarity > 0.9 > 0.5 > check.nearest_other_cosine_similarity
+    top = [check.pictures for check in summary.bundles if "_top5" in check.file]
+    assert top == [5] * len(PEOPLE)
+
+
+def test_a_bundle_with_a_bystander_or_the_wrong_person_is_found_out(
+    tmp_path: Path, exported: Path, embedder: LocalEmbedder, pristine: Library
+) -> None:
+    import zipfile
+
+    first, second = (read_manifest(exported / f"faceset_00{n}", SetManifest) for n in (1, 2))
+    for name in ("manifest.json", "faceset_001", "faceset_002", "faceset_003", "faceset_004"):
+        copy = shutil.copytree if (exported / name).is_dir() else shutil.copy2
+        copy(exported / name, tmp_path / name)
+    swapped = tmp_path / first.name / "swapped.fsz"
+    shutil.copy2(exported / second.name / second.bundles[0], swapped)
+    assert "more than its own set" in " ".join(check_bundle(swapped, embedder).problems)
+    crowd = tmp_path / first.name / "crowd.fsz"
+    with zipfile.ZipFile(crowd, "w") as archive:
+        archive.write(pristine.photos / "two people.png", "0.png")
+    check = check_bundle(crowd, embedder)
+    assert check.faces_per_picture == {"0.png": 2}
+    assert any("2 faces" in problem for problem in check.problems)
+
+
+def test_candidates_are_single_faces_near_a_set(exported: Path, manifests: Path) -> None:
+    candidates = [(m.name, item) for m in set_manifests(exported) for item in m.candidates]
+    in_sets = {f.face for g in read_manifest(manifests / "fs", RefineManifest).facesets for f in g.faces}
+    for name, item in candidates:
+        assert (exported / "_candidates" / name / item.file).is_file()
+        assert item.centroid_cosine_distance <= TASTE.candidate_match_threshold
+        assert item.quality.total >= TASTE.candidate_min_score
+        assert item.face.face not in in_sets
+
+
+def test_candidates_need_the_raw_manifest(
+    pristine: Library, manifests: Path, checker: LocalEmbedder, tmp_path: Path
+) -> None:
+    with pytest.raises(WrongUsage, match="--raw-manifest"):
+        export_swap(
+            pristine.store, manifests / "fs", tmp_path, checker, TASTE, progress=SilentProgress(), stop=Stop()
+        )
+
+
+def test_finished_sets_are_not_made_again(exported: Path, tmp_path: Path, run: Run) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    before = snapshot(out)
+    summary = run(out)
+    assert summary.unchanged_sets == summary.sets == len(PEOPLE)
+    after = snapshot(out)
+    changed = {name for name in before if before[name] != after[name]}
+    assert {Path(name).name for name in changed} <= {"manifest.json"}
+    assert {name: content for name, (_, content) in before.items()} == {
+        name: content for name, (_, content) in after.items()
+    }
+
+
+def test_an_export_that_was_cut_off_is_completed(exported: Path, tmp_path: Path, run: Run) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    for gone in ("faceset_002/manifest.json", "faceset_003/001.png", "contact_sheet.png"):
+        (out / gone).unlink()
+    run(out)
+    assert {str(Path(n).relative_to(out)): c for n, (_, c) in snapshot(out).items()} == {
+        str(Path(n).relative_to(exported)): c for n, (_, c) in snapshot(exported).items()
+    }
+
+
+def test_further_sets_merge_in_and_leave_the_others_untouched(
+    tmp_path: Path, exported: Path, manifests: Path, run: Run
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    before = snapshot(out / "faceset_001")
+    refined = read_manifest(manifests / "fs", RefineManifest)
+    other = tmp_path / "other.json"
+    other.write_bytes(manifest_bytes(replace(refined, facesets=refined.facesets[:1])))
+    with pytest.raises(WrongUsage, match="--merge"):
+        run(out, refined=other)
+    for _ in range(2):
+        run(out, replace(TASTE, merge=True, candidates=False), refined=other)
+        export = read_manifest(out, ExportManifest)
+        assert [entry.name for entry in export.sets] == [f"faceset_00{n}" for n in range(1, 6)]
+    assert snapshot(out / "faceset_001") == before
+    assert (out / "faceset_005" / "faceset_005_all.fsz").is_file()
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path, run: Run) -> None:
+    summary = run(tmp_path / "swap", replace(TASTE, dry_run=True))
+    assert not (tmp_path / "swap").exists()
+    assert summary.sets == len(PEOPLE)
+    assert summary.faces > 30
+
+
+def test_a_diverse_choice_turns_more_than_the_best_one(pristine: Library) -> None:
+    from facesets.imaging.quality import known_pose, quality
+    from facesets.operations.set_selection import diverse_first
+
+    faces = pristine.store.load().faces
+    total = quality(faces).total
+    ranked = np.argsort(-total)
+    diverse = diverse_first(faces, ranked, total, 8)
+    spread = [known_pose(faces.take(rows))[:, 1].std() for rows in (ranked[:8], diverse)]
+    assert spread[1] > spread[0]
+    assert len(set(diverse.tolist())) == 8
+
+
+def test_vectors_of_another_recogniser_are_refused(manifests: Path, tmp_path: Path, run: Run) -> None:
+    refined = read_manifest(manifests / "fs", RefineManifest)
+    models = replace(refined.made.models, recogniser_sha256="00" * 32)
+    other = tmp_path / "other.json"
+    other.write_bytes(manifest_bytes(replace(refined, made=replace(refined.made, models=models))))
+    with pytest.raises(RecogniserMismatch):
+        run(tmp_path / "swap", refined=other)
+
+
+def test_defaults_are_the_documented_ones() -> None:
+    o = ExportSwapOptions()
+    assert (o.top_n, o.outlier_threshold, o.pad_ratio, o.out_size, o.min_face_short) == (
+        30,
+        0.45,
+        0.5,
+        512,
+        100,
+    )
+    assert (o.candidates, o.candidate_match_threshold, o.candidate_min_score) == (False, 0.55, 0.40)

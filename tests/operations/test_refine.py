@@ -1,0 +1,92 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.operations.conftest import PEOPLE, Library
+
+from facesets.exports.manifest import RefineManifest
+from facesets.exports.manifest_files import read_manifest
+from facesets.operations.options import RefineOptions
+from facesets.operations.refine import RefineSummary, gate_faces, refine
+from facesets.progress import SilentProgress
+from facesets.stop import Stop
+
+TASTE = RefineOptions(min_faces=5, min_short=80, min_blur=60)
+
+
+def run(library: Library, out: Path, options: RefineOptions = TASTE) -> RefineSummary:
+    return refine(library.store, out, options, progress=SilentProgress(), stop=Stop())
+
+
+def test_face_sets_hold_one_person_each_and_pass_every_gate(library: Library, tmp_path: Path) -> None:
+    run(library, tmp_path / "fs")
+    manifest = read_manifest(tmp_path / "fs" / "refine_manifest.json", RefineManifest)
+    assert len(manifest.facesets) == len(PEOPLE)
+    for group in manifest.facesets:
+        assert len({Path(f.paths[0]).name[:8] for f in group.faces if "_" in Path(f.paths[0]).name}) == 1
+        assert len({face.image for face in group.faces}) == group.images >= 5
+        assert all(f.face_short >= 80 and f.blur >= 60 and f.det_score >= 0.6 for f in group.faces)
+        assert len(list((tmp_path / "fs" / group.name).iterdir())) >= group.images
+
+
+def test_every_face_is_kept_or_dropped_with_its_gate_and_its_measure(
+    library: Library, tmp_path: Path
+) -> None:
+    summary = run(library, tmp_path / "fs")
+    manifest = read_manifest(tmp_path / "fs", RefineManifest)
+    kept = [face.face for group in manifest.facesets for face in group.faces]
+    dropped = [item.face.face for item in manifest.dropped]
+    assert sorted(kept + dropped) == sorted(library.store.load().face_ids())
+    for item in manifest.dropped:
+        assert (item.value > item.limit) == (item.gate == "outlier_threshold")
+        assert item.limit == manifest.made.options[item.gate]
+    assert sum(summary.dropped_by.values()) == summary.dropped == len(dropped)
+    assert summary.kept == len(kept)
+
+
+def test_defaults_are_the_documented_ones() -> None:
+    o = RefineOptions()
+    assert (o.initial_threshold, o.merge_threshold, o.outlier_threshold) == (0.55, 0.40, 0.55)
+    assert (o.min_faces, o.min_short, o.min_blur, o.min_det_score) == (15, 90, 40.0, 0.6)
+
+
+def test_an_outlier_is_dropped_from_four_on_and_not_before(library: Library) -> None:
+    collection = library.store.load()
+    faces = collection.faces
+    people = np.array([Path(collection.images.paths[i][0]).name.startswith("Hugo") for i in faces.image])
+    other = np.array([Path(collection.images.paths[i][0]).name.startswith("Celine") for i in faces.image])
+    options = RefineOptions(
+        initial_threshold=2, min_faces=1, min_short=0, min_blur=0, min_det_score=0, outlier_threshold=0.6
+    )
+    hugo, celine = np.flatnonzero(people), np.flatnonzero(other)[:1]
+    three = gate_faces(faces.take(np.r_[hugo[:2], celine]), options)
+    assert (three.gate == "").all()
+    many = gate_faces(faces.take(np.r_[hugo[:8], celine]), options)
+    assert many.gate.tolist() == [""] * 8 + ["outlier_threshold"]
+    assert many.value[8] > 0.6 == many.limit[8]
+
+
+def test_size_counts_distinct_images(library: Library) -> None:
+    faces = library.store.load().faces
+    same_image = faces.take(np.zeros(6, np.int64))
+    options = RefineOptions(min_faces=2, min_short=0, min_blur=0, min_det_score=0)
+    gated = gate_faces(same_image, options)
+    assert set(gated.gate) == {"min_faces"}
+    assert set(gated.value) == {1.0}
+
+
+def test_tighter_gates_remove_what_no_longer_passes(library: Library, tmp_path: Path) -> None:
+    run(library, tmp_path / "fs")
+    before = {p.relative_to(tmp_path / "fs") for p in (tmp_path / "fs").rglob("*.jpg")}
+    summary = run(library, tmp_path / "fs", RefineOptions(min_faces=5, min_short=90, min_blur=60))
+    after = {p.relative_to(tmp_path / "fs") for p in (tmp_path / "fs").rglob("*.jpg")}
+    assert len(after) < len(before)
+    assert summary.removed > 0
+
+
+@pytest.mark.parametrize("name", ["dry", "wet"])
+def test_a_dry_run_counts_as_the_run_does(library: Library, tmp_path: Path, name: str) -> None:
+    options = RefineOptions(min_faces=5, min_short=80, min_blur=60, dry_run=name == "dry")
+    summary = run(library, tmp_path / name, options)
+    assert (tmp_path / name).exists() == (name == "wet")
+    assert summary.facesets == len(PEOPLE)

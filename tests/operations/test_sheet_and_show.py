@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.operations.conftest import PEOPLE, Library
+
+from facesets.errors import WrongUsage
+from facesets.operations.cluster import cluster
+from facesets.operations.dedup import dedup
+from facesets.operations.options import ClusterOptions, DedupOptions, RefineOptions
+from facesets.operations.refine import refine
+from facesets.operations.sheet import sheet
+from facesets.operations.show import show_manifest, show_store
+from facesets.progress import SilentProgress
+from facesets.stop import Stop
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory, pristine: Library) -> Path:
+    root = tmp_path_factory.mktemp("results")
+    store = pristine.store
+    cluster(store, root / "raw", ClusterOptions(sheet=False), progress=SilentProgress(), stop=Stop())
+    gates = RefineOptions(min_faces=5, min_short=80, materialize="none")
+    refine(store, root / "fs", gates, progress=SilentProgress(), stop=Stop())
+    dedup(store, root / "duplicates.json", DedupOptions(), progress=SilentProgress(), stop=Stop())
+    return root
+
+
+def test_a_sheet_shows_faces_and_mutes_what_was_dropped(results: Path) -> None:
+    page = np.asarray(Image.open(results / "fs" / "contact_sheet.png").convert("RGB"))
+    colourful = np.ptp(page.astype(int), axis=2) > 40
+    assert colourful.mean() > 0.02
+    assert page.shape[1] > 1000
+
+
+def test_a_sheet_lies_beside_its_manifest_unless_told_otherwise(results: Path, tmp_path: Path) -> None:
+    summary = sheet(results / "raw", None, progress=SilentProgress(), stop=Stop())
+    assert summary.pages == [str(results / "raw" / "sheet.png")]
+    assert summary.rows >= len(PEOPLE)
+    named = sheet(
+        results / "raw" / "manifest.json", tmp_path / "a.png", progress=SilentProgress(), stop=Stop()
+    )
+    assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
+    assert named.rows == summary.rows
+
+
+def test_a_sheet_of_duplicates_is_refused(results: Path) -> None:
+    with pytest.raises(WrongUsage, match="no people"):
+        sheet(results / "duplicates.json", None, progress=SilentProgress(), stop=Stop())
+
+
+def test_a_photo_that_is_gone_leaves_an_empty_tile(results: Path, tmp_path: Path) -> None:
+    text = (results / "raw" / "manifest.json").read_text()
+    (tmp_path / "m.json").write_text(text.replace("Hugo_Chavez_0003.jpg", "vanished.jpg"))
+    assert sheet(tmp_path / "m.json", None, progress=SilentProgress(), stop=Stop()).pages
+
+
+def test_show_counts_what_a_cache_holds(pristine: Library) -> None:
+    contents = show_store(pristine.store)
+    collection = pristine.store.load()
+    assert contents.facts["faces"] == len(collection.faces)
+    assert contents.facts["copies of images"] == 1
+    assert contents.facts["images without a face"] == 1
+    assert contents.facts["model pack"] == "buffalo_test"
+
+
+@pytest.mark.parametrize(
+    ("name", "heading"), [("raw", "person"), ("fs", "face set"), ("duplicates.json", "keep")]
+)
+def test_show_tells_what_a_manifest_lists(results: Path, name: str, heading: str) -> None:
+    contents = show_manifest(results / name)
+    assert contents.headings[0] == heading
+    assert contents.rows
+    assert all(len(row) == len(contents.headings) for row in contents.rows)
