@@ -1,5 +1,6 @@
 """Staging from a server that behaves, and from one whose photos are anything."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -184,6 +185,34 @@ def test_a_photo_whose_bytes_were_replaced_on_the_server_is_staged_anew(tmp_path
         assert stage(server, tmp_path).staged == 1
     [row] = queue(tmp_path).values()
     assert (tmp_path / "ana" / row["path"]).read_bytes() == b"retouched" * 50
+
+
+def test_photos_of_an_external_library_whose_checksums_are_of_paths_are_staged(tmp_path: Path) -> None:
+    photos = [photo(n, f"/mnt/photos/{n}.jpg", is_external=True) for n in (1, 2, 3)]
+    with serving(photos) as server:
+        assert stage(server, tmp_path).staged == 3
+        assert stage(server, tmp_path).settled_before == 3
+        assert len(server.downloads) == 3
+    rows = queue(tmp_path)
+    assert all(
+        row["sha1"] == hashlib.sha1(photos[0].content).hexdigest() for row in [rows["mnt/photos/1.jpg"]]
+    )
+
+
+@pytest.mark.parametrize("workers", [1, 8])
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 1, 2), (3, 2, 1)])
+def test_of_copies_in_an_external_library_the_one_with_the_first_path_stays(
+    order: tuple[int, ...], workers: int, tmp_path: Path
+) -> None:
+    photos = [
+        photo(n, f"/mnt/{n}.jpg", content=b"same" * 99, faces=[Face()], is_external=True) for n in (1, 2, 3)
+    ]
+    with serving([photos[n - 1] for n in order]) as server:
+        summary = stage(server, tmp_path, workers=workers)
+    assert (summary.staged, summary.aliases) == (1, 2)
+    assert list(queue(tmp_path)) == staged_photos(tmp_path) == ["mnt/1.jpg"]
+    assert [row["asset_id"] for row in aliases(tmp_path)] == [photo_id(2), photo_id(3)]
+    assert {row["path"] for row in aliases(tmp_path)} == {"mnt/1.jpg"}
 
 
 KINDS = {

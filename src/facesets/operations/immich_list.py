@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from facesets.errors import WrongUsage
@@ -15,6 +16,15 @@ from facesets.remote.immich import AssetFailed, Immich
 from facesets.remote.immich_records import Asset, Owner
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Unannounced:
+    """A staged file whose bytes the server had not told beforehand; ordered by its path."""
+
+    name: str
+    asset_id: str
+    original_path: str
+
+
 class Listing:
     """The assets of one run, each once, less what is not wanted and what earlier runs settled.
 
@@ -24,6 +34,8 @@ class Listing:
         Assets met, those of them that earlier runs settled, and those of another account.
     skipped : Counter
         Assets passed over, by kind.
+    unannounced : mapping of sha1 to Unannounced
+        Staged files that the server gave no checksum of.
     """
 
     def __init__(self, server: Immich, options: StageOptions, owner: Owner | None) -> None:
@@ -38,6 +50,7 @@ class Listing:
         self._met = DigestSet()
         self.listed = self.settled_before = self.of_others = 0
         self.skipped: Counter[str] = Counter()
+        self.unannounced: dict[str, Unannounced] = {}
 
     def take_over(self, records: Iterable[Record]) -> None:
         """Remember what earlier runs settled, as far as it still holds under these options."""
@@ -47,6 +60,9 @@ class Listing:
             if outcome == "staged":
                 self._staged.add(key)
                 self._names.take(row["path"])
+                if row.get("no_checksum"):
+                    staged = Unannounced(row["path"], row["asset_id"], row["original_path"])
+                    self.unannounced[row["sha1"]] = staged
             if outcome in ("staged", "known"):
                 self.add_content(row["sha1"])
             if outcome == "small":

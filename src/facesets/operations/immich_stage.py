@@ -17,7 +17,7 @@ from facesets.errors import FacesetsError
 from facesets.files import FileLock, printable, writing
 from facesets.interfaces import Progress
 from facesets.operations.immich_asset import Known, Partials, Settled, settle
-from facesets.operations.immich_list import Listing
+from facesets.operations.immich_list import Listing, Unannounced
 from facesets.operations.immich_names import safe_label
 from facesets.operations.immich_record import Heading, StageRecord
 from facesets.operations.immich_server import estimate, meet
@@ -256,7 +256,7 @@ class _Run:
     def _offer(self, asset: Asset, name: str) -> None:
         """Put an asset to work, or behind the one with the same bytes."""
         if self._listing.has_content(asset.sha1):
-            self._note_alias(asset, asset.sha1)
+            self._note_alias(asset.id, asset.path, asset.sha1)
         elif asset.sha1 in self._failed_bytes:
             self._fail(asset, "an asset with the same bytes failed before it")
         elif asset.sha1 and asset.sha1 in self._same_bytes:
@@ -283,13 +283,24 @@ class _Run:
                 self._offer(waiting, name)
 
     def _take_unannounced(self, settled: Settled, sha1: str) -> None:
-        """Record a file whose bytes could be compared with others only after they came."""
-        if not self._listing.has_content(sha1):
+        """Record a file whose bytes could be compared with others only after they came.
+
+        Of several the one whose path comes first stays, whoever was first to arrive.
+        """
+        before = self._listing.unannounced.get(sha1)
+        if before is None and not self._listing.has_content(sha1):
+            self._listing.unannounced[sha1] = Unannounced(settled.name, settled.asset.id, settled.asset.path)
             self._keep(settled)
             return
+        mine = Unannounced(settled.name, settled.asset.id, settled.asset.path)
+        loser = mine if before is None else max(mine, before)
+        # In this order a kill in between leaves nothing that the next run does not mend.
         with writing(self._folder):
-            (self._folder / settled.name).unlink(missing_ok=True)
-        self._note_alias(settled.asset, sha1, no_checksum=True)
+            (self._folder / loser.name).unlink(missing_ok=True)
+        self._note_alias(loser.asset_id, loser.original_path, sha1, no_checksum=True)
+        if loser is not mine:
+            self._listing.unannounced[sha1] = mine
+            self._write(settled.row())
 
     def _keep(self, settled: Settled) -> None:
         self._write(settled.row())
@@ -303,8 +314,8 @@ class _Run:
                 0 if settled.adopted or settled.kind != "staged" else settled.content.size
             )
 
-    def _note_alias(self, asset: Asset, sha1: str, *, no_checksum: bool = False) -> None:
-        row = {"asset_id": asset.id, "outcome": "alias", "sha1": sha1, "original_path": asset.path}
+    def _note_alias(self, asset_id: str, original_path: str, sha1: str, *, no_checksum: bool = False) -> None:
+        row = {"asset_id": asset_id, "outcome": "alias", "sha1": sha1, "original_path": original_path}
         self._write(row | ({"no_checksum": True} if no_checksum else {}))
         self._count("alias")
 

@@ -1,7 +1,7 @@
 """What an Immich server says, read leniently: unknown fields are ignored, missing ones absent."""
 
 import base64
-import binascii
+import hashlib
 import math
 import uuid
 from collections.abc import Mapping
@@ -49,7 +49,8 @@ class Asset:
     id : str
         UUID, in lower case.
     sha1 : str
-        Hex digest of the original's bytes; empty where the server does not say.
+        Hex digest of the original's bytes; empty where the server does not know it, as for the files of
+        an external library.
     path : str
         Where the server keeps the original; anything may stand there.
     width, height : int
@@ -110,10 +111,11 @@ def parse_asset(item: object) -> Asset | None:
     visibility = _text(fields, "visibility") or (
         "archive" if fields.get("isArchived") is True else "timeline"
     )
+    path = _text(fields, "originalPath")
     return Asset(
         id=identity,
-        sha1=_hex_of_base64(_text(fields, "checksum")),
-        path=_text(fields, "originalPath") or _text(fields, "originalFileName"),
+        sha1=_sha1_of_content(_text(fields, "checksum"), path),
+        path=path or _text(fields, "originalFileName"),
         width=width,
         height=height,
         is_image=fields.get("type", "IMAGE") == "IMAGE",
@@ -174,9 +176,15 @@ def _count(fields: Json, name: str) -> int:
     return int(value) if usable and value is not None else 0
 
 
-def _hex_of_base64(text: str) -> str:
+def _sha1_of_content(checksum: str, path: str) -> str:
+    """Hex digest from its base64, if it is one of content.
+
+    Immich does not read the files of an external library to the end: it gives the digest of
+    `path:<original path>` in their place.
+    """
     try:
-        digest = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
+        digest = base64.b64decode(checksum, validate=True)
+    except ValueError:
         return ""
-    return digest.hex() if len(digest) == 20 else ""
+    of_path = hashlib.sha1(f"path:{path}".encode("utf-8", errors="replace"), usedforsecurity=False).digest()
+    return digest.hex() if len(digest) == len(of_path) and digest != of_path else ""
