@@ -4,7 +4,7 @@ from hdbscan import HDBSCAN
 from hypothesis import given, settings
 from sklearn.metrics import adjusted_rand_score
 
-from facesets.clustering import HdbscanResult, hdbscan
+from facesets.clustering import HdbscanResult, approximate_predict, hdbscan
 from facesets.clustering.hierarchy import Distance
 from tests.clustering.vectors import Float32, People, people, same_partition, unit_vectors
 
@@ -106,3 +106,22 @@ def test_sizes_that_make_no_sense_are_refused() -> None:
         hdbscan(np.eye(3), min_cluster_size=1)
     with pytest.raises(ValueError, match="min_samples"):
         hdbscan(np.eye(3), min_samples=0)
+
+
+def test_new_faces_of_known_people_go_to_their_clusters_and_strangers_are_noise() -> None:
+    vectors, whose = people(13, faces=40, dimension=64, spread=0.7)
+    known, new = np.flatnonzero(whose < 12)[::2], np.flatnonzero(whose < 12)[1::2]
+    result = hdbscan(vectors[known])
+    found = approximate_predict(result, vectors[known], vectors[new])
+    placed = found.labels >= 0
+    assert placed.mean() > 0.9
+    assert adjusted_rand_score(whose[new][placed], found.labels[placed]) == 1.0
+    assert ((found.strength > 0) == placed).all()
+    strangers = approximate_predict(result, vectors[known], vectors[whose == 12])
+    assert (strangers.labels == -1).mean() > 0.9
+
+
+def test_prediction_needs_the_faces_of_the_run() -> None:
+    vectors, _ = people(3, faces=9)
+    with pytest.raises(ValueError, match="had 27 faces, not 26"):
+        approximate_predict(hdbscan(vectors), vectors[1:], vectors)

@@ -17,8 +17,9 @@ def cluster(
     out: OutArgument,
     method: Annotated[Method, typer.Option(help="How to group.")] = _DEFAULT.method,
     threshold: Annotated[
-        float, typer.Option(help="agglomerative: cosine distance at which clusters are cut.")
-    ] = _DEFAULT.threshold,
+        str,
+        typer.Option(help="agglomerative: cosine distance at which clusters are cut, or auto to measure it."),
+    ] = f"{_DEFAULT.threshold:g}",
     min_cosine_similarity: Annotated[
         float, typer.Option(help="components: faces this similar are connected.")
     ] = _DEFAULT.min_cosine_similarity,
@@ -28,6 +29,13 @@ def cluster(
     min_samples: Annotated[
         int, typer.Option(help="hdbscan: neighbours that make a dense place.")
     ] = _DEFAULT.min_samples,
+    same_image_ok: Annotated[
+        bool,
+        typer.Option(
+            "--same-image-ok",
+            help="agglomerative, auto: two faces in one photo may be one person (collages, mirrors).",
+        ),
+    ] = _DEFAULT.same_image_ok,
     materialize: MaterializeOption = _DEFAULT.materialize,
     sheet: SheetOption = _DEFAULT.sheet,
     dry_run: DryRunOption = False,
@@ -40,10 +48,11 @@ def cluster(
 
     options = ClusterOptions(
         method=method,
-        threshold=threshold,
+        threshold=assemble.number_or_auto("--threshold", threshold),
         min_cosine_similarity=min_cosine_similarity,
         min_cluster_size=min_cluster_size,
         min_samples=min_samples,
+        same_image_ok=same_image_ok,
         materialize=materialize,
         sheet=sheet,
         dry_run=dry_run,
@@ -57,6 +66,7 @@ def cluster(
                 f"{summary.faces} faces in {summary.images} images: {summary.persons} people, "
                 f"{summary.singletons} single faces, {summary.no_face} images without a face."
             ),
+            *summary.reasons,
             photos_line(summary, out, dry_run=dry_run),
         ],
     )

@@ -1,12 +1,15 @@
 """`facesets doctor`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import DebugOption, JsonOption
+from facesets.cli.params import DebugOption, JsonOption, PackOption, ProviderOption
+
+if TYPE_CHECKING:
+    from facesets.settings import Settings
 
 _MARKS = {"ok": "ok", "note": "--", "problem": "!!"}
 
@@ -16,6 +19,12 @@ def doctor(
         list[Path] | None,
         typer.Argument(metavar="[DIR]...", help="Further directories that will be written to."),
     ] = None,
+    benchmark: Annotated[
+        bool,
+        typer.Option("--benchmark", help="Measure how fast models run here, and how threads are best used."),
+    ] = False,
+    pack: PackOption = None,
+    provider: ProviderOption = "auto",
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -23,7 +32,11 @@ def doctor(
     from facesets import settings
     from facesets.operations.doctor import doctor as run
 
-    roots = settings.load().model_roots
+    conf = settings.load()
+    roots = conf.model_roots
+    if benchmark:
+        _benchmark(conf, pack, provider)
+        return
     findings = run(roots, [Path.cwd(), *(path.absolute() for path in directories or [])])
     lines = []
     for finding in findings:
@@ -33,3 +46,27 @@ def doctor(
     console.show_list(findings, "\n".join(lines))
     if any(finding.level == "problem" for finding in findings):
         raise typer.Exit(1)
+
+
+def _benchmark(conf: "Settings", pack: str | None, provider: str) -> None:
+    from facesets.cli import assemble
+    from facesets.operations.benchmark import benchmark
+
+    detection = assemble.detection_options(None, pack, None, None)
+    with console.stoppable() as stop, console.progress() as progress:
+        models = assemble.get_pack(detection.pack, conf, progress, stop)
+        choice = assemble.choose(provider, models)
+        results = benchmark(models, detection, choice.provider, conf.cpus)
+    rows = [
+        (
+            r.workers,
+            r.threads,
+            f"{r.detections_per_s:.1f}",
+            f"{r.recognitions_per_s:.1f}",
+            f"{r.images_per_s:.1f}",
+        )
+        for r in results
+    ]
+    headings = ("workers", "threads each", "detections/s", "recognitions/s", "images/s with one face")
+    text = console.table(headings, rows)
+    console.show_list(results, f"{text}\n`facesets embed` uses {conf.cpus} workers of one thread here.")

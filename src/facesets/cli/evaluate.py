@@ -91,7 +91,7 @@ def _lines(evaluation: "Evaluation") -> list[str]:
     rows = [
         (
             trial.method,
-            f"{trial.threshold:g}",
+            "measured" if trial.threshold is None else f"{trial.threshold:g}",
             *(
                 f"{value:.4f}"
                 for value in (

@@ -15,6 +15,7 @@ from facesets.clustering.labels import numbered, singletons_as_noise
 from facesets.clustering.matching import Matches, nearest
 from facesets.clustering.merging import merge_close
 from facesets.clustering.neighbors import Edges, threshold_graph
+from facesets.clustering.prediction import Prediction, approximate_predict
 
 __all__ = [
     "AutoResult",
@@ -25,8 +26,10 @@ __all__ = [
     "Matches",
     "Neighbours",
     "Placement",
+    "Prediction",
     "Scores",
     "Stability",
+    "approximate_predict",
     "average_linkage",
     "calibrate",
     "centroids",

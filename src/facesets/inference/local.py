@@ -26,14 +26,21 @@ class LocalEmbedder:
         min_det_score: float,
         provider: str = CPU,
         faces_per_run: int = 1,
+        threads: int = 1,
         stopwatch: Stopwatch | None = None,
     ) -> None:
         """Load detector and recogniser of a pack; see `Detector` and `Recognizer` for errors."""
         self._stopwatch = stopwatch or Stopwatch()
         self._detector = Detector(
-            pack.detector, det_size=det_size, min_det_score=min_det_score, provider=provider
+            pack.detector,
+            det_size=det_size,
+            min_det_score=min_det_score,
+            provider=provider,
+            threads=threads,
         )
-        self._recognizer = Recognizer(pack.recogniser, provider=provider, batch_size=faces_per_run)
+        self._recognizer = Recognizer(
+            pack.recogniser, provider=provider, threads=threads, batch_size=faces_per_run
+        )
         self._settings = CacheSettings(
             pack=pack.name,
             recogniser=pack.recogniser.path.name,

@@ -7,8 +7,11 @@ import numpy as np
 
 from facesets.clustering import (
     average_linkage,
+    calibrate,
+    cluster_auto,
     connected_components,
     hdbscan,
+    same_image_pairs,
     singletons_as_noise,
 )
 from facesets.exports.manifest import (
@@ -46,6 +49,7 @@ class ClusterSummary:
     persons: int
     singletons: int
     no_face: int
+    reasons: list[str]
     copied: int
     unchanged: int
     removed: int
@@ -53,6 +57,22 @@ class ClusterSummary:
     failures: list[Failure]
     dry_run: bool
     stopped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """Faces in clusters.
+
+    Attributes
+    ----------
+    labels : int64 array of shape (n,)
+        Numbered by falling size; -1 is noise.
+    reasons : tuple of str
+        A sentence for each choice that the method made by itself.
+    """
+
+    labels: Int64
+    reasons: tuple[str, ...]
 
 
 def cluster(
@@ -71,7 +91,8 @@ def cluster(
     """
     collection = store.load()
     progress.begin(f"Clustering {len(collection.faces)} faces")
-    labels = label_faces(collection.faces.embedding, options)
+    grouping = group_faces(collection.faces.embedding, collection.faces.image, options)
+    labels = grouping.labels
     progress.end()
     manifest = _manifest(store, collection, labels, options)
     plan = PhotoFolders(out, CLUSTER_MANIFEST, _files(manifest, options), options.materialize, options.sheet)
@@ -82,6 +103,7 @@ def cluster(
     return ClusterSummary(
         out=str(out),
         **manifest.counts,
+        reasons=list(grouping.reasons),
         copied=written.copied,
         unchanged=written.unchanged,
         removed=written.removed,
@@ -92,27 +114,39 @@ def cluster(
     )
 
 
-def label_faces(embeddings: Float32, options: ClusterOptions) -> Int64:
+def group_faces(embeddings: Float32, image: Int64, options: ClusterOptions) -> Grouping:
     """Cluster by the chosen method; a face that is alone is noise.
 
     Parameters
     ----------
     embeddings : float32 array of shape (n, d)
-
-    Returns
-    -------
-    int64 array of shape (n,)
-        Numbered by falling size; -1 is noise.
+    image : int64 array of shape (n,)
+        Faces with the same number are in one image.
     """
+    if options.method == "auto":
+        result = cluster_auto(embeddings, image_index=None if options.same_image_ok else image)
+        return Grouping(singletons_as_noise(result.labels), result.reasons)
     if options.method == "agglomerative":
-        labels = average_linkage(embeddings, max_cosine_distance=options.threshold)
-    elif options.method == "components":
+        return _agglomerative(embeddings, image, options)
+    if options.method == "components":
         labels = connected_components(embeddings, min_cosine_similarity=options.min_cosine_similarity)
     else:
         labels = hdbscan(
             embeddings, min_cluster_size=options.min_cluster_size, min_samples=options.min_samples
         ).labels
-    return singletons_as_noise(labels)
+    return Grouping(singletons_as_noise(labels), ())
+
+
+def _agglomerative(embeddings: Float32, image: Int64, options: ClusterOptions) -> Grouping:
+    constraints = None if options.same_image_ok else same_image_pairs(embeddings, image)
+    threshold = options.threshold
+    reasons: tuple[str, ...] = ()
+    if threshold is None:
+        measured = calibrate(embeddings, image_index=None if options.same_image_ok else image)
+        threshold = measured.max_cosine_distance
+        reasons = (f"Cut at a cosine distance of {threshold:.2f}, measured on {measured.source}.",)
+    labels = average_linkage(embeddings, max_cosine_distance=threshold, constraints=constraints)
+    return Grouping(singletons_as_noise(labels), reasons)
 
 
 def members_by_label(labels: Int64) -> list[Int64]:

@@ -13,7 +13,7 @@ from facesets.clustering import Scores
 from facesets.clustering import evaluate as score
 from facesets.errors import DamagedFile, WrongUsage
 from facesets.files import printable
-from facesets.operations.cluster import label_faces
+from facesets.operations.cluster import group_faces
 from facesets.operations.options import ClusterOptions
 from facesets.records import Collection, Float32, Int64
 
@@ -45,7 +45,7 @@ class Trial:
     """One clustering and its scores."""
 
     method: str
-    threshold: float
+    threshold: float | None
     scores: Scores
 
 
@@ -91,7 +91,7 @@ def evaluate(truth: Truth, trials: Sequence[ClusterOptions], *, worst: int = 10)
         raise WrongUsage("No face has a known person. Check --truth.")
     results = []
     for options in trials:
-        labels = label_faces(truth.embedding, options)
+        labels = group_faces(truth.embedding, truth.image, options).labels
         results.append((Trial(options.method, cut(options), score(labels, truth.name)), labels))
     results.sort(key=lambda result: -result[0].scores.pairwise_f1 - result[0].scores.bcubed_f1)
     labels = _noise_apart(results[0][1])
@@ -104,11 +104,13 @@ def evaluate(truth: Truth, trials: Sequence[ClusterOptions], *, worst: int = 10)
     )
 
 
-def cut(options: ClusterOptions) -> float:
-    """The number that decides in the chosen method."""
+def cut(options: ClusterOptions) -> float | None:
+    """The number that decides in the chosen method; None where the method measures it."""
     if options.method == "components":
         return options.min_cosine_similarity
-    return float(options.min_cluster_size) if options.method == "hdbscan" else options.threshold
+    if options.method == "hdbscan":
+        return float(options.min_cluster_size)
+    return options.threshold if options.method == "agglomerative" else None
 
 
 def sweep(options: ClusterOptions, values: Iterable[float]) -> list[ClusterOptions]:

@@ -42,9 +42,9 @@ def draw_errors(
     finished = [finished_row(row, progress) for row in rows if not stop.requested]
     progress.end()
     best = evaluation.trials[0]
+    at = "" if best.threshold is None else f" at {best.threshold:g}"
     subtitle = (
-        f"{best.method} at {best.threshold:g}   ·   {len(evaluation.merges)} people merged, "
-        f"{len(evaluation.splits)} split"
+        f"{best.method}{at}   ·   {len(evaluation.merges)} people merged, {len(evaluation.splits)} split"
     )
     with atomic_write(path) as file:
         file.write(png_bytes(draw_sheet("Worst errors", subtitle, finished)))

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from facesets.errors import WrongUsage
 from facesets.exports.materialize import Materialize
 
-Method = Literal["agglomerative", "components", "hdbscan"]
+Method = Literal["agglomerative", "components", "hdbscan", "auto"]
 Select = Literal["best", "diverse"]
 
 
@@ -60,25 +60,29 @@ class ClusterOptions:
 
     Attributes
     ----------
-    threshold : float
-        Cosine distance at which average linkage is cut.
+    threshold : float or None
+        Cosine distance at which average linkage is cut; None measures a fitting one on the faces.
     min_cosine_similarity : float
         Of `components`: two faces this similar are connected.
     min_cluster_size, min_samples : int
         Of `hdbscan`.
+    same_image_ok : bool
+        Two faces in one image may be one person. Otherwise `agglomerative` and `auto` keep them apart.
     """
 
     method: Method = "agglomerative"
-    threshold: float = 0.55
-    min_cosine_similarity: float = 0.50
+    threshold: float | None = 0.55
+    min_cosine_similarity: float = 0.65
     min_cluster_size: int = 5
     min_samples: int = 3
+    same_image_ok: bool = False
     materialize: Materialize = "copy"
     sheet: bool = True
     dry_run: bool = False
 
     def __post_init__(self) -> None:
-        _within("threshold", self.threshold, 0, 2)
+        if self.threshold is not None:
+            _within("threshold", self.threshold, 0, 2)
         _within("min-cosine-similarity", self.min_cosine_similarity, -1, 1)
         _within("min-cluster-size", self.min_cluster_size, 2)
         _within("min-samples", self.min_samples, 1)

@@ -1,0 +1,166 @@
+"""Clustering beside its peers, in one run on one machine.
+
+    PYTHONPATH=src python scripts/benchmarks/clustering.py [--faces 5000] [--what linkage auto …]
+
+Vectors are made up (`--synthetic` names the generator, ../shared/synthetic/faces.py by default) or read
+(`--vectors FILE.npz` with `embedding` and `name`). A peer that is not installed is left out.
+Set OPENBLAS_CORETYPE before starting where `facesets doctor` says so.
+"""
+
+import argparse
+import importlib
+import importlib.util
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facesets.clustering import (
+    average_linkage,
+    cluster_auto,
+    connected_components,
+    evaluate,
+    hdbscan,
+    measure_sgemm_gflops,
+    numbered,
+)
+
+Labels = NDArray[np.int64]
+SHARED = Path(__file__).resolve().parents[2].parent / "shared"
+
+
+def timed(name: str, run: Callable[[], Any]) -> tuple[Any, float]:
+    """Run, and print how long it took and the peak memory of the process so far."""
+    started = time.perf_counter()
+    result = run()
+    seconds = time.perf_counter() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f"  {name:44s} {seconds:9.2f} s   (peak so far {peak:.2f} GiB)", flush=True)
+    return result, seconds
+
+
+def beside(ours: float, theirs: float, mine: Labels, other: Labels) -> None:
+    """Print the ratio of times and how far the partitions agree."""
+    from sklearn.metrics import adjusted_rand_score
+
+    print(
+        f"  -> {theirs / ours:.1f} times as fast, adjusted Rand index {adjusted_rand_score(mine, other):.5f}"
+    )
+
+
+def bound(vectors: NDArray[np.float32], gflops: float) -> float:
+    """Seconds of the bare products of all pairs at the best measured rate."""
+    faces, dimension = vectors.shape
+    seconds: float = faces**2 * dimension / gflops / 1e9
+    return seconds
+
+
+def linkage(vectors: NDArray[np.float32], truth: NDArray[Any], cut: float, gflops: float) -> None:
+    """Average linkage beside fastcluster and scikit-learn."""
+    print(f"average linkage, {len(vectors)} faces, cut {cut}")
+    labels, ours = timed("facesets", lambda: average_linkage(vectors, max_cosine_distance=cut))
+    score = evaluate(labels, truth).pairwise_f1
+    print(f"  bare products {bound(vectors, gflops):.2f} s; {score:.4f} pairwise F1")
+    if importlib.util.find_spec("fastcluster"):
+        from scipy.cluster.hierarchy import fcluster
+
+        fast = importlib.import_module("fastcluster").linkage
+
+        def peer() -> Labels:
+            distance = 1 - vectors @ vectors.T
+            condensed = distance[np.triu_indices(len(vectors), 1)].astype(np.float64)
+            tree = fast(np.clip(condensed, 0, 2), method="average", preserve_input=False)
+            return numbered(fcluster(tree, cut, criterion="distance").astype(np.int64))
+
+        other, theirs = timed("fastcluster", peer)
+        beside(ours, theirs, labels, other)
+    from sklearn.cluster import AgglomerativeClustering
+
+    model = AgglomerativeClustering(
+        n_clusters=None, distance_threshold=cut, metric="precomputed", linkage="average"
+    )
+    other, theirs = timed("scikit-learn", lambda: model.fit_predict(np.clip(1 - vectors @ vectors.T, 0, 2)))
+    beside(ours, theirs, labels, other)
+
+
+def components(vectors: NDArray[np.float32], similarity: float, gflops: float) -> None:
+    """Connected components beside the bare products."""
+    print(f"components at {similarity}, {len(vectors)} faces")
+    _, ours = timed("facesets", lambda: connected_components(vectors, min_cosine_similarity=similarity))
+    least = bound(vectors, gflops)
+    print(f"  bare products {least:.2f} s -> {ours / least:.2f} times that")
+
+
+def density(vectors: NDArray[np.float32], gflops: float) -> None:
+    """HDBSCAN beside the package of that name."""
+    print(f"HDBSCAN, {len(vectors)} faces")
+    result, ours = timed("facesets", lambda: hdbscan(vectors))
+    least = bound(vectors, gflops)
+    print(f"  bare products {least:.2f} s -> {ours / least:.2f} times that")
+    if importlib.util.find_spec("hdbscan") and len(vectors) <= 10_000:
+        from hdbscan import HDBSCAN
+
+        peer = HDBSCAN(min_cluster_size=5, min_samples=3)
+        other, theirs = timed("hdbscan", lambda: peer.fit_predict(vectors.astype(np.float64)))
+        beside(ours, theirs, result.labels, other)
+
+
+def auto(vectors: NDArray[np.float32], truth: NDArray[Any]) -> None:
+    """Quality without any setting."""
+    print(f"auto, {len(vectors)} faces")
+    result, _ = timed("facesets", lambda: cluster_auto(vectors))
+    scores = evaluate(result.labels, truth)
+    print(f"  pairwise F1 {scores.pairwise_f1:.4f}, BCubed F1 {scores.bcubed_f1:.4f}")
+    for reason in result.reasons:
+        print(f"  {reason}")
+
+
+def made_up(faces: int, generator: Path) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    """Vectors and truth from the generator."""
+    spec = importlib.util.spec_from_file_location("synthetic_faces", generator)
+    if spec is None or spec.loader is None:
+        raise SystemExit(f"{generator} is no generator of vectors.")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    vectors, truth, *_ = module.gen(faces)
+    return vectors.astype(np.float32), truth
+
+
+def main() -> None:
+    """Read the arguments and run what they ask for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--faces", type=int, default=5000)
+    parser.add_argument("--cut", type=float, default=0.55, help="cosine distance for average linkage")
+    parser.add_argument("--similarity", type=float, default=0.65, help="cosine similarity for components")
+    parser.add_argument("--what", nargs="+", default=["linkage", "components", "hdbscan", "auto"])
+    parser.add_argument("--synthetic", type=Path, default=SHARED / "synthetic" / "faces.py")
+    parser.add_argument("--vectors", type=Path)
+    given = parser.parse_args()
+    if given.vectors:
+        with np.load(given.vectors) as arrays:
+            vectors, truth = arrays["embedding"].astype(np.float32), arrays["name"]
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    else:
+        vectors, truth = made_up(given.faces, given.synthetic)
+    importlib.import_module("scipy.sparse.csgraph")  # its import is nobody's clustering time
+
+    gflops = measure_sgemm_gflops()
+    print(f"matrix products: {gflops:.0f} GFLOP/s")
+    if "linkage" in given.what:
+        linkage(vectors, truth, given.cut, gflops)
+    if "components" in given.what:
+        components(vectors, given.similarity, gflops)
+    if "hdbscan" in given.what:
+        density(vectors, gflops)
+    if "auto" in given.what:
+        auto(vectors, truth)
+
+
+if __name__ == "__main__":
+    main()

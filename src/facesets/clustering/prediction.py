@@ -1,0 +1,98 @@
+"""Placing new faces in the clusters of an HDBSCAN run, without running it again."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from facesets.clustering.hdbscan import HdbscanResult
+from facesets.clustering.hierarchy import densities
+from facesets.clustering.vectors import Embeddings, Float32, Float64, Int64, unit_rows
+
+_BLOCK_ROWS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Where new faces would belong.
+
+    Attributes
+    ----------
+    labels : int64 array of shape (m,)
+        Clusters of the run; -1 for noise.
+    strength : float64 array of shape (m,)
+        Membership, in [0, 1]; 0 for noise.
+    """
+
+    labels: Int64
+    strength: Float64
+
+
+def approximate_predict(result: HdbscanResult, embeddings: Embeddings, new: Embeddings) -> Prediction:
+    """Place new faces in existing clusters; the clusters stay as they are.
+
+    A new face goes where its nearest neighbour by mutual reachability is, at the density at which it
+    reaches it.
+
+    Parameters
+    ----------
+    result : HdbscanResult
+    embeddings : float array of shape (n, d)
+        The faces of that run, in its order.
+    new : float array of shape (m, d)
+
+    Raises
+    ------
+    ValueError
+        When embeddings are malformed, differ in dimension, or are not those of the run.
+    """
+    rows, known = unit_rows(new, name="new"), unit_rows(embeddings)
+    if len(known) != len(result.labels):
+        raise ValueError(f"The run had {len(result.labels)} faces, not {len(known)}.")
+    if known.shape[1] != rows.shape[1]:
+        raise ValueError(f"New faces have {rows.shape[1]} numbers, known ones {known.shape[1]}.")
+    if len(known) < 2:
+        return Prediction(np.full(len(rows), -1, np.int64), np.zeros(len(rows)))
+    neighbour, reach = np.empty(len(rows), np.int64), np.empty(len(rows), np.float64)
+    for start in range(0, len(rows), _BLOCK_ROWS):
+        span = slice(start, start + _BLOCK_ROWS)
+        neighbour[span], reach[span] = _most_reachable(result, rows[span] @ known.T)
+    return _placed(result, neighbour, densities(reach, result.distance))
+
+
+def _most_reachable(result: HdbscanResult, similarity: Float32) -> tuple[Int64, Float32]:
+    count = min(2 * result.min_samples, similarity.shape[1])
+    near = np.argpartition(-similarity, count - 1, axis=1)[:, :count]
+    values = np.take_along_axis(similarity, near, axis=1)
+    rank = min(result.min_samples, count) - 1
+    own_core = -np.sort(-values, axis=1)[:, rank : rank + 1]
+    reach = np.minimum(np.minimum(values, own_core), result.core_similarity[near])
+    best = np.lexsort((near, -reach), axis=1)[:, :1]
+    return np.take_along_axis(near, best, 1)[:, 0], np.take_along_axis(reach, best, 1)[:, 0]
+
+
+def _placed(result: HdbscanResult, neighbour: Int64, density: Float64) -> Prediction:
+    tree = result.tree
+    n, clusters = tree.points, tree.cluster_count
+    is_cluster = tree.child >= n
+    birth, above = np.zeros(clusters), np.zeros(clusters, np.int64)
+    birth[tree.child[is_cluster] - n] = tree.density[is_cluster]
+    above[tree.child[is_cluster] - n] = tree.parent[is_cluster] - n
+    deepest = np.zeros(clusters)
+    np.maximum.at(deepest, tree.parent - n, tree.density)
+    home = np.zeros(n, np.int64)
+    home[tree.child[~is_cluster]] = tree.parent[~is_cluster] - n
+    number = np.full(clusters, -1, np.int64)
+    number[result.cluster - n] = np.arange(len(result.cluster))
+    # Clusters are numbered downwards, so each finds the chosen one above it already settled.
+    chosen = np.where(number >= 0, np.arange(clusters), -1)
+    for cluster in range(1, clusters):
+        if chosen[cluster] < 0:
+            chosen[cluster] = chosen[above[cluster]]
+    at = home[neighbour]
+    while (higher := (at > 0) & (birth[at] >= density)).any():
+        at = np.where(higher, above[at], at)
+    ends = chosen[at]
+    there = ends >= 0
+    labels = np.where(there, number[ends], -1)
+    most = np.maximum(deepest[ends], 1e-300)
+    return Prediction(labels, np.where(there, np.minimum(density, most) / most, 0.0))
