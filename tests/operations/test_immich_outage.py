@@ -181,18 +181,35 @@ def test_a_server_that_is_silent_too_long_is_asked_again(tmp_path: Path) -> None
         assert len(server.to("/faces")) == 2
 
 
-def test_a_list_that_goes_round_in_a_circle_ends_the_run_with_a_sentence(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["the same page number", "the same page under new numbers", "empty pages"])
+def test_a_list_that_never_ends_ends_the_run_with_a_sentence(kind: str, tmp_path: Path) -> None:
     def circle(request: Request, _: Answer) -> Answer | None:
         if not request.path.endswith("/search/metadata"):
             return None
-        return server.answer_with(server.photos, "1")
+        page = request.body["page"]
+        photos = [] if kind == "empty pages" and page > 1 else server.photos
+        return server.answer_with(photos, "1" if kind == "the same page number" else str(page + 1))
 
     with serving([photo(1)]) as server:
         server.rules.append(circle)
         with pytest.raises(Unreachable, match="round in a circle"):
             stage(server, tmp_path)
-        assert len(server.to("/search/metadata")) == 1
+        assert len(server.to("/search/metadata")) <= 3
     assert len(queue(tmp_path)) <= 1
+
+
+def test_a_list_that_breaks_off_ends_the_run_and_keeps_what_is_done(tmp_path: Path) -> None:
+    def second_page(request: Request, _: Answer) -> Answer | None:
+        return error(500) if (request.body or {}).get("page") == 2 else None
+
+    with serving([photo(n) for n in range(1, 9)], page_size=4) as server:
+        server.rules.append(second_page)
+        with pytest.raises(Unreachable, match="the server answers 500"):
+            stage(server, tmp_path)
+        server.rules.clear()
+        before = len(server.downloads)
+        assert len(queue(tmp_path)) == before
+        assert stage(server, tmp_path).staged == 8 - before
 
 
 def test_a_key_that_lacks_what_is_needed_is_told_what(tmp_path: Path) -> None:

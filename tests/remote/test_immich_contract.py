@@ -1,11 +1,12 @@
 """The judge of requests and answers, judged: it refuses what Immich's description does not allow."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from tests.fixtures.immich_contract import contract
+from tests.fixtures.immich_contract import DOCUMENT, contract
 from tests.fixtures.immich_server import KEY, OWNER, ImmichServer, photo, photo_id, serving
 
 SEARCH = ("POST", "/api/search/metadata")
@@ -105,3 +106,12 @@ def test_the_double_asks_for_the_key_and_for_its_permissions() -> None:
         assert httpx.get(address, headers={"x-api-key": KEY}).status_code == 200
         original = f"{server.url}/api/assets/{photo_id(1)}/original"
         assert httpx.get(original, headers={"x-api-key": KEY}).status_code == 403
+
+
+def test_the_description_in_use_is_immichs_own_word_for_word(shared_dir: Path) -> None:
+    whole = json.loads((shared_dir / "immich" / "openapi-3.0.0.json").read_bytes())
+    excerpt = json.loads(DOCUMENT.read_bytes())
+    for path, methods in excerpt["paths"].items():
+        assert {method: whole["paths"][path][method] for method in methods} == methods
+    for name, schema in excerpt["components"]["schemas"].items():
+        assert whole["components"]["schemas"][name] == schema

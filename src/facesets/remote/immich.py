@@ -174,6 +174,7 @@ class Immich:
             It fails, or its pages go round in a circle.
         """
         page = 1
+        ids_before = None
         while True:
             body = {**query, "order": "asc", "withExif": True, "page": page, "size": PAGE_SIZE}
             answer = self._at_start("POST", "search/metadata", json=body)
@@ -183,17 +184,19 @@ class Immich:
                 raise Unreachable(
                     f"{self.label} answers a search with something else. Is it an Immich server?"
                 )
-            yield [asset for item in items if (asset := parse_asset(item)) is not None]
+            found = [asset for item in items if (asset := parse_asset(item)) is not None]
+            yield found
             token = listing.get("nextPage")
             if token is None:
                 return
             following = _page_number(token)
-            if following is None or following <= page:
+            ids = [asset.id for asset in found]
+            if following is None or following <= page or ids == ids_before:
                 raise Unreachable(
                     f"{self.label} names page {printable(str(token))[:40]} as the one after page {page}: its "
                     "list goes round in a circle. What was done is kept; report this to the server's keeper."
                 )
-            page = following
+            page, ids_before = following, ids
 
     def faces(self, asset_id: str) -> list[ServerFace]:
         """Faces that the server found in an asset. Raises as `download`."""
