@@ -33,7 +33,7 @@ Labels = NDArray[np.int64]
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 
 
-def timed(name: str, run: Callable[[], Any]) -> tuple[Any, float]:
+def timed(name: str, run: Callable[..., Any]) -> tuple[Any, float]:
     """Run, and print how long it took and the peak memory of the process so far."""
     started = time.perf_counter()
     result = run()
@@ -119,6 +119,30 @@ def auto(vectors: NDArray[np.float32], truth: NDArray[Any]) -> None:
         print(f"  {reason}")
 
 
+def group_photos(truth: NDArray[Any], seed: int = 0) -> NDArray[np.int64]:
+    """Put faces of different people into images of one to eight faces."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(truth))
+    image = np.empty(len(truth), np.int64)
+    image[order] = np.repeat(np.arange(len(truth)), rng.integers(1, 9, len(truth)))[: len(truth)]
+    person = np.unique(truth, return_inverse=True)[1]
+    key = image * (int(person.max()) + 1) + person
+    _, first = np.unique(key, return_index=True)
+    again = np.setdiff1d(np.arange(len(truth)), first)
+    image[again] = image.max() + 1 + np.arange(len(again))
+    return image
+
+
+def images(vectors: NDArray[np.float32], truth: NDArray[Any]) -> None:
+    """By how much it helps to know which faces share an image."""
+    print(f"auto with group photos, {len(vectors)} faces")
+    photos = group_photos(truth)
+    for name, index in (("without images", None), ("with images", photos)):
+        result, _ = timed(name, lambda index=index: cluster_auto(vectors, image_index=index))
+        scores = evaluate(result.labels, truth)
+        print(f"  pairwise F1 {scores.pairwise_f1:.4f}, BCubed F1 {scores.bcubed_f1:.4f}")
+
+
 def made_up(faces: int, generator: Path) -> tuple[NDArray[np.float32], NDArray[Any]]:
     """Vectors and truth from the generator."""
     spec = importlib.util.spec_from_file_location("synthetic_faces", generator)
@@ -160,6 +184,8 @@ def main() -> None:
         density(vectors, gflops)
     if "auto" in given.what:
         auto(vectors, truth)
+    if "images" in given.what:
+        images(vectors, truth)
 
 
 if __name__ == "__main__":

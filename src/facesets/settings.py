@@ -14,6 +14,7 @@ from typing import Any
 
 from facesets.errors import WrongUsage
 from facesets.files import printable
+from facesets.kernel import cpu_flags, recommended_blas_coretype
 
 ENVIRONMENT_PREFIX = "FACESETS"
 
@@ -82,6 +83,16 @@ def load(environment: Mapping[str, str] | None = None, directory: Path | None = 
         immich_url=env.get("IMMICH_URL") or str(content.get("immich_url", "")),
         immich_api_key=Secret(key) if key else None,
     )
+
+
+def prefer_fast_kernel() -> None:
+    """Let OpenBLAS take the processor's best kernel, unless the user chose one.
+
+    Only has an effect before numpy is imported for the first time.
+    """
+    kernel = recommended_blas_coretype(cpu_flags())
+    if kernel is not None:
+        os.environ.setdefault("OPENBLAS_CORETYPE", kernel)
 
 
 def _config_file(env: Mapping[str, str], directory: Path) -> Path | None:

@@ -4,8 +4,6 @@ from sklearn.metrics import silhouette_samples
 
 from facesets.clustering import (
     calibrate,
-    measure_sgemm_gflops,
-    recommended_blas_coretype,
     silhouettes,
     stability,
 )
@@ -30,14 +28,6 @@ def test_stability_finds_each_cluster_in_the_other_run() -> None:
     assert found.jaccard.tolist() == [1.0, 0.5, 0.0]
 
 
-def test_the_kernel_is_chosen_by_what_the_processor_can_do() -> None:
-    everything = "fma avx2 avx512f avx512bw avx512cd avx512dq avx512vl"
-    assert recommended_blas_coretype(everything.split()) == "SkylakeX"
-    assert recommended_blas_coretype(["AVX2", "FMA"]) == "Haswell"
-    assert recommended_blas_coretype(["sse2"]) is None
-    assert measure_sgemm_gflops(repetitions=1) > 0
-
-
 def test_calibration_finds_what_one_persons_faces_share(real_people: People) -> None:
     measured = calibrate(real_people.embedding)
     assert measured.typical == pytest.approx(0.61, abs=0.03)
@@ -46,8 +36,9 @@ def test_calibration_finds_what_one_persons_faces_share(real_people: People) -> 
 
 def test_a_recogniser_with_other_similarities_gets_other_thresholds(real_people: People) -> None:
     # A constant part in every vector lifts all similarities, as some recognisers do.
-    lifted = np.c_[real_people.embedding, np.full(len(real_people.embedding), 0.8, np.float32)]
-    assert calibrate(lifted).link > calibrate(real_people.embedding).link + 0.1
+    vectors = real_people.embedding[:3000]
+    lifted = np.c_[vectors, np.full(len(vectors), 0.8, np.float32)]
+    assert calibrate(lifted).link > calibrate(vectors).link + 0.1
 
 
 def test_too_few_faces_get_arcfaces_values() -> None:

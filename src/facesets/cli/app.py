@@ -19,7 +19,7 @@ from facesets.cli.sheet import sheet
 from facesets.cli.show import show
 from facesets.cli.verify_bundle import verify_bundle
 from facesets.errors import FacesetsError
-from facesets.settings import ENVIRONMENT_PREFIX, load
+from facesets.settings import ENVIRONMENT_PREFIX, load, prefer_fast_kernel
 
 _EPILOG = (
     "Exit status: 0 done; 1 failed; 2 wrong usage, or something needed is unreachable; 3 done, but some "
@@ -72,6 +72,7 @@ def _root(
 
 def main() -> None:
     """Run the program; never returns."""
+    prefer_fast_kernel()
     try:
         flags = load().flags
         app(auto_envvar_prefix=ENVIRONMENT_PREFIX, default_map=flags)

@@ -1,6 +1,6 @@
 """Arrays in, labels out: pure functions on embeddings."""
 
-from facesets.clustering.agglomerative import average_linkage, complete_linkage
+from facesets.clustering.agglomerative import average_linkage, average_linkage_on_graph, complete_linkage
 from facesets.clustering.auto import AutoResult, Placement, cluster_auto
 from facesets.clustering.calibration import Calibration, calibrate
 from facesets.clustering.centroids import centroids, distances_to_centroid, medoids, reject_outliers
@@ -9,7 +9,7 @@ from facesets.clustering.constraints import Constraints, same_image_pairs, viola
 from facesets.clustering.evaluation import Scores, evaluate
 from facesets.clustering.hdbscan import HdbscanResult, hdbscan
 from facesets.clustering.judging import Stability, silhouettes, stability
-from facesets.clustering.kernel import measure_sgemm_gflops, recommended_blas_coretype
+from facesets.clustering.kernel import measure_sgemm_gflops
 from facesets.clustering.knn import Neighbours, knn_graph
 from facesets.clustering.labels import numbered, singletons_as_noise
 from facesets.clustering.matching import Matches, nearest
@@ -31,6 +31,7 @@ __all__ = [
     "Stability",
     "approximate_predict",
     "average_linkage",
+    "average_linkage_on_graph",
     "calibrate",
     "centroids",
     "cluster_auto",
@@ -46,7 +47,6 @@ __all__ = [
     "merge_close",
     "nearest",
     "numbered",
-    "recommended_blas_coretype",
     "reject_outliers",
     "same_image_pairs",
     "silhouettes",

@@ -41,6 +41,9 @@ _SATELLITE_RATIO = 0.85
 
 _TIGHT_SHARE = 0.9
 
+_MOST_INTRUDERS = 0.25
+"""Where more of a satellite's faces cannot be with the anchor's, it is another person."""
+
 
 class Placement(IntEnum):
     """How a face came where it is."""
@@ -247,7 +250,6 @@ class _Work:
         centre = unit_or_zero(cluster_sums(self._rows, self.labels))
         anchors = np.flatnonzero((size >= _ANCHOR_FACES) & (inside >= self._measured.coherent))
         satellites = np.flatnonzero(size > 1)
-        barred = {(int(a), int(b)) for a, b in self._barred()}
         into = np.arange(len(size))
         for one in satellites[np.lexsort((satellites, -size[satellites]))].tolist():
             fits = anchors[(size[anchors] > size[one]) & (inside[one] < _SATELLITE_RATIO * inside[anchors])]
@@ -255,8 +257,7 @@ class _Work:
                 continue
             similarity = centre[fits] @ centre[one]
             best = int(fits[similarity.argmax()])
-            apart = (min(one, best), max(one, best)) in barred
-            if similarity.max() >= self._measured.satellite and not apart:
+            if similarity.max() >= self._measured.satellite:
                 into[one] = best
         self._merge_satellites(into)
 
@@ -266,11 +267,26 @@ class _Work:
         moved = moved[into[into[moved]] == into[moved]]
         for one in moved.tolist():
             members = self.labels == one
-            trial = np.where(members, into[one], self.labels)
-            ends = trial[self._groups.forbidden]
-            if not (ends[:, 0] == ends[:, 1]).any():
-                self.labels = trial
+            intruders = self._intruders(one, int(into[one]))
+            if len(intruders) <= _MOST_INTRUDERS * members.sum():
+                self.labels = np.where(members, into[one], self.labels)
                 self.placement[members] = Placement.SATELLITE
+                self.labels[intruders] = self.labels.max() + 1 + np.arange(len(intruders))
+        self.labels = numbered(self.labels)
+
+    def _intruders(self, satellite: int, anchor: int) -> Int64:
+        """Faces of a satellite that cannot be with one of its anchor's: they are not the person's.
+
+        All of the satellite, where some of them are tied to others.
+        """
+        first, second = self._groups.forbidden.T
+        ends = self.labels[first], self.labels[second]
+        found = np.r_[
+            first[(ends[0] == satellite) & (ends[1] == anchor)],
+            second[(ends[1] == satellite) & (ends[0] == anchor)],
+        ]
+        tied = np.bincount(self._groups.group, minlength=len(self._rows))[found] > 1
+        return np.flatnonzero(self.labels == satellite) if tied.any() else np.unique(found)
 
     def _take_apart_junk(self, core: Int64) -> None:
         # Junk shows when it may go on merging: a person stays coherent, junk gathers more of its kind.

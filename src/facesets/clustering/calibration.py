@@ -24,6 +24,8 @@ _SAMPLE_PAIRS = 400_000
 _CORE_SHARE = 0.83
 _LINK_SHARE = 0.62
 _LOOSE_SHARE = 0.5
+_LEAST_CUT = 0.25
+_MOST_STRANGERS = 0.9
 _LEAST_CLUSTERS = 8
 _LEAST_MEMBERS = 5
 _LEAST_IMAGE_PAIRS = 300
@@ -107,7 +109,7 @@ def calibrate(embeddings: Embeddings, *, image_index: ArrayLike | None = None) -
         if len(pairs) >= _LEAST_IMAGE_PAIRS:
             strangers = max(strangers, _in_one_image(embeddings, pairs))
             source = f"random pairs and {len(pairs)} pairs in one image"
-    typical = _typical(rows)
+    typical = _typical(rows, min(max(_LEAST_CUT, strangers), _MOST_STRANGERS))
     if typical is None:
         return Calibration(ARCFACE_TYPICAL_SIMILARITY, min(strangers, 0.5), "ArcFace's values")
     return Calibration(typical, min(strangers, _CORE_SHARE * typical), f"{source}, certain clusters")
@@ -133,13 +135,13 @@ def _in_one_image(embeddings: Embeddings, pairs: Int64) -> float:
     return float(np.quantile(similarity, 0.995))
 
 
-def _typical(rows: Float32) -> float | None:
+def _typical(rows: Float32, lowest: float) -> float | None:
     """Mean similarity inside the median cluster, found at a cut that follows from itself."""
-    chunks = [c for c in edge_chunks(rows, min_cosine_similarity=0.25) if len(c)]
+    chunks = [c for c in edge_chunks(rows, min_cosine_similarity=lowest) if len(c)]
     edges = Edges.concatenate(chunks)
     alone = resolve(Constraints(), len(rows))
     typical = None
-    cut = _CORE_SHARE * ARCFACE_TYPICAL_SIMILARITY
+    cut = max(lowest, _CORE_SHARE * ARCFACE_TYPICAL_SIMILARITY)
     for _ in range(6):
         labels = numbered(merge_groups(rows.copy(), alone, edges, cut))
         size, inside = coherence(rows, labels)
@@ -149,7 +151,7 @@ def _typical(rows: Float32) -> float | None:
         typical = float(np.median(judged))
         if abs(_CORE_SHARE * typical - cut) < 0.01:
             break
-        cut = max(0.25, _CORE_SHARE * typical)
+        cut = max(lowest, _CORE_SHARE * typical)
     return typical
 
 

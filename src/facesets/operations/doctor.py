@@ -7,10 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from facesets.clustering import measure_sgemm_gflops
 from facesets.errors import FacesetsError
 from facesets.files import printable
 from facesets.inference.packs import DEFAULT_PACK, ModelFile, find_pack, installed, read_pack
 from facesets.inference.providers import candidates, why_not
+from facesets.kernel import cpu_flags, recommended_blas_coretype
 
 _CV2 = (
     "opencv-python-headless",
@@ -47,6 +49,7 @@ def doctor(model_roots: Sequence[Path], directories: Sequence[Path]) -> list[Fin
     findings = [
         one_of(names, _CV2, "cv2", keep=_CV2[0]),
         one_of(names, _ONNXRUNTIME, "onnxruntime", keep=_preferred_runtime(names)),
+        _matrix_kernel(),
         _pack(model_roots),
     ]
     model = _any_recogniser(model_roots)
@@ -74,6 +77,12 @@ def one_of(names: Iterable[str], rivals: Sequence[str], module: str, *, keep: st
 def _preferred_runtime(names: Sequence[str]) -> str:
     accelerated = [name for name in _ONNXRUNTIME[1:] if name in names]
     return accelerated[0] if accelerated else _ONNXRUNTIME[0]
+
+
+def _matrix_kernel() -> Finding:
+    rate = measure_sgemm_gflops()
+    kernel = recommended_blas_coretype(cpu_flags()) or "its own choice"
+    return Finding("matrix products", "ok", f"{rate:.0f} GFLOP/s (kernel: {kernel})")
 
 
 def _pack(roots: Sequence[Path]) -> Finding:
