@@ -188,7 +188,10 @@ def test_a_photo_whose_bytes_were_replaced_on_the_server_is_staged_anew(tmp_path
 
 
 def test_photos_of_an_external_library_whose_checksums_are_of_paths_are_staged(tmp_path: Path) -> None:
-    photos = [photo(n, f"/mnt/photos/{n}.jpg", is_external=True) for n in (1, 2, 3)]
+    photos = [photo(n, f"/mnt/photos/{n}.jpg", is_external=True) for n in (1, 2)]
+    # Found by its old path when its checksum was made.
+    moved = photo(9, "/mnt/elsewhere/3.jpg", is_external=True).checksum
+    photos.append(photo(3, "/mnt/photos/3.jpg", library=photo_id(77), stale_checksum=moved))
     with serving(photos) as server:
         assert stage(server, tmp_path).staged == 3
         assert stage(server, tmp_path).settled_before == 3

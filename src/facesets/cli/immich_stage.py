@@ -12,7 +12,7 @@ from facesets.operations.options import StageOptions
 
 if TYPE_CHECKING:
     from facesets.operations.immich_asset import Known
-    from facesets.operations.immich_stage import StageSummary
+    from facesets.operations.immich_summary import StageSummary
     from facesets.settings import Settings
 
 _STAGE = StageOptions()

@@ -114,7 +114,7 @@ def parse_asset(item: object) -> Asset | None:
     path = _text(fields, "originalPath")
     return Asset(
         id=identity,
-        sha1=_sha1_of_content(_text(fields, "checksum"), path),
+        sha1="" if _text(fields, "libraryId") else _sha1_of_content(_text(fields, "checksum"), path),
         path=path or _text(fields, "originalFileName"),
         width=width,
         height=height,
@@ -179,8 +179,8 @@ def _count(fields: Json, name: str) -> int:
 def _sha1_of_content(checksum: str, path: str) -> str:
     """Hex digest from its base64, if it is one of content.
 
-    Immich does not read the files of an external library to the end: it gives the digest of
-    `path:<original path>` in their place.
+    For the files of an external library Immich gives the digest of `path:<original path>` in its place,
+    and not every version says that a file is in one.
     """
     try:
         digest = base64.b64decode(checksum, validate=True)
