@@ -18,6 +18,23 @@ from facesets.kernel import cpu_flags, recommended_blas_coretype
 
 ENVIRONMENT_PREFIX = "FACESETS"
 
+_TEXTS = ("models", "immich_url")
+"""Settings that belong to no command. Secrets are not among them: they come from the environment."""
+
+
+class Secret:
+    """A text that shows in no message, traceback or log."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text itself, for the one place that needs it."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "***"
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -31,11 +48,17 @@ class Settings:
         Defaults from the file.
     cpus : int
         Processors that this process may use.
+    immich_url : str
+        Address of an Immich server; empty where none is named.
+    immich_api_key : Secret or None
+        What opens it.
     """
 
     model_roots: tuple[Path, ...]
     flags: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     cpus: int = 1
+    immich_url: str = ""
+    immich_api_key: Secret | None = None
 
 
 def load(environment: Mapping[str, str] | None = None, directory: Path | None = None) -> Settings:
@@ -49,19 +72,27 @@ def load(environment: Mapping[str, str] | None = None, directory: Path | None = 
     env = os.environ if environment is None else environment
     file = _config_file(env, directory or Path.cwd())
     content = _read(file)
-    models = content.pop("models", None)
-    if models is not None and not isinstance(models, str):
-        raise WrongUsage(f'`models` in {printable(file or "")} has to be one text: models = "/srv/models".')
-    models = env.get("FACESETS_MODELS") or models
-    roots = [Path(part).expanduser() for part in models.split(os.pathsep)] if models else []
+    texts = {name: content.pop(name) for name in _TEXTS if name in content}
+    for name, value in texts.items():
+        if not isinstance(value, str):
+            raise WrongUsage(f'`{name}` in {printable(file or "")} has to be one text: {name} = "…".')
     flags = {}
     for command, values in content.items():
         if not isinstance(values, dict):
             raise WrongUsage(
-                f"`{command}` in {printable(file or '')} is neither `models` nor a [command]. Remove it."
+                f"`{command}` in {printable(file or '')} is neither a setting nor a [command]. Remove it."
             )
         flags[command] = {flag.replace("-", "_"): value for flag, value in values.items()}
-    return Settings((*roots, Path("~/.insightface").expanduser()), flags, _cpus())
+    models = env.get("FACESETS_MODELS") or texts.get("models")
+    roots = [Path(part).expanduser() for part in models.split(os.pathsep)] if models else []
+    key = env.get("IMMICH_API_KEY")
+    return Settings(
+        model_roots=(*roots, Path("~/.insightface").expanduser()),
+        flags=flags,
+        cpus=_cpus(),
+        immich_url=env.get("IMMICH_URL") or texts.get("immich_url", ""),
+        immich_api_key=Secret(key) if key else None,
+    )
 
 
 def prepare_libraries() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,7 +63,7 @@ def test_vectors_are_read_from_a_file_and_normalised(tmp_path: Path) -> None:
 
 def test_vectors_that_make_no_sense_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "w.npz"
-    nonsense = [
+    nonsense: list[dict[str, Any]] = [
         {"embedding": np.ones(3), "name": ["a", "b", "c"]},
         {"embedding": np.ones((3, 4)), "name": ["a", "b"]},
         {"embedding": np.zeros((1, 4)), "name": ["a"]},

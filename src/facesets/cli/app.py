@@ -14,6 +14,7 @@ from facesets.cli.embed import embed
 from facesets.cli.enrich import enrich
 from facesets.cli.evaluate import evaluate
 from facesets.cli.export_swap import export_swap
+from facesets.cli.immich_stage import immich_stage
 from facesets.cli.models import models
 from facesets.cli.params import EPILOG
 from facesets.cli.refine import refine
@@ -41,6 +42,7 @@ for command in (
     export_swap,
     sheet,
     show,
+    immich_stage,
     evaluate,
     verify_bundle,
     doctor,

@@ -2,13 +2,12 @@
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facesets.cli import console
 from facesets.cli.params import (
-    CacheArgument,
     DebugOption,
     DryRunOption,
     JsonOption,
@@ -17,15 +16,31 @@ from facesets.cli.params import (
 )
 from facesets.operations.options import DetectionOptions, EmbedOptions
 
+if TYPE_CHECKING:
+    from facesets.interfaces import Source
+
 _DETECTION = DetectionOptions()
 _EMBED = EmbedOptions()
 
 
 def embed(
     source: Annotated[
-        Path, typer.Argument(metavar="SRC", help="A folder of photos, or one photo.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="SRC", help="A folder of photos, or one photo; left out with --queue.", show_default=False
+        ),
     ],
-    cache: CacheArgument,
+    cache: Annotated[
+        Path | None,
+        typer.Argument(metavar="CACHE", help="The cache file, such as faces.npz.", show_default=False),
+    ] = None,
+    queue: Annotated[
+        Path | None,
+        typer.Option(
+            help="A queue.json of `immich-stage` in place of SRC: embed --queue QUEUE CACHE.",
+            show_default=False,
+        ),
+    ] = None,
     pack: PackOption = None,
     det_size: Annotated[
         int | None,
@@ -71,7 +86,7 @@ def embed(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Find and embed every face below SRC, and keep it all in CACHE.
+    """Find and embed every face below SRC, or in the photos of QUEUE, and keep it all in CACHE.
 
     Run it again whenever photos were added: what is known is not read again.
     """
@@ -79,10 +94,10 @@ def embed(
     from facesets.cli import assemble
     from facesets.operations.embed import embed as run
     from facesets.operations.profile import Meter, write_profile
-    from facesets.sources.folders import FolderSource
     from facesets.stopwatch import Stopwatch
 
     conf = settings.load()
+    photos, cache = _source_and_cache(source, cache, queue)
     store = assemble.open_cache(cache)
     stopwatch = Stopwatch()
     meter = Meter()
@@ -103,7 +118,7 @@ def embed(
         store.require(embedder.settings)
         with nullcontext() if dry_run else store.writing(embedder.settings):
             summary = run(
-                FolderSource(source),
+                photos,
                 store,
                 embedder,
                 options,
@@ -127,3 +142,17 @@ def embed(
         console.profile(write_profile(profile, stopwatch, meter, workers=options.workers))
     console.failures([(failure.path, failure.reason) for failure in summary.failures])
     console.finish(failed=summary.failed)
+
+
+def _source_and_cache(source: Path, cache: Path | None, queue: Path | None) -> "tuple[Source, Path]":
+    """Tell SRC CACHE from --queue QUEUE CACHE, where the first argument is the cache."""
+    from facesets.sources.folders import FolderSource
+    from facesets.sources.queue import QueueSource
+
+    if queue is None:
+        if cache is None:
+            raise typer.BadParameter("give SRC and CACHE, or --queue QUEUE and CACHE", param_hint="CACHE")
+        return FolderSource(source), cache
+    if cache is not None:
+        raise typer.BadParameter("give either SRC or --queue, not both", param_hint="--queue")
+    return QueueSource(queue), source
