@@ -48,6 +48,7 @@ QUERIES = 200
 
 
 def made_vectors(count: int) -> NDArray[np.float32]:
+    """Unit vectors of made-up people."""
     spec = importlib.util.spec_from_file_location("made_faces", SHARED / "synthetic" / "faces.py")
     assert spec is not None
     assert spec.loader is not None
@@ -61,6 +62,7 @@ def made_vectors(count: int) -> NDArray[np.float32]:
 
 @contextmanager
 def throwaway(url: str | None) -> Iterator[Database]:
+    """A library of one's own, gone afterwards."""
     if url:
         yield Database(url)
         return
@@ -124,8 +126,8 @@ def store(database: Database, vectors: NDArray[np.float32]) -> None:
         library.add(files, records)
         spent += time.perf_counter() - began
     print(
-        f"store: {len(vectors)} faces in {spent:.1f} s, {len(vectors) / spent:.0f}/s; bare COPY {peer:.1f} s, "
-        f"{len(vectors) / peer:.0f}/s; share {peer / spent:.2f}"
+        f"store: {len(vectors)} faces in {spent:.1f} s, {len(vectors) / spent:.0f}/s; "
+        f"bare COPY {peer:.1f} s, {len(vectors) / peer:.0f}/s; share {peer / spent:.2f}"
     )
 
 
@@ -135,6 +137,7 @@ class NoEmbedder:
     settings = SETTINGS
 
     def embed(self, pictures: list[object]) -> list[Faces]:
+        """No face in any of them."""
         return [Faces.empty(512) for _ in pictures]
 
 
@@ -201,8 +204,9 @@ def cluster(database: Database, vectors: NDArray[np.float32]) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     other = summary.seconds["reading"] + summary.seconds["storing"]
     print(
-        f"cluster: {summary.faces} faces, {summary.new_persons} people in {whole:.1f} s {summary.seconds}; function "
-        f"alone {alone:.1f} s; not clustering {other / whole:.1%}; peak {peak / 1e6:.2f} GB, before {before / 1e6:.2f}"
+        f"cluster: {summary.faces} faces, {summary.new_persons} people in {whole:.1f} s {summary.seconds}; "
+        f"function alone {alone:.1f} s; not clustering {other / whole:.1%}; "
+        f"peak {peak / 1e6:.2f} GB, before {before / 1e6:.2f}"
     )
     began = time.perf_counter()
     cluster_library(
@@ -238,6 +242,7 @@ def search(database: Database, vectors: NDArray[np.float32]) -> None:
 
 
 def main() -> None:
+    """Run the parts that are named."""
     parser = argparse.ArgumentParser()
     parser.add_argument("parts", nargs="*", default=["store", "again", "cluster", "search"])
     parser.add_argument("--faces", type=int, default=100_000)

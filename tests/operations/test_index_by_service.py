@@ -7,7 +7,9 @@ import numpy as np
 from facesets.operations.index import IndexSummary, index
 from facesets.operations.options import IndexOptions
 from facesets.progress import SilentProgress
-from facesets.remote.ml_service import RemoteEmbedder
+from facesets.remote.ml_service import MlService, Models
+from facesets.remote.retry import pausing
+from facesets.remote.service_embedder import ServiceEmbedder
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database, opened
@@ -19,14 +21,18 @@ from tests.photos import copy_photos
 
 def run(service: Service, database: Database, photos: Path) -> IndexSummary:
     stop = Stop()
-    remote = RemoteEmbedder(
-        service.url, model="buffalo_l", min_det_score=0.5, stop=stop, waits_s=[0.01] * 3, timeout_s=0.5
+    remote = MlService(
+        service.url,
+        Models(min_det_score=0.5),
+        pause=pausing(stop),
+        waits_s=[0.01] * 3,
+        timeout_s=0.5,
     )
     try:
         return index(
             GallerySource([photos]),
             Library(database),
-            remote,
+            ServiceEmbedder(remote),
             IndexOptions(),
             progress=SilentProgress(),
             stop=stop,
@@ -80,4 +86,4 @@ def test_faces_of_a_service_have_no_keypoints_and_are_a_model_of_their_own(
         run(service, database, photos)
     collection = Library(database).load()
     assert np.isnan(collection.faces.kps).all()
-    assert collection.settings.recogniser_sha256 == "ml-service:buffalo_l"
+    assert collection.settings.pack == "ml-service/buffalo_l"

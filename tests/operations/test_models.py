@@ -187,3 +187,12 @@ def test_verify_tells_published_files_from_others(
     assert verdicts["det_500m.onnx"] == "ok"
     assert verdicts["w600k_mbf.onnx"] == "differs"
     assert verdicts["genderage.onnx"] == "unknown"
+
+
+def test_a_pack_is_found_by_a_relative_path(
+    pack_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(pack_dir, tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    for name in ("./mine", "mine/", "../" + tmp_path.name + "/mine"):
+        assert find_pack(name, [tmp_path / "none"]).path == tmp_path / "mine"

@@ -119,13 +119,22 @@ def index_embedder(
         The models are not here, or the service does not answer.
     """
     from facesets.cli import assemble
-    from facesets.remote.ml_service import RemoteEmbedder, is_remote
+    from facesets.remote.ml_service import MlService, Models
+    from facesets.remote.retry import pausing
+    from facesets.remote.service_embedder import ServiceEmbedder, service_model
 
-    fits = known is not None and is_remote(known) == bool(ml_uri)
-    chosen = assemble.detection_options(known if fits else None, *detection)
+    of_service = service_model(known) if known is not None else None
     if ml_uri:
-        remote = RemoteEmbedder(ml_uri, model=chosen.pack, min_det_score=chosen.min_det_score, stop=stop)
-        return remote, options
+        name, _, least = detection
+        base = Models()
+        if known is not None and of_service is not None and least is None:
+            least = known.min_det_score
+        models = Models(
+            faces=name or of_service or base.faces,
+            min_det_score=base.min_det_score if least is None else least,
+        )
+        return ServiceEmbedder(MlService(ml_uri, models, pause=pausing(stop))), options
+    chosen = assemble.detection_options(known if of_service is None else None, *detection)
     pack = assemble.get_pack(chosen.pack, settings, progress, stop)
     choice = assemble.choose(provider, pack)
     batch_size = 1 if choice.name == "cpu" else _BATCH_ON_GPU

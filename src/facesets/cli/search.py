@@ -56,13 +56,13 @@ def search(
         library = Library(session)
         if person is not None:
             images = search_by_person(library, person, dates, limit)
-            console.show_list(images, "\n".join(printable(hit.path) for hit in images))
+            console.show_list("images", images, "\n".join(printable(hit.path) for hit in images))
             return
         hits = _by_face(library, str(face), dates, limit, conf, (pack, provider))
     rows = [
         (f"{hit.cosine_similarity:.3f}", hit.name or hit.person or "-", printable(hit.path)) for hit in hits
     ]
-    console.show_list(hits, console.table(("similarity", "person", "path"), rows))
+    console.show_list("faces", hits, console.table(("similarity", "person", "path"), rows))
 
 
 def _by_face(

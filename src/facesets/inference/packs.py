@@ -4,6 +4,7 @@ A file's task is read off its graph, by the rules of insightface's model zoo: wh
 loads here and means the same.
 """
 
+import os
 import shutil
 import tempfile
 import zipfile
@@ -78,7 +79,8 @@ def pack_directories(name: str, roots: Sequence[Path]) -> list[Path]:
     """Where a pack of that name may lie: the name as a path, then below each root."""
     direct = Path(name).expanduser()
     named = [root / part / name for root in roots for part in ("models", ".")]
-    return [direct, *named] if direct.is_absolute() or len(direct.parts) > 1 else named
+    is_path = name.startswith((".", "~")) or "/" in name or os.sep in name
+    return [direct, *named] if is_path else named
 
 
 def installed(roots: Sequence[Path]) -> list[Path]:

@@ -54,6 +54,10 @@ class DetectionOptions:
     det_size: int = 640
     min_det_score: float = 0.5
 
+    def __post_init__(self) -> None:
+        _within("det-size", self.det_size, 32, 8192)
+        _within("min-det-score", self.min_det_score, 0, 1)
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterOptions:
@@ -309,6 +313,42 @@ class ClusterLibraryOptions:
         _within("min-size", self.min_size, 1)
         _within("min-cluster-size", self.min_cluster_size, 2)
         _within("min-samples", self.min_samples, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class StageOptions:
+    """What `immich-stage` takes from a server.
+
+    Attributes
+    ----------
+    workers : int
+        Assets that are worked on at a time.
+    min_face_short : float
+        Least short edge of a photo's largest face, in pixels of the original.
+    thumbnails : bool
+        Keep pictures that Immich made itself and then indexed as originals.
+    trashed, hidden, locked, archived, edited : bool
+        Keep assets that are so in Immich.
+    recheck : bool
+        Ask again about assets in which the server had found no face.
+    dry_run : bool
+        Ask and count; fetch and write nothing.
+    """
+
+    workers: int = 8
+    min_face_short: float = 90.0
+    thumbnails: bool = False
+    trashed: bool = False
+    hidden: bool = False
+    locked: bool = False
+    archived: bool = True
+    edited: bool = True
+    recheck: bool = False
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        _within("workers", self.workers, 1, 64)
+        _within("min-face-short", self.min_face_short, 0)
 
 
 def recorded(options: ClusterOptions | RefineOptions | DedupOptions | ExportSwapOptions) -> dict[str, Any]:

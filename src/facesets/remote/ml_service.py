@@ -1,219 +1,263 @@
-"""Faces from an Immich-compatible machine-learning service."""
+"""Faces and CLIP vectors from an Immich-compatible machine-learning service.
 
+The service takes one picture a request and answers with boxes, scores and embeddings. It gives no
+keypoints: `Faces.kps` is NaN throughout, so that what needs keypoints (aligned crops, pose from
+keypoints) has to find them itself. Vectors arrive as text that holds JSON, in older builds as arrays,
+and not always of unit length.
+"""
+
+import hashlib
 import json
-import math
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import numpy as np
 from PIL import Image
 
-from facesets.errors import ServiceFailed, Unreachable, WrongUsage
+from facesets.errors import CannotInfer, Unreachable
 from facesets.imaging.boxes import short_edge
 from facesets.imaging.sharpness import sharpness
 from facesets.records import CacheSettings, Faces, Float32, Pixels
-from facesets.stop import Stop
+from facesets.remote.access import plain_url
+from facesets.remote.retry import PassingFault, Pause, retrying
 
 WAITS_S = (5.0, 10.0, 20.0)
-"""Before each further attempt: the service restarts itself when it was idle."""
+"""An idle service ends itself; while it starts anew, requests fail."""
 
-_IDENTITY = "ml-service:"
-_DIMENSION = 512
-_DET_SIZE = 640
-_TIMEOUT_S = 120.0
-_PING_TIMEOUT_S = 10.0
-_SLICE_S = 0.1
-# At 95 without colour subsampling a face's vector is as good as that of the original.
-_JPEG = {"quality": 95, "subsampling": 0}
+FACE_DIMENSION = 512
+_JPEG_QUALITY = 95
+
+Json = Mapping[str, Any]
 
 
-class _Nonsense(Exception):
-    """The service answered what it never should."""
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Which models the service is to use.
 
-
-def is_remote(settings: CacheSettings) -> bool:
-    """Whether faces come from a service rather than from models of this machine."""
-    return settings.recogniser_sha256.startswith(_IDENTITY)
-
-
-class RemoteEmbedder:
-    """An `Embedder` that asks a service. May be called from several threads at once.
-
-    Such faces have no keypoints (NaN). What the service calls a model is taken as that model's
-    identity: vectors of equal names are compared, others never.
+    Attributes
+    ----------
+    faces : str
+        Face detection and recognition.
+    clip : str
+        Images and texts in one space.
+    min_det_score : float
+        Least detector score of a face, in [0, 1].
     """
+
+    faces: str = "buffalo_l"
+    clip: str = "ViT-B-32__openai"
+    min_det_score: float = 0.7
+
+
+class MlService:
+    """An `Embedder` on a server, and CLIP beside it. May be called from several threads at once."""
 
     def __init__(
         self,
         url: str,
+        models: Models | None = None,
         *,
-        model: str,
-        min_det_score: float,
-        stop: Stop,
+        pause: Pause,
         waits_s: Sequence[float] = WAITS_S,
-        timeout_s: float = _TIMEOUT_S,
-        sleep: Callable[[float], None] = time.sleep,
+        timeout_s: float = 120.0,
+        picture_format: Literal["JPEG", "PNG"] = "JPEG",
     ) -> None:
-        """Find out whether the service is there.
+        """Name the service; nothing is sent yet.
+
+        Parameters
+        ----------
+        url : str
+            Its address, such as `http://host:3003`.
+        pause : callable
+            Waits so many seconds between attempts; see `pausing`.
+        picture_format : {'JPEG', 'PNG'}
+            How pictures travel: JPEG is a fraction of the size, PNG loses nothing.
 
         Raises
         ------
         WrongUsage
-            The address is no http URL.
-        Unreachable
-            Nothing answers there, or not as an ML service does.
+            The address cannot be one.
         """
-        if not url.startswith(("http://", "https://")):
-            raise WrongUsage(f"--ml-uri must be a URL such as http://ml:3003, not {_harmless(url)}.")
-        self._label = _harmless(url)
-        self._model = model
-        self._stop = stop
-        self._waits_s = tuple(waits_s)
-        self._sleep = sleep
-        self._client = httpx.Client(base_url=url.rstrip("/"), timeout=timeout_s)
-        self._settings = CacheSettings(
-            pack=model,
-            recogniser=f"{model} of an ML service",
-            recogniser_sha256=f"{_IDENTITY}{model}",
-            dimension=_DIMENSION,
-            detector=f"{model} of an ML service",
-            detector_sha256=f"{_IDENTITY}{model}",
-            det_size=_DET_SIZE,
-            min_det_score=min_det_score,
+        base, self.label = plain_url(url, what="machine-learning service", example="http://HOST:3003")
+        self._models = models or Models()
+        self._pause = pause
+        self._waits_s = waits_s
+        self._format = picture_format
+        self._client = httpx.Client(
+            base_url=base,
+            timeout=httpx.Timeout(timeout_s, connect=10.0),
+            headers={"user-agent": "facesets"},
+            follow_redirects=False,
         )
-        self._ping()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
 
     @property
     def settings(self) -> CacheSettings:
-        """The model as the service names it, and the detection settings asked for."""
-        return self._settings
+        """The models that the faces come from.
 
-    def close(self) -> None:
-        """Drop the connections."""
-        self._client.close()
+        A service names its models and shows no digests: in their place stand digests of the names. So
+        its vectors mix with those of the same model name on any service, and never with local ones.
+        """
+        name = self._models.faces
+        return CacheSettings(
+            pack=f"ml-service/{name}",
+            recogniser=name,
+            recogniser_sha256=_stand_in(f"{name}/recognition"),
+            dimension=FACE_DIMENSION,
+            detector=name,
+            detector_sha256=_stand_in(f"{name}/detection"),
+            det_size=0,
+            min_det_score=self._models.min_det_score,
+        )
+
+    def answers(self) -> bool:
+        """Whether the service is there."""
+        try:
+            response = self._client.get("ping")
+        except httpx.RequestError:
+            return False
+        return response.is_success and response.text.strip().strip('"') == "pong"
 
     def embed(self, pictures: Sequence[Pixels]) -> list[Faces]:
-        """Find and embed the faces of each picture, one request each.
+        """Find and embed the faces of each picture.
 
         Raises
         ------
-        ServiceFailed
-            The service failed for one of them each time it was asked.
+        Unreachable
+            The service does not answer, over all retries.
+        CannotInfer
+            It refuses the request, or answers with something else.
         """
-        return [self._faces(pixels) for pixels in pictures]
+        return [self._faces(pixels, self._ask(self._for_faces(), pixels)) for pixels in pictures]
 
-    def _ping(self) -> None:
-        reason = ""
-        for wait_s in (0.0, *self._waits_s):
-            self._pause(wait_s)
-            try:
-                answer = self._client.get("/ping", timeout=_PING_TIMEOUT_S)
-            except httpx.HTTPError as error:
-                reason = type(error).__name__
-                if isinstance(error, httpx.ConnectError):
-                    break
-                continue
-            if answer.status_code == httpx.codes.OK and "pong" in answer.text:
-                return
-            reason = f"it answers {answer.status_code}"
-        raise Unreachable(f"There is no ML service at {self._label} ({reason}). Is it running there?")
+    def faces_and_clip(self, pixels: Pixels) -> tuple[Faces, Float32]:
+        """The faces of a picture and the CLIP vector of the whole, in one request. Raises as `embed`."""
+        answer = self._ask(self._for_faces() | self._for_clip("visual"), pixels)
+        return self._faces(pixels, answer), self._vector(answer.get("clip"))
 
-    def _faces(self, pixels: Pixels) -> Faces:
-        body = _jpeg(pixels)
-        reason = ""
-        for wait_s in (0.0, *self._waits_s):
-            self._pause(wait_s)
-            try:
-                answer = self._client.post(
-                    "/predict", data={"entries": self._entries()}, files={"image": ("image.jpg", body)}
-                )
-                if answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
-                    return self._parsed(answer, pixels)
-                reason = f"it answered {answer.status_code}"
-            except httpx.HTTPError as error:
-                reason = f"{type(error).__name__}"
-            except _Nonsense as error:
-                reason = f"its answer makes no sense: {error}"
-        raise ServiceFailed(f"the ML service failed {len(self._waits_s) + 1} times: {reason}")
+    def clip_image(self, pixels: Pixels) -> Float32:
+        """CLIP vector of a picture, of unit length. Raises as `embed`."""
+        return self._vector(self._ask(self._for_clip("visual"), pixels).get("clip"))
 
-    def _pause(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            if self._stop.requested:
-                raise ServiceFailed("the run was stopped while the ML service was failing")
-            self._sleep(min(left, _SLICE_S))
+    def clip_text(self, text: str, *, language: str | None = None) -> Float32:
+        """CLIP vector of a text, in the space of the pictures, of unit length. Raises as `embed`.
 
-    def _entries(self) -> str:
-        detection = {"modelName": self._model, "options": {"minScore": self._settings.min_det_score}}
-        recognition = {"modelName": self._model}
-        return json.dumps({"facial-recognition": {"detection": detection, "recognition": recognition}})
+        Parameters
+        ----------
+        language : str or None
+            Such as `en`, for models that know several.
+        """
+        return self._vector(self._ask(self._for_clip("textual", language), text).get("clip"))
 
-    def _parsed(self, answer: httpx.Response, pixels: Pixels) -> Faces:
-        if answer.status_code != httpx.codes.OK:
-            raise ServiceFailed(f"the ML service refuses the picture ({answer.status_code})")
+    def _for_faces(self) -> dict[str, Any]:
+        name = self._models.faces
+        options = {"minScore": self._models.min_det_score}
+        return {
+            "facial-recognition": {
+                "detection": {"modelName": name, "options": options},
+                "recognition": {"modelName": name},
+            }
+        }
+
+    def _for_clip(self, kind: str, language: str | None = None) -> dict[str, Any]:
+        options = {"options": {"language": language}} if language else {}
+        return {"clip": {kind: {"modelName": self._models.clip, **options}}}
+
+    def _ask(self, entries: Json, subject: Pixels | str) -> Json:
+        content: dict[str, Any] = {"entries": (None, json.dumps(entries))}
+        if isinstance(subject, str):
+            content["text"] = (None, subject)
+        else:
+            # An octet stream, as Immich itself sends it: the service looks at the bytes.
+            content["image"] = ("image", _encoded(subject, self._format), "application/octet-stream")
         try:
-            content = json.loads(answer.content)
-            found = content["facial-recognition"]
-            height, width = pixels.shape[:2]
-            scale = np.array(
-                [
-                    width / _positive(content.get("imageWidth", width)),
-                    height / _positive(content.get("imageHeight", height)),
-                ],
-                np.float64,
+            return retrying(partial(self._ask_once, content), self._waits_s, self._pause)
+        except PassingFault as fault:
+            raise Unreachable(
+                f"The machine-learning service {self.label} fails: {fault.reason}. What was done is kept: "
+                "run the same command again when it is well."
+            ) from fault
+
+    def _ask_once(self, content: Mapping[str, Any]) -> Json:
+        try:
+            response = self._client.post("predict", files=content)
+        except httpx.RequestError as error:
+            what = "no answer in time" if isinstance(error, httpx.TimeoutException) else "no connection"
+            raise PassingFault(what) from error
+        if response.status_code >= 500 or response.status_code == 429:
+            raise PassingFault(f"it answers {response.status_code}")
+        if not response.is_success:
+            raise CannotInfer(
+                f"The machine-learning service {self.label} refuses the request ({response.status_code}). "
+                f"Does it have the models {self._models.faces} and {self._models.clip}?"
             )
-            faces = [_face(item) for item in found]
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise _Nonsense(type(error).__name__) from error
-        if not faces:
-            return Faces.empty(_DIMENSION)
-        box = (np.array([face[0] for face in faces]) * np.tile(scale, 2)).astype(np.float32)
+        try:
+            answer = response.json()
+        except ValueError as error:
+            raise self._other_answer() from error
+        if not isinstance(answer, dict):
+            raise self._other_answer()
+        return answer
+
+    def _faces(self, pixels: Pixels, answer: Json) -> Faces:
+        rows = answer.get("facial-recognition")
+        if not isinstance(rows, list):
+            raise self._other_answer()
+        height, width = pixels.shape[:2]
+        try:
+            boxes = [[row["boundingBox"][corner] for corner in ("x1", "y1", "x2", "y2")] for row in rows]
+            box = np.array(boxes, np.float32).reshape(-1, 4)
+            scores = np.array([row["score"] for row in rows], np.float32)
+            # Boxes are in pixels of the picture as the service saw it.
+            seen = float(answer.get("imageWidth") or width), float(answer.get("imageHeight") or height)
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._other_answer() from error
+        box *= np.array([width / seen[0], height / seen[1]] * 2, np.float32)
+        vectors = [self._vector(row.get("embedding"), FACE_DIMENSION) for row in rows]
         return Faces(
-            image=np.zeros(len(faces), np.int64),
+            image=np.zeros(len(rows), np.int64),
             box=box,
-            kps=np.full((len(faces), 5, 2), np.nan, np.float32),
-            det_score=np.array([face[1] for face in faces], np.float32),
-            embedding=np.stack([face[2] for face in faces]),
+            kps=np.full((len(rows), 5, 2), np.nan, np.float32),
+            det_score=scores,
+            embedding=np.array(vectors, np.float32).reshape(-1, FACE_DIMENSION),
             face_short=short_edge(box),
-            blur=np.array([sharpness(pixels, one) for one in box], np.float32),
+            blur=np.array([sharpness(pixels, each) for each in box], np.float32),
+        )
+
+    def _vector(self, value: object, dimension: int | None = None) -> Float32:
+        """Return a vector that came as text or as an array, at unit length."""
+        try:
+            numbers = json.loads(value) if isinstance(value, str) else value
+            vector = np.array(numbers, np.float32)
+        except (TypeError, ValueError) as error:
+            raise self._other_answer() from error
+        length = float(np.linalg.norm(vector))
+        has_length = np.isfinite(length) and length > 0
+        if vector.ndim != 1 or not has_length or dimension not in (None, len(vector)):
+            raise self._other_answer()
+        unit: Float32 = vector / np.float32(length)
+        return unit
+
+    def _other_answer(self) -> CannotInfer:
+        return CannotInfer(
+            f"{self.label} answers with something other than faces and vectors. Is it Immich's "
+            "machine-learning service, and has the recogniser vectors of 512 numbers?"
         )
 
 
-def _face(item: Any) -> tuple[list[float], float, Float32]:  # noqa: ANN401 - whatever JSON can hold
-    """Box, score and unit vector of one face; whatever is wrong with it raises ValueError and the like."""
-    box = [float(item["boundingBox"][name]) for name in ("x1", "y1", "x2", "y2")]
-    score = float(item["score"])
-    raw = item["embedding"]
-    vector = np.array(json.loads(raw) if isinstance(raw, str) else raw, np.float64)
-    length = float(np.linalg.norm(vector))
-    if vector.shape != (_DIMENSION,) or not math.isfinite(length) or length == 0:
-        raise ValueError("the vector")
-    if not all(map(math.isfinite, (*box, score))) or box[2] <= box[0] or box[3] <= box[1]:
-        raise ValueError("the box")
-    return box, score, (vector / length).astype(np.float32)
+def _encoded(pixels: Pixels, picture_format: Literal["JPEG", "PNG"]) -> bytes:
+    out = BytesIO()
+    options: dict[str, Any] = {"quality": _JPEG_QUALITY, "subsampling": 0} if picture_format == "JPEG" else {}
+    Image.fromarray(pixels).save(out, picture_format, **options)
+    return out.getvalue()
 
 
-def _positive(value: Any) -> float:  # noqa: ANN401 - whatever JSON can hold
-    number = float(value)
-    if not 0 < number < math.inf:
-        raise ValueError("the size")
-    return number
-
-
-def _jpeg(pixels: Pixels) -> bytes:
-    buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", **_JPEG)
-    return buffer.getvalue()
-
-
-def _harmless(url: str) -> str:
-    """A URL for messages: without user, password and query."""
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL:
-        return "what was given"
-    port = f":{parsed.port}" if parsed.port else ""
-    return f"{parsed.scheme}://{parsed.host}{port}" if parsed.host else "what was given"
+def _stand_in(name: str) -> str:
+    return hashlib.sha256(f"ml-service/{name}".encode()).hexdigest()

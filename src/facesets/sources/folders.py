@@ -13,6 +13,9 @@ from facesets.records import FoundFile
 RESULT_MARKERS = frozenset({"manifest.json", "refine_manifest.json"})
 """A directory that holds one of these, written by us, is a result: its photos are copies."""
 
+UNFINISHED_MARKER = ".facesets-writing.json"
+"""Lies in a result that was never finished."""
+
 NOT_PHOTOS = frozenset({"@eaDir", "#recycle", "$RECYCLE.BIN", ".Trash", ".thumbnails"})
 """Directories in which systems keep their own thumbnails and what was thrown away."""
 
@@ -34,6 +37,10 @@ class FolderSource:
     def label(self) -> str:
         """What to call it in messages."""
         return printable(self._root)
+
+    def covers(self, path: str) -> bool:
+        """Whether a path lies below the folder."""
+        return path == str(self._root) or path.startswith(str(self._root).rstrip(os.sep) + os.sep)
 
     def is_there(self) -> bool:
         """Whether there is still something to read: an unmounted share leaves an empty folder."""
@@ -70,7 +77,7 @@ class FolderSource:
         except OSError:
             yield FoundFile(directory, -1, -1)
             return
-        if not is_root and any(entry.name in RESULT_MARKERS and is_ours(entry.path) for entry in listed):
+        if not is_root and any(marks_result(entry) for entry in listed):
             return
         for entry in listed:
             if entry.is_dir(follow_symlinks=False):
@@ -105,7 +112,12 @@ def found_file(path: str) -> FoundFile:
     return FoundFile(path, status.st_size, status.st_mtime_ns)
 
 
-def is_ours(path: str) -> bool:
+def marks_result(entry: "os.DirEntry[str]") -> bool:
+    """Whether an entry says that its directory is a result of ours."""
+    return entry.name == UNFINISHED_MARKER or (entry.name in RESULT_MARKERS and _is_ours(entry.path))
+
+
+def _is_ours(path: str) -> bool:
     """Whether a manifest was written by this program; it says so in its first line."""
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - see above

@@ -19,10 +19,9 @@ from facesets.imaging.decode import SUFFIXES
 from facesets.records import FoundFile
 from facesets.sources.folders import (
     NOT_PHOTOS,
-    RESULT_MARKERS,
     found_file,
-    is_ours,
     links_to_directory,
+    marks_result,
     suffix_of,
 )
 
@@ -139,7 +138,7 @@ class GallerySource:
             yield FoundFile(directory, -1, -1)
             return
         names = {entry.name for entry in listed}
-        if relative and any(is_ours(os.path.join(directory, name)) for name in RESULT_MARKERS & names):  # noqa: PTH118
+        if relative and any(marks_result(entry) for entry in listed):
             return
         if INDEX in names and THUMBNAILS in names:
             self._galleries[directory] = read_gallery(directory)

@@ -85,6 +85,8 @@ def build_index(connection: Connection, detector: DetectorRow) -> None:
             if workers == "0":
                 raise
         else:
+            # Without fresh numbers the planner may compare every face all the same.
+            connection.execute("ANALYZE face_embeddings, face_detections, images")
             return
 
 
