@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from facesets.operations.index import index
 from facesets.operations.options import ClusterLibraryOptions, IndexOptions
 from facesets.operations.search import build_index, similar_faces
 from facesets.progress import SilentProgress
-from facesets.records import CacheSettings, Faces, FileRecord, ImageRecord
+from facesets.records import CacheSettings, Faces, FileRecord, ImageRecord, Pixels
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
@@ -136,7 +136,7 @@ class NoEmbedder:
 
     settings = SETTINGS
 
-    def embed(self, pictures: list[object]) -> list[Faces]:
+    def embed(self, pictures: Sequence[Pixels]) -> list[Faces]:
         """No face in any of them."""
         return [Faces.empty(512) for _ in pictures]
 
@@ -176,7 +176,7 @@ def again(database: Database, files: int) -> None:
             NoEmbedder(),
             IndexOptions(),
             progress=SilentProgress(),
-            stop=Stop(),  # type: ignore[arg-type]
+            stop=Stop(),
         )
         assert summary.unchanged == files, summary
 
@@ -229,9 +229,9 @@ def search(database: Database, vectors: NDArray[np.float32]) -> None:
     began = time.perf_counter()
     build_index(library)
     print(f"search: index built in {time.perf_counter() - began:.0f} s")
-    times, found = [], 0
     for turn in range(2):
-        times, found = [], 0
+        times: list[float] = []
+        found = 0
         for query, best in zip(queries, exact, strict=True):
             began = time.perf_counter()
             hits = similar_faces(library, query, Dates(), 10)
