@@ -8,6 +8,8 @@ import pytest
 
 from tests.program import REPOSITORY
 
+pytest_plugins = ["tests.fixtures.postgres"]
+
 SHARED = Path(os.environ.get("FACESETS_TEST_SHARED", REPOSITORY.parent / "shared"))
 
 

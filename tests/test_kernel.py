@@ -20,9 +20,9 @@ def test_the_kernel_follows_the_processor() -> None:
 def test_the_program_sets_it_in_time_and_never_overrides_the_user(chosen: str | None) -> None:
     script = (
         "import os, sys\n"
-        "from facesets.settings import prefer_fast_kernel\n"
+        "from facesets.settings import prepare_libraries\n"
         "assert 'numpy' not in sys.modules\n"
-        "prefer_fast_kernel()\n"
+        "prepare_libraries()\n"
         "print(os.environ.get('OPENBLAS_CORETYPE'))\n"
     )
     env = environment({"OPENBLAS_CORETYPE": chosen} if chosen else None)

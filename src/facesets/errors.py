@@ -5,9 +5,11 @@
     │   ├── MissingModelPack      2
     │   ├── RecogniserMismatch    2
     │   ├── NewerFormat           2
+    │   ├── SchemaOutdated        2
     │   └── MissingExtra          2
     ├── Unreachable               2   something that the command depends on does not answer
-    │   └── SourceGone            2
+    │   ├── SourceGone            2
+    │   └── ServiceFailed         -   a service failed for one picture; tried again next time
     ├── DamagedFile               1   one of our own files cannot be read
     ├── CannotWrite               1   the disk is full, or permission is missing
     ├── CannotInfer               1   a model does not run on this machine
@@ -45,6 +47,10 @@ class NewerFormat(WrongUsage):
     """A file was written by a later version of this program."""
 
 
+class SchemaOutdated(WrongUsage):
+    """The database does not have the tables that this version of the program works on."""
+
+
 class MissingExtra(WrongUsage):
     """An optional part of the program is not installed."""
 
@@ -60,6 +66,10 @@ class Unreachable(FacesetsError):
 
 class SourceGone(Unreachable):
     """The folder of photos disappeared while it was being read."""
+
+
+class ServiceFailed(Unreachable):
+    """An inference service failed for one picture, each time it was asked."""
 
 
 class DamagedFile(FacesetsError):

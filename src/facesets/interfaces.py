@@ -49,6 +49,10 @@ class Source(Protocol):
         """Every candidate file, in an order that depends on nothing but the files' names."""
         ...
 
+    def covers(self, path: str) -> bool:
+        """Whether `files` would list that path if it were there."""
+        ...
+
     def is_there(self) -> bool:
         """Whether the source as a whole can still be read (a mount may vanish)."""
         ...

@@ -18,6 +18,23 @@ from facesets.kernel import cpu_flags, recommended_blas_coretype
 
 ENVIRONMENT_PREFIX = "FACESETS"
 
+_TEXTS = ("models", "database", "data", "immich_url")
+"""Settings that belong to no command. Secrets are not among them: they come from the environment."""
+
+
+class Secret:
+    """A text that shows in no message, traceback or log."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text itself, for the one place that needs it."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "***"
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -31,11 +48,23 @@ class Settings:
         Defaults from the file.
     cpus : int
         Processors that this process may use.
+    database : str
+        Connection string of the library; empty means the embedded server. May hold a password.
+    data : Path or None
+        Where the embedded server keeps the library; None means the usual place for this user.
+    immich_url : str
+        Address of an Immich server; empty where none is named.
+    immich_api_key : Secret or None
+        What opens it.
     """
 
     model_roots: tuple[Path, ...]
     flags: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     cpus: int = 1
+    database: str = field(default="", repr=False)
+    data: Path | None = None
+    immich_url: str = ""
+    immich_api_key: Secret | None = None
 
 
 def load(environment: Mapping[str, str] | None = None, directory: Path | None = None) -> Settings:
@@ -47,22 +76,42 @@ def load(environment: Mapping[str, str] | None = None, directory: Path | None = 
         The file is not TOML, or holds what it should not.
     """
     env = os.environ if environment is None else environment
-    content = _read(_config_file(env, directory or Path.cwd()))
-    models = env.get("FACESETS_MODELS") or content.pop("models", None)
-    roots = [Path(part).expanduser() for part in str(models).split(os.pathsep)] if models else []
-    flags = {
-        command: {flag.replace("-", "_"): value for flag, value in values.items()}
-        for command, values in content.items()
-        if isinstance(values, dict)
-    }
-    return Settings((*roots, Path("~/.insightface").expanduser()), flags, _cpus())
+    file = _config_file(env, directory or Path.cwd())
+    content = _read(file)
+    texts = {name: content.pop(name) for name in _TEXTS if name in content}
+    for name, value in texts.items():
+        if not isinstance(value, str):
+            raise WrongUsage(f'`{name}` in {printable(file or "")} has to be one text: {name} = "…".')
+    flags = {}
+    for command, values in content.items():
+        if not isinstance(values, dict):
+            raise WrongUsage(
+                f"`{command}` in {printable(file or '')} is neither a setting nor a [command]. Remove it."
+            )
+        flags[command] = {flag.replace("-", "_"): value for flag, value in values.items()}
+    models = env.get("FACESETS_MODELS") or texts.get("models")
+    roots = [Path(part).expanduser() for part in models.split(os.pathsep)] if models else []
+    data = env.get("FACESETS_DATA") or texts.get("data")
+    key = env.get("IMMICH_API_KEY")
+    return Settings(
+        model_roots=(*roots, Path("~/.insightface").expanduser()),
+        flags=flags,
+        cpus=_cpus(),
+        database=env.get("DATABASE_URL") or texts.get("database", ""),
+        data=Path(data).expanduser().absolute() if data else None,
+        immich_url=env.get("IMMICH_URL") or texts.get("immich_url", ""),
+        immich_api_key=Secret(key) if key else None,
+    )
 
 
-def prefer_fast_kernel() -> None:
-    """Let OpenBLAS take the processor's best kernel, unless the user chose one.
+def prepare_libraries() -> None:
+    """Tell libraries, before they are loaded, what only the environment can tell them.
 
-    Only has an effect before numpy is imported for the first time.
+    OpenBLAS is to take the processor's best kernel unless the user chose one. ONNX Runtime is to send
+    nothing to its makers: importing it is enough for it to write an identity and events into the home
+    directory, to be sent when there is a network.
     """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     kernel = recommended_blas_coretype(cpu_flags())
     if kernel is not None:
         os.environ.setdefault("OPENBLAS_CORETYPE", kernel)

@@ -118,3 +118,17 @@ def test_extreme_shapes_are_pictures(size: tuple[int, int]) -> None:
 def test_a_missing_file_is_refused_with_a_reason(tmp_path: Path) -> None:
     with pytest.raises(UnreadableImage, match="cannot be read"):
         decode(tmp_path / "nowhere.jpg")
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "I;16"])
+def test_strips_leave_no_seam(mode: str) -> None:
+    ramp = np.arange(700, dtype=np.uint16)[:, None].repeat(5, axis=1)
+    if mode == "I;16":
+        image = Image.fromarray(ramp * 90)
+        expected = (ramp * 90 * (255 / 65535)).astype(np.uint8)
+    else:
+        alpha = np.full((700, 5), 255, np.uint8)
+        grey = (ramp % 256).astype(np.uint8)
+        image = Image.fromarray(np.dstack([grey, grey, grey, alpha]))
+        expected = grey
+    np.testing.assert_array_equal(decode_bytes(encoded(image, "PNG")).pixels[:, :, 0], expected)

@@ -16,6 +16,8 @@ from PIL import Image
 from tests.photos import copy_photos, wide_picture
 from tests.program import Result, command, environment, run
 
+from facesets.store.npz.cache import Cache
+
 Embed = Callable[..., Result]
 
 
@@ -156,7 +158,8 @@ def test_what_failed_is_remembered_until_it_changes_or_is_asked_for(
     assert len(summary(embed(photos, cache, "--json"))["failures"]) == 1  # type: ignore[arg-type]
     again = embed(photos, cache, "--json")
     assert again.status == 3
-    assert (summary(again)["failures"], summary(again)["failed"]) == ([], 1)
+    assert (summary(again)["unchanged"], summary(again)["failed"]) == (1, 1)
+    assert len(summary(again)["failures"]) == 1  # type: ignore[arg-type]
     retried = summary(embed(photos, cache, "--json", "--retry-failed"))
     assert len(retried["failures"]) == 1  # type: ignore[arg-type]
     shutil.copy(lfw_photos[0], photos / "a.jpg")
@@ -200,12 +203,15 @@ def test_killed_runs_end_with_the_cache_of_an_undisturbed_one(
     flags = ["--pack", pack_dir, "--provider", "cpu", "--flush-every", "4"]
     arguments = command("embed", photos, tmp_path / "cut.npz", *flags)
     started = time.monotonic()
-    kills = 0
+    kills, kept = 0, []
     while not kill_at_random(arguments, chance, longest_s=5.0) and time.monotonic() - started < 90:
         kills += 1
-        if (tmp_path / "cut.npz").exists() or (tmp_path / "cut.npz.journal").exists():
+        if Cache(tmp_path / "cut.npz").exists():
+            kept.append(len(Cache(tmp_path / "cut.npz").load().images))
             assert run("show", tmp_path / "cut.npz").status == 0
     assert kills >= 2
+    assert kept == sorted(kept)
+    assert kept[-1] > 0
     assert embed(photos, tmp_path / "cut.npz").status == 3
     assert (tmp_path / "cut.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir() if p.is_file()) == ["cut.npz", "whole.npz"]
@@ -408,3 +414,74 @@ def test_a_profile_says_where_the_time_went(embed: Embed, lfw_photos: list[Path]
     busy = sum(stage["wall_s"] for name, stage in stages.items() if not name.startswith("wait"))
     assert 0 < busy <= profile["wall_s"]
     assert "detect" in result.err
+
+
+def test_a_moved_photo_is_found_at_its_new_place_and_forgotten_at_the_old(
+    embed: Embed, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:3], tmp_path / "photos")
+    cache = tmp_path / "c.npz"
+    embed(photos, cache)
+    (photos / "sub").mkdir()
+    moved = photos / lfw_photos[0].name
+    moved.rename(photos / "sub" / "moved.jpg")
+    report = summary(embed(photos, cache, "--json"))
+    assert (report["gone"], report["aliases"], report["failed"]) == (1, 1, 0)
+    paths = {path for of_image in Cache(cache).load().images.paths for path in of_image}
+    assert str(photos / "sub" / "moved.jpg") in paths
+    assert str(moved) not in paths
+    assert summary(embed(photos, cache, "--json"))["gone"] == 0
+    (photos / "sub" / "moved.jpg").rename(moved)
+    assert summary(embed(photos, cache, "--json"))["embedded"] == 0
+    assert len(Cache(cache).load().images) == 3
+
+
+def test_an_unmounted_source_forgets_nothing(embed: Embed, lfw_photos: list[Path], tmp_path: Path) -> None:
+    photos = copy_photos(lfw_photos[:2], tmp_path / "photos")
+    embed(photos, tmp_path / "c.npz")
+    for photo in photos.iterdir():
+        photo.unlink()
+    assert summary(embed(photos, tmp_path / "c.npz", "--json"))["gone"] == 0
+    assert len(Cache(tmp_path / "c.npz").load().images) == 2
+
+
+def test_a_folder_without_photos_is_wrong_usage(embed: Embed, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    result = embed(tmp_path / "photos", tmp_path / "c.npz")
+    assert (result.status, "no photos" in result.err) == (2, True)
+
+
+@pytest.mark.parametrize("flags", ["--min-det-score 5", "--min-det-score nan", "--det-size 100"])
+def test_impossible_settings_make_no_cache(
+    embed: Embed, lfw_photos: list[Path], tmp_path: Path, flags: str
+) -> None:
+    photos = copy_photos(lfw_photos[:1], tmp_path / "photos")
+    assert embed(photos, tmp_path / "c.npz", *flags.split()).status == 2
+    assert not (tmp_path / "c.npz").exists()
+
+
+def test_the_home_directory_stays_as_it_is(embed: Embed, lfw_photos: list[Path], tmp_path: Path) -> None:
+    photos = copy_photos(lfw_photos[:1], tmp_path / "photos")
+    home = Path(os.environ["HOME"])
+    home.mkdir()
+    assert embed(photos, tmp_path / "c.npz").status == 0
+    assert list(home.rglob("*")) == []
+
+
+def test_an_unfinished_result_below_the_source_is_not_taken_for_photos(
+    embed: Embed, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:2], tmp_path / "photos")
+    copy_photos(lfw_photos[2:4], photos / "result")
+    (photos / "result" / ".facesets-writing.json").write_text("{}")
+    assert summary(embed(photos, tmp_path / "c.npz", "--json"))["embedded"] == 2
+
+
+def test_a_missing_pack_is_not_fetched_in_a_dry_run(lfw_photos: list[Path], tmp_path: Path) -> None:
+    photos = copy_photos(lfw_photos[:1], tmp_path / "photos")
+    result = run(
+        "embed", photos, tmp_path / "c.npz", "--dry-run", env={"FACESETS_MODELS": str(tmp_path / "m")}
+    )
+    assert result.status == 2
+    assert "models pull buffalo_l" in result.err
+    assert not (tmp_path / "m").exists()

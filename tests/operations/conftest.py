@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.photos import wide_picture
 
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
@@ -17,6 +16,7 @@ from facesets.progress import SilentProgress
 from facesets.sources.folders import FolderSource
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
+from tests.photos import wide_picture
 
 PEOPLE = ("Hugo_Chavez", "Ariel_Sharon", "Colin_Powell", "Gloria_Macapagal_Arroyo")
 STRANGERS = ("Aaron_Eckhart", "Bob_Hope", "Celine_Dion")

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.operations.conftest import PEOPLE, Library
 
 from facesets.errors import AlreadyRunning, CannotWrite, WrongUsage
 from facesets.exports.folders import writing_results
@@ -16,6 +15,7 @@ from facesets.operations.options import ClusterOptions, RefineOptions
 from facesets.operations.refine import refine
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
+from tests.operations.conftest import PEOPLE, Library
 
 
 def run(library: Library, out: Path, options: ClusterOptions | None = None) -> ClusterSummary:

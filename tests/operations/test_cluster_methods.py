@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.program import run
 
 from facesets.clustering import evaluate
 from facesets.operations.cluster import group_faces
 from facesets.operations.options import ClusterOptions, Method
+from tests.program import run
 
 Vectors = tuple[np.ndarray, np.ndarray]
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
-from tests.operations.conftest import Library
 
 from facesets.errors import WrongUsage
 from facesets.exports.manifest import DuplicatesReport
@@ -20,6 +19,7 @@ from facesets.operations.options import DedupOptions, EmbedOptions
 from facesets.progress import SilentProgress
 from facesets.sources.folders import FolderSource
 from facesets.stop import Stop
+from tests.operations.conftest import Library
 
 
 def run(library: Library, options: DedupOptions | None = None) -> tuple[DedupSummary, Path]:

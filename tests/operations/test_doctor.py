@@ -1,9 +1,12 @@
 """`doctor` finds what is wrong and says which command mends it."""
 
 import shutil
+import sys
 from pathlib import Path
 
-from facesets.operations.doctor import doctor, one_of
+import pytest
+
+from facesets.operations.doctor import doctor, installed_names, one_of
 
 RIVALS = ("opencv-python-headless", "opencv-python")
 
@@ -51,3 +54,31 @@ def test_a_directory_that_cannot_be_written_is_a_problem() -> None:
 def test_the_cpu_always_works(pack_dir: Path) -> None:
     states = {f.subject: f.level for f in doctor([pack_dir.parent], [])}
     assert states["provider cpu"] == "ok"
+
+
+def test_what_an_interrupted_uninstall_left_behind_has_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken-1.0.dist-info").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert "numpy" in installed_names()
+
+
+@pytest.mark.parametrize("broken", [None, "hollow"])
+def test_a_broken_runtime_is_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str | None
+) -> None:
+    for name in list(sys.modules):
+        if name.partition(".")[0] == "onnxruntime" or name.startswith(
+            ("facesets.inference", "facesets.operations.doc")
+        ):
+            monkeypatch.delitem(sys.modules, name)
+    if broken is None:
+        monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    else:
+        (tmp_path / "onnxruntime").mkdir()
+        monkeypatch.syspath_prepend(str(tmp_path))
+        (tmp_path / "onnxruntime" / "__init__.py").touch()
+    findings = {finding.subject: finding for finding in doctor([tmp_path], [])}
+    assert findings["inference"].level == "problem"
+    assert "force-reinstall" in findings["inference"].repair

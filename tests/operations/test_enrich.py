@@ -3,7 +3,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.operations.conftest import Library
 
 from facesets.inference.landmarks import Landmarks
 from facesets.inference.local import LocalEmbedder
@@ -13,6 +12,7 @@ from facesets.operations.options import EnrichOptions
 from facesets.progress import SilentProgress
 from facesets.records import EnrichState, PoseSource
 from facesets.stop import Stop
+from tests.operations.conftest import Library
 
 
 @pytest.fixture(scope="module")

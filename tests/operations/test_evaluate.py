@@ -2,16 +2,17 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from tests.photos import copy_photos
-from tests.program import run
 
 from facesets.errors import DamagedFile, WrongUsage
 from facesets.operations.evaluate import Truth, evaluate, sweep, truth_of_vectors
 from facesets.operations.options import ClusterOptions
+from tests.photos import copy_photos
+from tests.program import run
 
 
 def people(*names: str, spread: float = 0.01) -> Truth:
@@ -58,9 +59,31 @@ def test_vectors_are_read_from_a_file_and_normalised(tmp_path: Path) -> None:
     np.savez(tmp_path / "v.npz", embedding=np.full((3, 4), 7, np.float16), name=["a", "a", "b"])
     truth = truth_of_vectors(tmp_path / "v.npz")
     assert np.allclose(np.linalg.norm(truth.embedding, axis=1), 1)
-    (tmp_path / "w.npz").write_bytes(b"rubbish")
-    with pytest.raises(DamagedFile, match="embedding"):
-        truth_of_vectors(tmp_path / "w.npz")
+
+
+def test_vectors_that_make_no_sense_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "w.npz"
+    nonsense: list[dict[str, Any]] = [
+        {"embedding": np.ones(3), "name": ["a", "b", "c"]},
+        {"embedding": np.ones((3, 4)), "name": ["a", "b"]},
+        {"embedding": np.zeros((1, 4)), "name": ["a"]},
+        {"name": ["a"]},
+    ]
+    for arrays in nonsense:
+        np.savez(path, **arrays)
+        with pytest.raises(DamagedFile, match="embedding"):
+            truth_of_vectors(path)
+    np.save(tmp_path / "x.npy", np.ones(3))
+    for other in (tmp_path / "x.npy", tmp_path / "missing.npz"):
+        with pytest.raises(DamagedFile, match="embedding"):
+            truth_of_vectors(other)
+
+
+@pytest.mark.parametrize("sweep", ["1:2", "0.8:0.4:0.1", "0.4.1:0.8:0.1", "0.4:0.8:0", "a:b:c"])
+def test_a_sweep_that_makes_no_sense_is_refused(tmp_path: Path, sweep: str) -> None:
+    np.savez(tmp_path / "v.npz", embedding=np.eye(4), name=["a", "a", "b", "b"])
+    result = run("evaluate", "--vectors", tmp_path / "v.npz", "--sweep", sweep)
+    assert (result.status, "from:to:step" in result.err) == (2, True)
 
 
 def test_photos_in_folders_are_evaluated_by_the_real_command(
@@ -91,4 +114,3 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     assert "--vectors" in run("evaluate").err
     result = run("evaluate", tmp_path / "none.npz")
     assert (result.status, "facesets embed" in result.err) == (2, True)
-    assert run("evaluate", "--vectors", tmp_path / "none.npz", "--sweep", "1:2").status in (1, 2)

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.operations.conftest import PEOPLE, Library
 
 from facesets.errors import RecogniserMismatch, WrongUsage
 from facesets.exports.manifest import ExportManifest, RefineManifest, SetManifest
@@ -29,6 +28,7 @@ from facesets.progress import SilentProgress
 from facesets.records import Collection
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
+from tests.operations.conftest import PEOPLE, Library
 
 TASTE = ExportSwapOptions(min_face_short=60, top_n=5, candidates=True)
 

@@ -147,7 +147,10 @@ def test_packs_are_found_by_path_and_by_name_in_order_of_the_roots(pack_dir: Pat
         shutil.copytree(pack_dir, tmp_path / root / "models" / "mine")
     roots = [tmp_path / "first", tmp_path / "second"]
     assert find_pack("mine", roots).path == tmp_path / "first" / "models" / "mine"
-    assert find_pack(str(pack_dir), roots).path == pack_dir.resolve()
+    assert find_pack(str(pack_dir), roots).path == pack_dir.absolute()
+    (tmp_path / "first" / "models" / "linked").symlink_to(pack_dir)
+    assert find_pack("linked", roots).name == "linked"
+    (tmp_path / "first" / "models" / "linked").unlink()
     assert [line.path for line in list_packs(roots)] == [str(r / "models" / "mine") for r in roots]
 
 
@@ -187,3 +190,13 @@ def test_verify_tells_published_files_from_others(
     assert verdicts["det_500m.onnx"] == "ok"
     assert verdicts["w600k_mbf.onnx"] == "differs"
     assert verdicts["genderage.onnx"] == "unknown"
+
+
+def test_a_pack_is_found_by_a_relative_path(
+    pack_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(pack_dir, tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    for name in ("./mine", "mine/", "../" + tmp_path.name + "/mine"):
+        found = find_pack(name, [tmp_path / "none"])
+        assert (found.name, found.path.resolve()) == ("mine", (tmp_path / "mine").resolve())

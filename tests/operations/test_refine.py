@@ -3,7 +3,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.operations.conftest import PEOPLE, Library
 
 from facesets.errors import WrongUsage
 from facesets.exports.manifest import RefineManifest
@@ -13,6 +12,7 @@ from facesets.operations.options import ClusterOptions, RefineOptions
 from facesets.operations.refine import RefineSummary, gate_faces, merge_apart, refine
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
+from tests.operations.conftest import PEOPLE, Library
 
 TASTE = RefineOptions(min_faces=5, min_short=80, min_blur=60)
 

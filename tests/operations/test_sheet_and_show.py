@@ -3,7 +3,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.operations.conftest import PEOPLE, Library
 
 from facesets.errors import WrongUsage
 from facesets.operations.cluster import cluster
@@ -14,6 +13,7 @@ from facesets.operations.sheet import sheet
 from facesets.operations.show import show_manifest, show_store
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
+from tests.operations.conftest import PEOPLE, Library
 
 
 @pytest.fixture(scope="module")

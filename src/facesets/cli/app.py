@@ -1,40 +1,48 @@
 """The Typer app, and the one place where errors become sentences and statuses."""
 
 import sys
+from collections.abc import Mapping
 
 import typer
+from typer.main import get_command
 
 from facesets.cli import console
+from facesets.cli.check import check
 from facesets.cli.cluster import cluster
+from facesets.cli.db import db
 from facesets.cli.dedup import dedup
 from facesets.cli.doctor import doctor
 from facesets.cli.embed import embed
 from facesets.cli.enrich import enrich
 from facesets.cli.evaluate import evaluate
 from facesets.cli.export_swap import export_swap
+from facesets.cli.immich_stage import immich_stage
+from facesets.cli.index import index
+from facesets.cli.migrate import migrate
 from facesets.cli.models import models
+from facesets.cli.params import EPILOG
 from facesets.cli.refine import refine
+from facesets.cli.search import search
 from facesets.cli.sheet import sheet
 from facesets.cli.show import show
+from facesets.cli.stats import stats
+from facesets.cli.transfer import export_cache, import_cache
 from facesets.cli.verify_bundle import verify_bundle
-from facesets.errors import FacesetsError
-from facesets.settings import ENVIRONMENT_PREFIX, load, prefer_fast_kernel
-
-_EPILOG = (
-    "Exit status: 0 done; 1 failed; 2 wrong usage, or something needed is unreachable; 3 done, but some "
-    "inputs failed; 75 another run holds the lock; 130 or 143 stopped by a signal."
-)
+from facesets.errors import FacesetsError, WrongUsage
+from facesets.settings import ENVIRONMENT_PREFIX, load, prepare_libraries
 
 app = typer.Typer(
     name="facesets",
     help="Organise a photo library by the people in it, on your own machine.",
-    epilog=_EPILOG,
+    epilog=EPILOG,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 for command in (
+    migrate,
+    index,
     embed,
     cluster,
     refine,
@@ -43,12 +51,19 @@ for command in (
     export_swap,
     sheet,
     show,
+    immich_stage,
     evaluate,
     verify_bundle,
+    search,
+    stats,
+    check,
+    import_cache,
+    export_cache,
     doctor,
 ):
-    app.command(epilog=_EPILOG)(command)
+    app.command(epilog=EPILOG)(command)
 app.add_typer(models, name="models")
+app.add_typer(db, name="db")
 
 
 def _version(value: bool) -> None:
@@ -68,14 +83,32 @@ def _root(
     """Organise a photo library by the people in it, on your own machine."""
 
 
+def _check_flags(flags: Mapping[str, Mapping[str, object]]) -> None:
+    """Refuse a configuration file that sets what does not exist: a slip would pass in silence."""
+    if not flags:
+        return
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    for command, values in flags.items():
+        known = {param.name for param in commands[command].params} if command in commands else set()
+        for flag in values if known else [command]:
+            if flag not in known:
+                what = f"[{command}] {flag.replace('_', '-')}" if known else f"[{command}]"
+                raise WrongUsage(
+                    f"There is no {what} to set in facesets.toml. See `facesets {command} --help`."
+                )
+
+
 def main() -> None:
     """Run the program; never returns."""
-    prefer_fast_kernel()
+    prepare_libraries()
+    console.allow_any_text()
     try:
         flags = load().flags
+        _check_flags(flags)
         app(auto_envvar_prefix=ENVIRONMENT_PREFIX, default_map=flags)
     except FacesetsError as error:
         if console.session.debug:
             raise
         console.notice(f"facesets: {error}")
-        sys.exit(error.exit_status)
+        by = console.session.stopped_by
+        sys.exit(128 + by if by else error.exit_status)

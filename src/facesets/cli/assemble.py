@@ -58,8 +58,10 @@ def number_or_auto(flag: str, text: str) -> float | None:
         raise WrongUsage(f"{flag} {text} is neither a number nor auto.") from error
 
 
-def get_pack(name: str, settings: Settings, progress: Progress, stop: Stop) -> ModelPack:
-    """Find a pack; a published one that is missing is fetched, after saying so.
+def get_pack(
+    name: str, settings: Settings, progress: Progress, stop: Stop, *, fetch: bool = True
+) -> ModelPack:
+    """Find a pack; a published one that is missing is fetched, after saying so, unless `fetch` is off.
 
     Raises
     ------
@@ -70,12 +72,14 @@ def get_pack(name: str, settings: Settings, progress: Progress, stop: Stop) -> M
     try:
         return find_pack(name, settings.model_roots)
     except MissingModelPack:
-        if published is None:
+        if published is None or not fetch:
             raise
     progress.say(f"The model pack {name} is not on this machine: fetching it.")
     try:
         return pull(name, settings.model_roots, progress=progress, stop=stop)
     except FacesetsError as error:
+        if stop.requested:
+            raise
         here = installed(settings.model_roots)
         other = f", or use one that is here: --pack {printable(here[0])}" if here else ""
         directory = settings.model_roots[0] / "models" / name

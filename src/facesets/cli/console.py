@@ -1,6 +1,7 @@
 """What the user sees: progress and notices on standard error, results on standard output."""
 
 import dataclasses
+import io
 import json
 import os
 import signal
@@ -173,6 +174,13 @@ def stoppable() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
+def allow_any_text() -> None:
+    """Let no file name stop the printing: what the terminal cannot show comes out escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def notice(line: str) -> None:
     """One line for the user on standard error."""
     print(line, file=sys.stderr, flush=True)
@@ -194,10 +202,10 @@ def show(summary: object, lines: Sequence[str]) -> None:
         out("\n".join(lines))
 
 
-def show_list(items: Sequence[object], text: str) -> None:
-    """Print a table or list: this text, or with --json the items as one JSON array."""
+def show_list(name: str, items: Sequence[object], text: str) -> None:
+    """Print a table or list: this text, or with --json one object with the items under a name."""
     if session.json:
-        out(json.dumps([dataclasses.asdict(item) for item in items]))  # type: ignore[call-overload]
+        out(json.dumps({name: [dataclasses.asdict(item) for item in items]}))  # type: ignore[call-overload]
     else:
         out(text)
 

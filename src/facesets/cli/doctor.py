@@ -43,7 +43,7 @@ def doctor(
         lines.append(f"{_MARKS[finding.level]}  {finding.subject}: {finding.state}")
         if finding.repair:
             lines.append(f"      mend it with: {finding.repair}")
-    console.show_list(findings, "\n".join(lines))
+    console.show_list("findings", findings, "\n".join(lines))
     if any(finding.level == "problem" for finding in findings):
         raise typer.Exit(1)
 
@@ -69,4 +69,6 @@ def _benchmark(conf: "Settings", pack: str | None, provider: str) -> None:
     ]
     headings = ("workers", "threads each", "detections/s", "recognitions/s", "images/s with one face")
     text = console.table(headings, rows)
-    console.show_list(results, f"{text}\n`facesets embed` uses {conf.cpus} workers of one thread here.")
+    console.show_list(
+        "divisions", results, f"{text}\n`facesets embed` uses {conf.cpus} workers of one thread here."
+    )

@@ -2,13 +2,12 @@
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facesets.cli import console
 from facesets.cli.params import (
-    CacheArgument,
     DebugOption,
     DryRunOption,
     JsonOption,
@@ -17,15 +16,31 @@ from facesets.cli.params import (
 )
 from facesets.operations.options import DetectionOptions, EmbedOptions
 
+if TYPE_CHECKING:
+    from facesets.interfaces import Source
+
 _DETECTION = DetectionOptions()
 _EMBED = EmbedOptions()
 
 
 def embed(
     source: Annotated[
-        Path, typer.Argument(metavar="SRC", help="A folder of photos, or one photo.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="SRC", help="A folder of photos, or one photo; left out with --queue.", show_default=False
+        ),
     ],
-    cache: CacheArgument,
+    cache: Annotated[
+        Path | None,
+        typer.Argument(metavar="CACHE", help="The cache file, such as faces.npz.", show_default=False),
+    ] = None,
+    queue: Annotated[
+        Path | None,
+        typer.Option(
+            help="A queue.json of `immich-stage` in place of SRC: embed --queue QUEUE CACHE.",
+            show_default=False,
+        ),
+    ] = None,
     pack: PackOption = None,
     det_size: Annotated[
         int | None,
@@ -71,7 +86,7 @@ def embed(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Find and embed every face below SRC, and keep it all in CACHE.
+    """Find and embed every face below SRC, or in the photos of QUEUE, and keep it all in CACHE.
 
     Run it again whenever photos were added: what is known is not read again.
     """
@@ -79,16 +94,16 @@ def embed(
     from facesets.cli import assemble
     from facesets.operations.embed import embed as run
     from facesets.operations.profile import Meter, write_profile
-    from facesets.sources.folders import FolderSource
     from facesets.stopwatch import Stopwatch
 
     conf = settings.load()
+    photos, cache = _source_and_cache(source, cache, queue)
     store = assemble.open_cache(cache)
     stopwatch = Stopwatch()
     meter = Meter()
     with console.stoppable() as stop, console.progress() as progress:
         detection = assemble.detection_options(store.settings, pack, det_size, min_det_score)
-        models = assemble.get_pack(detection.pack, conf, progress, stop)
+        models = assemble.get_pack(detection.pack, conf, progress, stop, fetch=not dry_run)
         choice = assemble.choose(provider, models)
         on_gpu = choice.name != "cpu"
         embedder = assemble.make_embedder(models, detection, choice, stopwatch)
@@ -103,7 +118,7 @@ def embed(
         store.require(embedder.settings)
         with nullcontext() if dry_run else store.writing(embedder.settings):
             summary = run(
-                FolderSource(source),
+                photos,
                 store,
                 embedder,
                 options,
@@ -118,11 +133,26 @@ def embed(
             f"{store.label}: {summary.embedded} new images with {summary.faces} faces, "
             f"{summary.aliases} copies of known images, {summary.unchanged} unchanged, "
             f"{summary.failed} unreadable."
+            + (f" {summary.gone} files are not there any more." if summary.gone else "")
             + (f" {summary.to_do} to do." if dry_run else "")
             + (" Stopped early: run the same command again to go on." if summary.stopped else "")
         ],
     )
-    if profile is not None:
+    if profile is not None and not dry_run:
         console.profile(write_profile(profile, stopwatch, meter, workers=options.workers))
     console.failures([(failure.path, failure.reason) for failure in summary.failures])
     console.finish(failed=summary.failed)
+
+
+def _source_and_cache(source: Path, cache: Path | None, queue: Path | None) -> "tuple[Source, Path]":
+    """Tell SRC CACHE from --queue QUEUE CACHE, where the first argument is the cache."""
+    from facesets.sources.folders import FolderSource
+    from facesets.sources.queue import QueueSource
+
+    if queue is None:
+        if cache is None:
+            raise typer.BadParameter("give SRC and CACHE, or --queue QUEUE and CACHE", param_hint="CACHE")
+        return FolderSource(source), cache
+    if cache is not None:
+        raise typer.BadParameter("give either SRC or --queue, not both", param_hint="--queue")
+    return QueueSource(queue), source

@@ -79,9 +79,9 @@ def evaluate(
 def _range(text: str) -> list[float]:
     from facesets.errors import WrongUsage
 
-    match = re.fullmatch(r"([\d.]+):([\d.]+):([\d.]+)", text)
+    match = re.fullmatch(r"(\d*\.?\d+):(\d*\.?\d+):(\d*\.?\d+)", text)
     first, last, step = (float(part) for part in match.groups()) if match else (0.0, 0.0, 0.0)
-    if step <= 0:
+    if step <= 0 or last < first:
         raise WrongUsage(f"--sweep {text} is not from:to:step, such as 0.4:0.8:0.05.")
     return [round(first + i * step, 6) for i in range(int((last - first) / step + 1e-9) + 1)]
 

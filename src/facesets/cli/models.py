@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import DebugOption, JsonOption
+from facesets.cli.params import EPILOG, DebugOption, DryRunOption, JsonOption
 
 models = typer.Typer(
     help="Model packs: what is here, where it lies, fetching and verifying.", no_args_is_help=True
@@ -14,7 +14,7 @@ models = typer.Typer(
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="A pack's name or path.")]
 
 
-@models.command("list")
+@models.command("list", epilog=EPILOG)
 def list_(json: JsonOption = False, debug: DebugOption = False) -> None:
     """List the model packs on this machine."""
     from facesets import settings
@@ -26,34 +26,47 @@ def list_(json: JsonOption = False, debug: DebugOption = False) -> None:
     nothing = (
         f"No model packs below {', '.join(str(r) for r in roots)}. Run `facesets models pull buffalo_l`."
     )
-    console.show_list(packs, console.table(("pack", "size", "models", "path"), rows) if packs else nothing)
+    console.show_list(
+        "packs", packs, console.table(("pack", "size", "models", "path"), rows) if packs else nothing
+    )
 
 
-@models.command()
-def path(name: _Name = "buffalo_l", debug: DebugOption = False) -> None:
+@models.command(epilog=EPILOG)
+def path(name: _Name = "buffalo_l", json: JsonOption = False, debug: DebugOption = False) -> None:
     """Print where a pack lies."""
     from facesets import settings
     from facesets.inference.packs import find_pack
+    from facesets.operations.models import PackPath
 
-    console.out(str(find_pack(name, settings.load().model_roots).path))
+    pack = find_pack(name, settings.load().model_roots)
+    console.show(PackPath(pack.name, str(pack.path)), [str(pack.path)])
 
 
-@models.command()
+@models.command(epilog=EPILOG)
 def pull(
     name: _Name = "buffalo_l",
     force: Annotated[bool, typer.Option("--force", help="Fetch it though it is here.")] = False,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Fetch a published pack, verify it, and unpack it."""
     from facesets import settings
+    from facesets.operations.models import PackPath, would_pull
     from facesets.operations.models import pull as run
+
+    if dry_run:
+        plan = would_pull(name, settings.load().model_roots, force=force)
+        there = f"{plan.path} is there already." if not plan.url else f"{plan.url} into {plan.path}"
+        console.show(plan, [there])
+        return
 
     with console.stoppable() as stop, console.progress() as progress:
         pack = run(name, settings.load().model_roots, force=force, progress=progress, stop=stop)
-    console.out(f"{pack.name}: {pack.path}")
+    console.show(PackPath(pack.name, str(pack.path)), [f"{pack.name}: {pack.path}"])
 
 
-@models.command()
+@models.command(epilog=EPILOG)
 def verify(name: _Name = "buffalo_l", json: JsonOption = False, debug: DebugOption = False) -> None:
     """Compare each file of a pack with what was published."""
     from facesets import settings
@@ -61,6 +74,6 @@ def verify(name: _Name = "buffalo_l", json: JsonOption = False, debug: DebugOpti
 
     checks = run(name, settings.load().model_roots)
     rows = [(check.file, check.task, check.verdict, check.sha256) for check in checks]
-    console.show_list(checks, console.table(("file", "task", "published?", "sha256"), rows))
+    console.show_list("files", checks, console.table(("file", "task", "published?", "sha256"), rows))
     if any(check.verdict == "differs" for check in checks):
         raise typer.Exit(1)

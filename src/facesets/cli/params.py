@@ -7,6 +7,11 @@ import typer
 
 from facesets.cli.console import session
 
+EPILOG = (
+    "Exit status: 0 done; 1 failed; 2 wrong usage, or something needed is unreachable; 3 done, but some "
+    "inputs failed; 75 another run holds the lock; 130 or 143 stopped by a signal."
+)
+
 
 def _set_json(value: bool) -> bool:
     session.json = value
@@ -41,4 +46,15 @@ PackOption = Annotated[
 ProviderOption = Annotated[
     str,
     typer.Option("--provider", help="Where models run: auto, cuda, directml, coreml or cpu."),
+]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        metavar="URL",
+        envvar="DATABASE_URL",
+        show_envvar=True,
+        help="The library's Postgres. [default: the embedded server]",
+        show_default=False,
+    ),
 ]

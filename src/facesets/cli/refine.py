@@ -1,20 +1,29 @@
 """`facesets refine`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import CacheArgument, DebugOption, DryRunOption, JsonOption
-from facesets.cli.results import MaterializeOption, OutArgument, SheetOption, photos_line, report
+from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
+from facesets.cli.results import MaterializeOption, SheetOption, photos_line, report
 from facesets.operations.options import RefineOptions
 
 _DEFAULT = RefineOptions()
 
 
 def refine(
-    cache: CacheArgument,
-    out: OutArgument,
+    first: Annotated[
+        Path,
+        typer.Argument(
+            metavar="[CACHE]", help="The cache file; without one, the library.", show_default=False
+        ),
+    ],
+    second: Annotated[
+        Path | None, typer.Argument(metavar="OUT", help="Folder for the results.", show_default=False)
+    ] = None,
+    database: DatabaseOption = None,
     initial_threshold: Annotated[
         float, typer.Option(help="Cosine distance of the first clustering.")
     ] = _DEFAULT.initial_threshold,
@@ -48,12 +57,15 @@ def refine(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Make clean face sets of the faces of CACHE: OUT/faceset_001 and so on.
+    """Make clean face sets of the faces of CACHE, or of the library: OUT/faceset_001 and so on.
 
     refine_manifest.json says for every face that was dropped which gate dropped it.
     """
-    from facesets.cli import assemble
+    from facesets import settings
+    from facesets.cli.library import open_store
     from facesets.operations.refine import refine as run
+
+    cache, out = (None, first) if second is None else (first, second)
 
     options = RefineOptions(
         initial_threshold=initial_threshold,
@@ -68,8 +80,12 @@ def refine(
         sheet=sheet,
         dry_run=dry_run,
     )
-    with console.stoppable() as stop, console.progress() as progress:
-        summary = run(assemble.open_cache(cache), out, options, progress=progress, stop=stop)
+    with (
+        console.stoppable() as stop,
+        console.progress() as progress,
+        open_store(cache, database, settings.load()) as store,
+    ):
+        summary = run(store, out, options, progress=progress, stop=stop)
     by_gate = ", ".join(f"{count} by {gate}" for gate, count in summary.dropped_by.items())
     report(
         summary,

@@ -1,9 +1,11 @@
 """Files to upright RGB pixels, with hostile input costing one picture and bounded memory."""
 
 import struct
+import threading
 import warnings
 import zlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -29,7 +31,10 @@ Image.MAX_IMAGE_PIXELS = None
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 MAX_PIXELS = 179_000_000
-"""Larger pictures are refused: so many pixels are half a gigabyte already."""
+"""Larger pictures are refused: so many pixels are half a gigabyte, and twice that while they are made."""
+
+LARGE_PIXELS = 40_000_000
+"""Of pictures larger than this one is decoded at a time, whatever the number of threads."""
 
 MAX_FILE_BYTES = 1_000_000_000
 """Larger files are refused unread."""
@@ -41,6 +46,9 @@ SUFFIXES = frozenset(
     }
 )
 """What counts as an image when a folder is listed, in lower case."""
+
+_one_large = threading.Lock()
+_ROWS_AT_A_TIME = 256
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "HEIF", "AVIF")
 
@@ -121,7 +129,8 @@ def decode_bytes(data: bytes) -> Decoded:
                 raise UnreadableImage(
                     f"{image.width}×{image.height} pixels are more than {MAX_PIXELS // 1_000_000} million"
                 )
-            stored = _pixels(image, data)
+            with _one_large if image.width * image.height > LARGE_PIXELS else nullcontext():
+                stored = _pixels(image, data)
             exif = _exif_of(image)
             turn = _UPRIGHT.get(exif.get(ORIENTATION, 1))
             pixels: Pixels = stored if turn is None else turn(stored)
@@ -164,21 +173,30 @@ def _rgb(image: Image.Image) -> Image.Image:
         return image
     if image.mode.startswith("I") or image.mode == "F":
         return Image.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")
-    if image.has_transparency_data:
-        opaque = image.convert("RGBA")
-        white = Image.new("RGBA", opaque.size, "white")
-        return Image.alpha_composite(white, opaque).convert("RGB")
-    return image.convert("RGB")
+    return _on_white(image) if image.has_transparency_data else image.convert("RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """Flatten a picture with transparent parts, by strips: whole copies would add up."""
+    flat = Image.new("RGB", image.size, "white")
+    for top in range(0, image.height, _ROWS_AT_A_TIME):
+        box = (0, top, image.width, min(top + _ROWS_AT_A_TIME, image.height))
+        strip = image.crop(box).convert("RGBA")
+        flat.paste(strip.convert("RGB"), box, strip.getchannel("A"))
+    return flat
 
 
 def _to_8_bit(values: NDArray[Any]) -> NDArray[np.uint8]:
     """Grey values of any depth to uint8, by the smallest usual full scale that holds them all."""
-    finite = np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0).clip(min=0)
-    peak = float(finite.max(initial=0))
+    peak = float(np.nanmax(np.where(np.isfinite(values), values, 0), initial=0))
     if values.dtype.kind == "f":
         usual: tuple[float, ...] = (1, 255, 65535)
     else:
         usual = (65535,) if values.dtype.itemsize == 2 else (255, 65535)
     full = next((scale for scale in usual if peak <= scale), peak)
-    scaled: NDArray[np.uint8] = (finite * (255 / full)).astype(np.uint8)
+    scaled = np.empty(values.shape, np.uint8)
+    for top in range(0, len(values), _ROWS_AT_A_TIME):
+        strip = values[top : top + _ROWS_AT_A_TIME].astype(np.float64)
+        finite = np.nan_to_num(strip, posinf=0.0, neginf=0.0).clip(min=0)
+        scaled[top : top + _ROWS_AT_A_TIME] = finite * (255 / full)
     return scaled

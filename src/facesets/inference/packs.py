@@ -4,6 +4,7 @@ A file's task is read off its graph, by the rules of insightface's model zoo: wh
 loads here and means the same.
 """
 
+import os
 import shutil
 import tempfile
 import zipfile
@@ -78,14 +79,16 @@ def pack_directories(name: str, roots: Sequence[Path]) -> list[Path]:
     """Where a pack of that name may lie: the name as a path, then below each root."""
     direct = Path(name).expanduser()
     named = [root / part / name for root in roots for part in ("models", ".")]
-    return [direct, *named] if direct.is_absolute() or len(direct.parts) > 1 else named
+    is_path = name.startswith((".", "~")) or "/" in name or os.sep in name
+    return [direct, *named] if is_path else named
 
 
 def installed(roots: Sequence[Path]) -> list[Path]:
     """Every directory below the roots that holds ONNX files, in order of preference."""
     below = [d for root in roots for part in ("models", ".") for d in sorted((root / part).glob("*/"))]
-    unique = dict.fromkeys(directory.resolve() for directory in below)
-    return [directory for directory in unique if any(directory.glob("*.onnx"))]
+    # The same directory may be reached through two roots; its name is the one it was reached by first.
+    unique = {directory.resolve(): directory.absolute() for directory in reversed(below)}
+    return [directory for directory in reversed(unique.values()) if any(directory.glob("*.onnx"))]
 
 
 def find_pack(name: str, roots: Sequence[Path]) -> ModelPack:
@@ -100,7 +103,7 @@ def find_pack(name: str, roots: Sequence[Path]) -> ModelPack:
     """
     for directory in pack_directories(name, roots):
         if directory.is_dir() and any(directory.glob("*.onnx")):
-            return read_pack(directory.resolve())
+            return read_pack(directory.absolute())
     others = installed(roots)
     elsewhere = f"--pack {printable(others[0])}" if others else "--pack PATH"
     fetch = f"Run `facesets models pull {name}`, or use" if name in PUBLISHED else "Use"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facesets.errors import SourceGone, UnreadableImage
+from facesets.errors import SourceGone, UnreadableImage, WrongUsage
 from facesets.files import read_regular_file
 from facesets.imaging.decode import MAX_FILE_BYTES, Decoded, decode_bytes
 from facesets.imaging.fingerprint import fingerprint
@@ -30,6 +30,7 @@ from facesets.stopwatch import Stopwatch
 
 _BATCHES_AHEAD_PER_WORKER = 3
 WAITING = "wait for workers"
+GONE = "not there any more"
 _CHANGES_AGAIN = -1
 """Size and time of a record that matches no file, so that the next run looks again."""
 
@@ -58,10 +59,12 @@ class EmbedSummary:
         Files whose bytes were known already.
     faces : int
         Faces in the new images.
+    gone : int
+        Known files of this source that are not there any more. They are forgotten until they come back.
     failed : int
         Files that cannot be read, those of earlier runs included while they have not changed.
     failures : list of Failure
-        The files that failed in this run.
+        The same, each with its reason.
     to_do : int
         Files that a run would look at; only after a dry run.
     stopped : bool
@@ -73,6 +76,7 @@ class EmbedSummary:
     embedded: int = 0
     aliases: int = 0
     faces: int = 0
+    gone: int = 0
     failed: int = 0
     failures: list[Failure] = field(default_factory=list)
     to_do: int = 0
@@ -118,11 +122,25 @@ def embed(
     progress.begin("Listing")
     with stopwatch.stage("list and compare"):
         found = list(source.files())
-        todo, unchanged, known_failures = _compare(found, store.files(), retry_failed=options.retry_failed)
+        known = store.files()
+        todo, known_failures = _compare(found, known, retry_failed=options.retry_failed)
+        gone = _gone(source, found, known)
     progress.end()
-    summary = EmbedSummary(listed=len(found), unchanged=unchanged, failed=known_failures)
-    if options.dry_run or not todo:
+    if not found and not known:
+        raise WrongUsage(f"There are no photos below {source.label}. Check the path.")
+    summary = EmbedSummary(
+        listed=len(found),
+        unchanged=len(found) - len(todo),
+        gone=len(gone),
+        failed=len(known_failures),
+        failures=known_failures,
+    )
+    if options.dry_run:
         return replace(summary, to_do=len(todo))
+    if gone:
+        store.commit(gone, [])
+    if not todo:
+        return summary
     run = _Run(source, store, embedder, landmarker, options, stopwatch)
     progress.begin("Embedding", len(todo))
     try:
@@ -133,31 +151,56 @@ def embed(
         # Ends by an error keep what was done just as well.
         run.flush()
         progress.end()
-    return EmbedSummary(
-        listed=len(found),
-        unchanged=unchanged,
+    return replace(
+        summary,
         embedded=run.embedded,
         aliases=run.aliases,
         faces=run.faces,
-        failed=known_failures + len(run.failures),
-        failures=run.failures,
+        failed=len(known_failures) + len(run.failures),
+        failures=known_failures + run.failures,
         stopped=run.taken < len(todo),
     )
 
 
 def _compare(
     found: Sequence[FoundFile], known: Mapping[str, FileRecord], *, retry_failed: bool
-) -> tuple[list[FoundFile], int, int]:
-    """Files to look at, how many are unchanged, and how many of those are known not to be readable."""
+) -> tuple[list[FoundFile], list[Failure]]:
+    """Files to look at, and those of the others that are known not to be readable."""
     todo = []
-    failures = 0
+    failures = []
     for file in found:
         record = known.get(file.path)
         if record is None or not record.matches(file) or (record.reason and retry_failed):
             todo.append(file)
-        else:
-            failures += bool(record.reason)
-    return todo, len(found) - len(todo), failures
+        elif record.reason:
+            failures.append(Failure(file.path, record.reason))
+    return todo, failures
+
+
+def _gone(source: Source, found: Sequence[FoundFile], known: Mapping[str, FileRecord]) -> list[FileRecord]:
+    """New records for known files of this source that are not there any more.
+
+    A file that merely cannot be looked at is not gone; one that comes back is hashed again, not embedded.
+    """
+    listed = {file.path for file in found}
+    missing = [path for path in known if path not in listed and source.covers(path) and _is_gone(path)]
+    if missing and not source.is_there():
+        return []
+    return [
+        FileRecord(path, _CHANGES_AGAIN, _CHANGES_AGAIN, "", GONE)
+        for path in missing
+        if known[path].reason != GONE
+    ]
+
+
+def _is_gone(path: str) -> bool:
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
 
 
 class _Run:

@@ -16,6 +16,7 @@ from facesets.files import printable
 from facesets.operations.cluster import group_faces
 from facesets.operations.options import ClusterOptions
 from facesets.records import Collection, Float32, Int64
+from facesets.store.npz.columns import read_columns
 
 PARENT_FOLDER = "parent-folder"
 
@@ -180,16 +181,21 @@ def truth_of_vectors(path: Path) -> Truth:
         The file cannot be read or lacks an array.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            embedding = archive["embedding"].astype(np.float32)
-            name = archive["name"].astype(str)
-            image = archive["image"].astype(np.int64) if "image" in archive.files else np.arange(len(name))
-    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        arrays = read_columns(path)
+        embedding = arrays["embedding"].astype(np.float32)
+        name = arrays["name"].astype(str)
+        image = arrays["image"].astype(np.int64) if "image" in arrays else np.arange(len(name))
+        if embedding.ndim != 2 or not len(embedding) == len(name) == len(image):
+            raise ValueError("the arrays do not have a row for each face")  # noqa: TRY301 - one sentence for all
+        length = np.linalg.norm(embedding, axis=1, keepdims=True)
+        if not (length > 0).all():
+            raise ValueError("an embedding is zero or not a number")  # noqa: TRY301 - likewise
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DamagedFile(
-            f"{printable(path)} has to be an .npz file with the arrays `embedding` and `name` ({error})."
+            f"{printable(path)} has to be an .npz file with the arrays `embedding` (n, d) and `name` (n): "
+            f"{error}."
         ) from error
-    length = np.linalg.norm(embedding, axis=1, keepdims=True)
-    return Truth(embedding / np.maximum(length, 1e-12), name, image, np.arange(len(name)))
+    return Truth(embedding / length, name, image, np.arange(len(name)))
 
 
 def _main_faces(collection: Collection) -> Int64:

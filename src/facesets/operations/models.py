@@ -7,7 +7,7 @@ from pathlib import Path
 
 from facesets.errors import FacesetsError, WrongUsage
 from facesets.files import writing
-from facesets.inference.catalog import LICENCE, PUBLISHED
+from facesets.inference.catalog import LICENCE, PUBLISHED, PublishedPack
 from facesets.inference.packs import ModelPack, find_pack, installed, pack_directories, read_pack, unpack
 from facesets.interfaces import Progress
 from facesets.remote.download import download
@@ -23,6 +23,15 @@ class PackLine:
     tasks: tuple[str, ...]
     megabytes: float
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PackPath:
+    """Where a pack lies, and for a pack that is yet to be fetched, from where."""
+
+    name: str
+    path: str
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,25 @@ def list_packs(roots: Sequence[Path]) -> list[PackLine]:
     return lines
 
 
+def would_pull(name: str, roots: Sequence[Path], *, force: bool = False) -> PackPath:
+    """What `pull` would do. Raises `WrongUsage` as `pull`."""
+    published = _published(name)
+    there = _there(name, roots)
+    if there and not force:
+        return PackPath(name, str(there[0]))
+    return PackPath(name, str(roots[0] / "models" / name), published.url)
+
+
+def _published(name: str) -> PublishedPack:
+    if name not in PUBLISHED:
+        raise WrongUsage(f"No model pack {name} is published. Choose from: {', '.join(PUBLISHED)}.")
+    return PUBLISHED[name]
+
+
+def _there(name: str, roots: Sequence[Path]) -> list[Path]:
+    return [d for d in pack_directories(name, roots) if d.is_dir() and any(d.glob("*.onnx"))]
+
+
 def pull(
     name: str, roots: Sequence[Path], *, force: bool = False, progress: Progress, stop: Stop
 ) -> ModelPack:
@@ -61,10 +89,8 @@ def pull(
     Unreachable, DamagedFile, CannotWrite
         It cannot be fetched, verified or stored.
     """
-    published = PUBLISHED.get(name)
-    if published is None:
-        raise WrongUsage(f"No model pack {name} is published. Choose from: {', '.join(PUBLISHED)}.")
-    there = [d for d in pack_directories(name, roots) if d.is_dir() and any(d.glob("*.onnx"))]
+    published = _published(name)
+    there = _there(name, roots)
     if there and not force:
         return read_pack(there[0])
     progress.say(LICENCE)

@@ -7,6 +7,7 @@ from facesets.errors import WrongUsage
 from facesets.exports.materialize import Materialize
 
 Method = Literal["agglomerative", "components", "hdbscan", "auto"]
+LibraryMethod = Literal["components", "agglomerative", "hdbscan"]
 Select = Literal["best", "diverse"]
 
 
@@ -52,6 +53,10 @@ class DetectionOptions:
     pack: str = "buffalo_l"
     det_size: int = 640
     min_det_score: float = 0.5
+
+    def __post_init__(self) -> None:
+        _within("det-size", self.det_size, 32, 8192)
+        _within("min-det-score", self.min_det_score, 0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +246,112 @@ class ExportSwapOptions:
         _within("duplicate-max-bits", self.duplicate_max_bits, 0, 256)
         _within("candidate-match-threshold", self.candidate_match_threshold, 0, 2)
         _within("candidate-min-score", self.candidate_min_score, 0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexOptions:
+    """How `index` works through its targets.
+
+    Attributes
+    ----------
+    concurrency : int
+        Threads, each of which takes a batch from file to faces, or requests under way at a service.
+    batch_size : int
+        Files that one thread takes at a time.
+    flush_every : int
+        Files after which is committed; each image is stored with all its faces or not at all.
+    flush_every_s : float
+        The same in seconds.
+    max_images : int or None
+        Most files to look into in this run.
+    max_minutes : float or None
+        Begin no further file after so long.
+    prune : bool
+        Forget paths that are gone.
+    retry_failed : bool
+        Try files again that could not be read before, though they have not changed.
+    dry_run : bool
+        List and compare only.
+    """
+
+    concurrency: int = 4
+    batch_size: int = 1
+    flush_every: int = 50
+    flush_every_s: float = 5.0
+    max_images: int | None = None
+    max_minutes: float | None = None
+    prune: bool = False
+    retry_failed: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterLibraryOptions:
+    """How `cluster` groups the faces of a library.
+
+    Attributes
+    ----------
+    method : str
+        `components`, `agglomerative` or `hdbscan`.
+    threshold : float
+        Cosine similarity from which two faces belong together (components), or at which average linkage
+        is cut; and from which a new face joins a known person. In [0, 1]; higher is stricter.
+    min_size : int
+        Fewest faces of a new person.
+    min_cluster_size, min_samples : int
+        Of `hdbscan`.
+    dry_run : bool
+        Say what would be done.
+    """
+
+    method: LibraryMethod = "components"
+    threshold: float = 0.65
+    min_size: int = 2
+    min_cluster_size: int = 5
+    min_samples: int = 3
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        _within("threshold", self.threshold, 0, 1)
+        _within("min-size", self.min_size, 1)
+        _within("min-cluster-size", self.min_cluster_size, 2)
+        _within("min-samples", self.min_samples, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class StageOptions:
+    """What `immich-stage` takes from a server.
+
+    Attributes
+    ----------
+    workers : int
+        Assets that are worked on at a time.
+    min_face_short : float
+        Least short edge of a photo's largest face, in pixels of the original.
+    thumbnails : bool
+        Keep pictures that Immich made itself and then indexed as originals.
+    trashed, hidden, locked, archived, edited : bool
+        Keep assets that are so in Immich.
+    recheck : bool
+        Ask again about assets in which the server had found no face.
+    dry_run : bool
+        Ask and count; fetch and write nothing.
+    """
+
+    workers: int = 8
+    min_face_short: float = 90.0
+    thumbnails: bool = False
+    trashed: bool = False
+    hidden: bool = False
+    locked: bool = False
+    archived: bool = True
+    edited: bool = True
+    recheck: bool = False
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        _within("workers", self.workers, 1, 64)
+        _within("min-face-short", self.min_face_short, 0)
 
 
 def recorded(options: ClusterOptions | RefineOptions | DedupOptions | ExportSwapOptions) -> dict[str, Any]:

@@ -13,6 +13,9 @@ from facesets.records import FoundFile
 RESULT_MARKERS = frozenset({"manifest.json", "refine_manifest.json"})
 """A directory that holds one of these, written by us, is a result: its photos are copies."""
 
+UNFINISHED_MARKER = ".facesets-writing.json"
+"""Lies in a result that was never finished."""
+
 NOT_PHOTOS = frozenset({"@eaDir", "#recycle", "$RECYCLE.BIN", ".Trash", ".thumbnails"})
 """Directories in which systems keep their own thumbnails and what was thrown away."""
 
@@ -34,6 +37,10 @@ class FolderSource:
     def label(self) -> str:
         """What to call it in messages."""
         return printable(self._root)
+
+    def covers(self, path: str) -> bool:
+        """Whether a path lies below the folder."""
+        return path == str(self._root) or path.startswith(str(self._root).rstrip(os.sep) + os.sep)
 
     def is_there(self) -> bool:
         """Whether there is still something to read: an unmounted share leaves an empty folder."""
@@ -59,7 +66,7 @@ class FolderSource:
         if not self._root.exists():
             raise SourceGone(f"There is no folder {self.label}. Check the path, or mount it.")
         if not self._root.is_dir():
-            yield _found(str(self._root))
+            yield found_file(str(self._root))
             return
         yield from self._below(str(self._root), is_root=True)
 
@@ -70,29 +77,32 @@ class FolderSource:
         except OSError:
             yield FoundFile(directory, -1, -1)
             return
-        if not is_root and any(entry.name in RESULT_MARKERS and _is_ours(entry.path) for entry in listed):
+        if not is_root and any(marks_result(entry) for entry in listed):
             return
         for entry in listed:
             if entry.is_dir(follow_symlinks=False):
                 if entry.name not in NOT_PHOTOS:
                     yield from self._below(entry.path)
-            elif _suffix(entry.name) in SUFFIXES and not _links_to_directory(entry):
-                yield _found(entry.path)
+            elif suffix_of(entry.name) in SUFFIXES and not links_to_directory(entry):
+                yield found_file(entry.path)
 
 
-def _suffix(name: str) -> str:
+def suffix_of(name: str) -> str:
+    """The last part of a file name from its dot on, in lower case."""
     dot = name.rfind(".")
     return name[dot:].lower() if dot >= 0 else ""
 
 
-def _links_to_directory(entry: "os.DirEntry[str]") -> bool:
+def links_to_directory(entry: "os.DirEntry[str]") -> bool:
+    """Whether an entry is a link to a directory; those are not followed."""
     try:
         return entry.is_symlink() and entry.is_dir()
     except OSError:
         return False
 
 
-def _found(path: str) -> FoundFile:
+def found_file(path: str) -> FoundFile:
+    """Size and time of a file; -1 when it cannot be looked at or is no regular file."""
     try:
         status = os.stat(path)  # noqa: PTH116 - a million of these, and Path is ten times slower
     except OSError:
@@ -100,6 +110,11 @@ def _found(path: str) -> FoundFile:
     if not stat.S_ISREG(status.st_mode):
         return FoundFile(path, -1, -1)
     return FoundFile(path, status.st_size, status.st_mtime_ns)
+
+
+def marks_result(entry: "os.DirEntry[str]") -> bool:
+    """Whether an entry says that its directory is a result of ours."""
+    return entry.name == UNFINISHED_MARKER or (entry.name in RESULT_MARKERS and _is_ours(entry.path))
 
 
 def _is_ours(path: str) -> bool:

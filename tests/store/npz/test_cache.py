@@ -230,7 +230,7 @@ def test_mapped_and_read_columns_are_equal_and_aligned(tmp_path: Path) -> None:
     }
     with (tmp_path / "x.npz").open("wb") as file:
         write_columns(file, {name: Column.of(array) for name, array in arrays.items()})
-    mapped, read = map_columns(tmp_path / "x.npz"), read_columns(tmp_path / "x.npz")
+    mapped, read = map_columns(tmp_path / "x.npz", verify=True), read_columns(tmp_path / "x.npz")
     for name, array in arrays.items():
         np.testing.assert_array_equal(mapped[name], array)
         np.testing.assert_array_equal(read[name], array)
@@ -242,7 +242,7 @@ def test_mapped_and_read_columns_are_equal_and_aligned(tmp_path: Path) -> None:
 def test_compressed_archives_are_not_mapped_by_mistake(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "x.npz", a=np.zeros(9))
     with pytest.raises(ValueError, match="compressed"):
-        map_columns(tmp_path / "x.npz")
+        map_columns(tmp_path / "x.npz", verify=True)
 
 
 def test_a_large_cache_is_mapped_and_says_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,3 +261,71 @@ def test_equal_columns_give_equal_bytes() -> None:
         return buffer.getvalue()
 
     assert written() == written()
+
+
+def test_damage_in_a_large_cache_is_noticed_before_it_is_used_or_folded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facesets.store.npz.schema._READ_AT_ONCE_BYTES", 0)
+    commit_all(Cache(tmp_path / "c.npz"), [image(i, 3) for i in range(30)])
+    whole = (tmp_path / "c.npz").read_bytes()
+    chance = np.random.default_rng(0)
+    for place in chance.integers(0, len(whole), 200):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        (tmp_path / "c.npz").write_bytes(bytes(damaged))
+        try:
+            found = Cache(tmp_path / "c.npz").load()
+        except (DamagedFile, NewerFormat):
+            continue
+        # What a reader does not look at may differ; what it returns may not.
+        assert len(found.faces) == 90
+    # Somewhere in the embeddings, which are the largest part.
+    (tmp_path / "c.npz").write_bytes(whole[: len(whole) // 2] + b"damage" + whole[len(whole) // 2 + 6 :])
+    before = (tmp_path / "c.npz").read_bytes()
+    record = image(99, 1)
+    cache = Cache(tmp_path / "c.npz")
+    with pytest.raises(DamagedFile), cache.writing(SETTINGS):
+        cache.commit([seen(record, "/99.jpg")], [record])
+    assert (tmp_path / "c.npz").read_bytes() == before
+
+
+def test_a_kill_while_the_journal_is_gathered_keeps_the_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "_GATHER_AT", 4)
+
+    class KilledError(Exception):
+        pass
+
+    unlink, left = Path.unlink, [1]
+
+    def killed(path: Path, missing_ok: bool = False) -> None:
+        if path.suffix == ".npz" and not left:
+            raise KilledError
+        if path.suffix == ".npz":
+            left.pop()
+        unlink(path, missing_ok=missing_ok)
+
+    records = [image(i, 1) for i in range(5)]
+    cache = Cache(tmp_path / "c.npz")
+    monkeypatch.setattr(Path, "unlink", killed)
+    with pytest.raises(KilledError), cache.writing(SETTINGS):
+        for record in records:
+            cache.commit([seen(record, f"/{record.sha256[-3:]}.jpg")], [record])
+    found = Cache(tmp_path / "c.npz").load()
+    assert [digest.decode() for digest in found.images.sha256] == [record.sha256 for record in records]
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.npz"])
+def test_a_single_array_is_no_cache(tmp_path: Path, name: str) -> None:
+    with (tmp_path / name).open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(DamagedFile, match="not a facesets cache"):
+        Cache(tmp_path / name).load()
+
+
+def test_a_place_below_a_file_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file.jpg").touch()
+    with pytest.raises(WrongUsage, match="Choose another place"):
+        Cache(tmp_path / "file.jpg" / "c.npz").load()

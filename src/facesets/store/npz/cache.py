@@ -158,13 +158,13 @@ class Cache:
     def _index(self) -> dict[str, FileRecord]:
         """Paths and hashes, read once."""
         if self._files is None:
-            parts = self._parts()
+            parts = self._parts(verify=False)
             self._files = {record.path: record for part in parts for record in part.files}
             self._known = {digest.decode() for part in parts for digest in part.sha256.tolist()}
             self._settings = parts[-1].settings if parts else None
         return self._files
 
-    def _parts(self) -> list[Part]:
+    def _parts(self, *, verify: bool = True) -> list[Part]:
         """The cache file and its journal, as they were at one moment.
 
         A writer may fold the journal while we read; then the cache file is a new one afterwards, and
@@ -174,7 +174,7 @@ class Cache:
             before = self._stamp()
             try:
                 paths = [*([self._path] if before else []), *self._journal.paths()]
-                parts = [read_part(path) for path in paths]
+                parts = [read_part(path, verify=verify) for path in paths]
             except FileNotFoundError:
                 continue
             if self._stamp() == before:
@@ -186,6 +186,10 @@ class Cache:
             status = self._path.stat()
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise WrongUsage(
+                f"Cannot look at {self.label} ({error.strerror}). Choose another place for the cache."
+            ) from error
         return status.st_ino, status.st_mtime_ns
 
 

@@ -64,12 +64,21 @@ def read_columns(path: Path) -> dict[str, NDArray[Any]]:
     OSError, ValueError, zipfile.BadZipFile
         The file is missing, damaged, or holds Python objects.
     """
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+    with path.open("rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise ValueError(f"{path.name} is not an .npz archive")
+        file.seek(0)
+        archive = np.load(file, allow_pickle=False)
         return {name: archive[name] for name in archive.files}
 
 
-def map_columns(path: Path) -> dict[str, NDArray[Any]]:
+def map_columns(path: Path, *, verify: bool) -> dict[str, NDArray[Any]]:
     """All arrays of an `.npz` file as read-only views of the file.
+
+    Parameters
+    ----------
+    verify : bool
+        Read everything once and compare with the archive's checksums.
 
     Raises
     ------
@@ -77,6 +86,9 @@ def map_columns(path: Path) -> dict[str, NDArray[Any]]:
         The file is missing, damaged, compressed, or holds Python objects.
     """
     with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        damaged = archive.testzip() if verify else None
+        if damaged is not None:
+            raise ValueError(f"{damaged} is damaged")
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return {
             member.filename.removesuffix(".npy"): _view(mapped, file, member) for member in archive.infolist()

@@ -47,9 +47,12 @@ class Journal:
         self.remove(small)
 
     def remove(self, paths: Sequence[Path]) -> None:
-        """Drop files whose content is elsewhere by now, and the directory once it is empty."""
+        """Drop files whose content is elsewhere by now, and the directory once it is empty.
+
+        The newest goes first: what a kill leaves is then a beginning, which keeps its order.
+        """
         with writing(self._directory):
-            for path in paths:
+            for path in reversed(paths):
                 path.unlink(missing_ok=True)
             if self._directory.is_dir():
                 for path in self._directory.glob("*.npz"):

@@ -7,6 +7,8 @@ So applying a part twice is applying it once.
 
 import json
 import os
+import struct
+import tokenize
 import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -24,6 +26,21 @@ from facesets.store.npz.columns import map_columns, read_columns
 VERSION = 1
 
 _FACE = "face_"
+# What numpy and zipfile raise on damaged bytes, found by damaging them.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    EOFError,
+    NotImplementedError,
+    SyntaxError,
+    tokenize.TokenError,
+    struct.error,
+    zipfile.BadZipFile,
+)
 _READ_AT_ONCE_BYTES = 4 << 20
 
 
@@ -96,8 +113,13 @@ def _text(value: object) -> NDArray[np.uint8]:
     return np.frombuffer(json.dumps(value).encode("ascii"), np.uint8)
 
 
-def read_part(path: Path) -> Part:
+def read_part(path: Path, *, verify: bool = True) -> Part:
     """Read one file of a cache; large ones are mapped rather than read.
+
+    Parameters
+    ----------
+    verify : bool
+        Compare large ones with their checksums, which reads all of them once.
 
     Raises
     ------
@@ -110,12 +132,12 @@ def read_part(path: Path) -> Part:
     try:
         # Windows cannot replace a file that is mapped.
         at_once = os.name == "nt" or path.stat().st_size < _READ_AT_ONCE_BYTES
-        arrays = read_columns(path) if at_once else map_columns(path)
+        arrays = read_columns(path) if at_once else map_columns(path, verify=verify)
         meta = _parsed(arrays["meta"])
         version = meta["version"] if meta.get("format") == "facesets/cache" else None
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+    except _DAMAGE as error:
         raise _damaged(path) from error
     if not isinstance(version, int):
         raise _damaged(path)
@@ -126,7 +148,7 @@ def read_part(path: Path) -> Part:
         )
     try:
         return _part(meta, arrays)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except _DAMAGE as error:
         raise _damaged(path) from error
 
 
@@ -139,10 +161,15 @@ def _damaged(path: Path) -> DamagedFile:
 
 def _part(meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Part:
     names = {face_array_name(name): name for name in Faces.__dataclass_fields__}
+    face_image, sha256 = arrays["face_image"], arrays["image_sha256"]
+    if len(face_image) and not 0 <= face_image.min() <= face_image.max() < len(sha256):
+        raise ValueError("a face belongs to no image")
+    if not np.char.isalnum(sha256).all():
+        raise ValueError("a digest is damaged")
     return Part(
         settings=CacheSettings(**meta["settings"]),
         files=_files(arrays),
-        sha256=arrays["image_sha256"],
+        sha256=sha256,
         width=arrays["image_width"],
         height=arrays["image_height"],
         taken=arrays["image_taken"],

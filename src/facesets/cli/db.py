@@ -1,0 +1,107 @@
+"""`facesets db url | psql | stop | backup | restore`."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.params import DatabaseOption, DebugOption
+
+db = typer.Typer(
+    help="The library's database: reach it, stop the embedded server, back up and restore.",
+    no_args_is_help=True,
+)
+
+_File = Annotated[Path, typer.Argument(metavar="FILE", show_default=False)]
+
+
+@db.command()
+def url(database: DatabaseOption = None, debug: DebugOption = False) -> None:
+    """Print the connection string. The embedded server then runs on until `facesets db stop`."""
+    from facesets import settings
+    from facesets.cli.library import embedded_server
+    from facesets.store.postgres.tools import masked
+
+    conf = settings.load()
+    if text := database or conf.database:
+        console.out(masked(text))
+        return
+    with embedded_server(conf) as server:
+        server.keep_running()
+        console.out(server.url)
+    console.notice("The embedded server keeps running until `facesets db stop`.")
+
+
+@db.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def psql(context: typer.Context, database: DatabaseOption = None, debug: DebugOption = False) -> None:
+    """Open psql on the library; further arguments are psql's own, such as -c SQL."""
+    from facesets import settings
+    from facesets.cli.library import database_url
+    from facesets.store.postgres.tools import psql as run
+
+    with database_url(database, settings.load()) as text:
+        status = run(text, context.args, os.environ)
+    raise typer.Exit(status)
+
+
+@db.command()
+def stop(debug: DebugOption = False) -> None:
+    """Stop the embedded server now, whoever uses it. The next command starts it again."""
+    from facesets import settings
+    from facesets.cli.library import embedded_server
+
+    ran = embedded_server(settings.load()).stop()
+    console.out("The embedded server is stopped." if ran else "The embedded server was not running.")
+
+
+@db.command()
+def backup(file: _File, database: DatabaseOption = None, debug: DebugOption = False) -> None:
+    """Write the whole library into FILE."""
+    from facesets import settings
+    from facesets.cli.library import database_url
+    from facesets.store.postgres.tools import backup as run
+
+    with database_url(database, settings.load()) as text:
+        size = run(text, file.absolute(), os.environ)
+    console.out(f"{file}: {size / 1e6:.1f} MB")
+
+
+@db.command()
+def restore(
+    file: _File,
+    database: DatabaseOption = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace the library that is there; it is lost.")
+    ] = False,
+    debug: DebugOption = False,
+) -> None:
+    """Fill an empty database from FILE, completely or not at all."""
+    from facesets import settings
+    from facesets.cli.library import database_url
+    from facesets.operations.database import restore as run
+
+    with database_url(database, settings.load()) as text:
+        run(text, file, os.environ, replace=replace)
+    console.out(f"Restored {file}.")
+
+
+@db.command()
+def index(
+    database: DatabaseOption = None,
+    drop: Annotated[bool, typer.Option("--drop", help="Remove it, which makes bulk imports faster.")] = False,
+    debug: DebugOption = False,
+) -> None:
+    """Build the index that makes `search --face` fast on large libraries; work may go on meanwhile."""
+    from facesets import settings
+    from facesets.cli.library import open_database
+    from facesets.operations.search import build_index, drop_index
+    from facesets.store.postgres.library import Library
+
+    with open_database(database, settings.load()) as session:
+        if drop:
+            drop_index(Library(session))
+        else:
+            build_index(Library(session))
+    console.out("The index is dropped." if drop else "The index is built.")

@@ -1,0 +1,179 @@
+"""`facesets immich-stage`."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.params import DebugOption, DryRunOption, JsonOption
+from facesets.operations.options import StageOptions
+
+if TYPE_CHECKING:
+    from facesets.operations.immich_asset import Known
+    from facesets.operations.immich_summary import StageSummary
+    from facesets.settings import Settings
+
+_STAGE = StageOptions()
+
+
+def immich_stage(
+    user: Annotated[
+        str, typer.Option(help="Name of the folder below --out. The key decides whose photos come.")
+    ],
+    out: Annotated[Path, typer.Option(help="Where to put the photos and the queue.")] = Path("immich"),
+    url: Annotated[
+        str | None, typer.Option(help="Address of the server. [default: IMMICH_URL]", show_default=False)
+    ] = None,
+    api_key_file: Annotated[
+        Path | None,
+        typer.Option(help="A file that holds the API key. [default: IMMICH_API_KEY]", show_default=False),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Assets worked on at a time.")] = _STAGE.workers,
+    min_face_short: Annotated[
+        float, typer.Option(min=0, help="Least short edge of a photo's largest face, in original pixels.")
+    ] = _STAGE.min_face_short,
+    known: Annotated[
+        list[Path] | None,
+        typer.Option(help="A cache whose content is not staged again. May be repeated.", show_default=False),
+    ] = None,
+    thumbnails: Annotated[
+        bool,
+        typer.Option(
+            "--include-thumbnails/--exclude-thumbnails", help="Immich's own thumbnails, indexed as photos."
+        ),
+    ] = _STAGE.thumbnails,
+    trashed: Annotated[
+        bool, typer.Option("--include-trashed/--exclude-trashed", help="Photos in the trash.")
+    ] = _STAGE.trashed,
+    hidden: Annotated[
+        bool, typer.Option("--include-hidden/--exclude-hidden", help="Photos that Immich hides.")
+    ] = _STAGE.hidden,
+    locked: Annotated[
+        bool,
+        typer.Option(
+            "--include-locked/--exclude-locked", help="The locked folder, if the server lets a key."
+        ),
+    ] = _STAGE.locked,
+    archived: Annotated[
+        bool, typer.Option("--include-archived/--exclude-archived", help="Photos in the archive.")
+    ] = _STAGE.archived,
+    edited: Annotated[
+        bool,
+        typer.Option("--include-edited/--exclude-edited", help="Originals of photos edited in Immich."),
+    ] = _STAGE.edited,
+    recheck: Annotated[
+        bool, typer.Option("--recheck", help="Ask again about photos that had no face in Immich.")
+    ] = _STAGE.recheck,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that the server may be silent.")] = 60.0,
+    backoff: Annotated[
+        float, typer.Option(min=0, help="Seconds before a failed request is repeated; doubles each time.")
+    ] = 1.0,
+    patience: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for a lost server before the run ends.")
+    ] = 5.0,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Fetch the photos with large faces from an Immich server, as a queue for `embed --queue`.
+
+    Run it again to go on after an outage, or for what is new: nothing is fetched twice.
+    """
+    from facesets import settings
+    from facesets.operations.immich_stage import immich_stage as run
+    from facesets.remote.access import Access
+    from facesets.remote.immich import Immich
+
+    conf = settings.load()
+    access = Access(
+        url=_address(url, conf),
+        api_key=_key(api_key_file, conf),
+        connections=workers,
+        timeout_s=timeout,
+        connect_timeout_s=min(timeout, 10.0),
+        first_wait_s=backoff,
+        patience_s=patience,
+    )
+    options = StageOptions(
+        workers=workers,
+        min_face_short=min_face_short,
+        thumbnails=thumbnails,
+        trashed=trashed,
+        hidden=hidden,
+        locked=locked,
+        archived=archived,
+        edited=edited,
+        recheck=recheck,
+        dry_run=dry_run,
+    )
+    known_content = _known(known or [])
+    with (
+        console.stoppable() as stop,
+        console.progress() as progress,
+        closing(Immich(access, stop=stop)) as server,
+    ):
+        summary = run(server, out, user, options, known_content, progress=progress, stop=stop)
+    console.show(summary, _lines(summary, dry_run=dry_run))
+    console.failures([(failure.path, failure.reason) for failure in summary.failures])
+    console.finish(failed=summary.failed)
+
+
+def _address(url: str | None, conf: "Settings") -> str:
+    from facesets.errors import WrongUsage
+
+    address = url or conf.immich_url
+    if not address:
+        raise WrongUsage("Which Immich server? Give --url, or set IMMICH_URL.")
+    return address
+
+
+def _key(path: Path | None, conf: "Settings") -> str:
+    """Return the key. There is no flag for the key itself: every user of a machine can see flags."""
+    from facesets.errors import WrongUsage
+    from facesets.files import printable, read_regular_file
+
+    if path is not None:
+        try:
+            return read_regular_file(path, max_bytes=10_000).decode("ascii").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise WrongUsage(f"Cannot read an API key in {printable(path)}.") from error
+    if conf.immich_api_key is None:
+        raise WrongUsage("No API key: put it into IMMICH_API_KEY, or into a file and give --api-key-file.")
+    return conf.immich_api_key.reveal()
+
+
+def _known(caches: "list[Path]") -> "list[Known]":
+    from facesets.cli import assemble
+    from facesets.errors import WrongUsage
+
+    stores = [assemble.open_cache(path) for path in caches]
+    for store in stores:
+        if not store.exists():
+            raise WrongUsage(f"There is no cache at {store.label}. Check --known.")
+        store.has_image("")  # reads it once, before threads ask
+    return [store.has_image for store in stores]
+
+
+def _lines(summary: "StageSummary", *, dry_run: bool) -> list[str]:
+    skipped = ", ".join(f"{count} {kind}" for kind, count in sorted(summary.skipped.items()))
+    lines = [
+        f"{summary.listed} photos listed, {summary.settled_before} settled before. "
+        + (
+            f"{summary.staged} to stage"
+            if dry_run
+            else f"{summary.staged} staged ({summary.megabytes:g} MB fetched)"
+        )
+        + f", {summary.aliases} copies of these, {summary.known} known; {summary.small_faces} with small "
+        f"faces only, {summary.no_face} without; {summary.gone} vanished, {summary.failed} failed."
+    ]
+    if skipped:
+        lines.append(f"Passed over: {skipped}.")
+    if summary.of_others:
+        lines.append(f"{summary.of_others} of the photos belong to another account than the key's.")
+    if summary.stopped:
+        lines.append("Stopped early: run the same command again to go on.")
+    elif not dry_run:
+        lines.append(f"Go on with: facesets embed --queue {summary.queue} CACHE")
+    return lines

@@ -1,0 +1,138 @@
+"""`facesets index`."""
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.params import (
+    DatabaseOption,
+    DebugOption,
+    DryRunOption,
+    JsonOption,
+    PackOption,
+    ProviderOption,
+)
+from facesets.operations.options import DetectionOptions, IndexOptions
+
+_DETECTION = DetectionOptions()
+_INDEX = IndexOptions()
+
+
+def index(
+    target: Annotated[
+        list[Path],
+        typer.Option(
+            "--target",
+            help="A gallery, a chunk or root of galleries, or any folder of photos. May be repeated.",
+            show_default=False,
+        ),
+    ],
+    database: DatabaseOption = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Files worked on at a time.")] = _INDEX.concurrency,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="Only files whose path below the target fits. May be repeated."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="No file or folder that fits; wins over --include."),
+    ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Forget paths below the targets that are gone.")
+    ] = _INDEX.prune,
+    ml_uri: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Find faces by this Immich ML service, not here.", show_default=False
+        ),
+    ] = None,
+    pack: PackOption = None,
+    det_size: Annotated[
+        int | None,
+        typer.Option(
+            help="Edge of the detector's input in pixels. "
+            f"[default: the library's own, else {_DETECTION.det_size}]",
+            show_default=False,
+        ),
+    ] = None,
+    min_det_score: Annotated[
+        float | None,
+        typer.Option(
+            help="Least detector score of a face, 0 to 1. "
+            f"[default: the library's own, else {_DETECTION.min_det_score}]",
+            show_default=False,
+        ),
+    ] = None,
+    provider: ProviderOption = "auto",
+    max_images: Annotated[
+        int | None, typer.Option(min=1, help="Look into so many files at most.", show_default=False)
+    ] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option(min=0, help="Begin no further file after so long.", show_default=False)
+    ] = None,
+    alone: Annotated[
+        bool,
+        typer.Option("--alone", help="End with status 75 if another `index --alone` is going. For cron."),
+    ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try unreadable files again, though unchanged.")
+    ] = _INDEX.retry_failed,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Find and embed every face below the targets, and keep it all in the library.
+
+    Run it again whenever photos were added: what is known is not read again. Several runs may be at it
+    at once, on one machine or many.
+    """
+    from facesets import settings
+    from facesets.cli import library as opening
+    from facesets.operations.index import index as run
+    from facesets.sources.galleries import GallerySource
+    from facesets.store.postgres.claims import RunLock
+    from facesets.store.postgres.library import Library
+
+    conf = settings.load()
+    options = IndexOptions(
+        concurrency=concurrency,
+        max_images=max_images,
+        max_minutes=max_minutes,
+        prune=prune,
+        retry_failed=retry_failed,
+        dry_run=dry_run,
+    )
+    source = GallerySource(target, include=include or [], exclude=exclude or [])
+    with (
+        console.stoppable() as stop,
+        console.progress() as progress,
+        opening.open_database(database, conf) as session,
+    ):
+        library = Library(session)
+        with RunLock(session, "index --alone") if alone else nullcontext():
+            embedder, options = opening.index_embedder(
+                library.settings,
+                options,
+                conf,
+                detection=(pack, det_size, min_det_score),
+                provider=provider,
+                ml_uri=ml_uri,
+                progress=progress,
+                stop=stop,
+            )
+            summary = run(source, library, embedder, options, progress=progress, stop=stop)
+    left = f" {summary.to_do} to do." if summary.to_do else ""
+    console.show(
+        summary,
+        [
+            f"{library.label}: {summary.indexed} new images with {summary.faces} faces, "
+            f"{summary.aliases} copies of known images, {summary.unchanged} unchanged, "
+            f"{summary.pruned} forgotten, {summary.failed} failed.{left}"
+            + (" Stopped early: run the same command again to go on." if summary.stopped else "")
+        ],
+    )
+    console.failures([(failure.path, failure.reason) for failure in summary.failures])
+    console.finish(failed=summary.failed)

@@ -1,0 +1,141 @@
+"""From a connection string, or none, to a library that can be worked on."""
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facesets.cli import console
+from facesets.errors import WrongUsage
+from facesets.operations.options import IndexOptions
+from facesets.settings import Settings
+from facesets.stop import Stop
+
+if TYPE_CHECKING:
+    from facesets.interfaces import Embedder, Progress, Store
+    from facesets.records import CacheSettings
+    from facesets.store.postgres.connection import Database
+    from facesets.store.postgres.embedded import EmbeddedServer
+
+_EMBEDDED_LABEL = "the library of this user"
+_BATCH_ON_GPU = 16
+
+
+def embedded_server(settings: Settings) -> "EmbeddedServer":
+    """The user's own server; nothing is started yet.
+
+    Raises
+    ------
+    WrongUsage
+        There is none for this system.
+    """
+    if os.name == "nt":  # pragma: no cover
+        raise WrongUsage(
+            "On Windows a library needs a PostgreSQL server: name one with --database or DATABASE_URL. "
+            "Caches (`facesets embed`) need none."
+        )
+    from facesets.store.postgres.embedded import EmbeddedServer, default_directory
+
+    directory = settings.data / "postgres" if settings.data else default_directory()
+    return EmbeddedServer(directory, say=console.notice)
+
+
+@contextmanager
+def database_url(database: str | None, settings: Settings) -> Iterator[str]:
+    """The connection string to use; where none is given, the embedded server runs during the block."""
+    text = database or settings.database
+    if text:
+        yield text
+        return
+    with embedded_server(settings) as server:
+        yield server.conninfo
+
+
+@contextmanager
+def open_database(
+    database: str | None, settings: Settings, *, check_schema: bool = True
+) -> "Iterator[Database]":
+    """A session with the library.
+
+    The embedded server's schema is brought up to date by itself; any other is somebody's to migrate.
+
+    Raises
+    ------
+    Unreachable, WrongUsage
+        The server does not answer, or refuses.
+    SchemaOutdated
+        The schema needs `facesets migrate`; not raised when `check_schema` is off.
+    """
+    from facesets.store.postgres.connection import Database, opened
+    from facesets.store.postgres.migrate import migrate, require_current, shipped_migrations
+
+    text = database or settings.database
+    if text:
+        with opened(Database(text)) as session:
+            if check_schema:
+                require_current(session, shipped_migrations())
+            yield session
+        return
+    with embedded_server(settings) as server:
+        session = Database(server.conninfo, label=_EMBEDDED_LABEL, before_connecting=server.ensure_running)
+        with opened(session):
+            if check_schema:
+                migrate(session, shipped_migrations())
+            yield session
+
+
+@contextmanager
+def open_store(cache: Path | None, database: str | None, settings: Settings) -> "Iterator[Store]":
+    """The cache if there is one, else the library; see `open_database` for errors."""
+    if cache is not None:
+        from facesets.cli.assemble import open_cache
+
+        yield open_cache(cache)
+        return
+    from facesets.store.postgres.library import Library
+
+    with open_database(database, settings) as session:
+        yield Library(session)
+
+
+def index_embedder(
+    known: "CacheSettings | None",
+    options: IndexOptions,
+    settings: Settings,
+    *,
+    detection: tuple[str | None, int | None, float | None],
+    provider: str,
+    ml_uri: str | None,
+    progress: "Progress",
+    stop: Stop,
+) -> "tuple[Embedder, IndexOptions]":
+    """What finds faces for `index`, here or at a service, and the options that fit it.
+
+    Raises
+    ------
+    MissingModelPack, Unreachable
+        The models are not here, or the service does not answer.
+    """
+    from facesets.cli import assemble
+    from facesets.remote.ml_service import MlService, Models
+    from facesets.remote.retry import pausing
+    from facesets.remote.service_embedder import ServiceEmbedder, service_model
+
+    of_service = service_model(known) if known is not None else None
+    if ml_uri:
+        name, _, least = detection
+        base = Models()
+        if known is not None and of_service is not None and least is None:
+            least = known.min_det_score
+        models = Models(
+            faces=name or of_service or base.faces,
+            min_det_score=base.min_det_score if least is None else least,
+        )
+        return ServiceEmbedder(MlService(ml_uri, models, pause=pausing(stop))), options
+    chosen = assemble.detection_options(known if of_service is None else None, *detection)
+    pack = assemble.get_pack(chosen.pack, settings, progress, stop)
+    choice = assemble.choose(provider, pack)
+    batch_size = 1 if choice.name == "cpu" else _BATCH_ON_GPU
+    return assemble.make_embedder(pack, chosen, choice), dataclasses.replace(options, batch_size=batch_size)

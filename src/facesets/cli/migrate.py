@@ -1,0 +1,32 @@
+"""`facesets migrate`."""
+
+from typing import Annotated
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.params import DatabaseOption, DebugOption, JsonOption
+
+
+def migrate(
+    database: DatabaseOption = None,
+    status: Annotated[bool, typer.Option("--status", help="Only show what is applied and pending.")] = False,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Create or upgrade the library's tables. Run it before first use and after upgrades."""
+    from facesets import settings
+    from facesets.cli.library import open_database
+    from facesets.operations.migrate import MigrateSummary
+    from facesets.operations.migrate import migrate as run
+    from facesets.operations.migrate import status as look
+
+    with open_database(database, settings.load(), check_schema=False) as session:
+        summary: MigrateSummary = look(session) if status else run(session)
+    rows = [(f"{m.number:04d}", m.name, m.applied_at or "pending") for m in summary.migrations]
+    if status:
+        console.show(summary, [console.table(("number", "migration", "applied (UTC)"), rows)])
+    elif summary.applied:
+        console.show(summary, [f"{summary.database}: applied {summary.applied}, nothing pending."])
+    else:
+        console.show(summary, [f"{summary.database} is up to date."])

@@ -1,0 +1,36 @@
+"""`facesets stats`."""
+
+from facesets.cli import console
+from facesets.cli.params import DatabaseOption, DebugOption, JsonOption
+
+
+def stats(database: DatabaseOption = None, json: JsonOption = False, debug: DebugOption = False) -> None:
+    """Show how much is in the library: images, faces, people."""
+    from facesets import settings
+    from facesets.cli.library import open_database
+    from facesets.operations.stats import stats as run
+    from facesets.store.postgres.library import Library
+
+    with open_database(database, settings.load()) as session:
+        totals = run(Library(session))
+    rows = [
+        ("images", totals.images),
+        ("paths", f"{totals.paths} ({totals.aliases} copies, {totals.unreadable} unreadable)"),
+        ("galleries", totals.galleries),
+        ("faces", f"{totals.faces} ({totals.assigned} with a person, {totals.unassigned} without)"),
+        ("clustered", totals.clustered),
+        ("people", f"{sum(totals.persons.values())} ({totals.named} with a name)"),
+        *((f"  {status}", count) for status, count in totals.persons.items()),
+        ("prototypes", totals.prototypes),
+        ("for review", totals.candidates),
+        ("database", f"{totals.megabytes} MB"),
+        *((f"last {command}", when) for command, when in totals.last_runs.items()),
+        *(
+            (
+                f"{model.pack}, {model.det_size}, {model.min_det_score:g}",
+                f"{model.images} images, {model.faces} faces",
+            )
+            for model in totals.models
+        ),
+    ]
+    console.show(totals, [f"{name:<14} {value}" for name, value in rows])

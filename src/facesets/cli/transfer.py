@@ -1,0 +1,82 @@
+"""`facesets import-cache` and `facesets export-cache`."""
+
+from typing import TYPE_CHECKING
+
+from facesets.cli import console
+from facesets.cli.params import CacheArgument, DatabaseOption, DebugOption, JsonOption
+from facesets.errors import WrongUsage
+
+if TYPE_CHECKING:
+    from facesets.operations.transfer import TransferSummary
+
+
+def import_cache(
+    cache: CacheArgument,
+    database: DatabaseOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Bring the images and faces of CACHE into the library; what it has already stays as it is."""
+    from facesets import settings
+    from facesets.cli import assemble
+    from facesets.cli.library import open_database
+    from facesets.operations.transfer import transfer
+    from facesets.store.postgres.library import Library
+
+    source = assemble.open_cache(cache)
+    collection_settings = source.settings
+    if collection_settings is None:
+        raise WrongUsage(f"There is no cache at {source.label}.")
+    with (
+        console.stoppable() as stop,
+        console.progress() as progress,
+        open_database(database, settings.load()) as session,
+    ):
+        library = Library(session, collection_settings)
+        summary = transfer(source, library, progress=progress, stop=stop)
+    console.show(
+        summary,
+        [_line(library.label, summary)],
+    )
+    console.finish()
+
+
+def export_cache(
+    cache: CacheArgument,
+    database: DatabaseOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Write the images and faces of the library into CACHE, a file to work on anywhere."""
+    from facesets import settings
+    from facesets.cli import assemble
+    from facesets.cli.library import open_database
+    from facesets.operations.transfer import transfer
+    from facesets.store.postgres.library import Library
+
+    target = assemble.open_cache(cache)
+    with (
+        console.stoppable() as stop,
+        console.progress() as progress,
+        open_database(database, settings.load()) as session,
+    ):
+        library = Library(session)
+        known = library.settings
+        if known is None:
+            raise WrongUsage(
+                f"There are no faces in {library.label} yet. Run `facesets index --target PHOTOS`."
+            )
+        with target.writing(known):
+            summary = transfer(library, target, progress=progress, stop=stop)
+    console.show(
+        summary,
+        [_line(target.label, summary)],
+    )
+    console.finish()
+
+
+def _line(label: str, summary: "TransferSummary") -> str:
+    return (
+        f"{label}: {summary.images} new images with {summary.faces} faces, {summary.known} known already, "
+        f"{summary.paths} paths."
+    )

@@ -1,0 +1,104 @@
+"""Which known people each new face is similar to."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from facesets.clustering.neighbors import OnProgress
+from facesets.clustering.vectors import SIMILARITY_RESOLUTION, Bool, Float32, Int64
+
+_BLOCK_ROWS = 1024
+_BLOCK_COLUMNS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Contacts:
+    """Pairs of a face and a person, each once, by face and then person.
+
+    Attributes
+    ----------
+    face, person : int64 arrays of shape (m,)
+    similarity : float32 array of shape (m,)
+        The highest cosine similarity of the face with a vector of the person.
+    """
+
+    face: Int64
+    person: Int64
+    similarity: Float32
+
+    def __len__(self) -> int:
+        return len(self.face)
+
+    def of(self, chosen: Bool) -> "Contacts":
+        """Those pairs."""
+        return Contacts(self.face[chosen], self.person[chosen], self.similarity[chosen])
+
+    def persons_per_face(self, faces: int) -> Int64:
+        """How many people each of the faces 0, 1, … is similar to."""
+        return np.bincount(self.face, minlength=faces).astype(np.int64)
+
+
+def find_contacts(
+    rows: Float32,
+    references: Float32,
+    persons: Int64,
+    *,
+    min_cosine_similarity: float,
+    on_progress: OnProgress | None = None,
+) -> Contacts:
+    """Find every pair of a face and a person with a vector at least this similar to the face.
+
+    Parameters
+    ----------
+    rows : float32 array of shape (n, d)
+        Faces, of unit length.
+    references : float32 array of shape (m, d)
+        Vectors of people: of unit length, or means of such.
+    persons : int64 array of shape (m,)
+        Whose each vector is, from 0.
+    min_cosine_similarity : float
+        Pairs within 1e-6 below it count, for rounding.
+    """
+    found: list[Contacts] = []
+    people = int(persons.max(initial=-1)) + 1
+    starts = range(0, len(rows), _BLOCK_ROWS)
+    for step, start in enumerate(starts, start=1):
+        block = rows[start : start + _BLOCK_ROWS]
+        parts = [
+            _block(block, references[c : c + _BLOCK_COLUMNS], min_cosine_similarity, c)
+            for c in range(0, len(references), _BLOCK_COLUMNS)
+        ]
+        for face, column, similarity in parts:
+            found.append(strongest(face + start, persons[column], similarity, people))
+        if on_progress is not None:
+            on_progress(step, len(starts))
+    return strongest(
+        np.concatenate([part.face for part in found] or [np.empty(0, np.int64)]),
+        np.concatenate([part.person for part in found] or [np.empty(0, np.int64)]),
+        np.concatenate([part.similarity for part in found] or [np.empty(0, np.float32)]),
+        people,
+    )
+
+
+def _block(
+    rows: Float32, references: Float32, least: float, first_column: int
+) -> tuple[Int64, Int64, Float32]:
+    """Row, column and similarity of the pairs in one block, decided in double precision near the limit."""
+    product = rows @ references.T
+    hits = np.flatnonzero(product >= np.float32(least - SIMILARITY_RESOLUTION))
+    i, j = np.divmod(hits, product.shape[1])
+    similarity: Float32 = product.ravel()[hits]
+    close = np.flatnonzero(similarity < np.float32(least + SIMILARITY_RESOLUTION))
+    keep = np.ones(len(hits), bool)
+    left, right = rows[i[close]].astype(np.float64), references[j[close]].astype(np.float64)
+    keep[close] = np.einsum("ij,ij->i", left, right) >= least - SIMILARITY_RESOLUTION / 2
+    return i[keep], j[keep] + first_column, similarity[keep]
+
+
+def strongest(face: Int64, person: Int64, similarity: Float32, people: int) -> Contacts:
+    """Pairs of a face and one of so many people, each once, with its highest similarity."""
+    key = face * max(people, 1) + person
+    order = np.lexsort((-similarity, key))
+    first = np.flatnonzero(np.r_[True, np.diff(key[order]) != 0]) if len(key) else order
+    chosen = order[first]
+    return Contacts(face[chosen], person[chosen], similarity[chosen])

@@ -1,0 +1,159 @@
+"""New faces among known people: who joins whom, who is somebody new, and what a person must decide.
+
+A face that is similar to one known person joins that person, and brings along the new faces that are
+similar to it. A face that is similar to two is left alone: it would tie them together. What remains is
+grouped among itself. Doing it again with the outcome changes nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from facesets.clustering.components import join_pairs
+from facesets.clustering.contacts import Contacts, find_contacts, strongest
+from facesets.clustering.labels import numbered, singletons_as_noise
+from facesets.clustering.neighbors import OnProgress, edge_chunks
+from facesets.clustering.vectors import Bool, Float32, Int64
+
+NOBODY = -1
+
+Grouping = Callable[[Float32], Int64]
+"""Labels of unit rows; negative for noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What becomes of n new faces.
+
+    Attributes
+    ----------
+    person : int64 array of shape (n,)
+        Known person that the face joins; -1 for none.
+    group : int64 array of shape (n,)
+        New group that the face belongs to, by falling size; -1 for none.
+    review : Contacts
+        Faces that are similar to several people, and to whom.
+    """
+
+    person: Int64
+    group: Int64
+    review: Contacts
+
+
+def join_people(
+    rows: Float32,
+    references: Float32,
+    persons: Int64,
+    grouping: Grouping,
+    *,
+    min_cosine_similarity: float,
+    min_size: int,
+    on_progress: OnProgress | None = None,
+) -> Joined:
+    """Decide about new faces.
+
+    Parameters
+    ----------
+    rows : float32 array of shape (n, d)
+        New faces, of unit length.
+    references : float32 array of shape (m, d)
+        Vectors of known people, see `find_contacts`.
+    persons : int64 array of shape (m,)
+        Whose each vector is, from 0.
+    grouping : callable
+        Groups those new faces that tie nobody together.
+    min_cosine_similarity : float
+        From which on two faces belong together.
+    min_size : int
+        Fewest faces of a new group.
+    """
+    contacts = find_contacts(
+        rows, references, persons, min_cosine_similarity=min_cosine_similarity, on_progress=on_progress
+    )
+    ties = contacts.persons_per_face(len(rows)) > 1
+    person = np.full(len(rows), NOBODY, np.int64)
+    single = contacts.of(~ties[contacts.face])
+    person[single.face] = single.person
+    free = np.flatnonzero(~ties)
+    group = np.full(len(rows), NOBODY, np.int64)
+    if len(free):
+        group[free] = grouping(rows if len(free) == len(rows) else rows[free])
+    review = [contacts.of(ties[contacts.face])]
+    _spread_within_groups(person, group)
+    for label in _disputed(person, group):
+        members = np.flatnonzero(group == label)
+        review.append(_spread_by_neighbours(rows, members, person, group, min_cosine_similarity))
+    group[person >= 0] = NOBODY
+    return Joined(person, singletons_as_noise(numbered(group), min_size=min_size), _together(review))
+
+
+def _disputed(person: Int64, group: Int64) -> list[int]:
+    """Groups that touch two people or more."""
+    pairs = _pairs(person, group)
+    labels, counts = np.unique(pairs[:, 0], return_counts=True)
+    disputed: list[int] = labels[counts > 1].tolist()
+    return disputed
+
+
+def _pairs(person: Int64, group: Int64) -> Int64:
+    touched = (group >= 0) & (person >= 0)
+    pairs: Int64 = np.unique(np.stack([group[touched], person[touched]], axis=1), axis=0)
+    return pairs
+
+
+def _spread_within_groups(person: Int64, group: Int64) -> None:
+    """Where a group touches one person only, all of it joins that person."""
+    pairs = _pairs(person, group)
+    labels, first, counts = np.unique(pairs[:, 0], return_index=True, return_counts=True)
+    owner = np.full(int(group.max(initial=-1)) + 2, NOBODY, np.int64)
+    owner[labels[counts == 1]] = pairs[first[counts == 1], 1]
+    owned = (group >= 0) & (owner[group] >= 0)
+    person[owned] = owner[group[owned]]
+
+
+def _spread_by_neighbours(
+    rows: Float32, members: Int64, person: Int64, group: Int64, min_cosine_similarity: float
+) -> Contacts:
+    """Where a group touches several people, faces join step by step outwards from those that touch one.
+
+    A face that two people reach at once is left for review; what lies behind it is a group of its own.
+    Changes `person` and `group`; returns what is left for review.
+    """
+    chunks = list(edge_chunks(rows[members], min_cosine_similarity=min_cosine_similarity))
+    i = np.concatenate([np.r_[chunk.i, chunk.j] for chunk in chunks]).astype(np.int64)
+    j = np.concatenate([np.r_[chunk.j, chunk.i] for chunk in chunks]).astype(np.int64)
+    similarity = np.concatenate([np.r_[chunk.similarity, chunk.similarity] for chunk in chunks])
+    of = person[members]
+    torn = np.zeros(len(members), bool)
+    review: list[Contacts] = []
+    people = int(of.max()) + 1
+    while True:
+        at_edge = (of[i] < 0) & ~torn[i] & (of[j] >= 0)
+        if not at_edge.any():
+            break
+        reached = strongest(i[at_edge], of[j[at_edge]], similarity[at_edge], people)
+        several = reached.persons_per_face(len(members)) > 1
+        torn |= several
+        found = reached.of(several[reached.face])
+        review.append(Contacts(members[found.face], found.person, found.similarity))
+        one = reached.of(~several[reached.face])
+        of[one.face] = one.person
+    person[members] = of
+    _regroup(members, (of < 0) & ~torn, i, j, group)
+    return _together(review)
+
+
+def _regroup(members: Int64, left: Bool, i: Int64, j: Int64, group: Int64) -> None:
+    """Give the connected faces among those left over labels of their own."""
+    inner = left[i] & left[j]
+    fresh = join_pairs(len(members), i[inner], j[inner]) + int(group.max()) + 1
+    group[members] = np.where(left, fresh, NOBODY)
+
+
+def _together(parts: list[Contacts]) -> Contacts:
+    return Contacts(
+        np.concatenate([part.face for part in parts] or [np.empty(0, np.int64)]),
+        np.concatenate([part.person for part in parts] or [np.empty(0, np.int64)]),
+        np.concatenate([part.similarity for part in parts] or [np.empty(0, np.float32)]),
+    )

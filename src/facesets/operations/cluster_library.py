@@ -1,0 +1,244 @@
+"""`cluster` on the library: faces without a person join known people or become new ones."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from uuid import UUID, uuid4
+
+import numpy as np
+
+from facesets.clustering import average_linkage, connected_components, hdbscan
+from facesets.clustering.incremental import Joined, join_people
+from facesets.errors import WrongUsage
+from facesets.interfaces import Progress
+from facesets.operations.options import ClusterLibraryOptions
+from facesets.records import Float32, Int64
+from facesets.stop import Stop
+from facesets.store.postgres import people
+from facesets.store.postgres.claims import RunLock
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.people import PeopledFaces
+from facesets.store.postgres.runs import recorded_run
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewCase:
+    """A face that is similar to several people; it is nobody's until a person decides."""
+
+    face: int
+    persons: list[str]
+    cosine_similarity: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterLibrarySummary:
+    """What `cluster` did.
+
+    Attributes
+    ----------
+    faces : int
+        In the library, for this model.
+    kept : int
+        Had a person before.
+    joined : int
+        Joined a known person.
+    new_persons, new_faces : int
+        People that are new, and their faces.
+    alone : int
+        Stay without a person and are tried again next time.
+    review : list of ReviewCase
+        Tie people together; left alone.
+    seconds : mapping of stage to seconds
+    """
+
+    faces: int = 0
+    kept: int = 0
+    joined: int = 0
+    new_persons: int = 0
+    new_faces: int = 0
+    alone: int = 0
+    review: list[ReviewCase] = field(default_factory=list)
+    dry_run: bool = False
+    stopped: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def cluster_library(
+    library: Library,
+    options: ClusterLibraryOptions,
+    *,
+    progress: Progress,
+    stop: Stop,
+    new_id: Callable[[], UUID] = uuid4,
+) -> ClusterLibrarySummary:
+    """Group all faces that have no person yet; existing assignments are kept.
+
+    Raises
+    ------
+    AlreadyRunning
+        Another `cluster` is working on the library.
+    WrongUsage
+        Nothing was indexed yet.
+    """
+    database = library.database
+    with RunLock(database, "cluster"), recorded_run(database, "cluster", asdict(options)) as run:
+        began = time.monotonic()
+        progress.begin("Reading faces")
+        faces = database.run(lambda connection: _load(connection, library))
+        progress.end()
+        read = time.monotonic()
+        joined = _decide(faces, options, progress)
+        decided = time.monotonic()
+        if not options.dry_run and not stop.requested:
+            progress.begin("Storing people")
+            database.run(lambda connection: _store(connection, faces, joined, new_id))
+            progress.end()
+        stored = time.monotonic()
+        seconds = {"reading": read - began, "clustering": decided - read, "storing": stored - decided}
+        summary = _summary(faces, joined, options, seconds, stopped=stop.requested)
+        run.summary = {k: v for k, v in asdict(summary).items() if k != "review"}
+        run.stopped = stop.requested
+    return summary
+
+
+def _load(connection: Connection, library: Library) -> PeopledFaces:
+    connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    detector = library.detector(connection)
+    if detector is None:
+        raise WrongUsage(f"There are no faces in {library.label} yet. Run `facesets index --target PHOTOS`.")
+    return people.load_peopled_faces(connection, detector)
+
+
+def _decide(faces: PeopledFaces, options: ClusterLibraryOptions, progress: Progress) -> Joined:
+    """Group the faces without a person; rows of the result are those faces, in order."""
+    has_person = faces.person >= 0
+    rows = faces.embedding if not has_person.any() else faces.embedding[~has_person]
+    if options.method == "components":
+        references, persons = faces.embedding[has_person], faces.person[has_person]
+    else:
+        references, persons = _means(faces.embedding, faces.person, len(faces.persons))
+    reported = _Steps(progress, f"Comparing {len(rows)} faces with {len(faces.persons)} people")
+    joined = join_people(
+        rows,
+        references,
+        persons,
+        lambda some: _grouped(some, options, reported),
+        min_cosine_similarity=options.threshold,
+        min_size=options.min_size,
+        on_progress=reported,
+    )
+    reported.end()
+    return joined
+
+
+class _Steps:
+    """Passes counts of steps done on as the progress of one stage after another."""
+
+    def __init__(self, progress: Progress, what: str) -> None:
+        self._progress = progress
+        self._what = what
+        self._done: int | None = None
+
+    def begin(self, what: str) -> None:
+        """Name the next stage; it opens with its first step."""
+        self.end()
+        self._what = what
+
+    def end(self) -> None:
+        """Close the open stage."""
+        if self._done is not None:
+            self._progress.end()
+        self._done = None
+
+    def __call__(self, done: int, steps: int) -> None:
+        """Hear of the steps done so far."""
+        if self._done is None or done < self._done:
+            self.end()
+            self._progress.begin(self._what, steps)
+            self._done = 0
+        self._progress.advance(done - self._done)
+        self._done = done
+
+
+def _grouped(rows: Float32, options: ClusterLibraryOptions, reported: _Steps) -> Int64:
+    reported.begin(f"Grouping {len(rows)} faces")
+    if options.method == "components":
+        return connected_components(rows, min_cosine_similarity=options.threshold, on_progress=reported)
+    if options.method == "agglomerative":
+        return average_linkage(rows, max_cosine_distance=1 - options.threshold, on_progress=reported)
+    return hdbscan(
+        rows,
+        min_cluster_size=options.min_cluster_size,
+        min_samples=options.min_samples,
+        on_progress=reported,
+    ).labels
+
+
+def _means(embedding: Float32, person: Int64, people_count: int) -> tuple[Float32, Int64]:
+    """The mean vector of each person: its product with a face is their mean cosine similarity."""
+    sums = np.zeros((people_count, embedding.shape[1]), np.float64)
+    mine = np.flatnonzero(person >= 0)
+    for start in range(0, len(mine), 4096):
+        some = mine[start : start + 4096]
+        np.add.at(sums, person[some], embedding[some])
+    counts = np.bincount(person[mine], minlength=people_count)
+    means: Float32 = (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
+    return means, np.arange(people_count)
+
+
+def _store(connection: Connection, faces: PeopledFaces, joined: Joined, new_id: Callable[[], UUID]) -> None:
+    """Write everything in one transaction."""
+    face_ids = faces.face_id[faces.person < 0]
+    new = [new_id() for _ in range(int(joined.group.max(initial=-1)) + 1)]
+    people.create_persons(connection, new)
+    known = len(faces.persons)
+    person = np.where(joined.group >= 0, joined.group + known, joined.person)
+    given = person >= 0
+    if given.any():
+        people.assign(connection, face_ids[given], person[given], [*faces.persons, *new], "auto")
+    people.drop_empty_persons(connection, new)
+    review = joined.review
+    people.replace_candidates(
+        connection, face_ids[review.face], review.person, review.similarity, faces.persons
+    )
+
+
+def _summary(
+    faces: PeopledFaces,
+    joined: Joined,
+    options: ClusterLibraryOptions,
+    seconds: dict[str, float],
+    *,
+    stopped: bool,
+) -> ClusterLibrarySummary:
+    new_faces = int((joined.group >= 0).sum())
+    joining = int((joined.person >= 0).sum())
+    review = _cases(faces, joined)
+    kept = int((faces.person >= 0).sum())
+    return ClusterLibrarySummary(
+        faces=len(faces.face_id),
+        kept=kept,
+        joined=joining,
+        new_persons=int(joined.group.max(initial=-1)) + 1,
+        new_faces=new_faces,
+        alone=len(faces.face_id) - kept - joining - new_faces - len(review),
+        review=review,
+        dry_run=options.dry_run,
+        stopped=stopped,
+        seconds={stage: round(value, 3) for stage, value in seconds.items()},
+    )
+
+
+def _cases(faces: PeopledFaces, joined: Joined) -> list[ReviewCase]:
+    face_ids = faces.face_id[faces.person < 0]
+    cases: dict[int, list[tuple[str, float]]] = {}
+    review = joined.review
+    for face, person, similarity in zip(
+        review.face.tolist(), review.person.tolist(), review.similarity.tolist(), strict=True
+    ):
+        cases.setdefault(int(face_ids[face]), []).append((str(faces.persons[person]), round(similarity, 4)))
+    return [
+        ReviewCase(face, [person for person, _ in pairs], [similarity for _, similarity in pairs])
+        for face, pairs in sorted(cases.items())
+    ]

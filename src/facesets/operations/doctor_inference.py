@@ -1,0 +1,55 @@
+"""The part of `doctor` that needs ONNX Runtime: model packs and accelerators."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from facesets.errors import FacesetsError
+from facesets.files import printable
+from facesets.inference.packs import DEFAULT_PACK, ModelFile, find_pack, installed, read_pack
+from facesets.inference.providers import candidates, why_not
+from facesets.operations.finding import Finding
+
+
+def inference_findings(roots: Sequence[Path]) -> list[Finding]:
+    """Whether there is a model pack, and which accelerators work with it."""
+    model = _any_recogniser(roots)
+    return [_pack(roots), *(_providers(model) if model is not None else [])]
+
+
+def _pack(roots: Sequence[Path]) -> Finding:
+    subject = f"model pack {DEFAULT_PACK}"
+    try:
+        return Finding(subject, "ok", printable(find_pack(DEFAULT_PACK, roots).path))
+    except FacesetsError as error:
+        others = installed(roots)
+        repair = f"facesets models pull {DEFAULT_PACK}"
+        if others:
+            return Finding(subject, "note", f"missing, but there is {printable(others[0])}", repair)
+        return Finding(subject, "problem", str(error), repair)
+
+
+def _any_recogniser(roots: Sequence[Path]) -> ModelFile | None:
+    for directory in installed(roots):
+        try:
+            return read_pack(directory).recogniser
+        except FacesetsError:
+            continue
+    return None
+
+
+def _providers(model: ModelFile) -> list[Finding]:
+    findings = []
+    for name in candidates():
+        reason = why_not(name, model)
+        if reason is None:
+            findings.append(Finding(f"provider {name}", "ok", "works"))
+        else:
+            findings.append(Finding(f"provider {name}", "note", reason, _gpu_repair(name)))
+    return findings
+
+
+def _gpu_repair(name: str) -> str:
+    if name == "cuda" and shutil.which("nvidia-smi"):
+        return "scripts/install cuda"
+    return ""

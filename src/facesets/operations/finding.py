@@ -1,0 +1,22 @@
+"""What `doctor` says of one thing."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes
+    ----------
+    subject, state : str
+    level : str
+        `ok`; `note` for what could be better; `problem` for what stops commands from working.
+    repair : str
+        The command that mends it; empty when there is nothing to mend.
+    """
+
+    subject: str
+    level: str
+    state: str
+    repair: str = ""

@@ -1,0 +1,281 @@
+"""What staging has done: a journal while it runs, three files when it ends.
+
+    state.json     one record for each asset that is settled
+    queue.json     what to embed, for `facesets embed --queue`
+    aliases.json   further assets with bytes that are staged or known
+
+A record is a line: written once to the journal when it becomes true, and moved at the end of a run,
+in the order of the assets' ids, into `state.json`, of which the others are extracts. So neither a
+flush nor memory grows with what is there, and files do not depend on who finished first.
+"""
+
+import json
+import os
+import uuid
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import numpy as np
+
+from facesets.errors import DamagedFile, NewerFormat, WrongUsage
+from facesets.files import atomic_write, printable, sweep_temporaries, writing
+from facesets.records import Int64
+from facesets.remote.immich_records import parse_id
+
+VERSION = 1
+STATE_FORMAT = "facesets/immich-state"
+QUEUE_FORMAT = "facesets/immich-queue"
+ALIASES_FORMAT = "facesets/immich-aliases"
+
+_SYNC_EVERY = 200
+_OUTCOME_BITS = 3
+
+Outcome = Literal["staged", "alias", "known", "small", "no_face"]
+_OUTCOMES: tuple[Outcome, ...] = ("staged", "alias", "known", "small", "no_face")
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """Whose photos a folder holds. They do not mix with another account's."""
+
+    user: str
+    owner_id: str
+
+
+class StageRecord:
+    """The record of one user's folder. Whoever appends holds the folder's lock."""
+
+    def __init__(self, folder: Path, heading: Heading) -> None:
+        """Name the folder; nothing is read yet."""
+        self._state = folder / "state.json"
+        self._queue = folder / "queue.json"
+        self._aliases = folder / "aliases.json"
+        self._journal = folder / "stage.journal"
+        self._heading = heading
+        self._file: IO[bytes] | None = None
+        self._unsynced = 0
+
+    @property
+    def queue(self) -> Path:
+        """The list of what to embed."""
+        return self._queue
+
+    def records(self) -> Iterator[Record]:
+        """Every record, those of the journal last: a later one of the same asset counts.
+
+        Raises
+        ------
+        WrongUsage
+            The folder holds another account's photos.
+        DamagedFile, NewerFormat
+            The state cannot be read.
+        """
+        for path in (self._state, self._journal):
+            if path.exists():
+                with path.open("rb") as file:
+                    self._check_heading(path, file)
+                    yield from (record for _, record in _lines(file, path, torn_end=path == self._journal))
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Take records from here on; at the end write the three files and drop the journal.
+
+        Raises
+        ------
+        CannotWrite
+            No space or no permission; the journal keeps what was recorded.
+        """
+        self._open()
+        try:
+            yield
+        finally:
+            self._close()
+
+    def _open(self) -> None:
+        with writing(self._journal):
+            self._journal.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._journal.open("a+b")
+            end = _whole_lines(self._file)
+            self._file.truncate(end)
+        if end == 0:
+            self.append(_heading_record(STATE_FORMAT, self._heading))
+
+    def append(self, record: Record) -> None:
+        """Keep a record, come what may to this process. Raises `CannotWrite`."""
+        if self._file is None:
+            raise ValueError("append() is for within writing()")
+        with writing(self._journal):
+            self._file.write(_line(record) + b"\n")
+            self._file.flush()
+            self._unsynced += 1
+            if self._unsynced >= _SYNC_EVERY:
+                os.fsync(self._file.fileno())
+                self._unsynced = 0
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        for path in (self._state, self._queue, self._aliases):
+            sweep_temporaries(path)
+        self._fold()
+        with writing(self._journal):
+            self._journal.unlink()
+
+    def _fold(self) -> None:
+        with ExitStack() as stack:
+            sources = [
+                stack.enter_context(path.open("rb")) for path in (self._journal, self._state) if path.exists()
+            ]
+            latest = _latest(sources, [self._journal, self._state])
+            state = stack.enter_context(atomic_write(self._state))
+            queue = stack.enter_context(atomic_write(self._queue))
+            aliases = stack.enter_context(atomic_write(self._aliases))
+            copied = {row["sha1"] for row in _rows(latest, sources, "alias")}
+            paths = {
+                row["sha1"]: row["path"]
+                for row in (_rows(latest, sources, "staged") if copied else ())
+                if row["sha1"] in copied
+            }
+            settled = _rows(latest, sources, *_OUTCOMES)
+            _write_table(state, _heading_record(STATE_FORMAT, self._heading), "assets", settled)
+            staged = (_without_outcome(row) for row in _rows(latest, sources, "staged"))
+            _write_table(queue, _heading_record(QUEUE_FORMAT, self._heading), "files", staged)
+            others = (
+                # Null where the bytes are in a cache that was given as known.
+                {**_without_outcome(row), "path": paths.get(row["sha1"])}
+                for row in _rows(latest, sources, "alias", "known")
+            )
+            _write_table(aliases, _heading_record(ALIASES_FORMAT, self._heading), "aliases", others)
+
+    def _check_heading(self, path: Path, file: IO[bytes]) -> None:
+        """Read a file's first line, and leave the file at the second."""
+        line = file.readline()
+        if path == self._journal:
+            if not line.endswith(b"\n"):
+                return
+            heading = _parsed(line, path)
+        else:
+            heading = _parsed(line.rstrip(b"\n") + b"]}", path)
+        if heading.get("format") != STATE_FORMAT or not isinstance(heading.get("version"), int):
+            raise _damaged(path)
+        if heading["version"] > VERSION:
+            raise NewerFormat(
+                f"{printable(path)} was written by a later facesets (version {heading['version']}, this one "
+                f"reads up to {VERSION}). Upgrade facesets, or stage into another folder."
+            )
+        mine = self._heading.owner_id
+        if mine and heading.get("owner_id") and heading["owner_id"] != mine:
+            raise WrongUsage(
+                f"{printable(path.parent)} holds photos of another account than the one of this API key. Use "
+                "that account's key, or another --user."
+            )
+
+
+def seen_key(asset_id: str, sha1: str) -> str:
+    """Name of an asset with these bytes: it is another one when its bytes change."""
+    return f"{asset_id}/{sha1}"
+
+
+def _heading_record(kind: str, heading: Heading) -> Record:
+    return {"format": kind, "version": VERSION, "user": heading.user, "owner_id": heading.owner_id}
+
+
+def _without_outcome(record: Record) -> Record:
+    return {key: value for key, value in record.items() if key != "outcome"}
+
+
+def _write_table(file: IO[bytes], heading: Record, name: str, rows: Iterator[Record]) -> None:
+    """One JSON object, a row a line."""
+    file.write(_line(heading).removesuffix(b"}") + f', "{name}": ['.encode())
+    separator = b"\n"
+    for row in rows:
+        file.write(separator + _line(row))
+        separator = b",\n"
+    file.write(b"\n]}\n")
+
+
+def _latest(sources: Sequence[IO[bytes]], paths: Sequence[Path]) -> Int64:
+    """Where the record lies that counts for each asset, and its outcome, in the order of their ids."""
+    ids = bytearray()
+    places = array("q")
+    for number, (file, path) in reversed(list(enumerate(zip(sources, paths, strict=False)))):
+        file.readline()
+        for offset, record in _lines(file, path, torn_end=number == 0):
+            ids += uuid.UUID(record["asset_id"]).bytes
+            place = (offset << 1 | (number == 0)) << _OUTCOME_BITS
+            places.append(place | _OUTCOMES.index(record["outcome"]))
+    halves = np.frombuffer(bytes(ids), ">u8").reshape(-1, 2)
+    order = np.lexsort((np.arange(len(halves)), halves[:, 1], halves[:, 0]))
+    ordered = halves[order]
+    is_last = np.append((ordered[1:] != ordered[:-1]).any(axis=1), True)[: len(order)]
+    latest: Int64 = np.array(places, np.int64)[order[is_last]]
+    return latest
+
+
+def _rows(latest: Int64, sources: Sequence[IO[bytes]], *outcomes: Outcome) -> Iterator[Record]:
+    wanted = [_OUTCOMES.index(outcome) for outcome in outcomes]
+    for place in map(int, latest[np.isin(latest & ((1 << _OUTCOME_BITS) - 1), wanted)]):
+        file = sources[0] if place >> _OUTCOME_BITS & 1 else sources[1]
+        file.seek(place >> (_OUTCOME_BITS + 1))
+        yield json.loads(file.readline().rstrip(b",\n"))
+
+
+def _lines(file: IO[bytes], path: Path, *, torn_end: bool) -> Iterator[tuple[int, Record]]:
+    """Records below a heading, each with its place in the file."""
+    offset = file.tell()
+    for line in iter(file.readline, b""):
+        whole = line.endswith(b"\n")
+        text = line.rstrip(b",\n")
+        if text == b"]}" or (torn_end and not whole):
+            return
+        if text:
+            record = _parsed(text, path)
+            if not _is_record(record):
+                raise _damaged(path)
+            yield offset, record
+        offset += len(line)
+
+
+def _is_record(record: Record) -> bool:
+    return (
+        parse_id(record.get("asset_id")) is not None
+        and record.get("outcome") in _OUTCOMES
+        and isinstance(record.get("sha1"), str)
+    )
+
+
+def _whole_lines(file: IO[bytes]) -> int:
+    """Length of a file without a last line that a kill cut short."""
+    file.seek(0)
+    end = 0
+    for line in file:
+        if line.endswith(b"\n"):
+            end += len(line)
+    return end
+
+
+def _line(record: Record) -> bytes:
+    return json.dumps(record).encode("ascii")
+
+
+def _parsed(line: bytes, path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        raise _damaged(path) from error
+    if not isinstance(value, dict):
+        raise _damaged(path)
+    return value
+
+
+def _damaged(path: Path) -> DamagedFile:
+    return DamagedFile(
+        f"{printable(path)} is damaged. Move it away and run `facesets immich-stage` again: photos that are "
+        "there already are recognised and not fetched again."
+    )

@@ -1,0 +1,95 @@
+"""What is asked of a server before anything is staged, and what of it is said to the user."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from facesets.errors import WrongUsage
+from facesets.interfaces import Progress
+from facesets.operations.options import StageOptions
+from facesets.remote.immich import Immich
+from facesets.remote.immich_records import Owner, Version
+
+OLDEST_KNOWN = Version(2, 2, 0)
+NEWEST_KNOWN_MAJOR = 3
+
+_ESSENTIAL = ("asset.read", "asset.download", "face.read")
+_HELPFUL = {
+    "person.read": "names of people may be missing",
+    "user.read": "it stays unknown whose photos they are",
+    "asset.statistics": "the time left stays unknown",
+}
+_OWN_VISIBILITIES = {"archive": "archived", "hidden": "hidden", "locked": "locked"}
+
+
+def meet(server: Immich, user: str, progress: Progress) -> Owner | None:
+    """Check that the server can be worked with, and say what will not work.
+
+    Returns
+    -------
+    Owner or None
+        Whose photos the key leads to, where it may tell.
+
+    Raises
+    ------
+    Unreachable
+        The server does not answer.
+    WrongUsage
+        It is no Immich server, or refuses the key or what is essential.
+    """
+    version = server.version()
+    if version < OLDEST_KNOWN or version.major > NEWEST_KNOWN_MAJOR:
+        progress.say(
+            f"{server.label} runs Immich {version.text}. This program knows {OLDEST_KNOWN.text} to "
+            f"{NEWEST_KNOWN_MAJOR}.x: it may work."
+        )
+    _check_permissions(server, progress)
+    owner = server.owner()
+    if owner is not None and not owner.is_called(user):
+        progress.say(
+            f"The API key is that of {owner.name or owner.email}, and a key sees what its owner sees: that "
+            f"is what is staged under {user}."
+        )
+    return owner
+
+
+def _check_permissions(server: Immich, progress: Progress) -> None:
+    allowed = server.permissions()
+    if allowed is None:
+        progress.say(f"{server.label} does not say what this API key may do; that shows when it is used.")
+        return
+    if "all" in allowed:
+        return
+    missing = [name for name in (*_ESSENTIAL, *_HELPFUL) if name not in allowed]
+    if any(name in _ESSENTIAL for name in missing):
+        raise WrongUsage(
+            f"The API key lacks {', '.join(missing)}. Add these permissions to it in Immich under Account "
+            "Settings, API Keys."
+        )
+    for name in missing:
+        progress.say(f"The API key lacks {name}: {_HELPFUL[name]}.")
+
+
+def queries(options: StageOptions) -> Iterator[Mapping[str, Any]]:
+    """Searches that together find what the options ask for.
+
+    One for each visibility: what a server answers to a search that names none differs by version.
+    """
+    for visibility in ("timeline", "archive", "hidden", "locked"):
+        option = _OWN_VISIBILITIES.get(visibility)
+        if option is None or getattr(options, option):
+            yield {"type": "IMAGE", "visibility": visibility} | (
+                {"withDeleted": True} if options.trashed else {}
+            )
+
+
+def estimate(server: Immich, options: StageOptions) -> int | None:
+    """How many assets the server counts for these searches; it tends to count too few."""
+    total = 0
+    # What is locked is not open to a key, and asking for its number could end the run.
+    for query in queries(replace(options, locked=False)):
+        counted = server.estimate({key: value for key, value in query.items() if key != "withDeleted"})
+        if counted is None:
+            return None
+        total += counted
+    return total

@@ -1,0 +1,364 @@
+"""`index`: every face below some targets into the library, once, however many runs are at it.
+
+Listing and comparing touch no file. What differs is worked on by threads, each of which takes files
+from the disk to their faces. Before a file is opened its path is claimed, and before a picture is
+searched its content is, so that of several runs only one does it; the claims of a run that dies are
+free at once. What another run has claimed is looked at again at the end: by then it is done, or free.
+"""
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Protocol
+
+from facesets.errors import SourceGone
+from facesets.files import printable
+from facesets.interfaces import Embedder, Progress
+from facesets.operations.embed import Failure
+from facesets.operations.looking import Look, Looker
+from facesets.operations.options import IndexOptions
+from facesets.records import FileRecord, FoundFile, ImageRecord
+from facesets.sources.galleries import Gallery
+from facesets.stop import Stop
+from facesets.store.postgres.claims import Claims
+from facesets.store.postgres.images import Seen
+from facesets.store.postgres.library import Library
+
+_BATCHES_AHEAD_PER_WORKER = 3
+_CLAIMED_AT_ONCE = 64
+_WAIT_FOR_OTHERS_S = 0.5
+_FORGOTTEN_AT_ONCE = 5_000
+
+
+class GalleryTargets(Protocol):
+    """Where `index` finds files; see `sources.galleries`."""
+
+    @property
+    def label(self) -> str:
+        """What to call it in messages."""
+        ...
+
+    @property
+    def roots(self) -> list[str]:
+        """The targets as absolute paths."""
+        ...
+
+    @property
+    def galleries(self) -> Mapping[str, Gallery]:
+        """The directories that hold photos; complete once `files` is through."""
+        ...
+
+    def gallery_of(self, path: str) -> str:
+        """The directory that a photo belongs to."""
+        ...
+
+    def files(self) -> Iterator[FoundFile]:
+        """Every candidate file."""
+        ...
+
+    def is_there(self) -> bool:
+        """Whether the targets can still be read."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSummary:
+    """What one run of `index` did.
+
+    Attributes
+    ----------
+    galleries : int
+        Directories that hold photos.
+    listed : int
+        Files below the targets that look like images.
+    unchanged : int
+        Known by path, size and time, or done by another run meanwhile; not opened.
+    indexed : int
+        New images.
+    aliases : int
+        Files whose bytes were known already.
+    faces : int
+        Faces in the new images.
+    pruned : int
+        Paths forgotten because nothing is there any more.
+    failed : int
+        Files that cannot be read or were refused by the service, those of earlier runs included while
+        they have not changed.
+    failures : list of Failure
+        The files that failed in this run.
+    to_do : int
+        Files that are left for another run; after a dry run, all that differ.
+    stopped : bool
+        The run was asked to end before it was through.
+    """
+
+    galleries: int = 0
+    listed: int = 0
+    unchanged: int = 0
+    indexed: int = 0
+    aliases: int = 0
+    faces: int = 0
+    pruned: int = 0
+    failed: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    to_do: int = 0
+    stopped: bool = False
+
+
+def index(
+    source: GalleryTargets,
+    library: Library,
+    embedder: Embedder,
+    options: IndexOptions,
+    *,
+    progress: Progress,
+    stop: Stop,
+    clock: Callable[[], float] = time.monotonic,
+) -> IndexSummary:
+    """Put every face below the targets that is not there yet into the library.
+
+    Raises
+    ------
+    SourceGone
+        A target vanished; what was done until then is kept.
+    Unreachable
+        The database went away and did not come back.
+    CannotWrite
+        The database's disk is full.
+    """
+    ends_at = None if options.max_minutes is None else clock() + 60 * options.max_minutes
+    library.require(embedder.settings)
+    progress.begin("Listing")
+    found = list(source.files())
+    known = library.known_below(source.roots)
+    todo, failures = _compare(found, known, retry_failed=options.retry_failed)
+    progress.end()
+    for gallery in source.galleries.values():
+        if gallery.problem:
+            progress.say(f"{printable(gallery.path)}/index.json is passed over: {gallery.problem}.")
+    summary = IndexSummary(
+        galleries=len(source.galleries),
+        listed=len(found),
+        unchanged=len(found) - len(todo),
+        failed=failures,
+        to_do=len(todo),
+    )
+    if options.dry_run:
+        return summary
+    pruned = _prune(source, library, found, known) if options.prune else 0
+    if not todo:
+        return replace(summary, pruned=pruned)
+    run = _Run(source, library, embedder, options, lambda: ends_at is not None and clock() > ends_at)
+    progress.begin("Indexing", len(todo))
+    try:
+        run.work_through(todo, progress, stop)
+    finally:
+        progress.end()
+    return replace(
+        summary,
+        unchanged=summary.unchanged + run.done_by_others,
+        indexed=run.indexed,
+        aliases=run.aliases,
+        faces=run.faces,
+        pruned=pruned,
+        failed=failures + len(run.failures),
+        failures=run.failures,
+        to_do=len(todo) - run.finished,
+        stopped=stop.requested and run.finished < len(todo),
+    )
+
+
+def _compare(
+    found: Sequence[FoundFile], known: Mapping[str, Seen], *, retry_failed: bool
+) -> tuple[list[FoundFile], int]:
+    """Files to look at, and how many of the others are known not to be readable."""
+    todo = []
+    failures = 0
+    for file in found:
+        seen = known.get(file.path)
+        if seen is None or not seen.matches(file) or (seen.failed and retry_failed):
+            todo.append(file)
+        else:
+            failures += seen.failed
+    return todo, failures
+
+
+def _prune(
+    source: GalleryTargets, library: Library, found: Sequence[FoundFile], known: Mapping[str, Seen]
+) -> int:
+    """Forget known paths where nothing is any more. A path that cannot be looked at is not gone."""
+    if not source.is_there():
+        raise SourceGone(f"{source.label} is empty, so nothing is forgotten. Is it mounted?")
+    there = {file.path for file in found}
+    gone = [path for path in known if path not in there and _is_gone(path)]
+    starts = range(0, len(gone), _FORGOTTEN_AT_ONCE)
+    return sum(library.forget_paths(gone[start : start + _FORGOTTEN_AT_ONCE]) for start in starts)
+
+
+def _is_gone(path: str) -> bool:
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+class _Run:
+    """The state of one run: what is claimed, what waits for the next commit, and the counts."""
+
+    def __init__(
+        self,
+        source: GalleryTargets,
+        library: Library,
+        embedder: Embedder,
+        options: IndexOptions,
+        is_time_up: Callable[[], bool],
+    ) -> None:
+        self._source = source
+        self._library = library
+        self._options = options
+        self._is_time_up = is_time_up
+        self._path_claims = Claims(library.database, "path")
+        self._content_claims = Claims(library.database, "content")
+        self._looker = Looker(library, embedder, self._content_claims)
+        self._gallery_numbers: dict[str, int] = {}
+        self._files: list[FileRecord] = []
+        self._images: list[ImageRecord] = []
+        self._claimed_paths: list[str] = []
+        self._claimed_contents: list[str] = []
+        self._committed_at = time.monotonic()
+        self._started = 0
+        self._later: list[FoundFile] = []
+        self.indexed = self.aliases = self.faces = self.done_by_others = self.finished = 0
+        self.failures: list[Failure] = []
+
+    def work_through(self, todo: Sequence[FoundFile], progress: Progress, stop: Stop) -> None:
+        """Take all files in order, then again those that were in other hands, until none is left."""
+        waiting = list(todo)
+        workers = self._options.concurrency
+        with ThreadPoolExecutor(workers, thread_name_prefix="index") as pool:
+            try:
+                while waiting:
+                    finished = self.finished
+                    for look in self._looks(pool, waiting, stop):
+                        self._take(look)
+                        progress.advance(self.finished - finished)
+                        finished = self.finished
+                    self._commit()
+                    waiting, self._later = self._later, []
+                    if self._ends(stop):
+                        return
+                    if waiting and finished == self.finished:
+                        time.sleep(_WAIT_FOR_OTHERS_S)
+            finally:
+                pool.shutdown(cancel_futures=True)
+                # Ends by an error keep what was done just as well, unless it is the database that is gone.
+                if not self._library.database.closed:
+                    self._commit()
+
+    def _ends(self, stop: Stop) -> bool:
+        enough = self._options.max_images is not None and self._started >= self._options.max_images
+        return stop.requested or enough or self._is_time_up()
+
+    def _looks(self, pool: ThreadPoolExecutor, files: Sequence[FoundFile], stop: Stop) -> Iterator[Look]:
+        """What comes of each file, in order; a bounded number is worked on ahead."""
+        batches = _batches(self._claimed(files, stop), self._options.batch_size)
+        pending: deque[Future[list[Look]]] = deque()
+        while True:
+            room = self._options.concurrency * _BATCHES_AHEAD_PER_WORKER - len(pending)
+            pending.extend(pool.submit(self._looker.look, batch) for batch in islice(batches, room))
+            if not pending:
+                return
+            yield from pending.popleft().result()
+
+    def _claimed(self, files: Sequence[FoundFile], stop: Stop) -> Iterator[FoundFile]:
+        """Those files that are for us to do; the others are put off."""
+        for start in range(0, len(files), _CLAIMED_AT_ONCE):
+            some = files[start : start + _CLAIMED_AT_ONCE]
+            if self._ends(stop):
+                return
+            ours = self._path_claims.take([file.path for file in some])
+            seen = self._library.seen_at(list(ours))
+            for position, file in enumerate(some):
+                if file.path not in ours:
+                    self._later.append(file)
+                elif _is_done(file, seen.get(file.path)):
+                    self.done_by_others += 1
+                    self.finished += 1
+                    self._claimed_paths.append(file.path)
+                elif self._ends(stop):
+                    self._path_claims.release([left.path for left in some[position:] if left.path in ours])
+                    return
+                else:
+                    self._started += 1
+                    yield file
+
+    def _take(self, look: Look) -> None:
+        """Count what came of one file and keep it for the next commit."""
+        self._claimed_paths.append(look.file.path)
+        if look.claimed:
+            self._claimed_contents.append(look.file.sha256)
+        if look.in_other_hands:
+            self._started -= 1
+            self._later.append(look.found)
+        else:
+            self.finished += 1
+            self._count(look)
+        late = time.monotonic() - self._committed_at > self._options.flush_every_s
+        if late or len(self._claimed_paths) >= self._options.flush_every:
+            self._commit()
+
+    def _count(self, look: Look) -> None:
+        if look.file.reason:
+            if not look.file.sha256 and not self._source.is_there():
+                raise SourceGone(
+                    f"{self._source.label} vanished during the run. Everything up to here is kept: run the "
+                    "same command again when it is back."
+                )
+            self.failures.append(Failure(look.file.path, look.file.reason))
+        elif look.image is None:
+            self.aliases += 1
+        else:
+            self.indexed += 1
+            self.faces += len(look.image.faces)
+            self._images.append(look.image)
+        if look.is_kept:
+            self._files.append(look.file)
+
+    def _commit(self) -> None:
+        """Store what waits, and let go of its claims."""
+        if self._files:
+            self._library.add(self._files, self._images, self._galleries_of(self._files))
+        if self._claimed_contents:
+            self._content_claims.release(self._claimed_contents)
+        if self._claimed_paths:
+            self._path_claims.release(self._claimed_paths)
+        self._files, self._images, self._claimed_paths, self._claimed_contents = [], [], [], []
+        self._committed_at = time.monotonic()
+
+    def _galleries_of(self, files: Sequence[FileRecord]) -> dict[str, int]:
+        """The number of each file's gallery, by the file's path."""
+        directories = {file.path: self._source.gallery_of(file.path) for file in files}
+        new = sorted(set(directories.values()) - self._gallery_numbers.keys())
+        if new:
+            known = self._source.galleries
+            galleries = [known.get(path) or Gallery(path) for path in new]
+            rows = [(g.path, g.title, g.description, g.entries) for g in galleries]
+            self._gallery_numbers |= self._library.keep_galleries(rows)
+        return {path: self._gallery_numbers[directory] for path, directory in directories.items()}
+
+
+def _is_done(file: FoundFile, seen: Seen | None) -> bool:
+    return seen is not None and seen.matches(file) and not seen.failed
+
+
+def _batches(files: Iterable[FoundFile], size: int) -> Iterator[list[FoundFile]]:
+    iterator = iter(files)
+    while batch := list(islice(iterator, size)):
+        yield batch

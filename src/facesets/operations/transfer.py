@@ -1,0 +1,79 @@
+"""`import-cache` and `export-cache`: from one kind of store to the other, bit for bit."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from facesets.interfaces import Progress, Store
+from facesets.records import Collection, FileRecord, ImageRecord
+from facesets.stop import Stop
+
+_IMAGES_AT_A_TIME = 500
+
+
+@dataclass(frozen=True, slots=True)
+class TransferSummary:
+    """What came over; `known` images were there already and stay as they are."""
+
+    images: int = 0
+    faces: int = 0
+    known: int = 0
+    paths: int = 0
+    stopped: bool = False
+
+
+def transfer(source: Store, target: Store, *, progress: Progress, stop: Stop) -> TransferSummary:
+    """Bring every image of one store into another; both must be of one model.
+
+    Raises
+    ------
+    WrongUsage
+        The source is empty.
+    CannotWrite
+        No space; what was committed is kept.
+    """
+    collection = source.load()
+    files: dict[str, list[FileRecord]] = {}
+    for record in source.files().values():
+        files.setdefault(record.sha256 if not record.reason else "", []).append(record)
+    images = faces = known = paths = 0
+    progress.begin("Copying images", len(collection.images))
+    for chunk in _chunks(collection):
+        if stop.requested:
+            break
+        new = [image for image in chunk if not target.has_image(image.sha256)]
+        of_chunk = [record for image in chunk for record in files.get(image.sha256, [])]
+        target.commit(of_chunk, new)
+        images += len(new)
+        faces += sum(len(image.faces) for image in new)
+        known += len(chunk) - len(new)
+        paths += len(of_chunk)
+        progress.advance(len(chunk))
+    unreadable = files.get("", [])
+    if unreadable and not stop.requested:
+        target.commit(unreadable, [])
+    progress.end()
+    return TransferSummary(images, faces, known, paths, stop.requested)
+
+
+def _chunks(collection: Collection) -> Iterator[list[ImageRecord]]:
+    """The images with their faces, some at a time."""
+    images, faces = collection.images, collection.faces
+    order = np.argsort(faces.image, kind="stable")
+    ends = np.searchsorted(faces.image[order], np.arange(len(images) + 1))
+    for start in range(0, len(images), _IMAGES_AT_A_TIME):
+        rows = range(start, min(start + _IMAGES_AT_A_TIME, len(images)))
+        yield [
+            ImageRecord(
+                sha256=images.sha256[row].decode(),
+                width=int(images.width[row]),
+                height=int(images.height[row]),
+                taken=images.taken[row],
+                fingerprint=images.fingerprint[row].tobytes(),
+                faces=(own := faces.take(order[ends[row] : ends[row + 1]])).with_image(
+                    np.zeros(len(own), np.int64)
+                ),
+            )
+            for row in rows
+        ]

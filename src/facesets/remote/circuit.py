@@ -1,0 +1,89 @@
+"""The circuit breaker: many failures in a row mean the server, not the request."""
+
+import threading
+from collections.abc import Callable
+
+from facesets.errors import Unreachable
+
+CONSECUTIVE_ERRORS = 12
+_PROBES_WITHOUT_SUCCESS = 3
+
+
+class Circuit:
+    """Counts failures in a row over all threads, and ends the run when nobody is there any more.
+
+    After `limit` of them the server is probed once, while every other thread waits for the verdict.
+    A server that answers the probe gets another `limit`; but one that answers nothing else is as good
+    as gone.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        probe: Callable[[], bool],
+        *,
+        limit: int = CONSECUTIVE_ERRORS,
+        before_probe: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Start closed.
+
+        Parameters
+        ----------
+        label : str
+            What to call the server in messages.
+        probe : callable
+            Whether the server answers at all.
+        limit : int
+            Failures in a row that it takes.
+        before_probe : callable
+            Waits, so that a link has time to come back.
+        """
+        self._label = label
+        self._probe = probe
+        self._limit = limit
+        self._before_probe = before_probe
+        self._lock = threading.Lock()
+        self._failures = self._probes = 0
+        self._open = False
+
+    def check(self) -> None:
+        """Pass while the circuit is closed; wait while a probe is under way.
+
+        Raises
+        ------
+        Unreachable
+            The server was found to be gone.
+        """
+        with self._lock:
+            self._raise_if_open()
+
+    def succeeded(self) -> None:
+        """Note that the server answered as it should."""
+        with self._lock:
+            self._failures = self._probes = 0
+
+    def failed(self) -> None:
+        """Note a failure; the one that fills the measure probes the server.
+
+        Raises
+        ------
+        Unreachable
+            The server is gone, by this probe or an earlier one.
+        """
+        with self._lock:
+            self._raise_if_open()
+            self._failures += 1
+            if self._failures < self._limit:
+                return
+            self._before_probe()
+            self._probes += 1
+            self._open = self._probes > _PROBES_WITHOUT_SUCCESS or not self._probe()
+            self._failures = 0
+            self._raise_if_open()
+
+    def _raise_if_open(self) -> None:
+        if self._open:
+            raise Unreachable(
+                f"{self._label} does not answer any more. What was done is kept: run the same command "
+                "again when it is back."
+            )

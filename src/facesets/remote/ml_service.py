@@ -1,0 +1,263 @@
+"""Faces and CLIP vectors from an Immich-compatible machine-learning service.
+
+The service takes one picture a request and answers with boxes, scores and embeddings. It gives no
+keypoints: `Faces.kps` is NaN throughout, so that what needs keypoints (aligned crops, pose from
+keypoints) has to find them itself. Vectors arrive as text that holds JSON, in older builds as arrays,
+and not always of unit length.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
+from typing import Any, Literal
+
+import httpx
+import numpy as np
+from PIL import Image
+
+from facesets.errors import CannotInfer, Unreachable
+from facesets.imaging.boxes import short_edge
+from facesets.imaging.sharpness import sharpness
+from facesets.records import CacheSettings, Faces, Float32, Pixels
+from facesets.remote.access import plain_url
+from facesets.remote.retry import PassingFault, Pause, retrying
+
+WAITS_S = (5.0, 10.0, 20.0)
+"""An idle service ends itself; while it starts anew, requests fail."""
+
+FACE_DIMENSION = 512
+_JPEG_QUALITY = 95
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Which models the service is to use.
+
+    Attributes
+    ----------
+    faces : str
+        Face detection and recognition.
+    clip : str
+        Images and texts in one space.
+    min_det_score : float
+        Least detector score of a face, in [0, 1].
+    """
+
+    faces: str = "buffalo_l"
+    clip: str = "ViT-B-32__openai"
+    min_det_score: float = 0.7
+
+
+class MlService:
+    """An `Embedder` on a server, and CLIP beside it. May be called from several threads at once."""
+
+    def __init__(
+        self,
+        url: str,
+        models: Models | None = None,
+        *,
+        pause: Pause,
+        waits_s: Sequence[float] = WAITS_S,
+        timeout_s: float = 120.0,
+        picture_format: Literal["JPEG", "PNG"] = "JPEG",
+    ) -> None:
+        """Name the service; nothing is sent yet.
+
+        Parameters
+        ----------
+        url : str
+            Its address, such as `http://host:3003`.
+        pause : callable
+            Waits so many seconds between attempts; see `pausing`.
+        picture_format : {'JPEG', 'PNG'}
+            How pictures travel: JPEG is a fraction of the size, PNG loses nothing.
+
+        Raises
+        ------
+        WrongUsage
+            The address cannot be one.
+        """
+        base, self.label = plain_url(url, what="machine-learning service", example="http://HOST:3003")
+        self._models = models or Models()
+        self._pause = pause
+        self._waits_s = waits_s
+        self._format = picture_format
+        self._client = httpx.Client(
+            base_url=base,
+            timeout=httpx.Timeout(timeout_s, connect=10.0),
+            headers={"user-agent": "facesets"},
+            follow_redirects=False,
+        )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+    @property
+    def settings(self) -> CacheSettings:
+        """The models that the faces come from.
+
+        A service names its models and shows no digests: in their place stand digests of the names. So
+        its vectors mix with those of the same model name on any service, and never with local ones.
+        """
+        name = self._models.faces
+        return CacheSettings(
+            pack=f"ml-service/{name}",
+            recogniser=name,
+            recogniser_sha256=_stand_in(f"{name}/recognition"),
+            dimension=FACE_DIMENSION,
+            detector=name,
+            detector_sha256=_stand_in(f"{name}/detection"),
+            det_size=0,
+            min_det_score=self._models.min_det_score,
+        )
+
+    def answers(self) -> bool:
+        """Whether the service is there."""
+        try:
+            response = self._client.get("ping")
+        except httpx.RequestError:
+            return False
+        return response.is_success and response.text.strip().strip('"') == "pong"
+
+    def embed(self, pictures: Sequence[Pixels]) -> list[Faces]:
+        """Find and embed the faces of each picture.
+
+        Raises
+        ------
+        Unreachable
+            The service does not answer, over all retries.
+        CannotInfer
+            It refuses the request, or answers with something else.
+        """
+        return [self._faces(pixels, self._ask(self._for_faces(), pixels)) for pixels in pictures]
+
+    def faces_and_clip(self, pixels: Pixels) -> tuple[Faces, Float32]:
+        """The faces of a picture and the CLIP vector of the whole, in one request. Raises as `embed`."""
+        answer = self._ask(self._for_faces() | self._for_clip("visual"), pixels)
+        return self._faces(pixels, answer), self._vector(answer.get("clip"))
+
+    def clip_image(self, pixels: Pixels) -> Float32:
+        """CLIP vector of a picture, of unit length. Raises as `embed`."""
+        return self._vector(self._ask(self._for_clip("visual"), pixels).get("clip"))
+
+    def clip_text(self, text: str, *, language: str | None = None) -> Float32:
+        """CLIP vector of a text, in the space of the pictures, of unit length. Raises as `embed`.
+
+        Parameters
+        ----------
+        language : str or None
+            Such as `en`, for models that know several.
+        """
+        return self._vector(self._ask(self._for_clip("textual", language), text).get("clip"))
+
+    def _for_faces(self) -> dict[str, Any]:
+        name = self._models.faces
+        options = {"minScore": self._models.min_det_score}
+        return {
+            "facial-recognition": {
+                "detection": {"modelName": name, "options": options},
+                "recognition": {"modelName": name},
+            }
+        }
+
+    def _for_clip(self, kind: str, language: str | None = None) -> dict[str, Any]:
+        options = {"options": {"language": language}} if language else {}
+        return {"clip": {kind: {"modelName": self._models.clip, **options}}}
+
+    def _ask(self, entries: Json, subject: Pixels | str) -> Json:
+        content: dict[str, Any] = {"entries": (None, json.dumps(entries))}
+        if isinstance(subject, str):
+            content["text"] = (None, subject)
+        else:
+            # An octet stream, as Immich itself sends it: the service looks at the bytes.
+            content["image"] = ("image", _encoded(subject, self._format), "application/octet-stream")
+        try:
+            return retrying(partial(self._ask_once, content), self._waits_s, self._pause)
+        except PassingFault as fault:
+            raise Unreachable(
+                f"The machine-learning service {self.label} fails: {fault.reason}. What was done is kept: "
+                "run the same command again when it is well."
+            ) from fault
+
+    def _ask_once(self, content: Mapping[str, Any]) -> Json:
+        try:
+            response = self._client.post("predict", files=content)
+        except httpx.RequestError as error:
+            what = "no answer in time" if isinstance(error, httpx.TimeoutException) else "no connection"
+            raise PassingFault(what) from error
+        if response.status_code >= 500 or response.status_code == 429:
+            raise PassingFault(f"it answers {response.status_code}")
+        if not response.is_success:
+            raise CannotInfer(
+                f"The machine-learning service {self.label} refuses the request ({response.status_code}). "
+                f"Does it have the models {self._models.faces} and {self._models.clip}?"
+            )
+        try:
+            answer = response.json()
+        except ValueError as error:
+            raise self._other_answer() from error
+        if not isinstance(answer, dict):
+            raise self._other_answer()
+        return answer
+
+    def _faces(self, pixels: Pixels, answer: Json) -> Faces:
+        rows = answer.get("facial-recognition")
+        if not isinstance(rows, list):
+            raise self._other_answer()
+        height, width = pixels.shape[:2]
+        try:
+            boxes = [[row["boundingBox"][corner] for corner in ("x1", "y1", "x2", "y2")] for row in rows]
+            box = np.array(boxes, np.float32).reshape(-1, 4)
+            scores = np.array([row["score"] for row in rows], np.float32)
+            # Boxes are in pixels of the picture as the service saw it.
+            seen = float(answer.get("imageWidth") or width), float(answer.get("imageHeight") or height)
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._other_answer() from error
+        box *= np.array([width / seen[0], height / seen[1]] * 2, np.float32)
+        vectors = [self._vector(row.get("embedding"), FACE_DIMENSION) for row in rows]
+        return Faces(
+            image=np.zeros(len(rows), np.int64),
+            box=box,
+            kps=np.full((len(rows), 5, 2), np.nan, np.float32),
+            det_score=scores,
+            embedding=np.array(vectors, np.float32).reshape(-1, FACE_DIMENSION),
+            face_short=short_edge(box),
+            blur=np.array([sharpness(pixels, each) for each in box], np.float32),
+        )
+
+    def _vector(self, value: object, dimension: int | None = None) -> Float32:
+        """Return a vector that came as text or as an array, at unit length."""
+        try:
+            numbers = json.loads(value) if isinstance(value, str) else value
+            vector = np.array(numbers, np.float32)
+        except (TypeError, ValueError) as error:
+            raise self._other_answer() from error
+        length = float(np.linalg.norm(vector))
+        has_length = np.isfinite(length) and length > 0
+        if vector.ndim != 1 or not has_length or dimension not in (None, len(vector)):
+            raise self._other_answer()
+        unit: Float32 = vector / np.float32(length)
+        return unit
+
+    def _other_answer(self) -> CannotInfer:
+        return CannotInfer(
+            f"{self.label} answers with something other than faces and vectors. Is it Immich's "
+            "machine-learning service, and has the recogniser vectors of 512 numbers?"
+        )
+
+
+def _encoded(pixels: Pixels, picture_format: Literal["JPEG", "PNG"]) -> bytes:
+    out = BytesIO()
+    options: dict[str, Any] = {"quality": _JPEG_QUALITY, "subsampling": 0} if picture_format == "JPEG" else {}
+    Image.fromarray(pixels).save(out, picture_format, **options)
+    return out.getvalue()
+
+
+def _stand_in(name: str) -> str:
+    return hashlib.sha256(f"ml-service/{name}".encode()).hexdigest()

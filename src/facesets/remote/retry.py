@@ -1,0 +1,88 @@
+"""Trying again what failed for a passing reason, and waiting without being deaf to a stop."""
+
+import time
+from collections.abc import Callable, Sequence
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+from facesets.stop import Stop
+
+_SLICE_S = 0.1
+_LONGEST_WAIT_S = 120.0
+
+Result = TypeVar("Result")
+Pause = Callable[[float], None]
+"""Waits so many seconds; raises `Stopped` when the run was asked to end meanwhile."""
+
+
+class PassingFault(Exception):
+    """Something went wrong that may be well in a moment.
+
+    Attributes
+    ----------
+    reason : str
+        What went wrong, as part of a sentence.
+    wait_s : float
+        How long the server asked to be left alone.
+    """
+
+    def __init__(self, reason: str, *, wait_s: float = 0.0) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.wait_s = wait_s
+
+
+class Stopped(Exception):
+    """The run was asked to end; nothing is wrong."""
+
+
+def doubling(first_wait_s: float, *, attempts: int) -> tuple[float, ...]:
+    """Waits between so many attempts, each twice the one before."""
+    return tuple(first_wait_s * 2**i for i in range(attempts - 1))
+
+
+def retrying(call: Callable[[], Result], waits_s: Sequence[float], pause: Pause) -> Result:
+    """Return what `call` returns, trying once more after each wait.
+
+    Raises
+    ------
+    PassingFault
+        The last attempt failed like the others.
+    Stopped
+        The run was asked to end during a wait.
+    """
+    for wait_s in waits_s:
+        try:
+            return call()
+        except PassingFault as fault:
+            pause(min(max(wait_s, fault.wait_s), _LONGEST_WAIT_S))
+    return call()
+
+
+def pausing(stop: Stop) -> Pause:
+    """Waiting that ends early, by `Stopped`, when the run is asked to end."""
+
+    def pause(seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not stop.requested:
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(left, _SLICE_S))
+        raise Stopped
+
+    return pause
+
+
+def retry_after_s(header: str | None) -> float:
+    """Seconds that a `Retry-After` header asks for; 0 when there is none or it makes no sense."""
+    if header is None:
+        return 0.0
+    try:
+        return max(float(header), 0.0)
+    except ValueError:
+        pass
+    try:
+        return max(parsedate_to_datetime(header).timestamp() - time.time(), 0.0)
+    except ValueError:
+        return 0.0

@@ -1,0 +1,224 @@
+"""Galleries and plain directories of photos below some targets.
+
+A gallery is a directory with `index.json` and `tn/`, its thumbnails. A target may be a gallery, a chunk
+of galleries, a root of chunks, or any directory: everything below is walked, and every directory that
+holds photos counts.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from facesets.errors import SourceGone
+from facesets.files import printable
+from facesets.imaging.decode import SUFFIXES
+from facesets.records import FoundFile
+from facesets.sources.folders import (
+    NOT_PHOTOS,
+    found_file,
+    links_to_directory,
+    marks_result,
+    suffix_of,
+)
+
+INDEX = "index.json"
+THUMBNAILS = "tn"
+
+_LARGEST_INDEX_BYTES = 50_000_000
+_LISTS = ("images", "photos", "files", "items", "entries", "pictures")
+_NAMES = ("file", "filename", "name", "src", "path", "url")
+_CAPTIONS = ("caption", "description", "title", "text")
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """A directory of photos, and what its `index.json` says of it.
+
+    Attributes
+    ----------
+    entries : tuple of (file name, caption)
+        In the gallery's own order.
+    problem : str
+        Why its `index.json` could not be used.
+    """
+
+    path: str
+    title: str = ""
+    description: str = ""
+    entries: tuple[tuple[str, str], ...] = ()
+    problem: str = ""
+
+
+class GallerySource:
+    """All images below some targets, in the order of their names, each once.
+
+    Passed over: thumbnails under `tn/`, our own results, rubbish, links to directories, and what the
+    patterns leave out. `galleries` says afterwards which directories held photos.
+    """
+
+    def __init__(
+        self, targets: Sequence[Path], *, include: Sequence[str] = (), exclude: Sequence[str] = ()
+    ) -> None:
+        """Name the targets; nothing is read yet.
+
+        Parameters
+        ----------
+        targets : sequence of Path
+            One inside another counts once.
+        include, exclude : sequences of str
+            Patterns for the path below the target, such as `*.jpg`, `2019/*` or `private`; one
+            without `/` also fits any single part. A file must fit some `include`, if there are any,
+            and no `exclude`.
+        """
+        roots = sorted({Path(os.path.normpath(target.absolute())) for target in targets})
+        self._roots = [root for root in roots if not any(root.is_relative_to(r) for r in roots if r != root)]
+        self._include = tuple(include)
+        self._exclude = tuple(exclude)
+        self._galleries: dict[str, Gallery] = {}
+
+    @property
+    def label(self) -> str:
+        """What to call it in messages."""
+        return ", ".join(printable(root) for root in self._roots)
+
+    @property
+    def roots(self) -> list[str]:
+        """The targets as absolute paths."""
+        return [str(root) for root in self._roots]
+
+    @property
+    def galleries(self) -> dict[str, Gallery]:
+        """The directories that hold photos, by path; complete once `files` is through."""
+        return self._galleries
+
+    def gallery_of(self, path: str) -> str:
+        """The directory that a photo belongs to: the nearest true gallery above it, else its own."""
+        own = os.path.dirname(path)  # noqa: PTH120 - a million of these
+        directory = own
+        while len(directory) > 1:
+            known = self._galleries.get(directory)
+            if known is not None and (known.title or known.entries):
+                return directory
+            parent = os.path.dirname(directory)  # noqa: PTH120
+            if parent == directory or directory in self.roots:
+                break
+            directory = parent
+        return own
+
+    def is_there(self) -> bool:
+        """Whether every target can still be read: an unmounted share leaves an empty folder."""
+        return all(_has_something(root) for root in self._roots)
+
+    def files(self) -> Iterator[FoundFile]:
+        """Every file that looks like an image, by target and name.
+
+        Raises
+        ------
+        SourceGone
+            A target is not there.
+        """
+        for root in self._roots:
+            if not root.exists():
+                raise SourceGone(f"There is no folder {printable(root)}. Check the path, or mount it.")
+        for root in self._roots:
+            if root.is_dir():
+                yield from self._below(str(root), "")
+            else:
+                yield found_file(str(root))
+
+    def _below(self, directory: str, relative: str) -> Iterator[FoundFile]:
+        try:
+            with os.scandir(directory) as entries:
+                listed = sorted(entries, key=lambda entry: os.fsencode(entry.name))
+        except OSError:
+            yield FoundFile(directory, -1, -1)
+            return
+        names = {entry.name for entry in listed}
+        if relative and any(marks_result(entry) for entry in listed):
+            return
+        if INDEX in names and THUMBNAILS in names:
+            self._galleries[directory] = read_gallery(directory)
+        for entry in listed:
+            below = f"{relative}/{entry.name}" if relative else entry.name
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name not in NOT_PHOTOS and entry.name != THUMBNAILS and not self._excluded(below):
+                    yield from self._below(entry.path, below)
+            elif suffix_of(entry.name) in SUFFIXES and self._wanted(below) and not links_to_directory(entry):
+                self._galleries.setdefault(directory, Gallery(directory))
+                yield found_file(entry.path)
+
+    def _excluded(self, relative: str) -> bool:
+        return bool(self._exclude) and any(_fits(relative, pattern) for pattern in self._exclude)
+
+    def _wanted(self, relative: str) -> bool:
+        if not self._include and not self._exclude:
+            return True
+        if self._include and not any(_fits(relative, pattern) for pattern in self._include):
+            return False
+        return not self._excluded(relative)
+
+
+def _has_something(root: Path) -> bool:
+    try:
+        if not root.is_dir():
+            return root.exists()
+        with os.scandir(root) as entries:
+            return next(entries, None) is not None
+    except OSError:
+        return False
+
+
+def _fits(relative: str, pattern: str) -> bool:
+    pattern = pattern.strip("/")
+    if fnmatchcase(relative, pattern):
+        return True
+    parts = relative.split("/")
+    if "/" not in pattern:
+        return any(fnmatchcase(part, pattern) for part in parts)
+    return any(fnmatchcase("/".join(parts[:i]), pattern) for i in range(1, len(parts)))
+
+
+def read_gallery(directory: str) -> Gallery:
+    """What a gallery's `index.json` says; other programs write it, so every part of it may be missing."""
+    path = Path(directory) / INDEX
+    try:
+        if path.stat().st_size > _LARGEST_INDEX_BYTES:
+            return Gallery(directory, problem="it is far too large")
+        content = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        return Gallery(directory, problem=f"it cannot be read: {error.strerror}")
+    except (ValueError, RecursionError):
+        return Gallery(directory, problem="it is not JSON")
+    if isinstance(content, list):
+        content = {"images": content}
+    if not isinstance(content, dict):
+        return Gallery(directory, problem="it holds no gallery")
+    listed: list[Any] = next((content[name] for name in _LISTS if isinstance(content.get(name), list)), [])
+    return Gallery(
+        path=directory,
+        title=_text(content, ("title", "name")),
+        description=_text(content, ("description", "caption")),
+        entries=tuple(entry for item in listed if (entry := _entry(item)) is not None),
+    )
+
+
+def _entry(item: Any) -> tuple[str, str] | None:  # noqa: ANN401 - whatever JSON can hold
+    if isinstance(item, str):
+        return _clean(item), ""
+    if not isinstance(item, dict):
+        return None
+    name = _text(item, _NAMES)
+    return (name, _text(item, _CAPTIONS)) if name else None
+
+
+def _text(content: dict[str, Any], names: Sequence[str]) -> str:
+    return next((_clean(content[name]) for name in names if isinstance(content.get(name), str)), "")
+
+
+def _clean(text: str) -> str:
+    """Text without what no database takes: NUL, and halves of characters."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")

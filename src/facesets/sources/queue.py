@@ -1,0 +1,102 @@
+"""The list of photos that `immich-stage` wrote."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from facesets.errors import DamagedFile, NewerFormat, SourceGone
+from facesets.files import printable
+from facesets.records import FoundFile
+
+FORMAT = "facesets/immich-queue"
+VERSION = 1
+
+
+class QueueSource:
+    """The files that a queue names, in the order of their names.
+
+    Paths in a queue are relative to it, so that the folder can be moved to another machine.
+    """
+
+    def __init__(self, queue: Path) -> None:
+        """Name the queue; nothing is read yet."""
+        self._queue = queue.absolute()
+
+    @property
+    def label(self) -> str:
+        """What to call it in messages."""
+        return printable(self._queue)
+
+    def covers(self, path: str) -> bool:  # noqa: ARG002 - whatever it is
+        """Never: a file that a queue names and that is missing has failed, it is not gone."""
+        return False
+
+    def is_there(self) -> bool:
+        """Whether the queue can still be read: it lies in the same folder as its photos."""
+        return self._queue.is_file()
+
+    def files(self) -> Iterator[FoundFile]:
+        """Every file of the queue. One that is missing comes out as a file that cannot be read.
+
+        Raises
+        ------
+        SourceGone
+            There is no such queue.
+        DamagedFile, NewerFormat
+            It cannot be read, or leads out of its own folder.
+        """
+        for path in sorted(self._paths(), key=os.fsencode):
+            place = self._queue.parent / path
+            try:
+                status = place.stat()
+            except OSError:
+                yield FoundFile(str(place), -1, -1)
+            else:
+                yield FoundFile(str(place), status.st_size, status.st_mtime_ns)
+
+    def _paths(self) -> list[str]:
+        try:
+            content = json.loads(self._queue.read_bytes())
+        except OSError as error:
+            raise SourceGone(
+                f"Cannot read the queue {self.label} ({error.strerror}). Check the path, or make it with "
+                "`facesets immich-stage`."
+            ) from error
+        except ValueError as error:
+            raise self._damaged() from error
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise self._damaged()
+        version, rows = content.get("version"), content.get("files")
+        if not isinstance(version, int) or not isinstance(rows, list):
+            raise self._damaged()
+        if version > VERSION:
+            raise NewerFormat(
+                f"{self.label} was written by a later facesets (queue version {version}, this one reads up "
+                f"to {VERSION}). Upgrade facesets."
+            )
+        paths = [row.get("path") if isinstance(row, dict) else None for row in rows]
+        if not all(map(_stays_inside, paths)):
+            raise self._damaged()
+        return [str(path) for path in paths]
+
+    def _damaged(self) -> DamagedFile:
+        return DamagedFile(
+            f"{self.label} is not a queue that `facesets immich-stage` wrote, or is damaged. Run that "
+            "command again."
+        )
+
+
+def _stays_inside(path: Any) -> bool:  # noqa: ANN401 - whatever JSON can hold
+    """Whether this is a path, and one that leads nowhere but down."""
+    if not isinstance(path, str) or not path:
+        return False
+    windows = PureWindowsPath(path)
+    return not (
+        PurePosixPath(path).is_absolute()
+        or windows.drive
+        or windows.root
+        or ".." in windows.parts
+        or "\0" in path
+    )

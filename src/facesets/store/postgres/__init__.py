@@ -1,0 +1,1 @@
+"""The library: images, faces and people in Postgres with pgvector."""

@@ -1,0 +1,243 @@
+"""Connections to the library: how they are named, made, made again, and what their errors mean."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import conninfo, errors
+
+from facesets.errors import CannotWrite, FacesetsError, SchemaOutdated, Unreachable, WrongUsage
+
+Connection = psycopg.Connection
+T = TypeVar("T")
+
+_CONNECT_TIMEOUT_S = 15
+_RECONNECT_WITHIN_S = 120.0
+_RECONNECT_EVERY_S = 0.5
+_CONFLICT_ATTEMPTS = 10
+
+# The server notices within a minute that a client's machine died, and lets go of what it claimed.
+_SESSION = """SELECT set_config('tcp_keepalives_idle', '30', false),
+    set_config('tcp_keepalives_interval', '10', false),
+    set_config('tcp_keepalives_count', '3', false), set_config('client_min_messages', 'warning', false)"""
+
+
+def check_conninfo(text: str) -> str:
+    """Return a connection string that can be used as it is.
+
+    Raises
+    ------
+    WrongUsage
+        It is malformed. The sentence repeats nothing of it, for it may hold a password.
+    """
+    try:
+        parts = conninfo.conninfo_to_dict(text)
+    except psycopg.ProgrammingError:
+        raise _malformed() from None
+    ports = str(parts.get("port") or "5432")
+    # A bare @ in a password makes libpq take the rest of it for the host or the port.
+    if "@" in str(parts.get("host") or "") or not ports.replace(",", "").isdigit():
+        raise _malformed()
+    return text
+
+
+def _malformed() -> WrongUsage:
+    return WrongUsage(
+        "The database is not named rightly. It looks like postgresql://user:password@host:5432/name; special "
+        "characters in the password are written as %40 for @, %2F for /, and so on."
+    )
+
+
+def label_of(text: str) -> str:
+    """What to call a database in messages: host, port and name, never user or password."""
+    parts = conninfo.conninfo_to_dict(text)
+    host = parts.get("host") or parts.get("hostaddr") or "localhost"
+    port = f":{parts['port']}" if parts.get("port") else ""
+    return f"the database {parts.get('dbname') or parts.get('user') or ''} at {host}{port}"
+
+
+class Database:
+    """One session with the server, made again when the server went away.
+
+    Work is handed over as a function of the connection, and is one transaction. When the connection
+    breaks, the function runs again on a new one: so whatever it does must give the same when it is done
+    twice. May be used from several threads; they take turns.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        label: str = "",
+        before_connecting: Callable[[], None] | None = None,
+        reconnect_within_s: float = _RECONNECT_WITHIN_S,
+    ) -> None:
+        """Connect.
+
+        Parameters
+        ----------
+        text : str
+            Connection string or URL.
+        label : str
+            What to call it in messages, in place of host and name.
+        before_connecting : callable, optional
+            Called before every attempt, to start the server where that is ours to do.
+        reconnect_within_s : float
+            How long a server may be away while work is going on.
+
+        Raises
+        ------
+        WrongUsage
+            The connection string is malformed, or there is no such database.
+        Unreachable
+            The server does not answer.
+        """
+        self._text = check_conninfo(text)
+        self.label = label or label_of(self._text)
+        self._before_connecting = before_connecting
+        self._reconnect_within_s = reconnect_within_s
+        self._lock = threading.RLock()
+        self._on_connect: list[Callable[[Connection], None]] = []
+        self._connection = self._connect()
+
+    def close(self) -> None:
+        """End the session; locks that it holds are released."""
+        self._connection.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether there is no session at the moment."""
+        return self._connection.closed
+
+    def on_connect(self, restore: Callable[[Connection], None]) -> None:
+        """Call this on every new connection, to take locks again that died with the old one."""
+        self._on_connect.append(restore)
+
+    def run(self, work: Callable[[Connection], T]) -> T:
+        """Do some work in a transaction, again if the connection breaks or another one interferes.
+
+        Raises
+        ------
+        Unreachable
+            The server went away and did not come back.
+        SchemaOutdated, CannotWrite, WrongUsage
+            As `translated`.
+        """
+        conflicts = 0
+        with self._lock:
+            while True:
+                try:
+                    with self._connection.transaction():
+                        return work(self._connection)
+                except (errors.SerializationFailure, errors.DeadlockDetected) as error:
+                    conflicts += 1
+                    if conflicts == _CONFLICT_ATTEMPTS:
+                        raise translated(error, self.label) from error
+                except psycopg.Error as error:
+                    if not self._connection.closed:
+                        raise translated(error, self.label) from error
+                    self._reconnect()
+
+    def run_alone(self, work: Callable[[Connection], T]) -> T:
+        """Do some work in no transaction, once, for statements that allow none.
+
+        Raises
+        ------
+        Unreachable, SchemaOutdated, CannotWrite, WrongUsage
+            As `translated`.
+        """
+        with self._lock:
+            try:
+                return work(self._connection)
+            except psycopg.Error as error:
+                raise translated(error, self.label) from error
+
+    def _connect(self) -> Connection:
+        if self._before_connecting is not None:
+            self._before_connecting()
+        try:
+            connection = psycopg.connect(
+                self._text,
+                autocommit=True,
+                connect_timeout=_CONNECT_TIMEOUT_S,
+                application_name="facesets",
+                client_encoding="UTF8",
+            )
+        except psycopg.OperationalError as error:
+            raise _cannot_connect(error, self.label) from None
+        connection.execute(_SESSION)
+        return connection
+
+    def _reconnect(self) -> None:
+        deadline = time.monotonic() + self._reconnect_within_s
+        with suppress(psycopg.Error):
+            self._connection.close()
+        while True:
+            try:
+                self._connection = self._connect()
+                for restore in self._on_connect:
+                    restore(self._connection)
+            except (Unreachable, psycopg.OperationalError):
+                if time.monotonic() > deadline:
+                    raise Unreachable(
+                        f"Lost the connection to {self.label}, and it did not come back. What was committed "
+                        "is kept: run the same command again when the server is up."
+                    ) from None
+                time.sleep(_RECONNECT_EVERY_S)
+            else:
+                return
+
+
+def _cannot_connect(error: psycopg.OperationalError, label: str) -> FacesetsError:
+    """A sentence from what libpq says, of which only known parts are repeated: it may hold secrets."""
+    said = str(error)
+    if "password authentication failed" in said or "no password supplied" in said:
+        return WrongUsage(f"The server refuses the password for {label}. Check user and password.")
+    if "does not exist" in said and "database" in said:
+        return WrongUsage(f"There is no such database: {label}. Create it with `createdb`, or name another.")
+    if "role" in said and "does not exist" in said:
+        return WrongUsage(f"The server does not know the user for {label}. Check the connection string.")
+    if "no pg_hba.conf entry" in said:
+        return WrongUsage(f"The server does not let this machine or user connect to {label} (pg_hba.conf).")
+    return Unreachable(f"Cannot reach {label}. Is the server running, and are host and port right?")
+
+
+def translated(error: psycopg.Error, label: str) -> FacesetsError | psycopg.Error:
+    """What a database error means for the user; a bug of ours comes back as it is."""
+    if isinstance(error, errors.UndefinedTable | errors.UndefinedColumn | errors.InvalidSchemaName):
+        return SchemaOutdated(f"The schema of {label} does not fit this program. Run `facesets migrate`.")
+    if isinstance(error, errors.DiskFull):
+        return CannotWrite(f"The disk of {label} is full. Free some space and run the same command again.")
+    if isinstance(error, errors.ReadOnlySqlTransaction):
+        return WrongUsage(f"{label[0].upper()}{label[1:]} is read-only. Name the primary server.")
+    if isinstance(error, errors.InsufficientPrivilege):
+        return WrongUsage(f"The database user lacks a right in {label}: {_first_line(error)}.")
+    if isinstance(error, errors.DataCorrupted | errors.IndexCorrupted):
+        return FacesetsError(f"PostgreSQL says that {label} is damaged: {_first_line(error)}.")
+    if isinstance(error, psycopg.OperationalError):
+        return Unreachable(f"The server of {label} gave up: {_first_line(error)}.")
+    return error
+
+
+def _first_line(error: psycopg.Error) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def only_row(cursor: psycopg.Cursor) -> tuple[Any, ...]:
+    """The row of a statement that always gives one."""
+    row = cursor.fetchone()
+    if row is None:
+        raise LookupError("the statement gave no row")
+    return row
+
+
+@contextmanager
+def opened(database: Database) -> Iterator[Database]:
+    """Close the session at the end of the block."""
+    try:
+        yield database
+    finally:
+        database.close()

@@ -1,0 +1,170 @@
+"""Rows to and from binary COPY as arrays, without a Python object a row.
+
+All rows of one COPY have the same length, because no field is null and none varies: so a block of rows
+is one structured array.
+
+References
+----------
+https://www.postgresql.org/docs/current/sql-copy.html (binary format); pgvector `src/vector.c`
+(`vector_send`: two int16, then the numbers).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, LiteralString
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facesets.records import Int64
+from facesets.store.postgres.connection import Connection
+
+_SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_TRAILER = b"\xff\xff"
+_FLOAT4_OID = 700
+_ROWS_AT_A_TIME = 4096
+_EPOCH = np.datetime64("2000-01-01T00:00:00", "us")
+
+INT2, INT4, INT8, FLOAT4, UUID = ">i2", ">i4", ">i8", ">f4", "V16"
+
+
+def text(length: int) -> str:
+    """A text or bytea field of always the same number of bytes."""
+    return f"S{length}"
+
+
+def float4_array(count: int) -> np.dtype[Any]:
+    """A `real[]` field of always the same number of elements."""
+    element = [("length", INT4), ("value", FLOAT4)]
+    head = [(name, INT4) for name in ("dimensions", "nulls", "oid", "count", "lower_bound")]
+    return np.dtype([*head, ("elements", element, (count,))])
+
+
+def vector(dimension: int) -> np.dtype[Any]:
+    """A `vector` field of one dimension."""
+    return np.dtype([("dimension", INT2), ("unused", INT2), ("value", FLOAT4, (dimension,))])
+
+
+def _row_type(fields: Mapping[str, Any]) -> np.dtype[Any]:
+    parts: list[tuple[str, Any]] = [("fields", INT2)]
+    for name, kind in fields.items():
+        parts += [(f"{name} length", INT4), (name, np.dtype(kind))]
+    return np.dtype(parts)
+
+
+def _packed(fields: Mapping[str, Any], columns: Mapping[str, NDArray[Any]], rows: slice) -> bytes:
+    """Some rows as COPY wants them."""
+    kind = _row_type(fields)
+    count = len(next(iter(columns.values()))[rows])
+    block = np.zeros(count, kind)
+    block["fields"] = len(fields)
+    for name in fields:
+        block[f"{name} length"] = kind[name].itemsize
+        values = columns[name][rows]
+        members = kind[name].names or ()
+        if "elements" in members:
+            out = block[name]
+            out["dimensions"], out["oid"], out["lower_bound"] = 1, _FLOAT4_OID, 1
+            out["count"] = values.shape[1]
+            out["elements"]["length"] = 4
+            out["elements"]["value"] = values
+        elif "value" in members:
+            block[name]["dimension"] = values.shape[1]
+            block[name]["value"] = values
+        else:
+            block[name] = values
+    return block.tobytes()
+
+
+def copy_in(
+    connection: Connection,
+    statement: LiteralString,
+    fields: Mapping[str, Any],
+    columns: Mapping[str, NDArray[Any]],
+) -> None:
+    """Run a `COPY … FROM STDIN (FORMAT BINARY)` with these columns, given in the statement's order."""
+    total = len(next(iter(columns.values())))
+    if not total:
+        return
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.write(_SIGNATURE)
+        for start in range(0, total, _ROWS_AT_A_TIME):
+            copy.write(_packed(fields, columns, slice(start, start + _ROWS_AT_A_TIME)))
+        copy.write(_TRAILER)
+
+
+def copy_out(
+    connection: Connection,
+    statement: LiteralString,
+    parameters: Mapping[str, object],
+    fields: Mapping[str, Any],
+) -> Iterator[NDArray[Any]]:
+    """Run a `COPY (…) TO STDOUT (FORMAT BINARY)`; yield structured arrays, some thousand rows each.
+
+    Scalars are fields of the result by their names; arrays and vectors are read with `values`.
+
+    Raises
+    ------
+    ValueError
+        A row does not have the expected form.
+    """
+    kind = _row_type(fields)
+    waiting: list[bytes] = []
+    size = 0
+    first = True
+    with connection.cursor() as cursor, cursor.copy(statement, parameters) as copy:
+        for piece in copy:
+            data = bytes(piece)
+            if first:
+                data, first = data[len(_SIGNATURE) :], False
+            waiting.append(data)
+            size += len(data)
+            if size >= kind.itemsize * _ROWS_AT_A_TIME:
+                whole = b"".join(waiting)
+                used = len(whole) - len(whole) % kind.itemsize
+                yield _checked(np.frombuffer(whole[:used], kind))
+                waiting, size = [whole[used:]], len(whole) - used
+    rest = b"".join(waiting)
+    if not rest.endswith(_TRAILER) or (len(rest) - len(_TRAILER)) % kind.itemsize:
+        raise ValueError("rows of unequal length")
+    yield _checked(np.frombuffer(rest[: -len(_TRAILER)], kind))
+
+
+def _checked(rows: NDArray[Any]) -> NDArray[Any]:
+    """Every length field must hold its field's length, or the rows are shifted."""
+    for name in rows.dtype.names or ():
+        if name.endswith(" length"):
+            field = rows.dtype[name.removesuffix(" length")]
+            if (rows[name] != field.itemsize).any():
+                raise ValueError(f"{name} varies")
+    return rows
+
+
+def values(rows: NDArray[Any], name: str) -> NDArray[Any]:
+    """The numbers of an array or vector field: shape (rows, count)."""
+    field = rows[name]
+    members = field.dtype.names or ()
+    inner = field["elements"]["value"] if "elements" in members else field["value"] if members else field
+    return np.asarray(inner)
+
+
+def gathered(
+    blocks: Iterator[NDArray[Any]], name_types: Sequence[tuple[str, Any]]
+) -> dict[str, NDArray[Any]]:
+    """All rows of some fields as native columns."""
+    parts: dict[str, list[NDArray[Any]]] = {name: [] for name, _ in name_types}
+    for rows in blocks:
+        for name, kind in name_types:
+            parts[name].append(values(rows, name).astype(kind))
+    return {name: np.concatenate(parts[name]) for name, _ in name_types}
+
+
+def timestamps(taken: NDArray[np.datetime64]) -> Int64:
+    """Times as PostgreSQL sends them, microseconds from 2000; NaT is -infinity."""
+    since: Int64 = (taken.astype("datetime64[us]") - _EPOCH).astype(np.int64)
+    return since
+
+
+def times(since: Int64) -> NDArray[np.datetime64]:
+    """The inverse of `timestamps`, in seconds."""
+    taken: NDArray[np.datetime64] = (_EPOCH + since.astype("timedelta64[us]")).astype("datetime64[s]")
+    return taken

@@ -1,0 +1,319 @@
+"""A PostgreSQL server of the user's own: made and started on demand, stopped after its last user.
+
+Layout below its directory: `data/` (the database), `run/` (the socket), `log/server.log`, and lock
+files. Authentication is by the mode of the directories: only the account of the server, and root, can
+reach the socket. Nothing listens on the network.
+"""
+
+import fcntl
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+from urllib.parse import quote
+
+import platformdirs
+import psycopg
+
+from facesets.errors import FacesetsError, Unreachable, WrongUsage
+from facesets.files import printable, writing
+from facesets.store.postgres import keeper, postmaster
+from facesets.store.postgres.programs import Programs, check_reachable, programs_for, server_account
+
+DATABASE = "facesets"
+_USER = "facesets"
+_LONGEST_SOCKET_DIRECTORY = 90
+_STARTS = 5
+_SLOW_AFTER_S = 5.0
+_POLL_S = 0.05
+_CONNECT_TIMEOUT_S = 10
+_INITDB = ("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
+# Bulk loads write far more log than the default keeps; shared memory stays small enough for a laptop.
+_SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "shared_buffers": "256MB",
+    "max_wal_size": "4GB",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "wal_compression": "off",
+    "max_connections": "200",
+    "log_checkpoints": "off",
+    "timezone": "UTC",
+}
+
+
+def default_directory() -> Path:
+    """Where the library of this user lies unless told otherwise.
+
+    The server cannot read below root's home, so root's library is a system-wide one.
+    """
+    if os.geteuid() == 0:
+        return Path("/var/lib/facesets/postgres")
+    return Path(platformdirs.user_data_path("facesets")) / "postgres"
+
+
+def _ignore(_line: str) -> None:
+    """Say nothing."""
+
+
+class EmbeddedServer:
+    """The server below one directory, shared by all who open it.
+
+    A context manager: while it is open, the server runs. `say` hears of what takes long.
+    """
+
+    def __init__(
+        self, directory: Path, *, say: Callable[[str], None] = _ignore, durable: bool = True
+    ) -> None:
+        """Name the server; nothing is started yet.
+
+        Parameters
+        ----------
+        directory : Path
+        say : callable
+            Hears a line when a start takes long.
+        durable : bool
+            Off for throw-away servers of tests: a crash of the machine may then lose data.
+        """
+        self._base = directory
+        self._data = directory / "data"
+        self._say = say
+        self._durable = durable
+        self._in_use: IO[bytes] | None = None
+
+    def __enter__(self) -> "EmbeddedServer":
+        """Start using the server, starting it if need be; see `ensure_running` for errors."""
+        self._make_directory()
+        with writing(self._base):
+            self._in_use = (self._base / "users.lock").open("ab")
+        fcntl.flock(self._in_use, fcntl.LOCK_SH)
+        try:
+            self.ensure_running()
+            self._ensure_keeper()
+        except BaseException:
+            self._in_use.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._in_use is not None:
+            self._in_use.close()
+            self._in_use = None
+
+    @property
+    def conninfo(self) -> str:
+        """What to connect with."""
+        return psycopg.conninfo.make_conninfo(host=str(self.socket_directory), user=_USER, dbname=DATABASE)
+
+    @property
+    def url(self) -> str:
+        """The same as a URL."""
+        return f"postgresql://{_USER}@/{DATABASE}?host={quote(str(self.socket_directory), safe='')}"
+
+    @property
+    def socket_directory(self) -> Path:
+        """Where the server's socket lies; the system limits how long that path may be."""
+        own = self._base / "run"
+        if len(os.fsencode(own)) <= _LONGEST_SOCKET_DIRECTORY:
+            return own
+        name = hashlib.sha256(os.fsencode(self._base)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"facesets-{name}"
+
+    def programs(self) -> Programs:
+        """PostgreSQL's programs, to be run as the server's account."""
+        owner = self._data.stat().st_uid if self._data.exists() else None
+        return programs_for(server_account(owner), self._base)
+
+    def keep_running(self) -> None:
+        """Let the server run on after its last user, until `stop`."""
+        with writing(self._pinned):
+            self._pinned.touch()
+
+    def stop(self) -> bool:
+        """Stop the server now, whoever uses it. Returns whether it ran."""
+        if not self._data.exists():
+            return False
+        with self._starting():
+            self._pinned.unlink(missing_ok=True)
+            if postmaster.alive_pid(self._data) is None:
+                return False
+            try:
+                self.programs().run("pg_ctl", ["-D", self._data, "-m", "fast", "-w", "-t", "3600", "stop"])
+            except FacesetsError:
+                # The keeper may have been quicker.
+                if postmaster.alive_pid(self._data) is not None:
+                    raise
+        return True
+
+    def ensure_running(self) -> None:
+        """Start the server unless it answers already; the data is made at the first start.
+
+        Raises
+        ------
+        FacesetsError
+            It cannot be set up or does not start; the sentence says what it said last.
+        CannotWrite
+            No space or no permission.
+        """
+        with self._starting():
+            if not self._answers():
+                self._pinned.unlink(missing_ok=True)
+                if not self._data.exists():
+                    self._initialise()
+                self._check_version()
+                self._start()
+            self._ensure_database()
+
+    @property
+    def _pinned(self) -> Path:
+        return self._base / "pinned"
+
+    @contextmanager
+    def _starting(self) -> Iterator[None]:
+        """One process at a time starts or stops the server."""
+        with writing(self._base):
+            lock = (self._base / "start.lock").open("ab")
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _make_directory(self) -> None:
+        account = server_account(self._data.stat().st_uid if self._data.exists() else None)
+        with writing(self._base):
+            for directory in (*reversed(self._base.parents), self._base):
+                if not directory.exists():
+                    directory.mkdir(exist_ok=True)
+                    directory.chmod(0o700 if account.is_me else 0o755)
+        check_reachable(self._base, account)
+        for directory in (self.socket_directory, self._base / "log"):
+            with writing(directory):
+                directory.mkdir(mode=0o700, exist_ok=True)
+                if directory.is_symlink() or directory.stat().st_uid not in (os.geteuid(), account.uid):
+                    raise WrongUsage(f"{printable(directory)} belongs to somebody else. Remove it.")
+                directory.chmod(0o700)
+                if not account.is_me:
+                    os.chown(directory, account.uid, account.gid)
+
+    def _initialise(self) -> None:
+        """Make the data aside and give it its name when it is whole."""
+        programs = self.programs()
+        fresh = self._base / "data.new"
+        with writing(fresh):
+            shutil.rmtree(fresh, ignore_errors=True)
+            fresh.mkdir(mode=0o700)
+            if not programs.account.is_me:
+                os.chown(fresh, programs.account.uid, programs.account.gid)
+        durability = [] if self._durable else ["--no-sync", "-c", "fsync=off", "-c", "full_page_writes=off"]
+        settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        programs.run("initdb", ["-D", fresh, "-U", _USER, "-A", "trust", *_INITDB, *durability, *settings])
+        with writing(self._data):
+            fresh.replace(self._data)
+
+    def _check_version(self) -> None:
+        found = (self._data / "PG_VERSION").read_text("ascii").strip()
+        command: list[str | Path] = [self.programs().path("postgres"), "--version"]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
+        needed = said.split()[-1].split(".")[0]
+        if found != needed:
+            raise WrongUsage(
+                f"The library in {printable(self._base)} was made by PostgreSQL {found}, and this program "
+                f"brings PostgreSQL {needed}. Back it up with the version of facesets that made it, move it "
+                "away, and restore it with this one."
+            )
+
+    def _start(self) -> None:
+        began = time.monotonic()
+        starts = 0
+        said_so = False
+        while not self._answers():
+            if not said_so and time.monotonic() - began > _SLOW_AFTER_S:
+                self._say("The embedded PostgreSQL is starting; after a crash it may recover for minutes.")
+                said_so = True
+            if postmaster.alive_pid(self._data) is None:
+                if starts == _STARTS:
+                    raise Unreachable(
+                        f"The embedded PostgreSQL does not start: “{self._last_words()}”. "
+                        f"All it says is in {printable(self._log)}."
+                    )
+                starts += 1
+                postmaster.forget_dead(self._data, self.socket_directory)
+                self._launch()
+            time.sleep(_POLL_S)
+
+    @property
+    def _log(self) -> Path:
+        return self._base / "log" / "server.log"
+
+    def _launch(self) -> None:
+        options = shlex.join(["-k", str(self.socket_directory)])
+        self.programs().run("pg_ctl", ["-D", self._data, "-W", "-l", self._log, "-o", options, "start"])
+        deadline = time.monotonic() + 1
+        while postmaster.alive_pid(self._data) is None and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+
+    def _last_words(self) -> str:
+        try:
+            lines = self._log.read_text("utf-8", "replace").strip().splitlines()
+        except OSError:
+            lines = []
+        telling = [line for line in lines if "FATAL" in line or "PANIC" in line] or lines
+        return printable(telling[-1]) if telling else "nothing"
+
+    def _answers(self) -> bool:
+        """Whether the server really takes connections; a process or a file proves nothing."""
+        try:
+            self._connect("postgres").close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _connect(self, database: str) -> psycopg.Connection:
+        return psycopg.connect(
+            host=str(self.socket_directory),
+            user=_USER,
+            dbname=database,
+            connect_timeout=_CONNECT_TIMEOUT_S,
+            autocommit=True,
+        )
+
+    def _ensure_database(self) -> None:
+        with self._connect("postgres") as connection:
+            there = connection.execute("SELECT 1 FROM pg_database WHERE datname = 'facesets'").fetchone()
+            if there is None:
+                connection.execute("CREATE DATABASE facesets")
+
+    def _ensure_keeper(self) -> None:
+        """See that a process waits to stop the server; ours if there is none.
+
+        Call while the users' lock is held: see `keeper` for why the test is then sure.
+        """
+        lock = self._base / "keeper.lock"
+        with writing(lock), lock.open("ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return
+        programs = self.programs()
+        arguments: list[str | Path] = [lock, self._base / "users.lock", self._pinned]
+        arguments += [programs.path("pg_ctl"), self._data]
+        arguments += [str(programs.account.uid), str(programs.account.gid)]
+        command: list[str | Path] = [sys.executable, "-I", "-S", keeper.__file__, *arguments]
+        result = subprocess.run(  # noqa: S603 - our own file
+            command,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+        if result.returncode:
+            raise FacesetsError("The process that stops the embedded PostgreSQL after use cannot be started.")

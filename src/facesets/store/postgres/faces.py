@@ -1,0 +1,337 @@
+"""Faces and their vectors."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facesets.imaging.boxes import iou
+from facesets.records import Bool, Faces, Float32, ImageRecord, Int64, ordinals_in_image, unknown_column
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.copying import (
+    FLOAT4,
+    INT2,
+    INT4,
+    INT8,
+    copy_in,
+    copy_out,
+    float4_array,
+    gathered,
+    values,
+    vector,
+)
+from facesets.store.postgres.models import DetectorRow
+
+_FULL_AREA_PX2 = 40_000.0
+_SAME_FACE_OVERLAP = 0.5
+_BOX = ("x1", "y1", "x2", "y2")
+_DETECTION = {
+    "id": INT8,
+    "image_id": INT8,
+    "detector_id": INT2,
+    "ordinal": INT4,
+    **dict.fromkeys(_BOX, FLOAT4),
+    "kps": float4_array(10),
+    "det_score": FLOAT4,
+    "quality": FLOAT4,
+    "face_short": FLOAT4,
+    "blur": FLOAT4,
+    "pose": float4_array(3),
+    "pose_source": INT2,
+    "enrich_state": INT2,
+}
+
+
+def library_quality(faces: Faces) -> Float32:
+    """Rank of a face in [0, 1]: half its area, up to 40 000 px², half the detector's score."""
+    edges = faces.box[:, 2:] - faces.box[:, :2]
+    area = np.clip(edges.prod(axis=1) / _FULL_AREA_PX2, 0, 1)
+    rating: Float32 = (area / 2 + np.clip(faces.det_score, 0, 1) / 2).astype(np.float32)
+    return rating
+
+
+def scanned_images(connection: Connection, image_ids: Sequence[int], detector_id: int) -> set[int]:
+    """Which of these images were searched for faces in this way."""
+    rows = connection.execute(
+        "SELECT image_id FROM face_scans WHERE detector_id = %s AND image_id = ANY(%s)",
+        (detector_id, list(image_ids)),
+    )
+    return {image_id for (image_id,) in rows}
+
+
+def images_with_faces(connection: Connection, image_ids: Sequence[int], detector_id: int) -> set[int]:
+    """Which of these images have faces, though perhaps no record that they were searched."""
+    rows = connection.execute(
+        "SELECT DISTINCT image_id FROM face_detections WHERE detector_id = %s AND image_id = ANY(%s)",
+        (detector_id, list(image_ids)),
+    )
+    return {image_id for (image_id,) in rows}
+
+
+def insert_faces(
+    connection: Connection, detector: DetectorRow, images: Sequence[tuple[int, ImageRecord]]
+) -> None:
+    """Store the faces of images that have none of this detector yet."""
+    connection.execute(
+        """INSERT INTO face_scans (image_id, detector_id) SELECT unnest(%s::bigint[]), %s
+            ON CONFLICT (image_id, detector_id) DO UPDATE SET scanned_at = now()""",
+        ([image_id for image_id, _ in images], detector.id),
+    )
+    records = [(image_id, record.faces) for image_id, record in images if len(record.faces)]
+    if records:
+        faces = _without_twins(
+            Faces.concatenate(
+                [faces.with_image(np.full(len(faces), image_id)) for image_id, faces in records]
+            )
+        )
+        ordinals = ordinals_in_image(faces.image)
+        _copy_faces(connection, detector, _new_ids(connection, len(faces)), faces, ordinals)
+
+
+def _without_twins(faces: Faces) -> Faces:
+    """The faces without further ones in the very same box of the same image."""
+    place = np.concatenate(
+        [faces.image[:, None], np.ascontiguousarray(faces.box).view(np.int32).astype(np.int64)], axis=1
+    )
+    _, first = np.unique(np.ascontiguousarray(place).view("V40")[:, 0], return_index=True)
+    return faces if len(first) == len(faces) else faces.take(np.sort(first))
+
+
+def _new_ids(connection: Connection, count: int) -> Int64:
+    rows = connection.execute(
+        """SELECT nextval(pg_get_serial_sequence('face_detections', 'id')) FROM generate_series(1, %s)""",
+        (count,),
+    ).fetchall()
+    return np.array([number for (number,) in rows], np.int64)
+
+
+def _columns(detector: DetectorRow, ids: Int64, faces: Faces, ordinals: Int64) -> dict[str, NDArray[Any]]:
+    count = len(faces)
+    pose = faces.pose if faces.pose is not None else unknown_column("pose", count)
+    zeros = np.zeros(count, np.int16)
+    return {
+        "id": ids,
+        "image_id": faces.image,
+        "detector_id": np.full(count, detector.id),
+        "ordinal": ordinals,
+        **{name: faces.box[:, i] for i, name in enumerate(_BOX)},
+        "kps": faces.kps.reshape(-1, 10),
+        "det_score": faces.det_score,
+        "quality": library_quality(faces),
+        "face_short": faces.face_short,
+        "blur": faces.blur,
+        "pose": pose,
+        "pose_source": zeros if faces.pose_source is None else faces.pose_source,
+        "enrich_state": zeros if faces.enrich_state is None else faces.enrich_state,
+    }
+
+
+def _copy_faces(
+    connection: Connection, detector: DetectorRow, ids: Int64, faces: Faces, ordinals: Int64
+) -> None:
+    copy_in(
+        connection,
+        """COPY face_detections (id, image_id, detector_id, ordinal, x1, y1, x2, y2, kps, det_score,
+            quality, face_short, blur, pose, pose_source, enrich_state) FROM STDIN (FORMAT BINARY)""",
+        _DETECTION,
+        _columns(detector, ids, faces, ordinals),
+    )
+    copy_in(
+        connection,
+        "COPY face_embeddings (face_id, model_id, embedding) FROM STDIN (FORMAT BINARY)",
+        {"face_id": INT8, "model_id": INT2, "embedding": vector(faces.dimension)},
+        {"face_id": ids, "model_id": np.full(len(ids), detector.model_id), "embedding": faces.embedding},
+    )
+    _insert_landmarks(connection, ids, faces)
+
+
+def _insert_landmarks(connection: Connection, ids: Int64, faces: Faces) -> None:
+    flat, solid = faces.landmark_2d_106, faces.landmark_3d_68
+    if flat is None and solid is None:
+        return
+    rows = [
+        (int(face_id), _numbers(flat, i), _numbers(solid, i))
+        for i, face_id in enumerate(ids)
+        if _numbers(flat, i) is not None or _numbers(solid, i) is not None
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            """INSERT INTO face_landmarks (face_id, landmark_2d_106, landmark_3d_68)
+                VALUES (%s, %s::real[], %s::real[])
+                ON CONFLICT (face_id) DO UPDATE SET landmark_2d_106 = excluded.landmark_2d_106,
+                    landmark_3d_68 = excluded.landmark_3d_68""",
+            rows,
+        )
+
+
+def _numbers(column: Float32 | None, row: int) -> list[float] | None:
+    if column is None or not np.isfinite(column[row]).any():
+        return None
+    numbers: list[float] = column[row].ravel().tolist()
+    return numbers
+
+
+def replace_faces(connection: Connection, detector: DetectorRow, image_id: int, faces: Faces) -> None:
+    """Store what was found in an image again. A face in the same place stays itself, with its person."""
+    faces = _without_twins(faces)
+    rows = connection.execute(
+        "SELECT id, x1, y1, x2, y2 FROM face_detections WHERE image_id = %s AND detector_id = %s",
+        (image_id, detector.id),
+    ).fetchall()
+    known = np.array([face_id for face_id, *_ in rows], np.int64)
+    kept = _same_places(faces.box, known, np.array([box for _, *box in rows], np.float32).reshape(-1, 4))
+    gone = np.setdiff1d(known, kept).tolist()
+    connection.execute("DELETE FROM face_detections WHERE id = ANY(%s::bigint[])", (gone,))
+    connection.execute(
+        """INSERT INTO face_scans (image_id, detector_id) VALUES (%s, %s)
+            ON CONFLICT (image_id, detector_id) DO UPDATE SET scanned_at = now()""",
+        (image_id, detector.id),
+    )
+    of_image = faces.with_image(np.full(len(faces), image_id))
+    ordinals = np.arange(len(faces))
+    fresh: Bool = kept < 0
+    new = of_image.take(fresh)
+    if len(new):
+        _copy_faces(connection, detector, _new_ids(connection, len(new)), new, ordinals[fresh])
+    old = of_image.take(~fresh)
+    if len(old):
+        _update_faces(connection, detector, kept[~fresh], old, ordinals[~fresh])
+
+
+def _same_places(boxes: Float32, known: Int64, known_boxes: Float32) -> Int64:
+    """For each box the known face that lies there, -1 for none; each face once, the best overlap first.
+
+    Boxes of the same picture differ a little when a later version decodes or detects otherwise.
+    """
+    kept = np.full(len(boxes), -1, np.int64)
+    if not len(boxes) or not len(known):
+        return kept
+    overlap = iou(boxes, known_boxes)
+    for place in np.argsort(-overlap, axis=None, kind="stable"):
+        row, column = divmod(int(place), len(known))
+        if overlap[row, column] < _SAME_FACE_OVERLAP:
+            break
+        if kept[row] < 0 and known[column] not in kept:
+            kept[row] = known[column]
+    return kept
+
+
+def _update_faces(
+    connection: Connection, detector: DetectorRow, ids: Int64, faces: Faces, ordinals: Int64
+) -> None:
+    columns = _columns(detector, ids, faces, ordinals)
+    rows: list[Mapping[str, object]] = [
+        {name: column[i].tolist() for name, column in columns.items()}
+        | {"model_id": detector.model_id, "embedding": str(_exact(faces.embedding[i]))}
+        for i in range(len(ids))
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            """UPDATE face_detections SET ordinal = %(ordinal)s, x1 = %(x1)s::real, y1 = %(y1)s::real,
+                    x2 = %(x2)s::real, y2 = %(y2)s::real, kps = %(kps)s::real[],
+                    det_score = %(det_score)s::real, quality = %(quality)s::real,
+                    face_short = %(face_short)s::real, blur = %(blur)s::real, pose = %(pose)s::real[],
+                    pose_source = %(pose_source)s, enrich_state = %(enrich_state)s
+                WHERE id = %(id)s""",
+            rows,
+        )
+        cursor.executemany(
+            """INSERT INTO face_embeddings (face_id, model_id, embedding)
+                VALUES (%(id)s, %(model_id)s, %(embedding)s::vector)
+                ON CONFLICT (face_id) DO UPDATE SET model_id = excluded.model_id,
+                    embedding = excluded.embedding""",
+            rows,
+        )
+    _insert_landmarks(connection, ids, faces)
+
+
+def _exact(embedding: Float32) -> list[float]:
+    """Numbers whose decimal text reads back as the same float32."""
+    exact: list[float] = embedding.astype(np.float64).tolist()
+    return exact
+
+
+def load_faces(connection: Connection, detector: DetectorRow, image_ids: Int64) -> Faces:
+    """The faces of these images (ascending numbers), by image and ordinal; `image` is the image's row."""
+    fields = {name: kind for name, kind in _DETECTION.items() if name not in ("detector_id", "quality")}
+    blocks = copy_out(
+        connection,
+        """COPY (SELECT id, image_id, ordinal, x1, y1, x2, y2, kps, det_score, face_short, blur, pose,
+                pose_source, enrich_state
+            FROM face_detections WHERE detector_id = %(detector)s ORDER BY image_id, ordinal, id)
+            TO STDOUT (FORMAT BINARY)""",
+        {"detector": detector.id},
+        fields,
+    )
+    wanted = [(name, np.int64 if kind in (INT2, INT4, INT8) else np.float32) for name, kind in fields.items()]
+    columns = gathered(blocks, wanted)
+    row = np.searchsorted(image_ids, columns["image_id"]) if len(image_ids) else np.zeros(0, np.int64)
+    there = np.zeros(len(columns["id"]), bool)
+    if len(image_ids):
+        row = np.minimum(row, len(image_ids) - 1)
+        there = image_ids[row] == columns["image_id"]
+    embedding, found = load_embeddings(connection, detector, columns["id"][there])
+    kept = np.flatnonzero(there)[found]
+    optional = _optional(connection, columns, kept)
+    return Faces(
+        image=row[kept].astype(np.int64),
+        box=np.stack([columns[name][kept] for name in _BOX], axis=1),
+        kps=columns["kps"][kept].reshape(-1, 5, 2),
+        det_score=columns["det_score"][kept],
+        embedding=embedding if found.all() else embedding[found],
+        face_short=columns["face_short"][kept],
+        blur=columns["blur"][kept],
+        **optional,
+    )
+
+
+def load_embeddings(connection: Connection, detector: DetectorRow, face_ids: Int64) -> tuple[Float32, Bool]:
+    """The vectors of these faces, in their order, and which of them have one.
+
+    The table is read once in its own order, which is several times faster than in any other.
+    """
+    order = np.argsort(face_ids)
+    ascending = face_ids[order]
+    dimension = detector.settings.dimension
+    embedding = np.zeros((len(face_ids), dimension), np.float32)
+    found = np.zeros(len(face_ids), bool)
+    blocks = copy_out(
+        connection,
+        """COPY (SELECT e.face_id, e.embedding FROM face_embeddings e
+            WHERE e.model_id = %(model)s AND vector_dims(e.embedding) = %(dimension)s)
+            TO STDOUT (FORMAT BINARY)""",
+        {"model": detector.model_id, "dimension": dimension},
+        {"face_id": INT8, "embedding": vector(dimension)},
+    )
+    for rows in blocks:
+        ids = rows["face_id"].astype(np.int64)
+        place = np.searchsorted(ascending, ids)
+        mine = place < len(ascending)
+        mine[mine] = ascending[place[mine]] == ids[mine]
+        target = order[place[mine]]
+        embedding[target] = values(rows, "embedding")[mine]
+        found[target] = True
+    return embedding, found
+
+
+def _optional(connection: Connection, columns: dict[str, NDArray[Any]], kept: Int64) -> dict[str, Any]:
+    """Columns that are there only when some face has them."""
+    optional: dict[str, Any] = {}
+    pose = columns["pose"][kept]
+    if np.isfinite(pose).any() or columns["pose_source"][kept].any():
+        optional["pose"] = pose
+        optional["pose_source"] = columns["pose_source"][kept].astype(np.uint8)
+    if columns["enrich_state"][kept].any():
+        optional["enrich_state"] = columns["enrich_state"][kept].astype(np.uint8)
+    place = {int(face_id): i for i, face_id in enumerate(columns["id"][kept])}
+    for face_id, flat, solid in connection.execute(
+        "SELECT face_id, landmark_2d_106, landmark_3d_68 FROM face_landmarks"
+    ):
+        if (i := place.get(face_id)) is None:
+            continue
+        for name, numbers in (("landmark_2d_106", flat), ("landmark_3d_68", solid)):
+            if numbers is not None:
+                column = optional.setdefault(name, unknown_column(name, len(kept)))
+                column[i] = np.array(numbers, np.float32).reshape(column.shape[1:])
+    return optional

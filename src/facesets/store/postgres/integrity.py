@@ -1,0 +1,95 @@
+"""What a hand-edited database may have wrong, and how it is put right.
+
+Transactions keep a face and its vector together; statements by hand may not.
+"""
+
+from dataclasses import dataclass
+from typing import LiteralString
+
+from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.paths import from_text
+
+_BAD_VECTORS: LiteralString = """SELECT f.image_id, f.detector_id FROM face_detections f
+    JOIN detectors d ON d.id = f.detector_id JOIN models m ON m.id = d.model_id
+    LEFT JOIN face_embeddings e ON e.face_id = f.id
+    WHERE e.face_id IS NULL OR e.model_id <> d.model_id OR vector_dims(e.embedding) <> m.dimension
+        OR abs(vector_norm(e.embedding) - 1) > 0.001"""
+_UNSEARCHED: LiteralString = """SELECT i.id, NULL::smallint FROM images i
+    WHERE NOT EXISTS (SELECT FROM face_scans s WHERE s.image_id = i.id)"""
+_UNRECORDED: LiteralString = """SELECT DISTINCT f.image_id, f.detector_id FROM face_detections f
+    WHERE NOT EXISTS (SELECT FROM face_scans s
+        WHERE s.image_id = f.image_id AND s.detector_id = f.detector_id)"""
+_REPEATED_ORDINALS: LiteralString = """SELECT image_id, detector_id FROM face_detections
+    GROUP BY image_id, detector_id, ordinal HAVING count(*) > 1"""
+_LOST_PATHS: LiteralString = "SELECT count(*) FROM image_paths WHERE image_id IS NULL AND reason = ''"
+_WRONG_PATHS: LiteralString = """SELECT count(*) FROM image_paths p JOIN images i ON i.id = p.image_id
+    WHERE p.sha256 <> i.sha256"""
+_FACES_OF_MERGED: LiteralString = """SELECT count(*) FROM face_detections f
+    JOIN persons p ON p.id = f.person_id
+    WHERE p.status = 'merged'"""
+_BROKEN_INDEXES: LiteralString = """SELECT count(*) FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid
+    WHERE NOT x.indisvalid AND c.relnamespace = current_schema()::regnamespace"""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is not as it must be, how often, and what mends it."""
+
+    what: str
+    count: int
+    repair: str
+
+
+_SEARCH_AGAIN = "their images are searched again"
+_OF_IMAGES: tuple[tuple[str, LiteralString], ...] = (
+    ("faces without a sound vector", _BAD_VECTORS),
+    ("images that were never searched for faces", _UNSEARCHED),
+    ("images with faces but no record of a search", _UNRECORDED),
+    ("images whose faces are not in order", _REPEATED_ORDINALS),
+)
+_OTHERS: tuple[tuple[str, LiteralString, str], ...] = (
+    ("paths without an image", _LOST_PATHS, "the files are read again"),
+    ("paths that lead to another image than their content", _WRONG_PATHS, "the files are read again"),
+    ("faces of people who were merged into others", _FACES_OF_MERGED, "they move to those others"),
+    ("broken indexes", _BROKEN_INDEXES, "by hand: REINDEX DATABASE"),
+)
+
+
+def find_problems(connection: Connection) -> list[Problem]:
+    """Everything that is wrong."""
+    found = []
+    for what, select in _OF_IMAGES:
+        count = len(connection.execute(select).fetchall())
+        found.append(Problem(what, count, _SEARCH_AGAIN))
+    for what, counting, repair in _OTHERS:
+        found.append(Problem(what, int(only_row(connection.execute(counting))[0]), repair))
+    return [problem for problem in found if problem.count]
+
+
+def mend(connection: Connection) -> list[str]:
+    """Put right what SQL can, and forget the searches that must be done again.
+
+    Returns
+    -------
+    list of str
+        Paths of the images to search again. Faces keep their people: found again in the same box, a
+        face is the same face.
+    """
+    connection.execute("CREATE TEMPORARY TABLE again (image_id bigint, detector_id smallint) ON COMMIT DROP")
+    for _, select in _OF_IMAGES:
+        connection.execute(b"INSERT INTO again " + select.encode())
+    connection.execute(
+        """DELETE FROM face_scans s USING again a
+            WHERE s.image_id = a.image_id AND s.detector_id = a.detector_id"""
+    )
+    connection.execute(
+        """UPDATE face_detections f SET person_id = coalesce(p.merged_into_id, f.person_id)
+            FROM persons p WHERE p.id = f.person_id AND p.status = 'merged'"""
+    )
+    rows = connection.execute(
+        """UPDATE image_paths p SET mtime_ns = -1
+            WHERE p.image_id IN (SELECT image_id FROM again) OR (p.image_id IS NULL AND p.reason = '')
+                OR EXISTS (SELECT FROM images i WHERE i.id = p.image_id AND i.sha256 <> p.sha256)
+            RETURNING p.path"""
+    ).fetchall()
+    return sorted(from_text(path) for (path,) in rows)

@@ -1,0 +1,189 @@
+"""The library as a `Store`: the faces that one way of finding them gave."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from facesets.errors import WrongUsage
+from facesets.records import CacheSettings, Collection, FileRecord, ImageRecord
+from facesets.store.postgres import faces, galleries, images, models
+from facesets.store.postgres.connection import Connection, Database
+
+
+class Library:
+    """A Postgres database, seen through one detector and recogniser. May be used from several threads.
+
+    Vectors of other models may lie beside; they are never mixed with these.
+    """
+
+    def __init__(self, database: Database, settings: CacheSettings | None = None) -> None:
+        """Look at a library.
+
+        Parameters
+        ----------
+        database : Database
+            With a current schema.
+        settings : CacheSettings, optional
+            Which faces to see; by default those of the way that most images were searched in.
+        """
+        self._database = database
+        self._given = settings
+
+    @property
+    def label(self) -> str:
+        """What to call it in messages."""
+        return self._database.label
+
+    @property
+    def database(self) -> Database:
+        """The session with the server."""
+        return self._database
+
+    @property
+    def settings(self) -> CacheSettings | None:
+        """What its vectors come from; None while it is empty."""
+        detector = self._database.run(self.detector)
+        return self._given if detector is None else detector.settings
+
+    def detector(self, connection: Connection) -> models.DetectorRow | None:
+        """The way of finding faces that is looked at; None while no image was searched in it."""
+        if self._given is not None:
+            return models.find_detector(connection, self._given)
+        known = models.detectors(connection)
+        return known[0] if known else None
+
+    def require(self, settings: CacheSettings) -> None:
+        """Look at the faces of these settings from now on, whether or not there are any yet."""
+        self._given = settings
+
+    @contextmanager
+    def writing(self, settings: CacheSettings) -> Iterator[None]:
+        """Make what is committed in this block come from these settings; many may write at once."""
+        self.require(settings)
+        yield
+
+    def exists(self) -> bool:
+        """Whether anything was ever stored in this way."""
+        return self._database.run(self.detector) is not None
+
+    def load(self) -> Collection:
+        """Everything in it: images that still have a path, and their faces, as of one moment.
+
+        Raises
+        ------
+        WrongUsage
+            Nothing was indexed yet.
+        """
+        return self._database.run(self._load)
+
+    def _load(self, connection: Connection) -> Collection:
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        detector = self.detector(connection)
+        if detector is None:
+            raise WrongUsage(f"There are no faces in {self.label} yet. Run `facesets index --target PHOTOS`.")
+        image_ids, of_images = images.load_images(connection, detector.id)
+        return Collection(of_images, faces.load_faces(connection, detector, image_ids), detector.settings)
+
+    def files(self) -> Mapping[str, FileRecord]:
+        """Every path it knows, with what was seen there."""
+        return self._database.run(images.file_records)
+
+    def has_image(self, sha256: str) -> bool:
+        """Whether that content was searched for faces in this way already."""
+        return bool(self.has_images([sha256]))
+
+    def has_images(self, sha256: Sequence[str]) -> set[str]:
+        """Which of these contents were searched for faces in this way already."""
+        return self._database.run(lambda connection: self._has_images(connection, sha256))
+
+    def _has_images(self, connection: Connection, sha256: Sequence[str]) -> set[str]:
+        detector = self.detector(connection)
+        if detector is None:
+            return set()
+        rows = connection.execute(
+            """SELECT i.sha256 FROM images i JOIN face_scans s ON s.image_id = i.id
+                WHERE s.detector_id = %s AND i.sha256 = ANY(%s)""",
+            (detector.id, list(sha256)),
+        )
+        return {digest for (digest,) in rows}
+
+    def commit(self, files: Sequence[FileRecord], images: Sequence[ImageRecord]) -> None:
+        """Keep these for good, all or nothing. An image or path known before is replaced.
+
+        A face found again in the same box keeps its person.
+        """
+        self._database.run(lambda connection: self._write(connection, files, images, replace=True))
+
+    def add(
+        self,
+        files: Sequence[FileRecord],
+        images: Sequence[ImageRecord],
+        gallery_numbers: Mapping[str, int] | None = None,
+    ) -> None:
+        """As `commit`, but an image that is there already stays as it is.
+
+        Parameters
+        ----------
+        files, images : as in `commit`
+        gallery_numbers : mapping of path to number of its gallery, optional
+        """
+        self._database.run(
+            lambda connection: self._write(connection, files, images, gallery_numbers, replace=False)
+        )
+
+    def _write(
+        self,
+        connection: Connection,
+        new_files: Sequence[FileRecord],
+        new_images: Sequence[ImageRecord],
+        gallery_numbers: Mapping[str, int] | None = None,
+        *,
+        replace: bool,
+    ) -> None:
+        if new_images:
+            self._write_images(connection, new_images, replace=replace)
+        if new_files:
+            images.upsert_paths(connection, new_files, gallery_numbers)
+
+    def _write_images(
+        self, connection: Connection, new_images: Sequence[ImageRecord], *, replace: bool
+    ) -> None:
+        if self._given is None:
+            raise ValueError("require() comes before commit()")
+        detector = models.ensure_detector(connection, self._given)
+        # The last word on an image that comes twice counts, in the place of the first.
+        records = list({image.sha256: image for image in new_images}.values())
+        ids = images.upsert_images(connection, records)
+        scanned = faces.scanned_images(connection, list(ids.values()), detector.id)
+        missing = [(ids[image.sha256], image) for image in records if ids[image.sha256] not in scanned]
+        known = faces.images_with_faces(connection, [image_id for image_id, _ in missing], detector.id)
+        fresh = [(image_id, image) for image_id, image in missing if image_id not in known]
+        if fresh:
+            faces.insert_faces(connection, detector, fresh)
+        for image in records:
+            if ids[image.sha256] in known or (replace and ids[image.sha256] in scanned):
+                faces.replace_faces(connection, detector, ids[image.sha256], image.faces)
+        images.link_paths(connection, [image.sha256 for image in records])
+
+    def known_below(self, roots: Sequence[str]) -> dict[str, images.Seen]:
+        """What was seen at the paths below some directories."""
+        return self._database.run(lambda connection: self._known_below(connection, roots))
+
+    def _known_below(self, connection: Connection, roots: Sequence[str]) -> dict[str, images.Seen]:
+        detector = self.detector(connection)
+        return images.known_paths(connection, roots, detector.id if detector else None)
+
+    def seen_at(self, paths: Sequence[str]) -> dict[str, images.Seen]:
+        """What was seen at these very paths."""
+        return self._database.run(lambda connection: self._seen_at(connection, paths))
+
+    def _seen_at(self, connection: Connection, paths: Sequence[str]) -> dict[str, images.Seen]:
+        detector = self.detector(connection)
+        return images.seen_at(connection, paths, detector.id if detector else None)
+
+    def forget_paths(self, paths: Sequence[str]) -> int:
+        """Drop paths that are gone; their images and faces stay, and are found again by their content."""
+        return self._database.run(lambda connection: images.forget_paths(connection, paths))
+
+    def keep_galleries(self, rows: Sequence[galleries.GalleryRow]) -> dict[str, int]:
+        """Insert or replace galleries; return the number of each by its path."""
+        return self._database.run(lambda connection: galleries.upsert_galleries(connection, rows))

@@ -1,0 +1,211 @@
+"""The schema's versions: numbered files, each applied once, none edited afterwards."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import errors
+
+from facesets.errors import DamagedFile, FacesetsError, SchemaOutdated, WrongUsage
+from facesets.files import printable
+from facesets.store.postgres.connection import Connection, Database
+
+_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+_LOCK = 0x66616365_73657473
+"""Key of the advisory lock: `facesets` in ASCII."""
+
+_LEAST_VECTOR = (0, 7)
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One numbered file."""
+
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        """Hex digest of the file's text, whatever its line ends."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationState:
+    """A migration and since when it is applied; `applied_at` is empty while it is pending."""
+
+    number: int
+    name: str
+    applied_at: str = ""
+
+
+def shipped_migrations(directory: Path | None = None) -> list[Migration]:
+    """The migrations that belong to this program, in order.
+
+    Raises
+    ------
+    DamagedFile
+        They are missing, misnamed, or not numbered without gaps.
+    """
+    directory = directory or _directory()
+    files = sorted(directory.glob("*.sql"))
+    migrations = []
+    for expected, path in enumerate(files, start=1):
+        match = _NAME.fullmatch(path.name)
+        if match is None or int(match[1]) != expected:
+            raise DamagedFile(f"{printable(path)} is out of place. Install facesets again.")
+        migrations.append(Migration(expected, path.stem, path.read_text("utf-8")))
+    if not migrations:
+        raise DamagedFile(f"There are no migrations in {printable(directory)}. Install facesets again.")
+    return migrations
+
+
+def _directory() -> Path:
+    """In the installed package, else in the checkout that an editable install points to."""
+    package = Path(__file__).parents[2]
+    installed = package / "migrations"
+    return installed if installed.is_dir() else package.parents[1] / "migrations"
+
+
+def migrate(database: Database, migrations: list[Migration]) -> list[MigrationState]:
+    """Apply what is pending, one transaction each; several hosts may do so at once.
+
+    Returns
+    -------
+    list of MigrationState
+        Those applied now.
+
+    Raises
+    ------
+    WrongUsage
+        The extension `vector` is missing and cannot be made, an applied migration was edited, or the
+        schema is newer than this program.
+    """
+    database.run(_prepare)
+    done = []
+    for migration in migrations:
+        applied = database.run(lambda connection, m=migration: _apply(connection, m, migrations))  # type: ignore[misc]
+        if applied is not None:
+            done.append(applied)
+    return done
+
+
+def status(database: Database, migrations: list[Migration]) -> list[MigrationState]:
+    """What is applied and what is pending. Raises `WrongUsage` as `migrate`."""
+    applied = database.run(_applied)
+    _check(applied, migrations, database.label)
+    return [
+        MigrationState(m.number, m.name, applied[m.number][2] if m.number in applied else "")
+        for m in migrations
+    ]
+
+
+def require_current(database: Database, migrations: list[Migration]) -> None:
+    """Make sure that the schema is the one this program works on.
+
+    Raises
+    ------
+    SchemaOutdated
+        Something is pending.
+    WrongUsage
+        As `migrate`.
+    """
+    pending = [state for state in status(database, migrations) if not state.applied_at]
+    if pending:
+        raise SchemaOutdated(
+            f"The schema of {database.label} is not up to date ({len(pending)} of {len(migrations)} steps to "
+            "do). Run `facesets migrate`."
+        )
+
+
+def _prepare(connection: Connection) -> None:
+    _take_lock(connection)
+    if not _exists(connection, "schema_migrations"):
+        connection.execute(
+            """CREATE TABLE schema_migrations (
+                number integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,
+                applied_at timestamptz NOT NULL DEFAULT now())"""
+        )
+    _ensure_vector(connection)
+
+
+def _ensure_vector(connection: Connection) -> None:
+    if connection.execute("SELECT 1 FROM pg_extension WHERE extname = 'vector'").fetchone() is None:
+        try:
+            with connection.transaction():
+                connection.execute("CREATE EXTENSION vector")
+        except (errors.UndefinedFile, errors.FeatureNotSupported) as error:
+            raise WrongUsage(
+                "The server has no pgvector. Whoever runs it installs the package (on Debian "
+                "postgresql-<version>-pgvector), then run `facesets migrate` again."
+            ) from error
+        except errors.InsufficientPrivilege as error:
+            raise WrongUsage(
+                "This database user may not create the extension vector. Have a superuser run "
+                "`CREATE EXTENSION vector;` in this database, then run `facesets migrate` again."
+            ) from error
+    found = connection.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetchone()
+    text = str(found[0]) if found else "0"
+    if tuple(int(part) for part in re.findall(r"\d+", text)[:2]) < _LEAST_VECTOR:
+        raise WrongUsage(
+            f"The database has pgvector {text}, and facesets needs 0.7 or later. Have it upgraded, run "
+            "`ALTER EXTENSION vector UPDATE;`, then `facesets migrate` again."
+        )
+
+
+def _apply(
+    connection: Connection, migration: Migration, migrations: list[Migration]
+) -> MigrationState | None:
+    _take_lock(connection)
+    applied = _applied(connection)
+    _check(applied, migrations, "the database")
+    if migration.number in applied:
+        return None
+    try:
+        # The files are part of the program, so their text is as literal as any here.
+        connection.execute(migration.sql.encode())
+    except psycopg.ProgrammingError as error:
+        raise FacesetsError(
+            f"Migration {migration.name} does not apply: {str(error).splitlines()[0]}. Nothing of it is kept."
+        ) from error
+    connection.execute(
+        "INSERT INTO schema_migrations (number, name, checksum) VALUES (%s, %s, %s)",
+        (migration.number, migration.name, migration.checksum),
+    )
+    return MigrationState(migration.number, migration.name, "now")
+
+
+def _take_lock(connection: Connection) -> None:
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+
+
+def _exists(connection: Connection, table: str) -> bool:
+    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (table,)).fetchone()
+    return bool(row and row[0])
+
+
+def _applied(connection: Connection) -> dict[int, tuple[str, str, str]]:
+    """Number to name, checksum and time of what was applied."""
+    if not _exists(connection, "schema_migrations"):
+        return {}
+    rows = connection.execute(
+        """SELECT number, name, checksum, to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')
+            FROM schema_migrations ORDER BY number"""
+    ).fetchall()
+    return {number: (name, checksum, when) for number, name, checksum, when in rows}
+
+
+def _check(applied: dict[int, tuple[str, str, str]], migrations: list[Migration], label: str) -> None:
+    for number, (name, checksum, _) in applied.items():
+        if number > len(migrations):
+            raise WrongUsage(
+                f"The schema of {label} was made by a later facesets (migration {name}). Upgrade facesets."
+            )
+        if migrations[number - 1].checksum != checksum:
+            raise WrongUsage(
+                f"Migration {name} was edited after it had been applied to {label}. Restore the file; "
+                "changes go into a new migration."
+            )

@@ -1,0 +1,85 @@
+"""Which models the vectors come from."""
+
+from dataclasses import dataclass
+
+from facesets.records import CacheSettings
+from facesets.store.postgres.connection import Connection, only_row
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorRow:
+    """A way of finding faces as the library knows it."""
+
+    id: int
+    model_id: int
+    settings: CacheSettings
+
+
+def detectors(connection: Connection) -> list[DetectorRow]:
+    """Every way of finding faces that was ever used, the one with most images first."""
+    rows = connection.execute(
+        """SELECT d.id, d.model_id, d.pack, m.name, m.sha256, m.dimension, d.detector, d.detector_sha256,
+                d.det_size, d.min_det_score
+            FROM detectors d
+            JOIN models m ON m.id = d.model_id
+            LEFT JOIN (SELECT detector_id, count(*) AS images FROM face_scans GROUP BY detector_id) s
+                ON s.detector_id = d.id
+            ORDER BY coalesce(s.images, 0) DESC, d.id"""
+    ).fetchall()
+    return [DetectorRow(row[0], row[1], CacheSettings(*row[2:])) for row in rows]
+
+
+def find_detector(connection: Connection, settings: CacheSettings) -> DetectorRow | None:
+    """The row of these settings, if they were ever used."""
+    row = connection.execute(
+        """SELECT d.id, m.id FROM detectors d JOIN models m ON m.id = d.model_id
+            WHERE m.kind = 'face' AND m.sha256 = %(recogniser)s AND d.pack = %(pack)s
+                AND d.detector = %(detector)s AND d.detector_sha256 = %(sha256)s
+                AND d.det_size = %(size)s AND d.min_det_score = %(score)s""",
+        _parameters(settings),
+    ).fetchone()
+    return None if row is None else DetectorRow(row[0], row[1], settings)
+
+
+def ensure_detector(connection: Connection, settings: CacheSettings) -> DetectorRow:
+    """The row of these settings, made if it is new."""
+    found = find_detector(connection, settings)
+    if found is None:
+        name, sha256 = settings.recogniser, settings.recogniser_sha256
+        model = ensure_model(connection, "face", name, sha256, settings.dimension)
+        connection.execute(
+            """INSERT INTO detectors (model_id, pack, detector, detector_sha256, det_size, min_det_score)
+                VALUES (%(model)s, %(pack)s, %(detector)s, %(sha256)s, %(size)s, %(score)s)
+                ON CONFLICT DO NOTHING""",
+            _parameters(settings) | {"model": model},
+        )
+        found = find_detector(connection, settings)
+    if found is None:
+        raise LookupError("the detector that was just stored is not there")
+    return found
+
+
+def _parameters(settings: CacheSettings) -> dict[str, object]:
+    return {
+        "recogniser": settings.recogniser_sha256,
+        "pack": settings.pack,
+        "detector": settings.detector,
+        "sha256": settings.detector_sha256,
+        "size": settings.det_size,
+        "score": settings.min_det_score,
+    }
+
+
+def ensure_model(connection: Connection, kind: str, name: str, sha256: str, dimension: int) -> int:
+    """The number of a model, made if it is new."""
+    values = {"kind": kind, "name": name, "sha256": sha256, "dimension": dimension}
+    find = "SELECT id FROM models WHERE kind = %(kind)s AND sha256 = %(sha256)s"
+    row = connection.execute(find, values).fetchone()
+    if row is None:
+        connection.execute(
+            """INSERT INTO models (kind, name, sha256, dimension)
+                VALUES (%(kind)s, %(name)s, %(sha256)s, %(dimension)s) ON CONFLICT DO NOTHING""",
+            values,
+        )
+        row = only_row(connection.execute(find, values))
+    return int(row[0])

@@ -1,0 +1,35 @@
+"""Paths as text that PostgreSQL takes: it refuses what is not Unicode, and file names may be anything.
+
+A byte of a path that is not UTF-8 becomes a character of a private range; a character that really is
+from that range is written byte by byte in the same way. So every path has a text, and no two the same.
+"""
+
+import re
+
+_FIRST = 0x10FE00
+_OURS = re.compile(f"[{chr(_FIRST)}-{chr(_FIRST + 0xFF)}]")
+_STRANGE = re.compile(f"[\udc80-\udcff{chr(_FIRST)}-{chr(_FIRST + 0xFF)}]")
+
+
+def to_text(path: str) -> str:
+    """A path as it is stored."""
+    return _STRANGE.sub(_escaped, path)
+
+
+def from_text(text: str) -> str:
+    """The path that a stored text stands for."""
+    if text.isascii() or not _OURS.search(text):
+        return text
+    raw = _OURS.sub(lambda match: chr(0xDC00 + ord(match[0]) - _FIRST), text)
+    return _bytes(raw).decode("utf-8", "surrogateescape")
+
+
+def _escaped(match: re.Match[str]) -> str:
+    raw = match[0].encode("utf-8", "surrogateescape")
+    return "".join(chr(_FIRST + byte) for byte in raw)
+
+
+def _bytes(raw: str) -> bytes:
+    return b"".join(
+        bytes([ord(c) - 0xDC00]) if 0xDC00 <= ord(c) <= 0xDCFF else c.encode("utf-8") for c in raw
+    )

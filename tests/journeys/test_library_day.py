@@ -1,0 +1,136 @@
+"""A newcomer's day with a library and no server, and its owner's way to the database."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.photos import copy_photos
+from tests.program import Result, command, environment, run
+
+from facesets.store.postgres.embedded import EmbeddedServer
+
+Home = dict[str, str]
+
+
+@pytest.fixture
+def photos(lfw_dir: Path, tmp_path: Path) -> Path:
+    """Two people with four photos each, and one with one."""
+    chosen = [sorted((lfw_dir / name).glob("*.jpg"))[:4] for name in ("Angelina_Jolie", "Amelie_Mauresmo")]
+    return copy_photos([photo for photos in chosen for photo in photos], tmp_path / "photos")
+
+
+def facesets(home: Home, *arguments: object) -> Result:
+    return run(*arguments, env=home)
+
+
+def test_index_cluster_stats_need_no_server_and_no_preparation(
+    photos: Path, pack_dir: Path, data_home: Home
+) -> None:
+    assert facesets(data_home, "index", "--target", photos, "--pack", pack_dir).status == 0
+    clustered = facesets(data_home, "cluster", "--threshold", "0.4", "--json")
+    assert clustered.status == 0, clustered.err
+    assert json.loads(clustered.out)["new_persons"] >= 1
+    totals = json.loads(facesets(data_home, "stats", "--json").out)
+    assert totals["images"] == len(list(photos.iterdir()))
+    assert totals["assigned"] > 0
+    assert facesets(data_home, "check").status == 0
+
+
+def test_refine_makes_the_same_sets_of_the_library_as_of_a_cache(
+    photos: Path, pack_dir: Path, library_url: str, tmp_path: Path
+) -> None:
+    named = {"DATABASE_URL": library_url}
+    gates = ["--min-faces", "2", "--min-short", "0", "--min-blur", "0", "--no-sheet"]
+    assert run("index", "--target", photos, "--pack", pack_dir, env=named).status == 0
+    assert run("export-cache", tmp_path / "c.npz", env=named).status == 0
+    of_library = run("refine", tmp_path / "library", *gates, env=named)
+    of_cache = run("refine", tmp_path / "c.npz", tmp_path / "cache", *gates)
+    assert (of_library.status, of_cache.status) == (0, 0), of_library.err + of_cache.err
+    listed = [
+        sorted(str(p.relative_to(root)) for p in root.rglob("*.jpg"))
+        for root in (tmp_path / "library", tmp_path / "cache")
+    ]
+    assert listed[0] == listed[1]
+    assert listed[0]
+
+
+def test_psql_and_url_reach_the_embedded_library_and_resets_work_there(
+    photos: Path, pack_dir: Path, data_home: Home
+) -> None:
+    facesets(data_home, "index", "--target", photos, "--pack", pack_dir)
+    facesets(data_home, "cluster", "--threshold", "0.4")
+    for statement in ("UPDATE face_detections SET person_id = NULL;", "DELETE FROM persons;"):
+        assert facesets(data_home, "db", "psql", "-c", statement).status == 0
+    url = facesets(data_home, "db", "url").out.strip()
+    psql = str(EmbeddedServer(Path(data_home["FACESETS_DATA"]) / "postgres").programs().path("psql"))
+    line = [psql, "-X", "-At", url, "-c", "SELECT count(*), count(person_id) > 0 FROM face_detections"]
+    assert subprocess.run(line, capture_output=True, text=True, check=True).stdout.endswith("|f\n")
+    assert "is stopped" in facesets(data_home, "db", "stop").out
+    assert subprocess.run(line, capture_output=True, check=False).returncode != 0
+
+
+def test_psql_that_fails_gives_its_status(data_home: Home) -> None:
+    assert facesets(data_home, "db", "psql", "-v", "ON_ERROR_STOP=1", "-c", "SELECT nonsense").status == 1
+
+
+def test_a_backup_restores_the_library_as_it_was(
+    photos: Path, pack_dir: Path, data_home: Home, library_url: str, empty_url: str, tmp_path: Path
+) -> None:
+    facesets(data_home, "index", "--target", photos, "--pack", pack_dir)
+    facesets(data_home, "cluster", "--threshold", "0.4")
+    before = json.loads(facesets(data_home, "stats", "--json").out)
+    assert facesets(data_home, "db", "backup", tmp_path / "b.dump").status == 0
+    again = facesets(data_home, "db", "restore", tmp_path / "b.dump")
+    assert (again.status, "already" in again.err) == (2, True)
+    assert run("db", "restore", tmp_path / "b.dump", "--database", empty_url).status == 0
+    for extra in ([empty_url], [library_url, "--replace"]):
+        url, *flags = extra
+        if flags:
+            assert run("db", "restore", tmp_path / "b.dump", "--database", url, *flags).status == 0
+        after = json.loads(run("stats", "--database", url, "--json").out)
+        assert {k: after[k] for k in ("images", "faces", "assigned", "persons")} == {
+            k: before[k] for k in ("images", "faces", "assigned", "persons")
+        }
+
+
+def test_a_file_that_is_no_backup_changes_nothing(library_url: str, tmp_path: Path) -> None:
+    (tmp_path / "b.dump").write_text("hello")
+    result = run("db", "restore", tmp_path / "b.dump", "--database", library_url, "--replace")
+    assert (result.status, "is no backup" in result.err) == (1, True)
+
+
+def test_commands_at_the_same_time_share_the_server(data_home: Home) -> None:
+    running = [
+        subprocess.Popen(
+            command("stats", "--json"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(data_home),
+        )
+        for _ in range(4)
+    ]
+    ended = [(process.communicate(timeout=60), process.returncode) for process in running]
+    assert [status for _, status in ended] == [0] * 4, ended
+
+
+def test_a_named_database_wants_to_be_migrated_first(empty_url: str) -> None:
+    outdated = run("stats", "--database", empty_url)
+    assert outdated.status == 2
+    assert "Run `facesets migrate`" in outdated.err
+    assert json.loads(run("migrate", "--status", "--json", "--database", empty_url).out)["pending"] > 0
+    assert run("migrate", "--database", empty_url).status == 0
+    assert run("stats", "--database", empty_url).status == 0
+
+
+def test_an_unreachable_database_is_a_sentence_without_its_password() -> None:
+    result = run("stats", "--database", "postgresql://me:s3cr3t@127.0.0.1:1/photos")
+    assert result.status == 2
+    assert result.err.startswith("facesets: Cannot reach the database photos at 127.0.0.1:1")
+    assert "s3cr3t" not in result.err + result.out
+
+
+def test_a_database_may_be_named_in_the_configuration_file(library_url: str, tmp_path: Path) -> None:
+    (tmp_path / "facesets.toml").write_text(f'database = "{library_url}"\n')
+    assert run("stats", cwd=tmp_path).status == 0

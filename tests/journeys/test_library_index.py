@@ -1,0 +1,329 @@
+"""`facesets index` through the real command: once, by whoever, whatever dies meanwhile."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psycopg
+import pytest
+from tests.photos import copy_photos
+from tests.program import Result, command, environment, run
+
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+
+Vectors = dict[tuple[str, int], bytes]
+
+
+@pytest.fixture
+def arguments(pack_dir: Path) -> list[object]:
+    return ["--pack", pack_dir, "--provider", "cpu", "--json"]
+
+
+@pytest.fixture
+def index(library_url: str, arguments: list[object]) -> Callable[..., Result]:
+    def call(*targets: object) -> Result:
+        named = [part for target in targets for part in _target(target)]
+        return run("index", *named, *arguments, env={"DATABASE_URL": library_url})
+
+    return call
+
+
+def _target(target: object) -> list[object]:
+    return ["--target", target] if isinstance(target, Path) else [target]
+
+
+def summary(result: Result) -> dict[str, int]:
+    assert result.status in (0, 3), result.err
+    parsed: dict[str, int] = json.loads(result.out)
+    return parsed
+
+
+def contents(url: str) -> tuple[Vectors, dict[str, str]]:
+    """Every vector by image and ordinal, and the image at every path."""
+    session = Database(url)
+    try:
+        library = Library(session)
+        collection = library.load()
+        ids = collection.face_ids()
+        assert len(ids) == len(set(ids))
+        vectors = {
+            (digest, int(ordinal)): vector.tobytes()
+            for face_id, vector in zip(ids, collection.faces.embedding, strict=True)
+            for digest, ordinal in [face_id.split("#")]
+        }
+        return vectors, {path: record.sha256 for path, record in library.files().items()}
+    finally:
+        session.close()
+
+
+def query(url: str, sql: bytes) -> list[tuple[object, ...]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_only_new_photos_are_looked_at(
+    index: Callable[..., Result], lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:6], tmp_path / "photos")
+    assert summary(index(photos))["indexed"] == 6
+    again = summary(index(photos))
+    assert (again["indexed"], again["unchanged"]) == (0, 6)
+    shutil.copy2(lfw_photos[6], photos / "new.jpg")
+    shutil.copy2(lfw_photos[0], photos / "copy.jpg")
+    third = summary(index(photos))
+    assert (third["indexed"], third["aliases"], third["unchanged"]) == (1, 1, 6)
+
+
+def test_moved_photos_become_paths_of_the_same_image_and_prune_forgets_the_old_ones(
+    index: Callable[..., Result], library_url: str, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:4], tmp_path / "root" / "a")
+    index(tmp_path / "root")
+    before, _ = contents(library_url)
+    photos.rename(tmp_path / "root" / "b")
+    moved = summary(index(tmp_path / "root", "--prune"))
+    assert (moved["indexed"], moved["aliases"], moved["pruned"]) == (0, 4, 4)
+    after, paths = contents(library_url)
+    assert after == before
+    assert {Path(path).parent.name for path in paths} == {"b"}
+
+
+def test_prune_forgets_nothing_when_the_target_is_not_mounted(
+    index: Callable[..., Result], library_url: str, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:2], tmp_path / "photos")
+    index(photos)
+    shutil.rmtree(photos)
+    photos.mkdir()
+    result = index(photos, "--prune")
+    assert result.status == 2
+    assert "Is it mounted?" in result.err
+    assert len(contents(library_url)[1]) == 2
+
+
+def test_galleries_are_found_at_any_depth_and_thumbnails_are_not_photos(
+    index: Callable[..., Result], library_url: str, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    for number, chunk in enumerate(("chunk1/g1", "chunk1/g2", "chunk2/g3")):
+        gallery = copy_photos(lfw_photos[number * 2 : number * 2 + 2], root / chunk)
+        copy_photos(lfw_photos[20:21], gallery / "tn")
+        listed = [{"file": photo.name, "caption": f"Photo {i}"} for i, photo in enumerate(lfw_photos[:1])]
+        (gallery / "index.json").write_text(json.dumps({"title": f"Trip {chunk}", "images": listed}))
+    (root / "chunk2" / "g3" / "index.json").write_text("{broken")
+    result = index(root)
+    assert summary(result)["indexed"] == 6
+    assert "index.json is passed over" in result.err
+    assert query(library_url, b"SELECT title FROM galleries WHERE title <> '' ORDER BY 1") == [
+        ("Trip chunk1/g1",),
+        ("Trip chunk1/g2",),
+    ]
+    ((entries,),) = query(library_url, b"SELECT entries FROM galleries WHERE title LIKE '%g1'")
+    assert entries == [{"file": lfw_photos[0].name, "caption": "Photo 0"}]
+
+
+def test_include_and_exclude_choose_photos_and_exclude_wins(
+    index: Callable[..., Result], library_url: str, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    for name in ("2019", "2020", "private"):
+        copy_photos(lfw_photos[:1], tmp_path / "root" / name)
+    index(
+        tmp_path / "root",
+        "--include",
+        "20*",
+        "--include",
+        "private",
+        "--exclude",
+        "private",
+        "--exclude",
+        "2020/*",
+    )
+    assert {Path(path).parent.name for path in contents(library_url)[1]} == {"2019"}
+
+
+def test_a_damaged_photo_costs_itself_only(
+    index: Callable[..., Result], lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:2], tmp_path / "photos")
+    (photos / "torn.jpg").write_bytes(lfw_photos[0].read_bytes()[:500])
+    result = index(photos)
+    assert result.status == 3
+    assert (summary(result)["indexed"], summary(result)["failed"]) == (2, 1)
+    assert "torn.jpg" in result.err
+    again = summary(index(photos))
+    assert (again["unchanged"], again["failed"]) == (3, 1)
+
+
+def test_bounds_end_a_run_and_the_next_goes_on(
+    index: Callable[..., Result], lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:7], tmp_path / "photos")
+    first = summary(index(photos, "--max-images", "3"))
+    assert (first["indexed"], first["to_do"]) == (3, 4)
+    assert summary(index(photos, "--max-minutes", "0"))["indexed"] == 0
+    assert summary(index(photos))["indexed"] == 4
+
+
+def test_vectors_do_not_depend_on_how_the_work_was_divided(
+    index: Callable[..., Result],
+    library_url: str,
+    empty_url: str,
+    arguments: list[object],
+    lfw_photos: list[Path],
+    tmp_path: Path,
+) -> None:
+    parts = [copy_photos(lfw_photos[i * 6 : i * 6 + 6], tmp_path / "root" / f"g{i}") for i in range(3)]
+    assert index(tmp_path / "root", "--concurrency", "1").status == 0
+    assert run("migrate", "--database", empty_url).status == 0
+    for part in reversed(parts):
+        more = ["--concurrency", "3", "--database", empty_url]
+        assert run("index", "--target", part, *arguments, *more).status == 0
+    assert contents(empty_url) == contents(library_url)
+
+
+def test_four_at_once_do_each_image_exactly_once(
+    library_url: str, arguments: list[object], lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:60], tmp_path / "photos")
+    copy_photos(lfw_photos[:20], tmp_path / "photos" / "copies")
+    line = command("index", "--target", photos, *arguments, "--database", library_url)
+    running = [
+        subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+        for _ in range(4)
+    ]
+    ended = [(process.communicate(timeout=200), process.returncode) for process in running]
+    assert [status for _, status in ended] == [0] * 4, ended
+    totals = [json.loads(out) for (out, _), _ in ended]
+    assert sum(total["indexed"] for total in totals) == 60
+    assert sum(total["aliases"] for total in totals) == 20
+    vectors, paths = contents(library_url)
+    assert len(paths) == 80
+    assert len({digest for digest, _ in vectors}) <= 60
+
+
+def test_a_killed_index_leaves_only_whole_images_and_the_next_ends_as_an_undisturbed_one(
+    library_url: str,
+    empty_url: str,
+    arguments: list[object],
+    lfw_photos: list[Path],
+    tmp_path: Path,
+) -> None:
+    photos = copy_photos(lfw_photos[:40], tmp_path / "photos")
+    rng = random.Random(7)
+    line = command("index", "--target", photos, *arguments, "--database", library_url)
+    for _ in range(5):
+        with subprocess.Popen(
+            line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment()
+        ) as process:
+            time.sleep(rng.uniform(0.8, 2.5))
+            process.kill()
+        assert_whole(library_url)
+    assert run("index", "--target", photos, *arguments, "--database", library_url).status == 0
+    run("migrate", "--database", empty_url)
+    run("index", "--target", photos, *arguments, "--database", empty_url)
+    assert contents(library_url) == contents(empty_url)
+
+
+def assert_whole(url: str) -> None:
+    """Every image with a scan has its faces, and every face its vector."""
+    assert query(url, b"SELECT count(*) FROM images WHERE id NOT IN (SELECT image_id FROM face_scans)") == [
+        (0,)
+    ]
+    assert query(
+        url, b"SELECT count(*) FROM face_detections WHERE id NOT IN (SELECT face_id FROM face_embeddings)"
+    ) == [(0,)]
+    assert query(url, b"SELECT count(*) FROM image_paths WHERE image_id IS NULL AND reason = ''") == [(0,)]
+
+
+def test_a_stop_signal_ends_cleanly_and_keeps_what_is_done(
+    library_url: str, arguments: list[object], lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:60], tmp_path / "photos")
+    line = command("index", "--target", photos, *arguments, "--database", library_url)
+    with subprocess.Popen(
+        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+    ) as process:
+        wait_for(
+            lambda: query(library_url, b"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") != [(0,)]
+        )
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 143, err
+    assert json.loads(out)["stopped"]
+    assert_whole(library_url)
+
+
+def test_a_database_that_restarts_under_a_run_does_not_disturb_it(
+    lfw_photos: list[Path], arguments: list[object], tmp_path: Path, data_home: dict[str, str]
+) -> None:
+    photos = copy_photos(lfw_photos[:40], tmp_path / "photos")
+    line = command("index", "--target", photos, *arguments)
+    with subprocess.Popen(
+        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(data_home)
+    ) as process:
+        pid_file = Path(data_home["FACESETS_DATA"]) / "postgres" / "data" / "postmaster.pid"
+        for _ in range(3):
+            wait_for(pid_file.exists)
+            time.sleep(1.2)
+            os.kill(int(pid_file.read_text().splitlines()[0]), signal.SIGKILL)
+            time.sleep(0.3)
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert json.loads(out)["indexed"] == 40
+    again = json.loads(run("index", "--target", photos, *arguments, env=data_home).out)
+    assert (again["indexed"], again["unchanged"]) == (0, 40)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def test_a_second_run_that_wants_to_be_alone_ends_with_status_75(
+    library_url: str, arguments: list[object], lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:60], tmp_path / "photos")
+    options = ["index", "--target", photos, *arguments, "--alone", "--database", library_url]
+    with subprocess.Popen(
+        command(*options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment()
+    ) as first:
+        wait_for(
+            lambda: query(library_url, b"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") != [(0,)]
+        )
+        second = run(*options)
+        first.kill()
+    assert second.status == 75
+    assert "Another `facesets index --alone`" in second.err
+
+
+def test_an_image_deleted_by_hand_is_indexed_again(
+    index: Callable[..., Result], library_url: str, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:3], tmp_path / "photos")
+    index(photos)
+    before = contents(library_url)
+    with psycopg.connect(library_url) as connection:
+        connection.execute("DELETE FROM images WHERE id = (SELECT min(id) FROM images)")
+    assert summary(index(photos))["indexed"] == 1
+    assert contents(library_url) == before
+
+
+def test_faces_are_those_that_embed_finds(
+    index: Callable[..., Result], library_url: str, pack_dir: Path, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:5], tmp_path / "photos")
+    index(photos)
+    run("embed", photos, tmp_path / "c.npz", "--pack", pack_dir, "--provider", "cpu")
+    with np.load(tmp_path / "c.npz") as cache:
+        expected = sorted(vector.tobytes() for vector in cache["face_embedding"])
+    assert sorted(contents(library_url)[0].values()) == expected

@@ -1,0 +1,89 @@
+"""`index` with an ML service: the same library in the end, however the service behaves."""
+
+from pathlib import Path
+
+import numpy as np
+
+from facesets.operations.index import IndexSummary, index
+from facesets.operations.options import IndexOptions
+from facesets.progress import SilentProgress
+from facesets.remote.ml_service import MlService, Models
+from facesets.remote.retry import pausing
+from facesets.remote.service_embedder import ServiceEmbedder
+from facesets.sources.galleries import GallerySource
+from facesets.stop import Stop
+from facesets.store.postgres.connection import Database, opened
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.migrate import migrate, shipped_migrations
+from tests.fixtures.ml_service import Service, ml_service
+from tests.photos import copy_photos
+
+
+def run(service: Service, database: Database, photos: Path) -> IndexSummary:
+    stop = Stop()
+    remote = MlService(
+        service.url,
+        Models(min_det_score=0.5),
+        pause=pausing(stop),
+        waits_s=[0.01] * 3,
+        timeout_s=0.5,
+    )
+    try:
+        return index(
+            GallerySource([photos]),
+            Library(database),
+            ServiceEmbedder(remote),
+            IndexOptions(),
+            progress=SilentProgress(),
+            stop=stop,
+        )
+    finally:
+        remote.close()
+
+
+def vectors(database: Database) -> dict[str, bytes]:
+    collection = Library(database).load()
+    ids = collection.face_ids()
+    return {face: v.tobytes() for face, v in zip(ids, collection.faces.embedding, strict=True)}
+
+
+def test_a_service_that_often_fails_gives_the_library_of_an_undisturbed_run(
+    database: Database, empty_url: str, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:40], tmp_path / "photos")
+    with ml_service() as service, opened(Database(empty_url)) as calm:
+        migrate(calm, shipped_migrations())
+        assert run(service, calm, photos).indexed == 40
+        service.misbehaves = 0.3
+        indexed = 0
+        for _ in range(20):
+            summary = run(service, database, photos)
+            indexed += summary.indexed
+            if not summary.failed:
+                break
+        assert indexed == 40
+        assert vectors(database) == vectors(calm)
+
+
+def test_what_failed_is_not_stored_and_is_tried_again_next_time(
+    database: Database, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:3], tmp_path / "photos")
+    with ml_service() as service:
+        service.status = 422
+        failed = run(service, database, photos)
+        assert (failed.indexed, failed.failed) == (0, 3)
+        assert Library(database).files() == {}
+        service.status = 200
+        assert run(service, database, photos).indexed == 3
+
+
+def test_faces_of_a_service_have_no_keypoints_and_are_a_model_of_their_own(
+    database: Database, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:2], tmp_path / "photos")
+    with ml_service() as service:
+        run(service, database, photos)
+    collection = Library(database).load()
+    assert np.isnan(collection.faces.kps).all()
+    assert collection.settings.pack == "ml-service/buffalo_l"

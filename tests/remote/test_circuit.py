@@ -1,0 +1,107 @@
+"""The circuit breaker and retries, by themselves."""
+
+import threading
+import time
+
+import pytest
+
+from facesets.errors import Unreachable
+from facesets.remote.circuit import CONSECUTIVE_ERRORS, Circuit
+from facesets.remote.retry import PassingFault, Stopped, doubling, pausing, retry_after_s, retrying
+from facesets.stop import Stop
+
+
+def test_it_takes_twelve_failures_in_a_row_to_probe() -> None:
+    probes: list[int] = []
+
+    def probe() -> bool:
+        probes.append(1)
+        return True
+
+    circuit = Circuit("it", probe)
+    for _ in range(CONSECUTIVE_ERRORS - 1):
+        circuit.failed()
+    circuit.succeeded()
+    for _ in range(CONSECUTIVE_ERRORS - 1):
+        circuit.failed()
+    assert probes == []
+    circuit.failed()
+    assert probes == [1]
+
+
+def test_a_probe_that_fails_ends_it_for_everybody() -> None:
+    circuit = Circuit("photos.example.org", lambda: False, limit=2)
+    circuit.failed()
+    with pytest.raises(Unreachable, match=r"photos\.example\.org does not answer any more"):
+        circuit.failed()
+    with pytest.raises(Unreachable):
+        circuit.check()
+
+
+def test_probes_that_succeed_while_nothing_else_does_are_not_believed_for_ever() -> None:
+    circuit = Circuit("it", lambda: True, limit=2)
+    for _ in range(7):
+        circuit.failed()
+    with pytest.raises(Unreachable):
+        circuit.failed()
+
+
+def test_other_threads_wait_for_the_verdict() -> None:
+    probing, answered = threading.Event(), threading.Event()
+
+    def probe() -> bool:
+        probing.set()
+        answered.wait(10)
+        return False
+
+    circuit = Circuit("it", probe, limit=1)
+    verdicts: list[str] = []
+
+    def fail() -> None:
+        with pytest.raises(Unreachable):
+            circuit.failed()
+        verdicts.append("failed")
+
+    def ask() -> None:
+        with pytest.raises(Unreachable):
+            circuit.check()
+        verdicts.append("checked")
+
+    first = threading.Thread(target=fail)
+    first.start()
+    assert probing.wait(10)
+    second = threading.Thread(target=ask)
+    second.start()
+    assert verdicts == []
+    answered.set()
+    first.join()
+    second.join()
+    assert sorted(verdicts) == ["checked", "failed"]
+
+
+def test_waits_double_and_a_servers_wish_for_longer_is_heeded() -> None:
+    waited: list[float] = []
+
+    def fail() -> None:
+        raise PassingFault("it broke", wait_s=3.0 if len(waited) == 1 else 0.0)
+
+    with pytest.raises(PassingFault):
+        retrying(fail, doubling(1.0, attempts=4), waited.append)
+    assert waited == [1.0, 3.0, 4.0]
+
+
+def test_a_wait_ends_when_the_run_is_asked_to_end() -> None:
+    stop = Stop()
+    threading.Timer(0.05, stop.request).start()
+    began = time.monotonic()
+    with pytest.raises(Stopped):
+        pausing(stop)(60)
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [(None, 0), ("7", 7), ("-1", 0), ("soon", 0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0)],
+)
+def test_retry_after_is_read_as_seconds_or_as_a_date(header: str | None, seconds: float) -> None:
+    assert retry_after_s(header) == seconds

@@ -1,0 +1,108 @@
+"""The judge of requests and answers, judged: it refuses what Immich's description does not allow."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.fixtures.immich_contract import contract
+from tests.fixtures.immich_server import KEY, OWNER, ImmichServer, photo, photo_id, serving
+
+SEARCH = ("POST", "/api/search/metadata")
+
+
+def faults(method: str, target: str, body: Any = None) -> list[str]:
+    found = contract().operation(method, target)
+    assert found is not None
+    raw = b"" if body is None else json.dumps(body).encode()
+    return contract().faults_of_request(*found, target, raw, "application/json" if raw else "")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"page": "2"},
+        {"page": 0},
+        {"size": 5000},
+        {"size": 1.5},
+        {"type": "PHOTO"},
+        {"visibility": "everything"},
+        {"order": "oldest"},
+        {"userId": OWNER},
+        {"updatedAfter": "yesterday"},
+        [],
+        None,
+    ],
+)
+def test_a_search_that_is_not_described_is_refused(body: Any) -> None:
+    assert faults(*SEARCH, body)
+
+
+def test_a_search_that_is_described_is_not() -> None:
+    query = {
+        "type": "IMAGE",
+        "visibility": "timeline",
+        "page": 2,
+        "size": 1000,
+        "order": "asc",
+        "withExif": True,
+    }
+    assert faults(*SEARCH, query) == []
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/api/faces",
+        "/api/faces?id=7",
+        f"/api/faces?id={photo_id(1)}&page=2",
+        "/api/faces?id=123e4567-e89b-12d3-a456-426614174000",
+        "/api/assets/7/original",
+        f"/api/assets/{photo_id(1)}/original?edited=maybe",
+    ],
+)
+def test_parameters_that_are_missing_unknown_or_no_uuid_v4_are_refused(target: str) -> None:
+    assert faults("GET", target)
+
+
+@pytest.mark.parametrize(
+    ("method", "target"), [("GET", "/api/nothing"), ("DELETE", "/api/server/version"), ("GET", "/faces")]
+)
+def test_a_call_that_is_not_described_is_none(method: str, target: str) -> None:
+    assert contract().operation(method, target) is None
+
+
+def test_an_answer_that_lacks_what_is_required_or_has_more_is_refused() -> None:
+    server = ImmichServer(is_checked=False)
+    described = server.described(photo(1))
+    server.server_close()
+    found = contract().operation("GET", f"/api/assets/{photo_id(1)}")
+    assert found is not None
+
+    def judged(asset: dict[str, Any]) -> list[str]:
+        return contract().faults_of_answer(found[0], 200, "application/json", json.dumps(asset).encode())
+
+    assert judged(described) == []
+    assert judged({key: value for key, value in described.items() if key != "checksum"})
+    assert judged({**described, "width": "4000"})
+    assert judged({**described, "score": 1})
+
+
+def test_the_double_refuses_what_is_not_described_and_remembers_it() -> None:
+    with pytest.raises(AssertionError), serving([photo(1)]) as server:
+        answer = httpx.post(
+            f"{server.url}/api/search/metadata", headers={"x-api-key": KEY}, json={"page": "2"}
+        )
+        assert answer.status_code == 400
+        assert len(server.violations) == 1
+
+
+def test_the_double_asks_for_the_key_and_for_its_permissions() -> None:
+    with serving([photo(1)], permissions=["face.read"]) as server:
+        address = f"{server.url}/api/faces?id={photo_id(1)}"
+        assert httpx.get(address).status_code == 401
+        assert httpx.get(address, headers={"x-api-key": "another"}).status_code == 401
+        assert httpx.get(address, headers={"x-api-key": KEY}).status_code == 200
+        original = f"{server.url}/api/assets/{photo_id(1)}/original"
+        assert httpx.get(original, headers={"x-api-key": KEY}).status_code == 403

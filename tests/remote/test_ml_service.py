@@ -1,0 +1,189 @@
+"""Faces and CLIP vectors from a service, over loopback."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from facesets.errors import CannotInfer, Unreachable, WrongUsage
+from facesets.interfaces import Embedder
+from facesets.records import Pixels
+from facesets.remote.ml_service import MlService, Models
+from tests.fixtures.ml_server import MlServer, serving_ml, unit_numbers
+
+PICTURE: Pixels = np.random.default_rng(1).integers(0, 255, (120, 160, 3), np.uint8)
+
+
+def face(
+    seed: int, box: tuple[float, float, float, float] = (10, 20, 60, 100), **changes: Any
+) -> dict[str, Any]:
+    """A face as the service answers it."""
+    named = dict(zip(("x1", "y1", "x2", "y2"), box, strict=True))
+    return {"boundingBox": named, "embedding": json.dumps(unit_numbers(seed)), "score": 0.87, **changes}
+
+
+@pytest.fixture
+def server() -> Iterator[MlServer]:
+    with serving_ml() as running:
+        yield running
+
+
+@pytest.fixture
+def waited() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def service(server: MlServer, waited: list[float]) -> Iterator[MlService]:
+    client = MlService(server.url, pause=waited.append)
+    yield client
+    client.close()
+
+
+def test_faces_come_with_box_score_and_a_vector_of_unit_length(server: MlServer, service: MlService) -> None:
+    server.faces = [face(1), face(2, (0, 0, 30, 40))]
+    embedder: Embedder = service
+    [faces] = embedder.embed([PICTURE])
+    assert faces.box.tolist() == [[10, 20, 60, 100], [0, 0, 30, 40]]
+    assert faces.face_short.tolist() == [50, 30]
+    assert faces.det_score == pytest.approx([0.87, 0.87])
+    assert np.linalg.norm(faces.embedding, axis=1) == pytest.approx([1, 1], abs=1e-6)
+    expected = np.array(unit_numbers(2)) / np.linalg.norm(unit_numbers(2))
+    assert faces.embedding[1] == pytest.approx(expected, abs=1e-6)
+    assert (faces.blur > 0).all()
+
+
+def test_the_service_gives_no_keypoints_and_none_are_made_up(server: MlServer, service: MlService) -> None:
+    server.faces = [face(1)]
+    [faces] = service.embed([PICTURE])
+    assert np.isnan(faces.kps).all()
+
+
+def test_vectors_may_be_arrays_as_older_services_send_them(server: MlServer, service: MlService) -> None:
+    server.faces = [face(1), face(1, embedding=unit_numbers(1))]
+    server.clip = unit_numbers(9)
+    faces, clip = service.faces_and_clip(PICTURE)
+    assert (faces.embedding[0] == faces.embedding[1]).all()
+    assert clip == pytest.approx(service.clip_text("a dog"))
+
+
+def test_boxes_are_in_pixels_of_the_picture_though_the_service_saw_a_smaller_one(
+    server: MlServer, service: MlService
+) -> None:
+    server.faces, server.seen_size = [face(1, (5, 10, 30, 50))], (80, 60)
+    [faces] = service.embed([PICTURE])
+    assert faces.box.tolist() == [[10, 20, 60, 100]]
+
+
+def test_a_picture_without_faces_gives_none(service: MlService) -> None:
+    [faces] = service.embed([PICTURE])
+    assert (len(faces), faces.dimension) == (0, 512)
+
+
+def test_requests_name_the_models_as_the_service_wants_them(server: MlServer) -> None:
+    service = MlService(server.url, Models("antelopev2", "nllb", 0.5), pause=lambda _: None)
+    service.faces_and_clip(PICTURE)
+    service.clip_text("ein Hund", language="de")
+    service.close()
+    (both, parts), (text, text_parts) = server.requests
+    assert both == {
+        "facial-recognition": {
+            "detection": {"modelName": "antelopev2", "options": {"minScore": 0.5}},
+            "recognition": {"modelName": "antelopev2"},
+        },
+        "clip": {"visual": {"modelName": "nllb"}},
+    }
+    assert list(parts) == ["image"]
+    assert text == {"clip": {"textual": {"modelName": "nllb", "options": {"language": "de"}}}}
+    assert text_parts == {"text": b"ein Hund"}
+
+
+def test_upright_pixels_arrive_whole_as_png_and_nearly_so_as_jpeg(server: MlServer) -> None:
+    smooth = np.add.outer(np.arange(120), np.arange(160)).astype(np.uint8)[..., None].repeat(3, axis=2)
+    for picture_format in ("PNG", "JPEG"):
+        service = MlService(server.url, pause=lambda _: None, picture_format=picture_format)
+        service.embed([smooth])
+        service.close()
+    png, jpeg = (np.asarray(picture, np.int16) for picture in server.pictures)
+    assert (png == smooth).all()
+    assert abs(jpeg - smooth).mean() < 2
+
+
+def test_a_service_that_starts_anew_is_asked_again_after_5_10_and_20_seconds(
+    server: MlServer, service: MlService, waited: list[float]
+) -> None:
+    server.failures = [503, 500, 502]
+    server.faces = [face(1)]
+    assert len(service.embed([PICTURE])[0]) == 1
+    assert waited == [5.0, 10.0, 20.0]
+
+
+def test_a_service_that_keeps_failing_is_unreachable(server: MlServer, service: MlService) -> None:
+    server.failures = [500] * 4
+    with pytest.raises(Unreachable, match="answers 500"):
+        service.embed([PICTURE])
+
+
+def test_no_service_is_unreachable_and_says_so(waited: list[float]) -> None:
+    service = MlService("http://127.0.0.1:9", pause=waited.append)
+    assert not service.answers()
+    with pytest.raises(Unreachable, match="no connection"):
+        service.clip_text("a dog")
+    service.close()
+
+
+def test_what_the_service_refuses_is_not_asked_again(
+    server: MlServer, service: MlService, waited: list[float]
+) -> None:
+    server.failures = [422]
+    with pytest.raises(CannotInfer, match="buffalo_l"):
+        service.embed([PICTURE])
+    assert (waited, len(server.requests)) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b"{}",
+        b'{"facial-recognition": [{}]}',
+        b'{"facial-recognition": [{"boundingBox": {"x1": 0, "y1": 0, "x2": 9, "y2": 9}, "score": 1}]}',
+        b'{"facial-recognition": [{"boundingBox": {"x1":0,"y1":0,"x2":9,"y2":9},"score":1,"embedding":[1]}]}',
+    ],
+)
+def test_an_answer_that_is_none_is_said_to_be_none(
+    answer: bytes, server: MlServer, service: MlService
+) -> None:
+    server.raw_answer = answer
+    with pytest.raises(CannotInfer):
+        service.embed([PICTURE])
+
+
+@pytest.mark.parametrize("vector", ["[]", "[0, 0]", "[NaN]", "nonsense", None, "[[1]]"])
+def test_a_vector_that_is_none_is_refused(vector: object, server: MlServer, service: MlService) -> None:
+    server.clip = vector
+    with pytest.raises(CannotInfer):
+        service.clip_image(PICTURE)
+
+
+def test_vectors_of_a_service_never_mix_with_local_ones_and_do_with_the_same_models_elsewhere() -> None:
+    here, there = (MlService(f"http://{host}:3003", pause=lambda _: None) for host in ("a", "b"))
+    other = MlService("http://a:3003", Models(faces="antelopev2"), pause=lambda _: None)
+    assert here.settings == there.settings
+    assert here.settings.recogniser_sha256 != other.settings.recogniser_sha256
+    for service in (here, there, other):
+        service.close()
+
+
+def test_the_service_answers_a_ping(service: MlService) -> None:
+    assert service.answers()
+
+
+@pytest.mark.parametrize("url", ["", "host:3003", "ftp://host"])
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(WrongUsage, match="machine-learning service"):
+        MlService(url, pause=lambda _: None)

@@ -1,0 +1,72 @@
+"""Connections: sentences without secrets, and a session that outlives its server's restarts."""
+
+import psycopg
+import pytest
+
+from facesets.errors import Unreachable, WrongUsage
+from facesets.store.postgres.connection import Database, label_of, opened
+from facesets.store.postgres.paths import from_text, to_text
+from facesets.store.postgres.tools import masked
+
+SECRET = "s3cr3tpw"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"postgresql://me:{SECRET}@127.0.0.1:1/photos",
+        f"postgresql://me:{SECRET}@no-such-host.invalid/photos",
+        f"postgresql://me:a@{SECRET}@localhost/photos",
+        f"postgresql://me:a/{SECRET}@localhost/photos",
+        f"postgresql://me:a#{SECRET}@localhost:99/photos",
+        f"host=127.0.0.1 port=1 password={SECRET} user=me",
+        f"host=127.0.0.1 passwort={SECRET}",
+        f"{SECRET}",
+    ],
+)
+def test_no_message_holds_the_password(text: str) -> None:
+    with pytest.raises((Unreachable, WrongUsage)) as caught:
+        Database(text)
+    error: BaseException | None = caught.value
+    while error is not None and (error is caught.value or not caught.value.__suppress_context__):
+        assert SECRET not in str(error)
+        error = error.__cause__ or error.__context__
+
+
+def test_labels_and_urls_are_masked() -> None:
+    url = f"postgresql://me:{SECRET}@db.home:5433/photos"
+    assert label_of(url) == "the database photos at db.home:5433"
+    assert SECRET not in masked(url)
+
+
+def test_work_goes_on_after_the_session_was_ended_by_the_server(library_url: str) -> None:
+    with opened(Database(library_url)) as database, psycopg.connect(library_url, autocommit=True) as other:
+        pid = database.run(lambda connection: connection.info.backend_pid)
+        other.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        row = database.run(lambda connection: connection.execute("SELECT 41 + 1").fetchone())
+        assert row == (42,)
+
+
+def test_work_that_is_broken_off_is_done_again_as_a_whole(library_url: str) -> None:
+    with opened(Database(library_url)) as database, psycopg.connect(library_url, autocommit=True) as other:
+        attempts = []
+
+        def work(connection: psycopg.Connection) -> None:
+            connection.execute(
+                "INSERT INTO models (kind, name, sha256, dimension) VALUES ('clip', 'x', 'x', 3)"
+            )
+            attempts.append(connection.info.backend_pid)
+            if len(attempts) == 1:
+                other.execute("SELECT pg_terminate_backend(%s)", (attempts[0],))
+            connection.execute("SELECT 1")
+
+        database.run(work)
+        assert len(set(attempts)) == 2
+        assert other.execute("SELECT count(*) FROM models").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("path", ["/a/\udcff.jpg", "/\U0010fe00", "/\U0010feff\udc80x", "/ü/日本.jpg"])
+def test_paths_go_to_text_and_back(path: str) -> None:
+    text = to_text(path)
+    text.encode("utf-8")
+    assert from_text(text) == path

@@ -1,0 +1,183 @@
+"""The embedded server: there when it is needed, gone afterwards, whatever is killed."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from facesets.store.postgres import postmaster
+from facesets.store.postgres.embedded import EmbeddedServer
+from tests.fixtures.postgres import open_directory, wait_until_unused
+from tests.program import environment
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from facesets.store.postgres.embedded import EmbeddedServer
+with EmbeddedServer(Path(sys.argv[1]), durable=False):
+    print("up", flush=True)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+@pytest.fixture
+def base() -> Iterator[Path]:
+    """A place for a server, which is stopped afterwards."""
+    directory = open_directory()
+    yield directory
+    EmbeddedServer(directory).stop()
+    wait_until_unused(directory)
+    shutil.rmtree(directory)
+
+
+def holder(base: Path, seconds: float = 60) -> "subprocess.Popen[str]":
+    """A process that uses the server for a while, once it is up."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(base), str(seconds)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "up\n"
+    return process
+
+
+def end(process: "subprocess.Popen[str]") -> None:
+    process.kill()
+    process.communicate()
+
+
+def answers(base: Path) -> bool:
+    try:
+        psycopg.connect(EmbeddedServer(base).conninfo, connect_timeout=5).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def server_pid(base: Path) -> int:
+    pid = postmaster.alive_pid(base / "data")
+    assert pid is not None
+    return pid
+
+
+def test_it_starts_on_demand_and_stops_after_its_last_user(base: Path) -> None:
+    first, second = holder(base), holder(base)
+    end(first)
+    time.sleep(0.5)
+    assert answers(base)
+    end(second)
+    wait_for(lambda: postmaster.alive_pid(base / "data") is None)
+
+
+def test_what_was_stored_is_there_at_the_next_start(base: Path) -> None:
+    with EmbeddedServer(base, durable=False) as server, psycopg.connect(server.conninfo) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 7 AS number")
+    wait_for(lambda: not answers(base))
+    with EmbeddedServer(base, durable=False) as server, psycopg.connect(server.conninfo) as connection:
+        assert connection.execute("SELECT number FROM kept").fetchone() == (7,)
+
+
+def test_a_killed_server_is_started_again_though_its_pid_file_is_left(base: Path) -> None:
+    with EmbeddedServer(base, durable=False) as server:
+        os.kill(server_pid(base), signal.SIGKILL)
+        assert (base / "data" / "postmaster.pid").exists()
+        server.ensure_running()
+        assert answers(base)
+
+
+def test_everything_killed_at_once_is_no_obstacle(base: Path) -> None:
+    for _ in range(3):
+        user = holder(base)
+        processes = Path("/proc").glob("[0-9]*/cmdline")
+        keepers = [
+            int(path.parent.name)
+            for path in processes
+            if f"{base}/keeper.lock".encode() in _read(path) and b"keeper.py" in _read(path)
+        ]
+        assert len(keepers) == 1
+        for pid in (*keepers, server_pid(base), user.pid):
+            os.kill(pid, signal.SIGKILL)
+        user.communicate()
+    with EmbeddedServer(base, durable=False):
+        assert answers(base)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_a_server_whose_users_and_keeper_were_killed_stops_after_the_next_user(base: Path) -> None:
+    user = holder(base)
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        if f"{base}/keeper.lock".encode() in _read(path):
+            os.kill(int(path.parent.name), signal.SIGKILL)
+    end(user)
+    time.sleep(0.3)
+    assert answers(base)
+    end(holder(base))
+    wait_for(lambda: postmaster.alive_pid(base / "data") is None)
+
+
+def test_a_pid_file_that_names_another_process_does_not_hinder_the_start(base: Path) -> None:
+    with EmbeddedServer(base, durable=False):
+        pass
+    wait_for(lambda: postmaster.alive_pid(base / "data") is None)
+    (base / "data" / "postmaster.pid").write_text(f"{os.getpid()}\n{base / 'data'}\n1\n5432\n\n\n")
+    with EmbeddedServer(base, durable=False):
+        assert answers(base)
+
+
+def test_many_that_start_it_at_once_share_one(base: Path) -> None:
+    users = [
+        subprocess.Popen(
+            [sys.executable, "-c", HOLDER, str(base), "1"],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        )
+        for _ in range(5)
+    ]
+    assert [user.communicate()[0] for user in users] == ["up\n"] * 5
+    assert [user.returncode for user in users] == [0] * 5
+    wait_for(lambda: postmaster.alive_pid(base / "data") is None)
+
+
+def test_a_setup_that_was_killed_is_begun_again(base: Path) -> None:
+    (base / "data.new").mkdir()
+    (base / "data.new" / "PG_VERSION").write_text("18\n")
+    with EmbeddedServer(base, durable=False):
+        assert answers(base)
+
+
+def test_only_its_account_reaches_the_data(base: Path) -> None:
+    with EmbeddedServer(base, durable=False) as server:
+        for directory in (base / "data", server.socket_directory):
+            assert directory.stat().st_mode & 0o077 == 0
+
+
+def test_a_path_too_long_for_a_socket_is_no_obstacle(base: Path) -> None:
+    deep = base / ("d" * 100)
+    with EmbeddedServer(deep, durable=False) as server:
+        psycopg.connect(server.conninfo).close()
+    EmbeddedServer(deep).stop()
+    wait_until_unused(deep)
+    shutil.rmtree(server.socket_directory)

@@ -1,0 +1,93 @@
+"""Migrations: each once, none edited, none from the future, whoever starts them."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from facesets.errors import FacesetsError, SchemaOutdated, WrongUsage
+from facesets.store.postgres.connection import Database, opened
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.migrate import (
+    Migration,
+    migrate,
+    require_current,
+    shipped_migrations,
+    status,
+)
+
+FIRST = Migration(1, "0001_first", "CREATE TABLE one (id int);")
+SECOND = Migration(2, "0002_second", "CREATE TABLE two (id int);")
+
+
+def test_every_prefix_of_the_migrations_upgrades_to_the_whole(empty_url: str) -> None:
+    migrations = shipped_migrations()
+    with opened(Database(empty_url)) as database:
+        for count in range(1, len(migrations) + 1):
+            assert [state.number for state in migrate(database, migrations[:count])] == [count]
+        require_current(database, migrations)
+        assert migrate(database, migrations) == []
+
+
+def test_status_tells_applied_from_pending(empty_url: str) -> None:
+    with opened(Database(empty_url)) as database:
+        assert [bool(state.applied_at) for state in status(database, [FIRST, SECOND])] == [False, False]
+        migrate(database, [FIRST])
+        assert [bool(state.applied_at) for state in status(database, [FIRST, SECOND])] == [True, False]
+
+
+def test_an_outdated_schema_is_one_sentence(empty_url: str) -> None:
+    with opened(Database(empty_url)) as database:
+        with pytest.raises(SchemaOutdated, match="Run `facesets migrate`"):
+            require_current(database, shipped_migrations())
+        with pytest.raises(SchemaOutdated, match="Run `facesets migrate`"):
+            Library(database).files()
+
+
+def test_an_edited_migration_is_refused(empty_url: str) -> None:
+    edited = Migration(1, "0001_first", "CREATE TABLE other (id int);")
+    with opened(Database(empty_url)) as database:
+        migrate(database, [FIRST])
+        with pytest.raises(WrongUsage, match="0001_first was edited"):
+            migrate(database, [edited, SECOND])
+        with pytest.raises(WrongUsage, match="was edited"):
+            status(database, [edited])
+
+
+def test_a_newer_schema_is_refused(empty_url: str) -> None:
+    with opened(Database(empty_url)) as database:
+        migrate(database, [FIRST, SECOND])
+        with pytest.raises(WrongUsage, match="later facesets"):
+            migrate(database, [FIRST])
+
+
+def test_a_migration_that_fails_leaves_nothing(empty_url: str) -> None:
+    broken = Migration(2, "0002_broken", "CREATE TABLE half (id int); SELECT nonsense;")
+    with opened(Database(empty_url)) as database:
+        with pytest.raises(FacesetsError, match="0002_broken"):
+            migrate(database, [FIRST, broken])
+        assert [state.number for state in migrate(database, [FIRST, SECOND])] == [2]
+        half = database.run(lambda connection: connection.execute("SELECT to_regclass('half')").fetchone())
+        assert half == (None,)
+
+
+def test_several_hosts_may_migrate_at_once(empty_url: str) -> None:
+    applied: list[int] = []
+
+    def work() -> None:
+        with opened(Database(empty_url)) as database:
+            applied.extend(state.number for state in migrate(database, [FIRST, SECOND]))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(applied) == [1, 2]
+
+
+def test_line_ends_do_not_change_a_checksum(tmp_path: Path) -> None:
+    (tmp_path / "0001_a.sql").write_bytes(b"SELECT 1;\nSELECT 2;\n")
+    unix = shipped_migrations(tmp_path)
+    (tmp_path / "0001_a.sql").write_bytes(b"SELECT 1;\r\nSELECT 2;\r\n")
+    assert shipped_migrations(tmp_path)[0].checksum == unix[0].checksum

@@ -1,0 +1,65 @@
+"""Flags win over the environment, which wins over `facesets.toml`."""
+
+from pathlib import Path
+
+import pytest
+
+from facesets.errors import WrongUsage
+from facesets.settings import load
+from tests.program import run
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "facesets.toml"
+    path.write_text(text)
+    return path
+
+
+def test_flags_environment_file_and_defaults_in_this_order(tmp_path: Path) -> None:
+    written(tmp_path, "[cluster]\nmethod = 'from-file'\n")
+    flag = ["cluster", "c.npz", "out", "--method", "from-flag"]
+    environment = {"FACESETS_CLUSTER_METHOD": "from-environment"}
+    assert "from-flag" in run(*flag, cwd=tmp_path, env=environment).err
+    assert "from-environment" in run(*flag[:3], cwd=tmp_path, env=environment).err
+    assert "from-file" in run(*flag[:3], cwd=tmp_path).err
+    (tmp_path / "facesets.toml").unlink()
+    assert "no cache" in run(*flag[:3], cwd=tmp_path).err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[refine]\nmin-facess = 3\n", "min-facess"),
+        ("[refin]\nmin-faces = 3\n", "[refin]"),
+        ("models = ['/x']\n", "one text"),
+        ("speed = 3\n", "speed"),
+        ("not toml", "Cannot read the settings"),
+    ],
+)
+def test_a_slip_in_the_file_is_said(tmp_path: Path, text: str, said: str) -> None:
+    written(tmp_path, text)
+    result = run("doctor", cwd=tmp_path)
+    assert (result.status, said in result.err) == (2, True)
+
+
+def test_model_packs_are_looked_for_where_one_says_first(tmp_path: Path) -> None:
+    written(tmp_path, "models = '/from/file'")
+    assert load({"HOME": str(tmp_path)}, tmp_path).model_roots[0] == Path("/from/file")
+    roots = load({"FACESETS_MODELS": "/a:/b", "HOME": str(tmp_path)}, tmp_path).model_roots
+    assert roots[:2] == (Path("/a"), Path("/b"))
+
+
+def test_the_file_is_found_by_name_then_here_then_at_home(tmp_path: Path) -> None:
+    home, here = tmp_path / "config", tmp_path / "here"
+    (home / "facesets").mkdir(parents=True)
+    here.mkdir()
+    written(home / "facesets", "models = '/home'")
+    environment = {"XDG_CONFIG_HOME": str(home)}
+    assert load(environment, here).model_roots[0] == Path("/home")
+    written(here, "models = '/here'")
+    assert load(environment, here).model_roots[0] == Path("/here")
+    named = tmp_path / "named.toml"
+    named.write_text("models = '/named'")
+    assert load({**environment, "FACESETS_CONFIG": str(named)}, here).model_roots[0] == Path("/named")
+    with pytest.raises(WrongUsage):
+        load({"FACESETS_CONFIG": str(tmp_path / "nowhere.toml")}, here)
