@@ -48,7 +48,7 @@ def enrich(
     with console.stoppable() as stop, console.progress() as progress:
         known = store.load().settings
         detection = assemble.detection_options(known, pack, None, None)
-        models = assemble.get_pack(detection.pack, conf, progress, stop)
+        models = assemble.get_pack(detection.pack, conf, progress, stop, fetch=not dry_run)
         choice = assemble.choose(provider, models)
         finder = assemble.make_embedder(models, detection, choice)
         landmarks = assemble.make_landmarks(models, choice)

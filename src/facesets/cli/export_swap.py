@@ -96,7 +96,7 @@ def export_swap(
     )
     with console.stoppable() as stop, console.progress() as progress:
         name = pack or store.load().settings.pack
-        models = assemble.get_pack(name, conf, progress, stop)
+        models = assemble.get_pack(name, conf, progress, stop, fetch=not dry_run)
         detection = DetectionOptions(name, LOADER_DET_SIZE, VERIFY_MIN_DET_SCORE)
         embedder = assemble.make_embedder(models, detection, assemble.choose(provider, models))
         summary = run(

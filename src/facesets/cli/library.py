@@ -135,7 +135,7 @@ def index_embedder(
         )
         return ServiceEmbedder(MlService(ml_uri, models, pause=pausing(stop))), options
     chosen = assemble.detection_options(known if of_service is None else None, *detection)
-    pack = assemble.get_pack(chosen.pack, settings, progress, stop)
+    pack = assemble.get_pack(chosen.pack, settings, progress, stop, fetch=not options.dry_run)
     choice = assemble.choose(provider, pack)
     batch_size = 1 if choice.name == "cpu" else _BATCH_ON_GPU
     return assemble.make_embedder(pack, chosen, choice), dataclasses.replace(options, batch_size=batch_size)
