@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -264,22 +265,24 @@ def test_a_stop_signal_ends_cleanly_and_keeps_what_is_done(
 def test_a_database_that_restarts_under_a_run_does_not_disturb_it(
     lfw_photos: list[Path], arguments: list[object], tmp_path: Path, data_home: dict[str, str]
 ) -> None:
-    photos = copy_photos(lfw_photos[:40], tmp_path / "photos")
+    photos = copy_photos(lfw_photos[:100], tmp_path / "photos")
     line = command("index", "--target", photos, *arguments)
+    kills = 0
     with subprocess.Popen(
         line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(data_home)
     ) as process:
         pid_file = Path(data_home["FACESETS_DATA"]) / "postgres" / "data" / "postmaster.pid"
-        for _ in range(3):
-            wait_for(pid_file.exists)
-            time.sleep(1.2)
-            os.kill(int(pid_file.read_text().splitlines()[0]), signal.SIGKILL)
-            time.sleep(0.3)
+        while kills < 3 and process.poll() is None:
+            time.sleep(0.7)
+            with suppress(FileNotFoundError, IndexError, ProcessLookupError):
+                os.kill(int(pid_file.read_text().splitlines()[0]), signal.SIGKILL)
+                kills += 1
         out, err = process.communicate(timeout=120)
+    assert kills > 0
     assert process.returncode == 0, err
-    assert json.loads(out)["indexed"] == 40
+    assert json.loads(out)["indexed"] == 100
     again = json.loads(run("index", "--target", photos, *arguments, env=data_home).out)
-    assert (again["indexed"], again["unchanged"]) == (0, 40)
+    assert (again["indexed"], again["unchanged"]) == (0, 100)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
@@ -300,6 +303,8 @@ def test_a_second_run_that_wants_to_be_alone_ends_with_status_75(
         wait_for(
             lambda: query(library_url, b"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") != [(0,)]
         )
+        # Stopped, so that it is surely still at work when the other one asks.
+        first.send_signal(signal.SIGSTOP)
         second = run(*options)
         first.kill()
     assert second.status == 75

@@ -18,6 +18,7 @@ _CONNECT_TIMEOUT_S = 15
 _RECONNECT_WITHIN_S = 120.0
 _RECONNECT_EVERY_S = 0.5
 _CONFLICT_ATTEMPTS = 10
+_FIRST_ATTEMPTS = 5
 
 # The server notices within a minute that a client's machine died, and lets go of what it claimed.
 _SESSION = """SELECT set_config('tcp_keepalives_idle', '30', false),
@@ -101,7 +102,7 @@ class Database:
         self._reconnect_within_s = reconnect_within_s
         self._lock = threading.RLock()
         self._on_connect: list[Callable[[Connection], None]] = []
-        self._connection = self._connect()
+        self._connection = self._first_connection()
 
     def close(self) -> None:
         """End the session; locks that it holds are released."""
@@ -155,6 +156,13 @@ class Database:
             except psycopg.Error as error:
                 raise translated(error, self.label) from error
 
+    def _first_connection(self) -> Connection:
+        """Connect at once; a server that is ours to start may be killed in between, and is tried again."""
+        for _ in range(_FIRST_ATTEMPTS - 1 if self._before_connecting is not None else 0):
+            with suppress(Unreachable):
+                return self._connect()
+        return self._connect()
+
     def _connect(self) -> Connection:
         if self._before_connecting is not None:
             self._before_connecting()
@@ -166,9 +174,9 @@ class Database:
                 application_name="facesets",
                 client_encoding="UTF8",
             )
+            connection.execute(_SESSION)
         except psycopg.OperationalError as error:
             raise _cannot_connect(error, self.label) from None
-        connection.execute(_SESSION)
         return connection
 
     def _reconnect(self) -> None:

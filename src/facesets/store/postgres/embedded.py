@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
@@ -165,13 +165,20 @@ class EmbeddedServer:
             No space or no permission.
         """
         with self._starting():
-            if not self._answers():
-                self._pinned.unlink(missing_ok=True)
-                if not self._data.exists():
-                    self._initialise()
-                self._check_version()
-                self._start()
-            self._ensure_database()
+            for _ in range(_STARTS):
+                if not self._answers():
+                    self._pinned.unlink(missing_ok=True)
+                    if not self._data.exists():
+                        self._initialise()
+                    self._check_version()
+                    self._start()
+                # It may be killed between its start and this; then it is started again.
+                with suppress(psycopg.OperationalError):
+                    self._ensure_database()
+                    return
+        raise Unreachable(
+            f"The embedded PostgreSQL ends as soon as it is used. All it says is in {printable(self._log)}."
+        )
 
     @property
     def _pinned(self) -> Path:
