@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Self
 
-from facesets.errors import AlreadyRunning, CannotWrite
+from facesets.errors import AlreadyRunning, CannotWrite, WrongUsage
 
 if os.name == "nt":  # pragma: no cover
     import msvcrt
@@ -131,6 +131,18 @@ def read_regular_file(path: Path, *, max_bytes: int) -> bytes:
         if status.st_size > max_bytes:
             raise OSError(errno.EFBIG, f"larger than {max_bytes // 1_000_000} MB")
         return file.read(max_bytes)
+
+
+def require_suffix(path: Path, suffix: str) -> None:
+    """Refuse a name for a result that does not end as such results do: it may be somebody's photo.
+
+    Raises
+    ------
+    WrongUsage
+        It ends otherwise.
+    """
+    if path.suffix.lower() != suffix:
+        raise WrongUsage(f"{printable(path)} does not end in {suffix}. Choose a name that does.")
 
 
 def sha256_of(path: Path) -> str:

@@ -441,8 +441,57 @@ def test_an_unmounted_source_forgets_nothing(embed: Embed, lfw_photos: list[Path
     embed(photos, tmp_path / "c.npz")
     for photo in photos.iterdir():
         photo.unlink()
-    assert summary(embed(photos, tmp_path / "c.npz", "--json"))["gone"] == 0
+    result = embed(photos, tmp_path / "c.npz")
+    assert (result.status, "Is it mounted?" in result.err) == (2, True)
     assert len(Cache(tmp_path / "c.npz").load().images) == 2
+
+
+def test_a_version_pinned_in_the_environment_changes_nothing(
+    embed: Embed, lfw_photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = copy_photos(lfw_photos[:1], tmp_path / "photos")
+    monkeypatch.setenv("FACESETS_VERSION", "1")
+    assert summary(embed(photos, tmp_path / "c.npz", "--json"))["embedded"] == 1
+
+
+def test_no_photo_is_overwritten_by_a_report(embed: Embed, lfw_photos: list[Path], tmp_path: Path) -> None:
+    photos = copy_photos(lfw_photos[:2], tmp_path / "photos")
+    photo = photos / lfw_photos[0].name
+    before = photo.read_bytes()
+    embed(photos, tmp_path / "c.npz")
+    assert embed(photos, tmp_path / "c.npz", "--profile", photo).status == 2
+    assert run("evaluate", tmp_path / "c.npz", "--sheet", photo).status == 2
+    run("cluster", tmp_path / "c.npz", tmp_path / "raw")
+    assert run("sheet", tmp_path / "raw" / "manifest.json", photo).status == 2
+    assert photo.read_bytes() == before
+
+
+def test_results_are_not_put_among_the_photos(embed: Embed, lfw_photos: list[Path], tmp_path: Path) -> None:
+    photos = copy_photos(lfw_photos[:2], tmp_path / "photos")
+    embed(photos, tmp_path / "c.npz")
+    for out in (photos, tmp_path):
+        result = run("cluster", tmp_path / "c.npz", out)
+        assert (result.status, "Choose a folder" in result.err) == (2, True)
+    assert len(list(photos.iterdir())) == 2
+
+
+def test_the_last_copy_of_a_photo_is_kept_apart_from_other_people(
+    embed: Embed, lfw_dir: Path, tmp_path: Path
+) -> None:
+    for name in ("Andre_Agassi", "Alvaro_Uribe"):
+        copy_photos(sorted((lfw_dir / name).iterdir())[:5], tmp_path / "photos" / name)
+    cache, out = tmp_path / "c.npz", tmp_path / "raw"
+    embed(tmp_path / "photos", cache)
+    run("cluster", cache, out)
+    shutil.rmtree(tmp_path / "photos" / "Andre_Agassi")
+    embed(tmp_path / "photos", cache)
+    result = run("cluster", cache, out)
+    assert result.status == 0, result.err
+    assert "_without_original" in result.err
+    kept = {path.name.rpartition("+")[2] for path in (out / "_without_original").iterdir()}
+    assert len([name for name in kept if name.startswith("Andre_Agassi")]) == 5
+    elsewhere = [path.name for path in out.rglob("*.jpg") if path.parent.name != "_without_original"]
+    assert not any("Andre_Agassi" in name for name in elsewhere)
 
 
 def test_a_folder_without_photos_is_wrong_usage(embed: Embed, tmp_path: Path) -> None:

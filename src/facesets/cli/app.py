@@ -77,7 +77,12 @@ def _version(value: bool) -> None:
 @app.callback()
 def _root(
     version: bool = typer.Option(
-        False, "--version", callback=_version, is_eager=True, help="Print the version."
+        False,
+        "--version",
+        callback=_version,
+        is_eager=True,
+        allow_from_autoenv=False,
+        help="Print the version.",
     ),
 ) -> None:
     """Organise a photo library by the people in it, on your own machine."""

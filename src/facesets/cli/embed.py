@@ -92,12 +92,15 @@ def embed(
     """
     from facesets import settings
     from facesets.cli import assemble
+    from facesets.files import require_suffix
     from facesets.operations.embed import embed as run
     from facesets.operations.profile import Meter, write_profile
     from facesets.stopwatch import Stopwatch
 
     conf = settings.load()
     photos, cache = _source_and_cache(source, cache, queue)
+    if profile is not None:
+        require_suffix(profile, ".json")
     store = assemble.open_cache(cache)
     stopwatch = Stopwatch()
     meter = Meter()

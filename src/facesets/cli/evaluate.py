@@ -50,8 +50,11 @@ def evaluate(
     """Cluster faces whose people are known, and say how well that went: worst errors first."""
     from facesets.cli import assemble
     from facesets.errors import WrongUsage
+    from facesets.files import require_suffix
     from facesets.operations import evaluate as run
 
+    if sheet is not None:
+        require_suffix(sheet, ".png")
     collection = None
     if vectors is not None:
         known = run.truth_of_vectors(vectors)

@@ -63,9 +63,13 @@ def refine(
     """
     from facesets import settings
     from facesets.cli.library import open_store
+    from facesets.errors import WrongUsage
+    from facesets.files import printable
     from facesets.operations.refine import refine as run
 
     cache, out = (None, first) if second is None else (first, second)
+    if cache is None and first.is_file():
+        raise WrongUsage(f"Where to? Say `facesets refine {printable(first)} OUT`.")
 
     options = RefineOptions(
         initial_threshold=initial_threshold,

@@ -23,6 +23,7 @@ from facesets.exports.manifest import Failure, PlacedFile
 from facesets.exports.materialize import Materialize
 from facesets.files import FileLock, atomic_write, printable, sweep_temporaries, write_json, writing
 
+WITHOUT_ORIGINAL = "_without_original"
 ANNOUNCEMENT = ".facesets-writing.json"
 _LOCK = ".facesets.lock"
 _TEMPORARY = ".facesets-copying.tmp"
@@ -59,6 +60,7 @@ class ResultFolder:
     kept: dict[str, PlacedFile | None] = field(default_factory=dict)
     copied: int = 0
     unchanged: int = 0
+    set_aside: int = 0
     failed: list[Failure] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
 
@@ -173,8 +175,22 @@ class ResultFolder:
                 with writing(path):
                     path.unlink()
                 removed += 1
+            elif _is_last_copy(path, self.owned[name]):
+                self._set_aside(path)
             _remove_empty_parents(path, self.root)
         return removed
+
+    def _set_aside(self, path: Path) -> None:
+        """Keep the last copy of a photo, but not among the photos of whoever has that folder now."""
+        place = self.root / WITHOUT_ORIGINAL / path.name
+        with writing(place):
+            place.parent.mkdir(exist_ok=True)
+            if not _exists(place):
+                path.replace(place)
+                self.set_aside += 1
+            elif place.is_file() and place.read_bytes() == path.read_bytes():
+                # A photo of several people lay in each of their folders.
+                path.unlink()
 
 
 @contextmanager
@@ -350,6 +366,16 @@ def _may_remove(target: Path, puts: Puts) -> bool:
         return not _was_edited(target, Path(puts[-1].source).stat(), puts)
     except (OSError, ValueError):
         return False
+
+
+def _is_last_copy(target: Path, puts: Puts) -> bool:
+    """Whether it lies there as it was put, and the photo that it was made from is gone."""
+    try:
+        there = target.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    unedited = (there.st_size, there.st_mtime_ns) in {(put.size, put.mtime_ns) for put in puts}
+    return unedited and stat.S_ISREG(there.st_mode) and not any(_exists(Path(put.source)) for put in puts)
 
 
 def _produce(temporary: Path, file: IO[bytes], source: str, how: Materialize) -> str:

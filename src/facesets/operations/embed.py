@@ -126,8 +126,8 @@ def embed(
         todo, known_failures = _compare(found, known, retry_failed=options.retry_failed)
         gone = _gone(source, found, known)
     progress.end()
-    if not found and not known:
-        raise WrongUsage(f"There are no photos below {source.label}. Check the path.")
+    if not found:
+        _refuse_nothing(source, known)
     summary = EmbedSummary(
         listed=len(found),
         unchanged=len(found) - len(todo),
@@ -160,6 +160,16 @@ def embed(
         failures=known_failures + run.failures,
         stopped=run.taken < len(todo),
     )
+
+
+def _refuse_nothing(source: Source, known: Mapping[str, FileRecord]) -> None:
+    """Nothing where photos were is rather a drive that is not mounted than what somebody wanted."""
+    missing = sum(source.covers(path) for path, record in known.items() if record.reason != GONE)
+    if missing:
+        raise SourceGone(
+            f"{source.label} is empty, and {missing} photos are known to lie there. Is it mounted?"
+        )
+    raise WrongUsage(f"There are no photos below {source.label}. Check the path.")
 
 
 def _compare(

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from facesets import __version__
-from facesets.exports.folders import ResultFolder, finish, would_remove, writing_results
+from facesets.errors import WrongUsage
+from facesets.exports.folders import WITHOUT_ORIGINAL, ResultFolder, finish, would_remove, writing_results
 from facesets.exports.manifest import ClusterManifest, Failure, PlacedFile, Provenance, RefineManifest
 from facesets.exports.manifest_files import manifest_bytes, read_manifest, refuse_other_results
 from facesets.exports.materialize import Materialize
 from facesets.exports.names import flatten_all
+from facesets.files import printable
 from facesets.interfaces import Progress, Store
 from facesets.operations.contact_sheets import draw_sheets, own_sheet_names, plan_rows
 from facesets.operations.options import (
@@ -114,6 +116,11 @@ def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: M, progress: Progr
     files = {name: placed for name, placed in sorted(folder.kept.items()) if placed}
     complete = replace(manifest, failed=failed, missing=missing, files=files, sheets=tuple(sheets))
     removed = finish(folder, plan.manifest_name, manifest_bytes(complete))
+    if folder.set_aside:
+        progress.say(
+            f"{folder.set_aside} photos whose originals are gone are now in "
+            f"{printable(plan.out / WITHOUT_ORIGINAL)}."
+        )
     return _written(folder, plan, removed=removed)
 
 
@@ -129,12 +136,24 @@ def rehearse(plan: PhotoFolders, kind: type[M]) -> Written:
 
 
 def _files_of_earlier_run(plan: PhotoFolders, kind: type[M]) -> dict[str, PlacedFile | None]:
+    _refuse_source(plan)
     refuse_other_results(plan.out, kind)
     path = plan.out / plan.manifest_name
     if not path.is_file():
         return {}
     manifest = read_manifest(path, kind)
     return {**manifest.files, **dict.fromkeys(manifest.sheets)}
+
+
+def _refuse_source(plan: PhotoFolders) -> None:
+    """Keep results out of the photos that they are made from: the next `embed` would take them for photos."""
+    out = plan.out.absolute()
+    inside = next((path for path in plan.paths if Path(path).is_relative_to(out)), None)
+    if inside is not None:
+        raise WrongUsage(
+            f"{printable(plan.out)} holds photos of the cache ({printable(inside)}). Choose a folder of its "
+            "own."
+        )
 
 
 def _place_all(folder: ResultFolder, plan: PhotoFolders, progress: Progress, stop: Stop) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from facesets.errors import WrongUsage
 from facesets.exports.manifest import DuplicatesReport
 from facesets.exports.manifest_files import read_any_manifest
-from facesets.files import atomic_write, printable
+from facesets.files import atomic_write, printable, require_suffix
 from facesets.interfaces import Progress
 from facesets.operations.contact_sheets import draw_sheets, page_name, plan_rows
 from facesets.stop import Stop
@@ -39,6 +39,8 @@ def sheet(
     CannotWrite
         A page cannot be written.
     """
+    if out is not None:
+        require_suffix(out, ".png")
     record = read_any_manifest(manifest)
     if isinstance(record, DuplicatesReport):
         raise WrongUsage(f"{printable(manifest)} is a report of duplicates and shows no people.")

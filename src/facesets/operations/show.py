@@ -15,6 +15,7 @@ from facesets.exports.manifest import (
 )
 from facesets.exports.manifest_files import read_any_manifest
 from facesets.interfaces import Store
+from facesets.operations.embed import GONE
 from facesets.records import CacheSettings, EnrichState
 
 
@@ -47,7 +48,8 @@ def show_store(store: Store) -> Contents:
     facts: dict[str, str | int | float] = {
         "cache": store.label,
         "files": len(files),
-        "unreadable files": sum(bool(record.reason) for record in files.values()),
+        "unreadable files": sum(record.reason not in ("", GONE) for record in files.values()),
+        "files gone": sum(record.reason == GONE for record in files.values()),
         "images": len(images),
         "copies of images": sum(len(paths) - 1 for paths in images.paths),
         "images without a face": len(images) - len(np.unique(faces.image)),

@@ -1,5 +1,6 @@
 """The cache as a `Store`."""
 
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -190,6 +191,8 @@ class Cache:
             raise WrongUsage(
                 f"Cannot look at {self.label} ({error.strerror}). Choose another place for the cache."
             ) from error
+        if stat.S_ISDIR(status.st_mode):
+            raise WrongUsage(f"{self.label} is a folder. The cache is a file, such as faces.npz.")
         return status.st_ino, status.st_mtime_ns
 
 

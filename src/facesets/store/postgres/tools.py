@@ -41,6 +41,9 @@ def psql(text: str, arguments: Sequence[str], environment: Mapping[str, str]) ->
     return subprocess.run(command, env={**environment, **secret}, check=False).returncode  # noqa: S603
 
 
+_DUMP = b"PGDMP"
+
+
 def backup(text: str, path: Path, environment: Mapping[str, str]) -> int:
     """Write the whole library into one file, whole or not at all; returns its size in bytes.
 
@@ -51,6 +54,8 @@ def backup(text: str, path: Path, environment: Mapping[str, str]) -> int:
     FacesetsError
         PostgreSQL's pg_dump failed; the sentence holds what it said.
     """
+    if path.exists() and _beginning(path) != _DUMP:
+        raise CannotWrite(f"{printable(path)} is no backup, and is not overwritten. Choose another name.")
     named, secret = _without_password(text)
     command = [_program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges", "-d", named]
     with atomic_write(path) as file:
@@ -63,6 +68,11 @@ def backup(text: str, path: Path, environment: Mapping[str, str]) -> int:
                 raise CannotWrite(f"No space left to write {printable(path)}.")
             raise FacesetsError(f"The backup failed: pg_dump says “{said}”.")
     return path.stat().st_size
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(len(_DUMP))
 
 
 def restore(text: str, path: Path, environment: Mapping[str, str], *, replace: bool) -> None:
