@@ -243,10 +243,10 @@ def test_a_second_run_on_the_same_cache_is_turned_away(
     embed: Embed, lfw_photos: list[Path], pack_dir: Path, tmp_path: Path
 ) -> None:
     photos = copy_photos(lfw_photos[:30], tmp_path / "photos")
-    first = subprocess.Popen(
-        command("embed", photos, tmp_path / "c.npz", "--pack", pack_dir), env=environment()
-    )
-    while not (tmp_path / "c.npz.lock").exists() and first.poll() is None:
+    flags = ["--pack", pack_dir, "--flush-every", "1"]
+    first = subprocess.Popen(command("embed", photos, tmp_path / "c.npz", *flags), env=environment())
+    # The lock's file is there a moment before the lock is taken; a flush comes after both.
+    while not (tmp_path / "c.npz.journal").exists() and first.poll() is None:
         time.sleep(0.005)
     first.send_signal(signal.SIGSTOP)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.npz")}
