@@ -37,6 +37,7 @@ class Session:
 
     json: bool = False
     debug: bool = False
+    quiet: bool = False
     stopped_by: int = 0
 
 
@@ -76,6 +77,8 @@ class PlainProgress:
 
     def _speak(self) -> None:
         self._spoke = time.monotonic()
+        if session.quiet:
+            return
         elapsed = max(self._spoke - self._began, 1e-6)
         rate = self._done / elapsed
         of_total = f"/{self._total}" if self._total else ""
@@ -192,6 +195,17 @@ def out(text: str) -> None:
         print(text, flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def quiet_without_terminal() -> None:
+    """Where nobody looks on, as under cron, say nothing from here on but warnings and the summary."""
+    session.quiet = not sys.stderr.isatty()
+
+
+def remark(line: str) -> None:
+    """One line on standard error that only somebody who looks on needs."""
+    if not session.quiet:
+        notice(line)
 
 
 def show(summary: object, lines: Sequence[str]) -> None:

@@ -146,6 +146,10 @@ class Cache:
         index.update((record.path, record) for record in files)
         self._known.update(image.sha256 for image in images)
 
+    def annotate(self, images: Sequence[ImageRecord]) -> None:
+        """Keep what `enrich` found about faces that are there; as `commit`."""
+        self.commit([], [image for image in images if self.has_image(image.sha256)])
+
     def fold(self) -> None:
         """Write everything into the cache file and drop the journal. Raises `CannotWrite`."""
         journal = self._journal.paths()

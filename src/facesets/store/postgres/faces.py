@@ -21,6 +21,7 @@ from facesets.store.postgres.copying import (
     values,
     vector,
 )
+from facesets.store.postgres.enrichment import insert_landmarks
 from facesets.store.postgres.models import DetectorRow
 
 _FULL_AREA_PX2 = 40_000.0
@@ -143,33 +144,7 @@ def _copy_faces(
         {"face_id": INT8, "model_id": INT2, "embedding": vector(faces.dimension)},
         {"face_id": ids, "model_id": np.full(len(ids), detector.model_id), "embedding": faces.embedding},
     )
-    _insert_landmarks(connection, ids, faces)
-
-
-def _insert_landmarks(connection: Connection, ids: Int64, faces: Faces) -> None:
-    flat, solid = faces.landmark_2d_106, faces.landmark_3d_68
-    if flat is None and solid is None:
-        return
-    rows = [
-        (int(face_id), _numbers(flat, i), _numbers(solid, i))
-        for i, face_id in enumerate(ids)
-        if _numbers(flat, i) is not None or _numbers(solid, i) is not None
-    ]
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            """INSERT INTO face_landmarks (face_id, landmark_2d_106, landmark_3d_68)
-                VALUES (%s, %s::real[], %s::real[])
-                ON CONFLICT (face_id) DO UPDATE SET landmark_2d_106 = excluded.landmark_2d_106,
-                    landmark_3d_68 = excluded.landmark_3d_68""",
-            rows,
-        )
-
-
-def _numbers(column: Float32 | None, row: int) -> list[float] | None:
-    if column is None or not np.isfinite(column[row]).any():
-        return None
-    numbers: list[float] = column[row].ravel().tolist()
-    return numbers
+    insert_landmarks(connection, ids, faces)
 
 
 def replace_faces(connection: Connection, detector: DetectorRow, image_id: int, faces: Faces) -> None:
@@ -243,7 +218,7 @@ def _update_faces(
                     embedding = excluded.embedding""",
             rows,
         )
-    _insert_landmarks(connection, ids, faces)
+    insert_landmarks(connection, ids, faces)
 
 
 def _exact(embedding: Float32) -> list[float]:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from facesets.errors import WrongUsage
 from facesets.records import CacheSettings, Collection, FileRecord, ImageRecord
-from facesets.store.postgres import faces, galleries, images, models
+from facesets.store.postgres import enrichment, faces, galleries, images, models
 from facesets.store.postgres.connection import Connection, Database
 
 
@@ -112,6 +112,15 @@ class Library:
         A face found again in the same box keeps its person.
         """
         self._database.run(lambda connection: self._write(connection, files, images, replace=True))
+
+    def annotate(self, images: Sequence[ImageRecord]) -> None:
+        """Keep what `enrich` found about faces that are there, all or nothing; nothing else changes."""
+        self._database.run(lambda connection: self._annotate(connection, images))
+
+    def _annotate(self, connection: Connection, images: Sequence[ImageRecord]) -> None:
+        detector = self.detector(connection)
+        if detector is not None:
+            enrichment.annotate_faces(connection, detector, images)
 
     def add(
         self,
