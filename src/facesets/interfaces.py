@@ -101,6 +101,10 @@ class Store(Protocol):
         """Whether that content was embedded already."""
         ...
 
+    def has_images(self, sha256: Sequence[str]) -> set[str]:
+        """Which of these contents were embedded already."""
+        ...
+
     def writing(self, settings: CacheSettings) -> AbstractContextManager[None]:
         """What is committed within this block comes from these settings."""
         ...

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.fixtures.postgres import temporary
+from tests.fixtures.postgres import Server, temporary
 from tests.photos import copy_photos, wide_picture
 from tests.program import Result, run
 
 from facesets.records import Faces
 from facesets.store.npz.cache import Cache
 from facesets.store.postgres.connection import Database, opened
-from facesets.store.postgres.embedded import EmbeddedServer
 from facesets.store.postgres.library import Library
 
 PEOPLE = ("Hugo_Chavez", "Ariel_Sharon", "Colin_Powell")
@@ -42,7 +41,7 @@ def photos(lfw_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stores(
     photos: Path,
     pack_dir: Path,
-    server: EmbeddedServer,
+    server: Server,
     template: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[Path, str]]:

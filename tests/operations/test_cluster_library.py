@@ -14,8 +14,8 @@ from facesets.progress import SilentProgress
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Database, opened
-from facesets.store.postgres.embedded import EmbeddedServer
 from facesets.store.postgres.library import Library
+from tests.fixtures.postgres import Server
 from tests.store.made import SETTINGS, made_faces, made_file, made_image
 
 
@@ -232,12 +232,11 @@ def test_models_never_mix(library: Library) -> None:
 
 
 @pytest.fixture
-def psql(server: EmbeddedServer, library_url: str) -> "object":
+def psql(server: Server, library_url: str) -> "object":
     """The real psql on the library."""
 
     def run(statement: str) -> None:
-        program = str(server.programs().path("psql"))
-        line = [program, "-X", "-v", "ON_ERROR_STOP=1", "-d", library_url, "-c", statement]
+        line = [server.psql(), "-X", "-v", "ON_ERROR_STOP=1", "-d", library_url, "-c", statement]
         subprocess.run(line, check=True, capture_output=True)
 
     return run

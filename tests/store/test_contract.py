@@ -76,6 +76,7 @@ def test_it_knows_its_files_and_images(store: AnyStore) -> None:
     with store.writing(SETTINGS):
         store.commit([made_file("/photos/a.jpg", image, 77), unreadable], [image])
         assert store.has_image(image.sha256)
+        assert store.has_images([image.sha256, "cc" * 32]) == {image.sha256}
     known = again(store).files()
     assert known["/photos/a.jpg"] == made_file("/photos/a.jpg", image, 77)
     assert known["/photos/torn.jpg"] == unreadable

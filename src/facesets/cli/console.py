@@ -44,6 +44,11 @@ class Session:
 session = Session()
 
 
+def quiet_unless_watched() -> None:
+    """Say nothing but warnings from now on, unless somebody looks on: cron mails whatever is written."""
+    session.quiet = not (sys.stdout.isatty() or sys.stderr.isatty())
+
+
 class PlainProgress:
     """Lines for logs: a stage's start is silent, then one line every half minute and one at its end."""
 
@@ -76,9 +81,9 @@ class PlainProgress:
         self._done = 0
 
     def _speak(self) -> None:
-        self._spoke = time.monotonic()
         if session.quiet:
             return
+        self._spoke = time.monotonic()
         elapsed = max(self._spoke - self._began, 1e-6)
         rate = self._done / elapsed
         of_total = f"/{self._total}" if self._total else ""
@@ -189,6 +194,12 @@ def notice(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def remark(line: str) -> None:
+    """Print a notice that is no warning."""
+    if not session.quiet:
+        notice(line)
+
+
 def out(text: str) -> None:
     """Print a result on standard output; a reader that went away (`| head`) is no failure."""
     try:
@@ -197,22 +208,14 @@ def out(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def quiet_without_terminal() -> None:
-    """Where nobody looks on, as under cron, say nothing from here on but warnings and the summary."""
-    session.quiet = not sys.stderr.isatty()
+def show(summary: object, lines: Sequence[str], *, always: bool = True) -> None:
+    """Print a summary: these lines, or with --json the whole of it as one object.
 
-
-def remark(line: str) -> None:
-    """One line on standard error that only somebody who looks on needs."""
-    if not session.quiet:
-        notice(line)
-
-
-def show(summary: object, lines: Sequence[str]) -> None:
-    """Print a summary: these lines, or with --json the whole of it as one object."""
+    With `always` off, only where somebody looks on or asked for JSON.
+    """
     if session.json:
         out(json.dumps(dataclasses.asdict(summary), ensure_ascii=True))  # type: ignore[call-overload]
-    else:
+    elif always or not session.quiet:
         out("\n".join(lines))
 
 

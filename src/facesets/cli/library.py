@@ -71,7 +71,6 @@ def open_database(
     from facesets.store.postgres.connection import Database, opened
     from facesets.store.postgres.migrate import migrate, require_current, shipped_migrations
 
-    console.quiet_without_terminal()
     text = database or settings.database
     if text:
         with opened(Database(text)) as session:

@@ -78,6 +78,11 @@ class Cache:
         self._index()
         return sha256 in self._known
 
+    def has_images(self, sha256: Sequence[str]) -> set[str]:
+        """Which of these contents were embedded already. Raises as `load`."""
+        self._index()
+        return self._known.intersection(sha256)
+
     @contextmanager
     def writing(self, settings: CacheSettings) -> Iterator[None]:
         """Keep every other writer away; at the end fold the journal into the one file.

@@ -22,6 +22,7 @@ from facesets.store.postgres.copying import (
     vector,
 )
 from facesets.store.postgres.enrichment import insert_landmarks
+from facesets.store.postgres.images import new_ids
 from facesets.store.postgres.models import DetectorRow
 
 _FULL_AREA_PX2 = 40_000.0
@@ -79,15 +80,16 @@ def insert_faces(
             ON CONFLICT (image_id, detector_id) DO UPDATE SET scanned_at = now()""",
         ([image_id for image_id, _ in images], detector.id),
     )
-    records = [(image_id, record.faces) for image_id, record in images if len(record.faces)]
-    if records:
-        faces = _without_twins(
-            Faces.concatenate(
-                [faces.with_image(np.full(len(faces), image_id)) for image_id, faces in records]
-            )
+    with_faces = [(image_id, record.faces) for image_id, record in images if len(record.faces)]
+    if with_faces:
+        owner = np.repeat(
+            np.array([image_id for image_id, _ in with_faces], np.int64),
+            [len(faces) for _, faces in with_faces],
         )
+        faces = _without_twins(Faces.concatenate([faces for _, faces in with_faces]).with_image(owner))
         ordinals = ordinals_in_image(faces.image)
-        _copy_faces(connection, detector, _new_ids(connection, len(faces)), faces, ordinals)
+        ids = np.array(new_ids(connection, "face_detections", len(faces)), np.int64)
+        _copy_faces(connection, detector, ids, faces, ordinals)
 
 
 def _without_twins(faces: Faces) -> Faces:
@@ -97,14 +99,6 @@ def _without_twins(faces: Faces) -> Faces:
     )
     _, first = np.unique(np.ascontiguousarray(place).view("V40")[:, 0], return_index=True)
     return faces if len(first) == len(faces) else faces.take(np.sort(first))
-
-
-def _new_ids(connection: Connection, count: int) -> Int64:
-    rows = connection.execute(
-        """SELECT nextval(pg_get_serial_sequence('face_detections', 'id')) FROM generate_series(1, %s)""",
-        (count,),
-    ).fetchall()
-    return np.array([number for (number,) in rows], np.int64)
 
 
 def _columns(detector: DetectorRow, ids: Int64, faces: Faces, ordinals: Int64) -> dict[str, NDArray[Any]]:
@@ -168,7 +162,8 @@ def replace_faces(connection: Connection, detector: DetectorRow, image_id: int, 
     fresh: Bool = kept < 0
     new = of_image.take(fresh)
     if len(new):
-        _copy_faces(connection, detector, _new_ids(connection, len(new)), new, ordinals[fresh])
+        ids = np.array(new_ids(connection, "face_detections", len(new)), np.int64)
+        _copy_faces(connection, detector, ids, new, ordinals[fresh])
     old = of_image.take(~fresh)
     if len(old):
         _update_faces(connection, detector, kept[~fresh], old, ordinals[~fresh])

@@ -148,30 +148,35 @@ class Library:
         *,
         replace: bool,
     ) -> None:
-        if new_images:
-            self._write_images(connection, new_images, replace=replace)
+        ids = self._write_images(connection, new_images, replace=replace) if new_images else {}
         if new_files:
-            images.upsert_paths(connection, new_files, gallery_numbers)
+            images.store_paths(connection, new_files, ids, gallery_numbers)
 
     def _write_images(
         self, connection: Connection, new_images: Sequence[ImageRecord], *, replace: bool
-    ) -> None:
+    ) -> dict[str, int]:
         if self._given is None:
             raise ValueError("require() comes before commit()")
         detector = models.ensure_detector(connection, self._given)
         # The last word on an image that comes twice counts, in the place of the first.
         records = list({image.sha256: image for image in new_images}.values())
-        ids = images.upsert_images(connection, records)
-        scanned = faces.scanned_images(connection, list(ids.values()), detector.id)
-        missing = [(ids[image.sha256], image) for image in records if ids[image.sha256] not in scanned]
-        known = faces.images_with_faces(connection, [image_id for image_id, _ in missing], detector.id)
-        fresh = [(image_id, image) for image_id, image in missing if image_id not in known]
-        if fresh:
-            faces.insert_faces(connection, detector, fresh)
+        ids, fresh = images.store_images(connection, records)
+        before = [ids[image.sha256] for image in records if image.sha256 not in fresh]
+        scanned = faces.scanned_images(connection, before, detector.id) if before else set()
+        faced = faces.images_with_faces(connection, before, detector.id) if before else set()
+        empty = [
+            (ids[image.sha256], image)
+            for image in records
+            if ids[image.sha256] not in scanned and ids[image.sha256] not in faced
+        ]
+        if empty:
+            faces.insert_faces(connection, detector, empty)
         for image in records:
-            if ids[image.sha256] in known or (replace and ids[image.sha256] in scanned):
-                faces.replace_faces(connection, detector, ids[image.sha256], image.faces)
+            number = ids[image.sha256]
+            if (number in faced and number not in scanned) or (replace and number in scanned):
+                faces.replace_faces(connection, detector, number, image.faces)
         images.link_paths(connection, [image.sha256 for image in records])
+        return ids
 
     def known_below(self, roots: Sequence[str]) -> dict[str, images.Seen]:
         """What was seen at the paths below some directories."""
@@ -180,6 +185,14 @@ class Library:
     def _known_below(self, connection: Connection, roots: Sequence[str]) -> dict[str, images.Seen]:
         detector = self.detector(connection)
         return images.known_paths(connection, roots, detector.id if detector else None)
+
+    def unchanged_below(self, roots: Sequence[str]) -> set[str]:
+        """The stamps of files below some directories that `index` need not look at."""
+        return self._database.run(lambda connection: self._unchanged_below(connection, roots))
+
+    def _unchanged_below(self, connection: Connection, roots: Sequence[str]) -> set[str]:
+        detector = self.detector(connection)
+        return images.unchanged_below(connection, roots, detector.id if detector else None)
 
     def seen_at(self, paths: Sequence[str]) -> dict[str, images.Seen]:
         """What was seen at these very paths."""
