@@ -115,5 +115,5 @@ def choose(provider: str, pack: ModelPack) -> Choice:
     """Pick where models run, and say so when there was a choice."""
     choice = choose_provider(provider, pack.recogniser)
     if provider == "auto":
-        console.notice(choice.sentence())
+        console.remark(choice.sentence())
     return choice
