@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesets.clustering import connected_components, singletons_as_noise
+from facesets.inference.describer import LocalDescriber
 from facesets.operations.index import index
 from facesets.operations.options import IndexOptions
 from facesets.operations.search import build_index, similar_faces
@@ -172,7 +173,7 @@ def again(database: Database, files: int) -> None:
         summary = index(
             GallerySource([root]),
             library,
-            NoEmbedder(),
+            LocalDescriber(NoEmbedder(), None),
             IndexOptions(),
             progress=SilentProgress(),
             stop=Stop(),

@@ -60,7 +60,7 @@ def get_pack(
             raise
     progress.say(f"The model pack {name} is not on this machine: fetching it.")
     try:
-        return pull(name, settings.model_roots, progress=progress, stop=stop)
+        return find_pack(pull(name, settings.model_roots, progress=progress, stop=stop).path, ())
     except FacesetsError as error:
         if stop.requested:
             raise

@@ -109,7 +109,7 @@ def index(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Build the index that makes `search --face` fast on large libraries; work may go on meanwhile."""
+    """Build the indexes that make `search` fast on large libraries; work may go on meanwhile."""
     from facesets import settings
     from facesets.cli.library import open_database
     from facesets.operations.database import IndexSummary

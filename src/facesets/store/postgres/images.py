@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import LiteralString
 
 import numpy as np
 
 from facesets.records import FileRecord, FoundFile, ImageRecord, Images, Int64
 from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.copying import INT4, INT8, copy_out, copy_rows, gathered, text, times
-from facesets.store.postgres.paths import from_text, to_text
+from facesets.store.postgres.paths import from_text, range_below, to_text
 
 _PATHS_IN_ONE_TEXT = 50_000
 
@@ -27,74 +28,84 @@ class Seen:
         return (self.size, self.mtime_ns) == (found.size, found.mtime_ns)
 
 
-def known_paths(connection: Connection, roots: Sequence[str], detector_id: int | None) -> dict[str, Seen]:
+def known_paths(
+    connection: Connection, roots: Sequence[str], detector_id: int | None, *, searched: bool = True
+) -> dict[str, Seen]:
     """What was seen at every path that is, or lies below, one of the roots.
 
-    A path whose image was not yet searched for faces in this way counts as changed, so that it is.
+    A path whose image was not yet searched for faces in this way counts as changed, so that it is; unless
+    `searched` is off.
     """
     found: dict[str, Seen] = {}
     for root in dict.fromkeys(roots):
-        below = to_text(root).rstrip("/") + "/"
         rows = connection.execute(
             """SELECT p.path, p.size,
-                    CASE WHEN p.reason <> '' OR s.image_id IS NOT NULL THEN p.mtime_ns ELSE -1 END,
+                    CASE WHEN p.reason <> '' OR s.image_id IS NOT NULL
+                        OR (NOT %(searched)s AND p.image_id IS NOT NULL) THEN p.mtime_ns ELSE -1 END,
                     p.reason <> ''
                 FROM image_paths p
                 LEFT JOIN face_scans s ON s.image_id = p.image_id AND s.detector_id = %(detector)s
                 WHERE p.path = %(root)s OR (p.path >= %(below)s AND p.path < %(beyond)s)""",
-            {
-                "detector": detector_id,
-                "root": to_text(root),
-                "below": below,
-                # "0" is the character after "/", and paths are compared byte by byte.
-                "beyond": below[:-1] + "0",
-            },
+            range_below(root) | {"detector": detector_id, "searched": searched},
         )
         found.update((from_text(path), Seen(size, mtime, failed)) for path, size, mtime, failed in rows)
     return found
 
 
-def unchanged_below(connection: Connection, roots: Sequence[str], detector_id: int | None) -> set[str]:
+def unchanged_below(
+    connection: Connection,
+    roots: Sequence[str],
+    *,
+    searched_by: int | None = None,
+    embedded_by: int | None = None,
+) -> set[str]:
     """The stamps (size, time and path, with tabs between) of files below some roots that need no look.
 
-    They were read without fault and searched for faces in this way. One text for many paths comes over
-    several times faster than a row each. A path that is stored in another form than it has on the disk is
-    left out.
+    They were read without fault, searched for faces by a detector, and embedded by a model of whole images;
+    None for either does not matter. One text for many paths comes over several times faster than a row each.
+    A path that is stored in another form than it has on the disk is left out.
     """
+    select: LiteralString = """SELECT string_agg(concat_ws(E'\\t', p.size, p.mtime_ns, p.path), E'\\n')
+        FROM image_paths p"""
+    if searched_by is not None:
+        select += " JOIN face_scans s ON s.image_id = p.image_id AND s.detector_id = %(detector)s"
+    if embedded_by is not None:
+        select += " JOIN image_embeddings e ON e.image_id = p.image_id AND e.model_id = %(model)s"
+    select += """ WHERE p.reason = '' AND p.image_id IS NOT NULL
+        AND (p.path = %(root)s OR (p.path >= %(below)s AND p.path < %(beyond)s))
+        GROUP BY p.id / %(together)s"""
+    given = {"detector": searched_by, "model": embedded_by, "together": _PATHS_IN_ONE_TEXT}
     found: set[str] = set()
     for root in dict.fromkeys(roots):
-        below = to_text(root).rstrip("/") + "/"
-        rows = connection.execute(
-            """SELECT string_agg(concat_ws(E'\\t', p.size, p.mtime_ns, p.path), E'\\n')
-                FROM image_paths p
-                JOIN face_scans s ON s.image_id = p.image_id AND s.detector_id = %(detector)s
-                WHERE p.reason = '' AND (p.path = %(root)s OR (p.path >= %(below)s AND p.path < %(beyond)s))
-                GROUP BY p.id / %(together)s""",
-            {
-                "detector": detector_id,
-                "root": to_text(root),
-                "below": below,
-                "beyond": below[:-1] + "0",
-                "together": _PATHS_IN_ONE_TEXT,
-            },
-        )
-        for (text_of_many,) in rows:
+        for (text_of_many,) in connection.execute(select, given | range_below(root)):
             found.update(text_of_many.split("\n"))
     return found
 
 
-def seen_at(connection: Connection, paths: Sequence[str], detector_id: int | None) -> dict[str, Seen]:
+def seen_at(
+    connection: Connection, paths: Sequence[str], detector_id: int | None, *, searched: bool = True
+) -> dict[str, Seen]:
     """What was seen at these very paths; see `known_paths`."""
     rows = connection.execute(
         """SELECT p.path, p.size,
-                CASE WHEN p.reason <> '' OR s.image_id IS NOT NULL THEN p.mtime_ns ELSE -1 END,
+                CASE WHEN p.reason <> '' OR s.image_id IS NOT NULL
+                    OR (NOT %s AND p.image_id IS NOT NULL) THEN p.mtime_ns ELSE -1 END,
                 p.reason <> ''
             FROM image_paths p
             LEFT JOIN face_scans s ON s.image_id = p.image_id AND s.detector_id = %s
             WHERE p.path = ANY(%s)""",
-        (detector_id, [to_text(path) for path in paths]),
+        (searched, detector_id, [to_text(path) for path in paths]),
     )
     return {from_text(path): Seen(size, mtime, failed) for path, size, mtime, failed in rows}
+
+
+def reasons_at(connection: Connection, paths: Sequence[str]) -> dict[str, str]:
+    """Why these paths could not be read, those of them that could not."""
+    rows = connection.execute(
+        "SELECT path, reason FROM image_paths WHERE path = ANY(%s) AND reason <> ''",
+        ([to_text(path) for path in paths],),
+    )
+    return {from_text(path): from_text(reason) for path, reason in rows}
 
 
 def file_records(connection: Connection) -> dict[str, FileRecord]:
