@@ -4,7 +4,7 @@
         [--files 100000] [--database URL] [--without-clustering]
 
 Each part has its peer in the same run: storing a bare binary COPY of the same vectors, indexing again `find`
-on the same tree, clustering the same function on the array alone, searching the exact answer. The
+on the same tree, clustering the time of the clustering itself, searching the exact answer. The
 faces are those of `synthetic/faces.py` beside the repository. Without a database a throw-away embedded server
 is used, as safe against crashes as a real one.
 """
@@ -27,7 +27,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from facesets.clustering import connected_components, singletons_as_noise
+from facesets.clustering import singletons_as_noise
 from facesets.inference.describer import LocalDescriber
 from facesets.operations.index import index
 from facesets.operations.options import IndexOptions
@@ -201,11 +201,8 @@ def _timed(work: object) -> float:
 
 
 def cluster(database: Database, text: str, vectors: NDArray[np.float32], *, exact: bool) -> None:
-    """The whole command in a process of its own, beside reading and storing alone, and the function."""
+    """The whole command in a process of its own, and what it does beside clustering alone."""
     if exact:
-        began = time.perf_counter()
-        connected_components(vectors, min_cosine_similarity=0.65)
-        print(f"cluster: the function alone {time.perf_counter() - began:.1f} s")
         for turn in ("first", "again"):
             peak, whole, summary = _command(["cluster", "--database", text])
             parts = summary["seconds"]
