@@ -12,7 +12,6 @@ from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import ModelPack, find_pack, installed
 from facesets.inference.providers import Choice, choose_provider
 from facesets.interfaces import Progress
-from facesets.operations.models import pull
 from facesets.operations.options import DetectionOptions
 from facesets.records import CacheSettings
 from facesets.settings import Settings
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from facesets.inference.landmarks import Landmarks
 
 _FACES_PER_RUN_ON_GPU = 64
+_IMAGES_PER_RUN_ON_GPU = 16
 
 
 def open_cache(path: Path) -> Cache:
@@ -74,6 +74,9 @@ def get_pack(
     except MissingModelPack:
         if published is None or not fetch:
             raise
+    # What fetching needs takes a tenth of a second to import.
+    from facesets.operations.models import pull
+
     progress.say(f"The model pack {name} is not on this machine: fetching it.")
     try:
         return pull(name, settings.model_roots, progress=progress, stop=stop)
@@ -99,6 +102,7 @@ def make_embedder(
         min_det_score=options.min_det_score,
         provider=choice.provider,
         faces_per_run=1 if choice.name == "cpu" else _FACES_PER_RUN_ON_GPU,
+        images_per_run=1 if choice.name == "cpu" else _IMAGES_PER_RUN_ON_GPU,
         stopwatch=stopwatch,
     )
 

@@ -75,6 +75,14 @@ def embed(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try unreadable files again, though unchanged.")
     ] = _EMBED.retry_failed,
+    fast_decode: Annotated[
+        bool,
+        typer.Option(
+            "--fast-decode",
+            help="Decode large JPEGs at a half or less: faster, at the cost of slightly other vectors "
+            "(docs/throughput.md says how much).",
+        ),
+    ] = _EMBED.fast_decode,
     enrich: Annotated[
         bool, typer.Option("--enrich", help="Add landmarks and pose in the same pass.")
     ] = False,
@@ -115,6 +123,7 @@ def embed(
             workers=workers or (4 if on_gpu else conf.cpus),
             batch_size=batch_size or (16 if on_gpu else 1),
             retry_failed=retry_failed,
+            fast_decode=fast_decode,
             dry_run=dry_run,
         )
         landmarker = assemble.make_landmarks(models, choice) if enrich else None

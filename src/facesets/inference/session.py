@@ -10,7 +10,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from facesets.errors import CannotInfer
 from facesets.files import printable
-from facesets.inference.rewrite import without_slow_prelu
+from facesets.inference.rewrite import with_free_batch, without_slow_prelu
 from facesets.records import Float32
 
 # Only errors: what matters of the rest is said by us, in words that help.
@@ -35,7 +35,9 @@ _RUNTIME_ERRORS = (
 class Session:
     """One loaded model. May be run from several threads at once."""
 
-    def __init__(self, path: Path, provider: str = CPU, *, threads: int = 1) -> None:
+    def __init__(
+        self, path: Path, provider: str = CPU, *, threads: int = 1, free_batch: bool = False
+    ) -> None:
         """Load a model.
 
         Parameters
@@ -46,6 +48,8 @@ class Session:
         threads : int
             Threads for one run on the CPU. With 1, each caller computes in its own thread: several
             callers then use several cores without waiting for each other.
+        free_batch : bool
+            Take any number of inputs at once, though the file declares one.
 
         Raises
         ------
@@ -60,7 +64,7 @@ class Session:
             options.enable_mem_pattern = False
         providers = [provider] if provider == CPU else [provider, CPU]
         try:
-            model = without_slow_prelu(path) if provider == CPU else str(path)
+            model = _graph(path, provider, free_batch=free_batch)
             self._session = onnxruntime.InferenceSession(model, options, providers=providers)
         except _RUNTIME_ERRORS as error:
             raise CannotInfer(
@@ -89,6 +93,12 @@ class Session:
                 f"The model stopped with: {_first_line(error)}. Try --batch-size 1 or --provider cpu."
             ) from error
         return outputs
+
+
+def _graph(path: Path, provider: str, *, free_batch: bool) -> str | bytes:
+    if free_batch:
+        return with_free_batch(path)
+    return without_slow_prelu(path) if provider == CPU else str(path)
 
 
 def _first_line(error: Exception) -> str:
