@@ -64,12 +64,19 @@ def embed(
     provider: ProviderOption = "auto",
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Threads. [default: one a processor, four for a GPU]", show_default=False),
+        typer.Option(
+            min=1,
+            help="Threads. [default: what `doctor --benchmark` found best, else one a processor]",
+            show_default=False,
+        ),
     ] = None,
     batch_size: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Files a thread takes at a time. [default: 1, 16 for a GPU]", show_default=False
+            min=1,
+            help="Files a thread takes, and the detector looks at, at a time. [default: as measured, else 1, "
+            "16 for a GPU]",
+            show_default=False,
         ),
     ] = None,
     retry_failed: Annotated[
@@ -116,12 +123,12 @@ def embed(
         detection = assemble.detection_options(store.settings, pack, det_size, min_det_score)
         models = assemble.get_pack(detection.pack, conf, progress, stop, fetch=not dry_run)
         choice = assemble.choose(provider, models)
-        on_gpu = choice.name != "cpu"
-        embedder = assemble.make_embedder(models, detection, choice, stopwatch)
+        tuning = assemble.divide(conf, models, choice, workers=workers, batch_size=batch_size)
+        embedder = assemble.make_embedder(models, detection, choice, tuning=tuning, stopwatch=stopwatch)
         options = EmbedOptions(
             flush_every=flush_every,
-            workers=workers or (4 if on_gpu else conf.cpus),
-            batch_size=batch_size or (16 if on_gpu else 1),
+            workers=tuning.workers,
+            batch_size=tuning.images_per_run,
             retry_failed=retry_failed,
             fast_decode=fast_decode,
             dry_run=dry_run,

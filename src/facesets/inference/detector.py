@@ -123,7 +123,7 @@ class Detector:
         resized = cv2.resize(pixels, (new_width, new_height))
         for channel, plane in enumerate(cv2.split(resized)):
             into[channel, :new_height, :new_width] = cv2.LUT(plane, self._normalised)
-        return new_height / height
+        return float(new_height / height)
 
     def _takes_batches(self, batched: Session) -> bool:
         """Whether two inputs at once give what each gives alone: some graphs mix them up, or refuse."""
@@ -146,7 +146,8 @@ class Detector:
         some later ones keep the images apart.
         """
         if output.ndim == 3:
-            return output[image]
+            own: Float32 = output[image]
+            return own
         rows, values = output.shape
         apart = output.reshape(-1, images, self._anchors_per_cell, values)
         of_image: Float32 = apart[:, image].reshape(rows // images, values)

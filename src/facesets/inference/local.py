@@ -63,6 +63,10 @@ class LocalEmbedder:
         """The faces of one picture, without embeddings."""
         return self._detector.detect(pixels)
 
+    def detect_all(self, pictures: Sequence[Pixels]) -> list[Detections]:
+        """The faces of each picture, without embeddings."""
+        return self._detector.detect_all(pictures)
+
     def raw_embeddings(self, pixels: Pixels, kps: Float32) -> Float32:
         """The recogniser's own output for faces given by keypoints (n, 5, 2): (n, dimension)."""
         return self._recognizer.raw_embeddings(self._crops(pixels, kps))
