@@ -122,9 +122,11 @@ def embed(
     with console.stoppable() as stop, console.progress() as progress:
         detection = assemble.detection_options(store.settings, pack, det_size, min_det_score)
         models = assemble.get_pack(detection.pack, conf, progress, stop, fetch=not dry_run)
-        choice = assemble.choose(provider, models)
-        tuning = assemble.divide(conf, models, choice, workers=workers, batch_size=batch_size)
-        embedder = assemble.make_embedder(models, detection, choice, tuning=tuning, stopwatch=stopwatch)
+        with stopwatch.stage("load models"):
+            choice = assemble.choose(provider, models)
+            tuning = assemble.divide(conf, models, choice, workers=workers, batch_size=batch_size)
+            embedder = assemble.make_embedder(models, detection, choice, tuning=tuning, stopwatch=stopwatch)
+            landmarker = assemble.make_landmarks(models, choice) if enrich else None
         options = EmbedOptions(
             flush_every=flush_every,
             workers=tuning.workers,
@@ -133,7 +135,6 @@ def embed(
             fast_decode=fast_decode,
             dry_run=dry_run,
         )
-        landmarker = assemble.make_landmarks(models, choice) if enrich else None
         store.require(embedder.settings)
         with nullcontext() if dry_run else store.writing(embedder.settings):
             summary = run(
