@@ -221,6 +221,42 @@ class CacheSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ClipModel:
+    """What embeds whole images. Two models whose `sha256` agrees give vectors of one space."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked for of a picture."""
+
+    faces: bool = True
+    clip: bool = False
+
+    @property
+    def anything(self) -> bool:
+        """Whether there is anything to do."""
+        return self.faces or self.clip
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What was found out about a picture; None where it was not asked for.
+
+    Attributes
+    ----------
+    faces : Faces or None
+    clip : float32 array of shape (d,) or None
+        Embedding of the whole picture, of unit length.
+    """
+
+    faces: Faces | None = None
+    clip: Float32 | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Collection:
     """What a store holds, as algorithms see it: images, their faces, and where the vectors come from."""
 
@@ -276,7 +312,10 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
-    """One image with its faces, as a store takes it in; `faces.image` is all zeros."""
+    """One image with its faces, as a store takes it in; `faces.image` is all zeros.
+
+    Only the library keeps a `clip` embedding, and images that were not `searched` for faces.
+    """
 
     sha256: str
     width: int
@@ -284,3 +323,5 @@ class ImageRecord:
     taken: np.datetime64
     fingerprint: bytes
     faces: Faces = field(repr=False)
+    clip: Float32 | None = field(default=None, repr=False)
+    searched: bool = True

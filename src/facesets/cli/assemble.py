@@ -77,7 +77,7 @@ def get_pack(
 
     progress.say(f"The model pack {name} is not on this machine: fetching it.")
     try:
-        return pull(name, settings.model_roots, progress=progress, stop=stop)
+        return find_pack(pull(name, settings.model_roots, progress=progress, stop=stop).path, ())
     except FacesetsError as error:
         if stop.requested:
             raise
@@ -134,5 +134,5 @@ def choose(provider: str, pack: ModelPack) -> Choice:
     """Pick where models run, and say so when there was a choice."""
     choice = choose_provider(provider, pack.recogniser)
     if provider == "auto":
-        console.notice(choice.sentence())
+        console.remark(choice.sentence())
     return choice
