@@ -74,6 +74,21 @@ def resolve(constraints: Constraints, count: int) -> Groups:
     return Groups(group, np.unique(np.sort(ends[~together], axis=1), axis=0), cannot[together])
 
 
+def pairs_within(pairs: ArrayLike, labels: Int64) -> Int64:
+    """Pairs of faces as pairs of the clusters that they are in, each once, the lower first.
+
+    Pairs inside one cluster, and pairs with a face that is noise, are left out.
+
+    Raises
+    ------
+    ValueError
+        When a pair names a row that does not exist.
+    """
+    ends = labels[_checked(pairs, len(labels))]
+    between = (ends[:, 0] != ends[:, 1]) & (ends >= 0).all(axis=1)
+    return np.unique(np.sort(ends[between], axis=1), axis=0)
+
+
 def in_order(constraints: Constraints, order: Int64) -> Constraints:
     """The same constraints for rows that were taken in `order`.
 
