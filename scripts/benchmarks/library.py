@@ -1,12 +1,12 @@
-"""The library on made-up faces: storing, indexing again, clustering, searching.
+"""The library on made-up faces: storing, indexing again, clustering. Searching has a script of its own.
 
-    .venv/bin/python scripts/benchmarks/library.py [store] [again] [cluster] [search] [--faces 100000]
+    .venv/bin/python scripts/benchmarks/library.py [store] [again] [cluster] [--faces 100000]
         [--files 100000] [--database URL] [--without-clustering]
 
 Each part has its peer in the same run: storing a bare binary COPY of the same vectors, indexing again `find`
-on the same tree, clustering the time of the clustering itself, searching the exact answer. The
-faces are those of `synthetic/faces.py` beside the repository. Without a database a throw-away embedded server
-is used, as safe against crashes as a real one.
+on the same tree, clustering the time of the clustering itself. The faces are those of `synthetic/faces.py`
+beside the repository. Without a database a throw-away embedded server is used, as safe against crashes as a
+real one.
 """
 
 import argparse
@@ -31,7 +31,6 @@ from facesets.clustering import singletons_as_noise
 from facesets.inference.describer import LocalDescriber
 from facesets.operations.index import index
 from facesets.operations.options import IndexOptions
-from facesets.operations.search import build_index, similar_faces
 from facesets.progress import SilentProgress
 from facesets.records import CacheSettings, Faces, FileRecord, ImageRecord, Pixels
 from facesets.sources.galleries import GallerySource
@@ -43,13 +42,11 @@ from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import migrate, shipped_migrations
 from facesets.store.postgres.models import DetectorRow, ensure_detector
 from facesets.store.postgres.people import assign, create_persons, load_peopled_faces
-from facesets.store.postgres.search import Dates
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("FACESETS_TEST_SHARED", REPOSITORY.parent / "shared"))
 SETTINGS = CacheSettings("made", "made", "aa" * 32, 512, "made", "bb" * 32, 640, 0.5)
 IMAGES_A_COMMIT = 500
-QUERIES = 200
 
 
 def made_vectors(count: int) -> NDArray[np.float32]:
@@ -256,36 +253,10 @@ def _command(arguments: list[str]) -> tuple[float, float, dict[str, Any]]:
     return usage.ru_maxrss / 1e6, time.perf_counter() - began, json.loads(said)
 
 
-def search(database: Database, vectors: NDArray[np.float32]) -> None:
-    """Time of a query and how many of the ten best it finds, with the index and without."""
-    library = Library(database, SETTINGS)
-    rng = np.random.default_rng(1)
-    queries = vectors[rng.choice(len(vectors), QUERIES, replace=False)]
-    queries = queries + rng.standard_normal(queries.shape).astype(np.float32) * 0.01
-    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-    exact = [np.sort(vectors @ query)[-10:] for query in queries]
-    began = time.perf_counter()
-    similar_faces(library, queries[0], Dates(), 10)
-    print(f"search: without index {time.perf_counter() - began:.2f} s")
-    began = time.perf_counter()
-    build_index(library)
-    print(f"search: index built in {time.perf_counter() - began:.0f} s")
-    for turn in range(2):
-        times: list[float] = []
-        found = 0
-        for query, best in zip(queries, exact, strict=True):
-            began = time.perf_counter()
-            hits = similar_faces(library, query, Dates(), 10)
-            times.append(time.perf_counter() - began)
-            found += sum(hit.cosine_similarity >= best[0] - 1e-5 for hit in hits)
-        p50, p95 = np.percentile(times, [50, 95]) * 1000
-        print(f"search {turn}: p50 {p50:.1f} ms, p95 {p95:.1f} ms, recall@10 {found / QUERIES / 10:.3f}")
-
-
 def main() -> None:
     """Run the parts that are named."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("parts", nargs="*", default=["store", "again", "cluster", "search"])
+    parser.add_argument("parts", nargs="*", default=["store", "again", "cluster"])
     parser.add_argument("--faces", type=int, default=100_000)
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--database")
@@ -295,10 +266,8 @@ def main() -> None:
     given = parser.parse_args()
     with throwaway(given.database) as (database, text):
         vectors = made_vectors(given.faces)
-        if {"store", "cluster", "search"} & set(given.parts):
+        if {"store", "cluster"} & set(given.parts):
             store(database, vectors)
-        if "search" in given.parts:
-            search(database, vectors)
         if "cluster" in given.parts:
             cluster(database, text, vectors, exact=not given.without_clustering)
         if "again" in given.parts:

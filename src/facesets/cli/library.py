@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from facesets.store.postgres.embedded import EmbeddedServer
 
 _EMBEDDED_LABEL = "the library of this user"
-_BATCH_ON_GPU = 16
 
 
 def embedded_server(settings: Settings) -> "EmbeddedServer":
@@ -142,8 +141,9 @@ def index_embedder(
     chosen = assemble.detection_options(None if of_service else known, *detection)
     pack = assemble.get_pack(chosen.pack, settings, progress, stop, fetch=not options.dry_run)
     choice = assemble.choose(provider, pack)
-    batch_size = 1 if choice.name == "cpu" else _BATCH_ON_GPU
-    return assemble.make_embedder(pack, chosen, choice), dataclasses.replace(options, batch_size=batch_size)
+    tuning = assemble.divide(settings, pack, choice, workers=options.concurrency, batch_size=None)
+    embedder = assemble.make_embedder(pack, chosen, choice, tuning=tuning)
+    return embedder, dataclasses.replace(options, batch_size=tuning.images_per_run)
 
 
 def service(

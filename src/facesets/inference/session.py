@@ -12,7 +12,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from facesets.errors import CannotInfer
 from facesets.files import printable
-from facesets.inference.rewrite import without_slow_prelu
+from facesets.inference.rewrite import with_free_batch, without_slow_prelu
 from facesets.records import Float32
 
 # Only errors: what matters of the rest is said by us, in words that help.
@@ -64,7 +64,15 @@ def _input(node: Any) -> Input:  # noqa: ANN401 - ONNX Runtime has no types
 class Session:
     """One loaded model. May be run from several threads at once."""
 
-    def __init__(self, path: Path, provider: str = CPU, *, threads: int = 1, rewrite: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        provider: str = CPU,
+        *,
+        threads: int = 1,
+        free_batch: bool = False,
+        rewrite: bool = True,
+    ) -> None:
         """Load a model.
 
         Parameters
@@ -75,6 +83,8 @@ class Session:
         threads : int
             Threads for one run on the CPU. With 1, each caller computes in its own thread: several
             callers then use several cores without waiting for each other.
+        free_batch : bool
+            Take any number of inputs at once, though the file declares one.
         rewrite : bool
             Look for slow nodes to rewrite, which reads the whole model once more.
 
@@ -91,7 +101,7 @@ class Session:
             options.enable_mem_pattern = False
         providers = [provider] if provider == CPU else [provider, CPU]
         try:
-            model = without_slow_prelu(path) if provider == CPU and rewrite else str(path)
+            model = _graph(path, provider, free_batch=free_batch, rewrite=rewrite)
             self._session = onnxruntime.InferenceSession(model, options, providers=providers)
         except _RUNTIME_ERRORS as error:
             raise CannotInfer(
@@ -127,6 +137,12 @@ class Session:
                 f"The model stopped with: {_first_line(error)}. Try --batch-size 1 or --provider cpu."
             ) from error
         return outputs
+
+
+def _graph(path: Path, provider: str, *, free_batch: bool, rewrite: bool) -> str | bytes:
+    if free_batch:
+        return with_free_batch(path)
+    return without_slow_prelu(path) if provider == CPU and rewrite else str(path)
 
 
 def _first_line(error: Exception) -> str:
