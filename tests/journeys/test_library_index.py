@@ -83,6 +83,25 @@ def test_only_new_photos_are_looked_at(
     assert (third["indexed"], third["aliases"], third["unchanged"]) == (1, 1, 6)
 
 
+def test_photos_with_any_name_are_known_again(
+    index: Callable[..., Result], lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    names = [
+        "ü.jpg",
+        "a\nb.jpg",
+        "tab\there.jpg",
+        "back\\slash.jpg",
+        "quo'te\".jpg",
+        os.fsdecode(b"\xff.jpg"),
+    ]
+    for photo, name in zip(lfw_photos, names, strict=False):
+        shutil.copy2(photo, photos / name)
+    assert summary(index(photos))["indexed"] == len(names)
+    assert summary(index(photos))["unchanged"] == len(names)
+
+
 def test_runs_are_recorded(
     index: Callable[..., Result], library_url: str, lfw_photos: list[Path], tmp_path: Path
 ) -> None:

@@ -17,7 +17,6 @@ from typing import Any
 from facesets.errors import SourceGone
 from facesets.files import printable
 from facesets.imaging.decode import SUFFIXES
-from facesets.records import FoundFile
 from facesets.sources.folders import (
     NOT_PHOTOS,
     RESULT_MARKERS,
@@ -97,7 +96,7 @@ class GallerySource:
 
     @property
     def galleries(self) -> dict[str, Gallery]:
-        """The directories that hold photos, by path; complete once `files` is through."""
+        """The directories that hold photos, by path; complete once `stamps` is through."""
         return self._galleries
 
     def gallery_of(self, path: str) -> str:
@@ -118,14 +117,10 @@ class GallerySource:
         """Whether every target can still be read: an unmounted share leaves an empty folder."""
         return all(_has_something(root) for root in self._roots)
 
-    def files(self) -> Iterator[FoundFile]:
-        """Every file that looks like an image, by target and name; errors as `stamps`."""
-        return (FoundFile.of_stamp(stamp) for stamps in self.stamps() for stamp in stamps)
-
     def stamps(self) -> Iterator[list[str]]:
-        """The same files, some at a time, each as a text that can be compared at once.
+        """Every file that looks like an image, by target and name, some at a time.
 
-        A stamp is size, time and path, with tabs between; see `FoundFile.of_stamp`.
+        A stamp is size, time and path, with tabs between, which compares at once; see `FoundFile.of_stamp`.
 
         Raises
         ------

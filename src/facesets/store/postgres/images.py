@@ -129,14 +129,18 @@ def store_images(connection: Connection, images: Sequence[ImageRecord]) -> tuple
     dict, set
         The number of each image by its hash; and the hashes of those that are new.
     """
+    # Locked, so that nobody deletes them by hand before their faces are stored.
     known: dict[str, int] = dict(
         connection.execute(
-            "SELECT sha256, id FROM images WHERE sha256 = ANY(%s)", ([image.sha256 for image in images],)
+            "SELECT sha256, id FROM images WHERE sha256 = ANY(%s) FOR KEY SHARE",
+            ([image.sha256 for image in images],),
         ).fetchall()
     )
     new = [image for image in images if image.sha256 not in known]
     if known:
         _update_images(connection, [image for image in images if image.sha256 in known])
+    if not new:
+        return known, set()
     ids = new_ids(connection, "images", len(new))
     copy_rows(
         connection,
