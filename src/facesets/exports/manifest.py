@@ -15,6 +15,8 @@ CLUSTER_MANIFEST = "manifest.json"
 REFINE_MANIFEST = "refine_manifest.json"
 EXPORT_MANIFEST = "manifest.json"
 SET_MANIFEST = "manifest.json"
+MANIFEST_NAMES = (CLUSTER_MANIFEST, REFINE_MANIFEST)
+"""What a result's manifest may be called."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from facesets.errors import DamagedFile, NewerFormat, WrongUsage
 from facesets.exports.manifest import (
     EXPORT_MANIFEST,
+    MANIFEST_NAMES,
     REFINE_MANIFEST,
     ClusterManifest,
     DuplicatesReport,
@@ -83,7 +84,7 @@ def refuse_other_results(folder: Path, own: type[Manifest]) -> None:
     WrongUsage
         There is a manifest of another kind.
     """
-    for name in (EXPORT_MANIFEST, REFINE_MANIFEST):
+    for name in MANIFEST_NAMES:
         path = folder / name
         try:
             found = _load(path).get("format") if path.is_file() else None
@@ -99,7 +100,7 @@ def refuse_other_results(folder: Path, own: type[Manifest]) -> None:
 def is_manifest(path: Path) -> bool:
     """Whether a path should be read as a manifest rather than as a cache."""
     return path.suffix.lower() == ".json" or (
-        path.is_dir() and any((path / name).is_file() for name in (REFINE_MANIFEST, EXPORT_MANIFEST))
+        path.is_dir() and any((path / name).is_file() for name in MANIFEST_NAMES)
     )
 
 

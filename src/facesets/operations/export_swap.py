@@ -95,7 +95,7 @@ def export_swap(
     plan = plan_export(collection, refine_manifest, raw_manifest, out, embedder.settings, options, made=made)
     if options.dry_run:
         return _rehearsed(collection, plan, out, options)
-    with writing_results(out, plan.earlier) as folder:
+    with writing_results(out, plan.earlier, "export-swap") as folder:
         return _export(folder, collection, plan, embedder, options, progress, stop)
 
 
