@@ -124,7 +124,12 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _upgrade_from_1(raw: dict[str, Any]) -> None:
-    """Fill in what `cluster` and `refine` did not record then: reasons, the state of files, missing paths."""
+    """Fill in what was not recorded then: reasons, the state of files, missing paths, kinds of sets."""
+    if isinstance(sets := raw.get("sets"), list):
+        raw["sets"] = [
+            {"kind": "refined", "markers": [], **entry} if isinstance(entry, dict) else entry
+            for entry in sets
+        ]
     if isinstance(files := raw.get("files"), dict):
         raw["files"] = {name: {"source": s, "size": -1, "mtime_ns": -1} for name, s in files.items()}
         raw |= {"missing": [], "reasons": []}
