@@ -16,6 +16,7 @@ from facesets.cli.embed import embed
 from facesets.cli.enrich import enrich
 from facesets.cli.evaluate import evaluate
 from facesets.cli.export_swap import export_swap
+from facesets.cli.extend import extend
 from facesets.cli.immich_stage import immich_stage
 from facesets.cli.index import index
 from facesets.cli.migrate import migrate
@@ -50,6 +51,7 @@ for command in (
     dedup,
     enrich,
     export_swap,
+    extend,
     sheet,
     show,
     immich_stage,

@@ -141,6 +141,31 @@ class RefineOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ExtendOptions:
+    """Options of `extend`. All else is as it was when the results were made.
+
+    Attributes
+    ----------
+    threshold : float
+        Most cosine distance of a new face from the centroid of the person that it joins.
+    cluster_threshold : float
+        Cosine distance at which average linkage of the other new faces is cut.
+    same_image_ok : bool
+        Two faces in one image may be one person. Otherwise they are kept apart.
+    """
+
+    threshold: float = 0.55
+    cluster_threshold: float = 0.55
+    same_image_ok: bool = False
+    sheet: bool = True
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        _within("threshold", self.threshold, 0, 2)
+        _within("cluster-threshold", self.cluster_threshold, 0, 2)
+
+
+@dataclass(frozen=True, slots=True)
 class DedupOptions:
     """Options of `dedup`.
 
@@ -354,7 +379,9 @@ class StageOptions:
         _within("min-face-short", self.min_face_short, 0)
 
 
-def recorded(options: ClusterOptions | RefineOptions | DedupOptions | ExportSwapOptions) -> dict[str, Any]:
+def recorded(
+    options: ClusterOptions | RefineOptions | ExtendOptions | DedupOptions | ExportSwapOptions,
+) -> dict[str, Any]:
     """Options as a manifest records them: those that decide about the result."""
     return {k: v for k, v in asdict(options).items() if k not in {"dry_run", "sheet", "merge"}}
 
