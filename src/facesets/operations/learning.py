@@ -165,10 +165,12 @@ def _follow_photos(root: Path, known: Known, edits: Edits) -> None:
     _follow_files(root, known, edits)
     for (folder, target), count in told.items():
         if count and target == folder:
-            known.learned.append(f"{count} copies of photos are not wanted in {printable(folder)}.")
+            copies = "1 copy of a photo is" if count == 1 else f"{count} copies of photos are"
+            known.learned.append(f"{copies} not wanted in {printable(folder)}.")
         elif count:
-            what = f"show {printable(target)}, not" if target else "do not show"
-            known.learned.append(f"{count} faces {what} {printable(folder)}.")
+            faces, show, do = ("1 face", "shows", "does") if count == 1 else (f"{count} faces", "show", "do")
+            what = f"{show} {printable(target)}, not" if target else f"{do} not show"
+            known.learned.append(f"{faces} {what} {printable(folder)}.")
 
 
 def _all_faces(known: Known) -> Iterable[FaceEntry]:

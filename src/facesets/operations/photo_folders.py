@@ -18,6 +18,7 @@ from facesets.operations.contact_sheets import draw_sheets, own_sheet_names, pla
 from facesets.operations.options import (
     ClusterOptions,
     DedupOptions,
+    DiscoverOptions,
     ExportSwapOptions,
     ExtendOptions,
     RefineOptions,
@@ -124,7 +125,12 @@ def plan_additions(
 def provenance(
     store: Store,
     models: CacheSettings,
-    options: ClusterOptions | RefineOptions | ExtendOptions | DedupOptions | ExportSwapOptions,
+    options: ClusterOptions
+    | RefineOptions
+    | ExtendOptions
+    | DiscoverOptions
+    | DedupOptions
+    | ExportSwapOptions,
 ) -> Provenance:
     """Say what a result is made by and from."""
     return Provenance(program=__version__, cache=store.label, models=models, options=recorded(options))
