@@ -27,6 +27,7 @@ from facesets.cli.sheet import sheet
 from facesets.cli.show import show
 from facesets.cli.stats import stats
 from facesets.cli.transfer import export_cache, import_cache
+from facesets.cli.undo import undo
 from facesets.cli.verify_bundle import verify_bundle
 from facesets.errors import FacesetsError, WrongUsage
 from facesets.settings import ENVIRONMENT_PREFIX, load, prepare_libraries
@@ -54,6 +55,7 @@ for command in (
     immich_stage,
     evaluate,
     verify_bundle,
+    undo,
     search,
     stats,
     check,

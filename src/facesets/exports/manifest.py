@@ -15,6 +15,8 @@ CLUSTER_MANIFEST = "manifest.json"
 REFINE_MANIFEST = "refine_manifest.json"
 EXPORT_MANIFEST = "manifest.json"
 SET_MANIFEST = "manifest.json"
+MANIFEST_NAMES = (CLUSTER_MANIFEST, REFINE_MANIFEST)
+"""What a result's manifest may be called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,10 +247,22 @@ class SetManifest:
 
 @dataclass(frozen=True, slots=True)
 class SetEntry:
-    """One line of the export's table of contents. `source` is the manifest that the set came from."""
+    """One line of the export's table of contents.
+
+    Attributes
+    ----------
+    source : str
+        What the set came from, down to the group; two sets of an export never have the same.
+    kind : str
+        `refined`, `discovered`, `imported` or `era`.
+    markers : tuple of str
+        Text files in the set's folder that say what it is.
+    """
 
     name: str
     source: str
+    kind: str
+    markers: tuple[str, ...]
     faces: int
     candidates: int
     dropped: int
@@ -261,7 +275,7 @@ class ExportManifest:
     """What lies in an export folder; the details are in each set's own manifest."""
 
     FORMAT: ClassVar[str] = "facesets/export-swap"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
     made: Provenance
     counts: dict[str, int]

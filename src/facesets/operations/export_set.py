@@ -25,9 +25,10 @@ from facesets.exports.manifest import (
 from facesets.exports.manifest_files import manifest_bytes, read_manifest
 from facesets.imaging.quality import quality
 from facesets.interfaces import Embedder, Progress
-from facesets.operations.export_plan import CANDIDATES, PlannedSet, names_of_set, png_name
+from facesets.operations.export_plan import PlannedSet
 from facesets.operations.options import LOADER_MIN_DET_SCORE, ExportSwapOptions
 from facesets.operations.photos import read_row
+from facesets.operations.set_names import CANDIDATES, names_of_set, png_name
 from facesets.operations.set_selection import (
     Drop,
     Selection,
@@ -86,8 +87,8 @@ class SetWriter:
     def possible_names(self, sets: Iterable[PlannedSet]) -> Iterator[str]:
         """Every file that writing these sets may make."""
         for planned in sets:
-            bundles = bundle_names(planned.name, self._options.top_n)
-            yield from names_of_set(planned.name, len(planned.rows), len(planned.candidates), bundles)
+            others = [*bundle_names(planned.name, self._options.top_n), *planned.wanted.markers]
+            yield from names_of_set(planned.name, len(planned.rows), len(planned.candidates), others)
 
     def finished_before(self, planned: PlannedSet) -> SetManifest | None:
         """The set's manifest, if an earlier run made the set from the same inputs and all is there."""
@@ -116,6 +117,8 @@ class SetWriter:
         if kept.stopped or review.stopped:
             return None
         bundles = self._write_bundles(planned.name, kept)
+        for marker, text in planned.wanted.markers.items():
+            self._folder.write(f"{planned.name}/{marker}", text.encode())
         manifest = self._manifest(planned, selection, kept, review, bundles)
         self._folder.write(f"{planned.name}/{SET_MANIFEST}", manifest_bytes(manifest))
         return manifest
@@ -200,7 +203,13 @@ class SetWriter:
             failed=(*kept.failed, *review.failed),
             bundles=bundles,
             files=tuple(
-                sorted([*names, *(f"{directory}/{b}" for b in bundles), f"{directory}/{SET_MANIFEST}"])
+                sorted(
+                    [
+                        *names,
+                        *(f"{directory}/{other}" for other in (*bundles, *planned.wanted.markers)),
+                        f"{directory}/{SET_MANIFEST}",
+                    ]
+                )
             ),
         )
 

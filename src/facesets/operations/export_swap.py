@@ -93,9 +93,26 @@ def export_swap(
     collection = store.load()
     made = provenance(store, collection.settings, options)
     plan = plan_export(collection, refine_manifest, raw_manifest, out, embedder.settings, options, made=made)
+    return export_planned(
+        collection, plan, out, embedder, options, command="export-swap", progress=progress, stop=stop
+    )
+
+
+def export_planned(
+    collection: Collection,
+    plan: ExportPlan,
+    out: Path,
+    embedder: Embedder,
+    options: ExportSwapOptions,
+    *,
+    command: str,
+    progress: Progress,
+    stop: Stop,
+) -> ExportSwapSummary:
+    """Write what `plan_export` or `plan_sets` planned, or say what would be written; errors as above."""
     if options.dry_run:
         return _rehearsed(collection, plan, out, options)
-    with writing_results(out, plan.earlier) as folder:
+    with writing_results(out, plan.earlier, command) as folder:
         return _export(folder, collection, plan, embedder, options, progress, stop)
 
 
@@ -145,6 +162,8 @@ def _entry(planned: PlannedSet, manifest: SetManifest) -> SetEntry:
     return SetEntry(
         name=manifest.name,
         source=planned.source,
+        kind=planned.wanted.kind,
+        markers=tuple(planned.wanted.markers),
         faces=len(manifest.faces),
         candidates=len(manifest.candidates),
         dropped=len(manifest.dropped),

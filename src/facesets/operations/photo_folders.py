@@ -50,6 +50,8 @@ class PhotoFolders:
 
     Attributes
     ----------
+    command : str
+        That writes it.
     manifest_name : str
     files : mapping
         Relative name to source path.
@@ -58,6 +60,7 @@ class PhotoFolders:
     """
 
     out: Path
+    command: str
     manifest_name: str
     files: Mapping[str, str]
     paths: Mapping[str, tuple[str, ...]]
@@ -67,6 +70,7 @@ class PhotoFolders:
 
 def plan_folders(
     out: Path,
+    command: str,
     manifest_name: str,
     members: Mapping[str, Iterable[tuple[str, ...]]],
     options: ClusterOptions | RefineOptions,
@@ -81,7 +85,7 @@ def plan_folders(
         for path, name in flatten_all(path for paths in images for path in paths).items()
     }
     paths_of = {path: paths for images in members.values() for paths in images for path in paths}
-    return PhotoFolders(out, manifest_name, files, paths_of, options.materialize, options.sheet)
+    return PhotoFolders(out, command, manifest_name, files, paths_of, options.materialize, options.sheet)
 
 
 def provenance(
@@ -99,7 +103,7 @@ def write_photo_folders(plan: PhotoFolders, manifest: M, *, progress: Progress, 
     A request to stop leaves the folder as an interrupted run does: the next run completes it.
     """
     earlier = _files_of_earlier_run(plan, type(manifest))
-    with writing_results(plan.out, earlier) as folder:
+    with writing_results(plan.out, earlier, plan.command) as folder:
         return _fill(folder, plan, manifest, progress, stop)
 
 

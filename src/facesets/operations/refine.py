@@ -100,7 +100,7 @@ def refine(
     progress.end()
     manifest = _manifest(store, collection, gated, options)
     members = {group.name: [face.paths for face in group.faces] for group in manifest.facesets}
-    plan = plan_folders(out, REFINE_MANIFEST, members, options)
+    plan = plan_folders(out, "refine", REFINE_MANIFEST, members, options)
     if options.dry_run:
         written = rehearse(plan, RefineManifest)
     else:
