@@ -10,6 +10,7 @@ from facesets.operations.sorted_folders import SortedFolders, labelled, read_fol
 from facesets.records import CacheSettings, Collection, Faces, Images
 
 Photos = dict[str | tuple[str, ...], list[np.ndarray]]
+KNOWN: dict[str, type[float]] = {"route_threshold": float, "top_n": int}
 OPTIONS = ImportFoldersOptions()
 SETTINGS = CacheSettings("p", "r", "0" * 64, 32, "d", "1" * 64, 640, 0.5)
 
@@ -145,7 +146,7 @@ def test_a_list_of_folders_says_the_same_as_flags(tmp_path: Path) -> None:
         'Ben = "/b"\n[options]\nroute-threshold = 0.4\ntop-n = 50\n',
         "utf-8",
     )
-    folders, values = read_folder_list(path, ["route-threshold", "top-n"])
+    folders, values = read_folder_list(path, KNOWN)
     assert folders == SortedFolders(
         people=(("Anna", tmp_path / "anna"), ("Anna", tmp_path / "old/anna"), ("Ben", Path("/b"))),
         each_in=(tmp_path / "people",),
@@ -159,7 +160,10 @@ def test_a_list_of_folders_says_the_same_as_flags(tmp_path: Path) -> None:
     [
         ("mixd = []", "no mixd to set"),
         ("[options]\nroute = 1", "no options.route to set"),
-        ("[options]\ntop-n = [1]", "has to be one value"),
+        ("[options]\ntop-n = [1]", "has to be a whole number"),
+        ("[options]\ntop-n = 1.5", "has to be a whole number"),
+        ("[options]\nroute-threshold = true", "has to be a number"),
+        ("[options]\nroute_threshold = 0.4", "no options.route_threshold to set"),
         ("people = 3", r"has to be a table"),
         ("[people]\nAnna = 3", "people.Anna in .* has to be a folder or a list of folders"),
         ("[people]\nAnna = [3]", "has to be a folder or a list"),
@@ -175,9 +179,9 @@ def test_what_a_list_of_folders_may_not_hold_is_said_in_a_sentence(
     path = tmp_path / "folders.toml"
     path.write_text(text, "latin-1")
     with pytest.raises(WrongUsage, match=says):
-        read_folder_list(path, ["route-threshold", "top-n"])
+        read_folder_list(path, KNOWN)
 
 
 def test_a_missing_list_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(WrongUsage, match="No such file"):
-        read_folder_list(tmp_path / "none.toml", [])
+        read_folder_list(tmp_path / "none.toml", KNOWN)

@@ -17,6 +17,7 @@ from facesets.cli.enrich import enrich
 from facesets.cli.evaluate import evaluate
 from facesets.cli.export_swap import export_swap
 from facesets.cli.immich_stage import immich_stage
+from facesets.cli.import_folders import import_folders
 from facesets.cli.index import index
 from facesets.cli.migrate import migrate
 from facesets.cli.models import models
@@ -50,6 +51,7 @@ for command in (
     dedup,
     enrich,
     export_swap,
+    import_folders,
     sheet,
     show,
     immich_stage,

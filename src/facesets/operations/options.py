@@ -369,7 +369,6 @@ class ImportFoldersOptions:
     first_threshold: float = 0.55
     second_threshold: float = 0.45
     route_threshold: float = 0.45
-    dry_run: bool = False
 
     def __post_init__(self) -> None:
         _within("first-threshold", self.first_threshold, 0, 2)
@@ -408,7 +407,6 @@ class SplitErasOptions:
     min_short: float = 90
     min_blur: float = 40.0
     min_det_score: float = 0.6
-    dry_run: bool = False
 
     def __post_init__(self) -> None:
         _within("recover-threshold", self.recover_threshold, 0, 2)
@@ -422,7 +420,18 @@ class SplitErasOptions:
         _within("min-det-score", self.min_det_score, 0, 1)
 
 
-def recorded(options: ClusterOptions | RefineOptions | DedupOptions | ExportSwapOptions) -> dict[str, Any]:
+Recorded = (
+    ClusterOptions
+    | RefineOptions
+    | DedupOptions
+    | ExportSwapOptions
+    | ImportFoldersOptions
+    | SplitErasOptions
+)
+"""Options of commands that write manifests."""
+
+
+def recorded(options: Recorded) -> dict[str, Any]:
     """Options as a manifest records them: those that decide about the result."""
     return {k: v for k, v in asdict(options).items() if k not in {"dry_run", "sheet", "merge"}}
 

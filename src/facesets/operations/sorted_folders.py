@@ -7,7 +7,7 @@
     Anna = ["anna", "old/anna"]
     Ben = "ben"
 
-    [options]                                   # any flag of the command that takes a value
+    [options]                                   # any flag of the command that takes a number
     route-threshold = 0.42
     top-n = 50
 
@@ -22,8 +22,6 @@ from typing import Any
 
 from facesets.errors import WrongUsage
 from facesets.files import printable
-
-Value = float | int | str | bool
 
 _KEYS = ("people", "each-in", "mixed", "options")
 
@@ -71,8 +69,15 @@ def labelled(text: str) -> tuple[str, Path]:
     return label, folder
 
 
-def read_folder_list(path: Path, known_options: Iterable[str]) -> tuple[SortedFolders, dict[str, Value]]:
-    """Read the TOML file; the second part are the values under `[options]`, by flag without dashes.
+def read_folder_list(
+    path: Path, known_options: Mapping[str, type[float]]
+) -> tuple[SortedFolders, dict[str, float]]:
+    """Read the TOML file: the folders, and the values under `[options]`.
+
+    Parameters
+    ----------
+    known_options : mapping
+        Names with `_`, and whether a whole number is needed. In the file they are written with `-`.
 
     Raises
     ------
@@ -93,17 +98,23 @@ def read_folder_list(path: Path, known_options: Iterable[str]) -> tuple[SortedFo
     ]
     if any(not label.strip() for label, _ in people):
         raise WrongUsage(f"Somebody under [people] in {printable(path)} has no name. Give one.")
-    options = _table(path, content, "options")
-    _refuse_unknown(path, "options.", options, sorted(known_options))
-    for name, value in options.items():
-        if not isinstance(value, Value):
-            raise WrongUsage(f"options.{name} in {printable(path)} has to be one value.")
     folders = SortedFolders(
         people=tuple(people),
         each_in=_folders(path, "each-in", content.get("each-in", []), base),
         mixed=_folders(path, "mixed", content.get("mixed", []), base),
     )
-    return folders, {name.replace("-", "_"): value for name, value in options.items()}
+    return folders, _options(path, _table(path, content, "options"), known_options)
+
+
+def _options(path: Path, found: Mapping[str, Any], known: Mapping[str, type[float]]) -> dict[str, float]:
+    _refuse_unknown(path, "options.", found, [name.replace("_", "-") for name in known])
+    options = {name.replace("-", "_"): value for name, value in found.items()}
+    for name, value in options.items():
+        fits = isinstance(value, int if known[name] is int else int | float)
+        if not fits or isinstance(value, bool):
+            what = "a whole number" if known[name] is int else "a number"
+            raise WrongUsage(f"options.{name.replace('_', '-')} in {printable(path)} has to be {what}.")
+    return options
 
 
 def _refuse_unknown(path: Path, where: str, found: Iterable[str], known: Sequence[str]) -> None:
