@@ -125,6 +125,23 @@ def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - whatever JSON 
         file.write(json_bytes(value))
 
 
+def open_regular_file(path: str | os.PathLike[str]) -> IO[bytes]:
+    """Open a file for reading, without ever waiting on a pipe or a device.
+
+    Raises
+    ------
+    OSError
+        The file cannot be opened, or is no regular file.
+    """
+    # Opening a pipe without O_NONBLOCK waits for a writer, perhaps for ever.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    file = os.fdopen(os.open(path, flags), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "not a regular file")
+    return file
+
+
 def read_regular_file(path: Path, *, max_bytes: int) -> bytes:
     """Return a file's bytes, without ever waiting on a pipe or a device.
 
@@ -133,13 +150,8 @@ def read_regular_file(path: Path, *, max_bytes: int) -> bytes:
     OSError
         The file cannot be opened or read, is no regular file, or is larger than `max_bytes`.
     """
-    # Opening a pipe without O_NONBLOCK waits for a writer, perhaps for ever.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    with os.fdopen(os.open(path, flags), "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "not a regular file")
-        if status.st_size > max_bytes:
+    with open_regular_file(path) as file:
+        if os.fstat(file.fileno()).st_size > max_bytes:
             raise OSError(errno.EFBIG, f"larger than {max_bytes // 1_000_000} MB")
         return file.read(max_bytes)
 

@@ -11,6 +11,7 @@ from facesets.cli.check import check
 from facesets.cli.cluster import cluster
 from facesets.cli.db import db
 from facesets.cli.dedup import dedup
+from facesets.cli.discover import discover
 from facesets.cli.doctor import doctor
 from facesets.cli.embed import embed
 from facesets.cli.enrich import enrich
@@ -18,6 +19,7 @@ from facesets.cli.evaluate import evaluate
 from facesets.cli.export_swap import export_swap
 from facesets.cli.extend import extend
 from facesets.cli.immich_stage import immich_stage
+from facesets.cli.import_folders import import_folders
 from facesets.cli.index import index
 from facesets.cli.migrate import migrate
 from facesets.cli.models import models
@@ -52,6 +54,8 @@ for command in (
     enrich,
     export_swap,
     extend,
+    discover,
+    import_folders,
     sheet,
     show,
     immich_stage,

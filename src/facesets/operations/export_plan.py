@@ -165,6 +165,7 @@ def plan_sets(
     made: Provenance,
     keep: bool = True,
     remake: bool = True,
+    replaced: str | None = None,
 ) -> ExportPlan:
     """Fit sets into an export, whatever lies there already.
 
@@ -176,6 +177,8 @@ def plan_sets(
         Of the embedder that the crops are checked with.
     keep : bool
         Leave sets alone that are not wanted. Otherwise they go.
+    replaced : str, optional
+        Sets whose source begins so go, though others are left alone, when they are not wanted.
     remake : bool
         Make a set again, in its place, when it is there from the same source but from other faces. Otherwise
         leave it alone.
@@ -191,7 +194,10 @@ def plan_sets(
     parts = quality(collection.faces)
     entries, earlier = _read_earlier(out)
     by_source = {entry.source: entry.name for entry in entries}
-    kept = [e for e in entries if keep and (not remake or e.source not in {new.source for new in wanted})]
+    again = {each.source for each in wanted} if remake else set()
+    kept = [e for e in entries if keep and e.source not in again]
+    if replaced is not None:
+        kept = [e for e in kept if not e.source.startswith(replaced)]
     new = [each for each in wanted if remake or each.source not in by_source]
     names = free_names(
         [(each.source, each.name) for each in new],

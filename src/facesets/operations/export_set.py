@@ -92,16 +92,10 @@ class SetWriter:
 
     def finished_before(self, planned: PlannedSet) -> SetManifest | None:
         """The set's manifest, if an earlier run made the set from the same inputs and all is there."""
-        root = self._folder.root
-        path = root / planned.name / SET_MANIFEST
-        if f"{planned.name}/{SET_MANIFEST}" not in self._folder.owned or not path.is_file():
+        if f"{planned.name}/{SET_MANIFEST}" not in self._folder.owned:
             return None
-        try:
-            manifest = read_manifest(path, SetManifest)
-        except FacesetsError:
-            return None
-        whole = all((root / PurePosixPath(name)).is_file() for name in manifest.files)
-        if manifest.inputs != planned.inputs or manifest.failed or not whole:
+        manifest = finished_set(self._folder.root, planned)
+        if manifest is None:
             return None
         self._folder.keep(manifest.files)
         return manifest
@@ -228,3 +222,13 @@ class SetWriter:
             crop_cosine_similarity=round(crop.cosine_similarity, 4),
             duplicates=tuple(self._ids[lost] for lost in selection.duplicates.get(row, ())),
         )
+
+
+def finished_set(root: Path, planned: PlannedSet) -> SetManifest | None:
+    """The manifest of a set that lies in an export as it would be made now, else None."""
+    try:
+        manifest = read_manifest(root / planned.name / SET_MANIFEST, SetManifest)
+    except FacesetsError:
+        return None
+    whole = all((root / PurePosixPath(name)).is_file() for name in manifest.files)
+    return manifest if manifest.inputs == planned.inputs and not manifest.failed and whole else None

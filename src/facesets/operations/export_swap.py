@@ -20,7 +20,7 @@ from facesets.exports.manifest_files import manifest_bytes
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.contact_sheets import draw_sheets, own_sheet_names, plan_rows
 from facesets.operations.export_plan import ExportPlan, PlannedSet, plan_export
-from facesets.operations.export_set import SetWriter
+from facesets.operations.export_set import SetWriter, finished_set
 from facesets.operations.options import ExportSwapOptions
 from facesets.operations.photo_folders import provenance
 from facesets.operations.set_selection import select_faces
@@ -226,7 +226,7 @@ def _rehearsed(
     return ExportSwapSummary(
         out=str(out),
         sets=len(plan.kept_sets) + len(plan.sets),
-        unchanged_sets=len(plan.kept_sets),
+        unchanged_sets=len(plan.kept_sets) + sum(finished_set(out, each) is not None for each in plan.sets),
         faces=int(np.sum([len(selection.rows) for selection in chosen])),
         masked=0,
         candidates=sum(len(planned.candidates) for planned in plan.sets),

@@ -1,6 +1,6 @@
 """The documented defaults of every command, once. Flags and manifests take names and values from here."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from facesets.errors import WrongUsage
@@ -280,17 +280,11 @@ class DiscoverOptions:
     Attributes
     ----------
     known_threshold : float
-        A face this close in cosine distance to the centroid of a known face set is known.
-    refine : RefineOptions
-        How the others are clustered, and the gates for new face sets.
-    export : ExportSwapOptions
-        How these are exported.
+        A face this close in cosine distance to the centroid of a known face set is known. All else is as
+        `refine` and `export-swap` have it.
     """
 
     known_threshold: float = 0.45
-    refine: RefineOptions = field(default_factory=RefineOptions)
-    export: ExportSwapOptions = field(default_factory=ExportSwapOptions)
-    dry_run: bool = False
 
     def __post_init__(self) -> None:
         _within("known-threshold", self.known_threshold, 0, 2)
@@ -402,24 +396,88 @@ class StageOptions:
         _within("min-face-short", self.min_face_short, 0)
 
 
-def recorded(
-    options: ClusterOptions
+@dataclass(frozen=True, slots=True)
+class ImportFoldersOptions:
+    """How `import-folders` finds the person of a folder that somebody sorted.
+
+    Attributes
+    ----------
+    first_threshold, second_threshold : float
+        Most cosine distance from the folder's centroid in the first and in the second pass.
+    route_threshold : float
+        Most cosine distance at which a face of a mixed folder is that person.
+    """
+
+    first_threshold: float = 0.55
+    second_threshold: float = 0.45
+    route_threshold: float = 0.45
+
+    def __post_init__(self) -> None:
+        _within("first-threshold", self.first_threshold, 0, 2)
+        _within("second-threshold", self.second_threshold, 0, 2)
+        _within("route-threshold", self.route_threshold, 0, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class SplitErasOptions:
+    """How `split-eras` finds a person's faces again, and cuts them into eras.
+
+    Attributes
+    ----------
+    recover_threshold : float
+        Most cosine distance from the curated set's centroid.
+    recentre_threshold : float
+        Most cosine distance from the centroid of what was recovered.
+    split_threshold : float
+        Cosine distance at which average linkage is cut into sub-clusters.
+    join_threshold : float
+        Most cosine distance between the centroids of a fragment and its anchor.
+    join_years : int
+        Most years between their dominant capture years.
+    min_era_faces : int
+        Fewest faces of an anchor, and of an era that is not thin.
+    min_short, min_blur, min_det_score : float
+        The quality gate, as in `refine`.
+    """
+
+    recover_threshold: float = 0.55
+    recentre_threshold: float = 0.50
+    split_threshold: float = 0.35
+    join_threshold: float = 0.40
+    join_years: int = 5
+    min_era_faces: int = 20
+    min_short: float = 90
+    min_blur: float = 40.0
+    min_det_score: float = 0.6
+
+    def __post_init__(self) -> None:
+        _within("recover-threshold", self.recover_threshold, 0, 2)
+        _within("recentre-threshold", self.recentre_threshold, 0, 2)
+        _within("split-threshold", self.split_threshold, 0, 2)
+        _within("join-threshold", self.join_threshold, 0, 2)
+        _within("join-years", self.join_years, 0)
+        _within("min-era-faces", self.min_era_faces, 2)
+        _within("min-short", self.min_short, 0)
+        _within("min-blur", self.min_blur, 0)
+        _within("min-det-score", self.min_det_score, 0, 1)
+
+
+Recorded = (
+    ClusterOptions
     | RefineOptions
     | ExtendOptions
     | DiscoverOptions
     | DedupOptions
-    | ExportSwapOptions,
-) -> dict[str, Any]:
+    | ExportSwapOptions
+    | ImportFoldersOptions
+    | SplitErasOptions
+)
+"""Options of commands that write manifests."""
+
+
+def recorded(options: Recorded) -> dict[str, Any]:
     """Options as a manifest records them: those that decide about the result."""
-    return _decisive(asdict(options))
-
-
-def _decisive(values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: _decisive(value) if isinstance(value, dict) else value
-        for name, value in values.items()
-        if name not in {"dry_run", "sheet", "merge"}
-    }
+    return {k: v for k, v in asdict(options).items() if k not in {"dry_run", "sheet", "merge"}}
 
 
 def _within(name: str, value: float, least: float, most: float = float("inf")) -> None:

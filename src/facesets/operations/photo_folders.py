@@ -15,15 +15,7 @@ from facesets.exports.names import flatten_all
 from facesets.files import printable
 from facesets.interfaces import Progress, Store
 from facesets.operations.contact_sheets import draw_sheets, own_sheet_names, plan_rows
-from facesets.operations.options import (
-    ClusterOptions,
-    DedupOptions,
-    DiscoverOptions,
-    ExportSwapOptions,
-    ExtendOptions,
-    RefineOptions,
-    recorded,
-)
+from facesets.operations.options import ClusterOptions, Recorded, RefineOptions, recorded
 from facesets.records import CacheSettings
 from facesets.stop import Stop
 
@@ -122,18 +114,10 @@ def plan_additions(
     return PhotoFolders(out, command, manifest_name, files, paths_of, how, with_sheet, keep)
 
 
-def provenance(
-    store: Store,
-    models: CacheSettings,
-    options: ClusterOptions
-    | RefineOptions
-    | ExtendOptions
-    | DiscoverOptions
-    | DedupOptions
-    | ExportSwapOptions,
-) -> Provenance:
+def provenance(store: Store, models: CacheSettings, *options: Recorded) -> Provenance:
     """Say what a result is made by and from."""
-    return Provenance(program=__version__, cache=store.label, models=models, options=recorded(options))
+    values = {name: value for some in options for name, value in recorded(some).items()}
+    return Provenance(program=__version__, cache=store.label, models=models, options=values)
 
 
 def write_photo_folders(plan: PhotoFolders, manifest: M, *, progress: Progress, stop: Stop) -> Written:

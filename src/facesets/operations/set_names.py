@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 
 from facesets.exports.manifest import SET_MANIFEST, SetEntry
+from facesets.exports.names import folded
 
 CANDIDATES = "_candidates"
+NUMBERED = re.compile(r"faceset_\d+")
 
 
 def names_of_entry(entry: SetEntry) -> list[str]:
@@ -33,6 +36,8 @@ def free_names(
 ) -> list[str]:
     """Name sets: as before, else as they wish, else `faceset_NNN` past the highest number in use.
 
+    A set that wishes for another name than a number keeps it, and gets `_2` and so on behind it.
+
     Parameters
     ----------
     wished : iterable of (source, name)
@@ -45,14 +50,18 @@ def free_names(
     """
     wished = list(wished)
     taken = {*taken, *(known[source] for source, _ in wished if source in known)}
+    alike = {folded(name) for name in taken}
     following = highest_number("faceset", [*taken, *used])
     names = []
     for source, wish in wished:
         name = known.get(source, wish)
-        if source not in known and name in taken:
-            following += 1
-            name = f"faceset_{following:03d}"
-        taken.add(name)
+        if source not in known and folded(name) in alike:
+            if NUMBERED.fullmatch(wish):
+                following += 1
+                name = f"faceset_{following:03d}"
+            else:
+                name = next(n for k in count(2) if folded(n := f"{wish}_{k}") not in alike)
+        alike.add(folded(name))
         names.append(name)
     return names
 
