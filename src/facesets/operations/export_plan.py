@@ -110,6 +110,8 @@ class ExportPlan:
         What lies in the export already and is left alone.
     earlier : mapping
         Every file that the export lists so far.
+    gone : tuple of str
+        Sets that lie there and go.
     """
 
     made: Provenance
@@ -118,6 +120,7 @@ class ExportPlan:
     kept_sets: tuple[SetEntry, ...]
     kept_files: tuple[str, ...]
     earlier: dict[str, PlacedFile | None]
+    gone: tuple[str, ...]
 
 
 def plan_export(
@@ -177,7 +180,7 @@ def plan_sets(
     keep : bool
         Leave sets alone that are not wanted. Otherwise they go.
     replaced : str, optional
-        Sets whose source begins so go, though others are left alone, when they are not wanted.
+        Of the sets that are not wanted, those go whose source is this up to its last `#`.
     remake : bool
         Make a set again, in its place, when it is there from the same source but from other faces. Otherwise
         leave it alone.
@@ -196,7 +199,7 @@ def plan_sets(
     again = {each.source for each in wanted} if remake else set()
     kept = [e for e in entries if keep and e.source not in again]
     if replaced is not None:
-        kept = [e for e in kept if not e.source.startswith(replaced)]
+        kept = [e for e in kept if e.source.rpartition("#")[0] != replaced]
     new = [each for each in wanted if remake or each.source not in by_source]
     names = free_names(
         [(each.source, each.name) for each in new],
@@ -214,7 +217,9 @@ def plan_sets(
         for each, name in zip(new, names, strict=True)
     )
     kept_files = tuple(name for entry in kept for name in names_of_entry(entry))
-    return ExportPlan(made, parts.total, sets, tuple(kept), kept_files, earlier)
+    staying = {entry.name for entry in kept} | set(names)
+    gone = tuple(entry.name for entry in entries if entry.name not in staying)
+    return ExportPlan(made, parts.total, sets, tuple(kept), kept_files, earlier, gone)
 
 
 def _same_recogniser(ours: CacheSettings, theirs: CacheSettings, where: Path | str) -> None:
