@@ -16,6 +16,7 @@ from facesets.cli.embed import embed
 from facesets.cli.enrich import enrich
 from facesets.cli.evaluate import evaluate
 from facesets.cli.export_swap import export_swap
+from facesets.cli.extend import extend
 from facesets.cli.immich_stage import immich_stage
 from facesets.cli.import_folders import import_folders
 from facesets.cli.index import index
@@ -54,6 +55,7 @@ for command in (
     export_swap,
     import_folders,
     split_eras,
+    extend,
     sheet,
     show,
     immich_stage,

@@ -298,6 +298,11 @@ def _ours(root: Path, earlier: Mapping[str, PlacedFile | None]) -> dict[str, Put
     return _believed(root, ours)
 
 
+def announced_names(root: Path) -> set[str]:
+    """Names that a run which was cut off may have written; raises `CannotWrite` as `writing_results`."""
+    return set(_announced(root))
+
+
 def _announced(root: Path) -> dict[str, Puts]:
     """What an interrupted run announced."""
     try:

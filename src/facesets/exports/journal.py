@@ -95,7 +95,7 @@ class Run:
     @property
     def number(self) -> int:
         """Runs of a folder count from 1."""
-        return int(self.name.partition("-")[0])
+        return _number(self.directory)
 
     def kept(self, number: int) -> Path:
         """Where a file is, or would be, that lay under some name before."""
@@ -138,7 +138,7 @@ def read_runs(root: Path) -> list[Run]:
         A record of the journal cannot be read.
     """
     runs = []
-    for directory in sorted(_directories(root), key=lambda path: (len(path.name), path.name)):
+    for directory in sorted(_directories(root), key=_number):
         try:
             raw = json.loads((directory / _RUN).read_bytes())
             runs.append(Run(root, directory.name, raw["state"], tuple(map(Path, raw["also"]))))
@@ -147,6 +147,10 @@ def read_runs(root: Path) -> list[Run]:
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise _damaged(directory) from error
     return runs
+
+
+def _number(directory: Path) -> int:
+    return int(directory.name.partition("-")[0])
 
 
 def _directories(root: Path) -> Iterator[Path]:

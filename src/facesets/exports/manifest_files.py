@@ -69,6 +69,8 @@ def read_any_manifest(path: Path) -> Manifest:
         )
     if version == 1:
         _upgrade_from_1(raw)
+    if version < 3 and kind in (ClusterManifest, RefineManifest):
+        raw |= {"statements": [], "hidden": [], "set_aside": [], "extended": []}
     try:
         record: Manifest = _typed(raw, kind, "")
     except _UnexpectedError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from facesets.clustering import nearest
-from facesets.errors import RecogniserMismatch, WrongUsage
+from facesets.errors import WrongUsage
 from facesets.exports.folders import is_inside
 from facesets.exports.manifest import (
     EXPORT_MANIFEST,
@@ -25,6 +25,7 @@ from facesets.exports.manifest_files import read_manifest, refuse_other_results
 from facesets.files import printable
 from facesets.imaging.quality import Quality, known_pose, quality
 from facesets.operations.options import ExportSwapOptions
+from facesets.operations.same_models import require_same_faces, require_same_recogniser, rows_of
 from facesets.operations.set_names import free_names, names_of_entry
 from facesets.operations.set_selection import centroid_of
 from facesets.records import CacheSettings, Collection, Faces, Float32, Int64
@@ -135,10 +136,10 @@ def plan_export(
 ) -> ExportPlan:
     """Read the manifests, compare recognisers, and settle names; errors as `export_swap`."""
     refined = read_manifest(refine_manifest, RefineManifest)
-    _same_faces(collection.settings, refined.made.models, refine_manifest)
+    require_same_faces(collection.settings, refined.made.models, refine_manifest)
     rows_by_id = {face: row for row, face in enumerate(collection.face_ids())}
     members = {
-        group.name: _rows_of([entry.face for entry in group.faces], rows_by_id, refine_manifest)
+        group.name: rows_of([entry.face for entry in group.faces], rows_by_id, refine_manifest)
         for group in refined.facesets
     }
     candidates = {}
@@ -192,7 +193,7 @@ def plan_sets(
     WrongUsage
         `out` holds something else.
     """
-    _same_recogniser(collection.settings, consumer, consumer.pack)
+    require_same_recogniser(collection.settings, consumer, consumer.pack)
     parts = quality(collection.faces)
     entries, earlier = _read_earlier(out)
     by_source = {entry.source: entry.name for entry in entries}
@@ -222,46 +223,14 @@ def plan_sets(
     return ExportPlan(made, parts.total, sets, tuple(kept), kept_files, earlier, gone)
 
 
-def _same_recogniser(ours: CacheSettings, theirs: CacheSettings, where: Path | str) -> None:
-    if ours.recogniser_sha256 != theirs.recogniser_sha256:
-        raise RecogniserMismatch(
-            f"{printable(where)} has vectors of another recogniser ({theirs.pack}/{theirs.recogniser}) than "
-            f"the cache ({ours.pack}/{ours.recogniser}). Use what was made from this cache."
-        )
-
-
-def _same_faces(ours: CacheSettings, theirs: CacheSettings, where: Path) -> None:
-    """Faces are named by their number in the image, so both must have found the same ones."""
-    _same_recogniser(ours, theirs, where)
-    if ours.detection != theirs.detection:
-        raise WrongUsage(
-            f"{printable(where)} names faces found with another detection ({_detection(theirs)}) than the "
-            f"cache's ({_detection(ours)}). Run the command that wrote it again, with this cache."
-        )
-
-
-def _detection(models: CacheSettings) -> str:
-    return f"{models.detector} at {models.det_size}, from score {models.min_det_score:g}"
-
-
-def _rows_of(ids: Sequence[str], rows_by_id: Mapping[str, int], manifest: Path) -> Int64:
-    missing = [face for face in ids if face not in rows_by_id]
-    if missing:
-        raise WrongUsage(
-            f"{printable(manifest)} lists {len(missing)} faces that the cache does not hold. Give the cache "
-            "that it was made from, or refine again."
-        )
-    return np.array([rows_by_id[face] for face in ids], np.int64)
-
-
 def _singletons(raw_manifest: Path | None, rows_by_id: Mapping[str, int], ours: CacheSettings) -> Int64:
     if raw_manifest is None:
         raise WrongUsage(
             "--candidates needs --raw-manifest: the manifest.json that `facesets cluster` wrote."
         )
     raw = read_manifest(raw_manifest, ClusterManifest)
-    _same_faces(ours, raw.made.models, raw_manifest)
-    return _rows_of([entry.face for entry in raw.singletons], rows_by_id, raw_manifest)
+    require_same_faces(ours, raw.made.models, raw_manifest)
+    return rows_of([entry.face for entry in raw.singletons], rows_by_id, raw_manifest)
 
 
 def _matched(

@@ -1,6 +1,6 @@
 """The documented defaults of every command, once. Flags and manifests take names and values from here."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from facesets.errors import WrongUsage
@@ -141,6 +141,31 @@ class RefineOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ExtendOptions:
+    """Options of `extend`. All else is as it was when the results were made.
+
+    Attributes
+    ----------
+    threshold : float
+        Most cosine distance of a new face from the centroid of the person that it joins.
+    cluster_threshold : float
+        Cosine distance at which average linkage of the other new faces is cut.
+    same_image_ok : bool
+        Two faces in one image may be one person. Otherwise they are kept apart.
+    """
+
+    threshold: float = 0.55
+    cluster_threshold: float = 0.55
+    same_image_ok: bool = False
+    sheet: bool = True
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        _within("threshold", self.threshold, 0, 2)
+        _within("cluster-threshold", self.cluster_threshold, 0, 2)
+
+
+@dataclass(frozen=True, slots=True)
 class DedupOptions:
     """Options of `dedup`.
 
@@ -246,6 +271,29 @@ class ExportSwapOptions:
         _within("duplicate-max-bits", self.duplicate_max_bits, 0, 256)
         _within("candidate-match-threshold", self.candidate_match_threshold, 0, 2)
         _within("candidate-min-score", self.candidate_min_score, 0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoverOptions:
+    """Options of `discover`.
+
+    Attributes
+    ----------
+    known_threshold : float
+        A face this close in cosine distance to the centroid of a known face set is known.
+    refine : RefineOptions
+        How the others are clustered, and the gates for new face sets.
+    export : ExportSwapOptions
+        How these are exported.
+    """
+
+    known_threshold: float = 0.45
+    refine: RefineOptions = field(default_factory=RefineOptions)
+    export: ExportSwapOptions = field(default_factory=ExportSwapOptions)
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        _within("known-threshold", self.known_threshold, 0, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,6 +475,8 @@ class SplitErasOptions:
 Recorded = (
     ClusterOptions
     | RefineOptions
+    | ExtendOptions
+    | DiscoverOptions
     | DedupOptions
     | ExportSwapOptions
     | ImportFoldersOptions
@@ -437,7 +487,15 @@ Recorded = (
 
 def recorded(options: Recorded) -> dict[str, Any]:
     """Options as a manifest records them: those that decide about the result."""
-    return {k: v for k, v in asdict(options).items() if k not in {"dry_run", "sheet", "merge"}}
+    return _decisive(asdict(options))
+
+
+def _decisive(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _decisive(value) if isinstance(value, dict) else value
+        for name, value in values.items()
+        if name not in {"dry_run", "sheet", "merge"}
+    }
 
 
 def _within(name: str, value: float, least: float, most: float = float("inf")) -> None:

@@ -66,6 +66,12 @@ def free_names(
     return names
 
 
+def following_names(kind: str, used: Iterable[str], count: int) -> list[str]:
+    """Names `<kind>_NNN` with the numbers past the highest in use."""
+    first = highest_number(kind, used) + 1
+    return [f"{kind}_{number:03d}" for number in range(first, first + count)]
+
+
 def highest_number(kind: str, names: Iterable[str]) -> int:
     """The highest NNN of the names `<kind>_NNN`; 0 for none."""
     found = (re.fullmatch(rf"{kind}_(\d+)", name) for name in names)
