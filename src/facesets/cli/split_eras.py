@@ -50,10 +50,10 @@ def split_eras(
     name: Annotated[
         str, typer.Option("--set", metavar="NAME", help="The set in OUT to start from.", show_default=False)
     ] = "",
-    source: Annotated[
+    source_root: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="FOLDER", help="Where the person's photos lie; all by default. May be repeated."
+            metavar="DIR", help="Only photos below this folder. May be repeated.", show_default=False
         ),
     ] = None,
     probe: Annotated[
@@ -149,24 +149,24 @@ def split_eras(
     )
     conf = settings.load()
     today = date.today()  # noqa: DTZ011 - cameras have the local date as well
-    roots = [root.absolute() for root in source or ()]
+    roots = [root.absolute() for root in source_root or ()]
     request = operation.EraRequest(out, name, roots, years or _kept_years(conf), today.year)
+    done: ProbeSummary | SplitErasSummary
     with (
         console.stoppable() as stop,
         console.progress() as progress,
         open_store(cache, database, conf) as store,
     ):
         if probe:
-            found = operation.probe_eras(
+            done = operation.probe_eras(
                 store, request, options, dry_run=dry_run, progress=progress, stop=stop
             )
-            _report_probe(found)
         else:
             embedder = loader_embedder(store, pack, provider, conf, progress, stop, fetch=not dry_run)
             done = operation.split_eras(
                 store, request, embedder, options, export, progress=progress, stop=stop
             )
-            _report_split(done)
+    report(done, _split_lines(done) if isinstance(done, operation.SplitErasSummary) else _probe_lines(done))
 
 
 def _kept_years(conf: "Settings") -> Path:
@@ -177,12 +177,12 @@ def _kept_years(conf: "Settings") -> Path:
     return (conf.data or platformdirs.user_cache_path("facesets")) / FILE_NAME
 
 
-def _report_probe(summary: "ProbeSummary") -> None:
+def _probe_lines(summary: "ProbeSummary") -> list[str]:
     written = "" if summary.dry_run else f"{printable(summary.chart)} shows the same as a picture."
-    report(summary, [summary.text + written])
+    return [summary.text + written]
 
 
-def _report_split(summary: "SplitErasSummary") -> None:
+def _split_lines(summary: "SplitErasSummary") -> list[str]:
     rows = [
         (
             era.state,
@@ -204,4 +204,4 @@ def _report_split(summary: "SplitErasSummary") -> None:
     )
     if summary.export is not None:
         lines.append(left_out(summary.export))
-    report(summary, lines)
+    return lines

@@ -7,14 +7,17 @@ from pathlib import Path
 import numpy as np
 
 from facesets.clustering.eras import NO_YEAR, Eras, split_into_eras
-from facesets.errors import RecogniserMismatch, WrongUsage
+from facesets.errors import WrongUsage
+from facesets.exports.folders import is_inside
 from facesets.exports.manifest import EXPORT_MANIFEST, ExportManifest, SetManifest
 from facesets.exports.manifest_files import read_manifest
 from facesets.files import printable
 from facesets.operations.options import SplitErasOptions
+from facesets.operations.quality_gate import quality_gates
+from facesets.operations.same_models import require_same_recogniser
 from facesets.operations.set_selection import centroid_of
+from facesets.operations.source_roots import rows_under
 from facesets.records import Collection, Float32, Int64
-from facesets.sources.folders import FolderSource
 
 KIND = "era"
 
@@ -96,7 +99,8 @@ def read_curated(out: Path, name: str, collection: Collection) -> Curated:
     RecogniserMismatch
         It was made with another recogniser than the store.
     """
-    entries = {entry.name: entry for entry in read_manifest(out / EXPORT_MANIFEST, ExportManifest).sets}
+    listed = read_manifest(out / EXPORT_MANIFEST, ExportManifest).sets
+    entries = {entry.name: entry for entry in listed if is_inside(entry.name)}
     entry = entries.get(name)
     if entry is None:
         known = ", ".join(printable(each) for each, e in entries.items() if e.kind != KIND) or "none"
@@ -104,12 +108,7 @@ def read_curated(out: Path, name: str, collection: Collection) -> Curated:
     if entry.kind == KIND:
         raise WrongUsage(f"{printable(name)} is an era already. Name the set that it was split from.")
     manifest = read_manifest(out / name, SetManifest)
-    ours, theirs = collection.settings, manifest.made.models
-    if ours.recogniser_sha256 != theirs.recogniser_sha256:
-        raise RecogniserMismatch(
-            f"{printable(out / name)} has vectors of another recogniser ({theirs.pack}/{theirs.recogniser}) "
-            f"than the store ({ours.pack}/{ours.recogniser}). Export it again from this store."
-        )
+    require_same_recogniser(collection.settings, manifest.made.models, out / name)
     if not manifest.faces:
         raise WrongUsage(f"{printable(out / name)} holds no faces to start from. Export it again.")
     seed = np.array(manifest.centroid, np.float32)
@@ -129,45 +128,26 @@ def recover(
     WrongUsage
         No photo of the store lies below the roots, or none of the faces is near.
     """
+    under = rows_under(collection, roots)
+    if not len(under):
+        where = f" below {' or '.join(printable(root) for root in roots)}" if roots else ""
+        raise WrongUsage(f"The store has no faces{where}. Embed photos first, or name another folder.")
     faces = collection.faces
-    there = _below(collection, roots)
-    near = there & (1 - faces.embedding @ seed <= options.recover_threshold)
-    left = near.copy()
-    dropped = {}
-    for gate, measure in (
-        ("min_det_score", faces.det_score),
-        ("min_short", faces.face_short),
-        ("min_blur", faces.blur),
-    ):
-        low = left & (measure < getattr(options, gate))
-        dropped[gate] = int(low.sum())
-        left &= ~low
-    centre = centroid_of(faces.embedding[left])
-    far = left & (1 - faces.embedding @ centre > options.recentre_threshold)
+    near = under[1 - faces.embedding[under] @ seed <= options.recover_threshold]
+    left, dropped = near, dict[str, int]()
+    for gate, below, _ in quality_gates(faces, options):
+        dropped[gate] = int(below[left].sum())
+        left = left[~below[left]]
+    far = 1 - faces.embedding[left] @ centroid_of(faces.embedding[left]) > options.recentre_threshold
     dropped["recentre_threshold"] = int(far.sum())
-    rows = np.flatnonzero(left & ~far).astype(np.int64)
+    rows = left[~far]
     if not len(rows):
         raise WrongUsage(
-            f"None of {int(there.sum())} faces is near the set and passes the gates "
-            f"({int(near.sum())} were near). Loosen --recover-threshold, --min-short or --min-blur."
+            f"None of {len(under)} faces is near the set and passes the gates ({len(near)} were near). "
+            "Loosen --recover-threshold, --min-short or --min-blur."
         )
     per_photo = np.unique(faces.image[rows], return_counts=True)[1]
-    return Recovered(rows, int(near.sum()), dropped, int((per_photo > 1).sum()))
-
-
-def _below(collection: Collection, roots: Sequence[Path]) -> np.ndarray:
-    """Which faces lie below one of the roots, by any path of their image; all where no root is named."""
-    if not roots:
-        return np.ones(len(collection.faces), bool)
-    sources = [FolderSource(root) for root in roots]
-    images = np.array(
-        [any(source.covers(p) for p in paths for source in sources) for paths in collection.images.paths]
-    )
-    if not images.any():
-        names = " or ".join(printable(root) for root in roots)
-        raise WrongUsage(f"No photo of the store lies below {names}. Embed it first, or name another root.")
-    below: np.ndarray = images[collection.faces.image]
-    return below
+    return Recovered(rows, len(near), dropped, int((per_photo > 1).sum()))
 
 
 def split(embeddings: Float32, years: Int64, options: SplitErasOptions) -> Eras:
