@@ -12,6 +12,7 @@ from facesets.exports.folders import is_inside
 from facesets.exports.manifest import EXPORT_MANIFEST, ExportManifest, SetManifest
 from facesets.exports.manifest_files import read_manifest
 from facesets.files import printable
+from facesets.operations.export_edits import taken_out
 from facesets.operations.options import SplitErasOptions
 from facesets.operations.quality_gate import quality_gates
 from facesets.operations.same_models import require_same_recogniser
@@ -35,12 +36,15 @@ class Curated:
         What the set came from.
     seed : float32 array of shape (d,)
         Its centroid, unit length.
+    taken_out : frozenset of str
+        Ids of faces that are not this person, as the user says.
     """
 
     name: str
     source: str
     faces: int
     seed: Float32
+    taken_out: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,19 +113,24 @@ def read_curated(out: Path, name: str, collection: Collection) -> Curated:
         raise WrongUsage(f"{printable(name)} is an era already. Name the set that it was split from.")
     manifest = read_manifest(out / name, SetManifest)
     require_same_recogniser(collection.settings, manifest.made.models, out / name)
-    if not manifest.faces:
+    unwanted = taken_out(out, name)
+    wanted = {item.face.face for item in manifest.faces} - unwanted
+    if not wanted:
         raise WrongUsage(f"{printable(out / name)} holds no faces to start from. Export it again.")
-    seed = np.array(manifest.centroid, np.float32)
-    return Curated(name, entry.source, len(manifest.faces), seed / np.linalg.norm(seed))
+    rows = [row for row, face in enumerate(collection.face_ids()) if face in wanted]
+    # The store may not hold the photos that the set was made from; then its own centroid has to do.
+    whole = len(rows) == len(wanted)
+    seed = centroid_of(collection.faces.embedding[rows]) if whole else np.array(manifest.centroid, np.float32)
+    return Curated(name, entry.source, len(wanted), seed, unwanted)
 
 
 def recover(
-    collection: Collection, seed: Float32, roots: Sequence[Path], options: SplitErasOptions
+    collection: Collection, curated: Curated, roots: Sequence[Path], options: SplitErasOptions
 ) -> Recovered:
     """Find the person's faces below the roots.
 
-    These are all within reach of the seed that pass the quality gate, and of those the ones that are near
-    their common centroid.
+    These are all within reach of the seed, but for those that the user took out of the set; of these the ones
+    that pass the quality gate; and of these the ones that are near their common centroid.
 
     Raises
     ------
@@ -133,7 +142,10 @@ def recover(
         where = f" below {' or '.join(printable(root) for root in roots)}" if roots else ""
         raise WrongUsage(f"The store has no faces{where}. Embed photos first, or name another folder.")
     faces = collection.faces
-    near = under[1 - faces.embedding[under] @ seed <= options.recover_threshold]
+    near = under[1 - faces.embedding[under] @ curated.seed <= options.recover_threshold]
+    if curated.taken_out:
+        unwanted = [row for row, face in enumerate(collection.face_ids()) if face in curated.taken_out]
+        near = near[~np.isin(near, unwanted)]
     left, dropped = near, dict[str, int]()
     for gate, below, _ in quality_gates(faces, options):
         dropped[gate] = int(below[left].sum())

@@ -266,7 +266,7 @@ def _find(
 ) -> _Person:
     collection = store.load()
     curated = read_curated(request.out, request.name, collection)
-    recovered = recover(collection, curated.seed, request.roots, options)
+    recovered = recover(collection, curated, request.roots, options)
     images, place = np.unique(collection.faces.image[recovered.rows], return_inverse=True)
     cache, latest = request.years_cache, request.latest_year
     years = capture_years(
