@@ -11,6 +11,7 @@ from facesets.cli.check import check
 from facesets.cli.cluster import cluster
 from facesets.cli.db import db
 from facesets.cli.dedup import dedup
+from facesets.cli.discover import discover
 from facesets.cli.doctor import doctor
 from facesets.cli.embed import embed
 from facesets.cli.enrich import enrich
@@ -53,9 +54,10 @@ for command in (
     dedup,
     enrich,
     export_swap,
+    extend,
+    discover,
     import_folders,
     split_eras,
-    extend,
     sheet,
     show,
     immich_stage,

@@ -12,7 +12,7 @@ from facesets.files import printable
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.export_plan import NewSet, plan_sets
 from facesets.operations.export_swap import ExportSwapSummary, export_planned
-from facesets.operations.options import DiscoverOptions
+from facesets.operations.options import DiscoverOptions, ExportSwapOptions, RefineOptions
 from facesets.operations.photo_folders import provenance
 from facesets.operations.refine import Gated, gate_faces, surviving
 from facesets.operations.same_models import require_same_recogniser
@@ -102,6 +102,8 @@ def discover(
     roots: list[Path],
     embedder: Embedder,
     options: DiscoverOptions,
+    refine: RefineOptions,
+    export: ExportSwapOptions,
     *,
     progress: Progress,
     stop: Stop,
@@ -116,6 +118,10 @@ def discover(
         Only photos below these count; all, if there are none.
     embedder : Embedder
         As `export_swap`.
+    refine : RefineOptions
+        How unknown faces are clustered, and the gates for new face sets.
+    export : ExportSwapOptions
+        How these are exported; whether at all.
 
     Raises
     ------
@@ -133,7 +139,7 @@ def discover(
     rows = rows_under(collection, roots)
     progress.begin(f"Looking for new people among {len(rows)} faces")
     unknown = rows[~_is_known(collection, rows, known, options)]
-    gated = gate_faces(collection.faces.take(unknown), options.refine)
+    gated = gate_faces(collection.faces.take(unknown), refine)
     found = [unknown[part] for part in surviving(gated)]
     names = following_names("faceset", known.names, len(found))
     progress.end()
@@ -143,14 +149,13 @@ def discover(
         known=len(rows) - len(unknown),
         clusters=_clusters(collection, unknown, gated, dict(zip(names, found, strict=True))),
         export=None,
-        dry_run=options.dry_run,
+        dry_run=export.dry_run,
         stopped=stop.requested,
     )
     if not found or stop.requested:
         return summary
     wanted = [_new_set(collection, name, members, roots) for name, members in zip(names, found, strict=True)]
-    export = replace(options.export, dry_run=options.dry_run)
-    made = provenance(store, collection.settings, options)
+    made = provenance(store, collection.settings, options, export)
     plan = plan_sets(collection, wanted, out, embedder.settings, export, made=made, remake=False)
     exported = export_planned(
         collection, plan, out, embedder, export, command="discover", progress=progress, stop=stop

@@ -1,6 +1,6 @@
 """The documented defaults of every command, once. Flags and manifests take names and values from here."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from facesets.errors import WrongUsage
@@ -280,17 +280,11 @@ class DiscoverOptions:
     Attributes
     ----------
     known_threshold : float
-        A face this close in cosine distance to the centroid of a known face set is known.
-    refine : RefineOptions
-        How the others are clustered, and the gates for new face sets.
-    export : ExportSwapOptions
-        How these are exported.
+        A face this close in cosine distance to the centroid of a known face set is known. All else is as
+        `refine` and `export-swap` have it.
     """
 
     known_threshold: float = 0.45
-    refine: RefineOptions = field(default_factory=RefineOptions)
-    export: ExportSwapOptions = field(default_factory=ExportSwapOptions)
-    dry_run: bool = False
 
     def __post_init__(self) -> None:
         _within("known-threshold", self.known_threshold, 0, 2)
@@ -487,15 +481,7 @@ Recorded = (
 
 def recorded(options: Recorded) -> dict[str, Any]:
     """Options as a manifest records them: those that decide about the result."""
-    return _decisive(asdict(options))
-
-
-def _decisive(values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: _decisive(value) if isinstance(value, dict) else value
-        for name, value in values.items()
-        if name not in {"dry_run", "sheet", "merge"}
-    }
+    return {k: v for k, v in asdict(options).items() if k not in {"dry_run", "sheet", "merge"}}
 
 
 def _within(name: str, value: float, least: float, most: float = float("inf")) -> None:
