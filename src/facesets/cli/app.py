@@ -16,6 +16,7 @@ from facesets.cli.embed import embed
 from facesets.cli.enrich import enrich
 from facesets.cli.evaluate import evaluate
 from facesets.cli.export_swap import export_swap
+from facesets.cli.immich_push import immich_push
 from facesets.cli.immich_stage import immich_stage
 from facesets.cli.index import index
 from facesets.cli.migrate import migrate
@@ -52,6 +53,7 @@ for command in (
     sheet,
     show,
     immich_stage,
+    immich_push,
     evaluate,
     verify_bundle,
     search,

@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
+from facesets.cli.immich_access import (
+    ApiKeyFileOption,
+    BackoffOption,
+    PatienceOption,
+    TimeoutOption,
+    UrlOption,
+)
 from facesets.cli.params import DebugOption, DryRunOption, JsonOption
 from facesets.operations.options import StageOptions
 
 if TYPE_CHECKING:
     from facesets.operations.immich_asset import Known
     from facesets.operations.immich_summary import StageSummary
-    from facesets.settings import Settings
 
 _STAGE = StageOptions()
 
@@ -23,13 +29,8 @@ def immich_stage(
         str, typer.Option(help="Name of the folder below --out. The key decides whose photos come.")
     ],
     out: Annotated[Path, typer.Option(help="Where to put the photos and the queue.")] = Path("immich"),
-    url: Annotated[
-        str | None, typer.Option(help="Address of the server. [default: IMMICH_URL]", show_default=False)
-    ] = None,
-    api_key_file: Annotated[
-        Path | None,
-        typer.Option(help="A file that holds the API key. [default: IMMICH_API_KEY]", show_default=False),
-    ] = None,
+    url: UrlOption = None,
+    api_key_file: ApiKeyFileOption = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Assets worked on at a time.")] = _STAGE.workers,
     min_face_short: Annotated[
         float, typer.Option(min=0, help="Least short edge of a photo's largest face, in original pixels.")
@@ -66,13 +67,9 @@ def immich_stage(
     recheck: Annotated[
         bool, typer.Option("--recheck", help="Ask again about photos that had no face in Immich.")
     ] = _STAGE.recheck,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that the server may be silent.")] = 60.0,
-    backoff: Annotated[
-        float, typer.Option(min=0, help="Seconds before a failed request is repeated; doubles each time.")
-    ] = 1.0,
-    patience: Annotated[
-        float, typer.Option(min=0, help="Seconds to wait for a lost server before the run ends.")
-    ] = 5.0,
+    timeout: TimeoutOption = 60.0,
+    backoff: BackoffOption = 1.0,
+    patience: PatienceOption = 5.0,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -82,17 +79,17 @@ def immich_stage(
     Run it again to go on after an outage, or for what is new: nothing is fetched twice.
     """
     from facesets import settings
+    from facesets.cli.immich_access import access_to
     from facesets.operations.immich_stage import immich_stage as run
-    from facesets.remote.access import Access
     from facesets.remote.immich import Immich
 
     conf = settings.load()
-    access = Access(
-        url=_address(url, conf),
-        api_key=_key(api_key_file, conf),
+    access = access_to(
+        conf,
+        url,
+        api_key_file,
         connections=workers,
         timeout_s=timeout,
-        connect_timeout_s=min(timeout, 10.0),
         first_wait_s=backoff,
         patience_s=patience,
     )
@@ -118,30 +115,6 @@ def immich_stage(
     console.show(summary, _lines(summary, dry_run=dry_run))
     console.failures([(failure.path, failure.reason) for failure in summary.failures])
     console.finish(failed=summary.failed)
-
-
-def _address(url: str | None, conf: "Settings") -> str:
-    from facesets.errors import WrongUsage
-
-    address = url or conf.immich_url
-    if not address:
-        raise WrongUsage("Which Immich server? Give --url, or set IMMICH_URL.")
-    return address
-
-
-def _key(path: Path | None, conf: "Settings") -> str:
-    """Return the key. There is no flag for the key itself: every user of a machine can see flags."""
-    from facesets.errors import WrongUsage
-    from facesets.files import printable, read_regular_file
-
-    if path is not None:
-        try:
-            return read_regular_file(path, max_bytes=10_000).decode("ascii").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise WrongUsage(f"Cannot read an API key in {printable(path)}.") from error
-    if conf.immich_api_key is None:
-        raise WrongUsage("No API key: put it into IMMICH_API_KEY, or into a file and give --api-key-file.")
-    return conf.immich_api_key.reveal()
 
 
 def _known(caches: "list[Path]") -> "list[Known]":

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from facesets.files import sync_directory, writing
 from facesets.operations.immich_faces import StagedFace, scaled
 from facesets.operations.options import StageOptions
-from facesets.remote.immich import AssetFailed, AssetGone, Downloaded, Immich
+from facesets.remote.immich import Downloaded, Immich, NotThere, RequestFailed
 from facesets.remote.immich_records import Asset
 
 Known = Callable[[str], bool]
@@ -119,9 +119,9 @@ def settle(
         if options.dry_run:
             return Settled("staged", asset, name, largest_short_px=found.largest_short_px)
         content, adopted = _get(asset, folder / name, server, Partials(folder), known)
-    except AssetGone as error:
+    except NotThere as error:
         return Settled("gone", asset, name, reason=error.reason)
-    except AssetFailed as error:
+    except RequestFailed as error:
         return Settled("failed", asset, name, reason=error.reason, passing=error.passing)
     kind: Kind = "known" if any(is_known(content.sha256) for is_known in known) else "staged"
     return Settled(kind, asset, name, found.faces, found.largest_short_px, content, adopted)

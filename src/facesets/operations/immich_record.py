@@ -65,6 +65,10 @@ class StageRecord:
         """The list of what to embed."""
         return self._queue
 
+    def exists(self) -> bool:
+        """Whether anything was ever staged here."""
+        return self._state.exists() or self._journal.exists()
+
     def records(self) -> Iterator[Record]:
         """Every record, those of the journal last: a later one of the same asset counts.
 
