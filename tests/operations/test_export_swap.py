@@ -29,6 +29,7 @@ from facesets.records import Collection
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 from tests.operations.conftest import PEOPLE, Library
+from tests.trees import files_in
 
 TASTE = ExportSwapOptions(min_face_short=60, top_n=5, candidates=True)
 
@@ -84,7 +85,7 @@ def set_manifests(out: Path) -> list[SetManifest]:
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
-    return {str(p): (p.stat().st_ino, p.read_bytes()) for p in folder.rglob("*") if p.is_file()}
+    return {str(p): (p.stat().st_ino, p.read_bytes()) for p in files_in(folder)}
 
 
 def test_every_png_is_square_and_holds_exactly_the_right_face(

@@ -11,13 +11,16 @@ from facesets.cli.check import check
 from facesets.cli.cluster import cluster
 from facesets.cli.db import db
 from facesets.cli.dedup import dedup
+from facesets.cli.discover import discover
 from facesets.cli.doctor import doctor
 from facesets.cli.embed import embed
 from facesets.cli.enrich import enrich
 from facesets.cli.evaluate import evaluate
 from facesets.cli.export_swap import export_swap
+from facesets.cli.extend import extend
 from facesets.cli.immich_push import immich_push
 from facesets.cli.immich_stage import immich_stage
+from facesets.cli.import_folders import import_folders
 from facesets.cli.index import index
 from facesets.cli.migrate import migrate
 from facesets.cli.models import models
@@ -28,6 +31,7 @@ from facesets.cli.sheet import sheet
 from facesets.cli.show import show
 from facesets.cli.stats import stats
 from facesets.cli.transfer import export_cache, import_cache
+from facesets.cli.undo import undo
 from facesets.cli.verify_bundle import verify_bundle
 from facesets.errors import FacesetsError, WrongUsage
 from facesets.settings import ENVIRONMENT_PREFIX, load, prepare_libraries
@@ -50,12 +54,16 @@ for command in (
     dedup,
     enrich,
     export_swap,
+    extend,
+    discover,
+    import_folders,
     sheet,
     show,
     immich_stage,
     immich_push,
     evaluate,
     verify_bundle,
+    undo,
     search,
     stats,
     check,

@@ -20,7 +20,7 @@ from facesets.exports.manifest_files import manifest_bytes
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.contact_sheets import draw_sheets, own_sheet_names, plan_rows
 from facesets.operations.export_plan import ExportPlan, PlannedSet, plan_export
-from facesets.operations.export_set import SetWriter
+from facesets.operations.export_set import SetWriter, finished_set
 from facesets.operations.options import ExportSwapOptions
 from facesets.operations.photo_folders import provenance
 from facesets.operations.set_selection import select_faces
@@ -93,9 +93,26 @@ def export_swap(
     collection = store.load()
     made = provenance(store, collection.settings, options)
     plan = plan_export(collection, refine_manifest, raw_manifest, out, embedder.settings, options, made=made)
+    return export_planned(
+        collection, plan, out, embedder, options, command="export-swap", progress=progress, stop=stop
+    )
+
+
+def export_planned(
+    collection: Collection,
+    plan: ExportPlan,
+    out: Path,
+    embedder: Embedder,
+    options: ExportSwapOptions,
+    *,
+    command: str,
+    progress: Progress,
+    stop: Stop,
+) -> ExportSwapSummary:
+    """Write what `plan_export` or `plan_sets` planned, or say what would be written; errors as above."""
     if options.dry_run:
         return _rehearsed(collection, plan, out, options)
-    with writing_results(out, plan.earlier) as folder:
+    with writing_results(out, plan.earlier, command) as folder:
         return _export(folder, collection, plan, embedder, options, progress, stop)
 
 
@@ -145,6 +162,8 @@ def _entry(planned: PlannedSet, manifest: SetManifest) -> SetEntry:
     return SetEntry(
         name=manifest.name,
         source=planned.source,
+        kind=planned.wanted.kind,
+        markers=tuple(planned.wanted.markers),
         faces=len(manifest.faces),
         candidates=len(manifest.candidates),
         dropped=len(manifest.dropped),
@@ -207,7 +226,7 @@ def _rehearsed(
     return ExportSwapSummary(
         out=str(out),
         sets=len(plan.kept_sets) + len(plan.sets),
-        unchanged_sets=len(plan.kept_sets),
+        unchanged_sets=len(plan.kept_sets) + sum(finished_set(out, each) is not None for each in plan.sets),
         faces=int(np.sum([len(selection.rows) for selection in chosen])),
         masked=0,
         candidates=sum(len(planned.candidates) for planned in plan.sets),
