@@ -1,6 +1,7 @@
 """`facesets immich-stage`."""
 
-from contextlib import closing
+import os
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,12 +15,16 @@ from facesets.cli.immich_access import (
     TimeoutOption,
     UrlOption,
 )
-from facesets.cli.params import DebugOption, DryRunOption, JsonOption
+from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
 from facesets.operations.options import StageOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from facesets.operations.immich_asset import Known
     from facesets.operations.immich_summary import StageSummary
+    from facesets.settings import Settings
+    from facesets.store.postgres.library import Library
 
 _STAGE = StageOptions()
 
@@ -39,6 +44,13 @@ def immich_stage(
         list[Path] | None,
         typer.Option(help="A cache whose content is not staged again. May be repeated.", show_default=False),
     ] = None,
+    known_library: Annotated[
+        bool,
+        typer.Option(
+            "--known-library/--ignore-library", help="Do not stage what the library holds, if there is one."
+        ),
+    ] = True,
+    database: DatabaseOption = None,
     thumbnails: Annotated[
         bool,
         typer.Option(
@@ -107,14 +119,32 @@ def immich_stage(
     )
     known_content = _known(known or [])
     with (
+        _library(database, conf) if known_library else nullcontext() as library,
         console.stoppable() as stop,
         console.progress() as progress,
         closing(Immich(access, stop=stop)) as server,
     ):
+        if library is not None:
+            known_content.append(library.has_image)
         summary = run(server, out, user, options, known_content, progress=progress, stop=stop)
     console.show(summary, _lines(summary, dry_run=dry_run))
     console.failures([(failure.path, failure.reason) for failure in summary.failures])
     console.finish(failed=summary.failed)
+
+
+@contextmanager
+def _library(database: str | None, conf: "Settings") -> "Iterator[Library | None]":
+    """The library that is named, else this user's own if there is one: none is made for this."""
+    from facesets.cli.library import embedded_server, open_database
+    from facesets.store.postgres.library import Library
+
+    is_named = bool(database or conf.database)
+    if not is_named and (os.name == "nt" or not embedded_server(conf).is_made):
+        yield None
+        return
+    with open_database(database, conf) as session:
+        library = Library(session)
+        yield library if library.exists() else None
 
 
 def _known(caches: "list[Path]") -> "list[Known]":
