@@ -401,6 +401,47 @@ class StageOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class PushOptions:
+    """What `immich-push` may change on a server.
+
+    Attributes
+    ----------
+    workers : int
+        Photos that are worked on at a time.
+    min_faces : int
+        Fewest faces of ours that make a nameless person of the server's ours as a whole.
+    min_purity : float
+        Of that person's faces that are somebody's here, at least so many, as a share, have to be ours.
+    min_share : float
+        Of that person's photos we have to know at least this share to merge it into another.
+    rename : bool
+        Where the server has another name, ours counts.
+    hidden : bool
+        Touch people whom the server hides.
+    new_faces : bool
+        Add faces that the server has not found.
+    dry_run : bool
+        Plan only.
+    """
+
+    workers: int = 8
+    min_faces: int = 3
+    min_purity: float = 0.8
+    min_share: float = 0.5
+    rename: bool = False
+    hidden: bool = False
+    new_faces: bool = True
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        _within("workers", self.workers, 1, 64)
+        _within("min-faces", self.min_faces, 1)
+        # With half or less, one person of the server's could be two of ours.
+        _within("min-purity", self.min_purity, 0.51, 1)
+        _within("min-share", self.min_share, 0, 1)
+
+
+@dataclass(frozen=True, slots=True)
 class ImportFoldersOptions:
     """How `import-folders` finds the person of a folder that somebody sorted.
 
