@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesets.cli import console
-from facesets.errors import FacesetsError, MissingModelPack, WrongUsage
+from facesets.errors import FacesetsError, MissingModelPack
 from facesets.files import printable
 from facesets.inference.catalog import PUBLISHED
 from facesets.inference.local import LocalEmbedder
@@ -38,22 +38,6 @@ def detection_options(
     if known is not None:
         base = DetectionOptions(known.pack, known.det_size, known.min_det_score)
     return dataclasses.replace(base, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
-
-
-def number_or_auto(flag: str, text: str) -> float | None:
-    """A number, or None for `auto`.
-
-    Raises
-    ------
-    WrongUsage
-        It is neither.
-    """
-    if text == "auto":
-        return None
-    try:
-        return float(text)
-    except ValueError as error:
-        raise WrongUsage(f"{flag} {text} is neither a number nor auto.") from error
 
 
 def get_pack(

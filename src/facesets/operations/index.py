@@ -33,6 +33,7 @@ _BATCHES_AHEAD_PER_WORKER = 3
 _CLAIMED_AT_ONCE = 64
 _WAIT_FOR_OTHERS_S = 0.5
 _FORGOTTEN_AT_ONCE = 5_000
+_ASKED_ONE_BY_ONE = 5_000
 
 
 class GalleryTargets(Protocol):
@@ -50,15 +51,15 @@ class GalleryTargets(Protocol):
 
     @property
     def galleries(self) -> Mapping[str, Gallery]:
-        """The directories that hold photos; complete once `files` is through."""
+        """The directories that hold photos; complete once `stamps` is through."""
         ...
 
     def gallery_of(self, path: str) -> str:
         """The directory that a photo belongs to."""
         ...
 
-    def files(self) -> Iterator[FoundFile]:
-        """Every candidate file."""
+    def stamps(self) -> Iterator[list[str]]:
+        """Every candidate file, some at a time, as `FoundFile.of_stamp` reads it."""
         ...
 
     def is_there(self) -> bool:
@@ -142,27 +143,32 @@ def index(
     ends_at = None if options.max_minutes is None else clock() + 60 * options.max_minutes
     library.look_for(describer.faces_from, describer.clip_from)
     progress.begin("Listing")
-    found = list(source.files())
-    known = library.known_below(source.roots)
-    todo, failed = _compare(found, known, retry_failed=options.retry_failed)
+    with ThreadPoolExecutor(1, thread_name_prefix="ask") as pool:
+        asked = pool.submit(library.unchanged_below, source.roots)
+        listed = [stamp for stamps in source.stamps() for stamp in stamps]
+        unchanged = asked.result()
+    differing = [FoundFile.of_stamp(stamp) for stamp in listed if stamp not in unchanged]
+    known = _known(library, source, differing)
+    todo, failed = _compare(differing, known, retry_failed=options.retry_failed)
     reasons = library.reasons(failed) if failed else {}
     failures = [Failure(path, reasons.get(path, "")) for path in failed]
     progress.end()
-    _refuse_nothing(source, found, known, prune=options.prune)
+    if not listed or not source.is_there():
+        _refuse_nothing(source, library, listed, prune=options.prune)
     for gallery in source.galleries.values():
         if gallery.problem:
             progress.say(f"{printable(gallery.path)}/index.json is passed over: {gallery.problem}.")
     summary = IndexSummary(
         galleries=len(source.galleries),
-        listed=len(found),
-        unchanged=len(found) - len(todo),
+        listed=len(listed),
+        unchanged=len(listed) - len(todo),
         failed=len(failures),
         failures=failures,
         to_do=len(todo),
     )
     if options.dry_run:
         return summary
-    pruned = _prune(source, library, found, known) if options.prune else 0
+    pruned = _prune(source, library, listed) if options.prune else 0
     if not todo:
         return replace(summary, pruned=pruned)
     run = _Run(source, library, describer, options, lambda: ends_at is not None and clock() > ends_at)
@@ -187,6 +193,13 @@ def index(
     )
 
 
+def _known(library: Library, source: GalleryTargets, files: Sequence[FoundFile]) -> Mapping[str, Seen]:
+    """What was seen at these paths, and perhaps at others."""
+    if len(files) > _ASKED_ONE_BY_ONE:
+        return library.known_below(source.roots)
+    return library.seen_at([file.path for file in files])
+
+
 def _compare(
     found: Sequence[FoundFile], known: Mapping[str, Seen], *, retry_failed: bool
 ) -> tuple[list[FoundFile], list[str]]:
@@ -202,12 +215,10 @@ def _compare(
     return todo, failed
 
 
-def _refuse_nothing(
-    source: GalleryTargets, found: Sequence[FoundFile], known: Mapping[str, Seen], *, prune: bool
-) -> None:
+def _refuse_nothing(source: GalleryTargets, library: Library, listed: Sequence[str], *, prune: bool) -> None:
     """Nothing where photos were is rather a drive that is not mounted than what somebody wanted."""
-    if found and source.is_there():
-        return
+    found = [FoundFile.of_stamp(stamp) for stamp in listed]
+    known = library.known_below(source.roots)
     for root in source.roots:
         below = os.path.join(root, "")  # noqa: PTH118 - keeps the last slash
         if any(file.path == root or file.path.startswith(below) for file in found):
@@ -222,14 +233,12 @@ def _refuse_nothing(
         raise WrongUsage(f"There are no photos below {source.label}. Check the path.")
 
 
-def _prune(
-    source: GalleryTargets, library: Library, found: Sequence[FoundFile], known: Mapping[str, Seen]
-) -> int:
+def _prune(source: GalleryTargets, library: Library, listed: Sequence[str]) -> int:
     """Forget known paths where nothing is any more. A path that cannot be looked at is not gone."""
     if not source.is_there():
         raise SourceGone(f"{source.label} is empty, so nothing is forgotten. Is it mounted?")
-    there = {file.path for file in found}
-    gone = [path for path in known if path not in there and _is_gone(path)]
+    there = {FoundFile.of_stamp(stamp).path for stamp in listed}
+    gone = [path for path in library.known_below(source.roots) if path not in there and _is_gone(path)]
     starts = range(0, len(gone), _FORGOTTEN_AT_ONCE)
     return sum(library.forget_paths(gone[start : start + _FORGOTTEN_AT_ONCE]) for start in starts)
 

@@ -16,7 +16,7 @@ class Run:
     """A run that is going on; fill in what came of it before it ends."""
 
     id: int
-    summary: Mapping[str, Any] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
     stopped: bool = False
 
 
