@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
+from facesets.cli.exporting import left_out, loader_embedder
 from facesets.cli.params import (
     DatabaseOption,
     DebugOption,
@@ -17,13 +18,7 @@ from facesets.cli.params import (
 from facesets.cli.results import SheetOption, report, would
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.operations.options import (
-    LOADER_DET_SIZE,
-    VERIFY_MIN_DET_SCORE,
-    DetectionOptions,
-    ExportSwapOptions,
-    Select,
-)
+from facesets.operations.options import ExportSwapOptions, Select
 
 _DEFAULT = ExportSwapOptions()
 
@@ -84,9 +79,7 @@ def export_swap(
 ) -> None:
     """Export face sets of CACHE, or of the library, as single-face PNGs and as .fsz bundles."""
     from facesets import settings
-    from facesets.cli import assemble
     from facesets.cli.library import open_store
-    from facesets.operations.enrich import require_models
     from facesets.operations.export_swap import export_swap as run
 
     cache, refine_manifest, out = (None, first, second) if third is None else (first, second, third)
@@ -112,10 +105,7 @@ def export_swap(
         console.progress() as progress,
         open_store(cache, database, conf) as store,
     ):
-        name = pack or require_models(store).pack
-        models = assemble.get_pack(name, conf, progress, stop, fetch=not dry_run)
-        detection = DetectionOptions(name, LOADER_DET_SIZE, VERIFY_MIN_DET_SCORE)
-        embedder = assemble.make_embedder(models, detection, assemble.choose(provider, models))
+        embedder = loader_embedder(store, pack, provider, conf, progress, stop, fetch=not dry_run)
         summary = run(
             store,
             refine_manifest,
@@ -126,7 +116,6 @@ def export_swap(
             progress=progress,
             stop=stop,
         )
-    by_reason = ", ".join(f"{count} by {gate}" for gate, count in summary.dropped_by.items())
     report(
         summary,
         [
@@ -136,6 +125,6 @@ def export_swap(
                 f"({summary.masked} with bystanders masked), "
                 f"{summary.bundles} bundles, {summary.candidates} candidates."
             ),
-            f"{summary.dropped} faces left out" + (f": {by_reason}." if by_reason else "."),
+            left_out(summary),
         ],
     )

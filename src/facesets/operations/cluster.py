@@ -98,7 +98,7 @@ def cluster(
     grouping = group_faces(collection.faces.embedding, collection.faces.image, options)
     progress.end()
     manifest = _manifest(store, collection, grouping, options)
-    plan = plan_folders(out, CLUSTER_MANIFEST, _members(manifest), options)
+    plan = plan_folders(out, "cluster", CLUSTER_MANIFEST, _members(manifest), options)
     if options.dry_run:
         written = rehearse(plan, ClusterManifest)
     else:

@@ -1,6 +1,6 @@
 """Clean face sets: clusters merged, poor faces and outliers dropped, small groups left out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from facesets.operations.photo_folders import (
     rehearse,
     write_photo_folders,
 )
+from facesets.operations.quality_gate import quality_gates
 from facesets.records import Bool, Collection, Faces, Float32, Int64
 from facesets.stop import Stop
 
@@ -98,7 +99,7 @@ def refine(
     progress.end()
     manifest = _manifest(store, collection, gated, options)
     members = {group.name: [face.paths for face in group.faces] for group in manifest.facesets}
-    plan = plan_folders(out, REFINE_MANIFEST, members, options)
+    plan = plan_folders(out, "refine", REFINE_MANIFEST, members, options)
     if options.dry_run:
         written = rehearse(plan, RefineManifest)
     else:
@@ -123,23 +124,40 @@ def gate_faces(faces: Faces, options: RefineOptions) -> Gated:
 
     A face meets the gates until one drops it. Centroids are those of the faces that came so far.
     """
-    n = len(faces)
-    cluster = _clusters(faces, options)
-    gated = Gated(cluster, np.full(n, "", "U32"), np.full(n, np.nan), np.full(n, np.nan))
-    _drop(gated, faces.det_score < options.min_det_score, "min_det_score", faces.det_score, options)
-    _drop(gated, faces.face_short < options.min_short, "min_short", faces.face_short, options)
-    _drop(gated, faces.blur < options.min_blur, "min_blur", faces.blur, options)
+    gated = _gated_one_by_one(faces, _clusters(faces, options), options)
+    cluster = gated.cluster
+    images = _distinct_images(faces.image, np.where(gated.gate == "", cluster, -1))
+    _drop(gated, images < options.min_faces, "min_faces", images, options)
+    return gated
 
-    left = np.where(gated.gate == "", cluster, -1)
+
+def gate_joined(faces: Faces, group: Int64, joined: Bool, options: RefineOptions) -> Gated:
+    """Send faces that joined face sets through the gates; those that were there before stay.
+
+    Parameters
+    ----------
+    group : int64 array of shape (n,)
+        The face set of each face.
+    joined : bool array of shape (n,)
+        Which faces are new there.
+    """
+    gated = _gated_one_by_one(faces, group, options)
+    gated.gate[~joined] = ""
+    return gated
+
+
+def _gated_one_by_one(faces: Faces, cluster: Int64, options: RefineOptions) -> Gated:
+    """The gates that judge a face by itself or by its distance, but not a group by its size."""
+    n = len(faces)
+    gated = Gated(cluster, np.full(n, "", "U32"), np.full(n, np.nan), np.full(n, np.nan))
+    for gate, below, measured in quality_gates(faces, options):
+        _drop(gated, below, gate, measured, options)
     embeddings, size = faces.embedding, options.outlier_min_cluster
-    remaining = _compact(left)
+    remaining = _compact(np.where(gated.gate == "", cluster, -1))
     far = reject_outliers(
         embeddings, remaining, max_cosine_distance=options.outlier_threshold, min_cluster_size=size
     )
     _drop(gated, far, "outlier_threshold", distances_to_centroid(embeddings, remaining), options)
-
-    images = _distinct_images(faces.image, np.where(gated.gate == "", cluster, -1))
-    _drop(gated, images < options.min_faces, "min_faces", images, options)
     return gated
 
 
@@ -175,8 +193,7 @@ def _distinct_images(image: Int64, labels: Int64) -> Int64:
 def _manifest(store: Store, collection: Collection, gated: Gated, options: RefineOptions) -> RefineManifest:
     faces = collection.faces
     describe = face_describer(collection, quality(faces).total)
-    kept = _compact(np.where(gated.gate == "", gated.cluster, -1))
-    members = sorted(members_by_label(kept), key=lambda rows: (-len(rows), rows[0]))
+    members = surviving(gated)
     groups = tuple(
         Group(
             name=numbered_name("faceset", number, len(members)),
@@ -186,14 +203,14 @@ def _manifest(store: Store, collection: Collection, gated: Gated, options: Refin
         for number, rows in enumerate(members, start=1)
     )
     names = {int(gated.cluster[rows[0]]): group.name for rows, group in zip(members, groups, strict=True)}
-    dropped = _dropped(gated, names, describe)
+    dropped = dropped_faces(gated, names, describe)
     return RefineManifest(
         made=provenance(store, collection.settings, options),
         counts={
             "faces": len(faces),
             "images": len(collection.images),
             "facesets": len(groups),
-            "kept": int((kept >= 0).sum()),
+            "kept": int((gated.gate == "").sum()),
             "dropped": len(dropped),
         },
         facesets=groups,
@@ -205,10 +222,19 @@ def _manifest(store: Store, collection: Collection, gated: Gated, options: Refin
     )
 
 
-def _dropped(
-    gated: Gated, names: dict[int, str], describe: Callable[[int], FaceEntry]
+def surviving(gated: Gated) -> list[Int64]:
+    """Rows of each group that passed all gates, largest first."""
+    kept = _compact(np.where(gated.gate == "", gated.cluster, -1))
+    return sorted(members_by_label(kept), key=lambda rows: (-len(rows), rows[0]))
+
+
+def dropped_faces(
+    gated: Gated, names: Mapping[int, str], describe: Callable[[int], FaceEntry]
 ) -> tuple[DroppedFace, ...]:
-    """Dropped faces by group, largest initial cluster first, then in row order."""
+    """Dropped faces by group, largest initial cluster first, then in row order.
+
+    `names` are those of the clusters that became face sets.
+    """
     rows = np.flatnonzero(gated.gate != "")
     clusters = int(gated.cluster.max(initial=-1)) + 1
     return tuple(

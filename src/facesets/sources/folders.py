@@ -18,8 +18,8 @@ RESULT_MARKERS = frozenset({"manifest.json", "refine_manifest.json"})
 UNFINISHED_MARKER = ".facesets-writing.json"
 """Lies in a result that was never finished."""
 
-NOT_PHOTOS = frozenset({"@eaDir", "#recycle", "$RECYCLE.BIN", ".Trash", ".thumbnails"})
-"""Directories in which systems keep their own thumbnails and what was thrown away."""
+NOT_PHOTOS = frozenset({"@eaDir", "#recycle", "$RECYCLE.BIN", ".Trash", ".thumbnails", ".facesets-journal"})
+"""Directories for systems' own thumbnails, for what was thrown away, and for what we replaced."""
 
 Entry: TypeAlias = os.DirEntry[str]
 
