@@ -107,7 +107,7 @@ def test_every_command_about_the_database_speaks_json_and_can_be_rehearsed(
     rehearsed = json.loads(run("db", "backup", tmp_path / "b.dump", "--dry-run", *named).out)
     assert (rehearsed["dry_run"], list(tmp_path.glob("*.dump"))) == (True, [])
     assert json.loads(run("db", "backup", tmp_path / "b.dump", *named).out)["megabytes"] > 0
-    assert json.loads(run("db", "url", *named).out)["url"].startswith("host=")
+    assert "dbname=" in json.loads(run("db", "url", *named).out)["url"]
     elsewhere = ["--json", "--database", empty_url]
     pending = json.loads(run("migrate", "--dry-run", *elsewhere).out)["pending"]
     assert json.loads(run("db", "restore", tmp_path / "b.dump", "--dry-run", *elsewhere).out)["dry_run"]

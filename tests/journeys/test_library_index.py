@@ -83,6 +83,18 @@ def test_only_new_photos_are_looked_at(
     assert (third["indexed"], third["aliases"], third["unchanged"]) == (1, 1, 6)
 
 
+def test_runs_are_recorded(
+    index: Callable[..., Result], library_url: str, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:2], tmp_path / "photos")
+    index(photos)
+    assert query(
+        library_url,
+        b"""SELECT command, status, options->'targets'->>0, summary->>'indexed', ended_at IS NOT NULL
+            FROM runs""",
+    ) == [("index", "done", str(photos), "2", True)]
+
+
 def test_moved_photos_become_paths_of_the_same_image_and_prune_forgets_the_old_ones(
     index: Callable[..., Result], library_url: str, lfw_photos: list[Path], tmp_path: Path
 ) -> None:

@@ -7,19 +7,18 @@ dies are free at once. What another run has claimed is looked at again at the en
 free.
 """
 
-import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
-from typing import Protocol
 
-from facesets.errors import SourceGone, WrongUsage
+from facesets.errors import SourceGone
 from facesets.files import printable
 from facesets.interfaces import Describer, Progress
 from facesets.operations.embed import Failure
+from facesets.operations.listing import GalleryTargets, compare, prune, refuse_nothing
 from facesets.operations.looking import Look, Looker
 from facesets.operations.options import IndexOptions
 from facesets.records import FileRecord, FoundFile, ImageRecord
@@ -28,43 +27,12 @@ from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.images import Seen
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.paths import to_text
+from facesets.store.postgres.runs import recorded_run
 
 _BATCHES_AHEAD_PER_WORKER = 3
 _CLAIMED_AT_ONCE = 64
 _WAIT_FOR_OTHERS_S = 0.5
-_FORGOTTEN_AT_ONCE = 5_000
-_ASKED_ONE_BY_ONE = 5_000
-
-
-class GalleryTargets(Protocol):
-    """Where `index` finds files; see `sources.galleries`."""
-
-    @property
-    def label(self) -> str:
-        """What to call it in messages."""
-        ...
-
-    @property
-    def roots(self) -> list[str]:
-        """The targets as absolute paths."""
-        ...
-
-    @property
-    def galleries(self) -> Mapping[str, Gallery]:
-        """The directories that hold photos; complete once `stamps` is through."""
-        ...
-
-    def gallery_of(self, path: str) -> str:
-        """The directory that a photo belongs to."""
-        ...
-
-    def stamps(self) -> Iterator[list[str]]:
-        """Every candidate file, some at a time, as `FoundFile.of_stamp` reads it."""
-        ...
-
-    def is_there(self) -> bool:
-        """Whether the targets can still be read."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,35 +108,45 @@ def index(
     CannotWrite
         The database's disk is full.
     """
+    given = {"targets": [to_text(root) for root in source.roots], **asdict(options)}
+    with recorded_run(library.database, "index", given) as run:
+        summary = _indexed(source, library, describer, options, progress, stop, clock)
+        run.summary = {name: value for name, value in asdict(summary).items() if name != "failures"}
+        run.stopped = summary.stopped
+    return summary
+
+
+def _indexed(
+    source: GalleryTargets,
+    library: Library,
+    describer: Describer,
+    options: IndexOptions,
+    progress: Progress,
+    stop: Stop,
+    clock: Callable[[], float],
+) -> IndexSummary:
     ends_at = None if options.max_minutes is None else clock() + 60 * options.max_minutes
     library.look_for(describer.faces_from, describer.clip_from)
     progress.begin("Listing")
-    with ThreadPoolExecutor(1, thread_name_prefix="ask") as pool:
-        asked = pool.submit(library.unchanged_below, source.roots)
-        listed = [stamp for stamps in source.stamps() for stamp in stamps]
-        unchanged = asked.result()
-    differing = [FoundFile.of_stamp(stamp) for stamp in listed if stamp not in unchanged]
-    known = _known(library, source, differing)
-    todo, failed = _compare(differing, known, retry_failed=options.retry_failed)
-    reasons = library.reasons(failed) if failed else {}
-    failures = [Failure(path, reasons.get(path, "")) for path in failed]
+    listing = compare(source, library, retry_failed=options.retry_failed)
+    todo, failures = listing.todo, listing.failures
     progress.end()
-    if not listed or not source.is_there():
-        _refuse_nothing(source, library, listed, prune=options.prune)
+    if not listing.stamps or not source.is_there():
+        refuse_nothing(source, library, listing.stamps, prune=options.prune)
     for gallery in source.galleries.values():
         if gallery.problem:
             progress.say(f"{printable(gallery.path)}/index.json is passed over: {gallery.problem}.")
     summary = IndexSummary(
         galleries=len(source.galleries),
-        listed=len(listed),
-        unchanged=len(listed) - len(todo),
+        listed=len(listing.stamps),
+        unchanged=len(listing.stamps) - len(todo),
         failed=len(failures),
         failures=failures,
         to_do=len(todo),
     )
     if options.dry_run:
         return summary
-    pruned = _prune(source, library, listed) if options.prune else 0
+    pruned = prune(source, library, listing.stamps) if options.prune else 0
     if not todo:
         return replace(summary, pruned=pruned)
     run = _Run(source, library, describer, options, lambda: ends_at is not None and clock() > ends_at)
@@ -191,66 +169,6 @@ def index(
         to_do=len(todo) - run.finished,
         stopped=stop.requested and run.finished < len(todo),
     )
-
-
-def _known(library: Library, source: GalleryTargets, files: Sequence[FoundFile]) -> Mapping[str, Seen]:
-    """What was seen at these paths, and perhaps at others."""
-    if len(files) > _ASKED_ONE_BY_ONE:
-        return library.known_below(source.roots)
-    return library.seen_at([file.path for file in files])
-
-
-def _compare(
-    found: Sequence[FoundFile], known: Mapping[str, Seen], *, retry_failed: bool
-) -> tuple[list[FoundFile], list[str]]:
-    """Files to look at, and those of the others that are known not to be readable."""
-    todo = []
-    failed = []
-    for file in found:
-        seen = known.get(file.path)
-        if seen is None or not seen.matches(file) or (seen.failed and retry_failed):
-            todo.append(file)
-        elif seen.failed:
-            failed.append(file.path)
-    return todo, failed
-
-
-def _refuse_nothing(source: GalleryTargets, library: Library, listed: Sequence[str], *, prune: bool) -> None:
-    """Nothing where photos were is rather a drive that is not mounted than what somebody wanted."""
-    found = [FoundFile.of_stamp(stamp) for stamp in listed]
-    known = library.known_below(source.roots)
-    for root in source.roots:
-        below = os.path.join(root, "")  # noqa: PTH118 - keeps the last slash
-        if any(file.path == root or file.path.startswith(below) for file in found):
-            continue
-        missing = sum(path.startswith(below) and not seen.failed for path, seen in known.items())
-        if missing and not (prune and source.is_there()):
-            raise SourceGone(
-                f"There are no photos below {printable(root)}, and {missing} are known to lie there. "
-                "Is it mounted? --prune forgets those that are gone."
-            )
-    if not found and not known:
-        raise WrongUsage(f"There are no photos below {source.label}. Check the path.")
-
-
-def _prune(source: GalleryTargets, library: Library, listed: Sequence[str]) -> int:
-    """Forget known paths where nothing is any more. A path that cannot be looked at is not gone."""
-    if not source.is_there():
-        raise SourceGone(f"{source.label} is empty, so nothing is forgotten. Is it mounted?")
-    there = {FoundFile.of_stamp(stamp).path for stamp in listed}
-    gone = [path for path in library.known_below(source.roots) if path not in there and _is_gone(path)]
-    starts = range(0, len(gone), _FORGOTTEN_AT_ONCE)
-    return sum(library.forget_paths(gone[start : start + _FORGOTTEN_AT_ONCE]) for start in starts)
-
-
-def _is_gone(path: str) -> bool:
-    try:
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return False
 
 
 class _Run:
