@@ -12,26 +12,20 @@ Memory for 1 000 000: 6 GB here, and up to 3 GB in the server while the index is
 """
 
 import argparse
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from library import SETTINGS, made_vectors
+from library import SETTINGS, made_vectors, throwaway
 from numpy.typing import NDArray
 
 from facesets.operations.search import build_index, similar_faces, similar_images
 from facesets.records import ClipModel, Faces, FileRecord, ImageRecord
 from facesets.store.postgres import search as statements
 from facesets.store.postgres.connection import Database, only_row
-from facesets.store.postgres.embedded import EmbeddedServer
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.migrate import migrate, shipped_migrations
 from facesets.store.postgres.search import Dates
 
 MODEL = ClipModel("made", "cc" * 32)
@@ -41,24 +35,6 @@ FIRST_DAY = date(2000, 1, 1)
 
 Vectors = NDArray[np.float32]
 Search = Callable[[Vectors, Dates], Sequence[Any]]
-
-
-@contextmanager
-def server(url: str | None) -> Iterator[Database]:
-    """A library of one's own, gone afterwards."""
-    if url:
-        yield Database(url)
-        return
-    base = Path(tempfile.mkdtemp(prefix="fsbench."))
-    base.chmod(0o755)
-    with EmbeddedServer(base) as embedded:
-        database = Database(embedded.conninfo)
-        migrate(database, shipped_migrations())
-        yield database
-        database.close()
-    EmbeddedServer(base).stop()
-    time.sleep(1)
-    shutil.rmtree(base, ignore_errors=True)
 
 
 def record(number: int, vector: Vectors, *, of_face: bool) -> ImageRecord:
@@ -178,7 +154,7 @@ def main() -> None:
     given = parser.parse_args()
     vectors = made_vectors(given.count)
     for part in given.parts:
-        with server(given.database) as database:
+        with throwaway(given.database) as (database, _):
             run(database, vectors, of_faces=part == "faces", given=given)
 
 
