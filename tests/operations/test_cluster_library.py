@@ -10,6 +10,7 @@ import pytest
 from facesets.errors import AlreadyRunning, WrongUsage
 from facesets.operations.cluster_library import ClusterLibrarySummary, cluster_library
 from facesets.operations.options import ClusterLibraryOptions
+from facesets.operations.stats import stats
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
@@ -107,6 +108,7 @@ def test_min_size_1_gives_every_face_a_person(library: Library) -> None:
 def test_a_dry_run_tells_and_stores_nothing(library: Library) -> None:
     assert cluster(library, dry_run=True).new_persons == 2
     assert set(people(library.database).values()) == {None}
+    assert stats(library).last_runs == {}
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,10 @@ def cluster_library(
         Nothing was indexed yet.
     """
     database = library.database
-    with RunLock(database, "cluster"), recorded_run(database, "cluster", asdict(options)) as run:
+    with (
+        RunLock(database, "cluster"),
+        recorded_run(database, "cluster", asdict(options), dry_run=options.dry_run) as run,
+    ):
         began = time.monotonic()
         progress.begin("Reading faces")
         faces = database.run(lambda connection: _load(connection, library))

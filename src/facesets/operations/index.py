@@ -109,7 +109,7 @@ def index(
         The database's disk is full.
     """
     given = {"targets": [to_text(root) for root in source.roots], **asdict(options)}
-    with recorded_run(library.database, "index", given) as run:
+    with recorded_run(library.database, "index", given, dry_run=options.dry_run) as run:
         summary = _indexed(source, library, describer, options, progress, stop, clock)
         run.summary = {name: value for name, value in asdict(summary).items() if name != "failures"}
         run.stopped = summary.stopped

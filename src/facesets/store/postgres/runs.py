@@ -21,8 +21,13 @@ class Run:
 
 
 @contextmanager
-def recorded_run(database: Database, command: str, options: Mapping[str, Any]) -> Iterator[Run]:
-    """Record a run from start to end; one that was killed stays without an end."""
+def recorded_run(
+    database: Database, command: str, options: Mapping[str, Any], *, dry_run: bool = False
+) -> Iterator[Run]:
+    """Record a run from start to end, unless it is a dry one; one that was killed stays without an end."""
+    if dry_run:
+        yield Run(0)
+        return
     run = Run(database.run(lambda connection: _begin(connection, command, options)))
     try:
         yield run
