@@ -21,6 +21,7 @@ from facesets.files import printable
 from facesets.operations.options import PushOptions
 
 if TYPE_CHECKING:
+    from facesets.interfaces import Progress
     from facesets.operations.immich_push import PushedPerson, PushSummary
     from facesets.operations.immich_push_undo import UndoSummary
 
@@ -136,7 +137,7 @@ def immich_push(
                 server,
                 staged,
                 undo,
-                lambda plan: apply or _agrees(f"{_undo_lines(plan)} Take this back?"),
+                lambda plan: apply or _agrees(f"{_undo_lines(plan)} Take this back?", progress),
                 workers=workers,
                 dry_run=dry_run,
                 progress=progress,
@@ -156,7 +157,7 @@ def immich_push(
                 staged,
                 lambda contents: from_library(library, contents),
                 options,
-                lambda plan: _confirmed(plan, apply=apply),
+                lambda plan: _confirmed(plan, progress, apply=apply),
                 when=datetime.now().astimezone().strftime("%Y%m%d-%H%M%S"),
                 progress=progress,
                 stop=stop,
@@ -164,17 +165,19 @@ def immich_push(
     _finish(summary, staged, dry_run=dry_run)
 
 
-def _confirmed(plan: "PushSummary", *, apply: bool) -> bool:
+def _confirmed(plan: "PushSummary", progress: "Progress", *, apply: bool) -> bool:
     if not console.session.json:
-        console.out("\n".join(_plan_lines(plan)))
-    return apply or _agrees("Change the server so?")
+        with console.paused(progress):
+            console.out("\n".join(_plan_lines(plan)))
+    return apply or _agrees("Change the server so?", progress)
 
 
-def _agrees(question: str) -> bool:
+def _agrees(question: str, progress: "Progress") -> bool:
     """Ask on a terminal; elsewhere nobody agrees."""
     if console.session.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    return typer.confirm(question, default=False, err=True)
+    with console.paused(progress):
+        return typer.confirm(question, default=False, err=True)
 
 
 def _finish(summary: "PushSummary", staged: Path, *, dry_run: bool) -> None:
