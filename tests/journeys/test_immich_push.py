@@ -147,3 +147,29 @@ def test_a_name_with_control_characters_goes_nowhere_and_is_said(
     result = push(immich, library_url, tmp_path, "--apply")
     assert "No names for a server: An\\x1bna." in result.out
     assert names(immich) == [""]
+
+
+def test_a_folder_that_was_given_a_name_names_its_person_on_the_server(
+    lfw_dir: Path, pack_dir: Path, tmp_path: Path
+) -> None:
+    folders = sorted(lfw_dir.iterdir(), key=lambda folder: -len(list(folder.glob("*.jpg"))))[:2]
+    paths = [path for folder in folders for path in sorted(folder.glob("*.jpg"))[:4]]
+    with running(PeopleServer()) as server:
+        for number, path in enumerate(paths, start=1):
+            server.photos.append(photo(number, content=path.read_bytes(), width=250, height=250))
+            server.add_face(server.photos[-1].id, (65, 65, 185, 190))
+            server.faces[-1].preview = (250, 250)
+        stage(server, tmp_path / "out")
+        cache, raw = tmp_path / "faces.npz", tmp_path / "raw"
+        embed = ("embed", "--queue", tmp_path / "out/ana/queue.json", cache, "--pack", pack_dir)
+        assert run(*embed, "--provider", "cpu").status == 0
+        assert run("cluster", cache, raw).status == 0
+        first = json.loads((raw / "manifest.json").read_text())["persons"][0]
+        (raw / first["name"]).rename(raw / "Zoë Müller")
+        pushed = push(server, "", tmp_path, "--people", raw, "--cache", cache, "--apply", "--json")
+        assert pushed.status == 0, pushed.err
+        assert names(server) == ["Zoë Müller"]
+        assert json.loads(pushed.out)["made"]["give_face"] == len(first["faces"])
+        again = push(server, "", tmp_path, "--people", raw, "--cache", cache, "--apply")
+        assert "There is nothing to change." in again.out
+        assert push(server, "", tmp_path, "--people", raw).status == 2
