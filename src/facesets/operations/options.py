@@ -25,6 +25,9 @@ class EmbedOptions:
         Files that one worker takes at a time.
     retry_failed : bool
         Try files again that could not be read before, though they have not changed.
+    fast_decode : bool
+        Decode large JPEGs at a half, a quarter or an eighth: faster, with slightly other vectors and
+        with the sharpness of the reduced picture.
     dry_run : bool
         List and compare only.
     """
@@ -33,6 +36,7 @@ class EmbedOptions:
     workers: int = 1
     batch_size: int = 1
     retry_failed: bool = False
+    fast_decode: bool = False
     dry_run: bool = False
 
 
