@@ -239,6 +239,9 @@ def _plan_lines(plan: "PushSummary") -> list[str]:
         totals += f" {plan.vanished} photos are not on the server any more."
     if plan.differing:
         totals += f" {plan.differing} photos are passed over: the server shows them edited."
+    if not plan.people:
+        how = "index them into the library and give people names, or name folders and give --people"
+        lines = [f"Nobody with a name is on the photos that were staged: {how}."]
     return [*lines, totals, *([f"No names for a server: {named}."] if named else [])]
 
 
