@@ -265,7 +265,7 @@ class _Finish:
         found = sum(bool(cluster.get("name")) for cluster in last.summary.get("clusters", ()))
         if not found:
             return f"Nobody new was found. The known face sets are in {export}."
-        return f"{found} new face sets are in {export}: look at them, and give their folders names."
+        return f"{found} new face sets are in {export}: look at the sheets and bundles there."
 
 
 @contextmanager
