@@ -135,7 +135,7 @@ def test_a_folder_without_anybody_says_why() -> None:
 def test_a_folder_has_its_own_name_or_the_one_that_is_said() -> None:
     assert labelled("/p/Anna Maria/") == ("Anna Maria", Path("/p/Anna Maria"))
     assert labelled("Anna=/p/2=3") == ("Anna", Path("/p/2=3"))
-    for text in ("/", "=/p", "Anna="):
+    for text in ("", "/", "=/p", "Anna="):
         with pytest.raises(WrongUsage, match="Say NAME=FOLDER"):
             labelled(text)
 
