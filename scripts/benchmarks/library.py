@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesets.clustering import connected_components
+from facesets.inference.describer import LocalDescriber
 from facesets.operations.cluster_library import cluster_library
 from facesets.operations.index import index
 from facesets.operations.options import ClusterLibraryOptions, IndexOptions
@@ -173,7 +174,7 @@ def again(database: Database, files: int) -> None:
         summary = index(
             GallerySource([root]),
             library,
-            NoEmbedder(),
+            LocalDescriber(NoEmbedder(), None),
             IndexOptions(),
             progress=SilentProgress(),
             stop=Stop(),

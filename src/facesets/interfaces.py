@@ -8,12 +8,15 @@ from typing import Protocol
 
 from facesets.records import (
     CacheSettings,
+    ClipModel,
     Collection,
+    Description,
     Faces,
     FileRecord,
     FoundFile,
     ImageRecord,
     Pixels,
+    Wanted,
 )
 
 
@@ -68,6 +71,28 @@ class Embedder(Protocol):
 
     def embed(self, pictures: Sequence[Pixels]) -> list[Faces]:
         """Find and embed the faces of each picture.
+
+        The result for a picture depends on that picture alone, never on its neighbours in the
+        batch. May be called from several threads at once.
+        """
+        ...
+
+
+class Describer(Protocol):
+    """Turns pictures into all that the library keeps of them: in this process, or on a server."""
+
+    @property
+    def faces_from(self) -> CacheSettings | None:
+        """What faces come from; None where they are not looked for."""
+        ...
+
+    @property
+    def clip_from(self) -> ClipModel | None:
+        """What embeds whole pictures; None where nothing does."""
+        ...
+
+    def describe(self, pictures: Sequence[Pixels], wanted: Sequence[Wanted]) -> list[Description]:
+        """Find out about each picture what is wanted of it.
 
         The result for a picture depends on that picture alone, never on its neighbours in the
         batch. May be called from several threads at once.

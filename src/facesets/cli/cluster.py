@@ -138,6 +138,7 @@ def _cluster_library(database: str | None, options: ClusterLibraryOptions) -> No
     from facesets.operations.cluster_library import cluster_library
     from facesets.store.postgres.library import Library
 
+    console.quiet_unless_watched()
     with (
         console.stoppable() as stop,
         console.progress() as progress,
@@ -151,13 +152,14 @@ def _cluster_library(database: str | None, options: ClusterLibraryOptions) -> No
             f"{summary.new_faces} became {summary.new_persons} new people, {summary.alone} are alone, "
             f"{len(summary.review)} need review." + (" Nothing was stored." if options.dry_run else "")
         ],
+        always=options.dry_run,
     )
     for case in summary.review[:_CASES_SHOWN]:
         likely = ", ".join(
             f"{person} ({similarity:.2f})"
             for person, similarity in zip(case.persons, case.cosine_similarity, strict=True)
         )
-        console.notice(f"  face {case.face} is similar to several people: {likely}")
+        console.remark(f"  face {case.face} is similar to several people: {likely}")
     if len(summary.review) > _CASES_SHOWN:
-        console.notice(f"  … and {len(summary.review) - _CASES_SHOWN} more (--json lists all)")
+        console.remark(f"  … and {len(summary.review) - _CASES_SHOWN} more (--json lists all)")
     console.finish()

@@ -93,7 +93,7 @@ def index(
     drop: Annotated[bool, typer.Option("--drop", help="Remove it, which makes bulk imports faster.")] = False,
     debug: DebugOption = False,
 ) -> None:
-    """Build the index that makes `search --face` fast on large libraries; work may go on meanwhile."""
+    """Build the indexes that make `search` fast on large libraries; work may go on meanwhile."""
     from facesets import settings
     from facesets.cli.library import open_database
     from facesets.operations.search import build_index, drop_index

@@ -1,9 +1,10 @@
-"""`index`: every face below some targets into the library, once, however many runs are at it.
+"""`index`: every image below some targets into the library, once, however many runs are at it.
 
 Listing and comparing touch no file. What differs is worked on by threads, each of which takes files
-from the disk to their faces. Before a file is opened its path is claimed, and before a picture is
-searched its content is, so that of several runs only one does it; the claims of a run that dies are
-free at once. What another run has claimed is looked at again at the end: by then it is done, or free.
+from the disk to their faces and embeddings. Before a file is opened its path is claimed, and before a
+picture is searched its content is, so that of several runs only one does it; the claims of a run that
+dies are free at once. What another run has claimed is looked at again at the end: by then it is done, or
+free.
 """
 
 import os
@@ -15,9 +16,9 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Protocol
 
-from facesets.errors import SourceGone
+from facesets.errors import SourceGone, WrongUsage
 from facesets.files import printable
-from facesets.interfaces import Embedder, Progress
+from facesets.interfaces import Describer, Progress
 from facesets.operations.embed import Failure
 from facesets.operations.looking import Look, Looker
 from facesets.operations.options import IndexOptions
@@ -81,15 +82,19 @@ class IndexSummary:
         New images.
     aliases : int
         Files whose bytes were known already.
+    completed : int
+        Images known before that got the faces or the embedding that they lacked.
     faces : int
-        Faces in the new images.
+        New faces.
+    embeddings : int
+        New embeddings of whole images.
     pruned : int
         Paths forgotten because nothing is there any more.
     failed : int
         Files that cannot be read or were refused by the service, those of earlier runs included while
         they have not changed.
     failures : list of Failure
-        The files that failed in this run.
+        The same, each with its reason.
     to_do : int
         Files that are left for another run; after a dry run, all that differ.
     stopped : bool
@@ -100,8 +105,10 @@ class IndexSummary:
     listed: int = 0
     unchanged: int = 0
     indexed: int = 0
+    completed: int = 0
     aliases: int = 0
     faces: int = 0
+    embeddings: int = 0
     pruned: int = 0
     failed: int = 0
     failures: list[Failure] = field(default_factory=list)
@@ -112,17 +119,19 @@ class IndexSummary:
 def index(
     source: GalleryTargets,
     library: Library,
-    embedder: Embedder,
+    describer: Describer,
     options: IndexOptions,
     *,
     progress: Progress,
     stop: Stop,
     clock: Callable[[], float] = time.monotonic,
 ) -> IndexSummary:
-    """Put every face below the targets that is not there yet into the library.
+    """Put everything below the targets that is not there yet into the library.
 
     Raises
     ------
+    WrongUsage
+        There are no photos below the targets.
     SourceGone
         A target vanished; what was done until then is kept.
     Unreachable
@@ -131,12 +140,15 @@ def index(
         The database's disk is full.
     """
     ends_at = None if options.max_minutes is None else clock() + 60 * options.max_minutes
-    library.require(embedder.settings)
+    library.look_for(describer.faces_from, describer.clip_from)
     progress.begin("Listing")
     found = list(source.files())
     known = library.known_below(source.roots)
-    todo, failures = _compare(found, known, retry_failed=options.retry_failed)
+    todo, failed = _compare(found, known, retry_failed=options.retry_failed)
+    reasons = library.reasons(failed) if failed else {}
+    failures = [Failure(path, reasons.get(path, "")) for path in failed]
     progress.end()
+    _refuse_nothing(source, found, known, prune=options.prune)
     for gallery in source.galleries.values():
         if gallery.problem:
             progress.say(f"{printable(gallery.path)}/index.json is passed over: {gallery.problem}.")
@@ -144,7 +156,8 @@ def index(
         galleries=len(source.galleries),
         listed=len(found),
         unchanged=len(found) - len(todo),
-        failed=failures,
+        failed=len(failures),
+        failures=failures,
         to_do=len(todo),
     )
     if options.dry_run:
@@ -152,7 +165,7 @@ def index(
     pruned = _prune(source, library, found, known) if options.prune else 0
     if not todo:
         return replace(summary, pruned=pruned)
-    run = _Run(source, library, embedder, options, lambda: ends_at is not None and clock() > ends_at)
+    run = _Run(source, library, describer, options, lambda: ends_at is not None and clock() > ends_at)
     progress.begin("Indexing", len(todo))
     try:
         run.work_through(todo, progress, stop)
@@ -162,11 +175,13 @@ def index(
         summary,
         unchanged=summary.unchanged + run.done_by_others,
         indexed=run.indexed,
+        completed=run.completed,
         aliases=run.aliases,
         faces=run.faces,
+        embeddings=run.embeddings,
         pruned=pruned,
-        failed=failures + len(run.failures),
-        failures=run.failures,
+        failed=len(failures) + len(run.failures),
+        failures=failures + run.failures,
         to_do=len(todo) - run.finished,
         stopped=stop.requested and run.finished < len(todo),
     )
@@ -174,17 +189,37 @@ def index(
 
 def _compare(
     found: Sequence[FoundFile], known: Mapping[str, Seen], *, retry_failed: bool
-) -> tuple[list[FoundFile], int]:
-    """Files to look at, and how many of the others are known not to be readable."""
+) -> tuple[list[FoundFile], list[str]]:
+    """Files to look at, and those of the others that are known not to be readable."""
     todo = []
-    failures = 0
+    failed = []
     for file in found:
         seen = known.get(file.path)
         if seen is None or not seen.matches(file) or (seen.failed and retry_failed):
             todo.append(file)
-        else:
-            failures += seen.failed
-    return todo, failures
+        elif seen.failed:
+            failed.append(file.path)
+    return todo, failed
+
+
+def _refuse_nothing(
+    source: GalleryTargets, found: Sequence[FoundFile], known: Mapping[str, Seen], *, prune: bool
+) -> None:
+    """Nothing where photos were is rather a drive that is not mounted than what somebody wanted."""
+    if found and source.is_there():
+        return
+    for root in source.roots:
+        below = os.path.join(root, "")  # noqa: PTH118 - keeps the last slash
+        if any(file.path == root or file.path.startswith(below) for file in found):
+            continue
+        missing = sum(path.startswith(below) and not seen.failed for path, seen in known.items())
+        if missing and not (prune and source.is_there()):
+            raise SourceGone(
+                f"There are no photos below {printable(root)}, and {missing} are known to lie there. "
+                "Is it mounted? --prune forgets those that are gone."
+            )
+    if not found and not known:
+        raise WrongUsage(f"There are no photos below {source.label}. Check the path.")
 
 
 def _prune(
@@ -216,7 +251,7 @@ class _Run:
         self,
         source: GalleryTargets,
         library: Library,
-        embedder: Embedder,
+        describer: Describer,
         options: IndexOptions,
         is_time_up: Callable[[], bool],
     ) -> None:
@@ -226,7 +261,7 @@ class _Run:
         self._is_time_up = is_time_up
         self._path_claims = Claims(library.database, "path")
         self._content_claims = Claims(library.database, "content")
-        self._looker = Looker(library, embedder, self._content_claims)
+        self._looker = Looker(library, describer, self._content_claims)
         self._gallery_numbers: dict[str, int] = {}
         self._files: list[FileRecord] = []
         self._images: list[ImageRecord] = []
@@ -235,7 +270,8 @@ class _Run:
         self._committed_at = time.monotonic()
         self._started = 0
         self._later: list[FoundFile] = []
-        self.indexed = self.aliases = self.faces = self.done_by_others = self.finished = 0
+        self.indexed = self.completed = self.aliases = self.faces = self.embeddings = 0
+        self.done_by_others = self.finished = 0
         self.failures: list[Failure] = []
 
     def work_through(self, todo: Sequence[FoundFile], progress: Progress, stop: Stop) -> None:
@@ -325,8 +361,10 @@ class _Run:
         elif look.image is None:
             self.aliases += 1
         else:
-            self.indexed += 1
+            self.indexed += look.is_new
+            self.completed += not look.is_new
             self.faces += len(look.image.faces)
+            self.embeddings += look.image.clip is not None
             self._images.append(look.image)
         if look.is_kept:
             self._files.append(look.file)

@@ -8,7 +8,7 @@ import numpy as np
 from facesets.records import FileRecord, FoundFile, ImageRecord, Images, Int64
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import INT4, INT8, copy_out, gathered, text, times
-from facesets.store.postgres.paths import from_text, to_text
+from facesets.store.postgres.paths import from_text, range_below, to_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,45 +24,54 @@ class Seen:
         return (self.size, self.mtime_ns) == (found.size, found.mtime_ns)
 
 
-def known_paths(connection: Connection, roots: Sequence[str], detector_id: int | None) -> dict[str, Seen]:
+def known_paths(
+    connection: Connection, roots: Sequence[str], detector_id: int | None, *, searched: bool = True
+) -> dict[str, Seen]:
     """What was seen at every path that is, or lies below, one of the roots.
 
-    A path whose image was not yet searched for faces in this way counts as changed, so that it is.
+    A path whose image was not yet searched for faces in this way counts as changed, so that it is; unless
+    `searched` is off.
     """
     found: dict[str, Seen] = {}
     for root in dict.fromkeys(roots):
-        below = to_text(root).rstrip("/") + "/"
         rows = connection.execute(
             """SELECT p.path, p.size,
-                    CASE WHEN p.reason <> '' OR s.image_id IS NOT NULL THEN p.mtime_ns ELSE -1 END,
+                    CASE WHEN p.reason <> '' OR s.image_id IS NOT NULL
+                        OR (NOT %(searched)s AND p.image_id IS NOT NULL) THEN p.mtime_ns ELSE -1 END,
                     p.reason <> ''
                 FROM image_paths p
                 LEFT JOIN face_scans s ON s.image_id = p.image_id AND s.detector_id = %(detector)s
                 WHERE p.path = %(root)s OR (p.path >= %(below)s AND p.path < %(beyond)s)""",
-            {
-                "detector": detector_id,
-                "root": to_text(root),
-                "below": below,
-                # "0" is the character after "/", and paths are compared byte by byte.
-                "beyond": below[:-1] + "0",
-            },
+            range_below(root) | {"detector": detector_id, "searched": searched},
         )
         found.update((from_text(path), Seen(size, mtime, failed)) for path, size, mtime, failed in rows)
     return found
 
 
-def seen_at(connection: Connection, paths: Sequence[str], detector_id: int | None) -> dict[str, Seen]:
+def seen_at(
+    connection: Connection, paths: Sequence[str], detector_id: int | None, *, searched: bool = True
+) -> dict[str, Seen]:
     """What was seen at these very paths; see `known_paths`."""
     rows = connection.execute(
         """SELECT p.path, p.size,
-                CASE WHEN p.reason <> '' OR s.image_id IS NOT NULL THEN p.mtime_ns ELSE -1 END,
+                CASE WHEN p.reason <> '' OR s.image_id IS NOT NULL
+                    OR (NOT %s AND p.image_id IS NOT NULL) THEN p.mtime_ns ELSE -1 END,
                 p.reason <> ''
             FROM image_paths p
             LEFT JOIN face_scans s ON s.image_id = p.image_id AND s.detector_id = %s
             WHERE p.path = ANY(%s)""",
-        (detector_id, [to_text(path) for path in paths]),
+        (searched, detector_id, [to_text(path) for path in paths]),
     )
     return {from_text(path): Seen(size, mtime, failed) for path, size, mtime, failed in rows}
+
+
+def reasons_at(connection: Connection, paths: Sequence[str]) -> dict[str, str]:
+    """Why these paths could not be read, those of them that could not."""
+    rows = connection.execute(
+        "SELECT path, reason FROM image_paths WHERE path = ANY(%s) AND reason <> ''",
+        ([to_text(path) for path in paths],),
+    )
+    return {from_text(path): from_text(reason) for path, reason in rows}
 
 
 def file_records(connection: Connection) -> dict[str, FileRecord]:

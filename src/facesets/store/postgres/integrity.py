@@ -15,7 +15,11 @@ _BAD_VECTORS: LiteralString = """SELECT f.image_id, f.detector_id FROM face_dete
     WHERE e.face_id IS NULL OR e.model_id <> d.model_id OR vector_dims(e.embedding) <> m.dimension
         OR abs(vector_norm(e.embedding) - 1) > 0.001"""
 _UNSEARCHED: LiteralString = """SELECT i.id, NULL::smallint FROM images i
-    WHERE NOT EXISTS (SELECT FROM face_scans s WHERE s.image_id = i.id)"""
+    WHERE NOT EXISTS (SELECT FROM face_scans s WHERE s.image_id = i.id)
+        AND NOT EXISTS (SELECT FROM image_embeddings e WHERE e.image_id = i.id)"""
+_BAD_EMBEDDINGS: LiteralString = """SELECT e.image_id, NULL::smallint FROM image_embeddings e, models m
+    WHERE m.id = e.model_id AND (m.kind <> 'clip' OR vector_dims(e.embedding) <> m.dimension
+        OR abs(vector_norm(e.embedding) - 1) > 0.001)"""
 _UNRECORDED: LiteralString = """SELECT DISTINCT f.image_id, f.detector_id FROM face_detections f
     WHERE NOT EXISTS (SELECT FROM face_scans s
         WHERE s.image_id = f.image_id AND s.detector_id = f.detector_id)"""
@@ -43,7 +47,8 @@ class Problem:
 _SEARCH_AGAIN = "their images are searched again"
 _OF_IMAGES: tuple[tuple[str, LiteralString], ...] = (
     ("faces without a sound vector", _BAD_VECTORS),
-    ("images that were never searched for faces", _UNSEARCHED),
+    ("images that were neither searched for faces nor embedded", _UNSEARCHED),
+    ("images with an unsound embedding", _BAD_EMBEDDINGS),
     ("images with faces but no record of a search", _UNRECORDED),
     ("images whose faces are not in order", _REPEATED_ORDINALS),
 )
@@ -81,6 +86,11 @@ def mend(connection: Connection) -> list[str]:
     connection.execute(
         """DELETE FROM face_scans s USING again a
             WHERE s.image_id = a.image_id AND s.detector_id = a.detector_id"""
+    )
+    connection.execute(
+        b"DELETE FROM image_embeddings x WHERE EXISTS ("
+        + _BAD_EMBEDDINGS.encode()
+        + b" AND e.image_id = x.image_id AND e.model_id = x.model_id)"
     )
     connection.execute(
         """UPDATE face_detections f SET person_id = coalesce(p.merged_into_id, f.person_id)

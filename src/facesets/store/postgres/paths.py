@@ -24,6 +24,13 @@ def from_text(text: str) -> str:
     return _bytes(raw).decode("utf-8", "surrogateescape")
 
 
+def range_below(root: str) -> dict[str, object]:
+    """Bounds of what is `root`, or lies from `below` up to `beyond`: paths are compared byte by byte."""
+    below = to_text(root).rstrip("/") + "/"
+    # "0" is the character after "/".
+    return {"root": to_text(root), "below": below, "beyond": below[:-1] + "0"}
+
+
 def _escaped(match: re.Match[str]) -> str:
     raw = match[0].encode("utf-8", "surrogateescape")
     return "".join(chr(_FIRST + byte) for byte in raw)
