@@ -7,7 +7,7 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
-from facesets.cli.results import MaterializeOption, SheetOption, photos_line, report
+from facesets.cli.results import MaterializeOption, SheetOption, learned_lines, photos_line, report
 from facesets.errors import WrongUsage
 from facesets.operations.options import ClusterLibraryOptions, ClusterOptions, Method
 
@@ -128,6 +128,7 @@ def _cluster_cache(cache: Path, out: Path, options: ClusterOptions) -> None:
             ),
             *summary.reasons,
             photos_line(summary, out, dry_run=options.dry_run),
+            *learned_lines(summary.learned),
         ],
     )
 

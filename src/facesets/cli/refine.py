@@ -7,7 +7,7 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
-from facesets.cli.results import MaterializeOption, SheetOption, photos_line, report
+from facesets.cli.results import MaterializeOption, SheetOption, learned_lines, photos_line, report
 from facesets.operations.options import RefineOptions
 
 _DEFAULT = RefineOptions()
@@ -97,5 +97,7 @@ def refine(
             f"{summary.faces} faces: {summary.facesets} face sets with {summary.kept} faces, "
             f"{summary.dropped} dropped" + (f" ({by_gate})." if by_gate else "."),
             photos_line(summary, out, dry_run=dry_run),
+            *([summary.hint] if summary.hint else []),
+            *learned_lines(summary.learned),
         ],
     )
