@@ -168,11 +168,9 @@ def split_eras(
 
 
 def _kept_years(conf: "Settings") -> Path:
-    import platformdirs
-
     from facesets.operations.year_cache import FILE_NAME
 
-    return (conf.data or platformdirs.user_cache_path("facesets")) / FILE_NAME
+    return conf.cache_dir / FILE_NAME
 
 
 def _probe_lines(summary: "ProbeSummary") -> list[str]:
