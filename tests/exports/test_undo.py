@@ -1,13 +1,9 @@
 import os
 import random
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
-from tests.program import REPOSITORY, environment
+from tests.kills import in_a_child
 from tests.trees import files_in
 
 from facesets.errors import CannotWrite, WrongUsage
@@ -169,73 +165,22 @@ def test_one_run_in_two_folders_is_taken_back_in_both(tmp_path: Path, photos: li
     assert {n: s for n, s in tree(second).items() if not n.startswith(".facesets")} == before
 
 
-_RUN = """
-import json, sys
-from pathlib import Path
-from facesets.exports.folders import finish, writing_results
-from facesets.exports.manifest import PlacedFile
-out, plan, earlier, manifest = Path(sys.argv[1]), *map(json.loads, sys.argv[2:4]), sys.argv[4].encode()
-earlier = {name: put and PlacedFile(*put) for name, put in earlier.items()}
-with writing_results(out, earlier, "cluster") as folder:
-    folder.announce({**plan, "sheet.png": ""})
-    for name, source in plan.items():
-        folder.place(name, source, "copy")
-    folder.write("sheet.png", manifest * 2)
-    finish(folder, "manifest.json", manifest)
-"""
-_UNDO = """
-import sys
-from pathlib import Path
-from facesets.exports.undo import take_back, undoing
-with undoing(Path(sys.argv[1]), sys.argv[2]) as plans:
-    take_back(plans)
-"""
-
-
-def killed_after(script: str, seconds: float, *arguments: str) -> bool:
-    """Run a script; whether it had to be killed."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, *arguments], env=environment(), cwd=REPOSITORY, stderr=subprocess.PIPE
-    )
-    try:
-        _, error = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        return True
-    assert process.returncode == 0, error.decode()
-    return False
-
-
-def test_kills_in_runs_and_undos_cost_nothing(tmp_path: Path) -> None:
-    import json
-    from dataclasses import astuple
-
-    photos = []
-    for i in range(150):
-        photo = tmp_path / "photos" / f"{i}.jpg"
-        photo.parent.mkdir(exist_ok=True)
-        photo.write_bytes(random.Random(i).randbytes(40_000))
-        photos.append(str(photo))
+def test_kills_in_runs_and_undos_cost_nothing(tmp_path: Path, photos: list[str]) -> None:
     out = tmp_path / "out"
-    earlier = write(out, {f"person_1/{i}.jpg": photos[i] for i in range(100)}, {}, b"one")
+    earlier = write(out, {f"person_1/{i}.jpg": photos[i] for i in range(9)}, {}, b"one")
     before = tree(out)
-    listed = json.dumps({name: put and astuple(put) for name, put in earlier.items()})
-    plan = json.dumps({f"person_{i % 3}/{i % 100}.jpg": photos[i] for i in range(50, 150)})
-    began = time.monotonic()
-    assert not killed_after(_RUN, 60, str(tmp_path / "other"), plan, "{}", "two")
-    length = time.monotonic() - began
-    kills = 0
-    for seed in range(8):
-        rng = random.Random(seed)
-        for _ in range(2):
-            kills += killed_after(_RUN, length * rng.uniform(0.6, 1.1), str(out), plan, listed, "two")
-        if rng.random() < 0.5:
-            killed_after(_RUN, 60, str(out), plan, listed, "two")
-        runs = [run for run in read_runs(out) if run.number > 1]
-        assert len(runs) <= 1
-        while [run for run in read_runs(out) if run.number > 1]:
-            kills += killed_after(_UNDO, length * rng.uniform(0.6, 1.2), str(out), "2")
-        left = {name: state for name, state in tree(out).items() if not name.startswith(".facesets")}
+    plan = {f"person_{i % 3}/{i % 8}.jpg": photo for i, photo in enumerate(photos)}
+    kill_at, run_killed, undo_killed = 0, True, 0
+    while run_killed:
+        kill_at += 1
+        run_killed = in_a_child(lambda: write(out, plan, earlier, b"two"), kill_at)
+        if kill_at % 3 == 0:
+            in_a_child(lambda: write(out, plan, earlier, b"two"), kill_at // 2)
+        assert [run.number for run in read_runs(out)] in ([1], [1, 2])
+        while len(read_runs(out)) > 1:
+            undo_killed += in_a_child(lambda: undo(out, "2"), 2 + undo_killed % 5)
+        left = {name: state for name, state in tree(out).items() if not Path(name).name.startswith(".")}
         assert left == before
-    assert kills > 4
+    assert kill_at > 12
+    assert undo_killed > 5
+    assert not list(out.rglob("*.tmp"))

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from facesets.errors import RecogniserMismatch, WrongUsage
+from facesets.exports.folders import ANNOUNCEMENT
 from facesets.exports.manifest import ExportManifest, RefineManifest, SetManifest
 from facesets.exports.manifest_files import manifest_bytes, read_manifest
 from facesets.imaging.decode import decode
@@ -264,10 +265,29 @@ def test_an_export_that_was_cut_off_is_completed(exported: Path, tmp_path: Path,
     shutil.copytree(exported, out)
     for gone in ("faceset_002/manifest.json", "faceset_003/001.png", "contact_sheet.png"):
         (out / gone).unlink()
+    (out / ANNOUNCEMENT).write_text("{}")
     run(out)
     assert {str(Path(n).relative_to(out)): c for n, (_, c) in snapshot(out).items()} == {
         str(Path(n).relative_to(exported)): c for n, (_, c) in snapshot(exported).items()
     }
+
+
+def test_a_crop_that_somebody_deleted_stays_out_and_so_do_its_duplicates(
+    exported: Path, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    first, unwanted = next((m, item) for m in set_manifests(out) for item in m.faces if item.duplicates)
+    (out / first.name / unwanted.file).unlink()
+    for _ in range(3):
+        summary = run(out)
+        (after,) = [manifest for manifest in set_manifests(out) if manifest.name == first.name]
+        ids = {item.face.face for item in after.faces}
+        assert ids == {item.face.face for item in first.faces} - {unwanted.face.face}
+        taken = {item.face.face for item in after.dropped if item.gate == "taken_out"}
+        assert taken == {unwanted.face.face, *unwanted.duplicates}
+        assert [first.name in line for line in summary.learned] == [True]
+    assert run(out).unchanged_sets == 4
 
 
 def test_further_sets_merge_in_and_leave_the_others_untouched(

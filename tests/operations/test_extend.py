@@ -1,9 +1,6 @@
-import os
 import random
 import shutil
-import signal
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +16,7 @@ from facesets.operations.refine import refine
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
+from tests.kills import in_a_child
 from tests.operations.conftest import PEOPLE, Library
 from tests.operations.made_library import MadeStore
 from tests.trees import files_in
@@ -243,31 +241,6 @@ def cluster_stopping_after(store: MadeStore, raw: Path, options: ClusterOptions,
     assert stop.requested
 
 
-def in_a_child(work: Callable[[], object], kill_at: int) -> bool:
-    """Do some work in a process that is killed when it makes its n-th file; whether it was killed."""
-    child = os.fork()
-    if child == 0:
-        try:
-            left = kill_at
-            replace = Path.replace
-
-            def counted(self: Path, target: Path) -> Path:
-                nonlocal left
-                left -= 1
-                if left == 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return replace(self, target)
-
-            Path.replace = counted  # type: ignore[method-assign, assignment]
-            work()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, status
-    return os.WIFSIGNALED(status)
-
-
 @pytest.mark.parametrize("seed", range(50))
 def test_names_stay_over_random_histories_with_kills(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
@@ -334,7 +307,8 @@ def test_a_kill_at_every_file_ends_in_the_same_tree_or_back_at_the_start(
         for folder in ("raw", "sets"):
             if read_runs(back / folder)[-1].command == "extend":
                 undo(back / folder, read_runs(back / folder)[-1].name)
-        assert {n: c for n, c in contents(back).items() if ".lock" not in n and ".tmp" not in n} == start
+        left = {n: c for n, c in contents(back).items() if not n.rpartition("/")[2].startswith(".")}
+        assert left == start
         grow(store, root / "raw", root / "sets")
         assert contents(root) == whole
     assert kill_at > 8

@@ -30,6 +30,7 @@ from facesets.cli.refine import refine
 from facesets.cli.search import search
 from facesets.cli.sheet import sheet
 from facesets.cli.show import show
+from facesets.cli.split_eras import split_eras
 from facesets.cli.stats import stats
 from facesets.cli.transfer import export_cache, import_cache
 from facesets.cli.undo import undo
@@ -58,6 +59,7 @@ for command in (
     extend,
     discover,
     import_folders,
+    split_eras,
     sheet,
     show,
     immich_stage,

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
+from facesets.cli.exporting import left_out, loader_embedder
 from facesets.cli.params import (
     CacheArgument,
     DebugOption,
@@ -16,13 +17,7 @@ from facesets.cli.params import (
 )
 from facesets.cli.results import OutArgument, SheetOption, report, would
 from facesets.files import printable
-from facesets.operations.options import (
-    LOADER_DET_SIZE,
-    VERIFY_MIN_DET_SCORE,
-    DetectionOptions,
-    ExportSwapOptions,
-    Select,
-)
+from facesets.operations.options import ExportSwapOptions, Select
 
 _DEFAULT = ExportSwapOptions()
 
@@ -95,10 +90,7 @@ def export_swap(
         dry_run=dry_run,
     )
     with console.stoppable() as stop, console.progress() as progress:
-        name = pack or store.load().settings.pack
-        models = assemble.get_pack(name, conf, progress, stop, fetch=not dry_run)
-        detection = DetectionOptions(name, LOADER_DET_SIZE, VERIFY_MIN_DET_SCORE)
-        embedder = assemble.make_embedder(models, detection, assemble.choose(provider, models))
+        embedder = loader_embedder(store, pack, provider, conf, progress, stop, fetch=not dry_run)
         summary = run(
             store,
             refine_manifest,
@@ -109,7 +101,6 @@ def export_swap(
             progress=progress,
             stop=stop,
         )
-    by_reason = ", ".join(f"{count} by {gate}" for gate, count in summary.dropped_by.items())
     report(
         summary,
         [
@@ -119,6 +110,6 @@ def export_swap(
                 f"({summary.masked} with bystanders masked), "
                 f"{summary.bundles} bundles, {summary.candidates} candidates."
             ),
-            f"{summary.dropped} faces left out" + (f": {by_reason}." if by_reason else "."),
+            left_out(summary),
         ],
     )

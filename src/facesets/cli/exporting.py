@@ -86,6 +86,7 @@ def loader_embedder(
 
 
 def left_out(summary: "ExportSwapSummary") -> str:
-    """How many faces an export left out, by reason."""
+    """How many faces an export left out, by reason, and what was learned from the user's own changes."""
     reasons = ", ".join(f"{count} by {gate}" for gate, count in summary.dropped_by.items())
-    return f"{summary.dropped} faces left out" + (f": {reasons}." if reasons else ".")
+    total = f"{summary.dropped} faces left out" + (f": {reasons}." if reasons else ".")
+    return "\n".join([total, *summary.learned])

@@ -243,7 +243,7 @@ def writing_results(
         sweep_journal(root)
         journal = Journal(root, command, also=also, run=run)
         folder = ResultFolder(root, _ours(root, earlier), journal)
-        _sweep_interrupted(root, folder.owned)
+        sweep_interrupted(root, folder.owned)
         try:
             yield folder
         finally:
@@ -259,7 +259,7 @@ def locked(root: Path) -> Iterator[None]:
         yield
 
 
-def _sweep_interrupted(root: Path, owned: Iterable[str]) -> None:
+def sweep_interrupted(root: Path, owned: Iterable[str]) -> None:
     """Remove half-written files of a run that was cut off, wherever it may have been writing."""
     if (root / ANNOUNCEMENT).is_file():
         names = [*owned, *MANIFEST_NAMES]

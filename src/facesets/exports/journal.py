@@ -3,7 +3,8 @@
 The journal of a folder is its hidden directory `.facesets-journal`, with a directory for each run that
 changed something, such as `0007-extend`:
 
-    run.json        command; state: `writing`, `done` or `undoing`; other folders that the same run wrote to
+    run.json        command; state: `writing`, `done` or `undoing`; other folders that the same run wrote to,
+                    relative to this one, so that all can be moved together
     changes.jsonl   a line a change, written before the change is made: [name, kept, [size, mtime_ns] or null]
     kept/<number>   what lay under a name before: a hard link where the file system has them
 
@@ -117,7 +118,7 @@ class Run:
 
     def mark(self, state: str) -> None:
         """Record a state, durably."""
-        also = [str(path) for path in self.also]
+        also = [_relative(path, self.root) for path in self.also]
         write_json(self.directory / _RUN, {"command": self.command, "state": state, "also": also})
 
     def forget(self) -> None:
@@ -141,12 +142,21 @@ def read_runs(root: Path) -> list[Run]:
     for directory in sorted(_directories(root), key=_number):
         try:
             raw = json.loads((directory / _RUN).read_bytes())
-            runs.append(Run(root, directory.name, raw["state"], tuple(map(Path, raw["also"]))))
+            also = tuple(Path(os.path.normpath(root.absolute() / path)) for path in raw["also"])
+            runs.append(Run(root, directory.name, raw["state"], also))
         except FileNotFoundError:
             continue
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise _damaged(directory) from error
     return runs
+
+
+def _relative(path: Path, root: Path) -> str:
+    """The way from one folder to another; the absolute path where there is none (drives of Windows)."""
+    try:
+        return Path(os.path.relpath(path, root)).as_posix()
+    except ValueError:
+        return str(path.absolute())
 
 
 def _number(directory: Path) -> int:

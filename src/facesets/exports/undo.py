@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from facesets.errors import WrongUsage
-from facesets.exports.folders import ANNOUNCEMENT, is_inside, locked, remove_empty_parents
+from facesets.exports.folders import (
+    ANNOUNCEMENT,
+    announced_names,
+    is_inside,
+    locked,
+    remove_empty_parents,
+    sweep_interrupted,
+)
 from facesets.exports.journal import UNDOING, Change, Run, State, link_or_copy, read_runs
 from facesets.files import printable, sync_directory, writing
 
@@ -141,6 +148,7 @@ def _take_back(plan: Undoing) -> None:
             sync_directory(folder)
     for name in plan.remove:
         remove_empty_parents(root / PurePosixPath(name), root)
+    sweep_interrupted(root, announced_names(root))
     (root / ANNOUNCEMENT).unlink(missing_ok=True)
     (root / _TEMPORARY).unlink(missing_ok=True)
     run.forget()

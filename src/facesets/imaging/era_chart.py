@@ -18,7 +18,7 @@ _MARGIN = 36
 _HEADER = 116
 _CHART_HEIGHT = 250
 _HALF = (_WIDTH - 3 * _MARGIN) // 2
-_ROW = 104
+_ROW = 116
 _FACE = 84
 _TEXT_WIDTH = 240
 _YEARS_LEFT = _MARGIN + _TEXT_WIDTH + FACES_SHOWN * (_FACE + 8) + 30
@@ -158,8 +158,9 @@ def _draw_blocks(
 
 def _words(cut: CutBar) -> str:
     alone = sum(size == 1 for size in cut.sizes)
-    parts = [f"{cut.anchors} anchors", f"{len(cut.sizes) - cut.anchors - alone} fragments", f"{alone} alone"]
-    return ", ".join(parts)
+    fragments = len(cut.sizes) - cut.anchors - alone
+    parts = [f"{n} {what}{'s'[: n != 1]}" for n, what in ((cut.anchors, "anchor"), (fragments, "fragment"))]
+    return ", ".join([*parts, f"{alone} alone"])
 
 
 def _draw_rows(page: Image.Image, pen: ImageDraw.ImageDraw, chart: EraChart, top: int) -> None:
@@ -175,9 +176,7 @@ def _draw_rows(page: Image.Image, pen: ImageDraw.ImageDraw, chart: EraChart, top
         for line, fact in enumerate(row.facts):
             place = (_MARGIN, top + 36 + 19 * line)
             pen.text(place, fitting(fact, font(13), _TEXT_WIDTH - 16), SOFT, font(13))
-        draw_tiles(
-            page, pen, row.faces, (_MARGIN + _TEXT_WIDTH, top + (_ROW - _FACE) // 2), _FACE, SOFT, _FACE + 8
-        )
+        draw_tiles(page, pen, row.faces, (_MARGIN + _TEXT_WIDTH, top + 8), _FACE, SOFT, _FACE + 8)
         _draw_years(pen, row, span, top)
         top += _ROW
     if chart.more:

@@ -19,6 +19,7 @@ from facesets.records import Float32
 onnxruntime.set_default_logger_severity(3)
 
 CPU = "CPUExecutionProvider"
+RUNTIME_VERSION = str(onnxruntime.__version__)
 
 # They have no base class in common, and a failing driver surfaces as a plain RuntimeError.
 _RUNTIME_ERRORS = (

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from facesets.exports.manifest import (
 from facesets.exports.manifest_files import read_manifest, refuse_other_results
 from facesets.files import printable
 from facesets.imaging.quality import Quality, known_pose, quality
+from facesets.operations.export_edits import taken_out
 from facesets.operations.options import ExportSwapOptions
 from facesets.operations.same_models import require_same_faces, require_same_recogniser, rows_of
 from facesets.operations.set_names import free_names, names_of_entry
@@ -75,12 +76,15 @@ class PlannedSet:
     wanted : NewSet
     candidates : int64 array
         Rows of the store, nearest first.
+    taken_out : int64 array
+        Rows of faces that the user took out of the set.
     """
 
     name: str
     inputs: str
     wanted: NewSet
     candidates: Int64
+    taken_out: Int64
 
     @property
     def source(self) -> str:
@@ -111,6 +115,8 @@ class ExportPlan:
         What lies in the export already and is left alone.
     earlier : mapping
         Every file that the export lists so far.
+    gone : tuple of str
+        Sets that lie there and go.
     """
 
     made: Provenance
@@ -119,6 +125,7 @@ class ExportPlan:
     kept_sets: tuple[SetEntry, ...]
     kept_files: tuple[str, ...]
     earlier: dict[str, PlacedFile | None]
+    gone: tuple[str, ...]
 
 
 def plan_export(
@@ -178,7 +185,7 @@ def plan_sets(
     keep : bool
         Leave sets alone that are not wanted. Otherwise they go.
     replaced : str, optional
-        Sets whose source begins so go, though others are left alone, when they are not wanted.
+        Of the sets that are not wanted, those go whose source is this up to its last `#`.
     remake : bool
         Make a set again, in its place, when it is there from the same source but from other faces. Otherwise
         leave it alone.
@@ -197,7 +204,7 @@ def plan_sets(
     again = {each.source for each in wanted} if remake else set()
     kept = [e for e in entries if keep and e.source not in again]
     if replaced is not None:
-        kept = [e for e in kept if not e.source.startswith(replaced)]
+        kept = [e for e in kept if e.source.rpartition("#")[0] != replaced]
     new = [each for each in wanted if remake or each.source not in by_source]
     names = free_names(
         [(each.source, each.name) for each in new],
@@ -206,16 +213,39 @@ def plan_sets(
         [entry.name for entry in entries],
     )
     sets = tuple(
-        PlannedSet(
-            name=name,
-            inputs=_digest(collection, parts, each, consumer, options),
-            wanted=each,
-            candidates=np.array(sorted(each.candidates, key=each.candidates.__getitem__), np.int64),
-        )
+        _planned(collection, parts, each, name, out, consumer, options)
         for each, name in zip(new, names, strict=True)
     )
     kept_files = tuple(name for entry in kept for name in names_of_entry(entry))
-    return ExportPlan(made, parts.total, sets, tuple(kept), kept_files, earlier)
+    staying = {entry.name for entry in kept} | set(names)
+    gone = tuple(entry.name for entry in entries if entry.name not in staying)
+    return ExportPlan(made, parts.total, sets, tuple(kept), kept_files, earlier, gone)
+
+
+def _planned(
+    collection: Collection,
+    parts: Quality,
+    wanted: NewSet,
+    name: str,
+    out: Path,
+    consumer: CacheSettings,
+    options: ExportSwapOptions,
+) -> PlannedSet:
+    unwanted = taken_out(out, name)
+    ids = collection.face_ids() if unwanted else []
+    rows = np.array([row for row, face in enumerate(ids) if face in unwanted], np.int64)
+    wanted = replace(
+        wanted,
+        rows=wanted.rows[~np.isin(wanted.rows, rows)],
+        candidates={row: d for row, d in wanted.candidates.items() if row not in rows},
+    )
+    return PlannedSet(
+        name=name,
+        inputs=_digest(collection, parts, wanted, consumer, options),
+        wanted=wanted,
+        candidates=np.array(sorted(wanted.candidates, key=wanted.candidates.__getitem__), np.int64),
+        taken_out=rows,
+    )
 
 
 def _singletons(raw_manifest: Path | None, rows_by_id: Mapping[str, int], ours: CacheSettings) -> Int64:

@@ -25,6 +25,7 @@ from facesets.exports.manifest import (
 from facesets.exports.manifest_files import manifest_bytes, read_manifest
 from facesets.imaging.quality import quality
 from facesets.interfaces import Embedder, Progress
+from facesets.operations.export_edits import TAKEN_OUT
 from facesets.operations.export_plan import PlannedSet
 from facesets.operations.options import LOADER_MIN_DET_SCORE, ExportSwapOptions
 from facesets.operations.photos import read_row
@@ -177,7 +178,8 @@ class SetWriter:
         centroid = centroid_of(self._collection.faces.embedding[[row for row, _, _ in kept.faces]])
         if not kept.faces:
             centroid = selection.centroid
-        dropped = (*selection.dropped, *kept.dropped)
+        unwanted = [Drop(int(row), TAKEN_OUT, 1, 0, "by you") for row in planned.taken_out]
+        dropped = (*selection.dropped, *kept.dropped, *unwanted)
         names = [name for part in (kept, review) for _, name, _ in part.faces]
         return SetManifest(
             made=self._made,

@@ -17,6 +17,7 @@ from facesets.exports.manifest import (
     SetManifest,
 )
 from facesets.exports.manifest_files import manifest_bytes
+from facesets.files import printable
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.contact_sheets import draw_sheets, own_sheet_names, plan_rows
 from facesets.operations.export_plan import ExportPlan, PlannedSet, plan_export
@@ -40,6 +41,8 @@ class ExportSwapSummary:
         PNGs in the sets of this run; those with bystanders painted over; PNGs for review.
     dropped_by : dict
         Faces left out of the sets of this run, by reason.
+    learned : list of str
+        What the user's own changes in the export say, a sentence a set.
     """
 
     out: str
@@ -54,6 +57,7 @@ class ExportSwapSummary:
     removed: int
     failed: int
     failures: list[Failure] = field(default_factory=list)
+    learned: list[str] = field(default_factory=list)
     dry_run: bool = False
     stopped: bool = False
 
@@ -210,8 +214,17 @@ def _summary(
         removed=removed,
         failed=len(failures),
         failures=failures,
+        learned=_learned(plan),
         stopped=stopped,
     )
+
+
+def _learned(plan: ExportPlan) -> list[str]:
+    return [
+        f"{len(planned.taken_out)} faces were taken out of {printable(planned.name)}: they stay out."
+        for planned in plan.sets
+        if len(planned.taken_out)
+    ]
 
 
 def _rehearsed(
@@ -235,5 +248,6 @@ def _rehearsed(
         dropped_by=dict(sorted(gates.items())),
         removed=would_remove(out, plan.earlier, [*plan.kept_files, *names, *staying, *own_sheet_names()]),
         failed=0,
+        learned=_learned(plan),
         dry_run=True,
     )

@@ -481,6 +481,8 @@ class SplitErasOptions:
         Most years between their dominant capture years.
     min_era_faces : int
         Fewest faces of an anchor, and of an era that is not thin.
+    min_fragment_faces : int
+        Fewest faces of a fragment that is an era of its own, thin as it is; smaller ones are left out.
     min_short, min_blur, min_det_score : float
         The quality gate, as in `refine`.
     """
@@ -491,6 +493,7 @@ class SplitErasOptions:
     join_threshold: float = 0.40
     join_years: int = 5
     min_era_faces: int = 20
+    min_fragment_faces: int = 2
     min_short: float = 90
     min_blur: float = 40.0
     min_det_score: float = 0.6
@@ -502,6 +505,7 @@ class SplitErasOptions:
         _within("join-threshold", self.join_threshold, 0, 2)
         _within("join-years", self.join_years, 0)
         _within("min-era-faces", self.min_era_faces, 2)
+        _within("min-fragment-faces", self.min_fragment_faces, 1)
         _within("min-short", self.min_short, 0)
         _within("min-blur", self.min_blur, 0)
         _within("min-det-score", self.min_det_score, 0, 1)

@@ -33,6 +33,7 @@ from facesets.operations.photo_folders import (
     rehearse,
     write_photo_folders,
 )
+from facesets.operations.quality_gate import quality_gates
 from facesets.records import Bool, Collection, Faces, Float32, Int64
 from facesets.stop import Stop
 
@@ -149,9 +150,8 @@ def _gated_one_by_one(faces: Faces, cluster: Int64, options: RefineOptions) -> G
     """The gates that judge a face by itself or by its distance, but not a group by its size."""
     n = len(faces)
     gated = Gated(cluster, np.full(n, "", "U32"), np.full(n, np.nan), np.full(n, np.nan))
-    _drop(gated, faces.det_score < options.min_det_score, "min_det_score", faces.det_score, options)
-    _drop(gated, faces.face_short < options.min_short, "min_short", faces.face_short, options)
-    _drop(gated, faces.blur < options.min_blur, "min_blur", faces.blur, options)
+    for gate, below, measured in quality_gates(faces, options):
+        _drop(gated, below, gate, measured, options)
     embeddings, size = faces.embedding, options.outlier_min_cluster
     remaining = _compact(np.where(gated.gate == "", cluster, -1))
     far = reject_outliers(

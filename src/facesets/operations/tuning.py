@@ -5,11 +5,9 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import onnxruntime
-
 from facesets.files import write_json
 from facesets.inference.packs import ModelPack
-from facesets.inference.session import CPU
+from facesets.inference.session import CPU, RUNTIME_VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,5 +63,5 @@ def _circumstances(pack: ModelPack, provider: str, cpus: int) -> dict[str, objec
         "recogniser": pack.recogniser.sha256,
         "provider": provider,
         "processors": cpus,
-        "onnxruntime": onnxruntime.__version__,
+        "onnxruntime": RUNTIME_VERSION,
     }
