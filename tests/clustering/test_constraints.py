@@ -8,12 +8,13 @@ from facesets.clustering import (
     average_linkage,
     cluster_auto,
     evaluate,
+    merge_close,
     same_image_pairs,
     violations,
 )
 from facesets.clustering import linkage as engine
 from facesets.clustering.constraints import resolve
-from tests.clustering.vectors import Float32, People, people, same_partition, unit_vectors
+from tests.clustering.vectors import Float32, Int64, People, people, same_partition, unit_vectors
 
 
 @settings(max_examples=60, deadline=None)
@@ -114,3 +115,42 @@ def test_auto_keeps_what_must_be_together_together_and_reports_contradictions() 
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_few_faces_give_the_obvious_answer(count: int) -> None:
     assert cluster_auto(np.eye(4)[:count]).labels.tolist() == list(range(count))
+
+
+def joined_one_by_one(vectors: Float32, labels: Int64, cannot: Int64, limit: float) -> list[list[int]]:
+    groups = [np.flatnonzero(labels == label).tolist() for label in np.unique(labels)]
+    barred = {frozenset(pair) for pair in cannot.tolist()}
+    while True:
+        sums = np.array([vectors[group].astype(np.float64).sum(0) for group in groups])
+        unit = sums / np.linalg.norm(sums, axis=1, keepdims=True)
+        similarity = unit @ unit.T
+        for a, one in enumerate(groups):
+            for b, other in enumerate(groups):
+                if a == b or any(frozenset((x, y)) in barred for x in one for y in other):
+                    similarity[a, b] = -9
+        a, b = sorted(np.unravel_index(similarity.argmax(), similarity.shape))
+        if similarity[a, b] < 1 - limit:
+            return sorted(sorted(group) for group in groups)
+        groups[a] += groups.pop(b)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.3, 0.7, 1.2]))
+def test_close_clusters_are_joined_closest_first_among_those_that_may_be(seed: int, limit: float) -> None:
+    rng = np.random.default_rng(seed)
+    vectors, _ = people(4, faces=6, dimension=8, seed=seed)
+    labels = np.arange(len(vectors)) // 2
+    cannot = rng.integers(0, len(vectors), (6, 2))
+    merged = merge_close(
+        vectors, labels, max_cosine_distance=limit, constraints=Constraints(cannot_link=cannot)
+    )
+    groups = sorted(np.flatnonzero(merged == label).tolist() for label in np.unique(merged))
+    between = cannot[labels[cannot[:, 0]] != labels[cannot[:, 1]]]
+    assert groups == joined_one_by_one(vectors, labels, between, limit)
+
+
+def test_clusters_of_one_person_are_joined_however_far_apart_and_noise_constrains_nothing() -> None:
+    vectors = np.eye(4)[[0, 1, 2, 2, 3]]
+    known = Constraints(must_link=np.array([[0, 1], [2, 4]]), cannot_link=np.array([[0, 1], [2, 3], [3, 4]]))
+    merged = merge_close(vectors, [0, 1, 2, 3, -1], max_cosine_distance=0.3, constraints=known)
+    assert merged.tolist() == [0, 0, 1, 2, -1]

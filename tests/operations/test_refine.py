@@ -9,7 +9,7 @@ from facesets.exports.manifest import RefineManifest
 from facesets.exports.manifest_files import read_manifest
 from facesets.operations.cluster import cluster
 from facesets.operations.options import ClusterOptions, RefineOptions
-from facesets.operations.refine import RefineSummary, gate_faces, merge_apart, refine
+from facesets.operations.refine import RefineSummary, gate_faces, refine
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
 from tests.operations.conftest import PEOPLE, Library
@@ -93,17 +93,6 @@ def test_two_faces_in_one_image_are_two_people_unless_allowed(library: Library) 
     assert (unit[0] @ unit[3]) < 0.8
     assert apart.tolist() == [1, 1, 1, 0, 0, 0, 0]
     assert together.tolist() == [0] * 7
-
-
-def test_the_closest_clusters_that_may_be_joined_are_joined() -> None:
-    sums = np.array([[1, 0], [0.9, 0.1], [1, 0.05], [0, 1]], np.float64)
-    forbidden = np.zeros((4, 4), bool)
-    forbidden[0, 1] = forbidden[1, 0] = True
-    owner = merge_apart(sums, forbidden, max_cosine_distance=0.4)
-    assert owner[2] in (owner[0], owner[1])
-    assert len(set(owner.tolist())) == 3
-    everything = merge_apart(sums, np.ones((4, 4), bool), max_cosine_distance=2)
-    assert everything.tolist() == [0, 1, 2, 3]
 
 
 def test_tighter_gates_remove_what_no_longer_passes(library: Library, tmp_path: Path) -> None:

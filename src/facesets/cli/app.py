@@ -18,6 +18,8 @@ from facesets.cli.enrich import enrich
 from facesets.cli.evaluate import evaluate
 from facesets.cli.export_swap import export_swap
 from facesets.cli.extend import extend
+from facesets.cli.immich_finish import immich_finish
+from facesets.cli.immich_push import immich_push
 from facesets.cli.immich_stage import immich_stage
 from facesets.cli.import_folders import import_folders
 from facesets.cli.index import index
@@ -61,6 +63,8 @@ for command in (
     sheet,
     show,
     immich_stage,
+    immich_finish,
+    immich_push,
     evaluate,
     verify_bundle,
     undo,

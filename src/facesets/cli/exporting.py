@@ -78,9 +78,9 @@ def loader_embedder(
         The models are not here and cannot be fetched.
     """
     from facesets.cli import assemble
+    from facesets.operations.enrich import require_models
 
-    known = store.settings or store.load().settings
-    name = pack or known.pack
+    name = pack or require_models(store).pack
     models = assemble.get_pack(name, conf, progress, stop, fetch=fetch)
     detection = DetectionOptions(name, LOADER_DET_SIZE, VERIFY_MIN_DET_SCORE)
     return assemble.make_embedder(models, detection, assemble.choose(provider, models))

@@ -3,6 +3,7 @@
 from facesets.clustering.agglomerative import average_linkage, average_linkage_on_graph, complete_linkage
 from facesets.clustering.auto import AutoResult, Placement, cluster_auto
 from facesets.clustering.calibration import Calibration, calibrate
+from facesets.clustering.cells import approximate_knn_graph, neighbour_recall
 from facesets.clustering.centroids import centroids, distances_to_centroid, medoids, reject_outliers
 from facesets.clustering.components import connected_components, grow_components
 from facesets.clustering.constraints import Constraints, same_image_pairs, violations
@@ -29,6 +30,7 @@ __all__ = [
     "Prediction",
     "Scores",
     "Stability",
+    "approximate_knn_graph",
     "approximate_predict",
     "average_linkage",
     "average_linkage_on_graph",
@@ -46,6 +48,7 @@ __all__ = [
     "medoids",
     "merge_close",
     "nearest",
+    "neighbour_recall",
     "numbered",
     "reject_outliers",
     "same_image_pairs",

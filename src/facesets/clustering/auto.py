@@ -16,13 +16,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facesets.clustering.agglomerative import merge_groups
-from facesets.clustering.calibration import Calibration, calibrate, coherence
-from facesets.clustering.centroids import cluster_sums, unit_or_zero
-from facesets.clustering.constraints import Constraints, Groups, in_order, resolve, same_image_pairs
+from facesets.clustering.calibration import Calibration, calibrate
+from facesets.clustering.candidates import Candidates, all_pairs, near_pairs
+from facesets.clustering.centroids import cluster_means, coherence, unit_centres
+from facesets.clustering.constraints import (
+    Constraints,
+    Groups,
+    Partners,
+    in_order,
+    resolve,
+    same_image_pairs,
+)
 from facesets.clustering.joining import join_anchors
 from facesets.clustering.labels import numbered
 from facesets.clustering.linkage import Clusters, merge_while_similar
-from facesets.clustering.neighbors import Edges, OnProgress, edge_chunks
+from facesets.clustering.neighbors import OnProgress
 from facesets.clustering.vectors import (
     Bool,
     Embeddings,
@@ -33,6 +41,9 @@ from facesets.clustering.vectors import (
     unit_rows,
 )
 
+_APPROXIMATE_FROM = 100_000
+"""From here on comparing all pairs takes longer than all the rest."""
+
 _ANCHOR_FACES = 4
 _LOOSE_FACES = 2
 _JUNK_FACES = 8
@@ -40,6 +51,7 @@ _SATELLITE_RATIO = 0.85
 """A satellite's own coherence is at most this part of its anchor's; siblings are equally coherent."""
 
 _TIGHT_SHARE = 0.9
+_BLOCK_CLUSTERS = 1024
 
 _MOST_INTRUDERS = 0.25
 """Where more of a satellite's faces cannot be with the anchor's, it is another person."""
@@ -97,6 +109,7 @@ def cluster_auto(
     image_index: ArrayLike | None = None,
     constraints: Constraints | None = None,
     calibration: Calibration | None = None,
+    approximate: bool | None = None,
     on_progress: OnProgress | None = None,
 ) -> AutoResult:
     """Group faces by person with thresholds measured on the faces themselves.
@@ -111,6 +124,9 @@ def cluster_auto(
         What else is known.
     calibration : Calibration, optional
         Measured by `calibrate` where absent.
+    approximate : bool, optional
+        Compare each face with those in nearby cells only (`approximate_knn_graph`), not with all. By default
+        from 100 000 faces on.
     on_progress : callable, optional
 
     Raises
@@ -128,8 +144,11 @@ def cluster_auto(
     # Checked in the caller's order, so that an error names the caller's rows.
     contradictions = resolve(known, len(order)).contradictions
     groups = resolve(in_order(known, order), len(order))
-    work = _Work(rows, groups, measured)
-    work.run(on_progress)
+    approximate = len(rows) >= _APPROXIMATE_FROM if approximate is None else approximate
+    lowest = min(measured.loose, measured.link)
+    pairs = near_pairs(rows, lowest, on_progress) if approximate else all_pairs(rows, on_progress)
+    work = _Work(rows, groups, measured, pairs)
+    work.run()
     labels, placement = np.empty(len(rows), np.int64), np.empty(len(rows), np.uint8)
     labels[order], placement[order] = work.labels, work.placement
     labels[placement == Placement.INCOHERENT] = -1
@@ -138,7 +157,7 @@ def cluster_auto(
         placement,
         "average linkage from certain cores, with junk control",
         measured,
-        _reasons(measured, placement, len(known.cannot_link), len(contradictions)),
+        (*_reasons(measured, placement, len(known.cannot_link), len(contradictions)), *pairs.reasons),
         contradictions,
     )
 
@@ -172,18 +191,21 @@ def _reasons(
 class _Work:
     """The labels between the steps; rows are unit vectors in canonical order."""
 
-    def __init__(self, rows: Float32, groups: Groups, measured: Calibration) -> None:
+    def __init__(self, rows: Float32, groups: Groups, measured: Calibration, pairs: Candidates) -> None:
+        self._pairs = pairs
         self._rows = rows
         self._groups = groups
+        self._apart = Partners.of_pairs(groups.forbidden, len(rows))
+        self._tied = np.bincount(groups.group, minlength=len(rows))[groups.group] > 1
         self._measured = measured
         self.labels: Int64 = np.arange(len(rows))
         self.placement = np.full(len(rows), Placement.ALONE, np.uint8)
 
-    def run(self, on_progress: OnProgress | None) -> None:
+    def run(self) -> None:
         """All steps, in order."""
         if not len(self._rows):
             return
-        self._find_cores(on_progress)
+        self._find_cores()
         core = self.labels.copy()
         everyone = np.ones(len(self._rows), bool)
         self._join(self._loose(_LOOSE_FACES), everyone, _ANCHOR_FACES)
@@ -193,10 +215,9 @@ class _Work:
         self._take_apart_junk(core)
         self._mark_alone()
 
-    def _find_cores(self, on_progress: OnProgress | None) -> None:
+    def _find_cores(self) -> None:
         cut = self._measured.core
-        chunks = edge_chunks(self._rows, min_cosine_similarity=cut, on_progress=on_progress)
-        edges = Edges.concatenate([chunk for chunk in chunks if len(chunk)])
+        edges = self._pairs.faces(cut)
         self.labels = numbered(merge_groups(self._rows.copy(), self._groups, edges, cut))
         self.placement[self._sizes()[self.labels] > 1] = Placement.CORE
 
@@ -211,15 +232,14 @@ class _Work:
         size, inside = coherence(self._rows, self.labels)
         attracts = (size >= least) & (inside >= self._measured.coherent)
         attracts[self.labels[~may_attract]] = False
-        grouped = np.bincount(self._groups.group, minlength=len(self._rows))[self._groups.group] > 1
-        loose = loose[~grouped[loose]]
+        loose = loose[~self._tied[loose]]
         joined = join_anchors(
             self._rows,
             self.labels,
             loose,
             np.flatnonzero(attracts),
             min_cosine_similarity=self._measured.link,
-            cannot_link=self._groups.forbidden,
+            apart=self._apart,
         )
         self.placement[joined] = Placement.JOINED
 
@@ -234,9 +254,8 @@ class _Work:
     def _linked_from(self, similarity: float) -> Int64:
         """For each cluster the one that it ends in when all go on merging by average linkage."""
         size = self._sizes()
-        mean = (cluster_sums(self._rows, self.labels) / size[:, None]).astype(np.float32)
-        chunks = edge_chunks(mean, min_cosine_similarity=similarity)
-        edges = Edges.concatenate([chunk for chunk in chunks if len(chunk)])
+        mean = cluster_means(self._rows, self.labels)
+        edges = self._pairs.clusters(mean, self.labels, similarity)
         clusters = Clusters(mean, size.astype(np.float64))
         return merge_while_similar(
             clusters, edges, min_cosine_similarity=similarity, forbidden=self._barred()
@@ -247,46 +266,46 @@ class _Work:
 
     def _attach_satellites(self) -> None:
         size, inside = coherence(self._rows, self.labels)
-        centre = unit_or_zero(cluster_sums(self._rows, self.labels))
+        several = np.flatnonzero(size > 1)
+        centre = unit_centres(self._rows, self.labels, several)
         anchors = np.flatnonzero((size >= _ANCHOR_FACES) & (inside >= self._measured.coherent))
-        satellites = np.flatnonzero(size > 1)
+        anchor_centre = centre[np.searchsorted(several, anchors)]
         into = np.arange(len(size))
-        for one in satellites[np.lexsort((satellites, -size[satellites]))].tolist():
-            fits = anchors[(size[anchors] > size[one]) & (inside[one] < _SATELLITE_RATIO * inside[anchors])]
-            if not len(fits):
-                continue
-            similarity = centre[fits] @ centre[one]
-            best = int(fits[similarity.argmax()])
-            if similarity.max() >= self._measured.satellite:
-                into[one] = best
+        for start in range(0, len(several), _BLOCK_CLUSTERS):
+            here = several[start : start + _BLOCK_CLUSTERS]
+            similarity = centre[start : start + _BLOCK_CLUSTERS] @ anchor_centre.T
+            fits = size[anchors] > size[here, None]
+            fits &= inside[here, None] < _SATELLITE_RATIO * inside[anchors]
+            similarity[~fits] = -np.inf
+            best = similarity.argmax(axis=1) if len(anchors) else np.empty(0, np.int64)
+            close = np.flatnonzero(similarity[np.arange(len(best)), best] >= self._measured.satellite)
+            into[here[close]] = anchors[best[close]]
         self._merge_satellites(into)
 
     def _merge_satellites(self, into: Int64) -> None:
         moved = np.flatnonzero(into != np.arange(len(into)))
         # A satellite of a satellite would have to be checked against all; only direct ones count.
         moved = moved[into[into[moved]] == into[moved]]
+        order = np.argsort(self.labels, kind="stable")
+        start = np.searchsorted(self.labels[order], np.arange(len(into) + 1))
         for one in moved.tolist():
-            members = self.labels == one
-            intruders = self._intruders(one, int(into[one]))
-            if len(intruders) <= _MOST_INTRUDERS * members.sum():
-                self.labels = np.where(members, into[one], self.labels)
+            members, anchor = order[start[one] : start[one + 1]], int(into[one])
+            intruders = self._intruders(members, anchor)
+            if len(intruders) <= _MOST_INTRUDERS * len(members):
+                self.labels[members] = anchor
                 self.placement[members] = Placement.SATELLITE
-                self.labels[intruders] = self.labels.max() + 1 + np.arange(len(intruders))
+                # A number of their own, out of the others' way.
+                self.labels[intruders] = len(self.labels) + intruders
         self.labels = numbered(self.labels)
 
-    def _intruders(self, satellite: int, anchor: int) -> Int64:
+    def _intruders(self, satellite: Int64, anchor: int) -> Int64:
         """Faces of a satellite that cannot be with one of its anchor's: they are not the person's.
 
         All of the satellite, where some of them are tied to others.
         """
-        first, second = self._groups.forbidden.T
-        ends = self.labels[first], self.labels[second]
-        found = np.r_[
-            first[(ends[0] == satellite) & (ends[1] == anchor)],
-            second[(ends[1] == satellite) & (ends[0] == anchor)],
-        ]
-        tied = np.bincount(self._groups.group, minlength=len(self._rows))[found] > 1
-        return np.flatnonzero(self.labels == satellite) if tied.any() else np.unique(found)
+        bound = satellite[self._apart.has_any(satellite)]
+        found = [one for one in bound.tolist() if (self.labels[self._apart.of(one)] == anchor).any()]
+        return satellite if self._tied[found].any() else np.array(found, np.int64)
 
     def _take_apart_junk(self, core: Int64) -> None:
         # Junk shows when it may go on merging: a person stays coherent, junk gathers more of its kind.

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from facesets.clustering.agglomerative import merge_groups
+from facesets.clustering.centroids import coherence
 from facesets.clustering.constraints import Constraints, resolve, same_image_pairs
 from facesets.clustering.labels import numbered
 from facesets.clustering.neighbors import Edges, edge_chunks, pair_similarities
-from facesets.clustering.vectors import Embeddings, Float32, Float64, Int64, canonical_order, unit_rows
+from facesets.clustering.vectors import Embeddings, Float32, Int64, canonical_order, unit_rows
 
 ARCFACE_TYPICAL_SIMILARITY = 0.6
 """Of faces of one person; InsightFace's w600k recognisers on news photos."""
@@ -153,15 +154,3 @@ def _typical(rows: Float32, lowest: float) -> float | None:
             break
         cut = max(lowest, _CORE_SHARE * typical)
     return typical
-
-
-def coherence(rows: Float32, labels: Int64) -> tuple[Int64, Float64]:
-    """Size of each cluster, and the mean similarity of its pairs (NaN where there is none)."""
-    from facesets.clustering.centroids import cluster_sums
-
-    sums = cluster_sums(rows, labels)
-    size = np.bincount(labels[labels >= 0], minlength=len(sums))
-    squared = np.einsum("ij,ij->i", sums, sums)
-    pairs = size * (size - 1.0)
-    inside: Float64 = np.divide(squared - size, pairs, out=np.full(len(sums), np.nan), where=pairs > 0)
-    return size.astype(np.int64), inside

@@ -1,5 +1,7 @@
 """What stands for a cluster: its centroid, its medoid, and how far its faces are from it."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -15,6 +17,7 @@ from facesets.clustering.vectors import (
 )
 
 _BLOCK_ROWS = 8192
+_GATHERED_ROWS = 32_768
 
 
 def centroids(embeddings: Embeddings, labels: ArrayLike) -> Float32:
@@ -57,6 +60,66 @@ def cluster_sums(rows: Float32, labels: Int64) -> Float64:
             picks = csr_array((np.ones(len(member)), (local, member)), shape=shape)
             sums[present] += picks @ rows[start : start + _BLOCK_ROWS].astype(np.float64)
     return sums
+
+
+def sums_in_parts(rows: Float32, labels: Int64, wanted: Int64) -> Iterator[tuple[Int64, Float64]]:
+    """Yield some of the clusters, and the sums of their unit rows, so many at a time that memory stays small.
+
+    Parameters
+    ----------
+    rows : float32 array of shape (n, d)
+    labels : int64 array of shape (n,)
+    wanted : int64 array of shape (m,)
+        Labels that occur, ascending.
+
+    Yields
+    ------
+    clusters : int64 array of shape (p,)
+        The next of `wanted`.
+    sums : float64 array of shape (p, d)
+    """
+    from scipy.sparse import csr_array
+
+    number = np.full(int(labels.max(initial=-1)) + 2, -1, np.int64)
+    number[wanted] = np.arange(len(wanted))
+    place = number[labels]
+    face = np.flatnonzero(place >= 0)
+    face = face[np.argsort(place[face], kind="stable")]
+    end = np.cumsum(np.bincount(place[face], minlength=len(wanted)))
+    first = done = 0
+    while first < len(wanted):
+        last = max(first + 1, int(np.searchsorted(end, done + _GATHERED_ROWS, side="right")))
+        members = face[done : end[last - 1]]
+        which = place[members] - first
+        shape = (last - first, len(members))
+        picks = csr_array((np.ones(len(members)), (which, np.arange(len(members)))), shape=shape)
+        yield wanted[first:last], picks @ rows[members].astype(np.float64)
+        first, done = last, int(end[last - 1])
+
+
+def cluster_means(rows: Float32, labels: Int64) -> Float32:
+    """Mean of the unit rows of each cluster 0 … k-1, all of which occur; not of unit length."""
+    size = np.bincount(labels)
+    means = np.empty((len(size), rows.shape[1]), np.float32)
+    for clusters, sums in sums_in_parts(rows, labels, np.arange(len(size))):
+        means[clusters] = sums / size[clusters, None]
+    return means
+
+
+def unit_centres(rows: Float32, labels: Int64, wanted: Int64) -> Float32:
+    """Centroids of some of the clusters, of unit length, in the order of `wanted` (ascending)."""
+    parts = [unit_or_zero(sums) for _, sums in sums_in_parts(rows, labels, wanted)]
+    return np.concatenate(parts) if parts else np.empty((0, rows.shape[1]), np.float32)
+
+
+def coherence(rows: Float32, labels: Int64) -> tuple[Int64, Float64]:
+    """Size of each cluster, and the mean similarity of its pairs (NaN where there is none)."""
+    size = np.bincount(labels[labels >= 0]).astype(np.int64)
+    inside: Float64 = np.full(len(size), np.nan)
+    for clusters, sums in sums_in_parts(rows, labels, np.flatnonzero(size > 1)):
+        squared, faces = np.einsum("ij,ij->i", sums, sums), size[clusters]
+        inside[clusters] = (squared - faces) / (faces * (faces - 1.0))
+    return size, inside
 
 
 def unit_or_zero(sums: Float64) -> Float32:

@@ -56,6 +56,37 @@ class Groups:
     contradictions: Int64
 
 
+@dataclass(frozen=True, slots=True)
+class Partners:
+    """For each face those that it cannot be with.
+
+    Attributes
+    ----------
+    start : int64 array of shape (n + 1,)
+        Where each face's run in `partner` begins.
+    partner : int64 array of shape (2·c,)
+    """
+
+    start: Int64
+    partner: Int64
+
+    @classmethod
+    def of_pairs(cls, pairs: Int64, count: int) -> "Partners":
+        """Both directions of cannot-link pairs among `count` faces."""
+        face, partner = np.r_[pairs[:, 0], pairs[:, 1]], np.r_[pairs[:, 1], pairs[:, 0]]
+        order = np.argsort(face, kind="stable")
+        return cls(np.searchsorted(face[order], np.arange(count + 1)), partner[order])
+
+    def of(self, face: int) -> Int64:
+        """Those that one face cannot be with."""
+        return self.partner[self.start[face] : self.start[face + 1]]
+
+    def has_any(self, faces: Int64) -> Bool:
+        """Which faces cannot be with some other."""
+        some: Bool = self.start[faces + 1] > self.start[faces]
+        return some
+
+
 def resolve(constraints: Constraints, count: int) -> Groups:
     """Work out what constraints on `count` faces imply, and where they contradict each other.
 
@@ -72,6 +103,21 @@ def resolve(constraints: Constraints, count: int) -> Groups:
     ends = group[cannot]
     together = ends[:, 0] == ends[:, 1]
     return Groups(group, np.unique(np.sort(ends[~together], axis=1), axis=0), cannot[together])
+
+
+def pairs_within(pairs: ArrayLike, labels: Int64) -> Int64:
+    """Pairs of faces as pairs of the clusters that they are in, each once, the lower first.
+
+    Pairs inside one cluster, and pairs with a face that is noise, are left out.
+
+    Raises
+    ------
+    ValueError
+        When a pair names a row that does not exist.
+    """
+    ends = labels[_checked(pairs, len(labels))]
+    between = (ends[:, 0] != ends[:, 1]) & (ends >= 0).all(axis=1)
+    return np.unique(np.sort(ends[between], axis=1), axis=0)
 
 
 def in_order(constraints: Constraints, order: Int64) -> Constraints:

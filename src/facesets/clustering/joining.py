@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from facesets.clustering.centroids import cluster_sums, unit_or_zero
+from facesets.clustering.centroids import unit_centres
+from facesets.clustering.constraints import Partners
 from facesets.clustering.vectors import Float32, Int64
 
 _BLOCK_ROWS = 4096
@@ -15,7 +16,7 @@ def join_anchors(
     anchors: Int64,
     *,
     min_cosine_similarity: float,
-    cannot_link: Int64,
+    apart: Partners,
 ) -> Int64:
     """Give loose faces the label of the anchor whose centroid is most similar; changes `labels`.
 
@@ -28,10 +29,10 @@ def join_anchors(
     loose : int64 array of shape (m,)
         Rows of faces that may join.
     anchors : int64 array of shape (k,)
-        Labels of clusters that may be joined.
+        Labels of clusters that may be joined, ascending.
     min_cosine_similarity : float
         Of a face with a centroid.
-    cannot_link : int64 array of shape (c, 2)
+    apart : Partners
         Rows that must not share a label. The more similar face goes first.
 
     Returns
@@ -42,31 +43,25 @@ def join_anchors(
     loose = loose[~np.isin(labels[loose], anchors)]
     if not len(anchors) or not len(loose):
         return np.empty(0, np.int64)
-    centre = unit_or_zero(cluster_sums(rows, labels))[anchors]
+    centre = unit_centres(rows, labels, anchors)
     best, similarity = np.empty(len(loose), np.int64), np.empty(len(loose), np.float32)
     for start in range(0, len(loose), _BLOCK_ROWS):
         span = slice(start, start + _BLOCK_ROWS)
         product = rows[loose[span]] @ centre.T
         best[span] = product.argmax(axis=1)
-        similarity[span] = product.max(axis=1)
+        similarity[span] = product[np.arange(len(product)), best[span]]
     near = np.flatnonzero(similarity >= min_cosine_similarity)
     near = near[np.lexsort((loose[near], -similarity[near]))]
-    return _placed(labels, loose[near], anchors[best[near]], cannot_link)
+    return _placed(labels, loose[near], anchors[best[near]], apart)
 
 
-def _placed(labels: Int64, face: Int64, target: Int64, cannot_link: Int64) -> Int64:
+def _placed(labels: Int64, face: Int64, target: Int64, apart: Partners) -> Int64:
     """Move faces to their targets in order, but not beside a face that they cannot be linked with."""
-    bound = np.isin(face, cannot_link)
+    bound = apart.has_any(face)
     labels[face[~bound]] = target[~bound]
     joined = [face[~bound]]
-    against: dict[int, list[int]] = {int(one): [] for one in face[bound]}
-    for a, b in cannot_link.tolist():
-        if a in against:
-            against[a].append(b)
-        if b in against:
-            against[b].append(a)
     for one, cluster in zip(face[bound].tolist(), target[bound].tolist(), strict=True):
-        if not (labels[against[one]] == cluster).any():
+        if not (labels[apart.of(one)] == cluster).any():
             labels[one] = cluster
             joined.append(np.array([one]))
     return np.concatenate(joined)

@@ -64,23 +64,28 @@ def knn_graph(embeddings: Embeddings, *, k: int, on_progress: OnProgress | None 
 
 def nearest_rows(rows: Float32, k: int, *, on_progress: OnProgress | None = None) -> Neighbours:
     """`knn_graph` for rows that are known to be float32 of unit length."""
-    selection = _Selection(rows, k)
+    selection = Selection(_sampled_bound(rows, k), k)
     for block in similarity_blocks(rows):
         selection.offer(block)
         if on_progress is not None:
             on_progress(block.steps_done, block.steps)
-    selection.settle()
-    return Neighbours(selection.index, selection.similarity)
+    return selection.neighbours()
 
 
-class _Selection:
-    """The best k of each row so far, and pairs that may improve them."""
+class Selection:
+    """The best k of each row so far, and pairs that may improve them.
 
-    def __init__(self, rows: Float32, k: int) -> None:
-        self.index: Int32 = np.full((len(rows), k), -1, np.int32)
-        self.similarity: Float32 = np.full((len(rows), k), -np.inf, np.float32)
-        self._bound = _sampled_bound(rows, k)
-        self._pending: list[tuple[Int64, Int64, Float32]] = []
+    Attributes
+    ----------
+    bound : float32 array of shape (n,)
+        What a pair must reach to be among a row's best.
+    """
+
+    def __init__(self, bound: Float32, k: int) -> None:
+        self._index: Int32 = np.full((len(bound), k), -1, np.int32)
+        self._similarity: Float32 = np.full((len(bound), k), -np.inf, np.float32)
+        self.bound = bound
+        self._pending: list[tuple[Int64 | Int32, Int64 | Int32, Float32]] = []
         self._pending_count = 0
 
     def offer(self, block: Block) -> None:
@@ -88,36 +93,60 @@ class _Selection:
         width = block.similarity.shape[1]
         rows = slice(block.row, block.row + block.similarity.shape[0])
         columns = slice(block.column, block.column + width)
-        for bound, swapped in ((self._bound[rows, None], False), (self._bound[None, columns], True)):
+        for bound, swapped in ((self.bound[rows, None], False), (self.bound[None, columns], True)):
             found = np.flatnonzero(block.similarity >= np.maximum(bound, -1.5))
             i, j = np.divmod(found, width)
             i, j = i + block.row, j + block.column
             similarity = block.similarity.ravel()[found]
-            self._pending.append((j, i, similarity) if swapped else (i, j, similarity))
-            self._pending_count += len(found)
-        if self._pending_count > _PENDING_PAIRS:
-            self.settle()
+            if swapped:
+                i, j = j, i
+            self.add(i, j, similarity)
 
-    def settle(self) -> None:
+    def add(self, i: Int64 | Int32, j: Int64 | Int32, similarity: Float32) -> None:
+        """Take pairs of a row `i` and a neighbour `j`, none of them twice."""
+        self._pending.append((i, j, similarity))
+        self._pending_count += len(i)
+        if self._pending_count > _PENDING_PAIRS:
+            self._settle()
+
+    def neighbours(self) -> Neighbours:
+        """The best of all that was taken."""
+        self._settle()
+        return Neighbours(self._index, self._similarity)
+
+    def _settle(self) -> None:
         """Merge the pending pairs into the best k, and raise the bounds."""
         if not self._pending_count:
             return
-        i = np.concatenate([pending[0] for pending in self._pending])
+        i = np.concatenate([pending[0] for pending in self._pending]).astype(np.int64)
         j = np.concatenate([pending[1] for pending in self._pending])
         similarity = np.concatenate([pending[2] for pending in self._pending])
         self._pending, self._pending_count = [], 0
-        k = self.index.shape[1]
-        touched = np.flatnonzero(np.bincount(i, minlength=len(self.index)))
+        k = self._index.shape[1]
+        touched = np.flatnonzero(np.bincount(i, minlength=len(self._index)))
         i = np.concatenate([np.repeat(touched, k), i])
-        j = np.concatenate([self.index[touched].ravel(), j])
-        similarity = np.concatenate([self.similarity[touched].ravel(), similarity])
-        order = np.lexsort((j, -similarity, i))
+        j = np.concatenate([self._index[touched].ravel(), j])
+        similarity = np.concatenate([self._similarity[touched].ravel(), similarity])
+        order = _best_first(i, j, similarity)
         i, j, similarity = i[order], j[order], similarity[order]
         starts = np.flatnonzero(np.r_[True, i[1:] != i[:-1]])
         best = starts[:, None] + np.arange(k)
-        self.index[touched] = j[best]
-        self.similarity[touched] = similarity[best]
-        self._bound[touched] = np.maximum(self._bound[touched], self.similarity[touched, -1])
+        self._index[touched] = j[best]
+        self._similarity[touched] = similarity[best]
+        self.bound[touched] = np.maximum(self.bound[touched], self._similarity[touched, -1])
+
+
+def _best_first(i: Int64, j: Int64, similarity: Float32) -> Int64:
+    """Order pairs by row, then falling similarity, then neighbour."""
+    bits = (similarity + np.float32(0.0)).view(np.int32).astype(np.int64)
+    # Floats compare like their bits, but negative ones the wrong way round.
+    falling = np.where(bits >= 0, 0x7FFFFFFF - bits, bits + 0x1_0000_0000)
+    key = (i << 32) + falling
+    order = np.argsort(key)
+    ordered = key[order]
+    if (ordered[1:] == ordered[:-1]).any():
+        order = np.lexsort((j, key))
+    return order
 
 
 def _sampled_bound(rows: Float32, k: int) -> Float32:

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from facesets.clustering.centroids import cluster_sums, unit_or_zero
+from facesets.clustering.components import join_pairs
+from facesets.clustering.constraints import Constraints, pairs_within
 from facesets.clustering.labels import check_labels, numbered
 from facesets.clustering.neighbors import Edges, edge_chunks
 from facesets.clustering.vectors import (
@@ -23,11 +25,17 @@ _LIST_MARGIN = 0.6
 _LEAST_SIMILARITY_WITH_LISTS = 0.1
 
 
-def merge_close(embeddings: Embeddings, labels: ArrayLike, *, max_cosine_distance: float) -> Int64:
+def merge_close(
+    embeddings: Embeddings,
+    labels: ArrayLike,
+    *,
+    max_cosine_distance: float,
+    constraints: Constraints | None = None,
+) -> Int64:
     """Join clusters until no two centroids are within a cosine distance.
 
-    The closest pair goes first; its new centroid is that of all its faces. Centroids that average over
-    more faces come closer to others, so one pass over the first distances would not do.
+    The closest pair that may be joined goes first; its new centroid is that of all its faces. Centroids
+    that average over more faces come closer to others, so one pass over the first distances would not do.
 
     Parameters
     ----------
@@ -37,6 +45,10 @@ def merge_close(embeddings: Embeddings, labels: ArrayLike, *, max_cosine_distanc
         Negative ones are noise and stay so.
     max_cosine_distance : float
         In [0, 2]; to 1e-6.
+    constraints : Constraints, optional
+        Clusters with faces that must be together are joined first, however far apart; clusters with faces
+        that must not be together are never joined. Must-links win. No given cluster is cut, and faces
+        that are noise constrain nothing.
 
     Returns
     -------
@@ -46,14 +58,19 @@ def merge_close(embeddings: Embeddings, labels: ArrayLike, *, max_cosine_distanc
     Raises
     ------
     ValueError
-        When the embeddings are malformed (see `unit_rows`), labels do not match them, or the distance
-        is out of range.
+        When the embeddings are malformed (see `unit_rows`), labels do not match them, the distance is out
+        of range, or a constraint names a row that does not exist.
     """
     check_cosine_distance(max_cosine_distance)
     rows = unit_rows(embeddings)
     given = numbered(check_labels(labels, len(rows)))
-    sums = cluster_sums(rows, given)
-    root = _Merger(sums, 1.0 - max_cosine_distance - SIMILARITY_RESOLUTION / 2).run()
+    known = constraints if constraints is not None else Constraints()
+    must = pairs_within(known.must_link, given)
+    tied = join_pairs(int(given.max(initial=-1)) + 1, must[:, 0], must[:, 1]) if len(must) else None
+    if tied is not None:
+        given = numbered(np.where(given >= 0, tied[given], -1))
+    limit = 1.0 - max_cosine_distance - SIMILARITY_RESOLUTION / 2
+    root = _Merger(cluster_sums(rows, given), limit, pairs_within(known.cannot_link, given)).run()
     return numbered(np.where(given >= 0, np.append(root, -1)[given], -1))
 
 
@@ -65,7 +82,7 @@ class _Merger:
     to a level that rises by that factor; only when the level passes the limit all centroids are compared.
     """
 
-    def __init__(self, sums: Float64, min_similarity: float) -> None:
+    def __init__(self, sums: Float64, min_similarity: float, forbidden: Int64) -> None:
         self._sums = sums
         self._unit = unit_or_zero(sums)
         self._limit = min_similarity
@@ -73,6 +90,9 @@ class _Merger:
         self._alive = np.ones(len(sums), bool)
         self._version = np.zeros(len(sums), np.int64)
         self._near: dict[int, set[int]] = {}
+        self._apart: dict[int, set[int]] = {}
+        for a, b in forbidden.tolist():
+            self._keep_apart(a, b)
         self._heap: list[tuple[float, int, int, int, int]] = []
         with_lists = min_similarity >= _LEAST_SIMILARITY_WITH_LISTS
         self._list_level = min_similarity * _LIST_MARGIN if with_lists else np.inf
@@ -106,7 +126,13 @@ class _Merger:
         ):
             self._push(i, j, similarity)
 
+    def _keep_apart(self, a: int, b: int) -> None:
+        self._apart.setdefault(a, set()).add(b)
+        self._apart.setdefault(b, set()).add(a)
+
     def _push(self, a: int, b: int, similarity: float) -> None:
+        if b in self._apart.get(a, ()):
+            return
         a, b = min(a, b), max(a, b)
         heapq.heappush(self._heap, (-similarity, a, b, int(self._version[a]), int(self._version[b])))
 
@@ -117,6 +143,8 @@ class _Merger:
         self._alive[b] = False
         self._root[b] = a
         self._version[a] += 1
+        for other in self._apart.pop(b, set()):
+            self._keep_apart(a, other)
         stretch = lengths / max(float(np.linalg.norm(self._sums[a])), 1e-12)
         self._level[a] = max(self._level[a], self._level[b]) * stretch
         near = self._near.pop(a, set()) | self._near.pop(b, set())

@@ -7,7 +7,6 @@ from facesets.errors import WrongUsage
 from facesets.exports.materialize import Materialize
 
 Method = Literal["agglomerative", "components", "hdbscan", "auto"]
-LibraryMethod = Literal["components", "agglomerative", "hdbscan"]
 Select = Literal["best", "diverse"]
 
 
@@ -25,6 +24,9 @@ class EmbedOptions:
         Files that one worker takes at a time.
     retry_failed : bool
         Try files again that could not be read before, though they have not changed.
+    fast_decode : bool
+        Decode large JPEGs at a half, a quarter or an eighth: faster, with slightly other vectors and
+        with the sharpness of the reduced picture.
     dry_run : bool
         List and compare only.
     """
@@ -33,6 +35,7 @@ class EmbedOptions:
     workers: int = 1
     batch_size: int = 1
     retry_failed: bool = False
+    fast_decode: bool = False
     dry_run: bool = False
 
 
@@ -334,27 +337,34 @@ class ClusterLibraryOptions:
     Attributes
     ----------
     method : str
-        `components`, `agglomerative` or `hdbscan`.
-    threshold : float
+        `components`, `agglomerative`, `hdbscan` or `auto`.
+    threshold : float or None
         Cosine similarity from which two faces belong together (components), or at which average linkage
-        is cut; and from which a new face joins a known person. In [0, 1]; higher is stricter.
+        is cut; and from which a new face joins a known person. In [0, 1]; higher is stricter. None
+        measures a fitting one on the faces, which `agglomerative` and `auto` can.
     min_size : int
         Fewest faces of a new person.
     min_cluster_size, min_samples : int
         Of `hdbscan`.
+    same_image_ok : bool
+        Two faces in one image may be one person. Otherwise `agglomerative` and `auto` keep them apart.
     dry_run : bool
         Say what would be done.
     """
 
-    method: LibraryMethod = "components"
-    threshold: float = 0.65
+    method: Method = "components"
+    threshold: float | None = 0.65
     min_size: int = 2
     min_cluster_size: int = 5
     min_samples: int = 3
+    same_image_ok: bool = False
     dry_run: bool = False
 
     def __post_init__(self) -> None:
-        _within("threshold", self.threshold, 0, 1)
+        if self.threshold is not None:
+            _within("threshold", self.threshold, 0, 1)
+        elif self.method not in ("agglomerative", "auto"):
+            raise WrongUsage(f"No threshold is measured for {self.method}. Give --threshold a number.")
         _within("min-size", self.min_size, 1)
         _within("min-cluster-size", self.min_cluster_size, 2)
         _within("min-samples", self.min_samples, 1)
@@ -394,6 +404,47 @@ class StageOptions:
     def __post_init__(self) -> None:
         _within("workers", self.workers, 1, 64)
         _within("min-face-short", self.min_face_short, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class PushOptions:
+    """What `immich-push` may change on a server.
+
+    Attributes
+    ----------
+    workers : int
+        Photos that are worked on at a time.
+    min_faces : int
+        Fewest faces of ours that make a nameless person of the server's ours as a whole.
+    min_purity : float
+        Of that person's faces that are somebody's here, at least so many, as a share, have to be ours.
+    min_share : float
+        Of that person's photos we have to know at least this share to merge it into another.
+    rename : bool
+        Where the server has another name, ours counts.
+    hidden : bool
+        Touch people whom the server hides.
+    new_faces : bool
+        Add faces that the server has not found.
+    dry_run : bool
+        Plan only.
+    """
+
+    workers: int = 8
+    min_faces: int = 3
+    min_purity: float = 0.8
+    min_share: float = 0.5
+    rename: bool = False
+    hidden: bool = False
+    new_faces: bool = True
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        _within("workers", self.workers, 1, 64)
+        _within("min-faces", self.min_faces, 1)
+        # With half or less, one person of the server's could be two of ours.
+        _within("min-purity", self.min_purity, 0.51, 1)
+        _within("min-share", self.min_share, 0, 1)
 
 
 @dataclass(frozen=True, slots=True)

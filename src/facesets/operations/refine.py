@@ -11,10 +11,8 @@ from facesets.clustering import (
     average_linkage,
     distances_to_centroid,
     merge_close,
-    numbered,
     reject_outliers,
     same_image_pairs,
-    violations,
 )
 from facesets.exports.manifest import (
     REFINE_MANIFEST,
@@ -223,55 +221,10 @@ def _gated_one_by_one(faces: Faces, cluster: Int64, options: RefineOptions) -> G
 
 def _clusters(faces: Faces, options: RefineOptions) -> Int64:
     """Cluster, and merge close clusters; two faces of one image stay apart unless that is allowed."""
-    rows, limit = faces.embedding, options.merge_threshold
-    if options.same_image_ok:
-        labels = average_linkage(rows, max_cosine_distance=options.initial_threshold)
-        return merge_close(rows, labels, max_cosine_distance=limit)
-    apart = same_image_pairs(rows, faces.image)
+    rows = faces.embedding
+    apart = None if options.same_image_ok else same_image_pairs(rows, faces.image)
     labels = average_linkage(rows, max_cosine_distance=options.initial_threshold, constraints=apart)
-    merged = merge_close(rows, labels, max_cosine_distance=limit)
-    cannot = np.asarray(apart.cannot_link, np.int64).reshape(-1, 2)
-    for wrong in np.unique(merged[violations(merged, apart)[:, 0]]):
-        members = np.flatnonzero(merged == wrong)
-        parts, part = np.unique(labels[members], return_inverse=True)
-        sums = np.zeros((len(parts), rows.shape[1]))
-        np.add.at(sums, part, rows[members])
-        pairs = np.searchsorted(members, cannot[np.isin(cannot, members).all(axis=1)])
-        forbidden = np.eye(len(parts), dtype=bool)
-        forbidden[part[pairs], part[pairs[:, ::-1]]] = True
-        merged[members] = merged.max() + 1 + merge_apart(sums, forbidden, max_cosine_distance=limit)[part]
-    return numbered(merged)
-
-
-def merge_apart(sums: NDArray[np.float64], forbidden: Bool, *, max_cosine_distance: float) -> Int64:
-    """Join the closest clusters that may be joined, again and again.
-
-    Parameters
-    ----------
-    sums : float64 array of shape (k, d)
-        Of each cluster's embeddings.
-    forbidden : bool array of shape (k, k)
-        Which must not be joined; symmetric.
-
-    Returns
-    -------
-    int64 array of shape (k,)
-        Equal for clusters that were joined.
-    """
-    sums, forbidden = sums.copy(), forbidden | np.eye(len(sums), dtype=bool)
-    owner = np.arange(len(sums))
-    while len(sums):
-        unit = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
-        similarity = np.where(forbidden, -np.inf, unit @ unit.T)
-        first, second = np.unravel_index(int(np.argmax(similarity)), similarity.shape)
-        if similarity[first, second] < 1 - max_cosine_distance:
-            break
-        sums[first] += sums[second]
-        forbidden[first] |= forbidden[second]
-        forbidden[:, first] = forbidden[first]
-        forbidden[second] = forbidden[:, second] = True
-        owner[owner == second] = first
-    return owner
+    return merge_close(rows, labels, max_cosine_distance=options.merge_threshold, constraints=apart)
 
 
 def _drop(gated: Gated, mask: Bool, gate: str, value: Float32 | Int64, options: RefineOptions) -> None:
