@@ -4,6 +4,7 @@ Operations take these and never name an implementation; the command line chooses
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from facesets.records import (
@@ -125,6 +126,21 @@ class Store(Protocol):
         """Whether that content was embedded already."""
         ...
 
+    def has_images(self, sha256: Sequence[str]) -> set[str]:
+        """Which of these contents were embedded already."""
+        ...
+
+    def writing(self, settings: CacheSettings) -> AbstractContextManager[None]:
+        """What is committed within this block comes from these settings."""
+        ...
+
     def commit(self, files: Sequence[FileRecord], images: Sequence[ImageRecord]) -> None:
         """Keep these for good, all or nothing. An image or path known before is replaced."""
+        ...
+
+    def annotate(self, images: Sequence[ImageRecord]) -> None:
+        """Keep what `enrich` found about faces that are there, all or nothing.
+
+        Nothing else changes: a face that is gone meanwhile does not come back.
+        """
         ...

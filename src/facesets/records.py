@@ -290,6 +290,12 @@ class FoundFile:
     size: int
     mtime_ns: int
 
+    @classmethod
+    def of_stamp(cls, stamp: str) -> Self:
+        """The file of a stamp: size, time and path with tabs between."""
+        size, mtime_ns, path = stamp.split("\t", 2)
+        return cls(path, int(size), int(mtime_ns))
+
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:

@@ -121,6 +121,34 @@ def test_a_file_that_is_no_backup_changes_nothing(library_url: str, tmp_path: Pa
     assert (result.status, "is no backup" in result.err) == (1, True)
 
 
+def test_every_command_about_the_database_speaks_json_and_can_be_rehearsed(
+    data_home: Home, library_url: str, empty_url: str, tmp_path: Path
+) -> None:
+    named = ["--json", "--database", library_url]
+    rehearsed = json.loads(run("db", "backup", tmp_path / "b.dump", "--dry-run", *named).out)
+    assert (rehearsed["dry_run"], list(tmp_path.glob("*.dump"))) == (True, [])
+    assert json.loads(run("db", "backup", tmp_path / "b.dump", *named).out)["megabytes"] > 0
+    assert "dbname=" in json.loads(run("db", "url", *named).out)["url"]
+    elsewhere = ["--json", "--database", empty_url]
+    pending = json.loads(run("migrate", "--dry-run", *elsewhere).out)["pending"]
+    assert json.loads(run("db", "restore", tmp_path / "b.dump", "--dry-run", *elsewhere).out)["dry_run"]
+    assert json.loads(run("migrate", "--status", *elsewhere).out)["pending"] == pending > 0
+    assert not json.loads(run("db", "restore", tmp_path / "b.dump", *elsewhere).out)["replaced"]
+    assert json.loads(run("migrate", "--status", *elsewhere).out)["pending"] == 0
+    assert json.loads(facesets(data_home, "db", "stop", "--json").out) == {"stopped": False}
+
+
+def test_under_cron_the_library_says_nothing_but_what_is_wrong(
+    photos: Path, pack_dir: Path, library_url: str
+) -> None:
+    named = {"DATABASE_URL": library_url}
+    run("index", "--target", photos, "--pack", pack_dir, env=named)
+    clustered = run("cluster", "--threshold", "0.4", env=named)
+    assert (clustered.status, clustered.out, clustered.err) == (0, "", "")
+    assert json.loads(run("cluster", "--json", env=named).out)["kept"] > 0
+    assert "had a person" in run("cluster", "--dry-run", env=named).out
+
+
 def test_commands_at_the_same_time_share_the_server(data_home: Home) -> None:
     running = [
         subprocess.Popen(

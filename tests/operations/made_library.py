@@ -3,6 +3,7 @@
 import hashlib
 import random
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,7 +84,16 @@ class MadeStore:
     def has_image(self, sha256: str) -> bool:
         return sha256.encode() in self.load().images.sha256
 
+    def has_images(self, sha256: Sequence[str]) -> set[str]:
+        return {digest for digest in sha256 if self.has_image(digest)}
+
+    def writing(self, settings: CacheSettings) -> AbstractContextManager[None]:
+        raise NotImplementedError
+
     def commit(self, files: Sequence[FileRecord], images: Sequence[ImageRecord]) -> None:
+        raise NotImplementedError
+
+    def annotate(self, images: Sequence[ImageRecord]) -> None:
         raise NotImplementedError
 
     def people_by_face(self) -> dict[str, int]:

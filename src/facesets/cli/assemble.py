@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesets.cli import console
-from facesets.errors import FacesetsError, MissingModelPack, WrongUsage
+from facesets.errors import FacesetsError, MissingModelPack
 from facesets.files import printable
 from facesets.inference.catalog import PUBLISHED
 from facesets.inference.local import LocalEmbedder
@@ -13,7 +13,7 @@ from facesets.inference.packs import ModelPack, find_pack, installed
 from facesets.inference.providers import Choice, choose_provider
 from facesets.interfaces import Progress
 from facesets.operations.options import DetectionOptions
-from facesets.operations.tuning import Tuning, recall
+from facesets.operations.tuning import FILE_NAME, Tuning, recall
 from facesets.records import CacheSettings
 from facesets.settings import Settings
 from facesets.stop import Stop
@@ -38,22 +38,6 @@ def detection_options(
     if known is not None:
         base = DetectionOptions(known.pack, known.det_size, known.min_det_score)
     return dataclasses.replace(base, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
-
-
-def number_or_auto(flag: str, text: str) -> float | None:
-    """A number, or None for `auto`.
-
-    Raises
-    ------
-    WrongUsage
-        It is neither.
-    """
-    if text == "auto":
-        return None
-    try:
-        return float(text)
-    except ValueError as error:
-        raise WrongUsage(f"{flag} {text} is neither a number nor auto.") from error
 
 
 def get_pack(
@@ -94,7 +78,7 @@ def divide(
     settings: Settings, pack: ModelPack, choice: Choice, *, workers: int | None, batch_size: int | None
 ) -> Tuning:
     """How to divide the work: as the flags say, then as measured on this machine, then as usual."""
-    best = recall(settings.measured, pack, choice.provider, settings.cpus)
+    best = recall(settings.cache_dir / FILE_NAME, pack, choice.provider, settings.cpus)
     if workers is not None and workers != best.workers:
         best = dataclasses.replace(best, workers=workers, threads=1)
     return best if batch_size is None else dataclasses.replace(best, images_per_run=batch_size)

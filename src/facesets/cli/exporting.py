@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from facesets.cli.results import learned_lines
 from facesets.operations.options import (
     LOADER_DET_SIZE,
     VERIFY_MIN_DET_SCORE,
@@ -77,9 +78,9 @@ def loader_embedder(
         The models are not here and cannot be fetched.
     """
     from facesets.cli import assemble
+    from facesets.operations.enrich import require_models
 
-    known = store.settings or store.load().settings
-    name = pack or known.pack
+    name = pack or require_models(store).pack
     models = assemble.get_pack(name, conf, progress, stop, fetch=fetch)
     detection = DetectionOptions(name, LOADER_DET_SIZE, VERIFY_MIN_DET_SCORE)
     return assemble.make_embedder(models, detection, assemble.choose(provider, models))
@@ -89,4 +90,5 @@ def left_out(summary: "ExportSwapSummary") -> str:
     """How many faces an export left out, by reason, and what was learned from the user's own changes."""
     reasons = ", ".join(f"{count} by {gate}" for gate, count in summary.dropped_by.items())
     total = f"{summary.dropped} faces left out" + (f": {reasons}." if reasons else ".")
-    return "\n".join([total, *summary.learned])
+    hint = [summary.hint] if summary.hint else []
+    return "\n".join([total, *hint, *learned_lines(summary.learned)])

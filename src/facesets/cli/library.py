@@ -3,7 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,16 +87,30 @@ def open_database(
 
 
 @contextmanager
-def open_store(cache: Path | None, database: str | None, settings: Settings) -> "Iterator[Store]":
-    """The cache if there is one, else the library; see `open_database` for errors."""
+def open_store(
+    cache: Path | None, database: str | None, settings: Settings, *, alone: str = ""
+) -> "Iterator[Store]":
+    """The cache if there is one, else the library; see `open_database` for errors.
+
+    Parameters
+    ----------
+    alone : str
+        The command of which only one may work on a library at a time; a cache sees to that itself.
+
+    Raises
+    ------
+    AlreadyRunning
+        Another one does.
+    """
     if cache is not None:
         from facesets.cli.assemble import open_cache
 
         yield open_cache(cache)
         return
+    from facesets.store.postgres.claims import RunLock
     from facesets.store.postgres.library import Library
 
-    with open_database(database, settings) as session:
+    with open_database(database, settings) as session, RunLock(session, alone) if alone else nullcontext():
         yield Library(session)
 
 

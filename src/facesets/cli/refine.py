@@ -12,6 +12,7 @@ from facesets.cli.results import (
     OutIfCacheArgument,
     SheetOption,
     cache_and_out,
+    learned_lines,
     photos_line,
     report,
 )
@@ -93,5 +94,7 @@ def refine(
             f"{summary.faces} faces: {summary.facesets} face sets with {summary.kept} faces, "
             f"{summary.dropped} dropped" + (f" ({by_gate})." if by_gate else "."),
             photos_line(summary, out, dry_run=dry_run),
+            *([summary.hint] if summary.hint else []),
+            *learned_lines(summary.learned),
         ],
     )

@@ -80,6 +80,11 @@ def would(dry_run: bool, done: str, planned: str) -> str:
     return planned if dry_run else done
 
 
+def learned_lines(learned: Sequence[str]) -> list[str]:
+    """What the user's own changes in a folder said."""
+    return [f"  Learned: {line}" for line in learned]
+
+
 class PhotosWritten(Protocol):
     """What happened to photos in a result folder."""
 

@@ -39,6 +39,7 @@ from facesets.operations.options import ExportSwapOptions, SplitErasOptions
 
 if TYPE_CHECKING:
     from facesets.operations.split_eras import ProbeSummary, SplitErasSummary
+    from facesets.settings import Settings
 
 _DEFAULT = SplitErasOptions()
 
@@ -116,7 +117,6 @@ def split_eras(
     from facesets.cli.library import open_store
     from facesets.errors import WrongUsage
     from facesets.operations import split_eras as operation
-    from facesets.operations.year_cache import FILE_NAME
 
     cache, out = cache_and_out("split-eras", first, second)
     if not name:
@@ -148,7 +148,7 @@ def split_eras(
     conf = settings.load()
     today = date.today()  # noqa: DTZ011 - cameras have the local date as well
     roots = [root.absolute() for root in source_root or ()]
-    request = operation.EraRequest(out, name, roots, years or conf.cache / FILE_NAME, today.year)
+    request = operation.EraRequest(out, name, roots, years or _kept_years(conf), today.year)
     done: ProbeSummary | SplitErasSummary
     with (
         console.stoppable() as stop,
@@ -165,6 +165,12 @@ def split_eras(
                 store, request, embedder, options, export, progress=progress, stop=stop
             )
     report(done, _split_lines(done) if isinstance(done, operation.SplitErasSummary) else _probe_lines(done))
+
+
+def _kept_years(conf: "Settings") -> Path:
+    from facesets.operations.year_cache import FILE_NAME
+
+    return conf.cache_dir / FILE_NAME
 
 
 def _probe_lines(summary: "ProbeSummary") -> list[str]:

@@ -95,9 +95,12 @@ class ClipPack:
 
 def damaged(path: Path, pack: str) -> DamagedFile:
     """What to say of a file of a CLIP pack that cannot be used."""
-    mend = f"`facesets models pull {pack} --force`" if pack in PUBLISHED_CLIP else "Copy the pack again"
-    again = f"Fetch the pack again: {mend}." if pack in PUBLISHED_CLIP else f"{mend}."
-    return DamagedFile(f"{printable(path)} is missing or not what belongs into a CLIP pack. {again}")
+    again = (
+        f"Fetch it again: `facesets models pull {pack} --force`"
+        if pack in PUBLISHED_CLIP
+        else "Copy it again"
+    )
+    return DamagedFile(f"{printable(path)} is missing or not what belongs into a CLIP pack. {again}.")
 
 
 @cache

@@ -7,19 +7,18 @@ dies are free at once. What another run has claimed is looked at again at the en
 free.
 """
 
-import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
-from typing import Protocol
 
-from facesets.errors import SourceGone, WrongUsage
+from facesets.errors import SourceGone
 from facesets.files import printable
 from facesets.interfaces import Describer, Progress
 from facesets.operations.embed import Failure
+from facesets.operations.listing import GalleryTargets, compare, prune, refuse_nothing
 from facesets.operations.looking import Look, Looker
 from facesets.operations.options import IndexOptions
 from facesets.records import FileRecord, FoundFile, ImageRecord
@@ -28,42 +27,12 @@ from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.images import Seen
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.paths import to_text
+from facesets.store.postgres.runs import recorded_run
 
 _BATCHES_AHEAD_PER_WORKER = 3
 _CLAIMED_AT_ONCE = 64
 _WAIT_FOR_OTHERS_S = 0.5
-_FORGOTTEN_AT_ONCE = 5_000
-
-
-class GalleryTargets(Protocol):
-    """Where `index` finds files; see `sources.galleries`."""
-
-    @property
-    def label(self) -> str:
-        """What to call it in messages."""
-        ...
-
-    @property
-    def roots(self) -> list[str]:
-        """The targets as absolute paths."""
-        ...
-
-    @property
-    def galleries(self) -> Mapping[str, Gallery]:
-        """The directories that hold photos; complete once `files` is through."""
-        ...
-
-    def gallery_of(self, path: str) -> str:
-        """The directory that a photo belongs to."""
-        ...
-
-    def files(self) -> Iterator[FoundFile]:
-        """Every candidate file."""
-        ...
-
-    def is_there(self) -> bool:
-        """Whether the targets can still be read."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,30 +108,45 @@ def index(
     CannotWrite
         The database's disk is full.
     """
+    given = {"targets": [to_text(root) for root in source.roots], **asdict(options)}
+    with recorded_run(library.database, "index", given, dry_run=options.dry_run) as run:
+        summary = _indexed(source, library, describer, options, progress, stop, clock)
+        run.summary = {name: value for name, value in asdict(summary).items() if name != "failures"}
+        run.stopped = summary.stopped
+    return summary
+
+
+def _indexed(
+    source: GalleryTargets,
+    library: Library,
+    describer: Describer,
+    options: IndexOptions,
+    progress: Progress,
+    stop: Stop,
+    clock: Callable[[], float],
+) -> IndexSummary:
     ends_at = None if options.max_minutes is None else clock() + 60 * options.max_minutes
     library.look_for(describer.faces_from, describer.clip_from)
     progress.begin("Listing")
-    found = list(source.files())
-    known = library.known_below(source.roots)
-    todo, failed = _compare(found, known, retry_failed=options.retry_failed)
-    reasons = library.reasons(failed) if failed else {}
-    failures = [Failure(path, reasons.get(path, "")) for path in failed]
+    listing = compare(source, library, retry_failed=options.retry_failed)
+    todo, failures = listing.todo, listing.failures
     progress.end()
-    _refuse_nothing(source, found, known, prune=options.prune)
+    if not listing.stamps or not source.is_there():
+        refuse_nothing(source, library, listing.stamps, prune=options.prune)
     for gallery in source.galleries.values():
         if gallery.problem:
             progress.say(f"{printable(gallery.path)}/index.json is passed over: {gallery.problem}.")
     summary = IndexSummary(
         galleries=len(source.galleries),
-        listed=len(found),
-        unchanged=len(found) - len(todo),
+        listed=len(listing.stamps),
+        unchanged=len(listing.stamps) - len(todo),
         failed=len(failures),
         failures=failures,
         to_do=len(todo),
     )
     if options.dry_run:
         return summary
-    pruned = _prune(source, library, found, known) if options.prune else 0
+    pruned = prune(source, library, listing.stamps) if options.prune else 0
     if not todo:
         return replace(summary, pruned=pruned)
     run = _Run(source, library, describer, options, lambda: ends_at is not None and clock() > ends_at)
@@ -185,63 +169,6 @@ def index(
         to_do=len(todo) - run.finished,
         stopped=stop.requested and run.finished < len(todo),
     )
-
-
-def _compare(
-    found: Sequence[FoundFile], known: Mapping[str, Seen], *, retry_failed: bool
-) -> tuple[list[FoundFile], list[str]]:
-    """Files to look at, and those of the others that are known not to be readable."""
-    todo = []
-    failed = []
-    for file in found:
-        seen = known.get(file.path)
-        if seen is None or not seen.matches(file) or (seen.failed and retry_failed):
-            todo.append(file)
-        elif seen.failed:
-            failed.append(file.path)
-    return todo, failed
-
-
-def _refuse_nothing(
-    source: GalleryTargets, found: Sequence[FoundFile], known: Mapping[str, Seen], *, prune: bool
-) -> None:
-    """Nothing where photos were is rather a drive that is not mounted than what somebody wanted."""
-    if found and source.is_there():
-        return
-    for root in source.roots:
-        below = os.path.join(root, "")  # noqa: PTH118 - keeps the last slash
-        if any(file.path == root or file.path.startswith(below) for file in found):
-            continue
-        missing = sum(path.startswith(below) and not seen.failed for path, seen in known.items())
-        if missing and not (prune and source.is_there()):
-            raise SourceGone(
-                f"There are no photos below {printable(root)}, and {missing} are known to lie there. "
-                "Is it mounted? --prune forgets those that are gone."
-            )
-    if not found and not known:
-        raise WrongUsage(f"There are no photos below {source.label}. Check the path.")
-
-
-def _prune(
-    source: GalleryTargets, library: Library, found: Sequence[FoundFile], known: Mapping[str, Seen]
-) -> int:
-    """Forget known paths where nothing is any more. A path that cannot be looked at is not gone."""
-    if not source.is_there():
-        raise SourceGone(f"{source.label} is empty, so nothing is forgotten. Is it mounted?")
-    there = {file.path for file in found}
-    gone = [path for path in known if path not in there and _is_gone(path)]
-    starts = range(0, len(gone), _FORGOTTEN_AT_ONCE)
-    return sum(library.forget_paths(gone[start : start + _FORGOTTEN_AT_ONCE]) for start in starts)
-
-
-def _is_gone(path: str) -> bool:
-    try:
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return False
 
 
 class _Run:

@@ -187,7 +187,7 @@ def _verify_clip(pack: ClipPack) -> list[FileCheck]:
     checks = []
     for file in pack.files():
         sha256 = sha256_of(pack.path / file)
-        task = f"clip {file.partition('/')[0]}"
+        task = f"clip {file.partition('/')[0]}" if "/" in file else "clip"
         checks.append(FileCheck(file, task, sha256, _verdict(known.get(file), sha256)))
     return checks
 

@@ -7,7 +7,6 @@ from facesets.errors import WrongUsage
 from facesets.exports.materialize import Materialize
 
 Method = Literal["agglomerative", "components", "hdbscan", "auto"]
-LibraryMethod = Literal["components", "agglomerative", "hdbscan"]
 Select = Literal["best", "diverse"]
 
 
@@ -338,27 +337,34 @@ class ClusterLibraryOptions:
     Attributes
     ----------
     method : str
-        `components`, `agglomerative` or `hdbscan`.
-    threshold : float
+        `components`, `agglomerative`, `hdbscan` or `auto`.
+    threshold : float or None
         Cosine similarity from which two faces belong together (components), or at which average linkage
-        is cut; and from which a new face joins a known person. In [0, 1]; higher is stricter.
+        is cut; and from which a new face joins a known person. In [0, 1]; higher is stricter. None
+        measures a fitting one on the faces, which `agglomerative` and `auto` can.
     min_size : int
         Fewest faces of a new person.
     min_cluster_size, min_samples : int
         Of `hdbscan`.
+    same_image_ok : bool
+        Two faces in one image may be one person. Otherwise `agglomerative` and `auto` keep them apart.
     dry_run : bool
         Say what would be done.
     """
 
-    method: LibraryMethod = "components"
-    threshold: float = 0.65
+    method: Method = "components"
+    threshold: float | None = 0.65
     min_size: int = 2
     min_cluster_size: int = 5
     min_samples: int = 3
+    same_image_ok: bool = False
     dry_run: bool = False
 
     def __post_init__(self) -> None:
-        _within("threshold", self.threshold, 0, 1)
+        if self.threshold is not None:
+            _within("threshold", self.threshold, 0, 1)
+        elif self.method not in ("agglomerative", "auto"):
+            raise WrongUsage(f"No threshold is measured for {self.method}. Give --threshold a number.")
         _within("min-size", self.min_size, 1)
         _within("min-cluster-size", self.min_cluster_size, 2)
         _within("min-samples", self.min_samples, 1)

@@ -6,7 +6,7 @@ from dataclasses import replace as replaced
 
 from facesets.errors import WrongUsage
 from facesets.records import CacheSettings, ClipModel, Collection, FileRecord, ImageRecord, Wanted
-from facesets.store.postgres import faces, galleries, image_embeddings, images, models
+from facesets.store.postgres import enrichment, faces, galleries, image_embeddings, images, models
 from facesets.store.postgres.connection import Connection, Database
 
 
@@ -144,6 +144,15 @@ class Library:
         """
         self._database.run(lambda connection: self._write(connection, files, images, replace=True))
 
+    def annotate(self, images: Sequence[ImageRecord]) -> None:
+        """Keep what `enrich` found about faces that are there, all or nothing; nothing else changes."""
+        self._database.run(lambda connection: self._annotate(connection, images))
+
+    def _annotate(self, connection: Connection, images: Sequence[ImageRecord]) -> None:
+        detector = self.detector(connection)
+        if detector is not None:
+            enrichment.annotate_faces(connection, detector, images)
+
     def add(
         self,
         files: Sequence[FileRecord],
@@ -170,43 +179,53 @@ class Library:
         *,
         replace: bool,
     ) -> None:
-        if new_images:
-            self._write_images(connection, new_images, replace=replace)
+        ids = self._write_images(connection, new_images, replace=replace) if new_images else {}
         if new_files:
-            images.upsert_paths(connection, new_files, gallery_numbers)
+            images.store_paths(connection, new_files, ids, gallery_numbers)
 
     def _write_images(
         self, connection: Connection, new_images: Sequence[ImageRecord], *, replace: bool
-    ) -> None:
+    ) -> dict[str, int]:
         # The last word on an image that comes twice counts, in the place of the first.
         records = list({image.sha256: image for image in new_images}.values())
-        ids = images.upsert_images(connection, records)
+        ids, fresh = images.store_images(connection, records)
         searched = [image for image in records if image.searched]
         if searched:
-            self._write_faces(connection, searched, ids, replace=replace)
+            self._write_faces(connection, searched, ids, fresh, replace=replace)
         embedded = [(ids[image.sha256], image.clip) for image in records if image.clip is not None]
         if embedded:
             if self._clip is None:
                 raise ValueError("look_for() comes before commit()")
             image_embeddings.insert_embeddings(connection, self._clip, embedded, replace=replace)
         images.link_paths(connection, [image.sha256 for image in records])
+        return ids
 
     def _write_faces(
-        self, connection: Connection, records: Sequence[ImageRecord], ids: Mapping[str, int], *, replace: bool
+        self,
+        connection: Connection,
+        records: Sequence[ImageRecord],
+        ids: Mapping[str, int],
+        fresh: set[str],
+        *,
+        replace: bool,
     ) -> None:
         if self._given is None:
             raise ValueError("require() comes before commit()")
         detector = models.ensure_detector(connection, self._given)
-        numbers = [ids[image.sha256] for image in records]
-        scanned = faces.scanned_images(connection, numbers, detector.id)
-        missing = [(ids[image.sha256], image) for image in records if ids[image.sha256] not in scanned]
-        known = faces.images_with_faces(connection, [image_id for image_id, _ in missing], detector.id)
-        fresh = [(image_id, image) for image_id, image in missing if image_id not in known]
-        if fresh:
-            faces.insert_faces(connection, detector, fresh)
+        before = [ids[image.sha256] for image in records if image.sha256 not in fresh]
+        scanned = faces.scanned_images(connection, before, detector.id) if before else set()
+        faced = faces.images_with_faces(connection, before, detector.id) if before else set()
+        empty = [
+            (ids[image.sha256], image)
+            for image in records
+            if ids[image.sha256] not in scanned and ids[image.sha256] not in faced
+        ]
+        if empty:
+            faces.insert_faces(connection, detector, empty)
         for image in records:
-            if ids[image.sha256] in known or (replace and ids[image.sha256] in scanned):
-                faces.replace_faces(connection, detector, ids[image.sha256], image.faces)
+            number = ids[image.sha256]
+            if (number in faced and number not in scanned) or (replace and number in scanned):
+                faces.replace_faces(connection, detector, number, image.faces)
 
     def known_below(self, roots: Sequence[str]) -> dict[str, images.Seen]:
         """What was seen at the paths below some directories."""
@@ -221,6 +240,19 @@ class Library:
             return found
         model = self._clip_id(connection)
         return _changed(found, image_embeddings.lacking_below(connection, roots, model))
+
+    def unchanged_below(self, roots: Sequence[str]) -> set[str]:
+        """The stamps of files below some directories that `index` need not look at."""
+        return self._database.run(lambda connection: self._unchanged_below(connection, roots))
+
+    def _unchanged_below(self, connection: Connection, roots: Sequence[str]) -> set[str]:
+        detector = self.detector(connection) if self._searched else None
+        model = self._clip_id(connection)
+        if (self._searched and detector is None) or (self._clip is not None and model is None):
+            return set()
+        return images.unchanged_below(
+            connection, roots, searched_by=detector.id if detector else None, embedded_by=model
+        )
 
     def seen_at(self, paths: Sequence[str]) -> dict[str, images.Seen]:
         """What was seen at these very paths."""

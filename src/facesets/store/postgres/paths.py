@@ -13,7 +13,7 @@ _STRANGE = re.compile(f"[\udc80-\udcff{chr(_FIRST)}-{chr(_FIRST + 0xFF)}]")
 
 def to_text(path: str) -> str:
     """A path as it is stored."""
-    return _STRANGE.sub(_escaped, path)
+    return path if path.isascii() else _STRANGE.sub(_escaped, path)
 
 
 def from_text(text: str) -> str:

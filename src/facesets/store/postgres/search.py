@@ -5,6 +5,7 @@ half-precision vectors proposes candidates, whose full vectors then decide. Wher
 those are compared one by one all the same: an index would have to be searched far and wide for them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -18,6 +19,7 @@ from facesets.store.postgres.paths import from_text
 from facesets.store.postgres.vector_index import CANDIDATES, Vectors, has_index, scan_for
 
 FEW_IMAGES = 20_000
+_NO_ORDER = sql.SQL("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,33 +151,84 @@ def _nearest(
     more: dict[str, object],
 ) -> list[tuple[Any, ...]]:
     """Path, cosine similarity, time and the columns asked for, of the rows nearest to a vector."""
-    parts: list[sql.Composable] = [_BEST_OF, columns, sql.SQL(" FROM ("), source]
-    for condition in (*conditions, *_taken_on(dates)):
-        parts += [sql.SQL(" AND "), condition]
-    candidates = max(CANDIDATES, 2 * limit)
-    if has_index(connection, vectors) and not _are_few(connection, dates, person):
-        scan_for(connection, candidates)
-        # The query is a vector first: PostgreSQL would otherwise take the whole parameter for a half one.
-        proposed = " AND e.model_id = {model} ORDER BY e.{half} <=> %(query)s::vector::halfvec({dimension})"
-        parts += [
-            sql.SQL(proposed).format(
-                model=sql.Literal(vectors.model_id),
-                half=vectors.half,
-                dimension=sql.Literal(vectors.dimension),
-            ),
-            sql.SQL(" LIMIT %(candidates)s"),
-        ]
-    parts.append(_BEST)
-    parameters = {
+    parameters = more | {
         "query": str([float(number) for number in embedding]),
         "model": vectors.model_id,
-        "candidates": candidates,
+        "candidates": max(CANDIDATES, 2 * limit),
         "limit": limit,
         "first": dates.first,
         "last": dates.last,
         "person": person,
     }
-    return connection.execute(sql.Composed(parts), parameters | more).fetchall()
+    conditions = [*conditions, *_taken_on(dates)]
+    ways: list[sql.Composed] = []
+    if has_index(connection, vectors) and not _are_few(connection, dates, person):
+        scan_for(connection, max(CANDIDATES, 2 * limit))
+        ways.append(_among_all(vectors, columns, source, conditions, in_order=True))
+        if dates.open:
+            ways.insert(0, _among_nearest(vectors, columns, source, conditions))
+    else:
+        ways.append(_among_all(vectors, columns, source, conditions, in_order=False))
+    rows: list[tuple[Any, ...]] = []
+    for statement in ways:
+        # Candidates whose files are all gone are none: where too few are left, the next way looks farther.
+        if len(rows) < limit:
+            rows = connection.execute(statement, parameters).fetchall()
+    return rows
+
+
+def _among_nearest(
+    vectors: Vectors, columns: sql.SQL, source: sql.SQL, conditions: list[sql.SQL]
+) -> sql.Composed:
+    """The statement that asks the index alone for candidates, so that no join can lead the planner astray."""
+    proposed = sql.SQL(
+        "WITH proposed AS MATERIALIZED (SELECT * FROM {table} WHERE model_id = {model} {order}) "
+    ).format(
+        table=sql.Identifier(vectors.table),
+        model=sql.Literal(vectors.model_id),
+        order=_nearest_first(vectors),
+    )
+    return proposed + _best(columns, source, sql.Identifier("proposed"), conditions)
+
+
+def _among_all(
+    vectors: Vectors, columns: sql.SQL, source: sql.SQL, conditions: list[sql.SQL], *, in_order: bool
+) -> sql.Composed:
+    """The statement that compares all vectors that fit, or `in_order` of the index until it has enough."""
+    table = sql.Identifier(vectors.table)
+    if not in_order:
+        return _best(columns, source, table, conditions)
+    model = sql.SQL("e.model_id = {}").format(sql.Literal(vectors.model_id))
+    return _best(columns, source, table, [*conditions, model], _nearest_first(vectors))
+
+
+def _nearest_first(vectors: Vectors) -> sql.Composed:
+    # The query is a vector first: PostgreSQL would otherwise take the whole parameter for a half one.
+    return sql.SQL("ORDER BY {half} <=> %(query)s::vector::halfvec({dimension}) LIMIT %(candidates)s").format(
+        half=vectors.half, dimension=sql.Literal(vectors.dimension)
+    )
+
+
+def _best(
+    columns: sql.SQL,
+    source: sql.SQL,
+    embeddings: sql.Identifier,
+    conditions: Sequence[sql.Composable],
+    order: sql.Composable = _NO_ORDER,
+) -> sql.Composed:
+    return sql.SQL(
+        """SELECT (SELECT p.path FROM image_paths p WHERE p.image_id = c.image_id AND p.reason = ''
+                ORDER BY p.id LIMIT 1) AS path,
+            1 - (c.embedding <=> %(query)s::vector), coalesce(to_char(c.taken, 'YYYY-MM-DD HH24:MI:SS'), '')
+            {columns}
+        FROM ({source} {conditions} {order}) c
+        ORDER BY c.embedding <=> %(query)s::vector LIMIT %(limit)s"""
+    ).format(
+        columns=columns,
+        source=source.format(embeddings=embeddings),
+        conditions=sql.SQL("").join(sql.SQL(" AND {}").format(each) for each in conditions),
+        order=order,
+    )
 
 
 def _are_few(connection: Connection, dates: Dates, person: str | None) -> bool:
@@ -202,11 +255,6 @@ def _taken_on(dates: Dates) -> list[sql.SQL]:
     return ends
 
 
-_BEST_OF = sql.SQL(
-    """SELECT (SELECT p.path FROM image_paths p WHERE p.image_id = c.image_id AND p.reason = ''
-            ORDER BY p.id LIMIT 1) AS path,
-        1 - (c.embedding <=> %(query)s::vector), coalesce(to_char(c.taken, 'YYYY-MM-DD HH24:MI:SS'), '')"""
-)
 _FACE = sql.SQL(
     """, coalesce(c.person_id::text, ''),
         coalesce((SELECT n.name FROM person_names n WHERE n.person_id = c.person_id
@@ -215,7 +263,7 @@ _FACE = sql.SQL(
 )
 _FACES = sql.SQL(
     """SELECT f.id, f.image_id, f.person_id, f.x1, f.y1, f.x2, f.y2, i.taken, e.embedding
-        FROM face_embeddings e
+        FROM {embeddings} e
         JOIN face_detections f ON f.id = e.face_id
         JOIN images i ON i.id = f.image_id
         WHERE e.model_id = %(model)s
@@ -223,12 +271,11 @@ _FACES = sql.SQL(
 )
 _IMAGES = sql.SQL(
     """SELECT e.image_id, i.taken, e.embedding
-        FROM image_embeddings e
+        FROM {embeddings} e
         JOIN images i ON i.id = e.image_id
         WHERE e.model_id = %(model)s
             AND EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '')"""
 )
-_BEST = sql.SQL(") c ORDER BY c.embedding <=> %(query)s::vector LIMIT %(limit)s")
 
 
 def person_called(connection: Connection, name: str) -> tuple[str, str] | None:
