@@ -1,4 +1,5 @@
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,18 @@ def test_exif_behind_the_pixels_of_a_png_is_found_and_a_look_alike_is_not() -> N
     torn = bytearray(late)
     torn[late.rindex(b"2011:01")] ^= 1
     assert year_in_header(io.BytesIO(bytes(torn)), latest=LATEST) == 0
+
+
+def test_a_heif_file_that_lists_endless_empty_extents_has_no_year() -> None:
+    def box(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I4s", 8 + len(content), kind) + content
+
+    infe = box(b"infe", b"\2\0\0\0" + struct.pack(">HH4s", 1, 0, b"Exif") + b"\0")
+    iinf = box(b"iinf", bytes(4) + struct.pack(">H", 1) + infe)
+    items = b"".join(struct.pack(">HHH", 2, 0, 0xFFFF) for _ in range(60_000))
+    iloc = box(b"iloc", bytes(4) + b"\0\0" + struct.pack(">H", 60_000) + items)
+    file = box(b"ftyp", b"heic" + bytes(4)) + box(b"meta", bytes(4) + iinf + iloc)
+    assert year_in_header(io.BytesIO(file), latest=LATEST) == 0
 
 
 @pytest.fixture(scope="module")

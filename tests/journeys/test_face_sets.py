@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from tests.photos import copy_photos
 from tests.program import Result, run
+from tests.trees import files_in
 
 PEOPLE = ("Colin_Powell", "Ariel_Sharon", "Hugo_Chavez")
 
@@ -121,3 +122,35 @@ def test_wrong_usage_is_one_sentence_and_status_2(
     assert said in last_line(done)
     assert "Traceback" not in done.err
     assert done.out == ""
+
+
+def test_a_result_grows_and_a_run_is_taken_back(
+    embedded: Path, tmp_path: Path, lfw_dir: Path, pack_dir: Path
+) -> None:
+    cache, raw = tmp_path / "faces.npz", tmp_path / "raw"
+    shutil.copy2(embedded / "faces.npz", cache)
+    assert run("cluster", cache, raw, "--no-sheet").status == 0
+    before = {str(path): path.read_bytes() for path in files_in(raw)}
+    more = copy_photos(
+        [
+            *sorted((lfw_dir / "Hugo_Chavez").glob("*.jpg"))[8:10],
+            *sorted((lfw_dir / "Bob_Hope").glob("*"))[:2],
+        ],
+        tmp_path / "more",
+    )
+    assert run("embed", more, cache, "--pack", pack_dir).status == 0
+    done = run("extend", cache, raw, "--no-sheet", "--json")
+    assert done.status == 0, done.err
+    said = json.loads(done.out)["raw"]
+    assert (sum(said["joined"].values()), said["run"]) == (2, "0002-extend")
+    again = run("extend", cache, raw, "--no-sheet")
+    assert "0 new faces" in again.out
+    assert "0002-extend: " in run("undo", raw).out.splitlines()[0]
+    assert run("undo", raw, "2", "--dry-run").status == 0
+    assert {str(path): path.read_bytes() for path in files_in(raw)} != before
+    undone = run("undo", raw, "2")
+    assert undone.status == 0, undone.err
+    assert {str(path): path.read_bytes() for path in files_in(raw)} == before
+    refused = run("undo", raw, "2")
+    assert refused.status == 2
+    assert "there are: 0001-cluster" in last_line(refused)

@@ -117,6 +117,20 @@ def test_only_photos_below_the_source_root_count_by_any_of_their_paths(
     assert not (tmp_path / "swap").exists()
 
 
+def test_a_set_that_was_renamed_or_deleted_is_not_discovered_again(
+    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(two_known / "swap", out)
+    first, second = run(pristine, out, checker).sets
+    (out / first).rename(out / "Gloria")
+    shutil.rmtree(out / second)
+    before = contents(out)
+    for _ in range(2):
+        assert run(pristine, out, checker).sets == []
+        assert contents(out) == before
+
+
 class Interrupting(SilentProgress):
     """Asks for the end after some faces."""
 

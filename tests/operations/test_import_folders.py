@@ -193,6 +193,18 @@ def test_a_folder_that_grew_changes_its_set_in_place(
     assert content(out) == content(imported)
 
 
+def test_a_set_that_was_deleted_is_made_again_on_request_and_says_so(
+    imported: Path, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(imported, out)
+    shutil.rmtree(out / HUGO)
+    summary = run(out)
+    assert summary.export.learned == [f"{HUGO} was deleted: it is made again, as you ask for it."]
+    assert content(out / HUGO) == content(imported / HUGO)
+    assert run(out).export.learned == []
+
+
 def test_nobody_named_is_wrong_usage_and_writes_nothing(tmp_path: Path, run: Run) -> None:
     out = tmp_path / "swap"
     with pytest.raises(WrongUsage, match="Whose folders"):

@@ -17,7 +17,8 @@ from typing import IO
 from facesets.imaging.exif import Exif
 
 _MAX_BLOCK = 4_000_000
-_MAX_META = 8_000_000
+_MAX_META = 1_000_000
+_MAX_EXTENTS = 16
 _MAX_PARTS = 10_000
 _PNG_TAIL = 1 << 17
 
@@ -207,7 +208,11 @@ def _extents(iloc: bytes, wanted: int) -> list[tuple[int, int, int]]:
         numbers.take(2)
         base = numbers.take(of_base)
         extents = []
-        for _ in range(numbers.take(2)):
+        count = numbers.take(2)
+        if count > _MAX_EXTENTS:
+            # Extents may take no bytes at all, so that a small file could keep us busy for hours.
+            return []
+        for _ in range(count):
             if version:
                 numbers.take(of_index)
             offset = base + numbers.take(of_offset)

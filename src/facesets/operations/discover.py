@@ -10,6 +10,7 @@ from facesets.exports.manifest import EXPORT_MANIFEST, SET_MANIFEST, ExportManif
 from facesets.exports.manifest_files import read_manifest, refuse_other_results
 from facesets.files import printable
 from facesets.interfaces import Embedder, Progress, Store
+from facesets.operations.export_edits import edited_sets
 from facesets.operations.export_plan import NewSet, plan_sets
 from facesets.operations.export_swap import ExportSwapSummary, export_planned
 from facesets.operations.options import DiscoverOptions, ExportSwapOptions, RefineOptions
@@ -21,6 +22,7 @@ from facesets.operations.source_roots import rows_under
 from facesets.records import Bool, Collection, Float32, Int64
 from facesets.stop import Stop
 
+KIND = "discovered"
 MARKER = "DISCOVERED.txt"
 _THIN = "_thin/"
 
@@ -89,11 +91,14 @@ class KnownSets:
         Ids of their faces, exported or left out.
     centroids : float32 array of shape (k, d)
         Of those that stand for a whole person: no eras, and none with too few faces.
+    unwanted : frozenset of str
+        Ids of one face each of discovered people whose set the user deleted.
     """
 
     names: tuple[str, ...]
     faces: frozenset[str]
     centroids: Float32
+    unwanted: frozenset[str]
 
 
 def discover(
@@ -140,7 +145,12 @@ def discover(
     progress.begin(f"Looking for new people among {len(rows)} faces")
     unknown = rows[~_is_known(collection, rows, known, options)]
     gated = gate_faces(collection.faces.take(unknown), refine)
-    found = [unknown[part] for part in surviving(gated)]
+    ids = collection.face_ids()
+    found = [
+        members
+        for members in (unknown[part] for part in surviving(gated))
+        if not any(ids[row] in known.unwanted for row in members)
+    ]
     names = following_names("faceset", known.names, len(found))
     progress.end()
     summary = DiscoverSummary(
@@ -173,8 +183,9 @@ def known_sets(out: Path, collection: Collection) -> KnownSets:
     """Read the face sets of an export that may be new; errors as `discover`."""
     refuse_other_results(out, ExportManifest)
     if not (out / EXPORT_MANIFEST).is_file():
-        return KnownSets((), frozenset(), np.empty((0, collection.faces.dimension), np.float32))
-    entries = read_manifest(out / EXPORT_MANIFEST, ExportManifest).sets
+        return KnownSets((), frozenset(), np.empty((0, collection.faces.dimension), np.float32), frozenset())
+    edits = edited_sets(out, read_manifest(out / EXPORT_MANIFEST, ExportManifest))
+    entries = edits.there
     faces, whole = set[str](), list[tuple[float, ...]]()
     for entry in entries:
         path = out / entry.name / SET_MANIFEST
@@ -186,7 +197,9 @@ def known_sets(out: Path, collection: Collection) -> KnownSets:
         if entry.kind != "era" and not entry.name.startswith(_THIN):
             whole.append(manifest.centroid)
     centroids = np.array(whole, np.float32).reshape(-1, collection.faces.dimension)
-    return KnownSets(tuple(entry.name for entry in entries), frozenset(faces), centroids)
+    names = tuple(entry.name for entry in (*entries, *edits.removed))
+    unwanted = {_first_face(entry.source) for entry in edits.removed if entry.kind == KIND}
+    return KnownSets(names, frozenset(faces), centroids, frozenset(unwanted))
 
 
 def _is_known(collection: Collection, rows: Int64, known: KnownSets, options: DiscoverOptions) -> Bool:
@@ -220,4 +233,9 @@ def _new_set(collection: Collection, name: str, rows: Int64, roots: list[Path]) 
     images = len(np.unique(collection.faces.image[rows]))
     text = f"Discovered by facesets in {where}: {len(rows)} faces in {images} photos.\n"
     source = f"discover:{where}#{collection.face_ids()[int(rows[0])]}"
-    return NewSet(name, source, rows, kind="discovered", markers={MARKER: text})
+    return NewSet(name, source, rows, kind=KIND, markers={MARKER: text})
+
+
+def _first_face(source: str) -> str:
+    """The face that the source of a discovered set names."""
+    return "#".join(source.rsplit("#", 2)[1:])

@@ -5,7 +5,7 @@ faces dropped by the gate `taken_out`. A set whose folder was renamed is called 
 folder was deleted stays away.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -50,13 +50,24 @@ class EditedSets:
         By the names that they have now.
     removed : tuple of SetEntry
         Those that were deleted, in earlier runs or now.
-    learned : tuple of str
-        A sentence for each that is new.
+    deleted : tuple of SetEntry
+        Of these the ones that were deleted since the export was written.
+    renamed : tuple of (str, str)
+        Old and new names.
     """
 
     there: tuple[SetEntry, ...] = ()
     removed: tuple[SetEntry, ...] = ()
-    learned: tuple[str, ...] = ()
+    deleted: tuple[SetEntry, ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+
+    def learned(self, wanted: Collection[str]) -> list[str]:
+        """A sentence for each change that is new; `wanted` are sources of sets that come back."""
+        lines = [f"{printable(old)} is called {printable(new)}." for old, new in self.renamed]
+        for entry in self.deleted:
+            then = "it is made again, as you ask for it" if entry.source in wanted else "it stays away"
+            lines.append(f"{printable(entry.name)} was deleted: {then}.")
+        return lines
 
 
 def edited_sets(out: Path, before: ExportManifest) -> EditedSets:
@@ -75,9 +86,9 @@ def edited_sets(out: Path, before: ExportManifest) -> EditedSets:
     if not now:
         return EditedSets((), before.removed)
     deleted = [entry for entry in lost if entry.name not in renamed]
-    learned = [f"{printable(old)} is called {printable(new)}." for old, new in renamed.items()]
-    learned += [f"{printable(entry.name)} was deleted: it stays away." for entry in deleted]
-    return EditedSets(tuple(now), (*before.removed, *deleted), tuple(learned))
+    return EditedSets(
+        tuple(now), (*before.removed, *deleted), deleted=tuple(deleted), renamed=tuple(renamed.items())
+    )
 
 
 def _renamed_folders(out: Path, lost: set[str], there: set[str]) -> Iterator[tuple[str, str]]:

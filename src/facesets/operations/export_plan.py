@@ -250,7 +250,7 @@ def plan_sets(
         gone,
         removed=tuple(entry for entry in edits.removed if entry.source not in {s.source for s in sets}),
         edited=edited,
-        learned=(*edits.learned, *taken, *aside),
+        learned=(*edits.learned({each.source for each in sets}), *taken, *aside),
     )
 
 

@@ -19,6 +19,7 @@ from facesets.exports.manifest import (
 from facesets.exports.manifest_files import manifest_bytes
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.contact_sheets import draw_sheets, own_sheet_names, plan_rows
+from facesets.operations.export_edits import TAKEN_OUT
 from facesets.operations.export_plan import ExportPlan, PlannedSet, plan_export
 from facesets.operations.export_set import SetWriter, finished_set
 from facesets.operations.options import ExportSwapOptions
@@ -244,6 +245,7 @@ def _rehearsed(
     """What a run would do, as far as that can be told without reading photos."""
     chosen = [select_faces(collection.faces, planned.rows, plan.quality, options) for planned in plan.sets]
     gates = Counter(drop.gate for selection in chosen for drop in selection.dropped)
+    gates.update(TAKEN_OUT for planned in plan.sets for _ in planned.taken_out)
     names = [name for entry in plan.sets for name in (f"{entry.name}/{SET_MANIFEST}",)]
     prefixes = tuple(f"{planned.name}/" for planned in plan.sets)
     staying = [name for name in plan.earlier if name.startswith(prefixes)]
