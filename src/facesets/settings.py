@@ -52,8 +52,8 @@ class Settings:
         Processors that this process may use.
     database : str
         Connection string of the library; empty means the embedded server. May hold a password.
-    measured : Path
-        Where `doctor --benchmark` keeps what it found best on this machine.
+    cache_dir : Path
+        Where what was worked out once is kept; it may be deleted at any time.
     data : Path or None
         Where the embedded server keeps the library; None means the usual place for this user.
     immich_url : str
@@ -66,7 +66,7 @@ class Settings:
     flags: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     cpus: int = 1
     database: str = field(default="", repr=False)
-    measured: Path = field(default_factory=lambda: platformdirs.user_cache_path("facesets") / "measured.json")
+    cache_dir: Path = field(default_factory=lambda: platformdirs.user_cache_path("facesets"))
     data: Path | None = None
     immich_url: str = ""
     immich_api_key: Secret | None = None

@@ -55,6 +55,27 @@ def test_refine_makes_the_same_sets_of_the_library_as_of_a_cache(
     assert listed[0]
 
 
+def test_sorted_folders_and_eras_are_the_same_of_the_library_as_of_a_cache(
+    photos: Path, pack_dir: Path, library_url: str, tmp_path: Path
+) -> None:
+    named = {"DATABASE_URL": library_url}
+    assert run("index", "--target", photos, "--pack", pack_dir, env=named).status == 0
+    assert run("export-cache", tmp_path / "c.npz", env=named).status == 0
+    rules = ("--min-face-short", 0, "--out-size", 128, "--no-sheet", "--pack", pack_dir)
+    loose = ("--recover-threshold", 1.2, "--recentre-threshold", 1.2, "--min-short", 0, "--min-blur", 0)
+    eras = ("--set", "us", *loose, "--split-threshold", 0.6, "--min-era-faces", 3)
+    trees = []
+    for out, cache in ((tmp_path / "library", ()), (tmp_path / "cache", (tmp_path / "c.npz",))):
+        folder = ("--folder", f"us={photos}", "--first-threshold", 1, "--second-threshold", 1)
+        imported = run("import-folders", *cache, out, *folder, *rules, "--outlier-threshold", 1, env=named)
+        assert imported.status == 0, imported.err
+        split = run("split-eras", *cache, out, *eras, "--years", tmp_path / "y.npz", *rules, env=named)
+        assert split.status == 0, split.err
+        trees.append({str(p.relative_to(out)): p.read_bytes() for p in out.rglob("*.fsz")})
+    assert trees[0] == trees[1]
+    assert {"us/us_all.fsz"} < set(trees[0])
+
+
 def test_psql_and_url_reach_the_embedded_library_and_resets_work_there(
     photos: Path, pack_dir: Path, data_home: Home
 ) -> None:

@@ -377,3 +377,42 @@ def test_defaults_are_the_documented_ones() -> None:
         100,
     )
     assert (o.candidates, o.candidate_match_threshold, o.candidate_min_score) == (False, 0.55, 0.40)
+
+
+def test_a_damaged_bundle_is_made_again_and_an_edited_crop_is_set_aside(
+    exported: Path, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    whole = {name: content for name, (_, content) in snapshot(out).items()}
+    bundle, crop = out / "faceset_001" / "faceset_001_all.fsz", out / "faceset_002" / "001.png"
+    damaged = bytearray(bundle.read_bytes())
+    damaged[len(damaged) // 2] ^= 0xFF
+    bundle.write_bytes(damaged)
+    crop.write_bytes(b"retouched by hand")
+    summary = run(out)
+    assert summary.unchanged_sets == summary.sets - 2
+    assert summary.learned == ["faceset_002/001.png was changed: it is set aside and made again."]
+    after = {name: content for name, (_, content) in snapshot(out).items()}
+    assert after.pop(str(out / "_edited" / "faceset_002" / "001.png")) == b"retouched by hand"
+    assert after == whole
+    assert run(out).unchanged_sets == summary.sets
+
+
+def test_a_renamed_set_keeps_its_name_and_a_deleted_one_stays_away(
+    exported: Path, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    (out / "faceset_001").rename(out / "Anna")
+    shutil.rmtree(out / "faceset_004")
+    learned = run(out).learned
+    assert learned == ["faceset_001 is called Anna.", "faceset_004 was deleted: it stays away."]
+    for _ in range(2):
+        export = read_manifest(out, ExportManifest)
+        assert [entry.name for entry in export.sets] == ["Anna", "faceset_002", "faceset_003"]
+        assert [entry.name for entry in export.removed] == ["faceset_004"]
+        assert (out / "Anna" / "Anna_all.fsz").is_file()
+        assert not (out / "faceset_001").exists()
+        assert not (out / "faceset_004").exists()
+        assert run(out).learned == []

@@ -317,3 +317,58 @@ def test_a_kill_at_every_file_ends_in_the_same_tree_or_back_at_the_start(
 def contents(root: Path) -> dict[str, bytes]:
     """Every file but what names the folder itself."""
     return {name: content for name, (_, content) in tree(root).items()}
+
+
+def test_sorting_anew_keeps_what_the_user_said(store: MadeStore, tmp_path: Path) -> None:
+    raw, _ = make(store, tmp_path)
+    before = people(raw)
+    (raw / "person_002").rename(raw / "Anna")
+    moved, deleted = sorted((raw / "person_001").iterdir())[:2]
+    moved_face, deleted_face = (f"{store_sha(str(path))}#0" for path in (moved, deleted))
+    moved.rename(raw / "Anna" / moved.name)
+    deleted.unlink()
+    shutil.rmtree(raw / "person_003")
+    for person in (2, 2, 3, 3):
+        store.add(person)
+    for _ in range(2):
+        cluster(store, raw, ClusterOptions(sheet=False), progress=SilentProgress(), stop=Stop())
+        after = people(raw)
+        assert set(after) == {"Anna", "person_001"}
+        assert after["Anna"] >= before["person_002"] | {moved_face}
+        assert len(after["Anna"]) == 6 + 1 + 2
+        assert len(after["person_001"]) == 10 - 2
+        assert not any(deleted_face in faces for faces in after.values())
+        assert not list(raw.rglob(deleted.name))
+        assert sum(1 for _ in (raw / "Anna").iterdir()) == len(after["Anna"])
+    lying = tree(raw)
+    cluster(store, raw, ClusterOptions(sheet=False), progress=SilentProgress(), stop=Stop())
+    assert tree(raw) == lying
+    store.add(3)
+    store.add(1)
+    assert grow(store, raw).raw.joined == {"person_001": 1, "person_003": 1}
+    assert not (raw / "person_003").exists()
+
+
+def test_refining_anew_keeps_what_the_user_said(store: MadeStore, tmp_path: Path) -> None:
+    _, sets = make(store, tmp_path)
+    (sets / "faceset_002").rename(sets / "Ben")
+    moved, deleted = sorted((sets / "faceset_001").iterdir())[:2]
+    moved_face, deleted_face = (f"{store_sha(str(path))}#0" for path in (moved, deleted))
+    moved.rename(sets / "Ben" / moved.name)
+    deleted.unlink()
+    for _ in range(2):
+        refine(store, sets, GATES, progress=SilentProgress(), stop=Stop())
+        after = sets_of(sets)
+        assert set(after) == {"faceset_001", "Ben"}
+        assert moved_face in after["Ben"]
+        assert (len(after["faceset_001"]), len(after["Ben"])) == (8, 7)
+        assert not any(deleted_face in faces for faces in after.values())
+        assert not list(sets.rglob(deleted.name))
+
+
+def test_a_beginner_without_a_face_set_is_told_which_gate_to_open(store: MadeStore, tmp_path: Path) -> None:
+    options = RefineOptions(sheet=False, materialize="none")
+    summary = refine(store, tmp_path / "sets", options, progress=SilentProgress(), stop=Stop())
+    assert summary.hint == (
+        "15 photos are needed for a face set; the largest group has 10: --min-faces 10 would give 1 face set."
+    )

@@ -8,6 +8,7 @@ from facesets.operations.identities import Identity, find_identities
 from facesets.operations.options import ImportFoldersOptions
 from facesets.operations.sorted_folders import SortedFolders, labelled, read_folder_list
 from facesets.records import CacheSettings, Collection, Faces, Images
+from tests.program import REPOSITORY
 
 Photos = dict[str | tuple[str, ...], list[np.ndarray]]
 KNOWN: dict[str, type[float]] = {"route_threshold": float, "top_n": int}
@@ -134,7 +135,7 @@ def test_a_folder_without_anybody_says_why() -> None:
 def test_a_folder_has_its_own_name_or_the_one_that_is_said() -> None:
     assert labelled("/p/Anna Maria/") == ("Anna Maria", Path("/p/Anna Maria"))
     assert labelled("Anna=/p/2=3") == ("Anna", Path("/p/2=3"))
-    for text in ("/", "=/p", "Anna="):
+    for text in ("", "/", "=/p", "Anna="):
         with pytest.raises(WrongUsage, match="Say NAME=FOLDER"):
             labelled(text)
 
@@ -185,3 +186,13 @@ def test_what_a_list_of_folders_may_not_hold_is_said_in_a_sentence(
 def test_a_missing_list_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(WrongUsage, match="No such file"):
         read_folder_list(tmp_path / "none.toml", KNOWN)
+
+
+def test_the_documented_list_can_be_read(tmp_path: Path) -> None:
+    text = (REPOSITORY / "docs" / "folders.md").read_text("utf-8")
+    lines = text.partition("--folders folders.toml\n")[2].partition("\nRelative")[0].splitlines()
+    path = tmp_path / "folders.toml"
+    path.write_text("\n".join(line.removeprefix("    ") for line in lines), "utf-8")
+    folders, values = read_folder_list(path, KNOWN)
+    assert len(folders.people) == 3
+    assert values == {"route_threshold": 0.42, "top_n": 50}

@@ -88,8 +88,12 @@ def test_an_undo_brings_back_what_was_even_those_who_were_merged_away(
     taken = undo(scene, run)
     assert (taken.failed, taken.left) == (0, {})
     assert scene.server.snapshot() == before
-    with pytest.raises(WrongUsage, match="no run last"):
+    with pytest.raises(WrongUsage, match="no run of immich-push to take back"):
         undo(scene)
+    with pytest.raises(WrongUsage, match="The last ones are: "):
+        push(scene, when="second")
+        undo(scene, "first")
+    undo(scene)
     # And it can be pushed again.
     assert push(scene, when="later").changes == 5
     assert push(scene).changes == 0

@@ -13,7 +13,7 @@ from facesets.inference.packs import ModelPack, find_pack, installed
 from facesets.inference.providers import Choice, choose_provider
 from facesets.interfaces import Progress
 from facesets.operations.options import DetectionOptions
-from facesets.operations.tuning import Tuning, recall
+from facesets.operations.tuning import FILE_NAME, Tuning, recall
 from facesets.records import CacheSettings
 from facesets.settings import Settings
 from facesets.stop import Stop
@@ -78,7 +78,7 @@ def divide(
     settings: Settings, pack: ModelPack, choice: Choice, *, workers: int | None, batch_size: int | None
 ) -> Tuning:
     """How to divide the work: as the flags say, then as measured on this machine, then as usual."""
-    best = recall(settings.measured, pack, choice.provider, settings.cpus)
+    best = recall(settings.cache_dir / FILE_NAME, pack, choice.provider, settings.cpus)
     if workers is not None and workers != best.workers:
         best = dataclasses.replace(best, workers=workers, threads=1)
     return best if batch_size is None else dataclasses.replace(best, images_per_run=batch_size)

@@ -7,7 +7,7 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption, number_or_auto
-from facesets.cli.results import MaterializeOption, SheetOption, photos_line, report
+from facesets.cli.results import MaterializeOption, SheetOption, learned_lines, photos_line, report
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.options import ClusterLibraryOptions, ClusterOptions, Method
@@ -137,6 +137,7 @@ def _cluster_into_folders(
             ),
             *summary.reasons,
             photos_line(summary, out, dry_run=options.dry_run),
+            *learned_lines(summary.learned),
         ],
     )
 

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -123,6 +123,22 @@ class BarProgress:
         if self._task is not None:
             self._bars.remove_task(self._task)
         self._task, self._waiting = None, 0
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the terminal to a question, and what is printed to its own stream."""
+        self._bars.stop()
+        try:
+            yield
+        finally:
+            self._bars.start()
+
+
+@contextmanager
+def paused(progress: "Progress") -> Iterator[None]:
+    """Draw no bars within the block."""
+    with progress.paused() if isinstance(progress, BarProgress) else nullcontext():
+        yield
 
 
 @contextmanager

@@ -25,7 +25,14 @@ from facesets.cli.params import (
     PackOption,
     ProviderOption,
 )
-from facesets.cli.results import SheetOption, report, would
+from facesets.cli.results import (
+    CacheOrOutArgument,
+    ExportIfCacheArgument,
+    SheetOption,
+    cache_and_out,
+    report,
+    would,
+)
 from facesets.files import printable
 from facesets.operations.options import DiscoverOptions, ExportSwapOptions, RefineOptions
 
@@ -35,16 +42,8 @@ _SHOWN = 40
 
 
 def discover(
-    first: Annotated[
-        Path,
-        typer.Argument(
-            metavar="[CACHE]", help="The cache file; without one, the library.", show_default=False
-        ),
-    ],
-    second: Annotated[
-        Path | None,
-        typer.Argument(metavar="OUT", help="The export that new face sets join.", show_default=False),
-    ] = None,
+    first: CacheOrOutArgument,
+    second: ExportIfCacheArgument = None,
     source_root: Annotated[
         list[Path] | None,
         typer.Option(
@@ -85,12 +84,9 @@ def discover(
     """
     from facesets import settings
     from facesets.cli.library import open_store
-    from facesets.errors import WrongUsage
     from facesets.operations.discover import discover as run
 
-    cache, out = (None, first) if second is None else (first, second)
-    if cache is None and first.is_file():
-        raise WrongUsage(f"Where to? Say `facesets discover {printable(first)} OUT`.")
+    cache, out = cache_and_out("discover", first, second)
     gates = RefineOptions(
         initial_threshold=initial_threshold,
         min_faces=min_faces,

@@ -52,14 +52,15 @@ def doctor(
 def _benchmark(conf: "Settings", pack: str | None, provider: str) -> None:
     from facesets.cli import assemble
     from facesets.operations.benchmark import benchmark
-    from facesets.operations.tuning import remember
+    from facesets.operations.tuning import FILE_NAME, remember
 
     detection = assemble.detection_options(None, pack, None, None)
+    kept = conf.cache_dir / FILE_NAME
     with console.stoppable() as stop, console.progress() as progress:
         models = assemble.get_pack(detection.pack, conf, progress, stop)
         choice = assemble.choose(provider, models)
         results = benchmark(models, detection, choice.provider, conf.cpus)
-        remember(conf.measured, results.best, models, choice.provider, conf.cpus)
+        remember(kept, results.best, models, choice.provider, conf.cpus)
     rows = [
         (
             r.tuning.workers,
@@ -85,6 +86,6 @@ def _benchmark(conf: "Settings", pack: str | None, provider: str) -> None:
             console.table(("step of a 12-megapixel JPEG", "one thread"), stages),
             "",
             "From now on `embed` and `index` divide their work here as in the first line above.",
-            f"(Kept in {printable(conf.measured)}.)",
+            f"(Kept in {printable(kept)}.)",
         ],
     )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from facesets.cli.results import learned_lines
 from facesets.operations.options import (
     LOADER_DET_SIZE,
     VERIFY_MIN_DET_SCORE,
@@ -89,4 +90,5 @@ def left_out(summary: "ExportSwapSummary") -> str:
     """How many faces an export left out, by reason, and what was learned from the user's own changes."""
     reasons = ", ".join(f"{count} by {gate}" for gate, count in summary.dropped_by.items())
     total = f"{summary.dropped} faces left out" + (f": {reasons}." if reasons else ".")
-    return "\n".join([total, *summary.learned])
+    hint = [summary.hint] if summary.hint else []
+    return "\n".join([total, *hint, *learned_lines(summary.learned)])

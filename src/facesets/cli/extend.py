@@ -7,7 +7,7 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
-from facesets.cli.results import SheetOption, report, would
+from facesets.cli.results import SheetOption, learned_lines, report, would
 from facesets.files import printable
 from facesets.operations.options import ExtendOptions
 
@@ -87,7 +87,7 @@ def _lines(result: "ExtendedResult", what: str, alone: str, *, dry_run: bool) ->
         f"  {len(result.written)} photos {would(dry_run, 'written', 'to write')}, {result.unchanged} there "
         "already."
         + (f" Take it back: facesets undo {printable(result.out)} {result.run}" if result.run else ""),
-        *(f"  Learned: {line}" for line in result.learned),
+        *learned_lines(result.learned),
     ]
     if dry_run:
         lines += [f"  {printable(name)}: {count} faces" for name, count in result.joined.items()]

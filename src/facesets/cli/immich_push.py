@@ -1,8 +1,9 @@
 """`facesets immich-push`."""
 
 import sys
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,12 +18,18 @@ from facesets.cli.immich_access import (
     UrlOption,
 )
 from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
+from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.options import PushOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from facesets.interfaces import Progress
+    from facesets.operations.immich_ours import Ours
     from facesets.operations.immich_push import PushedPerson, PushSummary
     from facesets.operations.immich_push_undo import UndoSummary
+    from facesets.settings import Settings
 
 _PUSH = PushOptions()
 _ACTIONS = {
@@ -48,6 +55,17 @@ def immich_push(
     staged: Annotated[
         Path, typer.Argument(metavar="STAGED", help="OUT/USER of `immich-stage`.", show_default=False)
     ],
+    people: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder of `cluster` or `refine`, for the people whose folders you gave names. "
+            "[default: the library]",
+            show_default=False,
+        ),
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="The cache that --people was made from.", show_default=False)
+    ] = None,
     apply: Annotated[
         bool, typer.Option("--apply", help="Carry the plan out, after showing it, without a question.")
     ] = False,
@@ -95,7 +113,7 @@ def immich_push(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Write the library's people back to an Immich server: names, whose faces they are, merges.
+    """Write people back to an Immich server: names, whose faces they are, merges.
 
     Shows the plan; changes nothing before you agree, or without --apply. Names, hidden people and faces
     that a user of the server decided about stay as they are. Every run can be taken back with --undo.
@@ -136,7 +154,7 @@ def immich_push(
                 server,
                 staged,
                 undo,
-                lambda plan: apply or _agrees(f"{_undo_lines(plan)} Take this back?"),
+                lambda plan: apply or _agrees(f"{_undo_lines(plan)} Take this back?", progress),
                 workers=workers,
                 dry_run=dry_run,
                 progress=progress,
@@ -144,19 +162,15 @@ def immich_push(
             )
             _finish_undo(taken_back)
             return
-        from facesets.cli.library import open_database
-        from facesets.operations.immich_ours import from_library
         from facesets.operations.immich_push import immich_push as run
-        from facesets.store.postgres.library import Library
 
-        with open_database(database, conf) as session:
-            library = Library(session)
+        with _people(people, cache, database, conf) as read_ours:
             summary = run(
                 server,
                 staged,
-                lambda contents: from_library(library, contents),
+                read_ours,
                 options,
-                lambda plan: _confirmed(plan, apply=apply),
+                lambda plan: _confirmed(plan, progress, apply=apply),
                 when=datetime.now().astimezone().strftime("%Y%m%d-%H%M%S"),
                 progress=progress,
                 stop=stop,
@@ -164,17 +178,39 @@ def immich_push(
     _finish(summary, staged, dry_run=dry_run)
 
 
-def _confirmed(plan: "PushSummary", *, apply: bool) -> bool:
+@contextmanager
+def _people(
+    folder: Path | None, cache: Path | None, database: str | None, conf: "Settings"
+) -> "Iterator[Callable[[Sequence[str]], Ours]]":
+    """Who is on which photo: by a folder of results, or by the library."""
+    from facesets.cli.library import open_database, open_store
+    from facesets.operations.immich_ours import from_folder, from_library
+
+    if (folder is None) != (cache is None):
+        raise WrongUsage("--people and --cache belong together: give both, or none for the library.")
+    if folder is not None and cache is not None:
+        with open_store(cache, None, conf) as store:
+            yield partial(from_folder, store, folder)
+        return
+    from facesets.store.postgres.library import Library
+
+    with open_database(database, conf) as session:
+        yield partial(from_library, Library(session))
+
+
+def _confirmed(plan: "PushSummary", progress: "Progress", *, apply: bool) -> bool:
     if not console.session.json:
-        console.out("\n".join(_plan_lines(plan)))
-    return apply or _agrees("Change the server so?")
+        with console.paused(progress):
+            console.out("\n".join(_plan_lines(plan)))
+    return apply or _agrees("Change the server so?", progress)
 
 
-def _agrees(question: str) -> bool:
+def _agrees(question: str, progress: "Progress") -> bool:
     """Ask on a terminal; elsewhere nobody agrees."""
     if console.session.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    return typer.confirm(question, default=False, err=True)
+    with console.paused(progress):
+        return typer.confirm(question, default=False, err=True)
 
 
 def _finish(summary: "PushSummary", staged: Path, *, dry_run: bool) -> None:
@@ -203,6 +239,9 @@ def _plan_lines(plan: "PushSummary") -> list[str]:
         totals += f" {plan.vanished} photos are not on the server any more."
     if plan.differing:
         totals += f" {plan.differing} photos are passed over: the server shows them edited."
+    if not plan.people:
+        how = "index them into the library and give people names, or name folders and give --people"
+        lines = [f"Nobody with a name is on the photos that were staged: {how}."]
     return [*lines, totals, *([f"No names for a server: {named}."] if named else [])]
 
 

@@ -26,7 +26,14 @@ from facesets.cli.params import (
     PackOption,
     ProviderOption,
 )
-from facesets.cli.results import SheetOption, report, would
+from facesets.cli.results import (
+    CacheOrOutArgument,
+    ExportIfCacheArgument,
+    SheetOption,
+    cache_and_out,
+    report,
+    would,
+)
 from facesets.files import printable
 from facesets.operations.options import ExportSwapOptions, ImportFoldersOptions
 
@@ -44,15 +51,8 @@ _IN_FILE: dict[str, type[float]] = {
 
 
 def import_folders(
-    first: Annotated[
-        Path,
-        typer.Argument(
-            metavar="[CACHE]", help="The cache file; without one, the library.", show_default=False
-        ),
-    ],
-    second: Annotated[
-        Path | None, typer.Argument(metavar="OUT", help="Folder of the export.", show_default=False)
-    ] = None,
+    first: CacheOrOutArgument,
+    second: ExportIfCacheArgument = None,
     folder: Annotated[
         list[str] | None,
         typer.Option(
@@ -115,13 +115,10 @@ def import_folders(
     """Make face sets of folders that somebody sorted by person, and merge them into the export OUT."""
     from facesets import settings
     from facesets.cli.library import open_store
-    from facesets.errors import WrongUsage
     from facesets.operations.import_folders import import_folders as run
     from facesets.operations.sorted_folders import SortedFolders, labelled, read_folder_list
 
-    cache, out = (None, first) if second is None else (first, second)
-    if cache is None and first.is_file():
-        raise WrongUsage(f"Where to? Say `facesets import-folders {printable(first)} OUT`.")
+    cache, out = cache_and_out("import-folders", first, second)
     asked, in_file = (SortedFolders(), {}) if folders is None else read_folder_list(folders, _IN_FILE)
     asked = asked.with_more(
         SortedFolders(

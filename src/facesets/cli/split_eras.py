@@ -26,7 +26,14 @@ from facesets.cli.params import (
     PackOption,
     ProviderOption,
 )
-from facesets.cli.results import SheetOption, report, would
+from facesets.cli.results import (
+    CacheOrOutArgument,
+    ExportIfCacheArgument,
+    SheetOption,
+    cache_and_out,
+    report,
+    would,
+)
 from facesets.files import printable
 from facesets.operations.options import ExportSwapOptions, SplitErasOptions
 
@@ -38,15 +45,8 @@ _DEFAULT = SplitErasOptions()
 
 
 def split_eras(
-    first: Annotated[
-        Path,
-        typer.Argument(
-            metavar="[CACHE]", help="The cache file; without one, the library.", show_default=False
-        ),
-    ],
-    second: Annotated[
-        Path | None, typer.Argument(metavar="OUT", help="Folder of the export.", show_default=False)
-    ] = None,
+    first: CacheOrOutArgument,
+    second: ExportIfCacheArgument = None,
     name: Annotated[
         str, typer.Option("--set", metavar="NAME", help="The set in OUT to start from.", show_default=False)
     ] = "",
@@ -118,9 +118,7 @@ def split_eras(
     from facesets.errors import WrongUsage
     from facesets.operations import split_eras as operation
 
-    cache, out = (None, first) if second is None else (first, second)
-    if cache is None and first.is_file():
-        raise WrongUsage(f"Which export? Say `facesets split-eras {printable(first)} OUT --set NAME`.")
+    cache, out = cache_and_out("split-eras", first, second)
     if not name:
         raise WrongUsage("Which person? Name a set of OUT by --set.")
     options = SplitErasOptions(
@@ -170,11 +168,9 @@ def split_eras(
 
 
 def _kept_years(conf: "Settings") -> Path:
-    import platformdirs
-
     from facesets.operations.year_cache import FILE_NAME
 
-    return (conf.data or platformdirs.user_cache_path("facesets")) / FILE_NAME
+    return conf.cache_dir / FILE_NAME
 
 
 def _probe_lines(summary: "ProbeSummary") -> list[str]:

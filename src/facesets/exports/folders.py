@@ -34,6 +34,7 @@ from facesets.exports.placing import (
 from facesets.files import FileLock, atomic_write, printable, sweep_temporaries, write_json, writing
 
 WITHOUT_ORIGINAL = "_without_original"
+EDITED = "_edited"
 ANNOUNCEMENT = ".facesets-writing.json"
 _LOCK = ".facesets.lock"
 _TEMPORARY = ".facesets-copying.tmp"
@@ -190,6 +191,18 @@ class ResultFolder:
                 self._set_aside(name)
             remove_empty_parents(path, self.root)
         return removed
+
+    def set_aside_edited(self, name: str) -> None:
+        """Keep a file of ours that somebody worked on, under a name that is theirs."""
+        path = self._path(name)
+        places = (f"{EDITED}/{name}", *(f"{EDITED}/{number}/{name}" for number in range(2, 1000)))
+        aside = next(place for place in places if not exists(self._path(place)))
+        place = self._path(aside)
+        with writing(place):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            self.journal.replacing(aside, path)
+            self.journal.removing(name)
+            path.replace(place)
 
     def _set_aside(self, name: str) -> None:
         """Keep the last copy of a photo, but not among the photos of whoever has that folder now."""

@@ -263,6 +263,14 @@ class ExportedFace:
     duplicates: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a file of ours holds."""
+
+    size: int
+    sha256: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetManifest:
     """What `export-swap` wrote for one face set; lies in the set's folder.
@@ -273,10 +281,12 @@ class SetManifest:
         Digest of everything the set was made from, so that a later run can see that it is done.
     centroid : tuple of float
         Mean of the set's embeddings, unit length.
+    contents : dict
+        What was put under the names of crops and bundles; a file that differs was edited or damaged.
     """
 
     FORMAT: ClassVar[str] = "facesets/export-set"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
     made: Provenance
     name: str
@@ -288,6 +298,7 @@ class SetManifest:
     failed: tuple[Failure, ...]
     bundles: tuple[str, ...]
     files: tuple[str, ...]
+    contents: dict[str, Content]
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +328,13 @@ class SetEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportManifest:
-    """What lies in an export folder; the details are in each set's own manifest."""
+    """What lies in an export folder; the details are in each set's own manifest.
+
+    Attributes
+    ----------
+    removed : tuple of SetEntry
+        Sets whose folder the user deleted: they are not made again.
+    """
 
     FORMAT: ClassVar[str] = "facesets/export-swap"
     VERSION: ClassVar[int] = 2
@@ -325,6 +342,7 @@ class ExportManifest:
     made: Provenance
     counts: dict[str, int]
     sets: tuple[SetEntry, ...]
+    removed: tuple[SetEntry, ...]
     sheets: tuple[str, ...]
 
 

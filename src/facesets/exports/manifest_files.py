@@ -132,6 +132,9 @@ def _upgrade_from_1(raw: dict[str, Any]) -> None:
             {"kind": "refined", "markers": [], **entry} if isinstance(entry, dict) else entry
             for entry in sets
         ]
+        raw["removed"] = []
+    if isinstance(raw.get("candidates"), list):
+        raw["contents"] = {}
     if isinstance(files := raw.get("files"), dict):
         raw["files"] = {name: {"source": s, "size": -1, "mtime_ns": -1} for name, s in files.items()}
         raw |= {"missing": [], "reasons": []}

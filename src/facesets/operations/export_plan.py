@@ -13,7 +13,6 @@ from facesets.errors import WrongUsage
 from facesets.exports.folders import is_inside
 from facesets.exports.manifest import (
     EXPORT_MANIFEST,
-    SET_MANIFEST,
     ClusterManifest,
     ExportManifest,
     PlacedFile,
@@ -24,12 +23,14 @@ from facesets.exports.manifest import (
 from facesets.exports.manifest_files import read_manifest, refuse_other_results
 from facesets.files import printable
 from facesets.imaging.quality import Quality, known_pose, quality
-from facesets.operations.export_edits import taken_out
+from facesets.operations.export_edits import EditedSets, edited_crops, edited_sets, taken_out
 from facesets.operations.options import ExportSwapOptions
 from facesets.operations.same_models import require_same_faces, require_same_recogniser, rows_of
 from facesets.operations.set_names import free_names, names_of_entry
 from facesets.operations.set_selection import centroid_of
 from facesets.records import CacheSettings, Collection, Faces, Float32, Int64
+
+_ASKED_FOR = frozenset({"imported", "era"})
 
 # Raised when the same inputs give other crops, so that finished sets are made anew.
 _CROP_RULES = 1
@@ -117,6 +118,12 @@ class ExportPlan:
         Every file that the export lists so far.
     gone : tuple of str
         Sets that lie there and go.
+    removed : tuple of SetEntry
+        Sets whose folder the user deleted, and that stay away.
+    edited : tuple of str
+        Crops that the user worked on: they are set aside and made again.
+    learned : tuple of str
+        What the user did to folders and crops, a sentence each.
     """
 
     made: Provenance
@@ -125,7 +132,10 @@ class ExportPlan:
     kept_sets: tuple[SetEntry, ...]
     kept_files: tuple[str, ...]
     earlier: dict[str, PlacedFile | None]
-    gone: tuple[str, ...]
+    gone: tuple[str, ...] = ()
+    removed: tuple[SetEntry, ...] = ()
+    edited: tuple[str, ...] = ()
+    learned: tuple[str, ...] = ()
 
 
 def plan_export(
@@ -199,7 +209,11 @@ def plan_sets(
     """
     require_same_recogniser(collection.settings, consumer, consumer.pack)
     parts = quality(collection.faces)
-    entries, earlier = _read_earlier(out)
+    edits, earlier = _read_earlier(out)
+    entries = edits.there
+    # Whoever names folders or a person wants just these sets; the others come back only if nobody said no.
+    unwanted = {entry.source for entry in edits.removed}
+    wanted = [each for each in wanted if each.kind in _ASKED_FOR or each.source not in unwanted]
     by_source = {entry.source: entry.name for entry in entries}
     again = {each.source for each in wanted} if remake else set()
     kept = [e for e in entries if keep and e.source not in again]
@@ -210,7 +224,7 @@ def plan_sets(
         [(each.source, each.name) for each in new],
         by_source if remake else {},
         [entry.name for entry in kept],
-        [entry.name for entry in entries],
+        [entry.name for entry in (*entries, *edits.removed)],
     )
     sets = tuple(
         _planned(collection, parts, each, name, out, consumer, options)
@@ -219,7 +233,25 @@ def plan_sets(
     kept_files = tuple(name for entry in kept for name in names_of_entry(entry))
     staying = {entry.name for entry in kept} | set(names)
     gone = tuple(entry.name for entry in entries if entry.name not in staying)
-    return ExportPlan(made, parts.total, sets, tuple(kept), kept_files, earlier, gone)
+    edited = tuple(name for each in sets for name in edited_crops(out, each.name))
+    taken = [
+        f"{len(each.taken_out)} faces were taken out of {printable(each.name)}: they stay out."
+        for each in sets
+        if len(each.taken_out)
+    ]
+    aside = [f"{printable(name)} was changed: it is set aside and made again." for name in edited]
+    return ExportPlan(
+        made,
+        parts.total,
+        sets,
+        tuple(kept),
+        kept_files,
+        earlier,
+        gone,
+        removed=tuple(entry for entry in edits.removed if entry.source not in {s.source for s in sets}),
+        edited=edited,
+        learned=(*edits.learned, *taken, *aside),
+    )
 
 
 def _planned(
@@ -316,21 +348,20 @@ def _measured(faces: Faces, parts: Quality, rows: Sequence[int]) -> str:
     return digest.hexdigest()
 
 
-def _read_earlier(out: Path) -> tuple[list[SetEntry], dict[str, PlacedFile | None]]:
+def _read_earlier(out: Path) -> tuple[EditedSets, dict[str, PlacedFile | None]]:
     """The sets that lie in an export, and every file that it lists."""
     refuse_other_results(out, ExportManifest)
     if not (out / EXPORT_MANIFEST).is_file():
-        return [], {}
+        return EditedSets(), {}
     before = read_manifest(out / EXPORT_MANIFEST, ExportManifest)
-    entries = [entry for entry in before.sets if is_inside(entry.name)]
+    edits = edited_sets(out, before)
+    entries = {*edits.there, *(entry for entry in before.sets if is_inside(entry.name))}
     listed = [name for entry in entries for name in names_of_entry(entry)]
-    # A set whose folder the user took away is no part of the export any more.
-    there = [entry for entry in entries if (out / entry.name / SET_MANIFEST).is_file()]
-    return there, dict.fromkeys([*listed, *before.sheets])
+    return edits, dict.fromkeys([*sorted(listed), *before.sheets])
 
 
 def _refuse_foreign_sets(out: Path, prefix: str) -> None:
-    foreign = [entry.name for entry in _read_earlier(out)[0] if not entry.source.startswith(prefix)]
+    foreign = [entry.name for entry in _read_earlier(out)[0].there if not entry.source.startswith(prefix)]
     if foreign:
         raise WrongUsage(
             f"{printable(out)} holds sets from another manifest ({foreign[0]} and {len(foreign) - 1} "

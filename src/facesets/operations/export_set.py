@@ -10,9 +10,10 @@ import numpy as np
 
 from facesets.errors import FacesetsError, UnreadableImage
 from facesets.exports.bundle import bundle_names, png_bytes, write_bundle
-from facesets.exports.folders import ResultFolder
+from facesets.exports.folders import ResultFolder, is_inside
 from facesets.exports.manifest import (
     SET_MANIFEST,
+    Content,
     DroppedFace,
     ExportedFace,
     Failure,
@@ -23,9 +24,10 @@ from facesets.exports.manifest import (
     rounded,
 )
 from facesets.exports.manifest_files import manifest_bytes, read_manifest
+from facesets.files import sha256_of
 from facesets.imaging.quality import quality
 from facesets.interfaces import Embedder, Progress
-from facesets.operations.export_edits import TAKEN_OUT
+from facesets.operations.export_edits import TAKEN_OUT, is_untouched
 from facesets.operations.export_plan import PlannedSet
 from facesets.operations.options import LOADER_MIN_DET_SCORE, ExportSwapOptions
 from facesets.operations.photos import read_row
@@ -198,6 +200,10 @@ class SetWriter:
             ),
             failed=(*kept.failed, *review.failed),
             bundles=bundles,
+            contents={
+                name: _content(self._folder.root / directory / name)
+                for name in (*(PurePosixPath(file).name for _, file, _ in kept.faces), *bundles)
+            },
             files=tuple(
                 sorted(
                     [
@@ -226,11 +232,23 @@ class SetWriter:
         )
 
 
+def _content(path: Path) -> Content:
+    return Content(path.stat().st_size, sha256_of(path))
+
+
 def finished_set(root: Path, planned: PlannedSet) -> SetManifest | None:
     """The manifest of a set that lies in an export as it would be made now, else None."""
     try:
         manifest = read_manifest(root / planned.name / SET_MANIFEST, SetManifest)
     except FacesetsError:
         return None
+    if manifest.inputs != planned.inputs or manifest.failed or manifest.name != planned.name:
+        return None
     whole = all((root / PurePosixPath(name)).is_file() for name in manifest.files)
-    return manifest if manifest.inputs == planned.inputs and not manifest.failed and whole else None
+    since = (root / planned.name / SET_MANIFEST).stat().st_mtime_ns
+    untouched = whole and all(
+        is_untouched(root / planned.name / name, content, since)
+        for name, content in manifest.contents.items()
+        if is_inside(name)
+    )
+    return manifest if untouched else None

@@ -17,7 +17,6 @@ from facesets.exports.manifest import (
     SetManifest,
 )
 from facesets.exports.manifest_files import manifest_bytes
-from facesets.files import printable
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.contact_sheets import draw_sheets, own_sheet_names, plan_rows
 from facesets.operations.export_plan import ExportPlan, PlannedSet, plan_export
@@ -43,6 +42,8 @@ class ExportSwapSummary:
         Faces left out of the sets of this run, by reason.
     learned : list of str
         What the user's own changes in the export say, a sentence a set.
+    hint : str
+        What to try where no face was large enough; else empty.
     """
 
     out: str
@@ -58,6 +59,7 @@ class ExportSwapSummary:
     failed: int
     failures: list[Failure] = field(default_factory=list)
     learned: list[str] = field(default_factory=list)
+    hint: str = ""
     dry_run: bool = False
     stopped: bool = False
 
@@ -136,6 +138,8 @@ def _export(
         dict.fromkeys([*plan.kept_files, *writer.possible_names(plan.sets), *own_sheet_names()], "")
     )
     folder.keep(plan.kept_files)
+    for name in plan.edited:
+        folder.set_aside_edited(name)
     written: list[SetManifest] = []
     unchanged = 0
     progress.begin("Exporting faces", sum(len(planned.rows) for planned in plan.sets))
@@ -186,6 +190,7 @@ def _manifest(plan: ExportPlan, entries: Sequence[SetEntry]) -> ExportManifest:
             "dropped": sum(entry.dropped for entry in entries),
         },
         sets=tuple(entries),
+        removed=plan.removed,
         sheets=(),
     )
 
@@ -214,17 +219,23 @@ def _summary(
         removed=removed,
         failed=len(failures),
         failures=failures,
-        learned=_learned(plan),
+        learned=list(plan.learned),
+        hint=_hint(written, gates),
         stopped=stopped,
     )
 
 
-def _learned(plan: ExportPlan) -> list[str]:
-    return [
-        f"{len(planned.taken_out)} faces were taken out of {printable(planned.name)}: they stay out."
-        for planned in plan.sets
-        if len(planned.taken_out)
-    ]
+def _hint(written: Sequence[SetManifest], gates: Counter[str]) -> str:
+    """Which gate to open when every face was too small."""
+    small = [drop for manifest in written for drop in manifest.dropped if drop.gate == "min_face_short"]
+    if not small or any(manifest.faces for manifest in written) or len(small) < gates.total() / 2:
+        return ""
+    sizes = sorted((drop.value for drop in small), reverse=True)
+    edge = int(sizes[len(sizes) // 2])
+    return (
+        f"Faces of {small[0].limit:g} pixels are needed; the largest has {sizes[0]:.0f}: "
+        f"--min-face-short {edge} would keep half of them."
+    )
 
 
 def _rehearsed(
@@ -248,6 +259,6 @@ def _rehearsed(
         dropped_by=dict(sorted(gates.items())),
         removed=would_remove(out, plan.earlier, [*plan.kept_files, *names, *staying, *own_sheet_names()]),
         failed=0,
-        learned=_learned(plan),
+        learned=list(plan.learned),
         dry_run=True,
     )

@@ -1,6 +1,5 @@
 """Faces that are new in a store, folded into results that exist: nothing there is renumbered or moved."""
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -9,15 +8,13 @@ import numpy as np
 
 from facesets.clustering import average_linkage, same_image_pairs, singletons_as_noise
 from facesets.errors import WrongUsage
-from facesets.exports.folders import ANNOUNCEMENT, announced_names
+from facesets.exports.folders import ANNOUNCEMENT
 from facesets.exports.journal import WRITING, read_runs
 from facesets.exports.manifest import (
     CLUSTER_MANIFEST,
     REFINE_MANIFEST,
     ClusterManifest,
-    FaceEntry,
     Failure,
-    Group,
     ImageEntry,
     Provenance,
     RefineManifest,
@@ -27,9 +24,9 @@ from facesets.exports.manifest_files import read_manifest
 from facesets.files import printable
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
-from facesets.operations.cluster import NO_FACE, SINGLETONS, members_by_label
+from facesets.operations.cluster import NO_FACE, members_by_label
 from facesets.operations.extend_sets import ExtendedSets, grown_sets
-from facesets.operations.learning import Known, as_groups, learn
+from facesets.operations.learning import SINGLETONS, Known, as_groups, known_of
 from facesets.operations.options import ExtendOptions
 from facesets.operations.photo_folders import (
     PhotoFolders,
@@ -134,7 +131,7 @@ def extend(
     persons = _grown_people(collection, people, raw, options, made)
     sets = None
     if refined is not None and refine_out is not None:
-        known = _known(refined.facesets, refined, refine_out, collection)
+        known = known_of(refined, refine_out, collection)
         sets = _completed(grown_sets(collection, refined, known, options), refined, known, refine_out, made)
     progress.end()
     grown_result = None if sets is None else sets.result
@@ -185,34 +182,11 @@ def _read(folder: Path, name: str, kind: type[M], collection: Collection) -> M:
     return manifest
 
 
-def _known(
-    groups: Sequence[Group], manifest: ClusterManifest | RefineManifest, root: Path, collection: Collection
-) -> Known:
-    """Who is who in a folder, after what the user did there; paths are those of today."""
-    paths = dict(zip(collection.images.sha256.tolist(), collection.images.paths, strict=True))
-
-    def current(faces: Iterable[FaceEntry]) -> list[FaceEntry]:
-        return [replace(face, paths=paths.get(face.image.encode(), face.paths)) for face in faces]
-
-    single = manifest.singletons if isinstance(manifest, ClusterManifest) else ()
-    known = Known(
-        groups={group.name: current(group.faces) for group in groups},
-        single=current(single),
-        single_folder=SINGLETONS if isinstance(manifest, ClusterManifest) else "",
-        hidden={group.name: current(group.faces) for group in manifest.hidden},
-        set_aside=current(manifest.set_aside),
-        files=dict(manifest.files),
-        statements=list(manifest.statements),
-    )
-    learn(root, known, {*manifest.sheets, *announced_names(root)})
-    return known
-
-
 def _grown_people(
     collection: Collection, before: ClusterManifest, raw: Path, options: ExtendOptions, made: Provenance
 ) -> Grown:
     faces, images = collection.faces, collection.images
-    known = _known(before.persons, before, raw, collection)
+    known = known_of(before, raw, collection)
     ids = collection.face_ids()
     known_ids = known.face_ids()
     new = np.array([row for row, face in enumerate(ids) if face not in known_ids], np.int64)

@@ -25,6 +25,8 @@ from facesets.records import Collection, Float32, Int64
 _DOUBTFUL_PHOTOS = 3
 _DOUBTFUL_SHARE = 0.2
 
+_BLOCK_ROWS = 16384
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -92,6 +94,8 @@ def find_identities(
         else:
             failures.append(Failure(images.folders[label][0], _why_nobody(images.rows[label], rows)))
     mixed = np.flatnonzero(np.isin(faces.image, images.mixed)).astype(np.int64)
+    centres = [centroid_of(faces.embedding[core]) for _, core in found.values()]
+    routed = _within(faces.embedding, mixed, centres, options.route_threshold)
     identities = [
         Identity(
             label=label,
@@ -99,10 +103,10 @@ def find_identities(
             photos=len(images.rows[label]),
             faces=len(rows),
             core=core,
-            routed=_routed(faces.embedding, core, mixed, options.route_threshold),
+            routed=np.setdiff1d(joining, core),
             doubtful=sum(count > 1 for count in Counter(faces.image[core].tolist()).values()),
         )
-        for label, (rows, core) in found.items()
+        for (label, (rows, core)), joining in zip(found.items(), routed, strict=True)
     ]
     empty = [
         Failure(str(folder), "no photo below it is in the store: embed it first") for folder in images.empty
@@ -110,10 +114,15 @@ def find_identities(
     return identities, failures + empty
 
 
-def _routed(embeddings: Float32, core: Int64, mixed: Int64, limit: float) -> Int64:
-    others = np.setdiff1d(mixed, core)
-    near = 1 - embeddings[others] @ centroid_of(embeddings[core]) <= limit
-    return others[near]
+def _within(embeddings: Float32, rows: Int64, centres: Sequence[Float32], limit: float) -> list[Int64]:
+    """For each centre those of the rows that are within a cosine distance of it."""
+    near: list[list[Int64]] = [[np.empty(0, np.int64)] for _ in centres]
+    for start in range(0, len(rows) if centres else 0, _BLOCK_ROWS):
+        some = rows[start : start + _BLOCK_ROWS]
+        close = 1 - embeddings[some] @ np.stack(centres).T <= limit
+        for parts, column in zip(near, close.T, strict=True):
+            parts.append(some[column])
+    return [np.concatenate(parts) for parts in near]
 
 
 def _why_nobody(images: Sequence[int], rows: Int64) -> str:

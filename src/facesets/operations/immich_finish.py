@@ -205,6 +205,8 @@ class _Finish:
             stderr=subprocess.PIPE,
             text=True,
             errors="backslashreplace",
+            # A Ctrl-C is for this process, which passes it on once: a second would stop the step at once.
+            start_new_session=True,
         )
         answer: list[str] = []
         readers = [
@@ -213,12 +215,7 @@ class _Finish:
         ]
         for reader in readers:
             reader.start()
-        is_told = False
-        while process.poll() is None:
-            if self._stop.requested and not is_told:
-                process.terminate()
-                is_told = True
-            time.sleep(_POLL_S)
+        self._wait_for(process)
         for reader in readers:
             reader.join()
         seconds = round(time.monotonic() - begun, 1)
@@ -227,6 +224,19 @@ class _Finish:
         state: State = "done" if is_done else "stopped" if self._stop.requested else "failed"
         self._note(f"{name}: {state} after {seconds} s, status {status}")
         return FinishedStep(name, state, command, seconds, status, _summary_in("".join(answer)))
+
+    def _wait_for(self, process: "subprocess.Popen[str]") -> None:
+        """Wait for a step, and pass on a wish to end."""
+        is_told = False
+        try:
+            while process.poll() is None:
+                if self._stop.requested and not is_told:
+                    process.terminate()
+                    is_told = True
+                time.sleep(_POLL_S)
+        except BaseException:
+            process.terminate()
+            raise
 
     def _relay(self, name: str, lines: IO[str]) -> None:
         for line in lines:
@@ -255,7 +265,7 @@ class _Finish:
         found = sum(bool(cluster.get("name")) for cluster in last.summary.get("clusters", ()))
         if not found:
             return f"Nobody new was found. The known face sets are in {export}."
-        return f"{found} new face sets are in {export}: look at them, and give their folders names."
+        return f"{found} new face sets are in {export}: look at the sheets and bundles there."
 
 
 @contextmanager

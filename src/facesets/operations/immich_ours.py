@@ -1,17 +1,28 @@
 """Who is on the photos by our own account, whichever store tells it."""
 
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
+from facesets.errors import WrongUsage
+from facesets.exports.manifest import ClusterManifest, RefineManifest
+from facesets.exports.manifest_files import read_any_manifest
+from facesets.files import printable
+from facesets.interfaces import Store
+from facesets.operations.learning import Known, learn
+from facesets.operations.same_models import require_same_faces
 from facesets.records import Float32, Int64
 from facesets.store.postgres.known_people import people_on_images
 from facesets.store.postgres.library import Library
 
 _IMAGES_AT_A_TIME = 5000
 _LONGEST_NAME = 200
+_SINGLETONS = "_singletons"
+_NUMBERED = re.compile(r"(person|faceset)_\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +105,53 @@ def from_library(library: Library, contents: Sequence[str]) -> Ours:
                 np.array(image.box, np.float32).reshape(-1, 4),
                 np.array(person, np.int64),
             )
+    return ours
+
+
+def from_folder(store: Store, folder: Path, contents: Sequence[str]) -> Ours:
+    """The people of a folder of `cluster` or `refine`: those whose folders a user gave names.
+
+    Photos that the user moved, copied or deleted there count as the user left them.
+
+    Raises
+    ------
+    WrongUsage
+        The folder holds no such result, or that of other faces than the store's.
+    DamagedFile, NewerFormat
+        Its manifest cannot be read.
+    """
+    manifest = read_any_manifest(folder)
+    if not isinstance(manifest, ClusterManifest | RefineManifest):
+        raise WrongUsage(f"{printable(folder)} holds no people. Give a folder that cluster or refine wrote.")
+    collection = store.load()
+    require_same_faces(collection.settings, manifest.made.models, folder)
+    groups = manifest.persons if isinstance(manifest, ClusterManifest) else manifest.facesets
+    known = Known(
+        groups={group.name: list(group.faces) for group in groups},
+        single=list(manifest.singletons) if isinstance(manifest, ClusterManifest) else [],
+        single_folder=_SINGLETONS if isinstance(manifest, ClusterManifest) else "",
+        hidden={group.name: list(group.faces) for group in manifest.hidden},
+        files=dict(manifest.files),
+        statements=list(manifest.statements),
+    )
+    learn(folder, known, manifest.sheets)
+    ours = Ours()
+    owner: dict[str, int] = {}
+    for name, faces in known.groups.items():
+        owner |= dict.fromkeys((face.face for face in faces), len(ours.persons))
+        ours.persons.append(_person([] if _NUMBERED.fullmatch(name) else [name], ours.unfit))
+    wanted = np.isin(collection.images.sha256, np.array([each.encode() for each in contents], "S64"))
+    person = np.array([owner.get(face, -1) for face in collection.face_ids()], np.int64)
+    of_image = np.argsort(collection.faces.image, kind="stable")
+    bounds = np.searchsorted(collection.faces.image[of_image], np.arange(len(collection.images) + 1))
+    for row in np.flatnonzero(wanted).tolist():
+        faces_here = of_image[bounds[row] : bounds[row + 1]]
+        ours.photos[collection.images.sha256[row].decode()] = OurPhoto(
+            int(collection.images.width[row]),
+            int(collection.images.height[row]),
+            collection.faces.box[faces_here],
+            person[faces_here],
+        )
     return ours
 
 

@@ -227,7 +227,9 @@ class _Push:
         self._look_at(sha for sha, photo in self._ours.photos.items() if self._ours.has_named(photo))
         listed = self._listed()
         first = self._planner(listed, given)
-        photos = {person: self._server.photos_of(person) for person in sorted(first.worth_a_look())}
+        people = sorted(first.worth_a_look())
+        found = in_parallel(self._server.photos_of, people, self._options.workers, self._stop)
+        photos = dict(zip(people, found, strict=True))
         everywhere: set[str] = set().union(*photos.values())
         self._look_at(sha for sha in self._ours.photos if self._is_at(sha, everywhere))
         return self._planner(listed, given).plan(photos)
@@ -242,10 +244,9 @@ class _Push:
         """Everybody on the server who has a name, and those of our names who have no face yet."""
         listed = [person for page in self._server.people() for person in page if person.name]
         known = {folded(person.name) for person in listed}
-        for person in self._ours.persons:
-            if person.name and not person.names & known:
-                listed += self._server.people_called(person.name)
-        return listed
+        unknown = [ours.name for ours in self._ours.persons if ours.name and not ours.names & known]
+        found = in_parallel(self._server.people_called, unknown, self._options.workers, self._stop)
+        return [*listed, *(person for people in found for person in people)]
 
     def _look_at(self, contents: Iterable[str]) -> None:
         """Ask for the faces of all assets with these bytes."""

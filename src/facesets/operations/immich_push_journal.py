@@ -145,13 +145,15 @@ def find_journal(folder: Path, run: str) -> PushJournal:
     WrongUsage
         There is no such run.
     """
-    known = journals(folder)
+    known = [journal for journal in journals(folder) if journal.changes]
     if run == "last":
         known = [journal for journal in known if not journal.is_undone]
     named = known if run == "last" else [journal for journal in known if journal.run == run]
     if not named:
-        names = ", ".join(journal.run for journal in known[-5:]) or "none"
-        raise WrongUsage(f"There is no run {printable(run)} to undo here. The last ones are: {names}.")
+        if not known:
+            raise WrongUsage(f"There is no run of immich-push to take back in {printable(folder)}.")
+        names = ", ".join(journal.run for journal in known[-5:])
+        raise WrongUsage(f"There is no run {printable(run)} here. The last ones are: {names}.")
     return named[-1]
 
 

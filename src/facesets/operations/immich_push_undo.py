@@ -7,6 +7,7 @@ nobody's: such faces go to a person made for it, which is then removed.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -103,7 +104,7 @@ def immich_push_undo(
     """
     folder = folder.absolute()
     journal = find_journal(folder, run)
-    with FileLock(folder / "push.lock", what=printable(folder)):
+    with nullcontext() if dry_run else FileLock(folder / "push.lock", what=printable(folder)):
         owner = meet(server, "", progress, essential=UNDO_PERMISSIONS)
         theirs = journal.heading.get("owner_id")
         if owner is not None and theirs and theirs != owner.id:

@@ -8,11 +8,23 @@ that name; a deleted folder is a person who is not wanted.
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, count
 from pathlib import Path, PurePosixPath
 
 from facesets.exports.edits import Edits, read_edits
-from facesets.exports.manifest import FaceEntry, Group, PlacedFile, Statement
+from facesets.exports.folders import announced_names
+from facesets.exports.manifest import (
+    ClusterManifest,
+    FaceEntry,
+    Group,
+    PlacedFile,
+    RefineManifest,
+    Statement,
+)
 from facesets.files import printable
+from facesets.records import Collection as FaceCollection
+
+SINGLETONS = "_singletons"
 
 
 @dataclass(slots=True)
@@ -61,6 +73,38 @@ class Known:
         return {(said.group, said.name) for said in self.statements if said.kind == "without"}
 
 
+def known_of(
+    manifest: ClusterManifest | RefineManifest,
+    root: Path,
+    collection: FaceCollection,
+    *,
+    learns: bool = True,
+) -> Known:
+    """Who is who in a folder by its manifest, and by what the user did there since, if it `learns`.
+
+    Paths are those of today. Errors as `learn`.
+    """
+    paths = dict(zip(collection.images.sha256.tolist(), collection.images.paths, strict=True))
+
+    def current(faces: Iterable[FaceEntry]) -> list[FaceEntry]:
+        return [replace(face, paths=paths.get(face.image.encode(), face.paths)) for face in faces]
+
+    of_people = isinstance(manifest, ClusterManifest)
+    groups = manifest.persons if isinstance(manifest, ClusterManifest) else manifest.facesets
+    known = Known(
+        groups={group.name: current(group.faces) for group in groups},
+        single=current(manifest.singletons if isinstance(manifest, ClusterManifest) else ()),
+        single_folder=SINGLETONS if of_people else "",
+        hidden={group.name: current(group.faces) for group in manifest.hidden},
+        set_aside=current(manifest.set_aside),
+        files=dict(manifest.files),
+        statements=list(manifest.statements),
+    )
+    if learns:
+        learn(root, known, {*manifest.sheets, *announced_names(root)})
+    return known
+
+
 def as_groups(groups: Mapping[str, Sequence[FaceEntry]]) -> tuple[Group, ...]:
     """Folders of faces as a manifest lists them."""
     return tuple(
@@ -103,13 +147,13 @@ def _renamed_folders(root: Path, known: Known, edits: Edits) -> dict[str, str]:
         went[_folder(old)][_folder(new)] += 1
     renamed: dict[str, str] = {}
     for group, places in went.items():
-        place, count = places.most_common(1)[0]
+        place, photos = places.most_common(1)[0]
         is_new = place not in known.groups and place not in renamed.values() and not place.startswith("_")
         if (
             is_new
             and group in known.groups
             and not (root / group).exists()
-            and 2 * count > sum(_folder(name) == group for name in known.files)
+            and 2 * photos > sum(_folder(name) == group for name in known.files)
         ):
             renamed[group] = place
     return renamed
@@ -134,7 +178,10 @@ def _hide_deleted_folders(known: Known, edits: Edits) -> None:
         names_of[_folder(name)].add(name)
     for group in list(known.groups):
         if names_of[group] and names_of[group] <= edits.deleted:
-            known.hidden[group] = known.groups.pop(group)
+            # A number may have come back when people were sorted anew since an earlier one was deleted.
+            names = chain([group], (f"{group} ({number})" for number in count(2)))
+            name = next(name for name in names if name not in known.hidden)
+            known.hidden[name] = known.groups.pop(group)
             known.files = {name: put for name, put in known.files.items() if name not in names_of[group]}
             known.statements.append(Statement("removed", group))
             known.learned.append(f"{printable(group)} was deleted: its faces get no folder any more.")
@@ -163,12 +210,12 @@ def _follow_photos(root: Path, known: Known, edits: Edits) -> None:
             known.statements += [Statement("without", folder, name=source) for source in gone]
             told[folder, folder] += len(gone)
     _follow_files(root, known, edits)
-    for (folder, target), count in told.items():
-        if count and target == folder:
-            copies = "1 copy of a photo is" if count == 1 else f"{count} copies of photos are"
+    for (folder, target), many in told.items():
+        if many and target == folder:
+            copies = "1 copy of a photo is" if many == 1 else f"{many} copies of photos are"
             known.learned.append(f"{copies} not wanted in {printable(folder)}.")
-        elif count:
-            faces, show, do = ("1 face", "shows", "does") if count == 1 else (f"{count} faces", "show", "do")
+        elif many:
+            faces, show, do = ("1 face", "shows", "does") if many == 1 else (f"{many} faces", "show", "do")
             what = f"{show} {printable(target)}, not" if target else f"{do} not show"
             known.learned.append(f"{faces} {what} {printable(folder)}.")
 

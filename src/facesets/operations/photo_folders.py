@@ -56,6 +56,8 @@ class PhotoFolders:
         Photos that lie there and stay as they are, whatever has become of them.
     also, run
         As `writing_results` takes them.
+    moved : mapping
+        Photos of ours by the names that the user gave them.
     """
 
     out: Path
@@ -68,6 +70,7 @@ class PhotoFolders:
     keep: Mapping[str, PlacedFile] = field(default_factory=dict)
     also: tuple[Path, ...] = ()
     run: str = ""
+    moved: Mapping[str, PlacedFile] = field(default_factory=dict)
 
 
 def plan_folders(
@@ -76,14 +79,26 @@ def plan_folders(
     manifest_name: str,
     members: Mapping[str, Iterable[tuple[str, ...]]],
     options: ClusterOptions | RefineOptions,
+    *,
+    moved: Mapping[str, PlacedFile],
+    unwanted: Collection[tuple[str, str]],
 ) -> PhotoFolders:
-    """Turn {folder: paths of each image} into names for all of them; none if nothing is materialised."""
+    """Turn {folder: paths of each image} into names for all of them; none if nothing is materialised.
+
+    `unwanted` are (folder, path) of copies that the user deleted.
+    """
     members = (
         {} if options.materialize == "none" else {name: list(images) for name, images in members.items()}
     )
-    files = plan_names(members)
+    lies_at = {(name.partition("/")[0], put.source): name for name, put in moved.items()}
+    files = {
+        lies_at.get(place, name): path
+        for name, path in plan_names(members).items()
+        if (place := (name.partition("/")[0], path)) not in unwanted
+    }
     paths_of = {path: paths for images in members.values() for paths in images for path in paths}
-    return PhotoFolders(out, command, manifest_name, files, paths_of, options.materialize, options.sheet)
+    how, sheet = options.materialize, options.sheet
+    return PhotoFolders(out, command, manifest_name, files, paths_of, how, sheet, moved=moved)
 
 
 def plan_names(members: Mapping[str, Iterable[tuple[str, ...]]]) -> dict[str, str]:
@@ -170,7 +185,7 @@ def _files_of_earlier_run(plan: PhotoFolders, kind: type[M]) -> dict[str, Placed
     if not path.is_file():
         return {}
     manifest = read_manifest(path, kind)
-    return {**manifest.files, **dict.fromkeys(manifest.sheets)}
+    return {**manifest.files, **plan.moved, **dict.fromkeys(manifest.sheets)}
 
 
 def _refuse_source(plan: PhotoFolders) -> None:

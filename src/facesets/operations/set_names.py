@@ -66,6 +66,11 @@ def free_names(
     return names
 
 
+def numbered_name(kind: str, number: int, count: int) -> str:
+    """`person_007`: counted from 1, with as many digits as the highest number needs, at least three."""
+    return f"{kind}_{number:0{max(3, len(str(count)))}d}"
+
+
 def following_names(kind: str, used: Iterable[str], count: int) -> list[str]:
     """Names `<kind>_NNN` with the numbers past the highest in use."""
     first = highest_number(kind, used) + 1

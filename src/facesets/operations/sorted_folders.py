@@ -64,7 +64,7 @@ def labelled(text: str) -> tuple[str, Path]:
     before, equals, after = text.partition("=")
     folder = Path(after if equals else text).absolute()
     label = (before if equals else folder.name).strip()
-    if not label or (equals and not after):
+    if not label or not (after if equals else text):
         raise WrongUsage(f"Whose folder is {printable(text)}? Say NAME=FOLDER.")
     return label, folder
 

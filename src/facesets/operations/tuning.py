@@ -9,6 +9,8 @@ from facesets.files import write_json
 from facesets.inference.packs import ModelPack
 from facesets.inference.session import CPU, RUNTIME_VERSION
 
+FILE_NAME = "measured.json"
+
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
