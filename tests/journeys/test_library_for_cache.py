@@ -14,6 +14,7 @@ from tests.program import Result, run
 
 from facesets.records import Faces
 from facesets.store.npz.cache import Cache
+from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
 
@@ -151,6 +152,13 @@ def test_a_library_that_is_empty_says_what_to_do(library_url: str, tmp_path: Pat
         result = run(*line, "--database", library_url, cwd=tmp_path)
         assert (result.status, "facesets index" in result.err) == (2, True), line
     assert list(tmp_path.iterdir()) == [tmp_path / "home"] or not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["cluster", "enrich"])
+def test_a_second_run_while_one_is_going_ends_with_75(library_url: str, command: str) -> None:
+    with opened(Database(library_url)) as other, RunLock(other, command):
+        result = run(command, "--database", library_url)
+    assert (result.status, f"Another `facesets {command}`" in result.err) == (75, True), result.err
 
 
 def test_a_cache_without_a_place_for_results_is_not_taken_for_one(

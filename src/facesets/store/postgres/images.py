@@ -276,7 +276,7 @@ def link_paths(connection: Connection, sha256: Sequence[str]) -> None:
     """Join paths that were stored before their image."""
     connection.execute(
         """UPDATE image_paths p SET image_id = i.id FROM images i
-            WHERE p.image_id IS NULL AND p.reason = '' AND p.sha256 = i.sha256 AND i.sha256 = ANY(%s)""",
+            WHERE p.image_id IS NULL AND p.reason = '' AND p.sha256 = ANY(%s) AND i.sha256 = p.sha256""",
         (list(sha256),),
     )
 
