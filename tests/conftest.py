@@ -29,6 +29,7 @@ def nobodys_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
         "HOME": home,
         "XDG_CONFIG_HOME": home / ".config",
         "XDG_DATA_HOME": home / ".local" / "share",
+        "XDG_CACHE_HOME": home / ".cache",
         # Root has no library of its own in a home.
         "FACESETS_DATA": home / "library",
         "COLUMNS": "80",
