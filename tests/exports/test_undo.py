@@ -1,5 +1,6 @@
 import os
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,22 @@ def test_one_run_in_two_folders_is_taken_back_in_both(tmp_path: Path, photos: li
     undo(first, name)
     assert tree(first) == {}
     assert {n: s for n, s in tree(second).items() if not n.startswith(".facesets")} == before
+
+
+def test_a_copy_of_a_result_is_taken_back_alone(tmp_path: Path, photos: list[str]) -> None:
+    first, second = tmp_path / "raw", tmp_path / "sets"
+    for folder, other in ((first, second), (second, first)):
+        with writing_results(folder, {}, "extend", also=[other], run="0001-extend") as results:
+            results.announce({"new/a.jpg": photos[0]})
+            results.place("new/a.jpg", photos[0], "copy")
+            finish(results, "manifest.json", b"{}")
+    shutil.copytree(first, tmp_path / "copy")
+    before = tree(second)
+    undo(tmp_path / "copy", "1")
+    assert tree(tmp_path / "copy") == {}
+    assert tree(second) == before
+    undo(second, "1")
+    assert tree(first) == tree(second) == {}
 
 
 def test_kills_in_runs_and_undos_cost_nothing(tmp_path: Path, photos: list[str]) -> None:

@@ -337,7 +337,7 @@ class ExportManifest:
     """
 
     FORMAT: ClassVar[str] = "facesets/export-swap"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     made: Provenance
     counts: dict[str, int]

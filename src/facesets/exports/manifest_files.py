@@ -69,6 +69,8 @@ def read_any_manifest(path: Path) -> Manifest:
         )
     if version == 1:
         _upgrade_from_1(raw)
+    if version < 3 and kind is ExportManifest:
+        raw["removed"] = []
     if version < 3 and kind in (ClusterManifest, RefineManifest):
         raw |= {"statements": [], "hidden": [], "set_aside": [], "extended": []}
     try:
@@ -132,7 +134,6 @@ def _upgrade_from_1(raw: dict[str, Any]) -> None:
             {"kind": "refined", "markers": [], **entry} if isinstance(entry, dict) else entry
             for entry in sets
         ]
-        raw["removed"] = []
     if isinstance(raw.get("candidates"), list):
         raw["contents"] = {}
     if isinstance(files := raw.get("files"), dict):

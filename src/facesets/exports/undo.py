@@ -5,6 +5,7 @@ file is restored at once, and the record says `undoing` from before the first un
 that was cut off goes on when it is asked for again, and until then nothing else writes to the folder.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ def undoing(root: Path, name: str) -> Iterator[list[Undoing]]:
     if first is None:
         known = ", ".join(run.name for run in reversed(read_runs(root))) or "none"
         raise WrongUsage(f"{printable(root)} has no run {printable(name)} to take back (there are: {known}).")
-    others = sorted({path for path in first.also if path != root.absolute() and _find(path, first.name)})
+    others = sorted(path for path in set(first.also) if _is_partner(path, first))
     with ExitStack() as stack:
         plans = []
         for folder in [*others, root]:
@@ -72,6 +73,13 @@ def undoing(root: Path, name: str) -> Iterator[list[Undoing]]:
 
 def _find(root: Path, name: str) -> Run | None:
     return next((run for run in read_runs(root) if name in (run.name, str(run.number))), None)
+
+
+def _is_partner(folder: Path, run: Run) -> bool:
+    """Whether a folder has the same run, and not one of a folder that this one was copied from."""
+    other = _find(folder, run.name)
+    mine = os.path.normpath(run.root.absolute())
+    return folder != Path(mine) and other is not None and Path(mine) in other.also
 
 
 def _plan(run: Run) -> Undoing:
