@@ -3,7 +3,8 @@
 1. Certain cores: average linkage, cut where faces are one person beyond doubt.
 2. Faces that are alone join the core whose centroid they resemble: a centroid has less noise than any
    one face, so this reaches further than comparing faces.
-3. What is left links by average linkage at the calibrated cut.
+3. What is left links by average linkage at the calibrated cut; clusters of several faces a little below
+   it, because the mean of many pairs strays less than one pair.
 4. Loose clusters around a tight one (a person's poor photos find each other first) join it.
 5. Clusters that hold together by nothing (blurred and tiny faces attract each other) are taken apart;
    their faces join a coherent person, stay a certain core, or become noise.
@@ -51,6 +52,9 @@ _SATELLITE_RATIO = 0.85
 """A satellite's own coherence is at most this part of its anchor's; siblings are equally coherent."""
 
 _TIGHT_SHARE = 0.9
+_LEAST_PAIRS = 8
+"""From so many pairs on their mean says more than the similarity of two faces does."""
+
 _BLOCK_CLUSTERS = 1024
 
 _MOST_INTRUDERS = 0.25
@@ -175,6 +179,11 @@ def _reasons(
             f"So cores were cut at a mean similarity of {measured.core:.2f} and linked from "
             f"{measured.link:.2f} on."
         ),
+        (
+            f"{count[Placement.CORE]} faces are certain, {count[Placement.JOINED]} resemble the mean of "
+            f"their cluster, {count[Placement.LINKED]} are linked, {count[Placement.SATELLITE]} surround their "
+            f"person, {count[Placement.ALONE]} are alone."
+        ),
     ]
     if count[Placement.INCOHERENT]:
         said.append(
@@ -210,6 +219,7 @@ class _Work:
         everyone = np.ones(len(self._rows), bool)
         self._join(self._loose(_LOOSE_FACES), everyone, _ANCHOR_FACES)
         self._link()
+        self._link_several()
         self._join(self._loose(1), everyone, _LOOSE_FACES)
         self._attach_satellites()
         self._take_apart_junk(core)
@@ -238,7 +248,8 @@ class _Work:
             self.labels,
             loose,
             np.flatnonzero(attracts),
-            min_cosine_similarity=self._measured.link,
+            # A face leaves its mate only for someone whom it resembles more.
+            min_cosine_similarity=np.fmax(inside[self.labels[loose]], self._measured.link),
             apart=self._apart,
         )
         self.placement[joined] = Placement.JOINED
@@ -251,11 +262,24 @@ class _Work:
         self.placement[alone] = Placement.LINKED
         self.labels = numbered(linked)
 
-    def _linked_from(self, similarity: float) -> Int64:
-        """For each cluster the one that it ends in when all go on merging by average linkage."""
+    def _link_several(self) -> None:
+        self.labels = numbered(self.labels)
+        self.labels = numbered(
+            self._linked_from(self._measured.several, least_pairs=_LEAST_PAIRS)[self.labels]
+        )
+
+    def _linked_from(self, similarity: float, *, least_pairs: int = 1) -> Int64:
+        """For each cluster the one that it ends in when all go on merging by average linkage.
+
+        With `least_pairs` only clusters of several faces merge, and only two with so many pairs between
+        them.
+        """
         size = self._sizes()
         mean = cluster_means(self._rows, self.labels)
         edges = self._pairs.clusters(mean, self.labels, similarity)
+        if least_pairs > 1:
+            i, j = size[edges.i], size[edges.j]
+            edges = edges.take((np.minimum(i, j) > 1) & (i * j >= least_pairs))
         clusters = Clusters(mean, size.astype(np.float64))
         return merge_while_similar(
             clusters, edges, min_cosine_similarity=similarity, forbidden=self._barred()
@@ -328,7 +352,8 @@ class _Work:
         # Back to the certain cores; their numbers must not meet those of the other clusters.
         self.labels = numbered(np.where(junk, core + len(self._rows), self.labels))
         _, inside = coherence(self._rows, self.labels)
-        tight = (inside >= _TIGHT_SHARE * self._measured.typical)[self.labels]
+        # Faces that are known to be one person are no junk, whatever they look like.
+        tight = (inside >= _TIGHT_SHARE * self._measured.typical)[self.labels] | self._tied
         self.placement[junk] = np.where(tight[junk], Placement.CORE, Placement.INCOHERENT)
         self._join(np.flatnonzero(junk & ~tight), ~junk, _ANCHOR_FACES)
 

@@ -22,8 +22,9 @@ ARCFACE_TYPICAL_SIMILARITY = 0.6
 
 _SAMPLE_FACES = 8000
 _SAMPLE_PAIRS = 400_000
-_CORE_SHARE = 0.83
+_CORE_SHARE = 0.81
 _LINK_SHARE = 0.62
+_SEVERAL_SHARE = 0.59
 _LOOSE_SHARE = 0.5
 _LEAST_CUT = 0.25
 _MOST_STRANGERS = 0.9
@@ -59,6 +60,11 @@ class Calibration:
     def link(self) -> float:
         """Mean similarity from which merging is right more often than wrong."""
         return max(_LINK_SHARE * self.typical, self.strangers)
+
+    @property
+    def several(self) -> float:
+        """The same for clusters of several faces."""
+        return max(_SEVERAL_SHARE * self.typical, self.strangers)
 
     @property
     def loose(self) -> float:

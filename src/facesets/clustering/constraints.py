@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
-from facesets.clustering.components import join_pairs
+from facesets.clustering.joins import join_pairs
 from facesets.clustering.neighbors import pair_similarities
 from facesets.clustering.vectors import Bool, Embeddings, Int64, check_cosine_similarity, unit_rows
 
