@@ -29,6 +29,8 @@ def nobodys_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
         "HOME": home,
         "XDG_CONFIG_HOME": home / ".config",
         "XDG_DATA_HOME": home / ".local" / "share",
+        # Root has no library of its own in a home.
+        "FACESETS_DATA": home / "library",
         "COLUMNS": "80",
         "NO_COLOR": "1",
     }.items():

@@ -1,34 +1,36 @@
-"""The library on made-up faces: storing, indexing again, clustering, searching.
+"""The library on made-up faces: storing, indexing again, clustering. Searching has a script of its own.
 
-    .venv/bin/python scripts/benchmarks/library.py [store] [again] [cluster] [search] [--faces 100000]
-        [--files 100000] [--database URL]
+    .venv/bin/python scripts/benchmarks/library.py [store] [again] [cluster] [--faces 100000]
+        [--files 100000] [--database URL] [--without-clustering]
 
-Each part has its peer in the same run: storing a bare binary COPY of the same vectors, indexing again
-`find` on the same tree, clustering the same function on the array alone, searching the exact answer. The
-faces are those of `synthetic/faces.py` beside the repository. Without a database a throw-away embedded server
-is used, as safe against crashes as a real one.
+Each part has its peer in the same run: storing a bare binary COPY of the same vectors, indexing again `find`
+on the same tree, clustering the time of the clustering itself. The faces are those of `synthetic/faces.py`
+beside the repository. Without a database a throw-away embedded server is used, as safe against crashes as a
+real one.
 """
 
 import argparse
 import importlib.util
+import json
 import os
-import resource
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facesets.clustering import connected_components
-from facesets.operations.cluster_library import cluster_library
+from facesets.clustering import singletons_as_noise
+from facesets.inference.describer import LocalDescriber
 from facesets.operations.index import index
-from facesets.operations.options import ClusterLibraryOptions, IndexOptions
-from facesets.operations.search import build_index, similar_faces
+from facesets.operations.options import IndexOptions
 from facesets.progress import SilentProgress
 from facesets.records import CacheSettings, Faces, FileRecord, ImageRecord, Pixels
 from facesets.sources.galleries import GallerySource
@@ -38,13 +40,13 @@ from facesets.store.postgres.copying import INT8, copy_in, vector
 from facesets.store.postgres.embedded import EmbeddedServer
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import migrate, shipped_migrations
-from facesets.store.postgres.search import Dates
+from facesets.store.postgres.models import DetectorRow, ensure_detector
+from facesets.store.postgres.people import assign, create_persons, load_peopled_faces
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("FACESETS_TEST_SHARED", REPOSITORY.parent / "shared"))
 SETTINGS = CacheSettings("made", "made", "aa" * 32, 512, "made", "bb" * 32, 640, 0.5)
 IMAGES_A_COMMIT = 500
-QUERIES = 200
 
 
 def made_vectors(count: int) -> NDArray[np.float32]:
@@ -61,17 +63,17 @@ def made_vectors(count: int) -> NDArray[np.float32]:
 
 
 @contextmanager
-def throwaway(url: str | None) -> Iterator[Database]:
-    """A library of one's own, gone afterwards."""
+def throwaway(url: str | None) -> Iterator[tuple[Database, str]]:
+    """A library of one's own, gone afterwards, and its connection string."""
     if url:
-        yield Database(url)
+        yield Database(url), url
         return
     base = Path(tempfile.mkdtemp(prefix="fsbench."))
     base.chmod(0o755)
     with EmbeddedServer(base) as server:
         database = Database(server.conninfo)
         migrate(database, shipped_migrations())
-        yield database
+        yield database, server.conninfo
         database.close()
     EmbeddedServer(base).stop()
     time.sleep(1)
@@ -159,28 +161,33 @@ def again(database: Database, files: int) -> None:
             ImageRecord(r.sha256, 1, 1, np.datetime64("NaT", "s"), bytes(32), Faces.empty(512)) for r in some
         ]
         library.add(some, found)
-    for name, line in (
-        ("find", ["find", str(root)]),
-        ("find -newermt", ["find", str(root), "-newermt", "2000-01-01"]),
-    ):
-        best = min(
-            _timed(lambda line=line: subprocess.run(line, stdout=subprocess.DEVNULL, check=True))
-            for _ in range(5)
-        )
-        print(f"again: {name} {best:.2f} s")
+    peers = {
+        "find": ["find", str(root)],
+        "find -printf '%s %T@ %p'": ["find", str(root), "-printf", "%s %T@ %p\\n"],
+    }
 
     def run() -> None:
         summary = index(
             GallerySource([root]),
             library,
-            NoEmbedder(),
+            LocalDescriber(NoEmbedder(), None),
             IndexOptions(),
             progress=SilentProgress(),
             stop=Stop(),
         )
         assert summary.unchanged == files, summary
 
-    print(f"again: index {min(_timed(run) for _ in range(5)):.2f} s for {files} files")
+    took: dict[str, list[float]] = {name: [] for name in ("index", *peers)}
+    for _ in range(7):
+        took["index"].append(_timed(run))
+        for name, line in peers.items():
+            took[name].append(
+                _timed(lambda line=line: subprocess.run(line, stdout=subprocess.DEVNULL, check=True))
+            )
+    best = {name: min(seconds) for name, seconds in took.items()}
+    for name in peers:
+        print(f"again: {name} {best[name]:.2f} s, index {best['index'] / best[name]:.1f} times that")
+    print(f"again: index {best['index']:.2f} s for {files} files")
     shutil.rmtree(root)
 
 
@@ -190,73 +197,79 @@ def _timed(work: object) -> float:
     return time.perf_counter() - began
 
 
-def cluster(database: Database, vectors: NDArray[np.float32]) -> None:
-    """The whole command beside the clustering function on the array."""
+def cluster(database: Database, text: str, vectors: NDArray[np.float32], *, exact: bool) -> None:
+    """The whole command in a process of its own, and what it does beside clustering alone."""
+    if exact:
+        for turn in ("first", "again"):
+            peak, whole, summary = _command(["cluster", "--database", text])
+            parts = summary["seconds"]
+            other = whole - parts["clustering"]
+            print(
+                f"cluster {turn}: {summary['faces']} faces, {summary['new_persons']} new people in "
+                f"{whole:.1f} s {parts}; not clustering {other:.1f} s, {other / whole:.1%}; "
+                f"peak memory {peak:.2f} GB, vectors {vectors.nbytes / 1e9:.2f} GB"
+            )
+    reset(database)
     began = time.perf_counter()
-    connected_components(vectors, min_cosine_similarity=0.65)
-    alone = time.perf_counter() - began
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    began = time.perf_counter()
-    summary = cluster_library(
-        Library(database, SETTINGS), ClusterLibraryOptions(), progress=SilentProgress(), stop=Stop()
-    )
-    whole = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    other = summary.seconds["reading"] + summary.seconds["storing"]
+    faces = database.run(lambda connection: load_peopled_faces(connection, _detector(connection)))
+    read = time.perf_counter()
+    labels = singletons_as_noise(np.arange(len(faces.face_id)) // 5)
+    persons = [uuid4() for _ in range(int(labels.max()) + 1)]
+
+    def give(connection: Connection) -> None:
+        create_persons(connection, persons)
+        assign(connection, faces.face_id, labels, persons, "auto")
+
+    database.run(give)
+    stored = time.perf_counter()
     print(
-        f"cluster: {summary.faces} faces, {summary.new_persons} people in {whole:.1f} s {summary.seconds}; "
-        f"function alone {alone:.1f} s; not clustering {other / whole:.1%}; "
-        f"peak {peak / 1e6:.2f} GB, before {before / 1e6:.2f}"
+        f"cluster: reading {len(labels)} faces {read - began:.1f} s, giving all to {len(persons)} people "
+        f"{stored - read:.1f} s"
     )
-    began = time.perf_counter()
-    cluster_library(
-        Library(database, SETTINGS), ClusterLibraryOptions(), progress=SilentProgress(), stop=Stop()
-    )
-    print(f"cluster again: {time.perf_counter() - began:.1f} s")
+    reset(database)
 
 
-def search(database: Database, vectors: NDArray[np.float32]) -> None:
-    """Time of a query and how many of the ten best it finds, with the index and without."""
-    library = Library(database, SETTINGS)
-    rng = np.random.default_rng(1)
-    queries = vectors[rng.choice(len(vectors), QUERIES, replace=False)]
-    queries = queries + rng.standard_normal(queries.shape).astype(np.float32) * 0.01
-    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-    exact = [np.sort(vectors @ query)[-10:] for query in queries]
+def _detector(connection: Connection) -> DetectorRow:
+    return ensure_detector(connection, SETTINGS)
+
+
+def reset(database: Database) -> None:
+    """As people do by hand."""
+    database.run(lambda connection: connection.execute("UPDATE face_detections SET person_id = NULL"))
+    database.run(lambda connection: connection.execute("DELETE FROM persons"))
+    database.run_alone(lambda connection: connection.execute("VACUUM ANALYZE face_detections"))
+
+
+def _command(arguments: list[str]) -> tuple[float, float, dict[str, Any]]:
+    """Peak memory in GB, wall time and summary of a command in a process of its own."""
     began = time.perf_counter()
-    similar_faces(library, queries[0], Dates(), 10)
-    print(f"search: without index {time.perf_counter() - began:.2f} s")
-    began = time.perf_counter()
-    build_index(library)
-    print(f"search: index built in {time.perf_counter() - began:.0f} s")
-    for turn in range(2):
-        times: list[float] = []
-        found = 0
-        for query, best in zip(queries, exact, strict=True):
-            began = time.perf_counter()
-            hits = similar_faces(library, query, Dates(), 10)
-            times.append(time.perf_counter() - began)
-            found += sum(hit.cosine_similarity >= best[0] - 1e-5 for hit in hits)
-        p50, p95 = np.percentile(times, [50, 95]) * 1000
-        print(f"search {turn}: p50 {p50:.1f} ms, p95 {p95:.1f} ms, recall@10 {found / QUERIES / 10:.3f}")
+    line = [sys.executable, "-m", "facesets", *arguments, "--json"]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_maxrss / 1e6, time.perf_counter() - began, json.loads(said)
 
 
 def main() -> None:
     """Run the parts that are named."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("parts", nargs="*", default=["store", "again", "cluster", "search"])
+    parser.add_argument("parts", nargs="*", default=["store", "again", "cluster"])
     parser.add_argument("--faces", type=int, default=100_000)
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--database")
+    parser.add_argument(
+        "--without-clustering", action="store_true", help="Only what cluster does besides: reading, storing."
+    )
     given = parser.parse_args()
-    with throwaway(given.database) as database:
+    with throwaway(given.database) as (database, text):
         vectors = made_vectors(given.faces)
-        if {"store", "cluster", "search"} & set(given.parts):
+        if {"store", "cluster"} & set(given.parts):
             store(database, vectors)
-        if "search" in given.parts:
-            search(database, vectors)
         if "cluster" in given.parts:
-            cluster(database, vectors)
+            cluster(database, text, vectors, exact=not given.without_clustering)
         if "again" in given.parts:
             again(database, given.files)
 

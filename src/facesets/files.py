@@ -6,7 +6,7 @@ import json
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Self
@@ -17,6 +17,9 @@ if os.name == "nt":  # pragma: no cover
     import msvcrt
 else:
     import fcntl
+
+
+_LONGEST_STEM = 80
 
 
 @contextmanager
@@ -42,10 +45,13 @@ def writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+def atomic_write(
+    path: Path, *, before_replacing: Callable[[Path], object] | None = None
+) -> Iterator[IO[bytes]]:
     """Open a file that replaces `path` when the block ends well and leaves no trace otherwise.
 
-    The bytes are on the disk before the name points to them.
+    The bytes are on the disk before the name points to them. `before_replacing` is called with the finished
+    file, just before it gets its name.
 
     Raises
     ------
@@ -54,7 +60,9 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:80]}.", suffix=".tmp")
+        handle, name = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.name[:_LONGEST_STEM]}.", suffix=".tmp"
+        )
         temporary = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -62,6 +70,8 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.chmod(0o666 & ~_UMASK)
+            if before_replacing is not None:
+                before_replacing(temporary)
             temporary.replace(path)
         except BaseException:
             with suppress(FileNotFoundError):
@@ -91,15 +101,16 @@ def sync_directory(path: Path) -> None:
         os.close(handle)
 
 
-def sweep_temporaries(path: Path) -> None:
-    """Remove what a killed `atomic_write` to this path left behind. Only the lock's holder may."""
-    for leftover in path.parent.glob(f".{_glob_escaped(path.name[:80])}.*.tmp"):
-        with suppress(FileNotFoundError):
-            leftover.unlink()
-
-
-def _glob_escaped(text: str) -> str:
-    return "".join(f"[{c}]" if c in "*?[" else c for c in text)
+def sweep_temporaries(*paths: Path) -> None:
+    """Remove what killed `atomic_write`s to these paths left behind. Only the lock's holder may."""
+    folders: dict[Path, set[str]] = {}
+    for path in paths:
+        folders.setdefault(path.parent, set()).add(path.name[:_LONGEST_STEM])
+    for folder, stems in folders.items():
+        for leftover in folder.glob(".*.tmp"):
+            if leftover.name[1:].removesuffix(".tmp").rpartition(".")[0] in stems:
+                with suppress(FileNotFoundError):
+                    leftover.unlink()
 
 
 def json_bytes(value: Any) -> bytes:  # noqa: ANN401 - whatever JSON can hold
@@ -114,6 +125,23 @@ def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - whatever JSON 
         file.write(json_bytes(value))
 
 
+def open_regular_file(path: str | os.PathLike[str]) -> IO[bytes]:
+    """Open a file for reading, without ever waiting on a pipe or a device.
+
+    Raises
+    ------
+    OSError
+        The file cannot be opened, or is no regular file.
+    """
+    # Opening a pipe without O_NONBLOCK waits for a writer, perhaps for ever.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    file = os.fdopen(os.open(path, flags), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "not a regular file")
+    return file
+
+
 def read_regular_file(path: Path, *, max_bytes: int) -> bytes:
     """Return a file's bytes, without ever waiting on a pipe or a device.
 
@@ -122,13 +150,8 @@ def read_regular_file(path: Path, *, max_bytes: int) -> bytes:
     OSError
         The file cannot be opened or read, is no regular file, or is larger than `max_bytes`.
     """
-    # Opening a pipe without O_NONBLOCK waits for a writer, perhaps for ever.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    with os.fdopen(os.open(path, flags), "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "not a regular file")
-        if status.st_size > max_bytes:
+    with open_regular_file(path) as file:
+        if os.fstat(file.fileno()).st_size > max_bytes:
             raise OSError(errno.EFBIG, f"larger than {max_bytes // 1_000_000} MB")
         return file.read(max_bytes)
 

@@ -4,16 +4,20 @@ Operations take these and never name an implementation; the command line chooses
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from facesets.records import (
     CacheSettings,
+    ClipModel,
     Collection,
+    Description,
     Faces,
     FileRecord,
     FoundFile,
     ImageRecord,
     Pixels,
+    Wanted,
 )
 
 
@@ -75,6 +79,28 @@ class Embedder(Protocol):
         ...
 
 
+class Describer(Protocol):
+    """Turns pictures into all that the library keeps of them: in this process, or on a server."""
+
+    @property
+    def faces_from(self) -> CacheSettings | None:
+        """What faces come from; None where they are not looked for."""
+        ...
+
+    @property
+    def clip_from(self) -> ClipModel | None:
+        """What embeds whole pictures; None where nothing does."""
+        ...
+
+    def describe(self, pictures: Sequence[Pixels], wanted: Sequence[Wanted]) -> list[Description]:
+        """Find out about each picture what is wanted of it.
+
+        The result for a picture depends on that picture alone, never on its neighbours in the
+        batch. May be called from several threads at once.
+        """
+        ...
+
+
 class Store(Protocol):
     """Where faces live. `load` is for algorithms, the rest for whatever fills the store."""
 
@@ -100,6 +126,21 @@ class Store(Protocol):
         """Whether that content was embedded already."""
         ...
 
+    def has_images(self, sha256: Sequence[str]) -> set[str]:
+        """Which of these contents were embedded already."""
+        ...
+
+    def writing(self, settings: CacheSettings) -> AbstractContextManager[None]:
+        """What is committed within this block comes from these settings."""
+        ...
+
     def commit(self, files: Sequence[FileRecord], images: Sequence[ImageRecord]) -> None:
         """Keep these for good, all or nothing. An image or path known before is replaced."""
+        ...
+
+    def annotate(self, images: Sequence[ImageRecord]) -> None:
+        """Keep what `enrich` found about faces that are there, all or nothing.
+
+        Nothing else changes: a face that is gone meanwhile does not come back.
+        """
         ...

@@ -116,6 +116,19 @@ class Faces:
         """The same faces, belonging to other image rows."""
         return replace(self, image=image)
 
+    def scaled(self, across: float, down: float) -> Self:
+        """The same faces in a picture so many times as wide and as high."""
+        if across == down == 1:
+            return self
+        both = np.array([across, down], np.float32)
+        columns: dict[str, Float32] = {"box": self.box * np.tile(both, 2), "kps": self.kps * both}
+        if self.landmark_2d_106 is not None:
+            columns["landmark_2d_106"] = self.landmark_2d_106 * both
+        if self.landmark_3d_68 is not None:
+            columns["landmark_3d_68"] = self.landmark_3d_68 * np.append(both, both.mean())
+        face_short = (columns["box"][:, 2:] - columns["box"][:, :2]).min(axis=1)
+        return replace(self, face_short=face_short, **columns)  # type: ignore[arg-type]
+
     @classmethod
     def empty(cls, dimension: int) -> Self:
         """No faces, with vectors of this length."""
@@ -208,6 +221,42 @@ class CacheSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ClipModel:
+    """What embeds whole images. Two models whose `sha256` agrees give vectors of one space."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked for of a picture."""
+
+    faces: bool = True
+    clip: bool = False
+
+    @property
+    def anything(self) -> bool:
+        """Whether there is anything to do."""
+        return self.faces or self.clip
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What was found out about a picture; None where it was not asked for.
+
+    Attributes
+    ----------
+    faces : Faces or None
+    clip : float32 array of shape (d,) or None
+        Embedding of the whole picture, of unit length.
+    """
+
+    faces: Faces | None = None
+    clip: Float32 | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Collection:
     """What a store holds, as algorithms see it: images, their faces, and where the vectors come from."""
 
@@ -241,6 +290,12 @@ class FoundFile:
     size: int
     mtime_ns: int
 
+    @classmethod
+    def of_stamp(cls, stamp: str) -> Self:
+        """The file of a stamp: size, time and path with tabs between."""
+        size, mtime_ns, path = stamp.split("\t", 2)
+        return cls(path, int(size), int(mtime_ns))
+
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
@@ -263,7 +318,10 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
-    """One image with its faces, as a store takes it in; `faces.image` is all zeros."""
+    """One image with its faces, as a store takes it in; `faces.image` is all zeros.
+
+    Only the library keeps a `clip` embedding, and images that were not `searched` for faces.
+    """
 
     sha256: str
     width: int
@@ -271,3 +329,5 @@ class ImageRecord:
     taken: np.datetime64
     fingerprint: bytes
     faces: Faces = field(repr=False)
+    clip: Float32 | None = field(default=None, repr=False)
+    searched: bool = True

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import platformdirs
+
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.kernel import cpu_flags, recommended_blas_coretype
@@ -50,6 +52,8 @@ class Settings:
         Processors that this process may use.
     database : str
         Connection string of the library; empty means the embedded server. May hold a password.
+    cache_dir : Path
+        Where what was worked out once is kept; it may be deleted at any time.
     data : Path or None
         Where the embedded server keeps the library; None means the usual place for this user.
     immich_url : str
@@ -62,6 +66,7 @@ class Settings:
     flags: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     cpus: int = 1
     database: str = field(default="", repr=False)
+    cache_dir: Path = field(default_factory=lambda: platformdirs.user_cache_path("facesets"))
     data: Path | None = None
     immich_url: str = ""
     immich_api_key: Secret | None = None

@@ -23,7 +23,7 @@ def join(rows: Float32, references: Float32, persons: Int64, min_size: int = 2) 
         rows,
         references,
         persons,
-        lambda some: connected_components(some, min_cosine_similarity=LIMIT),
+        lambda some: connected_components(rows[some], min_cosine_similarity=LIMIT),
         min_cosine_similarity=LIMIT,
         min_size=min_size,
     )

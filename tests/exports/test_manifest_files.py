@@ -82,7 +82,7 @@ def test_a_missing_or_foreign_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_later_version_is_refused_by_name(path: Path) -> None:
-    path.write_bytes(path.read_bytes().replace(b'"version": 2', b'"version": 3', 1))
+    path.write_bytes(path.read_bytes().replace(b'"version": 3', b'"version": 4', 1))
     with pytest.raises(NewerFormat, match="later facesets"):
         read_any_manifest(path)
 

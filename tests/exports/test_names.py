@@ -1,9 +1,10 @@
 import os
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facesets.exports.names import MAX_NAME_BYTES, flatten, flatten_all
+from facesets.exports.names import MAX_NAME_BYTES, flatten, flatten_all, folder_name
 
 components = st.binary(min_size=1, max_size=120).map(lambda raw: raw.replace(b"/", b"_").replace(b"\0", b"_"))
 paths = st.lists(components, min_size=1, max_size=4).map(lambda parts: os.fsdecode(b"/" + b"/".join(parts)))
@@ -61,3 +62,34 @@ def test_names_that_differ_only_by_unicode_form_both_get_a_hash() -> None:
     names = flatten_all([composed, decomposed, "/c.jpg"])
     assert all("~" in names[path] for path in (composed, decomposed))
     assert names["/c.jpg"] == "c.jpg"
+
+
+@given(st.text(min_size=1))
+def test_a_label_becomes_one_safe_name_with_room_for_endings(label: str) -> None:
+    name = folder_name(label)
+    assert len(name.encode()) <= 120
+    assert not set(name) & set('/\\:*?"<>|\0')
+    assert not name.startswith(("_", ".", " "))
+    assert not name.endswith((".", " "))
+    assert name.partition(".")[0].casefold() not in {"con", "nul", "aux", "prn", "com1", "lpt9"}
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        ("Anna Maria", "Anna Maria"),
+        ("Zoë + Ben", "Zoë + Ben"),
+        ("../../etc", "%2E.%2F..%2Fetc"),
+        ("_thin", "%5Fthin"),
+        ("nul", "%6Eul"),
+        ("50%", "50%25"),
+        ("a\nb", "a%0Ab"),
+        ("\udcff", "%FF"),
+    ],
+)
+def test_a_label_stays_readable_where_it_may(label: str, name: str) -> None:
+    assert folder_name(label) == name
+
+
+def test_two_long_labels_do_not_get_one_name() -> None:
+    assert folder_name("x" * 500 + "a") != folder_name("x" * 500 + "b")

@@ -115,6 +115,31 @@ def test_extreme_shapes_are_pictures(size: tuple[int, int]) -> None:
     assert decode_bytes(encoded(Image.new("RGB", size), "PNG")).pixels.shape == (size[1], size[0], 3)
 
 
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+@pytest.mark.parametrize(
+    ("size", "least_edge", "reduction"),
+    [((2001, 1502), 500, 4), ((999, 2000), 900, 2), ((1000, 700), 501, 1)],
+)
+def test_a_reduced_picture_knows_the_size_of_the_whole(
+    photo: Image.Image, size: tuple[int, int], least_edge: int, reduction: int, orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(photo.resize(size), "JPEG", exif=exif)
+    whole, reduced = decode_bytes(data), decode_bytes(data, least_edge=least_edge)
+    height, width = whole.pixels.shape[:2]
+    assert (reduced.width, reduced.height) == (whole.width, whole.height) == (width, height)
+    assert whole.scale == pytest.approx((1, 1))
+    assert reduced.scale[0] == pytest.approx(reduction, rel=0.005)
+    assert reduced.scale[1] == pytest.approx(reduction, rel=0.005)
+    smaller = Image.fromarray(whole.pixels).resize(reduced.pixels.shape[1::-1], Image.Resampling.BOX)
+    assert np.abs(reduced.pixels.astype(int) - np.asarray(smaller)).mean() < 3
+
+
+def test_only_jpegs_are_reduced(photo: Image.Image) -> None:
+    assert decode_bytes(encoded(photo.resize((1000, 1000)), "PNG"), least_edge=100).scale == (1, 1)
+
+
 def test_a_missing_file_is_refused_with_a_reason(tmp_path: Path) -> None:
     with pytest.raises(UnreadableImage, match="cannot be read"):
         decode(tmp_path / "nowhere.jpg")

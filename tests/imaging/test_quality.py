@@ -40,6 +40,13 @@ def test_a_blurred_face_is_less_sharp_at_every_step_and_never_better(
     assert scores.total.argmax() == 0
 
 
+def test_sharpness_is_the_variance_of_the_laplacian(photo: Pixels) -> None:
+    for x1, y1, x2, y2 in ((10, 20, 240, 230), (0, 30, 100, 250), (100, 100, 101, 101)):
+        grey = cv2.cvtColor(photo[y1:y2, x1:x2], cv2.COLOR_RGB2GRAY)
+        expected = cv2.Laplacian(grey, cv2.CV_64F).var()
+        assert sharpness(photo, np.array([x1, y1, x2, y2], np.float32)) == pytest.approx(expected, rel=1e-9)
+
+
 def test_a_shrunken_face_scores_less_for_size_at_every_step(embedder: LocalEmbedder, photo: Pixels) -> None:
     steps = [cv2.resize(photo, (edge, edge), interpolation=cv2.INTER_AREA) for edge in (250, 200, 160, 120)]
     scores = rated(embedder, steps)

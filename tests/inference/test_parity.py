@@ -59,11 +59,24 @@ def assert_same(ours: Faces, theirs: Sequence[Any]) -> None:
         assert float(ours.embedding[i] @ face.normed_embedding) >= 0.9999
 
 
-@pytest.mark.parametrize(("batch", "faces_per_run"), [(1, 1), (7, 1), (16, 5)])
+@pytest.mark.parametrize(
+    ("batch", "faces_per_run", "images_per_run"), [(1, 1, 1), (7, 1, 1), (16, 5, 1), (10, 5, 4)]
+)
 def test_same_faces_boxes_and_vectors_whatever_the_batch(
-    pack_dir: Path, reference: Any, pictures: list[Pixels], batch: int, faces_per_run: int
+    pack_dir: Path,
+    reference: Any,
+    pictures: list[Pixels],
+    batch: int,
+    faces_per_run: int,
+    images_per_run: int,
 ) -> None:
-    ours = LocalEmbedder(read_pack(pack_dir), det_size=640, min_det_score=0.5, faces_per_run=faces_per_run)
+    ours = LocalEmbedder(
+        read_pack(pack_dir),
+        det_size=640,
+        min_det_score=0.5,
+        faces_per_run=faces_per_run,
+        images_per_run=images_per_run,
+    )
     found = [faces for i in range(0, len(pictures), batch) for faces in ours.embed(pictures[i : i + batch])]
     expected = []
     for picture in pictures:

@@ -402,6 +402,30 @@ def test_twelve_megapixels_work_as_small_photos_do(
     assert report["faces"] == 3
 
 
+def test_fast_decoding_finds_the_same_faces_in_pixels_of_the_whole_picture(
+    embed: Embed, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for i in range(3):
+        wide_picture(lfw_photos[i * 3 : i * 3 + 2], 4000, 3000).save(photos / f"{i}.jpg", quality=90)
+    caches = []
+    for flags in ([], ["--fast-decode"]):
+        assert embed(photos, tmp_path / f"{len(flags)}.npz", "--enrich", *flags).status == 0
+        caches.append(Cache(tmp_path / f"{len(flags)}.npz").load())
+    whole, fast = (cache.faces for cache in caches)
+    assert np.array_equal(caches[0].images.width, caches[1].images.width)
+    assert len(whole) == len(fast) > 3
+    assert np.abs(whole.box - fast.box).max() < 0.05 * whole.face_short.min()
+    assert np.abs(whole.face_short - fast.face_short).max() < 0.05 * whole.face_short.min()
+    assert whole.landmark_2d_106 is not None
+    assert fast.landmark_2d_106 is not None
+    assert np.abs(whole.landmark_2d_106 - fast.landmark_2d_106).mean() < 0.05 * whole.face_short.min()
+    similarity = (whole.embedding * fast.embedding).sum(axis=1)
+    assert similarity.min() > 0.95
+    assert similarity.max() < 1
+
+
 def test_a_profile_says_where_the_time_went(embed: Embed, lfw_photos: list[Path], tmp_path: Path) -> None:
     photos = copy_photos(lfw_photos[:4], tmp_path / "photos")
     result = embed(photos, tmp_path / "c.npz", "--profile", tmp_path / "p.json", "--workers", "1")

@@ -1,5 +1,6 @@
 """From an Immich server to a cache, through the real command: unattended, resumable, silent about the key."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,10 @@ import pytest
 from tests.fixtures.immich_server import KEY, Face, ImmichServer, Photo, error, photo, serving
 from tests.fixtures.staging import queue, tree
 from tests.program import Result, command, environment, run
+from tests.store.made import SETTINGS, made_file, made_image
+
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
 
 
 def stage(server: ImmichServer, out: Path, *more: object, env: Mapping[str, str] | None = None) -> Result:
@@ -181,3 +187,25 @@ def test_a_missing_address_or_key_is_asked_for(env: dict[str, str], word: str, t
     result = run("immich-stage", "--user", "ana", "--out", tmp_path, env=env)
     assert result.status == 2
     assert word in result.err
+
+
+def test_what_the_library_holds_is_not_staged_unless_asked_for(
+    database: Database, library_url: str, tmp_path: Path
+) -> None:
+    photos = [photo(1), photo(2)]
+    image = replace(made_image("x"), sha256=hashlib.sha256(photos[0].content).hexdigest())
+    library = Library(database)
+    with library.writing(SETTINGS):
+        library.commit([made_file("/x.jpg", image)], [image])
+    with serving(photos) as server:
+        known = stage(server, tmp_path / "a", "--database", library_url, "--json")
+        assert known.status == 0, known.err
+        assert json.loads(known.out)["known"] == 1
+        ignoring = stage(server, tmp_path / "b", "--database", library_url, "--ignore-library", "--json")
+        assert json.loads(ignoring.out)["known"] == 0
+
+
+def test_staging_makes_no_library_where_there_is_none(data_home: dict[str, str], tmp_path: Path) -> None:
+    with serving([photo(1)]) as server:
+        assert stage(server, tmp_path / "out", env=data_home).status == 0
+    assert list(Path(data_home["FACESETS_DATA"]).iterdir()) == []

@@ -55,6 +55,27 @@ def test_refine_makes_the_same_sets_of_the_library_as_of_a_cache(
     assert listed[0]
 
 
+def test_sorted_folders_and_eras_are_the_same_of_the_library_as_of_a_cache(
+    photos: Path, pack_dir: Path, library_url: str, tmp_path: Path
+) -> None:
+    named = {"DATABASE_URL": library_url}
+    assert run("index", "--target", photos, "--pack", pack_dir, env=named).status == 0
+    assert run("export-cache", tmp_path / "c.npz", env=named).status == 0
+    rules = ("--min-face-short", 0, "--out-size", 128, "--no-sheet", "--pack", pack_dir)
+    loose = ("--recover-threshold", 1.2, "--recentre-threshold", 1.2, "--min-short", 0, "--min-blur", 0)
+    eras = ("--set", "us", *loose, "--split-threshold", 0.6, "--min-era-faces", 3)
+    trees = []
+    for out, cache in ((tmp_path / "library", ()), (tmp_path / "cache", (tmp_path / "c.npz",))):
+        folder = ("--folder", f"us={photos}", "--first-threshold", 1, "--second-threshold", 1)
+        imported = run("import-folders", *cache, out, *folder, *rules, "--outlier-threshold", 1, env=named)
+        assert imported.status == 0, imported.err
+        split = run("split-eras", *cache, out, *eras, "--years", tmp_path / "y.npz", *rules, env=named)
+        assert split.status == 0, split.err
+        trees.append({str(p.relative_to(out)): p.read_bytes() for p in out.rglob("*.fsz")})
+    assert trees[0] == trees[1]
+    assert {"us/us_all.fsz"} < set(trees[0])
+
+
 def test_psql_and_url_reach_the_embedded_library_and_resets_work_there(
     photos: Path, pack_dir: Path, data_home: Home
 ) -> None:
@@ -98,6 +119,34 @@ def test_a_file_that_is_no_backup_changes_nothing(library_url: str, tmp_path: Pa
     (tmp_path / "b.dump").write_text("hello")
     result = run("db", "restore", tmp_path / "b.dump", "--database", library_url, "--replace")
     assert (result.status, "is no backup" in result.err) == (1, True)
+
+
+def test_every_command_about_the_database_speaks_json_and_can_be_rehearsed(
+    data_home: Home, library_url: str, empty_url: str, tmp_path: Path
+) -> None:
+    named = ["--json", "--database", library_url]
+    rehearsed = json.loads(run("db", "backup", tmp_path / "b.dump", "--dry-run", *named).out)
+    assert (rehearsed["dry_run"], list(tmp_path.glob("*.dump"))) == (True, [])
+    assert json.loads(run("db", "backup", tmp_path / "b.dump", *named).out)["megabytes"] > 0
+    assert "dbname=" in json.loads(run("db", "url", *named).out)["url"]
+    elsewhere = ["--json", "--database", empty_url]
+    pending = json.loads(run("migrate", "--dry-run", *elsewhere).out)["pending"]
+    assert json.loads(run("db", "restore", tmp_path / "b.dump", "--dry-run", *elsewhere).out)["dry_run"]
+    assert json.loads(run("migrate", "--status", *elsewhere).out)["pending"] == pending > 0
+    assert not json.loads(run("db", "restore", tmp_path / "b.dump", *elsewhere).out)["replaced"]
+    assert json.loads(run("migrate", "--status", *elsewhere).out)["pending"] == 0
+    assert json.loads(facesets(data_home, "db", "stop", "--json").out) == {"stopped": False}
+
+
+def test_under_cron_the_library_says_nothing_but_what_is_wrong(
+    photos: Path, pack_dir: Path, library_url: str
+) -> None:
+    named = {"DATABASE_URL": library_url}
+    run("index", "--target", photos, "--pack", pack_dir, env=named)
+    clustered = run("cluster", "--threshold", "0.4", env=named)
+    assert (clustered.status, clustered.out, clustered.err) == (0, "", "")
+    assert json.loads(run("cluster", "--json", env=named).out)["kept"] > 0
+    assert "had a person" in run("cluster", "--dry-run", env=named).out
 
 
 def test_commands_at_the_same_time_share_the_server(data_home: Home) -> None:

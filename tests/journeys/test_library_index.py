@@ -83,6 +83,37 @@ def test_only_new_photos_are_looked_at(
     assert (third["indexed"], third["aliases"], third["unchanged"]) == (1, 1, 6)
 
 
+def test_photos_with_any_name_are_known_again(
+    index: Callable[..., Result], lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    names = [
+        "ü.jpg",
+        "a\nb.jpg",
+        "tab\there.jpg",
+        "back\\slash.jpg",
+        "quo'te\".jpg",
+        os.fsdecode(b"\xff.jpg"),
+    ]
+    for photo, name in zip(lfw_photos, names, strict=False):
+        shutil.copy2(photo, photos / name)
+    assert summary(index(photos))["indexed"] == len(names)
+    assert summary(index(photos))["unchanged"] == len(names)
+
+
+def test_runs_are_recorded(
+    index: Callable[..., Result], library_url: str, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:2], tmp_path / "photos")
+    index(photos)
+    assert query(
+        library_url,
+        b"""SELECT command, status, options->'targets'->>0, summary->>'indexed', ended_at IS NOT NULL
+            FROM runs""",
+    ) == [("index", "done", str(photos), "2", True)]
+
+
 def test_moved_photos_become_paths_of_the_same_image_and_prune_forgets_the_old_ones(
     index: Callable[..., Result], library_url: str, lfw_photos: list[Path], tmp_path: Path
 ) -> None:

@@ -18,6 +18,7 @@ from facesets.operations.refine import refine
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
 from tests.operations.conftest import PEOPLE, Library
+from tests.trees import files_in
 
 
 def run(library: Library, out: Path, options: ClusterOptions | None = None) -> ClusterSummary:
@@ -34,7 +35,9 @@ def without(photo: Path, hidden: Path) -> Iterator[None]:
 
 
 def names(out: Path) -> dict[str, set[str]]:
-    return {folder.name: {p.name for p in folder.iterdir()} for folder in out.iterdir() if folder.is_dir()}
+    return {
+        folder.name: {p.name for p in folder.iterdir()} for folder in out.glob("[!.]*") if folder.is_dir()
+    }
 
 
 def test_every_person_has_a_folder_and_the_largest_comes_first(library: Library, tmp_path: Path) -> None:
@@ -82,7 +85,7 @@ def test_the_manifest_accounts_for_every_face_and_every_file(library: Library, t
     faces = [face.face for person in manifest.persons for face in person.faces]
     faces += [face.face for face in manifest.singletons]
     assert sorted(faces) == sorted(library.store.load().face_ids())
-    lying_there = {str(p.relative_to(tmp_path / "raw")) for p in (tmp_path / "raw").rglob("*.*")}
+    lying_there = {str(p.relative_to(tmp_path / "raw")) for p in files_in(tmp_path / "raw")}
     assert lying_there == {*manifest.files, *manifest.sheets, "manifest.json"}
     assert summary.copied == len(manifest.files)
     assert manifest.made.options["threshold"] == 0.55
@@ -92,7 +95,7 @@ def test_the_manifest_accounts_for_every_face_and_every_file(library: Library, t
 def test_running_again_changes_no_byte(library: Library, tmp_path: Path) -> None:
     out = tmp_path / "raw"
     run(library, out)
-    before = {p: (p.stat().st_ino, p.read_bytes()) for p in out.rglob("*.*") if p.name != "manifest.json"}
+    before = {p: (p.stat().st_ino, p.read_bytes()) for p in files_in(out) if p.name != "manifest.json"}
     manifest = (out / "manifest.json").read_bytes()
     again = run(library, out)
     assert (again.copied, again.removed) == (0, 0)
@@ -104,7 +107,7 @@ def test_running_again_changes_no_byte(library: Library, tmp_path: Path) -> None
 def test_other_methods_find_the_people_too(library: Library, tmp_path: Path, method: str) -> None:
     options = ClusterOptions(method=method, materialize="none", sheet=False)  # type: ignore[arg-type]
     assert run(library, tmp_path / "raw", options).persons >= len(PEOPLE)
-    assert [p.name for p in (tmp_path / "raw").iterdir()] == ["manifest.json"]
+    assert [p.name for p in files_in(tmp_path / "raw")] == ["manifest.json"]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +172,7 @@ def test_a_request_to_stop_leaves_a_folder_that_the_next_run_completes(
 
 
 def test_two_runs_at_once_and_folders_of_other_commands_are_refused(library: Library, tmp_path: Path) -> None:
-    with writing_results(tmp_path / "raw", {}), pytest.raises(AlreadyRunning):
+    with writing_results(tmp_path / "raw", {}, "cluster"), pytest.raises(AlreadyRunning):
         run(library, tmp_path / "raw")
     refine(library.store, tmp_path / "fs", RefineOptions(), progress=SilentProgress(), stop=Stop())
     (tmp_path / "fs" / "refine_manifest.json").rename(tmp_path / "fs" / "manifest.json")

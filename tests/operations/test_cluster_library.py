@@ -10,12 +10,13 @@ import pytest
 from facesets.errors import AlreadyRunning, WrongUsage
 from facesets.operations.cluster_library import ClusterLibrarySummary, cluster_library
 from facesets.operations.options import ClusterLibraryOptions
+from facesets.operations.stats import stats
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Database, opened
-from facesets.store.postgres.embedded import EmbeddedServer
 from facesets.store.postgres.library import Library
+from tests.fixtures.postgres import Server
 from tests.store.made import SETTINGS, made_faces, made_file, made_image
 
 
@@ -107,14 +108,95 @@ def test_min_size_1_gives_every_face_a_person(library: Library) -> None:
 def test_a_dry_run_tells_and_stores_nothing(library: Library) -> None:
     assert cluster(library, dry_run=True).new_persons == 2
     assert set(people(library.database).values()) == {None}
+    assert stats(library).last_runs == {}
 
 
-@pytest.mark.parametrize("method", ["agglomerative", "hdbscan"])
-def test_other_methods_find_the_same_people(library: Library, method: str) -> None:
-    summary = cluster(library, method=method, min_cluster_size=2, min_samples=1)
+@pytest.mark.parametrize(
+    ("method", "threshold"),
+    [("agglomerative", 0.65), ("agglomerative", None), ("hdbscan", 0.65), ("auto", None)],
+)
+def test_other_methods_find_the_same_people(library: Library, method: str, threshold: float | None) -> None:
+    options = {"method": method, "threshold": threshold, "min_cluster_size": 2, "min_samples": 1}
+    summary = cluster(library, **options)
+    assert bool(summary.reasons) == (threshold is None)
     assert summary.new_persons == 2
     given = people(library.database)
     assert given["/anna-0-0.jpg"] == given["/anna-0-3.jpg"] != given["/ben-0-0.jpg"]
+    again = cluster(library, **options)
+    assert (again.kept, again.joined, again.new_persons) == (summary.new_faces, 0, 0)
+    add_person(library, "anna", 2, seed=1)
+    assert cluster(library, **options).joined == 2
+
+
+def test_a_threshold_is_measured_only_where_the_method_can(library: Library) -> None:
+    with pytest.raises(WrongUsage, match="components"):
+        cluster(library, threshold=None)
+
+
+def sisters(library: Library, name: str, seed: int) -> None:
+    """One photo with two faces that are as similar as one person's often are."""
+    heart = np.random.default_rng(sum(b"anna")).standard_normal(512)
+    noise = np.random.default_rng(seed).standard_normal((2, 512)) * [[0.4], [0.8]]
+    vectors = (heart + noise).astype(np.float32)
+    image = made_image(name, 2)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    with library.writing(SETTINGS):
+        faces = replace(image.faces, embedding=unit)
+        library.commit([made_file(f"/{name}.jpg", image)], [replace(image, faces=faces)])
+
+
+def pairs_together(database: Database) -> int:
+    """Photos of which one person has two faces."""
+    row = database.run(
+        lambda connection: connection.execute(
+            """SELECT count(*) FROM (SELECT FROM face_detections WHERE person_id IS NOT NULL
+                GROUP BY image_id, person_id HAVING count(*) > 1) AS twice"""
+        ).fetchone()
+    )
+    assert row is not None
+    return int(row[0])
+
+
+@pytest.mark.parametrize(("method", "threshold"), [("agglomerative", 0.6), ("auto", None)])
+@pytest.mark.parametrize("known_before", [False, True])
+def test_two_faces_in_one_photo_are_two_people_unless_that_is_allowed(
+    library: Library, method: str, threshold: float | None, known_before: bool
+) -> None:
+    if known_before:
+        cluster(library)
+    for number in range(3):
+        sisters(library, f"sisters-{number}", number)
+    first = cluster(library, method=method, threshold=threshold)
+    assert first.joined + first.new_faces > 0
+    assert pairs_together(library.database) == 0
+    again = cluster(library, method=method, threshold=threshold)
+    assert (again.joined, again.new_persons) == (0, 0)
+    library.database.run(lambda c: c.execute("DELETE FROM persons"))
+    cluster(library, method=method, threshold=threshold, same_image_ok=True)
+    assert pairs_together(library.database) > 0
+
+
+def test_the_one_of_two_that_is_more_similar_joins(library: Library) -> None:
+    cluster(library)
+    sisters(library, "sisters", 0)
+    cluster(library, method="agglomerative", threshold=0.6)
+    rows = library.database.run(
+        lambda connection: connection.execute(
+            """SELECT ordinal FROM face_detections f JOIN image_paths p ON p.image_id = f.image_id
+                WHERE p.path = '/sisters.jpg' AND person_id IS NOT NULL"""
+        ).fetchall()
+    )
+    assert rows == [(0,)]
+
+
+def test_a_stop_while_comparing_stores_nothing_and_is_recorded(library: Library) -> None:
+    stop = Stop()
+    stop.request()
+    summary = cluster_library(library, ClusterLibraryOptions(), progress=SilentProgress(), stop=stop)
+    assert summary.stopped
+    assert set(people(library.database).values()) == {None}
+    row = library.database.run(lambda c: c.execute("SELECT status FROM runs").fetchone())
+    assert row == ("stopped",)
 
 
 def test_only_one_run_at_a_time(library: Library, library_url: str) -> None:
@@ -152,12 +234,11 @@ def test_models_never_mix(library: Library) -> None:
 
 
 @pytest.fixture
-def psql(server: EmbeddedServer, library_url: str) -> "object":
+def psql(server: Server, library_url: str) -> "object":
     """The real psql on the library."""
 
     def run(statement: str) -> None:
-        program = str(server.programs().path("psql"))
-        line = [program, "-X", "-v", "ON_ERROR_STOP=1", "-d", library_url, "-c", statement]
+        line = [server.psql(), "-X", "-v", "ON_ERROR_STOP=1", "-d", library_url, "-c", statement]
         subprocess.run(line, check=True, capture_output=True)
 
     return run

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from facesets.errors import RecogniserMismatch, WrongUsage
+from facesets.exports.folders import ANNOUNCEMENT
 from facesets.exports.manifest import ExportManifest, RefineManifest, SetManifest
 from facesets.exports.manifest_files import manifest_bytes, read_manifest
 from facesets.imaging.decode import decode
@@ -29,6 +30,7 @@ from facesets.records import Collection
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 from tests.operations.conftest import PEOPLE, Library
+from tests.trees import files_in
 
 TASTE = ExportSwapOptions(min_face_short=60, top_n=5, candidates=True)
 
@@ -84,7 +86,7 @@ def set_manifests(out: Path) -> list[SetManifest]:
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
-    return {str(p): (p.stat().st_ino, p.read_bytes()) for p in folder.rglob("*") if p.is_file()}
+    return {str(p): (p.stat().st_ino, p.read_bytes()) for p in files_in(folder)}
 
 
 def test_every_png_is_square_and_holds_exactly_the_right_face(
@@ -263,10 +265,29 @@ def test_an_export_that_was_cut_off_is_completed(exported: Path, tmp_path: Path,
     shutil.copytree(exported, out)
     for gone in ("faceset_002/manifest.json", "faceset_003/001.png", "contact_sheet.png"):
         (out / gone).unlink()
+    (out / ANNOUNCEMENT).write_text("{}")
     run(out)
     assert {str(Path(n).relative_to(out)): c for n, (_, c) in snapshot(out).items()} == {
         str(Path(n).relative_to(exported)): c for n, (_, c) in snapshot(exported).items()
     }
+
+
+def test_a_crop_that_somebody_deleted_stays_out_and_so_do_its_duplicates(
+    exported: Path, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    first, unwanted = next((m, item) for m in set_manifests(out) for item in m.faces if item.duplicates)
+    (out / first.name / unwanted.file).unlink()
+    for _ in range(3):
+        summary = run(out)
+        (after,) = [manifest for manifest in set_manifests(out) if manifest.name == first.name]
+        ids = {item.face.face for item in after.faces}
+        assert ids == {item.face.face for item in first.faces} - {unwanted.face.face}
+        taken = {item.face.face for item in after.dropped if item.gate == "taken_out"}
+        assert taken == {unwanted.face.face, *unwanted.duplicates}
+        assert [first.name in line for line in summary.learned] == [True]
+    assert run(out).unchanged_sets == 4
 
 
 def test_further_sets_merge_in_and_leave_the_others_untouched(
@@ -356,3 +377,42 @@ def test_defaults_are_the_documented_ones() -> None:
         100,
     )
     assert (o.candidates, o.candidate_match_threshold, o.candidate_min_score) == (False, 0.55, 0.40)
+
+
+def test_a_damaged_bundle_is_made_again_and_an_edited_crop_is_set_aside(
+    exported: Path, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    whole = {name: content for name, (_, content) in snapshot(out).items()}
+    bundle, crop = out / "faceset_001" / "faceset_001_all.fsz", out / "faceset_002" / "001.png"
+    damaged = bytearray(bundle.read_bytes())
+    damaged[len(damaged) // 2] ^= 0xFF
+    bundle.write_bytes(damaged)
+    crop.write_bytes(b"retouched by hand")
+    summary = run(out)
+    assert summary.unchanged_sets == summary.sets - 2
+    assert summary.learned == ["faceset_002/001.png was changed: it is set aside and made again."]
+    after = {name: content for name, (_, content) in snapshot(out).items()}
+    assert after.pop(str(out / "_edited" / "faceset_002" / "001.png")) == b"retouched by hand"
+    assert after == whole
+    assert run(out).unchanged_sets == summary.sets
+
+
+def test_a_renamed_set_keeps_its_name_and_a_deleted_one_stays_away(
+    exported: Path, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    (out / "faceset_001").rename(out / "Anna")
+    shutil.rmtree(out / "faceset_004")
+    learned = run(out).learned
+    assert learned == ["faceset_001 is called Anna.", "faceset_004 was deleted: it stays away."]
+    for _ in range(2):
+        export = read_manifest(out, ExportManifest)
+        assert [entry.name for entry in export.sets] == ["Anna", "faceset_002", "faceset_003"]
+        assert [entry.name for entry in export.removed] == ["faceset_004"]
+        assert (out / "Anna" / "Anna_all.fsz").is_file()
+        assert not (out / "faceset_001").exists()
+        assert not (out / "faceset_004").exists()
+        assert run(out).learned == []

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -420,3 +421,17 @@ def test_the_folder_of_photos_holds_nothing_else_when_the_run_has_ended(tmp_path
         "queue.json",
         "state.json",
     ]
+
+
+def test_what_was_staged_for_another_account_and_is_known_is_not_fetched_to_find_out(tmp_path: Path) -> None:
+    shared = photo(1)
+    digest = hashlib.sha256(shared.content).hexdigest()
+    with serving([shared]) as server:
+        stage(server, tmp_path / "out", user="ana")
+        server.photos = [replace(shared, id=photo(7).id), photo(8)]
+        server.requests.clear()
+        summary = stage(server, tmp_path / "out", user="ben", known=[lambda sha256: sha256 == digest])
+        assert server.downloads == [photo(8).id]
+    assert (summary.known, summary.staged) == (1, 1)
+    (known,) = aliases(tmp_path / "out", "ben")
+    assert (known["sha256"], known["path"]) == (digest, None)

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from facesets.errors import WrongUsage
 from facesets.operations.index import IndexSummary, index
 from facesets.operations.options import IndexOptions
 from facesets.progress import SilentProgress
@@ -19,7 +21,9 @@ from tests.fixtures.ml_service import Service, ml_service
 from tests.photos import copy_photos
 
 
-def run(service: Service, database: Database, photos: Path) -> IndexSummary:
+def run(
+    service: Service, database: Database, photos: Path, *, faces: bool = True, clip: bool = True
+) -> IndexSummary:
     stop = Stop()
     remote = MlService(
         service.url,
@@ -32,7 +36,7 @@ def run(service: Service, database: Database, photos: Path) -> IndexSummary:
         return index(
             GallerySource([photos]),
             Library(database),
-            ServiceEmbedder(remote),
+            ServiceEmbedder(remote, faces=faces, clip=clip),
             IndexOptions(),
             progress=SilentProgress(),
             stop=stop,
@@ -44,7 +48,18 @@ def run(service: Service, database: Database, photos: Path) -> IndexSummary:
 def vectors(database: Database) -> dict[str, bytes]:
     collection = Library(database).load()
     ids = collection.face_ids()
-    return {face: v.tobytes() for face, v in zip(ids, collection.faces.embedding, strict=True)}
+    of_faces = {face: v.tobytes() for face, v in zip(ids, collection.faces.embedding, strict=True)}
+    return of_faces | embeddings(database)
+
+
+def embeddings(database: Database) -> dict[str, bytes]:
+    """The embedding of every image, by its hash."""
+    rows = database.run(
+        lambda connection: connection.execute(
+            "SELECT i.sha256, e.embedding::text FROM images i JOIN image_embeddings e ON i.id = e.image_id"
+        ).fetchall()
+    )
+    return {sha256: text.encode() for sha256, text in rows}
 
 
 def test_a_service_that_often_fails_gives_the_library_of_an_undisturbed_run(
@@ -87,3 +102,33 @@ def test_faces_of_a_service_have_no_keypoints_and_are_a_model_of_their_own(
     collection = Library(database).load()
     assert np.isnan(collection.faces.kps).all()
     assert collection.settings.pack == "ml-service/buffalo_l"
+    (row,) = Library(database).clip_models()
+    assert (row.model.name, row.dimension) == ("ml-service/ViT-B-32__openai", 24)
+
+
+def test_faces_and_embedding_come_in_one_request_and_only_what_is_lacking_is_asked_for(
+    database: Database, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:4], tmp_path / "photos")
+    with ml_service() as service:
+        assert run(service, database, photos, clip=False).embeddings == 0
+        assert all(set(asked) == {"facial-recognition"} for asked in service.asked)
+        second = run(service, database, photos)
+        assert (second.indexed, second.completed, second.embeddings, second.faces) == (0, 4, 4, 0)
+        assert all(set(asked) == {"clip"} for asked in service.asked[4:])
+        copy_photos(lfw_photos[4:6], tmp_path / "photos" / "more")
+        third = run(service, database, photos)
+        assert (third.indexed, third.completed, third.embeddings, third.faces) == (2, 0, 2, 2)
+        assert all(set(asked) == {"facial-recognition", "clip"} for asked in service.asked[8:])
+        assert len(service.asked) == 10
+
+
+def test_a_service_whose_vectors_change_their_length_is_refused(
+    database: Database, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    with ml_service() as service:
+        run(service, database, copy_photos(lfw_photos[:2], tmp_path / "a"))
+        service.clip_dimension = 32
+        with pytest.raises(WrongUsage, match="32 numbers"):
+            run(service, database, copy_photos(lfw_photos[2:4], tmp_path / "b"))
+    assert len(embeddings(database)) == 2

@@ -85,8 +85,9 @@ def test_a_pulled_pack_works_and_its_licence_was_shown(
 ) -> None:
     server.answers = [good(archive)]
     progress = RecordingProgress()
-    pack = pull("small", [tmp_path], progress=progress, stop=Stop())
-    assert pack.path == tmp_path / "models" / "small"
+    pulled = pull("small", [tmp_path], progress=progress, stop=Stop())
+    assert Path(pulled.path) == tmp_path / "models" / "small"
+    pack = read_pack(Path(pulled.path))
     assert sorted(p.name for p in pack.path.iterdir()) == sorted(m.path.name for m in pack.models.values())
     assert any("non-commercial" in line for line in progress.lines)
     assert [p.name for p in (tmp_path / "models").iterdir()] == ["small"]

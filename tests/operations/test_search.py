@@ -1,13 +1,23 @@
 """Search in the library: by face, person and date, exactly or by the index."""
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
 import psycopg
 import pytest
 
-from facesets.errors import WrongUsage
-from facesets.operations.search import build_index, drop_index, search_by_person, similar_faces
+from facesets.errors import RecogniserMismatch, WrongUsage
+from facesets.operations.check import check
+from facesets.operations.search import (
+    build_index,
+    drop_index,
+    search_by_person,
+    similar_faces,
+    similar_images,
+    wants_index,
+)
+from facesets.records import ClipModel, Float32, Wanted
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.search import Dates
@@ -63,3 +73,90 @@ def test_photos_of_a_person_are_found_by_name_in_any_case(library: Library, libr
     ]
     with pytest.raises(WrongUsage, match="called Bob"):
         search_by_person(library, "Bob", Dates(), 10)
+
+
+COUNT = 320
+MODEL = ClipModel("made", "cc" * 32)
+
+
+@pytest.fixture(scope="module")
+def vectors() -> Float32:
+    """An embedding for each of many images."""
+    made = np.random.default_rng(5).standard_normal((COUNT, 24)).astype(np.float32)
+    made /= np.linalg.norm(made, axis=1, keepdims=True)
+    return made
+
+
+@pytest.fixture
+def embedded(database: Database, vectors: Float32) -> Library:
+    """A library of embedded images that were not searched for faces; one a day, and an index."""
+    images = [
+        replace(made_image(f"i{n}", 0, str(np.datetime64("2020-01-01T12:00:00") + n * 86400)), searched=False)
+        for n in range(COUNT)
+    ]
+    images = [replace(image, clip=vector) for image, vector in zip(images, vectors, strict=True)]
+    filled = Library(database)
+    filled.look_for(None, MODEL)
+    filled.add([made_file(f"/{n}.jpg", image) for n, image in enumerate(images)], images)
+    build_index(filled)
+    return filled
+
+
+def similar(library: Library, query: Float32, dates: Dates, limit: int) -> list[int]:
+    """The numbers of the images that are found."""
+    (row,) = library.clip_models()
+    hits = similar_images(library, row, query, dates, limit)
+    assert [hit.cosine_similarity for hit in hits] == sorted(
+        (hit.cosine_similarity for hit in hits), reverse=True
+    )
+    return [int(hit.path.strip("/").removesuffix(".jpg")) for hit in hits]
+
+
+def test_the_most_similar_images_come_first_with_and_without_the_index(
+    embedded: Library, vectors: Float32
+) -> None:
+    exact = np.argsort(-(vectors @ vectors[3]))[:8].tolist()
+    assert similar(embedded, vectors[3], Dates(), 8) == exact
+    drop_index(embedded)
+    assert similar(embedded, vectors[3], Dates(), 8) == exact
+
+
+def test_days_with_few_images_are_searched_exactly_however_far_their_images_are(
+    embedded: Library, vectors: Float32
+) -> None:
+    farthest = int(np.argmin(vectors @ vectors[0]))
+    day = date(2020, 1, 1).fromordinal(date(2020, 1, 1).toordinal() + farthest)
+    assert similar(embedded, vectors[0], Dates(day, day), 5) == [farthest]
+
+
+def test_images_whose_files_are_gone_do_not_crowd_out_the_others(embedded: Library, vectors: Float32) -> None:
+    order = np.argsort(-(vectors @ vectors[9])).tolist()
+    embedded.forget_paths([f"/{n}.jpg" for n in order[:280]])
+    assert similar(embedded, vectors[9], Dates(), 10) == order[280:290]
+
+
+def test_a_vector_of_another_length_is_refused(embedded: Library) -> None:
+    (row,) = embedded.clip_models()
+    with pytest.raises(RecogniserMismatch, match="24"):
+        similar_images(embedded, row, np.ones(5, np.float32), Dates(), 1)
+
+
+def test_a_small_library_wants_no_index(embedded: Library) -> None:
+    (row,) = embedded.clip_models()
+    drop_index(embedded)
+    assert not wants_index(embedded, row)
+
+
+def test_images_that_were_only_embedded_are_no_problem_and_get_their_faces_later(
+    embedded: Library, database: Database
+) -> None:
+    assert not check(embedded, fix=False).problems
+    image = made_image("i0", 2)
+    assert embedded.lacking(image.sha256) == (True, Wanted(faces=False, clip=False))
+    later = Library(database)
+    later.look_for(SETTINGS, MODEL)
+    assert later.lacking(image.sha256) == (True, Wanted(faces=True, clip=False))
+    later.add([], [image])
+    assert len(later.load().faces) == 2
+    assert later.lacking(image.sha256)[1] == Wanted(faces=False, clip=False)
+    assert later.lacking("00" * 32) == (False, Wanted(faces=True, clip=True))

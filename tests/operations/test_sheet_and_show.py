@@ -68,7 +68,7 @@ def test_a_photo_that_moved_is_shown_from_its_other_path(results: Path, tmp_path
 
 
 def test_show_counts_what_a_cache_holds(pristine: Library) -> None:
-    contents = show_store(pristine.store)
+    contents = show_store(pristine.store, "cache")
     collection = pristine.store.load()
     assert contents.facts["faces"] == len(collection.faces)
     assert contents.facts["copies of images"] == 1

@@ -8,6 +8,8 @@ import psycopg
 import pytest
 
 from facesets.operations.check import check
+from facesets.operations.embed import GONE
+from facesets.operations.show import show_store
 from facesets.operations.stats import stats
 from facesets.operations.transfer import transfer
 from facesets.progress import SilentProgress
@@ -46,6 +48,25 @@ def test_a_cache_goes_into_the_library_and_out_again_unchanged(
     for name, column in expected.faces.columns().items():
         np.testing.assert_array_equal(found.faces.columns()[name], column)
     assert back.files() == cache.files()
+
+
+def test_what_is_gone_stays_behind(cache: Cache, database: Database) -> None:
+    with cache.writing(SETTINGS):
+        cache.commit([FileRecord("/copy.jpg", -1, -1, "", GONE)], [])
+    library = Library(database, SETTINGS)
+    summary = transfer(cache, library, progress=SilentProgress(), stop=Stop())
+    assert (summary.paths, summary.unreadable) == (3, 1)
+    assert sorted(library.files()) == ["/0.jpg", "/1.jpg", "/2.jpg", "/torn.jpg"]
+    assert show_store(library, "library").facts["files gone"] == 0
+
+
+def test_a_dry_run_counts_the_same_and_writes_nothing(cache: Cache, database: Database) -> None:
+    library = Library(database, SETTINGS)
+    rehearsed = transfer(cache, library, dry_run=True, progress=SilentProgress(), stop=Stop())
+    assert stats(library).images == 0
+    assert library.settings == SETTINGS
+    done = transfer(cache, library, progress=SilentProgress(), stop=Stop())
+    assert replace(done, dry_run=True) == rehearsed
 
 
 def test_importing_again_leaves_everything_as_it_is(cache: Cache, database: Database) -> None:

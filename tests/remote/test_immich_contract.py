@@ -106,3 +106,29 @@ def test_the_double_asks_for_the_key_and_for_its_permissions() -> None:
         assert httpx.get(address, headers={"x-api-key": KEY}).status_code == 200
         original = f"{server.url}/api/assets/{photo_id(1)}/original"
         assert httpx.get(original, headers={"x-api-key": KEY}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "people", {"name": 7}),
+        ("POST", "people", {"name": "Ana", "owner": OWNER}),
+        ("PUT", f"people/{photo_id(1)}", {"birthDate": "once"}),
+        ("POST", f"people/{photo_id(1)}/merge", {"ids": ["7"]}),
+        ("POST", f"people/{photo_id(1)}/merge", {"id": photo_id(2)}),
+        ("PUT", f"faces/{photo_id(1)}", {"id": "7"}),
+        ("PUT", f"faces/{photo_id(1)}", {}),
+        ("DELETE", f"faces/{photo_id(1)}", {}),
+        ("DELETE", f"faces/{photo_id(1)}", None),
+        ("POST", "faces", {"assetId": photo_id(1), "personId": photo_id(2), "x": 1, "y": 1}),
+        ("GET", "people?size=5000", None),
+        ("GET", "search/person", None),
+    ],
+)
+def test_a_change_of_people_that_is_not_described_is_refused(method: str, path: str, body: Any) -> None:
+    assert faults(method, f"/api/{path}", body)
+
+
+def test_a_merge_by_list_is_known_from_the_version_that_brought_it() -> None:
+    assert contract().operation("POST", "/api/people/merge", (3, 2, 0)) is None
+    assert contract().operation("POST", "/api/people/merge", (3, 2, 1)) is not None

@@ -76,6 +76,7 @@ def test_it_knows_its_files_and_images(store: AnyStore) -> None:
     with store.writing(SETTINGS):
         store.commit([made_file("/photos/a.jpg", image, 77), unreadable], [image])
         assert store.has_image(image.sha256)
+        assert store.has_images([image.sha256, "cc" * 32]) == {image.sha256}
     known = again(store).files()
     assert known["/photos/a.jpg"] == made_file("/photos/a.jpg", image, 77)
     assert known["/photos/torn.jpg"] == unreadable
@@ -157,3 +158,24 @@ def test_the_settings_are_those_of_what_was_committed(store: AnyStore) -> None:
     with store.writing(SETTINGS):
         store.commit([made_file("/a.jpg", image)], [image])
     assert again(store).settings == SETTINGS
+
+
+def test_what_enrich_found_changes_nothing_else_and_brings_nothing_back(store: AnyStore) -> None:
+    image, stranger = made_image("a", 2), made_image("never stored", 1)
+    found = dataclasses.replace(
+        image.faces,
+        pose=np.arange(6, dtype=np.float32).reshape(2, 3),
+        pose_source=np.full(2, PoseSource.LANDMARKS_3D, np.uint8),
+        enrich_state=np.ones(2, np.uint8),
+        landmark_3d_68=np.full((2, 68, 3), 1.5, np.float32),
+    )
+    with store.writing(SETTINGS):
+        store.commit([made_file("/a.jpg", image)], [image])
+        annotated = [dataclasses.replace(image, faces=found), stranger, made_image("without a face", 0)]
+        for _ in range(2):
+            store.annotate(annotated)
+        store.annotate([])
+    loaded = again(store).load()
+    assert len(loaded.images) == 1
+    assert_same_faces(faces_by_image(loaded)[image.sha256], found)
+    assert not again(store).has_image(stranger.sha256)

@@ -11,12 +11,17 @@ from facesets.cli.check import check
 from facesets.cli.cluster import cluster
 from facesets.cli.db import db
 from facesets.cli.dedup import dedup
+from facesets.cli.discover import discover
 from facesets.cli.doctor import doctor
 from facesets.cli.embed import embed
 from facesets.cli.enrich import enrich
 from facesets.cli.evaluate import evaluate
 from facesets.cli.export_swap import export_swap
+from facesets.cli.extend import extend
+from facesets.cli.immich_finish import immich_finish
+from facesets.cli.immich_push import immich_push
 from facesets.cli.immich_stage import immich_stage
+from facesets.cli.import_folders import import_folders
 from facesets.cli.index import index
 from facesets.cli.migrate import migrate
 from facesets.cli.models import models
@@ -25,8 +30,10 @@ from facesets.cli.refine import refine
 from facesets.cli.search import search
 from facesets.cli.sheet import sheet
 from facesets.cli.show import show
+from facesets.cli.split_eras import split_eras
 from facesets.cli.stats import stats
 from facesets.cli.transfer import export_cache, import_cache
+from facesets.cli.undo import undo
 from facesets.cli.verify_bundle import verify_bundle
 from facesets.errors import FacesetsError, WrongUsage
 from facesets.settings import ENVIRONMENT_PREFIX, load, prepare_libraries
@@ -49,11 +56,18 @@ for command in (
     dedup,
     enrich,
     export_swap,
+    extend,
+    discover,
+    import_folders,
+    split_eras,
     sheet,
     show,
     immich_stage,
+    immich_finish,
+    immich_push,
     evaluate,
     verify_bundle,
+    undo,
     search,
     stats,
     check,

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesets.cli import console
-from facesets.errors import FacesetsError, MissingModelPack, WrongUsage
+from facesets.errors import FacesetsError, MissingModelPack
 from facesets.files import printable
 from facesets.inference.catalog import PUBLISHED
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import ModelPack, find_pack, installed
 from facesets.inference.providers import Choice, choose_provider
 from facesets.interfaces import Progress
-from facesets.operations.models import pull
 from facesets.operations.options import DetectionOptions
+from facesets.operations.tuning import FILE_NAME, Tuning, recall
 from facesets.records import CacheSettings
 from facesets.settings import Settings
 from facesets.stop import Stop
@@ -22,8 +22,6 @@ from facesets.store.npz.cache import Cache
 
 if TYPE_CHECKING:
     from facesets.inference.landmarks import Landmarks
-
-_FACES_PER_RUN_ON_GPU = 64
 
 
 def open_cache(path: Path) -> Cache:
@@ -42,22 +40,6 @@ def detection_options(
     return dataclasses.replace(base, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
 
 
-def number_or_auto(flag: str, text: str) -> float | None:
-    """A number, or None for `auto`.
-
-    Raises
-    ------
-    WrongUsage
-        It is neither.
-    """
-    if text == "auto":
-        return None
-    try:
-        return float(text)
-    except ValueError as error:
-        raise WrongUsage(f"{flag} {text} is neither a number nor auto.") from error
-
-
 def get_pack(
     name: str, settings: Settings, progress: Progress, stop: Stop, *, fetch: bool = True
 ) -> ModelPack:
@@ -74,9 +56,12 @@ def get_pack(
     except MissingModelPack:
         if published is None or not fetch:
             raise
+    # What fetching needs takes a tenth of a second to import.
+    from facesets.operations.models import pull
+
     progress.say(f"The model pack {name} is not on this machine: fetching it.")
     try:
-        return pull(name, settings.model_roots, progress=progress, stop=stop)
+        return find_pack(pull(name, settings.model_roots, progress=progress, stop=stop).path, ())
     except FacesetsError as error:
         if stop.requested:
             raise
@@ -89,16 +74,34 @@ def get_pack(
         ) from error
 
 
+def divide(
+    settings: Settings, pack: ModelPack, choice: Choice, *, workers: int | None, batch_size: int | None
+) -> Tuning:
+    """How to divide the work: as the flags say, then as measured on this machine, then as usual."""
+    best = recall(settings.cache_dir / FILE_NAME, pack, choice.provider, settings.cpus)
+    if workers is not None and workers != best.workers:
+        best = dataclasses.replace(best, workers=workers, threads=1)
+    return best if batch_size is None else dataclasses.replace(best, images_per_run=batch_size)
+
+
 def make_embedder(
-    pack: ModelPack, options: DetectionOptions, choice: Choice, stopwatch: Stopwatch | None = None
+    pack: ModelPack,
+    options: DetectionOptions,
+    choice: Choice,
+    *,
+    tuning: Tuning | None = None,
+    stopwatch: Stopwatch | None = None,
 ) -> LocalEmbedder:
-    """Load detector and recogniser where they run best."""
+    """Load detector and recogniser where they run best; without a tuning for one picture at a time."""
+    tuning = tuning or Tuning(1, 1, 1, 1)
     return LocalEmbedder(
         pack,
         det_size=options.det_size,
         min_det_score=options.min_det_score,
         provider=choice.provider,
-        faces_per_run=1 if choice.name == "cpu" else _FACES_PER_RUN_ON_GPU,
+        threads=tuning.threads,
+        faces_per_run=tuning.faces_per_run,
+        images_per_run=tuning.images_per_run,
         stopwatch=stopwatch,
     )
 
@@ -115,5 +118,5 @@ def choose(provider: str, pack: ModelPack) -> Choice:
     """Pick where models run, and say so when there was a choice."""
     choice = choose_provider(provider, pack.recogniser)
     if provider == "auto":
-        console.notice(choice.sentence())
+        console.remark(choice.sentence())
     return choice

@@ -53,7 +53,7 @@ def _search_again(
     library: "Library", conf: "Settings", paths: list[Path], pack: str | None, provider: str
 ) -> None:
     """Index the affected images, those that are still there."""
-    from facesets.cli.library import index_embedder
+    from facesets.cli.describing import Asked, describer
     from facesets.operations.index import index
     from facesets.sources.galleries import GallerySource
 
@@ -61,14 +61,6 @@ def _search_again(
     if not there:
         return
     with console.stoppable() as stop, console.progress() as progress:
-        embedder, options = index_embedder(
-            library.settings,
-            IndexOptions(),
-            conf,
-            detection=(pack, None, None),
-            provider=provider,
-            ml_uri=None,
-            progress=progress,
-            stop=stop,
-        )
-        index(GallerySource(there), library, embedder, options, progress=progress, stop=stop)
+        asked = Asked((pack, None, None), provider=provider, skip_clip=not library.clip_models())
+        describe, options = describer(library, IndexOptions(), conf, asked, progress, stop)
+        index(GallerySource(there), library, describe, options, progress=progress, stop=stop)

@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
-from facesets.cli.results import MaterializeOption, SheetOption, photos_line, report
+from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption, number_or_auto
+from facesets.cli.results import MaterializeOption, SheetOption, learned_lines, photos_line, report
 from facesets.errors import WrongUsage
+from facesets.files import printable
 from facesets.operations.options import ClusterLibraryOptions, ClusterOptions, Method
 
 _DEFAULT = ClusterOptions()
@@ -17,35 +18,44 @@ _CASES_SHOWN = 20
 
 
 def cluster(
-    cache: Annotated[
-        Path | None, typer.Argument(metavar="CACHE", help="The cache file.", show_default=False)
+    first: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[CACHE]", help="The cache file; without one, the library.", show_default=False
+        ),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Argument(metavar="OUT", help="Folder for the results.", show_default=False)
+    second: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[OUT]",
+            help="Folder for the results; without one, the library's faces are given to people.",
+            show_default=False,
+        ),
     ] = None,
     database: DatabaseOption = None,
     method: Annotated[
         Method | None,
         typer.Option(
-            help=f"How to group. [default: {_DEFAULT.method}; library: {_LIBRARY.method}]",
+            help=f"How to group. [default: {_DEFAULT.method}; people of the library: {_LIBRARY.method}]",
             show_default=False,
         ),
     ] = None,
     threshold: Annotated[
         str | None,
         typer.Option(
-            help="CACHE: cosine distance at which agglomerative cuts, or auto "
+            help="Folders: cosine distance at which agglomerative cuts, or auto "
             f"[default: {_DEFAULT.threshold}]. "
-            "Library: cosine similarity from which faces belong together, higher is stricter "
-            f"[default: {_LIBRARY.threshold}].",
+            "People of the library: cosine similarity from which faces belong together, higher is stricter, "
+            f"or auto for agglomerative [default: {_LIBRARY.threshold}; method auto measures it].",
             show_default=False,
         ),
     ] = None,
     min_size: Annotated[
-        int, typer.Option(help="Library: fewest faces of a new person; 1 gives every face a person.")
+        int,
+        typer.Option(help="People of the library: fewest faces of a new one; 1 gives every face a person."),
     ] = _LIBRARY.min_size,
     min_cosine_similarity: Annotated[
-        float, typer.Option(help="CACHE, components: faces this similar are connected.")
+        float, typer.Option(help="Folders, components: faces this similar are connected.")
     ] = _DEFAULT.min_cosine_similarity,
     min_cluster_size: Annotated[
         int, typer.Option(help="hdbscan: fewest faces of a person.")
@@ -66,32 +76,31 @@ def cluster(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Group faces: those of CACHE into OUT/person_001 and so on, or those of the library into people.
+    """Group faces into folders OUT/person_001 and so on, or those of the library into its people.
 
-    Without CACHE and OUT it works on the library: faces without a person join the one known person that
-    they are similar to, or become new people. Run it again after each `index`.
+    With CACHE and OUT the faces of the cache go into folders, with OUT alone those of the library. Without
+    either the library's faces that have no person yet join the one known person that they are similar to,
+    or become new people. Run it again after each `index`.
     """
-    if cache is None:
-        if threshold == "auto" or method == "auto":
-            raise WrongUsage(
-                "The library is not grouped by auto. Choose components, agglomerative or hdbscan."
-            )
+    if first is None:
+        chosen = method or _LIBRARY.method
+        measured = None if chosen == "auto" else _LIBRARY.threshold
         _cluster_library(
             database,
             ClusterLibraryOptions(
-                method=method or _LIBRARY.method,
-                threshold=_LIBRARY.threshold if threshold is None else _number(threshold),
+                method=chosen,
+                threshold=measured if threshold is None else number_or_auto("--threshold", threshold),
                 min_size=min_size,
                 min_cluster_size=min_cluster_size,
                 min_samples=min_samples,
+                same_image_ok=same_image_ok,
                 dry_run=dry_run,
             ),
         )
         return
-    if out is None:
-        raise WrongUsage("Name CACHE and OUT, or neither to group the library.")
-    from facesets.cli.assemble import number_or_auto
-
+    cache, out = (None, first) if second is None else (first, second)
+    if cache is None and (first.is_file() or first.suffix == ".npz"):
+        raise WrongUsage(f"Where to? Say `facesets cluster {printable(first)} OUT`.")
     options = ClusterOptions(
         method=method or _DEFAULT.method,
         threshold=_DEFAULT.threshold if threshold is None else number_or_auto("--threshold", threshold),
@@ -103,22 +112,22 @@ def cluster(
         sheet=sheet,
         dry_run=dry_run,
     )
-    _cluster_cache(cache, out, options)
+    _cluster_into_folders(cache, database, out, options)
 
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise WrongUsage(f"--threshold {text} is no number.") from error
-
-
-def _cluster_cache(cache: Path, out: Path, options: ClusterOptions) -> None:
-    from facesets.cli import assemble
+def _cluster_into_folders(
+    cache: Path | None, database: str | None, out: Path, options: ClusterOptions
+) -> None:
+    from facesets import settings
+    from facesets.cli.library import open_store
     from facesets.operations.cluster import cluster as run
 
-    with console.stoppable() as stop, console.progress() as progress:
-        summary = run(assemble.open_cache(cache), out, options, progress=progress, stop=stop)
+    with (
+        console.stoppable() as stop,
+        console.progress() as progress,
+        open_store(cache, database, settings.load()) as store,
+    ):
+        summary = run(store, out, options, progress=progress, stop=stop)
     report(
         summary,
         [
@@ -128,6 +137,7 @@ def _cluster_cache(cache: Path, out: Path, options: ClusterOptions) -> None:
             ),
             *summary.reasons,
             photos_line(summary, out, dry_run=options.dry_run),
+            *learned_lines(summary.learned),
         ],
     )
 
@@ -138,6 +148,7 @@ def _cluster_library(database: str | None, options: ClusterLibraryOptions) -> No
     from facesets.operations.cluster_library import cluster_library
     from facesets.store.postgres.library import Library
 
+    console.quiet_unless_watched()
     with (
         console.stoppable() as stop,
         console.progress() as progress,
@@ -149,15 +160,18 @@ def _cluster_library(database: str | None, options: ClusterLibraryOptions) -> No
         [
             f"{summary.faces} faces: {summary.kept} had a person, {summary.joined} joined a known one, "
             f"{summary.new_faces} became {summary.new_persons} new people, {summary.alone} are alone, "
-            f"{len(summary.review)} need review." + (" Nothing was stored." if options.dry_run else "")
+            f"{len(summary.review)} need review."
+            + (" Nothing was stored." if options.dry_run or summary.stopped else ""),
+            *summary.reasons,
         ],
+        always=options.dry_run,
     )
     for case in summary.review[:_CASES_SHOWN]:
         likely = ", ".join(
             f"{person} ({similarity:.2f})"
             for person, similarity in zip(case.persons, case.cosine_similarity, strict=True)
         )
-        console.notice(f"  face {case.face} is similar to several people: {likely}")
+        console.remark(f"  face {case.face} is similar to several people: {likely}")
     if len(summary.review) > _CASES_SHOWN:
-        console.notice(f"  … and {len(summary.review) - _CASES_SHOWN} more (--json lists all)")
+        console.remark(f"  … and {len(summary.review) - _CASES_SHOWN} more (--json lists all)")
     console.finish()

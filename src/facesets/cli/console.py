@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,10 +37,16 @@ class Session:
 
     json: bool = False
     debug: bool = False
+    quiet: bool = False
     stopped_by: int = 0
 
 
 session = Session()
+
+
+def quiet_unless_watched() -> None:
+    """Say nothing but warnings from now on, unless somebody looks on: cron mails whatever is written."""
+    session.quiet = not (sys.stdout.isatty() or sys.stderr.isatty())
 
 
 class PlainProgress:
@@ -75,6 +81,8 @@ class PlainProgress:
         self._done = 0
 
     def _speak(self) -> None:
+        if session.quiet:
+            return
         self._spoke = time.monotonic()
         elapsed = max(self._spoke - self._began, 1e-6)
         rate = self._done / elapsed
@@ -115,6 +123,22 @@ class BarProgress:
         if self._task is not None:
             self._bars.remove_task(self._task)
         self._task, self._waiting = None, 0
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the terminal to a question, and what is printed to its own stream."""
+        self._bars.stop()
+        try:
+            yield
+        finally:
+            self._bars.start()
+
+
+@contextmanager
+def paused(progress: "Progress") -> Iterator[None]:
+    """Draw no bars within the block."""
+    with progress.paused() if isinstance(progress, BarProgress) else nullcontext():
+        yield
 
 
 @contextmanager
@@ -186,6 +210,12 @@ def notice(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def remark(line: str) -> None:
+    """Print a notice that is no warning."""
+    if not session.quiet:
+        notice(line)
+
+
 def out(text: str) -> None:
     """Print a result on standard output; a reader that went away (`| head`) is no failure."""
     try:
@@ -194,11 +224,14 @@ def out(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def show(summary: object, lines: Sequence[str]) -> None:
-    """Print a summary: these lines, or with --json the whole of it as one object."""
+def show(summary: object, lines: Sequence[str], *, always: bool = True) -> None:
+    """Print a summary: these lines, or with --json the whole of it as one object.
+
+    With `always` off, only where somebody looks on or asked for JSON.
+    """
     if session.json:
         out(json.dumps(dataclasses.asdict(summary), ensure_ascii=True))  # type: ignore[call-overload]
-    else:
+    elif always or not session.quiet:
         out("\n".join(lines))
 
 

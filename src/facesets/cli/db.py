@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import DatabaseOption, DebugOption
+from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
+from facesets.files import printable
 
 db = typer.Typer(
     help="The library's database: reach it, stop the embedded server, back up and restore.",
@@ -18,19 +19,20 @@ _File = Annotated[Path, typer.Argument(metavar="FILE", show_default=False)]
 
 
 @db.command()
-def url(database: DatabaseOption = None, debug: DebugOption = False) -> None:
+def url(database: DatabaseOption = None, json: JsonOption = False, debug: DebugOption = False) -> None:
     """Print the connection string. The embedded server then runs on until `facesets db stop`."""
     from facesets import settings
     from facesets.cli.library import embedded_server
+    from facesets.operations.database import Url
     from facesets.store.postgres.tools import masked
 
     conf = settings.load()
     if text := database or conf.database:
-        console.out(masked(text))
+        console.show(Url(masked(text)), [masked(text)])
         return
     with embedded_server(conf) as server:
         server.keep_running()
-        console.out(server.url)
+        console.show(Url(server.url), [server.url])
     console.notice("The embedded server keeps running until `facesets db stop`.")
 
 
@@ -47,25 +49,34 @@ def psql(context: typer.Context, database: DatabaseOption = None, debug: DebugOp
 
 
 @db.command()
-def stop(debug: DebugOption = False) -> None:
+def stop(json: JsonOption = False, debug: DebugOption = False) -> None:
     """Stop the embedded server now, whoever uses it. The next command starts it again."""
     from facesets import settings
     from facesets.cli.library import embedded_server
+    from facesets.operations.database import StopSummary
 
     ran = embedded_server(settings.load()).stop()
-    console.out("The embedded server is stopped." if ran else "The embedded server was not running.")
+    line = "The embedded server is stopped." if ran else "The embedded server was not running."
+    console.show(StopSummary(ran), [line])
 
 
 @db.command()
-def backup(file: _File, database: DatabaseOption = None, debug: DebugOption = False) -> None:
+def backup(
+    file: _File,
+    database: DatabaseOption = None,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
     """Write the whole library into FILE."""
     from facesets import settings
     from facesets.cli.library import database_url
-    from facesets.store.postgres.tools import backup as run
+    from facesets.operations.database import backup as run
 
     with database_url(database, settings.load()) as text:
-        size = run(text, file.absolute(), os.environ)
-    console.out(f"{file}: {size / 1e6:.1f} MB")
+        summary = run(text, file.absolute(), os.environ, dry_run=dry_run)
+    would = "would hold the library of" if dry_run else "holds"
+    console.show(summary, [f"{printable(file)} {would} {summary.megabytes} MB."])
 
 
 @db.command()
@@ -75,6 +86,8 @@ def restore(
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace the library that is there; it is lost.")
     ] = False,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Fill an empty database from FILE, completely or not at all."""
@@ -83,19 +96,23 @@ def restore(
     from facesets.operations.database import restore as run
 
     with database_url(database, settings.load()) as text:
-        run(text, file, os.environ, replace=replace)
-    console.out(f"Restored {file}.")
+        summary = run(text, file, os.environ, replace=replace, dry_run=dry_run)
+    console.show(
+        summary, [f"{printable(file)} would be restored." if dry_run else f"Restored {printable(file)}."]
+    )
 
 
 @db.command()
 def index(
     database: DatabaseOption = None,
     drop: Annotated[bool, typer.Option("--drop", help="Remove it, which makes bulk imports faster.")] = False,
+    json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Build the index that makes `search --face` fast on large libraries; work may go on meanwhile."""
+    """Build the indexes that make `search` fast on large libraries; work may go on meanwhile."""
     from facesets import settings
     from facesets.cli.library import open_database
+    from facesets.operations.database import IndexSummary
     from facesets.operations.search import build_index, drop_index
     from facesets.store.postgres.library import Library
 
@@ -104,4 +121,4 @@ def index(
             drop_index(Library(session))
         else:
             build_index(Library(session))
-    console.out("The index is dropped." if drop else "The index is built.")
+    console.show(IndexSummary(built=not drop), ["The index is dropped." if drop else "The index is built."])

@@ -1,20 +1,37 @@
 """`facesets dedup`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import CacheArgument, DebugOption, DryRunOption, JsonOption
+from facesets.cli.params import (
+    DatabaseOption,
+    DebugOption,
+    DryRunOption,
+    JsonOption,
+    OptionalCacheArgument,
+)
 from facesets.cli.results import report, would
 from facesets.files import printable
 from facesets.operations.options import DedupOptions
 
 _DEFAULT = DedupOptions()
+_OF_LIBRARY = "library.duplicates.json"
 
 
 def dedup(
-    cache: CacheArgument,
+    cache: OptionalCacheArgument = None,
+    database: DatabaseOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the report goes. [default: CACHE.duplicates.json; of the library "
+            f"{_OF_LIBRARY} in this folder]",
+            show_default=False,
+        ),
+    ] = None,
     max_bits: Annotated[
         int, typer.Option(help="Most bits of 256 in which the look of two near-duplicates differs.")
     ] = _DEFAULT.max_bits,
@@ -22,14 +39,20 @@ def dedup(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Report copies and near-duplicates in CACHE as CACHE.duplicates.json; nothing is deleted."""
-    from facesets.cli import assemble
+    """Report copies and near-duplicates in CACHE, or in the library; nothing is deleted."""
+    from facesets import settings
+    from facesets.cli.library import open_store
     from facesets.operations.dedup import dedup as run
 
     options = DedupOptions(max_bits=max_bits, dry_run=dry_run)
-    target = cache.with_name(cache.name + ".duplicates.json")
-    with console.stoppable() as stop, console.progress() as progress:
-        summary = run(assemble.open_cache(cache), target, options, progress=progress, stop=stop)
+    beside = Path(_OF_LIBRARY) if cache is None else cache.with_name(cache.name + ".duplicates.json")
+    target = out or beside
+    with (
+        console.stoppable() as stop,
+        console.progress() as progress,
+        open_store(cache, database, settings.load()) as store,
+    ):
+        summary = run(store, target, options, progress=progress, stop=stop)
     report(
         summary,
         [

@@ -7,6 +7,7 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.params import DebugOption, JsonOption, PackOption, ProviderOption
+from facesets.files import printable
 
 if TYPE_CHECKING:
     from facesets.settings import Settings
@@ -51,24 +52,40 @@ def doctor(
 def _benchmark(conf: "Settings", pack: str | None, provider: str) -> None:
     from facesets.cli import assemble
     from facesets.operations.benchmark import benchmark
+    from facesets.operations.tuning import FILE_NAME, remember
 
     detection = assemble.detection_options(None, pack, None, None)
+    kept = conf.cache_dir / FILE_NAME
     with console.stoppable() as stop, console.progress() as progress:
         models = assemble.get_pack(detection.pack, conf, progress, stop)
         choice = assemble.choose(provider, models)
         results = benchmark(models, detection, choice.provider, conf.cpus)
+        remember(kept, results.best, models, choice.provider, conf.cpus)
     rows = [
         (
-            r.workers,
-            r.threads,
+            r.tuning.workers,
+            r.tuning.threads,
+            r.tuning.images_per_run,
+            r.tuning.faces_per_run,
             f"{r.detections_per_s:.1f}",
             f"{r.recognitions_per_s:.1f}",
             f"{r.images_per_s:.1f}",
         )
-        for r in results
+        for r in results.trials
     ]
-    headings = ("workers", "threads each", "detections/s", "recognitions/s", "images/s with one face")
-    text = console.table(headings, rows)
-    console.show_list(
-        "divisions", results, f"{text}\n`facesets embed` uses {conf.cpus} workers of one thread here."
+    headings = (
+        *("workers", "threads each", "pictures a run", "faces a run"),
+        *("detections/s", "recognitions/s", "images/s with one face"),
+    )
+    stages = [(name, f"{ms:.1f} ms") for name, ms in results.stage_ms.items()]
+    console.show(
+        results,
+        [
+            console.table(headings, rows),
+            "",
+            console.table(("step of a 12-megapixel JPEG", "one thread"), stages),
+            "",
+            "From now on `embed` and `index` divide their work here as in the first line above.",
+            f"(Kept in {printable(kept)}.)",
+        ],
     )

@@ -64,17 +64,32 @@ def embed(
     provider: ProviderOption = "auto",
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Threads. [default: one a processor, four for a GPU]", show_default=False),
+        typer.Option(
+            min=1,
+            help="Threads. [default: what `doctor --benchmark` found best, else one a processor]",
+            show_default=False,
+        ),
     ] = None,
     batch_size: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Files a thread takes at a time. [default: 1, 16 for a GPU]", show_default=False
+            min=1,
+            help="Files a thread takes, and the detector looks at, at a time. [default: as measured, else 1, "
+            "16 for a GPU]",
+            show_default=False,
         ),
     ] = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try unreadable files again, though unchanged.")
     ] = _EMBED.retry_failed,
+    fast_decode: Annotated[
+        bool,
+        typer.Option(
+            "--fast-decode",
+            help="Decode large JPEGs at a half or less: faster, at the cost of slightly other vectors "
+            "(docs/throughput.md says how much).",
+        ),
+    ] = _EMBED.fast_decode,
     enrich: Annotated[
         bool, typer.Option("--enrich", help="Add landmarks and pose in the same pass.")
     ] = False,
@@ -107,17 +122,19 @@ def embed(
     with console.stoppable() as stop, console.progress() as progress:
         detection = assemble.detection_options(store.settings, pack, det_size, min_det_score)
         models = assemble.get_pack(detection.pack, conf, progress, stop, fetch=not dry_run)
-        choice = assemble.choose(provider, models)
-        on_gpu = choice.name != "cpu"
-        embedder = assemble.make_embedder(models, detection, choice, stopwatch)
+        with stopwatch.stage("load models"):
+            choice = assemble.choose(provider, models)
+            tuning = assemble.divide(conf, models, choice, workers=workers, batch_size=batch_size)
+            embedder = assemble.make_embedder(models, detection, choice, tuning=tuning, stopwatch=stopwatch)
+            landmarker = assemble.make_landmarks(models, choice) if enrich else None
         options = EmbedOptions(
             flush_every=flush_every,
-            workers=workers or (4 if on_gpu else conf.cpus),
-            batch_size=batch_size or (16 if on_gpu else 1),
+            workers=tuning.workers,
+            batch_size=tuning.images_per_run,
             retry_failed=retry_failed,
+            fast_decode=fast_decode,
             dry_run=dry_run,
         )
-        landmarker = assemble.make_landmarks(models, choice) if enrich else None
         store.require(embedder.settings)
         with nullcontext() if dry_run else store.writing(embedder.settings):
             summary = run(

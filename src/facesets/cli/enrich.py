@@ -7,10 +7,11 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.params import (
-    CacheArgument,
+    DatabaseOption,
     DebugOption,
     DryRunOption,
     JsonOption,
+    OptionalCacheArgument,
     PackOption,
     ProviderOption,
 )
@@ -21,7 +22,8 @@ _DEFAULT = EnrichOptions()
 
 
 def enrich(
-    cache: CacheArgument,
+    cache: OptionalCacheArgument = None,
+    database: DatabaseOption = None,
     pack: PackOption = None,
     provider: ProviderOption = "auto",
     min_overlap: Annotated[
@@ -37,23 +39,31 @@ def enrich(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Detect each face of CACHE again and add landmarks and pose."""
+    """Detect each face of CACHE, or of the library, again and add landmarks and pose."""
     from facesets import settings
     from facesets.cli import assemble
+    from facesets.cli.library import open_store
     from facesets.operations.enrich import enrich as run
+    from facesets.operations.enrich import refuse_other_models, require_models
+    from facesets.remote.service_embedder import service_model
 
     conf = settings.load()
-    store = assemble.open_cache(cache)
     options = EnrichOptions(min_overlap=min_overlap, flush_every=flush_every, again=again, dry_run=dry_run)
-    with console.stoppable() as stop, console.progress() as progress:
-        known = store.load().settings
-        detection = assemble.detection_options(known, pack, None, None)
+    with (
+        console.stoppable() as stop,
+        console.progress() as progress,
+        open_store(cache, database, conf, alone="" if dry_run else "enrich") as store,
+    ):
+        known = require_models(store)
+        local = service_model(known) is None
+        detection = assemble.detection_options(known if local else None, pack, None, None)
         models = assemble.get_pack(detection.pack, conf, progress, stop, fetch=not dry_run)
         choice = assemble.choose(provider, models)
         finder = assemble.make_embedder(models, detection, choice)
         landmarks = assemble.make_landmarks(models, choice)
-        store.require(finder.settings)
-        with nullcontext() if dry_run else store.writing(finder.settings):
+        if local:
+            refuse_other_models(store, finder.settings)
+        with nullcontext() if dry_run else store.writing(known):
             summary = run(store, finder, landmarks, options, progress=progress, stop=stop)
     report(
         summary,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import DebugOption, JsonOption
+from facesets.cli.params import DatabaseOption, DebugOption, JsonOption
 from facesets.operations.options import ClusterOptions, Method
 
 if TYPE_CHECKING:
@@ -19,8 +19,14 @@ _DEFAULT = ClusterOptions()
 
 def evaluate(
     cache: Annotated[
-        Path | None, typer.Argument(metavar="[CACHE]", help="A cache; not needed with --vectors.")
+        Path | None,
+        typer.Argument(
+            metavar="[CACHE]",
+            help="A cache; without one and without --vectors, the library.",
+            show_default=False,
+        ),
     ] = None,
+    database: DatabaseOption = None,
     truth: Annotated[
         str, typer.Option(help="parent-folder, or a CSV file with the columns name and face or path.")
     ] = "parent-folder",
@@ -48,7 +54,8 @@ def evaluate(
     debug: DebugOption = False,
 ) -> None:
     """Cluster faces whose people are known, and say how well that went: worst errors first."""
-    from facesets.cli import assemble
+    from facesets import settings
+    from facesets.cli.library import open_store
     from facesets.errors import WrongUsage
     from facesets.files import require_suffix
     from facesets.operations import evaluate as run
@@ -58,12 +65,11 @@ def evaluate(
     collection = None
     if vectors is not None:
         known = run.truth_of_vectors(vectors)
-    elif cache is not None:
-        collection = assemble.open_cache(cache).load()
+    else:
+        with open_store(cache, database, settings.load()) as store:
+            collection = store.load()
         by_folder = truth == run.PARENT_FOLDER
         known = run.truth_of_folders(collection) if by_folder else run.truth_of_csv(collection, Path(truth))
-    else:
-        raise WrongUsage("Nothing to evaluate. Name a CACHE, or give --vectors FILE.npz.")
     options = replace(_DEFAULT, method=method)
     if threshold is not None:
         (options,) = run.sweep(options, [threshold])
@@ -71,7 +77,7 @@ def evaluate(
     evaluation = run.evaluate(known, trials)
     if sheet is not None:
         if collection is None:
-            raise WrongUsage("--sheet needs a CACHE: vectors alone have no pictures.")
+            raise WrongUsage("--sheet needs a cache or the library: vectors alone have no pictures.")
         from facesets.operations.evaluation_sheet import draw_errors
 
         with console.stoppable() as stop, console.progress() as progress:

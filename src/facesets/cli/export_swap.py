@@ -6,36 +6,40 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
+from facesets.cli.exporting import left_out, loader_embedder
 from facesets.cli.params import (
-    CacheArgument,
+    DatabaseOption,
     DebugOption,
     DryRunOption,
     JsonOption,
     PackOption,
     ProviderOption,
 )
-from facesets.cli.results import OutArgument, SheetOption, report, would
+from facesets.cli.results import SheetOption, report, would
+from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.operations.options import (
-    LOADER_DET_SIZE,
-    VERIFY_MIN_DET_SCORE,
-    DetectionOptions,
-    ExportSwapOptions,
-    Select,
-)
+from facesets.operations.options import ExportSwapOptions, Select
 
 _DEFAULT = ExportSwapOptions()
 
 
 def export_swap(
-    cache: CacheArgument,
-    refine_manifest: Annotated[
+    first: Annotated[
+        Path,
+        typer.Argument(
+            metavar="[CACHE]", help="The cache file; without one, the library.", show_default=False
+        ),
+    ],
+    second: Annotated[
         Path,
         typer.Argument(
             metavar="REFINE_MANIFEST", help="The refine_manifest.json, or its folder.", show_default=False
         ),
     ],
-    out: OutArgument,
+    third: Annotated[
+        Path | None, typer.Argument(metavar="OUT", help="Folder for the results.", show_default=False)
+    ] = None,
+    database: DatabaseOption = None,
     top_n: Annotated[int, typer.Option(help="Faces in the smaller bundle.")] = _DEFAULT.top_n,
     outlier_threshold: Annotated[
         float, typer.Option(help="Cosine distance from the set's centroid beyond which a face is left out.")
@@ -73,13 +77,15 @@ def export_swap(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Export face sets as single-face PNGs and as .fsz bundles."""
+    """Export face sets of CACHE, or of the library, as single-face PNGs and as .fsz bundles."""
     from facesets import settings
-    from facesets.cli import assemble
+    from facesets.cli.library import open_store
     from facesets.operations.export_swap import export_swap as run
 
+    cache, refine_manifest, out = (None, first, second) if third is None else (first, second, third)
+    if cache is None and first.suffix == ".npz":
+        raise WrongUsage(f"Where to? Say `facesets export-swap {printable(first)} {printable(second)} OUT`.")
     conf = settings.load()
-    store = assemble.open_cache(cache)
     options = ExportSwapOptions(
         top_n=top_n,
         outlier_threshold=outlier_threshold,
@@ -94,11 +100,12 @@ def export_swap(
         sheet=sheet,
         dry_run=dry_run,
     )
-    with console.stoppable() as stop, console.progress() as progress:
-        name = pack or store.load().settings.pack
-        models = assemble.get_pack(name, conf, progress, stop, fetch=not dry_run)
-        detection = DetectionOptions(name, LOADER_DET_SIZE, VERIFY_MIN_DET_SCORE)
-        embedder = assemble.make_embedder(models, detection, assemble.choose(provider, models))
+    with (
+        console.stoppable() as stop,
+        console.progress() as progress,
+        open_store(cache, database, conf) as store,
+    ):
+        embedder = loader_embedder(store, pack, provider, conf, progress, stop, fetch=not dry_run)
         summary = run(
             store,
             refine_manifest,
@@ -109,7 +116,6 @@ def export_swap(
             progress=progress,
             stop=stop,
         )
-    by_reason = ", ".join(f"{count} by {gate}" for gate, count in summary.dropped_by.items())
     report(
         summary,
         [
@@ -119,6 +125,6 @@ def export_swap(
                 f"({summary.masked} with bystanders masked), "
                 f"{summary.bundles} bundles, {summary.candidates} candidates."
             ),
-            f"{summary.dropped} faces left out" + (f": {by_reason}." if by_reason else "."),
+            left_out(summary),
         ],
     )

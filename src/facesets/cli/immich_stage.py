@@ -1,19 +1,30 @@
 """`facesets immich-stage`."""
 
-from contextlib import closing
+import os
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import DebugOption, DryRunOption, JsonOption
+from facesets.cli.immich_access import (
+    ApiKeyFileOption,
+    BackoffOption,
+    PatienceOption,
+    TimeoutOption,
+    UrlOption,
+)
+from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
 from facesets.operations.options import StageOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from facesets.operations.immich_asset import Known
     from facesets.operations.immich_summary import StageSummary
     from facesets.settings import Settings
+    from facesets.store.postgres.library import Library
 
 _STAGE = StageOptions()
 
@@ -23,13 +34,8 @@ def immich_stage(
         str, typer.Option(help="Name of the folder below --out. The key decides whose photos come.")
     ],
     out: Annotated[Path, typer.Option(help="Where to put the photos and the queue.")] = Path("immich"),
-    url: Annotated[
-        str | None, typer.Option(help="Address of the server. [default: IMMICH_URL]", show_default=False)
-    ] = None,
-    api_key_file: Annotated[
-        Path | None,
-        typer.Option(help="A file that holds the API key. [default: IMMICH_API_KEY]", show_default=False),
-    ] = None,
+    url: UrlOption = None,
+    api_key_file: ApiKeyFileOption = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Assets worked on at a time.")] = _STAGE.workers,
     min_face_short: Annotated[
         float, typer.Option(min=0, help="Least short edge of a photo's largest face, in original pixels.")
@@ -38,6 +44,13 @@ def immich_stage(
         list[Path] | None,
         typer.Option(help="A cache whose content is not staged again. May be repeated.", show_default=False),
     ] = None,
+    known_library: Annotated[
+        bool,
+        typer.Option(
+            "--known-library/--ignore-library", help="Do not stage what the library holds, if there is one."
+        ),
+    ] = True,
+    database: DatabaseOption = None,
     thumbnails: Annotated[
         bool,
         typer.Option(
@@ -66,13 +79,9 @@ def immich_stage(
     recheck: Annotated[
         bool, typer.Option("--recheck", help="Ask again about photos that had no face in Immich.")
     ] = _STAGE.recheck,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that the server may be silent.")] = 60.0,
-    backoff: Annotated[
-        float, typer.Option(min=0, help="Seconds before a failed request is repeated; doubles each time.")
-    ] = 1.0,
-    patience: Annotated[
-        float, typer.Option(min=0, help="Seconds to wait for a lost server before the run ends.")
-    ] = 5.0,
+    timeout: TimeoutOption = 60.0,
+    backoff: BackoffOption = 1.0,
+    patience: PatienceOption = 5.0,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -82,17 +91,17 @@ def immich_stage(
     Run it again to go on after an outage, or for what is new: nothing is fetched twice.
     """
     from facesets import settings
+    from facesets.cli.immich_access import access_to
     from facesets.operations.immich_stage import immich_stage as run
-    from facesets.remote.access import Access
     from facesets.remote.immich import Immich
 
     conf = settings.load()
-    access = Access(
-        url=_address(url, conf),
-        api_key=_key(api_key_file, conf),
+    access = access_to(
+        conf,
+        url,
+        api_key_file,
         connections=workers,
         timeout_s=timeout,
-        connect_timeout_s=min(timeout, 10.0),
         first_wait_s=backoff,
         patience_s=patience,
     )
@@ -110,38 +119,32 @@ def immich_stage(
     )
     known_content = _known(known or [])
     with (
+        _library(database, conf) if known_library else nullcontext() as library,
         console.stoppable() as stop,
         console.progress() as progress,
         closing(Immich(access, stop=stop)) as server,
     ):
+        if library is not None:
+            known_content.append(library.has_image)
         summary = run(server, out, user, options, known_content, progress=progress, stop=stop)
     console.show(summary, _lines(summary, dry_run=dry_run))
     console.failures([(failure.path, failure.reason) for failure in summary.failures])
     console.finish(failed=summary.failed)
 
 
-def _address(url: str | None, conf: "Settings") -> str:
-    from facesets.errors import WrongUsage
+@contextmanager
+def _library(database: str | None, conf: "Settings") -> "Iterator[Library | None]":
+    """The library that is named, else this user's own if there is one: none is made for this."""
+    from facesets.cli.library import embedded_server, open_database
+    from facesets.store.postgres.library import Library
 
-    address = url or conf.immich_url
-    if not address:
-        raise WrongUsage("Which Immich server? Give --url, or set IMMICH_URL.")
-    return address
-
-
-def _key(path: Path | None, conf: "Settings") -> str:
-    """Return the key. There is no flag for the key itself: every user of a machine can see flags."""
-    from facesets.errors import WrongUsage
-    from facesets.files import printable, read_regular_file
-
-    if path is not None:
-        try:
-            return read_regular_file(path, max_bytes=10_000).decode("ascii").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise WrongUsage(f"Cannot read an API key in {printable(path)}.") from error
-    if conf.immich_api_key is None:
-        raise WrongUsage("No API key: put it into IMMICH_API_KEY, or into a file and give --api-key-file.")
-    return conf.immich_api_key.reveal()
+    is_named = bool(database or conf.database)
+    if not is_named and (os.name == "nt" or not embedded_server(conf).is_made):
+        yield None
+        return
+    with open_database(database, conf) as session:
+        library = Library(session)
+        yield library if library.exists() else None
 
 
 def _known(caches: "list[Path]") -> "list[Known]":

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
+from facesets.cli.describing import Asked, ClipPackOption
 from facesets.cli.params import (
     DatabaseOption,
     DebugOption,
@@ -45,11 +46,12 @@ def index(
     ] = _INDEX.prune,
     ml_uri: Annotated[
         str | None,
-        typer.Option(
-            metavar="URL", help="Find faces by this Immich ML service, not here.", show_default=False
-        ),
+        typer.Option(metavar="URL", help="Infer on this Immich ML service, not here.", show_default=False),
     ] = None,
+    skip_faces: Annotated[bool, typer.Option("--skip-faces", help="Only embed images (CLIP).")] = False,
+    skip_clip: Annotated[bool, typer.Option("--skip-clip", help="Only find and embed faces.")] = False,
     pack: PackOption = None,
+    clip_pack: ClipPackOption = None,
     det_size: Annotated[
         int | None,
         typer.Option(
@@ -84,18 +86,21 @@ def index(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Find and embed every face below the targets, and keep it all in the library.
+    """Embed every image below the targets and every face on it, and keep it all in the library.
 
     Run it again whenever photos were added: what is known is not read again. Several runs may be at it
-    at once, on one machine or many.
+    at once, on one machine or many. Where neither output nor errors go to a terminal, it is silent but for
+    warnings.
     """
     from facesets import settings
-    from facesets.cli import library as opening
+    from facesets.cli.describing import describer
+    from facesets.cli.library import open_database
     from facesets.operations.index import index as run
     from facesets.sources.galleries import GallerySource
     from facesets.store.postgres.claims import RunLock
     from facesets.store.postgres.library import Library
 
+    console.quiet_unless_watched()
     conf = settings.load()
     options = IndexOptions(
         concurrency=concurrency,
@@ -105,34 +110,36 @@ def index(
         retry_failed=retry_failed,
         dry_run=dry_run,
     )
+    asked = Asked(
+        (pack, det_size, min_det_score),
+        clip_pack,
+        provider,
+        ml_uri,
+        skip_faces=skip_faces,
+        skip_clip=skip_clip,
+    )
     source = GallerySource(target, include=include or [], exclude=exclude or [])
     with (
         console.stoppable() as stop,
         console.progress() as progress,
-        opening.open_database(database, conf) as session,
+        open_database(database, conf) as session,
     ):
         library = Library(session)
         with RunLock(session, "index --alone") if alone else nullcontext():
-            embedder, options = opening.index_embedder(
-                library.settings,
-                options,
-                conf,
-                detection=(pack, det_size, min_det_score),
-                provider=provider,
-                ml_uri=ml_uri,
-                progress=progress,
-                stop=stop,
-            )
-            summary = run(source, library, embedder, options, progress=progress, stop=stop)
+            describe, options = describer(library, options, conf, asked, progress, stop)
+            summary = run(source, library, describe, options, progress=progress, stop=stop)
     left = f" {summary.to_do} to do." if summary.to_do else ""
+    added = f"{summary.completed} known images got what they lacked, " if summary.completed else ""
     console.show(
         summary,
         [
-            f"{library.label}: {summary.indexed} new images with {summary.faces} faces, "
+            f"{library.label}: {summary.indexed} new images, {summary.faces} new faces, "
+            f"{summary.embeddings} images embedded, {added}"
             f"{summary.aliases} copies of known images, {summary.unchanged} unchanged, "
             f"{summary.pruned} forgotten, {summary.failed} failed.{left}"
             + (" Stopped early: run the same command again to go on." if summary.stopped else "")
         ],
+        always=bool(summary.failed or summary.stopped or dry_run),
     )
     console.failures([(failure.path, failure.reason) for failure in summary.failures])
     console.finish(failed=summary.failed)

@@ -3,7 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +16,11 @@ from facesets.stop import Stop
 if TYPE_CHECKING:
     from facesets.interfaces import Embedder, Progress, Store
     from facesets.records import CacheSettings
+    from facesets.remote.ml_service import MlService
     from facesets.store.postgres.connection import Database
     from facesets.store.postgres.embedded import EmbeddedServer
 
 _EMBEDDED_LABEL = "the library of this user"
-_BATCH_ON_GPU = 16
 
 
 def embedded_server(settings: Settings) -> "EmbeddedServer":
@@ -87,16 +87,30 @@ def open_database(
 
 
 @contextmanager
-def open_store(cache: Path | None, database: str | None, settings: Settings) -> "Iterator[Store]":
-    """The cache if there is one, else the library; see `open_database` for errors."""
+def open_store(
+    cache: Path | None, database: str | None, settings: Settings, *, alone: str = ""
+) -> "Iterator[Store]":
+    """The cache if there is one, else the library; see `open_database` for errors.
+
+    Parameters
+    ----------
+    alone : str
+        The command of which only one may work on a library at a time; a cache sees to that itself.
+
+    Raises
+    ------
+    AlreadyRunning
+        Another one does.
+    """
     if cache is not None:
         from facesets.cli.assemble import open_cache
 
         yield open_cache(cache)
         return
+    from facesets.store.postgres.claims import RunLock
     from facesets.store.postgres.library import Library
 
-    with open_database(database, settings) as session:
+    with open_database(database, settings) as session, RunLock(session, alone) if alone else nullcontext():
         yield Library(session)
 
 
@@ -119,23 +133,40 @@ def index_embedder(
         The models are not here, or the service does not answer.
     """
     from facesets.cli import assemble
-    from facesets.remote.ml_service import MlService, Models
-    from facesets.remote.retry import pausing
     from facesets.remote.service_embedder import ServiceEmbedder, service_model
 
-    of_service = service_model(known) if known is not None else None
     if ml_uri:
-        name, _, least = detection
-        base = Models()
-        if known is not None and of_service is not None and least is None:
-            least = known.min_det_score
-        models = Models(
-            faces=name or of_service or base.faces,
-            min_det_score=base.min_det_score if least is None else least,
-        )
-        return ServiceEmbedder(MlService(ml_uri, models, pause=pausing(stop))), options
-    chosen = assemble.detection_options(known if of_service is None else None, *detection)
+        return ServiceEmbedder(service(ml_uri, known, detection, stop=stop)), options
+    of_service = known is not None and service_model(known) is not None
+    chosen = assemble.detection_options(None if of_service else known, *detection)
     pack = assemble.get_pack(chosen.pack, settings, progress, stop, fetch=not options.dry_run)
     choice = assemble.choose(provider, pack)
-    batch_size = 1 if choice.name == "cpu" else _BATCH_ON_GPU
-    return assemble.make_embedder(pack, chosen, choice), dataclasses.replace(options, batch_size=batch_size)
+    tuning = assemble.divide(settings, pack, choice, workers=options.concurrency, batch_size=None)
+    embedder = assemble.make_embedder(pack, chosen, choice, tuning=tuning)
+    return embedder, dataclasses.replace(options, batch_size=tuning.images_per_run)
+
+
+def service(
+    ml_uri: str,
+    known: "CacheSettings | None",
+    detection: tuple[str | None, int | None, float | None],
+    *,
+    clip: str | None = None,
+    stop: Stop,
+) -> "MlService":
+    """A machine-learning service, for the models of the flags, else the library's, else its usual ones."""
+    from facesets.remote.ml_service import MlService, Models
+    from facesets.remote.retry import pausing
+    from facesets.remote.service_embedder import service_model
+
+    name, _, least = detection
+    base = Models()
+    of_service = service_model(known) if known is not None else None
+    if known is not None and of_service is not None and least is None:
+        least = known.min_det_score
+    models = Models(
+        faces=name or of_service or base.faces,
+        clip=clip or base.clip,
+        min_det_score=base.min_det_score if least is None else least,
+    )
+    return MlService(ml_uri, models, pause=pausing(stop))

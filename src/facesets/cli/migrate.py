@@ -5,12 +5,13 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import DatabaseOption, DebugOption, JsonOption
+from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
 
 
 def migrate(
     database: DatabaseOption = None,
     status: Annotated[bool, typer.Option("--status", help="Only show what is applied and pending.")] = False,
+    dry_run: DryRunOption = False,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -22,10 +23,12 @@ def migrate(
     from facesets.operations.migrate import status as look
 
     with open_database(database, settings.load(), check_schema=False) as session:
-        summary: MigrateSummary = look(session) if status else run(session)
+        summary: MigrateSummary = look(session) if status or dry_run else run(session)
     rows = [(f"{m.number:04d}", m.name, m.applied_at or "pending") for m in summary.migrations]
     if status:
         console.show(summary, [console.table(("number", "migration", "applied (UTC)"), rows)])
+    elif dry_run:
+        console.show(summary, [f"{summary.database}: would apply {summary.pending}."])
     elif summary.applied:
         console.show(summary, [f"{summary.database}: applied {summary.applied}, nothing pending."])
     else:

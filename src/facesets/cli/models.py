@@ -35,11 +35,10 @@ def list_(json: JsonOption = False, debug: DebugOption = False) -> None:
 def path(name: _Name = "buffalo_l", json: JsonOption = False, debug: DebugOption = False) -> None:
     """Print where a pack lies."""
     from facesets import settings
-    from facesets.inference.packs import find_pack
-    from facesets.operations.models import PackPath
+    from facesets.operations.models import find
 
-    pack = find_pack(name, settings.load().model_roots)
-    console.show(PackPath(pack.name, str(pack.path)), [str(pack.path)])
+    pack = find(name, settings.load().model_roots)
+    console.show(pack, [pack.path])
 
 
 @models.command(epilog=EPILOG)
@@ -50,10 +49,10 @@ def pull(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Fetch a published pack, verify it, and unpack it."""
+    """Fetch a published pack, verify it, and unpack it: buffalo_l for faces, ViT-B-32__openai for CLIP."""
     from facesets import settings
-    from facesets.operations.models import PackPath, would_pull
     from facesets.operations.models import pull as run
+    from facesets.operations.models import would_pull
 
     if dry_run:
         plan = would_pull(name, settings.load().model_roots, force=force)
@@ -63,7 +62,7 @@ def pull(
 
     with console.stoppable() as stop, console.progress() as progress:
         pack = run(name, settings.load().model_roots, force=force, progress=progress, stop=stop)
-    console.show(PackPath(pack.name, str(pack.path)), [f"{pack.name}: {pack.path}"])
+    console.show(pack, [f"{pack.name}: {pack.path}"])
 
 
 @models.command(epilog=EPILOG)

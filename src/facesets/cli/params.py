@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from facesets.cli.console import session
+from facesets.errors import WrongUsage
 
 EPILOG = (
     "Exit status: 0 done; 1 failed; 2 wrong usage, or something needed is unreachable; 3 done, but some "
@@ -25,6 +26,10 @@ def _set_debug(value: bool) -> bool:
 
 CacheArgument = Annotated[
     Path, typer.Argument(metavar="CACHE", help="The cache file, such as faces.npz.", show_default=False)
+]
+OptionalCacheArgument = Annotated[
+    Path | None,
+    typer.Argument(metavar="[CACHE]", help="The cache file; without one, the library.", show_default=False),
 ]
 JsonOption = Annotated[
     bool,
@@ -58,3 +63,19 @@ DatabaseOption = Annotated[
         show_default=False,
     ),
 ]
+
+
+def number_or_auto(flag: str, text: str) -> float | None:
+    """A number, or None for `auto`.
+
+    Raises
+    ------
+    WrongUsage
+        It is neither.
+    """
+    if text == "auto":
+        return None
+    try:
+        return float(text)
+    except ValueError as error:
+        raise WrongUsage(f"{flag} {text} is neither a number nor auto.") from error

@@ -1,28 +1,29 @@
 """`facesets refine`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
-from facesets.cli.results import MaterializeOption, SheetOption, photos_line, report
+from facesets.cli.results import (
+    CacheOrOutArgument,
+    MaterializeOption,
+    OutIfCacheArgument,
+    SheetOption,
+    cache_and_out,
+    learned_lines,
+    photos_line,
+    report,
+)
 from facesets.operations.options import RefineOptions
 
 _DEFAULT = RefineOptions()
 
 
 def refine(
-    first: Annotated[
-        Path,
-        typer.Argument(
-            metavar="[CACHE]", help="The cache file; without one, the library.", show_default=False
-        ),
-    ],
-    second: Annotated[
-        Path | None, typer.Argument(metavar="OUT", help="Folder for the results.", show_default=False)
-    ] = None,
+    first: CacheOrOutArgument,
+    second: OutIfCacheArgument = None,
     database: DatabaseOption = None,
     initial_threshold: Annotated[
         float, typer.Option(help="Cosine distance of the first clustering.")
@@ -63,13 +64,9 @@ def refine(
     """
     from facesets import settings
     from facesets.cli.library import open_store
-    from facesets.errors import WrongUsage
-    from facesets.files import printable
     from facesets.operations.refine import refine as run
 
-    cache, out = (None, first) if second is None else (first, second)
-    if cache is None and first.is_file():
-        raise WrongUsage(f"Where to? Say `facesets refine {printable(first)} OUT`.")
+    cache, out = cache_and_out("refine", first, second)
 
     options = RefineOptions(
         initial_threshold=initial_threshold,
@@ -97,5 +94,7 @@ def refine(
             f"{summary.faces} faces: {summary.facesets} face sets with {summary.kept} faces, "
             f"{summary.dropped} dropped" + (f" ({by_gate})." if by_gate else "."),
             photos_line(summary, out, dry_run=dry_run),
+            *([summary.hint] if summary.hint else []),
+            *learned_lines(summary.learned),
         ],
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 import typer
 
 from facesets.cli import console
+from facesets.errors import WrongUsage
 from facesets.exports.materialize import Materialize
 from facesets.files import printable
 
@@ -16,8 +17,34 @@ if TYPE_CHECKING:
 OutArgument = Annotated[
     Path, typer.Argument(metavar="OUT", help="Folder for the results.", show_default=False)
 ]
+CacheOrOutArgument = Annotated[
+    Path,
+    typer.Argument(metavar="[CACHE]", help="The cache file; without one, the library.", show_default=False),
+]
+OutIfCacheArgument = Annotated[
+    Path | None, typer.Argument(metavar="OUT", help="Folder for the results.", show_default=False)
+]
+ExportIfCacheArgument = Annotated[
+    Path | None,
+    typer.Argument(metavar="OUT", help="The export: what `export-swap` wrote, or new.", show_default=False),
+]
 MaterializeOption = Annotated[Materialize, typer.Option("--materialize", help="How photos get there.")]
 SheetOption = Annotated[bool, typer.Option("--sheet/--no-sheet", help="Draw contact sheets.")]
+
+
+def cache_and_out(command: str, first: Path, second: Path | None) -> tuple[Path | None, Path]:
+    """Read `[CACHE] OUT`: of one argument alone it is OUT.
+
+    Raises
+    ------
+    WrongUsage
+        The one argument is a cache.
+    """
+    if second is not None:
+        return first, second
+    if first.is_file():
+        raise WrongUsage(f"Where to? Say `facesets {command} {printable(first)} OUT`.")
+    return None, first
 
 
 class Summary(Protocol):
@@ -51,6 +78,11 @@ def report(summary: Summary, lines: Sequence[str]) -> None:
 def would(dry_run: bool, done: str, planned: str) -> str:
     """Choose the verb of a summary."""
     return planned if dry_run else done
+
+
+def learned_lines(learned: Sequence[str]) -> list[str]:
+    """What the user's own changes in a folder said."""
+    return [f"  Learned: {line}" for line in learned]
 
 
 class PhotosWritten(Protocol):

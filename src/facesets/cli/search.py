@@ -7,24 +7,42 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
+from facesets.cli.describing import Asked, ClipPackOption, clip_name
 from facesets.cli.params import DatabaseOption, DebugOption, JsonOption, PackOption, ProviderOption
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.options import IndexOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from facesets.records import Float32, Pixels
     from facesets.settings import Settings
+    from facesets.stop import Stop
     from facesets.store.postgres.library import Library
-    from facesets.store.postgres.search import Dates, FaceHit
+    from facesets.store.postgres.models import ClipRow
+    from facesets.store.postgres.search import Dates, FaceHit, SimilarImage
 
 
 def search(
-    person: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Photos that show this person.", show_default=False)
+    text: Annotated[
+        str | None, typer.Argument(metavar="TEXT", help="What the photos show, in words.", show_default=False)
+    ] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(metavar="PHOTO", help="Photos similar to this one as a whole.", show_default=False),
     ] = None,
     face: Annotated[
         Path | None,
         typer.Option(metavar="PHOTO", help="Faces similar to the largest on this photo.", show_default=False),
+    ] = None,
+    person: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Photos of this person; with the others, only those.",
+            show_default=False,
+        ),
     ] = None,
     since: Annotated[
         datetime | None,
@@ -36,58 +54,115 @@ def search(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Most results.")] = 20,
     database: DatabaseOption = None,
+    ml_uri: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Infer on this Immich ML service, not here.", show_default=False),
+    ] = None,
     pack: PackOption = None,
+    clip_pack: ClipPackOption = None,
     provider: ProviderOption = "cpu",
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Find photos in the library by a person's name or by a face."""
-    if (person is None) == (face is None):
-        raise WrongUsage("Say what to search for: --person NAME or --face PHOTO.")
+    """Find photos in the library by words, by another photo, by a face or by a person's name."""
+    if sum(what is not None for what in (text, like, face)) > 1:
+        raise WrongUsage(
+            "Search by one of TEXT, --like and --face at a time; --person and dates go with each."
+        )
     from facesets import settings
     from facesets.cli.library import open_database
-    from facesets.operations.search import search_by_person
+    from facesets.operations.search import search_by_person, search_by_text, search_like, wants_index
     from facesets.store.postgres.library import Library
     from facesets.store.postgres.search import Dates
 
     conf = settings.load()
     dates = Dates(since.date() if since else None, until.date() if until else None)
-    with open_database(database, conf) as session:
+    asked = Asked((pack, None, None), clip_pack, provider, ml_uri)
+    with open_database(database, conf) as session, console.stoppable() as stop:
         library = Library(session)
-        if person is not None:
+        if face is not None:
+            _show_faces(_by_face(library, face, dates, limit, person, conf, asked, stop))
+        elif text is not None or like is not None:
+            row, of_text, of_picture = _encoders(library, conf, asked, stop)
+            if wants_index(library, row):
+                console.notice("Every image is compared: `facesets db index` makes this fast.")
+            if like is not None:
+                found = search_like(library, row, of_picture, str(like), dates, limit, person=person)
+            else:
+                found = search_by_text(library, row, of_text, text or "", dates, limit, person=person)
+            _show_images(found)
+        elif person is not None:
             images = search_by_person(library, person, dates, limit)
             console.show_list("images", images, "\n".join(printable(hit.path) for hit in images))
-            return
-        hits = _by_face(library, str(face), dates, limit, conf, (pack, provider))
+        else:
+            raise WrongUsage("Say what to search for: TEXT, --like PHOTO, --face PHOTO or --person NAME.")
+
+
+def _show_faces(hits: "list[FaceHit]") -> None:
     rows = [
         (f"{hit.cosine_similarity:.3f}", hit.name or hit.person or "-", printable(hit.path)) for hit in hits
     ]
     console.show_list("faces", hits, console.table(("similarity", "person", "path"), rows))
 
 
+def _show_images(hits: "list[SimilarImage]") -> None:
+    rows = [(f"{hit.cosine_similarity:.3f}", hit.taken or "-", printable(hit.path)) for hit in hits]
+    console.show_list("images", hits, console.table(("similarity", "taken", "path"), rows))
+
+
 def _by_face(
     library: "Library",
-    photo: str,
+    photo: Path,
     dates: "Dates",
     limit: int,
+    person: str | None,
     conf: "Settings",
-    models: tuple[str | None, str],
+    asked: Asked,
+    stop: "Stop",
 ) -> "list[FaceHit]":
     from facesets.cli.library import index_embedder
     from facesets.operations.search import search_by_face, wants_index
 
-    pack, provider = models
-    with console.stoppable() as stop, console.progress() as progress:
+    with console.progress() as progress:
         embedder, _ = index_embedder(
             library.settings,
             IndexOptions(),
             conf,
-            detection=(pack, None, None),
-            provider=provider,
-            ml_uri=None,
+            detection=asked.detection,
+            provider=asked.provider,
+            ml_uri=asked.ml_uri,
             progress=progress,
             stop=stop,
         )
     if wants_index(library):
         console.notice("Every face is compared: `facesets db index` makes this fast.")
-    return search_by_face(library, embedder, photo, dates, limit)
+    return search_by_face(library, embedder, str(photo), dates, limit, person=person)
+
+
+def _encoders(
+    library: "Library", conf: "Settings", asked: Asked, stop: "Stop"
+) -> "tuple[ClipRow, Callable[[str], Float32], Callable[[Pixels], Float32]]":
+    """The library's CLIP model, and what turns words and pictures into its vectors, here or at a service."""
+    from facesets.operations.clip import pack_for_search, row_of_service
+
+    known = library.clip_models()
+    if asked.ml_uri:
+        from facesets.cli.library import service
+        from facesets.remote.service_embedder import ServiceEmbedder
+
+        name = clip_name(library, asked)
+        client = service(asked.ml_uri, library.settings, asked.detection, clip=name, stop=stop)
+        row = row_of_service(client.clip_model, known, library.label)
+        embedder = ServiceEmbedder(client, faces=False, clip=True)
+        return row, embedder.clip_text, embedder.clip_image
+    from facesets.inference.clip_image import ClipVisual
+    from facesets.inference.clip_text import ClipTextual
+    from facesets.inference.providers import choose_provider
+
+    pack, row = pack_for_search(asked.clip_pack, known, conf.model_roots, library.label)
+    provider = choose_provider(asked.provider, pack.probe()).provider
+    return (
+        row,
+        lambda text: ClipTextual(pack, provider=provider, threads=conf.cpus).embedding(text),
+        lambda pixels: ClipVisual(pack, provider=provider).embeddings([pixels])[0],
+    )

@@ -7,26 +7,34 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import DebugOption, JsonOption
+from facesets.cli.params import DatabaseOption, DebugOption, JsonOption
 from facesets.files import printable
 
 
 def show(
     path: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
-            metavar="CACHE|MANIFEST", help="A cache, a manifest, or a manifest's folder.", show_default=False
+            metavar="[CACHE|MANIFEST]",
+            help="A cache, a manifest, or a manifest's folder; without one, the library.",
+            show_default=False,
         ),
-    ],
+    ] = None,
+    database: DatabaseOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Show what is in a cache or in a manifest."""
-    from facesets.cli import assemble
+    """Show what is in a cache, in the library or in a manifest."""
+    from facesets import settings
+    from facesets.cli.library import open_store
     from facesets.exports.manifest_files import is_manifest
     from facesets.operations.show import show_manifest, show_store
 
-    contents = show_manifest(path) if is_manifest(path) else show_store(assemble.open_cache(path))
+    if path is not None and is_manifest(path):
+        contents = show_manifest(path)
+    else:
+        with open_store(path, database, settings.load()) as store:
+            contents = show_store(store, "library" if path is None else "cache")
     facts = _table([contents.kind, ""], [list(fact) for fact in contents.facts.items()])
     table = ["", _table(contents.headings, contents.rows)] if contents.rows else []
     console.show(contents, [facts, *table])

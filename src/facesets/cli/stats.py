@@ -32,5 +32,6 @@ def stats(database: DatabaseOption = None, json: JsonOption = False, debug: Debu
             )
             for model in totals.models
         ),
+        *((model.model, f"{model.images} images embedded") for model in totals.clip),
     ]
     console.show(totals, [f"{name:<14} {value}" for name, value in rows])

@@ -1,9 +1,10 @@
 """`facesets import-cache` and `facesets export-cache`."""
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from facesets.cli import console
-from facesets.cli.params import CacheArgument, DatabaseOption, DebugOption, JsonOption
+from facesets.cli.params import CacheArgument, DatabaseOption, DebugOption, DryRunOption, JsonOption
 from facesets.errors import WrongUsage
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 def import_cache(
     cache: CacheArgument,
     database: DatabaseOption = None,
+    dry_run: DryRunOption = False,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -33,7 +35,7 @@ def import_cache(
         open_database(database, settings.load()) as session,
     ):
         library = Library(session, collection_settings)
-        summary = transfer(source, library, progress=progress, stop=stop)
+        summary = transfer(source, library, dry_run=dry_run, progress=progress, stop=stop)
     console.show(
         summary,
         [_line(library.label, summary)],
@@ -44,6 +46,7 @@ def import_cache(
 def export_cache(
     cache: CacheArgument,
     database: DatabaseOption = None,
+    dry_run: DryRunOption = False,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -66,8 +69,8 @@ def export_cache(
             raise WrongUsage(
                 f"There are no faces in {library.label} yet. Run `facesets index --target PHOTOS`."
             )
-        with target.writing(known):
-            summary = transfer(library, target, progress=progress, stop=stop)
+        with nullcontext() if dry_run else target.writing(known):
+            summary = transfer(library, target, dry_run=dry_run, progress=progress, stop=stop)
     console.show(
         summary,
         [_line(target.label, summary)],
@@ -79,4 +82,6 @@ def _line(label: str, summary: "TransferSummary") -> str:
     return (
         f"{label}: {summary.images} new images with {summary.faces} faces, {summary.known} known already, "
         f"{summary.paths} paths."
+        + (" Nothing was written." if summary.dry_run else "")
+        + (" Stopped early: run the same command again to go on." if summary.stopped else "")
     )

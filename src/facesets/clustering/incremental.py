@@ -18,8 +18,8 @@ from facesets.clustering.vectors import Bool, Float32, Int64
 
 NOBODY = -1
 
-Grouping = Callable[[Float32], Int64]
-"""Labels of unit rows; negative for noise."""
+Grouping = Callable[[Int64], Int64]
+"""Labels of these rows; negative for noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def join_people(
     free = np.flatnonzero(~ties)
     group = np.full(len(rows), NOBODY, np.int64)
     if len(free):
-        group[free] = grouping(rows if len(free) == len(rows) else rows[free])
+        group[free] = grouping(free)
     review = [contacts.of(ties[contacts.face])]
     _spread_within_groups(person, group)
     for label in _disputed(person, group):

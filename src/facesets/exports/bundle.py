@@ -7,7 +7,7 @@ import io
 import re
 import zipfile
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 import cv2
@@ -40,8 +40,12 @@ def write_bundle(file: IO[bytes], pngs: Sequence[Path]) -> None:
 
 
 def bundle_names(name: str, top_n: int) -> tuple[str, str]:
-    """Return the file names of a set's bundle of the best and of its bundle of all."""
-    return f"{name}_top{top_n}.fsz", f"{name}_all.fsz"
+    """Return the file names of a set's bundle of the best and of its bundle of all.
+
+    `name` is the set's folder; folders above it do not count.
+    """
+    stem = PurePosixPath(name).name
+    return f"{stem}_top{top_n}.fsz", f"{stem}_all.fsz"
 
 
 def read_bundle(path: Path) -> tuple[list[tuple[str, Pixels]], list[str]]:

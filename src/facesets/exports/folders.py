@@ -6,33 +6,39 @@ edited, nor one whose original is gone. A copy was edited when its size or time 
 there with.
 """
 
-import errno
 import json
 import os
-import shutil
 import stat
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, TypeVar
 
 from facesets.errors import CannotWrite
-from facesets.exports.manifest import Failure, PlacedFile
+from facesets.exports.journal import Journal, sweep_journal
+from facesets.exports.manifest import MANIFEST_NAMES, Failure, PlacedFile
 from facesets.exports.materialize import Materialize
+from facesets.exports.placing import (
+    Puts,
+    as_it_is,
+    exists,
+    is_in_place,
+    is_last_copy,
+    may_remove,
+    produce,
+    record_of,
+    was_edited,
+)
 from facesets.files import FileLock, atomic_write, printable, sweep_temporaries, write_json, writing
 
 WITHOUT_ORIGINAL = "_without_original"
+EDITED = "_edited"
 ANNOUNCEMENT = ".facesets-writing.json"
 _LOCK = ".facesets.lock"
 _TEMPORARY = ".facesets-copying.tmp"
-_CHUNK = 1 << 20
-_FICLONE = 0x40049409
 _T = TypeVar("_T")
-
-Puts = tuple[PlacedFile, ...]
-"""What may lie under a name of ours: a run that was cut off has replaced it or not. Empty for no photo."""
 
 
 @dataclass(slots=True)
@@ -47,6 +53,8 @@ class ResultFolder:
         may have put there; nothing for files of our own making.
     kept : dict
         Names that belong to the result of this run, each with what was put there; None as above.
+    journal : Journal
+        Hears of every file before it is made, replaced or removed.
     copied, unchanged : int
         Photos materialised by this run, and those that lay there already.
     failed : list of Failure
@@ -57,6 +65,7 @@ class ResultFolder:
 
     root: Path
     owned: dict[str, Puts]
+    journal: Journal
     kept: dict[str, PlacedFile | None] = field(default_factory=dict)
     copied: int = 0
     unchanged: int = 0
@@ -73,15 +82,15 @@ class ResultFolder:
             A file of the user's has one of them.
         """
         for name in names:
-            if name not in self.owned and _exists(self._path(name)):
+            if name not in self.owned and exists(self._path(name)):
                 raise _in_the_way(self._path(name))
 
     def announce(self, names: Mapping[str, str]) -> None:
         """Say durably, before any of it is written, which names this run may write, and from what."""
-        before = {name: puts for name, puts in self.owned.items() if _exists(self._path(name))}
-        free = {n: source for n, source in names.items() if n in before or not _exists(self._path(n))}
+        before = {name: puts for name, puts in self.owned.items() if exists(self._path(name))}
+        free = {n: source for n, source in names.items() if n in before or not exists(self._path(n))}
         new = {
-            name: _with(before.get(name, ()), _as_it_is(source)) if source else ()
+            name: _with(before.get(name, ()), as_it_is(source)) if source else ()
             for name, source in _believed(self.root, free).items()
         }
         self.owned = before | new
@@ -101,10 +110,10 @@ class ResultFolder:
             self.failed.append(Failure(source, f"a file of yours lies at {printable(target)}"))
             return
         before = self.owned[name]
-        reason, record = self._materialise(target, source, how, before)
+        reason, record = self._materialise(name, source, how, before)
         if reason:
             self.unreadable[source] = reason
-        if record or _exists(target):
+        if record or exists(target):
             self.kept[name] = record or before[0]
 
     def write(self, name: str, content: bytes) -> None:
@@ -124,7 +133,7 @@ class ResultFolder:
         target = self._path(name)
         if name not in self.owned:
             raise _in_the_way(target)
-        with atomic_write(target) as file:
+        with atomic_write(target, before_replacing=partial(self.journal.replacing, name)) as file:
             fill(file)
         self.kept[name] = None
 
@@ -136,12 +145,13 @@ class ResultFolder:
         return self.root / PurePosixPath(name)
 
     def _materialise(
-        self, target: Path, source: str, how: Materialize, before: Puts
+        self, name: str, source: str, how: Materialize, before: Puts
     ) -> tuple[str, PlacedFile | None]:
         """Make the photo lie there: the reason if its source does not allow it, and what was put there.
 
         Nothing is put in place of an edited copy.
         """
+        target = self._path(name)
         try:
             status = Path(source).stat()
             if not stat.S_ISREG(status.st_mode):
@@ -150,51 +160,77 @@ class ResultFolder:
         except (OSError, ValueError) as error:
             return getattr(error, "strerror", None) or str(error), None
         with file:
-            in_place = _is_in_place(target, source, status, how)
-            if in_place or _was_edited(target, status, before):
+            in_place = is_in_place(target, source, status, how)
+            if in_place or was_edited(target, status, before):
                 self.unchanged += 1
-                return "", _record(target, source, status) if in_place else None
+                return "", record_of(target, source, status) if in_place else None
             temporary = self.root / _TEMPORARY
             with writing(target):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 temporary.unlink(missing_ok=True)
-            reason = _produce(temporary, file, source, how)
+            reason = produce(temporary, file, source, how)
             if reason:
                 return reason, None
             with writing(target):
+                self.journal.replacing(name, temporary)
                 temporary.replace(target)
         self.copied += 1
-        return "", _record(target, source, status)
+        return "", record_of(target, source, status)
 
     def remove_leftovers(self) -> int:
         """Remove what was ours and is not part of this result, and folders that this empties."""
         removed = 0
         for name in sorted(self.owned.keys() - self.kept.keys()):
             path = self._path(name)
-            if _may_remove(path, self.owned[name]):
+            if may_remove(path, self.owned[name]):
                 with writing(path):
+                    self.journal.removing(name)
                     path.unlink()
                 removed += 1
-            elif _is_last_copy(path, self.owned[name]):
-                self._set_aside(path)
-            _remove_empty_parents(path, self.root)
+            elif is_last_copy(path, self.owned[name]):
+                self._set_aside(name)
+            remove_empty_parents(path, self.root)
         return removed
 
-    def _set_aside(self, path: Path) -> None:
+    def set_aside_edited(self, name: str) -> None:
+        """Keep a file of ours that somebody worked on, under a name that is theirs."""
+        path = self._path(name)
+        places = (f"{EDITED}/{name}", *(f"{EDITED}/{number}/{name}" for number in range(2, 1000)))
+        aside = next(place for place in places if not exists(self._path(place)))
+        place = self._path(aside)
+        with writing(place):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            self.journal.replacing(aside, path)
+            self.journal.removing(name)
+            path.replace(place)
+
+    def _set_aside(self, name: str) -> None:
         """Keep the last copy of a photo, but not among the photos of whoever has that folder now."""
-        place = self.root / WITHOUT_ORIGINAL / path.name
+        path = self._path(name)
+        aside = f"{WITHOUT_ORIGINAL}/{path.name}"
+        place = self._path(aside)
         with writing(place):
             place.parent.mkdir(exist_ok=True)
-            if not _exists(place):
+            if not exists(place):
+                self.journal.replacing(aside, path)
+                self.journal.removing(name)
                 path.replace(place)
                 self.set_aside += 1
             elif place.is_file() and place.read_bytes() == path.read_bytes():
                 # A photo of several people lay in each of their folders.
+                self.journal.removing(name)
                 path.unlink()
 
 
 @contextmanager
-def writing_results(root: Path, earlier: Mapping[str, PlacedFile | None]) -> Iterator[ResultFolder]:
+def writing_results(
+    root: Path,
+    earlier: Mapping[str, PlacedFile | None],
+    command: str,
+    *,
+    also: Sequence[Path] = (),
+    run: str = "",
+) -> Iterator[ResultFolder]:
     """Take an output folder for one run.
 
     Parameters
@@ -203,23 +239,44 @@ def writing_results(root: Path, earlier: Mapping[str, PlacedFile | None]) -> Ite
         Made if it is not there.
     earlier : mapping
         Relative names that the folder's own manifest lists, with what was put there.
+    command : str
+        What runs, for the journal.
+    also, run
+        Of a run that writes to several folders: the others, and the name that it has there already.
 
     Raises
     ------
     AlreadyRunning
         Another run writes there.
     CannotWrite
-        The folder cannot be made.
+        The folder cannot be made, or an undo of it was cut off.
     """
-    with writing(root):
-        root.mkdir(parents=True, exist_ok=True)
-    with FileLock(root / _LOCK, what=printable(root)):
+    with locked(root):
         sweep_temporaries(root / ANNOUNCEMENT)
-        folder = ResultFolder(root, _ours(root, earlier))
+        sweep_journal(root)
+        journal = Journal(root, command, also=also, run=run)
+        folder = ResultFolder(root, _ours(root, earlier), journal)
+        sweep_interrupted(root, folder.owned)
         try:
             yield folder
         finally:
             (root / _TEMPORARY).unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(root: Path) -> Iterator[None]:
+    """Keep other runs out of an output folder, which is made if it is not there; errors as above."""
+    with writing(root):
+        root.mkdir(parents=True, exist_ok=True)
+    with FileLock(root / _LOCK, what=printable(root)):
+        yield
+
+
+def sweep_interrupted(root: Path, owned: Iterable[str]) -> None:
+    """Remove half-written files of a run that was cut off, wherever it may have been writing."""
+    if (root / ANNOUNCEMENT).is_file():
+        names = [*owned, *MANIFEST_NAMES]
+        sweep_temporaries(*(root / PurePosixPath(name) for name in names))
 
 
 def finish(folder: ResultFolder, manifest_name: str, content: bytes) -> int:
@@ -231,8 +288,11 @@ def finish(folder: ResultFolder, manifest_name: str, content: bytes) -> int:
         Files of earlier runs that were removed.
     """
     removed = folder.remove_leftovers()
-    with atomic_write(folder.root / manifest_name) as file:
-        file.write(content)
+    path = folder.root / manifest_name
+    if not _holds(path, content):
+        with atomic_write(path, before_replacing=partial(folder.journal.replacing, manifest_name)) as file:
+            file.write(content)
+    folder.journal.close()
     (folder.root / ANNOUNCEMENT).unlink(missing_ok=True)
     return removed
 
@@ -240,7 +300,7 @@ def finish(folder: ResultFolder, manifest_name: str, content: bytes) -> int:
 def would_remove(root: Path, earlier: Mapping[str, PlacedFile | None], planned: Iterable[str]) -> int:
     """How many files a run with this plan would remove; for `--dry-run`."""
     ours = _ours(root, earlier)
-    return sum(_may_remove(root / PurePosixPath(name), ours[name]) for name in ours.keys() - set(planned))
+    return sum(may_remove(root / PurePosixPath(name), ours[name]) for name in ours.keys() - set(planned))
 
 
 def _ours(root: Path, earlier: Mapping[str, PlacedFile | None]) -> dict[str, Puts]:
@@ -249,6 +309,11 @@ def _ours(root: Path, earlier: Mapping[str, PlacedFile | None]) -> dict[str, Put
     for name, puts in _announced(root).items():
         ours[name] = _with(ours.get(name, ()), *puts)
     return _believed(root, ours)
+
+
+def announced_names(root: Path) -> set[str]:
+    """Names that a run which was cut off may have written; raises `CannotWrite` as `writing_results`."""
+    return set(_announced(root))
 
 
 def _announced(root: Path) -> dict[str, Puts]:
@@ -273,15 +338,6 @@ def _placed(source: object, size: object, mtime_ns: object) -> PlacedFile:
 
 def _with(puts: Puts, *more: PlacedFile) -> Puts:
     return tuple(dict.fromkeys([*puts, *more]))
-
-
-def _as_it_is(source: str) -> PlacedFile:
-    """A photo as a copy of it would be now."""
-    try:
-        status = Path(source).stat()
-    except (OSError, ValueError):
-        return PlacedFile(source, -1, -1)
-    return PlacedFile(source, status.st_size, status.st_mtime_ns)
 
 
 def _believed(root: Path, names: Mapping[str, _T]) -> dict[str, _T]:
@@ -310,10 +366,6 @@ def _in_the_way(target: Path) -> CannotWrite:
     return CannotWrite(f"{printable(target)} is not ours to replace. Move it away, or choose another OUT.")
 
 
-def _exists(path: Path) -> bool:
-    return os.path.lexists(path)
-
-
 def _holds(path: Path, content: bytes) -> bool:
     try:
         return path.stat().st_size == len(content) and path.read_bytes() == content
@@ -321,117 +373,8 @@ def _holds(path: Path, content: bytes) -> bool:
         return False
 
 
-def _is_in_place(target: Path, source: str, status: os.stat_result, how: Materialize) -> bool:
-    """Whether the photo lies there in the wanted way; a copy is known by size and time."""
-    try:
-        there = target.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    if how == "symlink":
-        return target.is_symlink() and target.readlink() == Path(source)
-    if target.is_symlink():
-        return False
-    same_file = os.path.samestat(there, status)
-    if how == "hardlink":
-        return same_file
-    return not same_file and (there.st_size, there.st_mtime_ns) == (status.st_size, status.st_mtime_ns)
-
-
-def _record(target: Path, source: str, status: os.stat_result) -> PlacedFile:
-    """A photo as it lies there now; a link has the state of what it points to."""
-    there = target.lstat()
-    if stat.S_ISLNK(there.st_mode):
-        there = status
-    return PlacedFile(source, there.st_size, there.st_mtime_ns)
-
-
-def _was_edited(target: Path, source: os.stat_result, puts: Puts) -> bool:
-    """Whether somebody worked on our copy: it is a file of its own, and not as we put it there."""
-    try:
-        there = target.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    if not stat.S_ISREG(there.st_mode) or os.path.samestat(there, source):
-        return False
-    return (there.st_size, there.st_mtime_ns) not in {(put.size, put.mtime_ns) for put in puts}
-
-
-def _may_remove(target: Path, puts: Puts) -> bool:
-    """Whether a file of ours can go: not one that was edited, nor the last copy of a photo."""
-    if not _exists(target) or target.is_dir():
-        return False
-    if not puts or target.is_symlink():
-        return True
-    try:
-        return not _was_edited(target, Path(puts[-1].source).stat(), puts)
-    except (OSError, ValueError):
-        return False
-
-
-def _is_last_copy(target: Path, puts: Puts) -> bool:
-    """Whether it lies there as it was put, and the photo that it was made from is gone."""
-    try:
-        there = target.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    unedited = (there.st_size, there.st_mtime_ns) in {(put.size, put.mtime_ns) for put in puts}
-    return unedited and stat.S_ISREG(there.st_mode) and not any(_exists(Path(put.source)) for put in puts)
-
-
-def _produce(temporary: Path, file: IO[bytes], source: str, how: Materialize) -> str:
-    """Make the copy or link under a temporary name; the reason if the source fails, else nothing."""
-    if how == "copy":
-        return _copy(temporary, file)
-    try:
-        if how == "hardlink":
-            os.link(source, temporary, follow_symlinks=True)
-        else:
-            temporary.symlink_to(source)
-    except OSError as error:
-        if error.errno in (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK):
-            raise CannotWrite(
-                f"{printable(temporary.parent)} cannot hold a {how} to {printable(source)} "
-                f"({error.strerror}). Use --materialize copy."
-            ) from error
-        with writing(temporary):
-            raise
-    return ""
-
-
-def _copy(temporary: Path, file: IO[bytes]) -> str:
-    """Clone the bytes where the file system can, else copy them, and keep the times."""
-    status = os.fstat(file.fileno())
-    with writing(temporary), temporary.open("wb") as copy:
-        if not _clone(file, copy):
-            try:
-                block = file.read(_CHUNK)
-                while block:
-                    copy.write(block)
-                    block = file.read(_CHUNK)
-            except OSError as error:
-                if error.errno in (errno.EIO, errno.ESTALE):
-                    return error.strerror or "cannot be read"
-                raise
-    with writing(temporary):
-        os.utime(temporary, ns=(status.st_atime_ns, status.st_mtime_ns))
-        shutil.copymode(file.name, temporary)
-    return ""
-
-
-def _clone(source: IO[bytes], target: IO[bytes]) -> bool:
-    """Share the bytes copy-on-write (Btrfs, XFS, bcachefs); False where that is not possible."""
-    if sys.platform != "linux":
-        return False
-    import fcntl
-
-    try:
-        fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
-    except OSError:
-        return False
-    return True
-
-
-def _remove_empty_parents(path: Path, root: Path) -> None:
+def remove_empty_parents(path: Path, root: Path) -> None:
+    """Remove the folders above a file that is gone, as far as they are empty."""
     for parent in path.parents:
         if parent == root:
             return

@@ -15,6 +15,8 @@ CLUSTER_MANIFEST = "manifest.json"
 REFINE_MANIFEST = "refine_manifest.json"
 EXPORT_MANIFEST = "manifest.json"
 SET_MANIFEST = "manifest.json"
+MANIFEST_NAMES = (CLUSTER_MANIFEST, REFINE_MANIFEST)
+"""What a result's manifest may be called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,27 @@ class PlacedFile:
     mtime_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a user said about identity by changing a result folder.
+
+    Attributes
+    ----------
+    kind : str
+        `is`: the face is of the group; `not`: it is not; `named`: the group is called `name`; `removed`: the
+        group is not wanted; `without`: the copy of the photo at the path `name` is not wanted there.
+    face : str
+        Of `is` and `not`; else empty.
+    group : str
+        By its name at that time.
+    """
+
+    kind: str
+    group: str
+    face: str = ""
+    name: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterManifest:
     """What `cluster` wrote.
@@ -132,10 +155,18 @@ class ClusterManifest:
         Paths that could not be read, of images that lie at other paths too.
     files : dict
         Each name in the folder, and what was put there.
+    statements : tuple of Statement
+        What was learned from the user's own changes in the folder, oldest first.
+    hidden : tuple of Group
+        People whose folder the user deleted: their faces get none.
+    set_aside : tuple of FaceEntry
+        Faces whose photo the user took out of a folder: they are in none.
+    extended : tuple of Provenance
+        What the result was extended by since it was made.
     """
 
     FORMAT: ClassVar[str] = "facesets/cluster"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     made: Provenance
     counts: dict[str, int]
@@ -147,6 +178,10 @@ class ClusterManifest:
     missing: tuple[Failure, ...]
     files: dict[str, PlacedFile]
     sheets: tuple[str, ...]
+    statements: tuple[Statement, ...] = ()
+    hidden: tuple[Group, ...] = ()
+    set_aside: tuple[FaceEntry, ...] = ()
+    extended: tuple[Provenance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,10 +194,18 @@ class RefineManifest:
         Paths that could not be read, of images that lie at other paths too.
     files : dict
         Each name in the folder, and what was put there.
+    statements : tuple of Statement
+        What was learned from the user's own changes in the folder, oldest first.
+    hidden : tuple of Group
+        People whose folder the user deleted: their faces get none.
+    set_aside : tuple of FaceEntry
+        Faces whose photo the user took out of a folder: they are in none.
+    extended : tuple of Provenance
+        What the result was extended by since it was made.
     """
 
     FORMAT: ClassVar[str] = "facesets/refine"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     made: Provenance
     counts: dict[str, int]
@@ -172,6 +215,10 @@ class RefineManifest:
     missing: tuple[Failure, ...]
     files: dict[str, PlacedFile]
     sheets: tuple[str, ...]
+    statements: tuple[Statement, ...] = ()
+    hidden: tuple[Group, ...] = ()
+    set_aside: tuple[FaceEntry, ...] = ()
+    extended: tuple[Provenance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +263,14 @@ class ExportedFace:
     duplicates: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a file of ours holds."""
+
+    size: int
+    sha256: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetManifest:
     """What `export-swap` wrote for one face set; lies in the set's folder.
@@ -226,10 +281,12 @@ class SetManifest:
         Digest of everything the set was made from, so that a later run can see that it is done.
     centroid : tuple of float
         Mean of the set's embeddings, unit length.
+    contents : dict
+        What was put under the names of crops and bundles; a file that differs was edited or damaged.
     """
 
     FORMAT: ClassVar[str] = "facesets/export-set"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
     made: Provenance
     name: str
@@ -241,14 +298,27 @@ class SetManifest:
     failed: tuple[Failure, ...]
     bundles: tuple[str, ...]
     files: tuple[str, ...]
+    contents: dict[str, Content]
 
 
 @dataclass(frozen=True, slots=True)
 class SetEntry:
-    """One line of the export's table of contents. `source` is the manifest that the set came from."""
+    """One line of the export's table of contents.
+
+    Attributes
+    ----------
+    source : str
+        What the set came from, down to the group; two sets of an export never have the same.
+    kind : str
+        `refined`, `discovered`, `imported` or `era`.
+    markers : tuple of str
+        Text files in the set's folder that say what it is.
+    """
 
     name: str
     source: str
+    kind: str
+    markers: tuple[str, ...]
     faces: int
     candidates: int
     dropped: int
@@ -258,14 +328,21 @@ class SetEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportManifest:
-    """What lies in an export folder; the details are in each set's own manifest."""
+    """What lies in an export folder; the details are in each set's own manifest.
+
+    Attributes
+    ----------
+    removed : tuple of SetEntry
+        Sets whose folder the user deleted: they are not made again.
+    """
 
     FORMAT: ClassVar[str] = "facesets/export-swap"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
     made: Provenance
     counts: dict[str, int]
     sets: tuple[SetEntry, ...]
+    removed: tuple[SetEntry, ...]
     sheets: tuple[str, ...]
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from facesets.errors import DamagedFile, NewerFormat, WrongUsage
 from facesets.exports.manifest import (
     EXPORT_MANIFEST,
+    MANIFEST_NAMES,
     REFINE_MANIFEST,
     ClusterManifest,
     DuplicatesReport,
@@ -68,6 +69,8 @@ def read_any_manifest(path: Path) -> Manifest:
         )
     if version == 1:
         _upgrade_from_1(raw)
+    if version < 3 and kind in (ClusterManifest, RefineManifest):
+        raw |= {"statements": [], "hidden": [], "set_aside": [], "extended": []}
     try:
         record: Manifest = _typed(raw, kind, "")
     except _UnexpectedError as error:
@@ -83,7 +86,7 @@ def refuse_other_results(folder: Path, own: type[Manifest]) -> None:
     WrongUsage
         There is a manifest of another kind.
     """
-    for name in (EXPORT_MANIFEST, REFINE_MANIFEST):
+    for name in MANIFEST_NAMES:
         path = folder / name
         try:
             found = _load(path).get("format") if path.is_file() else None
@@ -99,7 +102,7 @@ def refuse_other_results(folder: Path, own: type[Manifest]) -> None:
 def is_manifest(path: Path) -> bool:
     """Whether a path should be read as a manifest rather than as a cache."""
     return path.suffix.lower() == ".json" or (
-        path.is_dir() and any((path / name).is_file() for name in (REFINE_MANIFEST, EXPORT_MANIFEST))
+        path.is_dir() and any((path / name).is_file() for name in MANIFEST_NAMES)
     )
 
 
@@ -123,7 +126,15 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _upgrade_from_1(raw: dict[str, Any]) -> None:
-    """Fill in what `cluster` and `refine` did not record then: reasons, the state of files, missing paths."""
+    """Fill in what was not recorded then: reasons, the state of files, missing paths, kinds of sets."""
+    if isinstance(sets := raw.get("sets"), list):
+        raw["sets"] = [
+            {"kind": "refined", "markers": [], **entry} if isinstance(entry, dict) else entry
+            for entry in sets
+        ]
+        raw["removed"] = []
+    if isinstance(raw.get("candidates"), list):
+        raw["contents"] = {}
     if isinstance(files := raw.get("files"), dict):
         raw["files"] = {name: {"source": s, "size": -1, "mtime_ns": -1} for name, s in files.items()}
         raw |= {"missing": [], "reasons": []}

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Sequence
 MAX_NAME_BYTES = 200
 """Well under the 255 that file systems allow, so that other programs can add a suffix."""
 
+MAX_FOLDER_NAME_BYTES = 120
+
 _SEPARATOR = "+"
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _RESERVED_CHARACTERS = frozenset('+%~<>:"|?*\\/')
@@ -43,7 +45,7 @@ def flatten(path: str) -> str:
     """
     name = _SEPARATOR.join(_escaped(part) for part in _components(path))
     name = _safe_ends(name)
-    if name.partition(".")[0].rstrip().casefold() in _RESERVED_NAMES:
+    if _is_reserved(name):
         name = _percent(name[0]) + name[1:]
     if len(name.encode()) > MAX_NAME_BYTES:
         return _hashed(name, path)
@@ -62,11 +64,37 @@ def flatten_all(paths: Iterable[str]) -> dict[str, str]:
         The name of each distinct path.
     """
     names = {path: flatten(path) for path in paths}
-    uses = Counter(_folded(name) for name in names.values())
+    uses = Counter(folded(name) for name in names.values())
     return {
-        path: _hashed(name, path) if uses[_folded(name)] > 1 and "~" not in name else name
+        path: _hashed(name, path) if uses[folded(name)] > 1 and "~" not in name else name
         for path, name in names.items()
     }
+
+
+def folder_name(label: str) -> str:
+    """Turn a label, such as the name of somebody's folder, into a name for one of ours.
+
+    What a name may not hold becomes `%XX`. A leading `_` does so too: such folders of ours have a meaning.
+    The name leaves room for the endings of the files that are called after it.
+
+    Raises
+    ------
+    ValueError
+        The label is empty.
+    """
+    if not label:
+        raise ValueError("an empty label names nothing")
+    name = _safe_ends("".join(_percent(c) if _must_escape(c) and c != _SEPARATOR else c for c in label))
+    if name.startswith("_") or _is_reserved(name):
+        name = _percent(name[0]) + name[1:]
+    if len(name.encode()) > MAX_FOLDER_NAME_BYTES:
+        return _hashed(name, label, MAX_FOLDER_NAME_BYTES)
+    return name
+
+
+def folded(name: str) -> str:
+    """Return what two names have in common where a file system takes them for one."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 def _components(path: str) -> Sequence[str]:
@@ -86,6 +114,10 @@ def _components(path: str) -> Sequence[str]:
 
 def _escaped(part: str) -> str:
     return "".join(_percent(c) if _must_escape(c) else c for c in part)
+
+
+def _is_reserved(name: str) -> bool:
+    return name.partition(".")[0].rstrip().casefold() in _RESERVED_NAMES
 
 
 def _must_escape(character: str) -> bool:
@@ -109,15 +141,11 @@ def _safe_ends(name: str) -> str:
     return name
 
 
-def _hashed(name: str, path: str) -> str:
+def _hashed(name: str, path: str, max_bytes: int = MAX_NAME_BYTES) -> str:
     stem, dot, extension = name.rpartition(".")
     if not dot or not re.fullmatch(rf"[A-Za-z0-9]{{1,{_LONGEST_EXTENSION}}}", extension):
         stem, extension = name, ""
     digest = hashlib.sha256(path.encode("utf-8", errors="surrogatepass")).hexdigest()[:16]
     tail = f"~{digest}{dot if extension else ''}{extension}"
-    kept = stem.encode()[: MAX_NAME_BYTES - len(tail)].decode(errors="ignore")
+    kept = stem.encode()[: max_bytes - len(tail)].decode(errors="ignore")
     return re.sub(r"%[0-9A-F]?$", "", kept) + tail
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())

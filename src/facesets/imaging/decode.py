@@ -79,6 +79,8 @@ _UPRIGHT: dict[int, Callable[[Pixels], Any]] = {
     8: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_90_COUNTERCLOCKWISE),
 }
 
+_ON_ITS_SIDE = (5, 6, 7, 8)
+
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
@@ -86,14 +88,24 @@ class Decoded:
 
     Attributes
     ----------
-    pixels : uint8 array of shape (height, width, 3)
+    pixels : uint8 array of shape (h, w, 3)
         RGB, EXIF orientation applied.
     taken : numpy.datetime64
         Capture time by the camera's clock, in seconds; NaT where the file does not say.
+    width, height : int
+        Of the upright picture in full. `pixels` has fewer only where a reduced picture was asked for.
     """
 
     pixels: Pixels
     taken: np.datetime64
+    width: int
+    height: int
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """What coordinates in `pixels` are multiplied with, across and down, to be those of the picture."""
+        height, width = self.pixels.shape[:2]
+        return self.width / width, self.height / height
 
 
 def decode(path: str | Path) -> Decoded:
@@ -111,10 +123,16 @@ def decode(path: str | Path) -> Decoded:
     return decode_bytes(data)
 
 
-def decode_bytes(data: bytes) -> Decoded:
+def decode_bytes(data: bytes, *, least_edge: int | None = None) -> Decoded:
     """Decode the bytes of one file: the first frame, upright, as 8-bit RGB.
 
     Transparent parts become white, 16-bit and floating-point pictures are scaled to 8 bits.
+
+    Parameters
+    ----------
+    least_edge : int, optional
+        A JPEG may be decoded at a half, a quarter or an eighth as long as its longer edge keeps so many
+        pixels: the decoder then computes only those. Without it pictures are decoded in full.
 
     Raises
     ------
@@ -130,15 +148,17 @@ def decode_bytes(data: bytes) -> Decoded:
                     f"{image.width}×{image.height} pixels are more than {MAX_PIXELS // 1_000_000} million"
                 )
             with _one_large if image.width * image.height > LARGE_PIXELS else nullcontext():
-                stored = _pixels(image, data)
+                stored = _pixels(image, data, _reduction(image, least_edge))
             exif = _exif_of(image)
-            turn = _UPRIGHT.get(exif.get(ORIENTATION, 1))
+            orientation = exif.get(ORIENTATION, 1)
+            turn = _UPRIGHT.get(orientation)
             pixels: Pixels = stored if turn is None else turn(stored)
+            width, height = image.size[::-1] if orientation in _ON_ITS_SIDE else image.size
     except UnidentifiedImageError as error:
         raise UnreadableImage("not a picture of a known format") from error
     except _DECODING_ERRORS as error:
         raise UnreadableImage(f"damaged: {_first_line(error)}") from error
-    return Decoded(pixels, capture_time(exif))
+    return Decoded(pixels, capture_time(exif), width, height)
 
 
 def _first_line(error: BaseException) -> str:
@@ -154,11 +174,22 @@ def _exif_of(image: Image.Image) -> Exif:
         return Image.Exif()
 
 
-def _pixels(image: Image.Image, data: bytes) -> Pixels:
+def _reduction(image: Image.Image, least_edge: int | None) -> int:
+    """By how much a JPEG may be reduced while it is decoded: 1, 2, 4 or 8."""
+    if least_edge is None:
+        return 1
+    return next((part for part in (8, 4, 2) if max(image.size) >= least_edge * part), 1)
+
+
+def _pixels(image: Image.Image, data: bytes, reduction: int) -> Pixels:
     """Stored pixels as RGB. Pillow is the reference; simplejpeg gives the same bytes three times as fast."""
     if image.format == "JPEG" and image.mode == "RGB":
+        # The decoder takes the smallest of its sizes that reaches this one.
+        width, height = (-(-edge // reduction) if reduction > 1 else 0 for edge in image.size)
         try:
-            fast: Pixels = simplejpeg.decode_jpeg(data, "RGB", strict=True)
+            fast: Pixels = simplejpeg.decode_jpeg(
+                data, "RGB", min_height=height, min_width=width, min_factor=1, strict=True
+            )
         except ValueError:
             # Strict refuses what libjpeg merely warns of; Pillow decides whether that is a picture.
             pass

@@ -23,7 +23,8 @@ def fingerprint(pixels: Pixels) -> bytes:
     hash), with 256 bits in place of 64.
     """
     step = max(1, min(pixels.shape[:2]) // _ENOUGH)
-    grey = cv2.cvtColor(pixels[::step, ::step], cv2.COLOR_RGB2GRAY)
+    # Whole rows first: picking single pixels out of three channels takes twice as long.
+    grey = cv2.cvtColor(pixels[::step], cv2.COLOR_RGB2GRAY)[:, ::step]
     small = cv2.resize(grey, (_SAMPLED, _SAMPLED), interpolation=cv2.INTER_AREA).astype(np.float32)
     low = cv2.dct(small)[:_EDGE, :_EDGE].ravel()
     bits = low > np.median(low[1:])

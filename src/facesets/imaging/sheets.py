@@ -6,8 +6,9 @@ from functools import cache
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from facesets.imaging.drawing import FAINT, INK, PAPER, SOFT, WARN, fitting, font
 from facesets.records import Pixels
 
 MAX_CROPS = 12
@@ -21,12 +22,6 @@ _ROW_GAP = 22
 _HEADER = 92
 _CAPTION = 18
 _WIDTH = 2 * _MARGIN + _TEXT_WIDTH + MAX_CROPS * (CROP_PX + _GAP) + 64
-
-_PAPER = (250, 250, 248)
-_INK = (28, 30, 34)
-_SOFT = (112, 116, 122)
-_FAINT = (222, 223, 220)
-_WARN = (158, 84, 52)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +56,13 @@ def draw_sheet(title: str, subtitle: str, rows: Sequence[SheetRow]) -> Pixels:
         As high as its rows need.
     """
     height = _HEADER + sum(_row_height(row) + _ROW_GAP for row in rows) + _MARGIN
-    page = Image.new("RGB", (_WIDTH, height), _PAPER)
+    page = Image.new("RGB", (_WIDTH, height), PAPER)
     pen = ImageDraw.Draw(page)
-    pen.text((_MARGIN, 26), title, _INK, _font(30))
-    pen.text((_MARGIN, 62), subtitle, _SOFT, _font(15))
+    pen.text((_MARGIN, 26), title, INK, font(30))
+    pen.text((_MARGIN, 62), subtitle, SOFT, font(15))
     top = _HEADER
     for row in rows:
-        pen.line((_MARGIN, top, _WIDTH - _MARGIN, top), _FAINT, 1)
+        pen.line((_MARGIN, top, _WIDTH - _MARGIN, top), FAINT, 1)
         _draw_row(page, pen, row, top + _ROW_GAP // 2)
         top += _row_height(row) + _ROW_GAP
     return np.asarray(page)
@@ -81,23 +76,21 @@ def _row_height(row: SheetRow) -> int:
 
 
 def _draw_row(page: Image.Image, pen: ImageDraw.ImageDraw, row: SheetRow, top: int) -> None:
-    pen.text((_MARGIN, top), _fitting(row.title, _font(20), _TEXT_WIDTH - 20), _INK, _font(20))
+    pen.text((_MARGIN, top), fitting(row.title, font(20), _TEXT_WIDTH - 20), INK, font(20))
     for line, fact in enumerate(row.facts):
-        pen.text(
-            (_MARGIN, top + 30 + 20 * line), _fitting(fact, _font(14), _TEXT_WIDTH - 20), _SOFT, _font(14)
-        )
+        pen.text((_MARGIN, top + 30 + 20 * line), fitting(fact, font(14), _TEXT_WIDTH - 20), SOFT, font(14))
     left = _MARGIN + _TEXT_WIDTH
     if row.faces:
-        _draw_tiles(page, pen, row.faces, (left, top), CROP_PX, _SOFT)
+        draw_tiles(page, pen, row.faces, (left, top), CROP_PX, SOFT)
         _draw_more(pen, row.more, left + len(row.faces) * (CROP_PX + _GAP), top + CROP_PX // 2)
         top += CROP_PX + _GAP + (_CAPTION if any(tile.caption for tile in row.faces) else 0)
     if row.dropped:
         muted = tuple(Tile(_muted(tile.crop), tile.caption) for tile in row.dropped)
-        _draw_tiles(page, pen, muted, (left, top), SMALL_PX, _WARN, step=CROP_PX + _GAP)
+        draw_tiles(page, pen, muted, (left, top), SMALL_PX, WARN, step=CROP_PX + _GAP)
         _draw_more(pen, row.more_dropped, left + len(muted) * (CROP_PX + _GAP), top + SMALL_PX // 2)
 
 
-def _draw_tiles(
+def draw_tiles(
     page: Image.Image,
     pen: ImageDraw.ImageDraw,
     tiles: Sequence[Tile],
@@ -106,18 +99,19 @@ def _draw_tiles(
     ink: tuple[int, int, int],
     step: int = CROP_PX + _GAP,
 ) -> None:
+    """Draw faces in a row from a corner on, `size` pixels each and `step` pixels apart."""
     for place, tile in enumerate(tiles):
         left = corner[0] + place * step
         picture = Image.fromarray(cv2.resize(tile.crop, (size, size), interpolation=cv2.INTER_AREA))
         page.paste(picture, (left, corner[1]), _rounded_corners(size))
         if tile.caption:
-            caption = _fitting(tile.caption, _font(12), step - 4)
-            pen.text((left, corner[1] + size + 3), caption, ink, _font(12))
+            caption = fitting(tile.caption, font(12), step - 4)
+            pen.text((left, corner[1] + size + 3), caption, ink, font(12))
 
 
 def _draw_more(pen: ImageDraw.ImageDraw, count: int, left: int, middle: int) -> None:
     if count:
-        pen.text((left + 6, middle), f"+{count}", _SOFT, _font(18), anchor="lm")
+        pen.text((left + 6, middle), f"+{count}", SOFT, font(18), anchor="lm")
 
 
 def _muted(crop: Pixels) -> Pixels:
@@ -125,19 +119,6 @@ def _muted(crop: Pixels) -> Pixels:
     grey = cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     pale: Pixels = cv2.addWeighted(grey, 0.62, np.full_like(grey, 250), 0.38, 0)
     return pale
-
-
-def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(text + "…") > width:
-        text = text[:-1]
-    return text + "…"
-
-
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
 
 
 @cache

@@ -32,6 +32,50 @@ class PublishedPack:
     files: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class PublishedClip:
+    """A CLIP pack on its publisher's server, file by file.
+
+    Attributes
+    ----------
+    name : str
+    url : str
+        Of the folder that the files lie in. It names one revision, so that all who fetch it embed alike.
+    licence : str
+        A sentence to show before fetching.
+    sha256 : dict of str to str or None
+        The files by their path in the pack, with their hashes where known.
+    """
+
+    name: str
+    url: str
+    licence: str
+    sha256: dict[str, str | None]
+
+
+DEFAULT_CLIP = "ViT-B-32__openai"
+
+_CLIP_FILES = (
+    "config.json",
+    "visual/preprocess_cfg.json",
+    "visual/model.onnx",
+    "textual/tokenizer.json",
+    "textual/tokenizer_config.json",
+    "textual/model.onnx",
+)
+
+PUBLISHED_CLIP = {
+    pack.name: pack
+    for pack in (
+        PublishedClip(
+            DEFAULT_CLIP,
+            "https://huggingface.co/immich-app/ViT-B-32__openai/resolve/b0921d05f0d91c47e3d97072fada0c1391a936f6",
+            "OpenAI's CLIP is under the MIT licence (see https://github.com/openai/CLIP).",
+            dict.fromkeys(_CLIP_FILES),
+        ),
+    )
+}
+
 PUBLISHED = {
     pack.name: pack
     for pack in (

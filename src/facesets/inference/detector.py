@@ -8,13 +8,14 @@ References
 Guo et al., "Sample and computation redistribution for efficient face detection", ICLR 2022.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import cv2
 import numpy as np
 
-from facesets.errors import DamagedFile, WrongUsage
+from facesets.errors import CannotInfer, DamagedFile, WrongUsage
 from facesets.files import printable
 from facesets.inference.packs import ModelFile
 from facesets.inference.session import CPU, Session
@@ -50,9 +51,21 @@ class Detector:
     """A loaded SCRFD network with keypoints."""
 
     def __init__(
-        self, model: ModelFile, *, det_size: int, min_det_score: float, provider: str = CPU, threads: int = 1
+        self,
+        model: ModelFile,
+        *,
+        det_size: int,
+        min_det_score: float,
+        provider: str = CPU,
+        threads: int = 1,
+        images_per_run: int = 1,
     ) -> None:
         """Load the network.
+
+        Parameters
+        ----------
+        images_per_run : int
+            Pictures that go through the network at a time, if it can take several, which is tried.
 
         Raises
         ------
@@ -76,19 +89,69 @@ class Detector:
         self._normalised: Float32 = levels.astype(np.float32)
         self._det_size = det_size
         self._min_det_score = min_det_score
+        self.images_per_run = 1
+        if images_per_run > 1:
+            batched = Session(model.path, provider, threads=threads, free_batch=True)
+            if self._takes_batches(batched):
+                self._session, self.images_per_run = batched, images_per_run
 
     def detect(self, pixels: Pixels) -> Detections:
         """Find the faces of one upright picture.
 
         The picture is scaled to fit the detector's square input, at its top left corner.
         """
+        return self.detect_all([pixels])[0]
+
+    def detect_all(self, pictures: Sequence[Pixels]) -> list[Detections]:
+        """Find the faces of each picture, `images_per_run` pictures at a time."""
+        found = []
+        for start in range(0, len(pictures), self.images_per_run):
+            some = pictures[start : start + self.images_per_run]
+            blob = np.full((len(some), 3, self._det_size, self._det_size), self._normalised[0], np.float32)
+            scales = [self._place(pixels, into) for pixels, into in zip(some, blob, strict=True)]
+            outputs = self._session.run(blob)
+            found += [
+                self._decode([self._of_image(output, i, len(some)) for output in outputs], scale)
+                for i, scale in enumerate(scales)
+            ]
+        return found
+
+    def _place(self, pixels: Pixels, into: Float32) -> float:
+        """Scale and normalise a picture into the network's input (3, size, size): by how much it shrank."""
         height, width = pixels.shape[:2]
         new_width, new_height = _fit(width, height, self._det_size)
-        blob = np.full((1, 3, self._det_size, self._det_size), self._normalised[0], np.float32)
         resized = cv2.resize(pixels, (new_width, new_height))
         for channel, plane in enumerate(cv2.split(resized)):
-            blob[0, channel, :new_height, :new_width] = cv2.LUT(plane, self._normalised)
-        return self._decode(self._session.run(blob), new_height / height)
+            into[channel, :new_height, :new_width] = cv2.LUT(plane, self._normalised)
+        return float(new_height / height)
+
+    def _takes_batches(self, batched: Session) -> bool:
+        """Whether two inputs at once give what each gives alone: some graphs mix them up, or refuse."""
+        shape = (2, 3, self._det_size, self._det_size)
+        pair = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+        try:
+            together = batched.run(pair)
+        except CannotInfer:
+            return False
+        return all(
+            np.allclose(self._of_image(output, i, 2), self._of_image(alone, 0, 1), atol=1e-3)
+            for i in range(2)
+            for output, alone in zip(together, self._session.run(pair[i : i + 1]), strict=True)
+        )
+
+    def _of_image(self, output: Float32, image: int, images: int) -> Float32:
+        """One image's rows of an output for several.
+
+        These networks put the cells first, then the images, then the anchors, and flatten all into rows;
+        some later ones keep the images apart.
+        """
+        if output.ndim == 3:
+            own: Float32 = output[image]
+            return own
+        rows, values = output.shape
+        apart = output.reshape(-1, images, self._anchors_per_cell, values)
+        of_image: Float32 = apart[:, image].reshape(rows // images, values)
+        return of_image
 
     def _decode(self, outputs: list[Float32], scale: float) -> Detections:
         levels = len(self._strides)

@@ -26,6 +26,7 @@ class LocalEmbedder:
         min_det_score: float,
         provider: str = CPU,
         faces_per_run: int = 1,
+        images_per_run: int = 1,
         threads: int = 1,
         stopwatch: Stopwatch | None = None,
     ) -> None:
@@ -37,6 +38,7 @@ class LocalEmbedder:
             min_det_score=min_det_score,
             provider=provider,
             threads=threads,
+            images_per_run=images_per_run,
         )
         self._recognizer = Recognizer(
             pack.recogniser, provider=provider, threads=threads, batch_size=faces_per_run
@@ -61,6 +63,10 @@ class LocalEmbedder:
         """The faces of one picture, without embeddings."""
         return self._detector.detect(pixels)
 
+    def detect_all(self, pictures: Sequence[Pixels]) -> list[Detections]:
+        """The faces of each picture, without embeddings."""
+        return self._detector.detect_all(pictures)
+
     def raw_embeddings(self, pixels: Pixels, kps: Float32) -> Float32:
         """The recogniser's own output for faces given by keypoints (n, 5, 2): (n, dimension)."""
         return self._recognizer.raw_embeddings(self._crops(pixels, kps))
@@ -71,7 +77,7 @@ class LocalEmbedder:
         The faces of all pictures go through the recogniser together.
         """
         with self._stopwatch.stage("detect"):
-            found = [self._detector.detect(pixels) for pixels in pictures]
+            found = self._detector.detect_all(pictures)
         with self._stopwatch.stage("align"):
             crops = [
                 crop

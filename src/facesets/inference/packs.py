@@ -75,20 +75,25 @@ class ModelPack:
         return self.models[RECOGNITION]
 
 
-def pack_directories(name: str, roots: Sequence[Path]) -> list[Path]:
-    """Where a pack of that name may lie: the name as a path, then below each root."""
+def pack_directories(name: str, roots: Sequence[Path], parts: Sequence[str] = ("models", ".")) -> list[Path]:
+    """Where a pack of that name may lie: the name as a path, then below parts of each root."""
     direct = Path(name).expanduser()
-    named = [root / part / name for root in roots for part in ("models", ".")]
+    named = [root / part / name for root in roots for part in parts]
     is_path = name.startswith((".", "~")) or "/" in name or os.sep in name
     return [direct, *named] if is_path else named
 
 
 def installed(roots: Sequence[Path]) -> list[Path]:
     """Every directory below the roots that holds ONNX files, in order of preference."""
-    below = [d for root in roots for part in ("models", ".") for d in sorted((root / part).glob("*/"))]
+    return [d for d in directories_below(roots, ("models", ".")) if any(d.glob("*.onnx"))]
+
+
+def directories_below(roots: Sequence[Path], parts: Sequence[str]) -> list[Path]:
+    """The directories in parts of the roots, in order of preference, each once."""
+    below = [d for root in roots for part in parts for d in sorted((root / part).glob("*/"))]
     # The same directory may be reached through two roots; its name is the one it was reached by first.
     unique = {directory.resolve(): directory.absolute() for directory in reversed(below)}
-    return [directory for directory in reversed(unique.values()) if any(directory.glob("*.onnx"))]
+    return list(reversed(unique.values()))
 
 
 def find_pack(name: str, roots: Sequence[Path]) -> ModelPack:
@@ -205,10 +210,15 @@ def unpack(archive: Path, destination: Path) -> None:
                         with target.open("xb") as file:
                             shutil.copyfileobj(source, file, 1 << 20)
                 fresh.chmod(0o755)
-                if destination.exists():
-                    shutil.rmtree(destination)
-                fresh.replace(destination)
+                replace_by(fresh, destination)
             finally:
                 shutil.rmtree(fresh, ignore_errors=True)
     except zipfile.BadZipFile as error:
         raise DamagedFile(f"{printable(archive.name)} is not a zip file. Try the download again.") from error
+
+
+def replace_by(fresh: Path, destination: Path) -> None:
+    """Put a complete directory in the place of another, or of none."""
+    if destination.exists():
+        shutil.rmtree(destination)
+    fresh.replace(destination)

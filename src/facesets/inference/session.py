@@ -1,5 +1,7 @@
 """ONNX Runtime sessions: the only place that makes them."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,14 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from facesets.errors import CannotInfer
 from facesets.files import printable
-from facesets.inference.rewrite import without_slow_prelu
+from facesets.inference.rewrite import with_free_batch, without_slow_prelu
 from facesets.records import Float32
 
 # Only errors: what matters of the rest is said by us, in words that help.
 onnxruntime.set_default_logger_severity(3)
 
 CPU = "CPUExecutionProvider"
+RUNTIME_VERSION = str(onnxruntime.__version__)
 
 # They have no base class in common, and a failing driver surfaces as a plain RuntimeError.
 _RUNTIME_ERRORS = (
@@ -32,10 +35,45 @@ _RUNTIME_ERRORS = (
 )
 
 
+_NUMBERS: dict[str, np.dtype[Any]] = {
+    "tensor(float)": np.dtype(np.float32),
+    "tensor(float16)": np.dtype(np.float16),
+    "tensor(int32)": np.dtype(np.int32),
+    "tensor(int64)": np.dtype(np.int64),
+    "tensor(uint8)": np.dtype(np.uint8),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An input of a model: `dtype` is None for what we never feed, sizes are names where they are free."""
+
+    name: str
+    shape: tuple[int | str | None, ...]
+    dtype: np.dtype[Any] | None
+
+    def fixed(self, axis: int) -> int | None:
+        """The only size that an axis may have; None where it is free."""
+        size = self.shape[axis] if axis < len(self.shape) else None
+        return size if isinstance(size, int) and size > 0 else None
+
+
+def _input(node: Any) -> Input:  # noqa: ANN401 - ONNX Runtime has no types
+    return Input(node.name, tuple(node.shape), _NUMBERS.get(node.type))
+
+
 class Session:
     """One loaded model. May be run from several threads at once."""
 
-    def __init__(self, path: Path, provider: str = CPU, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        path: Path,
+        provider: str = CPU,
+        *,
+        threads: int = 1,
+        free_batch: bool = False,
+        rewrite: bool = True,
+    ) -> None:
         """Load a model.
 
         Parameters
@@ -46,6 +84,10 @@ class Session:
         threads : int
             Threads for one run on the CPU. With 1, each caller computes in its own thread: several
             callers then use several cores without waiting for each other.
+        free_batch : bool
+            Take any number of inputs at once, though the file declares one.
+        rewrite : bool
+            Look for slow nodes to rewrite, which reads the whole model once more.
 
         Raises
         ------
@@ -60,7 +102,7 @@ class Session:
             options.enable_mem_pattern = False
         providers = [provider] if provider == CPU else [provider, CPU]
         try:
-            model = without_slow_prelu(path) if provider == CPU else str(path)
+            model = _graph(path, provider, free_batch=free_batch, rewrite=rewrite)
             self._session = onnxruntime.InferenceSession(model, options, providers=providers)
         except _RUNTIME_ERRORS as error:
             raise CannotInfer(
@@ -69,26 +111,39 @@ class Session:
             ) from error
         self.raw = self._session
         self.provider = str(self._session.get_providers()[0])
-        self._input = self._session.get_inputs()[0].name
+        self.inputs = [_input(each) for each in self._session.get_inputs()]
         self.output_shapes = [tuple(output.shape) for output in self._session.get_outputs()]
-        batch = self._session.get_inputs()[0].shape[0]
-        self.fixed_batch = batch if isinstance(batch, int) and batch > 0 else None
+        self.fixed_batch = self.inputs[0].fixed(0)
 
     def run(self, batch: Float32) -> list[NDArray[Any]]:
-        """Outputs for one input array.
+        """Outputs for one input array, in the numbers that the model takes. Raises as `run_named`."""
+        dtype = self.inputs[0].dtype
+        return self.run_named(
+            {self.inputs[0].name: batch if dtype is None else batch.astype(dtype, copy=False)}
+        )
+
+    def run_named(self, arrays: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """Outputs for several input arrays, given by name.
 
         Raises
         ------
         CannotInfer
             The machine refused, for want of memory for instance.
         """
+        feed = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         try:
-            outputs: list[NDArray[Any]] = self._session.run(None, {self._input: np.ascontiguousarray(batch)})
+            outputs: list[NDArray[Any]] = self._session.run(None, feed)
         except _RUNTIME_ERRORS as error:
             raise CannotInfer(
                 f"The model stopped with: {_first_line(error)}. Try --batch-size 1 or --provider cpu."
             ) from error
         return outputs
+
+
+def _graph(path: Path, provider: str, *, free_batch: bool, rewrite: bool) -> str | bytes:
+    if free_batch:
+        return with_free_batch(path)
+    return without_slow_prelu(path) if provider == CPU and rewrite else str(path)
 
 
 def _first_line(error: Exception) -> str:

@@ -26,6 +26,7 @@ from facesets.exports.manifest import (
 )
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
+from facesets.operations.learning import SINGLETONS
 from facesets.operations.options import ClusterOptions
 from facesets.operations.photo_folders import (
     plan_folders,
@@ -33,10 +34,10 @@ from facesets.operations.photo_folders import (
     rehearse,
     write_photo_folders,
 )
+from facesets.operations.respecting import Carried, Said, carried, known_before, names_of_clusters, respect
 from facesets.records import Collection, Float32, Int64
 from facesets.stop import Stop
 
-SINGLETONS = "_singletons"
 NO_FACE = "_noface"
 
 
@@ -51,6 +52,7 @@ class ClusterSummary:
     singletons: int
     no_face: int
     reasons: list[str]
+    learned: list[str]
     copied: int
     unchanged: int
     removed: int
@@ -94,11 +96,21 @@ def cluster(
         `out` cannot be written.
     """
     collection = store.load()
+    known = known_before(out, ClusterManifest, CLUSTER_MANIFEST, collection)
     progress.begin(f"Clustering {len(collection.faces)} faces")
     grouping = group_faces(collection.faces.embedding, collection.faces.image, options)
+    said = None if known is None else respect(grouping.labels, collection.face_ids(), known)
     progress.end()
-    manifest = _manifest(store, collection, grouping, options)
-    plan = plan_folders(out, CLUSTER_MANIFEST, _members(manifest), options)
+    manifest, kept = _manifest(store, collection, grouping, said, options)
+    plan = plan_folders(
+        out,
+        "cluster",
+        CLUSTER_MANIFEST,
+        _members(manifest),
+        options,
+        moved=kept.files,
+        unwanted=kept.unwanted,
+    )
     if options.dry_run:
         written = rehearse(plan, ClusterManifest)
     else:
@@ -107,6 +119,7 @@ def cluster(
         out=str(out),
         **manifest.counts,
         reasons=list(grouping.reasons),
+        learned=list(kept.learned),
         copied=written.copied,
         unchanged=written.unchanged,
         removed=written.removed,
@@ -162,31 +175,38 @@ def members_by_label(labels: Int64) -> list[Int64]:
     return np.split(order[noise:], ends[:-1]) if len(ends) else []
 
 
-def numbered_name(kind: str, number: int, count: int) -> str:
-    """`person_007`: counted from 1, with as many digits as the highest number needs, at least three."""
-    return f"{kind}_{number:0{max(3, len(str(count)))}d}"
-
-
 def _manifest(
-    store: Store, collection: Collection, grouping: Grouping, options: ClusterOptions
-) -> ClusterManifest:
-    faces, images, labels = collection.faces, collection.images, grouping.labels
+    store: Store, collection: Collection, grouping: Grouping, said: Said | None, options: ClusterOptions
+) -> tuple[ClusterManifest, Carried]:
+    faces, images = collection.faces, collection.images
     made = provenance(store, collection.settings, options)
     used = {"method": options.method, **grouping.used, "materialize": options.materialize}
     describe = face_describer(collection, quality(faces).total)
-    members = members_by_label(labels)
+    labels = grouping.labels if said is None else said.label
+    own_names = {} if said is None else said.names
+    rows_of = [np.flatnonzero(labels == label) for label in np.unique(labels[labels >= 0])]
+    if said is None:
+        rows_of = members_by_label(labels)
+    alone = [rows[0] for rows in rows_of if len(rows) == 1 and int(labels[rows[0]]) not in own_names]
+    members = sorted(
+        (rows for rows in rows_of if len(rows) > 1 or int(labels[rows[0]]) in own_names),
+        key=lambda rows: (-len(rows), rows[0]),
+    )
+    names = names_of_clusters([int(labels[rows[0]]) for rows in members], "person", said)
     persons = tuple(
         Group(
-            name=numbered_name("person", number, len(members)),
+            name=names[int(labels[rows[0]])],
             images=len(np.unique(faces.image[rows])),
             faces=tuple(describe(int(row)) for row in rows),
         )
-        for number, rows in enumerate(members, start=1)
+        for rows in members
     )
-    singletons = tuple(describe(int(row)) for row in np.flatnonzero(labels < 0))
+    single = np.flatnonzero(labels < 0) if said is None else np.sort(np.array(alone, np.int64))
+    kept = carried(said, names, collection.face_ids(), describe)
+    singletons = tuple(describe(int(row)) for row in single)
     without = np.setdiff1d(np.arange(len(images)), faces.image)
     no_face = tuple(ImageEntry(images.sha256[row].decode(), images.paths[row]) for row in without)
-    return ClusterManifest(
+    manifest = ClusterManifest(
         made=replace(made, options=used),
         reasons=grouping.reasons,
         counts={
@@ -203,7 +223,11 @@ def _manifest(
         missing=(),
         files={},
         sheets=(),
+        statements=kept.statements,
+        hidden=kept.hidden,
+        set_aside=kept.set_aside,
     )
+    return manifest, kept
 
 
 def _members(manifest: ClusterManifest) -> dict[str, list[tuple[str, ...]]]:

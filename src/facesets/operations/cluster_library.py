@@ -7,12 +7,11 @@ from uuid import UUID, uuid4
 
 import numpy as np
 
-from facesets.clustering import average_linkage, connected_components, hdbscan
-from facesets.clustering.incremental import Joined, join_people
+from facesets.clustering.incremental import Joined
 from facesets.errors import WrongUsage
 from facesets.interfaces import Progress
+from facesets.operations.joining_people import Decision, StoppedEarly, decide
 from facesets.operations.options import ClusterLibraryOptions
-from facesets.records import Float32, Int64
 from facesets.stop import Stop
 from facesets.store.postgres import people
 from facesets.store.postgres.claims import RunLock
@@ -49,6 +48,8 @@ class ClusterLibrarySummary:
         Stay without a person and are tried again next time.
     review : list of ReviewCase
         Tie people together; left alone.
+    reasons : list of str
+        A sentence for each choice that the method made by itself.
     seconds : mapping of stage to seconds
     """
 
@@ -59,6 +60,7 @@ class ClusterLibrarySummary:
     new_faces: int = 0
     alone: int = 0
     review: list[ReviewCase] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
     dry_run: bool = False
     stopped: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
@@ -82,23 +84,30 @@ def cluster_library(
         Nothing was indexed yet.
     """
     database = library.database
-    with RunLock(database, "cluster"), recorded_run(database, "cluster", asdict(options)) as run:
+    with (
+        RunLock(database, "cluster"),
+        recorded_run(database, "cluster", asdict(options), dry_run=options.dry_run) as run,
+    ):
         began = time.monotonic()
         progress.begin("Reading faces")
         faces = database.run(lambda connection: _load(connection, library))
         progress.end()
         read = time.monotonic()
-        joined = _decide(faces, options, progress)
+        try:
+            decision = decide(faces, options, progress, stop)
+        except StoppedEarly:
+            run.stopped = True
+            return ClusterLibrarySummary(len(faces.face_id), dry_run=options.dry_run, stopped=True)
         decided = time.monotonic()
-        if not options.dry_run and not stop.requested:
+        if not options.dry_run:
             progress.begin("Storing people")
-            database.run(lambda connection: _store(connection, faces, joined, new_id))
+            database.run(lambda connection: _store(connection, faces, decision.joined, new_id))
             progress.end()
         stored = time.monotonic()
         seconds = {"reading": read - began, "clustering": decided - read, "storing": stored - decided}
-        summary = _summary(faces, joined, options, seconds, stopped=stop.requested)
+        summary = _summary(faces, decision, options, seconds)
         run.summary = {k: v for k, v in asdict(summary).items() if k != "review"}
-        run.stopped = stop.requested
+        run.summary |= {"review": len(summary.review), **decision.used}
     return summary
 
 
@@ -108,83 +117,6 @@ def _load(connection: Connection, library: Library) -> PeopledFaces:
     if detector is None:
         raise WrongUsage(f"There are no faces in {library.label} yet. Run `facesets index --target PHOTOS`.")
     return people.load_peopled_faces(connection, detector)
-
-
-def _decide(faces: PeopledFaces, options: ClusterLibraryOptions, progress: Progress) -> Joined:
-    """Group the faces without a person; rows of the result are those faces, in order."""
-    has_person = faces.person >= 0
-    rows = faces.embedding if not has_person.any() else faces.embedding[~has_person]
-    if options.method == "components":
-        references, persons = faces.embedding[has_person], faces.person[has_person]
-    else:
-        references, persons = _means(faces.embedding, faces.person, len(faces.persons))
-    reported = _Steps(progress, f"Comparing {len(rows)} faces with {len(faces.persons)} people")
-    joined = join_people(
-        rows,
-        references,
-        persons,
-        lambda some: _grouped(some, options, reported),
-        min_cosine_similarity=options.threshold,
-        min_size=options.min_size,
-        on_progress=reported,
-    )
-    reported.end()
-    return joined
-
-
-class _Steps:
-    """Passes counts of steps done on as the progress of one stage after another."""
-
-    def __init__(self, progress: Progress, what: str) -> None:
-        self._progress = progress
-        self._what = what
-        self._done: int | None = None
-
-    def begin(self, what: str) -> None:
-        """Name the next stage; it opens with its first step."""
-        self.end()
-        self._what = what
-
-    def end(self) -> None:
-        """Close the open stage."""
-        if self._done is not None:
-            self._progress.end()
-        self._done = None
-
-    def __call__(self, done: int, steps: int) -> None:
-        """Hear of the steps done so far."""
-        if self._done is None or done < self._done:
-            self.end()
-            self._progress.begin(self._what, steps)
-            self._done = 0
-        self._progress.advance(done - self._done)
-        self._done = done
-
-
-def _grouped(rows: Float32, options: ClusterLibraryOptions, reported: _Steps) -> Int64:
-    reported.begin(f"Grouping {len(rows)} faces")
-    if options.method == "components":
-        return connected_components(rows, min_cosine_similarity=options.threshold, on_progress=reported)
-    if options.method == "agglomerative":
-        return average_linkage(rows, max_cosine_distance=1 - options.threshold, on_progress=reported)
-    return hdbscan(
-        rows,
-        min_cluster_size=options.min_cluster_size,
-        min_samples=options.min_samples,
-        on_progress=reported,
-    ).labels
-
-
-def _means(embedding: Float32, person: Int64, people_count: int) -> tuple[Float32, Int64]:
-    """The mean vector of each person: its product with a face is their mean cosine similarity."""
-    sums = np.zeros((people_count, embedding.shape[1]), np.float64)
-    mine = np.flatnonzero(person >= 0)
-    for start in range(0, len(mine), 4096):
-        some = mine[start : start + 4096]
-        np.add.at(sums, person[some], embedding[some])
-    counts = np.bincount(person[mine], minlength=people_count)
-    means: Float32 = (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
-    return means, np.arange(people_count)
 
 
 def _store(connection: Connection, faces: PeopledFaces, joined: Joined, new_id: Callable[[], UUID]) -> None:
@@ -206,12 +138,11 @@ def _store(connection: Connection, faces: PeopledFaces, joined: Joined, new_id: 
 
 def _summary(
     faces: PeopledFaces,
-    joined: Joined,
+    decision: Decision,
     options: ClusterLibraryOptions,
     seconds: dict[str, float],
-    *,
-    stopped: bool,
 ) -> ClusterLibrarySummary:
+    joined = decision.joined
     new_faces = int((joined.group >= 0).sum())
     joining = int((joined.person >= 0).sum())
     review = _cases(faces, joined)
@@ -224,8 +155,8 @@ def _summary(
         new_faces=new_faces,
         alone=len(faces.face_id) - kept - joining - new_faces - len(review),
         review=review,
+        reasons=list(decision.reasons),
         dry_run=options.dry_run,
-        stopped=stopped,
         seconds={stage: round(value, 3) for stage, value in seconds.items()},
     )
 

@@ -27,6 +27,7 @@ from facesets.imaging.align import align
 from facesets.imaging.decode import decode
 from facesets.imaging.sheets import CROP_PX, MAX_CROPS, SheetRow, Tile, draw_sheet
 from facesets.interfaces import Progress
+from facesets.operations.export_edits import TAKEN_OUT
 from facesets.operations.photos import read_photo
 from facesets.records import Pixels
 from facesets.stop import Stop
@@ -48,6 +49,7 @@ _GATES = {
     "several_faces": "bystander",
     "no_face_found": "not found",
     "another_face": "wrong face",
+    TAKEN_OUT: "by you",
 }
 _UPPER_LIMITS = frozenset({"outlier_threshold"})
 _T = TypeVar("_T")
@@ -222,7 +224,7 @@ def _varied(dropped: Sequence[DroppedFace]) -> list[DroppedFace]:
 
 def _reason(item: DroppedFace) -> str:
     label = _GATES.get(item.gate, item.gate)
-    if not np.isfinite(item.limit):
+    if item.gate == TAKEN_OUT or not np.isfinite(item.limit):
         return label
     return f"{label} {item.value:.3g} {'>' if item.gate in _UPPER_LIMITS else '<'} {item.limit:g}"
 

@@ -1,6 +1,7 @@
-"""`db restore`: a backup into a database, without overwriting by accident."""
+"""`db`: a backup of the library, and back, without overwriting by accident."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from facesets.errors import WrongUsage
@@ -8,7 +9,59 @@ from facesets.store.postgres import tools
 from facesets.store.postgres.connection import Database, opened
 
 
-def restore(text: str, path: Path, environment: Mapping[str, str], *, replace: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Url:
+    """Where the library is; a password in it is masked."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopSummary:
+    """Whether the embedded server ran."""
+
+    stopped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSummary:
+    """Whether there is an index now."""
+
+    built: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BackupSummary:
+    """The file, and its size; of a dry run that of the database."""
+
+    file: str
+    megabytes: float
+    dry_run: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreSummary:
+    """The file that was restored or would be, and whether a library gave way to it."""
+
+    file: str
+    replaced: bool
+    dry_run: bool
+
+
+def backup(text: str, path: Path, environment: Mapping[str, str], *, dry_run: bool) -> BackupSummary:
+    """Write the whole library into one file; errors as `store.postgres.tools.backup`."""
+    if dry_run:
+        tools.refuse_no_backup(path)
+        with opened(Database(text)) as database:
+            size = database.run(tools.database_bytes)
+    else:
+        size = tools.backup(text, path, environment)
+    return BackupSummary(str(path), round(size / 1e6, 1), dry_run)
+
+
+def restore(
+    text: str, path: Path, environment: Mapping[str, str], *, replace: bool, dry_run: bool
+) -> RestoreSummary:
     """Fill a database from a backup.
 
     Raises
@@ -19,8 +72,13 @@ def restore(text: str, path: Path, environment: Mapping[str, str], *, replace: b
         As `store.postgres.tools.restore`.
     """
     with opened(Database(text)) as database:
-        if database.run(tools.holds_library) and not replace:
+        there = database.run(tools.holds_library)
+        if there and not replace:
             raise WrongUsage(
                 f"There is a library in {database.label} already. Back it up, then use --replace to lose it."
             )
-    tools.restore(text, path, environment, replace=replace)
+    if dry_run:
+        tools.require_backup(path)
+    else:
+        tools.restore(text, path, environment, replace=replace)
+    return RestoreSummary(str(path), there, dry_run)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from facesets.errors import FacesetsError
 from facesets.files import printable
+from facesets.inference.catalog import DEFAULT_CLIP
+from facesets.inference.clip_packs import default_clip
 from facesets.inference.packs import DEFAULT_PACK, ModelFile, find_pack, installed, read_pack
 from facesets.inference.providers import candidates, why_not
 from facesets.operations.finding import Finding
@@ -14,7 +16,7 @@ from facesets.operations.finding import Finding
 def inference_findings(roots: Sequence[Path]) -> list[Finding]:
     """Whether there is a model pack, and which accelerators work with it."""
     model = _any_recogniser(roots)
-    return [_pack(roots), *(_providers(model) if model is not None else [])]
+    return [_pack(roots), _clip_pack(roots), *(_providers(model) if model is not None else [])]
 
 
 def _pack(roots: Sequence[Path]) -> Finding:
@@ -27,6 +29,18 @@ def _pack(roots: Sequence[Path]) -> Finding:
         if others:
             return Finding(subject, "note", f"missing, but there is {printable(others[0])}", repair)
         return Finding(subject, "problem", str(error), repair)
+
+
+def _clip_pack(roots: Sequence[Path]) -> Finding:
+    subject = f"CLIP pack {DEFAULT_CLIP}"
+    repair = f"facesets models pull {DEFAULT_CLIP}"
+    try:
+        pack = default_clip(roots)
+    except FacesetsError as error:
+        return Finding(subject, "problem", str(error), f"{repair} --force")
+    if pack is None:
+        return Finding(subject, "note", "missing: `search` finds no photos by words", repair)
+    return Finding(subject, "ok", printable(pack.path))
 
 
 def _any_recogniser(roots: Sequence[Path]) -> ModelFile | None:

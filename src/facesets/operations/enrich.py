@@ -7,8 +7,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from facesets.errors import UnreadableImage
+from facesets.errors import RecogniserMismatch, UnreadableImage
 from facesets.exports.manifest import Failure
+from facesets.files import printable
 from facesets.imaging.boxes import iou
 from facesets.imaging.pose import pose_from_keypoints
 from facesets.interfaces import Progress, Store
@@ -16,6 +17,7 @@ from facesets.operations.options import EnrichOptions
 from facesets.operations.photos import read_row
 from facesets.records import (
     Bool,
+    CacheSettings,
     Collection,
     EnrichState,
     Faces,
@@ -130,6 +132,34 @@ def enrich(
     return replace(run.summary(), already=already, stopped=run.images < len(images))
 
 
+def require_models(store: Store) -> CacheSettings:
+    """Which models a store's faces come from.
+
+    Raises
+    ------
+    WrongUsage
+        It is empty; the sentence is that of its `load`.
+    """
+    return store.settings or store.load().settings
+
+
+def refuse_other_models(store: Store, settings: CacheSettings) -> None:
+    """Check that these models find the faces of a store again.
+
+    Raises
+    ------
+    RecogniserMismatch
+        They are others than those that found them.
+    """
+    known = require_models(store)
+    if (known.recogniser_sha256, known.detection) != (settings.recogniser_sha256, settings.detection):
+        raise RecogniserMismatch(
+            f"The faces of {store.label} come from {known.recogniser} and {known.detector} of "
+            f"{printable(known.pack)}, and {printable(settings.pack)} has others. Use --pack "
+            f"{printable(known.pack)}."
+        )
+
+
 def match_boxes(cached: Float32, found: Float32, *, min_overlap: float) -> Bool:
     """Whether each cached box (n, 4) has a box found again (m, 4) to itself.
 
@@ -212,7 +242,7 @@ class _Run:
     def flush(self) -> None:
         """Keep what waits."""
         if self._waiting:
-            self._store.commit([], self._waiting)
+            self._store.annotate(self._waiting)
             self._waiting = []
 
     def summary(self) -> EnrichSummary:

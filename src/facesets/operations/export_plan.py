@@ -2,19 +2,17 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
 
 from facesets.clustering import nearest
-from facesets.errors import RecogniserMismatch, WrongUsage
+from facesets.errors import WrongUsage
 from facesets.exports.folders import is_inside
 from facesets.exports.manifest import (
     EXPORT_MANIFEST,
-    SET_MANIFEST,
     ClusterManifest,
     ExportManifest,
     PlacedFile,
@@ -25,14 +23,45 @@ from facesets.exports.manifest import (
 from facesets.exports.manifest_files import read_manifest, refuse_other_results
 from facesets.files import printable
 from facesets.imaging.quality import Quality, known_pose, quality
+from facesets.operations.export_edits import EditedSets, edited_crops, edited_sets, taken_out
 from facesets.operations.options import ExportSwapOptions
+from facesets.operations.same_models import require_same_faces, require_same_recogniser, rows_of
+from facesets.operations.set_names import free_names, names_of_entry
 from facesets.operations.set_selection import centroid_of
 from facesets.records import CacheSettings, Collection, Faces, Float32, Int64
 
-CANDIDATES = "_candidates"
+_ASKED_FOR = frozenset({"imported", "era"})
 
 # Raised when the same inputs give other crops, so that finished sets are made anew.
 _CROP_RULES = 1
+
+
+@dataclass(frozen=True, slots=True)
+class NewSet:
+    """A face set as a command wants it in an export.
+
+    Attributes
+    ----------
+    name : str
+        Its folder, relative to the export; another one, if that is taken.
+    source : str
+        What it comes from, down to the group: a set is known again by it.
+    rows : int64 array
+        Rows of the store.
+    kind : str
+        `refined`, `discovered`, `imported` or `era`.
+    markers : mapping
+        Names and contents of text files that say in the set's folder what it is.
+    candidates : mapping
+        Row of a face for review to its cosine distance from the set's centroid.
+    """
+
+    name: str
+    source: str
+    rows: Int64
+    kind: str = "refined"
+    markers: Mapping[str, str] = field(default_factory=dict)
+    candidates: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +72,35 @@ class PlannedSet:
     ----------
     name : str
         Its folder.
-    source : str
-        The manifest and the name in it that the set comes from.
     inputs : str
         Digest of everything that decides about the result.
-    rows, candidates : int64 arrays
-        Rows of the store; candidates nearest first.
-    candidate_distance : mapping
-        Row to cosine distance from the set's centroid.
+    wanted : NewSet
+    candidates : int64 array
+        Rows of the store, nearest first.
+    taken_out : int64 array
+        Rows of faces that the user took out of the set.
     """
 
     name: str
-    source: str
     inputs: str
-    rows: Int64
+    wanted: NewSet
     candidates: Int64
-    candidate_distance: Mapping[int, float]
+    taken_out: Int64
+
+    @property
+    def source(self) -> str:
+        """What it comes from."""
+        return self.wanted.source
+
+    @property
+    def rows(self) -> Int64:
+        """Its faces: rows of the store."""
+        return self.wanted.rows
+
+    @property
+    def candidate_distance(self) -> Mapping[int, float]:
+        """Row to cosine distance from the set's centroid."""
+        return self.wanted.candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +116,14 @@ class ExportPlan:
         What lies in the export already and is left alone.
     earlier : mapping
         Every file that the export lists so far.
+    gone : tuple of str
+        Sets that lie there and go.
+    removed : tuple of SetEntry
+        Sets whose folder the user deleted, and that stay away.
+    edited : tuple of str
+        Crops that the user worked on: they are set aside and made again.
+    learned : tuple of str
+        What the user did to folders and crops, a sentence each.
     """
 
     made: Provenance
@@ -82,6 +132,10 @@ class ExportPlan:
     kept_sets: tuple[SetEntry, ...]
     kept_files: tuple[str, ...]
     earlier: dict[str, PlacedFile | None]
+    gone: tuple[str, ...] = ()
+    removed: tuple[SetEntry, ...] = ()
+    edited: tuple[str, ...] = ()
+    learned: tuple[str, ...] = ()
 
 
 def plan_export(
@@ -96,66 +150,134 @@ def plan_export(
 ) -> ExportPlan:
     """Read the manifests, compare recognisers, and settle names; errors as `export_swap`."""
     refined = read_manifest(refine_manifest, RefineManifest)
-    _same_faces(collection.settings, refined.made.models, refine_manifest)
-    _same_recogniser(collection.settings, consumer, consumer.pack)
+    require_same_faces(collection.settings, refined.made.models, refine_manifest)
     rows_by_id = {face: row for row, face in enumerate(collection.face_ids())}
     members = {
-        group.name: _rows_of([entry.face for entry in group.faces], rows_by_id, refine_manifest)
+        group.name: rows_of([entry.face for entry in group.faces], rows_by_id, refine_manifest)
         for group in refined.facesets
     }
-    parts = quality(collection.faces)
-    rated = parts.total
     candidates = {}
     if options.candidates:
         single = _singletons(raw_manifest, rows_by_id, collection.settings)
-        candidates = _matched(collection, members, single, rated, options)
+        candidates = _matched(collection, members, single, quality(collection.faces).total, options)
     prefix = f"{refine_manifest.absolute()}#"
-    sets = [
-        PlannedSet(
-            name=name,
-            source=prefix + name,
-            inputs=_digest(collection, parts, rows, candidates.get(name, {}), consumer, options),
-            rows=rows,
-            candidates=np.array(sorted(candidates.get(name, {}), key=candidates[name].__getitem__), np.int64)
-            if name in candidates
-            else np.empty(0, np.int64),
-            candidate_distance=candidates.get(name, {}),
-        )
+    wanted = [
+        NewSet(name, prefix + name, rows, candidates=candidates.get(name, {}))
         for name, rows in members.items()
     ]
-    return _beside_earlier(sets, out, prefix, rated, options, made)
+    if not options.merge:
+        _refuse_foreign_sets(out, prefix)
+    return plan_sets(
+        collection, wanted, out, consumer, options, made=made, keep=options.merge, remake=not options.merge
+    )
 
 
-def _same_recogniser(ours: CacheSettings, theirs: CacheSettings, where: Path | str) -> None:
-    if ours.recogniser_sha256 != theirs.recogniser_sha256:
-        raise RecogniserMismatch(
-            f"{printable(where)} has vectors of another recogniser ({theirs.pack}/{theirs.recogniser}) than "
-            f"the cache ({ours.pack}/{ours.recogniser}). Use what was made from this cache."
-        )
+def plan_sets(
+    collection: Collection,
+    wanted: Sequence[NewSet],
+    out: Path,
+    consumer: CacheSettings,
+    options: ExportSwapOptions,
+    *,
+    made: Provenance,
+    keep: bool = True,
+    remake: bool = True,
+    replaced: str | None = None,
+) -> ExportPlan:
+    """Fit sets into an export, whatever lies there already.
+
+    Parameters
+    ----------
+    wanted : sequence of NewSet
+        A name that another set has is replaced by `faceset_NNN`, past the highest number in use.
+    consumer : CacheSettings
+        Of the embedder that the crops are checked with.
+    keep : bool
+        Leave sets alone that are not wanted. Otherwise they go.
+    replaced : str, optional
+        Of the sets that are not wanted, those go whose source is this up to its last `#`.
+    remake : bool
+        Make a set again, in its place, when it is there from the same source but from other faces. Otherwise
+        leave it alone.
+
+    Raises
+    ------
+    RecogniserMismatch
+        The embedder has another recogniser than the store.
+    WrongUsage
+        `out` holds something else.
+    """
+    require_same_recogniser(collection.settings, consumer, consumer.pack)
+    parts = quality(collection.faces)
+    edits, earlier = _read_earlier(out)
+    entries = edits.there
+    # Whoever names folders or a person wants just these sets; the others come back only if nobody said no.
+    unwanted = {entry.source for entry in edits.removed}
+    wanted = [each for each in wanted if each.kind in _ASKED_FOR or each.source not in unwanted]
+    by_source = {entry.source: entry.name for entry in entries}
+    again = {each.source for each in wanted} if remake else set()
+    kept = [e for e in entries if keep and e.source not in again]
+    if replaced is not None:
+        kept = [e for e in kept if e.source.rpartition("#")[0] != replaced]
+    new = [each for each in wanted if remake or each.source not in by_source]
+    names = free_names(
+        [(each.source, each.name) for each in new],
+        by_source if remake else {},
+        [entry.name for entry in kept],
+        [entry.name for entry in (*entries, *edits.removed)],
+    )
+    sets = tuple(
+        _planned(collection, parts, each, name, out, consumer, options)
+        for each, name in zip(new, names, strict=True)
+    )
+    kept_files = tuple(name for entry in kept for name in names_of_entry(entry))
+    staying = {entry.name for entry in kept} | set(names)
+    gone = tuple(entry.name for entry in entries if entry.name not in staying)
+    edited = tuple(name for each in sets for name in edited_crops(out, each.name))
+    taken = [
+        f"{len(each.taken_out)} faces were taken out of {printable(each.name)}: they stay out."
+        for each in sets
+        if len(each.taken_out)
+    ]
+    aside = [f"{printable(name)} was changed: it is set aside and made again." for name in edited]
+    return ExportPlan(
+        made,
+        parts.total,
+        sets,
+        tuple(kept),
+        kept_files,
+        earlier,
+        gone,
+        removed=tuple(entry for entry in edits.removed if entry.source not in {s.source for s in sets}),
+        edited=edited,
+        learned=(*edits.learned, *taken, *aside),
+    )
 
 
-def _same_faces(ours: CacheSettings, theirs: CacheSettings, where: Path) -> None:
-    """Faces are named by their number in the image, so both must have found the same ones."""
-    _same_recogniser(ours, theirs, where)
-    if ours.detection != theirs.detection:
-        raise WrongUsage(
-            f"{printable(where)} names faces found with another detection ({_detection(theirs)}) than the "
-            f"cache's ({_detection(ours)}). Run the command that wrote it again, with this cache."
-        )
-
-
-def _detection(models: CacheSettings) -> str:
-    return f"{models.detector} at {models.det_size}, from score {models.min_det_score:g}"
-
-
-def _rows_of(ids: Sequence[str], rows_by_id: Mapping[str, int], manifest: Path) -> Int64:
-    missing = [face for face in ids if face not in rows_by_id]
-    if missing:
-        raise WrongUsage(
-            f"{printable(manifest)} lists {len(missing)} faces that the cache does not hold. Give the cache "
-            "that it was made from, or refine again."
-        )
-    return np.array([rows_by_id[face] for face in ids], np.int64)
+def _planned(
+    collection: Collection,
+    parts: Quality,
+    wanted: NewSet,
+    name: str,
+    out: Path,
+    consumer: CacheSettings,
+    options: ExportSwapOptions,
+) -> PlannedSet:
+    unwanted = taken_out(out, name)
+    ids = collection.face_ids() if unwanted else []
+    rows = np.array([row for row, face in enumerate(ids) if face in unwanted], np.int64)
+    wanted = replace(
+        wanted,
+        rows=wanted.rows[~np.isin(wanted.rows, rows)],
+        candidates={row: d for row, d in wanted.candidates.items() if row not in rows},
+    )
+    return PlannedSet(
+        name=name,
+        inputs=_digest(collection, parts, wanted, consumer, options),
+        wanted=wanted,
+        candidates=np.array(sorted(wanted.candidates, key=wanted.candidates.__getitem__), np.int64),
+        taken_out=rows,
+    )
 
 
 def _singletons(raw_manifest: Path | None, rows_by_id: Mapping[str, int], ours: CacheSettings) -> Int64:
@@ -164,8 +286,8 @@ def _singletons(raw_manifest: Path | None, rows_by_id: Mapping[str, int], ours: 
             "--candidates needs --raw-manifest: the manifest.json that `facesets cluster` wrote."
         )
     raw = read_manifest(raw_manifest, ClusterManifest)
-    _same_faces(ours, raw.made.models, raw_manifest)
-    return _rows_of([entry.face for entry in raw.singletons], rows_by_id, raw_manifest)
+    require_same_faces(ours, raw.made.models, raw_manifest)
+    return rows_of([entry.face for entry in raw.singletons], rows_by_id, raw_manifest)
 
 
 def _matched(
@@ -198,8 +320,7 @@ def _matched(
 def _digest(
     collection: Collection,
     parts: Quality,
-    rows: Int64,
-    candidates: Mapping[int, float],
+    wanted: NewSet,
     consumer: CacheSettings,
     options: ExportSwapOptions,
 ) -> str:
@@ -209,10 +330,11 @@ def _digest(
         "rules": _CROP_RULES,
         "options": decisive,
         "consumer": asdict(consumer),
-        "faces": [ids[row] for row in rows],
-        "candidates": {ids[row]: distance for row, distance in candidates.items()},
+        "faces": [ids[row] for row in wanted.rows],
+        "candidates": {ids[row]: distance for row, distance in wanted.candidates.items()},
+        "markers": dict(wanted.markers),
         "detection": collection.settings.detection,
-        "measures": _measured(collection.faces, parts, [*map(int, rows), *candidates]),
+        "measures": _measured(collection.faces, parts, [*map(int, wanted.rows), *wanted.candidates]),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
@@ -226,74 +348,22 @@ def _measured(faces: Faces, parts: Quality, rows: Sequence[int]) -> str:
     return digest.hexdigest()
 
 
-def _beside_earlier(
-    sets: Sequence[PlannedSet],
-    out: Path,
-    prefix: str,
-    rated: Float32,
-    options: ExportSwapOptions,
-    made: Provenance,
-) -> ExportPlan:
-    """Fit the sets into what lies in the export already."""
+def _read_earlier(out: Path) -> tuple[EditedSets, dict[str, PlacedFile | None]]:
+    """The sets that lie in an export, and every file that it lists."""
     refuse_other_results(out, ExportManifest)
     if not (out / EXPORT_MANIFEST).is_file():
-        return ExportPlan(made, rated, tuple(sets), (), (), {})
+        return EditedSets(), {}
     before = read_manifest(out / EXPORT_MANIFEST, ExportManifest)
-    entries = [entry for entry in before.sets if is_inside(entry.name)]
-    listed = [n for e in entries for n in names_of_set(e.name, e.faces, e.candidates, e.bundles)]
-    earlier: dict[str, PlacedFile | None] = dict.fromkeys([*listed, *before.sheets])
-    if not options.merge:
-        foreign = [entry.name for entry in entries if not entry.source.startswith(prefix)]
-        if foreign:
-            raise WrongUsage(
-                f"{printable(out)} holds sets from another manifest ({foreign[0]} and {len(foreign) - 1} "
-                "more). Use --merge to add to them, or choose another OUT."
-            )
-        return ExportPlan(made, rated, tuple(sets), (), (), earlier)
-    # A set whose folder the user took away is no part of the export any more.
-    entries = [entry for entry in entries if (out / entry.name / SET_MANIFEST).is_file()]
-    known = {entry.source for entry in entries}
-    new = _renamed([planned for planned in sets if planned.source not in known], {e.name for e in entries})
-    kept = tuple(n for e in entries for n in names_of_set(e.name, e.faces, e.candidates, e.bundles))
-    return ExportPlan(made, rated, new, tuple(entries), kept, earlier)
+    edits = edited_sets(out, before)
+    entries = {*edits.there, *(entry for entry in before.sets if is_inside(entry.name))}
+    listed = [name for entry in entries for name in names_of_entry(entry)]
+    return edits, dict.fromkeys([*sorted(listed), *before.sheets])
 
 
-def names_of_set(name: str, faces: int, candidates: int, bundles: Sequence[str]) -> list[str]:
-    """Every file of a set with so many faces and candidates, relative to the export."""
-    return [
-        f"{name}/{SET_MANIFEST}",
-        *(f"{name}/{bundle}" for bundle in bundles),
-        *(f"{name}/{png_name(rank)}" for rank in range(faces)),
-        *(f"{CANDIDATES}/{name}/{png_name(rank)}" for rank in range(candidates)),
-    ]
-
-
-def png_name(rank: int) -> str:
-    """Name a face by its rank, 0 being best."""
-    return f"{rank:03d}.png"
-
-
-def _renamed(sets: Sequence[PlannedSet], taken: set[str]) -> tuple[PlannedSet, ...]:
-    """Give sets whose name is taken the numbers past the highest in use."""
-    numbers = [int(m[1]) for name in taken if (m := re.fullmatch(r"faceset_(\d+)", name))]
-    following = max(numbers, default=0)
-    renamed = []
-    for planned in sets:
-        name = planned.name
-        if name in taken:
-            following += 1
-            name = f"faceset_{following:03d}"
-        taken = taken | {name}
-        renamed.append(_with_name(planned, name))
-    return tuple(renamed)
-
-
-def _with_name(planned: PlannedSet, name: str) -> PlannedSet:
-    return PlannedSet(
-        name,
-        planned.source,
-        planned.inputs,
-        planned.rows,
-        planned.candidates,
-        planned.candidate_distance,
-    )
+def _refuse_foreign_sets(out: Path, prefix: str) -> None:
+    foreign = [entry.name for entry in _read_earlier(out)[0].there if not entry.source.startswith(prefix)]
+    if foreign:
+        raise WrongUsage(
+            f"{printable(out)} holds sets from another manifest ({foreign[0]} and {len(foreign) - 1} "
+            "more). Use --merge to add to them, or choose another OUT."
+        )

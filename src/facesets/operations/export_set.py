@@ -10,9 +10,10 @@ import numpy as np
 
 from facesets.errors import FacesetsError, UnreadableImage
 from facesets.exports.bundle import bundle_names, png_bytes, write_bundle
-from facesets.exports.folders import ResultFolder
+from facesets.exports.folders import ResultFolder, is_inside
 from facesets.exports.manifest import (
     SET_MANIFEST,
+    Content,
     DroppedFace,
     ExportedFace,
     Failure,
@@ -23,11 +24,14 @@ from facesets.exports.manifest import (
     rounded,
 )
 from facesets.exports.manifest_files import manifest_bytes, read_manifest
+from facesets.files import sha256_of
 from facesets.imaging.quality import quality
 from facesets.interfaces import Embedder, Progress
-from facesets.operations.export_plan import CANDIDATES, PlannedSet, names_of_set, png_name
+from facesets.operations.export_edits import TAKEN_OUT, is_untouched
+from facesets.operations.export_plan import PlannedSet
 from facesets.operations.options import LOADER_MIN_DET_SCORE, ExportSwapOptions
 from facesets.operations.photos import read_row
+from facesets.operations.set_names import CANDIDATES, names_of_set, png_name
 from facesets.operations.set_selection import (
     Drop,
     Selection,
@@ -86,21 +90,15 @@ class SetWriter:
     def possible_names(self, sets: Iterable[PlannedSet]) -> Iterator[str]:
         """Every file that writing these sets may make."""
         for planned in sets:
-            bundles = bundle_names(planned.name, self._options.top_n)
-            yield from names_of_set(planned.name, len(planned.rows), len(planned.candidates), bundles)
+            others = [*bundle_names(planned.name, self._options.top_n), *planned.wanted.markers]
+            yield from names_of_set(planned.name, len(planned.rows), len(planned.candidates), others)
 
     def finished_before(self, planned: PlannedSet) -> SetManifest | None:
         """The set's manifest, if an earlier run made the set from the same inputs and all is there."""
-        root = self._folder.root
-        path = root / planned.name / SET_MANIFEST
-        if f"{planned.name}/{SET_MANIFEST}" not in self._folder.owned or not path.is_file():
+        if f"{planned.name}/{SET_MANIFEST}" not in self._folder.owned:
             return None
-        try:
-            manifest = read_manifest(path, SetManifest)
-        except FacesetsError:
-            return None
-        whole = all((root / PurePosixPath(name)).is_file() for name in manifest.files)
-        if manifest.inputs != planned.inputs or manifest.failed or not whole:
+        manifest = finished_set(self._folder.root, planned)
+        if manifest is None:
             return None
         self._folder.keep(manifest.files)
         return manifest
@@ -116,6 +114,8 @@ class SetWriter:
         if kept.stopped or review.stopped:
             return None
         bundles = self._write_bundles(planned.name, kept)
+        for marker, text in planned.wanted.markers.items():
+            self._folder.write(f"{planned.name}/{marker}", text.encode())
         manifest = self._manifest(planned, selection, kept, review, bundles)
         self._folder.write(f"{planned.name}/{SET_MANIFEST}", manifest_bytes(manifest))
         return manifest
@@ -180,7 +180,8 @@ class SetWriter:
         centroid = centroid_of(self._collection.faces.embedding[[row for row, _, _ in kept.faces]])
         if not kept.faces:
             centroid = selection.centroid
-        dropped = (*selection.dropped, *kept.dropped)
+        unwanted = [Drop(int(row), TAKEN_OUT, 1, 0, "by you") for row in planned.taken_out]
+        dropped = (*selection.dropped, *kept.dropped, *unwanted)
         names = [name for part in (kept, review) for _, name, _ in part.faces]
         return SetManifest(
             made=self._made,
@@ -199,8 +200,18 @@ class SetWriter:
             ),
             failed=(*kept.failed, *review.failed),
             bundles=bundles,
+            contents={
+                name: _content(self._folder.root / directory / name)
+                for name in (*(PurePosixPath(file).name for _, file, _ in kept.faces), *bundles)
+            },
             files=tuple(
-                sorted([*names, *(f"{directory}/{b}" for b in bundles), f"{directory}/{SET_MANIFEST}"])
+                sorted(
+                    [
+                        *names,
+                        *(f"{directory}/{other}" for other in (*bundles, *planned.wanted.markers)),
+                        f"{directory}/{SET_MANIFEST}",
+                    ]
+                )
             ),
         )
 
@@ -219,3 +230,25 @@ class SetWriter:
             crop_cosine_similarity=round(crop.cosine_similarity, 4),
             duplicates=tuple(self._ids[lost] for lost in selection.duplicates.get(row, ())),
         )
+
+
+def _content(path: Path) -> Content:
+    return Content(path.stat().st_size, sha256_of(path))
+
+
+def finished_set(root: Path, planned: PlannedSet) -> SetManifest | None:
+    """The manifest of a set that lies in an export as it would be made now, else None."""
+    try:
+        manifest = read_manifest(root / planned.name / SET_MANIFEST, SetManifest)
+    except FacesetsError:
+        return None
+    if manifest.inputs != planned.inputs or manifest.failed or manifest.name != planned.name:
+        return None
+    whole = all((root / PurePosixPath(name)).is_file() for name in manifest.files)
+    since = (root / planned.name / SET_MANIFEST).stat().st_mtime_ns
+    untouched = whole and all(
+        is_untouched(root / planned.name / name, content, since)
+        for name, content in manifest.contents.items()
+        if is_inside(name)
+    )
+    return manifest if untouched else None

@@ -20,7 +20,7 @@ from facesets.exports.manifest_files import manifest_bytes
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.contact_sheets import draw_sheets, own_sheet_names, plan_rows
 from facesets.operations.export_plan import ExportPlan, PlannedSet, plan_export
-from facesets.operations.export_set import SetWriter
+from facesets.operations.export_set import SetWriter, finished_set
 from facesets.operations.options import ExportSwapOptions
 from facesets.operations.photo_folders import provenance
 from facesets.operations.set_selection import select_faces
@@ -40,6 +40,10 @@ class ExportSwapSummary:
         PNGs in the sets of this run; those with bystanders painted over; PNGs for review.
     dropped_by : dict
         Faces left out of the sets of this run, by reason.
+    learned : list of str
+        What the user's own changes in the export say, a sentence a set.
+    hint : str
+        What to try where no face was large enough; else empty.
     """
 
     out: str
@@ -54,6 +58,8 @@ class ExportSwapSummary:
     removed: int
     failed: int
     failures: list[Failure] = field(default_factory=list)
+    learned: list[str] = field(default_factory=list)
+    hint: str = ""
     dry_run: bool = False
     stopped: bool = False
 
@@ -93,9 +99,26 @@ def export_swap(
     collection = store.load()
     made = provenance(store, collection.settings, options)
     plan = plan_export(collection, refine_manifest, raw_manifest, out, embedder.settings, options, made=made)
+    return export_planned(
+        collection, plan, out, embedder, options, command="export-swap", progress=progress, stop=stop
+    )
+
+
+def export_planned(
+    collection: Collection,
+    plan: ExportPlan,
+    out: Path,
+    embedder: Embedder,
+    options: ExportSwapOptions,
+    *,
+    command: str,
+    progress: Progress,
+    stop: Stop,
+) -> ExportSwapSummary:
+    """Write what `plan_export` or `plan_sets` planned, or say what would be written; errors as above."""
     if options.dry_run:
         return _rehearsed(collection, plan, out, options)
-    with writing_results(out, plan.earlier) as folder:
+    with writing_results(out, plan.earlier, command) as folder:
         return _export(folder, collection, plan, embedder, options, progress, stop)
 
 
@@ -115,6 +138,8 @@ def _export(
         dict.fromkeys([*plan.kept_files, *writer.possible_names(plan.sets), *own_sheet_names()], "")
     )
     folder.keep(plan.kept_files)
+    for name in plan.edited:
+        folder.set_aside_edited(name)
     written: list[SetManifest] = []
     unchanged = 0
     progress.begin("Exporting faces", sum(len(planned.rows) for planned in plan.sets))
@@ -145,6 +170,8 @@ def _entry(planned: PlannedSet, manifest: SetManifest) -> SetEntry:
     return SetEntry(
         name=manifest.name,
         source=planned.source,
+        kind=planned.wanted.kind,
+        markers=tuple(planned.wanted.markers),
         faces=len(manifest.faces),
         candidates=len(manifest.candidates),
         dropped=len(manifest.dropped),
@@ -163,6 +190,7 @@ def _manifest(plan: ExportPlan, entries: Sequence[SetEntry]) -> ExportManifest:
             "dropped": sum(entry.dropped for entry in entries),
         },
         sets=tuple(entries),
+        removed=plan.removed,
         sheets=(),
     )
 
@@ -191,7 +219,22 @@ def _summary(
         removed=removed,
         failed=len(failures),
         failures=failures,
+        learned=list(plan.learned),
+        hint=_hint(written, gates),
         stopped=stopped,
+    )
+
+
+def _hint(written: Sequence[SetManifest], gates: Counter[str]) -> str:
+    """Which gate to open when every face was too small."""
+    small = [drop for manifest in written for drop in manifest.dropped if drop.gate == "min_face_short"]
+    if not small or any(manifest.faces for manifest in written) or len(small) < gates.total() / 2:
+        return ""
+    sizes = sorted((drop.value for drop in small), reverse=True)
+    edge = int(sizes[len(sizes) // 2])
+    return (
+        f"Faces of {small[0].limit:g} pixels are needed; the largest has {sizes[0]:.0f}: "
+        f"--min-face-short {edge} would keep half of them."
     )
 
 
@@ -207,7 +250,7 @@ def _rehearsed(
     return ExportSwapSummary(
         out=str(out),
         sets=len(plan.kept_sets) + len(plan.sets),
-        unchanged_sets=len(plan.kept_sets),
+        unchanged_sets=len(plan.kept_sets) + sum(finished_set(out, each) is not None for each in plan.sets),
         faces=int(np.sum([len(selection.rows) for selection in chosen])),
         masked=0,
         candidates=sum(len(planned.candidates) for planned in plan.sets),
@@ -216,5 +259,6 @@ def _rehearsed(
         dropped_by=dict(sorted(gates.items())),
         removed=would_remove(out, plan.earlier, [*plan.kept_files, *names, *staying, *own_sheet_names()]),
         failed=0,
+        learned=list(plan.learned),
         dry_run=True,
     )

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any, Literal
 from facesets.files import sync_directory, writing
 from facesets.operations.immich_faces import StagedFace, scaled
 from facesets.operations.options import StageOptions
-from facesets.remote.immich import AssetFailed, AssetGone, Downloaded, Immich
+from facesets.remote.immich import Downloaded, Immich, NotThere, RequestFailed
 from facesets.remote.immich_records import Asset
 
 Known = Callable[[str], bool]
@@ -98,9 +98,19 @@ def settle(
     server: Immich,
     folder: Path,
     known: Sequence[Known],
+    sha256_of: Mapping[str, str],
     options: StageOptions,
 ) -> Settled:
     """Look at an asset's faces and fetch its original when one of them is large.
+
+    Parameters
+    ----------
+    name : str
+        Where its file goes, below `folder`.
+    known : sequence of callables
+        Each says of a sha256 whether that content is somewhere already.
+    sha256_of : mapping of sha1 to sha256
+        Of content that was met before: what is known need not be fetched to find out.
 
     Raises
     ------
@@ -118,10 +128,14 @@ def settle(
             return Settled("small", asset, name, largest_short_px=found.largest_short_px)
         if options.dry_run:
             return Settled("staged", asset, name, largest_short_px=found.largest_short_px)
+        sha256 = sha256_of.get(asset.sha1)
+        if sha256 is not None and any(is_known(sha256) for is_known in known):
+            met = Downloaded(0, asset.sha1, sha256)
+            return Settled("known", asset, name, found.faces, found.largest_short_px, met)
         content, adopted = _get(asset, folder / name, server, Partials(folder), known)
-    except AssetGone as error:
+    except NotThere as error:
         return Settled("gone", asset, name, reason=error.reason)
-    except AssetFailed as error:
+    except RequestFailed as error:
         return Settled("failed", asset, name, reason=error.reason, passing=error.passing)
     kind: Kind = "known" if any(is_known(content.sha256) for is_known in known) else "staged"
     return Settled(kind, asset, name, found.faces, found.largest_short_px, content, adopted)

@@ -12,7 +12,7 @@ from facesets.operations.immich_names import Names, is_readable, is_thumbnail
 from facesets.operations.immich_record import Record, seen_key
 from facesets.operations.immich_server import queries
 from facesets.operations.options import StageOptions
-from facesets.remote.immich import AssetFailed, Immich
+from facesets.remote.immich import Immich, RequestFailed
 from facesets.remote.immich_records import Asset, Owner
 
 
@@ -136,7 +136,7 @@ class Listing:
         visibility = query["visibility"]
         try:
             yield from self._server.assets(query)
-        except (AssetFailed, WrongUsage) as error:
+        except (RequestFailed, WrongUsage) as error:
             # Immich opens its locked folder to a session with a PIN, never to a key.
             if visibility != "locked":
                 raise WrongUsage(f"{self._server.label} does not list its photos: {error}") from error

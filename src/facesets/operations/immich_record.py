@@ -14,7 +14,7 @@ import os
 import uuid
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -64,6 +64,10 @@ class StageRecord:
     def queue(self) -> Path:
         """The list of what to embed."""
         return self._queue
+
+    def exists(self) -> bool:
+        """Whether anything was ever staged here."""
+        return self._state.exists() or self._journal.exists()
 
     def records(self) -> Iterator[Record]:
         """Every record, those of the journal last: a later one of the same asset counts.
@@ -175,6 +179,21 @@ class StageRecord:
                 f"{printable(path.parent)} holds photos of another account than the one of this API key. Use "
                 "that account's key, or another --user."
             )
+
+
+def sha256_by_sha1(out: Path, *, without: Path) -> dict[str, str]:
+    """The sha256 of content that was staged for others below the same place, by the sha1 that servers tell.
+
+    A record that cannot be read tells nothing here: whoever stages there is told.
+    """
+    found: dict[str, str] = {}
+    for state in sorted(out.glob("*/state.json")):
+        if state.parent != without:
+            with suppress(DamagedFile, NewerFormat, OSError):
+                for row in StageRecord(state.parent, Heading("", "")).records():
+                    if isinstance(row.get("sha256"), str) and row["sha1"]:
+                        found[row["sha1"]] = row["sha256"]
+    return found
 
 
 def seen_key(asset_id: str, sha1: str) -> str:

@@ -1,6 +1,6 @@
 """What is asked of a server before anything is staged, and what of it is said to the user."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,17 +13,43 @@ from facesets.remote.immich_records import Owner, Version
 OLDEST_KNOWN = Version(2, 2, 0)
 NEWEST_KNOWN_MAJOR = 3
 
-_ESSENTIAL = ("asset.read", "asset.download", "face.read")
+STAGE_PERMISSIONS = ("asset.read", "asset.download", "face.read")
+PUSH_PERMISSIONS = (
+    "asset.read",
+    "face.read",
+    "person.read",
+    "person.create",
+    "person.update",
+    "person.merge",
+    "person.reassign",
+    "face.create",
+    "face.update",
+)
+UNDO_PERMISSIONS = (*PUSH_PERMISSIONS, "face.delete")
 _HELPFUL = {
     "person.read": "names of people may be missing",
     "user.read": "it stays unknown whose photos they are",
     "asset.statistics": "the time left stays unknown",
 }
+_HELPFUL_TO_UNDO = {
+    "face.delete": "an undo could not remove faces that were added",
+    "person.delete": "an undo could not make faces nobody's again, nor remove people",
+    "user.read": "it stays unknown whose photos they are",
+}
 _OWN_VISIBILITIES = {"archive": "archived", "hidden": "hidden", "locked": "locked"}
 
 
-def meet(server: Immich, user: str, progress: Progress) -> Owner | None:
+def meet(
+    server: Immich, user: str, progress: Progress, *, essential: Sequence[str] = STAGE_PERMISSIONS
+) -> Owner | None:
     """Check that the server can be worked with, and say what will not work.
+
+    Parameters
+    ----------
+    user : str
+        Whose photos are expected; empty for whoever's they are.
+    essential : sequence of str
+        Permissions without which there is nothing to be done.
 
     Returns
     -------
@@ -43,9 +69,9 @@ def meet(server: Immich, user: str, progress: Progress) -> Owner | None:
             f"{server.label} runs Immich {version.text}. This program knows {OLDEST_KNOWN.text} to "
             f"{NEWEST_KNOWN_MAJOR}.x: it may work."
         )
-    _check_permissions(server, progress)
+    _check_permissions(server, essential, progress)
     owner = server.owner()
-    if owner is not None and not owner.is_called(user):
+    if user and owner is not None and not owner.is_called(user):
         progress.say(
             f"The API key is that of {owner.name or owner.email}, and a key sees what its owner sees: that "
             f"is what is staged under {user}."
@@ -53,21 +79,28 @@ def meet(server: Immich, user: str, progress: Progress) -> Owner | None:
     return owner
 
 
-def _check_permissions(server: Immich, progress: Progress) -> None:
+def _check_permissions(server: Immich, essential: Sequence[str], progress: Progress) -> None:
     allowed = server.permissions()
     if allowed is None:
         progress.say(f"{server.label} does not say what this API key may do; that shows when it is used.")
         return
     if "all" in allowed:
         return
-    missing = [name for name in (*_ESSENTIAL, *_HELPFUL) if name not in allowed]
-    if any(name in _ESSENTIAL for name in missing):
+    helpful = _HELPFUL if essential == STAGE_PERMISSIONS else _HELPFUL_TO_UNDO
+    missing = [name for name in (*essential, *helpful) if name not in allowed]
+    if any(name in essential for name in missing):
         raise WrongUsage(
             f"The API key lacks {', '.join(missing)}. Add these permissions to it in Immich under Account "
             "Settings, API Keys."
         )
     for name in missing:
-        progress.say(f"The API key lacks {name}: {_HELPFUL[name]}.")
+        progress.say(f"The API key lacks {name}: {helpful[name]}.")
+
+
+def allows(server: Immich, permission: str) -> bool:
+    """Whether the key has a permission, as far as the server says."""
+    allowed = server.permissions()
+    return allowed is None or bool(allowed & {permission, "all"})
 
 
 def queries(options: StageOptions) -> Iterator[Mapping[str, Any]]:

@@ -18,7 +18,7 @@ from facesets.interfaces import Progress
 from facesets.operations.immich_asset import Known, Partials, Settled, settle
 from facesets.operations.immich_list import Listing, Unannounced
 from facesets.operations.immich_names import safe_label
-from facesets.operations.immich_record import Heading, StageRecord
+from facesets.operations.immich_record import Heading, StageRecord, sha256_by_sha1
 from facesets.operations.immich_server import estimate, meet
 from facesets.operations.immich_summary import AssetFailure, StageSummary
 from facesets.operations.options import StageOptions
@@ -84,13 +84,14 @@ def _stage(
     lock = nullcontext() if options.dry_run else FileLock(folder / "stage.lock", what=printable(folder))
     with lock:
         listing.take_over(record.records())
+        sha256_of = sha256_by_sha1(folder.parent, without=folder) if known else {}
         expected = estimate(server, options)
         about = "" if expected is None else f", about {expected} by the server's count"
         progress.begin(f"Staging{about}", expected)
         run = _Run(
             listing,
             record,
-            partial(settle, server=server, folder=folder, known=known, options=options),
+            partial(settle, server=server, folder=folder, known=known, sha256_of=sha256_of, options=options),
             options,
             folder,
             progress,

@@ -1,24 +1,24 @@
-"""`index`: every face below some targets into the library, once, however many runs are at it.
+"""`index`: every image below some targets into the library, once, however many runs are at it.
 
 Listing and comparing touch no file. What differs is worked on by threads, each of which takes files
-from the disk to their faces. Before a file is opened its path is claimed, and before a picture is
-searched its content is, so that of several runs only one does it; the claims of a run that dies are
-free at once. What another run has claimed is looked at again at the end: by then it is done, or free.
+from the disk to their faces and embeddings. Before a file is opened its path is claimed, and before a
+picture is searched its content is, so that of several runs only one does it; the claims of a run that
+dies are free at once. What another run has claimed is looked at again at the end: by then it is done, or
+free.
 """
 
-import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
-from typing import Protocol
 
 from facesets.errors import SourceGone
 from facesets.files import printable
-from facesets.interfaces import Embedder, Progress
+from facesets.interfaces import Describer, Progress
 from facesets.operations.embed import Failure
+from facesets.operations.listing import GalleryTargets, compare, prune, refuse_nothing
 from facesets.operations.looking import Look, Looker
 from facesets.operations.options import IndexOptions
 from facesets.records import FileRecord, FoundFile, ImageRecord
@@ -27,42 +27,12 @@ from facesets.stop import Stop
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.images import Seen
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.paths import to_text
+from facesets.store.postgres.runs import recorded_run
 
 _BATCHES_AHEAD_PER_WORKER = 3
 _CLAIMED_AT_ONCE = 64
 _WAIT_FOR_OTHERS_S = 0.5
-_FORGOTTEN_AT_ONCE = 5_000
-
-
-class GalleryTargets(Protocol):
-    """Where `index` finds files; see `sources.galleries`."""
-
-    @property
-    def label(self) -> str:
-        """What to call it in messages."""
-        ...
-
-    @property
-    def roots(self) -> list[str]:
-        """The targets as absolute paths."""
-        ...
-
-    @property
-    def galleries(self) -> Mapping[str, Gallery]:
-        """The directories that hold photos; complete once `files` is through."""
-        ...
-
-    def gallery_of(self, path: str) -> str:
-        """The directory that a photo belongs to."""
-        ...
-
-    def files(self) -> Iterator[FoundFile]:
-        """Every candidate file."""
-        ...
-
-    def is_there(self) -> bool:
-        """Whether the targets can still be read."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +51,19 @@ class IndexSummary:
         New images.
     aliases : int
         Files whose bytes were known already.
+    completed : int
+        Images known before that got the faces or the embedding that they lacked.
     faces : int
-        Faces in the new images.
+        New faces.
+    embeddings : int
+        New embeddings of whole images.
     pruned : int
         Paths forgotten because nothing is there any more.
     failed : int
         Files that cannot be read or were refused by the service, those of earlier runs included while
         they have not changed.
     failures : list of Failure
-        The files that failed in this run.
+        The same, each with its reason.
     to_do : int
         Files that are left for another run; after a dry run, all that differ.
     stopped : bool
@@ -100,8 +74,10 @@ class IndexSummary:
     listed: int = 0
     unchanged: int = 0
     indexed: int = 0
+    completed: int = 0
     aliases: int = 0
     faces: int = 0
+    embeddings: int = 0
     pruned: int = 0
     failed: int = 0
     failures: list[Failure] = field(default_factory=list)
@@ -112,17 +88,19 @@ class IndexSummary:
 def index(
     source: GalleryTargets,
     library: Library,
-    embedder: Embedder,
+    describer: Describer,
     options: IndexOptions,
     *,
     progress: Progress,
     stop: Stop,
     clock: Callable[[], float] = time.monotonic,
 ) -> IndexSummary:
-    """Put every face below the targets that is not there yet into the library.
+    """Put everything below the targets that is not there yet into the library.
 
     Raises
     ------
+    WrongUsage
+        There are no photos below the targets.
     SourceGone
         A target vanished; what was done until then is kept.
     Unreachable
@@ -130,29 +108,48 @@ def index(
     CannotWrite
         The database's disk is full.
     """
+    given = {"targets": [to_text(root) for root in source.roots], **asdict(options)}
+    with recorded_run(library.database, "index", given, dry_run=options.dry_run) as run:
+        summary = _indexed(source, library, describer, options, progress, stop, clock)
+        run.summary = {name: value for name, value in asdict(summary).items() if name != "failures"}
+        run.stopped = summary.stopped
+    return summary
+
+
+def _indexed(
+    source: GalleryTargets,
+    library: Library,
+    describer: Describer,
+    options: IndexOptions,
+    progress: Progress,
+    stop: Stop,
+    clock: Callable[[], float],
+) -> IndexSummary:
     ends_at = None if options.max_minutes is None else clock() + 60 * options.max_minutes
-    library.require(embedder.settings)
+    library.look_for(describer.faces_from, describer.clip_from)
     progress.begin("Listing")
-    found = list(source.files())
-    known = library.known_below(source.roots)
-    todo, failures = _compare(found, known, retry_failed=options.retry_failed)
+    listing = compare(source, library, retry_failed=options.retry_failed)
+    todo, failures = listing.todo, listing.failures
     progress.end()
+    if not listing.stamps or not source.is_there():
+        refuse_nothing(source, library, listing.stamps, prune=options.prune)
     for gallery in source.galleries.values():
         if gallery.problem:
             progress.say(f"{printable(gallery.path)}/index.json is passed over: {gallery.problem}.")
     summary = IndexSummary(
         galleries=len(source.galleries),
-        listed=len(found),
-        unchanged=len(found) - len(todo),
-        failed=failures,
+        listed=len(listing.stamps),
+        unchanged=len(listing.stamps) - len(todo),
+        failed=len(failures),
+        failures=failures,
         to_do=len(todo),
     )
     if options.dry_run:
         return summary
-    pruned = _prune(source, library, found, known) if options.prune else 0
+    pruned = prune(source, library, listing.stamps) if options.prune else 0
     if not todo:
         return replace(summary, pruned=pruned)
-    run = _Run(source, library, embedder, options, lambda: ends_at is not None and clock() > ends_at)
+    run = _Run(source, library, describer, options, lambda: ends_at is not None and clock() > ends_at)
     progress.begin("Indexing", len(todo))
     try:
         run.work_through(todo, progress, stop)
@@ -162,51 +159,16 @@ def index(
         summary,
         unchanged=summary.unchanged + run.done_by_others,
         indexed=run.indexed,
+        completed=run.completed,
         aliases=run.aliases,
         faces=run.faces,
+        embeddings=run.embeddings,
         pruned=pruned,
-        failed=failures + len(run.failures),
-        failures=run.failures,
+        failed=len(failures) + len(run.failures),
+        failures=failures + run.failures,
         to_do=len(todo) - run.finished,
         stopped=stop.requested and run.finished < len(todo),
     )
-
-
-def _compare(
-    found: Sequence[FoundFile], known: Mapping[str, Seen], *, retry_failed: bool
-) -> tuple[list[FoundFile], int]:
-    """Files to look at, and how many of the others are known not to be readable."""
-    todo = []
-    failures = 0
-    for file in found:
-        seen = known.get(file.path)
-        if seen is None or not seen.matches(file) or (seen.failed and retry_failed):
-            todo.append(file)
-        else:
-            failures += seen.failed
-    return todo, failures
-
-
-def _prune(
-    source: GalleryTargets, library: Library, found: Sequence[FoundFile], known: Mapping[str, Seen]
-) -> int:
-    """Forget known paths where nothing is any more. A path that cannot be looked at is not gone."""
-    if not source.is_there():
-        raise SourceGone(f"{source.label} is empty, so nothing is forgotten. Is it mounted?")
-    there = {file.path for file in found}
-    gone = [path for path in known if path not in there and _is_gone(path)]
-    starts = range(0, len(gone), _FORGOTTEN_AT_ONCE)
-    return sum(library.forget_paths(gone[start : start + _FORGOTTEN_AT_ONCE]) for start in starts)
-
-
-def _is_gone(path: str) -> bool:
-    try:
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return False
 
 
 class _Run:
@@ -216,7 +178,7 @@ class _Run:
         self,
         source: GalleryTargets,
         library: Library,
-        embedder: Embedder,
+        describer: Describer,
         options: IndexOptions,
         is_time_up: Callable[[], bool],
     ) -> None:
@@ -226,7 +188,7 @@ class _Run:
         self._is_time_up = is_time_up
         self._path_claims = Claims(library.database, "path")
         self._content_claims = Claims(library.database, "content")
-        self._looker = Looker(library, embedder, self._content_claims)
+        self._looker = Looker(library, describer, self._content_claims)
         self._gallery_numbers: dict[str, int] = {}
         self._files: list[FileRecord] = []
         self._images: list[ImageRecord] = []
@@ -235,7 +197,8 @@ class _Run:
         self._committed_at = time.monotonic()
         self._started = 0
         self._later: list[FoundFile] = []
-        self.indexed = self.aliases = self.faces = self.done_by_others = self.finished = 0
+        self.indexed = self.completed = self.aliases = self.faces = self.embeddings = 0
+        self.done_by_others = self.finished = 0
         self.failures: list[Failure] = []
 
     def work_through(self, todo: Sequence[FoundFile], progress: Progress, stop: Stop) -> None:
@@ -325,8 +288,10 @@ class _Run:
         elif look.image is None:
             self.aliases += 1
         else:
-            self.indexed += 1
+            self.indexed += look.is_new
+            self.completed += not look.is_new
             self.faces += len(look.image.faces)
+            self.embeddings += look.image.clip is not None
             self._images.append(look.image)
         if look.is_kept:
             self._files.append(look.file)

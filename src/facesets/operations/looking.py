@@ -1,4 +1,4 @@
-"""One batch of files, from the disk to its faces, by one thread of `index`."""
+"""One batch of files, from the disk to faces and embeddings, by one thread of `index`."""
 
 import hashlib
 import os
@@ -10,8 +10,8 @@ from facesets.errors import ServiceFailed, UnreadableImage
 from facesets.files import read_regular_file
 from facesets.imaging.decode import MAX_FILE_BYTES, Decoded, decode_bytes
 from facesets.imaging.fingerprint import fingerprint
-from facesets.interfaces import Embedder
-from facesets.records import FileRecord, FoundFile, ImageRecord
+from facesets.interfaces import Describer
+from facesets.records import Description, Faces, FileRecord, FoundFile, ImageRecord, Wanted
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.library import Library
 
@@ -27,6 +27,8 @@ class Look:
     ----------
     image : ImageRecord or None
         None for a copy of a known image, and when there is a reason.
+    is_new : bool
+        The image was not known at all; otherwise it gets what it lacked.
     claimed : bool
         Its content is ours until it is committed.
     in_other_hands : bool
@@ -38,6 +40,7 @@ class Look:
     found: FoundFile
     file: FileRecord
     image: ImageRecord | None = None
+    is_new: bool = True
     claimed: bool = False
     in_other_hands: bool = False
     is_kept: bool = True
@@ -46,42 +49,37 @@ class Look:
 class Looker:
     """Reads, hashes, decodes and searches files. May be called from several threads at once."""
 
-    def __init__(self, library: Library, embedder: Embedder, contents: Claims) -> None:
-        """Work for one library with one way of finding faces."""
+    def __init__(self, library: Library, describer: Describer, contents: Claims) -> None:
+        """Work for one library with one way of describing pictures."""
         self._library = library
-        self._embedder = embedder
+        self._describer = describer
         self._contents = contents
 
     def look(self, batch: Sequence[FoundFile]) -> list[Look]:
-        """Take a batch from the disk to its faces; a result a file, in order."""
+        """Take a batch from the disk to its faces and embeddings; a result a file, in order."""
         looks: list[Look] = []
-        pictures: dict[int, Decoded] = {}
+        pictures: dict[int, tuple[Decoded, Wanted]] = {}
         for found in batch:
-            look, decoded = self._read(found)
-            if decoded is not None:
-                pictures[len(looks)] = decoded
+            look, picture = self._read(found)
+            if picture is not None:
+                pictures[len(looks)] = picture
             looks.append(look)
         try:
-            faces = self._embedder.embed([decoded.pixels for decoded in pictures.values()])
+            described = self._describer.describe(
+                [decoded.pixels for decoded, _ in pictures.values()],
+                [wanted for _, wanted in pictures.values()],
+            )
         except ServiceFailed as error:
             for i in pictures:
                 failed = replace(looks[i].file, reason=str(error))
                 looks[i] = replace(looks[i], file=failed, is_kept=False)
             return looks
-        for (i, decoded), of_picture in zip(pictures.items(), faces, strict=True):
-            image = ImageRecord(
-                sha256=looks[i].file.sha256,
-                width=decoded.pixels.shape[1],
-                height=decoded.pixels.shape[0],
-                taken=decoded.taken,
-                fingerprint=fingerprint(decoded.pixels),
-                faces=of_picture,
-            )
-            looks[i] = replace(looks[i], image=image)
+        for (i, (decoded, _)), description in zip(pictures.items(), described, strict=True):
+            looks[i] = replace(looks[i], image=_record(looks[i].file.sha256, decoded, description))
         return looks
 
-    def _read(self, found: FoundFile) -> tuple[Look, Decoded | None]:
-        """Bytes, hash and pixels of one file; no pixels where they are known or cannot be had."""
+    def _read(self, found: FoundFile) -> tuple[Look, tuple[Decoded, Wanted] | None]:
+        """Bytes, hash and pixels of one file; no pixels where nothing is lacking or they cannot be had."""
         try:
             data = read_regular_file(Path(found.path), max_bytes=MAX_FILE_BYTES)
         except OSError as error:
@@ -90,14 +88,29 @@ class Looker:
             return Look(found, record, is_kept=os.path.lexists(found.path)), None
         sha256 = hashlib.sha256(data).hexdigest()
         record = FileRecord(found.path, found.size, found.mtime_ns, sha256)
-        if self._library.has_image(sha256):
+        if not self._library.lacking(sha256)[1].anything:
             return Look(found, record), None
         if not self._contents.take([sha256]):
             return Look(found, record, in_other_hands=True), None
         # Whoever had it claimed before us may have stored it since we asked.
-        if self._library.has_image(sha256):
+        known, wanted = self._library.lacking(sha256)
+        if not wanted.anything:
             return Look(found, record, claimed=True), None
+        look = Look(found, record, is_new=not known, claimed=True)
         try:
-            return Look(found, record, claimed=True), decode_bytes(data)
+            return look, (decode_bytes(data), wanted)
         except UnreadableImage as error:
-            return Look(found, replace(record, reason=error.reason), claimed=True), None
+            return replace(look, file=replace(record, reason=error.reason)), None
+
+
+def _record(sha256: str, decoded: Decoded, description: Description) -> ImageRecord:
+    return ImageRecord(
+        sha256=sha256,
+        width=decoded.pixels.shape[1],
+        height=decoded.pixels.shape[0],
+        taken=decoded.taken,
+        fingerprint=fingerprint(decoded.pixels),
+        faces=Faces.empty(1) if description.faces is None else description.faces,
+        clip=description.clip,
+        searched=description.faces is not None,
+    )

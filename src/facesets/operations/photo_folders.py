@@ -1,6 +1,6 @@
 """Folders of photos with a manifest and contact sheets: what `cluster` and `refine` have in common."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -15,13 +15,7 @@ from facesets.exports.names import flatten_all
 from facesets.files import printable
 from facesets.interfaces import Progress, Store
 from facesets.operations.contact_sheets import draw_sheets, own_sheet_names, plan_rows
-from facesets.operations.options import (
-    ClusterOptions,
-    DedupOptions,
-    ExportSwapOptions,
-    RefineOptions,
-    recorded,
-)
+from facesets.operations.options import ClusterOptions, Recorded, RefineOptions, recorded
 from facesets.records import CacheSettings
 from facesets.stop import Stop
 
@@ -30,13 +24,14 @@ M = TypeVar("M", ClusterManifest, RefineManifest)
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What happened to the files of a result folder."""
+    """What happened to the files of a result folder; `run` is what `facesets undo` takes back."""
 
     copied: int
     unchanged: int
     removed: int
     failures: list[Failure] = field(default_factory=list)
     stopped: bool = False
+    run: str = ""
 
     @property
     def failed(self) -> int:
@@ -50,47 +45,94 @@ class PhotoFolders:
 
     Attributes
     ----------
+    command : str
+        That writes it.
     manifest_name : str
     files : mapping
         Relative name to source path.
     paths : mapping
         Source path to all paths of its image.
+    keep : mapping
+        Photos that lie there and stay as they are, whatever has become of them.
+    also, run
+        As `writing_results` takes them.
+    moved : mapping
+        Photos of ours by the names that the user gave them.
     """
 
     out: Path
+    command: str
     manifest_name: str
     files: Mapping[str, str]
     paths: Mapping[str, tuple[str, ...]]
     how: Materialize
     with_sheet: bool
+    keep: Mapping[str, PlacedFile] = field(default_factory=dict)
+    also: tuple[Path, ...] = ()
+    run: str = ""
+    moved: Mapping[str, PlacedFile] = field(default_factory=dict)
 
 
 def plan_folders(
     out: Path,
+    command: str,
     manifest_name: str,
     members: Mapping[str, Iterable[tuple[str, ...]]],
     options: ClusterOptions | RefineOptions,
+    *,
+    moved: Mapping[str, PlacedFile],
+    unwanted: Collection[tuple[str, str]],
 ) -> PhotoFolders:
-    """Turn {folder: paths of each image} into names for all of them; none if nothing is materialised."""
+    """Turn {folder: paths of each image} into names for all of them; none if nothing is materialised.
+
+    `unwanted` are (folder, path) of copies that the user deleted.
+    """
     members = (
         {} if options.materialize == "none" else {name: list(images) for name, images in members.items()}
     )
+    lies_at = {(name.partition("/")[0], put.source): name for name, put in moved.items()}
     files = {
+        lies_at.get(place, name): path
+        for name, path in plan_names(members).items()
+        if (place := (name.partition("/")[0], path)) not in unwanted
+    }
+    paths_of = {path: paths for images in members.values() for paths in images for path in paths}
+    how, sheet = options.materialize, options.sheet
+    return PhotoFolders(out, command, manifest_name, files, paths_of, how, sheet, moved=moved)
+
+
+def plan_names(members: Mapping[str, Iterable[tuple[str, ...]]]) -> dict[str, str]:
+    """Name every path of every image in each folder: relative name to path."""
+    return {
         f"{folder}/{name}": path
         for folder, images in members.items()
         for path, name in flatten_all(path for paths in images for path in paths).items()
     }
+
+
+def plan_additions(
+    out: Path,
+    command: str,
+    manifest_name: str,
+    members: Mapping[str, Iterable[tuple[str, ...]]],
+    keep: Mapping[str, PlacedFile],
+    unwanted: Collection[tuple[str, str]],
+    how: Materialize,
+    *,
+    with_sheet: bool,
+) -> PhotoFolders:
+    """Plan the photos that are missing in a result; `unwanted` are (folder, path) that shall stay missing."""
+    there = {(name.partition("/")[0], put.source) for name, put in keep.items()} | set(unwanted)
+    everything = plan_names(members) if how != "none" else {}
+    files = {name: path for name, path in everything.items() if (name.partition("/")[0], path) not in there}
     paths_of = {path: paths for images in members.values() for paths in images for path in paths}
-    return PhotoFolders(out, manifest_name, files, paths_of, options.materialize, options.sheet)
+    return PhotoFolders(out, command, manifest_name, files, paths_of, how, with_sheet, keep)
 
 
-def provenance(
-    store: Store,
-    models: CacheSettings,
-    options: ClusterOptions | RefineOptions | DedupOptions | ExportSwapOptions,
-) -> Provenance:
+def provenance(store: Store, models: CacheSettings, *options: Recorded) -> Provenance:
     """Say what a result is made by and from."""
-    return Provenance(program=__version__, cache=store.label, models=models, options=recorded(options))
+    values = {name: value for some in options for name, value in recorded(some).items()}
+    return Provenance(program=__version__, cache=store.label, models=models, options=values)
 
 
 def write_photo_folders(plan: PhotoFolders, manifest: M, *, progress: Progress, stop: Stop) -> Written:
@@ -99,7 +141,8 @@ def write_photo_folders(plan: PhotoFolders, manifest: M, *, progress: Progress, 
     A request to stop leaves the folder as an interrupted run does: the next run completes it.
     """
     earlier = _files_of_earlier_run(plan, type(manifest))
-    with writing_results(plan.out, earlier) as folder:
+    with writing_results(plan.out, earlier, plan.command, also=plan.also, run=plan.run) as folder:
+        folder.kept |= plan.keep
         return _fill(folder, plan, manifest, progress, stop)
 
 
@@ -142,7 +185,7 @@ def _files_of_earlier_run(plan: PhotoFolders, kind: type[M]) -> dict[str, Placed
     if not path.is_file():
         return {}
     manifest = read_manifest(path, kind)
-    return {**manifest.files, **dict.fromkeys(manifest.sheets)}
+    return {**manifest.files, **plan.moved, **dict.fromkeys(manifest.sheets)}
 
 
 def _refuse_source(plan: PhotoFolders) -> None:
@@ -179,4 +222,5 @@ def _failures(folder: ResultFolder, plan: PhotoFolders) -> tuple[tuple[Failure, 
 
 def _written(folder: ResultFolder, plan: PhotoFolders, *, removed: int, stopped: bool = False) -> Written:
     failed, _ = _failures(folder, plan)
-    return Written(folder.copied, folder.unchanged, removed, list(failed), stopped)
+    run = folder.journal.run
+    return Written(folder.copied, folder.unchanged, removed, list(failed), stopped, run)

@@ -1,6 +1,6 @@
 """Clean face sets: clusters merged, poor faces and outliers dropped, small groups left out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from facesets.exports.manifest import (
 )
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
-from facesets.operations.cluster import members_by_label, numbered_name
+from facesets.operations.cluster import members_by_label
 from facesets.operations.options import RefineOptions
 from facesets.operations.photo_folders import (
     plan_folders,
@@ -33,13 +33,29 @@ from facesets.operations.photo_folders import (
     rehearse,
     write_photo_folders,
 )
+from facesets.operations.quality_gate import quality_gates
+from facesets.operations.respecting import Carried, Said, carried, known_before, names_of_clusters, respect
+from facesets.operations.set_names import numbered_name
 from facesets.records import Bool, Collection, Faces, Float32, Int64
 from facesets.stop import Stop
+
+# Of faces that get no folder by the user's will: the manifest lists them apart.
+_NOBODY = "nobody"
 
 
 @dataclass(frozen=True, slots=True)
 class RefineSummary:
-    """What `refine` found and wrote. `dropped_by` counts faces by the gate that dropped them."""
+    """What `refine` found and wrote.
+
+    Attributes
+    ----------
+    dropped_by : dict
+        Faces by the gate that dropped them.
+    hint : str
+        What to try where no face set came out; else empty.
+    learned : list of str
+        What the user's own changes in the folder said, a sentence each.
+    """
 
     out: str
     faces: int
@@ -48,6 +64,8 @@ class RefineSummary:
     kept: int
     dropped: int
     dropped_by: dict[str, int]
+    hint: str
+    learned: list[str]
     copied: int
     unchanged: int
     removed: int
@@ -93,12 +111,17 @@ def refine(
     """
     collection = store.load()
     faces = collection.faces
+    known = known_before(out, RefineManifest, REFINE_MANIFEST, collection)
     progress.begin(f"Refining {len(faces)} faces")
-    gated = gate_faces(faces, options)
+    cluster = _clusters(faces, options)
+    said = None if known is None else respect(cluster, collection.face_ids(), known)
+    gated = _gated(faces, cluster, options) if said is None else _gated_as_said(faces, said, options)
     progress.end()
-    manifest = _manifest(store, collection, gated, options)
+    manifest, kept = _manifest(store, collection, gated, said, options)
     members = {group.name: [face.paths for face in group.faces] for group in manifest.facesets}
-    plan = plan_folders(out, REFINE_MANIFEST, members, options)
+    plan = plan_folders(
+        out, "refine", REFINE_MANIFEST, members, options, moved=kept.files, unwanted=kept.unwanted
+    )
     if options.dry_run:
         written = rehearse(plan, RefineManifest)
     else:
@@ -107,7 +130,11 @@ def refine(
     return RefineSummary(
         out=str(out),
         **manifest.counts,
-        dropped_by={str(gate): int(count) for gate, count in zip(gates, counts, strict=True)},
+        dropped_by={
+            str(gate): int(count) for gate, count in zip(gates, counts, strict=True) if gate != _NOBODY
+        },
+        hint="" if manifest.facesets else _hint(gated, options),
+        learned=list(kept.learned),
         copied=written.copied,
         unchanged=written.unchanged,
         removed=written.removed,
@@ -118,28 +145,77 @@ def refine(
     )
 
 
+def _hint(gated: Gated, options: RefineOptions) -> str:
+    """Which gate to open when no group is large enough."""
+    small = gated.gate == "min_faces"
+    if not small.any():
+        return ""
+    _, first = np.unique(gated.cluster[small], return_index=True)
+    images = gated.value[small][first].astype(int)
+    most = int(images.max())
+    sets = int((images >= most).sum())
+    return (
+        f"{options.min_faces} photos are needed for a face set; the largest group has {most}: "
+        f"--min-faces {most} would give {sets} face set{'s' if sets > 1 else ''}."
+    )
+
+
 def gate_faces(faces: Faces, options: RefineOptions) -> Gated:
     """Cluster, merge, and send every face through the gates in their order.
 
     A face meets the gates until one drops it. Centroids are those of the faces that came so far.
     """
-    n = len(faces)
-    cluster = _clusters(faces, options)
-    gated = Gated(cluster, np.full(n, "", "U32"), np.full(n, np.nan), np.full(n, np.nan))
-    _drop(gated, faces.det_score < options.min_det_score, "min_det_score", faces.det_score, options)
-    _drop(gated, faces.face_short < options.min_short, "min_short", faces.face_short, options)
-    _drop(gated, faces.blur < options.min_blur, "min_blur", faces.blur, options)
+    return _gated(faces, _clusters(faces, options), options)
 
-    left = np.where(gated.gate == "", cluster, -1)
+
+def _gated(faces: Faces, cluster: Int64, options: RefineOptions, asserted: Bool | None = None) -> Gated:
+    """Gates for clusters; faces that are there by the user's will are no outliers."""
+    gated = _gated_one_by_one(faces, cluster, options)
+    if asserted is not None:
+        gated.gate[asserted & (gated.gate == "outlier_threshold")] = ""
+    images = _distinct_images(faces.image, np.where(gated.gate == "", cluster, -1))
+    _drop(gated, images < options.min_faces, "min_faces", images, options)
+    return gated
+
+
+def _gated_as_said(faces: Faces, said: Said, options: RefineOptions) -> Gated:
+    """Gates for all faces but those that get no folder by the user's will; these have a gate of their own."""
+    some = np.flatnonzero(said.label >= 0)
+    inner = _gated(faces.take(some), said.label[some], options, said.asserted[some])
+    n = len(faces)
+    gated = Gated(said.label, np.full(n, _NOBODY, "U32"), np.full(n, np.nan), np.full(n, np.nan))
+    for column, values in ((gated.gate, inner.gate), (gated.value, inner.value), (gated.limit, inner.limit)):
+        column[some] = values
+    return gated
+
+
+def gate_joined(faces: Faces, group: Int64, joined: Bool, options: RefineOptions) -> Gated:
+    """Send faces that joined face sets through the gates; those that were there before stay.
+
+    Parameters
+    ----------
+    group : int64 array of shape (n,)
+        The face set of each face.
+    joined : bool array of shape (n,)
+        Which faces are new there.
+    """
+    gated = _gated_one_by_one(faces, group, options)
+    gated.gate[~joined] = ""
+    return gated
+
+
+def _gated_one_by_one(faces: Faces, cluster: Int64, options: RefineOptions) -> Gated:
+    """The gates that judge a face by itself or by its distance, but not a group by its size."""
+    n = len(faces)
+    gated = Gated(cluster, np.full(n, "", "U32"), np.full(n, np.nan), np.full(n, np.nan))
+    for gate, below, measured in quality_gates(faces, options):
+        _drop(gated, below, gate, measured, options)
     embeddings, size = faces.embedding, options.outlier_min_cluster
-    remaining = _compact(left)
+    remaining = _compact(np.where(gated.gate == "", cluster, -1))
     far = reject_outliers(
         embeddings, remaining, max_cosine_distance=options.outlier_threshold, min_cluster_size=size
     )
     _drop(gated, far, "outlier_threshold", distances_to_centroid(embeddings, remaining), options)
-
-    images = _distinct_images(faces.image, np.where(gated.gate == "", cluster, -1))
-    _drop(gated, images < options.min_faces, "min_faces", images, options)
     return gated
 
 
@@ -172,28 +248,30 @@ def _distinct_images(image: Int64, labels: Int64) -> Int64:
     return np.asarray(counts[labels], np.int64)
 
 
-def _manifest(store: Store, collection: Collection, gated: Gated, options: RefineOptions) -> RefineManifest:
+def _manifest(
+    store: Store, collection: Collection, gated: Gated, said: Said | None, options: RefineOptions
+) -> tuple[RefineManifest, Carried]:
     faces = collection.faces
     describe = face_describer(collection, quality(faces).total)
-    kept = _compact(np.where(gated.gate == "", gated.cluster, -1))
-    members = sorted(members_by_label(kept), key=lambda rows: (-len(rows), rows[0]))
+    members = surviving(gated)
+    names = names_of_clusters([int(gated.cluster[rows[0]]) for rows in members], "faceset", said)
     groups = tuple(
         Group(
-            name=numbered_name("faceset", number, len(members)),
+            name=names[int(gated.cluster[rows[0]])],
             images=len(np.unique(faces.image[rows])),
             faces=tuple(describe(int(row)) for row in rows),
         )
-        for number, rows in enumerate(members, start=1)
+        for rows in members
     )
-    names = {int(gated.cluster[rows[0]]): group.name for rows, group in zip(members, groups, strict=True)}
-    dropped = _dropped(gated, names, describe)
-    return RefineManifest(
+    kept = carried(said, names, collection.face_ids(), describe)
+    dropped = dropped_faces(gated, names, describe)
+    manifest = RefineManifest(
         made=provenance(store, collection.settings, options),
         counts={
             "faces": len(faces),
             "images": len(collection.images),
             "facesets": len(groups),
-            "kept": int((kept >= 0).sum()),
+            "kept": int((gated.gate == "").sum()),
             "dropped": len(dropped),
         },
         facesets=groups,
@@ -202,14 +280,27 @@ def _manifest(store: Store, collection: Collection, gated: Gated, options: Refin
         missing=(),
         files={},
         sheets=(),
+        statements=kept.statements,
+        hidden=kept.hidden,
+        set_aside=kept.set_aside,
     )
+    return manifest, kept
 
 
-def _dropped(
-    gated: Gated, names: dict[int, str], describe: Callable[[int], FaceEntry]
+def surviving(gated: Gated) -> list[Int64]:
+    """Rows of each group that passed all gates, largest first."""
+    kept = _compact(np.where(gated.gate == "", gated.cluster, -1))
+    return sorted(members_by_label(kept), key=lambda rows: (-len(rows), rows[0]))
+
+
+def dropped_faces(
+    gated: Gated, names: Mapping[int, str], describe: Callable[[int], FaceEntry]
 ) -> tuple[DroppedFace, ...]:
-    """Dropped faces by group, largest initial cluster first, then in row order."""
-    rows = np.flatnonzero(gated.gate != "")
+    """Dropped faces by group, largest initial cluster first, then in row order.
+
+    `names` are those of the clusters that became face sets.
+    """
+    rows = np.flatnonzero((gated.gate != "") & (gated.gate != _NOBODY))
     clusters = int(gated.cluster.max(initial=-1)) + 1
     return tuple(
         DroppedFace(

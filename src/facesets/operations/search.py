@@ -1,17 +1,24 @@
-"""`search`: by the face on a photo, or by a person's name; and the index that makes it fast."""
+"""`search`: by words, by a picture, by the face on one, by a person; and the indexes that make it fast."""
 
-from facesets.errors import UnreadableImage, WrongUsage
+from collections.abc import Callable
+from functools import partial
+
+from facesets.errors import RecogniserMismatch, UnreadableImage, WrongUsage
+from facesets.files import printable
 from facesets.imaging.decode import decode
 from facesets.interfaces import Embedder
-from facesets.records import Float32
+from facesets.records import Float32, Pixels
 from facesets.store.postgres import search
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.models import DetectorRow
-from facesets.store.postgres.search import Dates, FaceHit, ImageHit
+from facesets.store.postgres.models import ClipRow, DetectorRow, clip_models
+from facesets.store.postgres.search import Dates, FaceHit, ImageHit, SimilarImage
+from facesets.store.postgres.vector_index import Vectors, has_index, is_more_than
+from facesets.store.postgres.vector_index import build_index as build
+from facesets.store.postgres.vector_index import drop_index as drop
 
-INDEX_FROM_FACES = 50_000
-"""With more faces an index is worth its time: without one, a search reads every vector."""
+INDEX_FROM_VECTORS = 50_000
+"""With more vectors an index is worth its time: without one, a search reads every vector."""
 
 
 def search_by_person(library: Library, name: str, dates: Dates, limit: int) -> list[ImageHit]:
@@ -26,69 +33,174 @@ def search_by_person(library: Library, name: str, dates: Dates, limit: int) -> l
         lambda connection: search.images_of_person(connection, name, dates=dates, limit=limit)
     )
     if hits is None:
-        raise WrongUsage(f"Nobody in {library.label} is called {name}.")
+        raise _nobody(library, name)
     return hits
 
 
 def search_by_face(
-    library: Library, embedder: Embedder, photo: str, dates: Dates, limit: int
+    library: Library, embedder: Embedder, photo: str, dates: Dates, limit: int, *, person: str | None = None
 ) -> list[FaceHit]:
-    """Faces similar to the largest one on a photo.
+    """Faces similar to the largest one on a photo; only those of a person, if one is named.
 
     Raises
     ------
     WrongUsage
-        The photo cannot be read or shows no face, or the library is empty.
+        The photo cannot be read or shows no face, the library is empty, or nobody has that name.
     """
-    try:
-        (faces,) = embedder.embed([decode(photo).pixels])
-    except UnreadableImage as error:
-        raise WrongUsage(f"{photo} cannot be used: {error.reason}.") from error
+    (faces,) = embedder.embed([_pixels(photo)])
     if not len(faces):
-        raise WrongUsage(f"There is no face on {photo}.")
-    return similar_faces(library, faces.embedding[int(faces.face_short.argmax())], dates, limit)
+        raise WrongUsage(f"There is no face on {printable(photo)}.")
+    embedding = faces.embedding[int(faces.face_short.argmax())]
+    return similar_faces(library, embedding, dates, limit, person=person)
 
 
-def similar_faces(library: Library, embedding: Float32, dates: Dates, limit: int) -> list[FaceHit]:
-    """Faces similar to a vector, best first."""
+def similar_faces(
+    library: Library, embedding: Float32, dates: Dates, limit: int, *, person: str | None = None
+) -> list[FaceHit]:
+    """Faces similar to a vector, best first; only those of a person, if one is named. Raises `WrongUsage`."""
+    number = _person(library, person)
 
     def work(connection: Connection) -> list[FaceHit]:
         detector = _detector(library, connection)
-        return search.similar_faces(connection, detector, embedding, dates=dates, limit=limit)
+        return search.similar_faces(connection, detector, embedding, dates=dates, person=number, limit=limit)
 
     return library.database.run(work)
 
 
-def wants_index(library: Library) -> bool:
-    """Whether the library has so many faces that an index should be built, and has none."""
+def search_like(
+    library: Library,
+    row: ClipRow,
+    encode: Callable[[Pixels], Float32],
+    photo: str,
+    dates: Dates,
+    limit: int,
+    *,
+    person: str | None = None,
+) -> list[SimilarImage]:
+    """Images similar to a photo as a whole; see `similar_images`.
+
+    Raises
+    ------
+    WrongUsage
+        The photo cannot be read, or nobody has that name.
+    """
+    return similar_images(library, row, encode(_pixels(photo)), dates, limit, person=person)
+
+
+def search_by_text(
+    library: Library,
+    row: ClipRow,
+    encode: Callable[[str], Float32],
+    text: str,
+    dates: Dates,
+    limit: int,
+    *,
+    person: str | None = None,
+) -> list[SimilarImage]:
+    """Images that words describe; see `similar_images`.
+
+    Raises
+    ------
+    WrongUsage
+        There are no words, or nobody has that name.
+    """
+    if not text.strip():
+        raise WrongUsage('Say in words what the photos show: facesets search "a red bicycle in snow".')
+    return similar_images(library, row, encode(text), dates, limit, person=person)
+
+
+def similar_images(
+    library: Library, row: ClipRow, embedding: Float32, dates: Dates, limit: int, *, person: str | None = None
+) -> list[SimilarImage]:
+    """Images similar to a vector of a CLIP model, best first; with a person on them, if one is named.
+
+    Raises
+    ------
+    RecogniserMismatch
+        The vector is none of that model.
+    WrongUsage
+        Nobody has that name.
+    """
+    if len(embedding) != row.dimension:
+        raise RecogniserMismatch(
+            f"The CLIP model gives vectors of {len(embedding)} numbers, but the images of {library.label} "
+            f"were embedded with {row.dimension}. Name the pack that they were embedded by with --clip-pack."
+        )
+    number = _person(library, person)
+    return library.database.run(
+        lambda connection: search.similar_images(
+            connection, row, embedding, dates=dates, person=number, limit=limit
+        )
+    )
+
+
+def _pixels(photo: str) -> Pixels:
+    try:
+        return decode(photo).pixels
+    except UnreadableImage as error:
+        raise WrongUsage(f"{printable(photo)} cannot be used: {error.reason}.") from error
+
+
+def _person(library: Library, name: str | None) -> str | None:
+    if name is None:
+        return None
+    known = library.database.run(lambda connection: search.person_called(connection, name))
+    if known is None:
+        raise _nobody(library, name)
+    return known[0]
+
+
+def _nobody(library: Library, name: str) -> WrongUsage:
+    return WrongUsage(f"Nobody in {library.label} is called {printable(name)}.")
+
+
+def wants_index(library: Library, row: ClipRow | None = None) -> bool:
+    """Whether there are so many faces, or images of a model, that an index is needed, and there is none."""
 
     def work(connection: Connection) -> bool:
-        detector = _detector(library, connection)
-        return (
-            not search.has_index(connection, detector.model_id)
-            and search.count_vectors(connection, detector) > INDEX_FROM_FACES
-        )
+        of_images = search.image_vectors(row) if row is not None else None
+        vectors = of_images or search.face_vectors(_detector(library, connection))
+        return not has_index(connection, vectors) and is_more_than(connection, vectors, INDEX_FROM_VECTORS)
 
     return library.database.run(work)
 
 
 def build_index(library: Library) -> None:
-    """Build the index over the faces, anew if there is one; work may go on meanwhile."""
-    detector = library.database.run(lambda connection: _detector(library, connection))
-    library.database.run_alone(lambda connection: search.build_index(connection, detector))
+    """Build the indexes over faces and images, anew if there are any; work may go on meanwhile.
+
+    Raises
+    ------
+    WrongUsage
+        The library is empty.
+    """
+    for vectors in _all_vectors(library):
+        library.database.run_alone(partial(build, vectors=vectors))
 
 
 def drop_index(library: Library) -> None:
-    """Remove the index over the faces, before a bulk load."""
+    """Remove the indexes over faces and images, before a bulk load. Raises as `build_index`."""
+    for vectors in _all_vectors(library):
+        library.database.run(partial(drop, vectors=vectors))
 
-    def work(connection: Connection) -> None:
-        search.drop_index(connection, _detector(library, connection).model_id)
 
-    library.database.run(work)
+def _all_vectors(library: Library) -> list[Vectors]:
+    def work(connection: Connection) -> list[Vectors]:
+        detector = library.detector(connection)
+        of_faces = [search.face_vectors(detector)] if detector is not None else []
+        return of_faces + [search.image_vectors(row) for row in clip_models(connection)]
+
+    found = library.database.run(work)
+    if not found:
+        raise _empty(library)
+    return found
 
 
 def _detector(library: Library, connection: Connection) -> DetectorRow:
     detector = library.detector(connection)
     if detector is None:
-        raise WrongUsage(f"There are no faces in {library.label} yet. Run `facesets index --target PHOTOS`.")
+        raise _empty(library)
     return detector
+
+
+def _empty(library: Library) -> WrongUsage:
+    return WrongUsage(f"There are no faces in {library.label} yet. Run `facesets index --target PHOTOS`.")

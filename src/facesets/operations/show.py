@@ -26,11 +26,11 @@ class Contents:
     Attributes
     ----------
     kind : str
-        `cache`, or the format of the manifest.
+        `cache`, `library`, or the format of the manifest.
     facts : dict
         Name to value.
     headings, rows
-        The table: persons, face sets, bundles or duplicates; empty for a cache.
+        The table: persons, face sets, bundles or duplicates; empty for a store.
     """
 
     kind: str
@@ -39,14 +39,14 @@ class Contents:
     rows: list[list[str | int | float]] = field(default_factory=list)
 
 
-def show_store(store: Store) -> Contents:
-    """Count what a store holds; errors as the store's `load`."""
+def show_store(store: Store, kind: str) -> Contents:
+    """Count what a store of some kind holds; errors as the store's `load`."""
     collection = store.load()
     faces, images = collection.faces, collection.images
     files = store.files()
     state = np.zeros(len(faces), np.uint8) if faces.enrich_state is None else faces.enrich_state
     facts: dict[str, str | int | float] = {
-        "cache": store.label,
+        kind: store.label,
         "files": len(files),
         "unreadable files": sum(record.reason not in ("", GONE) for record in files.values()),
         "files gone": sum(record.reason == GONE for record in files.values()),
@@ -60,7 +60,7 @@ def show_store(store: Store) -> Contents:
     if len(faces):
         facts["median short edge (px)"] = round(float(np.median(faces.face_short)), 1)
         facts["median sharpness"] = round(float(np.median(faces.blur)), 1)
-    return Contents("cache", facts | _models(collection.settings))
+    return Contents(kind, facts | _models(collection.settings))
 
 
 def show_manifest(path: Path) -> Contents:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facesets.interfaces import Progress, Store
+from facesets.operations.embed import GONE
 from facesets.records import Collection, FileRecord, ImageRecord
 from facesets.stop import Stop
 
@@ -14,17 +15,31 @@ _IMAGES_AT_A_TIME = 500
 
 @dataclass(frozen=True, slots=True)
 class TransferSummary:
-    """What came over; `known` images were there already and stay as they are."""
+    """What came over, or would.
+
+    Attributes
+    ----------
+    known : int
+        Images that were there already and stay as they are.
+    unreadable : int
+        Paths that could not be read.
+    """
 
     images: int = 0
     faces: int = 0
     known: int = 0
     paths: int = 0
+    unreadable: int = 0
+    dry_run: bool = False
     stopped: bool = False
 
 
-def transfer(source: Store, target: Store, *, progress: Progress, stop: Stop) -> TransferSummary:
+def transfer(
+    source: Store, target: Store, *, dry_run: bool = False, progress: Progress, stop: Stop
+) -> TransferSummary:
     """Bring every image of one store into another; both must be of one model.
+
+    Files that are gone stay behind: what a cache remembers of them serves its own next run only.
 
     Raises
     ------
@@ -35,26 +50,31 @@ def transfer(source: Store, target: Store, *, progress: Progress, stop: Stop) ->
     """
     collection = source.load()
     files: dict[str, list[FileRecord]] = {}
+    unreadable: list[FileRecord] = []
     for record in source.files().values():
-        files.setdefault(record.sha256 if not record.reason else "", []).append(record)
+        if not record.reason:
+            files.setdefault(record.sha256, []).append(record)
+        elif record.reason != GONE:
+            unreadable.append(record)
     images = faces = known = paths = 0
     progress.begin("Copying images", len(collection.images))
     for chunk in _chunks(collection):
         if stop.requested:
             break
-        new = [image for image in chunk if not target.has_image(image.sha256)]
+        there = target.has_images([image.sha256 for image in chunk])
+        new = [image for image in chunk if image.sha256 not in there]
         of_chunk = [record for image in chunk for record in files.get(image.sha256, [])]
-        target.commit(of_chunk, new)
+        if not dry_run:
+            target.commit(of_chunk, new)
         images += len(new)
         faces += sum(len(image.faces) for image in new)
         known += len(chunk) - len(new)
         paths += len(of_chunk)
         progress.advance(len(chunk))
-    unreadable = files.get("", [])
-    if unreadable and not stop.requested:
+    if unreadable and not stop.requested and not dry_run:
         target.commit(unreadable, [])
     progress.end()
-    return TransferSummary(images, faces, known, paths, stop.requested)
+    return TransferSummary(images, faces, known, paths, len(unreadable), dry_run, stop.requested)
 
 
 def _chunks(collection: Collection) -> Iterator[list[ImageRecord]]:

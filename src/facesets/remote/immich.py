@@ -37,15 +37,15 @@ _PASSING_STATUSES = frozenset({408, 425, 429})
 Result = TypeVar("Result")
 
 
-class AssetFailed(FacesetsError):
-    """One asset cannot be had. The reason is recorded and the run goes on.
+class RequestFailed(FacesetsError):
+    """One thing cannot be had or done. The reason is recorded and the run goes on.
 
     Attributes
     ----------
     reason : str
         Why, as part of a sentence.
     passing : bool
-        It may well work the next time: the fault was not the asset's own.
+        It may well work the next time: the fault was not that of what was asked for.
     """
 
     def __init__(self, reason: str, *, passing: bool = False) -> None:
@@ -54,8 +54,8 @@ class AssetFailed(FacesetsError):
         self.passing = passing
 
 
-class AssetGone(AssetFailed):
-    """The server does not have the asset any more."""
+class NotThere(RequestFailed):
+    """The server does not have it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ class Immich:
         """
         try:
             answer = self._at_start("GET", "api-keys/me")
-        except AssetFailed:
+        except RequestFailed:
             return None
         named = answer.get("permissions") if isinstance(answer, dict) else None
         return frozenset(map(str, named)) if isinstance(named, list) else None
@@ -151,14 +151,14 @@ class Immich:
         """Whose key it is; None where the key may not ask. Raises as `permissions`."""
         try:
             return parse_owner(self._at_start("GET", "users/me"))
-        except AssetFailed:
+        except RequestFailed:
             return None
 
     def estimate(self, query: Mapping[str, Any]) -> int | None:
         """How many assets the server believes to match; None where it does not say."""
         try:
             answer = self._at_start("POST", "search/statistics", json=dict(query))
-        except AssetFailed:
+        except RequestFailed:
             return None
         total = answer.get("total") if isinstance(answer, dict) else None
         return total if isinstance(total, int) else None
@@ -168,7 +168,7 @@ class Immich:
 
         Raises
         ------
-        AssetFailed
+        RequestFailed
             The server refuses the search.
         Unreachable
             It fails, or its pages go round in a circle.
@@ -207,7 +207,7 @@ class Immich:
 
         Raises
         ------
-        AssetFailed, AssetGone
+        RequestFailed, NotThere
             It cannot be had, or not as the server says it is.
         WrongUsage, Unreachable
             As `permissions`.
@@ -230,7 +230,7 @@ class Immich:
                     if self._stop.requested:
                         self._pause(0)
                     if size > _MAX_ORIGINAL_BYTES:
-                        raise AssetFailed(
+                        raise RequestFailed(
                             f"its original is larger than {_MAX_ORIGINAL_BYTES // 1_000_000} MB"
                         )
                     sha1.update(chunk)
@@ -248,7 +248,7 @@ class Immich:
         """Answer that the whole run rests on: without it there is nothing to go on with."""
         try:
             return self._json(method, path, **body)
-        except AssetFailed as error:
+        except RequestFailed as error:
             if error.passing:
                 raise Unreachable(
                     f"{self.label} fails: {error.reason}. What was done is kept: run the same command again."
@@ -259,13 +259,7 @@ class Immich:
         return self._persistently(partial(self._json_once, method, path, **body))
 
     def _json_once(self, method: str, path: str, **body: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
-        self._circuit.check()
-        try:
-            response = self._client.request(method, path, headers=self._key, **body)
-        except httpx.RequestError as error:
-            self._circuit.failed()
-            raise PassingFault(_sentence(error)) from error
-        self._judge(response)
+        response = self._once(method, path, **body)
         try:
             answer = response.json()
         except (ValueError, RecursionError) as error:
@@ -273,6 +267,17 @@ class Immich:
             raise PassingFault("the answer is not JSON") from error
         self._circuit.succeeded()
         return answer
+
+    def _once(self, method: str, path: str, **body: Any) -> httpx.Response:  # noqa: ANN401 - whatever JSON can hold
+        """Send a request once; its answer is one that the server gives when all is well."""
+        self._circuit.check()
+        try:
+            response = self._client.request(method, path, headers=self._key, **body)
+        except httpx.RequestError as error:
+            self._circuit.failed()
+            raise PassingFault(_sentence(error)) from error
+        self._judge(response)
+        return response
 
     def _judge(self, response: httpx.Response) -> None:
         """Pass on an answer that is one, and name what the others mean."""
@@ -291,19 +296,19 @@ class Immich:
                 "put it into IMMICH_API_KEY."
             )
         if status == 403:
-            raise AssetFailed("the key may not have it (403)")
+            raise RequestFailed("the key may not have it (403)")
         if response.is_redirect:
-            raise AssetFailed(f"the server sends it on to another place ({status}), which is not followed")
+            raise RequestFailed(f"the server sends it on to another place ({status}), which is not followed")
         # Immich answers 400 for what it does not have as well as for what it does not understand.
         if status == 404 or (status == 400 and _says_not_found(response)):
-            raise AssetGone("the server does not have it any more")
-        raise AssetFailed(f"the server refuses the request ({status})")
+            raise NotThere("the server does not have it any more")
+        raise RequestFailed(f"the server refuses the request ({status})")
 
     def _persistently(self, call: Callable[[], Result]) -> Result:
         try:
             return retrying(call, self._waits_s, self._pause)
         except PassingFault as fault:
-            raise AssetFailed(fault.reason, passing=True) from fault
+            raise RequestFailed(fault.reason, passing=True) from fault
 
     def _answers(self) -> bool:
         """Probe for the circuit breaker."""

@@ -71,6 +71,18 @@ class Asset:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerPerson:
+    """A person on the server; the name is empty while nobody gave one."""
+
+    id: str
+    name: str
+    birth_date: str | None = None
+    is_hidden: bool = False
+    is_favorite: bool = False
+    color: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ServerFace:
     """A face that the server found, in pixels of its preview, which is upright."""
 
@@ -78,8 +90,17 @@ class ServerFace:
     box: tuple[float, float, float, float]
     width: int
     height: int
-    person_id: str
-    person_name: str
+    person: ServerPerson | None
+
+    @property
+    def person_id(self) -> str:
+        """The person's id; empty where it is nobody's."""
+        return self.person.id if self.person else ""
+
+    @property
+    def person_name(self) -> str:
+        """The person's name; empty where there is none."""
+        return self.person.name if self.person else ""
 
 
 def parse_version(answer: object) -> Version | None:
@@ -133,6 +154,35 @@ def parse_faces(answer: object) -> list[ServerFace]:
     return [face for item in items if (face := _face(_object(item))) is not None]
 
 
+def parse_person(answer: object) -> ServerPerson | None:
+    """A person; None when there is no usable id."""
+    fields = _object(answer)
+    identity = parse_id(fields.get("id"))
+    if identity is None:
+        return None
+    return ServerPerson(
+        id=identity,
+        name=_text(fields, "name"),
+        # Some versions add a time of day to the date.
+        birth_date=_text(fields, "birthDate")[:10] or None,
+        is_hidden=fields.get("isHidden") is True,
+        is_favorite=fields.get("isFavorite") is True,
+        color=_text(fields, "color") or None,
+    )
+
+
+def parse_people(items: object) -> list[ServerPerson]:
+    """The people in a list of them; those without a usable id are left out."""
+    listed = items if isinstance(items, list) else []
+    return [person for item in listed if (person := parse_person(item)) is not None]
+
+
+def says_success(answer: object, identity: str) -> bool:
+    """Whether an answer that tells of each id names success for this one."""
+    rows = [_object(row) for row in answer] if isinstance(answer, list) else []
+    return any(parse_id(row.get("id")) == identity and row.get("success") is True for row in rows)
+
+
 def parse_id(value: object) -> str | None:
     """A UUID in its usual spelling; None for anything else, which has no place in an address."""
     if not isinstance(value, str):
@@ -150,14 +200,12 @@ def _face(fields: Json) -> ServerFace | None:
     x1, y1, x2, y2 = (float(value) for value in corners)  # type: ignore[arg-type]
     if not all(math.isfinite(value) for value in (x1, y1, x2, y2)):
         return None
-    person = _object(fields.get("person"))
     return ServerFace(
-        id=_text(fields, "id"),
+        id=parse_id(fields.get("id")) or "",
         box=(x1, y1, x2, y2),
         width=_count(fields, "imageWidth"),
         height=_count(fields, "imageHeight"),
-        person_id=_text(person, "id"),
-        person_name=_text(person, "name"),
+        person=parse_person(fields.get("person")),
     )
 
 

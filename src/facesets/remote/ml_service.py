@@ -21,7 +21,7 @@ from PIL import Image
 from facesets.errors import CannotInfer, Unreachable
 from facesets.imaging.boxes import short_edge
 from facesets.imaging.sharpness import sharpness
-from facesets.records import CacheSettings, Faces, Float32, Pixels
+from facesets.records import CacheSettings, ClipModel, Faces, Float32, Pixels
 from facesets.remote.access import plain_url
 from facesets.remote.retry import PassingFault, Pause, retrying
 
@@ -116,6 +116,12 @@ class MlService:
             det_size=0,
             min_det_score=self._models.min_det_score,
         )
+
+    @property
+    def clip_model(self) -> ClipModel:
+        """The model that embeds whole pictures and texts; likewise known by its name."""
+        name = self._models.clip
+        return ClipModel(f"ml-service/{name}", _stand_in(f"{name}/clip"))
 
     def answers(self) -> bool:
         """Whether the service is there."""

@@ -1,13 +1,15 @@
 """A machine-learning service as an embedder of single pictures, for runs that outlive its failures."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from facesets.errors import CannotInfer, ServiceFailed, Unreachable
-from facesets.records import CacheSettings, Faces, Pixels
+from facesets.records import CacheSettings, ClipModel, Description, Faces, Float32, Pixels, Wanted
 from facesets.remote.ml_service import MlService
 from facesets.remote.retry import Stopped
 
 _PACK = "ml-service/"
+T = TypeVar("T")
 
 
 def service_model(settings: CacheSettings) -> str | None:
@@ -15,11 +17,24 @@ def service_model(settings: CacheSettings) -> str | None:
     return settings.pack.removeprefix(_PACK) if settings.pack.startswith(_PACK) else None
 
 
-class ServiceEmbedder:
-    """An `Embedder` whose failures cost the picture and not the run. May be called from several threads."""
+def service_clip(model: ClipModel) -> str | None:
+    """The name of the service's model that embeddings come from; None when they come from this machine."""
+    return model.name.removeprefix(_PACK) if model.name.startswith(_PACK) else None
 
-    def __init__(self, service: MlService) -> None:
+
+class ServiceEmbedder:
+    """An `Embedder` and a `Describer` whose failures cost the picture and not the run.
+
+    May be called from several threads at once.
+    """
+
+    def __init__(self, service: MlService, *, faces: bool = True, clip: bool = False) -> None:
         """Find out whether the service is there.
+
+        Parameters
+        ----------
+        faces, clip : bool
+            What to describe pictures by.
 
         Raises
         ------
@@ -29,11 +44,23 @@ class ServiceEmbedder:
         if not service.answers():
             raise Unreachable(f"The machine-learning service {service.label} does not answer. Is it running?")
         self._service = service
+        self._faces = faces
+        self._clip = clip
 
     @property
     def settings(self) -> CacheSettings:
         """The models that the faces come from."""
         return self._service.settings
+
+    @property
+    def faces_from(self) -> CacheSettings | None:
+        """The same, where faces are looked for."""
+        return self.settings if self._faces else None
+
+    @property
+    def clip_from(self) -> ClipModel | None:
+        """The model that embeds whole pictures, where one does."""
+        return self._service.clip_model if self._clip else None
 
     def embed(self, pictures: Sequence[Pixels]) -> list[Faces]:
         """Find and embed the faces of each picture.
@@ -43,9 +70,35 @@ class ServiceEmbedder:
         ServiceFailed
             The service failed for one of them, over all retries.
         """
-        try:
-            return self._service.embed(pictures)
-        except (Unreachable, CannotInfer) as error:
-            raise ServiceFailed(str(error)) from error
-        except Stopped as error:
-            raise ServiceFailed("the run was stopped while the service was failing") from error
+        return _at_the_cost_of_pictures(lambda: self._service.embed(pictures))
+
+    def describe(self, pictures: Sequence[Pixels], wanted: Sequence[Wanted]) -> list[Description]:
+        """Find out about each picture what is wanted of it, in one request a picture. Raises as `embed`."""
+        return _at_the_cost_of_pictures(
+            lambda: [self._one(pixels, each) for pixels, each in zip(pictures, wanted, strict=True)]
+        )
+
+    def clip_image(self, pixels: Pixels) -> Float32:
+        """Embedding of a picture, of unit length. Raises as `embed`."""
+        return _at_the_cost_of_pictures(lambda: self._service.clip_image(pixels))
+
+    def clip_text(self, text: str) -> Float32:
+        """Embedding of a text, of unit length. Raises as `embed`."""
+        return _at_the_cost_of_pictures(lambda: self._service.clip_text(text))
+
+    def _one(self, pixels: Pixels, wanted: Wanted) -> Description:
+        faces, clip = wanted.faces and self._faces, wanted.clip and self._clip
+        if faces and clip:
+            return Description(*self._service.faces_and_clip(pixels))
+        if clip:
+            return Description(clip=self._service.clip_image(pixels))
+        return Description(self._service.embed([pixels])[0]) if faces else Description()
+
+
+def _at_the_cost_of_pictures(ask: Callable[[], T]) -> T:
+    try:
+        return ask()
+    except (Unreachable, CannotInfer) as error:
+        raise ServiceFailed(str(error)) from error
+    except Stopped as error:
+        raise ServiceFailed("the run was stopped while the service was failing") from error

@@ -2,8 +2,10 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from pathlib import Path
+from typing import TypeAlias
 
 from facesets.errors import SourceGone
 from facesets.files import printable
@@ -16,8 +18,10 @@ RESULT_MARKERS = frozenset({"manifest.json", "refine_manifest.json"})
 UNFINISHED_MARKER = ".facesets-writing.json"
 """Lies in a result that was never finished."""
 
-NOT_PHOTOS = frozenset({"@eaDir", "#recycle", "$RECYCLE.BIN", ".Trash", ".thumbnails"})
-"""Directories in which systems keep their own thumbnails and what was thrown away."""
+NOT_PHOTOS = frozenset({"@eaDir", "#recycle", "$RECYCLE.BIN", ".Trash", ".thumbnails", ".facesets-journal"})
+"""Directories for systems' own thumbnails, for what was thrown away, and for what we replaced."""
+
+Entry: TypeAlias = os.DirEntry[str]
 
 _OURS = b'"format": "facesets/'
 
@@ -73,7 +77,7 @@ class FolderSource:
     def _below(self, directory: str, *, is_root: bool = False) -> Iterator[FoundFile]:
         try:
             with os.scandir(directory) as entries:
-                listed = sorted(entries, key=lambda entry: os.fsencode(entry.name))
+                listed = by_name(entries)
         except OSError:
             yield FoundFile(directory, -1, -1)
             return
@@ -93,7 +97,7 @@ def suffix_of(name: str) -> str:
     return name[dot:].lower() if dot >= 0 else ""
 
 
-def links_to_directory(entry: "os.DirEntry[str]") -> bool:
+def links_to_directory(entry: Entry) -> bool:
     """Whether an entry is a link to a directory; those are not followed."""
     try:
         return entry.is_symlink() and entry.is_dir()
@@ -112,7 +116,16 @@ def found_file(path: str) -> FoundFile:
     return FoundFile(path, status.st_size, status.st_mtime_ns)
 
 
-def marks_result(entry: "os.DirEntry[str]") -> bool:
+def by_name(entries: Iterable[Entry]) -> list[Entry]:
+    """Entries of a directory by the bytes of their names."""
+    listed = sorted(entries, key=attrgetter("name"))
+    # Characters sort as their UTF-8 does; what stands for a byte that is none does not.
+    if not "".join(entry.name for entry in listed).isascii():
+        listed.sort(key=lambda entry: os.fsencode(entry.name))
+    return listed
+
+
+def marks_result(entry: Entry) -> bool:
     """Whether an entry says that its directory is a result of ours."""
     return entry.name == UNFINISHED_MARKER or (entry.name in RESULT_MARKERS and _is_ours(entry.path))
 

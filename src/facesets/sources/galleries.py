@@ -7,6 +7,7 @@ holds photos counts.
 
 import json
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -16,10 +17,12 @@ from typing import Any
 from facesets.errors import SourceGone
 from facesets.files import printable
 from facesets.imaging.decode import SUFFIXES
-from facesets.records import FoundFile
 from facesets.sources.folders import (
     NOT_PHOTOS,
-    found_file,
+    RESULT_MARKERS,
+    UNFINISHED_MARKER,
+    Entry,
+    by_name,
     links_to_directory,
     marks_result,
     suffix_of,
@@ -28,6 +31,7 @@ from facesets.sources.folders import (
 INDEX = "index.json"
 THUMBNAILS = "tn"
 
+_MARKERS = RESULT_MARKERS | {UNFINISHED_MARKER}
 _LARGEST_INDEX_BYTES = 50_000_000
 _LISTS = ("images", "photos", "files", "items", "entries", "pictures")
 _NAMES = ("file", "filename", "name", "src", "path", "url")
@@ -92,7 +96,7 @@ class GallerySource:
 
     @property
     def galleries(self) -> dict[str, Gallery]:
-        """The directories that hold photos, by path; complete once `files` is through."""
+        """The directories that hold photos, by path; complete once `stamps` is through."""
         return self._galleries
 
     def gallery_of(self, path: str) -> str:
@@ -113,8 +117,10 @@ class GallerySource:
         """Whether every target can still be read: an unmounted share leaves an empty folder."""
         return all(_has_something(root) for root in self._roots)
 
-    def files(self) -> Iterator[FoundFile]:
-        """Every file that looks like an image, by target and name.
+    def stamps(self) -> Iterator[list[str]]:
+        """Every file that looks like an image, by target and name, some at a time.
+
+        A stamp is size, time and path, with tabs between, which compares at once; see `FoundFile.of_stamp`.
 
         Raises
         ------
@@ -128,38 +134,63 @@ class GallerySource:
             if root.is_dir():
                 yield from self._below(str(root), "")
             else:
-                yield found_file(str(root))
+                yield [_stamp(root, str(root))]
 
-    def _below(self, directory: str, relative: str) -> Iterator[FoundFile]:
+    def _below(self, directory: str, relative: str) -> Iterator[list[str]]:
         try:
             with os.scandir(directory) as entries:
-                listed = sorted(entries, key=lambda entry: os.fsencode(entry.name))
+                listed = by_name(entries)
         except OSError:
-            yield FoundFile(directory, -1, -1)
+            yield [f"-1\t-1\t{directory}"]
             return
         names = {entry.name for entry in listed}
-        if relative and any(marks_result(entry) for entry in listed):
+        marked = relative and not _MARKERS.isdisjoint(names)
+        if marked and any(marks_result(entry) for entry in listed):
             return
         if INDEX in names and THUMBNAILS in names:
             self._galleries[directory] = read_gallery(directory)
+        photos: list[Entry] = []
         for entry in listed:
-            below = f"{relative}/{entry.name}" if relative else entry.name
             if entry.is_dir(follow_symlinks=False):
+                below = f"{relative}/{entry.name}" if relative else entry.name
                 if entry.name not in NOT_PHOTOS and entry.name != THUMBNAILS and not self._excluded(below):
+                    yield self._stamped(directory, photos)
+                    photos = []
                     yield from self._below(entry.path, below)
-            elif suffix_of(entry.name) in SUFFIXES and self._wanted(below) and not links_to_directory(entry):
-                self._galleries.setdefault(directory, Gallery(directory))
-                yield found_file(entry.path)
+            elif (
+                suffix_of(entry.name) in SUFFIXES
+                and self._wanted(relative, entry.name)
+                and not links_to_directory(entry)
+            ):
+                photos.append(entry)
+        yield self._stamped(directory, photos)
+
+    def _stamped(self, directory: str, photos: Sequence[Entry]) -> list[str]:
+        if photos:
+            self._galleries.setdefault(directory, Gallery(directory))
+        return [_stamp(entry, entry.path) for entry in photos]
 
     def _excluded(self, relative: str) -> bool:
         return bool(self._exclude) and any(_fits(relative, pattern) for pattern in self._exclude)
 
-    def _wanted(self, relative: str) -> bool:
+    def _wanted(self, directory: str, name: str) -> bool:
         if not self._include and not self._exclude:
             return True
+        relative = f"{directory}/{name}" if directory else name
         if self._include and not any(_fits(relative, pattern) for pattern in self._include):
             return False
         return not self._excluded(relative)
+
+
+def _stamp(file: Entry | Path, path: str) -> str:
+    """The stamp of a file; with -1 when it cannot be looked at or is no regular file."""
+    try:
+        status = file.stat()
+    except OSError:
+        return f"-1\t-1\t{path}"
+    if not stat.S_ISREG(status.st_mode):
+        return f"-1\t-1\t{path}"
+    return f"{status.st_size}\t{status.st_mtime_ns}\t{path}"
 
 
 def _has_something(root: Path) -> bool:

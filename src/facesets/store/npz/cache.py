@@ -78,6 +78,11 @@ class Cache:
         self._index()
         return sha256 in self._known
 
+    def has_images(self, sha256: Sequence[str]) -> set[str]:
+        """Which of these contents were embedded already. Raises as `load`."""
+        self._index()
+        return self._known.intersection(sha256)
+
     @contextmanager
     def writing(self, settings: CacheSettings) -> Iterator[None]:
         """Keep every other writer away; at the end fold the journal into the one file.
@@ -145,6 +150,10 @@ class Cache:
         self._journal.append(part_of(self._settings, files, images))
         index.update((record.path, record) for record in files)
         self._known.update(image.sha256 for image in images)
+
+    def annotate(self, images: Sequence[ImageRecord]) -> None:
+        """Keep what `enrich` found about faces that are there; as `commit`."""
+        self.commit([], [image for image in images if self.has_image(image.sha256)])
 
     def fold(self) -> None:
         """Write everything into the cache file and drop the journal. Raises `CannotWrite`."""

@@ -20,6 +20,9 @@ _RECONNECT_EVERY_S = 0.5
 _CONFLICT_ATTEMPTS = 10
 _FIRST_ATTEMPTS = 5
 
+# A unique violation: somebody else stored the same meanwhile, which the next attempt sees.
+_INTERFERENCE = (errors.SerializationFailure, errors.DeadlockDetected, errors.UniqueViolation)
+
 # The server notices within a minute that a client's machine died, and lets go of what it claimed.
 _SESSION = """SELECT set_config('tcp_keepalives_idle', '30', false),
     set_config('tcp_keepalives_interval', '10', false),
@@ -133,7 +136,7 @@ class Database:
                 try:
                     with self._connection.transaction():
                         return work(self._connection)
-                except (errors.SerializationFailure, errors.DeadlockDetected) as error:
+                except _INTERFERENCE as error:
                     conflicts += 1
                     if conflicts == _CONFLICT_ATTEMPTS:
                         raise translated(error, self.label) from error

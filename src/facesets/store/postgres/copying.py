@@ -9,7 +9,7 @@ https://www.postgresql.org/docs/current/sql-copy.html (binary format); pgvector 
 (`vector_send`: two int16, then the numbers).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, LiteralString
 
 import numpy as np
@@ -22,6 +22,8 @@ _SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
 _FLOAT4_OID = 700
 _ROWS_AT_A_TIME = 4096
+# Small enough that the server works on one block while the next is being made.
+_ROWS_SENT_AT_A_TIME = 256
 _EPOCH = np.datetime64("2000-01-01T00:00:00", "us")
 
 INT2, INT4, INT8, FLOAT4, UUID = ">i2", ">i4", ">i8", ">f4", "V16"
@@ -87,9 +89,25 @@ def copy_in(
         return
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         copy.write(_SIGNATURE)
-        for start in range(0, total, _ROWS_AT_A_TIME):
-            copy.write(_packed(fields, columns, slice(start, start + _ROWS_AT_A_TIME)))
+        for start in range(0, total, _ROWS_SENT_AT_A_TIME):
+            copy.write(_packed(fields, columns, slice(start, start + _ROWS_SENT_AT_A_TIME)))
         copy.write(_TRAILER)
+
+
+def copy_rows(
+    connection: Connection,
+    statement: LiteralString,
+    types: Sequence[str],
+    rows: Iterable[Sequence[object]],
+) -> None:
+    """Run a `COPY … FROM STDIN (FORMAT BINARY)` with rows of Python values of these SQL types.
+
+    Several times slower a row than `copy_in`, but fields may be null and differ in length.
+    """
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.set_types(types)
+        for row in rows:
+            copy.write_row(row)
 
 
 def copy_out(

@@ -110,6 +110,11 @@ class EmbeddedServer:
             self._in_use = None
 
     @property
+    def is_made(self) -> bool:
+        """Whether anything was ever kept here."""
+        return self._data.exists()
+
+    @property
     def conninfo(self) -> str:
         """What to connect with."""
         return psycopg.conninfo.make_conninfo(host=str(self.socket_directory), user=_USER, dbname=DATABASE)

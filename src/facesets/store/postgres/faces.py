@@ -21,6 +21,8 @@ from facesets.store.postgres.copying import (
     values,
     vector,
 )
+from facesets.store.postgres.enrichment import insert_landmarks
+from facesets.store.postgres.images import new_ids
 from facesets.store.postgres.models import DetectorRow
 
 _FULL_AREA_PX2 = 40_000.0
@@ -78,15 +80,16 @@ def insert_faces(
             ON CONFLICT (image_id, detector_id) DO UPDATE SET scanned_at = now()""",
         ([image_id for image_id, _ in images], detector.id),
     )
-    records = [(image_id, record.faces) for image_id, record in images if len(record.faces)]
-    if records:
-        faces = _without_twins(
-            Faces.concatenate(
-                [faces.with_image(np.full(len(faces), image_id)) for image_id, faces in records]
-            )
+    with_faces = [(image_id, record.faces) for image_id, record in images if len(record.faces)]
+    if with_faces:
+        owner = np.repeat(
+            np.array([image_id for image_id, _ in with_faces], np.int64),
+            [len(faces) for _, faces in with_faces],
         )
+        faces = _without_twins(Faces.concatenate([faces for _, faces in with_faces]).with_image(owner))
         ordinals = ordinals_in_image(faces.image)
-        _copy_faces(connection, detector, _new_ids(connection, len(faces)), faces, ordinals)
+        ids = np.array(new_ids(connection, "face_detections", len(faces)), np.int64)
+        _copy_faces(connection, detector, ids, faces, ordinals)
 
 
 def _without_twins(faces: Faces) -> Faces:
@@ -96,14 +99,6 @@ def _without_twins(faces: Faces) -> Faces:
     )
     _, first = np.unique(np.ascontiguousarray(place).view("V40")[:, 0], return_index=True)
     return faces if len(first) == len(faces) else faces.take(np.sort(first))
-
-
-def _new_ids(connection: Connection, count: int) -> Int64:
-    rows = connection.execute(
-        """SELECT nextval(pg_get_serial_sequence('face_detections', 'id')) FROM generate_series(1, %s)""",
-        (count,),
-    ).fetchall()
-    return np.array([number for (number,) in rows], np.int64)
 
 
 def _columns(detector: DetectorRow, ids: Int64, faces: Faces, ordinals: Int64) -> dict[str, NDArray[Any]]:
@@ -143,33 +138,7 @@ def _copy_faces(
         {"face_id": INT8, "model_id": INT2, "embedding": vector(faces.dimension)},
         {"face_id": ids, "model_id": np.full(len(ids), detector.model_id), "embedding": faces.embedding},
     )
-    _insert_landmarks(connection, ids, faces)
-
-
-def _insert_landmarks(connection: Connection, ids: Int64, faces: Faces) -> None:
-    flat, solid = faces.landmark_2d_106, faces.landmark_3d_68
-    if flat is None and solid is None:
-        return
-    rows = [
-        (int(face_id), _numbers(flat, i), _numbers(solid, i))
-        for i, face_id in enumerate(ids)
-        if _numbers(flat, i) is not None or _numbers(solid, i) is not None
-    ]
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            """INSERT INTO face_landmarks (face_id, landmark_2d_106, landmark_3d_68)
-                VALUES (%s, %s::real[], %s::real[])
-                ON CONFLICT (face_id) DO UPDATE SET landmark_2d_106 = excluded.landmark_2d_106,
-                    landmark_3d_68 = excluded.landmark_3d_68""",
-            rows,
-        )
-
-
-def _numbers(column: Float32 | None, row: int) -> list[float] | None:
-    if column is None or not np.isfinite(column[row]).any():
-        return None
-    numbers: list[float] = column[row].ravel().tolist()
-    return numbers
+    insert_landmarks(connection, ids, faces)
 
 
 def replace_faces(connection: Connection, detector: DetectorRow, image_id: int, faces: Faces) -> None:
@@ -193,7 +162,8 @@ def replace_faces(connection: Connection, detector: DetectorRow, image_id: int, 
     fresh: Bool = kept < 0
     new = of_image.take(fresh)
     if len(new):
-        _copy_faces(connection, detector, _new_ids(connection, len(new)), new, ordinals[fresh])
+        ids = np.array(new_ids(connection, "face_detections", len(new)), np.int64)
+        _copy_faces(connection, detector, ids, new, ordinals[fresh])
     old = of_image.take(~fresh)
     if len(old):
         _update_faces(connection, detector, kept[~fresh], old, ordinals[~fresh])
@@ -243,7 +213,7 @@ def _update_faces(
                     embedding = excluded.embedding""",
             rows,
         )
-    _insert_landmarks(connection, ids, faces)
+    insert_landmarks(connection, ids, faces)
 
 
 def _exact(embedding: Float32) -> list[float]:

@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import LiteralString
 
 import numpy as np
 
 from facesets.records import FileRecord, FoundFile, ImageRecord, Images, Int64
-from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.copying import INT4, INT8, copy_out, gathered, text, times
-from facesets.store.postgres.paths import from_text, to_text
+from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.copying import INT4, INT8, copy_out, copy_rows, gathered, text, times
+from facesets.store.postgres.paths import from_text, range_below, to_text
+
+_PATHS_IN_ONE_TEXT = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,45 +28,84 @@ class Seen:
         return (self.size, self.mtime_ns) == (found.size, found.mtime_ns)
 
 
-def known_paths(connection: Connection, roots: Sequence[str], detector_id: int | None) -> dict[str, Seen]:
+def known_paths(
+    connection: Connection, roots: Sequence[str], detector_id: int | None, *, searched: bool = True
+) -> dict[str, Seen]:
     """What was seen at every path that is, or lies below, one of the roots.
 
-    A path whose image was not yet searched for faces in this way counts as changed, so that it is.
+    A path whose image was not yet searched for faces in this way counts as changed, so that it is; unless
+    `searched` is off.
     """
     found: dict[str, Seen] = {}
     for root in dict.fromkeys(roots):
-        below = to_text(root).rstrip("/") + "/"
         rows = connection.execute(
             """SELECT p.path, p.size,
-                    CASE WHEN p.reason <> '' OR s.image_id IS NOT NULL THEN p.mtime_ns ELSE -1 END,
+                    CASE WHEN p.reason <> '' OR s.image_id IS NOT NULL
+                        OR (NOT %(searched)s AND p.image_id IS NOT NULL) THEN p.mtime_ns ELSE -1 END,
                     p.reason <> ''
                 FROM image_paths p
                 LEFT JOIN face_scans s ON s.image_id = p.image_id AND s.detector_id = %(detector)s
                 WHERE p.path = %(root)s OR (p.path >= %(below)s AND p.path < %(beyond)s)""",
-            {
-                "detector": detector_id,
-                "root": to_text(root),
-                "below": below,
-                # "0" is the character after "/", and paths are compared byte by byte.
-                "beyond": below[:-1] + "0",
-            },
+            range_below(root) | {"detector": detector_id, "searched": searched},
         )
         found.update((from_text(path), Seen(size, mtime, failed)) for path, size, mtime, failed in rows)
     return found
 
 
-def seen_at(connection: Connection, paths: Sequence[str], detector_id: int | None) -> dict[str, Seen]:
+def unchanged_below(
+    connection: Connection,
+    roots: Sequence[str],
+    *,
+    searched_by: int | None = None,
+    embedded_by: int | None = None,
+) -> set[str]:
+    """The stamps (size, time and path, with tabs between) of files below some roots that need no look.
+
+    They were read without fault, searched for faces by a detector, and embedded by a model of whole images;
+    None for either does not matter. One text for many paths comes over several times faster than a row each.
+    A path that is stored in another form than it has on the disk is left out.
+    """
+    select: LiteralString = """SELECT string_agg(concat_ws(E'\\t', p.size, p.mtime_ns, p.path), E'\\n')
+        FROM image_paths p"""
+    if searched_by is not None:
+        select += " JOIN face_scans s ON s.image_id = p.image_id AND s.detector_id = %(detector)s"
+    if embedded_by is not None:
+        select += " JOIN image_embeddings e ON e.image_id = p.image_id AND e.model_id = %(model)s"
+    select += """ WHERE p.reason = '' AND p.image_id IS NOT NULL
+        AND (p.path = %(root)s OR (p.path >= %(below)s AND p.path < %(beyond)s))
+        GROUP BY p.id / %(together)s"""
+    given = {"detector": searched_by, "model": embedded_by, "together": _PATHS_IN_ONE_TEXT}
+    found: set[str] = set()
+    for root in dict.fromkeys(roots):
+        for (text_of_many,) in connection.execute(select, given | range_below(root)):
+            found.update(text_of_many.split("\n"))
+    return found
+
+
+def seen_at(
+    connection: Connection, paths: Sequence[str], detector_id: int | None, *, searched: bool = True
+) -> dict[str, Seen]:
     """What was seen at these very paths; see `known_paths`."""
     rows = connection.execute(
         """SELECT p.path, p.size,
-                CASE WHEN p.reason <> '' OR s.image_id IS NOT NULL THEN p.mtime_ns ELSE -1 END,
+                CASE WHEN p.reason <> '' OR s.image_id IS NOT NULL
+                    OR (NOT %s AND p.image_id IS NOT NULL) THEN p.mtime_ns ELSE -1 END,
                 p.reason <> ''
             FROM image_paths p
             LEFT JOIN face_scans s ON s.image_id = p.image_id AND s.detector_id = %s
             WHERE p.path = ANY(%s)""",
-        (detector_id, [to_text(path) for path in paths]),
+        (searched, detector_id, [to_text(path) for path in paths]),
     )
     return {from_text(path): Seen(size, mtime, failed) for path, size, mtime, failed in rows}
+
+
+def reasons_at(connection: Connection, paths: Sequence[str]) -> dict[str, str]:
+    """Why these paths could not be read, those of them that could not."""
+    rows = connection.execute(
+        "SELECT path, reason FROM image_paths WHERE path = ANY(%s) AND reason <> ''",
+        ([to_text(path) for path in paths],),
+    )
+    return {from_text(path): from_text(reason) for path, reason in rows}
 
 
 def file_records(connection: Connection) -> dict[str, FileRecord]:
@@ -75,60 +118,157 @@ def file_records(connection: Connection) -> dict[str, FileRecord]:
     }
 
 
-def upsert_images(connection: Connection, images: Sequence[ImageRecord]) -> dict[str, int]:
-    """Insert or replace images; return the number of each by its hash.
+def store_images(connection: Connection, images: Sequence[ImageRecord]) -> tuple[dict[str, int], set[str]]:
+    """Insert or replace images.
 
-    Two runs that store the same image at once come out one after the other here.
+    Of two transactions that insert the same image at once one fails with a unique violation, and sees
+    the other's when it is done again.
+
+    Returns
+    -------
+    dict, set
+        The number of each image by its hash; and the hashes of those that are new.
     """
-    rows = connection.execute(
-        """INSERT INTO images (sha256, width, height, taken, fingerprint)
-            SELECT sha256, width, height, taken, fingerprint
+    # Locked, so that nobody deletes them by hand before their faces are stored.
+    known: dict[str, int] = dict(
+        connection.execute(
+            "SELECT sha256, id FROM images WHERE sha256 = ANY(%s) FOR KEY SHARE",
+            ([image.sha256 for image in images],),
+        ).fetchall()
+    )
+    new = [image for image in images if image.sha256 not in known]
+    if known:
+        _update_images(connection, [image for image in images if image.sha256 in known])
+    if not new:
+        return known, set()
+    ids = new_ids(connection, "images", len(new))
+    copy_rows(
+        connection,
+        "COPY images (id, sha256, width, height, taken, fingerprint) FROM STDIN (FORMAT BINARY)",
+        ["int8", "text", "int4", "int4", "timestamp", "bytea"],
+        (
+            (number, image.sha256, image.width, image.height, _taken(image), image.fingerprint)
+            for number, image in zip(ids, new, strict=True)
+        ),
+    )
+    known.update((image.sha256, number) for number, image in zip(ids, new, strict=True))
+    return known, {image.sha256 for image in new}
+
+
+def new_ids(connection: Connection, table: str, count: int) -> list[int]:
+    """Numbers for new rows of a table with a column `id`, ascending."""
+    ids: list[int] = only_row(
+        connection.execute(
+            """SELECT coalesce(array_agg(nextval(name)), '{}')
+                FROM (SELECT pg_get_serial_sequence(%s, 'id')::regclass AS name OFFSET 0) AS sequence,
+                    generate_series(1, %s)""",
+            (table, count),
+        )
+    )[0]
+    return ids
+
+
+def _update_images(connection: Connection, images: Sequence[ImageRecord]) -> None:
+    connection.execute(
+        """UPDATE images i SET width = new.width, height = new.height, taken = new.taken,
+                fingerprint = new.fingerprint
             FROM unnest(%(sha256)s::text[], %(width)s::integer[], %(height)s::integer[],
                 %(taken)s::timestamp[], %(fingerprint)s::bytea[])
-                WITH ORDINALITY AS new (sha256, width, height, taken, fingerprint, place)
-            ORDER BY place
-            ON CONFLICT (sha256) DO UPDATE SET width = excluded.width, height = excluded.height,
-                taken = excluded.taken, fingerprint = excluded.fingerprint
-            RETURNING sha256, id""",
+                AS new (sha256, width, height, taken, fingerprint)
+            WHERE i.sha256 = new.sha256 AND (i.width, i.height, i.taken, i.fingerprint)
+                IS DISTINCT FROM (new.width, new.height, new.taken, new.fingerprint)""",
         {
             "sha256": [image.sha256 for image in images],
             "width": [image.width for image in images],
             "height": [image.height for image in images],
-            "taken": [
-                None if np.isnat(image.taken) else str(image.taken.astype("M8[s]")) for image in images
-            ],
+            "taken": [_taken(image) for image in images],
             "fingerprint": [image.fingerprint for image in images],
         },
-    ).fetchall()
-    return dict(rows)
+    )
 
 
-def upsert_paths(
-    connection: Connection, files: Sequence[FileRecord], galleries: Mapping[str, int] | None = None
+def _taken(image: ImageRecord) -> datetime | None:
+    taken: datetime | None = image.taken.astype("M8[s]").item()
+    return taken
+
+
+def store_paths(
+    connection: Connection,
+    files: Sequence[FileRecord],
+    image_ids: Mapping[str, int],
+    galleries: Mapping[str, int] | None = None,
 ) -> None:
-    """Insert or replace what was seen at these paths, and join them to their images."""
-    galleries = galleries or {}
+    """Insert or replace what was seen at these paths, and join them to their images.
+
+    Parameters
+    ----------
+    image_ids : mapping of hash to number
+        Images that are known to be there; others are looked for.
+    galleries : mapping of path to number of its gallery, optional
+    """
+    # The last word on a path that comes twice counts, in the place of the first.
+    files = list({file.path: file for file in files}.values())
+    others = [file.sha256 for file in files if not file.reason and file.sha256 not in image_ids]
+    ids = {**image_ids, **_image_ids(connection, others)} if others else image_ids
+    there = _galleries_that_are_there(connection, galleries or {})
+    known = {
+        path
+        for (path,) in connection.execute(
+            "SELECT path FROM image_paths WHERE path = ANY(%s)", ([to_text(file.path) for file in files],)
+        )
+    }
+    rows = [
+        (
+            to_text(file.path),
+            file.size,
+            file.mtime_ns,
+            file.sha256,
+            to_text(file.reason).replace("\0", " "),
+            None if file.reason else ids.get(file.sha256),
+            there.get(file.path),
+        )
+        for file in files
+    ]
+    if known:
+        _update_paths(connection, [row for row in rows if row[0] in known])
+    copy_rows(
+        connection,
+        """COPY image_paths (path, size, mtime_ns, sha256, reason, image_id, gallery_id)
+            FROM STDIN (FORMAT BINARY)""",
+        ["text", "int8", "int8", "text", "text", "int8", "int8"],
+        (row for row in rows if row[0] not in known),
+    )
+
+
+def _image_ids(connection: Connection, sha256: Sequence[str]) -> dict[str, int]:
+    """The numbers of those images that are there; they stay until the transaction ends."""
+    rows = connection.execute(
+        "SELECT sha256, id FROM images WHERE sha256 = ANY(%s) FOR KEY SHARE", (list(sha256),)
+    )
+    return dict(rows.fetchall())
+
+
+def _galleries_that_are_there(connection: Connection, galleries: Mapping[str, int]) -> dict[str, int]:
+    """The galleries of paths, without those that were deleted by hand."""
+    if not galleries:
+        return {}
+    rows = connection.execute(
+        "SELECT id FROM galleries WHERE id = ANY(%s) FOR KEY SHARE", (list(set(galleries.values())),)
+    )
+    there = {number for (number,) in rows}
+    return {path: number for path, number in galleries.items() if number in there}
+
+
+def _update_paths(connection: Connection, rows: Sequence[tuple[object, ...]]) -> None:
+    names = ("path", "size", "mtime_ns", "sha256", "reason", "image", "gallery")
     connection.execute(
-        """INSERT INTO image_paths (path, size, mtime_ns, sha256, reason, image_id, gallery_id)
-            SELECT new.path, new.size, new.mtime_ns, new.sha256, new.reason,
-                CASE WHEN new.reason = '' THEN i.id END, g.id
+        """UPDATE image_paths p SET size = new.size, mtime_ns = new.mtime_ns, sha256 = new.sha256,
+                reason = new.reason, image_id = new.image, gallery_id = coalesce(new.gallery, p.gallery_id)
             FROM unnest(%(path)s::text[], %(size)s::bigint[], %(mtime_ns)s::bigint[], %(sha256)s::text[],
-                %(reason)s::text[], %(gallery)s::bigint[])
-                WITH ORDINALITY AS new (path, size, mtime_ns, sha256, reason, gallery, place)
-            LEFT JOIN images i ON i.sha256 = new.sha256
-            LEFT JOIN galleries g ON g.id = new.gallery
-            ORDER BY place
-            ON CONFLICT (path) DO UPDATE SET size = excluded.size, mtime_ns = excluded.mtime_ns,
-                sha256 = excluded.sha256, reason = excluded.reason, image_id = excluded.image_id,
-                gallery_id = coalesce(excluded.gallery_id, image_paths.gallery_id)""",
-        {
-            "path": [to_text(file.path) for file in files],
-            "size": [file.size for file in files],
-            "mtime_ns": [file.mtime_ns for file in files],
-            "sha256": [file.sha256 for file in files],
-            "reason": [to_text(file.reason).replace("\0", " ") for file in files],
-            "gallery": [galleries.get(file.path) for file in files],
-        },
+                %(reason)s::text[], %(image)s::bigint[], %(gallery)s::bigint[])
+                AS new (path, size, mtime_ns, sha256, reason, image, gallery)
+            WHERE p.path = new.path""",
+        {name: [row[i] for row in rows] for i, name in enumerate(names)},
     )
 
 

@@ -9,13 +9,20 @@ from typing import LiteralString
 from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.paths import from_text
 
+# More than anybody merges; people who were merged in a circle stay where they are after so many steps.
+_MOST_MERGES = 100
+
 _BAD_VECTORS: LiteralString = """SELECT f.image_id, f.detector_id FROM face_detections f
     JOIN detectors d ON d.id = f.detector_id JOIN models m ON m.id = d.model_id
     LEFT JOIN face_embeddings e ON e.face_id = f.id
     WHERE e.face_id IS NULL OR e.model_id <> d.model_id OR vector_dims(e.embedding) <> m.dimension
         OR abs(vector_norm(e.embedding) - 1) > 0.001"""
 _UNSEARCHED: LiteralString = """SELECT i.id, NULL::smallint FROM images i
-    WHERE NOT EXISTS (SELECT FROM face_scans s WHERE s.image_id = i.id)"""
+    WHERE NOT EXISTS (SELECT FROM face_scans s WHERE s.image_id = i.id)
+        AND NOT EXISTS (SELECT FROM image_embeddings e WHERE e.image_id = i.id)"""
+_BAD_EMBEDDINGS: LiteralString = """SELECT e.image_id, NULL::smallint FROM image_embeddings e, models m
+    WHERE m.id = e.model_id AND (m.kind <> 'clip' OR vector_dims(e.embedding) <> m.dimension
+        OR abs(vector_norm(e.embedding) - 1) > 0.001)"""
 _UNRECORDED: LiteralString = """SELECT DISTINCT f.image_id, f.detector_id FROM face_detections f
     WHERE NOT EXISTS (SELECT FROM face_scans s
         WHERE s.image_id = f.image_id AND s.detector_id = f.detector_id)"""
@@ -27,6 +34,8 @@ _WRONG_PATHS: LiteralString = """SELECT count(*) FROM image_paths p JOIN images 
 _FACES_OF_MERGED: LiteralString = """SELECT count(*) FROM face_detections f
     JOIN persons p ON p.id = f.person_id
     WHERE p.status = 'merged'"""
+_FACES_OF_NO_DETECTOR: LiteralString = """SELECT count(*) FROM face_detections f
+    WHERE NOT EXISTS (SELECT FROM detectors d WHERE d.id = f.detector_id)"""
 _BROKEN_INDEXES: LiteralString = """SELECT count(*) FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid
     WHERE NOT x.indisvalid AND c.relnamespace = current_schema()::regnamespace"""
 
@@ -43,14 +52,24 @@ class Problem:
 _SEARCH_AGAIN = "their images are searched again"
 _OF_IMAGES: tuple[tuple[str, LiteralString], ...] = (
     ("faces without a sound vector", _BAD_VECTORS),
-    ("images that were never searched for faces", _UNSEARCHED),
+    ("images that were neither searched for faces nor embedded", _UNSEARCHED),
+    ("images with an unsound embedding", _BAD_EMBEDDINGS),
     ("images with faces but no record of a search", _UNRECORDED),
     ("images whose faces are not in order", _REPEATED_ORDINALS),
 )
 _OTHERS: tuple[tuple[str, LiteralString, str], ...] = (
     ("paths without an image", _LOST_PATHS, "the files are read again"),
     ("paths that lead to another image than their content", _WRONG_PATHS, "the files are read again"),
-    ("faces of people who were merged into others", _FACES_OF_MERGED, "they move to those others"),
+    (
+        "faces of people who were merged",
+        _FACES_OF_MERGED,
+        "they move to those others; who was merged into nobody is active again",
+    ),
+    (
+        "faces found in a way that is not known any more",
+        _FACES_OF_NO_DETECTOR,
+        "they go, and `index` finds them again",
+    ),
     ("broken indexes", _BROKEN_INDEXES, "by hand: REINDEX DATABASE"),
 )
 
@@ -83,9 +102,15 @@ def mend(connection: Connection) -> list[str]:
             WHERE s.image_id = a.image_id AND s.detector_id = a.detector_id"""
     )
     connection.execute(
-        """UPDATE face_detections f SET person_id = coalesce(p.merged_into_id, f.person_id)
-            FROM persons p WHERE p.id = f.person_id AND p.status = 'merged'"""
+        b"DELETE FROM image_embeddings x WHERE EXISTS ("
+        + _BAD_EMBEDDINGS.encode()
+        + b" AND e.image_id = x.image_id AND e.model_id = x.model_id)"
     )
+    connection.execute(
+        """DELETE FROM face_detections f
+            WHERE NOT EXISTS (SELECT FROM detectors d WHERE d.id = f.detector_id)"""
+    )
+    _follow_merges(connection)
     rows = connection.execute(
         """UPDATE image_paths p SET mtime_ns = -1
             WHERE p.image_id IN (SELECT image_id FROM again) OR (p.image_id IS NULL AND p.reason = '')
@@ -93,3 +118,19 @@ def mend(connection: Connection) -> list[str]:
             RETURNING p.path"""
     ).fetchall()
     return sorted(from_text(path) for (path,) in rows)
+
+
+def _follow_merges(connection: Connection) -> None:
+    """Move faces to whom their person was merged into, however many merges that takes."""
+    for _ in range(_MOST_MERGES):
+        moved = connection.execute(
+            """UPDATE face_detections f SET person_id = p.merged_into_id
+                FROM persons p
+                WHERE p.id = f.person_id AND p.status = 'merged' AND p.merged_into_id IS NOT NULL"""
+        )
+        if not moved.rowcount:
+            break
+    connection.execute(
+        """UPDATE persons p SET status = 'active', merged_into_id = NULL, updated_at = now()
+            WHERE p.status = 'merged' AND EXISTS (SELECT FROM face_detections f WHERE f.person_id = p.id)"""
+    )

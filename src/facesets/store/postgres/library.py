@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace as replaced
 
 from facesets.errors import WrongUsage
-from facesets.records import CacheSettings, Collection, FileRecord, ImageRecord
-from facesets.store.postgres import faces, galleries, images, models
+from facesets.records import CacheSettings, ClipModel, Collection, FileRecord, ImageRecord, Wanted
+from facesets.store.postgres import enrichment, faces, galleries, image_embeddings, images, models
 from facesets.store.postgres.connection import Connection, Database
 
 
@@ -27,6 +28,8 @@ class Library:
         """
         self._database = database
         self._given = settings
+        self._clip: ClipModel | None = None
+        self._searched = True
 
     @property
     def label(self) -> str:
@@ -54,6 +57,19 @@ class Library:
     def require(self, settings: CacheSettings) -> None:
         """Look at the faces of these settings from now on, whether or not there are any yet."""
         self._given = settings
+
+    def look_for(self, faces_from: CacheSettings | None, clip_from: ClipModel | None) -> None:
+        """Count an image as known from now on when it has the faces and the embedding of these.
+
+        What is None does not matter.
+        """
+        self._given = faces_from
+        self._searched = faces_from is not None
+        self._clip = clip_from
+
+    def clip_models(self) -> list[models.ClipRow]:
+        """What embeddings of whole images come from, the model with most images first."""
+        return self._database.run(models.clip_models)
 
     @contextmanager
     def writing(self, settings: CacheSettings) -> Iterator[None]:
@@ -106,12 +122,36 @@ class Library:
         )
         return {digest for (digest,) in rows}
 
+    def lacking(self, sha256: str) -> tuple[bool, Wanted]:
+        """Whether that content is known, and what it lacks of what is looked for."""
+        return self._database.run(lambda connection: self._lacking(connection, sha256))
+
+    def _lacking(self, connection: Connection, sha256: str) -> tuple[bool, Wanted]:
+        known = connection.execute("SELECT FROM images WHERE sha256 = %s", (sha256,)).fetchone() is not None
+        searched = not self._searched or bool(known and self._has_images(connection, [sha256]))
+        embedded = self._clip is None or (
+            known and image_embeddings.is_embedded(connection, sha256, self._clip_id(connection))
+        )
+        return known, Wanted(faces=not searched, clip=not embedded)
+
+    def _clip_id(self, connection: Connection) -> int | None:
+        return None if self._clip is None else models.find_clip_model(connection, self._clip)
+
     def commit(self, files: Sequence[FileRecord], images: Sequence[ImageRecord]) -> None:
         """Keep these for good, all or nothing. An image or path known before is replaced.
 
         A face found again in the same box keeps its person.
         """
         self._database.run(lambda connection: self._write(connection, files, images, replace=True))
+
+    def annotate(self, images: Sequence[ImageRecord]) -> None:
+        """Keep what `enrich` found about faces that are there, all or nothing; nothing else changes."""
+        self._database.run(lambda connection: self._annotate(connection, images))
+
+    def _annotate(self, connection: Connection, images: Sequence[ImageRecord]) -> None:
+        detector = self.detector(connection)
+        if detector is not None:
+            enrichment.annotate_faces(connection, detector, images)
 
     def add(
         self,
@@ -139,46 +179,95 @@ class Library:
         *,
         replace: bool,
     ) -> None:
-        if new_images:
-            self._write_images(connection, new_images, replace=replace)
+        ids = self._write_images(connection, new_images, replace=replace) if new_images else {}
         if new_files:
-            images.upsert_paths(connection, new_files, gallery_numbers)
+            images.store_paths(connection, new_files, ids, gallery_numbers)
 
     def _write_images(
         self, connection: Connection, new_images: Sequence[ImageRecord], *, replace: bool
+    ) -> dict[str, int]:
+        # The last word on an image that comes twice counts, in the place of the first.
+        records = list({image.sha256: image for image in new_images}.values())
+        ids, fresh = images.store_images(connection, records)
+        searched = [image for image in records if image.searched]
+        if searched:
+            self._write_faces(connection, searched, ids, fresh, replace=replace)
+        embedded = [(ids[image.sha256], image.clip) for image in records if image.clip is not None]
+        if embedded:
+            if self._clip is None:
+                raise ValueError("look_for() comes before commit()")
+            image_embeddings.insert_embeddings(connection, self._clip, embedded, replace=replace)
+        images.link_paths(connection, [image.sha256 for image in records])
+        return ids
+
+    def _write_faces(
+        self,
+        connection: Connection,
+        records: Sequence[ImageRecord],
+        ids: Mapping[str, int],
+        fresh: set[str],
+        *,
+        replace: bool,
     ) -> None:
         if self._given is None:
             raise ValueError("require() comes before commit()")
         detector = models.ensure_detector(connection, self._given)
-        # The last word on an image that comes twice counts, in the place of the first.
-        records = list({image.sha256: image for image in new_images}.values())
-        ids = images.upsert_images(connection, records)
-        scanned = faces.scanned_images(connection, list(ids.values()), detector.id)
-        missing = [(ids[image.sha256], image) for image in records if ids[image.sha256] not in scanned]
-        known = faces.images_with_faces(connection, [image_id for image_id, _ in missing], detector.id)
-        fresh = [(image_id, image) for image_id, image in missing if image_id not in known]
-        if fresh:
-            faces.insert_faces(connection, detector, fresh)
+        before = [ids[image.sha256] for image in records if image.sha256 not in fresh]
+        scanned = faces.scanned_images(connection, before, detector.id) if before else set()
+        faced = faces.images_with_faces(connection, before, detector.id) if before else set()
+        empty = [
+            (ids[image.sha256], image)
+            for image in records
+            if ids[image.sha256] not in scanned and ids[image.sha256] not in faced
+        ]
+        if empty:
+            faces.insert_faces(connection, detector, empty)
         for image in records:
-            if ids[image.sha256] in known or (replace and ids[image.sha256] in scanned):
-                faces.replace_faces(connection, detector, ids[image.sha256], image.faces)
-        images.link_paths(connection, [image.sha256 for image in records])
+            number = ids[image.sha256]
+            if (number in faced and number not in scanned) or (replace and number in scanned):
+                faces.replace_faces(connection, detector, number, image.faces)
 
     def known_below(self, roots: Sequence[str]) -> dict[str, images.Seen]:
         """What was seen at the paths below some directories."""
         return self._database.run(lambda connection: self._known_below(connection, roots))
 
     def _known_below(self, connection: Connection, roots: Sequence[str]) -> dict[str, images.Seen]:
-        detector = self.detector(connection)
-        return images.known_paths(connection, roots, detector.id if detector else None)
+        detector = self.detector(connection) if self._searched else None
+        found = images.known_paths(
+            connection, roots, detector.id if detector else None, searched=self._searched
+        )
+        if self._clip is None:
+            return found
+        model = self._clip_id(connection)
+        return _changed(found, image_embeddings.lacking_below(connection, roots, model))
+
+    def unchanged_below(self, roots: Sequence[str]) -> set[str]:
+        """The stamps of files below some directories that `index` need not look at."""
+        return self._database.run(lambda connection: self._unchanged_below(connection, roots))
+
+    def _unchanged_below(self, connection: Connection, roots: Sequence[str]) -> set[str]:
+        detector = self.detector(connection) if self._searched else None
+        model = self._clip_id(connection)
+        if (self._searched and detector is None) or (self._clip is not None and model is None):
+            return set()
+        return images.unchanged_below(
+            connection, roots, searched_by=detector.id if detector else None, embedded_by=model
+        )
 
     def seen_at(self, paths: Sequence[str]) -> dict[str, images.Seen]:
         """What was seen at these very paths."""
         return self._database.run(lambda connection: self._seen_at(connection, paths))
 
     def _seen_at(self, connection: Connection, paths: Sequence[str]) -> dict[str, images.Seen]:
-        detector = self.detector(connection)
-        return images.seen_at(connection, paths, detector.id if detector else None)
+        detector = self.detector(connection) if self._searched else None
+        found = images.seen_at(connection, paths, detector.id if detector else None, searched=self._searched)
+        if self._clip is None:
+            return found
+        return _changed(found, image_embeddings.lacking_at(connection, paths, self._clip_id(connection)))
+
+    def reasons(self, paths: Sequence[str]) -> dict[str, str]:
+        """Why these paths could not be read, those of them that could not."""
+        return self._database.run(lambda connection: images.reasons_at(connection, paths))
 
     def forget_paths(self, paths: Sequence[str]) -> int:
         """Drop paths that are gone; their images and faces stay, and are found again by their content."""
@@ -187,3 +276,9 @@ class Library:
     def keep_galleries(self, rows: Sequence[galleries.GalleryRow]) -> dict[str, int]:
         """Insert or replace galleries; return the number of each by its path."""
         return self._database.run(lambda connection: galleries.upsert_galleries(connection, rows))
+
+
+def _changed(found: dict[str, images.Seen], lacking: set[str]) -> dict[str, images.Seen]:
+    """The same, with these paths as if their files had changed."""
+    again = {path: replaced(found[path], mtime_ns=-1) for path in lacking if path in found}
+    return found | again

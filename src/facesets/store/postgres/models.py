@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from facesets.records import CacheSettings
+from facesets.records import CacheSettings, ClipModel
 from facesets.store.postgres.connection import Connection, only_row
 
 
@@ -13,6 +13,39 @@ class DetectorRow:
     id: int
     model_id: int
     settings: CacheSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRow:
+    """A model that embedded whole images, as the library knows it."""
+
+    id: int
+    model: ClipModel
+    dimension: int
+
+
+def clip_models(connection: Connection) -> list[ClipRow]:
+    """Every model that embeddings of whole images come from, the one with most images first."""
+    rows = connection.execute(
+        """SELECT id, name, sha256, dimension FROM models m
+            WHERE kind = 'clip' AND EXISTS (SELECT FROM image_embeddings e WHERE e.model_id = m.id)"""
+    ).fetchall()
+    known = [ClipRow(number, ClipModel(name, sha256), size) for number, name, sha256, size in rows]
+    if len(known) > 1:
+        # Counting reads the whole table, which a search should do only when it matters.
+        counts: dict[int, int] = dict(
+            connection.execute("SELECT model_id, count(*) FROM image_embeddings GROUP BY 1").fetchall()
+        )
+        known.sort(key=lambda row: (-counts.get(row.id, 0), row.id))
+    return known
+
+
+def find_clip_model(connection: Connection, model: ClipModel) -> int | None:
+    """The number of a model of whole images, if it was ever used."""
+    row = connection.execute(
+        "SELECT id FROM models WHERE kind = 'clip' AND sha256 = %s", (model.sha256,)
+    ).fetchone()
+    return None if row is None else int(row[0])
 
 
 def detectors(connection: Connection) -> list[DetectorRow]:

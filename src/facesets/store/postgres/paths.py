@@ -13,7 +13,7 @@ _STRANGE = re.compile(f"[\udc80-\udcff{chr(_FIRST)}-{chr(_FIRST + 0xFF)}]")
 
 def to_text(path: str) -> str:
     """A path as it is stored."""
-    return _STRANGE.sub(_escaped, path)
+    return path if path.isascii() else _STRANGE.sub(_escaped, path)
 
 
 def from_text(text: str) -> str:
@@ -22,6 +22,13 @@ def from_text(text: str) -> str:
         return text
     raw = _OURS.sub(lambda match: chr(0xDC00 + ord(match[0]) - _FIRST), text)
     return _bytes(raw).decode("utf-8", "surrogateescape")
+
+
+def range_below(root: str) -> dict[str, object]:
+    """Bounds of what is `root`, or lies from `below` up to `beyond`: paths are compared byte by byte."""
+    below = to_text(root).rstrip("/") + "/"
+    # "0" is the character after "/".
+    return {"root": to_text(root), "below": below, "beyond": below[:-1] + "0"}
 
 
 def _escaped(match: re.Match[str]) -> str:

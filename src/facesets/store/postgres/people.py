@@ -24,6 +24,8 @@ class PeopledFaces:
     Attributes
     ----------
     face_id : int64 array of shape (n,)
+    image : int64 array of shape (n,)
+        Number of the image that the face is in.
     person : int64 array of shape (n,)
         Index into `persons`; -1 for a face without a person.
     persons : list of UUID
@@ -31,6 +33,7 @@ class PeopledFaces:
     """
 
     face_id: Int64
+    image: Int64
     person: Int64
     persons: list[UUID]
     embedding: Float32
@@ -40,18 +43,19 @@ def load_peopled_faces(connection: Connection, detector: DetectorRow) -> Peopled
     """Read the faces of images, with their people and vectors, as of one moment."""
     blocks = copy_out(
         connection,
-        """COPY (SELECT id, coalesce(person_id, '00000000-0000-0000-0000-000000000000'::uuid) AS person
+        """COPY (SELECT id, image_id, coalesce(person_id, '00000000-0000-0000-0000-000000000000'::uuid)
             FROM face_detections WHERE detector_id = %(detector)s ORDER BY id) TO STDOUT (FORMAT BINARY)""",
         {"detector": detector.id},
-        {"id": INT8, "person": UUID_FIELD},
+        {"id": INT8, "image": INT8, "person": UUID_FIELD},
     )
-    columns = gathered(blocks, [("id", np.int64), ("person", UUID_FIELD)])
+    columns = gathered(blocks, [("id", np.int64), ("image", np.int64), ("person", UUID_FIELD)])
     embedding, found = load_embeddings(connection, detector, columns["id"])
     raw = columns["person"] if found.all() else columns["person"][found]
     names, person = np.unique(raw.view("S16") if len(raw) else raw, return_inverse=True)
     persons, number = _persons(names)
     return PeopledFaces(
         face_id=columns["id"] if found.all() else columns["id"][found],
+        image=columns["image"] if found.all() else columns["image"][found],
         person=number[person] if len(raw) else np.empty(0, np.int64),
         persons=persons,
         embedding=embedding if found.all() else embedding[found],

@@ -16,13 +16,18 @@ class Run:
     """A run that is going on; fill in what came of it before it ends."""
 
     id: int
-    summary: Mapping[str, Any] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
     stopped: bool = False
 
 
 @contextmanager
-def recorded_run(database: Database, command: str, options: Mapping[str, Any]) -> Iterator[Run]:
-    """Record a run from start to end; one that was killed stays without an end."""
+def recorded_run(
+    database: Database, command: str, options: Mapping[str, Any], *, dry_run: bool = False
+) -> Iterator[Run]:
+    """Record a run from start to end, unless it is a dry one; one that was killed stays without an end."""
+    if dry_run:
+        yield Run(0)
+        return
     run = Run(database.run(lambda connection: _begin(connection, command, options)))
     try:
         yield run

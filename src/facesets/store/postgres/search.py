@@ -1,23 +1,25 @@
-"""Finding faces by vector and images by who is on them.
+"""Finding faces and images by vector, and images by who is on them.
 
-Up to some ten thousand faces are compared one by one, which is exact and fast enough. Beyond, an index
-of half-precision vectors proposes candidates, whose full vectors then decide.
+Up to some ten thousand vectors are compared one by one, which is exact and fast enough. Beyond, an index of
+half-precision vectors proposes candidates, whose full vectors then decide. Where conditions leave few images,
+those are compared one by one all the same: an index would have to be searched far and wide for them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
-import psycopg
-from psycopg import errors, sql
+from psycopg import sql
 
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection, only_row
-from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.models import ClipRow, DetectorRow
 from facesets.store.postgres.paths import from_text
+from facesets.store.postgres.vector_index import CANDIDATES, Vectors, has_index, scan_for
 
-_CANDIDATES = 200
-_EF_CONSTRUCTION = 200
-_BUILD_MEMORY = "1GB"
+FEW_IMAGES = 20_000
+_NO_ORDER = sql.SQL("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,11 @@ class Dates:
 
     first: date | None = None
     last: date | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether images of all days and of none are meant."""
+        return self.first is None and self.last is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,156 +57,260 @@ class ImageHit:
     taken: str
 
 
-def index_name(model_id: int) -> str:
-    """What the index over the vectors of one model is called."""
-    return f"face_embeddings_hnsw_{model_id}"
+@dataclass(frozen=True, slots=True)
+class SimilarImage:
+    """An image that is similar to the words or the picture asked for."""
+
+    path: str
+    cosine_similarity: float
+    taken: str
 
 
-def has_index(connection: Connection, model_id: int) -> bool:
-    """Whether there is a sound index over the vectors of a model."""
-    row = connection.execute(
-        "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", (index_name(model_id),)
-    ).fetchone()
-    return row is not None and bool(row[0])
+def face_vectors(detector: DetectorRow) -> Vectors:
+    """The vectors of the faces that were found in one way."""
+    return Vectors("face_embeddings", detector.model_id, detector.settings.dimension)
 
 
-def build_index(connection: Connection, detector: DetectorRow) -> None:
-    """Build the index over the vectors of a model, beside ongoing work; in no transaction.
-
-    Several workers at it need shared memory that containers often lack; then one does it.
-    """
-    name = sql.Identifier(index_name(detector.model_id))
-    dimension, model = sql.Literal(detector.settings.dimension), sql.Literal(detector.model_id)
-    statement = sql.SQL(
-        """CREATE INDEX CONCURRENTLY {name} ON face_embeddings
-            USING hnsw ((embedding::halfvec({dimension})) halfvec_cosine_ops)
-            WITH (m = 24, ef_construction = {ef}) WHERE model_id = {model}"""
-    ).format(name=name, dimension=dimension, ef=sql.Literal(_EF_CONSTRUCTION), model=model)
-    connection.execute("SELECT set_config('maintenance_work_mem', %s, false)", (_BUILD_MEMORY,))
-    for workers in ("2", "0"):
-        connection.execute(sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {name}").format(name=name))
-        connection.execute("SELECT set_config('max_parallel_maintenance_workers', %s, false)", (workers,))
-        try:
-            connection.execute(statement)
-        except (errors.DiskFull, errors.OutOfMemory):
-            if workers == "0":
-                raise
-        else:
-            # Without fresh numbers the planner may compare every face all the same.
-            connection.execute("ANALYZE face_embeddings, face_detections, images")
-            return
-
-
-def drop_index(connection: Connection, model_id: int) -> None:
-    """Remove the index over the vectors of a model."""
-    name = sql.Identifier(index_name(model_id))
-    connection.execute(sql.SQL("DROP INDEX IF EXISTS {name}").format(name=name))
-
-
-def count_vectors(connection: Connection, detector: DetectorRow) -> int:
-    """How many faces were found in this way."""
-    counted = connection.execute(
-        "SELECT count(*) FROM face_detections WHERE detector_id = %s", (detector.id,)
-    )
-    return int(only_row(counted)[0])
+def image_vectors(row: ClipRow) -> Vectors:
+    """The vectors of the images that one model embedded."""
+    return Vectors("image_embeddings", row.id, row.dimension)
 
 
 def similar_faces(
-    connection: Connection, detector: DetectorRow, embedding: Float32, *, dates: Dates, limit: int
+    connection: Connection,
+    detector: DetectorRow,
+    embedding: Float32,
+    *,
+    dates: Dates,
+    person: str | None,
+    limit: int,
 ) -> list[FaceHit]:
-    """The faces most similar to a vector, by cosine similarity, best first."""
-    indexed = has_index(connection, detector.model_id)
-    nearest = _proposed(detector) if indexed else _EXACT
-    if indexed:
-        candidates = str(min(max(_CANDIDATES, 2 * limit), 1000))
-        connection.execute("SELECT set_config('hnsw.ef_search', %s, true)", (candidates,))
-        try:
-            with connection.transaction():
-                connection.execute("SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true)")
-        except psycopg.errors.UndefinedObject:
-            pass
-    vector = str([float(number) for number in embedding])
-    rows = connection.execute(
-        nearest,
-        {
-            "query": vector,
-            "model": detector.model_id,
-            "detector": detector.id,
-            "candidates": max(_CANDIDATES, 2 * limit),
-            "limit": limit,
-            "first": dates.first,
-            "last": dates.last,
-        },
-    ).fetchall()
+    """The faces most similar to a vector, by cosine similarity, best first; of a person, if one is given."""
+    conditions = [sql.SQL("f.detector_id = %(detector)s")]
+    if person is not None:
+        conditions.append(sql.SQL("f.person_id = %(person)s::uuid"))
+    rows = _nearest(
+        connection,
+        face_vectors(detector),
+        embedding,
+        columns=_FACE,
+        source=_FACES,
+        conditions=conditions,
+        dates=dates,
+        person=person,
+        limit=limit,
+        more={"detector": detector.id},
+    )
     return [
-        FaceHit(from_text(path), float(similarity), person, name, face, (x1, y1, x2, y2), taken)
-        for path, similarity, person, name, face, x1, y1, x2, y2, taken in rows
+        FaceHit(from_text(path), float(similarity), who, name, face, (x1, y1, x2, y2), taken)
+        for path, similarity, taken, who, name, face, x1, y1, x2, y2 in rows
     ]
 
 
-_COLUMNS = sql.SQL(
-    """SELECT (SELECT p.path FROM image_paths p WHERE p.image_id = c.image_id AND p.reason = ''
-            ORDER BY p.id LIMIT 1) AS path,
-        1 - (c.embedding <=> %(query)s::vector), coalesce(c.person_id::text, ''),
+def similar_images(
+    connection: Connection,
+    row: ClipRow,
+    embedding: Float32,
+    *,
+    dates: Dates,
+    person: str | None,
+    limit: int,
+) -> list[SimilarImage]:
+    """The images most similar to a vector, likewise; that show a person, if one is given."""
+    conditions = []
+    if person is not None:
+        conditions.append(
+            sql.SQL("i.id IN (SELECT f.image_id FROM face_detections f WHERE f.person_id = %(person)s::uuid)")
+        )
+    rows = _nearest(
+        connection,
+        image_vectors(row),
+        embedding,
+        columns=sql.SQL(""),
+        source=_IMAGES,
+        conditions=conditions,
+        dates=dates,
+        person=person,
+        limit=limit,
+        more={},
+    )
+    return [SimilarImage(from_text(path), float(similarity), taken) for path, similarity, taken in rows]
+
+
+def _nearest(
+    connection: Connection,
+    vectors: Vectors,
+    embedding: Float32,
+    *,
+    columns: sql.SQL,
+    source: sql.SQL,
+    conditions: list[sql.SQL],
+    dates: Dates,
+    person: str | None,
+    limit: int,
+    more: dict[str, object],
+) -> list[tuple[Any, ...]]:
+    """Path, cosine similarity, time and the columns asked for, of the rows nearest to a vector."""
+    parameters = more | {
+        "query": str([float(number) for number in embedding]),
+        "model": vectors.model_id,
+        "candidates": max(CANDIDATES, 2 * limit),
+        "limit": limit,
+        "first": dates.first,
+        "last": dates.last,
+        "person": person,
+    }
+    conditions = [*conditions, *_taken_on(dates)]
+    ways: list[sql.Composed] = []
+    if has_index(connection, vectors) and not _are_few(connection, dates, person):
+        scan_for(connection, max(CANDIDATES, 2 * limit))
+        ways.append(_among_all(vectors, columns, source, conditions, in_order=True))
+        if dates.open:
+            ways.insert(0, _among_nearest(vectors, columns, source, conditions))
+    else:
+        ways.append(_among_all(vectors, columns, source, conditions, in_order=False))
+    rows: list[tuple[Any, ...]] = []
+    for statement in ways:
+        # Candidates whose files are all gone are none: where too few are left, the next way looks farther.
+        if len(rows) < limit:
+            rows = connection.execute(statement, parameters).fetchall()
+    return rows
+
+
+def _among_nearest(
+    vectors: Vectors, columns: sql.SQL, source: sql.SQL, conditions: list[sql.SQL]
+) -> sql.Composed:
+    """The statement that asks the index alone for candidates, so that no join can lead the planner astray."""
+    proposed = sql.SQL(
+        "WITH proposed AS MATERIALIZED (SELECT * FROM {table} WHERE model_id = {model} {order}) "
+    ).format(
+        table=sql.Identifier(vectors.table),
+        model=sql.Literal(vectors.model_id),
+        order=_nearest_first(vectors),
+    )
+    return proposed + _best(columns, source, sql.Identifier("proposed"), conditions)
+
+
+def _among_all(
+    vectors: Vectors, columns: sql.SQL, source: sql.SQL, conditions: list[sql.SQL], *, in_order: bool
+) -> sql.Composed:
+    """The statement that compares all vectors that fit, or `in_order` of the index until it has enough."""
+    table = sql.Identifier(vectors.table)
+    if not in_order:
+        return _best(columns, source, table, conditions)
+    model = sql.SQL("e.model_id = {}").format(sql.Literal(vectors.model_id))
+    return _best(columns, source, table, [*conditions, model], _nearest_first(vectors))
+
+
+def _nearest_first(vectors: Vectors) -> sql.Composed:
+    # The query is a vector first: PostgreSQL would otherwise take the whole parameter for a half one.
+    return sql.SQL("ORDER BY {half} <=> %(query)s::vector::halfvec({dimension}) LIMIT %(candidates)s").format(
+        half=vectors.half, dimension=sql.Literal(vectors.dimension)
+    )
+
+
+def _best(
+    columns: sql.SQL,
+    source: sql.SQL,
+    embeddings: sql.Identifier,
+    conditions: Sequence[sql.Composable],
+    order: sql.Composable = _NO_ORDER,
+) -> sql.Composed:
+    return sql.SQL(
+        """SELECT (SELECT p.path FROM image_paths p WHERE p.image_id = c.image_id AND p.reason = ''
+                ORDER BY p.id LIMIT 1) AS path,
+            1 - (c.embedding <=> %(query)s::vector), coalesce(to_char(c.taken, 'YYYY-MM-DD HH24:MI:SS'), '')
+            {columns}
+        FROM ({source} {conditions} {order}) c
+        ORDER BY c.embedding <=> %(query)s::vector LIMIT %(limit)s"""
+    ).format(
+        columns=columns,
+        source=source.format(embeddings=embeddings),
+        conditions=sql.SQL("").join(sql.SQL(" AND {}").format(each) for each in conditions),
+        order=order,
+    )
+
+
+def _are_few(connection: Connection, dates: Dates, person: str | None) -> bool:
+    """Whether so few images are left by the conditions that each is better compared."""
+    if person is not None:
+        return True
+    if dates.open:
+        return False
+    counted = connection.execute(
+        sql.SQL("SELECT count(*) FROM (SELECT FROM images i WHERE {} LIMIT %(few)s) AS counted").format(
+            sql.SQL(" AND ").join(_taken_on(dates))
+        ),
+        {"first": dates.first, "last": dates.last, "few": FEW_IMAGES + 1},
+    )
+    return int(only_row(counted)[0]) <= FEW_IMAGES
+
+
+def _taken_on(dates: Dates) -> list[sql.SQL]:
+    ends = []
+    if dates.first is not None:
+        ends.append(sql.SQL("i.taken >= %(first)s::date"))
+    if dates.last is not None:
+        ends.append(sql.SQL("i.taken < %(last)s::date + 1"))
+    return ends
+
+
+_FACE = sql.SQL(
+    """, coalesce(c.person_id::text, ''),
         coalesce((SELECT n.name FROM person_names n WHERE n.person_id = c.person_id
             ORDER BY n.id LIMIT 1), ''),
-        c.id, c.x1, c.y1, c.x2, c.y2, coalesce(to_char(c.taken, 'YYYY-MM-DD HH24:MI:SS'), '')
-    FROM ("""
+        c.id, c.x1, c.y1, c.x2, c.y2"""
 )
-_FROM = sql.SQL(
+_FACES = sql.SQL(
     """SELECT f.id, f.image_id, f.person_id, f.x1, f.y1, f.x2, f.y2, i.taken, e.embedding
-        FROM face_embeddings e
+        FROM {embeddings} e
         JOIN face_detections f ON f.id = e.face_id
         JOIN images i ON i.id = f.image_id
-        WHERE e.model_id = %(model)s AND f.detector_id = %(detector)s
-            AND (%(first)s::date IS NULL OR i.taken >= %(first)s::date)
-            AND (%(last)s::date IS NULL OR i.taken < %(last)s::date + 1)
+        WHERE e.model_id = %(model)s
             AND EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '')"""
 )
-_BEST = sql.SQL(") c ORDER BY c.embedding <=> %(query)s::vector LIMIT %(limit)s")
-_EXACT = sql.Composed([_COLUMNS, _FROM, _BEST])
+_IMAGES = sql.SQL(
+    """SELECT e.image_id, i.taken, e.embedding
+        FROM {embeddings} e
+        JOIN images i ON i.id = e.image_id
+        WHERE e.model_id = %(model)s
+            AND EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '')"""
+)
 
 
-def _proposed(detector: DetectorRow) -> sql.Composed:
-    """The same with candidates from the index; its expression must be in the statement as it was built.
-
-    The query is a vector first: PostgreSQL would otherwise take the whole parameter for a half-precision one.
-    """
-    return sql.Composed(
-        [
-            _COLUMNS,
-            _FROM,
-            sql.SQL(
-                """ AND e.model_id = {model}
-                ORDER BY e.embedding::halfvec({dimension}) <=> %(query)s::vector::halfvec({dimension})
-                LIMIT %(candidates)s"""
-            ).format(
-                model=sql.Literal(detector.model_id), dimension=sql.Literal(detector.settings.dimension)
-            ),
-            _BEST,
-        ]
-    )
+def person_called(connection: Connection, name: str) -> tuple[str, str] | None:
+    """Number and name of the person of a name in whatever case; None when nobody has it."""
+    row = connection.execute(
+        """SELECT coalesce(p.merged_into_id, p.id)::text, n.name FROM person_names n
+            JOIN persons p ON p.id = n.person_id WHERE lower(n.name) = lower(%s)""",
+        (name,),
+    ).fetchone()
+    return None if row is None else (str(row[0]), str(row[1]))
 
 
 def images_of_person(connection: Connection, name: str, *, dates: Dates, limit: int) -> list[ImageHit] | None:
     """Images that show a person, oldest first; None when nobody has that name, in whatever case."""
-    known = connection.execute(
-        """SELECT coalesce(p.merged_into_id, p.id), n.name FROM person_names n
-            JOIN persons p ON p.id = n.person_id WHERE lower(n.name) = lower(%s)""",
-        (name,),
-    ).fetchone()
+    known = person_called(connection, name)
     if known is None:
         return None
-    rows = connection.execute(
+    statement = sql.SQL(
         """SELECT (SELECT p.path FROM image_paths p WHERE p.image_id = i.id AND p.reason = ''
                 ORDER BY p.id LIMIT 1) AS path,
                 coalesce(to_char(i.taken, 'YYYY-MM-DD HH24:MI:SS'), '')
             FROM images i
-            WHERE EXISTS (SELECT FROM face_detections f WHERE f.image_id = i.id AND f.person_id = %(person)s)
-                AND EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '')
-                AND (%(first)s::date IS NULL OR i.taken >= %(first)s::date)
-                AND (%(last)s::date IS NULL OR i.taken < %(last)s::date + 1)
-            ORDER BY i.taken NULLS LAST, path LIMIT %(limit)s""",
-        {"person": known[0], "first": dates.first, "last": dates.last, "limit": limit},
+            WHERE EXISTS (SELECT FROM face_detections f
+                    WHERE f.image_id = i.id AND f.person_id = %(person)s::uuid)
+                AND {conditions}
+            ORDER BY i.taken NULLS LAST, path LIMIT %(limit)s"""
+    ).format(
+        conditions=sql.SQL(" AND ").join(
+            [
+                sql.SQL("EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '')"),
+                *_taken_on(dates),
+            ]
+        )
+    )
+    rows = connection.execute(
+        statement, {"person": known[0], "first": dates.first, "last": dates.last, "limit": limit}
     ).fetchall()
     return [ImageHit(from_text(path), known[1], taken) for path, taken in rows]

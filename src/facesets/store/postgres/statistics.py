@@ -18,6 +18,14 @@ class ModelStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class ClipStatistics:
+    """A model that embeds whole images, and how many it embedded."""
+
+    model: str
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
 class LibraryStatistics:
     """Totals of a library.
 
@@ -56,6 +64,7 @@ class LibraryStatistics:
     megabytes: float = 0.0
     last_runs: dict[str, str] = field(default_factory=dict)
     models: list[ModelStatistics] = field(default_factory=list)
+    clip: list[ClipStatistics] = field(default_factory=list)
 
 
 def library_statistics(connection: Connection) -> LibraryStatistics:
@@ -104,6 +113,15 @@ def library_statistics(connection: Connection) -> LibraryStatistics:
             ).fetchall()
         ),
         models=_models(connection),
+        clip=[
+            ClipStatistics(name, images)
+            for name, images in connection.execute(
+                """SELECT m.name, e.images FROM models m
+                    JOIN (SELECT model_id, count(*) AS images FROM image_embeddings GROUP BY 1) e
+                        ON e.model_id = m.id
+                    ORDER BY m.id"""
+            )
+        ],
     )
 
 

@@ -9,7 +9,7 @@ from psycopg import conninfo
 
 from facesets.errors import CannotWrite, DamagedFile, FacesetsError, WrongUsage
 from facesets.files import atomic_write, printable
-from facesets.store.postgres.connection import Connection, check_conninfo
+from facesets.store.postgres.connection import Connection, check_conninfo, only_row
 from facesets.store.postgres.programs import client_programs
 
 _MASK = "*" * 4
@@ -54,8 +54,7 @@ def backup(text: str, path: Path, environment: Mapping[str, str]) -> int:
     FacesetsError
         PostgreSQL's pg_dump failed; the sentence holds what it said.
     """
-    if path.exists() and _beginning(path) != _DUMP:
-        raise CannotWrite(f"{printable(path)} is no backup, and is not overwritten. Choose another name.")
+    refuse_no_backup(path)
     named, secret = _without_password(text)
     command = [_program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges", "-d", named]
     with atomic_write(path) as file:
@@ -68,6 +67,23 @@ def backup(text: str, path: Path, environment: Mapping[str, str]) -> int:
                 raise CannotWrite(f"No space left to write {printable(path)}.")
             raise FacesetsError(f"The backup failed: pg_dump says “{said}”.")
     return path.stat().st_size
+
+
+def refuse_no_backup(path: Path) -> None:
+    """Check that a file may be overwritten: there is none, or it is a backup.
+
+    Raises
+    ------
+    CannotWrite
+        It is something else.
+    """
+    if path.exists() and _beginning(path) != _DUMP:
+        raise CannotWrite(f"{printable(path)} is no backup, and is not overwritten. Choose another name.")
+
+
+def database_bytes(connection: Connection) -> int:
+    """Size of the whole database on its disk."""
+    return int(only_row(connection.execute("SELECT pg_database_size(current_database())"))[0])
 
 
 def _beginning(path: Path) -> bytes:
@@ -85,11 +101,7 @@ def restore(text: str, path: Path, environment: Mapping[str, str], *, replace: b
     FacesetsError
         PostgreSQL's pg_restore failed, and nothing was changed.
     """
-    if not path.is_file():
-        raise WrongUsage(f"There is no file {printable(path)}.")
-    with path.open("rb") as file:
-        if file.read(5) != b"PGDMP":
-            raise DamagedFile(f"{printable(path)} is no backup made by `facesets db backup`.")
+    require_backup(path)
     named, secret = _without_password(text)
     options = ["--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges"]
     if replace:
@@ -103,6 +115,14 @@ def restore(text: str, path: Path, environment: Mapping[str, str], *, replace: b
     )
     if done.returncode:
         raise FacesetsError(f"Nothing was restored: pg_restore says “{_last_line(done.stderr)}”.")
+
+
+def require_backup(path: Path) -> None:
+    """Check that a file is a backup. Raises `DamagedFile`; `WrongUsage` where there is no file."""
+    if not path.is_file():
+        raise WrongUsage(f"There is no file {printable(path)}.")
+    if _beginning(path) != _DUMP:
+        raise DamagedFile(f"{printable(path)} is no backup made by `facesets db backup`.")
 
 
 def holds_library(connection: Connection) -> bool:

@@ -1,0 +1,162 @@
+"""Searching a library of made-up vectors: by a face among faces, by words among images.
+
+    .venv/bin/python scripts/benchmarks/search.py [faces] [images] [--count 1000000] [--queries 200]
+        [--candidates 100 200 400] [--database URL]
+
+Says how long loading and building the index take, how large the index is, and for each number of candidates
+the time of a query and the share of the ten best that it finds, beside the exact answer computed by numpy on
+the array. Queries are vectors of the library with a little noise. The vectors are those of
+`synthetic/faces.py` beside the repository. Without a database a throw-away embedded server is used.
+
+Memory for 1 000 000: 6 GB here, and up to 3 GB in the server while the index is built.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+from library import SETTINGS, made_vectors, throwaway
+from numpy.typing import NDArray
+
+from facesets.operations.search import build_index, similar_faces, similar_images
+from facesets.records import ClipModel, Faces, FileRecord, ImageRecord
+from facesets.store.postgres import search as statements
+from facesets.store.postgres.connection import Database, only_row
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.search import Dates
+
+MODEL = ClipModel("made", "cc" * 32)
+ROWS_A_COMMIT = 1000
+BEST = 10
+FIRST_DAY = date(2000, 1, 1)
+
+Vectors = NDArray[np.float32]
+Search = Callable[[Vectors, Dates], Sequence[Any]]
+
+
+def record(number: int, vector: Vectors, *, of_face: bool) -> ImageRecord:
+    """An image with one face or one embedding; a day further every thousand images."""
+    if of_face:
+        faces = Faces(
+            image=np.zeros(1, np.int64),
+            box=np.array([[10, 10, 110, 130]], np.float32),
+            kps=np.zeros((1, 5, 2), np.float32),
+            det_score=np.full(1, 0.8, np.float32),
+            embedding=vector[None],
+            face_short=np.full(1, 100, np.float32),
+            blur=np.full(1, 90, np.float32),
+        )
+    else:
+        faces = Faces.empty(1)
+    taken = np.datetime64(FIRST_DAY, "s") + np.timedelta64(number // 1000, "D")
+    clip = None if of_face else vector
+    return ImageRecord(f"{number:064x}", 400, 300, taken, bytes(32), faces, clip, of_face)
+
+
+def load(library: Library, vectors: Vectors, *, of_faces: bool) -> None:
+    """Store one image a vector."""
+    began = time.perf_counter()
+    for start in range(0, len(vectors), ROWS_A_COMMIT):
+        rows = range(start, min(start + ROWS_A_COMMIT, len(vectors)))
+        records = [record(number, vectors[number], of_face=of_faces) for number in rows]
+        library.add([FileRecord(f"/photos/{r.sha256}.jpg", 1, 1, r.sha256) for r in records], records)
+    seconds = time.perf_counter() - began
+    print(f"  loaded in {seconds:.0f} s, {len(vectors) / seconds:.0f}/s")
+
+
+def exact(vectors: Vectors, queries: Vectors) -> tuple[Vectors, float]:
+    """The similarities of the ten best of each query, best first, and the time that one takes."""
+    began = time.perf_counter()
+    best = [np.sort(np.partition(vectors @ query, -BEST)[-BEST:])[::-1] for query in queries]
+    return np.array(best), (time.perf_counter() - began) / len(queries)
+
+
+def index_megabytes(database: Database, table: str) -> float:
+    """Size of all vector indexes of a table."""
+    row = database.run(
+        lambda connection: only_row(
+            connection.execute(
+                """SELECT coalesce(sum(pg_relation_size(indexrelid)), 0) FROM pg_index
+                    JOIN pg_class c ON c.oid = indexrelid
+                    WHERE indrelid = %s::regclass AND c.relname LIKE '%%hnsw%%'""",
+                (table,),
+            )
+        )
+    )
+    return float(row[0]) / 1e6
+
+
+def measure(name: str, search: Search, queries: Vectors, best: Vectors, dates: Dates) -> None:
+    """Print time and recall of a search; the first queries, which find cold caches, apart."""
+    times, found = [], 0
+    for query, similar in zip(queries, best, strict=True):
+        began = time.perf_counter()
+        hits = search(query, dates)
+        times.append(time.perf_counter() - began)
+        found += sum(hit.cosine_similarity >= similar[-1] - 1e-5 for hit in hits)
+    cold, warm = times[: len(times) // 10], times[len(times) // 10 :]
+    p50, p95, p99 = np.percentile(warm, [50, 95, 99]) * 1000
+    print(
+        f"  {name}: p50 {p50:.1f} ms, p95 {p95:.1f} ms, p99 {p99:.1f} ms (first ones "
+        f"{np.median(cold) * 1000:.1f} ms), recall@{BEST} {found / len(queries) / BEST:.4f}"
+    )
+
+
+def run(database: Database, vectors: Vectors, *, of_faces: bool, given: argparse.Namespace) -> None:
+    """Load, build, and search in one table."""
+    table = "face_embeddings" if of_faces else "image_embeddings"
+    print(f"{len(vectors)} vectors in {table}")
+    library = Library(database)
+    library.look_for(SETTINGS if of_faces else None, None if of_faces else MODEL)
+    load(library, vectors, of_faces=of_faces)
+    rng = np.random.default_rng(1)
+    queries = vectors[rng.choice(len(vectors), given.queries, replace=False)]
+    queries = queries + rng.standard_normal(queries.shape).astype(np.float32) * 0.01
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    best, numpy_s = exact(vectors, queries)
+    print(f"  exact by numpy on the array: {numpy_s * 1000:.1f} ms a query")
+    row = next(iter(library.clip_models()), None)
+
+    def search(query: Vectors, dates: Dates) -> Sequence[Any]:
+        if row is not None and not of_faces:
+            return similar_images(library, row, query, dates, BEST)
+        return similar_faces(library, query, dates, BEST)
+
+    began = time.perf_counter()
+    search(queries[0], Dates())
+    print(f"  without index: {time.perf_counter() - began:.2f} s a query")
+    began = time.perf_counter()
+    build_index(library)
+    built = time.perf_counter() - began
+    size = index_megabytes(database, table)
+    print(f"  index built in {built:.0f} s, {len(vectors) / built:.0f}/s, {size:.0f} MB")
+    for candidates in given.candidates:
+        vars(statements)["CANDIDATES"] = candidates
+        measure(f"{candidates} candidates", search, queries, best, Dates())
+    days = len(vectors) // 1000
+    for share, last in (("a hundredth", days // 100), ("half", days // 2)):
+        rows = (last + 1) * 1000
+        dates = Dates(FIRST_DAY, FIRST_DAY + timedelta(days=last))
+        measure(f"{share} of the days", search, queries, exact(vectors[:rows], queries)[0], dates)
+
+
+def main() -> None:
+    """Run the parts that are named."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("parts", nargs="*", default=["faces", "images"])
+    parser.add_argument("--count", type=int, default=1_000_000)
+    parser.add_argument("--queries", type=int, default=200)
+    parser.add_argument("--candidates", type=int, nargs="+", default=[100, 200, 400])
+    parser.add_argument("--database")
+    given = parser.parse_args()
+    vectors = made_vectors(given.count)
+    for part in given.parts:
+        with throwaway(given.database) as (database, _):
+            run(database, vectors, of_faces=part == "faces", given=given)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""`facesets discover`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.exporting import (
+    MinFaceShortOption,
+    OutlierOption,
+    OutSizeOption,
+    PadRatioOption,
+    SelectOption,
+    TopNOption,
+    given,
+    left_out,
+    loader_embedder,
+)
+from facesets.cli.params import (
+    DatabaseOption,
+    DebugOption,
+    DryRunOption,
+    JsonOption,
+    PackOption,
+    ProviderOption,
+)
+from facesets.cli.results import (
+    CacheOrOutArgument,
+    ExportIfCacheArgument,
+    SheetOption,
+    cache_and_out,
+    report,
+    would,
+)
+from facesets.files import printable
+from facesets.operations.options import DiscoverOptions, ExportSwapOptions, RefineOptions
+
+_DEFAULT = DiscoverOptions()
+_GATES = RefineOptions()
+_SHOWN = 40
+
+
+def discover(
+    first: CacheOrOutArgument,
+    second: ExportIfCacheArgument = None,
+    source_root: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR", help="Only photos below this folder. May be repeated.", show_default=False
+        ),
+    ] = None,
+    database: DatabaseOption = None,
+    known_threshold: Annotated[
+        float, typer.Option(help="A face this close in cosine distance to a known face set is known.")
+    ] = _DEFAULT.known_threshold,
+    initial_threshold: Annotated[
+        float, typer.Option(help="Cosine distance at which the other faces are clustered.")
+    ] = _GATES.initial_threshold,
+    min_faces: Annotated[int, typer.Option(help="Fewest distinct images in a face set.")] = _GATES.min_faces,
+    min_short: Annotated[
+        float, typer.Option(help="Fewest pixels of the short edge of the box.")
+    ] = _GATES.min_short,
+    min_blur: Annotated[
+        float, typer.Option(help="Least sharpness, as variance of the Laplacian.")
+    ] = _GATES.min_blur,
+    min_det_score: Annotated[float, typer.Option(help="Least detector score.")] = _GATES.min_det_score,
+    top_n: TopNOption = None,
+    outlier_threshold: OutlierOption = None,
+    pad_ratio: PadRatioOption = None,
+    out_size: OutSizeOption = None,
+    min_face_short: MinFaceShortOption = None,
+    select: SelectOption = None,
+    pack: PackOption = None,
+    provider: ProviderOption = "auto",
+    sheet: SheetOption = True,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Make face sets of people who are in none yet, and add them to the export OUT.
+
+    The sets that are there stay as they are.
+    """
+    from facesets import settings
+    from facesets.cli.library import open_store
+    from facesets.operations.discover import discover as run
+
+    cache, out = cache_and_out("discover", first, second)
+    gates = RefineOptions(
+        initial_threshold=initial_threshold,
+        min_faces=min_faces,
+        min_short=min_short,
+        min_blur=min_blur,
+        min_det_score=min_det_score,
+    )
+    values = given(
+        top_n=top_n,
+        outlier_threshold=outlier_threshold,
+        pad_ratio=pad_ratio,
+        out_size=out_size,
+        min_face_short=min_face_short,
+        select=select,
+    )
+    export = ExportSwapOptions(**values, sheet=sheet, dry_run=dry_run)
+    options = DiscoverOptions(known_threshold=known_threshold)
+    conf = settings.load()
+    with (
+        console.stoppable() as stop,
+        console.progress() as progress,
+        open_store(cache, database, conf) as store,
+    ):
+        embedder = loader_embedder(store, pack, provider, conf, progress, stop, fetch=not dry_run)
+        summary = run(
+            store, out, source_root or [], embedder, options, gates, export, progress=progress, stop=stop
+        )
+    rows = [
+        (cluster.name or "-", cluster.faces, cluster.images, cluster.survivors)
+        for cluster in summary.clusters[: _SHOWN if not dry_run else None]
+    ]
+    lines = [
+        (
+            f"{printable(out)}: {summary.faces} faces, {summary.known} of them known; "
+            f"{len(summary.clusters)} groups of others, {len(summary.sets)} face sets "
+            f"{would(dry_run, 'added', 'to add')}."
+        )
+    ]
+    if rows:
+        lines.append(console.table(("face set", "faces", "photos", "photos through the gates"), rows))
+    if summary.export:
+        lines.append(left_out(summary.export))
+    report(summary, lines)

@@ -1,0 +1,94 @@
+"""What the commands that write into an export have in common on the command line."""
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from facesets.cli.results import learned_lines
+from facesets.operations.options import (
+    LOADER_DET_SIZE,
+    VERIFY_MIN_DET_SCORE,
+    DetectionOptions,
+    ExportSwapOptions,
+    Select,
+)
+
+if TYPE_CHECKING:
+    from facesets.inference.local import LocalEmbedder
+    from facesets.interfaces import Progress, Store
+    from facesets.operations.export_swap import ExportSwapSummary
+    from facesets.settings import Settings
+    from facesets.stop import Stop
+
+_DEFAULT = ExportSwapOptions()
+
+
+def _value(text: str, default: object) -> Any:  # noqa: ANN401 - typer's own type
+    """An option that has no value unless it is given, so that a file may give it."""
+    return typer.Option(help=f"{text} [default: {default}]", show_default=False)
+
+
+TopNOption = Annotated[int | None, _value("Faces in the smaller bundle.", _DEFAULT.top_n)]
+OutlierOption = Annotated[
+    float | None,
+    _value(
+        "Cosine distance from the set's centroid beyond which a face is left out.", _DEFAULT.outlier_threshold
+    ),
+]
+PadRatioOption = Annotated[
+    float | None, _value("Padding around the box, in longer edges of it.", _DEFAULT.pad_ratio)
+]
+OutSizeOption = Annotated[int | None, _value("Pixels of a PNG's edge.", _DEFAULT.out_size)]
+MinFaceShortOption = Annotated[
+    float | None, _value("Fewest pixels of the short edge of the box.", _DEFAULT.min_face_short)
+]
+SelectOption = Annotated[
+    Select | None,
+    _value("What the smaller bundle holds: the best, or good ones in diverse poses.", _DEFAULT.select),
+]
+
+
+def given(**values: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever flags hold
+    """Those flags that have a value."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def only_of(kind: Any, values: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - a dataclass
+    """Those values that are options of this kind."""
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in values.items() if name in names}
+
+
+def loader_embedder(
+    store: "Store",
+    pack: str | None,
+    provider: str,
+    conf: "Settings",
+    progress: "Progress",
+    stop: "Stop",
+    *,
+    fetch: bool,
+) -> "LocalEmbedder":
+    """What finds faces in crops as the bundles' consumer does, with the store's own pack unless told.
+
+    Raises
+    ------
+    MissingModelPack
+        The models are not here and cannot be fetched.
+    """
+    from facesets.cli import assemble
+    from facesets.operations.enrich import require_models
+
+    name = pack or require_models(store).pack
+    models = assemble.get_pack(name, conf, progress, stop, fetch=fetch)
+    detection = DetectionOptions(name, LOADER_DET_SIZE, VERIFY_MIN_DET_SCORE)
+    return assemble.make_embedder(models, detection, assemble.choose(provider, models))
+
+
+def left_out(summary: "ExportSwapSummary") -> str:
+    """How many faces an export left out, by reason, and what was learned from the user's own changes."""
+    reasons = ", ".join(f"{count} by {gate}" for gate, count in summary.dropped_by.items())
+    total = f"{summary.dropped} faces left out" + (f": {reasons}." if reasons else ".")
+    hint = [summary.hint] if summary.hint else []
+    return "\n".join([total, *hint, *learned_lines(summary.learned)])

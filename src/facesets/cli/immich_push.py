@@ -1,0 +1,286 @@
+"""`facesets immich-push`."""
+
+import sys
+from contextlib import closing, contextmanager
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.immich_access import (
+    ApiKeyFileOption,
+    BackoffOption,
+    PatienceOption,
+    TimeoutOption,
+    UrlOption,
+)
+from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
+from facesets.errors import WrongUsage
+from facesets.files import printable
+from facesets.operations.options import PushOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from facesets.interfaces import Progress
+    from facesets.operations.immich_ours import Ours
+    from facesets.operations.immich_push import PushedPerson, PushSummary
+    from facesets.operations.immich_push_undo import UndoSummary
+    from facesets.settings import Settings
+
+_PUSH = PushOptions()
+_ACTIONS = {
+    "create": "make",
+    "name": "name a nameless person",
+    "keep": "known there",
+    "leave": "leave alone",
+}
+_KINDS = {
+    "create_person": "people made",
+    "name_person": "people named",
+    "give_face": "faces given",
+    "create_face": "faces added",
+    "merge_person": "people merged",
+    "drop_birth_date": "birth dates taken away",
+    "delete_face": "faces removed",
+    "delete_person": "people removed",
+    "changed_meanwhile": "left out, for they were changed on the server meanwhile",
+}
+
+
+def immich_push(
+    staged: Annotated[
+        Path, typer.Argument(metavar="STAGED", help="OUT/USER of `immich-stage`.", show_default=False)
+    ],
+    people: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder of `cluster` or `refine`, for the people whose folders you gave names. "
+            "[default: the library]",
+            show_default=False,
+        ),
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="The cache that --people was made from.", show_default=False)
+    ] = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Carry the plan out, after showing it, without a question.")
+    ] = False,
+    undo: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="Take a run back, by its name, or `last`.", show_default=False),
+    ] = None,
+    rename: Annotated[
+        bool, typer.Option("--rename", help="Where a user of the server gave another name, ours counts.")
+    ] = _PUSH.rename,
+    hidden: Annotated[
+        bool,
+        typer.Option("--include-hidden/--exclude-hidden", help="People whom the server hides."),
+    ] = _PUSH.hidden,
+    new_faces: Annotated[
+        bool,
+        typer.Option("--add-faces/--no-add-faces", help="Add faces that the server has not found."),
+    ] = _PUSH.new_faces,
+    min_faces: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Fewest faces of ours that make a nameless person of the server's ours as a whole."
+        ),
+    ] = _PUSH.min_faces,
+    min_purity: Annotated[
+        float,
+        typer.Option(
+            min=0.51, max=1, help="Of that person's faces that are somebody's here, the least share of ours."
+        ),
+    ] = _PUSH.min_purity,
+    min_share: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="Of that person's photos, the least share that we know, to merge it."
+        ),
+    ] = _PUSH.min_share,
+    database: DatabaseOption = None,
+    url: UrlOption = None,
+    api_key_file: ApiKeyFileOption = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Photos worked on at a time.")] = _PUSH.workers,
+    timeout: TimeoutOption = 60.0,
+    backoff: BackoffOption = 1.0,
+    patience: PatienceOption = 5.0,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Write people back to an Immich server: names, whose faces they are, merges.
+
+    Shows the plan; changes nothing before you agree, or without --apply. Names, hidden people and faces
+    that a user of the server decided about stay as they are. Every run can be taken back with --undo.
+    """
+    from facesets import settings
+    from facesets.cli.immich_access import access_to
+    from facesets.remote.immich_people import ImmichPeople
+
+    conf = settings.load()
+    access = access_to(
+        conf,
+        url,
+        api_key_file,
+        connections=workers,
+        timeout_s=timeout,
+        first_wait_s=backoff,
+        patience_s=patience,
+    )
+    options = PushOptions(
+        workers=workers,
+        min_faces=min_faces,
+        min_purity=min_purity,
+        min_share=min_share,
+        rename=rename,
+        hidden=hidden,
+        new_faces=new_faces,
+        dry_run=dry_run,
+    )
+    with (
+        console.stoppable() as stop,
+        console.progress() as progress,
+        closing(ImmichPeople(access, stop=stop)) as server,
+    ):
+        if undo is not None:
+            from facesets.operations.immich_push_undo import immich_push_undo
+
+            taken_back = immich_push_undo(
+                server,
+                staged,
+                undo,
+                lambda plan: apply or _agrees(f"{_undo_lines(plan)} Take this back?", progress),
+                workers=workers,
+                dry_run=dry_run,
+                progress=progress,
+                stop=stop,
+            )
+            _finish_undo(taken_back)
+            return
+        from facesets.operations.immich_push import immich_push as run
+
+        with _people(people, cache, database, conf) as read_ours:
+            summary = run(
+                server,
+                staged,
+                read_ours,
+                options,
+                lambda plan: _confirmed(plan, progress, apply=apply),
+                when=datetime.now().astimezone().strftime("%Y%m%d-%H%M%S"),
+                progress=progress,
+                stop=stop,
+            )
+    _finish(summary, staged, dry_run=dry_run)
+
+
+@contextmanager
+def _people(
+    folder: Path | None, cache: Path | None, database: str | None, conf: "Settings"
+) -> "Iterator[Callable[[Sequence[str]], Ours]]":
+    """Who is on which photo: by a folder of results, or by the library."""
+    from facesets.cli.library import open_database, open_store
+    from facesets.operations.immich_ours import from_folder, from_library
+
+    if (folder is None) != (cache is None):
+        raise WrongUsage("--people and --cache belong together: give both, or none for the library.")
+    if folder is not None and cache is not None:
+        with open_store(cache, None, conf) as store:
+            yield partial(from_folder, store, folder)
+        return
+    from facesets.store.postgres.library import Library
+
+    with open_database(database, conf) as session:
+        yield partial(from_library, Library(session))
+
+
+def _confirmed(plan: "PushSummary", progress: "Progress", *, apply: bool) -> bool:
+    if not console.session.json:
+        with console.paused(progress):
+            console.out("\n".join(_plan_lines(plan)))
+    return apply or _agrees("Change the server so?", progress)
+
+
+def _agrees(question: str, progress: "Progress") -> bool:
+    """Ask on a terminal; elsewhere nobody agrees."""
+    if console.session.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    with console.paused(progress):
+        return typer.confirm(question, default=False, err=True)
+
+
+def _finish(summary: "PushSummary", staged: Path, *, dry_run: bool) -> None:
+    if summary.applied:
+        lines = [f"Done: {_counted(summary.made)}."]
+        if summary.stopped:
+            lines.append("Stopped early: run the same command again to go on.")
+        lines.append(f"Take it back with: facesets immich-push {printable(staged)} --undo {summary.run}")
+    elif summary.stopped:
+        lines = ["Stopped before anything was changed."]
+    elif summary.changes:
+        shown = _plan_lines(summary) if dry_run else []
+        lines = [*shown, "Nothing was changed: add --apply to carry this out."]
+    else:
+        lines = [*_plan_lines(summary), "There is nothing to change."]
+    console.show(summary, lines)
+    console.failures(summary.failures)
+    console.finish(failed=summary.failed)
+
+
+def _plan_lines(plan: "PushSummary") -> list[str]:
+    lines = [_person_line(person) for person in plan.people]
+    named = ", ".join(printable(name) for name in plan.unfit)
+    totals = f"{len(plan.people)} people, {plan.photos} photos, {plan.changes} changes."
+    if plan.vanished:
+        totals += f" {plan.vanished} photos are not on the server any more."
+    if plan.differing:
+        totals += f" {plan.differing} photos are passed over: the server shows them edited."
+    if not plan.people:
+        how = "index them into the library and give people names, or name folders and give --people"
+        lines = [f"Nobody with a name is on the photos that were staged: {how}."]
+    return [*lines, totals, *([f"No names for a server: {named}."] if named else [])]
+
+
+def _person_line(person: "PushedPerson") -> str:
+    what = _ACTIONS[person.action]
+    if person.known_as and person.known_as != person.name:
+        what += f" as {printable(person.known_as)}"
+    parts = [what]
+    parts += [f"{person.in_place} faces in place"] if person.in_place else []
+    parts += [f"give {person.give} faces"] if person.give else []
+    parts += [f"add {person.add} faces"] if person.add else []
+    parts += [
+        f"merge {printable(merge.name) or 'a nameless person'} ({merge.photos} photos, {merge.known} known)"
+        for merge in person.merge
+    ]
+    left = [f"{count} left: {printable(reason)}" for reason, count in person.left.items()]
+    return f"{printable(person.name)}: {'; '.join([*parts, *left])}"
+
+
+def _undo_lines(plan: "UndoSummary") -> str:
+    return (
+        f"The run {plan.run} moved {plan.faces} faces, added {plan.added}, merged {plan.merges} people away, "
+        f"named {plan.names} and made {plan.created}."
+    )
+
+
+def _finish_undo(summary: "UndoSummary") -> None:
+    lines = [_undo_lines(summary)]
+    if summary.applied:
+        lines.append(f"Taken back: {_counted(summary.made)}.")
+        lines += [f"Left: {count} {reason}." for reason, count in summary.left.items()]
+        if summary.stopped or summary.failed:
+            lines.append("Not finished: run the same command again.")
+    else:
+        lines.append("Nothing was taken back yet: add --apply to do it.")
+    console.show(summary, lines)
+    console.failures(summary.failures)
+    console.finish(failed=summary.failed + len(summary.left))
+
+
+def _counted(made: "dict[str, int]") -> str:
+    return ", ".join(f"{count} {_KINDS[kind]}" for kind, count in sorted(made.items())) or "nothing"

@@ -1,0 +1,203 @@
+"""`facesets split-eras`."""
+
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.exporting import (
+    MinFaceShortOption,
+    OutlierOption,
+    OutSizeOption,
+    PadRatioOption,
+    SelectOption,
+    TopNOption,
+    given,
+    left_out,
+    loader_embedder,
+)
+from facesets.cli.params import (
+    DatabaseOption,
+    DebugOption,
+    DryRunOption,
+    JsonOption,
+    PackOption,
+    ProviderOption,
+)
+from facesets.cli.results import (
+    CacheOrOutArgument,
+    ExportIfCacheArgument,
+    SheetOption,
+    cache_and_out,
+    report,
+    would,
+)
+from facesets.files import printable
+from facesets.operations.options import ExportSwapOptions, SplitErasOptions
+
+if TYPE_CHECKING:
+    from facesets.operations.split_eras import ProbeSummary, SplitErasSummary
+    from facesets.settings import Settings
+
+_DEFAULT = SplitErasOptions()
+
+
+def split_eras(
+    first: CacheOrOutArgument,
+    second: ExportIfCacheArgument = None,
+    name: Annotated[
+        str, typer.Option("--set", metavar="NAME", help="The set in OUT to start from.", show_default=False)
+    ] = "",
+    source_root: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR", help="Only photos below this folder. May be repeated.", show_default=False
+        ),
+    ] = None,
+    probe: Annotated[
+        bool,
+        typer.Option(
+            "--probe", help="Only report whether it makes sense: as text, and as a picture in OUT/_eras."
+        ),
+    ] = False,
+    database: DatabaseOption = None,
+    recover_threshold: Annotated[
+        float, typer.Option(help="Cosine distance from the set's centroid within which faces are found.")
+    ] = _DEFAULT.recover_threshold,
+    recentre_threshold: Annotated[
+        float, typer.Option(help="Cosine distance from their common centroid within which they stay.")
+    ] = _DEFAULT.recentre_threshold,
+    split_threshold: Annotated[
+        float, typer.Option(help="Cosine distance at which average linkage is cut into sub-clusters.")
+    ] = _DEFAULT.split_threshold,
+    join_threshold: Annotated[
+        float, typer.Option(help="Cosine distance from its nearest anchor within which a fragment joins it.")
+    ] = _DEFAULT.join_threshold,
+    join_years: Annotated[
+        int, typer.Option(help="Most years between their dominant capture years.")
+    ] = _DEFAULT.join_years,
+    min_era_faces: Annotated[
+        int, typer.Option(help="Fewest faces of an anchor, and of an era that is not thin.")
+    ] = _DEFAULT.min_era_faces,
+    min_fragment_faces: Annotated[
+        int, typer.Option(help="Fewest faces of a fragment that becomes a thin era of its own.")
+    ] = _DEFAULT.min_fragment_faces,
+    min_short: Annotated[
+        float, typer.Option(help="Fewest pixels of the short edge of the box.")
+    ] = _DEFAULT.min_short,
+    min_blur: Annotated[
+        float, typer.Option(help="Least sharpness, as variance of the Laplacian.")
+    ] = _DEFAULT.min_blur,
+    min_det_score: Annotated[float, typer.Option(help="Least detector score.")] = _DEFAULT.min_det_score,
+    years: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where capture years are kept. [default: in the user's cache directory]",
+            show_default=False,
+        ),
+    ] = None,
+    top_n: TopNOption = None,
+    outlier_threshold: OutlierOption = None,
+    pad_ratio: PadRatioOption = None,
+    out_size: OutSizeOption = None,
+    min_face_short: MinFaceShortOption = None,
+    select: SelectOption = None,
+    pack: PackOption = None,
+    provider: ProviderOption = "auto",
+    sheet: SheetOption = True,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Split a person of the export OUT, photographed over many years, into a set for each era."""
+    from facesets import settings
+    from facesets.cli.library import open_store
+    from facesets.errors import WrongUsage
+    from facesets.operations import split_eras as operation
+
+    cache, out = cache_and_out("split-eras", first, second)
+    if not name:
+        raise WrongUsage("Which person? Name a set of OUT by --set.")
+    options = SplitErasOptions(
+        recover_threshold=recover_threshold,
+        recentre_threshold=recentre_threshold,
+        split_threshold=split_threshold,
+        join_threshold=join_threshold,
+        join_years=join_years,
+        min_era_faces=min_era_faces,
+        min_fragment_faces=min_fragment_faces,
+        min_short=min_short,
+        min_blur=min_blur,
+        min_det_score=min_det_score,
+    )
+    export = ExportSwapOptions(
+        sheet=sheet,
+        dry_run=dry_run,
+        **given(
+            top_n=top_n,
+            outlier_threshold=outlier_threshold,
+            pad_ratio=pad_ratio,
+            out_size=out_size,
+            min_face_short=min_face_short,
+            select=select,
+        ),
+    )
+    conf = settings.load()
+    today = date.today()  # noqa: DTZ011 - cameras have the local date as well
+    roots = [root.absolute() for root in source_root or ()]
+    request = operation.EraRequest(out, name, roots, years or _kept_years(conf), today.year)
+    done: ProbeSummary | SplitErasSummary
+    with (
+        console.stoppable() as stop,
+        console.progress() as progress,
+        open_store(cache, database, conf) as store,
+    ):
+        if probe:
+            done = operation.probe_eras(
+                store, request, options, dry_run=dry_run, progress=progress, stop=stop
+            )
+        else:
+            embedder = loader_embedder(store, pack, provider, conf, progress, stop, fetch=not dry_run)
+            done = operation.split_eras(
+                store, request, embedder, options, export, progress=progress, stop=stop
+            )
+    report(done, _split_lines(done) if isinstance(done, operation.SplitErasSummary) else _probe_lines(done))
+
+
+def _kept_years(conf: "Settings") -> Path:
+    from facesets.operations.year_cache import FILE_NAME
+
+    return conf.cache_dir / FILE_NAME
+
+
+def _probe_lines(summary: "ProbeSummary") -> list[str]:
+    written = "" if summary.dry_run else f"{printable(summary.chart)} shows the same as a picture."
+    return [summary.text + written]
+
+
+def _split_lines(summary: "SplitErasSummary") -> list[str]:
+    rows = [
+        (
+            era.state,
+            printable(era.set),
+            era.faces,
+            era.dominant or "",
+            f"{era.first} to {era.last}" if era.first else "unknown",
+            era.fragments,
+        )
+        for era in summary.eras
+    ]
+    dry_run = summary.dry_run
+    lines = [console.table(("", "set", "faces", "mostly", "years", "joined fragments"), rows)]
+    lines += [f"{would(dry_run, 'gone', 'to go')}: {printable(name)}" for name in summary.gone]
+    lines.append(
+        f"{printable(summary.out)}: {summary.recovered} faces of {printable(summary.set)} in "
+        f"{sum(not era.thin for era in summary.eras)} eras and {sum(era.thin for era in summary.eras)} thin "
+        f"ones; {summary.left_out} alone."
+    )
+    if summary.export is not None:
+        lines.append(left_out(summary.export))
+    return lines

@@ -1,0 +1,54 @@
+"""`facesets undo`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.params import DebugOption, DryRunOption, JsonOption
+from facesets.cli.results import would
+from facesets.files import printable
+
+
+def undo(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A folder of results.", show_default=False)],
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="[RUN]", help="Its name or number; without one, the runs are listed.", show_default=False
+        ),
+    ] = "",
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """List the runs that changed OUT, or take one back: the newest first, and never over an edit of yours.
+
+    OUT keeps what its last 10 runs replaced, in .facesets-journal, fewer where that is more than 2 GiB.
+    """
+    from facesets.operations.undo import known_runs
+    from facesets.operations.undo import undo as take_back
+
+    if not run:
+        listed = known_runs(out)
+        console.show(
+            listed,
+            [
+                f"{entry.run}: {entry.made} files made, {entry.replaced} replaced, {entry.removed} removed"
+                + ("" if entry.complete else " (undo was cut off)" if entry.half_undone else " (was cut off)")
+                + (f"; also {', '.join(map(printable, entry.also))}" if entry.also else "")
+                for entry in listed.runs
+            ]
+            or [f"{printable(out)}: no run to take back."],
+        )
+        return
+    done = take_back(out, run, dry_run=dry_run)
+    console.show(
+        done,
+        [
+            f"{printable(folder.folder)}: {len(folder.restored)} files {would(dry_run, 'are', 'would be')} "
+            f"as before {done.run}, {len(folder.removed)} {would(dry_run, 'removed', 'to remove')}."
+            for folder in done.folders
+        ],
+    )

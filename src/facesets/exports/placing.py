@@ -1,0 +1,144 @@
+"""One photo in a result folder: how it gets there, and whether somebody worked on it since."""
+
+import errno
+import os
+import shutil
+import stat
+import sys
+from pathlib import Path
+from typing import IO
+
+from facesets.errors import CannotWrite
+from facesets.exports.manifest import PlacedFile
+from facesets.exports.materialize import Materialize
+from facesets.files import printable, writing
+
+_CHUNK = 1 << 20
+_FICLONE = 0x40049409
+
+Puts = tuple[PlacedFile, ...]
+"""What may lie under a name of ours: a run that was cut off has replaced it or not. Empty for no photo."""
+
+
+def as_it_is(source: str) -> PlacedFile:
+    """A photo as a copy of it would be now."""
+    try:
+        status = Path(source).stat()
+    except (OSError, ValueError):
+        return PlacedFile(source, -1, -1)
+    return PlacedFile(source, status.st_size, status.st_mtime_ns)
+
+
+def exists(path: Path) -> bool:
+    """Whether something lies there, be it a link that leads nowhere."""
+    return os.path.lexists(path)
+
+
+def is_in_place(target: Path, source: str, status: os.stat_result, how: Materialize) -> bool:
+    """Whether the photo lies there in the wanted way; a copy is known by size and time."""
+    try:
+        there = target.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    if how == "symlink":
+        return target.is_symlink() and target.readlink() == Path(source)
+    if target.is_symlink():
+        return False
+    same_file = os.path.samestat(there, status)
+    if how == "hardlink":
+        return same_file
+    return not same_file and (there.st_size, there.st_mtime_ns) == (status.st_size, status.st_mtime_ns)
+
+
+def record_of(target: Path, source: str, status: os.stat_result) -> PlacedFile:
+    """A photo as it lies there now; a link has the state of what it points to."""
+    there = target.lstat()
+    if stat.S_ISLNK(there.st_mode):
+        there = status
+    return PlacedFile(source, there.st_size, there.st_mtime_ns)
+
+
+def was_edited(target: Path, source: os.stat_result, puts: Puts) -> bool:
+    """Whether somebody worked on our copy: it is a file of its own, and not as we put it there."""
+    try:
+        there = target.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    if not stat.S_ISREG(there.st_mode) or os.path.samestat(there, source):
+        return False
+    return (there.st_size, there.st_mtime_ns) not in {(put.size, put.mtime_ns) for put in puts}
+
+
+def may_remove(target: Path, puts: Puts) -> bool:
+    """Whether a file of ours can go: not one that was edited, nor the last copy of a photo."""
+    if not exists(target) or target.is_dir():
+        return False
+    if not puts or target.is_symlink():
+        return True
+    try:
+        return not was_edited(target, Path(puts[-1].source).stat(), puts)
+    except (OSError, ValueError):
+        return False
+
+
+def is_last_copy(target: Path, puts: Puts) -> bool:
+    """Whether it lies there as it was put, and the photo that it was made from is gone."""
+    try:
+        there = target.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    unedited = (there.st_size, there.st_mtime_ns) in {(put.size, put.mtime_ns) for put in puts}
+    return unedited and stat.S_ISREG(there.st_mode) and not any(exists(Path(put.source)) for put in puts)
+
+
+def produce(temporary: Path, file: IO[bytes], source: str, how: Materialize) -> str:
+    """Make the copy or link under a temporary name; the reason if the source fails, else nothing."""
+    if how == "copy":
+        return _copy(temporary, file)
+    try:
+        if how == "hardlink":
+            os.link(source, temporary, follow_symlinks=True)
+        else:
+            temporary.symlink_to(source)
+    except OSError as error:
+        if error.errno in (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+            raise CannotWrite(
+                f"{printable(temporary.parent)} cannot hold a {how} to {printable(source)} "
+                f"({error.strerror}). Use --materialize copy."
+            ) from error
+        with writing(temporary):
+            raise
+    return ""
+
+
+def _copy(temporary: Path, file: IO[bytes]) -> str:
+    """Clone the bytes where the file system can, else copy them, and keep the times."""
+    status = os.fstat(file.fileno())
+    with writing(temporary), temporary.open("wb") as copy:
+        if not _clone(file, copy):
+            try:
+                block = file.read(_CHUNK)
+                while block:
+                    copy.write(block)
+                    block = file.read(_CHUNK)
+            except OSError as error:
+                if error.errno in (errno.EIO, errno.ESTALE):
+                    return error.strerror or "cannot be read"
+                raise
+    with writing(temporary):
+        os.utime(temporary, ns=(status.st_atime_ns, status.st_mtime_ns))
+        shutil.copymode(file.name, temporary)
+    return ""
+
+
+def _clone(source: IO[bytes], target: IO[bytes]) -> bool:
+    """Share the bytes copy-on-write (Btrfs, XFS, bcachefs); False where that is not possible."""
+    if sys.platform != "linux":
+        return False
+    import fcntl
+
+    try:
+        fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,154 @@
+"""Taking back what a run changed in a result folder, as the folder's journal tells.
+
+Files that the run made are removed, and those that it replaced or removed come back, times included. Each
+file is restored at once, and the record says `undoing` from before the first until after the last: an undo
+that was cut off goes on when it is asked for again, and until then nothing else writes to the folder.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from facesets.errors import WrongUsage
+from facesets.exports.folders import (
+    ANNOUNCEMENT,
+    announced_names,
+    is_inside,
+    locked,
+    remove_empty_parents,
+    sweep_interrupted,
+)
+from facesets.exports.journal import UNDOING, Change, Run, State, link_or_copy, read_runs
+from facesets.files import printable, sync_directory, writing
+
+_TEMPORARY = ".facesets-restoring.tmp"
+
+
+@dataclass(frozen=True, slots=True)
+class Undoing:
+    """What taking back a run does to one folder.
+
+    Attributes
+    ----------
+    restore : mapping
+        Names that get back what lay there before, and where that is.
+    remove : tuple of str
+        Names of files that the run made and that are still there.
+    """
+
+    run: Run
+    restore: Mapping[str, Path]
+    remove: tuple[str, ...]
+
+
+@contextmanager
+def undoing(root: Path, name: str) -> Iterator[list[Undoing]]:
+    """Lock every folder of a run, and say what taking it back would do there; `root` comes last.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such run, later runs must be taken back first, or a file was changed since.
+    AlreadyRunning
+        Another run writes to one of the folders.
+    DamagedFile
+        The journal cannot be read.
+    """
+    first = _find(root, name)
+    if first is None:
+        known = ", ".join(run.name for run in reversed(read_runs(root))) or "none"
+        raise WrongUsage(f"{printable(root)} has no run {printable(name)} to take back (there are: {known}).")
+    others = sorted({path for path in first.also if path != root.absolute() and _find(path, first.name)})
+    with ExitStack() as stack:
+        plans = []
+        for folder in [*others, root]:
+            stack.enter_context(locked(folder))
+            run = _find(folder, first.name)
+            if run is not None:
+                plans.append(_plan(run))
+        yield plans
+
+
+def _find(root: Path, name: str) -> Run | None:
+    return next((run for run in read_runs(root) if name in (run.name, str(run.number))), None)
+
+
+def _plan(run: Run) -> Undoing:
+    later = [other.name for other in read_runs(run.root) if other.number > run.number]
+    if later:
+        raise WrongUsage(
+            f"{later[-1]} changed {printable(run.root)} after {run.name}. Take that back first: "
+            f"`facesets undo {printable(run.root)} {later[-1]}`."
+        )
+    restore, remove = dict[str, Path](), list[str]()
+    for name, change in run.changes().items():
+        if not is_inside(name):
+            raise WrongUsage(f"The journal of {run.name} names a file outside of {printable(run.root)}.")
+        now = _state(run.root / PurePosixPath(name))
+        before = None if change.kept is None else _state(run.kept(change.kept))
+        if now != before:
+            _refuse_edited(run, name, change, now)
+            if change.kept is None:
+                remove.append(name)
+            else:
+                restore[name] = run.kept(change.kept)
+    return Undoing(run, restore, tuple(remove))
+
+
+def _refuse_edited(run: Run, name: str, change: Change, now: State) -> None:
+    if now is not None and now not in change.left:
+        raise WrongUsage(
+            f"{printable(run.root / PurePosixPath(name))} was changed after {run.name}. Move it away, then "
+            "take the run back."
+        )
+
+
+def _state(path: Path) -> State:
+    try:
+        there = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return there.st_size, there.st_mtime_ns
+
+
+def take_back(plans: list[Undoing]) -> None:
+    """Do what `undoing` planned, under its locks.
+
+    Raises
+    ------
+    CannotWrite
+        A file cannot be restored; the same command goes on from there.
+    """
+    for plan in plans:
+        plan.run.mark(UNDOING)
+    for plan in plans:
+        _take_back(plan)
+
+
+def _take_back(plan: Undoing) -> None:
+    root, run = plan.run.root, plan.run
+    touched = set()
+    for name, kept in plan.restore.items():
+        target = root / PurePosixPath(name)
+        temporary = root / _TEMPORARY
+        with writing(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary.unlink(missing_ok=True)
+            link_or_copy(kept, temporary)
+            temporary.replace(target)
+        touched.add(target.parent)
+    for name in plan.remove:
+        target = root / PurePosixPath(name)
+        with writing(target):
+            target.unlink(missing_ok=True)
+        touched.add(target.parent)
+    for folder in touched:
+        if folder.is_dir():
+            sync_directory(folder)
+    for name in plan.remove:
+        remove_empty_parents(root / PurePosixPath(name), root)
+    sweep_interrupted(root, announced_names(root))
+    (root / ANNOUNCEMENT).unlink(missing_ok=True)
+    (root / _TEMPORARY).unlink(missing_ok=True)
+    run.forget()

@@ -1,0 +1,44 @@
+"""Faces and CLIP in this process."""
+
+from collections.abc import Sequence
+
+from facesets.inference.clip_image import ClipVisual
+from facesets.interfaces import Embedder
+from facesets.records import CacheSettings, ClipModel, Description, Faces, Float32, Pixels, Wanted
+
+
+class LocalDescriber:
+    """A `Describer` of up to two parts. May be called from several threads at once."""
+
+    def __init__(self, faces: Embedder | None, clip: ClipVisual | None) -> None:
+        """Put together what finds faces and what embeds whole pictures; either may be left out."""
+        self._faces = faces
+        self._clip = clip
+
+    @property
+    def faces_from(self) -> CacheSettings | None:
+        """What faces come from."""
+        return self._faces.settings if self._faces is not None else None
+
+    @property
+    def clip_from(self) -> ClipModel | None:
+        """What embeds whole pictures."""
+        return self._clip.model if self._clip is not None else None
+
+    def describe(self, pictures: Sequence[Pixels], wanted: Sequence[Wanted]) -> list[Description]:
+        """Find out about each picture what is wanted of it, as far as there is a part for it.
+
+        Raises
+        ------
+        CannotInfer
+            A model stopped.
+        """
+        for_faces = [i for i, each in enumerate(wanted) if each.faces and self._faces is not None]
+        for_clip = [i for i, each in enumerate(wanted) if each.clip and self._clip is not None]
+        faces_of: dict[int, Faces] = {}
+        clip_of: dict[int, Float32] = {}
+        if self._faces is not None and for_faces:
+            faces_of.update(zip(for_faces, self._faces.embed([pictures[i] for i in for_faces]), strict=True))
+        if self._clip is not None and for_clip:
+            clip_of.update(zip(for_clip, self._clip.embeddings([pictures[i] for i in for_clip]), strict=True))
+        return [Description(faces_of.get(i), clip_of.get(i)) for i in range(len(pictures))]

@@ -1,0 +1,223 @@
+"""New people in a mixed folder, beside the face sets that are known already."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from facesets.clustering import nearest
+from facesets.exports.manifest import EXPORT_MANIFEST, SET_MANIFEST, ExportManifest, Failure, SetManifest
+from facesets.exports.manifest_files import read_manifest, refuse_other_results
+from facesets.files import printable
+from facesets.interfaces import Embedder, Progress, Store
+from facesets.operations.export_plan import NewSet, plan_sets
+from facesets.operations.export_swap import ExportSwapSummary, export_planned
+from facesets.operations.options import DiscoverOptions, ExportSwapOptions, RefineOptions
+from facesets.operations.photo_folders import provenance
+from facesets.operations.refine import Gated, gate_faces, surviving
+from facesets.operations.same_models import require_same_recogniser
+from facesets.operations.set_names import following_names
+from facesets.operations.source_roots import rows_under
+from facesets.records import Bool, Collection, Float32, Int64
+from facesets.stop import Stop
+
+MARKER = "DISCOVERED.txt"
+_THIN = "_thin/"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCluster:
+    """A group of faces that are nobody's.
+
+    Attributes
+    ----------
+    faces, images : int
+        In the cluster, before any gate; `images` are distinct.
+    survivors : int
+        Distinct images that passed the gates for single faces.
+    name : str
+        The face set that it becomes; empty if it is too small.
+    """
+
+    faces: int
+    images: int
+    survivors: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoverSummary:
+    """What `discover` found and exported.
+
+    Attributes
+    ----------
+    faces : int
+        Below the source roots.
+    known : int
+        Of these in a known face set, or near to one.
+    clusters : list of FoundCluster
+        Those of two faces or more, largest first.
+    export : ExportSwapSummary or None
+        What was written, or would be; None where nobody was found.
+    """
+
+    out: str
+    faces: int
+    known: int
+    clusters: list[FoundCluster]
+    export: ExportSwapSummary | None
+    failed: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    dry_run: bool = False
+    stopped: bool = False
+
+    @property
+    def sets(self) -> list[str]:
+        """Names of the new face sets."""
+        return [cluster.name for cluster in self.clusters if cluster.name]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSets:
+    """The face sets of an export.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of all, whatever their kind.
+    faces : frozenset of str
+        Ids of their faces, exported or left out.
+    centroids : float32 array of shape (k, d)
+        Of those that stand for a whole person: no eras, and none with too few faces.
+    """
+
+    names: tuple[str, ...]
+    faces: frozenset[str]
+    centroids: Float32
+
+
+def discover(
+    store: Store,
+    out: Path,
+    roots: list[Path],
+    embedder: Embedder,
+    options: DiscoverOptions,
+    refine: RefineOptions,
+    export: ExportSwapOptions,
+    *,
+    progress: Progress,
+    stop: Stop,
+) -> DiscoverSummary:
+    """Make face sets of the people below some folders who are in none yet, and add them to an export.
+
+    Parameters
+    ----------
+    out : Path
+        The export; its sets are left as they are. It may be new.
+    roots : list of Path
+        Only photos below these count; all, if there are none.
+    embedder : Embedder
+        As `export_swap`.
+    refine : RefineOptions
+        How unknown faces are clustered, and the gates for new face sets.
+    export : ExportSwapOptions
+        How these are exported; whether at all.
+
+    Raises
+    ------
+    WrongUsage
+        `out` holds something else.
+    RecogniserMismatch
+        Store, export and embedder do not have the same recogniser.
+    AlreadyRunning
+        Another run writes to `out`.
+    CannotWrite
+        `out` cannot be written.
+    """
+    collection = store.load()
+    known = known_sets(out, collection)
+    rows = rows_under(collection, roots)
+    progress.begin(f"Looking for new people among {len(rows)} faces")
+    unknown = rows[~_is_known(collection, rows, known, options)]
+    gated = gate_faces(collection.faces.take(unknown), refine)
+    found = [unknown[part] for part in surviving(gated)]
+    names = following_names("faceset", known.names, len(found))
+    progress.end()
+    summary = DiscoverSummary(
+        out=str(out),
+        faces=len(rows),
+        known=len(rows) - len(unknown),
+        clusters=_clusters(collection, unknown, gated, dict(zip(names, found, strict=True))),
+        export=None,
+        dry_run=export.dry_run,
+        stopped=stop.requested,
+    )
+    if not found or stop.requested:
+        return summary
+    wanted = [_new_set(collection, name, members, roots) for name, members in zip(names, found, strict=True)]
+    made = provenance(store, collection.settings, options, export)
+    plan = plan_sets(collection, wanted, out, embedder.settings, export, made=made, remake=False)
+    exported = export_planned(
+        collection, plan, out, embedder, export, command="discover", progress=progress, stop=stop
+    )
+    return replace(
+        summary,
+        export=exported,
+        failed=exported.failed,
+        failures=exported.failures,
+        stopped=exported.stopped,
+    )
+
+
+def known_sets(out: Path, collection: Collection) -> KnownSets:
+    """Read the face sets of an export that may be new; errors as `discover`."""
+    refuse_other_results(out, ExportManifest)
+    if not (out / EXPORT_MANIFEST).is_file():
+        return KnownSets((), frozenset(), np.empty((0, collection.faces.dimension), np.float32))
+    entries = read_manifest(out / EXPORT_MANIFEST, ExportManifest).sets
+    faces, whole = set[str](), list[tuple[float, ...]]()
+    for entry in entries:
+        path = out / entry.name / SET_MANIFEST
+        if not path.is_file():
+            continue
+        manifest = read_manifest(path, SetManifest)
+        require_same_recogniser(collection.settings, manifest.made.models, path)
+        faces |= {item.face.face for item in manifest.faces} | {item.face.face for item in manifest.dropped}
+        if entry.kind != "era" and not entry.name.startswith(_THIN):
+            whole.append(manifest.centroid)
+    centroids = np.array(whole, np.float32).reshape(-1, collection.faces.dimension)
+    return KnownSets(tuple(entry.name for entry in entries), frozenset(faces), centroids)
+
+
+def _is_known(collection: Collection, rows: Int64, known: KnownSets, options: DiscoverOptions) -> Bool:
+    ids = collection.face_ids()
+    listed = np.array([ids[row] in known.faces for row in rows], bool)
+    if not len(known.centroids) or not len(rows):
+        return listed
+    found = nearest(collection.faces.embedding[rows], known.centroids)
+    return listed | (found.cosine_distance <= options.known_threshold)
+
+
+def _clusters(
+    collection: Collection, unknown: Int64, gated: Gated, sets: dict[str, Int64]
+) -> list[FoundCluster]:
+    image = collection.faces.image[unknown]
+    alone = np.isin(gated.gate, ["", "min_faces"])
+    place = {int(row): i for i, row in enumerate(unknown)}
+    names = {int(gated.cluster[place[int(rows[0])]]): name for name, rows in sets.items()}
+    found = []
+    for cluster, size in enumerate(np.bincount(gated.cluster, minlength=0) if len(unknown) else ()):
+        if size > 1:
+            mine = gated.cluster == cluster
+            images = len(np.unique(image[mine]))
+            survivors = len(np.unique(image[mine & alone]))
+            found.append(FoundCluster(int(size), images, survivors, names.get(cluster, "")))
+    return sorted(found, key=lambda cluster: (-cluster.images, -cluster.faces))
+
+
+def _new_set(collection: Collection, name: str, rows: Int64, roots: list[Path]) -> NewSet:
+    where = ", ".join(printable(root.absolute()) for root in roots) or "all photos"
+    images = len(np.unique(collection.faces.image[rows]))
+    text = f"Discovered by facesets in {where}: {len(rows)} faces in {images} photos.\n"
+    source = f"discover:{where}#{collection.face_ids()[int(rows[0])]}"
+    return NewSet(name, source, rows, kind="discovered", markers={MARKER: text})

@@ -1,0 +1,122 @@
+"""What a user did to an export.
+
+A crop that was deleted or moved away does not show that person; the set's manifest keeps that for good, as
+faces dropped by the gate `taken_out`. A set whose folder was renamed is called so from then on; one whose
+folder was deleted stays away.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from facesets.errors import FacesetsError
+from facesets.exports.folders import ANNOUNCEMENT, is_inside
+from facesets.exports.manifest import SET_MANIFEST, Content, ExportManifest, SetEntry, SetManifest
+from facesets.exports.manifest_files import read_manifest
+from facesets.files import printable, sha256_of
+
+TAKEN_OUT = "taken_out"
+
+
+def taken_out(out: Path, name: str) -> frozenset[str]:
+    """Ids of the faces that the user does not want in a set of an export, those of earlier runs included.
+
+    A crop stands for the duplicates as well that were left out for it. Nothing new is learned from a set that
+    a run was cut off in, nor from one without any crops: that was emptied, not edited.
+
+    Raises
+    ------
+    DamagedFile, NewerFormat
+        The set's manifest cannot be read.
+    """
+    path = out / name / SET_MANIFEST
+    if not path.is_file():
+        return frozenset()
+    manifest = read_manifest(path, SetManifest)
+    before = {item.face.face for item in manifest.dropped if item.gate == TAKEN_OUT}
+    lost = [item for item in manifest.faces if not (out / name / item.file).is_file()]
+    if len(lost) == len(manifest.faces) or (out / ANNOUNCEMENT).is_file():
+        return frozenset(before)
+    return frozenset(before.union(*({item.face.face, *item.duplicates} for item in lost)))
+
+
+@dataclass(frozen=True, slots=True)
+class EditedSets:
+    """The sets of an export after what the user did to their folders.
+
+    Attributes
+    ----------
+    there : tuple of SetEntry
+        By the names that they have now.
+    removed : tuple of SetEntry
+        Those that were deleted, in earlier runs or now.
+    learned : tuple of str
+        A sentence for each that is new.
+    """
+
+    there: tuple[SetEntry, ...] = ()
+    removed: tuple[SetEntry, ...] = ()
+    learned: tuple[str, ...] = ()
+
+
+def edited_sets(out: Path, before: ExportManifest) -> EditedSets:
+    """Follow renamed and deleted folders. An export without any of its sets was emptied, not edited."""
+    entries = [entry for entry in before.sets if is_inside(entry.name)]
+    there = [entry for entry in entries if (out / PurePosixPath(entry.name) / SET_MANIFEST).is_file()]
+    lost = [entry for entry in entries if not (out / PurePosixPath(entry.name)).exists()]
+    if not lost or (out / ANNOUNCEMENT).is_file():
+        return EditedSets(tuple(there), before.removed)
+    renamed = dict(_renamed_folders(out, {entry.name for entry in lost}, {entry.name for entry in there}))
+    now = [
+        replace(entry, name=renamed.get(entry.name, entry.name))
+        for entry in entries
+        if entry in there or entry.name in renamed
+    ]
+    if not now:
+        return EditedSets((), before.removed)
+    deleted = [entry for entry in lost if entry.name not in renamed]
+    learned = [f"{printable(old)} is called {printable(new)}." for old, new in renamed.items()]
+    learned += [f"{printable(entry.name)} was deleted: it stays away." for entry in deleted]
+    return EditedSets(tuple(now), (*before.removed, *deleted), tuple(learned))
+
+
+def _renamed_folders(out: Path, lost: set[str], there: set[str]) -> Iterator[tuple[str, str]]:
+    """Old and new name of folders whose own manifest has the name of a lost set."""
+    for path in sorted(out.glob(f"[!._]*/{SET_MANIFEST}")):
+        name = path.parent.name
+        if name in there or not is_inside(name):
+            continue
+        try:
+            old = read_manifest(path, SetManifest).name
+        except FacesetsError:
+            continue
+        if old in lost:
+            lost = lost - {old}
+            yield old, name
+
+
+def is_untouched(path: Path, content: Content, since_ns: int) -> bool:
+    """Whether a file holds what was put there; only one that is younger than its manifest is read."""
+    status = path.stat()
+    if status.st_size != content.size:
+        return False
+    return status.st_mtime_ns <= since_ns or sha256_of(path) == content.sha256
+
+
+def edited_crops(out: Path, name: str) -> Sequence[str]:
+    """Crops of a set that somebody worked on, relative to the export."""
+    path = out / name / SET_MANIFEST
+    if not path.is_file() or (out / ANNOUNCEMENT).is_file():
+        return ()
+    try:
+        manifest = read_manifest(path, SetManifest)
+    except FacesetsError:
+        return ()
+    since = path.stat().st_mtime_ns
+    return [
+        f"{name}/{item.file}"
+        for item in manifest.faces
+        if (content := manifest.contents.get(item.file)) is not None
+        and (out / name / item.file).is_file()
+        and not is_untouched(out / name / item.file, content, since)
+    ]

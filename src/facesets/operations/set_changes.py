@@ -1,0 +1,21 @@
+"""What an export would do to each of its sets, told before anything is written."""
+
+from pathlib import Path
+from typing import Literal
+
+from facesets.exports.manifest import SET_MANIFEST
+from facesets.operations.export_plan import ExportPlan, PlannedSet
+from facesets.operations.export_set import finished_set
+
+State = Literal["new", "changed", "unchanged"]
+
+
+def set_states(out: Path, plan: ExportPlan) -> dict[str, tuple[str, State]]:
+    """For each source of the plan's sets: the name of its set, and what becomes of the set."""
+    return {planned.source: (planned.name, _state(out, planned)) for planned in plan.sets}
+
+
+def _state(out: Path, planned: PlannedSet) -> State:
+    if not (out / planned.name / SET_MANIFEST).is_file():
+        return "new"
+    return "changed" if finished_set(out, planned) is None else "unchanged"

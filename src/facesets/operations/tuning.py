@@ -1,0 +1,69 @@
+"""How the work is divided on this machine: what `doctor --benchmark` found best, else what usually is."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from facesets.files import write_json
+from facesets.inference.packs import ModelPack
+from facesets.inference.session import CPU, RUNTIME_VERSION
+
+FILE_NAME = "measured.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """One way to divide the work.
+
+    Attributes
+    ----------
+    workers, threads : int
+        Threads that each take files from the disk to their faces, and threads that a network uses
+        within each.
+    images_per_run, faces_per_run : int
+        Pictures that go through the detector at a time, and faces that go through the recogniser.
+    """
+
+    workers: int
+    threads: int
+    images_per_run: int
+    faces_per_run: int
+
+
+def usual(provider: str, cpus: int) -> Tuning:
+    """What suits most machines: on a CPU a worker a processor, each with one thread and one picture.
+
+    Networks this small scale badly over threads, and a batch is no faster there. A GPU wants batches,
+    and enough workers to have the next one ready.
+    """
+    return Tuning(cpus, 1, 1, 1) if provider == CPU else Tuning(4, 1, 16, 64)
+
+
+def remember(path: Path, tuning: Tuning, pack: ModelPack, provider: str, cpus: int) -> None:
+    """Keep what was measured, for this pack on this machine as it is. Raises `CannotWrite`."""
+    write_json(path, {"tuning": asdict(tuning), "measured_with": _circumstances(pack, provider, cpus)})
+
+
+def recall(path: Path, pack: ModelPack, provider: str, cpus: int) -> Tuning:
+    """What was measured under the same circumstances, else the usual; a damaged file counts as none."""
+    try:
+        kept = json.loads(path.read_text("utf-8"))
+        if kept["measured_with"] == _circumstances(pack, provider, cpus):
+            numbers = {name: int(value) for name, value in kept["tuning"].items()}
+            if min(numbers.values()) >= 1:
+                return Tuning(**numbers)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        # Kept only for speed: whatever is wrong with it, the usual serves.
+        return usual(provider, cpus)
+    return usual(provider, cpus)
+
+
+def _circumstances(pack: ModelPack, provider: str, cpus: int) -> dict[str, object]:
+    return {
+        "detector": os.fspath(pack.detector.path.name),
+        "recogniser": pack.recogniser.sha256,
+        "provider": provider,
+        "processors": cpus,
+        "onnxruntime": RUNTIME_VERSION,
+    }

@@ -1,0 +1,126 @@
+"""The runs that changed a result folder, and how one is taken back."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from facesets.errors import WrongUsage
+from facesets.exports.journal import DONE, WRITING, read_runs
+from facesets.exports.undo import take_back, undoing
+from facesets.files import printable
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRun:
+    """A run that can be taken back.
+
+    Attributes
+    ----------
+    complete : bool
+        Whether it ended by itself; otherwise the next run goes on with it.
+    half_undone : bool
+        Whether taking it back was begun and cut off.
+    made, replaced, removed : int
+        Files.
+    bytes_kept : int
+        What it replaced and removed.
+    also : list of str
+        Other folders that the same run changed, and that are taken back with it.
+    """
+
+    run: str
+    command: str
+    complete: bool
+    half_undone: bool
+    made: int
+    replaced: int
+    removed: int
+    bytes_kept: int
+    also: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RunsSummary:
+    """The runs of a folder, newest first."""
+
+    out: str
+    runs: list[KnownRun]
+
+
+@dataclass(frozen=True, slots=True)
+class UndoneFolder:
+    """What came back and what went in one folder, by name."""
+
+    folder: str
+    restored: list[str]
+    removed: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class UndoSummary:
+    """What taking back a run did."""
+
+    run: str
+    folders: list[UndoneFolder] = field(default_factory=list)
+    dry_run: bool = False
+
+
+def known_runs(out: Path) -> RunsSummary:
+    """List the runs that changed a result folder and can be taken back.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such folder.
+    DamagedFile
+        The journal cannot be read.
+    """
+    _require(out)
+    runs = []
+    for run in reversed(read_runs(out)):
+        changes = run.changes().values()
+        runs.append(
+            KnownRun(
+                run=run.name,
+                command=run.command,
+                complete=run.state == DONE,
+                half_undone=run.state not in (DONE, WRITING),
+                made=sum(change.kept is None and change.left[-1] is not None for change in changes),
+                replaced=sum(change.kept is not None and change.left[-1] is not None for change in changes),
+                removed=sum(change.kept is not None and change.left[-1] is None for change in changes),
+                bytes_kept=run.bytes_kept(),
+                also=[str(path) for path in run.also],
+            )
+        )
+    return RunsSummary(str(out), runs)
+
+
+def undo(out: Path, run: str, *, dry_run: bool = False) -> UndoSummary:
+    """Restore what lay in a result folder before a run; `run` is its name or its number.
+
+    A run that wrote to several folders is taken back in all of them. An undo that was cut off goes on where
+    it was.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such run, later runs must be taken back first, or a file was changed since.
+    AlreadyRunning
+        Another run writes there.
+    CannotWrite
+        A file cannot be restored.
+    DamagedFile
+        The journal cannot be read.
+    """
+    _require(out)
+    with undoing(out, run) as plans:
+        if not dry_run:
+            take_back(plans)
+        folders = [
+            UndoneFolder(str(plan.run.root), sorted(plan.restore), sorted(plan.remove)) for plan in plans
+        ]
+        return UndoSummary(plans[-1].run.name, folders, dry_run)
+
+
+def _require(out: Path) -> None:
+    if not out.is_dir():
+        raise WrongUsage(f"There is no folder {printable(out)}. Give the OUT of the run to take back.")

@@ -1,0 +1,160 @@
+"""The people of an Immich server: who is there, and whose each face is.
+
+A request that changes something may take effect though its answer is lost. So each is sent once, and
+before it is sent again the server is asked whether it took effect.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeVar
+
+from facesets.remote.immich import Immich, NotThere, RequestFailed
+from facesets.remote.immich_records import ServerPerson, Version, parse_people, parse_person, says_success
+from facesets.remote.retry import PassingFault
+
+_PEOPLE_PER_PAGE = 1000
+_MERGES_BY_LIST_SINCE = Version(3, 2, 1)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Square:
+    """A box as Immich takes it: corner and extent in whole pixels of a picture of so many pixels."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    picture_width: int
+    picture_height: int
+
+
+class ImmichPeople(Immich):
+    """The calls that writing people back needs. Errors are those of `Immich`."""
+
+    def people(self) -> Iterator[list[ServerPerson]]:
+        """Everybody whom the server lists: those with a name or several faces; hidden ones too."""
+        page = 1
+        while True:
+            query = {"page": page, "size": _PEOPLE_PER_PAGE, "withHidden": "true"}
+            answer = self._at_start("GET", "people", params=query)
+            listing = answer if isinstance(answer, dict) else {}
+            found = parse_people(listing.get("people"))
+            yield found
+            if not found or listing.get("hasNextPage") is not True:
+                return
+            page += 1
+
+    def people_called(self, name: str) -> list[ServerPerson]:
+        """People of exactly this name, those without any face included."""
+        answer = self._at_start("GET", "search/person", params={"name": name, "withHidden": "true"})
+        return [person for person in parse_people(answer) if person.name == name]
+
+    def person(self, person_id: str) -> ServerPerson | None:
+        """A person; None where there is nobody of that id any more."""
+        try:
+            return parse_person(self._json("GET", f"people/{person_id}"))
+        except NotThere:
+            return None
+
+    def photos_of(self, person_id: str) -> set[str]:
+        """The photos in which a person is: in the timeline, archived, hidden, and in the trash."""
+        found: set[str] = set()
+        for visibility in ("timeline", "archive", "hidden"):
+            query = {"personIds": [person_id], "visibility": visibility, "withDeleted": True}
+            for page in self.assets(query):
+                found.update(asset.id for asset in page)
+        return found
+
+    def create_person(self, person: ServerPerson, found: Callable[[], ServerPerson | None]) -> ServerPerson:
+        """Make a person like this one, under an id of the server's; `found` says whether it is there."""
+        fields = {key: value for key, value in _fields_of(person).items() if value is not None}
+        made = self._changed("POST", "people", fields, parse_person, found)
+        if made is None:
+            raise RequestFailed("the server does not say whom it made")
+        return made
+
+    def update_person(self, person: ServerPerson, **fields: str | None) -> None:
+        """Give a person another name or birth date."""
+        names = {"name": "name", "birth_date": "birthDate"}
+        body = {names[field]: value for field, value in fields.items()}
+        wanted = replace(person, **fields)  # type: ignore[arg-type]
+        self._changed(
+            "PUT",
+            f"people/{person.id}",
+            body,
+            lambda _: True,
+            lambda: True if self.person(person.id) == wanted else None,
+        )
+
+    def delete_person(self, person_id: str) -> None:
+        """Remove a person; its faces stay and are nobody's."""
+        self._changed("DELETE", f"people/{person_id}", None, lambda _: True, lambda: self._is_gone(person_id))
+
+    def merge(self, source_id: str, into_id: str, version: Version) -> None:
+        """Give all faces of a person to another and remove the person."""
+        if version >= _MERGES_BY_LIST_SINCE:
+            path, ids = "people/merge", [into_id, source_id]
+        else:
+            path, ids = f"people/{into_id}/merge", [source_id]
+        done = self._changed(
+            "POST",
+            path,
+            {"ids": ids},
+            lambda answer: says_success(answer, source_id),
+            lambda: self._is_gone(source_id),
+        )
+        if not done:
+            raise RequestFailed("the server does not merge them")
+
+    def give_face(self, face_id: str, person_id: str, done: Callable[[], bool | None]) -> None:
+        """Say whose a face is; `done` says whether it is so already."""
+        self._changed("PUT", f"faces/{person_id}", {"id": face_id}, lambda _: True, done)
+
+    def create_face(
+        self, asset_id: str, person_id: str, box: Square, done: Callable[[], bool | None]
+    ) -> None:
+        """Add a face that the server has not found; `done` says whether it is there."""
+        size = {"imageWidth": box.picture_width, "imageHeight": box.picture_height}
+        corner = {"x": box.x, "y": box.y, "width": box.width, "height": box.height}
+        body = {"assetId": asset_id, "personId": person_id, **size, **corner}
+        self._changed("POST", "faces", body, lambda _: True, done)
+
+    def delete_face(self, face_id: str, done: Callable[[], bool | None]) -> None:
+        """Remove a face for good; `done` says whether it is gone."""
+        self._changed("DELETE", f"faces/{face_id}", {"force": True}, lambda _: True, done)
+
+    def _is_gone(self, person_id: str) -> bool | None:
+        return True if self.person(person_id) is None else None
+
+    def _changed(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None,
+        read: Callable[[object], T],
+        found: Callable[[], T | None],
+    ) -> T:
+        """Ask for a change once, and again only while `found` does not see it done."""
+        is_repeated = False
+
+        def attempt() -> T:
+            nonlocal is_repeated
+            if is_repeated and (there := found()) is not None:
+                return there
+            is_repeated = True
+            response = self._once(method, path, **({} if body is None else {"json": body}))
+            self._circuit.succeeded()
+            try:
+                return read(response.json() if response.content else None)
+            except (ValueError, RecursionError) as error:
+                raise PassingFault("the answer is not JSON") from error
+
+        return self._persistently(attempt)
+
+
+def _fields_of(person: ServerPerson) -> dict[str, Any]:
+    given = asdict(person)
+    names = {"name": "name", "birth_date": "birthDate", "is_hidden": "isHidden", "is_favorite": "isFavorite"}
+    return {names.get(key, key): value for key, value in given.items() if key != "id"}

@@ -1,0 +1,186 @@
+import os
+import random
+from pathlib import Path
+
+import pytest
+from tests.kills import in_a_child
+from tests.trees import files_in
+
+from facesets.errors import CannotWrite, WrongUsage
+from facesets.exports import journal
+from facesets.exports.folders import finish, writing_results
+from facesets.exports.journal import JOURNAL, UNDOING, read_runs
+from facesets.exports.manifest import PlacedFile
+from facesets.exports.materialize import Materialize
+from facesets.exports.undo import take_back, undoing
+
+Kept = dict[str, PlacedFile | None]
+Plan = dict[str, str]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[str]:
+    made = []
+    for i in range(12):
+        photo = tmp_path / "photos" / f"{i}.jpg"
+        photo.parent.mkdir(exist_ok=True)
+        photo.write_bytes(random.Random(i).randbytes(2000 + i))
+        os.utime(photo, ns=(10**18 + i, 10**18 + i))
+        made.append(str(photo))
+    return made
+
+
+def write(out: Path, plan: Plan, earlier: Kept, manifest: bytes, how: Materialize = "copy") -> Kept:
+    """One run: photos, a sheet of our own making, and the manifest."""
+    with writing_results(out, earlier, "cluster") as folder:
+        folder.announce({**plan, "sheet.png": ""})
+        for name, source in plan.items():
+            folder.place(name, source, how)
+        folder.write("sheet.png", manifest * 2)
+        finish(folder, "manifest.json", manifest)
+        return dict(folder.kept)
+
+
+def undo(out: Path, run: str) -> None:
+    with undoing(out, run) as plans:
+        take_back(plans)
+
+
+def tree(out: Path) -> dict[str, tuple[bytes | str, int]]:
+    """Every file of a result but the journal's, with its time."""
+    return {
+        str(path.relative_to(out)): (
+            str(path.readlink()) if path.is_symlink() else path.read_bytes(),
+            path.lstat().st_mtime_ns,
+        )
+        for path in files_in(out)
+    }
+
+
+@pytest.mark.parametrize("how", ["copy", "hardlink", "symlink"])
+@pytest.mark.parametrize("seed", range(4))
+def test_runs_are_taken_back_one_by_one_to_the_very_first_state(
+    tmp_path: Path, photos: list[str], seed: int, how: Materialize
+) -> None:
+    rng = random.Random(seed)
+    out, earlier = tmp_path / "out", Kept()
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    states = [tree(out)]
+    for step in range(6):
+        chosen = rng.sample(photos, 8)
+        plan = {f"person_{rng.randrange(3)}/{rng.randrange(6)}.jpg": photo for photo in chosen}
+        earlier = write(out, plan, earlier, f"manifest {step}".encode(), how)
+        states.append(tree(out))
+    for run, before in zip(reversed(read_runs(out)), reversed(states[:-1]), strict=True):
+        undo(out, run.name)
+        assert tree(out) == before
+    assert not (out / JOURNAL).exists()
+
+
+def test_a_run_that_changes_nothing_leaves_nothing_to_take_back(tmp_path: Path, photos: list[str]) -> None:
+    plan = {"person_1/a.jpg": photos[0]}
+    earlier = write(tmp_path / "out", plan, {}, b"same")
+    write(tmp_path / "out", plan, earlier, b"same")
+    assert [run.name for run in read_runs(tmp_path / "out")] == ["0001-cluster"]
+
+
+def test_a_later_run_stands_in_the_way(tmp_path: Path, photos: list[str]) -> None:
+    out = tmp_path / "out"
+    earlier = write(out, {"person_1/a.jpg": photos[0]}, {}, b"one")
+    write(out, {"person_1/b.jpg": photos[1]}, earlier, b"two")
+    before = tree(out)
+    with pytest.raises(WrongUsage, match="0002-cluster changed"):
+        undo(out, "1")
+    assert tree(out) == before
+
+
+def test_an_edit_stands_in_the_way_and_survives(tmp_path: Path, photos: list[str]) -> None:
+    out = tmp_path / "out"
+    write(out, {f"person_1/{i}.jpg": photo for i, photo in enumerate(photos)}, {}, b"one")
+    (out / "person_1/3.jpg").write_bytes(b"retouched")
+    before = tree(out)
+    with pytest.raises(WrongUsage, match=r"3\.jpg was changed after 0001-cluster"):
+        undo(out, "1")
+    assert tree(out) == before
+    (out / "person_1/3.jpg").rename(tmp_path / "retouched.jpg")
+    undo(out, "1")
+    assert tree(out) == {}
+
+
+def test_files_of_the_user_survive_in_folders_that_go(tmp_path: Path, photos: list[str]) -> None:
+    out = tmp_path / "out"
+    write(out, {"person_1/a.jpg": photos[0]}, {}, b"one")
+    (out / "person_1/notes.txt").write_text("mine")
+    undo(out, "0001-cluster")
+    assert set(tree(out)) == {"person_1/notes.txt"}
+
+
+def test_an_unknown_run_is_refused_with_those_that_there_are(tmp_path: Path, photos: list[str]) -> None:
+    write(tmp_path / "out", {"person_1/a.jpg": photos[0]}, {}, b"one")
+    with pytest.raises(WrongUsage, match=r"there are: 0001-cluster"):
+        undo(tmp_path / "out", "7")
+
+
+def test_an_undo_that_was_cut_off_keeps_other_runs_out(tmp_path: Path, photos: list[str]) -> None:
+    out = tmp_path / "out"
+    earlier = write(out, {"person_1/a.jpg": photos[0]}, {}, b"one")
+    read_runs(out)[0].mark(UNDOING)
+    with pytest.raises(CannotWrite, match=r"undo .* 0001-cluster"):
+        write(out, {}, earlier, b"two")
+    undo(out, "1")
+    assert tree(out) == {}
+
+
+def test_only_the_last_runs_are_kept(
+    tmp_path: Path, photos: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier = Kept()
+    for step in range(14):
+        plan = {"person_1/a.jpg": photos[step % 12]}
+        earlier = write(tmp_path / "out", plan, earlier, f"{step}".encode())
+    assert [run.number for run in read_runs(tmp_path / "out")] == list(range(5, 15))
+    monkeypatch.setattr(journal, "KEPT_BYTES", 5000)
+    write(tmp_path / "out", {"person_1/a.jpg": photos[2]}, earlier, b"last")
+    kept = read_runs(tmp_path / "out")
+    assert kept[-1].number == 15
+    assert 1 <= len(kept) < 4
+    assert sum(run.bytes_kept() for run in kept) <= 5000
+
+
+def test_one_run_in_two_folders_is_taken_back_in_both(tmp_path: Path, photos: list[str]) -> None:
+    first, second = tmp_path / "raw", tmp_path / "sets"
+    write(second, {"faceset_1/x.jpg": photos[3]}, {}, b"earlier")
+    before = tree(second)
+    name = ""
+    for folder, other in ((first, second), (second, first)):
+        with writing_results(folder, {}, "extend", also=[other], run=name) as results:
+            results.announce({"new/a.jpg": photos[0]})
+            results.place("new/a.jpg", photos[0], "copy")
+            finish(results, "manifest.json", b"{}") if folder == first else results.journal.close()
+            name = results.journal.run
+    assert name == "0002-extend"
+    undo(first, name)
+    assert tree(first) == {}
+    assert {n: s for n, s in tree(second).items() if not n.startswith(".facesets")} == before
+
+
+def test_kills_in_runs_and_undos_cost_nothing(tmp_path: Path, photos: list[str]) -> None:
+    out = tmp_path / "out"
+    earlier = write(out, {f"person_1/{i}.jpg": photos[i] for i in range(9)}, {}, b"one")
+    before = tree(out)
+    plan = {f"person_{i % 3}/{i % 8}.jpg": photo for i, photo in enumerate(photos)}
+    kill_at, run_killed, undo_killed = 0, True, 0
+    while run_killed:
+        kill_at += 1
+        run_killed = in_a_child(lambda: write(out, plan, earlier, b"two"), kill_at)
+        if kill_at % 3 == 0:
+            in_a_child(lambda: write(out, plan, earlier, b"two"), kill_at // 2)
+        assert [run.number for run in read_runs(out)] in ([1], [1, 2])
+        while len(read_runs(out)) > 1:
+            undo_killed += in_a_child(lambda: undo(out, "2"), 2 + undo_killed % 5)
+        left = {name: state for name, state in tree(out).items() if not Path(name).name.startswith(".")}
+        assert left == before
+    assert kill_at > 12
+    assert undo_killed > 5
+    assert not list(out.rglob("*.tmp"))

@@ -1,0 +1,47 @@
+"""The detector's own promises, beside its parity with insightface."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from facesets.imaging.decode import decode
+from facesets.inference.detector import Detector
+from facesets.inference.packs import ModelFile, read_pack
+
+
+def detector(model: ModelFile, images_per_run: int) -> Detector:
+    return Detector(model, det_size=640, min_det_score=0.5, images_per_run=images_per_run)
+
+
+@pytest.mark.parametrize("name", ["buffalo_test/det_500m.onnx", "extra/scrfd_2.5g_bnkps.onnx"])
+def test_several_pictures_in_one_run_give_what_each_gives_alone(
+    shared_dir: Path, lfw_photos: Sequence[Path], name: str
+) -> None:
+    model = ModelFile(shared_dir / "models" / name, "detection", None, 127.5, 128.0)
+    pictures = [decode(path).pixels for path in lfw_photos[:7]]
+    alone, together = detector(model, 1), detector(model, 3)
+    assert (alone.images_per_run, together.images_per_run) == (1, 3)
+    for one, many in zip(map(alone.detect, pictures), together.detect_all(pictures), strict=True):
+        assert len(one) == len(many) > 0
+        assert np.abs(one.box - many.box).max() < 1e-3
+        assert np.abs(one.kps - many.kps).max() < 1e-3
+        assert np.abs(one.det_score - many.det_score).max() < 1e-5
+
+
+def test_a_network_that_orders_its_results_otherwise_gets_one_picture_at_a_time(
+    pack_dir: Path, lfw_photos: Sequence[Path], tmp_path: Path
+) -> None:
+    graph = onnx.load(str(pack_dir / "det_500m.onnx"))
+    for node in graph.graph.node:
+        if node.op_type == "Transpose":
+            node.attribute[0].ints[:] = [0, 2, 3, 1]
+    onnx.save(graph, str(tmp_path / "images_first.onnx"))
+    images_first = ModelFile(tmp_path / "images_first.onnx", "detection", None, 127.5, 128.0)
+    careful = detector(images_first, 4)
+    assert careful.images_per_run == 1
+    usual = detector(read_pack(pack_dir).detector, 1)
+    pixels = decode(lfw_photos[0]).pixels
+    assert np.array_equal(careful.detect(pixels).box, usual.detect(pixels).box)

@@ -1,0 +1,98 @@
+"""From what was staged to new people, by one command that can be run again and again."""
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.fixtures.immich_server import KEY, Face, photo, serving
+from tests.fixtures.staging import stage
+from tests.program import Result, command, environment, run
+
+
+@pytest.fixture
+def staged(lfw_dir: Path, tmp_path: Path) -> Path:
+    """Photos of one person, staged from a server."""
+    people = sorted((folder for folder in lfw_dir.iterdir() if folder.is_dir()), key=lambda f: f.name)
+    person = max(people, key=lambda folder: len(list(folder.glob("*.jpg"))))
+    photos = [
+        photo(
+            number,
+            f"/data/library/ana/{path.name}",
+            content=path.read_bytes(),
+            faces=[Face((60, 60, 190, 190), (250, 250))],
+            width=250,
+            height=250,
+        )
+        for number, path in enumerate(sorted(person.glob("*.jpg"))[:6], start=1)
+    ]
+    with serving(photos) as server:
+        stage(server, tmp_path / "immich")
+    (tmp_path / "facesets.toml").write_text(
+        "[discover]\nmin-faces = 3\nmin-short = 40\nmin-blur = 0\nmin-face-short = 40\nsheet = false\n"
+    )
+    return tmp_path
+
+
+def finish(staged: Path, pack: Path, *more: object) -> Result:
+    env = {"IMMICH_API_KEY": KEY}
+    return run(
+        *("immich-finish", "ana", "--pack", pack, "--provider", "cpu", "--json", *more), cwd=staged, env=env
+    )
+
+
+def states(result: Result) -> list[Any]:
+    return [step["state"] for step in json.loads(result.out)["steps"]]
+
+
+def test_one_command_embeds_and_finds_new_people_and_does_nothing_twice(staged: Path, pack_dir: Path) -> None:
+    planned = finish(staged, pack_dir, "--dry-run")
+    assert (planned.status, states(planned)) == (0, ["to do", "to do"])
+    assert sorted(path.name for path in (staged / "immich").iterdir()) == ["ana"]
+
+    done = finish(staged, pack_dir)
+    assert done.status == 0, done.err
+    assert states(done) == ["done", "done"]
+    assert "1 new face sets" in json.loads(done.out)["next"]
+    assert (staged / "immich/ana.facesets/faceset_001").is_dir()
+
+    again = finish(staged, pack_dir)
+    assert (again.status, states(again)) == (0, ["up to date", "up to date"])
+    log = (staged / "immich/ana.log").read_text()
+    assert log.count("embed: 6 photos to embed") == 1
+    assert KEY not in log + done.err + done.out
+
+
+def test_a_step_that_fails_ends_the_command_with_its_status_and_says_so(staged: Path, pack_dir: Path) -> None:
+    failed = finish(staged, pack_dir / "nowhere")
+    assert failed.status == 2
+    assert states(failed) == ["failed"]
+    assert "No model pack" in failed.err or "model pack" in failed.err
+    assert "embed failed: run the same command again" in json.loads(failed.out)["next"]
+    assert states(finish(staged, pack_dir)) == ["done", "done"]
+
+
+def test_without_a_queue_it_says_what_comes_first(tmp_path: Path) -> None:
+    result = run("immich-finish", "ana", cwd=tmp_path)
+    assert result.status == 2
+    assert "facesets immich-stage" in result.err
+
+
+def test_stopped_it_goes_on_where_it_was(staged: Path, pack_dir: Path) -> None:
+    process = subprocess.Popen(
+        command("immich-finish", "ana", "--pack", pack_dir, "--provider", "cpu"),
+        cwd=staged,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    log = staged / "immich/ana.log"
+    while not log.exists() or "embed:" not in log.read_text():
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=120)
+    assert process.returncode == 143
+    assert states(finish(staged, pack_dir))[-1] == "done"

@@ -1,0 +1,203 @@
+"""Whatever a person does to the library with psql, the next commands go on from there."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from tests.fixtures.postgres import Server, temporary
+from tests.photos import copy_photos
+from tests.program import run
+
+from facesets.errors import WrongUsage
+from facesets.inference.describer import LocalDescriber
+from facesets.inference.local import LocalEmbedder
+from facesets.inference.packs import read_pack
+from facesets.operations.check import check
+from facesets.operations.cluster_library import cluster_library
+from facesets.operations.index import IndexSummary
+from facesets.operations.index import index as run_index
+from facesets.operations.options import ClusterLibraryOptions, IndexOptions
+from facesets.operations.stats import stats
+from facesets.progress import SilentProgress
+from facesets.sources.galleries import GallerySource
+from facesets.stop import Stop
+from facesets.store.postgres.connection import Database, opened
+from facesets.store.postgres.library import Library
+
+ANYBODY = "(SELECT min(person_id::text)::uuid FROM face_detections)"
+DOCUMENTED = (
+    "UPDATE face_detections SET person_id = NULL;",
+    "DELETE FROM persons;                                                  -- also clears person_names",
+    "UPDATE face_detections SET person_id = NULL WHERE person_id = '<uuid>';",
+    "DELETE FROM persons WHERE id = '<uuid>';",
+)
+DELETES = (
+    "DELETE FROM images WHERE id = (SELECT min(id) FROM images)",
+    "DELETE FROM images",
+    "TRUNCATE images CASCADE",
+    "DELETE FROM galleries",
+    "DELETE FROM runs",
+    "DELETE FROM image_paths",
+    "DELETE FROM face_scans",
+    "DELETE FROM face_scans; DELETE FROM detectors",
+    "DELETE FROM person_names; DELETE FROM person_prototypes; DELETE FROM face_candidates",
+    "UPDATE image_paths SET image_id = NULL, gallery_id = NULL",
+    f"UPDATE persons SET status = 'merged' WHERE id = {ANYBODY}",
+    """UPDATE persons p SET status = 'merged',
+        merged_into_id = (SELECT id FROM persons WHERE id <> p.id LIMIT 1)""",
+    f"UPDATE face_detections SET person_id = {ANYBODY}",
+)
+"""After these `index` and `cluster` bring back what there was."""
+
+LOSSES = (
+    "DELETE FROM face_detections",
+    "DELETE FROM face_detections WHERE id = (SELECT min(id) FROM face_detections)",
+    "DELETE FROM face_embeddings",
+    "UPDATE face_embeddings SET embedding = '[1,2,3]'",
+)
+"""After these `check --fix` does, or nothing: faces that were deleted stay so."""
+
+Psql = Callable[[str], str]
+
+
+@pytest.fixture(scope="module")
+def photos(lfw_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    chosen = [sorted((lfw_dir / name).glob("*.jpg"))[:3] for name in ("Hugo_Chavez", "Colin_Powell")]
+    root = tmp_path_factory.mktemp("by_hand") / "photos"
+    return copy_photos([photo for some in chosen for photo in some], root)
+
+
+@pytest.fixture(scope="module")
+def filled(server: Server, template: str, photos: Path, pack_dir: Path) -> Iterator[str]:
+    """The name of a library with people in it, to clone."""
+    for url in temporary(server, template):
+        assert run("index", "--target", photos, "--pack", pack_dir, "--database", url).status == 0
+        assert run("cluster", "--threshold", "0.4", "--database", url).status == 0
+        with opened(Database(url)) as database:
+            name = database.run(lambda connection: connection.info.dbname)
+        yield name
+
+
+@pytest.fixture
+def url(server: Server, filled: str) -> Iterator[str]:
+    yield from temporary(server, filled)
+
+
+@pytest.fixture
+def psql(server: Server, url: str) -> Psql:
+    def call(statement: str) -> str:
+        line = [server.psql(), "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", url]
+        done = subprocess.run([*line, "-c", statement], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    return call
+
+
+def vectors(psql: Psql) -> str:
+    """Every face's place and vector."""
+    return psql(
+        """SELECT i.sha256, f.ordinal, md5(e.embedding::text) FROM face_detections f
+            JOIN images i ON i.id = f.image_id JOIN face_embeddings e ON e.face_id = f.id ORDER BY 1, 2"""
+    )
+
+
+def cluster(database: Database) -> None:
+    options = ClusterLibraryOptions(threshold=0.4)
+    cluster_library(Library(database), options, progress=SilentProgress(), stop=Stop())
+
+
+def people(database: Database) -> tuple[int, int]:
+    totals = stats(Library(database))
+    return totals.persons.get("active", 0), totals.assigned
+
+
+@pytest.fixture(scope="module")
+def describer(pack_dir: Path) -> LocalDescriber:
+    return LocalDescriber(LocalEmbedder(read_pack(pack_dir), det_size=640, min_det_score=0.5), None)
+
+
+@pytest.fixture
+def index(photos: Path, describer: LocalDescriber, database: Database) -> Callable[[], IndexSummary]:
+    def call() -> IndexSummary:
+        source, library = GallerySource([photos]), Library(database)
+        return run_index(source, library, describer, IndexOptions(), progress=SilentProgress(), stop=Stop())
+
+    return call
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    with opened(Database(url)) as session:
+        yield session
+
+
+@pytest.mark.parametrize("statement", DOCUMENTED)
+def test_the_documented_resets_work_verbatim(database: Database, psql: Psql, statement: str) -> None:
+    before, found = vectors(psql), people(database)
+    assert found[0] > 0
+    psql("INSERT INTO person_names (person_id, name) SELECT id, id::text FROM persons")
+    psql(statement.replace("<uuid>", psql(f"SELECT {ANYBODY}")))
+    assert psql("SELECT count(*) FROM person_names WHERE person_id NOT IN (SELECT id FROM persons)") == "0"
+    assert people(database)[1] < found[1]
+    cluster(database)
+    assert people(database)[1] == found[1]
+    assert vectors(psql) == before
+    assert check(Library(database), fix=False).problems == []
+
+
+@pytest.mark.parametrize("statement", DELETES)
+def test_what_is_deleted_comes_back(
+    database: Database, psql: Psql, index: Callable[[], IndexSummary], statement: str
+) -> None:
+    before, assigned = vectors(psql), people(database)[1]
+    psql(statement)
+    with suppress(WrongUsage):
+        cluster(database)
+    check(Library(database), fix=True)
+    assert index().failed == 0
+    cluster(database)
+    assert vectors(psql) == before
+    assert people(database)[1] == assigned
+    assert check(Library(database), fix=False).problems == []
+
+
+@pytest.mark.parametrize("statement", LOSSES)
+def test_what_is_lost_is_mended_where_a_vector_is_missing_and_nothing_trips(
+    url: str,
+    database: Database,
+    psql: Psql,
+    index: Callable[[], IndexSummary],
+    statement: str,
+    tmp_path: Path,
+) -> None:
+    before = vectors(psql)
+    psql(statement)
+    cluster(database)
+    index()
+    for line in (["refine", tmp_path / "sets"], ["dedup"], ["export-cache", tmp_path / "c.npz"], ["show"]):
+        result = run(*line, *(["--dry-run"] if line != ["show"] else []), "--database", url)
+        assert result.status == 0, result.err
+    check(Library(database), fix=True)
+    index()
+    if "embeddings" in statement:
+        assert vectors(psql) == before
+    assert check(Library(database), fix=False).problems == []
+
+
+def test_an_emptied_library_is_a_sentence_or_nothing_to_do(url: str, psql: Psql, tmp_path: Path) -> None:
+    psql("DELETE FROM images")
+    for line in (
+        ["cluster"],
+        ["cluster", tmp_path / "raw"],
+        ["refine", tmp_path / "sets"],
+        ["dedup", "--out", tmp_path / "d.json"],
+        ["show"],
+        ["evaluate"],
+        ["export-cache", tmp_path / "c.npz"],
+    ):
+        result = run(*line, "--database", url)
+        assert result.status in (0, 2), result.err
+        assert "Traceback" not in result.err

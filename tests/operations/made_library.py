@@ -1,0 +1,107 @@
+"""A store of made-up people whose photos are tiny files, for runs by the hundred."""
+
+import hashlib
+import random
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from facesets.records import CacheSettings, Collection, Faces, FileRecord, ImageRecord, Images
+from tests.store.made import SETTINGS
+
+DIMENSION = 64
+
+
+@dataclass
+class MadeStore:
+    """Photos of people known by number; what is added is embedded at once.
+
+    Two faces of one person are at a cosine distance of about 0.3, of two people of about 1.
+    """
+
+    root: Path
+    rng: random.Random
+    shown: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
+
+    @property
+    def label(self) -> str:
+        return "made-up people"
+
+    @property
+    def settings(self) -> CacheSettings:
+        return SETTINGS
+
+    def add(self, *people: int) -> str:
+        """Add a photo of these people, and return its path."""
+        number = len(self.shown)
+        path = self.root / f"photo_{number:04d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(f"photo {number} of {people}".encode())
+        self.shown.append((str(path), people))
+        return str(path)
+
+    def load(self) -> Collection:
+        vectors, image = [], []
+        for row, (_, people) in enumerate(self.shown):
+            for place, person in enumerate(people):
+                centre = _unit(np.random.default_rng(person))
+                own = _unit(np.random.default_rng(1000 + 7 * row + place))
+                vectors.append(centre + 0.65 * own)
+                image.append(row)
+        embedding = np.array(vectors, np.float32).reshape(-1, DIMENSION)
+        embedding /= np.maximum(np.linalg.norm(embedding, axis=1, keepdims=True), 1e-9)
+        count, rows = len(embedding), np.array(image, np.int64)
+        box = np.tile(np.array([10, 10, 210, 210], np.float32), (count, 1))
+        kps = np.tile(
+            np.array([[70, 90], [150, 90], [110, 130], [80, 170], [140, 170]], np.float32), (count, 1, 1)
+        )
+        faces = Faces(
+            image=rows,
+            box=box,
+            kps=kps,
+            det_score=np.full(count, 0.9, np.float32),
+            embedding=embedding,
+            face_short=np.full(count, 200, np.float32),
+            blur=np.full(count, 200, np.float32),
+        )
+        digests = [hashlib.sha256(Path(path).read_bytes()).hexdigest().encode() for path, _ in self.shown]
+        images = Images(
+            sha256=np.array(digests, "S64"),
+            width=np.full(len(digests), 640),
+            height=np.full(len(digests), 480),
+            taken=np.full(len(digests), "NaT", "datetime64[s]"),
+            fingerprint=np.zeros((len(digests), 32), np.uint8),
+            paths=tuple((path,) for path, _ in self.shown),
+        )
+        return Collection(images, faces, SETTINGS)
+
+    def files(self) -> Mapping[str, FileRecord]:
+        return {}
+
+    def has_image(self, sha256: str) -> bool:
+        return sha256.encode() in self.load().images.sha256
+
+    def has_images(self, sha256: Sequence[str]) -> set[str]:
+        return {digest for digest in sha256 if self.has_image(digest)}
+
+    def writing(self, settings: CacheSettings) -> AbstractContextManager[None]:
+        raise NotImplementedError
+
+    def commit(self, files: Sequence[FileRecord], images: Sequence[ImageRecord]) -> None:
+        raise NotImplementedError
+
+    def annotate(self, images: Sequence[ImageRecord]) -> None:
+        raise NotImplementedError
+
+    def people_by_face(self) -> dict[str, int]:
+        """Who each face is."""
+        people = [person for _, shown in self.shown for person in shown]
+        return dict(zip(self.load().face_ids(), people, strict=True))
+
+
+def _unit(rng: np.random.Generator) -> np.ndarray:
+    vector = rng.standard_normal(DIMENSION)
+    return vector / np.linalg.norm(vector)

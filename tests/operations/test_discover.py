@@ -1,0 +1,159 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from facesets.exports.manifest import ExportManifest, SetManifest
+from facesets.exports.manifest_files import read_manifest
+from facesets.inference.local import LocalEmbedder
+from facesets.inference.packs import read_pack
+from facesets.operations.discover import MARKER, DiscoverSummary, discover
+from facesets.operations.export_swap import export_swap
+from facesets.operations.options import (
+    VERIFY_MIN_DET_SCORE,
+    DiscoverOptions,
+    ExportSwapOptions,
+    RefineOptions,
+)
+from facesets.operations.refine import refine
+from facesets.operations.undo import undo
+from facesets.progress import SilentProgress
+from facesets.stop import Stop
+from tests.operations.conftest import STRANGERS, Library
+from tests.trees import files_in
+
+GATES = RefineOptions(min_faces=5, min_short=60, min_blur=0, materialize="none", sheet=False)
+TASTE = ExportSwapOptions(min_face_short=60, top_n=3, sheet=False)
+
+
+@pytest.fixture(scope="module")
+def checker(pack_dir: Path) -> LocalEmbedder:
+    return LocalEmbedder(read_pack(pack_dir), det_size=640, min_det_score=VERIFY_MIN_DET_SCORE)
+
+
+@pytest.fixture(scope="module")
+def two_known(tmp_path_factory: pytest.TempPathFactory, pristine: Library, checker: LocalEmbedder) -> Path:
+    """An export of two of the four people."""
+    root = tmp_path_factory.mktemp("known")
+    refine(pristine.store, root / "sets", GATES, progress=SilentProgress(), stop=Stop())
+    export_swap(
+        pristine.store, root / "sets", root / "all", checker, TASTE, progress=SilentProgress(), stop=Stop()
+    )
+    manifest = root / "sets" / "refine_manifest.json"
+    raw = json.loads(manifest.read_text())
+    raw["facesets"] = raw["facesets"][:2]
+    manifest.write_text(json.dumps(raw))
+    export_swap(
+        pristine.store, root / "sets", root / "swap", checker, TASTE, progress=SilentProgress(), stop=Stop()
+    )
+    return root
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(out)): path.read_bytes() for path in files_in(out)}
+
+
+def run(
+    library: Library,
+    out: Path,
+    checker: LocalEmbedder,
+    roots: list[Path] | None = None,
+    taste: ExportSwapOptions = TASTE,
+) -> DiscoverSummary:
+    return discover(
+        library.store,
+        out,
+        roots or [],
+        checker,
+        DiscoverOptions(),
+        GATES,
+        taste,
+        progress=SilentProgress(),
+        stop=Stop(),
+    )
+
+
+def test_people_who_are_in_no_set_yet_get_the_next_numbers_and_known_ones_stay(
+    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(two_known / "swap", out)
+    before = contents(out)
+    planned = run(pristine, out, checker, taste=ExportSwapOptions(min_face_short=60, dry_run=True))
+    assert contents(out) == before
+    summary = run(pristine, out, checker)
+    assert summary.clusters == planned.clusters
+    assert summary.sets == ["faceset_003", "faceset_004"]
+    export = read_manifest(out, ExportManifest)
+    assert [(entry.name, entry.kind) for entry in export.sets] == [
+        ("faceset_001", "refined"),
+        ("faceset_002", "refined"),
+        ("faceset_003", "discovered"),
+        ("faceset_004", "discovered"),
+    ]
+    after = contents(out)
+    assert {n: c for n, c in after.items() if n in before and n != "manifest.json"} == {
+        n: c for n, c in before.items() if n != "manifest.json"
+    }
+    for name in summary.sets:
+        assert "all photos" in (out / name / MARKER).read_text()
+        photos = {Path(f.face.paths[0]).name for f in read_manifest(out / name, SetManifest).faces}
+        assert len({photo.rpartition("_")[0] for photo in photos} - {"two people"}) <= 2
+        assert not any(stranger in photo for photo in photos for stranger in STRANGERS)
+    again = run(pristine, out, checker)
+    assert again.sets == []
+    assert contents(out) == after
+    undo(out, "0002-discover")
+    assert contents(out) == before
+
+
+def test_only_photos_below_the_source_root_count_by_any_of_their_paths(
+    pristine: Library, checker: LocalEmbedder, tmp_path: Path
+) -> None:
+    summary = run(pristine, tmp_path / "swap", checker, [pristine.photos / "album"])
+    assert summary.faces == 1
+    assert summary.export is None
+    assert not (tmp_path / "swap").exists()
+
+
+class Interrupting(SilentProgress):
+    """Asks for the end after some faces."""
+
+    def __init__(self, stop: Stop, faces: int) -> None:
+        self._stop, self._left = stop, faces
+
+    def advance(self, count: int = 1) -> None:
+        self._left -= count
+        if self._left <= 0:
+            self._stop.request()
+
+
+def test_a_run_that_was_stopped_is_completed_or_taken_back(
+    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    for out in (whole, cut):
+        shutil.copytree(two_known / "swap", out)
+    before = contents(cut)
+    run(pristine, whole, checker)
+    for _ in range(2):
+        stop = Stop()
+        summary = discover(
+            pristine.store,
+            cut,
+            [],
+            checker,
+            DiscoverOptions(),
+            GATES,
+            TASTE,
+            progress=Interrupting(stop, 12),
+            stop=stop,
+        )
+        assert summary.stopped
+        assert contents(cut).keys() > before.keys()
+    shutil.copytree(cut, tmp_path / "back")
+    undo(tmp_path / "back", "2")
+    assert contents(tmp_path / "back") == before
+    run(pristine, cut, checker)
+    assert contents(cut) == contents(whole)
