@@ -3,7 +3,7 @@
 import numpy as np
 
 from facesets.clustering.centroids import unit_centres
-from facesets.clustering.constraints import Partners
+from facesets.clustering.constraints import Groups, Partners
 from facesets.clustering.vectors import Float32, Float64, Int64
 
 _BLOCK_ROWS = 4096
@@ -66,3 +66,37 @@ def _placed(labels: Int64, face: Int64, target: Int64, apart: Partners) -> Int64
             labels[one] = cluster
             joined.append(np.array([one]))
     return np.concatenate(joined)
+
+
+def evictions(rows: Float32, labels: Int64, groups: Groups, apart: Partners) -> Int64:
+    """Faces that must leave their clusters so that none holds two that must be apart, the least central.
+
+    Parameters
+    ----------
+    rows : float32 array of shape (n, d)
+        Unit length.
+    labels : int64 array of shape (n,)
+        From 0, without noise.
+    groups : Groups
+    apart : Partners
+        Of `groups.forbidden`.
+
+    Returns
+    -------
+    int64 array of shape (e,)
+        Ascending rows, each that of its must-link group's lowest face.
+    """
+    first, second = groups.forbidden.T
+    clash = labels[first] == labels[second]
+    bound = np.unique(groups.forbidden[clash])
+    if not len(bound):
+        return bound
+    wanted, place = np.unique(labels[bound], return_inverse=True)
+    centre = unit_centres(rows, labels, wanted)
+    central = np.einsum("ij,ij->i", rows[bound], centre[place])
+    admitted = np.zeros(len(rows), bool)
+    for one in bound[np.lexsort((bound, -central))].tolist():
+        others = apart.of(one)
+        admitted[one] = not (admitted[others] & (labels[others] == labels[one])).any()
+    leaving: Int64 = bound[~admitted[bound]]
+    return leaving
