@@ -108,6 +108,13 @@ def density(vectors: NDArray[np.float32], gflops: float) -> None:
         peer = HDBSCAN(min_cluster_size=5, min_samples=3)
         other, theirs = timed("hdbscan", lambda: peer.fit_predict(vectors.astype(np.float64)))
         beside(ours, theirs, result.labels, other)
+        from sklearn.metrics import adjusted_rand_score
+
+        order = np.random.default_rng(0).permutation(len(vectors))
+        again = np.empty_like(other)
+        again[order] = peer.fit_predict(vectors[order].astype(np.float64))
+        agreement = adjusted_rand_score(other, again)
+        print(f"  the package with itself, given the rows in another order: {agreement:.5f}")
 
 
 def auto(vectors: NDArray[np.float32], truth: NDArray[Any]) -> None:
