@@ -27,6 +27,7 @@ from facesets.clustering import (
     hdbscan,
     measure_sgemm_gflops,
     numbered,
+    same_image_pairs,
 )
 
 Labels = NDArray[np.int64]
@@ -107,6 +108,13 @@ def density(vectors: NDArray[np.float32], gflops: float) -> None:
         peer = HDBSCAN(min_cluster_size=5, min_samples=3)
         other, theirs = timed("hdbscan", lambda: peer.fit_predict(vectors.astype(np.float64)))
         beside(ours, theirs, result.labels, other)
+        from sklearn.metrics import adjusted_rand_score
+
+        order = np.random.default_rng(0).permutation(len(vectors))
+        again = np.empty_like(other)
+        again[order] = peer.fit_predict(vectors[order].astype(np.float64))
+        agreement = adjusted_rand_score(other, again)
+        print(f"  the package with itself, given the rows in another order: {agreement:.5f}")
 
 
 def auto(vectors: NDArray[np.float32], truth: NDArray[Any]) -> None:
@@ -119,39 +127,56 @@ def auto(vectors: NDArray[np.float32], truth: NDArray[Any]) -> None:
         print(f"  {reason}")
 
 
-def group_photos(truth: NDArray[Any], seed: int = 0) -> NDArray[np.int64]:
-    """Put faces of different people into images of one to eight faces."""
+def group_photos(
+    truth: NDArray[Any], look_alikes: NDArray[np.int64], collages: float = 0.0, seed: int = 0
+) -> NDArray[np.int64]:
+    """Put faces into images of one to eight, each of one family, where look-alikes are family.
+
+    A share of the faces goes into collages: images that show one person three times.
+    """
     rng = np.random.default_rng(seed)
-    order = rng.permutation(len(truth))
+    person = np.unique(truth, return_inverse=True)[1]
+    family = rng.integers(0, max(1, int(person.max()) // 5), int(person.max()) + 1)
+    family[look_alikes[:, 1]] = family[look_alikes[:, 0]]
+    order = np.lexsort((rng.random(len(truth)), family[person]))
     image = np.empty(len(truth), np.int64)
     image[order] = np.repeat(np.arange(len(truth)), rng.integers(1, 9, len(truth)))[: len(truth)]
-    person = np.unique(truth, return_inverse=True)[1]
     key = image * (int(person.max()) + 1) + person
     _, first = np.unique(key, return_index=True)
     again = np.setdiff1d(np.arange(len(truth)), first)
     image[again] = image.max() + 1 + np.arange(len(again))
+    often = np.flatnonzero(np.bincount(person) >= 4)
+    for one in rng.choice(often, int(collages * len(truth) / 3)):
+        image[rng.choice(np.flatnonzero(person == one), 3, replace=False)] = image.max() + 1
     return image
 
 
-def images(vectors: NDArray[np.float32], truth: NDArray[Any]) -> None:
+def images(vectors: NDArray[np.float32], truth: NDArray[Any], look_alikes: NDArray[np.int64]) -> None:
     """By how much it helps to know which faces share an image."""
     print(f"auto with group photos, {len(vectors)} faces")
-    photos = group_photos(truth)
-    for name, index in (("without images", None), ("with images", photos)):
+    for name, index in (
+        ("without images", None),
+        ("with images", group_photos(truth, look_alikes)),
+        ("with images, 5 % in collages", group_photos(truth, look_alikes, 0.05)),
+    ):
         result, _ = timed(name, lambda index=index: cluster_auto(vectors, image_index=index))
         scores = evaluate(result.labels, truth)
         print(f"  pairwise F1 {scores.pairwise_f1:.4f}, BCubed F1 {scores.bcubed_f1:.4f}")
+        if index is not None:
+            pairs = same_image_pairs(vectors, index).cannot_link
+            wrong = int((truth[pairs[:, 0]] == truth[pairs[:, 1]]).sum())
+            print(f"  {len(pairs)} pairs kept apart, {wrong} of them wrongly")
 
 
-def made_up(faces: int, generator: Path) -> tuple[NDArray[np.float32], NDArray[Any]]:
-    """Vectors and truth from the generator."""
+def made_up(faces: int, generator: Path) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[np.int64]]:
+    """Vectors, truth and look-alikes from the generator."""
     spec = importlib.util.spec_from_file_location("synthetic_faces", generator)
     if spec is None or spec.loader is None:
         raise SystemExit(f"{generator} is no generator of vectors.")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    vectors, truth, *_ = module.gen(faces)
-    return vectors.astype(np.float32), truth
+    vectors, truth, look_alikes, _ = module.gen(faces)
+    return vectors.astype(np.float32), truth, look_alikes
 
 
 def main() -> None:
@@ -170,8 +195,9 @@ def main() -> None:
         with np.load(given.vectors) as arrays:
             vectors, truth = arrays["embedding"].astype(np.float32), arrays["name"]
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        look_alikes = np.empty((0, 2), np.int64)
     else:
-        vectors, truth = made_up(given.faces, given.synthetic)
+        vectors, truth, look_alikes = made_up(given.faces, given.synthetic)
     importlib.import_module("scipy.sparse.csgraph")  # its import is nobody's clustering time
 
     gflops = measure_sgemm_gflops()
@@ -185,7 +211,7 @@ def main() -> None:
     if "auto" in given.what:
         auto(vectors, truth)
     if "images" in given.what:
-        images(vectors, truth)
+        images(vectors, truth, look_alikes)
 
 
 if __name__ == "__main__":

@@ -3,15 +3,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
+import numpy as np
 import pytest
 
 from facesets.errors import AlreadyRunning, CannotWrite, WrongUsage
 from facesets.exports.folders import writing_results
 from facesets.exports.manifest import ClusterManifest
 from facesets.exports.manifest_files import read_manifest
-from facesets.operations.cluster import ClusterSummary, cluster
-from facesets.operations.options import ClusterOptions, RefineOptions
+from facesets.operations.cluster import ClusterSummary, cluster, group_faces
+from facesets.operations.options import ClusterOptions, Method, RefineOptions
 from facesets.operations.refine import refine
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
@@ -116,8 +118,8 @@ def test_other_methods_find_the_people_too(library: Library, tmp_path: Path, met
             ClusterOptions(method="auto"),
             {"core_cosine_similarity", "link_cosine_similarity", "same_image_ok"},
         ),
-        (ClusterOptions(method="components"), {"min_cosine_similarity"}),
-        (ClusterOptions(method="hdbscan"), {"min_cluster_size", "min_samples"}),
+        (ClusterOptions(method="components"), {"min_cosine_similarity", "same_image_ok"}),
+        (ClusterOptions(method="hdbscan"), {"min_cluster_size", "min_samples", "same_image_ok"}),
     ],
 )
 def test_the_manifest_records_the_values_that_were_used_and_why(
@@ -133,6 +135,22 @@ def test_the_manifest_records_the_values_that_were_used_and_why(
         again = replace(options, threshold=manifest.made.options["threshold"], sheet=False)
         run(library, tmp_path / "again", replace(again, materialize="none"))
         assert read_manifest(tmp_path / "again", ClusterManifest).persons == manifest.persons
+
+
+@pytest.mark.parametrize("method", get_args(Method))
+def test_two_faces_of_one_photo_are_two_people_unless_that_is_allowed(method: Method) -> None:
+    rng = np.random.default_rng(0)
+    person = np.repeat(rng.standard_normal((3, 4096)), 12, axis=0)
+    # A stranger resembles the faces of a person by 0.475, below what one person's faces share.
+    spread = np.r_[1.5, np.full(35, 0.6)][:, None]
+    faces = person + spread * rng.standard_normal((36, 4096))
+    unit = (faces / np.linalg.norm(faces, axis=1, keepdims=True)).astype(np.float32)
+    image = np.r_[0, 0, np.arange(1, 35)]
+    options = ClusterOptions(method=method, min_cosine_similarity=0.4, min_cluster_size=3)
+    labels = group_faces(unit, image, options).labels
+    assert labels[0] != labels[1] or labels[0] < 0
+    together = group_faces(unit, image, replace(options, same_image_ok=True)).labels
+    assert together[0] == together[1] >= 0
 
 
 def test_a_dry_run_writes_nothing_and_says_how_much_it_would(library: Library, tmp_path: Path) -> None:

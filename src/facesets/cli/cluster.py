@@ -67,7 +67,7 @@ def cluster(
         bool,
         typer.Option(
             "--same-image-ok",
-            help="agglomerative, auto: two faces in one photo may be one person (collages, mirrors).",
+            help="Two faces in one photo may be one person (collages, mirrors).",
         ),
     ] = _DEFAULT.same_image_ok,
     materialize: MaterializeOption = _DEFAULT.materialize,

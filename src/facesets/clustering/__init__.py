@@ -1,12 +1,12 @@
 """Arrays in, labels out: pure functions on embeddings."""
 
 from facesets.clustering.agglomerative import average_linkage, average_linkage_on_graph, complete_linkage
-from facesets.clustering.auto import AutoResult, Placement, cluster_auto
+from facesets.clustering.auto import cluster_auto
 from facesets.clustering.calibration import Calibration, calibrate
 from facesets.clustering.cells import approximate_knn_graph, neighbour_recall
 from facesets.clustering.centroids import centroids, distances_to_centroid, medoids, reject_outliers
 from facesets.clustering.components import connected_components, grow_components
-from facesets.clustering.constraints import Constraints, same_image_pairs, violations
+from facesets.clustering.constraints import Constraints, violations
 from facesets.clustering.evaluation import Scores, evaluate
 from facesets.clustering.hdbscan import HdbscanResult, hdbscan
 from facesets.clustering.judging import Stability, silhouettes, stability
@@ -16,7 +16,9 @@ from facesets.clustering.labels import numbered, singletons_as_noise
 from facesets.clustering.matching import Matches, nearest
 from facesets.clustering.merging import merge_close
 from facesets.clustering.neighbors import Edges, threshold_graph
+from facesets.clustering.placement import AutoResult, Placement
 from facesets.clustering.prediction import Prediction, approximate_predict
+from facesets.clustering.same_image import same_image_pairs
 
 __all__ = [
     "AutoResult",

@@ -3,17 +3,18 @@
 1. Certain cores: average linkage, cut where faces are one person beyond doubt.
 2. Faces that are alone join the core whose centroid they resemble: a centroid has less noise than any
    one face, so this reaches further than comparing faces.
-3. What is left links by average linkage at the calibrated cut.
+3. What is left links by average linkage at the calibrated cut; clusters of several faces a little below
+   it, because the mean of many pairs strays less than one pair.
 4. Loose clusters around a tight one (a person's poor photos find each other first) join it.
 5. Clusters that hold together by nothing (blurred and tiny faces attract each other) are taken apart;
    their faces join a coherent person, stay a certain core, or become noise.
 """
 
-from dataclasses import dataclass
-from enum import IntEnum
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from facesets.clustering.agglomerative import merge_groups
 from facesets.clustering.calibration import Calibration, calibrate
@@ -25,12 +26,13 @@ from facesets.clustering.constraints import (
     Partners,
     in_order,
     resolve,
-    same_image_pairs,
 )
-from facesets.clustering.joining import join_anchors
+from facesets.clustering.joining import evictions, join_anchors
 from facesets.clustering.labels import numbered
 from facesets.clustering.linkage import Clusters, merge_while_similar
 from facesets.clustering.neighbors import OnProgress
+from facesets.clustering.placement import AutoResult, Placement, describe
+from facesets.clustering.same_image import same_image_pairs
 from facesets.clustering.vectors import (
     Bool,
     Embeddings,
@@ -51,56 +53,13 @@ _SATELLITE_RATIO = 0.85
 """A satellite's own coherence is at most this part of its anchor's; siblings are equally coherent."""
 
 _TIGHT_SHARE = 0.9
+_LEAST_PAIRS = 8
+"""From so many pairs on their mean says more than the similarity of two faces does."""
+
 _BLOCK_CLUSTERS = 1024
 
 _MOST_INTRUDERS = 0.25
 """Where more of a satellite's faces cannot be with the anchor's, it is another person."""
-
-
-class Placement(IntEnum):
-    """How a face came where it is."""
-
-    CORE = 0
-    """It is one person with others of its cluster beyond doubt."""
-    JOINED = 1
-    """It was alone and resembles the centroid of its cluster."""
-    LINKED = 2
-    """Average linkage at the calibrated cut."""
-    SATELLITE = 3
-    """It was in a loose cluster that surrounds its cluster."""
-    ALONE = 4
-    """It resembles nobody enough."""
-    INCOHERENT = 5
-    """It was in a cluster that held together by nothing, and belongs to nobody: noise."""
-
-
-@dataclass(frozen=True, slots=True)
-class AutoResult:
-    """Clusters, and how they came about.
-
-    Attributes
-    ----------
-    labels : int64 array of shape (n,)
-        Clusters by falling size, ties by smallest member. A face alone has a label of its own; faces
-        left over from incoherent clusters are noise, -1.
-    placement : uint8 array of shape (n,)
-        A `Placement` for each face.
-    method : str
-        What was done, in words.
-    calibration : Calibration
-        The similarities that decided.
-    reasons : tuple of str
-        One sentence for each thing that a user may ask about.
-    contradictions : int64 array of shape (x, 2)
-        Cannot-link pairs that must-links tie together.
-    """
-
-    labels: Int64
-    placement: NDArray[np.uint8]
-    method: str
-    calibration: Calibration
-    reasons: tuple[str, ...]
-    contradictions: Int64
 
 
 def cluster_auto(
@@ -157,35 +116,9 @@ def cluster_auto(
         placement,
         "average linkage from certain cores, with junk control",
         measured,
-        (*_reasons(measured, placement, len(known.cannot_link), len(contradictions)), *pairs.reasons),
+        (*describe(measured, placement, len(known.cannot_link), len(contradictions)), *pairs.reasons),
         contradictions,
     )
-
-
-def _reasons(
-    measured: Calibration, placement: NDArray[np.uint8], cannot: int, contradictions: int
-) -> tuple[str, ...]:
-    count = np.bincount(placement, minlength=len(Placement))
-    said = [
-        (
-            f"One person's faces are typically similar by {measured.typical:.2f} and strangers rarely by "
-            f"{measured.strangers:.2f} (measured on {measured.source})."
-        ),
-        (
-            f"So cores were cut at a mean similarity of {measured.core:.2f} and linked from "
-            f"{measured.link:.2f} on."
-        ),
-    ]
-    if count[Placement.INCOHERENT]:
-        said.append(
-            f"{count[Placement.INCOHERENT]} faces are noise: they came from clusters whose faces are "
-            f"similar by less than {measured.coherent:.2f} on average, and belong to nobody."
-        )
-    if cannot:
-        said.append(f"{cannot} pairs of faces were kept apart.")
-    if contradictions:
-        said.append(f"{contradictions} pairs had to be both together and apart; they are together.")
-    return tuple(said)
 
 
 class _Work:
@@ -210,6 +143,7 @@ class _Work:
         everyone = np.ones(len(self._rows), bool)
         self._join(self._loose(_LOOSE_FACES), everyone, _ANCHOR_FACES)
         self._link()
+        self.labels = self._linked_from(self._measured.several, least_pairs=_LEAST_PAIRS)
         self._join(self._loose(1), everyone, _LOOSE_FACES)
         self._attach_satellites()
         self._take_apart_junk(core)
@@ -218,8 +152,33 @@ class _Work:
     def _find_cores(self) -> None:
         cut = self._measured.core
         edges = self._pairs.faces(cut)
-        self.labels = numbered(merge_groups(self._rows.copy(), self._groups, edges, cut))
+        free = replace(self._groups, forbidden=self._groups.forbidden[:0])
+
+        def cores(groups: Groups) -> Int64:
+            return numbered(merge_groups(self._rows.copy(), groups, edges, cut))
+
+        self.labels = self._kept_apart(cores(free), lambda: cores(self._groups))
         self.placement[self._sizes()[self.labels] > 1] = Placement.CORE
+
+    def _kept_apart(self, merged: Int64, strictly: Callable[[], Int64]) -> Int64:
+        """Labels merged freely, less the faces that must not be where they are.
+
+        A few such faces leave their cluster, the least central ones; a cluster that would lose many is two
+        people, and is merged again, strictly. Thus one wrong pair costs a face and not half a person.
+        """
+        evicted = evictions(self._rows, merged, self._groups, self._apart)
+        if not len(evicted):
+            return numbered(merged)
+        size = np.bincount(merged)
+        lost = np.bincount(merged[evicted], minlength=len(size))
+        twofold = lost > _MOST_INTRUDERS * size
+        twofold[merged[evicted[self._tied[evicted]]]] = True
+        count, labels = len(merged), merged.copy()
+        labels[evicted] = count + evicted
+        if twofold.any():
+            again = twofold[merged]
+            labels[again] = 2 * count + merged[again] * count + strictly()[again]
+        return numbered(labels)
 
     def _sizes(self) -> Int64:
         return np.bincount(self.labels).astype(np.int64)
@@ -238,28 +197,39 @@ class _Work:
             self.labels,
             loose,
             np.flatnonzero(attracts),
-            min_cosine_similarity=self._measured.link,
+            # A face leaves its mate only for someone whom it resembles more.
+            min_cosine_similarity=np.fmax(inside[self.labels[loose]], self._measured.link),
             apart=self._apart,
         )
         self.placement[joined] = Placement.JOINED
 
     def _link(self) -> None:
         self.labels = numbered(self.labels)
-        before = self._sizes()
-        linked = self._linked_from(self._measured.link)[self.labels]
-        alone = (before[self.labels] == 1) & (np.bincount(linked, minlength=len(before))[linked] > 1)
-        self.placement[alone] = Placement.LINKED
-        self.labels = numbered(linked)
+        before = self._sizes()[self.labels]
+        self.labels = self._linked_from(self._measured.link)
+        self.placement[(before == 1) & (self._sizes()[self.labels] > 1)] = Placement.LINKED
 
-    def _linked_from(self, similarity: float) -> Int64:
-        """For each cluster the one that it ends in when all go on merging by average linkage."""
+    def _linked_from(self, similarity: float, *, least_pairs: int = 1) -> Int64:
+        """Labels when all clusters go on merging by average linkage.
+
+        With `least_pairs` only clusters of several faces merge, and only two with so many pairs between
+        them.
+        """
         size = self._sizes()
         mean = cluster_means(self._rows, self.labels)
         edges = self._pairs.clusters(mean, self.labels, similarity)
-        clusters = Clusters(mean, size.astype(np.float64))
-        return merge_while_similar(
-            clusters, edges, min_cosine_similarity=similarity, forbidden=self._barred()
-        )
+        if least_pairs > 1:
+            i, j = size[edges.i], size[edges.j]
+            edges = edges.take((np.minimum(i, j) > 1) & (i * j >= least_pairs))
+
+        def linked(forbidden: Int64) -> Int64:
+            clusters = Clusters(mean.copy(), size.astype(np.float64))
+            ended = merge_while_similar(
+                clusters, edges, min_cosine_similarity=similarity, forbidden=forbidden
+            )
+            return numbered(ended[self.labels])
+
+        return self._kept_apart(linked(self._groups.forbidden[:0]), lambda: linked(self._barred()))
 
     def _barred(self) -> Int64:
         return np.unique(np.sort(self.labels[self._groups.forbidden], axis=1), axis=0)
@@ -310,7 +280,7 @@ class _Work:
     def _take_apart_junk(self, core: Int64) -> None:
         # Junk shows when it may go on merging: a person stays coherent, junk gathers more of its kind.
         self.labels = numbered(self.labels)
-        gathered = numbered(self._linked_from(self._measured.loose)[self.labels])
+        gathered = self._linked_from(self._measured.loose)
         junk = self._incoherent(gathered)
         found = junk
         while found.any():
@@ -328,7 +298,8 @@ class _Work:
         # Back to the certain cores; their numbers must not meet those of the other clusters.
         self.labels = numbered(np.where(junk, core + len(self._rows), self.labels))
         _, inside = coherence(self._rows, self.labels)
-        tight = (inside >= _TIGHT_SHARE * self._measured.typical)[self.labels]
+        # Faces that are known to be one person are no junk, whatever they look like.
+        tight = (inside >= _TIGHT_SHARE * self._measured.typical)[self.labels] | self._tied
         self.placement[junk] = np.where(tight[junk], Placement.CORE, Placement.INCOHERENT)
         self._join(np.flatnonzero(junk & ~tight), ~junk, _ANCHOR_FACES)
 

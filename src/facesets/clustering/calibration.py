@@ -12,18 +12,20 @@ from numpy.typing import ArrayLike
 
 from facesets.clustering.agglomerative import merge_groups
 from facesets.clustering.centroids import coherence
-from facesets.clustering.constraints import Constraints, resolve, same_image_pairs
+from facesets.clustering.constraints import Constraints, resolve
 from facesets.clustering.labels import numbered
 from facesets.clustering.neighbors import Edges, edge_chunks, pair_similarities
-from facesets.clustering.vectors import Embeddings, Float32, Int64, canonical_order, unit_rows
+from facesets.clustering.same_image import same_image_pairs
+from facesets.clustering.vectors import Embeddings, Float32, Float64, Int64, canonical_order, unit_rows
 
 ARCFACE_TYPICAL_SIMILARITY = 0.6
 """Of faces of one person; InsightFace's w600k recognisers on news photos."""
 
 _SAMPLE_FACES = 8000
 _SAMPLE_PAIRS = 400_000
-_CORE_SHARE = 0.83
+_CORE_SHARE = 0.81
 _LINK_SHARE = 0.62
+_SEVERAL_SHARE = 0.59
 _LOOSE_SHARE = 0.5
 _LEAST_CUT = 0.25
 _MOST_STRANGERS = 0.9
@@ -59,6 +61,11 @@ class Calibration:
     def link(self) -> float:
         """Mean similarity from which merging is right more often than wrong."""
         return max(_LINK_SHARE * self.typical, self.strangers)
+
+    @property
+    def several(self) -> float:
+        """The same for clusters of several faces."""
+        return max(_SEVERAL_SHARE * self.typical, self.strangers)
 
     @property
     def loose(self) -> float:
@@ -117,13 +124,18 @@ def calibrate(embeddings: Embeddings, *, image_index: ArrayLike | None = None) -
 
 
 def _strangers(rows: Float32) -> float:
-    """Four robust deviations above the median of random pairs: one in ten thousand reaches it."""
+    """How similar random pairs rarely are."""
     if len(rows) < 2:
         return -1.0
     rng = np.random.default_rng(0)
     i, j = rng.integers(0, len(rows), (2, _SAMPLE_PAIRS // 4))
     apart = i != j
     similarity = pair_similarities(rows, i[apart], j[apart])
+    return _rare(similarity)
+
+
+def _rare(similarity: Float64) -> float:
+    """What only one in ten thousand reaches, told from the bulk: the top may be no strangers."""
     median = float(np.median(similarity))
     return median + 4 * 1.4826 * float(np.median(np.abs(similarity - median)))
 
@@ -132,8 +144,8 @@ def _in_one_image(embeddings: Embeddings, pairs: Int64) -> float:
     used, place = np.unique(pairs[:_SAMPLE_PAIRS], return_inverse=True)
     place = place.reshape(-1, 2)
     similarity = pair_similarities(unit_rows(embeddings, used), place[:, 0], place[:, 1])
-    # The very top are collages and mirrors that passed for two people.
-    return float(np.quantile(similarity, 0.995))
+    # By their bulk as well: the top are relatives, and collages that passed for two people.
+    return _rare(similarity)
 
 
 def _typical(rows: Float32, lowest: float) -> float | None:

@@ -1,15 +1,18 @@
 """Connected components of the graph that joins faces above a similarity."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from facesets.clustering.constraints import Constraints, Groups, Partners, in_order, resolve
+from facesets.clustering.joins import components_of
 from facesets.clustering.labels import check_labels, in_callers_order, numbered
 from facesets.clustering.neighbors import Edges, OnProgress, cross_edge_chunks, edge_chunks
 from facesets.clustering.vectors import (
     Embeddings,
-    Int32,
+    Float32,
     Int64,
     canonical_order,
     check_cosine_similarity,
@@ -17,13 +20,20 @@ from facesets.clustering.vectors import (
     unit_rows,
 )
 
-_BUFFERED_EDGES = 4_000_000
+_CHUNK_PAIRS = 100_000
 
 
 def connected_components(
-    embeddings: Embeddings, *, min_cosine_similarity: float, on_progress: OnProgress | None = None
+    embeddings: Embeddings,
+    *,
+    min_cosine_similarity: float,
+    constraints: Constraints | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Int64:
     """Group faces that chains of pairs, each at least this similar, connect; exact.
+
+    Under constraints the pairs join in order of similarity, and one that would bring together what must
+    stay apart joins nothing.
 
     Parameters
     ----------
@@ -31,6 +41,9 @@ def connected_components(
         Scaled to unit length if they are not.
     min_cosine_similarity : float
         In [-1, 1]; a pair counts from 1e-6 below it, for rounding.
+    constraints : Constraints, optional
+        Faces that must be together join first, however far apart. Where constraints contradict each other,
+        must-links win (`constraints.resolve` tells where).
     on_progress : callable, optional
 
     Returns
@@ -41,14 +54,75 @@ def connected_components(
     Raises
     ------
     ValueError
-        When the embeddings are malformed (see `unit_rows`) or the similarity is out of range.
+        When the embeddings are malformed (see `unit_rows`), the similarity is out of range, or a constraint
+        names a row that does not exist.
     """
     check_cosine_similarity(min_cosine_similarity)
     check_matrix(embeddings)
     order = canonical_order(embeddings)
     rows = unit_rows(embeddings, order)
     chunks = edge_chunks(rows, min_cosine_similarity=min_cosine_similarity, on_progress=on_progress)
-    return in_callers_order(components_of(chunks, len(rows)), order)
+    if constraints is None:
+        return in_callers_order(components_of(chunks, len(rows)), order)
+    groups = resolve(in_order(constraints, order), len(rows))
+    tied = np.flatnonzero(groups.group != np.arange(len(rows))).astype(np.int32)
+    ties = Edges(groups.group[tied].astype(np.int32), tied, np.ones(len(tied), np.float32))
+    labels = components_of(chain([ties], chunks), len(rows))
+    return in_callers_order(_kept_apart(rows, labels, groups, min_cosine_similarity), order)
+
+
+def _kept_apart(rows: Float32, labels: Int64, groups: Groups, min_cosine_similarity: float) -> Int64:
+    """Build the components that hold what must be apart anew, strongest pair first."""
+    first, second = groups.forbidden.T
+    wrong = np.unique(labels[first[labels[first] == labels[second]]])
+    member = np.flatnonzero(np.isin(labels, wrong))
+    if not len(member):
+        return labels
+    place = np.full(len(rows), -1, np.int64)
+    place[member] = np.arange(len(member))
+    inside = place[groups.forbidden]
+    apart = Partners.of_pairs(inside[(inside >= 0).all(axis=1)], len(member))
+    chunks = edge_chunks(rows[member], min_cosine_similarity=min_cosine_similarity)
+    edges = Edges.concatenate([chunk for chunk in chunks if len(chunk)])
+    parts = labels.copy()
+    parts[member] = len(rows) + _strongest_first(edges, place[groups.group[member]], apart)
+    return parts
+
+
+def _strongest_first(edges: Edges, group: Int64, apart: Partners) -> Int64:
+    """Join pairs in order of similarity, but for those that must not; `group` is what is joined already."""
+    order = np.lexsort((edges.j, edges.i, -edges.similarity))
+    root = group.copy()
+    barred = {int(face): set(apart.of(face).tolist()) for face in np.unique(group) if len(apart.of(face))}
+    for start in range(0, len(order), _CHUNK_PAIRS):
+        chosen = order[start : start + _CHUNK_PAIRS]
+        i, j = root[edges.i[chosen]], root[edges.j[chosen]]
+        parent: dict[int, int] = {}
+        for one, other in zip(i[i != j].tolist(), j[i != j].tolist(), strict=True):
+            a, b = _top(parent, one), _top(parent, other)
+            if a == b or b in barred.get(a, ()):
+                continue
+            parent[b] = a
+            for third in barred.pop(b, set()):
+                barred[third].discard(b)
+                barred[third].add(a)
+                barred.setdefault(a, set()).add(third)
+        if parent:
+            moved = np.array(list(parent))
+            root_of = np.arange(len(root))
+            root_of[moved] = [_top(parent, one) for one in moved.tolist()]
+            root = root_of[root]
+    return root
+
+
+def _top(parent: dict[int, int], node: int) -> int:
+    while node in parent:
+        above = parent[node]
+        if above in parent:
+            # Shorten the way for the next one.
+            parent[node] = parent[above]
+        node = above
+    return node
 
 
 def grow_components(
@@ -94,44 +168,3 @@ def grow_components(
 
     found = components_of(joins(), parts + len(rows))
     return numbered(np.r_[found[given], found[parts:]])
-
-
-def components_of(chunks: Iterable[Edges], count: int) -> Int64:
-    """Components of a graph of `count` nodes whose edges come in chunks.
-
-    Only edges that join two components so far are kept, so memory does not grow with the graph.
-
-    Returns
-    -------
-    int64 array of shape (count,)
-        Numbers from 0, in no particular order.
-    """
-    labels = np.arange(count)
-    pending: list[tuple[Int64, Int64]] = []
-    pending_count = 0
-    for chunk in chunks:
-        i, j = labels[chunk.i], labels[chunk.j]
-        joins = i != j
-        pending.append((i[joins], j[joins]))
-        pending_count += int(joins.sum())
-        if pending_count > _BUFFERED_EDGES:
-            labels, pending, pending_count = _joined(labels, pending), [], 0
-    return _joined(labels, pending)
-
-
-def join_pairs(count: int, i: Int64 | Int32, j: Int64 | Int32) -> Int64:
-    """Components of a graph given as pairs of its `count` nodes; numbers from 0."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components as components
-
-    graph = coo_array((np.ones(len(i), bool), (i, j)), shape=(count, count))
-    found: Int32 = components(graph, directed=False)[1]
-    return found.astype(np.int64)
-
-
-def _joined(labels: Int64, pending: list[tuple[Int64, Int64]]) -> Int64:
-    if not pending or not len(labels):
-        return labels
-    i = np.concatenate([pair[0] for pair in pending])
-    j = np.concatenate([pair[1] for pair in pending])
-    return join_pairs(int(labels.max()) + 1, i, j)[labels]

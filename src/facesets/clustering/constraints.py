@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
-from facesets.clustering.components import join_pairs
-from facesets.clustering.neighbors import pair_similarities
-from facesets.clustering.vectors import Bool, Embeddings, Int64, check_cosine_similarity, unit_rows
+from facesets.clustering.joins import join_pairs
+from facesets.clustering.vectors import Bool, Int64
 
 
 def _no_pairs() -> Int64:
@@ -32,8 +31,8 @@ class Constraints:
     def plus(self, other: "Constraints") -> "Constraints":
         """Both together."""
         return Constraints(
-            np.concatenate([_as_pairs(self.must_link), _as_pairs(other.must_link)]),
-            np.concatenate([_as_pairs(self.cannot_link), _as_pairs(other.cannot_link)]),
+            np.concatenate([as_pairs(self.must_link), as_pairs(other.must_link)]),
+            np.concatenate([as_pairs(self.cannot_link), as_pairs(other.cannot_link)]),
         )
 
 
@@ -134,60 +133,21 @@ def in_order(constraints: Constraints, order: Int64) -> Constraints:
     return Constraints(place[must], place[_checked(constraints.cannot_link, len(order))])
 
 
-def same_image_pairs(
-    embeddings: Embeddings, image_index: ArrayLike, *, max_cosine_similarity: float = 0.8
-) -> Constraints:
-    """Two faces in one image are two people: a cannot-link for each such pair.
-
-    A pair as similar as `max_cosine_similarity` is no pair of people but one face seen twice: a mirror, a
-    collage, a picture in the picture. It gets no constraint.
-
-    Parameters
-    ----------
-    embeddings : float array of shape (n, d)
-    image_index : integers of shape (n,)
-        The image of each face; negative where unknown.
-    max_cosine_similarity : float
-
-    Raises
-    ------
-    ValueError
-        When the embeddings are malformed, or there is not one image a face.
-    """
-    check_cosine_similarity(max_cosine_similarity, name="max_cosine_similarity")
-    image = np.asarray(image_index).astype(np.int64)
-    if image.shape != (len(embeddings),):
-        raise ValueError(f"There are {image.size} image numbers for {len(embeddings)} faces.")
-    order = np.argsort(image, kind="stable")
-    order = order[image[order] >= 0]
-    first, second = [_no_pairs()[:, 0]], [_no_pairs()[:, 0]]
-    for gap in range(1, len(order)):
-        same = image[order[gap:]] == image[order[:-gap]]
-        if not same.any():
-            break
-        first.append(order[:-gap][same])
-        second.append(order[gap:][same])
-    i, j = np.concatenate(first), np.concatenate(second)
-    used, place = np.unique(np.r_[i, j], return_inverse=True)
-    rows = unit_rows(embeddings, used)
-    apart = pair_similarities(rows, place[: len(i)], place[len(i) :]) < max_cosine_similarity
-    return Constraints(cannot_link=np.c_[i[apart], j[apart]])
-
-
 def violations(labels: Int64, constraints: Constraints) -> Int64:
     """Cannot-link pairs that share a cluster, and must-link pairs that do not; shape (v, 2)."""
-    must, cannot = _as_pairs(constraints.must_link), _as_pairs(constraints.cannot_link)
+    must, cannot = as_pairs(constraints.must_link), as_pairs(constraints.cannot_link)
     split: Bool = (labels[must[:, 0]] != labels[must[:, 1]]) | (labels[must[:, 0]] < 0)
     joined: Bool = (labels[cannot[:, 0]] == labels[cannot[:, 1]]) & (labels[cannot[:, 0]] >= 0)
     return np.concatenate([must[split], cannot[joined]])
 
 
-def _as_pairs(pairs: ArrayLike) -> Int64:
+def as_pairs(pairs: ArrayLike) -> Int64:
+    """Pairs of rows as an array of two columns."""
     return np.asarray(pairs).astype(np.int64).reshape(-1, 2)
 
 
 def _checked(pairs: ArrayLike, count: int) -> Int64:
-    given = _as_pairs(pairs)
+    given = as_pairs(pairs)
     if len(given) and (given.min() < 0 or given.max() >= count):
         raise ValueError(f"A constraint names a row outside the {count} faces.")
     return given

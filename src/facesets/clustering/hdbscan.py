@@ -1,15 +1,17 @@
 """HDBSCAN for embeddings: exact, by matrix products."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facesets.clustering.constraints import Constraints, resolve
 from facesets.clustering.hierarchy import CondensedTree, Distance, condensed_tree, densities, select_clusters
+from facesets.clustering.holding import hold
 from facesets.clustering.neighbors import Edges, OnProgress
-from facesets.clustering.spanning import reachability_tree
+from facesets.clustering.spanning import reachability_tree, with_ties
 from facesets.clustering.vectors import (
     Embeddings,
     Float32,
@@ -46,6 +48,8 @@ class HdbscanResult:
         Cosine similarity with the `min_samples`-th neighbour.
     min_cluster_size, min_samples : int
     distance : {"chord", "cosine"}
+    constraints : Constraints
+        What was known; `recut` obeys it too.
     """
 
     labels: Int64
@@ -60,12 +64,14 @@ class HdbscanResult:
     min_cluster_size: int
     min_samples: int
     distance: Distance
+    constraints: Constraints = field(default_factory=Constraints)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Plain arrays for `numpy.savez`; `from_arrays` makes the result anew from them.
 
         version, min_cluster_size, min_samples: int64; distance: str; i, j (int32), reachability
-        (float32): the spanning tree; core_similarity (float32). All else follows from these.
+        (float32): the spanning tree; core_similarity (float32); must_link, cannot_link (int64, two columns).
+        All else follows from these.
         """
         return {
             "version": np.array(FORMAT_VERSION, np.int64),
@@ -76,6 +82,8 @@ class HdbscanResult:
             "j": self.spanning_tree.j,
             "reachability": self.spanning_tree.similarity,
             "core_similarity": self.core_similarity,
+            "must_link": self.constraints.must_link,
+            "cannot_link": self.constraints.cannot_link,
         }
 
     @classmethod
@@ -91,6 +99,7 @@ class HdbscanResult:
             version, distance = int(arrays["version"]), str(arrays["distance"])
             tree = Edges(arrays["i"], arrays["j"], arrays["reachability"])
             core = arrays["core_similarity"]
+            known = Constraints(arrays["must_link"], arrays["cannot_link"])
             sizes = int(arrays["min_cluster_size"]), int(arrays["min_samples"])
         except KeyError as missing:
             raise ValueError(f"The stored clustering lacks the array {missing}.") from None
@@ -98,14 +107,23 @@ class HdbscanResult:
             raise ValueError(f"The stored clustering has version {version}, not {FORMAT_VERSION}.")
         if len(tree) != max(0, len(core) - 1) or distance not in get_args(Distance):
             raise ValueError("The stored clustering is damaged: its tree does not span its faces.")
-        return cls._cut(tree, core, *sizes, "chord" if distance == "chord" else "cosine")
+        return cls._cut(tree, core, *sizes, "chord" if distance == "chord" else "cosine", known)
 
     @classmethod
     def _cut(
-        cls, tree: Edges, core: Float32, min_cluster_size: int, min_samples: int, distance: Distance
+        cls,
+        tree: Edges,
+        core: Float32,
+        min_cluster_size: int,
+        min_samples: int,
+        distance: Distance,
+        constraints: Constraints,
     ) -> Self:
         condensed = _condensed(tree, len(core), min_cluster_size, distance)
-        selection = select_clusters(condensed)
+        groups = resolve(constraints, len(core))
+        selection = select_clusters(condensed, apart=groups.forbidden)
+        if len(constraints.must_link) or len(constraints.cannot_link):
+            selection = hold(selection, groups)
         return cls(
             labels=selection.labels,
             strength=selection.strength,
@@ -119,13 +137,19 @@ class HdbscanResult:
             min_cluster_size=min_cluster_size,
             min_samples=min_samples,
             distance=distance,
+            constraints=constraints,
         )
 
     def recut(self, *, min_cluster_size: int) -> Self:
         """Cut the kept tree for another least size, without comparing faces again."""
         _check_sizes(min_cluster_size, self.min_samples)
         return self._cut(
-            self.spanning_tree, self.core_similarity, min_cluster_size, self.min_samples, self.distance
+            self.spanning_tree,
+            self.core_similarity,
+            min_cluster_size,
+            self.min_samples,
+            self.distance,
+            self.constraints,
         )
 
 
@@ -135,6 +159,7 @@ def hdbscan(
     min_cluster_size: int = 5,
     min_samples: int = 3,
     distance: Distance = "chord",
+    constraints: Constraints | None = None,
     on_progress: OnProgress | None = None,
 ) -> HdbscanResult:
     """Density-based clustering with noise: HDBSCAN with excess of mass, exact.
@@ -152,12 +177,17 @@ def hdbscan(
         At least 1. Higher calls more faces noise.
     distance : {"chord", "cosine"}
         What lambda is the inverse of. The tree is the same; which clusters live longest may differ.
+    constraints : Constraints, optional
+        Faces that must be together are as near as can be. A cluster with faces that must not be together
+        gives way to those that it splits into; where no split tells them apart, the less central face is
+        noise. Must-links win (`constraints.resolve` tells where).
     on_progress : callable, optional
 
     Raises
     ------
     ValueError
-        When the embeddings are malformed (see `unit_rows`) or a size is too small.
+        When the embeddings are malformed (see `unit_rows`), a size is too small, or a constraint names a
+        row that does not exist.
 
     References
     ----------
@@ -170,16 +200,18 @@ def hdbscan(
     check_matrix(embeddings)
     order = canonical_order(embeddings)
     rows = unit_rows(embeddings, order)
+    known = constraints if constraints is not None else Constraints()
     if len(rows) < 2:
-        return HdbscanResult._cut(
-            Edges.empty(), np.ones(len(rows), np.float32), min_cluster_size, min_samples, distance
-        )
+        core = np.ones(len(rows), np.float32)
+        return HdbscanResult._cut(Edges.empty(), core, min_cluster_size, min_samples, distance, known)
     found = reachability_tree(rows, min_samples=min_samples, on_progress=on_progress)
     i, j = order[found.tree.i], order[found.tree.j]
     tree = Edges(np.minimum(i, j).astype(np.int32), np.maximum(i, j).astype(np.int32), found.tree.similarity)
     core = np.empty(len(rows), np.float32)
     core[order] = found.core_similarity
-    return HdbscanResult._cut(tree, core, min_cluster_size, min_samples, distance)
+    tied = resolve(known, len(rows)).group
+    tree = with_ties(tree, tied) if len(known.must_link) else tree
+    return HdbscanResult._cut(tree, core, min_cluster_size, min_samples, distance, known)
 
 
 def _check_sizes(min_cluster_size: int, min_samples: int) -> None:

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from facesets.clustering.neighbors import Edges
-from facesets.clustering.vectors import Float64, Int64
+from facesets.clustering.vectors import Bool, Float64, Int64
 
 Distance = Literal["chord", "cosine"]
 """What lambda is the inverse of: the straight line between unit vectors, sqrt(2 - 2·cos), or 1 - cos."""
@@ -190,8 +190,16 @@ class Selection:
     outlier_score: Float64
 
 
-def select_clusters(tree: CondensedTree) -> Selection:
-    """Choose the clusters of greatest total stability (excess of mass); never the root."""
+def select_clusters(tree: CondensedTree, *, apart: Int64 | None = None) -> Selection:
+    """Choose the clusters of greatest total stability (excess of mass); never the root.
+
+    Parameters
+    ----------
+    tree : CondensedTree
+    apart : int64 array of shape (c, 2), optional
+        Pairs of points that must not be in one cluster: a cluster whose parts would keep them apart gives
+        way to its parts. Pairs that no split of the tree tells apart are left together.
+    """
     n, clusters = tree.points, tree.cluster_count
     is_cluster = tree.child >= n
     birth, above = np.zeros(clusters), np.full(clusters, -1, np.int64)
@@ -199,13 +207,17 @@ def select_clusters(tree: CondensedTree) -> Selection:
     above[tree.child[is_cluster] - n] = tree.parent[is_cluster] - n
     gained = (tree.density - birth[tree.parent - n]) * tree.size
     stability: Float64 = np.bincount(tree.parent - n, gained, minlength=clusters).astype(np.float64)
-    chosen = _most_stable(stability, above)
-    of_cluster = _nearest_chosen(chosen, above)
     left, when = np.zeros(n, np.int64), np.zeros(n)
     left[tree.child[~is_cluster]] = tree.parent[~is_cluster] - n
     when[tree.child[~is_cluster]] = tree.density[~is_cluster]
     densest = np.zeros(clusters)
     np.maximum.at(densest, tree.parent - n, tree.density)
+    gives_way = np.zeros(clusters, bool)
+    of_cluster = _nearest_chosen(_most_stable(stability, above, gives_way), above)
+    ends = left[np.empty((0, 2), np.int64) if apart is None else apart]
+    while len(found := _splits(ends[of_cluster[ends[:, 0]] == of_cluster[ends[:, 1]]], of_cluster, above)):
+        gives_way[found] = True
+        of_cluster = _nearest_chosen(_most_stable(stability, above, gives_way), above)
     return _described(tree, of_cluster[left], _Lives(birth, stability, above, left, when, densest))
 
 
@@ -219,14 +231,32 @@ class _Lives:
     densest: Float64
 
 
-def _most_stable(stability: Float64, above: Int64) -> list[bool]:
+def _splits(ends: Int64, of_cluster: Int64, above: Int64) -> Int64:
+    """The chosen clusters, and those between, whose parts keep a pair of points apart that share one.
+
+    `ends` are the clusters that the points leave last.
+    """
+    found: set[int] = set()
+    for a, b in ends[of_cluster[ends[:, 0]] >= 0].tolist():
+        meet, other = a, b
+        while meet != other:
+            meet, other = (int(above[meet]), other) if meet > other else (meet, int(above[other]))
+        if meet in (a, b):
+            continue
+        while meet >= of_cluster[a]:
+            found.add(meet)
+            meet = int(above[meet])
+    return np.array(sorted(found), np.int64)
+
+
+def _most_stable(stability: Float64, above: Int64, gives_way: Bool) -> list[bool]:
     """Whether each cluster is chosen; a cluster's number is higher than that of the one it split from."""
     best = stability.tolist()
     below = [0.0] * len(best)
     has_children = [False] * len(best)
     chosen = [True] * len(best)
     for cluster in range(len(best) - 1, 0, -1):
-        if has_children[cluster] and below[cluster] > best[cluster]:
+        if has_children[cluster] and (gives_way[cluster] or below[cluster] > best[cluster]):
             chosen[cluster] = False
             best[cluster] = below[cluster]
         parent = int(above[cluster])

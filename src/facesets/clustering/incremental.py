@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facesets.clustering.components import join_pairs
 from facesets.clustering.contacts import Contacts, find_contacts, strongest
+from facesets.clustering.joins import join_pairs
 from facesets.clustering.labels import numbered, singletons_as_noise
 from facesets.clustering.neighbors import OnProgress, edge_chunks
 from facesets.clustering.vectors import Bool, Float32, Int64

@@ -3,8 +3,8 @@
 import numpy as np
 
 from facesets.clustering.centroids import unit_centres
-from facesets.clustering.constraints import Partners
-from facesets.clustering.vectors import Float32, Int64
+from facesets.clustering.constraints import Groups, Partners
+from facesets.clustering.vectors import Float32, Float64, Int64
 
 _BLOCK_ROWS = 4096
 
@@ -15,7 +15,7 @@ def join_anchors(
     loose: Int64,
     anchors: Int64,
     *,
-    min_cosine_similarity: float,
+    min_cosine_similarity: Float64,
     apart: Partners,
 ) -> Int64:
     """Give loose faces the label of the anchor whose centroid is most similar; changes `labels`.
@@ -30,8 +30,8 @@ def join_anchors(
         Rows of faces that may join.
     anchors : int64 array of shape (k,)
         Labels of clusters that may be joined, ascending.
-    min_cosine_similarity : float
-        Of a face with a centroid.
+    min_cosine_similarity : float64 array of shape (m,)
+        Of each loose face with a centroid that it may join.
     apart : Partners
         Rows that must not share a label. The more similar face goes first.
 
@@ -40,7 +40,8 @@ def join_anchors(
     int64 array of shape (j,)
         Rows of the faces that joined.
     """
-    loose = loose[~np.isin(labels[loose], anchors)]
+    elsewhere = ~np.isin(labels[loose], anchors)
+    loose, least = loose[elsewhere], min_cosine_similarity[elsewhere]
     if not len(anchors) or not len(loose):
         return np.empty(0, np.int64)
     centre = unit_centres(rows, labels, anchors)
@@ -50,7 +51,7 @@ def join_anchors(
         product = rows[loose[span]] @ centre.T
         best[span] = product.argmax(axis=1)
         similarity[span] = product[np.arange(len(product)), best[span]]
-    near = np.flatnonzero(similarity >= min_cosine_similarity)
+    near = np.flatnonzero(similarity >= least)
     near = near[np.lexsort((loose[near], -similarity[near]))]
     return _placed(labels, loose[near], anchors[best[near]], apart)
 
@@ -65,3 +66,37 @@ def _placed(labels: Int64, face: Int64, target: Int64, apart: Partners) -> Int64
             labels[one] = cluster
             joined.append(np.array([one]))
     return np.concatenate(joined)
+
+
+def evictions(rows: Float32, labels: Int64, groups: Groups, apart: Partners) -> Int64:
+    """Faces that must leave their clusters so that none holds two that must be apart, the least central.
+
+    Parameters
+    ----------
+    rows : float32 array of shape (n, d)
+        Unit length.
+    labels : int64 array of shape (n,)
+        From 0, without noise.
+    groups : Groups
+    apart : Partners
+        Of `groups.forbidden`.
+
+    Returns
+    -------
+    int64 array of shape (e,)
+        Ascending rows, each that of its must-link group's lowest face.
+    """
+    first, second = groups.forbidden.T
+    clash = labels[first] == labels[second]
+    bound = np.unique(groups.forbidden[clash])
+    if not len(bound):
+        return bound
+    wanted, place = np.unique(labels[bound], return_inverse=True)
+    centre = unit_centres(rows, labels, wanted)
+    central = np.einsum("ij,ij->i", rows[bound], centre[place])
+    admitted = np.zeros(len(rows), bool)
+    for one in bound[np.lexsort((bound, -central))].tolist():
+        others = apart.of(one)
+        admitted[one] = not (admitted[others] & (labels[others] == labels[one])).any()
+    leaving: Int64 = bound[~admitted[bound]]
+    return leaving

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facesets.clustering.neighbors import Block, Edges, OnProgress, similarity_blocks
-from facesets.clustering.vectors import Embeddings, Float32, Int32, Int64, unit_rows
+from facesets.clustering.vectors import Embeddings, Float32, Int32, Int64, Rows, rows_of
 
 _SAMPLE_COLUMNS = 1024
 _PENDING_PAIRS = 4_000_000
@@ -47,7 +47,7 @@ def knn_graph(embeddings: Embeddings, *, k: int, on_progress: OnProgress | None 
     Parameters
     ----------
     embeddings : float array of shape (n, d)
-        Scaled to unit length if they are not.
+        Scaled to unit length if they are not. Rows of a memory map stay on disk.
     k : int
         At least 1.
     on_progress : callable, optional
@@ -59,11 +59,11 @@ def knn_graph(embeddings: Embeddings, *, k: int, on_progress: OnProgress | None 
     """
     if k < 1:
         raise ValueError(f"k must be at least 1, not {k}.")
-    return nearest_rows(unit_rows(embeddings), k, on_progress=on_progress)
+    return nearest_rows(rows_of(embeddings), k, on_progress=on_progress)
 
 
-def nearest_rows(rows: Float32, k: int, *, on_progress: OnProgress | None = None) -> Neighbours:
-    """`knn_graph` for rows that are known to be float32 of unit length."""
+def nearest_rows(rows: Rows, k: int, *, on_progress: OnProgress | None = None) -> Neighbours:
+    """`knn_graph` for rows of unit length."""
     selection = Selection(_sampled_bound(rows, k), k)
     for block in similarity_blocks(rows):
         selection.offer(block)
@@ -149,7 +149,7 @@ def _best_first(i: Int64, j: Int64, similarity: Float32) -> Int64:
     return order
 
 
-def _sampled_bound(rows: Float32, k: int) -> Float32:
+def _sampled_bound(rows: Rows, k: int) -> Float32:
     """Lower bound of each row's k-th best similarity, from a sample of the others."""
     bound = np.full(len(rows), -np.inf, np.float32)
     step = max(1, len(rows) // _SAMPLE_COLUMNS)

@@ -18,8 +18,9 @@ from facesets.clustering.vectors import (
     Float64,
     Int32,
     Int64,
+    Rows,
     check_cosine_similarity,
-    unit_rows,
+    rows_of,
 )
 
 OnProgress = Callable[[int, int], None]
@@ -27,6 +28,7 @@ OnProgress = Callable[[int, int], None]
 
 _BLOCK_ROWS = 1024
 _BLOCK_COLUMNS = 4096
+_LOADED_ROWS = 8192
 _NOT_A_PAIR = np.float32(-2.0)
 
 
@@ -84,28 +86,43 @@ class Block:
     steps: int
 
 
-def similarity_blocks(rows: Float32) -> Iterator[Block]:
+def similarity_blocks(rows: Rows) -> Iterator[Block]:
     """Yield the upper half of `rows @ rows.T` in blocks.
+
+    Rows on disk are read a few thousand at a time, and each about once for every 8192 faces.
 
     Parameters
     ----------
-    rows : float32 array of shape (n, d)
+    rows : float32 array of shape (n, d), or UnitRows
         Unit length.
     """
     count = len(rows)
-    spans = [(r, c) for r in range(0, count, _BLOCK_ROWS) for c in range(r, count, _BLOCK_COLUMNS)]
+    spans = [
+        (high, column, row)
+        for high in range(0, count, _LOADED_ROWS)
+        for column in range(high, count, _BLOCK_COLUMNS)
+        for row in range(high, min(high + _LOADED_ROWS, column + _BLOCK_COLUMNS, count), _BLOCK_ROWS)
+    ]
     buffer = np.empty(_BLOCK_ROWS * _BLOCK_COLUMNS, np.float32)
-    for step, (row, column) in enumerate(spans):
-        left, right = rows[row : row + _BLOCK_ROWS], rows[column : column + _BLOCK_COLUMNS]
+    loaded = (-1, -1)
+    upper = right = np.empty((0, 0), np.float32)
+    for step, (high, column, row) in enumerate(spans):
+        if loaded[0] != high:
+            upper = rows[high : high + _LOADED_ROWS]
+        if loaded != (high, column):
+            right = rows[column : column + _BLOCK_COLUMNS]
+        loaded = high, column
+        left = upper[row - high : row - high + _BLOCK_ROWS]
         product = buffer[: len(left) * len(right)].reshape(len(left), len(right))
         np.matmul(left, right.T, out=product)
-        if row == column:
-            product[np.tril_indices(len(left), m=len(right))] = _NOT_A_PAIR
+        if column < row + len(left):
+            below = np.arange(column, column + len(right)) <= np.arange(row, row + len(left))[:, None]
+            product[below] = _NOT_A_PAIR
         yield Block(row, column, product, step + 1, len(spans))
 
 
 def edge_chunks(
-    rows: Float32, *, min_cosine_similarity: float, on_progress: OnProgress | None = None
+    rows: Rows, *, min_cosine_similarity: float, on_progress: OnProgress | None = None
 ) -> Iterator[Edges]:
     """Yield the pairs of unit rows that are at least this similar, some at a time.
 
@@ -143,7 +160,7 @@ def cross_edge_chunks(rows: Float32, others: Float32, *, min_cosine_similarity: 
             )
 
 
-def _decided(edges: Edges, rows: Float32, unsure: np.float32, min_cosine_similarity: float) -> Edges:
+def _decided(edges: Edges, rows: Rows, unsure: np.float32, min_cosine_similarity: float) -> Edges:
     close = np.flatnonzero(edges.similarity < unsure)
     if not len(close):
         return edges
@@ -154,9 +171,7 @@ def _decided(edges: Edges, rows: Float32, unsure: np.float32, min_cosine_similar
     return Edges(edges.i[keep], edges.j[keep], edges.similarity[keep])
 
 
-def pair_similarities(
-    rows: Float32, i: Int32 | Int64, j: Int32 | Int64, others: Float32 | None = None
-) -> Float64:
+def pair_similarities(rows: Rows, i: Int32 | Int64, j: Int32 | Int64, others: Rows | None = None) -> Float64:
     """Cosine similarity of chosen pairs of unit rows, in double precision.
 
     `j` counts rows of `others` where that is given.
@@ -175,7 +190,8 @@ def threshold_graph(
 ) -> Edges:
     """Every pair of faces that is at least this similar, exactly.
 
-    Memory grows with the faces and the pairs found.
+    Memory grows with the pairs found, and with the faces unless they come in a memory map: such are read a
+    few thousand at a time.
 
     Parameters
     ----------
@@ -191,6 +207,6 @@ def threshold_graph(
         When the embeddings are malformed (see `unit_rows`) or the limit is out of range.
     """
     check_cosine_similarity(min_cosine_similarity)
-    rows = unit_rows(embeddings)
+    rows = rows_of(embeddings)
     chunks = edge_chunks(rows, min_cosine_similarity=min_cosine_similarity, on_progress=on_progress)
     return Edges.concatenate([chunk for chunk in chunks if len(chunk)])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facesets.clustering.components import join_pairs
+from facesets.clustering.joins import join_pairs
 from facesets.clustering.knn import nearest_rows
 from facesets.clustering.neighbors import Block, Edges, OnProgress, similarity_blocks
 from facesets.clustering.vectors import Bool, Float32, Int64
@@ -84,6 +84,15 @@ def _best_tree(edges: Edges, count: int) -> Edges:
     order = np.lexsort((j, i))
     similarity = (2.0 - forest.data).astype(np.float32)
     return Edges(i[order].astype(np.int32), j[order].astype(np.int32), similarity[order])
+
+
+def with_ties(tree: Edges, group: Int64) -> Edges:
+    """The best spanning tree when faces of a group (named by its lowest row) are as near as can be."""
+    tied = np.flatnonzero(group != np.arange(len(group)))
+    ties = Edges(group[tied].astype(np.int32), tied.astype(np.int32), np.ones(len(tied), np.float32))
+    both = Edges.concatenate([ties, tree])
+    _, first = np.unique(both.i.astype(np.int64) * len(group) + both.j, return_index=True)
+    return _best_tree(both.take(first), len(group))
 
 
 def _connected(rows: Float32, core: Float32, forest: Edges) -> Edges:

@@ -69,6 +69,38 @@ def unit_rows(embeddings: Embeddings, order: Int64 | None = None, *, name: str =
     return rows
 
 
+class UnitRows:
+    """Rows as float32 of unit length, read from an array on disk when they are asked for."""
+
+    def __init__(self, embeddings: Embeddings, *, name: str = "embeddings") -> None:
+        check_matrix(embeddings, name=name)
+        self._embeddings = embeddings
+        self._name = name
+
+    def __len__(self) -> int:
+        return len(self._embeddings)
+
+    def __getitem__(self, which: slice | Int64 | Int32) -> Float32:
+        rows = np.arange(len(self))[which] if isinstance(which, slice) else np.asarray(which, np.int64)
+        return unit_rows(self._embeddings, rows, name=self._name)
+
+
+Rows = Float32 | UnitRows
+"""Unit rows, in memory or on disk."""
+
+
+def rows_of(embeddings: Embeddings) -> Rows:
+    """Unit rows: those of a memory map stay on disk, others are copied into memory.
+
+    Raises
+    ------
+    ValueError
+        When the shape or type is wrong; or a row in memory is zero or holds NaN or infinity. For rows on
+        disk that is seen when they are read.
+    """
+    return UnitRows(embeddings) if isinstance(embeddings, np.memmap) else unit_rows(embeddings)
+
+
 def _check_lengths(length: Float64, start: int, order: Int64 | None, name: str) -> None:
     wrong = np.flatnonzero(~(np.isfinite(length) & (length > 0)))
     if not len(wrong):

@@ -139,30 +139,32 @@ def group_faces(embeddings: Float32, image: Int64, options: ClusterOptions) -> G
     image : int64 array of shape (n,)
         Faces with the same number are in one image.
     """
-    if options.method == "components":
-        similarity = options.min_cosine_similarity
-        labels = connected_components(embeddings, min_cosine_similarity=similarity)
-        return Grouping(singletons_as_noise(labels), {"min_cosine_similarity": similarity})
-    if options.method == "hdbscan":
-        faces, samples = options.min_cluster_size, options.min_samples
-        labels = hdbscan(embeddings, min_cluster_size=faces, min_samples=samples).labels
-        return Grouping(singletons_as_noise(labels), {"min_cluster_size": faces, "min_samples": samples})
-    used: dict[str, Any] = {"same_image_ok": options.same_image_ok}
     known_images = None if options.same_image_ok else image
+    used: dict[str, Any] = {"same_image_ok": options.same_image_ok}
     if options.method == "auto":
         result = cluster_auto(embeddings, image_index=known_images)
         used["core_cosine_similarity"] = result.calibration.core
         used["link_cosine_similarity"] = result.calibration.link
         return Grouping(singletons_as_noise(result.labels), used, result.reasons)
-    constraints = None if known_images is None else same_image_pairs(embeddings, known_images)
-    threshold = options.threshold
+    apart = None if known_images is None else same_image_pairs(embeddings, known_images)
     reasons: tuple[str, ...] = ()
-    if threshold is None:
-        measured = calibrate(embeddings, image_index=known_images)
-        threshold = measured.max_cosine_distance
-        reasons = (f"Cut at a cosine distance of {threshold:.2f}, measured on {measured.source}.",)
-    labels = average_linkage(embeddings, max_cosine_distance=threshold, constraints=constraints)
-    return Grouping(singletons_as_noise(labels), {"threshold": threshold, **used}, reasons)
+    if options.method == "components":
+        similarity = options.min_cosine_similarity
+        labels = connected_components(embeddings, min_cosine_similarity=similarity, constraints=apart)
+        used["min_cosine_similarity"] = similarity
+    elif options.method == "hdbscan":
+        faces, samples = options.min_cluster_size, options.min_samples
+        labels = hdbscan(embeddings, min_cluster_size=faces, min_samples=samples, constraints=apart).labels
+        used |= {"min_cluster_size": faces, "min_samples": samples}
+    else:
+        threshold = options.threshold
+        if threshold is None:
+            measured = calibrate(embeddings, image_index=known_images)
+            threshold = measured.max_cosine_distance
+            reasons = (f"Cut at a cosine distance of {threshold:.2f}, measured on {measured.source}.",)
+        labels = average_linkage(embeddings, max_cosine_distance=threshold, constraints=apart)
+        used["threshold"] = threshold
+    return Grouping(singletons_as_noise(labels), used, reasons)
 
 
 def members_by_label(labels: Int64) -> list[Int64]:

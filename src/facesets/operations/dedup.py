@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facesets.clustering.components import join_pairs
+from facesets.clustering.joins import join_pairs
 from facesets.errors import UnreadableImage
 from facesets.exports.manifest import (
     DuplicatesReport,

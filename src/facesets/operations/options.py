@@ -75,7 +75,8 @@ class ClusterOptions:
     min_cluster_size, min_samples : int
         Of `hdbscan`.
     same_image_ok : bool
-        Two faces in one image may be one person. Otherwise `agglomerative` and `auto` keep them apart.
+        Two faces in one image may be one person. Otherwise every method keeps them apart, unless they
+        look like one face seen twice.
     """
 
     method: Method = "agglomerative"

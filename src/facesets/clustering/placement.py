@@ -1,0 +1,88 @@
+"""What automatic clustering tells of its result."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facesets.clustering.calibration import Calibration
+from facesets.clustering.vectors import Int64
+
+
+class Placement(IntEnum):
+    """How a face came where it is."""
+
+    CORE = 0
+    """It is one person with others of its cluster beyond doubt."""
+    JOINED = 1
+    """It was alone and resembles the centroid of its cluster."""
+    LINKED = 2
+    """Average linkage at the calibrated cut."""
+    SATELLITE = 3
+    """It was in a loose cluster that surrounds its cluster."""
+    ALONE = 4
+    """It resembles nobody enough."""
+    INCOHERENT = 5
+    """It was in a cluster that held together by nothing, and belongs to nobody: noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class AutoResult:
+    """Clusters, and how they came about.
+
+    Attributes
+    ----------
+    labels : int64 array of shape (n,)
+        Clusters by falling size, ties by smallest member. A face alone has a label of its own; faces
+        left over from incoherent clusters are noise, -1.
+    placement : uint8 array of shape (n,)
+        A `Placement` for each face.
+    method : str
+        What was done, in words.
+    calibration : Calibration
+        The similarities that decided.
+    reasons : tuple of str
+        One sentence for each thing that a user may ask about.
+    contradictions : int64 array of shape (x, 2)
+        Cannot-link pairs that must-links tie together.
+    """
+
+    labels: Int64
+    placement: NDArray[np.uint8]
+    method: str
+    calibration: Calibration
+    reasons: tuple[str, ...]
+    contradictions: Int64
+
+
+def describe(
+    measured: Calibration, placement: NDArray[np.uint8], cannot: int, contradictions: int
+) -> tuple[str, ...]:
+    """One sentence for each thing that a user may ask about."""
+    count = np.bincount(placement, minlength=len(Placement))
+    said = [
+        (
+            f"One person's faces are typically similar by {measured.typical:.2f} and strangers rarely by "
+            f"{measured.strangers:.2f} (measured on {measured.source})."
+        ),
+        (
+            f"So cores were cut at a mean similarity of {measured.core:.2f} and linked from "
+            f"{measured.link:.2f} on."
+        ),
+        (
+            f"{count[Placement.CORE]} faces are certain, {count[Placement.JOINED]} resemble the mean of "
+            f"their cluster, {count[Placement.LINKED]} are linked, {count[Placement.SATELLITE]} surround "
+            f"their person, {count[Placement.ALONE]} are alone."
+        ),
+    ]
+    if count[Placement.INCOHERENT]:
+        said.append(
+            f"{count[Placement.INCOHERENT]} faces are noise: they came from clusters whose faces are "
+            f"similar by less than {measured.coherent:.2f} on average, and belong to nobody."
+        )
+    if cannot:
+        said.append(f"{cannot} pairs of faces were kept apart.")
+    if contradictions:
+        said.append(f"{contradictions} pairs had to be both together and apart; they are together.")
+    return tuple(said)
