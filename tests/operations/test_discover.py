@@ -10,12 +10,8 @@ from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
 from facesets.operations.discover import MARKER, DiscoverSummary, discover
 from facesets.operations.export_swap import export_swap
-from facesets.operations.options import (
-    VERIFY_MIN_DET_SCORE,
-    DiscoverOptions,
-    ExportSwapOptions,
-    RefineOptions,
-)
+from facesets.operations.growing_options import DiscoverOptions
+from facesets.operations.options import VERIFY_MIN_DET_SCORE, ExportSwapOptions, RefineOptions
 from facesets.operations.refine import refine
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress

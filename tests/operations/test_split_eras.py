@@ -18,14 +18,9 @@ from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
 from facesets.operations.discover import known_sets
 from facesets.operations.embed import embed
+from facesets.operations.growing_options import ImportFoldersOptions, SplitErasOptions
 from facesets.operations.import_folders import import_folders
-from facesets.operations.options import (
-    VERIFY_MIN_DET_SCORE,
-    EmbedOptions,
-    ExportSwapOptions,
-    ImportFoldersOptions,
-    SplitErasOptions,
-)
+from facesets.operations.options import VERIFY_MIN_DET_SCORE, EmbedOptions, ExportSwapOptions
 from facesets.operations.sorted_folders import SortedFolders
 from facesets.operations.split_eras import EraRequest, ProbeSummary, SplitErasSummary, probe_eras, split_eras
 from facesets.operations.year_cache import FILE_NAME

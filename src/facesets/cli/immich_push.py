@@ -20,7 +20,7 @@ from facesets.cli.immich_access import (
 from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.operations.options import PushOptions
+from facesets.operations.immich_options import PushOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

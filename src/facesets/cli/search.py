@@ -11,7 +11,7 @@ from facesets.cli.describing import Asked, ClipPackOption, clip_name
 from facesets.cli.params import DatabaseOption, DebugOption, JsonOption, PackOption, ProviderOption
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.operations.options import IndexOptions
+from facesets.operations.library_options import IndexOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -35,7 +35,8 @@ from facesets.cli.results import (
     would,
 )
 from facesets.files import printable
-from facesets.operations.options import ExportSwapOptions, SplitErasOptions
+from facesets.operations.growing_options import SplitErasOptions
+from facesets.operations.options import ExportSwapOptions
 
 if TYPE_CHECKING:
     from facesets.operations.split_eras import ProbeSummary, SplitErasSummary

@@ -13,7 +13,8 @@ from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.export_edits import edited_sets
 from facesets.operations.export_plan import NewSet, plan_sets
 from facesets.operations.export_swap import ExportSwapSummary, export_planned
-from facesets.operations.options import DiscoverOptions, ExportSwapOptions, RefineOptions
+from facesets.operations.growing_options import DiscoverOptions
+from facesets.operations.options import ExportSwapOptions, RefineOptions
 from facesets.operations.photo_folders import provenance
 from facesets.operations.refine import Gated, gate_faces, surviving
 from facesets.operations.same_models import require_same_recogniser

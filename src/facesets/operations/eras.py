@@ -13,7 +13,7 @@ from facesets.exports.manifest import EXPORT_MANIFEST, ExportManifest, SetManife
 from facesets.exports.manifest_files import read_manifest
 from facesets.files import printable
 from facesets.operations.export_edits import taken_out
-from facesets.operations.options import SplitErasOptions
+from facesets.operations.growing_options import SplitErasOptions
 from facesets.operations.quality_gate import quality_gates
 from facesets.operations.same_models import require_same_recogniser
 from facesets.operations.set_selection import centroid_of

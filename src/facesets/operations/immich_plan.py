@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Literal
 
+from facesets.operations.immich_options import PushOptions
 from facesets.operations.immich_ours import OurPerson, folded
 from facesets.operations.immich_sightings import Sighting
-from facesets.operations.options import PushOptions
 from facesets.remote.immich_records import ServerFace, ServerPerson
 
 Action = Literal["create", "name", "keep", "leave"]

@@ -13,13 +13,13 @@ from facesets.files import FileLock, printable
 from facesets.interfaces import Progress
 from facesets.operations.immich_apply import Changes, apply, in_parallel
 from facesets.operations.immich_changes import CreateFace, CreatePerson, GiveFace, NamePerson
+from facesets.operations.immich_options import PushOptions
 from facesets.operations.immich_ours import Ours, assets_of_contents, folded
 from facesets.operations.immich_plan import Given, PersonPlan, Planner
 from facesets.operations.immich_push_journal import PushJournal, journals, new_journal
 from facesets.operations.immich_record import Heading, StageRecord
 from facesets.operations.immich_server import PUSH_PERMISSIONS, meet
 from facesets.operations.immich_sightings import Sighting, sightings
-from facesets.operations.options import PushOptions
 from facesets.remote.immich import NotThere, RequestFailed
 from facesets.remote.immich_people import ImmichPeople
 from facesets.remote.immich_records import Owner, ServerFace, ServerPerson
