@@ -253,6 +253,9 @@ def test_a_collage_of_one_person_is_known_by_the_company_that_its_faces_keep() -
     image = np.arange(len(vectors)) + 1
     image[one] = 0
     assert len(same_image_pairs(vectors, image).cannot_link) == 0
+    image[one[2:]] = one[2:] + 1
+    assert len(same_image_pairs(vectors, image).cannot_link) == 1
+    image[one] = 0
     image[other] = 0
     pairs = same_image_pairs(vectors, image).cannot_link
     assert len(pairs) == 16

@@ -1,5 +1,7 @@
 """Two faces in one image are two people, unless the image shows one person twice."""
 
+from collections import defaultdict
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -31,8 +33,9 @@ def same_image_pairs(
     """Two faces in one image are two people: a cannot-link for each such pair.
 
     Mirrors, collages and pictures in the picture show one person twice. Such a pair gets no constraint; it
-    is known by its similarity, or by the company that the two keep: half of the faces that resemble the
-    one resemble the other as much. A wrong constraint would do much harm, for it cuts a person in two.
+    is known by its similarity, or by the company that three or more faces of the image keep: half of the
+    faces that resemble the one resemble the other as much. Two such faces stay apart, for they may be
+    sisters; three are rather a collage, where the constraint would cut a person in pieces.
 
     Parameters
     ----------
@@ -62,7 +65,9 @@ def same_image_pairs(
     apart = similarity < max_cosine_similarity
     # Nearly all pairs are strangers, for whom the company need not be asked.
     unsure = np.flatnonzero(apart & (similarity >= companion_similarity / 2))
-    apart[unsure] = ~_keep_one_company(embeddings, image, pairs[unsure], companion_similarity)
+    unsure = unsure[_in_triangles(pairs[unsure])]
+    unsure = unsure[_keep_one_company(embeddings, image, pairs[unsure], companion_similarity)]
+    apart[unsure[_in_triangles(pairs[unsure])]] = False
     return Constraints(cannot_link=pairs[apart])
 
 
@@ -101,3 +106,12 @@ def _keep_one_company(embeddings: Embeddings, image: Int64, pairs: Int64, simila
         least = np.maximum(_LEAST_SHARED, _LEAST_SHARE * np.minimum(count[i], count[j]))
         result[start : start + len(block)] = both.sum(axis=1) >= least
     return result
+
+
+def _in_triangles(pairs: Int64) -> Bool:
+    """Which pairs have a third face that is paired with both."""
+    beside: dict[int, set[int]] = defaultdict(set)
+    for i, j in pairs.tolist():
+        beside[i].add(j)
+        beside[j].add(i)
+    return np.array([bool(beside[i] & beside[j]) for i, j in pairs.tolist()], bool)
