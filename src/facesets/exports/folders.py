@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TypeVar
 
 from facesets.errors import CannotWrite
+from facesets.exports.aside import place_for_edited, place_for_last_copy
 from facesets.exports.journal import Journal, sweep_journal
 from facesets.exports.manifest import MANIFEST_NAMES, Failure, PlacedFile
 from facesets.exports.materialize import Materialize
@@ -33,8 +34,6 @@ from facesets.exports.placing import (
 )
 from facesets.files import FileLock, atomic_write, printable, sweep_temporaries, write_json, writing
 
-WITHOUT_ORIGINAL = "_without_original"
-EDITED = "_edited"
 ANNOUNCEMENT = ".facesets-writing.json"
 _LOCK = ".facesets.lock"
 _TEMPORARY = ".facesets-copying.tmp"
@@ -172,7 +171,7 @@ class ResultFolder:
             if reason:
                 return reason, None
             with writing(target):
-                self.journal.replacing(name, temporary)
+                self.journal.replacing(name, temporary, source)
                 temporary.replace(target)
         self.copied += 1
         return "", record_of(target, source, status)
@@ -195,8 +194,7 @@ class ResultFolder:
     def set_aside_edited(self, name: str) -> None:
         """Keep a file of ours that somebody worked on, under a name that is theirs."""
         path = self._path(name)
-        places = (f"{EDITED}/{name}", *(f"{EDITED}/{number}/{name}" for number in range(2, 1000)))
-        aside = next(place for place in places if not exists(self._path(place)))
+        aside = place_for_edited(self.root, name)
         place = self._path(aside)
         with writing(place):
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -207,19 +205,18 @@ class ResultFolder:
     def _set_aside(self, name: str) -> None:
         """Keep the last copy of a photo, but not among the photos of whoever has that folder now."""
         path = self._path(name)
-        aside = f"{WITHOUT_ORIGINAL}/{path.name}"
+        aside, is_there = place_for_last_copy(self.root, path)
         place = self._path(aside)
         with writing(place):
-            place.parent.mkdir(exist_ok=True)
-            if not exists(place):
-                self.journal.replacing(aside, path)
-                self.journal.removing(name)
-                path.replace(place)
-                self.set_aside += 1
-            elif place.is_file() and place.read_bytes() == path.read_bytes():
-                # A photo of several people lay in each of their folders.
+            if is_there:
                 self.journal.removing(name)
                 path.unlink()
+                return
+            place.parent.mkdir(parents=True, exist_ok=True)
+            self.journal.replacing(aside, path)
+            self.journal.removing(name)
+            path.replace(place)
+            self.set_aside += 1
 
 
 @contextmanager

@@ -5,7 +5,8 @@ changed something, such as `0007-extend`:
 
     run.json        command; state: `writing`, `done` or `undoing`; other folders that the same run wrote to,
                     relative to this one, so that all can be moved together
-    changes.jsonl   a line a change, written before the change is made: [name, kept, [size, mtime_ns] or null]
+    changes.jsonl   a line a change, written before the change is made:
+                    [name, kept, [size, mtime_ns] or null, path of the photo that is put there or null]
     kept/<number>   what lay under a name before: a hard link where the file system has them
 
 A name is relative to the folder. `kept` is the number of what there was before, null for nothing; a state of
@@ -31,7 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from facesets.errors import CannotWrite, DamagedFile
-from facesets.files import printable, sweep_temporaries, write_json, writing
+from facesets.files import cut_torn_line, printable, sweep_temporaries, write_json, writing
 
 JOURNAL = ".facesets-journal"
 KEPT_RUNS = 10
@@ -58,10 +59,13 @@ class Change:
         Number of what lay there before; None for nothing.
     left : tuple of State
         Every state in which the run may have left it; the last is that of a run that ended.
+    sources : tuple of str
+        The photos that the run may have put there; none for a file of our own making.
     """
 
     kept: int | None
     left: tuple[State, ...]
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,13 +190,14 @@ def _read_changes(path: Path) -> Iterator[tuple[str, Change]]:
     # What follows the last line break was never finished, so the change was not begun.
     for line in lines[:-1]:
         try:
-            name, number, left = json.loads(line)
+            name, number, left, *rest = json.loads(line)
             kept = None if number is None else int(number)
             state = None if left is None else (int(left[0]), int(left[1]))
+            sources = tuple(str(source) for source in rest if source is not None)
         except (ValueError, TypeError, IndexError) as error:
             raise _damaged(path.parent) from error
-        before = found.get(name)
-        found[name] = Change(before.kept, (*before.left, state)) if before else Change(kept, (state,))
+        before = found.get(name, Change(kept, ()))
+        found[name] = Change(before.kept, (*before.left, state), (*before.sources, *sources))
     yield from found.items()
 
 
@@ -239,10 +244,13 @@ class Journal:
         """The run's name; empty while it has changed nothing."""
         return self._run.name if self._run else ""
 
-    def replacing(self, name: str, new: Path) -> None:
-        """Hear that the file `new` is about to be renamed to `name`, whether something lies there or not."""
+    def replacing(self, name: str, new: Path, source: str | None = None) -> None:
+        """Hear that the file `new` is about to be renamed to `name`, whether something lies there or not.
+
+        `source` is the photo that it is made from.
+        """
         status = new.lstat()
-        self._note(name, (status.st_size, status.st_mtime_ns))
+        self._note(name, (status.st_size, status.st_mtime_ns), source)
 
     def removing(self, name: str) -> None:
         """Hear that the file `name` is about to be removed."""
@@ -255,7 +263,7 @@ class Journal:
         self._run.mark(DONE)
         _forget_oldest(read_runs(self._root))
 
-    def _note(self, name: str, left: State) -> None:
+    def _note(self, name: str, left: State, source: str | None = None) -> None:
         run = self._begun()
         kept = None
         if name not in self._seen:
@@ -264,9 +272,10 @@ class Journal:
                 there = _keep(self._root / PurePosixPath(name), run.kept(number))
             kept = number if there else None
             self._seen.add(name)
-        line = json.dumps([name, kept, left]).encode() + b"\n"
+        line = json.dumps([name, kept, left, source]).encode() + b"\n"
         path = run.directory / _CHANGES
-        with writing(path), path.open("ab", buffering=0) as file:
+        with writing(path), path.open("a+b") as file:
+            cut_torn_line(file)
             file.write(line)
 
     def _begun(self) -> Run:
