@@ -127,6 +127,19 @@ def test_a_set_that_was_renamed_or_deleted_is_not_discovered_again(
         assert contents(out) == before
 
 
+def test_a_set_of_refine_that_was_deleted_is_not_discovered_again(
+    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(two_known / "swap", out)
+    unwanted = {item.face.face for item in read_manifest(out / "faceset_001", SetManifest).faces}
+    shutil.rmtree(out / "faceset_001")
+    assert run(pristine, out, checker).sets == ["faceset_003", "faceset_004"]
+    assert run(pristine, out, checker).sets == []
+    for entry in read_manifest(out, ExportManifest).sets:
+        assert not unwanted & {item.face.face for item in read_manifest(out / entry.name, SetManifest).faces}
+
+
 class Interrupting(SilentProgress):
     """Asks for the end after some faces."""
 

@@ -54,7 +54,7 @@ class PushOptions:
     min_purity : float
         Of that person's faces that are somebody's here, at least so many, as a share, have to be ours.
     min_share : float
-        Of that person's photos we have to know at least this share to merge it into another.
+        Of that person's photos we have to know at least this share to name it, or to merge it into another.
     rename : bool
         Where the server has another name, ours counts.
     hidden : bool
