@@ -15,7 +15,7 @@ import numpy as np
 
 from facesets.clustering.joins import join_pairs
 from facesets.clustering.knn import nearest_rows
-from facesets.clustering.neighbors import Block, Edges, OnProgress, similarity_blocks
+from facesets.clustering.neighbors import Block, Edges, OnProgress, searched_blocks
 from facesets.clustering.vectors import Bool, Float32, Int64
 
 _LEAST_NEIGHBOURS = 8
@@ -128,48 +128,42 @@ def _outward_edges(rows: Float32, core: Float32, part: Int64) -> Edges:
 
 def _improved(rows: Float32, core: Float32, tree: Edges, on_progress: OnProgress | None) -> Edges:
     """Offer every pair of faces to a spanning tree, and return the best tree."""
-    improver = _Improver(core, tree)
-    for block in similarity_blocks(rows):
-        improver.offer(block)
-        if on_progress is not None:
-            on_progress(block.steps_done, block.steps)
-    return improver.settled()
+    bounds = _Bounds(core, tree)
+    pending = [tree]
+    for found in searched_blocks(rows, bounds.improving, on_progress=on_progress):
+        pending.append(found)
+        if sum(map(len, pending)) > _PENDING_PAIRS + len(tree):
+            pending = [_best_of_all(pending, len(rows))]
+    return _best_of_all(pending, len(rows))
 
 
-class _Improver:
-    """A spanning tree, what an edge must beat to improve it, and edges that may."""
+def _best_of_all(parts: list[Edges], count: int) -> Edges:
+    offered = Edges.concatenate(parts)
+    _, first = np.unique(offered.i.astype(np.int64) * count + offered.j, return_index=True)
+    return _best_tree(offered.take(first), count)
+
+
+class _Bounds:
+    """What an edge must beat to improve a spanning tree."""
 
     def __init__(self, core: Float32, tree: Edges) -> None:
         self._core = core
-        self._pending: list[Edges] = []
-        self._pending_count = 0
-        self._set_tree(tree)
+        self._to_trunk = _weakest_to_trunk(tree, len(core))
+        spread = np.quantile(tree.similarity, np.linspace(0, 1, _LEVELS))
+        self._levels = np.unique(spread.astype(np.float32))
+        self._parts = []
+        for level in self._levels:
+            strong = tree.similarity >= level
+            self._parts.append(join_pairs(len(core), tree.i[strong], tree.j[strong]).astype(np.int32))
 
-    def offer(self, block: Block) -> None:
-        """Keep those pairs of a block that may improve the tree."""
+    def improving(self, block: Block) -> Edges:
+        """Those pairs of a block that may improve the tree."""
         height, width = block.similarity.shape
         bound = self._to_trunk
         beats = block.similarity > bound[block.row : block.row + height, None]
         beats |= block.similarity > bound[None, block.column : block.column + width]
-        found = np.flatnonzero(beats)
-        i, j = np.divmod(found, width)
-        i, j = (i + block.row).astype(np.int32), (j + block.column).astype(np.int32)
-        edges = _reachable(Edges(i, j, block.similarity.ravel()[found]), self._core)
-        keep = np.flatnonzero(~self._useless(edges))
-        self._pending.append(Edges(edges.i[keep], edges.j[keep], edges.similarity[keep]))
-        self._pending_count += len(keep)
-        if self._pending_count > _PENDING_PAIRS:
-            self._set_tree(self.settled())
-
-    def settled(self) -> Edges:
-        """The best tree of all that was offered."""
-        offered = Edges.concatenate([self._tree, *self._pending])
-        self._pending, self._pending_count = [], 0
-        count = len(self._core)
-        keys = offered.i.astype(np.int64) * count + offered.j
-        _, first = np.unique(keys, return_index=True)
-        best = Edges(offered.i[first], offered.j[first], offered.similarity[first])
-        return _best_tree(best, count)
+        edges = _reachable(block.pairs(np.flatnonzero(beats)), self._core)
+        return edges.take(np.flatnonzero(~self._useless(edges)))
 
     def _useless(self, edges: Edges) -> Bool:
         """Pairs that the tree joins already by a path at least as good, as far as levels can tell."""
@@ -181,16 +175,6 @@ class _Improver:
             part = self._parts[number]
             useless[at] = part[edges.i[at]] == part[edges.j[at]]
         return useless
-
-    def _set_tree(self, tree: Edges) -> None:
-        self._tree = tree
-        self._to_trunk = _weakest_to_trunk(tree, len(self._core))
-        spread = np.quantile(tree.similarity, np.linspace(0, 1, _LEVELS))
-        self._levels = np.unique(spread.astype(np.float32))
-        self._parts = []
-        for level in self._levels:
-            strong = tree.similarity >= level
-            self._parts.append(join_pairs(len(self._core), tree.i[strong], tree.j[strong]).astype(np.int32))
 
 
 def _weakest_to_trunk(tree: Edges, count: int) -> Float32:
