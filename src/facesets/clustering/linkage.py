@@ -231,11 +231,10 @@ def between_clusters(clusters: Clusters, pairs: Edges, now: Int64, size: Float64
     touched = changed[i] | changed[j]
     old = np.flatnonzero(touched & (i != j))
     i, j = i[old], j[old]
-    keys, group = np.unique(np.minimum(i, j) * count + np.maximum(i, j), return_inverse=True)
     weight = size[pairs.i[old]] * size[pairs.j[old]]
-    known = np.bincount(group, weight, minlength=len(keys))
-    total = np.bincount(group, weight * pairs.similarity[old], minlength=len(keys))
-    low, high = np.divmod(keys, count)
+    low, high, known, total = _summed(
+        np.minimum(i, j), np.maximum(i, j), weight, pairs.similarity[old], count
+    )
     similarity = (total / known).astype(np.float32)
     # Where all pairs between the parts were candidates, their weighted mean is the answer already.
     unknown = np.flatnonzero(known < clusters.size[low] * clusters.size[high] * (1 - 1e-9))
@@ -243,3 +242,15 @@ def between_clusters(clusters: Clusters, pairs: Edges, now: Int64, size: Float64
     kept = similarity >= lowest
     renewed = Edges(low[kept].astype(np.int32), high[kept].astype(np.int32), similarity[kept])
     return Edges.concatenate([pairs.take(~touched), renewed])
+
+
+def _summed(
+    low: Int64, high: Int64, weight: Float64, similarity: Float32, count: int
+) -> tuple[Int64, Int64, Float64, Float64]:
+    """Each pair of clusters once, with the sum of its weights and of its weighted similarities."""
+    from scipy.sparse import coo_array
+
+    # Sparse matrices sum what is at one place without sorting it all; complex numbers are two sums at once.
+    both = weight + 1j * (weight * similarity)
+    sums = coo_array((both, (low, high)), shape=(count, count)).tocsr().tocoo()
+    return sums.row.astype(np.int64), sums.col.astype(np.int64), sums.data.real, sums.data.imag
