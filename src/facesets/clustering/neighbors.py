@@ -61,6 +61,10 @@ class Edges:
         """Some of the pairs."""
         return type(self)(self.i[which], self.j[which], self.similarity[which])
 
+    def span(self, start: int, stop: int) -> Self:
+        """A run of the pairs, not copied."""
+        return type(self)(self.i[start:stop], self.j[start:stop], self.similarity[start:stop])
+
     @classmethod
     def empty(cls) -> Self:
         """No pairs."""
