@@ -68,10 +68,9 @@ def knn_graph(embeddings: Embeddings, *, k: int, on_progress: OnProgress | None 
 
 def nearest_rows(rows: Rows, k: int, *, on_progress: OnProgress | None = None) -> Neighbours:
     """`knn_graph` for rows of unit length."""
-    selection = Selection(_sampled_bound(rows, k), k)
-    for for_rows, for_columns in searched_blocks(rows, selection.candidates, on_progress=on_progress):
-        selection.add(for_rows.i, for_rows.j, for_rows.similarity)
-        selection.add(for_columns.j, for_columns.i, for_columns.similarity)
+    selection = Selection(sampled_bound(rows, k), k)
+    for found in searched_blocks(rows, selection.candidates, on_progress=on_progress):
+        selection.take(*found)
     return selection.neighbours()
 
 
@@ -101,6 +100,11 @@ class Selection:
             block.pairs(np.flatnonzero(block.similarity >= np.maximum(columns, _LEAST_SIMILARITY))),
         )
 
+    def take(self, for_rows: Edges, for_columns: Edges) -> None:
+        """Take the candidates of a block."""
+        self.add(for_rows.i, for_rows.j, for_rows.similarity)
+        self.add(for_columns.j, for_columns.i, for_columns.similarity)
+
     def add(self, i: Int64 | Int32, j: Int64 | Int32, similarity: Float32) -> None:
         """Take pairs of a row `i` and a neighbour `j`, none of them twice."""
         self._pending.append((i, j, similarity))
@@ -110,7 +114,7 @@ class Selection:
             self._settle()
 
     def neighbours(self) -> Neighbours:
-        """The best of all that was taken."""
+        """The best of all that was taken so far; overwritten when more is taken."""
         self._settle()
         return Neighbours(self._index, self._similarity)
 
@@ -149,7 +153,7 @@ def _best_first(i: Int64, j: Int64, similarity: Float32) -> Int64:
     return order
 
 
-def _sampled_bound(rows: Rows, k: int) -> Float32:
+def sampled_bound(rows: Rows, k: int) -> Float32:
     """Lower bound of each row's k-th best similarity, from a sample of the others."""
     step = max(1, len(rows) // _SAMPLE_COLUMNS)
     sample = rows[::step]

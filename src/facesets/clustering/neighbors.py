@@ -112,7 +112,11 @@ class _Factors:
 
 
 def searched_blocks(
-    rows: Rows, search: Callable[[Block], _Found], *, on_progress: OnProgress | None = None
+    rows: Rows,
+    search: Callable[[Block], _Found],
+    *,
+    chosen: Callable[[int, int], bool] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Iterator[_Found]:
     """Multiply the upper half of `rows @ rows.T` in blocks, and yield what a search finds in each, in order.
 
@@ -124,6 +128,8 @@ def searched_blocks(
         Unit length.
     search : callable
         Runs in threads, so that it must change nothing shared; and keeps nothing of the block.
+    chosen : callable, optional
+        Given the numbers of a block among those of its rows and of its columns, whether it is wanted.
     on_progress : callable, optional
     """
     own = threading.local()
@@ -140,6 +146,8 @@ def searched_blocks(
         return search(Block(factors.row, factors.column, product))
 
     spans = _upper_half(len(rows))
+    if chosen is not None:
+        spans = [span for span in spans if chosen(span[1] // _BLOCK_ROWS, span[2] // _BLOCK_COLUMNS)]
     for step, found in enumerate(on_all_cores(find, _factors(rows, spans)), start=1):
         yield found
         if on_progress is not None:
@@ -163,7 +171,7 @@ def _factors(rows: Rows, spans: list[tuple[int, int, int, int]]) -> Iterator[_Fa
         if above != high:
             upper = rows[high : high + _LOADED_ROWS]
         if (above, end) != (high, stop):
-            # The topmost block of these columns comes first, and has them all.
+            # The topmost block of these columns comes first, and has all that the others have.
             right = rows[column:stop]
         above, end = high, stop
         left = upper[row - high : row - high + _BLOCK_ROWS]
