@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.sparse.csgraph import minimum_spanning_tree
 from sklearn.metrics import adjusted_rand_score
 
-from facesets.clustering import HdbscanResult, approximate_predict, hdbscan, neighbors
+from facesets.clustering import HdbscanResult, approximate_predict, hdbscan, neighbors, spanning
 from facesets.clustering.hierarchy import Distance
 from tests.clustering.vectors import Float32, People, people, same_partition, unit_vectors
 
@@ -38,6 +38,7 @@ def test_the_spanning_tree_is_the_best_however_the_faces_fall_into_blocks(
         small_blocks.setattr(neighbors, "_BLOCK_ROWS", 4)
         small_blocks.setattr(neighbors, "_BLOCK_COLUMNS", 8)
         small_blocks.setattr(neighbors, "_LOADED_ROWS", 16)
+        small_blocks.setattr(spanning, "_LEAST_NEIGHBOURS", 1)
         ours = hdbscan(vectors, min_samples=min_samples).spanning_tree.similarity
     rows = vectors.astype(np.float64)
     similarity = np.minimum(rows @ rows.T, 1)
