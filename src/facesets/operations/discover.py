@@ -142,7 +142,7 @@ def discover(
     Raises
     ------
     WrongUsage
-        `out` holds something else.
+        `out` holds something else, or a root does not exist.
     RecogniserMismatch
         Store, export and embedder do not have the same recogniser.
     AlreadyRunning

@@ -23,6 +23,7 @@ from facesets.exports.manifest import (
 from facesets.exports.manifest_files import read_manifest, refuse_other_results
 from facesets.files import printable
 from facesets.imaging.quality import Quality, known_pose, quality
+from facesets.interfaces import Embedder
 from facesets.operations.export_edits import EditedSets, edited_crops, edited_sets, taken_out
 from facesets.operations.options import ExportSwapOptions
 from facesets.operations.same_models import require_same_faces, require_same_recogniser, rows_of
@@ -144,7 +145,7 @@ def plan_export(
     refine_manifest: Path,
     raw_manifest: Path | None,
     out: Path,
-    consumer: CacheSettings,
+    embedder: Embedder,
     options: ExportSwapOptions,
     *,
     made: Provenance,
@@ -169,7 +170,14 @@ def plan_export(
     if not options.merge:
         _refuse_foreign_sets(out, prefix)
     return plan_sets(
-        collection, wanted, out, consumer, options, made=made, keep=options.merge, remake=not options.merge
+        collection,
+        wanted,
+        out,
+        embedder.settings,
+        options,
+        made=made,
+        keep=options.merge,
+        remake=not options.merge,
     )
 
 

@@ -102,7 +102,7 @@ def export_swap(
     """
     collection = store.load()
     made = provenance(store, collection.settings, options)
-    plan = plan_export(collection, refine_manifest, raw_manifest, out, embedder.settings, options, made=made)
+    plan = plan_export(collection, refine_manifest, raw_manifest, out, embedder, options, made=made)
     return export_planned(
         collection, plan, out, embedder, options, command="export-swap", progress=progress, stop=stop
     )
