@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facesets.errors import WrongUsage
+from facesets.exports.folders import ANNOUNCEMENT
 from facesets.exports.manifest import ExportManifest, SetManifest
 from facesets.exports.manifest_files import read_manifest
 from facesets.imaging.decode import decode
@@ -284,6 +285,18 @@ def test_a_crop_that_was_worked_on_outlives_its_era(
     assert told.export
     assert f"Hugo_2008-2014/{crop.name} was changed" in " ".join(summary.export.learned)
     assert told.export.learned == summary.export.learned
+
+
+def test_a_crop_that_was_worked_on_outlives_its_era_after_a_run_that_was_cut_off(
+    done: tuple[Path, SplitErasSummary], tmp_path: Path, split: Split
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(done[0], out)
+    crop = crop_of(out, "Hugo_2008-2014", "old")
+    crop.write_bytes(b"retouched")
+    (out / ANNOUNCEMENT).write_text("{}")
+    split(out, replace(TASTE, join_years=0))
+    assert (out / "_edited" / "Hugo_2008-2014" / crop.name).read_bytes() == b"retouched"
 
 
 def test_what_was_said_about_an_era_is_said_about_the_era_that_follows_it(

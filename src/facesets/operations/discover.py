@@ -227,7 +227,7 @@ def _faces_of_deleted(entry: SetEntry) -> frozenset[str]:
 
 def _centroids(collection: Collection, people: Sequence[frozenset[str]]) -> Iterator[Float32]:
     """Of each person of whom the store has a face, an array of shape (1, d)."""
-    row_of = {face: row for row, face in enumerate(collection.face_ids())} if people else {}
+    row_of = {face: row for row, face in enumerate(collection.face_ids())} if any(people) else {}
     for faces in people:
         if rows := [row_of[face] for face in sorted(faces) if face in row_of]:
             yield centroid_of(collection.faces.embedding[rows])[None]

@@ -252,7 +252,7 @@ def plan_sets(
     staying = {entry.name for entry in kept} | set(names)
     gone = tuple(entry.name for entry in entries if entry.name not in staying)
     again_edited = [name for each in sets for name in edited_crops(out, each.name)]
-    gone_edited = [name for old in gone for name in edited_crops(out, old)]
+    gone_edited = [name for old in gone for name in edited_crops(out, old, goes=True)]
     taken = [
         f"{len(each.taken_out)} faces were taken out of {printable(each.name)}: they stay out."
         for each in sets
