@@ -296,3 +296,17 @@ def test_a_lock_that_a_killed_run_left_behind_is_taken_over(tmp_path: Path, plan
     write(out, plan, {})
     with FileLock(out / ".facesets.lock", what="it"):
         pass
+
+
+def test_copies_that_no_manifest_lists_any_more_are_taken_over_and_others_are_not(
+    tmp_path: Path, plan: Plan
+) -> None:
+    out = tmp_path / "out"
+    write(out, plan, {})
+    (out / "manifest.json").unlink()
+    mine = out / next(iter(plan))
+    mine.write_bytes(b"something of mine")
+    kept, failed = write(out, plan, {})
+    assert set(kept) == set(plan) - {next(iter(plan))}
+    assert failed == [plan[next(iter(plan))]]
+    assert mine.read_bytes() == b"something of mine"

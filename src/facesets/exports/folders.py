@@ -25,6 +25,7 @@ from facesets.exports.placing import (
     Puts,
     as_it_is,
     exists,
+    is_copy_of,
     is_in_place,
     is_last_copy,
     may_remove,
@@ -101,7 +102,11 @@ class ResultFolder:
     def announce(self, names: Mapping[str, str]) -> None:
         """Say durably, before any of it is written, which names this run may write, and from what."""
         before = {name: puts for name, puts in self.owned.items() if exists(self._path(name))}
-        free = {n: source for n, source in names.items() if n in before or not exists(self._path(n))}
+        free = {
+            n: source
+            for n, source in names.items()
+            if n in before or not exists(self._path(n)) or is_copy_of(self._path(n), source)
+        }
         new = {
             name: _with(before.get(name, ()), as_it_is(source)) if source else ()
             for name, source in _believed(self.root, free).items()

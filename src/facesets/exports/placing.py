@@ -29,6 +29,17 @@ def as_it_is(source: str) -> PlacedFile:
     return PlacedFile(source, status.st_size, status.st_mtime_ns)
 
 
+def is_copy_of(target: Path, source: str) -> bool:
+    """Whether a photo lies there as we would put it: a copy is known by size and time.
+
+    Who owns such a file does not matter: nothing is lost with it while the photo is there.
+    """
+    try:
+        return bool(source) and is_in_place(target, source, Path(source).stat(), "copy")
+    except (OSError, ValueError):
+        return False
+
+
 def exists(path: Path) -> bool:
     """Whether something lies there, be it a link that leads nowhere."""
     return os.path.lexists(path)
