@@ -9,7 +9,6 @@ import typer
 from facesets.cli import console
 from facesets.cli.params import DebugOption, DryRunOption, JsonOption
 from facesets.cli.results import would
-from facesets.exports.aside import WITHOUT_ORIGINAL
 from facesets.files import printable
 
 if TYPE_CHECKING:
@@ -60,6 +59,8 @@ def _line(run: "KnownRun") -> str:
 
 
 def _lines(folder: "UndoneFolder", run: str, *, dry_run: bool) -> list[str]:
+    from facesets.exports.aside import WITHOUT_ORIGINAL
+
     are = would(dry_run, "are", "would be")
     lines = [
         (
