@@ -46,11 +46,23 @@ def search(
     ] = None,
     since: Annotated[
         datetime | None,
-        typer.Option("--from", formats=["%Y-%m-%d"], help="Taken on this day or later.", show_default=False),
+        typer.Option(
+            "--from",
+            envvar="FACESETS_SEARCH_FROM",
+            formats=["%Y-%m-%d"],
+            help="Taken on this day or later.",
+            show_default=False,
+        ),
     ] = None,
     until: Annotated[
         datetime | None,
-        typer.Option("--to", formats=["%Y-%m-%d"], help="Taken on this day or earlier.", show_default=False),
+        typer.Option(
+            "--to",
+            envvar="FACESETS_SEARCH_TO",
+            formats=["%Y-%m-%d"],
+            help="Taken on this day or earlier.",
+            show_default=False,
+        ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Most results.")] = 20,
     database: DatabaseOption = None,

@@ -37,7 +37,14 @@ def split_eras(
     first: CacheOrOutArgument,
     second: ExportIfCacheArgument = None,
     name: Annotated[
-        str, typer.Option("--set", metavar="NAME", help="The set in OUT to start from.", show_default=False)
+        str,
+        typer.Option(
+            "--set",
+            envvar="FACESETS_SPLIT_ERAS_SET",
+            metavar="NAME",
+            help="The set in OUT to start from.",
+            show_default=False,
+        ),
     ] = "",
     source_root: SourceRootOption = None,
     probe: Annotated[

@@ -84,7 +84,7 @@ class ResultFolder:
     set_aside: int = 0
     failed: list[Failure] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
-    _produced: dict[str, tuple[Path, str]] = field(default_factory=dict)
+    _produced: dict[str, tuple[Path, str | None]] = field(default_factory=dict)
 
     def refuse_in_the_way(self, names: Iterable[str]) -> None:
         """Make sure, before anything is written, that these names are free or ours.
@@ -187,7 +187,7 @@ class ResultFolder:
             if reason:
                 return reason, None
             record = record_of(temporary, source, status)
-        self._produced[name] = temporary, source
+        self._produced[name] = (temporary, source)
         self.copied += 1
         if len(self._produced) == _TOGETHER:
             self.flush()

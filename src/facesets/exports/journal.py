@@ -268,7 +268,7 @@ class Journal:
         Parameters
         ----------
         new : mapping
-            For each name the file about to be renamed to it, and the photo that it was made from, if any.
+            Name to the file that is about to be renamed to it, and the photo that this is made from.
         """
         states = {name: (path.lstat(), source) for name, (path, source) in new.items()}
         self._note(
