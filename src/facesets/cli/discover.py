@@ -1,56 +1,39 @@
 """`facesets discover`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from facesets.cli import console
 from facesets.cli.exporting import (
-    MinFaceShortOption,
-    OutlierOption,
-    OutSizeOption,
-    PadRatioOption,
-    SelectOption,
-    TopNOption,
-    given,
+    ExportFlags,
+    SourceRootOption,
     left_out,
     loader_embedder,
+    takes_export_flags,
 )
-from facesets.cli.params import (
-    DatabaseOption,
-    DebugOption,
-    DryRunOption,
-    JsonOption,
-    PackOption,
-    ProviderOption,
-)
+from facesets.cli.params import DatabaseOption
 from facesets.cli.results import (
     CacheOrOutArgument,
     ExportIfCacheArgument,
-    SheetOption,
     cache_and_out,
     report,
     would,
 )
 from facesets.files import printable
 from facesets.operations.growing_options import DiscoverOptions
-from facesets.operations.options import ExportSwapOptions, RefineOptions
+from facesets.operations.options import RefineOptions
 
 _DEFAULT = DiscoverOptions()
 _GATES = RefineOptions()
 _SHOWN = 40
 
 
+@takes_export_flags
 def discover(
     first: CacheOrOutArgument,
     second: ExportIfCacheArgument = None,
-    source_root: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="DIR", help="Only photos below this folder. May be repeated.", show_default=False
-        ),
-    ] = None,
+    source_root: SourceRootOption = None,
     database: DatabaseOption = None,
     known_threshold: Annotated[
         float, typer.Option(help="A face this close in cosine distance to a known face set is known.")
@@ -66,18 +49,8 @@ def discover(
         float, typer.Option(help="Least sharpness, as variance of the Laplacian.")
     ] = _GATES.min_blur,
     min_det_score: Annotated[float, typer.Option(help="Least detector score.")] = _GATES.min_det_score,
-    top_n: TopNOption = None,
-    outlier_threshold: OutlierOption = None,
-    pad_ratio: PadRatioOption = None,
-    out_size: OutSizeOption = None,
-    min_face_short: MinFaceShortOption = None,
-    select: SelectOption = None,
-    pack: PackOption = None,
-    provider: ProviderOption = "auto",
-    sheet: SheetOption = True,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    *,
+    export: ExportFlags,
 ) -> None:
     """Make face sets of people who are in none yet, and add them to the export OUT.
 
@@ -95,35 +68,37 @@ def discover(
         min_blur=min_blur,
         min_det_score=min_det_score,
     )
-    values = given(
-        top_n=top_n,
-        outlier_threshold=outlier_threshold,
-        pad_ratio=pad_ratio,
-        out_size=out_size,
-        min_face_short=min_face_short,
-        select=select,
-    )
-    export = ExportSwapOptions(**values, sheet=sheet, dry_run=dry_run)
     options = DiscoverOptions(known_threshold=known_threshold)
+    crops = export.options()
     conf = settings.load()
     with (
         console.stoppable() as stop,
         console.progress() as progress,
         open_store(cache, database, conf) as store,
     ):
-        embedder = loader_embedder(store, pack, provider, conf, progress, stop, fetch=not dry_run)
+        embedder = loader_embedder(
+            store, export.pack, export.provider, conf, progress, stop, fetch=not export.dry_run
+        )
         summary = run(
-            store, out, source_root or [], embedder, options, gates, export, progress=progress, stop=stop
+            store,
+            out,
+            source_root or [],
+            embedder,
+            options,
+            gates,
+            crops,
+            progress=progress,
+            stop=stop,
         )
     rows = [
         (cluster.name or "-", cluster.faces, cluster.images, cluster.survivors)
-        for cluster in summary.clusters[: _SHOWN if not dry_run else None]
+        for cluster in summary.clusters[: _SHOWN if not export.dry_run else None]
     ]
     lines = [
         (
             f"{printable(out)}: {summary.faces} faces, {summary.known} of them known; "
             f"{len(summary.clusters)} groups of others, {len(summary.sets)} face sets "
-            f"{would(dry_run, 'added', 'to add')}."
+            f"{would(export.dry_run, 'added', 'to add')}."
         )
     ]
     if rows:

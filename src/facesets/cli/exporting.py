@@ -1,12 +1,16 @@
 """What the commands that write into an export have in common on the command line."""
 
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from functools import cache
+from inspect import Parameter, Signature, signature
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facesets.cli.results import learned_lines
+from facesets.cli.params import DebugOption, DryRunOption, JsonOption, PackOption, ProviderOption
+from facesets.cli.results import SheetOption, learned_lines
 from facesets.operations.options import (
     LOADER_DET_SIZE,
     VERIFY_MIN_DET_SCORE,
@@ -51,6 +55,53 @@ SelectOption = Annotated[
     Select | None,
     _value("What the smaller bundle holds: the best, or good ones in diverse poses.", _DEFAULT.select),
 ]
+
+
+SourceRootOption = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="DIR", help="Only photos below this folder. May be repeated.", show_default=False),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ExportFlags:
+    """What every command can be told that makes sets of its own in an export."""
+
+    top_n: TopNOption = None
+    outlier_threshold: OutlierOption = None
+    pad_ratio: PadRatioOption = None
+    out_size: OutSizeOption = None
+    min_face_short: MinFaceShortOption = None
+    select: SelectOption = None
+    pack: PackOption = None
+    provider: ProviderOption = "auto"
+    sheet: SheetOption = True
+    dry_run: DryRunOption = False
+    json: JsonOption = False
+    debug: DebugOption = False
+
+    def options(self, in_file: Mapping[str, Any] | None = None) -> ExportSwapOptions:
+        """How sets are exported; what a file says counts where no flag is given."""
+        flags = given(**{field.name: getattr(self, field.name) for field in fields(self)})
+        return ExportSwapOptions(**only_of(ExportSwapOptions, {**(in_file or {}), **flags}))
+
+
+def takes_export_flags(command: "Callable[..., None]") -> "Callable[..., None]":
+    """Give a command the flags of `ExportFlags`, after its own; it gets them as `export`."""
+    own = [each for each in signature(command).parameters.values() if each.name != "export"]
+    shared = [
+        Parameter(each.name, Parameter.KEYWORD_ONLY, default=each.default, annotation=each.type)
+        for each in fields(ExportFlags)
+    ]
+
+    def run(**values: Any) -> None:  # noqa: ANN401 - whatever flags hold
+        flags = ExportFlags(**{each.name: values.pop(each.name) for each in shared})
+        command(**values, export=flags)
+
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    run.__annotations__ = {each.name: each.annotation for each in (*own, *shared)}
+    run.__signature__ = Signature([*own, *shared])  # type: ignore[attr-defined]
+    return run
 
 
 def given(**values: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever flags hold

@@ -7,36 +7,23 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.exporting import (
-    MinFaceShortOption,
-    OutlierOption,
-    OutSizeOption,
-    PadRatioOption,
-    SelectOption,
-    TopNOption,
+    ExportFlags,
     given,
     left_out,
     loader_embedder,
     only_of,
+    takes_export_flags,
 )
-from facesets.cli.params import (
-    DatabaseOption,
-    DebugOption,
-    DryRunOption,
-    JsonOption,
-    PackOption,
-    ProviderOption,
-)
+from facesets.cli.params import DatabaseOption
 from facesets.cli.results import (
     CacheOrOutArgument,
     ExportIfCacheArgument,
-    SheetOption,
     cache_and_out,
     report,
     would,
 )
 from facesets.files import printable
 from facesets.operations.growing_options import ImportFoldersOptions
-from facesets.operations.options import ExportSwapOptions
 
 _DEFAULT = ImportFoldersOptions()
 _IN_FILE: dict[str, type[float]] = {
@@ -51,6 +38,7 @@ _IN_FILE: dict[str, type[float]] = {
 }
 
 
+@takes_export_flags
 def import_folders(
     first: CacheOrOutArgument,
     second: ExportIfCacheArgument = None,
@@ -100,18 +88,8 @@ def import_folders(
             show_default=False,
         ),
     ] = None,
-    top_n: TopNOption = None,
-    outlier_threshold: OutlierOption = None,
-    pad_ratio: PadRatioOption = None,
-    out_size: OutSizeOption = None,
-    min_face_short: MinFaceShortOption = None,
-    select: SelectOption = None,
-    pack: PackOption = None,
-    provider: ProviderOption = "auto",
-    sheet: SheetOption = True,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    *,
+    export: ExportFlags,
 ) -> None:
     """Make face sets of folders that somebody sorted by person, and merge them into the export OUT."""
     from facesets import settings
@@ -132,23 +110,19 @@ def import_folders(
         first_threshold=first_threshold,
         second_threshold=second_threshold,
         route_threshold=route_threshold,
-        top_n=top_n,
-        outlier_threshold=outlier_threshold,
-        pad_ratio=pad_ratio,
-        out_size=out_size,
-        min_face_short=min_face_short,
-        select=select,
     )
     options = ImportFoldersOptions(**only_of(ImportFoldersOptions, values))
-    export = ExportSwapOptions(**only_of(ExportSwapOptions, values), sheet=sheet, dry_run=dry_run)
+    crops = export.options(in_file)
     conf = settings.load()
     with (
         console.stoppable() as stop,
         console.progress() as progress,
         open_store(cache, database, conf) as store,
     ):
-        embedder = loader_embedder(store, pack, provider, conf, progress, stop, fetch=not dry_run)
-        summary = run(store, asked, out, embedder, options, export, progress=progress, stop=stop)
+        embedder = loader_embedder(
+            store, export.pack, export.provider, conf, progress, stop, fetch=not export.dry_run
+        )
+        summary = run(store, asked, out, embedder, options, crops, progress=progress, stop=stop)
     for person in summary.people:
         if person.warning:
             console.notice(person.warning)
@@ -162,7 +136,7 @@ def import_folders(
             console.table(("", "set", "photos", "faces", "core", "routed", "bystanders"), rows),
             (
                 f"{printable(out)}: {len(summary.people)} people, {summary.export.faces} faces "
-                f"{would(dry_run, 'in their sets', 'to check and export')}, "
+                f"{would(export.dry_run, 'in their sets', 'to check and export')}, "
                 f"{summary.export.sets} sets in all."
             ),
             left_out(summary.export),

@@ -8,35 +8,22 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.exporting import (
-    MinFaceShortOption,
-    OutlierOption,
-    OutSizeOption,
-    PadRatioOption,
-    SelectOption,
-    TopNOption,
-    given,
+    ExportFlags,
+    SourceRootOption,
     left_out,
     loader_embedder,
+    takes_export_flags,
 )
-from facesets.cli.params import (
-    DatabaseOption,
-    DebugOption,
-    DryRunOption,
-    JsonOption,
-    PackOption,
-    ProviderOption,
-)
+from facesets.cli.params import DatabaseOption
 from facesets.cli.results import (
     CacheOrOutArgument,
     ExportIfCacheArgument,
-    SheetOption,
     cache_and_out,
     report,
     would,
 )
 from facesets.files import printable
 from facesets.operations.growing_options import SplitErasOptions
-from facesets.operations.options import ExportSwapOptions
 
 if TYPE_CHECKING:
     from facesets.operations.split_eras import ProbeSummary, SplitErasSummary
@@ -45,6 +32,7 @@ if TYPE_CHECKING:
 _DEFAULT = SplitErasOptions()
 
 
+@takes_export_flags
 def split_eras(
     first: CacheOrOutArgument,
     second: ExportIfCacheArgument = None,
@@ -58,12 +46,7 @@ def split_eras(
             show_default=False,
         ),
     ] = "",
-    source_root: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="DIR", help="Only photos below this folder. May be repeated.", show_default=False
-        ),
-    ] = None,
+    source_root: SourceRootOption = None,
     probe: Annotated[
         bool,
         typer.Option(
@@ -107,18 +90,8 @@ def split_eras(
             show_default=False,
         ),
     ] = None,
-    top_n: TopNOption = None,
-    outlier_threshold: OutlierOption = None,
-    pad_ratio: PadRatioOption = None,
-    out_size: OutSizeOption = None,
-    min_face_short: MinFaceShortOption = None,
-    select: SelectOption = None,
-    pack: PackOption = None,
-    provider: ProviderOption = "auto",
-    sheet: SheetOption = True,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    *,
+    export: ExportFlags,
 ) -> None:
     """Split a person of the export OUT, photographed over many years, into a set for each era."""
     from facesets import settings
@@ -141,18 +114,7 @@ def split_eras(
         min_blur=min_blur,
         min_det_score=min_det_score,
     )
-    export = ExportSwapOptions(
-        sheet=sheet,
-        dry_run=dry_run,
-        **given(
-            top_n=top_n,
-            outlier_threshold=outlier_threshold,
-            pad_ratio=pad_ratio,
-            out_size=out_size,
-            min_face_short=min_face_short,
-            select=select,
-        ),
-    )
+    crops = export.options()
     conf = settings.load()
     today = date.today()  # noqa: DTZ011 - cameras have the local date as well
     roots = [root.absolute() for root in source_root or ()]
@@ -165,12 +127,14 @@ def split_eras(
     ):
         if probe:
             done = operation.probe_eras(
-                store, request, options, dry_run=dry_run, progress=progress, stop=stop
+                store, request, options, dry_run=export.dry_run, progress=progress, stop=stop
             )
         else:
-            embedder = loader_embedder(store, pack, provider, conf, progress, stop, fetch=not dry_run)
+            embedder = loader_embedder(
+                store, export.pack, export.provider, conf, progress, stop, fetch=not export.dry_run
+            )
             done = operation.split_eras(
-                store, request, embedder, options, export, progress=progress, stop=stop
+                store, request, embedder, options, crops, progress=progress, stop=stop
             )
     report(done, _split_lines(done) if isinstance(done, operation.SplitErasSummary) else _probe_lines(done))
 
