@@ -11,7 +11,8 @@ from facesets.exports.manifest import ClusterManifest, RefineManifest
 from facesets.exports.manifest_files import read_manifest
 from facesets.operations.cluster import cluster
 from facesets.operations.extend import ExtendSummary, extend
-from facesets.operations.options import ClusterOptions, ExtendOptions, RefineOptions
+from facesets.operations.growing_options import ExtendOptions
+from facesets.operations.options import ClusterOptions, RefineOptions
 from facesets.operations.refine import refine
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress

@@ -1,7 +1,8 @@
 """`facesets undo`."""
 
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +10,9 @@ from facesets.cli import console
 from facesets.cli.params import DebugOption, DryRunOption, JsonOption
 from facesets.cli.results import would
 from facesets.files import printable
+
+if TYPE_CHECKING:
+    from facesets.operations.undo import KnownRun, UndoneFolder
 
 
 def undo(
@@ -25,7 +29,8 @@ def undo(
 ) -> None:
     """List the runs that changed OUT, or take one back: the newest first, and never over an edit of yours.
 
-    OUT keeps what its last 10 runs replaced, in .facesets-journal, fewer where that is more than 2 GiB.
+    Whatever a command wrote in OUT is taken back, drawings too. OUT keeps what its last 10 runs replaced, in
+    .facesets-journal, fewer where that is more than 2 GiB.
     """
     from facesets.operations.undo import known_runs
     from facesets.operations.undo import undo as take_back
@@ -34,21 +39,38 @@ def undo(
         listed = known_runs(out)
         console.show(
             listed,
-            [
-                f"{entry.run}: {entry.made} files made, {entry.replaced} replaced, {entry.removed} removed"
-                + ("" if entry.complete else " (undo was cut off)" if entry.half_undone else " (was cut off)")
-                + (f"; also {', '.join(map(printable, entry.also))}" if entry.also else "")
-                for entry in listed.runs
-            ]
-            or [f"{printable(out)}: no run to take back."],
+            [_line(entry) for entry in listed.runs] or [f"{printable(out)}: no run to take back."],
         )
         return
     done = take_back(out, run, dry_run=dry_run)
     console.show(
         done,
-        [
-            f"{printable(folder.folder)}: {len(folder.restored)} files {would(dry_run, 'are', 'would be')} "
-            f"as before {done.run}, {len(folder.removed)} {would(dry_run, 'removed', 'to remove')}."
-            for folder in done.folders
-        ],
+        [line for folder in done.folders for line in _lines(folder, done.run, dry_run=dry_run)],
     )
+
+
+def _line(run: "KnownRun") -> str:
+    when = f"{datetime.fromisoformat(run.began).astimezone():%Y-%m-%d %H:%M}" if run.began else "at some time"
+    cut = "" if run.complete else " (undo was cut off)" if run.half_undone else " (was cut off)"
+    also = f"; also {', '.join(map(printable, run.also))}" if run.also else ""
+    return (
+        f"{run.run}: {when}, {run.made} files made, {run.replaced} replaced, {run.removed} removed{cut}{also}"
+    )
+
+
+def _lines(folder: "UndoneFolder", run: str, *, dry_run: bool) -> list[str]:
+    from facesets.exports.aside import WITHOUT_ORIGINAL
+
+    are = would(dry_run, "are", "would be")
+    lines = [
+        (
+            f"{printable(folder.folder)}: {len(folder.restored)} files {are} as before {run}, "
+            f"{len(folder.removed)} {would(dry_run, 'removed', 'to remove')}."
+        )
+    ]
+    if folder.set_aside:
+        aside = printable(Path(folder.folder) / WITHOUT_ORIGINAL)
+        lines.append(f"{len(folder.set_aside)} photos whose originals are gone {are} kept in {aside}.")
+    if folder.stay_deleted:
+        lines.append(f"{len(folder.stay_deleted)} files that you deleted since stay deleted.")
+    return lines

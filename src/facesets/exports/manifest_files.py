@@ -71,6 +71,9 @@ def read_any_manifest(path: Path) -> Manifest:
         _upgrade_from_1(raw)
     if version < 3 and kind is ExportManifest:
         raw["removed"] = []
+    if version < 4 and kind is ExportManifest:
+        for entry in (*_records(raw.get("sets")), *_records(raw.get("removed"))):
+            entry["best"] = []
     if version < 3 and kind in (ClusterManifest, RefineManifest):
         raw |= {"statements": [], "hidden": [], "set_aside": [], "extended": []}
     try:
@@ -139,6 +142,10 @@ def _upgrade_from_1(raw: dict[str, Any]) -> None:
     if isinstance(files := raw.get("files"), dict):
         raw["files"] = {name: {"source": s, "size": -1, "mtime_ns": -1} for name, s in files.items()}
         raw |= {"missing": [], "reasons": []}
+
+
+def _records(value: object) -> list[dict[str, Any]]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
 def _damaged(path: Path, field: str) -> str:

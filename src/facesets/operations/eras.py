@@ -8,12 +8,11 @@ import numpy as np
 
 from facesets.clustering.eras import NO_YEAR, Eras, split_into_eras
 from facesets.errors import WrongUsage
-from facesets.exports.folders import is_inside
 from facesets.exports.manifest import EXPORT_MANIFEST, ExportManifest, SetManifest
 from facesets.exports.manifest_files import read_manifest
 from facesets.files import printable
-from facesets.operations.export_edits import taken_out
-from facesets.operations.options import SplitErasOptions
+from facesets.operations.export_edits import edited_sets, taken_out
+from facesets.operations.growing_options import SplitErasOptions
 from facesets.operations.quality_gate import quality_gates
 from facesets.operations.same_models import require_same_recogniser
 from facesets.operations.set_selection import centroid_of
@@ -103,8 +102,8 @@ def read_curated(out: Path, name: str, collection: Collection) -> Curated:
     RecogniserMismatch
         It was made with another recogniser than the store.
     """
-    listed = read_manifest(out / EXPORT_MANIFEST, ExportManifest).sets
-    entries = {entry.name: entry for entry in listed if is_inside(entry.name)}
+    there = edited_sets(out, read_manifest(out / EXPORT_MANIFEST, ExportManifest)).there
+    entries = {entry.name: entry for entry in there}
     entry = entries.get(name)
     if entry is None:
         known = ", ".join(printable(each) for each, e in entries.items() if e.kind != KIND) or "none"

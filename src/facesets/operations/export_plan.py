@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
@@ -23,11 +23,13 @@ from facesets.exports.manifest import (
 from facesets.exports.manifest_files import read_manifest, refuse_other_results
 from facesets.files import printable
 from facesets.imaging.quality import Quality, known_pose, quality
+from facesets.interfaces import Embedder
 from facesets.operations.export_edits import EditedSets, edited_crops, edited_sets, taken_out
 from facesets.operations.options import ExportSwapOptions
 from facesets.operations.same_models import require_same_faces, require_same_recogniser, rows_of
 from facesets.operations.set_names import free_names, names_of_entry
 from facesets.operations.set_selection import centroid_of
+from facesets.operations.succession import Succession, succession
 from facesets.records import CacheSettings, Collection, Faces, Float32, Int64
 
 _ASKED_FOR = frozenset({"imported", "era"})
@@ -121,7 +123,7 @@ class ExportPlan:
     removed : tuple of SetEntry
         Sets whose folder the user deleted, and that stay away.
     edited : tuple of str
-        Crops that the user worked on: they are set aside and made again.
+        Crops that the user worked on, in these sets and in those that go: they are set aside.
     learned : tuple of str
         What the user did to folders and crops, a sentence each.
     """
@@ -143,7 +145,7 @@ def plan_export(
     refine_manifest: Path,
     raw_manifest: Path | None,
     out: Path,
-    consumer: CacheSettings,
+    embedder: Embedder,
     options: ExportSwapOptions,
     *,
     made: Provenance,
@@ -168,7 +170,14 @@ def plan_export(
     if not options.merge:
         _refuse_foreign_sets(out, prefix)
     return plan_sets(
-        collection, wanted, out, consumer, options, made=made, keep=options.merge, remake=not options.merge
+        collection,
+        wanted,
+        out,
+        embedder.settings,
+        options,
+        made=made,
+        keep=options.merge,
+        remake=not options.merge,
     )
 
 
@@ -220,26 +229,37 @@ def plan_sets(
     if replaced is not None:
         kept = [e for e in kept if e.source.rpartition("#")[0] != replaced]
     new = [each for each in wanted if remake or each.source not in by_source]
+    inherited = _inherited(collection, out, entries, new, replaced)
     names = free_names(
         [(each.source, each.name) for each in new],
-        by_source if remake else {},
+        {**inherited.names, **by_source} if remake else {},
         [entry.name for entry in kept],
         [entry.name for entry in (*entries, *edits.removed)],
     )
     sets = tuple(
-        _planned(collection, parts, each, name, out, consumer, options)
+        _planned(
+            collection,
+            parts,
+            each,
+            name,
+            taken_out(out, name) | inherited.taken_out.get(each.source, frozenset()),
+            consumer,
+            options,
+        )
         for each, name in zip(new, names, strict=True)
     )
     kept_files = tuple(name for entry in kept for name in names_of_entry(entry))
     staying = {entry.name for entry in kept} | set(names)
     gone = tuple(entry.name for entry in entries if entry.name not in staying)
-    edited = tuple(name for each in sets for name in edited_crops(out, each.name))
+    again_edited = [name for each in sets for name in edited_crops(out, each.name)]
+    gone_edited = [name for old in gone for name in edited_crops(out, old, goes=True)]
     taken = [
         f"{len(each.taken_out)} faces were taken out of {printable(each.name)}: they stay out."
         for each in sets
         if len(each.taken_out)
     ]
-    aside = [f"{printable(name)} was changed: it is set aside and made again." for name in edited]
+    aside = [f"{printable(name)} was changed: it is set aside and made again." for name in again_edited]
+    aside += [f"{printable(name)} was changed: it is set aside, for its set goes." for name in gone_edited]
     return ExportPlan(
         made,
         parts.total,
@@ -249,9 +269,20 @@ def plan_sets(
         earlier,
         gone,
         removed=tuple(entry for entry in edits.removed if entry.source not in {s.source for s in sets}),
-        edited=edited,
+        edited=(*again_edited, *gone_edited),
         learned=(*edits.learned({each.source for each in sets}), *taken, *aside),
     )
+
+
+def _inherited(
+    collection: Collection, out: Path, entries: Sequence[SetEntry], new: Sequence[NewSet], split: str | None
+) -> Succession:
+    """What the sets of a split made anew have from those that it made before."""
+    before = [entry for entry in entries if entry.source.rpartition("#")[0] == split]
+    if not before:
+        return Succession()
+    ids = collection.face_ids()
+    return succession(out, before, {each.source: {ids[row] for row in each.rows} for each in new})
 
 
 def _planned(
@@ -259,11 +290,10 @@ def _planned(
     parts: Quality,
     wanted: NewSet,
     name: str,
-    out: Path,
+    unwanted: Set[str],
     consumer: CacheSettings,
     options: ExportSwapOptions,
 ) -> PlannedSet:
-    unwanted = taken_out(out, name)
     ids = collection.face_ids() if unwanted else []
     rows = np.array([row for row, face in enumerate(ids) if face in unwanted], np.int64)
     wanted = replace(

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from facesets import __version__
 from facesets.errors import WrongUsage
-from facesets.exports.folders import WITHOUT_ORIGINAL, ResultFolder, finish, would_remove, writing_results
+from facesets.exports.aside import WITHOUT_ORIGINAL
+from facesets.exports.folders import ResultFolder, finish, would_remove, writing_results
 from facesets.exports.manifest import ClusterManifest, Failure, PlacedFile, Provenance, RefineManifest
 from facesets.exports.manifest_files import manifest_bytes, read_manifest, refuse_other_results
 from facesets.exports.materialize import Materialize
@@ -204,10 +205,12 @@ def _place_all(folder: ResultFolder, plan: PhotoFolders, progress: Progress, sto
     progress.begin("Writing photos", len(plan.files))
     for name, source in plan.files.items():
         if stop.requested:
+            folder.flush()
             return False
         folder.place(name, source, plan.how)
         progress.advance()
     progress.end()
+    folder.flush()
     return not stop.requested
 
 
