@@ -59,8 +59,8 @@ def reachability_tree(
     ):
         selection.take(*found)
     early = selection.neighbours()
-    core = _core(early, rank)
-    # Cores that only some faces were seen for are too low, and so is the tree's worth: no edge is lost by it.
+    # Too low, as not all faces were seen, and so is what the tree seems worth: no edge is lost by it.
+    core = np.maximum(_core(early, rank), selection.bound)
     so_far = _spanning(rows, core, early.edges()) if np.isfinite(core).all() else None
     unknown = np.full(len(rows), np.inf, np.float32)
     bounds = None if so_far is None else _Bounds(unknown, so_far.tree)
