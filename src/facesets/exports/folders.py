@@ -10,7 +10,7 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import astuple, dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -231,12 +231,11 @@ def writing_results(
     also: Sequence[Path] = (),
     run: str = "",
 ) -> Iterator[ResultFolder]:
-    """Take an output folder for one run.
+    """Write a result, in an output folder that is `reserved`.
 
     Parameters
     ----------
     root : Path
-        Made if it is not there.
     earlier : mapping
         Relative names that the folder's own manifest lists, with what was put there.
     command : str
@@ -246,30 +245,57 @@ def writing_results(
 
     Raises
     ------
-    AlreadyRunning
-        Another run writes there.
     CannotWrite
-        The folder cannot be made, or an undo of it was cut off.
+        The folder cannot be written, or an undo of it was cut off.
     """
-    with locked(root):
-        sweep_temporaries(root / ANNOUNCEMENT)
-        sweep_journal(root)
-        journal = Journal(root, command, also=also, run=run)
-        folder = ResultFolder(root, _ours(root, earlier), journal)
-        sweep_interrupted(root, folder.owned)
-        try:
-            yield folder
-        finally:
-            (root / _TEMPORARY).unlink(missing_ok=True)
+    sweep_temporaries(root / ANNOUNCEMENT)
+    sweep_journal(root)
+    journal = Journal(root, command, also=also, run=run)
+    folder = ResultFolder(root, _ours(root, earlier), journal)
+    sweep_interrupted(root, folder.owned)
+    try:
+        yield folder
+    finally:
+        (root / _TEMPORARY).unlink(missing_ok=True)
+
+
+@contextmanager
+def reserved(*roots: Path, dry_run: bool) -> Iterator[None]:
+    """Keep other runs out of output folders, from before anything is read there until all is written.
+
+    What was read of a folder before it was locked may be what another run has replaced since. A dry run keeps
+    nobody out. Errors as `locked`.
+    """
+    with ExitStack() as stack:
+        for root in {os.path.realpath(root): root for root in roots}.values():
+            if not dry_run:
+                stack.enter_context(locked(root))
+        yield
 
 
 @contextmanager
 def locked(root: Path) -> Iterator[None]:
-    """Keep other runs out of an output folder, which is made if it is not there; errors as above."""
+    """Keep other runs out of an output folder, which is made if it is not there.
+
+    What was made and stays empty is removed.
+
+    Raises
+    ------
+    AlreadyRunning
+        Another run writes there.
+    CannotWrite
+        The folder cannot be made.
+    """
+    made = [folder for folder in (root, *root.parents) if not exists(folder)]
     with writing(root):
         root.mkdir(parents=True, exist_ok=True)
-    with FileLock(root / _LOCK, what=printable(root)):
-        yield
+    try:
+        with FileLock(root / _LOCK, what=printable(root)):
+            yield
+    finally:
+        with suppress(OSError):
+            for folder in made:
+                folder.rmdir()
 
 
 def sweep_interrupted(root: Path, owned: Iterable[str]) -> None:

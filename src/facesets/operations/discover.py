@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from facesets.clustering import nearest
+from facesets.exports.folders import reserved
 from facesets.exports.manifest import EXPORT_MANIFEST, SET_MANIFEST, ExportManifest, Failure, SetManifest
 from facesets.exports.manifest_files import read_manifest, refuse_other_results
 from facesets.files import printable
@@ -140,6 +141,22 @@ def discover(
     CannotWrite
         `out` cannot be written.
     """
+    with reserved(out, dry_run=export.dry_run):
+        return _discover(store, out, roots, embedder, options, refine, export, progress=progress, stop=stop)
+
+
+def _discover(
+    store: Store,
+    out: Path,
+    roots: list[Path],
+    embedder: Embedder,
+    options: DiscoverOptions,
+    refine: RefineOptions,
+    export: ExportSwapOptions,
+    *,
+    progress: Progress,
+    stop: Stop,
+) -> DiscoverSummary:
     collection = store.load()
     known = known_sets(out, collection)
     rows = rows_under(collection, roots)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facesets.exports.folders import ResultFolder, finish, would_remove, writing_results
+from facesets.exports.folders import ResultFolder, finish, reserved, would_remove, writing_results
 from facesets.exports.manifest import (
     EXPORT_MANIFEST,
     SET_MANIFEST,
@@ -97,6 +97,30 @@ def export_swap(
     CannotWrite
         `out` cannot be written.
     """
+    with reserved(out, dry_run=options.dry_run):
+        return _export_swap(
+            store,
+            refine_manifest,
+            out,
+            embedder,
+            options,
+            raw_manifest=raw_manifest,
+            progress=progress,
+            stop=stop,
+        )
+
+
+def _export_swap(
+    store: Store,
+    refine_manifest: Path,
+    out: Path,
+    embedder: Embedder,
+    options: ExportSwapOptions,
+    *,
+    raw_manifest: Path | None,
+    progress: Progress,
+    stop: Stop,
+) -> ExportSwapSummary:
     collection = store.load()
     made = provenance(store, collection.settings, options)
     plan = plan_export(collection, refine_manifest, raw_manifest, out, embedder.settings, options, made=made)

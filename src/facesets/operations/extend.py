@@ -8,7 +8,7 @@ import numpy as np
 
 from facesets.clustering import average_linkage, same_image_pairs, singletons_as_noise
 from facesets.errors import WrongUsage
-from facesets.exports.folders import ANNOUNCEMENT
+from facesets.exports.folders import ANNOUNCEMENT, reserved
 from facesets.exports.journal import WRITING, read_runs
 from facesets.exports.manifest import (
     CLUSTER_MANIFEST,
@@ -120,6 +120,19 @@ def extend(
     CannotWrite
         A folder cannot be written.
     """
+    with reserved(raw, refine_out or raw, dry_run=options.dry_run):
+        return _extend(store, raw, options, refine_out=refine_out, progress=progress, stop=stop)
+
+
+def _extend(
+    store: Store,
+    raw: Path,
+    options: ExtendOptions,
+    *,
+    refine_out: Path | None,
+    progress: Progress,
+    stop: Stop,
+) -> ExtendSummary:
     collection = store.load()
     folders = [raw] if refine_out is None else [raw, refine_out]
     people = _read(raw, CLUSTER_MANIFEST, ClusterManifest, collection)

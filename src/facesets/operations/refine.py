@@ -14,6 +14,7 @@ from facesets.clustering import (
     reject_outliers,
     same_image_pairs,
 )
+from facesets.exports.folders import reserved
 from facesets.exports.manifest import (
     REFINE_MANIFEST,
     DroppedFace,
@@ -109,6 +110,13 @@ def refine(
     CannotWrite
         `out` cannot be written.
     """
+    with reserved(out, dry_run=options.dry_run):
+        return _refine(store, out, options, progress=progress, stop=stop)
+
+
+def _refine(
+    store: Store, out: Path, options: RefineOptions, *, progress: Progress, stop: Stop
+) -> RefineSummary:
     collection = store.load()
     faces = collection.faces
     known = known_before(out, RefineManifest, REFINE_MANIFEST, collection)

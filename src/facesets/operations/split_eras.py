@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from facesets.clustering.eras import Eras
+from facesets.exports.folders import reserved
 from facesets.exports.manifest import Failure
 from facesets.files import atomic_write, printable
 from facesets.imaging.quality import quality
@@ -233,6 +234,20 @@ def split_eras(
     CannotWrite
         The export or the capture years cannot be written.
     """
+    with reserved(request.out, dry_run=export.dry_run):
+        return _split_eras(store, request, embedder, options, export, progress=progress, stop=stop)
+
+
+def _split_eras(
+    store: Store,
+    request: EraRequest,
+    embedder: Embedder,
+    options: SplitErasOptions,
+    export: ExportSwapOptions,
+    *,
+    progress: Progress,
+    stop: Stop,
+) -> SplitErasSummary:
     person = _find(store, request, options, progress, stop)
     if stop.requested:
         return _summary(request, person, [], (), None, dry_run=export.dry_run)
