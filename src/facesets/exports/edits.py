@@ -35,6 +35,8 @@ class Edits:
         Old to new name of folders, which may have changed places.
     unclear : frozenset
         Names among the deleted of which a photo lies elsewhere, but it may as well be that of another.
+    is_emptied : bool
+        Whether nothing is left; then no name is listed.
     """
 
     moved: Mapping[str, str] = field(default_factory=dict)
@@ -42,6 +44,7 @@ class Edits:
     copied: Mapping[str, str] = field(default_factory=dict)
     renamed: Mapping[str, str] = field(default_factory=dict)
     unclear: frozenset[str] = frozenset()
+    is_emptied: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.moved or self.deleted or self.copied)
@@ -71,7 +74,7 @@ def read_edits(root: Path, files: Mapping[str, PlacedFile], ours: Collection[str
     search.settle_photos()
     moved, deleted = search.moved, frozenset(search.lost)
     if len(deleted) == len(files):
-        return Edits()
+        return Edits(is_emptied=bool(files))
     for place in moved.values():
         _refuse_unusable(root, place)
     _refuse_nested(root, moved)
@@ -152,7 +155,8 @@ class _Search:
                 and new not in wish.values()
                 and not old.startswith("_")
                 and not new.startswith("_")
-                and 2 * len(self._brought(old, lying[new])) > len(self._names_in[old])
+                and 2 * len(self._brought(old, lying[new])) + (new in self._names_in)
+                > len(self._names_in[old])
             ):
                 wish[old] = new
         return wish
@@ -189,12 +193,18 @@ class _Search:
                 yield lost[0], places[0]
 
     def _by_name(self) -> Iterator[tuple[list[str], list[str]]]:
+        """Lost photos and places of one name; of folders that were deleted only where there is no other."""
         lost, places = defaultdict(list), defaultdict(list)
         for name in self.lost:
             lost[_base(name)].append(name)
         for place in self.strange:
             places[_base(place)].append(place)
-        yield from ((names, places[base]) for base, names in lost.items() if base in places)
+        found = {base: names for base, names in lost.items() if base in places}
+        missing = {folder_of(name) for base, names in lost.items() if base not in places for name in names}
+        alone = {folder_of(names[0]) for names in found.values() if len(names) == 1}
+        deleted = {folder for folder in missing - alone if not (self._root / folder).exists()}
+        for base, names in found.items():
+            yield [name for name in names if folder_of(name) not in deleted] or names, places[base]
 
     def settle_photos(self) -> None:
         """Find photos one by one, where others of the same folder went first."""
@@ -204,14 +214,11 @@ class _Search:
                 likely = [name for name in lost if (folder_of(name), folder_of(place)) in sent]
                 if len(likely) == 1 and likely[0] in self.lost:
                     self._claim(likely[0], place)
-        deleted = {folder for folder in self._names_in if not (self._root / folder).exists()}
-        deleted -= {*self.renamed}
         for lost, places in list(self._by_name()):
-            left = [name for name in lost if folder_of(name) not in deleted] or lost
-            if len(left) == 1:
-                self._claim(left[0], places[0])
+            if len(lost) == 1:
+                self._claim(lost[0], places[0])
             else:
-                self.unclear |= set(left)
+                self.unclear |= set(lost)
         by_state = defaultdict(list)
         for place in self.strange if self.lost else ():
             by_state[_state(self._root, place)].append(place)

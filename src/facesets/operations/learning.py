@@ -11,8 +11,10 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path, PurePosixPath
 
+from facesets.errors import WrongUsage
 from facesets.exports.edits import Edits, folder_of, read_edits
 from facesets.exports.folders import announced_names
+from facesets.exports.journal import WRITING, read_runs
 from facesets.exports.manifest import (
     ClusterManifest,
     FaceEntry,
@@ -108,6 +110,26 @@ def known_of(
     return known
 
 
+def refuse_cut_off(folder: Path, *, but: str) -> None:
+    """Refuse a folder in which a run was cut off, unless of the command that goes on with it.
+
+    Its files are in part of before that run and in part of after: what the user did cannot be told from it.
+
+    Raises
+    ------
+    WrongUsage
+        There was such a run.
+    DamagedFile
+        The journal cannot be read.
+    """
+    runs = read_runs(folder)
+    if runs and runs[-1].state == WRITING and runs[-1].command != but:
+        raise WrongUsage(
+            f"`facesets {runs[-1].command}` was cut off in {printable(folder)}. Run it again first, or take "
+            f"it back: `facesets undo {printable(folder)} {runs[-1].name}`."
+        )
+
+
 def as_groups(groups: Mapping[str, Sequence[FaceEntry]]) -> tuple[Group, ...]:
     """Folders of faces as a manifest lists them."""
     return tuple(
@@ -124,6 +146,8 @@ def learn(root: Path, known: Known, ours: Collection[str]) -> None:
         As `read_edits`.
     """
     edits = read_edits(root, known.files, ours)
+    if edits.is_emptied:
+        known.files = {}
     if not edits:
         return
     deleted = _deleted_folders(known, edits)

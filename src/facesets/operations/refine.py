@@ -1,6 +1,7 @@
 """Clean face sets: clusters merged, poor faces and outliers dropped, small groups left out."""
 
 from collections.abc import Callable, Mapping
+from collections.abc import Collection as AnyCollection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -176,20 +177,27 @@ def gate_faces(faces: Faces, options: RefineOptions) -> Gated:
     return _gated(faces, _clusters(faces, options), options)
 
 
-def _gated(faces: Faces, cluster: Int64, options: RefineOptions, asserted: Bool | None = None) -> Gated:
-    """Gates for clusters; faces that are there by the user's will are no outliers."""
+def _gated(
+    faces: Faces,
+    cluster: Int64,
+    options: RefineOptions,
+    asserted: Bool | None = None,
+    wanted: AnyCollection[int] = (),
+) -> Gated:
+    """Gates for clusters; faces there by the user's will are no outliers, and none too few if `wanted`."""
     gated = _gated_one_by_one(faces, cluster, options)
     if asserted is not None:
         gated.gate[asserted & (gated.gate == "outlier_threshold")] = ""
     images = _distinct_images(faces.image, np.where(gated.gate == "", cluster, -1))
-    _drop(gated, images < options.min_faces, "min_faces", images, options)
+    too_few = (images < options.min_faces) & ~np.isin(cluster, list(wanted))
+    _drop(gated, too_few, "min_faces", images, options)
     return gated
 
 
 def _gated_as_said(faces: Faces, said: Said, options: RefineOptions) -> Gated:
     """Gates for all faces but those that get no folder by the user's will; these have a gate of their own."""
     some = np.flatnonzero(said.label >= 0)
-    inner = _gated(faces.take(some), said.label[some], options, said.asserted[some])
+    inner = _gated(faces.take(some), said.label[some], options, said.asserted[some], said.wanted)
     n = len(faces)
     gated = Gated(said.label, np.full(n, _NOBODY, "U32"), np.full(n, np.nan), np.full(n, np.nan))
     for column, values in ((gated.gate, inner.gate), (gated.value, inner.value), (gated.limit, inner.limit)):
