@@ -126,16 +126,14 @@ class _Search:
             for old in blocked:
                 del wish[old]
         brought = [pair for old, new in wish.items() for pair in self._brought(old, lying[new]).items()]
-        for folder in {*wish, *wish.values()}:
-            names = self._names_in.get(folder, ())
-            self.lost |= dict.fromkeys(name for name in names if name not in self.moved)
+        left = [name for folder in {*wish, *wish.values()} for name in self._names_in.get(folder, ())]
+        self.lost |= dict.fromkeys(name for name in left if name not in self.moved)
         for name, place in brought:
             self._claim(name, place)
-        for name in [name for name in self.lost if name in self._staying]:
-            self._staying.discard(name)
-            if name not in self.moved.values():
-                self._claim(name, name)
-        self._staying -= {name for old in wish for name in self._names_in[old]}
+        # What lies under a name of a folder that has another place now is not what was put there.
+        places = set(self.moved.values())
+        self.strange |= dict.fromkeys(name for name in left if name in self._staying and name not in places)
+        self._staying.difference_update(left)
         self.renamed |= wish
         return bool(wish)
 
