@@ -1,6 +1,8 @@
+import json
 import os
 import random
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -117,6 +119,47 @@ def test_files_of_the_user_survive_in_folders_that_go(tmp_path: Path, photos: li
     assert set(tree(out)) == {"person_1/notes.txt"}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="tells by /proc which file is written to the disk")
+def test_what_lay_there_is_on_the_disk_before_anything_takes_its_place(
+    tmp_path: Path, photos: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    earlier = write(out, {f"person_1/{i}.jpg": photo for i, photo in enumerate(photos[:4])}, {}, b"one")
+    (log,) = out.glob(f"{JOURNAL}/*/changes.jsonl")
+    on_disk: dict[Path, int] = {log: log.stat().st_size}
+    fsync, replace, unlink = os.fsync, Path.replace, Path.unlink
+    checked = []
+
+    def synced(handle: int) -> None:
+        fsync(handle)
+        path = Path(f"/proc/self/fd/{handle}").readlink()
+        if path.is_file():
+            on_disk[path] = path.stat().st_size
+
+    def changed(path: Path) -> None:
+        if path.is_relative_to(out) and not path.name.startswith(".facesets") and JOURNAL not in path.parts:
+            log = max(out.glob(f"{JOURNAL}/*/changes.jsonl"))
+            durable = log.read_bytes()[: on_disk.get(log, 0)]
+            assert json.dumps(path.relative_to(out).as_posix()).encode() in durable
+            checked.append(path.name)
+
+    def replaced(self: Path, target: Path) -> Path:
+        changed(target)
+        return replace(self, target)
+
+    def unlinked(self: Path, missing_ok: bool = False) -> None:
+        changed(self)
+        unlink(self, missing_ok=missing_ok)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", replaced)
+    monkeypatch.setattr(Path, "unlink", unlinked)
+    plan = {f"person_1/{i}.jpg": photo for i, photo in enumerate(photos[2:])}
+    earlier = write(out, plan, earlier, b"two")
+    write(out, {"person_1/0.jpg": photos[0]}, earlier, b"three")
+    assert len(checked) > 20
+
+
 def test_an_unknown_run_is_refused_with_those_that_there_are(tmp_path: Path, photos: list[str]) -> None:
     write(tmp_path / "out", {"person_1/a.jpg": photos[0]}, {}, b"one")
     with pytest.raises(WrongUsage, match=r"there are: 0001-cluster"):
@@ -158,6 +201,7 @@ def test_one_run_in_two_folders_is_taken_back_in_both(tmp_path: Path, photos: li
         with locked(folder), writing_results(folder, {}, "extend", also=[other], run=name) as results:
             results.announce({"new/a.jpg": photos[0]})
             results.place("new/a.jpg", photos[0], "copy")
+            results.flush()
             finish(results, "manifest.json", b"{}") if folder == first else results.journal.close()
             name = results.journal.run
     assert name == "0002-extend"

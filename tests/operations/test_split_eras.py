@@ -346,6 +346,10 @@ def test_the_command_probes_and_splits(life: Life, curated: Path, tmp_path: Path
     )
     assert split.status == 0, split.err
     assert split.out.count("\n") == 1
+    (newest,) = [line for line in run_program("undo", out).out.splitlines() if "split-eras-probe" in line]
+    assert "2 files made" in newest
+    assert run_program("undo", out, newest.partition(":")[0]).status == 0
+    assert content(out) == content(curated)
     nobody = run_program("split-eras", *common[:2])
     assert nobody.status == 2
     assert "Name a set of OUT by --set" in nobody.err

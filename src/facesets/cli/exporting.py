@@ -1,6 +1,7 @@
 """What the commands that write into an export have in common on the command line."""
 
 from dataclasses import fields
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,9 +16,12 @@ from facesets.operations.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from facesets.inference.local import LocalEmbedder
     from facesets.interfaces import Progress, Store
     from facesets.operations.export_swap import ExportSwapSummary
+    from facesets.records import CacheSettings, Faces, Pixels
     from facesets.settings import Settings
     from facesets.stop import Stop
 
@@ -60,6 +64,22 @@ def only_of(kind: Any, values: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN40
     return {name: value for name, value in values.items() if name in names}
 
 
+class EmbedderOnDemand:
+    """An embedder whose models are found, fetched and loaded when they are first needed."""
+
+    def __init__(self, load: "Callable[[], LocalEmbedder]") -> None:
+        self._load = cache(load)
+
+    @property
+    def settings(self) -> "CacheSettings":
+        """Those of the embedder; errors as loading it."""
+        return self._load().settings
+
+    def embed(self, pictures: "Sequence[Pixels]") -> "list[Faces]":
+        """As the embedder; errors as loading it."""
+        return self._load().embed(pictures)
+
+
 def loader_embedder(
     store: "Store",
     pack: str | None,
@@ -69,21 +89,22 @@ def loader_embedder(
     stop: "Stop",
     *,
     fetch: bool,
-) -> "LocalEmbedder":
+) -> EmbedderOnDemand:
     """What finds faces in crops as the bundles' consumer does, with the store's own pack unless told.
 
-    Raises
-    ------
-    MissingModelPack
-        The models are not here and cannot be fetched.
+    `MissingModelPack` is raised when it is first used, so that a slip in a name is told before a download.
     """
-    from facesets.cli import assemble
-    from facesets.operations.enrich import require_models
 
-    name = pack or require_models(store).pack
-    models = assemble.get_pack(name, conf, progress, stop, fetch=fetch)
-    detection = DetectionOptions(name, LOADER_DET_SIZE, VERIFY_MIN_DET_SCORE)
-    return assemble.make_embedder(models, detection, assemble.choose(provider, models))
+    def load() -> "LocalEmbedder":
+        from facesets.cli import assemble
+        from facesets.operations.enrich import require_models
+
+        name = pack or require_models(store).pack
+        models = assemble.get_pack(name, conf, progress, stop, fetch=fetch)
+        detection = DetectionOptions(name, LOADER_DET_SIZE, VERIFY_MIN_DET_SCORE)
+        return assemble.make_embedder(models, detection, assemble.choose(provider, models))
+
+    return EmbedderOnDemand(load)
 
 
 def left_out(summary: "ExportSwapSummary") -> str:

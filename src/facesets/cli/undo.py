@@ -1,7 +1,8 @@
 """`facesets undo`."""
 
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +10,9 @@ from facesets.cli import console
 from facesets.cli.params import DebugOption, DryRunOption, JsonOption
 from facesets.cli.results import would
 from facesets.files import printable
+
+if TYPE_CHECKING:
+    from facesets.operations.undo import KnownRun
 
 
 def undo(
@@ -25,7 +29,8 @@ def undo(
 ) -> None:
     """List the runs that changed OUT, or take one back: the newest first, and never over an edit of yours.
 
-    OUT keeps what its last 10 runs replaced, in .facesets-journal, fewer where that is more than 2 GiB.
+    Whatever a command wrote in OUT is taken back, drawings too. OUT keeps what its last 10 runs replaced, in
+    .facesets-journal, fewer where that is more than 2 GiB.
     """
     from facesets.operations.undo import known_runs
     from facesets.operations.undo import undo as take_back
@@ -34,13 +39,7 @@ def undo(
         listed = known_runs(out)
         console.show(
             listed,
-            [
-                f"{entry.run}: {entry.made} files made, {entry.replaced} replaced, {entry.removed} removed"
-                + ("" if entry.complete else " (undo was cut off)" if entry.half_undone else " (was cut off)")
-                + (f"; also {', '.join(map(printable, entry.also))}" if entry.also else "")
-                for entry in listed.runs
-            ]
-            or [f"{printable(out)}: no run to take back."],
+            [_line(entry) for entry in listed.runs] or [f"{printable(out)}: no run to take back."],
         )
         return
     done = take_back(out, run, dry_run=dry_run)
@@ -51,4 +50,13 @@ def undo(
             f"as before {done.run}, {len(folder.removed)} {would(dry_run, 'removed', 'to remove')}."
             for folder in done.folders
         ],
+    )
+
+
+def _line(run: "KnownRun") -> str:
+    when = f"{datetime.fromisoformat(run.began).astimezone():%Y-%m-%d %H:%M}" if run.began else "at some time"
+    cut = "" if run.complete else " (undo was cut off)" if run.half_undone else " (was cut off)"
+    also = f"; also {', '.join(map(printable, run.also))}" if run.also else ""
+    return (
+        f"{run.run}: {when}, {run.made} files made, {run.replaced} replaced, {run.removed} removed{cut}{also}"
     )

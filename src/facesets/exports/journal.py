@@ -3,9 +3,10 @@
 The journal of a folder is its hidden directory `.facesets-journal`, with a directory for each run that
 changed something, such as `0007-extend`:
 
-    run.json        command; state: `writing`, `done` or `undoing`; other folders that the same run wrote to,
-                    relative to this one, so that all can be moved together
-    changes.jsonl   a line a change, written before the change is made: [name, kept, [size, mtime_ns] or null]
+    run.json        command; when it began; state: `writing`, `done` or `undoing`; other folders that the same
+                    run wrote to, relative to this one, so that all can be moved together
+    changes.jsonl   a line a change, on the disk before the change is made:
+                    [name, kept, [size, mtime_ns] or null]
     kept/<number>   what lay under a name before: a hard link where the file system has them
 
 A name is relative to the folder. `kept` is the number of what there was before, null for nothing; a state of
@@ -28,10 +29,11 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from facesets.errors import CannotWrite, DamagedFile
-from facesets.files import printable, sweep_temporaries, write_json, writing
+from facesets.files import printable, sweep_temporaries, sync_directory, write_json, writing
 
 JOURNAL = ".facesets-journal"
 KEPT_RUNS = 10
@@ -74,6 +76,8 @@ class Run:
         The result folder.
     name : str
         Such as `0007-extend`.
+    began : str
+        When, in UTC and ISO 8601; empty where an earlier version did not note it.
     also : tuple of Path
         Other folders in which the same run, under the same name, may have changed something.
     """
@@ -81,6 +85,7 @@ class Run:
     root: Path
     name: str
     state: str
+    began: str
     also: tuple[Path, ...]
 
     @property
@@ -119,7 +124,10 @@ class Run:
     def mark(self, state: str) -> None:
         """Record a state, durably."""
         also = [_relative(path, self.root) for path in self.also]
-        write_json(self.directory / _RUN, {"command": self.command, "state": state, "also": also})
+        write_json(
+            self.directory / _RUN,
+            {"command": self.command, "began": self.began, "state": state, "also": also},
+        )
 
     def forget(self) -> None:
         """Remove it from the journal; a kill in between leaves what the next reader takes for rubbish."""
@@ -143,7 +151,7 @@ def read_runs(root: Path) -> list[Run]:
         try:
             raw = json.loads((directory / _RUN).read_bytes())
             also = tuple(Path(os.path.normpath(root.absolute() / path)) for path in raw["also"])
-            runs.append(Run(root, directory.name, raw["state"], also))
+            runs.append(Run(root, directory.name, raw["state"], raw.get("began", ""), also))
         except FileNotFoundError:
             continue
         except (OSError, ValueError, TypeError, KeyError) as error:
@@ -241,12 +249,16 @@ class Journal:
 
     def replacing(self, name: str, new: Path) -> None:
         """Hear that the file `new` is about to be renamed to `name`, whether something lies there or not."""
-        status = new.lstat()
-        self._note(name, (status.st_size, status.st_mtime_ns))
+        self.replacing_all({name: new})
 
-    def removing(self, name: str) -> None:
-        """Hear that the file `name` is about to be removed."""
-        self._note(name, None)
+    def replacing_all(self, new: Mapping[str, Path]) -> None:
+        """As `replacing` for many at once, which costs hardly more: files about to be renamed, by name."""
+        states = {name: path.lstat() for name, path in new.items()}
+        self._note({name: (status.st_size, status.st_mtime_ns) for name, status in states.items()})
+
+    def removing(self, *names: str) -> None:
+        """Hear that files are about to be removed."""
+        self._note(dict.fromkeys(names))
 
     def close(self) -> None:
         """Record that the run is complete, and forget the oldest runs."""
@@ -255,26 +267,41 @@ class Journal:
         self._run.mark(DONE)
         _forget_oldest(read_runs(self._root))
 
-    def _note(self, name: str, left: State) -> None:
+    def _note(self, changes: Mapping[str, State]) -> None:
+        """Write what is about to become of names, and what lies there before, to the disk."""
+        if not changes:
+            return
         run = self._begun()
-        kept = None
-        if name not in self._seen:
-            number = len(self._seen)
-            with writing(run.kept(number)):
-                there = _keep(self._root / PurePosixPath(name), run.kept(number))
-            kept = number if there else None
-            self._seen.add(name)
-        line = json.dumps([name, kept, left]).encode() + b"\n"
+        lines = []
+        any_kept = False
+        for name, left in changes.items():
+            kept = None
+            if name not in self._seen:
+                number = len(self._seen)
+                with writing(run.kept(number)):
+                    there = _keep(self._root / PurePosixPath(name), run.kept(number))
+                kept = number if there else None
+                any_kept |= there
+                self._seen.add(name)
+            lines.append(json.dumps([name, kept, left]).encode() + b"\n")
         path = run.directory / _CHANGES
-        with writing(path), path.open("ab", buffering=0) as file:
-            file.write(line)
+        with writing(path):
+            if any_kept:
+                sync_directory(run.directory / _KEPT)
+            with path.open("ab", buffering=0) as file:
+                file.write(b"".join(lines))
+                os.fsync(file.fileno())
 
     def _begun(self) -> Run:
         if self._run is None:
-            run = Run(self._root, self._name, WRITING, self._also)
+            began = datetime.now(UTC).isoformat(timespec="seconds")
+            run = Run(self._root, self._name, WRITING, began, self._also)
             with writing(run.directory):
                 run.directory.mkdir(parents=True)
             run.mark(WRITING)
+            (run.directory / _CHANGES).touch()
+            for folder in (run.directory, run.directory.parent, self._root):
+                sync_directory(folder)
             self._run = run
         return self._run
 

@@ -334,16 +334,19 @@ class ExportManifest:
     ----------
     removed : tuple of SetEntry
         Sets whose folder the user deleted: they are not made again.
+    statements : tuple of Statement
+        What was learned from crops that the user deleted, or moved from one set to another, oldest first.
     """
 
     FORMAT: ClassVar[str] = "facesets/export-swap"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     made: Provenance
     counts: dict[str, int]
     sets: tuple[SetEntry, ...]
     removed: tuple[SetEntry, ...]
     sheets: tuple[str, ...]
+    statements: tuple[Statement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,8 @@ def read_any_manifest(path: Path) -> Manifest:
         _upgrade_from_1(raw)
     if version < 3 and kind is ExportManifest:
         raw["removed"] = []
+    if version < 4 and kind is ExportManifest:
+        raw["statements"] = []
     if version < 3 and kind in (ClusterManifest, RefineManifest):
         raw |= {"statements": [], "hidden": [], "set_aside": [], "extended": []}
     try:

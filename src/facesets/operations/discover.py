@@ -133,7 +133,7 @@ def discover(
     Raises
     ------
     WrongUsage
-        `out` holds something else.
+        `out` holds something else, or a root does not exist.
     RecogniserMismatch
         Store, export and embedder do not have the same recogniser.
     AlreadyRunning
@@ -202,9 +202,10 @@ def known_sets(out: Path, collection: Collection) -> KnownSets:
     refuse_other_results(out, ExportManifest)
     if not (out / EXPORT_MANIFEST).is_file():
         return KnownSets((), frozenset(), np.empty((0, collection.faces.dimension), np.float32), frozenset())
-    edits = edited_sets(out, read_manifest(out / EXPORT_MANIFEST, ExportManifest))
+    before = read_manifest(out / EXPORT_MANIFEST, ExportManifest)
+    edits = edited_sets(out, before)
     entries = edits.there
-    faces, whole = set[str](), list[tuple[float, ...]]()
+    faces, whole = {said.face for said in before.statements if said.kind == "is"}, list[tuple[float, ...]]()
     for entry in entries:
         path = out / entry.name / SET_MANIFEST
         if not path.is_file():

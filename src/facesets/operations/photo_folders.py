@@ -204,10 +204,12 @@ def _place_all(folder: ResultFolder, plan: PhotoFolders, progress: Progress, sto
     progress.begin("Writing photos", len(plan.files))
     for name, source in plan.files.items():
         if stop.requested:
+            folder.flush()
             return False
         folder.place(name, source, plan.how)
         progress.advance()
     progress.end()
+    folder.flush()
     return not stop.requested
 
 

@@ -7,14 +7,24 @@ from pathlib import Path
 import numpy as np
 
 from facesets.clustering.eras import Eras
-from facesets.exports.folders import reserved
+from facesets.exports.folders import reserved, write_drawings
 from facesets.exports.manifest import Failure
-from facesets.files import atomic_write, printable
+from facesets.files import printable
 from facesets.imaging.quality import quality
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.capture_years import CaptureYears, capture_years
 from facesets.operations.era_probe import EraProbe, facts_line, probe, probe_png, probe_text
-from facesets.operations.eras import KIND, Curated, Era, Recovered, name_eras, read_curated, recover, split
+from facesets.operations.eras import (
+    KIND,
+    Curated,
+    Era,
+    Recovered,
+    era_source,
+    name_eras,
+    read_curated,
+    recover,
+    split,
+)
 from facesets.operations.export_plan import NewSet, plan_sets
 from facesets.operations.export_swap import ExportSwapSummary, export_planned
 from facesets.operations.growing_options import SplitErasOptions
@@ -28,6 +38,7 @@ from facesets.stop import Stop
 THIN = "_thin"
 THIN_MARKER = "THIN.txt"
 ERA_MARKER = "ERA.txt"
+_DRAWINGS = "_eras"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +185,7 @@ def probe_eras(
     evidence = probe(person.embeddings, person.of_face, person.eras, person.named, options)
     facts = facts_line(person.recovered, person.curated, person.years)
     text = probe_text(request.name, facts, evidence, options)
-    folder = request.out / "_eras"
+    folder = request.out / _DRAWINGS
     text_file, chart = folder / f"{request.name}.txt", folder / f"{request.name}.png"
     if not dry_run and not stop.requested:
         picture = probe_png(
@@ -188,9 +199,10 @@ def probe_eras(
             options,
             progress,
         )
-        for path, content in ((chart, picture), (text_file, text.encode())):
-            with atomic_write(path) as file:
-                file.write(content)
+        drawings = {chart.name: picture, text_file.name: text.encode()}
+        write_drawings(
+            request.out, {f"{_DRAWINGS}/{n}": content for n, content in drawings.items()}, "split-eras-probe"
+        )
     return ProbeSummary(
         set=request.name,
         recovered=len(person.recovered.rows),
@@ -251,7 +263,7 @@ def _split_eras(
     person = _find(store, request, options, progress, stop)
     if stop.requested:
         return _summary(request, person, [], (), None, dry_run=export.dry_run)
-    base = f"split-eras#{person.curated.source}"
+    base = era_source(person.curated.source)
     wanted = _wanted(person, base, options, export)
     plan = plan_sets(
         person.collection,

@@ -15,6 +15,8 @@ class KnownRun:
 
     Attributes
     ----------
+    began : str
+        When, in UTC and ISO 8601; empty where that was not noted.
     complete : bool
         Whether it ended by itself; otherwise the next run goes on with it.
     half_undone : bool
@@ -29,6 +31,7 @@ class KnownRun:
 
     run: str
     command: str
+    began: str
     complete: bool
     half_undone: bool
     made: int
@@ -82,6 +85,7 @@ def known_runs(out: Path) -> RunsSummary:
             KnownRun(
                 run=run.name,
                 command=run.command,
+                began=run.began,
                 complete=run.state == DONE,
                 half_undone=run.state not in (DONE, WRITING),
                 made=sum(change.kept is None and change.left[-1] is not None for change in changes),
