@@ -363,11 +363,16 @@ class User:
             self._call({folder: new})
 
     def _swap(self, folder: str, _: str, other: str, new: str) -> None:
-        if SINGLE not in (folder, other) and folder != other:
+        if SINGLE not in (folder, other) and folder != other and self._is_plain(folder, other):
             (self.folder / folder).rename(self.folder / new)
             (self.folder / other).rename(self.folder / folder)
             (self.folder / new).rename(self.folder / other)
             self._call({folder: other, other: folder})
+
+    def _is_plain(self, *folders: str) -> bool:
+        """Whether folders hold so much of their own that nobody takes changed places for moved photos."""
+        times = Counter(photo for photos in self.lying.values() for photo in photos)
+        return all(sum(times[photo] == 1 for photo in self.lying[folder]) > 3 for folder in folders)
 
     def _call(self, names: dict[str, str]) -> None:
         self.lying = {names.get(name, name): photos for name, photos in self.lying.items()}
