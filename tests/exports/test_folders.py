@@ -13,7 +13,7 @@ from tests.program import REPOSITORY, environment
 from tests.trees import files_in
 
 from facesets.errors import AlreadyRunning, CannotWrite
-from facesets.exports.folders import ANNOUNCEMENT, finish, is_inside, would_remove, writing_results
+from facesets.exports.folders import ANNOUNCEMENT, finish, is_inside, locked, would_remove, writing_results
 from facesets.exports.manifest import PlacedFile
 from facesets.exports.materialize import Materialize
 from facesets.files import FileLock
@@ -26,7 +26,7 @@ def write(
     out: Path, plan: Plan, earlier: Mapping[str, PlacedFile | None], how: Materialize = "copy"
 ) -> tuple[Kept, list[str]]:
     """Write a plan as a command does; the names that its manifest would list, and what failed."""
-    with writing_results(out, earlier, "cluster") as folder:
+    with locked(out), writing_results(out, earlier, "cluster") as folder:
         folder.announce(plan)
         for name, source in plan.items():
             folder.place(name, source, how)
@@ -158,7 +158,7 @@ def test_a_copy_nobody_edited_follows_its_original(tmp_path: Path, plan: Plan) -
 
 def test_an_edit_after_a_run_that_was_cut_off_survives(tmp_path: Path, plan: Plan) -> None:
     out = tmp_path / "out"
-    with writing_results(out, {}, "cluster") as folder:
+    with locked(out), writing_results(out, {}, "cluster") as folder:
         folder.announce(plan)
         folder.place("person_0/0.jpg", plan["person_0/0.jpg"], "copy")
         folder.place("person_1/1.jpg", plan["person_1/1.jpg"], "copy")
@@ -204,7 +204,7 @@ def test_a_fifo_in_place_of_a_photo_does_not_block(tmp_path: Path, plan: Plan) -
 
 
 def test_a_second_run_at_the_same_time_is_refused(tmp_path: Path, plan: Plan) -> None:
-    with writing_results(tmp_path / "out", {}, "cluster"), pytest.raises(AlreadyRunning):
+    with locked(tmp_path / "out"), pytest.raises(AlreadyRunning):
         write(tmp_path / "out", plan, {})
 
 
@@ -254,10 +254,10 @@ def test_only_plain_relative_names_are_inside(name: str) -> None:
 _SLOW_WRITER = """
 import json, sys
 from pathlib import Path
-from facesets.exports.folders import finish, writing_results
+from facesets.exports.folders import finish, locked, writing_results
 out, plan = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text())
 while True:
-    with writing_results(out, {}, "cluster") as folder:
+    with locked(out), writing_results(out, {}, "cluster") as folder:
         folder.announce(plan)
         for name, source in plan.items():
             folder.place(name, source, "copy")

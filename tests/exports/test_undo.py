@@ -12,7 +12,7 @@ from tests.trees import files_in
 
 from facesets.errors import CannotWrite, WrongUsage
 from facesets.exports import journal
-from facesets.exports.folders import finish, writing_results
+from facesets.exports.folders import finish, locked, writing_results
 from facesets.exports.journal import JOURNAL, UNDOING, read_runs
 from facesets.exports.manifest import PlacedFile
 from facesets.exports.materialize import Materialize
@@ -36,7 +36,7 @@ def photos(tmp_path: Path) -> list[str]:
 
 def write(out: Path, plan: Plan, earlier: Kept, manifest: bytes, how: Materialize = "copy") -> Kept:
     """One run: photos, a sheet of our own making, and the manifest."""
-    with writing_results(out, earlier, "cluster") as folder:
+    with locked(out), writing_results(out, earlier, "cluster") as folder:
         folder.announce({**plan, "sheet.png": ""})
         for name, source in plan.items():
             folder.place(name, source, how)
@@ -279,7 +279,7 @@ def test_one_run_in_two_folders_is_taken_back_in_both(tmp_path: Path, photos: li
     before = tree(second)
     name = ""
     for folder, other in ((first, second), (second, first)):
-        with writing_results(folder, {}, "extend", also=[other], run=name) as results:
+        with locked(folder), writing_results(folder, {}, "extend", also=[other], run=name) as results:
             results.announce({"new/a.jpg": photos[0]})
             results.place("new/a.jpg", photos[0], "copy")
             results.flush()
@@ -294,7 +294,10 @@ def test_one_run_in_two_folders_is_taken_back_in_both(tmp_path: Path, photos: li
 def test_a_copy_of_a_result_is_taken_back_alone(tmp_path: Path, photos: list[str]) -> None:
     first, second = tmp_path / "raw", tmp_path / "sets"
     for folder, other in ((first, second), (second, first)):
-        with writing_results(folder, {}, "extend", also=[other], run="0001-extend") as results:
+        with (
+            locked(folder),
+            writing_results(folder, {}, "extend", also=[other], run="0001-extend") as results,
+        ):
             results.announce({"new/a.jpg": photos[0]})
             results.place("new/a.jpg", photos[0], "copy")
             finish(results, "manifest.json", b"{}")

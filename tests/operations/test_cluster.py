@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from facesets.errors import AlreadyRunning, CannotWrite, WrongUsage
-from facesets.exports.folders import writing_results
+from facesets.exports.folders import locked
 from facesets.exports.manifest import ClusterManifest
 from facesets.exports.manifest_files import read_manifest
 from facesets.operations.cluster import ClusterSummary, cluster, group_faces
@@ -173,7 +173,7 @@ def test_a_request_to_stop_leaves_a_folder_that_the_next_run_completes(
 
 
 def test_two_runs_at_once_and_folders_of_other_commands_are_refused(library: Library, tmp_path: Path) -> None:
-    with writing_results(tmp_path / "raw", {}, "cluster"), pytest.raises(AlreadyRunning):
+    with locked(tmp_path / "raw"), pytest.raises(AlreadyRunning):
         run(library, tmp_path / "raw")
     refine(library.store, tmp_path / "fs", RefineOptions(), progress=SilentProgress(), stop=Stop())
     (tmp_path / "fs" / "refine_manifest.json").rename(tmp_path / "fs" / "manifest.json")

@@ -10,7 +10,7 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import astuple, dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -226,30 +226,43 @@ class ResultFolder:
 
     def set_aside_edited(self, name: str) -> None:
         """Keep a file of ours that somebody worked on, under a name that is theirs."""
-        path = self._path(name)
-        aside = place_for_edited(self.root, name)
-        place = self._path(aside)
-        with writing(place):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            self.journal.replacing(aside, path)
+        self.move(name, place_for_edited(self.root, name))
+
+    def move(self, name: str, place: str) -> None:
+        """Give a file another name, in place of what lies there."""
+        source, target = self._path(name), self._path(place)
+        with writing(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self.journal.replacing(place, source)
             self.journal.removing(name)
-            path.replace(place)
+            source.replace(target)
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove files that are ours."""
+        names = [name for name in names if exists(self._path(name))]
+        self.journal.removing(*names)
+        for name in names:
+            with writing(self._path(name)):
+                self._path(name).unlink()
+
+    def write_manifest(self, name: str, content: bytes) -> None:
+        """Write the manifest, unless it is there with the same bytes."""
+        path = self.root / name
+        if not _holds(path, content):
+            with atomic_write(path, before_replacing=partial(self.journal.replacing, name)) as file:
+                file.write(content)
 
     def _set_aside(self, name: str) -> None:
         """Keep the last copy of a photo, but not among the photos of whoever has that folder now."""
         path = self._path(name)
         aside, is_there = place_for_last_copy(self.root, path)
-        place = self._path(aside)
-        with writing(place):
-            if is_there:
-                self.journal.removing(name)
-                path.unlink()
-                return
-            place.parent.mkdir(parents=True, exist_ok=True)
-            self.journal.replacing(aside, path)
+        if is_there:
             self.journal.removing(name)
-            path.replace(place)
-            self.set_aside += 1
+            with writing(path):
+                path.unlink()
+            return
+        self.move(name, aside)
+        self.set_aside += 1
 
 
 @contextmanager
@@ -261,12 +274,11 @@ def writing_results(
     also: Sequence[Path] = (),
     run: str = "",
 ) -> Iterator[ResultFolder]:
-    """Take an output folder for one run.
+    """Write a result, in an output folder that is `reserved`.
 
     Parameters
     ----------
     root : Path
-        Made if it is not there.
     earlier : mapping
         Relative names that the folder's own manifest lists, with what was put there.
     command : str
@@ -276,23 +288,20 @@ def writing_results(
 
     Raises
     ------
-    AlreadyRunning
-        Another run writes there.
     CannotWrite
-        The folder cannot be made, or an undo of it was cut off.
+        The folder cannot be written, or an undo of it was cut off.
     """
-    with locked(root):
-        sweep_temporaries(root / ANNOUNCEMENT)
-        sweep_journal(root)
-        journal = Journal(root, command, also=also, run=run)
-        folder = ResultFolder(root, _ours(root, earlier), journal)
-        sweep_interrupted(root, folder.owned)
+    sweep_temporaries(root / ANNOUNCEMENT, *(root / name for name in MANIFEST_NAMES))
+    sweep_journal(root)
+    journal = Journal(root, command, also=also, run=run)
+    folder = ResultFolder(root, _ours(root, earlier), journal)
+    sweep_interrupted(root, folder.owned)
+    _sweep_copying(root)
+    try:
+        yield folder
+        folder.flush()
+    finally:
         _sweep_copying(root)
-        try:
-            yield folder
-            folder.flush()
-        finally:
-            _sweep_copying(root)
 
 
 def _sweep_copying(root: Path) -> None:
@@ -301,12 +310,42 @@ def _sweep_copying(root: Path) -> None:
 
 
 @contextmanager
+def reserved(*roots: Path, dry_run: bool) -> Iterator[None]:
+    """Keep other runs out of output folders, from before anything is read there until all is written.
+
+    What was read of a folder before it was locked may be what another run has replaced since. A dry run keeps
+    nobody out. Errors as `locked`.
+    """
+    with ExitStack() as stack:
+        for root in {os.path.realpath(root): root for root in roots}.values():
+            if not dry_run:
+                stack.enter_context(locked(root))
+        yield
+
+
+@contextmanager
 def locked(root: Path) -> Iterator[None]:
-    """Keep other runs out of an output folder, which is made if it is not there; errors as above."""
+    """Keep other runs out of an output folder, which is made if it is not there.
+
+    What was made and stays empty is removed.
+
+    Raises
+    ------
+    AlreadyRunning
+        Another run writes there.
+    CannotWrite
+        The folder cannot be made.
+    """
+    made = [folder for folder in (root, *root.parents) if not exists(folder)]
     with writing(root):
         root.mkdir(parents=True, exist_ok=True)
-    with FileLock(root / _LOCK, what=printable(root)):
-        yield
+    try:
+        with FileLock(root / _LOCK, what=printable(root)):
+            yield
+    finally:
+        with suppress(OSError):
+            for folder in made:
+                folder.rmdir()
 
 
 def sweep_interrupted(root: Path, owned: Iterable[str]) -> None:
@@ -328,10 +367,7 @@ def finish(folder: ResultFolder, manifest_name: str, content: bytes) -> int:
     removed = folder.remove_leftovers()
     if folder.copied:
         sync_files()
-    path = folder.root / manifest_name
-    if not _holds(path, content):
-        with atomic_write(path, before_replacing=partial(folder.journal.replacing, manifest_name)) as file:
-            file.write(content)
+    folder.write_manifest(manifest_name, content)
     folder.journal.close()
     (folder.root / ANNOUNCEMENT).unlink(missing_ok=True)
     return removed
@@ -353,7 +389,7 @@ def write_drawings(root: Path, drawings: Mapping[str, bytes], command: str) -> N
         As `writing_results`.
     """
     cut_off = (root / ANNOUNCEMENT).is_file()
-    with writing_results(root, dict.fromkeys(drawings), command) as folder:
+    with locked(root), writing_results(root, dict.fromkeys(drawings), command) as folder:
         sweep_temporaries(*(root / PurePosixPath(name) for name in drawings))
         for name, content in drawings.items():
             folder.write(name, content)

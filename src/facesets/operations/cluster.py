@@ -16,6 +16,7 @@ from facesets.clustering import (
     same_image_pairs,
     singletons_as_noise,
 )
+from facesets.exports.folders import reserved
 from facesets.exports.manifest import (
     CLUSTER_MANIFEST,
     ClusterManifest,
@@ -95,6 +96,13 @@ def cluster(
     CannotWrite
         `out` cannot be written.
     """
+    with reserved(out, dry_run=options.dry_run):
+        return _cluster(store, out, options, progress=progress, stop=stop)
+
+
+def _cluster(
+    store: Store, out: Path, options: ClusterOptions, *, progress: Progress, stop: Stop
+) -> ClusterSummary:
     collection = store.load()
     known = known_before(out, ClusterManifest, CLUSTER_MANIFEST, collection)
     progress.begin(f"Clustering {len(collection.faces)} faces")

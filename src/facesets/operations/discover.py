@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from facesets.clustering import nearest
+from facesets.exports.folders import reserved
 from facesets.exports.manifest import (
     EXPORT_MANIFEST,
     SET_MANIFEST,
@@ -150,6 +151,22 @@ def discover(
     CannotWrite
         `out` cannot be written.
     """
+    with reserved(out, dry_run=export.dry_run):
+        return _discover(store, out, roots, embedder, options, refine, export, progress=progress, stop=stop)
+
+
+def _discover(
+    store: Store,
+    out: Path,
+    roots: list[Path],
+    embedder: Embedder,
+    options: DiscoverOptions,
+    refine: RefineOptions,
+    export: ExportSwapOptions,
+    *,
+    progress: Progress,
+    stop: Stop,
+) -> DiscoverSummary:
     collection = store.load()
     known = known_sets(out, collection)
     rows = rows_under(collection, roots)
@@ -195,9 +212,10 @@ def known_sets(out: Path, collection: Collection) -> KnownSets:
     refuse_other_results(out, ExportManifest)
     if not (out / EXPORT_MANIFEST).is_file():
         return KnownSets((), frozenset(), np.empty((0, collection.faces.dimension), np.float32), frozenset())
-    edits = edited_sets(out, read_manifest(out / EXPORT_MANIFEST, ExportManifest))
+    before = read_manifest(out / EXPORT_MANIFEST, ExportManifest)
+    edits = edited_sets(out, before)
     entries = edits.there
-    faces, whole = set[str](), list[tuple[float, ...]]()
+    faces, whole = {said.face for said in before.statements if said.kind == "is"}, list[tuple[float, ...]]()
     for entry in entries:
         path = out / entry.name / SET_MANIFEST
         if not path.is_file():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facesets.exports.folders import ResultFolder, finish, would_remove, writing_results
+from facesets.exports.folders import ResultFolder, finish, reserved, would_remove, writing_results
 from facesets.exports.manifest import (
     EXPORT_MANIFEST,
     SET_MANIFEST,
@@ -19,7 +19,7 @@ from facesets.exports.manifest import (
 from facesets.exports.manifest_files import manifest_bytes
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.contact_sheets import draw_sheets, own_sheet_names, plan_rows
-from facesets.operations.export_edits import TAKEN_OUT
+from facesets.operations.crop_edits import TAKEN_OUT
 from facesets.operations.export_plan import ExportPlan, PlannedSet, plan_export
 from facesets.operations.export_set import SetWriter, finished_set
 from facesets.operations.options import ExportSwapOptions
@@ -100,6 +100,30 @@ def export_swap(
     CannotWrite
         `out` cannot be written.
     """
+    with reserved(out, dry_run=options.dry_run):
+        return _export_swap(
+            store,
+            refine_manifest,
+            out,
+            embedder,
+            options,
+            raw_manifest=raw_manifest,
+            progress=progress,
+            stop=stop,
+        )
+
+
+def _export_swap(
+    store: Store,
+    refine_manifest: Path,
+    out: Path,
+    embedder: Embedder,
+    options: ExportSwapOptions,
+    *,
+    raw_manifest: Path | None,
+    progress: Progress,
+    stop: Stop,
+) -> ExportSwapSummary:
     collection = store.load()
     made = provenance(store, collection.settings, options)
     plan = plan_export(collection, refine_manifest, raw_manifest, out, embedder, options, made=made)
@@ -138,6 +162,12 @@ def _export(
     writer = SetWriter(folder, collection, plan.made, embedder, options)
     if options.sheet:
         folder.refuse_in_the_way(own_sheet_names(len(plan.kept_sets) + len(plan.sets)))
+    for name, place in plan.moved.items():
+        folder.move(name, place)
+    folder.remove(plan.withdrawn)
+    if plan.before is not None:
+        # What the user said outlives a kill: from here on the sets do not look as they were left.
+        folder.write_manifest(EXPORT_MANIFEST, manifest_bytes(plan.before))
     folder.announce(
         dict.fromkeys([*plan.kept_files, *writer.possible_names(plan.sets), *own_sheet_names()], "")
     )
@@ -197,6 +227,7 @@ def _manifest(plan: ExportPlan, entries: Sequence[SetEntry]) -> ExportManifest:
         sets=tuple(entries),
         removed=plan.removed,
         sheets=(),
+        statements=plan.statements,
     )
 
 
@@ -247,7 +278,10 @@ def _rehearsed(
     collection: Collection, plan: ExportPlan, out: Path, options: ExportSwapOptions
 ) -> ExportSwapSummary:
     """What a run would do, as far as that can be told without reading photos."""
-    chosen = [select_faces(collection.faces, planned.rows, plan.quality, options) for planned in plan.sets]
+    chosen = [
+        select_faces(collection.faces, planned.rows, plan.quality, options, given=planned.given)
+        for planned in plan.sets
+    ]
     gates = Counter(drop.gate for selection in chosen for drop in selection.dropped)
     gates.update(TAKEN_OUT for planned in plan.sets for _ in planned.taken_out)
     names = [name for entry in plan.sets for name in (f"{entry.name}/{SET_MANIFEST}",)]

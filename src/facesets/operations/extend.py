@@ -7,9 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from facesets.clustering import average_linkage, same_image_pairs, singletons_as_noise
-from facesets.errors import WrongUsage
-from facesets.exports.folders import ANNOUNCEMENT
-from facesets.exports.journal import WRITING, read_runs
+from facesets.exports.folders import ANNOUNCEMENT, reserved
 from facesets.exports.manifest import (
     CLUSTER_MANIFEST,
     REFINE_MANIFEST,
@@ -21,13 +19,12 @@ from facesets.exports.manifest import (
     face_describer,
 )
 from facesets.exports.manifest_files import read_manifest
-from facesets.files import printable
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
 from facesets.operations.cluster import NO_FACE, members_by_label
 from facesets.operations.extend_sets import ExtendedSets, grown_sets
 from facesets.operations.growing_options import ExtendOptions
-from facesets.operations.learning import SINGLETONS, Known, as_groups, known_of
+from facesets.operations.learning import SINGLETONS, Known, as_groups, known_of, refuse_cut_off
 from facesets.operations.photo_folders import (
     PhotoFolders,
     Written,
@@ -120,6 +117,19 @@ def extend(
     CannotWrite
         A folder cannot be written.
     """
+    with reserved(raw, refine_out or raw, dry_run=options.dry_run):
+        return _extend(store, raw, options, refine_out=refine_out, progress=progress, stop=stop)
+
+
+def _extend(
+    store: Store,
+    raw: Path,
+    options: ExtendOptions,
+    *,
+    refine_out: Path | None,
+    progress: Progress,
+    stop: Stop,
+) -> ExtendSummary:
     collection = store.load()
     folders = [raw] if refine_out is None else [raw, refine_out]
     people = _read(raw, CLUSTER_MANIFEST, ClusterManifest, collection)
@@ -173,12 +183,7 @@ class Grown:
 def _read(folder: Path, name: str, kind: type[M], collection: Collection) -> M:
     manifest = read_manifest(folder / name, kind)
     require_same_faces(collection.settings, manifest.made.models, folder / name)
-    runs = read_runs(folder)
-    if runs and runs[-1].state == WRITING and runs[-1].command != "extend":
-        raise WrongUsage(
-            f"`facesets {runs[-1].command}` was cut off in {printable(folder)}. Run it again first, or take "
-            f"it back: `facesets undo {printable(folder)} {runs[-1].name}`."
-        )
+    refuse_cut_off(folder, but="extend")
     return manifest
 
 

@@ -100,8 +100,7 @@ def _gates_of(manifest: RefineManifest, options: ExtendOptions) -> RefineOptions
 
 
 def _under_new_names(dropped: tuple[DroppedFace, ...], known: Known) -> list[DroppedFace]:
-    renamed = {said.group: said.name for said in known.statements if said.kind == "named"}
-    return [replace(drop, group=renamed.get(drop.group, drop.group)) for drop in dropped]
+    return [replace(drop, group=known.renamed.get(drop.group, drop.group)) for drop in dropped]
 
 
 def _waiting(dropped: list[DroppedFace], rows: dict[str, int]) -> Int64:

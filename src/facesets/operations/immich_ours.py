@@ -1,6 +1,5 @@
 """Who is on the photos by our own account, whichever store tells it."""
 
-import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,15 +12,15 @@ from facesets.exports.manifest import ClusterManifest, RefineManifest
 from facesets.exports.manifest_files import read_any_manifest
 from facesets.files import printable
 from facesets.interfaces import Store
-from facesets.operations.learning import SINGLETONS, Known, learn
+from facesets.operations.learning import known_of, refuse_cut_off
 from facesets.operations.same_models import require_same_faces
+from facesets.operations.set_names import NUMBERED_GROUP
 from facesets.records import Float32, Int64
 from facesets.store.postgres.known_people import people_on_images
 from facesets.store.postgres.library import Library
 
 _IMAGES_AT_A_TIME = 5000
 _LONGEST_NAME = 200
-_NUMBERED = re.compile(r"(person|faceset)_\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ def from_folder(store: Store, folder: Path, contents: Sequence[str]) -> Ours:
     Raises
     ------
     WrongUsage
-        The folder holds no such result, or that of other faces than the store's.
+        The folder holds no such result, or that of other faces than the store's, or a run there was cut off.
     DamagedFile, NewerFormat
         Its manifest cannot be read.
     """
@@ -124,21 +123,13 @@ def from_folder(store: Store, folder: Path, contents: Sequence[str]) -> Ours:
         raise WrongUsage(f"{printable(folder)} holds no people. Give a folder that cluster or refine wrote.")
     collection = store.load()
     require_same_faces(collection.settings, manifest.made.models, folder)
-    groups = manifest.persons if isinstance(manifest, ClusterManifest) else manifest.facesets
-    known = Known(
-        groups={group.name: list(group.faces) for group in groups},
-        single=list(manifest.singletons) if isinstance(manifest, ClusterManifest) else [],
-        single_folder=SINGLETONS if isinstance(manifest, ClusterManifest) else "",
-        hidden={group.name: list(group.faces) for group in manifest.hidden},
-        files=dict(manifest.files),
-        statements=list(manifest.statements),
-    )
-    learn(folder, known, manifest.sheets)
+    refuse_cut_off(folder, but="extend")
+    known = known_of(manifest, folder, collection)
     ours = Ours()
     owner: dict[str, int] = {}
     for name, faces in known.groups.items():
         owner |= dict.fromkeys((face.face for face in faces), len(ours.persons))
-        ours.persons.append(_person([] if _NUMBERED.fullmatch(name) else [name], ours.unfit))
+        ours.persons.append(_person([] if NUMBERED_GROUP.fullmatch(name) else [name], ours.unfit))
     wanted = np.isin(collection.images.sha256, np.array([each.encode() for each in contents], "S64"))
     person = np.array([owner.get(face, -1) for face in collection.face_ids()], np.int64)
     of_image = np.argsort(collection.faces.image, kind="stable")

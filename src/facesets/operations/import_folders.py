@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from facesets.errors import WrongUsage
+from facesets.exports.folders import reserved
 from facesets.exports.manifest import Failure
 from facesets.exports.names import folder_name
 from facesets.files import printable
@@ -93,6 +94,21 @@ def import_folders(
     CannotWrite
         `out` cannot be written.
     """
+    with reserved(out, dry_run=export.dry_run):
+        return _import_folders(store, folders, out, embedder, options, export, progress=progress, stop=stop)
+
+
+def _import_folders(
+    store: Store,
+    folders: SortedFolders,
+    out: Path,
+    embedder: Embedder,
+    options: ImportFoldersOptions,
+    export: ExportSwapOptions,
+    *,
+    progress: Progress,
+    stop: Stop,
+) -> ImportFoldersSummary:
     if not folders.people and not folders.each_in:
         raise WrongUsage("Whose folders? Name them by --folder or --each-in, or in a file by --folders.")
     collection = store.load()

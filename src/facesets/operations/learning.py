@@ -8,11 +8,13 @@ that name; a deleted folder is a person who is not wanted.
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain, count
+from itertools import count
 from pathlib import Path, PurePosixPath
 
-from facesets.exports.edits import Edits, read_edits
+from facesets.errors import WrongUsage
+from facesets.exports.edits import Edits, folder_of, read_edits
 from facesets.exports.folders import announced_names
+from facesets.exports.journal import WRITING, read_runs
 from facesets.exports.manifest import (
     ClusterManifest,
     FaceEntry,
@@ -48,6 +50,8 @@ class Known:
     statements : list of Statement
     learned : list of str
         A sentence for each new statement, or for several alike.
+    renamed : dict
+        Old to new name of groups that were renamed since.
     """
 
     groups: dict[str, list[FaceEntry]]
@@ -58,6 +62,7 @@ class Known:
     files: dict[str, PlacedFile] = field(default_factory=dict)
     statements: list[Statement] = field(default_factory=list)
     learned: list[str] = field(default_factory=list)
+    renamed: dict[str, str] = field(default_factory=dict)
 
     def names_in_use(self) -> list[str]:
         """Every name that a group has or ever had, for numbers that must not come back."""
@@ -105,6 +110,26 @@ def known_of(
     return known
 
 
+def refuse_cut_off(folder: Path, *, but: str) -> None:
+    """Refuse a folder in which a run was cut off, unless of the command that goes on with it.
+
+    Its files are in part of before that run and in part of after: what the user did cannot be told from it.
+
+    Raises
+    ------
+    WrongUsage
+        There was such a run.
+    DamagedFile
+        The journal cannot be read.
+    """
+    runs = read_runs(folder)
+    if runs and runs[-1].state == WRITING and runs[-1].command != but:
+        raise WrongUsage(
+            f"`facesets {runs[-1].command}` was cut off in {printable(folder)}. Run it again first, or take "
+            f"it back: `facesets undo {printable(folder)} {runs[-1].name}`."
+        )
+
+
 def as_groups(groups: Mapping[str, Sequence[FaceEntry]]) -> tuple[Group, ...]:
     """Folders of faces as a manifest lists them."""
     return tuple(
@@ -121,70 +146,105 @@ def learn(root: Path, known: Known, ours: Collection[str]) -> None:
         As `read_edits`.
     """
     edits = read_edits(root, known.files, ours)
+    if edits.is_emptied:
+        known.files = {}
     if not edits:
         return
-    renamed = _renamed_folders(root, known, edits)
-    _rename(known, renamed)
+    deleted = _deleted_folders(known, edits)
+    # A folder whose name another one has now keeps its faces together under a name of nobody's.
+    free = {folder: _free_name(folder, known.groups) for folder in deleted & {*edits.renamed.values()}}
+    renamed = {**edits.renamed, **free}
+    _rename(known, edits.renamed, renamed)
+    deleted = {renamed.get(folder, folder) for folder in deleted}
     edits = Edits(
-        {_under(renamed, old): new for old, new in edits.moved.items()},
+        {name: new for old, new in edits.moved.items() if (name := _under(renamed, old)) != new},
         frozenset(_under(renamed, name) for name in edits.deleted),
         {copy: _under(renamed, name) for copy, name in edits.copied.items()},
+        unclear=frozenset(_under(renamed, name) for name in edits.unclear),
     )
-    _hide_deleted_folders(known, edits)
+    names = {folder: folder for folder in deleted} | {name: folder for folder, name in free.items()}
+    _leave_deleted_folders(known, edits, names)
     _follow_photos(root, known, edits)
+    _hide(known, names)
     _follow_copies(known, edits)
+    if edits.unclear:
+        known.learned.append(
+            f"{len(edits.unclear)} photos were taken out of several folders at once. Whose they are where "
+            "they lie now cannot be told: their faces are nobody's."
+        )
     known.groups = {name: faces for name, faces in known.groups.items() if faces}
 
 
-def _folder(name: str) -> str:
-    return PurePosixPath(name).parts[0]
+def _deleted_folders(known: Known, edits: Edits) -> set[str]:
+    """Groups, and the folder of single faces, that the user deleted and not just emptied into others."""
+    names_of = defaultdict(set)
+    for name in known.files:
+        names_of[folder_of(name)].add(name)
+    filled = {
+        folder_of(place)
+        for name, place in edits.moved.items()
+        if edits.renamed.get(folder_of(name)) != folder_of(place)
+    }
+    return {
+        folder
+        for folder in (*known.groups, known.single_folder)
+        if (names := names_of[folder])
+        and folder not in edits.renamed
+        and folder not in filled
+        and all(name in edits.deleted or edits.moved.get(name, name) != name for name in names)
+        and 2 * len(names & (edits.deleted - edits.unclear)) > len(names)
+    }
 
 
-def _renamed_folders(root: Path, known: Known, edits: Edits) -> dict[str, str]:
-    """Folders that are gone, and most of whose photos lie in one that is new."""
-    went: dict[str, Counter[str]] = defaultdict(Counter)
-    for old, new in edits.moved.items():
-        went[_folder(old)][_folder(new)] += 1
-    renamed: dict[str, str] = {}
-    for group, places in went.items():
-        place, photos = places.most_common(1)[0]
-        is_new = place not in known.groups and place not in renamed.values() and not place.startswith("_")
-        if (
-            is_new
-            and group in known.groups
-            and not (root / group).exists()
-            and 2 * photos > sum(_folder(name) == group for name in known.files)
-        ):
-            renamed[group] = place
-    return renamed
+def _free_name(folder: str, taken: Collection[str]) -> str:
+    return next(name for number in count(2) if (name := f"{folder} ({number})") not in taken)
 
 
 def _under(renamed: Mapping[str, str], name: str) -> str:
-    folder = _folder(name)
+    folder = folder_of(name)
     return renamed[folder] + name[len(folder) :] if folder in renamed else name
 
 
-def _rename(known: Known, renamed: Mapping[str, str]) -> None:
+def _rename(known: Known, named: Mapping[str, str], renamed: Mapping[str, str]) -> None:
+    """Give groups the names of their folders; `renamed` holds besides `named` those that nobody gave."""
     known.groups = {renamed.get(name, name): faces for name, faces in known.groups.items()}
     known.files = {_under(renamed, name): put for name, put in known.files.items()}
-    for old, new in renamed.items():
+    known.statements = [
+        replace(said, group=renamed.get(said.group, said.group)) if said.kind == "without" else said
+        for said in known.statements
+    ]
+    known.renamed = dict(named)
+    for old, new in named.items():
         known.statements.append(Statement("named", old, name=new))
         known.learned.append(f"{printable(old)} is called {printable(new)}.")
 
 
-def _hide_deleted_folders(known: Known, edits: Edits) -> None:
-    names_of = defaultdict(set)
-    for name in known.files:
-        names_of[_folder(name)].add(name)
-    for group in list(known.groups):
-        if names_of[group] and names_of[group] <= edits.deleted:
-            # A number may have come back when people were sorted anew since an earlier one was deleted.
-            names = chain([group], (f"{group} ({number})" for number in count(2)))
-            name = next(name for name in names if name not in known.hidden)
-            known.hidden[name] = known.groups.pop(group)
-            known.files = {name: put for name, put in known.files.items() if name not in names_of[group]}
-            known.statements.append(Statement("removed", group))
-            known.learned.append(f"{printable(group)} was deleted: its faces get no folder any more.")
+def _leave_deleted_folders(known: Known, edits: Edits, names: Mapping[str, str]) -> None:
+    """Forget photos that were deleted with their folder; `names` holds what each of these was called."""
+    gone = {name for name in known.files if folder_of(name) in names and name in edits.deleted}
+    for folder in [*known.groups, known.single_folder]:
+        if folder not in names:
+            continue
+        if folder == known.single_folder:
+            photos = [name for name in sorted(gone) if folder_of(name) == folder]
+            known.statements += [
+                Statement("without", folder, name=known.files[name].source) for name in photos
+            ]
+            meaning = "its photos are not put there again, but its faces may join people."
+        else:
+            known.statements.append(Statement("removed", names[folder]))
+            meaning = "its faces get no folder any more."
+        known.learned.append(f"{printable(names[folder])} was deleted: {meaning}")
+    known.files = {name: put for name, put in known.files.items() if name not in gone}
+
+
+def _hide(known: Known, names: Mapping[str, str]) -> None:
+    """Let the people of deleted folders have none; `names` as above."""
+    for group in [group for group in known.groups if group in names]:
+        wish = names[group]
+        # A number may have come back when people were sorted anew since an earlier one was deleted.
+        name = wish if wish not in known.hidden else _free_name(wish, known.hidden)
+        known.hidden[name] = known.groups.pop(group)
 
 
 def _follow_photos(root: Path, known: Known, edits: Edits) -> None:
@@ -193,16 +253,16 @@ def _follow_photos(root: Path, known: Known, edits: Edits) -> None:
     image_of = {path: face.image for face in _all_faces(known) for path in face.paths}
     for name, put in known.files.items():
         if put.source in image_of:
-            by_image[_folder(name), image_of[put.source]].append(name)
+            by_image[folder_of(name), image_of[put.source]].append(name)
         elif name in edits.deleted or name in edits.moved:
-            known.statements.append(Statement("without", _folder(name), name=put.source))
+            known.statements.append(Statement("without", folder_of(name), name=put.source))
     told: Counter[tuple[str, str]] = Counter()
     for (folder, image), names in by_image.items():
         touched = [name for name in names if name in edits.moved or name in edits.deleted]
         if not touched:
             continue
         away = [edits.moved[name] for name in touched if name in edits.moved]
-        targets = [_folder(name) for name in away if _folder(name) != folder]
+        targets = [folder_of(name) for name in away if folder_of(name) != folder]
         if len(targets) + sum(name in edits.deleted for name in touched) == len(names):
             told[folder, targets[0] if targets else ""] += _move(known, folder, image, targets)
         else:
@@ -231,7 +291,7 @@ def _move(known: Known, folder: str, image: str, targets: Sequence[str]) -> int:
     leaving = [face for face in place if face.image == image]
     place[:] = [face for face in place if face.image != image]
     target = targets[0] if targets else ""
-    if target == known.single_folder:
+    if target and target == known.single_folder:
         known.single += leaving
     elif target and not target.startswith("_"):
         known.groups.setdefault(target, []).extend(leaving)
@@ -250,7 +310,7 @@ def _follow_files(root: Path, known: Known, edits: Edits) -> None:
         now = edits.moved.get(name, name)
         if now == name and name not in edits.deleted:
             files[name] = put
-        elif now != name and (_folder(now) in known.groups or _folder(now) == known.single_folder):
+        elif now != name and (folder_of(now) in known.groups or folder_of(now) == known.single_folder):
             status = (root / PurePosixPath(now)).stat()
             files[now] = replace(put, size=status.st_size, mtime_ns=status.st_mtime_ns)
     known.files = files
@@ -263,7 +323,7 @@ def _follow_copies(known: Known, edits: Edits) -> None:
         for path in face.paths:
             free[path].append(face)
     for copy, name in edits.copied.items():
-        target, faces = _folder(copy), free[known.files[name].source] if name in known.files else []
+        target, faces = folder_of(copy), free[known.files[name].source] if name in known.files else []
         if target in known.groups and len(faces) == 1 and faces[0].face not in _ids(known.groups[target]):
             known.single[:] = [face for face in known.single if face.face != faces[0].face]
             known.set_aside[:] = [face for face in known.set_aside if face.face != faces[0].face]

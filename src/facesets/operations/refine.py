@@ -1,6 +1,7 @@
 """Clean face sets: clusters merged, poor faces and outliers dropped, small groups left out."""
 
 from collections.abc import Callable, Mapping
+from collections.abc import Collection as AnyCollection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from facesets.clustering import (
     reject_outliers,
     same_image_pairs,
 )
+from facesets.exports.folders import reserved
 from facesets.exports.manifest import (
     REFINE_MANIFEST,
     DroppedFace,
@@ -109,6 +111,13 @@ def refine(
     CannotWrite
         `out` cannot be written.
     """
+    with reserved(out, dry_run=options.dry_run):
+        return _refine(store, out, options, progress=progress, stop=stop)
+
+
+def _refine(
+    store: Store, out: Path, options: RefineOptions, *, progress: Progress, stop: Stop
+) -> RefineSummary:
     collection = store.load()
     faces = collection.faces
     known = known_before(out, RefineManifest, REFINE_MANIFEST, collection)
@@ -168,20 +177,27 @@ def gate_faces(faces: Faces, options: RefineOptions) -> Gated:
     return _gated(faces, _clusters(faces, options), options)
 
 
-def _gated(faces: Faces, cluster: Int64, options: RefineOptions, asserted: Bool | None = None) -> Gated:
-    """Gates for clusters; faces that are there by the user's will are no outliers."""
+def _gated(
+    faces: Faces,
+    cluster: Int64,
+    options: RefineOptions,
+    asserted: Bool | None = None,
+    wanted: AnyCollection[int] = (),
+) -> Gated:
+    """Gates for clusters; faces there by the user's will are no outliers, and none too few if `wanted`."""
     gated = _gated_one_by_one(faces, cluster, options)
     if asserted is not None:
         gated.gate[asserted & (gated.gate == "outlier_threshold")] = ""
     images = _distinct_images(faces.image, np.where(gated.gate == "", cluster, -1))
-    _drop(gated, images < options.min_faces, "min_faces", images, options)
+    too_few = (images < options.min_faces) & ~np.isin(cluster, list(wanted))
+    _drop(gated, too_few, "min_faces", images, options)
     return gated
 
 
 def _gated_as_said(faces: Faces, said: Said, options: RefineOptions) -> Gated:
     """Gates for all faces but those that get no folder by the user's will; these have a gate of their own."""
     some = np.flatnonzero(said.label >= 0)
-    inner = _gated(faces.take(some), said.label[some], options, said.asserted[some])
+    inner = _gated(faces.take(some), said.label[some], options, said.asserted[some], said.wanted)
     n = len(faces)
     gated = Gated(said.label, np.full(n, _NOBODY, "U32"), np.full(n, np.nan), np.full(n, np.nan))
     for column, values in ((gated.gate, inner.gate), (gated.value, inner.value), (gated.limit, inner.limit)):

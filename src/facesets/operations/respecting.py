@@ -19,7 +19,7 @@ from facesets.exports.manifest import (
 from facesets.exports.manifest_files import read_manifest, refuse_other_results
 from facesets.operations.learning import Known, as_groups, known_of
 from facesets.operations.same_models import require_same_faces
-from facesets.operations.set_names import following_names, numbered_name
+from facesets.operations.set_names import NUMBERED_GROUP, following_names, numbered_name
 from facesets.records import Bool, Collection, Int64
 
 M = TypeVar("M", ClusterManifest, RefineManifest)
@@ -39,6 +39,8 @@ class Said:
         Cluster to the name that the folder of most of its faces had.
     asserted : bool array of shape (n,)
         Faces of which the user said whose they are.
+    wanted : frozenset of int
+        Clusters that the user named, made, or put a face into: they get a folder, however few are in them.
     absorbed : mapping
         Rows of further faces of people who are not wanted, by their name.
     """
@@ -47,6 +49,7 @@ class Said:
     label: Int64
     names: Mapping[int, str]
     asserted: Bool
+    wanted: frozenset[int]
     absorbed: Mapping[str, Int64]
 
 
@@ -102,11 +105,15 @@ def respect(label: Int64, ids: list[str], known: Known) -> Said:
     names: dict[int, str] = {}
     home: dict[str, int] = {}
     told = {name: np.array([r for r in group if ids[r] in said], np.int64) for name, group in groups.items()}
-    is_own = {name: name in own or 0 < len(told[name]) == len(groups[name]) for name in groups}
-    for name in sorted(groups, key=is_own.__getitem__, reverse=True):
+    is_own = {
+        name: name in own or not NUMBERED_GROUP.fullmatch(name) or 0 < len(told[name]) == len(groups[name])
+        for name in groups
+    }
+    for name in sorted(groups, key=lambda name: (is_own[name], len(told[name]) > 0), reverse=True):
         members = groups[name]
-        home[name] = _home(label, np.setdiff1d(members, told[name]), taken=names if is_own[name] else {})
-        if is_own[name]:
+        taken = names if is_own[name] or len(told[name]) else {}
+        home[name] = _home(label, np.setdiff1d(members, told[name]), taken=taken)
+        if is_own[name] or home[name] not in label:
             label[members] = home[name]
         if len(members):
             names.setdefault(home[name], name)
@@ -125,7 +132,8 @@ def respect(label: Int64, ids: list[str], known: Known) -> Said:
             label[absorbed[name]] = -1
         label[members] = -1
     label[_rows(known.set_aside, rows)] = -1
-    return Said(known, label, names, asserted, absorbed)
+    wanted = frozenset(home[name] for name in groups if is_own[name] or len(told[name]))
+    return Said(known, label, names, asserted, wanted, absorbed)
 
 
 def names_of_clusters(clusters: Sequence[int], kind: str, said: Said | None) -> dict[int, str]:

@@ -9,6 +9,8 @@ from facesets.exports.names import folded
 
 CANDIDATES = "_candidates"
 NUMBERED = re.compile(r"faceset_\d+")
+NUMBERED_GROUP = re.compile(r"(person|faceset)_\d+")
+"""Folders of people whom nobody has named."""
 
 
 def names_of_entry(entry: SetEntry) -> list[str]:

@@ -7,14 +7,24 @@ from pathlib import Path
 import numpy as np
 
 from facesets.clustering.eras import Eras
-from facesets.exports.folders import write_drawings
+from facesets.exports.folders import reserved, write_drawings
 from facesets.exports.manifest import Failure
 from facesets.files import printable
 from facesets.imaging.quality import quality
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.capture_years import CaptureYears, capture_years
 from facesets.operations.era_probe import EraProbe, facts_line, probe, probe_png, probe_text
-from facesets.operations.eras import KIND, Curated, Era, Recovered, name_eras, read_curated, recover, split
+from facesets.operations.eras import (
+    KIND,
+    Curated,
+    Era,
+    Recovered,
+    era_source,
+    name_eras,
+    read_curated,
+    recover,
+    split,
+)
 from facesets.operations.export_plan import NewSet, plan_sets
 from facesets.operations.export_swap import ExportSwapSummary, export_planned
 from facesets.operations.growing_options import SplitErasOptions
@@ -236,10 +246,24 @@ def split_eras(
     CannotWrite
         The export or the capture years cannot be written.
     """
+    with reserved(request.out, dry_run=export.dry_run):
+        return _split_eras(store, request, embedder, options, export, progress=progress, stop=stop)
+
+
+def _split_eras(
+    store: Store,
+    request: EraRequest,
+    embedder: Embedder,
+    options: SplitErasOptions,
+    export: ExportSwapOptions,
+    *,
+    progress: Progress,
+    stop: Stop,
+) -> SplitErasSummary:
     person = _find(store, request, options, progress, stop)
     if stop.requested:
         return _summary(request, person, [], (), None, dry_run=export.dry_run)
-    base = f"split-eras#{person.curated.source}"
+    base = era_source(person.curated.source)
     wanted = _wanted(person, base, options, export)
     plan = plan_sets(
         person.collection,
