@@ -27,6 +27,7 @@ class _Products:
         self._lock = threading.Lock()
         self._users = 0
         self._cores = 1
+        self._libraries: Any = None
         self._limit: Any = None
 
     @contextmanager
@@ -38,9 +39,11 @@ class _Products:
         """
         with self._lock:
             if not self._users:
-                libraries = ThreadpoolController().select(user_api="blas")
-                self._cores = max((library["num_threads"] for library in libraries.info()), default=1)
-                self._limit = libraries.limit(limits=1)
+                if self._libraries is None:
+                    # To look for them takes longer than to compare a few faces.
+                    self._libraries = ThreadpoolController().select(user_api="blas")
+                self._cores = max((library["num_threads"] for library in self._libraries.info()), default=1)
+                self._limit = self._libraries.limit(limits=1)
             self._users += 1
             cores = self._cores
         try:
