@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,31 @@ def test_a_set_of_refine_that_was_deleted_is_not_discovered_again(
     assert run(pristine, out, checker).sets == []
     for entry in read_manifest(out, ExportManifest).sets:
         assert not unwanted & {item.face.face for item in read_manifest(out / entry.name, SetManifest).faces}
+
+
+def test_crops_that_were_moved_make_nobody_new_and_wait_for_their_set(
+    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(two_known / "swap", out)
+    first, second = (read_manifest(out / f"faceset_00{n}", SetManifest) for n in (1, 2))
+    moved = [item.face.face for item in first.faces[2:]]
+    for item in first.faces[2:]:
+        (out / "faceset_001" / item.file).rename(out / "faceset_002" / f"moved {item.file}")
+    summary = run(pristine, out, checker)
+    assert summary.export is not None
+    assert f"{len(moved)} faces show faceset_002, not faceset_001." in summary.export.learned
+    new = [read_manifest(out / name, SetManifest) for name in summary.sets]
+    assert not {item.face.face for manifest in new for item in manifest.faces} & set(moved)
+    assert read_manifest(out / "faceset_002", SetManifest) == second
+    again = replace(TASTE, merge=False)
+    for name in summary.sets:
+        shutil.rmtree(out / name)
+    export_swap(
+        pristine.store, two_known / "sets", out, checker, again, progress=SilentProgress(), stop=Stop()
+    )
+    having = {item.face.face for item in read_manifest(out / "faceset_002", SetManifest).faces}
+    assert set(moved) <= having
 
 
 class Interrupting(SilentProgress):

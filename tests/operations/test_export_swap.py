@@ -10,6 +10,7 @@ from PIL import Image
 
 from facesets.errors import RecogniserMismatch, WrongUsage
 from facesets.exports.folders import ANNOUNCEMENT
+from facesets.exports.journal import read_runs
 from facesets.exports.manifest import ExportManifest, RefineManifest, SetManifest
 from facesets.exports.manifest_files import manifest_bytes, read_manifest
 from facesets.imaging.decode import decode
@@ -19,11 +20,13 @@ from facesets.operations.cluster import cluster
 from facesets.operations.export_swap import ExportSwapSummary, export_swap
 from facesets.operations.options import VERIFY_MIN_DET_SCORE, ClusterOptions, ExportSwapOptions, RefineOptions
 from facesets.operations.refine import refine
+from facesets.operations.undo import undo
 from facesets.operations.verify_bundle import check_bundle, verify_bundles
 from facesets.progress import SilentProgress
 from facesets.records import Collection
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
+from tests.kills import in_a_child
 from tests.operations.conftest import PEOPLE, Library
 from tests.trees import files_in
 
@@ -411,3 +414,82 @@ def test_a_renamed_set_keeps_its_name_and_a_deleted_one_stays_away(
         assert not (out / "faceset_001").exists()
         assert not (out / "faceset_004").exists()
         assert run(out).learned == []
+
+
+def test_a_crop_that_was_moved_to_another_set_shows_that_person_and_not_the_first(
+    exported: Path, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    first, second = set_manifests(out)[:2]
+    moved, stays = first.faces[3], first.faces[0]
+    (out / first.name / moved.file).rename(out / second.name / f"{len(second.faces):03d}.png")
+    learned = f"1 face shows {second.name}, not {first.name}."
+    planned = run(out, replace(TASTE, dry_run=True))
+    assert learned in planned.learned
+    assert learned in run(out).learned
+    without, having = set_manifests(out)[:2]
+    for _ in range(2):
+        assert learned not in run(out).learned
+        assert set_manifests(out)[:2] == [without, having]
+        assert {item.face.face for item in without.faces} == {i.face.face for i in first.faces} - {
+            moved.face.face
+        }
+        assert {item.face.face for item in having.faces} == {
+            *(i.face.face for i in second.faces),
+            moved.face.face,
+        }
+        assert moved.face.face in {d.face.face for d in without.dropped if d.gate == "taken_out"}
+    assert run(out).unchanged_sets == len(PEOPLE)
+    for manifest in (without, having):
+        pngs = {path.name for path in (out / manifest.name).glob("*.png")}
+        assert pngs == {item.file for item in manifest.faces}
+    (png,) = [item.file for item in having.faces if item.face.face == moved.face.face]
+    (out / having.name / png).rename(out / without.name / "back.png")
+    run(out)
+    before, after = (
+        [[(i.file, i.face.face) for i in m.faces] for m in set_manifests(folder)]
+        for folder in (exported, out)
+    )
+    assert after == before
+    (out / without.name / stays.file).unlink()
+    run(out)
+    assert stays.face.face not in {i.face.face for m in set_manifests(out) for i in m.faces}
+
+
+def test_whoever_was_sorted_into_another_set_whole_is_that_person(
+    exported: Path, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    first, second = set_manifests(out)[:2]
+    for item in first.faces:
+        (out / first.name / item.file).rename(out / second.name / f"was {item.file}")
+    learned = run(out).learned
+    assert f"{len(first.faces)} faces show {second.name}, not {first.name}." in learned
+    without, having = set_manifests(out)[:2]
+    assert without.faces == ()
+    assert {i.face.face for i in first.faces} <= {i.face.face for i in having.faces}
+    undo(out, read_runs(out)[-1].name)
+    assert [m.faces for m in set_manifests(out)] == [m.faces for m in set_manifests(exported)]
+    assert (out / second.name / f"was {first.faces[0].file}").is_file()
+
+
+def test_a_kill_forgets_no_crop_that_was_moved_or_deleted(exported: Path, tmp_path: Path, run: Run) -> None:
+    def edited(name: str) -> Path:
+        out = tmp_path / name
+        shutil.copytree(exported, out)
+        (out / "faceset_001" / "003.png").rename(out / "faceset_002" / "003 (1).png")
+        (out / "faceset_003" / "001.png").unlink()
+        (out / "faceset_004").rename(out / "Anna")
+        return out
+
+    run(edited("whole"))
+    whole = [(m.name, m.faces) for m in set_manifests(tmp_path / "whole")]
+    assert [name for name, _ in whole] == ["faceset_001", "faceset_002", "faceset_003", "Anna"]
+    for kill_at in (2, 3, 4, 5, 9, 24):
+        out = edited(f"killed_{kill_at}")
+        assert in_a_child(lambda out=out: run(out), kill_at)  # type: ignore[misc]
+        run(out)
+        assert [(m.name, m.faces) for m in set_manifests(out)] == whole, kill_at
+        assert not list(out.rglob("*.tmp"))

@@ -271,3 +271,19 @@ def test_the_command_takes_a_list_and_flags_win(photos: Sorted, tmp_path: Path, 
     wrong = run_program("import-folders", *arguments)
     assert wrong.status == 2
     assert "no options.min-face-shrt" in wrong.err
+
+
+def test_a_crop_that_was_moved_joins_the_set_where_it_lies_though_the_folders_say_otherwise(
+    imported: Path, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(imported, out)
+    sets = read_manifest(out, ExportManifest).sets
+    first, second = (read_manifest(out / entry.name, SetManifest) for entry in sets[:2])
+    moved = first.faces[-1]
+    (out / first.name / moved.file).rename(out / second.name / "moved.png")
+    assert f"1 face shows {second.name}, not {first.name}." in run(out).export.learned
+    without, having = (read_manifest(out / entry.name, SetManifest) for entry in sets[:2])
+    assert moved.face.face not in {item.face.face for item in without.faces}
+    assert moved.face.face in {item.face.face for item in having.faces}
+    assert {person.state for person in run(out).people} == {"unchanged"}

@@ -221,29 +221,40 @@ class ResultFolder:
 
     def set_aside_edited(self, name: str) -> None:
         """Keep a file of ours that somebody worked on, under a name that is theirs."""
-        path = self._path(name)
-        aside = place_for_edited(self.root, name)
-        place = self._path(aside)
-        with writing(place):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            self.journal.replacing(aside, path)
+        self.move(name, place_for_edited(self.root, name))
+
+    def move(self, name: str, place: str) -> None:
+        """Give a file another name, in place of what lies there."""
+        source, target = self._path(name), self._path(place)
+        with writing(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self.journal.replacing(place, source)
             self.journal.removing(name)
-            path.replace(place)
+            source.replace(target)
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove files that are ours."""
+        names = [name for name in names if exists(self._path(name))]
+        self.journal.removing(*names)
+        for name in names:
+            with writing(self._path(name)):
+                self._path(name).unlink()
+
+    def write_manifest(self, name: str, content: bytes) -> None:
+        """Write the manifest, unless it is there with the same bytes."""
+        path = self.root / name
+        if not _holds(path, content):
+            with atomic_write(path, before_replacing=partial(self.journal.replacing, name)) as file:
+                file.write(content)
 
     def _set_aside(self, name: str) -> None:
         """Keep the last copy of a photo, but not among the photos of whoever has that folder now."""
         path = self._path(name)
         aside, is_there = place_for_last_copy(self.root, path)
-        place = self._path(aside)
-        with writing(place):
-            if is_there:
-                self.journal.removing(name)
-                path.unlink()
-                return
-            place.parent.mkdir(parents=True, exist_ok=True)
-            self.journal.replacing(aside, path)
-            self.journal.removing(name)
-            path.replace(place)
+        if is_there:
+            self.remove([name])
+        else:
+            self.move(name, aside)
             self.set_aside += 1
 
 
@@ -277,7 +288,7 @@ def writing_results(
         The folder cannot be made, or an undo of it was cut off.
     """
     with locked(root):
-        sweep_temporaries(root / ANNOUNCEMENT)
+        sweep_temporaries(root / ANNOUNCEMENT, *(root / name for name in MANIFEST_NAMES))
         sweep_journal(root)
         journal = Journal(root, command, also=also, run=run)
         folder = ResultFolder(root, _ours(root, earlier), journal)
@@ -323,10 +334,7 @@ def finish(folder: ResultFolder, manifest_name: str, content: bytes) -> int:
     removed = folder.remove_leftovers()
     if folder.copied:
         sync_files()
-    path = folder.root / manifest_name
-    if not _holds(path, content):
-        with atomic_write(path, before_replacing=partial(folder.journal.replacing, manifest_name)) as file:
-            file.write(content)
+    folder.write_manifest(manifest_name, content)
     folder.journal.close()
     (folder.root / ANNOUNCEMENT).unlink(missing_ok=True)
     return removed

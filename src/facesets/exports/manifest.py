@@ -337,6 +337,8 @@ class ExportManifest:
     ----------
     removed : tuple of SetEntry
         Sets whose folder the user deleted: they are not made again.
+    statements : tuple of Statement
+        What was learned from crops that the user deleted, or moved from one set to another, oldest first.
     """
 
     FORMAT: ClassVar[str] = "facesets/export-swap"
@@ -347,6 +349,7 @@ class ExportManifest:
     sets: tuple[SetEntry, ...]
     removed: tuple[SetEntry, ...]
     sheets: tuple[str, ...]
+    statements: tuple[Statement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,7 @@ def read_any_manifest(path: Path) -> Manifest:
     if version < 3 and kind is ExportManifest:
         raw["removed"] = []
     if version < 4 and kind is ExportManifest:
+        raw["statements"] = []
         for entry in (*_records(raw.get("sets")), *_records(raw.get("removed"))):
             entry["best"] = []
     if version < 3 and kind in (ClusterManifest, RefineManifest):

@@ -27,7 +27,7 @@ from facesets.imaging.align import align
 from facesets.imaging.decode import decode
 from facesets.imaging.sheets import CROP_PX, MAX_CROPS, SheetRow, Tile, draw_sheet
 from facesets.interfaces import Progress
-from facesets.operations.export_edits import TAKEN_OUT
+from facesets.operations.crop_edits import TAKEN_OUT
 from facesets.operations.photos import read_photo
 from facesets.records import Pixels
 from facesets.stop import Stop

@@ -195,9 +195,10 @@ def known_sets(out: Path, collection: Collection) -> KnownSets:
     refuse_other_results(out, ExportManifest)
     if not (out / EXPORT_MANIFEST).is_file():
         return KnownSets((), frozenset(), np.empty((0, collection.faces.dimension), np.float32), frozenset())
-    edits = edited_sets(out, read_manifest(out / EXPORT_MANIFEST, ExportManifest))
+    before = read_manifest(out / EXPORT_MANIFEST, ExportManifest)
+    edits = edited_sets(out, before)
     entries = edits.there
-    faces, whole = set[str](), list[tuple[float, ...]]()
+    faces, whole = {said.face for said in before.statements if said.kind == "is"}, list[tuple[float, ...]]()
     for entry in entries:
         path = out / entry.name / SET_MANIFEST
         if not path.is_file():

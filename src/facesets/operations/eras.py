@@ -11,10 +11,11 @@ from facesets.errors import WrongUsage
 from facesets.exports.manifest import EXPORT_MANIFEST, ExportManifest, SetManifest
 from facesets.exports.manifest_files import read_manifest
 from facesets.files import printable
-from facesets.operations.export_edits import edited_sets, taken_out
+from facesets.operations.crop_edits import said_of_crops
+from facesets.operations.export_edits import edited_sets
 from facesets.operations.growing_options import SplitErasOptions
 from facesets.operations.quality_gate import quality_gates
-from facesets.operations.same_models import require_same_recogniser
+from facesets.operations.same_models import require_same_recogniser, rows_among
 from facesets.operations.set_selection import centroid_of
 from facesets.operations.source_roots import rows_under
 from facesets.records import Collection, Float32, Int64
@@ -35,8 +36,8 @@ class Curated:
         What the set came from.
     seed : float32 array of shape (d,)
         Its centroid, unit length.
-    taken_out : frozenset of str
-        Ids of faces that are not this person, as the user says.
+    taken_out, given : frozenset of str
+        Ids of faces that are not this person, and of faces that are, as the user says.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Curated:
     faces: int
     seed: Float32
     taken_out: frozenset[str]
+    given: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +104,9 @@ def read_curated(out: Path, name: str, collection: Collection) -> Curated:
     RecogniserMismatch
         It was made with another recogniser than the store.
     """
-    there = edited_sets(out, read_manifest(out / EXPORT_MANIFEST, ExportManifest)).there
-    entries = {entry.name: entry for entry in there}
+    before = read_manifest(out / EXPORT_MANIFEST, ExportManifest)
+    edits = edited_sets(out, before)
+    entries = {entry.name: entry for entry in edits.there}
     entry = entries.get(name)
     if entry is None:
         known = ", ".join(printable(each) for each, e in entries.items() if e.kind != KIND) or "none"
@@ -112,15 +115,27 @@ def read_curated(out: Path, name: str, collection: Collection) -> Curated:
         raise WrongUsage(f"{printable(name)} is an era already. Name the set that it was split from.")
     manifest = read_manifest(out / name, SetManifest)
     require_same_recogniser(collection.settings, manifest.made.models, out / name)
-    unwanted = taken_out(out, name)
-    wanted = {item.face.face for item in manifest.faces} - unwanted
+    said = said_of_crops(out, before, edits)
+    given = said.given_to(name)
+    own = {
+        name,
+        *(each.name for each in edits.there if each.source.startswith(f"{era_source(entry.source)}#")),
+    }
+    elsewhere = {face for (group, face), shows in said.verdicts.items() if shows and group not in own}
+    unwanted = (said.out_of(name) | elsewhere) - given
+    wanted = ({item.face.face for item in manifest.faces} - unwanted) | given
     if not wanted:
         raise WrongUsage(f"{printable(out / name)} holds no faces to start from. Export it again.")
     rows = [row for row, face in enumerate(collection.face_ids()) if face in wanted]
     # The store may not hold the photos that the set was made from; then its own centroid has to do.
     whole = len(rows) == len(wanted)
     seed = centroid_of(collection.faces.embedding[rows]) if whole else np.array(manifest.centroid, np.float32)
-    return Curated(name, entry.source, len(wanted), seed, unwanted)
+    return Curated(name, entry.source, len(wanted), seed, unwanted, given)
+
+
+def era_source(source: str) -> str:
+    """What the eras of a set come from, up to their years, by the source of the set."""
+    return f"split-eras#{source}"
 
 
 def recover(
@@ -129,7 +144,8 @@ def recover(
     """Find the person's faces below the roots.
 
     These are all within reach of the seed, but for those that the user took out of the set; of these the ones
-    that pass the quality gate; and of these the ones that are near their common centroid.
+    that pass the quality gate; and of these the ones that are near their common centroid. Those that the user
+    moved to the set are found in any case.
 
     Raises
     ------
@@ -142,16 +158,15 @@ def recover(
         raise WrongUsage(f"The store has no faces{where}. Embed photos first, or name another folder.")
     faces = collection.faces
     near = under[1 - faces.embedding[under] @ curated.seed <= options.recover_threshold]
-    if curated.taken_out:
-        unwanted = [row for row, face in enumerate(collection.face_ids()) if face in curated.taken_out]
-        near = near[~np.isin(near, unwanted)]
+    given = np.intersect1d(under, rows_among(collection, curated.given))
+    near = np.setdiff1d(near, rows_among(collection, curated.taken_out))
     left, dropped = near, dict[str, int]()
     for gate, below, _ in quality_gates(faces, options):
         dropped[gate] = int(below[left].sum())
         left = left[~below[left]]
     far = 1 - faces.embedding[left] @ centroid_of(faces.embedding[left]) > options.recentre_threshold
     dropped["recentre_threshold"] = int(far.sum())
-    rows = left[~far]
+    rows = np.union1d(left[~far], given)
     if not len(rows):
         raise WrongUsage(
             f"None of {len(under)} faces is near the set and passes the gates ({len(near)} were near). "

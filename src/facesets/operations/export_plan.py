@@ -2,33 +2,33 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
 
-from facesets.clustering import nearest
 from facesets.errors import WrongUsage
 from facesets.exports.folders import is_inside
 from facesets.exports.manifest import (
     EXPORT_MANIFEST,
-    ClusterManifest,
     ExportManifest,
     PlacedFile,
     Provenance,
     RefineManifest,
     SetEntry,
+    Statement,
 )
 from facesets.exports.manifest_files import read_manifest, refuse_other_results
 from facesets.files import printable
 from facesets.imaging.quality import Quality, known_pose, quality
 from facesets.interfaces import Embedder
-from facesets.operations.export_edits import EditedSets, edited_crops, edited_sets, taken_out
+from facesets.operations.candidates import matched_candidates, single_faces
+from facesets.operations.crop_edits import SaidOfCrops, said_of_crops
+from facesets.operations.export_edits import EditedSets, edited_crops, edited_sets
 from facesets.operations.options import ExportSwapOptions
-from facesets.operations.same_models import require_same_faces, require_same_recogniser, rows_of
+from facesets.operations.same_models import require_same_faces, require_same_recogniser, rows_among, rows_of
 from facesets.operations.set_names import free_names, names_of_entry
-from facesets.operations.set_selection import centroid_of
 from facesets.operations.succession import Succession, succession
 from facesets.records import CacheSettings, Collection, Faces, Float32, Int64
 
@@ -81,6 +81,8 @@ class PlannedSet:
         Rows of the store, nearest first.
     taken_out : int64 array
         Rows of faces that the user took out of the set.
+    given : int64 array
+        Those of its faces that the user put there: no gate drops them.
     """
 
     name: str
@@ -88,6 +90,7 @@ class PlannedSet:
     wanted: NewSet
     candidates: Int64
     taken_out: Int64
+    given: Int64
 
     @property
     def source(self) -> str:
@@ -124,6 +127,14 @@ class ExportPlan:
         Sets whose folder the user deleted, and that stay away.
     edited : tuple of str
         Crops that the user worked on, in these sets and in those that go: they are set aside.
+    moved : mapping
+        Crops that the user moved to other sets, and the names under which they are kept.
+    withdrawn : tuple of str
+        Kept crops that no longer count.
+    statements : tuple of Statement
+        What the user said so far.
+    before : ExportManifest or None
+        What the export lists before this run, in the light of what the user did.
     learned : tuple of str
         What the user did to folders and crops, a sentence each.
     """
@@ -137,6 +148,10 @@ class ExportPlan:
     gone: tuple[str, ...] = ()
     removed: tuple[SetEntry, ...] = ()
     edited: tuple[str, ...] = ()
+    moved: Mapping[str, str] = field(default_factory=dict)
+    withdrawn: tuple[str, ...] = ()
+    statements: tuple[Statement, ...] = ()
+    before: ExportManifest | None = None
     learned: tuple[str, ...] = ()
 
 
@@ -160,8 +175,8 @@ def plan_export(
     }
     candidates = {}
     if options.candidates:
-        single = _singletons(raw_manifest, rows_by_id, collection.settings)
-        candidates = _matched(collection, members, single, quality(collection.faces).total, options)
+        single = single_faces(raw_manifest, rows_by_id, collection.settings)
+        candidates = matched_candidates(collection, members, single, quality(collection.faces).total, options)
     prefix = f"{refine_manifest.absolute()}#"
     wanted = [
         NewSet(name, prefix + name, rows, candidates=candidates.get(name, {}))
@@ -218,7 +233,8 @@ def plan_sets(
     """
     require_same_recogniser(collection.settings, consumer, consumer.pack)
     parts = quality(collection.faces)
-    edits, earlier = _read_earlier(out)
+    before, edits, earlier = _read_earlier(out)
+    said = SaidOfCrops() if before is None else said_of_crops(out, before, edits)
     entries = edits.there
     # Whoever names folders or a person wants just these sets; the others come back only if nobody said no.
     unwanted = {entry.source for entry in edits.removed}
@@ -229,7 +245,7 @@ def plan_sets(
     if replaced is not None:
         kept = [e for e in kept if e.source.rpartition("#")[0] != replaced]
     new = [each for each in wanted if remake or each.source not in by_source]
-    inherited = _inherited(collection, out, entries, new, replaced)
+    inherited = _inherited(collection, out, entries, said, new, replaced)
     names = free_names(
         [(each.source, each.name) for each in new],
         {**inherited.names, **by_source} if remake else {},
@@ -238,13 +254,7 @@ def plan_sets(
     )
     sets = tuple(
         _planned(
-            collection,
-            parts,
-            each,
-            name,
-            taken_out(out, name) | inherited.taken_out.get(each.source, frozenset()),
-            consumer,
-            options,
+            collection, parts, each, name, said, inherited.taken_out.get(each.source, ()), consumer, options
         )
         for each, name in zip(new, names, strict=True)
     )
@@ -260,29 +270,41 @@ def plan_sets(
     ]
     aside = [f"{printable(name)} was changed: it is set aside and made again." for name in again_edited]
     aside += [f"{printable(name)} was changed: it is set aside, for its set goes." for name in gone_edited]
+    statements = said.lasting(names)
+    if before is not None:
+        before = replace(before, sets=edits.there, removed=edits.removed, statements=statements)
     return ExportPlan(
         made,
         parts.total,
         sets,
         tuple(kept),
         kept_files,
-        earlier,
+        {**earlier, **dict.fromkeys(said.moved)},
         gone,
         removed=tuple(entry for entry in edits.removed if entry.source not in {s.source for s in sets}),
         edited=(*again_edited, *gone_edited),
-        learned=(*edits.learned({each.source for each in sets}), *taken, *aside),
+        moved=said.moved,
+        withdrawn=said.withdrawn,
+        statements=statements,
+        before=before,
+        learned=(*edits.learned({each.source for each in sets}), *said.learned, *taken, *aside),
     )
 
 
 def _inherited(
-    collection: Collection, out: Path, entries: Sequence[SetEntry], new: Sequence[NewSet], split: str | None
+    collection: Collection,
+    out: Path,
+    entries: Sequence[SetEntry],
+    said: SaidOfCrops,
+    new: Sequence[NewSet],
+    split: str | None,
 ) -> Succession:
     """What the sets of a split made anew have from those that it made before."""
     before = [entry for entry in entries if entry.source.rpartition("#")[0] == split]
     if not before:
         return Succession()
     ids = collection.face_ids()
-    return succession(out, before, {each.source: {ids[row] for row in each.rows} for each in new})
+    return succession(out, before, said, {each.source: {ids[row] for row in each.rows} for each in new})
 
 
 def _planned(
@@ -290,67 +312,34 @@ def _planned(
     parts: Quality,
     wanted: NewSet,
     name: str,
-    unwanted: Set[str],
+    said: SaidOfCrops,
+    inherited: Iterable[str],
     consumer: CacheSettings,
     options: ExportSwapOptions,
 ) -> PlannedSet:
-    ids = collection.face_ids() if unwanted else []
-    rows = np.array([row for row, face in enumerate(ids) if face in unwanted], np.int64)
+    rows = rows_among(collection, said.out_of(name).union(inherited))
+    given = rows_among(collection, said.given_to(name))
+    decided = {*rows.tolist(), *given.tolist()}
     wanted = replace(
         wanted,
-        rows=wanted.rows[~np.isin(wanted.rows, rows)],
-        candidates={row: d for row, d in wanted.candidates.items() if row not in rows},
+        rows=np.r_[wanted.rows[~np.isin(wanted.rows, rows)], np.setdiff1d(given, wanted.rows)],
+        candidates={row: d for row, d in wanted.candidates.items() if row not in decided},
     )
     return PlannedSet(
         name=name,
-        inputs=_digest(collection, parts, wanted, consumer, options),
+        inputs=_digest(collection, parts, wanted, given, consumer, options),
         wanted=wanted,
         candidates=np.array(sorted(wanted.candidates, key=wanted.candidates.__getitem__), np.int64),
         taken_out=rows,
+        given=given,
     )
-
-
-def _singletons(raw_manifest: Path | None, rows_by_id: Mapping[str, int], ours: CacheSettings) -> Int64:
-    if raw_manifest is None:
-        raise WrongUsage(
-            "--candidates needs --raw-manifest: the manifest.json that `facesets cluster` wrote."
-        )
-    raw = read_manifest(raw_manifest, ClusterManifest)
-    require_same_faces(ours, raw.made.models, raw_manifest)
-    return rows_of([entry.face for entry in raw.singletons], rows_by_id, raw_manifest)
-
-
-def _matched(
-    collection: Collection,
-    members: Mapping[str, Int64],
-    single: Int64,
-    rated: Float32,
-    options: ExportSwapOptions,
-) -> dict[str, dict[int, float]]:
-    """For each set the single faces that come nearest to it, with their cosine distances."""
-    faces = collection.faces
-    in_sets = np.concatenate([np.empty(0, np.int64), *members.values()])
-    single = single[~np.isin(single, in_sets)]
-    good = (rated[single] >= options.candidate_min_score) & (
-        faces.face_short[single] >= options.min_face_short
-    )
-    single = single[good]
-    matched: dict[str, dict[int, float]] = {name: {} for name in members}
-    if not len(single) or not members:
-        return matched
-    references = np.stack([centroid_of(faces.embedding[rows]) for rows in members.values()])
-    found = nearest(faces.embedding[single], references)
-    names = list(members)
-    for row, reference, distance in zip(single, found.reference, found.cosine_distance, strict=True):
-        if distance <= options.candidate_match_threshold:
-            matched[names[int(reference)]][int(row)] = round(float(distance), 4)
-    return matched
 
 
 def _digest(
     collection: Collection,
     parts: Quality,
     wanted: NewSet,
+    given: Int64,
     consumer: CacheSettings,
     options: ExportSwapOptions,
 ) -> str:
@@ -366,6 +355,8 @@ def _digest(
         "detection": collection.settings.detection,
         "measures": _measured(collection.faces, parts, [*map(int, wanted.rows), *wanted.candidates]),
     }
+    if len(given):
+        facts["given"] = [ids[row] for row in given]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -378,20 +369,22 @@ def _measured(faces: Faces, parts: Quality, rows: Sequence[int]) -> str:
     return digest.hexdigest()
 
 
-def _read_earlier(out: Path) -> tuple[EditedSets, dict[str, PlacedFile | None]]:
-    """The sets that lie in an export, and every file that it lists."""
+def _read_earlier(
+    out: Path,
+) -> tuple[ExportManifest | None, EditedSets, dict[str, PlacedFile | None]]:
+    """What an export says, its sets as the user left them, and every file that it lists."""
     refuse_other_results(out, ExportManifest)
     if not (out / EXPORT_MANIFEST).is_file():
-        return EditedSets(), {}
+        return None, EditedSets(), {}
     before = read_manifest(out / EXPORT_MANIFEST, ExportManifest)
     edits = edited_sets(out, before)
     entries = {*edits.there, *(entry for entry in before.sets if is_inside(entry.name))}
     listed = [name for entry in entries for name in names_of_entry(entry)]
-    return edits, dict.fromkeys([*sorted(listed), *before.sheets])
+    return before, edits, dict.fromkeys([*sorted(listed), *before.sheets])
 
 
 def _refuse_foreign_sets(out: Path, prefix: str) -> None:
-    foreign = [entry.name for entry in _read_earlier(out)[0].there if not entry.source.startswith(prefix)]
+    foreign = [entry.name for entry in _read_earlier(out)[1].there if not entry.source.startswith(prefix)]
     if foreign:
         raise WrongUsage(
             f"{printable(out)} holds sets from another manifest ({foreign[0]} and {len(foreign) - 1} "

@@ -5,11 +5,13 @@ from dataclasses import dataclass, fields
 from functools import partial
 from itertools import islice
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 import numpy as np
 
 from facesets.errors import FacesetsError, UnreadableImage
 from facesets.exports.bundle import bundle_names, png_bytes, write_bundle
+from facesets.exports.crops import Square, cut, square_around
 from facesets.exports.folders import ResultFolder, is_inside
 from facesets.exports.manifest import (
     SET_MANIFEST,
@@ -25,9 +27,11 @@ from facesets.exports.manifest import (
 )
 from facesets.exports.manifest_files import manifest_bytes, read_manifest
 from facesets.files import sha256_of
+from facesets.imaging.decode import decode
 from facesets.imaging.quality import quality
 from facesets.interfaces import Embedder, Progress
-from facesets.operations.export_edits import TAKEN_OUT, is_untouched
+from facesets.operations.crop_edits import TAKEN_OUT, given_name
+from facesets.operations.export_edits import is_untouched
 from facesets.operations.export_plan import PlannedSet
 from facesets.operations.options import LOADER_MIN_DET_SCORE, ExportSwapOptions
 from facesets.operations.photos import read_row
@@ -41,6 +45,7 @@ from facesets.operations.set_selection import (
     select_faces,
 )
 from facesets.operations.single_face import (
+    NO_FACE_FOUND,
     CropRules,
     Refused,
     SingleFace,
@@ -105,11 +110,18 @@ class SetWriter:
 
     def write(self, planned: PlannedSet, progress: Progress, stop: Stop) -> SetManifest | None:
         """Write one set; None when asked to stop before its end."""
-        selection = select_faces(self._collection.faces, planned.rows, self._total, self._options)
+        selection = select_faces(
+            self._collection.faces, planned.rows, self._total, self._options, given=planned.given
+        )
         progress.advance(len(planned.rows) - len(selection.rows))
         collapse_duplicates(selection, self._collection, self._ids, self._options)
         progress.advance(sum(len(lost) for lost in selection.duplicates.values()))
-        kept = self._write_crops(planned.name, selection.rows, progress, stop)
+        given = {
+            int(row): path
+            for row in planned.given
+            if (path := self._folder.root / given_name(planned.name, self._ids[row])).is_file()
+        }
+        kept = self._write_crops(planned.name, selection.rows, progress, stop, given)
         review = self._write_crops(f"{CANDIDATES}/{planned.name}", planned.candidates, None, stop)
         if kept.stopped or review.stopped:
             return None
@@ -120,16 +132,26 @@ class SetWriter:
         self._folder.write(f"{planned.name}/{SET_MANIFEST}", manifest_bytes(manifest))
         return manifest
 
-    def _write_crops(self, directory: str, rows: Int64, progress: Progress | None, stop: Stop) -> _Written:
+    def _write_crops(
+        self,
+        directory: str,
+        rows: Int64,
+        progress: Progress | None,
+        stop: Stop,
+        given: Mapping[int, Path] = MappingProxyType({}),
+    ) -> _Written:
+        """Write a crop for each row that passes; rows that are `given` have one of the user's own."""
         written = _Written([], [], [])
         remaining = iter(int(row) for row in rows)
         while some := list(islice(remaining, _TOGETHER)):
             if stop.requested:
                 written.stopped = True
                 break
-            subjects = self._subjects(some, written)
+            subjects = self._subjects([row for row in some if row not in given], written)
             results = single_face_crops(list(subjects.values()), self._embedder, self._rules)
-            for row, result in zip(subjects, results, strict=True):
+            made: dict[int, SingleFace | Refused] = dict(zip(subjects, results, strict=True))
+            made |= {row: self._as_given(row, given[row]) for row in some if row in given}
+            for row, result in ((row, made[row]) for row in some if row in made):
                 if isinstance(result, Refused):
                     written.dropped.append(Drop(row, result.gate, result.value, result.limit))
                     continue
@@ -139,6 +161,22 @@ class SetWriter:
             if progress:
                 progress.advance(len(some))
         return written
+
+    def _as_given(self, row: int, path: Path) -> SingleFace | Refused:
+        """A crop that the user put into the set, at the size of the others."""
+        try:
+            pixels = decode(str(path)).pixels
+        except UnreadableImage:
+            return Refused(NO_FACE_FOUND, 0, self._rules.min_subject_score)
+        images, faces = self._collection.images, self._collection.faces
+        image = int(faces.image[row])
+        width, height = int(images.width[image]), int(images.height[image])
+        square = square_around(faces.box[row], width, height, self._rules.pad_ratio)
+        whole = Square(0, 0, min(pixels.shape[:2]))
+        crop = cut(pixels, whole, self._rules.size)
+        (found,) = self._embedder.embed([crop])
+        similarity = max((float(each @ faces.embedding[row]) for each in found.embedding), default=0.0)
+        return SingleFace(crop, square, 0, similarity)
 
     def _subjects(self, rows: Sequence[int], written: _Written) -> dict[int, Subject]:
         faces = self._collection.faces

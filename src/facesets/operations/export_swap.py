@@ -19,7 +19,7 @@ from facesets.exports.manifest import (
 from facesets.exports.manifest_files import manifest_bytes
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.contact_sheets import draw_sheets, own_sheet_names, plan_rows
-from facesets.operations.export_edits import TAKEN_OUT
+from facesets.operations.crop_edits import TAKEN_OUT
 from facesets.operations.export_plan import ExportPlan, PlannedSet, plan_export
 from facesets.operations.export_set import SetWriter, finished_set
 from facesets.operations.options import ExportSwapOptions
@@ -138,6 +138,12 @@ def _export(
     writer = SetWriter(folder, collection, plan.made, embedder, options)
     if options.sheet:
         folder.refuse_in_the_way(own_sheet_names(len(plan.kept_sets) + len(plan.sets)))
+    for name, place in plan.moved.items():
+        folder.move(name, place)
+    folder.remove(plan.withdrawn)
+    if plan.before is not None:
+        # What the user said outlives a kill: from here on the sets do not look as they were left.
+        folder.write_manifest(EXPORT_MANIFEST, manifest_bytes(plan.before))
     folder.announce(
         dict.fromkeys([*plan.kept_files, *writer.possible_names(plan.sets), *own_sheet_names()], "")
     )
@@ -197,6 +203,7 @@ def _manifest(plan: ExportPlan, entries: Sequence[SetEntry]) -> ExportManifest:
         sets=tuple(entries),
         removed=plan.removed,
         sheets=(),
+        statements=plan.statements,
     )
 
 
@@ -247,7 +254,10 @@ def _rehearsed(
     collection: Collection, plan: ExportPlan, out: Path, options: ExportSwapOptions
 ) -> ExportSwapSummary:
     """What a run would do, as far as that can be told without reading photos."""
-    chosen = [select_faces(collection.faces, planned.rows, plan.quality, options) for planned in plan.sets]
+    chosen = [
+        select_faces(collection.faces, planned.rows, plan.quality, options, given=planned.given)
+        for planned in plan.sets
+    ]
     gates = Counter(drop.gate for selection in chosen for drop in selection.dropped)
     gates.update(TAKEN_OUT for planned in plan.sets for _ in planned.taken_out)
     names = [name for entry in plan.sets for name in (f"{entry.name}/{SET_MANIFEST}",)]

@@ -7,7 +7,7 @@ import numpy as np
 
 from facesets.errors import RecogniserMismatch, WrongUsage
 from facesets.files import printable
-from facesets.records import CacheSettings, Int64
+from facesets.records import CacheSettings, Collection, Int64
 
 
 def require_same_recogniser(ours: CacheSettings, theirs: CacheSettings, where: Path | str) -> None:
@@ -47,3 +47,9 @@ def rows_of(ids: Sequence[str], rows_by_id: Mapping[str, int], manifest: Path) -
             "that it was made from, or refine again."
         )
     return np.array([rows_by_id[face] for face in ids], np.int64)
+
+
+def rows_among(collection: Collection, faces: frozenset[str]) -> Int64:
+    """Rows of those of some faces that a store has."""
+    ids = collection.face_ids() if faces else []
+    return np.array([row for row, face in enumerate(ids) if face in faces], np.int64)

@@ -65,15 +65,24 @@ def centroid_of(embeddings: Float32) -> Float32:
     return unit
 
 
-def select_faces(faces: Faces, rows: Int64, quality: Float32, options: ExportSwapOptions) -> Selection:
+def select_faces(
+    faces: Faces,
+    rows: Int64,
+    quality: Float32,
+    options: ExportSwapOptions,
+    *,
+    given: Int64 | Sequence[int] = (),
+) -> Selection:
     """Send a set through the gates that need no picture, and rank the rest.
 
-    The outlier gate measures from the centroid of all; the centroid that is kept is that of the core.
+    The outlier gate measures from the centroid of all; the centroid that is kept is that of the core. Rows
+    that are `given` pass every gate.
     """
+    sure = np.isin(rows, np.asarray(given, np.int64))
     first = centroid_of(faces.embedding[rows])
     distance = 1 - faces.embedding[rows] @ first
-    far = distance > options.outlier_threshold
-    small = ~far & (faces.face_short[rows] < options.min_face_short)
+    far = ~sure & (distance > options.outlier_threshold)
+    small = ~far & ~sure & (faces.face_short[rows] < options.min_face_short)
     core = rows[~far]
     left = rows[~far & ~small]
     ranked = left[np.lexsort((left, -quality[left]))]

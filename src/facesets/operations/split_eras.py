@@ -14,7 +14,17 @@ from facesets.imaging.quality import quality
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.capture_years import CaptureYears, capture_years
 from facesets.operations.era_probe import EraProbe, facts_line, probe, probe_png, probe_text
-from facesets.operations.eras import KIND, Curated, Era, Recovered, name_eras, read_curated, recover, split
+from facesets.operations.eras import (
+    KIND,
+    Curated,
+    Era,
+    Recovered,
+    era_source,
+    name_eras,
+    read_curated,
+    recover,
+    split,
+)
 from facesets.operations.export_plan import NewSet, plan_sets
 from facesets.operations.export_swap import ExportSwapSummary, export_planned
 from facesets.operations.growing_options import SplitErasOptions
@@ -239,7 +249,7 @@ def split_eras(
     person = _find(store, request, options, progress, stop)
     if stop.requested:
         return _summary(request, person, [], (), None, dry_run=export.dry_run)
-    base = f"split-eras#{person.curated.source}"
+    base = era_source(person.curated.source)
     wanted = _wanted(person, base, options, export)
     plan = plan_sets(
         person.collection,

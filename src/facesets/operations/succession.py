@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from facesets.exports.manifest import SET_MANIFEST, SetEntry, SetManifest
 from facesets.exports.manifest_files import read_manifest
-from facesets.operations.export_edits import TAKEN_OUT, taken_out
+from facesets.operations.crop_edits import TAKEN_OUT, SaidOfCrops
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,16 @@ class Succession:
     taken_out: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
-def succession(out: Path, before: Sequence[SetEntry], faces: Mapping[str, Collection[str]]) -> Succession:
+def succession(
+    out: Path, before: Sequence[SetEntry], said: SaidOfCrops, faces: Mapping[str, Collection[str]]
+) -> Succession:
     """Let each set that goes live on in the one with which it has most faces in common.
 
     Parameters
     ----------
     before : sequence of SetEntry
         The sets of the earlier split that lie in the export.
+    said : SaidOfCrops
     faces : mapping
         Ids of the faces of each set of the new split, by its source.
 
@@ -62,7 +65,7 @@ def succession(out: Path, before: Sequence[SetEntry], faces: Mapping[str, Collec
             names[source] = name_of.pop(old)
     inherited = {source: set[str]() for source in faces}
     for entry in before:
-        unwanted = taken_out(out, entry.name)
+        unwanted = said.out_of(entry.name)
         for source in faces:
             if heir.get(entry.source) == source:
                 inherited[source] |= unwanted
