@@ -257,12 +257,10 @@ class ResultFolder:
         path = self._path(name)
         aside, is_there = place_for_last_copy(self.root, path)
         if is_there:
-            self.journal.removing(name)
-            with writing(path):
-                path.unlink()
-            return
-        self.move(name, aside)
-        self.set_aside += 1
+            self.remove([name])
+        else:
+            self.move(name, aside)
+            self.set_aside += 1
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
@@ -245,7 +245,7 @@ def plan_sets(
     if replaced is not None:
         kept = [e for e in kept if e.source.rpartition("#")[0] != replaced]
     new = [each for each in wanted if remake or each.source not in by_source]
-    inherited = _inherited(collection, out, entries, new, replaced, said)
+    inherited = _inherited(collection, out, entries, said, new, replaced)
     names = free_names(
         [(each.source, each.name) for each in new],
         {**inherited.names, **by_source} if remake else {},
@@ -254,14 +254,7 @@ def plan_sets(
     )
     sets = tuple(
         _planned(
-            collection,
-            parts,
-            each,
-            name,
-            said,
-            inherited.taken_out.get(each.source, frozenset()),
-            consumer,
-            options,
+            collection, parts, each, name, said, inherited.taken_out.get(each.source, ()), consumer, options
         )
         for each, name in zip(new, names, strict=True)
     )
@@ -302,17 +295,16 @@ def _inherited(
     collection: Collection,
     out: Path,
     entries: Sequence[SetEntry],
+    said: SaidOfCrops,
     new: Sequence[NewSet],
     split: str | None,
-    said: SaidOfCrops,
 ) -> Succession:
     """What the sets of a split made anew have from those that it made before."""
     before = [entry for entry in entries if entry.source.rpartition("#")[0] == split]
     if not before:
         return Succession()
     ids = collection.face_ids()
-    faces = {each.source: {ids[row] for row in each.rows} for each in new}
-    return succession(out, before, faces, {entry.name: said.out_of(entry.name) for entry in before})
+    return succession(out, before, said, {each.source: {ids[row] for row in each.rows} for each in new})
 
 
 def _planned(
@@ -321,11 +313,11 @@ def _planned(
     wanted: NewSet,
     name: str,
     said: SaidOfCrops,
-    inherited: Set[str],
+    inherited: Iterable[str],
     consumer: CacheSettings,
     options: ExportSwapOptions,
 ) -> PlannedSet:
-    rows = rows_among(collection, said.out_of(name) | inherited)
+    rows = rows_among(collection, said.out_of(name).union(inherited))
     given = rows_among(collection, said.given_to(name))
     decided = {*rows.tolist(), *given.tolist()}
     wanted = replace(

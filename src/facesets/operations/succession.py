@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from facesets.exports.manifest import SET_MANIFEST, SetEntry, SetManifest
 from facesets.exports.manifest_files import read_manifest
-from facesets.operations.crop_edits import TAKEN_OUT
+from facesets.operations.crop_edits import TAKEN_OUT, SaidOfCrops
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,7 @@ class Succession:
 
 
 def succession(
-    out: Path,
-    before: Sequence[SetEntry],
-    faces: Mapping[str, Collection[str]],
-    taken_out: Mapping[str, frozenset[str]],
+    out: Path, before: Sequence[SetEntry], said: SaidOfCrops, faces: Mapping[str, Collection[str]]
 ) -> Succession:
     """Let each set that goes live on in the one with which it has most faces in common.
 
@@ -42,10 +39,9 @@ def succession(
     ----------
     before : sequence of SetEntry
         The sets of the earlier split that lie in the export.
+    said : SaidOfCrops
     faces : mapping
         Ids of the faces of each set of the new split, by its source.
-    taken_out : mapping
-        Ids of the faces that the user took out of each earlier set, by its name.
 
     Raises
     ------
@@ -69,7 +65,7 @@ def succession(
             names[source] = name_of.pop(old)
     inherited = {source: set[str]() for source in faces}
     for entry in before:
-        unwanted = taken_out[entry.name]
+        unwanted = said.out_of(entry.name)
         for source in faces:
             if heir.get(entry.source) == source:
                 inherited[source] |= unwanted
