@@ -63,3 +63,11 @@ def test_the_file_is_found_by_name_then_here_then_at_home(tmp_path: Path) -> Non
     assert load({**environment, "FACESETS_CONFIG": str(named)}, here).model_roots[0] == Path("/named")
     with pytest.raises(WrongUsage):
         load({"FACESETS_CONFIG": str(tmp_path / "nowhere.toml")}, here)
+
+
+def test_the_file_takes_flags_by_the_names_that_help_shows(tmp_path: Path) -> None:
+    written(tmp_path, "[search]\nfrom = '2020-01-31'\nto = '2019-01-01'\n[split-eras]\nset = 'anna'\n")
+    assert run("search", "--help", cwd=tmp_path).status == 0
+    written(tmp_path, "[search]\nfrom = 'yesterday'\n")
+    result = run("search", "--person", "anna", cwd=tmp_path)
+    assert (result.status, "yesterday" in result.err) == (2, True)

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from facesets.clustering import average_linkage, numbered
 from facesets.operations.cluster import members_by_label
-from facesets.operations.options import ExtendOptions, RefineOptions
+from facesets.operations.growing_options import ExtendOptions
+from facesets.operations.options import RefineOptions
 from facesets.operations.refine import gate_faces, surviving
 from facesets.operations.routing import route
 from facesets.records import Faces, Int64

@@ -253,7 +253,24 @@ def test_a_collage_of_one_person_is_known_by_the_company_that_its_faces_keep() -
     image = np.arange(len(vectors)) + 1
     image[one] = 0
     assert len(same_image_pairs(vectors, image).cannot_link) == 0
+    image[one[2:]] = one[2:] + 1
+    assert len(same_image_pairs(vectors, image).cannot_link) == 1
+    image[one] = 0
     image[other] = 0
     pairs = same_image_pairs(vectors, image).cannot_link
     assert len(pairs) == 16
     assert (whose[pairs[:, 0]] != whose[pairs[:, 1]]).all()
+
+
+def test_twins_who_are_often_on_one_photo_stay_two() -> None:
+    rng = np.random.default_rng(0)
+    for similarity in (0.5, 0.62):
+        one, other = rng.standard_normal((2, 512))
+        one /= np.linalg.norm(one)
+        other -= one * (one @ other)
+        other = similarity * one + np.sqrt(1 - similarity**2) * other / np.linalg.norm(other)
+        noise = rng.standard_normal((20, 2, 512)) * 0.45 / np.sqrt(512)
+        vectors = (np.stack([one, other]) + noise).reshape(-1, 512)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        assert 0.4 < (vectors[::2] @ vectors[1::2].T).mean() < 0.6
+        assert len(same_image_pairs(vectors, np.arange(40) // 2).cannot_link) == 20

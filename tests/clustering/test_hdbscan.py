@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 from hdbscan import HDBSCAN
 from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse.csgraph import minimum_spanning_tree
 from sklearn.metrics import adjusted_rand_score
 
-from facesets.clustering import HdbscanResult, approximate_predict, hdbscan
+from facesets.clustering import HdbscanResult, approximate_predict, hdbscan, neighbors, spanning
 from facesets.clustering.hierarchy import Distance
 from tests.clustering.vectors import Float32, People, people, same_partition, unit_vectors
 
@@ -25,6 +27,26 @@ def test_the_spanning_tree_weighs_what_the_packages_weighs(real_people: People) 
     ours = hdbscan(vectors).spanning_tree.similarity.astype(np.float64)
     weights = np.sort(np.sqrt(2 - 2 * ours))
     assert np.allclose(weights, np.sort(peer.single_linkage_tree_.to_numpy()[:, 2]), atol=1e-5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(unit_vectors(max_rows=150), st.integers(1, 40))
+def test_the_spanning_tree_is_the_best_however_the_faces_fall_into_blocks(
+    vectors: Float32, min_samples: int
+) -> None:
+    with pytest.MonkeyPatch.context() as small_blocks:
+        small_blocks.setattr(neighbors, "_BLOCK_ROWS", 4)
+        small_blocks.setattr(neighbors, "_BLOCK_COLUMNS", 8)
+        small_blocks.setattr(neighbors, "_LOADED_ROWS", 16)
+        small_blocks.setattr(spanning, "_LEAST_NEIGHBOURS", 1)
+        ours = hdbscan(vectors, min_samples=min_samples).spanning_tree.similarity
+    rows = vectors.astype(np.float64)
+    similarity = np.minimum(rows @ rows.T, 1)
+    rank = min(min_samples, len(rows) - 1)
+    core = np.array([np.sort(np.delete(row, i))[-rank] for i, row in enumerate(similarity)])
+    reachability = np.minimum(similarity, np.minimum(core[:, None], core[None, :]))
+    best = minimum_spanning_tree(np.triu(2 - reachability, 1)).data
+    assert np.allclose(np.sort(2 - ours), np.sort(best), atol=1e-5)
 
 
 @pytest.mark.parametrize("distance", ["chord", "cosine"])

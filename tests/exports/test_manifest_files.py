@@ -8,6 +8,7 @@ from facesets.errors import DamagedFile, NewerFormat, WrongUsage
 from facesets.exports.manifest import (
     ClusterManifest,
     DroppedFace,
+    ExportManifest,
     FaceEntry,
     Failure,
     Group,
@@ -15,6 +16,7 @@ from facesets.exports.manifest import (
     PlacedFile,
     Provenance,
     RefineManifest,
+    SetEntry,
 )
 from facesets.exports.manifest_files import is_manifest, manifest_bytes, read_any_manifest, read_manifest
 from facesets.records import CacheSettings
@@ -93,6 +95,16 @@ def test_an_earlier_version_is_read(path: Path) -> None:
     path.write_text(json.dumps(raw | {"version": 1, "files": {"person_001/a": "/a"}}))
     files = {"person_001/a": PlacedFile("/a", -1, -1)}
     assert read_manifest(path, ClusterManifest) == replace(CLUSTERED, missing=(), reasons=(), files=files)
+
+
+def test_an_export_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    entry = SetEntry("Anna", "folders#Anna", "imported", (), 3, 0, 0, 0, ())
+    export = ExportManifest(made=CLUSTERED.made, counts={}, sets=(entry,), removed=(entry,), sheets=())
+    raw = json.loads(manifest_bytes(export))
+    for each in (*raw["sets"], *raw["removed"]):
+        del each["best"]
+    (tmp_path / "manifest.json").write_text(json.dumps(raw | {"version": 3}))
+    assert read_manifest(tmp_path, ExportManifest) == export
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b'{"format": "facesets/cluster"}'])

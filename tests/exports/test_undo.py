@@ -1,6 +1,7 @@
 import json
 import os
 import random
+import resource
 import shutil
 import sys
 from pathlib import Path
@@ -109,6 +110,86 @@ def test_an_edit_stands_in_the_way_and_survives(tmp_path: Path, photos: list[str
     (out / "person_1/3.jpg").rename(tmp_path / "retouched.jpg")
     undo(out, "1")
     assert tree(out) == {}
+
+
+@pytest.mark.parametrize("how", ["copy", "hardlink"])
+def test_the_last_copy_of_a_photo_outlives_the_undo_whether_it_would_go_or_be_replaced(
+    tmp_path: Path, photos: list[str], how: Materialize
+) -> None:
+    out = tmp_path / "out"
+    earlier = write(out, {"person_1/a.jpg": photos[0]}, {}, b"one", how)
+    content = {photo: Path(photo).read_bytes() for photo in photos}
+    write(out, {"person_1/a.jpg": photos[1], "person_2/a.jpg": photos[2]}, earlier, b"two", how)
+    for photo in photos[1:3]:
+        Path(photo).unlink()
+    undo(out, "2")
+    assert (out / "person_1/a.jpg").read_bytes() == content[photos[0]]
+    assert not (out / "person_2").exists()
+    kept = {path.read_bytes() for path in (out / "_without_original").rglob("*.jpg")}
+    assert kept == {content[photos[1]], content[photos[2]]}
+
+
+def test_a_photo_of_several_people_is_kept_once_and_a_link_is_no_copy(
+    tmp_path: Path, photos: list[str]
+) -> None:
+    out = tmp_path / "out"
+    write(out, {f"person_{i}/a.jpg": photos[0] for i in range(3)}, {}, b"one")
+    write(tmp_path / "links", {"person_1/a.jpg": photos[0]}, {}, b"one", "symlink")
+    Path(photos[0]).unlink()
+    undo(out, "1")
+    undo(tmp_path / "links", "1")
+    assert set(tree(out)) == {"_without_original/a.jpg"}
+    assert tree(tmp_path / "links") == {}
+
+
+def test_an_undo_that_is_killed_loses_no_last_copy(tmp_path: Path, photos: list[str]) -> None:
+    content = {Path(photo).read_bytes() for photo in photos}
+    killed, kill_at = True, 0
+    while killed:
+        kill_at += 1
+        out = tmp_path / f"out{kill_at}"
+        for photo, bytes_of_it in zip(photos, sorted(content), strict=True):
+            Path(photo).write_bytes(bytes_of_it)
+        write(out, {f"person_{i}/a.jpg": photo for i, photo in enumerate(photos)}, {}, b"one")
+        for photo in photos:
+            Path(photo).unlink()
+        killed = in_a_child(lambda: undo(out, "1"), kill_at)  # noqa: B023 - called at once
+        if killed:
+            undo(out, "1")
+        assert {path.read_bytes() for path in out.rglob("a.jpg")} == content
+        assert not list(out.glob("person_*"))
+    assert kill_at > 12
+
+
+def test_what_the_user_deleted_since_stays_deleted(tmp_path: Path, photos: list[str]) -> None:
+    out = tmp_path / "out"
+    earlier = write(out, {"person_1/a.jpg": photos[0], "person_1/b.jpg": photos[1]}, {}, b"one")
+    write(out, {"person_1/a.jpg": photos[2], "person_1/b.jpg": photos[3]}, earlier, b"two")
+    (out / "person_1/a.jpg").unlink()
+    (out / "manifest.json").unlink()
+    undo(out, "2")
+    assert set(tree(out)) == {"person_1/b.jpg", "manifest.json", "sheet.png"}
+    assert (out / "person_1/b.jpg").read_bytes() == Path(photos[1]).read_bytes()
+
+
+def test_a_full_disk_ends_the_run_in_a_sentence_and_the_journal_is_whole_afterwards(tmp_path: Path) -> None:
+    (tmp_path / "new").write_bytes(b"new")
+    kept, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    noted = 0
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+        with pytest.raises(CannotWrite, match=r"No space left to write .*changes\.jsonl"):
+            run = journal.Journal(tmp_path, "cluster")
+            while True:
+                run.replacing(f"person_1/{noted}.jpg", tmp_path / "new")
+                noted += 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (kept, hard))
+    again = journal.Journal(tmp_path, "cluster")
+    again.replacing("person_1/again.jpg", tmp_path / "new")
+    names = [*(f"person_1/{i}.jpg" for i in range(noted)), "person_1/again.jpg"]
+    assert noted > 3
+    assert list(read_runs(tmp_path)[0].changes()) == names
 
 
 def test_files_of_the_user_survive_in_folders_that_go(tmp_path: Path, photos: list[str]) -> None:

@@ -45,3 +45,23 @@ def test_a_network_that_orders_its_results_otherwise_gets_one_picture_at_a_time(
     usual = detector(read_pack(pack_dir).detector, 1)
     pixels = decode(lfw_photos[0]).pixels
     assert np.array_equal(careful.detect(pixels).box, usual.detect(pixels).box)
+
+
+def test_a_network_whose_results_do_not_fit_two_pictures_gets_one_at_a_time(
+    pack_dir: Path, tmp_path: Path
+) -> None:
+    graph = onnx.load(str(pack_dir / "det_500m.onnx"))
+    # All but the first five rows of each output are cut off: as if it knew one picture's size only.
+    for output in graph.graph.output:
+        last = next(node for node in graph.graph.node if output.name in node.output)
+        last.output[0] = f"{output.name}_whole"
+        ends = [
+            onnx.helper.make_tensor(f"{output.name}_{n}", onnx.TensorProto.INT64, [1], [v])
+            for n, v in (("from", 0), ("to", 5), ("axis", 0))
+        ]
+        graph.graph.initializer.extend(ends)
+        graph.graph.node.append(
+            onnx.helper.make_node("Slice", [last.output[0], *(end.name for end in ends)], [output.name])
+        )
+    onnx.save(graph, str(tmp_path / "cut.onnx"))
+    assert detector(ModelFile(tmp_path / "cut.onnx", "detection", None, 127.5, 128.0), 4).images_per_run == 1

@@ -18,7 +18,7 @@ from facesets.operations.check import check
 from facesets.operations.cluster_library import cluster_library
 from facesets.operations.index import IndexSummary
 from facesets.operations.index import index as run_index
-from facesets.operations.options import ClusterLibraryOptions, IndexOptions
+from facesets.operations.library_options import ClusterLibraryOptions, IndexOptions
 from facesets.operations.stats import stats
 from facesets.progress import SilentProgress
 from facesets.sources.galleries import GallerySource

@@ -9,7 +9,7 @@ import pytest
 
 from facesets.errors import AlreadyRunning, WrongUsage
 from facesets.operations.cluster_library import ClusterLibrarySummary, cluster_library
-from facesets.operations.options import ClusterLibraryOptions
+from facesets.operations.library_options import ClusterLibraryOptions
 from facesets.operations.stats import stats
 from facesets.progress import SilentProgress
 from facesets.stop import Stop

@@ -11,12 +11,8 @@ from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
 from facesets.operations.discover import MARKER, DiscoverSummary, discover
 from facesets.operations.export_swap import export_swap
-from facesets.operations.options import (
-    VERIFY_MIN_DET_SCORE,
-    DiscoverOptions,
-    ExportSwapOptions,
-    RefineOptions,
-)
+from facesets.operations.growing_options import DiscoverOptions
+from facesets.operations.options import VERIFY_MIN_DET_SCORE, ExportSwapOptions, RefineOptions
 from facesets.operations.refine import refine
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress
@@ -155,6 +151,19 @@ def test_crops_that_were_moved_make_nobody_new_and_wait_for_their_set(
     )
     having = {item.face.face for item in read_manifest(out / "faceset_002", SetManifest).faces}
     assert set(moved) <= having
+
+
+def test_a_set_of_refine_that_was_deleted_is_not_discovered_again(
+    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(two_known / "swap", out)
+    unwanted = {item.face.face for item in read_manifest(out / "faceset_001", SetManifest).faces}
+    shutil.rmtree(out / "faceset_001")
+    assert run(pristine, out, checker).sets == ["faceset_003", "faceset_004"]
+    assert run(pristine, out, checker).sets == []
+    for entry in read_manifest(out, ExportManifest).sets:
+        assert not unwanted & {item.face.face for item in read_manifest(out / entry.name, SetManifest).faces}
 
 
 class Interrupting(SilentProgress):

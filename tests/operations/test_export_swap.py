@@ -18,12 +18,7 @@ from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
 from facesets.operations.cluster import cluster
 from facesets.operations.export_swap import ExportSwapSummary, export_swap
-from facesets.operations.options import (
-    VERIFY_MIN_DET_SCORE,
-    ClusterOptions,
-    ExportSwapOptions,
-    RefineOptions,
-)
+from facesets.operations.options import VERIFY_MIN_DET_SCORE, ClusterOptions, ExportSwapOptions, RefineOptions
 from facesets.operations.refine import refine
 from facesets.operations.undo import undo
 from facesets.operations.verify_bundle import check_bundle, verify_bundles

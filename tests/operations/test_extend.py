@@ -12,13 +12,8 @@ from facesets.exports.manifest_files import read_manifest
 from facesets.operations.cluster import cluster
 from facesets.operations.discover import discover
 from facesets.operations.extend import ExtendSummary, extend
-from facesets.operations.options import (
-    ClusterOptions,
-    DiscoverOptions,
-    ExportSwapOptions,
-    ExtendOptions,
-    RefineOptions,
-)
+from facesets.operations.growing_options import DiscoverOptions, ExtendOptions
+from facesets.operations.options import ClusterOptions, ExportSwapOptions, RefineOptions
 from facesets.operations.refine import refine
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress

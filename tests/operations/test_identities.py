@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from facesets.errors import WrongUsage
+from facesets.operations.growing_options import ImportFoldersOptions
 from facesets.operations.identities import Identity, find_identities
-from facesets.operations.options import ImportFoldersOptions
 from facesets.operations.sorted_folders import SortedFolders, labelled, read_folder_list
 from facesets.records import CacheSettings, Collection, Faces, Images
 from tests.program import REPOSITORY

@@ -222,6 +222,19 @@ def test_a_person_of_whom_we_know_few_photos_is_not_merged_away(scene: Scene) ->
     assert len([face for face in server.faces if face.person == large]) == 10
 
 
+def test_a_person_of_whom_we_know_few_photos_is_not_named_either(scene: Scene) -> None:
+    server = scene.server
+    large = server.add_person()
+    faces = [scene.both(number, "Anna", large) for number in range(1, 4)]
+    others = [server.add_face(scene.photo(number), PLACES[0], large) for number in range(20, 30)]
+    scene.stage()
+    plan = by_name(push(scene))["Anna"]
+    assert (plan.action, plan.give) == ("create", 3)
+    assert [server.holder(face) for face in faces] == ["Anna"] * 3
+    assert [server.holder(face) for face in others] == [""] * 10
+    assert push(scene).changes == 0
+
+
 def test_two_people_of_one_name_on_the_server_become_one(scene: Scene) -> None:
     first, second = scene.server.add_person("Anna"), scene.server.add_person("anna")
     for number in range(1, 4):
@@ -243,6 +256,20 @@ def test_nobody_gets_two_faces_on_one_photo(scene: Scene) -> None:
     plan = by_name(push(scene))["Anna"]
     assert (plan.give, plan.add, plan.left) == (0, 0, {"on that photo already": 3})
     assert scene.server.writes == []
+
+
+def test_a_face_that_cannot_leave_keeps_its_person_from_a_second_face(scene: Scene) -> None:
+    server = scene.server
+    anna, ben = server.add_person("Anna"), server.add_person("Ben")
+    asset = scene.photo(1)
+    server.add_face(asset, (0, 300, 300, 700), anna)
+    stays, free = server.add_face(asset, PLACES[0], ben), server.add_face(asset, PLACES[1])
+    scene.ours(asset, "Anna", 0)
+    scene.ours(asset, "Ben", 1)
+    scene.stage()
+    plan = by_name(push(scene, rename=True))
+    assert [plan[name].left for name in ("Anna", "Ben")] == [{"on that photo already": 1}] * 2
+    assert (server.holder(stays), server.holder(free)) == ("Ben", "-")
 
 
 def test_faces_that_the_server_mixed_up_within_a_photo_change_places(scene: Scene) -> None:

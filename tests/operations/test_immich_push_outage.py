@@ -225,6 +225,19 @@ def test_a_change_that_is_refused_costs_itself_only_and_is_tried_again(scene: Sc
     assert scene.server.snapshot() == before
 
 
+def test_an_undo_of_which_a_part_is_refused_for_good_can_be_given_up_so_that_pushes_go_on(
+    scene: Scene,
+) -> None:
+    added = push(scene).made["create_face"]
+    scene.server.gates.append(lambda r: error(400) if r.method == "DELETE" and "/faces/" in r.path else None)
+    assert undo(scene).failed == added
+    with pytest.raises(WrongUsage, match="--give-up"):
+        push(scene, when="run-2")
+    assert undo(scene, "run", give_up=True).failed == added
+    assert sum(face.source == "manual" for face in scene.server.faces) == added
+    assert push(scene, when="run-2").failed == 0
+
+
 def test_a_redirect_is_not_followed_and_another_host_never_sees_the_key(scene: Scene) -> None:
     with serving() as other:
         there = f"{other.url}/api/people"

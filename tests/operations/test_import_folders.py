@@ -15,13 +15,9 @@ from facesets.exports.manifest_files import read_manifest
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
 from facesets.operations.embed import embed
+from facesets.operations.growing_options import ImportFoldersOptions
 from facesets.operations.import_folders import ImportFoldersSummary, import_folders
-from facesets.operations.options import (
-    VERIFY_MIN_DET_SCORE,
-    EmbedOptions,
-    ExportSwapOptions,
-    ImportFoldersOptions,
-)
+from facesets.operations.options import VERIFY_MIN_DET_SCORE, EmbedOptions, ExportSwapOptions
 from facesets.operations.sorted_folders import SortedFolders
 from facesets.progress import SilentProgress
 from facesets.records import CacheSettings

@@ -7,7 +7,7 @@ import pytest
 
 from facesets.errors import WrongUsage
 from facesets.operations.index import IndexSummary, index
-from facesets.operations.options import IndexOptions
+from facesets.operations.library_options import IndexOptions
 from facesets.progress import SilentProgress
 from facesets.remote.ml_service import MlService, Models
 from facesets.remote.retry import pausing

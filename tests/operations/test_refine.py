@@ -82,15 +82,15 @@ def test_two_faces_in_one_image_are_two_people_unless_allowed(library: Library) 
     faces = library.store.load().faces.take(np.arange(7))
     rng = np.random.default_rng(0)
     one, other = rng.standard_normal((2, 512))
-    other = one + other * 1.9
+    other = one + other * 0.75
     # Two people whose centroids are close; the two of image 0 must stay apart through the merge.
     made = np.stack([one, one, one, other, other, other, other]) + rng.standard_normal((7, 512)) * 0.3
     unit = (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
     pairs = replace(faces, embedding=unit, image=np.array([0, 1, 2, 0, 3, 4, 5]))
-    options = RefineOptions(initial_threshold=0.2, merge_threshold=0.6, min_faces=1, min_short=0, min_blur=0)
+    options = RefineOptions(initial_threshold=0.2, merge_threshold=0.5, min_faces=1, min_short=0, min_blur=0)
     apart = gate_faces(pairs, options).cluster
     together = gate_faces(pairs, replace(options, same_image_ok=True)).cluster
-    assert (unit[0] @ unit[3]) < 0.5
+    assert (unit[0] @ unit[3]) < 0.8
     assert apart.tolist() == [1, 1, 1, 0, 0, 0, 0]
     assert together.tolist() == [0] * 7
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facesets.errors import WrongUsage
+from facesets.exports.folders import ANNOUNCEMENT
 from facesets.exports.manifest import ExportManifest, SetManifest
 from facesets.exports.manifest_files import manifest_bytes, read_manifest
 from facesets.imaging.decode import decode
@@ -18,14 +19,9 @@ from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
 from facesets.operations.discover import known_sets
 from facesets.operations.embed import embed
+from facesets.operations.growing_options import ImportFoldersOptions, SplitErasOptions
 from facesets.operations.import_folders import import_folders
-from facesets.operations.options import (
-    VERIFY_MIN_DET_SCORE,
-    EmbedOptions,
-    ExportSwapOptions,
-    ImportFoldersOptions,
-    SplitErasOptions,
-)
+from facesets.operations.options import VERIFY_MIN_DET_SCORE, EmbedOptions, ExportSwapOptions
 from facesets.operations.sorted_folders import SortedFolders
 from facesets.operations.split_eras import EraRequest, ProbeSummary, SplitErasSummary, probe_eras, split_eras
 from facesets.operations.year_cache import FILE_NAME
@@ -266,6 +262,73 @@ def test_a_crop_that_was_deleted_from_the_set_is_in_no_era(
     summary = split(out)
     assert groups(out, "Hugo_1998-2001") == {"young": 9}
     assert summary.recovered == 25
+
+
+def crop_of(out: Path, name: str, group: str) -> Path:
+    faces = read_manifest(out / name, SetManifest).faces
+    return out / name / next(item.file for item in faces if group_of(Path(item.face.paths[0])) == group)
+
+
+def test_a_crop_that_was_worked_on_outlives_its_era(
+    done: tuple[Path, SplitErasSummary], tmp_path: Path, split: Split
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(done[0], out)
+    crop = crop_of(out, "Hugo_2008-2014", "old")
+    crop.write_bytes(b"retouched")
+    told = split(out, replace(TASTE, join_years=0), replace(EXPORT, dry_run=True))
+    summary = split(out, replace(TASTE, join_years=0))
+    assert summary.gone == ["Hugo_2008-2014"]
+    assert (out / "_edited" / "Hugo_2008-2014" / crop.name).read_bytes() == b"retouched"
+    assert not (out / "Hugo_2008-2014").exists()
+    assert summary.export
+    assert told.export
+    assert f"Hugo_2008-2014/{crop.name} was changed" in " ".join(summary.export.learned)
+    assert told.export.learned == summary.export.learned
+
+
+def test_a_crop_that_was_worked_on_outlives_its_era_after_a_run_that_was_cut_off(
+    done: tuple[Path, SplitErasSummary], tmp_path: Path, split: Split
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(done[0], out)
+    crop = crop_of(out, "Hugo_2008-2014", "old")
+    crop.write_bytes(b"retouched")
+    (out / ANNOUNCEMENT).write_text("{}")
+    split(out, replace(TASTE, join_years=0))
+    assert (out / "_edited" / "Hugo_2008-2014" / crop.name).read_bytes() == b"retouched"
+
+
+def test_what_was_said_about_an_era_is_said_about_the_era_that_follows_it(
+    done: tuple[Path, SplitErasSummary], tmp_path: Path, split: Split
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(done[0], out)
+    for group in ("old", "late"):
+        crop_of(out, "Hugo_2008-2014", group).unlink()
+    (out / "Hugo_2008-2014").rename(out / "Hugo as a man")
+    summary = split(out, replace(TASTE, join_years=0))
+    assert summary.gone == []
+    assert groups(out, "Hugo as a man") == {"old": 9}
+    assert groups(out, "_thin/Hugo_2012-2014") == {"late": 2}
+    after = content(out)
+    assert {era.state for era in split(out, replace(TASTE, join_years=0)).eras} == {"unchanged"}
+    assert content(out) == after
+    split(out)
+    assert groups(out, "Hugo as a man") == {"old": 9, "late": 2}
+    assert {path.name for path in out.glob("Hugo*")} == {"Hugo", "Hugo as a man", "Hugo_1998-2001"}
+
+
+def test_a_set_whose_folder_was_renamed_is_split_by_its_new_name(
+    curated: Path, done: tuple[Path, SplitErasSummary], tmp_path: Path, split: Split
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(curated, out)
+    (out / "Hugo").rename(out / "Hugo C")
+    with pytest.raises(WrongUsage, match=r"There are: Hugo C\."):
+        split(out, name="Hugo")
+    assert [era.faces for era in split(out, name="Hugo C").eras] == [era.faces for era in done[1].eras]
+    assert groups(out, "Hugo C_1998-2001") == {"young": 10}
 
 
 def test_only_photos_below_the_roots_count(curated: Path, tmp_path: Path, split: Split, life: Life) -> None:

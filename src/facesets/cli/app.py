@@ -102,19 +102,28 @@ def _root(
     """Organise a photo library by the people in it, on your own machine."""
 
 
-def _check_flags(flags: Mapping[str, Mapping[str, object]]) -> None:
-    """Refuse a configuration file that sets what does not exist: a slip would pass in silence."""
-    if not flags:
-        return
-    commands = get_command(app).commands  # type: ignore[attr-defined]
+def _by_parameter(flags: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, object]]:
+    """The settings of a configuration file under the names that the program has for its flags.
+
+    What does not exist is refused: a slip would pass in silence.
+    """
+    commands = get_command(app).commands if flags else {}  # type: ignore[attr-defined]
+    found: dict[str, dict[str, object]] = {}
     for command, values in flags.items():
-        known = {param.name for param in commands[command].params} if command in commands else set()
+        params = commands[command].params if command in commands else []
+        known = {_flag(option): param.name for param in params for option in (param.name, *param.opts)}
         for flag in values if known else [command]:
             if flag not in known:
                 what = f"[{command}] {flag.replace('_', '-')}" if known else f"[{command}]"
                 raise WrongUsage(
                     f"There is no {what} to set in facesets.toml. See `facesets {command} --help`."
                 )
+        found[command] = {known[flag]: value for flag, value in values.items()}
+    return found
+
+
+def _flag(option: str) -> str:
+    return option.lstrip("-").replace("-", "_")
 
 
 def main() -> None:
@@ -122,9 +131,7 @@ def main() -> None:
     prepare_libraries()
     console.allow_any_text()
     try:
-        flags = load().flags
-        _check_flags(flags)
-        app(auto_envvar_prefix=ENVIRONMENT_PREFIX, default_map=flags)
+        app(auto_envvar_prefix=ENVIRONMENT_PREFIX, default_map=_by_parameter(load().flags))
     except FacesetsError as error:
         if console.session.debug:
             raise

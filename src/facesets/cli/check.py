@@ -7,7 +7,7 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption, DebugOption, JsonOption, PackOption, ProviderOption
-from facesets.operations.options import IndexOptions
+from facesets.operations.library_options import IndexOptions
 
 if TYPE_CHECKING:
     from facesets.settings import Settings

@@ -10,7 +10,8 @@ from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonO
 from facesets.cli.results import MaterializeOption, SheetOption, learned_lines, photos_line, report
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.operations.options import ClusterLibraryOptions, ClusterOptions, Method
+from facesets.operations.library_options import ClusterLibraryOptions
+from facesets.operations.options import ClusterOptions, Method
 
 _DEFAULT = ClusterOptions()
 _LIBRARY = ClusterLibraryOptions()

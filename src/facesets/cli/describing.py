@@ -7,7 +7,7 @@ import typer
 
 from facesets.cli import console
 from facesets.errors import WrongUsage
-from facesets.operations.options import IndexOptions
+from facesets.operations.library_options import IndexOptions
 from facesets.settings import Settings
 from facesets.stop import Stop
 

@@ -34,7 +34,8 @@ from facesets.cli.results import (
     would,
 )
 from facesets.files import printable
-from facesets.operations.options import DiscoverOptions, ExportSwapOptions, RefineOptions
+from facesets.operations.growing_options import DiscoverOptions
+from facesets.operations.options import ExportSwapOptions, RefineOptions
 
 _DEFAULT = DiscoverOptions()
 _GATES = RefineOptions()

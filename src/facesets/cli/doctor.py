@@ -35,6 +35,10 @@ def doctor(
 
     conf = settings.load()
     roots = conf.model_roots
+    if pack is not None:
+        from facesets.inference.packs import find_pack
+
+        find_pack(pack, roots)
     if benchmark:
         _benchmark(conf, pack, provider)
         return

@@ -9,7 +9,7 @@ from facesets.cli import console
 from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
 from facesets.cli.results import SheetOption, learned_lines, report, would
 from facesets.files import printable
-from facesets.operations.options import ExtendOptions
+from facesets.operations.growing_options import ExtendOptions
 
 if TYPE_CHECKING:
     from facesets.operations.extend import ExtendedResult

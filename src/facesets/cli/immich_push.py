@@ -20,7 +20,7 @@ from facesets.cli.immich_access import (
 from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.operations.options import PushOptions
+from facesets.operations.immich_options import PushOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from facesets.interfaces import Progress
     from facesets.operations.immich_ours import Ours
     from facesets.operations.immich_push import PushedPerson, PushSummary
-    from facesets.operations.immich_push_undo import UndoSummary
+    from facesets.operations.immich_push_undo import PushUndoSummary
     from facesets.settings import Settings
 
 _PUSH = PushOptions()
@@ -73,6 +73,9 @@ def immich_push(
         str | None,
         typer.Option(metavar="RUN", help="Take a run back, by its name, or `last`.", show_default=False),
     ] = None,
+    give_up: Annotated[
+        bool, typer.Option("--give-up", help="With --undo: end it though a part of it cannot be taken back.")
+    ] = False,
     rename: Annotated[
         bool, typer.Option("--rename", help="Where a user of the server gave another name, ours counts.")
     ] = _PUSH.rename,
@@ -99,7 +102,7 @@ def immich_push(
     min_share: Annotated[
         float,
         typer.Option(
-            min=0, max=1, help="Of that person's photos, the least share that we know, to merge it."
+            min=0, max=1, help="Of that person's photos, the least share that we know, to name or merge it."
         ),
     ] = _PUSH.min_share,
     database: DatabaseOption = None,
@@ -122,6 +125,8 @@ def immich_push(
     from facesets.cli.immich_access import access_to
     from facesets.remote.immich_people import ImmichPeople
 
+    if give_up and undo is None:
+        raise WrongUsage("--give-up goes with --undo RUN.")
     conf = settings.load()
     access = access_to(
         conf,
@@ -157,10 +162,11 @@ def immich_push(
                 lambda plan: apply or _agrees(f"{_undo_lines(plan)} Take this back?", progress),
                 workers=workers,
                 dry_run=dry_run,
+                give_up=give_up,
                 progress=progress,
                 stop=stop,
             )
-            _finish_undo(taken_back)
+            _finish_undo(taken_back, give_up=give_up)
             return
         from facesets.operations.immich_push import immich_push as run
 
@@ -261,20 +267,26 @@ def _person_line(person: "PushedPerson") -> str:
     return f"{printable(person.name)}: {'; '.join([*parts, *left])}"
 
 
-def _undo_lines(plan: "UndoSummary") -> str:
+def _undo_lines(plan: "PushUndoSummary") -> str:
     return (
         f"The run {plan.run} moved {plan.faces} faces, added {plan.added}, merged {plan.merges} people away, "
         f"named {plan.names} and made {plan.created}."
     )
 
 
-def _finish_undo(summary: "UndoSummary") -> None:
+def _finish_undo(summary: "PushUndoSummary", *, give_up: bool) -> None:
     lines = [_undo_lines(summary)]
     if summary.applied:
         lines.append(f"Taken back: {_counted(summary.made)}.")
         lines += [f"Left: {count} {reason}." for reason, count in summary.left.items()]
-        if summary.stopped or summary.failed:
-            lines.append("Not finished: run the same command again.")
+        if summary.stopped or (summary.failed and not give_up):
+            lines.append(
+                "Not finished: run the same command again, or with --give-up to leave it at that."
+                if summary.failed
+                else "Not finished: run the same command again."
+            )
+        elif summary.failed:
+            lines.append("Ended all the same: what failed stays as the run left it.")
     else:
         lines.append("Nothing was taken back yet: add --apply to do it.")
     console.show(summary, lines)

@@ -16,7 +16,7 @@ from facesets.cli.immich_access import (
     UrlOption,
 )
 from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
-from facesets.operations.options import StageOptions
+from facesets.operations.immich_options import StageOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

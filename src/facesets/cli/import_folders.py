@@ -35,7 +35,8 @@ from facesets.cli.results import (
     would,
 )
 from facesets.files import printable
-from facesets.operations.options import ExportSwapOptions, ImportFoldersOptions
+from facesets.operations.growing_options import ImportFoldersOptions
+from facesets.operations.options import ExportSwapOptions
 
 _DEFAULT = ImportFoldersOptions()
 _IN_FILE: dict[str, type[float]] = {

@@ -16,7 +16,8 @@ from facesets.cli.params import (
     PackOption,
     ProviderOption,
 )
-from facesets.operations.options import DetectionOptions, IndexOptions
+from facesets.operations.library_options import IndexOptions
+from facesets.operations.options import DetectionOptions
 
 _DETECTION = DetectionOptions()
 _INDEX = IndexOptions()

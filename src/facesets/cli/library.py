@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from facesets.cli import console
 from facesets.errors import WrongUsage
-from facesets.operations.options import IndexOptions
+from facesets.operations.library_options import IndexOptions
 from facesets.settings import Settings
 from facesets.stop import Stop
 
@@ -101,12 +101,16 @@ def open_store(
     ------
     AlreadyRunning
         Another one does.
+    WrongUsage
+        There is neither.
     """
     if cache is not None:
         from facesets.cli.assemble import open_cache
 
         yield open_cache(cache)
         return
+    if not (database or settings.database) and not embedded_server(settings).is_made:
+        raise WrongUsage("There is no library yet. Name a cache, or run `facesets index --target DIR` first.")
     from facesets.store.postgres.claims import RunLock
     from facesets.store.postgres.library import Library
 

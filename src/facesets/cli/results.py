@@ -19,7 +19,11 @@ OutArgument = Annotated[
 ]
 CacheOrOutArgument = Annotated[
     Path,
-    typer.Argument(metavar="[CACHE]", help="The cache file; without one, the library.", show_default=False),
+    typer.Argument(
+        metavar="CACHE",
+        help="The cache file. Leave it out, and the faces are those of the library.",
+        show_default=False,
+    ),
 ]
 OutIfCacheArgument = Annotated[
     Path | None, typer.Argument(metavar="OUT", help="Folder for the results.", show_default=False)

@@ -11,7 +11,7 @@ from facesets.cli.describing import Asked, ClipPackOption, clip_name
 from facesets.cli.params import DatabaseOption, DebugOption, JsonOption, PackOption, ProviderOption
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.operations.options import IndexOptions
+from facesets.operations.library_options import IndexOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,11 +46,23 @@ def search(
     ] = None,
     since: Annotated[
         datetime | None,
-        typer.Option("--from", formats=["%Y-%m-%d"], help="Taken on this day or later.", show_default=False),
+        typer.Option(
+            "--from",
+            envvar="FACESETS_SEARCH_FROM",
+            formats=["%Y-%m-%d"],
+            help="Taken on this day or later.",
+            show_default=False,
+        ),
     ] = None,
     until: Annotated[
         datetime | None,
-        typer.Option("--to", formats=["%Y-%m-%d"], help="Taken on this day or earlier.", show_default=False),
+        typer.Option(
+            "--to",
+            envvar="FACESETS_SEARCH_TO",
+            formats=["%Y-%m-%d"],
+            help="Taken on this day or earlier.",
+            show_default=False,
+        ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Most results.")] = 20,
     database: DatabaseOption = None,

@@ -35,7 +35,8 @@ from facesets.cli.results import (
     would,
 )
 from facesets.files import printable
-from facesets.operations.options import ExportSwapOptions, SplitErasOptions
+from facesets.operations.growing_options import SplitErasOptions
+from facesets.operations.options import ExportSwapOptions
 
 if TYPE_CHECKING:
     from facesets.operations.split_eras import ProbeSummary, SplitErasSummary
@@ -48,7 +49,14 @@ def split_eras(
     first: CacheOrOutArgument,
     second: ExportIfCacheArgument = None,
     name: Annotated[
-        str, typer.Option("--set", metavar="NAME", help="The set in OUT to start from.", show_default=False)
+        str,
+        typer.Option(
+            "--set",
+            envvar="FACESETS_SPLIT_ERAS_SET",
+            metavar="NAME",
+            help="The set in OUT to start from.",
+            show_default=False,
+        ),
     ] = "",
     source_root: Annotated[
         list[Path] | None,

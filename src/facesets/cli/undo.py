@@ -12,7 +12,7 @@ from facesets.cli.results import would
 from facesets.files import printable
 
 if TYPE_CHECKING:
-    from facesets.operations.undo import KnownRun
+    from facesets.operations.undo import KnownRun, UndoneFolder
 
 
 def undo(
@@ -45,11 +45,7 @@ def undo(
     done = take_back(out, run, dry_run=dry_run)
     console.show(
         done,
-        [
-            f"{printable(folder.folder)}: {len(folder.restored)} files {would(dry_run, 'are', 'would be')} "
-            f"as before {done.run}, {len(folder.removed)} {would(dry_run, 'removed', 'to remove')}."
-            for folder in done.folders
-        ],
+        [line for folder in done.folders for line in _lines(folder, done.run, dry_run=dry_run)],
     )
 
 
@@ -60,3 +56,21 @@ def _line(run: "KnownRun") -> str:
     return (
         f"{run.run}: {when}, {run.made} files made, {run.replaced} replaced, {run.removed} removed{cut}{also}"
     )
+
+
+def _lines(folder: "UndoneFolder", run: str, *, dry_run: bool) -> list[str]:
+    from facesets.exports.aside import WITHOUT_ORIGINAL
+
+    are = would(dry_run, "are", "would be")
+    lines = [
+        (
+            f"{printable(folder.folder)}: {len(folder.restored)} files {are} as before {run}, "
+            f"{len(folder.removed)} {would(dry_run, 'removed', 'to remove')}."
+        )
+    ]
+    if folder.set_aside:
+        aside = printable(Path(folder.folder) / WITHOUT_ORIGINAL)
+        lines.append(f"{len(folder.set_aside)} photos whose originals are gone {are} kept in {aside}.")
+    if folder.stay_deleted:
+        lines.append(f"{len(folder.stay_deleted)} files that you deleted since stay deleted.")
+    return lines

@@ -4,11 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facesets.clustering.neighbors import Block, Edges, OnProgress, similarity_blocks
+from facesets.clustering.cores import on_all_cores
+from facesets.clustering.neighbors import Block, Edges, OnProgress, searched_blocks
 from facesets.clustering.vectors import Embeddings, Float32, Int32, Int64, Rows, rows_of
 
-_SAMPLE_COLUMNS = 1024
+_SAMPLE_COLUMNS = 512
+_SAMPLED_ROWS = 1024
 _PENDING_PAIRS = 4_000_000
+_PENDING_PAIRS_PER_ROW = 24
+_LEAST_SIMILARITY = np.float32(-1.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +68,9 @@ def knn_graph(embeddings: Embeddings, *, k: int, on_progress: OnProgress | None 
 
 def nearest_rows(rows: Rows, k: int, *, on_progress: OnProgress | None = None) -> Neighbours:
     """`knn_graph` for rows of unit length."""
-    selection = Selection(_sampled_bound(rows, k), k)
-    for block in similarity_blocks(rows):
-        selection.offer(block)
-        if on_progress is not None:
-            on_progress(block.steps_done, block.steps)
+    selection = Selection(sampled_bound(rows, k), k)
+    for found in searched_blocks(rows, selection.candidates, on_progress=on_progress):
+        selection.take(*found)
     return selection.neighbours()
 
 
@@ -88,29 +90,31 @@ class Selection:
         self._pending: list[tuple[Int64 | Int32, Int64 | Int32, Float32]] = []
         self._pending_count = 0
 
-    def offer(self, block: Block) -> None:
-        """Take what beats the bounds, for the rows and for the columns."""
-        width = block.similarity.shape[1]
-        rows = slice(block.row, block.row + block.similarity.shape[0])
-        columns = slice(block.column, block.column + width)
-        for bound, swapped in ((self.bound[rows, None], False), (self.bound[None, columns], True)):
-            found = np.flatnonzero(block.similarity >= np.maximum(bound, -1.5))
-            i, j = np.divmod(found, width)
-            i, j = i + block.row, j + block.column
-            similarity = block.similarity.ravel()[found]
-            if swapped:
-                i, j = j, i
-            self.add(i, j, similarity)
+    def candidates(self, block: Block) -> tuple[Edges, Edges]:
+        """What beats the bounds of a block's rows, and what those of its columns."""
+        height, width = block.similarity.shape
+        rows = self.bound[block.row : block.row + height, None]
+        columns = self.bound[None, block.column : block.column + width]
+        return (
+            block.pairs(np.flatnonzero(block.similarity >= np.maximum(rows, _LEAST_SIMILARITY))),
+            block.pairs(np.flatnonzero(block.similarity >= np.maximum(columns, _LEAST_SIMILARITY))),
+        )
+
+    def take(self, for_rows: Edges, for_columns: Edges) -> None:
+        """Take the candidates of a block."""
+        self.add(for_rows.i, for_rows.j, for_rows.similarity)
+        self.add(for_columns.j, for_columns.i, for_columns.similarity)
 
     def add(self, i: Int64 | Int32, j: Int64 | Int32, similarity: Float32) -> None:
         """Take pairs of a row `i` and a neighbour `j`, none of them twice."""
         self._pending.append((i, j, similarity))
         self._pending_count += len(i)
-        if self._pending_count > _PENDING_PAIRS:
+        # Settling costs time, but raises the bounds, so that fewer pairs come in.
+        if self._pending_count > min(_PENDING_PAIRS, _PENDING_PAIRS_PER_ROW * len(self.bound)):
             self._settle()
 
     def neighbours(self) -> Neighbours:
-        """The best of all that was taken."""
+        """The best of all that was taken so far; overwritten when more is taken."""
         self._settle()
         return Neighbours(self._index, self._similarity)
 
@@ -149,16 +153,17 @@ def _best_first(i: Int64, j: Int64, similarity: Float32) -> Int64:
     return order
 
 
-def _sampled_bound(rows: Rows, k: int) -> Float32:
+def sampled_bound(rows: Rows, k: int) -> Float32:
     """Lower bound of each row's k-th best similarity, from a sample of the others."""
-    bound = np.full(len(rows), -np.inf, np.float32)
     step = max(1, len(rows) // _SAMPLE_COLUMNS)
     sample = rows[::step]
     if len(sample) <= k + 1:
-        return bound
-    for start in range(0, len(rows), _SAMPLE_COLUMNS):
-        product = rows[start : start + _SAMPLE_COLUMNS] @ sample.T
+        return np.full(len(rows), -np.inf, np.float32)
+
+    def of_rows(start: int) -> Float32:
+        product = rows[start : start + _SAMPLED_ROWS] @ sample.T
         # One rank deeper than k, because a row may have met itself; and a little slack for rounding.
         product.partition(len(sample) - k - 1, axis=1)
-        bound[start : start + len(product)] = product[:, len(sample) - k - 1] - np.float32(1e-5)
-    return bound
+        return product[:, len(sample) - k - 1] - np.float32(1e-5)
+
+    return np.concatenate(list(on_all_cores(of_rows, range(0, len(rows), _SAMPLED_ROWS))))

@@ -26,6 +26,9 @@ _SMALLEST_PIECE = 12
 
 _LEVEL_STEP = 0.03
 
+_SUMMED_PAIRS = 1_000_000
+"""So many pairs at a time, so that what is computed of each takes little memory."""
+
 
 @dataclass(slots=True)
 class Clusters:
@@ -224,22 +227,33 @@ def between_clusters(clusters: Clusters, pairs: Edges, now: Int64, size: Float64
     size : float64 array of shape (m,)
         Sizes before the merge.
     """
+    from scipy.sparse import coo_array
+
     count = len(now)
     changed = np.zeros(count, bool)
     changed[now[now != np.arange(count)]] = True
-    i, j = now[pairs.i], now[pairs.j]
-    touched = changed[i] | changed[j]
-    old = np.flatnonzero(touched & (i != j))
-    i, j = i[old], j[old]
-    keys, group = np.unique(np.minimum(i, j) * count + np.maximum(i, j), return_inverse=True)
-    weight = size[pairs.i[old]] * size[pairs.j[old]]
-    known = np.bincount(group, weight, minlength=len(keys))
-    total = np.bincount(group, weight * pairs.similarity[old], minlength=len(keys))
-    low, high = np.divmod(keys, count)
+    untouched, sums = [], None
+    for start in range(0, len(pairs), _SUMMED_PAIRS):
+        some = pairs.span(start, start + _SUMMED_PAIRS)
+        i, j = now[some.i], now[some.j]
+        touched = changed[i] | changed[j]
+        untouched.append(some.take(~touched))
+        old = np.flatnonzero(touched & (i != j))
+        weight = size[some.i[old]] * size[some.j[old]]
+        # Sparse matrices sum what is at one place without sorting it all; a complex number is two sums.
+        both = weight + 1j * (weight * some.similarity[old])
+        ends = np.minimum(i[old], j[old]), np.maximum(i[old], j[old])
+        more = coo_array((both, ends), shape=(count, count)).tocsr()
+        sums = more if sums is None else sums + more
+    if sums is None:
+        return pairs
+    found = sums.tocoo()
+    low, high = found.row.astype(np.int64), found.col.astype(np.int64)
+    known, total = found.data.real, found.data.imag
     similarity = (total / known).astype(np.float32)
     # Where all pairs between the parts were candidates, their weighted mean is the answer already.
     unknown = np.flatnonzero(known < clusters.size[low] * clusters.size[high] * (1 - 1e-9))
     similarity[unknown] = clusters.similarity(low[unknown], high[unknown])
     kept = similarity >= lowest
     renewed = Edges(low[kept].astype(np.int32), high[kept].astype(np.int32), similarity[kept])
-    return Edges.concatenate([pairs.take(~touched), renewed])
+    return Edges.concatenate([*untouched, renewed])

@@ -4,12 +4,15 @@ A product of two blocks of rows is the only expensive step. Each pair of faces i
 matrix is symmetric), and a block stays in the processor's cache while it is searched.
 """
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Self
+from itertools import product as all_combinations
+from typing import Self, TypeVar
 
 import numpy as np
 
+from facesets.clustering.cores import on_all_cores
 from facesets.clustering.vectors import (
     SIMILARITY_RESOLUTION,
     Bool,
@@ -26,10 +29,13 @@ from facesets.clustering.vectors import (
 OnProgress = Callable[[int, int], None]
 """Called with the steps done and the steps in all."""
 
-_BLOCK_ROWS = 1024
-_BLOCK_COLUMNS = 4096
+_BLOCK_ROWS = 512
+_BLOCK_COLUMNS = 2048
+"""A multiple of `_BLOCK_ROWS`, so that a block that meets the diagonal starts on it."""
 _LOADED_ROWS = 8192
 _NOT_A_PAIR = np.float32(-2.0)
+
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,10 @@ class Edges:
         """Some of the pairs."""
         return type(self)(self.i[which], self.j[which], self.similarity[which])
 
+    def span(self, start: int, stop: int) -> Self:
+        """A run of the pairs, not copied."""
+        return type(self)(self.i[start:stop], self.j[start:stop], self.similarity[start:stop])
+
     @classmethod
     def empty(cls) -> Self:
         """No pairs."""
@@ -74,7 +84,7 @@ class Edges:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The similarities of some rows with some columns; overwritten by the next block.
+    """The similarities of some rows with some columns; overwritten by a later block.
 
     Entries that are no pair (a face with itself, or the mirrored half) are -2.
     """
@@ -82,12 +92,33 @@ class Block:
     row: int
     column: int
     similarity: Float32
-    steps_done: int
-    steps: int
+
+    def pairs(self, which: Int64) -> Edges:
+        """The entries at these places of the raveled block."""
+        i, j = np.divmod(which, self.similarity.shape[1])
+        return Edges(
+            (i + self.row).astype(np.int32),
+            (j + self.column).astype(np.int32),
+            self.similarity.ravel()[which],
+        )
 
 
-def similarity_blocks(rows: Rows) -> Iterator[Block]:
-    """Yield the upper half of `rows @ rows.T` in blocks.
+@dataclass(frozen=True, slots=True)
+class _Factors:
+    row: int
+    column: int
+    left: Float32
+    right: Float32
+
+
+def searched_blocks(
+    rows: Rows,
+    search: Callable[[Block], _Found],
+    *,
+    chosen: Callable[[int, int], bool] | None = None,
+    on_progress: OnProgress | None = None,
+) -> Iterator[_Found]:
+    """Multiply the upper half of `rows @ rows.T` in blocks, and yield what a search finds in each, in order.
 
     Rows on disk are read a few thousand at a time, and each about once for every 8192 faces.
 
@@ -95,30 +126,56 @@ def similarity_blocks(rows: Rows) -> Iterator[Block]:
     ----------
     rows : float32 array of shape (n, d), or UnitRows
         Unit length.
+    search : callable
+        Runs in threads, so that it must change nothing shared; and keeps nothing of the block.
+    chosen : callable, optional
+        Given the numbers of a block among those of its rows and of its columns, whether it is wanted.
+    on_progress : callable, optional
     """
-    count = len(rows)
-    spans = [
-        (high, column, row)
+    own = threading.local()
+
+    def find(factors: _Factors) -> _Found:
+        if not hasattr(own, "buffer"):
+            own.buffer = np.empty(_BLOCK_ROWS * _BLOCK_COLUMNS, np.float32)
+        height, width = len(factors.left), len(factors.right)
+        product = own.buffer[: height * width].reshape(height, width)
+        np.matmul(factors.left, factors.right.T, out=product)
+        if factors.column < factors.row + height:
+            # Such a block starts on the diagonal.
+            product[np.tri(height, width, dtype=bool)] = _NOT_A_PAIR
+        return search(Block(factors.row, factors.column, product))
+
+    spans = _upper_half(len(rows))
+    if chosen is not None:
+        spans = [span for span in spans if chosen(span[1] // _BLOCK_ROWS, span[2] // _BLOCK_COLUMNS)]
+    for step, found in enumerate(on_all_cores(find, _factors(rows, spans)), start=1):
+        yield found
+        if on_progress is not None:
+            on_progress(step, len(spans))
+
+
+def _upper_half(count: int) -> list[tuple[int, int, int, int]]:
+    """Blocks that cover the upper half: first loaded row, first row, first column, end."""
+    return [
+        (high, row, max(row, column), min(column + _BLOCK_COLUMNS, count))
         for high in range(0, count, _LOADED_ROWS)
         for column in range(high, count, _BLOCK_COLUMNS)
         for row in range(high, min(high + _LOADED_ROWS, column + _BLOCK_COLUMNS, count), _BLOCK_ROWS)
     ]
-    buffer = np.empty(_BLOCK_ROWS * _BLOCK_COLUMNS, np.float32)
-    loaded = (-1, -1)
+
+
+def _factors(rows: Rows, spans: list[tuple[int, int, int, int]]) -> Iterator[_Factors]:
     upper = right = np.empty((0, 0), np.float32)
-    for step, (high, column, row) in enumerate(spans):
-        if loaded[0] != high:
+    above = end = -1
+    for high, row, column, stop in spans:
+        if above != high:
             upper = rows[high : high + _LOADED_ROWS]
-        if loaded != (high, column):
-            right = rows[column : column + _BLOCK_COLUMNS]
-        loaded = high, column
+        if (above, end) != (high, stop):
+            # The topmost block of these columns comes first, and has all that the others have.
+            right = rows[column:stop]
+        above, end = high, stop
         left = upper[row - high : row - high + _BLOCK_ROWS]
-        product = buffer[: len(left) * len(right)].reshape(len(left), len(right))
-        np.matmul(left, right.T, out=product)
-        if column < row + len(left):
-            below = np.arange(column, column + len(right)) <= np.arange(row, row + len(left))[:, None]
-            product[below] = _NOT_A_PAIR
-        yield Block(row, column, product, step + 1, len(spans))
+        yield _Factors(row, column, left, right[len(right) - (stop - column) :])
 
 
 def edge_chunks(
@@ -129,46 +186,49 @@ def edge_chunks(
     A pair nearer to the limit than float32 products can tell is decided in double precision, so that
     the answer does not depend on where in a block the pair fell.
     """
+
+    def search(block: Block) -> Edges:
+        return _decided(block.pairs(_at_least(block.similarity, lowest)), rows, rows, min_cosine_similarity)
+
     lowest = np.float32(min_cosine_similarity - SIMILARITY_RESOLUTION)
-    unsure = np.float32(min_cosine_similarity + SIMILARITY_RESOLUTION)
-    for block in similarity_blocks(rows):
-        found = np.flatnonzero(block.similarity >= lowest)
-        i, j = np.divmod(found, block.similarity.shape[1])
-        edges = Edges(
-            (i + block.row).astype(np.int32),
-            (j + block.column).astype(np.int32),
-            block.similarity.ravel()[found],
-        )
-        yield _decided(edges, rows, unsure, min_cosine_similarity)
-        if on_progress is not None:
-            on_progress(block.steps_done, block.steps)
+    return searched_blocks(rows, search, on_progress=on_progress)
 
 
 def cross_edge_chunks(rows: Float32, others: Float32, *, min_cosine_similarity: float) -> Iterator[Edges]:
     """Yield the pairs of a unit row (i) and another (j) that are at least this similar."""
+
+    def search(span: tuple[int, int]) -> Edges:
+        row, column = span
+        product = rows[row : row + _BLOCK_ROWS] @ others[column : column + _BLOCK_COLUMNS].T
+        found = Block(row, column, product).pairs(_at_least(product, lowest))
+        return _decided(found, rows, others, min_cosine_similarity)
+
     lowest = np.float32(min_cosine_similarity - SIMILARITY_RESOLUTION)
-    for row in range(0, len(rows), _BLOCK_ROWS):
-        for column in range(0, len(others), _BLOCK_COLUMNS):
-            left, right = rows[row : row + _BLOCK_ROWS], others[column : column + _BLOCK_COLUMNS]
-            product = left @ right.T
-            i, j = np.divmod(np.flatnonzero(product >= lowest), len(right))
-            similarity = product[i, j]
-            precise = pair_similarities(left, i, j, right)
-            keep = precise >= min_cosine_similarity - SIMILARITY_RESOLUTION / 2
-            yield Edges(
-                (i[keep] + row).astype(np.int32), (j[keep] + column).astype(np.int32), similarity[keep]
-            )
+    spans = all_combinations(range(0, len(rows), _BLOCK_ROWS), range(0, len(others), _BLOCK_COLUMNS))
+    return on_all_cores(search, spans)
 
 
-def _decided(edges: Edges, rows: Rows, unsure: np.float32, min_cosine_similarity: float) -> Edges:
-    close = np.flatnonzero(edges.similarity < unsure)
+def _at_least(similarity: Float32, lowest: np.float32) -> Int64:
+    """Where a raveled block reaches a limit."""
+    # Most rows reach it nowhere, and their maximum is found sooner than all comparisons are made.
+    row = np.flatnonzero(similarity.max(axis=1, initial=-np.inf) >= lowest)
+    if 2 * len(row) > len(similarity):
+        return np.flatnonzero(similarity >= lowest)
+    place, column = np.divmod(np.flatnonzero(similarity[row] >= lowest), similarity.shape[1])
+    found: Int64 = row[place] * similarity.shape[1] + column
+    return found
+
+
+def _decided(edges: Edges, rows: Rows, others: Rows, min_cosine_similarity: float) -> Edges:
+    """Those pairs that reach the limit also in double precision."""
+    close = np.flatnonzero(edges.similarity < np.float32(min_cosine_similarity + SIMILARITY_RESOLUTION))
     if not len(close):
         return edges
-    precise = pair_similarities(rows, edges.i[close], edges.j[close])
+    precise = pair_similarities(rows, edges.i[close], edges.j[close], others)
     keep = np.ones(len(edges), bool)
     # Half the resolution below the limit: equal vectors count as similar by 1 after rounding.
     keep[close] = precise >= min_cosine_similarity - SIMILARITY_RESOLUTION / 2
-    return Edges(edges.i[keep], edges.j[keep], edges.similarity[keep])
+    return edges.take(keep)
 
 
 def pair_similarities(rows: Rows, i: Int32 | Int64, j: Int32 | Int64, others: Rows | None = None) -> Float64:

@@ -1,7 +1,9 @@
 """Two faces in one image are two people, unless the image shows one person twice."""
 
+from collections import defaultdict
+
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from facesets.clustering.constraints import Constraints
 from facesets.clustering.neighbors import pair_similarities
@@ -15,10 +17,10 @@ from facesets.clustering.vectors import (
 )
 
 _WITNESSES = 16_384
-_BLOCK_ROWS = 512
-_BLOCK_PAIRS = 4096
+_BLOCK_PAIRS = 256
 _LEAST_SHARED = 3
 _LEAST_SHARE = 0.5
+_ALIKE = 0.15
 
 
 def same_image_pairs(
@@ -31,8 +33,9 @@ def same_image_pairs(
     """Two faces in one image are two people: a cannot-link for each such pair.
 
     Mirrors, collages and pictures in the picture show one person twice. Such a pair gets no constraint; it
-    is known by its similarity, or by the company that the two keep: half of the faces that resemble the
-    one resemble the other too. A wrong constraint would do much harm, for it cuts a person in two.
+    is known by its similarity, or by the company that three or more faces of the image keep: half of the
+    faces that resemble the one resemble the other as much. Two such faces stay apart, for they may be
+    sisters; three are rather a collage, where the constraint would cut a person in pieces.
 
     Parameters
     ----------
@@ -58,12 +61,14 @@ def same_image_pairs(
     used, place = np.unique(pairs, return_inverse=True)
     place = place.reshape(-1, 2)
     rows = unit_rows(embeddings, used)
-    apart = pair_similarities(rows, place[:, 0], place[:, 1]) < max_cosine_similarity
-    pairs, place = pairs[apart], place[apart]
-    if len(pairs):
-        company = _company(embeddings, used, image, companion_similarity)
-        pairs = pairs[~_shared(company, place)]
-    return Constraints(cannot_link=pairs)
+    similarity = pair_similarities(rows, place[:, 0], place[:, 1])
+    apart = similarity < max_cosine_similarity
+    # Nearly all pairs are strangers, for whom the company need not be asked.
+    unsure = np.flatnonzero(apart & (similarity >= companion_similarity / 2))
+    unsure = unsure[_in_triangles(pairs[unsure])]
+    unsure = unsure[_keep_one_company(embeddings, image, pairs[unsure], companion_similarity)]
+    apart[unsure[_in_triangles(pairs[unsure])]] = False
+    return Constraints(cannot_link=pairs[apart])
 
 
 def _in_one_image(image: Int64) -> Int64:
@@ -78,27 +83,35 @@ def _in_one_image(image: Int64) -> Int64:
     return np.concatenate(found)
 
 
-def _company(embeddings: Embeddings, faces: Int64, image: Int64, similarity: float) -> NDArray[np.uint8]:
-    """For each face, as bits, which of the witnesses in other images resemble it."""
+def _keep_one_company(embeddings: Embeddings, image: Int64, pairs: Int64, similarity: float) -> Bool:
+    """Which pairs are resembled by the same faces of other images, and by each of these about as much.
+
+    Look-alikes, such as twins, are resembled by the same faces too; but each more by its own.
+    """
+    result = np.empty(len(pairs), bool)
+    if not len(pairs):
+        return result
     order = canonical_order(embeddings)
     witness = order[:: max(1, -(-len(order) // _WITNESSES))]
     seen_by = unit_rows(embeddings, witness)
-    bits = np.empty((len(faces), -(-len(witness) // 8)), np.uint8)
-    for start in range(0, len(faces), _BLOCK_ROWS):
-        here = faces[start : start + _BLOCK_ROWS]
-        near = unit_rows(embeddings, here) @ seen_by.T >= similarity
-        near &= image[here, None] != image[witness]
-        bits[start : start + len(here)] = np.packbits(near, axis=1)
-    return bits
-
-
-def _shared(company: NDArray[np.uint8], pairs: Int64) -> Bool:
-    """Which pairs keep the same company."""
-    count = np.bitwise_count(company).sum(axis=1, dtype=np.int64)
-    result = np.empty(len(pairs), bool)
     for start in range(0, len(pairs), _BLOCK_PAIRS):
-        i, j = pairs[start : start + _BLOCK_PAIRS].T
-        common = np.bitwise_count(company[i] & company[j]).sum(axis=1, dtype=np.int64)
+        block = pairs[start : start + _BLOCK_PAIRS]
+        faces, place = np.unique(block, return_inverse=True)
+        found = unit_rows(embeddings, faces) @ seen_by.T
+        found[image[faces, None] == image[witness]] = -1
+        count = (found >= similarity).sum(axis=1)
+        i, j = place.reshape(-1, 2).T
+        both = np.minimum(found[i], found[j]) >= similarity
+        both &= np.abs(found[i] - found[j]) <= _ALIKE
         least = np.maximum(_LEAST_SHARED, _LEAST_SHARE * np.minimum(count[i], count[j]))
-        result[start : start + len(i)] = common >= least
+        result[start : start + len(block)] = both.sum(axis=1) >= least
     return result
+
+
+def _in_triangles(pairs: Int64) -> Bool:
+    """Which pairs have a third face that is paired with both."""
+    beside: dict[int, set[int]] = defaultdict(set)
+    for i, j in pairs.tolist():
+        beside[i].add(j)
+        beside[j].add(i)
+    return np.array([bool(beside[i] & beside[j]) for i, j in pairs.tolist()], bool)

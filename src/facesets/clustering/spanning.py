@@ -1,25 +1,29 @@
-"""The spanning tree that HDBSCAN cuts: exact, from two passes of blocked products.
+"""The spanning tree that HDBSCAN cuts: exact, from little more than one pass of blocked products.
 
 Distances appear as similarities throughout: the mutual reachability of two faces is the least of their
 similarity and both core similarities (a face's similarity with its `min_samples`-th neighbour), and the
 tree is the maximum spanning tree.
 
-The first pass finds core similarities and near neighbours, which give a first tree. An edge improves a
-tree only if it beats the weakest edge on the path between its ends, so the second pass looks at few
-entries of each block.
+An edge improves a tree only if it beats the weakest edge on the path between its ends, so once there is a
+tree, few entries of a block need a look. A fifth of the blocks gives each face near neighbours, and all of
+them a first tree. The other blocks are searched for nearer neighbours and for better edges at once, and then
+the first ones again, for better edges.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from facesets.clustering.joins import join_pairs
-from facesets.clustering.knn import nearest_rows
-from facesets.clustering.neighbors import Block, Edges, OnProgress, similarity_blocks
+from facesets.clustering.knn import Neighbours, Selection, sampled_bound
+from facesets.clustering.neighbors import Block, Edges, OnProgress, searched_blocks
 from facesets.clustering.vectors import Bool, Float32, Int64
 
 _LEAST_NEIGHBOURS = 8
 _LEVELS = 24
+_EARLY_BLOCKS = 5
+"""One of so many blocks comes first, and again at the end."""
 _PENDING_PAIRS = 3_000_000
 _REPRESENTATIVES = 2048
 
@@ -47,23 +51,76 @@ def reachability_tree(
 
     Where fewer than `min_samples` others exist, the farthest of them counts.
     """
-    neighbours = nearest_rows(
-        rows,
-        min(max(min_samples, _LEAST_NEIGHBOURS), len(rows) - 1),
-        on_progress=_half(on_progress, second=False),
-    )
+    least = min(max(min_samples, _LEAST_NEIGHBOURS), len(rows) - 1)
     rank = min(min_samples, len(rows) - 1) - 1
-    # Equal vectors have similarity 1 up to rounding; more than that would order them by noise.
-    core = np.minimum(neighbours.similarity[:, rank], np.float32(1.0))
-    tree = _best_tree(_reachable(neighbours.edges(), core), len(rows))
-    tree = _connected(rows, core, tree)
-    return Reachability(core, _improved(rows, core, tree, _half(on_progress, second=True)))
+    selection = Selection(sampled_bound(rows, least), least)
+    for found in searched_blocks(
+        rows, selection.candidates, chosen=_early, on_progress=_third(on_progress, 0)
+    ):
+        selection.take(*found)
+    early = selection.neighbours()
+    core = _core(early, rank)
+    # Cores that only some faces were seen for are too low, and so is the tree's worth: no edge is lost by it.
+    so_far = _spanning(rows, core, early.edges()) if np.isfinite(core).all() else None
+    unknown = np.full(len(rows), np.inf, np.float32)
+    bounds = None if so_far is None else _Bounds(unknown, so_far.tree)
+
+    def search(block: Block) -> tuple[tuple[Edges, Edges], Edges]:
+        return selection.candidates(block), Edges.empty() if bounds is None else bounds.improving(block)
+
+    known = [] if so_far is None else [so_far.pairs]
+    for found, improving in searched_blocks(rows, search, chosen=_late, on_progress=_third(on_progress, 1)):
+        selection.take(*found)
+        known.append(improving)
+    neighbours = selection.neighbours()
+    core = _core(neighbours, rank)
+    tree = _spanning(rows, core, _each_once([neighbours.edges(), *known], len(rows))).tree
+    again = None if bounds is None else _early
+    return Reachability(core, _improved(rows, core, tree, again, _third(on_progress, 2)))
 
 
-def _half(on_progress: OnProgress | None, *, second: bool) -> OnProgress | None:
+def _early(row_block: int, column_block: int) -> bool:
+    """Some of the blocks, so that every face meets some others."""
+    return (row_block + column_block) % _EARLY_BLOCKS == 0
+
+
+def _late(row_block: int, column_block: int) -> bool:
+    return not _early(row_block, column_block)
+
+
+def _third(on_progress: OnProgress | None, number: int) -> OnProgress | None:
     if on_progress is None:
         return None
-    return lambda done, total: on_progress(done + second * total, 2 * total)
+    return lambda done, total: on_progress(done + number * total, 3 * total)
+
+
+def _core(neighbours: Neighbours, rank: int) -> Float32:
+    # Equal vectors have similarity 1 up to rounding; more than that would order them by noise.
+    return np.minimum(neighbours.similarity[:, rank], np.float32(1.0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Spanning:
+    """A spanning tree, by mutual reachability, and the pairs with their similarities that it was made of."""
+
+    tree: Edges
+    pairs: Edges
+
+
+def _spanning(rows: Float32, core: Float32, pairs: Edges) -> _Spanning:
+    """The best tree of some pairs, and of more where these do not connect all faces."""
+    forest = _best_tree(_reachable(pairs, core), len(rows))
+    parts = [pairs]
+    while len(forest) < len(rows) - 1:
+        parts.append(_outward_pairs(rows, core, join_pairs(len(rows), forest.i, forest.j)))
+        forest = _best_tree(Edges.concatenate([forest, _reachable(parts[-1], core)]), len(rows))
+    return _Spanning(forest, Edges.concatenate(parts))
+
+
+def _each_once(parts: list[Edges], count: int) -> Edges:
+    offered = Edges.concatenate(parts)
+    _, first = np.unique(offered.i.astype(np.int64) * count + offered.j, return_index=True)
+    return offered.take(first)
 
 
 def _reachable(edges: Edges, core: Float32) -> Edges:
@@ -95,16 +152,8 @@ def with_ties(tree: Edges, group: Int64) -> Edges:
     return _best_tree(both.take(first), len(group))
 
 
-def _connected(rows: Float32, core: Float32, forest: Edges) -> Edges:
-    """Add for each tree of a forest its best-placed face's best edge to elsewhere, until one is left."""
-    while len(forest) < len(rows) - 1:
-        part = join_pairs(len(rows), forest.i, forest.j)
-        found = _outward_edges(rows, core, part)
-        forest = _best_tree(Edges.concatenate([forest, found]), len(rows))
-    return forest
-
-
-def _outward_edges(rows: Float32, core: Float32, part: Int64) -> Edges:
+def _outward_pairs(rows: Float32, core: Float32, part: Int64) -> Edges:
+    """For each part of a forest its best-placed face's best pair with a face elsewhere."""
     order = np.lexsort((-core, part))
     representative = order[np.flatnonzero(np.r_[True, part[order][1:] != part[order][:-1]])]
     # The largest part needs no edge of its own: the others reach out to it.
@@ -117,7 +166,7 @@ def _outward_edges(rows: Float32, core: Float32, part: Int64) -> Edges:
         reach[part[here][:, None] == part[None, :]] = -np.inf
         best = reach.argmax(axis=1)
         target.append(best)
-        similarity.append(np.minimum(reach[np.arange(len(here)), best], core[here]))
+        similarity.append(np.einsum("ij,ij->i", rows[here], rows[best]))
     to = np.concatenate(target)
     low, high = np.minimum(representative, to), np.maximum(representative, to)
     # Two parts may have chosen the same pair: scipy would add the two costs.
@@ -126,50 +175,48 @@ def _outward_edges(rows: Float32, core: Float32, part: Int64) -> Edges:
     return Edges(low.astype(np.int32), high.astype(np.int32), np.concatenate(similarity)[first])
 
 
-def _improved(rows: Float32, core: Float32, tree: Edges, on_progress: OnProgress | None) -> Edges:
-    """Offer every pair of faces to a spanning tree, and return the best tree."""
-    improver = _Improver(core, tree)
-    for block in similarity_blocks(rows):
-        improver.offer(block)
-        if on_progress is not None:
-            on_progress(block.steps_done, block.steps)
-    return improver.settled()
+def _improved(
+    rows: Float32,
+    core: Float32,
+    tree: Edges,
+    chosen: Callable[[int, int], bool] | None,
+    on_progress: OnProgress | None,
+) -> Edges:
+    """Offer the pairs of the chosen blocks to a spanning tree, and return the best tree."""
+    bounds = _Bounds(core, tree)
+    pending, waiting = [tree], 0
+    for found in searched_blocks(rows, bounds.improving, chosen=chosen, on_progress=on_progress):
+        pending.append(_reachable(found, core))
+        waiting += len(found)
+        if waiting > _PENDING_PAIRS:
+            pending, waiting = [_best_tree(_each_once(pending, len(rows)), len(rows))], 0
+    return _best_tree(_each_once(pending, len(rows)), len(rows))
 
 
-class _Improver:
-    """A spanning tree, what an edge must beat to improve it, and edges that may."""
+class _Bounds:
+    """What an edge must beat to improve a spanning tree.
+
+    Core similarities that are not known yet are infinite: an edge is then worth at most its similarity.
+    """
 
     def __init__(self, core: Float32, tree: Edges) -> None:
         self._core = core
-        self._pending: list[Edges] = []
-        self._pending_count = 0
-        self._set_tree(tree)
+        self._to_trunk = _weakest_to_trunk(tree, len(core))
+        spread = np.quantile(tree.similarity, np.linspace(0, 1, _LEVELS))
+        self._levels = np.unique(spread.astype(np.float32))
+        self._parts = []
+        for level in self._levels:
+            strong = tree.similarity >= level
+            self._parts.append(join_pairs(len(core), tree.i[strong], tree.j[strong]).astype(np.int32))
 
-    def offer(self, block: Block) -> None:
-        """Keep those pairs of a block that may improve the tree."""
+    def improving(self, block: Block) -> Edges:
+        """Those pairs of a block, with their similarities, that may improve the tree."""
         height, width = block.similarity.shape
         bound = self._to_trunk
         beats = block.similarity > bound[block.row : block.row + height, None]
         beats |= block.similarity > bound[None, block.column : block.column + width]
-        found = np.flatnonzero(beats)
-        i, j = np.divmod(found, width)
-        i, j = (i + block.row).astype(np.int32), (j + block.column).astype(np.int32)
-        edges = _reachable(Edges(i, j, block.similarity.ravel()[found]), self._core)
-        keep = np.flatnonzero(~self._useless(edges))
-        self._pending.append(Edges(edges.i[keep], edges.j[keep], edges.similarity[keep]))
-        self._pending_count += len(keep)
-        if self._pending_count > _PENDING_PAIRS:
-            self._set_tree(self.settled())
-
-    def settled(self) -> Edges:
-        """The best tree of all that was offered."""
-        offered = Edges.concatenate([self._tree, *self._pending])
-        self._pending, self._pending_count = [], 0
-        count = len(self._core)
-        keys = offered.i.astype(np.int64) * count + offered.j
-        _, first = np.unique(keys, return_index=True)
-        best = Edges(offered.i[first], offered.j[first], offered.similarity[first])
-        return _best_tree(best, count)
+        pairs = block.pairs(np.flatnonzero(beats))
+        return pairs.take(np.flatnonzero(~self._useless(_reachable(pairs, self._core))))
 
     def _useless(self, edges: Edges) -> Bool:
         """Pairs that the tree joins already by a path at least as good, as far as levels can tell."""
@@ -181,16 +228,6 @@ class _Improver:
             part = self._parts[number]
             useless[at] = part[edges.i[at]] == part[edges.j[at]]
         return useless
-
-    def _set_tree(self, tree: Edges) -> None:
-        self._tree = tree
-        self._to_trunk = _weakest_to_trunk(tree, len(self._core))
-        spread = np.quantile(tree.similarity, np.linspace(0, 1, _LEVELS))
-        self._levels = np.unique(spread.astype(np.float32))
-        self._parts = []
-        for level in self._levels:
-            strong = tree.similarity >= level
-            self._parts.append(join_pairs(len(self._core), tree.i[strong], tree.j[strong]).astype(np.int32))
 
 
 def _weakest_to_trunk(tree: Edges, count: int) -> Float32:

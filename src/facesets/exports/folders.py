@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TypeVar
 
 from facesets.errors import CannotWrite
+from facesets.exports.aside import place_for_edited, place_for_last_copy
 from facesets.exports.journal import Journal, sweep_journal
 from facesets.exports.manifest import MANIFEST_NAMES, Failure, PlacedFile
 from facesets.exports.materialize import Materialize
@@ -41,8 +42,6 @@ from facesets.files import (
     writing,
 )
 
-WITHOUT_ORIGINAL = "_without_original"
-EDITED = "_edited"
 ANNOUNCEMENT = ".facesets-writing.json"
 _LOCK = ".facesets.lock"
 _TEMPORARY = ".facesets-copying-{}.tmp"
@@ -85,7 +84,7 @@ class ResultFolder:
     set_aside: int = 0
     failed: list[Failure] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
-    _produced: dict[str, Path] = field(default_factory=dict)
+    _produced: dict[str, tuple[Path, str | None]] = field(default_factory=dict)
 
     def refuse_in_the_way(self, names: Iterable[str]) -> None:
         """Make sure, before anything is written, that these names are free or ours.
@@ -188,7 +187,7 @@ class ResultFolder:
             if reason:
                 return reason, None
             record = record_of(temporary, source, status)
-        self._produced[name] = temporary
+        self._produced[name] = (temporary, source)
         self.copied += 1
         if len(self._produced) == _TOGETHER:
             self.flush()
@@ -200,7 +199,7 @@ class ResultFolder:
             return
         sync_files()
         self.journal.replacing_all(self._produced)
-        for name, temporary in self._produced.items():
+        for name, (temporary, _) in self._produced.items():
             with writing(self._path(name)):
                 temporary.replace(self._path(name))
         self._produced = {}
@@ -222,9 +221,7 @@ class ResultFolder:
 
     def set_aside_edited(self, name: str) -> None:
         """Keep a file of ours that somebody worked on, under a name that is theirs."""
-        places = (f"{EDITED}/{name}", *(f"{EDITED}/{number}/{name}" for number in range(2, 1000)))
-        aside = next(place for place in places if not exists(self._path(place)))
-        self.move(name, aside)
+        self.move(name, place_for_edited(self.root, name))
 
     def move(self, name: str, place: str) -> None:
         """Give a file another name, in place of what lies there."""
@@ -253,16 +250,14 @@ class ResultFolder:
     def _set_aside(self, name: str) -> None:
         """Keep the last copy of a photo, but not among the photos of whoever has that folder now."""
         path = self._path(name)
-        aside = f"{WITHOUT_ORIGINAL}/{path.name}"
-        place = self._path(aside)
-        with writing(place):
-            if not exists(place):
-                self.move(name, aside)
-                self.set_aside += 1
-            elif place.is_file() and place.read_bytes() == path.read_bytes():
-                # A photo of several people lay in each of their folders.
+        aside, is_there = place_for_last_copy(self.root, path)
+        if is_there:
+            with writing(path):
                 self.journal.removing(name)
                 path.unlink()
+            return
+        self.move(name, aside)
+        self.set_aside += 1
 
 
 @contextmanager

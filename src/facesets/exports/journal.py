@@ -6,7 +6,7 @@ changed something, such as `0007-extend`:
     run.json        command; when it began; state: `writing`, `done` or `undoing`; other folders that the same
                     run wrote to, relative to this one, so that all can be moved together
     changes.jsonl   a line a change, on the disk before the change is made:
-                    [name, kept, [size, mtime_ns] or null]
+                    [name, kept, [size, mtime_ns] or null, path of the photo that is put there or null]
     kept/<number>   what lay under a name before: a hard link where the file system has them
 
 A name is relative to the folder. `kept` is the number of what there was before, null for nothing; a state of
@@ -33,7 +33,14 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from facesets.errors import CannotWrite, DamagedFile
-from facesets.files import printable, sweep_temporaries, sync_directory, write_json, writing
+from facesets.files import (
+    cut_torn_line,
+    printable,
+    sweep_temporaries,
+    sync_directory,
+    write_json,
+    writing,
+)
 
 JOURNAL = ".facesets-journal"
 KEPT_RUNS = 10
@@ -60,10 +67,13 @@ class Change:
         Number of what lay there before; None for nothing.
     left : tuple of State
         Every state in which the run may have left it; the last is that of a run that ended.
+    sources : tuple of str
+        The photos that the run may have put there; none for a file of our own making.
     """
 
     kept: int | None
     left: tuple[State, ...]
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,13 +204,14 @@ def _read_changes(path: Path) -> Iterator[tuple[str, Change]]:
     # What follows the last line break was never finished, so the change was not begun.
     for line in lines[:-1]:
         try:
-            name, number, left = json.loads(line)
+            name, number, left, *rest = json.loads(line)
             kept = None if number is None else int(number)
             state = None if left is None else (int(left[0]), int(left[1]))
+            sources = tuple(str(source) for source in rest if source is not None)
         except (ValueError, TypeError, IndexError) as error:
             raise _damaged(path.parent) from error
-        before = found.get(name)
-        found[name] = Change(before.kept, (*before.left, state)) if before else Change(kept, (state,))
+        before = found.get(name, Change(kept, ()))
+        found[name] = Change(before.kept, (*before.left, state), (*before.sources, *sources))
     yield from found.items()
 
 
@@ -249,16 +260,27 @@ class Journal:
 
     def replacing(self, name: str, new: Path) -> None:
         """Hear that the file `new` is about to be renamed to `name`, whether something lies there or not."""
-        self.replacing_all({name: new})
+        self.replacing_all({name: (new, None)})
 
-    def replacing_all(self, new: Mapping[str, Path]) -> None:
-        """As `replacing` for many at once, which costs hardly more: files about to be renamed, by name."""
-        states = {name: path.lstat() for name, path in new.items()}
-        self._note({name: (status.st_size, status.st_mtime_ns) for name, status in states.items()})
+    def replacing_all(self, new: Mapping[str, tuple[Path, str | None]]) -> None:
+        """As `replacing` for many at once, which costs hardly more.
+
+        Parameters
+        ----------
+        new : mapping
+            Name to the file that is about to be renamed to it, and the photo that this is made from.
+        """
+        states = {name: (path.lstat(), source) for name, (path, source) in new.items()}
+        self._note(
+            {
+                name: ((status.st_size, status.st_mtime_ns), source)
+                for name, (status, source) in states.items()
+            }
+        )
 
     def removing(self, *names: str) -> None:
         """Hear that files are about to be removed."""
-        self._note(dict.fromkeys(names))
+        self._note(dict.fromkeys(names, (None, None)))
 
     def close(self) -> None:
         """Record that the run is complete, and forget the oldest runs."""
@@ -267,14 +289,14 @@ class Journal:
         self._run.mark(DONE)
         _forget_oldest(read_runs(self._root))
 
-    def _note(self, changes: Mapping[str, State]) -> None:
+    def _note(self, changes: Mapping[str, tuple[State, str | None]]) -> None:
         """Write what is about to become of names, and what lies there before, to the disk."""
         if not changes:
             return
         run = self._begun()
         lines = []
         any_kept = False
-        for name, left in changes.items():
+        for name, (left, source) in changes.items():
             kept = None
             if name not in self._seen:
                 number = len(self._seen)
@@ -283,13 +305,15 @@ class Journal:
                 kept = number if there else None
                 any_kept |= there
                 self._seen.add(name)
-            lines.append(json.dumps([name, kept, left]).encode() + b"\n")
+            lines.append(json.dumps([name, kept, left, source]).encode() + b"\n")
         path = run.directory / _CHANGES
         with writing(path):
             if any_kept:
                 sync_directory(run.directory / _KEPT)
-            with path.open("ab", buffering=0) as file:
+            with path.open("a+b") as file:
+                cut_torn_line(file)
                 file.write(b"".join(lines))
+                file.flush()
                 os.fsync(file.fileno())
 
     def _begun(self) -> Run:

@@ -313,6 +313,8 @@ class SetEntry:
         `refined`, `discovered`, `imported` or `era`.
     markers : tuple of str
         Text files in the set's folder that say what it is.
+    best : tuple of str
+        Ids of its best faces, a few: by them the person is known when the folder was deleted.
     """
 
     name: str
@@ -324,6 +326,7 @@ class SetEntry:
     dropped: int
     failed: int
     bundles: tuple[str, ...]
+    best: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,7 +342,7 @@ class ExportManifest:
     """
 
     FORMAT: ClassVar[str] = "facesets/export-swap"
-    VERSION: ClassVar[int] = 4
+    VERSION: ClassVar[int] = 5
 
     made: Provenance
     counts: dict[str, int]

@@ -67,14 +67,7 @@ def read_any_manifest(path: Path) -> Manifest:
             f"{printable(path)} was written by a later facesets (format version {version}, this program "
             f"reads up to {kind.VERSION}). Install the later one."
         )
-    if version == 1:
-        _upgrade_from_1(raw)
-    if version < 3 and kind is ExportManifest:
-        raw["removed"] = []
-    if version < 4 and kind is ExportManifest:
-        raw["statements"] = []
-    if version < 3 and kind in (ClusterManifest, RefineManifest):
-        raw |= {"statements": [], "hidden": [], "set_aside": [], "extended": []}
+    _upgrade(raw, kind, version)
     try:
         record: Manifest = _typed(raw, kind, "")
     except _UnexpectedError as error:
@@ -129,6 +122,21 @@ def _load(path: Path) -> dict[str, Any]:
     return raw
 
 
+def _upgrade(raw: dict[str, Any], kind: type[Manifest], version: int) -> None:
+    """Fill in what earlier versions did not have."""
+    if version == 1:
+        _upgrade_from_1(raw)
+    if version < 3 and kind is ExportManifest:
+        raw["removed"] = []
+    if version < 4 and kind is ExportManifest:
+        for entry in (*_records(raw.get("sets")), *_records(raw.get("removed"))):
+            entry["best"] = []
+    if version < 5 and kind is ExportManifest:
+        raw["statements"] = []
+    if version < 3 and kind in (ClusterManifest, RefineManifest):
+        raw |= {"statements": [], "hidden": [], "set_aside": [], "extended": []}
+
+
 def _upgrade_from_1(raw: dict[str, Any]) -> None:
     """Fill in what was not recorded then: reasons, the state of files, missing paths, kinds of sets."""
     if isinstance(sets := raw.get("sets"), list):
@@ -141,6 +149,10 @@ def _upgrade_from_1(raw: dict[str, Any]) -> None:
     if isinstance(files := raw.get("files"), dict):
         raw["files"] = {name: {"source": s, "size": -1, "mtime_ns": -1} for name, s in files.items()}
         raw |= {"missing": [], "reasons": []}
+
+
+def _records(value: object) -> list[dict[str, Any]]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
 def _damaged(path: Path, field: str) -> str:

@@ -1,6 +1,7 @@
 """Taking back what a run changed in a result folder, as the folder's journal tells.
 
-Files that the run made are removed, and those that it replaced or removed come back, times included. Each
+Files that the run made are removed, and those that it replaced or removed come back, times included. The
+last copy of a photo whose original is gone is kept aside, and what the user deleted stays deleted. Each
 file is restored at once, and the record says `undoing` from before the first until after the last: an undo
 that was cut off goes on when it is asked for again, and until then nothing else writes to the folder.
 """
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from facesets.errors import WrongUsage
+from facesets.exports.aside import place_for_last_copy
 from facesets.exports.folders import (
     ANNOUNCEMENT,
     announced_names,
@@ -21,6 +23,8 @@ from facesets.exports.folders import (
     sweep_interrupted,
 )
 from facesets.exports.journal import UNDOING, Change, Run, State, link_or_copy, read_runs
+from facesets.exports.manifest import MANIFEST_NAMES, PlacedFile
+from facesets.exports.placing import Puts, is_last_copy
 from facesets.files import printable, sync_directory, writing
 
 _TEMPORARY = ".facesets-restoring.tmp"
@@ -36,11 +40,17 @@ class Undoing:
         Names that get back what lay there before, and where that is.
     remove : tuple of str
         Names of files that the run made and that are still there.
+    last_copies : tuple of str
+        Those of both that are copies of photos whose originals are gone.
+    deleted : tuple of str
+        Names of files that the run replaced and that the user deleted since.
     """
 
     run: Run
     restore: Mapping[str, Path]
     remove: tuple[str, ...]
+    last_copies: tuple[str, ...]
+    deleted: tuple[str, ...]
 
 
 @contextmanager
@@ -90,18 +100,30 @@ def _plan(run: Run) -> Undoing:
             f"`facesets undo {printable(run.root)} {later[-1]}`."
         )
     restore, remove = dict[str, Path](), list[str]()
+    last_copies, deleted = list[str](), list[str]()
     for name, change in run.changes().items():
         if not is_inside(name):
             raise WrongUsage(f"The journal of {run.name} names a file outside of {printable(run.root)}.")
-        now = _state(run.root / PurePosixPath(name))
+        target = run.root / PurePosixPath(name)
+        now = _state(target)
         before = None if change.kept is None else _state(run.kept(change.kept))
-        if now != before:
-            _refuse_edited(run, name, change, now)
-            if change.kept is None:
-                remove.append(name)
-            else:
-                restore[name] = run.kept(change.kept)
-    return Undoing(run, restore, tuple(remove))
+        if now == before:
+            continue
+        _refuse_edited(run, name, change, now)
+        if now is None and None not in change.left and name not in MANIFEST_NAMES:
+            deleted.append(name)
+            continue
+        if is_last_copy(target, _puts(change)):
+            last_copies.append(name)
+        if change.kept is None:
+            remove.append(name)
+        else:
+            restore[name] = run.kept(change.kept)
+    return Undoing(run, restore, tuple(remove), tuple(last_copies), tuple(deleted))
+
+
+def _puts(change: Change) -> Puts:
+    return tuple(PlacedFile(source, *left) for source in change.sources for left in change.left if left)
 
 
 def _refuse_edited(run: Run, name: str, change: Change, now: State) -> None:
@@ -136,15 +158,10 @@ def take_back(plans: list[Undoing]) -> None:
 
 def _take_back(plan: Undoing) -> None:
     root, run = plan.run.root, plan.run
-    touched = set()
+    touched = {_keep_aside(root, name) for name in plan.last_copies}
     for name, kept in plan.restore.items():
         target = root / PurePosixPath(name)
-        temporary = root / _TEMPORARY
-        with writing(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            temporary.unlink(missing_ok=True)
-            link_or_copy(kept, temporary)
-            temporary.replace(target)
+        _put(root, kept, target)
         touched.add(target.parent)
     for name in plan.remove:
         target = root / PurePosixPath(name)
@@ -160,3 +177,23 @@ def _take_back(plan: Undoing) -> None:
     (root / ANNOUNCEMENT).unlink(missing_ok=True)
     (root / _TEMPORARY).unlink(missing_ok=True)
     run.forget()
+
+
+def _keep_aside(root: Path, name: str) -> Path:
+    """Keep the last copy of a photo: the folder where it lies now."""
+    path = root / PurePosixPath(name)
+    aside, is_there = place_for_last_copy(root, path)
+    place = root / PurePosixPath(aside)
+    if not is_there:
+        _put(root, path, place)
+    return place.parent
+
+
+def _put(root: Path, file: Path, target: Path) -> None:
+    """Let a file lie at another place as well, in place of what lies there."""
+    temporary = root / _TEMPORARY
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)
+        link_or_copy(file, temporary)
+        temporary.replace(target)

@@ -11,7 +11,7 @@ from facesets.clustering.incremental import Joined
 from facesets.errors import WrongUsage
 from facesets.interfaces import Progress
 from facesets.operations.joining_people import Decision, StoppedEarly, decide
-from facesets.operations.options import ClusterLibraryOptions
+from facesets.operations.library_options import ClusterLibraryOptions
 from facesets.stop import Stop
 from facesets.store.postgres import people
 from facesets.store.postgres.claims import RunLock

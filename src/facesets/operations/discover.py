@@ -1,23 +1,33 @@
 """New people in a mixed folder, beside the face sets that are known already."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from facesets.clustering import nearest
-from facesets.exports.manifest import EXPORT_MANIFEST, SET_MANIFEST, ExportManifest, Failure, SetManifest
+from facesets.exports.manifest import (
+    EXPORT_MANIFEST,
+    SET_MANIFEST,
+    ExportManifest,
+    Failure,
+    SetEntry,
+    SetManifest,
+)
 from facesets.exports.manifest_files import read_manifest, refuse_other_results
 from facesets.files import printable
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.export_edits import edited_sets
 from facesets.operations.export_plan import NewSet, plan_sets
 from facesets.operations.export_swap import ExportSwapSummary, export_planned
-from facesets.operations.options import DiscoverOptions, ExportSwapOptions, RefineOptions
+from facesets.operations.growing_options import DiscoverOptions
+from facesets.operations.options import ExportSwapOptions, RefineOptions
 from facesets.operations.photo_folders import provenance
 from facesets.operations.refine import Gated, gate_faces, surviving
 from facesets.operations.same_models import require_same_recogniser
 from facesets.operations.set_names import following_names
+from facesets.operations.set_selection import centroid_of
 from facesets.operations.source_roots import rows_under
 from facesets.records import Bool, Collection, Float32, Int64
 from facesets.stop import Stop
@@ -90,9 +100,10 @@ class KnownSets:
     faces : frozenset of str
         Ids of their faces, exported or left out.
     centroids : float32 array of shape (k, d)
-        Of those that stand for a whole person: no eras, and none with too few faces.
+        Of those that stand for a whole person: no eras, and none with too few faces. Also of people whose
+        set the user deleted, as far as the store has their best faces.
     unwanted : frozenset of str
-        Ids of one face each of discovered people whose set the user deleted.
+        Ids of a few faces each of people whose set the user deleted.
     """
 
     names: tuple[str, ...]
@@ -195,12 +206,32 @@ def known_sets(out: Path, collection: Collection) -> KnownSets:
         manifest = read_manifest(path, SetManifest)
         require_same_recogniser(collection.settings, manifest.made.models, path)
         faces |= {item.face.face for item in manifest.faces} | {item.face.face for item in manifest.dropped}
-        if entry.kind != "era" and not entry.name.startswith(_THIN):
+        if _is_person(entry):
             whole.append(manifest.centroid)
-    centroids = np.array(whole, np.float32).reshape(-1, collection.faces.dimension)
+    deleted = [_faces_of_deleted(entry) for entry in edits.removed if _is_person(entry)]
+    centroids = [
+        np.array(whole, np.float32).reshape(-1, collection.faces.dimension),
+        *_centroids(collection, deleted),
+    ]
     names = tuple(entry.name for entry in (*entries, *edits.removed))
-    unwanted = {_first_face(entry.source) for entry in edits.removed if entry.kind == KIND}
-    return KnownSets(names, frozenset(faces), centroids, frozenset(unwanted))
+    return KnownSets(names, frozenset(faces), np.concatenate(centroids), frozenset().union(*deleted))
+
+
+def _is_person(entry: SetEntry) -> bool:
+    return entry.kind != "era" and not entry.name.startswith(_THIN)
+
+
+def _faces_of_deleted(entry: SetEntry) -> frozenset[str]:
+    """Faces by which the person is known whose set was deleted, and its manifest with it."""
+    return frozenset([*entry.best, *([_first_face(entry.source)] if entry.kind == KIND else [])])
+
+
+def _centroids(collection: Collection, people: Sequence[frozenset[str]]) -> Iterator[Float32]:
+    """Of each person of whom the store has a face, an array of shape (1, d)."""
+    row_of = {face: row for row, face in enumerate(collection.face_ids())} if any(people) else {}
+    for faces in people:
+        if rows := [row_of[face] for face in sorted(faces) if face in row_of]:
+            yield centroid_of(collection.faces.embedding[rows])[None]
 
 
 def _is_known(collection: Collection, rows: Int64, known: KnownSets, options: DiscoverOptions) -> Bool:

@@ -19,7 +19,7 @@ from facesets.interfaces import Progress
 from facesets.operations.capture_years import CaptureYears
 from facesets.operations.contact_sheets import PlannedRow, PlannedTile, finished_row
 from facesets.operations.eras import Curated, Era, Recovered, year_range
-from facesets.operations.options import SplitErasOptions
+from facesets.operations.growing_options import SplitErasOptions
 from facesets.records import Collection, Float32, Int64
 
 CUTS = (0.30, 0.35, 0.40, 0.45, 0.50)

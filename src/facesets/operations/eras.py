@@ -13,7 +13,7 @@ from facesets.exports.manifest_files import read_manifest
 from facesets.files import printable
 from facesets.operations.crop_edits import said_of_crops
 from facesets.operations.export_edits import edited_sets
-from facesets.operations.options import SplitErasOptions
+from facesets.operations.growing_options import SplitErasOptions
 from facesets.operations.quality_gate import quality_gates
 from facesets.operations.same_models import require_same_recogniser, rows_among
 from facesets.operations.set_selection import centroid_of

@@ -89,10 +89,14 @@ def is_untouched(path: Path, content: Content, since_ns: int) -> bool:
     return status.st_mtime_ns <= since_ns or sha256_of(path) == content.sha256
 
 
-def edited_crops(out: Path, name: str) -> Sequence[str]:
-    """Crops of a set that somebody worked on, relative to the export."""
+def edited_crops(out: Path, name: str, *, goes: bool = False) -> Sequence[str]:
+    """Crops of a set that somebody worked on, relative to the export.
+
+    Nothing can be told after a run that was cut off, for it may have been writing the set. If the set goes,
+    whatever differs counts as worked on even then.
+    """
     path = out / name / SET_MANIFEST
-    if not path.is_file() or (out / ANNOUNCEMENT).is_file():
+    if not path.is_file() or ((out / ANNOUNCEMENT).is_file() and not goes):
         return ()
     try:
         manifest = read_manifest(path, SetManifest)

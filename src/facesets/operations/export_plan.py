@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from facesets.operations.export_edits import EditedSets, edited_crops, edited_se
 from facesets.operations.options import ExportSwapOptions
 from facesets.operations.same_models import require_same_faces, require_same_recogniser, rows_among, rows_of
 from facesets.operations.set_names import free_names, names_of_entry
+from facesets.operations.succession import Succession, succession
 from facesets.records import CacheSettings, Collection, Faces, Float32, Int64
 
 _ASKED_FOR = frozenset({"imported", "era"})
@@ -125,7 +126,7 @@ class ExportPlan:
     removed : tuple of SetEntry
         Sets whose folder the user deleted, and that stay away.
     edited : tuple of str
-        Crops that the user worked on: they are set aside and made again.
+        Crops that the user worked on, in these sets and in those that go: they are set aside.
     moved : mapping
         Crops that the user moved to other sets, and the names under which they are kept.
     withdrawn : tuple of str
@@ -244,26 +245,38 @@ def plan_sets(
     if replaced is not None:
         kept = [e for e in kept if e.source.rpartition("#")[0] != replaced]
     new = [each for each in wanted if remake or each.source not in by_source]
+    inherited = _inherited(collection, out, entries, new, replaced, said)
     names = free_names(
         [(each.source, each.name) for each in new],
-        by_source if remake else {},
+        {**inherited.names, **by_source} if remake else {},
         [entry.name for entry in kept],
         [entry.name for entry in (*entries, *edits.removed)],
     )
     sets = tuple(
-        _planned(collection, parts, each, name, said, consumer, options)
+        _planned(
+            collection,
+            parts,
+            each,
+            name,
+            said,
+            inherited.taken_out.get(each.source, frozenset()),
+            consumer,
+            options,
+        )
         for each, name in zip(new, names, strict=True)
     )
     kept_files = tuple(name for entry in kept for name in names_of_entry(entry))
     staying = {entry.name for entry in kept} | set(names)
     gone = tuple(entry.name for entry in entries if entry.name not in staying)
-    edited = tuple(name for each in sets for name in edited_crops(out, each.name))
+    again_edited = [name for each in sets for name in edited_crops(out, each.name)]
+    gone_edited = [name for old in gone for name in edited_crops(out, old, goes=True)]
     taken = [
         f"{len(each.taken_out)} faces were taken out of {printable(each.name)}: they stay out."
         for each in sets
         if len(each.taken_out)
     ]
-    aside = [f"{printable(name)} was changed: it is set aside and made again." for name in edited]
+    aside = [f"{printable(name)} was changed: it is set aside and made again." for name in again_edited]
+    aside += [f"{printable(name)} was changed: it is set aside, for its set goes." for name in gone_edited]
     statements = said.lasting(names)
     if before is not None:
         before = replace(before, sets=edits.there, removed=edits.removed, statements=statements)
@@ -276,7 +289,7 @@ def plan_sets(
         {**earlier, **dict.fromkeys(said.moved)},
         gone,
         removed=tuple(entry for entry in edits.removed if entry.source not in {s.source for s in sets}),
-        edited=edited,
+        edited=(*again_edited, *gone_edited),
         moved=said.moved,
         withdrawn=said.withdrawn,
         statements=statements,
@@ -285,16 +298,33 @@ def plan_sets(
     )
 
 
+def _inherited(
+    collection: Collection,
+    out: Path,
+    entries: Sequence[SetEntry],
+    new: Sequence[NewSet],
+    split: str | None,
+    said: SaidOfCrops,
+) -> Succession:
+    """What the sets of a split made anew have from those that it made before."""
+    before = [entry for entry in entries if entry.source.rpartition("#")[0] == split]
+    if not before:
+        return Succession()
+    ids = collection.face_ids()
+    return succession(out, before, {each.source: {ids[row] for row in each.rows} for each in new}, said)
+
+
 def _planned(
     collection: Collection,
     parts: Quality,
     wanted: NewSet,
     name: str,
     said: SaidOfCrops,
+    inherited: Set[str],
     consumer: CacheSettings,
     options: ExportSwapOptions,
 ) -> PlannedSet:
-    rows = rows_among(collection, said.out_of(name))
+    rows = rows_among(collection, said.out_of(name) | (inherited - said.given_to(name)))
     given = rows_among(collection, said.given_to(name))
     decided = {*rows.tolist(), *given.tolist()}
     wanted = replace(

@@ -28,6 +28,9 @@ from facesets.operations.set_selection import select_faces
 from facesets.records import Collection
 from facesets.stop import Stop
 
+# Faces by which a set is known again when its folder is gone: enough for a centroid.
+_BEST = 8
+
 
 @dataclass(frozen=True, slots=True)
 class ExportSwapSummary:
@@ -184,6 +187,7 @@ def _entry(planned: PlannedSet, manifest: SetManifest) -> SetEntry:
         dropped=len(manifest.dropped),
         failed=len(manifest.failed),
         bundles=manifest.bundles,
+        best=tuple(item.face.face for item in manifest.faces[:_BEST]),
     )
 
 
@@ -269,7 +273,9 @@ def _rehearsed(
         bundles=2 * sum(len(selection.rows) > 0 for selection in chosen),
         dropped=gates.total(),
         dropped_by=dict(sorted(gates.items())),
-        removed=would_remove(out, plan.earlier, [*plan.kept_files, *names, *staying, *own_sheet_names()]),
+        removed=would_remove(
+            out, plan.earlier, [*plan.kept_files, *plan.edited, *names, *staying, *own_sheet_names()]
+        ),
         failed=0,
         learned=list(plan.learned),
         dry_run=True,

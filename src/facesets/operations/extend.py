@@ -26,8 +26,8 @@ from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
 from facesets.operations.cluster import NO_FACE, members_by_label
 from facesets.operations.extend_sets import ExtendedSets, grown_sets
+from facesets.operations.growing_options import ExtendOptions
 from facesets.operations.learning import SINGLETONS, Known, as_groups, known_of
-from facesets.operations.options import ExtendOptions
 from facesets.operations.photo_folders import (
     PhotoFolders,
     Written,

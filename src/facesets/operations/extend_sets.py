@@ -7,8 +7,9 @@ import numpy as np
 
 from facesets.exports.manifest import DroppedFace, RefineManifest, face_describer
 from facesets.imaging.quality import quality
+from facesets.operations.growing_options import ExtendOptions
 from facesets.operations.learning import Known
-from facesets.operations.options import ExtendOptions, RefineOptions
+from facesets.operations.options import RefineOptions
 from facesets.operations.refine import dropped_faces, gate_faces, gate_joined, surviving
 from facesets.operations.routing import join_known
 from facesets.operations.set_names import following_names

@@ -16,7 +16,7 @@ import numpy as np
 from facesets.clustering.eras import core_members
 from facesets.exports.manifest import Failure
 from facesets.files import printable
-from facesets.operations.options import ImportFoldersOptions
+from facesets.operations.growing_options import ImportFoldersOptions
 from facesets.operations.set_selection import centroid_of
 from facesets.operations.sorted_folders import SortedFolders
 from facesets.records import Collection, Float32, Int64

@@ -53,14 +53,24 @@ class Changes:
         self.counts: Counter[str] = Counter()
         self.failures: list[tuple[str, str]] = []
 
-    def settle_open(self) -> None:
-        """Find out about changes of which it is open whether they took effect. Raises `Unreachable`."""
+    def settle_open(self, *, give_up: bool = False) -> None:
+        """Find out about changes of which it is open whether they took effect.
+
+        Raises
+        ------
+        Unreachable
+            The server does not tell; with `give_up` such a change counts as failed.
+        """
         for noted in self.journal.open_changes:
             try:
                 outcome = noted.change.found(self.server)
             except NotThere:
                 outcome = None
             except RequestFailed as error:
+                if give_up:
+                    self.fail(f"what became of change {noted.number}", error)
+                    self.journal.conclude(noted, None)
+                    continue
                 raise Unreachable(
                     f"{self.server.label} does not tell what became of the last run: {error.reason}. Run the "
                     "same command again later."

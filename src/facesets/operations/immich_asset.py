@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from facesets.files import sync_directory, writing
 from facesets.operations.immich_faces import StagedFace, scaled
-from facesets.operations.options import StageOptions
+from facesets.operations.immich_options import StageOptions
 from facesets.remote.immich import Downloaded, Immich, NotThere, RequestFailed
 from facesets.remote.immich_records import Asset
 

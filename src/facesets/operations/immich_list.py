@@ -9,9 +9,9 @@ from facesets.errors import WrongUsage
 from facesets.interfaces import Progress
 from facesets.operations.immich_digests import DigestSet
 from facesets.operations.immich_names import Names, is_readable, is_thumbnail
+from facesets.operations.immich_options import StageOptions
 from facesets.operations.immich_record import Record, seen_key
 from facesets.operations.immich_server import queries
-from facesets.operations.options import StageOptions
 from facesets.remote.immich import Immich, RequestFailed
 from facesets.remote.immich_records import Asset, Owner
 

@@ -13,7 +13,7 @@ from facesets.exports.manifest import ClusterManifest, RefineManifest
 from facesets.exports.manifest_files import read_any_manifest
 from facesets.files import printable
 from facesets.interfaces import Store
-from facesets.operations.learning import Known, learn
+from facesets.operations.learning import SINGLETONS, Known, learn
 from facesets.operations.same_models import require_same_faces
 from facesets.records import Float32, Int64
 from facesets.store.postgres.known_people import people_on_images
@@ -21,7 +21,6 @@ from facesets.store.postgres.library import Library
 
 _IMAGES_AT_A_TIME = 5000
 _LONGEST_NAME = 200
-_SINGLETONS = "_singletons"
 _NUMBERED = re.compile(r"(person|faceset)_\d+")
 
 
@@ -34,7 +33,7 @@ class OurPerson:
     name : str
         Empty while there is none, or none that is to be shown.
     names : frozenset of str
-        All names by which the person is known, folded.
+        All names by which the person is known, comparable.
     """
 
     name: str
@@ -74,7 +73,7 @@ class Ours:
         return any(number >= 0 and self.persons[number].name for number in photo.person.tolist())
 
 
-def folded(name: str) -> str:
+def comparable(name: str) -> str:
     """A name without what does not make it another one: case, spacing, ways of encoding."""
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
@@ -129,7 +128,7 @@ def from_folder(store: Store, folder: Path, contents: Sequence[str]) -> Ours:
     known = Known(
         groups={group.name: list(group.faces) for group in groups},
         single=list(manifest.singletons) if isinstance(manifest, ClusterManifest) else [],
-        single_folder=_SINGLETONS if isinstance(manifest, ClusterManifest) else "",
+        single_folder=SINGLETONS if isinstance(manifest, ClusterManifest) else "",
         hidden={group.name: list(group.faces) for group in manifest.hidden},
         files=dict(manifest.files),
         statements=list(manifest.statements),
@@ -163,7 +162,7 @@ def _person(names: Iterable[str], unfit: list[str]) -> OurPerson:
     if name is None:
         unfit.append(given[0])
         return OurPerson("")
-    return OurPerson(name, frozenset(map(folded, given)))
+    return OurPerson(name, frozenset(map(comparable, given)))
 
 
 def assets_of_contents(records: Iterable[Mapping[str, object]]) -> dict[str, list[tuple[str, bool]]]:

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Literal
 
-from facesets.operations.immich_ours import OurPerson, folded
+from facesets.operations.immich_options import PushOptions
+from facesets.operations.immich_ours import OurPerson, comparable
 from facesets.operations.immich_sightings import Sighting
-from facesets.operations.options import PushOptions
 from facesets.remote.immich_records import ServerFace, ServerPerson
 
 Action = Literal["create", "name", "keep", "leave"]
@@ -139,7 +139,7 @@ class Planner:
         self._named: defaultdict[str, dict[str, ServerPerson]] = defaultdict(dict)
         for person in (*listed, *self._tally.people.values()):
             if person.name:
-                self._named[folded(person.name)][person.id] = person
+                self._named[comparable(person.name)][person.id] = person
         self._ours = [number for number, person in enumerate(persons) if person.name]
         self._names = frozenset(name for number in self._ours for name in persons[number].names)
 
@@ -171,10 +171,10 @@ class Planner:
         plans: dict[int, PersonPlan] = {}
         taken: set[str] = set()
         by_weight = sorted(
-            self._ours, key=lambda n: (-self._tally.votes(n).total(), folded(self._persons[n].name))
+            self._ours, key=lambda n: (-self._tally.votes(n).total(), comparable(self._persons[n].name))
         )
         for number in by_weight:
-            plans[number] = self._target(number, taken)
+            plans[number] = self._target(number, taken, photos)
             target = plans[number].target
             if target is not None:
                 taken.add(target.id)
@@ -187,7 +187,7 @@ class Planner:
                 plan.action = "leave"
         return sorted(
             (plan for plan in plans.values() if plan.changes or plan.in_place or plan.left),
-            key=lambda plan: folded(plan.name),
+            key=lambda plan: comparable(plan.name),
         )
 
     def _namesakes(self, number: int) -> list[ServerPerson]:
@@ -203,7 +203,7 @@ class Planner:
         """Whether a person of the server's may be made this one, whatever its faces say."""
         if not self._is_open(theirs):
             return False
-        name = folded(theirs.name)
+        name = comparable(theirs.name)
         if not name or name in self._persons[number].names:
             return True
         return not self._is_users_name(theirs) and name not in self._names
@@ -220,7 +220,13 @@ class Planner:
     def _is_pure(self, number: int, theirs: str) -> bool:
         return self._tally.purity(number, theirs) >= self._options.min_purity
 
-    def _target(self, number: int, taken: Set[str]) -> PersonPlan:
+    def _is_known(self, number: int, theirs: str, photos: Mapping[str, Set[str]]) -> bool:
+        """Whether we know enough of a person's photos to decide about the others."""
+        everywhere = photos.get(theirs)
+        known = len(self._tally.assets(number, theirs))
+        return bool(everywhere) and known >= self._options.min_share * len(everywhere or ())
+
+    def _target(self, number: int, taken: Set[str], photos: Mapping[str, Set[str]]) -> PersonPlan:
         name = self._persons[number].name
         namesakes = self._namesakes(number)
         for theirs in namesakes:
@@ -232,8 +238,10 @@ class Planner:
             self._tally.votes(number).items(), key=lambda item: (-item[1], item[0])
         ):
             theirs = self._tally.people[theirs_id]
-            is_fit = self._may_become(number, theirs) and theirs_id not in taken
-            if is_fit and self._is_enough(theirs_id, votes) and self._is_pure(number, theirs_id):
+            if theirs_id in taken or not self._may_become(number, theirs):
+                continue
+            is_known = theirs_id in self._given.names or self._is_known(number, theirs_id, photos)
+            if is_known and self._is_enough(theirs_id, votes) and self._is_pure(number, theirs_id):
                 return PersonPlan(name, "name", theirs)
         return PersonPlan(name, "create", None)
 
@@ -247,19 +255,19 @@ class Planner:
             self._tally.votes(number).items(), key=lambda item: (-item[1], item[0])
         ):
             theirs = self._tally.people[theirs_id]
-            name = folded(theirs.name)
+            name = comparable(theirs.name)
             is_namesake = name in self._persons[number].names
             if theirs_id in taken or not self._is_open(theirs) or (name and not is_namesake):
                 continue
             enough = self._is_enough(theirs_id, votes) or is_namesake
-            everywhere = photos.get(theirs_id)
-            if not enough or not everywhere or not self._is_pure(number, theirs_id):
+            if not enough or not self._is_pure(number, theirs_id):
                 continue
-            known = len(self._tally.assets(number, theirs_id))
+            everywhere = photos.get(theirs_id, frozenset())
             # Two people who are on one photo are two.
-            if known / len(everywhere) < self._options.min_share or together & everywhere:
+            if not self._is_known(number, theirs_id, photos) or together & everywhere:
                 continue
             together |= everywhere
+            known = len(self._tally.assets(number, theirs_id))
             plan.merge.append(PlannedMerge(theirs, len(everywhere), known))
 
     def _plan_faces(self, plans: Mapping[int, PersonPlan]) -> None:
@@ -297,14 +305,12 @@ class Planner:
                 plan.left[reason] += 1
             else:
                 moving.append(each)
-        leaving = {each.face.id for each in moving if each.face is not None}
-        present = {owners.get(face.person_id) for face in faces if face.id not in leaving}
+        able = _able_to_move(moving, faces, owners)
         for each in moving:
             plan = plans[each.person]
-            if each.person in present:
+            if not any(each is other for other in able):
                 plan.left["on that photo already"] += 1
             else:
-                present.add(each.person)
                 (plan.add if each.face is None else plan.give).append(each)
 
     def _reason_to_leave(self, each: Sighting, plan: PersonPlan) -> str | None:
@@ -318,3 +324,20 @@ class Planner:
         if not self._is_open(theirs):
             return "somebody hidden on the server"
         return f"{theirs.name} on the server" if self._is_users_name(theirs) else None
+
+
+def _able_to_move(
+    moving: Sequence[Sighting], faces: Sequence[ServerFace], owners: Mapping[str, int]
+) -> list[Sighting]:
+    """Those of a photo's faces that can move. One that cannot keeps its place from others."""
+    while True:
+        leaving = {each.face.id for each in moving if each.face is not None}
+        present = {owners.get(face.person_id) for face in faces if face.id not in leaving}
+        able = list[Sighting]()
+        for each in moving:
+            if each.person not in present:
+                present.add(each.person)
+                able.append(each)
+        if len(able) == len(moving):
+            return able
+        moving = able

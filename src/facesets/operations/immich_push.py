@@ -13,13 +13,13 @@ from facesets.files import FileLock, printable
 from facesets.interfaces import Progress
 from facesets.operations.immich_apply import Changes, apply, in_parallel
 from facesets.operations.immich_changes import CreateFace, CreatePerson, GiveFace, NamePerson
-from facesets.operations.immich_ours import Ours, assets_of_contents, folded
+from facesets.operations.immich_options import PushOptions
+from facesets.operations.immich_ours import Ours, assets_of_contents, comparable
 from facesets.operations.immich_plan import Given, PersonPlan, Planner
 from facesets.operations.immich_push_journal import PushJournal, journals, new_journal
 from facesets.operations.immich_record import Heading, StageRecord
 from facesets.operations.immich_server import PUSH_PERMISSIONS, meet
 from facesets.operations.immich_sightings import Sighting, sightings
-from facesets.operations.options import PushOptions
 from facesets.remote.immich import NotThere, RequestFailed
 from facesets.remote.immich_people import ImmichPeople
 from facesets.remote.immich_records import Owner, ServerFace, ServerPerson
@@ -189,7 +189,8 @@ class _Push:
         begun = next((journal for journal in known if journal.is_being_undone), None)
         if begun is not None:
             raise WrongUsage(
-                f"The undo of {begun.run} was begun and did not end. End it first: --undo {begun.run}."
+                f"The undo of {begun.run} was begun and did not end. End it first: --undo {begun.run}, and "
+                "where the server goes on refusing a part of it, --undo with --give-up."
             )
         try:
             self._plans = self._plan(_given(known))
@@ -243,7 +244,7 @@ class _Push:
     def _listed(self) -> list[ServerPerson]:
         """Everybody on the server who has a name, and those of our names who have no face yet."""
         listed = [person for page in self._server.people() for person in page if person.name]
-        known = {folded(person.name) for person in listed}
+        known = {comparable(person.name) for person in listed}
         unknown = [ours.name for ours in self._ours.persons if ours.name and not ours.names & known]
         found = in_parallel(self._server.people_called, unknown, self._options.workers, self._stop)
         return [*listed, *(person for people in found for person in people)]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from facesets.errors import DamagedFile, NewerFormat, WrongUsage
-from facesets.files import printable, sync_directory, writing
+from facesets.files import cut_torn_line, json_object, printable, sync_directory, writing
 from facesets.operations.immich_changes import Change, Outcome, from_json, to_json
 
 FORMAT = "facesets/immich-push"
@@ -61,13 +61,14 @@ class PushJournal:
         with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             is_new = not self.path.exists()
-            self._file = self.path.open("ab")
+            self._file = self.path.open("a+b")
         try:
             if is_new:
                 self._append(self.heading)
                 sync_directory(self.path.parent)
             else:
-                self._cut_torn_line()
+                with writing(self.path):
+                    cut_torn_line(self._file)
             yield
         finally:
             self._file.close()
@@ -115,11 +116,6 @@ class PushJournal:
             self._file.write(json.dumps(record).encode("ascii") + b"\n")
             self._file.flush()
             os.fsync(self._file.fileno())
-
-    def _cut_torn_line(self) -> None:
-        content = self.path.read_bytes()
-        with writing(self.path):
-            os.truncate(self.path, content.rfind(b"\n") + 1)
 
 
 def journals(folder: Path) -> list[PushJournal]:
@@ -174,7 +170,7 @@ def _has_heading(path: Path) -> bool:
 
 def _read(path: Path) -> PushJournal:
     lines = path.read_bytes().split(b"\n")[:-1]
-    records = [_parsed(line, path) for line in lines]
+    records = [json_object(line, _damaged(path)) for line in lines]
     heading = records[0]
     if heading.get("format") != FORMAT or not isinstance(heading.get("version"), int):
         raise _damaged(path)
@@ -201,16 +197,6 @@ def _take(journal: PushJournal, record: Mapping[str, Any]) -> None:
         noted.outcome, noted.is_void = record["outcome"], record["outcome"] is None
     else:
         raise _damaged(journal.path)
-
-
-def _parsed(line: bytes, path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(line)
-    except ValueError as error:
-        raise _damaged(path) from error
-    if not isinstance(value, dict):
-        raise _damaged(path)
-    return value
 
 
 def _damaged(path: Path) -> DamagedFile:

@@ -39,7 +39,7 @@ _MARK = "facesets undo "
 
 
 @dataclass(frozen=True, slots=True)
-class UndoSummary:
+class PushUndoSummary:
     """What an undo is to do, and what it did.
 
     Attributes
@@ -81,19 +81,22 @@ def immich_push_undo(
     server: ImmichPeople,
     folder: Path,
     run: str,
-    confirm: Callable[[UndoSummary], bool],
+    confirm: Callable[[PushUndoSummary], bool],
     *,
     workers: int,
     dry_run: bool,
+    give_up: bool = False,
     progress: Progress,
     stop: Stop,
-) -> UndoSummary:
+) -> PushUndoSummary:
     """Show what a run changed, and take it back if that is confirmed.
 
     Parameters
     ----------
     run : str
         Name of the run, or `last`.
+    give_up : bool
+        End the undo though something cannot be taken back, so that pushes go on.
 
     Raises
     ------
@@ -109,7 +112,8 @@ def immich_push_undo(
         theirs = journal.heading.get("owner_id")
         if owner is not None and theirs and theirs != owner.id:
             raise WrongUsage(f"The run {journal.run} was made with another account's key. Use that one.")
-        undo = _Undo(server, journal, workers, progress, stop, may_delete=allows(server, "person.delete"))
+        may_delete = allows(server, "person.delete")
+        undo = _Undo(server, journal, workers, progress, stop, may_delete=may_delete, give_up=give_up)
         if dry_run or not confirm(undo.summary(applied=False)):
             return undo.summary(applied=False)
         try:
@@ -129,6 +133,7 @@ class _Undo:
         stop: Stop,
         *,
         may_delete: bool,
+        give_up: bool,
     ) -> None:
         self._server = server
         self._journal = journal
@@ -136,6 +141,7 @@ class _Undo:
         self._progress = progress
         self._stop = stop
         self._may_delete = may_delete
+        self._give_up = give_up
         self._changes = Changes(server, journal, is_undo=True)
         self._alive: dict[str, str] = {}
         """Ids of people as the journal knows them, and as they are now."""
@@ -145,7 +151,7 @@ class _Undo:
         """Faces first, then people and names."""
         try:
             with self._journal.writing():
-                self._changes.settle_open()
+                self._changes.settle_open(give_up=self._give_up)
                 moved = _moved_faces(self._journal)
                 self._progress.begin("Taking back", len(moved))
                 self._bring_people_back(moved)
@@ -156,8 +162,9 @@ class _Undo:
                 for create, outcome in self._journal.made(CreateFace):
                     self._unless_it_fails(f"photo {create.asset}", self._remove_face, create, outcome["id"])
                 self._restore_people()
-                if not self._changes.failures:
-                    self._journal.end(undone=not self._left)
+                is_whole = not self._changes.failures
+                if is_whole or self._give_up:
+                    self._journal.end(undone=is_whole and not self._left)
         finally:
             self._progress.end()
 
@@ -176,12 +183,14 @@ class _Undo:
                 self._alive[noted.change.person.id] = noted.outcome["id"]
         before = {each.before.id: each.before for each in moved if each.before is not None}
         for person in before.values():
-            if self._server.person(self._now(person.id)) is None:
-                self._make_again(person)
+            self._unless_it_fails(person.name, self._make_again_if_gone, person)
         if any(each.before is None for each in moved) and self._may_delete:
-            limbo = self._alive.get("")
-            if limbo is None or self._server.person(limbo) is None:
-                self._make_again(_NOBODY)
+            self._unless_it_fails("faces of nobody", self._make_again_if_gone, _NOBODY)
+
+    def _make_again_if_gone(self, person: ServerPerson) -> None:
+        known = self._alive.get("") if person is _NOBODY else self._now(person.id)
+        if known is None or self._server.person(known) is None:
+            self._make_again(person)
 
     def _make_again(self, person: ServerPerson) -> None:
         # A name of its own, so that it is found again after a kill, until its faces are back.
@@ -273,10 +282,10 @@ class _Undo:
             # Immich removes people without faces by itself, every night.
             self._left["people without faces: the key lacks person.delete"] += 1
 
-    def summary(self, *, applied: bool, stopped: bool = False) -> UndoSummary:
+    def summary(self, *, applied: bool, stopped: bool = False) -> PushUndoSummary:
         """What there is to take back, and what came of it."""
         journal, changes = self._journal, self._changes
-        return UndoSummary(
+        return PushUndoSummary(
             run=journal.run,
             faces=len(_moved_faces(journal)),
             added=len(journal.made(CreateFace)),

@@ -22,7 +22,7 @@ from typing import IO, Any, Literal
 import numpy as np
 
 from facesets.errors import DamagedFile, NewerFormat, WrongUsage
-from facesets.files import atomic_write, printable, sweep_temporaries, writing
+from facesets.files import atomic_write, cut_torn_line, json_object, printable, sweep_temporaries, writing
 from facesets.records import Int64
 from facesets.remote.immich_records import parse_id
 
@@ -104,8 +104,7 @@ class StageRecord:
         with writing(self._journal):
             self._journal.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._journal.open("a+b")
-            end = _whole_lines(self._file)
-            self._file.truncate(end)
+            end = cut_torn_line(self._file)
         if end == 0:
             self.append(_heading_record(STATE_FORMAT, self._heading))
 
@@ -163,9 +162,9 @@ class StageRecord:
         if path == self._journal:
             if not line.endswith(b"\n"):
                 return
-            heading = _parsed(line, path)
+            heading = json_object(line, _damaged(path))
         else:
-            heading = _parsed(line.rstrip(b"\n") + b"]}", path)
+            heading = json_object(line.rstrip(b"\n") + b"]}", _damaged(path))
         if heading.get("format") != STATE_FORMAT or not isinstance(heading.get("version"), int):
             raise _damaged(path)
         if heading["version"] > VERSION:
@@ -247,16 +246,16 @@ def _rows(latest: Int64, sources: Sequence[IO[bytes]], *outcomes: Outcome) -> It
 
 def _lines(file: IO[bytes], path: Path, *, torn_end: bool) -> Iterator[tuple[int, Record]]:
     """Records below a heading, each with its place in the file."""
-    offset = file.tell()
+    offset, damaged = file.tell(), _damaged(path)
     for line in iter(file.readline, b""):
         whole = line.endswith(b"\n")
         text = line.rstrip(b",\n")
         if text == b"]}" or (torn_end and not whole):
             return
         if text:
-            record = _parsed(text, path)
+            record = json_object(text, damaged)
             if not _is_record(record):
-                raise _damaged(path)
+                raise damaged
             yield offset, record
         offset += len(line)
 
@@ -269,28 +268,8 @@ def _is_record(record: Record) -> bool:
     )
 
 
-def _whole_lines(file: IO[bytes]) -> int:
-    """Length of a file without a last line that a kill cut short."""
-    file.seek(0)
-    end = 0
-    for line in file:
-        if line.endswith(b"\n"):
-            end += len(line)
-    return end
-
-
 def _line(record: Record) -> bytes:
     return json.dumps(record).encode("ascii")
-
-
-def _parsed(line: bytes, path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(line)
-    except ValueError as error:
-        raise _damaged(path) from error
-    if not isinstance(value, dict):
-        raise _damaged(path)
-    return value
 
 
 def _damaged(path: Path) -> DamagedFile:

@@ -6,7 +6,7 @@ from typing import Any
 
 from facesets.errors import WrongUsage
 from facesets.interfaces import Progress
-from facesets.operations.options import StageOptions
+from facesets.operations.immich_options import StageOptions
 from facesets.remote.immich import Immich
 from facesets.remote.immich_records import Owner, Version
 

@@ -18,10 +18,10 @@ from facesets.interfaces import Progress
 from facesets.operations.immich_asset import Known, Partials, Settled, settle
 from facesets.operations.immich_list import Listing, Unannounced
 from facesets.operations.immich_names import safe_label
+from facesets.operations.immich_options import StageOptions
 from facesets.operations.immich_record import Heading, StageRecord, sha256_by_sha1
 from facesets.operations.immich_server import estimate, meet
 from facesets.operations.immich_summary import AssetFailure, StageSummary
-from facesets.operations.options import StageOptions
 from facesets.remote.immich import Immich
 from facesets.remote.immich_records import Asset
 from facesets.remote.retry import Stopped

@@ -11,8 +11,9 @@ from facesets.files import printable
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.export_plan import NewSet, plan_sets
 from facesets.operations.export_swap import ExportSwapSummary, export_planned
+from facesets.operations.growing_options import ImportFoldersOptions
 from facesets.operations.identities import Identity, find_identities
-from facesets.operations.options import ExportSwapOptions, ImportFoldersOptions
+from facesets.operations.options import ExportSwapOptions
 from facesets.operations.photo_folders import provenance
 from facesets.operations.set_changes import State, set_states
 from facesets.operations.sorted_folders import SortedFolders

@@ -18,9 +18,9 @@ from facesets.errors import SourceGone
 from facesets.files import printable
 from facesets.interfaces import Describer, Progress
 from facesets.operations.embed import Failure
+from facesets.operations.library_options import IndexOptions
 from facesets.operations.listing import GalleryTargets, compare, prune, refuse_nothing
 from facesets.operations.looking import Look, Looker
-from facesets.operations.options import IndexOptions
 from facesets.records import FileRecord, FoundFile, ImageRecord
 from facesets.sources.galleries import Gallery
 from facesets.stop import Stop

@@ -18,7 +18,7 @@ from facesets.clustering import (
 )
 from facesets.clustering.incremental import Joined, join_people
 from facesets.interfaces import Progress
-from facesets.operations.options import ClusterLibraryOptions
+from facesets.operations.library_options import ClusterLibraryOptions
 from facesets.records import Float32, Int64
 from facesets.stop import Stop
 from facesets.store.postgres.people import PeopledFaces

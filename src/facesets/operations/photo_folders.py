@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from facesets import __version__
 from facesets.errors import WrongUsage
-from facesets.exports.folders import WITHOUT_ORIGINAL, ResultFolder, finish, would_remove, writing_results
+from facesets.exports.aside import WITHOUT_ORIGINAL
+from facesets.exports.folders import ResultFolder, finish, would_remove, writing_results
 from facesets.exports.manifest import ClusterManifest, Failure, PlacedFile, Provenance, RefineManifest
 from facesets.exports.manifest_files import manifest_bytes, read_manifest, refuse_other_results
 from facesets.exports.materialize import Materialize

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from facesets.operations.options import RefineOptions, SplitErasOptions
+from facesets.operations.growing_options import SplitErasOptions
+from facesets.operations.options import RefineOptions
 from facesets.records import Bool, Faces, Float32
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from facesets.clustering import centroids, nearest, same_image_pairs
+from facesets.operations.growing_options import ExtendOptions
 from facesets.operations.learning import Known
-from facesets.operations.options import ExtendOptions
 from facesets.records import Collection, Faces, Int64
 
 

@@ -27,7 +27,8 @@ from facesets.operations.eras import (
 )
 from facesets.operations.export_plan import NewSet, plan_sets
 from facesets.operations.export_swap import ExportSwapSummary, export_planned
-from facesets.operations.options import ExportSwapOptions, SplitErasOptions
+from facesets.operations.growing_options import SplitErasOptions
+from facesets.operations.options import ExportSwapOptions
 from facesets.operations.photo_folders import provenance
 from facesets.operations.set_changes import State, set_states
 from facesets.operations.set_selection import select_faces

@@ -51,11 +51,21 @@ class RunsSummary:
 
 @dataclass(frozen=True, slots=True)
 class UndoneFolder:
-    """What came back and what went in one folder, by name."""
+    """What came back and what went in one folder, by name.
+
+    Attributes
+    ----------
+    set_aside : list of str
+        Copies of photos whose originals are gone: they lie in `_without_original` now.
+    stay_deleted : list of str
+        What the run had replaced and the user deleted since.
+    """
 
     folder: str
     restored: list[str]
     removed: list[str]
+    set_aside: list[str]
+    stay_deleted: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +130,14 @@ def undo(out: Path, run: str, *, dry_run: bool = False) -> UndoSummary:
         if not dry_run:
             take_back(plans)
         folders = [
-            UndoneFolder(str(plan.run.root), sorted(plan.restore), sorted(plan.remove)) for plan in plans
+            UndoneFolder(
+                folder=str(plan.run.root),
+                restored=sorted(plan.restore),
+                removed=sorted(set(plan.remove).difference(plan.last_copies)),
+                set_aside=sorted(plan.last_copies),
+                stay_deleted=sorted(plan.deleted),
+            )
+            for plan in plans
         ]
         return UndoSummary(plans[-1].run.name, folders, dry_run)
 
