@@ -128,19 +128,6 @@ def test_a_set_that_was_renamed_or_deleted_is_not_discovered_again(
         assert contents(out) == before
 
 
-def test_a_set_of_refine_that_was_deleted_is_not_discovered_again(
-    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
-) -> None:
-    out = tmp_path / "swap"
-    shutil.copytree(two_known / "swap", out)
-    unwanted = {item.face.face for item in read_manifest(out / "faceset_001", SetManifest).faces}
-    shutil.rmtree(out / "faceset_001")
-    assert run(pristine, out, checker).sets == ["faceset_003", "faceset_004"]
-    assert run(pristine, out, checker).sets == []
-    for entry in read_manifest(out, ExportManifest).sets:
-        assert not unwanted & {item.face.face for item in read_manifest(out / entry.name, SetManifest).faces}
-
-
 def test_crops_that_were_moved_make_nobody_new_and_wait_for_their_set(
     pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
 ) -> None:
@@ -164,6 +151,19 @@ def test_crops_that_were_moved_make_nobody_new_and_wait_for_their_set(
     )
     having = {item.face.face for item in read_manifest(out / "faceset_002", SetManifest).faces}
     assert set(moved) <= having
+
+
+def test_a_set_of_refine_that_was_deleted_is_not_discovered_again(
+    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(two_known / "swap", out)
+    unwanted = {item.face.face for item in read_manifest(out / "faceset_001", SetManifest).faces}
+    shutil.rmtree(out / "faceset_001")
+    assert run(pristine, out, checker).sets == ["faceset_003", "faceset_004"]
+    assert run(pristine, out, checker).sets == []
+    for entry in read_manifest(out, ExportManifest).sets:
+        assert not unwanted & {item.face.face for item in read_manifest(out / entry.name, SetManifest).faces}
 
 
 class Interrupting(SilentProgress):

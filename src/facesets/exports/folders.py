@@ -257,10 +257,12 @@ class ResultFolder:
         path = self._path(name)
         aside, is_there = place_for_last_copy(self.root, path)
         if is_there:
-            self.remove([name])
-        else:
-            self.move(name, aside)
-            self.set_aside += 1
+            with writing(path):
+                self.journal.removing(name)
+                path.unlink()
+            return
+        self.move(name, aside)
+        self.set_aside += 1
 
 
 @contextmanager

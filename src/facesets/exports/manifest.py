@@ -342,7 +342,7 @@ class ExportManifest:
     """
 
     FORMAT: ClassVar[str] = "facesets/export-swap"
-    VERSION: ClassVar[int] = 4
+    VERSION: ClassVar[int] = 5
 
     made: Provenance
     counts: dict[str, int]

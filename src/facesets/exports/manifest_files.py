@@ -67,16 +67,7 @@ def read_any_manifest(path: Path) -> Manifest:
             f"{printable(path)} was written by a later facesets (format version {version}, this program "
             f"reads up to {kind.VERSION}). Install the later one."
         )
-    if version == 1:
-        _upgrade_from_1(raw)
-    if version < 3 and kind is ExportManifest:
-        raw["removed"] = []
-    if version < 4 and kind is ExportManifest:
-        raw["statements"] = []
-        for entry in (*_records(raw.get("sets")), *_records(raw.get("removed"))):
-            entry["best"] = []
-    if version < 3 and kind in (ClusterManifest, RefineManifest):
-        raw |= {"statements": [], "hidden": [], "set_aside": [], "extended": []}
+    _upgrade(raw, kind, version)
     try:
         record: Manifest = _typed(raw, kind, "")
     except _UnexpectedError as error:
@@ -129,6 +120,21 @@ def _load(path: Path) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise DamagedFile(_damaged(path, "JSON"))
     return raw
+
+
+def _upgrade(raw: dict[str, Any], kind: type[Manifest], version: int) -> None:
+    """Fill in what earlier versions did not have."""
+    if version == 1:
+        _upgrade_from_1(raw)
+    if version < 3 and kind is ExportManifest:
+        raw["removed"] = []
+    if version < 4 and kind is ExportManifest:
+        for entry in (*_records(raw.get("sets")), *_records(raw.get("removed"))):
+            entry["best"] = []
+    if version < 5 and kind is ExportManifest:
+        raw["statements"] = []
+    if version < 3 and kind in (ClusterManifest, RefineManifest):
+        raw |= {"statements": [], "hidden": [], "set_aside": [], "extended": []}
 
 
 def _upgrade_from_1(raw: dict[str, Any]) -> None:

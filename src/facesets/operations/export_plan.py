@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
@@ -245,7 +245,7 @@ def plan_sets(
     if replaced is not None:
         kept = [e for e in kept if e.source.rpartition("#")[0] != replaced]
     new = [each for each in wanted if remake or each.source not in by_source]
-    inherited = _inherited(collection, out, entries, said, new, replaced)
+    inherited = _inherited(collection, out, entries, new, replaced, said)
     names = free_names(
         [(each.source, each.name) for each in new],
         {**inherited.names, **by_source} if remake else {},
@@ -254,7 +254,14 @@ def plan_sets(
     )
     sets = tuple(
         _planned(
-            collection, parts, each, name, said, inherited.taken_out.get(each.source, ()), consumer, options
+            collection,
+            parts,
+            each,
+            name,
+            said,
+            inherited.taken_out.get(each.source, frozenset()),
+            consumer,
+            options,
         )
         for each, name in zip(new, names, strict=True)
     )
@@ -295,16 +302,16 @@ def _inherited(
     collection: Collection,
     out: Path,
     entries: Sequence[SetEntry],
-    said: SaidOfCrops,
     new: Sequence[NewSet],
     split: str | None,
+    said: SaidOfCrops,
 ) -> Succession:
     """What the sets of a split made anew have from those that it made before."""
     before = [entry for entry in entries if entry.source.rpartition("#")[0] == split]
     if not before:
         return Succession()
     ids = collection.face_ids()
-    return succession(out, before, said, {each.source: {ids[row] for row in each.rows} for each in new})
+    return succession(out, before, {each.source: {ids[row] for row in each.rows} for each in new}, said)
 
 
 def _planned(
@@ -313,11 +320,11 @@ def _planned(
     wanted: NewSet,
     name: str,
     said: SaidOfCrops,
-    inherited: Iterable[str],
+    inherited: Set[str],
     consumer: CacheSettings,
     options: ExportSwapOptions,
 ) -> PlannedSet:
-    rows = rows_among(collection, said.out_of(name).union(inherited))
+    rows = rows_among(collection, said.out_of(name) | (inherited - said.given_to(name)))
     given = rows_among(collection, said.given_to(name))
     decided = {*rows.tolist(), *given.tolist()}
     wanted = replace(

@@ -31,7 +31,7 @@ class Succession:
 
 
 def succession(
-    out: Path, before: Sequence[SetEntry], said: SaidOfCrops, faces: Mapping[str, Collection[str]]
+    out: Path, before: Sequence[SetEntry], faces: Mapping[str, Collection[str]], said: SaidOfCrops
 ) -> Succession:
     """Let each set that goes live on in the one with which it has most faces in common.
 
@@ -64,8 +64,10 @@ def succession(
         if old in name_of and source not in names:
             names[source] = name_of.pop(old)
     inherited = {source: set[str]() for source in faces}
+    # What was moved from era to era is still the same person.
+    stay = frozenset[str]().union(*(said.given_to(entry.name) for entry in before))
     for entry in before:
-        unwanted = said.out_of(entry.name)
+        unwanted = said.out_of(entry.name) - stay
         for source in faces:
             if heir.get(entry.source) == source:
                 inherited[source] |= unwanted
