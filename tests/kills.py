@@ -2,6 +2,7 @@
 
 import os
 import signal
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,8 @@ def in_a_child(work: Callable[[], object], kill_at: int) -> bool:
             Path.replace = counted  # type: ignore[method-assign, assignment]
             work()
             os._exit(0)
+        except BaseException:  # noqa: BLE001 - the parent sees that the child failed
+            traceback.print_exc()
         finally:
             os._exit(1)
     _, status = os.waitpid(child, 0)

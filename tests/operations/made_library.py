@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from facesets.records import CacheSettings, Collection, Faces, FileRecord, ImageRecord, Images
+from facesets.exports.bundle import png_bytes
+from facesets.records import CacheSettings, Collection, Faces, FileRecord, ImageRecord, Images, Pixels
 from tests.store.made import SETTINGS
 
 DIMENSION = 64
@@ -39,9 +40,13 @@ class MadeStore:
         number = len(self.shown)
         path = self.root / f"photo_{number:04d}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(f"photo {number} of {people}".encode())
+        path.write_bytes(self.picture(number, people))
         self.shown.append((str(path), people))
         return str(path)
+
+    def picture(self, number: int, people: tuple[int, ...]) -> bytes:
+        """What the file of a photo holds; no two are the same."""
+        return f"photo {number} of {people}".encode()
 
     def load(self) -> Collection:
         vectors, image = [], []
@@ -100,6 +105,37 @@ class MadeStore:
         """Who each face is."""
         people = [person for _, shown in self.shown for person in shown]
         return dict(zip(self.load().face_ids(), people, strict=True))
+
+
+class DrawnStore(MadeStore):
+    """The same with photos that can be decoded."""
+
+    def picture(self, number: int, people: tuple[int, ...]) -> bytes:
+        """One plain colour."""
+        return png_bytes(np.full((240, 240, 3), (number % 250, number // 250, len(people)), np.uint8))
+
+
+class OneFaceEverywhere:
+    """Finds in every crop one face where it should be; export it without asking whose it is."""
+
+    settings: CacheSettings = SETTINGS
+
+    def embed(self, pictures: Sequence[Pixels]) -> list[Faces]:
+        return [_face_in_the_middle(picture.shape[0]) for picture in pictures]
+
+
+def _face_in_the_middle(edge: int) -> Faces:
+    embedding = np.zeros((1, DIMENSION), np.float32)
+    embedding[:, 0] = 1
+    return Faces(
+        image=np.zeros(1, np.int64),
+        box=np.array([[edge / 4, edge / 4, edge * 3 / 4, edge * 3 / 4]], np.float32),
+        kps=np.full((1, 5, 2), edge / 2, np.float32),
+        det_score=np.full(1, 0.9, np.float32),
+        embedding=embedding,
+        face_short=np.full(1, edge / 2, np.float32),
+        blur=np.full(1, 200, np.float32),
+    )
 
 
 def _unit(rng: np.random.Generator) -> np.ndarray:

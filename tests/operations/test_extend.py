@@ -7,19 +7,20 @@ import pytest
 
 from facesets.errors import WrongUsage
 from facesets.exports.journal import read_runs
-from facesets.exports.manifest import ClusterManifest, RefineManifest
+from facesets.exports.manifest import ClusterManifest, ExportManifest, RefineManifest, SetManifest
 from facesets.exports.manifest_files import read_manifest
 from facesets.operations.cluster import cluster
+from facesets.operations.discover import discover
 from facesets.operations.extend import ExtendSummary, extend
-from facesets.operations.growing_options import ExtendOptions
-from facesets.operations.options import ClusterOptions, RefineOptions
+from facesets.operations.growing_options import DiscoverOptions, ExtendOptions
+from facesets.operations.options import ClusterOptions, ExportSwapOptions, RefineOptions
 from facesets.operations.refine import refine
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
 from tests.kills import in_a_child
 from tests.operations.conftest import PEOPLE, Library
-from tests.operations.made_library import MadeStore
+from tests.operations.made_library import DrawnStore, MadeStore, OneFaceEverywhere
 from tests.trees import files_in
 
 GATES = RefineOptions(min_faces=4, sheet=False)
@@ -242,15 +243,49 @@ def cluster_stopping_after(store: MadeStore, raw: Path, options: ClusterOptions,
     assert stop.requested
 
 
+def look_for_new_people(store: DrawnStore, out: Path) -> None:
+    """`discover` with small gates and small pictures."""
+    gates = RefineOptions(min_faces=3, sheet=False)
+    export = ExportSwapOptions(out_size=64, top_n=3, verify_max_distance=2, sheet=False)
+    quiet = SilentProgress()
+    discover(
+        store, out, [], OneFaceEverywhere(), DiscoverOptions(), gates, export, progress=quiet, stop=Stop()
+    )
+
+
+def discover_with_kills(
+    store: DrawnStore, out: Path, calm: Path, before: dict[str, tuple[int, bytes]], rng: random.Random
+) -> dict[str, tuple[int, bytes]]:
+    """Every file of every set afterwards; those of `before` are among them as they were."""
+    for _ in range(rng.randrange(3)):
+        in_a_child(lambda: look_for_new_people(store, out), rng.randrange(1, 24))
+    look_for_new_people(store, out)
+    look_for_new_people(store, calm)
+    now = {name: state for name, state in tree(out).items() if "/" in name}
+    assert {name: state for name, state in now.items() if name in before} == before
+    return now
+
+
+def sets_in(out: Path) -> dict[str, set[str]]:
+    """Faces of each set of an export; none where nobody was found yet."""
+    listed = read_manifest(out, ExportManifest).sets if out.exists() else ()
+    return {
+        entry.name: {item.face.face for item in read_manifest(out / entry.name, SetManifest).faces}
+        for entry in listed
+    }
+
+
 @pytest.mark.parametrize("seed", range(50))
 def test_names_stay_over_random_histories_with_kills(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
-    store = MadeStore(tmp_path / "photos", rng)
+    store = DrawnStore(tmp_path / "photos", rng)
     for _ in range(12):
         store.add(rng.randrange(3))
     raw, sets = make(store, tmp_path)
+    swap, calm = tmp_path / "swap", tmp_path / "calm"
     names: dict[str, str] = {}
     set_names: dict[str, str] = {}
+    exported: dict[str, tuple[int, bytes]] = {}
     for _ in range(5):
         for _ in range(rng.randrange(5)):
             store.add(*rng.sample(range(8), rng.choice([1, 1, 2])))
@@ -261,12 +296,15 @@ def test_names_stay_over_random_histories_with_kills(tmp_path: Path, seed: int) 
             owner = {face: name for name, faces in now.items() for face in faces}
             assert all(owner[face] == name for face, name in seen.items())
             seen.update(owner)
+        if rng.random() < 0.4:
+            exported = discover_with_kills(store, swap, calm, exported, rng)
     undisturbed = tree(raw), tree(sets)
     assert not list(tmp_path.rglob("*.tmp"))
     grow(store, raw, sets)
     assert (tree(raw), tree(sets)) == undisturbed
+    assert contents(swap) == contents(calm)
     truth = store.people_by_face()
-    for groups in (people(raw), sets_of(sets)):
+    for groups in (people(raw), sets_of(sets), sets_in(swap)):
         for faces in groups.values():
             assert len({truth[face] for face in faces}) == 1
     # Whoever was in a folder from the beginning is there whole: as from scratch, up to numbering.

@@ -12,7 +12,7 @@ from PIL import Image
 
 from facesets.errors import WrongUsage
 from facesets.exports.manifest import ExportManifest, SetManifest
-from facesets.exports.manifest_files import read_manifest
+from facesets.exports.manifest_files import manifest_bytes, read_manifest
 from facesets.imaging.decode import decode
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
@@ -311,6 +311,35 @@ def test_the_probe_shows_its_evidence_and_touches_no_set(
         assert picture.size[0] == 1480
     untouched = {name: data for name, data in content(out).items() if not name.startswith("_eras")}
     assert untouched == content(curated)
+
+
+def test_a_crop_that_was_moved_to_another_era_or_person_belongs_there(
+    curated: Path, tmp_path: Path, split: Split
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(curated, out)
+    first, second = (era.set for era in split(out).eras if not era.thin)
+    moved, alien = (read_manifest(out / first, SetManifest).faces[n] for n in (-1, -2))
+    (out / first / moved.file).rename(out / second / "moved.png")
+    assert f"1 face shows {second}, not {first}." in split(out).export.learned  # type: ignore[union-attr]
+
+    def faces(name: str) -> set[str]:
+        return {item.face.face for item in read_manifest(out / name, SetManifest).faces}
+
+    assert moved.face.face in faces(second) - faces(first)
+    before = {name: faces(name) for name in (first, second)}
+    whole = split(out).recovered
+    assert {name: faces(name) for name in (first, second)} == before
+    entries = read_manifest(out, ExportManifest)
+    listed = [replace(e, name="Other", source="somebody else") for e in entries.sets if e.name == second]
+    shutil.copytree(out / second, out / "Other")
+    manifest = replace(read_manifest(out / "Other", SetManifest), name="Other")
+    (out / "Other" / "manifest.json").write_bytes(manifest_bytes(manifest))
+    (out / "manifest.json").write_bytes(manifest_bytes(replace(entries, sets=(*entries.sets, *listed))))
+    (png,) = [i.file for i in read_manifest(out / first, SetManifest).faces if i.face.face == alien.face.face]
+    (out / first / png).rename(out / "Other" / "moved.png")
+    assert split(out).recovered == whole - 1
+    assert alien.face.face not in faces(first) | faces(second)
 
 
 def test_the_probe_says_when_there_is_nothing_to_split(curated: Path, life: Life, tmp_path: Path) -> None:
