@@ -206,3 +206,34 @@ def test_a_run_that_was_stopped_is_completed_or_taken_back(
     assert contents(tmp_path / "back") == before
     run(pristine, cut, checker)
     assert contents(cut) == contents(whole)
+
+
+def test_an_export_goes_on_growing_after_discover_and_nobody_is_in_it_twice(
+    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+) -> None:
+    sets, out = tmp_path / "sets", tmp_path / "swap"
+    shutil.copytree(two_known / "sets", sets)
+
+    def export(manifest: Path, options: ExportSwapOptions = TASTE) -> dict[str, str]:
+        export_swap(pristine.store, manifest, out, checker, options, progress=SilentProgress(), stop=Stop())
+        return {entry.name: entry.kind for entry in read_manifest(out, ExportManifest).sets}
+
+    export(sets)
+    run(pristine, out, checker)
+    kinds = {
+        "faceset_001": "refined",
+        "faceset_002": "refined",
+        "faceset_003": "discovered",
+        "faceset_004": "discovered",
+    }
+    people = {name: read_manifest(out / name, SetManifest).faces for name in kinds}
+    assert export(sets / "refine_manifest.json") == kinds
+    refine(pristine.store, sets, GATES, progress=SilentProgress(), stop=Stop())
+    assert export(sets, replace(TASTE, merge=True)) == kinds
+    assert export(sets) == dict.fromkeys(kinds, "refined")
+    for name, faces in people.items():
+        now = {item.face.face for item in read_manifest(out / name, SetManifest).faces}
+        assert now >= {item.face.face for item in faces}
+    before = contents(out)
+    export(sets / "refine_manifest.json")
+    assert contents(out) == before

@@ -54,7 +54,7 @@ def read_manifest(path: Path, kind: type[M]) -> M:
 
 def read_any_manifest(path: Path) -> Manifest:
     """Read a manifest of whatever kind; errors as `read_manifest`."""
-    path = _manifest_in(path) if path.is_dir() else path
+    path = manifest_file(path)
     raw = _load(path)
     kind = _KINDS.get(raw.get("format", ""))
     if kind is None:
@@ -103,9 +103,12 @@ def is_manifest(path: Path) -> bool:
     )
 
 
-def _manifest_in(folder: Path) -> Path:
-    refined = folder / REFINE_MANIFEST
-    return refined if refined.is_file() else folder / EXPORT_MANIFEST
+def manifest_file(path: Path) -> Path:
+    """Return the manifest that a folder stands for; a file stands for itself."""
+    if not path.is_dir():
+        return path
+    refined = path / REFINE_MANIFEST
+    return refined if refined.is_file() else path / EXPORT_MANIFEST
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from facesets.exports.manifest import (
     SetEntry,
     Statement,
 )
-from facesets.exports.manifest_files import read_manifest, refuse_other_results
+from facesets.exports.manifest_files import manifest_file, read_manifest, refuse_other_results
 from facesets.files import printable
 from facesets.imaging.quality import Quality, known_pose, quality
 from facesets.interfaces import Embedder
@@ -29,9 +29,10 @@ from facesets.operations.export_edits import EditedSets, edited_crops, edited_se
 from facesets.operations.options import ExportSwapOptions
 from facesets.operations.same_models import require_same_faces, require_same_recogniser, rows_among, rows_of
 from facesets.operations.set_names import free_names, names_of_entry
-from facesets.operations.succession import Succession, succession
+from facesets.operations.succession import Succession, faces_of_set, succession
 from facesets.records import CacheSettings, Collection, Faces, Float32, Int64
 
+REFINED = "refined"
 _ASKED_FOR = frozenset({"imported", "era"})
 
 # Raised when the same inputs give other crops, so that finished sets are made anew.
@@ -61,7 +62,7 @@ class NewSet:
     name: str
     source: str
     rows: Int64
-    kind: str = "refined"
+    kind: str = REFINED
     markers: Mapping[str, str] = field(default_factory=dict)
     candidates: Mapping[int, float] = field(default_factory=dict)
 
@@ -177,7 +178,7 @@ def plan_export(
     if options.candidates:
         single = single_faces(raw_manifest, rows_by_id, collection.settings)
         candidates = matched_candidates(collection, members, single, quality(collection.faces).total, options)
-    prefix = f"{refine_manifest.absolute()}#"
+    prefix = f"{manifest_file(refine_manifest).absolute()}#"
     wanted = [
         NewSet(name, prefix + name, rows, candidates=candidates.get(name, {}))
         for name, rows in members.items()
@@ -193,6 +194,7 @@ def plan_export(
         made=made,
         keep=options.merge,
         remake=not options.merge,
+        heirs=_heirs(out, wanted, list(rows_by_id)),
     )
 
 
@@ -207,6 +209,7 @@ def plan_sets(
     keep: bool = True,
     remake: bool = True,
     replaced: str | None = None,
+    heirs: Mapping[str, str] | None = None,
 ) -> ExportPlan:
     """Fit sets into an export, whatever lies there already.
 
@@ -217,12 +220,14 @@ def plan_sets(
     consumer : CacheSettings
         Of the embedder that the crops are checked with.
     keep : bool
-        Leave sets alone that are not wanted. Otherwise they go.
+        Leave sets alone that are not wanted. Otherwise those go that came from a refine manifest.
     replaced : str, optional
         Of the sets that are not wanted, those go whose source is this up to its last `#`.
     remake : bool
         Make a set again, in its place, when it is there from the same source but from other faces. Otherwise
         leave it alone.
+    heirs : mapping, optional
+        Sources of wanted sets to those of sets in the export, of whatever kind, that are the same people.
 
     Raises
     ------
@@ -240,8 +245,10 @@ def plan_sets(
     unwanted = {entry.source for entry in edits.removed}
     wanted = [each for each in wanted if each.kind in _ASKED_FOR or each.source not in unwanted]
     by_source = {entry.source: entry.name for entry in entries}
-    again = {each.source for each in wanted} if remake else set()
-    kept = [e for e in entries if keep and e.source not in again]
+    heirs = heirs or {}
+    by_source |= {new: by_source[old] for new, old in heirs.items()}
+    again = {each.source for each in wanted} | set(heirs.values()) if remake else set()
+    kept = [e for e in entries if (keep or e.kind != REFINED) and e.source not in again]
     if replaced is not None:
         kept = [e for e in kept if e.source.rpartition("#")[0] != replaced]
     new = [each for each in wanted if remake or each.source not in by_source]
@@ -390,8 +397,29 @@ def _read_earlier(
     return before, edits, dict.fromkeys([*sorted(listed), *before.sheets])
 
 
+def _heirs(out: Path, wanted: Sequence[NewSet], ids: Sequence[str]) -> dict[str, str]:
+    """Which wanted sets are people that `discover` found before `refine` knew them.
+
+    A set with more than half of the faces of such a person is that person, under the name that it has.
+    """
+    there = _read_earlier(out)[1].there
+    sources = {entry.source for entry in there}
+    new = {each.source: {ids[row] for row in each.rows} for each in wanted if each.source not in sources}
+    heirs: dict[str, str] = {}
+    for entry in there:
+        if entry.kind != "discovered":
+            continue
+        faces = faces_of_set(out, entry.name)
+        shared = {source: len(faces & own) for source, own in new.items() if source not in heirs}
+        best = max(shared, key=shared.__getitem__, default="")
+        if best and 2 * shared[best] > len(faces):
+            heirs[best] = entry.source
+    return heirs
+
+
 def _refuse_foreign_sets(out: Path, prefix: str) -> None:
-    foreign = [entry.name for entry in _read_earlier(out)[1].there if not entry.source.startswith(prefix)]
+    there = [entry for entry in _read_earlier(out)[1].there if entry.kind == REFINED]
+    foreign = [entry.name for entry in there if not entry.source.startswith(prefix)]
     if foreign:
         raise WrongUsage(
             f"{printable(out)} holds sets from another manifest ({foreign[0]} and {len(foreign) - 1} "

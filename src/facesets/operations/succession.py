@@ -48,7 +48,7 @@ def succession(
     DamagedFile, NewerFormat
         A set's manifest cannot be read.
     """
-    held = {entry.source: _held(out, entry.name) for entry in before}
+    held = {entry.source: faces_of_set(out, entry.name) for entry in before}
     gone = [entry for entry in before if entry.source not in faces]
     new = [source for source in faces if source not in held]
     common = {
@@ -76,7 +76,7 @@ def succession(
     return Succession(names, {source: frozenset(ids) for source, ids in inherited.items()})
 
 
-def _held(out: Path, name: str) -> frozenset[str]:
+def faces_of_set(out: Path, name: str) -> frozenset[str]:
     """Every face of a set but those that the user took out: also those that a gate left out of its crops."""
     path = out / name / SET_MANIFEST
     if not path.is_file():
