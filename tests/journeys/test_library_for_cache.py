@@ -151,7 +151,8 @@ def test_a_library_that_is_empty_says_what_to_do(library_url: str, tmp_path: Pat
     for line in (["dedup"], ["enrich"], ["show"], ["evaluate"], ["cluster", tmp_path / "raw"]):
         result = run(*line, "--database", library_url, cwd=tmp_path)
         assert (result.status, "facesets index" in result.err) == (2, True), line
-    assert list(tmp_path.iterdir()) == [tmp_path / "home"] or not list(tmp_path.iterdir())
+    # Coverage leaves its records where the commands ran.
+    assert {path.name for path in tmp_path.iterdir() if not path.name.startswith(".coverage")} <= {"home"}
 
 
 @pytest.mark.parametrize("command", ["cluster", "enrich"])
