@@ -13,9 +13,11 @@ from tests.program import REPOSITORY, environment
 from tests.trees import files_in
 
 from facesets.errors import AlreadyRunning, CannotWrite
-from facesets.exports.folders import ANNOUNCEMENT, finish, is_inside, locked, would_remove, writing_results
+from facesets.exports.announcement import ANNOUNCEMENT, is_inside
+from facesets.exports.folders import finish, would_remove, writing_results
 from facesets.exports.manifest import PlacedFile
 from facesets.exports.materialize import Materialize
+from facesets.exports.reserving import locked
 from facesets.files import FileLock
 
 Plan = dict[str, str]
@@ -254,7 +256,8 @@ def test_only_plain_relative_names_are_inside(name: str) -> None:
 _SLOW_WRITER = """
 import json, sys
 from pathlib import Path
-from facesets.exports.folders import finish, locked, writing_results
+from facesets.exports.folders import finish, writing_results
+from facesets.exports.reserving import locked
 out, plan = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text())
 while True:
     with locked(out), writing_results(out, {}, "cluster") as folder:

@@ -12,10 +12,11 @@ from tests.trees import files_in
 
 from facesets.errors import CannotWrite, WrongUsage
 from facesets.exports import journal
-from facesets.exports.folders import finish, locked, writing_results
+from facesets.exports.folders import finish, writing_results
 from facesets.exports.journal import JOURNAL, UNDOING, read_runs
 from facesets.exports.manifest import PlacedFile
 from facesets.exports.materialize import Materialize
+from facesets.exports.reserving import locked
 from facesets.exports.undo import take_back, undoing
 
 Kept = dict[str, PlacedFile | None]
@@ -170,6 +171,17 @@ def test_what_the_user_deleted_since_stays_deleted(tmp_path: Path, photos: list[
     undo(out, "2")
     assert set(tree(out)) == {"person_1/b.jpg", "manifest.json", "sheet.png"}
     assert (out / "person_1/b.jpg").read_bytes() == Path(photos[1]).read_bytes()
+
+
+def test_what_the_run_made_and_the_user_moved_is_left_and_counted(tmp_path: Path, photos: list[str]) -> None:
+    out = tmp_path / "out"
+    earlier = write(out, {"person_1/a.jpg": photos[0]}, {}, b"one")
+    write(out, {"person_1/a.jpg": photos[0], "person_1/b.jpg": photos[1]}, earlier, b"two")
+    (out / "person_1").rename(out / "Anna")
+    with undoing(out, "2") as (plan,):
+        assert plan.elsewhere == ("person_1/b.jpg",)
+        take_back([plan])
+    assert (out / "Anna/b.jpg").read_bytes() == Path(photos[1]).read_bytes()
 
 
 def test_a_full_disk_ends_the_run_in_a_sentence_and_the_journal_is_whole_afterwards(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from facesets.errors import AlreadyRunning, CannotWrite, WrongUsage
-from facesets.exports.folders import locked
 from facesets.exports.manifest import ClusterManifest
 from facesets.exports.manifest_files import read_manifest
+from facesets.exports.reserving import locked
 from facesets.operations.cluster import ClusterSummary, cluster, group_faces
 from facesets.operations.options import ClusterOptions, Method, RefineOptions
 from facesets.operations.refine import refine

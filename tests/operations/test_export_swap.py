@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from facesets.errors import RecogniserMismatch, WrongUsage
-from facesets.exports.folders import ANNOUNCEMENT
+from facesets.exports.announcement import ANNOUNCEMENT
 from facesets.exports.journal import read_runs
 from facesets.exports.manifest import ExportManifest, RefineManifest, SetManifest
 from facesets.exports.manifest_files import manifest_bytes, read_manifest

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facesets.errors import WrongUsage
-from facesets.exports.folders import ANNOUNCEMENT
+from facesets.exports.announcement import ANNOUNCEMENT
 from facesets.exports.manifest import ExportManifest, SetManifest
 from facesets.exports.manifest_files import manifest_bytes, read_manifest
 from facesets.imaging.decode import decode

@@ -73,4 +73,9 @@ def _lines(folder: "UndoneFolder", run: str, *, dry_run: bool) -> list[str]:
         lines.append(f"{len(folder.set_aside)} photos whose originals are gone {are} kept in {aside}.")
     if folder.stay_deleted:
         lines.append(f"{len(folder.stay_deleted)} files that you deleted since stay deleted.")
+    if folder.elsewhere:
+        lines.append(
+            f"{len(folder.elsewhere)} files that it made are no longer where it put them: they stay as you "
+            "left them."
+        )
     return lines

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from facesets.errors import WrongUsage
+from facesets.exports.announcement import is_inside
 from facesets.exports.aside import WITHOUT_ORIGINAL
-from facesets.exports.folders import is_inside
 from facesets.exports.manifest import PlacedFile
 from facesets.exports.placing import exists
 from facesets.files import printable

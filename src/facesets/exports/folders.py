@@ -6,17 +6,16 @@ edited, nor one whose original is gone. A copy was edited when its size or time 
 there with.
 """
 
-import json
-import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, TypeVar
+from typing import IO
 
 from facesets.errors import CannotWrite
+from facesets.exports.announcement import ANNOUNCEMENT, believed, ours_in, with_puts
 from facesets.exports.aside import place_for_edited, place_for_last_copy
 from facesets.exports.journal import Journal, sweep_journal
 from facesets.exports.manifest import MANIFEST_NAMES, Failure, PlacedFile
@@ -33,8 +32,8 @@ from facesets.exports.placing import (
     record_of,
     was_edited,
 )
+from facesets.exports.reserving import locked
 from facesets.files import (
-    FileLock,
     atomic_write,
     printable,
     sweep_temporaries,
@@ -43,15 +42,12 @@ from facesets.files import (
     writing,
 )
 
-ANNOUNCEMENT = ".facesets-writing.json"
-_LOCK = ".facesets.lock"
 _TEMPORARY = ".facesets-copying-{}.tmp"
 _TEMPORARIES = ".facesets-copying*.tmp"
 
 # Photos that get their names together, after one wait for the disk. On an SSD (ext4, 200 kB photos) that
 # makes copying a third slower; to wait for each photo's line in the journal made it ten times slower.
 _TOGETHER = 64
-_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -108,8 +104,8 @@ class ResultFolder:
             if n in before or not exists(self._path(n)) or is_copy_of(self._path(n), source)
         }
         new = {
-            name: _with(before.get(name, ()), as_it_is(source)) if source else ()
-            for name, source in _believed(self.root, free).items()
+            name: with_puts(before.get(name, ()), as_it_is(source)) if source else ()
+            for name, source in believed(self.root, free).items()
         }
         self.owned = before | new
         record = {name: [astuple(put) for put in puts] for name, puts in sorted(self.owned.items())}
@@ -294,7 +290,7 @@ def writing_results(
     sweep_temporaries(root / ANNOUNCEMENT, *(root / name for name in MANIFEST_NAMES))
     sweep_journal(root)
     journal = Journal(root, command, also=also, run=run)
-    folder = ResultFolder(root, _ours(root, earlier), journal)
+    folder = ResultFolder(root, ours_in(root, earlier), journal)
     sweep_interrupted(root, folder.owned)
     _sweep_copying(root)
     try:
@@ -307,45 +303,6 @@ def writing_results(
 def _sweep_copying(root: Path) -> None:
     for temporary in root.glob(_TEMPORARIES):
         temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def reserved(*roots: Path, dry_run: bool) -> Iterator[None]:
-    """Keep other runs out of output folders, from before anything is read there until all is written.
-
-    What was read of a folder before it was locked may be what another run has replaced since. A dry run keeps
-    nobody out. Errors as `locked`.
-    """
-    with ExitStack() as stack:
-        for root in {os.path.realpath(root): root for root in roots}.values():
-            if not dry_run:
-                stack.enter_context(locked(root))
-        yield
-
-
-@contextmanager
-def locked(root: Path) -> Iterator[None]:
-    """Keep other runs out of an output folder, which is made if it is not there.
-
-    What was made and stays empty is removed.
-
-    Raises
-    ------
-    AlreadyRunning
-        Another run writes there.
-    CannotWrite
-        The folder cannot be made.
-    """
-    made = [folder for folder in (root, *root.parents) if not exists(folder)]
-    with writing(root):
-        root.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(root / _LOCK, what=printable(root)):
-            yield
-    finally:
-        with suppress(OSError):
-            for folder in made:
-                folder.rmdir()
 
 
 def sweep_interrupted(root: Path, owned: Iterable[str]) -> None:
@@ -399,67 +356,8 @@ def write_drawings(root: Path, drawings: Mapping[str, bytes], command: str) -> N
 
 def would_remove(root: Path, earlier: Mapping[str, PlacedFile | None], planned: Iterable[str]) -> int:
     """How many files a run with this plan would remove; for `--dry-run`."""
-    ours = _ours(root, earlier)
+    ours = ours_in(root, earlier)
     return sum(may_remove(root / PurePosixPath(name), ours[name]) for name in ours.keys() - set(planned))
-
-
-def _ours(root: Path, earlier: Mapping[str, PlacedFile | None]) -> dict[str, Puts]:
-    """Names listed by a manifest or announced by an interrupted run, with what may have been put there."""
-    ours: dict[str, Puts] = {name: (put,) if put else () for name, put in earlier.items()}
-    for name, puts in _announced(root).items():
-        ours[name] = _with(ours.get(name, ()), *puts)
-    return _believed(root, ours)
-
-
-def announced_names(root: Path) -> set[str]:
-    """Names that a run which was cut off may have written; raises `CannotWrite` as `writing_results`."""
-    return set(_announced(root))
-
-
-def _announced(root: Path) -> dict[str, Puts]:
-    """What an interrupted run announced."""
-    try:
-        raw = json.loads((root / ANNOUNCEMENT).read_bytes())
-        return {name: tuple(_placed(*put) for put in puts) for name, puts in raw.items()}
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise CannotWrite(
-            f"{printable(root / ANNOUNCEMENT)} cannot be read. Look what lies in that folder, remove that "
-            "file, and run the same command again."
-        ) from error
-
-
-def _placed(source: object, size: object, mtime_ns: object) -> PlacedFile:
-    if isinstance(source, str) and isinstance(size, int) and isinstance(mtime_ns, int):
-        return PlacedFile(source, size, mtime_ns)
-    raise TypeError
-
-
-def _with(puts: Puts, *more: PlacedFile) -> Puts:
-    return tuple(dict.fromkeys([*puts, *more]))
-
-
-def _believed(root: Path, names: Mapping[str, _T]) -> dict[str, _T]:
-    """Leave out names that lead out of the folder, by themselves or through a linked directory."""
-    top = Path(os.path.realpath(root))
-    parents = {PurePosixPath(name).parent for name in names if is_inside(name)}
-    within = {parent for parent in parents if _leads_into(top, root / parent)}
-    return {n: what for n, what in names.items() if is_inside(n) and PurePosixPath(n).parent in within}
-
-
-def _leads_into(top: Path, folder: Path) -> bool:
-    # Unlike Path.resolve, this does not raise where links go in circles.
-    return Path(os.path.realpath(folder)).is_relative_to(top)
-
-
-def is_inside(name: str) -> bool:
-    r"""Whether a relative name read from a file stays in its folder, on every system.
-
-    No name of ours holds `\` or `:`, which lead elsewhere on Windows.
-    """
-    parts = PurePosixPath(name).parts
-    return bool(parts) and ".." not in parts and not name.startswith("/") and not set(name) & set("\\:\0")
 
 
 def _in_the_way(target: Path) -> CannotWrite:

@@ -13,18 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from facesets.errors import WrongUsage
+from facesets.exports.announcement import ANNOUNCEMENT, announced_names, is_inside
 from facesets.exports.aside import place_for_last_copy
-from facesets.exports.folders import (
-    ANNOUNCEMENT,
-    announced_names,
-    is_inside,
-    locked,
-    remove_empty_parents,
-    sweep_interrupted,
-)
+from facesets.exports.folders import remove_empty_parents, sweep_interrupted
 from facesets.exports.journal import UNDOING, Change, Run, State, link_or_copy, read_runs
 from facesets.exports.manifest import MANIFEST_NAMES, PlacedFile
 from facesets.exports.placing import Puts, is_last_copy
+from facesets.exports.reserving import locked
 from facesets.files import printable, sync_directory, writing
 
 _TEMPORARY = ".facesets-restoring.tmp"
@@ -44,6 +39,8 @@ class Undoing:
         Those of both that are copies of photos whose originals are gone.
     deleted : tuple of str
         Names of files that the run replaced and that the user deleted since.
+    elsewhere : tuple of str
+        Names of files that the run made and that the user moved or deleted since: nothing is done about them.
     """
 
     run: Run
@@ -51,6 +48,7 @@ class Undoing:
     remove: tuple[str, ...]
     last_copies: tuple[str, ...]
     deleted: tuple[str, ...]
+    elsewhere: tuple[str, ...]
 
 
 @contextmanager
@@ -100,7 +98,7 @@ def _plan(run: Run) -> Undoing:
             f"`facesets undo {printable(run.root)} {later[-1]}`."
         )
     restore, remove = dict[str, Path](), list[str]()
-    last_copies, deleted = list[str](), list[str]()
+    last_copies, deleted, elsewhere = list[str](), list[str](), list[str]()
     for name, change in run.changes().items():
         if not is_inside(name):
             raise WrongUsage(f"The journal of {run.name} names a file outside of {printable(run.root)}.")
@@ -108,6 +106,9 @@ def _plan(run: Run) -> Undoing:
         now = _state(target)
         before = None if change.kept is None else _state(run.kept(change.kept))
         if now == before:
+            was_made = change.kept is None and change.left[-1] is not None
+            if was_made and run.state != UNDOING and name not in MANIFEST_NAMES:
+                elsewhere.append(name)
             continue
         _refuse_edited(run, name, change, now)
         if now is None and None not in change.left and name not in MANIFEST_NAMES:
@@ -119,7 +120,7 @@ def _plan(run: Run) -> Undoing:
             remove.append(name)
         else:
             restore[name] = run.kept(change.kept)
-    return Undoing(run, restore, tuple(remove), tuple(last_copies), tuple(deleted))
+    return Undoing(run, restore, tuple(remove), tuple(last_copies), tuple(deleted), tuple(elsewhere))
 
 
 def _puts(change: Change) -> Puts:

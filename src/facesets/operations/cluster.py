@@ -16,7 +16,6 @@ from facesets.clustering import (
     same_image_pairs,
     singletons_as_noise,
 )
-from facesets.exports.folders import reserved
 from facesets.exports.manifest import (
     CLUSTER_MANIFEST,
     ClusterManifest,
@@ -25,6 +24,7 @@ from facesets.exports.manifest import (
     ImageEntry,
     face_describer,
 )
+from facesets.exports.reserving import reserved
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
 from facesets.operations.learning import SINGLETONS

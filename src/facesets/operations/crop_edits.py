@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from facesets.errors import FacesetsError
-from facesets.exports.folders import ANNOUNCEMENT
+from facesets.exports.announcement import ANNOUNCEMENT
 from facesets.exports.manifest import (
     SET_MANIFEST,
     ExportedFace,

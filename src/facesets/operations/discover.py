@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from facesets.clustering import nearest
-from facesets.exports.folders import reserved
 from facesets.exports.manifest import (
     EXPORT_MANIFEST,
     SET_MANIFEST,
@@ -17,6 +16,7 @@ from facesets.exports.manifest import (
     SetManifest,
 )
 from facesets.exports.manifest_files import read_manifest, refuse_other_results
+from facesets.exports.reserving import reserved
 from facesets.files import printable
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.export_edits import edited_sets

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from facesets.errors import FacesetsError
-from facesets.exports.folders import ANNOUNCEMENT, is_inside
+from facesets.exports.announcement import ANNOUNCEMENT, is_inside
 from facesets.exports.manifest import SET_MANIFEST, Content, ExportManifest, SetEntry, SetManifest
 from facesets.exports.manifest_files import read_manifest
 from facesets.files import printable, sha256_of

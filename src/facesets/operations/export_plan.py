@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from facesets.errors import WrongUsage
-from facesets.exports.folders import is_inside
+from facesets.exports.announcement import is_inside
 from facesets.exports.manifest import (
     EXPORT_MANIFEST,
     ExportManifest,

@@ -10,9 +10,10 @@ from types import MappingProxyType
 import numpy as np
 
 from facesets.errors import FacesetsError, UnreadableImage
+from facesets.exports.announcement import is_inside
 from facesets.exports.bundle import bundle_names, png_bytes, write_bundle
 from facesets.exports.crops import Square, cut, square_around
-from facesets.exports.folders import ResultFolder, is_inside
+from facesets.exports.folders import ResultFolder
 from facesets.exports.manifest import (
     SET_MANIFEST,
     Content,

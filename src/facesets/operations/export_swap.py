@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facesets.exports.folders import ResultFolder, finish, reserved, would_remove, writing_results
+from facesets.exports.folders import ResultFolder, finish, would_remove, writing_results
 from facesets.exports.manifest import (
     EXPORT_MANIFEST,
     SET_MANIFEST,
@@ -17,6 +17,7 @@ from facesets.exports.manifest import (
     SetManifest,
 )
 from facesets.exports.manifest_files import manifest_bytes
+from facesets.exports.reserving import reserved
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.contact_sheets import draw_sheets, own_sheet_names, plan_rows
 from facesets.operations.crop_edits import TAKEN_OUT

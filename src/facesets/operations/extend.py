@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from facesets.clustering import average_linkage, same_image_pairs, singletons_as_noise
-from facesets.exports.folders import ANNOUNCEMENT, reserved
+from facesets.exports.announcement import ANNOUNCEMENT
 from facesets.exports.manifest import (
     CLUSTER_MANIFEST,
     REFINE_MANIFEST,
@@ -19,6 +19,7 @@ from facesets.exports.manifest import (
     face_describer,
 )
 from facesets.exports.manifest_files import read_manifest
+from facesets.exports.reserving import reserved
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
 from facesets.operations.cluster import NO_FACE, members_by_label

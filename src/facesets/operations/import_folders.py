@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from facesets.errors import WrongUsage
-from facesets.exports.folders import reserved
 from facesets.exports.manifest import Failure
 from facesets.exports.names import folder_name
+from facesets.exports.reserving import reserved
 from facesets.files import printable
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.export_plan import NewSet, plan_sets

@@ -12,8 +12,8 @@ from itertools import count
 from pathlib import Path, PurePosixPath
 
 from facesets.errors import WrongUsage
+from facesets.exports.announcement import announced_names
 from facesets.exports.edits import Edits, folder_of, read_edits
-from facesets.exports.folders import announced_names
 from facesets.exports.journal import WRITING, read_runs
 from facesets.exports.manifest import (
     ClusterManifest,

@@ -15,7 +15,6 @@ from facesets.clustering import (
     reject_outliers,
     same_image_pairs,
 )
-from facesets.exports.folders import reserved
 from facesets.exports.manifest import (
     REFINE_MANIFEST,
     DroppedFace,
@@ -25,6 +24,7 @@ from facesets.exports.manifest import (
     RefineManifest,
     face_describer,
 )
+from facesets.exports.reserving import reserved
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
 from facesets.operations.cluster import members_by_label

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from facesets.exports.folders import ANNOUNCEMENT
+from facesets.exports.announcement import ANNOUNCEMENT
 from facesets.exports.manifest import (
     ClusterManifest,
     FaceEntry,

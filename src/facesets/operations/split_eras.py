@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from facesets.clustering.eras import Eras
-from facesets.exports.folders import reserved, write_drawings
+from facesets.exports.folders import write_drawings
 from facesets.exports.manifest import Failure
+from facesets.exports.reserving import reserved
 from facesets.files import printable
 from facesets.imaging.quality import quality
 from facesets.interfaces import Embedder, Progress, Store

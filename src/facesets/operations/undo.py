@@ -59,6 +59,8 @@ class UndoneFolder:
         Copies of photos whose originals are gone: they lie in `_without_original` now.
     stay_deleted : list of str
         What the run had replaced and the user deleted since.
+    elsewhere : list of str
+        What the run had made and the user moved or deleted since: it stays as the user left it.
     """
 
     folder: str
@@ -66,6 +68,7 @@ class UndoneFolder:
     removed: list[str]
     set_aside: list[str]
     stay_deleted: list[str]
+    elsewhere: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,7 @@ def undo(out: Path, run: str, *, dry_run: bool = False) -> UndoSummary:
                 removed=sorted(set(plan.remove).difference(plan.last_copies)),
                 set_aside=sorted(plan.last_copies),
                 stay_deleted=sorted(plan.deleted),
+                elsewhere=sorted(plan.elsewhere),
             )
             for plan in plans
         ]

@@ -11,8 +11,8 @@ from typing import Protocol
 import numpy as np
 
 from facesets.errors import FacesetsError
+from facesets.exports.announcement import is_inside
 from facesets.exports.bundle import read_bundle
-from facesets.exports.folders import is_inside
 from facesets.exports.manifest import EXPORT_MANIFEST, SET_MANIFEST, ExportManifest, SetManifest
 from facesets.exports.manifest_files import read_manifest
 from facesets.interfaces import Progress
