@@ -106,7 +106,8 @@ def _cluster(
     collection = store.load()
     known = known_before(out, ClusterManifest, CLUSTER_MANIFEST, collection)
     progress.begin(f"Clustering {len(collection.faces)} faces")
-    grouping = group_faces(collection.faces.embedding, collection.faces.image, options)
+    recogniser = collection.settings.recogniser
+    grouping = group_faces(collection.faces.embedding, collection.faces.image, options, recogniser)
     said = None if known is None else respect(grouping.labels, collection.face_ids(), known)
     progress.end()
     manifest, kept = _manifest(store, collection, grouping, said, options)
@@ -138,7 +139,9 @@ def _cluster(
     )
 
 
-def group_faces(embeddings: Float32, image: Int64, options: ClusterOptions) -> Grouping:
+def group_faces(
+    embeddings: Float32, image: Int64, options: ClusterOptions, recogniser: str | None = None
+) -> Grouping:
     """Cluster by the chosen method; a face that is alone is noise.
 
     Parameters
@@ -146,11 +149,14 @@ def group_faces(embeddings: Float32, image: Int64, options: ClusterOptions) -> G
     embeddings : float32 array of shape (n, d)
     image : int64 array of shape (n,)
         Faces with the same number are in one image.
+    recogniser : str, optional
+        The file name of the network that made the embeddings.
     """
     known_images = None if options.same_image_ok else image
     used: dict[str, Any] = {"same_image_ok": options.same_image_ok}
     if options.method == "auto":
-        result = cluster_auto(embeddings, image_index=known_images)
+        measured = calibrate(embeddings, image_index=known_images, recogniser=recogniser)
+        result = cluster_auto(embeddings, image_index=known_images, calibration=measured)
         used["core_cosine_similarity"] = result.calibration.core
         used["link_cosine_similarity"] = result.calibration.link
         return Grouping(singletons_as_noise(result.labels), used, result.reasons)
@@ -167,7 +173,7 @@ def group_faces(embeddings: Float32, image: Int64, options: ClusterOptions) -> G
     else:
         threshold = options.threshold
         if threshold is None:
-            measured = calibrate(embeddings, image_index=known_images)
+            measured = calibrate(embeddings, image_index=known_images, recogniser=recogniser)
             threshold = measured.max_cosine_distance
             reasons = (f"Cut at a cosine distance of {threshold:.2f}, measured on {measured.source}.",)
         labels = average_linkage(embeddings, max_cosine_distance=threshold, constraints=apart)
