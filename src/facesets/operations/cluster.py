@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from facesets.clustering import (
+    Placement,
     average_linkage,
     calibrate,
     cluster_auto,
@@ -40,6 +41,8 @@ from facesets.records import Collection, Float32, Int64
 from facesets.stop import Stop
 
 NO_FACE = "_noface"
+SAID = "said"
+"""The placement of a face that the user put where it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +78,14 @@ class Grouping:
         The values that decided, by name; measured ones where the method chose them.
     reasons : tuple of str
         A sentence for each choice that the method made by itself.
+    placement : tuple of str
+        How each face came where it is, in a word; empty where the method does not tell.
     """
 
     labels: Int64
     used: Mapping[str, Any]
     reasons: tuple[str, ...] = ()
+    placement: tuple[str, ...] = ()
 
 
 def cluster(
@@ -159,7 +165,8 @@ def group_faces(
         result = cluster_auto(embeddings, image_index=known_images, calibration=measured)
         used["core_cosine_similarity"] = result.calibration.core
         used["link_cosine_similarity"] = result.calibration.link
-        return Grouping(singletons_as_noise(result.labels), used, result.reasons)
+        placement = tuple(Placement(value).name.lower() for value in result.placement.tolist())
+        return Grouping(singletons_as_noise(result.labels), used, result.reasons, placement)
     apart = None if known_images is None else same_image_pairs(embeddings, known_images)
     reasons: tuple[str, ...] = ()
     if options.method == "components":
@@ -218,6 +225,9 @@ def _manifest(
     single = np.flatnonzero(labels < 0) if said is None else np.sort(np.array(alone, np.int64))
     kept = carried(said, names, collection.face_ids(), describe)
     singletons = tuple(describe(int(row)) for row in single)
+    placements = dict(zip(collection.face_ids(), grouping.placement, strict=False))
+    if said is not None and placements:
+        placements |= {collection.face_ids()[row]: SAID for row in np.flatnonzero(said.asserted)}
     without = np.setdiff1d(np.arange(len(images)), faces.image)
     no_face = tuple(ImageEntry(images.sha256[row].decode(), images.paths[row]) for row in without)
     manifest = ClusterManifest(
@@ -240,6 +250,7 @@ def _manifest(
         statements=kept.statements,
         hidden=kept.hidden,
         set_aside=kept.set_aside,
+        placements=placements,
     )
     return manifest, kept
 
