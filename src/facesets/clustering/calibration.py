@@ -54,7 +54,7 @@ class Calibration:
     faces : int
         How many there are: the more strangers, the more similar is the most similar of them.
     source : str
-        What it was measured on, in words.
+        What it was measured on, or taken from, in words.
     """
 
     typical: float
@@ -145,9 +145,10 @@ def calibrate(
     typical = _typical(rows, measured)
     if typical is not None:
         return replace(measured, typical=typical, source=f"{seen}, certain clusters")
+    unseen = f"{known.source}: too few people with several faces to measure here"
     if _may_be_strangers(middle, known) and seen != known.source:
-        return replace(measured, source=f"{seen}; of one person's faces {known.source}")
-    return replace(measured, middle=known.middle, spread=known.spread, source=known.source)
+        return replace(measured, source=f"{seen}; one person's faces {unseen}")
+    return replace(measured, middle=known.middle, spread=known.spread, source=unseen)
 
 
 def _strangers(
@@ -157,7 +158,7 @@ def _strangers(
     if len(rows) < _LEAST_FACES:
         return known.middle, known.spread, known.source
     middle, spread = bulk(random_similarities(rows))
-    seen = "random pairs"
+    seen = "measured on random pairs"
     certain = _IN_NO_IMAGE if image_index is None else same_image_pairs(embeddings, image_index).cannot_link
     if len(certain) >= _LEAST_IMAGE_PAIRS:
         together = bulk(similarities_of(embeddings, certain))

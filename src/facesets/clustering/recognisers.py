@@ -19,7 +19,7 @@ class Recogniser:
     middle, spread : float
         Median and standard deviation of the similarities of strangers.
     source : str
-        Whose values these are, in words.
+        Where these come from, in words.
     is_sure : bool
         Whether it was measured, and not merely assumed.
     """
@@ -31,10 +31,10 @@ class Recogniser:
     is_sure: bool = True
 
 
-ARCFACE = Recogniser(0.6, 0.01, 0.065, "ArcFace's values", is_sure=False)
+ARCFACE = Recogniser(0.6, 0.01, 0.065, "as usual with ArcFace", is_sure=False)
 """For recognisers that nobody measured: those trained with ArcFace's loss differ little from each other."""
 
-_MEASURED = {"w600k_mbf": Recogniser(0.6, 0.014, 0.067, "what was measured of w600k_mbf on news photos")}
+_MEASURED = {"w600k_mbf": Recogniser(0.6, 0.014, 0.067, "as measured of w600k_mbf on news photos")}
 
 
 def recogniser_named(file_name: str | None) -> Recogniser:

@@ -182,7 +182,7 @@ def group_faces(
         if threshold is None:
             measured = calibrate(embeddings, image_index=known_images, recogniser=recogniser)
             threshold = measured.max_cosine_distance
-            reasons = (f"Cut at a cosine distance of {threshold:.2f}, measured on {measured.source}.",)
+            reasons = (f"Cut at a cosine distance of {threshold:.2f}, {measured.source}.",)
         labels = average_linkage(embeddings, max_cosine_distance=threshold, constraints=apart)
         used["threshold"] = threshold
     return Grouping(singletons_as_noise(labels), used, reasons)

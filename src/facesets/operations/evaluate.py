@@ -33,12 +33,15 @@ class Truth:
         Faces with the same number are in one image.
     row : int64 array of shape (n,)
         Where each face stands in the collection that it came from.
+    recogniser : str, optional
+        The file name of the network that made the embeddings, where it is known.
     """
 
     embedding: Float32
     name: NDArray[np.str_]
     image: Int64
     row: Int64
+    recogniser: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ def evaluate(truth: Truth, trials: Sequence[ClusterOptions], *, worst: int = 10)
         raise WrongUsage("No face has a known person. Check --truth.")
     results = []
     for options in trials:
-        labels = group_faces(truth.embedding, truth.image, options).labels
+        labels = group_faces(truth.embedding, truth.image, options, truth.recogniser).labels
         results.append((Trial(options.method, cut(options), score(labels, truth.name)), labels))
     results.sort(key=lambda result: -result[0].scores.pairwise_f1 - result[0].scores.bcubed_f1)
     labels = _noise_apart(results[0][1])
@@ -138,7 +141,8 @@ def truth_of_folders(collection: Collection) -> Truth:
     rows = _main_faces(collection)
     image = collection.faces.image[rows]
     names = [Path(collection.images.paths[i][0]).parent.name for i in image]
-    return Truth(collection.faces.embedding[rows], np.array(names, str), image, rows)
+    used = collection.settings.recogniser
+    return Truth(collection.faces.embedding[rows], np.array(names, str), image, rows, used)
 
 
 def truth_of_csv(collection: Collection, path: Path) -> Truth:
@@ -169,7 +173,8 @@ def truth_of_csv(collection: Collection, path: Path) -> Truth:
     known = {row_of[line[key]]: line["name"] for line in lines if line[key] in row_of}
     rows = np.array(sorted(known), np.int64)
     names = np.array([known[row] for row in rows.tolist()], str)
-    return Truth(collection.faces.embedding[rows], names, collection.faces.image[rows], rows)
+    used = collection.settings.recogniser
+    return Truth(collection.faces.embedding[rows], names, collection.faces.image[rows], rows, used)
 
 
 def truth_of_vectors(path: Path) -> Truth:
