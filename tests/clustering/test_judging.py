@@ -90,6 +90,17 @@ def test_too_few_faces_get_what_is_known_of_the_recogniser() -> None:
     assert "measured of w600k_mbf" in calibrate(np.eye(5), recogniser="w600k_mbf.onnx").source
 
 
+def test_bursts_of_one_person_are_one_person_to_a_known_recogniser(real_people: People) -> None:
+    names, faces = np.unique(real_people.name, return_counts=True)
+    moments = real_people.embedding[real_people.name == names[faces.argmax()]][::25]
+    moments /= np.linalg.norm(moments, axis=1, keepdims=True)
+    noise = np.random.default_rng(0).standard_normal((10 * len(moments), 512))
+    noise /= np.linalg.norm(noise, axis=1, keepdims=True)
+    bursts = (np.repeat(moments, 10, axis=0) + 0.16 * noise).astype(np.float32)
+    known = calibrate(bursts, recogniser="w600k_mbf.onnx")
+    assert cluster_auto(bursts, calibration=known).labels.max() == 0
+
+
 def test_one_persons_photos_are_not_taken_for_strangers(real_people: People) -> None:
     names, faces = np.unique(real_people.name, return_counts=True)
     one = real_people.embedding[real_people.name == names[faces.argmax()]]
