@@ -21,6 +21,7 @@ from pillow_heif import register_heif_opener
 from facesets.errors import UnreadableImage
 from facesets.files import read_regular_file
 from facesets.imaging.exif import ORIENTATION, Exif, capture_time
+from facesets.imaging.memory import picture_memory
 from facesets.records import Pixels
 
 Image.init()
@@ -185,10 +186,16 @@ def _pixels(image: Image.Image, data: bytes, reduction: int) -> Pixels:
     """Stored pixels as RGB. Pillow is the reference; simplejpeg gives the same bytes three times as fast."""
     if image.format == "JPEG" and image.mode == "RGB":
         # The decoder takes the smallest of its sizes that reaches this one.
-        width, height = (-(-edge // reduction) if reduction > 1 else 0 for edge in image.size)
+        width, height = (-(-edge // reduction) for edge in image.size)
         try:
             fast: Pixels = simplejpeg.decode_jpeg(
-                data, "RGB", min_height=height, min_width=width, min_factor=1, strict=True
+                data,
+                "RGB",
+                min_height=height if reduction > 1 else 0,
+                min_width=width if reduction > 1 else 0,
+                min_factor=1,
+                strict=True,
+                buffer=picture_memory.take(height * width * 3),
             )
         except ValueError:
             # Strict refuses what libjpeg merely warns of; Pillow decides whether that is a picture.
