@@ -558,3 +558,21 @@ def test_a_missing_pack_is_not_fetched_in_a_dry_run(lfw_photos: list[Path], tmp_
     assert result.status == 2
     assert "models pull buffalo_l" in result.err
     assert not (tmp_path / "m").exists()
+
+
+def test_the_first_long_run_measures_how_work_is_best_divided_here(
+    embed: Embed, lfw_photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    measured = tmp_path / "home" / "facesets" / "measured.json"
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for i in range(3000):
+        (photos / f"{i:04d}.jpg").symlink_to(lfw_photos[0])
+    embed(photos / "0000.jpg", tmp_path / "small.npz")
+    assert not measured.exists()
+    assert summary(embed(photos, tmp_path / "c.npz", "--json"))["aliases"] == 2999
+    kept = measured.read_bytes()
+    assert json.loads(kept)["tuning"]["workers"] >= 1
+    embed(photos, tmp_path / "again.npz")
+    assert measured.read_bytes() == kept

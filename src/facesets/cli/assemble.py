@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesets.cli import console
-from facesets.errors import FacesetsError, MissingModelPack
+from facesets.errors import CannotWrite, FacesetsError, MissingModelPack
 from facesets.files import printable
 from facesets.inference.catalog import PUBLISHED
 from facesets.inference.local import LocalEmbedder
@@ -13,7 +13,7 @@ from facesets.inference.packs import ModelPack, find_pack, installed
 from facesets.inference.providers import Choice, choose_provider
 from facesets.interfaces import Progress
 from facesets.operations.options import DetectionOptions
-from facesets.operations.tuning import FILE_NAME, Tuning, recall
+from facesets.operations.tuning import FILE_NAME, Tuning, recall, remember, usual
 from facesets.records import CacheSettings
 from facesets.settings import Settings
 from facesets.stop import Stop
@@ -75,13 +75,44 @@ def get_pack(
 
 
 def divide(
-    settings: Settings, pack: ModelPack, choice: Choice, *, workers: int | None, batch_size: int | None
+    settings: Settings,
+    pack: ModelPack,
+    choice: Choice,
+    detection: DetectionOptions,
+    *,
+    workers: int | None,
+    batch_size: int | None,
+    long_run: bool,
+    progress: Progress,
 ) -> Tuning:
-    """How to divide the work: as the flags say, then as measured on this machine, then as usual."""
-    best = recall(settings.cache_dir / FILE_NAME, pack, choice.provider, settings.cpus)
+    """How to divide the work: as the flags say, then as measured on this machine, then as usual.
+
+    The first long run on a machine measures, which takes seconds.
+    """
+    kept = settings.cache_dir / FILE_NAME
+    best = recall(kept, pack, choice.provider, settings.cpus)
+    if best is None and long_run and workers is None and batch_size is None:
+        best = _measured(settings, pack, choice, detection, progress)
+    best = best or usual(choice.provider, settings.cpus)
     if workers is not None and workers != best.workers:
         best = dataclasses.replace(best, workers=workers, threads=1)
     return best if batch_size is None else dataclasses.replace(best, images_per_run=batch_size)
+
+
+def _measured(
+    settings: Settings, pack: ModelPack, choice: Choice, detection: DetectionOptions, progress: Progress
+) -> Tuning:
+    from facesets.operations.benchmark import quick_choice
+
+    progress.begin("Measuring, once, how the work is best divided on this machine")
+    best = quick_choice(pack, detection, choice.provider, settings.cpus)
+    progress.end()
+    try:
+        remember(settings.cache_dir / FILE_NAME, best, pack, choice.provider, settings.cpus)
+    except CannotWrite as error:
+        # Known for this run all the same.
+        progress.say(str(error))
+    return best
 
 
 def make_embedder(

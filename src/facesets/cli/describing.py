@@ -29,7 +29,7 @@ ClipPackOption = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the flags say of inference."""
+    """What the flags say of inference, and whether there is much to do."""
 
     detection: tuple[str | None, int | None, float | None] = (None, None, None)
     clip_pack: str | None = None
@@ -37,6 +37,7 @@ class Asked:
     ml_uri: str | None = None
     skip_faces: bool = False
     skip_clip: bool = False
+    long_run: bool = False
 
 
 def describer(
@@ -92,6 +93,7 @@ def _local(
             ml_uri=None,
             progress=progress,
             stop=stop,
+            long_run=asked.long_run,
         )
     if pack is None:
         return LocalDescriber(faces, None), options

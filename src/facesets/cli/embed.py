@@ -66,7 +66,7 @@ def embed(
         int | None,
         typer.Option(
             min=1,
-            help="Threads. [default: what `doctor --benchmark` found best, else one a processor]",
+            help="Threads. [default: as measured on this machine, else one a processor]",
             show_default=False,
         ),
     ] = None,
@@ -110,6 +110,7 @@ def embed(
     from facesets.files import require_suffix
     from facesets.operations.embed import embed as run
     from facesets.operations.profile import Meter, write_profile
+    from facesets.operations.tuning import is_long
     from facesets.stopwatch import Stopwatch
 
     conf = settings.load()
@@ -124,7 +125,16 @@ def embed(
         models = assemble.get_pack(detection.pack, conf, progress, stop, fetch=not dry_run)
         with stopwatch.stage("load models"):
             choice = assemble.choose(provider, models)
-            tuning = assemble.divide(conf, models, choice, workers=workers, batch_size=batch_size)
+            tuning = assemble.divide(
+                conf,
+                models,
+                choice,
+                detection,
+                workers=workers,
+                batch_size=batch_size,
+                long_run=not dry_run and is_long(photos.files(), len(store.files())),
+                progress=progress,
+            )
             embedder = assemble.make_embedder(models, detection, choice, tuning=tuning, stopwatch=stopwatch)
             landmarker = assemble.make_landmarks(models, choice) if enrich else None
         options = EmbedOptions(

@@ -1,6 +1,7 @@
 """`facesets index`."""
 
 from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -97,6 +98,7 @@ def index(
     from facesets.cli.describing import describer
     from facesets.cli.library import open_database
     from facesets.operations.index import index as run
+    from facesets.operations.tuning import is_long
     from facesets.sources.galleries import GallerySource
     from facesets.store.postgres.claims import RunLock
     from facesets.store.postgres.library import Library
@@ -111,14 +113,6 @@ def index(
         retry_failed=retry_failed,
         dry_run=dry_run,
     )
-    asked = Asked(
-        (pack, det_size, min_det_score),
-        clip_pack,
-        provider,
-        ml_uri,
-        skip_faces=skip_faces,
-        skip_clip=skip_clip,
-    )
     source = GallerySource(target, include=include or [], exclude=exclude or [])
     with (
         console.stoppable() as stop,
@@ -126,6 +120,16 @@ def index(
         open_database(database, conf) as session,
     ):
         library = Library(session)
+        is_first = library.settings is None and not dry_run and max_images is None
+        asked = Asked(
+            (pack, det_size, min_det_score),
+            clip_pack,
+            provider,
+            ml_uri,
+            skip_faces=skip_faces,
+            skip_clip=skip_clip,
+            long_run=is_first and is_long(chain.from_iterable(source.stamps()), 0),
+        )
         with RunLock(session, "index --alone") if alone else nullcontext():
             describe, options = describer(library, options, conf, asked, progress, stop)
             summary = run(source, library, describe, options, progress=progress, stop=stop)

@@ -128,6 +128,7 @@ def index_embedder(
     ml_uri: str | None,
     progress: "Progress",
     stop: Stop,
+    long_run: bool = False,
 ) -> "tuple[Embedder, IndexOptions]":
     """What finds faces for `index`, here or at a service, and the options that fit it.
 
@@ -145,7 +146,16 @@ def index_embedder(
     chosen = assemble.detection_options(None if of_service else known, *detection)
     pack = assemble.get_pack(chosen.pack, settings, progress, stop, fetch=not options.dry_run)
     choice = assemble.choose(provider, pack)
-    tuning = assemble.divide(settings, pack, choice, workers=options.concurrency, batch_size=None)
+    tuning = assemble.divide(
+        settings,
+        pack,
+        choice,
+        chosen,
+        workers=options.concurrency,
+        batch_size=None,
+        long_run=long_run,
+        progress=progress,
+    )
     embedder = assemble.make_embedder(pack, chosen, choice, tuning=tuning)
     return embedder, dataclasses.replace(options, batch_size=tuning.images_per_run)
 

@@ -69,15 +69,15 @@ _DECODING_ERRORS = (
     zlib.error,
 )
 
-# EXIF orientation -> what turns stored pixels upright.
-_UPRIGHT: dict[int, Callable[[Pixels], Any]] = {
-    2: lambda pixels: cv2.flip(pixels, 1),
-    3: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_180),
-    4: lambda pixels: cv2.flip(pixels, 0),
+# EXIF orientation -> what turns stored pixels upright, into other pixels.
+_UPRIGHT: dict[int, Callable[[Pixels, Pixels], Any]] = {
+    2: lambda stored, into: cv2.flip(stored, 1, into),
+    3: lambda stored, into: cv2.rotate(stored, cv2.ROTATE_180, into),
+    4: lambda stored, into: cv2.flip(stored, 0, into),
     5: cv2.transpose,
-    6: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_90_CLOCKWISE),
-    7: lambda pixels: cv2.rotate(cv2.transpose(pixels), cv2.ROTATE_180),
-    8: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_90_COUNTERCLOCKWISE),
+    6: lambda stored, into: cv2.rotate(stored, cv2.ROTATE_90_CLOCKWISE, into),
+    7: lambda stored, into: cv2.rotate(cv2.transpose(stored), cv2.ROTATE_180, into),
+    8: lambda stored, into: cv2.rotate(stored, cv2.ROTATE_90_COUNTERCLOCKWISE, into),
 }
 
 _ON_ITS_SIDE = (5, 6, 7, 8)
@@ -152,14 +152,24 @@ def decode_bytes(data: bytes, *, least_edge: int | None = None) -> Decoded:
                 stored = _pixels(image, data, _reduction(image, least_edge))
             exif = _exif_of(image)
             orientation = exif.get(ORIENTATION, 1)
-            turn = _UPRIGHT.get(orientation)
-            pixels: Pixels = stored if turn is None else turn(stored)
+            pixels = _upright(stored, orientation)
             width, height = image.size[::-1] if orientation in _ON_ITS_SIDE else image.size
     except UnidentifiedImageError as error:
         raise UnreadableImage("not a picture of a known format") from error
     except _DECODING_ERRORS as error:
         raise UnreadableImage(f"damaged: {_first_line(error)}") from error
     return Decoded(pixels, capture_time(exif), width, height)
+
+
+def _upright(stored: Pixels, orientation: int) -> Pixels:
+    if orientation not in _UPRIGHT:
+        return stored
+    height, width = stored.shape[:2]
+    if orientation in _ON_ITS_SIDE:
+        height, width = width, height
+    upright = picture_memory.take(stored.size).reshape(height, width, 3)
+    _UPRIGHT[orientation](stored, upright)
+    return upright
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,7 +1,7 @@
-"""`doctor --benchmark`: how fast this machine is, where time goes, and how processors are best divided."""
+"""How fast this machine is, where time goes, and how its processors are best divided."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -15,11 +15,13 @@ from facesets.imaging.sharpness import sharpness
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import ModelPack
 from facesets.operations.options import DetectionOptions
-from facesets.operations.tuning import Tuning
+from facesets.operations.tuning import Tuning, usual
 
 _REPEATS = 5
 _BATCHES = ((1, 1), (4, 4), (16, 64))
 """Pictures and faces that go through the networks at a time."""
+
+_CLEARLY = 1.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +74,40 @@ def benchmark(
     CannotInfer
         A model does not run.
     """
+    return Benchmark(
+        _trials(pack, options, provider, cpus, seconds_each),
+        _stages(_embedder(pack, options, provider, Tuning(1, 1, 1, 1))),
+    )
+
+
+def quick_choice(
+    pack: ModelPack, options: DetectionOptions, provider: str, cpus: int, *, seconds_each: float = 0.3
+) -> Tuning:
+    """How to divide the work after a short measurement; arguments as for `benchmark`."""
+    return clearly_best(_trials(pack, options, provider, cpus, seconds_each), usual(provider, cpus))
+
+
+def clearly_best(trials: Sequence[Trial], as_usual: Tuning) -> Tuning:
+    """The usual way, unless another is faster by more than short measurements of one thing differ."""
+    best = max(trials, key=lambda trial: trial.images_per_s)
+    rates = {trial.tuning: trial.images_per_s for trial in trials}
+    return best.tuning if best.images_per_s > _CLEARLY * rates.get(as_usual, 0.0) else as_usual
+
+
+def _trials(
+    pack: ModelPack, options: DetectionOptions, provider: str, cpus: int, seconds: float
+) -> list[Trial]:
+    """All that is worth trying, the fastest first: how processors are divided, then the size of batches."""
     trials = [
-        _trial(pack, options, provider, Tuning(workers, threads, 1, 1), seconds_each)
+        _trial(pack, options, provider, Tuning(workers, threads, 1, 1), seconds)
         for workers, threads in divisions(cpus)
     ]
     best = max(trials, key=lambda trial: trial.images_per_s).tuning
     trials += [
-        _trial(pack, options, provider, Tuning(best.workers, best.threads, images, faces), seconds_each)
+        _trial(pack, options, provider, Tuning(best.workers, best.threads, images, faces), seconds)
         for images, faces in _BATCHES[1:]
     ]
-    return Benchmark(
-        sorted(trials, key=lambda trial: -trial.images_per_s),
-        _stages(_embedder(pack, options, provider, Tuning(1, 1, 1, 1))),
-    )
+    return sorted(trials, key=lambda trial: -trial.images_per_s)
 
 
 def divisions(cpus: int) -> list[tuple[int, int]]:
