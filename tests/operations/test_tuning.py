@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from facesets.errors import CannotInfer
 from facesets.inference.packs import ModelPack, read_pack
-from facesets.inference.session import CPU
-from facesets.operations.benchmark import Trial, benchmark, clearly_best, divisions, quick_choice
+from facesets.inference.session import CPU, CUDA
+from facesets.operations.benchmark import Trial, benchmark, clearly_best, divisions, quick_choice, ways
 from facesets.operations.options import DetectionOptions
 from facesets.operations.tuning import Tuning, is_long, recall, remember, usual
+from facesets.stop import Stop
 
 MEASURED = Tuning(workers=3, threads=2, images_per_run=4, faces_per_run=16)
 
@@ -49,18 +51,40 @@ def test_a_measurement_that_makes_no_sense_is_not_used(pack: ModelPack, tmp_path
 
 def test_the_benchmark_tries_every_division_and_names_the_fastest(pack: ModelPack) -> None:
     assert divisions(6) == [(6, 1), (3, 2), (2, 3), (1, 6)]
-    found = benchmark(pack, DetectionOptions(), CPU, 2, seconds_each=0.05)
-    tried = {(trial.tuning.workers, trial.tuning.threads) for trial in found.trials}
-    assert tried == {(2, 1), (1, 2)}
-    assert {trial.tuning.images_per_run for trial in found.trials} == {1, 4, 16}
-    assert found.best == max(found.trials, key=lambda trial: trial.images_per_s).tuning
+    found = benchmark(pack, DetectionOptions(), CPU, 2, stop=Stop(), seconds_each=0.05)
+    assert {trial.tuning for trial in found.trials} == set(ways(CPU, 2))
+    assert {(way.workers, way.threads) for way in ways(CPU, 2)} == {(2, 1), (1, 2)}
+    assert found.trials == sorted(found.trials, key=lambda trial: -trial.images_per_s)
+    assert found.best == clearly_best(found.trials, usual(CPU, 2))
     assert found.stage_ms["decode at a half (--fast-decode)"] < found.stage_ms["decode"]
     assert min(found.stage_ms.values()) > 0
 
 
+@pytest.mark.parametrize("cpus", [2, 4, 16, 64])
+def test_beside_a_gpu_all_processors_decode_whatever_the_batch(cpus: int) -> None:
+    tried = ways(CUDA, cpus)
+    assert usual(CUDA, cpus) in tried
+    assert {(way.workers, way.threads) for way in tried} == {(min(cpus, 16), 1)}
+    assert len({way.images_per_run for way in tried}) == len(tried)
+
+
+def test_where_no_way_works_the_reason_is_given(pack: ModelPack, tmp_path: Path) -> None:
+    (tmp_path / "broken.onnx").write_bytes(b"no network")
+    broken = replace(pack.recogniser, path=tmp_path / "broken.onnx")
+    no_pack = replace(pack, models={**pack.models, "recognition": broken})
+    with pytest.raises(CannotInfer, match=r"broken\.onnx cannot be loaded"):
+        benchmark(no_pack, DetectionOptions(), CPU, 2, stop=Stop(), seconds_each=0.05)
+
+
+def test_a_measurement_that_is_stopped_chooses_nothing(pack: ModelPack) -> None:
+    stop = Stop()
+    stop.request()
+    assert quick_choice(pack, DetectionOptions(), CPU, 2, stop=stop, seconds_each=0.05) is None
+
+
 def test_a_quick_measurement_stays_with_the_usual_unless_another_is_clearly_faster() -> None:
     usually, other = usual(CPU, 2), Tuning(1, 2, 1, 1)
-    for rate, expected in ((90.0, usually), (104.0, usually), (110.0, other)):
+    for rate, expected in ((90.0, usually), (109.0, usually), (111.0, other)):
         trials = [Trial(usually, 200.0, 200.0), Trial(other, 2 * rate, 2 * rate)]
         assert clearly_best(trials, usually) == expected
     # A way that was not tried is no match for any that was.
@@ -68,7 +92,7 @@ def test_a_quick_measurement_stays_with_the_usual_unless_another_is_clearly_fast
 
 
 def test_a_quick_measurement_tries_real_models(pack: ModelPack) -> None:
-    assert quick_choice(pack, DetectionOptions(), CPU, 1, seconds_each=0.05).workers == 1
+    assert quick_choice(pack, DetectionOptions(), CPU, 1, stop=Stop(), seconds_each=0.05) == usual(CPU, 1)
 
 
 @pytest.mark.parametrize(

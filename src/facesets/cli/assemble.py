@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesets.cli import console
-from facesets.errors import CannotWrite, FacesetsError, MissingModelPack
+from facesets.errors import CannotInfer, CannotWrite, FacesetsError, MissingModelPack
 from facesets.files import printable
 from facesets.inference.catalog import PUBLISHED
 from facesets.inference.local import LocalEmbedder
@@ -75,44 +75,42 @@ def get_pack(
 
 
 def divide(
-    settings: Settings,
-    pack: ModelPack,
-    choice: Choice,
-    detection: DetectionOptions,
-    *,
-    workers: int | None,
-    batch_size: int | None,
-    long_run: bool,
-    progress: Progress,
+    settings: Settings, pack: ModelPack, choice: Choice, *, workers: int | None, batch_size: int | None
 ) -> Tuning:
-    """How to divide the work: as the flags say, then as measured on this machine, then as usual.
-
-    The first long run on a machine measures, which takes seconds.
-    """
-    kept = settings.cache_dir / FILE_NAME
-    best = recall(kept, pack, choice.provider, settings.cpus)
-    if best is None and long_run and workers is None and batch_size is None:
-        best = _measured(settings, pack, choice, detection, progress)
-    best = best or usual(choice.provider, settings.cpus)
+    """How to divide the work: as the flags say, then as measured on this machine, then as usual."""
+    kept = recall(settings.cache_dir / FILE_NAME, pack, choice.provider, settings.cpus)
+    best = kept or usual(choice.provider, settings.cpus)
     if workers is not None and workers != best.workers:
         best = dataclasses.replace(best, workers=workers, threads=1)
     return best if batch_size is None else dataclasses.replace(best, images_per_run=batch_size)
 
 
-def _measured(
-    settings: Settings, pack: ModelPack, choice: Choice, detection: DetectionOptions, progress: Progress
-) -> Tuning:
+def is_measured(settings: Settings, pack: ModelPack, choice: Choice) -> bool:
+    """Whether it was measured on this machine how the work is best divided."""
+    return recall(settings.cache_dir / FILE_NAME, pack, choice.provider, settings.cpus) is not None
+
+
+def measure(
+    settings: Settings,
+    pack: ModelPack,
+    choice: Choice,
+    detection: DetectionOptions,
+    progress: Progress,
+    stop: Stop,
+) -> None:
+    """Measure how the work is best divided on this machine, which takes seconds, and keep it."""
     from facesets.operations.benchmark import quick_choice
 
-    progress.begin("Measuring, once, how the work is best divided on this machine")
-    best = quick_choice(pack, detection, choice.provider, settings.cpus)
-    progress.end()
+    progress.begin("Measuring, this once, how the work is best divided here")
     try:
-        remember(settings.cache_dir / FILE_NAME, best, pack, choice.provider, settings.cpus)
-    except CannotWrite as error:
-        # Known for this run all the same.
+        best = quick_choice(pack, detection, choice.provider, settings.cpus, stop=stop)
+        if best is not None:
+            remember(settings.cache_dir / FILE_NAME, best, pack, choice.provider, settings.cpus)
+    except (CannotInfer, CannotWrite) as error:
+        # It would only be faster: the work itself goes on, or says better what is wrong.
         progress.say(str(error))
-    return best
+    finally:
+        progress.end()
 
 
 def make_embedder(

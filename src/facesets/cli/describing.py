@@ -37,6 +37,7 @@ class Asked:
     ml_uri: str | None = None
     skip_faces: bool = False
     skip_clip: bool = False
+    workers: int | None = None
     long_run: bool = False
 
 
@@ -93,6 +94,7 @@ def _local(
             ml_uri=None,
             progress=progress,
             stop=stop,
+            workers=asked.workers,
             long_run=asked.long_run,
         )
     if pack is None:

@@ -125,28 +125,28 @@ def embed(
         models = assemble.get_pack(detection.pack, conf, progress, stop, fetch=not dry_run)
         with stopwatch.stage("load models"):
             choice = assemble.choose(provider, models)
-            tuning = assemble.divide(
-                conf,
-                models,
-                choice,
-                detection,
-                workers=workers,
-                batch_size=batch_size,
-                long_run=not dry_run and is_long(photos.files(), len(store.files())),
-                progress=progress,
-            )
+            tuning = assemble.divide(conf, models, choice, workers=workers, batch_size=batch_size)
             embedder = assemble.make_embedder(models, detection, choice, tuning=tuning, stopwatch=stopwatch)
             landmarker = assemble.make_landmarks(models, choice) if enrich else None
-        options = EmbedOptions(
-            flush_every=flush_every,
-            workers=tuning.workers,
-            batch_size=tuning.images_per_run,
-            retry_failed=retry_failed,
-            fast_decode=fast_decode,
-            dry_run=dry_run,
-        )
         store.require(embedder.settings)
         with nullcontext() if dry_run else store.writing(embedder.settings):
+            by_itself = not dry_run and workers is None and batch_size is None
+            if by_itself and not assemble.is_measured(conf, models, choice):
+                known = sum(map(photos.covers, store.files()))
+                if is_long(photos.files(), known):
+                    assemble.measure(conf, models, choice, detection, progress, stop)
+                    tuning = assemble.divide(conf, models, choice, workers=None, batch_size=None)
+                    embedder = assemble.make_embedder(
+                        models, detection, choice, tuning=tuning, stopwatch=stopwatch
+                    )
+            options = EmbedOptions(
+                flush_every=flush_every,
+                workers=tuning.workers,
+                batch_size=tuning.images_per_run,
+                retry_failed=retry_failed,
+                fast_decode=fast_decode,
+                dry_run=dry_run,
+            )
             summary = run(
                 photos,
                 store,

@@ -34,7 +34,15 @@ def index(
         ),
     ],
     database: DatabaseOption = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="Files worked on at a time.")] = _INDEX.concurrency,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Files worked on at a time. [default: as measured on this machine, else one a processor; "
+            f"with --ml-uri {_INDEX.concurrency}]",
+            show_default=False,
+        ),
+    ] = None,
     include: Annotated[
         list[str] | None,
         typer.Option(metavar="GLOB", help="Only files whose path below the target fits. May be repeated."),
@@ -106,7 +114,7 @@ def index(
     console.quiet_unless_watched()
     conf = settings.load()
     options = IndexOptions(
-        concurrency=concurrency,
+        concurrency=concurrency or _INDEX.concurrency,
         max_images=max_images,
         max_minutes=max_minutes,
         prune=prune,
@@ -128,6 +136,7 @@ def index(
             ml_uri,
             skip_faces=skip_faces,
             skip_clip=skip_clip,
+            workers=concurrency,
             long_run=is_first and is_long(chain.from_iterable(source.stamps()), 0),
         )
         with RunLock(session, "index --alone") if alone else nullcontext():

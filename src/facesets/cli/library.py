@@ -128,6 +128,7 @@ def index_embedder(
     ml_uri: str | None,
     progress: "Progress",
     stop: Stop,
+    workers: int | None = None,
     long_run: bool = False,
 ) -> "tuple[Embedder, IndexOptions]":
     """What finds faces for `index`, here or at a service, and the options that fit it.
@@ -146,18 +147,13 @@ def index_embedder(
     chosen = assemble.detection_options(None if of_service else known, *detection)
     pack = assemble.get_pack(chosen.pack, settings, progress, stop, fetch=not options.dry_run)
     choice = assemble.choose(provider, pack)
-    tuning = assemble.divide(
-        settings,
-        pack,
-        choice,
-        chosen,
-        workers=options.concurrency,
-        batch_size=None,
-        long_run=long_run,
-        progress=progress,
-    )
+    if workers is None and long_run and not assemble.is_measured(settings, pack, choice):
+        assemble.measure(settings, pack, choice, chosen, progress, stop)
+    tuning = assemble.divide(settings, pack, choice, workers=workers, batch_size=None)
     embedder = assemble.make_embedder(pack, chosen, choice, tuning=tuning)
-    return embedder, dataclasses.replace(options, batch_size=tuning.images_per_run)
+    return embedder, dataclasses.replace(
+        options, concurrency=tuning.workers, batch_size=tuning.images_per_run
+    )
 
 
 def service(

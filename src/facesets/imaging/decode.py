@@ -149,10 +149,9 @@ def decode_bytes(data: bytes, *, least_edge: int | None = None) -> Decoded:
                     f"{image.width}×{image.height} pixels are more than {MAX_PIXELS // 1_000_000} million"
                 )
             with _one_large if image.width * image.height > LARGE_PIXELS else nullcontext():
-                stored = _pixels(image, data, _reduction(image, least_edge))
-            exif = _exif_of(image)
-            orientation = exif.get(ORIENTATION, 1)
-            pixels = _upright(stored, orientation)
+                exif = _exif_of(image)
+                orientation = exif.get(ORIENTATION, 1)
+                pixels = _upright(_pixels(image, data, _reduction(image, least_edge)), orientation)
             width, height = image.size[::-1] if orientation in _ON_ITS_SIDE else image.size
     except UnidentifiedImageError as error:
         raise UnreadableImage("not a picture of a known format") from error
@@ -194,7 +193,8 @@ def _reduction(image: Image.Image, least_edge: int | None) -> int:
 
 def _pixels(image: Image.Image, data: bytes, reduction: int) -> Pixels:
     """Stored pixels as RGB. Pillow is the reference; simplejpeg gives the same bytes three times as fast."""
-    if image.format == "JPEG" and image.mode == "RGB":
+    # Cameras put previews behind the picture; Pillow then calls the file a multi-picture object.
+    if image.format in ("JPEG", "MPO") and image.mode == "RGB":
         # The decoder takes the smallest of its sizes that reaches this one.
         width, height = (-(-edge // reduction) for edge in image.size)
         try:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 class _Place:
     """An input on the device, where it is filled from, and what runs with it."""
 
-    host: NDArray[Any]
+    host: NDArray[Any] | None
     device: Any
     binding: Any
 
@@ -40,8 +40,9 @@ class FixedInput:
     def run(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
         """Outputs for one input array, as `InferenceSession.run` gives them; raises what that raises."""
         place = self._place(batch.shape, batch.dtype)
-        np.copyto(place.host, batch)
-        place.device.update_inplace(place.host)
+        if place.host is not None:
+            np.copyto(place.host, batch)
+        place.device.update_inplace(batch if place.host is None else place.host)
         self._session.run_with_iobinding(place.binding)
         outputs: list[NDArray[Any]] = place.binding.copy_outputs_to_cpu()
         return outputs
@@ -61,16 +62,15 @@ class FixedInput:
         return found
 
 
-def _pinned(shape: tuple[int, ...], dtype: np.dtype[Any], provider: str) -> NDArray[Any]:
-    """Memory that the device reads by itself, where ONNX Runtime offers such; plain memory elsewhere."""
-    kinds = getattr(onnxruntime, "OrtDeviceMemoryType", None)
-    if kinds is not None:
-        for device in onnxruntime.get_ep_devices():
-            memory = device.memory_info(kinds.HOST_ACCESSIBLE) if device.ep_name == provider else None
-            if memory is not None:
-                value = onnxruntime.OrtValue.ortvalue_from_shape_and_type(
-                    shape, dtype.type, memory_info=memory
-                )
-                shared: NDArray[Any] = value.numpy()
-                return shared
-    return np.empty(shape, dtype)
+def _pinned(shape: tuple[int, ...], dtype: np.dtype[Any], provider: str) -> NDArray[Any] | None:
+    """Memory that the device reads by itself; None where ONNX Runtime offers no such memory."""
+    try:
+        kind = onnxruntime.OrtDeviceMemoryType.HOST_ACCESSIBLE
+        devices = [each for each in onnxruntime.get_ep_devices() if each.ep_name == provider]
+        memory = next(filter(None, (each.memory_info(kind) for each in devices)))
+        value = onnxruntime.OrtValue.ortvalue_from_shape_and_type(shape, dtype.type, memory_info=memory)
+    except (AttributeError, TypeError, StopIteration):
+        # An ONNX Runtime from before there was such a thing, or a build without it.
+        return None
+    shared: NDArray[Any] = value.numpy()
+    return shared

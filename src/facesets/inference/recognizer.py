@@ -39,6 +39,11 @@ class Recognizer:
         self._batch_size = self._session.fixed_batch or batch_size
         self.dimension = int(self._session.output_shapes[0][-1])
 
+    @property
+    def provider(self) -> str:
+        """Where it runs in truth, by ONNX Runtime's name."""
+        return self._session.provider
+
     def raw_embeddings(self, crops: Sequence[Pixels]) -> Float32:
         """The network's own output, (n, dimension) float32: its length says how clear the face is."""
         parts = [

@@ -128,9 +128,9 @@ def _take_pixels(graph: onnx.GraphProto, pixels: PixelInput) -> None:
     numbers = _input(graph)
     batch = numbers.type.tensor_type.shape.dim[0]
     shape = [batch.dim_value or "batch", pixels.edge, pixels.edge, 3]
-    given, planes, levels, centred = (
-        f"{numbers.name}/{step}" for step in ("pixels", "planes", "levels", "0")
-    )
+    dtype = numbers.type.tensor_type.elem_type
+    steps = ("pixels", "planes", "levels", "centred", "scaled")
+    given, planes, levels, centred, scaled = (f"{numbers.name}/{step}" for step in steps)
     mean, scale = f"{numbers.name}/mean", f"{numbers.name}/scale"
     graph.initializer.extend(
         [
@@ -142,7 +142,8 @@ def _take_pixels(graph: onnx.GraphProto, pixels: PixelInput) -> None:
         helper.make_node("Transpose", [given], [planes], perm=[0, 3, 1, 2]),
         helper.make_node("Cast", [planes], [levels], to=onnx.TensorProto.FLOAT),
         helper.make_node("Sub", [levels, mean], [centred]),
-        helper.make_node("Mul", [centred, scale], [numbers.name]),
+        helper.make_node("Mul", [centred, scale], [scaled]),
+        helper.make_node("Cast", [scaled], [numbers.name], to=dtype),
         *graph.node,
     ]
     graph.input.remove(numbers)

@@ -9,7 +9,7 @@ free.
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
@@ -17,6 +17,7 @@ from itertools import islice
 from facesets.errors import SourceGone
 from facesets.files import printable
 from facesets.interfaces import Describer, Progress
+from facesets.operations.batches import batches
 from facesets.operations.embed import Failure
 from facesets.operations.library_options import IndexOptions
 from facesets.operations.listing import GalleryTargets, compare, prune, refuse_nothing
@@ -231,14 +232,17 @@ class _Run:
 
     def _looks(self, pool: ThreadPoolExecutor, files: Sequence[FoundFile], stop: Stop) -> Iterator[Look]:
         """What comes of each file, in order; a bounded number is worked on ahead."""
-        batches = _batches(self._claimed(files, stop), self._options.batch_size)
-        pending: deque[Future[list[Look]]] = deque()
+        dealt = batches(self._claimed(files, stop), self._options.batch_size)
+        pending: deque[tuple[list[FoundFile], Future[list[Look]]]] = deque()
         while True:
             room = self._options.concurrency * _BATCHES_AHEAD_PER_WORKER - len(pending)
-            pending.extend(pool.submit(self._looker.look, batch) for batch in islice(batches, room))
+            pending.extend((batch, pool.submit(self._looker.look, batch)) for batch in islice(dealt, room))
+            # Threads take the oldest first: whatever comes before one that has begun has begun as well.
+            while stop.requested and pending and pending[-1][1].cancel():
+                self._path_claims.release([file.path for file in pending.pop()[0]])
             if not pending:
                 return
-            yield from pending.popleft().result()
+            yield from pending.popleft()[1].result()
 
     def _claimed(self, files: Sequence[FoundFile], stop: Stop) -> Iterator[FoundFile]:
         """Those files that are for us to do; the others are put off."""
@@ -321,9 +325,3 @@ class _Run:
 
 def _is_done(file: FoundFile, seen: Seen | None) -> bool:
     return seen is not None and seen.matches(file) and not seen.failed
-
-
-def _batches(files: Iterable[FoundFile], size: int) -> Iterator[list[FoundFile]]:
-    iterator = iter(files)
-    while batch := list(islice(iterator, size)):
-        yield batch

@@ -43,9 +43,9 @@ def usual(provider: str, cpus: int) -> Tuning:
     """What suits most machines: on a CPU a worker a processor, each with one thread and one picture.
 
     Networks this small scale badly over threads, and a batch is no faster there. A GPU wants batches,
-    and enough workers to have the next one ready.
+    and all processors decoding to have the next one ready.
     """
-    return Tuning(cpus, 1, 1, 1) if provider == CPU else Tuning(4, 1, 16, 64)
+    return Tuning(cpus, 1, 1, 1) if provider == CPU else Tuning(max(2, min(cpus, 16)), 1, 16, 64)
 
 
 def remember(path: Path, tuning: Tuning, pack: ModelPack, provider: str, cpus: int) -> None:
