@@ -10,6 +10,7 @@ from facesets.errors import WrongUsage
 from facesets.operations.library_options import IndexOptions
 from facesets.settings import Settings
 from facesets.stop import Stop
+from facesets.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from facesets.inference.clip_packs import ClipPack
@@ -42,7 +43,14 @@ class Asked:
 
 
 def describer(
-    library: "Library", options: IndexOptions, conf: Settings, asked: Asked, progress: "Progress", stop: Stop
+    library: "Library",
+    options: IndexOptions,
+    conf: Settings,
+    asked: Asked,
+    progress: "Progress",
+    stop: Stop,
+    *,
+    stopwatch: Stopwatch | None = None,
 ) -> "tuple[Describer, IndexOptions]":
     """What describes pictures for `index`, and the options that fit it.
 
@@ -63,7 +71,7 @@ def describer(
             asked.ml_uri, library.settings, asked.detection, clip=clip_name(library, asked), stop=stop
         )
         return ServiceEmbedder(client, faces=not asked.skip_faces, clip=not asked.skip_clip), options
-    return _local(library, options, conf, asked, progress, stop)
+    return _local(library, options, conf, asked, progress, stop, stopwatch)
 
 
 def clip_name(library: "Library", asked: Asked) -> str | None:
@@ -75,7 +83,13 @@ def clip_name(library: "Library", asked: Asked) -> str | None:
 
 
 def _local(
-    library: "Library", options: IndexOptions, conf: Settings, asked: Asked, progress: "Progress", stop: Stop
+    library: "Library",
+    options: IndexOptions,
+    conf: Settings,
+    asked: Asked,
+    progress: "Progress",
+    stop: Stop,
+    stopwatch: Stopwatch | None,
 ) -> "tuple[Describer, IndexOptions]":
     from facesets.cli.library import index_embedder
     from facesets.inference.clip_image import ClipVisual
@@ -96,6 +110,7 @@ def _local(
             stop=stop,
             workers=asked.workers,
             long_run=asked.long_run,
+            stopwatch=stopwatch,
         )
     if pack is None:
         return LocalDescriber(faces, None), options

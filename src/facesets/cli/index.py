@@ -92,6 +92,10 @@ def index(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try unreadable files again, though unchanged.")
     ] = _INDEX.retry_failed,
+    profile: Annotated[
+        Path | None,
+        typer.Option(help="Write into this JSON file where the time went.", show_default=False),
+    ] = None,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -105,12 +109,18 @@ def index(
     from facesets import settings
     from facesets.cli.describing import describer
     from facesets.cli.library import open_database
+    from facesets.files import require_suffix
     from facesets.operations.index import index as run
+    from facesets.operations.profile import Meter, write_profile
     from facesets.operations.tuning import is_long
     from facesets.sources.galleries import GallerySource
+    from facesets.stopwatch import Stopwatch
     from facesets.store.postgres.claims import RunLock
     from facesets.store.postgres.library import Library
 
+    if profile is not None:
+        require_suffix(profile, ".json")
+    stopwatch, meter = Stopwatch(), Meter()
     console.quiet_unless_watched()
     conf = settings.load()
     options = IndexOptions(
@@ -137,11 +147,13 @@ def index(
             skip_faces=skip_faces,
             skip_clip=skip_clip,
             workers=concurrency,
-            long_run=is_first and is_long(chain.from_iterable(source.stamps()), 0),
+            long_run=is_first and ml_uri is None and is_long(chain.from_iterable(source.stamps()), 0),
         )
         with RunLock(session, "index --alone") if alone else nullcontext():
-            describe, options = describer(library, options, conf, asked, progress, stop)
-            summary = run(source, library, describe, options, progress=progress, stop=stop)
+            describe, options = describer(library, options, conf, asked, progress, stop, stopwatch=stopwatch)
+            summary = run(
+                source, library, describe, options, stopwatch=stopwatch, progress=progress, stop=stop
+            )
     left = f" {summary.to_do} to do." if summary.to_do else ""
     added = f"{summary.completed} known images got what they lacked, " if summary.completed else ""
     console.show(
@@ -155,5 +167,7 @@ def index(
         ],
         always=bool(summary.failed or summary.stopped or dry_run),
     )
+    if profile is not None and not dry_run:
+        console.profile(write_profile(profile, stopwatch, meter, workers=options.concurrency))
     console.failures([(failure.path, failure.reason) for failure in summary.failures])
     console.finish(failed=summary.failed)

@@ -34,6 +34,7 @@ _BATCHES_AHEAD_PER_WORKER = 3
 _LEAST_EDGE_IN_INPUTS = 3
 """What a reduced picture keeps of its longer edge, in edges of the detector's input: a face of 40 pixels
 in there, which is about the smallest that is found surely, then still fills the recogniser's 112."""
+LISTING = "list and compare"
 WAITING = "wait for workers"
 GONE = "not there any more"
 _CHANGES_AGAIN = -1
@@ -125,7 +126,7 @@ def embed(
     """
     stopwatch = stopwatch or Stopwatch()
     progress.begin("Listing")
-    with stopwatch.stage("list and compare"):
+    with stopwatch.stage(LISTING):
         found = list(source.files())
         known = store.files()
         todo, known_failures = _compare(found, known, retry_failed=options.retry_failed)
