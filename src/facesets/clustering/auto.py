@@ -97,7 +97,10 @@ def cluster_auto(
     check_matrix(embeddings)
     known = constraints if constraints is not None else Constraints()
     measured = calibration or calibrate(embeddings, image_index=image_index)
+    first: tuple[str, ...] = ()
     if measured.offset:
+        shared = f"Even strangers' faces were similar by {measured.middle:.2f}"
+        first = (f"{shared}: what all have in common was taken away first.",)
         embeddings = without_offset(embeddings)
         measured = calibrate(embeddings, image_index=image_index)
     if image_index is not None:
@@ -120,7 +123,7 @@ def cluster_auto(
         placement,
         "average linkage from certain cores, with junk control",
         measured,
-        (*describe(measured, placement, len(known.cannot_link), len(contradictions)), *pairs.reasons),
+        (*first, *describe(measured, placement, len(known.cannot_link), len(contradictions)), *pairs.reasons),
         contradictions,
     )
 
