@@ -11,9 +11,11 @@ from facesets.clustering import (
     Constraints,
     average_linkage,
     calibrate,
+    check_links,
     cluster_auto,
     connected_components,
     hdbscan,
+    is_approximate,
     same_image_pairs,
 )
 from facesets.clustering.incremental import Joined, join_people
@@ -85,9 +87,10 @@ def decide(faces: PeopledFaces, options: ClusterLibraryOptions, progress: Progre
     reported.end()
     if apart is not None:
         joined = _one_face_a_photo(faces, new, joined, apart, references)
-    if measured is None:
-        return Decision(joined)
-    return Decision(joined, {"measured_cosine_similarity": threshold}, grouping.reasons)
+    used = grouping.used
+    if measured is not None:
+        used = used | {"measured_cosine_similarity": threshold}
+    return Decision(joined, used, grouping.reasons)
 
 
 class _Steps:
@@ -144,6 +147,7 @@ class _Grouping:
         self._measured = measured
         self._reported = reported
         self.reasons: tuple[str, ...] = ()
+        self.used: dict[str, Any] = {}
 
     def __call__(self, some: Int64) -> Int64:
         """Labels of these rows; negative for noise."""
@@ -152,7 +156,13 @@ class _Grouping:
         return self._methods[self._options.method](self, rows, some)
 
     def _components(self, rows: Float32, _some: Int64) -> Int64:
-        return connected_components(rows, min_cosine_similarity=self._threshold, on_progress=self._reported)
+        threshold = self._threshold
+        labels = connected_components(rows, min_cosine_similarity=threshold, on_progress=self._reported)
+        if is_approximate(len(rows)):
+            checked = check_links(rows, labels, min_cosine_similarity=threshold)
+            self.reasons = (checked.sentence(threshold),)
+            self.used = {"links_together": checked.share_together, "faces_whole": checked.share_whole}
+        return labels
 
     def _agglomerative(self, rows: Float32, some: Int64) -> Int64:
         if self._measured is not None:
