@@ -44,17 +44,17 @@ def psql(text: str, arguments: Sequence[str], environment: Mapping[str, str]) ->
 _DUMP = b"PGDMP"
 
 
-def backup(text: str, path: Path, environment: Mapping[str, str]) -> int:
+def backup(text: str, path: Path, environment: Mapping[str, str], *, replace: bool) -> int:
     """Write the whole library into one file, whole or not at all; returns its size in bytes.
 
     Raises
     ------
-    CannotWrite
-        The file cannot be written.
+    WrongUsage, CannotWrite
+        The file may not be overwritten (see `require_free`), or cannot be written.
     FacesetsError
         PostgreSQL's pg_dump failed; the sentence holds what it said.
     """
-    refuse_no_backup(path)
+    require_free(path, replace=replace)
     named, secret = _without_password(text)
     command = [_program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges", "-d", named]
     with atomic_write(path) as file:
@@ -69,16 +69,24 @@ def backup(text: str, path: Path, environment: Mapping[str, str]) -> int:
     return path.stat().st_size
 
 
-def refuse_no_backup(path: Path) -> None:
-    """Check that a file may be overwritten: there is none, or it is a backup.
+def require_free(path: Path, *, replace: bool) -> None:
+    """Check that a backup may be written there: nothing is there, or a backup that is to be replaced.
 
     Raises
     ------
     CannotWrite
-        It is something else.
+        Something else is there.
+    WrongUsage
+        A backup is there, and is not to be replaced.
     """
-    if path.exists() and _beginning(path) != _DUMP:
+    if not path.exists():
+        return
+    if not path.is_file() or _beginning(path) != _DUMP:
         raise CannotWrite(f"{printable(path)} is no backup, and is not overwritten. Choose another name.")
+    if not replace:
+        raise WrongUsage(
+            f"There is a backup in {printable(path)} already. Choose another name, or --replace to lose it."
+        )
 
 
 def database_bytes(connection: Connection) -> int:
