@@ -313,3 +313,8 @@ def test_where_nearby_faces_only_are_compared_the_run_says_what_that_missed(
     )
     assert (recorded["links_together"], recorded["faces_whole"]) == (1, 1)
     assert recorded["reasons"] == near.reasons
+    add_person(library, "anna", 4, seed=1)
+    add_person(library, "dora", 3)
+    again = cluster(library)
+    assert (again.joined, again.new_persons, again.alone) == (4, 1, 1)
+    assert "100.00 % of whom they resemble was found" in again.reasons[0]

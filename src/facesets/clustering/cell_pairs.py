@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from facesets.clustering.cores import on_all_cores
-from facesets.clustering.dividing import Cells, divided
+from facesets.clustering.dividing import Cells, divided, divided_for
 from facesets.clustering.labels import check_labels
 from facesets.clustering.neighbors import Edges, OnProgress, cross_edge_chunks, similar_pairs
 from facesets.clustering.vectors import (
@@ -60,16 +60,41 @@ def near_edge_chunks(
         return cell, Edges(np.minimum(i, j), np.maximum(i, j), found.similarity[once])
 
     cells = divided(rows, probes, on_progress=on_progress)
-    for cell, edges in on_all_cores(search, _comparisons(cells)):
+    for cell, edges in on_all_cores(search, _comparisons(cells, within=True)):
         yield edges
         if on_progress is not None:
             on_progress(cell + 1, len(cells.members))
 
 
-def _comparisons(cells: Cells) -> Iterator[tuple[int, Int32, Int32]]:
-    """For each cell who is compared with its faces: those themselves, and those that look in."""
+def near_cross_edge_chunks(
+    rows: Float32,
+    others: Float32,
+    *,
+    min_cosine_similarity: float,
+    probes: int = _PROBES,
+    on_progress: OnProgress | None = None,
+) -> Iterator[Edges]:
+    """Yield nearly all pairs of a unit row (i) and another (j) that are at least this similar, each once."""
+    if not len(rows) or not len(others):
+        return
+
+    def search(task: tuple[int, Int32, Int32]) -> tuple[int, Edges]:
+        cell, query, member = task
+        found = similar_pairs(rows[query], others[member], min_cosine_similarity=min_cosine_similarity)
+        return cell, Edges(query[found.i], member[found.j], found.similarity)
+
+    # Seen from one side only, so that each looks farther.
+    cells = divided_for(rows, others, 2 * probes, on_progress=on_progress)
+    for cell, edges in on_all_cores(search, _comparisons(cells, within=False)):
+        yield edges
+        if on_progress is not None:
+            on_progress(cell + 1, len(cells.members))
+
+
+def _comparisons(cells: Cells, *, within: bool) -> Iterator[tuple[int, Int32, Int32]]:
+    """For each cell who is compared with its faces: those that look in, and those themselves if `within`."""
     for number, member in enumerate(cells.members):
-        query = np.concatenate([member, *(batch[number] for batch in cells.looking)])
+        query = np.concatenate([member[: len(member) * within], *(batch[number] for batch in cells.looking)])
         size = _MOST_ENTRIES // max(1, len(member)) + 1
         for start in range(0, len(query), size):
             yield number, query[start : start + size], member
@@ -108,7 +133,7 @@ class LinksChecked:
 
     def sentence(self, min_cosine_similarity: float) -> str:
         """What a user may want to know."""
-        together, whole = _percent(self.share_together), _percent(self.share_whole)
+        together, whole = percent(self.share_together), percent(self.share_whole)
         return (
             "Each face was compared with nearby ones only: of the pairs similar by "
             f"{min_cosine_similarity:.2f} or more {together} are together, and {whole} of faces lack nobody "
@@ -116,7 +141,7 @@ class LinksChecked:
         )
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     """Rounded down, so that 100 % is said of all only."""
     return f"{np.floor(share * 10_000) / 100:.2f} %"
 

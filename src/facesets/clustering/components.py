@@ -81,9 +81,14 @@ def connected_components(
     return in_callers_order(_kept_apart(rows, labels, groups, min_cosine_similarity), order)
 
 
-def is_approximate(faces: int, *, wanted: bool | None = None) -> bool:
-    """Whether so many faces are compared with nearby ones only; `wanted` decides where it is given."""
-    return faces >= APPROXIMATE_FROM if wanted is None else wanted
+def is_approximate(faces: int, *, others: int | None = None, wanted: bool | None = None) -> bool:
+    """Whether so many faces are compared with nearby ones only: of themselves, or of so many others.
+
+    `wanted` decides where it is given.
+    """
+    if wanted is not None:
+        return wanted
+    return faces >= APPROXIMATE_FROM if others is None else 2 * faces * others >= APPROXIMATE_FROM**2
 
 
 def _kept_apart(rows: Float32, labels: Int64, groups: Groups, min_cosine_similarity: float) -> Int64:

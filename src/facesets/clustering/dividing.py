@@ -52,10 +52,41 @@ def divided(rows: Float32, probes: int, *, on_progress: OnProgress | None = None
     rows : float32 array of shape (n, d)
         Unit length; at least one.
     probes : int
-        Into about so many cells does each face look.
+        Into about so many cells does each face look, beside its own.
     on_progress : callable, optional
     """
     centre = _centres(rows)
+    home, looking = _looking(rows, centre, probes, elsewhere=True, on_progress=on_progress)
+    return Cells(_by_cell(np.arange(len(rows), dtype=np.int32), home, len(centre)), looking)
+
+
+def divided_for(
+    rows: Float32, others: Float32, probes: int, *, on_progress: OnProgress | None = None
+) -> Cells:
+    """Divide other faces into cells, into which these faces look: the cells' members count those others.
+
+    Parameters
+    ----------
+    rows : float32 array of shape (n, d)
+    others : float32 array of shape (m, d)
+        Of either at least one.
+    probes : int
+        Into about so many cells does each face look.
+    on_progress : callable, optional
+    """
+    centre = _centres(others)
+    homes = on_all_cores(
+        lambda start: _nearest(others[start : start + _BLOCK_ROWS], centre),
+        range(0, len(others), _BLOCK_ROWS),
+    )
+    members = _by_cell(np.arange(len(others), dtype=np.int32), np.concatenate(list(homes)), len(centre))
+    return Cells(members, _looking(rows, centre, probes, elsewhere=False, on_progress=on_progress)[1])
+
+
+def _looking(
+    rows: Float32, centre: Float32, probes: int, *, elsewhere: bool, on_progress: OnProgress | None
+) -> tuple[Int64, list[list[Int32]]]:
+    """The cell of each row, and who looks into which cells; not into their own, if only `elsewhere`."""
     step = _SAMPLED_CENTRES if len(centre) > _SAMPLED_CENTRES * probes else 1
     rank = min(max(1, probes // step), len(centre))
 
@@ -64,8 +95,8 @@ def divided(rows: Float32, probes: int, *, on_progress: OnProgress | None = None
         home = product.argmax(axis=1)
         some = product[:, ::step]
         least = np.partition(some, some.shape[1] - rank, axis=1)[:, some.shape[1] - rank]
-        # Nobody looks into the own cell from elsewhere.
-        product[np.arange(len(product)), home] = -np.inf
+        if elsewhere:
+            product[np.arange(len(product)), home] = -np.inf
         face, cell = np.divmod(np.flatnonzero(product >= least[:, None]), len(centre))
         return home, (face + start).astype(np.int32), cell
 
@@ -83,16 +114,19 @@ def divided(rows: Float32, probes: int, *, on_progress: OnProgress | None = None
         looking.append(_by_cell(np.concatenate(faces), np.concatenate(cells), len(centre)))
         if on_progress is not None:
             on_progress(min(first + _BATCH_BLOCKS, len(blocks)), len(blocks))
-    everyone = np.arange(len(rows), dtype=np.int32)
-    return Cells(_by_cell(everyone, np.concatenate(homes), len(centre)), looking)
+    return np.concatenate(homes), looking
+
+
+def _nearest(rows: Float32, centre: Float32) -> Int64:
+    nearest: Int64 = (rows @ centre.T).argmax(axis=1)
+    return nearest
 
 
 def _centres(rows: Float32) -> Float32:
     """Centres of cells, by a few rounds of k-means on some of the faces."""
 
     def nearest(start: int) -> Int64:
-        label: Int64 = (sample[start : start + _BLOCK_ROWS] @ centre.T).argmax(axis=1)
-        return label
+        return _nearest(sample[start : start + _BLOCK_ROWS], centre)
 
     cells = min(len(rows), 2 ** round(np.log2(_CELLS_PER_ROOT * np.sqrt(len(rows)))))
     sample = rows[:: max(1, len(rows) // (cells * _TRAINING_FACES_PER_CELL))]

@@ -16,6 +16,7 @@ from facesets.clustering import (
     connected_components,
     hdbscan,
     is_approximate,
+    percent,
     same_image_pairs,
 )
 from facesets.clustering.incremental import Joined, join_people
@@ -75,6 +76,8 @@ def decide(faces: PeopledFaces, options: ClusterLibraryOptions, progress: Progre
     reported = _Steps(progress, stop, f"Comparing {len(rows)} faces with {len(faces.persons)} people")
     apart = _apart(faces, options)
     grouping = _Grouping(rows, new, apart, options, threshold, measured, reported)
+    # The vectors of other methods are means, which are few and not of unit length.
+    near = options.method == "components" and is_approximate(len(rows), others=len(references))
     joined = join_people(
         rows,
         references,
@@ -82,15 +85,23 @@ def decide(faces: PeopledFaces, options: ClusterLibraryOptions, progress: Progre
         grouping,
         min_cosine_similarity=threshold,
         min_size=options.min_size,
+        approximate=near,
         on_progress=reported,
     )
     reported.end()
     if apart is not None:
         joined = _one_face_a_photo(faces, new, joined, apart, references)
-    used = grouping.used
+    used, reasons = grouping.used, grouping.reasons
     if measured is not None:
         used = used | {"measured_cosine_similarity": threshold}
-    return Decision(joined, used, grouping.reasons)
+    if near:
+        used = used | {"contacts_found": joined.contacts_found}
+        found = percent(joined.contacts_found)
+        reasons = (
+            f"New faces were compared with nearby known ones only: {found} of whom they resemble was found.",
+            *reasons,
+        )
+    return Decision(joined, used, reasons)
 
 
 class _Steps:
