@@ -23,7 +23,7 @@ from facesets.clustering.vectors import (
     unit_rows,
 )
 
-_PROBES = 32
+_PROBES = 64
 _MOST_ENTRIES = 1_048_576
 _CHECKED_ROWS = 65_536
 
