@@ -157,3 +157,16 @@ def test_strips_leave_no_seam(mode: str) -> None:
         image = Image.fromarray(np.dstack([grey, grey, grey, alpha]))
         expected = grey
     np.testing.assert_array_equal(decode_bytes(encoded(image, "PNG")).pixels[:, :, 0], expected)
+
+
+@pytest.mark.parametrize("least_edge", [None, 300])
+def test_a_jpeg_with_previews_behind_it_is_decoded_like_any_jpeg(least_edge: int | None) -> None:
+    picture = Image.effect_mandelbrot((1200, 800), (-2, -1, 1, 1), 60).convert("RGB")
+    plain, with_preview = io.BytesIO(), io.BytesIO()
+    picture.save(plain, "JPEG", quality=90)
+    picture.save(with_preview, "MPO", quality=90, save_all=True, append_images=[picture.resize((120, 80))])
+    assert Image.open(with_preview).format == "MPO"
+    expected = decode_bytes(plain.getvalue(), least_edge=least_edge)
+    found = decode_bytes(with_preview.getvalue(), least_edge=least_edge)
+    assert (found.width, found.height) == (1200, 800)
+    np.testing.assert_array_equal(found.pixels, expected.pixels)

@@ -16,6 +16,13 @@ from PIL import Image
 from tests.photos import copy_photos, wide_picture
 from tests.program import Result, command, environment, run
 
+from facesets.inference.local import LocalEmbedder
+from facesets.inference.packs import read_pack
+from facesets.operations.embed import embed as run_embed
+from facesets.operations.options import EmbedOptions
+from facesets.progress import SilentProgress
+from facesets.sources.folders import FolderSource
+from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 
 Embed = Callable[..., Result]
@@ -558,3 +565,67 @@ def test_a_missing_pack_is_not_fetched_in_a_dry_run(lfw_photos: list[Path], tmp_
     assert result.status == 2
     assert "models pull buffalo_l" in result.err
     assert not (tmp_path / "m").exists()
+
+
+def test_the_first_long_run_measures_how_work_is_best_divided_here(
+    embed: Embed, lfw_photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    measured = tmp_path / "home" / "facesets" / "measured.json"
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for i in range(3000):
+        (photos / f"{i:04d}.jpg").symlink_to(lfw_photos[0])
+    embed(photos / "0000.jpg", tmp_path / "small.npz")
+    assert not measured.exists()
+    assert summary(embed(photos, tmp_path / "c.npz", "--json"))["aliases"] == 2999
+    when = measured.stat().st_mtime_ns
+    assert json.loads(measured.read_bytes())["tuning"]["workers"] >= 1
+    embed(photos, tmp_path / "again.npz")
+    assert measured.stat().st_mtime_ns == when
+
+
+@pytest.mark.parametrize("batch_size", [1, 8])
+def test_copies_that_lie_side_by_side_are_looked_into_once(
+    embed: Embed, lfw_photos: list[Path], tmp_path: Path, batch_size: int
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for i in range(30):
+        shutil.copy2(lfw_photos[i % 2], photos / f"{i:02d}.jpg")
+    (photos / "x1.jpg").write_bytes(b"no picture")
+    (photos / "x2.jpg").write_bytes(b"no picture")
+    account = tmp_path / "p.json"
+    flags = ("--workers", "4", "--batch-size", batch_size, "--profile", account, "--json")
+    done = summary(embed(photos, tmp_path / "c.npz", *flags))
+    assert (done["embedded"], done["aliases"], done["failed"]) == (2, 28, 2)
+    stages = json.loads(account.read_text())["stages"]
+    assert stages["fingerprint"]["count"] < 12  # a worker may begin with a later copy before the first
+    embed(photos, tmp_path / "alone.npz", "--workers", "1")
+    assert (tmp_path / "c.npz").read_bytes() == (tmp_path / "alone.npz").read_bytes()
+
+
+class StopAtFirst(SilentProgress):
+    """Asks for the end as soon as one file is done."""
+
+    def __init__(self, stop: Stop) -> None:
+        self.stop = stop
+
+    def advance(self, count: int = 1) -> None:
+        assert count
+        self.stop.request()
+
+
+def test_a_stop_drops_what_has_not_begun(pack_dir: Path, lfw_photos: list[Path], tmp_path: Path) -> None:
+    source = FolderSource(copy_photos(lfw_photos[:200], tmp_path / "photos"))
+    embedder = LocalEmbedder(read_pack(pack_dir), det_size=160, min_det_score=0.5)
+    cache, stop = Cache(tmp_path / "c.npz"), Stop()
+    options = EmbedOptions(workers=2, batch_size=20)
+    with cache.writing(embedder.settings):
+        first = run_embed(source, cache, embedder, options, progress=StopAtFirst(stop), stop=stop)
+    # Of the six batches that were handed out, the first is done, and of the others those that had begun.
+    assert first.stopped
+    assert 20 <= first.embedded <= 80
+    with cache.writing(embedder.settings):
+        rest = run_embed(source, cache, embedder, options, progress=SilentProgress(), stop=Stop())
+    assert first.embedded + rest.embedded == 200

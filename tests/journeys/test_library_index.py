@@ -363,3 +363,23 @@ def test_faces_are_those_that_embed_finds(
     with np.load(tmp_path / "c.npz") as cache:
         expected = sorted(vector.tobytes() for vector in cache["face_embedding"])
     assert sorted(contents(library_url)[0].values()) == expected
+
+
+def test_the_account_of_a_run_tells_where_its_time_went(
+    index: Callable[..., Result], lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:6], tmp_path / "photos")
+    shutil.copy2(lfw_photos[0], photos / "copy.jpg")
+    account = tmp_path / "p.json"
+    assert index(photos, "--profile", str(account)).status == 0
+    profile = json.loads(account.read_text())
+    counts = {name: stage["count"] for name, stage in profile["stages"].items()}
+    # The copy may have been in the hands of another worker at first.
+    assert counts["read"] == counts["hash"] >= 7
+    assert counts["decode"] == counts["fingerprint"] == 6
+    assert {"list and compare", "detect", "align", "recognise", "store"} <= counts.keys()
+    assert profile["wall_s"] > 0
+    assert profile["workers"] >= 1
+    wrong = index(photos, "--profile", str(tmp_path / "p.txt"))
+    assert wrong.status == 2
+    assert ".json" in wrong.err

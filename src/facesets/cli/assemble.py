@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesets.cli import console
-from facesets.errors import FacesetsError, MissingModelPack
+from facesets.errors import CannotInfer, CannotWrite, FacesetsError, MissingModelPack
 from facesets.files import printable
 from facesets.inference.catalog import PUBLISHED
 from facesets.inference.local import LocalEmbedder
@@ -13,7 +13,7 @@ from facesets.inference.packs import ModelPack, find_pack, installed
 from facesets.inference.providers import Choice, choose_provider
 from facesets.interfaces import Progress
 from facesets.operations.options import DetectionOptions
-from facesets.operations.tuning import FILE_NAME, Tuning, recall
+from facesets.operations.tuning import FILE_NAME, Tuning, recall, remember, usual
 from facesets.records import CacheSettings
 from facesets.settings import Settings
 from facesets.stop import Stop
@@ -78,10 +78,39 @@ def divide(
     settings: Settings, pack: ModelPack, choice: Choice, *, workers: int | None, batch_size: int | None
 ) -> Tuning:
     """How to divide the work: as the flags say, then as measured on this machine, then as usual."""
-    best = recall(settings.cache_dir / FILE_NAME, pack, choice.provider, settings.cpus)
+    kept = recall(settings.cache_dir / FILE_NAME, pack, choice.provider, settings.cpus)
+    best = kept or usual(choice.provider, settings.cpus)
     if workers is not None and workers != best.workers:
         best = dataclasses.replace(best, workers=workers, threads=1)
     return best if batch_size is None else dataclasses.replace(best, images_per_run=batch_size)
+
+
+def is_measured(settings: Settings, pack: ModelPack, choice: Choice) -> bool:
+    """Whether it was measured on this machine how the work is best divided."""
+    return recall(settings.cache_dir / FILE_NAME, pack, choice.provider, settings.cpus) is not None
+
+
+def measure(
+    settings: Settings,
+    pack: ModelPack,
+    choice: Choice,
+    detection: DetectionOptions,
+    progress: Progress,
+    stop: Stop,
+) -> None:
+    """Measure how the work is best divided on this machine, which takes seconds, and keep it."""
+    from facesets.operations.benchmark import quick_choice
+
+    progress.begin("Measuring, this once, how the work is best divided here")
+    try:
+        best = quick_choice(pack, detection, choice.provider, settings.cpus, stop=stop)
+        if best is not None:
+            remember(settings.cache_dir / FILE_NAME, best, pack, choice.provider, settings.cpus)
+    except (CannotInfer, CannotWrite) as error:
+        # It would only be faster: the work itself goes on, or says better what is wrong.
+        progress.say(str(error))
+    finally:
+        progress.end()
 
 
 def make_embedder(

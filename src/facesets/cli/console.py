@@ -264,8 +264,8 @@ def failures(files: Sequence[tuple[str, str]], *, limit: int = 20) -> None:
 def profile(report: "Profile") -> None:
     """Say in a few lines on standard error where the time went."""
     notice(
-        f"{report.wall_s:.1f} s with {report.workers} workers, {report.cores_used:.2f} cores used, "
-        f"peak memory {report.peak_mb:.0f} MB"
+        f"{report.wall_s:.1f} s with {report.workers} workers, {report.cores_used:.2f} cores used"
+        + ("" if report.peak_mb is None else f", peak memory {report.peak_mb:.0f} MB")
     )
     for name, stage in sorted(report.stages.items(), key=lambda item: -item[1].wall_s):
         notice(f"  {name:18} {stage.wall_s:8.2f} s  {stage.cpu_s:8.2f} s of CPU  {stage.count} times")

@@ -10,6 +10,7 @@ from facesets.errors import WrongUsage
 from facesets.operations.library_options import IndexOptions
 from facesets.settings import Settings
 from facesets.stop import Stop
+from facesets.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from facesets.inference.clip_packs import ClipPack
@@ -29,7 +30,7 @@ ClipPackOption = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the flags say of inference."""
+    """What the flags say of inference, and whether there is much to do."""
 
     detection: tuple[str | None, int | None, float | None] = (None, None, None)
     clip_pack: str | None = None
@@ -37,10 +38,19 @@ class Asked:
     ml_uri: str | None = None
     skip_faces: bool = False
     skip_clip: bool = False
+    workers: int | None = None
+    long_run: bool = False
 
 
 def describer(
-    library: "Library", options: IndexOptions, conf: Settings, asked: Asked, progress: "Progress", stop: Stop
+    library: "Library",
+    options: IndexOptions,
+    conf: Settings,
+    asked: Asked,
+    progress: "Progress",
+    stop: Stop,
+    *,
+    stopwatch: Stopwatch | None = None,
 ) -> "tuple[Describer, IndexOptions]":
     """What describes pictures for `index`, and the options that fit it.
 
@@ -61,7 +71,7 @@ def describer(
             asked.ml_uri, library.settings, asked.detection, clip=clip_name(library, asked), stop=stop
         )
         return ServiceEmbedder(client, faces=not asked.skip_faces, clip=not asked.skip_clip), options
-    return _local(library, options, conf, asked, progress, stop)
+    return _local(library, options, conf, asked, progress, stop, stopwatch)
 
 
 def clip_name(library: "Library", asked: Asked) -> str | None:
@@ -73,7 +83,13 @@ def clip_name(library: "Library", asked: Asked) -> str | None:
 
 
 def _local(
-    library: "Library", options: IndexOptions, conf: Settings, asked: Asked, progress: "Progress", stop: Stop
+    library: "Library",
+    options: IndexOptions,
+    conf: Settings,
+    asked: Asked,
+    progress: "Progress",
+    stop: Stop,
+    stopwatch: Stopwatch | None,
 ) -> "tuple[Describer, IndexOptions]":
     from facesets.cli.library import index_embedder
     from facesets.inference.clip_image import ClipVisual
@@ -92,6 +108,9 @@ def _local(
             ml_uri=None,
             progress=progress,
             stop=stop,
+            workers=asked.workers,
+            long_run=asked.long_run,
+            stopwatch=stopwatch,
         )
     if pack is None:
         return LocalDescriber(faces, None), options

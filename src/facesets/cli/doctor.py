@@ -62,9 +62,8 @@ def _benchmark(conf: "Settings", pack: str | None, provider: str) -> None:
     kept = conf.cache_dir / FILE_NAME
     with console.stoppable() as stop, console.progress() as progress:
         models = assemble.get_pack(detection.pack, conf, progress, stop)
-        choice = assemble.choose(provider, models)
-        results = benchmark(models, detection, choice.provider, conf.cpus)
-        remember(kept, results.best, models, choice.provider, conf.cpus)
+        where = assemble.choose(provider, models).provider
+        results = benchmark(models, detection, where, conf.cpus, stop=stop)
     rows = [
         (
             r.tuning.workers,
@@ -81,6 +80,11 @@ def _benchmark(conf: "Settings", pack: str | None, provider: str) -> None:
         *("workers", "threads each", "pictures a run", "faces a run"),
         *("detections/s", "recognitions/s", "images/s with one face"),
     )
+    best = results.best
+    choice = (
+        f"Best here: workers {best.workers}, threads each {best.threads}, "
+        f"pictures a run {best.images_per_run}, faces a run {best.faces_per_run}."
+    )
     stages = [(name, f"{ms:.1f} ms") for name, ms in results.stage_ms.items()]
     console.show(
         results,
@@ -89,7 +93,9 @@ def _benchmark(conf: "Settings", pack: str | None, provider: str) -> None:
             "",
             console.table(("step of a 12-megapixel JPEG", "one thread"), stages),
             "",
-            "From now on `embed` and `index` divide their work here as in the first line above.",
-            f"(Kept in {printable(kept)}.)",
+            choice,
         ],
     )
+    if not stop.requested:
+        remember(kept, best, models, where, conf.cpus)
+        console.remark(f"`embed` and `index` divide their work so from now on (kept in {printable(kept)}).")

@@ -66,7 +66,7 @@ def embed(
         int | None,
         typer.Option(
             min=1,
-            help="Threads. [default: what `doctor --benchmark` found best, else one a processor]",
+            help="Threads. [default: as measured on this machine, else one a processor]",
             show_default=False,
         ),
     ] = None,
@@ -110,6 +110,7 @@ def embed(
     from facesets.files import require_suffix
     from facesets.operations.embed import embed as run
     from facesets.operations.profile import Meter, write_profile
+    from facesets.operations.tuning import is_long
     from facesets.stopwatch import Stopwatch
 
     conf = settings.load()
@@ -127,16 +128,25 @@ def embed(
             tuning = assemble.divide(conf, models, choice, workers=workers, batch_size=batch_size)
             embedder = assemble.make_embedder(models, detection, choice, tuning=tuning, stopwatch=stopwatch)
             landmarker = assemble.make_landmarks(models, choice) if enrich else None
-        options = EmbedOptions(
-            flush_every=flush_every,
-            workers=tuning.workers,
-            batch_size=tuning.images_per_run,
-            retry_failed=retry_failed,
-            fast_decode=fast_decode,
-            dry_run=dry_run,
-        )
         store.require(embedder.settings)
         with nullcontext() if dry_run else store.writing(embedder.settings):
+            by_itself = not dry_run and workers is None and batch_size is None
+            if by_itself and not assemble.is_measured(conf, models, choice):
+                known = sum(map(photos.covers, store.files()))
+                if is_long(photos.files(), known):
+                    assemble.measure(conf, models, choice, detection, progress, stop)
+                    tuning = assemble.divide(conf, models, choice, workers=None, batch_size=None)
+                    embedder = assemble.make_embedder(
+                        models, detection, choice, tuning=tuning, stopwatch=stopwatch
+                    )
+            options = EmbedOptions(
+                flush_every=flush_every,
+                workers=tuning.workers,
+                batch_size=tuning.images_per_run,
+                retry_failed=retry_failed,
+                fast_decode=fast_decode,
+                dry_run=dry_run,
+            )
             summary = run(
                 photos,
                 store,

@@ -1,6 +1,7 @@
 """`facesets index`."""
 
 from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -33,7 +34,15 @@ def index(
         ),
     ],
     database: DatabaseOption = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="Files worked on at a time.")] = _INDEX.concurrency,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Files worked on at a time. [default: as measured on this machine, else one a processor; "
+            f"with --ml-uri {_INDEX.concurrency}]",
+            show_default=False,
+        ),
+    ] = None,
     include: Annotated[
         list[str] | None,
         typer.Option(metavar="GLOB", help="Only files whose path below the target fits. May be repeated."),
@@ -83,6 +92,10 @@ def index(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try unreadable files again, though unchanged.")
     ] = _INDEX.retry_failed,
+    profile: Annotated[
+        Path | None,
+        typer.Option(help="Write into this JSON file where the time went.", show_default=False),
+    ] = None,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -96,28 +109,27 @@ def index(
     from facesets import settings
     from facesets.cli.describing import describer
     from facesets.cli.library import open_database
+    from facesets.files import require_suffix
     from facesets.operations.index import index as run
+    from facesets.operations.profile import Meter, write_profile
+    from facesets.operations.tuning import is_long
     from facesets.sources.galleries import GallerySource
+    from facesets.stopwatch import Stopwatch
     from facesets.store.postgres.claims import RunLock
     from facesets.store.postgres.library import Library
 
+    if profile is not None:
+        require_suffix(profile, ".json")
+    stopwatch, meter = Stopwatch(), Meter()
     console.quiet_unless_watched()
     conf = settings.load()
     options = IndexOptions(
-        concurrency=concurrency,
+        concurrency=concurrency or _INDEX.concurrency,
         max_images=max_images,
         max_minutes=max_minutes,
         prune=prune,
         retry_failed=retry_failed,
         dry_run=dry_run,
-    )
-    asked = Asked(
-        (pack, det_size, min_det_score),
-        clip_pack,
-        provider,
-        ml_uri,
-        skip_faces=skip_faces,
-        skip_clip=skip_clip,
     )
     source = GallerySource(target, include=include or [], exclude=exclude or [])
     with (
@@ -126,9 +138,22 @@ def index(
         open_database(database, conf) as session,
     ):
         library = Library(session)
+        is_first = library.settings is None and not dry_run and max_images is None
+        asked = Asked(
+            (pack, det_size, min_det_score),
+            clip_pack,
+            provider,
+            ml_uri,
+            skip_faces=skip_faces,
+            skip_clip=skip_clip,
+            workers=concurrency,
+            long_run=is_first and ml_uri is None and is_long(chain.from_iterable(source.stamps()), 0),
+        )
         with RunLock(session, "index --alone") if alone else nullcontext():
-            describe, options = describer(library, options, conf, asked, progress, stop)
-            summary = run(source, library, describe, options, progress=progress, stop=stop)
+            describe, options = describer(library, options, conf, asked, progress, stop, stopwatch=stopwatch)
+            summary = run(
+                source, library, describe, options, stopwatch=stopwatch, progress=progress, stop=stop
+            )
     left = f" {summary.to_do} to do." if summary.to_do else ""
     added = f"{summary.completed} known images got what they lacked, " if summary.completed else ""
     console.show(
@@ -142,5 +167,7 @@ def index(
         ],
         always=bool(summary.failed or summary.stopped or dry_run),
     )
+    if profile is not None and not dry_run:
+        console.profile(write_profile(profile, stopwatch, meter, workers=options.concurrency))
     console.failures([(failure.path, failure.reason) for failure in summary.failures])
     console.finish(failed=summary.failed)

@@ -12,6 +12,7 @@ from facesets.errors import WrongUsage
 from facesets.operations.library_options import IndexOptions
 from facesets.settings import Settings
 from facesets.stop import Stop
+from facesets.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from facesets.interfaces import Embedder, Progress, Store
@@ -128,6 +129,9 @@ def index_embedder(
     ml_uri: str | None,
     progress: "Progress",
     stop: Stop,
+    workers: int | None = None,
+    long_run: bool = False,
+    stopwatch: Stopwatch | None = None,
 ) -> "tuple[Embedder, IndexOptions]":
     """What finds faces for `index`, here or at a service, and the options that fit it.
 
@@ -145,9 +149,13 @@ def index_embedder(
     chosen = assemble.detection_options(None if of_service else known, *detection)
     pack = assemble.get_pack(chosen.pack, settings, progress, stop, fetch=not options.dry_run)
     choice = assemble.choose(provider, pack)
-    tuning = assemble.divide(settings, pack, choice, workers=options.concurrency, batch_size=None)
-    embedder = assemble.make_embedder(pack, chosen, choice, tuning=tuning)
-    return embedder, dataclasses.replace(options, batch_size=tuning.images_per_run)
+    if workers is None and long_run and not assemble.is_measured(settings, pack, choice):
+        assemble.measure(settings, pack, choice, chosen, progress, stop)
+    tuning = assemble.divide(settings, pack, choice, workers=workers, batch_size=None)
+    embedder = assemble.make_embedder(pack, chosen, choice, tuning=tuning, stopwatch=stopwatch)
+    return embedder, dataclasses.replace(
+        options, concurrency=tuning.workers, batch_size=tuning.images_per_run
+    )
 
 
 def service(

@@ -21,6 +21,7 @@ from pillow_heif import register_heif_opener
 from facesets.errors import UnreadableImage
 from facesets.files import read_regular_file
 from facesets.imaging.exif import ORIENTATION, Exif, capture_time
+from facesets.imaging.memory import picture_memory
 from facesets.records import Pixels
 
 Image.init()
@@ -68,15 +69,15 @@ _DECODING_ERRORS = (
     zlib.error,
 )
 
-# EXIF orientation -> what turns stored pixels upright.
-_UPRIGHT: dict[int, Callable[[Pixels], Any]] = {
-    2: lambda pixels: cv2.flip(pixels, 1),
-    3: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_180),
-    4: lambda pixels: cv2.flip(pixels, 0),
+# EXIF orientation -> what turns stored pixels upright, into other pixels.
+_UPRIGHT: dict[int, Callable[[Pixels, Pixels], Any]] = {
+    2: lambda stored, into: cv2.flip(stored, 1, into),
+    3: lambda stored, into: cv2.rotate(stored, cv2.ROTATE_180, into),
+    4: lambda stored, into: cv2.flip(stored, 0, into),
     5: cv2.transpose,
-    6: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_90_CLOCKWISE),
-    7: lambda pixels: cv2.rotate(cv2.transpose(pixels), cv2.ROTATE_180),
-    8: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_90_COUNTERCLOCKWISE),
+    6: lambda stored, into: cv2.rotate(stored, cv2.ROTATE_90_CLOCKWISE, into),
+    7: lambda stored, into: cv2.rotate(cv2.transpose(stored), cv2.ROTATE_180, into),
+    8: lambda stored, into: cv2.rotate(stored, cv2.ROTATE_90_COUNTERCLOCKWISE, into),
 }
 
 _ON_ITS_SIDE = (5, 6, 7, 8)
@@ -148,17 +149,26 @@ def decode_bytes(data: bytes, *, least_edge: int | None = None) -> Decoded:
                     f"{image.width}×{image.height} pixels are more than {MAX_PIXELS // 1_000_000} million"
                 )
             with _one_large if image.width * image.height > LARGE_PIXELS else nullcontext():
-                stored = _pixels(image, data, _reduction(image, least_edge))
-            exif = _exif_of(image)
-            orientation = exif.get(ORIENTATION, 1)
-            turn = _UPRIGHT.get(orientation)
-            pixels: Pixels = stored if turn is None else turn(stored)
+                exif = _exif_of(image)
+                orientation = exif.get(ORIENTATION, 1)
+                pixels = _upright(_pixels(image, data, _reduction(image, least_edge)), orientation)
             width, height = image.size[::-1] if orientation in _ON_ITS_SIDE else image.size
     except UnidentifiedImageError as error:
         raise UnreadableImage("not a picture of a known format") from error
     except _DECODING_ERRORS as error:
         raise UnreadableImage(f"damaged: {_first_line(error)}") from error
     return Decoded(pixels, capture_time(exif), width, height)
+
+
+def _upright(stored: Pixels, orientation: int) -> Pixels:
+    if orientation not in _UPRIGHT:
+        return stored
+    height, width = stored.shape[:2]
+    if orientation in _ON_ITS_SIDE:
+        height, width = width, height
+    upright = picture_memory.take(stored.size).reshape(height, width, 3)
+    _UPRIGHT[orientation](stored, upright)
+    return upright
 
 
 def _first_line(error: BaseException) -> str:
@@ -183,12 +193,19 @@ def _reduction(image: Image.Image, least_edge: int | None) -> int:
 
 def _pixels(image: Image.Image, data: bytes, reduction: int) -> Pixels:
     """Stored pixels as RGB. Pillow is the reference; simplejpeg gives the same bytes three times as fast."""
-    if image.format == "JPEG" and image.mode == "RGB":
+    # Cameras put previews behind the picture; Pillow then calls the file a multi-picture object.
+    if image.format in ("JPEG", "MPO") and image.mode == "RGB":
         # The decoder takes the smallest of its sizes that reaches this one.
-        width, height = (-(-edge // reduction) if reduction > 1 else 0 for edge in image.size)
+        width, height = (-(-edge // reduction) for edge in image.size)
         try:
             fast: Pixels = simplejpeg.decode_jpeg(
-                data, "RGB", min_height=height, min_width=width, min_factor=1, strict=True
+                data,
+                "RGB",
+                min_height=height if reduction > 1 else 0,
+                min_width=width if reduction > 1 else 0,
+                min_factor=1,
+                strict=True,
+                buffer=picture_memory.take(height * width * 3),
             )
         except ValueError:
             # Strict refuses what libjpeg merely warns of; Pillow decides whether that is a picture.

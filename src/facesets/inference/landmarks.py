@@ -9,7 +9,7 @@ from insightface.app.common import Face
 from insightface.model_zoo.landmark import Landmark
 
 from facesets.inference.packs import LANDMARK_2D_106, LANDMARK_3D_68, ModelPack
-from facesets.inference.session import CPU, Session
+from facesets.inference.session import CPU, Session, in_turn
 from facesets.records import Faces, Float32, Pixels
 
 # insightface calls a scikit-image function by its old name.
@@ -22,6 +22,7 @@ class Landmarks:
     def __init__(self, pack: ModelPack, *, provider: str = CPU, threads: int = 1) -> None:
         """Load the models that are there. Raises `CannotInfer`."""
         self._models: dict[str, Any] = {}
+        self._turn = in_turn(provider)
         for task in (LANDMARK_2D_106, LANDMARK_3D_68):
             model = pack.models.get(task)
             if model is not None:
@@ -50,6 +51,7 @@ class Landmarks:
 
     def _found(self, bgr: Pixels, box: Float32) -> Any:  # noqa: ANN401 - insightface's own type
         face = Face(bbox=box)
-        for model in self._models.values():
-            model.get(bgr, face)
+        with self._turn:
+            for model in self._models.values():
+                model.get(bgr, face)
         return face

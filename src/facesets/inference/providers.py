@@ -8,7 +8,8 @@ import onnxruntime
 
 from facesets.errors import CannotInfer, WrongUsage
 from facesets.inference.packs import ModelFile
-from facesets.inference.session import CPU, Session
+from facesets.inference.recognizer import Recognizer
+from facesets.inference.session import CPU
 
 PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
@@ -25,6 +26,8 @@ _PLATFORMS = {
 }
 
 MIN_COSINE_SIMILARITY_TO_CPU = 0.99
+_TRIED = 3
+"""Pictures to try a provider with, together: a batch, as it will get them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +100,18 @@ def why_not(name: str, model: ModelFile) -> str | None:
     if provider not in onnxruntime.get_available_providers():
         return f"not in this ONNX Runtime, `scripts/install {name}` installs one that has it"
     try:
-        session = Session(model.path, provider)
-        if session.provider != provider:
+        tried = Recognizer(model, provider=provider, batch_size=_TRIED)
+        if tried.provider != provider:
             return "it is built in but did not start (a driver or library is missing)"
-        return _differs(session, Session(model.path), model)
+        return _differs(tried, Recognizer(model))
     except CannotInfer as error:
         return str(error)
 
 
-def _differs(tried: Session, reference: Session, model: ModelFile) -> str | None:
-    edge = model.input_size or 112
-    sample = np.random.default_rng(0).standard_normal((1, 3, edge, edge)).astype(np.float32)
-    a, b = tried.run(sample)[0].ravel(), reference.run(sample)[0].ravel()
-    similarity = float(a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-12))
+def _differs(tried: Recognizer, reference: Recognizer) -> str | None:
+    shape = (_TRIED, tried.input_size, tried.input_size, 3)
+    pictures = list(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
+    similarity = float((tried.embeddings(pictures) * reference.embeddings(pictures)).sum(axis=1).min())
     if similarity >= MIN_COSINE_SIMILARITY_TO_CPU:
         return None
     return f"its results differ from the CPU's (cosine similarity {similarity:.3f})"

@@ -6,12 +6,15 @@ Deng et al., "ArcFace: additive angular margin loss for deep face recognition", 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from facesets.inference.packs import ModelFile
-from facesets.inference.session import CPU, Session
+from facesets.inference.rewrite import PixelInput
+from facesets.inference.session import CPU, TAKES_PIXELS, Session
 from facesets.records import Float32, Pixels
 
 
@@ -26,11 +29,20 @@ class Recognizer:
         On a CPU one at a time is fastest, and makes a face's vector independent, to the last bit, of
         the faces beside it.
         """
-        self._session = Session(model.path, provider, threads=threads)
         self._model = model
         self.input_size = model.input_size or 112
+        pixels = PixelInput(self.input_size, model.input_mean, model.input_std)
+        self._takes_pixels = provider in TAKES_PIXELS
+        self._session = Session(
+            model.path, provider, threads=threads, pixels=pixels if self._takes_pixels else None
+        )
         self._batch_size = self._session.fixed_batch or batch_size
         self.dimension = int(self._session.output_shapes[0][-1])
+
+    @property
+    def provider(self) -> str:
+        """Where it runs in truth, by ONNX Runtime's name."""
+        return self._session.provider
 
     def raw_embeddings(self, crops: Sequence[Pixels]) -> Float32:
         """The network's own output, (n, dimension) float32: its length says how clear the face is."""
@@ -47,10 +59,16 @@ class Recognizer:
         return unit
 
     def _run(self, crops: Sequence[Pixels]) -> Float32:
-        mean = (self._model.input_mean,) * 3
-        blob = cv2.dnn.blobFromImages(list(crops), 1 / self._model.input_std, mean=mean, swapRB=False)
-        missing = (self._session.fixed_batch or len(crops)) - len(crops)
+        blob = np.stack(crops) if self._takes_pixels else self._scaled(crops)
+        missing = self._session.run_size(len(crops)) - len(crops)
         if missing:
-            blob = np.concatenate([blob, np.zeros((missing, *blob.shape[1:]), np.float32)])
+            blob = np.concatenate([blob, np.zeros((missing, *blob.shape[1:]), blob.dtype)])
         output: Float32 = self._session.run(blob)[0][: len(crops)]
         return output.reshape(len(crops), -1)
+
+    def _scaled(self, crops: Sequence[Pixels]) -> NDArray[Any]:
+        mean = (self._model.input_mean,) * 3
+        blob: Float32 = cv2.dnn.blobFromImages(
+            list(crops), 1 / self._model.input_std, mean=mean, swapRB=False
+        )
+        return blob

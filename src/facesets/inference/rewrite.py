@@ -1,17 +1,50 @@
-"""Graphs rewritten for speed, with the same results to the last bit."""
+"""Graphs rewritten for speed, with the same results."""
 
+import platform
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+_BLOCKED_LAYOUT = platform.machine().lower() in ("x86_64", "amd64")
+"""Elsewhere a convolution with one weight a channel is slower than what it replaces."""
 
-def without_slow_prelu(path: Path) -> str | bytes:
-    """Return a model whose PReLU nodes are written as `max(x, slope·x)`.
+_BLOCK = 16
+"""Channels in a block, at most; with others left over convolutions leave the blocked layout."""
 
-    ONNX Runtime computes PReLU element by element, which is 40 % of a MobileFaceNet's time; multiplying
-    and taking the maximum is vectorised. Both are the same number wherever no slope exceeds 1.
+
+@dataclass(frozen=True, slots=True)
+class PixelInput:
+    """Square RGB pictures of 8 bits, and how the network wants them scaled: `(pixel - mean) / std`."""
+
+    edge: int
+    mean: float
+    std: float
+
+
+def rewritten(
+    path: Path, *, prelu: bool = False, free_batch: bool = False, pixels: PixelInput | None = None
+) -> str | bytes:
+    """Return a model with the same results that is faster, or takes more.
+
+    Parameters
+    ----------
+    prelu : bool
+        Write PReLU nodes as operations that ONNX Runtime computes fast on a CPU. It computes PReLU element
+        by element, which is 40 % of a MobileFaceNet's time. Where no slope exceeds 1, PReLU is
+        `max(x, slope·x)`, the same number to the last bit; multiplying and taking the maximum are vectorised.
+        It also is `relu((1 - slope)·x) + slope·x`: two convolutions of one weight a channel, which stay in
+        the blocked layout of the convolutions around them on x86-64. That is a tenth faster still, and rounds
+        otherwise (cosine similarity of embeddings from 0.999999 on).
+    free_batch : bool
+        Take any number of inputs at once, whatever number the file declares. Only the declarations change.
+        Whether the nodes in between respect a batch is for the caller to try.
+    pixels : PixelInput, optional
+        Take pixels (n, edge, edge, 3) in place of numbers (n, 3, edge, edge): a GPU scales them in no time,
+        and a quarter as much has to be copied there.
 
     Returns
     -------
@@ -19,38 +52,101 @@ def without_slow_prelu(path: Path) -> str | bytes:
         The path itself where there is nothing to rewrite, else the serialised model.
     """
     model = onnx.load(str(path))
-    weights = {tensor.name: tensor for tensor in model.graph.initializer}
-    nodes = []
-    for node in model.graph.node:
-        slope = weights.get(node.input[1]) if node.op_type == "PRelu" else None
-        if slope is None or np.max(numpy_helper.to_array(slope)) > 1:
-            nodes.append(node)
-            continue
-        values, result = node.input[0], node.output[0]
-        scaled = f"{result}/scaled"
-        nodes.append(helper.make_node("Mul", [values, node.input[1]], [scaled]))
-        nodes.append(helper.make_node("Max", [values, scaled], [result]))
-    if len(nodes) == len(model.graph.node):
+    changed = prelu and _without_slow_prelu(model.graph)
+    if free_batch:
+        _free_batch(model.graph)
+    if pixels is not None:
+        _take_pixels(model.graph, pixels)
+    if not (changed or free_batch or pixels):
         return str(path)
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
     serialised: bytes = model.SerializeToString()
     return serialised
 
 
-def with_free_batch(path: Path) -> bytes:
-    """Return a model that takes any number of inputs at once, whatever number its file declares.
+def _without_slow_prelu(graph: onnx.GraphProto) -> bool:
+    """Whether there was a node to replace."""
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        known = weights.get(node.input[1]) if node.op_type == "PRelu" else None
+        slope = None if known is None else numpy_helper.to_array(known)
+        if slope is None or np.max(slope) > 1:
+            nodes.append(node)
+        elif _BLOCKED_LAYOUT and slope.ndim == 3 and slope.shape[1:] == (1, 1) and len(slope) % _BLOCK == 0:
+            nodes += _in_blocks(node, slope.reshape(-1, 1, 1, 1), graph)
+        else:
+            nodes += _as_maximum(node)
+    changed = len(nodes) != len(graph.node)
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return changed
 
-    Only the declarations change. Whether the nodes in between respect a batch is for the caller to try.
-    """
-    model = onnx.load(str(path))
-    weights = {tensor.name for tensor in model.graph.initializer}
-    for value in model.graph.input:
-        if value.name not in weights:
-            value.type.tensor_type.shape.dim[0].dim_param = "batch"
+
+def _as_maximum(prelu: onnx.NodeProto) -> list[onnx.NodeProto]:
+    (values, slope), result = prelu.input, prelu.output[0]
+    scaled = f"{result}/scaled"
+    return [
+        helper.make_node("Mul", [values, slope], [scaled]),
+        helper.make_node("Max", [values, scaled], [result]),
+    ]
+
+
+def _in_blocks(
+    prelu: onnx.NodeProto, slope: NDArray[np.float32], graph: onnx.GraphProto
+) -> list[onnx.NodeProto]:
+    values, result = prelu.input[0], prelu.output[0]
+    below, above, rest, positive = (f"{result}/{part}" for part in ("below", "above", "rest", "positive"))
+    graph.initializer.extend(
+        [
+            numpy_helper.from_array(slope, f"{below}/weight"),
+            numpy_helper.from_array(1 - slope, f"{above}/weight"),
+        ]
+    )
+    each = {"group": len(slope), "kernel_shape": [1, 1]}
+    return [
+        helper.make_node("Conv", [values, f"{above}/weight"], [rest], **each),
+        helper.make_node("Relu", [rest], [positive]),
+        helper.make_node("Conv", [values, f"{below}/weight"], [below], **each),
+        helper.make_node("Add", [below, positive], [result]),
+    ]
+
+
+def _input(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
+    weights = {tensor.name for tensor in graph.initializer}
+    return next(value for value in graph.input if value.name not in weights)
+
+
+def _free_batch(graph: onnx.GraphProto) -> None:
+    _input(graph).type.tensor_type.shape.dim[0].dim_param = "batch"
     # Shapes of what comes out were worked out for the declared number.
-    del model.graph.value_info[:]
-    for value in model.graph.output:
+    del graph.value_info[:]
+    for value in graph.output:
         value.type.tensor_type.ClearField("shape")
-    serialised: bytes = model.SerializeToString()
-    return serialised
+
+
+def _take_pixels(graph: onnx.GraphProto, pixels: PixelInput) -> None:
+    numbers = _input(graph)
+    batch = numbers.type.tensor_type.shape.dim[0]
+    shape = [batch.dim_value or "batch", pixels.edge, pixels.edge, 3]
+    dtype = numbers.type.tensor_type.elem_type
+    steps = ("pixels", "planes", "levels", "centred", "scaled")
+    given, planes, levels, centred, scaled = (f"{numbers.name}/{step}" for step in steps)
+    mean, scale = f"{numbers.name}/mean", f"{numbers.name}/scale"
+    graph.initializer.extend(
+        [
+            numpy_helper.from_array(np.float32(pixels.mean), mean),
+            numpy_helper.from_array(np.float32(1 / pixels.std), scale),
+        ]
+    )
+    nodes = [
+        helper.make_node("Transpose", [given], [planes], perm=[0, 3, 1, 2]),
+        helper.make_node("Cast", [planes], [levels], to=onnx.TensorProto.FLOAT),
+        helper.make_node("Sub", [levels, mean], [centred]),
+        helper.make_node("Mul", [centred, scale], [scaled]),
+        helper.make_node("Cast", [scaled], [numbers.name], to=dtype),
+        *graph.node,
+    ]
+    graph.input.remove(numbers)
+    graph.input.insert(0, helper.make_tensor_value_info(given, onnx.TensorProto.UINT8, shape))
+    del graph.node[:]
+    graph.node.extend(nodes)

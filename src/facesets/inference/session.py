@@ -1,24 +1,38 @@
 """ONNX Runtime sessions: the only place that makes them."""
 
+import threading
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from facesets.errors import CannotInfer
 from facesets.files import printable
-from facesets.inference.rewrite import with_free_batch, without_slow_prelu
-from facesets.records import Float32
+from facesets.inference.binding import FixedInput
+from facesets.inference.rewrite import PixelInput, rewritten
 
 # Only errors: what matters of the rest is said by us, in words that help.
 onnxruntime.set_default_logger_severity(3)
 
 CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+DIRECTML = "DmlExecutionProvider"
+
+TAKES_PIXELS = (CUDA, DIRECTML)
+"""Where scaling pixels beside the network saves more than it costs."""
+
+# Trying all algorithms for every new size of a batch takes seconds each time. Numbers of 19 bits, which
+# recent GPUs compute with unless told otherwise, make other vectors than a CPU does.
+_OPTIONS = {CUDA: {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}}
+
 RUNTIME_VERSION = str(onnxruntime.__version__)
 
 # They have no base class in common, and a failing driver surfaces as a plain RuntimeError.
@@ -33,6 +47,9 @@ _RUNTIME_ERRORS = (
     ort_errors.NotImplemented,
     ort_errors.RuntimeException,
 )
+
+# What reading a damaged model, or one of which a part is missing, raises before ONNX Runtime sees it.
+_READING_ERRORS = (OSError, DecodeError, onnx.checker.ValidationError)
 
 
 _NUMBERS: dict[str, np.dtype[Any]] = {
@@ -62,6 +79,11 @@ def _input(node: Any) -> Input:  # noqa: ANN401 - ONNX Runtime has no types
     return Input(node.name, tuple(node.shape), _NUMBERS.get(node.type))
 
 
+def in_turn(provider: str) -> AbstractContextManager[object]:
+    """What to hold while a session runs there: DirectML runs one thread at a time, the others any number."""
+    return threading.Lock() if provider == DIRECTML else nullcontext()
+
+
 class Session:
     """One loaded model. May be run from several threads at once."""
 
@@ -73,6 +95,7 @@ class Session:
         threads: int = 1,
         free_batch: bool = False,
         rewrite: bool = True,
+        pixels: PixelInput | None = None,
     ) -> None:
         """Load a model.
 
@@ -88,6 +111,8 @@ class Session:
             Take any number of inputs at once, though the file declares one.
         rewrite : bool
             Look for slow nodes to rewrite, which reads the whole model once more.
+        pixels : PixelInput, optional
+            Take pixels, and scale them where the model runs.
 
         Raises
         ------
@@ -97,14 +122,16 @@ class Session:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        if provider == "DmlExecutionProvider":
+        if provider == DIRECTML:
             # DirectML supports neither memory patterns nor parallel execution.
             options.enable_mem_pattern = False
-        providers = [provider] if provider == CPU else [provider, CPU]
+        providers = [(provider, _OPTIONS.get(provider, {})), (CPU, {})][: 1 if provider == CPU else 2]
         try:
-            model = _graph(path, provider, free_batch=free_batch, rewrite=rewrite)
+            model: str | bytes = str(path)
+            if free_batch or pixels or (rewrite and provider == CPU):
+                model = rewritten(path, prelu=provider == CPU, free_batch=free_batch, pixels=pixels)
             self._session = onnxruntime.InferenceSession(model, options, providers=providers)
-        except _RUNTIME_ERRORS as error:
+        except (*_RUNTIME_ERRORS, *_READING_ERRORS) as error:
             raise CannotInfer(
                 f"The model {printable(path)} cannot be loaded on {provider}: {_first_line(error)}. "
                 "Run `facesets doctor` to see what works here."
@@ -114,13 +141,26 @@ class Session:
         self.inputs = [_input(each) for each in self._session.get_inputs()]
         self.output_shapes = [tuple(output.shape) for output in self._session.get_outputs()]
         self.fixed_batch = self.inputs[0].fixed(0)
+        self._turn = in_turn(self.provider)
+        self._fixed_input = FixedInput(self._session) if self.provider == CUDA else None
 
-    def run(self, batch: Float32) -> list[NDArray[Any]]:
+    def run_size(self, count: int) -> int:
+        """How many inputs a run has to have for `count` of them: a GPU prepares itself for each new size."""
+        if self.fixed_batch is not None:
+            return self.fixed_batch
+        return count if self.provider == CPU else 1 << (count - 1).bit_length()
+
+    def run(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
         """Outputs for one input array, in the numbers that the model takes. Raises as `run_named`."""
         dtype = self.inputs[0].dtype
-        return self.run_named(
-            {self.inputs[0].name: batch if dtype is None else batch.astype(dtype, copy=False)}
-        )
+        batch = batch if dtype is None else batch.astype(dtype, copy=False)
+        if self._fixed_input is not None:
+            try:
+                return self._fixed_input.run(batch)
+            except _RUNTIME_ERRORS:
+                # An older driver or runtime may not do this, and needs it for speed only.
+                self._fixed_input = None
+        return self.run_named({self.inputs[0].name: batch})
 
     def run_named(self, arrays: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Outputs for several input arrays, given by name.
@@ -132,18 +172,13 @@ class Session:
         """
         feed = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         try:
-            outputs: list[NDArray[Any]] = self._session.run(None, feed)
+            with self._turn:
+                outputs: list[NDArray[Any]] = self._session.run(None, feed)
         except _RUNTIME_ERRORS as error:
             raise CannotInfer(
                 f"The model stopped with: {_first_line(error)}. Try --batch-size 1 or --provider cpu."
             ) from error
         return outputs
-
-
-def _graph(path: Path, provider: str, *, free_batch: bool, rewrite: bool) -> str | bytes:
-    if free_batch:
-        return with_free_batch(path)
-    return without_slow_prelu(path) if provider == CPU and rewrite else str(path)
 
 
 def _first_line(error: Exception) -> str:

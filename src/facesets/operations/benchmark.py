@@ -1,25 +1,30 @@
-"""`doctor --benchmark`: how fast this machine is, where time goes, and how processors are best divided."""
+"""How fast this machine is, where time goes, and how its processors are best divided."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from facesets.errors import CannotInfer
 from facesets.imaging.align import ARCFACE_KPS
 from facesets.imaging.decode import decode_bytes
 from facesets.imaging.fingerprint import fingerprint
 from facesets.imaging.sharpness import sharpness
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import ModelPack
+from facesets.inference.session import CPU
 from facesets.operations.options import DetectionOptions
-from facesets.operations.tuning import Tuning
+from facesets.operations.tuning import Tuning, usual
+from facesets.stop import Stop
 
 _REPEATS = 5
-_BATCHES = ((1, 1), (4, 4), (16, 64))
-"""Pictures and faces that go through the networks at a time."""
+_BATCHES = ((1, 1), (4, 16), (16, 64), (32, 128))
+"""Pictures and faces that go through the networks of a GPU at a time."""
+
+_CLEARLY = 1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,47 +49,104 @@ class Benchmark:
     ----------
     trials : list of Trial
         The fastest first.
+    best : Tuning
+        What to use from now on: the usual way, unless another is clearly faster.
     stage_ms : dict of str to float
         What one thread needs for each step of a 12-megapixel JPEG with one face.
     """
 
     trials: list[Trial]
+    best: Tuning
     stage_ms: dict[str, float]
-
-    @property
-    def best(self) -> Tuning:
-        """The fastest way."""
-        return self.trials[0].tuning
 
 
 def benchmark(
-    pack: ModelPack, options: DetectionOptions, provider: str, cpus: int, *, seconds_each: float = 2.0
+    pack: ModelPack,
+    options: DetectionOptions,
+    provider: str,
+    cpus: int,
+    *,
+    stop: Stop,
+    seconds_each: float = 2.0,
 ) -> Benchmark:
-    """Measure how the processors are best divided, then in which batches, and what each step costs.
+    """Measure how the processors are best divided, in which batches, and what each step costs.
 
     Parameters
     ----------
+    stop : Stop
+        Ends the measurement after the way that is being tried.
     seconds_each : float
         How long each network is run in each way.
 
     Raises
     ------
     CannotInfer
-        A model does not run.
+        A model does not run in any way.
     """
-    trials = [
-        _trial(pack, options, provider, Tuning(workers, threads, 1, 1), seconds_each)
-        for workers, threads in divisions(cpus)
-    ]
-    best = max(trials, key=lambda trial: trial.images_per_s).tuning
-    trials += [
-        _trial(pack, options, provider, Tuning(best.workers, best.threads, images, faces), seconds_each)
-        for images, faces in _BATCHES[1:]
-    ]
+    trials = _trials(pack, options, provider, ways(provider, cpus), seconds_each, stop)
     return Benchmark(
         sorted(trials, key=lambda trial: -trial.images_per_s),
+        clearly_best(trials, usual(provider, cpus)),
         _stages(_embedder(pack, options, provider, Tuning(1, 1, 1, 1))),
     )
+
+
+def quick_choice(
+    pack: ModelPack,
+    options: DetectionOptions,
+    provider: str,
+    cpus: int,
+    *,
+    stop: Stop,
+    seconds_each: float = 0.5,
+) -> Tuning | None:
+    """How to divide the work after a short measurement; None when it was stopped. As `benchmark` else.
+
+    On a CPU only divisions are tried: larger batches gain nothing there, and to try them takes memory.
+    """
+    some = [way for way in ways(provider, cpus) if provider != CPU or way.images_per_run == 1]
+    trials = _trials(pack, options, provider, some, seconds_each, stop)
+    return None if stop.requested else clearly_best(trials, usual(provider, cpus))
+
+
+def clearly_best(trials: Sequence[Trial], as_usual: Tuning) -> Tuning:
+    """The usual way, unless another is faster by more than short measurements of one thing differ."""
+    best = max(trials, key=lambda trial: trial.images_per_s)
+    rates = {trial.tuning: trial.images_per_s for trial in trials}
+    return best.tuning if best.images_per_s > _CLEARLY * rates.get(as_usual, 0.0) else as_usual
+
+
+def ways(provider: str, cpus: int) -> list[Tuning]:
+    """What is worth trying: on a CPU how it is divided, on a GPU how much it gets at a time.
+
+    With a GPU the processors decode, all of them, which is no question of the networks' speed.
+    """
+    if provider == CPU:
+        return [Tuning(*division, 1, 1) for division in divisions(cpus)] + [Tuning(cpus, 1, 4, 4)]
+    return [Tuning(usual(provider, cpus).workers, 1, *batch) for batch in _BATCHES]
+
+
+def _trials(
+    pack: ModelPack,
+    options: DetectionOptions,
+    provider: str,
+    some: Sequence[Tuning],
+    seconds: float,
+    stop: Stop,
+) -> list[Trial]:
+    """All ways that work here; a batch may be more than the memory of a GPU holds."""
+    trials = []
+    failure: CannotInfer | None = None
+    for way in some:
+        try:
+            trials.append(_trial(pack, options, provider, way, seconds))
+        except CannotInfer as error:
+            failure = error
+        if stop.requested:
+            break
+    if failure is not None and not trials:
+        raise failure
+    return trials
 
 
 def divisions(cpus: int) -> list[tuple[int, int]]:

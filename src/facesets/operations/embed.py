@@ -8,6 +8,7 @@ same store however many workers there are and however often the run was cut.
 
 import hashlib
 import os
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +23,7 @@ from facesets.files import read_regular_file
 from facesets.imaging.decode import MAX_FILE_BYTES, Decoded, decode_bytes
 from facesets.imaging.fingerprint import fingerprint
 from facesets.interfaces import Embedder, Progress, Source, Store
+from facesets.operations.batches import batches
 from facesets.operations.enrich import Landmarker, enrich_rows
 from facesets.operations.options import EmbedOptions
 from facesets.records import Faces, FileRecord, FoundFile, ImageRecord
@@ -32,6 +34,7 @@ _BATCHES_AHEAD_PER_WORKER = 3
 _LEAST_EDGE_IN_INPUTS = 3
 """What a reduced picture keeps of its longer edge, in edges of the detector's input: a face of 40 pixels
 in there, which is about the smallest that is found surely, then still fills the recogniser's 112."""
+LISTING = "list and compare"
 WAITING = "wait for workers"
 GONE = "not there any more"
 _CHANGES_AGAIN = -1
@@ -123,7 +126,7 @@ def embed(
     """
     stopwatch = stopwatch or Stopwatch()
     progress.begin("Listing")
-    with stopwatch.stage("list and compare"):
+    with stopwatch.stage(LISTING):
         found = list(source.files())
         known = store.files()
         todo, known_failures = _compare(found, known, retry_failed=options.retry_failed)
@@ -216,6 +219,12 @@ def _is_gone(path: str) -> bool:
     return False
 
 
+def _drop_what_has_not_begun(pending: deque[Future[list[_Outcome]]]) -> None:
+    # Threads take the oldest first: whatever comes before one that has begun has begun as well.
+    while pending and pending[-1].cancel():
+        pending.pop()
+
+
 class _Run:
     """The state of one run: what waits for the next flush, and the counts."""
 
@@ -238,20 +247,25 @@ class _Run:
         self._files: list[FileRecord] = []
         self._images: list[ImageRecord] = []
         self._waiting: set[str] = set()
+        self._lock = threading.Lock()
+        self._begun: dict[str, tuple[int, int]] = {}
+        self._unreadable: dict[str, str] = {}
         self.taken = self.embedded = self.aliases = self.faces = 0
         self.failures: list[Failure] = []
 
     def outcomes(self, todo: Iterable[FoundFile], stop: Stop) -> Iterator[_Outcome]:
         """What comes of each file, in order; a bounded number is worked on ahead."""
         workers = self._options.workers
-        batches = _batches(todo, self._options.batch_size)
+        dealt = enumerate(batches(todo, self._options.batch_size))
         pending: deque[Future[list[_Outcome]]] = deque()
         with ThreadPoolExecutor(workers, thread_name_prefix="embed") as pool:
             try:
                 while True:
                     room = workers * _BATCHES_AHEAD_PER_WORKER - len(pending)
-                    if not stop.requested:
-                        pending.extend(pool.submit(self._work, batch) for batch in islice(batches, room))
+                    if stop.requested:
+                        _drop_what_has_not_begun(pending)
+                    else:
+                        pending.extend(pool.submit(self._work, *each) for each in islice(dealt, room))
                     if not pending:
                         return
                     with self._stopwatch.stage(WAITING):
@@ -260,12 +274,12 @@ class _Run:
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _work(self, batch: Sequence[FoundFile]) -> list[_Outcome]:
+    def _work(self, number: int, batch: Sequence[FoundFile]) -> list[_Outcome]:
         """Take a batch from the disk to its faces. Runs in a worker thread."""
         files = []
         pictures: list[tuple[str, Decoded]] = []
-        for found in batch:
-            record, decoded = self._read(found)
+        for place, found in enumerate(batch):
+            record, decoded = self._read(found, (number, place))
             files.append(record)
             if decoded is not None:
                 pictures.append((record.sha256, decoded))
@@ -293,8 +307,11 @@ class _Run:
         with self._stopwatch.stage("landmarks"):
             return enrich_rows(decoded.pixels, faces, np.arange(len(faces)), self._landmarker)
 
-    def _read(self, found: FoundFile) -> tuple[FileRecord, Decoded | None]:
-        """Bytes, hash and pixels of one file; no pixels where they are known or cannot be had."""
+    def _read(self, found: FoundFile, place: tuple[int, int]) -> tuple[FileRecord, Decoded | None]:
+        """Bytes, hash and pixels of one file; no pixels where they are known or cannot be had.
+
+        A file that comes earlier in the order of all files may be at the same picture already.
+        """
         try:
             with self._stopwatch.stage("read"):
                 data = read_regular_file(Path(found.path), max_bytes=MAX_FILE_BYTES)
@@ -304,7 +321,10 @@ class _Run:
         with self._stopwatch.stage("hash"):
             sha256 = hashlib.sha256(data).hexdigest()
         record = FileRecord(found.path, found.size, found.mtime_ns, sha256)
-        if self._store.has_image(sha256):
+        with self._lock:
+            is_copy = self._begun.setdefault(sha256, place) < place
+            self._begun[sha256] = min(self._begun[sha256], place)
+        if is_copy or self._store.has_image(sha256):
             return record, None
         try:
             with self._stopwatch.stage("decode"):
@@ -315,7 +335,11 @@ class _Run:
     def take(self, outcome: _Outcome) -> None:
         """Count one file's outcome and keep it for the next flush."""
         file, image = outcome.file, outcome.image
+        if image is None and not file.reason and file.sha256 in self._unreadable:
+            file = replace(file, reason=self._unreadable[file.sha256])
         if file.reason:
+            if file.sha256:
+                self._unreadable[file.sha256] = file.reason
             if not file.sha256 and not self._source.is_there():
                 raise SourceGone(
                     f"{self._source.label} vanished during the run. Everything up to here is kept: run the "
@@ -342,10 +366,8 @@ class _Run:
         if self._files:
             with self._stopwatch.stage("store"):
                 self._store.commit(self._files, self._images)
+            with self._lock:
+                # From now on the store knows them.
+                for file in self._files:
+                    self._begun.pop(file.sha256, None)
             self._files, self._images, self._waiting = [], [], set()
-
-
-def _batches(files: Iterable[FoundFile], size: int) -> Iterator[list[FoundFile]]:
-    iterator = iter(files)
-    while batch := list(islice(iterator, size)):
-        yield batch

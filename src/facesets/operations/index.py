@@ -9,7 +9,7 @@ free.
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
@@ -17,13 +17,15 @@ from itertools import islice
 from facesets.errors import SourceGone
 from facesets.files import printable
 from facesets.interfaces import Describer, Progress
-from facesets.operations.embed import Failure
+from facesets.operations.batches import batches
+from facesets.operations.embed import LISTING, WAITING, Failure
 from facesets.operations.library_options import IndexOptions
 from facesets.operations.listing import GalleryTargets, compare, prune, refuse_nothing
 from facesets.operations.looking import Look, Looker
 from facesets.records import FileRecord, FoundFile, ImageRecord
 from facesets.sources.galleries import Gallery
 from facesets.stop import Stop
+from facesets.stopwatch import Stopwatch
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.images import Seen
 from facesets.store.postgres.library import Library
@@ -91,11 +93,17 @@ def index(
     describer: Describer,
     options: IndexOptions,
     *,
+    stopwatch: Stopwatch | None = None,
     progress: Progress,
     stop: Stop,
     clock: Callable[[], float] = time.monotonic,
 ) -> IndexSummary:
     """Put everything below the targets that is not there yet into the library.
+
+    Parameters
+    ----------
+    stopwatch : Stopwatch, optional
+        Learns where the time went.
 
     Raises
     ------
@@ -110,7 +118,9 @@ def index(
     """
     given = {"targets": [to_text(root) for root in source.roots], **asdict(options)}
     with recorded_run(library.database, "index", given, dry_run=options.dry_run) as run:
-        summary = _indexed(source, library, describer, options, progress, stop, clock)
+        summary = _indexed(
+            source, library, describer, options, stopwatch or Stopwatch(), progress, stop, clock
+        )
         run.summary = {name: value for name, value in asdict(summary).items() if name != "failures"}
         run.stopped = summary.stopped
     return summary
@@ -121,6 +131,7 @@ def _indexed(
     library: Library,
     describer: Describer,
     options: IndexOptions,
+    stopwatch: Stopwatch,
     progress: Progress,
     stop: Stop,
     clock: Callable[[], float],
@@ -128,7 +139,8 @@ def _indexed(
     ends_at = None if options.max_minutes is None else clock() + 60 * options.max_minutes
     library.look_for(describer.faces_from, describer.clip_from)
     progress.begin("Listing")
-    listing = compare(source, library, retry_failed=options.retry_failed)
+    with stopwatch.stage(LISTING):
+        listing = compare(source, library, retry_failed=options.retry_failed)
     todo, failures = listing.todo, listing.failures
     progress.end()
     if not listing.stamps or not source.is_there():
@@ -149,7 +161,9 @@ def _indexed(
     pruned = prune(source, library, listing.stamps) if options.prune else 0
     if not todo:
         return replace(summary, pruned=pruned)
-    run = _Run(source, library, describer, options, lambda: ends_at is not None and clock() > ends_at)
+    run = _Run(
+        source, library, describer, options, stopwatch, lambda: ends_at is not None and clock() > ends_at
+    )
     progress.begin("Indexing", len(todo))
     try:
         run.work_through(todo, progress, stop)
@@ -180,15 +194,17 @@ class _Run:
         library: Library,
         describer: Describer,
         options: IndexOptions,
+        stopwatch: Stopwatch,
         is_time_up: Callable[[], bool],
     ) -> None:
         self._source = source
         self._library = library
         self._options = options
+        self._stopwatch = stopwatch
         self._is_time_up = is_time_up
         self._path_claims = Claims(library.database, "path")
         self._content_claims = Claims(library.database, "content")
-        self._looker = Looker(library, describer, self._content_claims)
+        self._looker = Looker(library, describer, self._content_claims, stopwatch)
         self._gallery_numbers: dict[str, int] = {}
         self._files: list[FileRecord] = []
         self._images: list[ImageRecord] = []
@@ -231,14 +247,19 @@ class _Run:
 
     def _looks(self, pool: ThreadPoolExecutor, files: Sequence[FoundFile], stop: Stop) -> Iterator[Look]:
         """What comes of each file, in order; a bounded number is worked on ahead."""
-        batches = _batches(self._claimed(files, stop), self._options.batch_size)
-        pending: deque[Future[list[Look]]] = deque()
+        dealt = batches(self._claimed(files, stop), self._options.batch_size)
+        pending: deque[tuple[list[FoundFile], Future[list[Look]]]] = deque()
         while True:
             room = self._options.concurrency * _BATCHES_AHEAD_PER_WORKER - len(pending)
-            pending.extend(pool.submit(self._looker.look, batch) for batch in islice(batches, room))
+            pending.extend((batch, pool.submit(self._looker.look, batch)) for batch in islice(dealt, room))
+            # Threads take the oldest first: whatever comes before one that has begun has begun as well.
+            while stop.requested and pending and pending[-1][1].cancel():
+                self._path_claims.release([file.path for file in pending.pop()[0]])
             if not pending:
                 return
-            yield from pending.popleft().result()
+            with self._stopwatch.stage(WAITING):
+                looks = pending.popleft()[1].result()
+            yield from looks
 
     def _claimed(self, files: Sequence[FoundFile], stop: Stop) -> Iterator[FoundFile]:
         """Those files that are for us to do; the others are put off."""
@@ -298,6 +319,11 @@ class _Run:
 
     def _commit(self) -> None:
         """Store what waits, and let go of its claims."""
+        with self._stopwatch.stage("store"):
+            self._store()
+        self._committed_at = time.monotonic()
+
+    def _store(self) -> None:
         if self._files:
             self._library.add(self._files, self._images, self._galleries_of(self._files))
         if self._claimed_contents:
@@ -305,7 +331,6 @@ class _Run:
         if self._claimed_paths:
             self._path_claims.release(self._claimed_paths)
         self._files, self._images, self._claimed_paths, self._claimed_contents = [], [], [], []
-        self._committed_at = time.monotonic()
 
     def _galleries_of(self, files: Sequence[FileRecord]) -> dict[str, int]:
         """The number of each file's gallery, by the file's path."""
@@ -321,9 +346,3 @@ class _Run:
 
 def _is_done(file: FoundFile, seen: Seen | None) -> bool:
     return seen is not None and seen.matches(file) and not seen.failed
-
-
-def _batches(files: Iterable[FoundFile], size: int) -> Iterator[list[FoundFile]]:
-    iterator = iter(files)
-    while batch := list(islice(iterator, size)):
-        yield batch

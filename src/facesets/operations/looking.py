@@ -12,6 +12,7 @@ from facesets.imaging.decode import MAX_FILE_BYTES, Decoded, decode_bytes
 from facesets.imaging.fingerprint import fingerprint
 from facesets.interfaces import Describer
 from facesets.records import Description, Faces, FileRecord, FoundFile, ImageRecord, Wanted
+from facesets.stopwatch import Stopwatch
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.library import Library
 
@@ -49,11 +50,14 @@ class Look:
 class Looker:
     """Reads, hashes, decodes and searches files. May be called from several threads at once."""
 
-    def __init__(self, library: Library, describer: Describer, contents: Claims) -> None:
+    def __init__(
+        self, library: Library, describer: Describer, contents: Claims, stopwatch: Stopwatch
+    ) -> None:
         """Work for one library with one way of describing pictures."""
         self._library = library
         self._describer = describer
         self._contents = contents
+        self._stopwatch = stopwatch
 
     def look(self, batch: Sequence[FoundFile]) -> list[Look]:
         """Take a batch from the disk to its faces and embeddings; a result a file, in order."""
@@ -75,18 +79,22 @@ class Looker:
                 looks[i] = replace(looks[i], file=failed, is_kept=False)
             return looks
         for (i, (decoded, _)), description in zip(pictures.items(), described, strict=True):
-            looks[i] = replace(looks[i], image=_record(looks[i].file.sha256, decoded, description))
+            with self._stopwatch.stage("fingerprint"):
+                bits = fingerprint(decoded.pixels)
+            looks[i] = replace(looks[i], image=_record(looks[i].file.sha256, decoded, bits, description))
         return looks
 
     def _read(self, found: FoundFile) -> tuple[Look, tuple[Decoded, Wanted] | None]:
         """Bytes, hash and pixels of one file; no pixels where nothing is lacking or they cannot be had."""
         try:
-            data = read_regular_file(Path(found.path), max_bytes=MAX_FILE_BYTES)
+            with self._stopwatch.stage("read"):
+                data = read_regular_file(Path(found.path), max_bytes=MAX_FILE_BYTES)
         except OSError as error:
             reason = f"cannot be read: {error.strerror or error}"
             record = FileRecord(found.path, _CHANGES_AGAIN, _CHANGES_AGAIN, "", reason)
             return Look(found, record, is_kept=os.path.lexists(found.path)), None
-        sha256 = hashlib.sha256(data).hexdigest()
+        with self._stopwatch.stage("hash"):
+            sha256 = hashlib.sha256(data).hexdigest()
         record = FileRecord(found.path, found.size, found.mtime_ns, sha256)
         if not self._library.lacking(sha256)[1].anything:
             return Look(found, record), None
@@ -98,18 +106,19 @@ class Looker:
             return Look(found, record, claimed=True), None
         look = Look(found, record, is_new=not known, claimed=True)
         try:
-            return look, (decode_bytes(data), wanted)
+            with self._stopwatch.stage("decode"):
+                return look, (decode_bytes(data), wanted)
         except UnreadableImage as error:
             return replace(look, file=replace(record, reason=error.reason)), None
 
 
-def _record(sha256: str, decoded: Decoded, description: Description) -> ImageRecord:
+def _record(sha256: str, decoded: Decoded, bits: bytes, description: Description) -> ImageRecord:
     return ImageRecord(
         sha256=sha256,
         width=decoded.pixels.shape[1],
         height=decoded.pixels.shape[0],
         taken=decoded.taken,
-        fingerprint=fingerprint(decoded.pixels),
+        fingerprint=bits,
         faces=Faces.empty(1) if description.faces is None else description.faces,
         clip=description.clip,
         searched=description.faces is not None,

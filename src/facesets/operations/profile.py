@@ -19,8 +19,8 @@ class Profile:
         Of the whole process since the meter was made.
     cores_used : float
         Their ratio.
-    peak_mb : float
-        Largest memory that the process held at any time; NaN where the system does not tell.
+    peak_mb : float or None
+        Largest memory that the process held at any time; None where the system does not tell.
     stages : dict of str to Stage
         Added up over all threads.
     """
@@ -28,7 +28,7 @@ class Profile:
     wall_s: float
     cpu_s: float
     cores_used: float
-    peak_mb: float
+    peak_mb: float | None
     workers: int
     stages: dict[str, Stage]
 
@@ -50,9 +50,9 @@ def write_profile(path: Path, stopwatch: Stopwatch, meter: Meter, *, workers: in
     return profile
 
 
-def _peak_mb() -> float:
+def _peak_mb() -> float | None:
     if sys.platform == "win32":
-        return float("nan")
+        return None
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

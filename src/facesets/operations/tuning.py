@@ -1,8 +1,13 @@
-"""How the work is divided on this machine: what `doctor --benchmark` found best, else what usually is."""
+"""How the work is divided on this machine: as was measured here, else as usually is best.
+
+`doctor --benchmark` measures, and so does the first long run on a machine.
+"""
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 from facesets.files import write_json
@@ -10,6 +15,9 @@ from facesets.inference.packs import ModelPack
 from facesets.inference.session import CPU, RUNTIME_VERSION
 
 FILE_NAME = "measured.json"
+
+_LONG_RUN = 3000
+"""Files that take a minute at least, beside which the seconds for measuring are nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +43,9 @@ def usual(provider: str, cpus: int) -> Tuning:
     """What suits most machines: on a CPU a worker a processor, each with one thread and one picture.
 
     Networks this small scale badly over threads, and a batch is no faster there. A GPU wants batches,
-    and enough workers to have the next one ready.
+    and all processors decoding to have the next one ready.
     """
-    return Tuning(cpus, 1, 1, 1) if provider == CPU else Tuning(4, 1, 16, 64)
+    return Tuning(cpus, 1, 1, 1) if provider == CPU else Tuning(max(2, min(cpus, 16)), 1, 16, 64)
 
 
 def remember(path: Path, tuning: Tuning, pack: ModelPack, provider: str, cpus: int) -> None:
@@ -45,8 +53,8 @@ def remember(path: Path, tuning: Tuning, pack: ModelPack, provider: str, cpus: i
     write_json(path, {"tuning": asdict(tuning), "measured_with": _circumstances(pack, provider, cpus)})
 
 
-def recall(path: Path, pack: ModelPack, provider: str, cpus: int) -> Tuning:
-    """What was measured under the same circumstances, else the usual; a damaged file counts as none."""
+def recall(path: Path, pack: ModelPack, provider: str, cpus: int) -> Tuning | None:
+    """What was measured under the same circumstances, if anything; a damaged file counts as nothing."""
     try:
         kept = json.loads(path.read_text("utf-8"))
         if kept["measured_with"] == _circumstances(pack, provider, cpus):
@@ -55,8 +63,16 @@ def recall(path: Path, pack: ModelPack, provider: str, cpus: int) -> Tuning:
                 return Tuning(**numbers)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         # Kept only for speed: whatever is wrong with it, the usual serves.
-        return usual(provider, cpus)
-    return usual(provider, cpus)
+        return None
+    return None
+
+
+def is_long(listing: Iterable[object], known: int) -> bool:
+    """Whether a run over listed files, so many of them known, takes so long that measuring pays.
+
+    Looks no further than it must: what is known for the most part is not listed at all.
+    """
+    return known < _LONG_RUN and next(islice(listing, known + _LONG_RUN - 1, None), None) is not None
 
 
 def _circumstances(pack: ModelPack, provider: str, cpus: int) -> dict[str, object]:

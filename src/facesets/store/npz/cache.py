@@ -110,6 +110,8 @@ class Cache:
             try:
                 yield
             finally:
+                # Read again by whoever asks; until then it only takes memory.
+                self._files = None
                 self.fold()
 
     def require(self, settings: CacheSettings) -> None:

@@ -53,7 +53,7 @@ def write_columns(file: IO[bytes], columns: Mapping[str, Column]) -> None:
                 }
                 npy.write_array_header_1_0(out, header)
                 for piece in column.pieces:
-                    out.write(np.ascontiguousarray(piece, column.dtype).tobytes())
+                    out.write(np.ascontiguousarray(piece, column.dtype).reshape(-1).view(np.uint8).data)
 
 
 def read_columns(path: Path) -> dict[str, NDArray[Any]]:
@@ -93,6 +93,15 @@ def map_columns(path: Path, *, verify: bool) -> dict[str, NDArray[Any]]:
         return {
             member.filename.removesuffix(".npy"): _view(mapped, file, member) for member in archive.infolist()
         }
+
+
+def let_go(array: NDArray[Any]) -> None:
+    """Give back the memory that a mapped array takes by now; what is looked at again is read again."""
+    base: object = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 def _view(mapped: mmap.mmap, file: IO[bytes], member: zipfile.ZipInfo) -> NDArray[Any]:

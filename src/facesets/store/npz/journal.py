@@ -13,7 +13,7 @@ from facesets.store.npz.columns import Column, write_columns
 from facesets.store.npz.merge import plan, write_merged
 from facesets.store.npz.schema import Part, face_arrays, image_arrays, read_part, small_arrays
 
-_GATHER_AT = 128
+_GATHER_AT = 16
 _GATHERED = "g"
 
 

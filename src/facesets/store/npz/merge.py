@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesets.records import Faces, FileRecord, Int64, unknown_column
-from facesets.store.npz.columns import Column, write_columns
+from facesets.store.npz.columns import Column, let_go, write_columns
 from facesets.store.npz.schema import Part, face_array_name, face_arrays, image_arrays, small_arrays
 
-_ROWS_AT_A_TIME = 16_384
+_ROWS_AT_A_TIME = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,11 @@ class Rows:
         return out
 
     def pieces(self, columns: Sequence[NDArray[Any]]) -> Iterator[NDArray[Any]]:
-        """The merged column, some thousands of rows at a time."""
+        """The merged column, a thousand rows at a time."""
         for start in range(0, len(self), _ROWS_AT_A_TIME):
             yield self.gather(columns, start, start + _ROWS_AT_A_TIME)
+            for p in np.unique(self.part[start : start + _ROWS_AT_A_TIME]):
+                let_go(columns[p])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,161 @@
+"""What is done for GPUs, on the processor: the same faces and vectors as without it."""
+
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from facesets.errors import CannotInfer
+from facesets.imaging.decode import decode
+from facesets.inference import detector, recognizer
+from facesets.inference.binding import FixedInput
+from facesets.inference.local import LocalEmbedder
+from facesets.inference.packs import read_pack
+from facesets.inference.providers import PROVIDERS, why_not
+from facesets.inference.rewrite import PixelInput
+from facesets.inference.session import CPU, CUDA, DIRECTML, Session, in_turn
+
+
+@pytest.fixture
+def recogniser(pack_dir: Path) -> Session:
+    return Session(read_pack(pack_dir).recogniser.path)
+
+
+def noise(count: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((count, 3, 112, 112)).astype(np.float32)
+
+
+def test_pixels_scaled_beside_the_network_give_the_same_faces(
+    pack_dir: Path, lfw_photos: Sequence[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack = read_pack(pack_dir)
+    pictures = [decode(path).pixels for path in lfw_photos[:8]]
+    usual = LocalEmbedder(pack, det_size=640, min_det_score=0.5).embed(pictures)
+    monkeypatch.setattr(detector, "TAKES_PIXELS", (CPU,))
+    monkeypatch.setattr(recognizer, "TAKES_PIXELS", (CPU,))
+    as_on_a_gpu = LocalEmbedder(pack, det_size=640, min_det_score=0.5, images_per_run=4, faces_per_run=4)
+    for ours, theirs in zip(as_on_a_gpu.embed(pictures), usual, strict=True):
+        assert len(ours) == len(theirs) > 0
+        assert np.abs(ours.box - theirs.box).max() < 1e-3
+        assert (ours.embedding * theirs.embedding).sum(axis=1).min() >= 0.999999
+
+
+def test_a_recogniser_for_a_fixed_number_of_faces_can_be_tried_on_a_provider(
+    pack_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = onnx.load(str(pack_dir / "w600k_mbf.onnx"))
+    graph.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 4
+    onnx.save(graph, str(tmp_path / "four.onnx"))
+    model = replace(read_pack(pack_dir).recogniser, path=tmp_path / "four.onnx")
+    # The processor in the role of a GPU that works, and that takes pixels.
+    monkeypatch.setitem(PROVIDERS, "cuda", CPU)
+    monkeypatch.setattr(recognizer, "TAKES_PIXELS", (CPU,))
+    assert why_not("cuda", model) is None
+
+
+def test_a_network_in_half_precision_takes_pixels_too(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("ReduceMean", ["x"], ["y"], axes=[2, 3], keepdims=0)],
+        "half",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT16, [None, 3, 8, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT16, [None, 3])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, str(tmp_path / "half.onnx"))
+    session = Session(tmp_path / "half.onnx", pixels=PixelInput(8, 127.5, 127.5))
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    expected = ((pictures - 127.5) / 127.5).mean(axis=(1, 2))
+    assert np.abs(session.run(pictures)[0] - expected).max() < 2e-3
+
+
+def test_a_gpu_gets_few_sizes_of_batches(recogniser: Session, pack_dir: Path) -> None:
+    assert [recogniser.run_size(count) for count in (1, 3, 5, 64)] == [1, 3, 5, 64]
+    recogniser.provider = CUDA
+    assert [recogniser.run_size(count) for count in (1, 2, 3, 5, 63, 64)] == [1, 2, 4, 8, 64, 64]
+    assert Session(read_pack(pack_dir).detector.path).run_size(1) == 1
+
+
+def test_more_room_than_faces_changes_no_vector(
+    pack_dir: Path, lfw_photos: Sequence[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack = read_pack(pack_dir)
+    pictures = [decode(path).pixels for path in lfw_photos[:5]]
+    usual = LocalEmbedder(pack, det_size=640, min_det_score=0.5).embed(pictures)
+    monkeypatch.setattr(Session, "run_size", lambda _, count: count + 3)
+    roomy = LocalEmbedder(pack, det_size=640, min_det_score=0.5, images_per_run=4, faces_per_run=8)
+    for ours, theirs in zip(roomy.embed(pictures), usual, strict=True):
+        assert np.abs(ours.box - theirs.box).max() < 1e-3
+        assert (ours.embedding * theirs.embedding).sum(axis=1).min() >= 0.999999
+
+
+def test_input_that_lies_ready_gives_what_a_plain_run_gives(recogniser: Session) -> None:
+    bound = FixedInput(recogniser.raw, device="cpu")
+    batches = [noise(count, seed) for seed, count in enumerate((2, 1, 2, 4, 1))]
+    results = [bound.run(batch)[0] for batch in batches]
+    for batch, result in zip(batches, results, strict=True):
+        np.testing.assert_array_equal(result, recogniser.run(batch)[0])
+
+
+def test_threads_have_inputs_of_their_own(recogniser: Session) -> None:
+    bound = FixedInput(recogniser.raw, device="cpu")
+    batches = [noise(1, seed) for seed in range(16)]
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda batch: bound.run(batch)[0], batches))
+    for batch, result in zip(batches, results, strict=True):
+        np.testing.assert_array_equal(result, recogniser.run(batch)[0])
+
+
+class Watched:
+    """A session that knows how many threads were in it at once, at most."""
+
+    def __init__(self, session: Any) -> None:
+        self.session = session
+        self.inside = self.most = 0
+        self.lock = threading.Lock()
+
+    def run(self, names: None, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+        with self.lock:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+        time.sleep(0.01)
+        with self.lock:
+            self.inside -= 1
+        outputs: list[np.ndarray] = self.session.run(names, feed)
+        return outputs
+
+
+@pytest.mark.parametrize(("provider", "one_at_a_time"), [(DIRECTML, True), (CPU, False)])
+def test_directml_is_asked_by_one_thread_at_a_time(
+    recogniser: Session, provider: str, one_at_a_time: bool
+) -> None:
+    recogniser._session = watched = Watched(recogniser.raw)
+    recogniser._turn = in_turn(provider)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda seed: recogniser.run(noise(1, seed)), range(12)))
+    assert (watched.most == 1) == one_at_a_time
+
+
+def test_a_device_that_cannot_hold_inputs_ready_is_run_plainly(recogniser: Session) -> None:
+    plain = recogniser.run(noise(1))[0]
+    recogniser._fixed_input = FixedInput(recogniser.raw, device="cuda")  # there is none here
+    np.testing.assert_array_equal(recogniser.run(noise(1))[0], plain)
+
+
+def test_a_model_whose_data_lie_in_a_missing_file_is_refused_in_a_sentence(
+    pack_dir: Path, tmp_path: Path
+) -> None:
+    model = onnx.load(str(pack_dir / "w600k_mbf.onnx"))
+    onnx.save(
+        model, str(tmp_path / "m.onnx"), save_as_external_data=True, location="m.data", size_threshold=0
+    )
+    (tmp_path / "m.data").unlink()
+    with pytest.raises(CannotInfer, match=r"m\.onnx cannot be loaded"):
+        Session(tmp_path / "m.onnx")
