@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facesets.clustering import connected_components
-from facesets.clustering.contacts import find_contacts, share_found
+from facesets.clustering.contacts import check_contacts, find_contacts
 from facesets.clustering.incremental import Joined, join_people
 from facesets.clustering.vectors import Float32, Int64
 from tests.clustering.vectors import People, unit_vectors
@@ -163,5 +163,5 @@ def test_nearly_all_contacts_of_real_faces_are_found_by_comparing_nearby_ones(re
     assert found <= due
     assert len(found) > 0.999 * len(due)
     for some in (near, near.of(near.face % 2 == 0)):
-        share = share_found(some, rows, references, persons, min_cosine_similarity=0.5, faces=len(rows))
-        assert share == len(some) / len(due)
+        checked = check_contacts(some, rows, references, persons, min_cosine_similarity=0.5, faces=len(rows))
+        assert (checked.found, checked.due) == (len(some), len(due))

@@ -317,4 +317,4 @@ def test_where_nearby_faces_only_are_compared_the_run_says_what_that_missed(
     add_person(library, "dora", 3)
     again = cluster(library)
     assert (again.joined, again.new_persons, again.alone) == (4, 1, 1)
-    assert "100.00 % of whom they resemble was found" in again.reasons[0]
+    assert ": 4 of 4 likenesses to known people were found" in again.reasons[0]

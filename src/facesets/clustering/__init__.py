@@ -3,7 +3,7 @@
 from facesets.clustering.agglomerative import average_linkage, average_linkage_on_graph, complete_linkage
 from facesets.clustering.auto import cluster_auto
 from facesets.clustering.calibration import Calibration, calibrate
-from facesets.clustering.cell_pairs import LinksChecked, check_links, percent
+from facesets.clustering.cell_pairs import LinksChecked, check_links
 from facesets.clustering.cells import approximate_knn_graph, neighbour_recall
 from facesets.clustering.centroids import centroids, distances_to_centroid, medoids, reject_outliers
 from facesets.clustering.components import connected_components, grow_components, is_approximate
@@ -56,7 +56,6 @@ __all__ = [
     "nearest",
     "neighbour_recall",
     "numbered",
-    "percent",
     "reject_outliers",
     "same_image_pairs",
     "silhouettes",

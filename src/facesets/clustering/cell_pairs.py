@@ -133,7 +133,7 @@ class LinksChecked:
 
     def sentence(self, min_cosine_similarity: float) -> str:
         """What a user may want to know."""
-        together, whole = percent(self.share_together), percent(self.share_whole)
+        together, whole = _percent(self.share_together), _percent(self.share_whole)
         return (
             "Each face was compared with nearby ones only: of the pairs similar by "
             f"{min_cosine_similarity:.2f} or more {together} are together, and {whole} of faces lack nobody "
@@ -141,7 +141,7 @@ class LinksChecked:
         )
 
 
-def percent(share: float) -> str:
+def _percent(share: float) -> str:
     """Rounded down, so that 100 % is said of all only."""
     return f"{np.floor(share * 10_000) / 100:.2f} %"
 

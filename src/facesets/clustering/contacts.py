@@ -62,7 +62,7 @@ def find_contacts(
         Pairs within 1e-6 below it count, for rounding.
     approximate : bool
         Compare each face with vectors in nearby cells only, which are all of unit length then. Some pairs
-        may be missed; `share_found` measures how many.
+        may be missed; `check_contacts` measures how many.
     on_progress : callable, optional
     """
     people = int(persons.max(initial=-1)) + 1
@@ -92,7 +92,33 @@ def find_contacts(
     return _strongest_of(found, people)
 
 
-def share_found(
+@dataclass(frozen=True, slots=True)
+class ContactsChecked:
+    """How many of the pairs of some faces with people are known.
+
+    Attributes
+    ----------
+    faces : int
+        Compared with all vectors.
+    due : int
+        Pairs of one of these and a person.
+    found : int
+        Of these pairs, those that are known.
+    """
+
+    faces: int
+    due: int
+    found: int
+
+    def sentence(self) -> str:
+        """What a user may want to know."""
+        return (
+            f"New faces were compared with nearby known ones only: {self.found} of {self.due} likenesses to "
+            f"known people were found (checked on {self.faces} faces)."
+        )
+
+
+def check_contacts(
     contacts: Contacts,
     rows: Float32,
     references: Float32,
@@ -100,26 +126,21 @@ def share_found(
     *,
     min_cosine_similarity: float,
     faces: int = 1000,
-) -> float:
-    """Share of the true pairs of a face and a person that are among these, by comparing some faces exactly.
+) -> ContactsChecked:
+    """Compare some faces with all vectors, exactly, to see how many pairs are among these.
 
     Parameters
     ----------
     contacts : Contacts
         What `find_contacts` found for the rest of the arguments.
     faces : int
-        How many faces, evenly spread, are compared with all vectors.
-
-    Returns
-    -------
-    float
-        In [0, 1]; 1 where there is nothing to find.
+        How many faces, evenly spread, are looked at.
     """
     chosen = np.unique(np.linspace(0, len(rows) - 1, min(faces, len(rows))).astype(np.int64))
     due = find_contacts(rows[chosen], references, persons, min_cosine_similarity=min_cosine_similarity)
     people = int(persons.max(initial=-1)) + 1
     there = np.isin(chosen[due.face] * people + due.person, contacts.face * people + contacts.person)
-    return float(there.mean()) if len(there) else 1.0
+    return ContactsChecked(len(chosen), len(due), int(there.sum()))
 
 
 def _strongest_of(parts: list[Contacts], people: int) -> Contacts:

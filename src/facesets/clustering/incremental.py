@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facesets.clustering.contacts import Contacts, find_contacts, share_found, strongest
+from facesets.clustering.contacts import Contacts, ContactsChecked, check_contacts, find_contacts, strongest
 from facesets.clustering.joins import join_pairs
 from facesets.clustering.labels import numbered, singletons_as_noise
 from facesets.clustering.neighbors import OnProgress, edge_chunks
@@ -34,15 +34,14 @@ class Joined:
         New group that the face belongs to, by falling size; -1 for none.
     review : Contacts
         Faces that are similar to several people, and to whom.
-    contacts_found : float
-        Share of the similarities to known people that were found, measured on some faces; 1 where all faces
-        were compared with all vectors.
+    checked : ContactsChecked or None
+        How many likenesses to known people were found, where only nearby ones were compared.
     """
 
     person: Int64
     group: Int64
     review: Contacts
-    contacts_found: float = 1.0
+    checked: ContactsChecked | None = None
 
 
 def join_people(
@@ -84,9 +83,11 @@ def join_people(
         approximate=approximate,
         on_progress=on_progress,
     )
-    found = 1.0
+    checked = None
     if approximate:
-        found = share_found(contacts, rows, references, persons, min_cosine_similarity=min_cosine_similarity)
+        checked = check_contacts(
+            contacts, rows, references, persons, min_cosine_similarity=min_cosine_similarity
+        )
     ties = contacts.persons_per_face(len(rows)) > 1
     person = np.full(len(rows), NOBODY, np.int64)
     single = contacts.of(~ties[contacts.face])
@@ -101,7 +102,7 @@ def join_people(
         members = np.flatnonzero(group == label)
         review.append(_spread_by_neighbours(rows, members, person, group, min_cosine_similarity))
     group[person >= 0] = NOBODY
-    return Joined(person, singletons_as_noise(numbered(group), min_size=min_size), _together(review), found)
+    return Joined(person, singletons_as_noise(numbered(group), min_size=min_size), _together(review), checked)
 
 
 def _disputed(person: Int64, group: Int64) -> list[int]:

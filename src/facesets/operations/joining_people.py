@@ -16,7 +16,6 @@ from facesets.clustering import (
     connected_components,
     hdbscan,
     is_approximate,
-    percent,
     same_image_pairs,
 )
 from facesets.clustering.incremental import Joined, join_people
@@ -94,13 +93,9 @@ def decide(faces: PeopledFaces, options: ClusterLibraryOptions, progress: Progre
     used, reasons = grouping.used, grouping.reasons
     if measured is not None:
         used = used | {"measured_cosine_similarity": threshold}
-    if near:
-        used = used | {"contacts_found": joined.contacts_found}
-        found = percent(joined.contacts_found)
-        reasons = (
-            f"New faces were compared with nearby known ones only: {found} of whom they resemble was found.",
-            *reasons,
-        )
+    if joined.checked is not None:
+        used = used | {"likenesses": joined.checked.due, "likenesses_found": joined.checked.found}
+        reasons = (joined.checked.sentence(), *reasons)
     return Decision(joined, used, reasons)
 
 
