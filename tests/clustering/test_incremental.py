@@ -5,9 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facesets.clustering import connected_components
-from facesets.clustering.contacts import find_contacts
+from facesets.clustering.contacts import check_contacts, find_contacts
 from facesets.clustering.incremental import Joined, join_people
 from facesets.clustering.vectors import Float32, Int64
+from tests.clustering.vectors import People, unit_vectors
 
 LIMIT = 0.65
 
@@ -134,3 +135,33 @@ def test_contacts_are_those_of_the_full_matrix(made: tuple[Float32, Float32, Int
     assert pairs.keys() == expected.keys()
     for pair, similarity in pairs.items():
         assert abs(similarity - expected[pair]) < 1e-5
+
+
+@settings(deadline=None, max_examples=50)
+@given(unit_vectors(), st.floats(-0.9, 0.99), st.integers(1, 59))
+def test_few_faces_have_the_same_contacts_when_nearby_ones_are_compared(
+    vectors: Float32, limit: float, known: int
+) -> None:
+    known = min(known, len(vectors) - 1)
+    rows, references = vectors[known:], vectors[:known]
+    persons = np.arange(known) // 3
+    near = find_contacts(rows, references, persons, min_cosine_similarity=limit, approximate=True)
+    exact = find_contacts(rows, references, persons, min_cosine_similarity=limit)
+    np.testing.assert_array_equal(near.face, exact.face)
+    np.testing.assert_array_equal(near.person, exact.person)
+    np.testing.assert_allclose(near.similarity, exact.similarity, atol=1e-6)
+
+
+def test_nearly_all_contacts_of_real_faces_are_found_by_comparing_nearby_ones(real_people: People) -> None:
+    known = np.arange(len(real_people.name)) % 3 > 0
+    rows, references = real_people.embedding[~known], real_people.embedding[known]
+    persons = np.unique(real_people.name[known], return_inverse=True)[1]
+    near = find_contacts(rows, references, persons, min_cosine_similarity=0.5, approximate=True)
+    exact = find_contacts(rows, references, persons, min_cosine_similarity=0.5)
+    found = set(zip(near.face, near.person, strict=True))
+    due = set(zip(exact.face, exact.person, strict=True))
+    assert found <= due
+    assert len(found) > 0.999 * len(due)
+    for some in (near, near.of(near.face % 2 == 0)):
+        checked = check_contacts(some, rows, references, persons, min_cosine_similarity=0.5, faces=len(rows))
+        assert (checked.found, checked.due) == (len(some), len(due))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facesets.clustering.contacts import Contacts, find_contacts, strongest
+from facesets.clustering.contacts import Contacts, ContactsChecked, check_contacts, find_contacts, strongest
 from facesets.clustering.joins import join_pairs
 from facesets.clustering.labels import numbered, singletons_as_noise
 from facesets.clustering.neighbors import OnProgress, edge_chunks
@@ -34,11 +34,14 @@ class Joined:
         New group that the face belongs to, by falling size; -1 for none.
     review : Contacts
         Faces that are similar to several people, and to whom.
+    checked : ContactsChecked or None
+        How many likenesses to known people were found, where only nearby ones were compared.
     """
 
     person: Int64
     group: Int64
     review: Contacts
+    checked: ContactsChecked | None = None
 
 
 def join_people(
@@ -49,6 +52,7 @@ def join_people(
     *,
     min_cosine_similarity: float,
     min_size: int,
+    approximate: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Joined:
     """Decide about new faces.
@@ -67,10 +71,23 @@ def join_people(
         From which on two faces belong together.
     min_size : int
         Fewest faces of a new group.
+    approximate : bool
+        Compare new faces with nearby known ones only; see `find_contacts`.
+    on_progress : callable, optional
     """
     contacts = find_contacts(
-        rows, references, persons, min_cosine_similarity=min_cosine_similarity, on_progress=on_progress
+        rows,
+        references,
+        persons,
+        min_cosine_similarity=min_cosine_similarity,
+        approximate=approximate,
+        on_progress=on_progress,
     )
+    checked = None
+    if approximate:
+        checked = check_contacts(
+            contacts, rows, references, persons, min_cosine_similarity=min_cosine_similarity
+        )
     ties = contacts.persons_per_face(len(rows)) > 1
     person = np.full(len(rows), NOBODY, np.int64)
     single = contacts.of(~ties[contacts.face])
@@ -85,7 +102,7 @@ def join_people(
         members = np.flatnonzero(group == label)
         review.append(_spread_by_neighbours(rows, members, person, group, min_cosine_similarity))
     group[person >= 0] = NOBODY
-    return Joined(person, singletons_as_noise(numbered(group), min_size=min_size), _together(review))
+    return Joined(person, singletons_as_noise(numbered(group), min_size=min_size), _together(review), checked)
 
 
 def _disputed(person: Int64, group: Int64) -> list[int]:

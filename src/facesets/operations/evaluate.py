@@ -33,12 +33,15 @@ class Truth:
         Faces with the same number are in one image.
     row : int64 array of shape (n,)
         Where each face stands in the collection that it came from.
+    unknown : int
+        Faces or photos that were named, but have no face in the collection.
     """
 
     embedding: Float32
     name: NDArray[np.str_]
     image: Int64
     row: Int64
+    unknown: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +74,14 @@ class WrongSplit:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """All trials, the best first by pairwise and BCubed F1 together, and the worst errors of the best."""
+    """All trials, the best first by pairwise and BCubed F1 together, and the worst errors of the best.
+
+    `unknown` faces or photos were named by the truth, but have no face here.
+    """
 
     faces: int
     people: int
+    unknown: int
     trials: list[Trial]
     merges: list[WrongMerge]
     splits: list[WrongSplit]
@@ -89,7 +96,8 @@ def evaluate(truth: Truth, trials: Sequence[ClusterOptions], *, worst: int = 10)
         No face has a known person.
     """
     if not len(truth.name):
-        raise WrongUsage("No face has a known person. Check --truth.")
+        missing = f": {truth.unknown} named have none here" if truth.unknown else ""
+        raise WrongUsage(f"No face has a known person{missing}. Check --truth.")
     results = []
     for options in trials:
         labels = group_faces(truth.embedding, truth.image, options).labels
@@ -99,6 +107,7 @@ def evaluate(truth: Truth, trials: Sequence[ClusterOptions], *, worst: int = 10)
     return Evaluation(
         faces=len(truth.name),
         people=len(np.unique(truth.name)),
+        unknown=truth.unknown,
         trials=[trial for trial, _ in results],
         merges=_merges(labels, truth)[:worst],
         splits=_splits(labels, truth)[:worst],
@@ -169,7 +178,8 @@ def truth_of_csv(collection: Collection, path: Path) -> Truth:
     known = {row_of[line[key]]: line["name"] for line in lines if line[key] in row_of}
     rows = np.array(sorted(known), np.int64)
     names = np.array([known[row] for row in rows.tolist()], str)
-    return Truth(collection.faces.embedding[rows], names, collection.faces.image[rows], rows)
+    unknown = len({line[key] for line in lines} - row_of.keys())
+    return Truth(collection.faces.embedding[rows], names, collection.faces.image[rows], rows, unknown)
 
 
 def truth_of_vectors(path: Path) -> Truth:
