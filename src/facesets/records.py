@@ -105,7 +105,7 @@ class Faces:
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """The columns that are there, by name."""
-        named = {f.name: getattr(self, f.name) for f in fields(self)}
+        named = {name: getattr(self, name) for name in _COLUMNS}
         return {name: column for name, column in named.items() if column is not None}
 
     def take(self, rows: Int64 | Bool | slice) -> Self:
@@ -145,7 +145,11 @@ class Faces:
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:
         """The faces of all parts, in order. An optional column that a part lacks is unknown there."""
-        names = {name for part in parts for name in part.columns()}
+        names = [
+            name
+            for name in _COLUMNS
+            if name not in _OPTIONAL_SHAPES or any(getattr(part, name) is not None for part in parts)
+        ]
         return cls(
             **{
                 name: np.concatenate(
@@ -159,6 +163,9 @@ class Faces:
                 for name in names
             }
         )
+
+
+_COLUMNS = tuple(column.name for column in fields(Faces))
 
 
 def unknown_column(name: str, length: int) -> NDArray[Any]:

@@ -4,7 +4,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse.csgraph import connected_components as scipys
 
-from facesets.clustering import connected_components, grow_components, knn_graph, threshold_graph
+from facesets.clustering import (
+    Constraints,
+    check_links,
+    connected_components,
+    grow_components,
+    is_approximate,
+    knn_graph,
+    threshold_graph,
+)
+from facesets.clustering.cell_pairs import near_edge_chunks
 from tests.clustering.vectors import Float32, People, people, same_partition, unit_vectors
 
 
@@ -78,3 +87,75 @@ def test_the_order_of_rows_does_not_matter() -> None:
     shuffled = np.random.default_rng(1).permutation(len(vectors))
     labels = connected_components(vectors, min_cosine_similarity=0.6)[shuffled]
     assert same_partition(connected_components(vectors[shuffled], min_cosine_similarity=0.6), labels)
+
+
+@pytest.mark.parametrize("similarity", [0.5, 0.65])
+def test_comparing_nearby_faces_only_finds_the_components_of_real_faces(
+    real_people: People, similarity: float
+) -> None:
+    vectors = real_people.embedding
+    near = connected_components(vectors, min_cosine_similarity=similarity, approximate=True)
+    exact = connected_components(vectors, min_cosine_similarity=similarity, approximate=False)
+    assert same_partition(near, exact)
+
+
+@settings(max_examples=50, deadline=None)
+@given(unit_vectors(), st.floats(-0.9, 0.99))
+def test_few_faces_are_all_near_each_other(vectors: Float32, similarity: float) -> None:
+    near = connected_components(vectors, min_cosine_similarity=similarity, approximate=True)
+    assert np.array_equal(near, connected_components(vectors, min_cosine_similarity=similarity))
+
+
+@settings(max_examples=30, deadline=None)
+@given(unit_vectors(), st.floats(-0.5, 0.99), st.integers(1, 3))
+def test_near_pairs_are_similar_pairs_though_with_few_cells_not_all(
+    vectors: Float32, similarity: float, probes: int
+) -> None:
+    rows = vectors.astype(np.float64)
+    due = set(zip(*np.nonzero(np.triu(rows @ rows.T >= similarity - 1e-6, 1)), strict=True))
+    chunks = near_edge_chunks(vectors, min_cosine_similarity=similarity, probes=probes)
+    assert {pair for chunk in chunks for pair in zip(chunk.i, chunk.j, strict=True)} <= due
+
+
+def test_near_components_do_not_depend_on_the_order_of_rows(real_people: People) -> None:
+    vectors = real_people.embedding[:3000]
+    shuffled = np.random.default_rng(1).permutation(len(vectors))
+    labels = connected_components(vectors, min_cosine_similarity=0.5, approximate=True)
+    again = connected_components(vectors[shuffled], min_cosine_similarity=0.5, approximate=True)
+    assert same_partition(again, labels[shuffled])
+
+
+def test_faces_that_must_be_apart_are_apart_among_near_ones_too(real_people: People) -> None:
+    vectors = real_people.embedding[:2000]
+    labels = connected_components(vectors, min_cosine_similarity=0.6)
+    first, second = np.flatnonzero(labels == 0)[:2]
+    apart = Constraints(cannot_link=np.array([[first, second]]))
+    near = connected_components(vectors, min_cosine_similarity=0.6, constraints=apart, approximate=True)
+    assert near[first] != near[second]
+    exact = connected_components(vectors, min_cosine_similarity=0.6, constraints=apart)
+    assert same_partition(near, exact)
+
+
+def test_very_many_faces_are_compared_with_nearby_ones_unless_all_are_wanted() -> None:
+    assert [is_approximate(count) for count in (100_000, 1_000_000)] == [False, True]
+    assert not is_approximate(1_000_000, wanted=False)
+    assert is_approximate(10, wanted=True)
+
+
+def test_the_check_of_links_counts_similar_pairs_that_are_apart() -> None:
+    vectors, _ = people(30, faces=10)
+    rows = vectors.astype(np.float64)
+    linked = rows @ rows.T >= 0.5
+    np.fill_diagonal(linked, val=False)
+    labels = connected_components(vectors, min_cosine_similarity=0.5)
+    whole = check_links(vectors, labels, min_cosine_similarity=0.5)
+    assert (whole.links, whole.links_together, whole.faces_whole) == (linked.sum(), linked.sum(), 300)
+    torn = labels.copy()
+    torn[:40] = np.arange(40) + 1000
+    apart = linked & (torn[:, None] != torn)
+    found = check_links(vectors, torn, min_cosine_similarity=0.5)
+    assert found.links_together == linked.sum() - apart.sum() < linked.sum()
+    assert found.share_whole == 1 - apart.any(axis=1).mean()
+    some = check_links(vectors, torn, min_cosine_similarity=0.5, faces=2)
+    assert (some.faces, some.links) == (2, linked[[0, -1]].sum())
+    assert check_links(np.empty((0, 3)), [], min_cosine_similarity=0.5).share_together == 1

@@ -1,13 +1,16 @@
 """New faces among known people: what each step promises, on vectors made for it."""
 
+import tracemalloc
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facesets.clustering import connected_components
-from facesets.clustering.contacts import find_contacts
+from facesets.clustering.contacts import check_contacts, find_contacts
 from facesets.clustering.incremental import Joined, join_people
-from facesets.clustering.vectors import Float32, Int64
+from facesets.clustering.vectors import Float32, Int64, unit_rows
+from tests.clustering.vectors import People, unit_vectors
 
 LIMIT = 0.65
 
@@ -60,6 +63,31 @@ def test_what_only_a_torn_face_reaches_is_somebody_new() -> None:
     assert joined.person[0] == -1
     assert joined.group[0] == -1
     assert joined.group[2] == joined.group[3] >= 0
+
+
+def peak_bytes(faces: int) -> int:
+    """Of dividing one tight group of so many faces, of which a few are near to one of two people."""
+    rng = np.random.default_rng(0)
+    rows = unit_rows(rng.standard_normal((1, 64)) + 0.1 * rng.standard_normal((faces, 64)))
+    references = unit_rows(rows[:2] + 0.1 * rng.standard_normal((2, 64)))
+    tracemalloc.start()
+    joined = join_people(
+        rows,
+        references,
+        np.array([0, 1]),
+        lambda some: np.zeros(len(some), np.int64),
+        min_cosine_similarity=float((rows @ references.T).max(axis=0).min()) - 1e-4,
+        min_size=2,
+    )
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (joined.person >= 0).sum() > 2
+    assert len(joined.review) > 0
+    return peak
+
+
+def test_dividing_a_group_takes_memory_by_its_faces_not_by_their_pairs() -> None:
+    assert peak_bytes(16_000) < 3 * peak_bytes(8000)
 
 
 def test_without_people_it_is_the_plain_grouping() -> None:
@@ -134,3 +162,33 @@ def test_contacts_are_those_of_the_full_matrix(made: tuple[Float32, Float32, Int
     assert pairs.keys() == expected.keys()
     for pair, similarity in pairs.items():
         assert abs(similarity - expected[pair]) < 1e-5
+
+
+@settings(deadline=None, max_examples=50)
+@given(unit_vectors(), st.floats(-0.9, 0.99), st.integers(1, 59))
+def test_few_faces_have_the_same_contacts_when_nearby_ones_are_compared(
+    vectors: Float32, limit: float, known: int
+) -> None:
+    known = min(known, len(vectors) - 1)
+    rows, references = vectors[known:], vectors[:known]
+    persons = np.arange(known) // 3
+    near = find_contacts(rows, references, persons, min_cosine_similarity=limit, approximate=True)
+    exact = find_contacts(rows, references, persons, min_cosine_similarity=limit)
+    np.testing.assert_array_equal(near.face, exact.face)
+    np.testing.assert_array_equal(near.person, exact.person)
+    np.testing.assert_allclose(near.similarity, exact.similarity, atol=1e-6)
+
+
+def test_nearly_all_contacts_of_real_faces_are_found_by_comparing_nearby_ones(real_people: People) -> None:
+    known = np.arange(len(real_people.name)) % 3 > 0
+    rows, references = real_people.embedding[~known], real_people.embedding[known]
+    persons = np.unique(real_people.name[known], return_inverse=True)[1]
+    near = find_contacts(rows, references, persons, min_cosine_similarity=0.5, approximate=True)
+    exact = find_contacts(rows, references, persons, min_cosine_similarity=0.5)
+    found = set(zip(near.face, near.person, strict=True))
+    due = set(zip(exact.face, exact.person, strict=True))
+    assert found <= due
+    assert len(found) > 0.999 * len(due)
+    for some in (near, near.of(near.face % 2 == 0)):
+        checked = check_contacts(some, rows, references, persons, min_cosine_similarity=0.5, faces=len(rows))
+        assert (checked.found, checked.due) == (len(some), len(due))

@@ -173,6 +173,11 @@ def test_words_go_together_with_a_person(facesets: Call, coloured: Path, library
         )
     assert sorted(names(facesets("search", "red", "--person", "anna", "--json"))) == ["blue", "green"]
     assert names(facesets("search", "blue", "--person", "Anna", "--json"))[0] == "blue"
+    none = facesets("search", "red", "--person", "Anna", "--to", "1900-01-01")
+    assert (none.status, none.out, "No images" in none.err) == (0, "", True)
+    assert json.loads(facesets("search", "--person", "Anna", "--to", "1900-01-01", "--json").out) == {
+        "images": []
+    }
     nobody = facesets("search", "red", "--person", "Bob")
     assert (nobody.status, "called Bob" in nobody.err) == (2, True)
 

@@ -4,6 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 
+import psycopg
 import pytest
 from tests.photos import copy_photos
 from tests.program import Result, command, environment, run
@@ -102,6 +103,12 @@ def test_a_backup_restores_the_library_as_it_was(
     facesets(data_home, "cluster", "--threshold", "0.4")
     before = json.loads(facesets(data_home, "stats", "--json").out)
     assert facesets(data_home, "db", "backup", tmp_path / "b.dump").status == 0
+    first = (tmp_path / "b.dump").read_bytes()
+    for flags in ([], ["--dry-run"]):
+        kept = facesets(data_home, "db", "backup", tmp_path / "b.dump", *flags)
+        assert (kept.status, "already" in kept.err) == (2, True)
+    assert (tmp_path / "b.dump").read_bytes() == first
+    assert facesets(data_home, "db", "backup", tmp_path / "b.dump", "--replace").status == 0
     again = facesets(data_home, "db", "restore", tmp_path / "b.dump")
     assert (again.status, "already" in again.err) == (2, True)
     assert run("db", "restore", tmp_path / "b.dump", "--database", empty_url).status == 0
@@ -119,6 +126,28 @@ def test_a_file_that_is_no_backup_changes_nothing(library_url: str, tmp_path: Pa
     (tmp_path / "b.dump").write_text("hello")
     result = run("db", "restore", tmp_path / "b.dump", "--database", library_url, "--replace")
     assert (result.status, "is no backup" in result.err) == (1, True)
+    result = run("db", "backup", tmp_path / "b.dump", "--database", library_url, "--replace")
+    assert (result.status, "is no backup" in result.err) == (1, True)
+    assert (tmp_path / "b.dump").read_text() == "hello"
+
+
+def test_half_a_backup_and_one_into_tables_that_are_in_its_way_change_nothing(
+    library_url: str, empty_url: str, tmp_path: Path
+) -> None:
+    backup = tmp_path / "b.dump"
+    assert run("db", "backup", backup, "--database", library_url).status == 0
+    (tmp_path / "half.dump").write_bytes(backup.read_bytes()[: backup.stat().st_size // 4])
+    half = run("db", "restore", tmp_path / "half.dump", "--database", empty_url)
+    assert (half.status, "Nothing was restored" in half.err) == (1, True)
+    with psycopg.connect(empty_url) as connection:
+        connection.execute("CREATE TABLE runs (mine text)")
+    taken = run("db", "restore", backup, "--database", empty_url)
+    assert (taken.status, "already exists" in taken.err) == (1, True)
+    with psycopg.connect(empty_url) as connection:
+        tables = connection.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+        )
+        assert tables.fetchall() == [("runs",)]
 
 
 def test_every_command_about_the_database_speaks_json_and_can_be_rehearsed(

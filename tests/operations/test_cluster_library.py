@@ -7,6 +7,7 @@ import numpy as np
 import psycopg
 import pytest
 
+from facesets.clustering import components
 from facesets.errors import AlreadyRunning, WrongUsage
 from facesets.operations.cluster_library import ClusterLibrarySummary, cluster_library
 from facesets.operations.library_options import ClusterLibraryOptions
@@ -294,3 +295,26 @@ def test_names_are_one_regardless_of_case(library: Library, library_url: str) ->
             connection.execute(
                 "INSERT INTO person_names (person_id, name) SELECT id, 'üNAL' FROM persons LIMIT 1"
             )
+
+
+def test_where_nearby_faces_only_are_compared_the_run_says_what_that_missed(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = cluster(library, dry_run=True)
+    monkeypatch.setattr(components, "APPROXIMATE_FROM", 8)
+    near = cluster(library)
+    assert (near.new_persons, near.new_faces) == (exact.new_persons, exact.new_faces)
+    assert not exact.reasons
+    (reason,) = near.reasons
+    assert "nearby ones only" in reason
+    assert "100.00 % are together, and 100.00 % of faces lack nobody (checked on 8 faces)" in reason
+    ((recorded,),) = library.database.run(
+        lambda connection: connection.execute("SELECT summary FROM runs ORDER BY id DESC LIMIT 1").fetchall()
+    )
+    assert (recorded["links_together"], recorded["faces_whole"]) == (1, 1)
+    assert recorded["reasons"] == near.reasons
+    add_person(library, "anna", 4, seed=1)
+    add_person(library, "dora", 3)
+    again = cluster(library)
+    assert (again.joined, again.new_persons, again.alone) == (4, 1, 1)
+    assert ": 4 of 4 likenesses to known people were found" in again.reasons[0]

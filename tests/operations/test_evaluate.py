@@ -108,6 +108,12 @@ def test_photos_in_folders_are_evaluated_by_the_real_command(
     )
     by_table = run("evaluate", cache, "--json", "--truth", table)
     assert json.loads(by_table.out)["trials"][0]["scores"]["pairwise_f1"] > 0.99
+    assert json.loads(by_table.out)["unknown"] == 0
+    table.write_text(table.read_text() + "\n/gone/1.jpg,ann\n/gone/2.jpg,bob\n/gone/2.jpg,bob\n")
+    assert ", 2 named without a face here" in run("evaluate", cache, "--truth", table).out
+    table.write_text("path,name\n/gone/1.jpg,ann\n")
+    refused = run("evaluate", cache, "--truth", table)
+    assert (refused.status, "1 named have none here" in refused.err) == (2, True)
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:

@@ -64,6 +64,9 @@ def stop(json: JsonOption = False, debug: DebugOption = False) -> None:
 def backup(
     file: _File,
     database: DatabaseOption = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace the backup that is there; it is lost.")
+    ] = False,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -74,7 +77,7 @@ def backup(
     from facesets.operations.database import backup as run
 
     with database_url(database, settings.load()) as text:
-        summary = run(text, file.absolute(), os.environ, dry_run=dry_run)
+        summary = run(text, file.absolute(), os.environ, replace=replace, dry_run=dry_run)
     would = "would hold the library of" if dry_run else "holds"
     console.show(summary, [f"{printable(file)} {would} {summary.megabytes} MB."])
 

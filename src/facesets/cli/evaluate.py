@@ -117,7 +117,11 @@ def _lines(evaluation: "Evaluation") -> list[str]:
         )
         for trial in evaluation.trials
     ]
-    lines = [f"{evaluation.faces} faces of {evaluation.people} people", console.table(headings, rows)]
+    left_out = f", {evaluation.unknown} named without a face here" if evaluation.unknown else ""
+    lines = [
+        f"{evaluation.faces} faces of {evaluation.people} people{left_out}",
+        console.table(headings, rows),
+    ]
     for merge in evaluation.merges:
         people = ", ".join(f"{name} ({count})" for name, count in merge.people[:6])
         lines.append(f"merged, {merge.pairs} wrong pairs: {people}")

@@ -14,7 +14,7 @@ from facesets.files import printable
 from facesets.operations.library_options import IndexOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from facesets.records import Float32, Pixels
     from facesets.settings import Settings
@@ -105,7 +105,7 @@ def search(
             _show_images(found)
         elif person is not None:
             images = search_by_person(library, person, dates, limit)
-            console.show_list("images", images, "\n".join(printable(hit.path) for hit in images))
+            _show("images", images, "\n".join(printable(hit.path) for hit in images))
         else:
             raise WrongUsage("Say what to search for: TEXT, --like PHOTO, --face PHOTO or --person NAME.")
 
@@ -114,12 +114,19 @@ def _show_faces(hits: "list[FaceHit]") -> None:
     rows = [
         (f"{hit.cosine_similarity:.3f}", hit.name or hit.person or "-", printable(hit.path)) for hit in hits
     ]
-    console.show_list("faces", hits, console.table(("similarity", "person", "path"), rows))
+    _show("faces", hits, console.table(("similarity", "person", "path"), rows))
 
 
 def _show_images(hits: "list[SimilarImage]") -> None:
     rows = [(f"{hit.cosine_similarity:.3f}", hit.taken or "-", printable(hit.path)) for hit in hits]
-    console.show_list("images", hits, console.table(("similarity", "taken", "path"), rows))
+    _show("images", hits, console.table(("similarity", "taken", "path"), rows))
+
+
+def _show(name: str, hits: "Sequence[object]", text: str) -> None:
+    if hits or console.session.json:
+        console.show_list(name, hits, text)
+    if not hits:
+        console.notice(f"No {name} in the library fit what you asked for.")
 
 
 def _by_face(

@@ -3,9 +3,10 @@
 from facesets.clustering.agglomerative import average_linkage, average_linkage_on_graph, complete_linkage
 from facesets.clustering.auto import cluster_auto
 from facesets.clustering.calibration import Calibration, calibrate
+from facesets.clustering.cell_pairs import LinksChecked, check_links
 from facesets.clustering.cells import approximate_knn_graph, neighbour_recall
 from facesets.clustering.centroids import centroids, distances_to_centroid, medoids, reject_outliers
-from facesets.clustering.components import connected_components, grow_components
+from facesets.clustering.components import connected_components, grow_components, is_approximate
 from facesets.clustering.constraints import Constraints, violations
 from facesets.clustering.evaluation import Scores, evaluate
 from facesets.clustering.hdbscan import HdbscanResult, hdbscan
@@ -26,6 +27,7 @@ __all__ = [
     "Constraints",
     "Edges",
     "HdbscanResult",
+    "LinksChecked",
     "Matches",
     "Neighbours",
     "Placement",
@@ -38,6 +40,7 @@ __all__ = [
     "average_linkage_on_graph",
     "calibrate",
     "centroids",
+    "check_links",
     "cluster_auto",
     "complete_linkage",
     "connected_components",
@@ -45,6 +48,7 @@ __all__ = [
     "evaluate",
     "grow_components",
     "hdbscan",
+    "is_approximate",
     "knn_graph",
     "measure_sgemm_gflops",
     "medoids",

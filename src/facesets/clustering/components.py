@@ -6,6 +6,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import ArrayLike
 
+from facesets.clustering.cell_pairs import near_edge_chunks
 from facesets.clustering.constraints import Constraints, Groups, Partners, in_order, resolve
 from facesets.clustering.joins import components_of
 from facesets.clustering.labels import check_labels, in_callers_order, numbered
@@ -20,6 +21,9 @@ from facesets.clustering.vectors import (
     unit_rows,
 )
 
+APPROXIMATE_FROM = 250_000
+"""From here on comparing all pairs takes many times longer than comparing the near ones."""
+
 _CHUNK_PAIRS = 100_000
 
 
@@ -28,12 +32,14 @@ def connected_components(
     *,
     min_cosine_similarity: float,
     constraints: Constraints | None = None,
+    approximate: bool | None = None,
     on_progress: OnProgress | None = None,
 ) -> Int64:
-    """Group faces that chains of pairs, each at least this similar, connect; exact.
+    """Group faces that chains of pairs, each at least this similar, connect.
 
-    Under constraints the pairs join in order of similarity, and one that would bring together what must
-    stay apart joins nothing.
+    Exact unless `approximate`, which may miss some of the pairs; `check_links` measures how many. Under
+    constraints the pairs join in order of similarity, and one that would bring together what must stay apart
+    joins nothing.
 
     Parameters
     ----------
@@ -44,6 +50,9 @@ def connected_components(
     constraints : Constraints, optional
         Faces that must be together join first, however far apart. Where constraints contradict each other,
         must-links win (`constraints.resolve` tells where).
+    approximate : bool, optional
+        Compare each face with those in nearby cells only (`near_edge_chunks`), not with all. By default from
+        `APPROXIMATE_FROM` faces on.
     on_progress : callable, optional
 
     Returns
@@ -61,7 +70,8 @@ def connected_components(
     check_matrix(embeddings)
     order = canonical_order(embeddings)
     rows = unit_rows(embeddings, order)
-    chunks = edge_chunks(rows, min_cosine_similarity=min_cosine_similarity, on_progress=on_progress)
+    compare = near_edge_chunks if is_approximate(len(rows), wanted=approximate) else edge_chunks
+    chunks = compare(rows, min_cosine_similarity=min_cosine_similarity, on_progress=on_progress)
     if constraints is None:
         return in_callers_order(components_of(chunks, len(rows)), order)
     groups = resolve(in_order(constraints, order), len(rows))
@@ -69,6 +79,16 @@ def connected_components(
     ties = Edges(groups.group[tied].astype(np.int32), tied, np.ones(len(tied), np.float32))
     labels = components_of(chain([ties], chunks), len(rows))
     return in_callers_order(_kept_apart(rows, labels, groups, min_cosine_similarity), order)
+
+
+def is_approximate(faces: int, *, others: int | None = None, wanted: bool | None = None) -> bool:
+    """Whether so many faces are compared with nearby ones only: of themselves, or of so many others.
+
+    `wanted` decides where it is given.
+    """
+    if wanted is not None:
+        return wanted
+    return faces >= APPROXIMATE_FROM if others is None else 2 * faces * others >= APPROXIMATE_FROM**2
 
 
 def _kept_apart(rows: Float32, labels: Int64, groups: Groups, min_cosine_similarity: float) -> Int64:
@@ -82,7 +102,8 @@ def _kept_apart(rows: Float32, labels: Int64, groups: Groups, min_cosine_similar
     place[member] = np.arange(len(member))
     inside = place[groups.forbidden]
     apart = Partners.of_pairs(inside[(inside >= 0).all(axis=1)], len(member))
-    chunks = edge_chunks(rows[member], min_cosine_similarity=min_cosine_similarity)
+    compare = near_edge_chunks if is_approximate(len(member)) else edge_chunks
+    chunks = compare(rows[member], min_cosine_similarity=min_cosine_similarity)
     edges = Edges.concatenate([chunk for chunk in chunks if len(chunk)])
     parts = labels.copy()
     parts[member] = len(rows) + _strongest_first(edges, place[groups.group[member]], apart)

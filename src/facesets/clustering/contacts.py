@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facesets.clustering.cell_pairs import near_cross_edge_chunks
 from facesets.clustering.neighbors import OnProgress
 from facesets.clustering.vectors import SIMILARITY_RESOLUTION, Bool, Float32, Int64
 
@@ -44,6 +45,7 @@ def find_contacts(
     persons: Int64,
     *,
     min_cosine_similarity: float,
+    approximate: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Contacts:
     """Find every pair of a face and a person with a vector at least this similar to the face.
@@ -58,9 +60,24 @@ def find_contacts(
         Whose each vector is, from 0.
     min_cosine_similarity : float
         Pairs within 1e-6 below it count, for rounding.
+    approximate : bool
+        Compare each face with vectors in nearby cells only, which are all of unit length then. Some pairs
+        may be missed; `check_contacts` measures how many.
+    on_progress : callable, optional
     """
-    found: list[Contacts] = []
     people = int(persons.max(initial=-1)) + 1
+    if approximate:
+        chunks = near_cross_edge_chunks(
+            rows, references, min_cosine_similarity=min_cosine_similarity, on_progress=on_progress
+        )
+        return _strongest_of(
+            [
+                strongest(edges.i.astype(np.int64), persons[edges.j], edges.similarity, people)
+                for edges in chunks
+            ],
+            people,
+        )
+    found: list[Contacts] = []
     starts = range(0, len(rows), _BLOCK_ROWS)
     for step, start in enumerate(starts, start=1):
         block = rows[start : start + _BLOCK_ROWS]
@@ -72,10 +89,65 @@ def find_contacts(
             found.append(strongest(face + start, persons[column], similarity, people))
         if on_progress is not None:
             on_progress(step, len(starts))
+    return _strongest_of(found, people)
+
+
+@dataclass(frozen=True, slots=True)
+class ContactsChecked:
+    """How many of the pairs of some faces with people are known.
+
+    Attributes
+    ----------
+    faces : int
+        Compared with all vectors.
+    due : int
+        Pairs of one of these and a person.
+    found : int
+        Of these pairs, those that are known.
+    """
+
+    faces: int
+    due: int
+    found: int
+
+    def sentence(self) -> str:
+        """What a user may want to know."""
+        return (
+            f"New faces were compared with nearby known ones only: {self.found} of {self.due} likenesses to "
+            f"known people were found (checked on {self.faces} faces)."
+        )
+
+
+def check_contacts(
+    contacts: Contacts,
+    rows: Float32,
+    references: Float32,
+    persons: Int64,
+    *,
+    min_cosine_similarity: float,
+    faces: int = 1000,
+) -> ContactsChecked:
+    """Compare some faces with all vectors, exactly, to see how many pairs are among these.
+
+    Parameters
+    ----------
+    contacts : Contacts
+        What `find_contacts` found for the rest of the arguments.
+    faces : int
+        How many faces, evenly spread, are looked at.
+    """
+    chosen = np.unique(np.linspace(0, len(rows) - 1, min(faces, len(rows))).astype(np.int64))
+    due = find_contacts(rows[chosen], references, persons, min_cosine_similarity=min_cosine_similarity)
+    people = int(persons.max(initial=-1)) + 1
+    there = np.isin(chosen[due.face] * people + due.person, contacts.face * people + contacts.person)
+    return ContactsChecked(len(chosen), len(due), int(there.sum()))
+
+
+def _strongest_of(parts: list[Contacts], people: int) -> Contacts:
     return strongest(
-        np.concatenate([part.face for part in found] or [np.empty(0, np.int64)]),
-        np.concatenate([part.person for part in found] or [np.empty(0, np.int64)]),
-        np.concatenate([part.similarity for part in found] or [np.empty(0, np.float32)]),
+        np.concatenate([part.face for part in parts] or [np.empty(0, np.int64)]),
+        np.concatenate([part.person for part in parts] or [np.empty(0, np.int64)]),
+        np.concatenate([part.similarity for part in parts] or [np.empty(0, np.float32)]),
         people,
     )
 

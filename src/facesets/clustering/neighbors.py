@@ -199,17 +199,24 @@ def cross_edge_chunks(rows: Float32, others: Float32, *, min_cosine_similarity: 
 
     def search(span: tuple[int, int]) -> Edges:
         row, column = span
-        product = rows[row : row + _BLOCK_ROWS] @ others[column : column + _BLOCK_COLUMNS].T
-        found = Block(row, column, product).pairs(_at_least(product, lowest))
-        return _decided(found, rows, others, min_cosine_similarity)
+        left, right = rows[row : row + _BLOCK_ROWS], others[column : column + _BLOCK_COLUMNS]
+        found = similar_pairs(left, right, min_cosine_similarity=min_cosine_similarity)
+        return Edges(found.i + np.int32(row), found.j + np.int32(column), found.similarity)
 
-    lowest = np.float32(min_cosine_similarity - SIMILARITY_RESOLUTION)
     spans = all_combinations(range(0, len(rows), _BLOCK_ROWS), range(0, len(others), _BLOCK_COLUMNS))
     return on_all_cores(search, spans)
 
 
+def similar_pairs(rows: Float32, others: Float32, *, min_cosine_similarity: float) -> Edges:
+    """The pairs of a unit row (i) and another (j) that are at least this similar, from one product."""
+    product = rows @ others.T
+    lowest = np.float32(min_cosine_similarity - SIMILARITY_RESOLUTION)
+    found = Block(0, 0, product).pairs(_at_least(product, lowest))
+    return _decided(found, rows, others, min_cosine_similarity)
+
+
 def _at_least(similarity: Float32, lowest: np.float32) -> Int64:
-    """Where a raveled block reaches a limit."""
+    """Where a raveled block of similarities reaches a limit."""
     # Most rows reach it nowhere, and their maximum is found sooner than all comparisons are made.
     row = np.flatnonzero(similarity.max(axis=1, initial=-np.inf) >= lowest)
     if 2 * len(row) > len(similarity):

@@ -11,9 +11,11 @@ from facesets.clustering import (
     Placement,
     average_linkage,
     calibrate,
+    check_links,
     cluster_auto,
     connected_components,
     hdbscan,
+    is_approximate,
     same_image_pairs,
     singletons_as_noise,
 )
@@ -173,6 +175,9 @@ def group_faces(
         similarity = options.min_cosine_similarity
         labels = connected_components(embeddings, min_cosine_similarity=similarity, constraints=apart)
         used["min_cosine_similarity"] = similarity
+        if is_approximate(len(embeddings)):
+            checked = check_links(embeddings, labels, min_cosine_similarity=similarity)
+            reasons = (checked.sentence(similarity),)
     elif options.method == "hdbscan":
         faces, samples = options.min_cluster_size, options.min_samples
         labels = hdbscan(embeddings, min_cluster_size=faces, min_samples=samples, constraints=apart).labels

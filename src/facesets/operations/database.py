@@ -48,14 +48,16 @@ class RestoreSummary:
     dry_run: bool
 
 
-def backup(text: str, path: Path, environment: Mapping[str, str], *, dry_run: bool) -> BackupSummary:
+def backup(
+    text: str, path: Path, environment: Mapping[str, str], *, replace: bool, dry_run: bool
+) -> BackupSummary:
     """Write the whole library into one file; errors as `store.postgres.tools.backup`."""
     if dry_run:
-        tools.refuse_no_backup(path)
+        tools.require_free(path, replace=replace)
         with opened(Database(text)) as database:
             size = database.run(tools.database_bytes)
     else:
-        size = tools.backup(text, path, environment)
+        size = tools.backup(text, path, environment, replace=replace)
     return BackupSummary(str(path), round(size / 1e6, 1), dry_run)
 
 

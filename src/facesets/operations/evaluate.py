@@ -33,6 +33,8 @@ class Truth:
         Faces with the same number are in one image.
     row : int64 array of shape (n,)
         Where each face stands in the collection that it came from.
+    unknown : int
+        Faces or photos that were named, but have no face in the collection.
     recogniser : str, optional
         The file name of the network that made the embeddings, where it is known.
     """
@@ -41,6 +43,7 @@ class Truth:
     name: NDArray[np.str_]
     image: Int64
     row: Int64
+    unknown: int = 0
     recogniser: str | None = None
 
 
@@ -74,10 +77,14 @@ class WrongSplit:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """All trials, the best first by pairwise and BCubed F1 together, and the worst errors of the best."""
+    """All trials, the best first by pairwise and BCubed F1 together, and the worst errors of the best.
+
+    `unknown` faces or photos were named by the truth, but have no face here.
+    """
 
     faces: int
     people: int
+    unknown: int
     trials: list[Trial]
     merges: list[WrongMerge]
     splits: list[WrongSplit]
@@ -92,7 +99,8 @@ def evaluate(truth: Truth, trials: Sequence[ClusterOptions], *, worst: int = 10)
         No face has a known person.
     """
     if not len(truth.name):
-        raise WrongUsage("No face has a known person. Check --truth.")
+        missing = f": {truth.unknown} named have none here" if truth.unknown else ""
+        raise WrongUsage(f"No face has a known person{missing}. Check --truth.")
     results = []
     for options in trials:
         labels = group_faces(truth.embedding, truth.image, options, truth.recogniser).labels
@@ -102,6 +110,7 @@ def evaluate(truth: Truth, trials: Sequence[ClusterOptions], *, worst: int = 10)
     return Evaluation(
         faces=len(truth.name),
         people=len(np.unique(truth.name)),
+        unknown=truth.unknown,
         trials=[trial for trial, _ in results],
         merges=_merges(labels, truth)[:worst],
         splits=_splits(labels, truth)[:worst],
@@ -142,7 +151,7 @@ def truth_of_folders(collection: Collection) -> Truth:
     image = collection.faces.image[rows]
     names = [Path(collection.images.paths[i][0]).parent.name for i in image]
     used = collection.settings.recogniser
-    return Truth(collection.faces.embedding[rows], np.array(names, str), image, rows, used)
+    return Truth(collection.faces.embedding[rows], np.array(names, str), image, rows, recogniser=used)
 
 
 def truth_of_csv(collection: Collection, path: Path) -> Truth:
@@ -173,8 +182,9 @@ def truth_of_csv(collection: Collection, path: Path) -> Truth:
     known = {row_of[line[key]]: line["name"] for line in lines if line[key] in row_of}
     rows = np.array(sorted(known), np.int64)
     names = np.array([known[row] for row in rows.tolist()], str)
-    used = collection.settings.recogniser
-    return Truth(collection.faces.embedding[rows], names, collection.faces.image[rows], rows, used)
+    unknown = len({line[key] for line in lines} - row_of.keys())
+    faces, used = collection.faces, collection.settings.recogniser
+    return Truth(faces.embedding[rows], names, faces.image[rows], rows, unknown, recogniser=used)
 
 
 def truth_of_vectors(path: Path) -> Truth:

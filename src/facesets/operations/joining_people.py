@@ -11,9 +11,11 @@ from facesets.clustering import (
     Constraints,
     average_linkage,
     calibrate,
+    check_links,
     cluster_auto,
     connected_components,
     hdbscan,
+    is_approximate,
     same_image_pairs,
 )
 from facesets.clustering.incremental import Joined, join_people
@@ -83,6 +85,8 @@ def decide(
     reported = _Steps(progress, stop, f"Comparing {len(rows)} faces with {len(faces.persons)} people")
     apart = _apart(faces, options)
     grouping = _Grouping(rows, new, apart, options, threshold, measured, reported)
+    # The vectors of other methods are means, which are few and not of unit length.
+    near = options.method == "components" and is_approximate(len(rows), others=len(references))
     joined = join_people(
         rows,
         references,
@@ -90,14 +94,19 @@ def decide(
         grouping,
         min_cosine_similarity=threshold,
         min_size=options.min_size,
+        approximate=near,
         on_progress=reported,
     )
     reported.end()
     if apart is not None:
         joined = _one_face_a_photo(faces, new, joined, apart, references)
-    if measured is None:
-        return Decision(joined)
-    return Decision(joined, {"measured_cosine_similarity": threshold}, grouping.reasons)
+    used, reasons = grouping.used, grouping.reasons
+    if measured is not None:
+        used = used | {"measured_cosine_similarity": threshold}
+    if joined.checked is not None:
+        used = used | {"likenesses": joined.checked.due, "likenesses_found": joined.checked.found}
+        reasons = (joined.checked.sentence(), *reasons)
+    return Decision(joined, used, reasons)
 
 
 class _Steps:
@@ -154,6 +163,7 @@ class _Grouping:
         self._measured = measured
         self._reported = reported
         self.reasons: tuple[str, ...] = ()
+        self.used: dict[str, Any] = {}
 
     def __call__(self, some: Int64) -> Int64:
         """Labels of these rows; negative for noise."""
@@ -162,7 +172,13 @@ class _Grouping:
         return self._methods[self._options.method](self, rows, some)
 
     def _components(self, rows: Float32, _some: Int64) -> Int64:
-        return connected_components(rows, min_cosine_similarity=self._threshold, on_progress=self._reported)
+        threshold = self._threshold
+        labels = connected_components(rows, min_cosine_similarity=threshold, on_progress=self._reported)
+        if is_approximate(len(rows)):
+            checked = check_links(rows, labels, min_cosine_similarity=threshold)
+            self.reasons = (checked.sentence(threshold),)
+            self.used = {"links_together": checked.share_together, "faces_whole": checked.share_whole}
+        return labels
 
     def _agglomerative(self, rows: Float32, some: Int64) -> Int64:
         if self._measured is not None:

@@ -27,6 +27,7 @@ from facesets.errors import FacesetsError, Unreachable, WrongUsage
 from facesets.files import printable, writing
 from facesets.store.postgres import keeper, postmaster
 from facesets.store.postgres.programs import Programs, check_reachable, programs_for, server_account
+from facesets.store.postgres.sizing import shared_buffers_mb
 
 DATABASE = "facesets"
 _USER = "facesets"
@@ -36,11 +37,10 @@ _SLOW_AFTER_S = 5.0
 _POLL_S = 0.05
 _CONNECT_TIMEOUT_S = 10
 _INITDB = ("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
-# Bulk loads write far more log than the default keeps; shared memory stays small enough for a laptop.
+# Bulk loads write far more log than the default keeps.
 _SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    "shared_buffers": "256MB",
     "max_wal_size": "4GB",
     "wal_level": "minimal",
     "max_wal_senders": "0",
@@ -225,7 +225,8 @@ class EmbeddedServer:
             if not programs.account.is_me:
                 os.chown(fresh, programs.account.uid, programs.account.gid)
         durability = [] if self._durable else ["--no-sync", "-c", "fsync=off", "-c", "full_page_writes=off"]
-        settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        chosen = {"shared_buffers": f"{shared_buffers_mb()}MB", **_SETTINGS}
+        settings = [part for name, value in chosen.items() for part in ("-c", f"{name}={value}")]
         programs.run("initdb", ["-D", fresh, "-U", _USER, "-A", "trust", *_INITDB, *durability, *settings])
         with writing(self._data):
             fresh.replace(self._data)

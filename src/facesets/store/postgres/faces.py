@@ -74,11 +74,19 @@ def images_with_faces(connection: Connection, image_ids: Sequence[int], detector
 def insert_faces(
     connection: Connection, detector: DetectorRow, images: Sequence[tuple[int, ImageRecord]]
 ) -> None:
-    """Store the faces of images that have none of this detector yet."""
-    connection.execute(
-        """INSERT INTO face_scans (image_id, detector_id) SELECT unnest(%s::bigint[]), %s
-            ON CONFLICT (image_id, detector_id) DO UPDATE SET scanned_at = now()""",
-        ([image_id for image_id, _ in images], detector.id),
+    """Store the faces of images that were not searched by this detector yet, and have none of it.
+
+    Of two transactions that do so for one image one fails with a unique violation, and sees the other's when
+    it is done again.
+    """
+    copy_in(
+        connection,
+        "COPY face_scans (image_id, detector_id) FROM STDIN (FORMAT BINARY)",
+        {"image_id": INT8, "detector_id": INT2},
+        {
+            "image_id": np.array([image_id for image_id, _ in images], np.int64),
+            "detector_id": np.full(len(images), detector.id),
+        },
     )
     with_faces = [(image_id, record.faces) for image_id, record in images if len(record.faces)]
     if with_faces:

@@ -274,6 +274,9 @@ def _update_paths(connection: Connection, rows: Sequence[tuple[object, ...]]) ->
 
 def link_paths(connection: Connection, sha256: Sequence[str]) -> None:
     """Join paths that were stored before their image."""
+    # Hardly ever is there one, and to look for each hash takes longer than to see that.
+    if connection.execute("SELECT FROM image_paths WHERE image_id IS NULL LIMIT 1").fetchone() is None:
+        return
     connection.execute(
         """UPDATE image_paths p SET image_id = i.id FROM images i
             WHERE p.image_id IS NULL AND p.reason = '' AND p.sha256 = ANY(%s) AND i.sha256 = p.sha256""",

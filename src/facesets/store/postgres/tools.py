@@ -1,9 +1,14 @@
 """PostgreSQL's client programs on a library: psql, backup, restore."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, cast
 
 from psycopg import conninfo
 
@@ -42,19 +47,24 @@ def psql(text: str, arguments: Sequence[str], environment: Mapping[str, str]) ->
 
 
 _DUMP = b"PGDMP"
+_HEAD_LINES = 40
+_NO_TIMEOUT = b"SET transaction_timeout = 0;\n"
+_NO_TIMEOUT_IF_KNOWN = (
+    b"SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout';\n"
+)
 
 
-def backup(text: str, path: Path, environment: Mapping[str, str]) -> int:
+def backup(text: str, path: Path, environment: Mapping[str, str], *, replace: bool) -> int:
     """Write the whole library into one file, whole or not at all; returns its size in bytes.
 
     Raises
     ------
-    CannotWrite
-        The file cannot be written.
+    WrongUsage, CannotWrite
+        The file may not be overwritten (see `require_free`), or cannot be written.
     FacesetsError
         PostgreSQL's pg_dump failed; the sentence holds what it said.
     """
-    refuse_no_backup(path)
+    require_free(path, replace=replace)
     named, secret = _without_password(text)
     command = [_program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges", "-d", named]
     with atomic_write(path) as file:
@@ -62,23 +72,31 @@ def backup(text: str, path: Path, environment: Mapping[str, str]) -> int:
             command, stdout=file, stderr=subprocess.PIPE, env={**environment, **secret}, check=False
         )
         if done.returncode:
-            said = _last_line(done.stderr)
+            said = _first_error(done.stderr)
             if "No space left" in said:
                 raise CannotWrite(f"No space left to write {printable(path)}.")
             raise FacesetsError(f"The backup failed: pg_dump says “{said}”.")
     return path.stat().st_size
 
 
-def refuse_no_backup(path: Path) -> None:
-    """Check that a file may be overwritten: there is none, or it is a backup.
+def require_free(path: Path, *, replace: bool) -> None:
+    """Check that a backup may be written there: nothing is there, or a backup that is to be replaced.
 
     Raises
     ------
     CannotWrite
-        It is something else.
+        Something else is there.
+    WrongUsage
+        A backup is there, and is not to be replaced.
     """
-    if path.exists() and _beginning(path) != _DUMP:
+    if not path.exists():
+        return
+    if not path.is_file() or _beginning(path) != _DUMP:
         raise CannotWrite(f"{printable(path)} is no backup, and is not overwritten. Choose another name.")
+    if not replace:
+        raise WrongUsage(
+            f"There is a backup in {printable(path)} already. Choose another name, or --replace to lose it."
+        )
 
 
 def database_bytes(connection: Connection) -> int:
@@ -92,29 +110,48 @@ def _beginning(path: Path) -> bytes:
 
 
 def restore(text: str, path: Path, environment: Mapping[str, str], *, replace: bool) -> None:
-    """Fill a database from a backup, in one transaction.
+    """Fill a database from a backup, in one transaction; the server may be older than the one backed up.
 
     Raises
     ------
     DamagedFile
         The file is no backup.
     FacesetsError
-        PostgreSQL's pg_restore failed, and nothing was changed.
+        PostgreSQL's pg_restore or psql failed, and nothing was changed.
     """
     require_backup(path)
     named, secret = _without_password(text)
-    options = ["--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges"]
-    if replace:
-        options += ["--clean", "--if-exists"]
-    done = subprocess.run(  # noqa: S603
-        [_program("pg_restore"), *options, "-d", named, str(path)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env={**environment, **secret},
-        check=False,
-    )
-    if done.returncode:
-        raise FacesetsError(f"Nothing was restored: pg_restore says “{_last_line(done.stderr)}”.")
+    script = [_program("pg_restore"), "--no-owner", "--no-privileges", "--file=-"]
+    script += ["--clean", "--if-exists"] if replace else []
+    run = [_program("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "-d", named]
+    with (
+        TemporaryFile() as said,
+        subprocess.Popen([*script, str(path)], stdout=subprocess.PIPE, stderr=said) as source,  # noqa: S603
+        subprocess.Popen(  # noqa: S603
+            run,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            env={**environment, **secret},
+        ) as target,
+    ):
+        statements, into = cast("IO[bytes]", source.stdout), cast("IO[bytes]", target.stdin)
+        with suppress(BrokenPipeError), statements, into:
+            # Not psql's own single transaction: that would commit also what a killed pg_restore left off.
+            into.write(b"BEGIN;\n")
+            _copy_script(statements, into)
+            if source.wait() == 0:
+                into.write(b"COMMIT;\n")
+        if source.wait() or target.wait():
+            said.seek(0)
+            raise FacesetsError(f"Nothing was restored: PostgreSQL says “{_first_error(said.read())}”.")
+
+
+def _copy_script(source: IO[bytes], target: IO[bytes]) -> None:
+    """Pass a script of pg_restore on, without what servers before 17 do not know."""
+    for line in islice(source, _HEAD_LINES):
+        target.write(_NO_TIMEOUT_IF_KNOWN if line == _NO_TIMEOUT else line)
+    shutil.copyfileobj(source, target)
 
 
 def require_backup(path: Path) -> None:
@@ -139,10 +176,7 @@ def _program(name: str) -> str:
     return path
 
 
-def _last_line(said: bytes) -> str:
-    lines = [line for line in said.decode("utf-8", "replace").strip().splitlines() if "error:" in line]
-    return (
-        printable(lines[0].partition("error:")[2].strip())
-        if lines
-        else printable(said.decode("utf-8", "replace")[:200])
-    )
+def _first_error(said: bytes) -> str:
+    text = said.decode("utf-8", "replace")
+    errors = re.findall(r"error: *(.+)", text, re.IGNORECASE)
+    return printable(errors[0].strip() if errors else text[:200])

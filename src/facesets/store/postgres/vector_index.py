@@ -13,7 +13,9 @@ from psycopg import errors, sql
 
 from facesets.store.postgres.connection import Connection, only_row
 
-CANDIDATES = 200
+# Of the ten best of 300 000 made-up faces these find 0.983, and 0.997 of those that resemble the one asked
+# for by 0.35 or more; 200 find 0.978 and 0.995 in three quarters of the time, 400 hardly more.
+CANDIDATES = 300
 
 # Faces that resemble no other are hard to reach in such a graph, and more candidates find hardly more of
 # them. More neighbours do: 0.990 of the ten best of 20 000 made-up vectors, against 0.986 with 24 and 200.

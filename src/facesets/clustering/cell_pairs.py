@@ -1,0 +1,187 @@
+"""Similar pairs among very many faces, of which only those in nearby cells are compared.
+
+Similarities are exact, so no pair is found that is none. Some may be missed; `check_links` measures what
+that did to components.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from facesets.clustering.cores import on_all_cores
+from facesets.clustering.dividing import Cells, divided, divided_for
+from facesets.clustering.labels import check_labels
+from facesets.clustering.neighbors import Edges, OnProgress, cross_edge_chunks, similar_pairs
+from facesets.clustering.vectors import (
+    Embeddings,
+    Float32,
+    Int32,
+    check_cosine_similarity,
+    check_matrix,
+    unit_rows,
+)
+
+_PROBES = 64
+_MOST_ENTRIES = 1_048_576
+_CHECKED_ROWS = 65_536
+
+
+def near_edge_chunks(
+    rows: Float32,
+    *,
+    min_cosine_similarity: float,
+    probes: int = _PROBES,
+    on_progress: OnProgress | None = None,
+) -> Iterator[Edges]:
+    """Yield nearly all pairs of unit rows that are at least this similar, some at a time, some of them twice.
+
+    Parameters
+    ----------
+    rows : float32 array of shape (n, d)
+    min_cosine_similarity : float
+        As in `edge_chunks`.
+    probes : int
+        Into about so many cells does each face look. More find more, and take longer.
+    on_progress : callable, optional
+        Counts anew when all faces have their cells.
+    """
+    if not len(rows):
+        return
+
+    def search(task: tuple[int, Int32, Int32]) -> tuple[int, Edges]:
+        cell, query, member = task
+        found = similar_pairs(rows[query], rows[member], min_cosine_similarity=min_cosine_similarity)
+        i, j = query[found.i], member[found.j]
+        # In its own cell a face meets itself, and every other one from both sides.
+        once = np.flatnonzero(i != j)
+        i, j = i[once], j[once]
+        return cell, Edges(np.minimum(i, j), np.maximum(i, j), found.similarity[once])
+
+    cells = divided(rows, probes, on_progress=on_progress)
+    for cell, edges in on_all_cores(search, _comparisons(cells, within=True)):
+        yield edges
+        if on_progress is not None:
+            on_progress(cell + 1, len(cells.members))
+
+
+def near_cross_edge_chunks(
+    rows: Float32,
+    others: Float32,
+    *,
+    min_cosine_similarity: float,
+    probes: int = _PROBES,
+    on_progress: OnProgress | None = None,
+) -> Iterator[Edges]:
+    """Yield nearly all pairs of a unit row (i) and another (j) that are at least this similar, each once."""
+    if not len(rows) or not len(others):
+        return
+
+    def search(task: tuple[int, Int32, Int32]) -> tuple[int, Edges]:
+        cell, query, member = task
+        found = similar_pairs(rows[query], others[member], min_cosine_similarity=min_cosine_similarity)
+        return cell, Edges(query[found.i], member[found.j], found.similarity)
+
+    # Seen from one side only, so that each looks farther.
+    cells = divided_for(rows, others, 2 * probes, on_progress=on_progress)
+    for cell, edges in on_all_cores(search, _comparisons(cells, within=False)):
+        yield edges
+        if on_progress is not None:
+            on_progress(cell + 1, len(cells.members))
+
+
+def _comparisons(cells: Cells, *, within: bool) -> Iterator[tuple[int, Int32, Int32]]:
+    """For each cell who is compared with its faces: those that look in, and those themselves if `within`."""
+    for number, member in enumerate(cells.members):
+        query = np.concatenate([member[: len(member) * within], *(batch[number] for batch in cells.looking)])
+        size = _MOST_ENTRIES // max(1, len(member)) + 1
+        for start in range(0, len(query), size):
+            yield number, query[start : start + size], member
+
+
+@dataclass(frozen=True, slots=True)
+class LinksChecked:
+    """How many of the similar pairs of some faces are in one component.
+
+    Attributes
+    ----------
+    faces : int
+        Compared with all others.
+    links : int
+        Pairs of one of these and a face that is similar enough.
+    links_together : int
+        Of these pairs, those in one component.
+    faces_whole : int
+        Faces that are together with all that they are similar enough to.
+    """
+
+    faces: int
+    links: int
+    links_together: int
+    faces_whole: int
+
+    @property
+    def share_together(self) -> float:
+        """Share of links in one component, in [0, 1]; 1 where there are none."""
+        return self.links_together / self.links if self.links else 1.0
+
+    @property
+    def share_whole(self) -> float:
+        """Share of faces that lack nobody, in [0, 1]; 1 where there are none."""
+        return self.faces_whole / self.faces if self.faces else 1.0
+
+    def sentence(self, min_cosine_similarity: float) -> str:
+        """What a user may want to know."""
+        together, whole = _percent(self.share_together), _percent(self.share_whole)
+        return (
+            "Each face was compared with nearby ones only: of the pairs similar by "
+            f"{min_cosine_similarity:.2f} or more {together} are together, and {whole} of faces lack nobody "
+            f"(checked on {self.faces} faces)."
+        )
+
+
+def _percent(share: float) -> str:
+    """Rounded down, so that 100 % is said of all only."""
+    return f"{np.floor(share * 10_000) / 100:.2f} %"
+
+
+def check_links(
+    embeddings: Embeddings, labels: ArrayLike, *, min_cosine_similarity: float, faces: int = 1000
+) -> LinksChecked:
+    """Compare some faces with all others, exactly, to see how many similar pairs components hold together.
+
+    Parameters
+    ----------
+    embeddings : float array of shape (n, d)
+    labels : integers of shape (n,)
+        Components, such as those of `connected_components(..., approximate=True)`.
+    min_cosine_similarity : float
+        What the components were made with.
+    faces : int
+        How many faces, evenly spread, are looked at.
+
+    Raises
+    ------
+    ValueError
+        When the embeddings are malformed (see `unit_rows`), the labels do not match, or the similarity is
+        out of range.
+    """
+    check_cosine_similarity(min_cosine_similarity)
+    check_matrix(embeddings)
+    given = check_labels(labels, len(embeddings))
+    chosen = np.unique(np.linspace(0, len(given) - 1, min(faces, len(given))).astype(np.int64))
+    queries = unit_rows(embeddings, chosen)
+    links = np.zeros(len(chosen), np.int64)
+    together = np.zeros(len(chosen), np.int64)
+    for start in range(0, len(given), _CHECKED_ROWS):
+        span = np.arange(start, min(start + _CHECKED_ROWS, len(given)))
+        others = unit_rows(embeddings, span)
+        for found in cross_edge_chunks(queries, others, min_cosine_similarity=min_cosine_similarity):
+            other = span[found.j]
+            query = found.i[chosen[found.i] != other]
+            other = other[chosen[found.i] != other]
+            links += np.bincount(query, minlength=len(chosen))
+            kept = query[given[chosen[query]] == given[other]]
+            together += np.bincount(kept, minlength=len(chosen))
+    return LinksChecked(len(chosen), int(links.sum()), int(together.sum()), int((links == together).sum()))
