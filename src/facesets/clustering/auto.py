@@ -33,6 +33,7 @@ from facesets.clustering.linkage import Clusters, merge_while_similar
 from facesets.clustering.neighbors import OnProgress
 from facesets.clustering.placement import AutoResult, Placement, describe
 from facesets.clustering.same_image import same_image_pairs
+from facesets.clustering.strangers import without_offset
 from facesets.clustering.vectors import (
     Bool,
     Embeddings,
@@ -95,9 +96,12 @@ def cluster_auto(
     """
     check_matrix(embeddings)
     known = constraints if constraints is not None else Constraints()
+    measured = calibration or calibrate(embeddings, image_index=image_index)
+    if measured.offset:
+        embeddings = without_offset(embeddings)
+        measured = calibrate(embeddings, image_index=image_index)
     if image_index is not None:
         known = known.plus(same_image_pairs(embeddings, image_index))
-    measured = calibration or calibrate(embeddings, image_index=image_index)
     order = canonical_order(embeddings)
     rows = unit_rows(embeddings, order)
     # Checked in the caller's order, so that an error names the caller's rows.
@@ -143,6 +147,8 @@ class _Work:
         everyone = np.ones(len(self._rows), bool)
         self._join(self._loose(_LOOSE_FACES), everyone, _ANCHOR_FACES)
         self._link()
+        # Before a person's poor photos can gather with other people's.
+        self._attach_satellites()
         self.labels = self._linked_from(self._measured.several, least_pairs=_LEAST_PAIRS)
         self._join(self._loose(1), everyone, _LOOSE_FACES)
         self._attach_satellites()
