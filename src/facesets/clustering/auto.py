@@ -150,8 +150,6 @@ class _Work:
         everyone = np.ones(len(self._rows), bool)
         self._join(self._loose(_LOOSE_FACES), everyone, _ANCHOR_FACES)
         self._link()
-        # Before a person's poor photos can gather with other people's.
-        self._attach_satellites()
         self.labels = self._linked_from(self._measured.several, least_pairs=_LEAST_PAIRS)
         self._join(self._loose(1), everyone, _LOOSE_FACES)
         self._attach_satellites()
