@@ -179,7 +179,7 @@ class Database:
             )
             connection.execute(_SESSION)
         except psycopg.OperationalError as error:
-            raise _cannot_connect(error, self.label) from None
+            raise refusal(error, self.label) from None
         return connection
 
     def _reconnect(self) -> None:
@@ -202,8 +202,11 @@ class Database:
                 return
 
 
-def _cannot_connect(error: psycopg.OperationalError, label: str) -> FacesetsError:
-    """A sentence from what libpq says, of which only known parts are repeated: it may hold secrets."""
+def refusal(error: psycopg.OperationalError, label: str) -> FacesetsError:
+    """Why there is no connection, from what libpq says.
+
+    Only known parts of that are repeated: it may hold secrets.
+    """
     said = str(error)
     if "password authentication failed" in said or "no password supplied" in said:
         return WrongUsage(f"The server refuses the password for {label}. Check user and password.")
@@ -213,6 +216,10 @@ def _cannot_connect(error: psycopg.OperationalError, label: str) -> FacesetsErro
         return WrongUsage(f"The server does not know the user for {label}. Check the connection string.")
     if "no pg_hba.conf entry" in said:
         return WrongUsage(f"The server does not let this machine or user connect to {label} (pg_hba.conf).")
+    if "too many clients" in said or "remaining connection slots" in said:
+        return Unreachable(
+            f"All connections of {label} are in use. End some of the programs that use it, then try again."
+        )
     return Unreachable(f"Cannot reach {label}. Is the server running, and are host and port right?")
 
 
