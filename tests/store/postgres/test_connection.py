@@ -1,12 +1,18 @@
 """Connections: sentences without secrets, and a session that outlives its server's restarts."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg
 import pytest
 
 from facesets.errors import Unreachable, WrongUsage
-from facesets.store.postgres.connection import Database, label_of, opened
+from facesets.store.postgres.claims import RunLock
+from facesets.store.postgres.connection import Connection, Database, label_of, opened
 from facesets.store.postgres.paths import from_text, to_text
 from facesets.store.postgres.tools import masked
+from tests.fixtures.postgres import Server, close_to_all
 
 SECRET = "s3cr3tpw"
 
@@ -63,6 +69,39 @@ def test_work_that_is_broken_off_is_done_again_as_a_whole(library_url: str) -> N
         database.run(work)
         assert len(set(attempts)) == 2
         assert other.execute("SELECT count(*) FROM models").fetchone() == (1,)
+
+
+def answer(connection: Connection) -> object:
+    return connection.execute("SELECT 42").fetchone()
+
+
+def test_all_who_work_on_a_database_that_vanished_wait_for_it_together(
+    server: Server, library_url: str
+) -> None:
+    def work(_: int) -> object:
+        with pytest.raises(Unreachable, match="did not come back"):
+            database.run(answer)
+        return time.monotonic()
+
+    with opened(Database(library_url, reconnect_within_s=2)) as database, ThreadPoolExecutor(8) as pool:
+        with pytest.raises(Unreachable, match="did not come back"), RunLock(database, "index"):
+            close_to_all(server, library_url)
+            began = time.monotonic()
+            list(pool.map(work, range(8)))
+            database.run(answer)
+        assert time.monotonic() - began < 4
+        assert database.closed
+
+
+def test_a_wish_to_stop_ends_the_wait_for_a_database_that_vanished(server: Server, library_url: str) -> None:
+    wish = threading.Event()
+    with opened(Database(library_url, reconnect_within_s=30, is_stopping=wish.is_set)) as database:
+        close_to_all(server, library_url)
+        threading.Timer(1, wish.set).start()
+        began = time.monotonic()
+        with pytest.raises(Unreachable, match="did not come back"):
+            database.run(answer)
+        assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("path", ["/a/\udcff.jpg", "/\U0010fe00", "/\U0010feff\udc80x", "/ü/日本.jpg"])

@@ -68,7 +68,8 @@ class Database:
 
     Work is handed over as a function of the connection, and is one transaction. When the connection
     breaks, the function runs again on a new one: so whatever it does must give the same when it is done
-    twice. May be used from several threads; they take turns.
+    twice. May be used from several threads; they take turns, and wait together for a server that went away.
+    Once it was waited for in vain, all further work fails at once.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Database:
         label: str = "",
         before_connecting: Callable[[], None] | None = None,
         reconnect_within_s: float = _RECONNECT_WITHIN_S,
+        is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         """Connect.
 
@@ -91,6 +93,8 @@ class Database:
             Called before every attempt, to start the server where that is ours to do.
         reconnect_within_s : float
             How long a server may be away while work is going on.
+        is_stopping : callable
+            Whether to wait for it no longer.
 
         Raises
         ------
@@ -103,6 +107,8 @@ class Database:
         self.label = label or label_of(self._text)
         self._before_connecting = before_connecting
         self._reconnect_within_s = reconnect_within_s
+        self._is_stopping = is_stopping
+        self._is_gone = False
         self._lock = threading.RLock()
         self._on_connect: list[Callable[[Connection], None]] = []
         self._connection = self._first_connection()
@@ -133,6 +139,8 @@ class Database:
         conflicts = 0
         with self._lock:
             while True:
+                if self._is_gone:
+                    raise self._lost()
                 try:
                     with self._connection.transaction():
                         return work(self._connection)
@@ -192,14 +200,19 @@ class Database:
                 for restore in self._on_connect:
                     restore(self._connection)
             except (Unreachable, psycopg.OperationalError):
-                if time.monotonic() > deadline:
-                    raise Unreachable(
-                        f"Lost the connection to {self.label}, and it did not come back. What was committed "
-                        "is kept: run the same command again when the server is up."
-                    ) from None
+                if self._is_stopping() or time.monotonic() + _RECONNECT_EVERY_S > deadline:
+                    self._is_gone = True
+                    self._connection.close()
+                    raise self._lost() from None
                 time.sleep(_RECONNECT_EVERY_S)
             else:
                 return
+
+    def _lost(self) -> Unreachable:
+        return Unreachable(
+            f"Lost the connection to {self.label}, and it did not come back. What was committed "
+            "is kept: run the same command again when the server is up."
+        )
 
 
 def refusal(error: psycopg.OperationalError, label: str) -> FacesetsError:
