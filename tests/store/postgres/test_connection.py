@@ -1,17 +1,20 @@
 """Connections: sentences without secrets, and a session that outlives its server's restarts."""
 
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import conninfo
 
 from facesets.errors import Unreachable, WrongUsage
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection, Database, label_of, opened
 from facesets.store.postgres.paths import from_text, to_text
-from facesets.store.postgres.tools import masked
+from facesets.store.postgres.tools import masked, psql
 from tests.fixtures.postgres import Server, close_to_all
 
 SECRET = "s3cr3tpw"
@@ -43,6 +46,20 @@ def test_labels_and_urls_are_masked() -> None:
     url = f"postgresql://me:{SECRET}@db.home:5433/photos"
     assert label_of(url) == "the database photos at db.home:5433"
     assert SECRET not in masked(url)
+    assert SECRET not in masked(f"{url}?sslpassword={SECRET}-2&sslkey=k.pem&scram_client_key={SECRET}")
+
+
+def test_no_secret_is_on_the_command_line_of_psql_which_gets_it_all_the_same(
+    library_url: str, tmp_path: Path
+) -> None:
+    line = tmp_path / "line"
+    script = f'cat /proc/$PPID/cmdline "$PGSERVICEFILE" >{line}; echo $PGPASSWORD >>{line}'
+    text = conninfo.make_conninfo(library_url, password=f"{SECRET}1", sslpassword=f"{SECRET} 2")
+    assert psql(text, ["-c", f"\\! {script}"], os.environ) == 0
+    command, *rest = line.read_bytes().split(b"[facesets]")
+    assert b"psql" in command
+    assert SECRET.encode() not in command
+    assert b"".join(rest).decode().split("\n")[1:3] == [f"sslpassword={SECRET} 2", f"{SECRET}1"]
 
 
 def test_work_goes_on_after_the_session_was_ended_by_the_server(library_url: str) -> None:
