@@ -7,14 +7,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from facesets.errors import Unreachable
+from facesets.errors import CannotWrite, Unreachable
 from facesets.store.postgres import postmaster
+from facesets.store.postgres.connection import Database
 from facesets.store.postgres.embedded import EmbeddedServer
 from tests.fixtures.postgres import open_directory, wait_until_unused
 from tests.program import environment
@@ -27,6 +28,8 @@ with EmbeddedServer(Path(sys.argv[1]), durable=False):
     print("up", flush=True)
     time.sleep(float(sys.argv[2]))
 """
+
+NAMELESS = 54321
 
 # What root may do in a container, which Docker and Podman start without CAP_SYS_PTRACE.
 CONTAINER_RIGHTS = (
@@ -279,6 +282,60 @@ def test_only_its_account_reaches_the_data(base: Path) -> None:
     with EmbeddedServer(base, durable=False) as server:
         for directory in (base / "data", server.socket_directory):
             assert directory.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give data away")
+def test_data_whose_owner_has_no_name_here_are_served(base: Path) -> None:
+    with EmbeddedServer(base, durable=False):
+        pass
+    wait_for(lambda: postmaster.alive_pid(base / "data") is None)
+    wait_until_unused(base)
+    for path in (base, *base.rglob("*")):
+        os.chown(path, NAMELESS, NAMELESS, follow_symlinks=False)
+    with EmbeddedServer(base, durable=False):
+        assert answers(base)
+        assert (base / "data").stat().st_uid == NAMELESS
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
+def test_a_user_without_a_name_is_told_what_to_do() -> None:
+    imports = "import os, pathlib; from facesets.store.postgres.programs import server_account"
+    script = f"os.setuid({NAMELESS}); server_account(pathlib.Path('/nowhere'))"
+    line = [sys.executable, "-c", f"{imports}; {script}"]
+    done = subprocess.run(line, capture_output=True, text=True, env=environment(), check=False)
+    assert f"WrongUsage: This runs as user {NAMELESS}, who has no name here" in done.stderr
+
+
+@pytest.fixture
+def small_disk(base: Path) -> Iterator[Path]:
+    """A disk with little more room than a server needs."""
+    mounted = ["mount", "-t", "tmpfs", "-o", "size=110m,mode=755", "none", str(base)]
+    if os.geteuid() != 0 or subprocess.run(mounted, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a disk")
+    yield base
+    EmbeddedServer(base).stop()
+    wait_until_unused(base)
+    subprocess.run(["umount", base], check=True)
+
+
+def test_a_full_disk_is_named_by_a_server_that_runs_and_by_one_that_cannot_start(small_disk: Path) -> None:
+    filling = small_disk / "filling"
+    with EmbeddedServer(small_disk, durable=False) as server:
+        with filling.open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(1000))
+        with pytest.raises(CannotWrite, match=r"The disk of .* is full\. Free some"):
+            Database(server.conninfo, before_connecting=server.ensure_running)
+        os.kill(server_pid(small_disk), signal.SIGKILL)
+        with filling.open("ab", buffering=0) as file, suppress(OSError):
+            (small_disk / "data" / "postmaster.pid").unlink()
+            while True:
+                file.write(bytes(1000))
+        with pytest.raises(CannotWrite, match=r"The disk of .* is full\. Free some"):
+            server.ensure_running()
+        filling.unlink()
+        server.ensure_running()
+        Database(server.conninfo).close()
 
 
 def test_a_path_too_long_for_a_socket_is_no_obstacle(base: Path) -> None:

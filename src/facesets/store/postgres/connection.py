@@ -229,6 +229,8 @@ def refusal(error: psycopg.OperationalError, label: str) -> FacesetsError:
         return WrongUsage(f"The server does not know the user for {label}. Check the connection string.")
     if "no pg_hba.conf entry" in said:
         return WrongUsage(f"The server does not let this machine or user connect to {label} (pg_hba.conf).")
+    if "No space left" in said:
+        return disk_full(label)
     if "too many clients" in said or "remaining connection slots" in said:
         return Unreachable(
             f"All connections of {label} are in use. End some of the programs that use it, then try again."
@@ -236,12 +238,17 @@ def refusal(error: psycopg.OperationalError, label: str) -> FacesetsError:
     return Unreachable(f"Cannot reach {label}. Is the server running, and are host and port right?")
 
 
+def disk_full(label: str) -> CannotWrite:
+    """What to say when a server has no space left."""
+    return CannotWrite(f"The disk of {label} is full. Free some space and run the same command again.")
+
+
 def translated(error: psycopg.Error, label: str) -> FacesetsError | psycopg.Error:
     """What a database error means for the user; a bug of ours comes back as it is."""
     if isinstance(error, errors.UndefinedTable | errors.UndefinedColumn | errors.InvalidSchemaName):
         return SchemaOutdated(f"The schema of {label} does not fit this program. Run `facesets migrate`.")
     if isinstance(error, errors.DiskFull):
-        return CannotWrite(f"The disk of {label} is full. Free some space and run the same command again.")
+        return disk_full(label)
     if isinstance(error, errors.ReadOnlySqlTransaction):
         return WrongUsage(f"{label[0].upper()}{label[1:]} is read-only. Name the primary server.")
     if isinstance(error, errors.InsufficientPrivilege):

@@ -27,7 +27,7 @@ from psycopg.pq import PGconn, Ping
 from facesets.errors import FacesetsError, Unreachable, WrongUsage
 from facesets.files import printable, writing
 from facesets.store.postgres import keeper, postmaster
-from facesets.store.postgres.connection import refusal
+from facesets.store.postgres.connection import disk_full, refusal
 from facesets.store.postgres.programs import Programs, check_reachable, programs_for, server_account
 from facesets.store.postgres.sizing import shared_buffers_mb
 
@@ -149,8 +149,7 @@ class EmbeddedServer:
 
     def programs(self) -> Programs:
         """PostgreSQL's programs, to be run as the server's account."""
-        owner = self._data.stat().st_uid if self._data.exists() else None
-        return programs_for(server_account(owner), self._base)
+        return programs_for(server_account(self._data), self._base)
 
     def keep_running(self) -> None:
         """Let the server run on after its last user, until `stop`."""
@@ -221,7 +220,7 @@ class EmbeddedServer:
             yield
 
     def _make_directory(self) -> None:
-        account = server_account(self._data.stat().st_uid if self._data.exists() else None)
+        account = server_account(self._data)
         with writing(self._base):
             for directory in (*reversed(self._base.parents), self._base):
                 if not directory.exists():
@@ -296,6 +295,8 @@ class EmbeddedServer:
 
     def _does_not_start(self) -> FacesetsError:
         said = self._last_words()
+        if "No space left" in said:
+            return disk_full(f"the library in {printable(self._base)}")
         return Unreachable(
             f"The embedded PostgreSQL does not start: “{said}”. All it says is in {printable(self._log)}."
         )
