@@ -244,6 +244,19 @@ def test_a_server_whose_connections_are_all_in_use_is_not_waited_for(base: Path)
         assert time.monotonic() - began < 20
 
 
+def test_a_server_that_is_to_run_on_does_so_though_it_was_silent_for_a_while(base: Path) -> None:
+    with EmbeddedServer(base, durable=False) as server:
+        server.keep_running()
+        pid = server_pid(base)
+        os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(Unreachable, match="Stopped while"):
+            EmbeddedServer(base, is_stopping=lambda: True).ensure_running()
+        os.kill(pid, signal.SIGCONT)
+    time.sleep(1)
+    assert server_pid(base) == pid
+    assert answers(base)
+
+
 def test_a_start_ends_when_it_is_asked_to(base: Path) -> None:
     user = holder(base)
     pid = server_pid(base)

@@ -188,7 +188,6 @@ class EmbeddedServer:
         with self._starting():
             for _ in range(_STARTS):
                 if self._ping() is not Ping.OK:
-                    self._pinned.unlink(missing_ok=True)
                     if not self._data.exists():
                         self._initialise()
                     self._check_version()
@@ -279,6 +278,7 @@ class EmbeddedServer:
                 if starts == _STARTS:
                     raise self._does_not_start()
                 starts += 1
+                self._pinned.unlink(missing_ok=True)
                 postmaster.forget_dead(self._data, self.socket_directory)
                 self._launch()
                 heard = time.monotonic()
