@@ -131,6 +131,16 @@ def test_a_file_that_is_no_backup_changes_nothing(library_url: str, tmp_path: Pa
     assert (tmp_path / "b.dump").read_text() == "hello"
 
 
+@pytest.mark.parametrize("flags", [[], ["--dry-run"]])
+def test_a_backup_to_a_disk_that_is_not_mounted_makes_no_folder(
+    library_url: str, tmp_path: Path, flags: list[str]
+) -> None:
+    place = tmp_path / "mnt" / "b.dump"
+    result = run("db", "backup", place, "--database", library_url, *flags)
+    assert (result.status, "Is its disk mounted?" in result.err) == (2, True)
+    assert not place.parent.exists()
+
+
 def test_half_a_backup_and_one_into_tables_that_are_in_its_way_change_nothing(
     library_url: str, empty_url: str, tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import psycopg
 import pytest
+from tests.fixtures.postgres import Server, close_to_all
 from tests.photos import copy_photos
 from tests.program import Result, command, environment, run
 
@@ -314,6 +315,25 @@ def test_a_database_that_restarts_under_a_run_does_not_disturb_it(
     assert json.loads(out)["indexed"] == 100
     again = json.loads(run("index", "--target", photos, *arguments, env=data_home).out)
     assert (again["indexed"], again["unchanged"]) == (0, 100)
+
+
+def test_a_run_whose_database_is_gone_ends_when_it_is_told_to(
+    server: Server, library_url: str, arguments: list[object], lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:60], tmp_path / "photos")
+    line = command("index", "--target", photos, *arguments, "--alone", "--database", library_url)
+    with subprocess.Popen(
+        line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment()
+    ) as process:
+        wait_for(
+            lambda: query(library_url, b"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") != [(0,)]
+        )
+        close_to_all(server, library_url)
+        time.sleep(1)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 143, err
+    assert "did not come back" in err
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:

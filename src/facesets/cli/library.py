@@ -40,7 +40,11 @@ def embedded_server(settings: Settings) -> "EmbeddedServer":
     from facesets.store.postgres.embedded import EmbeddedServer, default_directory
 
     directory = settings.data / "postgres" if settings.data else default_directory()
-    return EmbeddedServer(directory, say=console.notice)
+    return EmbeddedServer(directory, say=console.notice, is_stopping=_is_stopping)
+
+
+def _is_stopping() -> bool:
+    return bool(console.session.stopped_by)
 
 
 @contextmanager
@@ -74,13 +78,18 @@ def open_database(
 
     text = database or settings.database
     if text:
-        with opened(Database(text)) as session:
+        with opened(Database(text, is_stopping=_is_stopping)) as session:
             if check_schema:
                 require_current(session, shipped_migrations())
             yield session
         return
     with embedded_server(settings) as server:
-        session = Database(server.conninfo, label=_EMBEDDED_LABEL, before_connecting=server.ensure_running)
+        session = Database(
+            server.conninfo,
+            label=_EMBEDDED_LABEL,
+            before_connecting=server.ensure_running,
+            is_stopping=_is_stopping,
+        )
         with opened(session):
             if check_schema:
                 migrate(session, shipped_migrations())

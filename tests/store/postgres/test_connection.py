@@ -1,12 +1,21 @@
 """Connections: sentences without secrets, and a session that outlives its server's restarts."""
 
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import psycopg
 import pytest
+from psycopg import conninfo
 
 from facesets.errors import Unreachable, WrongUsage
-from facesets.store.postgres.connection import Database, label_of, opened
+from facesets.store.postgres.claims import RunLock
+from facesets.store.postgres.connection import Connection, Database, label_of, opened
 from facesets.store.postgres.paths import from_text, to_text
-from facesets.store.postgres.tools import masked
+from facesets.store.postgres.tools import masked, psql
+from tests.fixtures.postgres import Server, close_to_all
 
 SECRET = "s3cr3tpw"
 
@@ -37,6 +46,20 @@ def test_labels_and_urls_are_masked() -> None:
     url = f"postgresql://me:{SECRET}@db.home:5433/photos"
     assert label_of(url) == "the database photos at db.home:5433"
     assert SECRET not in masked(url)
+    assert SECRET not in masked(f"{url}?sslpassword={SECRET}-2&sslkey=k.pem&scram_client_key={SECRET}")
+
+
+def test_no_secret_is_on_the_command_line_of_psql_which_gets_it_all_the_same(
+    library_url: str, tmp_path: Path
+) -> None:
+    line = tmp_path / "line"
+    script = f'cat /proc/$PPID/cmdline "$PGSERVICEFILE" >{line}; echo $PGPASSWORD >>{line}'
+    text = conninfo.make_conninfo(library_url, password=f"{SECRET}1", sslpassword=f"{SECRET} 2")
+    assert psql(text, ["-c", f"\\! {script}"], os.environ) == 0
+    command, *rest = line.read_bytes().split(b"[facesets]")
+    assert b"psql" in command
+    assert SECRET.encode() not in command
+    assert b"".join(rest).decode().split("\n")[1:3] == [f"sslpassword={SECRET} 2", f"{SECRET}1"]
 
 
 def test_work_goes_on_after_the_session_was_ended_by_the_server(library_url: str) -> None:
@@ -63,6 +86,39 @@ def test_work_that_is_broken_off_is_done_again_as_a_whole(library_url: str) -> N
         database.run(work)
         assert len(set(attempts)) == 2
         assert other.execute("SELECT count(*) FROM models").fetchone() == (1,)
+
+
+def answer(connection: Connection) -> object:
+    return connection.execute("SELECT 42").fetchone()
+
+
+def test_all_who_work_on_a_database_that_vanished_wait_for_it_together(
+    server: Server, library_url: str
+) -> None:
+    def work(_: int) -> object:
+        with pytest.raises(Unreachable, match="did not come back"):
+            database.run(answer)
+        return time.monotonic()
+
+    with opened(Database(library_url, reconnect_within_s=2)) as database, ThreadPoolExecutor(8) as pool:
+        with pytest.raises(Unreachable, match="did not come back"), RunLock(database, "index"):
+            close_to_all(server, library_url)
+            began = time.monotonic()
+            list(pool.map(work, range(8)))
+            database.run(answer)
+        assert time.monotonic() - began < 4
+        assert database.closed
+
+
+def test_a_wish_to_stop_ends_the_wait_for_a_database_that_vanished(server: Server, library_url: str) -> None:
+    wish = threading.Event()
+    with opened(Database(library_url, reconnect_within_s=30, is_stopping=wish.is_set)) as database:
+        close_to_all(server, library_url)
+        threading.Timer(1, wish.set).start()
+        began = time.monotonic()
+        with pytest.raises(Unreachable, match="did not come back"):
+            database.run(answer)
+        assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("path", ["/a/\udcff.jpg", "/\U0010fe00", "/\U0010feff\udc80x", "/ü/日本.jpg"])

@@ -6,13 +6,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from facesets.errors import CannotWrite, Unreachable
 from facesets.store.postgres import postmaster
+from facesets.store.postgres.connection import Database
 from facesets.store.postgres.embedded import EmbeddedServer
 from tests.fixtures.postgres import open_directory, wait_until_unused
 from tests.program import environment
@@ -26,6 +29,29 @@ with EmbeddedServer(Path(sys.argv[1]), durable=False):
     time.sleep(float(sys.argv[2]))
 """
 
+NAMELESS = 54321
+
+# What root may do in a container, which Docker and Podman start without CAP_SYS_PTRACE.
+CONTAINER_RIGHTS = (
+    "chown,dac_override,fowner,fsetid,kill,setgid,setuid,setpcap,net_bind_service,net_raw,sys_chroot,mknod,"
+    "audit_write,setfcap"
+)
+
+
+@pytest.fixture(scope="module")
+def in_container() -> list[str]:
+    """A command that runs another one with the rights that root has in a container."""
+    rights = ",".join(f"+{right}" for right in CONTAINER_RIGHTS.split(","))
+    command = ["setpriv", f"--bounding-set=-all,{rights}"]
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("needs root and setpriv, to give up rights")
+    with subprocess.Popen(["sleep", "60"], user=65534, cwd="/") as other:
+        looked = subprocess.run([*command, "readlink", f"/proc/{other.pid}/cwd"], check=False)
+        other.kill()
+    if looked.returncode == 0:
+        pytest.skip("this system shows all processes to everybody")
+    return command
+
 
 @pytest.fixture
 def base() -> Iterator[Path]:
@@ -37,10 +63,10 @@ def base() -> Iterator[Path]:
     shutil.rmtree(directory)
 
 
-def holder(base: Path, seconds: float = 60) -> "subprocess.Popen[str]":
-    """A process that uses the server for a while, once it is up."""
+def holder(base: Path, seconds: float = 60, within: Sequence[str] = ()) -> "subprocess.Popen[str]":
+    """A process that uses the server for a while, once it is up; `within` is a command to run it by."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(base), str(seconds)],
+        [*within, sys.executable, "-c", HOLDER, str(base), str(seconds)],
         stdout=subprocess.PIPE,
         text=True,
         env=environment(),
@@ -146,6 +172,103 @@ def test_a_pid_file_that_names_another_process_does_not_hinder_the_start(base: P
         assert answers(base)
 
 
+def test_a_live_server_that_takes_no_connections_is_never_replaced_in_a_container(
+    base: Path, in_container: list[str]
+) -> None:
+    user = holder(base)
+    pid = server_pid(base)
+    with psycopg.connect(EmbeddedServer(base).conninfo):
+        # It ends after its last client, and until then turns all others away.
+        os.kill(pid, signal.SIGTERM)
+        second = subprocess.Popen(
+            [*in_container, sys.executable, "-c", HOLDER, str(base), "5"],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        )
+        time.sleep(4)
+        assert second.poll() is None
+        assert (base / "data" / "postmaster.pid").read_text().startswith(f"{pid}\n")
+        assert server_pid(base) == pid
+    assert second.stdout is not None
+    assert second.stdout.readline() == "up\n"
+    assert server_pid(base) != pid
+    end(second)
+    end(user)
+
+
+def test_a_dead_server_is_known_to_be_dead_in_a_container(base: Path, in_container: list[str]) -> None:
+    user = holder(base)
+    killed = server_pid(base)
+    os.kill(killed, signal.SIGKILL)
+    again = holder(base, within=in_container)
+    assert server_pid(base) != killed
+    end(again)
+    end(user)
+
+
+def test_the_server_of_another_library_does_not_hinder_a_start_in_a_container(
+    base: Path, in_container: list[str]
+) -> None:
+    with EmbeddedServer(base / "other", durable=False):
+        user = holder(base / "mine")
+        os.kill(server_pid(base / "mine"), signal.SIGKILL)
+        (base / "mine" / "data" / "postmaster.pid").write_text(f"{server_pid(base / 'other')}\n")
+        began = time.monotonic()
+        end(holder(base / "mine", within=in_container))
+        assert time.monotonic() - began < 20
+        end(user)
+    for name in ("mine", "other"):
+        EmbeddedServer(base / name).stop()
+        wait_until_unused(base / name)
+
+
+def test_the_server_can_be_stopped_in_a_container(base: Path, in_container: list[str]) -> None:
+    user = holder(base)
+    script = f"from pathlib import Path; print(EmbeddedServer(Path({str(base)!r})).stop())"
+    line = [*in_container, sys.executable, "-c", HOLDER.split("with")[0] + script]
+    done = subprocess.run(line, capture_output=True, text=True, env=environment(), check=False)
+    assert done.stdout == "True\n"
+    assert not answers(base)
+    end(user)
+
+
+def test_a_server_whose_connections_are_all_in_use_is_not_waited_for(base: Path) -> None:
+    with EmbeddedServer(base, durable=False) as server, ExitStack() as connections:
+        with pytest.raises(psycopg.OperationalError, match="too many clients"):
+            for _ in range(300):
+                connections.enter_context(psycopg.connect(server.conninfo))
+        began = time.monotonic()
+        with pytest.raises(Unreachable, match=r"All connections of .* are in use\. End some"):
+            server.ensure_running()
+        assert time.monotonic() - began < 20
+
+
+def test_a_server_that_is_to_run_on_does_so_though_it_was_silent_for_a_while(base: Path) -> None:
+    with EmbeddedServer(base, durable=False) as server:
+        server.keep_running()
+        pid = server_pid(base)
+        os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(Unreachable, match="Stopped while"):
+            EmbeddedServer(base, is_stopping=lambda: True).ensure_running()
+        os.kill(pid, signal.SIGCONT)
+    time.sleep(1)
+    assert server_pid(base) == pid
+    assert answers(base)
+
+
+def test_a_start_ends_when_it_is_asked_to(base: Path) -> None:
+    user = holder(base)
+    pid = server_pid(base)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(Unreachable, match="Stopped while"):
+            EmbeddedServer(base, is_stopping=lambda: True).ensure_running()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    end(user)
+
+
 def test_many_that_start_it_at_once_share_one(base: Path) -> None:
     users = [
         subprocess.Popen(
@@ -172,6 +295,60 @@ def test_only_its_account_reaches_the_data(base: Path) -> None:
     with EmbeddedServer(base, durable=False) as server:
         for directory in (base / "data", server.socket_directory):
             assert directory.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give data away")
+def test_data_whose_owner_has_no_name_here_are_served(base: Path) -> None:
+    with EmbeddedServer(base, durable=False):
+        pass
+    wait_for(lambda: postmaster.alive_pid(base / "data") is None)
+    wait_until_unused(base)
+    for path in (base, *base.rglob("*")):
+        os.chown(path, NAMELESS, NAMELESS, follow_symlinks=False)
+    with EmbeddedServer(base, durable=False):
+        assert answers(base)
+        assert (base / "data").stat().st_uid == NAMELESS
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
+def test_a_user_without_a_name_is_told_what_to_do() -> None:
+    imports = "import os, pathlib; from facesets.store.postgres.programs import server_account"
+    script = f"os.setuid({NAMELESS}); server_account(pathlib.Path('/nowhere'))"
+    line = [sys.executable, "-c", f"{imports}; {script}"]
+    done = subprocess.run(line, capture_output=True, text=True, env=environment(), check=False)
+    assert f"WrongUsage: This runs as user {NAMELESS}, who has no name here" in done.stderr
+
+
+@pytest.fixture
+def small_disk(base: Path) -> Iterator[Path]:
+    """A disk with little more room than a server needs."""
+    mounted = ["mount", "-t", "tmpfs", "-o", "size=110m,mode=755", "none", str(base)]
+    if os.geteuid() != 0 or subprocess.run(mounted, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a disk")
+    yield base
+    EmbeddedServer(base).stop()
+    wait_until_unused(base)
+    subprocess.run(["umount", base], check=True)
+
+
+def test_a_full_disk_is_named_by_a_server_that_runs_and_by_one_that_cannot_start(small_disk: Path) -> None:
+    filling = small_disk / "filling"
+    with EmbeddedServer(small_disk, durable=False) as server:
+        with filling.open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(1000))
+        with pytest.raises(CannotWrite, match=r"The disk of .* is full\. Free some"):
+            Database(server.conninfo, before_connecting=server.ensure_running)
+        os.kill(server_pid(small_disk), signal.SIGKILL)
+        with filling.open("ab", buffering=0) as file, suppress(OSError):
+            (small_disk / "data" / "postmaster.pid").unlink()
+            while True:
+                file.write(bytes(1000))
+        with pytest.raises(CannotWrite, match=r"The disk of .* is full\. Free some"):
+            server.ensure_running()
+        filling.unlink()
+        server.ensure_running()
+        Database(server.conninfo).close()
 
 
 def test_a_path_too_long_for_a_socket_is_no_obstacle(base: Path) -> None:

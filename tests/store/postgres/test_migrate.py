@@ -1,9 +1,13 @@
 """Migrations: each once, none edited, none from the future, whoever starts them."""
 
+import os
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from facesets.errors import FacesetsError, SchemaOutdated, WrongUsage
 from facesets.store.postgres.connection import Database, opened
@@ -15,6 +19,7 @@ from facesets.store.postgres.migrate import (
     shipped_migrations,
     status,
 )
+from tests.fixtures.postgres import Server, drop_database
 
 FIRST = Migration(1, "0001_first", "CREATE TABLE one (id int);")
 SECOND = Migration(2, "0002_second", "CREATE TABLE two (id int);")
@@ -34,6 +39,24 @@ def test_status_tells_applied_from_pending(empty_url: str) -> None:
         assert [bool(state.applied_at) for state in status(database, [FIRST, SECOND])] == [False, False]
         migrate(database, [FIRST])
         assert [bool(state.applied_at) for state in status(database, [FIRST, SECOND])] == [True, False]
+
+
+@pytest.mark.parametrize(("encoding", "fits"), [("LATIN1", False), ("SQL_ASCII", True)])
+def test_a_database_that_cannot_hold_every_name_is_refused(server: Server, encoding: str, fits: bool) -> None:
+    name = f"test_{os.getpid()}_{encoding.lower()}"
+    with psycopg.connect(server.conninfo, autocommit=True) as connection:
+        statement = sql.SQL(
+            "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LOCALE_PROVIDER libc LOCALE 'C'"
+        )
+        connection.execute(statement.format(sql.Identifier(name), encoding))
+    try:
+        with (
+            opened(Database(server.url_of(name))) as database,
+            nullcontext() if fits else pytest.raises(WrongUsage, match=f"encoded in {encoding}.*createdb"),
+        ):
+            assert migrate(database, shipped_migrations())
+    finally:
+        drop_database(server, name)
 
 
 def test_an_outdated_schema_is_one_sentence(empty_url: str) -> None:

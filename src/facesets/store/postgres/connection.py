@@ -68,7 +68,8 @@ class Database:
 
     Work is handed over as a function of the connection, and is one transaction. When the connection
     breaks, the function runs again on a new one: so whatever it does must give the same when it is done
-    twice. May be used from several threads; they take turns.
+    twice. May be used from several threads; they take turns, and wait together for a server that went away.
+    Once it was waited for in vain, all further work fails at once.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Database:
         label: str = "",
         before_connecting: Callable[[], None] | None = None,
         reconnect_within_s: float = _RECONNECT_WITHIN_S,
+        is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         """Connect.
 
@@ -91,6 +93,8 @@ class Database:
             Called before every attempt, to start the server where that is ours to do.
         reconnect_within_s : float
             How long a server may be away while work is going on.
+        is_stopping : callable
+            Whether to wait for it no longer.
 
         Raises
         ------
@@ -103,6 +107,8 @@ class Database:
         self.label = label or label_of(self._text)
         self._before_connecting = before_connecting
         self._reconnect_within_s = reconnect_within_s
+        self._is_stopping = is_stopping
+        self._is_gone = False
         self._lock = threading.RLock()
         self._on_connect: list[Callable[[Connection], None]] = []
         self._connection = self._first_connection()
@@ -133,6 +139,8 @@ class Database:
         conflicts = 0
         with self._lock:
             while True:
+                if self._is_gone:
+                    raise self._lost()
                 try:
                     with self._connection.transaction():
                         return work(self._connection)
@@ -179,7 +187,7 @@ class Database:
             )
             connection.execute(_SESSION)
         except psycopg.OperationalError as error:
-            raise _cannot_connect(error, self.label) from None
+            raise refusal(error, self.label) from None
         return connection
 
     def _reconnect(self) -> None:
@@ -192,18 +200,26 @@ class Database:
                 for restore in self._on_connect:
                     restore(self._connection)
             except (Unreachable, psycopg.OperationalError):
-                if time.monotonic() > deadline:
-                    raise Unreachable(
-                        f"Lost the connection to {self.label}, and it did not come back. What was committed "
-                        "is kept: run the same command again when the server is up."
-                    ) from None
+                if self._is_stopping() or time.monotonic() + _RECONNECT_EVERY_S > deadline:
+                    self._is_gone = True
+                    self._connection.close()
+                    raise self._lost() from None
                 time.sleep(_RECONNECT_EVERY_S)
             else:
                 return
 
+    def _lost(self) -> Unreachable:
+        return Unreachable(
+            f"Lost the connection to {self.label}, and it did not come back. What was committed "
+            "is kept: run the same command again when the server is up."
+        )
 
-def _cannot_connect(error: psycopg.OperationalError, label: str) -> FacesetsError:
-    """A sentence from what libpq says, of which only known parts are repeated: it may hold secrets."""
+
+def refusal(error: psycopg.OperationalError, label: str) -> FacesetsError:
+    """Why there is no connection, from what libpq says.
+
+    Only known parts of that are repeated: it may hold secrets.
+    """
     said = str(error)
     if "password authentication failed" in said or "no password supplied" in said:
         return WrongUsage(f"The server refuses the password for {label}. Check user and password.")
@@ -213,7 +229,18 @@ def _cannot_connect(error: psycopg.OperationalError, label: str) -> FacesetsErro
         return WrongUsage(f"The server does not know the user for {label}. Check the connection string.")
     if "no pg_hba.conf entry" in said:
         return WrongUsage(f"The server does not let this machine or user connect to {label} (pg_hba.conf).")
+    if "No space left" in said:
+        return disk_full(label)
+    if "too many clients" in said or "remaining connection slots" in said:
+        return Unreachable(
+            f"All connections of {label} are in use. End some of the programs that use it, then try again."
+        )
     return Unreachable(f"Cannot reach {label}. Is the server running, and are host and port right?")
+
+
+def disk_full(label: str) -> CannotWrite:
+    """What to say when a server has no space left."""
+    return CannotWrite(f"The disk of {label} is full. Free some space and run the same command again.")
 
 
 def translated(error: psycopg.Error, label: str) -> FacesetsError | psycopg.Error:
@@ -221,7 +248,7 @@ def translated(error: psycopg.Error, label: str) -> FacesetsError | psycopg.Erro
     if isinstance(error, errors.UndefinedTable | errors.UndefinedColumn | errors.InvalidSchemaName):
         return SchemaOutdated(f"The schema of {label} does not fit this program. Run `facesets migrate`.")
     if isinstance(error, errors.DiskFull):
-        return CannotWrite(f"The disk of {label} is full. Free some space and run the same command again.")
+        return disk_full(label)
     if isinstance(error, errors.ReadOnlySqlTransaction):
         return WrongUsage(f"{label[0].upper()}{label[1:]} is read-only. Name the primary server.")
     if isinstance(error, errors.InsufficientPrivilege):

@@ -15,17 +15,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
 import platformdirs
 import psycopg
+from psycopg.pq import PGconn, Ping
 
 from facesets.errors import FacesetsError, Unreachable, WrongUsage
 from facesets.files import printable, writing
 from facesets.store.postgres import keeper, postmaster
+from facesets.store.postgres.connection import disk_full, refusal
 from facesets.store.postgres.programs import Programs, check_reachable, programs_for, server_account
 from facesets.store.postgres.sizing import shared_buffers_mb
 
@@ -35,7 +37,11 @@ _LONGEST_SOCKET_DIRECTORY = 90
 _STARTS = 5
 _SLOW_AFTER_S = 5.0
 _POLL_S = 0.05
+_SILENT_FOR_S = 120.0
+_RECOVERS_WITHIN_S = 3600.0
 _CONNECT_TIMEOUT_S = 10
+_PING_TIMEOUT_S = 4
+_LABEL = "the embedded PostgreSQL"
 _INITDB = ("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
 # Bulk loads write far more log than the default keeps.
 _SETTINGS = {
@@ -72,7 +78,12 @@ class EmbeddedServer:
     """
 
     def __init__(
-        self, directory: Path, *, say: Callable[[str], None] = _ignore, durable: bool = True
+        self,
+        directory: Path,
+        *,
+        say: Callable[[str], None] = _ignore,
+        durable: bool = True,
+        is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         """Name the server; nothing is started yet.
 
@@ -83,11 +94,14 @@ class EmbeddedServer:
             Hears a line when a start takes long.
         durable : bool
             Off for throw-away servers of tests: a crash of the machine may then lose data.
+        is_stopping : callable
+            Whether to wait no longer.
         """
         self._base = directory
         self._data = directory / "data"
         self._say = say
         self._durable = durable
+        self._is_stopping = is_stopping
         self._in_use: IO[bytes] | None = None
 
     def __enter__(self) -> "EmbeddedServer":
@@ -135,8 +149,7 @@ class EmbeddedServer:
 
     def programs(self) -> Programs:
         """PostgreSQL's programs, to be run as the server's account."""
-        owner = self._data.stat().st_uid if self._data.exists() else None
-        return programs_for(server_account(owner), self._base)
+        return programs_for(server_account(self._data), self._base)
 
     def keep_running(self) -> None:
         """Let the server run on after its last user, until `stop`."""
@@ -166,21 +179,28 @@ class EmbeddedServer:
         ------
         FacesetsError
             It cannot be set up or does not start; the sentence says what it said last.
+        Unreachable
+            It runs and lets nobody in, or was not waited for any longer.
         CannotWrite
             No space or no permission.
         """
+        refused: psycopg.OperationalError | None = None
         with self._starting():
             for _ in range(_STARTS):
-                if not self._answers():
-                    self._pinned.unlink(missing_ok=True)
+                if self._ping() is not Ping.OK:
                     if not self._data.exists():
                         self._initialise()
                     self._check_version()
                     self._start()
                 # It may be killed between its start and this; then it is started again.
-                with suppress(psycopg.OperationalError):
+                try:
                     self._ensure_database()
+                except psycopg.OperationalError as error:
+                    refused = error
+                else:
                     return
+        if refused is not None and self._ping() is Ping.OK:
+            raise refusal(refused, _LABEL) from refused
         raise Unreachable(
             f"The embedded PostgreSQL ends as soon as it is used. All it says is in {printable(self._log)}."
         )
@@ -199,7 +219,7 @@ class EmbeddedServer:
             yield
 
     def _make_directory(self) -> None:
-        account = server_account(self._data.stat().st_uid if self._data.exists() else None)
+        account = server_account(self._data)
         with writing(self._base):
             for directory in (*reversed(self._base.parents), self._base):
                 if not directory.exists():
@@ -244,23 +264,54 @@ class EmbeddedServer:
             )
 
     def _start(self) -> None:
-        began = time.monotonic()
+        began = heard = time.monotonic()
         starts = 0
         said_so = False
-        while not self._answers():
-            if not said_so and time.monotonic() - began > _SLOW_AFTER_S:
+        while (answer := self._ping()) is not Ping.OK:
+            now = time.monotonic()
+            if not said_so and now - began > _SLOW_AFTER_S:
                 self._say("The embedded PostgreSQL is starting; after a crash it may recover for minutes.")
                 said_so = True
-            if postmaster.alive_pid(self._data) is None:
+            if answer is Ping.REJECT:
+                heard = now
+            elif postmaster.alive_pid(self._data) is None and not postmaster.listens(self.socket_directory):
                 if starts == _STARTS:
-                    raise Unreachable(
-                        f"The embedded PostgreSQL does not start: “{self._last_words()}”. "
-                        f"All it says is in {printable(self._log)}."
-                    )
+                    raise self._does_not_start()
                 starts += 1
+                self._pinned.unlink(missing_ok=True)
                 postmaster.forget_dead(self._data, self.socket_directory)
                 self._launch()
+                heard = time.monotonic()
+            if self._is_stopping():
+                raise Unreachable("Stopped while the embedded PostgreSQL was starting; nothing was changed.")
+            if now - heard > _SILENT_FOR_S:
+                raise self._does_not_answer()
+            if now - began > _RECOVERS_WITHIN_S:
+                raise Unreachable(
+                    f"The embedded PostgreSQL still recovers. All it says is in {printable(self._log)}. "
+                    "Try again later."
+                )
             time.sleep(_POLL_S)
+
+    def _does_not_start(self) -> FacesetsError:
+        said = self._last_words()
+        if "No space left" in said:
+            return disk_full(f"the library in {printable(self._base)}")
+        return Unreachable(
+            f"The embedded PostgreSQL does not start: “{said}”. All it says is in {printable(self._log)}."
+        )
+
+    def _does_not_answer(self) -> FacesetsError:
+        pid = postmaster.alive_pid(self._data)
+        if pid is None:
+            return Unreachable(
+                f"A program outside this container has the library in {printable(self._base)} open, and does "
+                "not answer. End it, then try again."
+            )
+        return Unreachable(
+            f"The embedded PostgreSQL does not answer. It seems to be process {pid}: end that if it is, else "
+            f"remove {printable(self._data / 'postmaster.pid')}, then try again."
+        )
 
     @property
     def _log(self) -> Path:
@@ -281,13 +332,14 @@ class EmbeddedServer:
         telling = [line for line in lines if "FATAL" in line or "PANIC" in line] or lines
         return printable(telling[-1]) if telling else "nothing"
 
-    def _answers(self) -> bool:
-        """Whether the server really takes connections; a process or a file proves nothing."""
-        try:
-            self._connect("postgres").close()
-        except psycopg.OperationalError:
-            return False
-        return True
+    def _ping(self) -> Ping:
+        """Whether the server takes connections, starts or stops just now, or says nothing.
+
+        A process or a file proves nothing. Any refusal but that of a server which starts or stops is OK.
+        """
+        named = {"host": str(self.socket_directory), "user": _USER, "dbname": "postgres"}
+        named["connect_timeout"] = str(_PING_TIMEOUT_S)
+        return Ping(PGconn.ping(os.fsencode(psycopg.conninfo.make_conninfo(**named))))
 
     def _connect(self, database: str) -> psycopg.Connection:
         return psycopg.connect(

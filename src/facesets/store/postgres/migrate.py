@@ -17,6 +17,7 @@ _LOCK = 0x66616365_73657473
 """Key of the advisory lock: `facesets` in ASCII."""
 
 _LEAST_VECTOR = (0, 7)
+_ENCODINGS = ("UTF8", "SQL_ASCII")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,8 @@ def migrate(database: Database, migrations: list[Migration]) -> list[MigrationSt
     Raises
     ------
     WrongUsage
-        The extension `vector` is missing and cannot be made, an applied migration was edited, or the
-        schema is newer than this program.
+        The extension `vector` is missing and cannot be made, the database cannot hold all characters, an
+        applied migration was edited, or the schema is newer than this program.
     """
     database.run(_prepare)
     done = []
@@ -122,6 +123,7 @@ def require_current(database: Database, migrations: list[Migration]) -> None:
 
 
 def _prepare(connection: Connection) -> None:
+    _check_encoding(connection)
     _take_lock(connection)
     if not _exists(connection, "schema_migrations"):
         connection.execute(
@@ -130,6 +132,15 @@ def _prepare(connection: Connection) -> None:
                 applied_at timestamptz NOT NULL DEFAULT now())"""
         )
     _ensure_vector(connection)
+
+
+def _check_encoding(connection: Connection) -> None:
+    found = connection.info.parameter_status("server_encoding")
+    if found not in _ENCODINGS:
+        raise WrongUsage(
+            f"The database is encoded in {found}, which cannot hold every name. Make another with `createdb "
+            "--template=template0 --encoding=UTF8 --locale=C NAME`, and name that."
+        )
 
 
 def _ensure_vector(connection: Connection) -> None:

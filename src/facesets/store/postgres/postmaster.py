@@ -3,35 +3,57 @@
 PostgreSQL leaves `postmaster.pid` and its socket's lock behind when it is killed. The number in them may
 belong to nobody, to another process (in a restarted container usually), or to a dead process that nobody
 has reaped (where process 1 of a container does not). PostgreSQL then refuses to start; here the three
-are told apart.
+are told apart. Where the system does not show enough to tell, a server counts as alive: two on one
+directory would destroy it.
 """
 
 import os
+import socket
 import time
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 _LEFTOVERS_END_WITHIN_S = 30.0
+_PROGRAM = "postgres"
 
 
 def alive_pid(data: Path) -> int | None:
-    """The process of the server on this data directory, if it lives."""
+    """The process of the server on this data directory, if it lives or may live."""
     pid = _recorded_pid(data)
-    return pid if pid is not None and _is_server(pid, data) else None
+    return pid if pid is not None and _may_be_server(pid, data) else None
+
+
+def listens(sockets: Path) -> bool:
+    """Whether a process holds a server's socket open there, be it in another container."""
+    return any(_takes(path) for path in sockets.glob(".s.PGSQL.*") if path.suffix != ".lock")
 
 
 def forget_dead(data: Path, sockets: Path) -> None:
     """Remove what a dead server left behind in its data and socket directories, so that a new one starts.
 
-    Waits for its last processes to end first: two servers on one directory would destroy it.
+    Waits for its last processes to end first. If they do not, nothing is removed, and PostgreSQL sees for
+    itself whether it may start.
     """
     deadline = time.monotonic() + _LEFTOVERS_END_WITHIN_S
     while _at_work_in(data) and time.monotonic() < deadline:
         time.sleep(0.05)
-    if not _at_work_in(data) and alive_pid(data) is None:
+    if not _at_work_in(data) and alive_pid(data) is None and not listens(sockets):
         for left in (data / "postmaster.pid", *sockets.glob(".s.PGSQL.*")):
             with suppress(FileNotFoundError):
                 left.unlink()
+
+
+def _takes(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(0)
+        try:
+            connection.connect(os.fspath(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except OSError:
+            return True
+    return True
 
 
 def _recorded_pid(data: Path) -> int | None:
@@ -41,34 +63,88 @@ def _recorded_pid(data: Path) -> int | None:
         return None
 
 
-def _is_server(pid: int, data: Path) -> bool:
+def _may_be_server(pid: int, data: Path) -> bool:
+    if not _exists(pid):
+        return False
+    proc = Path("/proc") / str(pid)
+    if not proc.exists():
+        # There is no such directory on this system, or it hides what others run, or it ended just now.
+        return _exists(pid)
+    return not _is_zombie(proc) and _may_work_in(proc, data)
+
+
+def _exists(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         pass
-    proc = Path("/proc") / str(pid)
-    if not proc.exists():
-        return not Path("/proc/self").exists()
-    return not _is_zombie(proc) and _works_in(proc, data)
+    return True
+
+
+def _may_work_in(proc: Path, data: Path) -> bool:
+    """Whether a process has its working directory there, as all of a server's have, or may have it there."""
+    try:
+        return (proc / "cwd").readlink() == data.resolve()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    except OSError:
+        return _may_serve(proc, data)
+
+
+def _may_serve(proc: Path, data: Path) -> bool:
+    """The same from what anybody may read.
+
+    In a container root lacks CAP_SYS_PTRACE, and may not see where the processes of others work.
+    """
+    arguments = _read(proc / "cmdline").split("\0")
+    # Under an emulator the program's own name comes second; a server's process begins with "postgres: ".
+    names = {Path(argument).name.partition(":")[0] for argument in arguments[:2]}
+    if _PROGRAM not in names | {_name(proc)}:
+        return False
+    directory = dict(pairwise(arguments)).get("-D", "")
+    if directory.startswith("/"):
+        return Path(directory).resolve() == data.resolve()
+    if _user(proc) not in (None, data.stat().st_uid):
+        return False
+    parent = Path("/proc") / _parent(proc)
+    # Without its postmaster a server's process does not say whose it is.
+    return _may_work_in(parent, data) if _name(parent) == _PROGRAM else True
 
 
 def _is_zombie(proc: Path) -> bool:
-    try:
-        return (proc / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0] == "Z"
-    except (OSError, IndexError):
-        return True
+    return _stat(proc)[:1] in (["Z"], ["X"]) or not proc.exists()
 
 
-def _works_in(proc: Path, data: Path) -> bool:
-    """Whether a process has its working directory there, as all of a server's have."""
+def _name(proc: Path) -> str:
+    return _read(proc / "comm").strip()
+
+
+def _parent(proc: Path) -> str:
+    return next(iter(_stat(proc)[1:]), "0")
+
+
+def _stat(proc: Path) -> list[str]:
+    """State, parent and so on; what comes before may hold blanks."""
+    return _read(proc / "stat").rpartition(")")[2].split()
+
+
+def _user(proc: Path) -> int | None:
+    """The account that a process acts for."""
+    for line in _read(proc / "status").splitlines():
+        if line.startswith("Uid:"):
+            return int(line.split()[2])
+    return None
+
+
+def _read(path: Path) -> str:
     try:
-        return (proc / "cwd").readlink() == data.resolve()
+        return path.read_text("utf-8", "surrogateescape")
     except OSError:
-        return False
+        return ""
 
 
 def _at_work_in(data: Path) -> bool:
     processes = Path("/proc").glob("[0-9]*") if Path("/proc/self").exists() else []
-    return any(_works_in(proc, data) and not _is_zombie(proc) for proc in processes)
+    return any(_may_work_in(proc, data) and not _is_zombie(proc) for proc in processes)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +27,7 @@ class Account:
     uid: int
     gid: int
     name: str
+    is_named: bool = True
 
     @property
     def is_me(self) -> bool:
@@ -33,36 +35,47 @@ class Account:
         return self.uid == os.geteuid()
 
 
-def server_account(owner_uid: int | None) -> Account:
+def server_account(data: Path) -> Account:
     """Whom to run the server as: ourselves, or for root somebody with fewer rights.
 
     Parameters
     ----------
-    owner_uid : int or None
-        Owner of the data, where there is some already.
+    data : Path
+        The database's directory; its owner runs on, where there is one already.
 
     Raises
     ------
     WrongUsage
-        We are root and there is no other user.
+        We are root and there is no other user, or this system has no name for us.
     """
     if os.geteuid() != 0:
-        return _account(pwd.getpwuid(os.geteuid()))
-    if owner_uid:
-        return _account(pwd.getpwuid(owner_uid))
+        account = _account(os.geteuid(), os.getegid())
+        if not (account.is_named or data.exists()):
+            raise WrongUsage(
+                f"This runs as user {account.uid}, who has no name here, and PostgreSQL needs one. "
+                "Add the user to /etc/passwd, run as another, or name a server with --database."
+            )
+        return account
+    owner = data.stat() if data.exists() else None
+    if owner is not None and owner.st_uid != 0:
+        return _account(owner.st_uid, owner.st_gid)
     for name in _SERVER_USERS:
-        try:
-            return _account(pwd.getpwnam(name))
-        except KeyError:
-            continue
+        with suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return Account(entry.pw_uid, entry.pw_gid, name)
     raise WrongUsage(
         "PostgreSQL does not run as root, and there is no other user to run it as. "
         "Run `useradd --system facesets` first, or name a server with --database."
     )
 
 
-def _account(entry: pwd.struct_passwd) -> Account:
-    return Account(entry.pw_uid, entry.pw_gid, entry.pw_name)
+def _account(uid: int, gid: int) -> Account:
+    """The account of that number, which in a container often has no name; `gid` is its group then."""
+    try:
+        entry = pwd.getpwuid(uid)
+    except KeyError:
+        return Account(uid, gid, str(uid), is_named=False)
+    return Account(uid, entry.pw_gid, entry.pw_name)
 
 
 @dataclass(frozen=True, slots=True)

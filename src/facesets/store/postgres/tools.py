@@ -3,11 +3,11 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, cast
 
 from psycopg import conninfo
@@ -18,13 +18,28 @@ from facesets.store.postgres.connection import Connection, check_conninfo, only_
 from facesets.store.postgres.programs import client_programs
 
 _MASK = "*" * 4
+_SECRETS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
+_SERVICE = "facesets"
 
 
-def _without_password(text: str) -> tuple[str, dict[str, str]]:
-    """What a command line may hold, which everybody can read, and the password for the environment."""
+@contextmanager
+def _without_secrets(text: str, environment: Mapping[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """What a command line may hold, which everybody can read, and an environment with the rest.
+
+    What no variable can hold goes into a file that is there for the block, and that only we can read.
+    """
     parts = conninfo.conninfo_to_dict(check_conninfo(text))
-    password = parts.pop("password", None)
-    return _joined(parts), {"PGPASSWORD": str(password)} if password else {}
+    secrets = {name: str(parts.pop(name)) for name in _SECRETS if parts.get(name)}
+    password = secrets.pop("password", None)
+    variables = {**environment, **({"PGPASSWORD": password} if password else {})}
+    if not secrets:
+        yield _joined(parts), variables
+        return
+    with TemporaryDirectory() as folder:
+        service = Path(folder) / "pg_service.conf"
+        lines = [f"[{_SERVICE}]", *(f"{name}={value}" for name, value in secrets.items())]
+        service.write_text("\n".join(lines) + "\n", "utf-8")
+        yield _joined(parts), {**variables, "PGSERVICEFILE": str(service), "PGSERVICE": _SERVICE}
 
 
 def _joined(parts: Mapping[str, str | int | None]) -> str:
@@ -32,18 +47,16 @@ def _joined(parts: Mapping[str, str | int | None]) -> str:
 
 
 def masked(text: str) -> str:
-    """The connection string with the password made unreadable."""
+    """The connection string with all secrets made unreadable."""
     parts = conninfo.conninfo_to_dict(check_conninfo(text))
-    if parts.get("password"):
-        parts["password"] = _MASK
-    return _joined(parts)
+    return _joined({name: _MASK if value and name in _SECRETS else value for name, value in parts.items()})
 
 
 def psql(text: str, arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run psql on the terminal; returns its exit status."""
-    named, secret = _without_password(text)
-    command = [_program("psql"), "-d", named, *arguments]
-    return subprocess.run(command, env={**environment, **secret}, check=False).returncode  # noqa: S603
+    with _without_secrets(text, environment) as (named, variables):
+        command = [_program("psql"), "-d", named, *arguments]
+        return subprocess.run(command, env=variables, check=False).returncode  # noqa: S603
 
 
 _DUMP = b"PGDMP"
@@ -65,11 +78,10 @@ def backup(text: str, path: Path, environment: Mapping[str, str], *, replace: bo
         PostgreSQL's pg_dump failed; the sentence holds what it said.
     """
     require_free(path, replace=replace)
-    named, secret = _without_password(text)
-    command = [_program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges", "-d", named]
-    with atomic_write(path) as file:
+    command = [_program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges", "-d"]
+    with atomic_write(path) as file, _without_secrets(text, environment) as (named, variables):
         done = subprocess.run(  # noqa: S603
-            command, stdout=file, stderr=subprocess.PIPE, env={**environment, **secret}, check=False
+            [*command, named], stdout=file, stderr=subprocess.PIPE, env=variables, check=False
         )
         if done.returncode:
             said = _first_error(done.stderr)
@@ -87,8 +99,12 @@ def require_free(path: Path, *, replace: bool) -> None:
     CannotWrite
         Something else is there.
     WrongUsage
-        A backup is there, and is not to be replaced.
+        A backup is there, and is not to be replaced; or its folder is missing.
     """
+    if not path.parent.is_dir():
+        raise WrongUsage(
+            f"There is no folder {printable(path.parent)}. Is its disk mounted? Make the folder if it is new."
+        )
     if not path.exists():
         return
     if not path.is_file() or _beginning(path) != _DUMP:
@@ -120,19 +136,19 @@ def restore(text: str, path: Path, environment: Mapping[str, str], *, replace: b
         PostgreSQL's pg_restore or psql failed, and nothing was changed.
     """
     require_backup(path)
-    named, secret = _without_password(text)
     script = [_program("pg_restore"), "--no-owner", "--no-privileges", "--file=-"]
     script += ["--clean", "--if-exists"] if replace else []
-    run = [_program("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "-d", named]
+    run = [_program("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "-d"]
     with (
+        _without_secrets(text, environment) as (named, variables),
         TemporaryFile() as said,
         subprocess.Popen([*script, str(path)], stdout=subprocess.PIPE, stderr=said) as source,  # noqa: S603
         subprocess.Popen(  # noqa: S603
-            run,
+            [*run, named],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=said,
-            env={**environment, **secret},
+            env=variables,
         ) as target,
     ):
         statements, into = cast("IO[bytes]", source.stdout), cast("IO[bytes]", target.stdin)
