@@ -268,14 +268,14 @@ class _Run:
             if self._ends(stop):
                 return
             ours = self._path_claims.take([file.path for file in some])
-            seen = self._library.seen_at(list(ours))
+            seen = self._library.seen_at([file.path for file in some])
             for position, file in enumerate(some):
-                if file.path not in ours:
-                    self._later.append(file)
-                elif _is_done(file, seen.get(file.path)):
+                if _is_done(file, seen.get(file.path)):
                     self.done_by_others += 1
                     self.finished += 1
-                    self._claimed_paths.append(file.path)
+                    self._claimed_paths.extend({file.path} & ours)
+                elif file.path not in ours:
+                    self._later.append(file)
                 elif self._ends(stop):
                     self._path_claims.release([left.path for left in some[position:] if left.path in ours])
                     return
@@ -288,7 +288,7 @@ class _Run:
         self._claimed_paths.append(look.file.path)
         if look.claimed:
             self._claimed_contents.append(look.file.sha256)
-        if look.in_other_hands:
+        if look.in_other_hands or self._is_lost(look):
             self._started -= 1
             self._later.append(look.found)
         else:
@@ -297,6 +297,12 @@ class _Run:
         late = time.monotonic() - self._committed_at > self._options.flush_every_s
         if late or len(self._claimed_paths) >= self._options.flush_every:
             self._commit()
+
+    def _is_lost(self, look: Look) -> bool:
+        """Whether others took the file or its content while the database was away: it is theirs then."""
+        return not self._path_claims.holds(look.file.path) or (
+            look.claimed and not self._content_claims.holds(look.file.sha256)
+        )
 
     def _count(self, look: Look) -> None:
         if look.file.reason:
