@@ -19,11 +19,11 @@ from facesets.files import printable
 from facesets.interfaces import Describer, Progress
 from facesets.operations.batches import batches
 from facesets.operations.embed import LISTING, WAITING, Failure
+from facesets.operations.index_galleries import GalleryNumbers, renew_galleries
 from facesets.operations.library_options import IndexOptions
 from facesets.operations.listing import GalleryTargets, compare, prune, refuse_nothing
 from facesets.operations.looking import Look, Looker
 from facesets.records import FileRecord, FoundFile, ImageRecord
-from facesets.sources.galleries import Gallery
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
 from facesets.store.postgres.claims import Claims
@@ -158,6 +158,7 @@ def _indexed(
     )
     if options.dry_run:
         return summary
+    renew_galleries(source, library, listing.linked)
     pruned = prune(source, library, listing.stamps) if options.prune else 0
     if not todo:
         return replace(summary, pruned=pruned)
@@ -205,7 +206,7 @@ class _Run:
         self._path_claims = Claims(library.database, "path")
         self._content_claims = Claims(library.database, "content")
         self._looker = Looker(library, describer, self._content_claims, stopwatch)
-        self._gallery_numbers: dict[str, int] = {}
+        self._galleries = GalleryNumbers(source, library)
         self._files: list[FileRecord] = []
         self._images: list[ImageRecord] = []
         self._claimed_paths: list[str] = []
@@ -331,23 +332,12 @@ class _Run:
 
     def _store(self) -> None:
         if self._files:
-            self._library.add(self._files, self._images, self._galleries_of(self._files))
+            self._library.add(self._files, self._images, self._galleries.of_files(self._files))
         if self._claimed_contents:
             self._content_claims.release(self._claimed_contents)
         if self._claimed_paths:
             self._path_claims.release(self._claimed_paths)
         self._files, self._images, self._claimed_paths, self._claimed_contents = [], [], [], []
-
-    def _galleries_of(self, files: Sequence[FileRecord]) -> dict[str, int]:
-        """The number of each file's gallery, by the file's path."""
-        directories = {file.path: self._source.gallery_of(file.path) for file in files}
-        new = sorted(set(directories.values()) - self._gallery_numbers.keys())
-        if new:
-            known = self._source.galleries
-            galleries = [known.get(path) or Gallery(path) for path in new]
-            rows = [(g.path, g.title, g.description, g.entries) for g in galleries]
-            self._gallery_numbers |= self._library.keep_galleries(rows)
-        return {path: self._gallery_numbers[directory] for path, directory in directories.items()}
 
 
 def _is_done(file: FoundFile, seen: Seen | None) -> bool:
