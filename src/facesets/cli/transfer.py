@@ -35,7 +35,14 @@ def import_cache(
         open_database(database, settings.load()) as session,
     ):
         library = Library(session, collection_settings)
-        summary = transfer(source, library, dry_run=dry_run, progress=progress, stop=stop)
+        summary = transfer(
+            source,
+            library,
+            paths_that_stay=library.seen_at,
+            dry_run=dry_run,
+            progress=progress,
+            stop=stop,
+        )
     console.show(
         summary,
         [_line(library.label, summary)],
