@@ -23,6 +23,7 @@ from facesets.operations.index_galleries import GalleryNumbers, renew_galleries
 from facesets.operations.library_options import IndexOptions
 from facesets.operations.listing import GalleryTargets, compare, prune, refuse_nothing
 from facesets.operations.looking import Look, Looker
+from facesets.operations.same_models import require_way_of_library
 from facesets.records import FileRecord, FoundFile, ImageRecord
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
@@ -109,6 +110,8 @@ def index(
     ------
     WrongUsage
         There are no photos below the targets.
+    RecogniserMismatch
+        The library's faces were found in another way.
     SourceGone
         A target vanished; what was done until then is kept.
     Unreachable
@@ -137,6 +140,8 @@ def _indexed(
     clock: Callable[[], float],
 ) -> IndexSummary:
     ends_at = None if options.max_minutes is None else clock() + 60 * options.max_minutes
+    if describer.faces_from is not None:
+        require_way_of_library(library, describer.faces_from)
     library.look_for(describer.faces_from, describer.clip_from)
     progress.begin("Listing")
     with stopwatch.stage(LISTING):

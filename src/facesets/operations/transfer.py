@@ -7,8 +7,10 @@ import numpy as np
 
 from facesets.interfaces import Progress, Store
 from facesets.operations.embed import GONE
+from facesets.operations.same_models import require_way_of_library
 from facesets.records import Collection, FileRecord, ImageRecord
 from facesets.stop import Stop
+from facesets.store.postgres.library import Library
 
 _IMAGES_AT_A_TIME = 500
 
@@ -91,6 +93,27 @@ def transfer(
         target.commit(unreadable, [])
     progress.end()
     return TransferSummary(images, faces, known, paths, len(unreadable), dry_run, stop.requested)
+
+
+def import_cache(
+    cache: Store, library: Library, *, dry_run: bool = False, progress: Progress, stop: Stop
+) -> TransferSummary:
+    """Bring what a cache holds into a library that looks at faces of its settings; see `transfer`.
+
+    What the library has already stays as it is: it may have seen the files later than the cache.
+
+    Raises
+    ------
+    RecogniserMismatch
+        The library's faces were found in another way.
+    WrongUsage, CannotWrite
+        As `transfer`.
+    """
+    if cache.settings is not None:
+        require_way_of_library(library, cache.settings)
+    return transfer(
+        cache, library, paths_that_stay=library.seen_at, dry_run=dry_run, progress=progress, stop=stop
+    )
 
 
 def _without(

@@ -47,6 +47,10 @@ class Library:
         detector = self._database.run(self.detector)
         return self._given if detector is None else detector.settings
 
+    def searched_by(self) -> CacheSettings | None:
+        """The way that most images were searched in, whatever is looked at; None while none was."""
+        return self._database.run(models.usual_settings)
+
     def detector(self, connection: Connection) -> models.DetectorRow | None:
         """The way of finding faces that is looked at; None while no image was searched in it."""
         if self._given is not None:
