@@ -297,8 +297,10 @@ def test_four_at_once_do_each_image_exactly_once(
     assert sum(total["indexed"] for total in totals) == 60
     assert sum(total["aliases"] for total in totals) == 20
     vectors, paths = contents(library_url)
-    assert len(paths) == 80
-    assert len({digest for digest, _ in vectors}) <= 60
+    assert (len(paths), len(set(paths.values()))) == (80, 60)
+    assert sum(total["faces"] for total in totals) == len(vectors) > 0
+    scans = b"SELECT (SELECT count(*) FROM images), count(*), count(DISTINCT image_id) FROM face_scans"
+    assert query(library_url, scans) == [(60, 60, 60)]
 
 
 def test_a_killed_index_leaves_only_whole_images_and_the_next_ends_as_an_undisturbed_one(
