@@ -1,5 +1,7 @@
 """New faces among known people: what each step promises, on vectors made for it."""
 
+import tracemalloc
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from facesets.clustering import connected_components
 from facesets.clustering.contacts import check_contacts, find_contacts
 from facesets.clustering.incremental import Joined, join_people
-from facesets.clustering.vectors import Float32, Int64
+from facesets.clustering.vectors import Float32, Int64, unit_rows
 from tests.clustering.vectors import People, unit_vectors
 
 LIMIT = 0.65
@@ -61,6 +63,31 @@ def test_what_only_a_torn_face_reaches_is_somebody_new() -> None:
     assert joined.person[0] == -1
     assert joined.group[0] == -1
     assert joined.group[2] == joined.group[3] >= 0
+
+
+def peak_bytes(faces: int) -> int:
+    """Of dividing one tight group of so many faces, of which a few are near to one of two people."""
+    rng = np.random.default_rng(0)
+    rows = unit_rows(rng.standard_normal((1, 64)) + 0.1 * rng.standard_normal((faces, 64)))
+    references = unit_rows(rows[:2] + 0.1 * rng.standard_normal((2, 64)))
+    tracemalloc.start()
+    joined = join_people(
+        rows,
+        references,
+        np.array([0, 1]),
+        lambda some: np.zeros(len(some), np.int64),
+        min_cosine_similarity=float((rows @ references.T).max(axis=0).min()) - 1e-4,
+        min_size=2,
+    )
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (joined.person >= 0).sum() > 2
+    assert len(joined.review) > 0
+    return peak
+
+
+def test_dividing_a_group_takes_memory_by_its_faces_not_by_their_pairs() -> None:
+    assert peak_bytes(16_000) < 3 * peak_bytes(8000)
 
 
 def test_without_people_it_is_the_plain_grouping() -> None:

@@ -37,6 +37,7 @@ CLUSTERED = ClusterManifest(
     missing=(Failure("/e.jpg", "gone"),),
     files={"person_001/a": PlacedFile("/a", 12, 10**18)},
     sheets=("contact_sheet.png",),
+    placements={FACE.face: "core"},
 )
 REFINED = RefineManifest(
     made=MADE,
@@ -84,17 +85,18 @@ def test_a_missing_or_foreign_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_later_version_is_refused_by_name(path: Path) -> None:
-    path.write_bytes(path.read_bytes().replace(b'"version": 3', b'"version": 4', 1))
+    path.write_bytes(path.read_bytes().replace(b'"version": 4', b'"version": 5', 1))
     with pytest.raises(NewerFormat, match="later facesets"):
         read_any_manifest(path)
 
 
 def test_an_earlier_version_is_read(path: Path) -> None:
     raw = json.loads(path.read_text())
-    del raw["missing"], raw["reasons"]
+    del raw["missing"], raw["reasons"], raw["placements"]
     path.write_text(json.dumps(raw | {"version": 1, "files": {"person_001/a": "/a"}}))
     files = {"person_001/a": PlacedFile("/a", -1, -1)}
-    assert read_manifest(path, ClusterManifest) == replace(CLUSTERED, missing=(), reasons=(), files=files)
+    earlier = replace(CLUSTERED, missing=(), reasons=(), files=files, placements={})
+    assert read_manifest(path, ClusterManifest) == earlier
 
 
 def test_an_export_of_an_earlier_version_is_read(tmp_path: Path) -> None:

@@ -63,6 +63,6 @@ def test_the_command_takes_auto_and_refuses_nonsense(pack_dir: Path, lfw_dir: Pa
     assert report["persons"] >= 1
     assert any("similar" in reason for reason in report["reasons"])
     measured = run("cluster", tmp_path / "c.npz", tmp_path / "raw", "--threshold", "auto", "--dry-run")
-    assert "measured on" in measured.out
+    assert "as measured of w600k_mbf on news photos: too few people" in measured.out
     refused = run("cluster", tmp_path / "c.npz", tmp_path / "raw", "--threshold", "much")
     assert (refused.status, "neither a number nor auto" in refused.err) == (2, True)

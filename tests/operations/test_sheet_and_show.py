@@ -5,6 +5,8 @@ import pytest
 from PIL import Image
 
 from facesets.errors import WrongUsage
+from facesets.exports.manifest import ClusterManifest
+from facesets.exports.manifest_files import read_manifest
 from facesets.operations.cluster import cluster
 from facesets.operations.dedup import dedup
 from facesets.operations.options import ClusterOptions, DedupOptions, RefineOptions
@@ -74,6 +76,29 @@ def test_show_counts_what_a_cache_holds(pristine: Library) -> None:
     assert contents.facts["copies of images"] == 1
     assert contents.facts["images without a face"] == 1
     assert contents.facts["model pack"] == "buffalo_test"
+
+
+def test_every_face_that_auto_placed_says_how(pristine: Library, tmp_path: Path) -> None:
+    options = ClusterOptions(method="auto", sheet=False, materialize="none")
+    cluster(pristine.store, tmp_path / "auto", options, progress=SilentProgress(), stop=Stop())
+    manifest = read_manifest(tmp_path / "auto", ClusterManifest)
+    together = [face.face for group in manifest.persons for face in group.faces]
+    alone = [face.face for face in manifest.singletons]
+    assert {manifest.placements[face] for face in together} <= {"core", "joined", "linked", "satellite"}
+    assert {manifest.placements[face] for face in alone} <= {"alone", "incoherent"}
+    first = manifest.persons[0]
+    contents = show_manifest(tmp_path / "auto", first.name)
+    assert [row[:2] for row in contents.rows] == [
+        [face.paths[0], manifest.placements[face.face]] for face in first.faces
+    ]
+    table = show_manifest(tmp_path / "auto")
+    assert all(sum(map(int, row[3:])) == row[1] for row in table.rows)
+
+
+def test_show_names_a_group_that_is_not_there(results: Path) -> None:
+    with pytest.raises(WrongUsage, match="no group person_999"):
+        show_manifest(results / "raw", "person_999")
+    assert show_manifest(results / "fs", "faceset_001").rows
 
 
 @pytest.mark.parametrize(

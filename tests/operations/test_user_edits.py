@@ -11,7 +11,7 @@ import pytest
 
 from facesets.errors import AlreadyRunning, WrongUsage
 from facesets.exports.manifest import ClusterManifest, RefineManifest
-from facesets.exports.manifest_files import read_any_manifest
+from facesets.exports.manifest_files import read_any_manifest, read_manifest
 from facesets.operations.cluster import cluster
 from facesets.operations.immich_ours import from_folder
 from facesets.operations.options import ClusterOptions
@@ -203,6 +203,24 @@ def test_single_faces_may_join_people_though_their_folder_was_deleted(
     company.add(8)
     sort_anew(company, raw, sets)
     assert len(people(raw)["person_004"]) == len(list((raw / "person_004").iterdir())) == 2
+
+
+def test_a_face_that_the_user_put_somewhere_says_so(company: MadeStore, tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+
+    def sort() -> ClusterManifest:
+        options = ClusterOptions(method="auto", sheet=False)
+        cluster(company, raw, options, progress=SilentProgress(), stop=Stop())
+        return read_manifest(raw, ClusterManifest)
+
+    before = sort()
+    (single,) = before.singletons
+    assert before.placements[single.face] == "alone"
+    photo = photo_of(raw / "_singletons")
+    photo.rename(raw / "person_001" / photo.name)
+    grow(company, raw)
+    assert read_manifest(raw, ClusterManifest).placements == before.placements | {single.face: "said"}
+    assert sort().placements == before.placements | {single.face: "said"}
 
 
 def test_a_photo_deleted_from_a_face_set_never_comes_back(company: MadeStore, tmp_path: Path) -> None:

@@ -20,6 +20,14 @@ def show(
             show_default=False,
         ),
     ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="List the faces of one person or face set of a manifest, and how each came there.",
+            show_default=False,
+        ),
+    ] = None,
     database: DatabaseOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -27,11 +35,14 @@ def show(
     """Show what is in a cache, in the library or in a manifest."""
     from facesets import settings
     from facesets.cli.library import open_store
+    from facesets.errors import WrongUsage
     from facesets.exports.manifest_files import is_manifest
     from facesets.operations.show import show_manifest, show_store
 
     if path is not None and is_manifest(path):
-        contents = show_manifest(path)
+        contents = show_manifest(path, group)
+    elif group is not None:
+        raise WrongUsage("--group needs a manifest. Give the folder that `cluster` or `refine` wrote.")
     else:
         with open_store(path, database, settings.load()) as store:
             contents = show_store(store, "library" if path is None else "cache")

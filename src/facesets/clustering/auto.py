@@ -33,6 +33,7 @@ from facesets.clustering.linkage import Clusters, merge_while_similar
 from facesets.clustering.neighbors import OnProgress
 from facesets.clustering.placement import AutoResult, Placement, describe
 from facesets.clustering.same_image import same_image_pairs
+from facesets.clustering.strangers import without_offset
 from facesets.clustering.vectors import (
     Bool,
     Embeddings,
@@ -95,9 +96,15 @@ def cluster_auto(
     """
     check_matrix(embeddings)
     known = constraints if constraints is not None else Constraints()
+    measured = calibration or calibrate(embeddings, image_index=image_index)
+    first: tuple[str, ...] = ()
+    if measured.offset:
+        shared = f"Even strangers' faces were similar by {measured.middle:.2f}"
+        first = (f"{shared}: what all have in common was taken away first.",)
+        embeddings = without_offset(embeddings)
+        measured = calibrate(embeddings, image_index=image_index)
     if image_index is not None:
         known = known.plus(same_image_pairs(embeddings, image_index))
-    measured = calibration or calibrate(embeddings, image_index=image_index)
     order = canonical_order(embeddings)
     rows = unit_rows(embeddings, order)
     # Checked in the caller's order, so that an error names the caller's rows.
@@ -116,7 +123,7 @@ def cluster_auto(
         placement,
         "average linkage from certain cores, with junk control",
         measured,
-        (*describe(measured, placement, len(known.cannot_link), len(contradictions)), *pairs.reasons),
+        (*first, *describe(measured, placement, len(known.cannot_link), len(contradictions)), *pairs.reasons),
         contradictions,
     )
 

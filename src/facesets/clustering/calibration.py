@@ -2,10 +2,12 @@
 
 Recognisers differ in what a similarity means. Two things can be seen without labels: how similar the
 faces of one person typically are, from clusters that are certain, and how similar strangers are, from
-random pairs, or from faces that share an image.
+random pairs, or from faces that share an image. Where the faces are too few to tell, what is known of the
+recogniser decides.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,21 +16,26 @@ from facesets.clustering.agglomerative import merge_groups
 from facesets.clustering.centroids import coherence
 from facesets.clustering.constraints import Constraints, resolve
 from facesets.clustering.labels import numbered
-from facesets.clustering.neighbors import Edges, edge_chunks, pair_similarities
+from facesets.clustering.neighbors import Edges, edge_chunks
+from facesets.clustering.recognisers import ARCFACE, Recogniser, recogniser_named
 from facesets.clustering.same_image import same_image_pairs
-from facesets.clustering.vectors import Embeddings, Float32, Float64, Int64, canonical_order, unit_rows
-
-ARCFACE_TYPICAL_SIMILARITY = 0.6
-"""Of faces of one person; InsightFace's w600k recognisers on news photos."""
+from facesets.clustering.strangers import bulk, random_similarities, rare, similarities_of
+from facesets.clustering.vectors import Embeddings, Float32, canonical_order, unit_rows
 
 _SAMPLE_FACES = 8000
-_SAMPLE_PAIRS = 400_000
 _CORE_SHARE = 0.81
 _LINK_SHARE = 0.62
 _SEVERAL_SHARE = 0.59
 _LOOSE_SHARE = 0.5
-_LEAST_CUT = 0.25
+_CONFUSED_SHARE = 0.02
+"""Of the faces that are alone, so many may resemble some stranger enough to be linked, by chance."""
+
+_SEVERAL_SPREAD = 0.75
+"""Mean vectors of several faces are shorter than one face's: so much less do their products stray."""
+
 _MOST_STRANGERS = 0.9
+_LEAST_FACES = 50
+_IN_NO_IMAGE = np.empty((0, 2), np.int64)
 _LEAST_CLUSTERS = 8
 _LEAST_MEMBERS = 5
 _LEAST_IMAGE_PAIRS = 300
@@ -42,30 +49,40 @@ class Calibration:
     ----------
     typical : float
         Mean similarity inside a typical person.
-    strangers : float
-        Rarely do two strangers' faces reach this.
+    middle, spread : float
+        Of the similarities of strangers: their median and standard deviation.
+    faces : int
+        How many there are: the more strangers, the more similar is the most similar of them.
     source : str
-        What it was measured on, in words.
+        What it was measured on, or taken from, in words.
     """
 
     typical: float
-    strangers: float
+    middle: float
+    spread: float
+    faces: int
     source: str
+
+    @property
+    def strangers(self) -> float:
+        """Rarely do two strangers' faces reach this."""
+        return min(rare(self.middle, self.spread), self.core)
 
     @property
     def core(self) -> float:
         """Mean similarity at which faces are one person beyond doubt."""
-        return max(_CORE_SHARE * self.typical, self.strangers)
+        return _CORE_SHARE * self.typical
 
     @property
     def link(self) -> float:
         """Mean similarity from which merging is right more often than wrong."""
-        return max(_LINK_SHARE * self.typical, self.strangers)
+        return max(_LINK_SHARE * self.typical, min(self.chance, self.core))
 
     @property
     def several(self) -> float:
         """The same for clusters of several faces."""
-        return max(_SEVERAL_SHARE * self.typical, self.strangers)
+        chance = self.middle + _SEVERAL_SPREAD * (self.chance - self.middle)
+        return max(_SEVERAL_SHARE * self.typical, min(chance, self.core))
 
     @property
     def loose(self) -> float:
@@ -80,15 +97,28 @@ class Calibration:
     @property
     def satellite(self) -> float:
         """Similarity of centroids at which a loose cluster is a person's poor photos."""
-        return max(0.9 * self.typical, self.strangers)
+        return 0.9 * self.typical
+
+    @property
+    def offset(self) -> bool:
+        """Whether even strangers resemble each other: all vectors have something in common."""
+        return self.middle >= rare(ARCFACE.middle, ARCFACE.spread)
 
     @property
     def max_cosine_distance(self) -> float:
         """The cut for average linkage."""
         return 1.0 - self.link
 
+    @property
+    def chance(self) -> float:
+        """As similar as this is rarely a face's nearest stranger, among so many."""
+        above = NormalDist().inv_cdf(1.0 - _CONFUSED_SHARE / max(2, self.faces))
+        return self.middle + above * self.spread
 
-def calibrate(embeddings: Embeddings, *, image_index: ArrayLike | None = None) -> Calibration:
+
+def calibrate(
+    embeddings: Embeddings, *, image_index: ArrayLike | None = None, recogniser: str | None = None
+) -> Calibration:
     """Measure what similarities mean among these faces, without labels.
 
     Parameters
@@ -97,65 +127,63 @@ def calibrate(embeddings: Embeddings, *, image_index: ArrayLike | None = None) -
         Scaled to unit length if they are not.
     image_index : integers of shape (n,), optional
         The image of each face: pairs in one image are strangers for certain.
-
-    Returns
-    -------
-    Calibration
-        With the values of ArcFace where the faces tell too little.
+    recogniser : str, optional
+        The file name of the network that made the embeddings. Where the faces tell too little, what was
+        measured of it elsewhere takes their place; of an unknown one, the values of ArcFace.
 
     Raises
     ------
     ValueError
         When the embeddings are malformed (see `unit_rows`).
     """
+    known = recogniser_named(recogniser)
     order = canonical_order(embeddings)
     step = max(1, -(-len(order) // _SAMPLE_FACES))
     rows = unit_rows(embeddings, order[::step])
-    strangers, source = _strangers(rows), "random pairs"
-    if image_index is not None:
-        pairs = same_image_pairs(embeddings, image_index).cannot_link
-        if len(pairs) >= _LEAST_IMAGE_PAIRS:
-            strangers = max(strangers, _in_one_image(embeddings, pairs))
-            source = f"random pairs and {len(pairs)} pairs in one image"
-    typical = _typical(rows, min(max(_LEAST_CUT, strangers), _MOST_STRANGERS))
-    if typical is None:
-        return Calibration(ARCFACE_TYPICAL_SIMILARITY, min(strangers, 0.5), "ArcFace's values")
-    return Calibration(typical, min(strangers, _CORE_SHARE * typical), f"{source}, certain clusters")
+    middle, spread, seen = _strangers(rows, embeddings, image_index, known)
+    measured = Calibration(known.typical, middle, spread, len(order), seen)
+    typical = _typical(rows, measured)
+    if typical is not None:
+        return replace(measured, typical=typical, source=f"{seen}, certain clusters")
+    unseen = f"{known.source}: too few people with several faces to measure here"
+    if _may_be_strangers(middle, known) and seen != known.source:
+        return replace(measured, source=f"{seen}; one person's faces {unseen}")
+    return replace(measured, middle=known.middle, spread=known.spread, source=unseen)
 
 
-def _strangers(rows: Float32) -> float:
-    """How similar random pairs rarely are."""
-    if len(rows) < 2:
-        return -1.0
-    rng = np.random.default_rng(0)
-    i, j = rng.integers(0, len(rows), (2, _SAMPLE_PAIRS // 4))
-    apart = i != j
-    similarity = pair_similarities(rows, i[apart], j[apart])
-    return _rare(similarity)
+def _strangers(
+    rows: Float32, embeddings: Embeddings, image_index: ArrayLike | None, known: Recogniser
+) -> tuple[float, float, str]:
+    """Middle and spread of the similarities of strangers, and what they were seen on."""
+    if len(rows) < _LEAST_FACES:
+        return known.middle, known.spread, known.source
+    middle, spread = bulk(random_similarities(rows))
+    seen = "measured on random pairs"
+    certain = _IN_NO_IMAGE if image_index is None else same_image_pairs(embeddings, image_index).cannot_link
+    if len(certain) >= _LEAST_IMAGE_PAIRS:
+        together = bulk(similarities_of(embeddings, certain))
+        if not _may_be_strangers(middle, known) or rare(*together) > rare(middle, spread):
+            middle, spread = together
+        seen = f"{seen} and {len(certain)} pairs in one image"
+    if known.is_sure and not _may_be_strangers(middle, known):
+        return known.middle, known.spread, known.source
+    return middle, spread, seen
 
 
-def _rare(similarity: Float64) -> float:
-    """What only one in ten thousand reaches, told from the bulk: the top may be no strangers."""
-    median = float(np.median(similarity))
-    return median + 4 * 1.4826 * float(np.median(np.abs(similarity - median)))
+def _may_be_strangers(middle: float, known: Recogniser) -> bool:
+    """Whether most pairs can be strangers'; where nearly all faces are one person's they are not."""
+    return middle < rare(known.middle, known.spread)
 
 
-def _in_one_image(embeddings: Embeddings, pairs: Int64) -> float:
-    used, place = np.unique(pairs[:_SAMPLE_PAIRS], return_inverse=True)
-    place = place.reshape(-1, 2)
-    similarity = pair_similarities(unit_rows(embeddings, used), place[:, 0], place[:, 1])
-    # By their bulk as well: the top are relatives, and collages that passed for two people.
-    return _rare(similarity)
-
-
-def _typical(rows: Float32, lowest: float) -> float | None:
+def _typical(rows: Float32, measured: Calibration) -> float | None:
     """Mean similarity inside the median cluster, found at a cut that follows from itself."""
+    lowest = min(rare(measured.middle, measured.spread), _MOST_STRANGERS)
     chunks = [c for c in edge_chunks(rows, min_cosine_similarity=lowest) if len(c)]
     edges = Edges.concatenate(chunks)
     alone = resolve(Constraints(), len(rows))
     typical = None
-    cut = max(lowest, _CORE_SHARE * ARCFACE_TYPICAL_SIMILARITY)
-    for _ in range(6):
+    cut = min(measured.chance, _MOST_STRANGERS)
+    for _ in range(8):
         labels = numbered(merge_groups(rows.copy(), alone, edges, cut))
         size, inside = coherence(rows, labels)
         judged = inside[size >= _LEAST_MEMBERS]

@@ -94,7 +94,8 @@ def near_cross_edge_chunks(
 def _comparisons(cells: Cells, *, within: bool) -> Iterator[tuple[int, Int32, Int32]]:
     """For each cell who is compared with its faces: those that look in, and those themselves if `within`."""
     for number, member in enumerate(cells.members):
-        query = np.concatenate([member[: len(member) * within], *(batch[number] for batch in cells.looking)])
+        looking = [batch[number] for batch in cells.looking]
+        query = np.concatenate([member, *looking] if within else looking)
         size = _MOST_ENTRIES // max(1, len(member)) + 1
         for start in range(0, len(query), size):
             yield number, query[start : start + size], member

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facesets.clustering.contacts import Contacts, ContactsChecked, check_contacts, find_contacts, strongest
-from facesets.clustering.joins import join_pairs
+from facesets.clustering.contacts import Contacts, ContactsChecked, check_contacts, find_contacts
+from facesets.clustering.joins import components_of
 from facesets.clustering.labels import numbered, singletons_as_noise
 from facesets.clustering.neighbors import OnProgress, edge_chunks
-from facesets.clustering.vectors import Bool, Float32, Int64
+from facesets.clustering.vectors import Float32, Int64
 
 NOBODY = -1
 
@@ -137,35 +137,34 @@ def _spread_by_neighbours(
     A face that two people reach at once is left for review; what lies behind it is a group of its own.
     Changes `person` and `group`; returns what is left for review.
     """
-    chunks = list(edge_chunks(rows[members], min_cosine_similarity=min_cosine_similarity))
-    i = np.concatenate([np.r_[chunk.i, chunk.j] for chunk in chunks]).astype(np.int64)
-    j = np.concatenate([np.r_[chunk.j, chunk.i] for chunk in chunks]).astype(np.int64)
-    similarity = np.concatenate([np.r_[chunk.similarity, chunk.similarity] for chunk in chunks])
     of = person[members]
     torn = np.zeros(len(members), bool)
     review: list[Contacts] = []
-    people = int(of.max()) + 1
-    while True:
-        at_edge = (of[i] < 0) & ~torn[i] & (of[j] >= 0)
-        if not at_edge.any():
-            break
-        reached = strongest(i[at_edge], of[j[at_edge]], similarity[at_edge], people)
-        several = reached.persons_per_face(len(members)) > 1
-        torn |= several
+    edge = np.flatnonzero(of >= 0)
+    while len(edge):
+        # Who is similar to those that joined earlier was reached from there.
+        left = np.flatnonzero((of < 0) & ~torn)
+        reached = find_contacts(
+            rows[members[left]], rows[members[edge]], of[edge], min_cosine_similarity=min_cosine_similarity
+        )
+        several = reached.persons_per_face(len(left)) > 1
+        torn[left[several]] = True
         found = reached.of(several[reached.face])
-        review.append(Contacts(members[found.face], found.person, found.similarity))
+        review.append(Contacts(members[left[found.face]], found.person, found.similarity))
         one = reached.of(~several[reached.face])
-        of[one.face] = one.person
+        edge = left[one.face]
+        of[edge] = one.person
     person[members] = of
-    _regroup(members, (of < 0) & ~torn, i, j, group)
+    _regroup(rows, members, np.flatnonzero((of < 0) & ~torn), group, min_cosine_similarity)
     return _together(review)
 
 
-def _regroup(members: Int64, left: Bool, i: Int64, j: Int64, group: Int64) -> None:
+def _regroup(rows: Float32, members: Int64, left: Int64, group: Int64, min_cosine_similarity: float) -> None:
     """Give the connected faces among those left over labels of their own."""
-    inner = left[i] & left[j]
-    fresh = join_pairs(len(members), i[inner], j[inner]) + int(group.max()) + 1
-    group[members] = np.where(left, fresh, NOBODY)
+    chunks = edge_chunks(rows[members[left]], min_cosine_similarity=min_cosine_similarity)
+    fresh = components_of(chunks, len(left)) + int(group.max()) + 1
+    group[members] = NOBODY
+    group[members[left]] = fresh
 
 
 def _together(parts: list[Contacts]) -> Contacts:

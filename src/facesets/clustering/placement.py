@@ -64,7 +64,7 @@ def describe(
     said = [
         (
             f"One person's faces are typically similar by {measured.typical:.2f} and strangers rarely by "
-            f"{measured.strangers:.2f} (measured on {measured.source})."
+            f"{measured.strangers:.2f} ({measured.source})."
         ),
         (
             f"So cores were cut at a mean similarity of {measured.core:.2f} and linked from "

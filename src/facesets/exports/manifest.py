@@ -6,7 +6,7 @@ temporary names.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from facesets.records import CacheSettings, Collection, Float32
@@ -163,10 +163,13 @@ class ClusterManifest:
         Faces whose photo the user took out of a folder: they are in none.
     extended : tuple of Provenance
         What the result was extended by since it was made.
+    placements : dict
+        With the method `auto`, how each face came where it is, by the face's name: a word of
+        `facesets.clustering.Placement`, or `said` where the user put it there.
     """
 
     FORMAT: ClassVar[str] = "facesets/cluster"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     made: Provenance
     counts: dict[str, int]
@@ -182,6 +185,7 @@ class ClusterManifest:
     hidden: tuple[Group, ...] = ()
     set_aside: tuple[FaceEntry, ...] = ()
     extended: tuple[Provenance, ...] = ()
+    placements: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -136,6 +136,8 @@ def _upgrade(raw: dict[str, Any], kind: type[Manifest], version: int) -> None:
             entry["best"] = []
     if version < 5 and kind is ExportManifest:
         raw["statements"] = []
+    if version < 4 and kind is ClusterManifest:
+        raw["placements"] = {}
     if version < 3 and kind in (ClusterManifest, RefineManifest):
         raw |= {"statements": [], "hidden": [], "set_aside": [], "extended": []}
 

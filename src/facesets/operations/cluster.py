@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from facesets.clustering import (
+    Placement,
     average_linkage,
     calibrate,
     check_links,
@@ -42,6 +43,8 @@ from facesets.records import Collection, Float32, Int64
 from facesets.stop import Stop
 
 NO_FACE = "_noface"
+SAID = "said"
+"""The placement of a face that the user put where it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +80,14 @@ class Grouping:
         The values that decided, by name; measured ones where the method chose them.
     reasons : tuple of str
         A sentence for each choice that the method made by itself.
+    placement : tuple of str
+        How each face came where it is, in a word; empty where the method does not tell.
     """
 
     labels: Int64
     used: Mapping[str, Any]
     reasons: tuple[str, ...] = ()
+    placement: tuple[str, ...] = ()
 
 
 def cluster(
@@ -108,7 +114,8 @@ def _cluster(
     collection = store.load()
     known = known_before(out, ClusterManifest, CLUSTER_MANIFEST, collection)
     progress.begin(f"Clustering {len(collection.faces)} faces")
-    grouping = group_faces(collection.faces.embedding, collection.faces.image, options)
+    recogniser = collection.settings.recogniser
+    grouping = group_faces(collection.faces.embedding, collection.faces.image, options, recogniser)
     said = None if known is None else respect(grouping.labels, collection.face_ids(), known)
     progress.end()
     manifest, kept = _manifest(store, collection, grouping, said, options)
@@ -140,7 +147,9 @@ def _cluster(
     )
 
 
-def group_faces(embeddings: Float32, image: Int64, options: ClusterOptions) -> Grouping:
+def group_faces(
+    embeddings: Float32, image: Int64, options: ClusterOptions, recogniser: str | None = None
+) -> Grouping:
     """Cluster by the chosen method; a face that is alone is noise.
 
     Parameters
@@ -148,14 +157,18 @@ def group_faces(embeddings: Float32, image: Int64, options: ClusterOptions) -> G
     embeddings : float32 array of shape (n, d)
     image : int64 array of shape (n,)
         Faces with the same number are in one image.
+    recogniser : str, optional
+        The file name of the network that made the embeddings.
     """
     known_images = None if options.same_image_ok else image
     used: dict[str, Any] = {"same_image_ok": options.same_image_ok}
     if options.method == "auto":
-        result = cluster_auto(embeddings, image_index=known_images)
+        measured = calibrate(embeddings, image_index=known_images, recogniser=recogniser)
+        result = cluster_auto(embeddings, image_index=known_images, calibration=measured)
         used["core_cosine_similarity"] = result.calibration.core
         used["link_cosine_similarity"] = result.calibration.link
-        return Grouping(singletons_as_noise(result.labels), used, result.reasons)
+        placement = tuple(Placement(value).name.lower() for value in result.placement.tolist())
+        return Grouping(singletons_as_noise(result.labels), used, result.reasons, placement)
     apart = None if known_images is None else same_image_pairs(embeddings, known_images)
     reasons: tuple[str, ...] = ()
     if options.method == "components":
@@ -172,9 +185,9 @@ def group_faces(embeddings: Float32, image: Int64, options: ClusterOptions) -> G
     else:
         threshold = options.threshold
         if threshold is None:
-            measured = calibrate(embeddings, image_index=known_images)
+            measured = calibrate(embeddings, image_index=known_images, recogniser=recogniser)
             threshold = measured.max_cosine_distance
-            reasons = (f"Cut at a cosine distance of {threshold:.2f}, measured on {measured.source}.",)
+            reasons = (f"Cut at a cosine distance of {threshold:.2f}, {measured.source}.",)
         labels = average_linkage(embeddings, max_cosine_distance=threshold, constraints=apart)
         used["threshold"] = threshold
     return Grouping(singletons_as_noise(labels), used, reasons)
@@ -217,6 +230,9 @@ def _manifest(
     single = np.flatnonzero(labels < 0) if said is None else np.sort(np.array(alone, np.int64))
     kept = carried(said, names, collection.face_ids(), describe)
     singletons = tuple(describe(int(row)) for row in single)
+    placements = dict(zip(collection.face_ids(), grouping.placement, strict=False))
+    if said is not None and placements:
+        placements |= {collection.face_ids()[row]: SAID for row in np.flatnonzero(said.asserted)}
     without = np.setdiff1d(np.arange(len(images)), faces.image)
     no_face = tuple(ImageEntry(images.sha256[row].decode(), images.paths[row]) for row in without)
     manifest = ClusterManifest(
@@ -239,6 +255,7 @@ def _manifest(
         statements=kept.statements,
         hidden=kept.hidden,
         set_aside=kept.set_aside,
+        placements=placements,
     )
     return manifest, kept
 

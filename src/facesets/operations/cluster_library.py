@@ -94,7 +94,9 @@ def cluster_library(
         progress.end()
         read = time.monotonic()
         try:
-            decision = decide(faces, options, progress, stop)
+            models = library.settings
+            recogniser = None if models is None else models.recogniser
+            decision = decide(faces, options, progress, stop, recogniser=recogniser)
         except StoppedEarly:
             run.stopped = True
             return ClusterLibrarySummary(len(faces.face_id), dry_run=options.dry_run, stopped=True)

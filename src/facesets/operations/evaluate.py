@@ -35,6 +35,8 @@ class Truth:
         Where each face stands in the collection that it came from.
     unknown : int
         Faces or photos that were named, but have no face in the collection.
+    recogniser : str, optional
+        The file name of the network that made the embeddings, where it is known.
     """
 
     embedding: Float32
@@ -42,6 +44,7 @@ class Truth:
     image: Int64
     row: Int64
     unknown: int = 0
+    recogniser: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ def evaluate(truth: Truth, trials: Sequence[ClusterOptions], *, worst: int = 10)
         raise WrongUsage(f"No face has a known person{missing}. Check --truth.")
     results = []
     for options in trials:
-        labels = group_faces(truth.embedding, truth.image, options).labels
+        labels = group_faces(truth.embedding, truth.image, options, truth.recogniser).labels
         results.append((Trial(options.method, cut(options), score(labels, truth.name)), labels))
     results.sort(key=lambda result: -result[0].scores.pairwise_f1 - result[0].scores.bcubed_f1)
     labels = _noise_apart(results[0][1])
@@ -147,7 +150,8 @@ def truth_of_folders(collection: Collection) -> Truth:
     rows = _main_faces(collection)
     image = collection.faces.image[rows]
     names = [Path(collection.images.paths[i][0]).parent.name for i in image]
-    return Truth(collection.faces.embedding[rows], np.array(names, str), image, rows)
+    used = collection.settings.recogniser
+    return Truth(collection.faces.embedding[rows], np.array(names, str), image, rows, recogniser=used)
 
 
 def truth_of_csv(collection: Collection, path: Path) -> Truth:
@@ -179,7 +183,8 @@ def truth_of_csv(collection: Collection, path: Path) -> Truth:
     rows = np.array(sorted(known), np.int64)
     names = np.array([known[row] for row in rows.tolist()], str)
     unknown = len({line[key] for line in lines} - row_of.keys())
-    return Truth(collection.faces.embedding[rows], names, collection.faces.image[rows], rows, unknown)
+    faces, used = collection.faces, collection.settings.recogniser
+    return Truth(faces.embedding[rows], names, faces.image[rows], rows, unknown, recogniser=used)
 
 
 def truth_of_vectors(path: Path) -> Truth:

@@ -22,7 +22,7 @@ from facesets.exports.manifest_files import read_manifest
 from facesets.exports.reserving import reserved
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
-from facesets.operations.cluster import NO_FACE, members_by_label
+from facesets.operations.cluster import NO_FACE, SAID, members_by_label
 from facesets.operations.extend_sets import ExtendedSets, grown_sets
 from facesets.operations.growing_options import ExtendOptions
 from facesets.operations.learning import SINGLETONS, Known, as_groups, known_of, refuse_cut_off
@@ -273,6 +273,7 @@ def _completed(
 
 def _of_people(before: ClusterManifest, known: Known, no_face: tuple[ImageEntry, ...]) -> ClusterManifest:
     faces = known.face_ids()
+    said = {statement.face for statement in known.statements if statement.kind in ("is", "not")}
     images = {face.partition("#")[0] for face in faces} | {image.sha256 for image in no_face}
     return replace(
         before,
@@ -290,6 +291,7 @@ def _of_people(before: ClusterManifest, known: Known, no_face: tuple[ImageEntry,
         statements=tuple(known.statements),
         hidden=as_groups(known.hidden),
         set_aside=tuple(known.set_aside),
+        placements=before.placements | {face: SAID for face in said if face in before.placements},
     )
 
 

@@ -51,8 +51,17 @@ class Decision:
     reasons: tuple[str, ...] = ()
 
 
-def decide(faces: PeopledFaces, options: ClusterLibraryOptions, progress: Progress, stop: Stop) -> Decision:
+def decide(
+    faces: PeopledFaces,
+    options: ClusterLibraryOptions,
+    progress: Progress,
+    stop: Stop,
+    *,
+    recogniser: str | None = None,
+) -> Decision:
     """Compare the faces without a person with known people, and group the rest.
+
+    `recogniser` is the file name of the network that made the embeddings.
 
     Raises
     ------
@@ -62,7 +71,8 @@ def decide(faces: PeopledFaces, options: ClusterLibraryOptions, progress: Progre
     threshold, measured = options.threshold, None
     if threshold is None or options.method == "auto":
         progress.begin("Measuring what similarities mean")
-        measured = calibrate(faces.embedding, image_index=None if options.same_image_ok else faces.image)
+        images = None if options.same_image_ok else faces.image
+        measured = calibrate(faces.embedding, image_index=images, recogniser=recogniser)
         progress.end()
         threshold = measured.link if threshold is None else threshold
     new = np.flatnonzero(faces.person < 0)
@@ -172,9 +182,7 @@ class _Grouping:
 
     def _agglomerative(self, rows: Float32, some: Int64) -> Int64:
         if self._measured is not None:
-            self.reasons = (
-                f"Cut at a cosine similarity of {self._threshold:.2f}, measured on {self._measured.source}.",
-            )
+            self.reasons = (f"Cut at a cosine similarity of {self._threshold:.2f}, {self._measured.source}.",)
         return average_linkage(
             rows,
             max_cosine_distance=1 - self._threshold,

@@ -5,18 +5,24 @@ from pathlib import Path
 
 import numpy as np
 
+from facesets.errors import WrongUsage
 from facesets.exports.manifest import (
     ClusterManifest,
     DuplicatesReport,
     ExportManifest,
+    FaceEntry,
     Manifest,
     RefineManifest,
     SetManifest,
 )
 from facesets.exports.manifest_files import read_any_manifest
+from facesets.files import printable
 from facesets.interfaces import Store
 from facesets.operations.embed import GONE
+from facesets.operations.learning import SINGLETONS
 from facesets.records import CacheSettings, EnrichState
+
+_OF_NO_PERSON = {"alone", "incoherent"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +69,14 @@ def show_store(store: Store, kind: str) -> Contents:
     return Contents(kind, facts | _models(collection.settings))
 
 
-def show_manifest(path: Path) -> Contents:
-    """Summarise a manifest; errors as `read_any_manifest`."""
+def show_manifest(path: Path, group: str | None = None) -> Contents:
+    """Summarise a manifest, or list the faces of one of its groups.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such group; or as `read_any_manifest`.
+    """
     manifest = read_any_manifest(path)
     facts: dict[str, str | int | float] = {"written by": f"facesets {manifest.made.program}"}
     facts["cache"] = manifest.made.cache
@@ -74,7 +86,7 @@ def show_manifest(path: Path) -> Contents:
         facts["failed"] = len(manifest.failed)
     facts |= _models(manifest.made.models)
     facts |= {f"option {name}": str(value) for name, value in manifest.made.options.items()}
-    headings, rows = _table(manifest)
+    headings, rows = _table(manifest) if group is None else _faces_of(manifest, group, path)
     return Contents(manifest.FORMAT, facts, headings, rows)
 
 
@@ -88,7 +100,7 @@ def _models(models: CacheSettings) -> dict[str, str | int | float]:
 
 def _table(manifest: Manifest) -> tuple[list[str], list[list[str | int | float]]]:
     if isinstance(manifest, ClusterManifest):
-        return ["person", "faces", "images"], [[g.name, len(g.faces), g.images] for g in manifest.persons]
+        return _cluster_table(manifest)
     if isinstance(manifest, RefineManifest):
         return _refine_table(manifest)
     if isinstance(manifest, ExportManifest):
@@ -103,6 +115,32 @@ def _table(manifest: Manifest) -> tuple[list[str], list[list[str | int | float]]
     return headings, [
         [f.file, f.quality.total, f.centroid_cosine_distance, f.masked, f.face.paths[0]]
         for f in manifest.faces
+    ]
+
+
+def _cluster_table(manifest: ClusterManifest) -> tuple[list[str], list[list[str | int | float]]]:
+    words = sorted(set(manifest.placements.values()) - _OF_NO_PERSON)
+    rows: list[list[str | int | float]] = []
+    for group in manifest.persons:
+        how = [manifest.placements.get(face.face) for face in group.faces]
+        rows.append([group.name, len(group.faces), group.images, *(how.count(word) for word in words)])
+    return ["person", "faces", "images", *words], rows
+
+
+def _faces_of(manifest: Manifest, name: str, path: Path) -> tuple[list[str], list[list[str | int | float]]]:
+    """The faces of one group, the photo, how it came there, and how good it is."""
+    groups: dict[str, tuple[FaceEntry, ...]] = {}
+    placements: dict[str, str] = {}
+    if isinstance(manifest, ClusterManifest):
+        groups = {group.name: group.faces for group in manifest.persons} | {SINGLETONS: manifest.singletons}
+        placements = manifest.placements
+    elif isinstance(manifest, RefineManifest):
+        groups = {group.name: group.faces for group in manifest.facesets}
+    if name not in groups:
+        raise WrongUsage(f"{printable(path)} has no group {printable(name)}. Run it without --group.")
+    return ["photo", "placement", "quality", "short edge (px)", "sharpness"], [
+        [face.paths[0], placements.get(face.face, ""), face.quality, face.face_short, face.blur]
+        for face in groups[name]
     ]
 
 

@@ -3,6 +3,7 @@
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -105,13 +106,11 @@ class Cache:
         lock = self._path.with_name(self._path.name + ".lock")
         with FileLock(lock, what=f"the cache {self.label}"):
             sweep_temporaries(self._path)
-            self._files = None
+            self._files = self._settings = None
             self.require(settings)
             try:
                 yield
             finally:
-                # Read again by whoever asks; until then it only takes memory.
-                self._files = None
                 self.fold()
 
     def require(self, settings: CacheSettings) -> None:
@@ -149,7 +148,12 @@ class Cache:
         index = self._index()
         if self._settings is None:
             raise ValueError("require() comes before commit()")
-        self._journal.append(part_of(self._settings, files, images))
+        try:
+            self._journal.append(part_of(self._settings, files, images))
+        except BaseException:
+            # It may be there all the same: whoever asks next looks.
+            self._files = None
+            raise
         index.update((record.path, record) for record in files)
         self._known.update(image.sha256 for image in images)
 
@@ -163,8 +167,10 @@ class Cache:
         if not journal:
             return
         own = [self._path] if self._path.exists() else []
+        files = list(self._index().values())
+        parts = [read_part(path, with_files=False) for path in own + journal]
         with atomic_write(self._path) as file:
-            write_merged(file, plan([read_part(path) for path in own + journal]))
+            write_merged(file, replace(plan(parts), files=files))
         self._journal.remove(journal)
 
     def _index(self) -> dict[str, FileRecord]:
@@ -173,7 +179,8 @@ class Cache:
             parts = self._parts(verify=False)
             self._files = {record.path: record for part in parts for record in part.files}
             self._known = {digest.decode() for part in parts for digest in part.sha256.tolist()}
-            self._settings = parts[-1].settings if parts else None
+            # With nothing there yet, what `require` was told holds.
+            self._settings = parts[-1].settings if parts else self._settings
         return self._files
 
     def _parts(self, *, verify: bool = True) -> list[Part]:

@@ -96,7 +96,7 @@ def map_columns(path: Path, *, verify: bool) -> dict[str, NDArray[Any]]:
 
 
 def let_go(array: NDArray[Any]) -> None:
-    """Give back the memory that a mapped array takes by now; what is looked at again is read again."""
+    """Give back the memory that the mapped file of an array takes by now; it is read again at need."""
     base: object = array
     while isinstance(base, np.ndarray):
         base = base.base

@@ -11,7 +11,7 @@ from facesets.records import Faces, FileRecord, Int64, unknown_column
 from facesets.store.npz.columns import Column, let_go, write_columns
 from facesets.store.npz.schema import Part, face_array_name, face_arrays, image_arrays, small_arrays
 
-_ROWS_AT_A_TIME = 1024
+_ROWS_AT_A_TIME = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Rows:
         return out
 
     def pieces(self, columns: Sequence[NDArray[Any]]) -> Iterator[NDArray[Any]]:
-        """The merged column, a thousand rows at a time."""
+        """The merged column, some rows at a time."""
         for start in range(0, len(self), _ROWS_AT_A_TIME):
             yield self.gather(columns, start, start + _ROWS_AT_A_TIME)
             for p in np.unique(self.part[start : start + _ROWS_AT_A_TIME]):
@@ -52,7 +52,7 @@ class Merged:
     """Parts and the plan to read them as one."""
 
     parts: Sequence[Part]
-    files: list[FileRecord]
+    files: Sequence[FileRecord]
     images: Rows
     faces: Rows
     image_of_face: Int64
@@ -60,7 +60,7 @@ class Merged:
 
 def plan(parts: Sequence[Part]) -> Merged:
     """Decide what stays: the last word on every image and path, in the place of the first."""
-    files = {record.path: record for part in parts for record in part.files}
+    files = list({record.path: record for part in parts for record in part.files}.values())
     images = _image_rows(parts)
     face_part, face_row, image_of_face = [], [], []
     new_rows = [np.full(len(part.sha256), -1, np.int64) for part in parts]
@@ -75,7 +75,7 @@ def plan(parts: Sequence[Part]) -> Merged:
     image = np.concatenate(image_of_face)
     order = np.argsort(image, kind="stable")
     faces = Rows(np.concatenate(face_part)[order], np.concatenate(face_row)[order])
-    return Merged(parts, list(files.values()), images, faces, image[order])
+    return Merged(parts, files, images, faces, image[order])
 
 
 def _image_rows(parts: Sequence[Part]) -> Rows:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from facesets.errors import DamagedFile, NewerFormat
 from facesets.files import printable
 from facesets.records import CacheSettings, Faces, FileRecord, ImageRecord
-from facesets.store.npz.columns import map_columns, read_columns
+from facesets.store.npz.columns import let_go, map_columns, read_columns
 
 VERSION = 1
 
@@ -41,7 +41,7 @@ _DAMAGE = (
     struct.error,
     zipfile.BadZipFile,
 )
-_READ_AT_ONCE_BYTES = 4 << 20
+_READ_AT_ONCE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +113,15 @@ def _text(value: object) -> NDArray[np.uint8]:
     return np.frombuffer(json.dumps(value).encode("ascii"), np.uint8)
 
 
-def read_part(path: Path, *, verify: bool = True) -> Part:
+def read_part(path: Path, *, verify: bool = True, with_files: bool = True) -> Part:
     """Read one file of a cache; large ones are mapped rather than read.
 
     Parameters
     ----------
     verify : bool
         Compare large ones with their checksums, which reads all of them once.
+    with_files : bool
+        Without, `files` stays empty: for who knows them already, and would have them in memory twice.
 
     Raises
     ------
@@ -147,9 +149,11 @@ def read_part(path: Path, *, verify: bool = True) -> Part:
             f"up to {VERSION}). Upgrade facesets, or use another cache."
         )
     try:
-        return _part(meta, arrays)
+        part = _part(meta, arrays, _files(arrays) if with_files else [])
     except _DAMAGE as error:
         raise _damaged(path) from error
+    let_go(part.sha256)
+    return part
 
 
 def _damaged(path: Path) -> DamagedFile:
@@ -159,7 +163,7 @@ def _damaged(path: Path) -> DamagedFile:
     )
 
 
-def _part(meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Part:
+def _part(meta: dict[str, Any], arrays: dict[str, NDArray[Any]], files: list[FileRecord]) -> Part:
     names = {face_array_name(name): name for name in Faces.__dataclass_fields__}
     face_image, sha256 = arrays["face_image"], arrays["image_sha256"]
     if len(face_image) and not 0 <= face_image.min() <= face_image.max() < len(sha256):
@@ -168,7 +172,7 @@ def _part(meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Part:
         raise ValueError("a digest is damaged")
     return Part(
         settings=CacheSettings(**meta["settings"]),
-        files=_files(arrays),
+        files=files,
         sha256=sha256,
         width=arrays["image_width"],
         height=arrays["image_height"],

@@ -1,0 +1,50 @@
+"""Automatic clustering on albums that were made up to be hard."""
+
+import importlib.util
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from facesets.clustering import cluster_auto, evaluate
+from tests.clustering.conftest import SHARED
+from tests.clustering.vectors import Float32, Int64
+
+
+@dataclass(frozen=True)
+class Album:
+    """Embeddings, and whose they are."""
+
+    embedding: Float32
+    person: Int64
+
+
+@pytest.fixture(scope="module")
+def hard_album() -> Album:
+    """Infants, siblings, bridges and blurred faces that attract each other."""
+    file = SHARED / "synthetic" / "faces.py"
+    spec = importlib.util.spec_from_file_location("synthetic_faces", file)
+    if not file.exists() or spec is None or spec.loader is None:
+        pytest.skip(f"the generator of albums is not at {file}; set FACESETS_TEST_SHARED")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    vectors, person, _, _ = module.gen(10_000)
+    return Album(vectors, person.astype(np.int64))
+
+
+def test_a_hard_album_is_sorted_without_any_setting(hard_album: Album) -> None:
+    scores = evaluate(cluster_auto(hard_album.embedding).labels, hard_album.person)
+    assert scores.pairwise_f1 >= 0.97
+    assert scores.bcubed_f1 >= 0.96
+
+
+def test_knowing_who_shares_an_image_costs_nothing(hard_album: Album) -> None:
+    person = hard_album.person
+    image = np.random.default_rng(0).integers(0, 2500, len(person))
+    _, first = np.unique(image * (person.max() + 1) + person, return_index=True)
+    again = np.setdiff1d(np.arange(len(person)), first)
+    image[again] = 2500 + np.arange(len(again))
+    without = evaluate(cluster_auto(hard_album.embedding).labels, person)
+    known = evaluate(cluster_auto(hard_album.embedding, image_index=image).labels, person)
+    assert known.pairwise_f1 >= without.pairwise_f1 - 0.0005
+    assert known.bcubed_f1 >= without.bcubed_f1 - 0.0005
