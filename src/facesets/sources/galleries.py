@@ -139,6 +139,8 @@ class GallerySource:
 
     def _notice(self, directory: str) -> None:
         """Remember the directory of a single file, which is not walked."""
+        if directory in self._galleries:
+            return
         if all((Path(directory) / name).exists() for name in (INDEX, THUMBNAILS)):
             self._galleries[directory] = read_gallery(directory)
         self._galleries.setdefault(directory, Gallery(directory))
