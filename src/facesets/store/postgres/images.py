@@ -103,7 +103,7 @@ def unchanged_below(
             directories.setdefault(gallery, set()).update(of_stamps)
     paths = gallery_paths(connection, [number for number in directories if number is not None])
     linked = {
-        Linked(from_text(directory), None if number is None else paths[number])
+        Linked(from_text(directory), None if number is None else paths.get(number))
         for number, some in directories.items()
         for directory in some
     }
