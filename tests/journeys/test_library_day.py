@@ -222,3 +222,35 @@ def test_an_unreachable_database_is_a_sentence_without_its_password() -> None:
 def test_a_database_may_be_named_in_the_configuration_file(library_url: str, tmp_path: Path) -> None:
     (tmp_path / "facesets.toml").write_text(f'database = "{library_url}"\n')
     assert run("stats", cwd=tmp_path).status == 0
+
+
+def test_faces_found_otherwise_never_come_beside_the_people_of_a_library(
+    photos: Path, pack_dir: Path, library_url: str, tmp_path: Path
+) -> None:
+    named = {"DATABASE_URL": library_url, "FACESETS_MODELS": str(pack_dir.parent)}
+    first = ["index", "--target", photos, "--pack", "buffalo_test", "--skip-clip"]
+    assert run(*first, "--det-size", "320", env=named).status == 0
+    assert run("cluster", "--threshold", "0.4", env=named).status == 0
+    with psycopg.connect(library_url) as connection:
+        connection.execute("INSERT INTO person_names (person_id, name) SELECT id, id::text FROM persons")
+    before = run("stats", "--json", env=named).out
+    refused = run(*first, "--det-size", "640", env=named)
+    assert refused.status == 2
+    assert "--det-size 320" in refused.err
+    cache = tmp_path / "c.npz"
+    assert run("embed", photos, cache, "--pack", "buffalo_test", "--det-size", "640", env=named).status == 0
+    assert run("import-cache", cache, env=named).status == 2
+    # Without a word about it the library's own way goes on, and everybody stays who they are.
+    again = json.loads(run("index", "--target", photos, "--skip-clip", "--json", env=named).out)
+    assert (again["indexed"], again["completed"]) == (0, 0)
+    kept = json.loads(run("cluster", "--threshold", "0.4", "--json", env=named).out)
+    assert kept["new_persons"] == 0
+    stats, known = json.loads(run("stats", "--json", env=named).out), json.loads(before)
+    assert known["named"] > 0
+    for count in ("named", "persons", "faces", "assigned", "models"):
+        assert stats[count] == known[count]
+    # The documented way out.
+    with psycopg.connect(library_url) as connection:
+        connection.execute("DELETE FROM images")
+        connection.execute("DELETE FROM persons")
+    assert run(*first, "--det-size", "640", env=named).status == 0

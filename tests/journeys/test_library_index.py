@@ -163,6 +163,66 @@ def test_galleries_are_found_at_any_depth_and_thumbnails_are_not_photos(
     assert entries == [{"file": lfw_photos[0].name, "caption": "Photo 0"}]
 
 
+def gallery(root: Path, photos: list[Path], **said: object) -> Path:
+    """A gallery whose file says this."""
+    (root / "tn").mkdir(parents=True, exist_ok=True)
+    (root / "index.json").write_text(json.dumps(said))
+    for photo in photos:
+        shutil.copy2(photo, root)
+    return root
+
+
+def galleries(url: str) -> dict[str, tuple[object, ...]]:
+    """Of every photo with a gallery, by its name: the gallery's folder, its title and its captions."""
+    rows = query(
+        url,
+        b"""SELECT p.path, g.path, g.title, g.entries FROM image_paths p
+            JOIN galleries g ON g.id = p.gallery_id""",
+    )
+    return {
+        Path(str(path)).name: (Path(str(folder)).name, title, [entry["caption"] for entry in entries])  # type: ignore[attr-defined]
+        for path, folder, title, entries in rows
+    }
+
+
+def test_what_a_gallery_says_anew_is_kept_though_no_photo_is_new(
+    index: Callable[..., Result], library_url: str, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photo = lfw_photos[0]
+    trip = gallery(tmp_path / "trip", [photo], title="Trip", images=[{"file": photo.name, "caption": "Sea"}])
+    index(trip)
+    assert galleries(library_url) == {photo.name: ("trip", "Trip", ["Sea"])}
+    gallery(trip, [], title="Norway", images=[{"file": photo.name, "caption": "Fjord"}])
+    assert summary(index(trip, "--dry-run"))["unchanged"] == 1
+    assert galleries(library_url) == {photo.name: ("trip", "Trip", ["Sea"])}
+    assert summary(index(trip / photo.name))["unchanged"] == 1
+    assert galleries(library_url) == {photo.name: ("trip", "Norway", ["Fjord"])}
+    (trip / "index.json").write_text("{half writ")
+    index(trip)
+    assert galleries(library_url) == {photo.name: ("trip", "Norway", ["Fjord"])}
+    (trip / "index.json").unlink()
+    index(trip)
+    assert galleries(library_url) == {photo.name: ("trip", "", [])}
+
+
+def test_photos_belong_to_the_gallery_that_came_to_be_around_them(
+    index: Callable[..., Result], library_url: str, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    day = copy_photos(lfw_photos[:1], tmp_path / "trip" / "day")
+    name = lfw_photos[0].name
+    index(day.parent)
+    assert galleries(library_url) == {name: ("day", "", [])}
+    gallery(day.parent, [], title="Trip")
+    index(day.parent)
+    assert galleries(library_url) == {name: ("trip", "Trip", [])}
+    # A run on a part knows nothing of the whole.
+    index(day)
+    assert galleries(library_url) == {name: ("trip", "Trip", [])}
+    (day.parent / "index.json").unlink()
+    index(day.parent)
+    assert galleries(library_url) == {name: ("day", "", [])}
+
+
 def test_include_and_exclude_choose_photos_and_exclude_wins(
     index: Callable[..., Result], library_url: str, lfw_photos: list[Path], tmp_path: Path
 ) -> None:
@@ -238,8 +298,10 @@ def test_four_at_once_do_each_image_exactly_once(
     assert sum(total["indexed"] for total in totals) == 60
     assert sum(total["aliases"] for total in totals) == 20
     vectors, paths = contents(library_url)
-    assert len(paths) == 80
-    assert len({digest for digest, _ in vectors}) <= 60
+    assert (len(paths), len(set(paths.values()))) == (80, 60)
+    assert sum(total["faces"] for total in totals) == len(vectors) > 0
+    scans = b"SELECT (SELECT count(*) FROM images), count(*), count(DISTINCT image_id) FROM face_scans"
+    assert query(library_url, scans) == [(60, 60, 60)]
 
 
 def test_a_killed_index_leaves_only_whole_images_and_the_next_ends_as_an_undisturbed_one(

@@ -1,5 +1,6 @@
 """Whatever a person does to the library with psql, the next commands go on from there."""
 
+import json
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -38,6 +39,7 @@ DELETES = (
     "DELETE FROM images",
     "TRUNCATE images CASCADE",
     "DELETE FROM galleries",
+    "UPDATE galleries SET title = '', entries = '[]'",
     "DELETE FROM runs",
     "DELETE FROM image_paths",
     "DELETE FROM face_scans",
@@ -66,7 +68,12 @@ Psql = Callable[[str], str]
 def photos(lfw_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     chosen = [sorted((lfw_dir / name).glob("*.jpg"))[:3] for name in ("Hugo_Chavez", "Colin_Powell")]
     root = tmp_path_factory.mktemp("by_hand") / "photos"
-    return copy_photos([photo for some in chosen for photo in some], root)
+    for number, some in enumerate(chosen):
+        gallery = copy_photos(some, root / f"g{number}")
+        (gallery / "tn").mkdir()
+        captions = [{"file": photo.name, "caption": f"Number {i}"} for i, photo in enumerate(some)]
+        (gallery / "index.json").write_text(json.dumps({"title": f"Trip {number}", "images": captions}))
+    return root
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +108,13 @@ def vectors(psql: Psql) -> str:
     return psql(
         """SELECT i.sha256, f.ordinal, md5(e.embedding::text) FROM face_detections f
             JOIN images i ON i.id = f.image_id JOIN face_embeddings e ON e.face_id = f.id ORDER BY 1, 2"""
+    )
+
+
+def galleries(psql: Psql) -> str:
+    """Every gallery with what its file says, and every path with its gallery."""
+    return psql("SELECT path, title, description, entries FROM galleries ORDER BY 1") + psql(
+        "SELECT p.path, g.path FROM image_paths p LEFT JOIN galleries g ON g.id = p.gallery_id ORDER BY 1"
     )
 
 
@@ -152,7 +166,8 @@ def test_the_documented_resets_work_verbatim(database: Database, psql: Psql, sta
 def test_what_is_deleted_comes_back(
     database: Database, psql: Psql, index: Callable[[], IndexSummary], statement: str
 ) -> None:
-    before, assigned = vectors(psql), people(database)[1]
+    before, assigned, described = vectors(psql), people(database)[1], galleries(psql)
+    assert "Trip 1" in described
     psql(statement)
     with suppress(WrongUsage):
         cluster(database)
@@ -160,6 +175,7 @@ def test_what_is_deleted_comes_back(
     assert index().failed == 0
     cluster(database)
     assert vectors(psql) == before
+    assert galleries(psql) == described
     assert people(database)[1] == assigned
     assert check(Library(database), fix=False).problems == []
 

@@ -234,6 +234,36 @@ def test_models_never_mix(library: Library) -> None:
     assert cluster(Library(library.database, other)).faces == 1
 
 
+def test_undecided_faces_of_another_model_stay_undecided(library: Library) -> None:
+    cluster(library)
+    anna, ben = (np.random.default_rng(sum(name)).standard_normal(512) for name in (b"anna", b"ben"))
+    add_face(library, "twin", anna + ben)
+    assert len(cluster(library).review) == 1
+    other = replace(SETTINGS, recogniser_sha256="dd" * 32, recogniser="other.onnx")
+    beside = Library(library.database)
+    with beside.writing(other):
+        beside.commit([], [made_image("anna-0-0", 1)])
+    cluster(Library(library.database, other))
+    assert stats(library).candidates == 1
+    assert cluster(library, dry_run=True).review == cluster(library).review
+    assert stats(library).candidates == 1
+
+
+def test_stats_tell_whom_clustering_gave_a_person(library: Library, library_url: str) -> None:
+    assert stats(library).clustered == 0
+    summary = cluster(library)
+    assert stats(library).clustered == summary.new_faces > 0
+    with psycopg.connect(library_url) as connection:
+        connection.execute(
+            """UPDATE face_detections SET assigned_by = 'manual'
+                WHERE id = (SELECT min(id) FROM face_detections WHERE person_id IS NOT NULL)"""
+        )
+    assert stats(library).clustered == summary.new_faces - 1
+    with psycopg.connect(library_url) as connection:
+        connection.execute("UPDATE face_detections SET person_id = NULL")
+    assert stats(library).clustered == 0
+
+
 @pytest.fixture
 def psql(server: Server, library_url: str) -> "object":
     """The real psql on the library."""

@@ -1,5 +1,6 @@
 """From cache to library and back, bit for bit; and a library mended after changes by hand."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from tests.program import run
 from tests.store.made import SETTINGS, made_file, made_image
 
 
@@ -75,6 +77,25 @@ def test_importing_again_leaves_everything_as_it_is(cache: Cache, database: Data
     again = transfer(cache, library, progress=SilentProgress(), stop=Stop())
     assert (again.images, again.known) == (0, 3)
     assert stats(library).faces == 5
+
+
+def test_importing_an_older_cache_leaves_what_the_library_found_out_since(
+    cache: Cache, database: Database, library_url: str, tmp_path: Path
+) -> None:
+    library = Library(database, SETTINGS)
+    newer = made_image("newer", 1)
+    since = [
+        made_file("/0.jpg", newer, mtime_ns=9),
+        made_file("/torn.jpg", newer, mtime_ns=9),
+        FileRecord("/1.jpg", 1, 9, "dd" * 32, "damaged"),
+    ]
+    library.add(since, [newer])
+    result = run("import-cache", tmp_path / "c.npz", "--database", library_url, "--json")
+    summary = json.loads(result.out)
+    assert (summary["images"], summary["paths"], summary["unreadable"]) == (3, 2, 0)
+    found = library.files()
+    assert [found[record.path] for record in since] == since
+    assert found["/2.jpg"] == cache.files()["/2.jpg"]
 
 
 def test_stats_count_what_is_there(cache: Cache, database: Database) -> None:

@@ -22,7 +22,7 @@ def import_cache(
     from facesets import settings
     from facesets.cli import assemble
     from facesets.cli.library import open_database
-    from facesets.operations.transfer import transfer
+    from facesets.operations.transfer import import_cache as run
     from facesets.store.postgres.library import Library
 
     source = assemble.open_cache(cache)
@@ -35,7 +35,7 @@ def import_cache(
         open_database(database, settings.load()) as session,
     ):
         library = Library(session, collection_settings)
-        summary = transfer(source, library, dry_run=dry_run, progress=progress, stop=stop)
+        summary = run(source, library, dry_run=dry_run, progress=progress, stop=stop)
     console.show(
         summary,
         [_line(library.label, summary)],

@@ -134,7 +134,12 @@ def _store(connection: Connection, faces: PeopledFaces, joined: Joined, new_id: 
     people.drop_empty_persons(connection, new)
     review = joined.review
     people.replace_candidates(
-        connection, face_ids[review.face], review.person, review.similarity, faces.persons
+        connection,
+        faces.detector_id,
+        face_ids[review.face],
+        review.person,
+        review.similarity,
+        faces.persons,
     )
 
 

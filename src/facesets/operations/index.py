@@ -19,11 +19,12 @@ from facesets.files import printable
 from facesets.interfaces import Describer, Progress
 from facesets.operations.batches import batches
 from facesets.operations.embed import LISTING, WAITING, Failure
+from facesets.operations.index_galleries import GalleryNumbers, renew_galleries
 from facesets.operations.library_options import IndexOptions
 from facesets.operations.listing import GalleryTargets, compare, prune, refuse_nothing
 from facesets.operations.looking import Look, Looker
+from facesets.operations.same_models import require_way_of_library
 from facesets.records import FileRecord, FoundFile, ImageRecord
-from facesets.sources.galleries import Gallery
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
 from facesets.store.postgres.claims import Claims
@@ -109,6 +110,8 @@ def index(
     ------
     WrongUsage
         There are no photos below the targets.
+    RecogniserMismatch
+        The library's faces were found in another way.
     SourceGone
         A target vanished; what was done until then is kept.
     Unreachable
@@ -137,6 +140,8 @@ def _indexed(
     clock: Callable[[], float],
 ) -> IndexSummary:
     ends_at = None if options.max_minutes is None else clock() + 60 * options.max_minutes
+    if describer.faces_from is not None:
+        require_way_of_library(library, describer.faces_from)
     library.look_for(describer.faces_from, describer.clip_from)
     progress.begin("Listing")
     with stopwatch.stage(LISTING):
@@ -158,6 +163,7 @@ def _indexed(
     )
     if options.dry_run:
         return summary
+    renew_galleries(source, library, listing.linked)
     pruned = prune(source, library, listing.stamps) if options.prune else 0
     if not todo:
         return replace(summary, pruned=pruned)
@@ -205,7 +211,7 @@ class _Run:
         self._path_claims = Claims(library.database, "path")
         self._content_claims = Claims(library.database, "content")
         self._looker = Looker(library, describer, self._content_claims, stopwatch)
-        self._gallery_numbers: dict[str, int] = {}
+        self._galleries = GalleryNumbers(source, library)
         self._files: list[FileRecord] = []
         self._images: list[ImageRecord] = []
         self._claimed_paths: list[str] = []
@@ -268,14 +274,14 @@ class _Run:
             if self._ends(stop):
                 return
             ours = self._path_claims.take([file.path for file in some])
-            seen = self._library.seen_at(list(ours))
+            seen = self._library.seen_at([file.path for file in some])
             for position, file in enumerate(some):
-                if file.path not in ours:
-                    self._later.append(file)
-                elif _is_done(file, seen.get(file.path)):
+                if _is_done(file, seen.get(file.path)):
                     self.done_by_others += 1
                     self.finished += 1
-                    self._claimed_paths.append(file.path)
+                    self._claimed_paths.extend({file.path} & ours)
+                elif file.path not in ours:
+                    self._later.append(file)
                 elif self._ends(stop):
                     self._path_claims.release([left.path for left in some[position:] if left.path in ours])
                     return
@@ -288,7 +294,7 @@ class _Run:
         self._claimed_paths.append(look.file.path)
         if look.claimed:
             self._claimed_contents.append(look.file.sha256)
-        if look.in_other_hands:
+        if look.in_other_hands or self._is_lost(look):
             self._started -= 1
             self._later.append(look.found)
         else:
@@ -297,6 +303,12 @@ class _Run:
         late = time.monotonic() - self._committed_at > self._options.flush_every_s
         if late or len(self._claimed_paths) >= self._options.flush_every:
             self._commit()
+
+    def _is_lost(self, look: Look) -> bool:
+        """Whether others took the file or its content while the database was away: it is theirs then."""
+        return not self._path_claims.holds(look.file.path) or (
+            look.claimed and not self._content_claims.holds(look.file.sha256)
+        )
 
     def _count(self, look: Look) -> None:
         if look.file.reason:
@@ -325,23 +337,12 @@ class _Run:
 
     def _store(self) -> None:
         if self._files:
-            self._library.add(self._files, self._images, self._galleries_of(self._files))
+            self._library.add(self._files, self._images, self._galleries.of_files(self._files))
         if self._claimed_contents:
             self._content_claims.release(self._claimed_contents)
         if self._claimed_paths:
             self._path_claims.release(self._claimed_paths)
         self._files, self._images, self._claimed_paths, self._claimed_contents = [], [], [], []
-
-    def _galleries_of(self, files: Sequence[FileRecord]) -> dict[str, int]:
-        """The number of each file's gallery, by the file's path."""
-        directories = {file.path: self._source.gallery_of(file.path) for file in files}
-        new = sorted(set(directories.values()) - self._gallery_numbers.keys())
-        if new:
-            known = self._source.galleries
-            galleries = [known.get(path) or Gallery(path) for path in new]
-            rows = [(g.path, g.title, g.description, g.entries) for g in galleries]
-            self._gallery_numbers |= self._library.keep_galleries(rows)
-        return {path: self._gallery_numbers[directory] for path, directory in directories.items()}
 
 
 def _is_done(file: FoundFile, seen: Seen | None) -> bool:

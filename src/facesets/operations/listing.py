@@ -11,6 +11,7 @@ from facesets.files import printable
 from facesets.operations.embed import Failure
 from facesets.records import FoundFile
 from facesets.sources.galleries import Gallery
+from facesets.store.postgres.galleries import Linked
 from facesets.store.postgres.images import Seen
 from facesets.store.postgres.library import Library
 
@@ -61,11 +62,14 @@ class Listing:
         Those to look into.
     failures : list of Failure
         Those of the others that are known not to be readable.
+    linked : set of Linked
+        The galleries that the others belong to.
     """
 
     stamps: list[str]
     todo: list[FoundFile]
     failures: list[Failure]
+    linked: set[Linked]
 
 
 def compare(source: GalleryTargets, library: Library, *, retry_failed: bool) -> Listing:
@@ -80,11 +84,12 @@ def compare(source: GalleryTargets, library: Library, *, retry_failed: bool) -> 
         asked = pool.submit(library.unchanged_below, source.roots)
         stamps = [stamp for some in source.stamps() for stamp in some]
         unchanged = asked.result()
-    differing = [FoundFile.of_stamp(stamp) for stamp in stamps if stamp not in unchanged]
+    differing = [FoundFile.of_stamp(stamp) for stamp in stamps if stamp not in unchanged.stamps]
     known = _known(library, source, differing)
     todo, failed = _differing(differing, known, retry_failed=retry_failed)
     reasons = library.reasons(failed) if failed else {}
-    return Listing(stamps, todo, [Failure(path, reasons.get(path, "")) for path in failed])
+    linked = unchanged.linked | library.linked_at(failed) if failed else unchanged.linked
+    return Listing(stamps, todo, [Failure(path, reasons.get(path, "")) for path in failed], linked)
 
 
 def _known(library: Library, source: GalleryTargets, files: Sequence[FoundFile]) -> Mapping[str, Seen]:

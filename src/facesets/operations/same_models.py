@@ -1,4 +1,4 @@
-"""Whether a store and a manifest speak of the same faces."""
+"""Whether a store speaks of the same faces as a manifest, or as what is to be added to it."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,6 +8,8 @@ import numpy as np
 from facesets.errors import RecogniserMismatch, WrongUsage
 from facesets.files import printable
 from facesets.records import CacheSettings, Collection, Int64
+from facesets.remote.service_embedder import service_model
+from facesets.store.postgres.library import Library
 
 
 def require_same_recogniser(ours: CacheSettings, theirs: CacheSettings, where: Path | str) -> None:
@@ -32,6 +34,33 @@ def require_same_faces(ours: CacheSettings, theirs: CacheSettings, where: Path) 
             f"{printable(where)} names faces found with another detection ({_detection(theirs)}) than the "
             f"cache's ({_detection(ours)}). Run the command that wrote it again, with this cache."
         )
+
+
+def require_way_of_library(library: Library, settings: CacheSettings) -> None:
+    """Refuse to add faces found otherwise than a library's: they would know none of its people.
+
+    Raises
+    ------
+    RecogniserMismatch
+    """
+    ours = library.searched_by()
+    if ours is not None and _way(ours) != _way(settings):
+        raise RecogniserMismatch(
+            f"The faces of {library.label} were found with {_flags(ours)}; those found with "
+            f"{_flags(settings)} would be nobody's, and every person would begin anew. Do as before, take "
+            "another library (--database), or start this one over (docs/library.md)."
+        )
+
+
+def _way(models: CacheSettings) -> tuple[object, ...]:
+    return models.recogniser_sha256, models.pack, models.detection
+
+
+def _flags(models: CacheSettings) -> str:
+    of_service = service_model(models)
+    pack = f"--pack {printable(models.pack)}" if of_service is None else f"the ML service's {of_service}"
+    size = f" --det-size {models.det_size}" if of_service is None else ""
+    return f"{pack}{size} --min-det-score {models.min_det_score:g}"
 
 
 def _detection(models: CacheSettings) -> str:

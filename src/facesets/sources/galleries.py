@@ -134,7 +134,16 @@ class GallerySource:
             if root.is_dir():
                 yield from self._below(str(root), "")
             else:
+                self._notice(str(root.parent))
                 yield [_stamp(root, str(root))]
+
+    def _notice(self, directory: str) -> None:
+        """Remember the directory of a single file, which is not walked."""
+        if directory in self._galleries:
+            return
+        if all((Path(directory) / name).exists() for name in (INDEX, THUMBNAILS)):
+            self._galleries[directory] = read_gallery(directory)
+        self._galleries.setdefault(directory, Gallery(directory))
 
     def _below(self, directory: str, relative: str) -> Iterator[list[str]]:
         try:

@@ -5,11 +5,14 @@ each other. Claims live on the connection of their `Database`; when that is made
 """
 
 import hashlib
-import threading
+import time
 from collections.abc import Sequence
 
 from facesets.errors import AlreadyRunning
 from facesets.store.postgres.connection import Connection, Database
+
+_OLD_SESSION_DIES_WITHIN_S = 2.0
+_ASK_AGAIN_EVERY_S = 0.1
 
 
 def _key(kind: str, name: str) -> int:
@@ -18,40 +21,58 @@ def _key(kind: str, name: str) -> int:
 
 
 class Claims:
-    """Things that this process, and nobody else, is working on. Safe to use from several threads."""
+    """Things that this process, and nobody else, is working on. Safe to use from several threads.
+
+    A new connection takes the claims of the old one again. Those that somebody else took in between are
+    lost; see `holds`.
+    """
 
     def __init__(self, database: Database, kind: str) -> None:
         """Claim things of one kind on this database's session."""
         self._database = database
         self._kind = kind
+        # Changed only while the database is ours, so that no other thread comes between lock and note.
         self._held: set[int] = set()
-        self._lock = threading.Lock()
         database.on_connect(self._take_again)
 
     def take(self, names: Sequence[str]) -> set[str]:
         """Claim what is free; return the names that are ours now. What is ours already is not free."""
         keys = {_key(self._kind, name): name for name in names}
-        with self._lock:
-            asked = [key for key in keys if key not in self._held]
-            self._held.update(asked)
-        taken = set(self._database.run(lambda connection: _try(connection, asked)))
-        with self._lock:
-            self._held.difference_update(key for key in asked if key not in taken)
-        return {keys[key] for key in taken}
+        ours: set[int] = set()
+
+        def work(connection: Connection) -> None:
+            # An attempt whose connection broke may have got some, which the new connection has or has lost.
+            ours.intersection_update(self._held)
+            got = _try(connection, [key for key in keys if key not in self._held])
+            self._held.update(got)
+            ours.update(got)
+
+        self._database.run(work)
+        return {keys[key] for key in ours}
+
+    def holds(self, name: str) -> bool:
+        """Whether this is still ours: a claim that somebody else took while the server was away is not."""
+        return _key(self._kind, name) in self._held
 
     def release(self, names: Sequence[str]) -> None:
         """Let others have these."""
-        keys = [_key(self._kind, name) for name in names]
-        with self._lock:
-            mine = [key for key in keys if key in self._held]
-        self._database.run(lambda connection: _unlock(connection, mine))
-        with self._lock:
-            self._held.difference_update(mine)
+        keys = {_key(self._kind, name) for name in names}
+
+        def work(connection: Connection) -> None:
+            mine = keys & self._held
+            _unlock(connection, list(mine))
+            self._held -= mine
+
+        self._database.run(work)
 
     def _take_again(self, connection: Connection) -> None:
-        with self._lock:
-            keys = list(self._held)
-        _try(connection, keys)
+        """Keep of what was held only what is got again; the old session may take a moment to die."""
+        deadline = time.monotonic() + _OLD_SESSION_DIES_WITHIN_S
+        again = set(_try(connection, list(self._held)))
+        while (missing := self._held - again) and time.monotonic() < deadline:
+            time.sleep(_ASK_AGAIN_EVERY_S)
+            again.update(_try(connection, list(missing)))
+        self._held = again
 
 
 def _try(connection: Connection, keys: Sequence[int]) -> list[int]:
@@ -72,13 +93,20 @@ def _unlock(connection: Connection, keys: Sequence[int]) -> None:
 
 
 class RunLock:
-    """Only one run of a command at a time on a database, on whatever host; a context manager."""
+    """Only one run of a command at a time on a database, on whatever host; a context manager.
+
+    Should another run take the lock while the server is away, then whatever is done next with the database
+    raises `AlreadyRunning`.
+    """
 
     def __init__(self, database: Database, command: str) -> None:
         """Name the command; nothing is locked yet."""
         self._database = database
         self._command = command
         self._claims = Claims(database, "run")
+        self._is_inside = False
+        # After that of the claims, which takes the lock again.
+        database.on_connect(self._require_lock)
 
     def __enter__(self) -> None:
         """Take the lock.
@@ -93,6 +121,15 @@ class RunLock:
                 f"Another `facesets {self._command}` is working on {self._database.label}. Wait for it to "
                 "end, then try again."
             )
+        self._is_inside = True
 
     def __exit__(self, *_: object) -> None:
+        self._is_inside = False
         self._claims.release([self._command])
+
+    def _require_lock(self, _: Connection) -> None:
+        if self._is_inside and not self._claims.holds(self._command):
+            raise AlreadyRunning(
+                f"While {self._database.label} was away another `facesets {self._command}` began to work on "
+                "it. Wait for it to end, then try again; what was stored until then is kept."
+            )

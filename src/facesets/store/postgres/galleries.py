@@ -1,17 +1,94 @@
-"""Galleries, as their files describe them."""
+"""Galleries, as their files describe them, and the paths that belong to them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import from_text, to_text
 
-GalleryRow = tuple[str, str, str, Sequence[tuple[str, str]]]
-"""Path, title, description, and (file, caption) in order."""
+
+@dataclass(frozen=True, slots=True)
+class GalleryRow:
+    """A gallery to store.
+
+    Attributes
+    ----------
+    entries : sequence of (file, caption)
+        In the gallery's own order.
+    is_read : bool
+        False where nothing could be found out about it, which takes the place of nothing that is known.
+    """
+
+    path: str
+    title: str = ""
+    description: str = ""
+    entries: Sequence[tuple[str, str]] = ()
+    is_read: bool = True
 
 
-def upsert_galleries(connection: Connection, galleries: Sequence[GalleryRow]) -> dict[str, int]:
-    """Insert or replace galleries; return the number of each by its path."""
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A directory with known paths, and the path of the gallery that some of them belong to, or none."""
+
+    directory: str
+    gallery: str | None
+
+
+def linked_at(connection: Connection, paths: Sequence[str]) -> set[Linked]:
+    """The directories of these very paths."""
+    rows = connection.execute(
+        """SELECT p.path, g.path FROM image_paths p LEFT JOIN galleries g ON g.id = p.gallery_id
+            WHERE p.path = ANY(%s)""",
+        ([to_text(path) for path in paths],),
+    )
+    return {
+        Linked(from_text(path).rpartition("/")[0], None if gallery is None else from_text(gallery))
+        for path, gallery in rows
+    }
+
+
+def gallery_paths(connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
+    """The paths of these galleries."""
+    rows = connection.execute("SELECT id, path FROM galleries WHERE id = ANY(%s)", (list(numbers),))
+    return {number: from_text(path) for number, path in rows}
+
+
+def keep_galleries(connection: Connection, galleries: Sequence[GalleryRow]) -> dict[str, int]:
+    """Insert what is new and replace what differs; return the number of each by its path."""
+    given = {to_text(row.path): row for row in galleries}
+    known: dict[str, tuple[int, str, str, str]] = {
+        path: (number, *described)
+        for path, number, *described in connection.execute(
+            "SELECT path, id, title, description, entries::text FROM galleries WHERE path = ANY(%s)",
+            (list(given),),
+        )
+    }
+    changed = [
+        row
+        for path, row in given.items()
+        if path not in known or (row.is_read and known[path][1:] != _described(row))
+    ]
+    numbers = {from_text(path): number for path, (number, *_) in known.items()}
+    return numbers | _upsert(connection, changed) if changed else numbers
+
+
+def let_belong(connection: Connection, directories: Mapping[str, int]) -> None:
+    """Let the known paths in each of these directories belong to the gallery of a number."""
+    # Locked, so that nobody deletes them by hand meanwhile; what was deleted just now waits for the next run.
+    connection.execute(
+        """WITH new AS MATERIALIZED (
+                SELECT directory, id FROM unnest(%s::text[], %s::bigint[]) AS given (directory, gallery)
+                JOIN galleries g ON g.id = given.gallery FOR KEY SHARE OF g)
+            UPDATE image_paths p SET gallery_id = new.id FROM new
+            WHERE left(p.path, -strpos(reverse(p.path), '/')) = new.directory
+                AND p.gallery_id IS DISTINCT FROM new.id""",
+        ([to_text(path) for path in directories], list(directories.values())),
+    )
+
+
+def _upsert(connection: Connection, galleries: Sequence[GalleryRow]) -> dict[str, int]:
+    described = [_described(row) for row in galleries]
     rows = connection.execute(
         """INSERT INTO galleries (path, title, description, entries)
             SELECT * FROM unnest(%(path)s::text[], %(title)s::text[], %(description)s::text[],
@@ -20,13 +97,16 @@ def upsert_galleries(connection: Connection, galleries: Sequence[GalleryRow]) ->
                 entries = excluded.entries, seen_at = now()
             RETURNING path, id""",
         {
-            "path": [to_text(path) for path, *_ in galleries],
-            "title": [title for _, title, *_ in galleries],
-            "description": [description for _, _, description, _ in galleries],
-            "entries": [
-                json.dumps([{"file": to_text(file), "caption": caption} for file, caption in entries])
-                for *_, entries in galleries
-            ],
+            "path": [to_text(row.path) for row in galleries],
+            "title": [title for title, *_ in described],
+            "description": [description for _, description, _ in described],
+            "entries": [entries for *_, entries in described],
         },
     ).fetchall()
     return {from_text(path): number for path, number in rows}
+
+
+def _described(row: GalleryRow) -> tuple[str, str, str]:
+    """Title, description and entries as the table has them; JSON is kept there as it was written."""
+    listed = [{"file": to_text(file), "caption": caption} for file, caption in row.entries]
+    return row.title, row.description, json.dumps(listed)

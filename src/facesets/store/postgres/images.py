@@ -10,6 +10,7 @@ import numpy as np
 from facesets.records import FileRecord, FoundFile, ImageRecord, Images, Int64
 from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.copying import INT4, INT8, copy_out, copy_rows, gathered, text, times
+from facesets.store.postgres.galleries import Linked, gallery_paths
 from facesets.store.postgres.paths import from_text, range_below, to_text
 
 _PATHS_IN_ONE_TEXT = 50_000
@@ -26,6 +27,22 @@ class Seen:
     def matches(self, found: FoundFile) -> bool:
         """Whether the file is, by size and time, the one seen before."""
         return (self.size, self.mtime_ns) == (found.size, found.mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """Files that need no look.
+
+    Attributes
+    ----------
+    stamps : set of str
+        Size, time and path of each, with tabs between.
+    linked : set of Linked
+        Their directories, and the galleries that they belong to.
+    """
+
+    stamps: set[str]
+    linked: set[Linked]
 
 
 def known_paths(
@@ -58,14 +75,15 @@ def unchanged_below(
     *,
     searched_by: int | None = None,
     embedded_by: int | None = None,
-) -> set[str]:
-    """The stamps (size, time and path, with tabs between) of files below some roots that need no look.
+) -> Unchanged:
+    """Files below some roots that need no look.
 
     They were read without fault, searched for faces by a detector, and embedded by a model of whole images;
     None for either does not matter. One text for many paths comes over several times faster than a row each.
     A path that is stored in another form than it has on the disk is left out.
     """
-    select: LiteralString = """SELECT string_agg(concat_ws(E'\\t', p.size, p.mtime_ns, p.path), E'\\n')
+    select: LiteralString = """SELECT p.gallery_id,
+            string_agg(concat_ws(E'\\t', p.size, p.mtime_ns, p.path), E'\\n')
         FROM image_paths p"""
     if searched_by is not None:
         select += " JOIN face_scans s ON s.image_id = p.image_id AND s.detector_id = %(detector)s"
@@ -73,13 +91,23 @@ def unchanged_below(
         select += " JOIN image_embeddings e ON e.image_id = p.image_id AND e.model_id = %(model)s"
     select += """ WHERE p.reason = '' AND p.image_id IS NOT NULL
         AND (p.path = %(root)s OR (p.path >= %(below)s AND p.path < %(beyond)s))
-        GROUP BY p.id / %(together)s"""
+        GROUP BY p.gallery_id, p.id / %(together)s"""
     given = {"detector": searched_by, "model": embedded_by, "together": _PATHS_IN_ONE_TEXT}
     found: set[str] = set()
+    directories: dict[int | None, set[str]] = {}
     for root in dict.fromkeys(roots):
-        for (text_of_many,) in connection.execute(select, given | range_below(root)):
-            found.update(text_of_many.split("\n"))
-    return found
+        for gallery, text_of_many in connection.execute(select, given | range_below(root)):
+            stamps = text_of_many.split("\n")
+            found.update(stamps)
+            of_stamps = {stamp.rpartition("/")[0].rpartition("\t")[2] for stamp in stamps}
+            directories.setdefault(gallery, set()).update(of_stamps)
+    paths = gallery_paths(connection, [number for number in directories if number is not None])
+    linked = {
+        Linked(from_text(directory), None if number is None else paths.get(number))
+        for number, some in directories.items()
+        for directory in some
+    }
+    return Unchanged(found, linked)
 
 
 def seen_at(

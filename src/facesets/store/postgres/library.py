@@ -47,6 +47,10 @@ class Library:
         detector = self._database.run(self.detector)
         return self._given if detector is None else detector.settings
 
+    def searched_by(self) -> CacheSettings | None:
+        """The way that most images were searched in, whatever is looked at; None while none was."""
+        return self._database.run(models.usual_settings)
+
     def detector(self, connection: Connection) -> models.DetectorRow | None:
         """The way of finding faces that is looked at; None while no image was searched in it."""
         if self._given is not None:
@@ -241,15 +245,15 @@ class Library:
         model = self._clip_id(connection)
         return _changed(found, image_embeddings.lacking_below(connection, roots, model))
 
-    def unchanged_below(self, roots: Sequence[str]) -> set[str]:
-        """The stamps of files below some directories that `index` need not look at."""
+    def unchanged_below(self, roots: Sequence[str]) -> images.Unchanged:
+        """Files below some directories that `index` need not look at."""
         return self._database.run(lambda connection: self._unchanged_below(connection, roots))
 
-    def _unchanged_below(self, connection: Connection, roots: Sequence[str]) -> set[str]:
+    def _unchanged_below(self, connection: Connection, roots: Sequence[str]) -> images.Unchanged:
         detector = self.detector(connection) if self._searched else None
         model = self._clip_id(connection)
         if (self._searched and detector is None) or (self._clip is not None and model is None):
-            return set()
+            return images.Unchanged(set(), set())
         return images.unchanged_below(
             connection, roots, searched_by=detector.id if detector else None, embedded_by=model
         )
@@ -274,8 +278,16 @@ class Library:
         return self._database.run(lambda connection: images.forget_paths(connection, paths))
 
     def keep_galleries(self, rows: Sequence[galleries.GalleryRow]) -> dict[str, int]:
-        """Insert or replace galleries; return the number of each by its path."""
-        return self._database.run(lambda connection: galleries.upsert_galleries(connection, rows))
+        """Insert or replace galleries that differ; return the number of each by its path."""
+        return self._database.run(lambda connection: galleries.keep_galleries(connection, rows))
+
+    def linked_at(self, paths: Sequence[str]) -> set[galleries.Linked]:
+        """Which galleries these very paths belong to."""
+        return self._database.run(lambda connection: galleries.linked_at(connection, paths))
+
+    def let_belong(self, directories: Mapping[str, int]) -> None:
+        """Let the known paths in these directories belong to galleries, which are given by number."""
+        self._database.run(lambda connection: galleries.let_belong(connection, directories))
 
 
 def _changed(found: dict[str, images.Seen], lacking: set[str]) -> dict[str, images.Seen]:

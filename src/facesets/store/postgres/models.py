@@ -62,6 +62,13 @@ def detectors(connection: Connection) -> list[DetectorRow]:
     return [DetectorRow(row[0], row[1], CacheSettings(*row[2:])) for row in rows]
 
 
+def usual_settings(connection: Connection) -> CacheSettings | None:
+    """The way that most images were searched in; None while no image was searched."""
+    if connection.execute("SELECT FROM face_scans LIMIT 1").fetchone() is None:
+        return None
+    return detectors(connection)[0].settings
+
+
 def find_detector(connection: Connection, settings: CacheSettings) -> DetectorRow | None:
     """The row of these settings, if they were ever used."""
     row = connection.execute(

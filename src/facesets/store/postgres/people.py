@@ -23,6 +23,7 @@ class PeopledFaces:
 
     Attributes
     ----------
+    detector_id : int
     face_id : int64 array of shape (n,)
     image : int64 array of shape (n,)
         Number of the image that the face is in.
@@ -32,6 +33,7 @@ class PeopledFaces:
     embedding : float32 array of shape (n, d)
     """
 
+    detector_id: int
     face_id: Int64
     image: Int64
     person: Int64
@@ -54,6 +56,7 @@ def load_peopled_faces(connection: Connection, detector: DetectorRow) -> Peopled
     names, person = np.unique(raw.view("S16") if len(raw) else raw, return_inverse=True)
     persons, number = _persons(names)
     return PeopledFaces(
+        detector_id=detector.id,
         face_id=columns["id"] if found.all() else columns["id"][found],
         image=columns["image"] if found.all() else columns["image"][found],
         person=number[person] if len(raw) else np.empty(0, np.int64),
@@ -117,10 +120,18 @@ def drop_empty_persons(connection: Connection, uuids: Sequence[UUID]) -> int:
 
 
 def replace_candidates(
-    connection: Connection, face_ids: Int64, person: Int64, similarity: Float32, persons: Sequence[UUID]
+    connection: Connection,
+    detector_id: int,
+    face_ids: Int64,
+    person: Int64,
+    similarity: Float32,
+    persons: Sequence[UUID],
 ) -> None:
-    """Keep the faces that clustering could not decide about, in place of those of the last run."""
-    connection.execute("DELETE FROM face_candidates")
+    """Keep a detector's faces that clustering could not decide about, in place of those of the last run."""
+    connection.execute(
+        "DELETE FROM face_candidates c USING face_detections f WHERE f.id = c.face_id AND f.detector_id = %s",
+        (detector_id,),
+    )
     connection.execute("CREATE TEMPORARY TABLE undecided (LIKE face_candidates) ON COMMIT DROP")
     connection.execute("ALTER TABLE undecided ALTER COLUMN created_at SET DEFAULT now()")
     raw = np.frombuffer(b"".join(uuid.bytes for uuid in persons), "V16")

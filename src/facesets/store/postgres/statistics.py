@@ -38,7 +38,7 @@ class LibraryStatistics:
     assigned, unassigned : int
         Faces with and without a person.
     clustered : int
-        Faces that a clustering put into a cluster, with or without a person.
+        Faces that a clustering gave to a person, or put into a cluster without one.
     persons : mapping of status to number
     named : int
         People with a name.
@@ -86,7 +86,11 @@ def library_statistics(connection: Connection) -> LibraryStatistics:
         )
     )
     faces, assigned, clustered = only_row(
-        connection.execute("SELECT count(*), count(person_id), count(cluster) FROM face_detections")
+        connection.execute(
+            """SELECT count(*), count(person_id), count(*) FILTER (WHERE cluster IS NOT NULL
+                    OR (person_id IS NOT NULL AND assigned_by = 'auto'))
+                FROM face_detections"""
+        )
     )
     return LibraryStatistics(
         galleries=galleries,

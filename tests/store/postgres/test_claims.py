@@ -1,0 +1,87 @@
+"""Claims: one holder at a time, whatever happens to the connection."""
+
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+
+from facesets.errors import AlreadyRunning
+from facesets.store.postgres.claims import Claims, RunLock
+from facesets.store.postgres.connection import Database, opened
+
+Cut = Callable[[], None]
+
+
+@pytest.fixture
+def other(library_url: str) -> Iterator[Database]:
+    """The session of another run."""
+    with opened(Database(library_url)) as session:
+        yield session
+
+
+@pytest.fixture
+def cut(database: Database, library_url: str) -> Iterator[Cut]:
+    """End our session from outside, and wait until its locks are gone."""
+    with psycopg.connect(library_url, autocommit=True) as by_hand:
+
+        def call() -> None:
+            # Asked in no transaction, for that would notice a cut of before and mend it.
+            pid = database.run_alone(lambda connection: connection.info.backend_pid)
+            by_hand.execute("SELECT pg_terminate_backend(%s, 10000)", (pid,))
+
+        yield call
+
+
+def test_a_claim_is_one_holders_and_free_after_it_is_let_go(database: Database, other: Database) -> None:
+    ours, theirs = Claims(database, "path"), Claims(other, "path")
+    assert ours.take(["a", "b"]) == {"a", "b"}
+    assert ours.take(["b", "c"]) == {"c"}
+    assert theirs.take(["a", "b", "c", "d"]) == {"d"}
+    ours.release(["a", "d"])
+    assert theirs.take(["a", "d"]) == {"a"}
+
+
+def test_a_claim_taken_while_the_connection_breaks_is_let_go_at_once(
+    database: Database, other: Database, cut: Cut
+) -> None:
+    ours, theirs = Claims(database, "path"), Claims(other, "path")
+    cut()
+    assert ours.take(["a"]) == {"a"}
+    ours.release(["a"])
+    assert theirs.take(["a"]) == {"a"}
+
+
+def test_claims_outlive_their_session(database: Database, other: Database, cut: Cut) -> None:
+    ours, theirs = Claims(database, "path"), Claims(other, "path")
+    ours.take(["a", "b"])
+    cut()
+    ours.release(["b"])
+    assert theirs.take(["a", "b"]) == {"b"}
+    assert ours.holds("a")
+    cut()
+    ours.release(["a"])
+    assert theirs.take(["a"]) == {"a"}
+
+
+def test_a_claim_that_another_took_meanwhile_is_lost(database: Database, other: Database, cut: Cut) -> None:
+    ours, theirs = Claims(database, "path"), Claims(other, "path")
+    ours.take(["a", "b"])
+    cut()
+    assert theirs.take(["a"]) == {"a"}
+    assert ours.take(["c"]) == {"c"}
+    assert [name for name in "abc" if ours.holds(name)] == ["b", "c"]
+    ours.release(["a", "b", "c"])
+    assert theirs.take(["a", "b", "c"]) == {"b", "c"}
+
+
+def test_a_run_that_lost_its_lock_to_another_goes_no_further(
+    database: Database, other: Database, cut: Cut
+) -> None:
+    with RunLock(database, "cluster"):
+        cut()
+        assert database.run(lambda connection: connection.execute("SELECT 1").fetchone()) == (1,)
+        cut()
+        with RunLock(other, "cluster"), pytest.raises(AlreadyRunning, match="another `facesets cluster`"):
+            database.run(lambda connection: connection.execute("SELECT 1").fetchone())
+    with RunLock(other, "cluster"):
+        pass
