@@ -254,3 +254,19 @@ def test_faces_found_otherwise_never_come_beside_the_people_of_a_library(
         connection.execute("DELETE FROM images")
         connection.execute("DELETE FROM persons")
     assert run(*first, "--det-size", "640", env=named).status == 0
+
+
+def test_until_there_are_people_faces_found_otherwise_lie_beside_each_other(
+    photos: Path, pack_dir: Path, library_url: str
+) -> None:
+    named = {"DATABASE_URL": library_url, "FACESETS_MODELS": str(pack_dir.parent)}
+    first = ["index", "--target", photos, "--pack", "buffalo_test", "--skip-clip"]
+    for det_size in ("320", "640"):
+        assert run(*first, "--det-size", det_size, env=named).status == 0
+    with psycopg.connect(library_url) as connection:
+        scans = connection.execute("SELECT count(*) FROM face_scans GROUP BY detector_id").fetchall()
+        images = connection.execute("SELECT count(*) FROM images").fetchall()
+    assert scans == images * 2
+    clustered = run("cluster", "--threshold", "0.4", "--json", env=named)
+    assert clustered.status == 0
+    assert json.loads(clustered.out)["new_persons"] > 0

@@ -37,14 +37,14 @@ def require_same_faces(ours: CacheSettings, theirs: CacheSettings, where: Path) 
 
 
 def require_way_of_library(library: Library, settings: CacheSettings) -> None:
-    """Refuse to add faces found otherwise than a library's: they would know none of its people.
+    """Refuse to add faces found otherwise than a library's once it has people: they would know none of them.
 
     Raises
     ------
     RecogniserMismatch
     """
     ours = library.searched_by()
-    if ours is not None and _way(ours) != _way(settings):
+    if ours is not None and _way(ours) != _way(settings) and library.has_people():
         raise RecogniserMismatch(
             f"The faces of {library.label} were found with {_flags(ours)}; those found with "
             f"{_flags(settings)} would be nobody's, and every person would begin anew. Do as before, take "

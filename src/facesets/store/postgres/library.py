@@ -6,7 +6,7 @@ from dataclasses import replace as replaced
 
 from facesets.errors import WrongUsage
 from facesets.records import CacheSettings, ClipModel, Collection, FileRecord, ImageRecord, Wanted
-from facesets.store.postgres import enrichment, faces, galleries, image_embeddings, images, models
+from facesets.store.postgres import enrichment, faces, galleries, image_embeddings, images, models, people
 from facesets.store.postgres.connection import Connection, Database
 
 
@@ -50,6 +50,10 @@ class Library:
     def searched_by(self) -> CacheSettings | None:
         """The way that most images were searched in, whatever is looked at; None while none was."""
         return self._database.run(models.usual_settings)
+
+    def has_people(self) -> bool:
+        """Whether there is any person, named or not."""
+        return self._database.run(people.any_person)
 
     def detector(self, connection: Connection) -> models.DetectorRow | None:
         """The way of finding faces that is looked at; None while no image was searched in it."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesets.records import Float32, Int64
-from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.copying import FLOAT4, INT8, copy_in, copy_out, gathered
 from facesets.store.postgres.copying import UUID as UUID_FIELD
 from facesets.store.postgres.faces import load_embeddings
@@ -71,6 +71,11 @@ def _persons(names: NDArray[np.bytes_]) -> tuple[list[UUID], Int64]:
     persons = [uuid for uuid in uuids if uuid != _NOBODY]
     index = {uuid: i for i, uuid in enumerate(persons)}
     return persons, np.array([index.get(uuid, -1) for uuid in uuids], np.int64)
+
+
+def any_person(connection: Connection) -> bool:
+    """Whether there is one."""
+    return bool(only_row(connection.execute("SELECT EXISTS (SELECT FROM persons)"))[0])
 
 
 def create_persons(connection: Connection, uuids: Sequence[UUID]) -> None:
