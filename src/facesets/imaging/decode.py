@@ -149,9 +149,11 @@ def decode_bytes(data: bytes, *, least_edge: int | None = None) -> Decoded:
                     f"{image.width}×{image.height} pixels are more than {MAX_PIXELS // 1_000_000} million"
                 )
             with _one_large if image.width * image.height > LARGE_PIXELS else nullcontext():
+                stored = _pixels(image, data, _reduction(image, least_edge))
+                # Only now: of some formats Pillow turns the picture while loading it, and then says so.
                 exif = _exif_of(image)
                 orientation = exif.get(ORIENTATION, 1)
-                pixels = _upright(_pixels(image, data, _reduction(image, least_edge)), orientation)
+                pixels = _upright(stored, orientation)
             width, height = image.size[::-1] if orientation in _ON_ITS_SIDE else image.size
     except UnidentifiedImageError as error:
         raise UnreadableImage("not a picture of a known format") from error
