@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from facesets.inference.packs import read_pack
 from facesets.operations.embed import embed as run_embed
 from facesets.operations.options import EmbedOptions
 from facesets.progress import SilentProgress
+from facesets.records import Faces, Pixels
 from facesets.sources.folders import FolderSource
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
@@ -616,13 +617,22 @@ class StopAtFirst(SilentProgress):
         self.stop.request()
 
 
+class Thorough(LocalEmbedder):
+    """Takes a second for a batch, as large batches do."""
+
+    def embed(self, pictures: Sequence[Pixels]) -> list[Faces]:
+        time.sleep(1)
+        return super().embed(pictures)
+
+
 def test_a_stop_drops_what_has_not_begun(pack_dir: Path, lfw_photos: list[Path], tmp_path: Path) -> None:
     source = FolderSource(copy_photos(lfw_photos[:200], tmp_path / "photos"))
     embedder = LocalEmbedder(read_pack(pack_dir), det_size=160, min_det_score=0.5)
     cache, stop = Cache(tmp_path / "c.npz"), Stop()
     options = EmbedOptions(workers=2, batch_size=20)
+    slowly = Thorough(read_pack(pack_dir), det_size=160, min_det_score=0.5)
     with cache.writing(embedder.settings):
-        first = run_embed(source, cache, embedder, options, progress=StopAtFirst(stop), stop=stop)
+        first = run_embed(source, cache, slowly, options, progress=StopAtFirst(stop), stop=stop)
     # Of the six batches that were handed out, the first is done, and of the others those that had begun.
     assert first.stopped
     assert 20 <= first.embedded <= 80
