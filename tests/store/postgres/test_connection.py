@@ -27,6 +27,7 @@ SECRET = "s3cr3tpw"
         f"postgresql://me:{SECRET}@no-such-host.invalid/photos",
         f"postgresql://me:a@{SECRET}@localhost/photos",
         f"postgresql://me:a/{SECRET}@localhost/photos",
+        f"postgresql://me:1/{SECRET}@localhost/photos",
         f"postgresql://me:a#{SECRET}@localhost:99/photos",
         f"host=127.0.0.1 port=1 password={SECRET} user=me",
         f"host=127.0.0.1 passwort={SECRET}",

@@ -42,8 +42,9 @@ def check_conninfo(text: str) -> str:
     except psycopg.ProgrammingError:
         raise _malformed() from None
     ports = str(parts.get("port") or "5432")
-    # A bare @ in a password makes libpq take the rest of it for the host or the port.
-    if "@" in str(parts.get("host") or "") or not ports.replace(",", "").isdigit():
+    # A bare @ or / in a password makes libpq take the rest of it for the host, the port or the database.
+    misread = any("@" in str(parts.get(name) or "") for name in ("host", "dbname"))
+    if misread or not ports.replace(",", "").isdigit():
         raise _malformed()
     return text
 
