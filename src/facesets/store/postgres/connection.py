@@ -20,8 +20,13 @@ _RECONNECT_EVERY_S = 0.5
 _CONFLICT_ATTEMPTS = 10
 _FIRST_ATTEMPTS = 5
 
-# A unique violation: somebody else stored the same meanwhile, which the next attempt sees.
-_INTERFERENCE = (errors.SerializationFailure, errors.DeadlockDetected, errors.UniqueViolation)
+# Somebody else stored the same meanwhile, or deleted what it belongs to: the next attempt sees that.
+_INTERFERENCE = (
+    errors.SerializationFailure,
+    errors.DeadlockDetected,
+    errors.UniqueViolation,
+    errors.ForeignKeyViolation,
+)
 
 # The server notices within a minute that a client's machine died, and lets go of what it claimed.
 _SESSION = """SELECT set_config('tcp_keepalives_idle', '30', false),
