@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import conninfo
 from tests.photos import copy_photos
 from tests.program import Result, command, environment, run
 
@@ -120,6 +121,29 @@ def test_a_backup_restores_the_library_as_it_was(
         assert {k: after[k] for k in ("images", "faces", "assigned", "persons")} == {
             k: before[k] for k in ("images", "faces", "assigned", "persons")
         }
+
+
+def test_who_is_no_superuser_restores_a_library_whose_extension_a_superuser_made(
+    empty_url: str, tmp_path: Path
+) -> None:
+    def make_room() -> None:
+        with psycopg.connect(empty_url) as superuser:
+            superuser.execute("DROP SCHEMA public CASCADE")
+            superuser.execute("CREATE SCHEMA public")
+            superuser.execute("CREATE EXTENSION vector")
+            superuser.execute("GRANT ALL ON SCHEMA public TO pg_monitor")
+
+    make_room()
+    # A role that every server has, and that may do little.
+    named = ("--database", conninfo.make_conninfo(empty_url, options="-c role=pg_monitor"))
+    assert run("migrate", *named).status == 0
+    assert run("db", "backup", tmp_path / "b.dump", *named).status == 0
+    replaced = run("db", "restore", tmp_path / "b.dump", "--replace", *named)
+    assert replaced.status == 0, replaced.err
+    make_room()
+    restored = run("db", "restore", tmp_path / "b.dump", *named)
+    assert restored.status == 0, restored.err
+    assert run("stats", *named).status == 0
 
 
 def test_a_file_that_is_no_backup_changes_nothing(library_url: str, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, cast
@@ -60,7 +59,6 @@ def psql(text: str, arguments: Sequence[str], environment: Mapping[str, str]) ->
 
 
 _DUMP = b"PGDMP"
-_HEAD_LINES = 40
 _NO_TIMEOUT = b"SET transaction_timeout = 0;\n"
 _NO_TIMEOUT_IF_KNOWN = (
     b"SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout';\n"
@@ -128,6 +126,8 @@ def _beginning(path: Path) -> bytes:
 def restore(text: str, path: Path, environment: Mapping[str, str], *, replace: bool) -> None:
     """Fill a database from a backup, in one transaction; the server may be older than the one backed up.
 
+    The extension `vector` stays if it is there: it may be somebody else's, who alone may touch it.
+
     Raises
     ------
     DamagedFile
@@ -136,7 +136,7 @@ def restore(text: str, path: Path, environment: Mapping[str, str], *, replace: b
         PostgreSQL's pg_restore or psql failed, and nothing was changed.
     """
     require_backup(path)
-    script = [_program("pg_restore"), "--no-owner", "--no-privileges", "--file=-"]
+    script = [_program("pg_restore"), "--no-owner", "--no-privileges", "--no-comments", "--file=-"]
     script += ["--clean", "--if-exists"] if replace else []
     run = [_program("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "-d"]
     with (
@@ -164,9 +164,12 @@ def restore(text: str, path: Path, environment: Mapping[str, str], *, replace: b
 
 
 def _copy_script(source: IO[bytes], target: IO[bytes]) -> None:
-    """Pass a script of pg_restore on, without what servers before 17 do not know."""
-    for line in islice(source, _HEAD_LINES):
-        target.write(_NO_TIMEOUT_IF_KNOWN if line == _NO_TIMEOUT else line)
+    """Pass a script of pg_restore on, without what servers before 17 do not know, and what is not ours."""
+    for line in source:
+        if not line.startswith(b"DROP EXTENSION"):
+            target.write(_NO_TIMEOUT_IF_KNOWN if line == _NO_TIMEOUT else line)
+        if line.startswith(b"CREATE "):
+            break
     shutil.copyfileobj(source, target)
 
 
