@@ -1,7 +1,11 @@
 """A newcomer's day with a library and no server, and its owner's way to the database."""
 
 import json
+import os
+import pty
+import select
 import subprocess
+import time
 from pathlib import Path
 
 import psycopg
@@ -95,6 +99,33 @@ def test_psql_and_url_reach_the_embedded_library_and_resets_work_there(
 
 def test_psql_that_fails_gives_its_status(data_home: Home) -> None:
     assert facesets(data_home, "db", "psql", "-v", "ON_ERROR_STOP=1", "-c", "SELECT nonsense").status == 1
+
+
+def test_ctrl_c_cancels_a_line_of_psql_and_does_not_end_it(library_url: str) -> None:
+    line = command("db", "psql", "-X", "-P", "pager=off", "--database", library_url)
+    pid, terminal = pty.fork()
+    if not pid:
+        os.execve(line[0], line, environment())
+
+    def read_until(what: bytes) -> None:
+        said = b""
+        while what not in said:
+            assert select.select([terminal], [], [], 60)[0], said
+            said += os.read(terminal, 4096)
+
+    try:
+        read_until(b"=# ")
+        os.write(terminal, b"SELECT nonsense\x03")
+        read_until(b"=# ")
+        # Python waits half as long for a child that was interrupted with it.
+        time.sleep(0.5)
+        os.write(terminal, b"SELECT 6 * 7 AS answer;\r")
+        read_until(b"42")
+        os.write(terminal, b"\\q\r")
+        read_until(b"q")
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    finally:
+        os.close(terminal)
 
 
 def test_a_backup_restores_the_library_as_it_was(

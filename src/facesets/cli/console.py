@@ -198,6 +198,17 @@ def stoppable() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def ctrl_c_is_for_another() -> Iterator[None]:
+    """Leave Ctrl-C to the program that has the terminal within the block, and outlive it."""
+    # A handler, for a program that is run would inherit that the signal is ignored.
+    before = signal.signal(signal.SIGINT, lambda _number, _frame: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def allow_any_text() -> None:
     """Let no file name stop the printing: what the terminal cannot show comes out escaped."""
     for stream in (sys.stdout, sys.stderr):
