@@ -136,10 +136,12 @@ def test_prune_forgets_nothing_when_the_target_is_not_mounted(
     index(photos)
     shutil.rmtree(photos)
     photos.mkdir()
-    result = index(photos, "--prune")
-    assert result.status == 2
-    assert "Is it mounted?" in result.err
+    for flags in ([], ["--prune"]):
+        result = index(photos, *flags)
+        assert result.status == 2
+        assert f"Is it mounted? If it is, --prune with --target {tmp_path} forgets them." in result.err
     assert len(contents(library_url)[1]) == 2
+    assert summary(index(tmp_path, "--prune"))["pruned"] == 2
 
 
 def test_galleries_are_found_at_any_depth_and_thumbnails_are_not_photos(

@@ -132,9 +132,12 @@ def refuse_nothing(source: GalleryTargets, library: Library, listed: Sequence[st
             continue
         missing = sum(path.startswith(below) and not seen.failed for path, seen in known.items())
         if missing and not (prune and source.is_there()):
+            forget = "--prune forgets those that are gone"
+            if not source.is_there():
+                forget = f"--prune with --target {printable(os.path.dirname(root))} forgets them"  # noqa: PTH120
             raise SourceGone(
                 f"There are no photos below {printable(root)}, and {missing} are known to lie there. "
-                "Is it mounted? --prune forgets those that are gone."
+                f"Is it mounted? If it is, {forget}."
             )
     if not found and not known:
         raise WrongUsage(f"There are no photos below {source.label}. Check the path.")
