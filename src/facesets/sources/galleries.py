@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from facesets.errors import SourceGone
-from facesets.files import printable
+from facesets.files import printable, read_regular_file
 from facesets.imaging.decode import SUFFIXES
 from facesets.sources.folders import (
     NOT_PHOTOS,
@@ -78,8 +78,12 @@ class GallerySource:
             without `/` also fits any single part. A file must fit some `include`, if there are any,
             and no `exclude`.
         """
-        roots = sorted({Path(os.path.normpath(target.absolute())) for target in targets})
-        self._roots = [root for root in roots if not any(root.is_relative_to(r) for r in roots if r != root)]
+        self._roots: list[Path] = []
+        for root in sorted({Path(os.path.normpath(target.absolute())) for target in targets}):
+            # In this order what lies inside another comes after it, with nothing else between.
+            if not (self._roots and root.is_relative_to(self._roots[-1])):
+                self._roots.append(root)
+        self._ends = frozenset(self.roots)
         self._include = tuple(include)
         self._exclude = tuple(exclude)
         self._galleries: dict[str, Gallery] = {}
@@ -108,7 +112,7 @@ class GallerySource:
             if known is not None and (known.title or known.entries):
                 return directory
             parent = os.path.dirname(directory)  # noqa: PTH120
-            if parent == directory or directory in self.roots:
+            if parent == directory or directory in self._ends:
                 break
             directory = parent
         return own
@@ -226,9 +230,8 @@ def read_gallery(directory: str) -> Gallery:
     """What a gallery's `index.json` says; other programs write it, so every part of it may be missing."""
     path = Path(directory) / INDEX
     try:
-        if path.stat().st_size > _LARGEST_INDEX_BYTES:
-            return Gallery(directory, problem="it is far too large")
-        content = json.loads(path.read_text("utf-8"))
+        # From bytes, which may be any of the encodings of Unicode, as programs on Windows write them.
+        content = json.loads(read_regular_file(path, max_bytes=_LARGEST_INDEX_BYTES))
     except OSError as error:
         return Gallery(directory, problem=f"it cannot be read: {error.strerror}")
     except (ValueError, RecursionError):

@@ -1,0 +1,38 @@
+"""Galleries and folders as sources of photos."""
+
+import itertools
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from facesets.sources.galleries import GallerySource, read_gallery
+
+
+def test_targets_inside_one_another_count_once() -> None:
+    targets = [
+        Path("/", *parts) for n in range(4) for parts in itertools.product(("a", "a-b", "b"), repeat=n)
+    ]
+    for chosen in (targets[1:], targets[4:], targets[5:9] + targets[13:20]):
+        outermost = {t for t in chosen if not any(t.is_relative_to(o) for o in chosen if o != t)}
+        assert GallerySource(chosen[::-1]).roots == [str(target) for target in sorted(outermost)]
+
+
+def test_tens_of_thousands_of_single_photos_may_be_targets() -> None:
+    began = time.process_time()
+    assert len(GallerySource([Path(f"/photos/{n // 100}/{n}.jpg") for n in range(20_000)]).roots) == 20_000
+    assert time.process_time() - began < 20
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_an_index_may_be_in_any_encoding_of_unicode(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "index.json").write_text(json.dumps({"title": "Über"}, ensure_ascii=False), encoding)
+    assert read_gallery(str(tmp_path)).title == "Über"
+
+
+@pytest.mark.timeout(20)
+def test_an_index_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "index.json")
+    assert read_gallery(str(tmp_path)).problem == "it cannot be read: not a regular file"
