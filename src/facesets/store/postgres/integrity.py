@@ -37,7 +37,9 @@ _FACES_OF_MERGED: LiteralString = """SELECT count(*) FROM face_detections f
 _FACES_OF_NO_DETECTOR: LiteralString = """SELECT count(*) FROM face_detections f
     WHERE NOT EXISTS (SELECT FROM detectors d WHERE d.id = f.detector_id)"""
 _BROKEN_INDEXES: LiteralString = """SELECT count(*) FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid
-    WHERE NOT x.indisvalid AND c.relnamespace = current_schema()::regnamespace"""
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE NOT x.indisvalid AND n.nspname = current_schema()
+        AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index b WHERE b.index_relid = x.indexrelid)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ _OTHERS: tuple[tuple[str, LiteralString, str], ...] = (
         _FACES_OF_NO_DETECTOR,
         "they go, and `index` finds them again",
     ),
-    ("broken indexes", _BROKEN_INDEXES, "by hand: REINDEX DATABASE"),
+    ("broken indexes", _BROKEN_INDEXES, "`facesets db index` builds its own anew; others by hand: REINDEX"),
 )
 
 
