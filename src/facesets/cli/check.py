@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
+from facesets.cli.describing import Asked
 from facesets.cli.params import DatabaseOption, DebugOption, JsonOption, PackOption, ProviderOption
+from facesets.errors import WrongUsage
 from facesets.operations.library_options import IndexOptions
 
 if TYPE_CHECKING:
@@ -19,6 +21,10 @@ def check(
     fix: Annotated[
         bool, typer.Option("--fix", help="Mend it: search the affected images again, where they are.")
     ] = False,
+    ml_uri: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Infer on this Immich ML service, not here.", show_default=False),
+    ] = None,
     pack: PackOption = None,
     provider: ProviderOption = "auto",
     json: JsonOption = False,
@@ -33,9 +39,19 @@ def check(
     conf = settings.load()
     with open_database(database, conf) as session:
         library = Library(session)
+        if fix:
+            _require_service(library, ml_uri)
         summary = run(library, fix=fix)
         if summary.to_index:
-            _search_again(library, conf, [Path(path) for path in summary.to_index], pack, provider)
+            embeds = bool(library.clip_models())
+            asked = Asked(
+                (pack, None, None),
+                provider=provider,
+                ml_uri=ml_uri,
+                skip_faces=embeds and library.settings is None,
+                skip_clip=not embeds,
+            )
+            _search_again(library, conf, [Path(path) for path in summary.to_index], asked)
         left = run(library, fix=False).problems if fix else summary.problems
     lines = [f"{problem.count} {problem.what}: {problem.repair}." for problem in summary.problems]
     if fix and summary.problems:
@@ -49,11 +65,21 @@ def check(
         raise typer.Exit(1)
 
 
-def _search_again(
-    library: "Library", conf: "Settings", paths: list[Path], pack: str | None, provider: str
-) -> None:
+def _require_service(library: "Library", ml_uri: str | None) -> None:
+    """Refuse to mend here what a service found: its faces are searched for again there or not at all."""
+    from facesets.remote.service_embedder import service_model
+
+    known = library.settings
+    if ml_uri is None and known is not None and service_model(known) is not None:
+        raise WrongUsage(
+            f"The faces of {library.label} were found by a machine-learning service. Give its address: "
+            "check --fix --ml-uri URL."
+        )
+
+
+def _search_again(library: "Library", conf: "Settings", paths: list[Path], asked: Asked) -> None:
     """Index the affected images, those that are still there."""
-    from facesets.cli.describing import Asked, describer
+    from facesets.cli.describing import describer
     from facesets.operations.index import index
     from facesets.sources.galleries import GallerySource
 
@@ -61,6 +87,5 @@ def _search_again(
     if not there:
         return
     with console.stoppable() as stop, console.progress() as progress:
-        asked = Asked((pack, None, None), provider=provider, skip_clip=not library.clip_models())
         describe, options = describer(library, IndexOptions(), conf, asked, progress, stop)
         index(GallerySource(there), library, describe, options, progress=progress, stop=stop)
