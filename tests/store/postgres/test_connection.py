@@ -1,6 +1,8 @@
 """Connections: sentences without secrets, and a session that outlives its server's restarts."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +18,7 @@ from facesets.store.postgres.connection import Connection, Database, label_of, o
 from facesets.store.postgres.paths import from_text, to_text
 from facesets.store.postgres.tools import masked, psql
 from tests.fixtures.postgres import Server, close_to_all
+from tests.program import environment
 
 SECRET = "s3cr3tpw"
 
@@ -61,6 +64,13 @@ def test_no_secret_is_on_the_command_line_of_psql_which_gets_it_all_the_same(
     assert b"psql" in command
     assert SECRET.encode() not in command
     assert b"".join(rest).decode().split("\n")[1:3] == [f"sslpassword={SECRET} 2", f"{SECRET}1"]
+
+
+def test_a_library_on_a_server_needs_no_module_that_windows_lacks() -> None:
+    used = ("cli.db", "cli.library", "operations.database", "operations.index", "operations.search")
+    script = "import sys; sys.modules.update(dict.fromkeys(('pwd', 'grp', 'resource', 'termios')))"
+    script += "".join(f"; import facesets.{name}" for name in used)
+    subprocess.run([sys.executable, "-c", script], env=environment(), check=True)
 
 
 def test_work_goes_on_after_the_session_was_ended_by_the_server(library_url: str) -> None:

