@@ -73,6 +73,20 @@ def test_a_library_on_a_server_needs_no_module_that_windows_lacks() -> None:
     subprocess.run([sys.executable, "-c", script], env=environment(), check=True)
 
 
+def test_a_server_whose_machine_dies_is_noticed_within_a_minute_unless_told_otherwise(
+    library_url: str,
+) -> None:
+    def timeouts(text: str) -> tuple[int, int]:
+        with opened(Database(text)) as database:
+            said = database.run(lambda connection: connection.info.get_parameters())
+        asked = (said[f"keepalives_{name}"] for name in ("idle", "interval", "count"))
+        idle, interval, count = map(int, asked)
+        return idle + interval * count, int(said["tcp_user_timeout"])
+
+    assert timeouts(library_url) == (60, 60_000)
+    assert timeouts(conninfo.make_conninfo(library_url, keepalives_idle=300)) == (330, 60_000)
+
+
 def test_work_goes_on_after_the_session_was_ended_by_the_server(library_url: str) -> None:
     with opened(Database(library_url)) as database, psycopg.connect(library_url, autocommit=True) as other:
         pid = database.run(lambda connection: connection.info.backend_pid)
