@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import signal
+import string
 import subprocess
 import time
 from collections.abc import Callable
@@ -255,6 +256,35 @@ def test_a_damaged_photo_costs_itself_only(
     assert "torn.jpg" in result.err
     again = summary(index(photos))
     assert (again["unchanged"], again["failed"]) == (3, 1)
+
+
+def test_a_photo_from_a_far_future_is_known_again(
+    index: Callable[..., Result], lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:2], tmp_path / "photos")
+    os.utime(photos / lfw_photos[0].name, ns=(0, 10**19))
+    if (photos / lfw_photos[0].name).stat().st_mtime_ns < 2**63:
+        pytest.skip("this file system knows no such time")
+    assert summary(index(photos))["indexed"] == 2
+    assert summary(index(photos))["unchanged"] == 2
+
+
+def test_a_photo_that_lies_too_deep_to_be_kept_costs_itself_only(
+    index: Callable[..., Result], lfw_photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = copy_photos(lfw_photos[:2], tmp_path / "photos")
+    rng = random.Random(1)
+    monkeypatch.chdir(photos)
+    for _ in range(14):
+        # At random, for PostgreSQL compresses what repeats itself.
+        name = "".join(rng.choices(string.ascii_letters, k=250))
+        Path(name).mkdir()
+        os.chdir(name)
+    shutil.copy(lfw_photos[2], "deep.jpg")
+    done = index(photos)
+    assert done.status == 3
+    assert (summary(done)["indexed"], summary(done)["failed"]) == (2, 1)
+    assert "its path is too long for a library" in done.err
 
 
 def test_bounds_end_a_run_and_the_next_goes_on(

@@ -14,6 +14,7 @@ from facesets.sources.galleries import Gallery
 from facesets.store.postgres.galleries import Linked
 from facesets.store.postgres.images import Seen
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.paths import fits
 
 _FORGOTTEN_AT_ONCE = 5_000
 _ASKED_ONE_BY_ONE = 5_000
@@ -61,7 +62,7 @@ class Listing:
     todo : list of FoundFile
         Those to look into.
     failures : list of Failure
-        Those of the others that are known not to be readable.
+        Those of the others that are known not to be readable, or that cannot be kept.
     linked : set of Linked
         The galleries that the others belong to.
     """
@@ -89,7 +90,11 @@ def compare(source: GalleryTargets, library: Library, *, retry_failed: bool) -> 
     todo, failed = _differing(differing, known, retry_failed=retry_failed)
     reasons = library.reasons(failed) if failed else {}
     linked = unchanged.linked | library.linked_at(failed) if failed else unchanged.linked
-    return Listing(stamps, todo, [Failure(path, reasons.get(path, "")) for path in failed], linked)
+    failures = [Failure(path, reasons.get(path, "")) for path in failed]
+    failures += [
+        Failure(file.path, "its path is too long for a library") for file in todo if not fits(file.path)
+    ]
+    return Listing(stamps, [file for file in todo if fits(file.path)], failures, linked)
 
 
 def _known(library: Library, source: GalleryTargets, files: Sequence[FoundFile]) -> Mapping[str, Seen]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from facesets.errors import SourceGone
-from facesets.files import printable
+from facesets.files import mtime_ns_of, printable
 from facesets.imaging.decode import SUFFIXES
 from facesets.records import FoundFile
 
@@ -113,7 +113,7 @@ def found_file(path: str) -> FoundFile:
         return FoundFile(path, -1, -1)
     if not stat.S_ISREG(status.st_mode):
         return FoundFile(path, -1, -1)
-    return FoundFile(path, status.st_size, status.st_mtime_ns)
+    return FoundFile(path, status.st_size, mtime_ns_of(status))
 
 
 def by_name(entries: Iterable[Entry]) -> list[Entry]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from facesets.errors import SourceGone
-from facesets.files import printable, read_regular_file
+from facesets.files import mtime_ns_of, printable, read_regular_file
 from facesets.imaging.decode import SUFFIXES
 from facesets.sources.folders import (
     NOT_PHOTOS,
@@ -203,7 +203,7 @@ def _stamp(file: Entry | Path, path: str) -> str:
         return f"-1\t-1\t{path}"
     if not stat.S_ISREG(status.st_mode):
         return f"-1\t-1\t{path}"
-    return f"{status.st_size}\t{status.st_mtime_ns}\t{path}"
+    return f"{status.st_size}\t{mtime_ns_of(status)}\t{path}"
 
 
 def _has_something(root: Path) -> bool:

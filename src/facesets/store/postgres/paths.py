@@ -7,6 +7,7 @@ from that range is written byte by byte in the same way. So every path has a tex
 import re
 
 _FIRST = 0x10FE00
+_LONGEST = 2600
 _OURS = re.compile(f"[{chr(_FIRST)}-{chr(_FIRST + 0xFF)}]")
 _STRANGE = re.compile(f"[\udc80-\udcff{chr(_FIRST)}-{chr(_FIRST + 0xFF)}]")
 
@@ -22,6 +23,11 @@ def from_text(text: str) -> str:
         return text
     raw = _OURS.sub(lambda match: chr(0xDC00 + ord(match[0]) - _FIRST), text)
     return _bytes(raw).decode("utf-8", "surrogateescape")
+
+
+def fits(path: str) -> bool:
+    """Whether a path is short enough to be found by: PostgreSQL indexes no text of more than 2.6 kB."""
+    return len(to_text(path).encode()) <= _LONGEST
 
 
 def range_below(root: str) -> dict[str, object]:
