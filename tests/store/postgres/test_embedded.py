@@ -319,6 +319,16 @@ def test_a_user_without_a_name_is_told_what_to_do() -> None:
     assert f"WrongUsage: This runs as user {NAMELESS}, who has no name here" in done.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
+def test_who_does_not_own_the_data_is_told_who_does(base: Path) -> None:
+    (base / "data").mkdir()
+    imports = "import os, pathlib; from facesets.store.postgres.embedded import EmbeddedServer"
+    script = f"os.setuid({NAMELESS}); EmbeddedServer(pathlib.Path({str(base)!r})).__enter__()"
+    line = [sys.executable, "-c", f"{imports}; {script}"]
+    done = subprocess.run(line, capture_output=True, text=True, env=environment(), check=False)
+    assert f"WrongUsage: The library in {base} belongs to the user root." in done.stderr
+
+
 @pytest.fixture
 def small_disk(base: Path) -> Iterator[Path]:
     """A disk with little more room than a server needs."""

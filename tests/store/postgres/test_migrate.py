@@ -84,6 +84,15 @@ def test_a_newer_schema_is_refused(empty_url: str) -> None:
             migrate(database, [FIRST])
 
 
+def test_the_database_of_another_program_is_refused(empty_url: str) -> None:
+    with psycopg.connect(empty_url) as connection:
+        connection.execute("CREATE TABLE schema_migrations (version text)")
+    with opened(Database(empty_url)) as database:
+        for look in (migrate, status, require_current):
+            with pytest.raises(WrongUsage, match="another program's"):
+                look(database, [FIRST])
+
+
 def test_a_migration_that_fails_leaves_nothing(empty_url: str) -> None:
     broken = Migration(2, "0002_broken", "CREATE TABLE half (id int); SELECT nonsense;")
     with opened(Database(empty_url)) as database:

@@ -82,8 +82,8 @@ def migrate(database: Database, migrations: list[Migration]) -> list[MigrationSt
     Raises
     ------
     WrongUsage
-        The extension `vector` is missing and cannot be made, the database cannot hold all characters, an
-        applied migration was edited, or the schema is newer than this program.
+        The extension `vector` is missing and cannot be made, the database cannot hold all characters or is
+        another program's, an applied migration was edited, or the schema is newer than this program.
     """
     database.run(_prepare)
     done = []
@@ -202,10 +202,16 @@ def _applied(connection: Connection) -> dict[int, tuple[str, str, str]]:
     """Number to name, checksum and time of what was applied."""
     if not _exists(connection, "schema_migrations"):
         return {}
-    rows = connection.execute(
-        """SELECT number, name, checksum, to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')
-            FROM schema_migrations ORDER BY number"""
-    ).fetchall()
+    try:
+        rows = connection.execute(
+            """SELECT number, name, checksum, to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')
+                FROM schema_migrations ORDER BY number"""
+        ).fetchall()
+    except errors.UndefinedColumn as error:
+        raise WrongUsage(
+            "The table schema_migrations in this database is another program's. Name a database of its own "
+            "for the library."
+        ) from error
     return {number: (name, checksum, when) for number, name, checksum, when in rows}
 
 

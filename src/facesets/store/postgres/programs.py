@@ -45,10 +45,16 @@ def server_account(data: Path) -> Account:
     Raises
     ------
     WrongUsage
-        We are root and there is no other user, or this system has no name for us.
+        We are root and there is no other user, this system has no name for us, or the owner is somebody else.
     """
     if os.geteuid() != 0:
         account = _account(os.geteuid(), os.getegid())
+        if data.exists() and (of_data := data.stat()).st_uid != account.uid:
+            name = _account(of_data.st_uid, of_data.st_gid).name
+            raise WrongUsage(
+                f"The library in {printable(data.parent)} belongs to the user {name}. Run this as that user, "
+                "or choose another place with FACESETS_DATA."
+            )
         if not (account.is_named or data.exists()):
             raise WrongUsage(
                 f"This runs as user {account.uid}, who has no name here, and PostgreSQL needs one. "
