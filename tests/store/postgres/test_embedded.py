@@ -1,6 +1,7 @@
 """The embedded server: there when it is needed, gone afterwards, whatever is killed."""
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -321,12 +322,17 @@ def test_a_user_without_a_name_is_told_what_to_do() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
 def test_who_does_not_own_the_data_is_told_who_does(base: Path) -> None:
-    (base / "data").mkdir()
     imports = "import os, pathlib; from facesets.store.postgres.embedded import EmbeddedServer"
-    script = f"os.setuid({NAMELESS}); EmbeddedServer(pathlib.Path({str(base)!r})).__enter__()"
-    line = [sys.executable, "-c", f"{imports}; {script}"]
-    done = subprocess.run(line, capture_output=True, text=True, env=environment(), check=False)
-    assert f"WrongUsage: The library in {base} belongs to the user root." in done.stderr
+    nobody = pwd.getpwnam("nobody").pw_uid
+    for directory, said in (
+        (base, f"WrongUsage: The library in {base} belongs to the user root."),
+        (base / "data" / "in", f"CannotWrite: Cannot write {base / 'data' / 'in'} (Permission denied)"),
+    ):
+        (directory / "data").mkdir(parents=True, mode=0o700)
+        script = f"os.setuid({nobody}); EmbeddedServer(pathlib.Path({str(directory)!r}))"
+        line = [sys.executable, "-c", f"{imports}; {script}.__enter__()"]
+        done = subprocess.run(line, capture_output=True, text=True, env=environment(), check=False)
+        assert said in done.stderr
 
 
 @pytest.fixture

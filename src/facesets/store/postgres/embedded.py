@@ -28,7 +28,7 @@ from facesets.errors import FacesetsError, Unreachable, WrongUsage
 from facesets.files import printable, writing
 from facesets.store.postgres import keeper, postmaster
 from facesets.store.postgres.connection import disk_full, refusal
-from facesets.store.postgres.programs import Programs, check_reachable, programs_for, server_account
+from facesets.store.postgres.programs import Programs, check_reachable, is_there, programs_for, server_account
 from facesets.store.postgres.sizing import shared_buffers_mb
 
 DATABASE = "facesets"
@@ -126,7 +126,7 @@ class EmbeddedServer:
     @property
     def is_made(self) -> bool:
         """Whether anything was ever kept here."""
-        return self._data.exists()
+        return is_there(self._data)
 
     @property
     def conninfo(self) -> str:
@@ -158,7 +158,7 @@ class EmbeddedServer:
 
     def stop(self) -> bool:
         """Stop the server now, whoever uses it. Returns whether it ran."""
-        if not self._data.exists():
+        if not self.is_made:
             return False
         with self._starting():
             self._pinned.unlink(missing_ok=True)

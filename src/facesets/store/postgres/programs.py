@@ -34,6 +34,14 @@ class Account:
         return self.uid == os.geteuid()
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is something, as far as we may look."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return False
+
+
 def server_account(data: Path) -> Account:
     """Whom to run the server as: ourselves, or for root somebody with fewer rights.
 
@@ -49,19 +57,19 @@ def server_account(data: Path) -> Account:
     """
     if os.geteuid() != 0:
         account = _account(os.geteuid(), os.getegid())
-        if data.exists() and (of_data := data.stat()).st_uid != account.uid:
+        if is_there(data) and (of_data := data.stat()).st_uid != account.uid:
             name = _account(of_data.st_uid, of_data.st_gid).name
             raise WrongUsage(
                 f"The library in {printable(data.parent)} belongs to the user {name}. Run this as that user, "
                 "or choose another place with FACESETS_DATA."
             )
-        if not (account.is_named or data.exists()):
+        if not (account.is_named or is_there(data)):
             raise WrongUsage(
                 f"This runs as user {account.uid}, who has no name here, and PostgreSQL needs one. "
                 "Add the user to /etc/passwd, run as another, or name a server with --database."
             )
         return account
-    owner = data.stat() if data.exists() else None
+    owner = data.stat() if is_there(data) else None
     if owner is not None and owner.st_uid != 0:
         return _account(owner.st_uid, owner.st_gid)
     for name in _SERVER_USERS:
