@@ -167,6 +167,14 @@ def read_regular_file(path: Path, *, max_bytes: int) -> bytes:
         return file.read(max_bytes)
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is something as far as one can look: not in a closed folder, or on a broken mount."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def mtime_ns_of(status: os.stat_result) -> int:
     """When a file was changed, in nanoseconds that fit into 64 bits: a clock may have been far ahead."""
     return min(status.st_mtime_ns, _LATEST_NS)

@@ -3,10 +3,13 @@
 import itertools
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
+from tests.program import environment
 
 from facesets.sources.galleries import GallerySource, read_gallery
 
@@ -36,3 +39,15 @@ def test_an_index_may_be_in_any_encoding_of_unicode(tmp_path: Path, encoding: st
 def test_an_index_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "index.json")
     assert read_gallery(str(tmp_path)).problem == "it cannot be read: not a regular file"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
+def test_a_target_where_one_may_not_look_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "closed" / "photos").mkdir(parents=True, mode=0o700)
+    tmp_path.joinpath("closed").chmod(0o700)
+    imports = "import os, pathlib, facesets.sources.folders as f, facesets.sources.galleries as g"
+    target = f"pathlib.Path({str(tmp_path / 'closed' / 'photos')!r})"
+    for listing in (f"g.GallerySource([{target}]).stamps()", f"f.FolderSource({target}).files()"):
+        line = [sys.executable, "-c", f"{imports}; os.setuid(65534); list({listing})"]
+        done = subprocess.run(line, capture_output=True, text=True, env=environment(), check=False)
+        assert f"SourceGone: There is no folder {tmp_path / 'closed' / 'photos'} that one" in done.stderr

@@ -9,6 +9,7 @@ from facesets.cli import console
 from facesets.cli.describing import Asked
 from facesets.cli.params import DatabaseOption, DebugOption, JsonOption, PackOption, ProviderOption
 from facesets.errors import WrongUsage
+from facesets.files import is_there
 from facesets.operations.library_options import IndexOptions
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _search_again(library: "Library", conf: "Settings", paths: list[Path], asked
     from facesets.operations.index import index
     from facesets.sources.galleries import GallerySource
 
-    there = [path for path in paths if path.exists()]
+    there = [path for path in paths if is_there(path)]
     if not there:
         return
     with console.stoppable() as stop, console.progress() as progress:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from facesets.errors import SourceGone
-from facesets.files import mtime_ns_of, printable
+from facesets.files import is_there, mtime_ns_of, printable
 from facesets.imaging.decode import SUFFIXES
 from facesets.records import FoundFile
 
@@ -67,8 +67,10 @@ class FolderSource:
         SourceGone
             The root is not there.
         """
-        if not self._root.exists():
-            raise SourceGone(f"There is no folder {self.label}. Check the path, or mount it.")
+        if not is_there(self._root):
+            raise SourceGone(
+                f"There is no folder {self.label} that one can see. Check the path, or mount it."
+            )
         if not self._root.is_dir():
             yield found_file(str(self._root))
             return

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from facesets.errors import SourceGone
-from facesets.files import mtime_ns_of, printable, read_regular_file
+from facesets.files import is_there, mtime_ns_of, printable, read_regular_file
 from facesets.imaging.decode import SUFFIXES
 from facesets.sources.folders import (
     NOT_PHOTOS,
@@ -132,8 +132,10 @@ class GallerySource:
             A target is not there.
         """
         for root in self._roots:
-            if not root.exists():
-                raise SourceGone(f"There is no folder {printable(root)}. Check the path, or mount it.")
+            if not is_there(root):
+                raise SourceGone(
+                    f"There is no folder {printable(root)} that one can see. Check the path, or mount it."
+                )
         for root in self._roots:
             if root.is_dir():
                 yield from self._below(str(root), "")
@@ -145,7 +147,7 @@ class GallerySource:
         """Remember the directory of a single file, which is not walked."""
         if directory in self._galleries:
             return
-        if all((Path(directory) / name).exists() for name in (INDEX, THUMBNAILS)):
+        if all(is_there(Path(directory) / name) for name in (INDEX, THUMBNAILS)):
             self._galleries[directory] = read_gallery(directory)
         self._galleries.setdefault(directory, Gallery(directory))
 

@@ -25,10 +25,10 @@ import psycopg
 from psycopg.pq import PGconn, Ping
 
 from facesets.errors import FacesetsError, Unreachable, WrongUsage
-from facesets.files import printable, writing
+from facesets.files import is_there, printable, writing
 from facesets.store.postgres import keeper, postmaster
 from facesets.store.postgres.connection import disk_full, refusal
-from facesets.store.postgres.programs import Programs, check_reachable, is_there, programs_for, server_account
+from facesets.store.postgres.programs import Programs, check_reachable, programs_for, server_account
 from facesets.store.postgres.sizing import shared_buffers_mb
 
 DATABASE = "facesets"

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from facesets.errors import FacesetsError, WrongUsage
-from facesets.files import printable, writing
+from facesets.files import is_there, printable, writing
 from facesets.store.postgres.package import PACKAGE, package_directory
 
 # PostgreSQL refuses to run as root. A user made for it is best; `nobody` is nearly everywhere.
@@ -32,14 +32,6 @@ class Account:
     def is_me(self) -> bool:
         """Whether that is who we are."""
         return self.uid == os.geteuid()
-
-
-def is_there(path: Path) -> bool:
-    """Whether there is something, as far as we may look."""
-    try:
-        return path.exists()
-    except PermissionError:
-        return False
 
 
 def server_account(data: Path) -> Account:
