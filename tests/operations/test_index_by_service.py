@@ -146,7 +146,7 @@ def test_faces_and_embedding_come_in_one_request_and_only_what_is_lacking_is_ask
         assert len(service.asked) == 10
 
 
-def test_a_service_whose_vectors_change_their_length_is_refused(
+def test_a_service_whose_vectors_change_their_length_is_refused_until_all_are_deleted(
     database: Database, lfw_photos: list[Path], tmp_path: Path
 ) -> None:
     with ml_service() as service:
@@ -154,4 +154,6 @@ def test_a_service_whose_vectors_change_their_length_is_refused(
         service.clip_dimension = 32
         with pytest.raises(WrongUsage, match="32 numbers"):
             run(service, database, copy_photos(lfw_photos[2:4], tmp_path / "b"))
-    assert len(embeddings(database)) == 2
+        assert len(embeddings(database)) == 2
+        database.run(lambda connection: connection.execute("DELETE FROM image_embeddings"))
+        assert run(service, database, tmp_path).embeddings == 4
