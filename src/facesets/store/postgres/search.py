@@ -19,9 +19,11 @@ from facesets.store.postgres.paths import from_text
 from facesets.store.postgres.vector_index import CANDIDATES, Vectors, has_index, scan_for
 
 FEW_IMAGES = 20_000
-# Times as many as are asked for. Two ways of finding faces that share a recogniser find each face twice.
-_SHORTLIST = 4
+# Times as many as are asked for. Two ways of finding faces that share a recogniser find each face twice,
+# and among so many the order by half-precision vectors misses none that full ones would put first.
+_LOOKED_UP = 4
 _NO_ORDER = sql.SQL("")
+_CANDIDATES, _SHORTLIST = sql.SQL("%(candidates)s"), sql.SQL("%(shortlist)s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +155,12 @@ def _nearest(
     more: dict[str, object],
 ) -> list[tuple[Any, ...]]:
     """Path, cosine similarity, time and the columns asked for, of the rows nearest to a vector."""
-    candidates = max(CANDIDATES, 2 * limit)
+    candidates = max(CANDIDATES, _LOOKED_UP * limit)
     parameters = more | {
         "query": str([float(number) for number in embedding]),
         "model": vectors.model_id,
         "candidates": candidates,
-        "shortlist": _SHORTLIST * limit,
+        "shortlist": _LOOKED_UP * limit,
         "limit": limit,
         "first": dates.first,
         "last": dates.last,
@@ -183,21 +185,19 @@ def _nearest(
 def _among_nearest(
     vectors: Vectors, columns: sql.SQL, source: sql.SQL, conditions: list[sql.SQL]
 ) -> sql.Composed:
-    """The statement that asks the index alone for candidates, so that no join can lead the planner astray.
+    """The statement that asks the index alone, so that no join can lead the planner astray.
 
-    Only the best of them are looked up, for that takes as long as to find them. Those whose files are all
-    gone do not count: so fewer may be left than are asked for, though farther ones would do.
+    Only the best of the candidates are looked up, for that takes as long as to find them. Those whose files
+    are all gone do not count: so fewer may be left than are asked for, though farther ones would do.
     """
-    shortlist = sql.SQL(
-        """WITH proposed AS MATERIALIZED (SELECT * FROM {table} WHERE model_id = {model} {order}),
-            shortlist AS MATERIALIZED (
-                SELECT * FROM proposed ORDER BY embedding <=> %(query)s::vector LIMIT %(shortlist)s) """
-    ).format(
+    nearest = sql.SQL(
+        "WITH nearest AS MATERIALIZED (SELECT * FROM {table} WHERE model_id = {model} {order}) "
+    )
+    return nearest.format(
         table=sql.Identifier(vectors.table),
         model=sql.Literal(vectors.model_id),
-        order=_nearest_first(vectors),
-    )
-    return shortlist + _best(columns, source, sql.Identifier("shortlist"), conditions)
+        order=_nearest_first(vectors, _SHORTLIST),
+    ) + _best(columns, source, sql.Identifier("nearest"), conditions)
 
 
 def _among_all(
@@ -208,13 +208,13 @@ def _among_all(
     if not in_order:
         return _best(columns, source, table, conditions)
     model = sql.SQL("e.model_id = {}").format(sql.Literal(vectors.model_id))
-    return _best(columns, source, table, [*conditions, model], _nearest_first(vectors))
+    return _best(columns, source, table, [*conditions, model], _nearest_first(vectors, _CANDIDATES))
 
 
-def _nearest_first(vectors: Vectors) -> sql.Composed:
+def _nearest_first(vectors: Vectors, count: sql.SQL) -> sql.Composed:
     # The query is a vector first: PostgreSQL would otherwise take the whole parameter for a half one.
-    return sql.SQL("ORDER BY {half} <=> %(query)s::vector::halfvec({dimension}) LIMIT %(candidates)s").format(
-        half=vectors.half, dimension=sql.Literal(vectors.dimension)
+    return sql.SQL("ORDER BY {half} <=> %(query)s::vector::halfvec({dimension}) LIMIT {count}").format(
+        half=vectors.half, dimension=sql.Literal(vectors.dimension), count=count
     )
 
 
