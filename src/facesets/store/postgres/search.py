@@ -19,7 +19,11 @@ from facesets.store.postgres.paths import from_text
 from facesets.store.postgres.vector_index import CANDIDATES, Vectors, has_index, scan_for
 
 FEW_IMAGES = 20_000
+# Times as many as are asked for. Two ways of finding faces that share a recogniser find each face twice,
+# and among so many the order by half-precision vectors misses none that full ones would put first.
+_LOOKED_UP = 4
 _NO_ORDER = sql.SQL("")
+_CANDIDATES, _SHORTLIST = sql.SQL("%(candidates)s"), sql.SQL("%(shortlist)s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,44 +155,49 @@ def _nearest(
     more: dict[str, object],
 ) -> list[tuple[Any, ...]]:
     """Path, cosine similarity, time and the columns asked for, of the rows nearest to a vector."""
+    candidates = max(CANDIDATES, _LOOKED_UP * limit)
     parameters = more | {
         "query": str([float(number) for number in embedding]),
         "model": vectors.model_id,
-        "candidates": max(CANDIDATES, 2 * limit),
+        "candidates": candidates,
+        "shortlist": _LOOKED_UP * limit,
         "limit": limit,
         "first": dates.first,
         "last": dates.last,
         "person": person,
     }
     conditions = [*conditions, *_taken_on(dates)]
-    ways: list[sql.Composed] = []
-    if has_index(connection, vectors) and not _are_few(connection, dates, person):
-        scan_for(connection, max(CANDIDATES, 2 * limit))
-        ways.append(_among_all(vectors, columns, source, conditions, in_order=True))
-        if dates.open:
-            ways.insert(0, _among_nearest(vectors, columns, source, conditions))
-    else:
-        ways.append(_among_all(vectors, columns, source, conditions, in_order=False))
+    if not has_index(connection, vectors) or _are_few(connection, dates, person):
+        compare = _among_all(vectors, columns, source, conditions, in_order=False)
+        return connection.execute(compare, parameters).fetchall()
     rows: list[tuple[Any, ...]] = []
-    for statement in ways:
-        # Candidates whose files are all gone are none: where too few are left, the next way looks farther.
-        if len(rows) < limit:
-            rows = connection.execute(statement, parameters).fetchall()
+    if dates.open:
+        scan_for(connection, candidates, farther=False)
+        nearest = _among_nearest(vectors, columns, source, conditions)
+        rows = connection.execute(nearest, parameters).fetchall()
+    if len(rows) < limit:
+        scan_for(connection, candidates, farther=True)
+        in_order = _among_all(vectors, columns, source, conditions, in_order=True)
+        rows = connection.execute(in_order, parameters).fetchall()
     return rows
 
 
 def _among_nearest(
     vectors: Vectors, columns: sql.SQL, source: sql.SQL, conditions: list[sql.SQL]
 ) -> sql.Composed:
-    """The statement that asks the index alone for candidates, so that no join can lead the planner astray."""
-    proposed = sql.SQL(
-        "WITH proposed AS MATERIALIZED (SELECT * FROM {table} WHERE model_id = {model} {order}) "
-    ).format(
+    """The statement that asks the index alone, so that no join can lead the planner astray.
+
+    Only the best of the candidates are looked up, for that takes as long as to find them. Those whose files
+    are all gone do not count: so fewer may be left than are asked for, though farther ones would do.
+    """
+    nearest = sql.SQL(
+        "WITH nearest AS MATERIALIZED (SELECT * FROM {table} WHERE model_id = {model} {order}) "
+    )
+    return nearest.format(
         table=sql.Identifier(vectors.table),
         model=sql.Literal(vectors.model_id),
-        order=_nearest_first(vectors),
-    )
-    return proposed + _best(columns, source, sql.Identifier("proposed"), conditions)
+        order=_nearest_first(vectors, _SHORTLIST),
+    ) + _best(columns, source, sql.Identifier("nearest"), conditions)
 
 
 def _among_all(
@@ -199,13 +208,13 @@ def _among_all(
     if not in_order:
         return _best(columns, source, table, conditions)
     model = sql.SQL("e.model_id = {}").format(sql.Literal(vectors.model_id))
-    return _best(columns, source, table, [*conditions, model], _nearest_first(vectors))
+    return _best(columns, source, table, [*conditions, model], _nearest_first(vectors, _CANDIDATES))
 
 
-def _nearest_first(vectors: Vectors) -> sql.Composed:
+def _nearest_first(vectors: Vectors, count: sql.SQL) -> sql.Composed:
     # The query is a vector first: PostgreSQL would otherwise take the whole parameter for a half one.
-    return sql.SQL("ORDER BY {half} <=> %(query)s::vector::halfvec({dimension}) LIMIT %(candidates)s").format(
-        half=vectors.half, dimension=sql.Literal(vectors.dimension)
+    return sql.SQL("ORDER BY {half} <=> %(query)s::vector::halfvec({dimension}) LIMIT {count}").format(
+        half=vectors.half, dimension=sql.Literal(vectors.dimension), count=count
     )
 
 

@@ -23,6 +23,7 @@ _NEIGHBOURS = 32
 _EF_CONSTRUCTION = 300
 _LEAST_BUILD_MB, _MOST_BUILD_MB = 64, 4096
 _MOST_TUPLES_SCANNED = 100_000
+_MOST_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +108,21 @@ def drop_index(connection: Connection, vectors: Vectors) -> None:
     connection.execute(sql.SQL("DROP INDEX IF EXISTS {}").format(sql.Identifier(vectors.index)))
 
 
-def scan_for(connection: Connection, candidates: int) -> None:
-    """Make the index propose so many candidates in this transaction, however many a condition refuses."""
+def scan_for(connection: Connection, candidates: int, *, farther: bool) -> None:
+    """Make the index propose so many candidates in this transaction.
+
+    `farther` lets it go on where a condition refuses them, which pgvector can from 0.8 on.
+    """
     settings = {
-        "hnsw.ef_search": str(min(candidates, 1000)),
+        "hnsw.ef_search": str(min(candidates, _MOST_AT_ONCE)),
         # The planner takes comparing everything for cheap, and would do it for some ten thousand vectors.
         "enable_seqscan": "off",
+        # What it estimates for an index makes it compile, which takes longer than the search.
+        "jit": "off",
     }
     version = connection.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetchone()
-    if version is not None and _numbers(version[0]) >= (0, 8):
+    farther = farther or candidates > _MOST_AT_ONCE
+    if farther and version is not None and _numbers(version[0]) >= (0, 8):
         settings["hnsw.iterative_scan"] = "relaxed_order"
         settings["hnsw.max_scan_tuples"] = str(_MOST_TUPLES_SCANNED)
     connection.execute(
