@@ -20,12 +20,14 @@ from facesets.operations.cluster_library import cluster_library
 from facesets.operations.index import IndexSummary
 from facesets.operations.index import index as run_index
 from facesets.operations.library_options import ClusterLibraryOptions, IndexOptions
+from facesets.operations.search import search_by_person
 from facesets.operations.stats import stats
 from facesets.progress import SilentProgress
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.search import Dates
 
 ANYBODY = "(SELECT min(person_id::text)::uuid FROM face_detections)"
 DOCUMENTED = (
@@ -34,6 +36,7 @@ DOCUMENTED = (
     "UPDATE face_detections SET person_id = NULL WHERE person_id = '<uuid>';",
     "DELETE FROM persons WHERE id = '<uuid>';",
 )
+NAMING = "INSERT INTO person_names (person_id, name) VALUES ('<uuid>', 'Anna');"
 DELETES = (
     "DELETE FROM images WHERE id = (SELECT min(id) FROM images)",
     "DELETE FROM images",
@@ -160,6 +163,13 @@ def test_the_documented_resets_work_verbatim(database: Database, psql: Psql, sta
     assert people(database)[1] == found[1]
     assert vectors(psql) == before
     assert check(Library(database), fix=False).problems == []
+
+
+def test_the_documented_naming_works_verbatim(database: Database, psql: Psql) -> None:
+    psql(NAMING.replace("<uuid>", psql(f"SELECT {ANYBODY}")))
+    found = search_by_person(Library(database), "anna", Dates(), 10)
+    assert len(found) == int(psql(f"SELECT count(*) FROM face_detections WHERE person_id = {ANYBODY}"))
+    assert {hit.name for hit in found} == {"Anna"}
 
 
 @pytest.mark.parametrize("statement", DELETES)

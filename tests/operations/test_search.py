@@ -79,6 +79,19 @@ def test_photos_of_a_person_are_found_by_name_in_any_case(library: Library, libr
         search_by_person(library, "Bob", Dates(), 10)
 
 
+def test_somebody_without_a_name_is_found_by_the_number_that_a_search_prints(
+    library: Library, library_url: str
+) -> None:
+    with psycopg.connect(library_url) as connection:
+        connection.execute("INSERT INTO persons DEFAULT VALUES")
+        connection.execute(
+            "UPDATE face_detections SET person_id = (SELECT id FROM persons) WHERE image_id IN (2, 3)"
+        )
+    collection = library.load()
+    (hit,) = similar_faces(library, collection.faces.embedding[2], Dates(), 1)
+    assert [found.name for found in search_by_person(library, hit.person, Dates(), 10)] == [hit.person] * 2
+
+
 @dataclass(frozen=True)
 class Finding:
     """An embedder that finds one face on every photo."""

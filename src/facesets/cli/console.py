@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from facesets.errors import CannotWrite
 from facesets.files import printable
 from facesets.stop import Stop
 
@@ -228,11 +229,23 @@ def remark(line: str) -> None:
 
 
 def out(text: str) -> None:
-    """Print a result on standard output; a reader that went away (`| head`) is no failure."""
+    """Print a result on standard output; a reader that went away (`| head`) is no failure.
+
+    Raises
+    ------
+    CannotWrite
+        There is no space where the output goes, say.
+    """
     try:
         print(text, flush=True)
-    except BrokenPipeError:
+    except OSError as error:
+        # What could not be written would be tried again at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise CannotWrite(
+                f"The work is done, but its result cannot be printed ({error.strerror}). Make room where the "
+                "output goes."
+            ) from error
 
 
 def show(summary: object, lines: Sequence[str], *, always: bool = True) -> None:

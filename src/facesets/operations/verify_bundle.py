@@ -20,6 +20,7 @@ from facesets.files import printable
 from facesets.interfaces import Progress
 from facesets.records import CacheSettings, Float32, Pixels
 from facesets.stop import Stop
+from facesets.wording import counted
 
 
 class LoadedFaces(Protocol):
@@ -141,7 +142,7 @@ def check_bundle(file: Path, loader: Loader) -> BundleCheck:
     embeddings = [_all_faces(loader, pixels) for _, pixels in pictures]
     counts = {name: len(found) for (name, _), found in zip(pictures, embeddings, strict=True)}
     odd = {name: count for name, count in counts.items() if count != 1}
-    problems += [f"{name} shows {count} faces" for name, count in odd.items()]
+    problems += [f"{name} shows {counted(count, 'face')}" for name, count in odd.items()]
     if not pictures:
         problems.append("there is no picture in it")
     own, other, other_similarity, least = None, "", None, None

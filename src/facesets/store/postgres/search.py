@@ -288,11 +288,16 @@ _IMAGES = sql.SQL(
 
 
 def person_called(connection: Connection, name: str) -> tuple[str, str] | None:
-    """Number and name of the person of a name in whatever case; None when nobody has it."""
+    """Number and name of the person of a name, in whatever case, or of a number; None when nobody has it.
+
+    Somebody without a name is called by the number.
+    """
     row = connection.execute(
-        """SELECT coalesce(p.merged_into_id, p.id)::text, n.name FROM person_names n
-            JOIN persons p ON p.id = n.person_id WHERE lower(n.name) = lower(%s)""",
-        (name,),
+        """SELECT coalesce(p.merged_into_id, p.id)::text, coalesce(n.name, p.id::text)
+            FROM persons p LEFT JOIN person_names n ON n.person_id = p.id
+            WHERE lower(n.name) = lower(%(name)s) OR p.id::text = lower(%(name)s)
+            ORDER BY lower(n.name) = lower(%(name)s) DESC NULLS LAST, n.id LIMIT 1""",
+        {"name": name},
     ).fetchone()
     return None if row is None else (str(row[0]), str(row[1]))
 
