@@ -13,6 +13,7 @@ import pytest
 from psycopg import conninfo
 
 from facesets.errors import Unreachable, WrongUsage
+from facesets.store.postgres import paths
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection, Database, label_of, opened
 from facesets.store.postgres.paths import from_text, to_text
@@ -144,6 +145,18 @@ def test_a_wish_to_stop_ends_the_wait_for_a_database_that_vanished(server: Serve
         with pytest.raises(Unreachable, match="did not come back"):
             database.run(answer)
         assert time.monotonic() - began < 5
+
+
+def test_a_path_of_windows_is_stored_with_slashes_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "_SEPARATOR", "\\")
+    path = "C:\\Photos\\Zoë & co\\1.jpg"
+    assert to_text(path) == "C:/Photos/Zoë & co/1.jpg"
+    assert from_text(to_text(path)) == path
+    assert paths.range_below("C:\\Photos") == {
+        "root": "C:/Photos",
+        "below": "C:/Photos/",
+        "beyond": "C:/Photos0",
+    }
 
 
 @pytest.mark.parametrize("path", ["/a/\udcff.jpg", "/\U0010fe00", "/\U0010feff\udc80x", "/ü/日本.jpg"])
