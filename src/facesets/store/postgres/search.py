@@ -1,8 +1,8 @@
 """Finding faces and images by vector, and images by who is on them.
 
 Up to some ten thousand vectors are compared one by one, which is exact and fast enough. Beyond, an index of
-half-precision vectors proposes candidates, whose full vectors then decide. Where conditions leave few images,
-those are compared one by one all the same: an index would have to be searched far and wide for them.
+half-precision vectors proposes candidates, and the full vectors of the best of them decide. Where conditions
+leave few images, those are compared one by one all the same: an index would have to be searched far and wide.
 """
 
 from collections.abc import Sequence
@@ -19,11 +19,10 @@ from facesets.store.postgres.paths import from_text
 from facesets.store.postgres.vector_index import CANDIDATES, Vectors, has_index, scan_for
 
 FEW_IMAGES = 20_000
-# Times as many as are asked for. Two ways of finding faces that share a recogniser find each face twice,
-# and among so many the order by half-precision vectors misses none that full ones would put first.
-_LOOKED_UP = 4
+# Times as many as are asked for, of ten at least. Two ways of finding faces that share a recogniser find each
+# face twice, and among so many the order by half-precision vectors misses none that full ones put first.
+_LOOKED_UP, _LEAST_LIMIT = 4, 10
 _NO_ORDER = sql.SQL("")
-_CANDIDATES, _SHORTLIST = sql.SQL("%(candidates)s"), sql.SQL("%(shortlist)s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +154,12 @@ def _nearest(
     more: dict[str, object],
 ) -> list[tuple[Any, ...]]:
     """Path, cosine similarity, time and the columns asked for, of the rows nearest to a vector."""
-    candidates = max(CANDIDATES, _LOOKED_UP * limit)
+    shortlist = _LOOKED_UP * max(limit, _LEAST_LIMIT)
+    candidates = max(CANDIDATES, shortlist)
     parameters = more | {
         "query": str([float(number) for number in embedding]),
         "model": vectors.model_id,
-        "candidates": candidates,
-        "shortlist": _LOOKED_UP * limit,
+        "shortlist": shortlist,
         "limit": limit,
         "first": dates.first,
         "last": dates.last,
@@ -196,7 +195,7 @@ def _among_nearest(
     return nearest.format(
         table=sql.Identifier(vectors.table),
         model=sql.Literal(vectors.model_id),
-        order=_nearest_first(vectors, _SHORTLIST),
+        order=_nearest_first(vectors),
     ) + _best(columns, source, sql.Identifier("nearest"), conditions)
 
 
@@ -208,13 +207,13 @@ def _among_all(
     if not in_order:
         return _best(columns, source, table, conditions)
     model = sql.SQL("e.model_id = {}").format(sql.Literal(vectors.model_id))
-    return _best(columns, source, table, [*conditions, model], _nearest_first(vectors, _CANDIDATES))
+    return _best(columns, source, table, [*conditions, model], _nearest_first(vectors))
 
 
-def _nearest_first(vectors: Vectors, count: sql.SQL) -> sql.Composed:
+def _nearest_first(vectors: Vectors) -> sql.Composed:
     # The query is a vector first: PostgreSQL would otherwise take the whole parameter for a half one.
-    return sql.SQL("ORDER BY {half} <=> %(query)s::vector::halfvec({dimension}) LIMIT {count}").format(
-        half=vectors.half, dimension=sql.Literal(vectors.dimension), count=count
+    return sql.SQL("ORDER BY {half} <=> %(query)s::vector::halfvec({dimension}) LIMIT %(shortlist)s").format(
+        half=vectors.half, dimension=sql.Literal(vectors.dimension)
     )
 
 

@@ -118,8 +118,6 @@ def scan_for(connection: Connection, candidates: int, *, farther: bool) -> None:
         "hnsw.ef_search": str(min(candidates, _MOST_AT_ONCE)),
         # The planner takes comparing everything for cheap, and would do it for some ten thousand vectors.
         "enable_seqscan": "off",
-        # What it estimates for an index makes it compile, which takes longer than the search.
-        "jit": "off",
     }
     version = connection.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetchone()
     farther = farther or candidates > _MOST_AT_ONCE
