@@ -15,6 +15,7 @@ from tests.fixtures.postgres import Server
 from tests.photos import copy_photos
 from tests.program import Result, command, environment, run
 
+from facesets.files import FileLock
 from facesets.store.postgres.embedded import EmbeddedServer
 
 Home = dict[str, str]
@@ -212,6 +213,18 @@ def test_the_backup_of_another_program_takes_no_library_away(
     refused = run("db", "restore", tmp_path / "b.dump", "--database", library_url, "--replace")
     assert (refused.status, "holds no library" in refused.err) == (1, True)
     assert run("stats", "--database", library_url).status == 0
+
+
+def test_a_backup_belongs_to_its_owner_and_clears_up_after_one_that_was_killed(
+    library_url: str, tmp_path: Path
+) -> None:
+    backup = tmp_path / "b.dump"
+    (tmp_path / ".b.dump.half.tmp").write_text("half")
+    with FileLock(tmp_path / "b.dump.lock", what="it"):
+        assert run("db", "backup", backup, "--database", library_url).status == 75
+    assert run("db", "backup", backup, "--database", library_url).status == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["b.dump"]
+    assert backup.stat().st_mode & 0o777 == 0o600
 
 
 def test_what_is_wrong_with_a_backup_or_a_server_is_said_as_everywhere(

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, cast
@@ -12,7 +13,7 @@ from typing import IO, cast
 from psycopg import conninfo
 
 from facesets.errors import CannotWrite, DamagedFile, FacesetsError, WrongUsage
-from facesets.files import atomic_write, printable
+from facesets.files import FileLock, atomic_write, printable, sweep_temporaries
 from facesets.store.postgres.connection import Connection, Database, check_conninfo, only_row
 from facesets.store.postgres.package import client_programs
 
@@ -60,6 +61,7 @@ def psql(text: str, arguments: Sequence[str], environment: Mapping[str, str]) ->
 
 _DUMP = b"PGDMP"
 _OURS = re.compile(rb"^\d+; .* TABLE \S+ schema_migrations ", re.MULTILINE)
+_OWNER_ONLY = 0o600
 _NAME_ANOTHER = "Name the right one with --database, DATABASE_URL or FACESETS_DATA"
 _NO_TIMEOUT = b"SET transaction_timeout = 0;\n"
 _NO_TIMEOUT_IF_KNOWN = (
@@ -70,25 +72,34 @@ _NO_TIMEOUT_IF_KNOWN = (
 def backup(text: str, path: Path, environment: Mapping[str, str]) -> int:
     """Write the whole library into one file, whole or not at all; returns its size in bytes.
 
-    What is there is replaced: see `require_free` and `require_worth`.
+    Only its owner may read the file, for it holds people's faces. What is there is replaced: see
+    `require_free` and `require_worth`.
 
     Raises
     ------
     CannotWrite
         The file cannot be written.
+    AlreadyRunning
+        Another backup into the same file is going on.
     FacesetsError
         PostgreSQL's pg_dump failed; the sentence holds what it said.
     """
     command = [_program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges", "-d"]
-    with atomic_write(path) as file, _without_secrets(text, environment) as (named, variables):
-        done = subprocess.run(  # noqa: S603
-            [*command, named], stdout=file, stderr=subprocess.PIPE, env=variables, check=False
-        )
-        if done.returncode:
-            said = _first_error(done.stderr)
-            if "No space left" in said:
-                raise CannotWrite(f"No space left to write {printable(path)}.")
-            raise FacesetsError(f"The backup failed: pg_dump says “{said}”.")
+    private = partial(Path.chmod, mode=_OWNER_ONLY)
+    with (
+        FileLock(path.with_name(path.name + ".lock"), what=f"the backup {printable(path)}"),
+        _without_secrets(text, environment) as (named, variables),
+    ):
+        sweep_temporaries(path)
+        with atomic_write(path, before_replacing=private) as file:
+            done = subprocess.run(  # noqa: S603
+                [*command, named], stdout=file, stderr=subprocess.PIPE, env=variables, check=False
+            )
+            if done.returncode:
+                said = _first_error(done.stderr)
+                if "No space left" in said:
+                    raise CannotWrite(f"No space left to write {printable(path)}.")
+                raise FacesetsError(f"The backup failed: pg_dump says “{said}”.")
     return path.stat().st_size
 
 
