@@ -335,6 +335,22 @@ def test_who_does_not_own_the_data_is_told_who_does(base: Path) -> None:
         assert said in done.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give data away")
+def test_data_of_root_are_not_served_and_it_is_told_how_they_are(base: Path) -> None:
+    with EmbeddedServer(base, durable=False) as server:
+        server.stop()
+    wait_until_unused(base)
+    account = pwd.getpwuid((base / "data").stat().st_uid).pw_name
+    os.chown(base / "data", 0, 0)
+    with pytest.raises(WrongUsage, match="belongs to root") as refused:
+        EmbeddedServer(base).__enter__()
+    told = f"chown -R {account}: {base}"
+    assert f"`{told}`" in str(refused.value)
+    subprocess.run(told.split(), check=True)
+    with EmbeddedServer(base, durable=False):
+        assert answers(base)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make folders for others")
 @pytest.mark.parametrize("is_link", [False, True])
 def test_what_is_somebody_elses_in_the_place_of_the_socket_is_left_alone(base: Path, is_link: bool) -> None:
@@ -364,13 +380,25 @@ def test_a_place_that_cannot_be_written_is_told_with_the_settings_that_name_it(b
         EmbeddedServer(base / "file" / "in").__enter__()
 
 
-def test_data_that_lack_a_part_are_named(base: Path) -> None:
+def test_data_that_lack_a_part_are_named_with_what_is_wrong_now(base: Path) -> None:
     with EmbeddedServer(base, durable=False) as server:
+        with suppress(psycopg.OperationalError):
+            psycopg.connect(server.conninfo, dbname="nosuch")
         server.stop()
     wait_until_unused(base)
+    assert "FATAL" in (base / "log" / "server.log").read_text()
+    (base / "data" / "global" / "pg_control").unlink()
+    with pytest.raises(Unreachable, match=r"“.*could not find the database system”"):
+        EmbeddedServer(base).__enter__()
     (base / "data" / "PG_VERSION").unlink()
     with pytest.raises(DamagedFile, match="restore a backup"):
         EmbeddedServer(base).__enter__()
+
+
+@pytest.mark.parametrize("megabytes", [1, 30])
+def test_a_disk_too_small_for_a_library_is_named(base: Path, megabytes: int) -> None:
+    with small(base, megabytes), pytest.raises(CannotWrite, match=r"(is full|No space left)"):
+        EmbeddedServer(base, durable=False).__enter__()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
@@ -36,6 +36,7 @@ from facesets.store.postgres.programs import (
     placing,
     programs_for,
     server_account,
+    why_it_ended,
 )
 from facesets.store.postgres.sizing import shared_buffers_mb
 
@@ -111,6 +112,7 @@ class EmbeddedServer:
         self._durable = durable
         self._is_stopping = is_stopping
         self._in_use: IO[bytes] | None = None
+        self._logged = 0
 
     def __enter__(self) -> "EmbeddedServer":
         """Start using the server, starting it if need be; see `ensure_running` for errors."""
@@ -186,7 +188,7 @@ class EmbeddedServer:
         Raises
         ------
         FacesetsError
-            It cannot be set up or does not start; the sentence says what it said last.
+            It cannot be set up or does not start; the sentence says why.
         Unreachable
             It runs and lets nobody in, or was not waited for any longer.
         DamagedFile, CannotWrite
@@ -305,6 +307,7 @@ class EmbeddedServer:
         return self._base / "log" / "server.log"
 
     def _launch(self) -> None:
+        self._logged = self._log.stat().st_size if is_there(self._log) else 0
         options = shlex.join(["-k", str(self.socket_directory)])
         self.programs().run("pg_ctl", ["-D", self._data, "-W", "-l", self._log, "-o", options, "start"])
         deadline = time.monotonic() + 1
@@ -312,12 +315,11 @@ class EmbeddedServer:
             time.sleep(_POLL_S)
 
     def _last_words(self) -> str:
-        try:
-            lines = self._log.read_text("utf-8", "replace").strip().splitlines()
-        except OSError:
-            lines = []
-        telling = [line for line in lines if "FATAL" in line or "PANIC" in line] or lines
-        return printable(telling[-1]) if telling else "nothing"
+        """Why the server that was started last ended, as far as it says so."""
+        with suppress(OSError), self._log.open("rb") as log:
+            log.seek(self._logged)
+            return why_it_ended(log.read()) or "nothing"
+        return "nothing"
 
     def _ping(self) -> Ping:
         """Whether the server takes connections, starts or stops just now, or says nothing.

@@ -2,6 +2,8 @@
 
 import os
 import pwd
+import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -14,10 +16,12 @@ from pathlib import Path
 
 from facesets.errors import CannotWrite, DamagedFile, FacesetsError, WrongUsage
 from facesets.files import is_there, printable, writing
+from facesets.store.postgres.connection import disk_full
 from facesets.store.postgres.package import PACKAGE, package_directory
 
 # PostgreSQL refuses to run as root. A user made for it is best; `nobody` is nearly everywhere.
 _SERVER_USERS = ("facesets", "postgres", "nobody")
+_ENDED_BY = re.compile("FATAL|PANIC|error:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,8 @@ def server_account(data: Path) -> Account:
     Raises
     ------
     WrongUsage
-        We are root and there is no other user, this system has no name for us, or the owner is somebody else.
+        We are root and there is no other user, this system has no name for us, or the owner is somebody else
+        or root.
     """
     if os.geteuid() != 0:
         account = _account(os.geteuid(), os.getegid())
@@ -68,6 +73,11 @@ def server_account(data: Path) -> Account:
     for name in _SERVER_USERS:
         with suppress(KeyError):
             entry = pwd.getpwnam(name)
+            if owner is not None:
+                raise WrongUsage(
+                    f"The library in {printable(data.parent)} belongs to root, and PostgreSQL does not run "
+                    f"as root. Run `chown -R {name}: {shlex.quote(printable(data.parent))}` first."
+                )
             return Account(entry.pw_uid, entry.pw_gid, name)
     raise WrongUsage(
         "PostgreSQL does not run as root, and there is no other user to run it as. "
@@ -101,7 +111,9 @@ class Programs:
         Raises
         ------
         FacesetsError
-            It failed; the sentence holds what it said last.
+            It failed; the sentence holds why.
+        CannotWrite
+            It had no space left.
         """
         # A pipe would stay open in the server that pg_ctl leaves behind.
         with tempfile.TemporaryFile() as output:
@@ -120,12 +132,19 @@ class Programs:
                 check=False,
             )
             output.seek(0)
-            said = output.read().decode("utf-8", "replace").strip().splitlines()
+            said = why_it_ended(output.read()) or str(result.returncode)
         if result.returncode:
-            raise FacesetsError(
-                f"The embedded PostgreSQL does not obey: {name} says "
-                f"“{printable(said[-1]) if said else result.returncode}”."
-            )
+            if "No space left" in said:
+                raise disk_full("the embedded PostgreSQL")
+            raise FacesetsError(f"The embedded PostgreSQL does not obey: {name} says “{said}”.")
+
+
+def why_it_ended(said: bytes) -> str:
+    """The line that tells most of what a program of PostgreSQL said; empty where it said nothing."""
+    lines = said.decode("utf-8", "replace").strip().splitlines()
+    serious = [line for line in lines if _ENDED_BY.search(line)]
+    other = [line for line in lines if "could not" in line]
+    return printable(next(iter(serious[-1:] or other or lines[-1:]), ""))
 
 
 @contextmanager
