@@ -188,6 +188,17 @@ def test_a_file_that_is_no_backup_changes_nothing(library_url: str, tmp_path: Pa
     assert (tmp_path / "b.dump").read_text() == "hello"
 
 
+def test_a_backup_brings_back_a_table_that_was_dropped_by_hand(library_url: str, tmp_path: Path) -> None:
+    named = ("--database", library_url)
+    assert run("db", "backup", tmp_path / "b.dump", *named).status == 0
+    with psycopg.connect(library_url) as connection:
+        connection.execute("DROP TABLE face_detections CASCADE")
+    refused = run("stats", *named)
+    assert (refused.status, "db restore FILE --replace" in refused.err) == (2, True)
+    assert run("db", "restore", tmp_path / "b.dump", "--replace", *named).status == 0
+    assert run("check", *named).status == 0
+
+
 def test_no_backup_is_made_of_nothing_or_gives_way_to_an_empty_one(
     library_url: str, empty_url: str, tmp_path: Path
 ) -> None:
