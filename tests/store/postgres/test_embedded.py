@@ -324,9 +324,10 @@ def test_a_user_without_a_name_is_told_what_to_do() -> None:
 def test_who_does_not_own_the_data_is_told_who_does(base: Path) -> None:
     imports = "import os, pathlib; from facesets.store.postgres.embedded import EmbeddedServer"
     nobody = pwd.getpwnam("nobody").pw_uid
+    mine = base / "mine"
     for directory, said in (
-        (base, f"WrongUsage: The library in {base} belongs to the user root."),
-        (base / "data" / "in", f"CannotWrite: Cannot write {base / 'data' / 'in'} (Permission denied)"),
+        (mine, f"WrongUsage: The library in {mine} belongs to the user root."),
+        (mine / "data" / "in", f"CannotWrite: Cannot write {mine / 'data' / 'in'} (Permission denied)"),
     ):
         (directory / "data").mkdir(parents=True, mode=0o700)
         script = f"os.setuid({nobody}); EmbeddedServer(pathlib.Path({str(directory)!r}))"
@@ -368,10 +369,17 @@ def test_root_that_may_not_enter_the_folders_of_others_is_told_so(base: Path) ->
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("needs root and setpriv, to give up rights")
     rights = ",".join(f"+{right}" for right in CONTAINER_RIGHTS.split(",") if right != "dac_override")
-    script = HOLDER.replace("sys.argv[1]", repr(str(base)))
-    line = ["setpriv", f"--bounding-set=-all,{rights}", sys.executable, "-c", script]
-    done = subprocess.run(line, capture_output=True, text=True, env=environment(), check=False)
-    assert "WrongUsage: Root lacks the right (CAP_DAC_OVERRIDE)" in done.stderr
+    line = ["setpriv", f"--bounding-set=-all,{rights}", sys.executable, "-c"]
+
+    def refused(use: str) -> bool:
+        script = f"{HOLDER.split('with')[0]}EmbeddedServer(Path({str(base)!r})).{use}()"
+        done = subprocess.run([*line, script], capture_output=True, text=True, env=environment(), check=False)
+        return "WrongUsage: Root lacks the right (CAP_DAC_OVERRIDE)" in done.stderr
+
+    assert refused("__enter__")
+    with EmbeddedServer(base, durable=False):
+        assert refused("__enter__")
+        assert refused("stop")
 
 
 def test_a_place_that_cannot_be_written_is_told_with_the_settings_that_name_it(base: Path) -> None:

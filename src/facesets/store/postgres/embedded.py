@@ -167,9 +167,10 @@ class EmbeddedServer:
             self._pinned.touch()
 
     def stop(self) -> bool:
-        """Stop the server now, whoever uses it. Returns whether it ran."""
+        """Stop the server now, whoever uses it. Returns whether it ran; see `ensure_running` for errors."""
         if not self.is_made:
             return False
+        self._make_directory()
         with self._starting():
             self._pinned.unlink(missing_ok=True)
             if postmaster.alive_pid(self._data) is None:
