@@ -247,8 +247,7 @@ class EmbeddedServer:
         shutil.rmtree(fresh, ignore_errors=True)
         make_private(fresh, programs.account)
         durability = [] if self._durable else ["--no-sync", "-c", "fsync=off", "-c", "full_page_writes=off"]
-        chosen = {"shared_buffers": f"{shared_buffers_mb()}MB", **_SETTINGS}
-        settings = [part for name, value in chosen.items() for part in ("-c", f"{name}={value}")]
+        settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
         programs.run("initdb", ["-D", fresh, "-U", _USER, "-A", "trust", *_INITDB, *durability, *settings])
         with placing(self._data):
             fresh.replace(self._data)
@@ -309,7 +308,9 @@ class EmbeddedServer:
 
     def _launch(self) -> None:
         self._logged = self._log.stat().st_size if is_there(self._log) else 0
-        options = shlex.join(["-k", str(self.socket_directory)])
+        # At every start, for the library may have come from a larger machine, or into a smaller container.
+        memory = f"shared_buffers={shared_buffers_mb()}MB"
+        options = shlex.join(["-k", str(self.socket_directory), "-c", memory])
         self.programs().run("pg_ctl", ["-D", self._data, "-W", "-l", self._log, "-o", options, "start"])
         deadline = time.monotonic() + 1
         while postmaster.alive_pid(self._data) is None and time.monotonic() < deadline:
