@@ -134,15 +134,56 @@ def test_prune_forgets_nothing_when_the_target_is_not_mounted(
     index: Callable[..., Result], library_url: str, lfw_photos: list[Path], tmp_path: Path
 ) -> None:
     photos = copy_photos(lfw_photos[:2], tmp_path / "photos")
+    other = copy_photos(lfw_photos[2:4], tmp_path / "other")
     index(photos)
     shutil.rmtree(photos)
-    photos.mkdir()
-    for flags in ([], ["--prune"]):
-        result = index(photos, *flags)
-        assert result.status == 2
-        assert f"Is it mounted? If it is, --prune with --target {tmp_path} forgets them." in result.err
+    for is_empty in (False, True):
+        if is_empty:
+            photos.mkdir()
+        for flags in ([], ["--prune"], [other, "--prune"]):
+            result = index(photos, *flags)
+            assert result.status == 2
+            assert "where the library knows 2. Is it mounted? If they are gone for good" in result.err
+            assert f"gone for good, --prune with --target {tmp_path} forgets them." in result.err
     assert len(contents(library_url)[1]) == 2
     assert summary(index(tmp_path, "--prune"))["pruned"] == 2
+
+
+def test_the_folder_to_prune_below_is_one_that_is_there(
+    index: Callable[..., Result], lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:1], tmp_path / "2019" / "may" / "trip")
+    index(photos)
+    shutil.rmtree(photos.parent)
+    assert f"--prune with --target {tmp_path} forgets them." in index(photos, "--prune").err
+    assert "There is no folder" in index(tmp_path / "never").err
+
+
+def test_patterns_that_leave_out_everything_are_named_as_the_cause(
+    index: Callable[..., Result], lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:1], tmp_path / "photos")
+    for _ in range(2):
+        for patterns in (["--exclude", "*"], ["--include", "*.xyz"]):
+            result = index(photos, *patterns)
+            assert result.status == 2
+            assert f"No photo below {photos} fits --include and --exclude." in result.err
+        assert index(photos).status == 0
+    photos.rename(tmp_path / "away")
+    photos.mkdir()
+    assert "Is it mounted?" in index(photos, "--exclude", "*").err
+
+
+def test_a_new_empty_target_hinders_neither_indexing_nor_pruning_elsewhere(
+    index: Callable[..., Result], lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:2], tmp_path / "photos")
+    (tmp_path / "empty").mkdir()
+    index(photos)
+    (photos / lfw_photos[0].name).unlink()
+    (photos / "pipe.jpg").symlink_to("nowhere")
+    done = summary(index(photos, tmp_path / "empty", "--prune"))
+    assert (done["pruned"], done["failed"]) == (1, 1)
 
 
 def test_galleries_are_found_at_any_depth_and_thumbnails_are_not_photos(

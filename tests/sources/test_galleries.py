@@ -45,9 +45,14 @@ def test_an_index_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
 def test_a_target_where_one_may_not_look_is_gone(tmp_path: Path) -> None:
     (tmp_path / "closed" / "photos").mkdir(parents=True, mode=0o700)
     tmp_path.joinpath("closed").chmod(0o700)
+    photos = tmp_path / "closed" / "photos"
     imports = "import os, pathlib, facesets.sources.folders as f, facesets.sources.galleries as g"
-    target = f"pathlib.Path({str(tmp_path / 'closed' / 'photos')!r})"
-    for listing in (f"g.GallerySource([{target}]).stamps()", f"f.FolderSource({target}).files()"):
-        line = [sys.executable, "-c", f"{imports}; os.setuid(65534); list({listing})"]
+    become = f"os.setuid(65534); target = pathlib.Path({str(photos)!r})"
+    for asked, answer in (
+        ("print(g.GallerySource([target]).away())", str([str(photos)])),
+        ("print(list(g.GallerySource([target]).stamps()))", "[]"),
+        ("list(f.FolderSource(target).files())", f"SourceGone: There is no folder {photos} that one"),
+    ):
+        line = [sys.executable, "-c", f"{imports}; {become}; {asked}"]
         done = subprocess.run(line, capture_output=True, text=True, env=environment(), check=False)
-        assert f"SourceGone: There is no folder {tmp_path / 'closed' / 'photos'} that one" in done.stderr
+        assert answer in done.stdout + done.stderr

@@ -21,7 +21,7 @@ from facesets.operations.batches import batches
 from facesets.operations.embed import LISTING, WAITING, Failure
 from facesets.operations.index_galleries import GalleryNumbers, renew_galleries
 from facesets.operations.library_options import IndexOptions
-from facesets.operations.listing import GalleryTargets, compare, prune, refuse_nothing
+from facesets.operations.listing import GalleryTargets, compare, forget, gone_paths, is_below, refuse_nothing
 from facesets.operations.looking import Look, Looker
 from facesets.operations.same_models import require_way_of_library
 from facesets.records import FileRecord, FoundFile, ImageRecord
@@ -148,7 +148,7 @@ def _indexed(
         listing = compare(source, library, retry_failed=options.retry_failed)
     todo, failures = listing.todo, listing.failures
     progress.end()
-    if not listing.stamps or not source.is_there():
+    if not listing.stamps or source.away():
         refuse_nothing(source, library, listing.stamps, prune=options.prune)
     for gallery in source.galleries.values():
         if gallery.problem:
@@ -164,7 +164,7 @@ def _indexed(
     if options.dry_run:
         return summary
     renew_galleries(source, library, listing.linked)
-    pruned = prune(source, library, listing.stamps) if options.prune else 0
+    pruned = forget(library, gone_paths(source, library, listing.stamps)) if options.prune else 0
     if not todo:
         return replace(summary, pruned=pruned)
     run = _Run(
@@ -312,10 +312,11 @@ class _Run:
 
     def _count(self, look: Look) -> None:
         if look.file.reason:
-            if not look.file.sha256 and not self._source.is_there():
+            away = [] if look.file.sha256 else self._source.away()
+            if vanished := next((root for root in away if is_below(look.file.path, root)), None):
                 raise SourceGone(
-                    f"{self._source.label} vanished during the run. Everything up to here is kept: run the "
-                    "same command again when it is back."
+                    f"{printable(vanished)} vanished during the run. Everything up to here is kept: "
+                    "run the same command again when it is back."
                 )
             self.failures.append(Failure(look.file.path, look.file.reason))
         elif look.image is None:

@@ -14,7 +14,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from facesets.errors import SourceGone
 from facesets.files import is_there, mtime_ns_of, printable, read_regular_file
 from facesets.imaging.decode import SUFFIXES
 from facesets.sources.folders import (
@@ -23,6 +22,7 @@ from facesets.sources.folders import (
     UNFINISHED_MARKER,
     Entry,
     by_name,
+    has_something,
     links_to_directory,
     marks_result,
     suffix_of,
@@ -117,26 +117,22 @@ class GallerySource:
             directory = parent
         return own
 
-    def is_there(self) -> bool:
-        """Whether every target can still be read: an unmounted share leaves an empty folder."""
-        return all(_has_something(root) for root in self._roots)
+    @property
+    def chooses(self) -> bool:
+        """Whether there are patterns, which may leave out everything."""
+        return bool(self._include or self._exclude)
+
+    def away(self) -> list[str]:
+        """The targets with nothing to read: an unmounted share leaves an empty folder."""
+        return [str(root) for root in self._roots if not has_something(root)]
 
     def stamps(self) -> Iterator[list[str]]:
         """Every file that looks like an image, by target and name, some at a time.
 
         A stamp is size, time and path, with tabs between, which compares at once; see `FoundFile.of_stamp`.
-
-        Raises
-        ------
-        SourceGone
-            A target is not there.
+        A target that is not there has none; see `away`.
         """
-        for root in self._roots:
-            if not is_there(root):
-                raise SourceGone(
-                    f"There is no folder {printable(root)} that one can see. Check the path, or mount it."
-                )
-        for root in self._roots:
+        for root in filter(is_there, self._roots):
             if root.is_dir():
                 yield from self._below(str(root), "")
             else:
@@ -206,16 +202,6 @@ def _stamp(file: Entry | Path, path: str) -> str:
     if not stat.S_ISREG(status.st_mode):
         return f"-1\t-1\t{path}"
     return f"{status.st_size}\t{mtime_ns_of(status)}\t{path}"
-
-
-def _has_something(root: Path) -> bool:
-    try:
-        if not root.is_dir():
-            return root.exists()
-        with os.scandir(root) as entries:
-            return next(entries, None) is not None
-    except OSError:
-        return False
 
 
 def _fits(relative: str, pattern: str) -> bool:
