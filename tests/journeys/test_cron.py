@@ -78,4 +78,6 @@ def test_an_empty_target_is_no_success(index: Call, photos: Path, tmp_path: Path
         assert "where the library knows 6. Is it mounted?" in gone.err
     (photos / "notes.txt").write_text("moved away")
     assert index("--target", photos).status == 2
+    planned = index("--target", photos, "--prune", "--dry-run")
+    assert "6 to forget, 0 failed. Nothing was stored." in planned.out
     assert json.loads(index("--target", photos, "--prune", "--json").out)["pruned"] == 6

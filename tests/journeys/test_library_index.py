@@ -123,6 +123,9 @@ def test_moved_photos_become_paths_of_the_same_image_and_prune_forgets_the_old_o
     index(tmp_path / "root")
     before, _ = contents(library_url)
     photos.rename(tmp_path / "root" / "b")
+    planned = summary(index(tmp_path / "root", "--prune", "--dry-run"))
+    assert (planned["to_do"], planned["pruned"]) == (4, 4)
+    assert len(contents(library_url)[1]) == 4
     moved = summary(index(tmp_path / "root", "--prune"))
     assert (moved["indexed"], moved["aliases"], moved["pruned"]) == (0, 4, 4)
     after, paths = contents(library_url)

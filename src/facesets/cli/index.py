@@ -109,6 +109,7 @@ def index(
     from facesets import settings
     from facesets.cli.describing import describer
     from facesets.cli.library import open_database
+    from facesets.cli.results import would
     from facesets.files import require_suffix
     from facesets.operations.index import index as run
     from facesets.operations.profile import Meter, write_profile
@@ -162,7 +163,8 @@ def index(
             f"{library.label}: {summary.indexed} new images, {summary.faces} new faces, "
             f"{summary.embeddings} images embedded, {added}"
             f"{summary.aliases} copies of known images, {summary.unchanged} unchanged, "
-            f"{summary.pruned} forgotten, {summary.failed} failed.{left}"
+            f"{summary.pruned} {would(dry_run, 'forgotten', 'to forget')}, {summary.failed} failed.{left}"
+            + (" Nothing was stored." if dry_run else "")
             + (" Stopped early: run the same command again to go on." if summary.stopped else "")
         ],
         always=bool(summary.failed or summary.stopped or dry_run),

@@ -61,7 +61,7 @@ class IndexSummary:
     embeddings : int
         New embeddings of whole images.
     pruned : int
-        Paths forgotten because nothing is there any more.
+        Paths forgotten because no file is there any more; after a dry run, those that would be.
     failed : int
         Files that cannot be read or were refused by the service, those of earlier runs included while
         they have not changed.
@@ -153,10 +153,12 @@ def _indexed(
     for gallery in source.galleries.values():
         if gallery.problem:
             progress.say(f"{printable(gallery.path)}/index.json is passed over: {gallery.problem}.")
+    gone = gone_paths(source, library, listing.stamps) if options.prune else []
     summary = IndexSummary(
         galleries=len(source.galleries),
         listed=len(listing.stamps),
         unchanged=len(listing.stamps) - len(todo),
+        pruned=len(gone),
         failed=len(failures),
         failures=failures,
         to_do=len(todo),
@@ -164,9 +166,9 @@ def _indexed(
     if options.dry_run:
         return summary
     renew_galleries(source, library, listing.linked)
-    pruned = forget(library, gone_paths(source, library, listing.stamps)) if options.prune else 0
+    forget(library, gone)
     if not todo:
-        return replace(summary, pruned=pruned)
+        return summary
     run = _Run(
         source, library, describer, options, stopwatch, lambda: ends_at is not None and clock() > ends_at
     )
@@ -183,7 +185,6 @@ def _indexed(
         aliases=run.aliases,
         faces=run.faces,
         embeddings=run.embeddings,
-        pruned=pruned,
         failed=len(failures) + len(run.failures),
         failures=failures + run.failures,
         to_do=len(todo) - run.finished,

@@ -193,10 +193,10 @@ def gone_paths(source: GalleryTargets, library: Library, listed: Sequence[str]) 
     return gone
 
 
-def forget(library: Library, paths: Sequence[str]) -> int:
+def forget(library: Library, paths: Sequence[str]) -> None:
     """Forget paths, some at a time."""
-    starts = range(0, len(paths), _FORGOTTEN_AT_ONCE)
-    return sum(library.forget_paths(paths[start : start + _FORGOTTEN_AT_ONCE]) for start in starts)
+    for start in range(0, len(paths), _FORGOTTEN_AT_ONCE):
+        library.forget_paths(paths[start : start + _FORGOTTEN_AT_ONCE])
 
 
 def _is_gone(path: str) -> bool:
