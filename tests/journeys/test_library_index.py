@@ -299,7 +299,7 @@ def test_a_damaged_photo_costs_itself_only(
     assert (summary(result)["indexed"], summary(result)["failed"]) == (2, 1)
     assert "torn.jpg" in result.err
     again = summary(index(photos))
-    assert (again["unchanged"], again["failed"]) == (3, 1)
+    assert (again["listed"], again["unchanged"], again["failed"]) == (3, 2, 1)
 
 
 def test_a_photo_from_a_far_future_is_known_again(

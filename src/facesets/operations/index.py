@@ -49,7 +49,7 @@ class IndexSummary:
     listed : int
         Files below the targets that look like images.
     unchanged : int
-        Known by path, size and time, or done by another run meanwhile; not opened.
+        Known by path, size and time, or done by another run meanwhile; not opened. Without those that failed.
     indexed : int
         New images.
     aliases : int
@@ -157,7 +157,7 @@ def _indexed(
     summary = IndexSummary(
         galleries=len(source.galleries),
         listed=len(listing.stamps),
-        unchanged=len(listing.stamps) - len(todo),
+        unchanged=len(listing.stamps) - len(todo) - len(failures),
         pruned=len(gone),
         failed=len(failures),
         failures=failures,
