@@ -302,6 +302,18 @@ def test_a_damaged_photo_costs_itself_only(
     assert (again["listed"], again["unchanged"], again["failed"]) == (3, 2, 1)
 
 
+def test_where_a_folder_lies_now_a_photo_is_gone(
+    index: Callable[..., Result], library_url: str, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:1], tmp_path / "photos")
+    (photos / "x.jpg").symlink_to("nowhere")
+    assert index(photos).status == 3
+    (photos / "x.jpg").unlink()
+    copy_photos(lfw_photos[1:2], photos / "x.jpg")
+    assert summary(index(photos, "--prune"))["pruned"] == 1
+    assert set(contents(library_url)[1]) == {str(path) for path in photos.rglob("*.jpg") if path.is_file()}
+
+
 def test_a_photo_from_a_far_future_is_known_again(
     index: Callable[..., Result], lfw_photos: list[Path], tmp_path: Path
 ) -> None:

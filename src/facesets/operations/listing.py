@@ -177,7 +177,7 @@ def _belongs(path: str, root: str) -> bool:
 
 
 def gone_paths(source: GalleryTargets, library: Library, listed: Sequence[str]) -> list[str]:
-    """Known paths where no file is any more. A path that cannot be looked at is not gone.
+    """Known paths where no file is any more, but perhaps a folder. One that cannot be looked at is not gone.
 
     Raises
     ------
@@ -206,4 +206,4 @@ def _is_gone(path: str) -> bool:
         return True
     except OSError:
         return False
-    return False
+    return Path(path).is_dir()
