@@ -270,6 +270,14 @@ def test_photos_belong_to_the_gallery_that_came_to_be_around_them(
     assert galleries(library_url) == {name: ("day", "", [])}
 
 
+@pytest.mark.parametrize("command", ["index", "check"])
+def test_an_empty_address_of_a_service_is_no_wish_to_infer_here(command: str) -> None:
+    target = ["--target", "photos"] * (command == "index")
+    result = run(command, *target, "--ml-uri", "")
+    assert result.status == 2
+    assert "--ml-uri is empty" in result.err
+
+
 def test_include_and_exclude_choose_photos_and_exclude_wins(
     index: Callable[..., Result], library_url: str, lfw_photos: list[Path], tmp_path: Path
 ) -> None:

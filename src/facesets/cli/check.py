@@ -7,7 +7,14 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.describing import Asked
-from facesets.cli.params import DatabaseOption, DebugOption, JsonOption, PackOption, ProviderOption
+from facesets.cli.params import (
+    DatabaseOption,
+    DebugOption,
+    JsonOption,
+    MlUriOption,
+    PackOption,
+    ProviderOption,
+)
 from facesets.errors import WrongUsage
 from facesets.files import is_there
 from facesets.operations.library_options import IndexOptions
@@ -22,10 +29,7 @@ def check(
     fix: Annotated[
         bool, typer.Option("--fix", help="Mend it: search the affected images again, where they are.")
     ] = False,
-    ml_uri: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Infer on this Immich ML service, not here.", show_default=False),
-    ] = None,
+    ml_uri: MlUriOption = None,
     pack: PackOption = None,
     provider: ProviderOption = "auto",
     json: JsonOption = False,

@@ -14,6 +14,7 @@ from facesets.cli.params import (
     DebugOption,
     DryRunOption,
     JsonOption,
+    MlUriOption,
     PackOption,
     ProviderOption,
 )
@@ -54,10 +55,7 @@ def index(
     prune: Annotated[
         bool, typer.Option("--prune", help="Forget paths below the targets that are gone.")
     ] = _INDEX.prune,
-    ml_uri: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Infer on this Immich ML service, not here.", show_default=False),
-    ] = None,
+    ml_uri: MlUriOption = None,
     skip_faces: Annotated[bool, typer.Option("--skip-faces", help="Only embed images (CLIP).")] = False,
     skip_clip: Annotated[bool, typer.Option("--skip-clip", help="Only find and embed faces.")] = False,
     pack: PackOption = None,
