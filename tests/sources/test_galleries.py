@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.program import environment
 
+from facesets.errors import WrongUsage
 from facesets.sources.galleries import GallerySource, read_gallery
 
 
@@ -27,6 +28,19 @@ def test_tens_of_thousands_of_single_photos_may_be_targets() -> None:
     began = time.process_time()
     assert len(GallerySource([Path(f"/photos/{n // 100}/{n}.jpg") for n in range(20_000)]).roots) == 20_000
     assert time.process_time() - began < 20
+
+
+def test_thumbnails_of_a_gallery_are_no_target(tmp_path: Path) -> None:
+    thumbnails = tmp_path / "trip" / "tn"
+    (thumbnails / "small").mkdir(parents=True)
+    (thumbnails / "a.jpg").touch()
+    (tmp_path / "trip" / "index.json").write_text("{}")
+    for target in (thumbnails, thumbnails / "small", thumbnails / "a.jpg"):
+        with pytest.raises(WrongUsage, match=f"thumbnails of the gallery {tmp_path / 'trip'}, which"):
+            GallerySource([target])
+    (tmp_path / "trip" / "index.json").unlink()
+    (stamp,) = [stamp for some in GallerySource([thumbnails]).stamps() for stamp in some]
+    assert stamp.endswith("tn/a.jpg")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])

@@ -86,9 +86,9 @@ def _search_again(library: "Library", conf: "Settings", paths: list[Path], asked
     """Index the affected images, those that are still there."""
     from facesets.cli.describing import describer
     from facesets.operations.index import index
-    from facesets.sources.galleries import GallerySource
+    from facesets.sources.galleries import GallerySource, thumbnails_of
 
-    there = [path for path in paths if is_there(path)]
+    there = [path for path in paths if is_there(path) and thumbnails_of(path) is None]
     if not there:
         return
     with console.stoppable() as stop, console.progress() as progress:

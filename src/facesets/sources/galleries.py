@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from facesets.errors import WrongUsage
 from facesets.files import is_there, mtime_ns_of, printable, read_regular_file
 from facesets.imaging.decode import SUFFIXES
 from facesets.sources.folders import (
@@ -67,7 +68,7 @@ class GallerySource:
     def __init__(
         self, targets: Sequence[Path], *, include: Sequence[str] = (), exclude: Sequence[str] = ()
     ) -> None:
-        """Name the targets; nothing is read yet.
+        """Name the targets; nothing below them is read yet.
 
         Parameters
         ----------
@@ -77,12 +78,18 @@ class GallerySource:
             Patterns for the path below the target, such as `*.jpg`, `2019/*` or `private`; one
             without `/` also fits any single part. A file must fit some `include`, if there are any,
             and no `exclude`.
+
+        Raises
+        ------
+        WrongUsage
+            A target is, or lies among, the thumbnails of a gallery.
         """
         self._roots: list[Path] = []
         for root in sorted({Path(os.path.normpath(target.absolute())) for target in targets}):
             # In this order what lies inside another comes after it, with nothing else between.
             if not (self._roots and root.is_relative_to(self._roots[-1])):
                 self._roots.append(root)
+                _refuse_thumbnails(root)
         self._ends = frozenset(self.roots)
         self._include = tuple(include)
         self._exclude = tuple(exclude)
@@ -191,6 +198,21 @@ class GallerySource:
         if self._include and not any(_fits(relative, pattern) for pattern in self._include):
             return False
         return not self._excluded(relative)
+
+
+def _refuse_thumbnails(root: Path) -> None:
+    gallery = thumbnails_of(root)
+    if gallery is not None:
+        raise WrongUsage(
+            f"{printable(root)} is of the thumbnails of the gallery {printable(gallery)}, which are never "
+            "indexed. Index the gallery."
+        )
+
+
+def thumbnails_of(path: Path) -> Path | None:
+    """The gallery whose thumbnails a path is, or is among; None for any other path."""
+    folders = (folder for folder in (path, *path.parents) if folder.name == THUMBNAILS)
+    return next((folder.parent for folder in folders if is_there(folder.parent / INDEX)), None)
 
 
 def _stamp(file: Entry | Path, path: str) -> str:
