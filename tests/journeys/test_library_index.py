@@ -137,19 +137,38 @@ def test_prune_forgets_nothing_when_the_target_is_not_mounted(
     index: Callable[..., Result], library_url: str, lfw_photos: list[Path], tmp_path: Path
 ) -> None:
     photos = copy_photos(lfw_photos[:2], tmp_path / "photos")
-    other = copy_photos(lfw_photos[2:4], tmp_path / "other")
+    (tmp_path / "other").mkdir()
     index(photos)
     shutil.rmtree(photos)
     for is_empty in (False, True):
         if is_empty:
             photos.mkdir()
-        for flags in ([], ["--prune"], [other, "--prune"]):
+        for flags in ([], ["--prune"]):
             result = index(photos, *flags)
             assert result.status == 2
             assert "where the library knows 2. Is it mounted? If they are gone for good" in result.err
             assert f"gone for good, --prune with --target {tmp_path} forgets them." in result.err
     assert len(contents(library_url)[1]) == 2
     assert summary(index(tmp_path, "--prune"))["pruned"] == 2
+
+
+def test_a_target_that_is_away_hinders_no_other(
+    index: Callable[..., Result], library_url: str, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    drive = copy_photos(lfw_photos[:2], tmp_path / "drive")
+    photos = copy_photos(lfw_photos[2:4], tmp_path / "photos")
+    index(drive, photos)
+    shutil.rmtree(drive)
+    drive.mkdir()
+    (photos / lfw_photos[2].name).unlink()
+    shutil.copy2(lfw_photos[4], photos)
+    for away in (drive, tmp_path / "never"):
+        result = index(photos, away, "--prune")
+        assert (result.status, str(away) in result.err) == (2, True)
+        assert len(json.loads(result.out)["away"]) == 1
+    assert {Path(path).name for path in contents(library_url)[1]} == {
+        lfw_photos[n].name for n in (0, 1, 3, 4)
+    }
 
 
 def test_the_folder_to_prune_below_is_one_that_is_there(

@@ -18,6 +18,7 @@ from facesets.cli.params import (
     PackOption,
     ProviderOption,
 )
+from facesets.errors import SourceGone
 from facesets.operations.library_options import IndexOptions
 from facesets.operations.options import DetectionOptions
 
@@ -165,9 +166,11 @@ def index(
             + (" Nothing was stored." if dry_run else "")
             + (" Stopped early: run the same command again to go on." if summary.stopped else "")
         ],
-        always=bool(summary.failed or summary.stopped or dry_run),
+        always=bool(summary.failed or summary.stopped or summary.away or dry_run),
     )
     if profile is not None and not dry_run:
         console.profile(write_profile(profile, stopwatch, meter, workers=options.concurrency))
     console.failures([(failure.path, failure.reason) for failure in summary.failures])
+    if summary.away and not console.session.stopped_by:
+        raise typer.Exit(SourceGone.exit_status)
     console.finish(failed=summary.failed)

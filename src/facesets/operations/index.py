@@ -21,7 +21,7 @@ from facesets.operations.batches import batches
 from facesets.operations.embed import LISTING, WAITING, Failure
 from facesets.operations.index_galleries import GalleryNumbers, renew_galleries
 from facesets.operations.library_options import IndexOptions
-from facesets.operations.listing import GalleryTargets, compare, forget, gone_paths, is_below, refuse_nothing
+from facesets.operations.listing import GalleryTargets, compare, forget, gone_paths, is_below, targets_away
 from facesets.operations.looking import Look, Looker
 from facesets.operations.same_models import require_way_of_library
 from facesets.records import FileRecord, FoundFile, ImageRecord
@@ -71,6 +71,8 @@ class IndexSummary:
         Files that are left for another run; after a dry run, all that differ.
     stopped : bool
         The run was asked to end before it was through.
+    away : list of str
+        A sentence about each target that is away.
     """
 
     galleries: int = 0
@@ -86,6 +88,7 @@ class IndexSummary:
     failures: list[Failure] = field(default_factory=list)
     to_do: int = 0
     stopped: bool = False
+    away: list[str] = field(default_factory=list)
 
 
 def index(
@@ -113,7 +116,7 @@ def index(
     RecogniserMismatch
         The library's faces were found in another way.
     SourceGone
-        A target vanished; what was done until then is kept.
+        All targets are away, or one vanished; what was done until then is kept.
     Unreachable
         The database went away and did not come back.
     CannotWrite
@@ -148,8 +151,9 @@ def _indexed(
         listing = compare(source, library, retry_failed=options.retry_failed)
     todo, failures = listing.todo, listing.failures
     progress.end()
-    if not listing.stamps or source.away():
-        refuse_nothing(source, library, listing.stamps, prune=options.prune)
+    away = targets_away(source, library, listing.stamps, prune=options.prune)
+    for sentence in away:
+        progress.say(sentence)
     for gallery in source.galleries.values():
         if gallery.problem:
             progress.say(f"{printable(gallery.path)}/index.json is passed over: {gallery.problem}.")
@@ -162,6 +166,7 @@ def _indexed(
         failed=len(failures),
         failures=failures,
         to_do=len(todo),
+        away=away,
     )
     if options.dry_run:
         return summary

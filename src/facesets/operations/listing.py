@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from facesets.errors import SourceGone, WrongUsage
+from facesets.errors import FacesetsError, SourceGone, WrongUsage
 from facesets.files import is_there, printable
 from facesets.operations.embed import Failure
 from facesets.records import FoundFile
@@ -120,8 +120,15 @@ def _differing(
     return todo, failed
 
 
-def refuse_nothing(source: GalleryTargets, library: Library, listed: Sequence[str], *, prune: bool) -> None:
-    """Nothing where photos were is rather a drive that is not mounted than what somebody wanted.
+def targets_away(
+    source: GalleryTargets, library: Library, listed: Sequence[str], *, prune: bool
+) -> list[str]:
+    """Tell which targets are away: nothing where photos were is rather a drive that is not mounted.
+
+    Returns
+    -------
+    list of str
+        A sentence about each, where there are photos below another.
 
     Raises
     ------
@@ -130,25 +137,36 @@ def refuse_nothing(source: GalleryTargets, library: Library, listed: Sequence[st
     WrongUsage
         There are none, nor were there ever; or the patterns leave out all.
     """
+    away = set(source.away())
+    if listed and not away:
+        return []
     found = [FoundFile.of_stamp(stamp).path for stamp in listed]
     known = library.known_below(source.roots)
-    away = set(source.away())
+    sentences = []
     for root in source.roots:
         if any(_belongs(path, root) for path in found):
             continue
         count = sum(_belongs(path, root) and not seen.failed for path, seen in known.items())
         if root in away and count:
-            raise _gone(root, count, f"--prune with --target {printable(_nearest_above(root))}")
-        if not is_there(Path(root)):
-            raise SourceGone(
+            error: FacesetsError = _gone(
+                root, count, f"--prune with --target {printable(_nearest_above(root))}"
+            )
+        elif not is_there(Path(root)):
+            error = SourceGone(
                 f"There is no folder {printable(root)} that one can see. Check the path, or mount it."
             )
-        if count and not prune:
-            raise _nothing_chosen(source) if source.chooses else _gone(root, count, "--prune")
+        elif count and not prune:
+            error = _nothing_chosen(source) if source.chooses else _gone(root, count, "--prune")
+        else:
+            continue
+        if not found:
+            raise error
+        sentences.append(str(error))
     if not found and not known:
         if source.chooses and not away:
             raise _nothing_chosen(source)
         raise WrongUsage(f"There are no photos below {source.label}. Check the path.")
+    return sentences
 
 
 def _gone(root: str, count: int, forgets: str) -> SourceGone:
@@ -177,20 +195,15 @@ def _belongs(path: str, root: str) -> bool:
 
 
 def gone_paths(source: GalleryTargets, library: Library, listed: Sequence[str]) -> list[str]:
-    """Known paths where no file is any more, but perhaps a folder. One that cannot be looked at is not gone.
+    """Known paths where no file is any more, but perhaps a folder; none of a target that is away.
 
-    Raises
-    ------
-    SourceGone
-        A target that they lay below is away.
+    A path that cannot be looked at is not gone.
     """
     there = {FoundFile.of_stamp(stamp).path for stamp in listed}
     gone = [path for path in library.known_below(source.roots) if path not in there and _is_gone(path)]
     # Asked afterwards, for a drive may go at any moment.
-    for root in source.away():
-        if any(_belongs(path, root) for path in gone):
-            raise SourceGone(f"{printable(root)} is empty, so nothing is forgotten. Is it mounted?")
-    return gone
+    away = source.away()
+    return [path for path in gone if not any(_belongs(path, root) for root in away)]
 
 
 def forget(library: Library, paths: Sequence[str]) -> None:
