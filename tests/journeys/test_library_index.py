@@ -178,7 +178,12 @@ def test_the_folder_to_prune_below_is_one_that_is_there(
     index(photos)
     shutil.rmtree(photos.parent)
     assert f"--prune with --target {tmp_path} forgets them." in index(photos, "--prune").err
-    assert "There is no folder" in index(tmp_path / "never").err
+
+
+def test_a_mistyped_target_is_told_before_models_are_looked_for(library_url: str, tmp_path: Path) -> None:
+    result = run("index", "--target", tmp_path / "never", "--pack", "not_here", "--database", library_url)
+    assert result.status == 2
+    assert f"There is no folder {tmp_path / 'never'} that one can see." in result.err
 
 
 def test_patterns_that_leave_out_everything_are_named_as_the_cause(

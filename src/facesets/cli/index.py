@@ -111,6 +111,7 @@ def index(
     from facesets.cli.results import would
     from facesets.files import require_suffix
     from facesets.operations.index import index as run
+    from facesets.operations.listing import require_a_target
     from facesets.operations.profile import Meter, write_profile
     from facesets.operations.tuning import is_long
     from facesets.sources.galleries import GallerySource
@@ -138,6 +139,7 @@ def index(
         open_database(database, conf) as session,
     ):
         library = Library(session)
+        require_a_target(source, library)
         is_first = library.settings is None and not dry_run and max_images is None
         asked = Asked(
             (pack, det_size, min_det_score),

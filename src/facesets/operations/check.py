@@ -48,8 +48,9 @@ def check(library: Library, *, fix: bool) -> CheckSummary:
 
 
 def is_at_hand(path: str) -> bool:
-    """Whether `index` would read the file at a path."""
-    return is_there(Path(path)) and thumbnails_of(Path(path)) is None
+    """Whether there is a file at a path that `index` would read."""
+    place = Path(path)
+    return is_there(place) and place.is_file() and thumbnails_of(place) is None
 
 
 def _lost(places: Sequence[Place]) -> list[Failure]:

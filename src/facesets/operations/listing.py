@@ -120,6 +120,12 @@ def _differing(
     return todo, failed
 
 
+def require_a_target(source: GalleryTargets, library: Library) -> None:
+    """Refuse targets that are all away, before any model is loaded for them; raises as `targets_away`."""
+    if len(source.away()) == len(source.roots):
+        targets_away(source, library, [], prune=False)
+
+
 def targets_away(
     source: GalleryTargets, library: Library, listed: Sequence[str], *, prune: bool
 ) -> list[str]:
@@ -182,7 +188,7 @@ def _nothing_chosen(source: GalleryTargets) -> WrongUsage:
 
 def _nearest_above(root: str) -> Path:
     """The folder from which one sees that a target is gone: one that is surely mounted."""
-    return next(path for path in Path(root).parents if has_something(path))
+    return next(filter(has_something, Path(root).parents), Path(root).parent)
 
 
 def is_below(path: str, root: str) -> bool:

@@ -204,8 +204,8 @@ def _refuse_thumbnails(root: Path) -> None:
     gallery = thumbnails_of(root)
     if gallery is not None:
         raise WrongUsage(
-            f"{printable(root)} is of the thumbnails of the gallery {printable(gallery)}, which are never "
-            "indexed. Index the gallery."
+            f"{printable(root)} belongs to the thumbnails of the gallery {printable(gallery)}, which are "
+            "never indexed. Index the gallery."
         )
 
 
