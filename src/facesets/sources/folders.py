@@ -88,14 +88,17 @@ class FolderSource:
 
 
 def has_something(root: Path) -> bool:
-    """Whether a root is a file, or a folder that can be listed and is not empty."""
+    """Whether a root is a file, or a folder that is not empty; one that may not be listed is none."""
     try:
         if not root.is_dir():
             return root.exists()
-        with os.scandir(root) as entries:
-            return next(entries, None) is not None
     except OSError:
         return False
+    try:
+        with os.scandir(root) as entries:
+            return next(entries, None) is not None
+    except OSError as error:
+        return isinstance(error, PermissionError)
 
 
 def suffix_of(name: str) -> str:
