@@ -213,6 +213,47 @@ def test_what_is_lost_is_mended_where_a_vector_is_missing_and_nothing_trips(
     assert check(Library(database), fix=False).problems == []
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_what_needs_a_photo_that_is_gone_is_named_with_what_to_do(
+    url: str, psql: Psql, photos: Path, pack_dir: Path, *, is_known: bool, comes_back: bool
+) -> None:
+    before = vectors(psql)
+    image = psql("SELECT image_id FROM face_detections ORDER BY id LIMIT 1")
+    psql("DELETE FROM face_embeddings WHERE face_id = (SELECT min(id) FROM face_detections)")
+    psql(
+        f"UPDATE image_paths SET path = '/gone.jpg' WHERE image_id = {image}"
+        if is_known
+        else f"DELETE FROM image_paths WHERE image_id = {image}"
+    )
+    named = f"/gone.jpg: is not there, and was image {image}" if is_known else f"image {image}: no path leads"
+    for fix in ([], ["--fix"], ["--fix"], []):
+        found = run("check", *fix, "--pack", pack_dir, "--database", url)
+        assert found.status == 1
+        assert named in found.err
+        assert "DELETE FROM images WHERE id" in found.out
+        assert "to mend it" not in found.out
+    if comes_back:
+        run("index", "--target", photos, "--pack", pack_dir, "--database", url)
+        assert vectors(psql) == before
+    else:
+        psql(f"DELETE FROM images WHERE id = {image}")
+    assert run("check", "--database", url).status == 0
+
+
+def test_a_path_that_lost_its_image_is_forgotten_where_its_file_is_gone(
+    url: str, psql: Psql, photos: Path, pack_dir: Path
+) -> None:
+    psql(
+        f"""INSERT INTO image_paths (path, size, mtime_ns, sha256)
+            VALUES ('{photos}/gone.jpg', 1, 1, '{"0" * 64}')"""
+    )
+    found = run("check", "--fix", "--database", url)
+    assert (found.status, "gone.jpg: is not there, and its image" in found.err) == (1, True)
+    run("index", "--target", photos, "--pack", pack_dir, "--database", url, "--prune")
+    assert run("check", "--database", url).status == 0
+
+
 def test_an_emptied_library_is_a_sentence_or_nothing_to_do(url: str, psql: Psql, tmp_path: Path) -> None:
     psql("DELETE FROM images")
     for line in (

@@ -48,13 +48,7 @@ class FolderSource:
 
     def is_there(self) -> bool:
         """Whether there is still something to read: an unmounted share leaves an empty folder."""
-        try:
-            if not self._root.is_dir():
-                return self._root.exists()
-            with os.scandir(self._root) as entries:
-                return next(entries, None) is not None
-        except OSError:
-            return False
+        return has_something(self._root)
 
     def files(self) -> Iterator[FoundFile]:
         """Every file that looks like an image, by its name.
@@ -91,6 +85,20 @@ class FolderSource:
                     yield from self._below(entry.path)
             elif suffix_of(entry.name) in SUFFIXES and not links_to_directory(entry):
                 yield found_file(entry.path)
+
+
+def has_something(root: Path) -> bool:
+    """Whether a root is a file, or a folder that is not empty; one that may not be listed is none."""
+    try:
+        if not root.is_dir():
+            return root.exists()
+    except OSError:
+        return False
+    try:
+        with os.scandir(root) as entries:
+            return next(entries, None) is not None
+    except OSError as error:
+        return isinstance(error, PermissionError)
 
 
 def suffix_of(name: str) -> str:
