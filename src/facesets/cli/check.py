@@ -67,10 +67,10 @@ def check(
             )
             failed = _search_again(library, conf, summary.to_index, asked)
         left = run(library, fix=False) if fix else summary
-    lines = [f"{problem.count} {problem.what}: {problem.repair}." for problem in summary.problems]
+    lines = [f"{problem.what}: {problem.count} ({problem.repair})" for problem in summary.problems]
     if fix and summary.problems:
-        names = "; ".join(f"{problem.count} {problem.what}" for problem in left.problems)
-        lines.append(f"Left: {names}." if names else "All mended.")
+        names = "; ".join(f"{problem.what}: {problem.count}" for problem in left.problems)
+        lines.append(f"Left: {names}" if names else "All mended.")
     elif summary.can_be_mended:
         lines.append("Run `facesets check --fix` to mend it.")
     if left.lost:

@@ -21,6 +21,7 @@ from facesets.cli.params import (
 from facesets.errors import SourceGone
 from facesets.operations.library_options import IndexOptions
 from facesets.operations.options import DetectionOptions
+from facesets.wording import counted
 
 _DETECTION = DetectionOptions()
 _INDEX = IndexOptions()
@@ -157,13 +158,14 @@ def index(
                 source, library, describe, options, stopwatch=stopwatch, progress=progress, stop=stop
             )
     left = f" {summary.to_do} to do." if summary.to_do else ""
-    added = f"{summary.completed} known images got what they lacked, " if summary.completed else ""
+    added = f"{counted(summary.completed, 'known image')} got what was lacking, " if summary.completed else ""
     console.show(
         summary,
         [
-            f"{library.label}: {summary.indexed} new images, {summary.faces} new faces, "
-            f"{summary.embeddings} images embedded, {added}"
-            f"{summary.aliases} copies of known images, {summary.unchanged} unchanged, "
+            f"{library.label}: {counted(summary.indexed, 'new image')}, "
+            f"{counted(summary.faces, 'new face')}, "
+            f"{counted(summary.embeddings, 'image')} embedded, {added}"
+            f"{counted(summary.aliases, 'copy', 'copies')} of known images, {summary.unchanged} unchanged, "
             f"{summary.pruned} {would(dry_run, 'forgotten', 'to forget')}, {summary.failed} failed.{left}"
             + (" Nothing was stored." if dry_run else "")
             + (" Stopped early: run the same command again to go on." if summary.stopped else "")
