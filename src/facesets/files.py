@@ -20,6 +20,7 @@ else:
 
 
 _LONGEST_STEM = 80
+_LATEST_NS = 2**63 - 1
 _BLOCK = 4096
 
 
@@ -164,6 +165,19 @@ def read_regular_file(path: Path, *, max_bytes: int) -> bytes:
         if os.fstat(file.fileno()).st_size > max_bytes:
             raise OSError(errno.EFBIG, f"larger than {max_bytes // 1_000_000} MB")
         return file.read(max_bytes)
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is something as far as one can look: not in a closed folder, or on a broken mount."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def mtime_ns_of(status: os.stat_result) -> int:
+    """When a file was changed, in nanoseconds that fit into 64 bits: a clock may have been far ahead."""
+    return min(status.st_mtime_ns, _LATEST_NS)
 
 
 def require_suffix(path: Path, suffix: str) -> None:

@@ -81,7 +81,7 @@ def load(environment: Mapping[str, str] | None = None, directory: Path | None = 
         The file is not TOML, or holds what it should not.
     """
     env = os.environ if environment is None else environment
-    file = _config_file(env, directory or Path.cwd())
+    file = _config_file(env, directory or _here())
     content = _read(file)
     texts = {name: content.pop(name) for name in _TEXTS if name in content}
     for name, value in texts.items():
@@ -120,6 +120,13 @@ def prepare_libraries() -> None:
     kernel = recommended_blas_coretype(cpu_flags())
     if kernel is not None:
         os.environ.setdefault("OPENBLAS_CORETYPE", kernel)
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise WrongUsage("The directory that you are in is gone. Go to one that is there: cd ~") from error
 
 
 def _config_file(env: Mapping[str, str], directory: Path) -> Path | None:

@@ -75,7 +75,9 @@ def test_an_empty_target_is_no_success(index: Call, photos: Path, tmp_path: Path
     for targets in (["--target", photos], ["--target", photos, "--target", other]):
         gone = index(*targets)
         assert gone.status == 2
-        assert "6 are known to lie there. Is it mounted?" in gone.err
+        assert "where the library knows 6. Is it mounted?" in gone.err
     (photos / "notes.txt").write_text("moved away")
     assert index("--target", photos).status == 2
+    planned = index("--target", photos, "--prune", "--dry-run")
+    assert "6 to forget, 0 failed. Nothing was stored." in planned.out
     assert json.loads(index("--target", photos, "--prune", "--json").out)["pruned"] == 6

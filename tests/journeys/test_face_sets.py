@@ -50,6 +50,7 @@ def test_a_folder_of_photos_becomes_bundles_in_four_commands(
     verified = run("verify-bundle", *bundles, "--pack", pack_dir)
     assert verified.status == 0, verified.out
     assert verified.out.count("good") == len(PEOPLE)
+    assert run("verify-bundle", swap / "faceset_001", "--pack", pack_dir).out.count("good") == 2
     for place in (raw, sets, swap):
         assert (place / "contact_sheet.png").is_file()
 
@@ -111,7 +112,8 @@ def test_a_photo_that_is_gone_ends_with_status_3_and_its_name(embedded: Path, tm
         (("refine", "nothing.npz", "out", "--min-faces", 0), "--min-faces must be"),
         (("sheet", "nothing.json"), "no manifest"),
         (("show", "nothing.json"), "no manifest"),
-        (("verify-bundle", "nothing.fsz", "--pack", "PACK"), "no bundle"),
+        (("verify-bundle", "nothing.fsz"), "no bundle at"),
+        (("verify-bundle", "."), "no bundle in"),
     ],
 )
 def test_wrong_usage_is_one_sentence_and_status_2(

@@ -155,6 +155,22 @@ def test_a_service_embeds_and_searches_too(facesets: Call, coloured: Path, libra
     assert {model for _, model in embeddings(library_url)} == {"ml-service/ViT-B-32__openai"}
 
 
+def test_what_a_service_found_is_mended_by_that_service_only(
+    facesets: Call, coloured: Path, library_url: str
+) -> None:
+    with ml_service() as service:
+        named = ["--ml-uri", service.url]
+        facesets("index", "--target", coloured, *named)
+        with psycopg.connect(library_url) as connection:
+            connection.execute("DELETE FROM face_embeddings")
+        here = facesets("check", "--fix")
+        assert (here.status, "--ml-uri" in here.err) == (2, True)
+        assert facesets("check", "--fix", *named).status == 0
+    assert json.loads(facesets("check", "--json").out)["problems"] == []
+    with psycopg.connect(library_url) as connection:
+        assert connection.execute("SELECT count(*) FROM detectors").fetchone() == (1,)
+
+
 def test_words_go_together_with_a_person(facesets: Call, coloured: Path, library_url: str) -> None:
     facesets("index", "--target", coloured, "--skip-faces")
     with psycopg.connect(library_url) as connection:

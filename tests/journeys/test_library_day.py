@@ -1,14 +1,21 @@
 """A newcomer's day with a library and no server, and its owner's way to the database."""
 
 import json
+import os
+import pty
+import select
 import subprocess
+import time
 from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import conninfo
+from tests.fixtures.postgres import Server
 from tests.photos import copy_photos
 from tests.program import Result, command, environment, run
 
+from facesets.files import FileLock
 from facesets.store.postgres.embedded import EmbeddedServer
 
 Home = dict[str, str]
@@ -96,6 +103,33 @@ def test_psql_that_fails_gives_its_status(data_home: Home) -> None:
     assert facesets(data_home, "db", "psql", "-v", "ON_ERROR_STOP=1", "-c", "SELECT nonsense").status == 1
 
 
+def test_ctrl_c_cancels_a_line_of_psql_and_does_not_end_it(library_url: str) -> None:
+    line = command("db", "psql", "-X", "-P", "pager=off", "--database", library_url)
+    pid, terminal = pty.fork()
+    if not pid:
+        os.execve(line[0], line, environment())
+
+    def read_until(what: bytes) -> None:
+        said = b""
+        while what not in said:
+            assert select.select([terminal], [], [], 60)[0], said
+            said += os.read(terminal, 4096)
+
+    try:
+        read_until(b"=# ")
+        os.write(terminal, b"SELECT nonsense\x03")
+        read_until(b"=# ")
+        # Python waits half as long for a child that was interrupted with it.
+        time.sleep(0.5)
+        os.write(terminal, b"SELECT 6 * 7 AS answer;\r")
+        read_until(b"42")
+        os.write(terminal, b"\\q\r")
+        read_until(b"q")
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    finally:
+        os.close(terminal)
+
+
 def test_a_backup_restores_the_library_as_it_was(
     photos: Path, pack_dir: Path, data_home: Home, library_url: str, empty_url: str, tmp_path: Path
 ) -> None:
@@ -122,6 +156,29 @@ def test_a_backup_restores_the_library_as_it_was(
         }
 
 
+def test_who_is_no_superuser_restores_a_library_whose_extension_a_superuser_made(
+    empty_url: str, tmp_path: Path
+) -> None:
+    def make_room() -> None:
+        with psycopg.connect(empty_url) as superuser:
+            superuser.execute("DROP SCHEMA public CASCADE")
+            superuser.execute("CREATE SCHEMA public")
+            superuser.execute("CREATE EXTENSION vector")
+            superuser.execute("GRANT ALL ON SCHEMA public TO pg_monitor")
+
+    make_room()
+    # A role that every server has, and that may do little.
+    named = ("--database", conninfo.make_conninfo(empty_url, options="-c role=pg_monitor"))
+    assert run("migrate", *named).status == 0
+    assert run("db", "backup", tmp_path / "b.dump", *named).status == 0
+    replaced = run("db", "restore", tmp_path / "b.dump", "--replace", *named)
+    assert replaced.status == 0, replaced.err
+    make_room()
+    restored = run("db", "restore", tmp_path / "b.dump", *named)
+    assert restored.status == 0, restored.err
+    assert run("stats", *named).status == 0
+
+
 def test_a_file_that_is_no_backup_changes_nothing(library_url: str, tmp_path: Path) -> None:
     (tmp_path / "b.dump").write_text("hello")
     result = run("db", "restore", tmp_path / "b.dump", "--database", library_url, "--replace")
@@ -129,6 +186,65 @@ def test_a_file_that_is_no_backup_changes_nothing(library_url: str, tmp_path: Pa
     result = run("db", "backup", tmp_path / "b.dump", "--database", library_url, "--replace")
     assert (result.status, "is no backup" in result.err) == (1, True)
     assert (tmp_path / "b.dump").read_text() == "hello"
+
+
+def test_a_backup_brings_back_a_table_that_was_dropped_by_hand(library_url: str, tmp_path: Path) -> None:
+    named = ("--database", library_url)
+    assert run("db", "backup", tmp_path / "b.dump", *named).status == 0
+    with psycopg.connect(library_url) as connection:
+        connection.execute("DROP TABLE face_detections CASCADE")
+    refused = run("stats", *named)
+    assert (refused.status, "db restore FILE --replace" in refused.err) == (2, True)
+    assert run("db", "restore", tmp_path / "b.dump", "--replace", *named).status == 0
+    assert run("check", *named).status == 0
+
+
+def test_no_backup_is_made_of_nothing_or_gives_way_to_an_empty_one(
+    library_url: str, empty_url: str, tmp_path: Path
+) -> None:
+    backup = tmp_path / "b.dump"
+    assert run("db", "backup", backup, "--database", library_url).status == 0
+    kept = backup.read_bytes()
+    for flags in (["--replace"], ["--replace", "--dry-run"]):
+        for url, said in ((empty_url, "There is no library in"), (library_url, "holds no images")):
+            refused = run("db", "backup", backup, "--database", url, *flags)
+            assert (refused.status, said in refused.err) == (2, True)
+    assert run("db", "backup", tmp_path / "new.dump", "--database", empty_url).status == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["b.dump"]
+    assert backup.read_bytes() == kept
+
+
+def test_the_backup_of_another_program_takes_no_library_away(
+    server: Server, library_url: str, empty_url: str, tmp_path: Path
+) -> None:
+    with psycopg.connect(empty_url) as connection:
+        connection.execute("CREATE TABLE mine (text text)")
+    pg_dump = str(Path(server.psql()).with_name("pg_dump"))
+    subprocess.run([pg_dump, "-Fc", "-f", str(tmp_path / "b.dump"), empty_url], check=True)
+    refused = run("db", "restore", tmp_path / "b.dump", "--database", library_url, "--replace")
+    assert (refused.status, "holds no library" in refused.err) == (1, True)
+    assert run("stats", "--database", library_url).status == 0
+
+
+def test_a_backup_belongs_to_its_owner_and_clears_up_after_one_that_was_killed(
+    library_url: str, tmp_path: Path
+) -> None:
+    backup = tmp_path / "b.dump"
+    (tmp_path / ".b.dump.half.tmp").write_text("half")
+    with FileLock(tmp_path / "b.dump.lock", what="it"):
+        assert run("db", "backup", backup, "--database", library_url).status == 75
+    assert run("db", "backup", backup, "--database", library_url).status == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["b.dump"]
+    assert backup.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_is_wrong_with_a_backup_or_a_server_is_said_as_everywhere(
+    library_url: str, tmp_path: Path
+) -> None:
+    missing = run("db", "restore", tmp_path / "nosuch", "--database", library_url)
+    assert (missing.status, "There is no file" in missing.err) == (2, True)
+    nowhere = run("db", "backup", tmp_path / "b.dump", "--database", "postgresql://127.0.0.1:1/photos")
+    assert (nowhere.status, "Cannot reach" in nowhere.err) == (2, True)
 
 
 @pytest.mark.parametrize("flags", [[], ["--dry-run"]])

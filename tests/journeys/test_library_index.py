@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import signal
+import string
 import subprocess
 import time
 from collections.abc import Callable
@@ -122,6 +123,9 @@ def test_moved_photos_become_paths_of_the_same_image_and_prune_forgets_the_old_o
     index(tmp_path / "root")
     before, _ = contents(library_url)
     photos.rename(tmp_path / "root" / "b")
+    planned = summary(index(tmp_path / "root", "--prune", "--dry-run"))
+    assert (planned["to_do"], planned["pruned"]) == (4, 4)
+    assert len(contents(library_url)[1]) == 4
     moved = summary(index(tmp_path / "root", "--prune"))
     assert (moved["indexed"], moved["aliases"], moved["pruned"]) == (0, 4, 4)
     after, paths = contents(library_url)
@@ -133,13 +137,80 @@ def test_prune_forgets_nothing_when_the_target_is_not_mounted(
     index: Callable[..., Result], library_url: str, lfw_photos: list[Path], tmp_path: Path
 ) -> None:
     photos = copy_photos(lfw_photos[:2], tmp_path / "photos")
+    (tmp_path / "other").mkdir()
     index(photos)
     shutil.rmtree(photos)
-    photos.mkdir()
-    result = index(photos, "--prune")
-    assert result.status == 2
-    assert "Is it mounted?" in result.err
+    for is_empty in (False, True):
+        if is_empty:
+            photos.mkdir()
+        for flags in ([], ["--prune"]):
+            result = index(photos, *flags)
+            assert result.status == 2
+            assert "where the library knows 2. Is it mounted? If they are gone for good" in result.err
+            assert f"gone for good, --prune with --target {tmp_path} forgets them." in result.err
     assert len(contents(library_url)[1]) == 2
+    assert summary(index(tmp_path, "--prune"))["pruned"] == 2
+
+
+def test_a_target_that_is_away_hinders_no_other(
+    index: Callable[..., Result], library_url: str, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    drive = copy_photos(lfw_photos[:2], tmp_path / "drive")
+    photos = copy_photos(lfw_photos[2:4], tmp_path / "photos")
+    index(drive, photos)
+    shutil.rmtree(drive)
+    drive.mkdir()
+    (photos / lfw_photos[2].name).unlink()
+    shutil.copy2(lfw_photos[4], photos)
+    for away in (drive, tmp_path / "never"):
+        result = index(photos, away, "--prune")
+        assert (result.status, str(away) in result.err) == (2, True)
+        assert len(json.loads(result.out)["away"]) == 1
+    assert {Path(path).name for path in contents(library_url)[1]} == {
+        lfw_photos[n].name for n in (0, 1, 3, 4)
+    }
+
+
+def test_the_folder_to_prune_below_is_one_that_is_there(
+    index: Callable[..., Result], lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:1], tmp_path / "2019" / "may" / "trip")
+    index(photos)
+    shutil.rmtree(photos.parent)
+    assert f"--prune with --target {tmp_path} forgets them." in index(photos, "--prune").err
+
+
+def test_a_mistyped_target_is_told_before_models_are_looked_for(library_url: str, tmp_path: Path) -> None:
+    result = run("index", "--target", tmp_path / "never", "--pack", "not_here", "--database", library_url)
+    assert result.status == 2
+    assert f"There is no folder {tmp_path / 'never'} that one can see." in result.err
+
+
+def test_patterns_that_leave_out_everything_are_named_as_the_cause(
+    index: Callable[..., Result], lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:1], tmp_path / "photos")
+    for _ in range(2):
+        for patterns in (["--exclude", "*"], ["--include", "*.xyz"]):
+            result = index(photos, *patterns)
+            assert result.status == 2
+            assert f"No photo below {photos} fits --include and --exclude." in result.err
+        assert index(photos).status == 0
+    photos.rename(tmp_path / "away")
+    photos.mkdir()
+    assert "Is it mounted?" in index(photos, "--exclude", "*").err
+
+
+def test_a_new_empty_target_hinders_neither_indexing_nor_pruning_elsewhere(
+    index: Callable[..., Result], lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:2], tmp_path / "photos")
+    (tmp_path / "empty").mkdir()
+    index(photos)
+    (photos / lfw_photos[0].name).unlink()
+    (photos / "pipe.jpg").symlink_to("nowhere")
+    done = summary(index(photos, tmp_path / "empty", "--prune"))
+    assert (done["pruned"], done["failed"]) == (1, 1)
 
 
 def test_galleries_are_found_at_any_depth_and_thumbnails_are_not_photos(
@@ -223,6 +294,14 @@ def test_photos_belong_to_the_gallery_that_came_to_be_around_them(
     assert galleries(library_url) == {name: ("day", "", [])}
 
 
+@pytest.mark.parametrize("command", ["index", "check"])
+def test_an_empty_address_of_a_service_is_no_wish_to_infer_here(command: str) -> None:
+    target = ["--target", "photos"] * (command == "index")
+    result = run(command, *target, "--ml-uri", "")
+    assert result.status == 2
+    assert "--ml-uri is empty" in result.err
+
+
 def test_include_and_exclude_choose_photos_and_exclude_wins(
     index: Callable[..., Result], library_url: str, lfw_photos: list[Path], tmp_path: Path
 ) -> None:
@@ -252,7 +331,48 @@ def test_a_damaged_photo_costs_itself_only(
     assert (summary(result)["indexed"], summary(result)["failed"]) == (2, 1)
     assert "torn.jpg" in result.err
     again = summary(index(photos))
-    assert (again["unchanged"], again["failed"]) == (3, 1)
+    assert (again["listed"], again["unchanged"], again["failed"]) == (3, 2, 1)
+
+
+def test_where_a_folder_lies_now_a_photo_is_gone(
+    index: Callable[..., Result], library_url: str, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:1], tmp_path / "photos")
+    (photos / "x.jpg").symlink_to("nowhere")
+    assert index(photos).status == 3
+    (photos / "x.jpg").unlink()
+    copy_photos(lfw_photos[1:2], photos / "x.jpg")
+    assert summary(index(photos, "--prune"))["pruned"] == 1
+    assert set(contents(library_url)[1]) == {str(path) for path in photos.rglob("*.jpg") if path.is_file()}
+
+
+def test_a_photo_from_a_far_future_is_known_again(
+    index: Callable[..., Result], lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:2], tmp_path / "photos")
+    os.utime(photos / lfw_photos[0].name, ns=(0, 10**19))
+    if (photos / lfw_photos[0].name).stat().st_mtime_ns < 2**63:
+        pytest.skip("this file system knows no such time")
+    assert summary(index(photos))["indexed"] == 2
+    assert summary(index(photos))["unchanged"] == 2
+
+
+def test_a_photo_that_lies_too_deep_to_be_kept_costs_itself_only(
+    index: Callable[..., Result], lfw_photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = copy_photos(lfw_photos[:2], tmp_path / "photos")
+    rng = random.Random(1)
+    monkeypatch.chdir(photos)
+    for _ in range(14):
+        # At random, for PostgreSQL compresses what repeats itself.
+        name = "".join(rng.choices(string.ascii_letters, k=250))
+        Path(name).mkdir()
+        os.chdir(name)
+    shutil.copy(lfw_photos[2], "deep.jpg")
+    done = index(photos)
+    assert done.status == 3
+    assert (summary(done)["indexed"], summary(done)["failed"]) == (2, 1)
+    assert "its path is too long for a library" in done.err
 
 
 def test_bounds_end_a_run_and_the_next_goes_on(

@@ -20,12 +20,14 @@ from facesets.operations.cluster_library import cluster_library
 from facesets.operations.index import IndexSummary
 from facesets.operations.index import index as run_index
 from facesets.operations.library_options import ClusterLibraryOptions, IndexOptions
+from facesets.operations.search import search_by_person
 from facesets.operations.stats import stats
 from facesets.progress import SilentProgress
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.search import Dates
 
 ANYBODY = "(SELECT min(person_id::text)::uuid FROM face_detections)"
 DOCUMENTED = (
@@ -34,6 +36,7 @@ DOCUMENTED = (
     "UPDATE face_detections SET person_id = NULL WHERE person_id = '<uuid>';",
     "DELETE FROM persons WHERE id = '<uuid>';",
 )
+NAMING = "INSERT INTO person_names (person_id, name) VALUES ('<uuid>', 'Anna');"
 DELETES = (
     "DELETE FROM images WHERE id = (SELECT min(id) FROM images)",
     "DELETE FROM images",
@@ -162,6 +165,13 @@ def test_the_documented_resets_work_verbatim(database: Database, psql: Psql, sta
     assert check(Library(database), fix=False).problems == []
 
 
+def test_the_documented_naming_works_verbatim(database: Database, psql: Psql) -> None:
+    psql(NAMING.replace("<uuid>", psql(f"SELECT {ANYBODY}")))
+    found = search_by_person(Library(database), "anna", Dates(), 10)
+    assert len(found) == int(psql(f"SELECT count(*) FROM face_detections WHERE person_id = {ANYBODY}"))
+    assert {hit.name for hit in found} == {"Anna"}
+
+
 @pytest.mark.parametrize("statement", DELETES)
 def test_what_is_deleted_comes_back(
     database: Database, psql: Psql, index: Callable[[], IndexSummary], statement: str
@@ -201,6 +211,47 @@ def test_what_is_lost_is_mended_where_a_vector_is_missing_and_nothing_trips(
     if "embeddings" in statement:
         assert vectors(psql) == before
     assert check(Library(database), fix=False).problems == []
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_what_needs_a_photo_that_is_gone_is_named_with_what_to_do(
+    url: str, psql: Psql, photos: Path, pack_dir: Path, *, is_known: bool, comes_back: bool
+) -> None:
+    before = vectors(psql)
+    image = psql("SELECT image_id FROM face_detections ORDER BY id LIMIT 1")
+    psql("DELETE FROM face_embeddings WHERE face_id = (SELECT min(id) FROM face_detections)")
+    psql(
+        f"UPDATE image_paths SET path = '/gone.jpg' WHERE image_id = {image}"
+        if is_known
+        else f"DELETE FROM image_paths WHERE image_id = {image}"
+    )
+    named = f"/gone.jpg: is not there, and was image {image}" if is_known else f"image {image}: no path leads"
+    for fix in ([], ["--fix"], ["--fix"], []):
+        found = run("check", *fix, "--pack", pack_dir, "--database", url)
+        assert found.status == 1
+        assert named in found.err
+        assert "DELETE FROM images WHERE id" in found.out
+        assert "to mend it" not in found.out
+    if comes_back:
+        run("index", "--target", photos, "--pack", pack_dir, "--database", url)
+        assert vectors(psql) == before
+    else:
+        psql(f"DELETE FROM images WHERE id = {image}")
+    assert run("check", "--database", url).status == 0
+
+
+def test_a_path_that_lost_its_image_is_forgotten_where_its_file_is_gone(
+    url: str, psql: Psql, photos: Path, pack_dir: Path
+) -> None:
+    psql(
+        f"""INSERT INTO image_paths (path, size, mtime_ns, sha256)
+            VALUES ('{photos}/gone.jpg', 1, 1, '{"0" * 64}')"""
+    )
+    found = run("check", "--fix", "--database", url)
+    assert (found.status, "gone.jpg: is not there, and its image" in found.err) == (1, True)
+    run("index", "--target", photos, "--pack", pack_dir, "--database", url, "--prune")
+    assert run("check", "--database", url).status == 0
 
 
 def test_an_emptied_library_is_a_sentence_or_nothing_to_do(url: str, psql: Psql, tmp_path: Path) -> None:

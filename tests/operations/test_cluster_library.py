@@ -1,6 +1,8 @@
 """Clustering the library: who is given away, who is kept, and what SQL by hand does to it."""
 
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -313,6 +315,33 @@ def test_people_deleted_without_the_first_reset_leave_their_faces_without_a_pers
     psql("DELETE FROM persons;")
     assert set(people(library.database).values()) == {None}
     assert cluster(library).new_persons == 2
+
+
+def test_people_deleted_by_hand_just_while_faces_join_them_get_none(
+    library: Library, library_url: str
+) -> None:
+    cluster(library)
+    add_person(library, "anna", 2, seed=1)
+    with psycopg.connect(library_url) as by_hand, ThreadPoolExecutor(1) as pool:
+        by_hand.execute("DELETE FROM persons")
+        running = pool.submit(cluster, library)
+        wait_for_somebody_waiting(library_url)
+        by_hand.commit()
+        running.result()
+    assert set(people(library.database).values()) == {None}
+    assert cluster(library).new_persons == 2
+
+
+def wait_for_somebody_waiting(url: str) -> None:
+    """Return once a session of this database waits for another's transaction."""
+    waiting = """SELECT FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+    with psycopg.connect(url, autocommit=True) as looking:
+        for _ in range(1000):
+            if looking.execute(waiting).fetchone() is not None:
+                return
+            time.sleep(0.01)
+    pytest.fail("nobody waits")
 
 
 def test_names_are_one_regardless_of_case(library: Library, library_url: str) -> None:

@@ -127,7 +127,7 @@ def test_a_folder_without_anybody_says_why() -> None:
     assert found == []
     assert [(f.path, f.reason.partition(":")[0]) for f in failures] == [
         ("/p/crowd", "its 9 faces have nothing in common"),
-        ("/p/empty", "no face was found in its 1 photos"),
+        ("/p/empty", "no face was found in its 1 photo"),
         ("/nowhere", "no photo below it is in the store"),
     ]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facesets.errors import WrongUsage
+from facesets.errors import Unreachable, WrongUsage
 from facesets.operations.index import IndexSummary, index
 from facesets.operations.library_options import IndexOptions
 from facesets.progress import SilentProgress
@@ -93,6 +93,29 @@ def test_what_failed_is_not_stored_and_is_tried_again_next_time(
         assert run(service, database, photos).indexed == 3
 
 
+def test_a_service_that_is_gone_ends_the_run_and_the_next_goes_on(
+    database: Database, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:20], tmp_path / "photos")
+    with ml_service() as service:
+        remote = MlService(service.url, Models(min_det_score=0.5), pause=lambda _: None, waits_s=[0])
+        embedder = ServiceEmbedder(remote)
+    options = IndexOptions(concurrency=2)
+    with pytest.raises(Unreachable, match="does not answer any more"):
+        index(
+            GallerySource([photos]),
+            Library(database),
+            embedder,
+            options,
+            progress=SilentProgress(),
+            stop=Stop(),
+        )
+    remote.close()
+    assert Library(database).files() == {}
+    with ml_service() as service:
+        assert run(service, database, photos).indexed == 20
+
+
 def test_faces_of_a_service_have_no_keypoints_and_are_a_model_of_their_own(
     database: Database, lfw_photos: list[Path], tmp_path: Path
 ) -> None:
@@ -123,7 +146,7 @@ def test_faces_and_embedding_come_in_one_request_and_only_what_is_lacking_is_ask
         assert len(service.asked) == 10
 
 
-def test_a_service_whose_vectors_change_their_length_is_refused(
+def test_a_service_whose_vectors_change_their_length_is_refused_until_all_are_deleted(
     database: Database, lfw_photos: list[Path], tmp_path: Path
 ) -> None:
     with ml_service() as service:
@@ -131,4 +154,6 @@ def test_a_service_whose_vectors_change_their_length_is_refused(
         service.clip_dimension = 32
         with pytest.raises(WrongUsage, match="32 numbers"):
             run(service, database, copy_photos(lfw_photos[2:4], tmp_path / "b"))
-    assert len(embeddings(database)) == 2
+        assert len(embeddings(database)) == 2
+        database.run(lambda connection: connection.execute("DELETE FROM image_embeddings"))
+        assert run(service, database, tmp_path).embeddings == 4

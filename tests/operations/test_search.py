@@ -1,23 +1,27 @@
 """Search in the library: by face, person and date, exactly or by the index."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import psycopg
 import pytest
 
 from facesets.errors import RecogniserMismatch, WrongUsage
+from facesets.exports.bundle import png_bytes
 from facesets.operations.check import check
 from facesets.operations.search import (
     build_index,
     drop_index,
+    search_by_face,
     search_by_person,
     similar_faces,
     similar_images,
     wants_index,
 )
-from facesets.records import ClipModel, Float32, Wanted
+from facesets.records import CacheSettings, ClipModel, Faces, Float32, Pixels, Wanted
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.search import Dates
@@ -73,6 +77,44 @@ def test_photos_of_a_person_are_found_by_name_in_any_case(library: Library, libr
     ]
     with pytest.raises(WrongUsage, match="called Bob"):
         search_by_person(library, "Bob", Dates(), 10)
+
+
+def test_somebody_without_a_name_is_found_by_the_number_that_a_search_prints(
+    library: Library, library_url: str
+) -> None:
+    with psycopg.connect(library_url) as connection:
+        connection.execute("INSERT INTO persons DEFAULT VALUES")
+        connection.execute(
+            "UPDATE face_detections SET person_id = (SELECT id FROM persons) WHERE image_id IN (2, 3)"
+        )
+    collection = library.load()
+    (hit,) = similar_faces(library, collection.faces.embedding[2], Dates(), 1)
+    assert [found.name for found in search_by_person(library, hit.person, Dates(), 10)] == [hit.person] * 2
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An embedder that finds one face on every photo."""
+
+    face: Faces
+    settings: CacheSettings = SETTINGS
+
+    def embed(self, pictures: Sequence[Pixels]) -> list[Faces]:
+        return [self.face for _ in pictures]
+
+
+def test_a_photo_finds_the_faces_like_the_one_on_it_and_never_those_of_another_recogniser(
+    library: Library, tmp_path: Path
+) -> None:
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(png_bytes(np.zeros((8, 8, 3), np.uint8)))
+    collection = library.load()
+    finding = Finding(collection.faces.take(np.array([7])))
+    (hit,) = search_by_face(library, finding, str(photo), Dates(), 1)
+    assert hit.path == collection.images.paths[collection.faces.image[7]][0]
+    other = replace(finding, settings=replace(SETTINGS, pack="other", recogniser_sha256="dd" * 32))
+    with pytest.raises(RecogniserMismatch, match="--pack made"):
+        search_by_face(library, other, str(photo), Dates(), 1)
 
 
 COUNT = 320

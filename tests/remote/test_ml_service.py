@@ -1,6 +1,7 @@
 """Faces and CLIP vectors from a service, over loopback."""
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -150,6 +151,8 @@ def test_what_the_service_refuses_is_not_asked_again(
         b"<html>",
         b"[]",
         b"{}",
+        b"[" * 100_000,
+        b'{"facial-recognition": [], "imageWidth": 1' + b"0" * 400 + b"}",
         b'{"facial-recognition": [{}]}',
         b'{"facial-recognition": [{"boundingBox": {"x1": 0, "y1": 0, "x2": 9, "y2": 9}, "score": 1}]}',
         b'{"facial-recognition": [{"boundingBox": {"x1":0,"y1":0,"x2":9,"y2":9},"score":1,"embedding":[1]}]}',
@@ -159,6 +162,29 @@ def test_an_answer_that_is_none_is_said_to_be_none(
     answer: bytes, server: MlServer, service: MlService
 ) -> None:
     server.raw_answer = answer
+    with pytest.raises(CannotInfer):
+        service.embed([PICTURE])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"score": None},
+        {"score": 7},
+        {"score": [0.5, 0.5]},
+        {"boundingBox": {"x1": None, "y1": 0, "x2": 9, "y2": 9}},
+        {"boundingBox": {"x1": 9, "y1": 0, "x2": 0, "y2": 9}},
+        {"boundingBox": {"x1": 0, "y1": 0, "x2": math.inf, "y2": 9}},
+        {"boundingBox": {"x1": 900, "y1": 0, "x2": 999, "y2": 9}},
+        {"boundingBox": {"x1": 0, "y1": 0, "x2": 10**400, "y2": 9}},
+        {"embedding": "[" * 100_000},
+        {"embedding": [10**400] * 512},
+    ],
+)
+def test_a_face_that_can_be_none_is_refused(
+    changes: dict[str, Any], server: MlServer, service: MlService
+) -> None:
+    server.faces = [face(1), face(2, **changes)]
     with pytest.raises(CannotInfer):
         service.embed([PICTURE])
 

@@ -115,10 +115,13 @@ def _by_parameter(flags: Mapping[str, Mapping[str, object]]) -> dict[str, dict[s
         for flag in values if known else [command]:
             if flag not in known:
                 what = f"[{command}] {flag.replace('_', '-')}" if known else f"[{command}]"
-                raise WrongUsage(
-                    f"There is no {what} to set in facesets.toml. See `facesets {command} --help`."
-                )
-        found[command] = {known[flag]: value for flag, value in values.items()}
+                see = f"facesets {command} --help" if known else "facesets --help"
+                raise WrongUsage(f"There is no {what} to set in facesets.toml. See `{see}`.")
+        several = {param.name for param in params if getattr(param, "multiple", False)}
+        found[command] = {
+            known[flag]: [value] if known[flag] in several and isinstance(value, str) else value
+            for flag, value in values.items()
+        }
     return found
 
 

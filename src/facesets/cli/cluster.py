@@ -12,6 +12,7 @@ from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.library_options import ClusterLibraryOptions
 from facesets.operations.options import ClusterOptions, Method
+from facesets.wording import counted, people
 
 _DEFAULT = ClusterOptions()
 _LIBRARY = ClusterLibraryOptions()
@@ -133,8 +134,9 @@ def _cluster_into_folders(
         summary,
         [
             (
-                f"{summary.faces} faces in {summary.images} images: {summary.persons} people, "
-                f"{summary.singletons} single faces, {summary.no_face} images without a face."
+                f"{counted(summary.faces, 'face')} in {counted(summary.images, 'image')}: "
+                f"{people(summary.persons)}, {counted(summary.singletons, 'single face')}, "
+                f"{counted(summary.no_face, 'image')} without a face."
             ),
             *summary.reasons,
             photos_line(summary, out, dry_run=options.dry_run),
@@ -159,9 +161,10 @@ def _cluster_library(database: str | None, options: ClusterLibraryOptions) -> No
     console.show(
         summary,
         [
-            f"{summary.faces} faces: {summary.kept} had a person, {summary.joined} joined a known one, "
-            f"{summary.new_faces} became {summary.new_persons} new people, {summary.alone} are alone, "
-            f"{len(summary.review)} need review."
+            f"{counted(summary.faces, 'face')}: {summary.kept} had a person, "
+            f"{summary.joined} joined a known one, "
+            f"{summary.new_faces} became {counted(summary.new_persons, 'new person', 'new people')}, "
+            f"{summary.alone} stayed alone, {len(summary.review)} to review."
             + (" Nothing was stored." if options.dry_run or summary.stopped else ""),
             *summary.reasons,
         ],

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from facesets.errors import CannotWrite
 from facesets.files import printable
 from facesets.stop import Stop
 
@@ -198,6 +199,17 @@ def stoppable() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def ctrl_c_is_for_another() -> Iterator[None]:
+    """Leave Ctrl-C to the program that has the terminal within the block, and outlive it."""
+    # A handler, for a program that is run would inherit that the signal is ignored.
+    before = signal.signal(signal.SIGINT, lambda _number, _frame: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def allow_any_text() -> None:
     """Let no file name stop the printing: what the terminal cannot show comes out escaped."""
     for stream in (sys.stdout, sys.stderr):
@@ -217,11 +229,23 @@ def remark(line: str) -> None:
 
 
 def out(text: str) -> None:
-    """Print a result on standard output; a reader that went away (`| head`) is no failure."""
+    """Print a result on standard output; a reader that went away (`| head`) is no failure.
+
+    Raises
+    ------
+    CannotWrite
+        There is no space where the output goes, say.
+    """
     try:
         print(text, flush=True)
-    except BrokenPipeError:
+    except OSError as error:
+        # What could not be written would be tried again at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise CannotWrite(
+                f"The work is done, but its result cannot be printed ({error.strerror}). Make room where the "
+                "output goes."
+            ) from error
 
 
 def show(summary: object, lines: Sequence[str], *, always: bool = True) -> None:

@@ -43,7 +43,7 @@ def psql(context: typer.Context, database: DatabaseOption = None, debug: DebugOp
     from facesets.cli.library import database_url
     from facesets.store.postgres.tools import psql as run
 
-    with database_url(database, settings.load()) as text:
+    with database_url(database, settings.load()) as text, console.ctrl_c_is_for_another():
         status = run(text, context.args, os.environ)
     raise typer.Exit(status)
 

@@ -16,6 +16,7 @@ from facesets.cli.params import (
 from facesets.cli.results import report, would
 from facesets.files import printable
 from facesets.operations.options import DedupOptions
+from facesets.wording import counted
 
 _DEFAULT = DedupOptions()
 _OF_LIBRARY = "library.duplicates.json"
@@ -57,13 +58,13 @@ def dedup(
         summary,
         [
             (
-                f"{summary.images} images: {summary.identical_groups} lie at several paths "
-                f"({summary.spare_files} "
-                f"spare files); {summary.near_groups} groups look the same "
-                f"({summary.spare_images} spare images)."
+                f"{counted(summary.images, 'image')}: {summary.identical_groups} at several paths "
+                f"({counted(summary.spare_files, 'spare file')}); "
+                f"{counted(summary.near_groups, 'group')} that look the same "
+                f"({counted(summary.spare_images, 'spare image')})."
             ),
             *(
-                [f"{summary.left_out} paths left out: links, or files that are gone or changed."]
+                [f"{counted(summary.left_out, 'path')} left out: links, or files that are gone or changed."]
                 if summary.left_out
                 else []
             ),

@@ -23,6 +23,7 @@ from facesets.cli.results import (
 from facesets.files import printable
 from facesets.operations.growing_options import DiscoverOptions
 from facesets.operations.options import RefineOptions
+from facesets.wording import counted
 
 _DEFAULT = DiscoverOptions()
 _GATES = RefineOptions()
@@ -96,8 +97,8 @@ def discover(
     ]
     lines = [
         (
-            f"{printable(out)}: {summary.faces} faces, {summary.known} of them known; "
-            f"{len(summary.clusters)} groups of others, {len(summary.sets)} face sets "
+            f"{printable(out)}: {counted(summary.faces, 'face')}, {summary.known} of them known; "
+            f"{counted(len(summary.clusters), 'group')} of others, {counted(len(summary.sets), 'face set')} "
             f"{would(export.dry_run, 'added', 'to add')}."
         )
     ]

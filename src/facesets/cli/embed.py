@@ -15,6 +15,7 @@ from facesets.cli.params import (
     ProviderOption,
 )
 from facesets.operations.options import DetectionOptions, EmbedOptions
+from facesets.wording import counted
 
 if TYPE_CHECKING:
     from facesets.interfaces import Source
@@ -160,10 +161,10 @@ def embed(
     console.show(
         summary,
         [
-            f"{store.label}: {summary.embedded} new images with {summary.faces} faces, "
-            f"{summary.aliases} copies of known images, {summary.unchanged} unchanged, "
+            f"{store.label}: {counted(summary.embedded, 'new image')} with {counted(summary.faces, 'face')}, "
+            f"{counted(summary.aliases, 'copy', 'copies')} of known images, {summary.unchanged} unchanged, "
             f"{summary.failed} unreadable."
-            + (f" {summary.gone} files are not there any more." if summary.gone else "")
+            + (f" {counted(summary.gone, 'file')} gone." if summary.gone else "")
             + (f" {summary.to_do} to do." if dry_run else "")
             + (" Stopped early: run the same command again to go on." if summary.stopped else "")
         ],

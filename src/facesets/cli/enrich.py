@@ -17,6 +17,7 @@ from facesets.cli.params import (
 )
 from facesets.cli.results import report, would
 from facesets.operations.options import EnrichOptions
+from facesets.wording import counted
 
 _DEFAULT = EnrichOptions()
 
@@ -69,7 +70,7 @@ def enrich(
         summary,
         [
             (
-                f"{store.label}: {summary.faces} faces in {summary.images} images "
+                f"{store.label}: {counted(summary.faces, 'face')} in {counted(summary.images, 'image')} "
                 f"{would(dry_run, 'looked at', 'to look at')}, {summary.already} done before: "
                 f"{summary.enriched} enriched ({summary.pose_from_keypoints} with the pose from keypoints), "
                 f"{summary.not_found_again} not found again."

@@ -10,6 +10,7 @@ import typer
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption, DebugOption, JsonOption
 from facesets.operations.options import ClusterOptions, Method
+from facesets.wording import counted, people
 
 if TYPE_CHECKING:
     from facesets.operations.evaluate import Evaluation
@@ -119,13 +120,13 @@ def _lines(evaluation: "Evaluation") -> list[str]:
     ]
     left_out = f", {evaluation.unknown} named without a face here" if evaluation.unknown else ""
     lines = [
-        f"{evaluation.faces} faces of {evaluation.people} people{left_out}",
+        f"{counted(evaluation.faces, 'face')} of {people(evaluation.people)}{left_out}",
         console.table(headings, rows),
     ]
     for merge in evaluation.merges:
-        people = ", ".join(f"{name} ({count})" for name, count in merge.people[:6])
-        lines.append(f"merged, {merge.pairs} wrong pairs: {people}")
+        mixed = ", ".join(f"{name} ({count})" for name, count in merge.people[:6])
+        lines.append(f"merged, {counted(merge.pairs, 'wrong pair')}: {mixed}")
     for split in evaluation.splits:
         pieces = " + ".join(str(piece) for piece in split.pieces[:10])
-        lines.append(f"split, {split.pairs} pairs apart: {split.person} ({pieces})")
+        lines.append(f"split, {counted(split.pairs, 'pair')} apart: {split.person} ({pieces})")
     return lines

@@ -19,6 +19,7 @@ from facesets.cli.results import SheetOption, report, would
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.options import ExportSwapOptions, Select
+from facesets.wording import counted
 
 _DEFAULT = ExportSwapOptions()
 
@@ -120,10 +121,11 @@ def export_swap(
         summary,
         [
             (
-                f"{printable(out)}: {summary.sets} face sets ({summary.unchanged_sets} unchanged), "
-                f"{summary.faces} faces {would(dry_run, 'exported', 'to export')} "
+                f"{printable(out)}: {counted(summary.sets, 'face set')} "
+                f"({summary.unchanged_sets} unchanged), "
+                f"{counted(summary.faces, 'face')} {would(dry_run, 'exported', 'to export')} "
                 f"({summary.masked} with bystanders masked), "
-                f"{summary.bundles} bundles, {summary.candidates} candidates."
+                f"{counted(summary.bundles, 'bundle')}, {counted(summary.candidates, 'candidate')}."
             ),
             left_out(summary),
         ],

@@ -18,6 +18,7 @@ from facesets.operations.options import (
     ExportSwapOptions,
     Select,
 )
+from facesets.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -161,6 +162,6 @@ def loader_embedder(
 def left_out(summary: "ExportSwapSummary") -> str:
     """How many faces an export left out, by reason, and what was learned from the user's own changes."""
     reasons = ", ".join(f"{count} by {gate}" for gate, count in summary.dropped_by.items())
-    total = f"{summary.dropped} faces left out" + (f": {reasons}." if reasons else ".")
+    total = f"{counted(summary.dropped, 'face')} left out" + (f": {reasons}." if reasons else ".")
     hint = [summary.hint] if summary.hint else []
     return "\n".join([total, *hint, *learned_lines(summary.learned)])

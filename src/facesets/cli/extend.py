@@ -10,6 +10,7 @@ from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonO
 from facesets.cli.results import SheetOption, learned_lines, report, would
 from facesets.files import printable
 from facesets.operations.growing_options import ExtendOptions
+from facesets.wording import counted
 
 if TYPE_CHECKING:
     from facesets.operations.extend import ExtendedResult
@@ -81,16 +82,19 @@ def extend(
 def _lines(result: "ExtendedResult", what: str, alone: str, *, dry_run: bool) -> list[str]:
     by_gate = ", ".join(f"{count} by {gate}" for gate, count in result.dropped_by.items())
     lines = [
-        f"{printable(result.out)}: {result.new} new faces: {sum(result.joined.values())} joined "
-        f"{len(result.joined)} {what}, {sum(result.made.values())} made {len(result.made)} new ones, "
+        f"{printable(result.out)}: {counted(result.new, 'new face')}: {sum(result.joined.values())} joined "
+        f"{len(result.joined)} {what}, {sum(result.made.values())} made "
+        f"{counted(len(result.made), 'new one')}, "
         f"{result.alone} {alone}" + (f" ({by_gate})." if by_gate else "."),
-        f"  {len(result.written)} photos {would(dry_run, 'written', 'to write')}, {result.unchanged} there "
-        "already."
+        f"  {counted(len(result.written), 'photo')} {would(dry_run, 'written', 'to write')}, "
+        f"{result.unchanged} there already."
         + (f" Take it back: facesets undo {printable(result.out)} {result.run}" if result.run else ""),
         *learned_lines(result.learned),
     ]
     if dry_run:
-        lines += [f"  {printable(name)}: {count} faces" for name, count in result.joined.items()]
-        lines += [f"  {printable(name)} (new): {count} faces" for name, count in result.made.items()]
+        lines += [f"  {printable(name)}: {counted(count, 'face')}" for name, count in result.joined.items()]
+        lines += [
+            f"  {printable(name)} (new): {counted(count, 'face')}" for name, count in result.made.items()
+        ]
         lines += [f"  + {printable(name)}" for name in result.written]
     return lines

@@ -21,6 +21,7 @@ from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonO
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.immich_options import PushOptions
+from facesets.wording import counted, people
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -240,7 +241,9 @@ def _finish(summary: "PushSummary", staged: Path, *, dry_run: bool) -> None:
 def _plan_lines(plan: "PushSummary") -> list[str]:
     lines = [_person_line(person) for person in plan.people]
     named = ", ".join(printable(name) for name in plan.unfit)
-    totals = f"{len(plan.people)} people, {plan.photos} photos, {plan.changes} changes."
+    totals = (
+        f"{people(len(plan.people))}, {counted(plan.photos, 'photo')}, {counted(plan.changes, 'change')}."
+    )
     if plan.vanished:
         totals += f" {plan.vanished} photos are not on the server any more."
     if plan.differing:
@@ -256,11 +259,12 @@ def _person_line(person: "PushedPerson") -> str:
     if person.known_as and person.known_as != person.name:
         what += f" as {printable(person.known_as)}"
     parts = [what]
-    parts += [f"{person.in_place} faces in place"] if person.in_place else []
-    parts += [f"give {person.give} faces"] if person.give else []
-    parts += [f"add {person.add} faces"] if person.add else []
+    parts += [f"{counted(person.in_place, 'face')} in place"] if person.in_place else []
+    parts += [f"give {counted(person.give, 'face')}"] if person.give else []
+    parts += [f"add {counted(person.add, 'face')}"] if person.add else []
     parts += [
-        f"merge {printable(merge.name) or 'a nameless person'} ({merge.photos} photos, {merge.known} known)"
+        f"merge {printable(merge.name) or 'a nameless person'} ({counted(merge.photos, 'photo')}, "
+        f"{merge.known} known)"
         for merge in person.merge
     ]
     left = [f"{count} left: {printable(reason)}" for reason, count in person.left.items()]
@@ -269,8 +273,8 @@ def _person_line(person: "PushedPerson") -> str:
 
 def _undo_lines(plan: "PushUndoSummary") -> str:
     return (
-        f"The run {plan.run} moved {plan.faces} faces, added {plan.added}, merged {plan.merges} people away, "
-        f"named {plan.names} and made {plan.created}."
+        f"The run {plan.run} moved {counted(plan.faces, 'face')}, added {plan.added}, "
+        f"merged {people(plan.merges)} away, named {plan.names} and made {plan.created}."
     )
 
 

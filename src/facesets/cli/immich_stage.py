@@ -17,6 +17,7 @@ from facesets.cli.immich_access import (
 )
 from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
 from facesets.operations.immich_options import StageOptions
+from facesets.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,14 +163,15 @@ def _known(caches: "list[Path]") -> "list[Known]":
 def _lines(summary: "StageSummary", *, dry_run: bool) -> list[str]:
     skipped = ", ".join(f"{count} {kind}" for kind, count in sorted(summary.skipped.items()))
     lines = [
-        f"{summary.listed} photos listed, {summary.settled_before} settled before. "
+        f"{counted(summary.listed, 'photo')} listed, {summary.settled_before} settled before. "
         + (
             f"{summary.staged} to stage"
             if dry_run
             else f"{summary.staged} staged ({summary.megabytes:g} MB fetched)"
         )
-        + f", {summary.aliases} copies of these, {summary.known} known; {summary.small_faces} with small "
-        f"faces only, {summary.no_face} without; {summary.gone} vanished, {summary.failed} failed."
+        + f", {counted(summary.aliases, 'copy', 'copies')} of these, {summary.known} known; "
+        f"{summary.small_faces} with small faces only, {summary.no_face} without; "
+        f"{summary.gone} vanished, {summary.failed} failed."
     ]
     if skipped:
         lines.append(f"Passed over: {skipped}.")

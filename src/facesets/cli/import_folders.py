@@ -24,6 +24,7 @@ from facesets.cli.results import (
 )
 from facesets.files import printable
 from facesets.operations.growing_options import ImportFoldersOptions
+from facesets.wording import counted, people
 
 _DEFAULT = ImportFoldersOptions()
 _IN_FILE: dict[str, type[float]] = {
@@ -135,9 +136,9 @@ def import_folders(
         [
             console.table(("", "set", "photos", "faces", "core", "routed", "bystanders"), rows),
             (
-                f"{printable(out)}: {len(summary.people)} people, {summary.export.faces} faces "
+                f"{printable(out)}: {people(len(summary.people))}, {counted(summary.export.faces, 'face')} "
                 f"{would(export.dry_run, 'in their sets', 'to check and export')}, "
-                f"{summary.export.sets} sets in all."
+                f"{counted(summary.export.sets, 'set')} in all."
             ),
             left_out(summary.export),
         ],

@@ -14,11 +14,14 @@ from facesets.cli.params import (
     DebugOption,
     DryRunOption,
     JsonOption,
+    MlUriOption,
     PackOption,
     ProviderOption,
 )
+from facesets.errors import SourceGone
 from facesets.operations.library_options import IndexOptions
 from facesets.operations.options import DetectionOptions
+from facesets.wording import counted
 
 _DETECTION = DetectionOptions()
 _INDEX = IndexOptions()
@@ -54,10 +57,7 @@ def index(
     prune: Annotated[
         bool, typer.Option("--prune", help="Forget paths below the targets that are gone.")
     ] = _INDEX.prune,
-    ml_uri: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Infer on this Immich ML service, not here.", show_default=False),
-    ] = None,
+    ml_uri: MlUriOption = None,
     skip_faces: Annotated[bool, typer.Option("--skip-faces", help="Only embed images (CLIP).")] = False,
     skip_clip: Annotated[bool, typer.Option("--skip-clip", help="Only find and embed faces.")] = False,
     pack: PackOption = None,
@@ -109,8 +109,10 @@ def index(
     from facesets import settings
     from facesets.cli.describing import describer
     from facesets.cli.library import open_database
+    from facesets.cli.results import would
     from facesets.files import require_suffix
     from facesets.operations.index import index as run
+    from facesets.operations.listing import require_a_target
     from facesets.operations.profile import Meter, write_profile
     from facesets.operations.tuning import is_long
     from facesets.sources.galleries import GallerySource
@@ -138,6 +140,7 @@ def index(
         open_database(database, conf) as session,
     ):
         library = Library(session)
+        require_a_target(source, library)
         is_first = library.settings is None and not dry_run and max_images is None
         asked = Asked(
             (pack, det_size, min_det_score),
@@ -155,19 +158,23 @@ def index(
                 source, library, describe, options, stopwatch=stopwatch, progress=progress, stop=stop
             )
     left = f" {summary.to_do} to do." if summary.to_do else ""
-    added = f"{summary.completed} known images got what they lacked, " if summary.completed else ""
+    added = f"{counted(summary.completed, 'known image')} got what was lacking, " if summary.completed else ""
     console.show(
         summary,
         [
-            f"{library.label}: {summary.indexed} new images, {summary.faces} new faces, "
-            f"{summary.embeddings} images embedded, {added}"
-            f"{summary.aliases} copies of known images, {summary.unchanged} unchanged, "
-            f"{summary.pruned} forgotten, {summary.failed} failed.{left}"
+            f"{library.label}: {counted(summary.indexed, 'new image')}, "
+            f"{counted(summary.faces, 'new face')}, "
+            f"{counted(summary.embeddings, 'image')} embedded, {added}"
+            f"{counted(summary.aliases, 'copy', 'copies')} of known images, {summary.unchanged} unchanged, "
+            f"{summary.pruned} {would(dry_run, 'forgotten', 'to forget')}, {summary.failed} failed.{left}"
+            + (" Nothing was stored." if dry_run else "")
             + (" Stopped early: run the same command again to go on." if summary.stopped else "")
         ],
-        always=bool(summary.failed or summary.stopped or dry_run),
+        always=bool(summary.failed or summary.stopped or summary.away or dry_run),
     )
     if profile is not None and not dry_run:
         console.profile(write_profile(profile, stopwatch, meter, workers=options.concurrency))
     console.failures([(failure.path, failure.reason) for failure in summary.failures])
+    if summary.away and not console.session.stopped_by:
+        raise typer.Exit(SourceGone.exit_status)
     console.finish(failed=summary.failed)

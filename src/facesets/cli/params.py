@@ -65,6 +65,24 @@ DatabaseOption = Annotated[
 ]
 
 
+def _address(value: str | None) -> str | None:
+    """An address; where one was asked for and none came, such as from an unset variable, that is no wish."""
+    if value is not None and not value.strip():
+        raise WrongUsage("--ml-uri is empty. Give the address of a service, or leave --ml-uri out.")
+    return value
+
+
+MlUriOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Infer on this Immich ML service, not here.",
+        show_default=False,
+        callback=_address,
+    ),
+]
+
+
 def number_or_auto(flag: str, text: str) -> float | None:
     """A number, or None for `auto`.
 

@@ -17,6 +17,7 @@ from facesets.cli.results import (
     report,
 )
 from facesets.operations.options import RefineOptions
+from facesets.wording import counted
 
 _DEFAULT = RefineOptions()
 
@@ -91,8 +92,9 @@ def refine(
     report(
         summary,
         [
-            f"{summary.faces} faces: {summary.facesets} face sets with {summary.kept} faces, "
-            f"{summary.dropped} dropped" + (f" ({by_gate})." if by_gate else "."),
+            f"{counted(summary.faces, 'face')}: {counted(summary.facesets, 'face set')} "
+            f"with {counted(summary.kept, 'face')}, {summary.dropped} dropped"
+            + (f" ({by_gate})." if by_gate else "."),
             photos_line(summary, out, dry_run=dry_run),
             *([summary.hint] if summary.hint else []),
             *learned_lines(summary.learned),

@@ -10,6 +10,7 @@ from facesets.cli import console
 from facesets.errors import WrongUsage
 from facesets.exports.materialize import Materialize
 from facesets.files import printable
+from facesets.wording import counted
 
 if TYPE_CHECKING:
     from facesets.exports.manifest import Failure
@@ -111,6 +112,6 @@ class PhotosWritten(Protocol):
 def photos_line(summary: PhotosWritten, out: Path, *, dry_run: bool) -> str:
     """Say what happened to the photos in `out`."""
     return (
-        f"{printable(out)}: {summary.copied} photos {would(dry_run, 'written', 'to write')}, "
+        f"{printable(out)}: {counted(summary.copied, 'photo')} {would(dry_run, 'written', 'to write')}, "
         f"{summary.unchanged} there already, {summary.removed} {would(dry_run, 'removed', 'to remove')}."
     )

@@ -8,7 +8,14 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.describing import Asked, ClipPackOption, clip_name
-from facesets.cli.params import DatabaseOption, DebugOption, JsonOption, PackOption, ProviderOption
+from facesets.cli.params import (
+    DatabaseOption,
+    DebugOption,
+    JsonOption,
+    MlUriOption,
+    PackOption,
+    ProviderOption,
+)
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.library_options import IndexOptions
@@ -66,10 +73,7 @@ def search(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Most results.")] = 20,
     database: DatabaseOption = None,
-    ml_uri: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Infer on this Immich ML service, not here.", show_default=False),
-    ] = None,
+    ml_uri: MlUriOption = None,
     pack: PackOption = None,
     clip_pack: ClipPackOption = None,
     provider: ProviderOption = "cpu",

@@ -9,6 +9,7 @@ from facesets.cli import console
 from facesets.cli.params import DebugOption, DryRunOption, JsonOption
 from facesets.cli.results import would
 from facesets.files import printable
+from facesets.wording import counted
 
 
 def sheet(
@@ -29,5 +30,5 @@ def sheet(
     with console.stoppable() as stop, console.progress() as progress:
         summary = run(manifest, out, dry_run=dry_run, progress=progress, stop=stop)
     verb = would(dry_run, "drawn", "to draw")
-    console.show(summary, [f"{summary.rows} rows {verb}.", *map(printable, summary.pages)])
+    console.show(summary, [f"{counted(summary.rows, 'row')} {verb}.", *map(printable, summary.pages)])
     console.finish()

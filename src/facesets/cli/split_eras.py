@@ -24,6 +24,7 @@ from facesets.cli.results import (
 )
 from facesets.files import printable
 from facesets.operations.growing_options import SplitErasOptions
+from facesets.wording import counted
 
 if TYPE_CHECKING:
     from facesets.operations.split_eras import ProbeSummary, SplitErasSummary
@@ -166,9 +167,9 @@ def _split_lines(summary: "SplitErasSummary") -> list[str]:
     lines = [console.table(("", "set", "faces", "mostly", "years", "joined fragments"), rows)]
     lines += [f"{would(dry_run, 'gone', 'to go')}: {printable(name)}" for name in summary.gone]
     lines.append(
-        f"{printable(summary.out)}: {summary.recovered} faces of {printable(summary.set)} in "
-        f"{sum(not era.thin for era in summary.eras)} eras and {sum(era.thin for era in summary.eras)} thin "
-        f"ones; {summary.left_out} alone."
+        f"{printable(summary.out)}: {counted(summary.recovered, 'face')} of {printable(summary.set)} in "
+        f"{counted(sum(not era.thin for era in summary.eras), 'era')} and "
+        f"{sum(era.thin for era in summary.eras)} thin ones; {summary.left_out} alone."
     )
     if summary.export is not None:
         lines.append(left_out(summary.export))

@@ -2,6 +2,7 @@
 
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption, DebugOption, JsonOption
+from facesets.wording import counted
 
 
 def stats(database: DatabaseOption = None, json: JsonOption = False, debug: DebugOption = False) -> None:
@@ -15,7 +16,10 @@ def stats(database: DatabaseOption = None, json: JsonOption = False, debug: Debu
         totals = run(Library(session))
     rows = [
         ("images", totals.images),
-        ("paths", f"{totals.paths} ({totals.aliases} copies, {totals.unreadable} unreadable)"),
+        (
+            "paths",
+            f"{totals.paths} ({counted(totals.aliases, 'copy', 'copies')}, {totals.unreadable} unreadable)",
+        ),
         ("galleries", totals.galleries),
         ("faces", f"{totals.faces} ({totals.assigned} with a person, {totals.unassigned} without)"),
         ("clustered", totals.clustered),
@@ -28,10 +32,10 @@ def stats(database: DatabaseOption = None, json: JsonOption = False, debug: Debu
         *(
             (
                 f"{model.pack}, {model.det_size}, {model.min_det_score:g}",
-                f"{model.images} images, {model.faces} faces",
+                f"{counted(model.images, 'image')}, {counted(model.faces, 'face')}",
             )
             for model in totals.models
         ),
-        *((model.model, f"{model.images} images embedded") for model in totals.clip),
+        *((model.model, f"{counted(model.images, 'image')} embedded") for model in totals.clip),
     ]
     console.show(totals, [f"{name:<14} {value}" for name, value in rows])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from facesets.cli import console
 from facesets.cli.params import CacheArgument, DatabaseOption, DebugOption, DryRunOption, JsonOption
 from facesets.errors import WrongUsage
+from facesets.wording import counted
 
 if TYPE_CHECKING:
     from facesets.operations.transfer import TransferSummary
@@ -80,8 +81,8 @@ def export_cache(
 
 def _line(label: str, summary: "TransferSummary") -> str:
     return (
-        f"{label}: {summary.images} new images with {summary.faces} faces, {summary.known} known already, "
-        f"{summary.paths} paths."
+        f"{label}: {counted(summary.images, 'new image')} with {counted(summary.faces, 'face')}, "
+        f"{summary.known} known already, {counted(summary.paths, 'path')}."
         + (" Nothing was written." if summary.dry_run else "")
         + (" Stopped early: run the same command again to go on." if summary.stopped else "")
     )

@@ -10,6 +10,7 @@ from facesets.cli import console
 from facesets.cli.params import DebugOption, DryRunOption, JsonOption
 from facesets.cli.results import would
 from facesets.files import printable
+from facesets.wording import counted
 
 if TYPE_CHECKING:
     from facesets.operations.undo import KnownRun, UndoneFolder
@@ -54,7 +55,8 @@ def _line(run: "KnownRun") -> str:
     cut = "" if run.complete else " (undo was cut off)" if run.half_undone else " (was cut off)"
     also = f"; also {', '.join(map(printable, run.also))}" if run.also else ""
     return (
-        f"{run.run}: {when}, {run.made} files made, {run.replaced} replaced, {run.removed} removed{cut}{also}"
+        f"{run.run}: {when}, {counted(run.made, 'file')} made, {run.replaced} replaced, "
+        f"{run.removed} removed{cut}{also}"
     )
 
 
@@ -64,7 +66,8 @@ def _lines(folder: "UndoneFolder", run: str, *, dry_run: bool) -> list[str]:
     are = would(dry_run, "are", "would be")
     lines = [
         (
-            f"{printable(folder.folder)}: {len(folder.restored)} files {are} as before {run}, "
+            f"{printable(folder.folder)}: {counted(len(folder.restored), 'file')} "
+            f"{would(dry_run, 'restored', 'to restore')} as before {run}, "
             f"{len(folder.removed)} {would(dry_run, 'removed', 'to remove')}."
         )
     ]

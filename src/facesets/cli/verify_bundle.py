@@ -12,7 +12,12 @@ from facesets.operations.options import LOADER_DET_SIZE, LOADER_MIN_DET_SCORE, D
 
 
 def verify_bundle(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Bundles.", show_default=False)],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", help="Bundles, or folders: all bundles below them.", show_default=False
+        ),
+    ],
     pack: PackOption = None,
     provider: ProviderOption = "auto",
     json: JsonOption = False,
@@ -21,8 +26,9 @@ def verify_bundle(
     """Load .fsz bundles as roop-unleashed does, and say whom the result resembles."""
     from facesets import settings
     from facesets.cli import assemble
-    from facesets.operations.verify_bundle import pack_beside, verify_bundles
+    from facesets.operations.verify_bundle import bundles_at, pack_beside, verify_bundles
 
+    files = bundles_at(paths)
     conf = settings.load()
     with console.stoppable() as stop, console.progress() as progress:
         name = pack or pack_beside(files[0]) or DetectionOptions().pack

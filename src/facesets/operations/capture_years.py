@@ -14,7 +14,7 @@ from typing import IO
 
 import numpy as np
 
-from facesets.files import open_regular_file
+from facesets.files import mtime_ns_of, open_regular_file
 from facesets.imaging.capture import year_in_header, year_in_name
 from facesets.imaging.exif import sane_year
 from facesets.interfaces import Progress
@@ -168,5 +168,5 @@ def _read_one(paths: Sequence[str], files: Mapping[str, FileRecord], latest: int
 def _changed(file: IO[bytes], path: str, record: FileRecord | None) -> bool:
     """Whether the file is, by size and time, another one than the store knows."""
     status = os.fstat(file.fileno())
-    there = FoundFile(path, status.st_size, status.st_mtime_ns)
+    there = FoundFile(path, status.st_size, mtime_ns_of(status))
     return record is not None and record.mtime_ns != -1 and not record.matches(there)

@@ -87,7 +87,7 @@ def pack_for_search(
         raise RecogniserMismatch(
             f"The CLIP pack {path} is not the model that the images of {label} were embedded by "
             f"({names(local)}). Search with that one, or embed the images anew: "
-            f"`facesets index --clip-pack {path}`."
+            f"`facesets index --clip-pack {path} --target PHOTOS`."
         )
     if given is not None:
         find_clip(given, roots)
@@ -123,8 +123,8 @@ def require_embeddings(known: Sequence[ClipRow], label: str) -> None:
     """Refuse to search where no image was embedded. Raises `WrongUsage`."""
     if not known:
         raise WrongUsage(
-            f"No image of {label} has an embedding yet. Fetch a CLIP pack with `facesets models pull "
-            f"{DEFAULT_CLIP}`, then run `facesets index --target PHOTOS`."
+            f"No image of {label} has an embedding yet. Run `facesets index --target PHOTOS`; if it misses "
+            f"a CLIP pack, `facesets models pull {DEFAULT_CLIP}` fetches one."
         )
 
 

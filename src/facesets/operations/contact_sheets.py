@@ -31,6 +31,7 @@ from facesets.operations.crop_edits import TAKEN_OUT
 from facesets.operations.photos import read_photo
 from facesets.records import Pixels
 from facesets.stop import Stop
+from facesets.wording import counted, people
 
 ROWS_PER_PAGE = 30
 OWN_SHEET_ROWS = 60
@@ -134,17 +135,17 @@ def page_name(first: str, number: int) -> str:
 def _title(manifest: FacesManifest) -> str:
     counts = manifest.counts if not isinstance(manifest, SetManifest) else {}
     if isinstance(manifest, ClusterManifest):
-        return f"{counts['persons']} people"
+        return people(counts["persons"])
     if isinstance(manifest, RefineManifest):
-        return f"{counts['facesets']} face sets"
+        return counted(counts["facesets"], "face set")
     if isinstance(manifest, ExportManifest):
-        return f"{len(manifest.sets)} exported face sets"
+        return counted(len(manifest.sets), "exported face set")
     return manifest.name
 
 
 def _subtitle(manifest: FacesManifest, name: str, shown: int, rows: int, page: int, pages: int) -> str:
     if isinstance(manifest, SetManifest):
-        facts = [f"{len(manifest.faces)} faces"]
+        facts = [counted(len(manifest.faces), "face")]
     else:
         facts = [f"{count} {what.replace('_', ' ')}" for what, count in manifest.counts.items()]
     facts += [f"first {shown} of {rows} rows"] if shown < rows else []
@@ -177,14 +178,14 @@ def _set_row(manifest: SetManifest, folder: Path) -> PlannedRow:
     images = len({item.face.image for item in manifest.faces})
     facts = _facts([item.quality.total for item in manifest.faces], images, len(manifest.dropped))
     if manifest.candidates:
-        facts = (*facts, f"{len(manifest.candidates)} candidates to review")
+        facts = (*facts, f"{counted(len(manifest.candidates), 'candidate')} to review")
     return _row(manifest.name, facts, tiles, manifest.dropped)
 
 
 def _facts(qualities: Sequence[float], images: int, dropped: int) -> tuple[str, ...]:
     facts = []
     if qualities:
-        facts.append(f"{len(qualities)} faces in {images} photos")
+        facts.append(f"{counted(len(qualities), 'face')} in {counted(images, 'photo')}")
         facts.append(f"quality {max(qualities):.2f} to {min(qualities):.2f}")
     if dropped:
         facts.append(f"{dropped} left out" if qualities else f"no face set: {dropped} left out")

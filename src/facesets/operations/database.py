@@ -51,13 +51,23 @@ class RestoreSummary:
 def backup(
     text: str, path: Path, environment: Mapping[str, str], *, replace: bool, dry_run: bool
 ) -> BackupSummary:
-    """Write the whole library into one file; errors as `store.postgres.tools.backup`."""
-    if dry_run:
-        tools.require_free(path, replace=replace)
-        with opened(Database(text)) as database:
-            size = database.run(tools.database_bytes)
-    else:
-        size = tools.backup(text, path, environment, replace=replace)
+    """Write the whole library into one file.
+
+    Raises
+    ------
+    WrongUsage, CannotWrite
+        The file may not be overwritten, or nothing is worth it: see `require_free` and `require_worth`.
+    Unreachable
+        The server does not answer.
+    FacesetsError
+        As `store.postgres.tools.backup`.
+    """
+    tools.require_free(path, replace=replace)
+    with opened(Database(text)) as database:
+        tools.require_worth(database, path)
+        size = database.run(tools.database_bytes)
+    if not dry_run:
+        size = tools.backup(text, path, environment)
     return BackupSummary(str(path), round(size / 1e6, 1), dry_run)
 
 
@@ -69,18 +79,19 @@ def restore(
     Raises
     ------
     WrongUsage
-        There is a library in it already, and it is not to be replaced.
-    DamagedFile, FacesetsError
+        There is no such file; or a library in the database already, and it is not to be replaced.
+    DamagedFile
+        The file is no backup of a library.
+    FacesetsError
         As `store.postgres.tools.restore`.
     """
+    tools.require_backup(path)
     with opened(Database(text)) as database:
         there = database.run(tools.holds_library)
         if there and not replace:
             raise WrongUsage(
                 f"There is a library in {database.label} already. Back it up, then use --replace to lose it."
             )
-    if dry_run:
-        tools.require_backup(path)
-    else:
+    if not dry_run:
         tools.restore(text, path, environment, replace=replace)
     return RestoreSummary(str(path), there, dry_run)

@@ -18,7 +18,7 @@ from facesets.exports.manifest import (
     NearDuplicates,
 )
 from facesets.exports.manifest_files import manifest_bytes
-from facesets.files import atomic_write
+from facesets.files import atomic_write, mtime_ns_of
 from facesets.imaging.duplicates import close_pairs, hamming, has_detail
 from facesets.imaging.sharpness import sharpness
 from facesets.interfaces import Progress, Store
@@ -164,7 +164,7 @@ class _Files:
             return None
         known = self._known.get(path)
         changed = known is not None and (
-            known.size != status.st_size or known.mtime_ns not in (-1, status.st_mtime_ns)
+            known.size != status.st_size or known.mtime_ns not in (-1, mtime_ns_of(status))
         )
         return None if changed or not stat.S_ISREG(status.st_mode) else status
 

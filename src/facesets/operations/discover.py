@@ -32,6 +32,7 @@ from facesets.operations.set_selection import centroid_of
 from facesets.operations.source_roots import rows_under
 from facesets.records import Bool, Collection, Float32, Int64
 from facesets.stop import Stop
+from facesets.wording import counted
 
 KIND = "discovered"
 MARKER = "DISCOVERED.txt"
@@ -280,7 +281,7 @@ def _clusters(
 def _new_set(collection: Collection, name: str, rows: Int64, roots: list[Path]) -> NewSet:
     where = ", ".join(printable(root.absolute()) for root in roots) or "all photos"
     images = len(np.unique(collection.faces.image[rows]))
-    text = f"Discovered by facesets in {where}: {len(rows)} faces in {images} photos.\n"
+    text = f"Discovered by facesets in {where}: {counted(len(rows), 'face')} in {counted(images, 'photo')}.\n"
     source = f"discover:{where}#{collection.face_ids()[int(rows[0])]}"
     return NewSet(name, source, rows, kind=KIND, markers={MARKER: text})
 

@@ -20,6 +20,7 @@ from facesets.operations.growing_options import ImportFoldersOptions
 from facesets.operations.set_selection import centroid_of
 from facesets.operations.sorted_folders import SortedFolders
 from facesets.records import Collection, Float32, Int64
+from facesets.wording import counted
 
 # From so many doubtful photos on, and so large a share of all, a folder is said to show two people.
 _DOUBTFUL_PHOTOS = 3
@@ -127,7 +128,7 @@ def _within(embeddings: Float32, rows: Int64, centres: Sequence[Float32], limit:
 
 def _why_nobody(images: Sequence[int], rows: Int64) -> str:
     if not len(rows):
-        return f"no face was found in its {len(images)} photos"
+        return f"no face was found in its {counted(len(images), 'photo')}"
     return f"its {len(rows)} faces have nothing in common: is this one person's folder?"
 
 

@@ -21,7 +21,7 @@ from facesets.operations.batches import batches
 from facesets.operations.embed import LISTING, WAITING, Failure
 from facesets.operations.index_galleries import GalleryNumbers, renew_galleries
 from facesets.operations.library_options import IndexOptions
-from facesets.operations.listing import GalleryTargets, compare, prune, refuse_nothing
+from facesets.operations.listing import GalleryTargets, compare, forget, gone_paths, is_below, targets_away
 from facesets.operations.looking import Look, Looker
 from facesets.operations.same_models import require_way_of_library
 from facesets.records import FileRecord, FoundFile, ImageRecord
@@ -49,7 +49,7 @@ class IndexSummary:
     listed : int
         Files below the targets that look like images.
     unchanged : int
-        Known by path, size and time, or done by another run meanwhile; not opened.
+        Known by path, size and time, or done by another run meanwhile; not opened. Without those that failed.
     indexed : int
         New images.
     aliases : int
@@ -61,7 +61,7 @@ class IndexSummary:
     embeddings : int
         New embeddings of whole images.
     pruned : int
-        Paths forgotten because nothing is there any more.
+        Paths forgotten because no file is there any more; after a dry run, those that would be.
     failed : int
         Files that cannot be read or were refused by the service, those of earlier runs included while
         they have not changed.
@@ -71,6 +71,8 @@ class IndexSummary:
         Files that are left for another run; after a dry run, all that differ.
     stopped : bool
         The run was asked to end before it was through.
+    away : list of str
+        A sentence about each target that is away.
     """
 
     galleries: int = 0
@@ -86,6 +88,7 @@ class IndexSummary:
     failures: list[Failure] = field(default_factory=list)
     to_do: int = 0
     stopped: bool = False
+    away: list[str] = field(default_factory=list)
 
 
 def index(
@@ -113,7 +116,7 @@ def index(
     RecogniserMismatch
         The library's faces were found in another way.
     SourceGone
-        A target vanished; what was done until then is kept.
+        All targets are away, or one vanished; what was done until then is kept.
     Unreachable
         The database went away and did not come back.
     CannotWrite
@@ -148,25 +151,29 @@ def _indexed(
         listing = compare(source, library, retry_failed=options.retry_failed)
     todo, failures = listing.todo, listing.failures
     progress.end()
-    if not listing.stamps or not source.is_there():
-        refuse_nothing(source, library, listing.stamps, prune=options.prune)
+    away = targets_away(source, library, listing.stamps, prune=options.prune)
+    for sentence in away:
+        progress.say(sentence)
     for gallery in source.galleries.values():
         if gallery.problem:
             progress.say(f"{printable(gallery.path)}/index.json is passed over: {gallery.problem}.")
+    gone = gone_paths(source, library, listing.stamps) if options.prune else []
     summary = IndexSummary(
         galleries=len(source.galleries),
         listed=len(listing.stamps),
-        unchanged=len(listing.stamps) - len(todo),
+        unchanged=len(listing.stamps) - len(todo) - len(failures),
+        pruned=len(gone),
         failed=len(failures),
         failures=failures,
         to_do=len(todo),
+        away=away,
     )
     if options.dry_run:
         return summary
     renew_galleries(source, library, listing.linked)
-    pruned = prune(source, library, listing.stamps) if options.prune else 0
+    forget(library, gone)
     if not todo:
-        return replace(summary, pruned=pruned)
+        return summary
     run = _Run(
         source, library, describer, options, stopwatch, lambda: ends_at is not None and clock() > ends_at
     )
@@ -183,7 +190,6 @@ def _indexed(
         aliases=run.aliases,
         faces=run.faces,
         embeddings=run.embeddings,
-        pruned=pruned,
         failed=len(failures) + len(run.failures),
         failures=failures + run.failures,
         to_do=len(todo) - run.finished,
@@ -312,10 +318,11 @@ class _Run:
 
     def _count(self, look: Look) -> None:
         if look.file.reason:
-            if not look.file.sha256 and not self._source.is_there():
+            away = [] if look.file.sha256 else self._source.away()
+            if vanished := next((root for root in away if is_below(look.file.path, root)), None):
                 raise SourceGone(
-                    f"{self._source.label} vanished during the run. Everything up to here is kept: run the "
-                    "same command again when it is back."
+                    f"{printable(vanished)} vanished during the run. Everything up to here is kept: "
+                    "run the same command again when it is back."
                 )
             self.failures.append(Failure(look.file.path, look.file.reason))
         elif look.image is None:

@@ -4,16 +4,19 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
-from facesets.errors import SourceGone, WrongUsage
-from facesets.files import printable
+from facesets.errors import FacesetsError, SourceGone, WrongUsage
+from facesets.files import is_there, printable
 from facesets.operations.embed import Failure
 from facesets.records import FoundFile
+from facesets.sources.folders import has_something
 from facesets.sources.galleries import Gallery
 from facesets.store.postgres.galleries import Linked
 from facesets.store.postgres.images import Seen
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.paths import fits
 
 _FORGOTTEN_AT_ONCE = 5_000
 _ASKED_ONE_BY_ONE = 5_000
@@ -45,8 +48,13 @@ class GalleryTargets(Protocol):
         """Every candidate file, some at a time, as `FoundFile.of_stamp` reads it."""
         ...
 
-    def is_there(self) -> bool:
-        """Whether the targets can still be read."""
+    @property
+    def chooses(self) -> bool:
+        """Whether some files below the targets may have been left out."""
+        ...
+
+    def away(self) -> list[str]:
+        """The targets with nothing to read."""
         ...
 
 
@@ -61,7 +69,7 @@ class Listing:
     todo : list of FoundFile
         Those to look into.
     failures : list of Failure
-        Those of the others that are known not to be readable.
+        Those of the others that are known not to be readable, or that cannot be kept.
     linked : set of Linked
         The galleries that the others belong to.
     """
@@ -73,13 +81,7 @@ class Listing:
 
 
 def compare(source: GalleryTargets, library: Library, *, retry_failed: bool) -> Listing:
-    """List the targets, while the library tells what it knows.
-
-    Raises
-    ------
-    SourceGone
-        A target is not there.
-    """
+    """List the targets, while the library tells what it knows."""
     with ThreadPoolExecutor(1, thread_name_prefix="ask") as pool:
         asked = pool.submit(library.unchanged_below, source.roots)
         stamps = [stamp for some in source.stamps() for stamp in some]
@@ -89,7 +91,11 @@ def compare(source: GalleryTargets, library: Library, *, retry_failed: bool) -> 
     todo, failed = _differing(differing, known, retry_failed=retry_failed)
     reasons = library.reasons(failed) if failed else {}
     linked = unchanged.linked | library.linked_at(failed) if failed else unchanged.linked
-    return Listing(stamps, todo, [Failure(path, reasons.get(path, "")) for path in failed], linked)
+    failures = [Failure(path, reasons.get(path, "")) for path in failed]
+    failures += [
+        Failure(file.path, "its path is too long for a library") for file in todo if not fits(file.path)
+    ]
+    return Listing(stamps, [file for file in todo if fits(file.path)], failures, linked)
 
 
 def _known(library: Library, source: GalleryTargets, files: Sequence[FoundFile]) -> Mapping[str, Seen]:
@@ -114,46 +120,102 @@ def _differing(
     return todo, failed
 
 
-def refuse_nothing(source: GalleryTargets, library: Library, listed: Sequence[str], *, prune: bool) -> None:
-    """Nothing where photos were is rather a drive that is not mounted than what somebody wanted.
+def require_a_target(source: GalleryTargets, library: Library) -> None:
+    """Refuse targets that are all away, before any model is loaded for them; raises as `targets_away`."""
+    if len(source.away()) == len(source.roots):
+        targets_away(source, library, [], prune=False)
+
+
+def targets_away(
+    source: GalleryTargets, library: Library, listed: Sequence[str], *, prune: bool
+) -> list[str]:
+    """Tell which targets are away: nothing where photos were is rather a drive that is not mounted.
+
+    Returns
+    -------
+    list of str
+        A sentence about each, where there are photos below another.
 
     Raises
     ------
     SourceGone
-        Photos are known to lie below a target, and there are none.
+        Photos are known to lie below a target, and there are none; or it is not there at all.
     WrongUsage
-        There are none, nor were there ever.
+        There are none, nor were there ever; or the patterns leave out all.
     """
-    found = [FoundFile.of_stamp(stamp) for stamp in listed]
+    away = set(source.away())
+    if listed and not away:
+        return []
+    found = [FoundFile.of_stamp(stamp).path for stamp in listed]
     known = library.known_below(source.roots)
+    sentences = []
     for root in source.roots:
-        below = os.path.join(root, "")  # noqa: PTH118 - keeps the last slash
-        if any(file.path == root or file.path.startswith(below) for file in found):
+        if any(_belongs(path, root) for path in found):
             continue
-        missing = sum(path.startswith(below) and not seen.failed for path, seen in known.items())
-        if missing and not (prune and source.is_there()):
-            raise SourceGone(
-                f"There are no photos below {printable(root)}, and {missing} are known to lie there. "
-                "Is it mounted? --prune forgets those that are gone."
+        count = sum(_belongs(path, root) and not seen.failed for path, seen in known.items())
+        if root in away and count:
+            error: FacesetsError = _gone(
+                root, count, f"--prune with --target {printable(_nearest_above(root))}"
             )
+        elif not is_there(Path(root)):
+            error = SourceGone(
+                f"There is no folder {printable(root)} that one can see. Check the path, or mount it."
+            )
+        elif count and not prune:
+            error = _nothing_chosen(source) if source.chooses else _gone(root, count, "--prune")
+        else:
+            continue
+        if not found:
+            raise error
+        sentences.append(str(error))
     if not found and not known:
+        if source.chooses and not away:
+            raise _nothing_chosen(source)
         raise WrongUsage(f"There are no photos below {source.label}. Check the path.")
+    return sentences
 
 
-def prune(source: GalleryTargets, library: Library, listed: Sequence[str]) -> int:
-    """Forget known paths where nothing is any more. A path that cannot be looked at is not gone.
+def _gone(root: str, count: int, forgets: str) -> SourceGone:
+    return SourceGone(
+        f"There are no photos below {printable(root)}, where the library knows {count}. Is it mounted? "
+        f"If they are gone for good, {forgets} forgets them."
+    )
 
-    Raises
-    ------
-    SourceGone
-        A target is empty.
+
+def _nothing_chosen(source: GalleryTargets) -> WrongUsage:
+    return WrongUsage(f"No photo below {source.label} fits --include and --exclude. Check the patterns.")
+
+
+def _nearest_above(root: str) -> Path:
+    """The folder from which one sees that a target is gone: one that is surely mounted."""
+    return next(filter(has_something, Path(root).parents), Path(root).parent)
+
+
+def is_below(path: str, root: str) -> bool:
+    """Whether a path lies below a target that is a folder."""
+    return path.startswith(os.path.join(root, ""))  # noqa: PTH118 - keeps the last slash
+
+
+def _belongs(path: str, root: str) -> bool:
+    return path == root or is_below(path, root)
+
+
+def gone_paths(source: GalleryTargets, library: Library, listed: Sequence[str]) -> list[str]:
+    """Known paths where no file is any more, but perhaps a folder; none of a target that is away.
+
+    A path that cannot be looked at is not gone.
     """
-    if not source.is_there():
-        raise SourceGone(f"{source.label} is empty, so nothing is forgotten. Is it mounted?")
     there = {FoundFile.of_stamp(stamp).path for stamp in listed}
     gone = [path for path in library.known_below(source.roots) if path not in there and _is_gone(path)]
-    starts = range(0, len(gone), _FORGOTTEN_AT_ONCE)
-    return sum(library.forget_paths(gone[start : start + _FORGOTTEN_AT_ONCE]) for start in starts)
+    # Asked afterwards, for a drive may go at any moment.
+    away = source.away()
+    return [path for path in gone if not any(_belongs(path, root) for root in away)]
+
+
+def forget(library: Library, paths: Sequence[str]) -> None:
+    """Forget paths, some at a time."""
+    for start in range(0, len(paths), _FORGOTTEN_AT_ONCE):
+        library.forget_paths(paths[start : start + _FORGOTTEN_AT_ONCE])
 
 
 def _is_gone(path: str) -> bool:
@@ -163,4 +225,4 @@ def _is_gone(path: str) -> bool:
         return True
     except OSError:
         return False
-    return False
+    return Path(path).is_dir()

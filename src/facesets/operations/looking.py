@@ -92,7 +92,9 @@ class Looker:
         except OSError as error:
             reason = f"cannot be read: {error.strerror or error}"
             record = FileRecord(found.path, _CHANGES_AGAIN, _CHANGES_AGAIN, "", reason)
-            return Look(found, record, is_kept=os.path.lexists(found.path)), None
+            # A folder that cannot be listed is told of while that is so, and is no photo to remember.
+            is_kept = os.path.lexists(found.path) and not Path(found.path).is_dir()
+            return Look(found, record, is_kept=is_kept), None
         with self._stopwatch.stage("hash"):
             sha256 = hashlib.sha256(data).hexdigest()
         record = FileRecord(found.path, found.size, found.mtime_ns, sha256)

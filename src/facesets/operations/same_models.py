@@ -52,6 +52,18 @@ def require_way_of_library(library: Library, settings: CacheSettings) -> None:
         )
 
 
+def require_recogniser_of_library(library: Library, settings: CacheSettings) -> None:
+    """Refuse to search a library by faces of another recogniser: raises `RecogniserMismatch`."""
+    ours = library.settings
+    if ours is not None and ours.recogniser_sha256 != settings.recogniser_sha256:
+        service = service_model(ours)
+        flag = f"--pack {printable(ours.pack)}" if service is None else f"--ml-uri URL --pack {service}"
+        raise RecogniserMismatch(
+            f"The faces of {library.label} come from another recogniser ({ours.pack}/{ours.recogniser}) "
+            f"than that of {printable(settings.pack)}, and the two are never compared. Search with {flag}."
+        )
+
+
 def _way(models: CacheSettings) -> tuple[object, ...]:
     return models.recogniser_sha256, models.pack, models.detection
 

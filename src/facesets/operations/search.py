@@ -7,6 +7,7 @@ from facesets.errors import RecogniserMismatch, UnreadableImage, WrongUsage
 from facesets.files import printable
 from facesets.imaging.decode import decode
 from facesets.interfaces import Embedder
+from facesets.operations.same_models import require_recogniser_of_library
 from facesets.records import Float32, Pixels
 from facesets.store.postgres import search
 from facesets.store.postgres.connection import Connection
@@ -44,9 +45,12 @@ def search_by_face(
 
     Raises
     ------
+    RecogniserMismatch
+        The library's faces come from another recogniser than the embedder's.
     WrongUsage
         The photo cannot be read or shows no face, the library is empty, or nobody has that name.
     """
+    require_recogniser_of_library(library, embedder.settings)
     (faces,) = embedder.embed([_pixels(photo)])
     if not len(faces):
         raise WrongUsage(f"There is no face on {printable(photo)}.")

@@ -4,20 +4,23 @@ Written from the published description of roop-unleashed's face-set loader, not 
 it also judges bundles that other programs made.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from facesets.errors import FacesetsError
+from facesets.errors import FacesetsError, WrongUsage
 from facesets.exports.announcement import is_inside
-from facesets.exports.bundle import read_bundle
+from facesets.exports.bundle import SUFFIX, read_bundle
 from facesets.exports.manifest import EXPORT_MANIFEST, SET_MANIFEST, ExportManifest, SetManifest
 from facesets.exports.manifest_files import read_manifest
+from facesets.files import printable
 from facesets.interfaces import Progress
 from facesets.records import CacheSettings, Float32, Pixels
 from facesets.stop import Stop
+from facesets.wording import counted
 
 
 class LoadedFaces(Protocol):
@@ -103,6 +106,25 @@ def verify_bundles(files: list[Path], loader: Loader, *, progress: Progress, sto
     return VerifySummary(checks, sum(bool(check.problems) for check in checks), len(checks) < len(files))
 
 
+def bundles_at(paths: Sequence[Path]) -> list[Path]:
+    """The bundles that are meant by some paths: a folder means all below it, by name.
+
+    Raises
+    ------
+    WrongUsage
+        Nothing is at a path, or there is no bundle in a folder.
+    """
+    found: list[Path] = []
+    for path in paths:
+        inside = sorted(path.rglob(f"*{SUFFIX}")) if path.is_dir() else [path]
+        if not inside:
+            raise WrongUsage(f"There is no bundle in {printable(path)}. Name the folder of an export.")
+        if not inside[0].exists():
+            raise WrongUsage(f"There is no bundle at {printable(path)}. Check the path.")
+        found += inside
+    return found
+
+
 def pack_beside(file: Path) -> str | None:
     """Name the model pack of the export that a bundle lies in, if it lies in one."""
     path = file.parent / SET_MANIFEST
@@ -120,7 +142,7 @@ def check_bundle(file: Path, loader: Loader) -> BundleCheck:
     embeddings = [_all_faces(loader, pixels) for _, pixels in pictures]
     counts = {name: len(found) for (name, _), found in zip(pictures, embeddings, strict=True)}
     odd = {name: count for name, count in counts.items() if count != 1}
-    problems += [f"{name} shows {count} faces" for name, count in odd.items()]
+    problems += [f"{name} shows {counted(count, 'face')}" for name, count in odd.items()]
     if not pictures:
         problems.append("there is no picture in it")
     own, other, other_similarity, least = None, "", None, None

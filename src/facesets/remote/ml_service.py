@@ -206,7 +206,7 @@ class MlService:
             )
         try:
             answer = response.json()
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._other_answer() from error
         if not isinstance(answer, dict):
             raise self._other_answer()
@@ -223,9 +223,11 @@ class MlService:
             scores = np.array([row["score"] for row in rows], np.float32)
             # Boxes are in pixels of the picture as the service saw it.
             seen = float(answer.get("imageWidth") or width), float(answer.get("imageHeight") or height)
-        except (KeyError, TypeError, ValueError) as error:
+            box *= np.array([width / seen[0], height / seen[1]] * 2, np.float32)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise self._other_answer() from error
-        box *= np.array([width / seen[0], height / seen[1]] * 2, np.float32)
+        if not (_are_boxes(box, width, height) and _are_scores(scores)):
+            raise self._other_answer()
         vectors = [self._vector(row.get("embedding"), FACE_DIMENSION) for row in rows]
         return Faces(
             image=np.zeros(len(rows), np.int64),
@@ -242,7 +244,7 @@ class MlService:
         try:
             numbers = json.loads(value) if isinstance(value, str) else value
             vector = np.array(numbers, np.float32)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise self._other_answer() from error
         length = float(np.linalg.norm(vector))
         has_length = np.isfinite(length) and length > 0
@@ -256,6 +258,16 @@ class MlService:
             f"{self.label} answers with something other than faces and vectors. Is it Immich's "
             "machine-learning service, and has the recogniser vectors of 512 numbers?"
         )
+
+
+def _are_boxes(box: Float32, width: int, height: int) -> bool:
+    """Whether each has an area, of which some is in the picture; no number does, if it is none."""
+    starts, ends = box[:, :2], box[:, 2:]
+    return bool(((starts < ends) & (starts < (width, height)) & (ends > 0) & np.isfinite(box[:, 2:])).all())
+
+
+def _are_scores(scores: Float32) -> bool:
+    return scores.ndim == 1 and bool(((scores >= 0) & (scores <= 1)).all())
 
 
 def _encoded(pixels: Pixels, picture_format: Literal["JPEG", "PNG"]) -> bytes:

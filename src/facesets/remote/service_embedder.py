@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from facesets.errors import CannotInfer, ServiceFailed, Unreachable
 from facesets.records import CacheSettings, ClipModel, Description, Faces, Float32, Pixels, Wanted
+from facesets.remote.circuit import Circuit
 from facesets.remote.ml_service import MlService
 from facesets.remote.retry import Stopped
 
@@ -23,7 +24,7 @@ def service_clip(model: ClipModel) -> str | None:
 
 
 class ServiceEmbedder:
-    """An `Embedder` and a `Describer` whose failures cost the picture and not the run.
+    """An `Embedder` and a `Describer` whose failures cost the picture and not the run, unless it is gone.
 
     May be called from several threads at once.
     """
@@ -46,6 +47,7 @@ class ServiceEmbedder:
         self._service = service
         self._faces = faces
         self._clip = clip
+        self._circuit = Circuit(f"The machine-learning service {service.label}", service.answers)
 
     @property
     def settings(self) -> CacheSettings:
@@ -69,22 +71,24 @@ class ServiceEmbedder:
         ------
         ServiceFailed
             The service failed for one of them, over all retries.
+        Unreachable
+            It failed for so many in a row that it is taken to be gone.
         """
-        return _at_the_cost_of_pictures(lambda: self._service.embed(pictures))
+        return self._at_the_cost_of_pictures(lambda: self._service.embed(pictures))
 
     def describe(self, pictures: Sequence[Pixels], wanted: Sequence[Wanted]) -> list[Description]:
         """Find out about each picture what is wanted of it, in one request a picture. Raises as `embed`."""
-        return _at_the_cost_of_pictures(
+        return self._at_the_cost_of_pictures(
             lambda: [self._one(pixels, each) for pixels, each in zip(pictures, wanted, strict=True)]
         )
 
     def clip_image(self, pixels: Pixels) -> Float32:
         """Embedding of a picture, of unit length. Raises as `embed`."""
-        return _at_the_cost_of_pictures(lambda: self._service.clip_image(pixels))
+        return self._at_the_cost_of_pictures(lambda: self._service.clip_image(pixels))
 
     def clip_text(self, text: str) -> Float32:
         """Embedding of a text, of unit length. Raises as `embed`."""
-        return _at_the_cost_of_pictures(lambda: self._service.clip_text(text))
+        return self._at_the_cost_of_pictures(lambda: self._service.clip_text(text))
 
     def _one(self, pixels: Pixels, wanted: Wanted) -> Description:
         faces, clip = wanted.faces and self._faces, wanted.clip and self._clip
@@ -94,11 +98,16 @@ class ServiceEmbedder:
             return Description(clip=self._service.clip_image(pixels))
         return Description(self._service.embed([pixels])[0]) if faces else Description()
 
-
-def _at_the_cost_of_pictures(ask: Callable[[], T]) -> T:
-    try:
-        return ask()
-    except (Unreachable, CannotInfer) as error:
-        raise ServiceFailed(str(error)) from error
-    except Stopped as error:
-        raise ServiceFailed("the run was stopped while the service was failing") from error
+    def _at_the_cost_of_pictures(self, ask: Callable[[], T]) -> T:
+        self._circuit.check()
+        try:
+            found = ask()
+        except Unreachable as error:
+            self._circuit.failed()
+            raise ServiceFailed(str(error)) from error
+        except CannotInfer as error:
+            raise ServiceFailed(str(error)) from error
+        except Stopped as error:
+            raise ServiceFailed("the run was stopped while the service was failing") from error
+        self._circuit.succeeded()
+        return found

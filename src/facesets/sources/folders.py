@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from facesets.errors import SourceGone
-from facesets.files import printable
+from facesets.files import is_there, mtime_ns_of, printable
 from facesets.imaging.decode import SUFFIXES
 from facesets.records import FoundFile
 
@@ -48,13 +48,7 @@ class FolderSource:
 
     def is_there(self) -> bool:
         """Whether there is still something to read: an unmounted share leaves an empty folder."""
-        try:
-            if not self._root.is_dir():
-                return self._root.exists()
-            with os.scandir(self._root) as entries:
-                return next(entries, None) is not None
-        except OSError:
-            return False
+        return has_something(self._root)
 
     def files(self) -> Iterator[FoundFile]:
         """Every file that looks like an image, by its name.
@@ -67,8 +61,10 @@ class FolderSource:
         SourceGone
             The root is not there.
         """
-        if not self._root.exists():
-            raise SourceGone(f"There is no folder {self.label}. Check the path, or mount it.")
+        if not is_there(self._root):
+            raise SourceGone(
+                f"There is no folder {self.label} that one can see. Check the path, or mount it."
+            )
         if not self._root.is_dir():
             yield found_file(str(self._root))
             return
@@ -89,6 +85,20 @@ class FolderSource:
                     yield from self._below(entry.path)
             elif suffix_of(entry.name) in SUFFIXES and not links_to_directory(entry):
                 yield found_file(entry.path)
+
+
+def has_something(root: Path) -> bool:
+    """Whether a root is a file, or a folder that is not empty; one that may not be listed is none."""
+    try:
+        if not root.is_dir():
+            return root.exists()
+    except OSError:
+        return False
+    try:
+        with os.scandir(root) as entries:
+            return next(entries, None) is not None
+    except OSError as error:
+        return isinstance(error, PermissionError)
 
 
 def suffix_of(name: str) -> str:
@@ -113,7 +123,7 @@ def found_file(path: str) -> FoundFile:
         return FoundFile(path, -1, -1)
     if not stat.S_ISREG(status.st_mode):
         return FoundFile(path, -1, -1)
-    return FoundFile(path, status.st_size, status.st_mtime_ns)
+    return FoundFile(path, status.st_size, mtime_ns_of(status))
 
 
 def by_name(entries: Iterable[Entry]) -> list[Entry]:

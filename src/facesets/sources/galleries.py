@@ -14,8 +14,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from facesets.errors import SourceGone
-from facesets.files import printable
+from facesets.errors import WrongUsage
+from facesets.files import is_there, mtime_ns_of, printable, read_regular_file
 from facesets.imaging.decode import SUFFIXES
 from facesets.sources.folders import (
     NOT_PHOTOS,
@@ -23,6 +23,7 @@ from facesets.sources.folders import (
     UNFINISHED_MARKER,
     Entry,
     by_name,
+    has_something,
     links_to_directory,
     marks_result,
     suffix_of,
@@ -67,7 +68,7 @@ class GallerySource:
     def __init__(
         self, targets: Sequence[Path], *, include: Sequence[str] = (), exclude: Sequence[str] = ()
     ) -> None:
-        """Name the targets; nothing is read yet.
+        """Name the targets; nothing below them is read yet.
 
         Parameters
         ----------
@@ -77,9 +78,19 @@ class GallerySource:
             Patterns for the path below the target, such as `*.jpg`, `2019/*` or `private`; one
             without `/` also fits any single part. A file must fit some `include`, if there are any,
             and no `exclude`.
+
+        Raises
+        ------
+        WrongUsage
+            A target is, or lies among, the thumbnails of a gallery.
         """
-        roots = sorted({Path(os.path.normpath(target.absolute())) for target in targets})
-        self._roots = [root for root in roots if not any(root.is_relative_to(r) for r in roots if r != root)]
+        self._roots: list[Path] = []
+        for root in sorted({Path(os.path.normpath(target.absolute())) for target in targets}):
+            # In this order what lies inside another comes after it, with nothing else between.
+            if not (self._roots and root.is_relative_to(self._roots[-1])):
+                self._roots.append(root)
+                _refuse_thumbnails(root)
+        self._ends = frozenset(self.roots)
         self._include = tuple(include)
         self._exclude = tuple(exclude)
         self._galleries: dict[str, Gallery] = {}
@@ -108,29 +119,27 @@ class GallerySource:
             if known is not None and (known.title or known.entries):
                 return directory
             parent = os.path.dirname(directory)  # noqa: PTH120
-            if parent == directory or directory in self.roots:
+            if parent == directory or directory in self._ends:
                 break
             directory = parent
         return own
 
-    def is_there(self) -> bool:
-        """Whether every target can still be read: an unmounted share leaves an empty folder."""
-        return all(_has_something(root) for root in self._roots)
+    @property
+    def chooses(self) -> bool:
+        """Whether there are patterns, which may leave out everything."""
+        return bool(self._include or self._exclude)
+
+    def away(self) -> list[str]:
+        """The targets with nothing to read: an unmounted share leaves an empty folder."""
+        return [str(root) for root in self._roots if not has_something(root)]
 
     def stamps(self) -> Iterator[list[str]]:
         """Every file that looks like an image, by target and name, some at a time.
 
         A stamp is size, time and path, with tabs between, which compares at once; see `FoundFile.of_stamp`.
-
-        Raises
-        ------
-        SourceGone
-            A target is not there.
+        A target that is not there has none; see `away`.
         """
-        for root in self._roots:
-            if not root.exists():
-                raise SourceGone(f"There is no folder {printable(root)}. Check the path, or mount it.")
-        for root in self._roots:
+        for root in filter(is_there, self._roots):
             if root.is_dir():
                 yield from self._below(str(root), "")
             else:
@@ -141,7 +150,7 @@ class GallerySource:
         """Remember the directory of a single file, which is not walked."""
         if directory in self._galleries:
             return
-        if all((Path(directory) / name).exists() for name in (INDEX, THUMBNAILS)):
+        if all(is_there(Path(directory) / name) for name in (INDEX, THUMBNAILS)):
             self._galleries[directory] = read_gallery(directory)
         self._galleries.setdefault(directory, Gallery(directory))
 
@@ -191,6 +200,21 @@ class GallerySource:
         return not self._excluded(relative)
 
 
+def _refuse_thumbnails(root: Path) -> None:
+    gallery = thumbnails_of(root)
+    if gallery is not None:
+        raise WrongUsage(
+            f"{printable(root)} belongs to the thumbnails of the gallery {printable(gallery)}, which are "
+            "never indexed. Index the gallery."
+        )
+
+
+def thumbnails_of(path: Path) -> Path | None:
+    """The gallery whose thumbnails a path is, or is among; None for any other path."""
+    folders = (folder for folder in (path, *path.parents) if folder.name == THUMBNAILS)
+    return next((folder.parent for folder in folders if is_there(folder.parent / INDEX)), None)
+
+
 def _stamp(file: Entry | Path, path: str) -> str:
     """The stamp of a file; with -1 when it cannot be looked at or is no regular file."""
     try:
@@ -199,17 +223,7 @@ def _stamp(file: Entry | Path, path: str) -> str:
         return f"-1\t-1\t{path}"
     if not stat.S_ISREG(status.st_mode):
         return f"-1\t-1\t{path}"
-    return f"{status.st_size}\t{status.st_mtime_ns}\t{path}"
-
-
-def _has_something(root: Path) -> bool:
-    try:
-        if not root.is_dir():
-            return root.exists()
-        with os.scandir(root) as entries:
-            return next(entries, None) is not None
-    except OSError:
-        return False
+    return f"{status.st_size}\t{mtime_ns_of(status)}\t{path}"
 
 
 def _fits(relative: str, pattern: str) -> bool:
@@ -226,9 +240,8 @@ def read_gallery(directory: str) -> Gallery:
     """What a gallery's `index.json` says; other programs write it, so every part of it may be missing."""
     path = Path(directory) / INDEX
     try:
-        if path.stat().st_size > _LARGEST_INDEX_BYTES:
-            return Gallery(directory, problem="it is far too large")
-        content = json.loads(path.read_text("utf-8"))
+        # From bytes, which may be any of the encodings of Unicode, as programs on Windows write them.
+        content = json.loads(read_regular_file(path, max_bytes=_LARGEST_INDEX_BYTES))
     except OSError as error:
         return Gallery(directory, problem=f"it cannot be read: {error.strerror}")
     except (ValueError, RecursionError):

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from facesets.errors import DamagedFile, NewerFormat, SourceGone
-from facesets.files import printable
+from facesets.files import mtime_ns_of, printable
 from facesets.records import FoundFile
 
 FORMAT = "facesets/immich-queue"
@@ -54,7 +54,7 @@ class QueueSource:
             except OSError:
                 yield FoundFile(str(place), -1, -1)
             else:
-                yield FoundFile(str(place), status.st_size, status.st_mtime_ns)
+                yield FoundFile(str(place), status.st_size, mtime_ns_of(status))
 
     def _paths(self) -> list[str]:
         try:

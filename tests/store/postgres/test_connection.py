@@ -1,6 +1,8 @@
 """Connections: sentences without secrets, and a session that outlives its server's restarts."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,11 +13,13 @@ import pytest
 from psycopg import conninfo
 
 from facesets.errors import Unreachable, WrongUsage
+from facesets.store.postgres import paths
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection, Database, label_of, opened
 from facesets.store.postgres.paths import from_text, to_text
 from facesets.store.postgres.tools import masked, psql
 from tests.fixtures.postgres import Server, close_to_all
+from tests.program import environment
 
 SECRET = "s3cr3tpw"
 
@@ -27,6 +31,7 @@ SECRET = "s3cr3tpw"
         f"postgresql://me:{SECRET}@no-such-host.invalid/photos",
         f"postgresql://me:a@{SECRET}@localhost/photos",
         f"postgresql://me:a/{SECRET}@localhost/photos",
+        f"postgresql://me:1/{SECRET}@localhost/photos",
         f"postgresql://me:a#{SECRET}@localhost:99/photos",
         f"host=127.0.0.1 port=1 password={SECRET} user=me",
         f"host=127.0.0.1 passwort={SECRET}",
@@ -60,6 +65,27 @@ def test_no_secret_is_on_the_command_line_of_psql_which_gets_it_all_the_same(
     assert b"psql" in command
     assert SECRET.encode() not in command
     assert b"".join(rest).decode().split("\n")[1:3] == [f"sslpassword={SECRET} 2", f"{SECRET}1"]
+
+
+def test_a_library_on_a_server_needs_no_module_that_windows_lacks() -> None:
+    used = ("cli.db", "cli.library", "operations.database", "operations.index", "operations.search")
+    script = "import sys; sys.modules.update(dict.fromkeys(('pwd', 'grp', 'resource', 'termios')))"
+    script += "".join(f"; import facesets.{name}" for name in used)
+    subprocess.run([sys.executable, "-c", script], env=environment(), check=True)
+
+
+def test_a_server_whose_machine_dies_is_noticed_within_a_minute_unless_told_otherwise(
+    library_url: str,
+) -> None:
+    def timeouts(text: str) -> tuple[int, int]:
+        with opened(Database(text)) as database:
+            said = database.run(lambda connection: connection.info.get_parameters())
+        asked = (said[f"keepalives_{name}"] for name in ("idle", "interval", "count"))
+        idle, interval, count = map(int, asked)
+        return idle + interval * count, int(said["tcp_user_timeout"])
+
+    assert timeouts(library_url) == (60, 60_000)
+    assert timeouts(conninfo.make_conninfo(library_url, keepalives_idle=300)) == (330, 60_000)
 
 
 def test_work_goes_on_after_the_session_was_ended_by_the_server(library_url: str) -> None:
@@ -119,6 +145,18 @@ def test_a_wish_to_stop_ends_the_wait_for_a_database_that_vanished(server: Serve
         with pytest.raises(Unreachable, match="did not come back"):
             database.run(answer)
         assert time.monotonic() - began < 5
+
+
+def test_a_path_of_windows_is_stored_with_slashes_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "_SEPARATOR", "\\")
+    path = "C:\\Photos\\Zoë & co\\1.jpg"
+    assert to_text(path) == "C:/Photos/Zoë & co/1.jpg"
+    assert from_text(to_text(path)) == path
+    assert paths.range_below("C:\\Photos") == {
+        "root": "C:/Photos",
+        "below": "C:/Photos/",
+        "beyond": "C:/Photos0",
+    }
 
 
 @pytest.mark.parametrize("path", ["/a/\udcff.jpg", "/\U0010fe00", "/\U0010feff\udc80x", "/ü/日本.jpg"])

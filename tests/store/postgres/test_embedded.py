@@ -1,19 +1,20 @@
 """The embedded server: there when it is needed, gone afterwards, whatever is killed."""
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from facesets.errors import CannotWrite, Unreachable
+from facesets.errors import CannotWrite, DamagedFile, Unreachable, WrongUsage
 from facesets.store.postgres import postmaster
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.embedded import EmbeddedServer
@@ -319,16 +320,114 @@ def test_a_user_without_a_name_is_told_what_to_do() -> None:
     assert f"WrongUsage: This runs as user {NAMELESS}, who has no name here" in done.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
+def test_who_does_not_own_the_data_is_told_who_does(base: Path) -> None:
+    imports = "import os, pathlib; from facesets.store.postgres.embedded import EmbeddedServer"
+    nobody = pwd.getpwnam("nobody").pw_uid
+    mine = base / "mine"
+    for directory, said in (
+        (mine, f"WrongUsage: The library in {mine} belongs to the user root."),
+        (mine / "data" / "in", f"CannotWrite: Cannot write {mine / 'data' / 'in'} (Permission denied)"),
+    ):
+        (directory / "data").mkdir(parents=True, mode=0o700)
+        script = f"os.setuid({nobody}); EmbeddedServer(pathlib.Path({str(directory)!r}))"
+        line = [sys.executable, "-c", f"{imports}; {script}.__enter__()"]
+        done = subprocess.run(line, capture_output=True, text=True, env=environment(), check=False)
+        assert said in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give data away")
+def test_data_of_root_are_not_served_and_it_is_told_how_they_are(base: Path) -> None:
+    with EmbeddedServer(base, durable=False) as server:
+        server.stop()
+    wait_until_unused(base)
+    account = pwd.getpwuid((base / "data").stat().st_uid).pw_name
+    os.chown(base / "data", 0, 0)
+    with pytest.raises(WrongUsage, match="belongs to root") as refused:
+        EmbeddedServer(base).__enter__()
+    told = f"chown -R {account}: {base}"
+    assert f"`{told}`" in str(refused.value)
+    subprocess.run(told.split(), check=True)
+    with EmbeddedServer(base, durable=False):
+        assert answers(base)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make folders for others")
+@pytest.mark.parametrize("is_link", [False, True])
+def test_what_is_somebody_elses_in_the_place_of_the_socket_is_left_alone(base: Path, is_link: bool) -> None:
+    theirs = base / ("theirs" if is_link else "run")
+    theirs.mkdir(mode=0o755)
+    os.chown(theirs, NAMELESS, NAMELESS)
+    if is_link:
+        (base / "run").symlink_to(theirs)
+    with pytest.raises(WrongUsage, match=r"Choose another place with FACESETS_DATA\.$"):
+        EmbeddedServer(base).__enter__()
+    assert (theirs.stat().st_uid, theirs.stat().st_mode & 0o777) == (NAMELESS, 0o755)
+
+
+def test_root_that_may_not_enter_the_folders_of_others_is_told_so(base: Path) -> None:
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("needs root and setpriv, to give up rights")
+    rights = ",".join(f"+{right}" for right in CONTAINER_RIGHTS.split(",") if right != "dac_override")
+    line = ["setpriv", f"--bounding-set=-all,{rights}", sys.executable, "-c"]
+
+    def refused(use: str) -> bool:
+        script = f"{HOLDER.split('with')[0]}EmbeddedServer(Path({str(base)!r})).{use}()"
+        done = subprocess.run([*line, script], capture_output=True, text=True, env=environment(), check=False)
+        return "WrongUsage: Root lacks the right (CAP_DAC_OVERRIDE)" in done.stderr
+
+    assert refused("__enter__")
+    with EmbeddedServer(base, durable=False):
+        assert refused("__enter__")
+        assert refused("stop")
+
+
+def test_a_place_that_cannot_be_written_is_told_with_the_settings_that_name_it(base: Path) -> None:
+    (base / "file").touch()
+    with pytest.raises(CannotWrite, match=r"FACESETS_DATA names the place, --database a server instead\.$"):
+        EmbeddedServer(base / "file" / "in").__enter__()
+
+
+def test_data_that_lack_a_part_are_named_with_what_is_wrong_now(base: Path) -> None:
+    with EmbeddedServer(base, durable=False) as server:
+        with suppress(psycopg.OperationalError):
+            psycopg.connect(server.conninfo, dbname="nosuch")
+        server.stop()
+    wait_until_unused(base)
+    assert "FATAL" in (base / "log" / "server.log").read_text()
+    (base / "data" / "global" / "pg_control").unlink()
+    with pytest.raises(Unreachable, match=r"“.*could not find the database system”"):
+        EmbeddedServer(base).__enter__()
+    (base / "data" / "PG_VERSION").unlink()
+    with pytest.raises(DamagedFile, match="restore a backup"):
+        EmbeddedServer(base).__enter__()
+
+
+@pytest.mark.parametrize("megabytes", [1, 30])
+def test_a_disk_too_small_for_a_library_is_named(base: Path, megabytes: int) -> None:
+    with small(base, megabytes), pytest.raises(CannotWrite, match=r"(is full|No space left)"):
+        EmbeddedServer(base, durable=False).__enter__()
+
+
+@contextmanager
+def small(base: Path, megabytes: int) -> Iterator[None]:
+    """A disk of that size there, which is taken away again."""
+    mounted = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "none", str(base)]
+    if os.geteuid() != 0 or subprocess.run(mounted, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a disk")
+    try:
+        yield
+    finally:
+        EmbeddedServer(base).stop()
+        wait_until_unused(base)
+        subprocess.run(["umount", base], check=True)
+
+
 @pytest.fixture
 def small_disk(base: Path) -> Iterator[Path]:
     """A disk with little more room than a server needs."""
-    mounted = ["mount", "-t", "tmpfs", "-o", "size=110m,mode=755", "none", str(base)]
-    if os.geteuid() != 0 or subprocess.run(mounted, capture_output=True, check=False).returncode:
-        pytest.skip("needs the right to mount a disk")
-    yield base
-    EmbeddedServer(base).stop()
-    wait_until_unused(base)
-    subprocess.run(["umount", base], check=True)
+    with small(base, 110):
+        yield base
 
 
 def test_a_full_disk_is_named_by_a_server_that_runs_and_by_one_that_cannot_start(small_disk: Path) -> None:

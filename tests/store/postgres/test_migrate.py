@@ -84,6 +84,24 @@ def test_a_newer_schema_is_refused(empty_url: str) -> None:
             migrate(database, [FIRST])
 
 
+def test_a_table_that_was_dropped_by_hand_is_named(empty_url: str) -> None:
+    with opened(Database(empty_url)) as database:
+        migrate(database, [FIRST])
+        database.run(lambda connection: connection.execute("DROP TABLE one"))
+        for look in (migrate, status, require_current):
+            with pytest.raises(SchemaOutdated, match=r"lacks the table one.*Restore a backup"):
+                look(database, [FIRST, SECOND])
+
+
+def test_the_database_of_another_program_is_refused(empty_url: str) -> None:
+    with psycopg.connect(empty_url) as connection:
+        connection.execute("CREATE TABLE schema_migrations (version text)")
+    with opened(Database(empty_url)) as database:
+        for look in (migrate, status, require_current):
+            with pytest.raises(WrongUsage, match="another program's"):
+                look(database, [FIRST])
+
+
 def test_a_migration_that_fails_leaves_nothing(empty_url: str) -> None:
     broken = Migration(2, "0002_broken", "CREATE TABLE half (id int); SELECT nonsense;")
     with opened(Database(empty_url)) as database:

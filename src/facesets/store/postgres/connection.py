@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -20,13 +20,26 @@ _RECONNECT_EVERY_S = 0.5
 _CONFLICT_ATTEMPTS = 10
 _FIRST_ATTEMPTS = 5
 
-# A unique violation: somebody else stored the same meanwhile, which the next attempt sees.
-_INTERFERENCE = (errors.SerializationFailure, errors.DeadlockDetected, errors.UniqueViolation)
+# Somebody else stored the same meanwhile, or deleted what it belongs to: the next attempt sees that.
+_INTERFERENCE = (
+    errors.SerializationFailure,
+    errors.DeadlockDetected,
+    errors.UniqueViolation,
+    errors.ForeignKeyViolation,
+)
 
 # The server notices within a minute that a client's machine died, and lets go of what it claimed.
 _SESSION = """SELECT set_config('tcp_keepalives_idle', '30', false),
-    set_config('tcp_keepalives_interval', '10', false),
-    set_config('tcp_keepalives_count', '3', false), set_config('client_min_messages', 'warning', false)"""
+    set_config('tcp_keepalives_interval', '10', false), set_config('tcp_keepalives_count', '3', false),
+    set_config('tcp_user_timeout', '60000', false), set_config('client_min_messages', 'warning', false)"""
+
+# And we notice as soon that the server's machine died; by itself the system takes two hours.
+_NOTICE_DEATH = {
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
 
 
 def check_conninfo(text: str) -> str:
@@ -42,8 +55,9 @@ def check_conninfo(text: str) -> str:
     except psycopg.ProgrammingError:
         raise _malformed() from None
     ports = str(parts.get("port") or "5432")
-    # A bare @ in a password makes libpq take the rest of it for the host or the port.
-    if "@" in str(parts.get("host") or "") or not ports.replace(",", "").isdigit():
+    # A bare @ or / in a password makes libpq take the rest of it for the host, the port or the database.
+    misread = any("@" in str(parts.get(name) or "") for name in ("host", "dbname"))
+    if misread or not ports.replace(",", "").isdigit():
         raise _malformed()
     return text
 
@@ -61,6 +75,12 @@ def label_of(text: str) -> str:
     host = parts.get("host") or parts.get("hostaddr") or "localhost"
     port = f":{parts['port']}" if parts.get("port") else ""
     return f"the database {parts.get('dbname') or parts.get('user') or ''} at {host}{port}"
+
+
+def _with_defaults(text: str, defaults: Mapping[str, str]) -> str:
+    """A connection string with these parameters where it does not say them itself."""
+    said = conninfo.conninfo_to_dict(text)
+    return conninfo.make_conninfo(text, **{n: value for n, value in defaults.items() if n not in said})
 
 
 class Database:
@@ -179,7 +199,7 @@ class Database:
             self._before_connecting()
         try:
             connection = psycopg.connect(
-                self._text,
+                _with_defaults(self._text, _NOTICE_DEATH),
                 autocommit=True,
                 connect_timeout=_CONNECT_TIMEOUT_S,
                 application_name="facesets",

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
@@ -24,11 +24,20 @@ import platformdirs
 import psycopg
 from psycopg.pq import PGconn, Ping
 
-from facesets.errors import FacesetsError, Unreachable, WrongUsage
-from facesets.files import printable, writing
+from facesets.errors import FacesetsError, Unreachable
+from facesets.files import is_there, printable
 from facesets.store.postgres import keeper, postmaster
 from facesets.store.postgres.connection import disk_full, refusal
-from facesets.store.postgres.programs import Programs, check_reachable, programs_for, server_account
+from facesets.store.postgres.programs import (
+    Programs,
+    check_reachable,
+    check_version,
+    make_private,
+    placing,
+    programs_for,
+    server_account,
+    why_it_ended,
+)
 from facesets.store.postgres.sizing import shared_buffers_mb
 
 DATABASE = "facesets"
@@ -103,11 +112,12 @@ class EmbeddedServer:
         self._durable = durable
         self._is_stopping = is_stopping
         self._in_use: IO[bytes] | None = None
+        self._logged = 0
 
     def __enter__(self) -> "EmbeddedServer":
         """Start using the server, starting it if need be; see `ensure_running` for errors."""
         self._make_directory()
-        with writing(self._base):
+        with placing(self._base):
             self._in_use = (self._base / "users.lock").open("ab")
         fcntl.flock(self._in_use, fcntl.LOCK_SH)
         try:
@@ -126,7 +136,7 @@ class EmbeddedServer:
     @property
     def is_made(self) -> bool:
         """Whether anything was ever kept here."""
-        return self._data.exists()
+        return is_there(self._data)
 
     @property
     def conninfo(self) -> str:
@@ -153,13 +163,14 @@ class EmbeddedServer:
 
     def keep_running(self) -> None:
         """Let the server run on after its last user, until `stop`."""
-        with writing(self._pinned):
+        with placing(self._pinned):
             self._pinned.touch()
 
     def stop(self) -> bool:
-        """Stop the server now, whoever uses it. Returns whether it ran."""
-        if not self._data.exists():
+        """Stop the server now, whoever uses it. Returns whether it ran; see `ensure_running` for errors."""
+        if not self.is_made:
             return False
+        self._make_directory()
         with self._starting():
             self._pinned.unlink(missing_ok=True)
             if postmaster.alive_pid(self._data) is None:
@@ -178,11 +189,11 @@ class EmbeddedServer:
         Raises
         ------
         FacesetsError
-            It cannot be set up or does not start; the sentence says what it said last.
+            It cannot be set up or does not start; the sentence says why.
         Unreachable
             It runs and lets nobody in, or was not waited for any longer.
-        CannotWrite
-            No space or no permission.
+        DamagedFile, CannotWrite
+            Its data lack a part; no space or no permission.
         """
         refused: psycopg.OperationalError | None = None
         with self._starting():
@@ -190,7 +201,7 @@ class EmbeddedServer:
                 if self._ping() is not Ping.OK:
                     if not self._data.exists():
                         self._initialise()
-                    self._check_version()
+                    check_version(self._data, self.programs())
                     self._start()
                 # It may be killed between its start and this; then it is started again.
                 try:
@@ -212,7 +223,7 @@ class EmbeddedServer:
     @contextmanager
     def _starting(self) -> Iterator[None]:
         """One process at a time starts or stops the server."""
-        with writing(self._base):
+        with placing(self._base):
             lock = (self._base / "start.lock").open("ab")
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -220,48 +231,26 @@ class EmbeddedServer:
 
     def _make_directory(self) -> None:
         account = server_account(self._data)
-        with writing(self._base):
+        with placing(self._base):
             for directory in (*reversed(self._base.parents), self._base):
                 if not directory.exists():
                     directory.mkdir(exist_ok=True)
                     directory.chmod(0o700 if account.is_me else 0o755)
         check_reachable(self._base, account)
         for directory in (self.socket_directory, self._base / "log"):
-            with writing(directory):
-                directory.mkdir(mode=0o700, exist_ok=True)
-                if directory.is_symlink() or directory.stat().st_uid not in (os.geteuid(), account.uid):
-                    raise WrongUsage(f"{printable(directory)} belongs to somebody else. Remove it.")
-                directory.chmod(0o700)
-                if not account.is_me:
-                    os.chown(directory, account.uid, account.gid)
+            make_private(directory, account)
 
     def _initialise(self) -> None:
         """Make the data aside and give it its name when it is whole."""
         programs = self.programs()
         fresh = self._base / "data.new"
-        with writing(fresh):
-            shutil.rmtree(fresh, ignore_errors=True)
-            fresh.mkdir(mode=0o700)
-            if not programs.account.is_me:
-                os.chown(fresh, programs.account.uid, programs.account.gid)
+        shutil.rmtree(fresh, ignore_errors=True)
+        make_private(fresh, programs.account)
         durability = [] if self._durable else ["--no-sync", "-c", "fsync=off", "-c", "full_page_writes=off"]
-        chosen = {"shared_buffers": f"{shared_buffers_mb()}MB", **_SETTINGS}
-        settings = [part for name, value in chosen.items() for part in ("-c", f"{name}={value}")]
+        settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
         programs.run("initdb", ["-D", fresh, "-U", _USER, "-A", "trust", *_INITDB, *durability, *settings])
-        with writing(self._data):
+        with placing(self._data):
             fresh.replace(self._data)
-
-    def _check_version(self) -> None:
-        found = (self._data / "PG_VERSION").read_text("ascii").strip()
-        command: list[str | Path] = [self.programs().path("postgres"), "--version"]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
-        needed = said.split()[-1].split(".")[0]
-        if found != needed:
-            raise WrongUsage(
-                f"The library in {printable(self._base)} was made by PostgreSQL {found}, and this program "
-                f"brings PostgreSQL {needed}. Back it up with the version of facesets that made it, move it "
-                "away, and restore it with this one."
-            )
 
     def _start(self) -> None:
         began = heard = time.monotonic()
@@ -318,19 +307,21 @@ class EmbeddedServer:
         return self._base / "log" / "server.log"
 
     def _launch(self) -> None:
-        options = shlex.join(["-k", str(self.socket_directory)])
+        self._logged = self._log.stat().st_size if is_there(self._log) else 0
+        # At every start, for the library may have come from a larger machine, or into a smaller container.
+        memory = f"shared_buffers={shared_buffers_mb()}MB"
+        options = shlex.join(["-k", str(self.socket_directory), "-c", memory])
         self.programs().run("pg_ctl", ["-D", self._data, "-W", "-l", self._log, "-o", options, "start"])
         deadline = time.monotonic() + 1
         while postmaster.alive_pid(self._data) is None and time.monotonic() < deadline:
             time.sleep(_POLL_S)
 
     def _last_words(self) -> str:
-        try:
-            lines = self._log.read_text("utf-8", "replace").strip().splitlines()
-        except OSError:
-            lines = []
-        telling = [line for line in lines if "FATAL" in line or "PANIC" in line] or lines
-        return printable(telling[-1]) if telling else "nothing"
+        """Why the server that was started last ended, as far as it says so."""
+        with suppress(OSError), self._log.open("rb") as log:
+            log.seek(self._logged)
+            return why_it_ended(log.read()) or "nothing"
+        return "nothing"
 
     def _ping(self) -> Ping:
         """Whether the server takes connections, starts or stops just now, or says nothing.
@@ -362,7 +353,7 @@ class EmbeddedServer:
         Call while the users' lock is held: see `keeper` for why the test is then sure.
         """
         lock = self._base / "keeper.lock"
-        with writing(lock), lock.open("ab") as file:
+        with placing(lock), lock.open("ab") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.paths import from_text, to_text
+from facesets.store.postgres.paths import escaped, from_text, to_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def linked_at(connection: Connection, paths: Sequence[str]) -> set[Linked]:
         ([to_text(path) for path in paths],),
     )
     return {
-        Linked(from_text(path).rpartition("/")[0], None if gallery is None else from_text(gallery))
+        Linked(from_text(path.rpartition("/")[0]), None if gallery is None else from_text(gallery))
         for path, gallery in rows
     }
 
@@ -108,5 +108,5 @@ def _upsert(connection: Connection, galleries: Sequence[GalleryRow]) -> dict[str
 
 def _described(row: GalleryRow) -> tuple[str, str, str]:
     """Title, description and entries as the table has them; JSON is kept there as it was written."""
-    listed = [{"file": to_text(file), "caption": caption} for file, caption in row.entries]
+    listed = [{"file": escaped(file), "caption": caption} for file, caption in row.entries]
     return row.title, row.description, json.dumps(listed)

@@ -24,6 +24,12 @@ def insert_embeddings(
     """
     dimension = len(embeddings[0][1])
     number = ensure_model(connection, "clip", model.name, model.sha256, dimension)
+    # What a model gave before does not bind it once all of that is deleted.
+    connection.execute(
+        """UPDATE models m SET dimension = %s WHERE id = %s AND dimension <> %s
+            AND NOT EXISTS (SELECT FROM image_embeddings e WHERE e.model_id = m.id)""",
+        (dimension, number, dimension),
+    )
     known = connection.execute("SELECT dimension FROM models WHERE id = %s", (number,))
     if int(only_row(known)[0]) != dimension or any(len(each) != dimension for _, each in embeddings):
         raise WrongUsage(

@@ -1,5 +1,6 @@
 """Images and the paths that lead to them."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,7 @@ from facesets.records import FileRecord, FoundFile, ImageRecord, Images, Int64
 from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.copying import INT4, INT8, copy_out, copy_rows, gathered, text, times
 from facesets.store.postgres.galleries import Linked, gallery_paths
-from facesets.store.postgres.paths import from_text, range_below, to_text
+from facesets.store.postgres.paths import escaped, from_text, range_below, separated, to_text, unescaped
 
 _PATHS_IN_ONE_TEXT = 50_000
 
@@ -97,9 +98,9 @@ def unchanged_below(
     directories: dict[int | None, set[str]] = {}
     for root in dict.fromkeys(roots):
         for gallery, text_of_many in connection.execute(select, given | range_below(root)):
-            stamps = text_of_many.split("\n")
+            stamps = separated(text_of_many).split("\n")
             found.update(stamps)
-            of_stamps = {stamp.rpartition("/")[0].rpartition("\t")[2] for stamp in stamps}
+            of_stamps = {stamp.rpartition(os.sep)[0].rpartition("\t")[2] for stamp in stamps}
             directories.setdefault(gallery, set()).update(of_stamps)
     paths = gallery_paths(connection, [number for number in directories if number is not None])
     linked = {
@@ -133,14 +134,14 @@ def reasons_at(connection: Connection, paths: Sequence[str]) -> dict[str, str]:
         "SELECT path, reason FROM image_paths WHERE path = ANY(%s) AND reason <> ''",
         ([to_text(path) for path in paths],),
     )
-    return {from_text(path): from_text(reason) for path, reason in rows}
+    return {from_text(path): unescaped(reason) for path, reason in rows}
 
 
 def file_records(connection: Connection) -> dict[str, FileRecord]:
     """Every path, with what was seen there, in the order in which they were first seen."""
     rows = connection.execute("SELECT path, size, mtime_ns, sha256, reason FROM image_paths ORDER BY id")
     return {
-        path: FileRecord(path, size, mtime_ns, sha256, from_text(reason))
+        path: FileRecord(path, size, mtime_ns, sha256, unescaped(reason))
         for stored, size, mtime_ns, sha256, reason in rows
         for path in (from_text(stored),)
     }
@@ -251,7 +252,7 @@ def store_paths(
             file.size,
             file.mtime_ns,
             file.sha256,
-            to_text(file.reason).replace("\0", " "),
+            escaped(file.reason).replace("\0", " "),
             None if file.reason else ids.get(file.sha256),
             there.get(file.path),
         )

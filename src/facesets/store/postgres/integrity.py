@@ -28,8 +28,8 @@ _UNRECORDED: LiteralString = """SELECT DISTINCT f.image_id, f.detector_id FROM f
         WHERE s.image_id = f.image_id AND s.detector_id = f.detector_id)"""
 _REPEATED_ORDINALS: LiteralString = """SELECT image_id, detector_id FROM face_detections
     GROUP BY image_id, detector_id, ordinal HAVING count(*) > 1"""
-_LOST_PATHS: LiteralString = "SELECT count(*) FROM image_paths WHERE image_id IS NULL AND reason = ''"
-_WRONG_PATHS: LiteralString = """SELECT count(*) FROM image_paths p JOIN images i ON i.id = p.image_id
+_LOST_PATHS: LiteralString = "SELECT path FROM image_paths WHERE image_id IS NULL AND reason = ''"
+_WRONG_PATHS: LiteralString = """SELECT p.path FROM image_paths p JOIN images i ON i.id = p.image_id
     WHERE p.sha256 <> i.sha256"""
 _FACES_OF_MERGED: LiteralString = """SELECT count(*) FROM face_detections f
     JOIN persons p ON p.id = f.person_id
@@ -37,18 +37,45 @@ _FACES_OF_MERGED: LiteralString = """SELECT count(*) FROM face_detections f
 _FACES_OF_NO_DETECTOR: LiteralString = """SELECT count(*) FROM face_detections f
     WHERE NOT EXISTS (SELECT FROM detectors d WHERE d.id = f.detector_id)"""
 _BROKEN_INDEXES: LiteralString = """SELECT count(*) FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid
-    WHERE NOT x.indisvalid AND c.relnamespace = current_schema()::regnamespace"""
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE NOT x.indisvalid AND n.nspname = current_schema()
+        AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index b WHERE b.index_relid = x.indexrelid)"""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that is not as it must be, how often, and what mends it."""
+    """Something that is not as it must be, how often, and what mends it.
+
+    Attributes
+    ----------
+    by_sql : bool
+        `mend` alone does; no photo is needed.
+    """
 
     what: str
     count: int
     repair: str
+    by_sql: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a photo was seen that must be read again.
+
+    Attributes
+    ----------
+    image : int or None
+        Its number; None where the path has lost its image.
+    path : str
+        Empty where no path leads to the image.
+    """
+
+    image: int | None
+    path: str
+
+
+_REBUILD = "`facesets db index` builds its own anew; others by hand: REINDEX"
+_READ_AGAIN = "the files are read again"
 _SEARCH_AGAIN = "their images are searched again"
 _OF_IMAGES: tuple[tuple[str, LiteralString], ...] = (
     ("faces without a sound vector", _BAD_VECTORS),
@@ -57,9 +84,11 @@ _OF_IMAGES: tuple[tuple[str, LiteralString], ...] = (
     ("images with faces but no record of a search", _UNRECORDED),
     ("images whose faces are not in order", _REPEATED_ORDINALS),
 )
-_OTHERS: tuple[tuple[str, LiteralString, str], ...] = (
-    ("paths without an image", _LOST_PATHS, "the files are read again"),
-    ("paths that lead to another image than their content", _WRONG_PATHS, "the files are read again"),
+_OF_PATHS: tuple[tuple[str, LiteralString], ...] = (
+    ("paths without an image", _LOST_PATHS),
+    ("paths that lead to another image than their content", _WRONG_PATHS),
+)
+_BY_SQL: tuple[tuple[str, LiteralString, str], ...] = (
     (
         "faces of people who were merged",
         _FACES_OF_MERGED,
@@ -70,19 +99,35 @@ _OTHERS: tuple[tuple[str, LiteralString, str], ...] = (
         _FACES_OF_NO_DETECTOR,
         "they go, and `index` finds them again",
     ),
-    ("broken indexes", _BROKEN_INDEXES, "by hand: REINDEX DATABASE"),
 )
 
 
 def find_problems(connection: Connection) -> list[Problem]:
     """Everything that is wrong."""
     found = []
-    for what, select in _OF_IMAGES:
-        count = len(connection.execute(select).fetchall())
-        found.append(Problem(what, count, _SEARCH_AGAIN))
-    for what, counting, repair in _OTHERS:
-        found.append(Problem(what, int(only_row(connection.execute(counting))[0]), repair))
+    for problems, repair in ((_OF_IMAGES, _SEARCH_AGAIN), (_OF_PATHS, _READ_AGAIN)):
+        for what, select in problems:
+            found.append(Problem(what, len(connection.execute(select).fetchall()), repair))
+    for what, counting, repair in _BY_SQL:
+        found.append(Problem(what, _number(connection, counting), repair, by_sql=True))
+    found.append(Problem("broken indexes", _number(connection, _BROKEN_INDEXES), _REBUILD))
     return [problem for problem in found if problem.count]
+
+
+def _number(connection: Connection, counting: LiteralString) -> int:
+    return int(only_row(connection.execute(counting))[0])
+
+
+def places_to_read(connection: Connection) -> list[Place]:
+    """Where the photos were seen that must be read again, all places of each."""
+    images = {image for _, select in _OF_IMAGES for image, _ in connection.execute(select)}
+    rows = connection.execute(
+        """SELECT i.id, coalesce(p.path, '') FROM unnest(%s::bigint[]) AS i (id)
+            LEFT JOIN image_paths p ON p.image_id = i.id""",
+        (sorted(images),),
+    ).fetchall()
+    rows += [(None, path) for _, select in _OF_PATHS for (path,) in connection.execute(select)]
+    return [Place(image, from_text(path)) for image, path in rows]
 
 
 def mend(connection: Connection) -> list[str]:

@@ -13,6 +13,7 @@ from facesets.files import printable
 from facesets.store.postgres.connection import Connection, Database
 
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+_TABLE = re.compile(r"^CREATE TABLE (\w+)", re.MULTILINE)
 _LOCK = 0x66616365_73657473
 """Key of the advisory lock: `facesets` in ASCII."""
 
@@ -81,9 +82,11 @@ def migrate(database: Database, migrations: list[Migration]) -> list[MigrationSt
 
     Raises
     ------
+    SchemaOutdated
+        A table is gone that was made before.
     WrongUsage
-        The extension `vector` is missing and cannot be made, the database cannot hold all characters, an
-        applied migration was edited, or the schema is newer than this program.
+        The extension `vector` is missing and cannot be made, the database cannot hold all characters or is
+        another program's, an applied migration was edited, or the schema is newer than this program.
     """
     database.run(_prepare)
     done = []
@@ -95,9 +98,8 @@ def migrate(database: Database, migrations: list[Migration]) -> list[MigrationSt
 
 
 def status(database: Database, migrations: list[Migration]) -> list[MigrationState]:
-    """What is applied and what is pending. Raises `WrongUsage` as `migrate`."""
-    applied = database.run(_applied)
-    _check(applied, migrations, database.label)
+    """What is applied and what is pending. Raises `SchemaOutdated` and `WrongUsage` as `migrate`."""
+    applied = database.run(lambda connection: _applied(connection, migrations, database.label))
     return [
         MigrationState(m.number, m.name, applied[m.number][2] if m.number in applied else "")
         for m in migrations
@@ -110,7 +112,7 @@ def require_current(database: Database, migrations: list[Migration]) -> None:
     Raises
     ------
     SchemaOutdated
-        Something is pending.
+        Something is pending, or a table is gone.
     WrongUsage
         As `migrate`.
     """
@@ -171,8 +173,7 @@ def _apply(
     connection: Connection, migration: Migration, migrations: list[Migration]
 ) -> MigrationState | None:
     _take_lock(connection)
-    applied = _applied(connection)
-    _check(applied, migrations, "the database")
+    applied = _applied(connection, migrations, "the database")
     if migration.number in applied:
         return None
     try:
@@ -198,15 +199,26 @@ def _exists(connection: Connection, table: str) -> bool:
     return bool(row and row[0])
 
 
-def _applied(connection: Connection) -> dict[int, tuple[str, str, str]]:
-    """Number to name, checksum and time of what was applied."""
+def _applied(
+    connection: Connection, migrations: list[Migration], label: str
+) -> dict[int, tuple[str, str, str]]:
+    """Number to name, checksum and time of what was applied, once it is sure that it is what these made."""
     if not _exists(connection, "schema_migrations"):
         return {}
-    rows = connection.execute(
-        """SELECT number, name, checksum, to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')
-            FROM schema_migrations ORDER BY number"""
-    ).fetchall()
-    return {number: (name, checksum, when) for number, name, checksum, when in rows}
+    try:
+        rows = connection.execute(
+            """SELECT number, name, checksum, to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')
+                FROM schema_migrations ORDER BY number"""
+        ).fetchall()
+    except errors.UndefinedColumn as error:
+        raise WrongUsage(
+            "The table schema_migrations in this database is another program's. Name a database of its own "
+            "for the library."
+        ) from error
+    applied = {number: (name, checksum, when) for number, name, checksum, when in rows}
+    _check(applied, migrations, label)
+    _check_tables(connection, [m for m in migrations if m.number in applied], label)
+    return applied
 
 
 def _check(applied: dict[int, tuple[str, str, str]], migrations: list[Migration], label: str) -> None:
@@ -220,3 +232,15 @@ def _check(applied: dict[int, tuple[str, str, str]], migrations: list[Migration]
                 f"Migration {name} was edited after it had been applied to {label}. Restore the file; "
                 "changes go into a new migration."
             )
+
+
+def _check_tables(connection: Connection, applied: list[Migration], label: str) -> None:
+    tables = [table for migration in applied for table in _TABLE.findall(migration.sql)]
+    gone = connection.execute(
+        "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NULL ORDER BY name", (tables,)
+    ).fetchall()
+    if gone:
+        raise SchemaOutdated(
+            f"The schema of {label} lacks the table {gone[0][0]}, which was there and is not made again. "
+            "Restore a backup: `facesets db restore FILE --replace`."
+        )

@@ -2,26 +2,50 @@
 
 A byte of a path that is not UTF-8 becomes a character of a private range; a character that really is
 from that range is written byte by byte in the same way. So every path has a text, and no two the same.
+Between the parts of a stored path stands a `/`, whatever the system has there.
 """
 
+import os
 import re
 
+_SEPARATOR = os.sep
 _FIRST = 0x10FE00
+_LONGEST = 2600
 _OURS = re.compile(f"[{chr(_FIRST)}-{chr(_FIRST + 0xFF)}]")
 _STRANGE = re.compile(f"[\udc80-\udcff{chr(_FIRST)}-{chr(_FIRST + 0xFF)}]")
 
 
 def to_text(path: str) -> str:
     """A path as it is stored."""
-    return path if path.isascii() else _STRANGE.sub(_escaped, path)
+    return escaped(path if _SEPARATOR == "/" else path.replace(_SEPARATOR, "/"))
 
 
 def from_text(text: str) -> str:
     """The path that a stored text stands for."""
+    return separated(unescaped(text))
+
+
+def separated(text: str) -> str:
+    """A stored text with what the system has between the parts of a path."""
+    return text if _SEPARATOR == "/" else text.replace("/", _SEPARATOR)
+
+
+def escaped(text: str) -> str:
+    """A text that may name a path, as it is stored."""
+    return text if text.isascii() else _STRANGE.sub(_escaped, text)
+
+
+def unescaped(text: str) -> str:
+    """The inverse of `escaped`."""
     if text.isascii() or not _OURS.search(text):
         return text
     raw = _OURS.sub(lambda match: chr(0xDC00 + ord(match[0]) - _FIRST), text)
     return _bytes(raw).decode("utf-8", "surrogateescape")
+
+
+def fits(path: str) -> bool:
+    """Whether a path is short enough to be found by: PostgreSQL indexes no text of more than 2.6 kB."""
+    return len(to_text(path).encode()) <= _LONGEST
 
 
 def range_below(root: str) -> dict[str, object]:

