@@ -1,0 +1,184 @@
+"""Packs that are described by a `pack.toml`."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from facesets.errors import DamagedFile
+from facesets.imaging.decode import decode
+from facesets.inference.local import LocalEmbedder
+from facesets.inference.packs import ModelPack, read_pack
+from facesets.inference.recognizer import Recognizer
+from facesets.inference.rewrite import PixelInput, rewritten
+from facesets.inference.session import CPU
+from facesets.records import Float32, Pixels
+
+IMAGENET = """\
+[recognition]
+file = "third.onnx"
+input_size = 112
+mean = [123.675, 116.28, 103.53]
+std = [58.395, 57.12, 57.375]
+"""
+
+
+def tiny(path: Path, *, edge: int = 64, declared: int | str = 6) -> Path:
+    """A network whose vector is the mean of each channel of the upper and of the lower half."""
+    halves = np.zeros((2, 1, 1, edge, 1), np.float32)
+    halves[0, ..., : edge // 2, :] = halves[1, ..., edge // 2 :, :] = 2
+    nodes = [
+        *(helper.make_node("Mul", ["image", f"half{i}"], [f"part{i}"]) for i in range(2)),
+        *(helper.make_node("GlobalAveragePool", [f"part{i}"], [f"mean{i}"]) for i in range(2)),
+        helper.make_node("Concat", ["mean0", "mean1"], ["means"], axis=1),
+        helper.make_node("Flatten", ["means"], ["vector"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 3, edge, edge])],
+        [helper.make_tensor_value_info("vector", TensorProto.FLOAT, ["n", declared])],
+        [numpy_helper.from_array(halves[i], f"half{i}") for i in range(2)],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, str(path))
+    return path
+
+
+def described(folder: Path, text: str, *, declared: int | str = 6) -> ModelPack:
+    """A pack of two tiny networks; what the detector would do is not asked."""
+    folder.mkdir(exist_ok=True)
+    for name in ("finder.onnx", "tiny.onnx"):
+        tiny(folder / name, declared=declared)
+    (folder / "pack.toml").write_text(f'{text}\n[detection]\nfile = "finder.onnx"\n', "utf-8")
+    return read_pack(folder)
+
+
+@pytest.fixture
+def crop() -> Pixels:
+    return np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+
+
+def expected(crop: Pixels, mean: list[float], std: list[float]) -> Float32:
+    scaled = (crop.astype(np.float32) - mean) / std
+    means: Float32 = np.concatenate([scaled[:32].mean(axis=(0, 1)), scaled[32:].mean(axis=(0, 1))])
+    return means
+
+
+@pytest.mark.parametrize("declared", [6, "d"])
+def test_a_recogniser_is_fed_as_its_pack_says(tmp_path: Path, crop: Pixels, declared: int | str) -> None:
+    text = '[recognition]\nfile = "tiny.onnx"\ninput_size = 64\nmean = [10, 20, 30]\nstd = [2, 4, 8]\n'
+    rgb = Recognizer(described(tmp_path / "rgb", text, declared=declared).recogniser)
+    assert (rgb.input_size, rgb.dimension) == (64, 6)
+    wanted = expected(crop, [10, 20, 30], [2, 4, 8])
+    assert rgb.raw_embeddings([crop, crop[::-1]])[0] == pytest.approx(wanted, abs=1e-3)
+    bgr = Recognizer(described(tmp_path / "bgr", f'{text}channels = "bgr"\n').recogniser)
+    turned = wanted.reshape(2, 3)[:, ::-1].reshape(-1)
+    assert bgr.raw_embeddings([crop])[0] == pytest.approx(turned, abs=1e-3)
+    one = Recognizer(
+        described(
+            tmp_path / "one", f'{text.partition("mean")[0]}mean = 5\nstd = 2\nchannels = "bgr"\n'
+        ).recogniser
+    )
+    turned = expected(crop, [5] * 3, [2] * 3).reshape(2, 3)[:, ::-1].reshape(-1)
+    assert one.raw_embeddings([crop])[0] == pytest.approx(turned, abs=1e-3)
+
+
+@pytest.mark.parametrize("bgr", [False, True])
+def test_where_the_device_scales_pixels_it_does_so_as_the_pack_says(
+    tmp_path: Path, crop: Pixels, bgr: bool
+) -> None:
+    import onnxruntime
+
+    pixels = PixelInput(64, (10.0, 20.0, 30.0), (2.0, 4.0, 8.0), bgr=bgr)
+    session = onnxruntime.InferenceSession(rewritten(tiny(tmp_path / "tiny.onnx"), pixels=pixels))
+    (vector,) = session.run(None, {session.get_inputs()[0].name: crop[None]})
+    wanted = expected(crop, [10, 20, 30], [2, 4, 8])
+    turned = wanted.reshape(2, 3)[:, ::-1].reshape(-1) if bgr else wanted
+    assert vector[0] == pytest.approx(turned, abs=1e-3)
+
+
+def test_the_same_file_fed_otherwise_is_another_recogniser(tmp_path: Path) -> None:
+    base = '[recognition]\nfile = "tiny.onnx"\ninput_size = 64\n'
+    points = "keypoints = [[1, 1], [9, 1], [5, 5], [2, 9], [8, 9]]\n"
+    texts = [base, f"{base}mean = 1\n", f"{base}std = 1\n", f'{base}channels = "bgr"\n', base + points]
+    packs = [described(tmp_path / str(i), text) for i, text in enumerate(texts)]
+    assert len({pack.recogniser.sha256 for pack in packs}) == len(packs)
+    assert len({pack.recogniser.file_sha256 for pack in packs}) == 1
+    again = described(tmp_path / "again", f'{base}licence = "MIT"\nsource = "mine"\n')
+    assert again.recogniser.sha256 == packs[0].recogniser.sha256
+
+
+def test_a_description_that_says_what_the_graph_says_changes_no_identity(
+    pack_dir: Path, tmp_path: Path
+) -> None:
+    plain = read_pack(pack_dir)
+    folder = tmp_path / "pack"
+    shutil.copytree(pack_dir, folder)
+    text = '[recognition]\nfile = "w600k_mbf.onnx"\nlicence = "research only"\n'
+    (folder / "pack.toml").write_text(text, "utf-8")
+    pack = read_pack(folder)
+    assert pack.recogniser.licence == "research only"
+    assert pack.recogniser.sha256 == plain.recogniser.sha256
+    assert sorted(pack.models) == sorted(plain.models)
+
+
+def test_a_recogniser_of_somebody_else_tells_people_apart(
+    shared_dir: Path, pack_dir: Path, lfw_dir: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    (folder / "det.onnx").symlink_to(pack_dir / "det_500m.onnx")
+    (folder / "third.onnx").symlink_to(
+        shared_dir / "models" / "extra" / "foamliu_mobilefacenet_pixamatch.onnx"
+    )
+    (folder / "pack.toml").write_text(IMAGENET, "utf-8")
+    embedder = LocalEmbedder(read_pack(folder), det_size=320, min_det_score=0.5)
+    assert embedder.settings.dimension == 128
+    people = ("Hugo_Chavez", "Colin_Powell", "Ariel_Sharon")
+    photos = [photo for name in people for photo in sorted((lfw_dir / name).glob("*.jpg"))[:3]]
+    vectors = np.array([faces.embedding[0] for faces in embedder.embed([decode(p).pixels for p in photos])])
+    similarity = vectors @ vectors.T
+    same = np.kron(np.eye(3, dtype=bool), np.ones((3, 3), bool))
+    assert similarity[same].min() > similarity[~same].max()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[recognition", "Expected|Unclosed|at line"),
+        ("note = 1", "`note` is not a text"),
+        ("[recogniton]\nfile = 'tiny.onnx'", "`recogniton` is neither"),
+        ("[recognition]\nfile = 'tiny.onnx'\nmaen = 1", "no `maen` in"),
+        ("[recognition]\nfile = '../tiny.onnx'", "names no file"),
+        ("[recognition]\nfile = 'none.onnx'", "names no file"),
+        ("[recognition]\nfile = 1", "`file` in .* is not a text"),
+        ("[recognition]\nfile = 'tiny.onnx'\ninput_size = -3", "`input_size`"),
+        ("[recognition]\nfile = 'tiny.onnx'\nmean = [1, 2]", "`mean`"),
+        ("[recognition]\nfile = 'tiny.onnx'\nstd = 0", "`std`"),
+        ("[recognition]\nfile = 'tiny.onnx'\nmean = nan", "`mean`"),
+        ("[recognition]\nfile = 'tiny.onnx'\nchannels = 'grey'", "`channels`"),
+        ("[recognition]\nfile = 'tiny.onnx'\nkeypoints = [[1, 2]]", "`keypoints`"),
+        ("[recognition]\nfile = 'tiny.onnx'\ndecoder = 'yolo'", "`decoder`"),
+    ],
+)
+def test_a_wrong_description_is_named_in_one_sentence(tmp_path: Path, text: str, complaint: str) -> None:
+    with pytest.raises(DamagedFile, match=rf"pack\.toml does not describe a model pack: .*{complaint}"):
+        described(tmp_path / "pack", text)
+
+
+def test_a_detector_takes_whatever_mean_and_order_its_pack_says(
+    pack_dir: Path, lfw_dir: Path, tmp_path: Path
+) -> None:
+    photo = decode(sorted((lfw_dir / "Hugo_Chavez").glob("*.jpg"))[0]).pixels
+    folder = tmp_path / "swapped"
+    shutil.copytree(pack_dir, folder)
+    text = '[detection]\nfile = "det_500m.onnx"\nchannels = "bgr"\nmean = [127.5, 127.5, 127.5]\nstd = 128\n'
+    (folder / "pack.toml").write_text(text, "utf-8")
+    plain = LocalEmbedder(read_pack(pack_dir), det_size=320, min_det_score=0.5, provider=CPU)
+    swapped = LocalEmbedder(read_pack(folder), det_size=320, min_det_score=0.5, provider=CPU)
+    turned = np.ascontiguousarray(photo[:, :, ::-1])
+    assert np.array_equal(swapped.detect(turned).box, plain.detect(photo).box)
