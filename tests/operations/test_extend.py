@@ -326,33 +326,34 @@ def test_names_stay_over_random_histories_with_kills(tmp_path: Path, seed: int) 
 
 
 @pytest.mark.usefixtures("no_sync")
-@pytest.mark.parametrize("undone", ["raw", "sets"])
-def test_a_kill_at_every_change_ends_in_the_same_tree_or_back_at_the_start(
-    store: MadeStore, tmp_path: Path, undone: str
-) -> None:
+def test_a_kill_at_every_change_ends_in_the_same_tree_or_back_at_the_start(tmp_path: Path) -> None:
+    store = MadeStore(tmp_path / "photos", random.Random(0))
+    for person in (1, 1, 1, 1, 2):
+        store.add(person)
     make(store, tmp_path / "start")
-    start = contents(tmp_path / "start")
-    for person in (1, 3, 5, 5, 6):
+    start, start_folders = contents(tmp_path / "start"), folders(tmp_path / "start")
+    for person in (1, 2, 2, 2):
         store.add(person)
     shutil.copytree(tmp_path / "start", tmp_path / "whole")
     grow(store, tmp_path / "whole" / "raw", tmp_path / "whole" / "sets")
     whole = contents(tmp_path / "whole")
+    assert set(people(tmp_path / "whole" / "raw")) == {"person_001", "person_002"}
+    assert set(sets_of(tmp_path / "whole" / "sets")) == {"faceset_001", "faceset_002"}
     kill_at, killed = 0, True
     while killed:
-        kill_at += 1
+        kill_at += 3
         root = tmp_path / f"killed_{kill_at}"
+        undone = root / ("raw", "sets")[kill_at % 2]
         shutil.copytree(tmp_path / "start", root)
         killed = in_a_child(lambda root=root: grow(store, root / "raw", root / "sets"), kill_at)  # type: ignore[misc]
-        if read_runs(root / undone)[-1].command == "extend" and kill_at % 2:
-            undo(root / undone, read_runs(root / undone)[-1].name)
+        if read_runs(undone)[-1].command == "extend" and kill_at % 4 < 2:
+            undo(undone, read_runs(undone)[-1].name)
             assert contents(root) == start
         grow(store, root / "raw", root / "sets")
         assert contents(root) == whole
         (run,) = {read_runs(root / folder)[-1].name for folder in ("raw", "sets")}
-        undo(root / undone, run)
-        assert contents(root) == start
-        assert folders(root) == folders(tmp_path / "start")
-        shutil.rmtree(root)
+        undo(undone, run)
+        assert (contents(root), folders(root)) == (start, start_folders)
     assert kill_at > 60
 
 
@@ -420,3 +421,25 @@ def test_a_beginner_without_a_face_set_is_told_which_gate_to_open(store: MadeSto
     assert summary.hint == (
         "15 photos are needed for a face set; the largest group has 10: --min-faces 10 would give 1 face set."
     )
+
+
+@pytest.mark.usefixtures("no_sync")
+def test_a_cluster_that_is_killed_and_completed_is_taken_back_whole(tmp_path: Path) -> None:
+    store = MadeStore(tmp_path / "photos", random.Random(0))
+    for person in (1, 1, 2):
+        store.add(person)
+    raw, quiet = tmp_path / "out" / "raw", ClusterOptions(sheet=False)
+    cluster(store, raw, quiet, progress=SilentProgress(), stop=Stop())
+    before = contents(tmp_path / "out"), folders(tmp_path / "out")
+    for person in (2, 3, 3):
+        store.add(person)
+    kill_at, killed = 0, True
+    while killed:
+        kill_at += 1
+        killed = in_a_child(
+            lambda: cluster(store, raw, quiet, progress=SilentProgress(), stop=Stop()), kill_at
+        )
+        cluster(store, raw, quiet, progress=SilentProgress(), stop=Stop())
+        undo(raw, read_runs(raw)[-1].name)
+        assert (contents(tmp_path / "out"), folders(tmp_path / "out")) == before
+    assert kill_at > 30
