@@ -467,12 +467,47 @@ def test_whoever_was_sorted_into_another_set_whole_is_that_person(
         (out / first.name / item.file).rename(out / second.name / f"was {item.file}")
     learned = run(out).learned
     assert f"{len(first.faces)} faces show {second.name}, not {first.name}." in learned
-    without, having = set_manifests(out)[:2]
-    assert without.faces == ()
+    assert not (out / first.name).exists()
+    having = set_manifests(out)[0]
+    assert having.name == second.name
     assert {i.face.face for i in first.faces} <= {i.face.face for i in having.faces}
     undo(out, read_runs(out)[-1].name)
     assert [m.faces for m in set_manifests(out)] == [m.faces for m in set_manifests(exported)]
     assert (out / second.name / f"was {first.faces[0].file}").is_file()
+
+
+def test_a_set_of_which_no_face_passes_is_not_made(exported: Path, tmp_path: Path, run: Run) -> None:
+    out = tmp_path / "swap"
+    strict = replace(TASTE, min_face_short=5000)
+    planned, summary = run(out, replace(strict, dry_run=True)), run(out, strict)
+    for told in (planned, summary):
+        assert told.sets == 0
+        assert [(e.name, e.dropped_by.keys()) for e in told.empty] == [
+            (f"faceset_00{n}", {"min_face_short"}) for n in range(1, len(PEOPLE) + 1)
+        ]
+    assert [path.name for path in files_in(out)] == ["manifest.json"]
+    run(out)
+    assert read_manifest(out, ExportManifest).sets == read_manifest(exported, ExportManifest).sets
+    assert run(out, strict).sets == 0
+    assert [path.name for path in files_in(out)] == ["manifest.json"]
+
+
+def test_a_set_in_a_linked_folder_is_left_as_it_is(exported: Path, tmp_path: Path, run: Run) -> None:
+    out, disk = tmp_path / "swap", tmp_path / "disk"
+    shutil.copytree(exported, out)
+    (out / "faceset_002").rename(disk)
+    (out / "faceset_002").symlink_to(disk)
+    before = snapshot(disk)
+    summary = run(out, replace(TASTE, top_n=2))
+    assert "faceset_002 is a link: it is left as it is." in summary.learned
+    assert snapshot(disk) == before
+    disk.rename(tmp_path / "unplugged")
+    assert run(out, replace(TASTE, top_n=3)).sets == len(PEOPLE)
+    assert read_manifest(out, ExportManifest).removed == ()
+    (out / "faceset_002").unlink()
+    (tmp_path / "unplugged").rename(out / "faceset_002")
+    assert run(out).learned == []
+    assert set_manifests(out) == set_manifests(exported)
 
 
 def test_a_kill_forgets_no_crop_that_was_moved_or_deleted(exported: Path, tmp_path: Path, run: Run) -> None:

@@ -24,6 +24,8 @@ class EditedSets:
     ----------
     there : tuple of SetEntry
         By the names that they have now.
+    empty : tuple of SetEntry
+        Those without a face, as earlier versions made them: they go.
     removed : tuple of SetEntry
         Those that were deleted, in earlier runs or now.
     deleted : tuple of SetEntry
@@ -39,6 +41,7 @@ class EditedSets:
     deleted: tuple[SetEntry, ...] = ()
     renamed: tuple[tuple[str, str], ...] = ()
     linked: frozenset[str] = frozenset()
+    empty: tuple[SetEntry, ...] = ()
 
     def learned(self, wanted: Collection[str]) -> list[str]:
         """A sentence for each change that is new; `wanted` are sources of sets that come back."""
@@ -52,13 +55,14 @@ class EditedSets:
 
 def edited_sets(out: Path, before: ExportManifest) -> EditedSets:
     """Follow renamed and deleted folders. An export without any of its sets was emptied, not edited."""
-    entries = [entry for entry in before.sets if is_inside(entry.name)]
+    empty = tuple(entry for entry in before.sets if not entry.faces)
+    entries = [entry for entry in before.sets if is_inside(entry.name) and entry.faces]
     folder = SafeFolder(out)
     links = frozenset(e.source for e in entries if folder.link_above(f"{e.name}/{SET_MANIFEST}"))
     there = [e for e in entries if e.source in links or folder.is_file(f"{e.name}/{SET_MANIFEST}")]
     lost = [e for e in entries if e.source not in links and not folder.exists(e.name)]
     if not lost or (out / ANNOUNCEMENT).is_file():
-        return EditedSets(tuple(there), before.removed, linked=links)
+        return EditedSets(tuple(there), before.removed, linked=links, empty=empty)
     renamed = dict(_renamed_folders(out, {entry.name for entry in lost}, {entry.name for entry in there}))
     now = [
         replace(entry, name=renamed.get(entry.name, entry.name))
@@ -66,10 +70,10 @@ def edited_sets(out: Path, before: ExportManifest) -> EditedSets:
         if entry in there or entry.name in renamed
     ]
     if not now:
-        return EditedSets((), before.removed, linked=links)
+        return EditedSets((), before.removed, linked=links, empty=empty)
     deleted = [entry for entry in lost if entry.name not in renamed]
     return EditedSets(
-        tuple(now), (*before.removed, *deleted), tuple(deleted), tuple(renamed.items()), linked=links
+        tuple(now), (*before.removed, *deleted), tuple(deleted), tuple(renamed.items()), links, empty
     )
 
 

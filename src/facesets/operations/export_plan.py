@@ -57,6 +57,8 @@ class NewSet:
         Names and contents of text files that say in the set's folder what it is.
     candidates : mapping
         Row of a face for review to its cosine distance from the set's centroid.
+    is_numbered : bool
+        Its name is but the next number, which another such set takes if no face of this one passes.
     """
 
     name: str
@@ -65,6 +67,7 @@ class NewSet:
     kind: str = REFINED
     markers: Mapping[str, str] = field(default_factory=dict)
     candidates: Mapping[int, float] = field(default_factory=dict)
+    is_numbered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +291,9 @@ def plan_sets(
     aside += [f"{printable(name)} was changed: it is set aside, for its set goes." for name in gone_edited]
     statements = said.lasting(names)
     if before is not None:
-        before = replace(before, sets=edits.there, removed=edits.removed, statements=statements)
+        before = replace(
+            before, sets=(*edits.there, *edits.empty), removed=edits.removed, statements=statements
+        )
     return ExportPlan(
         made,
         parts.total,

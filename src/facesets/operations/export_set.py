@@ -95,9 +95,12 @@ class SetWriter:
 
     def possible_names(self, sets: Iterable[PlannedSet]) -> Iterator[str]:
         """Every file that writing these sets may make."""
+        sets = list(sets)
+        most = max((len(planned.rows) for planned in sets if planned.wanted.is_numbered), default=0)
         for planned in sets:
             others = [*bundle_names(planned.name, self._options.top_n), *planned.wanted.markers]
-            yield from names_of_set(planned.name, len(planned.rows), len(planned.candidates), others)
+            faces = most if planned.wanted.is_numbered else len(planned.rows)
+            yield from names_of_set(planned.name, faces, len(planned.candidates), others)
 
     def finished_before(self, planned: PlannedSet) -> SetManifest | None:
         """The set's manifest, if an earlier run made the set from the same inputs and all is there."""
@@ -110,7 +113,10 @@ class SetWriter:
         return manifest
 
     def write(self, planned: PlannedSet, progress: Progress, stop: Stop) -> SetManifest | None:
-        """Write one set; None when asked to stop before its end."""
+        """Write one set; None when asked to stop before its end.
+
+        Nothing is written for a set none of whose faces passes.
+        """
         selection = select_faces(
             self._collection.faces, planned.rows, self._total, self._options, given=planned.given
         )
@@ -123,9 +129,12 @@ class SetWriter:
             if (path := self._folder.root / given_name(planned.name, self._ids[row])).is_file()
         }
         kept = self._write_crops(planned.name, selection.rows, progress, stop, given)
-        review = self._write_crops(f"{CANDIDATES}/{planned.name}", planned.candidates, None, stop)
+        candidates = planned.candidates if kept.faces else planned.candidates[:0]
+        review = self._write_crops(f"{CANDIDATES}/{planned.name}", candidates, None, stop)
         if kept.stopped or review.stopped:
             return None
+        if not kept.faces:
+            return self._manifest(planned, selection, kept, review, ())
         bundles = self._write_bundles(planned.name, kept)
         for marker, text in planned.wanted.markers.items():
             self._folder.write(f"{planned.name}/{marker}", text.encode())
@@ -282,6 +291,8 @@ def finished_set(root: Path, planned: PlannedSet) -> SetManifest | None:
     except FacesetsError:
         return None
     if manifest.inputs != planned.inputs or manifest.failed or manifest.name != planned.name:
+        return None
+    if not manifest.faces:
         return None
     whole = all((root / PurePosixPath(name)).is_file() for name in manifest.files)
     since = (root / planned.name / SET_MANIFEST).stat().st_mtime_ns
