@@ -1,6 +1,6 @@
 """One face set written: PNGs in rank order, candidates beside it, bundles, and its manifest last."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from itertools import islice
@@ -36,7 +36,7 @@ from facesets.operations.export_edits import is_untouched
 from facesets.operations.export_plan import PlannedSet
 from facesets.operations.options import LOADER_MIN_DET_SCORE, ExportSwapOptions
 from facesets.operations.photos import read_row
-from facesets.operations.set_names import CANDIDATES, names_of_set, png_name
+from facesets.operations.set_names import CANDIDATES, candidate_name, names_of_set, png_name
 from facesets.operations.set_selection import (
     Drop,
     Selection,
@@ -128,9 +128,11 @@ class SetWriter:
             for row in planned.given
             if (path := self._folder.root / given_name(planned.name, self._ids[row])).is_file()
         }
-        kept = self._write_crops(planned.name, selection.rows, progress, stop, given)
+        named = partial(png_name, planned.name)
+        kept = self._write_crops(planned.name, selection.rows, progress, stop, named, given)
         candidates = planned.candidates if kept.faces else planned.candidates[:0]
-        review = self._write_crops(f"{CANDIDATES}/{planned.name}", candidates, None, stop)
+        named = partial(candidate_name, planned.name)
+        review = self._write_crops(f"{CANDIDATES}/{planned.name}", candidates, None, stop, named)
         if kept.stopped or review.stopped:
             return None
         if not kept.faces:
@@ -148,9 +150,13 @@ class SetWriter:
         rows: Int64,
         progress: Progress | None,
         stop: Stop,
+        named: Callable[[int], str],
         given: Mapping[int, Path] = MappingProxyType({}),
     ) -> _Written:
-        """Write a crop for each row that passes; rows that are `given` have one of the user's own."""
+        """Write a crop for each row that passes; rows that are `given` have one of the user's own.
+
+        `named` gives the file name of a rank.
+        """
         written = _Written([], [], [])
         remaining = iter(int(row) for row in rows)
         while some := list(islice(remaining, _TOGETHER)):
@@ -165,7 +171,7 @@ class SetWriter:
                 if isinstance(result, Refused):
                     written.dropped.append(Drop(row, result.gate, result.value, result.limit))
                     continue
-                name = f"{directory}/{png_name(len(written.faces))}"
+                name = f"{directory}/{named(len(written.faces))}"
                 self._folder.write(name, png_bytes(result.crop))
                 written.faces.append((row, name, result))
             if progress:

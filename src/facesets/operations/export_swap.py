@@ -21,6 +21,7 @@ from facesets.exports.reserving import reserved
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.contact_sheets import draw_sheets, own_sheet_names, plan_rows
 from facesets.operations.crop_edits import TAKEN_OUT
+from facesets.operations.crop_names import rename_crops
 from facesets.operations.export_plan import ExportPlan, PlannedSet, plan_export
 from facesets.operations.export_set import SetWriter, finished_set
 from facesets.operations.options import ExportSwapOptions
@@ -205,6 +206,7 @@ def _export(
     folder.keep(plan.kept_files)
     for name in plan.edited:
         folder.set_aside_edited(name)
+    rename_crops(folder, plan.renamed)
     progress.begin("Exporting faces", sum(len(planned.rows) for planned in plan.sets))
     written, unchanged, is_whole = _write_sets(writer, plan, progress, stop)
     if not is_whole:
@@ -353,6 +355,7 @@ def _rehearsed(
     names = [name for entry in plan.sets for name in (f"{entry.name}/{SET_MANIFEST}",)]
     prefixes = tuple(f"{planned.name}/" for planned in plan.sets)
     staying = [name for name in plan.earlier if name.startswith(prefixes)]
+    moved = [name for crops in plan.renamed for name in crops.moves]
     return ExportSwapSummary(
         out=str(out),
         sets=len(plan.kept_sets) + len(plan.sets) - len(empty),
@@ -364,7 +367,7 @@ def _rehearsed(
         dropped=gates.total(),
         dropped_by=dict(sorted(gates.items())),
         removed=would_remove(
-            out, plan.earlier, [*plan.kept_files, *plan.edited, *names, *staying, *own_sheet_names()]
+            out, plan.earlier, [*plan.kept_files, *plan.edited, *moved, *names, *staying, *own_sheet_names()]
         ),
         failed=0,
         learned=list(plan.learned),
