@@ -1,14 +1,17 @@
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from facesets.exports.manifest import ExportManifest, SetManifest
 from facesets.exports.manifest_files import read_manifest
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
+from facesets.interfaces import Embedder
 from facesets.operations.discover import MARKER, DiscoverSummary, discover
 from facesets.operations.export_swap import export_swap
 from facesets.operations.growing_options import DiscoverOptions
@@ -16,6 +19,7 @@ from facesets.operations.options import VERIFY_MIN_DET_SCORE, ExportSwapOptions,
 from facesets.operations.refine import refine
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress
+from facesets.records import Faces, Float32, Pixels
 from facesets.stop import Stop
 from tests.operations.conftest import STRANGERS, Library
 from tests.trees import files_in
@@ -54,7 +58,7 @@ def contents(out: Path) -> dict[str, bytes]:
 def run(
     library: Library,
     out: Path,
-    checker: LocalEmbedder,
+    checker: Embedder,
     roots: list[Path] | None = None,
     taste: ExportSwapOptions = TASTE,
 ) -> DiscoverSummary:
@@ -237,3 +241,103 @@ def test_an_export_goes_on_growing_after_discover_and_nobody_is_in_it_twice(
     before = contents(out)
     export(sets / "refine_manifest.json")
     assert contents(out) == before
+
+
+def test_faces_that_fail_only_the_gates_of_the_export_make_no_set_and_are_found_by_a_looser_run(
+    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(two_known / "swap", out)
+    before = contents(out)
+    strict = replace(TASTE, min_face_short=5000)
+    planned = run(pristine, out, checker, taste=replace(strict, dry_run=True))
+    summary = run(pristine, out, checker, taste=strict)
+    for found in (planned, summary):
+        assert found.sets == []
+        assert found.export is not None
+        assert [(e.name, set(e.dropped_by)) for e in found.export.empty] == [("", {"min_face_short"})] * 2
+    after = contents(out)
+    assert {n: c for n, c in after.items() if n != "manifest.json"} == {
+        n: c for n, c in before.items() if n != "manifest.json"
+    }
+    assert sorted(path.name for path in out.glob("faceset_*")) == ["faceset_001", "faceset_002"]
+    assert run(pristine, out, checker).sets == ["faceset_003", "faceset_004"]
+
+
+class BlindForOne:
+    """An embedder that finds no face of one person."""
+
+    def __init__(self, embedder: LocalEmbedder, person: Float32) -> None:
+        self.settings = embedder.settings
+        self._embedder = embedder
+        self._person = person
+
+    def embed(self, pictures: Sequence[Pixels]) -> list[Faces]:
+        """As the embedder, but without that person."""
+        found = self._embedder.embed(pictures)
+        return [faces.take(np.flatnonzero(faces.embedding @ self._person < 0.4)) for faces in found]
+
+
+def test_a_person_of_whom_no_face_passes_takes_no_number(
+    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+) -> None:
+    calm, out = tmp_path / "calm", tmp_path / "swap"
+    for folder in (calm, out):
+        shutil.copytree(two_known / "swap", folder)
+    first, second = run(pristine, calm, checker).sets
+    centroid = np.array(read_manifest(calm / first, SetManifest).centroid, np.float32)
+    summary = run(pristine, out, BlindForOne(checker, centroid))
+    assert summary.sets == [first]
+    found, expected = (
+        [item.face.face for item in read_manifest(folder / name, SetManifest).faces]
+        for folder, name in ((out, first), (calm, second))
+    )
+    assert found == expected
+    assert not (out / second).exists()
+    assert run(pristine, out, checker).sets == [second]
+
+
+def test_empty_sets_of_an_earlier_version_go_and_their_faces_are_found(
+    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(two_known / "swap", out)
+    _, last = run(pristine, out, checker).sets
+    made = contents(out)
+    export = json.loads((out / "manifest.json").read_text())
+    entry = next(entry for entry in export["sets"] if entry["name"] == last)
+    entry |= {"faces": 0, "candidates": 0, "bundles": [], "best": []}
+    (out / "manifest.json").write_text(json.dumps(export))
+    manifest = json.loads((out / last / "manifest.json").read_text())
+    manifest |= {
+        "faces": [],
+        "bundles": [],
+        "contents": {},
+        "files": [f"{last}/{MARKER}", f"{last}/manifest.json"],
+    }
+    (out / last / "manifest.json").write_text(json.dumps(manifest))
+    for path in [*(out / last).glob("*.png"), *(out / last).glob("*.fsz")]:
+        path.unlink()
+    assert run(pristine, out, checker).sets == [last]
+    assert contents(out).keys() == made.keys()
+
+
+def test_the_manifest_says_by_which_gates_people_were_found(
+    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(two_known / "swap", out)
+    run(pristine, out, checker)
+    options = read_manifest(out, ExportManifest).made.options
+    assert options["outlier_threshold"] == TASTE.outlier_threshold
+    assert options["refine_outlier_threshold"] == GATES.outlier_threshold
+    gates = (
+        "initial_threshold",
+        "merge_threshold",
+        "outlier_min_cluster",
+        "min_faces",
+        "min_short",
+        "min_blur",
+    )
+    for name in (*gates, "min_det_score", "same_image_ok"):
+        assert options[name] == getattr(GATES, name)

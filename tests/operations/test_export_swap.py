@@ -120,7 +120,9 @@ def test_faces_are_ranked_by_their_quality_and_carry_its_parts(exported: Path) -
     for manifest in set_manifests(exported):
         totals = [item.quality.total for item in manifest.faces]
         assert totals == sorted(totals, reverse=True)
-        assert [item.file for item in manifest.faces] == [f"{i:03d}.png" for i in range(len(totals))]
+        assert [item.file for item in manifest.faces] == [
+            f"{manifest.name}_{i:03d}.png" for i in range(len(totals))
+        ]
         for item in manifest.faces:
             q = item.quality
             weighted = 0.3 * q.frontality + 0.2 * q.det_score + 0.2 * q.symmetry
@@ -423,7 +425,7 @@ def test_a_crop_that_was_moved_to_another_set_shows_that_person_and_not_the_firs
     shutil.copytree(exported, out)
     first, second = set_manifests(out)[:2]
     moved, stays = first.faces[3], first.faces[0]
-    (out / first.name / moved.file).rename(out / second.name / f"{len(second.faces):03d}.png")
+    (out / first.name / moved.file).rename(out / second.name / moved.file)
     learned = f"1 face shows {second.name}, not {first.name}."
     planned = run(out, replace(TASTE, dry_run=True))
     assert learned in planned.learned
@@ -467,20 +469,117 @@ def test_whoever_was_sorted_into_another_set_whole_is_that_person(
         (out / first.name / item.file).rename(out / second.name / f"was {item.file}")
     learned = run(out).learned
     assert f"{len(first.faces)} faces show {second.name}, not {first.name}." in learned
-    without, having = set_manifests(out)[:2]
-    assert without.faces == ()
+    assert not (out / first.name).exists()
+    having = set_manifests(out)[0]
+    assert having.name == second.name
     assert {i.face.face for i in first.faces} <= {i.face.face for i in having.faces}
     undo(out, read_runs(out)[-1].name)
     assert [m.faces for m in set_manifests(out)] == [m.faces for m in set_manifests(exported)]
     assert (out / second.name / f"was {first.faces[0].file}").is_file()
 
 
+def named_by_rank(out: Path) -> None:
+    """Let an export be as earlier versions wrote it: every set has a crop `000.png`."""
+    for manifest in set_manifests(out):
+        path = out / manifest.name / "manifest.json"
+        text = path.read_text()
+        for folder, items in ((out, manifest.faces), (out / "_candidates", manifest.candidates)):
+            for rank, item in enumerate(items):
+                (folder / manifest.name / item.file).rename(folder / manifest.name / f"{rank:03d}.png")
+                text = text.replace(item.file, f"{rank:03d}.png")
+        path.write_text(text)
+    path = out / "manifest.json"
+    path.write_text(path.read_text().replace('"version": 6', '"version": 5'))
+
+
+def test_crops_of_an_earlier_version_get_names_of_their_own_and_mean_what_they_did(
+    exported: Path, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    named_by_rank(out)
+    assert (out / "faceset_001" / "000.png").is_file()
+    old = {name: content for name, (_, content) in snapshot(out).items()}
+    assert run(out, replace(TASTE, dry_run=True)).removed == 0
+    summary = run(out)
+    assert summary.unchanged_sets == len(PEOPLE)
+    (sentence,) = summary.learned
+    assert "faceset_001/faceset_001_000.png" in sentence
+    assert set_manifests(out) == set_manifests(exported)
+    files = {path.relative_to(out): path.read_bytes() for path in files_in(out)}
+    assert files == {path.relative_to(exported): path.read_bytes() for path in files_in(exported)}
+    assert run(out).learned == []
+    undo(out, read_runs(out)[-1].name)
+    assert {name: content for name, (_, content) in snapshot(out).items()} == old
+    moved, deleted = (set_manifests(exported)[n].faces[1].face.face for n in (0, 2))
+    (out / "faceset_001" / "001.png").rename(out / "faceset_002" / "001 (2).png")
+    (out / "faceset_003" / "001.png").unlink()
+    assert "1 face shows faceset_002, not faceset_001." in run(out).learned
+    first, second, third, _ = ({item.face.face for item in m.faces} for m in set_manifests(out))
+    assert moved in second - first
+    assert deleted not in third
+
+
+@pytest.mark.usefixtures("no_sync")
+def test_a_kill_while_crops_are_renamed_costs_none(exported: Path, tmp_path: Path, run: Run) -> None:
+    taste = replace(TASTE, sheet=False, merge=True)
+    shutil.copytree(exported, tmp_path / "old")
+    named_by_rank(tmp_path / "old")
+    shutil.copytree(tmp_path / "old", tmp_path / "whole")
+    run(tmp_path / "whole", taste)
+    whole = {path.relative_to(tmp_path / "whole"): path.read_bytes() for path in files_in(tmp_path / "whole")}
+    assert Path("faceset_001/faceset_001_000.png") in whole
+    kill_at, killed = 0, True
+    while killed:
+        kill_at += 17
+        out = tmp_path / f"killed_{kill_at}"
+        shutil.copytree(tmp_path / "old", out)
+        killed = in_a_child(lambda out=out: run(out, taste), kill_at)  # type: ignore[misc]
+        run(out, taste)
+        assert {path.relative_to(out): path.read_bytes() for path in files_in(out)} == whole
+    assert kill_at > 100
+
+
+def test_a_set_of_which_no_face_passes_is_not_made(exported: Path, tmp_path: Path, run: Run) -> None:
+    out = tmp_path / "swap"
+    strict = replace(TASTE, min_face_short=5000)
+    planned, summary = run(out, replace(strict, dry_run=True)), run(out, strict)
+    for told in (planned, summary):
+        assert told.sets == 0
+        assert [(e.name, e.dropped_by.keys()) for e in told.empty] == [
+            (f"faceset_00{n}", {"min_face_short"}) for n in range(1, len(PEOPLE) + 1)
+        ]
+    assert [path.name for path in files_in(out)] == ["manifest.json"]
+    run(out)
+    assert read_manifest(out, ExportManifest).sets == read_manifest(exported, ExportManifest).sets
+    assert run(out, strict).sets == 0
+    assert [path.name for path in files_in(out)] == ["manifest.json"]
+
+
+def test_a_set_in_a_linked_folder_is_left_as_it_is(exported: Path, tmp_path: Path, run: Run) -> None:
+    out, disk = tmp_path / "swap", tmp_path / "disk"
+    shutil.copytree(exported, out)
+    (out / "faceset_002").rename(disk)
+    (out / "faceset_002").symlink_to(disk)
+    before = snapshot(disk)
+    summary = run(out, replace(TASTE, top_n=2))
+    assert "faceset_002 is a link: it is left as it is." in summary.learned
+    assert snapshot(disk) == before
+    disk.rename(tmp_path / "unplugged")
+    assert run(out, replace(TASTE, top_n=3)).sets == len(PEOPLE)
+    assert read_manifest(out, ExportManifest).removed == ()
+    (out / "faceset_002").unlink()
+    (tmp_path / "unplugged").rename(out / "faceset_002")
+    assert run(out).learned == []
+    assert set_manifests(out) == set_manifests(exported)
+
+
 def test_a_kill_forgets_no_crop_that_was_moved_or_deleted(exported: Path, tmp_path: Path, run: Run) -> None:
     def edited(name: str) -> Path:
         out = tmp_path / name
         shutil.copytree(exported, out)
-        (out / "faceset_001" / "003.png").rename(out / "faceset_002" / "003 (1).png")
-        (out / "faceset_003" / "001.png").unlink()
+        (out / "faceset_001" / "faceset_001_003.png").rename(out / "faceset_002" / "003 (1).png")
+        (out / "faceset_003" / "faceset_003_001.png").unlink()
         (out / "faceset_004").rename(out / "Anna")
         return out
 

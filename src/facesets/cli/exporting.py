@@ -11,6 +11,7 @@ import typer
 
 from facesets.cli.params import DebugOption, DryRunOption, JsonOption, PackOption, ProviderOption
 from facesets.cli.results import SheetOption, learned_lines
+from facesets.files import printable
 from facesets.operations.options import (
     LOADER_DET_SIZE,
     VERIFY_MIN_DET_SCORE,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from facesets.inference.local import LocalEmbedder
     from facesets.interfaces import Progress, Store
-    from facesets.operations.export_swap import ExportSwapSummary
+    from facesets.operations.export_swap import EmptySet, ExportSwapSummary
     from facesets.records import CacheSettings, Faces, Pixels
     from facesets.settings import Settings
     from facesets.stop import Stop
@@ -165,4 +166,13 @@ def left_out(summary: "ExportSwapSummary") -> str:
     reasons = ", ".join(f"{count} by {gate}" for gate, count in summary.dropped_by.items())
     total = f"{counted(summary.dropped, 'face')} left out" + (f": {reasons}." if reasons else ".")
     hint = [summary.hint] if summary.hint else []
-    return "\n".join([total, *hint, *learned_lines(summary.learned)])
+    return "\n".join([total, *map(_not_made, summary.empty), *hint, *learned_lines(summary.learned)])
+
+
+def _not_made(empty: "EmptySet") -> str:
+    reasons = [f"{count} by {gate}" for gate, count in empty.dropped_by.items()]
+    reasons += [f"{counted(empty.failed, 'photo')} could not be read"] if empty.failed else []
+    return (
+        f"{printable(empty.name) or 'A new person'}: none of {counted(empty.faces, 'face')} passed "
+        f"({', '.join(reasons)}), so there is no face set."
+    )

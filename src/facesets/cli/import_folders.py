@@ -128,7 +128,7 @@ def import_folders(
         if person.warning:
             console.notice(person.warning)
     rows = [
-        (p.state, printable(p.set), p.photos, p.faces, p.core, p.routed, p.faces - p.core)
+        (p.state, printable(p.set) or "-", p.photos, p.faces, p.core, p.routed, p.faces - p.core)
         for p in summary.people
     ]
     report(

@@ -155,7 +155,7 @@ def _split_lines(summary: "SplitErasSummary") -> list[str]:
     rows = [
         (
             era.state,
-            printable(era.set),
+            printable(era.set) or "-",
             era.faces,
             era.dominant or "",
             f"{era.first} to {era.last}" if era.first else "unknown",

@@ -244,7 +244,7 @@ class ExportedFace:
     Attributes
     ----------
     file : str
-        Its name in the set's folder; the number is the rank, 0 being best.
+        Its name in the set's folder: the set's, and the rank, 0 being best.
     crop : tuple of float
         x, y and edge of the square that was cut, in pixels of the upright image.
     masked : int
@@ -346,7 +346,7 @@ class ExportManifest:
     """
 
     FORMAT: ClassVar[str] = "facesets/export-swap"
-    VERSION: ClassVar[int] = 5
+    VERSION: ClassVar[int] = 6
 
     made: Provenance
     counts: dict[str, int]

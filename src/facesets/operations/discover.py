@@ -1,8 +1,9 @@
 """New people in a mixed folder, beside the face sets that are known already."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from facesets.operations.export_edits import edited_sets
 from facesets.operations.export_plan import NewSet, plan_sets
 from facesets.operations.export_swap import ExportSwapSummary, export_planned
 from facesets.operations.growing_options import DiscoverOptions
-from facesets.operations.options import ExportSwapOptions, RefineOptions
+from facesets.operations.options import ExportSwapOptions, RefineOptions, recorded
 from facesets.operations.photo_folders import provenance
 from facesets.operations.refine import Gated, gate_faces, surviving
 from facesets.operations.same_models import require_same_recogniser
@@ -50,7 +51,7 @@ class FoundCluster:
     survivors : int
         Distinct images that passed the gates for single faces.
     name : str
-        The face set that it becomes; empty if it is too small.
+        The face set that it becomes; empty if it is too small, or if no face passes the export's gates.
     """
 
     faces: int
@@ -195,17 +196,34 @@ def _discover(
         return summary
     wanted = [_new_set(collection, name, members, roots) for name, members in zip(names, found, strict=True)]
     made = provenance(store, collection.settings, options, export)
+    made = replace(made, options=_gates_of(refine, made.options) | made.options)
     plan = plan_sets(collection, wanted, out, embedder.settings, export, made=made, remake=False)
     exported = export_planned(
         collection, plan, out, embedder, export, command="discover", progress=progress, stop=stop
     )
+    nobody = {empty.source for empty in exported.empty}
+    numbers = iter(names)
+    named = {
+        name: "" if new.source in nobody else next(numbers) for name, new in zip(names, wanted, strict=True)
+    }
+    clusters = [replace(each, name=named.get(each.name, "")) for each in summary.clusters]
     return replace(
         summary,
+        clusters=clusters,
         export=exported,
         failed=exported.failed,
         failures=exported.failures,
         stopped=exported.stopped,
     )
+
+
+def _gates_of(refine: RefineOptions, others: Mapping[str, Any]) -> dict[str, Any]:
+    """How unknown faces were refined; an option that the export has, too, is told apart by its name."""
+    return {
+        f"refine_{name}" if name in others else name: value
+        for name, value in recorded(refine).items()
+        if name != "materialize"
+    }
 
 
 def known_sets(out: Path, collection: Collection) -> KnownSets:
@@ -283,7 +301,7 @@ def _new_set(collection: Collection, name: str, rows: Int64, roots: list[Path]) 
     images = len(np.unique(collection.faces.image[rows]))
     text = f"Discovered by facesets in {where}: {counted(len(rows), 'face')} in {counted(images, 'photo')}.\n"
     source = f"discover:{where}#{collection.face_ids()[int(rows[0])]}"
-    return NewSet(name, source, rows, kind=KIND, markers={MARKER: text})
+    return NewSet(name, source, rows, kind=KIND, markers={MARKER: text}, is_numbered=True)
 
 
 def _first_face(source: str) -> str:

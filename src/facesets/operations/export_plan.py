@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from facesets.errors import WrongUsage
-from facesets.exports.announcement import is_inside
 from facesets.exports.manifest import (
     EXPORT_MANIFEST,
     ExportManifest,
@@ -20,15 +19,17 @@ from facesets.exports.manifest import (
     Statement,
 )
 from facesets.exports.manifest_files import manifest_file, read_manifest, refuse_other_results
+from facesets.exports.safe_folder import is_inside
 from facesets.files import printable
 from facesets.imaging.quality import Quality, known_pose, quality
 from facesets.interfaces import Embedder
 from facesets.operations.candidates import matched_candidates, single_faces
 from facesets.operations.crop_edits import SaidOfCrops, said_of_crops
+from facesets.operations.crop_names import RenamedCrops, files_of_entry, renamed_crops
 from facesets.operations.export_edits import EditedSets, edited_crops, edited_sets
 from facesets.operations.options import ExportSwapOptions
 from facesets.operations.same_models import require_same_faces, require_same_recogniser, rows_among, rows_of
-from facesets.operations.set_names import free_names, names_of_entry
+from facesets.operations.set_names import free_names
 from facesets.operations.succession import Succession, faces_of_set, succession
 from facesets.records import CacheSettings, Collection, Faces, Float32, Int64
 
@@ -57,6 +58,8 @@ class NewSet:
         Names and contents of text files that say in the set's folder what it is.
     candidates : mapping
         Row of a face for review to its cosine distance from the set's centroid.
+    is_numbered : bool
+        Its name is but the next number, which another such set takes if no face of this one passes.
     """
 
     name: str
@@ -65,6 +68,7 @@ class NewSet:
     kind: str = REFINED
     markers: Mapping[str, str] = field(default_factory=dict)
     candidates: Mapping[int, float] = field(default_factory=dict)
+    is_numbered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,8 @@ class ExportPlan:
         What the export lists before this run, in the light of what the user did.
     learned : tuple of str
         What the user did to folders and crops, a sentence each.
+    renamed : tuple of RenamedCrops
+        Crops that are not called after their set yet.
     """
 
     made: Provenance
@@ -154,6 +160,7 @@ class ExportPlan:
     statements: tuple[Statement, ...] = ()
     before: ExportManifest | None = None
     learned: tuple[str, ...] = ()
+    renamed: tuple[RenamedCrops, ...] = ()
 
 
 def plan_export(
@@ -251,7 +258,9 @@ def plan_sets(
     kept = [e for e in entries if (keep or e.kind != REFINED) and e.source not in again]
     if replaced is not None:
         kept = [e for e in kept if e.source.rpartition("#")[0] != replaced]
-    new = [each for each in wanted if remake or each.source not in by_source]
+    kept = [e for e in entries if e in kept or e.source in edits.linked]
+    untouched = edits.linked if remake else by_source.keys()
+    new = [e for e in wanted if e.source not in untouched and heirs.get(e.source) not in edits.linked]
     inherited = _inherited(collection, out, entries, new, replaced, said)
     names = free_names(
         [(each.source, each.name) for each in new],
@@ -272,8 +281,10 @@ def plan_sets(
         )
         for each, name in zip(new, names, strict=True)
     )
-    kept_files = tuple(name for entry in kept for name in names_of_entry(entry))
     staying = {entry.name for entry in kept} | set(names)
+    renamed = tuple(renamed_crops(out, [entry for entry in entries if entry.name in staying]))
+    moves = {old: new for crops in renamed for old, new in crops.moves.items()}
+    kept_files = tuple(moves.get(name, name) for entry in kept for name in files_of_entry(out, entry))
     gone = tuple(entry.name for entry in entries if entry.name not in staying)
     again_edited = [name for each in sets for name in edited_crops(out, each.name)]
     gone_edited = [name for old in gone for name in edited_crops(out, old, goes=True)]
@@ -286,7 +297,9 @@ def plan_sets(
     aside += [f"{printable(name)} was changed: it is set aside, for its set goes." for name in gone_edited]
     statements = said.lasting(names)
     if before is not None:
-        before = replace(before, sets=edits.there, removed=edits.removed, statements=statements)
+        before = replace(
+            before, sets=(*edits.there, *edits.empty), removed=edits.removed, statements=statements
+        )
     return ExportPlan(
         made,
         parts.total,
@@ -301,8 +314,23 @@ def plan_sets(
         withdrawn=said.withdrawn,
         statements=statements,
         before=before,
-        learned=(*edits.learned({each.source for each in sets}), *said.learned, *taken, *aside),
+        learned=(
+            *edits.learned({each.source for each in sets}),
+            *said.learned,
+            *taken,
+            *aside,
+            *_renaming(renamed),
+        ),
+        renamed=renamed,
     )
+
+
+def _renaming(renamed: Sequence[RenamedCrops]) -> list[str]:
+    earlier = [crops for crops in renamed if crops.is_of_earlier_version]
+    if not earlier:
+        return []
+    example = next(iter(earlier[0].moves.values()))
+    return [f"Crops are called after their sets now, such as {printable(example)}."]
 
 
 def _inherited(
@@ -393,7 +421,7 @@ def _read_earlier(
     before = read_manifest(out / EXPORT_MANIFEST, ExportManifest)
     edits = edited_sets(out, before)
     entries = {*edits.there, *(entry for entry in before.sets if is_inside(entry.name))}
-    listed = [name for entry in entries for name in names_of_entry(entry)]
+    listed = [name for entry in entries for name in files_of_entry(out, entry)]
     return before, edits, dict.fromkeys([*sorted(listed), *before.sheets])
 
 

@@ -1,6 +1,6 @@
 """One face set written: PNGs in rank order, candidates beside it, bundles, and its manifest last."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from itertools import islice
@@ -10,7 +10,6 @@ from types import MappingProxyType
 import numpy as np
 
 from facesets.errors import FacesetsError, UnreadableImage
-from facesets.exports.announcement import is_inside
 from facesets.exports.bundle import bundle_names, png_bytes, write_bundle
 from facesets.exports.crops import Square, cut, square_around
 from facesets.exports.folders import ResultFolder
@@ -27,6 +26,7 @@ from facesets.exports.manifest import (
     rounded,
 )
 from facesets.exports.manifest_files import manifest_bytes, read_manifest
+from facesets.exports.safe_folder import is_inside
 from facesets.files import sha256_of
 from facesets.imaging.decode import decode
 from facesets.imaging.quality import quality
@@ -36,7 +36,7 @@ from facesets.operations.export_edits import is_untouched
 from facesets.operations.export_plan import PlannedSet
 from facesets.operations.options import LOADER_MIN_DET_SCORE, ExportSwapOptions
 from facesets.operations.photos import read_row
-from facesets.operations.set_names import CANDIDATES, names_of_set, png_name
+from facesets.operations.set_names import CANDIDATES, candidate_name, names_of_set, png_name
 from facesets.operations.set_selection import (
     Drop,
     Selection,
@@ -95,9 +95,12 @@ class SetWriter:
 
     def possible_names(self, sets: Iterable[PlannedSet]) -> Iterator[str]:
         """Every file that writing these sets may make."""
+        sets = list(sets)
+        most = max((len(planned.rows) for planned in sets if planned.wanted.is_numbered), default=0)
         for planned in sets:
             others = [*bundle_names(planned.name, self._options.top_n), *planned.wanted.markers]
-            yield from names_of_set(planned.name, len(planned.rows), len(planned.candidates), others)
+            faces = most if planned.wanted.is_numbered else len(planned.rows)
+            yield from names_of_set(planned.name, faces, len(planned.candidates), others)
 
     def finished_before(self, planned: PlannedSet) -> SetManifest | None:
         """The set's manifest, if an earlier run made the set from the same inputs and all is there."""
@@ -110,7 +113,10 @@ class SetWriter:
         return manifest
 
     def write(self, planned: PlannedSet, progress: Progress, stop: Stop) -> SetManifest | None:
-        """Write one set; None when asked to stop before its end."""
+        """Write one set; None when asked to stop before its end.
+
+        Nothing is written for a set none of whose faces passes.
+        """
         selection = select_faces(
             self._collection.faces, planned.rows, self._total, self._options, given=planned.given
         )
@@ -122,10 +128,15 @@ class SetWriter:
             for row in planned.given
             if (path := self._folder.root / given_name(planned.name, self._ids[row])).is_file()
         }
-        kept = self._write_crops(planned.name, selection.rows, progress, stop, given)
-        review = self._write_crops(f"{CANDIDATES}/{planned.name}", planned.candidates, None, stop)
+        named = partial(png_name, planned.name)
+        kept = self._write_crops(planned.name, selection.rows, progress, stop, named, given)
+        candidates = planned.candidates if kept.faces else planned.candidates[:0]
+        named = partial(candidate_name, planned.name)
+        review = self._write_crops(f"{CANDIDATES}/{planned.name}", candidates, None, stop, named)
         if kept.stopped or review.stopped:
             return None
+        if not kept.faces:
+            return self._manifest(planned, selection, kept, review, ())
         bundles = self._write_bundles(planned.name, kept)
         for marker, text in planned.wanted.markers.items():
             self._folder.write(f"{planned.name}/{marker}", text.encode())
@@ -139,9 +150,13 @@ class SetWriter:
         rows: Int64,
         progress: Progress | None,
         stop: Stop,
+        named: Callable[[int], str],
         given: Mapping[int, Path] = MappingProxyType({}),
     ) -> _Written:
-        """Write a crop for each row that passes; rows that are `given` have one of the user's own."""
+        """Write a crop for each row that passes; rows that are `given` have one of the user's own.
+
+        `named` gives the file name of a rank.
+        """
         written = _Written([], [], [])
         remaining = iter(int(row) for row in rows)
         while some := list(islice(remaining, _TOGETHER)):
@@ -156,7 +171,7 @@ class SetWriter:
                 if isinstance(result, Refused):
                     written.dropped.append(Drop(row, result.gate, result.value, result.limit))
                     continue
-                name = f"{directory}/{png_name(len(written.faces))}"
+                name = f"{directory}/{named(len(written.faces))}"
                 self._folder.write(name, png_bytes(result.crop))
                 written.faces.append((row, name, result))
             if progress:
@@ -282,6 +297,8 @@ def finished_set(root: Path, planned: PlannedSet) -> SetManifest | None:
     except FacesetsError:
         return None
     if manifest.inputs != planned.inputs or manifest.failed or manifest.name != planned.name:
+        return None
+    if not manifest.faces:
         return None
     whole = all((root / PurePosixPath(name)).is_file() for name in manifest.files)
     since = (root / planned.name / SET_MANIFEST).stat().st_mtime_ns

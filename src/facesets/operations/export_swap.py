@@ -21,6 +21,7 @@ from facesets.exports.reserving import reserved
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.contact_sheets import draw_sheets, own_sheet_names, plan_rows
 from facesets.operations.crop_edits import TAKEN_OUT
+from facesets.operations.crop_names import rename_crops
 from facesets.operations.export_plan import ExportPlan, PlannedSet, plan_export
 from facesets.operations.export_set import SetWriter, finished_set
 from facesets.operations.options import ExportSwapOptions
@@ -29,8 +30,35 @@ from facesets.operations.set_selection import select_faces
 from facesets.records import Collection
 from facesets.stop import Stop
 
+Written = tuple[PlannedSet, SetManifest]
+
 # Faces by which a set is known again when its folder is gone: enough for a centroid.
 _BEST = 8
+
+
+@dataclass(frozen=True, slots=True)
+class EmptySet:
+    """A set that was not made, since none of its faces passed.
+
+    Attributes
+    ----------
+    name : str
+        What it would have been called; empty for one that would have had a number.
+    source : str
+        As `NewSet` has it.
+    faces : int
+        That it would have been made of.
+    dropped_by : dict
+        Those by the reason for which each was left out.
+    failed : int
+        Those whose photo could not be read.
+    """
+
+    name: str
+    source: str
+    faces: int
+    dropped_by: dict[str, int]
+    failed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +77,8 @@ class ExportSwapSummary:
         What the user's own changes in the export say, a sentence a set.
     hint : str
         What to try where no face was large enough; else empty.
+    empty : list of EmptySet
+        Sets that were not made.
     """
 
     out: str
@@ -65,6 +95,7 @@ class ExportSwapSummary:
     failures: list[Failure] = field(default_factory=list)
     learned: list[str] = field(default_factory=list)
     hint: str = ""
+    empty: list[EmptySet] = field(default_factory=list)
     dry_run: bool = False
     stopped: bool = False
 
@@ -175,18 +206,13 @@ def _export(
     folder.keep(plan.kept_files)
     for name in plan.edited:
         folder.set_aside_edited(name)
-    written: list[SetManifest] = []
-    unchanged = 0
+    rename_crops(folder, plan.renamed)
     progress.begin("Exporting faces", sum(len(planned.rows) for planned in plan.sets))
-    for planned in plan.sets:
-        finished = writer.finished_before(planned)
-        unchanged += finished is not None
-        manifest = finished or writer.write(planned, progress, stop)
-        if manifest is None:
-            return _summary(folder.root, plan, written, unchanged, removed=0, stopped=True)
-        written.append(manifest)
+    written, unchanged, is_whole = _write_sets(writer, plan, progress, stop)
+    if not is_whole:
+        return _summary(folder.root, plan, written, unchanged, removed=0, stopped=True)
     progress.end()
-    entries = (*plan.kept_sets, *map(_entry, plan.sets, written))
+    entries = (*plan.kept_sets, *(_entry(*each) for each in written if each[1].faces))
     contents = _manifest(plan, entries)
     sheets: dict[str, bytes] = {}
     if options.sheet:
@@ -199,6 +225,27 @@ def _export(
     complete = replace(contents, sheets=tuple(sheets))
     removed = finish(folder, EXPORT_MANIFEST, manifest_bytes(complete))
     return _summary(folder.root, plan, written, unchanged, removed=removed, stopped=False)
+
+
+def _write_sets(
+    writer: SetWriter, plan: ExportPlan, progress: Progress, stop: Stop
+) -> tuple[list[Written], int, bool]:
+    """Write every set: what came of each, how many were finished before, and whether none was cut off."""
+    written: list[Written] = []
+    unchanged = 0
+    numbers = [planned.name for planned in plan.sets if planned.wanted.is_numbered]
+    for planned in plan.sets:
+        if planned.wanted.is_numbered:
+            planned = replace(planned, name=numbers[0])  # noqa: PLW2901 - it is called so from here on
+        finished = writer.finished_before(planned)
+        unchanged += finished is not None
+        manifest = finished or writer.write(planned, progress, stop)
+        if manifest is None:
+            return written, unchanged, False
+        if manifest.faces and planned.wanted.is_numbered:
+            del numbers[0]
+        written.append((planned, manifest))
+    return written, unchanged, True
 
 
 def _entry(planned: PlannedSet, manifest: SetManifest) -> SetEntry:
@@ -214,6 +261,12 @@ def _entry(planned: PlannedSet, manifest: SetManifest) -> SetEntry:
         bundles=manifest.bundles,
         best=tuple(item.face.face for item in manifest.faces[:_BEST]),
     )
+
+
+def _empty(planned: PlannedSet, gates: Counter[str], failed: int) -> EmptySet:
+    name = "" if planned.wanted.is_numbered else planned.name
+    faces = len(planned.rows) + len(planned.taken_out)
+    return EmptySet(name, planned.source, faces, dict(sorted(gates.items())), failed)
 
 
 def _manifest(plan: ExportPlan, entries: Sequence[SetEntry]) -> ExportManifest:
@@ -235,29 +288,36 @@ def _manifest(plan: ExportPlan, entries: Sequence[SetEntry]) -> ExportManifest:
 def _summary(
     out: Path,
     plan: ExportPlan,
-    written: Sequence[SetManifest],
+    written: Sequence[Written],
     unchanged: int,
     *,
     removed: int,
     stopped: bool,
 ) -> ExportSwapSummary:
-    gates = Counter(item.gate for manifest in written for item in manifest.dropped)
-    failures = [failure for manifest in written for failure in manifest.failed]
+    manifests = [manifest for _, manifest in written]
+    gates = Counter(item.gate for manifest in manifests for item in manifest.dropped)
+    failures = [failure for manifest in manifests for failure in manifest.failed]
+    full = [manifest for manifest in manifests if manifest.faces]
     return ExportSwapSummary(
         out=str(out),
-        sets=len(plan.kept_sets) + len(written),
+        sets=len(plan.kept_sets) + len(full),
         unchanged_sets=len(plan.kept_sets) + unchanged,
-        faces=sum(len(manifest.faces) for manifest in written),
-        masked=sum(item.masked > 0 for manifest in written for item in manifest.faces),
-        candidates=sum(len(manifest.candidates) for manifest in written),
-        bundles=sum(len(manifest.bundles) for manifest in written),
+        faces=sum(len(manifest.faces) for manifest in full),
+        masked=sum(item.masked > 0 for manifest in full for item in manifest.faces),
+        candidates=sum(len(manifest.candidates) for manifest in full),
+        bundles=sum(len(manifest.bundles) for manifest in full),
         dropped=gates.total(),
         dropped_by=dict(sorted(gates.items())),
         removed=removed,
         failed=len(failures),
         failures=failures,
         learned=list(plan.learned),
-        hint=_hint(written, gates),
+        hint=_hint(manifests, gates),
+        empty=[
+            _empty(planned, Counter(item.gate for item in manifest.dropped), len(manifest.failed))
+            for planned, manifest in written
+            if not manifest.faces
+        ],
         stopped=stopped,
     )
 
@@ -283,14 +343,22 @@ def _rehearsed(
         select_faces(collection.faces, planned.rows, plan.quality, options, given=planned.given)
         for planned in plan.sets
     ]
-    gates = Counter(drop.gate for selection in chosen for drop in selection.dropped)
-    gates.update(TAKEN_OUT for planned in plan.sets for _ in planned.taken_out)
+    by_set = [Counter(drop.gate for drop in selection.dropped) for selection in chosen]
+    for planned, of_set in zip(plan.sets, by_set, strict=True):
+        of_set.update(TAKEN_OUT for _ in planned.taken_out)
+    gates = sum(by_set, Counter[str]())
+    empty = [
+        _empty(planned, of_set, 0)
+        for planned, selection, of_set in zip(plan.sets, chosen, by_set, strict=True)
+        if not len(selection.rows)
+    ]
     names = [name for entry in plan.sets for name in (f"{entry.name}/{SET_MANIFEST}",)]
     prefixes = tuple(f"{planned.name}/" for planned in plan.sets)
     staying = [name for name in plan.earlier if name.startswith(prefixes)]
+    moved = [name for crops in plan.renamed for name in crops.moves]
     return ExportSwapSummary(
         out=str(out),
-        sets=len(plan.kept_sets) + len(plan.sets),
+        sets=len(plan.kept_sets) + len(plan.sets) - len(empty),
         unchanged_sets=len(plan.kept_sets) + sum(finished_set(out, each) is not None for each in plan.sets),
         faces=int(np.sum([len(selection.rows) for selection in chosen])),
         masked=0,
@@ -299,9 +367,10 @@ def _rehearsed(
         dropped=gates.total(),
         dropped_by=dict(sorted(gates.items())),
         removed=would_remove(
-            out, plan.earlier, [*plan.kept_files, *plan.edited, *names, *staying, *own_sheet_names()]
+            out, plan.earlier, [*plan.kept_files, *plan.edited, *moved, *names, *staying, *own_sheet_names()]
         ),
         failed=0,
         learned=list(plan.learned),
+        empty=empty,
         dry_run=True,
     )

@@ -16,7 +16,7 @@ from facesets.operations.growing_options import ImportFoldersOptions
 from facesets.operations.identities import Identity, find_identities
 from facesets.operations.options import ExportSwapOptions
 from facesets.operations.photo_folders import provenance
-from facesets.operations.set_changes import State, set_states
+from facesets.operations.set_changes import State, set_states, without_empty
 from facesets.operations.sorted_folders import SortedFolders
 from facesets.stop import Stop
 
@@ -30,7 +30,7 @@ class ImportedPerson:
     Attributes
     ----------
     state : str
-        `new`, `changed` or `unchanged`: what this run made of the set.
+        `new`, `changed` or `unchanged`: what this run made of the set; `empty`: none of its faces passes.
     photos, faces : int
         In the folders.
     core : int
@@ -128,7 +128,7 @@ def _import_folders(
     written = export_planned(
         collection, plan, out, embedder, export, command="import-folders", progress=progress, stop=stop
     )
-    return _summary(identities, states, written, failures)
+    return _summary(identities, without_empty(states, written), written, failures)
 
 
 def source_of(label: str) -> str:

@@ -6,13 +6,22 @@ from typing import Literal
 from facesets.exports.manifest import SET_MANIFEST
 from facesets.operations.export_plan import ExportPlan, PlannedSet
 from facesets.operations.export_set import finished_set
+from facesets.operations.export_swap import ExportSwapSummary
 
-State = Literal["new", "changed", "unchanged"]
+State = Literal["new", "changed", "unchanged", "empty"]
+"""What becomes of a set; `empty`: none of its faces passes, and there is no such set."""
 
 
 def set_states(out: Path, plan: ExportPlan) -> dict[str, tuple[str, State]]:
     """For each source of the plan's sets: the name of its set, and what becomes of the set."""
     return {planned.source: (planned.name, _state(out, planned)) for planned in plan.sets}
+
+
+def without_empty(
+    states: dict[str, tuple[str, State]], written: ExportSwapSummary
+) -> dict[str, tuple[str, State]]:
+    """As `set_states`, once it is known which sets have no face that passes: these have no name."""
+    return states | {empty.source: ("", "empty") for empty in written.empty}
 
 
 def _state(out: Path, planned: PlannedSet) -> State:

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
+from pathlib import PurePosixPath
 
-from facesets.exports.manifest import SET_MANIFEST, SetEntry
+from facesets.exports.manifest import SET_MANIFEST
 from facesets.exports.names import folded
 
 CANDIDATES = "_candidates"
@@ -13,24 +14,24 @@ NUMBERED_GROUP = re.compile(r"(person|faceset)_\d+")
 """Folders of people whom nobody has named."""
 
 
-def names_of_entry(entry: SetEntry) -> list[str]:
-    """Every file of a set, relative to the export."""
-    return names_of_set(entry.name, entry.faces, entry.candidates, [*entry.bundles, *entry.markers])
-
-
 def names_of_set(name: str, faces: int, candidates: int, others: Sequence[str]) -> list[str]:
     """Every file of a set with so many faces and candidates, and these further ones."""
     return [
         f"{name}/{SET_MANIFEST}",
         *(f"{name}/{other}" for other in others),
-        *(f"{name}/{png_name(rank)}" for rank in range(faces)),
-        *(f"{CANDIDATES}/{name}/{png_name(rank)}" for rank in range(candidates)),
+        *(f"{name}/{png_name(name, rank)}" for rank in range(faces)),
+        *(f"{CANDIDATES}/{name}/{candidate_name(name, rank)}" for rank in range(candidates)),
     ]
 
 
-def png_name(rank: int) -> str:
-    """Name a face by its rank, 0 being best."""
-    return f"{rank:03d}.png"
+def png_name(name: str, rank: int) -> str:
+    """Name a face of a set by its rank, 0 being best, such that no other set has one of that name."""
+    return f"{PurePosixPath(name).name}_{rank:03d}.png"
+
+
+def candidate_name(name: str, rank: int) -> str:
+    """Name a candidate of a set by its rank."""
+    return f"{PurePosixPath(name).name}_candidate_{rank:03d}.png"
 
 
 def free_names(

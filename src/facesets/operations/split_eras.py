@@ -31,7 +31,7 @@ from facesets.operations.export_swap import ExportSwapSummary, export_planned
 from facesets.operations.growing_options import SplitErasOptions
 from facesets.operations.options import ExportSwapOptions
 from facesets.operations.photo_folders import provenance
-from facesets.operations.set_changes import State, set_states
+from facesets.operations.set_changes import State, set_states, without_empty
 from facesets.operations.set_selection import select_faces
 from facesets.records import Collection, Float32, Int64
 from facesets.stop import Stop
@@ -80,7 +80,7 @@ class EraSet:
     Attributes
     ----------
     state : str
-        `new`, `changed` or `unchanged`: what this run made of the set.
+        `new`, `changed` or `unchanged`: what this run made of the set; `empty`: none of its faces passes.
     first, last, dominant : int
         Capture years; 0 where none is known.
     fragments : int
@@ -286,6 +286,7 @@ def _split_eras(
         progress=progress,
         stop=stop,
     )
+    states = without_empty(states, written)
     lines = [_line(era, *states[new.source], new) for new, era in wanted]
     return _summary(request, person, lines, plan.gone, written, dry_run=export.dry_run)
 
