@@ -29,13 +29,29 @@ def index(library_url: str, pack_dir: Path) -> Call:
     return call
 
 
-def test_nothing_is_written_when_all_is_well(index: Call, photos: Path, library_url: str) -> None:
+def test_nothing_is_written_by_quiet_commands_when_all_is_well(
+    index: Call, photos: Path, library_url: str
+) -> None:
     for _ in range(2):
-        done = index("--target", photos)
+        done = index("--target", photos, "-q")
         assert (done.status, done.out, done.err) == (0, "", "")
-        grouped = run("cluster", "--database", library_url)
+        grouped = run("-q", "cluster", "--database", library_url)
         assert (grouped.status, grouped.out, grouped.err) == (0, "", "")
     assert json.loads(run("cluster", "--database", library_url, "--json").out)["faces"] >= 6
+
+
+def test_a_file_or_a_pipe_gets_the_summary_and_nothing_else(
+    index: Call, photos: Path, library_url: str
+) -> None:
+    done = index("--target", photos)
+    assert (done.status, done.err) == (0, "")
+    assert "6 new images" in done.out
+    assert len(done.out.splitlines()) == 1
+    grouped = run("cluster", "--database", library_url)
+    assert (grouped.status, grouped.err) == (0, "")
+    assert "became" in grouped.out
+    told = index("--target", photos, "-v")
+    assert "index: " in told.err
 
 
 def test_who_looks_on_sees_the_summary(photos: Path, library_url: str, pack_dir: Path) -> None:

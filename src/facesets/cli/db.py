@@ -28,11 +28,11 @@ def url(database: DatabaseOption = None, json: JsonOption = False, debug: DebugO
 
     conf = settings.load()
     if text := database or conf.database:
-        console.show(Url(masked(text)), [masked(text)])
+        console.show(Url(masked(text)), [masked(text)], asked_for=True)
         return
     with embedded_server(conf) as server:
         server.keep_running()
-        console.show(Url(server.url), [server.url])
+        console.show(Url(server.url), [server.url], asked_for=True)
     console.notice("The embedded server keeps running until `facesets db stop`.")
 
 

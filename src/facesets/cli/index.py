@@ -32,7 +32,8 @@ def index(
         list[Path],
         typer.Option(
             "--target",
-            help="A gallery, a chunk or root of galleries, or any folder of photos. May be repeated.",
+            metavar="DIR...",
+            help="Galleries, chunks or roots of galleries, or any folders of photos.",
             show_default=False,
         ),
     ],
@@ -48,11 +49,11 @@ def index(
     ] = None,
     include: Annotated[
         list[str] | None,
-        typer.Option(metavar="GLOB", help="Only files whose path below the target fits. May be repeated."),
+        typer.Option(metavar="GLOB...", help="Only files whose path below the target fits one of these."),
     ] = None,
     exclude: Annotated[
         list[str] | None,
-        typer.Option(metavar="GLOB", help="No file or folder that fits; wins over --include."),
+        typer.Option(metavar="GLOB...", help="No file or folder that fits; wins over --include."),
     ] = None,
     prune: Annotated[
         bool, typer.Option("--prune", help="Forget paths below the targets that are gone.")
@@ -103,8 +104,7 @@ def index(
     """Embed every image below the targets and every face on it, and keep it all in the library.
 
     Run it again whenever photos were added: what is known is not read again. Several runs may be at it
-    at once, on one machine or many. Where neither output nor errors go to a terminal, it is silent but for
-    warnings.
+    at once, on one machine or many. In cron -q leaves nothing but warnings.
     """
     from facesets import settings
     from facesets.cli.describing import describer
@@ -123,7 +123,7 @@ def index(
     if profile is not None:
         require_suffix(profile, ".json")
     stopwatch, meter = Stopwatch(), Meter()
-    console.quiet_unless_watched()
+    console.only_the_result_unless_watched()
     conf = settings.load()
     options = IndexOptions(
         concurrency=concurrency or _INDEX.concurrency,
@@ -170,7 +170,7 @@ def index(
             + (" Nothing was stored." if dry_run else "")
             + (" Stopped early: run the same command again to go on." if summary.stopped else "")
         ],
-        always=bool(summary.failed or summary.stopped or summary.away or dry_run),
+        asked_for=dry_run,
     )
     if profile is not None and not dry_run:
         console.profile(write_profile(profile, stopwatch, meter, workers=options.concurrency))

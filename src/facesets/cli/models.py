@@ -5,16 +5,16 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import EPILOG, DebugOption, DryRunOption, JsonOption
+from facesets.cli.params import DebugOption, DryRunOption, JsonOption
 
 models = typer.Typer(
     help="Model packs: what is here, where it lies, fetching and verifying.", no_args_is_help=True
 )
 
-_Name = Annotated[str, typer.Argument(metavar="NAME", help="A pack's name or path.")]
+_Name = Annotated[str, typer.Argument(metavar="[NAME]", help="A pack's name or path.")]
 
 
-@models.command("list", epilog=EPILOG)
+@models.command("list")
 def list_(json: JsonOption = False, debug: DebugOption = False) -> None:
     """List the model packs on this machine."""
     from facesets import settings
@@ -31,17 +31,17 @@ def list_(json: JsonOption = False, debug: DebugOption = False) -> None:
     )
 
 
-@models.command(epilog=EPILOG)
+@models.command()
 def path(name: _Name = "buffalo_l", json: JsonOption = False, debug: DebugOption = False) -> None:
     """Print where a pack lies."""
     from facesets import settings
     from facesets.operations.models import find
 
     pack = find(name, settings.load().model_roots)
-    console.show(pack, [pack.path])
+    console.show(pack, [pack.path], asked_for=True)
 
 
-@models.command(epilog=EPILOG)
+@models.command()
 def pull(
     name: _Name = "buffalo_l",
     force: Annotated[bool, typer.Option("--force", help="Fetch it though it is here.")] = False,
@@ -65,7 +65,7 @@ def pull(
     console.show(pack, [f"{pack.name}: {pack.path}"])
 
 
-@models.command(epilog=EPILOG)
+@models.command()
 def verify(name: _Name = "buffalo_l", json: JsonOption = False, debug: DebugOption = False) -> None:
     """Compare each file of a pack with what was published."""
     from facesets import settings

@@ -12,6 +12,11 @@ EPILOG = (
     "Exit status: 0 done; 1 failed; 2 wrong usage, or something needed is unreachable; 3 done, but some "
     "inputs failed; 75 another run holds the lock; 130 or 143 stopped by a signal."
 )
+SETTINGS_NOTE = (
+    "Each option can also be set in the environment, such as FACESETS_REFINE_MIN_FACES=8, and in "
+    "facesets.toml, such as min-faces = 8 below [refine]: the file that FACESETS_CONFIG names, else in "
+    "this folder, else in ~/.config/facesets."
+)
 
 
 def _set_json(value: bool) -> bool:

@@ -21,7 +21,7 @@ OutArgument = Annotated[
 CacheOrOutArgument = Annotated[
     Path,
     typer.Argument(
-        metavar="CACHE",
+        metavar="[CACHE]",
         help="The cache file. Leave it out, and the faces are those of the library.",
         show_default=False,
     ),

@@ -41,6 +41,7 @@ def undo(
         console.show(
             listed,
             [_line(entry) for entry in listed.runs] or [f"{printable(out)}: no run to take back."],
+            asked_for=True,
         )
         return
     done = take_back(out, run, dry_run=dry_run)
