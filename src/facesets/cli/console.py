@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rich.progress import Task, TaskID
 
     from facesets.interfaces import Progress
+    from facesets.operations.embed import Failure
     from facesets.operations.profile import Profile
 
 STATUS_FAILED_INPUTS = 3
@@ -335,6 +336,17 @@ def failures(files: Sequence[tuple[str, str]], *, limit: int = 20) -> None:
         notice(f"  {printable(path)}: {reason}")
     if len(files) > limit:
         notice(f"  … and {len(files) - limit} more (--json lists all)")
+
+
+def unreadable(files: "Sequence[Failure]", *, strict: bool) -> int:
+    """Name the files that failed and were not named before, and return how many of them count.
+
+    With `strict` all count; -v names all.
+    """
+    counting = [file for file in files if strict or not file.known]
+    named = files if session.verbose else counting
+    failures([(file.path, file.reason) for file in named])
+    return len(counting)
 
 
 def profile(report: "Profile") -> None:

@@ -13,7 +13,9 @@ from facesets.cli.params import (
     JsonOption,
     PackOption,
     ProviderOption,
+    StrictOption,
 )
+from facesets.cli.results import as_before
 from facesets.operations.options import DetectionOptions, EmbedOptions
 from facesets.wording import counted
 
@@ -83,6 +85,7 @@ def embed(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try unreadable files again, though unchanged.")
     ] = _EMBED.retry_failed,
+    strict: StrictOption = False,
     fast_decode: Annotated[
         bool,
         typer.Option(
@@ -163,7 +166,7 @@ def embed(
         [
             f"{store.label}: {counted(summary.embedded, 'new image')} with {counted(summary.faces, 'face')}, "
             f"{counted(summary.aliases, 'copy', 'copies')} of known images, {summary.unchanged} unchanged, "
-            f"{summary.failed} unreadable."
+            f"{summary.failed} unreadable{as_before(summary.failures)}."
             + (f" {counted(summary.gone, 'file')} gone." if summary.gone else "")
             + (f" {summary.to_do} to do." if dry_run else "")
             + (" Stopped early: run the same command again to go on." if summary.stopped else "")
@@ -171,8 +174,7 @@ def embed(
     )
     if profile is not None and not dry_run:
         console.profile(write_profile(profile, stopwatch, meter, workers=options.workers))
-    console.failures([(failure.path, failure.reason) for failure in summary.failures])
-    console.finish(failed=summary.failed)
+    console.finish(failed=console.unreadable(summary.failures, strict=strict))
 
 
 def _source_and_cache(source: Path, cache: Path | None, queue: Path | None) -> "tuple[Source, Path]":

@@ -1,5 +1,6 @@
 """`facesets index`."""
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
@@ -17,7 +18,9 @@ from facesets.cli.params import (
     MlUriOption,
     PackOption,
     ProviderOption,
+    StrictOption,
 )
+from facesets.cli.results import as_before
 from facesets.errors import SourceGone
 from facesets.operations.library_options import IndexOptions
 from facesets.operations.options import DetectionOptions
@@ -93,6 +96,7 @@ def index(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try unreadable files again, though unchanged.")
     ] = _INDEX.retry_failed,
+    strict: StrictOption = False,
     profile: Annotated[
         Path | None,
         typer.Option(help="Write into this JSON file where the time went.", show_default=False),
@@ -166,15 +170,23 @@ def index(
             f"{counted(summary.faces, 'new face')}, "
             f"{counted(summary.embeddings, 'image')} embedded, {added}"
             f"{counted(summary.aliases, 'copy', 'copies')} of known images, {summary.unchanged} unchanged, "
-            f"{summary.pruned} {would(dry_run, 'forgotten', 'to forget')}, {summary.failed} failed.{left}"
+            f"{summary.pruned} {would(dry_run, 'forgotten', 'to forget')}, {summary.failed} failed"
+            f"{as_before(summary.failures)}.{left}"
             + (" Nothing was stored." if dry_run else "")
-            + (" Stopped early: run the same command again to go on." if summary.stopped else "")
+            + (" Stopped early: run the same command again to go on." if summary.stopped else ""),
+            *_passed_over(summary.passed_over),
         ],
         asked_for=dry_run,
     )
     if profile is not None and not dry_run:
         console.profile(write_profile(profile, stopwatch, meter, workers=options.concurrency))
-    console.failures([(failure.path, failure.reason) for failure in summary.failures])
+    failed = console.unreadable(summary.failures, strict=strict)
     if summary.away and not console.session.stopped_by:
         raise typer.Exit(SourceGone.exit_status)
-    console.finish(failed=summary.failed)
+    console.finish(failed=failed)
+
+
+def _passed_over(counts: Mapping[str, int]) -> list[str]:
+    words = {"raw": "RAW file", "videos": "video", "linked_folders": "linked folder"}
+    parts = [counted(counts[kind], word) for kind, word in words.items() if counts.get(kind)]
+    return [f"Passed over: {', '.join(parts)}."] if parts else []

@@ -45,6 +45,13 @@ DebugOption = Annotated[
     typer.Option("--debug", help="Show tracebacks.", callback=_set_debug, is_eager=True),
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+StrictOption = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="End with status 3 as long as any file cannot be read, not only when another one fails.",
+    ),
+]
 PackOption = Annotated[
     str | None,
     typer.Option(
