@@ -54,12 +54,16 @@ class Settings:
         Connection string of the library; empty means the embedded server. May hold a password.
     cache_dir : Path
         Where what was worked out once is kept; it may be deleted at any time.
+    blank_database : str
+        The setting that names the library by nothing; empty where none does.
     data : Path or None
         Where the embedded server keeps the library; None means the usual place for this user.
     immich_url : str
         Address of an Immich server; empty where none is named.
     immich_api_key : Secret or None
         What opens it.
+    file : Path or None
+        The configuration file that was read.
     """
 
     model_roots: tuple[Path, ...]
@@ -67,9 +71,11 @@ class Settings:
     cpus: int = 1
     database: str = field(default="", repr=False)
     cache_dir: Path = field(default_factory=lambda: platformdirs.user_cache_path("facesets"))
+    blank_database: str = ""
     data: Path | None = None
     immich_url: str = ""
     immich_api_key: Secret | None = None
+    file: Path | None = None
 
 
 def load(environment: Mapping[str, str] | None = None, directory: Path | None = None) -> Settings:
@@ -98,14 +104,18 @@ def load(environment: Mapping[str, str] | None = None, directory: Path | None = 
     roots = [Path(part).expanduser() for part in models.split(os.pathsep)] if models else []
     data = env.get("FACESETS_DATA") or texts.get("data")
     key = env.get("IMMICH_API_KEY")
+    database = env.get("DATABASE_URL", texts.get("database"))
+    named_by = "DATABASE_URL" if "DATABASE_URL" in env else f"`database` in {printable(file or '')}"
     return Settings(
         model_roots=(*roots, Path("~/.insightface").expanduser()),
         flags=flags,
         cpus=_cpus(),
-        database=env.get("DATABASE_URL") or texts.get("database", ""),
+        database=(database or "").strip(),
+        blank_database=named_by if database is not None and not database.strip() else "",
         data=Path(data).expanduser().absolute() if data else None,
         immich_url=env.get("IMMICH_URL") or texts.get("immich_url", ""),
         immich_api_key=Secret(key) if key else None,
+        file=file,
     )
 
 

@@ -1,5 +1,6 @@
 """How command lines are read: several values after one option, -q and -v anywhere, empty addresses."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from typer.testing import CliRunner
 
 from facesets.cli import console
 from facesets.cli.app import app
+from facesets.errors import WrongUsage
 from tests.parsing import commands, parse
 
 
@@ -61,3 +63,55 @@ def test_each_run_begins_as_talkative_as_ever() -> None:
     CliRunner().invoke(app, ["models", "list"])
     assert not console.session.quiet
     assert not console.session.verbose
+
+
+@pytest.mark.parametrize(
+    ("line", "environment", "sentence"),
+    [
+        ("stats --database ''", {}, "--database is empty"),
+        ("stats", {"DATABASE_URL": ""}, "DATABASE_URL is empty"),
+        ("db url", {"DATABASE_URL": " "}, "is empty"),
+        ("refine out", {"DATABASE_URL": ""}, "DATABASE_URL is empty"),
+        ("index --target . --ml-uri ''", {}, "--ml-uri is empty"),
+    ],
+)
+def test_a_database_that_is_named_by_nothing_is_refused(
+    line: str, environment: dict[str, str], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    result = CliRunner().invoke(app, shlex.split(line))
+    assert isinstance(result.exception, WrongUsage)
+    assert sentence in str(result.exception)
+
+
+def test_a_cache_needs_no_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DATABASE_URL", "")
+    result = CliRunner().invoke(app, ["show", str(tmp_path / "nothing.npz")])
+    assert "DATABASE_URL" not in str(result.exception)
+
+
+def test_the_doctor_says_which_settings_were_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    (finding,) = _settings_findings()
+    assert "no facesets.toml" in finding
+    (tmp_path / "facesets.toml").write_text('models = "here"\n')
+    (finding,) = _settings_findings()
+    assert finding == f"ok  settings: {tmp_path / 'facesets.toml'}"
+
+
+def _settings_findings() -> list[str]:
+    result = CliRunner().invoke(app, ["doctor"])
+    return [line for line in result.output.splitlines() if "settings: " in line]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "search --box 1,2,3,4 words",
+        "search --face x.jpg --box 1,2",
+        "search --face x --box 1,2,3,4 --all-faces",
+    ],
+)
+def test_what_does_not_go_together_in_a_search_is_refused(line: str) -> None:
+    assert isinstance(CliRunner().invoke(app, line.split()).exception, WrongUsage)

@@ -13,6 +13,8 @@ from facesets.cli import console
 from facesets.cli.guide import GROUPS, GUIDE
 from facesets.cli.next_step import last_lines
 from facesets.cli.params import EPILOG
+from facesets.files import printable
+from facesets.settings import load
 
 if TYPE_CHECKING:
     from typer._click import Command as AnyCommand
@@ -172,6 +174,8 @@ def _with_manners(path: str, command: Callable[..., None]) -> Callable[..., None
 
     def run(**values: Any) -> None:  # noqa: ANN401 - whatever flags hold
         console.speak(quiet=values.pop("quiet"), verbose=values.pop("verbose"))
+        if console.session.verbose and (file := load().file):
+            console.detail(f"Settings: {printable(file)}")
         began = time.monotonic()
         try:
             command(**values)

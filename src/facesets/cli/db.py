@@ -22,12 +22,12 @@ _File = Annotated[Path, typer.Argument(metavar="FILE", show_default=False)]
 def url(database: DatabaseOption = None, json: JsonOption = False, debug: DebugOption = False) -> None:
     """Print the connection string. The embedded server then runs on until `facesets db stop`."""
     from facesets import settings
-    from facesets.cli.library import embedded_server
+    from facesets.cli.library import embedded_server, named_database
     from facesets.operations.database import Url
     from facesets.store.postgres.tools import masked
 
     conf = settings.load()
-    if text := database or conf.database:
+    if text := named_database(database, conf):
         console.show(Url(masked(text)), [masked(text)], asked_for=True)
         return
     with embedded_server(conf) as server:

@@ -113,6 +113,7 @@ def embed(
     from facesets.cli import assemble
     from facesets.files import require_suffix
     from facesets.operations.embed import embed as run
+    from facesets.operations.embed import require_photos
     from facesets.operations.profile import Meter, write_profile
     from facesets.operations.tuning import is_long
     from facesets.stopwatch import Stopwatch
@@ -126,6 +127,7 @@ def embed(
     meter = Meter()
     with console.stoppable() as stop, console.progress() as progress:
         detection = assemble.detection_options(store.settings, pack, det_size, min_det_score)
+        require_photos(photos, store.files())
         models = assemble.get_pack(detection.pack, conf, progress, stop, fetch=not dry_run)
         with stopwatch.stage("load models"):
             choice = assemble.choose(provider, models)

@@ -83,7 +83,7 @@ GUIDE = {
     "search": _entry(
         LIBRARY,
         'facesets search "a red bicycle in snow"',
-        "facesets search --face anna.jpg",
+        "facesets search --face anna.jpg --min-similarity 0.5",
         'facesets search --person "Anna" --from 2019-01-01',
     ),
     "stats": _entry(LIBRARY, "facesets stats", "facesets stats --json"),

@@ -136,10 +136,10 @@ def immich_stage(
 @contextmanager
 def _library(database: str | None, conf: "Settings") -> "Iterator[Library | None]":
     """The library that is named, else this user's own if there is one: none is made for this."""
-    from facesets.cli.library import embedded_server, open_database
+    from facesets.cli.library import embedded_server, named_database, open_database
     from facesets.store.postgres.library import Library
 
-    is_named = bool(database or conf.database)
+    is_named = bool(named_database(database, conf))
     if not is_named and (os.name == "nt" or not embedded_server(conf).is_made):
         yield None
         return

@@ -108,10 +108,12 @@ def _show_what_was_written(command: str) -> "Step":
     return lambda values, _summary: ("show", _folders(command, values)[0])
 
 
-def _after_eras(values: Values, _summary: object) -> Words:
+def _after_eras(values: Values, summary: object) -> Words:
     first, second = values["first"], values["second"]
     if not values["probe"]:
         return ("show", second or first)
+    if not getattr(getattr(summary, "evidence", None), "splits", True):
+        return ()
     cache, out = ((), first) if second is None else ((first,), second)
     return ("split-eras", *cache, out, "--set", values["name"], *_database(values))
 

@@ -1,5 +1,6 @@
 """Arguments and options that several commands share."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -64,6 +65,19 @@ ProviderOption = Annotated[
     str,
     typer.Option("--provider", help="Where models run: auto, cuda, directml, coreml or cpu."),
 ]
+
+
+def _no_blank(option: str, what: str) -> Callable[[str | None], str | None]:
+    """Refuse an option that was given and says nothing, such as an unset variable: that is no wish."""
+
+    def check(value: str | None) -> str | None:
+        if value is not None and not value.strip():
+            raise WrongUsage(f"{option} is empty. Give the address of {what}, or leave {option} out.")
+        return value
+
+    return check
+
+
 DatabaseOption = Annotated[
     str | None,
     typer.Option(
@@ -73,15 +87,9 @@ DatabaseOption = Annotated[
         show_envvar=True,
         help="The library's Postgres. [default: the embedded server]",
         show_default=False,
+        callback=_no_blank("--database", "a database"),
     ),
 ]
-
-
-def _address(value: str | None) -> str | None:
-    """An address; where one was asked for and none came, such as from an unset variable, that is no wish."""
-    if value is not None and not value.strip():
-        raise WrongUsage("--ml-uri is empty. Give the address of a service, or leave --ml-uri out.")
-    return value
 
 
 MlUriOption = Annotated[
@@ -90,7 +98,7 @@ MlUriOption = Annotated[
         metavar="URL",
         help="Infer on this Immich ML service, not here.",
         show_default=False,
-        callback=_address,
+        callback=_no_blank("--ml-uri", "a service"),
     ),
 ]
 

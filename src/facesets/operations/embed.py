@@ -170,6 +170,20 @@ def embed(
     )
 
 
+def require_photos(source: Source, known: Mapping[str, FileRecord]) -> None:
+    """Refuse a source without photos, before any model is loaded for it.
+
+    Raises
+    ------
+    SourceGone
+        It is not there, or empty where photos are known.
+    WrongUsage
+        It is empty.
+    """
+    if next(iter(source.files()), None) is None:
+        _refuse_nothing(source, known)
+
+
 def _refuse_nothing(source: Source, known: Mapping[str, FileRecord]) -> None:
     """Nothing where photos were is rather a drive that is not mounted than what somebody wanted."""
     missing = sum(source.covers(path) for path, record in known.items() if record.reason != GONE)
