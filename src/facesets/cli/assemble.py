@@ -52,10 +52,13 @@ def get_pack(
     """
     published = PUBLISHED.get(name)
     try:
-        return find_pack(name, settings.model_roots)
+        found = find_pack(name, settings.model_roots)
     except MissingModelPack:
         if published is None or not fetch:
             raise
+    else:
+        console.detail(f"Models: {printable(found.path)}")
+        return found
     # What fetching needs takes a tenth of a second to import.
     from facesets.operations.models import pull
 

@@ -114,7 +114,7 @@ def embed(
     from facesets.files import require_suffix
     from facesets.operations.embed import embed as run
     from facesets.operations.embed import require_photos
-    from facesets.operations.profile import Meter, write_profile
+    from facesets.operations.profile import Meter, profile_of
     from facesets.operations.tuning import is_long
     from facesets.stopwatch import Stopwatch
 
@@ -174,8 +174,8 @@ def embed(
             + (" Stopped early: run the same command again to go on." if summary.stopped else "")
         ],
     )
-    if profile is not None and not dry_run:
-        console.profile(write_profile(profile, stopwatch, meter, workers=options.workers))
+    if (profile is not None or console.session.verbose) and not dry_run:
+        console.profile(profile_of(stopwatch, meter, workers=options.workers, path=profile))
     console.finish(failed=console.unreadable(summary.failures, strict=strict))
 
 

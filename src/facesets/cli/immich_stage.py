@@ -179,6 +179,4 @@ def _lines(summary: "StageSummary", *, dry_run: bool) -> list[str]:
         lines.append(f"{summary.of_others} of the photos belong to another account than the key's.")
     if summary.stopped:
         lines.append("Stopped early: run the same command again to go on.")
-    elif not dry_run:
-        lines.append(f"Go on with: facesets embed --queue {summary.queue} CACHE")
     return lines

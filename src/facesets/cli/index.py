@@ -117,7 +117,7 @@ def index(
     from facesets.files import require_suffix
     from facesets.operations.index import index as run
     from facesets.operations.listing import require_a_target
-    from facesets.operations.profile import Meter, write_profile
+    from facesets.operations.profile import Meter, profile_of
     from facesets.operations.tuning import is_long
     from facesets.sources.galleries import GallerySource
     from facesets.stopwatch import Stopwatch
@@ -178,8 +178,8 @@ def index(
         ],
         asked_for=dry_run,
     )
-    if profile is not None and not dry_run:
-        console.profile(write_profile(profile, stopwatch, meter, workers=options.concurrency))
+    if (profile is not None or console.session.verbose) and not dry_run:
+        console.profile(profile_of(stopwatch, meter, workers=options.concurrency, path=profile))
     failed = console.unreadable(summary.failures, strict=strict)
     if summary.away and not console.session.stopped_by:
         raise typer.Exit(SourceGone.exit_status)
