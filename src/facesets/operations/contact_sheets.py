@@ -155,13 +155,13 @@ def _subtitle(manifest: FacesManifest, name: str, shown: int, rows: int, page: i
     if isinstance(manifest, SetManifest):
         facts = [counted(len(manifest.faces), "face")]
     else:
-        facts = [_fact(what, count) for what, count in manifest.counts.items()]
+        facts = [count_in_words(what, count) for what, count in manifest.counts.items()]
     facts += [f"first {shown} of {rows} rows"] if shown < rows else []
     facts += [f"page {page} of {pages}"] if pages > 1 else []
     return "   ·   ".join([name, *facts])
 
 
-def _fact(what: str, count: int) -> str:
+def count_in_words(what: str, count: int) -> str:
     """A number of a manifest with its words: all that are counted there end in s, but for some."""
     one, many = _WORDS.get(what, (what.removesuffix("s").replace("_", " "), what.replace("_", " ")))
     return counted(count, one, many)
