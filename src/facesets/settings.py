@@ -56,6 +56,8 @@ class Settings:
         Connection string of the library; empty means the embedded server. May hold a password.
     cache_dir : Path
         Where what was worked out once is kept; it may be deleted at any time.
+    blank_database : str
+        The setting that names the library by nothing; empty where none does.
     data : Path or None
         Where the embedded server keeps the library; None means the usual place for this user.
     state_dir : Path
@@ -64,6 +66,8 @@ class Settings:
         Address of an Immich server; empty where none is named.
     immich_api_key : Secret or None
         What opens it.
+    file : Path or None
+        The configuration file that was read.
     """
 
     model_roots: tuple[Path, ...]
@@ -72,10 +76,12 @@ class Settings:
     cpus: int = 1
     database: str = field(default="", repr=False)
     cache_dir: Path = field(default_factory=lambda: platformdirs.user_cache_path("facesets"))
+    blank_database: str = ""
     data: Path | None = None
     state_dir: Path = field(default_factory=lambda: platformdirs.user_data_path("facesets"))
     immich_url: str = ""
     immich_api_key: Secret | None = None
+    file: Path | None = None
 
 
 def load(environment: Mapping[str, str] | None = None, directory: Path | None = None) -> Settings:
@@ -105,16 +111,20 @@ def load(environment: Mapping[str, str] | None = None, directory: Path | None = 
     named = env.get("FACESETS_DATA") or texts.get("data")
     data = Path(named).expanduser().absolute() if named else None
     key = env.get("IMMICH_API_KEY")
+    database = env.get("DATABASE_URL", texts.get("database"))
+    named_by = "DATABASE_URL" if "DATABASE_URL" in env else f"`database` in {printable(file or '')}"
     return Settings(
         model_roots=(*roots, Path("~/.insightface").expanduser()),
         pack=env.get("FACESETS_PACK") or texts.get("pack", ""),
         flags=flags,
         cpus=_cpus(),
-        database=env.get("DATABASE_URL") or texts.get("database", ""),
+        database=(database or "").strip(),
+        blank_database=named_by if database is not None and not database.strip() else "",
         data=data,
         state_dir=data or platformdirs.user_data_path("facesets"),
         immich_url=env.get("IMMICH_URL") or texts.get("immich_url", ""),
         immich_api_key=Secret(key) if key else None,
+        file=file,
     )
 
 

@@ -29,13 +29,29 @@ def index(library_url: str, pack_dir: Path) -> Call:
     return call
 
 
-def test_nothing_is_written_when_all_is_well(index: Call, photos: Path, library_url: str) -> None:
+def test_nothing_is_written_by_quiet_commands_when_all_is_well(
+    index: Call, photos: Path, library_url: str
+) -> None:
     for _ in range(2):
-        done = index("--target", photos)
+        done = index("--target", photos, "-q")
         assert (done.status, done.out, done.err) == (0, "", "")
-        grouped = run("cluster", "--database", library_url)
+        grouped = run("-q", "cluster", "--database", library_url)
         assert (grouped.status, grouped.out, grouped.err) == (0, "", "")
     assert json.loads(run("cluster", "--database", library_url, "--json").out)["faces"] >= 6
+
+
+def test_a_file_or_a_pipe_gets_the_summary_and_nothing_else(
+    index: Call, photos: Path, library_url: str
+) -> None:
+    done = index("--target", photos)
+    assert (done.status, done.err) == (0, "")
+    assert "6 new images" in done.out
+    assert len(done.out.splitlines()) == 1
+    grouped = run("cluster", "--database", library_url)
+    assert (grouped.status, grouped.err) == (0, "")
+    assert "became" in grouped.out
+    told = index("--target", photos, "-v")
+    assert "index: " in told.err
 
 
 def test_who_looks_on_sees_the_summary(photos: Path, library_url: str, pack_dir: Path) -> None:
@@ -49,19 +65,53 @@ def test_who_looks_on_sees_the_summary(photos: Path, library_url: str, pack_dir:
     assert "6 new images" in done.stdout
 
 
-def test_a_photo_that_cannot_be_read_is_named_again_until_it_is_mended(
+def test_a_photo_that_cannot_be_read_is_named_once_and_counted_until_it_is_repaired(
     index: Call, photos: Path, lfw_photos: list[Path]
 ) -> None:
     (photos / "torn.jpg").write_bytes(b"no picture")
-    for _ in range(2):
-        result = index("--target", photos)
-        assert result.status == 3
-        assert "torn.jpg: not a picture" in result.err
-        assert "1 failed" in result.out
+    result = index("--target", photos)
+    assert result.status == 3
+    assert "torn.jpg: not a picture" in result.err
+    assert "1 failed." in result.out
+    (photos / "link.jpg").symlink_to("nowhere")
+    result = index("--target", photos, "-q")
+    assert (result.status, result.out) == (3, "")
+    assert "link.jpg: cannot be read" in result.err
+    assert "torn.jpg" not in result.err
+    for flags in ([], ["--retry-failed"]):
+        result = index("--target", photos, *flags)
+        assert (result.status, result.err) == (0, "")
+        assert "2 failed (2 as before)." in result.out
+    strict = index("--target", photos, "--strict")
+    assert strict.status == 3
+    assert "torn.jpg: not a picture" in strict.err
+    (photos / "link.jpg").unlink()
     parsed = json.loads(index("--target", photos, "--json").out)
     assert [Path(failure["path"]).name for failure in parsed["failures"]] == ["torn.jpg"]
     shutil.copy2(lfw_photos[9], photos / "torn.jpg")
     assert index("--target", photos).status == 0
+
+
+def test_what_is_passed_over_is_counted(index: Call, photos: Path, tmp_path: Path) -> None:
+    for name in ("a.NEF", "b.cr2", "c.mp4", "notes.txt"):
+        (photos / name).write_bytes(b"something")
+    (photos / "linked").symlink_to(tmp_path)
+    (photos / "private").mkdir()
+    (photos / "private" / "d.mov").write_bytes(b"something")
+    done = index("--target", photos, "--exclude", "private")
+    assert done.status == 0
+    assert "Passed over: 2 RAW files, 1 video, 1 linked folder." in done.out
+    parsed = json.loads(index("--target", photos, "--json").out)
+    assert parsed["passed_over"] == {"raw": 2, "videos": 2, "linked_folders": 1}
+
+
+def test_a_missing_clip_pack_is_said_once(photos: Path, library_url: str, pack_dir: Path) -> None:
+    def notices(*flags: str) -> bool:
+        done = run("index", "--target", photos, "--pack", pack_dir, "--database", library_url, *flags)
+        assert done.status == 0
+        return "There is no CLIP pack" in done.err
+
+    assert [notices(), notices(), notices("-v"), notices("-q")] == [True, False, True, False]
 
 
 def test_an_empty_target_is_no_success(index: Call, photos: Path, tmp_path: Path) -> None:

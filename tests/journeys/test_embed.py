@@ -176,11 +176,24 @@ def test_what_failed_is_remembered_until_it_changes_or_is_asked_for(
     cache = tmp_path / "c.npz"
     assert len(summary(embed(photos, cache, "--json"))["failures"]) == 1  # type: ignore[arg-type]
     again = embed(photos, cache, "--json")
-    assert again.status == 3
+    assert again.status == 0
     assert (summary(again)["unchanged"], summary(again)["failed"]) == (1, 1)
     assert len(summary(again)["failures"]) == 1  # type: ignore[arg-type]
-    retried = summary(embed(photos, cache, "--json", "--retry-failed"))
-    assert len(retried["failures"]) == 1  # type: ignore[arg-type]
+    retried = embed(photos, cache, "--json", "--retry-failed")
+    assert retried.status == 0
+    assert len(summary(retried)["failures"]) == 1  # type: ignore[arg-type]
+    assert embed(photos, cache, "--strict").status == 3
+    (photos / "b.jpg").symlink_to("nowhere")
+    another = embed(photos, cache)
+    assert another.status == 3
+    assert "2 unreadable (1 as before)" in another.out
+    assert "b.jpg: cannot be read" in another.err
+    assert "a.jpg" not in another.err
+    last = embed(photos, cache, "-v")
+    assert last.status == 0
+    assert "2 unreadable (2 as before)" in last.out
+    assert "a.jpg: not a picture" in last.err
+    (photos / "b.jpg").unlink()
     shutil.copy(lfw_photos[0], photos / "a.jpg")
     assert summary(embed(photos, cache, "--json"))["embedded"] == 1
 
@@ -232,7 +245,7 @@ def test_killed_runs_end_with_the_cache_of_an_undisturbed_one(
     assert kills >= 2
     assert kept == sorted(kept)
     assert kept[-1] > 0
-    assert embed(photos, tmp_path / "cut.npz").status == 3
+    assert embed(photos, tmp_path / "cut.npz", "--strict").status == 3
     assert (tmp_path / "cut.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir() if p.is_file()) == ["cut.npz", "whole.npz"]
 

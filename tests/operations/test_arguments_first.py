@@ -12,6 +12,7 @@ from tests.program import run as run_program
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (("embed", "no/such/folder", "new.npz"), "no folder"),
         (("split-eras", "CACHE", "OUT", "--set", "nobody"), "There is no manifest"),
         (("import-folders", "CACHE", "OUT", "--folder", "no/such/folder"), "embed it first"),
         (("discover", "CACHE", "OUT", "--source-root", "no/such/folder"), "no folder"),

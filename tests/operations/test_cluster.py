@@ -160,6 +160,20 @@ def test_a_dry_run_writes_nothing_and_says_how_much_it_would(library: Library, t
     assert summary.copied == run(library, tmp_path / "raw").copied
 
 
+@pytest.mark.parametrize(
+    "again", [ClusterOptions(), ClusterOptions(threshold=0.99), ClusterOptions(sheet=False)]
+)
+def test_a_dry_run_counts_what_the_run_removes(
+    library: Library, tmp_path: Path, again: ClusterOptions
+) -> None:
+    out = tmp_path / "raw"
+    run(library, out)
+    planned = run(library, out, replace(again, dry_run=True))
+    done = run(library, out, again)
+    assert (planned.copied, planned.unchanged, planned.removed) == (done.copied, done.unchanged, done.removed)
+    assert (done.removed > 0) == (again != ClusterOptions())
+
+
 def test_a_request_to_stop_leaves_a_folder_that_the_next_run_completes(
     library: Library, tmp_path: Path
 ) -> None:

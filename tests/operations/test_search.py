@@ -13,6 +13,8 @@ from facesets.errors import RecogniserMismatch, WrongUsage
 from facesets.exports.bundle import png_bytes
 from facesets.operations.check import check
 from facesets.operations.search import (
+    FaceSearch,
+    Which,
     build_index,
     drop_index,
     search_by_face,
@@ -110,11 +112,41 @@ def test_a_photo_finds_the_faces_like_the_one_on_it_and_never_those_of_another_r
     photo.write_bytes(png_bytes(np.zeros((8, 8, 3), np.uint8)))
     collection = library.load()
     finding = Finding(collection.faces.take(np.array([7])))
-    (hit,) = search_by_face(library, finding, str(photo), Dates(), 1)
+    (hit,) = search_by_face(library, finding, str(photo), Dates(), 1).faces
     assert hit.path == collection.images.paths[collection.faces.image[7]][0]
     other = replace(finding, settings=replace(SETTINGS, pack="other", recogniser_sha256="dd" * 32))
     with pytest.raises(RecogniserMismatch, match="--pack made"):
         search_by_face(library, other, str(photo), Dates(), 1)
+
+
+def test_a_group_photo_is_searched_by_the_face_that_is_asked_for(library: Library, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(png_bytes(np.zeros((8, 8, 3), np.uint8)))
+    collection = library.load()
+    rows = np.array([7, 30])
+    boxes = np.array([[0, 0, 40, 50], [100, 0, 180, 90]], np.float32)
+    faces = replace(collection.faces.take(rows), box=boxes, face_short=np.array([40, 80], np.float32))
+
+    def faces_like(which: Which | None = None, least: float | None = None) -> FaceSearch:
+        return search_by_face(
+            library, Finding(faces), str(photo), Dates(), 100, which=which, min_cosine_similarity=least
+        )
+
+    def path_of(row: int) -> str:
+        return str(collection.images.paths[collection.faces.image[row]][0])
+
+    largest = faces_like()
+    assert largest.on_photo == [(100, 0, 180, 90), (0, 0, 40, 50)]
+    assert largest.asked == [(100, 0, 180, 90)]
+    assert largest.faces[0].path == path_of(30)
+    assert largest.min_cosine_similarity == pytest.approx(0.37)
+    assert min(hit.cosine_similarity for hit in largest.faces) >= 0.37
+    assert len(largest.faces) < len(faces_like(least=-1).faces) == 80
+    assert faces_like(Which(box=(5, 5, 45, 55))).faces[0].path == path_of(7)
+    both = faces_like(Which(every=True))
+    assert [(both.faces[0].of, both.faces[0].path), (both.faces[-1].of)] == [(1, path_of(30)), 2]
+    with pytest.raises(WrongUsage, match="no face in that --box"):
+        faces_like(Which(box=(500, 500, 510, 510)))
 
 
 COUNT = 320

@@ -8,6 +8,7 @@ from facesets.errors import WrongUsage
 from facesets.exports.manifest import ClusterManifest
 from facesets.exports.manifest_files import read_manifest
 from facesets.operations.cluster import cluster
+from facesets.operations.contact_sheets import count_in_words
 from facesets.operations.dedup import dedup
 from facesets.operations.options import ClusterOptions, DedupOptions, RefineOptions
 from facesets.operations.refine import refine
@@ -109,3 +110,18 @@ def test_show_tells_what_a_manifest_lists(results: Path, name: str, heading: str
     assert contents.headings[0] == heading
     assert contents.rows
     assert all(len(row) == len(contents.headings) for row in contents.rows)
+
+
+@pytest.mark.parametrize(
+    ("what", "one", "many"),
+    [
+        ("images", "1 image", "2 images"),
+        ("persons", "1 person", "2 people"),
+        ("facesets", "1 face set", "2 face sets"),
+        ("singletons", "1 single face", "2 single faces"),
+        ("no_face", "1 image without a face", "2 images without a face"),
+        ("dropped", "1 dropped", "2 dropped"),
+    ],
+)
+def test_what_a_sheet_counts_is_said_in_words_that_fit(what: str, one: str, many: str) -> None:
+    assert (count_in_words(what, 1), count_in_words(what, 2)) == (one, many)

@@ -141,8 +141,10 @@ def split(life: Life, checker: LocalEmbedder, tmp_path_factory: pytest.TempPathF
         export: ExportSwapOptions = EXPORT,
         roots: tuple[Path, ...] = (),
         name: str = "Hugo",
+        *,
+        force: bool = False,
     ) -> SplitErasSummary:
-        request = EraRequest(out, name, roots, years, 2026)
+        request = EraRequest(out, name, roots, years, 2026, force)
         return split_eras(
             life.store, request, checker, options, export, progress=SilentProgress(), stop=Stop()
         )
@@ -335,7 +337,11 @@ def test_only_photos_below_the_roots_count(curated: Path, tmp_path: Path, split:
     out = tmp_path / "swap"
     shutil.copytree(curated, out)
     one = next(life.photos.glob("young*"))
-    assert split(out, roots=(one,)).recovered == 1
+    with pytest.raises(WrongUsage, match=r"Hugo is left as it is\. No sub-cluster has 8 faces"):
+        split(out, roots=(one,))
+    forced = split(out, roots=(one,), force=True)
+    assert forced.recovered == 1
+    assert forced.forced.startswith("No sub-cluster")
     with pytest.raises(WrongUsage, match="no faces below"):
         split(out, roots=(tmp_path,))
 
@@ -438,9 +444,12 @@ def test_the_command_probes_and_splits(life: Life, curated: Path, tmp_path: Path
     assert probe.status == 0, probe.err
     assert "Sub-clusters at each cut" in probe.out
     assert (out / "_eras" / "Hugo.png").is_file()
-    split = run_program(
-        "split-eras", *common, "--recover-threshold", 0.9, "--dry-run", "--json", "--pack", pack_dir
-    )
+    arguments = ("split-eras", *common, "--recover-threshold", 0.9, "--dry-run", "--pack", pack_dir)
+    refused = run_program(*arguments)
+    assert refused.status == 2
+    assert "No sub-cluster has 20 faces" in refused.err
+    assert "--force" in refused.err
+    split = run_program(*arguments, "--force", "--json")
     assert split.status == 0, split.err
     assert split.out.count("\n") == 1
     (newest,) = [line for line in run_program("undo", out).out.splitlines() if "split-eras-probe" in line]

@@ -1,5 +1,6 @@
 """The Typer app, and the one place where errors become sentences and statuses."""
 
+import signal
 import sys
 from collections.abc import Mapping
 
@@ -9,6 +10,7 @@ from typer.main import get_command
 from facesets.cli import console
 from facesets.cli.check import check
 from facesets.cli.cluster import cluster
+from facesets.cli.command import SETTINGS, Group, QuietOption, VerboseOption, prepare
 from facesets.cli.db import db
 from facesets.cli.dedup import dedup
 from facesets.cli.discover import discover
@@ -25,7 +27,7 @@ from facesets.cli.import_folders import import_folders
 from facesets.cli.index import index
 from facesets.cli.migrate import migrate
 from facesets.cli.models import models
-from facesets.cli.params import EPILOG
+from facesets.cli.params import EPILOG, SETTINGS_NOTE
 from facesets.cli.refine import refine
 from facesets.cli.search import search
 from facesets.cli.sheet import sheet
@@ -41,11 +43,12 @@ from facesets.settings import ENVIRONMENT_PREFIX, load, prepare_libraries
 app = typer.Typer(
     name="facesets",
     help="Organise a photo library by the people in it, on your own machine.",
-    epilog=EPILOG,
+    epilog=f"{SETTINGS_NOTE}\n\n{EPILOG}",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    cls=Group,
+    context_settings=SETTINGS,
 )
 for command in (
     migrate,
@@ -75,9 +78,10 @@ for command in (
     export_cache,
     doctor,
 ):
-    app.command(epilog=EPILOG)(command)
+    app.command()(command)
 app.add_typer(models, name="models")
 app.add_typer(db, name="db")
+prepare(app)
 
 
 def _version(value: bool) -> None:
@@ -98,8 +102,11 @@ def _root(
         allow_from_autoenv=False,
         help="Print the version.",
     ),
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Organise a photo library by the people in it, on your own machine."""
+    console.start(quiet=quiet, verbose=verbose)
 
 
 def _by_parameter(flags: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, object]]:
@@ -131,13 +138,19 @@ def _flag(option: str) -> str:
 
 def main() -> None:
     """Run the program; never returns."""
-    prepare_libraries()
-    console.allow_any_text()
     try:
-        app(auto_envvar_prefix=ENVIRONMENT_PREFIX, default_map=_by_parameter(load().flags))
+        prepare_libraries()
+        console.prepare_streams()
+        app(
+            prog_name="facesets",
+            auto_envvar_prefix=ENVIRONMENT_PREFIX,
+            default_map=_by_parameter(load().flags),
+        )
     except FacesetsError as error:
         if console.session.debug:
             raise
         console.notice(f"facesets: {error}")
         by = console.session.stopped_by
         sys.exit(128 + by if by else error.exit_status)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)

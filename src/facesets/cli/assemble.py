@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from facesets.cli import console
 from facesets.errors import CannotInfer, CannotWrite, FacesetsError, MissingModelPack
+from facesets.files import printable
 from facesets.inference.catalog import CONVERTED, PUBLISHED
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import ModelPack, find_pack
@@ -93,9 +94,11 @@ def _pack_of(known: CacheSettings, settings: Settings) -> ModelPack | None:
 
 def _pack_by_name(name: str, settings: Settings) -> ModelPack | None:
     try:
-        return find_pack(name, settings.model_roots)
+        found = find_pack(name, settings.model_roots)
     except MissingModelPack:
         return None
+    console.detail(f"Models: {printable(found.path)}")
+    return found
 
 
 def _fetched(name: str, settings: Settings, progress: Progress, stop: Stop, *, fetch: bool) -> ModelPack:

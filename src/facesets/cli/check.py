@@ -75,7 +75,11 @@ def check(
         lines.append("Run `facesets check --fix` to mend it.")
     if left.lost:
         lines.append(_WHAT_IS_LOST)
-    console.show(replace(summary, lost=left.lost), lines or [f"{library.label} is sound."])
+    console.show(
+        replace(summary, lost=left.lost),
+        lines or [f"{library.label} is sound."],
+        asked_for=bool(left.problems),
+    )
     console.failures([(photo.path, photo.reason) for photo in [*failed, *left.lost]])
     if left.problems:
         raise typer.Exit(1)

@@ -151,7 +151,7 @@ def _cluster_library(database: str | None, options: ClusterLibraryOptions) -> No
     from facesets.operations.cluster_library import cluster_library
     from facesets.store.postgres.library import Library
 
-    console.quiet_unless_watched()
+    console.only_the_result_unless_watched()
     with (
         console.stoppable() as stop,
         console.progress() as progress,
@@ -168,7 +168,7 @@ def _cluster_library(database: str | None, options: ClusterLibraryOptions) -> No
             + (" Nothing was stored." if options.dry_run or summary.stopped else ""),
             *summary.reasons,
         ],
-        always=options.dry_run,
+        asked_for=options.dry_run,
     )
     for case in summary.review[:_CASES_SHOWN]:
         likely = ", ".join(

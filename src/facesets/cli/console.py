@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import typer
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rich.progress import Task, TaskID
 
     from facesets.interfaces import Progress
+    from facesets.operations.embed import Failure
     from facesets.operations.profile import Profile
 
 STATUS_FAILED_INPUTS = 3
@@ -39,15 +40,38 @@ class Session:
     json: bool = False
     debug: bool = False
     quiet: bool = False
+    verbose: bool = False
+    only_result: bool = False
     stopped_by: int = 0
+    summary: object = None
+
+    @property
+    def terse(self) -> bool:
+        """Whether progress and remarks are left out."""
+        return not self.verbose and (self.quiet or self.only_result)
 
 
 session = Session()
 
 
-def quiet_unless_watched() -> None:
-    """Say nothing but warnings from now on, unless somebody looks on: cron mails whatever is written."""
-    session.quiet = not (sys.stdout.isatty() or sys.stderr.isatty())
+def start(*, quiet: bool, verbose: bool) -> None:
+    """Begin a run of the program that is told before the command how much to say."""
+    session.quiet, session.verbose, session.only_result, session.summary = quiet, verbose, False, None
+
+
+def speak(*, quiet: bool, verbose: bool) -> None:
+    """Say as much as the command is told, which adds to what the program was told."""
+    session.quiet, session.verbose = session.quiet or quiet, session.verbose or verbose
+
+
+def is_watched() -> bool:
+    """Whether somebody looks on."""
+    return sys.stdout.isatty() or sys.stderr.isatty()
+
+
+def only_the_result_unless_watched() -> None:
+    """Show no progress and make no remarks from now on, unless somebody looks on: the rest is a log."""
+    session.only_result = not is_watched()
 
 
 class PlainProgress:
@@ -82,7 +106,7 @@ class PlainProgress:
         self._done = 0
 
     def _speak(self) -> None:
-        if session.quiet:
+        if session.terse:
             return
         self._spoke = time.monotonic()
         elapsed = max(self._spoke - self._began, 1e-6)
@@ -145,7 +169,7 @@ def paused(progress: "Progress") -> Iterator[None]:
 @contextmanager
 def progress() -> "Iterator[Progress]":
     """Show progress on standard error: a bar on a terminal, lines elsewhere."""
-    if not sys.stderr.isatty():
+    if session.quiet or not sys.stderr.isatty():
         yield PlainProgress()
         return
     from rich.console import Console
@@ -210,22 +234,46 @@ def ctrl_c_is_for_another() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def allow_any_text() -> None:
-    """Let no file name stop the printing: what the terminal cannot show comes out escaped."""
+def prepare_streams() -> None:
+    """Let no file name stop the printing: what the terminal cannot show comes out escaped.
+
+    Streams that were closed by whoever started the program lead to nowhere.
+    """
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def notice(line: str) -> None:
-    """One line for the user on standard error."""
-    print(line, file=sys.stderr, flush=True)
+    """One line for the user on standard error; one that nobody reads any more is no failure."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        _to_nowhere(sys.stderr)
 
 
 def remark(line: str) -> None:
     """Print a notice that is no warning."""
-    if not session.quiet:
+    if not session.terse:
         notice(line)
+
+
+def detail(line: str) -> None:
+    """Print a line for whoever wants to know exactly."""
+    if session.verbose:
+        notice(line)
+
+
+def aside(line: str) -> None:
+    """Print a line for whoever sits at the terminal: it goes into no file, pipe or mail."""
+    if session.quiet or session.json:
+        return
+    if sys.stderr.isatty():
+        notice(line)
+    elif sys.stdout.isatty():
+        out(line)
 
 
 def out(text: str) -> None:
@@ -239,8 +287,7 @@ def out(text: str) -> None:
     try:
         print(text, flush=True)
     except OSError as error:
-        # What could not be written would be tried again at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _to_nowhere(sys.stdout)
         if not isinstance(error, BrokenPipeError):
             raise CannotWrite(
                 f"The work is done, but its result cannot be printed ({error.strerror}). Make room where the "
@@ -248,14 +295,20 @@ def out(text: str) -> None:
             ) from error
 
 
-def show(summary: object, lines: Sequence[str], *, always: bool = True) -> None:
+def _to_nowhere(stream: TextIO) -> None:
+    """Drop what is written from now on: what could not be written would be tried again at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def show(summary: object, lines: Sequence[str], *, asked_for: bool = False) -> None:
     """Print a summary: these lines, or with --json the whole of it as one object.
 
-    With `always` off, only where somebody looks on or asked for JSON.
+    With `asked_for` it is what the command is there for, and -q leaves it.
     """
+    session.summary = summary
     if session.json:
         out(json.dumps(dataclasses.asdict(summary), ensure_ascii=True))  # type: ignore[call-overload]
-    elif always or not session.quiet:
+    elif asked_for or not session.quiet:
         out("\n".join(lines))
 
 
@@ -283,6 +336,17 @@ def failures(files: Sequence[tuple[str, str]], *, limit: int = 20) -> None:
         notice(f"  {printable(path)}: {reason}")
     if len(files) > limit:
         notice(f"  … and {len(files) - limit} more (--json lists all)")
+
+
+def unreadable(files: "Sequence[Failure]", *, strict: bool) -> int:
+    """Name the files that failed and were not named before, and return how many of them count.
+
+    With `strict` all count; -v names all.
+    """
+    counting = [file for file in files if strict or not file.known]
+    named = files if session.verbose else counting
+    failures([(file.path, file.reason) for file in named])
+    return len(counting)
 
 
 def profile(report: "Profile") -> None:

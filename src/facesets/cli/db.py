@@ -22,17 +22,17 @@ _File = Annotated[Path, typer.Argument(metavar="FILE", show_default=False)]
 def url(database: DatabaseOption = None, json: JsonOption = False, debug: DebugOption = False) -> None:
     """Print the connection string. The embedded server then runs on until `facesets db stop`."""
     from facesets import settings
-    from facesets.cli.library import embedded_server
+    from facesets.cli.library import embedded_server, named_database
     from facesets.operations.database import Url
     from facesets.store.postgres.tools import masked
 
     conf = settings.load()
-    if text := database or conf.database:
-        console.show(Url(masked(text)), [masked(text)])
+    if text := named_database(database, conf):
+        console.show(Url(masked(text)), [masked(text)], asked_for=True)
         return
     with embedded_server(conf) as server:
         server.keep_running()
-        console.show(Url(server.url), [server.url])
+        console.show(Url(server.url), [server.url], asked_for=True)
     console.notice("The embedded server keeps running until `facesets db stop`.")
 
 

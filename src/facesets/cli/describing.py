@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
+from facesets.cli.once import say_once
 from facesets.errors import WrongUsage
 from facesets.operations.library_options import IndexOptions
 from facesets.settings import Settings
@@ -126,7 +127,7 @@ def _clip_pack(library: "Library", conf: Settings, asked: Asked) -> "ClipPack | 
     # Where there is nothing to do but this, its absence is no matter of a notice.
     name = asked.clip_pack or (DEFAULT_CLIP if asked.skip_faces and not known else None)
     pack = pack_for_index(name, known, conf.model_roots)
-    line = NO_PACK if pack is None else another_model(pack, known)
-    if line:
+    if pack is not None and (line := another_model(pack, known)):
         console.notice(line)
+    say_once(conf.cache_dir, f"CLIP pack for {library.label}", NO_PACK if pack is None else "")
     return pack

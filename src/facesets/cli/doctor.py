@@ -10,6 +10,7 @@ from facesets.cli.params import DebugOption, JsonOption, PackOption, ProviderOpt
 from facesets.files import printable
 
 if TYPE_CHECKING:
+    from facesets.operations.finding import Finding
     from facesets.settings import Settings
 
 _MARKS = {"ok": "ok", "note": "--", "problem": "!!"}
@@ -42,7 +43,8 @@ def doctor(
     if benchmark:
         _benchmark(conf, pack, provider)
         return
-    findings = run(roots, [Path.cwd(), *(path.absolute() for path in directories or [])], pack or conf.pack)
+    findings = [_settings(conf)]
+    findings += run(roots, [Path.cwd(), *(path.absolute() for path in directories or [])], pack or conf.pack)
     lines = []
     for finding in findings:
         lines.append(f"{_MARKS[finding.level]}  {finding.subject}: {finding.state}")
@@ -51,6 +53,13 @@ def doctor(
     console.show_list("findings", findings, "\n".join(lines))
     if any(finding.level == "problem" for finding in findings):
         raise typer.Exit(1)
+
+
+def _settings(conf: "Settings") -> "Finding":
+    from facesets.operations.finding import Finding
+
+    nowhere = "no facesets.toml in this folder or in ~/.config/facesets (FACESETS_CONFIG names another place)"
+    return Finding("settings", "ok", printable(conf.file) if conf.file else nowhere)
 
 
 def _benchmark(conf: "Settings", pack: str | None, provider: str) -> None:

@@ -13,7 +13,9 @@ from facesets.cli.params import (
     JsonOption,
     PackOption,
     ProviderOption,
+    StrictOption,
 )
+from facesets.cli.results import as_before
 from facesets.operations.options import DetectionOptions, EmbedOptions
 from facesets.wording import counted
 
@@ -83,6 +85,7 @@ def embed(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try unreadable files again, though unchanged.")
     ] = _EMBED.retry_failed,
+    strict: StrictOption = False,
     fast_decode: Annotated[
         bool,
         typer.Option(
@@ -110,7 +113,8 @@ def embed(
     from facesets.cli import assemble
     from facesets.files import require_suffix
     from facesets.operations.embed import embed as run
-    from facesets.operations.profile import Meter, write_profile
+    from facesets.operations.embed import require_photos
+    from facesets.operations.profile import Meter, profile_of
     from facesets.operations.tuning import is_long
     from facesets.stopwatch import Stopwatch
 
@@ -123,6 +127,7 @@ def embed(
     meter = Meter()
     with console.stoppable() as stop, console.progress() as progress:
         detection = assemble.detection_options(store.settings, pack, det_size, min_det_score, conf)
+        require_photos(photos, store.files())
         models = assemble.get_pack(
             detection.pack, conf, progress, stop, known=store.settings, fetch=not dry_run
         )
@@ -165,16 +170,15 @@ def embed(
         [
             f"{store.label}: {counted(summary.embedded, 'new image')} with {counted(summary.faces, 'face')}, "
             f"{counted(summary.aliases, 'copy', 'copies')} of known images, {summary.unchanged} unchanged, "
-            f"{summary.failed} unreadable."
+            f"{summary.failed} unreadable{as_before(summary.failures)}."
             + (f" {counted(summary.gone, 'file')} gone." if summary.gone else "")
             + (f" {summary.to_do} to do." if dry_run else "")
             + (" Stopped early: run the same command again to go on." if summary.stopped else "")
         ],
     )
-    if profile is not None and not dry_run:
-        console.profile(write_profile(profile, stopwatch, meter, workers=options.workers))
-    console.failures([(failure.path, failure.reason) for failure in summary.failures])
-    console.finish(failed=summary.failed)
+    if (profile is not None or console.session.verbose) and not dry_run:
+        console.profile(profile_of(stopwatch, meter, workers=options.workers, path=profile))
+    console.finish(failed=console.unreadable(summary.failures, strict=strict))
 
 
 def _source_and_cache(source: Path, cache: Path | None, queue: Path | None) -> "tuple[Source, Path]":

@@ -83,7 +83,7 @@ def evaluate(
 
         with console.stoppable() as stop, console.progress() as progress:
             draw_errors(evaluation, collection, sheet, progress=progress, stop=stop)
-    console.show(evaluation, _lines(evaluation))
+    console.show(evaluation, _lines(evaluation), asked_for=True)
 
 
 def _range(text: str) -> list[float]:

@@ -136,10 +136,10 @@ def immich_stage(
 @contextmanager
 def _library(database: str | None, conf: "Settings") -> "Iterator[Library | None]":
     """The library that is named, else this user's own if there is one: none is made for this."""
-    from facesets.cli.library import embedded_server, open_database
+    from facesets.cli.library import embedded_server, named_database, open_database
     from facesets.store.postgres.library import Library
 
-    is_named = bool(database or conf.database)
+    is_named = bool(named_database(database, conf))
     if not is_named and (os.name == "nt" or not embedded_server(conf).is_made):
         yield None
         return
@@ -179,6 +179,4 @@ def _lines(summary: "StageSummary", *, dry_run: bool) -> list[str]:
         lines.append(f"{summary.of_others} of the photos belong to another account than the key's.")
     if summary.stopped:
         lines.append("Stopped early: run the same command again to go on.")
-    elif not dry_run:
-        lines.append(f"Go on with: facesets embed --queue {summary.queue} CACHE")
     return lines

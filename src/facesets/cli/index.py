@@ -1,5 +1,6 @@
 """`facesets index`."""
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
@@ -17,7 +18,9 @@ from facesets.cli.params import (
     MlUriOption,
     PackOption,
     ProviderOption,
+    StrictOption,
 )
+from facesets.cli.results import as_before
 from facesets.errors import SourceGone
 from facesets.operations.library_options import IndexOptions
 from facesets.operations.options import DetectionOptions
@@ -32,7 +35,8 @@ def index(
         list[Path],
         typer.Option(
             "--target",
-            help="A gallery, a chunk or root of galleries, or any folder of photos. May be repeated.",
+            metavar="DIR...",
+            help="Galleries, chunks or roots of galleries, or any folders of photos.",
             show_default=False,
         ),
     ],
@@ -48,11 +52,11 @@ def index(
     ] = None,
     include: Annotated[
         list[str] | None,
-        typer.Option(metavar="GLOB", help="Only files whose path below the target fits. May be repeated."),
+        typer.Option(metavar="GLOB...", help="Only files whose path below the target fits one of these."),
     ] = None,
     exclude: Annotated[
         list[str] | None,
-        typer.Option(metavar="GLOB", help="No file or folder that fits; wins over --include."),
+        typer.Option(metavar="GLOB...", help="No file or folder that fits; wins over --include."),
     ] = None,
     prune: Annotated[
         bool, typer.Option("--prune", help="Forget paths below the targets that are gone.")
@@ -92,6 +96,7 @@ def index(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try unreadable files again, though unchanged.")
     ] = _INDEX.retry_failed,
+    strict: StrictOption = False,
     profile: Annotated[
         Path | None,
         typer.Option(help="Write into this JSON file where the time went.", show_default=False),
@@ -103,8 +108,7 @@ def index(
     """Embed every image below the targets and every face on it, and keep it all in the library.
 
     Run it again whenever photos were added: what is known is not read again. Several runs may be at it
-    at once, on one machine or many. Where neither output nor errors go to a terminal, it is silent but for
-    warnings.
+    at once, on one machine or many. In cron -q leaves nothing but warnings.
     """
     from facesets import settings
     from facesets.cli.describing import describer
@@ -113,7 +117,7 @@ def index(
     from facesets.files import require_suffix
     from facesets.operations.index import index as run
     from facesets.operations.listing import require_a_target
-    from facesets.operations.profile import Meter, write_profile
+    from facesets.operations.profile import Meter, profile_of
     from facesets.operations.tuning import is_long
     from facesets.sources.galleries import GallerySource
     from facesets.stopwatch import Stopwatch
@@ -123,7 +127,7 @@ def index(
     if profile is not None:
         require_suffix(profile, ".json")
     stopwatch, meter = Stopwatch(), Meter()
-    console.quiet_unless_watched()
+    console.only_the_result_unless_watched()
     conf = settings.load()
     options = IndexOptions(
         concurrency=concurrency or _INDEX.concurrency,
@@ -166,15 +170,23 @@ def index(
             f"{counted(summary.faces, 'new face')}, "
             f"{counted(summary.embeddings, 'image')} embedded, {added}"
             f"{counted(summary.aliases, 'copy', 'copies')} of known images, {summary.unchanged} unchanged, "
-            f"{summary.pruned} {would(dry_run, 'forgotten', 'to forget')}, {summary.failed} failed.{left}"
+            f"{summary.pruned} {would(dry_run, 'forgotten', 'to forget')}, {summary.failed} failed"
+            f"{as_before(summary.failures)}.{left}"
             + (" Nothing was stored." if dry_run else "")
-            + (" Stopped early: run the same command again to go on." if summary.stopped else "")
+            + (" Stopped early: run the same command again to go on." if summary.stopped else ""),
+            *_passed_over(summary.passed_over),
         ],
-        always=bool(summary.failed or summary.stopped or summary.away or dry_run),
+        asked_for=dry_run,
     )
-    if profile is not None and not dry_run:
-        console.profile(write_profile(profile, stopwatch, meter, workers=options.concurrency))
-    console.failures([(failure.path, failure.reason) for failure in summary.failures])
+    if (profile is not None or console.session.verbose) and not dry_run:
+        console.profile(profile_of(stopwatch, meter, workers=options.concurrency, path=profile))
+    failed = console.unreadable(summary.failures, strict=strict)
     if summary.away and not console.session.stopped_by:
         raise typer.Exit(SourceGone.exit_status)
-    console.finish(failed=summary.failed)
+    console.finish(failed=failed)
+
+
+def _passed_over(counts: Mapping[str, int]) -> list[str]:
+    words = {"raw": "RAW file", "videos": "video", "linked_folders": "linked folder"}
+    parts = [counted(counts[kind], word) for kind, word in words.items() if counts.get(kind)]
+    return [f"Passed over: {', '.join(parts)}."] if parts else []

@@ -47,10 +47,26 @@ def _is_stopping() -> bool:
     return bool(console.session.stopped_by)
 
 
+def named_database(database: str | None, settings: Settings) -> str:
+    """The connection string that a flag or a setting names; empty for the embedded server.
+
+    Raises
+    ------
+    WrongUsage
+        A setting is there and names nothing, such as an unset variable: the embedded server is no wish then.
+    """
+    if not database and settings.blank_database:
+        raise WrongUsage(
+            f"{settings.blank_database} is empty. Give the address of a database, or unset it for the "
+            "embedded server."
+        )
+    return database or settings.database
+
+
 @contextmanager
 def database_url(database: str | None, settings: Settings) -> Iterator[str]:
     """The connection string to use; where none is given, the embedded server runs during the block."""
-    text = database or settings.database
+    text = named_database(database, settings)
     if text:
         yield text
         return
@@ -76,7 +92,7 @@ def open_database(
     from facesets.store.postgres.connection import Database, opened
     from facesets.store.postgres.migrate import migrate, require_current, shipped_migrations
 
-    text = database or settings.database
+    text = named_database(database, settings)
     if text:
         with opened(Database(text, is_stopping=_is_stopping)) as session:
             if check_schema:
@@ -119,7 +135,7 @@ def open_store(
 
         yield open_cache(cache)
         return
-    if not (database or settings.database) and not embedded_server(settings).is_made:
+    if not named_database(database, settings) and not embedded_server(settings).is_made:
         raise WrongUsage("There is no library yet. Name a cache, or run `facesets index --target DIR` first.")
     from facesets.store.postgres.claims import RunLock
     from facesets.store.postgres.library import Library

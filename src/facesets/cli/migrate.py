@@ -26,7 +26,7 @@ def migrate(
         summary: MigrateSummary = look(session) if status or dry_run else run(session)
     rows = [(f"{m.number:04d}", m.name, m.applied_at or "pending") for m in summary.migrations]
     if status:
-        console.show(summary, [console.table(("number", "migration", "applied (UTC)"), rows)])
+        console.show(summary, [console.table(("number", "migration", "applied (UTC)"), rows)], asked_for=True)
     elif dry_run:
         console.show(summary, [f"{summary.database}: would apply {summary.pending}."])
     elif summary.applied:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import EPILOG, DebugOption, DryRunOption, JsonOption
+from facesets.cli.params import DebugOption, DryRunOption, JsonOption
 from facesets.files import printable
 
 if TYPE_CHECKING:
@@ -16,10 +16,10 @@ models = typer.Typer(
     help="Model packs: what is here, where it lies, fetching and verifying.", no_args_is_help=True
 )
 
-_Name = Annotated[str, typer.Argument(metavar="NAME", help="A pack's name or path.")]
+_Name = Annotated[str, typer.Argument(metavar="[NAME]", help="A pack's name or path.")]
 
 
-@models.command("list", epilog=EPILOG)
+@models.command("list")
 def list_(json: JsonOption = False, debug: DebugOption = False) -> None:
     """List the model packs on this machine."""
     from facesets import settings
@@ -36,7 +36,7 @@ def list_(json: JsonOption = False, debug: DebugOption = False) -> None:
     console.show_list("packs", packs, "\n".join([table, *notes]) if packs else nothing)
 
 
-@models.command(epilog=EPILOG)
+@models.command()
 def show(name: _Name = "buffalo_l", json: JsonOption = False, debug: DebugOption = False) -> None:
     """Show what a pack of faces holds: its files, how they are fed, licences and sources."""
     from facesets import settings
@@ -63,17 +63,17 @@ def _origin(file: "FileDetails") -> list[tuple[str, str]]:
     return [("licence", file.licence), ("source", file.source), ("sha256", file.sha256)]
 
 
-@models.command(epilog=EPILOG)
+@models.command()
 def path(name: _Name = "buffalo_l", json: JsonOption = False, debug: DebugOption = False) -> None:
     """Print where a pack lies."""
     from facesets import settings
     from facesets.operations.models import find
 
     pack = find(name, settings.load().model_roots)
-    console.show(pack, [pack.path])
+    console.show(pack, [pack.path], asked_for=True)
 
 
-@models.command(epilog=EPILOG)
+@models.command()
 def pull(
     name: _Name = "buffalo_l",
     force: Annotated[bool, typer.Option("--force", help="Fetch it though it is here.")] = False,
@@ -97,7 +97,7 @@ def pull(
     console.show(pack, [f"{pack.name}: {pack.path}"])
 
 
-@models.command(epilog=EPILOG)
+@models.command()
 def verify(name: _Name = "buffalo_l", json: JsonOption = False, debug: DebugOption = False) -> None:
     """Compare each file of a pack with what was published."""
     from facesets import settings

@@ -1,5 +1,6 @@
 """Arguments and options that several commands share."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,11 @@ from facesets.errors import WrongUsage
 EPILOG = (
     "Exit status: 0 done; 1 failed; 2 wrong usage, or something needed is unreachable; 3 done, but some "
     "inputs failed; 75 another run holds the lock; 130 or 143 stopped by a signal."
+)
+SETTINGS_NOTE = (
+    "Each option can also be set in the environment, such as FACESETS_REFINE_MIN_FACES=8, and in "
+    "facesets.toml, such as min-faces = 8 below [refine]: the file that FACESETS_CONFIG names, else in "
+    "this folder, else in ~/.config/facesets."
 )
 
 
@@ -40,6 +46,13 @@ DebugOption = Annotated[
     typer.Option("--debug", help="Show tracebacks.", callback=_set_debug, is_eager=True),
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+StrictOption = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="End with status 3 as long as any file cannot be read, not only when another one fails.",
+    ),
+]
 PackOption = Annotated[
     str | None,
     typer.Option(
@@ -53,6 +66,19 @@ ProviderOption = Annotated[
     str,
     typer.Option("--provider", help="Where models run: auto, cuda, directml, coreml or cpu."),
 ]
+
+
+def _no_blank(option: str, what: str) -> Callable[[str | None], str | None]:
+    """Refuse an option that was given and says nothing, such as an unset variable: that is no wish."""
+
+    def check(value: str | None) -> str | None:
+        if value is not None and not value.strip():
+            raise WrongUsage(f"{option} is empty. Give the address of {what}, or leave {option} out.")
+        return value
+
+    return check
+
+
 DatabaseOption = Annotated[
     str | None,
     typer.Option(
@@ -62,15 +88,9 @@ DatabaseOption = Annotated[
         show_envvar=True,
         help="The library's Postgres. [default: the embedded server]",
         show_default=False,
+        callback=_no_blank("--database", "a database"),
     ),
 ]
-
-
-def _address(value: str | None) -> str | None:
-    """An address; where one was asked for and none came, such as from an unset variable, that is no wish."""
-    if value is not None and not value.strip():
-        raise WrongUsage("--ml-uri is empty. Give the address of a service, or leave --ml-uri out.")
-    return value
 
 
 MlUriOption = Annotated[
@@ -79,7 +99,7 @@ MlUriOption = Annotated[
         metavar="URL",
         help="Infer on this Immich ML service, not here.",
         show_default=False,
-        callback=_address,
+        callback=_no_blank("--ml-uri", "a service"),
     ),
 ]
 

@@ -14,6 +14,7 @@ from facesets.wording import counted
 
 if TYPE_CHECKING:
     from facesets.exports.manifest import Failure
+    from facesets.operations.embed import Failure as IndexFailure
 
 OutArgument = Annotated[
     Path, typer.Argument(metavar="OUT", help="Folder for the results.", show_default=False)
@@ -21,7 +22,7 @@ OutArgument = Annotated[
 CacheOrOutArgument = Annotated[
     Path,
     typer.Argument(
-        metavar="CACHE",
+        metavar="[CACHE]",
         help="The cache file. Leave it out, and the faces are those of the library.",
         show_default=False,
     ),
@@ -78,6 +79,12 @@ def report(summary: Summary, lines: Sequence[str]) -> None:
     console.show(summary, lines)
     console.failures([(failure.path, failure.reason) for failure in summary.failures])
     console.finish(failed=summary.failed)
+
+
+def as_before(failures: "Sequence[IndexFailure]") -> str:
+    """How many failures are none that is new, in brackets; nothing where all are."""
+    known = sum(failure.known for failure in failures)
+    return f" ({known} as before)" if known else ""
 
 
 def would(dry_run: bool, done: str, planned: str) -> str:

@@ -23,12 +23,14 @@ from facesets.operations.library_options import IndexOptions
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from facesets.interfaces import Embedder
+    from facesets.operations.search import Box, FaceSearch, Which
     from facesets.records import Float32, Pixels
     from facesets.settings import Settings
     from facesets.stop import Stop
     from facesets.store.postgres.library import Library
     from facesets.store.postgres.models import ClipRow
-    from facesets.store.postgres.search import Dates, FaceHit, SimilarImage
+    from facesets.store.postgres.search import SimilarImage
 
 
 def search(
@@ -42,6 +44,27 @@ def search(
     face: Annotated[
         Path | None,
         typer.Option(metavar="PHOTO", help="Faces similar to the largest on this photo.", show_default=False),
+    ] = None,
+    box: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X1,Y1,X2,Y2",
+            help="With --face: the face here, in pixels of the upright photo, in place of the largest.",
+            show_default=False,
+        ),
+    ] = None,
+    all_faces: Annotated[
+        bool, typer.Option("--all-faces", help="With --face: every face on the photo, one after the other.")
+    ] = False,
+    min_similarity: Annotated[
+        float | None,
+        typer.Option(
+            min=-1,
+            max=1,
+            help="With --face: least cosine similarity of a result. [default: as the recogniser has it for "
+            "two photos of one person, 0.37 for most]",
+            show_default=False,
+        ),
     ] = None,
     person: Annotated[
         str | None,
@@ -85,9 +108,18 @@ def search(
         raise WrongUsage(
             "Search by one of TEXT, --like and --face at a time; --person and dates go with each."
         )
+    if face is None and (box is not None or all_faces or min_similarity is not None):
+        raise WrongUsage("--box, --all-faces and --min-similarity go with --face PHOTO.")
+    which = _which(box, every=all_faces)
     from facesets import settings
     from facesets.cli.library import open_database
-    from facesets.operations.search import search_by_person, search_by_text, search_like, wants_index
+    from facesets.operations.search import (
+        search_by_face,
+        search_by_person,
+        search_by_text,
+        search_like,
+        wants_index,
+    )
     from facesets.store.postgres.library import Library
     from facesets.store.postgres.search import Dates
 
@@ -97,7 +129,19 @@ def search(
     with open_database(database, conf) as session, console.stoppable() as stop:
         library = Library(session)
         if face is not None:
-            _show_faces(_by_face(library, face, dates, limit, person, conf, asked, stop))
+            _show_faces(
+                search_by_face(
+                    library,
+                    _face_embedder(library, conf, asked, stop),
+                    str(face),
+                    dates,
+                    limit,
+                    person=person,
+                    which=which,
+                    min_cosine_similarity=min_similarity,
+                ),
+                face,
+            )
         elif text is not None or like is not None:
             row, of_text, of_picture = _encoders(library, conf, asked, stop)
             if wants_index(library, row):
@@ -114,11 +158,47 @@ def search(
             raise WrongUsage("Say what to search for: TEXT, --like PHOTO, --face PHOTO or --person NAME.")
 
 
-def _show_faces(hits: "list[FaceHit]") -> None:
-    rows = [
-        (f"{hit.cosine_similarity:.3f}", hit.name or hit.person or "-", printable(hit.path)) for hit in hits
+def _which(box: str | None, *, every: bool) -> "Which":
+    from facesets.operations.search import Which
+
+    if box is None:
+        return Which(every=every)
+    if every:
+        raise WrongUsage("--box is one face, --all-faces every one: give one of them.")
+    try:
+        left, top, right, bottom = map(float, box.split(","))
+    except ValueError as error:
+        raise WrongUsage(f"--box {box} is no box: give four numbers, such as 10,20,110,140.") from error
+    return Which((left, top, right, bottom))
+
+
+def _show_faces(found: "FaceSearch", photo: Path) -> None:
+    several = len(found.asked) > 1
+    if len(found.on_photo) > len(found.asked):
+        left_out = " or ".join(_text(box) for box in found.on_photo if box not in found.asked)
+        console.notice(
+            f"{printable(photo)} shows {len(found.on_photo)} faces. This is about the one at "
+            f"{_text(found.asked[0])}; --box {left_out} takes another, --all-faces all."
+        )
+    headings: tuple[str, ...] = ("similarity", "person", "path")
+    rows: list[tuple[str, ...]] = [
+        (f"{hit.cosine_similarity:.3f}", hit.name or hit.person or "-", printable(hit.path))
+        for hit in found.faces
     ]
-    _show("faces", hits, console.table(("similarity", "person", "path"), rows))
+    if several:
+        headings = ("face at", *headings)
+        rows = [(_text(found.asked[hit.of - 1]), *row) for hit, row in zip(found.faces, rows, strict=True)]
+    if found.faces or console.session.json:
+        console.show(found, [console.table(headings, rows)], asked_for=True)
+    if not found.faces:
+        console.notice(
+            f"No faces in the library are similar enough ({found.min_cosine_similarity:g}) and fit what you "
+            "asked for. A lower --min-similarity finds more."
+        )
+
+
+def _text(box: "Box") -> str:
+    return ",".join(f"{value:.0f}" for value in box)
 
 
 def _show_images(hits: "list[SimilarImage]") -> None:
@@ -133,18 +213,10 @@ def _show(name: str, hits: "Sequence[object]", text: str) -> None:
         console.notice(f"No {name} in the library fit what you asked for.")
 
 
-def _by_face(
-    library: "Library",
-    photo: Path,
-    dates: "Dates",
-    limit: int,
-    person: str | None,
-    conf: "Settings",
-    asked: Asked,
-    stop: "Stop",
-) -> "list[FaceHit]":
+def _face_embedder(library: "Library", conf: "Settings", asked: Asked, stop: "Stop") -> "Embedder":
+    """What finds the faces on the photo, as those of the library were found."""
     from facesets.cli.library import index_embedder
-    from facesets.operations.search import search_by_face, wants_index
+    from facesets.operations.search import wants_index
 
     with console.progress() as progress:
         embedder, _ = index_embedder(
@@ -159,7 +231,7 @@ def _by_face(
         )
     if wants_index(library):
         console.notice("Every face is compared: `facesets db index` makes this fast.")
-    return search_by_face(library, embedder, str(photo), dates, limit, person=person)
+    return embedder
 
 
 def _encoders(

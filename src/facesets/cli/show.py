@@ -48,7 +48,7 @@ def show(
             contents = show_store(store, "library" if path is None else "cache")
     facts = _table([contents.kind, ""], [list(fact) for fact in contents.facts.items()])
     table = ["", _table(contents.headings, contents.rows)] if contents.rows else []
-    console.show(contents, [facts, *table])
+    console.show(contents, [facts, *table], asked_for=True)
     console.finish()
 
 

@@ -54,6 +54,9 @@ def split_eras(
             "--probe", help="Only report whether it makes sense: as text, and as a picture in OUT/_eras."
         ),
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Split though the probe says that it makes no sense.")
+    ] = False,
     database: DatabaseOption = None,
     recover_threshold: Annotated[
         float, typer.Option(help="Cosine distance from the set's centroid within which faces are found.")
@@ -119,7 +122,7 @@ def split_eras(
     conf = settings.load()
     today = date.today()  # noqa: DTZ011 - cameras have the local date as well
     roots = [root.absolute() for root in source_root or ()]
-    request = operation.EraRequest(out, name, roots, years or _kept_years(conf), today.year)
+    request = operation.EraRequest(out, name, roots, years or _kept_years(conf), today.year, force)
     done: ProbeSummary | SplitErasSummary
     with (
         console.stoppable() as stop,
@@ -171,6 +174,8 @@ def _split_lines(summary: "SplitErasSummary") -> list[str]:
         f"{counted(sum(not era.thin for era in summary.eras), 'era')} and "
         f"{sum(era.thin for era in summary.eras)} thin ones; {summary.left_out} alone."
     )
+    if summary.forced:
+        lines.append(f"Split by --force: {summary.forced}")
     if summary.export is not None:
         lines.append(left_out(summary.export))
     return lines

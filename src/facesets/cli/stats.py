@@ -38,4 +38,4 @@ def stats(database: DatabaseOption = None, json: JsonOption = False, debug: Debu
         ),
         *((model.model, f"{counted(model.images, 'image')} embedded") for model in totals.clip),
     ]
-    console.show(totals, [f"{name:<14} {value}" for name, value in rows])
+    console.show(totals, [f"{name:<14} {value}" for name, value in rows], asked_for=True)

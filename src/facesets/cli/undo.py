@@ -41,6 +41,7 @@ def undo(
         console.show(
             listed,
             [_line(entry) for entry in listed.runs] or [f"{printable(out)}: no run to take back."],
+            asked_for=True,
         )
         return
     done = take_back(out, run, dry_run=dry_run)
@@ -73,13 +74,16 @@ def _lines(folder: "UndoneFolder", run: str, *, dry_run: bool) -> list[str]:
     ]
     if folder.set_aside:
         aside = printable(Path(folder.folder) / WITHOUT_ORIGINAL)
-        lines.append(f"{len(folder.set_aside)} photos whose originals are gone {are} kept in {aside}.")
-    if folder.stay_deleted:
-        lines.append(f"{len(folder.stay_deleted)} files that you deleted since stay deleted.")
-    if folder.elsewhere:
+        is_kept = would(dry_run, "is", "would be")
+        one, many = f"photo whose original is gone {is_kept}", f"photos whose originals are gone {are}"
+        lines.append(f"{counted(len(folder.set_aside), one, many)} kept in {aside}.")
+    if count := len(folder.stay_deleted):
+        one, many = "file that you deleted since stays", "files that you deleted since stay"
+        lines.append(f"{counted(count, one, many)} deleted.")
+    if count := len(folder.elsewhere):
+        one, many = "file that it made is", "files that it made are"
         lines.append(
-            f"{len(folder.elsewhere)} files that it made are no longer where it put them: they stay as you "
-            "left them."
+            f"{counted(count, one, many)} no longer where it was put: what you moved stays as it is."
         )
     lines += [f"{printable(link)} is a link: what it leads to stays as it is." for link in folder.links]
     return lines

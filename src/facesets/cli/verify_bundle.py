@@ -49,7 +49,7 @@ def verify_bundle(
         for check in summary.bundles
     ]
     headings = ["bundle", "pictures", "faces", "own set", "nearest other", "verdict"]
-    console.show(summary, [console.table(headings, rows)])
+    console.show(summary, [console.table(headings, rows)], asked_for=True)
     console.finish(failed=summary.failed)
 
 

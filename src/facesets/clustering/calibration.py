@@ -41,6 +41,17 @@ _LEAST_MEMBERS = 5
 _LEAST_IMAGE_PAIRS = 300
 
 
+def usual_link(recogniser: str | None) -> float:
+    """Similarity from which two faces are rather one person than two, as far as the recogniser tells.
+
+    Parameters
+    ----------
+    recogniser : str or None
+        The file name of the network that made the embeddings.
+    """
+    return round(_LINK_SHARE * recogniser_named(recogniser).typical, 2)
+
+
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """What similarities mean here. All are cosine similarities.

@@ -48,6 +48,21 @@ SUFFIXES = frozenset(
 )
 """What counts as an image when a folder is listed, in lower case."""
 
+RAW_SUFFIXES = frozenset(
+    {
+        *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".gpr", ".iiq", ".k25"),
+        *(".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl"),
+        *(".sr2", ".srf", ".srw", ".x3f"),
+    }
+)
+VIDEO_SUFFIXES = frozenset(
+    {
+        *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv"),
+        *(".vob", ".webm", ".wmv"),
+    }
+)
+"""What is counted as passed over."""
+
 _one_large = threading.Lock()
 _ROWS_AT_A_TIME = 256
 

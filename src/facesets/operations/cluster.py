@@ -41,6 +41,7 @@ from facesets.operations.photo_folders import (
 from facesets.operations.respecting import Carried, Said, carried, known_before, names_of_clusters, respect
 from facesets.records import Collection, Float32, Int64
 from facesets.stop import Stop
+from facesets.wording import counted
 
 NO_FACE = "_noface"
 SAID = "said"
@@ -113,7 +114,7 @@ def _cluster(
 ) -> ClusterSummary:
     collection = store.load()
     known = known_before(out, ClusterManifest, CLUSTER_MANIFEST, collection)
-    progress.begin(f"Clustering {len(collection.faces)} faces")
+    progress.begin(f"Clustering {counted(len(collection.faces), 'face')}")
     recogniser = collection.settings.recogniser
     grouping = group_faces(collection.faces.embedding, collection.faces.image, options, recogniser)
     said = None if known is None else respect(grouping.labels, collection.face_ids(), known)
@@ -129,7 +130,7 @@ def _cluster(
         unwanted=kept.unwanted,
     )
     if options.dry_run:
-        written = rehearse(plan, ClusterManifest)
+        written = rehearse(plan, manifest)
     else:
         written = write_photo_folders(plan, manifest, progress=progress, stop=stop)
     return ClusterSummary(

@@ -37,6 +37,14 @@ ROWS_PER_PAGE = 30
 OWN_SHEET_ROWS = 60
 """Rows on the sheets that commands write by themselves; `facesets sheet` draws all."""
 
+_WORDS = {
+    "persons": ("person", "people"),
+    "facesets": ("face set", "face sets"),
+    "singletons": ("single face", "single faces"),
+    "no_face": ("image without a face", "images without a face"),
+}
+"""What a manifest counts, in words."""
+
 SHEET_NAME = "contact_sheet.png"
 
 _GATES = {
@@ -148,10 +156,16 @@ def _subtitle(manifest: FacesManifest, name: str, shown: int, rows: int, page: i
     if isinstance(manifest, SetManifest):
         facts = [counted(len(manifest.faces), "face")]
     else:
-        facts = [f"{count} {what.replace('_', ' ')}" for what, count in manifest.counts.items()]
+        facts = [count_in_words(what, count) for what, count in manifest.counts.items()]
     facts += [f"first {shown} of {rows} rows"] if shown < rows else []
     facts += [f"page {page} of {pages}"] if pages > 1 else []
     return "   ·   ".join([name, *facts])
+
+
+def count_in_words(what: str, count: int) -> str:
+    """A number of a manifest with its words: all that are counted there end in s, but for some."""
+    one, many = _WORDS.get(what, (what.removesuffix("s").replace("_", " "), what.replace("_", " ")))
+    return counted(count, one, many)
 
 
 def _refine_rows(manifest: RefineManifest) -> list[PlannedRow]:

@@ -27,6 +27,7 @@ from facesets.operations.photo_folders import provenance
 from facesets.operations.photos import read_row
 from facesets.records import FileRecord, Images, Int64
 from facesets.stop import Stop
+from facesets.wording import counted
 
 # Recompressing moves the Laplacian variance by some percent either way: such images are equally sharp,
 # and the larger file decides.
@@ -79,7 +80,7 @@ def dedup(
     files = store.files()
     there = _Files(files)
     identical = _identical(images, there)
-    progress.begin(f"Comparing {len(images)} images")
+    progress.begin(f"Comparing {counted(len(images), 'image')}")
     groups = groups_alike(images, max_bits=options.max_bits)
     progress.end()
     failed: list[Failure] = []

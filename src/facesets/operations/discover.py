@@ -172,7 +172,7 @@ def _discover(
     collection = store.load()
     known = known_sets(out, collection)
     rows = rows_under(collection, roots)
-    progress.begin(f"Looking for new people among {len(rows)} faces")
+    progress.begin(f"Looking for new people among {counted(len(rows), 'face')}")
     unknown = rows[~_is_known(collection, rows, known, options)]
     gated = gate_faces(collection.faces.take(unknown), refine)
     ids = collection.face_ids()

@@ -43,10 +43,11 @@ _CHANGES_AGAIN = -1
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A file that gave no image, and why."""
+    """A file that gave no image, and why; `known` when an earlier run said the same of it."""
 
     path: str
     reason: str
+    known: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,7 @@ def embed(
         found = list(source.files())
         known = store.files()
         todo, known_failures = _compare(found, known, retry_failed=options.retry_failed)
+        reasons = {path: record.reason for path, record in known.items() if record.reason}
         gone = _gone(source, found, known)
     progress.end()
     if not found:
@@ -147,7 +149,7 @@ def embed(
         store.commit(gone, [])
     if not todo:
         return summary
-    run = _Run(source, store, embedder, landmarker, options, stopwatch)
+    run = _Run(source, store, embedder, landmarker, options, stopwatch, reasons)
     progress.begin("Embedding", len(todo))
     try:
         for outcome in run.outcomes(todo, stop):
@@ -166,6 +168,20 @@ def embed(
         failures=known_failures + run.failures,
         stopped=run.taken < len(todo),
     )
+
+
+def require_photos(source: Source, known: Mapping[str, FileRecord]) -> None:
+    """Refuse a source without photos, before any model is loaded for it.
+
+    Raises
+    ------
+    SourceGone
+        It is not there, or empty where photos are known.
+    WrongUsage
+        It is empty.
+    """
+    if next(iter(source.files()), None) is None:
+        _refuse_nothing(source, known)
 
 
 def _refuse_nothing(source: Source, known: Mapping[str, FileRecord]) -> None:
@@ -189,7 +205,8 @@ def _compare(
         if record is None or not record.matches(file) or (record.reason and retry_failed):
             todo.append(file)
         elif record.reason:
-            failures.append(Failure(file.path, record.reason))
+            # Of a folder that cannot be listed one hears while that is so: there may be photos in it.
+            failures.append(Failure(file.path, record.reason, known=not os.path.isdir(file.path)))  # noqa: PTH112
     return todo, failures
 
 
@@ -236,9 +253,11 @@ class _Run:
         landmarker: Landmarker | None,
         options: EmbedOptions,
         stopwatch: Stopwatch,
+        reasons: Mapping[str, str],
     ) -> None:
         self._source = source
         self._store = store
+        self._reasons = reasons
         self._embedder = embedder
         self._landmarker = landmarker
         self._options = options
@@ -345,7 +364,8 @@ class _Run:
                     f"{self._source.label} vanished during the run. Everything up to here is kept: run the "
                     "same command again when it is back."
                 )
-            self.failures.append(Failure(file.path, file.reason))
+            known = self._reasons.get(file.path) == file.reason
+            self.failures.append(Failure(file.path, file.reason, known))
             if not file.sha256 and not os.path.lexists(file.path):
                 self.taken += 1
                 return

@@ -21,6 +21,7 @@ from facesets.operations.contact_sheets import PlannedRow, PlannedTile, finished
 from facesets.operations.eras import Curated, Era, Recovered, year_range
 from facesets.operations.growing_options import SplitErasOptions
 from facesets.records import Collection, Float32, Int64
+from facesets.wording import counted
 
 CUTS = (0.30, 0.35, 0.40, 0.45, 0.50)
 
@@ -98,6 +99,8 @@ class EraProbe:
         Mean cosine distance of two faces of one anchor, and of two anchors.
     verdict : str
         What it comes to, in a sentence.
+    splits : bool
+        Whether that is that splitting makes sense.
     """
 
     edges: list[float]
@@ -107,6 +110,7 @@ class EraProbe:
     mean_inside: float | None
     mean_between: float | None
     verdict: str
+    splits: bool
 
 
 def probe(
@@ -129,6 +133,7 @@ def probe(
         cuts.append(Cut(threshold, anchors, sizes.tolist()))
     clusters = [_sub_cluster(number, years, eras) for number in range(len(eras.dominant_year))]
     inside, between = _mean_distances(embeddings, eras)
+    splits, verdict = judge(years, eras, named, options)
     return EraProbe(
         edges=_EDGES.tolist(),
         pairs=pairwise_histogram(embeddings, _EDGES).tolist(),
@@ -136,7 +141,8 @@ def probe(
         clusters=clusters,
         mean_inside=inside,
         mean_between=between,
-        verdict=_verdict(clusters, named, options),
+        verdict=verdict,
+        splits=splits,
     )
 
 
@@ -171,23 +177,30 @@ def _mean_distances(embeddings: Float32, eras: Eras) -> tuple[float | None, floa
     return round(1 - float(inside), 4), round(1 - float(between), 4)
 
 
-def _verdict(clusters: Sequence[SubCluster], named: Sequence[Era], options: SplitErasOptions) -> str:
+def judge(years: Int64, eras: Eras, named: Sequence[Era], options: SplitErasOptions) -> tuple[bool, str]:
+    """Whether splitting makes sense, and why, in a sentence; parameters as of `probe`."""
+    clusters = [_sub_cluster(number, years, eras) for number in range(len(eras.dominant_year))]
     anchors = [cluster for cluster in clusters if cluster.anchor]
     if not anchors:
-        return f"No sub-cluster has {options.min_era_faces} faces: there are too few photos to split by era."
+        return (
+            False,
+            f"No sub-cluster has {counted(options.min_era_faces, 'face')}: too few photos to split by era.",
+        )
     if len(anchors) == 1:
         total = sum(cluster.faces for cluster in clusters)
-        return f"One anchor holds {anchors[0].faces} of {total} faces: there is nothing to split."
+        held = f"{anchors[0].faces} of {counted(total, 'face')}"
+        return False, f"One anchor holds {held}: there is nothing to split."
     dated = [anchor.dominant for anchor in anchors if anchor.dominant != NO_YEAR]
     if len(dated) < 2:
-        return f"There are {len(anchors)} anchors, but too few capture years to say that they are eras."
-    if max(dated) - min(dated) <= options.join_years:
         return (
-            f"There are {len(anchors)} anchors, but of the same years ({min(dated)} to {max(dated)}): "
-            "something else than age sets them apart."
+            False,
+            f"There are {len(anchors)} anchors, but too few capture years to say that they are eras.",
         )
+    if max(dated) - min(dated) <= options.join_years:
+        spread = f"{len(anchors)} anchors, but of the same years ({min(dated)} to {max(dated)})"
+        return False, f"There are {spread}: something else than age sets them apart."
     names = ", ".join(_span(era.first, era.last) for era in _by_year(named) if era.clusters[0] < len(anchors))
-    return f"Splitting makes {len(anchors)} eras: {names}."
+    return True, f"Splitting makes {len(anchors)} eras: {names}."
 
 
 def _by_year(named: Sequence[Era]) -> list[Era]:
@@ -204,7 +217,7 @@ def facts_line(recovered: Recovered, curated: Curated, years: CaptureYears) -> s
     """Where the faces come from, in a line."""
     dropped = sum(recovered.dropped_by.values())
     parts = [
-        f"{len(recovered.rows)} faces found from the {curated.faces} of the set",
+        f"{counted(len(recovered.rows), 'face')} found from the {curated.faces} of the set",
         f"{recovered.near} near it, {dropped} dropped",
         f"photos dated by EXIF {years.by_exif}, by name {years.by_name}, not at all {years.unknown}",
     ]
@@ -276,7 +289,7 @@ def probe_png(
         cluster = found.clusters[place]
         drawn.append(
             ClusterRow(
-                title=f"{place + 1}    {cluster.faces} faces",
+                title=f"{place + 1}    {counted(cluster.faces, 'face')}",
                 facts=(_dates(cluster), cluster.role(options.join_threshold)),
                 is_anchor=cluster.anchor,
                 faces=row.faces,

@@ -19,6 +19,7 @@ from facesets.operations.same_models import require_same_recogniser, rows_among
 from facesets.operations.set_selection import centroid_of
 from facesets.operations.source_roots import rows_under
 from facesets.records import Collection, Float32, Int64
+from facesets.wording import counted
 
 KIND = "era"
 
@@ -169,7 +170,7 @@ def recover(
     rows = np.union1d(left[~far], given)
     if not len(rows):
         raise WrongUsage(
-            f"None of {len(under)} faces is near the set and passes the gates ({len(near)} were near). "
+            f"None of {counted(len(under), 'face')} is near the set and passes the gates ({len(near)} near). "
             "Loosen --recover-threshold, --min-short or --min-blur."
         )
     per_photo = np.unique(faces.image[rows], return_counts=True)[1]

@@ -13,6 +13,7 @@ from facesets.operations.contact_sheets import PlannedRow, PlannedTile, finished
 from facesets.operations.evaluate import Evaluation, WrongMerge, WrongSplit
 from facesets.records import Collection
 from facesets.stop import Stop
+from facesets.wording import counted, people
 
 
 def draw_errors(
@@ -44,7 +45,7 @@ def draw_errors(
     best = evaluation.trials[0]
     at = "" if best.threshold is None else f" at {best.threshold:g}"
     subtitle = (
-        f"{best.method}{at}   ·   {len(evaluation.merges)} people merged, {len(evaluation.splits)} split"
+        f"{best.method}{at}   ·   {people(len(evaluation.merges))} merged, {len(evaluation.splits)} split"
     )
     with atomic_write(path) as file:
         file.write(png_bytes(draw_sheet("Worst errors", subtitle, finished)))
@@ -63,7 +64,7 @@ def _row(title: str, pairs: int, faces: Sequence[FaceEntry]) -> PlannedRow:
     shown = faces[::step][:MAX_CROPS]
     return PlannedRow(
         title=title,
-        facts=(f"{pairs} pairs of faces",),
+        facts=(counted(pairs, "pair of faces", "pairs of faces"),),
         faces=tuple(PlannedTile(face, face.paths[0].rpartition("/")[2][:18]) for face in shown),
         more=len(faces) - len(shown),
         dropped=(),

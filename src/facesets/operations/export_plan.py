@@ -32,6 +32,7 @@ from facesets.operations.same_models import require_same_faces, require_same_rec
 from facesets.operations.set_names import free_names
 from facesets.operations.succession import Succession, faces_of_set, succession
 from facesets.records import CacheSettings, Collection, Faces, Float32, Int64
+from facesets.wording import counted
 
 REFINED = "refined"
 _ASKED_FOR = frozenset({"imported", "era"})
@@ -289,7 +290,8 @@ def plan_sets(
     again_edited = [name for each in sets for name in edited_crops(out, each.name)]
     gone_edited = [name for old in gone for name in edited_crops(out, old, goes=True)]
     taken = [
-        f"{len(each.taken_out)} faces were taken out of {printable(each.name)}: they stay out."
+        f"{counted(len(each.taken_out), 'face was', 'faces were')} taken out of {printable(each.name)} and "
+        "will stay out."
         for each in sets
         if len(each.taken_out)
     ]

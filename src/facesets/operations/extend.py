@@ -330,10 +330,10 @@ def _write(grown: Grown, options: ExtendOptions, progress: Progress, stop: Stop)
         return Written(0, 0, 0)
     if isinstance(manifest, ClusterManifest):
         if options.dry_run:
-            return rehearse(grown.plan, ClusterManifest)
+            return rehearse(grown.plan, manifest)
         return write_photo_folders(grown.plan, manifest, progress=progress, stop=stop)
     if options.dry_run:
-        return rehearse(grown.plan, RefineManifest)
+        return rehearse(grown.plan, manifest)
     return write_photo_folders(grown.plan, manifest, progress=progress, stop=stop)
 
 

@@ -73,6 +73,8 @@ class IndexSummary:
         The run was asked to end before it was through.
     away : list of str
         A sentence about each target that is away.
+    passed_over : dict of str to int
+        How many RAW files, videos and linked folders are below the targets: they are not indexed.
     """
 
     galleries: int = 0
@@ -89,6 +91,7 @@ class IndexSummary:
     to_do: int = 0
     stopped: bool = False
     away: list[str] = field(default_factory=list)
+    passed_over: dict[str, int] = field(default_factory=dict)
 
 
 def index(
@@ -167,6 +170,7 @@ def _indexed(
         failures=failures,
         to_do=len(todo),
         away=away,
+        passed_over=dict(source.passed_over),
     )
     if options.dry_run:
         return summary
@@ -324,7 +328,9 @@ class _Run:
                     f"{printable(vanished)} vanished during the run. Everything up to here is kept: "
                     "run the same command again when it is back."
                 )
-            self.failures.append(Failure(look.file.path, look.file.reason))
+            path, reason = look.file.path, look.file.reason
+            known = self._library.reasons([path]).get(path) == reason
+            self.failures.append(Failure(path, reason, known))
         elif look.image is None:
             self.aliases += 1
         else:

@@ -24,6 +24,7 @@ from facesets.operations.library_options import ClusterLibraryOptions
 from facesets.records import Float32, Int64
 from facesets.stop import Stop
 from facesets.store.postgres.people import PeopledFaces
+from facesets.wording import counted, people
 
 _NOBODY = -1
 
@@ -82,7 +83,9 @@ def decide(
         references, persons = faces.embedding[known], faces.person[known]
     else:
         references, persons = _means(faces.embedding, faces.person, len(faces.persons))
-    reported = _Steps(progress, stop, f"Comparing {len(rows)} faces with {len(faces.persons)} people")
+    reported = _Steps(
+        progress, stop, f"Comparing {counted(len(rows), 'face')} with {people(len(faces.persons))}"
+    )
     apart = _apart(faces, options)
     grouping = _Grouping(rows, new, apart, options, threshold, measured, reported)
     # The vectors of other methods are means, which are few and not of unit length.
@@ -167,7 +170,7 @@ class _Grouping:
 
     def __call__(self, some: Int64) -> Int64:
         """Labels of these rows; negative for noise."""
-        self._reported.begin(f"Grouping {len(some)} faces")
+        self._reported.begin(f"Grouping {counted(len(some), 'face')}")
         rows = self._rows if len(some) == len(self._rows) else self._rows[some]
         return self._methods[self._options.method](self, rows, some)
 

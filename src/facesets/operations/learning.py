@@ -25,6 +25,7 @@ from facesets.exports.manifest import (
 )
 from facesets.files import printable
 from facesets.records import Collection as FaceCollection
+from facesets.wording import counted
 
 SINGLETONS = "_singletons"
 
@@ -169,8 +170,8 @@ def learn(root: Path, known: Known, ours: Collection[str]) -> None:
     _follow_copies(known, edits)
     if edits.unclear:
         known.learned.append(
-            f"{len(edits.unclear)} photos were taken out of several folders at once. Whose they are where "
-            "they lie now cannot be told: their faces are nobody's."
+            f"{counted(len(edits.unclear), 'photo was', 'photos were')} taken out of several folders at "
+            "once. Whose they are where they lie now cannot be told: their faces are nobody's."
         )
     known.groups = {name: faces for name, faces in known.groups.items() if faces}
 

@@ -49,6 +49,11 @@ class GalleryTargets(Protocol):
         ...
 
     @property
+    def passed_over(self) -> Mapping[str, int]:
+        """How many of what looks like photos, but is none that can be read, by its kind."""
+        ...
+
+    @property
     def chooses(self) -> bool:
         """Whether some files below the targets may have been left out."""
         ...
@@ -91,7 +96,7 @@ def compare(source: GalleryTargets, library: Library, *, retry_failed: bool) -> 
     todo, failed = _differing(differing, known, retry_failed=retry_failed)
     reasons = library.reasons(failed) if failed else {}
     linked = unchanged.linked | library.linked_at(failed) if failed else unchanged.linked
-    failures = [Failure(path, reasons.get(path, "")) for path in failed]
+    failures = [Failure(path, reasons.get(path, ""), known=True) for path in failed]
     failures += [
         Failure(file.path, "its path is too long for a library") for file in todo if not fits(file.path)
     ]

@@ -19,6 +19,7 @@ from facesets.operations.contact_sheets import draw_sheets, own_sheet_names, pla
 from facesets.operations.options import ClusterOptions, Recorded, RefineOptions, recorded
 from facesets.records import CacheSettings
 from facesets.stop import Stop
+from facesets.wording import counted
 
 M = TypeVar("M", ClusterManifest, RefineManifest)
 
@@ -164,21 +165,21 @@ def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: M, progress: Progr
     complete = replace(manifest, failed=failed, missing=missing, files=files, sheets=tuple(sheets))
     removed = finish(folder, plan.manifest_name, manifest_bytes(complete), closes=not plan.also)
     if folder.set_aside:
-        progress.say(
-            f"{folder.set_aside} photos whose originals are gone are now in "
-            f"{printable(plan.out / WITHOUT_ORIGINAL)}."
-        )
+        one, many = "photo whose original is gone is", "photos whose originals are gone are"
+        aside = printable(plan.out / WITHOUT_ORIGINAL)
+        progress.say(f"{counted(folder.set_aside, one, many)} now in {aside}.")
     return _written(folder, plan, removed=removed)
 
 
-def rehearse(plan: PhotoFolders, kind: type[M]) -> Written:
+def rehearse(plan: PhotoFolders, manifest: M) -> Written:
     """What `write_photo_folders` would do, as far as names tell."""
-    earlier = _files_of_earlier_run(plan, kind)
+    earlier = _files_of_earlier_run(plan, type(manifest))
+    drawn: list[str] = own_sheet_names(len(plan_rows(manifest, plan.out))) if plan.with_sheet else []
     there = sum((plan.out / name).exists() for name in plan.files)
     return Written(
         copied=len(plan.files) - there,
         unchanged=there,
-        removed=would_remove(plan.out, earlier, plan.files),
+        removed=would_remove(plan.out, earlier, [*plan.files, *plan.keep, *drawn]),
     )
 
 

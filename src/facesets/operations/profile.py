@@ -42,11 +42,12 @@ class Meter:
         self.cpu = time.process_time()
 
 
-def write_profile(path: Path, stopwatch: Stopwatch, meter: Meter, *, workers: int) -> Profile:
-    """Close the account of a run and write it as JSON. Raises `CannotWrite`."""
+def profile_of(stopwatch: Stopwatch, meter: Meter, *, workers: int, path: Path | None = None) -> Profile:
+    """Close the account of a run, and write it as JSON where a path is given. Raises `CannotWrite`."""
     wall, cpu = time.perf_counter() - meter.wall, time.process_time() - meter.cpu
     profile = Profile(wall, cpu, cpu / max(wall, 1e-9), _peak_mb(), workers, stopwatch.stages())
-    write_json(path, asdict(profile))
+    if path is not None:
+        write_json(path, asdict(profile))
     return profile
 
 

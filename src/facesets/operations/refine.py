@@ -40,6 +40,7 @@ from facesets.operations.respecting import Carried, Said, carried, known_before,
 from facesets.operations.set_names import numbered_name
 from facesets.records import Bool, Collection, Faces, Float32, Int64
 from facesets.stop import Stop
+from facesets.wording import counted
 
 # Of faces that get no folder by the user's will: the manifest lists them apart.
 _NOBODY = "nobody"
@@ -121,7 +122,7 @@ def _refine(
     collection = store.load()
     faces = collection.faces
     known = known_before(out, RefineManifest, REFINE_MANIFEST, collection)
-    progress.begin(f"Refining {len(faces)} faces")
+    progress.begin(f"Refining {counted(len(faces), 'face')}")
     cluster = _clusters(faces, options)
     said = None if known is None else respect(cluster, collection.face_ids(), known)
     gated = _gated(faces, cluster, options) if said is None else _gated_as_said(faces, said, options)
@@ -132,7 +133,7 @@ def _refine(
         out, "refine", REFINE_MANIFEST, members, options, moved=kept.files, unwanted=kept.unwanted
     )
     if options.dry_run:
-        written = rehearse(plan, RefineManifest)
+        written = rehearse(plan, manifest)
     else:
         written = write_photo_folders(plan, manifest, progress=progress, stop=stop)
     gates, counts = np.unique(gated.gate[gated.gate != ""], return_counts=True)

@@ -10,6 +10,7 @@ from facesets.files import printable
 from facesets.records import CacheSettings, Collection, Int64
 from facesets.remote.service_embedder import service_model
 from facesets.store.postgres.library import Library
+from facesets.wording import counted
 
 
 def require_same_recogniser(ours: CacheSettings, theirs: CacheSettings, where: Path | str) -> None:
@@ -84,8 +85,8 @@ def rows_of(ids: Sequence[str], rows_by_id: Mapping[str, int], manifest: Path) -
     missing = [face for face in ids if face not in rows_by_id]
     if missing:
         raise WrongUsage(
-            f"{printable(manifest)} lists {len(missing)} faces that the cache does not hold. Give the cache "
-            "that it was made from, or refine again."
+            f"{printable(manifest)} lists {counted(len(missing), 'face')} that the cache does not hold. Give "
+            "the cache that it was made from, or refine again."
         )
     return np.array([rows_by_id[face] for face in ids], np.int64)
 

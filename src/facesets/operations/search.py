@@ -1,14 +1,20 @@
 """`search`: by words, by a picture, by the face on one, by a person; and the indexes that make it fast."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from typing import TypeAlias
 
+import numpy as np
+
+from facesets.clustering.calibration import usual_link
 from facesets.errors import RecogniserMismatch, UnreadableImage, WrongUsage
 from facesets.files import printable
+from facesets.imaging.boxes import iou
 from facesets.imaging.decode import decode
 from facesets.interfaces import Embedder
 from facesets.operations.same_models import require_recogniser_of_library
-from facesets.records import Float32, Pixels
+from facesets.records import Faces, Float32, Pixels
 from facesets.store.postgres import search
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
@@ -20,6 +26,47 @@ from facesets.store.postgres.vector_index import drop_index as drop
 
 INDEX_FROM_VECTORS = 50_000
 """With more vectors an index is worth its time: without one, a search reads every vector."""
+
+
+Box: TypeAlias = tuple[float, float, float, float]
+"""Left, top, right and bottom, in pixels of the upright photo."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFace(FaceHit):
+    """A face in the library; `of` says which of the faces asked for it is similar to, counted from 1."""
+
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class FaceSearch:
+    """What a search by the faces on a photo found.
+
+    Attributes
+    ----------
+    on_photo : list of Box
+        All faces on the photo, largest first.
+    asked : list of Box
+        Those that were searched for.
+    min_cosine_similarity : float
+        What is less similar was left out.
+    faces : list of FoundFace
+        By face asked for, the most similar first.
+    """
+
+    on_photo: list[Box]
+    asked: list[Box]
+    min_cosine_similarity: float
+    faces: list[FoundFace]
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Which faces of a photo count: the largest, the one that overlaps a box most, or every one."""
+
+    box: Box | None = None
+    every: bool = False
 
 
 def search_by_person(library: Library, name: str, dates: Dates, limit: int) -> list[ImageHit]:
@@ -39,23 +86,69 @@ def search_by_person(library: Library, name: str, dates: Dates, limit: int) -> l
 
 
 def search_by_face(
-    library: Library, embedder: Embedder, photo: str, dates: Dates, limit: int, *, person: str | None = None
-) -> list[FaceHit]:
-    """Faces similar to the largest one on a photo; only those of a person, if one is named.
+    library: Library,
+    embedder: Embedder,
+    photo: str,
+    dates: Dates,
+    limit: int,
+    *,
+    person: str | None = None,
+    which: Which | None = None,
+    min_cosine_similarity: float | None = None,
+) -> FaceSearch:
+    """Faces similar to the largest one on a photo, or to others; only those of a person, if one is named.
+
+    Parameters
+    ----------
+    limit : int
+        Most results for each face asked for.
+    min_cosine_similarity : float, optional
+        What is less similar is left out; by default what the library's recogniser gives two faces of one
+        person rather than of two.
 
     Raises
     ------
     RecogniserMismatch
         The library's faces come from another recogniser than the embedder's.
     WrongUsage
-        The photo cannot be read or shows no face, the library is empty, or nobody has that name.
+        The photo cannot be read or shows no face, or none where asked for; the library is empty, or nobody
+        has that name.
     """
     require_recogniser_of_library(library, embedder.settings)
     (faces,) = embedder.embed([_pixels(photo)])
     if not len(faces):
         raise WrongUsage(f"There is no face on {printable(photo)}.")
-    embedding = faces.embedding[int(faces.face_short.argmax())]
-    return similar_faces(library, embedding, dates, limit, person=person)
+    if min_cosine_similarity is None:
+        min_cosine_similarity = usual_link(embedder.settings.recogniser)
+    rows = _asked_for(faces, which or Which(), photo)
+    found = [
+        FoundFace(**{name: getattr(hit, name) for name in FaceHit.__dataclass_fields__}, of=number)
+        for number, row in enumerate(rows, start=1)
+        for hit in similar_faces(library, faces.embedding[row], dates, limit, person=person)
+        if hit.cosine_similarity >= min_cosine_similarity
+    ]
+    by_size = np.argsort(-faces.face_short, kind="stable")
+    boxes = [_box(faces, int(row)) for row in by_size]
+    return FaceSearch(boxes, [_box(faces, row) for row in rows], min_cosine_similarity, found)
+
+
+def _asked_for(faces: Faces, which: Which, photo: str) -> list[int]:
+    """Rows of the faces asked for, largest first. Raises `WrongUsage` where there is none."""
+    if which.every:
+        return [int(row) for row in np.argsort(-faces.face_short, kind="stable")]
+    if which.box is None:
+        return [int(faces.face_short.argmax())]
+    overlap = iou(np.array([which.box], np.float32), faces.box)[0]
+    if overlap.max() <= 0:
+        raise WrongUsage(
+            f"There is no face in that --box on {printable(photo)}. --all-faces shows where they are."
+        )
+    return [int(overlap.argmax())]
+
+
+def _box(faces: Faces, row: int) -> Box:
+    left, top, right, bottom = (round(float(value), 1) for value in faces.box[row])
+    return left, top, right, bottom
 
 
 def similar_faces(

@@ -1,12 +1,13 @@
 """`split-eras`: a person photographed over many years becomes a face set for each era."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from facesets.clustering.eras import Eras
+from facesets.errors import WrongUsage
 from facesets.exports.folders import write_drawings
 from facesets.exports.manifest import Failure
 from facesets.exports.reserving import reserved
@@ -14,7 +15,7 @@ from facesets.files import printable
 from facesets.imaging.quality import quality
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.capture_years import CaptureYears, capture_years
-from facesets.operations.era_probe import EraProbe, facts_line, probe, probe_png, probe_text
+from facesets.operations.era_probe import EraProbe, facts_line, judge, probe, probe_png, probe_text
 from facesets.operations.eras import (
     KIND,
     Curated,
@@ -109,6 +110,8 @@ class SplitErasSummary:
         Faces in fragments too small for an era of their own.
     gone : list of str
         Sets of an earlier split that this one has no more.
+    forced : str
+        What spoke against splitting, where it was done all the same.
     """
 
     set: str
@@ -123,6 +126,7 @@ class SplitErasSummary:
     export: ExportSwapSummary | None
     failed: int
     failures: list[Failure] = field(default_factory=list)
+    forced: str = ""
     dry_run: bool = False
     stopped: bool = False
 
@@ -160,6 +164,8 @@ class EraRequest:
         Where capture years are kept between runs.
     latest_year : int
         This year.
+    force : bool
+        Split though the probe says that it makes no sense.
     """
 
     out: Path
@@ -167,6 +173,7 @@ class EraRequest:
     roots: Sequence[Path]
     years_cache: Path
     latest_year: int
+    force: bool = False
 
 
 def probe_eras(
@@ -239,7 +246,7 @@ def split_eras(
     Raises
     ------
     WrongUsage
-        There is no such set, or none of its faces under the roots.
+        There is no such set, or none of its faces under the roots; or splitting makes no sense.
     RecogniserMismatch
         Store, set and embedder do not have the same recogniser.
     AlreadyRunning
@@ -264,6 +271,12 @@ def _split_eras(
     person = _find(store, request, options, progress, stop)
     if stop.requested:
         return _summary(request, person, [], (), None, dry_run=export.dry_run)
+    splits, verdict = judge(person.of_face, person.eras, person.named, options)
+    if not splits and not request.force:
+        raise WrongUsage(
+            f"{printable(request.name)} is left as it is. {verdict} --probe shows more, --force splits "
+            "all the same."
+        )
     base = era_source(person.curated.source)
     wanted = _wanted(person, base, options, export)
     plan = plan_sets(
@@ -288,7 +301,8 @@ def _split_eras(
     )
     states = without_empty(states, written)
     lines = [_line(era, *states[new.source], new) for new, era in wanted]
-    return _summary(request, person, lines, plan.gone, written, dry_run=export.dry_run)
+    summary = _summary(request, person, lines, plan.gone, written, dry_run=export.dry_run)
+    return summary if splits else replace(summary, forced=verdict)
 
 
 def _find(

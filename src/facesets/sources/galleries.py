@@ -8,7 +8,8 @@ holds photos counts.
 import json
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 from facesets.errors import WrongUsage
 from facesets.files import is_there, mtime_ns_of, printable, read_regular_file
-from facesets.imaging.decode import SUFFIXES
+from facesets.imaging.decode import RAW_SUFFIXES, SUFFIXES, VIDEO_SUFFIXES
 from facesets.sources.folders import (
     NOT_PHOTOS,
     RESULT_MARKERS,
@@ -94,6 +95,7 @@ class GallerySource:
         self._include = tuple(include)
         self._exclude = tuple(exclude)
         self._galleries: dict[str, Gallery] = {}
+        self._passed_over: Counter[str] = Counter()
 
     @property
     def label(self) -> str:
@@ -125,6 +127,11 @@ class GallerySource:
         return own
 
     @property
+    def passed_over(self) -> Mapping[str, int]:
+        """How many RAW files, videos and linked folders `stamps` left out, by kind, once it is through."""
+        return self._passed_over
+
+    @property
     def chooses(self) -> bool:
         """Whether there are patterns, which may leave out everything."""
         return bool(self._include or self._exclude)
@@ -139,6 +146,7 @@ class GallerySource:
         A stamp is size, time and path, with tabs between, which compares at once; see `FoundFile.of_stamp`.
         A target that is not there has none; see `away`.
         """
+        self._passed_over.clear()
         for root in filter(is_there, self._roots):
             if root.is_dir():
                 yield from self._below(str(root), "")
@@ -175,13 +183,22 @@ class GallerySource:
                     yield self._stamped(directory, photos)
                     photos = []
                     yield from self._below(entry.path, below)
-            elif (
-                suffix_of(entry.name) in SUFFIXES
-                and self._wanted(relative, entry.name)
-                and not links_to_directory(entry)
-            ):
+            elif self._wanted(relative, entry.name) and self._is_photo(entry):
                 photos.append(entry)
         yield self._stamped(directory, photos)
+
+    def _is_photo(self, entry: Entry) -> bool:
+        """Whether an entry looks like an image; counts what else somebody may look for."""
+        suffix = suffix_of(entry.name)
+        if links_to_directory(entry):
+            self._passed_over["linked_folders"] += 1
+        elif suffix in SUFFIXES:
+            return True
+        elif suffix in RAW_SUFFIXES:
+            self._passed_over["raw"] += 1
+        elif suffix in VIDEO_SUFFIXES:
+            self._passed_over["videos"] += 1
+        return False
 
     def _stamped(self, directory: str, photos: Sequence[Entry]) -> list[str]:
         if photos:

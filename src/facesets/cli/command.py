@@ -1,0 +1,198 @@
+"""What all commands have in common: how they read their words, how their help looks, and how they end."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from inspect import Parameter, Signature, signature
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
+
+from facesets.cli import console
+from facesets.cli.guide import GROUPS, GUIDE
+from facesets.cli.next_step import last_lines
+from facesets.cli.params import EPILOG
+from facesets.files import printable
+from facesets.settings import load
+
+if TYPE_CHECKING:
+    from typer._click import Command as AnyCommand
+    from typer._click import Context, HelpFormatter
+
+WIDEST_HELP = 120
+"""Columns; longer lines are hard to read."""
+
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": WIDEST_HELP}
+
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Say nothing but warnings, errors and what was asked for.")
+]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Say more: what is used, and how long it takes.")
+]
+
+
+class Command(TyperCommand):
+    """A command with examples, whose repeatable options take several values at a time."""
+
+    def parse_args(self, ctx: "Context", args: list[str]) -> list[str]:
+        """Read the words of a command line."""
+        return super().parse_args(ctx, list(self._one_value_each(args)))
+
+    def _one_value_each(self, words: Sequence[str]) -> Iterator[str]:
+        """Read `--target A B` as `--target A --target B`, as what a shell makes of `--target *` needs.
+
+        Only in commands that take no arguments: B would be one.
+        """
+        if any(isinstance(param, TyperArgument) for param in self.params):
+            yield from words
+            return
+        taking = {
+            name: param
+            for param in self.params
+            if isinstance(param, TyperOption) and not param.is_flag
+            for name in param.opts
+        }
+        again = ""
+        left = iter(words)
+        for word in left:
+            if word == "--":
+                yield from (word, *left)
+            elif word.startswith("-"):
+                name, equals, _ = word.partition("=")
+                option = taking.get(name)
+                again = name if option is not None and option.multiple else ""
+                yield word
+                if option is not None and not equals:
+                    yield from islice(left, 1)
+            else:
+                yield from (again, word) if again else (word,)
+
+    def collect_usage_pieces(self, ctx: "Context") -> list[str]:  # noqa: ARG002 - Typer's signature
+        """Required options, then arguments, those in brackets that may be left out."""
+        required = [
+            f"{param.opts[0]} {param.metavar or 'VALUE'}"
+            for param in self.params
+            if isinstance(param, TyperOption) and param.required
+        ]
+        return [*required, "[OPTIONS]", *(name for name, _ in self._arguments())]
+
+    def _arguments(self) -> list[tuple[str, str]]:
+        return [
+            (param.display_name_raw, param.help or "")
+            for param in self.params
+            if isinstance(param, TyperArgument)
+        ]
+
+    def format_options(self, ctx: "Context", formatter: "HelpFormatter") -> None:
+        """Arguments and options, one below the other."""
+        if arguments := self._arguments():
+            with formatter.section("Arguments"):
+                formatter.write_dl(arguments)
+        _write_options(self, ctx, formatter)
+
+    def format_epilog(self, ctx: "Context", formatter: "HelpFormatter") -> None:
+        """Examples, and what the exit statuses mean."""
+        path = ctx.command_path.split(" ", 1)[-1]
+        if path in GUIDE:
+            with formatter.section("Examples"):
+                for example in GUIDE[path].examples:
+                    formatter.write(f"{'':{formatter.current_indent}}{example}\n")
+        super().format_epilog(ctx, formatter)
+
+
+class Group(TyperGroup):
+    """Commands below headings, each with the whole of its first sentence."""
+
+    def format_options(self, ctx: "Context", formatter: "HelpFormatter") -> None:
+        """Options, then commands."""
+        _write_options(self, ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+    def format_commands(self, ctx: "Context", formatter: "HelpFormatter") -> None:
+        """List the commands, those of the program itself by what they are for."""
+        shown = {name: self.commands[name] for name in self.list_commands(ctx)}
+        if ctx.parent is not None:
+            _write_section(formatter, "Commands", shown)
+            return
+        headings = heading_of()
+        for heading in GROUPS:
+            below = [name for name in headings if headings[name] == heading and name in shown]
+            _write_section(formatter, heading, {name: shown[name] for name in below})
+
+
+def _write_options(command: "AnyCommand", ctx: "Context", formatter: "HelpFormatter") -> None:
+    records = []
+    for param in command.get_params(ctx):
+        if isinstance(param, TyperOption):
+            # Names of variables that follow the rule would be half of the text.
+            param.show_envvar = param.envvar is not None
+            if record := param.get_help_record(ctx):
+                records.append(record)
+    with formatter.section("Options"):
+        formatter.write_dl(records)
+
+
+def heading_of() -> dict[str, str]:
+    """The heading below which the program's help lists each command, in the order of the list."""
+    return {path.split(" ")[0]: entry.group for path, entry in GUIDE.items()}
+
+
+def _write_section(formatter: "HelpFormatter", heading: str, commands: "dict[str, AnyCommand]") -> None:
+    with formatter.section(heading):
+        formatter.write_dl([(name, first_sentence(each.help or "")) for name, each in commands.items()])
+
+
+def first_sentence(text: str) -> str:
+    """The first sentence of a help text."""
+    return " ".join(text.partition("\n\n")[0].split()).partition(". ")[0].rstrip(".") + "."
+
+
+def prepare(app: typer.Typer, path: str = "") -> None:
+    """Give every command of the program its manners: help, -q and -v, and what it says at its end."""
+    for info in app.registered_commands:
+        if info.callback is None:
+            continue
+        name = info.name or info.callback.__name__.replace("_", "-")
+        info.cls, info.epilog = Command, EPILOG
+        # psql has a -q and a -v of its own.
+        if not (info.context_settings or {}).get("ignore_unknown_options"):
+            info.callback = _with_manners(f"{path}{name}", info.callback)
+    for group in app.registered_groups:
+        group.cls = Group
+        if group.typer_instance is not None:
+            prepare(group.typer_instance, f"{group.name} ")
+
+
+def _with_manners(path: str, command: Callable[..., None]) -> Callable[..., None]:
+    own = list(signature(command).parameters.values())
+    shared = [
+        Parameter("quiet", Parameter.KEYWORD_ONLY, default=False, annotation=QuietOption),
+        Parameter("verbose", Parameter.KEYWORD_ONLY, default=False, annotation=VerboseOption),
+    ]
+
+    def run(**values: Any) -> None:  # noqa: ANN401 - whatever flags hold
+        console.speak(quiet=values.pop("quiet"), verbose=values.pop("verbose"))
+        if console.session.verbose and (file := load().file):
+            console.detail(f"Settings: {printable(file)}")
+        began = time.monotonic()
+        try:
+            command(**values)
+        except typer.Exit as end:
+            if end.exit_code == console.STATUS_FAILED_INPUTS:
+                _close(path, values, began)
+            raise
+        _close(path, values, began)
+
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    run.__annotations__ = {each.name: each.annotation for each in (*own, *shared)}
+    run.__signature__ = Signature([*own, *shared])  # type: ignore[attr-defined]
+    return run
+
+
+def _close(path: str, values: dict[str, Any], began: float) -> None:
+    """Name the contact sheet and the next step, where somebody looks on."""
+    console.detail(f"{path}: {time.monotonic() - began:.1f} s in all.")
+    for line in last_lines(path, values, console.session.summary):
+        console.aside(line)

@@ -1,0 +1,116 @@
+"""The commands as the help lists them: below which heading, in which order, and examples of each."""
+
+from dataclasses import dataclass
+
+START = "Start here"
+RESULTS = "Results"
+LIBRARY = "Library"
+IMMICH = "Immich"
+MAINTENANCE = "Maintenance"
+GROUPS = (START, RESULTS, LIBRARY, IMMICH, MAINTENANCE)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where the help lists a command, and lines that show its use."""
+
+    group: str
+    examples: tuple[str, ...]
+
+
+def _entry(group: str, *examples: str) -> Entry:
+    return Entry(group, examples)
+
+
+GUIDE = {
+    "embed": _entry(
+        START,
+        "facesets embed ~/Pictures faces.npz",
+        "facesets embed --queue immich/anna/queue.json immich/anna.npz",
+    ),
+    "cluster": _entry(
+        START,
+        "facesets cluster faces.npz out/raw",
+        "facesets cluster                          # the library's faces become people",
+    ),
+    "refine": _entry(
+        START, "facesets refine faces.npz out/facesets", "facesets refine out/facesets --min-faces 5"
+    ),
+    "show": _entry(
+        START,
+        "facesets show faces.npz",
+        "facesets show out/raw",
+        "facesets show out/facesets --group faceset_001",
+    ),
+    "sheet": _entry(RESULTS, "facesets sheet out/raw", "facesets sheet out/facesets people.png"),
+    "dedup": _entry(RESULTS, "facesets dedup faces.npz", "facesets dedup --out duplicates.json"),
+    "enrich": _entry(RESULTS, "facesets enrich faces.npz"),
+    "export-swap": _entry(
+        RESULTS,
+        "facesets export-swap faces.npz out/facesets out/swap",
+        "facesets export-swap faces.npz out/facesets swap --candidates --raw-manifest out/raw/manifest.json",
+    ),
+    "extend": _entry(
+        RESULTS,
+        "facesets extend faces.npz out/raw",
+        "facesets extend faces.npz out/raw --refine-out out/facesets --dry-run",
+    ),
+    "discover": _entry(
+        RESULTS,
+        "facesets discover faces.npz out/swap",
+        "facesets discover faces.npz out/swap --source-root ~/Pictures/2024",
+    ),
+    "import-folders": _entry(
+        RESULTS,
+        "facesets import-folders faces.npz out/swap --each-in ~/Pictures/people",
+        "facesets import-folders faces.npz out/swap --folder Anna=~/Pictures/anna --mixed ~/Pictures/2024",
+    ),
+    "split-eras": _entry(
+        RESULTS,
+        "facesets split-eras faces.npz out/swap --set anna --probe",
+        "facesets split-eras faces.npz out/swap --set anna",
+    ),
+    "undo": _entry(RESULTS, "facesets undo out/raw", "facesets undo out/raw 3 --dry-run"),
+    "evaluate": _entry(
+        RESULTS, "facesets evaluate faces.npz", "facesets evaluate faces.npz --sweep 0.4:0.8:0.05"
+    ),
+    "verify-bundle": _entry(RESULTS, "facesets verify-bundle out/swap"),
+    "index": _entry(
+        LIBRARY,
+        "facesets index --target ~/Pictures",
+        "facesets index --target /mnt/galleries/* --exclude private '*.png' --max-minutes 60 --alone -q",
+    ),
+    "search": _entry(
+        LIBRARY,
+        'facesets search "a red bicycle in snow"',
+        "facesets search --face anna.jpg --min-similarity 0.5",
+        'facesets search --person "Anna" --from 2019-01-01',
+    ),
+    "stats": _entry(LIBRARY, "facesets stats", "facesets stats --json"),
+    "check": _entry(LIBRARY, "facesets check", "facesets check --fix"),
+    "migrate": _entry(LIBRARY, "facesets migrate --status", "facesets migrate"),
+    "import-cache": _entry(LIBRARY, "facesets import-cache faces.npz"),
+    "export-cache": _entry(LIBRARY, "facesets export-cache faces.npz"),
+    "db url": _entry(LIBRARY, "facesets db url"),
+    "db psql": _entry(LIBRARY, "facesets db psql", 'facesets db psql -c "SELECT count(*) FROM faces"'),
+    "db stop": _entry(LIBRARY, "facesets db stop"),
+    "db backup": _entry(LIBRARY, "facesets db backup library.backup"),
+    "db restore": _entry(LIBRARY, "facesets db restore library.backup"),
+    "db index": _entry(LIBRARY, "facesets db index", "facesets db index --drop"),
+    "immich-stage": _entry(
+        IMMICH, "facesets immich-stage --user anna --url https://immich.home --api-key-file key.txt"
+    ),
+    "immich-finish": _entry(IMMICH, "facesets immich-finish anna"),
+    "immich-push": _entry(
+        IMMICH,
+        "facesets immich-push immich/anna",
+        "facesets immich-push immich/anna --apply",
+        "facesets immich-push immich/anna --undo last --apply",
+    ),
+    "doctor": _entry(MAINTENANCE, "facesets doctor", "facesets doctor --benchmark"),
+    "models list": _entry(MAINTENANCE, "facesets models list"),
+    "models path": _entry(MAINTENANCE, "facesets models path buffalo_l"),
+    "models pull": _entry(MAINTENANCE, "facesets models pull", "facesets models pull ViT-B-32__openai"),
+    "models verify": _entry(MAINTENANCE, "facesets models verify buffalo_l"),
+}
+"""Every command, in the order of use."""

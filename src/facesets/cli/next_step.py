@@ -1,0 +1,169 @@
+"""The last lines of a command: its contact sheet, and the command that usually comes next."""
+
+import shlex
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from facesets.files import is_there, printable
+
+Values: TypeAlias = Mapping[str, Any]
+"""What a command was called with, by its parameters' names."""
+
+Words: TypeAlias = tuple[object, ...]
+"""A command line without the program's name; empty for none."""
+
+_RAW, _SETS, _SWAP = Path("out/raw"), Path("out/facesets"), Path("out/swap")
+
+
+def last_lines(command: str, values: Values, summary: object) -> list[str]:
+    """What to say at the end of a command that came to its end.
+
+    Parameters
+    ----------
+    command : str
+        As the user says it, such as `models pull`.
+    summary : object
+        What the command showed; None if it showed nothing.
+    """
+    if values.get("dry_run"):
+        return ["Next: the same command without --dry-run"]
+    from facesets.operations.contact_sheets import SHEET_NAME
+
+    sheets = [out / SHEET_NAME for out in _folders(command, values) if values.get("sheet", True)]
+    words = NEXT[command](values, summary) if command in NEXT else ()
+    return [
+        *(f"Contact sheet: {printable(path)}" for path in sheets if is_there(path)),
+        *([f"Next: {shlex.join(['facesets', *map(str, words)])}"] if words else []),
+    ]
+
+
+def _folders(command: str, values: Values) -> list[Path]:
+    """The result folders that a command wrote."""
+    if command not in _WRITING:
+        return []
+    named = [values.get(name) for name in ("first", "second", "third")]
+    out = next((path for path in reversed(named) if path is not None), None)
+    return [path for path in (out, values.get("refine_out")) if path is not None]
+
+
+_WRITING = frozenset(
+    {"cluster", "refine", "export-swap", "extend", "discover", "import-folders", "split-eras"}
+)
+
+
+def _beside(out: Path, name: str) -> Path:
+    return out.with_name(name if out.name != name else f"{name}-2")
+
+
+def _of_cache(cache: Path | None) -> Words:
+    """What to do with a cache, by what was made from it so far; for the library without one."""
+    named = () if cache is None else (cache,)
+    base = Path() if cache is None else cache.parent
+    if not is_there(base / _RAW / "manifest.json"):
+        return ("cluster", *named, base / _RAW)
+    if not is_there(base / _SETS / "refine_manifest.json"):
+        return ("refine", *named, base / _SETS)
+    return ("extend", *named, base / _RAW, "--refine-out", base / _SETS)
+
+
+def _database(values: Values) -> Words:
+    """The library that was named, by a placeholder where it may hold a password."""
+    from facesets import settings
+
+    text = values.get("database")
+    if not text or text == settings.load().database:
+        return ()
+    return ("--database", "URL" if "@" in text or "password" in text else text)
+
+
+def _after_embed(values: Values, _summary: object) -> Words:
+    return _of_cache(values["cache"] or values["source"])
+
+
+def _after_cluster(values: Values, summary: object) -> Words:
+    first, second = values["first"], values["second"]
+    if first is None:
+        return ("refine", _SETS, *_database(values))
+    if not getattr(summary, "faces", 0):
+        return ()
+    cache = () if second is None else (first,)
+    return ("refine", *cache, _beside(second or first, "facesets"), *_database(values))
+
+
+def _after_refine(values: Values, summary: object) -> Words:
+    first, second = values["first"], values["second"]
+    if not getattr(summary, "facesets", 0):
+        return ()
+    cache, out = ((), first) if second is None else ((first,), second)
+    return ("export-swap", *cache, out, _beside(out, "swap"), *_database(values))
+
+
+def _after_export(values: Values, summary: object) -> Words:
+    (out,) = _folders("export-swap", values)
+    return ("verify-bundle", out) if getattr(summary, "bundles", 0) else ()
+
+
+def _show_what_was_written(command: str) -> "Step":
+    return lambda values, _summary: ("show", _folders(command, values)[0])
+
+
+def _after_eras(values: Values, summary: object) -> Words:
+    first, second = values["first"], values["second"]
+    if not values["probe"]:
+        return ("show", second or first)
+    if not getattr(getattr(summary, "evidence", None), "splits", True):
+        return ()
+    cache, out = ((), first) if second is None else ((first,), second)
+    return ("split-eras", *cache, out, "--set", values["name"], *_database(values))
+
+
+def _after_index(values: Values, _summary: object) -> Words:
+    return ("cluster", *_database(values))
+
+
+def _after_stage(values: Values, summary: object) -> Words:
+    if not getattr(summary, "staged", 0):
+        return ()
+    out = () if values["out"] == Path("immich") else ("--out", values["out"])
+    return ("immich-finish", values["user"], *out)
+
+
+def _after_push(values: Values, summary: object) -> Words:
+    if getattr(summary, "applied", True) or not getattr(summary, "changes", 0):
+        return ()
+    folder = ("--people", values["people"], "--cache", values["cache"]) if values["people"] else ()
+    return ("immich-push", values["staged"], *folder, "--apply")
+
+
+def _after_undo(values: Values, summary: object) -> Words:
+    if values["run"]:
+        return ("show", values["out"])
+    runs = getattr(summary, "runs", ())
+    return ("undo", values["out"], runs[0].run) if runs else ()
+
+
+Step: TypeAlias = Callable[[Values, object], Words]
+
+NEXT: dict[str, Step] = {
+    "embed": _after_embed,
+    "dedup": lambda values, _: _of_cache(values["cache"]),
+    "enrich": lambda values, _: _of_cache(values["cache"]),
+    "cluster": _after_cluster,
+    "refine": _after_refine,
+    "export-swap": _after_export,
+    "extend": _show_what_was_written("extend"),
+    "discover": _show_what_was_written("discover"),
+    "import-folders": _show_what_was_written("import-folders"),
+    "split-eras": _after_eras,
+    "undo": _after_undo,
+    "index": _after_index,
+    "migrate": lambda values, _: ("index", "--target", "PHOTOS", *_database(values)),
+    "import-cache": _after_index,
+    "export-cache": lambda values, _: _of_cache(values["cache"]),
+    "db restore": lambda values, _: ("check", *_database(values)),
+    "immich-stage": _after_stage,
+    "immich-push": _after_push,
+    "models pull": lambda _, __: ("embed", "PHOTOS", "faces.npz"),
+}
+"""By command; those that only answer a question lead nowhere in particular."""

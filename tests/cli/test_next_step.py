@@ -1,0 +1,110 @@
+"""The last lines of a command, for whoever sits at a terminal."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from facesets.cli import console
+from facesets.cli.next_step import NEXT, last_lines
+from tests.parsing import commands, parse
+
+
+@dataclass(frozen=True)
+class Summary:
+    """As much as any next step asks for."""
+
+    faces: int = 5
+    facesets: int = 2
+    bundles: int = 2
+    staged: int = 3
+    changes: int = 1
+    applied: bool = False
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def lines(line: str, summary: object = None) -> list[str]:
+    words = shlex.split(line)
+    path = next(path for path in commands() if words[: len(path.split())] == path.split())
+    return last_lines(path, parse(words), summary or Summary())
+
+
+@pytest.mark.parametrize(
+    ("line", "step"),
+    [
+        ("embed pics faces.npz", "cluster faces.npz out/raw"),
+        ("embed --queue immich/anna/queue.json 'my faces.npz'", "cluster 'my faces.npz' out/raw"),
+        ("cluster faces.npz 'my out/raw'", "refine faces.npz 'my out/facesets'"),
+        ("cluster out/raw", "refine out/facesets"),
+        ("cluster", "refine out/facesets"),
+        ("refine faces.npz out/facesets", "export-swap faces.npz out/facesets out/swap"),
+        ("refine out/swap", "export-swap out/swap out/swap-2"),
+        ("export-swap faces.npz out/facesets out/swap", "verify-bundle out/swap"),
+        ("extend faces.npz out/raw", "show out/raw"),
+        ("discover faces.npz out/swap", "show out/swap"),
+        ("split-eras faces.npz swap --set anna --probe", "split-eras faces.npz swap --set anna"),
+        ("index --target pics", "cluster"),
+        (
+            "index --target pics --database postgresql://db/photos",
+            "cluster --database postgresql://db/photos",
+        ),
+        ("index --target pics --database postgresql://me:secret@db/photos", "cluster --database URL"),
+        ("immich-stage --user anna", "immich-finish anna"),
+        ("immich-push immich/anna", "immich-push immich/anna --apply"),
+        ("undo out/raw 2", "show out/raw"),
+    ],
+)
+def test_the_next_step_names_the_users_own_paths(line: str, step: str) -> None:
+    assert lines(line) == [f"Next: facesets {step}"]
+    parse(shlex.split(step))
+
+
+def test_results_that_exist_grow() -> None:
+    for name in ("out/raw/manifest.json", "out/facesets/refine_manifest.json"):
+        Path(name).parent.mkdir(parents=True)
+        Path(name).write_text("{}")
+    step = "extend faces.npz out/raw --refine-out out/facesets"
+    assert lines("embed pics faces.npz") == [f"Next: facesets {step}"]
+
+
+@pytest.mark.parametrize(
+    "line", ["refine faces.npz out", "export-swap faces.npz sets out", "cluster c.npz out"]
+)
+def test_nothing_found_leads_nowhere(line: str) -> None:
+    assert lines(line, Summary(faces=0, facesets=0, bundles=0)) == []
+
+
+def test_a_plan_leads_to_the_deed() -> None:
+    assert lines("refine faces.npz out --dry-run") == ["Next: the same command without --dry-run"]
+
+
+def test_the_contact_sheet_is_named_where_one_was_made() -> None:
+    Path("out").mkdir()
+    Path("out/contact_sheet.png").write_bytes(b"")
+    assert lines("refine faces.npz out")[0] == "Contact sheet: out/contact_sheet.png"
+    assert len(lines("refine faces.npz out --no-sheet")) == 1
+
+
+def test_every_next_step_belongs_to_a_command() -> None:
+    assert set(NEXT) <= set(commands())
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [({}, True), ({"quiet": True}, False), ({"json": True}, False)],
+)
+def test_asides_are_for_terminals_only(
+    state: dict[str, Any], said: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(console, "session", console.Session(**state))
+    console.aside("Next: facesets stats")
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    console.aside("Next: facesets stats")
+    assert bool(capsys.readouterr().err) == said

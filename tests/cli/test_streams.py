@@ -1,0 +1,58 @@
+"""Streams that are closed, and Ctrl-C before there is anything to stop."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.program import environment
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("models list | true", 0),
+        ("models list >&-", 0),
+        ("models path nope 2>&-", 2),
+        ("models path nope 2>&1 >/dev/null | true", 2),
+    ],
+)
+def test_a_closed_stream_is_no_failure_of_its_own(line: str, status: int) -> None:
+    script = f"{sys.executable} -m facesets {line}; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, env=environment(), check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (status, "", "")
+
+
+def test_help_that_nobody_reads_says_nothing() -> None:
+    script = f"{sys.executable} -m facesets --help | true"
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, env=environment(), check=True
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+@pytest.mark.parametrize(
+    "module", ["signal", "facesets.cli.app", "typer", "facesets.cli.undo", "facesets.operations.embed"]
+)
+def test_ctrl_c_while_the_program_loads_says_nothing(module: str) -> None:
+    # Pressed at the moment when a module is looked for.
+    script = (
+        "import os, sys\n"
+        "class Press:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}:\n"
+        "            os.kill(os.getpid(), 2)\n"
+        "sys.meta_path.insert(0, Press())\n"
+        "sys.modules.pop('signal', None)\n"
+        "sys.argv[1:] = ['embed', 'nowhere', 'nothing.npz']\n"
+        "from facesets.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment(), check=False
+    )
+    assert done.stderr == ""
+    assert done.returncode in (-signal.SIGINT, 130)

@@ -1,0 +1,117 @@
+"""How command lines are read: several values after one option, -q and -v anywhere, empty addresses."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from facesets.cli import console
+from facesets.cli.app import app
+from facesets.errors import WrongUsage
+from tests.parsing import commands, parse
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "index --target A B --include *.jpg *.png --json --exclude x",
+        "index --target A --target B --include *.jpg --include *.png --exclude x --json",
+        "index --json --include *.jpg *.png --target=A B --exclude x",
+        "index --exclude x --target A --concurrency 2 --target B --include=*.jpg --include *.png --json",
+    ],
+)
+def test_one_option_takes_several_values(line: str) -> None:
+    values = parse(line.split())
+    assert values["target"] == [Path("A"), Path("B")]
+    assert values["include"] == ["*.jpg", "*.png"]
+    assert values["exclude"] == ["x"]
+
+
+@pytest.mark.parametrize("line", ["index A --target B", "index --target A --concurrency 2 B", "stats A"])
+def test_a_word_that_belongs_to_no_option_is_refused(line: str) -> None:
+    with pytest.raises(Exception, match="unexpected extra argument"):
+        parse(line.split())
+
+
+def test_where_there_are_arguments_an_option_takes_one_value_each_time() -> None:
+    values = parse(["discover", "--source-root", "A", "faces.npz", "swap"])
+    assert values["source_root"] == [Path("A")]
+    assert (values["first"], values["second"]) == (Path("faces.npz"), Path("swap"))
+
+
+def test_every_command_can_be_told_how_much_to_say_and_asked_for_help() -> None:
+    for path, command in commands().items():
+        options = {option for param in command.params for option in param.opts}
+        assert {"-q", "--quiet", "-v", "--verbose"} <= options or path == "db psql", path
+        result = CliRunner().invoke(app, [*path.split(), "-h"], prog_name="facesets")
+        assert result.exit_code == 0
+        assert f"Usage: facesets {path}" in result.output
+        assert "Examples:" in result.output
+
+
+@pytest.mark.parametrize("line", ["-q models list", "models list -q", "-q models list --quiet"])
+def test_quiet_counts_before_and_after_the_command_and_leaves_what_was_asked_for(line: str) -> None:
+    result = CliRunner().invoke(app, line.split())
+    assert console.session.quiet
+    assert result.exit_code == 0
+    assert "model packs" in result.output
+
+
+def test_each_run_begins_as_talkative_as_ever() -> None:
+    CliRunner().invoke(app, ["-q", "-v", "models", "list"])
+    CliRunner().invoke(app, ["models", "list"])
+    assert not console.session.quiet
+    assert not console.session.verbose
+
+
+@pytest.mark.parametrize(
+    ("line", "environment", "sentence"),
+    [
+        ("stats --database ''", {}, "--database is empty"),
+        ("stats", {"DATABASE_URL": ""}, "DATABASE_URL is empty"),
+        ("db url", {"DATABASE_URL": " "}, "is empty"),
+        ("refine out", {"DATABASE_URL": ""}, "DATABASE_URL is empty"),
+        ("index --target . --ml-uri ''", {}, "--ml-uri is empty"),
+    ],
+)
+def test_a_database_that_is_named_by_nothing_is_refused(
+    line: str, environment: dict[str, str], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    result = CliRunner().invoke(app, shlex.split(line))
+    assert isinstance(result.exception, WrongUsage)
+    assert sentence in str(result.exception)
+
+
+def test_a_cache_needs_no_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DATABASE_URL", "")
+    result = CliRunner().invoke(app, ["show", str(tmp_path / "nothing.npz")])
+    assert "DATABASE_URL" not in str(result.exception)
+
+
+def test_the_doctor_says_which_settings_were_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    (finding,) = _settings_findings()
+    assert "no facesets.toml" in finding
+    (tmp_path / "facesets.toml").write_text('models = "here"\n')
+    (finding,) = _settings_findings()
+    assert finding == f"ok  settings: {tmp_path / 'facesets.toml'}"
+
+
+def _settings_findings() -> list[str]:
+    result = CliRunner().invoke(app, ["doctor"])
+    return [line for line in result.output.splitlines() if "settings: " in line]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "search --box 1,2,3,4 words",
+        "search --face x.jpg --box 1,2",
+        "search --face x --box 1,2,3,4 --all-faces",
+    ],
+)
+def test_what_does_not_go_together_in_a_search_is_refused(line: str) -> None:
+    assert isinstance(CliRunner().invoke(app, line.split()).exception, WrongUsage)

@@ -1,0 +1,65 @@
+"""Command lines that are read as the program reads them, without running anything."""
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from typer.main import get_command
+
+from facesets.cli.app import app
+
+_OPERATORS = {";", "&&", "||", "|", "&", "(", ")", ">", ">>", "<", "2>", "2>>"}
+
+
+def commands() -> dict[str, Any]:
+    """Every command of the program by what one types, such as `models pull`."""
+    found: dict[str, Any] = {}
+    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+        below = getattr(command, "commands", None)
+        if below is None:
+            found[name] = command
+        else:
+            found.update({f"{name} {sub}": each for sub, each in below.items()})
+    return found
+
+
+def parse(words: Sequence[str]) -> dict[str, Any]:
+    """The values that a command would be called with. Raises what the program would end with."""
+    root = get_command(app)
+    context = root.make_context("facesets", list(words), allow_extra_args=True)
+    left = list(words)
+    while left[0].startswith("-"):
+        left.pop(0)
+        if not left:
+            return {}
+    command: Any = root
+    name = ""
+    while hasattr(command, "commands"):
+        name = left.pop(0)
+        assert name in command.commands, f"no command: facesets {shlex.join(words)}"
+        command = command.commands[name]
+    return dict(command.make_context(name, left, parent=context).params)
+
+
+def command_lines(text: str) -> Iterator[list[str]]:
+    """The words after `facesets` of every command line in blocks and backquotes of a Markdown text."""
+    text = re.sub(r"\\\n\s*", "", text)
+    blocks = re.findall(r"^(?:    |\$ )(.*)$", text, re.MULTILINE)
+    fences = re.findall(r"```\w*\n(.*?)```", text, re.DOTALL)
+    fenced = [line for block in fences for line in block.splitlines()]
+    inline = [re.sub(r"\s+", " ", piece) for piece in re.findall(r"`([^`]+)`", text)]
+    for line in (*blocks, *fenced, *inline):
+        if "facesets " not in line or "…" in line:
+            continue
+        words: list[str] = []
+        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        for word in (*lexer, ";"):
+            if word not in _OPERATORS:
+                words.append(word)
+                continue
+            start = words.index("facesets") + 1 if "facesets" in words else None
+            if start is not None and words[start:]:
+                yield words[start:]
+            words = []
