@@ -107,6 +107,6 @@ def _written_to(out: IO[bytes], err: IO[bytes]) -> Iterator[None]:
         yield
     finally:
         sys.stdin, sys.stdout, sys.stderr = streams
-        for number, file in enumerate(kept):
-            os.dup2(file, number)
-            os.close(file)
+        for number, copy in enumerate(kept):
+            os.dup2(copy, number)
+            os.close(copy)
