@@ -10,9 +10,10 @@ from tests.fixtures.people import make_people
 from tests.once import made_once
 from tests.program import REPOSITORY
 
-pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.of_run"]
+pytest_plugins = ["tests.fixtures.packs", "tests.fixtures.postgres", "tests.fixtures.of_run"]
 
 SHARED = Path(os.environ.get("FACESETS_TEST_SHARED", REPOSITORY.parent / "shared"))
+INSIGHTFACE_PACK = SHARED / "models" / "buffalo_test"
 
 
 def pytest_report_header() -> list[str]:
@@ -49,9 +50,20 @@ def shared_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
-def pack_dir(shared_dir: Path) -> Path:
-    """A small real model pack."""
-    return shared_dir / "models" / "buffalo_test"
+def pack_dir(request: pytest.FixtureRequest) -> Path:
+    """A real model pack: a small one of InsightFace's, or where that is missing the open one."""
+    if INSIGHTFACE_PACK.is_dir():
+        return INSIGHTFACE_PACK
+    open_pack: Path = request.getfixturevalue("open_pack")
+    return open_pack
+
+
+@pytest.fixture(scope="session")
+def insightface_pack() -> Path:
+    """A small pack of InsightFace's, for landmarks and for comparing with InsightFace itself."""
+    if not INSIGHTFACE_PACK.is_dir():
+        pytest.skip(f"needs InsightFace's models in {INSIGHTFACE_PACK} (set FACESETS_TEST_SHARED)")
+    return INSIGHTFACE_PACK
 
 
 @pytest.fixture(scope="session")
