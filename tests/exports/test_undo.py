@@ -322,6 +322,7 @@ def test_a_copy_of_a_result_is_taken_back_alone(tmp_path: Path, photos: list[str
     assert tree(first) == tree(second) == {}
 
 
+@pytest.mark.slow
 def test_kills_in_runs_and_undos_cost_nothing(tmp_path: Path, photos: list[str]) -> None:
     out = tmp_path / "out"
     earlier = write(out, {f"person_1/{i}.jpg": photos[i] for i in range(9)}, {}, b"one")

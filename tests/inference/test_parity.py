@@ -29,9 +29,11 @@ def embedder(pack_dir: Path) -> LocalEmbedder:
 
 
 @pytest.fixture(scope="module")
-def reference(pack_dir: Path) -> Any:
+def reference(insightface_pack: Path) -> Any:
     analysis = FaceAnalysis(
-        str(pack_dir), allowed_modules=["detection", "recognition"], providers=["CPUExecutionProvider"]
+        str(insightface_pack),
+        allowed_modules=["detection", "recognition"],
+        providers=["CPUExecutionProvider"],
     )
     analysis.prepare(0, det_size=(640, 640))
     return analysis
@@ -71,6 +73,7 @@ def assert_same(ours: Faces, theirs: Sequence[Any]) -> None:
         assert float(ours.embedding[i] @ face.normed_embedding) >= 0.9999
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("batch", "faces_per_run", "images_per_run"), [(1, 1, 1), (7, 1, 1), (16, 5, 1), (10, 5, 4)]
 )

@@ -121,6 +121,7 @@ def test_assets_that_fail_end_the_command_with_status_3_and_are_named(tmp_path: 
     assert "1 staged" in result.out
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_command_cleanly_and_nothing_is_lost(tmp_path: Path) -> None:
     with serving([photo(n) for n in range(1, 101)], latency_s=0.02) as server:
         process = subprocess.Popen(

@@ -88,6 +88,7 @@ def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
     return {str(p): (p.stat().st_ino, p.read_bytes()) for p in files_in(folder)}
 
 
+@pytest.mark.slow
 def test_every_png_is_square_and_holds_exactly_the_right_face(
     exported: Path, embedder: LocalEmbedder, pristine: Library
 ) -> None:
@@ -417,6 +418,7 @@ def test_a_renamed_set_keeps_its_name_and_a_deleted_one_stays_away(
         assert run(out).learned == []
 
 
+@pytest.mark.slow
 def test_a_crop_that_was_moved_to_another_set_shows_that_person_and_not_the_first(
     exported: Path, tmp_path: Path, run: Run
 ) -> None:
@@ -476,6 +478,7 @@ def test_whoever_was_sorted_into_another_set_whole_is_that_person(
     assert (out / second.name / f"was {first.faces[0].file}").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.soak
 def test_a_kill_forgets_no_crop_that_was_moved_or_deleted(exported: Path, tmp_path: Path, run: Run) -> None:
     def edited(name: str) -> Path:

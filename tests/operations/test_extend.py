@@ -276,6 +276,7 @@ def sets_in(out: Path) -> dict[str, set[str]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", soaking(range(50), else_=range(4)))
 def test_names_stay_over_random_histories_with_kills(tmp_path: Path, seed: int) -> None:
@@ -327,6 +328,7 @@ def test_names_stay_over_random_histories_with_kills(tmp_path: Path, seed: int) 
     }
 
 
+@pytest.mark.slow
 def test_a_kill_at_every_file_ends_in_the_same_tree_or_back_at_the_start(
     store: MadeStore, tmp_path: Path
 ) -> None:

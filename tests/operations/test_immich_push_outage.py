@@ -79,6 +79,7 @@ def calm(tmp_path: Path) -> tuple[Snapshot, Snapshot]:
         return before, server.snapshot()
 
 
+@pytest.mark.slow
 @pytest.mark.soak
 def test_a_request_or_an_answer_that_is_lost_costs_nothing_whichever_it_is(tmp_path: Path) -> None:
     before, after = calm(tmp_path)
@@ -97,6 +98,7 @@ def test_a_request_or_an_answer_that_is_lost_costs_nothing_whichever_it_is(tmp_p
                 assert server.snapshot() == before, (number, of_answer)
 
 
+@pytest.mark.slow
 @pytest.mark.soak
 def test_an_outage_at_any_moment_ends_the_run_and_the_next_goes_on_from_there(tmp_path: Path) -> None:
     before, after = calm(tmp_path)
@@ -143,6 +145,7 @@ def killed(work: Callable[[], object], server: PeopleServer, number: int, *, bef
     return strike.struck
 
 
+@pytest.mark.slow
 @pytest.mark.soak
 @pytest.mark.parametrize("before_effect", [True, False])
 def test_killed_at_any_request_the_server_ends_up_as_after_an_undisturbed_run(
@@ -160,6 +163,7 @@ def test_killed_at_any_request_the_server_ends_up_as_after_an_undisturbed_run(
             assert server.snapshot() == before, number
 
 
+@pytest.mark.slow
 @pytest.mark.soak
 @pytest.mark.parametrize("before_effect", [True, False])
 def test_an_undo_that_is_killed_is_ended_by_the_next(before_effect: bool, tmp_path: Path) -> None:
