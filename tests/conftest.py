@@ -6,15 +6,18 @@ from pathlib import Path
 import onnxruntime
 import pytest
 
+from tests.fixtures.people import make_people
+from tests.once import made_once
 from tests.program import REPOSITORY
 
-pytest_plugins = ["tests.fixtures.packs", "tests.fixtures.postgres"]
+pytest_plugins = ["tests.fixtures.packs", "tests.fixtures.postgres", "tests.fixtures.of_run"]
 
 SHARED = Path(os.environ.get("FACESETS_TEST_SHARED", REPOSITORY.parent / "shared"))
+INSIGHTFACE_PACK = SHARED / "models" / "buffalo_test"
 
 
 def pytest_report_header() -> list[str]:
-    there = "found" if SHARED.is_dir() else "MISSING: tests on real photos will be skipped"
+    there = "found" if SHARED.is_dir() else "not there: others take their place"
     return [f"models and photos: {SHARED} ({there})", f"onnxruntime {onnxruntime.__version__}"]
 
 
@@ -47,15 +50,35 @@ def shared_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
-def pack_dir(shared_dir: Path) -> Path:
-    """A small real model pack."""
-    return shared_dir / "models" / "buffalo_test"
+def pack_dir(request: pytest.FixtureRequest) -> Path:
+    """A real model pack: a small one of InsightFace's, or where that is missing the open one."""
+    if INSIGHTFACE_PACK.is_dir():
+        return INSIGHTFACE_PACK
+    open_pack: Path = request.getfixturevalue("open_pack")
+    return open_pack
 
 
 @pytest.fixture(scope="session")
-def lfw_dir(shared_dir: Path) -> Path:
-    """Photos sorted into a folder a person."""
-    return shared_dir / "faces" / "lfw_dev"
+def insightface_pack() -> Path:
+    """A small pack of InsightFace's, for landmarks and for comparing with InsightFace itself."""
+    if not INSIGHTFACE_PACK.is_dir():
+        pytest.skip(f"needs InsightFace's models in {INSIGHTFACE_PACK} (set FACESETS_TEST_SHARED)")
+    return INSIGHTFACE_PACK
+
+
+@pytest.fixture(scope="session")
+def lfw_dir(run_dir: Path) -> Path:
+    """Photos, a folder a person: LFW's, or where that is missing made ones under the same names."""
+    lfw = SHARED / "faces" / "lfw_dev"
+    return lfw if lfw.is_dir() else made_once(run_dir / "people", make_people)
+
+
+@pytest.fixture(scope="session")
+def real_lfw(lfw_dir: Path) -> Path:
+    """As `lfw_dir`, for what made photos of eight people cannot show."""
+    if not lfw_dir.is_relative_to(SHARED):
+        pytest.skip(f"needs LFW's many people in {SHARED / 'faces'} (set FACESETS_TEST_SHARED)")
+    return lfw_dir
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,8 @@
 """Pictures made for tests from real photos."""
 
 import shutil
+import struct
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,3 +47,19 @@ def wide_picture(faces: Sequence[Path], width: int, height: int) -> Image.Image:
         tile = Image.open(face).convert("RGB").resize((edge, edge), Image.Resampling.LANCZOS)
         picture.paste(tile, (i * width // len(faces) + edge // 8, (height - edge) // 2))
     return picture
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A whole PNG file of one colour, small as a file and huge as a picture."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    pack = zlib.compressobj(1)
+    line = bytes(1 + (width + 7) // 8)
+    rows = b"".join(pack.compress(line * 100) for _ in range(height // 100)) + pack.flush()
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", rows), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks)

@@ -29,6 +29,7 @@ def test_the_spanning_tree_weighs_what_the_packages_weighs(real_people: People) 
     assert np.allclose(weights, np.sort(peer.single_linkage_tree_.to_numpy()[:, 2]), atol=1e-5)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(unit_vectors(max_rows=150), st.integers(1, 40))
 def test_the_spanning_tree_is_the_best_however_the_faces_fall_into_blocks(

@@ -3,6 +3,7 @@
 import tracemalloc
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -86,6 +87,7 @@ def peak_bytes(faces: int) -> int:
     return peak
 
 
+@pytest.mark.slow
 def test_dividing_a_group_takes_memory_by_its_faces_not_by_their_pairs() -> None:
     assert peak_bytes(16_000) < 3 * peak_bytes(8000)
 

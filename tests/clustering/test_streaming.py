@@ -28,6 +28,7 @@ def in_memory(mapped: np.memmap) -> Float32:
     return np.array(mapped, np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_blocks")
 def test_graphs_of_vectors_on_disk_are_those_of_vectors_in_memory(on_disk: np.memmap) -> None:
     streamed = threshold_graph(on_disk, min_cosine_similarity=0.5)

@@ -29,6 +29,17 @@ def people(
     return _unit(centre[whose] + spread * noise), whose
 
 
+def many_people(seed: int = 0) -> People:
+    """As a collection of photos has them: most people once or twice, a few often, and no two alike."""
+    rng = np.random.default_rng(seed)
+    whose = rng.permutation(np.repeat(np.arange(1500), np.minimum(rng.zipf(1.9, 1500), 60)))
+    basis = np.linalg.qr(rng.standard_normal((512, 128)))[0]
+    noise = _unit(rng.standard_normal((len(whose), 128)))
+    how_odd = np.exp(rng.normal(-0.35, 0.2, (len(whose), 1)))
+    faces = _unit(rng.standard_normal((1500, 128)))[whose] + how_odd * noise
+    return People(_unit(faces @ basis.T), np.array([f"person {number}" for number in whose]))
+
+
 def _unit(rows: NDArray[np.float64]) -> Float32:
     unit: Float32 = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
     return unit

@@ -332,6 +332,7 @@ def test_a_copy_of_a_result_is_taken_back_alone(tmp_path: Path, photos: list[str
     assert tree(first) == tree(second) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_sync")
 @pytest.mark.parametrize("completed", [False, True])
 def test_a_run_that_is_killed_anywhere_is_taken_back_whole(

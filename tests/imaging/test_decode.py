@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.photos import bomb
 
 from facesets.errors import UnreadableImage
 from facesets.imaging.decode import decode, decode_bytes
@@ -105,9 +106,8 @@ def test_what_is_no_picture_says_so() -> None:
 
 
 def test_a_decompression_bomb_is_refused_by_its_header() -> None:
-    bomb = encoded(Image.new("1", (60_000, 60_000)), "PNG")
     with pytest.raises(UnreadableImage, match="60000×60000"):
-        decode_bytes(bomb)
+        decode_bytes(bomb(60_000, 60_000))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (30_000, 1), (1, 30_000)])

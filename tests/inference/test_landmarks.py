@@ -35,14 +35,15 @@ def random_3d_landmark_model(path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def full_pack(pack_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelPack:
+def full_pack(insightface_pack: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelPack:
     """The small pack with 3-D landmarks added, in the shape if not in the wisdom of buffalo_l's."""
     folder = tmp_path_factory.mktemp("packs") / "full"
-    shutil.copytree(pack_dir, folder)
+    shutil.copytree(insightface_pack, folder)
     random_3d_landmark_model(folder / "1k3d68.onnx")
     return read_pack(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_landmarks_and_pose_agree_with_insightface(full_pack: ModelPack, lfw_photos: list[Path]) -> None:
     reference = FaceAnalysis(str(full_pack.path), providers=["CPUExecutionProvider"])
@@ -62,8 +63,10 @@ def test_landmarks_and_pose_agree_with_insightface(full_pack: ModelPack, lfw_pho
             np.testing.assert_allclose(ours.pose[i], face.pose, atol=0.05)
 
 
-def test_a_pack_without_3d_landmarks_leaves_the_pose_open(pack_dir: Path, lfw_photos: list[Path]) -> None:
-    pack = read_pack(pack_dir)
+def test_a_pack_without_3d_landmarks_leaves_the_pose_open(
+    insightface_pack: Path, lfw_photos: list[Path]
+) -> None:
+    pack = read_pack(insightface_pack)
     pixels = decode(lfw_photos[0]).pixels
     faces = LocalEmbedder(pack, det_size=640, min_det_score=0.5).embed([pixels])[0]
     found = Landmarks(pack).add(pixels, faces)

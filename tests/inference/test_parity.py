@@ -29,9 +29,11 @@ def embedder(pack_dir: Path) -> LocalEmbedder:
 
 
 @pytest.fixture(scope="module")
-def reference(pack_dir: Path) -> Any:
+def reference(insightface_pack: Path) -> Any:
     analysis = FaceAnalysis(
-        str(pack_dir), allowed_modules=["detection", "recognition"], providers=["CPUExecutionProvider"]
+        str(insightface_pack),
+        allowed_modules=["detection", "recognition"],
+        providers=["CPUExecutionProvider"],
     )
     analysis.prepare(0, det_size=(640, 640))
     return analysis
@@ -50,6 +52,18 @@ def pictures(lfw_photos: Sequence[Path]) -> list[Pixels]:
     return [*portraits, decode(group).pixels, *composed, *thin]
 
 
+@pytest.fixture(scope="module")
+def expected(reference: Any, pictures: list[Pixels]) -> list[Sequence[Any]]:
+    """What insightface finds in each of the pictures."""
+    # It divides by a size of zero on pictures thinner than one scaled pixel.
+    return [
+        []
+        if min(picture.shape[:2]) * 640 < max(picture.shape[:2])
+        else reference.get(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        for picture in pictures
+    ]
+
+
 def assert_same(ours: Faces, theirs: Sequence[Any]) -> None:
     assert len(ours) == len(theirs)
     for i, face in enumerate(theirs):
@@ -59,12 +73,13 @@ def assert_same(ours: Faces, theirs: Sequence[Any]) -> None:
         assert float(ours.embedding[i] @ face.normed_embedding) >= 0.9999
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("batch", "faces_per_run", "images_per_run"), [(1, 1, 1), (7, 1, 1), (16, 5, 1), (10, 5, 4)]
 )
 def test_same_faces_boxes_and_vectors_whatever_the_batch(
     pack_dir: Path,
-    reference: Any,
+    expected: list[Sequence[Any]],
     pictures: list[Pixels],
     batch: int,
     faces_per_run: int,
@@ -78,11 +93,6 @@ def test_same_faces_boxes_and_vectors_whatever_the_batch(
         images_per_run=images_per_run,
     )
     found = [faces for i in range(0, len(pictures), batch) for faces in ours.embed(pictures[i : i + batch])]
-    expected = []
-    for picture in pictures:
-        # insightface divides by a size of zero on pictures thinner than one scaled pixel.
-        thin = min(picture.shape[:2]) * 640 < max(picture.shape[:2])
-        expected.append([] if thin else reference.get(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)))
     assert sum(map(len, expected)) > 40
     for faces, theirs in zip(found, expected, strict=True):
         assert_same(faces, theirs)

@@ -29,6 +29,7 @@ def index(library_url: str, pack_dir: Path) -> Call:
     return call
 
 
+@pytest.mark.slow
 def test_nothing_is_written_by_quiet_commands_when_all_is_well(
     index: Call, photos: Path, library_url: str
 ) -> None:

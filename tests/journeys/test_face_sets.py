@@ -29,6 +29,7 @@ def last_line(done: Result) -> str:
     return done.err.strip().splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_folder_of_photos_becomes_bundles_in_four_commands(
     embedded: Path, pack_dir: Path, tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,17 +15,23 @@ import numpy as np
 import pytest
 from tests.fixtures.immich_server import KEY, Face, ImmichServer, Photo, error, photo, serving
 from tests.fixtures.staging import queue, tree
-from tests.program import Result, command, environment, run
+from tests.program import Result, command, environment, run, run_apart
 from tests.store.made import SETTINGS, made_file, made_image
 
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 
 
-def stage(server: ImmichServer, out: Path, *more: object, env: Mapping[str, str] | None = None) -> Result:
+def stage(
+    server: ImmichServer,
+    out: Path,
+    *more: object,
+    env: Mapping[str, str] | None = None,
+    runner: Callable[..., Result] = run,
+) -> Result:
     """Run `immich-stage` to its end."""
     quick = ("--backoff", "0.01", "--patience", "0")
-    return run(
+    return runner(
         *("immich-stage", "--user", "ana", "--out", out, *quick, *more),
         env={"IMMICH_URL": server.url, "IMMICH_API_KEY": KEY, **(env or {})},
     )
@@ -115,6 +121,7 @@ def test_assets_that_fail_end_the_command_with_status_3_and_are_named(tmp_path: 
     assert "1 staged" in result.out
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_command_cleanly_and_nothing_is_lost(tmp_path: Path) -> None:
     with serving([photo(n) for n in range(1, 101)], latency_s=0.02) as server:
         process = subprocess.Popen(
@@ -157,6 +164,7 @@ def test_the_key_shows_in_no_file_no_output_and_no_process_list(fault: str, tmp_
             tmp_path / "out",
             *("--debug", "--api-key-file", tmp_path / "key"),
             env={"IMMICH_API_KEY": "", "PYTHONDEVMODE": "0"},
+            runner=run_apart,
         )
     assert (result.status == 0) == (fault == "none")
     assert KEY not in result.out + result.err

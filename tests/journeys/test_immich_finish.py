@@ -48,6 +48,7 @@ def states(result: Result) -> list[Any]:
     return [step["state"] for step in json.loads(result.out)["steps"]]
 
 
+@pytest.mark.slow
 def test_one_command_embeds_and_finds_new_people_and_does_nothing_twice(staged: Path, pack_dir: Path) -> None:
     planned = finish(staged, pack_dir, "--dry-run")
     assert (planned.status, states(planned)) == (0, ["to do", "to do"])
@@ -66,6 +67,7 @@ def test_one_command_embeds_and_finds_new_people_and_does_nothing_twice(staged: 
     assert KEY not in log + done.err + done.out
 
 
+@pytest.mark.slow
 def test_a_step_that_fails_ends_the_command_with_its_status_and_says_so(staged: Path, pack_dir: Path) -> None:
     failed = finish(staged, pack_dir / "nowhere")
     assert failed.status == 2
@@ -81,6 +83,7 @@ def test_without_a_queue_it_says_what_comes_first(tmp_path: Path) -> None:
     assert "facesets immich-stage" in result.err
 
 
+@pytest.mark.slow
 def test_stopped_it_goes_on_where_it_was(staged: Path, pack_dir: Path) -> None:
     process = subprocess.Popen(
         command("immich-finish", "ana", "--pack", pack_dir, "--provider", "cpu"),

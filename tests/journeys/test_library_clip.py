@@ -208,6 +208,7 @@ def test_what_cannot_be_searched_for_is_refused(facesets: Call, coloured: Path, 
     assert refused.err.startswith("facesets: ")
 
 
+@pytest.mark.slow
 def test_embeddings_do_not_depend_on_how_the_work_was_divided_or_killed(
     facesets: Call, root: Path, library_url: str, empty_url: str, lfw_photos: list[Path], tmp_path: Path
 ) -> None:

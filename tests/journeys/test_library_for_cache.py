@@ -92,6 +92,7 @@ def known_columns(faces: Faces) -> dict[str, Any]:
     return {name: column for name, column in columns if not (column != column).all()}
 
 
+@pytest.mark.slow
 def test_show_counts_the_same(both: Both) -> None:
     of_cache, of_library = (json.loads(result.out) for result in both("show", [], [], "--json"))
     assert (of_cache["kind"], of_library["kind"]) == ("cache", "library")
@@ -118,6 +119,7 @@ def test_evaluate_judges_the_same(both: Both, photos: Path, tmp_path: Path) -> N
     assert json.loads(of_cache.out)["people"] == 3
 
 
+@pytest.mark.slow
 def test_the_way_from_faces_to_bundles_is_the_same(both: Both, pack_dir: Path, tmp_path: Path) -> None:
     a, b = tmp_path / "a", tmp_path / "b"
     both("cluster", [a / "raw"], [b / "raw"])
@@ -132,6 +134,8 @@ def test_the_way_from_faces_to_bundles_is_the_same(both: Both, pack_dir: Path, t
     assert any(name.endswith("_all.fsz") for name in files(a))
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("insightface_pack")
 def test_enrich_finds_the_same_landmarks(both: Both, stores: tuple[Path, str], pack_dir: Path) -> None:
     cache, url = stores
     of_cache, of_library = both("enrich", [], [], "--pack", pack_dir, "--provider", "cpu", "--json")

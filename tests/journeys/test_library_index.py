@@ -385,6 +385,7 @@ def test_bounds_end_a_run_and_the_next_goes_on(
     assert summary(index(photos))["indexed"] == 4
 
 
+@pytest.mark.slow
 def test_vectors_do_not_depend_on_how_the_work_was_divided(
     index: Callable[..., Result],
     library_url: str,
@@ -402,6 +403,7 @@ def test_vectors_do_not_depend_on_how_the_work_was_divided(
     assert contents(empty_url) == contents(library_url)
 
 
+@pytest.mark.slow
 def test_four_at_once_do_each_image_exactly_once(
     library_url: str, arguments: list[object], lfw_photos: list[Path], tmp_path: Path
 ) -> None:
@@ -424,6 +426,7 @@ def test_four_at_once_do_each_image_exactly_once(
     assert query(library_url, scans) == [(60, 60, 60)]
 
 
+@pytest.mark.slow
 def test_a_killed_index_leaves_only_whole_images_and_the_next_ends_as_an_undisturbed_one(
     library_url: str,
     empty_url: str,
@@ -476,6 +479,7 @@ def test_a_stop_signal_ends_cleanly_and_keeps_what_is_done(
     assert_whole(library_url)
 
 
+@pytest.mark.slow
 def test_a_database_that_restarts_under_a_run_does_not_disturb_it(
     lfw_photos: list[Path], arguments: list[object], tmp_path: Path, data_home: dict[str, str]
 ) -> None:

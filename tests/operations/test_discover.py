@@ -75,6 +75,7 @@ def run(
     )
 
 
+@pytest.mark.slow
 def test_people_who_are_in_no_set_yet_get_the_next_numbers_and_known_ones_stay(
     pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
 ) -> None:
@@ -212,6 +213,7 @@ def test_a_run_that_was_stopped_is_completed_or_taken_back(
     assert contents(cut) == contents(whole)
 
 
+@pytest.mark.slow
 def test_an_export_goes_on_growing_after_discover_and_nobody_is_in_it_twice(
     pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
 ) -> None:

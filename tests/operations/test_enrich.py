@@ -16,8 +16,8 @@ from tests.operations.conftest import Library
 
 
 @pytest.fixture(scope="module")
-def landmarks(pack_dir: Path) -> Landmarks:
-    return Landmarks(read_pack(pack_dir))
+def landmarks(insightface_pack: Path) -> Landmarks:
+    return Landmarks(read_pack(insightface_pack))
 
 
 def run(

@@ -28,6 +28,7 @@ from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 from tests.kills import in_a_child
 from tests.operations.conftest import PEOPLE, Library
+from tests.soak import soaking
 from tests.trees import files_in
 
 TASTE = ExportSwapOptions(min_face_short=60, top_n=5, candidates=True)
@@ -87,6 +88,7 @@ def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
     return {str(p): (p.stat().st_ino, p.read_bytes()) for p in files_in(folder)}
 
 
+@pytest.mark.slow
 def test_every_png_is_square_and_holds_exactly_the_right_face(
     exported: Path, embedder: LocalEmbedder, pristine: Library
 ) -> None:
@@ -418,6 +420,7 @@ def test_a_renamed_set_keeps_its_name_and_a_deleted_one_stays_away(
         assert run(out).learned == []
 
 
+@pytest.mark.slow
 def test_a_crop_that_was_moved_to_another_set_shows_that_person_and_not_the_first(
     exported: Path, tmp_path: Path, run: Run
 ) -> None:
@@ -574,6 +577,8 @@ def test_a_set_in_a_linked_folder_is_left_as_it_is(exported: Path, tmp_path: Pat
     assert set_manifests(out) == set_manifests(exported)
 
 
+@pytest.mark.slow
+@pytest.mark.soak
 def test_a_kill_forgets_no_crop_that_was_moved_or_deleted(exported: Path, tmp_path: Path, run: Run) -> None:
     def edited(name: str) -> Path:
         out = tmp_path / name
@@ -586,7 +591,7 @@ def test_a_kill_forgets_no_crop_that_was_moved_or_deleted(exported: Path, tmp_pa
     run(edited("whole"))
     whole = [(m.name, m.faces) for m in set_manifests(tmp_path / "whole")]
     assert [name for name, _ in whole] == ["faceset_001", "faceset_002", "faceset_003", "Anna"]
-    for kill_at in (2, 3, 4, 5, 9, 24):
+    for kill_at in soaking((2, 3, 4, 5, 9, 24), else_=(3, 9)):
         out = edited(f"killed_{kill_at}")
         assert in_a_child(lambda out=out: run(out), kill_at)  # type: ignore[misc]
         run(out)

@@ -21,6 +21,7 @@ from facesets.stop import Stop
 from tests.kills import in_a_child
 from tests.operations.conftest import PEOPLE, Library
 from tests.operations.made_library import DrawnStore, MadeStore, OneFaceEverywhere
+from tests.soak import soaking
 from tests.trees import files_in
 
 GATES = RefineOptions(min_faces=4, sheet=False)
@@ -275,7 +276,9 @@ def sets_in(out: Path) -> dict[str, set[str]]:
     }
 
 
-@pytest.mark.parametrize("seed", range(50))
+@pytest.mark.slow
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", soaking(range(50), else_=range(4)))
 def test_names_stay_over_random_histories_with_kills(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     store = DrawnStore(tmp_path / "photos", rng)
@@ -325,6 +328,7 @@ def test_names_stay_over_random_histories_with_kills(tmp_path: Path, seed: int) 
     }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_sync")
 def test_a_kill_at_every_change_ends_in_the_same_tree_or_back_at_the_start(tmp_path: Path) -> None:
     store = MadeStore(tmp_path / "photos", random.Random(0))

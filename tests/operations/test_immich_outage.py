@@ -409,6 +409,7 @@ def test_a_wish_to_stop_ends_the_run_and_keeps_what_is_done(tmp_path: Path) -> N
     assert tree(tmp_path / "rough") == tree(tmp_path / "calm")
 
 
+@pytest.mark.slow
 def test_whatever_is_left_of_a_journal_the_next_run_makes_whole(tmp_path: Path) -> None:
     photos = [photo(n, faces=[] if n == 2 else photo(n).faces) for n in (1, 2, 3)]
     with serving(photos) as server:
@@ -465,6 +466,7 @@ def test_a_wish_to_stop_is_heard_before_there_is_anything_to_do(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_the_files_end_up_as_those_of_an_undisturbed_run(tmp_path: Path) -> None:
     photos = [photo(n, faces=[] if n % 4 == 0 else photo(n).faces) for n in range(1, 91)]
     photos += [photo(n, content=photos[0].content) for n in range(91, 96)]

@@ -107,6 +107,7 @@ def sources(out: Path, name: str) -> list[str]:
     return sorted(Path(item.face.paths[0]).name for item in read_manifest(out / name, SetManifest).faces)
 
 
+@pytest.mark.slow
 def test_each_folder_becomes_a_set_of_its_person_alone(imported: Path) -> None:
     export = read_manifest(imported, ExportManifest)
     safe = "ariel%3A %2Asharon%2A"
@@ -176,6 +177,7 @@ def test_a_name_that_is_taken_is_given_a_number_and_keeps_it(
     assert (out / f"{HUGO.upper()}_2" / f"{HUGO.upper()}.txt").is_file()
 
 
+@pytest.mark.slow
 def test_a_folder_that_grew_changes_its_set_in_place(
     imported: Path, tmp_path: Path, run: Run, photos: Sorted
 ) -> None:
@@ -230,6 +232,7 @@ def test_faces_of_another_recogniser_are_refused(
         )
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_and_run_again_it_ends_the_same(
     photos: Sorted, tmp_path: Path, pack_dir: Path
 ) -> None:

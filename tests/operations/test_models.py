@@ -56,10 +56,10 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def archive(pack_dir: Path) -> bytes:
+def archive(insightface_pack: Path) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as bundle:
-        for path in pack_dir.glob("*.onnx"):
+        for path in insightface_pack.glob("*.onnx"):
             bundle.write(path, f"some/folder/{path.name}")
         bundle.writestr("../../evil.onnx.txt", "no model")
     return buffer.getvalue()
@@ -161,8 +161,8 @@ def test_a_missing_pack_names_another_that_is_here(pack_dir: Path, tmp_path: Pat
         find_pack("buffalo_l", [tmp_path])
 
 
-def test_tasks_are_read_off_the_graphs(pack_dir: Path) -> None:
-    models = read_pack(pack_dir).models
+def test_tasks_are_read_off_the_graphs(insightface_pack: Path) -> None:
+    models = read_pack(insightface_pack).models
     assert {task: model.path.name for task, model in models.items()} == {
         "detection": "det_500m.onnx",
         "recognition": "w600k_mbf.onnx",

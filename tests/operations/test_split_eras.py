@@ -174,6 +174,7 @@ def groups(out: Path, name: str) -> dict[str, int]:
     return found
 
 
+@pytest.mark.slow
 def test_a_life_falls_into_its_eras(done: tuple[Path, SplitErasSummary]) -> None:
     out, summary = done
     assert {(era.set, era.faces, era.fragments, era.thin) for era in summary.eras} == {
@@ -387,6 +388,7 @@ def test_the_probe_shows_its_evidence_and_touches_no_set(
     assert untouched == content(curated)
 
 
+@pytest.mark.slow
 def test_a_crop_that_was_moved_to_another_era_or_person_belongs_there(
     curated: Path, tmp_path: Path, split: Split
 ) -> None:

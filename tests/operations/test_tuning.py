@@ -49,6 +49,7 @@ def test_a_measurement_that_makes_no_sense_is_not_used(pack: ModelPack, tmp_path
         assert recall(tmp_path / "m.json", pack, CPU, 2) is None
 
 
+@pytest.mark.slow
 def test_the_benchmark_tries_every_division_and_names_the_fastest(pack: ModelPack) -> None:
     assert divisions(6) == [(6, 1), (3, 2), (2, 3), (1, 6)]
     found = benchmark(pack, DetectionOptions(), CPU, 2, stop=Stop(), seconds_each=0.05)

@@ -239,8 +239,9 @@ class _Finish:
             raise
 
     def _relay(self, name: str, lines: IO[str]) -> None:
-        for line in lines:
-            self._note(f"{name}: {line.rstrip()}")
+        with lines:
+            for line in lines:
+                self._note(f"{name}: {line.rstrip()}")
 
     def _note(self, line: str) -> None:
         self._progress.say(line)
@@ -278,7 +279,8 @@ def _logging(path: Path) -> Iterator[IO[str]]:
 
 
 def _collect(lines: IO[str], into: list[str]) -> None:
-    into.extend(lines)
+    with lines:
+        into.extend(lines)
 
 
 def _files_to_embed(paths: FinishPaths) -> int:

@@ -128,6 +128,7 @@ def test_a_killed_server_is_started_again_though_its_pid_file_is_left(base: Path
         assert answers(base)
 
 
+@pytest.mark.slow
 def test_everything_killed_at_once_is_no_obstacle(base: Path) -> None:
     for _ in range(3):
         user = holder(base)
@@ -152,6 +153,7 @@ def _read(path: Path) -> bytes:
         return b""
 
 
+@pytest.mark.slow
 def test_a_server_whose_users_and_keeper_were_killed_stops_after_the_next_user(base: Path) -> None:
     user = holder(base)
     for path in Path("/proc").glob("[0-9]*/cmdline"):
@@ -173,6 +175,7 @@ def test_a_pid_file_that_names_another_process_does_not_hinder_the_start(base: P
         assert answers(base)
 
 
+@pytest.mark.slow
 def test_a_live_server_that_takes_no_connections_is_never_replaced_in_a_container(
     base: Path, in_container: list[str]
 ) -> None:
@@ -198,6 +201,7 @@ def test_a_live_server_that_takes_no_connections_is_never_replaced_in_a_containe
     end(user)
 
 
+@pytest.mark.slow
 def test_a_dead_server_is_known_to_be_dead_in_a_container(base: Path, in_container: list[str]) -> None:
     user = holder(base)
     killed = server_pid(base)
@@ -208,6 +212,7 @@ def test_a_dead_server_is_known_to_be_dead_in_a_container(base: Path, in_contain
     end(user)
 
 
+@pytest.mark.slow
 def test_the_server_of_another_library_does_not_hinder_a_start_in_a_container(
     base: Path, in_container: list[str]
 ) -> None:
@@ -245,6 +250,7 @@ def test_a_server_whose_connections_are_all_in_use_is_not_waited_for(base: Path)
         assert time.monotonic() - began < 20
 
 
+@pytest.mark.slow
 def test_a_server_that_is_to_run_on_does_so_though_it_was_silent_for_a_while(base: Path) -> None:
     with EmbeddedServer(base, durable=False) as server:
         server.keep_running()
@@ -258,6 +264,7 @@ def test_a_server_that_is_to_run_on_does_so_though_it_was_silent_for_a_while(bas
     assert answers(base)
 
 
+@pytest.mark.slow
 def test_a_start_ends_when_it_is_asked_to(base: Path) -> None:
     user = holder(base)
     pid = server_pid(base)
@@ -270,6 +277,7 @@ def test_a_start_ends_when_it_is_asked_to(base: Path) -> None:
     end(user)
 
 
+@pytest.mark.slow
 def test_many_that_start_it_at_once_share_one(base: Path) -> None:
     users = [
         subprocess.Popen(
@@ -365,6 +373,7 @@ def test_what_is_somebody_elses_in_the_place_of_the_socket_is_left_alone(base: P
     assert (theirs.stat().st_uid, theirs.stat().st_mode & 0o777) == (NAMELESS, 0o755)
 
 
+@pytest.mark.slow
 def test_root_that_may_not_enter_the_folders_of_others_is_told_so(base: Path) -> None:
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("needs root and setpriv, to give up rights")
@@ -388,6 +397,7 @@ def test_a_place_that_cannot_be_written_is_told_with_the_settings_that_name_it(b
         EmbeddedServer(base / "file" / "in").__enter__()
 
 
+@pytest.mark.slow
 def test_data_that_lack_a_part_are_named_with_what_is_wrong_now(base: Path) -> None:
     with EmbeddedServer(base, durable=False) as server:
         with suppress(psycopg.OperationalError):
