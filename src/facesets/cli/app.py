@@ -27,6 +27,7 @@ from facesets.cli.migrate import migrate
 from facesets.cli.models import models
 from facesets.cli.params import EPILOG
 from facesets.cli.refine import refine
+from facesets.cli.run import run
 from facesets.cli.search import search
 from facesets.cli.sheet import sheet
 from facesets.cli.show import show
@@ -48,6 +49,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for command in (
+    run,
     migrate,
     index,
     embed,
