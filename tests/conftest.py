@@ -8,7 +8,7 @@ import pytest
 
 from tests.program import REPOSITORY
 
-pytest_plugins = ["tests.fixtures.postgres"]
+pytest_plugins = ["tests.fixtures.packs", "tests.fixtures.postgres"]
 
 SHARED = Path(os.environ.get("FACESETS_TEST_SHARED", REPOSITORY.parent / "shared"))
 

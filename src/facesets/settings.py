@@ -20,7 +20,7 @@ from facesets.kernel import cpu_flags, recommended_blas_coretype
 
 ENVIRONMENT_PREFIX = "FACESETS"
 
-_TEXTS = ("models", "database", "data", "immich_url")
+_TEXTS = ("models", "pack", "database", "data", "immich_url")
 """Settings that belong to no command. Secrets are not among them: they come from the environment."""
 
 
@@ -46,6 +46,8 @@ class Settings:
     ----------
     model_roots : tuple of Path
         Where model packs are looked for, in order; the first receives downloads.
+    pack : str
+        Name or path of the model pack for what was made with none yet; empty means the default one.
     flags : mapping of command to flag to value
         Defaults from the file.
     cpus : int
@@ -56,6 +58,8 @@ class Settings:
         Where what was worked out once is kept; it may be deleted at any time.
     data : Path or None
         Where the embedded server keeps the library; None means the usual place for this user.
+    state_dir : Path
+        Where is kept what this machine knows, beside the library.
     immich_url : str
         Address of an Immich server; empty where none is named.
     immich_api_key : Secret or None
@@ -63,11 +67,13 @@ class Settings:
     """
 
     model_roots: tuple[Path, ...]
+    pack: str = ""
     flags: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     cpus: int = 1
     database: str = field(default="", repr=False)
     cache_dir: Path = field(default_factory=lambda: platformdirs.user_cache_path("facesets"))
     data: Path | None = None
+    state_dir: Path = field(default_factory=lambda: platformdirs.user_data_path("facesets"))
     immich_url: str = ""
     immich_api_key: Secret | None = None
 
@@ -96,14 +102,17 @@ def load(environment: Mapping[str, str] | None = None, directory: Path | None = 
         flags[command] = {flag.replace("-", "_"): value for flag, value in values.items()}
     models = env.get("FACESETS_MODELS") or texts.get("models")
     roots = [Path(part).expanduser() for part in models.split(os.pathsep)] if models else []
-    data = env.get("FACESETS_DATA") or texts.get("data")
+    named = env.get("FACESETS_DATA") or texts.get("data")
+    data = Path(named).expanduser().absolute() if named else None
     key = env.get("IMMICH_API_KEY")
     return Settings(
         model_roots=(*roots, Path("~/.insightface").expanduser()),
+        pack=env.get("FACESETS_PACK") or texts.get("pack", ""),
         flags=flags,
         cpus=_cpus(),
         database=env.get("DATABASE_URL") or texts.get("database", ""),
-        data=Path(data).expanduser().absolute() if data else None,
+        data=data,
+        state_dir=data or platformdirs.user_data_path("facesets"),
         immich_url=env.get("IMMICH_URL") or texts.get("immich_url", ""),
         immich_api_key=Secret(key) if key else None,
     )

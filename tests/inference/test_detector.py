@@ -9,7 +9,8 @@ import pytest
 
 from facesets.imaging.decode import decode
 from facesets.inference.detector import Detector
-from facesets.inference.packs import ModelFile, read_pack
+from facesets.inference.model_files import ModelFile
+from facesets.inference.packs import read_pack
 
 
 def detector(model: ModelFile, images_per_run: int) -> Detector:

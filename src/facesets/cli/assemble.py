@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from facesets.cli import console
 from facesets.errors import CannotInfer, CannotWrite, FacesetsError, MissingModelPack
-from facesets.files import printable
-from facesets.inference.catalog import PUBLISHED
+from facesets.inference.catalog import CONVERTED, PUBLISHED
 from facesets.inference.local import LocalEmbedder
-from facesets.inference.packs import ModelPack, find_pack, installed
+from facesets.inference.packs import ModelPack, find_pack
 from facesets.inference.providers import Choice, choose_provider
 from facesets.interfaces import Progress
+from facesets.operations.known_packs import FILE_NAME as PACKS_FILE
+from facesets.operations.known_packs import is_pack_of, recall_pack, remember_pack
 from facesets.operations.options import DetectionOptions
 from facesets.operations.tuning import FILE_NAME, Tuning, recall, remember, usual
 from facesets.records import CacheSettings
@@ -30,48 +31,86 @@ def open_cache(path: Path) -> Cache:
 
 
 def detection_options(
-    known: CacheSettings | None, pack: str | None, det_size: int | None, min_det_score: float | None
+    known: CacheSettings | None,
+    pack: str | None,
+    det_size: int | None,
+    min_det_score: float | None,
+    settings: Settings,
 ) -> DetectionOptions:
-    """What the flags say, then what the cache was made with, then the defaults."""
+    """What the flags say, then what the cache was made with, then the settings, then the defaults."""
     given = {"pack": pack, "det_size": det_size, "min_det_score": min_det_score}
-    base = DetectionOptions()
+    base = DetectionOptions(settings.pack or DetectionOptions().pack)
     if known is not None:
         base = DetectionOptions(known.pack, known.det_size, known.min_det_score)
     return dataclasses.replace(base, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
 
 
 def get_pack(
-    name: str, settings: Settings, progress: Progress, stop: Stop, *, fetch: bool = True
+    name: str,
+    settings: Settings,
+    progress: Progress,
+    stop: Stop,
+    *,
+    known: CacheSettings | None = None,
+    fetch: bool = True,
 ) -> ModelPack:
     """Find a pack; a published one that is missing is fetched, after saying so, unless `fetch` is off.
+
+    Where a pack is that was named by its path, this machine keeps in mind, unless `fetch` is off.
+
+    Parameters
+    ----------
+    known : CacheSettings, optional
+        What is to be worked on was made with: its pack is found wherever it was used from.
 
     Raises
     ------
     MissingModelPack
         It is not here and cannot be fetched.
     """
-    published = PUBLISHED.get(name)
+    of_store = known is not None and name == known.pack
+    pack = _pack_of(known, settings) if known is not None and of_store else _pack_by_name(name, settings)
+    if pack is None:
+        pack = _fetched(name, settings, progress, stop, fetch=fetch)
+    if pack.note and not of_store:
+        progress.say(pack.note)
+    if fetch and not any(pack.path.is_relative_to(root.absolute()) for root in settings.model_roots):
+        try:
+            remember_pack(settings.state_dir / PACKS_FILE, pack)
+        except CannotWrite as error:
+            # Only later commands would be spared a --pack.
+            progress.say(str(error))
+    return pack
+
+
+def _pack_of(known: CacheSettings, settings: Settings) -> ModelPack | None:
+    """The pack that faces come from: below the roots by its name, else where it was used from."""
+    named = _pack_by_name(known.pack, settings)
+    if named is not None and is_pack_of(named, known):
+        return named
+    return recall_pack(settings.state_dir / PACKS_FILE, known) or named
+
+
+def _pack_by_name(name: str, settings: Settings) -> ModelPack | None:
     try:
         return find_pack(name, settings.model_roots)
     except MissingModelPack:
-        if published is None or not fetch:
-            raise
+        return None
+
+
+def _fetched(name: str, settings: Settings, progress: Progress, stop: Stop, *, fetch: bool) -> ModelPack:
+    if not fetch or (name not in PUBLISHED and name not in CONVERTED):
+        return find_pack(name, settings.model_roots)
     # What fetching needs takes a tenth of a second to import.
-    from facesets.operations.models import pull
+    from facesets.operations.models import both_ways, pull
 
     progress.say(f"The model pack {name} is not on this machine: fetching it.")
     try:
         return find_pack(pull(name, settings.model_roots, progress=progress, stop=stop).path, ())
     except FacesetsError as error:
-        if stop.requested:
+        if stop.requested or name not in PUBLISHED:
             raise
-        here = installed(settings.model_roots)
-        other = f", or use one that is here: --pack {printable(here[0])}" if here else ""
-        directory = settings.model_roots[0] / "models" / name
-        raise MissingModelPack(
-            f"The model pack {name} cannot be fetched now. Unzip {published.url} into "
-            f"{printable(directory)} by hand{other}. ({error})"
-        ) from error
+        raise MissingModelPack(f"{both_ways(name, settings.model_roots)} ({error})") from error
 
 
 def divide(

@@ -42,7 +42,7 @@ def doctor(
     if benchmark:
         _benchmark(conf, pack, provider)
         return
-    findings = run(roots, [Path.cwd(), *(path.absolute() for path in directories or [])])
+    findings = run(roots, [Path.cwd(), *(path.absolute() for path in directories or [])], pack or conf.pack)
     lines = []
     for finding in findings:
         lines.append(f"{_MARKS[finding.level]}  {finding.subject}: {finding.state}")
@@ -58,7 +58,7 @@ def _benchmark(conf: "Settings", pack: str | None, provider: str) -> None:
     from facesets.operations.benchmark import benchmark
     from facesets.operations.tuning import FILE_NAME, remember
 
-    detection = assemble.detection_options(None, pack, None, None)
+    detection = assemble.detection_options(None, pack, None, None, conf)
     kept = conf.cache_dir / FILE_NAME
     with console.stoppable() as stop, console.progress() as progress:
         models = assemble.get_pack(detection.pack, conf, progress, stop)

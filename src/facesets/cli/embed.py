@@ -122,8 +122,10 @@ def embed(
     stopwatch = Stopwatch()
     meter = Meter()
     with console.stoppable() as stop, console.progress() as progress:
-        detection = assemble.detection_options(store.settings, pack, det_size, min_det_score)
-        models = assemble.get_pack(detection.pack, conf, progress, stop, fetch=not dry_run)
+        detection = assemble.detection_options(store.settings, pack, det_size, min_det_score, conf)
+        models = assemble.get_pack(
+            detection.pack, conf, progress, stop, known=store.settings, fetch=not dry_run
+        )
         with stopwatch.stage("load models"):
             choice = assemble.choose(provider, models)
             tuning = assemble.divide(conf, models, choice, workers=workers, batch_size=batch_size)

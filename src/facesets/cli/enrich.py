@@ -57,8 +57,8 @@ def enrich(
     ):
         known = require_models(store)
         local = service_model(known) is None
-        detection = assemble.detection_options(known if local else None, pack, None, None)
-        models = assemble.get_pack(detection.pack, conf, progress, stop, fetch=not dry_run)
+        detection = assemble.detection_options(known if local else None, pack, None, None, conf)
+        models = assemble.get_pack(detection.pack, conf, progress, stop, known=known, fetch=not dry_run)
         choice = assemble.choose(provider, models)
         finder = assemble.make_embedder(models, detection, choice)
         landmarks = assemble.make_landmarks(models, choice)

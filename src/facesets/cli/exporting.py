@@ -151,8 +151,9 @@ def loader_embedder(
         from facesets.cli import assemble
         from facesets.operations.enrich import require_models
 
-        name = pack or require_models(store).pack
-        models = assemble.get_pack(name, conf, progress, stop, fetch=fetch)
+        known = require_models(store)
+        name = pack or known.pack
+        models = assemble.get_pack(name, conf, progress, stop, known=known, fetch=fetch)
         detection = DetectionOptions(name, LOADER_DET_SIZE, VERIFY_MIN_DET_SCORE)
         return assemble.make_embedder(models, detection, assemble.choose(provider, models))
 

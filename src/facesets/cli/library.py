@@ -155,8 +155,8 @@ def index_embedder(
     if ml_uri:
         return ServiceEmbedder(service(ml_uri, known, detection, stop=stop)), options
     of_service = known is not None and service_model(known) is not None
-    chosen = assemble.detection_options(None if of_service else known, *detection)
-    pack = assemble.get_pack(chosen.pack, settings, progress, stop, fetch=not options.dry_run)
+    chosen = assemble.detection_options(None if of_service else known, *detection, settings)
+    pack = assemble.get_pack(chosen.pack, settings, progress, stop, known=known, fetch=not options.dry_run)
     choice = assemble.choose(provider, pack)
     if workers is None and long_run and not assemble.is_measured(settings, pack, choice):
         assemble.measure(settings, pack, choice, chosen, progress, stop)

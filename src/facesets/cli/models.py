@@ -1,11 +1,16 @@
-"""`facesets models list | path | pull | verify`."""
+"""`facesets models list | show | path | pull | verify`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facesets.cli import console
 from facesets.cli.params import EPILOG, DebugOption, DryRunOption, JsonOption
+from facesets.files import printable
+
+if TYPE_CHECKING:
+    from facesets.inference.model_files import Triple
+    from facesets.operations.models import FileDetails
 
 models = typer.Typer(
     help="Model packs: what is here, where it lies, fetching and verifying.", no_args_is_help=True
@@ -26,9 +31,36 @@ def list_(json: JsonOption = False, debug: DebugOption = False) -> None:
     nothing = (
         f"No model packs below {', '.join(str(r) for r in roots)}. Run `facesets models pull buffalo_l`."
     )
-    console.show_list(
-        "packs", packs, console.table(("pack", "size", "models", "path"), rows) if packs else nothing
-    )
+    table = console.table(("pack", "size", "models", "path"), rows)
+    notes = [f"\n{p.name}: {p.note}" for p in packs if p.note]
+    console.show_list("packs", packs, "\n".join([table, *notes]) if packs else nothing)
+
+
+@models.command(epilog=EPILOG)
+def show(name: _Name = "buffalo_l", json: JsonOption = False, debug: DebugOption = False) -> None:
+    """Show what a pack of faces holds: its files, how they are fed, licences and sources."""
+    from facesets import settings
+    from facesets.operations.models import describe_pack
+
+    pack = describe_pack(name, settings.load().model_roots)
+    lines = [f"{pack.name}: {printable(pack.path)}", *([pack.note] if pack.note else [])]
+    for file in pack.files:
+        size = f", {file.input_size} pixels" if file.input_size else ""
+        told = f" as {file.decoder}" if file.decoder else ""
+        lines += ["", f"{file.task}: {printable(file.file)}{told}{size}, {file.channels}"]
+        lines.append(f"  (pixel - {_levels(file.mean)}) / {_levels(file.std)}")
+        if file.keypoints:
+            lines.append(f"  keypoints at {', '.join(f'({x:g}, {y:g})' for x, y in file.keypoints)}")
+        lines += [f"  {what}: {printable(text)}" for what, text in _origin(file) if text]
+    console.show(pack, lines)
+
+
+def _levels(values: "float | Triple") -> str:
+    return f"{values:g}" if isinstance(values, float) else str(values)
+
+
+def _origin(file: "FileDetails") -> list[tuple[str, str]]:
+    return [("licence", file.licence), ("source", file.source), ("sha256", file.sha256)]
 
 
 @models.command(epilog=EPILOG)
@@ -49,7 +81,7 @@ def pull(
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Fetch a published pack, verify it, and unpack it: buffalo_l for faces, ViT-B-32__openai for CLIP."""
+    """Fetch a published pack and verify it: buffalo_l or open for faces, ViT-B-32__openai for CLIP."""
     from facesets import settings
     from facesets.operations.models import pull as run
     from facesets.operations.models import would_pull

@@ -45,7 +45,8 @@ PackOption = Annotated[
     str | None,
     typer.Option(
         "--pack",
-        help="Model pack, by name or path. [default: the cache's own, else buffalo_l]",
+        help="Model pack, by name or path. [default: the cache's own, else `pack` of facesets.toml, "
+        "else buffalo_l]",
         show_default=False,
     ),
 ]

@@ -1,6 +1,7 @@
 """`facesets run`."""
 
 import dataclasses
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -25,9 +26,11 @@ from facesets.operations.options import ClusterOptions, RefineOptions
 from facesets.wording import counted, people
 
 if TYPE_CHECKING:
+    from facesets.inference.packs import ModelPack
     from facesets.interfaces import Embedder, Progress
     from facesets.operations.options import EmbedOptions
     from facesets.operations.run import RunOptions, RunSummary
+    from facesets.settings import Settings
     from facesets.stop import Stop
     from facesets.store.npz.cache import Cache
 
@@ -160,9 +163,13 @@ def _models(
 
     conf = settings.load()
     detection = assemble.detection_options(
-        cache.settings, flags["pack"], flags["det_size"], flags["min_det_score"]
+        cache.settings, flags["pack"], flags["det_size"], flags["min_det_score"], conf
     )
-    pack = assemble.get_pack(detection.pack, conf, progress, stop)
+    is_chosen = bool(flags["pack"] or conf.pack or cache.settings)
+    if is_chosen:
+        pack = assemble.get_pack(detection.pack, conf, progress, stop, known=cache.settings)
+    else:
+        pack = _usual_pack(detection.pack, conf, progress, stop)
     choice = assemble.choose(flags["provider"], pack)
     by_itself = flags["workers"] is None and flags["batch_size"] is None
     if by_itself and not assemble.is_measured(conf, pack, choice):
@@ -178,6 +185,26 @@ def _models(
         fast_decode=flags["fast_decode"],
     )
     return assemble.make_embedder(pack, detection, choice, tuning=tuning), options
+
+
+def _usual_pack(name: str, conf: "Settings", progress: "Progress", stop: "Stop") -> "ModelPack":
+    """The usual pack, or the open one where that cannot be had and, on a terminal, the user agrees."""
+    from facesets.inference.packs import find_pack
+    from facesets.operations.models import fetch_or_open
+
+    def agrees(reason: str) -> bool:
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return True
+        with console.paused(progress):
+            console.notice(f"The model pack {name} cannot be fetched now. ({reason})")
+            return typer.confirm(
+                "Go on with the open pack, which is free for any use?", default=True, err=True
+            )
+
+    taken, instead = fetch_or_open(name, conf.model_roots, agrees=agrees, progress=progress, stop=stop)
+    if instead:
+        progress.say(instead)
+    return find_pack(taken.path, ())
 
 
 def _lines(summary: "RunSummary", out: Path) -> list[str]:

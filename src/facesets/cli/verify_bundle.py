@@ -26,13 +26,14 @@ def verify_bundle(
     """Load .fsz bundles as roop-unleashed does, and say whom the result resembles."""
     from facesets import settings
     from facesets.cli import assemble
-    from facesets.operations.verify_bundle import bundles_at, pack_beside, verify_bundles
+    from facesets.operations.verify_bundle import bundles_at, models_beside, verify_bundles
 
     files = bundles_at(paths)
     conf = settings.load()
     with console.stoppable() as stop, console.progress() as progress:
-        name = pack or pack_beside(files[0]) or DetectionOptions().pack
-        models = assemble.get_pack(name, conf, progress, stop)
+        known = models_beside(files[0])
+        name = assemble.detection_options(known, pack, None, None, conf).pack
+        models = assemble.get_pack(name, conf, progress, stop, known=known)
         detection = DetectionOptions(name, LOADER_DET_SIZE, LOADER_MIN_DET_SCORE)
         loader = assemble.make_embedder(models, detection, assemble.choose(provider, models))
         summary = verify_bundles(files, loader, progress=progress, stop=stop)

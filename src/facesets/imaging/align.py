@@ -13,14 +13,18 @@ ARCFACE_KPS = np.array(
 """Where the five keypoints belong in a crop of 112×112 (insightface, `face_align.arcface_dst`)."""
 
 
-def similarity_to_template(kps: Float32, size: int = 112) -> NDArray[np.float64]:
-    """The rotation, scale and shift that bring five keypoints nearest to the ArcFace template.
+def similarity_to_template(
+    kps: Float32, size: int = 112, template: Float32 | None = None
+) -> NDArray[np.float64]:
+    """The rotation, scale and shift that bring five keypoints nearest to a template.
 
     Parameters
     ----------
     kps : float array of shape (5, 2)
     size : int
         Edge of the crop in pixels.
+    template : float array of shape (5, 2), optional
+        Where they belong in a crop of that size; by default ArcFace's places.
 
     Returns
     -------
@@ -34,6 +38,8 @@ def similarity_to_template(kps: Float32, size: int = 112) -> NDArray[np.float64]
     """
     source = np.asarray(kps, np.float64)
     target = ARCFACE_KPS.astype(np.float64) * (size / 112)
+    if template is not None:
+        target = template.astype(np.float64)
     source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
     s, t = source - source_mean, target - target_mean
     spread = (s**2).sum()
@@ -45,8 +51,8 @@ def similarity_to_template(kps: Float32, size: int = 112) -> NDArray[np.float64]
     return np.column_stack([linear, target_mean - linear @ source_mean])
 
 
-def align(pixels: Pixels, kps: Float32, size: int = 112) -> Pixels:
-    """Cut out a face, upright, as the recogniser wants it; the same as insightface's `norm_crop`.
+def align(pixels: Pixels, kps: Float32, size: int = 112, template: Float32 | None = None) -> Pixels:
+    """Cut out a face, upright, as the recogniser wants it; without template insightface's `norm_crop`.
 
     Parameters
     ----------
@@ -54,11 +60,14 @@ def align(pixels: Pixels, kps: Float32, size: int = 112) -> Pixels:
     kps : float array of shape (5, 2)
     size : int
         Edge of the crop in pixels.
+    template : float array of shape (5, 2), optional
+        As for `similarity_to_template`.
 
     Returns
     -------
     uint8 array of shape (size, size, 3)
         Black where the crop reaches beyond the picture.
     """
-    crop: Pixels = cv2.warpAffine(pixels, similarity_to_template(kps, size), (size, size), borderValue=0.0)
+    matrix = similarity_to_template(kps, size, template)
+    crop: Pixels = cv2.warpAffine(pixels, matrix, (size, size), borderValue=0.0)
     return crop

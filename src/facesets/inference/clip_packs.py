@@ -18,7 +18,8 @@ from typing import Any
 from facesets.errors import DamagedFile, MissingModelPack
 from facesets.files import printable, sha256_of
 from facesets.inference.catalog import DEFAULT_CLIP, PUBLISHED_CLIP
-from facesets.inference.packs import ModelFile, directories_below, pack_directories
+from facesets.inference.model_files import ModelFile
+from facesets.inference.packs import directories_below, pack_directories
 from facesets.records import ClipModel
 
 PART = "clip"

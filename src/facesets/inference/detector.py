@@ -1,59 +1,24 @@
-"""SCRFD: boxes, scores and five keypoints.
-
-The same arithmetic as insightface's `SCRFD.detect`, without its per-image detours: anchors are made
-once, and only candidates above the threshold are ever turned into boxes.
-
-References
-----------
-Guo et al., "Sample and computation redistribution for efficient face detection", ICLR 2022.
-"""
+"""Detectors: pictures to boxes, scores and five keypoints, whatever the network."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facesets.errors import CannotInfer, DamagedFile, WrongUsage
-from facesets.files import printable
-from facesets.inference.packs import ModelFile
+from facesets.errors import CannotInfer, WrongUsage
+from facesets.inference.decoders import Detections, decoder_of
+from facesets.inference.model_files import ModelFile
 from facesets.inference.rewrite import PixelInput
 from facesets.inference.session import CPU, TAKES_PIXELS, Session
 from facesets.records import Float32, Pixels
 
-NMS_IOU = 0.4
-"""Of two boxes that overlap more, the one with the lower score goes (insightface's default)."""
-
 _MOST_ON_CPU = 4
-
-# Number of outputs of networks with keypoints -> strides, anchors a cell.
-_LAYOUTS = {9: ((8, 16, 32), 2), 15: ((8, 16, 32, 64, 128), 1)}
-
-
-@dataclass(frozen=True, slots=True)
-class Detections:
-    """Faces of one picture, best score first.
-
-    Attributes
-    ----------
-    box : float32 array of shape (n, 4)
-    kps : float32 array of shape (n, 5, 2)
-    det_score : float32 array of shape (n,)
-    """
-
-    box: Float32
-    kps: Float32
-    det_score: Float32
-
-    def __len__(self) -> int:
-        return len(self.box)
 
 
 class Detector:
-    """A loaded SCRFD network with keypoints."""
+    """A loaded network that finds faces with keypoints."""
 
     def __init__(
         self,
@@ -82,19 +47,15 @@ class Detector:
         """
         if det_size <= 0 or det_size % 32:
             raise WrongUsage(f"--det-size {det_size} is not a multiple of 32. Use 320, 640 or 1024.")
-        pixels = PixelInput(det_size, model.input_mean, model.input_std) if provider in TAKES_PIXELS else None
+        pixels = None
+        if provider in TAKES_PIXELS:
+            pixels = PixelInput(det_size, model.input_mean, model.input_std, bgr=model.bgr)
         self._takes_pixels = pixels is not None
         self._session = Session(model.path, provider, threads=threads, pixels=pixels)
-        layout = _LAYOUTS.get(len(self._session.output_shapes))
-        if layout is None:
-            raise DamagedFile(
-                f"The detector {printable(model.path)} gives no keypoints. Use a pack whose detector "
-                "does, such as buffalo_l."
-            )
-        self._strides, self._anchors_per_cell = layout
+        self._decoder = decoder_of(model, len(self._session.output_shapes))
         # Pixel values as the network wants them, looked up rather than computed for each pixel.
-        levels = (np.arange(256, dtype=np.float32) - model.input_mean) / model.input_std
-        self._normalised: Float32 = levels.astype(np.float32)
+        self._normalised = model.levels()
+        self._bgr = model.bgr
         self._det_size = det_size
         self._min_det_score = min_det_score
         self.images_per_run = 1
@@ -121,7 +82,11 @@ class Detector:
             scales = [self._place(pixels, batch[i]) for i, pixels in enumerate(some)]
             outputs = self._session.run(batch)
             found += [
-                self._decode([self._of_image(output, i, len(batch)) for output in outputs], scale)
+                self._decode(
+                    [self._decoder.of_image(output, i, len(batch)) for output in outputs],
+                    scale,
+                    (some[i].shape[1], some[i].shape[0]),
+                )
                 for i, scale in enumerate(scales)
             ]
         return found
@@ -131,7 +96,7 @@ class Detector:
         edge = self._det_size
         if self._takes_pixels:
             return np.zeros((images, edge, edge, 3), np.uint8)
-        return np.full((images, 3, edge, edge), self._normalised[0], np.float32)
+        return np.ascontiguousarray(np.broadcast_to(self._normalised[:, :1, None], (images, 3, edge, edge)))
 
     def _place(self, pixels: Pixels, into: NDArray[Any]) -> float:
         """Scale a picture into a black one: by how much it shrank."""
@@ -141,8 +106,9 @@ class Detector:
         if self._takes_pixels:
             into[:new_height, :new_width] = resized
         else:
-            for channel, plane in enumerate(cv2.split(resized)):
-                into[channel, :new_height, :new_width] = cv2.LUT(plane, self._normalised)
+            planes = cv2.split(resized)
+            for channel, plane in enumerate(planes[::-1] if self._bgr else planes):
+                into[channel, :new_height, :new_width] = cv2.LUT(plane, self._normalised[channel])
         return float(new_height / height)
 
     def _takes_batches(self, batched: Session) -> bool:
@@ -158,7 +124,9 @@ class Detector:
         alone = [self._session.run(pair[i : i + 1]) for i in range(2)]
         try:
             return all(
-                np.allclose(self._of_image(output, i, 2), self._of_image(own, 0, 1), atol=1e-3)
+                np.allclose(
+                    self._decoder.of_image(output, i, 2), self._decoder.of_image(own, 0, 1), atol=1e-3
+                )
                 for i in range(2)
                 for output, own in zip(together, alone[i], strict=True)
             )
@@ -166,38 +134,16 @@ class Detector:
             # Outputs of other shapes than two pictures have.
             return False
 
-    def _of_image(self, output: Float32, image: int, images: int) -> Float32:
-        """One image's rows of an output for several.
-
-        These networks put the cells first, then the images, then the anchors, and flatten all into rows;
-        some later ones keep the images apart.
-        """
-        if output.ndim == 3:
-            own: Float32 = output[image]
-            return own
-        rows, values = output.shape
-        apart = output.reshape(-1, images, self._anchors_per_cell, values)
-        of_image: Float32 = apart[:, image].reshape(rows // images, values)
-        return of_image
-
-    def _decode(self, outputs: list[Float32], scale: float) -> Detections:
-        levels = len(self._strides)
-        boxes, kps, scores = [], [], []
-        for level, stride in enumerate(self._strides):
-            score, distance, offset = (outputs[level + part * levels] for part in range(3))
-            score, distance, offset = score.reshape(-1), distance.reshape(-1, 4), offset.reshape(-1, 10)
-            rows = np.flatnonzero(score >= self._min_det_score)
-            centre = _anchors(self._det_size // stride, stride, self._anchors_per_cell)[rows]
-            reach = distance[rows] * stride
-            boxes.append(np.concatenate([centre - reach[:, :2], centre + reach[:, 2:]], axis=1))
-            kps.append(centre[:, None] + offset[rows].reshape(-1, 5, 2) * stride)
-            scores.append(score[rows])
-        score = np.concatenate(scores)
-        order = np.argsort(-score, kind="stable")
-        box = (np.concatenate(boxes)[order] / scale).astype(np.float32)
-        points = (np.concatenate(kps)[order] / scale).astype(np.float32)
-        score = score[order].astype(np.float32)
-        keep = _suppress(box)
+    def _decode(self, outputs: list[Float32], scale: float, size: tuple[int, int]) -> Detections:
+        found = self._decoder.candidates(outputs, self._det_size, self._min_det_score)
+        order = np.argsort(-found.det_score, kind="stable")
+        box = (found.box[order] / scale).astype(np.float32)
+        if self._decoder.clips:
+            # Only now: where keypoints lie depends on the whole box.
+            box = np.clip(box, 0, np.array(size * 2, np.float32))
+        points = (found.kps[order] / scale).astype(np.float32)
+        score = found.det_score[order].astype(np.float32)
+        keep = _suppress(box, self._decoder.most_overlap)
         return Detections(box[keep], points[keep], score[keep])
 
 
@@ -208,15 +154,7 @@ def _fit(width: int, height: int, edge: int) -> tuple[int, int]:
     return edge, max(1, int(edge * (height / width)))
 
 
-@cache
-def _anchors(cells: int, stride: int, per_cell: int) -> Float32:
-    """Centres of the cells of one level, row by row, each repeated `per_cell` times."""
-    y, x = np.mgrid[:cells, :cells].astype(np.float32) * stride
-    centres: Float32 = np.repeat(np.stack([x, y], axis=-1).reshape(-1, 2), per_cell, axis=0)
-    return centres
-
-
-def _suppress(box: Float32) -> list[int]:
+def _suppress(box: Float32, most_overlap: float) -> list[int]:
     """Rows that survive non-maximum suppression; `box` is ordered best first.
 
     Widths count both border pixels, as in insightface.
@@ -230,5 +168,5 @@ def _suppress(box: Float32) -> list[int]:
         low = np.maximum(box[best, :2], box[rest, :2])
         high = np.minimum(box[best, 2:], box[rest, 2:])
         shared = np.prod(np.maximum(0, high - low + 1), axis=1)
-        rest = rest[shared / (area[best] + area[rest] - shared) <= NMS_IOU]
+        rest = rest[shared / (area[best] + area[rest] - shared) <= most_overlap]
     return keep

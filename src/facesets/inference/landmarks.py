@@ -8,7 +8,8 @@ import numpy as np
 from insightface.app.common import Face
 from insightface.model_zoo.landmark import Landmark
 
-from facesets.inference.packs import LANDMARK_2D_106, LANDMARK_3D_68, ModelPack
+from facesets.inference.model_files import LANDMARK_2D_106, LANDMARK_3D_68
+from facesets.inference.packs import ModelPack
 from facesets.inference.session import CPU, Session, in_turn
 from facesets.records import Faces, Float32, Pixels
 

@@ -7,7 +7,8 @@ import numpy as np
 from facesets.imaging.align import align
 from facesets.imaging.boxes import short_edge
 from facesets.imaging.sharpness import sharpness
-from facesets.inference.detector import Detections, Detector
+from facesets.inference.decoders import Detections
+from facesets.inference.detector import Detector
 from facesets.inference.packs import ModelPack
 from facesets.inference.recognizer import Recognizer
 from facesets.inference.session import CPU
@@ -43,6 +44,9 @@ class LocalEmbedder:
         self._recognizer = Recognizer(
             pack.recogniser, provider=provider, threads=threads, batch_size=faces_per_run
         )
+        self._template = None
+        if pack.recogniser.keypoints is not None:
+            self._template = np.array(pack.recogniser.keypoints, np.float32)
         self._settings = CacheSettings(
             pack=pack.name,
             recogniser=pack.recogniser.path.name,
@@ -95,7 +99,8 @@ class LocalEmbedder:
             ]
 
     def _crops(self, pixels: Pixels, kps: Float32) -> list[Pixels]:
-        return [align(pixels, points, self._recognizer.input_size) for points in kps]
+        size, template = self._recognizer.input_size, self._template
+        return [align(pixels, points, size, template) for points in kps]
 
 
 def _faces(pixels: Pixels, detections: Detections, embedding: Float32) -> Faces:

@@ -1,8 +1,4 @@
-"""Model packs: directories of ONNX files in InsightFace's layout, found by name or path.
-
-A file's task is read off its graph, by the rules of insightface's model zoo: whatever loads there
-loads here and means the same.
-"""
+"""Model packs: directories of ONNX files, in InsightFace's layout or described, found by name or path."""
 
 import os
 import shutil
@@ -10,50 +6,17 @@ import tempfile
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path, PurePosixPath
 
-import onnx
-from google.protobuf.message import DecodeError
-
 from facesets.errors import DamagedFile, MissingModelPack
-from facesets.files import printable, sha256_of, writing
-from facesets.inference.catalog import PUBLISHED
+from facesets.files import printable, writing
+from facesets.inference.catalog import CONVERTED, PUBLISHED
+from facesets.inference.model_files import DETECTION, RECOGNITION, ModelFile, model_of_graph
+from facesets.inference.pack_toml import read_description
 
 DEFAULT_PACK = "buffalo_l"
 
-DETECTION = "detection"
-RECOGNITION = "recognition"
-LANDMARK_2D_106 = "landmark_2d_106"
-LANDMARK_3D_68 = "landmark_3d_68"
-GENDERAGE = "genderage"
-
 MAX_UNPACKED_BYTES = 2_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFile:
-    """One ONNX file of a pack and what it is for.
-
-    `input_mean` and `input_std` normalise pixels in [0, 255]: older networks carry that in the graph
-    and have 0 and 1 here.
-    """
-
-    path: Path
-    task: str
-    input_size: int | None
-    input_mean: float
-    input_std: float
-
-    @property
-    def sha256(self) -> str:
-        """Hex digest of the file, which is the model's identity."""
-        return _sha256_cached(self.path)
-
-
-@cache
-def _sha256_cached(path: Path) -> str:
-    return sha256_of(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +26,7 @@ class ModelPack:
     name: str
     path: Path
     models: dict[str, ModelFile]
+    note: str = ""
 
     @property
     def detector(self) -> ModelFile:
@@ -111,23 +75,26 @@ def find_pack(name: str, roots: Sequence[Path]) -> ModelPack:
             return read_pack(directory.absolute())
     others = installed(roots)
     elsewhere = f"--pack {printable(others[0])}" if others else "--pack PATH"
-    fetch = f"Run `facesets models pull {name}`, or use" if name in PUBLISHED else "Use"
+    fetch = f"Run `facesets models pull {name}`, or use" if name in PUBLISHED or name in CONVERTED else "Use"
     raise MissingModelPack(
         f"The model pack {printable(name)} is not on this machine. {fetch} one that is here: {elsewhere}."
     )
 
 
 def read_pack(directory: Path) -> ModelPack:
-    """Read what each ONNX file of a directory is for; the first file of a task counts.
+    """Read what each ONNX file of a directory is for, from its `pack.toml`, else from the graphs.
 
     Raises
     ------
     DamagedFile
-        A file is no ONNX model, or the detector or the recogniser is missing.
+        A file is no ONNX model, the description is wrong, or the detector or the recogniser is missing.
     """
-    models: dict[str, ModelFile] = {}
+    described = read_description(directory)
+    models = dict(described.models)
+    spoken_for = {model.path for model in models.values()}
     for path in sorted(directory.glob("*.onnx")):
-        model = _describe(path)
+        # The first file of a task counts.
+        model = None if path in spoken_for else model_of_graph(path)
         if model is not None:
             models.setdefault(model.task, model)
     for task in (DETECTION, RECOGNITION):
@@ -136,54 +103,7 @@ def read_pack(directory: Path) -> ModelPack:
                 f"The model pack {printable(directory)} has no {task} model. Fetch it again: "
                 f"`facesets models pull {directory.name} --force`."
             )
-    return ModelPack(directory.name, directory, models)
-
-
-def _describe(path: Path) -> ModelFile | None:
-    try:
-        graph = onnx.load(str(path), load_external_data=False).graph
-    except (OSError, DecodeError) as error:
-        raise _damaged(path) from error
-    weights = {tensor.name for tensor in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in weights]
-    if not inputs:
-        return None
-    height, width = ([*_dimensions(inputs[0]), 0, 0, 0, 0])[2:4]
-    outputs = list(graph.output)
-    if len(outputs) >= 5:
-        return ModelFile(path, DETECTION, None, 127.5, 128.0)
-    if height != width:
-        return None
-    task = _task(height, outputs)
-    if task is None:
-        return None
-    names = [node.name for node in graph.node[:8]]
-    normalises = any(n.startswith(("Sub", "_minus")) for n in names) and any(
-        n.startswith(("Mul", "_mul")) for n in names
-    )
-    if task != RECOGNITION:
-        normalises = normalises or "bn_data" in names[:3]
-    mean, std = (0.0, 1.0) if normalises else (127.5, 127.5 if task == RECOGNITION else 128.0)
-    return ModelFile(path, task, height, mean, std)
-
-
-def _damaged(path: Path) -> DamagedFile:
-    return DamagedFile(
-        f"{printable(path)} is not an ONNX model. Fetch the pack again: "
-        f"`facesets models pull {path.parent.name} --force`."
-    )
-
-
-def _dimensions(value: onnx.ValueInfoProto) -> list[int]:
-    return [int(d.dim_value) for d in value.type.tensor_type.shape.dim]
-
-
-def _task(edge: int, outputs: Sequence[onnx.ValueInfoProto]) -> str | None:
-    if edge == 192:
-        return LANDMARK_3D_68 if _dimensions(outputs[0])[-1] == 3309 else LANDMARK_2D_106
-    if edge == 96:
-        return GENDERAGE
-    return RECOGNITION if edge >= 112 and edge % 16 == 0 else None
+    return ModelPack(directory.name, directory, models, described.note)
 
 
 def unpack(archive: Path, destination: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import onnxruntime
 
 from facesets.errors import CannotInfer, WrongUsage
-from facesets.inference.packs import ModelFile
+from facesets.inference.model_files import ModelFile
 from facesets.inference.recognizer import Recognizer
 from facesets.inference.session import CPU
 

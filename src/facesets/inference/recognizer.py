@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facesets.inference.packs import ModelFile
+from facesets.inference.model_files import ModelFile
 from facesets.inference.rewrite import PixelInput
 from facesets.inference.session import CPU, TAKES_PIXELS, Session
 from facesets.records import Float32, Pixels
@@ -31,13 +31,15 @@ class Recognizer:
         """
         self._model = model
         self.input_size = model.input_size or 112
-        pixels = PixelInput(self.input_size, model.input_mean, model.input_std)
+        pixels = PixelInput(self.input_size, model.input_mean, model.input_std, bgr=model.bgr)
         self._takes_pixels = provider in TAKES_PIXELS
         self._session = Session(
             model.path, provider, threads=threads, pixels=pixels if self._takes_pixels else None
         )
         self._batch_size = self._session.fixed_batch or batch_size
-        self.dimension = int(self._session.output_shapes[0][-1])
+        # Pixel values as the network wants them, to be looked up.
+        self._levels = model.levels()
+        self.dimension = self._dimension()
 
     @property
     def provider(self) -> str:
@@ -66,9 +68,24 @@ class Recognizer:
         output: Float32 = self._session.run(blob)[0][: len(crops)]
         return output.reshape(len(crops), -1)
 
+    def _dimension(self) -> int:
+        """How many numbers a vector has: declared, else seen in a run."""
+        declared = self._session.output_shapes[0][-1:]
+        if declared and isinstance(declared[0], int):
+            return declared[0]
+        return int(self._run([np.zeros((self.input_size, self.input_size, 3), np.uint8)]).shape[1])
+
     def _scaled(self, crops: Sequence[Pixels]) -> NDArray[Any]:
-        mean = (self._model.input_mean,) * 3
-        blob: Float32 = cv2.dnn.blobFromImages(
-            list(crops), 1 / self._model.input_std, mean=mean, swapRB=False
-        )
+        mean, std = self._model.input_mean, self._model.input_std
+        if isinstance(mean, tuple) or isinstance(std, tuple):
+            return self._looked_up(crops)
+        blob: Float32 = cv2.dnn.blobFromImages(list(crops), 1 / std, mean=(mean,) * 3, swapRB=self._model.bgr)
+        return blob
+
+    def _looked_up(self, crops: Sequence[Pixels]) -> Float32:
+        order = slice(None, None, -1) if self._model.bgr else slice(None)
+        blob = np.empty((len(crops), 3, self.input_size, self.input_size), np.float32)
+        for crop, into in zip(crops, blob, strict=True):
+            for plane, levels, out in zip(cv2.split(crop)[order], self._levels, into, strict=True):
+                out[:] = cv2.LUT(plane, levels)
         return blob

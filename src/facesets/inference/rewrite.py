@@ -9,6 +9,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from facesets.inference.model_files import Triple
+
 _BLOCKED_LAYOUT = platform.machine().lower() in ("x86_64", "amd64")
 """Elsewhere a convolution with one weight a channel is slower than what it replaces."""
 
@@ -18,11 +20,15 @@ _BLOCK = 16
 
 @dataclass(frozen=True, slots=True)
 class PixelInput:
-    """Square RGB pictures of 8 bits, and how the network wants them scaled: `(pixel - mean) / std`."""
+    """Square RGB pictures of 8 bits, and how the network wants them: `(pixel - mean) / std`, maybe as BGR.
+
+    Mean and scale are of all channels, or of red, green and blue.
+    """
 
     edge: int
-    mean: float
-    std: float
+    mean: float | Triple
+    std: float | Triple
+    bgr: bool = False
 
 
 def rewritten(
@@ -129,20 +135,23 @@ def _take_pixels(graph: onnx.GraphProto, pixels: PixelInput) -> None:
     batch = numbers.type.tensor_type.shape.dim[0]
     shape = [batch.dim_value or "batch", pixels.edge, pixels.edge, 3]
     dtype = numbers.type.tensor_type.elem_type
-    steps = ("pixels", "planes", "levels", "centred", "scaled")
-    given, planes, levels, centred, scaled = (f"{numbers.name}/{step}" for step in steps)
-    mean, scale = f"{numbers.name}/mean", f"{numbers.name}/scale"
+    steps = ("pixels", "planes", "levels", "centred", "levelled", "scaled")
+    given, planes, levels, centred, levelled, scaled = (f"{numbers.name}/{step}" for step in steps)
+    mean, scale, order = (f"{numbers.name}/{weight}" for weight in ("mean", "scale", "order"))
     graph.initializer.extend(
         [
-            numpy_helper.from_array(np.float32(pixels.mean), mean),
-            numpy_helper.from_array(np.float32(1 / pixels.std), scale),
+            numpy_helper.from_array(_of_channels(pixels.mean), mean),
+            numpy_helper.from_array(_of_channels(1 / np.asarray(pixels.std)), scale),
         ]
     )
+    if pixels.bgr:
+        graph.initializer.append(numpy_helper.from_array(np.array([2, 1, 0]), order))
     nodes = [
         helper.make_node("Transpose", [given], [planes], perm=[0, 3, 1, 2]),
         helper.make_node("Cast", [planes], [levels], to=onnx.TensorProto.FLOAT),
         helper.make_node("Sub", [levels, mean], [centred]),
-        helper.make_node("Mul", [centred, scale], [scaled]),
+        helper.make_node("Mul", [centred, scale], [levelled if pixels.bgr else scaled]),
+        *([helper.make_node("Gather", [levelled, order], [scaled], axis=1)] if pixels.bgr else []),
         helper.make_node("Cast", [scaled], [numbers.name], to=dtype),
         *graph.node,
     ]
@@ -150,3 +159,9 @@ def _take_pixels(graph: onnx.GraphProto, pixels: PixelInput) -> None:
     graph.input.insert(0, helper.make_tensor_value_info(given, onnx.TensorProto.UINT8, shape))
     del graph.node[:]
     graph.node.extend(nodes)
+
+
+def _of_channels(values: float | Triple | NDArray[np.float64]) -> NDArray[np.float32]:
+    """One number, or three that belong to the planes of a picture."""
+    numbers = np.asarray(values, np.float32)
+    return numbers.reshape(3, 1, 1) if numbers.ndim else numbers

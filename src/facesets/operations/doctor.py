@@ -21,7 +21,7 @@ _ONNXRUNTIME = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxr
 _LEAST_FREE_BYTES = 1_000_000_000
 
 
-def doctor(model_roots: Sequence[Path], directories: Sequence[Path]) -> list[Finding]:
+def doctor(model_roots: Sequence[Path], directories: Sequence[Path], pack: str = "") -> list[Finding]:
     """Look at libraries, accelerators, model packs and the directories that will be written to."""
     names = installed_names()
     libraries = [
@@ -31,7 +31,7 @@ def doctor(model_roots: Sequence[Path], directories: Sequence[Path]) -> list[Fin
     return [
         *libraries,
         _matrix_kernel(),
-        *_inference(model_roots),
+        *_inference(model_roots, pack),
         *(_directory(directory) for directory in directories),
     ]
 
@@ -42,7 +42,7 @@ def installed_names() -> list[str]:
     return [str(name).lower() for fields in metadata if fields and (name := fields["Name"])]
 
 
-def _inference(model_roots: Sequence[Path]) -> list[Finding]:
+def _inference(model_roots: Sequence[Path], pack: str) -> list[Finding]:
     """Model packs and accelerators; needs ONNX Runtime to be whole, which is what may be wrong."""
     try:
         from facesets.operations.doctor_inference import inference_findings
@@ -56,7 +56,7 @@ def _inference(model_roots: Sequence[Path]) -> list[Finding]:
                 f"pip install --force-reinstall --no-deps {keep}",
             )
         ]
-    return inference_findings(model_roots)
+    return inference_findings(model_roots, pack)
 
 
 def one_of(names: Iterable[str], rivals: Sequence[str], module: str, *, keep: str) -> Finding:

@@ -6,29 +6,37 @@ from pathlib import Path
 
 from facesets.errors import FacesetsError
 from facesets.files import printable
-from facesets.inference.catalog import DEFAULT_CLIP
+from facesets.inference.catalog import CONVERTED, DEFAULT_CLIP, PUBLISHED
 from facesets.inference.clip_packs import default_clip
-from facesets.inference.packs import DEFAULT_PACK, ModelFile, find_pack, installed, read_pack
+from facesets.inference.model_files import ModelFile
+from facesets.inference.packs import DEFAULT_PACK, find_pack, installed, read_pack
 from facesets.inference.providers import candidates, why_not
 from facesets.operations.finding import Finding
 
 
-def inference_findings(roots: Sequence[Path]) -> list[Finding]:
-    """Whether there is a model pack, and which accelerators work with it."""
+def inference_findings(roots: Sequence[Path], pack: str = "") -> list[Finding]:
+    """Whether there is the pack of the settings, else the default one, and which accelerators work."""
     model = _any_recogniser(roots)
-    return [_pack(roots), _clip_pack(roots), *(_providers(model) if model is not None else [])]
+    return [
+        *_pack(roots, pack or DEFAULT_PACK),
+        _clip_pack(roots),
+        *(_providers(model) if model is not None else []),
+    ]
 
 
-def _pack(roots: Sequence[Path]) -> Finding:
-    subject = f"model pack {DEFAULT_PACK}"
+def _pack(roots: Sequence[Path], name: str) -> list[Finding]:
+    subject = f"model pack {printable(name)}"
     try:
-        return Finding(subject, "ok", printable(find_pack(DEFAULT_PACK, roots).path))
+        pack = find_pack(name, roots)
     except FacesetsError as error:
         others = installed(roots)
-        repair = f"facesets models pull {DEFAULT_PACK}"
+        published = name in PUBLISHED or name in CONVERTED
+        repair = f"facesets models pull {name}" if published else ""
         if others:
-            return Finding(subject, "note", f"missing, but there is {printable(others[0])}", repair)
-        return Finding(subject, "problem", str(error), repair)
+            return [Finding(subject, "note", f"missing, but there is {printable(others[0])}", repair)]
+        return [Finding(subject, "problem", str(error), repair)]
+    found = Finding(subject, "ok", printable(pack.path))
+    return [found, Finding(subject, "note", pack.note)] if pack.note else [found]
 
 
 def _clip_pack(roots: Sequence[Path]) -> Finding:

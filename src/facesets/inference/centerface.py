@@ -1,0 +1,44 @@
+"""CenterFace's published file, made to take pictures of any size and number."""
+
+import onnx
+from google.protobuf.message import DecodeError
+
+_NAMES = {
+    "input.1": ("n", None, "height", "width"),
+    "537": ("n", None, "rows", "columns"),
+    "538": ("n", None, "rows", "columns"),
+    "539": ("n", None, "rows", "columns"),
+    "540": ("n", None, "rows", "columns"),
+}
+
+
+def freed(content: bytes) -> bytes:
+    """The same network with free sizes; weights that nothing uses, or that are listed as inputs, go.
+
+    Raises
+    ------
+    ValueError
+        It is no ONNX file, or another network.
+    """
+    try:
+        model = onnx.load_model_from_string(content)
+    except DecodeError as error:
+        raise ValueError("the file is no network") from error
+    graph = model.graph
+    weights = {tensor.name for tensor in graph.initializer}
+    used = {name for node in graph.node for name in node.input}
+    inputs = [value for value in graph.input if value.name not in weights]
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.input[:], graph.initializer[:]
+    graph.input.extend(inputs)
+    graph.initializer.extend(kept)
+    named = [*graph.input, *graph.output]
+    if [value.name for value in named] != list(_NAMES):
+        raise ValueError("the file is another network")
+    for value in named:
+        dimensions = value.type.tensor_type.shape.dim
+        for dimension, name in zip(dimensions, _NAMES[value.name], strict=True):
+            if name is not None:
+                dimension.dim_param = name
+    serialised: bytes = model.SerializeToString()
+    return serialised

@@ -1,0 +1,184 @@
+"""Archives from the package index that pip is configured for: mirrors, proxies, folders of archives.
+
+Nothing of what is fetched is run. To learn the name and the version of a source archive pip would run its
+`setup.py`: a build backend of ours, which reads them from `PKG-INFO`, takes the place of setuptools.
+"""
+
+import importlib.util
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from facesets.errors import DamagedFile, Unreachable
+from facesets.files import printable, writing
+from facesets.interfaces import Progress
+from facesets.stop import Stop
+from facesets.wording import counted
+
+_BACKEND = """
+import pathlib, shutil
+
+class __legacy__:
+    @staticmethod
+    def prepare_metadata_for_build_wheel(directory, config_settings=None):
+        lines = pathlib.Path("PKG-INFO").read_text("utf-8").splitlines()
+        fields = dict(line.split(": ", 1) for line in lines if line.startswith(("Name: ", "Version: ")))
+        name = "-".join((fields["Name"].replace("-", "_"), fields["Version"])) + ".dist-info"
+        (pathlib.Path(directory) / name).mkdir()
+        shutil.copy("PKG-INFO", pathlib.Path(directory) / name / "METADATA")
+        return name
+"""
+
+# pip has no flag for either: where it looks for a build backend, and where it puts what it fetches.
+_RUN_PIP = """
+import os, runpy, sys
+os.environ["PYTHONPATH"] = sys.argv.pop(1)
+os.environ["TMPDIR"] = os.environ["TEMP"] = os.environ["TMP"] = sys.argv.pop(1)
+runpy.run_module("pip", run_name="__main__", alter_sys=True)
+"""
+
+_POLL_S = 0.2
+_RETRIES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """An archive on a package index: a wheel or a source archive."""
+
+    project: str
+    version: str
+    wheel: bool
+    size: int
+    sha256: str
+
+    @property
+    def requirement(self) -> str:
+        """What pip calls it."""
+        return f"{self.project}=={self.version}"
+
+
+def fetch_releases(
+    releases: Sequence[Release], folder: Path, *, progress: Progress, stop: Stop
+) -> list[Path]:
+    """Fetch archives into a folder, verified; returns where they are, in the same order.
+
+    Raises
+    ------
+    Unreachable
+        pip is missing, or the index does not answer or does not have them; or the user stopped it.
+    DamagedFile
+        What came is not what was published.
+    CannotWrite
+        No space or no permission.
+    """
+    if importlib.util.find_spec("pip") is None:
+        raise Unreachable(
+            f"{printable(sys.executable)} has no pip, which fetches from the package index. Install it: "
+            "python -m ensurepip, or uv pip install pip."
+        )
+    total = sum(release.size for release in releases)
+    progress.begin(f"Fetching {counted(len(releases), 'archive')} from the package index", total)
+    try:
+        with _working_folders(folder, releases) as (arguments, scratch, errors):
+            _run(arguments, [scratch, folder], total, errors, releases, progress, stop)
+    finally:
+        progress.end()
+    return [_archive_of(release, folder) for release in releases]
+
+
+@contextmanager
+def _working_folders(folder: Path, releases: Sequence[Release]) -> Iterator[tuple[list[str], Path, Path]]:
+    """The command, where pip puts what it is fetching, and where its messages go."""
+    with writing(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".pip.") as name:
+        backend, scratch = Path(name) / "backend", Path(name) / "scratch"
+        (backend / "setuptools").mkdir(parents=True)
+        (backend / "setuptools" / "__init__.py").touch()
+        (backend / "setuptools" / "build_meta.py").write_text(_BACKEND, "utf-8")
+        scratch.mkdir()
+        wanted = Path(name) / "wanted.txt"
+        lines = [f"{release.requirement} --hash=sha256:{release.sha256}" for release in releases]
+        wanted.write_text("\n".join(lines), "utf-8")
+        kinds = [(f"--{'only' if r.wheel else 'no'}-binary", r.project) for r in releases]
+        yield (
+            [
+                *(sys.executable, "-c", _RUN_PIP, str(backend), str(scratch)),
+                *("download", "--no-deps", "--no-build-isolation", "--use-pep517", "--require-hashes"),
+                *("--quiet", "--no-input", "--disable-pip-version-check", f"--retries={_RETRIES}"),
+                *(argument for kind in kinds for argument in kind),
+                *("--dest", str(folder), "--requirement", str(wanted)),
+            ],
+            scratch,
+            Path(name) / "errors.txt",
+        )
+
+
+def _run(
+    arguments: Sequence[str],
+    growing: Sequence[Path],
+    total: int,
+    errors: Path,
+    releases: Sequence[Release],
+    progress: Progress,
+    stop: Stop,
+) -> None:
+    seen = 0
+    with errors.open("wb") as messages:
+        process = subprocess.Popen(  # noqa: S603 - pip, with arguments of ours
+            arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=messages
+        )
+        try:
+            while process.poll() is None:
+                if stop.requested:
+                    raise Unreachable("Fetching from the package index was stopped.")
+                time.sleep(_POLL_S)
+                now = min(_bytes_below(growing), total)
+                progress.advance(max(now - seen, 0))
+                seen = max(now, seen)
+        finally:
+            process.kill()
+            process.wait()
+    if process.returncode:
+        raise _refusal(errors.read_text("utf-8", errors="replace"), releases)
+
+
+def _bytes_below(folders: Sequence[Path]) -> int:
+    """How much of the archives is there; files come and go meanwhile."""
+    total = 0
+    for folder in folders:
+        for pattern in ("*.whl", "*.tar.gz"):
+            for path in folder.rglob(pattern):
+                try:
+                    total += path.stat().st_size
+                except FileNotFoundError:
+                    continue
+    return total
+
+
+def _refusal(messages: str, releases: Sequence[Release]) -> Exception:
+    wanted = " and ".join(release.requirement for release in releases)
+    if "DO NOT MATCH THE HASHES" in messages:
+        return DamagedFile(
+            f"What the package index has as {wanted} is not what was published. Ask who runs the index, "
+            "or use another one (PIP_INDEX_URL)."
+        )
+    reasons = [line.removeprefix("ERROR: ") for line in messages.splitlines() if line.startswith("ERROR: ")]
+    reason = printable(reasons[-1] if reasons else messages.strip()[-200:])
+    return Unreachable(
+        f"pip cannot fetch {wanted}: {reason}. Check the connection and pip's settings (PIP_INDEX_URL, "
+        "PIP_PROXY), or put the two archives into a folder and name it: PIP_NO_INDEX=1 PIP_FIND_LINKS=FOLDER."
+    )
+
+
+def _archive_of(release: Release, folder: Path) -> Path:
+    """The archive as pip named it."""
+    ending = ".whl" if release.wheel else ".tar.gz"
+    start = f"{release.project}-{release.version}".lower().replace("_", "-")
+    for path in sorted(folder.iterdir()):
+        if path.name.endswith(ending) and path.name.lower().replace("_", "-").startswith(start):
+            return path
+    raise Unreachable(f"pip fetched no {release.requirement}. Try again.")
