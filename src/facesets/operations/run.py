@@ -10,7 +10,7 @@ from facesets.exports.html_index import PAGES, START
 from facesets.exports.journal import WRITING, read_runs
 from facesets.exports.manifest import CLUSTER_MANIFEST, REFINE_MANIFEST, Failure
 from facesets.exports.reserving import reserved
-from facesets.files import printable, write_json
+from facesets.files import printable, sweep_temporaries, write_json
 from facesets.interfaces import Embedder, Progress
 from facesets.operations.cluster import cluster
 from facesets.operations.contact_sheets import SHEET_NAME
@@ -136,7 +136,9 @@ def run(
         if options.dry_run:
             return start
         refuse_foreign_pages(out)
-        write_json(out / RUN_RECORD, {"format": _FORMAT, "version": _VERSION, "photos": list(roots)})
+        sweep_temporaries(out / RUN_RECORD, out / START)
+        if sources_of(out) != list(roots):
+            write_json(out / RUN_RECORD, {"format": _FORMAT, "version": _VERSION, "photos": list(roots)})
         embedded = EmbedSummary()
         if has_changed:
             embedder, how = prepare(cache)
@@ -269,9 +271,7 @@ def _roots(photos: Path, out: Path) -> tuple[str, ...]:
     """
     source, target = photos.resolve(), out.resolve()
     record = target / RUN_RECORD
-    if (source / RUN_RECORD).exists() or any(
-        source.is_relative_to(target / place) for place in (PEOPLE, SETS, PAGES)
-    ):
+    if _is_within_results(source):
         raise WrongUsage(f"{printable(photos)} holds results of `facesets run`, not photos. Name the photos.")
     if record.exists():
         return tuple(dict.fromkeys([*_recorded(record), str(photos.absolute())]))
@@ -287,6 +287,15 @@ def _roots(photos: Path, out: Path) -> tuple[str, ...]:
     if source == target:
         raise WrongUsage(f"{printable(out)} holds the photos. Name another folder for the results.")
     return (str(photos.absolute()),)
+
+
+def _is_within_results(folder: Path) -> bool:
+    """Whether a folder is what a run made, or lies in there; photos of the user's beside it do not."""
+    for above in (folder, *folder.parents):
+        place = folder.relative_to(above).parts[:1]
+        if (above / RUN_RECORD).exists() and place in ((), (PEOPLE,), (SETS,), (PAGES,)):
+            return True
+    return False
 
 
 def _recorded(record: Path) -> list[str]:
