@@ -44,7 +44,8 @@ def person(name: str, pictures: int = 1) -> Person:
 
 
 @pytest.mark.parametrize(
-    "name", ['A&B "x" <script>alert(1)</script>', "50% #1? 'quoted'", "caf\udce9", "a\x1b[31m\n", "王小明 ß"]
+    "name",
+    ['A&B "x" <script>alert(1)</script>', "50% #1? 'quoted'", "\udce9t\udce9", "a\x1b[31m\n", "王小明 ß"],
 )
 def test_whatever_a_name_holds_is_text_and_its_links_are_its_bytes(name: str) -> None:
     pages = render(replace(EMPTY, people=(person(name),)))
