@@ -197,6 +197,31 @@ def test_a_page_of_the_user_that_came_later_is_kept(library: Library, embedded: 
     assert (embedded / "index.html").read_text() == "mine"
 
 
+def test_nothing_behind_a_link_is_replaced_or_removed(
+    library: Library, embedded: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "ab").mkdir(parents=True)
+    (elsewhere / "ab" / "mine.jpg").write_bytes(b"mine")
+    (embedded / "pages").mkdir()
+    (embedded / "pages" / "thumbnails").symlink_to(elsewhere)
+    with pytest.raises(CannotWrite, match="not ours"):
+        go(library.photos, embedded, None)
+    assert tree(elsewhere) == {"ab/mine.jpg": b"mine"}
+
+
+def test_without_copies_pages_lead_to_the_photos_themselves(library: Library, embedded: Path) -> None:
+    bare = replace(
+        PLAIN,
+        cluster=replace(PLAIN.cluster, materialize="none"),
+        refine=replace(PLAIN.refine, materialize="none"),
+    )
+    go(library.photos, embedded, None, bare)
+    targets = [target for _, target in linked(embedded)]
+    assert not [target for target in targets if not target.exists()]
+    assert any(target.resolve().is_relative_to(library.photos) for target in targets)
+
+
 def test_a_dry_run_counts_and_leaves_nothing(library: Library, tmp_path: Path) -> None:
     summary = go(library.photos, tmp_path / "out", None, replace(PLAIN, dry_run=True))
     assert summary.to_do == sum(path.suffix in (".jpg", ".png") for path in library.photos.rglob("*"))

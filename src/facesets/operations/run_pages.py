@@ -58,10 +58,16 @@ def refuse_foreign_pages(out: Path) -> None:
     CannotWrite
         Something of the user's has their names.
     """
-    start, pages = out / START, out / PAGES
-    if pages.is_symlink() or start.is_symlink() or (start.exists() and not _is_ours(start)):
-        name = pages if pages.is_symlink() else start
-        raise CannotWrite(f"{printable(name)} is not ours to replace. Move it away, or choose another OUT.")
+    start = out / START
+    # What lies behind a link is never ours.
+    links = [
+        each for each in (start, out / PAGES, out / _THUMBNAILS, out / PAGES / "person") if each.is_symlink()
+    ]
+    foreign = [*links, *([start] if start.exists() and not _is_ours(start) else [])]
+    if foreign:
+        raise CannotWrite(
+            f"{printable(foreign[0])} is not ours to replace. Move it away, or choose another OUT."
+        )
 
 
 def write_pages(
