@@ -91,7 +91,7 @@ def _default_place(photos: Path) -> Path:
 
     out = default_out(photos, Path.cwd())
     sources = sources_of(out)
-    if sources and str(photos.absolute()) not in sources:
+    if sources and photos.exists() and str(photos.absolute()) not in sources:
         raise WrongUsage(
             f"{printable(out)} holds the people of {printable(sources[0])}. Say where these results go: "
             f"`facesets run {printable(photos)} OUT`. With the same OUT both are sorted together."
