@@ -420,13 +420,13 @@ def test_refining_anew_keeps_what_the_user_said(store: MadeStore, tmp_path: Path
 
 
 def test_a_beginner_without_a_face_set_is_told_which_gate_to_open(store: MadeStore, tmp_path: Path) -> None:
-    options = RefineOptions(sheet=False, materialize="none")
+    options = RefineOptions(min_faces=15, sheet=False, materialize="none")
     summary = refine(store, tmp_path / "sets", options, progress=SilentProgress(), stop=Stop())
-    assert summary.hint == (
-        "15 photos are needed for a face set; the largest group has 10: --min-faces 10 would give 1 face set."
-    )
+    assert "With --min-faces 3 there would be 3 face sets with 19 faces, where there are 0" in summary.hint
+    assert summary.try_flags == ["--min-faces 3"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_sync")
 def test_a_cluster_that_is_killed_and_completed_is_taken_back_whole(tmp_path: Path) -> None:
     store = MadeStore(tmp_path / "photos", random.Random(0))

@@ -138,6 +138,20 @@ def test_where_buffalo_l_cannot_be_had_the_open_pack_is_taken_and_said(
 
 
 @pytest.mark.usefixtures("unreachable_buffalo", "index")
+def test_the_open_pack_is_not_taken_against_the_users_will(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def refuse(reason: str) -> bool:
+        asked.append(reason)
+        return False
+
+    with pytest.raises(MissingModelPack, match="models pull open"):
+        fetch_or_open("buffalo_l", [tmp_path], agrees=refuse, progress=SilentProgress(), stop=Stop())
+    assert len(asked) == 1
+    assert not (tmp_path / "models" / "open").exists()
+
+
+@pytest.mark.usefixtures("unreachable_buffalo", "index")
 def test_where_neither_can_be_had_one_sentence_offers_both_ways(tmp_path: Path) -> None:
     progress = RecordingProgress()
     with pytest.raises(MissingModelPack, match=r"unzip http.*by hand, or .*models pull open"):

@@ -50,7 +50,9 @@ def test_every_face_is_kept_or_dropped_with_its_gate_and_its_measure(
 def test_defaults_are_the_documented_ones() -> None:
     o = RefineOptions()
     assert (o.initial_threshold, o.merge_threshold, o.outlier_threshold) == (0.55, 0.40, 0.55)
-    assert (o.min_faces, o.min_short, o.min_blur, o.min_det_score) == (15, 90, 40.0, 0.6)
+    assert (o.min_short, o.min_blur, o.min_det_score) == (90, 40.0, 0.6)
+    assert o.min_faces is None
+    assert o.for_photos(20_000).min_faces == 15
 
 
 def test_an_outlier_is_dropped_from_four_on_and_not_before(library: Library) -> None:
@@ -122,3 +124,51 @@ def test_a_dry_run_counts_as_the_run_does(library: Library, tmp_path: Path, name
     summary = run(library, tmp_path / name, options)
     assert (tmp_path / name).exists() == (name == "wet")
     assert summary.facesets == len(PEOPLE)
+
+
+def test_a_set_needs_one_photo_for_every_hundred_from_3_to_15() -> None:
+    least = [RefineOptions().for_photos(photos).min_faces for photos in range(0, 5000, 50)]
+    assert least == sorted(least)  # type: ignore[type-var]
+    assert (least[0], least[10], least[20], least[-1]) == (3, 5, 10, 15)
+    assert RefineOptions(min_faces=8).for_photos(100_000).min_faces == 8
+
+
+def test_the_value_that_a_small_album_is_given_is_recorded(library: Library, tmp_path: Path) -> None:
+    summary = run(library, tmp_path / "fs", RefineOptions(materialize="none", sheet=False))
+    manifest = read_manifest(tmp_path / "fs", RefineManifest)
+    assert manifest.made.options["min_faces"] == 3
+    assert summary.facesets == len(manifest.facesets) >= len(PEOPLE)
+
+
+@pytest.mark.parametrize(
+    ("options", "gate"),
+    [
+        (RefineOptions(min_short=120), "--min-short"),
+        (RefineOptions(min_blur=5000), "--min-blur"),
+        (RefineOptions(min_det_score=0.99), "--min-det-score"),
+        (RefineOptions(min_faces=40), "--min-faces"),
+    ],
+)
+def test_the_hint_names_the_gate_that_is_in_the_way_and_keeps_its_promise(
+    library: Library, tmp_path: Path, options: RefineOptions, gate: str
+) -> None:
+    dry = replace(options, dry_run=True)
+    summary = run(library, tmp_path / "fs", dry)
+    assert summary.facesets == 0
+    assert f"by {gate}" in summary.hint
+    flags = dict(flag.split() for flag in summary.try_flags)
+    assert gate in flags
+    looser = {name[2:].replace("-", "_"): float(value) for name, value in flags.items()}
+    looser["min_faces"] = int(looser.get("min_faces", 3))
+    better = run(library, tmp_path / "fs", replace(RefineOptions(dry_run=True), **looser))  # type: ignore[arg-type]
+    sets = f"{better.facesets} face set{'s' if better.facesets > 1 else ''} with {better.kept} faces"
+    assert better.facesets > 0
+    assert f"there would be {sets}, where there are 0 face sets" in summary.hint
+
+
+def test_gates_that_cost_nothing_are_not_spoken_of(library: Library, tmp_path: Path) -> None:
+    everything = RefineOptions(
+        initial_threshold=2, outlier_threshold=2, min_faces=1, min_short=0, min_blur=0, min_det_score=0
+    )
+    summary = run(library, tmp_path / "fs", replace(everything, same_image_ok=True, dry_run=True))
+    assert (summary.dropped, summary.hint, summary.try_flags) == (0, "", [])

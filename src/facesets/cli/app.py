@@ -29,6 +29,7 @@ from facesets.cli.migrate import migrate
 from facesets.cli.models import models
 from facesets.cli.params import EPILOG, SETTINGS_NOTE
 from facesets.cli.refine import refine
+from facesets.cli.run import run
 from facesets.cli.search import search
 from facesets.cli.sheet import sheet
 from facesets.cli.show import show
@@ -51,6 +52,7 @@ app = typer.Typer(
     context_settings=SETTINGS,
 )
 for command in (
+    run,
     migrate,
     index,
     embed,

@@ -12,7 +12,7 @@ from facesets.cli.exporting import (
     loader_embedder,
     takes_export_flags,
 )
-from facesets.cli.params import DatabaseOption
+from facesets.cli.params import DatabaseOption, MinFacesOption, whole_number_or_auto
 from facesets.cli.results import (
     CacheOrOutArgument,
     ExportIfCacheArgument,
@@ -42,7 +42,7 @@ def discover(
     initial_threshold: Annotated[
         float, typer.Option(help="Cosine distance at which the other faces are clustered.")
     ] = _GATES.initial_threshold,
-    min_faces: Annotated[int, typer.Option(help="Fewest distinct images in a face set.")] = _GATES.min_faces,
+    min_faces: MinFacesOption = "auto",
     min_short: Annotated[
         float, typer.Option(help="Fewest pixels of the short edge of the box.")
     ] = _GATES.min_short,
@@ -64,7 +64,7 @@ def discover(
     cache, out = cache_and_out("discover", first, second)
     gates = RefineOptions(
         initial_threshold=initial_threshold,
-        min_faces=min_faces,
+        min_faces=whole_number_or_auto("--min-faces", min_faces),
         min_short=min_short,
         min_blur=min_blur,
         min_det_score=min_det_score,

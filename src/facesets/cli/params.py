@@ -8,6 +8,7 @@ import typer
 
 from facesets.cli.console import session
 from facesets.errors import WrongUsage
+from facesets.operations.options import LEAST_MIN_FACES, MOST_MIN_FACES
 
 EPILOG = (
     "Exit status: 0 done; 1 failed; 2 wrong usage, or something needed is unreachable; 3 done, but some "
@@ -118,3 +119,20 @@ def number_or_auto(flag: str, text: str) -> float | None:
         return float(text)
     except ValueError as error:
         raise WrongUsage(f"{flag} {text} is neither a number nor auto.") from error
+
+
+MinFacesOption = Annotated[
+    str,
+    typer.Option(
+        help="Fewest distinct images in a face set; auto is one for every 100 photos, "
+        f"{LEAST_MIN_FACES} to {MOST_MIN_FACES}."
+    ),
+]
+
+
+def whole_number_or_auto(flag: str, text: str) -> int | None:
+    """A whole number, or None for `auto`; errors as `number_or_auto`."""
+    number = number_or_auto(flag, text)
+    if number is not None and not number.is_integer():
+        raise WrongUsage(f"{flag} {text} is neither a whole number nor auto.")
+    return None if number is None else int(number)

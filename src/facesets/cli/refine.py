@@ -5,13 +5,21 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
+from facesets.cli.params import (
+    DatabaseOption,
+    DebugOption,
+    DryRunOption,
+    JsonOption,
+    MinFacesOption,
+    whole_number_or_auto,
+)
 from facesets.cli.results import (
     CacheOrOutArgument,
     MaterializeOption,
     OutIfCacheArgument,
     SheetOption,
     cache_and_out,
+    hint_lines,
     learned_lines,
     photos_line,
     report,
@@ -39,9 +47,7 @@ def refine(
             f"{_DEFAULT.outlier_min_cluster} or more."
         ),
     ] = _DEFAULT.outlier_threshold,
-    min_faces: Annotated[
-        int, typer.Option(help="Fewest distinct images in a face set.")
-    ] = _DEFAULT.min_faces,
+    min_faces: MinFacesOption = "auto",
     min_short: Annotated[
         float, typer.Option(help="Fewest pixels of the short edge of the box.")
     ] = _DEFAULT.min_short,
@@ -73,7 +79,7 @@ def refine(
         initial_threshold=initial_threshold,
         merge_threshold=merge_threshold,
         outlier_threshold=outlier_threshold,
-        min_faces=min_faces,
+        min_faces=whole_number_or_auto("--min-faces", min_faces),
         min_short=min_short,
         min_blur=min_blur,
         min_det_score=min_det_score,
@@ -96,7 +102,7 @@ def refine(
             f"with {counted(summary.kept, 'face')}, {summary.dropped} dropped"
             + (f" ({by_gate})." if by_gate else "."),
             photos_line(summary, out, dry_run=dry_run),
-            *([summary.hint] if summary.hint else []),
+            *hint_lines(summary, cache, out),
             *learned_lines(summary.learned),
         ],
     )

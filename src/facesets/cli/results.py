@@ -1,5 +1,6 @@
 """What the commands that write result folders have in common on the command line."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Protocol
@@ -95,6 +96,31 @@ def would(dry_run: bool, done: str, planned: str) -> str:
 def learned_lines(learned: Sequence[str]) -> list[str]:
     """What the user's own changes in a folder said."""
     return [f"  Learned: {line}" for line in learned]
+
+
+class Hinting(Protocol):
+    """What `refine` says where little came out."""
+
+    @property
+    def hint(self) -> str:
+        """In sentences; empty where there is nothing to say."""
+        ...
+
+    @property
+    def try_flags(self) -> list[str]:
+        """The flags of the command that would give more."""
+        ...
+
+
+def hint_lines(summary: Hinting, cache: Path | None, out: Path) -> list[str]:
+    """What the gates cost, and the command that would give the most."""
+    if not summary.hint:
+        return []
+    places = " ".join(shlex.quote(printable(path)) for path in (cache, out) if path is not None)
+    return [
+        summary.hint,
+        *([f"  facesets refine {places} {' '.join(summary.try_flags)}"] if summary.try_flags else []),
+    ]
 
 
 class PhotosWritten(Protocol):

@@ -7,7 +7,19 @@ from itertools import pairwise
 import numpy as np
 from PIL import Image, ImageDraw
 
-from facesets.imaging.drawing import FAINT, INK, MIDDLE, PAPER, SOFT, STRONG, WARN, Colour, fitting, font
+from facesets.imaging.drawing import (
+    FAINT,
+    INK,
+    MIDDLE,
+    PAPER,
+    SOFT,
+    STRONG,
+    WARN,
+    Colour,
+    fitting,
+    width,
+    write,
+)
 from facesets.imaging.sheets import Tile, draw_tiles
 from facesets.records import Pixels
 
@@ -91,9 +103,9 @@ def draw_era_chart(chart: EraChart) -> Pixels:
     height = rows_top + 36 + _ROW * len(chart.rows) + (30 if chart.more else 0) + _MARGIN
     page = Image.new("RGB", (_WIDTH, height), PAPER)
     pen = ImageDraw.Draw(page)
-    pen.text((_MARGIN, 26), fitting(chart.title, font(30), _WIDTH - 2 * _MARGIN), INK, font(30))
-    pen.text((_MARGIN, 64), fitting(chart.subtitle, font(15), _WIDTH - 2 * _MARGIN), SOFT, font(15))
-    pen.text((_MARGIN, 86), fitting(chart.verdict, font(15), _WIDTH - 2 * _MARGIN), WARN, font(15))
+    write(pen, (_MARGIN, 26), fitting(chart.title, 30, _WIDTH - 2 * _MARGIN), INK, 30)
+    write(pen, (_MARGIN, 64), fitting(chart.subtitle, 15, _WIDTH - 2 * _MARGIN), SOFT, 15)
+    write(pen, (_MARGIN, 86), fitting(chart.verdict, 15, _WIDTH - 2 * _MARGIN), WARN, 15)
     _draw_distances(pen, chart, _MARGIN, _HEADER)
     _draw_cuts(pen, chart.cuts, 2 * _MARGIN + _HALF, _HEADER)
     _draw_rows(page, pen, chart, rows_top)
@@ -101,7 +113,7 @@ def draw_era_chart(chart: EraChart) -> Pixels:
 
 
 def _draw_distances(pen: ImageDraw.ImageDraw, chart: EraChart, left: int, top: int) -> None:
-    pen.text((left, top), "Cosine distance of all pairs of faces", INK, font(16))
+    write(pen, (left, top), "Cosine distance of all pairs of faces", INK, 16)
     top += 34
     bottom = top + _CHART_HEIGHT
     low, high = chart.edges[0], chart.edges[-1]
@@ -118,27 +130,27 @@ def _draw_distances(pen: ImageDraw.ImageDraw, chart: EraChart, left: int, top: i
         chosen = mark == chart.chosen_mark
         colour = WARN if chosen else FAINT
         pen.line((x(mark), top, x(mark), bottom), colour, 2 if chosen else 1)
-    pen.text((x(chart.chosen_mark) + 5, top), f"cut {chart.chosen_mark:.2f}", WARN, font(13))
+    write(pen, (x(chart.chosen_mark) + 5, top), f"cut {chart.chosen_mark:.2f}", WARN, 13)
     pen.line((left, bottom, left + _HALF, bottom), SOFT, 1)
     for tick in np.arange(np.ceil(low / 0.2) * 0.2, high + 1e-9, 0.2):
-        pen.text((x(float(tick)), bottom + 8), f"{tick:.1f}", SOFT, font(13), anchor="ma")
+        write(pen, (x(float(tick)), bottom + 8), f"{tick:.1f}", SOFT, 13, anchor="ma")
 
 
 def _draw_cuts(pen: ImageDraw.ImageDraw, cuts: Sequence[CutBar], left: int, top: int) -> None:
-    pen.text((left, top), "Sub-clusters at each cut: ", INK, font(16))
-    at = left + font(16).getlength("Sub-clusters at each cut: ")
+    write(pen, (left, top), "Sub-clusters at each cut: ", INK, 16)
+    at = left + width("Sub-clusters at each cut: ", 16)
     for text, colour in (("anchors", STRONG), (", ", INK), ("fragments", MIDDLE)):
-        pen.text((at, top), text, colour, font(16))
-        at += font(16).getlength(text)
+        write(pen, (at, top), text, colour, 16)
+        at += width(text, 16)
     top += 34
     step = (_CHART_HEIGHT + _AXIS) / max(len(cuts), 1)
     bar_left, bar_width = left + 52, _HALF - 52
     for number, cut in enumerate(cuts):
         y = top + number * step
         ink = WARN if cut.chosen else SOFT
-        pen.text((left, y + step * 0.3), cut.label, ink, font(15), anchor="lm")
+        write(pen, (left, y + step * 0.3), cut.label, ink, 15, anchor="lm")
         _draw_blocks(pen, cut, (bar_left, y + step * 0.1), (bar_width, step * 0.42))
-        pen.text((bar_left, y + step * 0.76), _words(cut), ink, font(13), anchor="lm")
+        write(pen, (bar_left, y + step * 0.76), _words(cut), ink, 13, anchor="lm")
 
 
 def _draw_blocks(
@@ -152,7 +164,7 @@ def _draw_blocks(
         box = (left, corner[1], max(right - 2, left), corner[1] + size[1])
         pen.rectangle(box, colour)
         if place < cut.anchors and right - left > 34:
-            pen.text(((left + right) / 2, corner[1] + size[1] / 2), str(faces), PAPER, font(13), anchor="mm")
+            write(pen, ((left + right) / 2, corner[1] + size[1] / 2), str(faces), PAPER, 13, anchor="mm")
         left = right
 
 
@@ -165,28 +177,28 @@ def _words(cut: CutBar) -> str:
 
 def _draw_rows(page: Image.Image, pen: ImageDraw.ImageDraw, chart: EraChart, top: int) -> None:
     title = f"Sub-clusters at {chart.chosen_mark:.2f}, their faces and capture years"
-    pen.text((_MARGIN, top), title, INK, font(16))
+    write(pen, (_MARGIN, top), title, INK, 16)
     known = [year for row in chart.rows for year in row.years]
     span = (min(known), max(known)) if known else None
     top += 36
     for row in chart.rows:
         pen.line((_MARGIN, top, _WIDTH - _MARGIN, top), FAINT, 1)
         colour = STRONG if row.is_anchor else INK
-        pen.text((_MARGIN, top + 10), fitting(row.title, font(18), _TEXT_WIDTH - 16), colour, font(18))
+        write(pen, (_MARGIN, top + 10), fitting(row.title, 18, _TEXT_WIDTH - 16), colour, 18)
         for line, fact in enumerate(row.facts):
             place = (_MARGIN, top + 36 + 19 * line)
-            pen.text(place, fitting(fact, font(13), _TEXT_WIDTH - 16), SOFT, font(13))
+            write(pen, place, fitting(fact, 13, _TEXT_WIDTH - 16), SOFT, 13)
         draw_tiles(page, pen, row.faces, (_MARGIN + _TEXT_WIDTH, top + 8), _FACE, SOFT, _FACE + 8)
         _draw_years(pen, row, span, top)
         top += _ROW
     if chart.more:
-        pen.text((_MARGIN, top + 10), f"and {chart.more} smaller ones", SOFT, font(15))
+        write(pen, (_MARGIN, top + 10), f"and {chart.more} smaller ones", SOFT, 15)
 
 
 def _draw_years(pen: ImageDraw.ImageDraw, row: ClusterRow, span: tuple[int, int] | None, top: int) -> None:
     left, right, bottom = _YEARS_LEFT, _WIDTH - _MARGIN, top + _ROW - 26
     if span is None or not row.years:
-        pen.text((left, top + _ROW // 2), "no capture years known", SOFT, font(13), anchor="lm")
+        write(pen, (left, top + _ROW // 2), "no capture years known", SOFT, 13, anchor="lm")
         return
     first, last = span
     step = (right - left) / (last - first + 1)
@@ -200,4 +212,4 @@ def _draw_years(pen: ImageDraw.ImageDraw, row: ClusterRow, span: tuple[int, int]
     every = max(1, -(-(last - first + 1) // _TICKS))
     for year in range(first, last + 1, every):
         place = (left + (year - first + 0.5) * step, bottom + 5)
-        pen.text(place, str(year), SOFT, font(12), anchor="ma")
+        write(pen, place, str(year), SOFT, 12, anchor="ma")

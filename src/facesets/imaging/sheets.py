@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from facesets.imaging.drawing import FAINT, INK, PAPER, SOFT, WARN, fitting, font
+from facesets.imaging.drawing import FAINT, INK, PAPER, SOFT, WARN, fitting, write
 from facesets.records import Pixels
 
 MAX_CROPS = 12
@@ -58,8 +58,8 @@ def draw_sheet(title: str, subtitle: str, rows: Sequence[SheetRow]) -> Pixels:
     height = _HEADER + sum(_row_height(row) + _ROW_GAP for row in rows) + _MARGIN
     page = Image.new("RGB", (_WIDTH, height), PAPER)
     pen = ImageDraw.Draw(page)
-    pen.text((_MARGIN, 26), title, INK, font(30))
-    pen.text((_MARGIN, 62), subtitle, SOFT, font(15))
+    write(pen, (_MARGIN, 26), title, INK, 30)
+    write(pen, (_MARGIN, 62), subtitle, SOFT, 15)
     top = _HEADER
     for row in rows:
         pen.line((_MARGIN, top, _WIDTH - _MARGIN, top), FAINT, 1)
@@ -76,9 +76,9 @@ def _row_height(row: SheetRow) -> int:
 
 
 def _draw_row(page: Image.Image, pen: ImageDraw.ImageDraw, row: SheetRow, top: int) -> None:
-    pen.text((_MARGIN, top), fitting(row.title, font(20), _TEXT_WIDTH - 20), INK, font(20))
+    write(pen, (_MARGIN, top), fitting(row.title, 20, _TEXT_WIDTH - 20), INK, 20)
     for line, fact in enumerate(row.facts):
-        pen.text((_MARGIN, top + 30 + 20 * line), fitting(fact, font(14), _TEXT_WIDTH - 20), SOFT, font(14))
+        write(pen, (_MARGIN, top + 30 + 20 * line), fitting(fact, 14, _TEXT_WIDTH - 20), SOFT, 14)
     left = _MARGIN + _TEXT_WIDTH
     if row.faces:
         draw_tiles(page, pen, row.faces, (left, top), CROP_PX, SOFT)
@@ -105,13 +105,13 @@ def draw_tiles(
         picture = Image.fromarray(cv2.resize(tile.crop, (size, size), interpolation=cv2.INTER_AREA))
         page.paste(picture, (left, corner[1]), _rounded_corners(size))
         if tile.caption:
-            caption = fitting(tile.caption, font(12), step - 4)
-            pen.text((left, corner[1] + size + 3), caption, ink, font(12))
+            caption = fitting(tile.caption, 12, step - 4)
+            write(pen, (left, corner[1] + size + 3), caption, ink, 12)
 
 
 def _draw_more(pen: ImageDraw.ImageDraw, count: int, left: int, middle: int) -> None:
     if count:
-        pen.text((left + 6, middle), f"+{count}", SOFT, font(18), anchor="lm")
+        write(pen, (left + 6, middle), f"+{count}", SOFT, 18, anchor="lm")
 
 
 def _muted(crop: Pixels) -> Pixels:

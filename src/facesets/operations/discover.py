@@ -26,7 +26,8 @@ from facesets.operations.export_swap import ExportSwapSummary, export_planned
 from facesets.operations.growing_options import DiscoverOptions
 from facesets.operations.options import ExportSwapOptions, RefineOptions, recorded
 from facesets.operations.photo_folders import provenance
-from facesets.operations.refine import Gated, gate_faces, surviving
+from facesets.operations.quality_gate import Gated
+from facesets.operations.refine import gate_faces, surviving
 from facesets.operations.same_models import require_same_recogniser
 from facesets.operations.set_names import following_names
 from facesets.operations.set_selection import centroid_of
@@ -174,6 +175,7 @@ def _discover(
     rows = rows_under(collection, roots)
     progress.begin(f"Looking for new people among {counted(len(rows), 'face')}")
     unknown = rows[~_is_known(collection, rows, known, options)]
+    refine = refine.for_photos(len(collection.images))
     gated = gate_faces(collection.faces.take(unknown), refine)
     ids = collection.face_ids()
     found = [

@@ -266,9 +266,19 @@ def _pull_converted(
 
 
 def fetch_or_open(
-    name: str, roots: Sequence[Path], *, progress: Progress, stop: Stop
+    name: str,
+    roots: Sequence[Path],
+    *,
+    agrees: Callable[[str], bool] = lambda _reason: True,
+    progress: Progress,
+    stop: Stop,
 ) -> tuple[PackPath, str]:
     """Fetch a pack of InsightFace's unless it is here; where it cannot be had, the open one in its place.
+
+    Parameters
+    ----------
+    agrees : function
+        Whether the open one will do, when it is told why the other cannot be had.
 
     Returns
     -------
@@ -282,7 +292,7 @@ def fetch_or_open(
     WrongUsage
         No pack of that name is published.
     MissingModelPack
-        Neither can be had.
+        Neither can be had, or the open one will not do.
     FacesetsError
         Stopped by the user.
     """
@@ -294,6 +304,8 @@ def fetch_or_open(
         if stop.requested:
             raise
         reason = str(error)
+    if not agrees(reason):
+        raise MissingModelPack(f"{both_ways(name, roots)} ({reason})")
     try:
         taken = pull(OPEN_PACK, roots, progress=progress, stop=stop)
     except (Unreachable, DamagedFile) as error:

@@ -1,6 +1,6 @@
 """Documented defaults of the commands from pixels to exports; flags and manifests take them from here."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from facesets.exports.materialize import Materialize
@@ -14,6 +14,9 @@ from facesets.operations.limits import within
 
 Method = Literal["agglomerative", "components", "hdbscan", "auto"]
 Select = Literal["best", "diverse"]
+
+LEAST_MIN_FACES, MOST_MIN_FACES = 3, 15
+"""Fewest distinct images in a face set where their number goes by that of all photos."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +118,8 @@ class RefineOptions:
         Clusters whose centroids are this close in cosine distance are one.
     outlier_threshold : float
         A face farther than this from its centroid is dropped, in clusters of `outlier_min_cluster` or more.
-    min_faces : int
-        Fewest distinct images in a face set.
+    min_faces : int or None
+        Fewest distinct images in a face set; None goes by the number of photos, as `for_photos` says.
     min_short : float
         Fewest pixels of the short edge of the box.
     min_blur : float
@@ -131,7 +134,7 @@ class RefineOptions:
     merge_threshold: float = 0.40
     outlier_threshold: float = 0.55
     outlier_min_cluster: int = 4
-    min_faces: int = 15
+    min_faces: int | None = None
     min_short: float = 90
     min_blur: float = 40.0
     min_det_score: float = 0.6
@@ -144,10 +147,20 @@ class RefineOptions:
         within("initial-threshold", self.initial_threshold, 0, 2)
         within("merge-threshold", self.merge_threshold, 0, 2)
         within("outlier-threshold", self.outlier_threshold, 0, 2)
-        within("min-faces", self.min_faces, 1)
+        if self.min_faces is not None:
+            within("min-faces", self.min_faces, 1)
         within("min-short", self.min_short, 0)
         within("min-blur", self.min_blur, 0)
         within("min-det-score", self.min_det_score, 0, 1)
+
+    def for_photos(self, photos: int) -> "RefineOptions":
+        """The same for a library of so many photos: where nothing else is said, one for every hundred.
+
+        At least 3, so that an album gives something, and at most 15, which a large library has plenty of.
+        """
+        if self.min_faces is not None:
+            return self
+        return replace(self, min_faces=min(max(photos // 100, LEAST_MIN_FACES), MOST_MIN_FACES))
 
 
 @dataclass(frozen=True, slots=True)

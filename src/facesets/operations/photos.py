@@ -6,17 +6,24 @@ from pathlib import Path
 
 from facesets.errors import UnreadableImage
 from facesets.files import read_regular_file
-from facesets.imaging.decode import MAX_FILE_BYTES, decode_bytes
+from facesets.imaging.decode import MAX_FILE_BYTES, Decoded, decode_bytes
 from facesets.records import Images, Pixels
 
 
 def read_photo(paths: Sequence[str], sha256: str) -> Pixels:
+    """Decode an image from the first of its paths that still holds it; errors as `read_decoded`."""
+    return read_decoded(paths, sha256).pixels
+
+
+def read_decoded(paths: Sequence[str], sha256: str, *, least_edge: int | None = None) -> Decoded:
     """Decode an image from the first of its paths that still holds it.
 
     Parameters
     ----------
     sha256 : str
         Hex digest of the bytes that will do.
+    least_edge : int, optional
+        As `decode_bytes` takes it.
 
     Raises
     ------
@@ -31,7 +38,7 @@ def read_photo(paths: Sequence[str], sha256: str) -> Pixels:
             reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"
             continue
         if hashlib.sha256(data).hexdigest() == sha256:
-            return decode_bytes(data).pixels
+            return decode_bytes(data, least_edge=least_edge)
         reason = "the file changed since it was embedded"
     raise UnreadableImage(reason)
 

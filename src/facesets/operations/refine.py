@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from collections.abc import Collection as AnyCollection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from facesets.clustering import (
     average_linkage,
@@ -28,14 +27,14 @@ from facesets.exports.reserving import reserved
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
 from facesets.operations.cluster import members_by_label
-from facesets.operations.options import RefineOptions
+from facesets.operations.options import MOST_MIN_FACES, RefineOptions
 from facesets.operations.photo_folders import (
     plan_folders,
     provenance,
     rehearse,
     write_photo_folders,
 )
-from facesets.operations.quality_gate import quality_gates
+from facesets.operations.quality_gate import SMALL_ALBUM, Advice, Gated, advise, dropped_by, quality_gates
 from facesets.operations.respecting import Carried, Said, carried, known_before, names_of_clusters, respect
 from facesets.operations.set_names import numbered_name
 from facesets.records import Bool, Collection, Faces, Float32, Int64
@@ -55,7 +54,9 @@ class RefineSummary:
     dropped_by : dict
         Faces by the gate that dropped them.
     hint : str
-        What to try where no face set came out; else empty.
+        What the gates cost, and what another one would give, where little or nothing came out; else empty.
+    try_flags : list of str
+        The flags that the hint speaks of, with all others that differ from the defaults.
     learned : list of str
         What the user's own changes in the folder said, a sentence each.
     """
@@ -68,6 +69,7 @@ class RefineSummary:
     dropped: int
     dropped_by: dict[str, int]
     hint: str
+    try_flags: list[str]
     learned: list[str]
     copied: int
     unchanged: int
@@ -76,26 +78,6 @@ class RefineSummary:
     failures: list[Failure]
     dry_run: bool
     stopped: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Gated:
-    """Where every face ended.
-
-    Attributes
-    ----------
-    cluster : int64 array of shape (n,)
-        The cluster after merging, before any gate.
-    gate : array of str of shape (n,)
-        The gate that dropped the face; empty for faces that were kept.
-    value, limit : float64 arrays of shape (n,)
-        What was measured for that gate, and what it asks for.
-    """
-
-    cluster: Int64
-    gate: NDArray[np.str_]
-    value: NDArray[np.float64]
-    limit: NDArray[np.float64]
 
 
 def refine(
@@ -121,11 +103,16 @@ def _refine(
 ) -> RefineSummary:
     collection = store.load()
     faces = collection.faces
+    options = options.for_photos(len(collection.images))
     known = known_before(out, RefineManifest, REFINE_MANIFEST, collection)
     progress.begin(f"Refining {counted(len(faces), 'face')}")
     cluster = _clusters(faces, options)
     said = None if known is None else respect(cluster, collection.face_ids(), known)
-    gated = _gated(faces, cluster, options) if said is None else _gated_as_said(faces, said, options)
+
+    def gate(options: RefineOptions) -> Gated:
+        return _gated(faces, cluster, options) if said is None else _gated_as_said(faces, said, options)
+
+    gated = gate(options)
     progress.end()
     manifest, kept = _manifest(store, collection, gated, said, options)
     members = {group.name: [face.paths for face in group.faces] for group in manifest.facesets}
@@ -136,14 +123,15 @@ def _refine(
         written = rehearse(plan, manifest)
     else:
         written = write_photo_folders(plan, manifest, progress=progress, stop=stop)
-    gates, counts = np.unique(gated.gate[gated.gate != ""], return_counts=True)
+    advice = Advice()
+    if len(collection.images) < SMALL_ALBUM or not manifest.facesets:
+        advice = advise(faces, len(collection.images), options, gate)
     return RefineSummary(
         out=str(out),
         **manifest.counts,
-        dropped_by={
-            str(gate): int(count) for gate, count in zip(gates, counts, strict=True) if gate != _NOBODY
-        },
-        hint="" if manifest.facesets else _hint(gated, options),
+        dropped_by=dropped_by(gated),
+        hint=advice.hint,
+        try_flags=list(advice.flags),
         learned=list(kept.learned),
         copied=written.copied,
         unchanged=written.unchanged,
@@ -155,25 +143,11 @@ def _refine(
     )
 
 
-def _hint(gated: Gated, options: RefineOptions) -> str:
-    """Which gate to open when no group is large enough."""
-    small = gated.gate == "min_faces"
-    if not small.any():
-        return ""
-    _, first = np.unique(gated.cluster[small], return_index=True)
-    images = gated.value[small][first].astype(int)
-    most = int(images.max())
-    sets = int((images >= most).sum())
-    return (
-        f"{options.min_faces} photos are needed for a face set; the largest group has {most}: "
-        f"--min-faces {most} would give {sets} face set{'s' if sets > 1 else ''}."
-    )
-
-
 def gate_faces(faces: Faces, options: RefineOptions) -> Gated:
     """Cluster, merge, and send every face through the gates in their order.
 
-    A face meets the gates until one drops it. Centroids are those of the faces that came so far.
+    A face meets the gates until one drops it. Centroids are those of the faces that came so far. Where
+    options do not say how many photos a set needs, it needs as many as in a large library.
     """
     return _gated(faces, _clusters(faces, options), options)
 
@@ -186,12 +160,13 @@ def _gated(
     wanted: AnyCollection[int] = (),
 ) -> Gated:
     """Gates for clusters; faces there by the user's will are no outliers, and none too few if `wanted`."""
+    least = options.min_faces or MOST_MIN_FACES
     gated = _gated_one_by_one(faces, cluster, options)
     if asserted is not None:
         gated.gate[asserted & (gated.gate == "outlier_threshold")] = ""
     images = _distinct_images(faces.image, np.where(gated.gate == "", cluster, -1))
-    too_few = (images < options.min_faces) & ~np.isin(cluster, list(wanted))
-    _drop(gated, too_few, "min_faces", images, options)
+    too_few = (images < least) & ~np.isin(cluster, list(wanted))
+    _drop(gated, too_few, "min_faces", images, replace(options, min_faces=least))
     return gated
 
 

@@ -12,7 +12,10 @@ from facesets.files import is_there, mtime_ns_of, printable
 from facesets.imaging.decode import SUFFIXES
 from facesets.records import FoundFile
 
-RESULT_MARKERS = frozenset({"manifest.json", "refine_manifest.json"})
+RUN_RECORD = "facesets-run.json"
+"""Lies in what `run` makes, above its results."""
+
+RESULT_MARKERS = frozenset({"manifest.json", "refine_manifest.json", RUN_RECORD})
 """A directory that holds one of these, written by us, is a result: its photos are copies."""
 
 UNFINISHED_MARKER = ".facesets-writing.json"

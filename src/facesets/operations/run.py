@@ -1,0 +1,317 @@
+"""From a folder of photos to people, face sets and pages: all steps, each of which goes on where it was."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from facesets.errors import DamagedFile, SourceGone, WrongUsage
+from facesets.exports.html_index import PAGES, START
+from facesets.exports.journal import WRITING, read_runs
+from facesets.exports.manifest import CLUSTER_MANIFEST, REFINE_MANIFEST, Failure
+from facesets.exports.reserving import reserved
+from facesets.files import printable, sweep_temporaries, write_json
+from facesets.interfaces import Embedder, Progress
+from facesets.operations.cluster import cluster
+from facesets.operations.contact_sheets import SHEET_NAME
+from facesets.operations.embed import GONE, EmbedSummary, embed
+from facesets.operations.extend import ExtendedResult, extend
+from facesets.operations.growing_options import ExtendOptions
+from facesets.operations.options import ClusterOptions, EmbedOptions, RefineOptions
+from facesets.operations.refine import refine
+from facesets.operations.run_pages import Shown, refuse_foreign_pages, write_pages
+from facesets.records import FileRecord
+from facesets.sources.folders import RUN_RECORD, FolderSource
+from facesets.stop import Stop
+from facesets.store.npz.cache import Cache
+
+DEFAULT_OUT = "facesets-out"
+CACHE = "faces.npz"
+PEOPLE = "people"
+SETS = "facesets"
+_FORMAT, _VERSION = "facesets/run", 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How the steps work; each as the command of its name takes it.
+
+    Attributes
+    ----------
+    workers : int
+        Threads that draw thumbnails.
+    """
+
+    cluster: ClusterOptions = field(default_factory=lambda: ClusterOptions(method="auto"))
+    refine: RefineOptions = field(default_factory=RefineOptions)
+    extend: ExtendOptions = field(default_factory=ExtendOptions)
+    workers: int = 1
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What one run found and wrote.
+
+    Attributes
+    ----------
+    index, sheet : str
+        What to open: the first page, and the first contact sheet; empty where there is none.
+    to_do : int
+        Files that were new or changed when the run began.
+    images, faces, persons, singletons, no_face, facesets : int
+        What there is now.
+    joined : int
+        New faces that joined people who were there.
+    unreadable : int
+        Files that cannot be read, those of earlier runs included.
+    failed : int
+        Files that this run could not use, with `failures` to say why.
+    hint, try_flags
+        As `refine` gives them.
+    """
+
+    photos: str
+    out: str
+    index: str = ""
+    sheet: str = ""
+    to_do: int = 0
+    images: int = 0
+    faces: int = 0
+    persons: int = 0
+    singletons: int = 0
+    no_face: int = 0
+    facesets: int = 0
+    new_images: int = 0
+    joined: int = 0
+    unreadable: int = 0
+    reasons: list[str] = field(default_factory=list)
+    learned: list[str] = field(default_factory=list)
+    hint: str = ""
+    try_flags: list[str] = field(default_factory=list)
+    failed: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    dry_run: bool = False
+    stopped: bool = False
+
+
+Prepare = Callable[[Cache], tuple[Embedder, EmbedOptions]]
+"""Loads the models that a cache was, or is to be, made with; called only when there is something to embed."""
+
+
+def default_out(photos: Path, here: Path) -> Path:
+    """Where results go if nothing is said: here, or beside the photos where here is among them."""
+    photos = photos.absolute()
+    return (photos.parent if here.is_relative_to(photos) else here) / DEFAULT_OUT
+
+
+def cache_of(out: Path) -> Path:
+    """The cache among the results."""
+    return out / CACHE
+
+
+def run(
+    photos: Path, out: Path, options: RunOptions, prepare: Prepare, *, progress: Progress, stop: Stop
+) -> RunSummary:
+    """Embed what is new, sort it into people and face sets or fold it into those there are, and write pages.
+
+    Raises
+    ------
+    WrongUsage
+        Photos and results cannot be told apart, or `out` belongs to something else.
+    SourceGone
+        The photos are not there.
+    AlreadyRunning
+        Another run writes to `out`.
+    CannotWrite
+        `out` cannot be written.
+    """
+    roots = _roots(photos, out)
+    source = FolderSource(photos)
+    cache = Cache(cache_of(out).absolute())
+    start = RunSummary(str(photos), str(out), dry_run=options.dry_run)
+    with reserved(out, dry_run=options.dry_run):
+        to_do, has_changed = _changes(source, cache)
+        start = replace(start, to_do=to_do)
+        if options.dry_run:
+            return start
+        refuse_foreign_pages(out)
+        sweep_temporaries(out / RUN_RECORD, out / START)
+        if sources_of(out) != list(roots):
+            write_json(out / RUN_RECORD, {"format": _FORMAT, "version": _VERSION, "photos": list(roots)})
+        embedded = EmbedSummary()
+        if has_changed:
+            embedder, how = prepare(cache)
+            with cache.writing(embedder.settings):
+                embedded = embed(source, cache, embedder, how, progress=progress, stop=stop)
+        failures = [Failure(each.path, each.reason) for each in embedded.failures]
+        start = replace(start, new_images=embedded.embedded, failures=failures)
+        if stop.requested:
+            return _ended(start, stopped=True)
+        return _sorted(start, cache, roots, options, progress, stop)
+
+
+def _sorted(
+    start: RunSummary,
+    cache: Cache,
+    roots: tuple[str, ...],
+    options: RunOptions,
+    progress: Progress,
+    stop: Stop,
+) -> RunSummary:
+    """Everything after the faces are known."""
+    out = Path(start.out)
+    people, sets = out / PEOPLE, out / SETS
+    has_people, has_sets = _is_made(people, CLUSTER_MANIFEST), _is_made(sets, REFINE_MANIFEST)
+    summary = start
+    if not has_people:
+        made = cluster(cache, people, options.cluster, progress=progress, stop=stop)
+        summary = replace(summary, reasons=made.reasons, failures=[*summary.failures, *made.failures])
+    if (has_people or has_sets) and not stop.requested:
+        grown = extend(
+            cache,
+            people,
+            options.extend,
+            refine_out=sets if has_sets else None,
+            progress=progress,
+            stop=stop,
+        )
+        summary = replace(summary, failures=[*summary.failures, *grown.failures])
+        summary = _with_extended(summary, grown.raw, grown.sets)
+    if not has_sets and not stop.requested:
+        refined = refine(cache, sets, options.refine, progress=progress, stop=stop)
+        summary = replace(
+            summary,
+            hint=refined.hint,
+            try_flags=refined.try_flags,
+            failures=[*summary.failures, *refined.failures],
+        )
+    if stop.requested:
+        return _ended(summary, stopped=True)
+    failed = _unreadable(cache.files())
+    collection = cache.load()
+    shown = Shown(out, people, sets, roots, failed)
+    counts = write_pages(shown, collection, workers=options.workers, progress=progress, stop=stop)
+    sheet = people / SHEET_NAME
+    return _ended(
+        replace(
+            summary,
+            images=counts["images"],
+            faces=counts["faces"],
+            persons=counts["persons"],
+            singletons=counts["singletons"],
+            no_face=counts["no_face"],
+            facesets=counts["facesets"],
+            unreadable=len(failed),
+            index=str(out / START),
+            sheet=str(sheet) if sheet.is_file() else "",
+        ),
+        stopped=stop.requested,
+    )
+
+
+def _ended(summary: RunSummary, *, stopped: bool) -> RunSummary:
+    failures = list({failure.path: failure for failure in summary.failures}.values())
+    return replace(summary, failures=failures, failed=len(failures), stopped=stopped)
+
+
+def _with_extended(summary: RunSummary, people: ExtendedResult, sets: ExtendedResult | None) -> RunSummary:
+    learned = [*people.learned, *(sets.learned if sets else ())]
+    return replace(summary, joined=sum(people.joined.values()), learned=learned)
+
+
+def _is_made(folder: Path, manifest: str) -> bool:
+    """Whether a result is complete but for what `extend` adds to it."""
+    if not (folder / manifest).is_file():
+        return False
+    runs = read_runs(folder)
+    return not (runs and runs[-1].state == WRITING and runs[-1].command != "extend")
+
+
+def _changes(source: FolderSource, cache: Cache) -> tuple[int, bool]:
+    """How many files are new or changed, and whether there is anything for `embed` to do.
+
+    Raises
+    ------
+    SourceGone, WrongUsage
+        There are no photos.
+    """
+    known = cache.files()
+    listed = set()
+    to_do = 0
+    for file in source.files():
+        record = known.get(file.path)
+        listed.add(file.path)
+        to_do += record is None or not record.matches(file)
+    gone = any(
+        path not in listed and source.covers(path) and record.reason != GONE for path, record in known.items()
+    )
+    if not listed and not gone:
+        raise WrongUsage(f"There are no photos below {source.label}. Check the path.")
+    if not listed:
+        raise SourceGone(f"{source.label} is empty, and photos are known to be in it. Is it mounted?")
+    return to_do, bool(to_do or gone)
+
+
+def _unreadable(known: Mapping[str, FileRecord]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (path, record.reason)
+        for path, record in sorted(known.items())
+        if record.reason and record.reason != GONE
+    )
+
+
+def _roots(photos: Path, out: Path) -> tuple[str, ...]:
+    """The folders that the results in `out` come from, this one included.
+
+    Raises
+    ------
+    WrongUsage
+        The photos are results themselves, or `out` holds something else.
+    """
+    source, target = photos.resolve(), out.resolve()
+    record = target / RUN_RECORD
+    if _is_within_results(source):
+        raise WrongUsage(f"{printable(photos)} holds results of `facesets run`, not photos. Name the photos.")
+    if record.exists():
+        return tuple(dict.fromkeys([*_recorded(record), str(photos.absolute())]))
+    there = [entry.name for entry in target.iterdir()] if target.is_dir() else []
+    taken = {CACHE, PEOPLE, SETS, PAGES, START}
+    if target.is_relative_to(source):
+        taken |= {name for name in there if not name.startswith(".facesets")}
+    if source != target and not taken.isdisjoint(there):
+        raise WrongUsage(
+            f"{printable(out)} holds something else already ({printable(min(taken.intersection(there)))}). "
+            "Name a new folder for the results."
+        )
+    if source == target:
+        raise WrongUsage(f"{printable(out)} holds the photos. Name another folder for the results.")
+    return (str(photos.absolute()),)
+
+
+def _is_within_results(folder: Path) -> bool:
+    """Whether a folder is what a run made, or lies in there; photos of the user's beside it do not."""
+    for above in (folder, *folder.parents):
+        place = folder.relative_to(above).parts[:1]
+        if (above / RUN_RECORD).exists() and place in ((), (PEOPLE,), (SETS,), (PAGES,)):
+            return True
+    return False
+
+
+def _recorded(record: Path) -> list[str]:
+    try:
+        content = json.loads(record.read_bytes())
+        photos = content["photos"]
+        if content["format"] == _FORMAT and all(isinstance(each, str) for each in photos):
+            return list(photos)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        pass
+    raise DamagedFile(
+        f"{printable(record)} cannot be read. Remove it, and run the same command again with a new OUT."
+    )
+
+
+def sources_of(out: Path) -> list[str]:
+    """The folders that the results in `out` come from; none if it holds no such results."""
+    record = out / RUN_RECORD
+    return _recorded(record) if record.exists() else []

@@ -1,0 +1,61 @@
+"""`facesets run` as a newcomer types it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.photos import copy_photos
+from tests.program import run
+
+from facesets.exports.manifest import ClusterManifest, RefineManifest
+from facesets.exports.manifest_files import read_manifest
+
+
+@pytest.fixture
+def album(tmp_path: Path, lfw_dir: Path) -> Path:
+    names = ("Hugo_Chavez", "Colin_Powell")
+    return copy_photos(
+        [photo for n in names for photo in sorted((lfw_dir / n).glob("*.jpg"))[:3]], tmp_path / "album"
+    )
+
+
+def test_one_command_and_again_and_again(album: Path, tmp_path: Path, pack_dir: Path) -> None:
+    first = run("run", album, "--pack", pack_dir, cwd=tmp_path)
+    assert first.status == 0, first.err
+    out = tmp_path / "facesets-out"
+    last = first.out.splitlines()[-1]
+    assert str(out / "index.html") in last
+    assert "Next:" in last
+    assert "6 photos, 6 faces: 2 people" in first.out
+    # The settings of the parts hold, from wherever they come; --json gives one object.
+    (tmp_path / "facesets.toml").write_text(
+        "[refine]\nmin-faces = 2\nmin-short = 60\n[extend]\nsheet = false\n[run]\nmaterialize = 'symlink'\n"
+    )
+    told = run(
+        "run",
+        album,
+        tmp_path / "other",
+        "--pack",
+        pack_dir,
+        "--json",
+        cwd=tmp_path,
+        env={"FACESETS_CLUSTER_METHOD": "components"},
+    )
+    assert told.status == 0, told.err
+    assert json.loads(told.out)["persons"] == 2
+    refined = read_manifest(tmp_path / "other" / "facesets", RefineManifest).made.options
+    grouped = read_manifest(tmp_path / "other" / "people", ClusterManifest).made.options
+    assert (refined["min_faces"], refined["min_short"], refined["materialize"]) == (2, 60, "symlink")
+    assert (grouped["method"], grouped["materialize"]) == ("components", "symlink")
+    # The results of other photos are not added to by a forgotten argument.
+    refused = run("run", copy_photos([], tmp_path / "second"), "--pack", pack_dir, cwd=tmp_path)
+    assert refused.status == 2
+    assert "OUT" in refused.err
+
+
+def test_a_file_that_cannot_be_read_gives_status_3(album: Path, tmp_path: Path, pack_dir: Path) -> None:
+    (album / "broken.jpg").write_bytes(b"no picture")
+    result = run("run", album, tmp_path / "out", "--pack", pack_dir)
+    assert result.status == 3
+    assert "broken.jpg" in result.err
+    assert "1 file cannot be read" in result.out

@@ -1,0 +1,267 @@
+"""One command from photos to people: what it leaves, again and again, whatever interrupts it."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
+
+import pytest
+
+from facesets.errors import CannotWrite, SourceGone, WrongUsage
+from facesets.exports.manifest import ClusterManifest, RefineManifest
+from facesets.exports.manifest_files import read_manifest
+from facesets.inference.local import LocalEmbedder
+from facesets.interfaces import Embedder
+from facesets.operations.options import ClusterOptions, EmbedOptions, RefineOptions
+from facesets.operations.run import RunOptions, RunSummary, default_out, run
+from facesets.progress import SilentProgress
+from facesets.stop import Stop
+from facesets.store.npz.cache import Cache
+from tests.exports.test_html_index import parsed
+from tests.kills import in_a_child
+from tests.operations.conftest import PEOPLE, Library
+from tests.photos import copy_photos
+
+PLAIN = RunOptions(
+    cluster=ClusterOptions(method="auto", sheet=False), refine=RefineOptions(sheet=False), workers=2
+)
+
+
+def no_models(_cache: Cache) -> tuple[Embedder, EmbedOptions]:
+    """Nothing is to be embedded."""
+    raise AssertionError("models were loaded though there is nothing new")
+
+
+def go(photos: Path, out: Path, embedder: LocalEmbedder | None, options: RunOptions = PLAIN) -> RunSummary:
+    def prepare(cache: Cache) -> tuple[Embedder, EmbedOptions]:
+        return (embedder, EmbedOptions(workers=2)) if embedder else no_models(cache)
+
+    return run(photos, out, options, prepare, progress=SilentProgress(), stop=Stop())
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    """Every file but the journals, which tell when something was done."""
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and ".facesets-journal" not in path.parts
+    }
+
+
+def times(root: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
+
+
+def linked(root: Path) -> Iterator[tuple[Path, Path]]:
+    """Each page, and each file that it refers to."""
+    for page in root.rglob("*.html"):
+        for link in parsed(page.read_bytes()).links:
+            if not link.startswith("#"):
+                yield page, page.parent / os.fsdecode(unquote_to_bytes(link))
+
+
+def people_of(out: Path) -> dict[str, set[str]]:
+    manifest = read_manifest(out / "people" / "manifest.json", ClusterManifest)
+    return {group.name: {face.face for face in group.faces} for group in manifest.persons}
+
+
+@pytest.fixture
+def embedded(library: Library, tmp_path: Path) -> Path:
+    """Results so far: the photos are embedded, and that is all."""
+    out = tmp_path / "out"
+    out.mkdir()
+    record = f'{{"format": "facesets/run", "version": 1, "photos": ["{library.photos}"]}}\n'
+    (out / "facesets-run.json").write_text(record)
+    shutil.copy2(library.cache, out / "faces.npz")
+    return out
+
+
+def test_photos_become_people_face_sets_and_pages(
+    library: Library, tmp_path: Path, embedder: LocalEmbedder
+) -> None:
+    photos, out = library.photos, tmp_path / "out"
+    before = tree(photos)
+    options = replace(PLAIN, cluster=ClusterOptions(method="auto"), refine=RefineOptions())
+    summary = go(photos, out, embedder, options)
+    assert (summary.failed, summary.stopped) == (0, False)
+    assert summary.persons >= len(PEOPLE) <= summary.facesets
+    assert summary.images == len(set(before.values()))
+    assert Path(summary.index) == out / "index.html"
+    assert (out / "people" / "contact_sheet.png").is_file()
+    assert Path(summary.sheet) == out / "people" / "contact_sheet.png"
+    for folder in ("person_001", "_noface"):
+        assert any((out / "people" / folder).iterdir())
+    assert read_manifest(out / "facesets", RefineManifest).made.options["min_faces"] == 3
+    missing = [target for _, target in linked(out) if not target.exists()]
+    assert not missing
+    start = parsed((out / "index.html").read_bytes())
+    assert len(start.pictures) == summary.persons
+    assert "nobody.png" in (out / "pages" / "no-face.html").read_text()
+    assert tree(photos) == before
+
+
+def test_a_second_run_with_nothing_new_changes_no_byte_and_loads_no_model(
+    library: Library, embedded: Path
+) -> None:
+    go(library.photos, embedded, None)
+    before, when = tree(embedded), times(embedded)
+    summary = go(library.photos, embedded, None)
+    assert (summary.to_do, summary.new_images, summary.joined) == (0, 0, 0)
+    assert tree(embedded) == before
+    assert times(embedded) == when
+
+
+@pytest.mark.parametrize("kill_at", [1, 3, 40, 64, 100, 130, 150])
+def test_a_killed_run_ends_like_one_that_nothing_disturbed(
+    library: Library, embedded: Path, tmp_path: Path, kill_at: int
+) -> None:
+    other = shutil.copytree(embedded, tmp_path / "other" / "out")
+    go(library.photos, other, None)
+    in_a_child(lambda: go(library.photos, embedded, None), kill_at)
+    go(library.photos, embedded, None)
+    ours, theirs = tree(embedded), tree(other)
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        assert ours[name].replace(bytes(embedded), b"OUT") == theirs[name].replace(bytes(other), b"OUT"), name
+
+
+def test_new_photos_join_the_people_there_are_and_names_stay(
+    library: Library, tmp_path: Path, embedder: LocalEmbedder, lfw_dir: Path
+) -> None:
+    album = sorted(library.photos.glob("*Hugo*.jpg"))[:8] + sorted(library.photos.glob("*Sharon*.jpg"))[:5]
+    photos, out = copy_photos(album, tmp_path / "album"), tmp_path / "out"
+    go(photos, out, embedder)
+    first = people_of(out)
+    (out / "people" / "person_001").rename(out / "people" / 'Hugo & "Co" #1')
+    for photo in sorted((lfw_dir / "Hugo_Chavez").glob("*.jpg"))[12:15]:
+        shutil.copy2(photo, photos)
+    for photo in sorted((lfw_dir / "Celine_Dion").glob("*.jpg"))[:3]:
+        shutil.copy2(photo, photos)
+    summary = go(photos, out, embedder)
+    now = people_of(out)
+    assert now["person_002"] == first["person_002"]
+    assert now['Hugo & "Co" #1'] > first["person_001"]
+    assert len(now['Hugo & "Co" #1']) == len(first["person_001"]) + 3
+    assert "person_003" in now
+    assert "person_001" not in now
+    assert (summary.new_images, summary.joined >= 3) == (6, True)
+    assert 'Hugo & "Co" #1' in parsed((out / "index.html").read_bytes()).text
+    assert not [target for _, target in linked(out) if not target.exists()]
+    assert not list((out / "pages" / "person").glob("person_001*"))
+
+
+def test_results_among_the_photos_are_not_taken_for_photos(
+    library: Library, tmp_path: Path, embedder: LocalEmbedder
+) -> None:
+    photos = copy_photos(sorted(library.photos.glob("*Hugo*.jpg"))[:3], tmp_path / "album")
+    out = photos / "sorted"
+    first = go(photos, out, embedder)
+    assert first.images == 3
+    assert go(photos, out, None).to_do == 0
+
+
+def test_photos_beside_the_results_are_photos(
+    library: Library, tmp_path: Path, embedder: LocalEmbedder
+) -> None:
+    out = tmp_path / "trip"
+    photos = copy_photos(sorted(library.photos.glob("*Hugo*.jpg"))[:3], out / "photos")
+    assert go(photos, out, embedder).images == 3
+    assert go(photos, out, None).to_do == 0
+    with pytest.raises(WrongUsage, match="holds results"):
+        go(out / "people", tmp_path / "other", None)
+    with pytest.raises(WrongUsage, match="holds results"):
+        go(out, tmp_path / "other", None)
+
+
+def test_a_folder_of_the_user_is_never_taken_for_results(library: Library, tmp_path: Path) -> None:
+    photos = copy_photos(sorted(library.photos.glob("*Hugo*.jpg"))[:2], tmp_path / "album")
+    with pytest.raises(WrongUsage, match="holds the photos"):
+        go(photos, photos, None)
+    inside = copy_photos(sorted(library.photos.glob("*Hugo*.jpg"))[:1], photos / "2019")
+    with pytest.raises(WrongUsage, match="holds something else"):
+        go(photos, inside, None)
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / "index.html").write_text("mine")
+    with pytest.raises(WrongUsage, match="holds something else"):
+        go(photos, taken, None)
+    assert [path.name for path in taken.iterdir()] == ["index.html"]
+
+
+def test_a_page_of_the_user_that_came_later_is_kept(library: Library, embedded: Path) -> None:
+    (embedded / "index.html").write_text("mine")
+    with pytest.raises(CannotWrite, match="not ours"):
+        go(library.photos, embedded, None)
+    assert (embedded / "index.html").read_text() == "mine"
+
+
+def test_nothing_behind_a_link_is_replaced_or_removed(
+    library: Library, embedded: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "ab").mkdir(parents=True)
+    (elsewhere / "ab" / "mine.jpg").write_bytes(b"mine")
+    (embedded / "pages").mkdir()
+    (embedded / "pages" / "thumbnails").symlink_to(elsewhere)
+    with pytest.raises(CannotWrite, match="not ours"):
+        go(library.photos, embedded, None)
+    assert tree(elsewhere) == {"ab/mine.jpg": b"mine"}
+
+
+def test_without_copies_pages_lead_to_the_photos_themselves(library: Library, embedded: Path) -> None:
+    bare = replace(
+        PLAIN,
+        cluster=replace(PLAIN.cluster, materialize="none"),
+        refine=replace(PLAIN.refine, materialize="none"),
+    )
+    go(library.photos, embedded, None, bare)
+    targets = [target for _, target in linked(embedded)]
+    assert not [target for target in targets if not target.exists()]
+    assert any(target.resolve().is_relative_to(library.photos) for target in targets)
+
+
+def test_a_dry_run_counts_and_leaves_nothing(library: Library, tmp_path: Path) -> None:
+    summary = go(library.photos, tmp_path / "out", None, replace(PLAIN, dry_run=True))
+    assert summary.to_do == sum(path.suffix in (".jpg", ".png") for path in library.photos.rglob("*"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_or_missing_folder_is_said_before_models_are_loaded(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(WrongUsage, match="no photos"):
+        go(tmp_path / "empty", tmp_path / "out", None)
+    with pytest.raises(SourceGone):
+        go(tmp_path / "typo", tmp_path / "out", None)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_cannot_be_read_costs_itself_and_is_shown(
+    library: Library, tmp_path: Path, embedder: LocalEmbedder
+) -> None:
+    photos = copy_photos(sorted(library.photos.glob("*Hugo*.jpg"))[:2], tmp_path / "album")
+    (photos / os.fsdecode(b"br\xe9ken #1?.jpg")).write_bytes(b"no picture")
+    shutil.copy2(library.photos / "nobody.png", photos / os.fsdecode(b"no\xffbody #2?.png"))
+    out = tmp_path / "out"
+    summary = go(photos, out, embedder)
+    assert (summary.failed, summary.unreadable, summary.images) == (1, 1, 3)
+    assert "br\\udce9ken #1?.jpg" in parsed((out / "pages" / "failed.html").read_bytes()).text
+    assert not [target for _, target in linked(out) if not target.exists()]
+    assert go(photos, out, None).failed == 0
+
+
+def test_photos_without_any_face_have_pages_too(
+    library: Library, tmp_path: Path, embedder: LocalEmbedder
+) -> None:
+    photos = copy_photos([library.photos / "nobody.png"], tmp_path / "album")
+    summary = go(photos, tmp_path / "out", embedder)
+    assert (summary.persons, summary.no_face, summary.facesets) == (0, 1, 0)
+    assert (tmp_path / "out" / "pages" / "no-face.html").is_file()
+
+
+def test_results_go_here_and_never_among_the_photos() -> None:
+    here = Path("/home/ann/work")
+    assert default_out(Path("/home/ann/Pictures"), here) == here / "facesets-out"
+    assert default_out(here, here) == here.parent / "facesets-out"
+    assert default_out(here.parent, here) == Path("/home/facesets-out")
