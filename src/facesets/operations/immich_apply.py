@@ -24,7 +24,7 @@ from facesets.operations.immich_changes import (
 from facesets.operations.immich_plan import PersonPlan, PlannedMerge
 from facesets.operations.immich_push_journal import PushJournal
 from facesets.operations.immich_sightings import Sighting
-from facesets.remote.immich import NotThere, RequestFailed
+from facesets.remote.immich_answers import NotThere, RequestFailed
 from facesets.remote.immich_people import ImmichPeople
 from facesets.remote.immich_records import ServerFace, ServerPerson, Version
 from facesets.remote.retry import Stopped

@@ -11,7 +11,8 @@ from typing import Any, Literal
 from facesets.files import sync_directory, writing
 from facesets.operations.immich_faces import StagedFace, scaled
 from facesets.operations.immich_options import StageOptions
-from facesets.remote.immich import Downloaded, Immich, NotThere, RequestFailed
+from facesets.remote.immich import Downloaded, Immich
+from facesets.remote.immich_answers import NotThere, RequestFailed
 from facesets.remote.immich_records import Asset
 
 Known = Callable[[str], bool]

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, ClassVar, Protocol
 
 from facesets.errors import DamagedFile
-from facesets.remote.immich import RequestFailed
+from facesets.remote.immich_answers import RequestFailed
 from facesets.remote.immich_people import ImmichPeople, Square
 from facesets.remote.immich_records import ServerFace, ServerPerson, Version
 

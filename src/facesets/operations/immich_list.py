@@ -12,7 +12,8 @@ from facesets.operations.immich_names import Names, is_readable, is_thumbnail
 from facesets.operations.immich_options import StageOptions
 from facesets.operations.immich_record import Record, seen_key
 from facesets.operations.immich_server import queries
-from facesets.remote.immich import Immich, RequestFailed
+from facesets.remote.immich import Immich
+from facesets.remote.immich_answers import RequestFailed
 from facesets.remote.immich_records import Asset, Owner
 
 

@@ -20,7 +20,7 @@ from facesets.operations.immich_push_journal import PushJournal, journals, new_j
 from facesets.operations.immich_record import Heading, StageRecord
 from facesets.operations.immich_server import PUSH_PERMISSIONS, meet
 from facesets.operations.immich_sightings import Sighting, sightings
-from facesets.remote.immich import NotThere, RequestFailed
+from facesets.remote.immich_answers import NotThere, RequestFailed
 from facesets.remote.immich_people import ImmichPeople
 from facesets.remote.immich_records import Owner, ServerFace, ServerPerson
 from facesets.remote.retry import Stopped

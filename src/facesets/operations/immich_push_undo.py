@@ -28,7 +28,7 @@ from facesets.operations.immich_changes import (
 )
 from facesets.operations.immich_push_journal import PushJournal, find_journal
 from facesets.operations.immich_server import UNDO_PERMISSIONS, allows, meet
-from facesets.remote.immich import NotThere, RequestFailed
+from facesets.remote.immich_answers import NotThere, RequestFailed
 from facesets.remote.immich_people import ImmichPeople
 from facesets.remote.immich_records import ServerFace, ServerPerson
 from facesets.remote.retry import Stopped
