@@ -13,7 +13,7 @@ from tests.fixtures.immich_people import PUSH_PERMISSIONS, PeopleServer
 from tests.fixtures.immich_server import KEY, running
 from tests.fixtures.pushing import PLACES, Scene, by_name, push, undo
 
-VERSIONS = [(2, 2, 0), (3, 0, 0), (3, 2, 1)]
+VERSIONS = [(2, 2, 0), (3, 0, 0), (3, 2, 1), (3, 3, 5)]
 
 
 @pytest.fixture
