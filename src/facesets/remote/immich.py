@@ -29,10 +29,13 @@ from facesets.remote.immich_records import (
     Asset,
     Owner,
     ServerFace,
+    ServerPerson,
     Version,
+    parse_albums,
     parse_asset,
     parse_faces,
     parse_owner,
+    parse_people,
     parse_version,
 )
 from facesets.remote.retry import PassingFault, doubling, pausing, retrying
@@ -189,9 +192,31 @@ class Immich:
                 )
             page, ids_before = following, ids
 
+    def albums(self) -> list[tuple[str, str]]:
+        """Id and title of each album that the key's owner has. Raises as `assets`."""
+        return parse_albums(self._at_start("GET", "albums"))
+
+    def search_people(self, text: str) -> list[ServerPerson]:
+        """People of whose name a word begins so, in the server's opinion; hidden ones too.
+
+        Raises
+        ------
+        RequestFailed
+            The key may not ask.
+        Unreachable
+            The server fails.
+        """
+        query = {"name": text, "withHidden": "true"}
+        return parse_people(self._at_start("GET", "search/person", params=query))
+
     def faces(self, asset_id: str) -> list[ServerFace]:
         """Faces that the server found in an asset. Raises as `download`."""
         return parse_faces(self._json("GET", "faces", params={"id": asset_id}))
+
+    def owner_of(self, asset_id: str) -> str:
+        """Whose an asset is; empty where the server does not say. Raises as `download`."""
+        asset = parse_asset(self._json("GET", f"assets/{asset_id}"))
+        return asset.owner_id if asset else ""
 
     def download(self, asset: Asset, file: IO[bytes]) -> Downloaded:
         """Write an asset's original into a file, verified by the server's checksum.

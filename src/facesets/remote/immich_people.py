@@ -48,11 +48,6 @@ class ImmichPeople(Immich):
                 return
             page += 1
 
-    def people_called(self, name: str) -> list[ServerPerson]:
-        """People of exactly this name, those without any face included."""
-        answer = self._at_start("GET", "search/person", params={"name": name, "withHidden": "true"})
-        return [person for person in parse_people(answer) if person.name == name]
-
     def person(self, person_id: str) -> ServerPerson | None:
         """A person; None where there is nobody of that id any more."""
         try:
