@@ -273,6 +273,37 @@ def test_a_server_that_sends_everything_elsewhere_is_named_with_its_place(tmp_pa
         assert all("x-api-key" not in request.headers for request in server.requests)
 
 
+def test_a_redirect_that_names_no_place_ends_the_run_with_a_sentence(tmp_path: Path) -> None:
+    with serving([photo(1)]) as server:
+        server.rules.append(lambda *_: error(302))
+        with pytest.raises(WrongUsage, match="sends requests on to another place"):
+            stage(server, tmp_path)
+
+
+@pytest.mark.parametrize("how", [error(500), error(429, retry_after="0"), error(503), "drop"])
+def test_the_first_request_is_tried_again_like_any_other(how: Answer | str, tmp_path: Path) -> None:
+    answers = iter([how, how])
+
+    def rule(request: Request, answer: Answer) -> Answer | None:
+        is_first = request.path.endswith("/server/version")
+        return changed(answer, next(answers)) if is_first and len(server.requests) <= 2 else None
+
+    with serving([photo(1)]) as server:
+        server.rules.append(rule)
+        assert stage(server, tmp_path).staged == 1
+
+
+@pytest.mark.parametrize("status", [500, 429])
+def test_a_server_that_goes_on_failing_at_first_is_said_to_fail_and_not_to_be_another(
+    status: int, tmp_path: Path
+) -> None:
+    with serving([photo(1)]) as server:
+        server.rules.append(lambda *_: error(status, retry_after="0"))
+        with pytest.raises(Unreachable, match=f"the server answers {status}"):
+            stage(server, tmp_path)
+        assert len(server.to("/server/version")) == 4
+
+
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"major": "3"}', b""])
 def test_what_is_no_immich_server_is_said_to_be_none(body: bytes, tmp_path: Path) -> None:
     with ImmichServer(is_checked=False) as server:

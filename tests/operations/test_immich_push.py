@@ -10,10 +10,10 @@ from facesets.errors import AlreadyRunning, WrongUsage
 from facesets.files import FileLock
 from facesets.progress import RecordingProgress
 from tests.fixtures.immich_people import PUSH_PERMISSIONS, PeopleServer
-from tests.fixtures.immich_server import KEY, running
+from tests.fixtures.immich_server import KEY, error, photo_id, running
 from tests.fixtures.pushing import PLACES, Scene, by_name, push, undo
 
-VERSIONS = [(2, 2, 0), (3, 0, 0), (3, 2, 1)]
+VERSIONS = [(2, 2, 0), (3, 0, 0), (3, 2, 1), (3, 3, 5)]
 
 
 @pytest.fixture
@@ -384,3 +384,140 @@ def test_the_journal_names_each_change_before_it_is_asked_for_and_holds_no_key(s
     assert len(asked) == 5
     assert all(opened >= 1 for _, opened in asked)
     assert KEY not in journal.read_text()
+
+
+def partners(scene: Scene) -> str:
+    """Anna on a photo of one's own, and on two of a partner: with and without a face by the server."""
+    face = scene.both(1, "Anna", None)
+    for number in (2, 3):
+        asset = scene.photo(number, owner=photo_id(50))
+        scene.ours(asset, "Anna")
+    scene.server.add_face(scene.server.photos[1].id, PLACES[0])
+    scene.server.add_face(scene.server.photos[2].id, PLACES[2])
+    scene.stage(partners=True)
+    return face
+
+
+def test_photos_of_a_partner_are_never_written_to(scene: Scene) -> None:
+    face = partners(scene)
+    done = push(scene)
+    assert (done.failed, done.of_others, done.changes) == (0, 2, 2)
+    assert scene.server.holder(face) == "Anna"
+    own = photo_id(1)
+    assert {change.body.get("assetId", own) for change in scene.server.writes} == {own}
+    assert len(scene.server.faces) == 3
+    again = push(scene, when="second")
+    assert (again.changes, again.failed) == (0, 0)
+    assert [path.name for path in (scene.out / "ana/push").iterdir()] == ["run.jsonl"]
+
+
+def test_somebody_who_is_on_photos_of_a_partner_alone_is_not_made(scene: Scene) -> None:
+    scene.both(1, "?", None)
+    scene.ours(scene.photo(2, owner=photo_id(50)), "Anna")
+    scene.server.add_face(photo_id(2), PLACES[0])
+    scene.stage(partners=True)
+    summary = push(scene)
+    assert (summary.changes, summary.applied, scene.server.writes) == (0, False, [])
+
+
+def test_nothing_is_written_while_it_is_unknown_whose_photos_they_are(scene: Scene) -> None:
+    partners(scene)
+    scene.server.permissions.remove("user.read")
+    with pytest.raises(WrongUsage, match=r"user\.read"):
+        push(scene)
+    assert scene.server.writes == []
+
+
+def test_a_run_that_changed_nothing_is_none_to_take_back(scene: Scene) -> None:
+    scene.both(1, "Anna", scene.server.add_person("Anna"))
+    face = scene.both(2, "Anna", None)
+    scene.stage()
+    push(scene, when="first")
+    assert scene.server.holder(face) == "Anna"
+    scene.both(3, "Anna", None)
+    scene.stage()
+    scene.server.gates.append(lambda request: error(400) if request in scene.server.writes else None)
+    failed = push(scene, when="second")
+    assert (failed.failed, failed.run) == (1, "")
+    assert failed.failures[0][0] == "/data/library/ana/2024/IMG_00003.jpg"
+    scene.server.gates.clear()
+    assert undo(scene).run == "first"
+    assert scene.server.holder(face) == "-"
+
+
+def test_a_run_is_undone_once(scene: Scene) -> None:
+    family(scene)
+    push(scene, when="first")
+    undo(scene, "first")
+    push(scene, when="second")
+    after = scene.server.snapshot()
+    with pytest.raises(WrongUsage, match="taken back already"):
+        undo(scene, "first")
+    assert scene.server.snapshot() == after
+    undo(scene)
+    assert sorted(person.name for person in scene.server.people.values()) == ["", "", "Anna"]
+
+
+def test_what_an_undo_took_back_in_part_is_not_taken_back_again_from_a_later_run(scene: Scene) -> None:
+    nameless = scene.server.add_person()
+    for number in range(1, 6):
+        scene.both(number, "Ben", nameless)
+    face = scene.both(6, "Cleo", nameless, place=1)
+    scene.stage()
+    push(scene, when="first")
+    scene.server.permissions.remove("person.delete")
+    left = undo(scene, "first")
+    assert sum(left.left.values()) > 0
+    assert (scene.server.holder(face), scene.server.people[nameless].name) == ("", "")
+    push(scene, when="second")
+    assert (scene.server.holder(face), scene.server.people[nameless].name) == ("Cleo", "Ben")
+    undo(scene, "first")
+    assert (scene.server.holder(face), scene.server.people[nameless].name) == ("Cleo", "Ben")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("ANN VENEMAN", "Ann Veneman"),
+        ("A\u030asa  O\u0308berg", "\u00c5sa \u00d6berg"),
+        ("\u00c5SA \u00d6BERG", "A\u030asa O\u0308berg"),
+        ("STRAUSS", "Strau\u00df"),
+    ],
+)
+def test_somebody_on_archived_photos_alone_is_found_in_whatever_letters(
+    theirs: str, ours: str, scene: Scene
+) -> None:
+    person = scene.server.add_person(theirs)
+    scene.server.add_face(scene.photo(1, visibility="archive"), PLACES[0], person)
+    face = scene.both(2, ours, None)
+    scene.stage()
+    push(scene)
+    assert list(scene.server.people) == [person]
+    assert scene.server.holder(face) == theirs
+
+
+def test_two_of_ours_who_differ_only_in_case_do_not_become_two_there_and_none_is_called_hidden(
+    scene: Scene,
+) -> None:
+    for number in (1, 2):
+        scene.both(number, "Anna", None)
+    scene.both(3, "anna", None)
+    scene.stage()
+    for when in ("first", "second"):
+        plan = by_name(push(scene, when=when))
+        [reason] = plan["anna"].left
+        assert "has this name" in reason
+    assert [person.name for person in scene.server.people.values()] == ["Anna"]
+
+
+def test_faces_are_added_to_photos_in_which_the_server_found_none(scene: Scene) -> None:
+    asset = scene.photo(1)
+    scene.ours(asset, "Anna")
+    scene.stage()
+    assert push(scene).photos == 0
+    scene.stage(faceless=True)
+    assert push(scene).made == {"create_person": 1, "create_face": 1}
+    [face] = scene.server.faces
+    assert (face.asset, face.preview) == (asset, (4000, 3000))
+    undo(scene)
+    assert (scene.server.faces, scene.server.people) == ([], {})

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import threading
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,18 @@ import pytest
 from facesets.errors import AlreadyRunning, DamagedFile, NewerFormat, WrongUsage
 from facesets.files import FileLock, sha256_of
 from facesets.progress import RecordingProgress
-from tests.fixtures.immich_server import Answer, Face, Request, error, photo, photo_id, serving
+from tests.fixtures.immich_people import PeopleServer
+from tests.fixtures.immich_server import (
+    STAGING_PERMISSIONS,
+    Answer,
+    Face,
+    Request,
+    error,
+    photo,
+    photo_id,
+    running,
+    serving,
+)
 from tests.fixtures.staging import access, aliases, queue, stage, staged_photos, tree
 
 LARGE = Face(box=(100, 100, 400, 400))
@@ -341,12 +354,6 @@ def test_photos_of_two_accounts_do_not_mix_in_one_folder(tmp_path: Path) -> None
             stage(server, tmp_path)
 
 
-def test_photos_of_another_account_are_counted(tmp_path: Path) -> None:
-    with serving([photo(1), photo(2, owner=photo_id(50))]) as server:
-        summary = stage(server, tmp_path)
-    assert (summary.staged, summary.of_others) == (2, 1)
-
-
 def test_two_runs_on_one_folder_exclude_each_other(tmp_path: Path) -> None:
     with (
         serving([photo(1)]) as server,
@@ -435,3 +442,103 @@ def test_what_was_staged_for_another_account_and_is_known_is_not_fetched_to_find
     assert (summary.known, summary.staged) == (1, 1)
     (known,) = aliases(tmp_path / "out", "ben")
     assert (known["sha256"], known["path"]) == (digest, None)
+
+
+def test_photos_of_other_accounts_are_passed_over_unless_they_are_wanted(tmp_path: Path) -> None:
+    photos = [photo(1), photo(2, owner=photo_id(50))]
+    with serving(photos) as server:
+        summary = stage(server, tmp_path)
+        assert (summary.staged, summary.of_others) == (1, 0)
+        assert summary.skipped == {"of another account": 1}
+        assert server.downloads == [photo_id(1)]
+        wanted = stage(server, tmp_path, partners=True)
+        assert (wanted.staged, wanted.of_others) == (1, 1)
+
+
+def test_without_a_look_at_the_account_it_is_said_that_photos_of_partners_are_not_told_apart(
+    tmp_path: Path,
+) -> None:
+    heard = RecordingProgress()
+    permissions = [name for name in STAGING_PERMISSIONS if name != "user.read"]
+    with serving([photo(1), photo(2, owner=photo_id(50))], permissions=permissions) as server:
+        assert stage(server, tmp_path, progress=heard).staged == 2
+    assert any("partners" in line for line in heard.lines)
+
+
+@pytest.mark.parametrize("first", [photo_id(1), photo_id(2)])
+def test_bytes_that_come_twice_at_once_from_an_upload_and_an_external_library_are_staged_once(
+    first: str, tmp_path: Path
+) -> None:
+    both = threading.Barrier(2)
+
+    def together(request: Request, answer: Answer) -> Answer | None:
+        if not request.path.endswith("/original"):
+            return None
+        both.wait(10)
+        return answer if request.asset == first else replace(answer, delay_s=0.2)
+
+    same = b"the same" * 50
+    upload = photo(1, "/data/upload/2024/1.jpg", content=same)
+    external = photo(2, "/mnt/photos/2.jpg", content=same, is_external=True)
+    with serving([upload, external]) as server:
+        server.rules.append(together)
+        summary = stage(server, tmp_path)
+        server.rules.clear()
+        assert stage(server, tmp_path).settled_before == 2
+    assert (summary.staged, summary.aliases) == (1, 1)
+    assert list(queue(tmp_path)) == staged_photos(tmp_path)
+    folders = {path.name for path in (tmp_path / "ana").iterdir() if path.is_dir()}
+    assert len(folders) == 1
+
+
+def test_originals_that_the_server_has_lost_are_named_and_counted(tmp_path: Path) -> None:
+    with serving([photo(1), photo(2)]) as server:
+        server.rules.append(lambda request, _: error(404) if request.path.endswith("/original") else None)
+        summary = stage(server, tmp_path)
+    assert (summary.staged, summary.gone, summary.failed) == (0, 0, 2)
+    assert sorted(failure.path for failure in summary.failures) == [photo(1).path, photo(2).path]
+    assert "not its original" in summary.failures[0].reason
+
+
+def test_no_photo_of_the_server_lies_among_the_journals_of_pushes(tmp_path: Path) -> None:
+    with serving([photo(1, "/push/1.jpg"), photo(2, "/push.lock/2.jpg")]) as server:
+        stage(server, tmp_path)
+    assert sorted(queue(tmp_path)) == ["push.lock_/2.jpg", "push_/1.jpg"]
+
+
+def test_photos_of_an_album_a_person_or_a_time_alone_are_staged(tmp_path: Path) -> None:
+    photos = [
+        photo(1, albums=["Été", "Trip"], taken="2023-05-01T10:00:00.000Z"),
+        photo(2, albums=["Trip"], taken="2023-06-01T10:00:00.000Z"),
+        photo(3, taken="2023-07-01T10:00:00.000Z"),
+        photo(4, albums=["Other"]),
+    ]
+    permissions = [*STAGING_PERMISSIONS, "album.read"]
+    with running(PeopleServer(photos, permissions=permissions)) as server:
+        anna = server.add_person("Anna Veneman")
+        for each in photos:
+            server.add_face(each.id, (100, 100, 400, 400), anna if each.id != photo_id(2) else None)
+        assert stage(server, tmp_path / "a", albums=("e\u0301te\u0301",)).staged == 1
+        assert stage(server, tmp_path / "b", albums=("Été", "trip")).staged == 2
+        assert stage(server, tmp_path / "c", people=("ANNA  veneman",), albums=("Trip",)).staged == 1
+        assert stage(server, tmp_path / "d", people=(anna,)).staged == 3
+        june = datetime(2023, 6, 1, tzinfo=UTC)
+        assert stage(server, tmp_path / "e", since=june, until=june + timedelta(days=30)).staged == 1
+        # The rest follows in the same folder.
+        assert stage(server, tmp_path / "a").staged == 3
+        with pytest.raises(WrongUsage, match=r"no album called Nowhere .* There are: Other, Trip"):
+            stage(server, tmp_path / "f", albums=("Nowhere",))
+        with pytest.raises(WrongUsage, match="nobody called Bea"):
+            stage(server, tmp_path / "f", people=("Bea",))
+        server.permissions.remove("album.read")
+        with pytest.raises(WrongUsage, match=r"lacks album\.read"):
+            stage(server, tmp_path / "f", albums=("Trip",))
+
+
+def test_photos_without_a_face_by_the_servers_account_are_staged_on_demand(tmp_path: Path) -> None:
+    with serving([photo(1), photo(2, faces=[])]) as server:
+        assert stage(server, tmp_path).no_face == 1
+        summary = stage(server, tmp_path, faceless=True)
+        assert (summary.staged, summary.no_face, summary.size_unknown) == (1, 0, 0)
+        assert stage(server, tmp_path).settled_before == 2
+    assert queue(tmp_path)[photo(2).path[1:]]["faces"] == []

@@ -132,3 +132,16 @@ def test_a_change_of_people_that_is_not_described_is_refused(method: str, path: 
 def test_a_merge_by_list_is_known_from_the_version_that_brought_it() -> None:
     assert contract().operation("POST", "/api/people/merge", (3, 2, 0)) is None
     assert contract().operation("POST", "/api/people/merge", (3, 2, 1)) is not None
+
+
+def test_removing_a_person_takes_a_body_from_the_version_that_asks_for_one() -> None:
+    target = f"/api/people/{photo_id(1)}"
+    for version, body, content_type, is_allowed in (
+        ((3, 2, 9), b"", "", True),
+        ((3, 2, 9), b"{}", "application/json", False),
+        ((3, 3, 0), b"{}", "application/json", True),
+        ((3, 3, 0), b"", "", False),
+    ):
+        found = contract().operation("DELETE", target, version)
+        assert found is not None
+        assert (contract().faults_of_request(*found, target, body, content_type) == []) == is_allowed

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from facesets.interfaces import Progress
     from facesets.operations.immich_ours import Ours
-    from facesets.operations.immich_push import PushedPerson, PushSummary
+    from facesets.operations.immich_push_summary import PushedPerson, PushSummary
     from facesets.operations.immich_push_undo import PushUndoSummary
     from facesets.settings import Settings
 

@@ -2,6 +2,7 @@
 
 import os
 from contextlib import closing, contextmanager, nullcontext
+from datetime import datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,8 @@ from facesets.cli.immich_access import (
     UrlOption,
 )
 from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
+from facesets.errors import WrongUsage
+from facesets.files import printable
 from facesets.operations.immich_options import StageOptions
 from facesets.wording import counted
 
@@ -77,6 +80,43 @@ def immich_stage(
         bool,
         typer.Option("--include-edited/--exclude-edited", help="Originals of photos edited in Immich."),
     ] = _STAGE.edited,
+    partners: Annotated[
+        bool,
+        typer.Option(
+            "--with-partners",
+            help="Photos of other accounts, too, which partners share or albums hold. They are never "
+            "written to.",
+        ),
+    ] = _STAGE.partners,
+    faceless: Annotated[
+        bool,
+        typer.Option(
+            "--include-faceless/--exclude-faceless",
+            help="Photos in which the server found no face: `immich-push` adds those that are found here.",
+        ),
+    ] = _STAGE.faceless,
+    album: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only photos of this album. May be repeated.", show_default=False),
+    ] = None,
+    person: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Only photos of this person, by the server's account. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="Only photos taken from then on: 2024-05-01.", show_default=False),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATE", help="Only photos taken until then, that day included.", show_default=False
+        ),
+    ] = None,
     recheck: Annotated[
         bool, typer.Option("--recheck", help="Ask again about photos that had no face in Immich.")
     ] = _STAGE.recheck,
@@ -115,7 +155,13 @@ def immich_stage(
         locked=locked,
         archived=archived,
         edited=edited,
+        partners=partners,
+        faceless=faceless,
         recheck=recheck,
+        albums=tuple(album or ()),
+        people=tuple(person or ()),
+        since=_moment("--since", since, time.min),
+        until=_moment("--until", until, time.max),
         dry_run=dry_run,
     )
     known_content = _known(known or [])
@@ -131,6 +177,17 @@ def immich_stage(
     console.show(summary, _lines(summary, dry_run=dry_run))
     console.failures([(failure.path, failure.reason) for failure in summary.failures])
     console.finish(failed=summary.failed)
+
+
+def _moment(flag: str, text: str | None, at: time) -> datetime | None:
+    """The time that was given; of a date alone that time of its day."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise WrongUsage(f"{flag} {printable(text)} is no date. Give one such as 2024-05-01.") from error
+    return moment if "T" in text or " " in text else datetime.combine(moment.date(), at)
 
 
 @contextmanager
@@ -150,7 +207,6 @@ def _library(database: str | None, conf: "Settings") -> "Iterator[Library | None
 
 def _known(caches: "list[Path]") -> "list[Known]":
     from facesets.cli import assemble
-    from facesets.errors import WrongUsage
 
     stores = [assemble.open_cache(path) for path in caches]
     for store in stores:
@@ -176,7 +232,13 @@ def _lines(summary: "StageSummary", *, dry_run: bool) -> list[str]:
     if skipped:
         lines.append(f"Passed over: {skipped}.")
     if summary.of_others:
-        lines.append(f"{summary.of_others} of the photos belong to another account than the key's.")
+        belong = "photo belongs" if summary.of_others == 1 else "photos belong"
+        lines.append(
+            f"{summary.of_others} {belong} to another account than the key's: `immich-push` never changes "
+            "anything there."
+        )
+    if "of another account" in summary.skipped:
+        lines.append("Photos of other accounts, such as partners', are staged with --with-partners.")
     if summary.stopped:
         lines.append("Stopped early: run the same command again to go on.")
     return lines

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from facesets.errors import FacesetsError, Unreachable
 from facesets.interfaces import Progress
+from facesets.operations.immich_called import people_called
 from facesets.operations.immich_changes import (
     Change,
     CreateFace,
@@ -24,7 +25,7 @@ from facesets.operations.immich_changes import (
 from facesets.operations.immich_plan import PersonPlan, PlannedMerge
 from facesets.operations.immich_push_journal import PushJournal
 from facesets.operations.immich_sightings import Sighting
-from facesets.remote.immich import NotThere, RequestFailed
+from facesets.remote.immich_answers import NotThere, RequestFailed
 from facesets.remote.immich_people import ImmichPeople
 from facesets.remote.immich_records import ServerFace, ServerPerson, Version
 from facesets.remote.retry import Stopped
@@ -42,7 +43,7 @@ class Changes:
     counts : Counter
         Changes made, by kind, and `changed_meanwhile`.
     failures : list of pairs of str
-        What could not be changed, and why.
+        What could not be changed, a photo by its id, and why.
     """
 
     def __init__(self, server: ImmichPeople, journal: PushJournal, *, is_undo: bool = False) -> None:
@@ -158,9 +159,11 @@ class _Applying:
     def _target(self, plan: PersonPlan) -> ServerPerson | None:
         """Who the person is on the server; None where that changed since it was planned."""
         if plan.action == "create":
-            namesakes = tuple(person.id for person in self._server.people_called(plan.name))
-            wanted = ServerPerson("", plan.name)
-            made = self._changes.make(CreatePerson(wanted, namesakes))
+            if people_called(self._server, [plan.name]):
+                # There was nobody of that name when it was planned.
+                self._changes.counts["changed_meanwhile"] += plan.changes
+                return None
+            made = self._changes.make(CreatePerson(ServerPerson("", plan.name)))
             self._progress.advance()
             return ServerPerson(made["id"], plan.name)
         if plan.target is None:
@@ -185,7 +188,7 @@ class _Applying:
                     self._give(each.asset, each.face, target, faces)
                 self._progress.advance()
         except RequestFailed as error:
-            self._changes.fail(f"photo {asset}", error)
+            self._changes.fail(asset, error)
 
     def _give(self, asset: str, planned: ServerFace, target: ServerPerson, faces: list[ServerFace]) -> None:
         there = face_of(faces, planned.id)

@@ -11,7 +11,8 @@ from typing import Any, Literal
 from facesets.files import sync_directory, writing
 from facesets.operations.immich_faces import StagedFace, scaled
 from facesets.operations.immich_options import StageOptions
-from facesets.remote.immich import Downloaded, Immich, NotThere, RequestFailed
+from facesets.remote.immich import Downloaded, Immich
+from facesets.remote.immich_answers import NotThere, RequestFailed
 from facesets.remote.immich_records import Asset
 
 Known = Callable[[str], bool]
@@ -121,10 +122,14 @@ def settle(
     """
     try:
         on_server = server.faces(asset.id)
-        if not on_server:
+        if not on_server and not options.faceless:
             return Settled("no_face", asset, name)
         found = scaled(asset, on_server)
-        if found.largest_short_px is not None and found.largest_short_px < options.min_face_short:
+        if (
+            on_server
+            and found.largest_short_px is not None
+            and found.largest_short_px < options.min_face_short
+        ):
             return Settled("small", asset, name, largest_short_px=found.largest_short_px)
         if options.dry_run:
             return Settled("staged", asset, name, largest_short_px=found.largest_short_px)
@@ -132,7 +137,12 @@ def settle(
         if sha256 is not None and any(is_known(sha256) for is_known in known):
             met = Downloaded(0, asset.sha1, sha256)
             return Settled("known", asset, name, found.faces, found.largest_short_px, met)
-        content, adopted = _get(asset, folder / name, server, Partials(folder), known)
+        try:
+            content, adopted = _get(asset, folder / name, server, Partials(folder), known)
+        except NotThere:
+            # Of a photo that vanished the server has no faces either.
+            server.faces(asset.id)
+            return Settled("failed", asset, name, reason="the server has the photo, but not its original")
     except NotThere as error:
         return Settled("gone", asset, name, reason=error.reason)
     except RequestFailed as error:

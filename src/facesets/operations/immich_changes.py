@@ -10,7 +10,8 @@ from functools import partial
 from typing import Any, ClassVar, Protocol
 
 from facesets.errors import DamagedFile
-from facesets.remote.immich import RequestFailed
+from facesets.operations.immich_called import people_called
+from facesets.remote.immich_answers import RequestFailed
 from facesets.remote.immich_people import ImmichPeople, Square
 from facesets.remote.immich_records import ServerFace, ServerPerson, Version
 
@@ -50,7 +51,8 @@ class CreatePerson:
         return None if there is None else {"id": there.id}
 
     def _there(self, server: ImmichPeople) -> ServerPerson | None:
-        new = [p for p in server.people_called(self.person.name) if p.id not in self.namesakes]
+        called = [p for p in people_called(server, [self.person.name]) if p.name == self.person.name]
+        new = [person for person in called if person.id not in self.namesakes]
         return min(new, key=lambda person: person.id, default=None)
 
 

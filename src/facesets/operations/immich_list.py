@@ -11,8 +11,9 @@ from facesets.operations.immich_digests import DigestSet
 from facesets.operations.immich_names import Names, is_readable, is_thumbnail
 from facesets.operations.immich_options import StageOptions
 from facesets.operations.immich_record import Record, seen_key
-from facesets.operations.immich_server import queries
-from facesets.remote.immich import Immich, RequestFailed
+from facesets.operations.immich_scope import Query, queries
+from facesets.remote.immich import Immich
+from facesets.remote.immich_answers import RequestFailed
 from facesets.remote.immich_records import Asset, Owner
 
 
@@ -31,16 +32,19 @@ class Listing:
     Attributes
     ----------
     listed, settled_before, of_others : int
-        Assets met, those of them that earlier runs settled, and those of another account.
+        Assets met, those of them that earlier runs settled, and those of another account that are wanted.
     skipped : Counter
         Assets passed over, by kind.
     unannounced : mapping of sha1 to Unannounced
         Staged files that the server gave no checksum of.
     """
 
-    def __init__(self, server: Immich, options: StageOptions, owner: Owner | None) -> None:
+    def __init__(
+        self, server: Immich, options: StageOptions, owner: Owner | None, scope: list[Query]
+    ) -> None:
         """Nothing is asked yet."""
         self._server = server
+        self._scope = scope
         self._options = options
         self._owner = owner
         self._names = Names()
@@ -66,10 +70,10 @@ class Listing:
             if outcome in ("staged", "known"):
                 self.add_content(row["sha1"])
             if outcome == "small":
-                # A lower limit than before asks anew.
+                # A lower limit than before asks again.
                 settled = row["largest_short_px"] < self._options.min_face_short
             else:
-                settled = outcome != "no_face" or not self._options.recheck
+                settled = outcome != "no_face" or not (self._options.recheck or self._options.faceless)
             if settled:
                 self._settled.add(key)
 
@@ -89,7 +93,7 @@ class Listing:
         Unreachable, WrongUsage
             The server does not list its assets.
         """
-        for query in queries(self._options):
+        for query in queries(self._options, self._scope):
             for page in self._pages(query, progress):
                 for asset in page:
                     name = self._name_if_wanted(asset, progress)
@@ -101,12 +105,13 @@ class Listing:
         if not self._met.add(key):
             return None
         self.listed += 1
-        self.of_others += self._owner is not None and asset.owner_id not in ("", self._owner.id)
-        kind = self._unwanted(asset)
+        is_of_another = self._owner is not None and asset.owner_id not in ("", self._owner.id)
+        kind = "of another account" if is_of_another and not self._options.partners else self._unwanted(asset)
         if kind is not None:
             self.skipped[kind] += 1
             progress.advance()
             return None
+        self.of_others += is_of_another
         # A path is given to every asset in the order of the list, settled or not: so it is the same
         # however often the run is cut.
         name = "" if key in self._staged else self._names.give(asset.path, asset.id)

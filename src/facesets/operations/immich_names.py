@@ -15,9 +15,12 @@ _MAX_PATH_BYTES = 200
 _MARK_LENGTH = 12
 
 OWN_NAMES = frozenset(
-    {"queue.json", "state.json", "aliases.json", "stage.journal", "stage.partial", "stage.lock"}
+    {
+        *("queue.json", "state.json", "aliases.json", "stage.journal", "stage.partial", "stage.lock"),
+        *("push", "push.lock"),
+    }
 )
-"""What staging keeps beside the photos; no photo's folder may have such a name."""
+"""What staging and writing back keep beside the photos; no photo's folder may have such a name."""
 
 _UUID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
 _THUMBNAIL_NAME = re.compile(

@@ -1,6 +1,7 @@
 """What the commands that talk to an Immich server can be told."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from facesets.operations.limits import within
 
@@ -19,8 +20,16 @@ class StageOptions:
         Keep pictures that Immich made itself and then indexed as originals.
     trashed, hidden, locked, archived, edited : bool
         Keep assets that are so in Immich.
+    partners : bool
+        Keep photos of other accounts, which partners share or albums hold.
+    faceless : bool
+        Keep assets in which the server found no face.
     recheck : bool
         Ask again about assets in which the server had found no face.
+    albums, people : tuple of str
+        Keep only what is in one of these albums, and shows one of these people; by name or id.
+    since, until : datetime or None
+        Keep only what was taken from then on, and until then.
     dry_run : bool
         Ask and count; fetch and write nothing.
     """
@@ -33,7 +42,13 @@ class StageOptions:
     locked: bool = False
     archived: bool = True
     edited: bool = True
+    partners: bool = False
+    faceless: bool = False
     recheck: bool = False
+    albums: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
     dry_run: bool = False
 
     def __post_init__(self) -> None:

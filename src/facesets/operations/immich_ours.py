@@ -12,6 +12,7 @@ from facesets.exports.manifest import ClusterManifest, RefineManifest
 from facesets.exports.manifest_files import read_any_manifest
 from facesets.files import printable
 from facesets.interfaces import Store
+from facesets.operations.immich_called import comparable
 from facesets.operations.learning import known_of, refuse_cut_off
 from facesets.operations.same_models import require_same_faces
 from facesets.operations.set_names import NUMBERED_GROUP
@@ -70,11 +71,6 @@ class Ours:
     def has_named(self, photo: OurPhoto) -> bool:
         """Whether somebody with a name is on a photo."""
         return any(number >= 0 and self.persons[number].name for number in photo.person.tolist())
-
-
-def comparable(name: str) -> str:
-    """A name without what does not make it another one: case, spacing, ways of encoding."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def fit_name(name: str) -> str | None:

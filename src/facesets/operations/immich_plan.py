@@ -10,12 +10,16 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Literal
 
+from facesets.operations.immich_called import comparable
 from facesets.operations.immich_options import PushOptions
-from facesets.operations.immich_ours import OurPerson, comparable
-from facesets.operations.immich_sightings import Sighting
+from facesets.operations.immich_ours import OurPerson
+from facesets.operations.immich_sightings import Sighting, Tally
 from facesets.remote.immich_records import ServerFace, ServerPerson
 
 Action = Literal["create", "name", "keep", "leave"]
+
+_HIDDEN = "hidden on the server"
+_SAME_NAME = "another of your people has this name: make them one, or rename one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class PersonPlan:
         Faces of the server's to give to the target, and faces to add.
     left : Counter
         Faces left alone, by reason.
+    because : str
+        Why all are left alone, where they are.
     """
 
     name: str
@@ -53,42 +59,12 @@ class PersonPlan:
     add: list[Sighting] = field(default_factory=list)
     merge: list[PlannedMerge] = field(default_factory=list)
     left: Counter[str] = field(default_factory=Counter)
+    because: str = ""
 
     @property
     def changes(self) -> int:
         """Requests that it takes."""
         return (self.action in ("create", "name")) + len(self.give) + len(self.add) + len(self.merge)
-
-
-class Tally:
-    """How often each of our people was seen as each of the server's."""
-
-    def __init__(self, seen: Iterable[Sighting]) -> None:
-        """Count."""
-        self.people: dict[str, ServerPerson] = {}
-        self._assets: defaultdict[tuple[int, str], set[str]] = defaultdict(set)
-        self._votes: defaultdict[int, Counter[str]] = defaultdict(Counter)
-        self._somebody: Counter[str] = Counter()
-        for each in seen:
-            if each.face is None or each.face.person is None or each.person < 0:
-                continue
-            theirs = each.face.person
-            self.people[theirs.id] = theirs
-            self._votes[each.person][theirs.id] += 1
-            self._somebody[theirs.id] += 1
-            self._assets[each.person, theirs.id].add(each.asset)
-
-    def votes(self, person: int) -> Counter[str]:
-        """The server's people whom one of ours was seen as, with numbers of faces."""
-        return self._votes[person]
-
-    def purity(self, person: int, theirs: str) -> float:
-        """Of a server's person's faces that are somebody's here, the share that is this person's."""
-        return self._votes[person][theirs] / max(self._somebody[theirs], 1)
-
-    def assets(self, person: int, theirs: str) -> set[str]:
-        """Where one of our people was seen as this one of the server's."""
-        return self._assets[person, theirs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +146,18 @@ class Planner:
         """
         plans: dict[int, PersonPlan] = {}
         taken: set[str] = set()
+        made: set[str] = set()
         by_weight = sorted(
             self._ours, key=lambda n: (-self._tally.votes(n).total(), comparable(self._persons[n].name))
         )
         for number in by_weight:
             plans[number] = self._target(number, taken, photos)
             target = plans[number].target
+            if plans[number].action == "create":
+                names = self._persons[number].names
+                if names & made:
+                    plans[number] = PersonPlan(self._persons[number].name, "leave", None, because=_SAME_NAME)
+                made |= names
             if target is not None:
                 taken.add(target.id)
         for number in by_weight:
@@ -233,7 +215,8 @@ class Planner:
             if self._is_open(theirs) and theirs.id not in taken:
                 return PersonPlan(name, "keep", theirs)
         if namesakes:
-            return PersonPlan(name, "leave", None)
+            is_taken = any(theirs.id in taken for theirs in namesakes)
+            return PersonPlan(name, "leave", None, because=_SAME_NAME if is_taken else _HIDDEN)
         for theirs_id, votes in sorted(
             self._tally.votes(number).items(), key=lambda item: (-item[1], item[0])
         ):
@@ -315,7 +298,7 @@ class Planner:
 
     def _reason_to_leave(self, each: Sighting, plan: PersonPlan) -> str | None:
         if plan.action == "leave":
-            return "hidden on the server"
+            return plan.because
         if each.face is None:
             return None if self._options.new_faces else "not found by the server"
         theirs = each.face.person

@@ -3,110 +3,30 @@
 First everything is read and a plan is made; nothing is changed unless whoever is shown the plan says so.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from facesets.errors import WrongUsage
 from facesets.files import FileLock, printable
 from facesets.interfaces import Progress
 from facesets.operations.immich_apply import Changes, apply, in_parallel
+from facesets.operations.immich_called import comparable, people_called
 from facesets.operations.immich_changes import CreateFace, CreatePerson, GiveFace, NamePerson
 from facesets.operations.immich_options import PushOptions
-from facesets.operations.immich_ours import Ours, assets_of_contents, comparable
+from facesets.operations.immich_ours import Ours, assets_of_contents
 from facesets.operations.immich_plan import Given, PersonPlan, Planner
 from facesets.operations.immich_push_journal import PushJournal, journals, new_journal
+from facesets.operations.immich_push_summary import PushSummary, shown, with_paths
 from facesets.operations.immich_record import Heading, StageRecord
 from facesets.operations.immich_server import PUSH_PERMISSIONS, meet
-from facesets.operations.immich_sightings import Sighting, sightings
-from facesets.remote.immich import NotThere, RequestFailed
+from facesets.operations.immich_view import ServerView
+from facesets.remote.immich_answers import RequestFailed
 from facesets.remote.immich_people import ImmichPeople
-from facesets.remote.immich_records import Owner, ServerFace, ServerPerson
+from facesets.remote.immich_records import Owner, ServerPerson
 from facesets.remote.retry import Stopped
 from facesets.stop import Stop
-
-
-@dataclass(frozen=True, slots=True)
-class PushedMerge:
-    """A person of the server's that becomes part of another; `known` of its photos are known to us."""
-
-    id: str
-    name: str
-    photos: int
-    known: int
-
-
-@dataclass(frozen=True, slots=True)
-class PushedPerson:
-    """What is planned for one person.
-
-    Attributes
-    ----------
-    action : str
-        `create`, `name`, `keep` or `leave`.
-    id, known_as : str
-        Who it is on the server, and by which name; empty for one to create.
-    in_place, give, add : int
-        Faces that are the person's already, faces to give, faces to add.
-    left : mapping of reason to number
-        Faces left alone.
-    """
-
-    name: str
-    action: str
-    id: str
-    known_as: str
-    in_place: int
-    give: int
-    add: int
-    merge: list[PushedMerge]
-    left: dict[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class PushSummary:
-    """What `immich-push` plans, and what it did.
-
-    Attributes
-    ----------
-    run : str
-        Name of the run, for an undo; empty while nothing was changed.
-    changes : int
-        Changes planned.
-    photos, vanished, differing : int
-        Photos looked at; those that the server does not have any more; and those of which it shows
-        another picture, cropped or turned.
-    unfit : list of str
-        Names that no server could take.
-    made : mapping of kind to number
-        Changes made; with `changed_meanwhile`, those left out because the server was not any more as it
-        was when they were planned.
-    """
-
-    people: list[PushedPerson] = field(default_factory=list)
-    changes: int = 0
-    photos: int = 0
-    vanished: int = 0
-    differing: int = 0
-    unfit: list[str] = field(default_factory=list)
-    applied: bool = False
-    run: str = ""
-    made: dict[str, int] = field(default_factory=dict)
-    failed: int = 0
-    failures: list[tuple[str, str]] = field(default_factory=list)
-    stopped: bool = False
-
-
-@dataclass(slots=True)
-class _View:
-    """What was read of the server."""
-
-    faces: dict[str, list[ServerFace]] = field(default_factory=dict)
-    seen: list[Sighting] = field(default_factory=list)
-    vanished: int = 0
-    differing: int = 0
-    failures: list[tuple[str, str]] = field(default_factory=list)
 
 
 def immich_push(
@@ -152,10 +72,16 @@ def immich_push(
     lock = nullcontext() if options.dry_run else FileLock(folder / "push.lock", what=printable(folder))
     with lock:
         owner = meet(server, "", progress, essential=PUSH_PERMISSIONS)
-        record = StageRecord(folder, Heading("", owner.id if owner else ""))
+        if owner is None:
+            raise WrongUsage(
+                f"{server.label} does not say whose this API key is: photos of others could not be told "
+                "apart. Add user.read to the key in Immich under Account Settings, API Keys."
+            )
+        record = StageRecord(folder, Heading("", owner.id))
         assets = assets_of_contents(record.records())
         ours = read_ours(list(assets))
-        pushing = _Push(server, folder, ours, assets, options, progress, stop)
+        view = ServerView(server, ours, assets, owner.id, options.workers, progress, stop)
+        pushing = _Push(server, folder, ours, view, options, progress, stop)
         try:
             return pushing.run(confirm, when, owner)
         except Stopped:
@@ -168,7 +94,7 @@ class _Push:
         server: ImmichPeople,
         folder: Path,
         ours: Ours,
-        assets: Mapping[str, Sequence[tuple[str, bool]]],
+        view: ServerView,
         options: PushOptions,
         progress: Progress,
         stop: Stop,
@@ -176,15 +102,14 @@ class _Push:
         self._server = server
         self._folder = folder
         self._ours = ours
-        self._assets = assets
         self._options = options
         self._progress = progress
         self._stop = stop
-        self._view = _View()
+        self._view = view
         self._plans: list[PersonPlan] = []
         self._changes: Changes | None = None
 
-    def run(self, confirm: Callable[[PushSummary], bool], when: str, owner: Owner | None) -> PushSummary:
+    def run(self, confirm: Callable[[PushSummary], bool], when: str, owner: Owner) -> PushSummary:
         known = journals(self._folder)
         begun = next((journal for journal in known if journal.is_being_undone), None)
         if begun is not None:
@@ -203,7 +128,7 @@ class _Push:
         if not confirm(self.summary()):
             return self.summary()
         unended = [journal for journal in known if not journal.is_ended]
-        journal = unended[-1] if unended else new_journal(self._folder, when, owner.id if owner else "")
+        journal = unended[-1] if unended else new_journal(self._folder, when, owner.id)
         self._changes = Changes(self._server, journal)
         total = sum(plan.changes for plan in self._plans)
         self._progress.begin("Writing people back", total)
@@ -222,83 +147,52 @@ class _Push:
                 journal.end()
         finally:
             self._progress.end()
+            journal.discard_if_empty()
         return self.summary()
 
     def _plan(self, given: Given) -> list[PersonPlan]:
-        self._look_at(sha for sha, photo in self._ours.photos.items() if self._ours.has_named(photo))
+        view, ours = self._view, self._ours
+        view.look_at(sha for sha, photo in ours.photos.items() if ours.has_named(photo))
         listed = self._listed()
         first = self._planner(listed, given)
         people = sorted(first.worth_a_look())
         found = in_parallel(self._server.photos_of, people, self._options.workers, self._stop)
         photos = dict(zip(people, found, strict=True))
         everywhere: set[str] = set().union(*photos.values())
-        self._look_at(sha for sha in self._ours.photos if self._is_at(sha, everywhere))
-        return self._planner(listed, given).plan(photos)
-
-    def _is_at(self, sha256: str, assets: Set[str]) -> bool:
-        return any(asset in assets for asset, _ in self._assets[sha256])
+        view.look_at(sha for sha in ours.photos if view.is_at(sha, everywhere))
+        while True:
+            plans = self._planner(listed, given).plan(photos)
+            if not view.drop_others({each.asset for plan in plans for each in (*plan.give, *plan.add)}):
+                return plans
 
     def _planner(self, listed: Sequence[ServerPerson], given: Given) -> Planner:
         return Planner(self._ours.persons, self._view.seen, self._view.faces, listed, given, self._options)
 
     def _listed(self) -> list[ServerPerson]:
-        """Everybody on the server who has a name, and those of our names who have no face yet."""
+        """Everybody on the server who has a name, and those of our names whom it leaves out of its list."""
         listed = [person for page in self._server.people() for person in page if person.name]
         known = {comparable(person.name) for person in listed}
-        unknown = [ours.name for ours in self._ours.persons if ours.name and not ours.names & known]
-        found = in_parallel(self._server.people_called, unknown, self._options.workers, self._stop)
+        unknown = [ours.names for ours in self._ours.persons if ours.name and not ours.names & known]
+        found = in_parallel(partial(people_called, self._server), unknown, self._options.workers, self._stop)
         return [*listed, *(person for people in found for person in people)]
-
-    def _look_at(self, contents: Iterable[str]) -> None:
-        """Ask for the faces of all assets with these bytes."""
-        wanted = []
-        for sha256 in contents:
-            for asset, is_edited in self._assets[sha256]:
-                if asset in self._view.faces:
-                    continue
-                if is_edited:
-                    self._view.faces[asset] = []
-                    self._view.differing += 1
-                else:
-                    wanted.append((asset, sha256))
-        self._progress.begin("Reading faces", len(wanted))
-        try:
-            found = in_parallel(
-                self._faces, [asset for asset, _ in wanted], self._options.workers, self._stop
-            )
-        finally:
-            self._progress.end()
-        for (asset, sha256), faces in zip(wanted, found, strict=True):
-            self._view.faces[asset] = faces or []
-            if faces is None:
-                continue
-            pairs = sightings(asset, self._ours.photos[sha256], faces)
-            self._view.differing += pairs is None
-            self._view.seen += pairs or []
-
-    def _faces(self, asset: str) -> list[ServerFace] | None:
-        self._progress.advance()
-        try:
-            return self._server.faces(asset)
-        except NotThere:
-            self._view.vanished += 1
-        except RequestFailed as error:
-            self._view.failures.append((f"photo {asset}", error.reason))
-        return None
 
     def summary(self, *, stopped: bool = False) -> PushSummary:
         """What is planned, and what was done of it so far."""
         changes = self._changes
-        failures = [*self._view.failures, *(changes.failures if changes else [])]
+        failures = with_paths(
+            [*self._view.failures, *(changes.failures if changes else [])],
+            StageRecord(self._folder, Heading("", "")).records(),
+        )
         return PushSummary(
-            people=[_shown(plan) for plan in self._plans],
+            people=[shown(plan) for plan in self._plans],
             changes=sum(plan.changes for plan in self._plans),
             photos=len(self._view.faces),
             vanished=self._view.vanished,
             differing=self._view.differing,
+            of_others=self._view.of_others,
             unfit=self._ours.unfit,
             applied=changes is not None,
-            run=changes.journal.run if changes else "",
+            run=changes.journal.run if changes and changes.journal.has_effect else "",
             made=dict(changes.counts) if changes else {},
             failed=len(failures),
             failures=failures,
@@ -323,17 +217,3 @@ def _given(known: Sequence[PushJournal]) -> Given:
         elif isinstance(change, CreateFace) and made is not None:
             faces[made] = change.to
     return Given(names, faces)
-
-
-def _shown(plan: PersonPlan) -> PushedPerson:
-    return PushedPerson(
-        name=plan.name,
-        action=plan.action,
-        id=plan.target.id if plan.target else "",
-        known_as=plan.target.name if plan.target else "",
-        in_place=plan.in_place,
-        give=len(plan.give),
-        add=len(plan.add),
-        merge=[PushedMerge(m.source.id, m.source.name, m.photos, m.known) for m in plan.merge],
-        left=dict(sorted(plan.left.items())),
-    )

@@ -7,10 +7,10 @@ import json
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, Literal, TypeVar
 
 from facesets.errors import DamagedFile, NewerFormat, WrongUsage
 from facesets.files import cut_torn_line, json_object, printable, sync_directory, writing
@@ -42,6 +42,7 @@ class PushJournal:
     changes: dict[int, Noted] = field(default_factory=dict)
     is_ended: bool = False
     is_undone: bool = False
+    is_given_up: bool = False
     _file: IO[bytes] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -75,6 +76,11 @@ class PushJournal:
             self._file = None
 
     @property
+    def has_effect(self) -> bool:
+        """Whether the run changed anything, as far as is known."""
+        return any(not each.is_void and not each.is_undo for each in self.changes.values())
+
+    @property
     def is_being_undone(self) -> bool:
         """Whether an undo was begun and not ended."""
         return not self.is_ended and any(each.is_undo for each in self.changes.values())
@@ -85,6 +91,14 @@ class PushJournal:
             (each.change, each.outcome)
             for each in self.changes.values()
             if isinstance(each.change, kind) and each.outcome is not None and not each.is_undo
+        ]
+
+    def taken_back(self, kind: type[T]) -> list[T]:
+        """Changes of a kind that were part of an undo and took effect: what is back stays as it is then."""
+        return [
+            each.change
+            for each in self.changes.values()
+            if isinstance(each.change, kind) and each.outcome is not None and each.is_undo
         ]
 
     def intend(self, change: Change, *, is_undo: bool = False) -> Noted:
@@ -103,11 +117,20 @@ class PushJournal:
             noted.outcome, noted.is_void = outcome, outcome is None
             self._append({"change": noted.number, "outcome": outcome})
 
-    def end(self, *, undone: bool = False) -> None:
-        """Note that the run is through, or its undo."""
+    def end(self, how: Literal["done", "undone", "given up"] = "done") -> None:
+        """Note that the run is through, or its undo, as a whole or without what could not be taken back."""
+        record = {"end": how}
         with self._lock:
-            self._append({"end": "undone" if undone else "done"})
-        self.is_ended, self.is_undone = True, self.is_undone or undone
+            self._append(record)
+        _take(self, record)
+
+    def discard_if_empty(self) -> None:
+        """Remove the journal of a run that changed nothing: there is nothing to take back."""
+        if not self.has_effect:
+            with writing(self.path):
+                self.path.unlink(missing_ok=True)
+                with suppress(OSError):
+                    self.path.parent.rmdir()
 
     def _append(self, record: Mapping[str, Any]) -> None:
         if self._file is None:
@@ -139,17 +162,19 @@ def find_journal(folder: Path, run: str) -> PushJournal:
     Raises
     ------
     WrongUsage
-        There is no such run.
+        There is no such run, or it was undone: what is like its changes now is a later run's or a user's.
     """
-    known = [journal for journal in journals(folder) if journal.changes]
+    known = [journal for journal in journals(folder) if journal.has_effect]
     if run == "last":
-        known = [journal for journal in known if not journal.is_undone]
+        known = [journal for journal in known if not (journal.is_undone or journal.is_given_up)]
     named = known if run == "last" else [journal for journal in known if journal.run == run]
     if not named:
         if not known:
             raise WrongUsage(f"There is no run of immich-push to take back in {printable(folder)}.")
         names = ", ".join(journal.run for journal in known[-5:])
         raise WrongUsage(f"There is no run {printable(run)} here. The last ones are: {names}.")
+    if named[-1].is_undone or named[-1].is_given_up:
+        raise WrongUsage(f"The run {named[-1].run} was taken back already. A run is taken back once.")
     return named[-1]
 
 
@@ -186,6 +211,7 @@ def _take(journal: PushJournal, record: Mapping[str, Any]) -> None:
     if "end" in record:
         journal.is_ended = True
         journal.is_undone = journal.is_undone or record["end"] == "undone"
+        journal.is_given_up = journal.is_given_up or record["end"] == "given up"
         return
     number = record.get("change")
     if isinstance(number, int) and isinstance(record.get("intent"), dict):

@@ -15,6 +15,7 @@ from facesets.errors import WrongUsage
 from facesets.files import FileLock, printable
 from facesets.interfaces import Progress
 from facesets.operations.immich_apply import Changes, in_parallel
+from facesets.operations.immich_called import people_called
 from facesets.operations.immich_changes import (
     CreateFace,
     CreatePerson,
@@ -27,8 +28,10 @@ from facesets.operations.immich_changes import (
     face_of,
 )
 from facesets.operations.immich_push_journal import PushJournal, find_journal
+from facesets.operations.immich_push_summary import with_paths
+from facesets.operations.immich_record import Heading, StageRecord
 from facesets.operations.immich_server import UNDO_PERMISSIONS, allows, meet
-from facesets.remote.immich import NotThere, RequestFailed
+from facesets.remote.immich_answers import NotThere, RequestFailed
 from facesets.remote.immich_people import ImmichPeople
 from facesets.remote.immich_records import ServerFace, ServerPerson
 from facesets.remote.retry import Stopped
@@ -152,7 +155,8 @@ class _Undo:
         try:
             with self._journal.writing():
                 self._changes.settle_open(give_up=self._give_up)
-                moved = _moved_faces(self._journal)
+                back = {change.face for change in self._journal.taken_back(GiveFace)}
+                moved = [each for each in _moved_faces(self._journal) if each.face not in back]
                 self._progress.begin("Taking back", len(moved))
                 self._bring_people_back(moved)
                 by_asset: defaultdict[str, list[_MovedFace]] = defaultdict(list)
@@ -160,11 +164,12 @@ class _Undo:
                     by_asset[each.asset].append(each)
                 in_parallel(self._take_faces_back, list(by_asset.items()), self._workers, self._stop)
                 for create, outcome in self._journal.made(CreateFace):
-                    self._unless_it_fails(f"photo {create.asset}", self._remove_face, create, outcome["id"])
+                    self._unless_it_fails(create.asset, self._remove_face, create, outcome["id"])
                 self._restore_people()
-                is_whole = not self._changes.failures
-                if is_whole or self._give_up:
-                    self._journal.end(undone=is_whole and not self._left)
+                if not self._changes.failures:
+                    self._journal.end("done" if self._left else "undone")
+                elif self._give_up:
+                    self._journal.end("given up")
         finally:
             self._progress.end()
 
@@ -195,7 +200,7 @@ class _Undo:
     def _make_again(self, person: ServerPerson) -> None:
         # A name of its own, so that it is found again after a kill, until its faces are back.
         named = replace(person, name=person.name or f"{_MARK}{person.id or self._journal.run}")
-        namesakes = tuple(each.id for each in self._server.people_called(named.name))
+        namesakes = tuple(each.id for each in people_called(self._server, [named.name]))
         self._alive[person.id] = self._changes.make(CreatePerson(named, namesakes))["id"]
 
     def _now(self, identity: str) -> str:
@@ -211,7 +216,7 @@ class _Undo:
         except NotThere:
             self._changes.counts["changed_meanwhile"] += len(moved)
         except RequestFailed as error:
-            self._changes.fail(f"photo {asset}", error)
+            self._changes.fail(asset, error)
 
     def _take_back(self, each: _MovedFace, faces: list[ServerFace]) -> None:
         there = face_of(faces, each.face)
@@ -248,14 +253,21 @@ class _Undo:
     def _drop_birth_date(self, merge: MergePerson) -> None:
         there = self._server.person(self._now(merge.into.id))
         came_along = merge.into.birth_date is None and merge.source.birth_date is not None
-        if there is not None and came_along and there.birth_date == merge.source.birth_date:
+        if there is None or not came_along or there.birth_date != merge.source.birth_date:
+            return
+        if all(back.person.id != there.id for back in self._journal.taken_back(DropBirthDate)):
             self._changes.make(DropBirthDate(there))
 
     def _restore_name(self, change: NamePerson) -> None:
         there = self._server.person(self._now(change.person.id))
-        if there is not None and there.name == change.name:
+        if there is None or any(
+            back.person.id == there.id and back.name == change.person.name
+            for back in self._journal.taken_back(NamePerson)
+        ):
+            return
+        if there.name == change.name:
             self._changes.make(NamePerson(there, change.person.name))
-        elif there is not None and there.name != change.person.name:
+        elif there.name != change.person.name:
             self._changes.counts["changed_meanwhile"] += 1
 
     def _unmark(self, identity: str) -> None:
@@ -296,9 +308,13 @@ class _Undo:
             made=dict(changes.counts),
             left=dict(self._left),
             failed=len(changes.failures),
-            failures=changes.failures,
+            failures=self._named(changes.failures),
             stopped=stopped,
         )
+
+    def _named(self, failures: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        record = StageRecord(self._journal.path.parent.parent, Heading("", ""))
+        return with_paths(failures, record.records() if record.exists() else ())
 
 
 def _moved_faces(journal: PushJournal) -> list[_MovedFace]:

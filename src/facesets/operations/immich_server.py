@@ -1,12 +1,12 @@
 """What is asked of a server before anything is staged, and what of it is said to the user."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from facesets.errors import WrongUsage
 from facesets.interfaces import Progress
 from facesets.operations.immich_options import StageOptions
+from facesets.operations.immich_scope import Query, queries
 from facesets.remote.immich import Immich
 from facesets.remote.immich_records import Owner, Version
 
@@ -24,11 +24,12 @@ PUSH_PERMISSIONS = (
     "person.reassign",
     "face.create",
     "face.update",
+    "user.read",
 )
-UNDO_PERMISSIONS = (*PUSH_PERMISSIONS, "face.delete")
+UNDO_PERMISSIONS = (*(name for name in PUSH_PERMISSIONS if name != "user.read"), "face.delete")
 _HELPFUL = {
     "person.read": "names of people may be missing",
-    "user.read": "it stays unknown whose photos they are",
+    "user.read": "it stays unknown whose photos they are, and those of partners are not told apart",
     "asset.statistics": "the time left stays unknown",
 }
 _HELPFUL_TO_UNDO = {
@@ -36,7 +37,6 @@ _HELPFUL_TO_UNDO = {
     "person.delete": "an undo could not make faces nobody's again, nor remove people",
     "user.read": "it stays unknown whose photos they are",
 }
-_OWN_VISIBILITIES = {"archive": "archived", "hidden": "hidden", "locked": "locked"}
 
 
 def meet(
@@ -86,8 +86,8 @@ def _check_permissions(server: Immich, essential: Sequence[str], progress: Progr
         return
     if "all" in allowed:
         return
-    helpful = _HELPFUL if essential == STAGE_PERMISSIONS else _HELPFUL_TO_UNDO
-    missing = [name for name in (*essential, *helpful) if name not in allowed]
+    helpful = _HELPFUL_TO_UNDO if "person.update" in essential else _HELPFUL
+    missing = [name for name in dict.fromkeys((*essential, *helpful)) if name not in allowed]
     if any(name in essential for name in missing):
         raise WrongUsage(
             f"The API key lacks {', '.join(missing)}. Add these permissions to it in Immich under Account "
@@ -103,24 +103,18 @@ def allows(server: Immich, permission: str) -> bool:
     return allowed is None or bool(allowed & {permission, "all"})
 
 
-def queries(options: StageOptions) -> Iterator[Mapping[str, Any]]:
-    """Searches that together find what the options ask for.
-
-    One for each visibility: what a server answers to a search that names none differs by version.
-    """
-    for visibility in ("timeline", "archive", "hidden", "locked"):
-        option = _OWN_VISIBILITIES.get(visibility)
-        if option is None or getattr(options, option):
-            yield {"type": "IMAGE", "visibility": visibility} | (
-                {"withDeleted": True} if options.trashed else {}
-            )
+def stage_permissions(options: StageOptions) -> tuple[str, ...]:
+    """Permissions without which nothing of this can be staged."""
+    albums = ("album.read",) if options.albums else ()
+    people = ("person.read",) if options.people else ()
+    return (*STAGE_PERMISSIONS, *albums, *people)
 
 
-def estimate(server: Immich, options: StageOptions) -> int | None:
+def estimate(server: Immich, options: StageOptions, scope: list[Query]) -> int | None:
     """How many assets the server counts for these searches; it tends to count too few."""
     total = 0
     # What is locked is not open to a key, and asking for its number could end the run.
-    for query in queries(replace(options, locked=False)):
+    for query in queries(replace(options, locked=False), scope):
         counted = server.estimate({key: value for key, value in query.items() if key != "withDeleted"})
         if counted is None:
             return None

@@ -1,6 +1,7 @@
 """Our faces beside the server's: which of them are the same face of a photo."""
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from facesets.imaging.boxes import iou
 from facesets.operations.immich_ours import OurPhoto
 from facesets.remote.immich_people import Square
-from facesets.remote.immich_records import ServerFace
+from facesets.remote.immich_records import ServerFace, ServerPerson
 
 _LEAST_IOU = 0.5
 _ASPECT_TOLERANCE = 0.02
@@ -32,6 +33,37 @@ class Sighting:
     person: int
     face: ServerFace | None
     box: Square
+
+
+class Tally:
+    """How often each of our people was seen as each of the server's."""
+
+    def __init__(self, seen: Iterable[Sighting]) -> None:
+        """Count."""
+        self.people: dict[str, ServerPerson] = {}
+        self._assets: defaultdict[tuple[int, str], set[str]] = defaultdict(set)
+        self._votes: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        self._somebody: Counter[str] = Counter()
+        for each in seen:
+            if each.face is None or each.face.person is None or each.person < 0:
+                continue
+            theirs = each.face.person
+            self.people[theirs.id] = theirs
+            self._votes[each.person][theirs.id] += 1
+            self._somebody[theirs.id] += 1
+            self._assets[each.person, theirs.id].add(each.asset)
+
+    def votes(self, person: int) -> Counter[str]:
+        """The server's people whom one of ours was seen as, with numbers of faces."""
+        return self._votes[person]
+
+    def purity(self, person: int, theirs: str) -> float:
+        """Of a server's person's faces that are somebody's here, the share that is this person's."""
+        return self._votes[person][theirs] / max(self._somebody[theirs], 1)
+
+    def assets(self, person: int, theirs: str) -> set[str]:
+        """Where one of our people was seen as this one of the server's."""
+        return self._assets[person, theirs]
 
 
 def sightings(asset: str, photo: OurPhoto, faces: Sequence[ServerFace]) -> list[Sighting] | None:

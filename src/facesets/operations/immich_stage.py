@@ -2,7 +2,8 @@
 
 One thread lists assets, gives each its path and records what became of it; workers take an asset
 from the server's face boxes to a verified file. What the files say depends on the list alone:
-paths are given in its order, and of several assets with the same bytes the first is staged.
+paths are given in its order, and of several assets with the same bytes the first is staged. Only where the
+server tells the checksum of one and not of the other, and both are under way, does the first to arrive stay.
 """
 
 from collections import Counter, deque
@@ -10,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from facesets.errors import FacesetsError
 from facesets.files import FileLock, printable, writing
@@ -20,7 +21,8 @@ from facesets.operations.immich_list import Listing, Unannounced
 from facesets.operations.immich_names import safe_label
 from facesets.operations.immich_options import StageOptions
 from facesets.operations.immich_record import Heading, StageRecord, sha256_by_sha1
-from facesets.operations.immich_server import estimate, meet
+from facesets.operations.immich_scope import scope_of
+from facesets.operations.immich_server import estimate, meet, stage_permissions
 from facesets.operations.immich_summary import AssetFailure, StageSummary
 from facesets.remote.immich import Immich
 from facesets.remote.immich_records import Asset
@@ -78,14 +80,15 @@ def _stage(
     progress: Progress,
     stop: Stop,
 ) -> StageSummary:
-    owner = meet(server, user, progress)
+    owner = meet(server, user, progress, essential=stage_permissions(options))
+    scope = scope_of(server, options)
     record = StageRecord(folder, Heading(user, owner.id if owner else ""))
-    listing = Listing(server, options, owner)
+    listing = Listing(server, options, owner, scope)
     lock = nullcontext() if options.dry_run else FileLock(folder / "stage.lock", what=printable(folder))
     with lock:
         listing.take_over(record.records())
         sha256_of = sha256_by_sha1(folder.parent, without=folder) if known else {}
-        expected = estimate(server, options)
+        expected = estimate(server, options, scope)
         about = "" if expected is None else f", about {expected} by the server's count"
         progress.begin(f"Staging{about}", expected)
         run = _Run(
@@ -212,6 +215,10 @@ class _Run:
             self._fail(asset, settled.reason)
         elif settled.kind == "staged" and settled.content is not None and not asset.sha1:
             self._take_unannounced(settled, settled.content.sha1)
+        elif settled.kind == "staged" and asset.sha1 in self._listing.unannounced:
+            # Its bytes came under another name while it was under way.
+            self._drop(settled.name)
+            self._note_alias(asset.id, asset.path, asset.sha1)
         else:
             self._keep(settled)
         for waiting, name in self._same_bytes.pop(asset.sha1, ()):
@@ -230,13 +237,23 @@ class _Run:
             return
         mine = Unannounced(settled.name, settled.asset.id, settled.asset.path)
         loser = mine if before is None else max(mine, before)
-        # In this order a kill in between leaves nothing that the next run does not mend.
-        with writing(self._folder):
-            (self._folder / loser.name).unlink(missing_ok=True)
+        # In this order a kill in between leaves nothing that the next run does not repair.
+        self._drop(loser.name)
         self._note_alias(loser.asset_id, loser.original_path, sha1, no_checksum=True)
         if loser is not mine:
             self._listing.unannounced[sha1] = mine
             self._write(settled.row())
+
+    def _drop(self, name: str) -> None:
+        """Remove a file whose bytes are staged under another name, and the folders that held nothing else."""
+        path = self._folder / name
+        with writing(self._folder):
+            path.unlink(missing_ok=True)
+            for parent in path.parents[: len(PurePosixPath(name).parts) - 1]:
+                try:
+                    parent.rmdir()
+                except OSError:
+                    break
 
     def _keep(self, settled: Settled) -> None:
         self._write(settled.row())

@@ -39,7 +39,7 @@ class StageSummary:
     skipped : mapping of str to int
         Photos passed over by kind.
     of_others : int
-        Photos listed that belong to another account.
+        Photos listed, and not passed over, that belong to another account.
     gone : int
         Photos that vanished from the server during the run.
     failed : int

@@ -1,11 +1,17 @@
 """How to reach a server: addresses and keys, checked before use and shown without their secrets."""
 
+import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import httpx
 
 from facesets.errors import WrongUsage
 from facesets.files import printable
+
+_SHARED = ipaddress.ip_network("100.64.0.0/10")
+"""Of carriers, and of private networks laid over the internet such as Tailscale's."""
+_LOCAL_SUFFIXES = (".localhost", ".local", ".lan", ".home", ".internal", ".home.arpa", ".ts.net")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,46 @@ def label_of(url: httpx.URL) -> str:
     """Return the address as it may be shown: without a password that may stand in it."""
     shown = url.copy_with(username=None, password=None, query=None, fragment=None)
     return printable(str(shown).removesuffix("/").removesuffix("/api"))
+
+
+def is_nearby(host: str) -> bool:
+    """Whether a host is this machine or one of a private network, by its address or its name."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        name = host.rstrip(".").casefold()
+        return "." not in name or name.endswith(_LOCAL_SUFFIXES)
+    return address.is_private or address in _SHARED
+
+
+def client_of(
+    url: httpx.URL, timeout: httpx.Timeout, headers: Mapping[str, str], connections: int = 100
+) -> httpx.Client:
+    """A client of one server, which follows no redirect.
+
+    A proxy that the environment names is for the internet: what is nearby is asked directly, so that keys
+    and photos do not go through it. Certificates that the environment names count all the same.
+
+    Raises
+    ------
+    WrongUsage
+        The server is elsewhere, and the proxy that the environment names cannot be used.
+    """
+    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=20)
+    try:
+        return httpx.Client(
+            base_url=url,
+            timeout=timeout,
+            limits=limits,
+            transport=httpx.HTTPTransport(limits=limits) if is_nearby(url.host) else None,
+            headers={"user-agent": "facesets", **headers},
+            follow_redirects=False,
+        )
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        raise WrongUsage(
+            "The proxy that the environment names (http_proxy, https_proxy, all_proxy) is none that can be "
+            f"used. Change it, or name {url.host} in no_proxy."
+        ) from error
 
 
 def checked_key(key: str) -> str:

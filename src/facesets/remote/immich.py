@@ -14,48 +14,38 @@ import httpx
 
 from facesets.errors import FacesetsError, Unreachable, WrongUsage
 from facesets.files import printable
-from facesets.remote.access import Access, base_url, checked_key, label_of
+from facesets.remote.access import Access, base_url, checked_key, client_of, label_of
 from facesets.remote.circuit import Circuit
+from facesets.remote.immich_answers import (
+    RequestFailed,
+    json_or_none,
+    judge,
+    page_number,
+    place_named,
+    raise_if_passing,
+    sentence,
+)
 from facesets.remote.immich_records import (
     Asset,
     Owner,
     ServerFace,
+    ServerPerson,
     Version,
+    parse_albums,
     parse_asset,
     parse_faces,
     parse_owner,
+    parse_people,
     parse_version,
 )
-from facesets.remote.retry import PassingFault, doubling, pausing, retry_after_s, retrying
+from facesets.remote.retry import PassingFault, doubling, pausing, retrying
 from facesets.stop import Stop
 
 PAGE_SIZE = 1000
 _CHUNK_BYTES = 1 << 18
 _MAX_ORIGINAL_BYTES = 1_000_000_000
-_PASSING_STATUSES = frozenset({408, 425, 429})
 
 Result = TypeVar("Result")
-
-
-class RequestFailed(FacesetsError):
-    """One thing cannot be had or done. The reason is recorded and the run goes on.
-
-    Attributes
-    ----------
-    reason : str
-        Why, as part of a sentence.
-    passing : bool
-        It may well work the next time: the fault was not that of what was asked for.
-    """
-
-    def __init__(self, reason: str, *, passing: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.passing = passing
-
-
-class NotThere(RequestFailed):
-    """The server does not have it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +74,11 @@ class Immich:
         self._stop = stop
         self._pause = pausing(stop)
         self._waits_s = doubling(access.first_wait_s, attempts=access.attempts)
-        self._client = httpx.Client(
-            base_url=base,
-            timeout=httpx.Timeout(access.timeout_s, connect=access.connect_timeout_s),
-            limits=httpx.Limits(max_connections=access.connections + 2),
-            headers={"accept-encoding": "identity", "user-agent": "facesets"},
-            follow_redirects=False,
+        self._client = client_of(
+            base,
+            httpx.Timeout(access.timeout_s, connect=access.connect_timeout_s),
+            {"accept-encoding": "identity"},
+            access.connections + 2,
         )
         self._circuit = Circuit(
             self.label, self._answers, before_probe=partial(self._pause, access.patience_s)
@@ -110,25 +99,30 @@ class Immich:
             Something does, but it is no Immich server.
         """
         try:
-            response = self._client.get("server/version")
-        except httpx.RequestError as error:
+            response = retrying(self._version_once, self._waits_s, self._pause)
+        except PassingFault as fault:
             raise Unreachable(
-                f"{self.label} does not answer ({_sentence(error)}). Check the address and the connection."
-            ) from error
+                f"{self.label} does not answer ({fault.reason}). Check the address and the connection, or "
+                "try again later."
+            ) from fault
         if response.is_redirect:
-            there = label_of(httpx.URL(self._client.base_url).join(response.headers["location"]))
+            there = place_named(response)
             raise WrongUsage(
-                f"{self.label} sends requests on to {there}. The key is not sent there: if that is your "
-                "server, give its address."
+                f"{self.label} sends requests on to {there or 'another place'}. The key is not sent there: "
+                "if that is your server, give its address."
             )
-        if response.status_code >= 500:
-            raise Unreachable(
-                f"{self.label} answers with an error ({response.status_code}). Try again later."
-            )
-        version = parse_version(_json_or_none(response))
+        version = parse_version(json_or_none(response))
         if version is None:
             raise WrongUsage(f"{self.label} is no Immich server. Check the address.")
         return version
+
+    def _version_once(self) -> httpx.Response:
+        try:
+            response = self._client.get("server/version")
+        except httpx.RequestError as error:
+            raise PassingFault(sentence(error)) from error
+        raise_if_passing(response)
+        return response
 
     def permissions(self) -> frozenset[str] | None:
         """What the key may do; None where the server cannot say.
@@ -189,7 +183,7 @@ class Immich:
             token = listing.get("nextPage")
             if token is None:
                 return
-            following = _page_number(token)
+            following = page_number(token)
             ids = [asset.id for asset in found]
             if following is None or following <= page or ids == ids_before:
                 raise Unreachable(
@@ -198,9 +192,31 @@ class Immich:
                 )
             page, ids_before = following, ids
 
+    def albums(self) -> list[tuple[str, str]]:
+        """Id and title of each album that the key's owner has. Raises as `assets`."""
+        return parse_albums(self._at_start("GET", "albums"))
+
+    def search_people(self, text: str) -> list[ServerPerson]:
+        """People of whose name a word begins so, in the server's opinion; hidden ones too.
+
+        Raises
+        ------
+        RequestFailed
+            The key may not ask.
+        Unreachable
+            The server fails.
+        """
+        query = {"name": text, "withHidden": "true"}
+        return parse_people(self._at_start("GET", "search/person", params=query))
+
     def faces(self, asset_id: str) -> list[ServerFace]:
         """Faces that the server found in an asset. Raises as `download`."""
         return parse_faces(self._json("GET", "faces", params={"id": asset_id}))
+
+    def owner_of(self, asset_id: str) -> str:
+        """Whose an asset is; empty where the server does not say. Raises as `download`."""
+        asset = parse_asset(self._json("GET", f"assets/{asset_id}"))
+        return asset.owner_id if asset else ""
 
     def download(self, asset: Asset, file: IO[bytes]) -> Downloaded:
         """Write an asset's original into a file, verified by the server's checksum.
@@ -238,7 +254,7 @@ class Immich:
                     file.write(chunk)
         except httpx.RequestError as error:
             self._circuit.failed()
-            raise PassingFault(f"the download broke off ({_sentence(error)})") from error
+            raise PassingFault(f"the download broke off ({sentence(error)})") from error
         self._circuit.succeeded()
         if asset.sha1 and sha1.hexdigest() != asset.sha1:
             raise PassingFault("what came does not match the server's checksum")
@@ -275,34 +291,20 @@ class Immich:
             response = self._client.request(method, path, headers=self._key, **body)
         except httpx.RequestError as error:
             self._circuit.failed()
-            raise PassingFault(_sentence(error)) from error
+            raise PassingFault(sentence(error)) from error
         self._judge(response)
         return response
 
     def _judge(self, response: httpx.Response) -> None:
         """Pass on an answer that is one, and name what the others mean."""
-        status = response.status_code
-        if status >= 500 or status in _PASSING_STATUSES:
+        try:
+            judge(response, self.label)
+        except PassingFault:
             self._circuit.failed()
-            raise PassingFault(
-                f"the server answers {status}", wait_s=retry_after_s(response.headers.get("retry-after"))
-            )
-        if response.is_success:
-            return
-        self._circuit.succeeded()
-        if status == 401:
-            raise WrongUsage(
-                f"{self.label} does not accept the API key. Make one in Immich under Account Settings, and "
-                "put it into IMMICH_API_KEY."
-            )
-        if status == 403:
-            raise RequestFailed("the key may not have it (403)")
-        if response.is_redirect:
-            raise RequestFailed(f"the server sends it on to another place ({status}), which is not followed")
-        # Immich answers 400 for what it does not have as well as for what it does not understand.
-        if status == 404 or (status == 400 and _says_not_found(response)):
-            raise NotThere("the server does not have it any more")
-        raise RequestFailed(f"the server refuses the request ({status})")
+            raise
+        except FacesetsError:
+            self._circuit.succeeded()
+            raise
 
     def _persistently(self, call: Callable[[], Result]) -> Result:
         try:
@@ -313,36 +315,6 @@ class Immich:
     def _answers(self) -> bool:
         """Probe for the circuit breaker."""
         try:
-            return parse_version(_json_or_none(self._client.get("server/version"))) is not None
+            return parse_version(json_or_none(self._client.get("server/version"))) is not None
         except httpx.RequestError:
             return False
-
-
-def _page_number(token: object) -> int | None:
-    """Number of the next page, which the server gives as text."""
-    try:
-        return int(token)  # type: ignore[call-overload, no-any-return]
-    except (TypeError, ValueError):
-        return None
-
-
-def _json_or_none(response: httpx.Response) -> object:
-    try:
-        return response.json()
-    except (ValueError, RecursionError):
-        return None
-
-
-def _says_not_found(response: httpx.Response) -> bool:
-    response.read()
-    answer = _json_or_none(response)
-    return isinstance(answer, dict) and "not found" in str(answer.get("message", "")).casefold()
-
-
-def _sentence(error: httpx.RequestError) -> str:
-    """Return what went wrong, in words that hold nothing of the request."""
-    if isinstance(error, httpx.TimeoutException):
-        return "no answer in time"
-    if isinstance(error, httpx.ConnectError):
-        return "no connection"
-    return "the connection broke"

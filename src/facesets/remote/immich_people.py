@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
-from facesets.remote.immich import Immich, NotThere, RequestFailed
+from facesets.remote.immich import Immich
+from facesets.remote.immich_answers import NotThere, RequestFailed
 from facesets.remote.immich_records import ServerPerson, Version, parse_people, parse_person, says_success
 from facesets.remote.retry import PassingFault
 
 _PEOPLE_PER_PAGE = 1000
 _MERGES_BY_LIST_SINCE = Version(3, 2, 1)
+_DELETES_WITH_BODY_SINCE = Version(3, 3, 0)
 
 T = TypeVar("T")
 
@@ -45,11 +47,6 @@ class ImmichPeople(Immich):
             if not found or listing.get("hasNextPage") is not True:
                 return
             page += 1
-
-    def people_called(self, name: str) -> list[ServerPerson]:
-        """People of exactly this name, those without any face included."""
-        answer = self._at_start("GET", "search/person", params={"name": name, "withHidden": "true"})
-        return [person for person in parse_people(answer) if person.name == name]
 
     def person(self, person_id: str) -> ServerPerson | None:
         """A person; None where there is nobody of that id any more."""
@@ -90,7 +87,9 @@ class ImmichPeople(Immich):
 
     def delete_person(self, person_id: str) -> None:
         """Remove a person; its faces stay and are nobody's."""
-        self._changed("DELETE", f"people/{person_id}", None, lambda _: True, lambda: self._is_gone(person_id))
+        # From 3.3 a body is asked for, which may say for whom; before, none is allowed.
+        body: dict[str, Any] | None = {} if self.version() >= _DELETES_WITH_BODY_SINCE else None
+        self._changed("DELETE", f"people/{person_id}", body, lambda _: True, lambda: self._is_gone(person_id))
 
     def merge(self, source_id: str, into_id: str, version: Version) -> None:
         """Give all faces of a person to another and remove the person."""

@@ -177,6 +177,16 @@ def parse_people(items: object) -> list[ServerPerson]:
     return [person for item in listed if (person := parse_person(item)) is not None]
 
 
+def parse_albums(items: object) -> list[tuple[str, str]]:
+    """Id and title of each album in a list of them; those without a usable id are left out."""
+    listed = [_object(item) for item in items] if isinstance(items, list) else []
+    return [
+        (identity, _text(fields, "albumName"))
+        for fields in listed
+        if (identity := parse_id(fields.get("id"))) is not None
+    ]
+
+
 def says_success(answer: object, identity: str) -> bool:
     """Whether an answer that tells of each id names success for this one."""
     rows = [_object(row) for row in answer] if isinstance(answer, list) else []

@@ -22,11 +22,11 @@ from facesets.errors import CannotInfer, Unreachable
 from facesets.imaging.boxes import short_edge
 from facesets.imaging.sharpness import sharpness
 from facesets.records import CacheSettings, ClipModel, Faces, Float32, Pixels
-from facesets.remote.access import plain_url
+from facesets.remote.access import client_of, plain_url
 from facesets.remote.retry import PassingFault, Pause, retrying
 
 WAITS_S = (5.0, 10.0, 20.0)
-"""An idle service ends itself; while it starts anew, requests fail."""
+"""An idle service ends itself; while it starts again, requests fail."""
 
 FACE_DIMENSION = 512
 _JPEG_QUALITY = 95
@@ -87,12 +87,7 @@ class MlService:
         self._pause = pause
         self._waits_s = waits_s
         self._format = picture_format
-        self._client = httpx.Client(
-            base_url=base,
-            timeout=httpx.Timeout(timeout_s, connect=10.0),
-            headers={"user-agent": "facesets"},
-            follow_redirects=False,
-        )
+        self._client = client_of(base, httpx.Timeout(timeout_s, connect=10.0), {})
 
     def close(self) -> None:
         """Close all connections."""

@@ -1,0 +1,107 @@
+"""What the answers of an Immich server mean: which are good, which failures pass, and which do not."""
+
+import httpx
+
+from facesets.errors import FacesetsError, WrongUsage
+from facesets.remote.access import label_of
+from facesets.remote.retry import PassingFault, retry_after_s
+
+_PASSING_STATUSES = frozenset({408, 425, 429})
+
+
+class RequestFailed(FacesetsError):
+    """One thing cannot be had or done. The reason is recorded and the run goes on.
+
+    Attributes
+    ----------
+    reason : str
+        Why, as part of a sentence.
+    passing : bool
+        It may well work the next time: the fault was not that of what was asked for.
+    """
+
+    def __init__(self, reason: str, *, passing: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.passing = passing
+
+
+class NotThere(RequestFailed):
+    """The server does not have it any more."""
+
+
+def raise_if_passing(response: httpx.Response) -> None:
+    """Raise `PassingFault` for an answer that may be another one in a moment."""
+    status = response.status_code
+    if status >= 500 or status in _PASSING_STATUSES:
+        raise PassingFault(
+            f"the server answers {status}", wait_s=retry_after_s(response.headers.get("retry-after"))
+        )
+
+
+def judge(response: httpx.Response, label: str) -> None:
+    """Pass on an answer that is one, and name what the others mean.
+
+    Raises
+    ------
+    PassingFault
+        It may be another one in a moment.
+    WrongUsage
+        The key is not accepted.
+    RequestFailed, NotThere
+        The server refuses what was asked for, or does not have it.
+    """
+    raise_if_passing(response)
+    status = response.status_code
+    if response.is_success:
+        return
+    if status == 401:
+        raise WrongUsage(
+            f"{label} does not accept the API key. Make one in Immich under Account Settings, and put it "
+            "into IMMICH_API_KEY."
+        )
+    if status == 403:
+        raise RequestFailed("the key may not have it (403)")
+    if response.is_redirect:
+        raise RequestFailed(f"the server sends it on to another place ({status}), which is not followed")
+    # Immich answers 400 for what it does not have as well as for what it does not understand.
+    if status == 404 or (status == 400 and _says_not_found(response)):
+        raise NotThere("the server does not have it any more")
+    raise RequestFailed(f"the server refuses the request ({status})")
+
+
+def place_named(response: httpx.Response) -> str:
+    """Where a redirect leads, as it may be shown; empty where it names no place."""
+    location = response.headers.get("location")
+    return label_of(response.request.url.join(location)) if location else ""
+
+
+def page_number(token: object) -> int | None:
+    """Number of the next page, which the server gives as text."""
+    try:
+        return int(token)  # type: ignore[call-overload, no-any-return]
+    except (TypeError, ValueError):
+        return None
+
+
+def json_or_none(response: httpx.Response) -> object:
+    """The JSON of an answer; None where it is none."""
+    try:
+        return response.json()
+    except (ValueError, RecursionError):
+        return None
+
+
+def _says_not_found(response: httpx.Response) -> bool:
+    response.read()
+    answer = json_or_none(response)
+    return isinstance(answer, dict) and "not found" in str(answer.get("message", "")).casefold()
+
+
+def sentence(error: httpx.RequestError) -> str:
+    """Return what went wrong, in words that hold nothing of the request."""
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    if isinstance(error, httpx.ConnectError):
+        return "no connection"
+    return "the connection broke"

@@ -1,0 +1,65 @@
+"""Ways to a server: what is nearby is asked directly, whatever proxy the environment names."""
+
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+
+from facesets.errors import WrongUsage
+from facesets.remote.access import client_of, is_nearby
+from facesets.remote.ml_service import MlService
+from tests.fixtures.immich_server import photo, serving
+from tests.fixtures.staging import stage
+
+NEARBY = [
+    "localhost",
+    "127.0.0.1",
+    "::1",
+    "10.1.2.3",
+    "172.16.0.9",
+    "192.168.1.5",
+    "169.254.3.4",
+    "fd12::1",
+    "fe80::1",
+    "100.100.3.4",
+    "photos",
+    "photos.lan",
+    "Photos.Local",
+    "nas.home.arpa",
+    "nas.tail1234.ts.net.",
+]
+
+
+@pytest.mark.parametrize("host", NEARBY)
+def test_this_machine_and_private_networks_are_nearby(host: str) -> None:
+    assert is_nearby(host)
+
+
+@pytest.mark.parametrize("host", ["photos.example.org", "8.8.8.8", "2606:4700::1111", "lan.example.org"])
+def test_other_hosts_are_not(host: str) -> None:
+    assert not is_nearby(host)
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "ALL_PROXY"])
+def test_a_key_for_a_server_nearby_goes_through_no_proxy(
+    variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as proxy, serving([photo(1)]) as server:
+        proxy.setblocking(False)
+        monkeypatch.setenv(variable, f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        assert stage(server, tmp_path).staged == 1
+        assert not MlService("http://127.0.0.1:9", pause=lambda _: None).answers()
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
+
+
+def test_a_proxy_that_cannot_be_used_is_said_where_it_would_be_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "gopher://proxy")
+    client_of(httpx.URL("http://127.0.0.1:1"), httpx.Timeout(1), {}).close()
+    with pytest.raises(WrongUsage, match="proxy"):
+        client_of(httpx.URL("http://photos.example.org"), httpx.Timeout(1), {})
