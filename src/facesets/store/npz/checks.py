@@ -23,8 +23,8 @@ _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
 _LARGEST_EDGE = 1 << 31
 # A cache may come from a machine with another system.
 _ABSOLUTE = re.compile(r"/|\\\\|[A-Za-z]:[\\/]").match
-_EDGE_OF_BOX = 1e7
-"""In pixels: far beyond any picture, and still safe to compute with."""
+_LARGEST_NUMBER = 1e8
+"""Far beyond any measure of a picture, and still safe to compute with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +141,12 @@ def check_vectors(faces: Faces) -> None:
         if not (np.abs(squares - 1) <= 2 * _UNIT_TOLERANCE).all():
             raise ValueError("an embedding is not of unit length")
         let_go(faces.embedding)
-    _check_range(faces.box, -_EDGE_OF_BOX, _EDGE_OF_BOX)
-    for column in (faces.det_score, faces.face_short, faces.blur, faces.kps, faces.pose):
-        if column is not None and np.isinf(column).any():
-            raise ValueError("a number of a face is infinite")
+    _check_range(faces.box, -_LARGEST_NUMBER, _LARGEST_NUMBER)
+    columns = faces.columns()
+    for name in ("det_score", "face_short", "blur", "kps", "landmark_2d_106", "landmark_3d_68", "pose"):
+        # NaN is allowed: it says that a number is unknown.
+        if name in columns and (np.abs(columns[name]) > _LARGEST_NUMBER).any():
+            raise ValueError(f"{name} is out of range")
 
 
 def _check_digests(digests: NDArray[np.bytes_], *, allow_empty: bool) -> None:
