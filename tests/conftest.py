@@ -62,3 +62,10 @@ def lfw_dir(shared_dir: Path) -> Path:
 def lfw_photos(lfw_dir: Path) -> list[Path]:
     """All photos of the people folders, in order."""
     return sorted(lfw_dir.glob("*/*.jpg"))
+
+
+@pytest.fixture
+def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is killed loses nothing that it wrote, so that there is no need to wait for the disk."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    monkeypatch.setattr(os, "sync", lambda: None)

@@ -19,7 +19,9 @@ else:
     import fcntl
 
 
-_LONGEST_STEM = 80
+LONGEST_STEM = 80
+"""Characters of a name that the temporary file has which is to take it."""
+
 _LATEST_NS = 2**63 - 1
 _BLOCK = 4096
 
@@ -40,6 +42,11 @@ def writing(path: Path) -> Iterator[None]:
             raise CannotWrite(
                 f"No space left to write {printable(path)}. Free some and run the same command "
                 "again: it goes on from the last flush."
+            ) from error
+        if error.errno == errno.ELOOP:
+            raise CannotWrite(
+                f"{printable(path)} lies behind a link, which is not followed here. Remove the link, or put "
+                "what it leads to in its place."
             ) from error
         raise CannotWrite(
             f"Cannot write {printable(path)} ({error.strerror}). Choose a place that you may write to."
@@ -63,7 +70,7 @@ def atomic_write(
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.name[:_LONGEST_STEM]}.", suffix=".tmp"
+            dir=path.parent, prefix=f".{path.name[:LONGEST_STEM]}.", suffix=".tmp"
         )
         temporary = Path(name)
         try:
@@ -116,7 +123,7 @@ def sweep_temporaries(*paths: Path) -> None:
     """Remove what killed `atomic_write`s to these paths left behind. Only the lock's holder may."""
     folders: dict[Path, set[str]] = {}
     for path in paths:
-        folders.setdefault(path.parent, set()).add(path.name[:_LONGEST_STEM])
+        folders.setdefault(path.parent, set()).add(path.name[:LONGEST_STEM])
     for folder, stems in folders.items():
         for leftover in folder.glob(".*.tmp"):
             if leftover.name[1:].removesuffix(".tmp").rpartition(".")[0] in stems:
@@ -256,12 +263,12 @@ class FileLock:
         AlreadyRunning
             Another process holds it.
         CannotWrite
-            The lock file cannot be made.
+            The lock file cannot be made, or is a link.
         """
         while self._file is None:
             with writing(self._path):
                 self._path.parent.mkdir(parents=True, exist_ok=True)
-                file = self._path.open("ab")
+                file = open(self._path, "ab", opener=_no_link)
             try:
                 _lock(file)
             except OSError as error:
@@ -289,6 +296,11 @@ class FileLock:
             self._path.unlink(missing_ok=True)
         self._file.close()
         self._file = None
+
+
+def _no_link(path: str, flags: int) -> int:
+    """Open a file, but nothing that a link leads to."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def _lock(file: IO[bytes]) -> None:

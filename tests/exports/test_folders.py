@@ -13,11 +13,12 @@ from tests.program import REPOSITORY, environment
 from tests.trees import files_in
 
 from facesets.errors import AlreadyRunning, CannotWrite
-from facesets.exports.announcement import ANNOUNCEMENT, is_inside
+from facesets.exports.announcement import ANNOUNCEMENT
 from facesets.exports.folders import finish, would_remove, writing_results
 from facesets.exports.manifest import PlacedFile
 from facesets.exports.materialize import Materialize
 from facesets.exports.reserving import locked
+from facesets.exports.safe_folder import is_inside
 from facesets.files import FileLock
 
 Plan = dict[str, str]

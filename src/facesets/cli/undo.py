@@ -81,4 +81,5 @@ def _lines(folder: "UndoneFolder", run: str, *, dry_run: bool) -> list[str]:
             f"{len(folder.elsewhere)} files that it made are no longer where it put them: they stay as you "
             "left them."
         )
+    lines += [f"{printable(link)} is a link: what it leads to stays as it is." for link in folder.links]
     return lines

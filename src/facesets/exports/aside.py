@@ -2,29 +2,28 @@
 
 from collections.abc import Iterator
 from itertools import count
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from facesets.exports.placing import exists
+from facesets.exports.safe_folder import SafeFolder
 
 WITHOUT_ORIGINAL = "_without_original"
 EDITED = "_edited"
 
 
-def place_for_edited(root: Path, name: str) -> str:
-    """A free name for a file that somebody worked on; both names are relative to `root`."""
-    return next(place for place in _places(EDITED, name) if not exists(root / PurePosixPath(place)))
+def place_for_edited(folder: SafeFolder, name: str) -> str:
+    """A free name for a file that somebody worked on."""
+    return next(place for place in _places(EDITED, name) if not folder.exists(place))
 
 
-def place_for_last_copy(root: Path, path: Path) -> tuple[str, bool]:
-    """Where the last copy of a photo goes, relative to `root`, and whether the same bytes lie there already.
+def place_for_last_copy(folder: SafeFolder, name: str) -> tuple[str, bool]:
+    """Where the last copy of a photo goes, and whether the same bytes lie there already.
 
     A photo of several people lies in each of their folders.
     """
-    for place in _places(WITHOUT_ORIGINAL, path.name):
-        there = root / PurePosixPath(place)
-        if not exists(there):
+    for place in _places(WITHOUT_ORIGINAL, PurePosixPath(name).name):
+        if not folder.exists(place):
             break
-        if there.is_file() and there.read_bytes() == path.read_bytes():
+        if folder.is_file(place) and folder.read(place) == folder.read(name):
             return place, True
     return place, False
 

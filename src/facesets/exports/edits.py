@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from facesets.errors import WrongUsage
-from facesets.exports.announcement import is_inside
+from facesets.exports.announcement import linked_folders
 from facesets.exports.aside import WITHOUT_ORIGINAL
 from facesets.exports.manifest import PlacedFile
-from facesets.exports.placing import exists
+from facesets.exports.safe_folder import SafeFolder, is_inside
 from facesets.files import printable
 
 
@@ -105,7 +105,13 @@ class _Search:
         known = {_normal(name) for name in (*files, *ours)}
         self._root = root
         self._files = files
-        self._staying = {name for name in files if exists(root / PurePosixPath(name))}
+        # What lies behind a link is not looked at: it may be on a disk that is not there now.
+        linked = linked_folders(SafeFolder(root), filter(is_inside, files))
+        self._staying = {
+            name
+            for name in files
+            if PurePosixPath(name).parent in linked or os.path.lexists(root / PurePosixPath(name))
+        }
         self._names_in: dict[str, list[str]] = defaultdict(list)
         for name in files:
             self._names_in[folder_of(name)].append(name)

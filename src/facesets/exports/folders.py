@@ -6,8 +6,10 @@ edited, nor one whose original is gone. A copy was edited when its size or time 
 there with.
 """
 
+import errno
+import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field
 from functools import partial
@@ -15,15 +17,14 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from facesets.errors import CannotWrite
-from facesets.exports.announcement import ANNOUNCEMENT, believed, ours_in, with_puts
-from facesets.exports.aside import place_for_edited, place_for_last_copy
-from facesets.exports.journal import Journal, sweep_journal
+from facesets.exports.announcement import ANNOUNCEMENT, believed, linked_folders, ours_in, with_puts
+from facesets.exports.aside import EDITED, WITHOUT_ORIGINAL, place_for_edited, place_for_last_copy
+from facesets.exports.journal import JOURNAL, Journal, sweep_journal
 from facesets.exports.manifest import MANIFEST_NAMES, Failure, PlacedFile
 from facesets.exports.materialize import Materialize
 from facesets.exports.placing import (
     Puts,
     as_it_is,
-    exists,
     is_copy_of,
     is_in_place,
     is_last_copy,
@@ -33,17 +34,13 @@ from facesets.exports.placing import (
     was_edited,
 )
 from facesets.exports.reserving import locked
-from facesets.files import (
-    atomic_write,
-    printable,
-    sweep_temporaries,
-    sync_files,
-    write_json,
-    writing,
-)
+from facesets.exports.safe_folder import SafeFolder, is_inside
+from facesets.files import printable, sync_files, writing
 
-_TEMPORARY = ".facesets-copying-{}.tmp"
-_TEMPORARIES = ".facesets-copying*.tmp"
+_TEMPORARY = ".facesets-copying-"
+
+OWN_NAMES = (ANNOUNCEMENT, JOURNAL, WITHOUT_ORIGINAL, EDITED, *MANIFEST_NAMES)
+"""What only the program makes in a result folder: links under these names are refused."""
 
 # Photos that get their names together, after one wait for the disk. On an SSD (ext4, 200 kB photos) that
 # makes copying a third slower; to wait for each photo's line in the journal made it ten times slower.
@@ -70,6 +67,8 @@ class ResultFolder:
         Photos in whose place a file of the user's lies.
     unreadable : dict
         Reason by photo, of those that could not be read.
+    linked : dict
+        Folders of names that are reached through a link, and that link: nothing is done there.
     """
 
     root: Path
@@ -81,7 +80,19 @@ class ResultFolder:
     set_aside: int = 0
     failed: list[Failure] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
-    _produced: dict[str, tuple[Path, str | None]] = field(default_factory=dict)
+    linked: dict[PurePosixPath, str] = field(default_factory=dict)
+    _produced: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    _vacant: Set[str] = frozenset()
+
+    @property
+    def inside(self) -> SafeFolder:
+        """The output folder, for what is done there."""
+        return SafeFolder(self.root)
+
+    @property
+    def links(self) -> list[str]:
+        """Folders of the result that the user replaced by links."""
+        return sorted(set(self.linked.values()))
 
     def refuse_in_the_way(self, names: Iterable[str]) -> None:
         """Make sure, before anything is written, that these names are free or ours.
@@ -92,24 +103,27 @@ class ResultFolder:
             A file of the user's has one of them.
         """
         for name in names:
-            if name not in self.owned and exists(self._path(name)):
+            if name not in self.owned and self.inside.exists(name):
                 raise _in_the_way(self._path(name))
 
     def announce(self, names: Mapping[str, str]) -> None:
         """Say durably, before any of it is written, which names this run may write, and from what."""
-        before = {name: puts for name, puts in self.owned.items() if exists(self._path(name))}
+        folder = self.inside
+        self.linked |= linked_folders(folder, names)
+        before = {name: puts for name, puts in self.owned.items() if folder.exists(name)}
+        self._vacant = self.owned.keys() - before.keys()
         free = {
             n: source
             for n, source in names.items()
-            if n in before or not exists(self._path(n)) or is_copy_of(self._path(n), source)
+            if n in before or not folder.exists(n) or is_copy_of(folder, n, source)
         }
         new = {
             name: with_puts(before.get(name, ()), as_it_is(source)) if source else ()
-            for name, source in believed(self.root, free).items()
+            for name, source in believed(folder, free).items()
         }
         self.owned = before | new
         record = {name: [astuple(put) for put in puts] for name, puts in sorted(self.owned.items())}
-        write_json(self.root / ANNOUNCEMENT, record)
+        folder.write_json(ANNOUNCEMENT, record)
 
     def place(self, name: str, source: str, how: Materialize) -> None:
         """Put a photo under a relative name. A photo that cannot be read is noted and costs only itself.
@@ -121,15 +135,19 @@ class ResultFolder:
         CannotWrite
             The folder cannot be written, or cannot hold such links.
         """
-        target = self._path(name)
+        link = self.linked.get(PurePosixPath(name).parent)
+        if link and name in self.kept:
+            return
         if name not in self.owned:
-            self.failed.append(Failure(source, f"a file of yours lies at {printable(target)}"))
+            reason = f"{printable(self._path(link))} is a link, which is not followed" if link else ""
+            lies = f"a file of yours lies at {printable(self._path(name))}"
+            self.failed.append(Failure(source, reason or lies))
             return
         before = self.owned[name]
         reason, record = self._materialise(name, source, how, before)
         if reason:
             self.unreadable[source] = reason
-        if record or exists(target):
+        if record or self.inside.exists(name):
             self.kept[name] = record or before[0]
 
     def write(self, name: str, content: bytes) -> None:
@@ -140,16 +158,15 @@ class ResultFolder:
         CannotWrite
             The folder cannot be written, or a file of the user's has that name.
         """
-        if not _holds(self._path(name), content):
+        if not _holds(self.inside, name, content):
             self.write_with(name, lambda file: file.write(content))
         self.kept[name] = None
 
     def write_with(self, name: str, fill: Callable[[IO[bytes]], object]) -> None:
         """Write a file of our own making by a function that fills it; errors as `write`."""
-        target = self._path(name)
         if name not in self.owned:
-            raise _in_the_way(target)
-        with atomic_write(target, before_replacing=partial(self.journal.replacing, name)) as file:
+            raise _in_the_way(self._path(name))
+        with self.inside.writing(name, before_replacing=partial(self.journal.replacing, name)) as file:
             fill(file)
         self.kept[name] = None
 
@@ -158,7 +175,7 @@ class ResultFolder:
         self.kept |= dict.fromkeys(names)
 
     def _path(self, name: str) -> Path:
-        return self.root / PurePosixPath(name)
+        return self.inside.path(name)
 
     def _materialise(
         self, name: str, source: str, how: Materialize, before: Puts
@@ -167,7 +184,7 @@ class ResultFolder:
 
         Nothing is put in place of an edited copy.
         """
-        target = self._path(name)
+        folder = self.inside
         try:
             status = Path(source).stat()
             if not stat.S_ISREG(status.st_mode):
@@ -176,18 +193,17 @@ class ResultFolder:
         except (OSError, ValueError) as error:
             return getattr(error, "strerror", None) or str(error), None
         with file:
-            in_place = is_in_place(target, source, status, how)
-            if in_place or was_edited(target, status, before):
+            in_place = is_in_place(folder, name, source, status, how)
+            if in_place or was_edited(folder.status(name), status, before):
                 self.unchanged += 1
-                return "", record_of(target, source, status) if in_place else None
-            temporary = self.root / _TEMPORARY.format(len(self._produced))
-            with writing(target):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                temporary.unlink(missing_ok=True)
-            reason = produce(temporary, file, source, how)
+                return "", record_of(folder, name, source, status) if in_place else None
+            temporary = f"{_TEMPORARY}{len(self._produced)}.tmp"
+            with writing(self._path(name)):
+                folder.remove(temporary)
+            reason = produce(folder, temporary, file, source, how)
             if reason:
                 return reason, None
-            record = record_of(temporary, source, status)
+            record = record_of(folder, temporary, source, status)
         self._produced[name] = (temporary, source)
         self.copied += 1
         if len(self._produced) == _TOGETHER:
@@ -199,63 +215,66 @@ class ResultFolder:
         if not self._produced:
             return
         sync_files()
-        self.journal.replacing_all(self._produced)
+        folder = self.inside
+        states = {name: (_there(folder, made), source) for name, (made, source) in self._produced.items()}
+        self.journal.replacing_all(states)
         for name, (temporary, _) in self._produced.items():
             with writing(self._path(name)):
-                temporary.replace(self._path(name))
+                folder.make_folder_of(name)
+                folder.rename(temporary, name)
         self._produced = {}
 
     def remove_leftovers(self) -> int:
         """Remove what was ours and is not part of this result, and folders that this empties."""
+        folder = self.inside
         left = sorted(self.owned.keys() - self.kept.keys())
-        gone = {name for name in left if may_remove(self._path(name), self.owned[name])}
+        gone = {name for name in left if may_remove(folder.status(name), self.owned[name])}
         self.journal.removing(*sorted(gone))
         for name in left:
-            path = self._path(name)
             if name in gone:
-                with writing(path):
-                    path.unlink()
-            elif is_last_copy(path, self.owned[name]):
+                with writing(self._path(name)):
+                    folder.remove(name)
+            elif is_last_copy(folder.status(name), self.owned[name]):
                 self._set_aside(name)
-            remove_empty_parents(path, self.root)
+            folder.remove_empty_folders_above(name)
+        for name in self._vacant:
+            folder.remove_empty_folders_above(name)
         return len(gone)
 
     def set_aside_edited(self, name: str) -> None:
         """Keep a file of ours that somebody worked on, under a name that is theirs."""
-        self.move(name, place_for_edited(self.root, name))
+        self.move(name, place_for_edited(self.inside, name))
 
     def move(self, name: str, place: str) -> None:
         """Give a file another name, in place of what lies there."""
-        source, target = self._path(name), self._path(place)
-        with writing(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            self.journal.replacing(place, source)
+        folder = self.inside
+        with writing(self._path(place)):
+            self.journal.replacing(place, _there(folder, name))
             self.journal.removing(name)
-            source.replace(target)
+            folder.make_folder_of(place)
+            folder.rename(name, place)
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove files that are ours."""
-        names = [name for name in names if exists(self._path(name))]
+        names = [name for name in names if self.inside.exists(name)]
         self.journal.removing(*names)
         for name in names:
             with writing(self._path(name)):
-                self._path(name).unlink()
+                self.inside.remove(name)
 
     def write_manifest(self, name: str, content: bytes) -> None:
         """Write the manifest, unless it is there with the same bytes."""
-        path = self.root / name
-        if not _holds(path, content):
-            with atomic_write(path, before_replacing=partial(self.journal.replacing, name)) as file:
+        if not _holds(self.inside, name, content):
+            with self.inside.writing(name, before_replacing=partial(self.journal.replacing, name)) as file:
                 file.write(content)
 
     def _set_aside(self, name: str) -> None:
         """Keep the last copy of a photo, but not among the photos of whoever has that folder now."""
-        path = self._path(name)
-        aside, is_there = place_for_last_copy(self.root, path)
+        aside, is_there = place_for_last_copy(self.inside, name)
         if is_there:
-            with writing(path):
+            with writing(self._path(name)):
                 self.journal.removing(name)
-                path.unlink()
+                self.inside.remove(name)
             return
         self.move(name, aside)
         self.set_aside += 1
@@ -287,33 +306,39 @@ def writing_results(
     CannotWrite
         The folder cannot be written, or an undo of it was cut off.
     """
-    sweep_temporaries(root / ANNOUNCEMENT, *(root / name for name in MANIFEST_NAMES))
+    inside = SafeFolder(root)
+    inside.refuse_links(OWN_NAMES)
     sweep_journal(root)
     journal = Journal(root, command, also=also, run=run)
-    folder = ResultFolder(root, ours_in(root, earlier), journal)
-    sweep_interrupted(root, folder.owned)
-    _sweep_copying(root)
+    linked = linked_folders(inside, filter(is_inside, earlier))
+    folder = ResultFolder(root, ours_in(inside, earlier), journal, linked=linked)
+    # What lies behind a link is still of this result, for the time when the link is gone.
+    folder.kept |= {n: put for n, put in earlier.items() if PurePosixPath(n).parent in linked}
+    sweep_interrupted(inside, folder.owned)
     try:
         yield folder
         folder.flush()
     finally:
-        _sweep_copying(root)
+        _sweep_copying(inside)
 
 
-def _sweep_copying(root: Path) -> None:
-    for temporary in root.glob(_TEMPORARIES):
-        temporary.unlink(missing_ok=True)
+def _sweep_copying(folder: SafeFolder) -> None:
+    for name in folder.names_in():
+        if name.startswith(_TEMPORARY) and name.endswith(".tmp"):
+            folder.remove(name)
 
 
-def sweep_interrupted(root: Path, owned: Iterable[str]) -> None:
+def sweep_interrupted(folder: SafeFolder, owned: Iterable[str]) -> None:
     """Remove half-written files of a run that was cut off, wherever it may have been writing."""
-    if (root / ANNOUNCEMENT).is_file():
-        names = [*owned, *MANIFEST_NAMES]
-        sweep_temporaries(*(root / PurePosixPath(name) for name in names))
+    _sweep_copying(folder)
+    written = [ANNOUNCEMENT, *MANIFEST_NAMES]
+    folder.sweep([*owned, *written] if folder.exists(ANNOUNCEMENT) else written)
 
 
-def finish(folder: ResultFolder, manifest_name: str, content: bytes) -> int:
+def finish(folder: ResultFolder, manifest_name: str, content: bytes, *, closes: bool = True) -> int:
     """Remove leftovers, write the manifest as the last file, and withdraw the announcement.
+
+    A run that is to go on in another folder does not close its journal yet.
 
     Returns
     -------
@@ -325,8 +350,9 @@ def finish(folder: ResultFolder, manifest_name: str, content: bytes) -> int:
     if folder.copied:
         sync_files()
     folder.write_manifest(manifest_name, content)
-    folder.journal.close()
-    (folder.root / ANNOUNCEMENT).unlink(missing_ok=True)
+    if closes:
+        folder.journal.close()
+    folder.inside.remove(ANNOUNCEMENT)
     return removed
 
 
@@ -345,9 +371,9 @@ def write_drawings(root: Path, drawings: Mapping[str, bytes], command: str) -> N
     AlreadyRunning, CannotWrite
         As `writing_results`.
     """
-    cut_off = (root / ANNOUNCEMENT).is_file()
+    cut_off = SafeFolder(root).exists(ANNOUNCEMENT)
     with locked(root), writing_results(root, dict.fromkeys(drawings), command) as folder:
-        sweep_temporaries(*(root / PurePosixPath(name) for name in drawings))
+        folder.inside.sweep(drawings)
         for name, content in drawings.items():
             folder.write(name, content)
         if not cut_off:
@@ -356,27 +382,28 @@ def write_drawings(root: Path, drawings: Mapping[str, bytes], command: str) -> N
 
 def would_remove(root: Path, earlier: Mapping[str, PlacedFile | None], planned: Iterable[str]) -> int:
     """How many files a run with this plan would remove; for `--dry-run`."""
-    ours = ours_in(root, earlier)
-    return sum(may_remove(root / PurePosixPath(name), ours[name]) for name in ours.keys() - set(planned))
+    folder = SafeFolder(root)
+    ours = ours_in(folder, earlier)
+    return sum(may_remove(folder.status(name), ours[name]) for name in ours.keys() - set(planned))
 
 
 def _in_the_way(target: Path) -> CannotWrite:
     return CannotWrite(f"{printable(target)} is not ours to replace. Move it away, or choose another OUT.")
 
 
-def _holds(path: Path, content: bytes) -> bool:
-    try:
-        return path.stat().st_size == len(content) and path.read_bytes() == content
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+def _holds(folder: SafeFolder, name: str, content: bytes) -> bool:
+    there = folder.status(name)
+    return (
+        there is not None
+        and stat.S_ISREG(there.st_mode)
+        and there.st_size == len(content)
+        and folder.read(name) == content
+    )
 
 
-def remove_empty_parents(path: Path, root: Path) -> None:
-    """Remove the folders above a file that is gone, as far as they are empty."""
-    for parent in path.parents:
-        if parent == root:
-            return
-        try:
-            parent.rmdir()
-        except OSError:
-            return
+def _there(folder: SafeFolder, name: str) -> os.stat_result:
+    """What a file is that was just made or found; raises `OSError` where it went meanwhile."""
+    status = folder.status(name)
+    if status is None:
+        raise FileNotFoundError(errno.ENOENT, "is not there any more", os.fspath(folder.path(name)))
+    return status

@@ -16,7 +16,9 @@ and each a state in which we left it.
 `writing_results` gives every `ResultFolder` its journal, and the folder tells it of each file that it
 replaces, makes or removes: whoever writes through a `ResultFolder` needs to do nothing but name its command
 there. A run that was cut off leaves the state `writing`; the next run on that folder goes on in the same
-directory, so that both are taken back as one. A run that changes nothing leaves no directory.
+directory, so that both are taken back as one. A run that changes nothing leaves no directory. A run that
+writes to several folders is complete in none of them until all are: then it is closed in each, the first one
+last.
 
 The last `KEPT_RUNS` runs are kept, fewer where they hold more than `KEPT_BYTES`; the last one always.
 `facesets.exports.undo` takes a run back.
@@ -25,22 +27,14 @@ The last `KEPT_RUNS` runs are kept, fewer where they hold more than `KEPT_BYTES`
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from facesets.errors import CannotWrite, DamagedFile
-from facesets.files import (
-    cut_torn_line,
-    printable,
-    sweep_temporaries,
-    sync_directory,
-    write_json,
-    writing,
-)
+from facesets.exports.safe_folder import SafeFolder
+from facesets.files import cut_torn_line, printable, writing
 
 JOURNAL = ".facesets-journal"
 KEPT_RUNS = 10
@@ -111,11 +105,19 @@ class Run:
     @property
     def number(self) -> int:
         """Runs of a folder count from 1."""
-        return _number(self.directory)
+        return _number(self.name)
 
-    def kept(self, number: int) -> Path:
-        """Where a file is, or would be, that lay under some name before."""
-        return self.directory / _KEPT / str(number)
+    @property
+    def folder(self) -> SafeFolder:
+        """The result folder, for what is done there."""
+        return SafeFolder(self.root)
+
+    def kept(self, number: int) -> str:
+        """Where a file is, or would be, that lay under some name before: a name in the folder."""
+        return self._place(_KEPT, str(number))
+
+    def _place(self, *parts: str) -> str:
+        return "/".join((JOURNAL, self.name, *parts))
 
     def changes(self) -> dict[str, Change]:
         """Read every change, in the order of the first one to each name.
@@ -125,27 +127,27 @@ class Run:
         DamagedFile
             The list of changes cannot be read.
         """
-        return dict(_read_changes(self.directory / _CHANGES))
+        return dict(_read_changes(self.folder, self._place(_CHANGES), self.directory))
 
     def bytes_kept(self) -> int:
         """How much is kept for this run."""
-        return sum(path.lstat().st_size for path in (self.directory / _KEPT).glob("*"))
+        names = self.folder.names_in(self._place(_KEPT))
+        kept = (self.folder.status(self._place(_KEPT, name)) for name in names)
+        return sum(there.st_size for there in kept if there)
 
     def mark(self, state: str) -> None:
         """Record a state, durably."""
         also = [_relative(path, self.root) for path in self.also]
-        write_json(
-            self.directory / _RUN,
-            {"command": self.command, "began": self.began, "state": state, "also": also},
+        self.folder.write_json(
+            self._place(_RUN), {"command": self.command, "began": self.began, "state": state, "also": also}
         )
 
     def forget(self) -> None:
         """Remove it from the journal; a kill in between leaves what the next reader takes for rubbish."""
         with writing(self.directory):
-            (self.directory / _RUN).unlink(missing_ok=True)
-            shutil.rmtree(self.directory)
-            with suppress(OSError):
-                self.directory.parent.rmdir()
+            self.folder.remove(self._place(_RUN))
+            self.folder.remove_tree(self._place())
+            self.folder.remove_empty_folder(JOURNAL)
 
 
 def read_runs(root: Path) -> list[Run]:
@@ -153,19 +155,22 @@ def read_runs(root: Path) -> list[Run]:
 
     Raises
     ------
+    CannotWrite
+        The journal is a link.
     DamagedFile
         A record of the journal cannot be read.
     """
     runs = []
-    for directory in sorted(_directories(root), key=_number):
+    folder = SafeFolder(root)
+    for name in _names_of_runs(folder):
         try:
-            raw = json.loads((directory / _RUN).read_bytes())
+            raw = json.loads(folder.read(f"{JOURNAL}/{name}/{_RUN}"))
             also = tuple(Path(os.path.normpath(root.absolute() / path)) for path in raw["also"])
-            runs.append(Run(root, directory.name, raw["state"], raw.get("began", ""), also))
+            runs.append(Run(root, name, raw["state"], raw.get("began", ""), also))
         except FileNotFoundError:
             continue
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise _damaged(directory) from error
+            raise _damaged(root / JOURNAL / name) from error
     return runs
 
 
@@ -177,13 +182,13 @@ def _relative(path: Path, root: Path) -> str:
         return str(path.absolute())
 
 
-def _number(directory: Path) -> int:
-    return int(directory.name.partition("-")[0])
+def _number(name: str) -> int:
+    return int(name.partition("-")[0])
 
 
-def _directories(root: Path) -> Iterator[Path]:
-    with suppress(FileNotFoundError, NotADirectoryError):
-        yield from (path for path in (root / JOURNAL).iterdir() if _NAME.fullmatch(path.name))
+def _names_of_runs(folder: SafeFolder) -> list[str]:
+    folder.refuse_links([JOURNAL])
+    return sorted((name for name in folder.names_in(JOURNAL) if _NAME.fullmatch(name)), key=_number)
 
 
 def _damaged(directory: Path) -> DamagedFile:
@@ -193,13 +198,13 @@ def _damaged(directory: Path) -> DamagedFile:
     )
 
 
-def _read_changes(path: Path) -> Iterator[tuple[str, Change]]:
+def _read_changes(folder: SafeFolder, name: str, directory: Path) -> Iterator[tuple[str, Change]]:
     try:
-        lines = path.read_bytes().split(b"\n")
+        lines = folder.read(name).split(b"\n")
     except FileNotFoundError:
         return
     except OSError as error:
-        raise _damaged(path.parent) from error
+        raise _damaged(directory) from error
     found: dict[str, Change] = {}
     # What follows the last line break was never finished, so the change was not begun.
     for line in lines[:-1]:
@@ -209,7 +214,7 @@ def _read_changes(path: Path) -> Iterator[tuple[str, Change]]:
             state = None if left is None else (int(left[0]), int(left[1]))
             sources = tuple(str(source) for source in rest if source is not None)
         except (ValueError, TypeError, IndexError) as error:
-            raise _damaged(path.parent) from error
+            raise _damaged(directory) from error
         before = found.get(name, Change(kept, ()))
         found[name] = Change(before.kept, (*before.left, state), (*before.sources, *sources))
     yield from found.items()
@@ -226,7 +231,8 @@ class Journal:
         also : sequence of Path
             Further folders that the same run writes to.
         run : str
-            The name that the run has in those, where it has one already.
+            The name that the run has in those, where it has one already. Where it is the last run of this
+            folder, too, that one goes on, complete as it was.
 
         Raises
         ------
@@ -243,11 +249,15 @@ class Journal:
                 f"{undoing.name}` first."
             )
         self._root = root
+        self._folder = SafeFolder(root)
         self._also = tuple(path.absolute() for path in also)
-        self._run = runs[-1] if runs and runs[-1].state == WRITING else None
-        self._before: Mapping[str, Change] = self._run.changes() if self._run else {}
-        self._seen = set(self._before)
-        self._name = run or self._next_name(command)
+        last = runs[-1] if runs else None
+        goes_on = last is not None and (last.state == WRITING or last.name == run)
+        self._last = last if goes_on else None
+        self._run = self._last if self._last and self._last.state == WRITING else None
+        self._seen = set(self._last.changes() if self._last else ())
+        is_free = bool(run) and (last is None or last.number < _number(run))
+        self._name = run if is_free else self._next_name(command)
 
     def _next_name(self, command: str) -> str:
         taken = [run.number for root in (self._root, *self._also) for run in read_runs(root)]
@@ -258,11 +268,11 @@ class Journal:
         """The run's name; empty while it has changed nothing."""
         return self._run.name if self._run else ""
 
-    def replacing(self, name: str, new: Path) -> None:
-        """Hear that the file `new` is about to be renamed to `name`, whether something lies there or not."""
+    def replacing(self, name: str, new: os.stat_result) -> None:
+        """Hear that a file is about to be renamed to `name`, whether something lies there or not."""
         self.replacing_all({name: (new, None)})
 
-    def replacing_all(self, new: Mapping[str, tuple[Path, str | None]]) -> None:
+    def replacing_all(self, new: Mapping[str, tuple[os.stat_result, str | None]]) -> None:
         """As `replacing` for many at once, which costs hardly more.
 
         Parameters
@@ -270,13 +280,7 @@ class Journal:
         new : mapping
             Name to the file that is about to be renamed to it, and the photo that this is made from.
         """
-        states = {name: (path.lstat(), source) for name, (path, source) in new.items()}
-        self._note(
-            {
-                name: ((status.st_size, status.st_mtime_ns), source)
-                for name, (status, source) in states.items()
-            }
-        )
+        self._note({n: ((file.st_size, file.st_mtime_ns), source) for n, (file, source) in new.items()})
 
     def removing(self, *names: str) -> None:
         """Hear that files are about to be removed."""
@@ -284,24 +288,22 @@ class Journal:
 
     def close(self) -> None:
         """Record that the run is complete, and forget the oldest runs."""
-        if self._run is None:
-            return
-        self._run.mark(DONE)
-        _forget_oldest(read_runs(self._root))
+        if self._run is not None:
+            close_run(self._run)
 
     def _note(self, changes: Mapping[str, tuple[State, str | None]]) -> None:
         """Write what is about to become of names, and what lies there before, to the disk."""
         if not changes:
             return
-        run = self._begun()
+        run, folder = self._begun(), self._folder
         lines = []
         any_kept = False
         for name, (left, source) in changes.items():
             kept = None
             if name not in self._seen:
                 number = len(self._seen)
-                with writing(run.kept(number)):
-                    there = _keep(self._root / PurePosixPath(name), run.kept(number))
+                with writing(folder.path(run.kept(number))):
+                    there = _keep(folder, name, run.kept(number))
                 kept = number if there else None
                 any_kept |= there
                 self._seen.add(name)
@@ -309,43 +311,50 @@ class Journal:
         path = run.directory / _CHANGES
         with writing(path):
             if any_kept:
-                sync_directory(run.directory / _KEPT)
-            with path.open("a+b") as file:
+                folder.sync(f"{JOURNAL}/{run.name}/{_KEPT}")
+            with folder.append(f"{JOURNAL}/{run.name}/{_CHANGES}") as file:
                 cut_torn_line(file)
                 file.write(b"".join(lines))
                 file.flush()
                 os.fsync(file.fileno())
 
     def _begun(self) -> Run:
+        if self._run is None and self._last is not None:
+            self._last.mark(WRITING)
+            self._run = self._last
         if self._run is None:
             began = datetime.now(UTC).isoformat(timespec="seconds")
             run = Run(self._root, self._name, WRITING, began, self._also)
             with writing(run.directory):
-                run.directory.mkdir(parents=True)
+                self._folder.make_folder(f"{JOURNAL}/{run.name}")
             run.mark(WRITING)
-            (run.directory / _CHANGES).touch()
-            for folder in (run.directory, run.directory.parent, self._root):
-                sync_directory(folder)
+            self._folder.append(f"{JOURNAL}/{run.name}/{_CHANGES}").close()
+            for name in (f"{JOURNAL}/{run.name}", JOURNAL, ""):
+                self._folder.sync(name)
             self._run = run
         return self._run
 
 
-def _keep(target: Path, place: Path) -> bool:
-    """Let the file at `target` stay reachable at `place`; False if there is none."""
-    if not os.path.lexists(target):
+def _keep(folder: SafeFolder, name: str, place: str) -> bool:
+    """Let the file under a name stay reachable at `place`; False if there is none."""
+    if not folder.exists(name):
         return False
-    place.parent.mkdir(exist_ok=True)
-    place.unlink(missing_ok=True)
-    link_or_copy(target, place)
+    folder.make_folder_of(place)
+    folder.remove(place)
+    folder.link(name, place)
     return True
 
 
-def link_or_copy(source: Path, place: Path) -> None:
-    """Make a file appear at a free place, with its times: as a hard link if that is possible."""
-    try:
-        os.link(source, place, follow_symlinks=False)
-    except (OSError, NotImplementedError):
-        shutil.copy2(source, place, follow_symlinks=False)
+def open_run(root: Path, command: str) -> Run | None:
+    """The last run of a folder, if it is of this command and was cut off; errors as `read_runs`."""
+    last = (read_runs(root) or [None])[-1]
+    return last if last and last.state == WRITING and last.command == command else None
+
+
+def close_run(run: Run) -> None:
+    """Record that a run is complete, and forget the oldest runs of its folder."""
+    run.mark(DONE)
+    _forget_oldest(read_runs(run.root))
 
 
 def _forget_oldest(runs: Sequence[Run]) -> None:
@@ -358,8 +367,10 @@ def _forget_oldest(runs: Sequence[Run]) -> None:
 
 def sweep_journal(root: Path) -> None:
     """Remove what a kill left of runs that were just begun or forgotten. Only the lock's holder may."""
-    for directory in _directories(root):
-        sweep_temporaries(directory / _RUN)
-        if not (directory / _RUN).is_file():
-            with writing(directory):
-                shutil.rmtree(directory)
+    folder = SafeFolder(root)
+    for name in _names_of_runs(folder):
+        run = f"{JOURNAL}/{name}"
+        folder.sweep([f"{run}/{_RUN}"])
+        if not folder.is_file(f"{run}/{_RUN}"):
+            with writing(root / run):
+                folder.remove_tree(run)

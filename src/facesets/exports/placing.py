@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 import stat
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import IO
 from facesets.errors import CannotWrite
 from facesets.exports.manifest import PlacedFile
 from facesets.exports.materialize import Materialize
+from facesets.exports.safe_folder import SafeFolder
 from facesets.files import printable, writing
 
 _CHUNK = 1 << 20
@@ -29,31 +29,26 @@ def as_it_is(source: str) -> PlacedFile:
     return PlacedFile(source, status.st_size, status.st_mtime_ns)
 
 
-def is_copy_of(target: Path, source: str) -> bool:
+def is_copy_of(folder: SafeFolder, name: str, source: str) -> bool:
     """Whether a photo lies there as we would put it: a copy is known by size and time.
 
     Who owns such a file does not matter: nothing is lost with it while the photo is there.
     """
     try:
-        return bool(source) and is_in_place(target, source, Path(source).stat(), "copy")
+        return bool(source) and is_in_place(folder, name, source, Path(source).stat(), "copy")
     except (OSError, ValueError):
         return False
 
 
-def exists(path: Path) -> bool:
-    """Whether something lies there, be it a link that leads nowhere."""
-    return os.path.lexists(path)
-
-
-def is_in_place(target: Path, source: str, status: os.stat_result, how: Materialize) -> bool:
+def is_in_place(folder: SafeFolder, name: str, source: str, status: os.stat_result, how: Materialize) -> bool:
     """Whether the photo lies there in the wanted way; a copy is known by size and time."""
-    try:
-        there = target.lstat()
-    except (FileNotFoundError, NotADirectoryError):
+    there = folder.status(name)
+    if there is None:
         return False
+    is_link = stat.S_ISLNK(there.st_mode)
     if how == "symlink":
-        return target.is_symlink() and target.readlink() == Path(source)
-    if target.is_symlink():
+        return is_link and Path(folder.link_target(name)) == Path(source)
+    if is_link:
         return False
     same_file = os.path.samestat(there, status)
     if how == "hardlink":
@@ -61,71 +56,67 @@ def is_in_place(target: Path, source: str, status: os.stat_result, how: Material
     return not same_file and (there.st_size, there.st_mtime_ns) == (status.st_size, status.st_mtime_ns)
 
 
-def record_of(target: Path, source: str, status: os.stat_result) -> PlacedFile:
+def record_of(folder: SafeFolder, name: str, source: str, status: os.stat_result) -> PlacedFile:
     """A photo as it lies there now; a link has the state of what it points to."""
-    there = target.lstat()
-    if stat.S_ISLNK(there.st_mode):
+    there = folder.status(name)
+    if there is None or stat.S_ISLNK(there.st_mode):
         there = status
     return PlacedFile(source, there.st_size, there.st_mtime_ns)
 
 
-def was_edited(target: Path, source: os.stat_result, puts: Puts) -> bool:
+def was_edited(there: os.stat_result | None, source: os.stat_result, puts: Puts) -> bool:
     """Whether somebody worked on our copy: it is a file of its own, and not as we put it there."""
-    try:
-        there = target.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    if not stat.S_ISREG(there.st_mode) or os.path.samestat(there, source):
+    if there is None or not stat.S_ISREG(there.st_mode) or os.path.samestat(there, source):
         return False
     return (there.st_size, there.st_mtime_ns) not in {(put.size, put.mtime_ns) for put in puts}
 
 
-def may_remove(target: Path, puts: Puts) -> bool:
+def may_remove(there: os.stat_result | None, puts: Puts) -> bool:
     """Whether a file of ours can go: not one that was edited, nor the last copy of a photo."""
-    if not exists(target) or target.is_dir():
+    if there is None or stat.S_ISDIR(there.st_mode):
         return False
-    if not puts or target.is_symlink():
+    if not puts or stat.S_ISLNK(there.st_mode):
         return True
     try:
-        return not was_edited(target, Path(puts[-1].source).stat(), puts)
+        return not was_edited(there, Path(puts[-1].source).stat(), puts)
     except (OSError, ValueError):
         return False
 
 
-def is_last_copy(target: Path, puts: Puts) -> bool:
+def is_last_copy(there: os.stat_result | None, puts: Puts) -> bool:
     """Whether it lies there as it was put, and the photo that it was made from is gone."""
-    try:
-        there = target.lstat()
-    except (FileNotFoundError, NotADirectoryError):
+    if there is None:
         return False
     unedited = (there.st_size, there.st_mtime_ns) in {(put.size, put.mtime_ns) for put in puts}
-    return unedited and stat.S_ISREG(there.st_mode) and not any(exists(Path(put.source)) for put in puts)
+    return unedited and stat.S_ISREG(there.st_mode) and not any(os.path.lexists(put.source) for put in puts)
 
 
-def produce(temporary: Path, file: IO[bytes], source: str, how: Materialize) -> str:
+def produce(folder: SafeFolder, temporary: str, file: IO[bytes], source: str, how: Materialize) -> str:
     """Make the copy or link under a temporary name; the reason if the source fails, else nothing."""
+    path = folder.path(temporary)
     if how == "copy":
-        return _copy(temporary, file)
+        with writing(path):
+            return _copy(folder, temporary, file)
     try:
         if how == "hardlink":
-            os.link(source, temporary, follow_symlinks=True)
+            folder.hardlink_to(source, temporary)
         else:
-            temporary.symlink_to(source)
+            folder.symlink_to(source, temporary)
     except OSError as error:
         if error.errno in (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK):
             raise CannotWrite(
-                f"{printable(temporary.parent)} cannot hold a {how} to {printable(source)} "
+                f"{printable(path.parent)} cannot hold a {how} to {printable(source)} "
                 f"({error.strerror}). Use --materialize copy."
             ) from error
-        with writing(temporary):
+        with writing(path):
             raise
     return ""
 
 
-def _copy(temporary: Path, file: IO[bytes]) -> str:
+def _copy(folder: SafeFolder, temporary: str, file: IO[bytes]) -> str:
     """Clone the bytes where the file system can, else copy them, and keep the times."""
     status = os.fstat(file.fileno())
-    with writing(temporary), temporary.open("wb") as copy:
+    with folder.create(temporary) as copy:
         if not _clone(file, copy):
             try:
                 block = file.read(_CHUNK)
@@ -136,9 +127,7 @@ def _copy(temporary: Path, file: IO[bytes]) -> str:
                 if error.errno in (errno.EIO, errno.ESTALE):
                     return error.strerror or "cannot be read"
                 raise
-    with writing(temporary):
-        os.utime(temporary, ns=(status.st_atime_ns, status.st_mtime_ns))
-        shutil.copymode(file.name, temporary)
+    folder.make_like(temporary, status)
     return ""
 
 

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from facesets.exports.placing import exists
 from facesets.files import FileLock, printable, writing
 
-_LOCK = ".facesets.lock"
+LOCK = ".facesets.lock"
 
 
 @contextmanager
@@ -38,11 +37,11 @@ def locked(root: Path) -> Iterator[None]:
     CannotWrite
         The folder cannot be made.
     """
-    made = [folder for folder in (root, *root.parents) if not exists(folder)]
+    made = [folder for folder in (root, *root.parents) if not os.path.lexists(folder)]
     with writing(root):
         root.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(root / _LOCK, what=printable(root)):
+        with FileLock(root / LOCK, what=printable(root)):
             yield
     finally:
         with suppress(OSError):

@@ -7,20 +7,21 @@ that was cut off goes on when it is asked for again, and until then nothing else
 """
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from facesets.errors import WrongUsage
-from facesets.exports.announcement import ANNOUNCEMENT, announced_names, is_inside
+from facesets.errors import AlreadyRunning, CannotWrite, WrongUsage
+from facesets.exports.announcement import ANNOUNCEMENT, announced_names, linked_folders
 from facesets.exports.aside import place_for_last_copy
-from facesets.exports.folders import remove_empty_parents, sweep_interrupted
-from facesets.exports.journal import UNDOING, Change, Run, State, link_or_copy, read_runs
+from facesets.exports.folders import OWN_NAMES, sweep_interrupted
+from facesets.exports.journal import DONE, UNDOING, Change, Run, State, read_runs
 from facesets.exports.manifest import MANIFEST_NAMES, PlacedFile
 from facesets.exports.placing import Puts, is_last_copy
-from facesets.exports.reserving import locked
-from facesets.files import printable, sync_directory, writing
+from facesets.exports.reserving import LOCK, locked
+from facesets.exports.safe_folder import SafeFolder, is_inside
+from facesets.files import printable, writing
 
 _TEMPORARY = ".facesets-restoring.tmp"
 
@@ -32,7 +33,7 @@ class Undoing:
     Attributes
     ----------
     restore : mapping
-        Names that get back what lay there before, and where that is.
+        Names that get back what lay there before, and the names under which the journal keeps it.
     remove : tuple of str
         Names of files that the run made and that are still there.
     last_copies : tuple of str
@@ -41,14 +42,17 @@ class Undoing:
         Names of files that the run replaced and that the user deleted since.
     elsewhere : tuple of str
         Names of files that the run made and that the user moved or deleted since: nothing is done about them.
+    links : tuple of str
+        Folders that the user replaced by links: nothing is done behind them.
     """
 
     run: Run
-    restore: Mapping[str, Path]
+    restore: Mapping[str, str]
     remove: tuple[str, ...]
     last_copies: tuple[str, ...]
     deleted: tuple[str, ...]
     elsewhere: tuple[str, ...]
+    links: tuple[str, ...]
 
 
 @contextmanager
@@ -61,6 +65,8 @@ def undoing(root: Path, name: str) -> Iterator[list[Undoing]]:
         There is no such run, later runs must be taken back first, or a file was changed since.
     AlreadyRunning
         Another run writes to one of the folders.
+    CannotWrite
+        What only the program makes there is a link.
     DamagedFile
         The journal cannot be read.
     """
@@ -97,14 +103,19 @@ def _plan(run: Run) -> Undoing:
             f"{later[-1]} changed {printable(run.root)} after {run.name}. Take that back first: "
             f"`facesets undo {printable(run.root)} {later[-1]}`."
         )
-    restore, remove = dict[str, Path](), list[str]()
+    restore, remove = dict[str, str](), list[str]()
     last_copies, deleted, elsewhere = list[str](), list[str](), list[str]()
-    for name, change in run.changes().items():
-        if not is_inside(name):
-            raise WrongUsage(f"The journal of {run.name} names a file outside of {printable(run.root)}.")
-        target = run.root / PurePosixPath(name)
-        now = _state(target)
-        before = None if change.kept is None else _state(run.kept(change.kept))
+    folder, changes = run.folder, run.changes()
+    folder.refuse_links(OWN_NAMES)
+    if not all(map(is_inside, changes)):
+        raise WrongUsage(f"The journal of {run.name} names a file outside of {printable(run.root)}.")
+    links = linked_folders(folder, changes)
+    for name, change in changes.items():
+        if PurePosixPath(name).parent in links:
+            continue
+        there = folder.status(name)
+        now = _state(there)
+        before = None if change.kept is None else _state(folder.status(run.kept(change.kept)))
         if now == before:
             was_made = change.kept is None and change.left[-1] is not None
             if was_made and run.state != UNDOING and name not in MANIFEST_NAMES:
@@ -114,13 +125,14 @@ def _plan(run: Run) -> Undoing:
         if now is None and None not in change.left and name not in MANIFEST_NAMES:
             deleted.append(name)
             continue
-        if is_last_copy(target, _puts(change)):
+        if is_last_copy(there, _puts(change)):
             last_copies.append(name)
         if change.kept is None:
             remove.append(name)
         else:
             restore[name] = run.kept(change.kept)
-    return Undoing(run, restore, tuple(remove), tuple(last_copies), tuple(deleted), tuple(elsewhere))
+    found = (tuple(last_copies), tuple(deleted), tuple(elsewhere), tuple(sorted({*links.values()})))
+    return Undoing(run, restore, tuple(remove), *found)
 
 
 def _puts(change: Change) -> Puts:
@@ -135,12 +147,8 @@ def _refuse_edited(run: Run, name: str, change: Change, now: State) -> None:
         )
 
 
-def _state(path: Path) -> State:
-    try:
-        there = path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return there.st_size, there.st_mtime_ns
+def _state(there: os.stat_result | None) -> State:
+    return None if there is None else (there.st_size, there.st_mtime_ns)
 
 
 def take_back(plans: list[Undoing]) -> None:
@@ -155,46 +163,64 @@ def take_back(plans: list[Undoing]) -> None:
         plan.run.mark(UNDOING)
     for plan in plans:
         _take_back(plan)
+    roots = {os.path.normpath(plan.run.root.absolute()) for plan in plans}
+    for folder in {path for plan in plans if plan.run.state != DONE for path in plan.run.also}:
+        if str(folder) not in roots and folder.is_dir():
+            _clear(folder)
+
+
+def _clear(root: Path) -> None:
+    """Remove what a run left that was killed before it changed anything in a folder."""
+    folder = SafeFolder(root)
+    if not folder.is_file(LOCK) and not folder.is_file(ANNOUNCEMENT):
+        return
+    with suppress(AlreadyRunning, CannotWrite), locked(root):
+        if all(run.state == DONE for run in read_runs(root)):
+            _remove_traces(folder, ())
 
 
 def _take_back(plan: Undoing) -> None:
-    root, run = plan.run.root, plan.run
-    touched = {_keep_aside(root, name) for name in plan.last_copies}
+    run, folder = plan.run, plan.run.folder
+    touched = {_folder_of(_keep_aside(folder, name)) for name in plan.last_copies}
     for name, kept in plan.restore.items():
-        target = root / PurePosixPath(name)
-        _put(root, kept, target)
-        touched.add(target.parent)
+        _put(folder, kept, name)
     for name in plan.remove:
-        target = root / PurePosixPath(name)
-        with writing(target):
-            target.unlink(missing_ok=True)
-        touched.add(target.parent)
-    for folder in touched:
-        if folder.is_dir():
-            sync_directory(folder)
-    for name in plan.remove:
-        remove_empty_parents(root / PurePosixPath(name), root)
-    sweep_interrupted(root, announced_names(root))
-    (root / ANNOUNCEMENT).unlink(missing_ok=True)
-    (root / _TEMPORARY).unlink(missing_ok=True)
+        with writing(folder.path(name)):
+            folder.remove(name)
+    touched |= {_folder_of(name) for name in (*plan.restore, *plan.remove)}
+    for above in touched:
+        with suppress(FileNotFoundError):
+            folder.sync(above)
+    _remove_traces(folder, run.changes())
+    folder.remove(_TEMPORARY)
     run.forget()
 
 
-def _keep_aside(root: Path, name: str) -> Path:
-    """Keep the last copy of a photo: the folder where it lies now."""
-    path = root / PurePosixPath(name)
-    aside, is_there = place_for_last_copy(root, path)
-    place = root / PurePosixPath(aside)
+def _remove_traces(folder: SafeFolder, changed: Iterable[str]) -> None:
+    """Remove what a run that was cut off left beside results: half-written files, and folders still empty."""
+    announced = announced_names(folder.root)
+    sweep_interrupted(folder, announced)
+    for name in {*changed, *announced}:
+        folder.remove_empty_folders_above(name)
+    folder.remove(ANNOUNCEMENT)
+
+
+def _folder_of(name: str) -> str:
+    return name.rpartition("/")[0]
+
+
+def _keep_aside(folder: SafeFolder, name: str) -> str:
+    """Keep the last copy of a photo; where it lies now."""
+    place, is_there = place_for_last_copy(folder, name)
     if not is_there:
-        _put(root, path, place)
-    return place.parent
+        _put(folder, name, place)
+    return place
 
 
-def _put(root: Path, file: Path, target: Path) -> None:
+def _put(folder: SafeFolder, name: str, place: str) -> None:
     """Let a file lie at another place as well, in place of what lies there."""
-    temporary = root / _TEMPORARY
-    with writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.unlink(missing_ok=True)
-        link_or_copy(file, temporary)
-        temporary.replace(target)
+    with writing(folder.path(place)):
+        folder.make_folder_of(place)
+        folder.remove(_TEMPORARY)
+        folder.link(name, _TEMPORARY)
+        folder.rename(_TEMPORARY, place)

@@ -86,7 +86,8 @@ def plan_rows(manifest: FacesManifest, folder: Path) -> list[PlannedRow]:
     if isinstance(manifest, SetManifest):
         return [_set_row(manifest, folder)]
     sets = [folder / PurePosixPath(entry.name) for entry in manifest.sets]
-    return [_set_row(read_manifest(path / SET_MANIFEST, SetManifest), path) for path in sets]
+    there = [path for path in sets if (path / SET_MANIFEST).is_file()]
+    return [_set_row(read_manifest(path / SET_MANIFEST, SetManifest), path) for path in there]
 
 
 def draw_sheets(

@@ -6,12 +6,13 @@ done to single crops is told by `facesets.operations.crop_edits`.
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from facesets.errors import FacesetsError
-from facesets.exports.announcement import ANNOUNCEMENT, is_inside
+from facesets.exports.announcement import ANNOUNCEMENT
 from facesets.exports.manifest import SET_MANIFEST, Content, ExportManifest, SetEntry, SetManifest
 from facesets.exports.manifest_files import read_manifest
+from facesets.exports.safe_folder import SafeFolder, is_inside
 from facesets.files import printable, sha256_of
 
 
@@ -29,12 +30,15 @@ class EditedSets:
         Of these the ones that were deleted since the export was written.
     renamed : tuple of (str, str)
         Old and new names.
+    linked : frozenset of str
+        Sources of sets whose folder the user replaced by a link: they stay as they are.
     """
 
     there: tuple[SetEntry, ...] = ()
     removed: tuple[SetEntry, ...] = ()
     deleted: tuple[SetEntry, ...] = ()
     renamed: tuple[tuple[str, str], ...] = ()
+    linked: frozenset[str] = frozenset()
 
     def learned(self, wanted: Collection[str]) -> list[str]:
         """A sentence for each change that is new; `wanted` are sources of sets that come back."""
@@ -42,16 +46,19 @@ class EditedSets:
         for entry in self.deleted:
             then = "it is made again, as you ask for it" if entry.source in wanted else "it stays away"
             lines.append(f"{printable(entry.name)} was deleted: {then}.")
-        return lines
+        linked = [printable(entry.name) for entry in self.there if entry.source in self.linked]
+        return [*lines, *(f"{name} is a link: it is left as it is." for name in linked)]
 
 
 def edited_sets(out: Path, before: ExportManifest) -> EditedSets:
     """Follow renamed and deleted folders. An export without any of its sets was emptied, not edited."""
     entries = [entry for entry in before.sets if is_inside(entry.name)]
-    there = [entry for entry in entries if (out / PurePosixPath(entry.name) / SET_MANIFEST).is_file()]
-    lost = [entry for entry in entries if not (out / PurePosixPath(entry.name)).exists()]
+    folder = SafeFolder(out)
+    links = frozenset(e.source for e in entries if folder.link_above(f"{e.name}/{SET_MANIFEST}"))
+    there = [e for e in entries if e.source in links or folder.is_file(f"{e.name}/{SET_MANIFEST}")]
+    lost = [e for e in entries if e.source not in links and not folder.exists(e.name)]
     if not lost or (out / ANNOUNCEMENT).is_file():
-        return EditedSets(tuple(there), before.removed)
+        return EditedSets(tuple(there), before.removed, linked=links)
     renamed = dict(_renamed_folders(out, {entry.name for entry in lost}, {entry.name for entry in there}))
     now = [
         replace(entry, name=renamed.get(entry.name, entry.name))
@@ -59,10 +66,10 @@ def edited_sets(out: Path, before: ExportManifest) -> EditedSets:
         if entry in there or entry.name in renamed
     ]
     if not now:
-        return EditedSets((), before.removed)
+        return EditedSets((), before.removed, linked=links)
     deleted = [entry for entry in lost if entry.name not in renamed]
     return EditedSets(
-        tuple(now), (*before.removed, *deleted), deleted=tuple(deleted), renamed=tuple(renamed.items())
+        tuple(now), (*before.removed, *deleted), tuple(deleted), tuple(renamed.items()), linked=links
     )
 
 

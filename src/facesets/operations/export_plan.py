@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from facesets.errors import WrongUsage
-from facesets.exports.announcement import is_inside
 from facesets.exports.manifest import (
     EXPORT_MANIFEST,
     ExportManifest,
@@ -20,6 +19,7 @@ from facesets.exports.manifest import (
     Statement,
 )
 from facesets.exports.manifest_files import manifest_file, read_manifest, refuse_other_results
+from facesets.exports.safe_folder import is_inside
 from facesets.files import printable
 from facesets.imaging.quality import Quality, known_pose, quality
 from facesets.interfaces import Embedder
@@ -251,7 +251,9 @@ def plan_sets(
     kept = [e for e in entries if (keep or e.kind != REFINED) and e.source not in again]
     if replaced is not None:
         kept = [e for e in kept if e.source.rpartition("#")[0] != replaced]
-    new = [each for each in wanted if remake or each.source not in by_source]
+    kept = [e for e in entries if e in kept or e.source in edits.linked]
+    untouched = edits.linked if remake else by_source.keys()
+    new = [e for e in wanted if e.source not in untouched and heirs.get(e.source) not in edits.linked]
     inherited = _inherited(collection, out, entries, new, replaced, said)
     names = free_names(
         [(each.source, each.name) for each in new],

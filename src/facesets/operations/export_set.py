@@ -10,7 +10,6 @@ from types import MappingProxyType
 import numpy as np
 
 from facesets.errors import FacesetsError, UnreadableImage
-from facesets.exports.announcement import is_inside
 from facesets.exports.bundle import bundle_names, png_bytes, write_bundle
 from facesets.exports.crops import Square, cut, square_around
 from facesets.exports.folders import ResultFolder
@@ -27,6 +26,7 @@ from facesets.exports.manifest import (
     rounded,
 )
 from facesets.exports.manifest_files import manifest_bytes, read_manifest
+from facesets.exports.safe_folder import is_inside
 from facesets.files import sha256_of
 from facesets.imaging.decode import decode
 from facesets.imaging.quality import quality

@@ -8,6 +8,7 @@ import numpy as np
 
 from facesets.clustering import average_linkage, same_image_pairs, singletons_as_noise
 from facesets.exports.announcement import ANNOUNCEMENT
+from facesets.exports.journal import close_run, open_run
 from facesets.exports.manifest import (
     CLUSTER_MANIFEST,
     REFINE_MANIFEST,
@@ -39,6 +40,8 @@ from facesets.operations.same_models import require_same_faces
 from facesets.operations.set_names import following_names
 from facesets.records import Collection, Int64
 from facesets.stop import Stop
+
+COMMAND = "extend"
 
 M = TypeVar("M", ClusterManifest, RefineManifest)
 
@@ -147,13 +150,20 @@ def _extend(
     progress.end()
     grown_result = None if sets is None else sets.result
     summary = ExtendSummary(persons.result, grown_result, 0, dry_run=options.dry_run)
+    # A run that was cut off goes on under its name in both, whichever of them it had come to.
+    run = next((run.name for folder in folders if (run := open_run(folder, COMMAND))), "")
     for grown in (persons, sets):
         if grown is None or summary.stopped:
             continue
         others = tuple(folder for folder in folders if folder != grown.plan.out)
-        plan = replace(grown.plan, also=others, run=summary.raw.run, with_sheet=options.sheet)
+        plan = replace(grown.plan, also=others, run=run, with_sheet=options.sheet)
         written = _write(replace(grown, plan=plan), options, progress, stop)
         summary = _with(summary, grown, written)
+        run = run or written.run
+    if not options.dry_run and not summary.stopped:
+        for folder in reversed(folders):
+            if finished := open_run(folder, COMMAND):
+                close_run(finished)
     return summary
 
 
@@ -184,7 +194,7 @@ class Grown:
 def _read(folder: Path, name: str, kind: type[M], collection: Collection) -> M:
     manifest = read_manifest(folder / name, kind)
     require_same_faces(collection.settings, manifest.made.models, folder / name)
-    refuse_cut_off(folder, but="extend")
+    refuse_cut_off(folder, but=COMMAND)
     return manifest
 
 
@@ -256,7 +266,7 @@ def _completed(
     folders[NO_FACE] = [image.paths for image in no_face]
     name = CLUSTER_MANIFEST if isinstance(before, ClusterManifest) else REFINE_MANIFEST
     how = before.made.options.get("materialize", "copy")
-    plan = plan_additions(out, "extend", name, folders, known.files, known.unwanted(), how, with_sheet=True)
+    plan = plan_additions(out, COMMAND, name, folders, known.files, known.unwanted(), how, with_sheet=True)
     result = ExtendedResult(
         out=str(out),
         new=found.new,

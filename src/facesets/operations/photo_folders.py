@@ -139,7 +139,8 @@ def provenance(store: Store, models: CacheSettings, *options: Recorded) -> Prove
 def write_photo_folders(plan: PhotoFolders, manifest: M, *, progress: Progress, stop: Stop) -> Written:
     """Materialise the photos, draw the sheets, and write the manifest last.
 
-    A request to stop leaves the folder as an interrupted run does: the next run completes it.
+    A request to stop leaves the folder as an interrupted run does: the next run completes it. Of a run that
+    writes to several folders the journal stays open.
     """
     earlier = _files_of_earlier_run(plan, type(manifest))
     with writing_results(plan.out, earlier, plan.command, also=plan.also, run=plan.run) as folder:
@@ -152,6 +153,8 @@ def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: M, progress: Progr
     folder.refuse_in_the_way(own_sheet_names(len(rows)))
     sheets = draw_sheets(manifest, rows, plan.manifest_name, progress=progress, stop=stop)
     folder.announce({**plan.files, **dict.fromkeys(sheets, "")})
+    for link in folder.links:
+        progress.say(f"{printable(plan.out / link)} is a link: what it leads to is left as it is.")
     if not _place_all(folder, plan, progress, stop):
         return _written(folder, plan, removed=0, stopped=True)
     for name, content in sheets.items():
@@ -159,7 +162,7 @@ def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: M, progress: Progr
     failed, missing = _failures(folder, plan)
     files = {name: placed for name, placed in sorted(folder.kept.items()) if placed}
     complete = replace(manifest, failed=failed, missing=missing, files=files, sheets=tuple(sheets))
-    removed = finish(folder, plan.manifest_name, manifest_bytes(complete))
+    removed = finish(folder, plan.manifest_name, manifest_bytes(complete), closes=not plan.also)
     if folder.set_aside:
         progress.say(
             f"{folder.set_aside} photos whose originals are gone are now in "

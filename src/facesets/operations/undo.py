@@ -61,6 +61,8 @@ class UndoneFolder:
         What the run had replaced and the user deleted since.
     elsewhere : list of str
         What the run had made and the user moved or deleted since: it stays as the user left it.
+    links : list of str
+        Folders that the user replaced by links: nothing is changed behind them.
     """
 
     folder: str
@@ -69,6 +71,7 @@ class UndoneFolder:
     set_aside: list[str]
     stay_deleted: list[str]
     elsewhere: list[str]
+    links: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,7 @@ def undo(out: Path, run: str, *, dry_run: bool = False) -> UndoSummary:
     AlreadyRunning
         Another run writes there.
     CannotWrite
-        A file cannot be restored.
+        A file cannot be restored, or what only the program makes there is a link.
     DamagedFile
         The journal cannot be read.
     """
@@ -140,6 +143,7 @@ def undo(out: Path, run: str, *, dry_run: bool = False) -> UndoSummary:
                 set_aside=sorted(plan.last_copies),
                 stay_deleted=sorted(plan.deleted),
                 elsewhere=sorted(plan.elsewhere),
+                links=list(plan.links),
             )
             for plan in plans
         ]

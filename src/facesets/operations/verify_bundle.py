@@ -12,10 +12,10 @@ from typing import Protocol
 import numpy as np
 
 from facesets.errors import FacesetsError, WrongUsage
-from facesets.exports.announcement import is_inside
 from facesets.exports.bundle import SUFFIX, read_bundle
 from facesets.exports.manifest import EXPORT_MANIFEST, SET_MANIFEST, ExportManifest, SetManifest
 from facesets.exports.manifest_files import read_manifest
+from facesets.exports.safe_folder import is_inside
 from facesets.files import printable
 from facesets.interfaces import Progress
 from facesets.records import CacheSettings, Float32, Pixels

@@ -1,0 +1,332 @@
+"""A folder in which nothing outside of it can be reached: no link is followed, and no name leads out.
+
+Whatever the program puts into a result folder, moves, or removes there goes through a `SafeFolder`. A user
+may link a sub-folder to another disk, and a name may come from a file that somebody else wrote. So each
+folder on the way to a name is opened without following a link, and the last part of the name is used in the
+folder that was opened. Where the system has no such calls (Windows), each folder is looked at instead.
+
+Names are relative, with `/` between their parts. Every function raises `OSError` where the system refuses,
+with `ELOOP` for a name that a link or `..` would lead elsewhere.
+"""
+
+import errno
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from facesets.errors import CannotWrite
+from facesets.files import LONGEST_STEM, json_bytes, printable, writing
+
+_HAS_DIR_FD = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
+_ON_THE_WAY = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+# Opening a pipe without O_NONBLOCK waits for a writer, perhaps for ever.
+_FILE = _NO_LINK | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_LONGEST_PART = 255
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+
+
+def is_inside(name: str) -> bool:
+    r"""Whether a relative name read from a file stays in its folder, on every system.
+
+    No name of ours holds `\` or `:`, which lead elsewhere on Windows.
+    """
+    parts = PurePosixPath(name).parts
+    if not parts or ".." in parts or name.startswith("/") or set(name) & set("\\:\0"):
+        return False
+    try:
+        return all(len(os.fsencode(part)) <= _LONGEST_PART for part in parts)
+    except UnicodeEncodeError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class SafeFolder:
+    """A folder by its path, which may itself be a link."""
+
+    root: Path
+
+    def path(self, name: str) -> Path:
+        """Where a name lies, for messages and for reading what the program may follow."""
+        return self.root / PurePosixPath(name)
+
+    def status(self, name: str) -> os.stat_result | None:
+        """What lies under a name, be it a link; None for nothing, and behind a link."""
+        try:
+            with self._at(name) as (last, folder):
+                return os.stat(last, dir_fd=folder, follow_symlinks=False)
+        except OSError as error:
+            if error.errno in _NOT_THERE:
+                return None
+            raise
+
+    def exists(self, name: str) -> bool:
+        """Whether something lies under a name, be it a link that leads nowhere."""
+        return self.status(name) is not None
+
+    def is_file(self, name: str) -> bool:
+        """Whether a file lies under a name, and no link to one."""
+        there = self.status(name)
+        return there is not None and stat.S_ISREG(there.st_mode)
+
+    def link_above(self, name: str) -> str:
+        """The first folder on the way to a name that is a link; empty if there is none."""
+        *above, _ = PurePosixPath(name).parts
+        for count in range(1, len(above) + 1):
+            folder = "/".join(above[:count])
+            there = self.status(folder)
+            if there is None:
+                return ""
+            if _is_link(there):
+                return folder
+        return ""
+
+    def link_target(self, name: str) -> str:
+        """Where a link leads."""
+        with self._at(name) as (last, folder):
+            return os.readlink(last, dir_fd=folder)
+
+    def names_in(self, name: str = "") -> list[str]:
+        """The last parts of all names in a folder, in order; none if there is no such folder."""
+        try:
+            with self._folder(PurePosixPath(name).parts) as (path, handle):
+                if handle is None:  # pragma: no cover
+                    return sorted(os.listdir(path))  # noqa: PTH208
+                listed = os.open(".", os.O_RDONLY, dir_fd=handle)
+                try:
+                    return sorted(os.listdir(listed))  # noqa: PTH208 - a handle, not a path
+                finally:
+                    os.close(listed)
+        except OSError as error:
+            if error.errno in _NOT_THERE:
+                return []
+            raise
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open a regular file for reading, without waiting on a pipe."""
+        with self._at(name) as (last, folder):
+            file = os.fdopen(os.open(last, os.O_RDONLY | _FILE, dir_fd=folder), "rb")
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise OSError(errno.EINVAL, "not a regular file")
+        return file
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of a regular file."""
+        with self.open(name) as file:
+            return file.read()
+
+    def create(self, name: str) -> IO[bytes]:
+        """Open a file for writing that is not there yet."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE
+        with self._at(name) as (last, folder):
+            return os.fdopen(os.open(last, flags, 0o666, dir_fd=folder), "wb")
+
+    def append(self, name: str) -> IO[bytes]:
+        """Open a file for reading and writing, such as a list of lines, which is made if it is not there."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | _FILE
+        with self._at(name) as (last, folder):
+            return os.fdopen(os.open(last, flags, 0o666, dir_fd=folder), "a+b")
+
+    def make_folder(self, name: str) -> None:
+        """Make a folder and those above it, as far as they are not there."""
+        with self._folder(PurePosixPath(name).parts, make=True):
+            pass
+
+    def make_folder_of(self, name: str) -> None:
+        """Make the folders above a name, as far as they are not there."""
+        self.make_folder(PurePosixPath(name).parent.as_posix())
+
+    def remove(self, name: str) -> None:
+        """Remove a file or a link, if it is there."""
+        with suppress(FileNotFoundError), self._at(name) as (last, folder):
+            os.unlink(last, dir_fd=folder)
+
+    def remove_tree(self, name: str) -> None:
+        """Remove a folder with all that is in it."""
+        with self._at(name) as (last, folder):
+            shutil.rmtree(last, dir_fd=folder)
+
+    def remove_empty_folder(self, name: str) -> None:
+        """Remove a folder, if it is one and empty."""
+        with suppress(OSError), self._at(name) as (last, folder):
+            os.rmdir(last, dir_fd=folder)
+
+    def remove_empty_folders_above(self, name: str) -> None:
+        """Remove the folders above a file that is gone, as far as they are empty."""
+        for above in [parent.as_posix() for parent in PurePosixPath(name).parents][:-1]:
+            self.remove_empty_folder(above)
+
+    def rename(self, name: str, place: str) -> None:
+        """Give a file another name, in place of what lies there."""
+        with self._at(name) as (old, source), self._at(place) as (new, target):
+            os.replace(old, new, src_dir_fd=source, dst_dir_fd=target)
+
+    def link(self, name: str, place: str) -> None:
+        """Let a file appear at a free place too, with its times: as a hard link if that is possible."""
+        with self._at(name) as (old, source), self._at(place) as (new, target):
+            try:
+                os.link(old, new, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+            except (OSError, NotImplementedError):
+                status = os.stat(old, dir_fd=source, follow_symlinks=False)
+            else:
+                return
+        if _is_link(status):
+            self.symlink_to(self.link_target(name), place)
+            return
+        with self.open(name) as file, self.create(place) as copy:
+            shutil.copyfileobj(file, copy)
+        self.make_like(place, status)
+
+    def hardlink_to(self, source: str, name: str) -> None:
+        """Make a hard link to a file somewhere else."""
+        with self._at(name) as (last, folder):
+            os.link(source, last, dst_dir_fd=folder, follow_symlinks=True)
+
+    def symlink_to(self, source: str, name: str) -> None:
+        """Make a link to a file somewhere else."""
+        with self._at(name) as (last, folder):
+            os.symlink(source, last, dir_fd=folder)
+
+    def make_like(self, name: str, status: os.stat_result) -> None:
+        """Give a file of our own the mode and the times of another."""
+        with self._at(name) as (last, folder):
+            os.utime(last, ns=(status.st_atime_ns, status.st_mtime_ns), dir_fd=folder)
+            os.chmod(last, stat.S_IMODE(status.st_mode), dir_fd=folder)
+
+    def sync(self, name: str = "") -> None:
+        """Make the names in a folder durable, where the system has that notion."""
+        with self._folder(PurePosixPath(name).parts) as (_, handle):
+            if handle is None:  # pragma: no cover
+                return
+            synced = os.open(".", os.O_RDONLY, dir_fd=handle)
+            try:
+                os.fsync(synced)
+            finally:
+                os.close(synced)
+
+    @contextmanager
+    def writing(
+        self, name: str, *, before_replacing: Callable[[os.stat_result], object] | None = None
+    ) -> Iterator[IO[bytes]]:
+        """Open a file that takes a name when the block ends well and leaves no trace otherwise.
+
+        The bytes are on the disk before the name points to them. `before_replacing` is called with what the
+        finished file is, just before it gets its name.
+
+        Raises
+        ------
+        CannotWrite
+            As `facesets.files.writing`.
+        """
+        above, _, last = name.rpartition("/")
+        temporary = f".{last[:LONGEST_STEM]}.{secrets.token_hex(4)}.tmp"
+        temporary = f"{above}/{temporary}" if above else temporary
+        with writing(self.path(name)):
+            self.make_folder_of(name)
+            file = self.create(temporary)
+            try:
+                with file:
+                    yield file
+                    file.flush()
+                    os.fsync(file.fileno())
+                    status = os.fstat(file.fileno())
+                if before_replacing is not None:
+                    before_replacing(status)
+                self.rename(temporary, name)
+            except BaseException:
+                self.remove(temporary)
+                raise
+            self.sync(above)
+
+    def write_json(self, name: str, value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
+        """Write a JSON file, whole or not at all; raises `CannotWrite`."""
+        with self.writing(name) as file:
+            file.write(json_bytes(value))
+
+    def sweep(self, names: Iterable[str]) -> None:
+        """Remove what killed `writing`s to these names left behind. Only the lock's holder may."""
+        folders: dict[str, set[str]] = {}
+        for above, _, last in (name.rpartition("/") for name in names if is_inside(name)):
+            folders.setdefault(above, set()).add(last[:LONGEST_STEM])
+        for above, stems in folders.items():
+            for leftover in self.names_in(above):
+                stem, _, ending = leftover.removesuffix(".tmp").rpartition(".")
+                if leftover.endswith(".tmp") and ending and stem.startswith(".") and stem[1:] in stems:
+                    self.remove(f"{above}/{leftover}" if above else leftover)
+
+    def refuse_links(self, names: Iterable[str]) -> None:
+        """Refuse links under names that are the program's own.
+
+        Raises
+        ------
+        CannotWrite
+            There is one.
+        """
+        for name in names:
+            there = self.status(name)
+            if there is not None and _is_link(there):
+                raise CannotWrite(
+                    f"{printable(self.path(name))} is a link, which is not followed in a folder of results. "
+                    "Remove the link, or put what it leads to in its place."
+                )
+
+    @contextmanager
+    def _at(self, name: str) -> Iterator[tuple[str, int | None]]:
+        """The last part of a name, and the folder that it is in, open; on Windows the path alone."""
+        if not is_inside(name):
+            raise OSError(errno.ELOOP, "leads out of its folder")
+        *above, last = PurePosixPath(name).parts
+        with self._folder(above) as (path, handle):
+            yield (str(path / last), None) if handle is None else (last, handle)
+
+    @contextmanager
+    def _folder(self, parts: Sequence[str], *, make: bool = False) -> Iterator[tuple[Path, int | None]]:
+        """A folder by the parts of its name: its path, and where the system can it is open."""
+        if parts and not is_inside("/".join(parts)):
+            raise OSError(errno.ELOOP, "leads out of its folder")
+        if not _HAS_DIR_FD:  # pragma: no cover
+            yield _looked_at(self.root, parts, make=make), None
+            return
+        folder = os.open(self.root, _ON_THE_WAY)
+        try:
+            for part in parts:
+                folder, outer = _entered(part, folder, make=make), folder
+                os.close(outer)
+            yield self.root.joinpath(*parts), folder
+        finally:
+            os.close(folder)
+
+
+def _entered(part: str, folder: int, *, make: bool) -> int:
+    if make:
+        with suppress(FileExistsError):
+            os.mkdir(part, dir_fd=folder)
+    try:
+        return os.open(part, _ON_THE_WAY | _NO_LINK, dir_fd=folder)
+    except NotADirectoryError as error:
+        if _is_link(os.stat(part, dir_fd=folder, follow_symlinks=False)):
+            raise OSError(errno.ELOOP, "is a link") from error
+        raise
+
+
+def _looked_at(folder: Path, parts: Sequence[str], *, make: bool) -> Path:  # pragma: no cover
+    for part in parts:
+        folder /= part
+        if make:
+            folder.mkdir(exist_ok=True)
+        if _is_link(folder.lstat()):
+            raise OSError(errno.ELOOP, "is a link")
+    return folder
+
+
+def _is_link(status: os.stat_result) -> bool:
+    """Whether it is a link, or a junction of Windows."""
+    junction = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", -1)
+    return stat.S_ISLNK(status.st_mode) or getattr(status, "st_reparse_tag", 0) == junction
