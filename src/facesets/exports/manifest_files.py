@@ -20,6 +20,7 @@ from facesets.exports.manifest import (
     RefineManifest,
     SetManifest,
 )
+from facesets.exports.manifest_checks import is_sound, is_sound_number, is_sound_text
 from facesets.files import json_bytes, printable
 
 M = TypeVar("M", ClusterManifest, RefineManifest, ExportManifest, SetManifest, DuplicatesReport)
@@ -56,11 +57,11 @@ def read_any_manifest(path: Path) -> Manifest:
     """Read a manifest of whatever kind; errors as `read_manifest`."""
     path = manifest_file(path)
     raw = _load(path)
-    kind = _KINDS.get(raw.get("format", ""))
+    kind = _kind(raw)
     if kind is None:
         raise WrongUsage(f"{printable(path)} is not a manifest of facesets. Give the manifest that it wrote.")
     version = raw.get("version")
-    if not isinstance(version, int):
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise DamagedFile(_damaged(path, "version"))
     if version > kind.VERSION:
         raise NewerFormat(
@@ -86,13 +87,13 @@ def refuse_other_results(folder: Path, own: type[Manifest]) -> None:
     for name in MANIFEST_NAMES:
         path = folder / name
         try:
-            found = _load(path).get("format") if path.is_file() else None
+            found = _kind(_load(path)) if path.is_file() else None
         except DamagedFile:
             continue
-        if isinstance(found, str) and found in _KINDS and found != own.FORMAT:
+        if found is not None and found.FORMAT != own.FORMAT:
             raise WrongUsage(
-                f"{printable(folder)} holds the results of another command ({name} is a {found} manifest). "
-                "Choose another OUT."
+                f"{printable(folder)} holds the results of another command ({name} is a {found.FORMAT} "
+                "manifest). Choose another OUT."
             )
 
 
@@ -123,6 +124,11 @@ def _load(path: Path) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise DamagedFile(_damaged(path, "JSON"))
     return raw
+
+
+def _kind(raw: dict[str, Any]) -> type[Manifest] | None:
+    name = raw.get("format")
+    return _KINDS.get(name) if isinstance(name, str) else None
 
 
 def _upgrade(raw: dict[str, Any], kind: type[Manifest], version: int) -> None:
@@ -162,7 +168,8 @@ def _records(value: object) -> list[dict[str, Any]]:
 
 def _damaged(path: Path, field: str) -> str:
     return (
-        f"{printable(path)} is damaged (at: {field}). Move it away and run the command that wrote it again."
+        f"{printable(path)} is damaged (at: {printable(field)[:80]}). Move it away and run the command that "
+        "wrote it again."
     )
 
 
@@ -200,14 +207,27 @@ def _typed(value: Any, kind: Any, where: str) -> Any:  # noqa: ANN401 - decided 
         return tuple(_typed(v, item, f"{where}[{i}]") for i, v in enumerate(value))
     if origin is dict and isinstance(value, dict):
         item = get_args(kind)[1]
-        return {key: _typed(v, item, f"{where}.{key}") for key, v in value.items()}
+        return {
+            _typed(key, str, f"{where}.{key}"): _typed(v, item, f"{where}.{key}") for key, v in value.items()
+        }
     if origin is UnionType:
         return None if value is None else _typed(value, get_args(kind)[0], where)
-    if kind is Any or (kind is float and _is_number(value)):
-        return value
-    if isinstance(kind, type) and isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+    if kind is Any or _is_of(value, kind):
         return value
     raise _UnexpectedError(where or "top level")
+
+
+def _is_of(value: Any, kind: Any) -> bool:  # noqa: ANN401 - decided by the annotation
+    """Whether a text or a number is what a field's annotation says."""
+    if kind is str:
+        return isinstance(value, str) and is_sound_text(value)
+    numbers = int | float if kind is float else int
+    return (
+        kind in (int, float)
+        and isinstance(value, numbers)
+        and not isinstance(value, bool)
+        and is_sound_number(value)
+    ) or (kind is bool and isinstance(value, bool))
 
 
 def _record(value: Any, kind: Any, where: str) -> Any:  # noqa: ANN401 - decided by the annotation
@@ -217,8 +237,7 @@ def _record(value: Any, kind: Any, where: str) -> Any:  # noqa: ANN401 - decided
     for name in types:
         if name not in value:
             raise _UnexpectedError(f"{where}.{name}".lstrip("."))
-    return kind(**{n: _typed(value[n], t, f"{where}.{n}".lstrip(".")) for n, t in types.items()})
-
-
-def _is_number(value: Any) -> bool:  # noqa: ANN401 - parsed JSON
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    record = kind(**{n: _typed(value[n], t, f"{where}.{n}".lstrip(".")) for n, t in types.items()})
+    if not is_sound(record):
+        raise _UnexpectedError(where or "top level")
+    return record

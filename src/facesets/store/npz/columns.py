@@ -4,6 +4,7 @@ Any NumPy reads what is written here. Arrays are stored uncompressed and aligned
 used straight from the mapped file.
 """
 
+import math
 import mmap
 import struct
 import zipfile
@@ -20,6 +21,9 @@ _ALIGNMENT = 64
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 # The id that Android's zipalign uses for padding; readers skip extra fields they do not know.
 _PADDING_ID = 0xD935
+# Arrays of numbers hardly shrink; lists of names do, by tens.
+_LARGEST_RATIO = 200
+_SMALL_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,28 +61,33 @@ def write_columns(file: IO[bytes], columns: Mapping[str, Column]) -> None:
 
 
 def read_columns(path: Path) -> dict[str, NDArray[Any]]:
-    """All arrays of an `.npz` file, in memory, with the archive's checksums verified.
+    """All arrays of an `.npz` file of whatever origin, in memory, with the archive's checksums verified.
 
     Raises
     ------
     OSError, ValueError, zipfile.BadZipFile
-        The file is missing, damaged, or holds Python objects.
+        The file is missing, damaged, claims more than it can hold, or holds Python objects.
     """
     with path.open("rb") as file:
         if not zipfile.is_zipfile(file):
             raise ValueError(f"{path.name} is not an .npz archive")
         file.seek(0)
-        archive = np.load(file, allow_pickle=False)
-        return {name: archive[name] for name in archive.files}
+        with zipfile.ZipFile(file) as archive:
+            _refuse_bombs(archive, path.stat().st_size)
+        file.seek(0)
+        arrays = np.load(file, allow_pickle=False)
+        return {name: arrays[name] for name in arrays.files}
 
 
-def map_columns(path: Path, *, verify: bool) -> dict[str, NDArray[Any]]:
-    """All arrays of an `.npz` file as read-only views of the file.
+def map_columns(path: Path, *, verify: bool, in_memory: bool = False) -> dict[str, NDArray[Any]]:
+    """All arrays of an `.npz` file that `write_columns` wrote, as read-only views of the file.
 
     Parameters
     ----------
     verify : bool
         Read everything once and compare with the archive's checksums.
+    in_memory : bool
+        Read the file rather than map it.
 
     Raises
     ------
@@ -86,13 +95,42 @@ def map_columns(path: Path, *, verify: bool) -> dict[str, NDArray[Any]]:
         The file is missing, damaged, compressed, or holds Python objects.
     """
     with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        for member in archive.infolist():
+            # So what a member claims to hold is never more than the file holds.
+            if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
+                raise ValueError(f"{member.filename} is compressed")
         damaged = archive.testzip() if verify else None
         if damaged is not None:
             raise ValueError(f"{damaged} is damaged")
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        file.seek(0)
+        content = file.read() if in_memory else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return {
-            member.filename.removesuffix(".npy"): _view(mapped, file, member) for member in archive.infolist()
+            member.filename.removesuffix(".npy"): _view(content, file, member)
+            for member in archive.infolist()
         }
+
+
+def _refuse_bombs(archive: zipfile.ZipFile, size: int) -> None:
+    """Compare what an archive's members claim to hold with what so many bytes can hold."""
+    claimed = sum(member.file_size for member in archive.infolist())
+    if claimed > max(size * _LARGEST_RATIO, _SMALL_BYTES):
+        raise ValueError("the archive claims more than its size allows")
+    for member in archive.infolist():
+        with archive.open(member) as file:
+            _read_header(file, member.file_size)
+
+
+def _read_header(file: IO[bytes], size: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of an array whose `.npy` form takes so many bytes."""
+    begin = file.tell()
+    version = npy.read_magic(file)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, fortran_order, dtype = read(file)
+    if dtype.hasobject or (fortran_order and len(shape) > 1):
+        raise ValueError("not a plain array")
+    if any(edge < 0 for edge in shape) or math.prod(shape) * dtype.itemsize != size - (file.tell() - begin):
+        raise ValueError("an array's shape does not fit its size")
+    return shape, dtype
 
 
 def let_go(array: NDArray[Any]) -> None:
@@ -104,14 +142,9 @@ def let_go(array: NDArray[Any]) -> None:
         base.madvise(mmap.MADV_DONTNEED)
 
 
-def _view(mapped: mmap.mmap, file: IO[bytes], member: zipfile.ZipInfo) -> NDArray[Any]:
-    if member.compress_type != zipfile.ZIP_STORED:
-        raise ValueError(f"{member.filename} is compressed")
+def _view(content: mmap.mmap | bytes, file: IO[bytes], member: zipfile.ZipInfo) -> NDArray[Any]:
     file.seek(member.header_offset)
     fields = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
     file.seek(fields[-2] + fields[-1], 1)
-    npy.read_magic(file)
-    shape, fortran_order, dtype = npy.read_array_header_1_0(file)
-    if dtype.hasobject or fortran_order:
-        raise ValueError(f"{member.filename} is not a plain array")
-    return np.ndarray(shape, dtype, buffer=mapped, offset=file.tell())
+    shape, dtype = _read_header(file, member.file_size)
+    return np.ndarray(shape, dtype, buffer=content, offset=file.tell())

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from facesets.errors import DamagedFile, NewerFormat
 from facesets.files import printable
 from facesets.records import CacheSettings, Faces, FileRecord, ImageRecord
-from facesets.store.npz.columns import let_go, map_columns, read_columns
+from facesets.store.npz.checks import check_columns, check_paths, check_settings, check_vectors
+from facesets.store.npz.columns import let_go, map_columns
 
 VERSION = 1
 
@@ -36,6 +37,9 @@ _DAMAGE = (
     AttributeError,
     EOFError,
     NotImplementedError,
+    OverflowError,
+    MemoryError,
+    RecursionError,
     SyntaxError,
     tokenize.TokenError,
     struct.error,
@@ -134,14 +138,14 @@ def read_part(path: Path, *, verify: bool = True, with_files: bool = True) -> Pa
     try:
         # Windows cannot replace a file that is mapped.
         at_once = os.name == "nt" or path.stat().st_size < _READ_AT_ONCE_BYTES
-        arrays = read_columns(path) if at_once else map_columns(path, verify=verify)
+        arrays = map_columns(path, verify=verify or at_once, in_memory=at_once)
         meta = _parsed(arrays["meta"])
         version = meta["version"] if meta.get("format") == "facesets/cache" else None
     except FileNotFoundError:
         raise
     except _DAMAGE as error:
         raise _damaged(path) from error
-    if not isinstance(version, int):
+    if not isinstance(version, int) or version < 1:
         raise _damaged(path)
     if version > VERSION:
         raise NewerFormat(
@@ -150,6 +154,8 @@ def read_part(path: Path, *, verify: bool = True, with_files: bool = True) -> Pa
         )
     try:
         part = _part(meta, arrays, _files(arrays) if with_files else [])
+        if verify:
+            check_vectors(part.faces)
     except _DAMAGE as error:
         raise _damaged(path) from error
     let_go(part.sha256)
@@ -164,16 +170,14 @@ def _damaged(path: Path) -> DamagedFile:
 
 
 def _part(meta: dict[str, Any], arrays: dict[str, NDArray[Any]], files: list[FileRecord]) -> Part:
+    check_settings(meta["settings"])
+    settings = CacheSettings(**meta["settings"])
+    check_columns(arrays, settings.dimension)
     names = {face_array_name(name): name for name in Faces.__dataclass_fields__}
-    face_image, sha256 = arrays["face_image"], arrays["image_sha256"]
-    if len(face_image) and not 0 <= face_image.min() <= face_image.max() < len(sha256):
-        raise ValueError("a face belongs to no image")
-    if not np.char.isalnum(sha256).all():
-        raise ValueError("a digest is damaged")
     return Part(
-        settings=CacheSettings(**meta["settings"]),
+        settings=settings,
         files=files,
-        sha256=sha256,
+        sha256=arrays["image_sha256"],
         width=arrays["image_width"],
         height=arrays["image_height"],
         taken=arrays["image_taken"],
@@ -183,13 +187,12 @@ def _part(meta: dict[str, Any], arrays: dict[str, NDArray[Any]], files: list[Fil
 
 
 def _files(arrays: dict[str, NDArray[Any]]) -> list[FileRecord]:
-    reasons = _parsed(arrays["path_reason"])
+    paths, reasons = _parsed(arrays["path_text"]), _parsed(arrays["path_reason"])
+    check_paths(paths, reasons)
     columns = (arrays["path_size"].tolist(), arrays["path_mtime_ns"].tolist(), arrays["path_sha256"].tolist())
     return [
         FileRecord(path, size, mtime_ns, sha256.decode("ascii"), reasons.get(str(i), ""))
-        for i, (path, size, mtime_ns, sha256) in enumerate(
-            zip(_parsed(arrays["path_text"]), *columns, strict=True)
-        )
+        for i, (path, size, mtime_ns, sha256) in enumerate(zip(paths, *columns, strict=True))
     ]
 
 

@@ -1,0 +1,87 @@
+"""Manifests that were damaged, or made to do harm: one sentence, and nothing outside the folder changes."""
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.fixtures.hostile import changed_json, hostile
+from tests.operations.made_library import MadeStore
+
+from facesets.errors import FacesetsError
+from facesets.exports.manifest import REFINE_MANIFEST
+from facesets.operations.cluster import cluster
+from facesets.operations.options import ClusterOptions, RefineOptions
+from facesets.operations.refine import refine
+from facesets.operations.show import show_manifest
+from facesets.operations.undo import undo
+from facesets.progress import SilentProgress
+from facesets.stop import Stop
+
+GATES = RefineOptions(min_faces=2, min_short=10, min_blur=1, sheet=False)
+
+
+def sort_into(store: MadeStore, out: Path) -> None:
+    cluster(store, out / "raw", ClusterOptions(sheet=False), progress=SilentProgress(), stop=Stop())
+    refine(store, out / "sets", GATES, progress=SilentProgress(), stop=Stop())
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[MadeStore, Path]:
+    folder = tmp_path_factory.mktemp("sound")
+    store = MadeStore(folder / "photos", random.Random(0))
+    for shown in ((1,), (1,), (1,), (2,), (2,), (1, 2), (3,), ()):
+        store.add(*shown)
+    sort_into(store, folder)
+    return store, folder
+
+
+def outside(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not {"raw", "sets"} & set(path.relative_to(folder).parts)
+    }
+
+
+def work_with(store: MadeStore, folder: Path) -> None:
+    """Do with the results what commands do; whatever they say, nothing beside the results changes."""
+    (folder / "beside").mkdir()
+    (folder / "beside" / ".canary.tmp").write_text("mine")
+    (folder / "canary").write_text("mine")
+    before = outside(folder)
+    commands: list[Callable[[], object]] = [
+        lambda: show_manifest(folder / "raw"),
+        lambda: show_manifest(folder / "sets"),
+        lambda: sort_into(store, folder),
+        lambda: undo(folder / "raw", "last"),
+    ]
+    for command in commands:
+        try:
+            command()
+        except FacesetsError as error:
+            assert str(error).isprintable()
+        assert outside(folder) == before
+
+
+@pytest.mark.parametrize("name", ["raw/manifest.json", f"sets/{REFINE_MANIFEST}"])
+@given(data=st.data())
+@hostile
+def test_changed_manifests(
+    data: st.DataObject,
+    name: str,
+    sound: tuple[MadeStore, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    store, results = sound
+    folder = tmp_path_factory.mktemp("hostile")
+    for result in ("raw", "sets"):
+        shutil.copytree(results / result, folder / result, symlinks=True)
+    manifest = data.draw(changed_json(json.loads((folder / name).read_bytes())))
+    (folder / name).write_text(json.dumps(manifest))
+    work_with(store, folder)
+    shutil.rmtree(folder)

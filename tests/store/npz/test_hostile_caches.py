@@ -1,0 +1,176 @@
+"""A cache that was damaged, or made to do harm: one sentence, or what it says can be worked with."""
+
+import json
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.lib import format as npy
+
+from facesets.errors import DamagedFile, FacesetsError
+from facesets.operations.cluster import cluster
+from facesets.operations.options import ClusterOptions, RefineOptions
+from facesets.operations.refine import refine
+from facesets.progress import SilentProgress
+from facesets.stop import Stop
+from facesets.store.npz.cache import Cache
+from facesets.store.npz.columns import read_columns
+from tests.fixtures.hostile import Arrays, changed_arrays, changed_text, damaged_bytes, hostile, save
+from tests.store.made import SETTINGS, made_file, made_image
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sound") / "c.npz"
+    images = [made_image(f"{i}.jpg", faces=1 + i % 3, seed=i) for i in range(4)]
+    cache = Cache(path)
+    with cache.writing(SETTINGS):
+        cache.commit([made_file(f"/photos/{i}.jpg", image) for i, image in enumerate(images)], images)
+    return path
+
+
+@pytest.fixture(scope="module")
+def arrays(sound: Path) -> Arrays:
+    with np.load(sound) as archive:
+        return dict(archive)
+
+
+def work_with(path: Path) -> None:
+    """Do with a cache what commands do, as far as they would get."""
+    cache = Cache(path)
+    try:
+        cache.files()
+        collection = cache.load()
+        assert len(collection.face_ids()) == len(collection.faces)
+        assert np.isfinite(collection.faces.embedding).all()
+        silent, stop, out = SilentProgress(), Stop(), path.parent / "out"
+        cluster(cache, out, ClusterOptions(dry_run=True), progress=silent, stop=stop)
+        refine(cache, out, RefineOptions(dry_run=True), progress=silent, stop=stop)
+        image = made_image("new.jpg", seed=9)
+        with cache.writing(SETTINGS):
+            cache.commit([made_file("/photos/new.jpg", image)], [image])
+        assert image.sha256.encode() in Cache(path).load().images.sha256
+    except FacesetsError as error:
+        assert str(error).isprintable()
+
+
+@given(data=st.data())
+@hostile
+def test_changed_arrays(
+    data: st.DataObject, arrays: Arrays, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("hostile") / "c.npz"
+    save(path, data.draw(changed_arrays(arrays)))
+    work_with(path)
+
+
+@given(data=st.data())
+@hostile
+def test_changed_texts(data: st.DataObject, arrays: Arrays, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("hostile") / "c.npz"
+    save(path, data.draw(changed_text(arrays)))
+    work_with(path)
+
+
+@given(data=st.data())
+@hostile
+def test_damaged_bytes(data: st.DataObject, sound: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("hostile") / "c.npz"
+    path.write_bytes(data.draw(damaged_bytes(sound.read_bytes())))
+    work_with(path)
+
+
+def _vector(value: float) -> Callable[[Arrays], Arrays]:
+    def change(arrays: Arrays) -> Arrays:
+        embedding = arrays["face_embedding"].copy()
+        embedding[1] = value
+        return {**arrays, "face_embedding": embedding}
+
+    return change
+
+
+def _text(name: str, text: bytes) -> Callable[[Arrays], Arrays]:
+    return lambda arrays: {**arrays, name: np.frombuffer(text, np.uint8)}
+
+
+def _path(path: str) -> Callable[[Arrays], Arrays]:
+    return lambda arrays: _text(
+        "path_text", json.dumps([path, *json.loads(arrays["path_text"].tobytes())[1:]]).encode()
+    )(arrays)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(_vector(0), id="a zero vector"),
+        pytest.param(_vector(np.nan), id="a vector that is no number"),
+        pytest.param(_vector(np.inf), id="an infinite vector"),
+        pytest.param(_vector(1), id="a vector that is not of unit length"),
+        pytest.param(_text("meta", b"[" * 100_000), id="deep nesting"),
+        pytest.param(_text("meta", b"[1]"), id="a list for settings"),
+        pytest.param(_path("/photos/a\0.jpg"), id="a path with a zero byte"),
+        pytest.param(_path("/photos/\ud800.jpg"), id="a path with a lone surrogate"),
+        pytest.param(_path(""), id="an empty path"),
+        pytest.param(lambda a: {**a, "face_box": a["face_box"][:-1]}, id="a short column"),
+        pytest.param(lambda a: {**a, "face_kps": a["face_kps"].astype("f8")}, id="a column of another type"),
+        pytest.param(lambda a: {**a, "face_image": a["face_image"][::-1]}, id="faces out of order"),
+        pytest.param(lambda a: {**a, "face_image": a["face_image"] + 9}, id="faces of no image"),
+        pytest.param(lambda a: {**a, "image_sha256": a["image_sha256"].astype("S3")}, id="short digests"),
+        pytest.param(lambda a: {n: c for n, c in a.items() if n != "face_blur"}, id="a missing column"),
+    ],
+)
+def test_each_known_damage_is_one_sentence(
+    arrays: Arrays, tmp_path: Path, change: Callable[[Arrays], Arrays]
+) -> None:
+    save(tmp_path / "c.npz", change(arrays))
+    with pytest.raises(DamagedFile, match="Restore it from a backup"):
+        Cache(tmp_path / "c.npz").load()
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bomb = tmp_path / "bomb.npz"
+    with (
+        zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("meta.npy", "w", force_zip64=True) as out,
+    ):
+        zeros = bytes(1 << 20)
+        for _ in range(100):
+            out.write(zeros)
+
+    def unpacked(*_: object) -> None:
+        pytest.fail("it was unpacked")
+
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", unpacked)
+    with pytest.raises(DamagedFile):
+        Cache(bomb).load()
+    with pytest.raises(ValueError, match="claims more"):
+        read_columns(bomb)
+
+
+def test_a_shape_that_claims_gigabytes_is_refused(arrays: Arrays, tmp_path: Path) -> None:
+    path = tmp_path / "c.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w") as out:
+                shape = (10**12, 4) if name == "face_box" else array.shape
+                header = {"descr": array.dtype.str, "fortran_order": False, "shape": shape}
+                npy.write_array_header_1_0(out, header)
+                out.write(array.tobytes())
+    with pytest.raises(DamagedFile):
+        Cache(path).load()
+    with pytest.raises(ValueError, match="does not fit"):
+        read_columns(path)
+
+
+def test_a_member_that_lies_about_its_place_is_refused(sound: Path, tmp_path: Path) -> None:
+    content = bytearray(sound.read_bytes())
+    central = content.rindex(b"PK\x01\x02")
+    struct.pack_into("<I", content, central + 42, len(content) - 3)
+    (tmp_path / "c.npz").write_bytes(bytes(content))
+    with pytest.raises(DamagedFile):
+        Cache(tmp_path / "c.npz").load()
