@@ -26,19 +26,20 @@ def commands() -> dict[str, Any]:
 
 def parse(words: Sequence[str]) -> dict[str, Any]:
     """The values that a command would be called with. Raises what the program would end with."""
-    root = get_command(app)
-    context = root.make_context("facesets", list(words), allow_extra_args=True)
-    left = list(words)
-    while left[0].startswith("-"):
-        left.pop(0)
-        if not left:
-            return {}
-    command: Any = root
-    name = ""
-    while hasattr(command, "commands"):
+    command: Any = get_command(app)
+    context = command.make_context("facesets", [], resilient_parsing=True)
+    # Those before the command act at once, such as --install-completion.
+    flags = {option for param in command.get_params(context) for option in param.opts}
+    context.resilient_parsing = False
+    left, name = list(words), ""
+    while left and left[0].startswith("-"):
+        assert left.pop(0) in flags, shlex.join(words)
+    while left and hasattr(command, "commands"):
         name = left.pop(0)
         assert name in command.commands, f"no command: facesets {shlex.join(words)}"
         command = command.commands[name]
+    if not name or "-h" in left:
+        return {}
     return dict(command.make_context(name, left, parent=context).params)
 
 
@@ -60,6 +61,6 @@ def command_lines(text: str) -> Iterator[list[str]]:
                 words.append(word)
                 continue
             start = words.index("facesets") + 1 if "facesets" in words else None
-            if start is not None and words[start:]:
+            if start is not None and words[start:] and words[start] != "COMMAND":
                 yield words[start:]
             words = []
