@@ -60,6 +60,8 @@ class Settings:
         Address of an Immich server; empty where none is named.
     immich_api_key : Secret or None
         What opens it.
+    immich_export : Path or None
+        The export whose people `immich-finish` knows, whoever's photos they are on.
     """
 
     model_roots: tuple[Path, ...]
@@ -70,6 +72,7 @@ class Settings:
     data: Path | None = None
     immich_url: str = ""
     immich_api_key: Secret | None = None
+    immich_export: Path | None = None
 
 
 def load(environment: Mapping[str, str] | None = None, directory: Path | None = None) -> Settings:
@@ -87,6 +90,7 @@ def load(environment: Mapping[str, str] | None = None, directory: Path | None = 
     for name, value in texts.items():
         if not isinstance(value, str):
             raise WrongUsage(f'`{name}` in {printable(file or "")} has to be one text: {name} = "…".')
+    export = _immich_export(content.pop("immich", {}), file)
     flags = {}
     for command, values in content.items():
         if not isinstance(values, dict):
@@ -106,6 +110,7 @@ def load(environment: Mapping[str, str] | None = None, directory: Path | None = 
         data=Path(data).expanduser().absolute() if data else None,
         immich_url=env.get("IMMICH_URL") or texts.get("immich_url", ""),
         immich_api_key=Secret(key) if key else None,
+        immich_export=export,
     )
 
 
@@ -146,6 +151,16 @@ def _read(path: Path | None) -> dict[str, Any]:
         raise WrongUsage(
             f"Cannot read the settings in {printable(path)}: {error}. Mend or remove it."
         ) from error
+
+
+def _immich_export(table: object, file: Path | None) -> Path | None:
+    """The export that `[immich]` names."""
+    if not isinstance(table, dict) or not table.keys() <= {"export"}:
+        raise WrongUsage(f'[immich] in {printable(file or "")} takes one setting: export = "DIR".')
+    export = table.get("export")
+    if export is not None and not (isinstance(export, str) and export):
+        raise WrongUsage(f'`export` under [immich] in {printable(file or "")} has to be one text: "DIR".')
+    return Path(export).expanduser().absolute() if export else None
 
 
 def _cpus() -> int:
