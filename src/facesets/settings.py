@@ -68,6 +68,8 @@ class Settings:
         What opens it.
     file : Path or None
         The configuration file that was read.
+    immich_export : Path or None
+        The export whose people `immich-finish` knows, whoever's photos they are on.
     """
 
     model_roots: tuple[Path, ...]
@@ -82,6 +84,7 @@ class Settings:
     immich_url: str = ""
     immich_api_key: Secret | None = None
     file: Path | None = None
+    immich_export: Path | None = None
 
 
 def load(environment: Mapping[str, str] | None = None, directory: Path | None = None) -> Settings:
@@ -99,6 +102,7 @@ def load(environment: Mapping[str, str] | None = None, directory: Path | None = 
     for name, value in texts.items():
         if not isinstance(value, str):
             raise WrongUsage(f'`{name}` in {printable(file or "")} has to be one text: {name} = "…".')
+    export = _immich_export(content.pop("immich", {}), file)
     flags = {}
     for command, values in content.items():
         if not isinstance(values, dict):
@@ -125,6 +129,7 @@ def load(environment: Mapping[str, str] | None = None, directory: Path | None = 
         immich_url=env.get("IMMICH_URL") or texts.get("immich_url", ""),
         immich_api_key=Secret(key) if key else None,
         file=file,
+        immich_export=export,
     )
 
 
@@ -165,6 +170,16 @@ def _read(path: Path | None) -> dict[str, Any]:
         raise WrongUsage(
             f"Cannot read the settings in {printable(path)}: {error}. Mend or remove it."
         ) from error
+
+
+def _immich_export(table: object, file: Path | None) -> Path | None:
+    """The export that `[immich]` names."""
+    if not isinstance(table, dict) or not table.keys() <= {"export"}:
+        raise WrongUsage(f'[immich] in {printable(file or "")} takes one setting: export = "DIR".')
+    export = table.get("export")
+    if export is not None and not (isinstance(export, str) and export):
+        raise WrongUsage(f'`export` under [immich] in {printable(file or "")} has to be one text: "DIR".')
+    return Path(export).expanduser().absolute() if export else None
 
 
 def _cpus() -> int:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.fixtures.immich_server import KEY, Face, photo, serving
 from tests.fixtures.staging import stage
@@ -57,7 +58,8 @@ def test_one_command_embeds_and_finds_new_people_and_does_nothing_twice(staged: 
     done = finish(staged, pack_dir)
     assert done.status == 0, done.err
     assert states(done) == ["done", "done"]
-    assert "1 new face sets" in json.loads(done.out)["next"]
+    assert "1 new face set is in" in json.loads(done.out)["next"]
+    assert "a new one is started" in done.err
     assert (staged / "immich/ana.facesets/faceset_001").is_dir()
 
     again = finish(staged, pack_dir)
@@ -84,6 +86,42 @@ def test_without_a_queue_it_says_what_comes_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_it_finds_landmarks_unless_told_otherwise_and_knows_the_people_of_the_one_export(
+    staged: Path, pack_dir: Path
+) -> None:
+    settings = staged / "facesets.toml"
+    settings.write_text(settings.read_text() + '[immich]\nexport = "mine.facesets"\n')
+    first = finish(staged, pack_dir)
+    assert states(first) == ["done", "done"]
+    assert json.loads(first.out)["export"] == str(staged / "mine.facesets")
+    assert has_landmarks(staged / "immich/ana.npz")
+
+    # Another account's photos show the same person.
+    (staged / "immich/ana").rename(staged / "immich/ben")
+    models = ("--pack", pack_dir, "--provider", "cpu")
+    second = run("immich-finish", "ben", *models, "--no-landmarks", cwd=staged)
+    assert second.status == 0
+    assert "Nobody new was found. The known face sets are in" in second.out
+    assert "a new one is started" not in second.err
+    assert not has_landmarks(staged / "immich/ben.npz")
+
+
+def has_landmarks(cache: Path) -> bool:
+    with np.load(cache) as arrays:
+        found = [arrays[name] for name in arrays.files if "landmark" in name]
+    return any(np.isfinite(each.astype(np.float32)).any() for each in found if each.size)
+
+
+@pytest.mark.slow
+def test_nobody_found_is_said_without_naming_a_folder_that_is_not_there(staged: Path, pack_dir: Path) -> None:
+    settings = staged / "facesets.toml"
+    settings.write_text(settings.read_text().replace("min-faces = 3", "min-faces = 60"))
+    done = finish(staged, pack_dir)
+    assert states(done) == ["done", "done"]
+    assert "ana.facesets" not in json.loads(done.out)["next"]
+
+
+@pytest.mark.slow
 def test_stopped_it_goes_on_where_it_was(staged: Path, pack_dir: Path) -> None:
     process = subprocess.Popen(
         command("immich-finish", "ana", "--pack", pack_dir, "--provider", "cpu"),
@@ -95,6 +133,9 @@ def test_stopped_it_goes_on_where_it_was(staged: Path, pack_dir: Path) -> None:
     log = staged / "immich/ana.log"
     while not log.exists() or "embed:" not in log.read_text():
         time.sleep(0.02)
+    # All of it runs in this one process: whatever ends it leaves nothing behind.
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    assert not children.exists() or children.read_text() == ""
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=120)
     assert process.returncode == 143

@@ -99,7 +99,7 @@ def test_the_plan_is_shown_then_carried_out_then_taken_back(
 
     back = push(immich, library_url, tmp_path, "--undo", run_name, "--apply")
     assert (back.status, names(immich)) == (0, [""])
-    assert "Taken back: 1 people named." in back.out
+    assert "Taken back: 1 person named." in back.out
     assert KEY not in "".join([*(r.out + r.err for r in (shown, done, again, back))])
     assert all(KEY.encode() not in content for content in tree(tmp_path / "out").values())
 

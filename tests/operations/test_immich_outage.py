@@ -228,7 +228,7 @@ def test_a_key_that_lacks_what_only_helps_is_told_so_and_used(tmp_path: Path) ->
     with serving([photo(1)], permissions=allowed) as server:
         assert stage(server, tmp_path, progress=heard).staged == 1
     assert heard.lines == [
-        "The API key lacks user.read: it stays unknown whose photos they are.",
+        "The API key lacks user.read: it stays unknown which photos are those of partners.",
         "The API key lacks asset.statistics: the time left stays unknown.",
     ]
 

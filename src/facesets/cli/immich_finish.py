@@ -1,17 +1,25 @@
 """`facesets immich-finish`."""
 
+import io
+import json as json_format
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from facesets.cli import console
 from facesets.cli.params import DebugOption, DryRunOption, JsonOption
+from facesets.errors import FacesetsError
 from facesets.files import printable
 
 
 def immich_finish(
+    context: typer.Context,
     user: Annotated[
         str, typer.Argument(metavar="USER", help="As given to `immich-stage`.", show_default=False)
     ],
@@ -22,7 +30,8 @@ def immich_finish(
     export: Annotated[
         Path | None,
         typer.Option(
-            help="The export whose face sets are known, and that new ones join. [default: OUT/USER.facesets]",
+            help="The export whose face sets are known, and that new ones join. [default: export under "
+            "[immich] in facesets.toml, else OUT/USER.facesets]",
             show_default=False,
         ),
     ] = None,
@@ -34,6 +43,9 @@ def immich_finish(
     provider: Annotated[
         str | None, typer.Option(help="Where models run, as for `embed`.", show_default=False)
     ] = None,
+    landmarks: Annotated[
+        bool, typer.Option("--landmarks/--no-landmarks", help="Find landmarks and pose in the same pass.")
+    ] = True,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -43,14 +55,17 @@ def immich_finish(
     Run it again after an outage, or when more was staged: what is done is not done again. Other flags of
     `embed` and `discover` are taken from facesets.toml.
     """
+    from facesets import settings
     from facesets.operations.immich_finish import immich_finish as run
     from facesets.operations.immich_finish import paths_for
 
     with console.stoppable() as stop:
         summary = run(
-            paths_for(user, out, cache, export, log),
+            paths_for(user, out, cache, export or settings.load().immich_export, log),
             pack,
             provider,
+            lambda arguments, say: _run_command(context, arguments, say),
+            landmarks=landmarks,
             dry_run=dry_run,
             now=lambda: datetime.now().astimezone().isoformat(timespec="seconds"),
             progress=console.PlainProgress(),
@@ -69,3 +84,48 @@ def immich_finish(
     console.finish()
     if summary.status:
         raise typer.Exit(summary.status)
+
+
+class _Lines(io.TextIOBase):
+    """A stream that passes on each whole line, with the stream that it stands in for in its place."""
+
+    def __init__(self, say: Callable[[str], None], stream: Any) -> None:  # noqa: ANN401 - sys.stderr's type
+        self._say = say
+        self._stream = stream
+        self._begun = ""
+
+    def write(self, text: str) -> int:
+        *lines, self._begun = (self._begun + text).split("\n")
+        with redirect_stderr(self._stream):
+            for line in lines:
+                self._say(line)
+        return len(text)
+
+
+def _run_command(
+    context: typer.Context, arguments: Sequence[str], say: Callable[[str], None]
+) -> tuple[int, Mapping[str, Any]]:
+    """Run a command of this program as if it had been typed, and return its status and its summary.
+
+    It runs in this process: whatever ends this one ends the command too.
+    """
+    name, *rest = arguments
+    root = context.find_root()
+    command = root.command.commands[name]  # type: ignore[attr-defined]
+    before = replace(console.session)
+    answer, status = io.StringIO(), 0
+    try:
+        with redirect_stdout(answer), redirect_stderr(_Lines(say, sys.stderr)):
+            try:
+                with command.make_context(name, [*rest, "--json"], parent=root) as own:
+                    command.invoke(own)
+            except typer.Exit as end:
+                status = end.exit_code
+            except FacesetsError as error:
+                console.notice(f"facesets: {error}")
+                status = error.exit_status
+    finally:
+        session = console.session
+        session.json, session.debug, session.quiet = before.json, before.debug, before.quiet
+    text = answer.getvalue()
+    return status, json_format.loads(text) if text else {}

@@ -40,16 +40,21 @@ _ACTIONS = {
     "leave": "leave alone",
 }
 _KINDS = {
-    "create_person": "people made",
-    "name_person": "people named",
-    "give_face": "faces given",
-    "create_face": "faces added",
-    "merge_person": "people merged",
-    "drop_birth_date": "birth dates taken away",
-    "delete_face": "faces removed",
-    "delete_person": "people removed",
-    "changed_meanwhile": "left out, for they were changed on the server meanwhile",
+    "create_person": ("person", "people", "made"),
+    "name_person": ("person", "people", "named"),
+    "give_face": ("face", "faces", "given"),
+    "create_face": ("face", "faces", "added"),
+    "merge_person": ("person", "people", "merged"),
+    "drop_birth_date": ("birth date", "birth dates", "taken away"),
+    "delete_face": ("face", "faces", "removed"),
+    "delete_person": ("person", "people", "removed"),
+    "changed_meanwhile": ("change", "changes", "left out, for the server was changed meanwhile"),
 }
+_NOBODY_NAMED = (
+    "Nobody with a name is on the photos that were staged. Name people first: `facesets embed --queue QUEUE "
+    "CACHE`, `facesets cluster CACHE OUT`, rename a folder such as OUT/person_001 to the person's name, and "
+    "give --people OUT --cache CACHE."
+)
 
 
 def immich_push(
@@ -72,7 +77,11 @@ def immich_push(
     ] = False,
     undo: Annotated[
         str | None,
-        typer.Option(metavar="RUN", help="Take a run back, by its name, or `last`.", show_default=False),
+        typer.Option(
+            metavar="RUN",
+            help="Show what a run changed, by its name, or `last`; with --apply, or a yes, take it back.",
+            show_default=False,
+        ),
     ] = None,
     give_up: Annotated[
         bool, typer.Option("--give-up", help="With --undo: end it though a part of it cannot be taken back.")
@@ -225,7 +234,9 @@ def _finish(summary: "PushSummary", staged: Path, *, dry_run: bool) -> None:
         lines = [f"Done: {_counted(summary.made)}."]
         if summary.stopped:
             lines.append("Stopped early: run the same command again to go on.")
-        lines.append(f"Take it back with: facesets immich-push {printable(staged)} --undo {summary.run}")
+        if summary.run:
+            undo = f"facesets immich-push {printable(staged)} --undo {summary.run} --apply"
+            lines.append(f"Take it back with: {undo}")
     elif summary.stopped:
         lines = ["Stopped before anything was changed."]
     elif summary.changes:
@@ -245,13 +256,21 @@ def _plan_lines(plan: "PushSummary") -> list[str]:
         f"{people(len(plan.people))}, {counted(plan.photos, 'photo')}, {counted(plan.changes, 'change')}."
     )
     if plan.vanished:
-        totals += f" {plan.vanished} photos are not on the server any more."
+        are = "is" if plan.vanished == 1 else "are"
+        totals += f" {counted(plan.vanished, 'photo')} {are} not on the server any more."
     if plan.differing:
-        totals += f" {plan.differing} photos are passed over: the server shows them edited."
+        are = "is" if plan.differing == 1 else "are"
+        totals += f" {counted(plan.differing, 'photo')} {are} passed over, edited on the server."
+    if plan.of_others:
+        are = "belongs" if plan.of_others == 1 else "belong"
+        totals += f" {counted(plan.of_others, 'photo')} {are} to other accounts and {_stay(plan.of_others)}."
     if not plan.people:
-        how = "index them into the library and give people names, or name folders and give --people"
-        lines = [f"Nobody with a name is on the photos that were staged: {how}."]
+        lines = [_NOBODY_NAMED]
     return [*lines, totals, *([f"No names for a server: {named}."] if named else [])]
+
+
+def _stay(count: int) -> str:
+    return "stays as it is" if count == 1 else "stay as they are"
 
 
 def _person_line(person: "PushedPerson") -> str:
@@ -292,11 +311,12 @@ def _finish_undo(summary: "PushUndoSummary", *, give_up: bool) -> None:
         elif summary.failed:
             lines.append("Ended all the same: what failed stays as the run left it.")
     else:
-        lines.append("Nothing was taken back yet: add --apply to do it.")
+        lines.append("Nothing was taken back: add --apply to do it.")
     console.show(summary, lines)
     console.failures(summary.failures)
     console.finish(failed=summary.failed + len(summary.left))
 
 
 def _counted(made: "dict[str, int]") -> str:
-    return ", ".join(f"{count} {_KINDS[kind]}" for kind, count in sorted(made.items())) or "nothing"
+    kinds = ((count, *_KINDS[kind]) for kind, count in sorted(made.items()))
+    return ", ".join(f"{counted(count, one, many)} {done}" for count, one, many, done in kinds) or "nothing"

@@ -1,16 +1,13 @@
 """`immich-finish`: from a staged queue to new people, by the commands that do each step, with a log.
 
-Each step runs in a process of its own, as one would start it by hand, and what it says goes into the log
-as well. A step whose result is up to date is passed over.
+Each step is a command as one would type it, and what it says goes into the log as well. A step whose result
+is up to date is passed over.
 """
 
 import json
 import shlex
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,14 +21,18 @@ from facesets.operations.immich_names import safe_label
 from facesets.sources.queue import QueueSource
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
+from facesets.wording import counted
 
 State = Literal["done", "up to date", "to do", "failed", "stopped"]
 
 FORMAT = "facesets/immich-finish"
 VERSION = 1
 _DONE_WITH_FAILURES = 3
+_STOPPED_BY_SIGNAL = 128
 _MAX_RECORD_BYTES = 1_000_000
-_POLL_S = 0.2
+
+RunCommand = Callable[[Sequence[str], Callable[[str], None]], tuple[int, Mapping[str, Any]]]
+"""Runs a command of this program, passes on each line that it says, and returns its status and summary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,9 @@ def immich_finish(
     paths: FinishPaths,
     pack: str | None,
     provider: str | None,
+    run_command: RunCommand,
     *,
+    landmarks: bool = True,
     dry_run: bool,
     now: Callable[[], str],
     progress: Progress,
@@ -116,6 +119,10 @@ def immich_finish(
     ----------
     pack, provider : str or None
         For both steps; None leaves them to choose.
+    run_command : callable
+        Carries a step out.
+    landmarks : bool
+        Find landmarks and pose with the faces.
     now : callable
         The time, for the log.
 
@@ -136,16 +143,19 @@ def immich_finish(
         if dry_run
         else FileLock(paths.record.with_suffix(".lock"), what=printable(paths.staged))
     )
+    given = {"--pack": pack, "--provider": provider}
     with lock, nullcontext() if dry_run else _logging(paths.log) as log:
-        return _Finish(paths, pack, provider, log, dry_run, now, progress, stop).run()
+        models = [part for flag, value in given.items() if value for part in (flag, value)]
+        finish = _Finish(paths, models, run_command, log, dry_run, now, progress, stop)
+        return finish.run(landmarks=landmarks)
 
 
 class _Finish:
     def __init__(
         self,
         paths: FinishPaths,
-        pack: str | None,
-        provider: str | None,
+        models: list[str],
+        run_command: RunCommand,
         log: IO[str] | None,
         dry_run: bool,  # noqa: FBT001 - as the summary has it
         now: Callable[[], str],
@@ -153,8 +163,8 @@ class _Finish:
         stop: Stop,
     ) -> None:
         self._paths = paths
-        given = {"--pack": pack, "--provider": provider}
-        self._models = [part for flag, value in given.items() if value for part in (flag, value)]
+        self._models = models
+        self._run_command = run_command
         self._log = log
         self._dry_run = dry_run
         self._now = now
@@ -162,12 +172,18 @@ class _Finish:
         self._stop = stop
         self._steps: list[FinishedStep] = []
 
-    def run(self) -> FinishSummary:
+    def run(self, *, landmarks: bool) -> FinishSummary:
         paths = self._paths
-        embed = ["embed", "--queue", str(paths.queue), str(paths.cache), *self._models]
+        if not (paths.export / EXPORT_MANIFEST).exists():
+            self._note(
+                f"There is no export in {printable(paths.export)} yet: nobody is known, and a new one is "
+                "started. If you have one, name it by --export, or in facesets.toml as export under [immich]."
+            )
+        embed = ["embed", "--queue", str(paths.queue), str(paths.cache), *["--enrich"] * landmarks]
+        embed += self._models
         discover = ["discover", str(paths.cache), str(paths.export), "--source-root", str(paths.staged)]
         to_embed = _files_to_embed(paths)
-        self._step("embed", embed, f"{to_embed} photos to embed" if to_embed else "")
+        self._step("embed", embed, f"{counted(to_embed, 'photo')} to embed" if to_embed else "")
         if self._goes_on():
             is_new = bool(to_embed) or _recorded(paths) != _state(paths)
             self._step("discover", [*discover, *self._models], "look for new people" if is_new else "")
@@ -182,7 +198,7 @@ class _Finish:
         return summary
 
     def _goes_on(self) -> bool:
-        return self._steps[-1].state not in ("failed", "stopped")
+        return self._steps[-1].state not in ("failed", "stopped") and not self._stop.requested
 
     def _step(self, name: str, arguments: Sequence[str], what: str) -> None:
         command = shlex.join(["facesets", *arguments])
@@ -198,50 +214,15 @@ class _Finish:
 
     def _run(self, name: str, command: str, arguments: Sequence[str]) -> FinishedStep:
         begun = time.monotonic()
-        process = subprocess.Popen(  # noqa: S603 - this program itself
-            [sys.executable, "-m", "facesets", *arguments, "--json"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="backslashreplace",
-            # A Ctrl-C is for this process, which passes it on once: a second would stop the step at once.
-            start_new_session=True,
-        )
-        answer: list[str] = []
-        readers = [
-            threading.Thread(target=self._relay, args=(name, process.stderr), daemon=True),
-            threading.Thread(target=_collect, args=(process.stdout, answer), daemon=True),
-        ]
-        for reader in readers:
-            reader.start()
-        self._wait_for(process)
-        for reader in readers:
-            reader.join()
+        status, summary = self._run_command(arguments, lambda line: self._note(f"{name}: {line}"))
         seconds = round(time.monotonic() - begun, 1)
-        status = process.returncode
-        is_done = status in (0, _DONE_WITH_FAILURES)
-        state: State = "done" if is_done else "stopped" if self._stop.requested else "failed"
+        state: State = "failed"
+        if status in (0, _DONE_WITH_FAILURES):
+            state = "done"
+        elif self._stop.requested or status > _STOPPED_BY_SIGNAL:
+            state = "stopped"
         self._note(f"{name}: {state} after {seconds} s, status {status}")
-        return FinishedStep(name, state, command, seconds, status, _summary_in("".join(answer)))
-
-    def _wait_for(self, process: "subprocess.Popen[str]") -> None:
-        """Wait for a step, and pass on a wish to end."""
-        is_told = False
-        try:
-            while process.poll() is None:
-                if self._stop.requested and not is_told:
-                    process.terminate()
-                    is_told = True
-                time.sleep(_POLL_S)
-        except BaseException:
-            process.terminate()
-            raise
-
-    def _relay(self, name: str, lines: IO[str]) -> None:
-        with lines:
-            for line in lines:
-                self._note(f"{name}: {line.rstrip()}")
+        return FinishedStep(name, state, command, seconds, status, dict(summary))
 
     def _note(self, line: str) -> None:
         self._progress.say(line)
@@ -264,9 +245,14 @@ class _Finish:
         if last.state == "up to date":
             return "Everything is up to date: run `facesets immich-stage` for what is new on the server."
         found = sum(bool(cluster.get("name")) for cluster in last.summary.get("clusters", ()))
-        if not found:
+        if found:
+            are = "is" if found == 1 else "are"
+            return (
+                f"{counted(found, 'new face set')} {are} in {export}: look at the sheets and bundles there."
+            )
+        if (self._paths.export / EXPORT_MANIFEST).exists():
             return f"Nobody new was found. The known face sets are in {export}."
-        return f"{found} new face sets are in {export}: look at the sheets and bundles there."
+        return "Nobody was found of whom there are enough good photos: see `facesets discover --help`."
 
 
 @contextmanager
@@ -276,11 +262,6 @@ def _logging(path: Path) -> Iterator[IO[str]]:
         file = path.open("a", encoding="utf-8", errors="backslashreplace")
     with file:
         yield file
-
-
-def _collect(lines: IO[str], into: list[str]) -> None:
-    with lines:
-        into.extend(lines)
 
 
 def _files_to_embed(paths: FinishPaths) -> int:
@@ -296,6 +277,7 @@ def _state(paths: FinishPaths) -> dict[str, Any]:
     return {
         "cache": [status.st_size, status.st_mtime_ns] if status else None,
         "export": (paths.export / EXPORT_MANIFEST).exists(),
+        "at": str(paths.export),
     }
 
 
@@ -305,11 +287,3 @@ def _recorded(paths: FinishPaths) -> object:
     except (OSError, ValueError):
         return None
     return content.get("discovered") if isinstance(content, dict) else None
-
-
-def _summary_in(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}

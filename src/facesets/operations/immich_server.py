@@ -29,7 +29,7 @@ PUSH_PERMISSIONS = (
 UNDO_PERMISSIONS = (*(name for name in PUSH_PERMISSIONS if name != "user.read"), "face.delete")
 _HELPFUL = {
     "person.read": "names of people may be missing",
-    "user.read": "it stays unknown whose photos they are, and those of partners are not told apart",
+    "user.read": "it stays unknown which photos are those of partners",
     "asset.statistics": "the time left stays unknown",
 }
 _HELPFUL_TO_UNDO = {
