@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.fixtures.hostile import changed_json, hostile
-from tests.operations.made_library import MadeStore
+from tests.operations.made_library import DrawnStore, MadeStore, OneFaceEverywhere
 
 from facesets.errors import FacesetsError
+from facesets.exports.journal import JOURNAL
 from facesets.exports.manifest import REFINE_MANIFEST
 from facesets.operations.cluster import cluster
-from facesets.operations.options import ClusterOptions, RefineOptions
+from facesets.operations.export_swap import export_swap
+from facesets.operations.options import ClusterOptions, ExportSwapOptions, RefineOptions
 from facesets.operations.refine import refine
 from facesets.operations.show import show_manifest
 from facesets.operations.undo import undo
@@ -37,6 +39,30 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[MadeStore, Path]:
     for shown in ((1,), (1,), (1,), (2,), (2,), (1, 2), (3,), ()):
         store.add(*shown)
     sort_into(store, folder)
+    return store, folder
+
+
+def export(store: MadeStore, sets: Path, out: Path) -> None:
+    options = ExportSwapOptions(min_face_short=10, out_size=64, sheet=False)
+    export_swap(
+        store,
+        sets / REFINE_MANIFEST,
+        out,
+        OneFaceEverywhere(),
+        options,
+        progress=SilentProgress(),
+        stop=Stop(),
+    )
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[MadeStore, Path]:
+    folder = tmp_path_factory.mktemp("exported")
+    store = DrawnStore(folder / "photos", random.Random(0))
+    for shown in ((1,), (1,), (1,), (2,), (2,), (1, 2)):
+        store.add(*shown)
+    sort_into(store, folder)
+    export(store, folder / "sets", folder / "swap")
     return store, folder
 
 
@@ -83,5 +109,56 @@ def test_changed_manifests(
         shutil.copytree(results / result, folder / result, symlinks=True)
     manifest = data.draw(changed_json(json.loads((folder / name).read_bytes())))
     (folder / name).write_text(json.dumps(manifest))
+    work_with(store, folder)
+    shutil.rmtree(folder)
+
+
+@given(data=st.data())
+@hostile
+def test_changed_exports(
+    data: st.DataObject,
+    exported: tuple[MadeStore, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    store, results = exported
+    folder = tmp_path_factory.mktemp("hostile")
+    shutil.copytree(results / "swap", folder / "raw", symlinks=True)
+    name = data.draw(st.sampled_from(sorted(p.relative_to(folder) for p in folder.rglob("manifest.json"))))
+    manifest = data.draw(changed_json(json.loads((folder / name).read_bytes())))
+    (folder / name).write_text(json.dumps(manifest))
+    (folder / "canary").write_text("mine")
+    for command in (
+        lambda: show_manifest(folder / "raw"),
+        lambda: export(store, results / "sets", folder / "raw"),
+        lambda: undo(folder / "raw", "last"),
+    ):
+        try:
+            command()
+        except FacesetsError as error:
+            assert str(error).isprintable()
+        assert outside(folder) == {"canary": b"mine"}
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("record", ["run.json", "changes.jsonl"])
+@given(data=st.data())
+@hostile
+def test_changed_journals(
+    data: st.DataObject,
+    record: str,
+    sound: tuple[MadeStore, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    store, results = sound
+    folder = tmp_path_factory.mktemp("hostile")
+    for result in ("raw", "sets"):
+        shutil.copytree(results / result, folder / result, symlinks=True)
+    (path,) = (folder / "raw" / JOURNAL).glob(f"*/{record}")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    if record == "run.json":
+        lines = [json.loads(path.read_text())]
+    row = data.draw(st.integers(0, len(lines) - 1))
+    lines[row] = data.draw(changed_json(lines[row]))
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     work_with(store, folder)
     shutil.rmtree(folder)

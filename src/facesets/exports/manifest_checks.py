@@ -3,10 +3,20 @@
 import math
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from facesets.exports.manifest import ExportedFace, FaceEntry, SetManifest
+from facesets.exports.manifest import (
+    ClusterManifest,
+    ExportedFace,
+    ExportManifest,
+    FaceEntry,
+    Group,
+    RefineManifest,
+    SetEntry,
+    SetManifest,
+)
+from facesets.exports.safe_folder import is_inside
 
 _FACE = re.compile(r"[0-9a-f]{64}#[0-9]{1,6}")
 _LARGEST_INTEGER = 1 << 63
@@ -25,7 +35,7 @@ def is_sound_text(value: str) -> bool:
 
 def is_sound_number(value: float) -> bool:
     """Whether a number fits into 64 bits, as integer or as float; NaN and infinity do."""
-    return isinstance(value, float) or -_LARGEST_INTEGER <= value < _LARGEST_INTEGER
+    return not isinstance(value, int) or -_LARGEST_INTEGER <= value < _LARGEST_INTEGER
 
 
 def _face(face: FaceEntry) -> bool:
@@ -39,11 +49,41 @@ def _face(face: FaceEntry) -> bool:
 
 
 def _exported_face(face: ExportedFace) -> bool:
-    return _are_finite(face.crop, 3)
+    return _are_finite(face.crop, 3) and _is_name(face.file)
+
+
+def _group(group: Group) -> bool:
+    return _is_name(group.name)
+
+
+def _result(manifest: ClusterManifest | RefineManifest) -> bool:
+    return _are_places((*manifest.files, *manifest.sheets))
+
+
+def _export(manifest: ExportManifest) -> bool:
+    return _are_places(manifest.sheets)
+
+
+def _entry(entry: SetEntry) -> bool:
+    return all(map(_is_name, (entry.name, *entry.bundles, *entry.markers)))
 
 
 def _set(manifest: SetManifest) -> bool:
-    return _are_finite(manifest.centroid, len(manifest.centroid))
+    names = (manifest.name, *manifest.bundles)
+    return (
+        all(map(_is_name, names))
+        and _are_places((*manifest.files, *manifest.contents))
+        and _are_finite(manifest.centroid, len(manifest.centroid))
+    )
+
+
+def _is_name(name: str) -> bool:
+    """Whether a text can be the name of one file or folder."""
+    return "/" not in name and is_inside(name)
+
+
+def _are_places(names: Iterable[str]) -> bool:
+    return all(map(is_inside, names))
 
 
 def _are_finite(numbers: Sequence[float], count: int) -> bool:
@@ -53,6 +93,11 @@ def _are_finite(numbers: Sequence[float], count: int) -> bool:
 _CHECKS: dict[type[Any], Callable[[Any], bool]] = {
     FaceEntry: _face,
     ExportedFace: _exported_face,
+    Group: _group,
+    ClusterManifest: _result,
+    RefineManifest: _result,
+    ExportManifest: _export,
+    SetEntry: _entry,
     SetManifest: _set,
 }
 
