@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from facesets.cli.params import DebugOption, DryRunOption, JsonOption, PackOption, ProviderOption
-from facesets.cli.results import SheetOption, learned_lines
+from facesets.cli.results import ReplaceOption, SheetOption, learned_lines
 from facesets.operations.options import (
     LOADER_DET_SIZE,
     VERIFY_MIN_DET_SCORE,
@@ -77,6 +77,7 @@ class ExportFlags:
     pack: PackOption = None
     provider: ProviderOption = "auto"
     sheet: SheetOption = True
+    replace: ReplaceOption = False
     dry_run: DryRunOption = False
     json: JsonOption = False
     debug: DebugOption = False

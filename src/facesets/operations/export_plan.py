@@ -138,6 +138,8 @@ class ExportPlan:
         What the export lists before this run, in the light of what the user did.
     learned : tuple of str
         What the user did to folders and crops, a sentence each.
+    is_added : bool
+        Whether sets of others stay.
     """
 
     made: Provenance
@@ -154,6 +156,7 @@ class ExportPlan:
     statements: tuple[Statement, ...] = ()
     before: ExportManifest | None = None
     learned: tuple[str, ...] = ()
+    is_added: bool = False
 
 
 def plan_export(
@@ -302,6 +305,7 @@ def plan_sets(
         statements=statements,
         before=before,
         learned=(*edits.learned({each.source for each in sets}), *said.learned, *taken, *aside),
+        is_added=keep,
     )
 
 
@@ -358,7 +362,7 @@ def _digest(
     options: ExportSwapOptions,
 ) -> str:
     ids = collection.face_ids()
-    decisive = {k: v for k, v in asdict(options).items() if k not in {"dry_run", "sheet", "merge"}}
+    decisive = {k: v for k, v in asdict(options).items() if k not in {"dry_run", "sheet", "merge", "replace"}}
     facts = {
         "rules": _CROP_RULES,
         "options": decisive,

@@ -22,6 +22,7 @@ from facesets.exports.manifest_files import read_manifest
 from facesets.exports.reserving import reserved
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
+from facesets.operations.beginning import readable_sources, refuse_of_another_store
 from facesets.operations.cluster import NO_FACE, SAID, members_by_label
 from facesets.operations.extend_sets import ExtendedSets, grown_sets
 from facesets.operations.growing_options import ExtendOptions
@@ -109,8 +110,10 @@ def extend(
     Raises
     ------
     WrongUsage
-        A folder holds no such result, or one from another detection, or the run of another command there was
-        cut off.
+        A folder holds no such result, or one of another store or detection, or the run of another command
+        there was cut off.
+    SourceGone
+        Photos that the store knows are unavailable.
     RecogniserMismatch
         The vectors come from another recogniser than those of the result.
     AlreadyRunning
@@ -133,10 +136,11 @@ def _extend(
 ) -> ExtendSummary:
     collection = store.load()
     folders = [raw] if refine_out is None else [raw, refine_out]
-    people = _read(raw, CLUSTER_MANIFEST, ClusterManifest, collection)
+    people = _read(raw, CLUSTER_MANIFEST, ClusterManifest, store, collection, options)
     refined = None
     if refine_out is not None:
-        refined = _read(refine_out, REFINE_MANIFEST, RefineManifest, collection)
+        refined = _read(refine_out, REFINE_MANIFEST, RefineManifest, store, collection, options)
+    sources = readable_sources(store, collection, *(each for each in (people, refined) if each is not None))
     progress.begin("Comparing new faces with known ones")
     made = provenance(store, collection.settings, options)
     persons = _grown_people(collection, people, raw, options, made)
@@ -151,7 +155,9 @@ def _extend(
         if grown is None or summary.stopped:
             continue
         others = tuple(folder for folder in folders if folder != grown.plan.out)
-        plan = replace(grown.plan, also=others, run=summary.raw.run, with_sheet=options.sheet)
+        plan = replace(
+            grown.plan, also=others, run=summary.raw.run, with_sheet=options.sheet, sources=sources
+        )
         written = _write(replace(grown, plan=plan), options, progress, stop)
         summary = _with(summary, grown, written)
     return summary
@@ -181,11 +187,17 @@ class Grown:
         return self.manifest == self.before and not self.plan.files and not interrupted
 
 
-def _read(folder: Path, name: str, kind: type[M], collection: Collection) -> M:
+def _read(
+    folder: Path, name: str, kind: type[M], store: Store, collection: Collection, options: ExtendOptions
+) -> M:
     manifest = read_manifest(folder / name, kind)
+    if not options.replace:
+        refuse_of_another_store(store, manifest, folder)
     require_same_faces(collection.settings, manifest.made.models, folder / name)
     refuse_cut_off(folder, but="extend")
-    return manifest
+    if manifest.made.store == store.identity:
+        return manifest
+    return replace(manifest, made=replace(manifest.made, cache=store.label, store=store.identity))
 
 
 def _grown_people(

@@ -17,6 +17,7 @@ from facesets.files import printable
 from facesets.interfaces import Progress, Store
 from facesets.operations.contact_sheets import draw_sheets, own_sheet_names, plan_rows
 from facesets.operations.options import ClusterOptions, Recorded, RefineOptions, recorded
+from facesets.operations.photo_sources import PhotoSources
 from facesets.records import CacheSettings
 from facesets.stop import Stop
 
@@ -59,6 +60,8 @@ class PhotoFolders:
         As `writing_results` takes them.
     moved : mapping
         Photos of ours by the names that the user gave them.
+    sources : PhotoSources
+        Where the photos are from; if they are unavailable in the end, nothing is removed.
     """
 
     out: Path
@@ -72,6 +75,7 @@ class PhotoFolders:
     also: tuple[Path, ...] = ()
     run: str = ""
     moved: Mapping[str, PlacedFile] = field(default_factory=dict)
+    sources: PhotoSources = field(default_factory=PhotoSources)
 
 
 def plan_folders(
@@ -83,6 +87,7 @@ def plan_folders(
     *,
     moved: Mapping[str, PlacedFile],
     unwanted: Collection[tuple[str, str]],
+    sources: PhotoSources,
 ) -> PhotoFolders:
     """Turn {folder: paths of each image} into names for all of them; none if nothing is materialised.
 
@@ -98,8 +103,17 @@ def plan_folders(
         if (place := (name.partition("/")[0], path)) not in unwanted
     }
     paths_of = {path: paths for images in members.values() for paths in images for path in paths}
-    how, sheet = options.materialize, options.sheet
-    return PhotoFolders(out, command, manifest_name, files, paths_of, how, sheet, moved=moved)
+    return PhotoFolders(
+        out,
+        command,
+        manifest_name,
+        files,
+        paths_of,
+        options.materialize,
+        options.sheet,
+        moved=moved,
+        sources=sources,
+    )
 
 
 def plan_names(members: Mapping[str, Iterable[tuple[str, ...]]]) -> dict[str, str]:
@@ -133,13 +147,16 @@ def plan_additions(
 def provenance(store: Store, models: CacheSettings, *options: Recorded) -> Provenance:
     """Say what a result is made by and from."""
     values = {name: value for some in options for name, value in recorded(some).items()}
-    return Provenance(program=__version__, cache=store.label, models=models, options=values)
+    return Provenance(
+        program=__version__, cache=store.label, store=store.identity, models=models, options=values
+    )
 
 
 def write_photo_folders(plan: PhotoFolders, manifest: M, *, progress: Progress, stop: Stop) -> Written:
     """Materialise the photos, draw the sheets, and write the manifest last.
 
-    A request to stop leaves the folder as an interrupted run does: the next run completes it.
+    A request to stop leaves the folder as an interrupted run does: the next run completes it. So do photos
+    that become unavailable meanwhile: raises `SourceGone`.
     """
     earlier = _files_of_earlier_run(plan, type(manifest))
     with writing_results(plan.out, earlier, plan.command, also=plan.also, run=plan.run) as folder:
@@ -154,6 +171,7 @@ def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: M, progress: Progr
     folder.announce({**plan.files, **dict.fromkeys(sheets, "")})
     if not _place_all(folder, plan, progress, stop):
         return _written(folder, plan, removed=0, stopped=True)
+    plan.sources.require()
     for name, content in sheets.items():
         folder.write(name, content)
     failed, missing = _failures(folder, plan)
