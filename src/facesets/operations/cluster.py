@@ -31,7 +31,7 @@ from facesets.exports.reserving import reserved
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
 from facesets.operations.beginning import begin
-from facesets.operations.learning import SINGLETONS
+from facesets.operations.learning import SINGLETONS, warn
 from facesets.operations.options import ClusterOptions
 from facesets.operations.photo_folders import (
     plan_folders,
@@ -119,6 +119,7 @@ def _cluster(
     )
     collection = begun.collection
     known = known_before(begun.before, out, collection)
+    warn(known, out, progress)
     progress.begin(f"Clustering {len(collection.faces)} faces")
     recogniser = collection.settings.recogniser
     grouping = group_faces(collection.faces.embedding, collection.faces.image, options, recogniser)

@@ -12,6 +12,7 @@ from facesets.errors import FacesetsError
 from facesets.exports.announcement import ANNOUNCEMENT, is_inside
 from facesets.exports.manifest import SET_MANIFEST, Content, ExportManifest, SetEntry, SetManifest
 from facesets.exports.manifest_files import read_manifest
+from facesets.exports.pardons import read_pardons
 from facesets.files import printable, sha256_of
 
 
@@ -29,16 +30,23 @@ class EditedSets:
         Of these the ones that were deleted since the export was written.
     renamed : tuple of (str, str)
         Old and new names.
+    back : tuple of SetEntry
+        Sets that had been deleted and whose folder lies there again.
+    pardoned : tuple of SetEntry
+        Sets whose deletion was taken back: they are to be made again under the names that they had.
     """
 
     there: tuple[SetEntry, ...] = ()
     removed: tuple[SetEntry, ...] = ()
     deleted: tuple[SetEntry, ...] = ()
     renamed: tuple[tuple[str, str], ...] = ()
+    back: tuple[SetEntry, ...] = ()
+    pardoned: tuple[SetEntry, ...] = ()
 
     def learned(self, wanted: Collection[str]) -> list[str]:
         """A sentence for each change that is new; `wanted` are sources of sets that come back."""
         lines = [f"{printable(old)} is called {printable(new)}." for old, new in self.renamed]
+        lines += [f"{printable(entry.name)} is back." for entry in self.back]
         for entry in self.deleted:
             then = "it is made again, as you ask for it" if entry.source in wanted else "it stays away"
             lines.append(f"{printable(entry.name)} was deleted: {then}.")
@@ -50,8 +58,17 @@ def edited_sets(out: Path, before: ExportManifest) -> EditedSets:
     entries = [entry for entry in before.sets if is_inside(entry.name)]
     there = [entry for entry in entries if (out / PurePosixPath(entry.name) / SET_MANIFEST).is_file()]
     lost = [entry for entry in entries if not (out / PurePosixPath(entry.name)).exists()]
-    if not lost or (out / ANNOUNCEMENT).is_file():
+    if (out / ANNOUNCEMENT).is_file():
         return EditedSets(tuple(there), before.removed)
+    back = tuple(entry for entry in before.removed if _came_back(out, entry))
+    there += back
+    entries += back
+    removed = tuple(entry for entry in before.removed if entry not in back)
+    pardons = read_pardons(out)
+    pardoned = tuple(entry for entry in lost if entry.name in pardons)
+    lost = [entry for entry in lost if entry not in pardoned]
+    if not lost:
+        return EditedSets(tuple(there), removed, back=back, pardoned=pardoned)
     renamed = dict(_renamed_folders(out, {entry.name for entry in lost}, {entry.name for entry in there}))
     now = [
         replace(entry, name=renamed.get(entry.name, entry.name))
@@ -59,11 +76,22 @@ def edited_sets(out: Path, before: ExportManifest) -> EditedSets:
         if entry in there or entry.name in renamed
     ]
     if not now:
-        return EditedSets((), before.removed)
-    deleted = [entry for entry in lost if entry.name not in renamed]
+        return EditedSets((), removed, pardoned=pardoned)
+    deleted = tuple(entry for entry in lost if entry.name not in renamed)
     return EditedSets(
-        tuple(now), (*before.removed, *deleted), deleted=tuple(deleted), renamed=tuple(renamed.items())
+        tuple(now), (*removed, *deleted), deleted, tuple(renamed.items()), back=back, pardoned=pardoned
     )
+
+
+def _came_back(out: Path, entry: SetEntry) -> bool:
+    """Whether the folder of a set that had been deleted holds that set again."""
+    path = out / PurePosixPath(entry.name) / SET_MANIFEST
+    try:
+        return (
+            is_inside(entry.name) and path.is_file() and read_manifest(path, SetManifest).name == entry.name
+        )
+    except FacesetsError:
+        return False
 
 
 def _renamed_folders(out: Path, lost: set[str], there: set[str]) -> Iterator[tuple[str, str]]:

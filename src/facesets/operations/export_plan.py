@@ -138,6 +138,8 @@ class ExportPlan:
         What the export lists before this run, in the light of what the user did.
     learned : tuple of str
         What the user did to folders and crops, a sentence each.
+    deleted : tuple of str
+        Sets whose folder the user deleted since, and that are not made again.
     is_added : bool
         Whether sets of others stay.
     """
@@ -156,6 +158,7 @@ class ExportPlan:
     statements: tuple[Statement, ...] = ()
     before: ExportManifest | None = None
     learned: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
     is_added: bool = False
 
 
@@ -255,10 +258,11 @@ def plan_sets(
     if replaced is not None:
         kept = [e for e in kept if e.source.rpartition("#")[0] != replaced]
     new = [each for each in wanted if remake or each.source not in by_source]
+    pardoned = {entry.source: entry.name for entry in edits.pardoned}
     inherited = _inherited(collection, out, entries, new, replaced, said)
     names = free_names(
         [(each.source, each.name) for each in new],
-        {**inherited.names, **by_source} if remake else {},
+        {**inherited.names, **by_source, **pardoned} if remake else {},
         [entry.name for entry in kept],
         [entry.name for entry in (*entries, *edits.removed)],
     )
@@ -305,6 +309,7 @@ def plan_sets(
         statements=statements,
         before=before,
         learned=(*edits.learned({each.source for each in sets}), *said.learned, *taken, *aside),
+        deleted=tuple(e.name for e in edits.deleted if e.source not in {s.source for s in sets}),
         is_added=keep,
     )
 

@@ -17,6 +17,7 @@ from facesets.exports.manifest import (
     SetManifest,
 )
 from facesets.exports.manifest_files import manifest_bytes
+from facesets.exports.pardons import clear_pardons
 from facesets.exports.reserving import reserved
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.beginning import Beginning, begin
@@ -24,6 +25,7 @@ from facesets.operations.contact_sheets import draw_sheets, own_sheet_names, pla
 from facesets.operations.crop_edits import TAKEN_OUT
 from facesets.operations.export_plan import ExportPlan, PlannedSet, plan_export
 from facesets.operations.export_set import SetWriter, finished_set
+from facesets.operations.learning import warn_of_deleted
 from facesets.operations.options import ExportSwapOptions
 from facesets.operations.photo_folders import provenance
 from facesets.operations.set_selection import select_faces
@@ -156,6 +158,7 @@ def export_planned(
     stop: Stop,
 ) -> ExportSwapSummary:
     """Write what `plan_export` or `plan_sets` planned, or say what would be written; errors as above."""
+    warn_of_deleted(plan.deleted, out, progress)
     if options.dry_run:
         return _rehearsed(begun.collection, plan, out, options)
     with writing_results(out, plan.earlier, command) as folder:
@@ -210,6 +213,7 @@ def _export(
         folder.write(name, content)
     complete = replace(contents, sheets=tuple(sheets))
     removed = finish(folder, EXPORT_MANIFEST, manifest_bytes(complete))
+    clear_pardons(folder.root)
     return _summary(folder.root, plan, written, unchanged, removed=removed, stopped=False)
 
 

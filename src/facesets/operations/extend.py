@@ -26,7 +26,8 @@ from facesets.operations.beginning import readable_sources, refuse_of_another_st
 from facesets.operations.cluster import NO_FACE, SAID, members_by_label
 from facesets.operations.extend_sets import ExtendedSets, grown_sets
 from facesets.operations.growing_options import ExtendOptions
-from facesets.operations.learning import SINGLETONS, Known, as_groups, known_of, refuse_cut_off
+from facesets.operations.known import Known
+from facesets.operations.learning import SINGLETONS, as_groups, known_of, refuse_cut_off, warn
 from facesets.operations.photo_folders import (
     PhotoFolders,
     Written,
@@ -143,10 +144,13 @@ def _extend(
     sources = readable_sources(store, collection, *(each for each in (people, refined) if each is not None))
     progress.begin("Comparing new faces with known ones")
     made = provenance(store, collection.settings, options)
-    persons = _grown_people(collection, people, raw, options, made)
+    known = known_of(people, raw, collection)
+    warn(known, raw, progress)
+    persons = _grown_people(collection, people, known, raw, options, made)
     sets = None
     if refined is not None and refine_out is not None:
         known = known_of(refined, refine_out, collection)
+        warn(known, refine_out, progress)
         sets = _completed(grown_sets(collection, refined, known, options), refined, known, refine_out, made)
     progress.end()
     grown_result = None if sets is None else sets.result
@@ -201,10 +205,14 @@ def _read(
 
 
 def _grown_people(
-    collection: Collection, before: ClusterManifest, raw: Path, options: ExtendOptions, made: Provenance
+    collection: Collection,
+    before: ClusterManifest,
+    known: Known,
+    raw: Path,
+    options: ExtendOptions,
+    made: Provenance,
 ) -> Grown:
     faces, images = collection.faces, collection.images
-    known = known_of(before, raw, collection)
     ids = collection.face_ids()
     known_ids = known.face_ids()
     new = np.array([row for row, face in enumerate(ids) if face not in known_ids], np.int64)

@@ -13,6 +13,7 @@ from facesets.exports.manifest import ClusterManifest, Failure, PlacedFile, Prov
 from facesets.exports.manifest_files import manifest_bytes, read_manifest, refuse_other_results
 from facesets.exports.materialize import Materialize
 from facesets.exports.names import flatten_all
+from facesets.exports.pardons import clear_pardons
 from facesets.files import printable
 from facesets.interfaces import Progress, Store
 from facesets.operations.contact_sheets import draw_sheets, own_sheet_names, plan_rows
@@ -178,6 +179,7 @@ def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: M, progress: Progr
     files = {name: placed for name, placed in sorted(folder.kept.items()) if placed}
     complete = replace(manifest, failed=failed, missing=missing, files=files, sheets=tuple(sheets))
     removed = finish(folder, plan.manifest_name, manifest_bytes(complete))
+    clear_pardons(plan.out)
     if folder.set_aside:
         progress.say(
             f"{folder.set_aside} photos whose originals are gone are now in "

@@ -29,6 +29,7 @@ from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
 from facesets.operations.beginning import begin
 from facesets.operations.cluster import members_by_label
+from facesets.operations.learning import warn
 from facesets.operations.options import RefineOptions
 from facesets.operations.photo_folders import (
     plan_folders,
@@ -127,6 +128,7 @@ def _refine(
     collection = begun.collection
     faces = collection.faces
     known = known_before(begun.before, out, collection)
+    warn(known, out, progress)
     progress.begin(f"Refining {len(faces)} faces")
     cluster = _clusters(faces, options)
     said = None if known is None else respect(cluster, collection.face_ids(), known)

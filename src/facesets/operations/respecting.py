@@ -15,7 +15,8 @@ from facesets.exports.manifest import (
     RefineManifest,
     Statement,
 )
-from facesets.operations.learning import Known, as_groups, known_of
+from facesets.operations.known import Known
+from facesets.operations.learning import as_groups, known_of
 from facesets.operations.same_models import require_same_faces
 from facesets.operations.set_names import NUMBERED_GROUP, following_names, numbered_name
 from facesets.records import Bool, Collection, Int64
