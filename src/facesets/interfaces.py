@@ -110,6 +110,11 @@ class Store(Protocol):
         ...
 
     @property
+    def identity(self) -> str:
+        """Which store it is, wherever it lies; a copy has the same. Empty while there is none."""
+        ...
+
+    @property
     def settings(self) -> CacheSettings | None:
         """What its vectors come from; None while it is empty."""
         ...

@@ -26,6 +26,8 @@ class MadeStore:
     root: Path
     rng: random.Random
     shown: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
+    identity: str = "made-up"
+    digests: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -41,6 +43,7 @@ class MadeStore:
         path = self.root / f"photo_{number:04d}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(self.picture(number, people))
+        self.digests[str(path)] = _digest(path)
         self.shown.append((str(path), people))
         return str(path)
 
@@ -72,7 +75,7 @@ class MadeStore:
             face_short=np.full(count, 200, np.float32),
             blur=np.full(count, 200, np.float32),
         )
-        digests = [hashlib.sha256(Path(path).read_bytes()).hexdigest().encode() for path, _ in self.shown]
+        digests = [self.digests.get(path) or _digest(Path(path)) for path, _ in self.shown]
         images = Images(
             sha256=np.array(digests, "S64"),
             width=np.full(len(digests), 640),
@@ -136,6 +139,10 @@ def _face_in_the_middle(edge: int) -> Faces:
         face_short=np.full(1, edge / 2, np.float32),
         blur=np.full(1, 200, np.float32),
     )
+
+
+def _digest(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).hexdigest().encode()
 
 
 def _unit(rng: np.random.Generator) -> np.ndarray:

@@ -305,6 +305,10 @@ class User:
         Faces by folder and photo, as they lie there now.
     done : list of str
         For whoever reads of a failure.
+    deleted : dict
+        Faces that the last edits deleted, and their folders.
+    removed : set
+        Folders that they removed as a whole.
     """
 
     folder: Path
@@ -314,11 +318,15 @@ class User:
     lying: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
     taken: Counter[str] = field(default_factory=Counter)
+    deleted: dict[str, str] = field(default_factory=dict)
+    removed: set[str] = field(default_factory=set)
 
     def edit(self, tag: str) -> None:
         """Do a few things at once."""
         self._look()
         self.taken.clear()
+        self.deleted.clear()
+        self.removed.clear()
         before = dict(self.said)
         singles = {face for faces in self.lying.get(SINGLE, {}).values() for face in faces}
         for number in range(self.rng.randrange(5)):
@@ -360,7 +368,9 @@ class User:
 
     def _delete(self, folder: str, photo: str, _: str, __: str) -> None:
         (self.folder / folder / photo).unlink()
-        self.said |= dict.fromkeys(self._take(folder, photo), (NOWHERE, ""))
+        faces = self._take(folder, photo)
+        self.said |= dict.fromkeys(faces, (NOWHERE, ""))
+        self.deleted |= dict.fromkeys(faces, folder)
 
     def _move(self, folder: str, photo: str, other: str, _: str) -> None:
         if (self.folder / other / photo).exists():
@@ -400,6 +410,13 @@ class User:
         for photo in list(self.lying[folder]):
             self._delete(folder, photo, "", "")
         shutil.rmtree(self.folder / folder)
+        self.removed.add(folder)
+
+    def take_back(self) -> None:
+        """Take back the run that learned of the last edits: a folder that they removed comes back."""
+        for face, folder in self.deleted.items():
+            if folder in self.removed:
+                self.said.pop(face, None)
 
     def _copy(self, folder: str, photo: str, other: str, _: str) -> None:
         if not (self.folder / other / photo).exists():
@@ -427,14 +444,17 @@ class User:
                     assert where.get(face) == name, (face, self.done)
 
 
-def grow_and_perhaps_undo(store: MadeStore, raw: Path, sets: Path, rng: random.Random) -> None:
+def grow_and_perhaps_undo(store: MadeStore, users: list[User], rng: random.Random) -> None:
+    raw, sets = (user.folder for user in users)
     edited = tree(raw), tree(sets)
     summary = grow(store, raw, sets)
     if summary.raw.run and rng.random() < 0.4:
         undo(raw, summary.raw.run)
         assert tree(raw) == edited[0]
+        users[0].take_back()
         if summary.sets is not None and summary.sets.run:
             assert tree(sets) == edited[1]
+            users[1].take_back()
         grow(store, raw, sets)
 
 
@@ -456,7 +476,7 @@ def test_what_a_user_said_holds_over_random_histories(tmp_path: Path, seed: int)
         extends = rng.random() < 0.7
         try:
             if extends:
-                grow_and_perhaps_undo(store, raw, sets, rng)
+                grow_and_perhaps_undo(store, users, rng)
             else:
                 sort_anew(store, raw, sets)
         except WrongUsage as unclear:

@@ -7,7 +7,14 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption, number_or_auto
-from facesets.cli.results import MaterializeOption, SheetOption, learned_lines, photos_line, report
+from facesets.cli.results import (
+    MaterializeOption,
+    ReplaceOption,
+    SheetOption,
+    learned_lines,
+    photos_line,
+    report,
+)
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.library_options import ClusterLibraryOptions
@@ -74,6 +81,7 @@ def cluster(
     ] = _DEFAULT.same_image_ok,
     materialize: MaterializeOption = _DEFAULT.materialize,
     sheet: SheetOption = _DEFAULT.sheet,
+    replace: ReplaceOption = _DEFAULT.replace,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -112,6 +120,7 @@ def cluster(
         same_image_ok=same_image_ok,
         materialize=materialize,
         sheet=sheet,
+        replace=replace,
         dry_run=dry_run,
     )
     _cluster_into_folders(cache, database, out, options)

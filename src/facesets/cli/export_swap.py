@@ -15,7 +15,7 @@ from facesets.cli.params import (
     PackOption,
     ProviderOption,
 )
-from facesets.cli.results import SheetOption, report, would
+from facesets.cli.results import ReplaceOption, SheetOption, report, would
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.options import ExportSwapOptions, Select
@@ -74,6 +74,7 @@ def export_swap(
     pack: PackOption = None,
     provider: ProviderOption = "auto",
     sheet: SheetOption = _DEFAULT.sheet,
+    replace: ReplaceOption = _DEFAULT.replace,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -99,6 +100,7 @@ def export_swap(
         candidate_min_score=candidate_min_score,
         merge=merge,
         sheet=sheet,
+        replace=replace,
         dry_run=dry_run,
     )
     with (

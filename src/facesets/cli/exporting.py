@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from facesets.cli.params import DebugOption, DryRunOption, JsonOption, PackOption, ProviderOption
-from facesets.cli.results import SheetOption, learned_lines
+from facesets.cli.results import ReplaceOption, SheetOption, learned_lines
 from facesets.files import printable
 from facesets.operations.options import (
     LOADER_DET_SIZE,
@@ -78,6 +78,7 @@ class ExportFlags:
     pack: PackOption = None
     provider: ProviderOption = "auto"
     sheet: SheetOption = True
+    replace: ReplaceOption = False
     dry_run: DryRunOption = False
     json: JsonOption = False
     debug: DebugOption = False

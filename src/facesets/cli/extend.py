@@ -7,7 +7,7 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
-from facesets.cli.results import SheetOption, learned_lines, report, would
+from facesets.cli.results import ReplaceOption, SheetOption, learned_lines, report, would
 from facesets.files import printable
 from facesets.operations.growing_options import ExtendOptions
 from facesets.wording import counted
@@ -44,6 +44,7 @@ def extend(
         typer.Option("--same-image-ok", help="Two faces in one photo may be one person (collages, mirrors)."),
     ] = _DEFAULT.same_image_ok,
     sheet: SheetOption = _DEFAULT.sheet,
+    replace: ReplaceOption = _DEFAULT.replace,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -65,6 +66,7 @@ def extend(
         cluster_threshold=cluster_threshold,
         same_image_ok=same_image_ok,
         sheet=sheet,
+        replace=replace,
         dry_run=dry_run,
     )
     with (

@@ -17,6 +17,7 @@ from facesets.cli.results import (
     CacheOrOutArgument,
     MaterializeOption,
     OutIfCacheArgument,
+    ReplaceOption,
     SheetOption,
     cache_and_out,
     hint_lines,
@@ -61,6 +62,7 @@ def refine(
     ] = _DEFAULT.same_image_ok,
     materialize: MaterializeOption = _DEFAULT.materialize,
     sheet: SheetOption = _DEFAULT.sheet,
+    replace: ReplaceOption = _DEFAULT.replace,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -86,6 +88,7 @@ def refine(
         same_image_ok=same_image_ok,
         materialize=materialize,
         sheet=sheet,
+        replace=replace,
         dry_run=dry_run,
     )
     with (

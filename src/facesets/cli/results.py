@@ -36,6 +36,12 @@ ExportIfCacheArgument = Annotated[
     typer.Argument(metavar="OUT", help="The export: what `export-swap` wrote, or new.", show_default=False),
 ]
 MaterializeOption = Annotated[Materialize, typer.Option("--materialize", help="How photos get there.")]
+ReplaceOption = Annotated[
+    bool,
+    typer.Option(
+        "--replace", help="OUT may be the result of another cache or library; this one takes it over."
+    ),
+]
 SheetOption = Annotated[bool, typer.Option("--sheet/--no-sheet", help="Draw contact sheets.")]
 
 

@@ -131,7 +131,13 @@ def split_eras(
     ):
         if probe:
             done = operation.probe_eras(
-                store, request, options, dry_run=export.dry_run, progress=progress, stop=stop
+                store,
+                request,
+                options,
+                replace=export.replace,
+                dry_run=export.dry_run,
+                progress=progress,
+                stop=stop,
             )
         else:
             embedder = loader_embedder(

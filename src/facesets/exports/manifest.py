@@ -97,10 +97,19 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """What a result was made by and from. `options` are the values used, by name."""
+    """What a result was made by and from.
+
+    Attributes
+    ----------
+    cache, store : str
+        What the cache or library is called, and its id; empty where an earlier version wrote the manifest.
+    options : dict
+        The values used, by name.
+    """
 
     program: str
     cache: str
+    store: str = ""
     models: CacheSettings
     options: dict[str, Any]
 

@@ -133,6 +133,8 @@ def _kind(raw: dict[str, Any]) -> type[Manifest] | None:
 
 def _upgrade(raw: dict[str, Any], kind: type[Manifest], version: int) -> None:
     """Fill in what earlier versions did not have."""
+    for made in _records([raw.get("made"), *_records(raw.get("extended"))]):
+        made.setdefault("store", "")
     if version == 1:
         _upgrade_from_1(raw)
     if version < 3 and kind is ExportManifest:

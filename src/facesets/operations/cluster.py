@@ -30,7 +30,8 @@ from facesets.exports.manifest import (
 from facesets.exports.reserving import reserved
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
-from facesets.operations.learning import SINGLETONS
+from facesets.operations.beginning import begin
+from facesets.operations.learning import SINGLETONS, warn
 from facesets.operations.options import ClusterOptions
 from facesets.operations.photo_folders import (
     plan_folders,
@@ -101,7 +102,9 @@ def cluster(
     AlreadyRunning
         Another run writes to `out`.
     WrongUsage
-        `out` holds the results of another command.
+        `out` holds the results of another command, or of another store.
+    SourceGone
+        Photos that the store knows are unavailable.
     CannotWrite
         `out` cannot be written.
     """
@@ -112,8 +115,12 @@ def cluster(
 def _cluster(
     store: Store, out: Path, options: ClusterOptions, *, progress: Progress, stop: Stop
 ) -> ClusterSummary:
-    collection = store.load()
-    known = known_before(out, ClusterManifest, CLUSTER_MANIFEST, collection)
+    begun = begin(
+        store, out, ClusterManifest, CLUSTER_MANIFEST, replace=options.replace, how=options.materialize
+    )
+    collection = begun.collection
+    known = known_before(begun.before, out, collection)
+    warn(known, out, progress)
     progress.begin(f"Clustering {counted(len(collection.faces), 'face')}")
     recogniser = collection.settings.recogniser
     grouping = group_faces(collection.faces.embedding, collection.faces.image, options, recogniser)
@@ -128,6 +135,7 @@ def _cluster(
         options,
         moved=kept.files,
         unwanted=kept.unwanted,
+        sources=begun.sources,
     )
     if options.dry_run:
         written = rehearse(plan, manifest)

@@ -20,6 +20,7 @@ from facesets.exports.manifest_files import read_manifest, refuse_other_results
 from facesets.exports.reserving import reserved
 from facesets.files import printable
 from facesets.interfaces import Embedder, Progress, Store
+from facesets.operations.beginning import begin
 from facesets.operations.export_edits import edited_sets
 from facesets.operations.export_plan import NewSet, plan_sets
 from facesets.operations.export_swap import ExportSwapSummary, export_planned
@@ -146,7 +147,9 @@ def discover(
     Raises
     ------
     WrongUsage
-        `out` holds something else, or a root does not exist.
+        `out` holds something else, or the export of another store, or a root does not exist.
+    SourceGone
+        Photos that the store knows are unavailable.
     RecogniserMismatch
         Store, export and embedder do not have the same recogniser.
     AlreadyRunning
@@ -170,7 +173,8 @@ def _discover(
     progress: Progress,
     stop: Stop,
 ) -> DiscoverSummary:
-    collection = store.load()
+    begun = begin(store, out, ExportManifest, EXPORT_MANIFEST, replace=export.replace)
+    collection = begun.collection
     known = known_sets(out, collection)
     rows = rows_under(collection, roots)
     progress.begin(f"Looking for new people among {counted(len(rows), 'face')}")
@@ -201,7 +205,7 @@ def _discover(
     made = replace(made, options=_gates_of(refine, made.options) | made.options)
     plan = plan_sets(collection, wanted, out, embedder.settings, export, made=made, remake=False)
     exported = export_planned(
-        collection, plan, out, embedder, export, command="discover", progress=progress, stop=stop
+        begun, plan, out, embedder, export, command="discover", progress=progress, stop=stop
     )
     nobody = {empty.source for empty in exported.empty}
     numbers = iter(names)

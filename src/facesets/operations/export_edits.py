@@ -12,6 +12,7 @@ from facesets.errors import FacesetsError
 from facesets.exports.announcement import ANNOUNCEMENT
 from facesets.exports.manifest import SET_MANIFEST, Content, ExportManifest, SetEntry, SetManifest
 from facesets.exports.manifest_files import read_manifest
+from facesets.exports.pardons import read_pardons
 from facesets.exports.safe_folder import SafeFolder, is_inside
 from facesets.files import printable, sha256_of
 
@@ -34,6 +35,10 @@ class EditedSets:
         Old and new names.
     linked : frozenset of str
         Sources of sets whose folder the user replaced by a link: they stay as they are.
+    back : tuple of SetEntry
+        Sets that had been deleted and whose folder lies there again.
+    pardoned : tuple of SetEntry
+        Sets whose deletion was taken back: they are to be made again under the names that they had.
     """
 
     there: tuple[SetEntry, ...] = ()
@@ -42,10 +47,13 @@ class EditedSets:
     renamed: tuple[tuple[str, str], ...] = ()
     linked: frozenset[str] = frozenset()
     empty: tuple[SetEntry, ...] = ()
+    back: tuple[SetEntry, ...] = ()
+    pardoned: tuple[SetEntry, ...] = ()
 
     def learned(self, wanted: Collection[str]) -> list[str]:
         """A sentence for each change that is new; `wanted` are sources of sets that come back."""
         lines = [f"{printable(old)} is called {printable(new)}." for old, new in self.renamed]
+        lines += [f"{printable(entry.name)} is back." for entry in self.back]
         for entry in self.deleted:
             then = "it is made again, as you ask for it" if entry.source in wanted else "it stays away"
             lines.append(f"{printable(entry.name)} was deleted: {then}.")
@@ -61,8 +69,18 @@ def edited_sets(out: Path, before: ExportManifest) -> EditedSets:
     links = frozenset(e.source for e in entries if folder.link_above(f"{e.name}/{SET_MANIFEST}"))
     there = [e for e in entries if e.source in links or folder.is_file(f"{e.name}/{SET_MANIFEST}")]
     lost = [e for e in entries if e.source not in links and not folder.exists(e.name)]
-    if not lost or (out / ANNOUNCEMENT).is_file():
+    if (out / ANNOUNCEMENT).is_file():
         return EditedSets(tuple(there), before.removed, linked=links, empty=empty)
+    back = tuple(entry for entry in before.removed if _came_back(out, entry))
+    there += back
+    entries += back
+    removed = tuple(entry for entry in before.removed if entry not in back)
+    pardons = read_pardons(out)
+    pardoned = tuple(entry for entry in lost if entry.name in pardons)
+    lost = [entry for entry in lost if entry not in pardoned]
+    unchanged = EditedSets(tuple(there), removed, linked=links, empty=empty, back=back, pardoned=pardoned)
+    if not lost:
+        return unchanged
     renamed = dict(_renamed_folders(out, {entry.name for entry in lost}, {entry.name for entry in there}))
     now = [
         replace(entry, name=renamed.get(entry.name, entry.name))
@@ -70,11 +88,28 @@ def edited_sets(out: Path, before: ExportManifest) -> EditedSets:
         if entry in there or entry.name in renamed
     ]
     if not now:
-        return EditedSets((), before.removed, linked=links, empty=empty)
-    deleted = [entry for entry in lost if entry.name not in renamed]
-    return EditedSets(
-        tuple(now), (*before.removed, *deleted), tuple(deleted), tuple(renamed.items()), links, empty
+        return replace(unchanged, there=(), back=())
+    deleted = tuple(entry for entry in lost if entry.name not in renamed)
+    return replace(
+        unchanged,
+        there=tuple(now),
+        removed=(*removed, *deleted),
+        deleted=deleted,
+        renamed=tuple(renamed.items()),
     )
+
+
+def _came_back(out: Path, entry: SetEntry) -> bool:
+    """Whether the folder of a set that had been deleted holds that set again."""
+    name = f"{entry.name}/{SET_MANIFEST}"
+    try:
+        return (
+            is_inside(entry.name)
+            and SafeFolder(out).is_file(name)
+            and read_manifest(out / entry.name / SET_MANIFEST, SetManifest).name == entry.name
+        )
+    except FacesetsError:
+        return False
 
 
 def _renamed_folders(out: Path, lost: set[str], there: set[str]) -> Iterator[tuple[str, str]]:

@@ -145,6 +145,10 @@ class ExportPlan:
         What the user did to folders and crops, a sentence each.
     renamed : tuple of RenamedCrops
         Crops that are not called after their set yet.
+    deleted : tuple of str
+        Sets whose folder the user deleted since, and that are not made again.
+    is_added : bool
+        Whether sets of others stay.
     """
 
     made: Provenance
@@ -162,6 +166,8 @@ class ExportPlan:
     before: ExportManifest | None = None
     learned: tuple[str, ...] = ()
     renamed: tuple[RenamedCrops, ...] = ()
+    deleted: tuple[str, ...] = ()
+    is_added: bool = False
 
 
 def plan_export(
@@ -262,10 +268,11 @@ def plan_sets(
     kept = [e for e in entries if e in kept or e.source in edits.linked]
     untouched = edits.linked if remake else by_source.keys()
     new = [e for e in wanted if e.source not in untouched and heirs.get(e.source) not in edits.linked]
+    pardoned = {entry.source: entry.name for entry in edits.pardoned}
     inherited = _inherited(collection, out, entries, new, replaced, said)
     names = free_names(
         [(each.source, each.name) for each in new],
-        {**inherited.names, **by_source} if remake else {},
+        {**inherited.names, **by_source, **pardoned} if remake else {},
         [entry.name for entry in kept],
         [entry.name for entry in (*entries, *edits.removed)],
     )
@@ -324,6 +331,8 @@ def plan_sets(
             *_renaming(renamed),
         ),
         renamed=renamed,
+        deleted=tuple(e.name for e in edits.deleted if e.source not in {s.source for s in sets}),
+        is_added=keep,
     )
 
 
@@ -388,7 +397,7 @@ def _digest(
     options: ExportSwapOptions,
 ) -> str:
     ids = collection.face_ids()
-    decisive = {k: v for k, v in asdict(options).items() if k not in {"dry_run", "sheet", "merge"}}
+    decisive = {k: v for k, v in asdict(options).items() if k not in {"dry_run", "sheet", "merge", "replace"}}
     facts = {
         "rules": _CROP_RULES,
         "options": decisive,

@@ -35,6 +35,7 @@ from facesets.operations.crop_edits import TAKEN_OUT, given_name
 from facesets.operations.export_edits import is_untouched
 from facesets.operations.export_plan import PlannedSet
 from facesets.operations.options import LOADER_MIN_DET_SCORE, ExportSwapOptions
+from facesets.operations.photo_sources import PhotoSources
 from facesets.operations.photos import read_row
 from facesets.operations.set_names import CANDIDATES, candidate_name, names_of_set, png_name
 from facesets.operations.set_selection import (
@@ -75,6 +76,7 @@ class SetWriter:
         self,
         folder: ResultFolder,
         collection: Collection,
+        sources: PhotoSources,
         made: Provenance,
         embedder: Embedder,
         options: ExportSwapOptions,
@@ -82,6 +84,7 @@ class SetWriter:
         """Rate all faces once."""
         self._folder = folder
         self._collection = collection
+        self._sources = sources
         self._made = made
         self._embedder = embedder
         self._options = options
@@ -116,6 +119,11 @@ class SetWriter:
         """Write one set; None when asked to stop before its end.
 
         Nothing is written for a set none of whose faces passes.
+
+        Raises
+        ------
+        SourceGone
+            Photos became unavailable: the set stays as it is until the run is completed.
         """
         selection = select_faces(
             self._collection.faces, planned.rows, self._total, self._options, given=planned.given
@@ -202,6 +210,7 @@ class SetWriter:
             try:
                 pixels = read_row(self._collection.images, image)
             except UnreadableImage as error:
+                self._sources.one_failed()
                 written.failed.append(Failure(self._collection.images.paths[image][0], error.reason))
                 continue
             subjects[row] = Subject(pixels, faces.box[row], faces.embedding[row])

@@ -17,13 +17,16 @@ from facesets.exports.manifest import (
     SetManifest,
 )
 from facesets.exports.manifest_files import manifest_bytes
+from facesets.exports.pardons import clear_pardons
 from facesets.exports.reserving import reserved
 from facesets.interfaces import Embedder, Progress, Store
+from facesets.operations.beginning import Beginning, begin
 from facesets.operations.contact_sheets import draw_sheets, own_sheet_names, plan_rows
 from facesets.operations.crop_edits import TAKEN_OUT
 from facesets.operations.crop_names import rename_crops
 from facesets.operations.export_plan import ExportPlan, PlannedSet, plan_export
 from facesets.operations.export_set import SetWriter, finished_set
+from facesets.operations.learning import warn_of_deleted
 from facesets.operations.options import ExportSwapOptions
 from facesets.operations.photo_folders import provenance
 from facesets.operations.set_selection import select_faces
@@ -123,8 +126,10 @@ def export_swap(
     Raises
     ------
     WrongUsage
-        A manifest is missing or of another kind; `out` holds something else, or sets from another refine
-        manifest and `merge` is off.
+        A manifest is missing or of another kind; `out` holds something else, or the export of another store,
+        or sets from another refine manifest and `merge` is off.
+    SourceGone
+        Photos that the store knows are unavailable.
     RecogniserMismatch
         Store, manifest and embedder do not have the same recogniser.
     AlreadyRunning
@@ -156,16 +161,24 @@ def _export_swap(
     progress: Progress,
     stop: Stop,
 ) -> ExportSwapSummary:
-    collection = store.load()
+    begun = begin(store, out, ExportManifest, EXPORT_MANIFEST, replace=options.replace)
+    collection = begun.collection
     made = provenance(store, collection.settings, options)
     plan = plan_export(collection, refine_manifest, raw_manifest, out, embedder, options, made=made)
     return export_planned(
-        collection, plan, out, embedder, options, command="export-swap", progress=progress, stop=stop
+        begun,
+        plan,
+        out,
+        embedder,
+        options,
+        command="export-swap",
+        progress=progress,
+        stop=stop,
     )
 
 
 def export_planned(
-    collection: Collection,
+    begun: Beginning[ExportManifest],
     plan: ExportPlan,
     out: Path,
     embedder: Embedder,
@@ -176,22 +189,23 @@ def export_planned(
     stop: Stop,
 ) -> ExportSwapSummary:
     """Write what `plan_export` or `plan_sets` planned, or say what would be written; errors as above."""
+    warn_of_deleted(plan.deleted, out, progress)
     if options.dry_run:
-        return _rehearsed(collection, plan, out, options)
+        return _rehearsed(begun.collection, plan, out, options)
     with writing_results(out, plan.earlier, command) as folder:
-        return _export(folder, collection, plan, embedder, options, progress, stop)
+        return _export(folder, begun, plan, embedder, options, progress, stop)
 
 
 def _export(
     folder: ResultFolder,
-    collection: Collection,
+    begun: Beginning[ExportManifest],
     plan: ExportPlan,
     embedder: Embedder,
     options: ExportSwapOptions,
     progress: Progress,
     stop: Stop,
 ) -> ExportSwapSummary:
-    writer = SetWriter(folder, collection, plan.made, embedder, options)
+    writer = SetWriter(folder, begun.collection, begun.sources, plan.made, embedder, options)
     if options.sheet:
         folder.refuse_in_the_way(own_sheet_names(len(plan.kept_sets) + len(plan.sets)))
     for name, place in plan.moved.items():
@@ -220,10 +234,12 @@ def _export(
         sheets = draw_sheets(contents, rows, EXPORT_MANIFEST, progress=progress, stop=stop)
     if stop.requested:
         return _summary(folder.root, plan, written, unchanged, removed=0, stopped=True)
+    begun.sources.require()
     for name, content in sheets.items():
         folder.write(name, content)
     complete = replace(contents, sheets=tuple(sheets))
     removed = finish(folder, EXPORT_MANIFEST, manifest_bytes(complete))
+    clear_pardons(folder.root)
     return _summary(folder.root, plan, written, unchanged, removed=removed, stopped=False)
 
 
@@ -270,8 +286,12 @@ def _empty(planned: PlannedSet, gates: Counter[str], failed: int) -> EmptySet:
 
 
 def _manifest(plan: ExportPlan, entries: Sequence[SetEntry]) -> ExportManifest:
+    made = plan.made
+    if plan.is_added and plan.before is not None and plan.before.made.store:
+        # Whoever adds to an export does not take it over.
+        made = replace(made, cache=plan.before.made.cache, store=plan.before.made.store)
     return ExportManifest(
-        made=plan.made,
+        made=made,
         counts={
             "sets": len(entries),
             "faces": sum(entry.faces for entry in entries),

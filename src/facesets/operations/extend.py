@@ -23,10 +23,12 @@ from facesets.exports.manifest_files import read_manifest
 from facesets.exports.reserving import reserved
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
+from facesets.operations.beginning import readable_sources, refuse_of_another_store
 from facesets.operations.cluster import NO_FACE, SAID, members_by_label
 from facesets.operations.extend_sets import ExtendedSets, grown_sets
 from facesets.operations.growing_options import ExtendOptions
-from facesets.operations.learning import SINGLETONS, Known, as_groups, known_of, refuse_cut_off
+from facesets.operations.known import Known
+from facesets.operations.learning import SINGLETONS, as_groups, known_of, refuse_cut_off, warn
 from facesets.operations.photo_folders import (
     PhotoFolders,
     Written,
@@ -112,8 +114,10 @@ def extend(
     Raises
     ------
     WrongUsage
-        A folder holds no such result, or one from another detection, or the run of another command there was
-        cut off.
+        A folder holds no such result, or one of another store or detection, or the run of another command
+        there was cut off.
+    SourceGone
+        Photos that the store knows are unavailable.
     RecogniserMismatch
         The vectors come from another recogniser than those of the result.
     AlreadyRunning
@@ -136,16 +140,20 @@ def _extend(
 ) -> ExtendSummary:
     collection = store.load()
     folders = [raw] if refine_out is None else [raw, refine_out]
-    people = _read(raw, CLUSTER_MANIFEST, ClusterManifest, collection)
+    people = _read(raw, CLUSTER_MANIFEST, ClusterManifest, store, collection, options)
     refined = None
     if refine_out is not None:
-        refined = _read(refine_out, REFINE_MANIFEST, RefineManifest, collection)
+        refined = _read(refine_out, REFINE_MANIFEST, RefineManifest, store, collection, options)
+    sources = readable_sources(store, collection, *(each for each in (people, refined) if each is not None))
     progress.begin("Comparing new faces with known ones")
     made = provenance(store, collection.settings, options)
-    persons = _grown_people(collection, people, raw, options, made)
+    known = known_of(people, raw, collection)
+    warn(known, raw, progress)
+    persons = _grown_people(collection, people, known, raw, options, made)
     sets = None
     if refined is not None and refine_out is not None:
         known = known_of(refined, refine_out, collection)
+        warn(known, refine_out, progress)
         sets = _completed(grown_sets(collection, refined, known, options), refined, known, refine_out, made)
     progress.end()
     grown_result = None if sets is None else sets.result
@@ -156,7 +164,7 @@ def _extend(
         if grown is None or summary.stopped:
             continue
         others = tuple(folder for folder in folders if folder != grown.plan.out)
-        plan = replace(grown.plan, also=others, run=run, with_sheet=options.sheet)
+        plan = replace(grown.plan, also=others, run=run, with_sheet=options.sheet, sources=sources)
         written = _write(replace(grown, plan=plan), options, progress, stop)
         summary = _with(summary, grown, written)
         run = run or written.run
@@ -191,18 +199,28 @@ class Grown:
         return self.manifest == self.before and not self.plan.files and not interrupted
 
 
-def _read(folder: Path, name: str, kind: type[M], collection: Collection) -> M:
+def _read(
+    folder: Path, name: str, kind: type[M], store: Store, collection: Collection, options: ExtendOptions
+) -> M:
     manifest = read_manifest(folder / name, kind)
+    if not options.replace:
+        refuse_of_another_store(store, manifest, folder)
     require_same_faces(collection.settings, manifest.made.models, folder / name)
     refuse_cut_off(folder, but=COMMAND)
-    return manifest
+    if manifest.made.store == store.identity:
+        return manifest
+    return replace(manifest, made=replace(manifest.made, cache=store.label, store=store.identity))
 
 
 def _grown_people(
-    collection: Collection, before: ClusterManifest, raw: Path, options: ExtendOptions, made: Provenance
+    collection: Collection,
+    before: ClusterManifest,
+    known: Known,
+    raw: Path,
+    options: ExtendOptions,
+    made: Provenance,
 ) -> Grown:
     faces, images = collection.faces, collection.images
-    known = known_of(before, raw, collection)
     ids = collection.face_ids()
     known_ids = known.face_ids()
     new = np.array([row for row, face in enumerate(ids) if face not in known_ids], np.int64)

@@ -8,7 +8,7 @@ import numpy as np
 from facesets.exports.manifest import DroppedFace, RefineManifest, face_describer
 from facesets.imaging.quality import quality
 from facesets.operations.growing_options import ExtendOptions
-from facesets.operations.learning import Known
+from facesets.operations.known import Known
 from facesets.operations.options import RefineOptions
 from facesets.operations.refine import dropped_faces, gate_faces, gate_joined, surviving
 from facesets.operations.routing import join_known

@@ -17,12 +17,15 @@ class ExtendOptions:
         Cosine distance at which average linkage of the other new faces is cut.
     same_image_ok : bool
         Two faces in one image may be one person. Otherwise they are kept apart.
+    replace : bool
+        The results may be those of another cache or library; from then on they are those of this one.
     """
 
     threshold: float = 0.55
     cluster_threshold: float = 0.55
     same_image_ok: bool = False
     sheet: bool = True
+    replace: bool = False
     dry_run: bool = False
 
     def __post_init__(self) -> None:

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from facesets.errors import WrongUsage
-from facesets.exports.manifest import Failure
+from facesets.exports.manifest import EXPORT_MANIFEST, ExportManifest, Failure
 from facesets.exports.names import folder_name
 from facesets.exports.reserving import reserved
 from facesets.files import printable
 from facesets.interfaces import Embedder, Progress, Store
+from facesets.operations.beginning import begin
 from facesets.operations.export_plan import NewSet, plan_sets
 from facesets.operations.export_swap import ExportSwapSummary, export_planned
 from facesets.operations.growing_options import ImportFoldersOptions
@@ -86,7 +87,10 @@ def import_folders(
     Raises
     ------
     WrongUsage
-        No folder is named, or none gives a person; `out` holds something else.
+        No folder is named, or none gives a person; `out` holds something else, or another
+        store's export.
+    SourceGone
+        Photos that the store knows are unavailable.
     RecogniserMismatch
         Store and embedder do not have the same recogniser.
     AlreadyRunning
@@ -111,7 +115,8 @@ def _import_folders(
 ) -> ImportFoldersSummary:
     if not folders.people and not folders.each_in:
         raise WrongUsage("Whose folders? Name them by --folder or --each-in, or in a file by --folders.")
-    collection = store.load()
+    begun = begin(store, out, ExportManifest, EXPORT_MANIFEST, replace=export.replace)
+    collection = begun.collection
     identities, failures = find_identities(collection, folders, options)
     if not identities:
         reasons = "; ".join(f"{printable(failure.path)}: {failure.reason}" for failure in failures)
@@ -126,7 +131,7 @@ def _import_folders(
     )
     states = set_states(out, plan)
     written = export_planned(
-        collection, plan, out, embedder, export, command="import-folders", progress=progress, stop=stop
+        begun, plan, out, embedder, export, command="import-folders", progress=progress, stop=stop
     )
     return _summary(identities, without_empty(states, written), written, failures)
 

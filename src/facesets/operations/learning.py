@@ -7,7 +7,7 @@ that name; a deleted folder is a person who is not wanted.
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import count
 from pathlib import Path, PurePosixPath
 
@@ -23,60 +23,15 @@ from facesets.exports.manifest import (
     RefineManifest,
     Statement,
 )
+from facesets.exports.pardons import read_pardons
 from facesets.files import printable
+from facesets.interfaces import Progress
+from facesets.operations.coming_back import bring_back
+from facesets.operations.known import Known
 from facesets.records import Collection as FaceCollection
 from facesets.wording import counted
 
 SINGLETONS = "_singletons"
-
-
-@dataclass(slots=True)
-class Known:
-    """Who is who in a result folder.
-
-    Attributes
-    ----------
-    groups : dict
-        Faces of each folder, in order.
-    single : list of FaceEntry
-        Faces that are alone.
-    single_folder : str
-        Where those lie; empty where they lie nowhere.
-    hidden : dict
-        As `groups`, of people who are not wanted.
-    set_aside : list of FaceEntry
-        Faces that are nobody's by the user's will.
-    files : dict
-        Every photo in the folder, and what was put there.
-    statements : list of Statement
-    learned : list of str
-        A sentence for each new statement, or for several alike.
-    renamed : dict
-        Old to new name of groups that were renamed since.
-    """
-
-    groups: dict[str, list[FaceEntry]]
-    single: list[FaceEntry] = field(default_factory=list)
-    single_folder: str = ""
-    hidden: dict[str, list[FaceEntry]] = field(default_factory=dict)
-    set_aside: list[FaceEntry] = field(default_factory=list)
-    files: dict[str, PlacedFile] = field(default_factory=dict)
-    statements: list[Statement] = field(default_factory=list)
-    learned: list[str] = field(default_factory=list)
-    renamed: dict[str, str] = field(default_factory=dict)
-
-    def names_in_use(self) -> list[str]:
-        """Every name that a group has or ever had, for numbers that must not come back."""
-        return [*self.groups, *self.hidden, *(statement.group for statement in self.statements)]
-
-    def face_ids(self) -> set[str]:
-        """Every face that is accounted for."""
-        lists = [*self.groups.values(), *self.hidden.values(), self.single, self.set_aside]
-        return {face.face for faces in lists for face in faces}
-
-    def unwanted(self) -> set[tuple[str, str]]:
-        """Folder and path of copies that the user deleted though the image stays in the folder."""
-        return {(said.group, said.name) for said in self.statements if said.kind == "without"}
 
 
 def known_of(
@@ -109,6 +64,24 @@ def known_of(
     if learns:
         learn(root, known, {*manifest.sheets, *announced_names(root)})
     return known
+
+
+def warn(known: Known | None, out: Path, progress: Progress) -> None:
+    """Say, before anything is written, what the user may not have meant."""
+    if known is not None:
+        warn_of_deleted(known.deleted, out, progress)
+        for line in known.warnings:
+            progress.say(line)
+
+
+def warn_of_deleted(names: Iterable[str], out: Path, progress: Progress) -> None:
+    """Say which deleted folders are about to be believed, and how they are had back."""
+    for name in names:
+        progress.say(
+            f"{printable(name)} was deleted, so that person gets no folder any more. If that was an "
+            "accident, put the folder back and run this again, or take this run back: "
+            f"`facesets undo {printable(out)}`."
+        )
 
 
 def refuse_cut_off(folder: Path, *, but: str) -> None:
@@ -146,9 +119,11 @@ def learn(root: Path, known: Known, ours: Collection[str]) -> None:
     WrongUsage
         As `read_edits`.
     """
+    bring_back(root, known)
     edits = read_edits(root, known.files, ours)
     if edits.is_emptied:
         known.files = {}
+    edits = _without_pardoned(root, known, edits)
     if not edits:
         return
     deleted = _deleted_folders(known, edits)
@@ -174,6 +149,14 @@ def learn(root: Path, known: Known, ours: Collection[str]) -> None:
             "once. Whose they are where they lie now cannot be told: their faces are nobody's."
         )
     known.groups = {name: faces for name, faces in known.groups.items() if faces}
+
+
+def _without_pardoned(root: Path, known: Known, edits: Edits) -> Edits:
+    """Forget photos of folders whose deletion was taken back, so that they are put there again."""
+    pardons = read_pardons(root)
+    again = frozenset(name for name in edits.deleted if folder_of(name) in pardons)
+    known.files = {name: put for name, put in known.files.items() if name not in again}
+    return replace(edits, deleted=edits.deleted - again, unclear=edits.unclear - again)
 
 
 def _deleted_folders(known: Known, edits: Edits) -> set[str]:
@@ -234,6 +217,7 @@ def _leave_deleted_folders(known: Known, edits: Edits, names: Mapping[str, str])
             meaning = "its photos are not put there again, but its faces may join people."
         else:
             known.statements.append(Statement("removed", names[folder]))
+            known.deleted.append(names[folder])
             meaning = "its faces get no folder any more."
         known.learned.append(f"{printable(names[folder])} was deleted: {meaning}")
     known.files = {name: put for name, put in known.files.items() if name not in gone}
@@ -323,7 +307,10 @@ def _follow_copies(known: Known, edits: Edits) -> None:
     for face in (*known.single, *known.set_aside):
         for path in face.paths:
             free[path].append(face)
+    strange: Counter[str] = Counter()
     for copy, name in edits.copied.items():
+        if (folder := folder_of(copy)) not in known.groups and not folder.startswith("_"):
+            strange[folder] += 1
         target, faces = folder_of(copy), free[known.files[name].source] if name in known.files else []
         if target in known.groups and len(faces) == 1 and faces[0].face not in _ids(known.groups[target]):
             known.single[:] = [face for face in known.single if face.face != faces[0].face]
@@ -332,6 +319,12 @@ def _follow_copies(known: Known, edits: Edits) -> None:
             known.files[copy] = replace(known.files[name], size=-1, mtime_ns=-1)
             known.statements.append(Statement("is", target, face=faces[0].face))
             known.learned.append(f"1 face shows {printable(target)}.")
+    for folder, many in strange.items():
+        copies = "1 copy of a photo lies" if many == 1 else f"{many} copies of photos lie"
+        known.warnings.append(
+            f"{copies} in {printable(folder)}, which says nothing while the photos lie where they were: move "
+            f"them there if they show {printable(folder)}."
+        )
 
 
 def _ids(faces: Iterable[FaceEntry]) -> set[str]:

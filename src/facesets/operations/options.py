@@ -86,6 +86,8 @@ class ClusterOptions:
     same_image_ok : bool
         Two faces in one image may be one person. Otherwise every method keeps them apart, unless they
         look like one face seen twice.
+    replace : bool
+        The folder may hold the result of another cache or library; from then on it is that of this one.
     """
 
     method: Method = "agglomerative"
@@ -96,6 +98,7 @@ class ClusterOptions:
     same_image_ok: bool = False
     materialize: Materialize = "copy"
     sheet: bool = True
+    replace: bool = False
     dry_run: bool = False
 
     def __post_init__(self) -> None:
@@ -128,6 +131,8 @@ class RefineOptions:
         Least detector score.
     same_image_ok : bool
         Two faces in one image may be one person. Otherwise they are kept apart.
+    replace : bool
+        As `ClusterOptions`.
     """
 
     initial_threshold: float = 0.55
@@ -141,6 +146,7 @@ class RefineOptions:
     same_image_ok: bool = False
     materialize: Materialize = "copy"
     sheet: bool = True
+    replace: bool = False
     dry_run: bool = False
 
     def __post_init__(self) -> None:
@@ -242,6 +248,8 @@ class ExportSwapOptions:
         Cosine distance for that.
     candidate_min_score : float
         Least quality for that.
+    replace : bool
+        As `ClusterOptions`.
     """
 
     top_n: int = 30
@@ -258,6 +266,7 @@ class ExportSwapOptions:
     candidate_min_score: float = 0.40
     merge: bool = False
     sheet: bool = True
+    replace: bool = False
     dry_run: bool = False
 
     def __post_init__(self) -> None:
@@ -286,4 +295,4 @@ Recorded = (
 
 def recorded(options: Recorded) -> dict[str, Any]:
     """Options as a manifest records them: those that decide about the result."""
-    return {k: v for k, v in asdict(options).items() if k not in {"dry_run", "sheet", "merge"}}
+    return {k: v for k, v in asdict(options).items() if k not in {"dry_run", "sheet", "merge", "replace"}}

@@ -13,10 +13,12 @@ from facesets.exports.manifest import ClusterManifest, Failure, PlacedFile, Prov
 from facesets.exports.manifest_files import manifest_bytes, read_manifest, refuse_other_results
 from facesets.exports.materialize import Materialize
 from facesets.exports.names import flatten_all
+from facesets.exports.pardons import clear_pardons
 from facesets.files import printable
 from facesets.interfaces import Progress, Store
 from facesets.operations.contact_sheets import draw_sheets, own_sheet_names, plan_rows
 from facesets.operations.options import ClusterOptions, Recorded, RefineOptions, recorded
+from facesets.operations.photo_sources import PhotoSources
 from facesets.records import CacheSettings
 from facesets.stop import Stop
 from facesets.wording import counted
@@ -60,6 +62,8 @@ class PhotoFolders:
         As `writing_results` takes them.
     moved : mapping
         Photos of ours by the names that the user gave them.
+    sources : PhotoSources
+        Where the photos are from; if they are unavailable in the end, nothing is removed.
     """
 
     out: Path
@@ -73,6 +77,7 @@ class PhotoFolders:
     also: tuple[Path, ...] = ()
     run: str = ""
     moved: Mapping[str, PlacedFile] = field(default_factory=dict)
+    sources: PhotoSources = field(default_factory=PhotoSources)
 
 
 def plan_folders(
@@ -84,6 +89,7 @@ def plan_folders(
     *,
     moved: Mapping[str, PlacedFile],
     unwanted: Collection[tuple[str, str]],
+    sources: PhotoSources,
 ) -> PhotoFolders:
     """Turn {folder: paths of each image} into names for all of them; none if nothing is materialised.
 
@@ -99,8 +105,17 @@ def plan_folders(
         if (place := (name.partition("/")[0], path)) not in unwanted
     }
     paths_of = {path: paths for images in members.values() for paths in images for path in paths}
-    how, sheet = options.materialize, options.sheet
-    return PhotoFolders(out, command, manifest_name, files, paths_of, how, sheet, moved=moved)
+    return PhotoFolders(
+        out,
+        command,
+        manifest_name,
+        files,
+        paths_of,
+        options.materialize,
+        options.sheet,
+        moved=moved,
+        sources=sources,
+    )
 
 
 def plan_names(members: Mapping[str, Iterable[tuple[str, ...]]]) -> dict[str, str]:
@@ -134,14 +149,17 @@ def plan_additions(
 def provenance(store: Store, models: CacheSettings, *options: Recorded) -> Provenance:
     """Say what a result is made by and from."""
     values = {name: value for some in options for name, value in recorded(some).items()}
-    return Provenance(program=__version__, cache=store.label, models=models, options=values)
+    return Provenance(
+        program=__version__, cache=store.label, store=store.identity, models=models, options=values
+    )
 
 
 def write_photo_folders(plan: PhotoFolders, manifest: M, *, progress: Progress, stop: Stop) -> Written:
     """Materialise the photos, draw the sheets, and write the manifest last.
 
-    A request to stop leaves the folder as an interrupted run does: the next run completes it. Of a run that
-    writes to several folders the journal stays open.
+    A request to stop leaves the folder as an interrupted run does: the next run completes it. So do photos
+    that become unavailable meanwhile: raises `SourceGone`. Of a run that writes to several folders the journal
+    stays open.
     """
     earlier = _files_of_earlier_run(plan, type(manifest))
     with writing_results(plan.out, earlier, plan.command, also=plan.also, run=plan.run) as folder:
@@ -158,12 +176,14 @@ def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: M, progress: Progr
         progress.say(f"{printable(plan.out / link)} is a link: what it leads to is left as it is.")
     if not _place_all(folder, plan, progress, stop):
         return _written(folder, plan, removed=0, stopped=True)
+    plan.sources.require()
     for name, content in sheets.items():
         folder.write(name, content)
     failed, missing = _failures(folder, plan)
     files = {name: placed for name, placed in sorted(folder.kept.items()) if placed}
     complete = replace(manifest, failed=failed, missing=missing, files=files, sheets=tuple(sheets))
     removed = finish(folder, plan.manifest_name, manifest_bytes(complete), closes=not plan.also)
+    clear_pardons(plan.out)
     if folder.set_aside:
         one, many = "photo whose original is gone is", "photos whose originals are gone are"
         aside = printable(plan.out / WITHOUT_ORIGINAL)

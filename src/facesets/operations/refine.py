@@ -26,7 +26,9 @@ from facesets.exports.manifest import (
 from facesets.exports.reserving import reserved
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
+from facesets.operations.beginning import begin
 from facesets.operations.cluster import members_by_label
+from facesets.operations.learning import warn
 from facesets.operations.options import MOST_MIN_FACES, RefineOptions
 from facesets.operations.photo_folders import (
     plan_folders,
@@ -90,7 +92,9 @@ def refine(
     AlreadyRunning
         Another run writes to `out`.
     WrongUsage
-        `out` holds the results of another command.
+        `out` holds the results of another command, or of another store.
+    SourceGone
+        Photos that the store knows are unavailable.
     CannotWrite
         `out` cannot be written.
     """
@@ -101,10 +105,14 @@ def refine(
 def _refine(
     store: Store, out: Path, options: RefineOptions, *, progress: Progress, stop: Stop
 ) -> RefineSummary:
-    collection = store.load()
+    begun = begin(
+        store, out, RefineManifest, REFINE_MANIFEST, replace=options.replace, how=options.materialize
+    )
+    collection = begun.collection
     faces = collection.faces
     options = options.for_photos(len(collection.images))
-    known = known_before(out, RefineManifest, REFINE_MANIFEST, collection)
+    known = known_before(begun.before, out, collection)
+    warn(known, out, progress)
     progress.begin(f"Refining {counted(len(faces), 'face')}")
     cluster = _clusters(faces, options)
     said = None if known is None else respect(cluster, collection.face_ids(), known)
@@ -117,7 +125,14 @@ def _refine(
     manifest, kept = _manifest(store, collection, gated, said, options)
     members = {group.name: [face.paths for face in group.faces] for group in manifest.facesets}
     plan = plan_folders(
-        out, "refine", REFINE_MANIFEST, members, options, moved=kept.files, unwanted=kept.unwanted
+        out,
+        "refine",
+        REFINE_MANIFEST,
+        members,
+        options,
+        moved=kept.files,
+        unwanted=kept.unwanted,
+        sources=begun.sources,
     )
     if options.dry_run:
         written = rehearse(plan, manifest)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
@@ -16,13 +15,11 @@ from facesets.exports.manifest import (
     RefineManifest,
     Statement,
 )
-from facesets.exports.manifest_files import read_manifest, refuse_other_results
-from facesets.operations.learning import Known, as_groups, known_of
+from facesets.operations.known import Known
+from facesets.operations.learning import as_groups, known_of
 from facesets.operations.same_models import require_same_faces
 from facesets.operations.set_names import NUMBERED_GROUP, following_names, numbered_name
 from facesets.records import Bool, Collection, Int64
-
-M = TypeVar("M", ClusterManifest, RefineManifest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +62,23 @@ class Carried:
     learned: tuple[str, ...] = ()
 
 
-def known_before(out: Path, kind: type[M], name: str, collection: Collection) -> Known | None:
+def known_before(
+    before: ClusterManifest | RefineManifest | None, out: Path, collection: Collection
+) -> Known | None:
     """Who was who in a result by the user's will; None where the user said nothing.
 
     Raises
     ------
     WrongUsage, RecogniserMismatch
-        The folder holds the results of another command, or such with statements about faces that were found
-        otherwise.
+        The folder holds statements about faces that were found otherwise.
     """
-    refuse_other_results(out, kind)
-    if not (out / name).is_file():
+    if before is None:
         return None
-    before = read_manifest(out / name, kind)
     learns = not (out / ANNOUNCEMENT).exists()
     known = known_of(before, out, collection, learns=learns)
     if not known.statements:
         return None
-    require_same_faces(collection.settings, before.made.models, out / name)
+    require_same_faces(collection.settings, before.made.models, out)
     return known
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from facesets.clustering import centroids, nearest, same_image_pairs
 from facesets.operations.growing_options import ExtendOptions
-from facesets.operations.learning import Known
+from facesets.operations.known import Known
 from facesets.records import Collection, Faces, Int64
 
 

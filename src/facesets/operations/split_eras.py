@@ -9,11 +9,12 @@ import numpy as np
 from facesets.clustering.eras import Eras
 from facesets.errors import WrongUsage
 from facesets.exports.folders import write_drawings
-from facesets.exports.manifest import Failure
+from facesets.exports.manifest import EXPORT_MANIFEST, ExportManifest, Failure
 from facesets.exports.reserving import reserved
 from facesets.files import printable
 from facesets.imaging.quality import quality
 from facesets.interfaces import Embedder, Progress, Store
+from facesets.operations.beginning import begin
 from facesets.operations.capture_years import CaptureYears, capture_years
 from facesets.operations.era_probe import EraProbe, facts_line, judge, probe, probe_png, probe_text
 from facesets.operations.eras import (
@@ -181,6 +182,7 @@ def probe_eras(
     request: EraRequest,
     options: SplitErasOptions,
     *,
+    replace: bool = False,
     dry_run: bool = False,
     progress: Progress,
     stop: Stop,
@@ -189,7 +191,8 @@ def probe_eras(
 
     Errors as `split_eras`.
     """
-    person = _find(store, request, options, progress, stop)
+    begun = begin(store, request.out, ExportManifest, EXPORT_MANIFEST, replace=replace)
+    person = _find(store, begun.collection, request, options, progress, stop)
     evidence = probe(person.embeddings, person.of_face, person.eras, person.named, options)
     facts = facts_line(person.recovered, person.curated, person.years)
     text = probe_text(request.name, facts, evidence, options)
@@ -246,7 +249,10 @@ def split_eras(
     Raises
     ------
     WrongUsage
-        There is no such set, or none of its faces under the roots; or splitting makes no sense.
+        There is no such set, or none of its faces under the roots; splitting makes no sense; or the export is
+        of another store.
+    SourceGone
+        Photos that the store knows are unavailable.
     RecogniserMismatch
         Store, set and embedder do not have the same recogniser.
     AlreadyRunning
@@ -268,7 +274,8 @@ def _split_eras(
     progress: Progress,
     stop: Stop,
 ) -> SplitErasSummary:
-    person = _find(store, request, options, progress, stop)
+    begun = begin(store, request.out, ExportManifest, EXPORT_MANIFEST, replace=export.replace)
+    person = _find(store, begun.collection, request, options, progress, stop)
     if stop.requested:
         return _summary(request, person, [], (), None, dry_run=export.dry_run)
     splits, verdict = judge(person.of_face, person.eras, person.named, options)
@@ -290,7 +297,7 @@ def _split_eras(
     )
     states = set_states(request.out, plan)
     written = export_planned(
-        person.collection,
+        begun,
         plan,
         request.out,
         embedder,
@@ -306,9 +313,13 @@ def _split_eras(
 
 
 def _find(
-    store: Store, request: EraRequest, options: SplitErasOptions, progress: Progress, stop: Stop
+    store: Store,
+    collection: Collection,
+    request: EraRequest,
+    options: SplitErasOptions,
+    progress: Progress,
+    stop: Stop,
 ) -> _Person:
-    collection = store.load()
     curated = read_curated(request.out, request.name, collection)
     recovered = recover(collection, curated, request.roots, options)
     images, place = np.unique(collection.faces.image[recovered.rows], return_inverse=True)

@@ -3,8 +3,11 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from facesets.errors import WrongUsage
+from facesets.errors import FacesetsError, WrongUsage
 from facesets.exports.journal import DONE, WRITING, read_runs
+from facesets.exports.manifest import ClusterManifest, ExportManifest, RefineManifest
+from facesets.exports.manifest_files import read_any_manifest
+from facesets.exports.pardons import add_pardons
 from facesets.exports.undo import take_back, undoing
 from facesets.files import printable
 
@@ -134,7 +137,11 @@ def undo(out: Path, run: str, *, dry_run: bool = False) -> UndoSummary:
     _require(out)
     with undoing(out, run) as plans:
         if not dry_run:
+            roots = [plan.run.root for plan in plans]
+            before = [_deleted_folders(root) for root in roots]
             take_back(plans)
+            for root, deleted in zip(roots, before, strict=True):
+                add_pardons(root, deleted - _deleted_folders(root))
         folders = [
             UndoneFolder(
                 folder=str(plan.run.root),
@@ -148,6 +155,19 @@ def undo(out: Path, run: str, *, dry_run: bool = False) -> UndoSummary:
             for plan in plans
         ]
         return UndoSummary(plans[-1].run.name, folders, dry_run)
+
+
+def _deleted_folders(root: Path) -> set[str]:
+    """Folders that the user deleted, as the manifest says."""
+    try:
+        manifest = read_any_manifest(root)
+    except FacesetsError:
+        return set()
+    if isinstance(manifest, ExportManifest):
+        return {entry.name for entry in manifest.removed}
+    if isinstance(manifest, ClusterManifest | RefineManifest):
+        return {said.group for said in manifest.statements if said.kind == "removed"}
+    return set()
 
 
 def _require(out: Path) -> None:

@@ -1,6 +1,7 @@
 """The cache file: what is committed stays, once, in order, whatever is killed in between."""
 
 import io
+import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -68,6 +69,31 @@ def test_what_is_committed_comes_back(tmp_path: Path) -> None:
     assert [digest.decode() for digest in found.images.sha256] == [r.sha256 for r in records]
     assert found.faces.image.tolist() == [i for i in range(9) for _ in range(i % 4)]
     np.testing.assert_array_equal(found.faces.embedding, np.concatenate([r.faces.embedding for r in records]))
+
+
+def test_a_cache_keeps_its_id_as_it_grows_and_gives_it_to_copies(tmp_path: Path) -> None:
+    first, other = Cache(tmp_path / "c.npz"), Cache(tmp_path / "o.npz")
+    assert first.identity == ""
+    commit_all(first, [image(0, 1)])
+    commit_all(other, [image(9, 1)])
+    own = Cache(first.path).identity
+    commit_all(first, [image(1, 1)])
+    copy = shutil.copy(first.path, tmp_path / "backup.npz")
+    assert own == Cache(first.path).identity == Cache(Path(copy)).identity != other.identity
+
+
+def test_a_cache_of_before_there_were_ids_has_one_that_stays(tmp_path: Path) -> None:
+    path = tmp_path / "c.npz"
+    commit_all(Cache(path), [image(0, 1)])
+    arrays = dict(np.load(path))
+    meta = json.loads(arrays["meta"].tobytes())
+    del meta["id"]
+    np.savez(path, **{**arrays, "meta": np.frombuffer(json.dumps(meta).encode(), np.uint8)})
+    before = Cache(path).identity
+    assert before
+    commit_all(Cache(path), [image(1, 1)])
+    assert Cache(path).identity == before
+    assert json.loads(np.load(path)["meta"].tobytes())["id"] == before
 
 
 def test_a_reader_sees_every_flush_of_a_run_that_is_not_over(tmp_path: Path) -> None:

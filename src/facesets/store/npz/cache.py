@@ -13,7 +13,7 @@ from facesets.files import FileLock, atomic_write, printable, sweep_temporaries
 from facesets.records import CacheSettings, Collection, Faces, FileRecord, ImageRecord, Images
 from facesets.store.npz.journal import Journal
 from facesets.store.npz.merge import collapse, plan, write_merged
-from facesets.store.npz.schema import Part, part_of, read_part
+from facesets.store.npz.schema import Part, identity_of, part_of, read_part
 
 _READ_ATTEMPTS = 20
 
@@ -28,6 +28,7 @@ class Cache:
     def __init__(self, path: Path) -> None:
         """Name a cache; it is read when needed and made by the first commit."""
         self._path = path
+        self._identity = ""
         self._journal = Journal(path)
         self._settings: CacheSettings | None = None
         self._files: dict[str, FileRecord] | None = None
@@ -42,6 +43,12 @@ class Cache:
     def label(self) -> str:
         """What to call it in messages."""
         return printable(self._path)
+
+    @property
+    def identity(self) -> str:
+        """Its id, which copies have too; empty while it is empty. Raises as `load`."""
+        self._index()
+        return self._identity
 
     @property
     def settings(self) -> CacheSettings | None:
@@ -148,8 +155,10 @@ class Cache:
         index = self._index()
         if self._settings is None:
             raise ValueError("require() comes before commit()")
+        if not self._identity:
+            self._identity = identity_of(self._settings, [record.path for record in files])
         try:
-            self._journal.append(part_of(self._settings, files, images))
+            self._journal.append(part_of(self._settings, files, images, self._identity))
         except BaseException:
             # It may be there all the same: whoever asks next looks.
             self._files = None
@@ -181,6 +190,7 @@ class Cache:
             self._known = {digest.decode() for part in parts for digest in part.sha256.tolist()}
             # With nothing there yet, what `require` was told holds.
             self._settings = parts[-1].settings if parts else self._settings
+            self._identity = parts[0].identity if parts else self._identity
         return self._files
 
     def _parts(self, *, verify: bool = True) -> list[Part]:

@@ -32,7 +32,9 @@ class Journal:
         """Add a part, durably. Raises `CannotWrite`."""
         paths = self.paths()
         number = int(paths[-1].stem.removesuffix(_GATHERED)) + 1 if paths else 1
-        arrays = small_arrays(part.settings, part.files) | image_arrays(part) | face_arrays(part)
+        arrays = (
+            small_arrays(part.settings, part.files, part.identity) | image_arrays(part) | face_arrays(part)
+        )
         with atomic_write(self._directory / f"{number:08d}.npz") as file:
             write_columns(file, {name: Column.of(array) for name, array in arrays.items()})
         small = [path for path in paths if not path.stem.endswith(_GATHERED)]

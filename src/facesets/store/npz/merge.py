@@ -93,7 +93,9 @@ def write_merged(file: IO[bytes], merged: Merged) -> None:
     """Write the merged parts as one cache file, with memory independent of its size."""
     columns = {
         name: Column.of(array)
-        for name, array in small_arrays(merged.parts[-1].settings, merged.files).items()
+        for name, array in small_arrays(
+            merged.parts[-1].settings, merged.files, merged.parts[0].identity
+        ).items()
     }
     columns |= _columns(merged.images, [image_arrays(part) for part in merged.parts])
     columns |= _columns(merged.faces, _complete([face_arrays(part) for part in merged.parts]))
@@ -147,4 +149,5 @@ def collapse(merged: Merged) -> Part:
         files=merged.files,
         **{name.removeprefix("image_"): array for name, array in images.items()},
         faces=Faces(**faces).with_image(merged.image_of_face),
+        identity=merged.parts[0].identity,
     )

@@ -5,6 +5,7 @@ part replaces what an earlier one says of the same image or path, which keeps it
 So applying a part twice is applying it once.
 """
 
+import hashlib
 import json
 import os
 import struct
@@ -50,7 +51,10 @@ _READ_AT_ONCE_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one file of a cache holds. Face rows are grouped by image, in the order of the images."""
+    """What one file of a cache holds. Face rows are grouped by image, in the order of the images.
+
+    `identity` is the cache's own.
+    """
 
     settings: CacheSettings
     files: Sequence[FileRecord]
@@ -60,9 +64,12 @@ class Part:
     taken: NDArray[np.datetime64]
     fingerprint: NDArray[np.uint8]
     faces: Faces
+    identity: str = ""
 
 
-def part_of(settings: CacheSettings, files: Sequence[FileRecord], images: Sequence[ImageRecord]) -> Part:
+def part_of(
+    settings: CacheSettings, files: Sequence[FileRecord], images: Sequence[ImageRecord], identity: str
+) -> Part:
     """A part with these images, in this order."""
     faces = [image.faces.with_image(np.full(len(image.faces), i)) for i, image in enumerate(images)]
     return Part(
@@ -74,12 +81,20 @@ def part_of(settings: CacheSettings, files: Sequence[FileRecord], images: Sequen
         taken=np.array([image.taken for image in images], "datetime64[s]"),
         fingerprint=np.frombuffer(b"".join(i.fingerprint for i in images), np.uint8).reshape(-1, 32),
         faces=Faces.concatenate(faces) if faces else Faces.empty(settings.dimension),
+        identity=identity,
     )
 
 
-def small_arrays(settings: CacheSettings, files: Sequence[FileRecord]) -> dict[str, NDArray[Any]]:
-    """The arrays that hold texts: settings, and what was seen at each path."""
-    meta = {"format": "facesets/cache", "version": VERSION, "settings": asdict(settings)}
+def small_arrays(
+    settings: CacheSettings, files: Sequence[FileRecord], identity: str
+) -> dict[str, NDArray[Any]]:
+    """The arrays that hold texts: settings, identity, and what was seen at each path."""
+    meta = {
+        "format": "facesets/cache",
+        "version": VERSION,
+        "id": identity,
+        "settings": asdict(settings),
+    }
     reasons = {i: record.reason for i, record in enumerate(files) if record.reason}
     return {
         "meta": _text(meta),
@@ -174,6 +189,8 @@ def _part(meta: dict[str, Any], arrays: dict[str, NDArray[Any]], files: list[Fil
     settings = CacheSettings(**meta["settings"])
     check_columns(arrays, settings.dimension)
     names = {face_array_name(name): name for name in Faces.__dataclass_fields__}
+    # A cache of an earlier version has no id, until it is written again.
+    identity = str(meta.get("id") or identity_of(settings, _parsed(arrays["path_text"])))
     return Part(
         settings=settings,
         files=files,
@@ -183,7 +200,14 @@ def _part(meta: dict[str, Any], arrays: dict[str, NDArray[Any]], files: list[Fil
         taken=arrays["image_taken"],
         fingerprint=arrays["image_fingerprint"],
         faces=Faces(**{names[name]: column for name, column in arrays.items() if name in names}),
+        identity=identity,
     )
+
+
+def identity_of(settings: CacheSettings, paths: Sequence[str]) -> str:
+    """The id of a cache that begins with these paths: equal ones have the same, however they were made."""
+    facts = [settings.recogniser_sha256, *settings.detection, *paths[:1]]
+    return hashlib.sha256(json.dumps(facts).encode("ascii")).hexdigest()[:32]
 
 
 def _files(arrays: dict[str, NDArray[Any]]) -> list[FileRecord]:

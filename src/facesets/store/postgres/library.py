@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace as replaced
+from datetime import UTC
 
 from facesets.errors import WrongUsage
 from facesets.records import CacheSettings, ClipModel, Collection, FileRecord, ImageRecord, Wanted
@@ -35,6 +36,11 @@ class Library:
     def label(self) -> str:
         """What to call it in messages."""
         return self._database.label
+
+    @property
+    def identity(self) -> str:
+        """When its schema was made, which no other library has and a restored dump keeps."""
+        return self._database.run(_identity)
 
     @property
     def database(self) -> Database:
@@ -292,6 +298,11 @@ class Library:
     def let_belong(self, directories: Mapping[str, int]) -> None:
         """Let the known paths in these directories belong to galleries, which are given by number."""
         self._database.run(lambda connection: galleries.let_belong(connection, directories))
+
+
+def _identity(connection: Connection) -> str:
+    row = connection.execute("SELECT applied_at FROM schema_migrations WHERE number = 1").fetchone()
+    return "" if row is None else row[0].astimezone(UTC).strftime("library-%Y%m%d-%H%M%S-%f")
 
 
 def _changed(found: dict[str, images.Seen], lacking: set[str]) -> dict[str, images.Seen]:
