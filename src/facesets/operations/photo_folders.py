@@ -158,8 +158,8 @@ def write_photo_folders(plan: PhotoFolders, manifest: M, *, progress: Progress, 
     """Materialise the photos, draw the sheets, and write the manifest last.
 
     A request to stop leaves the folder as an interrupted run does: the next run completes it. So do photos
-    that become unavailable meanwhile: raises `SourceGone`. Of a run that writes to several folders the journal
-    stays open.
+    that become unavailable meanwhile: raises `SourceGone`. Of a run that writes to several folders the
+    journal stays open.
     """
     earlier = _files_of_earlier_run(plan, type(manifest))
     with writing_results(plan.out, earlier, plan.command, also=plan.also, run=plan.run) as folder:
