@@ -439,7 +439,7 @@ def test_a_cluster_that_is_killed_and_completed_is_taken_back_whole(tmp_path: Pa
         store.add(person)
     kill_at, killed = 0, True
     while killed:
-        kill_at += 1
+        kill_at += 2
         killed = in_a_child(
             lambda: cluster(store, raw, quiet, progress=SilentProgress(), stop=Stop()), kill_at
         )

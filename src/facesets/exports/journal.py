@@ -347,8 +347,8 @@ def _keep(folder: SafeFolder, name: str, place: str) -> bool:
 
 def open_run(root: Path, command: str) -> Run | None:
     """The last run of a folder, if it is of this command and was cut off; errors as `read_runs`."""
-    last = (read_runs(root) or [None])[-1]
-    return last if last and last.state == WRITING and last.command == command else None
+    last = read_runs(root)[-1:]
+    return next((run for run in last if run.state == WRITING and run.command == command), None)
 
 
 def close_run(run: Run) -> None:

@@ -29,6 +29,7 @@ _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 # Opening a pipe without O_NONBLOCK waits for a writer, perhaps for ever.
 _FILE = _NO_LINK | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _LONGEST_PART = 255
+_FOREIGN = frozenset("\\:\0")
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
@@ -37,13 +38,19 @@ def is_inside(name: str) -> bool:
 
     No name of ours holds `\` or `:`, which lead elsewhere on Windows.
     """
-    parts = PurePosixPath(name).parts
-    if not parts or ".." in parts or name.startswith("/") or set(name) & set("\\:\0"):
+    parts = _parts(name)
+    if not parts or ".." in parts or name.startswith("/") or not _FOREIGN.isdisjoint(name):
         return False
     try:
-        return all(len(os.fsencode(part)) <= _LONGEST_PART for part in parts)
+        return len(os.fsencode(name)) <= _LONGEST_PART or all(
+            len(os.fsencode(part)) <= _LONGEST_PART for part in parts
+        )
     except UnicodeEncodeError:
         return False
+
+
+def _parts(name: str) -> list[str]:
+    return [part for part in name.split("/") if part and part != "."]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,7 @@ class SafeFolder:
 
     def link_above(self, name: str) -> str:
         """The first folder on the way to a name that is a link; empty if there is none."""
-        *above, _ = PurePosixPath(name).parts
+        *above, _ = _parts(name)
         for count in range(1, len(above) + 1):
             folder = "/".join(above[:count])
             there = self.status(folder)
@@ -95,7 +102,7 @@ class SafeFolder:
     def names_in(self, name: str = "") -> list[str]:
         """The last parts of all names in a folder, in order; none if there is no such folder."""
         try:
-            with self._folder(PurePosixPath(name).parts) as (path, handle):
+            with self._folder(name) as (path, handle):
                 if handle is None:  # pragma: no cover
                     return sorted(os.listdir(path))  # noqa: PTH208
                 listed = os.open(".", os.O_RDONLY, dir_fd=handle)
@@ -136,12 +143,12 @@ class SafeFolder:
 
     def make_folder(self, name: str) -> None:
         """Make a folder and those above it, as far as they are not there."""
-        with self._folder(PurePosixPath(name).parts, make=True):
+        with self._folder(name, make=True):
             pass
 
     def make_folder_of(self, name: str) -> None:
         """Make the folders above a name, as far as they are not there."""
-        self.make_folder(PurePosixPath(name).parent.as_posix())
+        self.make_folder(name.rpartition("/")[0])
 
     def remove(self, name: str) -> None:
         """Remove a file or a link, if it is there."""
@@ -202,7 +209,7 @@ class SafeFolder:
 
     def sync(self, name: str = "") -> None:
         """Make the names in a folder durable, where the system has that notion."""
-        with self._folder(PurePosixPath(name).parts) as (_, handle):
+        with self._folder(name) as (_, handle):
             if handle is None:  # pragma: no cover
                 return
             synced = os.open(".", os.O_RDONLY, dir_fd=handle)
@@ -282,26 +289,43 @@ class SafeFolder:
         """The last part of a name, and the folder that it is in, open; on Windows the path alone."""
         if not is_inside(name):
             raise OSError(errno.ELOOP, "leads out of its folder")
-        *above, last = PurePosixPath(name).parts
-        with self._folder(above) as (path, handle):
-            yield (str(path / last), None) if handle is None else (last, handle)
-
-    @contextmanager
-    def _folder(self, parts: Sequence[str], *, make: bool = False) -> Iterator[tuple[Path, int | None]]:
-        """A folder by the parts of its name: its path, and where the system can it is open."""
-        if parts and not is_inside("/".join(parts)):
-            raise OSError(errno.ELOOP, "leads out of its folder")
-        if not _HAS_DIR_FD:  # pragma: no cover
-            yield _looked_at(self.root, parts, make=make), None
+        *above, last = _parts(name)
+        folder = self._opened(above)
+        if folder is None:  # pragma: no cover
+            yield str(_looked_at(self.root, above, make=False) / last), None
             return
-        folder = os.open(self.root, _ON_THE_WAY)
         try:
-            for part in parts:
-                folder, outer = _entered(part, folder, make=make), folder
-                os.close(outer)
-            yield self.root.joinpath(*parts), folder
+            yield last, folder
         finally:
             os.close(folder)
+
+    @contextmanager
+    def _folder(self, name: str, *, make: bool = False) -> Iterator[tuple[Path, int | None]]:
+        """A folder by its name, or this one: its path, and where the system can it is open."""
+        parts = _parts(name)
+        if parts and not is_inside(name):
+            raise OSError(errno.ELOOP, "leads out of its folder")
+        folder = self._opened(parts, make=make)
+        if folder is None:  # pragma: no cover
+            yield _looked_at(self.root, parts, make=make), None
+            return
+        try:
+            yield self.path(name), folder
+        finally:
+            os.close(folder)
+
+    def _opened(self, parts: Sequence[str], *, make: bool = False) -> int | None:
+        """A folder, open; None where the system cannot."""
+        if not _HAS_DIR_FD:  # pragma: no cover
+            return None
+        folder = os.open(self.root, _ON_THE_WAY)
+        for part in parts:
+            outer = folder
+            try:
+                folder = _entered(part, outer, make=make)
+            finally:
+                os.close(outer)
+        return folder
 
 
 def _entered(part: str, folder: int, *, make: bool) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from facesets.clustering import nearest
+from facesets.exports.announcement import ANNOUNCEMENT
 from facesets.exports.manifest import (
     EXPORT_MANIFEST,
     SET_MANIFEST,
@@ -198,7 +199,8 @@ def _discover(
         dry_run=export.dry_run,
         stopped=stop.requested,
     )
-    if not found or stop.requested:
+    is_cut_off = (out / ANNOUNCEMENT).is_file() and not export.dry_run
+    if stop.requested or not (found or is_cut_off):
         return summary
     wanted = [_new_set(collection, name, members, roots) for name, members in zip(names, found, strict=True)]
     made = provenance(store, collection.settings, options, export)
@@ -216,7 +218,7 @@ def _discover(
     return replace(
         summary,
         clusters=clusters,
-        export=exported,
+        export=exported if found else None,
         failed=exported.failed,
         failures=exported.failures,
         stopped=exported.stopped,
