@@ -146,6 +146,10 @@ class _Work:
         if not len(self._rows):
             return
         self._find_cores()
+        if self._measured.by_pairs_only:
+            self._link()
+            self._mark_alone()
+            return
         core = self.labels.copy()
         everyone = np.ones(len(self._rows), bool)
         self._join(self._loose(_LOOSE_FACES), everyone, _ANCHOR_FACES)

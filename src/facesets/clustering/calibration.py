@@ -66,6 +66,8 @@ class Calibration:
         How many there are: the more strangers, the more similar is the most similar of them.
     source : str
         What it was measured on, or taken from, in words.
+    by_pairs_only : bool
+        Whether the recogniser's mean vectors mislead (see `Recogniser`).
     """
 
     typical: float
@@ -73,6 +75,7 @@ class Calibration:
     spread: float
     faces: int
     source: str
+    by_pairs_only: bool = False
 
     @property
     def strangers(self) -> float:
@@ -92,6 +95,8 @@ class Calibration:
     @property
     def several(self) -> float:
         """The same for clusters of several faces."""
+        if self.by_pairs_only:
+            return self.link
         chance = self.middle + _SEVERAL_SPREAD * (self.chance - self.middle)
         return max(_SEVERAL_SHARE * self.typical, min(chance, self.core))
 
@@ -149,6 +154,10 @@ def calibrate(
     """
     known = recogniser_named(recogniser)
     order = canonical_order(embeddings)
+    if known.by_pairs_only:
+        return Calibration(
+            known.typical, known.middle, known.spread, len(order), known.source, by_pairs_only=True
+        )
     step = max(1, -(-len(order) // _SAMPLE_FACES))
     rows = unit_rows(embeddings, order[::step])
     middle, spread, seen = _strangers(rows, embeddings, image_index, known)
