@@ -23,6 +23,7 @@ def _entry(group: str, *examples: str) -> Entry:
 
 
 GUIDE = {
+    "run": _entry(START, "facesets run ~/Pictures", "facesets run ~/Pictures people --materialize hardlink"),
     "embed": _entry(
         START,
         "facesets embed ~/Pictures faces.npz",
@@ -109,8 +110,9 @@ GUIDE = {
     ),
     "doctor": _entry(MAINTENANCE, "facesets doctor", "facesets doctor --benchmark"),
     "models list": _entry(MAINTENANCE, "facesets models list"),
+    "models show": _entry(MAINTENANCE, "facesets models show open"),
     "models path": _entry(MAINTENANCE, "facesets models path buffalo_l"),
-    "models pull": _entry(MAINTENANCE, "facesets models pull", "facesets models pull ViT-B-32__openai"),
+    "models pull": _entry(MAINTENANCE, "facesets models pull", "facesets models pull open"),
     "models verify": _entry(MAINTENANCE, "facesets models verify buffalo_l"),
 }
 """Every command, in the order of use."""
