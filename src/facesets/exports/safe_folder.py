@@ -148,6 +148,8 @@ class SafeFolder:
 
     def make_folder_of(self, name: str) -> None:
         """Make the folders above a name, as far as they are not there."""
+        if not is_inside(name):
+            raise _leads_out()
         self.make_folder(name.rpartition("/")[0])
 
     def remove(self, name: str) -> None:
@@ -288,7 +290,7 @@ class SafeFolder:
     def _at(self, name: str) -> Iterator[tuple[str, int | None]]:
         """The last part of a name, and the folder that it is in, open; on Windows the path alone."""
         if not is_inside(name):
-            raise OSError(errno.ELOOP, "leads out of its folder")
+            raise _leads_out()
         *above, last = _parts(name)
         folder = self._opened(above)
         if folder is None:  # pragma: no cover
@@ -304,7 +306,7 @@ class SafeFolder:
         """A folder by its name, or this one: its path, and where the system can it is open."""
         parts = _parts(name)
         if parts and not is_inside(name):
-            raise OSError(errno.ELOOP, "leads out of its folder")
+            raise _leads_out()
         folder = self._opened(parts, make=make)
         if folder is None:  # pragma: no cover
             yield _looked_at(self.root, parts, make=make), None
@@ -326,6 +328,10 @@ class SafeFolder:
             finally:
                 os.close(outer)
         return folder
+
+
+def _leads_out() -> OSError:
+    return OSError(errno.ELOOP, "leads out of its folder")
 
 
 def _entered(part: str, folder: int, *, make: bool) -> int:
