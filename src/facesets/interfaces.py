@@ -138,6 +138,14 @@ class Store(Protocol):
         """Keep these for good, all or nothing. An image or path known before is replaced."""
         ...
 
+    def forget_paths(self, paths: Sequence[str]) -> None:
+        """Know these paths no more; their images stay, and are known again by their content."""
+        ...
+
+    def relocate_paths(self, old: str, new: str, paths: Mapping[str, str]) -> None:
+        """Know paths below the folder `old` by their names below `new`; none of these is known yet."""
+        ...
+
     def annotate(self, images: Sequence[ImageRecord]) -> None:
         """Keep what `enrich` found about faces that are there, all or nothing.
 

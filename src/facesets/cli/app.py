@@ -27,6 +27,7 @@ from facesets.cli.migrate import migrate
 from facesets.cli.models import models
 from facesets.cli.params import EPILOG
 from facesets.cli.refine import refine
+from facesets.cli.relocate import relocate
 from facesets.cli.search import search
 from facesets.cli.sheet import sheet
 from facesets.cli.show import show
@@ -70,6 +71,7 @@ for command in (
     undo,
     search,
     stats,
+    relocate,
     check,
     import_cache,
     export_cache,

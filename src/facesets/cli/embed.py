@@ -83,6 +83,10 @@ def embed(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try unreadable files again, though unchanged.")
     ] = _EMBED.retry_failed,
+    prune: Annotated[
+        bool,
+        typer.Option("--prune", help="Forget what is not there any more in other folders, too."),
+    ] = _EMBED.prune,
     fast_decode: Annotated[
         bool,
         typer.Option(
@@ -146,6 +150,7 @@ def embed(
                 batch_size=tuning.images_per_run,
                 retry_failed=retry_failed,
                 fast_decode=fast_decode,
+                prune=prune,
                 dry_run=dry_run,
             )
             summary = run(
@@ -165,6 +170,8 @@ def embed(
             f"{counted(summary.aliases, 'copy', 'copies')} of known images, {summary.unchanged} unchanged, "
             f"{summary.failed} unreadable."
             + (f" {counted(summary.gone, 'file')} gone." if summary.gone else "")
+            + (f" {counted(summary.moved, 'file')} moved here from elsewhere." if summary.moved else "")
+            + (f" {counted(summary.pruned, 'path')} elsewhere forgotten." if summary.pruned else "")
             + (f" {summary.to_do} to do." if dry_run else "")
             + (" Stopped early: run the same command again to go on." if summary.stopped else "")
         ],

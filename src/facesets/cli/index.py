@@ -165,7 +165,9 @@ def index(
             f"{library.label}: {counted(summary.indexed, 'new image')}, "
             f"{counted(summary.faces, 'new face')}, "
             f"{counted(summary.embeddings, 'image')} embedded, {added}"
-            f"{counted(summary.aliases, 'copy', 'copies')} of known images, {summary.unchanged} unchanged, "
+            f"{counted(summary.aliases, 'copy', 'copies')} of known images"
+            + (f" ({summary.moved} moved)" if summary.moved else "")
+            + f", {summary.unchanged} unchanged, "
             f"{summary.pruned} {would(dry_run, 'forgotten', 'to forget')}, {summary.failed} failed.{left}"
             + (" Nothing was stored." if dry_run else "")
             + (" Stopped early: run the same command again to go on." if summary.stopped else "")

@@ -233,6 +233,32 @@ class ResultFolder:
             self.journal.removing(name)
             source.replace(target)
 
+    def rename(self, names: Mapping[str, str]) -> set[str]:
+        """Give files of ours other names where those are free; a file that somebody worked on goes along.
+
+        Parameters
+        ----------
+        names : mapping of old name to new name
+            The new ones are announced.
+
+        Returns
+        -------
+        set of str
+            The old names that are no more.
+        """
+        free = {
+            old: new
+            for old, new in names.items()
+            if new in self.owned and exists(self._path(old)) and not exists(self._path(new))
+        }
+        self.journal.replacing_all({new: (self._path(old), None) for old, new in free.items()})
+        self.journal.removing(*free)
+        for old, new in free.items():
+            with writing(self._path(new)):
+                self._path(old).replace(self._path(new))
+            self.owned[new] = with_puts(self.owned[new], *self.owned.get(old, ()))
+        return {old for old in names if not exists(self._path(old))}
+
     def remove(self, names: Iterable[str]) -> None:
         """Remove files that are ours."""
         names = [name for name in names if exists(self._path(name))]

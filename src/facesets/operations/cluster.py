@@ -116,7 +116,11 @@ def _cluster(
     progress.begin(f"Clustering {len(collection.faces)} faces")
     recogniser = collection.settings.recogniser
     grouping = group_faces(collection.faces.embedding, collection.faces.image, options, recogniser)
-    said = None if known is None else respect(grouping.labels, collection.face_ids(), known)
+    said = (
+        None
+        if known is None or not known.statements
+        else respect(grouping.labels, collection.face_ids(), known)
+    )
     progress.end()
     manifest, kept = _manifest(store, collection, grouping, said, options)
     plan = plan_folders(
@@ -127,6 +131,7 @@ def _cluster(
         options,
         moved=kept.files,
         unwanted=kept.unwanted,
+        today={} if known is None else known.today,
     )
     if options.dry_run:
         written = rehearse(plan, ClusterManifest)

@@ -24,6 +24,7 @@ from facesets.exports.manifest import (
     Statement,
 )
 from facesets.files import printable
+from facesets.operations.following import paths_today, with_sources_today
 from facesets.records import Collection as FaceCollection
 
 SINGLETONS = "_singletons"
@@ -52,6 +53,8 @@ class Known:
         A sentence for each new statement, or for several alike.
     renamed : dict
         Old to new name of groups that were renamed since.
+    today : dict
+        Where photos lie that the result was made from at other paths.
     """
 
     groups: dict[str, list[FaceEntry]]
@@ -63,6 +66,7 @@ class Known:
     statements: list[Statement] = field(default_factory=list)
     learned: list[str] = field(default_factory=list)
     renamed: dict[str, str] = field(default_factory=dict)
+    today: dict[str, str] = field(default_factory=dict)
 
     def names_in_use(self) -> list[str]:
         """Every name that a group has or ever had, for numbers that must not come back."""
@@ -96,14 +100,19 @@ def known_of(
 
     of_people = isinstance(manifest, ClusterManifest)
     groups = manifest.persons if isinstance(manifest, ClusterManifest) else manifest.facesets
+    today = paths_today(manifest, collection.images)
     known = Known(
         groups={group.name: current(group.faces) for group in groups},
         single=current(manifest.singletons if isinstance(manifest, ClusterManifest) else ()),
         single_folder=SINGLETONS if of_people else "",
         hidden={group.name: current(group.faces) for group in manifest.hidden},
         set_aside=current(manifest.set_aside),
-        files=dict(manifest.files),
-        statements=list(manifest.statements),
+        files=with_sources_today(manifest.files, today),
+        statements=[
+            replace(said, name=today.get(said.name, said.name)) if said.kind == "without" else said
+            for said in manifest.statements
+        ],
+        today=today,
     )
     if learns:
         learn(root, known, {*manifest.sheets, *announced_names(root)})
@@ -266,7 +275,9 @@ def _follow_photos(root: Path, known: Known, edits: Edits) -> None:
         if len(targets) + sum(name in edits.deleted for name in touched) == len(names):
             told[folder, targets[0] if targets else ""] += _move(known, folder, image, targets)
         else:
-            gone = [known.files[name].source for name in touched if name in edits.deleted]
+            left = {known.files[name].source for name in names if name not in edits.deleted}
+            deleted = [known.files[name].source for name in touched if name in edits.deleted]
+            gone = [source for source in deleted if source not in left]
             known.statements += [Statement("without", folder, name=source) for source in gone]
             told[folder, folder] += len(gone)
     _follow_files(root, known, edits)

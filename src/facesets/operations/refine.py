@@ -123,13 +123,20 @@ def _refine(
     known = known_before(out, RefineManifest, REFINE_MANIFEST, collection)
     progress.begin(f"Refining {len(faces)} faces")
     cluster = _clusters(faces, options)
-    said = None if known is None else respect(cluster, collection.face_ids(), known)
+    said = None if known is None or not known.statements else respect(cluster, collection.face_ids(), known)
     gated = _gated(faces, cluster, options) if said is None else _gated_as_said(faces, said, options)
     progress.end()
     manifest, kept = _manifest(store, collection, gated, said, options)
     members = {group.name: [face.paths for face in group.faces] for group in manifest.facesets}
     plan = plan_folders(
-        out, "refine", REFINE_MANIFEST, members, options, moved=kept.files, unwanted=kept.unwanted
+        out,
+        "refine",
+        REFINE_MANIFEST,
+        members,
+        options,
+        moved=kept.files,
+        unwanted=kept.unwanted,
+        today={} if known is None else known.today,
     )
     if options.dry_run:
         written = rehearse(plan, RefineManifest)

@@ -66,7 +66,7 @@ class Carried:
 
 
 def known_before(out: Path, kind: type[M], name: str, collection: Collection) -> Known | None:
-    """Who was who in a result by the user's will; None where the user said nothing.
+    """Who was who in a result, by the user's will where there are statements; None where there is no result.
 
     Raises
     ------
@@ -80,9 +80,8 @@ def known_before(out: Path, kind: type[M], name: str, collection: Collection) ->
     before = read_manifest(out / name, kind)
     learns = not (out / ANNOUNCEMENT).exists()
     known = known_of(before, out, collection, learns=learns)
-    if not known.statements:
-        return None
-    require_same_faces(collection.settings, before.made.models, out / name)
+    if known.statements:
+        require_same_faces(collection.settings, before.made.models, out / name)
     return known
 
 
