@@ -4,6 +4,7 @@ Operations take these and never name an implementation; the command line chooses
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -55,6 +56,16 @@ class Source(Protocol):
 
     def covers(self, path: str) -> bool:
         """Whether `files` would list that path if it were there."""
+        ...
+
+    @property
+    def chooses(self) -> bool:
+        """Whether the user leaves something out; known once `files` is through."""
+        ...
+
+    @property
+    def ignored(self) -> AbstractSet[str]:
+        """Files and folders that the user leaves out by ignore files; complete once `files` is through."""
         ...
 
     def is_there(self) -> bool:

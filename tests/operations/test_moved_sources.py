@@ -158,6 +158,20 @@ def test_prune_forgets_what_is_gone_in_other_folders(
     assert len(cache.load().images) == 2
 
 
+def test_what_is_ignored_is_not_taken_in_and_prune_forgets_it(
+    filled: Store, embedder: LocalEmbedder, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:1], tmp_path / "src")
+    private = copy_photos(lfw_photos[1:3], photos / "private")
+    take_in(filled, photos, embedder)
+    (photos / ".facesetsignore").write_text("private/\n")
+    shutil.copy2(lfw_photos[3], private)
+    take_in(filled, photos, embedder)
+    assert len(filled.files()) == 3
+    take_in(filled, photos, embedder, prune=True)
+    assert folders_of(filled) == ["src"]
+
+
 def test_what_was_said_in_a_result_holds_when_its_photos_are_elsewhere(
     company: MadeStore, tmp_path: Path, again: Again
 ) -> None:

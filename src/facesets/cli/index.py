@@ -13,6 +13,8 @@ from facesets.cli.params import (
     DatabaseOption,
     DebugOption,
     DryRunOption,
+    ExcludeOption,
+    IncludeOption,
     JsonOption,
     MlUriOption,
     PackOption,
@@ -46,14 +48,8 @@ def index(
             show_default=False,
         ),
     ] = None,
-    include: Annotated[
-        list[str] | None,
-        typer.Option(metavar="GLOB", help="Only files whose path below the target fits. May be repeated."),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(metavar="GLOB", help="No file or folder that fits; wins over --include."),
-    ] = None,
+    include: IncludeOption = None,
+    exclude: ExcludeOption = None,
     prune: Annotated[
         bool, typer.Option("--prune", help="Forget paths below the targets that are gone.")
     ] = _INDEX.prune,
@@ -168,7 +164,8 @@ def index(
             f"{counted(summary.aliases, 'copy', 'copies')} of known images"
             + (f" ({summary.moved} moved)" if summary.moved else "")
             + f", {summary.unchanged} unchanged, "
-            f"{summary.pruned} {would(dry_run, 'forgotten', 'to forget')}, {summary.failed} failed.{left}"
+            + (f"{summary.ignored} ignored, " if summary.ignored else "")
+            + f"{summary.pruned} {would(dry_run, 'forgotten', 'to forget')}, {summary.failed} failed.{left}"
             + (" Nothing was stored." if dry_run else "")
             + (" Stopped early: run the same command again to go on." if summary.stopped else "")
         ],

@@ -40,6 +40,14 @@ DebugOption = Annotated[
     typer.Option("--debug", help="Show tracebacks.", callback=_set_debug, is_eager=True),
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+IncludeOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="GLOB", help="Only files whose path below the source fits. May be repeated."),
+]
+ExcludeOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="GLOB", help="No file or folder that fits; wins over --include."),
+]
 PackOption = Annotated[
     str | None,
     typer.Option(

@@ -28,6 +28,7 @@ from facesets.operations.enrich import Landmarker, enrich_rows
 from facesets.operations.options import EmbedOptions
 from facesets.records import Faces, FileRecord, FoundFile, ImageRecord
 from facesets.sources.missing import is_gone, moved_away, removed
+from facesets.sources.walking import is_among
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
 
@@ -65,12 +66,14 @@ class EmbedSummary:
         Files whose bytes were known already.
     faces : int
         Faces in the new images.
+    ignored : int
+        Files and folders that ignore files leave out.
     gone : int
         Known files of this source that are not there any more. They are forgotten until they come back.
     moved : int
         Paths elsewhere that are forgotten because the file was moved from there into this source.
     pruned : int
-        Other paths that are forgotten because nothing is there any more.
+        Other paths that are forgotten because nothing is there any more, or because they are ignored by now.
     failed : int
         Files that cannot be read, those of earlier runs included while they have not changed.
     failures : list of Failure
@@ -86,6 +89,7 @@ class EmbedSummary:
     embedded: int = 0
     aliases: int = 0
     faces: int = 0
+    ignored: int = 0
     gone: int = 0
     moved: int = 0
     pruned: int = 0
@@ -140,10 +144,11 @@ def embed(
     progress.end()
     if not found:
         _refuse_nothing(source, known)
-    pruned = sorted(set(removed(known)).difference(gone)) if options.prune else []
+    pruned = _pruned(source, known, gone) if options.prune else []
     summary = EmbedSummary(
         listed=len(found),
         unchanged=len(found) - len(todo),
+        ignored=len(source.ignored),
         gone=len(gone),
         pruned=len(pruned),
         failed=len(known_failures),
@@ -197,6 +202,11 @@ def _embedded(
 
 def _refuse_nothing(source: Source, known: Mapping[str, FileRecord]) -> None:
     """Nothing where photos were is rather a drive that is not mounted than what somebody wanted."""
+    if source.chooses and source.is_there():
+        raise WrongUsage(
+            f"No photo below {source.label} fits --include and --exclude. Check the patterns and "
+            "ignore files."
+        )
     missing = sum(map(source.covers, known))
     if missing:
         raise SourceGone(
@@ -228,6 +238,13 @@ def _gone(source: Source, found: Sequence[FoundFile], known: Mapping[str, FileRe
     listed = {file.path for file in found}
     missing = [path for path in known if path not in listed and source.covers(path) and is_gone(path)]
     return missing if not missing or source.is_there() else []
+
+
+def _pruned(source: Source, known: Mapping[str, FileRecord], gone: Sequence[str]) -> list[str]:
+    """Paths that are to be forgotten besides those that are gone from the source."""
+    ignored = source.ignored
+    left_out = [path for path in known if is_among(path, ignored)] if ignored else []
+    return sorted({*removed(known), *left_out}.difference(gone))
 
 
 def _moved(found: Sequence[FoundFile], known: Mapping[str, FileRecord]) -> set[str]:

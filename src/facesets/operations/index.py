@@ -49,6 +49,8 @@ class IndexSummary:
         Directories that hold photos.
     listed : int
         Files below the targets that look like images.
+    ignored : int
+        Files and folders that ignore files leave out.
     unchanged : int
         Known by path, size and time, or done by another run meanwhile; not opened. Without those that failed.
     indexed : int
@@ -80,6 +82,7 @@ class IndexSummary:
 
     galleries: int = 0
     listed: int = 0
+    ignored: int = 0
     unchanged: int = 0
     indexed: int = 0
     completed: int = 0
@@ -165,6 +168,7 @@ def _indexed(
     summary = IndexSummary(
         galleries=len(source.galleries),
         listed=len(listing.stamps),
+        ignored=len(source.ignored),
         unchanged=len(listing.stamps) - len(todo) - len(failures),
         pruned=len(gone),
         failed=len(failures),

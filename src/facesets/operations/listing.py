@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from facesets.operations.embed import Failure
 from facesets.records import FoundFile
 from facesets.sources.galleries import Gallery
 from facesets.sources.missing import is_gone
+from facesets.sources.walking import is_among
 from facesets.store.postgres.galleries import Linked
 from facesets.store.postgres.images import Seen
 from facesets.store.postgres.library import Library
@@ -50,6 +52,11 @@ class GalleryTargets(Protocol):
     @property
     def chooses(self) -> bool:
         """Whether some files below the targets may have been left out."""
+        ...
+
+    @property
+    def ignored(self) -> AbstractSet[str]:
+        """What ignore files leave out; complete once `stamps` is through."""
         ...
 
     def away(self) -> list[str]:
@@ -189,7 +196,9 @@ def _emptied(root: str, count: int) -> SourceGone:
 
 
 def _nothing_chosen(source: GalleryTargets) -> WrongUsage:
-    return WrongUsage(f"No photo below {source.label} fits --include and --exclude. Check the patterns.")
+    return WrongUsage(
+        f"No photo below {source.label} fits --include and --exclude. Check the patterns, and ignore files."
+    )
 
 
 def is_below(path: str, root: str) -> bool:
@@ -202,12 +211,13 @@ def _belongs(path: str, root: str) -> bool:
 
 
 def gone_paths(source: GalleryTargets, library: Library, listed: Sequence[str]) -> list[str]:
-    """Known paths where no file is any more, but perhaps a folder; none of a target that is away.
+    """Known paths where no file is any more, but perhaps a folder, and ignored ones; none of a target away.
 
     A path that cannot be looked at is not gone.
     """
     there = {FoundFile.of_stamp(stamp).path for stamp in listed}
-    gone = [path for path in library.known_below(source.roots) if path not in there and _holds_no_file(path)]
+    others = [path for path in library.known_below(source.roots) if path not in there]
+    gone = [path for path in others if is_among(path, source.ignored) or _holds_no_file(path)]
     # Asked afterwards, for a drive may go at any moment.
     away = source.away()
     return [path for path in gone if not any(_belongs(path, root) for root in away)]

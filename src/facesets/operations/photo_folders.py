@@ -169,7 +169,7 @@ def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: M, progress: Progr
     rows = plan_rows(manifest, plan.out) if plan.with_sheet else []
     folder.refuse_in_the_way(own_sheet_names(len(rows)))
     sheets = draw_sheets(manifest, rows, plan.manifest_name, progress=progress, stop=stop)
-    wanted = {name: put.source for name, put in plan.keep.items()} | plan.files
+    wanted = {name: put.source for name, put in plan.keep.items()} | dict(plan.files)
     earlier = {name: put[-1].source for name, put in folder.owned.items() if put}
     renamed = new_names(earlier, wanted)
     folder.announce(
