@@ -20,8 +20,9 @@ import numpy as np
 
 from facesets.errors import SourceGone, UnreadableImage, WrongUsage
 from facesets.files import read_regular_file
-from facesets.imaging.decode import MAX_FILE_BYTES, Decoded, decode_bytes
+from facesets.imaging.decode import Decoded, decode_bytes
 from facesets.imaging.fingerprint import fingerprint
+from facesets.imaging.limits import MAX_FILE_BYTES
 from facesets.interfaces import Embedder, Progress, Source, Store
 from facesets.operations.batches import batches
 from facesets.operations.enrich import Landmarker, enrich_rows
