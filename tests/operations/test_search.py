@@ -94,8 +94,9 @@ def test_a_path_is_printed_where_the_photo_is(library: Library, library_url: str
 
     def found() -> list[str]:
         vector = images[0].faces.embedding[0]
-        hits = [*search_by_person(library, "Anna", Dates(), 1), *similar_faces(library, vector, Dates(), 1)]
-        return [hit.path for hit in hits]
+        (photo,) = search_by_person(library, "Anna", Dates(), 1)
+        (face,) = similar_faces(library, vector, Dates(), 1)
+        return [photo.path, face.path]
 
     assert found() == [f"/{images[0].sha256}.jpg"] * 2
     (tmp_path / "there.jpg").touch()
