@@ -4,6 +4,7 @@ Operations take these and never name an implementation; the command line chooses
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -55,6 +56,16 @@ class Source(Protocol):
 
     def covers(self, path: str) -> bool:
         """Whether `files` would list that path if it were there."""
+        ...
+
+    @property
+    def chooses(self) -> bool:
+        """Whether the user leaves something out; known once `files` is through."""
+        ...
+
+    @property
+    def ignored(self) -> AbstractSet[str]:
+        """Files and folders that the user leaves out by ignore files; complete once `files` is through."""
         ...
 
     def is_there(self) -> bool:
@@ -141,6 +152,14 @@ class Store(Protocol):
 
     def commit(self, files: Sequence[FileRecord], images: Sequence[ImageRecord]) -> None:
         """Keep these for good, all or nothing. An image or path known before is replaced."""
+        ...
+
+    def forget_paths(self, paths: Sequence[str]) -> None:
+        """Know these paths no more; their images stay, and are known again by their content."""
+        ...
+
+    def relocate_paths(self, old: str, new: str, paths: Mapping[str, str]) -> None:
+        """Know paths below the folder `old` by their names below `new`; none of these is known yet."""
         ...
 
     def annotate(self, images: Sequence[ImageRecord]) -> None:

@@ -21,6 +21,8 @@ Bool = NDArray[np.bool_]
 
 FINGERPRINT_BYTES = 32
 
+_GONE = "not there any more"
+
 
 class EnrichState(IntEnum):
     """What `enrich` found out about a face."""
@@ -317,6 +319,16 @@ class FileRecord:
     mtime_ns: int
     sha256: str
     reason: str = ""
+
+    @classmethod
+    def forgotten(cls, path: str) -> Self:
+        """A record that says of a path that it is known no more; see `is_forgotten`."""
+        return cls(path, -1, -1, "", _GONE)
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether this takes back what was said of the path before."""
+        return self.reason == _GONE
 
     def matches(self, found: FoundFile) -> bool:
         """Whether the file is, by size and time, the one seen before."""

@@ -47,6 +47,12 @@ class MadeStore:
         self.shown.append((str(path), people))
         return str(path)
 
+    def move(self, root: Path) -> None:
+        """Give the folder of photos another name."""
+        self.root.rename(root)
+        self.shown = [(str(root / Path(path).name), people) for path, people in self.shown]
+        self.root = root
+
     def picture(self, number: int, people: tuple[int, ...]) -> bytes:
         """What the file of a photo holds; no two are the same."""
         return f"photo {number} of {people}".encode()
@@ -99,6 +105,12 @@ class MadeStore:
         raise NotImplementedError
 
     def commit(self, files: Sequence[FileRecord], images: Sequence[ImageRecord]) -> None:
+        raise NotImplementedError
+
+    def forget_paths(self, paths: Sequence[str]) -> None:
+        raise NotImplementedError
+
+    def relocate_paths(self, old: str, new: str, paths: Mapping[str, str]) -> None:
         raise NotImplementedError
 
     def annotate(self, images: Sequence[ImageRecord]) -> None:

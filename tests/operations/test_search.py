@@ -81,6 +81,30 @@ def test_photos_of_a_person_are_found_by_name_in_any_case(library: Library, libr
         search_by_person(library, "Bob", Dates(), 10)
 
 
+def test_a_path_is_printed_where_the_photo_is(library: Library, library_url: str, tmp_path: Path) -> None:
+    images = [made_image("i2", 2, "2020-01-03T12:00:00")]
+    with library.writing(SETTINGS):
+        library.commit([made_file(str(tmp_path / "there.jpg"), images[0])], [])
+    with psycopg.connect(library_url) as connection:
+        connection.execute("INSERT INTO persons DEFAULT VALUES")
+        connection.execute("INSERT INTO person_names (person_id, name) SELECT id, 'Anna' FROM persons")
+        connection.execute(
+            """UPDATE face_detections SET person_id = (SELECT id FROM persons)
+                WHERE image_id = (SELECT id FROM images WHERE sha256 = %s)""",
+            (images[0].sha256,),
+        )
+
+    def found() -> list[str]:
+        vector = images[0].faces.embedding[0]
+        (photo,) = search_by_person(library, "Anna", Dates(), 1)
+        (face,) = similar_faces(library, vector, Dates(), 1)
+        return [photo.path, face.path]
+
+    assert found() == [f"/{images[0].sha256}.jpg"] * 2
+    (tmp_path / "there.jpg").touch()
+    assert found() == [str(tmp_path / "there.jpg")] * 2
+
+
 def test_somebody_without_a_name_is_found_by_the_number_that_a_search_prints(
     library: Library, library_url: str
 ) -> None:

@@ -29,6 +29,7 @@ from facesets.cli.migrate import migrate
 from facesets.cli.models import models
 from facesets.cli.params import EPILOG, SETTINGS_NOTE
 from facesets.cli.refine import refine
+from facesets.cli.relocate import relocate
 from facesets.cli.run import run
 from facesets.cli.search import search
 from facesets.cli.sheet import sheet
@@ -75,6 +76,7 @@ for command in (
     undo,
     search,
     stats,
+    relocate,
     check,
     import_cache,
     export_cache,

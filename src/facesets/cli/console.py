@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 STATUS_FAILED_INPUTS = 3
 _PLAIN_LINE_EVERY_S = 30.0
 _REDRAW_EVERY_S = 0.1
+_CLEAR_UP_S = 1.0
+_SHOW_CURSOR = b"\x1b[?25h"
+"""Bars hide it."""
 
 
 @dataclass
@@ -202,11 +206,17 @@ def progress() -> "Iterator[Progress]":
 
 @contextmanager
 def stoppable() -> Iterator[Stop]:
-    """Turn the first Ctrl-C or SIGTERM into a wish to end cleanly; the second ends at once."""
+    """Turn the first Ctrl-C or SIGTERM into a wish to end cleanly; the second ends at once.
+
+    Threads in the middle of a picture would be waited for: after a moment for clearing up, they are not.
+    """
     stop = Stop()
 
     def handle(number: int, _frame: "FrameType | None") -> None:
         if stop.requested:
+            leaving = threading.Timer(_CLEAR_UP_S, _leave, [number])
+            leaving.daemon = True
+            leaving.start()
             raise KeyboardInterrupt
         session.stopped_by = number
         stop.request()
@@ -221,6 +231,13 @@ def stoppable() -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _leave(number: int) -> None:
+    """End the process as it is: whatever is on the disk outlives a kill."""
+    if sys.stderr.isatty():
+        os.write(sys.stderr.fileno(), _SHOW_CURSOR)
+    os._exit(128 + number)
 
 
 @contextmanager

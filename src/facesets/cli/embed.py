@@ -10,6 +10,8 @@ from facesets.cli import console
 from facesets.cli.params import (
     DebugOption,
     DryRunOption,
+    ExcludeOption,
+    IncludeOption,
     JsonOption,
     PackOption,
     ProviderOption,
@@ -86,6 +88,12 @@ def embed(
         bool, typer.Option("--retry-failed", help="Try unreadable files again, though unchanged.")
     ] = _EMBED.retry_failed,
     strict: StrictOption = False,
+    include: IncludeOption = None,
+    exclude: ExcludeOption = None,
+    prune: Annotated[
+        bool,
+        typer.Option("--prune", help="Forget what is not there any more in other folders, too."),
+    ] = _EMBED.prune,
     fast_decode: Annotated[
         bool,
         typer.Option(
@@ -119,7 +127,7 @@ def embed(
     from facesets.stopwatch import Stopwatch
 
     conf = settings.load()
-    photos, cache = _source_and_cache(source, cache, queue)
+    photos, cache = _source_and_cache(source, cache, queue, include or [], exclude or [])
     if profile is not None:
         require_suffix(profile, ".json")
     store = assemble.open_cache(cache)
@@ -153,6 +161,7 @@ def embed(
                 batch_size=tuning.images_per_run,
                 retry_failed=retry_failed,
                 fast_decode=fast_decode,
+                prune=prune,
                 dry_run=dry_run,
             )
             summary = run(
@@ -171,7 +180,14 @@ def embed(
             f"{store.label}: {counted(summary.embedded, 'new image')} with {counted(summary.faces, 'face')}, "
             f"{counted(summary.aliases, 'copy', 'copies')} of known images, {summary.unchanged} unchanged, "
             f"{summary.failed} unreadable{as_before(summary.failures)}."
+            + (
+                f" {counted(summary.ignored, 'file or folder', 'files and folders')} ignored."
+                if summary.ignored
+                else ""
+            )
             + (f" {counted(summary.gone, 'file')} gone." if summary.gone else "")
+            + (f" {counted(summary.moved, 'file')} moved here from elsewhere." if summary.moved else "")
+            + (f" {counted(summary.pruned, 'path')} elsewhere forgotten." if summary.pruned else "")
             + (f" {summary.to_do} to do." if dry_run else "")
             + (" Stopped early: run the same command again to go on." if summary.stopped else "")
         ],
@@ -181,7 +197,9 @@ def embed(
     console.finish(failed=console.unreadable(summary.failures, strict=strict))
 
 
-def _source_and_cache(source: Path, cache: Path | None, queue: Path | None) -> "tuple[Source, Path]":
+def _source_and_cache(
+    source: Path, cache: Path | None, queue: Path | None, include: list[str], exclude: list[str]
+) -> "tuple[Source, Path]":
     """Tell SRC CACHE from --queue QUEUE CACHE, where the first argument is the cache."""
     from facesets.sources.folders import FolderSource
     from facesets.sources.queue import QueueSource
@@ -189,7 +207,9 @@ def _source_and_cache(source: Path, cache: Path | None, queue: Path | None) -> "
     if queue is None:
         if cache is None:
             raise typer.BadParameter("give SRC and CACHE, or --queue QUEUE and CACHE", param_hint="CACHE")
-        return FolderSource(source), cache
+        return FolderSource(source, include=include, exclude=exclude), cache
+    if include or exclude:
+        raise typer.BadParameter("a queue names its photos one by one", param_hint="--include, --exclude")
     if cache is not None:
         raise typer.BadParameter("give either SRC or --queue, not both", param_hint="--queue")
     return QueueSource(queue), source

@@ -71,6 +71,11 @@ GUIDE = {
         "facesets split-eras faces.npz out/swap --set anna --probe",
         "facesets split-eras faces.npz out/swap --set anna",
     ),
+    "relocate": _entry(
+        RESULTS,
+        "facesets relocate ~/Pictures /mnt/photos faces.npz",
+        "facesets relocate /mnt/old --forget             # from the library",
+    ),
     "undo": _entry(RESULTS, "facesets undo out/raw", "facesets undo out/raw 3 --dry-run"),
     "evaluate": _entry(
         RESULTS, "facesets evaluate faces.npz", "facesets evaluate faces.npz --sweep 0.4:0.8:0.05"

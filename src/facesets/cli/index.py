@@ -14,6 +14,8 @@ from facesets.cli.params import (
     DatabaseOption,
     DebugOption,
     DryRunOption,
+    ExcludeOption,
+    IncludeOption,
     JsonOption,
     MlUriOption,
     PackOption,
@@ -50,14 +52,8 @@ def index(
             show_default=False,
         ),
     ] = None,
-    include: Annotated[
-        list[str] | None,
-        typer.Option(metavar="GLOB...", help="Only files whose path below the target fits one of these."),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(metavar="GLOB...", help="No file or folder that fits; wins over --include."),
-    ] = None,
+    include: IncludeOption = None,
+    exclude: ExcludeOption = None,
     prune: Annotated[
         bool, typer.Option("--prune", help="Forget paths below the targets that are gone.")
     ] = _INDEX.prune,
@@ -169,8 +165,11 @@ def index(
             f"{library.label}: {counted(summary.indexed, 'new image')}, "
             f"{counted(summary.faces, 'new face')}, "
             f"{counted(summary.embeddings, 'image')} embedded, {added}"
-            f"{counted(summary.aliases, 'copy', 'copies')} of known images, {summary.unchanged} unchanged, "
-            f"{summary.pruned} {would(dry_run, 'forgotten', 'to forget')}, {summary.failed} failed"
+            f"{counted(summary.aliases, 'copy', 'copies')} of known images"
+            + (f" ({summary.moved} moved)" if summary.moved else "")
+            + f", {summary.unchanged} unchanged, "
+            + (f"{summary.ignored} ignored, " if summary.ignored else "")
+            + f"{summary.pruned} {would(dry_run, 'forgotten', 'to forget')}, {summary.failed} failed"
             f"{as_before(summary.failures)}.{left}"
             + (" Nothing was stored." if dry_run else "")
             + (" Stopped early: run the same command again to go on." if summary.stopped else ""),

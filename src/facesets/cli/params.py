@@ -54,6 +54,14 @@ StrictOption = Annotated[
         help="End with status 3 as long as any file cannot be read, not only when another one fails.",
     ),
 ]
+IncludeOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="GLOB...", help="Only files whose path below the source fits one of these."),
+]
+ExcludeOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="GLOB...", help="No file or folder that fits; wins over --include."),
+]
 PackOption = Annotated[
     str | None,
     typer.Option(

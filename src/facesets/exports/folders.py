@@ -254,6 +254,34 @@ class ResultFolder:
             folder.make_folder_of(place)
             folder.rename(name, place)
 
+    def rename(self, names: Mapping[str, str]) -> set[str]:
+        """Give files of ours other names where those are free; a file that somebody worked on goes along.
+
+        Parameters
+        ----------
+        names : mapping of old name to new name
+            The new ones are announced.
+
+        Returns
+        -------
+        set of str
+            The old names that are no more.
+        """
+        folder = self.inside
+        free = {
+            old: new
+            for old, new in names.items()
+            if new in self.owned and folder.exists(old) and not folder.exists(new)
+        }
+        self.journal.replacing_all({new: (_there(folder, old), None) for old, new in free.items()})
+        self.journal.removing(*free)
+        for old, new in free.items():
+            with writing(self._path(new)):
+                folder.make_folder_of(new)
+                folder.rename(old, new)
+            self.owned[new] = with_puts(self.owned[new], *self.owned.get(old, ()))
+        return {old for old in names if not folder.exists(old)}
+
     def remove(self, names: Iterable[str]) -> None:
         """Remove files that are ours."""
         names = [name for name in names if self.inside.exists(name)]

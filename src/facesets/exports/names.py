@@ -52,6 +52,12 @@ def flatten(path: str) -> str:
     return name
 
 
+def may_be_called(name: str, path: str) -> bool:
+    """Whether a file of this name, in a folder of ours, may be called after that path."""
+    flat = flatten(path)
+    return name in (flat, _hashed(flat, path))
+
+
 def flatten_all(paths: Iterable[str]) -> dict[str, str]:
     """Name several paths that will lie in one folder.
 

@@ -7,7 +7,6 @@ import zlib
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from pillow_heif import register_heif_opener
 from facesets.errors import UnreadableImage
 from facesets.files import read_regular_file
 from facesets.imaging.exif import ORIENTATION, Exif, capture_time
+from facesets.imaging.limits import MAX_FILE_BYTES, MAX_PIXELS, BoundedBytes, first_frame, require_few_scans
 from facesets.imaging.memory import picture_memory
 from facesets.records import Pixels
 
@@ -31,14 +31,8 @@ Image.MAX_IMAGE_PIXELS = None
 # Pillow comments on odd metadata by warnings; what matters of it ends up as a reason.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
-MAX_PIXELS = 179_000_000
-"""Larger pictures are refused: so many pixels are half a gigabyte, and twice that while they are made."""
-
 LARGE_PIXELS = 40_000_000
 """Of pictures larger than this one is decoded at a time, whatever the number of threads."""
-
-MAX_FILE_BYTES = 1_000_000_000
-"""Larger files are refused unread."""
 
 SUFFIXES = frozenset(
     {
@@ -66,6 +60,8 @@ VIDEO_SUFFIXES = frozenset(
 _one_large = threading.Lock()
 _ROWS_AT_A_TIME = 256
 
+# Cameras put previews behind the picture; Pillow then calls the file a multi-picture object.
+_JPEGS = ("JPEG", "MPO")
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "HEIF", "AVIF")
 
 # What Pillow and its plugins raise on broken files, found by feeding them such files.
@@ -153,16 +149,18 @@ def decode_bytes(data: bytes, *, least_edge: int | None = None) -> Decoded:
     Raises
     ------
     UnreadableImage
-        Not a picture of a known format, damaged, or larger than `MAX_PIXELS`; with the reason.
+        Not a picture of a known format, damaged, or beyond what one picture may cost; with the reason.
     """
     if not data:
         raise UnreadableImage("the file is empty")
     try:
-        with Image.open(BytesIO(data), formats=_FORMATS) as image:
+        with Image.open(BoundedBytes(first_frame(data)), formats=_FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise UnreadableImage(
                     f"{image.width}×{image.height} pixels are more than {MAX_PIXELS // 1_000_000} million"
                 )
+            if image.format in _JPEGS:
+                require_few_scans(data, image.width * image.height)
             with _one_large if image.width * image.height > LARGE_PIXELS else nullcontext():
                 stored = _pixels(image, data, _reduction(image, least_edge))
                 # Only now: of some formats Pillow turns the picture while loading it, and then says so.
@@ -210,8 +208,7 @@ def _reduction(image: Image.Image, least_edge: int | None) -> int:
 
 def _pixels(image: Image.Image, data: bytes, reduction: int) -> Pixels:
     """Stored pixels as RGB. Pillow is the reference; simplejpeg gives the same bytes three times as fast."""
-    # Cameras put previews behind the picture; Pillow then calls the file a multi-picture object.
-    if image.format in ("JPEG", "MPO") and image.mode == "RGB":
+    if image.format in _JPEGS and image.mode == "RGB":
         # The decoder takes the smallest of its sizes that reaches this one.
         width, height = (-(-edge // reduction) for edge in image.size)
         try:

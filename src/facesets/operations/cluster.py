@@ -124,7 +124,11 @@ def _cluster(
     progress.begin(f"Clustering {counted(len(collection.faces), 'face')}")
     recogniser = collection.settings.recogniser
     grouping = group_faces(collection.faces.embedding, collection.faces.image, options, recogniser)
-    said = None if known is None else respect(grouping.labels, collection.face_ids(), known)
+    said = (
+        None
+        if known is None or not known.statements
+        else respect(grouping.labels, collection.face_ids(), known)
+    )
     progress.end()
     manifest, kept = _manifest(store, collection, grouping, said, options)
     plan = plan_folders(
@@ -136,6 +140,7 @@ def _cluster(
         moved=kept.files,
         unwanted=kept.unwanted,
         sources=begun.sources,
+        today={} if known is None else known.today,
     )
     if options.dry_run:
         written = rehearse(plan, manifest)

@@ -20,13 +20,16 @@ import numpy as np
 
 from facesets.errors import SourceGone, UnreadableImage, WrongUsage
 from facesets.files import read_regular_file
-from facesets.imaging.decode import MAX_FILE_BYTES, Decoded, decode_bytes
+from facesets.imaging.decode import Decoded, decode_bytes
 from facesets.imaging.fingerprint import fingerprint
+from facesets.imaging.limits import MAX_FILE_BYTES
 from facesets.interfaces import Embedder, Progress, Source, Store
 from facesets.operations.batches import batches
 from facesets.operations.enrich import Landmarker, enrich_rows
 from facesets.operations.options import EmbedOptions
 from facesets.records import Faces, FileRecord, FoundFile, ImageRecord
+from facesets.sources.missing import is_gone, moved_away, removed
+from facesets.sources.walking import is_among
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
 
@@ -36,7 +39,6 @@ _LEAST_EDGE_IN_INPUTS = 3
 in there, which is about the smallest that is found surely, then still fills the recogniser's 112."""
 LISTING = "list and compare"
 WAITING = "wait for workers"
-GONE = "not there any more"
 _CHANGES_AGAIN = -1
 """Size and time of a record that matches no file, so that the next run looks again."""
 
@@ -66,8 +68,14 @@ class EmbedSummary:
         Files whose bytes were known already.
     faces : int
         Faces in the new images.
+    ignored : int
+        Files and folders that ignore files leave out.
     gone : int
         Known files of this source that are not there any more. They are forgotten until they come back.
+    moved : int
+        Paths elsewhere that are forgotten because the file was moved from there into this source.
+    pruned : int
+        Other paths that are forgotten because nothing is there any more, or because they are ignored by now.
     failed : int
         Files that cannot be read, those of earlier runs included while they have not changed.
     failures : list of Failure
@@ -83,7 +91,10 @@ class EmbedSummary:
     embedded: int = 0
     aliases: int = 0
     faces: int = 0
+    ignored: int = 0
     gone: int = 0
+    moved: int = 0
+    pruned: int = 0
     failed: int = 0
     failures: list[Failure] = field(default_factory=list)
     to_do: int = 0
@@ -136,20 +147,31 @@ def embed(
     progress.end()
     if not found:
         _refuse_nothing(source, known)
+    pruned = _pruned(source, known, gone) if options.prune else []
     summary = EmbedSummary(
         listed=len(found),
         unchanged=len(found) - len(todo),
+        ignored=len(source.ignored),
         gone=len(gone),
+        pruned=len(pruned),
         failed=len(known_failures),
         failures=known_failures,
     )
     if options.dry_run:
-        return replace(summary, to_do=len(todo))
-    if gone:
-        store.commit(gone, [])
-    if not todo:
-        return summary
-    run = _Run(source, store, embedder, landmarker, options, stopwatch, reasons)
+        return replace(summary, to_do=len(todo), moved=len(_moved(found, known).difference(gone, pruned)))
+    store.forget_paths([*gone, *pruned])
+    if todo:
+        run = _Run(source, store, embedder, landmarker, options, stopwatch, reasons)
+        summary = _embedded(run, todo, summary, progress, stop)
+    moved = sorted(_moved(found, store.files()))
+    store.forget_paths(moved)
+    return replace(summary, moved=len(moved))
+
+
+def _embedded(
+    run: "_Run", todo: Sequence[FoundFile], summary: EmbedSummary, progress: Progress, stop: Stop
+) -> EmbedSummary:
+    """Look at the files that differ; return the summary with what came of them."""
     progress.begin("Embedding", len(todo))
     try:
         for outcome in run.outcomes(todo, stop):
@@ -164,8 +186,8 @@ def embed(
         embedded=run.embedded,
         aliases=run.aliases,
         faces=run.faces,
-        failed=len(known_failures) + len(run.failures),
-        failures=known_failures + run.failures,
+        failed=summary.failed + len(run.failures),
+        failures=summary.failures + run.failures,
         stopped=run.taken < len(todo),
     )
 
@@ -186,7 +208,12 @@ def require_photos(source: Source, known: Mapping[str, FileRecord]) -> None:
 
 def _refuse_nothing(source: Source, known: Mapping[str, FileRecord]) -> None:
     """Nothing where photos were is rather a drive that is not mounted than what somebody wanted."""
-    missing = sum(source.covers(path) for path, record in known.items() if record.reason != GONE)
+    if source.chooses and source.is_there():
+        raise WrongUsage(
+            f"No photo below {source.label} fits --include and --exclude. Check the patterns and "
+            "ignore files."
+        )
+    missing = sum(map(source.covers, known))
     if missing:
         raise SourceGone(
             f"{source.label} is empty, and {missing} photos are known to lie there. Is it mounted?"
@@ -210,30 +237,38 @@ def _compare(
     return todo, failures
 
 
-def _gone(source: Source, found: Sequence[FoundFile], known: Mapping[str, FileRecord]) -> list[FileRecord]:
-    """New records for known files of this source that are not there any more.
+def _gone(source: Source, found: Sequence[FoundFile], known: Mapping[str, FileRecord]) -> list[str]:
+    """Known files of this source that are not there any more.
 
     A file that merely cannot be looked at is not gone; one that comes back is hashed again, not embedded.
     """
     listed = {file.path for file in found}
-    missing = [path for path in known if path not in listed and source.covers(path) and _is_gone(path)]
-    if missing and not source.is_there():
-        return []
-    return [
-        FileRecord(path, _CHANGES_AGAIN, _CHANGES_AGAIN, "", GONE)
-        for path in missing
-        if known[path].reason != GONE
-    ]
+    missing = [path for path in known if path not in listed and source.covers(path) and is_gone(path)]
+    return missing if not missing or source.is_there() else []
 
 
-def _is_gone(path: str) -> bool:
-    try:
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except (OSError, ValueError):
-        return False
-    return False
+def _pruned(source: Source, known: Mapping[str, FileRecord], gone: Sequence[str]) -> list[str]:
+    """Paths that are to be forgotten besides those that are gone from the source."""
+    ignored = source.ignored
+    left_out = [path for path in known if is_among(path, ignored)] if ignored else []
+    return sorted({*removed(known), *left_out}.difference(gone))
+
+
+def _moved(found: Sequence[FoundFile], known: Mapping[str, FileRecord]) -> set[str]:
+    """Known paths of files that were moved from there to where they were found."""
+    there = {file.path for file in found if file.path in known and known[file.path].matches(file)}
+    paths: dict[str, list[str]] = {}
+    for path, record in known.items():
+        if record.sha256:
+            paths.setdefault(record.sha256, []).append(path)
+    copies = (of_image for of_image in paths.values() if len(of_image) > 1)
+    return set(
+        moved_away(
+            (here[0], [path for path in of_image if path not in there])
+            for of_image in copies
+            if (here := [path for path in of_image if path in there])
+        )
+    )
 
 
 def _drop_what_has_not_begun(pending: deque[Future[list[_Outcome]]]) -> None:

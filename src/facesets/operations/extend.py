@@ -272,6 +272,23 @@ def _completed(
     no_face: tuple[ImageEntry, ...] = (),
 ) -> Grown:
     """The manifest and the photos that follow from who is who."""
+    folders = {name: [face.paths for face in faces] for name, faces in known.groups.items()}
+    folders[SINGLETONS] = [face.paths for face in known.single]
+    folders[NO_FACE] = [image.paths for image in no_face]
+    name = CLUSTER_MANIFEST if isinstance(before, ClusterManifest) else REFINE_MANIFEST
+    how = before.made.options.get("materialize", "copy")
+    plan = plan_additions(
+        out,
+        COMMAND,
+        name,
+        folders,
+        known.files,
+        known.unwanted(),
+        known.today,
+        how,
+        with_sheet=True,
+    )
+    known.files = dict(plan.keep)
     manifest: ClusterManifest | RefineManifest
     if isinstance(before, ClusterManifest):
         manifest = _of_people(before, known, no_face)
@@ -279,12 +296,6 @@ def _completed(
         manifest = _of_sets(before, known, found)
     if manifest != before and before.extended[-1:] != (made,):
         manifest = replace(manifest, extended=(*before.extended, made))
-    folders = {name: [face.paths for face in faces] for name, faces in known.groups.items()}
-    folders[SINGLETONS] = [face.paths for face in known.single]
-    folders[NO_FACE] = [image.paths for image in no_face]
-    name = CLUSTER_MANIFEST if isinstance(before, ClusterManifest) else REFINE_MANIFEST
-    how = before.made.options.get("materialize", "copy")
-    plan = plan_additions(out, COMMAND, name, folders, known.files, known.unwanted(), how, with_sheet=True)
     result = ExtendedResult(
         out=str(out),
         new=found.new,

@@ -21,10 +21,11 @@ from facesets.operations.batches import batches
 from facesets.operations.embed import LISTING, WAITING, Failure
 from facesets.operations.index_galleries import GalleryNumbers, renew_galleries
 from facesets.operations.library_options import IndexOptions
-from facesets.operations.listing import GalleryTargets, compare, forget, gone_paths, is_below, targets_away
+from facesets.operations.listing import GalleryTargets, compare, gone_paths, is_below, targets_away
 from facesets.operations.looking import Look, Looker
 from facesets.operations.same_models import require_way_of_library
 from facesets.records import FileRecord, FoundFile, ImageRecord
+from facesets.sources.missing import moved_away
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
 from facesets.store.postgres.claims import Claims
@@ -48,12 +49,16 @@ class IndexSummary:
         Directories that hold photos.
     listed : int
         Files below the targets that look like images.
+    ignored : int
+        Files and folders that ignore files leave out.
     unchanged : int
         Known by path, size and time, or done by another run meanwhile; not opened. Without those that failed.
     indexed : int
         New images.
     aliases : int
         Files whose bytes were known already.
+    moved : int
+        Paths forgotten because the file was moved from there to where it was found.
     completed : int
         Images known before that got the faces or the embedding that they lacked.
     faces : int
@@ -79,10 +84,12 @@ class IndexSummary:
 
     galleries: int = 0
     listed: int = 0
+    ignored: int = 0
     unchanged: int = 0
     indexed: int = 0
     completed: int = 0
     aliases: int = 0
+    moved: int = 0
     faces: int = 0
     embeddings: int = 0
     pruned: int = 0
@@ -164,6 +171,7 @@ def _indexed(
     summary = IndexSummary(
         galleries=len(source.galleries),
         listed=len(listing.stamps),
+        ignored=len(source.ignored),
         unchanged=len(listing.stamps) - len(todo) - len(failures),
         pruned=len(gone),
         failed=len(failures),
@@ -175,7 +183,7 @@ def _indexed(
     if options.dry_run:
         return summary
     renew_galleries(source, library, listing.linked)
-    forget(library, gone)
+    library.forget_paths(gone)
     if not todo:
         return summary
     run = _Run(
@@ -192,6 +200,7 @@ def _indexed(
         indexed=run.indexed,
         completed=run.completed,
         aliases=run.aliases,
+        moved=run.moved,
         faces=run.faces,
         embeddings=run.embeddings,
         failed=len(failures) + len(run.failures),
@@ -229,7 +238,8 @@ class _Run:
         self._committed_at = time.monotonic()
         self._started = 0
         self._later: list[FoundFile] = []
-        self.indexed = self.completed = self.aliases = self.faces = self.embeddings = 0
+        self._copies: dict[str, str] = {}
+        self.indexed = self.completed = self.aliases = self.moved = self.faces = self.embeddings = 0
         self.done_by_others = self.finished = 0
         self.failures: list[Failure] = []
 
@@ -333,6 +343,7 @@ class _Run:
             self.failures.append(Failure(path, reason, known))
         elif look.image is None:
             self.aliases += 1
+            self._copies[look.file.sha256] = look.file.path
         else:
             self.indexed += look.is_new
             self.completed += not look.is_new
@@ -349,6 +360,8 @@ class _Run:
         self._committed_at = time.monotonic()
 
     def _store(self) -> None:
+        if self._copies:
+            self._forget_moved()
         if self._files:
             self._library.add(self._files, self._images, self._galleries.of_files(self._files))
         if self._claimed_contents:
@@ -356,6 +369,14 @@ class _Run:
         if self._claimed_paths:
             self._path_claims.release(self._claimed_paths)
         self._files, self._images, self._claimed_paths, self._claimed_contents = [], [], [], []
+
+    def _forget_moved(self) -> None:
+        """Forget where files were moved from, before the new paths are kept: a run may end in between."""
+        known = self._library.paths_with(list(self._copies))
+        moved = list(moved_away((path, known.get(sha256, ())) for sha256, path in self._copies.items()))
+        self._library.forget_paths(moved)
+        self.moved += len(moved)
+        self._copies = {}
 
 
 def _is_done(file: FoundFile, seen: Seen | None) -> bool:

@@ -32,6 +32,8 @@ class Known:
         Folders that the user deleted since.
     warnings : list of str
         A sentence for each thing that the user did and that says nothing.
+    today : dict
+        Where photos lie that the result was made from at other paths.
     """
 
     groups: dict[str, list[FaceEntry]]
@@ -45,6 +47,7 @@ class Known:
     renamed: dict[str, str] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    today: dict[str, str] = field(default_factory=dict)
 
     def names_in_use(self) -> list[str]:
         """Every name that a group has or ever had, for numbers that must not come back."""

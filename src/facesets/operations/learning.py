@@ -27,6 +27,7 @@ from facesets.exports.pardons import read_pardons
 from facesets.files import printable
 from facesets.interfaces import Progress
 from facesets.operations.coming_back import bring_back
+from facesets.operations.following import paths_today, with_sources_today
 from facesets.operations.known import Known
 from facesets.records import Collection as FaceCollection
 from facesets.wording import counted
@@ -52,14 +53,19 @@ def known_of(
 
     of_people = isinstance(manifest, ClusterManifest)
     groups = manifest.persons if isinstance(manifest, ClusterManifest) else manifest.facesets
+    today = paths_today(manifest, collection.images)
     known = Known(
         groups={group.name: current(group.faces) for group in groups},
         single=current(manifest.singletons if isinstance(manifest, ClusterManifest) else ()),
         single_folder=SINGLETONS if of_people else "",
         hidden={group.name: current(group.faces) for group in manifest.hidden},
         set_aside=current(manifest.set_aside),
-        files=dict(manifest.files),
-        statements=list(manifest.statements),
+        files=with_sources_today(manifest.files, today),
+        statements=[
+            replace(said, name=today.get(said.name, said.name)) if said.kind == "without" else said
+            for said in manifest.statements
+        ],
+        today=today,
     )
     if learns:
         learn(root, known, {*manifest.sheets, *announced_names(root)})
@@ -251,7 +257,9 @@ def _follow_photos(root: Path, known: Known, edits: Edits) -> None:
         if len(targets) + sum(name in edits.deleted for name in touched) == len(names):
             told[folder, targets[0] if targets else ""] += _move(known, folder, image, targets)
         else:
-            gone = [known.files[name].source for name in touched if name in edits.deleted]
+            left = {known.files[name].source for name in names if name not in edits.deleted}
+            deleted = [known.files[name].source for name in touched if name in edits.deleted]
+            gone = [source for source in deleted if source not in left]
             known.statements += [Statement("without", folder, name=source) for source in gone]
             told[folder, folder] += len(gone)
     _follow_files(root, known, edits)

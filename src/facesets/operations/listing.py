@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +12,14 @@ from facesets.errors import FacesetsError, SourceGone, WrongUsage
 from facesets.files import is_there, printable
 from facesets.operations.embed import Failure
 from facesets.records import FoundFile
-from facesets.sources.folders import has_something
 from facesets.sources.galleries import Gallery
+from facesets.sources.missing import is_gone
+from facesets.sources.walking import is_among
 from facesets.store.postgres.galleries import Linked
 from facesets.store.postgres.images import Seen
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.paths import fits
 
-_FORGOTTEN_AT_ONCE = 5_000
 _ASKED_ONE_BY_ONE = 5_000
 
 
@@ -56,6 +57,11 @@ class GalleryTargets(Protocol):
     @property
     def chooses(self) -> bool:
         """Whether some files below the targets may have been left out."""
+        ...
+
+    @property
+    def ignored(self) -> AbstractSet[str]:
+        """What ignore files leave out; complete once `stamps` is through."""
         ...
 
     def away(self) -> list[str]:
@@ -159,15 +165,13 @@ def targets_away(
             continue
         count = sum(_belongs(path, root) and not seen.failed for path, seen in known.items())
         if root in away and count:
-            error: FacesetsError = _gone(
-                root, count, f"--prune with --target {printable(_nearest_above(root))}"
-            )
+            error: FacesetsError = _away(root, count)
         elif not is_there(Path(root)):
             error = SourceGone(
                 f"There is no folder {printable(root)} that one can see. Check the path, or mount it."
             )
         elif count and not prune:
-            error = _nothing_chosen(source) if source.chooses else _gone(root, count, "--prune")
+            error = _nothing_chosen(source) if source.chooses else _emptied(root, count)
         else:
             continue
         if not found:
@@ -180,20 +184,26 @@ def targets_away(
     return sentences
 
 
-def _gone(root: str, count: int, forgets: str) -> SourceGone:
+def _away(root: str, count: int) -> SourceGone:
+    name = printable(root)
     return SourceGone(
-        f"There are no photos below {printable(root)}, where the library knows {count}. Is it mounted? "
-        f"If they are gone for good, {forgets} forgets them."
+        f"There are no photos below {name}, where the library knows {count}. Is it mounted? If it was moved, "
+        f"say where to: `facesets relocate {name} NEW`. If its photos are gone for good, `facesets relocate "
+        f"{name} --forget` forgets them."
+    )
+
+
+def _emptied(root: str, count: int) -> SourceGone:
+    return SourceGone(
+        f"There are no photos below {printable(root)}, where the library knows {count}. Is it mounted? If "
+        "they are gone for good, --prune forgets them."
     )
 
 
 def _nothing_chosen(source: GalleryTargets) -> WrongUsage:
-    return WrongUsage(f"No photo below {source.label} fits --include and --exclude. Check the patterns.")
-
-
-def _nearest_above(root: str) -> Path:
-    """The folder from which one sees that a target is gone: one that is surely mounted."""
-    return next(filter(has_something, Path(root).parents), Path(root).parent)
+    return WrongUsage(
+        f"No photo below {source.label} fits --include and --exclude. Check the patterns, and ignore files."
+    )
 
 
 def is_below(path: str, root: str) -> bool:
@@ -206,28 +216,17 @@ def _belongs(path: str, root: str) -> bool:
 
 
 def gone_paths(source: GalleryTargets, library: Library, listed: Sequence[str]) -> list[str]:
-    """Known paths where no file is any more, but perhaps a folder; none of a target that is away.
+    """Known paths where no file is any more, but perhaps a folder, and ignored ones; none of a target away.
 
     A path that cannot be looked at is not gone.
     """
     there = {FoundFile.of_stamp(stamp).path for stamp in listed}
-    gone = [path for path in library.known_below(source.roots) if path not in there and _is_gone(path)]
+    others = [path for path in library.known_below(source.roots) if path not in there]
+    gone = [path for path in others if is_among(path, source.ignored) or _holds_no_file(path)]
     # Asked afterwards, for a drive may go at any moment.
     away = source.away()
     return [path for path in gone if not any(_belongs(path, root) for root in away)]
 
 
-def forget(library: Library, paths: Sequence[str]) -> None:
-    """Forget paths, some at a time."""
-    for start in range(0, len(paths), _FORGOTTEN_AT_ONCE):
-        library.forget_paths(paths[start : start + _FORGOTTEN_AT_ONCE])
-
-
-def _is_gone(path: str) -> bool:
-    try:
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return Path(path).is_dir()
+def _holds_no_file(path: str) -> bool:
+    return is_gone(path) or Path(path).is_dir()

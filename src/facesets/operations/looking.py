@@ -8,8 +8,9 @@ from pathlib import Path
 
 from facesets.errors import ServiceFailed, UnreadableImage
 from facesets.files import read_regular_file
-from facesets.imaging.decode import MAX_FILE_BYTES, Decoded, decode_bytes
+from facesets.imaging.decode import Decoded, decode_bytes
 from facesets.imaging.fingerprint import fingerprint
+from facesets.imaging.limits import MAX_FILE_BYTES
 from facesets.interfaces import Describer
 from facesets.records import Description, Faces, FileRecord, FoundFile, ImageRecord, Wanted
 from facesets.stopwatch import Stopwatch

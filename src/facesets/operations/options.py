@@ -36,6 +36,8 @@ class EmbedOptions:
     fast_decode : bool
         Decode large JPEGs at a half, a quarter or an eighth: faster, with slightly other vectors and
         with the sharpness of the reduced picture.
+    prune : bool
+        Forget also what is known of other folders and is not there any more.
     dry_run : bool
         List and compare only.
     """
@@ -45,6 +47,7 @@ class EmbedOptions:
     batch_size: int = 1
     retry_failed: bool = False
     fast_decode: bool = False
+    prune: bool = False
     dry_run: bool = False
 
 

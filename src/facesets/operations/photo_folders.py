@@ -17,6 +17,7 @@ from facesets.exports.pardons import clear_pardons
 from facesets.files import printable
 from facesets.interfaces import Progress, Store
 from facesets.operations.contact_sheets import draw_sheets, own_sheet_names, plan_rows
+from facesets.operations.following import new_names, with_sources_today, without_old_names
 from facesets.operations.options import ClusterOptions, Recorded, RefineOptions, recorded
 from facesets.operations.photo_sources import PhotoSources
 from facesets.records import CacheSettings
@@ -64,6 +65,8 @@ class PhotoFolders:
         Photos of ours by the names that the user gave them.
     sources : PhotoSources
         Where the photos are from; if they are unavailable in the end, nothing is removed.
+    today : mapping
+        Where photos lie that the earlier result was made from at other paths.
     """
 
     out: Path
@@ -78,6 +81,7 @@ class PhotoFolders:
     run: str = ""
     moved: Mapping[str, PlacedFile] = field(default_factory=dict)
     sources: PhotoSources = field(default_factory=PhotoSources)
+    today: Mapping[str, str] = field(default_factory=dict)
 
 
 def plan_folders(
@@ -90,6 +94,7 @@ def plan_folders(
     moved: Mapping[str, PlacedFile],
     unwanted: Collection[tuple[str, str]],
     sources: PhotoSources,
+    today: Mapping[str, str],
 ) -> PhotoFolders:
     """Turn {folder: paths of each image} into names for all of them; none if nothing is materialised.
 
@@ -98,7 +103,8 @@ def plan_folders(
     members = (
         {} if options.materialize == "none" else {name: list(images) for name, images in members.items()}
     )
-    lies_at = {(name.partition("/")[0], put.source): name for name, put in moved.items()}
+    named = without_old_names(moved, today)
+    lies_at = {(name.partition("/")[0], put.source): name for name, put in named.items()}
     files = {
         lies_at.get(place, name): path
         for name, path in plan_names(members).items()
@@ -115,6 +121,7 @@ def plan_folders(
         options.sheet,
         moved=moved,
         sources=sources,
+        today=today,
     )
 
 
@@ -134,16 +141,28 @@ def plan_additions(
     members: Mapping[str, Iterable[tuple[str, ...]]],
     keep: Mapping[str, PlacedFile],
     unwanted: Collection[tuple[str, str]],
+    today: Mapping[str, str],
     how: Materialize,
     *,
     with_sheet: bool,
 ) -> PhotoFolders:
-    """Plan the photos that are missing in a result; `unwanted` are (folder, path) that shall stay missing."""
-    there = {(name.partition("/")[0], put.source) for name, put in keep.items()} | set(unwanted)
+    """Plan the photos that are missing in a result; `unwanted` are (folder, path) that shall stay missing.
+
+    What lies there is kept under its name, unless it is called after where its photo lay before.
+    """
     everything = plan_names(members) if how != "none" else {}
+    named = without_old_names(keep, today)
+    renamed = new_names(
+        {name: put.source for name, put in keep.items()},
+        everything | {name: put.source for name, put in named.items()},
+    )
+    lying, keep = keep, {renamed.get(name, name): put for name, put in keep.items()}
+    there = {(name.partition("/")[0], put.source) for name, put in keep.items()} | set(unwanted)
     files = {name: path for name, path in everything.items() if (name.partition("/")[0], path) not in there}
     paths_of = {path: paths for images in members.values() for paths in images for path in paths}
-    return PhotoFolders(out, command, manifest_name, files, paths_of, how, with_sheet, keep)
+    return PhotoFolders(
+        out, command, manifest_name, files, paths_of, how, with_sheet, keep, moved=lying, today=today
+    )
 
 
 def provenance(store: Store, models: CacheSettings, *options: Recorded) -> Provenance:
@@ -171,9 +190,17 @@ def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: M, progress: Progr
     rows = plan_rows(manifest, plan.out) if plan.with_sheet else []
     folder.refuse_in_the_way(own_sheet_names(len(rows)))
     sheets = draw_sheets(manifest, rows, plan.manifest_name, progress=progress, stop=stop)
-    folder.announce({**plan.files, **dict.fromkeys(sheets, "")})
+    wanted = {name: put.source for name, put in plan.keep.items()} | dict(plan.files)
+    earlier = {name: put[-1].source for name, put in folder.owned.items() if put}
+    renamed = new_names(earlier, wanted)
+    folder.announce(
+        {**plan.files, **{new: wanted[new] for new in renamed.values()}, **dict.fromkeys(sheets, "")}
+    )
     for link in folder.links:
         progress.say(f"{printable(plan.out / link)} is a link: what it leads to is left as it is.")
+    for old in renamed.keys() - folder.rename(renamed):
+        if renamed[old] in plan.keep:
+            folder.kept[old] = folder.kept.pop(renamed[old])
     if not _place_all(folder, plan, progress, stop):
         return _written(folder, plan, removed=0, stopped=True)
     plan.sources.require()
@@ -210,7 +237,8 @@ def _files_of_earlier_run(plan: PhotoFolders, kind: type[M]) -> dict[str, Placed
     if not path.is_file():
         return {}
     manifest = read_manifest(path, kind)
-    return {**manifest.files, **plan.moved, **dict.fromkeys(manifest.sheets)}
+    files = with_sources_today({**manifest.files, **plan.moved}, plan.today)
+    return {**files, **dict.fromkeys(manifest.sheets)}
 
 
 def _refuse_source(plan: PhotoFolders) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from facesets.errors import UnreadableImage
 from facesets.files import read_regular_file
-from facesets.imaging.decode import MAX_FILE_BYTES, Decoded, decode_bytes
+from facesets.imaging.decode import Decoded, decode_bytes
+from facesets.imaging.limits import MAX_FILE_BYTES
 from facesets.records import Images, Pixels
 
 

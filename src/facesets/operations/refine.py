@@ -115,7 +115,7 @@ def _refine(
     warn(known, out, progress)
     progress.begin(f"Refining {counted(len(faces), 'face')}")
     cluster = _clusters(faces, options)
-    said = None if known is None else respect(cluster, collection.face_ids(), known)
+    said = None if known is None or not known.statements else respect(cluster, collection.face_ids(), known)
 
     def gate(options: RefineOptions) -> Gated:
         return _gated(faces, cluster, options) if said is None else _gated_as_said(faces, said, options)
@@ -133,6 +133,7 @@ def _refine(
         moved=kept.files,
         unwanted=kept.unwanted,
         sources=begun.sources,
+        today={} if known is None else known.today,
     )
     if options.dry_run:
         written = rehearse(plan, manifest)

@@ -65,7 +65,7 @@ class Carried:
 def known_before(
     before: ClusterManifest | RefineManifest | None, out: Path, collection: Collection
 ) -> Known | None:
-    """Who was who in a result by the user's will; None where the user said nothing.
+    """Who was who in a result, by the user's will where there are statements; None where there is no result.
 
     Raises
     ------
@@ -76,9 +76,8 @@ def known_before(
         return None
     learns = not (out / ANNOUNCEMENT).exists()
     known = known_of(before, out, collection, learns=learns)
-    if not known.statements:
-        return None
-    require_same_faces(collection.settings, before.made.models, out)
+    if known.statements:
+        require_same_faces(collection.settings, before.made.models, out)
     return known
 
 

@@ -14,14 +14,15 @@ from facesets.files import printable, sweep_temporaries, write_json
 from facesets.interfaces import Embedder, Progress
 from facesets.operations.cluster import cluster
 from facesets.operations.contact_sheets import SHEET_NAME
-from facesets.operations.embed import GONE, EmbedSummary, embed
+from facesets.operations.embed import EmbedSummary, embed
 from facesets.operations.extend import ExtendedResult, extend
 from facesets.operations.growing_options import ExtendOptions
 from facesets.operations.options import ClusterOptions, EmbedOptions, RefineOptions
 from facesets.operations.refine import refine
 from facesets.operations.run_pages import Shown, refuse_foreign_pages, write_pages
 from facesets.records import FileRecord
-from facesets.sources.folders import RUN_RECORD, FolderSource
+from facesets.sources.folders import FolderSource
+from facesets.sources.walking import RUN_RECORD
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 
@@ -244,7 +245,8 @@ def _changes(source: FolderSource, cache: Cache) -> tuple[int, bool]:
         listed.add(file.path)
         to_do += record is None or not record.matches(file)
     gone = any(
-        path not in listed and source.covers(path) and record.reason != GONE for path, record in known.items()
+        path not in listed and source.covers(path) and not record.is_forgotten
+        for path, record in known.items()
     )
     if not listed and not gone:
         raise WrongUsage(f"There are no photos below {source.label}. Check the path.")
@@ -257,7 +259,7 @@ def _unreadable(known: Mapping[str, FileRecord]) -> tuple[tuple[str, str], ...]:
     return tuple(
         (path, record.reason)
         for path, record in sorted(known.items())
-        if record.reason and record.reason != GONE
+        if record.reason and not record.is_forgotten
     )
 
 

@@ -18,7 +18,6 @@ from facesets.exports.manifest import (
 from facesets.exports.manifest_files import read_any_manifest
 from facesets.files import printable
 from facesets.interfaces import Store
-from facesets.operations.embed import GONE
 from facesets.operations.learning import SINGLETONS
 from facesets.records import CacheSettings, EnrichState
 
@@ -54,8 +53,7 @@ def show_store(store: Store, kind: str) -> Contents:
     facts: dict[str, str | int | float] = {
         kind: store.label,
         "files": len(files),
-        "unreadable files": sum(record.reason not in ("", GONE) for record in files.values()),
-        "files gone": sum(record.reason == GONE for record in files.values()),
+        "unreadable files": sum(record.reason != "" for record in files.values()),
         "images": len(images),
         "copies of images": sum(len(paths) - 1 for paths in images.paths),
         "images without a face": len(images) - len(np.unique(faces.image)),

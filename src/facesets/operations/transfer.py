@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from facesets.interfaces import Progress, Store
-from facesets.operations.embed import GONE
 from facesets.operations.same_models import require_way_of_library
 from facesets.records import Collection, FileRecord, ImageRecord
 from facesets.stop import Stop
@@ -69,7 +68,7 @@ def transfer(
     for record in source.files().values():
         if not record.reason:
             files.setdefault(record.sha256, []).append(record)
-        elif record.reason != GONE:
+        else:
             unreadable.append(record)
     images = faces = known = paths = 0
     progress.begin("Copying images", len(collection.images))

@@ -2,48 +2,40 @@
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
-from operator import attrgetter
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import TypeAlias
 
 from facesets.errors import SourceGone
 from facesets.files import is_there, mtime_ns_of, printable
-from facesets.imaging.decode import SUFFIXES
 from facesets.records import FoundFile
-
-RUN_RECORD = "facesets-run.json"
-"""Lies in what `run` makes, above its results."""
-
-RESULT_MARKERS = frozenset({"manifest.json", "refine_manifest.json", RUN_RECORD})
-"""A directory that holds one of these, written by us, is a result: its photos are copies."""
-
-UNFINISHED_MARKER = ".facesets-writing.json"
-"""Lies in a result that was never finished."""
-
-NOT_PHOTOS = frozenset({"@eaDir", "#recycle", "$RECYCLE.BIN", ".Trash", ".thumbnails", ".facesets-journal"})
-"""Directories for systems' own thumbnails, for what was thrown away, and for what we replaced."""
-
-Entry: TypeAlias = os.DirEntry[str]
-
-_OURS = b'"format": "facesets/'
+from facesets.sources.patterns import Patterns
+from facesets.sources.walking import walk
 
 
 class FolderSource:
-    """All images below a directory, or one image file, in the order of their names.
+    """All images below a directory, or one image file, in the order of their names; see `sources.walking`."""
 
-    Links to files are followed, links to directories are not: so a link that leads back to its own
-    parent costs nothing. Directories that hold our own results, thumbnails or rubbish are passed over.
-    """
-
-    def __init__(self, root: Path) -> None:
-        """Name the folder; nothing is read yet."""
+    def __init__(self, root: Path, *, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
+        """Name the folder, and what is left out; nothing is read yet. Patterns are as in `Patterns`."""
         self._root = root.absolute()
+        self._patterns = Patterns(tuple(include), tuple(exclude))
+        self._ignored: set[str] = set()
 
     @property
     def label(self) -> str:
         """What to call it in messages."""
         return printable(self._root)
+
+    @property
+    def chooses(self) -> bool:
+        """Whether there are patterns or ignore files, which may leave out everything."""
+        return bool(self._patterns or self._ignored)
+
+    @property
+    def ignored(self) -> AbstractSet[str]:
+        """What ignore files leave out; complete once `files` is through."""
+        return self._ignored
 
     def covers(self, path: str) -> bool:
         """Whether a path lies below the folder."""
@@ -63,6 +55,8 @@ class FolderSource:
         ------
         SourceGone
             The root is not there.
+        WrongUsage
+            An ignore file cannot be used.
         """
         if not is_there(self._root):
             raise SourceGone(
@@ -71,23 +65,11 @@ class FolderSource:
         if not self._root.is_dir():
             yield found_file(str(self._root))
             return
-        yield from self._below(str(self._root), is_root=True)
-
-    def _below(self, directory: str, *, is_root: bool = False) -> Iterator[FoundFile]:
-        try:
-            with os.scandir(directory) as entries:
-                listed = by_name(entries)
-        except OSError:
-            yield FoundFile(directory, -1, -1)
-            return
-        if not is_root and any(marks_result(entry) for entry in listed):
-            return
-        for entry in listed:
-            if entry.is_dir(follow_symlinks=False):
-                if entry.name not in NOT_PHOTOS:
-                    yield from self._below(entry.path)
-            elif suffix_of(entry.name) in SUFFIXES and not links_to_directory(entry):
-                yield found_file(entry.path)
+        self._ignored = set()
+        for listed in walk(str(self._root), self._patterns, ignored=self._ignored):
+            if listed.is_closed:
+                yield FoundFile(listed.directory, -1, -1)
+            yield from (found_file(entry.path) for entry in listed.photos)
 
 
 def has_something(root: Path) -> bool:
@@ -104,20 +86,6 @@ def has_something(root: Path) -> bool:
         return isinstance(error, PermissionError)
 
 
-def suffix_of(name: str) -> str:
-    """The last part of a file name from its dot on, in lower case."""
-    dot = name.rfind(".")
-    return name[dot:].lower() if dot >= 0 else ""
-
-
-def links_to_directory(entry: Entry) -> bool:
-    """Whether an entry is a link to a directory; those are not followed."""
-    try:
-        return entry.is_symlink() and entry.is_dir()
-    except OSError:
-        return False
-
-
 def found_file(path: str) -> FoundFile:
     """Size and time of a file; -1 when it cannot be looked at or is no regular file."""
     try:
@@ -127,26 +95,3 @@ def found_file(path: str) -> FoundFile:
     if not stat.S_ISREG(status.st_mode):
         return FoundFile(path, -1, -1)
     return FoundFile(path, status.st_size, mtime_ns_of(status))
-
-
-def by_name(entries: Iterable[Entry]) -> list[Entry]:
-    """Entries of a directory by the bytes of their names."""
-    listed = sorted(entries, key=attrgetter("name"))
-    # Characters sort as their UTF-8 does; what stands for a byte that is none does not.
-    if not "".join(entry.name for entry in listed).isascii():
-        listed.sort(key=lambda entry: os.fsencode(entry.name))
-    return listed
-
-
-def marks_result(entry: Entry) -> bool:
-    """Whether an entry says that its directory is a result of ours."""
-    return entry.name == UNFINISHED_MARKER or (entry.name in RESULT_MARKERS and _is_ours(entry.path))
-
-
-def _is_ours(path: str) -> bool:
-    """Whether a manifest was written by this program; it says so in its first line."""
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 - see above
-            return _OURS in file.read(200)
-    except OSError:
-        return False

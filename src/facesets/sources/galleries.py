@@ -9,31 +9,22 @@ import json
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from facesets.errors import WrongUsage
 from facesets.files import is_there, mtime_ns_of, printable, read_regular_file
-from facesets.imaging.decode import RAW_SUFFIXES, SUFFIXES, VIDEO_SUFFIXES
-from facesets.sources.folders import (
-    NOT_PHOTOS,
-    RESULT_MARKERS,
-    UNFINISHED_MARKER,
-    Entry,
-    by_name,
-    has_something,
-    links_to_directory,
-    marks_result,
-    suffix_of,
-)
+from facesets.sources.folders import has_something
+from facesets.sources.patterns import Patterns
+from facesets.sources.walking import NOT_PHOTOS, Entry, walk
 
 INDEX = "index.json"
 THUMBNAILS = "tn"
 
-_MARKERS = RESULT_MARKERS | {UNFINISHED_MARKER}
+_NO_PHOTOS = NOT_PHOTOS | {THUMBNAILS}
 _LARGEST_INDEX_BYTES = 50_000_000
 _LISTS = ("images", "photos", "files", "items", "entries", "pictures")
 _NAMES = ("file", "filename", "name", "src", "path", "url")
@@ -76,9 +67,7 @@ class GallerySource:
         targets : sequence of Path
             One inside another counts once.
         include, exclude : sequences of str
-            Patterns for the path below the target, such as `*.jpg`, `2019/*` or `private`; one
-            without `/` also fits any single part. A file must fit some `include`, if there are any,
-            and no `exclude`.
+            As in `Patterns`.
 
         Raises
         ------
@@ -92,8 +81,8 @@ class GallerySource:
                 self._roots.append(root)
                 _refuse_thumbnails(root)
         self._ends = frozenset(self.roots)
-        self._include = tuple(include)
-        self._exclude = tuple(exclude)
+        self._patterns = Patterns(tuple(include), tuple(exclude))
+        self._ignored: set[str] = set()
         self._galleries: dict[str, Gallery] = {}
         self._passed_over: Counter[str] = Counter()
 
@@ -133,8 +122,13 @@ class GallerySource:
 
     @property
     def chooses(self) -> bool:
-        """Whether there are patterns, which may leave out everything."""
-        return bool(self._include or self._exclude)
+        """Whether there are patterns or ignore files, which may leave out everything."""
+        return bool(self._patterns or self._ignored)
+
+    @property
+    def ignored(self) -> AbstractSet[str]:
+        """What ignore files leave out; complete once `stamps` is through."""
+        return self._ignored
 
     def away(self) -> list[str]:
         """The targets with nothing to read: an unmounted share leaves an empty folder."""
@@ -145,11 +139,17 @@ class GallerySource:
 
         A stamp is size, time and path, with tabs between, which compares at once; see `FoundFile.of_stamp`.
         A target that is not there has none; see `away`.
+
+        Raises
+        ------
+        WrongUsage
+            An ignore file cannot be used.
         """
+        self._ignored = set()
         self._passed_over.clear()
         for root in filter(is_there, self._roots):
             if root.is_dir():
-                yield from self._below(str(root), "")
+                yield from self._below(str(root))
             else:
                 self._notice(str(root.parent))
                 yield [_stamp(root, str(root))]
@@ -162,59 +162,22 @@ class GallerySource:
             self._galleries[directory] = read_gallery(directory)
         self._galleries.setdefault(directory, Gallery(directory))
 
-    def _below(self, directory: str, relative: str) -> Iterator[list[str]]:
-        try:
-            with os.scandir(directory) as entries:
-                listed = by_name(entries)
-        except OSError:
-            yield [f"-1\t-1\t{directory}"]
-            return
-        names = {entry.name for entry in listed}
-        marked = relative and not _MARKERS.isdisjoint(names)
-        if marked and any(marks_result(entry) for entry in listed):
-            return
-        if INDEX in names and THUMBNAILS in names:
-            self._galleries[directory] = read_gallery(directory)
-        photos: list[Entry] = []
-        for entry in listed:
-            if entry.is_dir(follow_symlinks=False):
-                below = f"{relative}/{entry.name}" if relative else entry.name
-                if entry.name not in NOT_PHOTOS and entry.name != THUMBNAILS and not self._excluded(below):
-                    yield self._stamped(directory, photos)
-                    photos = []
-                    yield from self._below(entry.path, below)
-            elif self._wanted(relative, entry.name) and self._is_photo(entry):
-                photos.append(entry)
-        yield self._stamped(directory, photos)
+    def _below(self, root: str) -> Iterator[list[str]]:
+        found = walk(
+            root, self._patterns, passed_over=_NO_PHOTOS, ignored=self._ignored, others=self._passed_over
+        )
+        for listed in found:
+            directory = listed.directory
+            if listed.is_closed:
+                yield [f"-1\t-1\t{directory}"]
+            elif directory not in self._galleries and INDEX in listed.names and THUMBNAILS in listed.names:
+                self._galleries[directory] = read_gallery(directory)
+            yield self._stamped(directory, listed.photos)
 
-    def _is_photo(self, entry: Entry) -> bool:
-        """Whether an entry looks like an image; counts what else somebody may look for."""
-        suffix = suffix_of(entry.name)
-        if links_to_directory(entry):
-            self._passed_over["linked_folders"] += 1
-        elif suffix in SUFFIXES:
-            return True
-        elif suffix in RAW_SUFFIXES:
-            self._passed_over["raw"] += 1
-        elif suffix in VIDEO_SUFFIXES:
-            self._passed_over["videos"] += 1
-        return False
-
-    def _stamped(self, directory: str, photos: Sequence[Entry]) -> list[str]:
+    def _stamped(self, directory: str, photos: Collection[Entry]) -> list[str]:
         if photos:
             self._galleries.setdefault(directory, Gallery(directory))
         return [_stamp(entry, entry.path) for entry in photos]
-
-    def _excluded(self, relative: str) -> bool:
-        return bool(self._exclude) and any(_fits(relative, pattern) for pattern in self._exclude)
-
-    def _wanted(self, directory: str, name: str) -> bool:
-        if not self._include and not self._exclude:
-            return True
-        relative = f"{directory}/{name}" if directory else name
-        if self._include and not any(_fits(relative, pattern) for pattern in self._include):
-            return False
-        return not self._excluded(relative)
 
 
 def _refuse_thumbnails(root: Path) -> None:
@@ -241,16 +204,6 @@ def _stamp(file: Entry | Path, path: str) -> str:
     if not stat.S_ISREG(status.st_mode):
         return f"-1\t-1\t{path}"
     return f"{status.st_size}\t{mtime_ns_of(status)}\t{path}"
-
-
-def _fits(relative: str, pattern: str) -> bool:
-    pattern = pattern.strip("/")
-    if fnmatchcase(relative, pattern):
-        return True
-    parts = relative.split("/")
-    if "/" not in pattern:
-        return any(fnmatchcase(part, pattern) for part in parts)
-    return any(fnmatchcase("/".join(parts[:i]), pattern) for i in range(1, len(parts)))
 
 
 def read_gallery(directory: str) -> Gallery:

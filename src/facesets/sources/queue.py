@@ -33,6 +33,16 @@ class QueueSource:
         """Never: a file that a queue names and that is missing has failed, it is not gone."""
         return False
 
+    @property
+    def chooses(self) -> bool:
+        """Never: whatever a queue names is wanted."""
+        return False
+
+    @property
+    def ignored(self) -> frozenset[str]:
+        """Nothing, likewise."""
+        return frozenset()
+
     def is_there(self) -> bool:
         """Whether the queue can still be read: it lies in the same folder as its photos."""
         return self._queue.is_file()

@@ -163,8 +163,20 @@ class Cache:
             # It may be there all the same: whoever asks next looks.
             self._files = None
             raise
-        index.update((record.path, record) for record in files)
+        _take_in(index, files)
         self._known.update(image.sha256 for image in images)
+
+    def forget_paths(self, paths: Sequence[str]) -> None:
+        """Know these paths no more; as `commit`. Their images stay in the file."""
+        if paths:
+            self.commit([FileRecord.forgotten(path) for path in paths], [])
+
+    def relocate_paths(self, old: str, new: str, paths: Mapping[str, str]) -> None:  # noqa: ARG002 - no galleries
+        """Know paths by other names, in their places; call within `writing`. Raises `CannotWrite`."""
+        self._rewrite(
+            [replace(record, path=paths.get(record.path, record.path)) for record in self._index().values()]
+        )
+        self._files = None
 
     def annotate(self, images: Sequence[ImageRecord]) -> None:
         """Keep what `enrich` found about faces that are there; as `commit`."""
@@ -172,11 +184,13 @@ class Cache:
 
     def fold(self) -> None:
         """Write everything into the cache file and drop the journal. Raises `CannotWrite`."""
+        if self._journal.paths():
+            self._rewrite(list(self._index().values()))
+
+    def _rewrite(self, files: Sequence[FileRecord]) -> None:
+        """Write one cache file with these paths, and drop the journal."""
         journal = self._journal.paths()
-        if not journal:
-            return
         own = [self._path] if self._path.exists() else []
-        files = list(self._index().values())
         parts = [read_part(path, with_files=False) for path in own + journal]
         with atomic_write(self._path) as file:
             write_merged(file, replace(plan(parts), files=files))
@@ -186,7 +200,9 @@ class Cache:
         """Paths and hashes, read once."""
         if self._files is None:
             parts = self._parts(verify=False)
-            self._files = {record.path: record for part in parts for record in part.files}
+            self._files = {}
+            for part in parts:
+                _take_in(self._files, part.files)
             self._known = {digest.decode() for part in parts for digest in part.sha256.tolist()}
             # With nothing there yet, what `require` was told holds.
             self._settings = parts[-1].settings if parts else self._settings
@@ -222,6 +238,15 @@ class Cache:
         if stat.S_ISDIR(status.st_mode):
             raise WrongUsage(f"{self.label} is a folder. The cache is a file, such as faces.npz.")
         return status.st_ino, status.st_mtime_ns
+
+
+def _take_in(known: dict[str, FileRecord], records: Sequence[FileRecord]) -> None:
+    """Let later records replace what is known of their paths, or take it back."""
+    for record in records:
+        if record.is_forgotten:
+            known.pop(record.path, None)
+        else:
+            known[record.path] = record
 
 
 def _collection(part: Part) -> Collection:

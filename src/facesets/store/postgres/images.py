@@ -313,11 +313,22 @@ def link_paths(connection: Connection, sha256: Sequence[str]) -> None:
     )
 
 
-def forget_paths(connection: Connection, paths: Sequence[str]) -> int:
+def forget_paths(connection: Connection, paths: Sequence[str]) -> None:
     """Drop paths; an image that no path leads to any more stays, for its file may come back elsewhere."""
-    return connection.execute(
-        "DELETE FROM image_paths WHERE path = ANY(%s)", ([to_text(path) for path in paths],)
-    ).rowcount
+    connection.execute("DELETE FROM image_paths WHERE path = ANY(%s)", ([to_text(path) for path in paths],))
+
+
+def paths_with(connection: Connection, sha256: Sequence[str]) -> dict[str, list[str]]:
+    """The paths of images with these contents, in the order in which they were first seen."""
+    rows = connection.execute(
+        """SELECT i.sha256, p.path FROM images i JOIN image_paths p ON p.image_id = i.id
+            WHERE i.sha256 = ANY(%s) ORDER BY p.id""",
+        (list(sha256),),
+    )
+    found: dict[str, list[str]] = {}
+    for digest, path in rows:
+        found.setdefault(digest, []).append(from_text(path))
+    return found
 
 
 def load_images(connection: Connection, detector_id: int) -> tuple[Int64, Images]:

@@ -4,11 +4,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace as replaced
 from datetime import UTC
+from functools import partial
 
 from facesets.errors import WrongUsage
 from facesets.records import CacheSettings, ClipModel, Collection, FileRecord, ImageRecord, Wanted
-from facesets.store.postgres import enrichment, faces, galleries, image_embeddings, images, models, people
+from facesets.store.postgres import (
+    enrichment,
+    faces,
+    galleries,
+    image_embeddings,
+    images,
+    models,
+    people,
+    relocating,
+)
 from facesets.store.postgres.connection import Connection, Database
+
+_FORGOTTEN_AT_ONCE = 5_000
 
 
 class Library:
@@ -283,9 +295,24 @@ class Library:
         """Why these paths could not be read, those of them that could not."""
         return self._database.run(lambda connection: images.reasons_at(connection, paths))
 
-    def forget_paths(self, paths: Sequence[str]) -> int:
+    def forget_paths(self, paths: Sequence[str]) -> None:
         """Drop paths that are gone; their images and faces stay, and are found again by their content."""
-        return self._database.run(lambda connection: images.forget_paths(connection, paths))
+        for start in range(0, len(paths), _FORGOTTEN_AT_ONCE):
+            some = paths[start : start + _FORGOTTEN_AT_ONCE]
+            self._database.run(partial(images.forget_paths, paths=some))
+
+    def relocate_paths(self, old: str, new: str, paths: Mapping[str, str]) -> None:
+        """Know paths below one folder by their names below another; the galleries there go along."""
+
+        def work(connection: Connection) -> None:
+            relocating.relocate_paths(connection, paths)
+            relocating.relocate_galleries(connection, old, new)
+
+        self._database.run(work)
+
+    def paths_with(self, sha256: Sequence[str]) -> dict[str, list[str]]:
+        """The paths that lead to each of these images."""
+        return self._database.run(lambda connection: images.paths_with(connection, sha256))
 
     def keep_galleries(self, rows: Sequence[galleries.GalleryRow]) -> dict[str, int]:
         """Insert or replace galleries that differ; return the number of each by its path."""

@@ -5,6 +5,7 @@ half-precision vectors proposes candidates, and the full vectors of the best of 
 leave few images, those are compared one by one all the same: an index would have to be searched far and wide.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -106,8 +107,8 @@ def similar_faces(
         more={"detector": detector.id},
     )
     return [
-        FaceHit(from_text(path), float(similarity), who, name, face, (x1, y1, x2, y2), taken)
-        for path, similarity, taken, who, name, face, x1, y1, x2, y2 in rows
+        FaceHit(_best_path(paths), float(similarity), who, name, face, (x1, y1, x2, y2), taken)
+        for paths, similarity, taken, who, name, face, x1, y1, x2, y2 in rows
     ]
 
 
@@ -138,7 +139,7 @@ def similar_images(
         limit=limit,
         more={},
     )
-    return [SimilarImage(from_text(path), float(similarity), taken) for path, similarity, taken in rows]
+    return [SimilarImage(_best_path(paths), float(similarity), taken) for paths, similarity, taken in rows]
 
 
 def _nearest(
@@ -154,7 +155,7 @@ def _nearest(
     limit: int,
     more: dict[str, object],
 ) -> list[tuple[Any, ...]]:
-    """Path, cosine similarity, time and the columns asked for, of the rows nearest to a vector."""
+    """Paths, cosine similarity, time and the columns asked for, of the rows nearest to a vector."""
     shortlist = _LOOKED_UP * max(limit, _LEAST_LIMIT)
     candidates = max(CANDIDATES, shortlist)
     parameters = more | {
@@ -226,8 +227,8 @@ def _best(
     order: sql.Composable = _NO_ORDER,
 ) -> sql.Composed:
     return sql.SQL(
-        """SELECT (SELECT p.path FROM image_paths p WHERE p.image_id = c.image_id AND p.reason = ''
-                ORDER BY p.id LIMIT 1) AS path,
+        """SELECT (SELECT array_agg(p.path ORDER BY p.id) FROM image_paths p
+                WHERE p.image_id = c.image_id AND p.reason = '') AS paths,
             1 - (c.embedding <=> %(query)s::vector), coalesce(to_char(c.taken, 'YYYY-MM-DD HH24:MI:SS'), '')
             {columns}
         FROM ({source} {conditions} {order}) c
@@ -320,14 +321,14 @@ def images_of_person(connection: Connection, name: str, *, dates: Dates, limit: 
     if known is None:
         return None
     statement = sql.SQL(
-        """SELECT (SELECT p.path FROM image_paths p WHERE p.image_id = i.id AND p.reason = ''
-                ORDER BY p.id LIMIT 1) AS path,
+        """SELECT (SELECT array_agg(p.path ORDER BY p.id) FROM image_paths p
+                WHERE p.image_id = i.id AND p.reason = '') AS paths,
                 coalesce(to_char(i.taken, 'YYYY-MM-DD HH24:MI:SS'), '')
             FROM images i
             WHERE EXISTS (SELECT FROM face_detections f
                     WHERE f.image_id = i.id AND f.person_id = %(person)s::uuid)
                 AND {conditions}
-            ORDER BY i.taken NULLS LAST, path LIMIT %(limit)s"""
+            ORDER BY i.taken NULLS LAST, paths LIMIT %(limit)s"""
     ).format(
         conditions=sql.SQL(" AND ").join(
             [
@@ -339,4 +340,11 @@ def images_of_person(connection: Connection, name: str, *, dates: Dates, limit: 
     rows = connection.execute(
         statement, {"person": known[0], "first": dates.first, "last": dates.last, "limit": limit}
     ).fetchall()
-    return [ImageHit(from_text(path), known[1], taken) for path, taken in rows]
+    return [ImageHit(_best_path(paths), known[1], taken) for paths, taken in rows]
+
+
+def _best_path(paths: Sequence[str]) -> str:
+    """The first of the paths of an image where a file is; the canonical one if there is none."""
+    known = [from_text(path) for path in paths]
+    # Of a single path there is nothing to choose, and a share that does not answer is not waited for.
+    return known[0] if len(known) == 1 else next(filter(os.path.lexists, known), known[0])

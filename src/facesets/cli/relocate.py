@@ -1,0 +1,66 @@
+"""`facesets relocate`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.params import (
+    DatabaseOption,
+    DebugOption,
+    DryRunOption,
+    JsonOption,
+    OptionalCacheArgument,
+)
+from facesets.errors import WrongUsage
+from facesets.wording import counted
+
+
+def relocate(
+    old: Annotated[
+        Path, typer.Argument(metavar="OLD", help="Where the photos lay before.", show_default=False)
+    ],
+    new: Annotated[
+        Path | None,
+        typer.Argument(metavar="NEW", help="Where they lie now; left out with --forget.", show_default=False),
+    ] = None,
+    cache: OptionalCacheArgument = None,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="OLD is gone for good: relocate OLD --forget [CACHE].")
+    ] = False,
+    database: DatabaseOption = None,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Follow a folder of photos that was moved or renamed, without reading the photos.
+
+    What is known below OLD, in CACHE or in the library, is known below NEW from then on. Results follow with
+    their next run. To take it back, move the folder back and relocate NEW OLD.
+    """
+    from facesets import settings
+    from facesets.cli.library import open_store
+    from facesets.operations import relocate as run
+
+    if forget and cache is not None:
+        raise WrongUsage("--forget takes no NEW: relocate OLD --forget, and CACHE where there is one.")
+    if forget:
+        new, cache = None, new
+    elif new is None:
+        raise WrongUsage("Where do the photos lie now? Give OLD and NEW, or --forget where they are gone.")
+    with open_store(cache, database, settings.load()) as store:
+        with run.writing(store, dry_run=dry_run):
+            if new is None:
+                summary = run.forget_folder(store, old, dry_run=dry_run)
+            else:
+                summary = run.relocate(store, old, new, dry_run=dry_run)
+        label = store.label
+    done = "" if not dry_run else " Nothing was changed."
+    if new is None:
+        lines = [f"{label}: {counted(summary.forgotten, 'path')} below OLD forgotten.{done}"]
+    else:
+        agree = f"{summary.alike} of {summary.compared} compared agree by size and time"
+        moved = f"{counted(summary.relocated, 'path')} relocated, {summary.merged} known there already"
+        lines = [f"{label}: {moved}; {agree}.{done}"]
+    console.show(summary, lines)

@@ -1,0 +1,83 @@
+"""How much one picture may cost: no file keeps a run busy, whatever it claims to be."""
+
+import re
+import time
+from io import BytesIO
+
+from facesets.errors import UnreadableImage
+
+MAX_FILE_BYTES = 1_000_000_000
+"""Larger files are refused unread."""
+
+MAX_PIXELS = 179_000_000
+"""Larger pictures are refused: so many pixels are half a gigabyte, and twice that while they are made."""
+
+MAX_DECODE_S = 30.0
+"""Seconds of a processor after which a picture is given up: on a busy machine others' do not count."""
+
+_MAX_SCANS = 500
+_MAX_SCANNED_PIXELS = 2_500_000_000
+"""Every scan of a JPEG goes over all of it; ten are usual, and the largest picture may have thirteen."""
+
+_SCANS_WITHOUT_A_LOOK = _MAX_SCANNED_PIXELS // MAX_PIXELS
+_MAX_SEGMENTS = 100_000
+
+_GIF = b"GIF8"
+_GIF_BEFORE_PICTURE = 1_000_000
+_GIF_BYTES_A_PIXEL = 2
+_SCAN, _END = 0xDA, 0xD9
+_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
+
+
+class BoundedBytes(BytesIO):
+    """The bytes of a file for a decoder, which reads them piece by piece, as long as its time lasts.
+
+    A decoder cannot be interrupted, but one that goes astray reads on and on.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        """Start the clock of this thread, in which the decoder has to run."""
+        super().__init__(data)
+        self._ends_at = time.thread_time() + MAX_DECODE_S
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read on. Raises `UnreadableImage` when the time is up."""
+        if time.thread_time() > self._ends_at:
+            raise UnreadableImage(f"takes more than {MAX_DECODE_S:.0f} seconds to decode")
+        return super().read(size)
+
+
+def first_frame(data: bytes) -> bytes:
+    """Those bytes of a file that can matter for its first frame: of a GIF what comes before the others."""
+    if not data.startswith(_GIF):
+        return data
+    pixels = int.from_bytes(data[6:8], "little") * int.from_bytes(data[8:10], "little")
+    end = _GIF_BEFORE_PICTURE + _GIF_BYTES_A_PIXEL * pixels
+    return data if len(data) <= end else data[:end]
+
+
+def require_few_scans(data: bytes, pixels: int) -> None:
+    """Refuse a JPEG that goes over its pixels again and again.
+
+    Raises
+    ------
+    UnreadableImage
+    """
+    # Counted at once, which is fast; other parts of a file may hold these bytes by chance.
+    if data.count(bytes([0xFF, _SCAN])) <= _SCANS_WITHOUT_A_LOOK:
+        return
+    most = min(_MAX_SCANS, _MAX_SCANNED_PIXELS // max(pixels, 1))
+    if _scans(data, most) > most:
+        raise UnreadableImage(f"more than {most} scans of {pixels} pixels take too long to decode")
+
+
+def _scans(data: bytes, most: int) -> int:
+    """How many scans a JPEG has; it need not be looked at any further when there are too many."""
+    scans, position = 0, 2
+    for _ in range(_MAX_SEGMENTS):
+        marker = _MARKER.search(data, position)
+        if marker is None or marker[1][0] == _END or scans > most:
+            return scans
+        scans += marker[1][0] == _SCAN
+        position = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
+    return most + 1

@@ -1,0 +1,180 @@
+"""`relocate`: a folder of photos lies elsewhere, or is gone for good; no photo is read."""
+
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from facesets.errors import SourceGone, WrongUsage
+from facesets.files import is_there, mtime_ns_of, printable
+from facesets.interfaces import Store
+from facesets.records import FileRecord
+from facesets.sources.missing import is_gone
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.paths import fits
+from facesets.store.postgres.runs import Run, recorded_run
+
+_SAMPLE = 200
+_CLOCK_STEP_NS = 2_000_000_000
+"""Some file systems keep the time of a file in steps of two seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelocateSummary:
+    """What became of the paths below a folder.
+
+    Attributes
+    ----------
+    known : int
+        Paths that were known below `old`.
+    relocated : int
+        Those that are known below `new` from now on.
+    merged : int
+        Those that were known below `new` already.
+    forgotten : int
+        Those that are known no more, because the folder is gone for good.
+    compared, alike : int
+        Paths of which the file below `new` was compared by size and time, and those that agree.
+    """
+
+    old: str
+    new: str
+    known: int
+    relocated: int = 0
+    merged: int = 0
+    forgotten: int = 0
+    compared: int = 0
+    alike: int = 0
+    dry_run: bool = False
+
+
+def writing(store: Store, *, dry_run: bool) -> AbstractContextManager[None]:
+    """Keep other writers away while paths change.
+
+    Raises
+    ------
+    WrongUsage
+        The store is empty.
+    """
+    if store.settings is None:
+        raise WrongUsage(f"There is nothing in {store.label} yet. Check its name.")
+    return nullcontext() if dry_run else store.writing(store.settings)
+
+
+def relocate(store: Store, old: Path, new: Path, *, dry_run: bool) -> RelocateSummary:
+    """Know the photos below `old` by their paths below `new`, to where somebody moved them.
+
+    Moving the folder back and relocating it back takes this back.
+
+    Raises
+    ------
+    WrongUsage
+        Nothing is known below `old`, its photos are still there, or those below `new` are others.
+    SourceGone
+        There is nothing at `new`.
+    """
+    before, after = _absolute(old), _absolute(new)
+    if before == after:
+        raise WrongUsage(
+            f"{printable(before)} is the same folder twice. Name the old place, then the new one."
+        )
+    known = store.files()
+    paths = _below(store, known, before)
+    if not is_there(Path(after)):
+        raise SourceGone(
+            f"There is nothing at {printable(after)} that one can see. Check the path, or mount it."
+        )
+    places = {path: after.rstrip(os.sep) + path[len(before.rstrip(os.sep)) :] for path in paths}
+    if isinstance(store, Library) and not all(map(fits, places.values())):
+        raise WrongUsage(
+            f"Some paths below {printable(after)} are too long for a library. Choose a shorter one."
+        )
+    compared, alike = _compare(known, before, after, places)
+    merged = [path for path, place in places.items() if place in known and place not in places]
+    moved = {path: places[path] for path in places.keys() - set(merged)}
+    summary = RelocateSummary(
+        before, after, len(paths), len(moved), len(merged), 0, compared, alike, dry_run=dry_run
+    )
+    with _recorded(store, summary):
+        if not dry_run:
+            store.forget_paths(merged)
+            store.relocate_paths(before, after, moved)
+    return summary
+
+
+def forget_folder(store: Store, old: Path, *, dry_run: bool) -> RelocateSummary:
+    """Forget the photos below a folder that is gone for good; their images stay, should they come back.
+
+    Raises
+    ------
+    WrongUsage
+        Nothing is known below it, or photos are still there.
+    """
+    before = _absolute(old)
+    paths = _below(store, store.files(), before)
+    left = next((path for path in paths if not is_gone(path)), None)
+    if left is not None:
+        raise WrongUsage(
+            f"{printable(left)} is still there, or cannot be looked at. Only what is gone is forgotten."
+        )
+    summary = RelocateSummary(before, "", len(paths), forgotten=len(paths), dry_run=dry_run)
+    with _recorded(store, summary):
+        if not dry_run:
+            store.forget_paths(paths)
+    return summary
+
+
+def _recorded(store: Store, summary: RelocateSummary) -> AbstractContextManager[Run | None]:
+    if isinstance(store, Library):
+        return recorded_run(store.database, "relocate", asdict(summary), dry_run=summary.dry_run)
+    return nullcontext()
+
+
+def _absolute(path: Path) -> str:
+    return os.path.normpath(path.absolute())
+
+
+def _below(store: Store, known: Mapping[str, FileRecord], folder: str) -> list[str]:
+    below = folder.rstrip(os.sep) + os.sep
+    paths = [path for path in known if path == folder or path.startswith(below)]
+    if not paths:
+        raise WrongUsage(f"{store.label} knows no photos below {printable(folder)}. Check the path.")
+    return paths
+
+
+def _compare(
+    known: Mapping[str, FileRecord], before: str, after: str, places: Mapping[str, str]
+) -> tuple[int, int]:
+    """Compare some files at their new places with what is known of them; how many, and how many agree."""
+    usable = [path for path in places if known[path].size >= 0] or list(places)
+    step = -(-len(usable) // _SAMPLE)
+    sample = usable[::step]
+    staying = _agreeing(known, {path: path for path in sample})
+    if 2 * staying > len(sample):
+        raise WrongUsage(
+            f"The photos below {printable(before)} are still there. A copy needs no relocation: `embed` or "
+            "`index` takes it in."
+        )
+    alike = _agreeing(known, {path: places[path] for path in sample})
+    if 2 * alike <= len(sample):
+        raise WrongUsage(
+            f"Of {len(sample)} photos that are known below {printable(before)} only {alike} are below "
+            f"{printable(after)} with the same size and time. Nothing was changed: check both paths."
+        )
+    return len(sample), alike
+
+
+def _agreeing(known: Mapping[str, FileRecord], places: Mapping[str, str]) -> int:
+    return sum(_agrees(known[path], place) for path, place in places.items())
+
+
+def _agrees(record: FileRecord, place: str) -> bool:
+    """Whether the file at a place is, by size and time, the one that was seen."""
+    try:
+        status = os.stat(place)  # noqa: PTH116 - as when it was seen
+    except (OSError, ValueError):
+        return False
+    if record.size < 0:
+        return True
+    return record.size == status.st_size and abs(record.mtime_ns - mtime_ns_of(status)) <= _CLOCK_STEP_NS
