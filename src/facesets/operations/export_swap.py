@@ -214,9 +214,9 @@ def _export(
     if plan.before is not None:
         # What the user said outlives a kill: from here on the sets do not look as they were left.
         folder.write_manifest(EXPORT_MANIFEST, manifest_bytes(plan.before))
-    folder.announce(
-        dict.fromkeys([*plan.kept_files, *writer.possible_names(plan.sets), *own_sheet_names()], "")
-    )
+    moved = [new for crops in plan.renamed for new in crops.moves.values()]
+    possible = [*plan.kept_files, *moved, *writer.possible_names(plan.sets), *own_sheet_names()]
+    folder.announce(dict.fromkeys(possible, ""))
     folder.keep(plan.kept_files)
     for name in plan.edited:
         folder.set_aside_edited(name)
