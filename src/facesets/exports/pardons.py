@@ -9,15 +9,16 @@ from collections.abc import Collection
 from pathlib import Path
 
 from facesets.exports.journal import JOURNAL
-from facesets.files import write_json, writing
+from facesets.exports.safe_folder import SafeFolder
+from facesets.files import writing
 
-_PARDONS = "pardons.json"
+_PLACE = f"{JOURNAL}/pardons.json"
 
 
 def read_pardons(root: Path) -> frozenset[str]:
     """Names of the folders; a note that cannot be read is none."""
     try:
-        names = json.loads((root / JOURNAL / _PARDONS).read_bytes())
+        names = json.loads(SafeFolder(root).read(_PLACE))
     except (OSError, ValueError, RecursionError):
         return frozenset()
     return (
@@ -28,10 +29,10 @@ def read_pardons(root: Path) -> frozenset[str]:
 def add_pardons(root: Path, names: Collection[str]) -> None:
     """Note further folders. Raises `CannotWrite`."""
     if names:
-        write_json(root / JOURNAL / _PARDONS, sorted(read_pardons(root).union(names)))
+        SafeFolder(root).write_json(_PLACE, sorted(read_pardons(root).union(names)))
 
 
 def clear_pardons(root: Path) -> None:
     """Forget them, when a run is complete. Raises `CannotWrite`."""
     with writing(root / JOURNAL):
-        (root / JOURNAL / _PARDONS).unlink(missing_ok=True)
+        SafeFolder(root).remove(_PLACE)
