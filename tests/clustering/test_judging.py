@@ -32,6 +32,7 @@ def test_stability_finds_each_cluster_in_the_other_run() -> None:
     assert found.jaccard.tolist() == [1.0, 0.5, 0.0]
 
 
+@pytest.mark.usefixtures("real_lfw")
 def test_calibration_finds_what_one_persons_faces_share(real_people: People) -> None:
     measured = calibrate(real_people.embedding)
     assert measured.typical == pytest.approx(0.61, abs=0.03)

@@ -25,8 +25,8 @@ from facesets.inference.session import CPU, CUDA, DIRECTML, Session, in_turn
 
 
 @pytest.fixture
-def recogniser(pack_dir: Path) -> Session:
-    return Session(read_pack(pack_dir).recogniser.path)
+def recogniser(insightface_pack: Path) -> Session:
+    return Session(read_pack(insightface_pack).recogniser.path)
 
 
 def noise(count: int, seed: int = 0) -> np.ndarray:

@@ -181,10 +181,10 @@ def test_a_damaged_model_is_named_with_the_way_to_mend_it(pack_dir: Path, tmp_pa
 
 
 def test_verify_tells_published_files_from_others(
-    pack_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    insightface_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(pack_dir, tmp_path / "models" / "small")
-    detector = read_pack(pack_dir).detector
+    shutil.copytree(insightface_pack, tmp_path / "models" / "small")
+    detector = read_pack(insightface_pack).detector
     files = {"det_500m.onnx": detector.sha256, "w600k_mbf.onnx": "0" * 64}
     monkeypatch.setitem(catalog.PUBLISHED, "small", PublishedPack("small", "", None, None, files))
     verdicts = {check.file: check.verdict for check in verify("small", [tmp_path])}
