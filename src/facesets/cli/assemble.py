@@ -73,7 +73,7 @@ def get_pack(
     pack = _pack_of(known, settings) if known is not None and of_store else _pack_by_name(name, settings)
     if pack is None:
         pack = _fetched(name, settings, progress, stop, fetch=fetch)
-    if pack.note and not of_store:
+    if pack.note and not of_store and not console.session.terse:
         progress.say(pack.note)
     if fetch and not any(pack.path.is_relative_to(root.absolute()) for root in settings.model_roots):
         try:
