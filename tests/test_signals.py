@@ -15,8 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from facesets.cli.console import stoppable
 
 with stoppable() as stop, ThreadPoolExecutor() as pool:
-    pool.submit(print, "begun", flush=True)
-    pool.submit(time.sleep, 60).result()
+    picture = pool.submit(time.sleep, 60)
+    print("begun", flush=True)
+    picture.result()
 """
 
 

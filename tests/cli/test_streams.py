@@ -40,7 +40,9 @@ def test_help_that_nobody_reads_says_nothing() -> None:
 def test_ctrl_c_while_the_program_loads_says_nothing(module: str) -> None:
     # Pressed at the moment when a module is looked for.
     script = (
-        "import os, sys\n"
+        "import os, signal, sys\n"
+        # Whoever runs the tests in the background ignores it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "class Press:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         f"        if name == {module!r}:\n"

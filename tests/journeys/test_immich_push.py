@@ -66,8 +66,7 @@ def push(immich: PeopleServer, url: str, tmp_path: Path, *more: object) -> Resul
         *(
             "immich-push",
             tmp_path / "out/ana",
-            "--database",
-            url,
+            *(("--database", url) if url else ()),
             "--backoff",
             "0.01",
             "--patience",

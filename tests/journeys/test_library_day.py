@@ -72,7 +72,7 @@ def test_sorted_folders_and_eras_are_the_same_of_the_library_as_of_a_cache(
     assert run("export-cache", tmp_path / "c.npz", env=named).status == 0
     rules = ("--min-face-short", 0, "--out-size", 128, "--no-sheet", "--pack", pack_dir)
     loose = ("--recover-threshold", 1.2, "--recentre-threshold", 1.2, "--min-short", 0, "--min-blur", 0)
-    eras = ("--set", "us", *loose, "--split-threshold", 0.6, "--min-era-faces", 3)
+    eras = ("--set", "us", *loose, "--split-threshold", 0.6, "--min-era-faces", 3, "--force")
     trees = []
     for out, cache in ((tmp_path / "library", ()), (tmp_path / "cache", (tmp_path / "c.npz",))):
         folder = ("--folder", f"us={photos}", "--first-threshold", 1, "--second-threshold", 1)
@@ -304,7 +304,7 @@ def test_under_cron_the_library_says_nothing_but_what_is_wrong(
 ) -> None:
     named = {"DATABASE_URL": library_url}
     run("index", "--target", photos, "--pack", pack_dir, env=named)
-    clustered = run("cluster", "--threshold", "0.4", env=named)
+    clustered = run("cluster", "--threshold", "0.4", "-q", env=named)
     assert (clustered.status, clustered.out, clustered.err) == (0, "", "")
     assert json.loads(run("cluster", "--json", env=named).out)["kept"] > 0
     assert "had a person" in run("cluster", "--dry-run", env=named).out

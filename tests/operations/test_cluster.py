@@ -8,7 +8,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from facesets.errors import AlreadyRunning, CannotWrite, WrongUsage
+from facesets.errors import AlreadyRunning, CannotWrite, DamagedFile, WrongUsage
 from facesets.exports.manifest import ClusterManifest
 from facesets.exports.manifest_files import read_manifest
 from facesets.exports.reserving import locked
@@ -215,7 +215,8 @@ def test_a_manifest_that_names_files_elsewhere_removes_none(library: Library, tm
     manifest = json.loads((out / "manifest.json").read_text())
     manifest["sheets"].append("../victim.txt")
     (out / "manifest.json").write_text(json.dumps(manifest))
-    run(library, out)
+    with pytest.raises(DamagedFile, match="Move it away"):
+        run(library, out)
     assert (tmp_path / "victim.txt").read_text() == "precious"
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facesets.errors import RecogniserMismatch, WrongUsage
+from facesets.errors import DamagedFile, RecogniserMismatch, WrongUsage
 from facesets.exports.announcement import ANNOUNCEMENT
 from facesets.exports.journal import read_runs
 from facesets.exports.manifest import ExportManifest, RefineManifest, SetManifest
@@ -240,7 +240,8 @@ def test_a_manifest_that_names_files_elsewhere_removes_none(exported: Path, tmp_
     export["sheets"].append("../victim.txt")
     export["sets"][0]["bundles"].append("../../victim.txt")
     (out / "manifest.json").write_text(json.dumps(export))
-    run(out)
+    with pytest.raises(DamagedFile, match="Move it away"):
+        run(out)
     assert victim.read_text() == "precious"
 
 
@@ -268,7 +269,7 @@ def test_a_set_is_made_again_when_what_ranks_its_faces_changed(
 def test_an_export_that_was_cut_off_is_completed(exported: Path, tmp_path: Path, run: Run) -> None:
     out = tmp_path / "swap"
     shutil.copytree(exported, out)
-    for gone in ("faceset_002/manifest.json", "faceset_003/001.png", "contact_sheet.png"):
+    for gone in ("faceset_002/manifest.json", "faceset_003/faceset_003_001.png", "contact_sheet.png"):
         (out / gone).unlink()
     (out / ANNOUNCEMENT).write_text("{}")
     run(out)
@@ -390,16 +391,16 @@ def test_a_damaged_bundle_is_made_again_and_an_edited_crop_is_set_aside(
     out = tmp_path / "swap"
     shutil.copytree(exported, out)
     whole = {name: content for name, (_, content) in snapshot(out).items()}
-    bundle, crop = out / "faceset_001" / "faceset_001_all.fsz", out / "faceset_002" / "001.png"
+    bundle, crop = out / "faceset_001" / "faceset_001_all.fsz", out / "faceset_002" / "faceset_002_001.png"
     damaged = bytearray(bundle.read_bytes())
     damaged[len(damaged) // 2] ^= 0xFF
     bundle.write_bytes(damaged)
     crop.write_bytes(b"retouched by hand")
     summary = run(out)
     assert summary.unchanged_sets == summary.sets - 2
-    assert summary.learned == ["faceset_002/001.png was changed: it is set aside and made again."]
+    assert summary.learned == ["faceset_002/faceset_002_001.png was changed: it is set aside and made again."]
     after = {name: content for name, (_, content) in snapshot(out).items()}
-    assert after.pop(str(out / "_edited" / "faceset_002" / "001.png")) == b"retouched by hand"
+    assert after.pop(str(out / "_edited" / "faceset_002" / "faceset_002_001.png")) == b"retouched by hand"
     assert after == whole
     assert run(out).unchanged_sets == summary.sets
 

@@ -100,7 +100,7 @@ def importing(store: DrawnStore, root: Path, take: bool) -> None:
 def splitting(store: DrawnStore, root: Path, take: bool) -> None:
     split_eras(
         store,
-        EraRequest(root / "swap", "faceset_001", [], root / "years.json", 2026),
+        EraRequest(root / "swap", "faceset_001", [], root / "years.json", 2026, force=True),
         OneFaceEverywhere(),
         SplitErasOptions(),
         replace(CROPS, replace=take),

@@ -229,4 +229,4 @@ def gone_paths(source: GalleryTargets, library: Library, listed: Sequence[str]) 
 
 
 def _holds_no_file(path: str) -> bool:
-    return is_gone(path) or Path(path).is_dir()
+    return is_gone(path) or os.path.isdir(path)  # noqa: PTH112 - Path raises where it may not look
