@@ -63,8 +63,13 @@ def test_the_open_pack_is_what_was_published_and_says_how_good_it_is(open_pack: 
     assert "MIT License" in (open_pack / "LICENCES.txt").read_text()
 
 
-def test_nothing_of_a_fetched_archive_is_run(index: Path, tmp_path: Path) -> None:
+def test_nothing_of_a_fetched_archive_or_of_the_current_folder_is_run(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trace = tmp_path / "it ran"
+    for name in ("runpy", "pip", "setuptools", "shutil"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(trace)!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
     wanted = release(index, f"open({str(trace)!r}, 'w')")
     folder = tmp_path / "fetched"
     folder.mkdir()

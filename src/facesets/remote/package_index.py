@@ -106,7 +106,8 @@ def _working_folders(folder: Path, releases: Sequence[Release]) -> Iterator[tupl
         kinds = [(f"--{'only' if r.wheel else 'no'}-binary", r.project) for r in releases]
         yield (
             [
-                *(sys.executable, "-c", _RUN_PIP, str(backend), str(scratch)),
+                # -P: modules in the folder where the user happens to be are not the library's.
+                *(sys.executable, "-P", "-c", _RUN_PIP, str(backend), str(scratch)),
                 *("download", "--no-deps", "--no-build-isolation", "--use-pep517", "--require-hashes"),
                 *("--quiet", "--no-input", "--disable-pip-version-check", f"--retries={_RETRIES}"),
                 *(argument for kind in kinds for argument in kind),
