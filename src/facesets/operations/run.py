@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from facesets.errors import DamagedFile, SourceGone, WrongUsage
-from facesets.exports.html_index import PAGES, START
+from facesets.exports.html_index import START
 from facesets.exports.journal import WRITING, read_runs
 from facesets.exports.manifest import CLUSTER_MANIFEST, REFINE_MANIFEST, Failure
 from facesets.exports.reserving import reserved
@@ -22,7 +22,7 @@ from facesets.operations.refine import refine
 from facesets.operations.run_pages import Shown, refuse_foreign_pages, write_pages
 from facesets.records import FileRecord
 from facesets.sources.folders import FolderSource
-from facesets.sources.walking import RUN_RECORD
+from facesets.sources.walking import PAGES, RUN_RECORD
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 

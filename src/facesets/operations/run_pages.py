@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facesets.errors import CannotWrite
-from facesets.exports.html_index import MADE_BY, PAGES, START, Person, Picture, Site, render
+from facesets.exports.html_index import MADE_BY, START, Person, Picture, Site, render
 from facesets.exports.manifest import (
     CLUSTER_MANIFEST,
     REFINE_MANIFEST,
@@ -22,6 +22,7 @@ from facesets.interfaces import Progress
 from facesets.operations.set_names import NUMBERED_GROUP
 from facesets.operations.thumbnails import Thumbnail, make_thumbnails, of_face, of_photo
 from facesets.records import Collection
+from facesets.sources.walking import PAGES
 from facesets.stop import Stop
 from facesets.wording import counted, people
 
