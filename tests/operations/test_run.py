@@ -265,3 +265,4 @@ def test_results_go_here_and_never_among_the_photos() -> None:
     assert default_out(Path("/home/ann/Pictures"), here) == here / "facesets-out"
     assert default_out(here, here) == here.parent / "facesets-out"
     assert default_out(here.parent, here) == Path("/home/facesets-out")
+    assert default_out(here / "trip" / "..", here) == here.parent / "facesets-out"

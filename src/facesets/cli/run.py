@@ -20,7 +20,7 @@ from facesets.cli.params import (
 from facesets.cli.results import hint_lines, learned_lines, report
 from facesets.errors import WrongUsage
 from facesets.exports.materialize import Materialize
-from facesets.files import printable
+from facesets.files import plain_path, printable
 from facesets.operations.growing_options import ExtendOptions
 from facesets.operations.options import ClusterOptions, RefineOptions
 from facesets.wording import counted, people
@@ -91,7 +91,7 @@ def _default_place(photos: Path) -> Path:
 
     out = default_out(photos, Path.cwd())
     sources = sources_of(out)
-    if sources and photos.exists() and str(photos.absolute()) not in sources:
+    if sources and photos.exists() and str(plain_path(photos)) not in sources:
         raise WrongUsage(
             f"{printable(out)} holds the people of {printable(sources[0])}. Say where these results go: "
             f"`facesets run {printable(photos)} OUT`. With the same OUT both are sorted together."

@@ -10,7 +10,7 @@ from facesets.exports.html_index import START
 from facesets.exports.journal import WRITING, read_runs
 from facesets.exports.manifest import CLUSTER_MANIFEST, REFINE_MANIFEST, Failure
 from facesets.exports.reserving import reserved
-from facesets.files import printable, sweep_temporaries, write_json
+from facesets.files import plain_path, printable, sweep_temporaries, write_json
 from facesets.interfaces import Embedder, Progress
 from facesets.operations.cluster import cluster
 from facesets.operations.contact_sheets import SHEET_NAME
@@ -102,7 +102,7 @@ Prepare = Callable[[Cache], tuple[Embedder, EmbedOptions]]
 
 def default_out(photos: Path, here: Path) -> Path:
     """Where results go if nothing is said: here, or beside the photos where here is among them."""
-    photos = photos.absolute()
+    photos = plain_path(photos)
     return (photos.parent if here.is_relative_to(photos) else here) / DEFAULT_OUT
 
 
@@ -276,7 +276,7 @@ def _roots(photos: Path, out: Path) -> tuple[str, ...]:
     if _is_within_results(source):
         raise WrongUsage(f"{printable(photos)} holds results of `facesets run`, not photos. Name the photos.")
     if record.exists():
-        return tuple(dict.fromkeys([*_recorded(record), str(photos.absolute())]))
+        return tuple(dict.fromkeys([*_recorded(record), str(plain_path(photos))]))
     there = [entry.name for entry in target.iterdir()] if target.is_dir() else []
     taken = {CACHE, PEOPLE, SETS, PAGES, START}
     if target.is_relative_to(source):
@@ -288,7 +288,7 @@ def _roots(photos: Path, out: Path) -> tuple[str, ...]:
         )
     if source == target:
         raise WrongUsage(f"{printable(out)} holds the photos. Name another folder for the results.")
-    return (str(photos.absolute()),)
+    return (str(plain_path(photos)),)
 
 
 def _is_within_results(folder: Path) -> bool:
