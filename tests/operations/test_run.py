@@ -113,6 +113,11 @@ def test_a_second_run_with_nothing_new_changes_no_byte_and_loads_no_model(
     assert times(embedded) == when
 
 
+def test_photos_that_are_left_out_from_now_on_are_nothing_new(library: Library, embedded: Path) -> None:
+    go(library.photos, embedded, None, replace(PLAIN, exclude=("*.png",)))
+    assert go(library.photos, embedded, None, replace(PLAIN, include=("*.png",))).to_do == 0
+
+
 @pytest.mark.parametrize("kill_at", [1, 3, 40, 64, 100, 130, 150])
 def test_a_killed_run_ends_like_one_that_nothing_disturbed(
     library: Library, embedded: Path, tmp_path: Path, kill_at: int

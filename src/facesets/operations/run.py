@@ -22,6 +22,7 @@ from facesets.operations.refine import refine
 from facesets.operations.run_pages import Shown, refuse_foreign_pages, write_pages
 from facesets.records import FileRecord
 from facesets.sources.folders import FolderSource
+from facesets.sources.missing import is_gone
 from facesets.sources.walking import PAGES, RUN_RECORD
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
@@ -39,6 +40,8 @@ class RunOptions:
 
     Attributes
     ----------
+    include, exclude : tuples of str
+        Patterns of photos, as `embed` takes them.
     workers : int
         Threads that draw thumbnails.
     """
@@ -46,6 +49,8 @@ class RunOptions:
     cluster: ClusterOptions = field(default_factory=lambda: ClusterOptions(method="auto"))
     refine: RefineOptions = field(default_factory=RefineOptions)
     extend: ExtendOptions = field(default_factory=ExtendOptions)
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     workers: int = 1
     dry_run: bool = False
 
@@ -128,7 +133,7 @@ def run(
         `out` cannot be written.
     """
     roots = _roots(photos, out)
-    source = FolderSource(photos)
+    source = FolderSource(photos, include=options.include, exclude=options.exclude)
     cache = Cache(cache_of(out).absolute())
     start = RunSummary(str(photos), str(out), dry_run=options.dry_run)
     with reserved(out, dry_run=options.dry_run):
@@ -245,7 +250,7 @@ def _changes(source: FolderSource, cache: Cache) -> tuple[int, bool]:
         listed.add(file.path)
         to_do += record is None or not record.matches(file)
     gone = any(
-        path not in listed and source.covers(path) and not record.is_forgotten
+        path not in listed and source.covers(path) and not record.is_forgotten and is_gone(path)
         for path, record in known.items()
     )
     if not listed and not gone:
