@@ -150,6 +150,7 @@ def test_a_recogniser_of_somebody_else_tells_people_apart(
     ("text", "complaint"),
     [
         ("[recognition", "Expected|Unclosed|at line"),
+        (f"x = {'[' * 30_000}", "recursion"),
         ("note = 1", "`note` is not a text"),
         ("[recogniton]\nfile = 'tiny.onnx'", "`recogniton` is neither"),
         ("[recognition]\nfile = 'tiny.onnx'\nmaen = 1", "no `maen` in"),
@@ -168,6 +169,11 @@ def test_a_recogniser_of_somebody_else_tells_people_apart(
 def test_a_wrong_description_is_named_in_one_sentence(tmp_path: Path, text: str, complaint: str) -> None:
     with pytest.raises(DamagedFile, match=rf"pack\.toml does not describe a model pack: .*{complaint}"):
         described(tmp_path / "pack", text)
+
+
+def test_a_note_is_one_line_that_does_nothing_to_a_terminal(tmp_path: Path) -> None:
+    text = 'note = "Good.\\u001b[2J\\nBetter."\n[recognition]\nfile = "tiny.onnx"\ninput_size = 64\n'
+    assert described(tmp_path / "pack", text).note == r"Good.\x1b[2J\nBetter."
 
 
 def test_a_detector_takes_whatever_mean_and_order_its_pack_says(
