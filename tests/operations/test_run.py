@@ -215,6 +215,25 @@ def test_nothing_behind_a_link_is_replaced_or_removed(
     assert tree(elsewhere) == {"ab/mine.jpg": b"mine"}
 
 
+@pytest.mark.parametrize("name", ["person/person_999.html", "thumbnails/ab/old.jpg"])
+def test_a_page_that_cannot_be_removed_is_named(
+    library: Library, embedded: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leftover = embedded / "pages" / name
+    leftover.parent.mkdir(parents=True)
+    leftover.write_text("<!doctype html>\n<!-- made by facesets -->\n")
+    remove = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:  # noqa: FBT001, FBT002 - as in pathlib
+        if path == leftover:
+            raise PermissionError(13, "Permission denied")
+        remove(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(CannotWrite, match="pages"):
+        go(library.photos, embedded, None)
+
+
 def test_without_copies_pages_lead_to_the_photos_themselves(library: Library, embedded: Path) -> None:
     bare = replace(
         PLAIN,

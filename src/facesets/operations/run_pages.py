@@ -17,7 +17,7 @@ from facesets.exports.manifest import (
     RefineManifest,
 )
 from facesets.exports.manifest_files import read_manifest
-from facesets.files import atomic_write, printable
+from facesets.files import atomic_write, printable, writing
 from facesets.interfaces import Progress
 from facesets.operations.set_names import NUMBERED_GROUP
 from facesets.operations.thumbnails import Thumbnail, make_thumbnails, of_face, of_photo
@@ -210,7 +210,8 @@ def _remove_leftovers(folder: Path, wanted: set[Path]) -> None:
     for path in [*folder.rglob("*.html"), *folder.rglob(".*.html.*.tmp"), *folder.glob(".style.css.*.tmp")]:
         unfinished = path.suffix == ".tmp"
         if path not in wanted and not path.is_symlink() and (unfinished or _is_ours(path)):
-            path.unlink()
+            with writing(path):
+                path.unlink()
 
 
 def _is_ours(path: Path) -> bool:
