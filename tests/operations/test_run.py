@@ -224,7 +224,7 @@ def test_a_page_that_cannot_be_removed_is_named(
     leftover.write_text("<!doctype html>\n<!-- made by facesets -->\n")
     remove = Path.unlink
 
-    def refuse(path: Path, missing_ok: bool = False) -> None:  # noqa: FBT001, FBT002 - as in pathlib
+    def refuse(path: Path, missing_ok: bool = False) -> None:
         if path == leftover:
             raise PermissionError(13, "Permission denied")
         remove(path, missing_ok)
