@@ -34,6 +34,7 @@ def test_flags_environment_file_and_defaults_in_this_order(tmp_path: Path) -> No
         ("models = ['/x']\n", "one text"),
         ("speed = 3\n", "speed"),
         ("not toml", "Cannot read the settings"),
+        (f"x = {'[' * 30_000}", "Cannot read the settings"),
     ],
 )
 def test_a_slip_in_the_file_is_said(tmp_path: Path, text: str, said: str) -> None:

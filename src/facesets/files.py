@@ -182,6 +182,11 @@ def is_there(path: Path) -> bool:
         return False
 
 
+def plain_path(path: Path) -> Path:
+    """The absolute path without detours: one folder has one name, from wherever it is named."""
+    return Path(os.path.normpath(path.absolute()))
+
+
 def mtime_ns_of(status: os.stat_result) -> int:
     """When a file was changed, in nanoseconds that fit into 64 bits: a clock may have been far ahead."""
     return min(status.st_mtime_ns, _LATEST_NS)

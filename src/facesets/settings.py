@@ -166,9 +166,9 @@ def _read(path: Path | None) -> dict[str, Any]:
         return {}
     try:
         return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise WrongUsage(
-            f"Cannot read the settings in {printable(path)}: {error}. Mend or remove it."
+            f"Cannot read the settings in {printable(path)}: {error}. Repair or remove it."
         ) from error
 
 

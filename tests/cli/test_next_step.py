@@ -58,6 +58,9 @@ def lines(line: str, summary: object = None) -> list[str]:
         ("immich-stage --user anna", "immich-finish anna"),
         ("immich-push immich/anna", "immich-push immich/anna --apply"),
         ("undo out/raw 2", "show out/raw"),
+        ("models pull", "run PHOTOS"),
+        ("models pull open", "run PHOTOS --pack open"),
+        ("models pull ViT-B-32__openai", "index --target PHOTOS"),
     ],
 )
 def test_the_next_step_names_the_users_own_paths(line: str, step: str) -> None:

@@ -4,6 +4,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from typer.core import TyperArgument
 from typer.testing import CliRunner
 
 from facesets.cli import console
@@ -48,6 +49,16 @@ def test_every_command_can_be_told_how_much_to_say_and_asked_for_help() -> None:
         assert result.exit_code == 0
         assert f"Usage: facesets {path}" in result.output
         assert "Examples:" in result.output
+
+
+def test_usage_shows_how_many_arguments_may_be_left_out() -> None:
+    for path, command in commands().items():
+        arguments = [param for param in command.params if isinstance(param, TyperArgument)]
+        optional = sum(not argument.required for argument in arguments)
+        usage = (
+            CliRunner().invoke(app, [*path.split(), "-h"], prog_name="facesets").output.partition("\n\n")[0]
+        )
+        assert usage.replace("[OPTIONS]", "").count("[") == optional, usage
 
 
 @pytest.mark.parametrize("line", ["-q models list", "models list -q", "-q models list --quiet"])

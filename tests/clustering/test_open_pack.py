@@ -16,9 +16,9 @@ KNOWN, FACES, STRANGERS = 6, 6, 60
 
 
 @pytest.fixture(scope="module")
-def album(open_pack: Path, lfw_dir: Path) -> tuple[Float32, Sequence[str]]:
+def album(open_pack: Path, real_lfw: Path) -> tuple[Float32, Sequence[str]]:
     """A few people with several photos among many with one."""
-    folders = sorted(lfw_dir.iterdir(), key=lambda folder: (-len(list(folder.glob("*.jpg"))), folder.name))
+    folders = sorted(real_lfw.iterdir(), key=lambda folder: (-len(list(folder.glob("*.jpg"))), folder.name))
     photos = [photo for folder in folders[:KNOWN] for photo in sorted(folder.glob("*.jpg"))[:FACES]]
     photos += [min(folder.glob("*.jpg")) for folder in folders[-STRANGERS:]]
     embedder = LocalEmbedder(read_pack(open_pack), det_size=256, min_det_score=0.5)

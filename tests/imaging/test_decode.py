@@ -41,7 +41,7 @@ def test_every_depth_becomes_8_bit_colour(photo: Image.Image, mode: str) -> None
     elif mode == "F":
         image = Image.fromarray((grey / 255).astype(np.float32))
     else:
-        image = photo.convert(mode)
+        image = photo.convert(mode, palette=Image.Palette.ADAPTIVE)
     form = "JPEG" if mode == "CMYK" else "TIFF" if mode in ("F", "I") else "PNG"
     pixels = decode_bytes(encoded(image, form)).pixels
     assert pixels.shape == (250, 250, 3)

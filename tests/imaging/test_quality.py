@@ -54,6 +54,7 @@ def test_a_shrunken_face_scores_less_for_size_at_every_step(embedder: LocalEmbed
     assert scores.total.argmax() == 0
 
 
+@pytest.mark.usefixtures("insightface_pack")
 def test_a_hidden_face_has_a_lower_detector_part(embedder: LocalEmbedder, photo: Pixels) -> None:
     box = embedder.embed([photo])[0].box[0].astype(int)
     hidden = photo.copy()

@@ -113,11 +113,11 @@ def test_the_same_file_fed_otherwise_is_another_recogniser(tmp_path: Path) -> No
 
 
 def test_a_description_that_says_what_the_graph_says_changes_no_identity(
-    pack_dir: Path, tmp_path: Path
+    insightface_pack: Path, tmp_path: Path
 ) -> None:
-    plain = read_pack(pack_dir)
+    plain = read_pack(insightface_pack)
     folder = tmp_path / "pack"
-    shutil.copytree(pack_dir, folder)
+    shutil.copytree(insightface_pack, folder)
     text = '[recognition]\nfile = "w600k_mbf.onnx"\nlicence = "research only"\n'
     (folder / "pack.toml").write_text(text, "utf-8")
     pack = read_pack(folder)
@@ -127,11 +127,11 @@ def test_a_description_that_says_what_the_graph_says_changes_no_identity(
 
 
 def test_a_recogniser_of_somebody_else_tells_people_apart(
-    shared_dir: Path, pack_dir: Path, lfw_dir: Path, tmp_path: Path
+    shared_dir: Path, insightface_pack: Path, lfw_dir: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "mixed"
     folder.mkdir()
-    (folder / "det.onnx").symlink_to(pack_dir / "det_500m.onnx")
+    (folder / "det.onnx").symlink_to(insightface_pack / "det_500m.onnx")
     (folder / "third.onnx").symlink_to(
         shared_dir / "models" / "extra" / "foamliu_mobilefacenet_pixamatch.onnx"
     )
@@ -150,6 +150,7 @@ def test_a_recogniser_of_somebody_else_tells_people_apart(
     ("text", "complaint"),
     [
         ("[recognition", "Expected|Unclosed|at line"),
+        (f"x = {'[' * 30_000}", "recursion"),
         ("note = 1", "`note` is not a text"),
         ("[recogniton]\nfile = 'tiny.onnx'", "`recogniton` is neither"),
         ("[recognition]\nfile = 'tiny.onnx'\nmaen = 1", "no `maen` in"),
@@ -170,15 +171,20 @@ def test_a_wrong_description_is_named_in_one_sentence(tmp_path: Path, text: str,
         described(tmp_path / "pack", text)
 
 
+def test_a_note_is_one_line_that_does_nothing_to_a_terminal(tmp_path: Path) -> None:
+    text = 'note = "Good.\\u001b[2J\\nBetter."\n[recognition]\nfile = "tiny.onnx"\ninput_size = 64\n'
+    assert described(tmp_path / "pack", text).note == r"Good.\x1b[2J\nBetter."
+
+
 def test_a_detector_takes_whatever_mean_and_order_its_pack_says(
-    pack_dir: Path, lfw_dir: Path, tmp_path: Path
+    insightface_pack: Path, lfw_dir: Path, tmp_path: Path
 ) -> None:
     photo = decode(sorted((lfw_dir / "Hugo_Chavez").glob("*.jpg"))[0]).pixels
     folder = tmp_path / "swapped"
-    shutil.copytree(pack_dir, folder)
+    shutil.copytree(insightface_pack, folder)
     text = '[detection]\nfile = "det_500m.onnx"\nchannels = "bgr"\nmean = [127.5, 127.5, 127.5]\nstd = 128\n'
     (folder / "pack.toml").write_text(text, "utf-8")
-    plain = LocalEmbedder(read_pack(pack_dir), det_size=320, min_det_score=0.5, provider=CPU)
+    plain = LocalEmbedder(read_pack(insightface_pack), det_size=320, min_det_score=0.5, provider=CPU)
     swapped = LocalEmbedder(read_pack(folder), det_size=320, min_det_score=0.5, provider=CPU)
     turned = np.ascontiguousarray(photo[:, :, ::-1])
     assert np.array_equal(swapped.detect(turned).box, plain.detect(photo).box)

@@ -1,6 +1,7 @@
 """`facesets run` as a newcomer types it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ def album(tmp_path: Path, lfw_dir: Path) -> Path:
     )
 
 
-def test_one_command_and_again_and_again(album: Path, tmp_path: Path, pack_dir: Path) -> None:
+def test_one_command_and_again_and_again(album: Path, tmp_path: Path, pack_dir: Path, lfw_dir: Path) -> None:
     first = run("run", album, "--pack", pack_dir, cwd=tmp_path)
     assert first.status == 0, first.err
     out = tmp_path / "facesets-out"
@@ -27,9 +28,11 @@ def test_one_command_and_again_and_again(album: Path, tmp_path: Path, pack_dir: 
     assert str(out / "index.html") in last
     assert "Next:" in last
     assert "6 photos, 6 faces: 2 people" in first.out
+    shutil.copy2(lfw_dir / "Celine_Dion" / "Celine_Dion_0001.jpg", album / "private.jpg")
     # The settings of the parts hold, from wherever they come; --json gives one object.
     (tmp_path / "facesets.toml").write_text(
         "[refine]\nmin-faces = 2\nmin-short = 60\n[extend]\nsheet = false\n[run]\nmaterialize = 'symlink'\n"
+        "[embed]\nexclude = ['private*']\n"
     )
     told = run(
         "run",
@@ -42,7 +45,7 @@ def test_one_command_and_again_and_again(album: Path, tmp_path: Path, pack_dir: 
         env={"FACESETS_CLUSTER_METHOD": "components"},
     )
     assert told.status == 0, told.err
-    assert json.loads(told.out)["persons"] == 2
+    assert (json.loads(told.out)["persons"], json.loads(told.out)["images"]) == (2, 6)
     refined = read_manifest(tmp_path / "other" / "facesets", RefineManifest).made.options
     grouped = read_manifest(tmp_path / "other" / "people", ClusterManifest).made.options
     assert (refined["min_faces"], refined["min_short"], refined["materialize"]) == (2, 60, "symlink")

@@ -33,12 +33,14 @@ def taken(settings: Settings, name: str, known: CacheSettings | None = None, fet
     return assemble.get_pack(name, settings, progress, Stop(), known=known, fetch=fetch).path
 
 
-def test_what_was_made_with_a_pack_at_some_path_finds_it_again(pack_dir: Path, settings: Settings) -> None:
-    models = models_of(pack_dir)
+def test_what_was_made_with_a_pack_at_some_path_finds_it_again(
+    insightface_pack: Path, settings: Settings
+) -> None:
+    models = models_of(insightface_pack)
     with pytest.raises(MissingModelPack):
         taken(settings, models.pack, models)
-    assert taken(settings, str(pack_dir)) == pack_dir.absolute()
-    assert taken(settings, models.pack, models) == pack_dir.resolve()
+    assert taken(settings, str(insightface_pack)) == insightface_pack.absolute()
+    assert taken(settings, models.pack, models) == insightface_pack.resolve()
 
 
 def test_a_dry_run_keeps_nothing_in_mind(pack_dir: Path, settings: Settings) -> None:
@@ -47,12 +49,12 @@ def test_a_dry_run_keeps_nothing_in_mind(pack_dir: Path, settings: Settings) -> 
 
 
 def test_a_pack_of_the_same_name_does_not_take_the_place_of_the_one_used(
-    pack_dir: Path, open_pack: Path, settings: Settings, tmp_path: Path
+    insightface_pack: Path, open_pack: Path, settings: Settings, tmp_path: Path
 ) -> None:
-    models = models_of(pack_dir)
-    taken(settings, str(pack_dir))
+    models = models_of(insightface_pack)
+    taken(settings, str(insightface_pack))
     shutil.copytree(open_pack, tmp_path / "models" / models.pack)
-    assert taken(settings, models.pack, models) == pack_dir.resolve()
+    assert taken(settings, models.pack, models) == insightface_pack.resolve()
     # Asked for by its name, it is taken, and then refused for its vectors.
     other = taken(settings, str(tmp_path / "models" / models.pack))
     cache = Cache(tmp_path / "cache.npz")
@@ -64,10 +66,10 @@ def test_a_pack_of_the_same_name_does_not_take_the_place_of_the_one_used(
 
 
 def test_a_pack_that_was_replaced_or_is_gone_is_not_found_again(
-    pack_dir: Path, open_pack: Path, tmp_path: Path
+    insightface_pack: Path, open_pack: Path, tmp_path: Path
 ) -> None:
     here = tmp_path / "pack"
-    shutil.copytree(pack_dir, here)
+    shutil.copytree(insightface_pack, here)
     models, file = models_of(here), tmp_path / FILE_NAME
     remember_pack(file, read_pack(here))
     assert recall_pack(file, models) is not None
@@ -75,7 +77,7 @@ def test_a_pack_that_was_replaced_or_is_gone_is_not_found_again(
     assert recall_pack(file, models) is None
     shutil.copytree(open_pack, here)
     assert recall_pack(file, models) is None
-    for damaged in (b"\xff", b"[]", b'{"a": 1}'):
+    for damaged in (b"\xff", b"[]", b'{"a": 1}', b"[" * 100_000):
         file.write_bytes(damaged)
         assert recall_pack(file, models) is None
 

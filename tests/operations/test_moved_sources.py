@@ -18,7 +18,7 @@ from facesets.operations.library_options import IndexOptions
 from facesets.operations.options import ClusterOptions, EmbedOptions
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress
-from facesets.sources import missing
+from facesets.sources import folders, missing
 from facesets.sources.folders import FolderSource
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
@@ -116,6 +116,28 @@ def test_a_result_that_is_doubled_already_is_put_right(
     assert take_in(cache, tmp_path / "fotos", embedder) == 4
     sort(cache, tmp_path / "out")
     assert len(names(tmp_path / "out")) == 5
+
+
+def test_a_folder_named_by_a_detour_is_the_same_folder(
+    filled: Store, embedder: LocalEmbedder, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:2], tmp_path / "src")
+    for named in (photos, photos / ".." / "src"):
+        take_in(filled, named, embedder)
+    assert sorted(filled.files()) == sorted(map(str, photos.iterdir()))
+
+
+def test_paths_with_detours_of_earlier_versions_are_forgotten(
+    embedder: LocalEmbedder, lfw_photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = copy_photos(lfw_photos[:2], tmp_path / "src")
+    cache = Cache(tmp_path / "c.npz")
+    with monkeypatch.context() as earlier:
+        earlier.setattr(folders, "plain_path", Path.absolute)
+        take_in(cache, photos / ".." / "src", embedder)
+    assert all("/../" in path for path in cache.files())
+    assert take_in(cache, photos, embedder) == 2
+    assert sorted(cache.files()) == sorted(map(str, photos.iterdir()))
 
 
 def test_copies_and_drives_that_are_not_mounted_are_not_taken_for_moved(

@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+import time
 import zipfile
 from dataclasses import replace
 from hashlib import sha256
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from facesets.errors import DamagedFile, MissingModelPack, Unreachable
+from facesets.errors import CannotWrite, DamagedFile, MissingModelPack, Unreachable
 from facesets.inference import catalog
 from facesets.inference.catalog import CONVERTED, OPEN_PACK, ConvertedPack, PublishedPack
 from facesets.inference.packs import read_pack
@@ -83,6 +84,53 @@ def test_an_archive_that_is_another_than_the_published_is_refused(index: Path, t
     wanted = replace(release(index), sha256="0" * 64)
     with pytest.raises(DamagedFile, match=r"some-models==0\.3\.0 is not what was published"):
         fetch_releases([wanted], tmp_path, progress=SilentProgress(), stop=Stop())
+
+
+@pytest.fixture
+def other_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What is run in place of pip."""
+    (tmp_path / "pip").mkdir()
+    (tmp_path / "pip" / "__init__.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return tmp_path / "pip" / "__main__.py"
+
+
+def test_a_full_disk_is_called_so(other_pip: Path, index: Path, tmp_path: Path) -> None:
+    wanted = release(index)
+    other_pip.write_text("raise SystemExit('ERROR: [Errno 28] No space left on device')")
+    with pytest.raises(CannotWrite, match="No space left"):
+        fetch_releases([wanted], tmp_path, progress=SilentProgress(), stop=Stop())
+
+
+def test_no_byte_is_counted_twice(other_pip: Path, index: Path, tmp_path: Path) -> None:
+    wanted = replace(release(index), size=1000)
+    other_pip.write_text(
+        "import pathlib, tempfile, time\n"
+        "pathlib.Path(tempfile.gettempdir(), 'half.tar.gz').write_bytes(bytes(400))\n"
+        "time.sleep(1)\n"
+        "raise SystemExit('ERROR: enough')\n"
+    )
+    progress = RecordingProgress()
+    (tmp_path / "fetched").mkdir()
+    with pytest.raises(Unreachable, match="enough"):
+        fetch_releases([wanted], tmp_path / "fetched", progress=progress, stop=Stop())
+    assert progress.done == 400
+
+
+def test_a_pip_that_was_stopped_too_is_no_failure_of_the_index(
+    other_pip: Path, index: Path, tmp_path: Path
+) -> None:
+    wanted, stop = release(index), Stop()
+    other_pip.write_text("raise SystemExit('ERROR: Operation cancelled by user')")
+
+    class Slow(SilentProgress):
+        def advance(self, count: int = 1) -> None:
+            super().advance(count)
+            time.sleep(1)
+            stop.request()
+
+    with pytest.raises(Unreachable, match="was stopped"):
+        fetch_releases([wanted], tmp_path, progress=Slow(), stop=stop)
 
 
 @pytest.mark.usefixtures("index")

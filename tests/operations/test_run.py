@@ -113,6 +113,11 @@ def test_a_second_run_with_nothing_new_changes_no_byte_and_loads_no_model(
     assert times(embedded) == when
 
 
+def test_photos_that_are_left_out_from_now_on_are_nothing_new(library: Library, embedded: Path) -> None:
+    go(library.photos, embedded, None, replace(PLAIN, exclude=("*.png",)))
+    assert go(library.photos, embedded, None, replace(PLAIN, include=("*.png",))).to_do == 0
+
+
 @pytest.mark.parametrize("kill_at", [1, 3, 40, 64, 100, 130, 150])
 def test_a_killed_run_ends_like_one_that_nothing_disturbed(
     library: Library, embedded: Path, tmp_path: Path, kill_at: int
@@ -210,6 +215,25 @@ def test_nothing_behind_a_link_is_replaced_or_removed(
     assert tree(elsewhere) == {"ab/mine.jpg": b"mine"}
 
 
+@pytest.mark.parametrize("name", ["person/person_999.html", "thumbnails/ab/old.jpg"])
+def test_a_page_that_cannot_be_removed_is_named(
+    library: Library, embedded: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leftover = embedded / "pages" / name
+    leftover.parent.mkdir(parents=True)
+    leftover.write_text("<!doctype html>\n<!-- made by facesets -->\n")
+    remove = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path == leftover:
+            raise PermissionError(13, "Permission denied")
+        remove(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(CannotWrite, match="pages"):
+        go(library.photos, embedded, None)
+
+
 def test_without_copies_pages_lead_to_the_photos_themselves(library: Library, embedded: Path) -> None:
     bare = replace(
         PLAIN,
@@ -265,3 +289,4 @@ def test_results_go_here_and_never_among_the_photos() -> None:
     assert default_out(Path("/home/ann/Pictures"), here) == here / "facesets-out"
     assert default_out(here, here) == here.parent / "facesets-out"
     assert default_out(here.parent, here) == Path("/home/facesets-out")
+    assert default_out(here / "trip" / "..", here) == here.parent / "facesets-out"

@@ -449,7 +449,7 @@ def test_the_command_probes_and_splits(life: Life, curated: Path, tmp_path: Path
     arguments = ("split-eras", *common, "--recover-threshold", 0.9, "--dry-run", "--pack", pack_dir)
     refused = run_program(*arguments)
     assert refused.status == 2
-    assert "No sub-cluster has 20 faces" in refused.err
+    assert "Hugo is left as it is" in refused.err
     assert "--force" in refused.err
     split = run_program(*arguments, "--force", "--json")
     assert split.status == 0, split.err

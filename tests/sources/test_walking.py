@@ -108,3 +108,12 @@ def test_an_ignore_file_that_cannot_be_used_stops_the_run(tmp_path: Path, conten
         ignore.write_bytes(content)
     with pytest.raises(WrongUsage, match=r"\.facesetsignore cannot be used"):
         list(FolderSource(tmp_path).files())
+
+
+def test_photos_beside_what_run_makes_are_photos_and_its_pages_are_not(tmp_path: Path) -> None:
+    names = ("trip/2023/a.jpg", "trip/pages/thumbnails/ab/cd.jpg", "trip/people/Ann/a.jpg", "pages/b.jpg")
+    make(tmp_path, *names)
+    (tmp_path / "trip" / "facesets-run.json").write_text('{"format": "facesets/run", "version": 1}')
+    (tmp_path / "trip" / "people" / "manifest.json").write_text('{"format": "facesets/clusters"}')
+    assert sorted(listed(tmp_path)[0]) == ["pages/b.jpg", "trip/2023/a.jpg"]
+    assert listed(tmp_path / "trip")[0] == ["2023/a.jpg"]

@@ -32,7 +32,9 @@ def embed(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="SRC", help="A folder of photos, or one photo; left out with --queue.", show_default=False
+            metavar="[SRC]",
+            help="A folder of photos, or one photo; left out with --queue.",
+            show_default=False,
         ),
     ],
     cache: Annotated[

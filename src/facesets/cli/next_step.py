@@ -136,6 +136,17 @@ def _after_push(values: Values, summary: object) -> Words:
     return ("immich-push", values["staged"], *folder, "--apply")
 
 
+def _after_pull(values: Values, _summary: object) -> Words:
+    from facesets import settings
+    from facesets.inference.catalog import PUBLISHED_CLIP
+    from facesets.inference.packs import DEFAULT_PACK
+
+    name = values["name"]
+    if name in PUBLISHED_CLIP:
+        return ("index", "--target", "PHOTOS")
+    return ("run", "PHOTOS", *(() if name == (settings.load().pack or DEFAULT_PACK) else ("--pack", name)))
+
+
 def _after_undo(values: Values, summary: object) -> Words:
     if values["run"]:
         return ("show", values["out"])
@@ -164,6 +175,6 @@ NEXT: dict[str, Step] = {
     "db restore": lambda values, _: ("check", *_database(values)),
     "immich-stage": _after_stage,
     "immich-push": _after_push,
-    "models pull": lambda _, __: ("embed", "PHOTOS", "faces.npz"),
+    "models pull": _after_pull,
 }
 """By command; those that only answer a question lead nowhere in particular."""

@@ -23,7 +23,9 @@ def relocate(
     ],
     new: Annotated[
         Path | None,
-        typer.Argument(metavar="NEW", help="Where they lie now; left out with --forget.", show_default=False),
+        typer.Argument(
+            metavar="[NEW]", help="Where they lie now; left out with --forget.", show_default=False
+        ),
     ] = None,
     cache: OptionalCacheArgument = None,
     forget: Annotated[

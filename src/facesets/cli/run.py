@@ -20,7 +20,7 @@ from facesets.cli.params import (
 from facesets.cli.results import hint_lines, learned_lines, report
 from facesets.errors import WrongUsage
 from facesets.exports.materialize import Materialize
-from facesets.files import printable
+from facesets.files import plain_path, printable
 from facesets.operations.growing_options import ExtendOptions
 from facesets.operations.options import ClusterOptions, RefineOptions
 from facesets.wording import counted, people
@@ -91,7 +91,7 @@ def _default_place(photos: Path) -> Path:
 
     out = default_out(photos, Path.cwd())
     sources = sources_of(out)
-    if sources and photos.exists() and str(photos.absolute()) not in sources:
+    if sources and photos.exists() and str(plain_path(photos)) not in sources:
         raise WrongUsage(
             f"{printable(out)} holds the people of {printable(sources[0])}. Say where these results go: "
             f"`facesets run {printable(photos)} OUT`. With the same OUT both are sorted together."
@@ -121,6 +121,7 @@ def _options(context: typer.Context, materialize: Materialize | None, *, dry_run
     from facesets.operations.run import RunOptions
 
     grouping, gates = _flags_of(context, "cluster"), _flags_of(context, "refine")
+    finding = _flags_of(context, "embed")
     threshold = grouping["threshold"]
     own = {} if materialize is None else {"materialize": materialize}
     return RunOptions(
@@ -140,6 +141,8 @@ def _options(context: typer.Context, materialize: Materialize | None, *, dry_run
             **own,
         ),
         extend=_made(ExtendOptions(), _flags_of(context, "extend")),
+        include=tuple(finding["include"] or ()),
+        exclude=tuple(finding["exclude"] or ()),
         workers=settings.load().cpus,
         dry_run=dry_run,
     )
@@ -173,7 +176,7 @@ def _models(
     choice = assemble.choose(flags["provider"], pack)
     by_itself = flags["workers"] is None and flags["batch_size"] is None
     if by_itself and not assemble.is_measured(conf, pack, choice):
-        source = FolderSource(photos)
+        source = FolderSource(photos, include=flags["include"] or (), exclude=flags["exclude"] or ())
         if is_long(source.files(), sum(map(source.covers, cache.files()))):
             assemble.measure(conf, pack, choice, detection, progress, stop)
     tuning = assemble.divide(conf, pack, choice, workers=flags["workers"], batch_size=flags["batch_size"])
@@ -182,6 +185,7 @@ def _models(
         workers=tuning.workers,
         batch_size=tuning.images_per_run,
         retry_failed=flags["retry_failed"],
+        prune=flags["prune"],
         fast_decode=flags["fast_decode"],
     )
     return assemble.make_embedder(pack, detection, choice, tuning=tuning), options

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 def search(
     text: Annotated[
-        str | None, typer.Argument(metavar="TEXT", help="What the photos show, in words.", show_default=False)
+        str | None,
+        typer.Argument(metavar="[TEXT]", help="What the photos show, in words.", show_default=False),
     ] = None,
     like: Annotated[
         Path | None,

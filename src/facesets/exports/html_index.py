@@ -17,9 +17,9 @@ from urllib.parse import quote
 
 from facesets.exports.names import folded, folder_name
 from facesets.files import printable
+from facesets.sources.walking import PAGES
 
 START = "index.html"
-PAGES = "pages"
 STYLE = f"{PAGES}/style.css"
 MADE_BY = "<!doctype html>\n<!-- made by facesets -->\n"
 """How each of our pages begins."""

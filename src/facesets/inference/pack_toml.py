@@ -53,7 +53,7 @@ def read_description(directory: Path) -> Description:
         return _description(directory, content)
     except FileNotFoundError:
         return Description()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DamagedFile(
             f"{printable(path)} does not describe a model pack: {error}. Repair it (see docs/packs.md)."
         ) from error
@@ -67,7 +67,9 @@ def _description(directory: Path, content: Mapping[str, Any]) -> Description:
     for name, value in tables.items():
         if name not in TASKS or not isinstance(value, dict):
             raise ValueError(f"`{name}` is neither a note nor one of [{'], ['.join(TASKS)}]")
-    return Description({task: _model(directory, task, table) for task, table in tables.items()}, note)
+    return Description(
+        {task: _model(directory, task, table) for task, table in tables.items()}, printable(note)
+    )
 
 
 def _model(directory: Path, task: str, table: Mapping[str, Any]) -> ModelFile:

@@ -262,7 +262,11 @@ def _moved(found: Sequence[FoundFile], known: Mapping[str, FileRecord]) -> set[s
         if record.sha256:
             paths.setdefault(record.sha256, []).append(path)
     copies = (of_image for of_image in paths.values() if len(of_image) > 1)
-    return set(
+    # Caches may name a file by a detour (`a/../b`) that is another name of one that is here.
+    detours = {
+        path for path in known if os.pardir in path and path not in there and os.path.normpath(path) in there
+    }
+    return detours | set(
         moved_away(
             (here[0], [path for path in of_image if path not in there])
             for of_image in copies

@@ -50,7 +50,7 @@ def _known(file: Path) -> dict[str, str]:
     """What is kept; a damaged file counts as nothing."""
     try:
         kept = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     texts = kept.items() if isinstance(kept, dict) else ()
     return {key: value for key, value in texts if isinstance(value, str)}

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from facesets.errors import DamagedFile, SourceGone, WrongUsage
-from facesets.exports.html_index import PAGES, START
+from facesets.exports.html_index import START
 from facesets.exports.journal import WRITING, read_runs
 from facesets.exports.manifest import CLUSTER_MANIFEST, REFINE_MANIFEST, Failure
 from facesets.exports.reserving import reserved
-from facesets.files import printable, sweep_temporaries, write_json
+from facesets.files import plain_path, printable, sweep_temporaries, write_json
 from facesets.interfaces import Embedder, Progress
 from facesets.operations.cluster import cluster
 from facesets.operations.contact_sheets import SHEET_NAME
@@ -22,7 +22,8 @@ from facesets.operations.refine import refine
 from facesets.operations.run_pages import Shown, refuse_foreign_pages, write_pages
 from facesets.records import FileRecord
 from facesets.sources.folders import FolderSource
-from facesets.sources.walking import RUN_RECORD
+from facesets.sources.missing import is_gone
+from facesets.sources.walking import PAGES, RUN_RECORD
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 
@@ -39,6 +40,8 @@ class RunOptions:
 
     Attributes
     ----------
+    include, exclude : tuples of str
+        Patterns of photos, as `embed` takes them.
     workers : int
         Threads that draw thumbnails.
     """
@@ -46,6 +49,8 @@ class RunOptions:
     cluster: ClusterOptions = field(default_factory=lambda: ClusterOptions(method="auto"))
     refine: RefineOptions = field(default_factory=RefineOptions)
     extend: ExtendOptions = field(default_factory=ExtendOptions)
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     workers: int = 1
     dry_run: bool = False
 
@@ -102,7 +107,7 @@ Prepare = Callable[[Cache], tuple[Embedder, EmbedOptions]]
 
 def default_out(photos: Path, here: Path) -> Path:
     """Where results go if nothing is said: here, or beside the photos where here is among them."""
-    photos = photos.absolute()
+    photos = plain_path(photos)
     return (photos.parent if here.is_relative_to(photos) else here) / DEFAULT_OUT
 
 
@@ -128,7 +133,7 @@ def run(
         `out` cannot be written.
     """
     roots = _roots(photos, out)
-    source = FolderSource(photos)
+    source = FolderSource(photos, include=options.include, exclude=options.exclude)
     cache = Cache(cache_of(out).absolute())
     start = RunSummary(str(photos), str(out), dry_run=options.dry_run)
     with reserved(out, dry_run=options.dry_run):
@@ -245,7 +250,7 @@ def _changes(source: FolderSource, cache: Cache) -> tuple[int, bool]:
         listed.add(file.path)
         to_do += record is None or not record.matches(file)
     gone = any(
-        path not in listed and source.covers(path) and not record.is_forgotten
+        path not in listed and source.covers(path) and not record.is_forgotten and is_gone(path)
         for path, record in known.items()
     )
     if not listed and not gone:
@@ -276,7 +281,7 @@ def _roots(photos: Path, out: Path) -> tuple[str, ...]:
     if _is_within_results(source):
         raise WrongUsage(f"{printable(photos)} holds results of `facesets run`, not photos. Name the photos.")
     if record.exists():
-        return tuple(dict.fromkeys([*_recorded(record), str(photos.absolute())]))
+        return tuple(dict.fromkeys([*_recorded(record), str(plain_path(photos))]))
     there = [entry.name for entry in target.iterdir()] if target.is_dir() else []
     taken = {CACHE, PEOPLE, SETS, PAGES, START}
     if target.is_relative_to(source):
@@ -288,7 +293,7 @@ def _roots(photos: Path, out: Path) -> tuple[str, ...]:
         )
     if source == target:
         raise WrongUsage(f"{printable(out)} holds the photos. Name another folder for the results.")
-    return (str(photos.absolute()),)
+    return (str(plain_path(photos)),)
 
 
 def _is_within_results(folder: Path) -> bool:

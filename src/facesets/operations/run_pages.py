@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facesets.errors import CannotWrite
-from facesets.exports.html_index import MADE_BY, PAGES, START, Person, Picture, Site, render
+from facesets.exports.html_index import MADE_BY, START, Person, Picture, Site, render
 from facesets.exports.manifest import (
     CLUSTER_MANIFEST,
     REFINE_MANIFEST,
@@ -17,11 +17,12 @@ from facesets.exports.manifest import (
     RefineManifest,
 )
 from facesets.exports.manifest_files import read_manifest
-from facesets.files import atomic_write, printable
+from facesets.files import atomic_write, printable, writing
 from facesets.interfaces import Progress
 from facesets.operations.set_names import NUMBERED_GROUP
 from facesets.operations.thumbnails import Thumbnail, make_thumbnails, of_face, of_photo
 from facesets.records import Collection
+from facesets.sources.walking import PAGES
 from facesets.stop import Stop
 from facesets.wording import counted, people
 
@@ -209,7 +210,8 @@ def _remove_leftovers(folder: Path, wanted: set[Path]) -> None:
     for path in [*folder.rglob("*.html"), *folder.rglob(".*.html.*.tmp"), *folder.glob(".style.css.*.tmp")]:
         unfinished = path.suffix == ".tmp"
         if path not in wanted and not path.is_symlink() and (unfinished or _is_ours(path)):
-            path.unlink()
+            with writing(path):
+                path.unlink()
 
 
 def _is_ours(path: Path) -> bool:

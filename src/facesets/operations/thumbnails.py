@@ -93,8 +93,9 @@ def make_thumbnails(
     """
     names = {thumbnail.name for thumbnail in wanted}
     there = set(_existing(folder))
-    for name in there - names:
-        (folder / name).unlink()
+    with writing(folder):
+        for name in there - names:
+            (folder / name).unlink()
     missing: dict[str, list[Thumbnail]] = defaultdict(list)
     for thumbnail in dict.fromkeys(wanted):
         if thumbnail.name not in there:

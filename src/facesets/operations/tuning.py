@@ -61,7 +61,7 @@ def recall(path: Path, pack: ModelPack, provider: str, cpus: int) -> Tuning | No
             numbers = {name: int(value) for name, value in kept["tuning"].items()}
             if min(numbers.values()) >= 1:
                 return Tuning(**numbers)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
         # Kept only for speed: whatever is wrong with it, the usual serves.
         return None
     return None

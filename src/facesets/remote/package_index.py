@@ -4,7 +4,9 @@ Nothing of what is fetched is run. To learn the name and the version of a source
 `setup.py`: a build backend of ours, which reads them from `PKG-INFO`, takes the place of setuptools.
 """
 
+import errno
 import importlib.util
+import os
 import subprocess
 import sys
 import tempfile
@@ -44,6 +46,7 @@ runpy.run_module("pip", run_name="__main__", alter_sys=True)
 
 _POLL_S = 0.2
 _RETRIES = 2
+_STOPPED = "Fetching from the package index was stopped."
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +87,16 @@ def fetch_releases(
     total = sum(release.size for release in releases)
     progress.begin(f"Fetching {counted(len(releases), 'archive')} from the package index", total)
     try:
-        with _working_folders(folder, releases) as (arguments, scratch, errors):
-            _run(arguments, [scratch, folder], total, errors, releases, progress, stop)
+        with _arguments(folder, releases) as arguments:
+            _run(arguments, folder, total, releases, progress, stop)
     finally:
         progress.end()
     return [_archive_of(release, folder) for release in releases]
 
 
 @contextmanager
-def _working_folders(folder: Path, releases: Sequence[Release]) -> Iterator[tuple[list[str], Path, Path]]:
-    """The command, where pip puts what it is fetching, and where its messages go."""
+def _arguments(folder: Path, releases: Sequence[Release]) -> Iterator[list[str]]:
+    """The command; what it needs lies in the folder meanwhile, where pip puts what it is fetching, too."""
     with writing(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".pip.") as name:
         backend, scratch = Path(name) / "backend", Path(name) / "scratch"
         (backend / "setuptools").mkdir(parents=True)
@@ -104,59 +107,57 @@ def _working_folders(folder: Path, releases: Sequence[Release]) -> Iterator[tupl
         lines = [f"{release.requirement} --hash=sha256:{release.sha256}" for release in releases]
         wanted.write_text("\n".join(lines), "utf-8")
         kinds = [(f"--{'only' if r.wheel else 'no'}-binary", r.project) for r in releases]
-        yield (
-            [
-                # -P: modules in the folder where the user happens to be are not the library's.
-                *(sys.executable, "-P", "-c", _RUN_PIP, str(backend), str(scratch)),
-                *("download", "--no-deps", "--no-build-isolation", "--use-pep517", "--require-hashes"),
-                *("--quiet", "--no-input", "--disable-pip-version-check", f"--retries={_RETRIES}"),
-                *(argument for kind in kinds for argument in kind),
-                *("--dest", str(folder), "--requirement", str(wanted)),
-            ],
-            scratch,
-            Path(name) / "errors.txt",
-        )
+        yield [
+            # -P: modules in the folder where the user happens to be are not the library's.
+            *(sys.executable, "-P", "-c", _RUN_PIP, str(backend), str(scratch)),
+            *("download", "--no-deps", "--no-build-isolation", "--use-pep517", "--require-hashes"),
+            *("--quiet", "--no-input", "--disable-pip-version-check", f"--retries={_RETRIES}"),
+            *(argument for kind in kinds for argument in kind),
+            *("--dest", str(folder), "--requirement", str(wanted)),
+        ]
 
 
 def _run(
     arguments: Sequence[str],
-    growing: Sequence[Path],
+    folder: Path,
     total: int,
-    errors: Path,
     releases: Sequence[Release],
     progress: Progress,
     stop: Stop,
 ) -> None:
     seen = 0
-    with errors.open("wb") as messages:
+    # Not in the folder: where that has no space left, pip's message would have none either.
+    with tempfile.TemporaryFile() as messages:
         process = subprocess.Popen(  # noqa: S603 - pip, with arguments of ours
             arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=messages
         )
         try:
             while process.poll() is None:
                 if stop.requested:
-                    raise Unreachable("Fetching from the package index was stopped.")
+                    raise Unreachable(_STOPPED)
                 time.sleep(_POLL_S)
-                now = min(_bytes_below(growing), total)
+                now = min(_bytes_below(folder), total)
                 progress.advance(max(now - seen, 0))
                 seen = max(now, seen)
         finally:
             process.kill()
             process.wait()
+        messages.seek(0)
+        said = messages.read().decode("utf-8", errors="replace")
     if process.returncode:
-        raise _refusal(errors.read_text("utf-8", errors="replace"), releases)
+        # Ctrl-C reaches pip as well, which may end before it is seen here.
+        raise Unreachable(_STOPPED) if stop.requested else _refusal(said, releases)
 
 
-def _bytes_below(folders: Sequence[Path]) -> int:
+def _bytes_below(folder: Path) -> int:
     """How much of the archives is there; files come and go meanwhile."""
     total = 0
-    for folder in folders:
-        for pattern in ("*.whl", "*.tar.gz"):
-            for path in folder.rglob(pattern):
-                try:
-                    total += path.stat().st_size
-                except FileNotFoundError:
-                    continue
+    for pattern in ("*.whl", "*.tar.gz"):
+        for path in folder.rglob(pattern):
+            try:
+                total += path.stat().st_size
+            except FileNotFoundError:
+                continue
     return total
 
 
@@ -167,6 +168,8 @@ def _refusal(messages: str, releases: Sequence[Release]) -> Exception:
             f"What the package index has as {wanted} is not what was published. Ask who runs the index, "
             "or use another one (PIP_INDEX_URL)."
         )
+    if os.strerror(errno.ENOSPC) in messages:
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     reasons = [line.removeprefix("ERROR: ") for line in messages.splitlines() if line.startswith("ERROR: ")]
     reason = printable(reasons[-1] if reasons else messages.strip()[-200:])
     return Unreachable(

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from facesets.errors import SourceGone
-from facesets.files import is_there, mtime_ns_of, printable
+from facesets.files import is_there, mtime_ns_of, plain_path, printable
 from facesets.records import FoundFile
 from facesets.sources.patterns import Patterns
 from facesets.sources.walking import walk
@@ -18,7 +18,7 @@ class FolderSource:
 
     def __init__(self, root: Path, *, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
         """Name the folder, and what is left out; nothing is read yet. Patterns are as in `Patterns`."""
-        self._root = root.absolute()
+        self._root = plain_path(root)
         self._patterns = Patterns(tuple(include), tuple(exclude))
         self._ignored: set[str] = set()
 

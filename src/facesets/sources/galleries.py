@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from facesets.errors import WrongUsage
-from facesets.files import is_there, mtime_ns_of, printable, read_regular_file
+from facesets.files import is_there, mtime_ns_of, plain_path, printable, read_regular_file
 from facesets.sources.folders import has_something
 from facesets.sources.patterns import Patterns
 from facesets.sources.walking import NOT_PHOTOS, Entry, walk
@@ -75,7 +75,7 @@ class GallerySource:
             A target is, or lies among, the thumbnails of a gallery.
         """
         self._roots: list[Path] = []
-        for root in sorted({Path(os.path.normpath(target.absolute())) for target in targets}):
+        for root in sorted(set(map(plain_path, targets))):
             # In this order what lies inside another comes after it, with nothing else between.
             if not (self._roots and root.is_relative_to(self._roots[-1])):
                 self._roots.append(root)

@@ -16,9 +16,12 @@ from facesets.imaging.decode import RAW_SUFFIXES, SUFFIXES, VIDEO_SUFFIXES
 from facesets.sources.patterns import IGNORE_FILE, IgnoreRules, Patterns
 
 RUN_RECORD = "facesets-run.json"
-"""Lies in what `run` makes, above its results."""
+"""Lies in what `run` makes, above its results: beside them there may be photos."""
 
-RESULT_MARKERS = frozenset({"manifest.json", "refine_manifest.json", RUN_RECORD})
+PAGES = "pages"
+"""Where `run` keeps pages and thumbnails, beside that record."""
+
+RESULT_MARKERS = frozenset({"manifest.json", "refine_manifest.json"})
 """A directory that holds one of these, written by us, is a result: its photos are copies."""
 
 UNFINISHED_MARKER = ".facesets-writing.json"
@@ -150,6 +153,8 @@ def _opened(directory: str, relative: str, rules: IgnoreRules) -> _Open | None:
         return _Open(directory, relative, rules, (), iter(()))
     if IGNORE_FILE in names:
         rules = rules.with_file_in(directory, relative)
+    if RUN_RECORD in names and _is_ours(os.path.join(directory, RUN_RECORD)):  # noqa: PTH118 - see below
+        listed = [entry for entry in listed if entry.name != PAGES]
     return _Open(directory, relative, rules, names, iter(listed))
 
 
