@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from facesets.errors import WrongUsage
 from facesets.operations.extend import extend
 from facesets.operations.undo import known_runs, undo
 from facesets.progress import SilentProgress
@@ -68,6 +69,38 @@ def test_a_photo_and_single_photos_that_are_put_back_are_where_they_were(
         n: s for n, s in before.items() if n != "manifest.json"
     }
     assert grow(company, raw).raw.run == ""
+
+
+@pytest.mark.parametrize("gone", ["folder", "photo"])
+def test_what_the_user_puts_in_place_of_a_photo_stays_whatever_comes_back(
+    company: MadeStore, tmp_path: Path, again: Again, gone: str
+) -> None:
+    raw, sets = make(company, tmp_path)
+    photo = photo_of(raw / "person_002")
+    shutil.move(photo.parent if gone == "folder" else photo, tmp_path / "trash")
+    again(company, raw, sets)
+    if gone == "folder":
+        shutil.move(tmp_path / "trash", photo.parent)
+    photo.write_bytes(b"work of hours")
+    for _ in range(2):
+        again(company, raw, sets)
+    shutil.move(raw / "person_001", tmp_path / "bin")
+    again(company, raw, sets)
+    assert photo.read_bytes() == b"work of hours"
+
+
+def test_a_folder_that_comes_back_under_a_name_of_no_group_is_refused(
+    company: MadeStore, tmp_path: Path, again: Again
+) -> None:
+    raw, sets = make(company, tmp_path)
+    shutil.move(raw / "person_002", tmp_path / "trash")
+    again(company, raw, sets)
+    shutil.move(tmp_path / "trash", raw / "Anna: 2020")
+    with pytest.raises(WrongUsage, match="Give that folder a name without"):
+        again(company, raw, sets)
+    (raw / "Anna: 2020").rename(raw / "Anna")
+    again(company, raw, sets)
+    assert "Anna" in people(raw)
 
 
 def test_a_deletion_that_was_taken_back_is_not_learned_again(

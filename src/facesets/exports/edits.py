@@ -77,7 +77,7 @@ def read_edits(root: Path, files: Mapping[str, PlacedFile], ours: Collection[str
     if len(deleted) == len(files):
         return Edits(is_emptied=bool(files))
     for place in moved.values():
-        _refuse_unusable(root, place)
+        refuse_unusable(root, place)
     _refuse_nested(root, moved)
     search.refuse_unclear_folders()
     return Edits(moved, deleted, search.copies(), search.renamed, frozenset(search.unclear))
@@ -302,7 +302,8 @@ def _normal(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _refuse_unusable(root: Path, name: str) -> None:
+def refuse_unusable(root: Path, name: str) -> None:
+    """Refuse a place in a folder that cannot be a group. Raises `WrongUsage`."""
     if not is_inside(name):
         raise WrongUsage(
             f"Photos of this result lie in {printable((root / name).parent)}. Give that folder a name "
