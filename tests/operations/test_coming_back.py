@@ -152,6 +152,23 @@ def test_an_exported_set_comes_back_from_the_trash_and_by_undo(tmp_path: Path) -
         assert set(tree(swap)) == whole
 
 
+def test_a_deleted_set_whose_name_the_user_gave_to_another_stays_away(tmp_path: Path) -> None:
+    store = DrawnStore(tmp_path / "photos", random.Random(0))
+    for person, count in ((1, 6), (2, 5)):
+        for _ in range(count):
+            store.add(person)
+    make(store, tmp_path)
+    export(store, tmp_path)
+    swap = tmp_path / "swap"
+    shutil.rmtree(swap / "faceset_001")
+    export(store, tmp_path)
+    (swap / "faceset_002").rename(swap / "faceset_001")
+    export(store, tmp_path)
+    before = tree(swap)
+    export(store, tmp_path)
+    assert tree(swap) == before
+
+
 def test_a_deletion_is_said_before_anything_is_written_with_the_way_back(
     company: MadeStore, tmp_path: Path
 ) -> None:
