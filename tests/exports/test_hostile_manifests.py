@@ -154,9 +154,8 @@ def test_changed_journals(
     for result in ("raw", "sets"):
         shutil.copytree(results / result, folder / result, symlinks=True)
     (path,) = (folder / "raw" / JOURNAL).glob(f"*/{record}")
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    if record == "run.json":
-        lines = [json.loads(path.read_text())]
+    texts = [path.read_text()] if record == "run.json" else path.read_text().splitlines()
+    lines = [json.loads(text) for text in texts]
     row = data.draw(st.integers(0, len(lines) - 1))
     lines[row] = data.draw(changed_json(lines[row]))
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
