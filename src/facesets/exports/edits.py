@@ -106,11 +106,10 @@ class _Search:
         self._root = root
         self._files = files
         # What lies behind a link is not looked at: it may be on a disk that is not there now.
-        linked = linked_folders(SafeFolder(root), filter(is_inside, files))
+        folder = SafeFolder(root)
+        linked = linked_folders(folder, filter(is_inside, files))
         self._staying = {
-            name
-            for name in files
-            if PurePosixPath(name).parent in linked or os.path.lexists(root / PurePosixPath(name))
+            name for name in files if PurePosixPath(name).parent in linked or folder.exists(name)
         }
         self._names_in: dict[str, list[str]] = defaultdict(list)
         for name in files:
