@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from facesets.errors import WrongUsage
+from facesets.exports.manifest import ExportManifest
+from facesets.exports.manifest_files import read_manifest
 from facesets.operations.extend import extend
 from facesets.operations.undo import known_runs, undo
 from facesets.progress import SilentProgress
@@ -167,6 +169,24 @@ def test_a_deleted_set_whose_name_the_user_gave_to_another_stays_away(tmp_path: 
     before = tree(swap)
     export(store, tmp_path)
     assert tree(swap) == before
+
+
+def test_a_set_that_is_renamed_and_made_a_link_at_once_is_left_as_it_is(tmp_path: Path) -> None:
+    store = DrawnStore(tmp_path / "photos", random.Random(0))
+    for person, count in ((1, 6), (2, 5)):
+        for _ in range(count):
+            store.add(person)
+    make(store, tmp_path)
+    export(store, tmp_path)
+    swap, disk = tmp_path / "swap", tmp_path / "disk"
+    shutil.move(swap / "faceset_001", disk)
+    (swap / "Anna").symlink_to(disk)
+    before = tree(disk)
+    for _ in range(2):
+        export(store, tmp_path)
+        assert [entry.name for entry in read_manifest(swap, ExportManifest).sets] == ["Anna", "faceset_002"]
+        assert tree(disk) == before
+        assert not (swap / "faceset_001").exists()
 
 
 def test_a_deletion_is_said_before_anything_is_written_with_the_way_back(

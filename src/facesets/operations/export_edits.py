@@ -92,8 +92,10 @@ def edited_sets(out: Path, before: ExportManifest) -> EditedSets:
     if not now:
         return replace(unchanged, there=(), back=())
     deleted = tuple(entry for entry in lost if entry.name not in renamed)
+    moved = {e.source for e in now if folder.link_above(f"{e.name}/{SET_MANIFEST}")}
     return replace(
         unchanged,
+        linked=links | moved,
         there=tuple(now),
         removed=(*removed, *deleted),
         deleted=deleted,
