@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.fixtures.hostile import changed_json, hostile
 from tests.operations.made_library import DrawnStore, MadeStore, OneFaceEverywhere
 
-from facesets.errors import FacesetsError
+from facesets.errors import DamagedFile, FacesetsError
 from facesets.exports.journal import JOURNAL
 from facesets.exports.manifest import REFINE_MANIFEST
 from facesets.operations.cluster import cluster
@@ -20,7 +20,7 @@ from facesets.operations.export_swap import export_swap
 from facesets.operations.options import ClusterOptions, ExportSwapOptions, RefineOptions
 from facesets.operations.refine import refine
 from facesets.operations.show import show_manifest
-from facesets.operations.undo import undo
+from facesets.operations.undo import known_runs, undo
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
 
@@ -161,3 +161,39 @@ def test_changed_journals(
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     work_with(store, folder)
     shutil.rmtree(folder)
+
+
+_RECORD = '{"command": "x", "began": "2026-01-01T00:00:00+00:00", "state": "done", "also": []}'
+_CHANGE = '["a/b.jpg", 0, [1, 2], null]'
+
+
+@pytest.mark.parametrize(
+    ("record", "line"),
+    [
+        ("[" * 100_000, _CHANGE),
+        ("[]", _CHANGE),
+        (_RECORD.replace('"done"', "[]"), _CHANGE),
+        (_RECORD.replace("[]", '"abc"'), _CHANGE),
+        (_RECORD.replace("[]", r'["\u0000"]'), _CHANGE),
+        (_RECORD.replace("[]", r'["\ud800"]'), _CHANGE),
+        (_RECORD.replace('"2026-01-01T00:00:00+00:00"', "5"), _CHANGE),
+        (_RECORD.replace("2026-01-01T00:00:00+00:00", r"\u001b[31m"), _CHANGE),
+        (_RECORD.replace("2026-01-01T00:00:00+00:00", "0001-01-01T00:00:00+14:00"), _CHANGE),
+        (_RECORD, "[" * 100_000),
+        (_RECORD, "{}"),
+        (_RECORD, _CHANGE.replace("0", "1e400")),
+        (_RECORD, _CHANGE.replace("1", "1e400")),
+        (_RECORD, _CHANGE.replace('"a/b.jpg"', "[]")),
+        (_RECORD, _CHANGE.replace("[1, 2]", "{}")),
+    ],
+)
+def test_a_journal_of_wrong_types_is_damaged(record: str, line: str, tmp_path: Path) -> None:
+    run = tmp_path / JOURNAL / "0001-x"
+    run.mkdir(parents=True)
+    (run / "run.json").write_text(_RECORD)
+    (run / "changes.jsonl").write_text(f"{_CHANGE}\n")
+    assert known_runs(tmp_path).runs
+    (run / "run.json").write_text(record)
+    (run / "changes.jsonl").write_text(f"{line}\n")
+    with pytest.raises(DamagedFile, match="Remove that directory"):
+        known_runs(tmp_path)

@@ -1,9 +1,12 @@
 """Links in a result folder: what they lead to belongs to the user, whatever a name or a file says."""
 
+import errno
 import json
 import os
 import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.trees import files_in
@@ -203,3 +206,32 @@ def test_nothing_is_reached_outside_of_a_safe_folder(tmp_path: Path, name: str) 
     assert not folder.exists(name)
     assert {path.read_text() for path in (elsewhere / "x", elsewhere / "sub/x", tmp_path / "x")} == {"theirs"}
     assert sorted(path.name for path in out.iterdir()) == ["linked", "mine"]
+
+
+@pytest.mark.parametrize("there", ["Anna", JOURNAL])
+def test_what_may_not_be_looked_at_is_not_taken_for_deleted(
+    tmp_path: Path, photos: list[str], monkeypatch: pytest.MonkeyPatch, there: str
+) -> None:
+    out = tmp_path / "out"
+    earlier, _, _ = write(out, {"Anna/0.jpg": photos[0]}, {})
+    before = contents(out)
+    secret = (out / there).stat()
+
+    def refusing(call: Callable[..., Any]) -> Callable[..., Any]:
+        # Root, whom the tests may run as, is refused nothing.
+        def called(path: Any, *args: Any, dir_fd: int | None = None, **others: Any) -> Any:
+            if dir_fd is not None and os.path.samestat(os.fstat(dir_fd), secret):
+                raise PermissionError(errno.EACCES, "Permission denied", path)
+            return call(path, *args, dir_fd=dir_fd, **others)
+
+        return called
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", refusing(os.open))
+        patched.setattr(os, "stat", refusing(os.stat))
+        with pytest.raises(CannotWrite, match=r"cannot be read \(Permission denied\)"):
+            write(out, {"Anna/1.jpg": photos[1]}, earlier)
+        if there == "Anna":
+            with pytest.raises(CannotWrite, match="not taken for deleted"):
+                read_edits(out, {name: put for name, put in earlier.items() if put}, ())
+    assert contents(out) == before

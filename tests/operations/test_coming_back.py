@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from facesets.errors import WrongUsage
+from facesets.exports.manifest import ExportManifest
+from facesets.exports.manifest_files import read_manifest
 from facesets.operations.extend import extend
 from facesets.operations.undo import known_runs, undo
 from facesets.progress import SilentProgress
@@ -70,6 +73,38 @@ def test_a_photo_and_single_photos_that_are_put_back_are_where_they_were(
     assert grow(company, raw).raw.run == ""
 
 
+@pytest.mark.parametrize("gone", ["folder", "photo"])
+def test_what_the_user_puts_in_place_of_a_photo_stays_whatever_comes_back(
+    company: MadeStore, tmp_path: Path, again: Again, gone: str
+) -> None:
+    raw, sets = make(company, tmp_path)
+    photo = photo_of(raw / "person_002")
+    shutil.move(photo.parent if gone == "folder" else photo, tmp_path / "trash")
+    again(company, raw, sets)
+    if gone == "folder":
+        shutil.move(tmp_path / "trash", photo.parent)
+    photo.write_bytes(b"work of hours")
+    for _ in range(2):
+        again(company, raw, sets)
+    shutil.move(raw / "person_001", tmp_path / "bin")
+    again(company, raw, sets)
+    assert photo.read_bytes() == b"work of hours"
+
+
+def test_a_folder_that_comes_back_under_a_name_of_no_group_is_refused(
+    company: MadeStore, tmp_path: Path, again: Again
+) -> None:
+    raw, sets = make(company, tmp_path)
+    shutil.move(raw / "person_002", tmp_path / "trash")
+    again(company, raw, sets)
+    shutil.move(tmp_path / "trash", raw / "Anna: 2020")
+    with pytest.raises(WrongUsage, match="Give that folder a name without"):
+        again(company, raw, sets)
+    (raw / "Anna: 2020").rename(raw / "Anna")
+    again(company, raw, sets)
+    assert "Anna" in people(raw)
+
+
 def test_a_deletion_that_was_taken_back_is_not_learned_again(
     company: MadeStore, tmp_path: Path, again: Again
 ) -> None:
@@ -117,6 +152,41 @@ def test_an_exported_set_comes_back_from_the_trash_and_by_undo(tmp_path: Path) -
     for _ in range(2):
         export(store, tmp_path)
         assert set(tree(swap)) == whole
+
+
+def test_a_deleted_set_whose_name_the_user_gave_to_another_stays_away(tmp_path: Path) -> None:
+    store = DrawnStore(tmp_path / "photos", random.Random(0))
+    for person, count in ((1, 6), (2, 5)):
+        for _ in range(count):
+            store.add(person)
+    make(store, tmp_path)
+    export(store, tmp_path)
+    swap = tmp_path / "swap"
+    shutil.rmtree(swap / "faceset_001")
+    export(store, tmp_path)
+    (swap / "faceset_002").rename(swap / "faceset_001")
+    export(store, tmp_path)
+    before = tree(swap)
+    export(store, tmp_path)
+    assert tree(swap) == before
+
+
+def test_a_set_that_is_renamed_and_made_a_link_at_once_is_left_as_it_is(tmp_path: Path) -> None:
+    store = DrawnStore(tmp_path / "photos", random.Random(0))
+    for person, count in ((1, 6), (2, 5)):
+        for _ in range(count):
+            store.add(person)
+    make(store, tmp_path)
+    export(store, tmp_path)
+    swap, disk = tmp_path / "swap", tmp_path / "disk"
+    shutil.move(swap / "faceset_001", disk)
+    (swap / "Anna").symlink_to(disk)
+    before = tree(disk)
+    for _ in range(2):
+        export(store, tmp_path)
+        assert [entry.name for entry in read_manifest(swap, ExportManifest).sets] == ["Anna", "faceset_002"]
+        assert tree(disk) == before
+        assert not (swap / "faceset_001").exists()
 
 
 def test_a_deletion_is_said_before_anything_is_written_with_the_way_back(

@@ -77,7 +77,7 @@ def read_edits(root: Path, files: Mapping[str, PlacedFile], ours: Collection[str
     if len(deleted) == len(files):
         return Edits(is_emptied=bool(files))
     for place in moved.values():
-        _refuse_unusable(root, place)
+        refuse_unusable(root, place)
     _refuse_nested(root, moved)
     search.refuse_unclear_folders()
     return Edits(moved, deleted, search.copies(), search.renamed, frozenset(search.unclear))
@@ -106,11 +106,10 @@ class _Search:
         self._root = root
         self._files = files
         # What lies behind a link is not looked at: it may be on a disk that is not there now.
-        linked = linked_folders(SafeFolder(root), filter(is_inside, files))
+        folder = SafeFolder(root)
+        linked = linked_folders(folder, filter(is_inside, files))
         self._staying = {
-            name
-            for name in files
-            if PurePosixPath(name).parent in linked or os.path.lexists(root / PurePosixPath(name))
+            name for name in files if PurePosixPath(name).parent in linked or folder.exists(name)
         }
         self._names_in: dict[str, list[str]] = defaultdict(list)
         for name in files:
@@ -302,7 +301,8 @@ def _normal(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _refuse_unusable(root: Path, name: str) -> None:
+def refuse_unusable(root: Path, name: str) -> None:
+    """Refuse a place in a folder that cannot be a group. Raises `WrongUsage`."""
     if not is_inside(name):
         raise WrongUsage(
             f"Photos of this result lie in {printable((root / name).parent)}. Give that folder a name "

@@ -31,8 +31,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from facesets.errors import CannotWrite, DamagedFile
+from facesets.exports.manifest_checks import is_sound_text
 from facesets.exports.safe_folder import SafeFolder
 from facesets.files import cut_torn_line, printable, writing
 
@@ -45,6 +47,8 @@ WRITING, DONE, UNDOING = "writing", "done", "undoing"
 _RUN = "run.json"
 _CHANGES = "changes.jsonl"
 _KEPT = "kept"
+# What records raise that somebody changed: wrong types, deep nesting, infinite numbers, impossible times.
+_DAMAGE = (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError)
 _NAME = re.compile(r"(\d{4,})-[a-z-]+")
 
 State = tuple[int, int] | None
@@ -164,14 +168,24 @@ def read_runs(root: Path) -> list[Run]:
     folder = SafeFolder(root)
     for name in _names_of_runs(folder):
         try:
-            raw = json.loads(folder.read(f"{JOURNAL}/{name}/{_RUN}"))
-            also = tuple(Path(os.path.normpath(root.absolute() / path)) for path in raw["also"])
-            runs.append(Run(root, name, raw["state"], raw.get("began", ""), also))
+            runs.append(_run(root, name, json.loads(folder.read(f"{JOURNAL}/{name}/{_RUN}"))))
         except FileNotFoundError:
             continue
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, *_DAMAGE) as error:
             raise _damaged(root / JOURNAL / name) from error
     return runs
+
+
+def _run(root: Path, name: str, raw: Any) -> Run:  # noqa: ANN401 - parsed JSON
+    """A record of a run, checked; raises one of `_DAMAGE`."""
+    state, also, began = raw["state"], raw["also"], raw.get("began", "")
+    if state not in (WRITING, DONE, UNDOING) or not isinstance(also, list) or not isinstance(began, str):
+        raise ValueError("a field has the wrong type")
+    if not all(isinstance(path, str) and is_sound_text(path) for path in also):
+        raise ValueError("a folder has no possible name")
+    if began:
+        datetime.fromisoformat(began).astimezone()
+    return Run(root, name, state, began, tuple(Path(os.path.normpath(root.absolute() / p)) for p in also))
 
 
 def _relative(path: Path, root: Path) -> str:
@@ -213,7 +227,9 @@ def _read_changes(folder: SafeFolder, name: str, directory: Path) -> Iterator[tu
             kept = None if number is None else int(number)
             state = None if left is None else (int(left[0]), int(left[1]))
             sources = tuple(str(source) for source in rest if source is not None)
-        except (ValueError, TypeError, IndexError) as error:
+            if not isinstance(name, str):
+                raise TypeError("a name is none")
+        except _DAMAGE as error:
             raise _damaged(directory) from error
         before = found.get(name, Change(kept, ()))
         found[name] = Change(before.kept, (*before.left, state), (*before.sources, *sources))

@@ -6,7 +6,8 @@ folder on the way to a name is opened without following a link, and the last par
 folder that was opened. Where the system has no such calls (Windows), each folder is looked at instead.
 
 Names are relative, with `/` between their parts. Every function raises `OSError` where the system refuses,
-with `ELOOP` for a name that a link or `..` would lead elsewhere.
+with `ELOOP` for a name that a link or `..` would lead elsewhere; what may not be looked at raises
+`CannotWrite`.
 """
 
 import errno
@@ -68,6 +69,8 @@ class SafeFolder:
         try:
             with self._at(name) as (last, folder):
                 return os.stat(last, dir_fd=folder, follow_symlinks=False)
+        except PermissionError as error:
+            raise _refused(self.path(name), error) from error
         except OSError as error:
             if error.errno in _NOT_THERE:
                 return None
@@ -110,6 +113,8 @@ class SafeFolder:
                     return sorted(os.listdir(listed))  # noqa: PTH208 - a handle, not a path
                 finally:
                     os.close(listed)
+        except PermissionError as error:
+            raise _refused(self.path(name), error) from error
         except OSError as error:
             if error.errno in _NOT_THERE:
                 return []
@@ -117,8 +122,11 @@ class SafeFolder:
 
     def open(self, name: str) -> IO[bytes]:
         """Open a regular file for reading, without waiting on a pipe."""
-        with self._at(name) as (last, folder):
-            file = os.fdopen(os.open(last, os.O_RDONLY | _FILE, dir_fd=folder), "rb")
+        try:
+            with self._at(name) as (last, folder):
+                file = os.fdopen(os.open(last, os.O_RDONLY | _FILE, dir_fd=folder), "rb")
+        except PermissionError as error:
+            raise _refused(self.path(name), error) from error
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             file.close()
             raise OSError(errno.EINVAL, "not a regular file")
@@ -354,6 +362,13 @@ def _looked_at(folder: Path, parts: Sequence[str], *, make: bool) -> Path:  # pr
         if _is_link(folder.lstat()):
             raise OSError(errno.ELOOP, "is a link")
     return folder
+
+
+def _refused(path: Path, error: PermissionError) -> CannotWrite:
+    return CannotWrite(
+        f"{printable(path)} cannot be read ({error.strerror}), and what cannot be looked at is not taken for "
+        "deleted. Give yourself the permission, or choose another folder."
+    )
 
 
 def _is_link(status: os.stat_result) -> bool:

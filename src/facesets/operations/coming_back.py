@@ -1,8 +1,10 @@
 """What the user deleted from a result folder and put back: it counts as if it had never been gone."""
 
+import filecmp
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+from facesets.exports.edits import refuse_unusable
 from facesets.exports.manifest import FaceEntry, PlacedFile, Statement
 from facesets.exports.names import flatten_all, folded
 from facesets.files import printable
@@ -13,6 +15,11 @@ def bring_back(root: Path, known: Known) -> None:
     """Let people whose folder came back, and photos that lie where they were deleted, be what they were.
 
     A folder is known again by its photos: by any of them under its own name, by most of them under another.
+
+    Raises
+    ------
+    WrongUsage
+        The folder that came back has a name that no group may have.
     """
     for name, folder in list(_strange_folders(root, known)):
         photos = {folded(path.name): path for path in folder.iterdir() if path.is_file()}
@@ -25,6 +32,7 @@ def bring_back(root: Path, known: Known) -> None:
         if not found:
             continue
         hidden, there = max(found, key=lambda each: (each[0] == name, len(each[1])))
+        refuse_unusable(root, f"{name}/{next(iter(there.values())).name}")
         known.groups[name] = known.hidden.pop(hidden)
         known.files |= {f"{name}/{photo.name}": _as_it_lies(photo, source) for source, photo in there.items()}
         known.statements.append(Statement("named", hidden, name=name))
@@ -53,8 +61,17 @@ def _lying(faces: Sequence[FaceEntry], photos: dict[str, Path]) -> dict[str, Pat
 
 
 def _as_it_lies(photo: Path, source: str) -> PlacedFile:
+    """What lies there counts as put there only if it is that photo: anything else is the user's work."""
+    try:
+        is_that_photo = filecmp.cmp(photo, source)
+    except (OSError, ValueError):
+        is_that_photo = False
     status = photo.stat()
-    return PlacedFile(source, status.st_size, status.st_mtime_ns)
+    return (
+        PlacedFile(source, status.st_size, status.st_mtime_ns)
+        if is_that_photo
+        else PlacedFile(source, -1, -1)
+    )
 
 
 def _take_back_photos(root: Path, known: Known) -> None:

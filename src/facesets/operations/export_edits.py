@@ -71,7 +71,9 @@ def edited_sets(out: Path, before: ExportManifest) -> EditedSets:
     lost = [e for e in entries if e.source not in links and not folder.exists(e.name)]
     if (out / ANNOUNCEMENT).is_file():
         return EditedSets(tuple(there), before.removed, linked=links, empty=empty)
-    back = tuple(entry for entry in before.removed if _came_back(out, entry))
+    # A name that another set took meanwhile, because the user gave it to that one, brings nobody back.
+    taken = {entry.name for entry in entries}
+    back = tuple(e for e in before.removed if e.name not in taken and _came_back(out, e))
     there += back
     entries += back
     removed = tuple(entry for entry in before.removed if entry not in back)
@@ -90,8 +92,10 @@ def edited_sets(out: Path, before: ExportManifest) -> EditedSets:
     if not now:
         return replace(unchanged, there=(), back=())
     deleted = tuple(entry for entry in lost if entry.name not in renamed)
+    moved = {e.source for e in now if folder.link_above(f"{e.name}/{SET_MANIFEST}")}
     return replace(
         unchanged,
+        linked=links | moved,
         there=tuple(now),
         removed=(*removed, *deleted),
         deleted=deleted,
