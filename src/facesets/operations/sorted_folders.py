@@ -88,7 +88,7 @@ def read_folder_list(
         content = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise WrongUsage(f"Cannot read {printable(path)}: {reason}. Mend it, or give another one.") from error
+        raise WrongUsage(f"Cannot read {printable(path)}: {reason}. Repair it, or give another one.") from error
     _refuse_unknown(path, "", content, _KEYS)
     base = path.absolute().parent
     people = [
