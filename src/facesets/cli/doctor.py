@@ -49,7 +49,7 @@ def doctor(
     for finding in findings:
         lines.append(f"{_MARKS[finding.level]}  {finding.subject}: {finding.state}")
         if finding.repair:
-            lines.append(f"      mend it with: {finding.repair}")
+            lines.append(f"      repair it with: {finding.repair}")
     console.show_list("findings", findings, "\n".join(lines))
     if any(finding.level == "problem" for finding in findings):
         raise typer.Exit(1)

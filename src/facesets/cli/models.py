@@ -11,12 +11,26 @@ from facesets.files import printable
 if TYPE_CHECKING:
     from facesets.inference.model_files import Triple
     from facesets.operations.models import FileDetails
+    from facesets.settings import Settings
 
 models = typer.Typer(
     help="Model packs: what is here, where it lies, fetching and verifying.", no_args_is_help=True
 )
 
-_Name = Annotated[str, typer.Argument(metavar="[NAME]", help="A pack's name or path.")]
+_Name = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[NAME]",
+        help="A pack's name or path. [default: `pack` of facesets.toml, else buffalo_l]",
+        show_default=False,
+    ),
+]
+
+
+def _named(name: str | None, conf: "Settings") -> str:
+    from facesets.inference.packs import DEFAULT_PACK
+
+    return name or conf.pack or DEFAULT_PACK
 
 
 @models.command("list")
@@ -37,12 +51,13 @@ def list_(json: JsonOption = False, debug: DebugOption = False) -> None:
 
 
 @models.command()
-def show(name: _Name = "buffalo_l", json: JsonOption = False, debug: DebugOption = False) -> None:
+def show(name: _Name = None, json: JsonOption = False, debug: DebugOption = False) -> None:
     """Show what a pack of faces holds: its files, how they are fed, licences and sources."""
     from facesets import settings
     from facesets.operations.models import describe_pack
 
-    pack = describe_pack(name, settings.load().model_roots)
+    conf = settings.load()
+    pack = describe_pack(_named(name, conf), conf.model_roots)
     lines = [f"{pack.name}: {printable(pack.path)}", *([pack.note] if pack.note else [])]
     for file in pack.files:
         size = f", {file.input_size} pixels" if file.input_size else ""
@@ -64,18 +79,19 @@ def _origin(file: "FileDetails") -> list[tuple[str, str]]:
 
 
 @models.command()
-def path(name: _Name = "buffalo_l", json: JsonOption = False, debug: DebugOption = False) -> None:
+def path(name: _Name = None, json: JsonOption = False, debug: DebugOption = False) -> None:
     """Print where a pack lies."""
     from facesets import settings
     from facesets.operations.models import find
 
-    pack = find(name, settings.load().model_roots)
+    conf = settings.load()
+    pack = find(_named(name, conf), conf.model_roots)
     console.show(pack, [pack.path], asked_for=True)
 
 
 @models.command()
 def pull(
-    name: _Name = "buffalo_l",
+    name: _Name = None,
     force: Annotated[bool, typer.Option("--force", help="Fetch it though it is here.")] = False,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
@@ -86,24 +102,27 @@ def pull(
     from facesets.operations.models import pull as run
     from facesets.operations.models import would_pull
 
+    conf = settings.load()
+    name = _named(name, conf)
     if dry_run:
-        plan = would_pull(name, settings.load().model_roots, force=force)
+        plan = would_pull(name, conf.model_roots, force=force)
         there = f"{plan.path} is there already." if not plan.url else f"{plan.url} into {plan.path}"
         console.show(plan, [there])
         return
 
     with console.stoppable() as stop, console.progress() as progress:
-        pack = run(name, settings.load().model_roots, force=force, progress=progress, stop=stop)
+        pack = run(name, conf.model_roots, force=force, progress=progress, stop=stop)
     console.show(pack, [f"{pack.name}: {pack.path}"])
 
 
 @models.command()
-def verify(name: _Name = "buffalo_l", json: JsonOption = False, debug: DebugOption = False) -> None:
+def verify(name: _Name = None, json: JsonOption = False, debug: DebugOption = False) -> None:
     """Compare each file of a pack with what was published."""
     from facesets import settings
     from facesets.operations.models import verify as run
 
-    checks = run(name, settings.load().model_roots)
+    conf = settings.load()
+    checks = run(_named(name, conf), conf.model_roots)
     rows = [(check.file, check.task, check.verdict, check.sha256) for check in checks]
     console.show_list("files", checks, console.table(("file", "task", "published?", "sha256"), rows))
     if any(check.verdict == "differs" for check in checks):

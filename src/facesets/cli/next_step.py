@@ -141,10 +141,10 @@ def _after_pull(values: Values, _summary: object) -> Words:
     from facesets.inference.catalog import PUBLISHED_CLIP
     from facesets.inference.packs import DEFAULT_PACK
 
-    name = values["name"]
+    name, usual = values["name"], settings.load().pack or DEFAULT_PACK
     if name in PUBLISHED_CLIP:
         return ("index", "--target", "PHOTOS")
-    return ("run", "PHOTOS", *(() if name == (settings.load().pack or DEFAULT_PACK) else ("--pack", name)))
+    return ("run", "PHOTOS", *(() if name in (None, usual) else ("--pack", name)))
 
 
 def _after_undo(values: Values, summary: object) -> Words:

@@ -25,7 +25,7 @@ class CheckSummary:
         Photos that must be read again and are not there, and what the library knows of each; not after a
         repair, for then they must be looked for anew.
     can_be_mended : bool
-        A repair would mend some of it as things are.
+        A repair would put some of it right as things are.
     """
 
     problems: list[Problem] = field(default_factory=list)
@@ -35,7 +35,7 @@ class CheckSummary:
 
 
 def check(library: Library, *, fix: bool) -> CheckSummary:
-    """Look for what hand-made changes broke; with `fix`, mend what SQL can mend."""
+    """Look for what hand-made changes broke; with `fix`, repair what SQL can."""
     problems = library.database.run(find_problems)
     if not problems:
         return CheckSummary()

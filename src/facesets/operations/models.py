@@ -1,6 +1,8 @@
 """`models list | show | path | pull | verify`: model packs on this machine."""
 
+import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,9 @@ from facesets.interfaces import Progress
 from facesets.remote.download import download
 from facesets.remote.package_index import Release, fetch_releases
 from facesets.stop import Stop
+
+_PULLING = ".pull."
+_LONGEST_PULL_S = 24 * 3600
 
 Published = PublishedPack | ConvertedPack | PublishedClip
 
@@ -217,7 +222,8 @@ def pull(
         progress.say(published.note)
     with writing(destination):
         destination.parent.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(dir=destination.parent, prefix=".pull.")
+        _sweep(destination.parent)
+        folder = tempfile.TemporaryDirectory(dir=destination.parent, prefix=_PULLING)
     with folder as scratch:
         if isinstance(published, PublishedClip):
             _pull_clip(published, Path(scratch) / name, destination, progress=progress, stop=stop)
@@ -226,6 +232,13 @@ def pull(
         else:
             _pull_faces(published, Path(scratch) / f"{name}.zip", destination, progress=progress, stop=stop)
     return find(str(destination), roots)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed pulls left, as large as a pack; none that is at work is as old as that."""
+    for leftover in folder.glob(f"{_PULLING}*"):
+        if time.time() - leftover.stat().st_mtime > _LONGEST_PULL_S:
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _pull_faces(

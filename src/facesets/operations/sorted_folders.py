@@ -86,9 +86,11 @@ def read_folder_list(
     """
     try:
         content = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise WrongUsage(f"Cannot read {printable(path)}: {reason}. Mend it, or give another one.") from error
+        raise WrongUsage(
+            f"Cannot read {printable(path)}: {reason}. Repair it, or give another one."
+        ) from error
     _refuse_unknown(path, "", content, _KEYS)
     base = path.absolute().parent
     people = [
