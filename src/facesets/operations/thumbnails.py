@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shutil
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ import simplejpeg
 
 from facesets.errors import UnreadableImage
 from facesets.exports.manifest import FaceEntry, ImageEntry
+from facesets.exports.safe_folder import SafeFolder
 from facesets.files import sync_files, writing
 from facesets.interfaces import Progress
 from facesets.operations.photos import read_decoded
@@ -95,7 +95,7 @@ def make_thumbnails(
     there = set(_existing(folder))
     with writing(folder):
         for name in there - names:
-            (folder / name).unlink()
+            SafeFolder(folder).remove(name)
     missing: dict[str, list[Thumbnail]] = defaultdict(list)
     for thumbnail in dict.fromkeys(wanted):
         if thumbnail.name not in there:
@@ -117,7 +117,8 @@ def make_thumbnails(
             there |= pictures.keys()
             if stop.requested:
                 break
-    shutil.rmtree(folder / _UNFINISHED, ignore_errors=True)
+    with writing(folder):
+        _remove_unfinished(SafeFolder(folder))
     progress.end()
     return there
 
@@ -141,15 +142,25 @@ def _entries(folder: str | Path) -> list["os.DirEntry[str]"]:
 
 def _keep(folder: Path, pictures: Mapping[str, bytes]) -> None:
     """Give pictures their names together, once they are on the disk."""
-    unfinished = folder / _UNFINISHED
+    inside = SafeFolder(folder)
     with writing(folder):
-        unfinished.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_unfinished(inside)
+        inside.make_folder(_UNFINISHED)
         for number, content in enumerate(pictures.values()):
-            (unfinished / str(number)).write_bytes(content)
+            with inside.create(f"{_UNFINISHED}/{number}") as file:
+                file.write(content)
         sync_files()
         for number, name in enumerate(pictures):
-            (folder / name).parent.mkdir(exist_ok=True)
-            (unfinished / str(number)).replace(folder / name)
+            inside.make_folder_of(name)
+            inside.rename(f"{_UNFINISHED}/{number}", name)
+
+
+def _remove_unfinished(folder: SafeFolder) -> None:
+    """Remove what this run, or one that was killed, did not come to name."""
+    for name in folder.names_in(_UNFINISHED):
+        folder.remove(f"{_UNFINISHED}/{name}")
+    folder.remove_empty_folder(_UNFINISHED)
 
 
 def _drawn(thumbnails: Sequence[Thumbnail], longer_edge: int) -> dict[str, bytes]:
