@@ -65,13 +65,14 @@ def _export(manifest: ExportManifest) -> bool:
 
 
 def _entry(entry: SetEntry) -> bool:
-    return all(map(_is_name, (entry.name, *entry.bundles, *entry.markers)))
+    # A thin era lies one folder deeper.
+    return is_inside(entry.name) and all(map(_is_name, (*entry.bundles, *entry.markers)))
 
 
 def _set(manifest: SetManifest) -> bool:
-    names = (manifest.name, *manifest.bundles)
     return (
-        all(map(_is_name, names))
+        is_inside(manifest.name)
+        and all(map(_is_name, manifest.bundles))
         and _are_places((*manifest.files, *manifest.contents))
         and _are_finite(manifest.centroid, len(manifest.centroid))
     )
