@@ -152,3 +152,25 @@ def test_whoever_adds_to_an_export_does_not_own_it(
     assert (tmp_path / "swap/faceset_002").is_dir()
     exporting(store, tmp_path, False)
     assert (tmp_path / "swap/faceset_002").is_dir()
+
+
+class Elsewhere(DrawnStore):
+    """A store of another name."""
+
+    @property
+    def label(self) -> str:
+        return "elsewhere"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_cache_of_a_few_of_the_photos_is_another_though_it_begins_with_the_same(
+    store: DrawnStore, tmp_path: Path, command: Command
+) -> None:
+    few = Elsewhere(tmp_path / "photos", random.Random(0), shown=store.shown[:1], digests=store.digests)
+    assert few.identity == store.identity
+    before = tree(tmp_path)
+    with pytest.raises(WrongUsage, match=r"holds a result of made-up people, not of elsewhere.*--replace"):
+        command(few, tmp_path, False)
+    assert tree(tmp_path) == before
+    copy = Elsewhere(tmp_path / "photos", random.Random(0), shown=store.shown[:6], digests=store.digests)
+    clustering(copy, tmp_path, False)

@@ -4,6 +4,7 @@ A result folder belongs to the cache or library that it was made from. One forgo
 another take its place.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -73,6 +74,8 @@ def begin(
     if before is not None and not replace:
         refuse_of_another_store(store, before, out)
     collection = store.load()
+    if before is not None and not replace:
+        refuse_of_other_photos(store, collection, before, out)
     sources = readable_sources(store, collection, *([] if before is None else [before]), how=how)
     return Beginning(collection, before, sources)
 
@@ -101,10 +104,41 @@ def refuse_of_another_store(store: Store, before: Result, out: Path) -> None:
     WrongUsage
     """
     if before.made.store not in ("", store.identity):
-        raise WrongUsage(
-            f"{printable(out)} holds a result of {printable(before.made.cache)}, not of {store.label}. Name "
-            "the one that it was made from, or another folder; with --replace it is taken over."
-        )
+        raise _of_another_store(store, before, out)
+
+
+def refuse_of_other_photos(store: Store, collection: Collection, before: Result, out: Path) -> None:
+    """Refuse a result most of whose photos a store does not know, unless it is called as the result's own.
+
+    Caches that begin with the same photo have the same id, and one may be of a few folders of the other.
+
+    Raises
+    ------
+    WrongUsage
+    """
+    if before.made.store and before.made.cache != store.label:
+        images = {face.partition("#")[0] for face in _faces(before)}
+        known = images.intersection(digest.decode() for digest in collection.images.sha256.tolist())
+        if 2 * len(known) < len(images):
+            raise _of_another_store(store, before, out)
+
+
+def _faces(before: Result) -> Iterator[str]:
+    if isinstance(before, ExportManifest):
+        yield from (face for entry in before.sets for face in entry.best)
+    elif isinstance(before, ClusterManifest):
+        yield from (face.face for group in before.persons for face in group.faces)
+        yield from (face.face for face in before.singletons)
+    else:
+        yield from (face.face for group in before.facesets for face in group.faces)
+        yield from (drop.face.face for drop in before.dropped)
+
+
+def _of_another_store(store: Store, before: Result, out: Path) -> WrongUsage:
+    return WrongUsage(
+        f"{printable(out)} holds a result of {printable(before.made.cache)}, not of {store.label}. Name "
+        "the one that it was made from, or another folder; with --replace it is taken over."
+    )
 
 
 def _needs_photos(before: Result) -> bool:

@@ -23,7 +23,7 @@ from facesets.exports.manifest_files import read_manifest
 from facesets.exports.reserving import reserved
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
-from facesets.operations.beginning import readable_sources, refuse_of_another_store
+from facesets.operations.beginning import readable_sources, refuse_of_another_store, refuse_of_other_photos
 from facesets.operations.cluster import NO_FACE, SAID, members_by_label
 from facesets.operations.extend_sets import ExtendedSets, grown_sets
 from facesets.operations.growing_options import ExtendOptions
@@ -205,6 +205,7 @@ def _read(
     manifest = read_manifest(folder / name, kind)
     if not options.replace:
         refuse_of_another_store(store, manifest, folder)
+        refuse_of_other_photos(store, collection, manifest, folder)
     require_same_faces(collection.settings, manifest.made.models, folder / name)
     refuse_cut_off(folder, but=COMMAND)
     if manifest.made.store == store.identity:

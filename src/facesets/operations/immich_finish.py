@@ -182,6 +182,8 @@ class _Finish:
         embed = ["embed", "--queue", str(paths.queue), str(paths.cache), *["--enrich"] * landmarks]
         embed += self._models
         discover = ["discover", str(paths.cache), str(paths.export), "--source-root", str(paths.staged)]
+        # The one export is often that of another cache; who adds to it does not take it over.
+        discover.append("--replace")
         to_embed = _files_to_embed(paths)
         self._step("embed", embed, f"{counted(to_embed, 'photo')} to embed" if to_embed else "")
         if self._goes_on():
