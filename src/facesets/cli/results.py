@@ -38,9 +38,7 @@ ExportIfCacheArgument = Annotated[
 MaterializeOption = Annotated[Materialize, typer.Option("--materialize", help="How photos get there.")]
 ReplaceOption = Annotated[
     bool,
-    typer.Option(
-        "--replace", help="OUT may be the result of another cache or library; this one takes it over."
-    ),
+    typer.Option("--replace", help="Write though OUT is the result of another cache or library."),
 ]
 SheetOption = Annotated[bool, typer.Option("--sheet/--no-sheet", help="Draw contact sheets.")]
 
