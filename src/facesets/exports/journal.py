@@ -137,7 +137,7 @@ class Run:
 
     def mark(self, state: str) -> None:
         """Record a state, durably."""
-        also = [_relative(path, self.root) for path in self.also]
+        also = [relative_to(path, self.root) for path in self.also]
         self.folder.write_json(
             self._place(_RUN), {"command": self.command, "began": self.began, "state": state, "also": also}
         )
@@ -174,7 +174,7 @@ def read_runs(root: Path) -> list[Run]:
     return runs
 
 
-def _relative(path: Path, root: Path) -> str:
+def relative_to(path: Path, root: Path) -> str:
     """The way from one folder to another; the absolute path where there is none (drives of Windows)."""
     try:
         return Path(os.path.relpath(path, root)).as_posix()
