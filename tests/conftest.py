@@ -1,11 +1,13 @@
 """Real models and photos for every test, in an environment that is nobody's."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import onnxruntime
 import pytest
 
+from facesets.store.npz.cache import Cache
 from tests.fixtures.people import make_people
 from tests.once import made_once
 from tests.program import REPOSITORY
@@ -19,6 +21,16 @@ INSIGHTFACE_PACK = SHARED / "models" / "buffalo_test"
 def pytest_report_header() -> list[str]:
     there = "found" if SHARED.is_dir() else "not there: others take their place"
     return [f"models and photos: {SHARED} ({there})", f"onnxruntime {onnxruntime.__version__}"]
+
+
+@pytest.fixture(autouse=True)
+def no_names_of_other_tests(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tests share caches: what people are called in the results of one does not reach those of another."""
+    yield
+    for shared in request.node.funcargs.values():
+        cache = getattr(shared, "cache", None)
+        if isinstance(cache, Path):
+            Cache(cache).names_file.unlink(missing_ok=True)
 
 
 @pytest.fixture(autouse=True)

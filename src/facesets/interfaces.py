@@ -6,6 +6,7 @@ Operations take these and never name an implementation; the command line chooses
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol
 
 from facesets.records import (
@@ -123,6 +124,11 @@ class Store(Protocol):
     @property
     def identity(self) -> str:
         """Which store it is, wherever it lies; a copy has the same. Empty while there is none."""
+        ...
+
+    @property
+    def names_file(self) -> Path | None:
+        """Where it is kept what people are called in the results of this store; None for nowhere."""
         ...
 
     @property

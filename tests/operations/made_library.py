@@ -28,6 +28,7 @@ class MadeStore:
     shown: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
     identity: str = "made-up"
     digests: dict[str, bytes] = field(default_factory=dict)
+    names_file: Path | None = None
 
     @property
     def label(self) -> str:

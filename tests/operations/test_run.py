@@ -306,3 +306,20 @@ def test_results_go_here_and_never_among_the_photos() -> None:
     assert default_out(here, here) == here.parent / "facesets-out"
     assert default_out(here.parent, here) == Path("/home/facesets-out")
     assert default_out(here / "trip" / "..", here) == here.parent / "facesets-out"
+
+
+@pytest.mark.parametrize("named", ["people/person_001", "facesets/faceset_001"])
+def test_a_name_given_in_one_folder_is_everywhere_after_one_run(
+    library: Library, embedded: Path, named: str
+) -> None:
+    go(library.photos, embedded, None)
+    (embedded / named).rename((embedded / named).with_name("Anna"))
+    assert len(go(library.photos, embedded, None).learned) == 2
+    assert "Anna" in people_of(embedded)
+    assert "Anna" in {group.name for group in read_manifest(embedded / "facesets", RefineManifest).facesets}
+    assert not (embedded / named).exists()
+    assert "Anna" in parsed((embedded / "index.html").read_bytes()).text
+    assert not [target for _, target in linked(embedded) if not target.exists()]
+    before, when = tree(embedded), times(embedded)
+    assert go(library.photos, embedded, None).learned == []
+    assert (tree(embedded), times(embedded)) == (before, when)

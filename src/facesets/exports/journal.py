@@ -141,7 +141,7 @@ class Run:
 
     def mark(self, state: str) -> None:
         """Record a state, durably."""
-        also = [_relative(path, self.root) for path in self.also]
+        also = [relative_to(path, self.root) for path in self.also]
         self.folder.write_json(
             self._place(_RUN), {"command": self.command, "began": self.began, "state": state, "also": also}
         )
@@ -188,7 +188,7 @@ def _run(root: Path, name: str, raw: Any) -> Run:  # noqa: ANN401 - parsed JSON
     return Run(root, name, state, began, tuple(Path(os.path.normpath(root.absolute() / p)) for p in also))
 
 
-def _relative(path: Path, root: Path) -> str:
+def relative_to(path: Path, root: Path) -> str:
     """The way from one folder to another; the absolute path where there is none (drives of Windows)."""
     try:
         return Path(os.path.relpath(path, root)).as_posix()

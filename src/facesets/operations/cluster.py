@@ -31,7 +31,9 @@ from facesets.exports.reserving import reserved
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
 from facesets.operations.beginning import begin
+from facesets.operations.following_names import ids_of, known_and_named, with_names
 from facesets.operations.learning import SINGLETONS, warn
+from facesets.operations.naming import Naming
 from facesets.operations.options import ClusterOptions
 from facesets.operations.photo_folders import (
     plan_folders,
@@ -39,7 +41,7 @@ from facesets.operations.photo_folders import (
     rehearse,
     write_photo_folders,
 )
-from facesets.operations.respecting import Carried, Said, carried, known_before, names_of_clusters, respect
+from facesets.operations.respecting import Carried, Said, carried, names_of_clusters, respect
 from facesets.records import Collection, Float32, Int64
 from facesets.stop import Stop
 from facesets.wording import counted
@@ -119,7 +121,9 @@ def _cluster(
         store, out, ClusterManifest, CLUSTER_MANIFEST, replace=options.replace, how=options.materialize
     )
     collection = begun.collection
-    known = known_before(begun.before, out, collection)
+    before = {} if begun.before is None else {out: begun.before}
+    results, naming = known_and_named(store, before, [out], collection, learns=False)
+    known = results.get(out)
     warn(known, out, progress)
     progress.begin(f"Clustering {counted(len(collection.faces), 'face')}")
     recogniser = collection.settings.recogniser
@@ -130,7 +134,7 @@ def _cluster(
         else respect(grouping.labels, collection.face_ids(), known)
     )
     progress.end()
-    manifest, kept = _manifest(store, collection, grouping, said, options)
+    manifest, kept = _manifest(store, collection, grouping, said, naming, out, options)
     plan = plan_folders(
         out,
         "cluster",
@@ -141,10 +145,12 @@ def _cluster(
         unwanted=kept.unwanted,
         sources=begun.sources,
         today={} if known is None else known.today,
+        called={} if known is None else known.called,
     )
     if options.dry_run:
         written = rehearse(plan, manifest)
     else:
+        naming.keep({out: ids_of(manifest.persons)})
         written = write_photo_folders(plan, manifest, progress=progress, stop=stop)
     return ClusterSummary(
         out=str(out),
@@ -216,7 +222,13 @@ def members_by_label(labels: Int64) -> list[Int64]:
 
 
 def _manifest(
-    store: Store, collection: Collection, grouping: Grouping, said: Said | None, options: ClusterOptions
+    store: Store,
+    collection: Collection,
+    grouping: Grouping,
+    said: Said | None,
+    naming: Naming,
+    out: Path,
+    options: ClusterOptions,
 ) -> tuple[ClusterManifest, Carried]:
     faces, images = collection.faces, collection.images
     made = provenance(store, collection.settings, options)
@@ -232,7 +244,12 @@ def _manifest(
         (rows for rows in rows_of if len(rows) > 1 or int(labels[rows[0]]) in own_names),
         key=lambda rows: (-len(rows), rows[0]),
     )
+    ids = collection.face_ids()
     names = names_of_clusters([int(labels[rows[0]]) for rows in members], "person", said)
+    named = with_names(
+        naming, out, names, {int(labels[r[0]]): [ids[row] for row in r] for r in members}, said
+    )
+    names = {cluster: named.get(name, name) for cluster, name in names.items()}
     persons = tuple(
         Group(
             name=names[int(labels[rows[0]])],
@@ -242,11 +259,11 @@ def _manifest(
         for rows in members
     )
     single = np.flatnonzero(labels < 0) if said is None else np.sort(np.array(alone, np.int64))
-    kept = carried(said, names, collection.face_ids(), describe)
+    kept = carried(said, names, ids, describe).named(named)
     singletons = tuple(describe(int(row)) for row in single)
-    placements = dict(zip(collection.face_ids(), grouping.placement, strict=False))
+    placements = dict(zip(ids, grouping.placement, strict=False))
     if said is not None and placements:
-        placements |= {collection.face_ids()[row]: SAID for row in np.flatnonzero(said.asserted)}
+        placements |= {ids[row]: SAID for row in np.flatnonzero(said.asserted)}
     without = np.setdiff1d(np.arange(len(images)), faces.image)
     no_face = tuple(ImageEntry(images.sha256[row].decode(), images.paths[row]) for row in without)
     manifest = ClusterManifest(

@@ -25,6 +25,7 @@ from facesets.exports.manifest import (
 from facesets.exports.manifest_files import read_manifest
 from facesets.files import printable, sha256_of
 from facesets.operations.export_edits import EditedSets
+from facesets.operations.following import in_folder
 
 TAKEN_OUT = "taken_out"
 GIVEN = "_given"
@@ -60,6 +61,30 @@ class SaidOfCrops:
     def lasting(self, names: Collection[str]) -> tuple[Statement, ...]:
         """What is to be kept by a run that makes these sets: crops of others may still come back."""
         return tuple(said for said in self.statements if said not in self.deleted or said.group in names)
+
+    def renamed(self, out: Path, names: Mapping[str, str]) -> "SaidOfCrops":
+        """The same once sets are called otherwise; crops that were given to them go along."""
+        if not names:
+            return self
+
+        def now(said: Statement) -> Statement:
+            return replace(said, group=names.get(said.group, said.group))
+
+        kept = [
+            path.relative_to(out).as_posix()
+            for name in names
+            for path in sorted((out / name / GIVEN).glob("*.png"))
+        ]
+        moved = {path: path for path in kept if path not in self.withdrawn} | dict(self.moved)
+        return SaidOfCrops(
+            # Of a run that was cut off some have the new name already.
+            tuple(dict.fromkeys(map(now, self.statements))),
+            {(names.get(group, group), face): shows for (group, face), shows in self.verdicts.items()},
+            {path: in_folder(place, names) for path, place in moved.items()},
+            self.withdrawn,
+            frozenset(map(now, self.deleted)),
+            self.learned,
+        )
 
     def out_of(self, name: str) -> frozenset[str]:
         """Ids of faces that a set may not hold."""

@@ -23,9 +23,10 @@ from facesets.files import printable
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.beginning import begin
 from facesets.operations.export_edits import edited_sets
-from facesets.operations.export_plan import NewSet, plan_sets
+from facesets.operations.export_plan import NewSet, groups_of, plan_sets
 from facesets.operations.export_swap import ExportSwapSummary, export_planned
 from facesets.operations.growing_options import DiscoverOptions
+from facesets.operations.naming import look_for_export
 from facesets.operations.options import ExportSwapOptions, RefineOptions, recorded
 from facesets.operations.photo_folders import provenance
 from facesets.operations.quality_gate import Gated
@@ -206,6 +207,9 @@ def _discover(
     made = provenance(store, collection.settings, options, export)
     made = replace(made, options=_gates_of(refine, made.options) | made.options)
     plan = plan_sets(collection, wanted, out, embedder.settings, export, made=made, remake=False)
+    if not export.dry_run:
+        naming = look_for_export(store, out, begun.before, collection)
+        naming.keep({out: groups_of(out, plan, collection)})
     exported = export_planned(
         begun, plan, out, embedder, export, command="discover", progress=progress, stop=stop
     )

@@ -27,15 +27,16 @@ from facesets.operations.candidates import matched_candidates, single_faces
 from facesets.operations.crop_edits import SaidOfCrops, said_of_crops
 from facesets.operations.crop_names import RenamedCrops, files_of_entry, renamed_crops
 from facesets.operations.export_edits import EditedSets, edited_crops, edited_sets
+from facesets.operations.naming import ERA, Naming
 from facesets.operations.options import ExportSwapOptions
 from facesets.operations.same_models import require_same_faces, require_same_recogniser, rows_among, rows_of
-from facesets.operations.set_names import free_names
+from facesets.operations.set_names import NUMBERED, free_names
 from facesets.operations.succession import Succession, faces_of_set, succession
 from facesets.records import CacheSettings, Collection, Faces, Float32, Int64
 from facesets.wording import counted
 
 REFINED = "refined"
-_ASKED_FOR = frozenset({"imported", "era"})
+_ASKED_FOR = frozenset({"imported", ERA})
 
 # Raised when the same inputs give other crops, so that finished sets are made anew.
 _CROP_RULES = 1
@@ -179,6 +180,7 @@ def plan_export(
     options: ExportSwapOptions,
     *,
     made: Provenance,
+    naming: Naming,
 ) -> ExportPlan:
     """Read the manifests, compare recognisers, and settle names; errors as `export_swap`."""
     refined = read_manifest(refine_manifest, RefineManifest)
@@ -193,13 +195,15 @@ def plan_export(
         single = single_faces(raw_manifest, rows_by_id, collection.settings)
         candidates = matched_candidates(collection, members, single, quality(collection.faces).total, options)
     prefix = f"{manifest_file(refine_manifest).absolute()}#"
+    ids = list(rows_by_id)
+    called, warnings = naming.called({name: {ids[row] for row in rows} for name, rows in members.items()})
     wanted = [
-        NewSet(name, prefix + name, rows, candidates=candidates.get(name, {}))
+        NewSet(called.get(name, name), prefix + name, rows, candidates=candidates.get(name, {}))
         for name, rows in members.items()
     ]
     if not options.merge:
         _refuse_foreign_sets(out, prefix)
-    return plan_sets(
+    plan = plan_sets(
         collection,
         wanted,
         out,
@@ -208,8 +212,10 @@ def plan_export(
         made=made,
         keep=options.merge,
         remake=not options.merge,
-        heirs=_heirs(out, wanted, list(rows_by_id)),
+        heirs=_heirs(out, wanted, ids),
+        naming=naming,
     )
+    return replace(plan, learned=(*plan.learned, *warnings))
 
 
 def plan_sets(
@@ -224,6 +230,7 @@ def plan_sets(
     remake: bool = True,
     replaced: str | None = None,
     heirs: Mapping[str, str] | None = None,
+    naming: Naming | None = None,
 ) -> ExportPlan:
     """Fit sets into an export, whatever lies there already.
 
@@ -242,6 +249,8 @@ def plan_sets(
         leave it alone.
     heirs : mapping, optional
         Sources of wanted sets to those of sets in the export, of whatever kind, that are the same people.
+    naming : Naming, optional
+        What people are called in other results: a set that is made again follows.
 
     Raises
     ------
@@ -262,6 +271,9 @@ def plan_sets(
     heirs = heirs or {}
     by_source |= {new: by_source[old] for new, old in heirs.items()}
     again = {each.source for each in wanted} | set(heirs.values()) if remake else set()
+    called = _called_elsewhere(out, edits, again, naming or Naming())
+    by_source = {source: called.get(name, name) for source, name in by_source.items()}
+    said = said.renamed(out, called)
     kept = [e for e in entries if (keep or e.kind != REFINED) and e.source not in again]
     if replaced is not None:
         kept = [e for e in kept if e.source.rpartition("#")[0] != replaced]
@@ -325,6 +337,7 @@ def plan_sets(
         before=before,
         learned=(
             *edits.learned({each.source for each in sets}),
+            *(f"{printable(old)} is called {printable(new)}." for old, new in called.items()),
             *said.learned,
             *taken,
             *aside,
@@ -334,6 +347,18 @@ def plan_sets(
         deleted=tuple(e.name for e in edits.deleted if e.source not in {s.source for s in sets}),
         is_added=keep,
     )
+
+
+def _called_elsewhere(out: Path, edits: EditedSets, again: Set[str], naming: Naming) -> dict[str, str]:
+    """Which sets that are made again have another name in other results: old to new name."""
+    if not naming.people or not again:
+        return {}
+    groups = {entry.name: faces_of_set(out, entry.name) for entry in edits.there if entry.kind != ERA}
+    called, _ = naming.called(
+        groups, [entry.name for entry in (*edits.there, *edits.removed) if entry.name not in groups]
+    )
+    may = {entry.name for entry in edits.there if entry.source in again and entry.source not in edits.linked}
+    return {old: new for old, new in called.items() if old in may and (new not in groups or new in may)}
 
 
 def _renaming(renamed: Sequence[RenamedCrops]) -> list[str]:
@@ -437,19 +462,28 @@ def _read_earlier(
 
 
 def _heirs(out: Path, wanted: Sequence[NewSet], ids: Sequence[str]) -> dict[str, str]:
-    """Which wanted sets are people that `discover` found before `refine` knew them.
+    """Which wanted sets are people that the export has already, from another source.
 
-    A set with more than half of the faces of such a person is that person, under the name that it has.
+    `discover` found them before `refine` knew them, or they were named in the folder of `refine` or in the
+    export since. A set with more than half of the faces of such a person is that person.
     """
     there = _read_earlier(out)[1].there
     sources = {entry.source for entry in there}
     new = {each.source: {ids[row] for row in each.rows} for each in wanted if each.source not in sources}
+    numbered = {each.source for each in wanted if NUMBERED.fullmatch(each.name)}
     heirs: dict[str, str] = {}
     for entry in there:
-        if entry.kind != "discovered":
+        is_gone = entry.kind == REFINED and all(entry.source != each.source for each in wanted)
+        if entry.kind != "discovered" and not is_gone:
             continue
         faces = faces_of_set(out, entry.name)
-        shared = {source: len(faces & own) for source, own in new.items() if source not in heirs}
+        # A number tells nothing: whoever has another one now is another set.
+        of_number = is_gone and NUMBERED.fullmatch(entry.name)
+        shared = {
+            source: len(faces & own)
+            for source, own in new.items()
+            if source not in heirs and not (of_number and source in numbered)
+        }
         best = max(shared, key=shared.__getitem__, default="")
         if best and 2 * shared[best] > len(faces):
             heirs[best] = entry.source
@@ -464,3 +498,10 @@ def _refuse_foreign_sets(out: Path, prefix: str) -> None:
             f"{printable(out)} holds sets from another manifest ({foreign[0]} and {len(foreign) - 1} "
             "more). Use --merge to add to them, or choose another OUT."
         )
+
+
+def groups_of(out: Path, plan: ExportPlan, collection: Collection) -> dict[str, frozenset[str]]:
+    """Ids of the faces of each set that an export will have, as far as is known before pictures are read."""
+    ids = collection.face_ids()
+    kept = {entry.name: faces_of_set(out, entry.name) for entry in plan.kept_sets}
+    return kept | {each.name: frozenset(ids[row] for row in each.rows) for each in plan.sets}

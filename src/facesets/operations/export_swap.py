@@ -24,9 +24,10 @@ from facesets.operations.beginning import Beginning, begin
 from facesets.operations.contact_sheets import draw_sheets, own_sheet_names, plan_rows
 from facesets.operations.crop_edits import TAKEN_OUT
 from facesets.operations.crop_names import rename_crops
-from facesets.operations.export_plan import ExportPlan, PlannedSet, plan_export
+from facesets.operations.export_plan import ExportPlan, PlannedSet, groups_of, plan_export
 from facesets.operations.export_set import SetWriter, finished_set
 from facesets.operations.learning import warn_of_deleted
+from facesets.operations.naming import look_for_export
 from facesets.operations.options import ExportSwapOptions
 from facesets.operations.photo_folders import provenance
 from facesets.operations.set_selection import select_faces
@@ -164,7 +165,12 @@ def _export_swap(
     begun = begin(store, out, ExportManifest, EXPORT_MANIFEST, replace=options.replace)
     collection = begun.collection
     made = provenance(store, collection.settings, options)
-    plan = plan_export(collection, refine_manifest, raw_manifest, out, embedder, options, made=made)
+    naming = look_for_export(store, out, begun.before, collection)
+    plan = plan_export(
+        collection, refine_manifest, raw_manifest, out, embedder, options, made=made, naming=naming
+    )
+    if not options.dry_run:
+        naming.keep({out: groups_of(out, plan, collection)})
     return export_planned(
         begun,
         plan,

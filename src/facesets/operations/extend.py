@@ -26,9 +26,11 @@ from facesets.interfaces import Progress, Store
 from facesets.operations.beginning import readable_sources, refuse_of_another_store, refuse_of_other_photos
 from facesets.operations.cluster import NO_FACE, SAID, members_by_label
 from facesets.operations.extend_sets import ExtendedSets, grown_sets
+from facesets.operations.following_names import ids_of, known_and_named, names_of_new
 from facesets.operations.growing_options import ExtendOptions
 from facesets.operations.known import Known
-from facesets.operations.learning import SINGLETONS, as_groups, known_of, refuse_cut_off, warn
+from facesets.operations.learning import SINGLETONS, as_groups, refuse_cut_off, warn
+from facesets.operations.naming import Naming
 from facesets.operations.photo_folders import (
     PhotoFolders,
     Written,
@@ -139,25 +141,29 @@ def _extend(
     stop: Stop,
 ) -> ExtendSummary:
     collection = store.load()
-    folders = [raw] if refine_out is None else [raw, refine_out]
     people = _read(raw, CLUSTER_MANIFEST, ClusterManifest, store, collection, options)
+    results: dict[Path, ClusterManifest | RefineManifest] = {raw: people}
     refined = None
     if refine_out is not None:
         refined = _read(refine_out, REFINE_MANIFEST, RefineManifest, store, collection, options)
-    sources = readable_sources(store, collection, *(each for each in (people, refined) if each is not None))
+        results[refine_out] = refined
+    folders = list(results)
+    sources = readable_sources(store, collection, *results.values())
     progress.begin("Comparing new faces with known ones")
     made = provenance(store, collection.settings, options)
-    known = known_of(people, raw, collection)
-    warn(known, raw, progress)
-    persons = _grown_people(collection, people, known, raw, options, made)
+    known, naming = known_and_named(store, results, [], collection, learns=True)
+    for folder in folders:
+        warn(known[folder], folder, progress)
+    persons = _grown_people(collection, people, known[raw], raw, options, made, naming)
     sets = None
     if refined is not None and refine_out is not None:
-        known = known_of(refined, refine_out, collection)
-        warn(known, refine_out, progress)
-        sets = _completed(grown_sets(collection, refined, known, options), refined, known, refine_out, made)
+        found = grown_sets(collection, refined, known[refine_out], options)
+        sets = _completed(found, refined, known[refine_out], refine_out, made, naming)
     progress.end()
     grown_result = None if sets is None else sets.result
     summary = ExtendSummary(persons.result, grown_result, 0, dry_run=options.dry_run)
+    if not options.dry_run:
+        naming.keep({folder: ids_of(as_groups(known[folder].groups)) for folder in folders})
     # A run that was cut off goes on under its name in both, whichever of them it had come to.
     run = next((run.name for folder in folders if (run := open_run(folder, COMMAND))), "")
     for grown in (persons, sets):
@@ -220,6 +226,7 @@ def _grown_people(
     raw: Path,
     options: ExtendOptions,
     made: Provenance,
+    naming: Naming,
 ) -> Grown:
     faces, images = collection.faces, collection.images
     ids = collection.face_ids()
@@ -248,7 +255,7 @@ def _grown_people(
         made={name: len(known.groups[name]) for name in names},
         alone=int((labels < 0).sum()),
     )
-    return _completed(found, before, known, raw, made, no_face=tuple(empty.values()))
+    return _completed(found, before, known, raw, made, naming, no_face=tuple(empty.values()))
 
 
 def _labels_of_rest(collection: Collection, rest: Int64, options: ExtendOptions) -> Int64:
@@ -269,10 +276,12 @@ def _completed(
     known: Known,
     out: Path,
     made: Provenance,
+    naming: Naming,
     *,
     no_face: tuple[ImageEntry, ...] = (),
 ) -> Grown:
     """The manifest and the photos that follow from who is who."""
+    found = _with_names(found, known, out, naming)
     folders = {name: [face.paths for face in faces] for name, faces in known.groups.items()}
     folders[SINGLETONS] = [face.paths for face in known.single]
     folders[NO_FACE] = [image.paths for image in no_face]
@@ -286,6 +295,7 @@ def _completed(
         known.files,
         known.unwanted(),
         known.today,
+        known.called,
         how,
         with_sheet=True,
     )
@@ -309,6 +319,18 @@ def _completed(
         unchanged=len(known.files),
     )
     return Grown(before, manifest, plan, result)
+
+
+def _with_names(found: ExtendedSets, known: Known, out: Path, naming: Naming) -> ExtendedSets:
+    """Give groups that were just made the names that they have elsewhere."""
+    groups = ids_of(as_groups(known.groups))
+    names = names_of_new(naming, out, groups, found.made.keys(), known.hidden)
+    known.rename(names)
+    return replace(
+        found,
+        made={names.get(name, name): count for name, count in found.made.items()},
+        dropped=tuple(replace(drop, group=names.get(drop.group, drop.group)) for drop in found.dropped),
+    )
 
 
 def _of_people(before: ClusterManifest, known: Known, no_face: tuple[ImageEntry, ...]) -> ClusterManifest:

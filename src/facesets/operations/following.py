@@ -71,19 +71,30 @@ def without_old_names(files: Mapping[str, PlacedFile], today: Mapping[str, str])
     }
 
 
-def new_names(earlier: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
-    """Files of a result that get another name in their folder: old to new.
+def in_folder(name: str, called: Mapping[str, str]) -> str:
+    """A file by its name in a folder that may be called otherwise."""
+    folder = folder_of(name)
+    return called[folder] + name[len(folder) :] if folder in called else name
+
+
+def new_names(
+    earlier: Mapping[str, str], wanted: Mapping[str, str], called: Mapping[str, str]
+) -> dict[str, str]:
+    """Files of a result that get another name in their folder, or a folder of another name: old to new.
 
     Parameters
     ----------
     earlier, wanted : mappings of name to path of the photo
         As it is, and as it is to be.
+    called : mapping
+        Folders that get another name: old to new.
     """
     place = {(folder_of(name), source): name for name, source in wanted.items()}
     # Each new name once: a photo that lay at several paths before may lie at one today.
     found: dict[str, str] = {}
     for name, source in earlier.items():
-        new = place.get((folder_of(name), source), name)
+        folder = folder_of(name)
+        new = place.get((called.get(folder, folder), source), name)
         if name not in wanted and new not in earlier:
             found.setdefault(new, name)
     return {name: new for new, name in found.items()}

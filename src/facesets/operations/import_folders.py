@@ -15,6 +15,7 @@ from facesets.operations.export_plan import NewSet, plan_sets
 from facesets.operations.export_swap import ExportSwapSummary, export_planned
 from facesets.operations.growing_options import ImportFoldersOptions
 from facesets.operations.identities import Identity, find_identities
+from facesets.operations.naming import look_for_export, seen_in_export
 from facesets.operations.options import ExportSwapOptions
 from facesets.operations.photo_folders import provenance
 from facesets.operations.set_changes import State, set_states, without_empty
@@ -130,6 +131,10 @@ def _import_folders(
         made=provenance(store, collection.settings, options, export),
     )
     states = set_states(out, plan)
+    naming = look_for_export(store, out, begun.before, collection)
+    if not export.dry_run:
+        # What is new in the export from here on, a label too, is a name that somebody gave.
+        naming.keep({out: {} if begun.before is None else seen_in_export(out, begun.before).groups})
     written = export_planned(
         begun, plan, out, embedder, export, command="import-folders", progress=progress, stop=stop
     )

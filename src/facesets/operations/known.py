@@ -1,8 +1,10 @@
 """Who is who in a result folder."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from facesets.exports.manifest import FaceEntry, PlacedFile, Statement
+from facesets.files import printable
 
 
 @dataclass(slots=True)
@@ -34,6 +36,8 @@ class Known:
         A sentence for each thing that the user did and that says nothing.
     today : dict
         Where photos lie that the result was made from at other paths.
+    called : dict
+        Folders as they are called on the disk, to what they are to be called.
     """
 
     groups: dict[str, list[FaceEntry]]
@@ -48,6 +52,22 @@ class Known:
     deleted: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     today: dict[str, str] = field(default_factory=dict)
+    called: dict[str, str] = field(default_factory=dict)
+
+    def rename(self, named: Mapping[str, str], others: Mapping[str, str] | None = None) -> None:
+        """Give groups the names that a user gave, and to `others` such as nobody gave; old to new."""
+        names = {**named, **(others or {})}
+        self.groups = {names.get(name, name): faces for name, faces in self.groups.items()}
+        self.statements = [
+            replace(said, group=names.get(said.group, said.group)) if said.kind == "without" else said
+            for said in self.statements
+        ]
+        before = {old: named.get(new, new) for old, new in self.renamed.items()}
+        is_new = named.keys() - self.renamed.values()
+        self.renamed = before | {old: new for old, new in named.items() if old in is_new}
+        for old, new in named.items():
+            self.statements.append(Statement("named", old, name=new))
+            self.learned.append(f"{printable(old)} is called {printable(new)}.")
 
     def names_in_use(self) -> list[str]:
         """Every name that a group has or ever had, for numbers that must not come back."""

@@ -27,7 +27,7 @@ from facesets.exports.pardons import read_pardons
 from facesets.files import printable
 from facesets.interfaces import Progress
 from facesets.operations.coming_back import bring_back
-from facesets.operations.following import paths_today, with_sources_today
+from facesets.operations.following import in_folder, paths_today, with_sources_today
 from facesets.operations.known import Known
 from facesets.records import Collection as FaceCollection
 from facesets.wording import counted
@@ -136,13 +136,14 @@ def learn(root: Path, known: Known, ours: Collection[str]) -> None:
     # A folder whose name another one has now keeps its faces together under a name of nobody's.
     free = {folder: _free_name(folder, known.groups) for folder in deleted & {*edits.renamed.values()}}
     renamed = {**edits.renamed, **free}
-    _rename(known, edits.renamed, renamed)
+    known.rename(edits.renamed, free)
+    known.files = {in_folder(name, renamed): put for name, put in known.files.items()}
     deleted = {renamed.get(folder, folder) for folder in deleted}
     edits = Edits(
-        {name: new for old, new in edits.moved.items() if (name := _under(renamed, old)) != new},
-        frozenset(_under(renamed, name) for name in edits.deleted),
-        {copy: _under(renamed, name) for copy, name in edits.copied.items()},
-        unclear=frozenset(_under(renamed, name) for name in edits.unclear),
+        {name: new for old, new in edits.moved.items() if (name := in_folder(old, renamed)) != new},
+        frozenset(in_folder(name, renamed) for name in edits.deleted),
+        {copy: in_folder(name, renamed) for copy, name in edits.copied.items()},
+        unclear=frozenset(in_folder(name, renamed) for name in edits.unclear),
     )
     names = {folder: folder for folder in deleted} | {name: folder for folder, name in free.items()}
     _leave_deleted_folders(known, edits, names)
@@ -188,25 +189,6 @@ def _deleted_folders(known: Known, edits: Edits) -> set[str]:
 
 def _free_name(folder: str, taken: Collection[str]) -> str:
     return next(name for number in count(2) if (name := f"{folder} ({number})") not in taken)
-
-
-def _under(renamed: Mapping[str, str], name: str) -> str:
-    folder = folder_of(name)
-    return renamed[folder] + name[len(folder) :] if folder in renamed else name
-
-
-def _rename(known: Known, named: Mapping[str, str], renamed: Mapping[str, str]) -> None:
-    """Give groups the names of their folders; `renamed` holds besides `named` those that nobody gave."""
-    known.groups = {renamed.get(name, name): faces for name, faces in known.groups.items()}
-    known.files = {_under(renamed, name): put for name, put in known.files.items()}
-    known.statements = [
-        replace(said, group=renamed.get(said.group, said.group)) if said.kind == "without" else said
-        for said in known.statements
-    ]
-    known.renamed = dict(named)
-    for old, new in named.items():
-        known.statements.append(Statement("named", old, name=new))
-        known.learned.append(f"{printable(old)} is called {printable(new)}.")
 
 
 def _leave_deleted_folders(known: Known, edits: Edits, names: Mapping[str, str]) -> None:

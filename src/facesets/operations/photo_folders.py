@@ -7,7 +7,9 @@ from typing import TypeVar
 
 from facesets import __version__
 from facesets.errors import WrongUsage
+from facesets.exports.announcement import ANNOUNCEMENT
 from facesets.exports.aside import WITHOUT_ORIGINAL
+from facesets.exports.edits import folder_of
 from facesets.exports.folders import ResultFolder, finish, would_remove, writing_results
 from facesets.exports.manifest import ClusterManifest, Failure, PlacedFile, Provenance, RefineManifest
 from facesets.exports.manifest_files import manifest_bytes, read_manifest, refuse_other_results
@@ -17,7 +19,7 @@ from facesets.exports.pardons import clear_pardons
 from facesets.files import printable
 from facesets.interfaces import Progress, Store
 from facesets.operations.contact_sheets import draw_sheets, own_sheet_names, plan_rows
-from facesets.operations.following import new_names, with_sources_today, without_old_names
+from facesets.operations.following import in_folder, new_names, with_sources_today, without_old_names
 from facesets.operations.options import ClusterOptions, Recorded, RefineOptions, recorded
 from facesets.operations.photo_sources import PhotoSources
 from facesets.records import CacheSettings
@@ -67,6 +69,8 @@ class PhotoFolders:
         Where the photos are from; if they are unavailable in the end, nothing is removed.
     today : mapping
         Where photos lie that the earlier result was made from at other paths.
+    called : mapping
+        Folders of the earlier result that get another name: old to new.
     """
 
     out: Path
@@ -82,6 +86,7 @@ class PhotoFolders:
     moved: Mapping[str, PlacedFile] = field(default_factory=dict)
     sources: PhotoSources = field(default_factory=PhotoSources)
     today: Mapping[str, str] = field(default_factory=dict)
+    called: Mapping[str, str] = field(default_factory=dict)
 
 
 def plan_folders(
@@ -95,6 +100,7 @@ def plan_folders(
     unwanted: Collection[tuple[str, str]],
     sources: PhotoSources,
     today: Mapping[str, str],
+    called: Mapping[str, str],
 ) -> PhotoFolders:
     """Turn {folder: paths of each image} into names for all of them; none if nothing is materialised.
 
@@ -104,7 +110,8 @@ def plan_folders(
         {} if options.materialize == "none" else {name: list(images) for name, images in members.items()}
     )
     named = without_old_names(moved, today)
-    lies_at = {(name.partition("/")[0], put.source): name for name, put in named.items()}
+    now = {in_folder(name, called): put.source for name, put in named.items()}
+    lies_at = {(folder_of(name), source): name for name, source in now.items()}
     files = {
         lies_at.get(place, name): path
         for name, path in plan_names(members).items()
@@ -122,6 +129,7 @@ def plan_folders(
         moved=moved,
         sources=sources,
         today=today,
+        called=called,
     )
 
 
@@ -142,6 +150,7 @@ def plan_additions(
     keep: Mapping[str, PlacedFile],
     unwanted: Collection[tuple[str, str]],
     today: Mapping[str, str],
+    called: Mapping[str, str],
     how: Materialize,
     *,
     with_sheet: bool,
@@ -151,17 +160,30 @@ def plan_additions(
     What lies there is kept under its name, unless it is called after where its photo lay before.
     """
     everything = plan_names(members) if how != "none" else {}
-    named = without_old_names(keep, today)
-    renamed = new_names(
-        {name: put.source for name, put in keep.items()},
-        everything | {name: put.source for name, put in named.items()},
-    )
-    lying, keep = keep, {renamed.get(name, name): put for name, put in keep.items()}
+    named = {in_folder(name, called): put for name, put in without_old_names(keep, today).items()}
+    wanted = everything | {name: put.source for name, put in named.items()}
+    renamed = new_names({name: put.source for name, put in keep.items()}, wanted, called)
+    lying = keep
+    keep = {
+        renamed.get(name, name): put
+        for name, put in keep.items()
+        if name in renamed or name in wanted or folder_of(name) not in called
+    }
     there = {(name.partition("/")[0], put.source) for name, put in keep.items()} | set(unwanted)
     files = {name: path for name, path in everything.items() if (name.partition("/")[0], path) not in there}
     paths_of = {path: paths for images in members.values() for paths in images for path in paths}
     return PhotoFolders(
-        out, command, manifest_name, files, paths_of, how, with_sheet, keep, moved=lying, today=today
+        out,
+        command,
+        manifest_name,
+        files,
+        paths_of,
+        how,
+        with_sheet,
+        keep,
+        moved=lying,
+        today=today,
+        called=called,
     )
 
 
@@ -192,7 +214,10 @@ def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: M, progress: Progr
     sheets = draw_sheets(manifest, rows, plan.manifest_name, progress=progress, stop=stop)
     wanted = {name: put.source for name, put in plan.keep.items()} | dict(plan.files)
     earlier = {name: put[-1].source for name, put in folder.owned.items() if put}
-    renamed = new_names(earlier, wanted)
+    if folder.inside.exists(ANNOUNCEMENT):
+        # A run that was cut off announced more names than it came to.
+        earlier = {name: source for name, source in earlier.items() if folder.inside.exists(name)}
+    renamed = new_names(earlier, wanted, plan.called)
     folder.announce(
         {**plan.files, **{new: wanted[new] for new in renamed.values()}, **dict.fromkeys(sheets, "")}
     )
@@ -222,11 +247,14 @@ def rehearse(plan: PhotoFolders, manifest: M) -> Written:
     """What `write_photo_folders` would do, as far as names tell."""
     earlier = _files_of_earlier_run(plan, type(manifest))
     drawn: list[str] = own_sheet_names(len(plan_rows(manifest, plan.out))) if plan.with_sheet else []
-    there = sum((plan.out / name).exists() for name in plan.files)
+    wanted = {name: put.source for name, put in plan.keep.items()} | dict(plan.files)
+    lying = {name: put.source for name, put in earlier.items() if put is not None}
+    moves: dict[str, str] = new_names(lying, wanted, plan.called)
+    there = sum(name in moves.values() or (plan.out / name).exists() for name in plan.files)
     return Written(
         copied=len(plan.files) - there,
         unchanged=there,
-        removed=would_remove(plan.out, earlier, [*plan.files, *plan.keep, *drawn]),
+        removed=would_remove(plan.out, earlier, [*plan.files, *plan.keep, *drawn, *moves]),
     )
 
 

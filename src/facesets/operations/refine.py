@@ -28,7 +28,9 @@ from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
 from facesets.operations.beginning import begin
 from facesets.operations.cluster import members_by_label
+from facesets.operations.following_names import ids_of, known_and_named, with_names
 from facesets.operations.learning import warn
+from facesets.operations.naming import Naming
 from facesets.operations.options import MOST_MIN_FACES, RefineOptions
 from facesets.operations.photo_folders import (
     plan_folders,
@@ -37,7 +39,7 @@ from facesets.operations.photo_folders import (
     write_photo_folders,
 )
 from facesets.operations.quality_gate import SMALL_ALBUM, Advice, Gated, advise, dropped_by, quality_gates
-from facesets.operations.respecting import Carried, Said, carried, known_before, names_of_clusters, respect
+from facesets.operations.respecting import Carried, Said, carried, names_of_clusters, respect
 from facesets.operations.set_names import numbered_name
 from facesets.records import Bool, Collection, Faces, Float32, Int64
 from facesets.stop import Stop
@@ -111,7 +113,9 @@ def _refine(
     collection = begun.collection
     faces = collection.faces
     options = options.for_photos(len(collection.images))
-    known = known_before(begun.before, out, collection)
+    before = {} if begun.before is None else {out: begun.before}
+    results, naming = known_and_named(store, before, [out], collection, learns=False)
+    known = results.get(out)
     warn(known, out, progress)
     progress.begin(f"Refining {counted(len(faces), 'face')}")
     cluster = _clusters(faces, options)
@@ -122,7 +126,7 @@ def _refine(
 
     gated = gate(options)
     progress.end()
-    manifest, kept = _manifest(store, collection, gated, said, options)
+    manifest, kept = _manifest(store, collection, gated, said, naming, out, options)
     members = {group.name: [face.paths for face in group.faces] for group in manifest.facesets}
     plan = plan_folders(
         out,
@@ -134,10 +138,12 @@ def _refine(
         unwanted=kept.unwanted,
         sources=begun.sources,
         today={} if known is None else known.today,
+        called={} if known is None else known.called,
     )
     if options.dry_run:
         written = rehearse(plan, manifest)
     else:
+        naming.keep({out: ids_of(manifest.facesets)})
         written = write_photo_folders(plan, manifest, progress=progress, stop=stop)
     advice = Advice()
     if len(collection.images) < SMALL_ALBUM or not manifest.facesets:
@@ -257,12 +263,22 @@ def _distinct_images(image: Int64, labels: Int64) -> Int64:
 
 
 def _manifest(
-    store: Store, collection: Collection, gated: Gated, said: Said | None, options: RefineOptions
+    store: Store,
+    collection: Collection,
+    gated: Gated,
+    said: Said | None,
+    naming: Naming,
+    out: Path,
+    options: RefineOptions,
 ) -> tuple[RefineManifest, Carried]:
     faces = collection.faces
     describe = face_describer(collection, quality(faces).total)
     members = surviving(gated)
+    ids = collection.face_ids()
     names = names_of_clusters([int(gated.cluster[rows[0]]) for rows in members], "faceset", said)
+    faces_of = {int(gated.cluster[rows[0]]): [ids[row] for row in rows] for rows in members}
+    named = with_names(naming, out, names, faces_of, said)
+    names = {cluster: named.get(name, name) for cluster, name in names.items()}
     groups = tuple(
         Group(
             name=names[int(gated.cluster[rows[0]])],
@@ -271,7 +287,7 @@ def _manifest(
         )
         for rows in members
     )
-    kept = carried(said, names, collection.face_ids(), describe)
+    kept = carried(said, names, ids, describe).named(named)
     dropped = dropped_faces(gated, names, describe)
     manifest = RefineManifest(
         made=provenance(store, collection.settings, options),

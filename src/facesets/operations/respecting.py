@@ -2,24 +2,20 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 
-from facesets.exports.announcement import ANNOUNCEMENT
 from facesets.exports.manifest import (
-    ClusterManifest,
     FaceEntry,
     Group,
     PlacedFile,
-    RefineManifest,
     Statement,
 )
+from facesets.files import printable
 from facesets.operations.known import Known
-from facesets.operations.learning import as_groups, known_of
-from facesets.operations.same_models import require_same_faces
+from facesets.operations.learning import as_groups
 from facesets.operations.set_names import NUMBERED_GROUP, following_names, numbered_name
-from facesets.records import Bool, Collection, Int64
+from facesets.records import Bool, Int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +57,11 @@ class Carried:
     unwanted: frozenset[tuple[str, str]] = frozenset()
     learned: tuple[str, ...] = ()
 
-
-def known_before(
-    before: ClusterManifest | RefineManifest | None, out: Path, collection: Collection
-) -> Known | None:
-    """Who was who in a result, by the user's will where there are statements; None where there is no result.
-
-    Raises
-    ------
-    WrongUsage, RecogniserMismatch
-        The folder holds statements about faces that were found otherwise.
-    """
-    if before is None:
-        return None
-    learns = not (out / ANNOUNCEMENT).exists()
-    known = known_of(before, out, collection, learns=learns)
-    if known.statements:
-        require_same_faces(collection.settings, before.made.models, out)
-    return known
+    def named(self, names: Mapping[str, str]) -> "Carried":
+        """The same with names that new groups have, too: number to name."""
+        said = [Statement("named", old, name=name) for old, name in names.items()]
+        told = [f"{printable(old)} is called {printable(name)}." for old, name in names.items()]
+        return replace(self, statements=(*self.statements, *said), learned=(*self.learned, *told))
 
 
 def respect(label: Int64, ids: list[str], known: Known) -> Said:

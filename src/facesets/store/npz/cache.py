@@ -51,6 +51,11 @@ class Cache:
         return self._identity
 
     @property
+    def names_file(self) -> Path:
+        """Beside the cache: what people are called in its results."""
+        return self._path.with_name(self._path.name + ".names.json")
+
+    @property
     def settings(self) -> CacheSettings | None:
         """What its vectors come from; None while it is empty. Raises as `load`."""
         self._index()

@@ -55,6 +55,11 @@ class Library:
         return self._database.run(_identity)
 
     @property
+    def names_file(self) -> None:
+        """Nowhere: results of a library do not follow one another."""
+        return
+
+    @property
     def database(self) -> Database:
         """The session with the server."""
         return self._database
