@@ -139,3 +139,10 @@ def _settings_findings() -> list[str]:
 )
 def test_what_does_not_go_together_in_a_search_is_refused(line: str) -> None:
     assert isinstance(CliRunner().invoke(app, line.split()).exception, WrongUsage)
+
+
+@pytest.mark.parametrize("line", ["run ''", "run photos ''", "embed '' faces.npz", "index --target a ''"])
+def test_an_empty_path_is_not_taken_for_the_folder_where_one_is(line: str) -> None:
+    done = CliRunner().invoke(app, shlex.split(line))
+    assert done.exit_code == 2
+    assert "is empty" in done.output

@@ -49,10 +49,13 @@ def test_every_face_is_kept_or_dropped_with_its_gate_and_its_measure(
 
 def test_defaults_are_the_documented_ones() -> None:
     o = RefineOptions()
-    assert (o.initial_threshold, o.merge_threshold, o.outlier_threshold) == (0.55, 0.40, 0.55)
+    assert (o.initial_threshold, o.outlier_threshold) == (0.55, 0.55)
+    assert o.for_store(20_000, "w600k_r50.onnx").merge_threshold == 0.40
+    assert o.for_store(20_000, "dlib_resnet.onnx").merge_threshold == 0.30
+    assert RefineOptions(merge_threshold=0.2).for_store(1, "dlib_resnet.onnx").merge_threshold == 0.2
     assert (o.min_short, o.min_blur, o.min_det_score) == (90, 40.0, 0.6)
     assert o.min_faces is None
-    assert o.for_photos(20_000).min_faces == 15
+    assert o.for_store(20_000, "").min_faces == 15
 
 
 def test_an_outlier_is_dropped_from_four_on_and_not_before(library: Library) -> None:
@@ -127,10 +130,10 @@ def test_a_dry_run_counts_as_the_run_does(library: Library, tmp_path: Path, name
 
 
 def test_a_set_needs_one_photo_for_every_hundred_from_3_to_15() -> None:
-    least = [RefineOptions().for_photos(photos).min_faces for photos in range(0, 5000, 50)]
+    least = [RefineOptions().for_store(photos, "").min_faces for photos in range(0, 5000, 50)]
     assert least == sorted(least)  # type: ignore[type-var]
     assert (least[0], least[10], least[20], least[-1]) == (3, 5, 10, 15)
-    assert RefineOptions(min_faces=8).for_photos(100_000).min_faces == 8
+    assert RefineOptions(min_faces=8).for_store(100_000, "").min_faces == 8
 
 
 def test_the_value_that_a_small_album_is_given_is_recorded(library: Library, tmp_path: Path) -> None:

@@ -323,3 +323,18 @@ def test_a_name_given_in_one_folder_is_everywhere_after_one_run(
     before, when = tree(embedded), times(embedded)
     assert go(library.photos, embedded, None).learned == []
     assert (tree(embedded), times(embedded)) == (before, when)
+
+
+def test_a_cache_that_was_lost_is_made_again_and_names_stay(
+    library: Library, embedded: Path, embedder: LocalEmbedder
+) -> None:
+    go(library.photos, embedded, None)
+    (embedded / "people" / "person_001").rename(embedded / "people" / "Anna")
+    go(library.photos, embedded, None)
+    before = people_of(embedded)
+    assert "Anna" in before
+    moved = embedded.with_name("moved")
+    embedded.rename(moved)
+    (moved / "faces.npz").unlink()
+    go(library.photos, moved, embedder)
+    assert people_of(moved) == before

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from inspect import Parameter, Signature, signature
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -38,7 +39,22 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: "Context", args: list[str]) -> list[str]:
         """Read the words of a command line."""
-        return super().parse_args(ctx, list(self._one_value_each(args)))
+        words = list(self._one_value_each(args))
+        rest = super().parse_args(ctx, list(words))
+        if "" in words:
+            self._refuse_empty_paths(ctx, words)
+        return rest
+
+    def _refuse_empty_paths(self, ctx: "Context", words: list[str]) -> None:
+        """An unset variable of a shell must not mean the folder where one happens to be."""
+        given, _, _ = self.make_parser(ctx).parse_args(args=words)
+        for param in self.params:
+            texts, paths = (
+                value if isinstance(value, list | tuple) else [value]
+                for value in (given.get(param.name), ctx.params.get(param.name))
+            )
+            if "" in texts and any(isinstance(path, Path) for path in paths):
+                raise typer.BadParameter("is empty; say . for this folder", ctx=ctx, param=param)  # type: ignore[arg-type]
 
     def _one_value_each(self, words: Sequence[str]) -> Iterator[str]:
         """Read `--target A B` as `--target A --target B`, as what a shell makes of `--target *` needs.

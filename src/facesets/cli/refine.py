@@ -39,7 +39,12 @@ def refine(
         float, typer.Option(help="Cosine distance of the first clustering.")
     ] = _DEFAULT.initial_threshold,
     merge_threshold: Annotated[
-        float, typer.Option(help="Clusters whose centroids are this close in cosine distance are one.")
+        float | None,
+        typer.Option(
+            help="Clusters whose centroids are this close in cosine distance are one. "
+            "[default: 0.40; 0.30 with the open pack]",
+            show_default=False,
+        ),
     ] = _DEFAULT.merge_threshold,
     outlier_threshold: Annotated[
         float,

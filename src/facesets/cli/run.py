@@ -238,8 +238,8 @@ def _lines(summary: "RunSummary", out: Path) -> list[str]:
     if summary.sheet:
         lines.append(f"As one picture: {printable(summary.sheet)}")
     then = (
-        f"name the folders in {printable(out / PEOPLE)} (person_001, the largest, first), and run the same "
-        "command again: it takes in names and new photos"
+        f"name the folders in {printable(out / PEOPLE)}, such as person_001, and run the same command again: "
+        "it takes in names and new photos"
         if summary.persons
         else "add photos in which people come twice, and run the same command again"
     )

@@ -9,7 +9,7 @@ import typer
 from facesets.cli import console
 from facesets.cli.params import DebugOption, DryRunOption, JsonOption
 from facesets.cli.results import would
-from facesets.files import printable
+from facesets.files import is_there, printable
 from facesets.wording import counted
 
 if TYPE_CHECKING:
@@ -33,14 +33,17 @@ def undo(
     Whatever a command wrote in OUT is taken back, drawings too. OUT keeps what its last 10 runs replaced, in
     .facesets-journal, fewer where that is more than 2 GiB.
     """
+    from facesets.operations.run import PEOPLE, SETS
     from facesets.operations.undo import known_runs
     from facesets.operations.undo import undo as take_back
 
     if not run:
         listed = known_runs(out)
+        below = [path for path in (out / PEOPLE, out / SETS) if is_there(path)]
+        elsewhere = f" Those of `run` are in {' and '.join(map(printable, below))}." if below else ""
         console.show(
             listed,
-            [_line(entry) for entry in listed.runs] or [f"{printable(out)}: no run to take back."],
+            [_line(entry) for entry in listed.runs] or [f"{printable(out)}: no run to take back.{elsewhere}"],
             asked_for=True,
         )
         return

@@ -21,6 +21,8 @@ class Recogniser:
     by_pairs_only : bool
         Whether people are told apart by the mean similarity of pairs alone. Mean vectors then draw in
         strangers, and what is measured without labels misleads: these values are taken as they are.
+    merge_max_cosine_distance : float
+        Up to which the centroids of two clusters belong to one person.
     source : str
         Where these come from, in words.
     is_sure : bool
@@ -33,6 +35,7 @@ class Recogniser:
     source: str
     is_sure: bool = True
     by_pairs_only: bool = False
+    merge_max_cosine_distance: float = 0.40
 
 
 ARCFACE = Recogniser(0.6, 0.01, 0.065, "as usual with ArcFace", is_sure=False)
@@ -41,7 +44,12 @@ ARCFACE = Recogniser(0.6, 0.01, 0.065, "as usual with ArcFace", is_sure=False)
 _MEASURED = {
     "w600k_mbf": Recogniser(0.6, 0.014, 0.067, "as measured of w600k_mbf on news photos"),
     "dlib_resnet": Recogniser(
-        0.613, 0.175, 0.07, "as measured of the open pack on news photos", by_pairs_only=True
+        0.613,
+        0.175,
+        0.07,
+        "as measured of the open pack on news photos",
+        by_pairs_only=True,
+        merge_max_cosine_distance=0.30,
     ),
 }
 

@@ -181,7 +181,7 @@ def _discover(
     rows = rows_under(collection, roots)
     progress.begin(f"Looking for new people among {counted(len(rows), 'face')}")
     unknown = rows[~_is_known(collection, rows, known, options)]
-    refine = refine.for_photos(len(collection.images))
+    refine = refine.for_store(len(collection.images), collection.settings.recogniser)
     gated = gate_faces(collection.faces.take(unknown), refine)
     ids = collection.face_ids()
     found = [

@@ -271,13 +271,14 @@ class _Undo:
             self._changes.counts["changed_meanwhile"] += 1
 
     def _unmark(self, identity: str) -> None:
-        """Take the passing name away; the person for nobody's faces goes altogether."""
+        """Take the passing name away; the person for nobody's faces goes, and whoever got no face back."""
         there = self._server.person(identity)
-        if there is None or not there.name.startswith(_MARK):
+        if there is None:
             return
-        if identity == self._alive.get(""):
+        is_empty = self._may_delete and not self._server.photos_of(identity)
+        if is_empty or (identity == self._alive.get("") and there.name.startswith(_MARK)):
             self._changes.make(DeletePerson(there))
-        else:
+        elif there.name.startswith(_MARK):
             self._changes.make(NamePerson(there, ""))
 
     def _remove_person(self, identity: str, name: str) -> None:

@@ -120,12 +120,12 @@ class RefineOptions:
     ----------
     initial_threshold : float
         Cosine distance of the first clustering.
-    merge_threshold : float
-        Clusters whose centroids are this close in cosine distance are one.
+    merge_threshold : float or None
+        Clusters whose centroids are this close in cosine distance are one; None goes by the recogniser.
     outlier_threshold : float
         A face farther than this from its centroid is dropped, in clusters of `outlier_min_cluster` or more.
     min_faces : int or None
-        Fewest distinct images in a face set; None goes by the number of photos, as `for_photos` says.
+        Fewest distinct images in a face set; None goes by the number of photos, as `for_store` says.
     min_short : float
         Fewest pixels of the short edge of the box.
     min_blur : float
@@ -139,7 +139,7 @@ class RefineOptions:
     """
 
     initial_threshold: float = 0.55
-    merge_threshold: float = 0.40
+    merge_threshold: float | None = None
     outlier_threshold: float = 0.55
     outlier_min_cluster: int = 4
     min_faces: int | None = None
@@ -154,7 +154,8 @@ class RefineOptions:
 
     def __post_init__(self) -> None:
         within("initial-threshold", self.initial_threshold, 0, 2)
-        within("merge-threshold", self.merge_threshold, 0, 2)
+        if self.merge_threshold is not None:
+            within("merge-threshold", self.merge_threshold, 0, 2)
         within("outlier-threshold", self.outlier_threshold, 0, 2)
         if self.min_faces is not None:
             within("min-faces", self.min_faces, 1)
@@ -162,14 +163,22 @@ class RefineOptions:
         within("min-blur", self.min_blur, 0)
         within("min-det-score", self.min_det_score, 0, 1)
 
-    def for_photos(self, photos: int) -> "RefineOptions":
-        """The same for a library of so many photos: where nothing else is said, one for every hundred.
+    def for_store(self, photos: int, recogniser: str) -> "RefineOptions":
+        """The same for so many photos whose vectors are of the network in a file of that name.
 
-        At least 3, so that an album gives something, and at most 15, which a large library has plenty of.
+        Where nothing else is said, a set needs one photo for every hundred: at least 3, so that an album
+        gives something, and at most 15, which a large library has plenty of.
         """
-        if self.min_faces is not None:
-            return self
-        return replace(self, min_faces=min(max(photos // 100, LEAST_MIN_FACES), MOST_MIN_FACES))
+        # The package brings SciPy, which no help text needs.
+        from facesets.clustering.recognisers import recogniser_named
+
+        by_photos = min(max(photos // 100, LEAST_MIN_FACES), MOST_MIN_FACES)
+        by_recogniser = recogniser_named(recogniser).merge_max_cosine_distance
+        return replace(
+            self,
+            min_faces=by_photos if self.min_faces is None else self.min_faces,
+            merge_threshold=by_recogniser if self.merge_threshold is None else self.merge_threshold,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from facesets.errors import SourceGone
 from facesets.files import printable
 from facesets.interfaces import Store
 from facesets.records import Images
+from facesets.sources.folders import has_something
 from facesets.store.postgres.library import Library
 from facesets.wording import counted
 
@@ -38,12 +40,14 @@ class PhotoSources:
     ----------
     paths : sequence of str
         Every known path.
-    forget : str
-        The command that forgets photos which are gone on purpose; a folder goes in place of `{}`.
+    forget, look_again : str
+        The commands that forget photos which are gone on purpose, with their folder and without; the folder
+        goes in place of `{}`.
     """
 
     paths: Sequence[str] = ()
     forget: str = ""
+    look_again: str = ""
     _failed: int = field(default=0, init=False)
 
     @classmethod
@@ -51,8 +55,9 @@ class PhotoSources:
         """The sources of what a store holds."""
         paths = [path for paths in images.paths for path in paths]
         if isinstance(store, Library):
-            return cls(paths, "facesets index --prune --target {}")
-        return cls(paths, f"facesets embed --prune {{}} {store.label}")
+            return cls(paths, "facesets relocate {} --forget", "facesets index --prune --target {}")
+        label = store.label.replace("{", "{{").replace("}", "}}")
+        return cls(paths, f"facesets relocate {{}} --forget {label}", f"facesets embed {{}} {label}")
 
     def require(self) -> None:
         """Make sure that the photos can be read.
@@ -66,12 +71,13 @@ class PhotoSources:
         if not found:
             return
         folder, known = found[0]
+        forget = self.look_again if has_something(Path(folder)) else self.forget
         more = f" (nor below {counted(len(found) - 1, 'more folder')})" if len(found) > 1 else ""
         raise SourceGone(
             f"Most of the {counted(known, 'photo')} known below {printable(folder)} cannot be read{more}. "
             "Is it mounted? Until then nothing is removed or replaced. If they are gone on purpose, forget "
             "them: "
-            f"`{self.forget.format(printable(folder))}`."
+            f"`{forget.format(printable(folder))}`."
         )
 
     def one_failed(self) -> None:

@@ -108,7 +108,8 @@ def advise(
             chosen = _tightened(*best, faces, regate)
             gives = f"{_words(regate(chosen))}, where there are {_words(now)} now"
             changed = " ".join(_flags(chosen, options))
-            flags = _flags(chosen, options, RefineOptions().for_photos(photos))
+            usual = replace(RefineOptions().for_store(photos, ""), merge_threshold=options.merge_threshold)
+            flags = _flags(chosen, options, usual)
             return Advice(f"{cost} With {changed} there would be {gives}.", flags)
         if _kept(now):
             break

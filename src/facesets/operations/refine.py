@@ -14,6 +14,7 @@ from facesets.clustering import (
     reject_outliers,
     same_image_pairs,
 )
+from facesets.clustering.recognisers import ARCFACE
 from facesets.exports.manifest import (
     REFINE_MANIFEST,
     DroppedFace,
@@ -112,7 +113,7 @@ def _refine(
     )
     collection = begun.collection
     faces = collection.faces
-    options = options.for_photos(len(collection.images))
+    options = options.for_store(len(collection.images), collection.settings.recogniser)
     before = {} if begun.before is None else {out: begun.before}
     results, naming = known_and_named(store, before, [out], collection, learns=False)
     known = results.get(out)
@@ -238,7 +239,10 @@ def _clusters(faces: Faces, options: RefineOptions) -> Int64:
     rows = faces.embedding
     apart = None if options.same_image_ok else same_image_pairs(rows, faces.image)
     labels = average_linkage(rows, max_cosine_distance=options.initial_threshold, constraints=apart)
-    return merge_close(rows, labels, max_cosine_distance=options.merge_threshold, constraints=apart)
+    merge = options.merge_threshold
+    if merge is None:
+        merge = ARCFACE.merge_max_cosine_distance
+    return merge_close(rows, labels, max_cosine_distance=merge, constraints=apart)
 
 
 def _drop(gated: Gated, mask: Bool, gate: str, value: Float32 | Int64, options: RefineOptions) -> None:

@@ -133,6 +133,7 @@ def run(
         `out` cannot be written.
     """
     roots = _roots(photos, out)
+    options = _with_own_results(options)
     source = FolderSource(photos, include=options.include, exclude=options.exclude)
     cache = Cache(cache_of(out).absolute())
     start = RunSummary(str(photos), str(out), dry_run=options.dry_run)
@@ -155,6 +156,16 @@ def run(
         if stop.requested:
             return _ended(start, stopped=True)
         return _sorted(start, cache, roots, options, progress, stop)
+
+
+def _with_own_results(options: RunOptions) -> RunOptions:
+    """The same, going on with what lies in OUT even where its cache was lost and made again."""
+    return replace(
+        options,
+        cluster=replace(options.cluster, replace=True),
+        refine=replace(options.refine, replace=True),
+        extend=replace(options.extend, replace=True),
+    )
 
 
 def _sorted(
