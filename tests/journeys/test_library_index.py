@@ -25,6 +25,13 @@ from facesets.store.postgres.library import Library
 Vectors = dict[tuple[str, int], bytes]
 
 
+# Other tests lock in databases of their own on the same server.
+_ADVISORY_LOCKS = b"""
+    SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+    WHERE locktype = 'advisory' AND datname = current_database()
+"""
+
+
 @pytest.fixture
 def arguments(pack_dir: Path) -> list[object]:
     return ["--pack", pack_dir, "--provider", "cpu", "--json"]
@@ -460,9 +467,7 @@ def test_a_stop_signal_ends_cleanly_and_keeps_what_is_done(
     with subprocess.Popen(
         line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
     ) as process:
-        wait_for(
-            lambda: query(library_url, b"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") != [(0,)]
-        )
+        wait_for(lambda: query(library_url, _ADVISORY_LOCKS) != [(0,)])
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=30)
     assert process.returncode == 143, err
@@ -502,9 +507,7 @@ def test_a_run_whose_database_is_gone_ends_when_it_is_told_to(
     with subprocess.Popen(
         line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment()
     ) as process:
-        wait_for(
-            lambda: query(library_url, b"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") != [(0,)]
-        )
+        wait_for(lambda: query(library_url, _ADVISORY_LOCKS) != [(0,)])
         close_to_all(server, library_url)
         time.sleep(1)
         process.send_signal(signal.SIGTERM)
@@ -528,9 +531,7 @@ def test_a_second_run_that_wants_to_be_alone_ends_with_status_75(
     with subprocess.Popen(
         command(*options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment()
     ) as first:
-        wait_for(
-            lambda: query(library_url, b"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") != [(0,)]
-        )
+        wait_for(lambda: query(library_url, _ADVISORY_LOCKS) != [(0,)])
         # Stopped, so that it is surely still at work when the other one asks.
         first.send_signal(signal.SIGSTOP)
         second = run(*options)
