@@ -341,6 +341,7 @@ def test_the_manifest_says_by_which_gates_people_were_found(
         "min_short",
         "min_blur",
     )
-    used = GATES.for_store(1, "")
+    found = pristine.store.load()
+    used = GATES.for_store(len(found.images), found.settings.recogniser)
     for name in (*gates, "min_det_score", "same_image_ok"):
         assert options[name] == getattr(used, name)
