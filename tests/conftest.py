@@ -8,11 +8,16 @@ import onnxruntime
 import pytest
 
 from facesets.store.npz.cache import Cache
+from tests.fixtures.once import made_once
 from tests.fixtures.people import make_people
-from tests.once import made_once
-from tests.program import REPOSITORY
+from tests.fixtures.program import REPOSITORY
 
-pytest_plugins = ["tests.fixtures.packs", "tests.fixtures.postgres", "tests.fixtures.of_run"]
+pytest_plugins = [
+    "tests.fixtures.packs",
+    "tests.fixtures.postgres",
+    "tests.fixtures.of_run",
+    "tests.fixtures.photo_library",
+]
 
 SHARED = Path(os.environ.get("FACESETS_TEST_SHARED", REPOSITORY.parent / "shared"))
 INSIGHTFACE_PACK = SHARED / "models" / "buffalo_test"

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.program import environment, run
+from tests.fixtures.program import environment, run
 
 HEAVY = (
     "numpy",

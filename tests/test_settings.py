@@ -6,7 +6,7 @@ import pytest
 
 from facesets.errors import WrongUsage
 from facesets.settings import load
-from tests.program import run
+from tests.fixtures.program import run
 
 
 def written(folder: Path, text: str) -> Path:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.program import environment
+from tests.fixtures.program import environment
 
 _BUSY = """
 import time

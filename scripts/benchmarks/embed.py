@@ -130,7 +130,7 @@ def large_pictures(faces: list[Path], folder: Path, count: int, suffix: str = ".
     """Twelve-megapixel pictures with one to four faces each."""
     sys.path.insert(0, str(REPOSITORY))
     import pillow_heif
-    from tests.photos import wide_picture
+    from tests.fixtures.photos import wide_picture
 
     pillow_heif.register_heif_opener()
 

@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 
 from facesets.clustering import singletons_as_noise
 from facesets.inference.describer import LocalDescriber
-from facesets.operations.index import index
-from facesets.operations.library_options import IndexOptions
+from facesets.operations.ingest.index import index
+from facesets.operations.options.library import IndexOptions
 from facesets.progress import SilentProgress
 from facesets.records import CacheSettings, Faces, FileRecord, ImageRecord, Pixels
 from facesets.sources.galleries import GallerySource

@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesets.clustering import average_linkage, numbered
-from facesets.operations.cluster import members_by_label
-from facesets.operations.growing_options import ExtendOptions
-from facesets.operations.options import RefineOptions
-from facesets.operations.refine import gate_faces, surviving
-from facesets.operations.routing import route
+from facesets.operations.grouping.cluster import members_by_label
+from facesets.operations.grouping.nearest_group import route
+from facesets.operations.grouping.refine import gate_faces, surviving
+from facesets.operations.options.cache import RefineOptions
+from facesets.operations.options.face_sets import ExtendOptions
 from facesets.records import Faces, Int64
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"

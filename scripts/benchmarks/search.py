@@ -23,7 +23,7 @@ from library import SETTINGS, made_vectors, throwaway
 from numpy.typing import NDArray
 from psycopg import sql
 
-from facesets.operations.search import build_index, similar_faces, similar_images
+from facesets.operations.library.search import build_index, similar_faces, similar_images
 from facesets.records import ClipModel, Faces, FileRecord, ImageRecord
 from facesets.store.postgres import search as statements
 from facesets.store.postgres.connection import Database, only_row

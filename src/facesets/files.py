@@ -25,6 +25,12 @@ LONGEST_STEM = 80
 _LATEST_NS = 2**63 - 1
 _BLOCK = 4096
 
+RUN_RECORD = "facesets-run.json"
+"""Lies in what `run` makes, above its results: beside them there may be photos."""
+
+PAGES = "pages"
+"""Where `run` keeps pages and thumbnails, beside that record."""
+
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
@@ -313,3 +319,17 @@ def _lock(file: IO[bytes]) -> None:
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
     else:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def has_something(root: Path) -> bool:
+    """Whether a root is a file, or a folder that is not empty; one that may not be listed is none."""
+    try:
+        if not root.is_dir():
+            return root.exists()
+    except OSError:
+        return False
+    try:
+        with os.scandir(root) as entries:
+            return next(entries, None) is not None
+    except OSError as error:
+        return isinstance(error, PermissionError)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from facesets.records import (
     CacheSettings,
@@ -119,6 +119,11 @@ class Store(Protocol):
     @property
     def label(self) -> str:
         """What to call it in messages."""
+        ...
+
+    @property
+    def kind(self) -> Literal["cache", "library"]:
+        """Which of the two stores it is, for advice that names a command."""
         ...
 
     @property

@@ -14,9 +14,9 @@ from typing import Any
 
 import platformdirs
 
+from facesets.blas_kernel import cpu_flags, recommended_blas_coretype
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.kernel import cpu_flags, recommended_blas_coretype
 
 ENVIRONMENT_PREFIX = "FACESETS"
 

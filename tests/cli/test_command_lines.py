@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from facesets.cli.guide import GROUPS, GUIDE
-from tests.parsing import command_lines, commands, parse
-from tests.program import REPOSITORY
+from tests.fixtures.parsing import command_lines, commands, parse
+from tests.fixtures.program import REPOSITORY
 
 DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 

@@ -6,8 +6,8 @@ import subprocess
 import pytest
 
 from facesets.cli.manual import manual
-from tests.parsing import commands
-from tests.program import REPOSITORY
+from tests.fixtures.parsing import commands
+from tests.fixtures.program import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "facesets.1"
 

@@ -9,7 +9,7 @@ import pytest
 
 from facesets.cli import console
 from facesets.cli.next_step import NEXT, last_lines
-from tests.parsing import commands, parse
+from tests.fixtures.parsing import commands, parse
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.program import environment
+from tests.fixtures.program import environment
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_help_that_nobody_reads_says_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["signal", "facesets.cli.app", "typer", "facesets.cli.undo", "facesets.operations.embed"]
+    "module", ["signal", "facesets.cli.app", "typer", "facesets.cli.undo", "facesets.operations.ingest.embed"]
 )
 def test_ctrl_c_while_the_program_loads_says_nothing(module: str) -> None:
     # Pressed at the moment when a module is looked for.

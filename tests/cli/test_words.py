@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from facesets.cli import console
 from facesets.cli.app import app
 from facesets.errors import WrongUsage
-from tests.parsing import commands, parse
+from tests.fixtures.parsing import commands, parse
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.clustering.vectors import People, many_people
+from tests.fixtures.vectors import People, many_people
 
 SHARED = Path(os.environ.get("FACESETS_TEST_SHARED", Path(__file__).parents[2] / ".." / "shared"))
 

@@ -16,7 +16,7 @@ from facesets.clustering import (
     threshold_graph,
 )
 from facesets.clustering import linkage as engine
-from tests.clustering.vectors import Float32, Int64, People, people, same_partition, unit_vectors
+from tests.fixtures.vectors import Float32, Int64, People, people, same_partition, unit_vectors
 
 
 def scikit_learns(vectors: Float32, cut: float, how: str = "average") -> Int64:

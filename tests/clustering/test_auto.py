@@ -8,7 +8,7 @@ import pytest
 
 from facesets.clustering import cluster_auto, evaluate
 from tests.clustering.conftest import SHARED
-from tests.clustering.vectors import Float32, Int64
+from tests.fixtures.vectors import Float32, Int64
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from facesets.clustering import (
     knn_graph,
     neighbour_recall,
 )
-from tests.clustering.vectors import Float32, People, people, unit_vectors
+from tests.fixtures.vectors import Float32, People, people, unit_vectors
 
 
 def test_nearly_all_neighbours_of_real_faces_are_found(real_people: People) -> None:

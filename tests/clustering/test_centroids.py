@@ -13,7 +13,7 @@ from facesets.clustering import (
     reject_outliers,
     singletons_as_noise,
 )
-from tests.clustering.vectors import Float32, people, unit_vectors
+from tests.fixtures.vectors import Float32, people, unit_vectors
 
 
 def test_clusters_are_numbered_by_falling_size_and_then_by_smallest_member() -> None:

@@ -14,7 +14,7 @@ from facesets.clustering import (
     threshold_graph,
 )
 from facesets.clustering.cell_pairs import near_edge_chunks
-from tests.clustering.vectors import Float32, People, people, same_partition, unit_vectors
+from tests.fixtures.vectors import Float32, People, people, same_partition, unit_vectors
 
 
 @settings(max_examples=50, deadline=None)

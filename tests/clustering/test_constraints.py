@@ -19,7 +19,7 @@ from facesets.clustering import (
 )
 from facesets.clustering import linkage as engine
 from facesets.clustering.constraints import resolve
-from tests.clustering.vectors import Float32, Int64, People, people, same_partition, unit_vectors
+from tests.fixtures.vectors import Float32, Int64, People, people, same_partition, unit_vectors
 
 
 @settings(max_examples=60, deadline=None)

@@ -8,7 +8,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from facesets.clustering import HdbscanResult, approximate_predict, hdbscan, neighbors, spanning
 from facesets.clustering.hierarchy import Distance
-from tests.clustering.vectors import Float32, People, people, same_partition, unit_vectors
+from tests.fixtures.vectors import Float32, People, people, same_partition, unit_vectors
 
 
 def chords(vectors: Float32) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:

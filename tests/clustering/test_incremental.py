@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facesets.clustering import connected_components
-from facesets.clustering.contacts import check_contacts, find_contacts
 from facesets.clustering.incremental import Joined, join_people
+from facesets.clustering.person_matches import check_contacts, find_contacts
 from facesets.clustering.vectors import Float32, Int64, unit_rows
-from tests.clustering.vectors import People, unit_vectors
+from tests.fixtures.vectors import People, unit_vectors
 
 LIMIT = 0.65
 

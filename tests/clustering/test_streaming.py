@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from facesets.clustering import knn_graph, neighbors, threshold_graph
-from tests.clustering.vectors import Float32, people
+from tests.fixtures.vectors import Float32, people
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.photos import bomb
+from tests.fixtures.photos import bomb
 
 from facesets.errors import UnreadableImage
 from facesets.imaging.decode import decode, decode_bytes

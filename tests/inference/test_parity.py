@@ -12,7 +12,7 @@ import pytest
 from insightface.app import FaceAnalysis
 from insightface.utils.face_align import norm_crop
 from PIL import Image
-from tests.photos import wide_picture, with_orientation
+from tests.fixtures.photos import wide_picture, with_orientation
 
 from facesets.imaging.align import align
 from facesets.imaging.decode import decode, decode_bytes

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.photos import copy_photos
-from tests.program import Result, command, environment, run
+from tests.fixtures.photos import copy_photos
+from tests.fixtures.program import Result, command, environment, run
 
 Call = Callable[..., Result]
 

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.photos import bomb, copy_photos, wide_picture
-from tests.program import Result, command, environment, run, run_apart
+from tests.fixtures.photos import bomb, copy_photos, wide_picture
+from tests.fixtures.program import Result, command, environment, run, run_apart
 
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
-from facesets.operations.embed import embed as run_embed
-from facesets.operations.options import EmbedOptions
+from facesets.operations.ingest.embed import embed as run_embed
+from facesets.operations.options.cache import EmbedOptions
 from facesets.progress import SilentProgress
 from facesets.records import Faces, Pixels
 from facesets.sources.folders import FolderSource

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tests.photos import copy_photos
-from tests.program import Result, run
-from tests.trees import files_in
+from tests.fixtures.photos import copy_photos
+from tests.fixtures.program import Result, run
+from tests.fixtures.trees import files_in
 
 PEOPLE = ("Colin_Powell", "Ariel_Sharon", "Hugo_Chavez")
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.fixtures.immich_server import KEY, Face, ImmichServer, Photo, error, photo, serving
+from tests.fixtures.made_faces import SETTINGS, made_file, made_image
+from tests.fixtures.program import Result, command, environment, run, run_apart
 from tests.fixtures.staging import queue, tree
-from tests.program import Result, command, environment, run, run_apart
-from tests.store.made import SETTINGS, made_file, made_image
 
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.fixtures.immich_server import KEY, Face, photo, serving
+from tests.fixtures.program import Result, command, environment, run
 from tests.fixtures.staging import stage
-from tests.program import Result, command, environment, run
 
 
 @pytest.fixture

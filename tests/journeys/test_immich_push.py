@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from tests.fixtures.immich_people import PeopleServer
 from tests.fixtures.immich_server import KEY, error, photo, running
+from tests.fixtures.made_faces import SETTINGS, made_faces, made_file, made_image
+from tests.fixtures.program import Result, command, environment, run
 from tests.fixtures.staging import stage, tree
-from tests.program import Result, command, environment, run
-from tests.store.made import SETTINGS, made_faces, made_file, made_image
 
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 from tests.fixtures.clip import make_clip
 from tests.fixtures.ml_service import ml_service
-from tests.photos import copy_photos
-from tests.program import Result, command, environment, run
+from tests.fixtures.photos import copy_photos
+from tests.fixtures.program import Result, command, environment, run
 
 Call = Callable[..., Result]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import conninfo
+from tests.fixtures.photos import copy_photos
 from tests.fixtures.postgres import Server
-from tests.photos import copy_photos
-from tests.program import Result, command, environment, run
+from tests.fixtures.program import Result, command, environment, run
 
 from facesets.files import FileLock
 from facesets.store.postgres.embedded import EmbeddedServer

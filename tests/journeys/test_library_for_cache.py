@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.fixtures.photos import copy_photos, wide_picture
 from tests.fixtures.postgres import Server, temporary
-from tests.photos import copy_photos, wide_picture
-from tests.program import Result, run
+from tests.fixtures.program import Result, run
 
 from facesets.records import Faces
 from facesets.store.npz.cache import Cache

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import psycopg
 import pytest
+from tests.fixtures.photos import copy_photos
 from tests.fixtures.postgres import Server, close_to_all
-from tests.photos import copy_photos
-from tests.program import Result, command, environment, run
+from tests.fixtures.program import Result, command, environment, run
 
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library

@@ -5,11 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.photos import copy_photos
-from tests.program import run
+from tests.fixtures.photos import copy_photos
+from tests.fixtures.program import run
 
-from facesets.exports.manifest import ClusterManifest, RefineManifest
-from facesets.exports.manifest_files import read_manifest
+from facesets.results.manifest import ClusterManifest, RefineManifest
+from facesets.results.manifest_json import read_manifest
 
 
 @pytest.fixture

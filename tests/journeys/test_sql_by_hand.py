@@ -7,21 +7,21 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tests.fixtures.photos import copy_photos
 from tests.fixtures.postgres import Server, temporary
-from tests.photos import copy_photos
-from tests.program import run
+from tests.fixtures.program import run
 
 from facesets.errors import WrongUsage
 from facesets.inference.describer import LocalDescriber
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
-from facesets.operations.check import check
-from facesets.operations.cluster_library import cluster_library
-from facesets.operations.index import IndexSummary
-from facesets.operations.index import index as run_index
-from facesets.operations.library_options import ClusterLibraryOptions, IndexOptions
-from facesets.operations.search import search_by_person
-from facesets.operations.stats import stats
+from facesets.operations.ingest.index import IndexSummary
+from facesets.operations.ingest.index import index as run_index
+from facesets.operations.library.check import check
+from facesets.operations.library.search import search_by_person
+from facesets.operations.library.stats import stats
+from facesets.operations.options.library import ClusterLibraryOptions, IndexOptions
+from facesets.operations.people.cluster_library import cluster_library
 from facesets.progress import SilentProgress
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop

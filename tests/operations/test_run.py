@@ -10,19 +10,19 @@ from urllib.parse import unquote_to_bytes
 import pytest
 
 from facesets.errors import CannotWrite, SourceGone, WrongUsage
-from facesets.exports.manifest import ClusterManifest, RefineManifest
-from facesets.exports.manifest_files import read_manifest
 from facesets.inference.local import LocalEmbedder
 from facesets.interfaces import Embedder
-from facesets.operations.options import ClusterOptions, EmbedOptions, RefineOptions
+from facesets.operations.options.cache import ClusterOptions, EmbedOptions, RefineOptions
 from facesets.operations.run import RunOptions, RunSummary, default_out, run
 from facesets.progress import SilentProgress
+from facesets.results.manifest import ClusterManifest, RefineManifest
+from facesets.results.manifest_json import read_manifest
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
-from tests.exports.test_html_index import parsed
-from tests.kills import in_a_child
-from tests.operations.conftest import PEOPLE, Library
-from tests.photos import copy_photos
+from tests.fixtures.kills import in_a_child
+from tests.fixtures.photo_library import PEOPLE, Library
+from tests.fixtures.photos import copy_photos
+from tests.results.test_html_pages import parsed
 
 PLAIN = RunOptions(
     cluster=ClusterOptions(method="auto", sheet=False), refine=RefineOptions(sheet=False), workers=2

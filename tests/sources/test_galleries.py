@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.program import environment
+from tests.fixtures.program import environment
 
 from facesets.errors import WrongUsage
 from facesets.sources.galleries import GallerySource, read_gallery

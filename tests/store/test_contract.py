@@ -9,7 +9,7 @@ import pytest
 from facesets.records import Collection, Faces, FileRecord, PoseSource
 from facesets.store.npz.cache import Cache
 from facesets.store.postgres.library import Library
-from tests.store.made import SETTINGS, made_file, made_image
+from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 
 AnyStore = Cache | Library
 

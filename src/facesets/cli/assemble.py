@@ -12,10 +12,10 @@ from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import ModelPack, find_pack
 from facesets.inference.providers import Choice, choose_provider
 from facesets.interfaces import Progress
-from facesets.operations.known_packs import FILE_NAME as PACKS_FILE
-from facesets.operations.known_packs import is_pack_of, recall_pack, remember_pack
-from facesets.operations.options import DetectionOptions
-from facesets.operations.tuning import FILE_NAME, Tuning, recall, remember, usual
+from facesets.operations.models.known_packs import FILE_NAME as PACKS_FILE
+from facesets.operations.models.known_packs import is_pack_of, recall_pack, remember_pack
+from facesets.operations.models.tuning import FILE_NAME, Tuning, recall, remember, usual
+from facesets.operations.options.cache import DetectionOptions
 from facesets.records import CacheSettings
 from facesets.settings import Settings
 from facesets.stop import Stop
@@ -105,7 +105,7 @@ def _fetched(name: str, settings: Settings, progress: Progress, stop: Stop, *, f
     if not fetch or (name not in PUBLISHED and name not in CONVERTED):
         return find_pack(name, settings.model_roots)
     # What fetching needs takes a tenth of a second to import.
-    from facesets.operations.models import both_ways, pull
+    from facesets.operations.models.packs import both_ways, pull
 
     progress.say(f"The model pack {name} is not on this machine: fetching it.")
     try:
@@ -141,7 +141,7 @@ def measure(
     stop: Stop,
 ) -> None:
     """Measure how the work is best divided on this machine, which takes seconds, and keep it."""
-    from facesets.operations.benchmark import quick_choice
+    from facesets.operations.models.benchmark import quick_choice
 
     progress.begin("Measuring, this once, how the work is best divided here")
     try:

@@ -18,10 +18,10 @@ from facesets.cli.params import (
     ProviderOption,
 )
 from facesets.errors import WrongUsage
-from facesets.operations.library_options import IndexOptions
+from facesets.operations.options.library import IndexOptions
 
 if TYPE_CHECKING:
-    from facesets.operations.embed import Failure
+    from facesets.operations.ingest.embed import Failure
     from facesets.settings import Settings
     from facesets.store.postgres.library import Library
 
@@ -46,7 +46,7 @@ def check(
     """Look for what changes by hand have broken in the library. Status 1 if something is left broken."""
     from facesets import settings
     from facesets.cli.library import open_database
-    from facesets.operations.check import check as run
+    from facesets.operations.library.check import check as run
     from facesets.store.postgres.library import Library
 
     conf = settings.load()
@@ -102,8 +102,8 @@ def _search_again(
 ) -> "list[Failure]":
     """Index the affected images, those that are still there; return which cannot be read."""
     from facesets.cli.describing import describer
-    from facesets.operations.check import is_at_hand
-    from facesets.operations.index import index
+    from facesets.operations.ingest.index import index
+    from facesets.operations.library.check import is_at_hand
     from facesets.sources.galleries import GallerySource
 
     there = [Path(path) for path in paths if is_at_hand(path)]

@@ -17,9 +17,9 @@ from facesets.cli.results import (
 )
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.operations.library_options import ClusterLibraryOptions
-from facesets.operations.options import ClusterOptions, Method
-from facesets.wording import counted, people
+from facesets.operations.options.cache import ClusterOptions, Method
+from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.plurals import counted, people
 
 _DEFAULT = ClusterOptions()
 _LIBRARY = ClusterLibraryOptions()
@@ -131,7 +131,7 @@ def _cluster_into_folders(
 ) -> None:
     from facesets import settings
     from facesets.cli.library import open_store
-    from facesets.operations.cluster import cluster as run
+    from facesets.operations.grouping.cluster import cluster as run
 
     with (
         console.stoppable() as stop,
@@ -157,7 +157,7 @@ def _cluster_into_folders(
 def _cluster_library(database: str | None, options: ClusterLibraryOptions) -> None:
     from facesets import settings
     from facesets.cli.library import open_database
-    from facesets.operations.cluster_library import cluster_library
+    from facesets.operations.people.cluster_library import cluster_library
     from facesets.store.postgres.library import Library
 
     console.only_the_result_unless_watched()

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from rich.progress import Task, TaskID
 
     from facesets.interfaces import Progress
-    from facesets.operations.embed import Failure
-    from facesets.operations.profile import Profile
+    from facesets.operations.ingest.embed import Failure
+    from facesets.operations.models.profile import Profile
 
 STATUS_FAILED_INPUTS = 3
 _PLAIN_LINE_EVERY_S = 30.0

@@ -23,7 +23,7 @@ def url(database: DatabaseOption = None, json: JsonOption = False, debug: DebugO
     """Print the connection string. The embedded server then runs on until `facesets db stop`."""
     from facesets import settings
     from facesets.cli.library import embedded_server, named_database
-    from facesets.operations.database import Url
+    from facesets.operations.library.backup import Url
     from facesets.store.postgres.tools import masked
 
     conf = settings.load()
@@ -53,7 +53,7 @@ def stop(json: JsonOption = False, debug: DebugOption = False) -> None:
     """Stop the embedded server now, whoever uses it. The next command starts it again."""
     from facesets import settings
     from facesets.cli.library import embedded_server
-    from facesets.operations.database import StopSummary
+    from facesets.operations.library.backup import StopSummary
 
     ran = embedded_server(settings.load()).stop()
     line = "The embedded server is stopped." if ran else "The embedded server was not running."
@@ -74,7 +74,7 @@ def backup(
     """Write the whole library into FILE."""
     from facesets import settings
     from facesets.cli.library import database_url
-    from facesets.operations.database import backup as run
+    from facesets.operations.library.backup import backup as run
 
     with database_url(database, settings.load()) as text:
         summary = run(text, file.absolute(), os.environ, replace=replace, dry_run=dry_run)
@@ -96,7 +96,7 @@ def restore(
     """Fill an empty database from FILE, completely or not at all."""
     from facesets import settings
     from facesets.cli.library import database_url
-    from facesets.operations.database import restore as run
+    from facesets.operations.library.backup import restore as run
 
     with database_url(database, settings.load()) as text:
         summary = run(text, file, os.environ, replace=replace, dry_run=dry_run)
@@ -115,8 +115,8 @@ def index(
     """Build the indexes that make `search` fast on large libraries; work may go on meanwhile."""
     from facesets import settings
     from facesets.cli.library import open_database
-    from facesets.operations.database import IndexSummary
-    from facesets.operations.search import build_index, drop_index
+    from facesets.operations.library.backup import IndexSummary
+    from facesets.operations.library.search import build_index, drop_index
     from facesets.store.postgres.library import Library
 
     with open_database(database, settings.load()) as session:

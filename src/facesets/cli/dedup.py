@@ -15,8 +15,8 @@ from facesets.cli.params import (
 )
 from facesets.cli.results import report, would
 from facesets.files import printable
-from facesets.operations.options import DedupOptions
-from facesets.wording import counted
+from facesets.operations.options.cache import DedupOptions
+from facesets.plurals import counted
 
 _DEFAULT = DedupOptions()
 _OF_LIBRARY = "library.duplicates.json"
@@ -43,7 +43,7 @@ def dedup(
     """Report copies and near-duplicates in CACHE, or in the library; nothing is deleted."""
     from facesets import settings
     from facesets.cli.library import open_store
-    from facesets.operations.dedup import dedup as run
+    from facesets.operations.reports.dedup import dedup as run
 
     options = DedupOptions(max_bits=max_bits, dry_run=dry_run)
     beside = Path(_OF_LIBRARY) if cache is None else cache.with_name(cache.name + ".duplicates.json")

@@ -8,7 +8,7 @@ import typer
 from facesets.cli import console
 from facesets.cli.once import say_once
 from facesets.errors import WrongUsage
-from facesets.operations.library_options import IndexOptions
+from facesets.operations.options.library import IndexOptions
 from facesets.settings import Settings
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
@@ -121,7 +121,7 @@ def _local(
 
 def _clip_pack(library: "Library", conf: Settings, asked: Asked) -> "ClipPack | None":
     from facesets.inference.catalog import DEFAULT_CLIP
-    from facesets.operations.clip import NO_PACK, another_model, pack_for_index
+    from facesets.operations.models.clip_choice import NO_PACK, another_model, pack_for_index
 
     known = library.clip_models()
     # Where there is nothing to do but this, its absence is no matter of a notice.

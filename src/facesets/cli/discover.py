@@ -21,9 +21,9 @@ from facesets.cli.results import (
     would,
 )
 from facesets.files import printable
-from facesets.operations.growing_options import DiscoverOptions
-from facesets.operations.options import RefineOptions
-from facesets.wording import counted
+from facesets.operations.options.cache import RefineOptions
+from facesets.operations.options.face_sets import DiscoverOptions
+from facesets.plurals import counted
 
 _DEFAULT = DiscoverOptions()
 _GATES = RefineOptions()
@@ -59,7 +59,7 @@ def discover(
     """
     from facesets import settings
     from facesets.cli.library import open_store
-    from facesets.operations.discover import discover as run
+    from facesets.operations.face_sets.discover import discover as run
 
     cache, out = cache_and_out("discover", first, second)
     gates = RefineOptions(

@@ -10,7 +10,7 @@ from facesets.cli.params import DebugOption, JsonOption, PackOption, ProviderOpt
 from facesets.files import printable
 
 if TYPE_CHECKING:
-    from facesets.operations.finding import Finding
+    from facesets.operations.models.finding import Finding
     from facesets.settings import Settings
 
 _MARKS = {"ok": "ok", "note": "--", "problem": "!!"}
@@ -32,7 +32,7 @@ def doctor(
 ) -> None:
     """Look for what is wrong with this installation, and say which command mends it."""
     from facesets import settings
-    from facesets.operations.doctor import doctor as run
+    from facesets.operations.models.doctor import doctor as run
 
     conf = settings.load()
     roots = conf.model_roots
@@ -56,7 +56,7 @@ def doctor(
 
 
 def _settings(conf: "Settings") -> "Finding":
-    from facesets.operations.finding import Finding
+    from facesets.operations.models.finding import Finding
 
     nowhere = "no facesets.toml in this folder or in ~/.config/facesets (FACESETS_CONFIG names another place)"
     return Finding("settings", "ok", printable(conf.file) if conf.file else nowhere)
@@ -64,8 +64,8 @@ def _settings(conf: "Settings") -> "Finding":
 
 def _benchmark(conf: "Settings", pack: str | None, provider: str) -> None:
     from facesets.cli import assemble
-    from facesets.operations.benchmark import benchmark
-    from facesets.operations.tuning import FILE_NAME, remember
+    from facesets.operations.models.benchmark import benchmark
+    from facesets.operations.models.tuning import FILE_NAME, remember
 
     detection = assemble.detection_options(None, pack, None, None, conf)
     kept = conf.cache_dir / FILE_NAME

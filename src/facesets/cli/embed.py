@@ -18,8 +18,8 @@ from facesets.cli.params import (
     StrictOption,
 )
 from facesets.cli.results import as_before
-from facesets.operations.options import DetectionOptions, EmbedOptions
-from facesets.wording import counted
+from facesets.operations.options.cache import DetectionOptions, EmbedOptions
+from facesets.plurals import counted
 
 if TYPE_CHECKING:
     from facesets.interfaces import Source
@@ -122,10 +122,10 @@ def embed(
     from facesets import settings
     from facesets.cli import assemble
     from facesets.files import require_suffix
-    from facesets.operations.embed import embed as run
-    from facesets.operations.embed import require_photos
-    from facesets.operations.profile import Meter, profile_of
-    from facesets.operations.tuning import is_long
+    from facesets.operations.ingest.embed import embed as run
+    from facesets.operations.ingest.embed import require_photos
+    from facesets.operations.models.profile import Meter, profile_of
+    from facesets.operations.models.tuning import is_long
     from facesets.stopwatch import Stopwatch
 
     conf = settings.load()

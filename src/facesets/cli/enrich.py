@@ -16,8 +16,8 @@ from facesets.cli.params import (
     ProviderOption,
 )
 from facesets.cli.results import report, would
-from facesets.operations.options import EnrichOptions
-from facesets.wording import counted
+from facesets.operations.options.cache import EnrichOptions
+from facesets.plurals import counted
 
 _DEFAULT = EnrichOptions()
 
@@ -44,8 +44,8 @@ def enrich(
     from facesets import settings
     from facesets.cli import assemble
     from facesets.cli.library import open_store
-    from facesets.operations.enrich import enrich as run
-    from facesets.operations.enrich import refuse_other_models, require_models
+    from facesets.operations.ingest.enrich import enrich as run
+    from facesets.operations.ingest.enrich import refuse_other_models, require_models
     from facesets.remote.service_embedder import service_model
 
     conf = settings.load()

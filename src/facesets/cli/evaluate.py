@@ -9,11 +9,11 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption, DebugOption, JsonOption
-from facesets.operations.options import ClusterOptions, Method
-from facesets.wording import counted, people
+from facesets.operations.options.cache import ClusterOptions, Method
+from facesets.plurals import counted, people
 
 if TYPE_CHECKING:
-    from facesets.operations.evaluate import Evaluation
+    from facesets.operations.reports.evaluate import Evaluation
 
 _DEFAULT = ClusterOptions()
 
@@ -59,7 +59,7 @@ def evaluate(
     from facesets.cli.library import open_store
     from facesets.errors import WrongUsage
     from facesets.files import require_suffix
-    from facesets.operations import evaluate as run
+    from facesets.operations.reports import evaluate as run
 
     if sheet is not None:
         require_suffix(sheet, ".png")
@@ -79,7 +79,7 @@ def evaluate(
     if sheet is not None:
         if collection is None:
             raise WrongUsage("--sheet needs a cache or the library: vectors alone have no pictures.")
-        from facesets.operations.evaluation_sheet import draw_errors
+        from facesets.operations.reports.evaluation_sheet import draw_errors
 
         with console.stoppable() as stop, console.progress() as progress:
             draw_errors(evaluation, collection, sheet, progress=progress, stop=stop)

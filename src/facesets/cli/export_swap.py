@@ -18,8 +18,8 @@ from facesets.cli.params import (
 from facesets.cli.results import ReplaceOption, SheetOption, report, would
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.operations.options import ExportSwapOptions, Select
-from facesets.wording import counted
+from facesets.operations.options.cache import ExportSwapOptions, Select
+from facesets.plurals import counted
 
 _DEFAULT = ExportSwapOptions()
 
@@ -82,7 +82,7 @@ def export_swap(
     """Export face sets of CACHE, or of the library, as single-face PNGs and as .fsz bundles."""
     from facesets import settings
     from facesets.cli.library import open_store
-    from facesets.operations.export_swap import export_swap as run
+    from facesets.operations.face_sets.export_swap import export_swap as run
 
     cache, refine_manifest, out = (None, first, second) if third is None else (first, second, third)
     if cache is None and first.suffix == ".npz":

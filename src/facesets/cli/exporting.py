@@ -12,21 +12,21 @@ import typer
 from facesets.cli.params import DebugOption, DryRunOption, JsonOption, PackOption, ProviderOption
 from facesets.cli.results import ReplaceOption, SheetOption, learned_lines
 from facesets.files import printable
-from facesets.operations.options import (
+from facesets.operations.options.cache import (
     LOADER_DET_SIZE,
     VERIFY_MIN_DET_SCORE,
     DetectionOptions,
     ExportSwapOptions,
     Select,
 )
-from facesets.wording import counted
+from facesets.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from facesets.inference.local import LocalEmbedder
     from facesets.interfaces import Progress, Store
-    from facesets.operations.export_swap import EmptySet, ExportSwapSummary
+    from facesets.operations.face_sets.export_swap import EmptySet, ExportSwapSummary
     from facesets.records import CacheSettings, Faces, Pixels
     from facesets.settings import Settings
     from facesets.stop import Stop
@@ -151,7 +151,7 @@ def loader_embedder(
 
     def load() -> "LocalEmbedder":
         from facesets.cli import assemble
-        from facesets.operations.enrich import require_models
+        from facesets.operations.ingest.enrich import require_models
 
         known = require_models(store)
         name = pack or known.pack

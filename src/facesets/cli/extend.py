@@ -9,11 +9,11 @@ from facesets.cli import console
 from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
 from facesets.cli.results import ReplaceOption, SheetOption, learned_lines, report, would
 from facesets.files import printable
-from facesets.operations.growing_options import ExtendOptions
-from facesets.wording import counted
+from facesets.operations.options.face_sets import ExtendOptions
+from facesets.plurals import counted
 
 if TYPE_CHECKING:
-    from facesets.operations.extend import ExtendedResult
+    from facesets.operations.grouping.extend import ExtendedResult
 
 _DEFAULT = ExtendOptions()
 
@@ -56,7 +56,7 @@ def extend(
     from facesets import settings
     from facesets.cli.library import open_store
     from facesets.errors import WrongUsage
-    from facesets.operations.extend import extend as run
+    from facesets.operations.grouping.extend import extend as run
 
     cache, raw = (None, first) if second is None else (first, second)
     if cache is None and first.is_file():

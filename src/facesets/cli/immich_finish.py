@@ -56,8 +56,8 @@ def immich_finish(
     `embed` and `discover` are taken from facesets.toml.
     """
     from facesets import settings
-    from facesets.operations.immich_finish import immich_finish as run
-    from facesets.operations.immich_finish import paths_for
+    from facesets.operations.immich.finish import immich_finish as run
+    from facesets.operations.immich.finish import paths_for
 
     with console.stoppable() as stop:
         summary = run(

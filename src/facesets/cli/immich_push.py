@@ -20,16 +20,16 @@ from facesets.cli.immich_access import (
 from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.operations.immich_options import PushOptions
-from facesets.wording import counted, people
+from facesets.operations.options.immich import PushOptions
+from facesets.plurals import counted, people
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from facesets.interfaces import Progress
-    from facesets.operations.immich_ours import Ours
-    from facesets.operations.immich_push_summary import PushedPerson, PushSummary
-    from facesets.operations.immich_push_undo import PushUndoSummary
+    from facesets.operations.immich.local_people import Ours
+    from facesets.operations.immich.push_summary import PushedPerson, PushSummary
+    from facesets.operations.immich.push_undo import PushUndoSummary
     from facesets.settings import Settings
 
 _PUSH = PushOptions()
@@ -163,7 +163,7 @@ def immich_push(
         closing(ImmichPeople(access, stop=stop)) as server,
     ):
         if undo is not None:
-            from facesets.operations.immich_push_undo import immich_push_undo
+            from facesets.operations.immich.push_undo import immich_push_undo
 
             taken_back = immich_push_undo(
                 server,
@@ -178,7 +178,7 @@ def immich_push(
             )
             _finish_undo(taken_back, give_up=give_up)
             return
-        from facesets.operations.immich_push import immich_push as run
+        from facesets.operations.immich.push import immich_push as run
 
         with _people(people, cache, database, conf) as read_ours:
             summary = run(
@@ -200,7 +200,7 @@ def _people(
 ) -> "Iterator[Callable[[Sequence[str]], Ours]]":
     """Who is on which photo: by a folder of results, or by the library."""
     from facesets.cli.library import open_database, open_store
-    from facesets.operations.immich_ours import from_folder, from_library
+    from facesets.operations.immich.local_people import from_folder, from_library
 
     if (folder is None) != (cache is None):
         raise WrongUsage("--people and --cache belong together: give both, or none for the library.")

@@ -19,14 +19,14 @@ from facesets.cli.immich_access import (
 from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.operations.immich_options import StageOptions
-from facesets.wording import counted
+from facesets.operations.options.immich import StageOptions
+from facesets.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from facesets.operations.immich_asset import Known
-    from facesets.operations.immich_summary import StageSummary
+    from facesets.operations.immich.stage_asset import Known
+    from facesets.operations.immich.stage_summary import StageSummary
     from facesets.settings import Settings
     from facesets.store.postgres.library import Library
 
@@ -133,7 +133,7 @@ def immich_stage(
     """
     from facesets import settings
     from facesets.cli.immich_access import access_to
-    from facesets.operations.immich_stage import immich_stage as run
+    from facesets.operations.immich.stage import immich_stage as run
     from facesets.remote.immich import Immich
 
     conf = settings.load()

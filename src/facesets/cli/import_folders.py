@@ -23,8 +23,8 @@ from facesets.cli.results import (
     would,
 )
 from facesets.files import printable
-from facesets.operations.growing_options import ImportFoldersOptions
-from facesets.wording import counted, people
+from facesets.operations.options.face_sets import ImportFoldersOptions
+from facesets.plurals import counted, people
 
 _DEFAULT = ImportFoldersOptions()
 _IN_FILE: dict[str, type[float]] = {
@@ -95,8 +95,8 @@ def import_folders(
     """Make face sets of folders that somebody sorted by person, and merge them into the export OUT."""
     from facesets import settings
     from facesets.cli.library import open_store
-    from facesets.operations.import_folders import import_folders as run
-    from facesets.operations.sorted_folders import SortedFolders, labelled, read_folder_list
+    from facesets.operations.face_sets.folder_labels import SortedFolders, labelled, read_folder_list
+    from facesets.operations.face_sets.import_folders import import_folders as run
 
     cache, out = cache_and_out("import-folders", first, second)
     asked, in_file = (SortedFolders(), {}) if folders is None else read_folder_list(folders, _IN_FILE)

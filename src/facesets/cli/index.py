@@ -24,9 +24,9 @@ from facesets.cli.params import (
 )
 from facesets.cli.results import as_before
 from facesets.errors import SourceGone
-from facesets.operations.library_options import IndexOptions
-from facesets.operations.options import DetectionOptions
-from facesets.wording import counted
+from facesets.operations.options.cache import DetectionOptions
+from facesets.operations.options.library import IndexOptions
+from facesets.plurals import counted
 
 _DETECTION = DetectionOptions()
 _INDEX = IndexOptions()
@@ -111,10 +111,10 @@ def index(
     from facesets.cli.library import open_database
     from facesets.cli.results import would
     from facesets.files import require_suffix
-    from facesets.operations.index import index as run
-    from facesets.operations.listing import require_a_target
-    from facesets.operations.profile import Meter, profile_of
-    from facesets.operations.tuning import is_long
+    from facesets.operations.ingest.changed_files import require_a_target
+    from facesets.operations.ingest.index import index as run
+    from facesets.operations.models.profile import Meter, profile_of
+    from facesets.operations.models.tuning import is_long
     from facesets.sources.galleries import GallerySource
     from facesets.stopwatch import Stopwatch
     from facesets.store.postgres.claims import RunLock

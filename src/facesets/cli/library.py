@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from facesets.cli import console
 from facesets.errors import WrongUsage
-from facesets.operations.library_options import IndexOptions
+from facesets.operations.options.library import IndexOptions
 from facesets.settings import Settings
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch

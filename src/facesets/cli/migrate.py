@@ -18,9 +18,9 @@ def migrate(
     """Create or upgrade the library's tables. Run it before first use and after upgrades."""
     from facesets import settings
     from facesets.cli.library import open_database
-    from facesets.operations.migrate import MigrateSummary
-    from facesets.operations.migrate import migrate as run
-    from facesets.operations.migrate import status as look
+    from facesets.operations.library.migrate import MigrateSummary
+    from facesets.operations.library.migrate import migrate as run
+    from facesets.operations.library.migrate import status as look
 
     with open_database(database, settings.load(), check_schema=False) as session:
         summary: MigrateSummary = look(session) if status or dry_run else run(session)

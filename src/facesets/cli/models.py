@@ -10,7 +10,7 @@ from facesets.files import printable
 
 if TYPE_CHECKING:
     from facesets.inference.model_files import Triple
-    from facesets.operations.models import FileDetails
+    from facesets.operations.models.packs import FileDetails
     from facesets.settings import Settings
 
 models = typer.Typer(
@@ -37,7 +37,7 @@ def _named(name: str | None, conf: "Settings") -> str:
 def list_(json: JsonOption = False, debug: DebugOption = False) -> None:
     """List the model packs on this machine."""
     from facesets import settings
-    from facesets.operations.models import list_packs
+    from facesets.operations.models.packs import list_packs
 
     roots = settings.load().model_roots
     packs = list_packs(roots)
@@ -54,7 +54,7 @@ def list_(json: JsonOption = False, debug: DebugOption = False) -> None:
 def show(name: _Name = None, json: JsonOption = False, debug: DebugOption = False) -> None:
     """Show what a pack of faces holds: its files, how they are fed, licences and sources."""
     from facesets import settings
-    from facesets.operations.models import describe_pack
+    from facesets.operations.models.packs import describe_pack
 
     conf = settings.load()
     pack = describe_pack(_named(name, conf), conf.model_roots)
@@ -82,7 +82,7 @@ def _origin(file: "FileDetails") -> list[tuple[str, str]]:
 def path(name: _Name = None, json: JsonOption = False, debug: DebugOption = False) -> None:
     """Print where a pack lies."""
     from facesets import settings
-    from facesets.operations.models import find
+    from facesets.operations.models.packs import find
 
     conf = settings.load()
     pack = find(_named(name, conf), conf.model_roots)
@@ -99,8 +99,8 @@ def pull(
 ) -> None:
     """Fetch a published pack and verify it: buffalo_l or open for faces, ViT-B-32__openai for CLIP."""
     from facesets import settings
-    from facesets.operations.models import pull as run
-    from facesets.operations.models import would_pull
+    from facesets.operations.models.packs import pull as run
+    from facesets.operations.models.packs import would_pull
 
     conf = settings.load()
     name = _named(name, conf)
@@ -119,7 +119,7 @@ def pull(
 def verify(name: _Name = None, json: JsonOption = False, debug: DebugOption = False) -> None:
     """Compare each file of a pack with what was published."""
     from facesets import settings
-    from facesets.operations.models import verify as run
+    from facesets.operations.models.packs import verify as run
 
     conf = settings.load()
     checks = run(_named(name, conf), conf.model_roots)

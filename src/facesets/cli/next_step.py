@@ -28,7 +28,7 @@ def last_lines(command: str, values: Values, summary: object) -> list[str]:
     """
     if values.get("dry_run"):
         return ["Next: the same command without --dry-run"]
-    from facesets.operations.contact_sheets import SHEET_NAME
+    from facesets.results.contact_sheets import SHEET_NAME
 
     sheets = [out / SHEET_NAME for out in _folders(command, values) if values.get("sheet", True)]
     words = NEXT[command](values, summary) if command in NEXT else ()

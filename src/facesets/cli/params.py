@@ -8,7 +8,7 @@ import typer
 
 from facesets.cli.console import session
 from facesets.errors import WrongUsage
-from facesets.operations.options import LEAST_MIN_FACES, MOST_MIN_FACES
+from facesets.operations.options.cache import LEAST_MIN_FACES, MOST_MIN_FACES
 
 EPILOG = (
     "Exit status: 0 done; 1 failed; 2 wrong usage, or something needed is unreachable; 3 done, but some "

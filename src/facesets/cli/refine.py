@@ -25,8 +25,8 @@ from facesets.cli.results import (
     photos_line,
     report,
 )
-from facesets.operations.options import RefineOptions
-from facesets.wording import counted
+from facesets.operations.options.cache import RefineOptions
+from facesets.plurals import counted
 
 _DEFAULT = RefineOptions()
 
@@ -78,7 +78,7 @@ def refine(
     """
     from facesets import settings
     from facesets.cli.library import open_store
-    from facesets.operations.refine import refine as run
+    from facesets.operations.grouping.refine import refine as run
 
     cache, out = cache_and_out("refine", first, second)
 

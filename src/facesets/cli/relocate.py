@@ -14,7 +14,7 @@ from facesets.cli.params import (
     OptionalCacheArgument,
 )
 from facesets.errors import WrongUsage
-from facesets.wording import counted
+from facesets.plurals import counted
 
 
 def relocate(
@@ -43,7 +43,7 @@ def relocate(
     """
     from facesets import settings
     from facesets.cli.library import open_store
-    from facesets.operations import relocate as run
+    from facesets.operations.ingest import relocate as run
 
     if forget and cache is not None:
         raise WrongUsage("--forget takes no NEW: relocate OLD --forget, and CACHE where there is one.")

@@ -9,13 +9,13 @@ import typer
 
 from facesets.cli import console
 from facesets.errors import WrongUsage
-from facesets.exports.materialize import Materialize
 from facesets.files import printable
-from facesets.wording import counted
+from facesets.plurals import counted
+from facesets.results.materialize import Materialize
 
 if TYPE_CHECKING:
-    from facesets.exports.manifest import Failure
-    from facesets.operations.embed import Failure as IndexFailure
+    from facesets.operations.ingest.embed import Failure as IndexFailure
+    from facesets.results.manifest import Failure
 
 OutArgument = Annotated[
     Path, typer.Argument(metavar="OUT", help="Folder for the results.", show_default=False)

@@ -19,16 +19,16 @@ from facesets.cli.params import (
 )
 from facesets.cli.results import hint_lines, learned_lines, report
 from facesets.errors import WrongUsage
-from facesets.exports.materialize import Materialize
 from facesets.files import plain_path, printable
-from facesets.operations.growing_options import ExtendOptions
-from facesets.operations.options import ClusterOptions, RefineOptions
-from facesets.wording import counted, people
+from facesets.operations.options.cache import ClusterOptions, RefineOptions
+from facesets.operations.options.face_sets import ExtendOptions
+from facesets.plurals import counted, people
+from facesets.results.materialize import Materialize
 
 if TYPE_CHECKING:
     from facesets.inference.packs import ModelPack
     from facesets.interfaces import Embedder, Progress
-    from facesets.operations.options import EmbedOptions
+    from facesets.operations.options.cache import EmbedOptions
     from facesets.operations.run import RunOptions, RunSummary
     from facesets.settings import Settings
     from facesets.stop import Stop
@@ -160,8 +160,8 @@ def _models(
     """Load the models, and decide how the work is divided."""
     from facesets import settings
     from facesets.cli import assemble
-    from facesets.operations.options import EmbedOptions
-    from facesets.operations.tuning import is_long
+    from facesets.operations.models.tuning import is_long
+    from facesets.operations.options.cache import EmbedOptions
     from facesets.sources.folders import FolderSource
 
     conf = settings.load()
@@ -194,7 +194,7 @@ def _models(
 def _usual_pack(name: str, conf: "Settings", progress: "Progress", stop: "Stop") -> "ModelPack":
     """The usual pack, or the open one where that cannot be had and, on a terminal, the user agrees."""
     from facesets.inference.packs import find_pack
-    from facesets.operations.models import fetch_or_open
+    from facesets.operations.models.packs import fetch_or_open
 
     def agrees(reason: str) -> bool:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):

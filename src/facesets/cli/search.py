@@ -18,13 +18,13 @@ from facesets.cli.params import (
 )
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.operations.library_options import IndexOptions
+from facesets.operations.options.library import IndexOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from facesets.interfaces import Embedder
-    from facesets.operations.search import Box, FaceSearch, Which
+    from facesets.operations.library.search import Box, FaceSearch, Which
     from facesets.records import Float32, Pixels
     from facesets.settings import Settings
     from facesets.stop import Stop
@@ -114,7 +114,7 @@ def search(
     which = _which(box, every=all_faces)
     from facesets import settings
     from facesets.cli.library import open_database
-    from facesets.operations.search import (
+    from facesets.operations.library.search import (
         search_by_face,
         search_by_person,
         search_by_text,
@@ -160,7 +160,7 @@ def search(
 
 
 def _which(box: str | None, *, every: bool) -> "Which":
-    from facesets.operations.search import Which
+    from facesets.operations.library.search import Which
 
     if box is None:
         return Which(every=every)
@@ -217,7 +217,7 @@ def _show(name: str, hits: "Sequence[object]", text: str) -> None:
 def _face_embedder(library: "Library", conf: "Settings", asked: Asked, stop: "Stop") -> "Embedder":
     """What finds the faces on the photo, as those of the library were found."""
     from facesets.cli.library import index_embedder
-    from facesets.operations.search import wants_index
+    from facesets.operations.library.search import wants_index
 
     with console.progress() as progress:
         embedder, _ = index_embedder(
@@ -239,7 +239,7 @@ def _encoders(
     library: "Library", conf: "Settings", asked: Asked, stop: "Stop"
 ) -> "tuple[ClipRow, Callable[[str], Float32], Callable[[Pixels], Float32]]":
     """The library's CLIP model, and what turns words and pictures into its vectors, here or at a service."""
-    from facesets.operations.clip import pack_for_search, row_of_service
+    from facesets.operations.models.clip_choice import pack_for_search, row_of_service
 
     known = library.clip_models()
     if asked.ml_uri:

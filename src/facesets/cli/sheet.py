@@ -9,7 +9,7 @@ from facesets.cli import console
 from facesets.cli.params import DebugOption, DryRunOption, JsonOption
 from facesets.cli.results import would
 from facesets.files import printable
-from facesets.wording import counted
+from facesets.plurals import counted
 
 
 def sheet(
@@ -25,7 +25,7 @@ def sheet(
     debug: DebugOption = False,
 ) -> None:
     """Draw contact sheets of a manifest: a row a person, and what was left out with the reason."""
-    from facesets.operations.sheet import sheet as run
+    from facesets.operations.reports.sheet import sheet as run
 
     with console.stoppable() as stop, console.progress() as progress:
         summary = run(manifest, out, dry_run=dry_run, progress=progress, stop=stop)

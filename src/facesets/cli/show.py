@@ -36,8 +36,8 @@ def show(
     from facesets import settings
     from facesets.cli.library import open_store
     from facesets.errors import WrongUsage
-    from facesets.exports.manifest_files import is_manifest
-    from facesets.operations.show import show_manifest, show_store
+    from facesets.operations.reports.show import show_manifest, show_store
+    from facesets.results.manifest_json import is_manifest
 
     if path is not None and is_manifest(path):
         contents = show_manifest(path, group)

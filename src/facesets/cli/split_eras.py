@@ -23,11 +23,11 @@ from facesets.cli.results import (
     would,
 )
 from facesets.files import printable
-from facesets.operations.growing_options import SplitErasOptions
-from facesets.wording import counted
+from facesets.operations.options.face_sets import SplitErasOptions
+from facesets.plurals import counted
 
 if TYPE_CHECKING:
-    from facesets.operations.split_eras import ProbeSummary, SplitErasSummary
+    from facesets.operations.eras.split_eras import ProbeSummary, SplitErasSummary
     from facesets.settings import Settings
 
 _DEFAULT = SplitErasOptions()
@@ -101,7 +101,7 @@ def split_eras(
     from facesets import settings
     from facesets.cli.library import open_store
     from facesets.errors import WrongUsage
-    from facesets.operations import split_eras as operation
+    from facesets.operations.eras import split_eras as operation
 
     cache, out = cache_and_out("split-eras", first, second)
     if not name:
@@ -150,7 +150,7 @@ def split_eras(
 
 
 def _kept_years(conf: "Settings") -> Path:
-    from facesets.operations.year_cache import FILE_NAME
+    from facesets.operations.eras.year_cache import FILE_NAME
 
     return conf.cache_dir / FILE_NAME
 

@@ -2,14 +2,14 @@
 
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption, DebugOption, JsonOption
-from facesets.wording import counted
+from facesets.plurals import counted
 
 
 def stats(database: DatabaseOption = None, json: JsonOption = False, debug: DebugOption = False) -> None:
     """Show how much is in the library: images, faces, people."""
     from facesets import settings
     from facesets.cli.library import open_database
-    from facesets.operations.stats import stats as run
+    from facesets.operations.library.stats import stats as run
     from facesets.store.postgres.library import Library
 
     with open_database(database, settings.load()) as session:

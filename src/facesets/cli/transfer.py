@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from facesets.cli import console
 from facesets.cli.params import CacheArgument, DatabaseOption, DebugOption, DryRunOption, JsonOption
 from facesets.errors import WrongUsage
-from facesets.wording import counted
+from facesets.plurals import counted
 
 if TYPE_CHECKING:
-    from facesets.operations.transfer import TransferSummary
+    from facesets.operations.library.transfer import TransferSummary
 
 
 def import_cache(
@@ -23,7 +23,7 @@ def import_cache(
     from facesets import settings
     from facesets.cli import assemble
     from facesets.cli.library import open_database
-    from facesets.operations.transfer import import_cache as run
+    from facesets.operations.library.transfer import import_cache as run
     from facesets.store.postgres.library import Library
 
     source = assemble.open_cache(cache)
@@ -55,7 +55,7 @@ def export_cache(
     from facesets import settings
     from facesets.cli import assemble
     from facesets.cli.library import open_database
-    from facesets.operations.transfer import transfer
+    from facesets.operations.library.transfer import transfer
     from facesets.store.postgres.library import Library
 
     target = assemble.open_cache(cache)

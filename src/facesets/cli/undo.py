@@ -10,7 +10,7 @@ from facesets.cli import console
 from facesets.cli.params import DebugOption, DryRunOption, JsonOption
 from facesets.cli.results import would
 from facesets.files import is_there, printable
-from facesets.wording import counted
+from facesets.plurals import counted
 
 if TYPE_CHECKING:
     from facesets.operations.undo import KnownRun, UndoneFolder
@@ -65,7 +65,7 @@ def _line(run: "KnownRun") -> str:
 
 
 def _lines(folder: "UndoneFolder", run: str, *, dry_run: bool) -> list[str]:
-    from facesets.exports.aside import WITHOUT_ORIGINAL
+    from facesets.results.set_aside import WITHOUT_ORIGINAL
 
     are = would(dry_run, "are", "would be")
     lines = [

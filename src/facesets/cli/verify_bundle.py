@@ -8,7 +8,7 @@ import typer
 from facesets.cli import console
 from facesets.cli.params import DebugOption, JsonOption, PackOption, ProviderOption
 from facesets.files import printable
-from facesets.operations.options import LOADER_DET_SIZE, LOADER_MIN_DET_SCORE, DetectionOptions
+from facesets.operations.options.cache import LOADER_DET_SIZE, LOADER_MIN_DET_SCORE, DetectionOptions
 
 
 def verify_bundle(
@@ -26,7 +26,7 @@ def verify_bundle(
     """Load .fsz bundles as roop-unleashed does, and say whom the result resembles."""
     from facesets import settings
     from facesets.cli import assemble
-    from facesets.operations.verify_bundle import bundles_at, models_beside, verify_bundles
+    from facesets.operations.reports.verify_bundle import bundles_at, models_beside, verify_bundles
 
     files = bundles_at(paths)
     conf = settings.load()

@@ -6,11 +6,11 @@ from facesets.clustering.calibration import Calibration, calibrate
 from facesets.clustering.cell_pairs import LinksChecked, check_links
 from facesets.clustering.cells import approximate_knn_graph, neighbour_recall
 from facesets.clustering.centroids import centroids, distances_to_centroid, medoids, reject_outliers
+from facesets.clustering.cluster_quality import Stability, silhouettes, stability
 from facesets.clustering.components import connected_components, grow_components, is_approximate
 from facesets.clustering.constraints import Constraints, violations
 from facesets.clustering.evaluation import Scores, evaluate
 from facesets.clustering.hdbscan import HdbscanResult, hdbscan
-from facesets.clustering.judging import Stability, silhouettes, stability
 from facesets.clustering.kernel import measure_sgemm_gflops
 from facesets.clustering.knn import Neighbours, knn_graph
 from facesets.clustering.labels import numbered, singletons_as_noise

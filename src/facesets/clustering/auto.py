@@ -27,13 +27,13 @@ from facesets.clustering.constraints import (
     in_order,
     resolve,
 )
+from facesets.clustering.impostor_distribution import without_offset
 from facesets.clustering.joining import evictions, join_anchors
 from facesets.clustering.labels import numbered
 from facesets.clustering.linkage import Clusters, merge_while_similar
 from facesets.clustering.neighbors import OnProgress
 from facesets.clustering.placement import AutoResult, Placement, describe
 from facesets.clustering.same_image import same_image_pairs
-from facesets.clustering.strangers import without_offset
 from facesets.clustering.vectors import (
     Bool,
     Embeddings,

@@ -15,11 +15,11 @@ from numpy.typing import ArrayLike
 from facesets.clustering.agglomerative import merge_groups
 from facesets.clustering.centroids import coherence
 from facesets.clustering.constraints import Constraints, resolve
+from facesets.clustering.impostor_distribution import bulk, random_similarities, rare, similarities_of
 from facesets.clustering.labels import numbered
 from facesets.clustering.neighbors import Edges, edge_chunks
 from facesets.clustering.recognisers import ARCFACE, Recogniser, recogniser_named
 from facesets.clustering.same_image import same_image_pairs
-from facesets.clustering.strangers import bulk, random_similarities, rare, similarities_of
 from facesets.clustering.vectors import Embeddings, Float32, canonical_order, unit_rows
 
 _SAMPLE_FACES = 8000

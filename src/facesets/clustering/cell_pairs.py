@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from facesets.clustering.cores import on_all_cores
 from facesets.clustering.dividing import Cells, divided, divided_for
 from facesets.clustering.labels import check_labels
 from facesets.clustering.neighbors import Edges, OnProgress, cross_edge_chunks, similar_pairs
+from facesets.clustering.parallel_blas import on_all_cores
 from facesets.clustering.vectors import (
     Embeddings,
     Float32,

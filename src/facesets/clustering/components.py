@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from facesets.clustering.cell_pairs import near_edge_chunks
 from facesets.clustering.constraints import Constraints, Groups, Partners, in_order, resolve
-from facesets.clustering.joins import components_of
+from facesets.clustering.graph_components import components_of
 from facesets.clustering.labels import check_labels, in_callers_order, numbered
 from facesets.clustering.neighbors import Edges, OnProgress, cross_edge_chunks, edge_chunks
 from facesets.clustering.vectors import (

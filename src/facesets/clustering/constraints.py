@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
-from facesets.clustering.joins import join_pairs
+from facesets.clustering.graph_components import join_pairs
 from facesets.clustering.vectors import Bool, Int64
 
 

@@ -15,8 +15,8 @@ from itertools import islice
 import numpy as np
 
 from facesets.clustering.centroids import cluster_sums, unit_or_zero
-from facesets.clustering.cores import on_all_cores
 from facesets.clustering.neighbors import OnProgress
+from facesets.clustering.parallel_blas import on_all_cores
 from facesets.clustering.vectors import Float32, Int32, Int64
 
 _CELLS_PER_ROOT = 8

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facesets.clustering.contacts import Contacts, ContactsChecked, check_contacts, find_contacts
-from facesets.clustering.joins import components_of
+from facesets.clustering.graph_components import components_of
 from facesets.clustering.labels import numbered, singletons_as_noise
 from facesets.clustering.neighbors import OnProgress, edge_chunks
+from facesets.clustering.person_matches import Contacts, ContactsChecked, check_contacts, find_contacts
 from facesets.clustering.vectors import Float32, Int64
 
 NOBODY = -1

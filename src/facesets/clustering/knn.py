@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facesets.clustering.cores import on_all_cores
 from facesets.clustering.neighbors import Block, Edges, OnProgress, searched_blocks
+from facesets.clustering.parallel_blas import on_all_cores
 from facesets.clustering.vectors import Embeddings, Float32, Int32, Int64, Rows, rows_of
 
 _SAMPLE_COLUMNS = 512

@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 
 from facesets.clustering.chain import merge_in_matrix
-from facesets.clustering.joins import join_pairs
+from facesets.clustering.graph_components import join_pairs
 from facesets.clustering.neighbors import Edges
 from facesets.clustering.vectors import Bool, Float32, Float64, Int64
 

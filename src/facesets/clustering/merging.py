@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from facesets.clustering.centroids import cluster_sums, unit_or_zero
 from facesets.clustering.constraints import Constraints, pairs_within
-from facesets.clustering.joins import join_pairs
+from facesets.clustering.graph_components import join_pairs
 from facesets.clustering.labels import check_labels, numbered
 from facesets.clustering.neighbors import Edges, edge_chunks
 from facesets.clustering.vectors import (

@@ -12,7 +12,7 @@ from typing import Self, TypeVar
 
 import numpy as np
 
-from facesets.clustering.cores import on_all_cores
+from facesets.clustering.parallel_blas import on_all_cores
 from facesets.clustering.vectors import (
     SIMILARITY_RESOLUTION,
     Bool,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facesets.clustering.joins import join_pairs
+from facesets.clustering.graph_components import join_pairs
 from facesets.clustering.knn import Neighbours, Selection, sampled_bound
 from facesets.clustering.neighbors import Block, Edges, OnProgress, searched_blocks
 from facesets.clustering.vectors import Bool, Float32, Int64

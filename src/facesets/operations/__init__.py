@@ -1,1 +1,1 @@
-"""One verb a file: each composes everything below into what a command does."""
+"""One verb a file, in rooms by subject: each composes everything below into what a command does."""

@@ -6,24 +6,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from facesets.errors import DamagedFile, SourceGone, WrongUsage
-from facesets.exports.html_index import START
-from facesets.exports.journal import WRITING, read_runs
-from facesets.exports.manifest import CLUSTER_MANIFEST, REFINE_MANIFEST, Failure
-from facesets.exports.reserving import reserved
-from facesets.files import plain_path, printable, sweep_temporaries, write_json
+from facesets.files import PAGES, RUN_RECORD, plain_path, printable, sweep_temporaries, write_json
 from facesets.interfaces import Embedder, Progress
-from facesets.operations.cluster import cluster
-from facesets.operations.contact_sheets import SHEET_NAME
-from facesets.operations.embed import EmbedSummary, embed
-from facesets.operations.extend import ExtendedResult, extend
-from facesets.operations.growing_options import ExtendOptions
-from facesets.operations.options import ClusterOptions, EmbedOptions, RefineOptions
-from facesets.operations.refine import refine
-from facesets.operations.run_pages import Shown, refuse_foreign_pages, write_pages
+from facesets.operations.grouping.cluster import cluster
+from facesets.operations.grouping.extend import ExtendedResult, extend
+from facesets.operations.grouping.refine import refine
+from facesets.operations.ingest.embed import EmbedSummary, embed
+from facesets.operations.options.cache import ClusterOptions, EmbedOptions, RefineOptions
+from facesets.operations.options.face_sets import ExtendOptions
 from facesets.records import FileRecord
+from facesets.results.contact_sheets import SHEET_NAME
+from facesets.results.html_pages import START
+from facesets.results.journal import WRITING, read_runs
+from facesets.results.lock import reserved
+from facesets.results.manifest import CLUSTER_MANIFEST, REFINE_MANIFEST, Failure
+from facesets.results.run_pages import Shown, refuse_foreign_pages, write_pages
 from facesets.sources.folders import FolderSource
 from facesets.sources.missing import is_gone
-from facesets.sources.walking import PAGES, RUN_RECORD
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 

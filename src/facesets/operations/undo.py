@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from facesets.errors import FacesetsError, WrongUsage
-from facesets.exports.journal import DONE, WRITING, read_runs
-from facesets.exports.manifest import ClusterManifest, ExportManifest, RefineManifest
-from facesets.exports.manifest_files import read_any_manifest
-from facesets.exports.pardons import add_pardons
-from facesets.exports.undo import take_back, undoing
 from facesets.files import printable
+from facesets.results.journal import DONE, WRITING, read_runs
+from facesets.results.manifest import ClusterManifest, ExportManifest, RefineManifest
+from facesets.results.manifest_json import read_any_manifest
+from facesets.results.pardons import add_pardons
+from facesets.results.rollback import take_back, undoing
 
 
 @dataclass(frozen=True, slots=True)

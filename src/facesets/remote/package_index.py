@@ -19,8 +19,8 @@ from pathlib import Path
 from facesets.errors import DamagedFile, Unreachable
 from facesets.files import printable, writing
 from facesets.interfaces import Progress
+from facesets.plurals import counted
 from facesets.stop import Stop
-from facesets.wording import counted
 
 _BACKEND = """
 import pathlib, shutil

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from facesets.errors import SourceGone
-from facesets.files import is_there, mtime_ns_of, plain_path, printable
+from facesets.files import has_something, is_there, mtime_ns_of, plain_path, printable
 from facesets.records import FoundFile
 from facesets.sources.patterns import Patterns
 from facesets.sources.walking import walk
@@ -70,20 +70,6 @@ class FolderSource:
             if listed.is_closed:
                 yield FoundFile(listed.directory, -1, -1)
             yield from (found_file(entry.path) for entry in listed.photos)
-
-
-def has_something(root: Path) -> bool:
-    """Whether a root is a file, or a folder that is not empty; one that may not be listed is none."""
-    try:
-        if not root.is_dir():
-            return root.exists()
-    except OSError:
-        return False
-    try:
-        with os.scandir(root) as entries:
-            return next(entries, None) is not None
-    except OSError as error:
-        return isinstance(error, PermissionError)
 
 
 def found_file(path: str) -> FoundFile:

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from facesets.errors import WrongUsage
-from facesets.files import is_there, mtime_ns_of, plain_path, printable, read_regular_file
-from facesets.sources.folders import has_something
+from facesets.files import has_something, is_there, mtime_ns_of, plain_path, printable, read_regular_file
 from facesets.sources.patterns import Patterns
 from facesets.sources.walking import NOT_PHOTOS, Entry, walk
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from facesets.sources.folders import has_something
+from facesets.files import has_something
 
 _DRIVES = frozenset(map(Path, ("/", "/media", "/run/media", "/mnt", "/Volumes", "/net", "/home")))
 """A folder that is missing from one of these may come back with its drive or share."""

@@ -12,14 +12,9 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TypeAlias
 
+from facesets.files import PAGES, RUN_RECORD
 from facesets.imaging.decode import RAW_SUFFIXES, SUFFIXES, VIDEO_SUFFIXES
 from facesets.sources.patterns import IGNORE_FILE, IgnoreRules, Patterns
-
-RUN_RECORD = "facesets-run.json"
-"""Lies in what `run` makes, above its results: beside them there may be photos."""
-
-PAGES = "pages"
-"""Where `run` keeps pages and thumbnails, beside that record."""
 
 RESULT_MARKERS = frozenset({"manifest.json", "refine_manifest.json"})
 """A directory that holds one of these, written by us, is a result: its photos are copies."""

@@ -19,7 +19,7 @@ from facesets.store.postgres.connection import Connection, Database, label_of, o
 from facesets.store.postgres.paths import from_text, to_text
 from facesets.store.postgres.tools import masked, psql
 from tests.fixtures.postgres import Server, close_to_all
-from tests.program import environment
+from tests.fixtures.program import environment
 
 SECRET = "s3cr3tpw"
 

@@ -19,7 +19,7 @@ from facesets.store.postgres import postmaster
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.embedded import EmbeddedServer
 from tests.fixtures.postgres import open_directory, wait_until_unused
-from tests.program import environment
+from tests.fixtures.program import environment
 
 HOLDER = """
 import sys, time

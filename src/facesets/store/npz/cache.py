@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -38,6 +39,11 @@ class Cache:
     def path(self) -> Path:
         """The cache file."""
         return self._path
+
+    @property
+    def kind(self) -> Literal["cache"]:
+        """A cache."""
+        return "cache"
 
     @property
     def label(self) -> str:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace as replaced
 from datetime import UTC
 from functools import partial
+from typing import Literal
 
 from facesets.errors import WrongUsage
 from facesets.records import CacheSettings, ClipModel, Collection, FileRecord, ImageRecord, Wanted
@@ -43,6 +44,11 @@ class Library:
         self._given = settings
         self._clip: ClipModel | None = None
         self._searched = True
+
+    @property
+    def kind(self) -> Literal["library"]:
+        """A library."""
+        return "library"
 
     @property
     def label(self) -> str:

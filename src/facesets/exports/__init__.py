@@ -1,1 +1,0 @@
-"""What is written for people and other programs: folders, crops, bundles, manifests."""

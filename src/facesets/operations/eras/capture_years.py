@@ -1,0 +1,172 @@
+"""In which year each photo was taken, without reading a photo twice.
+
+The time that the store holds comes first; where it has none, the header of the file, which is remembered on
+the disk; then a date in the file's name; then nothing.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from facesets.files import mtime_ns_of, open_regular_file
+from facesets.imaging.capture import year_in_header, year_in_name
+from facesets.imaging.exif import sane_year
+from facesets.interfaces import Progress
+from facesets.operations.eras.year_cache import UNKNOWN, YearCache
+from facesets.records import FileRecord, FoundFile, Images, Int64
+from facesets.stop import Stop
+
+READERS = 32
+"""Headers read at a time: a thread waits for the share, not for a processor."""
+
+FLUSH_EVERY = 1000
+
+Opener = Callable[[str], IO[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureYears:
+    """Years of some images.
+
+    Attributes
+    ----------
+    year : int64 array of shape (n,)
+        In the order of the rows that were asked for; 0 where nothing tells.
+    by_exif, by_name, unknown : int
+        How many come from where.
+    read : int
+        Headers that this run had to read.
+    unreadable : int
+        Of the images, those whose header nobody could read now; they are tried again.
+    damaged_cache : bool
+        The file of earlier years was of no use.
+    stopped : bool
+        The years are incomplete.
+    """
+
+    year: Int64
+    by_exif: int
+    by_name: int
+    unknown: int
+    read: int
+    unreadable: int
+    damaged_cache: bool
+    stopped: bool
+
+
+def capture_years(
+    images: Images,
+    rows: Int64,
+    files: Mapping[str, FileRecord],
+    cache: Path,
+    *,
+    latest: int,
+    progress: Progress,
+    stop: Stop,
+    readers: int = READERS,
+    open_file: Opener = open_regular_file,
+) -> CaptureYears:
+    """Find the capture year of some images of a store.
+
+    Parameters
+    ----------
+    rows : int64 array of shape (n,)
+        Distinct rows of `images`.
+    files : mapping
+        What the store knows of each path: a file that has changed since is not believed.
+    cache : Path
+        Where years are kept between runs.
+    latest : int
+        This year; photos of later ones come from wrong clocks.
+
+    Raises
+    ------
+    CannotWrite
+        The years cannot be kept.
+    """
+    known = YearCache(cache)
+    digests = images.sha256[rows].tolist()
+    exif = np.array([sane_year(images.taken[row], latest=latest) for row in rows], np.int64)
+    ask = np.flatnonzero(exif == 0)
+    exif[ask] = known.years([digests[place] for place in ask])
+    exif[exif > latest] = 0
+    wanted = np.flatnonzero(exif == UNKNOWN)
+    progress.begin("Reading capture years", len(wanted))
+    paths = {int(place): images.paths[rows[place]] for place in wanted}
+    read = 0
+    for place, found in _read_all(paths, files, latest, readers, open_file, stop):
+        progress.advance()
+        exif[place] = found
+        if found == UNKNOWN:
+            continue
+        read += 1
+        known.add(digests[place], found)
+        if known.unsaved >= FLUSH_EVERY:
+            known.flush()
+    progress.end()
+    known.flush()
+    year = np.maximum(exif, 0)
+    named = [
+        next((y for path in images.paths[rows[place]] if (y := year_in_name(path, latest=latest))), 0)
+        for place in np.flatnonzero(year == 0)
+    ]
+    year[year == 0] = named
+    return CaptureYears(
+        year=year,
+        by_exif=int((exif > 0).sum()),
+        by_name=sum(y > 0 for y in named),
+        unknown=int((year == 0).sum()),
+        read=read,
+        unreadable=int((exif == UNKNOWN).sum()),
+        damaged_cache=known.damaged,
+        stopped=stop.requested,
+    )
+
+
+def _read_all(
+    paths: Mapping[int, Sequence[str]],
+    files: Mapping[str, FileRecord],
+    latest: int,
+    readers: int,
+    open_file: Opener,
+    stop: Stop,
+) -> Iterator[tuple[int, int]]:
+    """Each key with the year of its file, as they come; a bounded number of files is under way."""
+    left = iter(paths.items())
+    with ThreadPoolExecutor(readers, thread_name_prefix="header") as pool:
+        under_way: dict[Future[int], int] = {}
+        while True:
+            free = 0 if stop.requested else 2 * readers - len(under_way)
+            for key, places in islice(left, free):
+                under_way[pool.submit(_read_one, places, files, latest, open_file)] = key
+            if not under_way:
+                return
+            done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield under_way.pop(future), future.result()
+
+
+def _read_one(paths: Sequence[str], files: Mapping[str, FileRecord], latest: int, open_file: Opener) -> int:
+    """The year in the first file that can be read and is as it was embedded; -1 when none is."""
+    for path in paths:
+        try:
+            with open_file(path) as file:
+                if _changed(file, path, files.get(path)):
+                    continue
+                return year_in_header(file, latest=latest)
+        except (OSError, ValueError):
+            continue
+    return UNKNOWN
+
+
+def _changed(file: IO[bytes], path: str, record: FileRecord | None) -> bool:
+    """Whether the file is, by size and time, another one than the store knows."""
+    status = os.fstat(file.fileno())
+    there = FoundFile(path, status.st_size, mtime_ns_of(status))
+    return record is not None and record.mtime_ns != -1 and not record.matches(there)

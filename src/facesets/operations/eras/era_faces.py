@@ -1,0 +1,237 @@
+"""One person's faces of many years: found again from a curated set, and cut into eras."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from facesets.clustering.eras import NO_YEAR, Eras, split_into_eras
+from facesets.errors import WrongUsage
+from facesets.files import printable
+from facesets.operations.face_sets.selection import centroid_of
+from facesets.operations.face_sets.source_roots import rows_under
+from facesets.operations.grouping.gates import quality_gates
+from facesets.operations.options.face_sets import SplitErasOptions
+from facesets.plurals import counted
+from facesets.records import Collection, Float32, Int64
+from facesets.results.crop_edits import said_of_crops
+from facesets.results.manifest import EXPORT_MANIFEST, ExportManifest, SetManifest
+from facesets.results.manifest_json import read_manifest
+from facesets.results.same_faces import require_same_recogniser, rows_among
+from facesets.results.set_edits import edited_sets
+
+KIND = "era"
+
+# Of the years of an era so many at each end may come from wrong clocks: they do not name it.
+_STRAY_SHARE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Curated:
+    """A set of an export that somebody looks after.
+
+    Attributes
+    ----------
+    source : str
+        What the set came from.
+    seed : float32 array of shape (d,)
+        Its centroid, unit length.
+    taken_out, given : frozenset of str
+        Ids of faces that are not this person, and of faces that are, as the user says.
+    """
+
+    name: str
+    source: str
+    faces: int
+    seed: Float32
+    taken_out: frozenset[str]
+    given: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """A person's faces all over the sources.
+
+    Attributes
+    ----------
+    rows : int64 array
+        Rows of the store, in order.
+    near : int
+        Faces within reach of the seed.
+    dropped_by : dict
+        How many of those each gate dropped.
+    twice : int
+        Photos that hold two of the faces: perhaps one is of a relative.
+    """
+
+    rows: Int64
+    near: int
+    dropped_by: dict[str, int]
+    twice: int
+
+
+@dataclass(frozen=True, slots=True)
+class Era:
+    """Faces of one era.
+
+    Attributes
+    ----------
+    name : str
+        Such as `anna_2004-2009`.
+    rows : int64 array
+        Rows of the store, in order.
+    clusters : tuple of int
+        The sub-clusters that it is made of; the first is the one that it began as.
+    first, last, dominant : int
+        Capture years, strays at both ends left out; 0 where none is known.
+    """
+
+    name: str
+    rows: Int64
+    clusters: tuple[int, ...]
+    first: int
+    last: int
+    dominant: int
+
+
+def read_curated(out: Path, name: str, collection: Collection) -> Curated:
+    """Read the set to start from, out of an export.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such set, or it is an era itself, or has no faces.
+    RecogniserMismatch
+        It was made with another recogniser than the store.
+    """
+    before = read_manifest(out / EXPORT_MANIFEST, ExportManifest)
+    edits = edited_sets(out, before)
+    entries = {entry.name: entry for entry in edits.there}
+    entry = entries.get(name)
+    if entry is None:
+        known = ", ".join(printable(each) for each, e in entries.items() if e.kind != KIND) or "none"
+        raise WrongUsage(f"There is no set {printable(name)} in {printable(out)}. There are: {known}.")
+    if entry.kind == KIND:
+        raise WrongUsage(f"{printable(name)} is an era already. Name the set that it was split from.")
+    manifest = read_manifest(out / name, SetManifest)
+    require_same_recogniser(collection.settings, manifest.made.models, out / name)
+    said = said_of_crops(out, before, edits)
+    given = said.given_to(name)
+    own = {
+        name,
+        *(each.name for each in edits.there if each.source.startswith(f"{era_source(entry.source)}#")),
+    }
+    elsewhere = {face for (group, face), shows in said.verdicts.items() if shows and group not in own}
+    unwanted = (said.out_of(name) | elsewhere) - given
+    wanted = ({item.face.face for item in manifest.faces} - unwanted) | given
+    if not wanted:
+        raise WrongUsage(f"{printable(out / name)} holds no faces to start from. Export it again.")
+    rows = [row for row, face in enumerate(collection.face_ids()) if face in wanted]
+    # The store may not hold the photos that the set was made from; then its own centroid has to do.
+    whole = len(rows) == len(wanted)
+    seed = centroid_of(collection.faces.embedding[rows]) if whole else np.array(manifest.centroid, np.float32)
+    return Curated(name, entry.source, len(wanted), seed, unwanted, given)
+
+
+def era_source(source: str) -> str:
+    """What the eras of a set come from, up to their years, by the source of the set."""
+    return f"split-eras#{source}"
+
+
+def recover(
+    collection: Collection, curated: Curated, roots: Sequence[Path], options: SplitErasOptions
+) -> Recovered:
+    """Find the person's faces below the roots.
+
+    These are all within reach of the seed, but for those that the user took out of the set; of these the ones
+    that pass the quality gate; and of these the ones that are near their common centroid. Those that the user
+    moved to the set are found in any case.
+
+    Raises
+    ------
+    WrongUsage
+        No photo of the store lies below the roots, or none of the faces is near.
+    """
+    under = rows_under(collection, roots)
+    if not len(under):
+        where = f" below {' or '.join(printable(root) for root in roots)}" if roots else ""
+        raise WrongUsage(f"The store has no faces{where}. Embed photos first, or name another folder.")
+    faces = collection.faces
+    near = under[1 - faces.embedding[under] @ curated.seed <= options.recover_threshold]
+    given = np.intersect1d(under, rows_among(collection, curated.given))
+    near = np.setdiff1d(near, rows_among(collection, curated.taken_out))
+    left, dropped = near, dict[str, int]()
+    for gate, below, _ in quality_gates(faces, options):
+        dropped[gate] = int(below[left].sum())
+        left = left[~below[left]]
+    far = 1 - faces.embedding[left] @ centroid_of(faces.embedding[left]) > options.recentre_threshold
+    dropped["recentre_threshold"] = int(far.sum())
+    rows = np.union1d(left[~far], given)
+    if not len(rows):
+        raise WrongUsage(
+            f"None of {counted(len(under), 'face')} is near the set and passes the gates ({len(near)} near). "
+            "Loosen --recover-threshold, --min-short or --min-blur."
+        )
+    per_photo = np.unique(faces.image[rows], return_counts=True)[1]
+    return Recovered(rows, len(near), dropped, int((per_photo > 1).sum()))
+
+
+def split(embeddings: Float32, years: Int64, options: SplitErasOptions) -> Eras:
+    """Cut faces into sub-clusters and let fragments join anchors, as the options say."""
+    return split_into_eras(
+        embeddings,
+        years,
+        max_cosine_distance=options.split_threshold,
+        min_anchor_faces=options.min_era_faces,
+        join_cosine_distance=options.join_threshold,
+        join_years=options.join_years,
+    )
+
+
+def name_eras(base: str, eras: Eras, rows: Int64, years: Int64) -> list[Era]:
+    """Name eras after the set and their years; the larger of two with the same years comes first.
+
+    Parameters
+    ----------
+    rows, years : int64 arrays of shape (n,)
+        Rows of the store and capture years of the faces that were split.
+    """
+    sizes = np.bincount(eras.era)
+    named: list[Era] = []
+    taken: set[str] = set()
+    for era in sorted(np.flatnonzero(sizes), key=lambda e: (-sizes[e], e)):
+        members = eras.era == era
+        first, last = year_range(years[members])
+        name = wish = f"{base}_{_years(first, last)}"
+        number = 2
+        while name in taken:
+            name, number = f"{wish}_{number}", number + 1
+        taken.add(name)
+        clusters = [int(c) for c in np.unique(eras.cluster[members])]
+        named.append(
+            Era(
+                name=name,
+                rows=rows[members],
+                clusters=tuple(sorted(clusters, key=lambda c: (c != era, c))),
+                first=first,
+                last=last,
+                dominant=int(eras.dominant_year[era]),
+            )
+        )
+    return named
+
+
+def year_range(years: Int64) -> tuple[int, int]:
+    """First and last capture year, strays at both ends left out; zeros where none is known."""
+    known = np.sort(years[years != NO_YEAR])
+    if not len(known):
+        return NO_YEAR, NO_YEAR
+    stray = int(_STRAY_SHARE * len(known))
+    return int(known[stray]), int(known[len(known) - 1 - stray])
+
+
+def _years(first: int, last: int) -> str:
+    if first == NO_YEAR:
+        return "undated"
+    return str(first) if first == last else f"{first}-{last}"

@@ -1,0 +1,1 @@
+"""Face sets for other programs: planned, selected, cropped, written."""

@@ -1,0 +1,321 @@
+"""New people in a mixed folder, beside the face sets that are known already."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facesets.clustering import nearest
+from facesets.files import printable
+from facesets.interfaces import Embedder, Progress, Store
+from facesets.operations.face_sets.export_swap import ExportSwapSummary, export_planned
+from facesets.operations.face_sets.plan import NewSet, groups_of, plan_sets
+from facesets.operations.face_sets.selection import centroid_of
+from facesets.operations.face_sets.source_roots import rows_under
+from facesets.operations.grouping.gates import Gated
+from facesets.operations.grouping.refine import gate_faces, surviving
+from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
+from facesets.operations.options.face_sets import DiscoverOptions
+from facesets.plurals import counted
+from facesets.records import Bool, Collection, Float32, Int64
+from facesets.results.group_names import following_names
+from facesets.results.lock import reserved
+from facesets.results.manifest import (
+    EXPORT_MANIFEST,
+    SET_MANIFEST,
+    ExportManifest,
+    Failure,
+    SetEntry,
+    SetManifest,
+)
+from facesets.results.manifest_json import read_manifest, refuse_other_results
+from facesets.results.naming import look_for_export
+from facesets.results.ownership import ANNOUNCEMENT
+from facesets.results.preflight import begin
+from facesets.results.provenance import provenance, recorded
+from facesets.results.same_faces import require_same_recogniser
+from facesets.results.set_edits import edited_sets
+from facesets.stop import Stop
+
+KIND = "discovered"
+MARKER = "DISCOVERED.txt"
+_THIN = "_thin/"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCluster:
+    """A group of faces that are nobody's.
+
+    Attributes
+    ----------
+    faces, images : int
+        In the cluster, before any gate; `images` are distinct.
+    survivors : int
+        Distinct images that passed the gates for single faces.
+    name : str
+        The face set that it becomes; empty if it is too small, or if no face passes the export's gates.
+    """
+
+    faces: int
+    images: int
+    survivors: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoverSummary:
+    """What `discover` found and exported.
+
+    Attributes
+    ----------
+    faces : int
+        Below the source roots.
+    known : int
+        Of these in a known face set, or near to one.
+    clusters : list of FoundCluster
+        Those of two faces or more, largest first.
+    export : ExportSwapSummary or None
+        What was written, or would be; None where nobody was found.
+    """
+
+    out: str
+    faces: int
+    known: int
+    clusters: list[FoundCluster]
+    export: ExportSwapSummary | None
+    failed: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    dry_run: bool = False
+    stopped: bool = False
+
+    @property
+    def sets(self) -> list[str]:
+        """Names of the new face sets."""
+        return [cluster.name for cluster in self.clusters if cluster.name]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSets:
+    """The face sets of an export.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of all, whatever their kind.
+    faces : frozenset of str
+        Ids of their faces, exported or left out.
+    centroids : float32 array of shape (k, d)
+        Of those that stand for a whole person: no eras, and none with too few faces. Also of people whose
+        set the user deleted, as far as the store has their best faces.
+    unwanted : frozenset of str
+        Ids of a few faces each of people whose set the user deleted.
+    """
+
+    names: tuple[str, ...]
+    faces: frozenset[str]
+    centroids: Float32
+    unwanted: frozenset[str]
+
+
+def discover(
+    store: Store,
+    out: Path,
+    roots: list[Path],
+    embedder: Embedder,
+    options: DiscoverOptions,
+    refine: RefineOptions,
+    export: ExportSwapOptions,
+    *,
+    progress: Progress,
+    stop: Stop,
+) -> DiscoverSummary:
+    """Make face sets of the people below some folders who are in none yet, and add them to an export.
+
+    Parameters
+    ----------
+    out : Path
+        The export; its sets are left as they are. It may be new.
+    roots : list of Path
+        Only photos below these count; all, if there are none.
+    embedder : Embedder
+        As `export_swap`.
+    refine : RefineOptions
+        How unknown faces are clustered, and the gates for new face sets.
+    export : ExportSwapOptions
+        How these are exported; whether at all.
+
+    Raises
+    ------
+    WrongUsage
+        `out` holds something else, or the export of another store, or a root does not exist.
+    SourceGone
+        Photos that the store knows are unavailable.
+    RecogniserMismatch
+        Store, export and embedder do not have the same recogniser.
+    AlreadyRunning
+        Another run writes to `out`.
+    CannotWrite
+        `out` cannot be written.
+    """
+    with reserved(out, dry_run=export.dry_run):
+        return _discover(store, out, roots, embedder, options, refine, export, progress=progress, stop=stop)
+
+
+def _discover(
+    store: Store,
+    out: Path,
+    roots: list[Path],
+    embedder: Embedder,
+    options: DiscoverOptions,
+    refine: RefineOptions,
+    export: ExportSwapOptions,
+    *,
+    progress: Progress,
+    stop: Stop,
+) -> DiscoverSummary:
+    begun = begin(store, out, ExportManifest, EXPORT_MANIFEST, replace=export.replace)
+    collection = begun.collection
+    known = known_sets(out, collection)
+    rows = rows_under(collection, roots)
+    progress.begin(f"Looking for new people among {counted(len(rows), 'face')}")
+    unknown = rows[~_is_known(collection, rows, known, options)]
+    refine = refine.for_store(len(collection.images), collection.settings.recogniser)
+    gated = gate_faces(collection.faces.take(unknown), refine)
+    ids = collection.face_ids()
+    found = [
+        members
+        for members in (unknown[part] for part in surviving(gated))
+        if not any(ids[row] in known.unwanted for row in members)
+    ]
+    names = following_names("faceset", known.names, len(found))
+    progress.end()
+    summary = DiscoverSummary(
+        out=str(out),
+        faces=len(rows),
+        known=len(rows) - len(unknown),
+        clusters=_clusters(collection, unknown, gated, dict(zip(names, found, strict=True))),
+        export=None,
+        dry_run=export.dry_run,
+        stopped=stop.requested,
+    )
+    is_cut_off = (out / ANNOUNCEMENT).is_file() and not export.dry_run
+    if stop.requested or not (found or is_cut_off):
+        return summary
+    wanted = [_new_set(collection, name, members, roots) for name, members in zip(names, found, strict=True)]
+    made = provenance(store, collection.settings, options, export)
+    made = replace(made, options=_gates_of(refine, made.options) | made.options)
+    plan = plan_sets(collection, wanted, out, embedder.settings, export, made=made, remake=False)
+    if not export.dry_run:
+        naming = look_for_export(store, out, begun.before, collection)
+        naming.keep({out: groups_of(out, plan, collection)})
+    exported = export_planned(
+        begun, plan, out, embedder, export, command="discover", progress=progress, stop=stop
+    )
+    nobody = {empty.source for empty in exported.empty}
+    numbers = iter(names)
+    named = {
+        name: "" if new.source in nobody else next(numbers) for name, new in zip(names, wanted, strict=True)
+    }
+    clusters = [replace(each, name=named.get(each.name, "")) for each in summary.clusters]
+    return replace(
+        summary,
+        clusters=clusters,
+        export=exported if found else None,
+        failed=exported.failed,
+        failures=exported.failures,
+        stopped=exported.stopped,
+    )
+
+
+def _gates_of(refine: RefineOptions, others: Mapping[str, Any]) -> dict[str, Any]:
+    """How unknown faces were refined; an option that the export has, too, is told apart by its name."""
+    return {
+        f"refine_{name}" if name in others else name: value
+        for name, value in recorded(refine).items()
+        if name != "materialize"
+    }
+
+
+def known_sets(out: Path, collection: Collection) -> KnownSets:
+    """Read the face sets of an export that may be new; errors as `discover`."""
+    refuse_other_results(out, ExportManifest)
+    if not (out / EXPORT_MANIFEST).is_file():
+        return KnownSets((), frozenset(), np.empty((0, collection.faces.dimension), np.float32), frozenset())
+    before = read_manifest(out / EXPORT_MANIFEST, ExportManifest)
+    edits = edited_sets(out, before)
+    entries = edits.there
+    faces, whole = {said.face for said in before.statements if said.kind == "is"}, list[tuple[float, ...]]()
+    for entry in entries:
+        path = out / entry.name / SET_MANIFEST
+        if not path.is_file():
+            continue
+        manifest = read_manifest(path, SetManifest)
+        require_same_recogniser(collection.settings, manifest.made.models, path)
+        faces |= {item.face.face for item in manifest.faces} | {item.face.face for item in manifest.dropped}
+        if _is_person(entry):
+            whole.append(manifest.centroid)
+    deleted = [_faces_of_deleted(entry) for entry in edits.removed if _is_person(entry)]
+    centroids = [
+        np.array(whole, np.float32).reshape(-1, collection.faces.dimension),
+        *_centroids(collection, deleted),
+    ]
+    names = tuple(entry.name for entry in (*entries, *edits.removed))
+    return KnownSets(names, frozenset(faces), np.concatenate(centroids), frozenset().union(*deleted))
+
+
+def _is_person(entry: SetEntry) -> bool:
+    return entry.kind != "era" and not entry.name.startswith(_THIN)
+
+
+def _faces_of_deleted(entry: SetEntry) -> frozenset[str]:
+    """Faces by which the person is known whose set was deleted, and its manifest with it."""
+    return frozenset([*entry.best, *([_first_face(entry.source)] if entry.kind == KIND else [])])
+
+
+def _centroids(collection: Collection, people: Sequence[frozenset[str]]) -> Iterator[Float32]:
+    """Of each person of whom the store has a face, an array of shape (1, d)."""
+    row_of = {face: row for row, face in enumerate(collection.face_ids())} if any(people) else {}
+    for faces in people:
+        if rows := [row_of[face] for face in sorted(faces) if face in row_of]:
+            yield centroid_of(collection.faces.embedding[rows])[None]
+
+
+def _is_known(collection: Collection, rows: Int64, known: KnownSets, options: DiscoverOptions) -> Bool:
+    ids = collection.face_ids()
+    listed = np.array([ids[row] in known.faces for row in rows], bool)
+    if not len(known.centroids) or not len(rows):
+        return listed
+    found = nearest(collection.faces.embedding[rows], known.centroids)
+    return listed | (found.cosine_distance <= options.known_threshold)
+
+
+def _clusters(
+    collection: Collection, unknown: Int64, gated: Gated, sets: dict[str, Int64]
+) -> list[FoundCluster]:
+    image = collection.faces.image[unknown]
+    alone = np.isin(gated.gate, ["", "min_faces"])
+    place = {int(row): i for i, row in enumerate(unknown)}
+    names = {int(gated.cluster[place[int(rows[0])]]): name for name, rows in sets.items()}
+    found = []
+    for cluster, size in enumerate(np.bincount(gated.cluster, minlength=0) if len(unknown) else ()):
+        if size > 1:
+            mine = gated.cluster == cluster
+            images = len(np.unique(image[mine]))
+            survivors = len(np.unique(image[mine & alone]))
+            found.append(FoundCluster(int(size), images, survivors, names.get(cluster, "")))
+    return sorted(found, key=lambda cluster: (-cluster.images, -cluster.faces))
+
+
+def _new_set(collection: Collection, name: str, rows: Int64, roots: list[Path]) -> NewSet:
+    where = ", ".join(printable(root.absolute()) for root in roots) or "all photos"
+    images = len(np.unique(collection.faces.image[rows]))
+    text = f"Discovered by facesets in {where}: {counted(len(rows), 'face')} in {counted(images, 'photo')}.\n"
+    source = f"discover:{where}#{collection.face_ids()[int(rows[0])]}"
+    return NewSet(name, source, rows, kind=KIND, markers={MARKER: text}, is_numbered=True)
+
+
+def _first_face(source: str) -> str:
+    """The face that the source of a discovered set names."""
+    return "#".join(source.rsplit("#", 2)[1:])

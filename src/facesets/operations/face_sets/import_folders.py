@@ -1,0 +1,199 @@
+"""`import-folders`: folders that a person sorted become face sets of an export."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from facesets.errors import WrongUsage
+from facesets.files import printable
+from facesets.interfaces import Embedder, Progress, Store
+from facesets.operations.face_sets.export_swap import ExportSwapSummary, export_planned
+from facesets.operations.face_sets.folder_labels import SortedFolders
+from facesets.operations.face_sets.folder_people import Identity, find_identities
+from facesets.operations.face_sets.plan import NewSet, plan_sets
+from facesets.operations.face_sets.set_changes import State, set_states, without_empty
+from facesets.operations.options.cache import ExportSwapOptions
+from facesets.operations.options.face_sets import ImportFoldersOptions
+from facesets.results.file_names import folder_name
+from facesets.results.lock import reserved
+from facesets.results.manifest import EXPORT_MANIFEST, ExportManifest, Failure
+from facesets.results.naming import look_for_export, seen_in_export
+from facesets.results.preflight import begin
+from facesets.results.provenance import provenance
+from facesets.stop import Stop
+
+KIND = "imported"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedPerson:
+    """One label, and the set that it became.
+
+    Attributes
+    ----------
+    state : str
+        `new`, `changed` or `unchanged`: what this run made of the set; `empty`: none of its faces passes.
+    photos, faces : int
+        In the folders.
+    core : int
+        Of the faces those that are this person; the others are bystanders.
+    routed : int
+        Faces in mixed folders that are this person as well.
+    warning : str
+        What somebody should look at; empty when there is nothing.
+    """
+
+    label: str
+    set: str
+    state: State
+    folders: list[str]
+    photos: int
+    faces: int
+    core: int
+    routed: int
+    warning: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImportFoldersSummary:
+    """What `import-folders` found and wrote."""
+
+    out: str
+    people: list[ImportedPerson]
+    export: ExportSwapSummary
+    failed: int
+    failures: list[Failure] = field(default_factory=list)
+    dry_run: bool = False
+    stopped: bool = False
+
+
+def import_folders(
+    store: Store,
+    folders: SortedFolders,
+    out: Path,
+    embedder: Embedder,
+    options: ImportFoldersOptions,
+    export: ExportSwapOptions,
+    *,
+    progress: Progress,
+    stop: Stop,
+) -> ImportFoldersSummary:
+    """Make a set of each person's folders and merge them into an export; other sets are left alone.
+
+    Parameters
+    ----------
+    embedder : Embedder
+        With the consumer's detection settings (640, 0.5) and the recogniser of the store.
+
+    Raises
+    ------
+    WrongUsage
+        No folder is named, or none gives a person; `out` holds something else, or another
+        store's export.
+    SourceGone
+        Photos that the store knows are unavailable.
+    RecogniserMismatch
+        Store and embedder do not have the same recogniser.
+    AlreadyRunning
+        Another run writes to `out`.
+    CannotWrite
+        `out` cannot be written.
+    """
+    with reserved(out, dry_run=export.dry_run):
+        return _import_folders(store, folders, out, embedder, options, export, progress=progress, stop=stop)
+
+
+def _import_folders(
+    store: Store,
+    folders: SortedFolders,
+    out: Path,
+    embedder: Embedder,
+    options: ImportFoldersOptions,
+    export: ExportSwapOptions,
+    *,
+    progress: Progress,
+    stop: Stop,
+) -> ImportFoldersSummary:
+    if not folders.people and not folders.each_in:
+        raise WrongUsage("Whose folders? Name them by --folder or --each-in, or in a file by --folders.")
+    begun = begin(store, out, ExportManifest, EXPORT_MANIFEST, replace=export.replace)
+    collection = begun.collection
+    identities, failures = find_identities(collection, folders, options)
+    if not identities:
+        reasons = "; ".join(f"{printable(failure.path)}: {failure.reason}" for failure in failures)
+        raise WrongUsage(f"None of the folders gives a person ({reasons}).")
+    plan = plan_sets(
+        collection,
+        [_wanted(identity) for identity in identities],
+        out,
+        embedder.settings,
+        export,
+        made=provenance(store, collection.settings, options, export),
+    )
+    states = set_states(out, plan)
+    naming = look_for_export(store, out, begun.before, collection)
+    if not export.dry_run:
+        # What is new in the export from here on, a label too, is a name that somebody gave.
+        naming.keep({out: {} if begun.before is None else seen_in_export(out, begun.before).groups})
+    written = export_planned(
+        begun, plan, out, embedder, export, command="import-folders", progress=progress, stop=stop
+    )
+    return _summary(identities, without_empty(states, written), written, failures)
+
+
+def source_of(label: str) -> str:
+    """What a set is known again by: the label, so that its folders may move and grow."""
+    return f"import-folders#{label}"
+
+
+def _wanted(identity: Identity) -> NewSet:
+    name = folder_name(identity.label)
+    return NewSet(
+        name=name,
+        source=source_of(identity.label),
+        rows=identity.rows,
+        kind=KIND,
+        markers={f"{name}.txt": _marker(identity)},
+    )
+
+
+def _marker(identity: Identity) -> str:
+    folders = "".join(f"    {printable(folder)}\n" for folder in identity.folders)
+    return (
+        f"{printable(identity.label)}\n\n"
+        f"Imported by `facesets import-folders`: somebody sorted these photos as one person.\n{folders}"
+    )
+
+
+def _summary(
+    identities: Sequence[Identity],
+    states: dict[str, tuple[str, State]],
+    written: ExportSwapSummary,
+    failures: list[Failure],
+) -> ImportFoldersSummary:
+    people = []
+    for identity in identities:
+        name, state = states[source_of(identity.label)]
+        people.append(
+            ImportedPerson(
+                label=identity.label,
+                set=name,
+                state=state,
+                folders=list(identity.folders),
+                photos=identity.photos,
+                faces=identity.faces,
+                core=len(identity.core),
+                routed=len(identity.routed),
+                warning=identity.warning,
+            )
+        )
+    failures = [*failures, *written.failures]
+    return ImportFoldersSummary(
+        out=written.out,
+        people=people,
+        export=written,
+        failed=len(failures),
+        failures=failures,
+        dry_run=written.dry_run,
+        stopped=written.stopped,
+    )

@@ -1,0 +1,173 @@
+"""Which faces of a set are exported, and in which order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from facesets.errors import UnreadableImage
+from facesets.imaging.align import align
+from facesets.imaging.duplicates import hamming
+from facesets.imaging.fingerprint import fingerprint
+from facesets.imaging.originals import read_row
+from facesets.imaging.quality import known_pose
+from facesets.operations.options.cache import ExportSwapOptions
+from facesets.records import Collection, Faces, Float32, Int64
+from facesets.results.manifest import Failure
+
+DUPLICATE = "duplicate"
+
+_BLOCK = 1024
+
+# Turning by this many degrees makes a pose worth twice a repeated one.
+_TELLING_ANGLE = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A face left out; `detail` names the face that it duplicates."""
+
+    row: int
+    gate: str
+    value: float
+    limit: float
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class Selection:
+    """The faces of one set on their way out.
+
+    Attributes
+    ----------
+    centroid : float32 array of shape (d,)
+        Unit length.
+    rows : int64 array
+        Faces still in, best quality first.
+    distance : dict
+        Row to cosine distance from the centroid.
+    duplicates : dict
+        Row to the rows left out for it.
+    """
+
+    centroid: Float32
+    rows: Int64
+    distance: dict[int, float]
+    dropped: list[Drop] = field(default_factory=list)
+    duplicates: dict[int, list[int]] = field(default_factory=dict)
+    failed: list[Failure] = field(default_factory=list)
+
+
+def centroid_of(embeddings: Float32) -> Float32:
+    """Direction of the mean of unit vectors (n, d); zeros for none."""
+    total = embeddings.astype(np.float64).sum(axis=0)
+    unit: Float32 = (total / max(float(np.linalg.norm(total)), 1e-12)).astype(np.float32)
+    return unit
+
+
+def select_faces(
+    faces: Faces,
+    rows: Int64,
+    quality: Float32,
+    options: ExportSwapOptions,
+    *,
+    given: Int64 | Sequence[int] = (),
+) -> Selection:
+    """Send a set through the gates that need no picture, and rank the rest.
+
+    The outlier gate measures from the centroid of all; the centroid that is kept is that of the core. Rows
+    that are `given` pass every gate.
+    """
+    sure = np.isin(rows, np.asarray(given, np.int64))
+    first = centroid_of(faces.embedding[rows])
+    distance = 1 - faces.embedding[rows] @ first
+    far = ~sure & (distance > options.outlier_threshold)
+    small = ~far & ~sure & (faces.face_short[rows] < options.min_face_short)
+    core = rows[~far]
+    left = rows[~far & ~small]
+    ranked = left[np.lexsort((left, -quality[left]))]
+    centroid = centroid_of(faces.embedding[core])
+    selection = Selection(
+        centroid=centroid,
+        rows=ranked,
+        distance={int(r): round(float(1 - faces.embedding[r] @ centroid), 4) for r in ranked},
+    )
+    limit = options.outlier_threshold
+    selection.dropped += [
+        Drop(int(r), "outlier_threshold", round(float(d), 4), limit)
+        for r, d in zip(rows[far], distance[far], strict=True)
+    ]
+    selection.dropped += [
+        Drop(int(r), "min_face_short", round(float(faces.face_short[r]), 2), options.min_face_short)
+        for r in rows[small]
+    ]
+    return selection
+
+
+def collapse_duplicates(
+    selection: Selection, collection: Collection, ids: Sequence[str], options: ExportSwapOptions
+) -> None:
+    """Keep of each group of faces that look the same the best one.
+
+    Only faces whose embeddings are close are compared by their look, so few photos are read.
+    """
+    rows = selection.rows
+    pairs = _close_pairs(collection.faces.embedding[rows], options.duplicate_max_distance)
+    prints = {
+        i: look
+        for i in sorted({i for pair in pairs for i in pair})
+        if (look := _face_fingerprint(collection, int(rows[i]))) is not None
+    }
+    gone: set[int] = set()
+    for i, j in pairs:
+        if i in gone or j in gone or i not in prints or j not in prints:
+            continue
+        bits = int(hamming(prints[i], prints[j]))
+        if bits <= options.duplicate_max_bits:
+            gone.add(j)
+            kept, lost = int(rows[i]), int(rows[j])
+            selection.duplicates.setdefault(kept, []).append(lost)
+            selection.dropped.append(
+                Drop(lost, DUPLICATE, bits, options.duplicate_max_bits, f"of {ids[kept]}")
+            )
+    selection.rows = np.array([row for i, row in enumerate(rows) if i not in gone], np.int64)
+
+
+def _close_pairs(embeddings: Float32, max_distance: float) -> list[tuple[int, int]]:
+    """Pairs of places in the ranking, better one first, whose embeddings are this close; in order."""
+    pairs = []
+    for start in range(0, len(embeddings), _BLOCK):
+        similarity = embeddings[start : start + _BLOCK] @ embeddings.T
+        first, second = np.nonzero(1 - similarity <= max_distance)
+        first += start
+        below = first < second
+        pairs += list(zip(first[below].tolist(), second[below].tolist(), strict=True))
+    return pairs
+
+
+def _face_fingerprint(collection: Collection, row: int) -> np.ndarray | None:
+    """Fingerprint of the aligned face; None for a photo that cannot be read, which is noted later."""
+    try:
+        pixels = read_row(collection.images, int(collection.faces.image[row]))
+    except UnreadableImage:
+        return None
+    return np.frombuffer(fingerprint(align(pixels, collection.faces.kps[row])), np.uint8)
+
+
+def diverse_first(faces: Faces, rows: Int64, quality: Float32, count: int) -> Int64:
+    """Choose `count` of the ranked faces that differ in pose, best quality first.
+
+    Greedy: the best face, then again and again the one whose quality times its turn away from
+    all chosen ones is highest.
+    """
+    if len(rows) <= count:
+        return rows
+    angles = np.nan_to_num(known_pose(faces.take(rows))[:, :2], nan=90.0)
+    chosen = [0]
+    while len(chosen) < count:
+        turn = np.linalg.norm(angles[:, None] - angles[chosen][None], axis=2).min(axis=1)
+        worth = quality[rows] * (1 + np.minimum(turn / _TELLING_ANGLE, 1))
+        worth[chosen] = -1
+        chosen.append(int(np.argmax(worth)))
+    best_first: Int64 = rows[np.sort(chosen)]
+    return best_first

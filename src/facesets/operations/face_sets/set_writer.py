@@ -1,0 +1,319 @@
+"""One face set written: PNGs in rank order, candidates beside it, bundles, and its manifest last."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+
+import numpy as np
+
+from facesets.errors import FacesetsError, UnreadableImage
+from facesets.files import sha256_of
+from facesets.formats.bundle import bundle_names, png_bytes, write_bundle
+from facesets.formats.crops import Square, cut, square_around
+from facesets.imaging.decode import decode
+from facesets.imaging.originals import read_row
+from facesets.imaging.quality import quality
+from facesets.interfaces import Embedder, Progress
+from facesets.operations.face_sets.plan import PlannedSet
+from facesets.operations.face_sets.selection import (
+    Drop,
+    Selection,
+    centroid_of,
+    collapse_duplicates,
+    diverse_first,
+    select_faces,
+)
+from facesets.operations.face_sets.single_face_crop import (
+    NO_FACE_FOUND,
+    CropRules,
+    Refused,
+    SingleFace,
+    Subject,
+    single_face_crops,
+)
+from facesets.operations.options.cache import LOADER_MIN_DET_SCORE, ExportSwapOptions
+from facesets.records import Collection, Int64
+from facesets.results.crop_edits import TAKEN_OUT, given_name
+from facesets.results.folder import ResultFolder
+from facesets.results.group_names import CANDIDATES, candidate_name, names_of_set, png_name
+from facesets.results.manifest import (
+    SET_MANIFEST,
+    Content,
+    DroppedFace,
+    ExportedFace,
+    Failure,
+    Provenance,
+    QualityParts,
+    SetManifest,
+    face_describer,
+    rounded,
+)
+from facesets.results.manifest_json import manifest_bytes, read_manifest
+from facesets.results.photo_sources import PhotoSources
+from facesets.results.safe_folder import is_inside
+from facesets.results.set_edits import is_untouched
+from facesets.stop import Stop
+
+# Photos held in memory at a time; their first crops go to the embedder together.
+_TOGETHER = 8
+
+
+@dataclass(slots=True)
+class _Written:
+    faces: list[tuple[int, str, SingleFace]]
+    dropped: list[Drop]
+    failed: list[Failure]
+    stopped: bool = False
+
+
+class SetWriter:
+    """Writes the sets of one export into its folder."""
+
+    def __init__(
+        self,
+        folder: ResultFolder,
+        collection: Collection,
+        sources: PhotoSources,
+        made: Provenance,
+        embedder: Embedder,
+        options: ExportSwapOptions,
+    ) -> None:
+        """Rate all faces once."""
+        self._folder = folder
+        self._collection = collection
+        self._sources = sources
+        self._made = made
+        self._embedder = embedder
+        self._options = options
+        self._ids = collection.face_ids()
+        self._quality = quality(collection.faces)
+        self._total = self._quality.total
+        self._describe = face_describer(collection, self._total)
+        self._rules = CropRules(
+            options.out_size, options.pad_ratio, options.verify_max_distance, LOADER_MIN_DET_SCORE
+        )
+
+    def possible_names(self, sets: Iterable[PlannedSet]) -> Iterator[str]:
+        """Every file that writing these sets may make."""
+        sets = list(sets)
+        most = max((len(planned.rows) for planned in sets if planned.wanted.is_numbered), default=0)
+        for planned in sets:
+            others = [*bundle_names(planned.name, self._options.top_n), *planned.wanted.markers]
+            faces = most if planned.wanted.is_numbered else len(planned.rows)
+            yield from names_of_set(planned.name, faces, len(planned.candidates), others)
+
+    def finished_before(self, planned: PlannedSet) -> SetManifest | None:
+        """The set's manifest, if an earlier run made the set from the same inputs and all is there."""
+        if f"{planned.name}/{SET_MANIFEST}" not in self._folder.owned:
+            return None
+        manifest = finished_set(self._folder.root, planned)
+        if manifest is None:
+            return None
+        self._folder.keep(manifest.files)
+        return manifest
+
+    def write(self, planned: PlannedSet, progress: Progress, stop: Stop) -> SetManifest | None:
+        """Write one set; None when asked to stop before its end.
+
+        Nothing is written for a set none of whose faces passes.
+
+        Raises
+        ------
+        SourceGone
+            Photos became unavailable: the set stays as it is until the run is completed.
+        """
+        selection = select_faces(
+            self._collection.faces, planned.rows, self._total, self._options, given=planned.given
+        )
+        progress.advance(len(planned.rows) - len(selection.rows))
+        collapse_duplicates(selection, self._collection, self._ids, self._options)
+        progress.advance(sum(len(lost) for lost in selection.duplicates.values()))
+        given = {
+            int(row): path
+            for row in planned.given
+            if (path := self._folder.root / given_name(planned.name, self._ids[row])).is_file()
+        }
+        named = partial(png_name, planned.name)
+        kept = self._write_crops(planned.name, selection.rows, progress, stop, named, given)
+        candidates = planned.candidates if kept.faces else planned.candidates[:0]
+        named = partial(candidate_name, planned.name)
+        review = self._write_crops(f"{CANDIDATES}/{planned.name}", candidates, None, stop, named)
+        if kept.stopped or review.stopped:
+            return None
+        if not kept.faces:
+            return self._manifest(planned, selection, kept, review, ())
+        bundles = self._write_bundles(planned.name, kept)
+        for marker, text in planned.wanted.markers.items():
+            self._folder.write(f"{planned.name}/{marker}", text.encode())
+        manifest = self._manifest(planned, selection, kept, review, bundles)
+        self._folder.write(f"{planned.name}/{SET_MANIFEST}", manifest_bytes(manifest))
+        return manifest
+
+    def _write_crops(
+        self,
+        directory: str,
+        rows: Int64,
+        progress: Progress | None,
+        stop: Stop,
+        named: Callable[[int], str],
+        given: Mapping[int, Path] = MappingProxyType({}),
+    ) -> _Written:
+        """Write a crop for each row that passes; rows that are `given` have one of the user's own.
+
+        `named` gives the file name of a rank.
+        """
+        written = _Written([], [], [])
+        remaining = iter(int(row) for row in rows)
+        while some := list(islice(remaining, _TOGETHER)):
+            if stop.requested:
+                written.stopped = True
+                break
+            subjects = self._subjects([row for row in some if row not in given], written)
+            results = single_face_crops(list(subjects.values()), self._embedder, self._rules)
+            made: dict[int, SingleFace | Refused] = dict(zip(subjects, results, strict=True))
+            made |= {row: self._as_given(row, given[row]) for row in some if row in given}
+            for row, result in ((row, made[row]) for row in some if row in made):
+                if isinstance(result, Refused):
+                    written.dropped.append(Drop(row, result.gate, result.value, result.limit))
+                    continue
+                name = f"{directory}/{named(len(written.faces))}"
+                self._folder.write(name, png_bytes(result.crop))
+                written.faces.append((row, name, result))
+            if progress:
+                progress.advance(len(some))
+        return written
+
+    def _as_given(self, row: int, path: Path) -> SingleFace | Refused:
+        """A crop that the user put into the set, at the size of the others."""
+        try:
+            pixels = decode(str(path)).pixels
+        except UnreadableImage:
+            return Refused(NO_FACE_FOUND, 0, self._rules.min_subject_score)
+        images, faces = self._collection.images, self._collection.faces
+        image = int(faces.image[row])
+        width, height = int(images.width[image]), int(images.height[image])
+        square = square_around(faces.box[row], width, height, self._rules.pad_ratio)
+        whole = Square(0, 0, min(pixels.shape[:2]))
+        crop = cut(pixels, whole, self._rules.size)
+        (found,) = self._embedder.embed([crop])
+        similarity = max((float(each @ faces.embedding[row]) for each in found.embedding), default=0.0)
+        return SingleFace(crop, square, 0, similarity)
+
+    def _subjects(self, rows: Sequence[int], written: _Written) -> dict[int, Subject]:
+        faces = self._collection.faces
+        subjects = {}
+        for row in rows:
+            image = int(faces.image[row])
+            try:
+                pixels = read_row(self._collection.images, image)
+            except UnreadableImage as error:
+                self._sources.one_failed()
+                written.failed.append(Failure(self._collection.images.paths[image][0], error.reason))
+                continue
+            subjects[row] = Subject(pixels, faces.box[row], faces.embedding[row])
+        return subjects
+
+    def _write_bundles(self, name: str, kept: _Written) -> tuple[str, ...]:
+        if not kept.faces:
+            return ()
+        paths = {row: self._folder.root / PurePosixPath(file) for row, file, _ in kept.faces}
+        ranked = np.array(list(paths), np.int64)
+        top_n = self._options.top_n
+        best = ranked[:top_n]
+        if self._options.select == "diverse":
+            best = diverse_first(self._collection.faces, ranked, self._total, top_n)
+        top, everything = bundle_names(name, top_n)
+        for bundle, rows in ((top, best), (everything, ranked)):
+            chosen: list[Path] = [paths[int(row)] for row in rows]
+            self._folder.write_with(f"{name}/{bundle}", partial(write_bundle, pngs=chosen))
+        return (top, everything)
+
+    def _manifest(
+        self,
+        planned: PlannedSet,
+        selection: Selection,
+        kept: _Written,
+        review: _Written,
+        bundles: tuple[str, ...],
+    ) -> SetManifest:
+        directory = planned.name
+        centroid = centroid_of(self._collection.faces.embedding[[row for row, _, _ in kept.faces]])
+        if not kept.faces:
+            centroid = selection.centroid
+        unwanted = [Drop(int(row), TAKEN_OUT, 1, 0, "by you") for row in planned.taken_out]
+        dropped = (*selection.dropped, *kept.dropped, *unwanted)
+        names = [name for part in (kept, review) for _, name, _ in part.faces]
+        return SetManifest(
+            made=self._made,
+            name=directory,
+            inputs=planned.inputs,
+            centroid=rounded(centroid, 6),
+            faces=tuple(self._exported(item, selection.distance, selection) for item in kept.faces),
+            candidates=tuple(
+                self._exported(item, planned.candidate_distance, selection) for item in review.faces
+            ),
+            dropped=tuple(
+                DroppedFace(
+                    self._describe(drop.row), directory, drop.gate, drop.value, drop.limit, drop.detail
+                )
+                for drop in dropped
+            ),
+            failed=(*kept.failed, *review.failed),
+            bundles=bundles,
+            contents={
+                name: _content(self._folder.root / directory / name)
+                for name in (*(PurePosixPath(file).name for _, file, _ in kept.faces), *bundles)
+            },
+            files=tuple(
+                sorted(
+                    [
+                        *names,
+                        *(f"{directory}/{other}" for other in (*bundles, *planned.wanted.markers)),
+                        f"{directory}/{SET_MANIFEST}",
+                    ]
+                )
+            ),
+        )
+
+    def _exported(
+        self, item: tuple[int, str, SingleFace], distance: Mapping[int, float], selection: Selection
+    ) -> ExportedFace:
+        row, name, crop = item
+        parts = {f.name: round(float(getattr(self._quality, f.name)[row]), 4) for f in fields(self._quality)}
+        return ExportedFace(
+            file=PurePosixPath(name).name,
+            face=self._describe(row),
+            quality=QualityParts(**parts, total=round(float(self._total[row]), 4)),
+            crop=(crop.square.x, crop.square.y, crop.square.edge),
+            masked=crop.masked,
+            centroid_cosine_distance=distance[row],
+            crop_cosine_similarity=round(crop.cosine_similarity, 4),
+            duplicates=tuple(self._ids[lost] for lost in selection.duplicates.get(row, ())),
+        )
+
+
+def _content(path: Path) -> Content:
+    return Content(path.stat().st_size, sha256_of(path))
+
+
+def finished_set(root: Path, planned: PlannedSet) -> SetManifest | None:
+    """The manifest of a set that lies in an export as it would be made now, else None."""
+    try:
+        manifest = read_manifest(root / planned.name / SET_MANIFEST, SetManifest)
+    except FacesetsError:
+        return None
+    if manifest.inputs != planned.inputs or manifest.failed or manifest.name != planned.name:
+        return None
+    if not manifest.faces:
+        return None
+    whole = all((root / PurePosixPath(name)).is_file() for name in manifest.files)
+    since = (root / planned.name / SET_MANIFEST).stat().st_mtime_ns
+    untouched = whole and all(
+        is_untouched(root / planned.name / name, content, since)
+        for name, content in manifest.contents.items()
+        if is_inside(name)
+    )
+    return manifest if untouched else None

@@ -1,0 +1,1 @@
+"""From faces to groups of people in result folders."""

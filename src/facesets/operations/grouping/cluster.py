@@ -1,0 +1,296 @@
+"""Raw grouping: every face of a store into folders of people."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facesets.clustering import (
+    Placement,
+    average_linkage,
+    calibrate,
+    check_links,
+    cluster_auto,
+    connected_components,
+    hdbscan,
+    is_approximate,
+    same_image_pairs,
+    singletons_as_noise,
+)
+from facesets.imaging.quality import quality
+from facesets.interfaces import Progress, Store
+from facesets.operations.options.cache import ClusterOptions
+from facesets.plurals import counted
+from facesets.records import Collection, Float32, Int64
+from facesets.results.apply_user_edits import Carried, Said, carried, names_of_clusters, respect
+from facesets.results.follow_names import ids_of, known_and_named, with_names
+from facesets.results.lock import reserved
+from facesets.results.manifest import (
+    CLUSTER_MANIFEST,
+    ClusterManifest,
+    Failure,
+    Group,
+    ImageEntry,
+    face_describer,
+)
+from facesets.results.naming import Naming
+from facesets.results.photo_folders import plan_folders, rehearse, write_photo_folders
+from facesets.results.preflight import begin
+from facesets.results.provenance import provenance
+from facesets.results.user_edits import SINGLETONS, warn
+from facesets.stop import Stop
+
+NO_FACE = "_noface"
+SAID = "said"
+"""The placement of a face that the user put where it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSummary:
+    """What `cluster` found and wrote. `failed` photos could not be copied."""
+
+    out: str
+    faces: int
+    images: int
+    persons: int
+    singletons: int
+    no_face: int
+    reasons: list[str]
+    learned: list[str]
+    copied: int
+    unchanged: int
+    removed: int
+    failed: int
+    failures: list[Failure]
+    dry_run: bool
+    stopped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """Faces in clusters.
+
+    Attributes
+    ----------
+    labels : int64 array of shape (n,)
+        Numbered by falling size; -1 is noise.
+    used : mapping
+        The values that decided, by name; measured ones where the method chose them.
+    reasons : tuple of str
+        A sentence for each choice that the method made by itself.
+    placement : tuple of str
+        How each face came where it is, in a word; empty where the method does not tell.
+    """
+
+    labels: Int64
+    used: Mapping[str, Any]
+    reasons: tuple[str, ...] = ()
+    placement: tuple[str, ...] = ()
+
+
+def cluster(
+    store: Store, out: Path, options: ClusterOptions, *, progress: Progress, stop: Stop
+) -> ClusterSummary:
+    """Group the faces of a store and lay their photos into `person_001/`, `_singletons/`, `_noface/`.
+
+    Raises
+    ------
+    AlreadyRunning
+        Another run writes to `out`.
+    WrongUsage
+        `out` holds the results of another command, or of another store.
+    SourceGone
+        Photos that the store knows are unavailable.
+    CannotWrite
+        `out` cannot be written.
+    """
+    with reserved(out, dry_run=options.dry_run):
+        return _cluster(store, out, options, progress=progress, stop=stop)
+
+
+def _cluster(
+    store: Store, out: Path, options: ClusterOptions, *, progress: Progress, stop: Stop
+) -> ClusterSummary:
+    begun = begin(
+        store, out, ClusterManifest, CLUSTER_MANIFEST, replace=options.replace, how=options.materialize
+    )
+    collection = begun.collection
+    before = {} if begun.before is None else {out: begun.before}
+    results, naming = known_and_named(store, before, [out], collection, learns=False)
+    known = results.get(out)
+    warn(known, out, progress)
+    progress.begin(f"Clustering {counted(len(collection.faces), 'face')}")
+    recogniser = collection.settings.recogniser
+    grouping = group_faces(collection.faces.embedding, collection.faces.image, options, recogniser)
+    said = (
+        None
+        if known is None or not known.statements
+        else respect(grouping.labels, collection.face_ids(), known)
+    )
+    progress.end()
+    manifest, kept = _manifest(store, collection, grouping, said, naming, out, options)
+    plan = plan_folders(
+        out,
+        "cluster",
+        CLUSTER_MANIFEST,
+        _members(manifest),
+        options,
+        moved=kept.files,
+        unwanted=kept.unwanted,
+        sources=begun.sources,
+        today={} if known is None else known.today,
+        called={} if known is None else known.called,
+    )
+    if options.dry_run:
+        written = rehearse(plan, manifest)
+    else:
+        naming.keep({out: ids_of(manifest.persons)})
+        written = write_photo_folders(plan, manifest, progress=progress, stop=stop)
+    return ClusterSummary(
+        out=str(out),
+        **manifest.counts,
+        reasons=list(grouping.reasons),
+        learned=list(kept.learned),
+        copied=written.copied,
+        unchanged=written.unchanged,
+        removed=written.removed,
+        failed=written.failed,
+        failures=written.failures,
+        dry_run=options.dry_run,
+        stopped=written.stopped,
+    )
+
+
+def group_faces(
+    embeddings: Float32, image: Int64, options: ClusterOptions, recogniser: str | None = None
+) -> Grouping:
+    """Cluster by the chosen method; a face that is alone is noise.
+
+    Parameters
+    ----------
+    embeddings : float32 array of shape (n, d)
+    image : int64 array of shape (n,)
+        Faces with the same number are in one image.
+    recogniser : str, optional
+        The file name of the network that made the embeddings.
+    """
+    known_images = None if options.same_image_ok else image
+    used: dict[str, Any] = {"same_image_ok": options.same_image_ok}
+    if options.method == "auto":
+        measured = calibrate(embeddings, image_index=known_images, recogniser=recogniser)
+        result = cluster_auto(embeddings, image_index=known_images, calibration=measured)
+        used["core_cosine_similarity"] = result.calibration.core
+        used["link_cosine_similarity"] = result.calibration.link
+        placement = tuple(Placement(value).name.lower() for value in result.placement.tolist())
+        return Grouping(singletons_as_noise(result.labels), used, result.reasons, placement)
+    apart = None if known_images is None else same_image_pairs(embeddings, known_images)
+    reasons: tuple[str, ...] = ()
+    if options.method == "components":
+        similarity = options.min_cosine_similarity
+        labels = connected_components(embeddings, min_cosine_similarity=similarity, constraints=apart)
+        used["min_cosine_similarity"] = similarity
+        if is_approximate(len(embeddings)):
+            checked = check_links(embeddings, labels, min_cosine_similarity=similarity)
+            reasons = (checked.sentence(similarity),)
+    elif options.method == "hdbscan":
+        faces, samples = options.min_cluster_size, options.min_samples
+        labels = hdbscan(embeddings, min_cluster_size=faces, min_samples=samples, constraints=apart).labels
+        used |= {"min_cluster_size": faces, "min_samples": samples}
+    else:
+        threshold = options.threshold
+        if threshold is None:
+            measured = calibrate(embeddings, image_index=known_images, recogniser=recogniser)
+            threshold = measured.max_cosine_distance
+            reasons = (f"Cut at a cosine distance of {threshold:.2f}, {measured.source}.",)
+        labels = average_linkage(embeddings, max_cosine_distance=threshold, constraints=apart)
+        used["threshold"] = threshold
+    return Grouping(singletons_as_noise(labels), used, reasons)
+
+
+def members_by_label(labels: Int64) -> list[Int64]:
+    """Rows of clusters 0, 1, …, each in row order."""
+    order = np.argsort(labels, kind="stable")
+    noise = int((labels < 0).sum())
+    ends = np.cumsum(np.bincount(labels[labels >= 0]))
+    return np.split(order[noise:], ends[:-1]) if len(ends) else []
+
+
+def _manifest(
+    store: Store,
+    collection: Collection,
+    grouping: Grouping,
+    said: Said | None,
+    naming: Naming,
+    out: Path,
+    options: ClusterOptions,
+) -> tuple[ClusterManifest, Carried]:
+    faces, images = collection.faces, collection.images
+    made = provenance(store, collection.settings, options)
+    used = {"method": options.method, **grouping.used, "materialize": options.materialize}
+    describe = face_describer(collection, quality(faces).total)
+    labels = grouping.labels if said is None else said.label
+    own_names = {} if said is None else said.names
+    rows_of = [np.flatnonzero(labels == label) for label in np.unique(labels[labels >= 0])]
+    if said is None:
+        rows_of = members_by_label(labels)
+    alone = [rows[0] for rows in rows_of if len(rows) == 1 and int(labels[rows[0]]) not in own_names]
+    members = sorted(
+        (rows for rows in rows_of if len(rows) > 1 or int(labels[rows[0]]) in own_names),
+        key=lambda rows: (-len(rows), rows[0]),
+    )
+    ids = collection.face_ids()
+    names = names_of_clusters([int(labels[rows[0]]) for rows in members], "person", said)
+    named = with_names(
+        naming, out, names, {int(labels[r[0]]): [ids[row] for row in r] for r in members}, said
+    )
+    names = {cluster: named.get(name, name) for cluster, name in names.items()}
+    persons = tuple(
+        Group(
+            name=names[int(labels[rows[0]])],
+            images=len(np.unique(faces.image[rows])),
+            faces=tuple(describe(int(row)) for row in rows),
+        )
+        for rows in members
+    )
+    single = np.flatnonzero(labels < 0) if said is None else np.sort(np.array(alone, np.int64))
+    kept = carried(said, names, ids, describe).named(named)
+    singletons = tuple(describe(int(row)) for row in single)
+    placements = dict(zip(ids, grouping.placement, strict=False))
+    if said is not None and placements:
+        placements |= {ids[row]: SAID for row in np.flatnonzero(said.asserted)}
+    without = np.setdiff1d(np.arange(len(images)), faces.image)
+    no_face = tuple(ImageEntry(images.sha256[row].decode(), images.paths[row]) for row in without)
+    manifest = ClusterManifest(
+        made=replace(made, options=used),
+        reasons=grouping.reasons,
+        counts={
+            "faces": len(faces),
+            "images": len(images),
+            "persons": len(persons),
+            "singletons": len(singletons),
+            "no_face": len(no_face),
+        },
+        persons=persons,
+        singletons=singletons,
+        no_face=no_face,
+        failed=(),
+        missing=(),
+        files={},
+        sheets=(),
+        statements=kept.statements,
+        hidden=kept.hidden,
+        set_aside=kept.set_aside,
+        placements=placements,
+    )
+    return manifest, kept
+
+
+def _members(manifest: ClusterManifest) -> dict[str, list[tuple[str, ...]]]:
+    """For each folder the paths of its images."""
+    return {
+        **{group.name: [face.paths for face in group.faces] for group in manifest.persons},
+        SINGLETONS: [face.paths for face in manifest.singletons],
+        NO_FACE: [image.paths for image in manifest.no_face],
+    }

@@ -1,0 +1,132 @@
+"""Face sets that grow: new faces under refine's gates, and clusters that have become large enough."""
+
+from collections import Counter
+from dataclasses import dataclass, field, fields, replace
+
+import numpy as np
+
+from facesets.imaging.quality import quality
+from facesets.operations.grouping.nearest_group import join_known
+from facesets.operations.grouping.refine import dropped_faces, gate_faces, gate_joined, surviving
+from facesets.operations.options.cache import RefineOptions
+from facesets.operations.options.face_sets import ExtendOptions
+from facesets.records import Collection, Int64
+from facesets.results.group_names import following_names
+from facesets.results.manifest import DroppedFace, RefineManifest, face_describer
+from facesets.results.membership import Known
+
+_CLUSTER = "cluster_"
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendedSets:
+    """What came of new faces.
+
+    Attributes
+    ----------
+    new : int
+        Faces that were not known.
+    new_images : int
+        Images of which none was known.
+    joined, made : dict
+        New faces by the group that they joined; faces of each new group.
+    alone : int
+        New faces that are in no group.
+    dropped : tuple of DroppedFace
+        All that are in no face set, with the gate.
+    dropped_by : dict
+        New ones of them, by gate.
+    """
+
+    new: int
+    joined: dict[str, int]
+    made: dict[str, int]
+    alone: int
+    new_images: int = 0
+    dropped: tuple[DroppedFace, ...] = ()
+    dropped_by: dict[str, int] = field(default_factory=dict)
+
+
+def grown_sets(
+    collection: Collection, before: RefineManifest, known: Known, options: ExtendOptions
+) -> ExtendedSets:
+    """Route new faces to face sets under the gates that these were made with, and refine the others.
+
+    Faces that were in clusters too small for a face set are refined again together with the new ones.
+    """
+    gates = _gates_of(before, options)
+    rows = {face: row for row, face in enumerate(collection.face_ids())}
+    earlier = _under_new_names(before.dropped, known)
+    known_ids = known.face_ids() | {drop.face.face for drop in earlier}
+    new = np.array([row for face, row in rows.items() if face not in known_ids], np.int64)
+    if not len(new):
+        return ExtendedSets(0, {}, {}, 0, 0, tuple(earlier))
+    describe = face_describer(collection, quality(collection.faces).total)
+    joined = join_known(collection, known, new, options)
+    names = [*known.groups, *known.hidden]
+    dropped = _join(collection, known, new[joined >= 0], joined[joined >= 0], gates)
+    rest = np.r_[new[joined < 0], _waiting(earlier, rows)]
+    rest.sort()
+    gated = gate_faces(collection.faces.take(rest), gates)
+    fresh = surviving(gated)
+    made = following_names("faceset", known.names_in_use(), len(fresh))
+    by_cluster = {int(gated.cluster[part[0]]): name for part, name in zip(fresh, made, strict=True)}
+    for part, name in zip(fresh, made, strict=True):
+        known.groups[name] = [describe(int(row)) for row in rest[part]]
+    again = dropped_faces(gated, by_cluster, lambda place: describe(int(rest[place])))
+    judged = set(rest.tolist())
+    everything = (*(drop for drop in earlier if rows.get(drop.face.face, -1) not in judged), *dropped, *again)
+    new_ids = rows.keys() - known_ids
+    by_gate = Counter(drop.gate for drop in everything if drop.face.face in new_ids)
+    accepted = Counter(names[group] for group in joined[joined >= 0].tolist())
+    accepted -= Counter(drop.group for drop in dropped)
+    images = collection.faces.image
+    old_rows = np.array([row for face, row in rows.items() if face in known_ids], np.int64)
+    return ExtendedSets(
+        new=len(new),
+        joined={name: accepted[name] for name in names if accepted[name]},
+        made={name: len(known.groups[name]) for name in made},
+        alone=by_gate.total(),
+        new_images=len(np.setdiff1d(images[new], images[old_rows])),
+        dropped=everything,
+        dropped_by=dict(sorted(by_gate.items())),
+    )
+
+
+def _gates_of(manifest: RefineManifest, options: ExtendOptions) -> RefineOptions:
+    known = {each.name for each in fields(RefineOptions)}
+    recorded = {name: value for name, value in manifest.made.options.items() if name in known}
+    return replace(RefineOptions(**recorded), same_image_ok=options.same_image_ok)
+
+
+def _under_new_names(dropped: tuple[DroppedFace, ...], known: Known) -> list[DroppedFace]:
+    return [replace(drop, group=known.renamed.get(drop.group, drop.group)) for drop in dropped]
+
+
+def _waiting(dropped: list[DroppedFace], rows: dict[str, int]) -> Int64:
+    """Rows of the faces in clusters that were too small."""
+    found = [
+        rows[drop.face.face] for drop in dropped if drop.group.startswith(_CLUSTER) and drop.face.face in rows
+    ]
+    return np.array(found, np.int64)
+
+
+def _join(
+    collection: Collection, known: Known, new: Int64, group: Int64, gates: RefineOptions
+) -> tuple[DroppedFace, ...]:
+    """Add faces to their groups, but those that a gate drops."""
+    rows = {face: row for row, face in enumerate(collection.face_ids())}
+    names = [*known.groups, *known.hidden]
+    lists = [*known.groups.values(), *known.hidden.values()]
+    pairs = [
+        (rows[face.face], number) for number, faces in enumerate(lists) for face in faces if face.face in rows
+    ]
+    old = np.array(pairs, np.int64).reshape(-1, 2)
+    every = np.r_[old[:, 0], new]
+    label = np.r_[old[:, 1], group]
+    joined = np.arange(len(every)) >= len(old)
+    gated = gate_joined(collection.faces.take(every), label, joined, gates)
+    describe = face_describer(collection, quality(collection.faces).total)
+    for place in np.flatnonzero(joined & (gated.gate == "")):
+        lists[label[place]].append(describe(int(every[place])))
+    return dropped_faces(gated, dict(enumerate(names)), lambda place: describe(int(every[place])))

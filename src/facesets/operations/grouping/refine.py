@@ -1,0 +1,338 @@
+"""Clean face sets: clusters merged, poor faces and outliers dropped, small groups left out."""
+
+from collections.abc import Callable, Mapping
+from collections.abc import Collection as AnyCollection
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from facesets.clustering import (
+    average_linkage,
+    distances_to_centroid,
+    merge_close,
+    reject_outliers,
+    same_image_pairs,
+)
+from facesets.clustering.recognisers import ARCFACE
+from facesets.imaging.quality import quality
+from facesets.interfaces import Progress, Store
+from facesets.operations.grouping.cluster import members_by_label
+from facesets.operations.grouping.gates import SMALL_ALBUM, Advice, Gated, advise, dropped_by, quality_gates
+from facesets.operations.options.cache import MOST_MIN_FACES, RefineOptions
+from facesets.plurals import counted
+from facesets.records import Bool, Collection, Faces, Float32, Int64
+from facesets.results.apply_user_edits import Carried, Said, carried, names_of_clusters, respect
+from facesets.results.follow_names import ids_of, known_and_named, with_names
+from facesets.results.group_names import numbered_name
+from facesets.results.lock import reserved
+from facesets.results.manifest import (
+    REFINE_MANIFEST,
+    DroppedFace,
+    FaceEntry,
+    Failure,
+    Group,
+    RefineManifest,
+    face_describer,
+)
+from facesets.results.naming import Naming
+from facesets.results.photo_folders import plan_folders, rehearse, write_photo_folders
+from facesets.results.preflight import begin
+from facesets.results.provenance import provenance
+from facesets.results.user_edits import warn
+from facesets.stop import Stop
+
+# Of faces that get no folder by the user's will: the manifest lists them apart.
+_NOBODY = "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class RefineSummary:
+    """What `refine` found and wrote.
+
+    Attributes
+    ----------
+    dropped_by : dict
+        Faces by the gate that dropped them.
+    hint : str
+        What the gates cost, and what another one would give, where little or nothing came out; else empty.
+    try_flags : list of str
+        The flags that the hint speaks of, with all others that differ from the defaults.
+    learned : list of str
+        What the user's own changes in the folder said, a sentence each.
+    """
+
+    out: str
+    faces: int
+    images: int
+    facesets: int
+    kept: int
+    dropped: int
+    dropped_by: dict[str, int]
+    hint: str
+    try_flags: list[str]
+    learned: list[str]
+    copied: int
+    unchanged: int
+    removed: int
+    failed: int
+    failures: list[Failure]
+    dry_run: bool
+    stopped: bool
+
+
+def refine(
+    store: Store, out: Path, options: RefineOptions, *, progress: Progress, stop: Stop
+) -> RefineSummary:
+    """Make face sets of the faces of a store and lay their photos into `faceset_001/` and so on.
+
+    Raises
+    ------
+    AlreadyRunning
+        Another run writes to `out`.
+    WrongUsage
+        `out` holds the results of another command, or of another store.
+    SourceGone
+        Photos that the store knows are unavailable.
+    CannotWrite
+        `out` cannot be written.
+    """
+    with reserved(out, dry_run=options.dry_run):
+        return _refine(store, out, options, progress=progress, stop=stop)
+
+
+def _refine(
+    store: Store, out: Path, options: RefineOptions, *, progress: Progress, stop: Stop
+) -> RefineSummary:
+    begun = begin(
+        store, out, RefineManifest, REFINE_MANIFEST, replace=options.replace, how=options.materialize
+    )
+    collection = begun.collection
+    faces = collection.faces
+    options = options.for_store(len(collection.images), collection.settings.recogniser)
+    before = {} if begun.before is None else {out: begun.before}
+    results, naming = known_and_named(store, before, [out], collection, learns=False)
+    known = results.get(out)
+    warn(known, out, progress)
+    progress.begin(f"Refining {counted(len(faces), 'face')}")
+    cluster = _clusters(faces, options)
+    said = None if known is None or not known.statements else respect(cluster, collection.face_ids(), known)
+
+    def gate(options: RefineOptions) -> Gated:
+        return _gated(faces, cluster, options) if said is None else _gated_as_said(faces, said, options)
+
+    gated = gate(options)
+    progress.end()
+    manifest, kept = _manifest(store, collection, gated, said, naming, out, options)
+    members = {group.name: [face.paths for face in group.faces] for group in manifest.facesets}
+    plan = plan_folders(
+        out,
+        "refine",
+        REFINE_MANIFEST,
+        members,
+        options,
+        moved=kept.files,
+        unwanted=kept.unwanted,
+        sources=begun.sources,
+        today={} if known is None else known.today,
+        called={} if known is None else known.called,
+    )
+    if options.dry_run:
+        written = rehearse(plan, manifest)
+    else:
+        naming.keep({out: ids_of(manifest.facesets)})
+        written = write_photo_folders(plan, manifest, progress=progress, stop=stop)
+    advice = Advice()
+    if len(collection.images) < SMALL_ALBUM or not manifest.facesets:
+        advice = advise(faces, len(collection.images), options, gate)
+    return RefineSummary(
+        out=str(out),
+        **manifest.counts,
+        dropped_by=dropped_by(gated),
+        hint=advice.hint,
+        try_flags=list(advice.flags),
+        learned=list(kept.learned),
+        copied=written.copied,
+        unchanged=written.unchanged,
+        removed=written.removed,
+        failed=written.failed,
+        failures=written.failures,
+        dry_run=options.dry_run,
+        stopped=written.stopped,
+    )
+
+
+def gate_faces(faces: Faces, options: RefineOptions) -> Gated:
+    """Cluster, merge, and send every face through the gates in their order.
+
+    A face meets the gates until one drops it. Centroids are those of the faces that came so far. Where
+    options do not say how many photos a set needs, it needs as many as in a large library.
+    """
+    return _gated(faces, _clusters(faces, options), options)
+
+
+def _gated(
+    faces: Faces,
+    cluster: Int64,
+    options: RefineOptions,
+    asserted: Bool | None = None,
+    wanted: AnyCollection[int] = (),
+) -> Gated:
+    """Gates for clusters; faces there by the user's will are no outliers, and none too few if `wanted`."""
+    least = options.min_faces or MOST_MIN_FACES
+    gated = _gated_one_by_one(faces, cluster, options)
+    if asserted is not None:
+        gated.gate[asserted & (gated.gate == "outlier_threshold")] = ""
+    images = _distinct_images(faces.image, np.where(gated.gate == "", cluster, -1))
+    too_few = (images < least) & ~np.isin(cluster, list(wanted))
+    _drop(gated, too_few, "min_faces", images, replace(options, min_faces=least))
+    return gated
+
+
+def _gated_as_said(faces: Faces, said: Said, options: RefineOptions) -> Gated:
+    """Gates for all faces but those that get no folder by the user's will; these have a gate of their own."""
+    some = np.flatnonzero(said.label >= 0)
+    inner = _gated(faces.take(some), said.label[some], options, said.asserted[some], said.wanted)
+    n = len(faces)
+    gated = Gated(said.label, np.full(n, _NOBODY, "U32"), np.full(n, np.nan), np.full(n, np.nan))
+    for column, values in ((gated.gate, inner.gate), (gated.value, inner.value), (gated.limit, inner.limit)):
+        column[some] = values
+    return gated
+
+
+def gate_joined(faces: Faces, group: Int64, joined: Bool, options: RefineOptions) -> Gated:
+    """Send faces that joined face sets through the gates; those that were there before stay.
+
+    Parameters
+    ----------
+    group : int64 array of shape (n,)
+        The face set of each face.
+    joined : bool array of shape (n,)
+        Which faces are new there.
+    """
+    gated = _gated_one_by_one(faces, group, options)
+    gated.gate[~joined] = ""
+    return gated
+
+
+def _gated_one_by_one(faces: Faces, cluster: Int64, options: RefineOptions) -> Gated:
+    """The gates that judge a face by itself or by its distance, but not a group by its size."""
+    n = len(faces)
+    gated = Gated(cluster, np.full(n, "", "U32"), np.full(n, np.nan), np.full(n, np.nan))
+    for gate, below, measured in quality_gates(faces, options):
+        _drop(gated, below, gate, measured, options)
+    embeddings, size = faces.embedding, options.outlier_min_cluster
+    remaining = _compact(np.where(gated.gate == "", cluster, -1))
+    far = reject_outliers(
+        embeddings, remaining, max_cosine_distance=options.outlier_threshold, min_cluster_size=size
+    )
+    _drop(gated, far, "outlier_threshold", distances_to_centroid(embeddings, remaining), options)
+    return gated
+
+
+def _clusters(faces: Faces, options: RefineOptions) -> Int64:
+    """Cluster, and merge close clusters; two faces of one image stay apart unless that is allowed."""
+    rows = faces.embedding
+    apart = None if options.same_image_ok else same_image_pairs(rows, faces.image)
+    labels = average_linkage(rows, max_cosine_distance=options.initial_threshold, constraints=apart)
+    merge = options.merge_threshold
+    if merge is None:
+        merge = ARCFACE.merge_max_cosine_distance
+    return merge_close(rows, labels, max_cosine_distance=merge, constraints=apart)
+
+
+def _drop(gated: Gated, mask: Bool, gate: str, value: Float32 | Int64, options: RefineOptions) -> None:
+    """Note a gate on those faces that no earlier gate dropped."""
+    dropped = mask & (gated.gate == "")
+    gated.gate[dropped] = gate
+    gated.value[dropped] = value[dropped]
+    gated.limit[dropped] = getattr(options, gate)
+
+
+def _compact(labels: Int64) -> Int64:
+    """Number the labels that occur 0, 1, … in their order, leaving -1 as it is."""
+    _, compact = np.unique(np.r_[-1, labels], return_inverse=True)
+    return np.asarray(compact[1:] - 1, np.int64)
+
+
+def _distinct_images(image: Int64, labels: Int64) -> Int64:
+    """For each face, in how many distinct images its cluster appears."""
+    pairs = np.unique(np.stack([labels, image], axis=1), axis=0)
+    counts = np.bincount(pairs[pairs[:, 0] >= 0, 0], minlength=int(labels.max(initial=-1)) + 2)
+    return np.asarray(counts[labels], np.int64)
+
+
+def _manifest(
+    store: Store,
+    collection: Collection,
+    gated: Gated,
+    said: Said | None,
+    naming: Naming,
+    out: Path,
+    options: RefineOptions,
+) -> tuple[RefineManifest, Carried]:
+    faces = collection.faces
+    describe = face_describer(collection, quality(faces).total)
+    members = surviving(gated)
+    ids = collection.face_ids()
+    names = names_of_clusters([int(gated.cluster[rows[0]]) for rows in members], "faceset", said)
+    faces_of = {int(gated.cluster[rows[0]]): [ids[row] for row in rows] for rows in members}
+    named = with_names(naming, out, names, faces_of, said)
+    names = {cluster: named.get(name, name) for cluster, name in names.items()}
+    groups = tuple(
+        Group(
+            name=names[int(gated.cluster[rows[0]])],
+            images=len(np.unique(faces.image[rows])),
+            faces=tuple(describe(int(row)) for row in rows),
+        )
+        for rows in members
+    )
+    kept = carried(said, names, ids, describe).named(named)
+    dropped = dropped_faces(gated, names, describe)
+    manifest = RefineManifest(
+        made=provenance(store, collection.settings, options),
+        counts={
+            "faces": len(faces),
+            "images": len(collection.images),
+            "facesets": len(groups),
+            "kept": int((gated.gate == "").sum()),
+            "dropped": len(dropped),
+        },
+        facesets=groups,
+        dropped=dropped,
+        failed=(),
+        missing=(),
+        files={},
+        sheets=(),
+        statements=kept.statements,
+        hidden=kept.hidden,
+        set_aside=kept.set_aside,
+    )
+    return manifest, kept
+
+
+def surviving(gated: Gated) -> list[Int64]:
+    """Rows of each group that passed all gates, largest first."""
+    kept = _compact(np.where(gated.gate == "", gated.cluster, -1))
+    return sorted(members_by_label(kept), key=lambda rows: (-len(rows), rows[0]))
+
+
+def dropped_faces(
+    gated: Gated, names: Mapping[int, str], describe: Callable[[int], FaceEntry]
+) -> tuple[DroppedFace, ...]:
+    """Dropped faces by group, largest initial cluster first, then in row order.
+
+    `names` are those of the clusters that became face sets.
+    """
+    rows = np.flatnonzero((gated.gate != "") & (gated.gate != _NOBODY))
+    clusters = int(gated.cluster.max(initial=-1)) + 1
+    return tuple(
+        DroppedFace(
+            face=describe(int(row)),
+            group=names.get(label := int(gated.cluster[row]), numbered_name("cluster", label + 1, clusters)),
+            gate=str(gated.gate[row]),
+            value=round(float(gated.value[row]), 4),
+            limit=float(gated.limit[row]),
+        )
+        for row in rows[np.argsort(gated.cluster[rows], kind="stable")]
+    )

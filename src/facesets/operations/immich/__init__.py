@@ -1,0 +1,1 @@
+"""An Immich server: its photos staged, its people and ours brought together."""

@@ -1,0 +1,118 @@
+"""Our faces beside the server's: which of them are the same face of a photo."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from facesets.imaging.boxes import iou
+from facesets.operations.immich.local_people import OurPhoto
+from facesets.remote.immich_people import Square
+from facesets.remote.immich_records import ServerFace, ServerPerson
+
+_LEAST_IOU = 0.5
+_ASPECT_TOLERANCE = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A face of ours on an asset.
+
+    Attributes
+    ----------
+    person : int
+        Index into our people; -1 for nobody.
+    face : ServerFace or None
+        The server's face at the same place.
+    box : Square
+        Where ours is, as the server would take it.
+    """
+
+    asset: str
+    person: int
+    face: ServerFace | None
+    box: Square
+
+
+class Tally:
+    """How often each of our people was seen as each of the server's."""
+
+    def __init__(self, seen: Iterable[Sighting]) -> None:
+        """Count."""
+        self.people: dict[str, ServerPerson] = {}
+        self._assets: defaultdict[tuple[int, str], set[str]] = defaultdict(set)
+        self._votes: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        self._somebody: Counter[str] = Counter()
+        for each in seen:
+            if each.face is None or each.face.person is None or each.person < 0:
+                continue
+            theirs = each.face.person
+            self.people[theirs.id] = theirs
+            self._votes[each.person][theirs.id] += 1
+            self._somebody[theirs.id] += 1
+            self._assets[each.person, theirs.id].add(each.asset)
+
+    def votes(self, person: int) -> Counter[str]:
+        """The server's people whom one of ours was seen as, with numbers of faces."""
+        return self._votes[person]
+
+    def purity(self, person: int, theirs: str) -> float:
+        """Of a server's person's faces that are somebody's here, the share that is this person's."""
+        return self._votes[person][theirs] / max(self._somebody[theirs], 1)
+
+    def assets(self, person: int, theirs: str) -> set[str]:
+        """Where one of our people was seen as this one of the server's."""
+        return self._assets[person, theirs]
+
+
+def sightings(asset: str, photo: OurPhoto, faces: Sequence[ServerFace]) -> list[Sighting] | None:
+    """Pair our faces of a photo with the server's: each with one at most, those that overlap most first.
+
+    None where the server shows another picture than the one that we have, as of an edited photo.
+    """
+    usable = [face for face in faces if face.id and face.width and face.height]
+    if any(not _same_picture(photo, face) for face in usable):
+        return None
+    partners = _partners(photo, usable)
+    return [
+        Sighting(asset, person, usable[j] if (j := partners.get(i)) is not None else None, box)
+        for i, (person, box) in enumerate(zip(photo.person.tolist(), _squares(photo, usable), strict=True))
+    ]
+
+
+def _same_picture(photo: OurPhoto, face: ServerFace) -> bool:
+    ours, theirs = photo.width / max(photo.height, 1), face.width / face.height
+    return abs(ours / theirs - 1) <= _ASPECT_TOLERANCE + 1 / min(face.width, face.height)
+
+
+def _partners(photo: OurPhoto, faces: Sequence[ServerFace]) -> dict[int, int]:
+    """For faces of ours, by row, the server's face that is the same."""
+    if not faces or not len(photo.box):
+        return {}
+    scale = np.array([photo.width, photo.height] * 2, np.float32)
+    theirs = np.array(
+        [np.array(face.box) / (face.width, face.height, face.width, face.height) for face in faces],
+        np.float32,
+    )
+    overlap = iou(photo.box, theirs * scale)
+    partners: dict[int, int] = {}
+    for flat in np.argsort(-overlap, axis=None, kind="stable").tolist():
+        i, j = divmod(flat, len(faces))
+        if overlap[i, j] <= _LEAST_IOU:
+            break
+        if i not in partners and j not in partners.values():
+            partners[i] = j
+    return partners
+
+
+def _squares(photo: OurPhoto, faces: Sequence[ServerFace]) -> list[Square]:
+    """Our boxes in pixels of the picture that the server's faces are in, or of ours."""
+    width, height = (faces[0].width, faces[0].height) if faces else (photo.width, photo.height)
+    across, down = width / max(photo.width, 1), height / max(photo.height, 1)
+    squares = []
+    for x1, y1, x2, y2 in photo.box.tolist():
+        left, right = (min(max(round(x * across), 0), width) for x in (x1, x2))
+        top, bottom = (min(max(round(y * down), 0), height) for y in (y1, y2))
+        squares.append(Square(left, top, max(right - left, 1), max(bottom - top, 1), width, height))
+    return squares

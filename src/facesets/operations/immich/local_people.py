@@ -1,0 +1,180 @@
+"""Who is on the photos by our own account, whichever store tells it."""
+
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from facesets.errors import WrongUsage
+from facesets.files import printable
+from facesets.interfaces import Store
+from facesets.operations.immich.same_names import comparable
+from facesets.records import Float32, Int64
+from facesets.results.group_names import NUMBERED_GROUP
+from facesets.results.manifest import ClusterManifest, RefineManifest
+from facesets.results.manifest_json import read_any_manifest
+from facesets.results.same_faces import require_same_faces
+from facesets.results.user_edits import known_of, refuse_cut_off
+from facesets.store.postgres.known_people import people_on_images
+from facesets.store.postgres.library import Library
+
+_IMAGES_AT_A_TIME = 5000
+_LONGEST_NAME = 200
+
+
+@dataclass(frozen=True, slots=True)
+class OurPerson:
+    """A person of ours.
+
+    Attributes
+    ----------
+    name : str
+        Empty while there is none, or none that is to be shown.
+    names : frozenset of str
+        All names by which the person is known, comparable.
+    """
+
+    name: str
+    names: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class OurPhoto:
+    """The faces of one image.
+
+    Attributes
+    ----------
+    width, height : int
+        Of the upright image, in pixels.
+    box : float32 array of shape (n, 4)
+        x1, y1, x2, y2.
+    person : int64 array of shape (n,)
+        Index into the people; -1 for nobody.
+    """
+
+    width: int
+    height: int
+    box: Float32
+    person: Int64
+
+
+@dataclass(slots=True)
+class Ours:
+    """People, and the photos that show them, by sha256. `unfit` are names that no server could take."""
+
+    persons: list[OurPerson] = field(default_factory=list)
+    photos: dict[str, OurPhoto] = field(default_factory=dict)
+    unfit: list[str] = field(default_factory=list)
+
+    def has_named(self, photo: OurPhoto) -> bool:
+        """Whether somebody with a name is on a photo."""
+        return any(number >= 0 and self.persons[number].name for number in photo.person.tolist())
+
+
+def fit_name(name: str) -> str | None:
+    """A name as a server takes it; None if it holds what no name does, or is overlong."""
+    tidy = " ".join(unicodedata.normalize("NFC", name).split())
+    is_text = all(unicodedata.category(char) not in ("Cc", "Cs") for char in tidy)
+    return tidy if tidy and is_text and len(tidy) <= _LONGEST_NAME else None
+
+
+def from_library(library: Library, contents: Sequence[str]) -> Ours:
+    """The people of the library on these images, by the faces of its one way of finding them."""
+    ours = Ours()
+    numbers: dict[str, int] = {}
+    for start in range(0, len(contents), _IMAGES_AT_A_TIME):
+        chunk = contents[start : start + _IMAGES_AT_A_TIME]
+        rows = people_on_images(library, chunk)
+        for row in rows.persons:
+            if row.id not in numbers:
+                numbers[row.id] = len(ours.persons)
+                ours.persons.append(_person(row.names if row.is_active else (), ours.unfit))
+        for image in rows.images:
+            person = [numbers[identity] if identity else -1 for identity in image.person]
+            ours.photos[image.sha256] = OurPhoto(
+                image.width,
+                image.height,
+                np.array(image.box, np.float32).reshape(-1, 4),
+                np.array(person, np.int64),
+            )
+    return ours
+
+
+def from_folder(store: Store, folder: Path, contents: Sequence[str]) -> Ours:
+    """The people of a folder of `cluster` or `refine`: those whose folders a user gave names.
+
+    Photos that the user moved, copied or deleted there count as the user left them.
+
+    Raises
+    ------
+    WrongUsage
+        The folder holds no such result, or that of other faces than the store's, or a run there was cut off.
+    DamagedFile, NewerFormat
+        Its manifest cannot be read.
+    """
+    manifest = read_any_manifest(folder)
+    if not isinstance(manifest, ClusterManifest | RefineManifest):
+        raise WrongUsage(f"{printable(folder)} holds no people. Give a folder that cluster or refine wrote.")
+    collection = store.load()
+    require_same_faces(collection.settings, manifest.made.models, folder)
+    refuse_cut_off(folder, but="extend")
+    known = known_of(manifest, folder, collection)
+    ours = Ours()
+    owner: dict[str, int] = {}
+    for name, faces in known.groups.items():
+        owner |= dict.fromkeys((face.face for face in faces), len(ours.persons))
+        ours.persons.append(_person([] if NUMBERED_GROUP.fullmatch(name) else [name], ours.unfit))
+    wanted = np.isin(collection.images.sha256, np.array([each.encode() for each in contents], "S64"))
+    person = np.array([owner.get(face, -1) for face in collection.face_ids()], np.int64)
+    of_image = np.argsort(collection.faces.image, kind="stable")
+    bounds = np.searchsorted(collection.faces.image[of_image], np.arange(len(collection.images) + 1))
+    for row in np.flatnonzero(wanted).tolist():
+        faces_here = of_image[bounds[row] : bounds[row + 1]]
+        ours.photos[collection.images.sha256[row].decode()] = OurPhoto(
+            int(collection.images.width[row]),
+            int(collection.images.height[row]),
+            collection.faces.box[faces_here],
+            person[faces_here],
+        )
+    return ours
+
+
+def _person(names: Iterable[str], unfit: list[str]) -> OurPerson:
+    given = tuple(names)
+    if not given:
+        return OurPerson("")
+    name = fit_name(given[0])
+    if name is None:
+        unfit.append(given[0])
+        return OurPerson("")
+    return OurPerson(name, frozenset(map(comparable, given)))
+
+
+def assets_of_contents(records: Iterable[Mapping[str, object]]) -> dict[str, list[tuple[str, bool]]]:
+    """From what staging recorded: the assets with each content, and whether each was edited on the server.
+
+    Returns
+    -------
+    dict
+        From sha256 to asset ids and whether the server shows an edited picture.
+    """
+    sha1_of: dict[str, str] = {}
+    sha256_of: dict[str, str] = {}
+    edited: set[str] = set()
+    for row in records:
+        asset, sha1 = str(row["asset_id"]), str(row["sha1"])
+        if row["outcome"] not in ("staged", "known", "alias"):
+            sha1_of.pop(asset, None)
+            continue
+        sha1_of[asset] = sha1
+        if "sha256" in row:
+            sha256_of[sha1] = str(row["sha256"])
+        if row.get("edited"):
+            edited.add(asset)
+    assets: dict[str, list[tuple[str, bool]]] = {}
+    for asset, sha1 in sorted(sha1_of.items()):
+        if sha1 in sha256_of:
+            assets.setdefault(sha256_of[sha1], []).append((asset, asset in edited))
+    return assets

@@ -1,0 +1,219 @@
+"""`immich-push`: the people and names of ours, written back to an Immich server.
+
+First everything is read and a plan is made; nothing is changed unless whoever is shown the plan says so.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+
+from facesets.errors import WrongUsage
+from facesets.files import FileLock, printable
+from facesets.interfaces import Progress
+from facesets.operations.immich.local_people import Ours, assets_of_contents
+from facesets.operations.immich.push_changes import CreateFace, CreatePerson, GiveFace, NamePerson
+from facesets.operations.immich.push_executor import Changes, apply, in_parallel
+from facesets.operations.immich.push_journal import PushJournal, journals, new_journal
+from facesets.operations.immich.push_plan import Given, PersonPlan, Planner
+from facesets.operations.immich.push_summary import PushSummary, shown, with_paths
+from facesets.operations.immich.same_names import comparable, people_called
+from facesets.operations.immich.server import PUSH_PERMISSIONS, meet
+from facesets.operations.immich.server_faces import ServerView
+from facesets.operations.immich.stage_state import Heading, StageRecord
+from facesets.operations.options.immich import PushOptions
+from facesets.remote.immich_answers import RequestFailed
+from facesets.remote.immich_people import ImmichPeople
+from facesets.remote.immich_records import Owner, ServerPerson
+from facesets.remote.retry import Stopped
+from facesets.stop import Stop
+
+
+def immich_push(
+    server: ImmichPeople,
+    folder: Path,
+    read_ours: Callable[[Sequence[str]], Ours],
+    options: PushOptions,
+    confirm: Callable[[PushSummary], bool],
+    *,
+    when: str,
+    progress: Progress,
+    stop: Stop,
+) -> PushSummary:
+    """Plan, show the plan, and carry it out if that is confirmed.
+
+    Parameters
+    ----------
+    server : ImmichPeople
+    folder : Path
+        What `immich-stage` made: it knows which asset has which bytes. The journals go there too.
+    read_ours : callable
+        Our people on images with these sha256.
+    confirm : callable
+        Is shown the plan; nothing is changed unless it says True. Not asked in a dry run, and when there
+        is nothing to change.
+    when : str
+        Name of a new run.
+
+    Raises
+    ------
+    WrongUsage
+        There is nothing staged here, it is another account's, the key lacks a permission, or an undo was
+        begun and not ended.
+    Unreachable, CannotWrite, DamagedFile, NewerFormat, AlreadyRunning
+        The sentence says why.
+    """
+    folder = folder.absolute()
+    record = StageRecord(folder, Heading("", ""))
+    if not record.exists():
+        raise WrongUsage(
+            f"Nothing was staged in {printable(folder)}. Give the folder OUT/USER that `immich-stage` made."
+        )
+    lock = nullcontext() if options.dry_run else FileLock(folder / "push.lock", what=printable(folder))
+    with lock:
+        owner = meet(server, "", progress, essential=PUSH_PERMISSIONS)
+        if owner is None:
+            raise WrongUsage(
+                f"{server.label} does not say whose this API key is: photos of others could not be told "
+                "apart. Add user.read to the key in Immich under Account Settings, API Keys."
+            )
+        record = StageRecord(folder, Heading("", owner.id))
+        assets = assets_of_contents(record.records())
+        ours = read_ours(list(assets))
+        view = ServerView(server, ours, assets, owner.id, options.workers, progress, stop)
+        pushing = _Push(server, folder, ours, view, options, progress, stop)
+        try:
+            return pushing.run(confirm, when, owner)
+        except Stopped:
+            return pushing.summary(stopped=True)
+
+
+class _Push:
+    def __init__(
+        self,
+        server: ImmichPeople,
+        folder: Path,
+        ours: Ours,
+        view: ServerView,
+        options: PushOptions,
+        progress: Progress,
+        stop: Stop,
+    ) -> None:
+        self._server = server
+        self._folder = folder
+        self._ours = ours
+        self._options = options
+        self._progress = progress
+        self._stop = stop
+        self._view = view
+        self._plans: list[PersonPlan] = []
+        self._changes: Changes | None = None
+
+    def run(self, confirm: Callable[[PushSummary], bool], when: str, owner: Owner) -> PushSummary:
+        known = journals(self._folder)
+        begun = next((journal for journal in known if journal.is_being_undone), None)
+        if begun is not None:
+            raise WrongUsage(
+                f"The undo of {begun.run} was begun and did not end. End it first: --undo {begun.run}, and "
+                "where the server goes on refusing a part of it, --undo with --give-up."
+            )
+        try:
+            self._plans = self._plan(_given(known))
+        except RequestFailed as error:
+            raise WrongUsage(
+                f"{self._server.label} does not tell what a plan needs: {error.reason}. Nothing was changed."
+            ) from error
+        if self._options.dry_run or not any(plan.changes for plan in self._plans):
+            return self.summary()
+        if not confirm(self.summary()):
+            return self.summary()
+        unended = [journal for journal in known if not journal.is_ended]
+        journal = unended[-1] if unended else new_journal(self._folder, when, owner.id)
+        self._changes = Changes(self._server, journal)
+        total = sum(plan.changes for plan in self._plans)
+        self._progress.begin("Writing people back", total)
+        try:
+            with journal.writing():
+                self._changes.settle_open()
+                version = self._server.version()
+                apply(
+                    self._plans,
+                    self._changes,
+                    version,
+                    workers=self._options.workers,
+                    progress=self._progress,
+                    stop=self._stop,
+                )
+                journal.end()
+        finally:
+            self._progress.end()
+            journal.discard_if_empty()
+        return self.summary()
+
+    def _plan(self, given: Given) -> list[PersonPlan]:
+        view, ours = self._view, self._ours
+        view.look_at(sha for sha, photo in ours.photos.items() if ours.has_named(photo))
+        listed = self._listed()
+        first = self._planner(listed, given)
+        people = sorted(first.worth_a_look())
+        found = in_parallel(self._server.photos_of, people, self._options.workers, self._stop)
+        photos = dict(zip(people, found, strict=True))
+        everywhere: set[str] = set().union(*photos.values())
+        view.look_at(sha for sha in ours.photos if view.is_at(sha, everywhere))
+        while True:
+            plans = self._planner(listed, given).plan(photos)
+            if not view.drop_others({each.asset for plan in plans for each in (*plan.give, *plan.add)}):
+                return plans
+
+    def _planner(self, listed: Sequence[ServerPerson], given: Given) -> Planner:
+        return Planner(self._ours.persons, self._view.seen, self._view.faces, listed, given, self._options)
+
+    def _listed(self) -> list[ServerPerson]:
+        """Everybody on the server who has a name, and those of our names whom it leaves out of its list."""
+        listed = [person for page in self._server.people() for person in page if person.name]
+        known = {comparable(person.name) for person in listed}
+        unknown = [ours.names for ours in self._ours.persons if ours.name and not ours.names & known]
+        found = in_parallel(partial(people_called, self._server), unknown, self._options.workers, self._stop)
+        return [*listed, *(person for people in found for person in people)]
+
+    def summary(self, *, stopped: bool = False) -> PushSummary:
+        """What is planned, and what was done of it so far."""
+        changes = self._changes
+        failures = with_paths(
+            [*self._view.failures, *(changes.failures if changes else [])],
+            StageRecord(self._folder, Heading("", "")).records(),
+        )
+        return PushSummary(
+            people=[shown(plan) for plan in self._plans],
+            changes=sum(plan.changes for plan in self._plans),
+            photos=len(self._view.faces),
+            vanished=self._view.vanished,
+            differing=self._view.differing,
+            of_others=self._view.of_others,
+            unfit=self._ours.unfit,
+            applied=changes is not None,
+            run=changes.journal.run if changes and changes.journal.has_effect else "",
+            made=dict(changes.counts) if changes else {},
+            failed=len(failures),
+            failures=failures,
+            stopped=stopped,
+        )
+
+
+def _given(known: Sequence[PushJournal]) -> Given:
+    """What earlier runs gave, and perhaps gave: whether it is so, the server shows."""
+    names: dict[str, str] = {}
+    faces: dict[str, str] = {}
+    for noted in (each for journal in known if not journal.is_undone for each in journal.changes.values()):
+        change, made = noted.change, (noted.outcome or {}).get("id")
+        if noted.is_void or noted.is_undo:
+            continue
+        if isinstance(change, CreatePerson) and made is not None:
+            names[made] = change.person.name
+        elif isinstance(change, NamePerson):
+            names[change.person.id] = change.name
+        elif isinstance(change, GiveFace):
+            faces[change.face] = change.to
+        elif isinstance(change, CreateFace) and made is not None:
+            faces[made] = change.to
+    return Given(names, faces)

@@ -1,0 +1,260 @@
+"""What `immich-push` changes on a server: each change can be done, found done, and put into a journal.
+
+Whether a change took effect is asked of the server, never guessed: after an answer that did not come,
+and after a run that was killed between asking and noting.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, ClassVar, Protocol
+
+from facesets.errors import DamagedFile
+from facesets.operations.immich.same_names import people_called
+from facesets.remote.immich_answers import RequestFailed
+from facesets.remote.immich_people import ImmichPeople, Square
+from facesets.remote.immich_records import ServerFace, ServerPerson, Version
+
+Outcome = Mapping[str, str]
+"""What a change brought about: the id of what it made, if it made anything."""
+
+
+class Change(Protocol):
+    """One change. Both calls return what it brought about; `found` None if it did not take effect."""
+
+    kind: ClassVar[str]
+
+    def do(self, server: ImmichPeople) -> Outcome:
+        """Ask for it. Raises `RequestFailed` and what ends a run."""
+        ...
+
+    def found(self, server: ImmichPeople) -> Outcome | None:
+        """Ask whether it took effect."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CreatePerson:
+    """Make a person. `namesakes` were there before."""
+
+    kind: ClassVar[str] = "create_person"
+    person: ServerPerson
+    namesakes: tuple[str, ...] = ()
+
+    def do(self, server: ImmichPeople) -> Outcome:
+        """Make the person."""
+        return {"id": server.create_person(self.person, partial(self._there, server)).id}
+
+    def found(self, server: ImmichPeople) -> Outcome | None:
+        """Look for a person of that name who was not there before."""
+        there = self._there(server)
+        return None if there is None else {"id": there.id}
+
+    def _there(self, server: ImmichPeople) -> ServerPerson | None:
+        called = [p for p in people_called(server, [self.person.name]) if p.name == self.person.name]
+        new = [person for person in called if person.id not in self.namesakes]
+        return min(new, key=lambda person: person.id, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class NamePerson:
+    """Give a person another name."""
+
+    kind: ClassVar[str] = "name_person"
+    person: ServerPerson
+    name: str
+
+    def do(self, server: ImmichPeople) -> Outcome:
+        """Name the person."""
+        server.update_person(self.person, name=self.name)
+        return {}
+
+    def found(self, server: ImmichPeople) -> Outcome | None:
+        """See what the person is called."""
+        there = server.person(self.person.id)
+        return {} if there is not None and there.name == self.name else None
+
+
+@dataclass(frozen=True, slots=True)
+class GiveFace:
+    """Say whose a face is. `before` is whose it was, None if nobody's."""
+
+    kind: ClassVar[str] = "give_face"
+    asset: str
+    face: str
+    to: str
+    before: ServerPerson | None
+
+    def do(self, server: ImmichPeople) -> Outcome:
+        """Give the face."""
+        server.give_face(self.face, self.to, lambda: True if self.found(server) is not None else None)
+        return {}
+
+    def found(self, server: ImmichPeople) -> Outcome | None:
+        """See whose the face is."""
+        there = face_of(server.faces(self.asset), self.face)
+        return {} if there is not None and there.person_id == self.to else None
+
+
+@dataclass(frozen=True, slots=True)
+class CreateFace:
+    """Add a face that the server has not found. `others` were there before."""
+
+    kind: ClassVar[str] = "create_face"
+    asset: str
+    to: str
+    box: Square
+    others: tuple[str, ...]
+
+    def do(self, server: ImmichPeople) -> Outcome:
+        """Add the face; the server does not say which it is."""
+        done = lambda: True if self.found(server) is not None else None  # noqa: E731
+        server.create_face(self.asset, self.to, self.box, done)
+        made = self.found(server)
+        if made is None:
+            raise RequestFailed("the server does not show the face that it was given")
+        return made
+
+    def found(self, server: ImmichPeople) -> Outcome | None:
+        """Look for a face of that person that was not there before."""
+        new = [
+            face.id
+            for face in server.faces(self.asset)
+            if face.person_id == self.to and face.id and face.id not in self.others
+        ]
+        return {"id": min(new)} if new else None
+
+
+@dataclass(frozen=True, slots=True)
+class MergePerson:
+    """Give all faces of a person to another and remove the person.
+
+    Attributes
+    ----------
+    source, into : ServerPerson
+        As they were before.
+    faces : tuple of pairs of str
+        Asset and face of all that was the source's.
+    version : tuple of int
+        The server's, which decides how it is asked.
+    """
+
+    kind: ClassVar[str] = "merge_person"
+    source: ServerPerson
+    into: ServerPerson
+    faces: tuple[tuple[str, str], ...]
+    version: tuple[int, int, int]
+
+    def do(self, server: ImmichPeople) -> Outcome:
+        """Merge them."""
+        server.merge(self.source.id, self.into.id, Version(*self.version))
+        return {}
+
+    def found(self, server: ImmichPeople) -> Outcome | None:
+        """See whether the source is gone."""
+        return {} if server.person(self.source.id) is None else None
+
+
+@dataclass(frozen=True, slots=True)
+class DropBirthDate:
+    """Take away a birth date that a person had got by a merge."""
+
+    kind: ClassVar[str] = "drop_birth_date"
+    person: ServerPerson
+
+    def do(self, server: ImmichPeople) -> Outcome:
+        """Take it away."""
+        server.update_person(self.person, birth_date=None)
+        return {}
+
+    def found(self, server: ImmichPeople) -> Outcome | None:
+        """See whether there is one."""
+        there = server.person(self.person.id)
+        return {} if there is not None and there.birth_date is None else None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteFace:
+    """Remove a face that was added."""
+
+    kind: ClassVar[str] = "delete_face"
+    asset: str
+    face: str
+
+    def do(self, server: ImmichPeople) -> Outcome:
+        """Remove it."""
+        server.delete_face(self.face, lambda: True if self.found(server) is not None else None)
+        return {}
+
+    def found(self, server: ImmichPeople) -> Outcome | None:
+        """See whether it is gone."""
+        return {} if face_of(server.faces(self.asset), self.face) is None else None
+
+
+@dataclass(frozen=True, slots=True)
+class DeletePerson:
+    """Remove a person; its faces become nobody's."""
+
+    kind: ClassVar[str] = "delete_person"
+    person: ServerPerson
+
+    def do(self, server: ImmichPeople) -> Outcome:
+        """Remove the person."""
+        server.delete_person(self.person.id)
+        return {}
+
+    def found(self, server: ImmichPeople) -> Outcome | None:
+        """See whether the person is gone."""
+        return {} if server.person(self.person.id) is None else None
+
+
+_KINDS: Mapping[str, type[Any]] = {
+    kind.kind: kind
+    for kind in (
+        CreatePerson,
+        NamePerson,
+        GiveFace,
+        CreateFace,
+        MergePerson,
+        DropBirthDate,
+        DeleteFace,
+        DeletePerson,
+    )
+}
+
+
+def face_of(faces: Sequence[ServerFace], identity: str) -> ServerFace | None:
+    """The face of that id."""
+    return next((face for face in faces if face.id == identity), None)
+
+
+def to_json(change: Any) -> dict[str, Any]:  # noqa: ANN401 - any of the changes
+    """A change as the journal holds it."""
+    return {"kind": change.kind, **asdict(change)}
+
+
+def from_json(record: Mapping[str, Any], where: str) -> Change:
+    """A change that the journal holds.
+
+    Raises
+    ------
+    DamagedFile
+        It is none.
+    """
+    fields = dict(record)
+    try:
+        kind = _KINDS[fields.pop("kind")]
+        for name in ("person", "before", "source", "into"):
+            if isinstance(fields.get(name), dict):
+                fields[name] = ServerPerson(**fields[name])
+        if isinstance(fields.get("box"), dict):
+            fields["box"] = Square(**fields["box"])
+        for name in ("namesakes", "others", "version"):
+            if name in fields:
+                fields[name] = tuple(fields[name])
+        if "faces" in fields:
+            fields["faces"] = tuple((asset, face) for asset, face in fields["faces"])
+        change: Change = kind(**fields)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedFile(f"{where} is damaged: it holds no change that `immich-push` makes.") from error
+    return change

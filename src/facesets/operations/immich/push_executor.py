@@ -1,0 +1,249 @@
+"""Carrying out a plan of `immich-push`: each change noted before it is asked for and after it is done.
+
+Between plan and change somebody may have worked on the server: what is not any more as it was planned
+for is left alone.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from facesets.errors import FacesetsError, Unreachable
+from facesets.interfaces import Progress
+from facesets.operations.immich.face_matches import Sighting
+from facesets.operations.immich.push_changes import (
+    Change,
+    CreateFace,
+    CreatePerson,
+    GiveFace,
+    MergePerson,
+    NamePerson,
+    Outcome,
+    face_of,
+)
+from facesets.operations.immich.push_journal import PushJournal
+from facesets.operations.immich.push_plan import PersonPlan, PlannedMerge
+from facesets.operations.immich.same_names import people_called
+from facesets.remote.immich_answers import NotThere, RequestFailed
+from facesets.remote.immich_people import ImmichPeople
+from facesets.remote.immich_records import ServerFace, ServerPerson, Version
+from facesets.remote.retry import Stopped
+from facesets.stop import Stop
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Changes:
+    """Makes changes, notes them, and counts what came of them.
+
+    Attributes
+    ----------
+    counts : Counter
+        Changes made, by kind, and `changed_meanwhile`.
+    failures : list of pairs of str
+        What could not be changed, a photo by its id, and why.
+    """
+
+    def __init__(self, server: ImmichPeople, journal: PushJournal, *, is_undo: bool = False) -> None:
+        """Nothing is asked yet."""
+        self.server = server
+        self.journal = journal
+        self._is_undo = is_undo
+        self.counts: Counter[str] = Counter()
+        self.failures: list[tuple[str, str]] = []
+
+    def settle_open(self, *, give_up: bool = False) -> None:
+        """Find out about changes of which it is open whether they took effect.
+
+        Raises
+        ------
+        Unreachable
+            The server does not tell; with `give_up` such a change counts as failed.
+        """
+        for noted in self.journal.open_changes:
+            try:
+                outcome = noted.change.found(self.server)
+            except NotThere:
+                outcome = None
+            except RequestFailed as error:
+                if give_up:
+                    self.fail(f"what became of change {noted.number}", error)
+                    self.journal.conclude(noted, None)
+                    continue
+                raise Unreachable(
+                    f"{self.server.label} does not tell what became of the last run: {error.reason}. Run the "
+                    "same command again later."
+                ) from error
+            self.journal.conclude(noted, outcome)
+
+    def make(self, change: Change) -> Outcome:
+        """Make a change. Raises `RequestFailed` and what ends the run."""
+        noted = self.journal.intend(change, is_undo=self._is_undo)
+        try:
+            outcome = change.do(self.server)
+        except RequestFailed as error:
+            if not error.passing:
+                self.journal.conclude(noted, None)
+            raise
+        self.journal.conclude(noted, outcome)
+        self.counts[change.kind] += 1
+        return outcome
+
+    def fail(self, what: str, error: RequestFailed) -> None:
+        """Note that something could not be changed."""
+        self.failures.append((what, error.reason))
+
+
+def apply(
+    plans: Sequence[PersonPlan],
+    changes: Changes,
+    version: Version,
+    *,
+    workers: int,
+    progress: Progress,
+    stop: Stop,
+) -> None:
+    """Carry out plans: people and names first, then faces, then merges.
+
+    Raises
+    ------
+    Unreachable, WrongUsage, CannotWrite
+        The run cannot go on; what was done is in the journal.
+    Stopped
+        The run was asked to end.
+    """
+    _Applying(changes, version, workers, progress, stop).apply(plans)
+
+
+class _Applying:
+    def __init__(
+        self, changes: Changes, version: Version, workers: int, progress: Progress, stop: Stop
+    ) -> None:
+        self._changes = changes
+        self._server = changes.server
+        self._version = version
+        self._workers = workers
+        self._progress = progress
+        self._stop = stop
+
+    def apply(self, plans: Sequence[PersonPlan]) -> None:
+        targets: dict[int, ServerPerson] = {}
+        for number, plan in enumerate(plans):
+            self._check_stop()
+            try:
+                target = self._target(plan)
+            except RequestFailed as error:
+                self._changes.fail(plan.name, error)
+                continue
+            if target is not None:
+                targets[number] = target
+        photos: defaultdict[str, list[tuple[Sighting, ServerPerson]]] = defaultdict(list)
+        for number, target in targets.items():
+            for each in (*plans[number].give, *plans[number].add):
+                photos[each.asset].append((each, target))
+        in_parallel(self._settle_photo, list(photos.items()), self._workers, self._stop)
+        for number, target in targets.items():
+            for merge in plans[number].merge:
+                self._check_stop()
+                try:
+                    self._merge(merge, target)
+                except RequestFailed as error:
+                    self._changes.fail(plans[number].name, error)
+
+    def _check_stop(self) -> None:
+        if self._stop.requested:
+            raise Stopped
+
+    def _target(self, plan: PersonPlan) -> ServerPerson | None:
+        """Who the person is on the server; None where that changed since it was planned."""
+        if plan.action == "create":
+            if people_called(self._server, [plan.name]):
+                # There was nobody of that name when it was planned.
+                self._changes.counts["changed_meanwhile"] += plan.changes
+                return None
+            made = self._changes.make(CreatePerson(ServerPerson("", plan.name)))
+            self._progress.advance()
+            return ServerPerson(made["id"], plan.name)
+        if plan.target is None:
+            return None
+        there = self._server.person(plan.target.id)
+        if there is None or there.name != plan.target.name:
+            self._changes.counts["changed_meanwhile"] += plan.changes
+            return None
+        if plan.action == "name":
+            self._changes.make(NamePerson(there, plan.name))
+            self._progress.advance()
+        return there
+
+    def _settle_photo(self, item: tuple[str, list[tuple[Sighting, ServerPerson]]]) -> None:
+        asset, wanted = item
+        try:
+            faces = self._server.faces(asset)
+            for each, target in wanted:
+                if each.face is None:
+                    self._add(each, target, faces)
+                else:
+                    self._give(each.asset, each.face, target, faces)
+                self._progress.advance()
+        except RequestFailed as error:
+            self._changes.fail(asset, error)
+
+    def _give(self, asset: str, planned: ServerFace, target: ServerPerson, faces: list[ServerFace]) -> None:
+        there = face_of(faces, planned.id)
+        if there is None or there.person_id != planned.person_id:
+            self._changes.counts["changed_meanwhile"] += 1
+            return
+        self._changes.make(GiveFace(asset, there.id, target.id, there.person))
+
+    def _add(self, each: Sighting, target: ServerPerson, faces: list[ServerFace]) -> None:
+        if any(face.person_id == target.id for face in faces):
+            self._changes.counts["changed_meanwhile"] += 1
+            return
+        others = tuple(face.id for face in faces)
+        self._changes.make(CreateFace(each.asset, target.id, each.box, others))
+
+    def _merge(self, merge: PlannedMerge, target: ServerPerson) -> None:
+        source, into = self._server.person(merge.source.id), self._server.person(target.id)
+        if source is None or into is None or source.name != merge.source.name:
+            self._changes.counts["changed_meanwhile"] += 1
+            return
+        held: list[tuple[str, str]] = []
+        assets = sorted(self._server.photos_of(source.id))
+        for asset, faces in in_parallel(self._faces_of, assets, self._workers, self._stop):
+            if any(face.person_id == into.id for face in faces):
+                self._changes.counts["changed_meanwhile"] += 1
+                return
+            held += [(asset, face.id) for face in faces if face.person_id == source.id]
+        version = (self._version.major, self._version.minor, self._version.patch)
+        self._changes.make(MergePerson(source, into, tuple(held), version))
+        self._progress.advance()
+
+    def _faces_of(self, asset: str) -> tuple[str, list[ServerFace]]:
+        return asset, self._server.faces(asset)
+
+
+def in_parallel(work: Callable[[T], R], items: Iterable[T], workers: int, stop: Stop) -> list[R]:
+    """Results of so many calls at a time, in the order of the items.
+
+    Raises
+    ------
+    FacesetsError
+        The first error of a call, after those that had begun have ended.
+    Stopped
+        The run was asked to end.
+    """
+    with ThreadPoolExecutor(workers, thread_name_prefix="push") as pool:
+        futures = [pool.submit(_unless_stopped, work, item, stop) for item in items]
+        try:
+            return [future.result() for future in futures]
+        except (FacesetsError, Stopped):
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _unless_stopped(work: Callable[[T], R], item: T, stop: Stop) -> R:
+    if stop.requested:
+        raise Stopped
+    return work(item)

@@ -1,0 +1,232 @@
+"""The journal of one run of `immich-push`: before each request what is asked, after it what came of it.
+
+One file a run, a line a record, on the disk before the request goes out. It is all that an undo has.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Literal, TypeVar
+
+from facesets.errors import DamagedFile, NewerFormat, WrongUsage
+from facesets.files import cut_torn_line, json_object, printable, sync_directory, writing
+from facesets.operations.immich.push_changes import Change, Outcome, from_json, to_json
+
+FORMAT = "facesets/immich-push"
+VERSION = 1
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Noted:
+    """A change as the journal knows it. Without an outcome it is open whether it took effect."""
+
+    number: int
+    change: Change
+    outcome: Outcome | None = None
+    is_void: bool = False
+    is_undo: bool = False
+
+
+@dataclass(slots=True)
+class PushJournal:
+    """The journal of one run, read and appended to. Whoever appends holds the folder's lock."""
+
+    path: Path
+    heading: Mapping[str, Any]
+    changes: dict[int, Noted] = field(default_factory=dict)
+    is_ended: bool = False
+    is_undone: bool = False
+    is_given_up: bool = False
+    _file: IO[bytes] | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def run(self) -> str:
+        """The run's name."""
+        return self.path.stem
+
+    @property
+    def open_changes(self) -> list[Noted]:
+        """Changes of which it is open whether they took effect."""
+        return [each for each in self.changes.values() if each.outcome is None and not each.is_void]
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Take records within the block. Raises `CannotWrite`."""
+        with writing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            is_new = not self.path.exists()
+            self._file = self.path.open("a+b")
+        try:
+            if is_new:
+                self._append(self.heading)
+                sync_directory(self.path.parent)
+            else:
+                with writing(self.path):
+                    cut_torn_line(self._file)
+            yield
+        finally:
+            self._file.close()
+            self._file = None
+
+    @property
+    def has_effect(self) -> bool:
+        """Whether the run changed anything, as far as is known."""
+        return any(not each.is_void and not each.is_undo for each in self.changes.values())
+
+    @property
+    def is_being_undone(self) -> bool:
+        """Whether an undo was begun and not ended."""
+        return not self.is_ended and any(each.is_undo for each in self.changes.values())
+
+    def made(self, kind: type[T]) -> list[tuple[T, Outcome]]:
+        """Changes of a kind that took effect and were not part of an undo, in their order."""
+        return [
+            (each.change, each.outcome)
+            for each in self.changes.values()
+            if isinstance(each.change, kind) and each.outcome is not None and not each.is_undo
+        ]
+
+    def taken_back(self, kind: type[T]) -> list[T]:
+        """Changes of a kind that were part of an undo and took effect: what is back stays as it is then."""
+        return [
+            each.change
+            for each in self.changes.values()
+            if isinstance(each.change, kind) and each.outcome is not None and each.is_undo
+        ]
+
+    def intend(self, change: Change, *, is_undo: bool = False) -> Noted:
+        """Note what is about to be asked for."""
+        with self._lock:
+            noted = Noted(len(self.changes), change, is_undo=is_undo)
+            self.changes[noted.number] = noted
+            record = {"change": noted.number, "intent": to_json(change)}
+            self._append({**record, "undo": True} if is_undo else record)
+            self.is_ended = False
+        return noted
+
+    def conclude(self, noted: Noted, outcome: Outcome | None) -> None:
+        """Note what came of it; None where nothing did."""
+        with self._lock:
+            noted.outcome, noted.is_void = outcome, outcome is None
+            self._append({"change": noted.number, "outcome": outcome})
+
+    def end(self, how: Literal["done", "undone", "given up"] = "done") -> None:
+        """Note that the run is through, or its undo, as a whole or without what could not be taken back."""
+        record = {"end": how}
+        with self._lock:
+            self._append(record)
+        _take(self, record)
+
+    def discard_if_empty(self) -> None:
+        """Remove the journal of a run that changed nothing: there is nothing to take back."""
+        if not self.has_effect:
+            with writing(self.path):
+                self.path.unlink(missing_ok=True)
+                with suppress(OSError):
+                    self.path.parent.rmdir()
+
+    def _append(self, record: Mapping[str, Any]) -> None:
+        if self._file is None:
+            raise ValueError("records are for within writing()")
+        with writing(self.path):
+            self._file.write(json.dumps(record).encode("ascii") + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+
+def journals(folder: Path) -> list[PushJournal]:
+    """The journals of all runs, oldest first.
+
+    Raises
+    ------
+    DamagedFile, NewerFormat
+        One of them cannot be read.
+    """
+    return [
+        _read(path)
+        for path in sorted((folder / "push").glob("*.jsonl"), key=lambda path: path.stem)
+        if _has_heading(path)
+    ]
+
+
+def find_journal(folder: Path, run: str) -> PushJournal:
+    """The journal of a run, by its name, or that of the last one that was not undone, by `last`.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such run, or it was undone: what is like its changes now is a later run's or a user's.
+    """
+    known = [journal for journal in journals(folder) if journal.has_effect]
+    if run == "last":
+        known = [journal for journal in known if not (journal.is_undone or journal.is_given_up)]
+    named = known if run == "last" else [journal for journal in known if journal.run == run]
+    if not named:
+        if not known:
+            raise WrongUsage(f"There is no run of immich-push to take back in {printable(folder)}.")
+        names = ", ".join(journal.run for journal in known[-5:])
+        raise WrongUsage(f"There is no run {printable(run)} here. The last ones are: {names}.")
+    if named[-1].is_undone or named[-1].is_given_up:
+        raise WrongUsage(f"The run {named[-1].run} was taken back already. A run is taken back once.")
+    return named[-1]
+
+
+def new_journal(folder: Path, when: str, owner_id: str) -> PushJournal:
+    """The journal of a run that begins; nothing is written yet."""
+    path = folder / "push" / f"{when}.jsonl"
+    number = 1
+    while path.exists():
+        number += 1
+        path = folder / "push" / f"{when}-{number}.jsonl"
+    return PushJournal(path, {"format": FORMAT, "version": VERSION, "owner_id": owner_id})
+
+
+def _has_heading(path: Path) -> bool:
+    """Whether a journal was begun: one that a kill cut short in its first line changed nothing."""
+    return b"\n" in path.read_bytes()
+
+
+def _read(path: Path) -> PushJournal:
+    lines = path.read_bytes().split(b"\n")[:-1]
+    records = [json_object(line, _damaged(path)) for line in lines]
+    heading = records[0]
+    if heading.get("format") != FORMAT or not isinstance(heading.get("version"), int):
+        raise _damaged(path)
+    if heading["version"] > VERSION:
+        raise NewerFormat(f"{printable(path)} was written by a later facesets. Upgrade facesets.")
+    journal = PushJournal(path, heading)
+    for record in records[1:]:
+        _take(journal, record)
+    return journal
+
+
+def _take(journal: PushJournal, record: Mapping[str, Any]) -> None:
+    if "end" in record:
+        journal.is_ended = True
+        journal.is_undone = journal.is_undone or record["end"] == "undone"
+        journal.is_given_up = journal.is_given_up or record["end"] == "given up"
+        return
+    number = record.get("change")
+    if isinstance(number, int) and isinstance(record.get("intent"), dict):
+        change = from_json(record["intent"], printable(journal.path))
+        journal.changes[number] = Noted(number, change, is_undo=record.get("undo") is True)
+        journal.is_ended = False
+    elif number in journal.changes and "outcome" in record:
+        noted = journal.changes[number]
+        noted.outcome, noted.is_void = record["outcome"], record["outcome"] is None
+    else:
+        raise _damaged(journal.path)
+
+
+def _damaged(path: Path) -> DamagedFile:
+    return DamagedFile(
+        f"{printable(path)} is damaged: what that run changed can only be undone by hand. Move it away to "
+        "push again."
+    )

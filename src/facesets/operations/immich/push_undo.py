@@ -1,0 +1,335 @@
+"""Taking back a run of `immich-push`, from its journal.
+
+What a user changed on the server since then stays as the user left it. People that a merge had removed
+are made again, under new ids, for a server gives no id twice. A server has no call to make a face
+nobody's: such faces go to a person made for it, which is then removed.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from facesets.errors import WrongUsage
+from facesets.files import FileLock, printable
+from facesets.interfaces import Progress
+from facesets.operations.immich.push_changes import (
+    CreateFace,
+    CreatePerson,
+    DeleteFace,
+    DeletePerson,
+    DropBirthDate,
+    GiveFace,
+    MergePerson,
+    NamePerson,
+    face_of,
+)
+from facesets.operations.immich.push_executor import Changes, in_parallel
+from facesets.operations.immich.push_journal import PushJournal, find_journal
+from facesets.operations.immich.push_summary import with_paths
+from facesets.operations.immich.same_names import people_called
+from facesets.operations.immich.server import UNDO_PERMISSIONS, allows, meet
+from facesets.operations.immich.stage_state import Heading, StageRecord
+from facesets.remote.immich_answers import NotThere, RequestFailed
+from facesets.remote.immich_people import ImmichPeople
+from facesets.remote.immich_records import ServerFace, ServerPerson
+from facesets.remote.retry import Stopped
+from facesets.stop import Stop
+
+_NOBODY = ServerPerson("", "")
+_MARK = "facesets undo "
+
+
+@dataclass(frozen=True, slots=True)
+class PushUndoSummary:
+    """What an undo is to do, and what it did.
+
+    Attributes
+    ----------
+    faces, added, merges, names, created : int
+        Faces that the run gave away, or moved with a merge; faces that it added; people that it merged
+        away, named and made.
+    made : mapping of kind to number
+        Changes made; with `changed_meanwhile`, what somebody changed since and that therefore stays.
+    left : mapping of reason to number
+        What could not be taken back.
+    """
+
+    run: str
+    faces: int = 0
+    added: int = 0
+    merges: int = 0
+    names: int = 0
+    created: int = 0
+    applied: bool = False
+    made: dict[str, int] = field(default_factory=dict)
+    left: dict[str, int] = field(default_factory=dict)
+    failed: int = 0
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    stopped: bool = False
+
+
+@dataclass(slots=True)
+class _MovedFace:
+    """Where a face was before the run, and where the run left it; `before` is nobody's for None."""
+
+    asset: str
+    face: str
+    before: ServerPerson | None
+    after: str
+
+
+def immich_push_undo(
+    server: ImmichPeople,
+    folder: Path,
+    run: str,
+    confirm: Callable[[PushUndoSummary], bool],
+    *,
+    workers: int,
+    dry_run: bool,
+    give_up: bool = False,
+    progress: Progress,
+    stop: Stop,
+) -> PushUndoSummary:
+    """Show what a run changed, and take it back if that is confirmed.
+
+    Parameters
+    ----------
+    run : str
+        Name of the run, or `last`.
+    give_up : bool
+        End the undo though something cannot be taken back, so that pushes go on.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such run, it is another account's, or the key lacks a permission.
+    Unreachable, CannotWrite, DamagedFile, NewerFormat, AlreadyRunning
+        The sentence says why.
+    """
+    folder = folder.absolute()
+    journal = find_journal(folder, run)
+    with nullcontext() if dry_run else FileLock(folder / "push.lock", what=printable(folder)):
+        owner = meet(server, "", progress, essential=UNDO_PERMISSIONS)
+        theirs = journal.heading.get("owner_id")
+        if owner is not None and theirs and theirs != owner.id:
+            raise WrongUsage(f"The run {journal.run} was made with another account's key. Use that one.")
+        may_delete = allows(server, "person.delete")
+        undo = _Undo(server, journal, workers, progress, stop, may_delete=may_delete, give_up=give_up)
+        if dry_run or not confirm(undo.summary(applied=False)):
+            return undo.summary(applied=False)
+        try:
+            undo.carry_out()
+        except Stopped:
+            return undo.summary(applied=True, stopped=True)
+        return undo.summary(applied=True)
+
+
+class _Undo:
+    def __init__(
+        self,
+        server: ImmichPeople,
+        journal: PushJournal,
+        workers: int,
+        progress: Progress,
+        stop: Stop,
+        *,
+        may_delete: bool,
+        give_up: bool,
+    ) -> None:
+        self._server = server
+        self._journal = journal
+        self._workers = workers
+        self._progress = progress
+        self._stop = stop
+        self._may_delete = may_delete
+        self._give_up = give_up
+        self._changes = Changes(server, journal, is_undo=True)
+        self._alive: dict[str, str] = {}
+        """Ids of people as the journal knows them, and as they are now."""
+        self._left: Counter[str] = Counter()
+
+    def carry_out(self) -> None:
+        """Faces first, then people and names."""
+        try:
+            with self._journal.writing():
+                self._changes.settle_open(give_up=self._give_up)
+                back = {change.face for change in self._journal.taken_back(GiveFace)}
+                moved = [each for each in _moved_faces(self._journal) if each.face not in back]
+                self._progress.begin("Taking back", len(moved))
+                self._bring_people_back(moved)
+                by_asset: defaultdict[str, list[_MovedFace]] = defaultdict(list)
+                for each in moved:
+                    by_asset[each.asset].append(each)
+                in_parallel(self._take_faces_back, list(by_asset.items()), self._workers, self._stop)
+                for create, outcome in self._journal.made(CreateFace):
+                    self._unless_it_fails(create.asset, self._remove_face, create, outcome["id"])
+                self._restore_people()
+                if not self._changes.failures:
+                    self._journal.end("done" if self._left else "undone")
+                elif self._give_up:
+                    self._journal.end("given up")
+        finally:
+            self._progress.end()
+
+    def _unless_it_fails(self, what: str, call: Callable[..., None], *arguments: object) -> None:
+        if self._stop.requested:
+            raise Stopped
+        try:
+            call(*arguments)
+        except RequestFailed as error:
+            self._changes.fail(what, error)
+
+    def _bring_people_back(self, moved: list[_MovedFace]) -> None:
+        """Make people again who are gone, and one for the faces that were nobody's."""
+        for noted in self._journal.changes.values():
+            if noted.is_undo and isinstance(noted.change, CreatePerson) and noted.outcome is not None:
+                self._alive[noted.change.person.id] = noted.outcome["id"]
+        before = {each.before.id: each.before for each in moved if each.before is not None}
+        for person in before.values():
+            self._unless_it_fails(person.name, self._make_again_if_gone, person)
+        if any(each.before is None for each in moved) and self._may_delete:
+            self._unless_it_fails("faces of nobody", self._make_again_if_gone, _NOBODY)
+
+    def _make_again_if_gone(self, person: ServerPerson) -> None:
+        known = self._alive.get("") if person is _NOBODY else self._now(person.id)
+        if known is None or self._server.person(known) is None:
+            self._make_again(person)
+
+    def _make_again(self, person: ServerPerson) -> None:
+        # A name of its own, so that it is found again after a kill, until its faces are back.
+        named = replace(person, name=person.name or f"{_MARK}{person.id or self._journal.run}")
+        namesakes = tuple(each.id for each in people_called(self._server, [named.name]))
+        self._alive[person.id] = self._changes.make(CreatePerson(named, namesakes))["id"]
+
+    def _now(self, identity: str) -> str:
+        return self._alive.get(identity, identity)
+
+    def _take_faces_back(self, item: tuple[str, list[_MovedFace]]) -> None:
+        asset, moved = item
+        try:
+            faces = self._server.faces(asset)
+            for each in moved:
+                self._take_back(each, faces)
+                self._progress.advance()
+        except NotThere:
+            self._changes.counts["changed_meanwhile"] += len(moved)
+        except RequestFailed as error:
+            self._changes.fail(asset, error)
+
+    def _take_back(self, each: _MovedFace, faces: list[ServerFace]) -> None:
+        there = face_of(faces, each.face)
+        to = self._now(each.before.id) if each.before else self._alive.get("", "")
+        if there is not None and there.person_id in (to, each.before.id if each.before else ""):
+            return
+        if there is None or there.person_id != self._now(each.after):
+            self._changes.counts["changed_meanwhile"] += 1
+        elif not to:
+            self._left["faces that were nobody's: the key lacks person.delete"] += 1
+        else:
+            self._changes.make(GiveFace(each.asset, each.face, to, there.person))
+
+    def _remove_face(self, create: CreateFace, identity: str) -> None:
+        try:
+            there = face_of(self._server.faces(create.asset), identity)
+        except NotThere:
+            return
+        if there is not None and there.person_id == create.to:
+            self._changes.make(DeleteFace(create.asset, identity))
+        elif there is not None:
+            self._changes.counts["changed_meanwhile"] += 1
+
+    def _restore_people(self) -> None:
+        for merge, _ in self._journal.made(MergePerson):
+            self._unless_it_fails(merge.into.name, self._drop_birth_date, merge)
+        for change, _ in reversed(self._journal.made(NamePerson)):
+            self._unless_it_fails(change.name, self._restore_name, change)
+        for identity in list(self._alive.values()):
+            self._unless_it_fails(identity, self._unmark, identity)
+        for create, outcome in self._journal.made(CreatePerson):
+            self._unless_it_fails(create.person.name, self._remove_person, outcome["id"], create.person.name)
+
+    def _drop_birth_date(self, merge: MergePerson) -> None:
+        there = self._server.person(self._now(merge.into.id))
+        came_along = merge.into.birth_date is None and merge.source.birth_date is not None
+        if there is None or not came_along or there.birth_date != merge.source.birth_date:
+            return
+        if all(back.person.id != there.id for back in self._journal.taken_back(DropBirthDate)):
+            self._changes.make(DropBirthDate(there))
+
+    def _restore_name(self, change: NamePerson) -> None:
+        there = self._server.person(self._now(change.person.id))
+        if there is None or any(
+            back.person.id == there.id and back.name == change.person.name
+            for back in self._journal.taken_back(NamePerson)
+        ):
+            return
+        if there.name == change.name:
+            self._changes.make(NamePerson(there, change.person.name))
+        elif there.name != change.person.name:
+            self._changes.counts["changed_meanwhile"] += 1
+
+    def _unmark(self, identity: str) -> None:
+        """Take the passing name away; the person for nobody's faces goes, and whoever got no face back."""
+        there = self._server.person(identity)
+        if there is None:
+            return
+        is_empty = self._may_delete and not self._server.photos_of(identity)
+        if is_empty or (identity == self._alive.get("") and there.name.startswith(_MARK)):
+            self._changes.make(DeletePerson(there))
+        elif there.name.startswith(_MARK):
+            self._changes.make(NamePerson(there, ""))
+
+    def _remove_person(self, identity: str, name: str) -> None:
+        there = self._server.person(identity)
+        if there is None:
+            return
+        if there.name != name:
+            self._changes.counts["changed_meanwhile"] += 1
+        elif self._server.photos_of(identity):
+            self._left["people that were made, who have other faces now"] += 1
+        elif self._may_delete:
+            self._changes.make(DeletePerson(there))
+        else:
+            # Immich removes people without faces by itself, every night.
+            self._left["people without faces: the key lacks person.delete"] += 1
+
+    def summary(self, *, applied: bool, stopped: bool = False) -> PushUndoSummary:
+        """What there is to take back, and what came of it."""
+        journal, changes = self._journal, self._changes
+        return PushUndoSummary(
+            run=journal.run,
+            faces=len(_moved_faces(journal)),
+            added=len(journal.made(CreateFace)),
+            merges=len(journal.made(MergePerson)),
+            names=len(journal.made(NamePerson)),
+            created=len(journal.made(CreatePerson)),
+            applied=applied,
+            made=dict(changes.counts),
+            left=dict(self._left),
+            failed=len(changes.failures),
+            failures=self._named(changes.failures),
+            stopped=stopped,
+        )
+
+    def _named(self, failures: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        record = StageRecord(self._journal.path.parent.parent, Heading("", ""))
+        return with_paths(failures, record.records() if record.exists() else ())
+
+
+def _moved_faces(journal: PushJournal) -> list[_MovedFace]:
+    """Every face that the run moved, once: from where it was at first to where it was at last."""
+    moved: dict[str, _MovedFace] = {}
+    for noted in journal.changes.values():
+        change = noted.change
+        if noted.is_undo or noted.outcome is None:
+            continue
+        if isinstance(change, GiveFace):
+            each = moved.setdefault(change.face, _MovedFace(change.asset, change.face, change.before, ""))
+            each.after = change.to
+        elif isinstance(change, MergePerson):
+            for asset, face in change.faces:
+                each = moved.setdefault(face, _MovedFace(asset, face, change.source, ""))
+                each.after = change.into.id
+    return list(moved.values())

@@ -1,0 +1,123 @@
+"""What `immich-push` reads of a server: the faces of the photos that we know, beside our own."""
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+
+from facesets.interfaces import Progress
+from facesets.operations.immich.face_matches import Sighting, sightings
+from facesets.operations.immich.local_people import Ours
+from facesets.operations.immich.push_executor import in_parallel
+from facesets.remote.immich_answers import NotThere, RequestFailed
+from facesets.remote.immich_people import ImmichPeople
+from facesets.remote.immich_records import ServerFace
+from facesets.stop import Stop
+
+
+class ServerView:
+    """What was read so far.
+
+    Attributes
+    ----------
+    faces : mapping of asset to list of ServerFace
+        All faces of the assets that were looked at.
+    seen : list of Sighting
+        Our faces there.
+    vanished, differing, of_others : int
+        Assets that are gone, that show another picture, and that belong to another account.
+    failures : list of pairs of str
+        Assets that could not be looked at, and why.
+    """
+
+    def __init__(
+        self,
+        server: ImmichPeople,
+        ours: Ours,
+        assets: Mapping[str, Sequence[tuple[str, bool]]],
+        owner_id: str,
+        workers: int,
+        progress: Progress,
+        stop: Stop,
+    ) -> None:
+        """Nothing is asked yet.
+
+        Parameters
+        ----------
+        assets : mapping of sha256 to sequence of pairs
+            The assets with each content, and whether each was edited on the server.
+        owner_id : str
+            The account whose photos may be written to.
+        """
+        self._server = server
+        self._ours = ours
+        self._assets = assets
+        self._owner_id = owner_id
+        self._workers = workers
+        self._progress = progress
+        self._stop = stop
+        self._checked: set[str] = set()
+        self.faces: dict[str, list[ServerFace]] = {}
+        self.seen: list[Sighting] = []
+        self.vanished = self.differing = self.of_others = 0
+        self.failures: list[tuple[str, str]] = []
+
+    def is_at(self, sha256: str, assets: Set[str]) -> bool:
+        """Whether one of these assets has these bytes."""
+        return any(asset in assets for asset, _ in self._assets[sha256])
+
+    def look_at(self, contents: Iterable[str]) -> None:
+        """Ask for the faces of all assets with these bytes."""
+        wanted = []
+        for sha256 in contents:
+            for asset, is_edited in self._assets[sha256]:
+                if asset in self.faces:
+                    continue
+                if is_edited:
+                    self.faces[asset] = []
+                    self.differing += 1
+                else:
+                    wanted.append((asset, sha256))
+        self._progress.begin("Reading faces", len(wanted))
+        try:
+            found = in_parallel(self._faces, [asset for asset, _ in wanted], self._workers, self._stop)
+        finally:
+            self._progress.end()
+        for (asset, sha256), faces in zip(wanted, found, strict=True):
+            self.faces[asset] = faces or []
+            if faces is None:
+                continue
+            pairs = sightings(asset, self._ours.photos[sha256], faces)
+            self.differing += pairs is None
+            self.seen += pairs or []
+
+    def drop_others(self, assets: Set[str]) -> bool:
+        """Find out whose these assets are, and forget our faces on those of others; False if none are.
+
+        A server may list and even change photos of partners. They are not the user's to change.
+        """
+        unchecked = sorted(assets - self._checked)
+        self._checked |= assets
+        are_own = in_parallel(self._is_own, unchecked, self._workers, self._stop)
+        dropped = {asset for asset, is_own in zip(unchecked, are_own, strict=True) if not is_own}
+        self.seen = [each for each in self.seen if each.asset not in dropped]
+        return bool(dropped)
+
+    def _is_own(self, asset: str) -> bool:
+        try:
+            owner = self._server.owner_of(asset)
+        except NotThere:
+            self.vanished += 1
+            return False
+        except RequestFailed as error:
+            self.failures.append((asset, error.reason))
+            return False
+        self.of_others += owner != self._owner_id
+        return owner == self._owner_id
+
+    def _faces(self, asset: str) -> list[ServerFace] | None:
+        self._progress.advance()
+        try:
+            return self._server.faces(asset)
+        except NotThere:
+            self.vanished += 1
+        except RequestFailed as error:
+            self.failures.append((asset, error.reason))
+        return None

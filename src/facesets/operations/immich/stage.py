@@ -1,0 +1,309 @@
+"""`immich-stage`: the originals of a server's photos with large faces, once, whatever interrupts it.
+
+One thread lists assets, gives each its path and records what became of it; workers take an asset
+from the server's face boxes to a verified file. What the files say depends on the list alone:
+paths are given in its order, and of several assets with the same bytes the first is staged. Only where the
+server tells the checksum of one and not of the other, and both are under way, does the first to arrive stay.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from facesets.errors import FacesetsError
+from facesets.files import FileLock, printable, writing
+from facesets.interfaces import Progress
+from facesets.operations.immich.server import estimate, meet, stage_permissions
+from facesets.operations.immich.stage_asset import Known, Partials, Settled, settle
+from facesets.operations.immich.stage_list import Listing, Unannounced
+from facesets.operations.immich.stage_scope import scope_of
+from facesets.operations.immich.stage_state import Heading, StageRecord, sha256_by_sha1
+from facesets.operations.immich.stage_summary import AssetFailure, StageSummary
+from facesets.operations.immich.staged_paths import safe_label
+from facesets.operations.options.immich import StageOptions
+from facesets.remote.immich import Immich
+from facesets.remote.immich_records import Asset
+from facesets.remote.retry import Stopped
+from facesets.stop import Stop
+
+_AHEAD_PER_WORKER = 8
+_MAX_READINGS = 3
+
+
+def immich_stage(
+    server: Immich,
+    out: Path,
+    user: str,
+    options: StageOptions,
+    known: Sequence[Known] = (),
+    *,
+    progress: Progress,
+    stop: Stop,
+) -> StageSummary:
+    """Stage the originals of all photos in which the server found a large face.
+
+    Parameters
+    ----------
+    server : Immich
+        Whose photos.
+    out : Path
+        Photos go below `out/user`, with the queue beside them.
+    user : str
+        Name of the folder; the key alone decides whose photos come.
+    known : sequence of callables
+        Each says of a sha256 whether that content is somewhere already.
+
+    Raises
+    ------
+    Unreachable
+        The server went away; what was done is kept and the same call goes on from there.
+    WrongUsage, CannotWrite, DamagedFile, NewerFormat, AlreadyRunning
+        The sentence says why.
+    """
+    folder = out.absolute() / safe_label(user)
+    try:
+        return _stage(server, folder, user, options, known, progress, stop)
+    except Stopped:
+        # Before there was anything to record.
+        return StageSummary(queue=str(folder / "queue.json"), stopped=True)
+
+
+def _stage(
+    server: Immich,
+    folder: Path,
+    user: str,
+    options: StageOptions,
+    known: Sequence[Known],
+    progress: Progress,
+    stop: Stop,
+) -> StageSummary:
+    owner = meet(server, user, progress, essential=stage_permissions(options))
+    scope = scope_of(server, options)
+    record = StageRecord(folder, Heading(user, owner.id if owner else ""))
+    listing = Listing(server, options, owner, scope)
+    lock = nullcontext() if options.dry_run else FileLock(folder / "stage.lock", what=printable(folder))
+    with lock:
+        listing.take_over(record.records())
+        sha256_of = sha256_by_sha1(folder.parent, without=folder) if known else {}
+        expected = estimate(server, options, scope)
+        about = "" if expected is None else f", about {expected} by the server's count"
+        progress.begin(f"Staging{about}", expected)
+        run = _Run(
+            listing,
+            record,
+            partial(settle, server=server, folder=folder, known=known, sha256_of=sha256_of, options=options),
+            options,
+            folder,
+            progress,
+            stop,
+        )
+        try:
+            with nullcontext() if options.dry_run else record.writing():
+                run.work()
+        finally:
+            progress.end()
+    return run.summary(str(record.queue), expected)
+
+
+class _Run:
+    """The state of one run: what is under way, and the counts."""
+
+    def __init__(
+        self,
+        listing: Listing,
+        record: StageRecord,
+        settle_one: Callable[[Asset, str], Settled],
+        options: StageOptions,
+        folder: Path,
+        progress: Progress,
+        stop: Stop,
+    ) -> None:
+        self._listing = listing
+        self._record = record
+        self._settle_one = settle_one
+        self._options = options
+        self._folder = folder
+        self._progress = progress
+        self._stop = stop
+        self._pool = ThreadPoolExecutor(options.workers, thread_name_prefix="stage")
+        self._flying: set[Future[Settled]] = set()
+        self._same_bytes: dict[str, deque[tuple[Asset, str]]] = {}
+        """Assets that wait for the one with their bytes, which is under way."""
+        self._failed_bytes: set[str] = set()
+        self._ending = False
+        self._error: FacesetsError | None = None
+        self._counts: Counter[str] = Counter()
+        self._failures: list[AssetFailure] = []
+
+    def work(self) -> None:
+        """List, settle, record. Raises what ends the run, after all that is ready was recorded."""
+        partials = Partials(self._folder)
+        try:
+            self._feed()
+        except FacesetsError as error:
+            self._error = self._error or error
+        except Stopped:
+            pass
+        finally:
+            # What is ready counts; what has not begun is dropped.
+            self._ending = True
+            self._pool.shutdown(cancel_futures=True)
+            self._flying = {future for future in self._flying if not future.cancelled()}
+            while self._flying:
+                self._harvest()
+            if not self._options.dry_run:
+                partials.sweep()
+        if self._error is not None:
+            raise self._error
+
+    def _feed(self) -> None:
+        if not self._options.dry_run:
+            Partials(self._folder).sweep()
+        # While the list is read by page numbers, an asset that is deleted moves others to pages that were
+        # read already, and new ones arrive: so it is read again until nothing new shows.
+        for _ in range(_MAX_READINGS):
+            is_new = False
+            for asset, name in self._listing.unmet(self._progress):
+                is_new = True
+                self._offer(asset, name)
+                while len(self._flying) >= self._options.workers * _AHEAD_PER_WORKER:
+                    self._harvest()
+                if self._is_over():
+                    return
+            while self._flying and not self._is_over():
+                self._harvest()
+            if not is_new or self._is_over():
+                return
+
+    def _is_over(self) -> bool:
+        return self._stop.requested or self._error is not None
+
+    def _harvest(self) -> None:
+        """Wait for a worker and record what it did."""
+        done, self._flying = wait(self._flying, return_when=FIRST_COMPLETED)
+        for future in done:
+            try:
+                self._take(future.result())
+            except FacesetsError as error:
+                self._error = self._error or error
+            except Stopped:
+                continue
+
+    def _offer(self, asset: Asset, name: str) -> None:
+        """Put an asset to work, or behind the one with the same bytes."""
+        if self._listing.has_content(asset.sha1):
+            self._note_alias(asset.id, asset.path, asset.sha1)
+        elif asset.sha1 in self._failed_bytes:
+            self._fail(asset, "an asset with the same bytes failed before it")
+        elif asset.sha1 and asset.sha1 in self._same_bytes:
+            self._same_bytes[asset.sha1].append((asset, name))
+        else:
+            if asset.sha1:
+                self._same_bytes[asset.sha1] = deque()
+            self._flying.add(self._pool.submit(self._settle_one, asset, name))
+
+    def _take(self, settled: Settled) -> None:
+        asset = settled.asset
+        if settled.kind == "gone":
+            self._count("gone")
+        elif settled.kind == "failed":
+            if settled.passing and asset.sha1:
+                self._failed_bytes.add(asset.sha1)
+            self._fail(asset, settled.reason)
+        elif settled.kind == "staged" and settled.content is not None and not asset.sha1:
+            self._take_unannounced(settled, settled.content.sha1)
+        elif settled.kind == "staged" and asset.sha1 in self._listing.unannounced:
+            # Its bytes came under another name while it was under way.
+            self._drop(settled.name)
+            self._note_alias(asset.id, asset.path, asset.sha1)
+        else:
+            self._keep(settled)
+        for waiting, name in self._same_bytes.pop(asset.sha1, ()):
+            if not self._ending:
+                self._offer(waiting, name)
+
+    def _take_unannounced(self, settled: Settled, sha1: str) -> None:
+        """Record a file whose bytes could be compared with others only after they came.
+
+        Of several the one whose path comes first stays, whoever was first to arrive.
+        """
+        before = self._listing.unannounced.get(sha1)
+        if before is None and not self._listing.has_content(sha1):
+            self._listing.unannounced[sha1] = Unannounced(settled.name, settled.asset.id, settled.asset.path)
+            self._keep(settled)
+            return
+        mine = Unannounced(settled.name, settled.asset.id, settled.asset.path)
+        loser = mine if before is None else max(mine, before)
+        # In this order a kill in between leaves nothing that the next run does not repair.
+        self._drop(loser.name)
+        self._note_alias(loser.asset_id, loser.original_path, sha1, no_checksum=True)
+        if loser is not mine:
+            self._listing.unannounced[sha1] = mine
+            self._write(settled.row())
+
+    def _drop(self, name: str) -> None:
+        """Remove a file whose bytes are staged under another name, and the folders that held nothing else."""
+        path = self._folder / name
+        with writing(self._folder):
+            path.unlink(missing_ok=True)
+            for parent in path.parents[: len(PurePosixPath(name).parts) - 1]:
+                try:
+                    parent.rmdir()
+                except OSError:
+                    break
+
+    def _keep(self, settled: Settled) -> None:
+        self._write(settled.row())
+        self._count(settled.kind)
+        if settled.kind == "staged":
+            self._counts["size_unknown"] += settled.largest_short_px is None
+            self._counts["adopted"] += settled.adopted
+        if settled.content is not None:
+            self._listing.add_content(settled.content.sha1)
+            self._counts["bytes"] += (
+                0 if settled.adopted or settled.kind != "staged" else settled.content.size
+            )
+
+    def _note_alias(self, asset_id: str, original_path: str, sha1: str, *, no_checksum: bool = False) -> None:
+        row = {"asset_id": asset_id, "outcome": "alias", "sha1": sha1, "original_path": original_path}
+        self._write(row | ({"no_checksum": True} if no_checksum else {}))
+        self._count("alias")
+
+    def _fail(self, asset: Asset, reason: str) -> None:
+        self._failures.append(AssetFailure(asset.id, asset.path, reason))
+        self._count("failed")
+
+    def _write(self, row: dict[str, object]) -> None:
+        if not self._options.dry_run:
+            self._record.append(row)
+
+    def _count(self, what: str) -> None:
+        self._counts[what] += 1
+        self._progress.advance()
+
+    def summary(self, queue: str, expected: int | None) -> StageSummary:
+        """What the run did."""
+        counts = self._counts
+        return StageSummary(
+            queue=queue,
+            listed=self._listing.listed,
+            estimated=expected,
+            settled_before=self._listing.settled_before,
+            staged=counts["staged"],
+            megabytes=round(counts["bytes"] / 1e6, 1),
+            adopted=counts["adopted"],
+            aliases=counts["alias"],
+            known=counts["known"],
+            no_face=counts["no_face"],
+            small_faces=counts["small"],
+            size_unknown=counts["size_unknown"],
+            skipped=dict(self._listing.skipped),
+            of_others=self._listing.of_others,
+            gone=counts["gone"],
+            failed=counts["failed"],
+            failures=self._failures,
+            stopped=self._stop.requested,
+        )

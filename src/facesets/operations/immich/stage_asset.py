@@ -1,0 +1,185 @@
+"""What a worker does with one asset: from the server's face boxes to a verified file."""
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from facesets.files import sync_directory, writing
+from facesets.operations.immich.face_boxes import StagedFace, scaled
+from facesets.operations.options.immich import StageOptions
+from facesets.remote.immich import Downloaded, Immich
+from facesets.remote.immich_answers import NotThere, RequestFailed
+from facesets.remote.immich_records import Asset
+
+Known = Callable[[str], bool]
+"""Whether content with this sha256 is somewhere already. Asked from several threads."""
+
+Kind = Literal["staged", "known", "small", "no_face", "gone", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What came of one asset.
+
+    Attributes
+    ----------
+    largest_short_px : float or None
+        Short edge of the largest face; None where the size is unknown.
+    content : Downloaded or None
+        Digests of the bytes, where they were looked at.
+    adopted : bool
+        The bytes lay in place already.
+    reason : str
+        Why it failed.
+    passing : bool
+        It failed for a reason that is not the asset's own.
+    """
+
+    kind: Kind
+    asset: Asset
+    name: str
+    faces: Sequence[StagedFace] = ()
+    largest_short_px: float | None = None
+    content: Downloaded | None = None
+    adopted: bool = False
+    reason: str = ""
+    passing: bool = False
+
+    def row(self) -> dict[str, Any]:
+        """What is remembered of it; a later run finds the same asset by id and checksum."""
+        row: dict[str, Any] = {"asset_id": self.asset.id, "outcome": self.kind, "sha1": self.asset.sha1}
+        if not self.asset.sha1 and self.content is not None:
+            row |= {"sha1": self.content.sha1, "no_checksum": True}
+        if self.kind == "small":
+            return row | {"largest_short_px": self.largest_short_px}
+        if self.content is None:
+            return row
+        row |= {"sha256": self.content.sha256, "original_path": self.asset.path}
+        if self.kind == "known":
+            return row
+        return row | {
+            "path": self.name,
+            "size": self.content.size,
+            # Boxes of an asset that was cropped or turned in Immich are in pixels of the edited picture.
+            "edited": self.asset.is_edited,
+            "faces": [asdict(face) for face in self.faces],
+        }
+
+
+class Partials:
+    """Where downloads lie until they are whole. A killed run's are swept away by the next."""
+
+    def __init__(self, folder: Path) -> None:
+        """Name the folder of the photos; nothing is made yet."""
+        self._directory = folder / "stage.partial"
+
+    def path(self, asset_id: str) -> Path:
+        """A place for a download."""
+        with writing(self._directory):
+            self._directory.mkdir(parents=True, exist_ok=True)
+        return self._directory / asset_id
+
+    def sweep(self) -> None:
+        """Remove what is left. Only the holder of the folder's lock may."""
+        if self._directory.is_dir():
+            with writing(self._directory):
+                for path in self._directory.iterdir():
+                    path.unlink()
+                self._directory.rmdir()
+
+
+def settle(
+    asset: Asset,
+    name: str,
+    *,
+    server: Immich,
+    folder: Path,
+    known: Sequence[Known],
+    sha256_of: Mapping[str, str],
+    options: StageOptions,
+) -> Settled:
+    """Look at an asset's faces and fetch its original when one of them is large.
+
+    Parameters
+    ----------
+    name : str
+        Where its file goes, below `folder`.
+    known : sequence of callables
+        Each says of a sha256 whether that content is somewhere already.
+    sha256_of : mapping of sha1 to sha256
+        Of content that was met before: what is known need not be fetched to find out.
+
+    Raises
+    ------
+    Unreachable, WrongUsage, CannotWrite
+        The run as a whole cannot go on.
+    Stopped
+        The run was asked to end.
+    """
+    try:
+        on_server = server.faces(asset.id)
+        if not on_server and not options.faceless:
+            return Settled("no_face", asset, name)
+        found = scaled(asset, on_server)
+        if (
+            on_server
+            and found.largest_short_px is not None
+            and found.largest_short_px < options.min_face_short
+        ):
+            return Settled("small", asset, name, largest_short_px=found.largest_short_px)
+        if options.dry_run:
+            return Settled("staged", asset, name, largest_short_px=found.largest_short_px)
+        sha256 = sha256_of.get(asset.sha1)
+        if sha256 is not None and any(is_known(sha256) for is_known in known):
+            met = Downloaded(0, asset.sha1, sha256)
+            return Settled("known", asset, name, found.faces, found.largest_short_px, met)
+        try:
+            content, adopted = _get(asset, folder / name, server, Partials(folder), known)
+        except NotThere:
+            # Of a photo that vanished the server has no faces either.
+            server.faces(asset.id)
+            return Settled("failed", asset, name, reason="the server has the photo, but not its original")
+    except NotThere as error:
+        return Settled("gone", asset, name, reason=error.reason)
+    except RequestFailed as error:
+        return Settled("failed", asset, name, reason=error.reason, passing=error.passing)
+    kind: Kind = "known" if any(is_known(content.sha256) for is_known in known) else "staged"
+    return Settled(kind, asset, name, found.faces, found.largest_short_px, content, adopted)
+
+
+def _get(
+    asset: Asset, target: Path, server: Immich, partials: Partials, known: Sequence[Known]
+) -> tuple[Downloaded, bool]:
+    """Bring the original to its place, unless its bytes are there or known; True if they were there."""
+    with writing(target):
+        there = _digests(target) if asset.sha1 and target.is_file() else None
+        if there is not None and there.sha1 == asset.sha1:
+            return there, True
+        partial = partials.path(asset.id)
+        try:
+            with partial.open("wb") as file:
+                content = server.download(asset, file)
+                file.flush()
+                os.fsync(file.fileno())
+            if not any(is_known(content.sha256) for is_known in known):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                partial.replace(target)
+                sync_directory(target.parent)
+        finally:
+            with suppress(FileNotFoundError):
+                partial.unlink()
+    return content, False
+
+
+def _digests(path: Path) -> Downloaded:
+    sha1, sha256, size = hashlib.sha1(usedforsecurity=False), hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            sha1.update(chunk)
+            sha256.update(chunk)
+            size += len(chunk)
+    return Downloaded(size, sha1.hexdigest(), sha256.hexdigest())

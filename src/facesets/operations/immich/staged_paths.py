@@ -1,0 +1,141 @@
+"""Where a server's originals go: their own paths, made safe for every system, and never two in one."""
+
+import hashlib
+import re
+import unicodedata
+from pathlib import PurePosixPath
+
+from facesets.imaging.decode import SUFFIXES
+from facesets.operations.immich.digests import DigestSet
+
+_FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f\x7f]')
+_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(?=\.|$)", re.IGNORECASE)
+_MAX_PART_BYTES = 120
+_MAX_PATH_BYTES = 200
+_MARK_LENGTH = 12
+
+OWN_NAMES = frozenset(
+    {
+        *("queue.json", "state.json", "aliases.json", "stage.journal", "stage.partial", "stage.lock"),
+        *("push", "push.lock"),
+    }
+)
+"""What staging and writing back keep beside the photos; no photo's folder may have such a name."""
+
+_UUID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
+_THUMBNAIL_NAME = re.compile(
+    rf"(?:.+[-_](?:preview|thumbnail|fullsize)(?:[-_]edited)?|{_UUID})\.(?:jpe?g|webp|png|avif)",
+    re.IGNORECASE,
+)
+
+
+def is_thumbnail(path: str) -> bool:
+    """Whether this is a picture that Immich made: `<library>/thumbs/…-preview.jpeg` and its like."""
+    *folders, name = _parts(path) or [""]
+    return "thumbs" in folders and _THUMBNAIL_NAME.fullmatch(name) is not None
+
+
+def is_readable(path: str) -> bool:
+    """Whether the format is one that faces can be found in, by the name's ending."""
+    return _suffix(path) in SUFFIXES
+
+
+def safe_path(original: str) -> str:
+    """A relative path made of an original's, that any system can hold below any folder.
+
+    The parts of the path stay as they are where they can. What no file may be called is replaced or
+    shortened; nothing leads upwards or elsewhere.
+
+    Parameters
+    ----------
+    original : str
+        Any text that ends like a picture's name, see `is_readable`.
+    """
+    *folders, name = [_safe_part(part) for part in _parts(original)] or ["_"]
+    stem, suffix = name[: -len(_suffix(name)) or None], name[len(name) - len(_suffix(name)) :]
+    safe_name = _bounded(stem, _MAX_PART_BYTES - len(suffix)) + suffix
+    path = "/".join([*map(_safe_folder, folders), safe_name])
+    if len(path.encode()) <= _MAX_PATH_BYTES:
+        return path
+    # Windows takes 260 characters for the whole of a path.
+    mark = _digest("/".join(folders))
+    return f"{mark}/{_bounded(stem, _MAX_PATH_BYTES - len(suffix) - len(mark) - 1)}{suffix}"
+
+
+def safe_label(label: str) -> str:
+    """Return the name of one folder, made of any text."""
+    return _safe_folder(_safe_part(re.sub(r"[/\\]", "_", label)))
+
+
+class Names:
+    """Gives every asset a path of its own, in the order in which they ask.
+
+    Two paths are the same when a system that ignores case or composes accents would say so. The
+    second to ask gets a part of its id into its name: so names depend on the list of the assets and on
+    nothing that happens to them.
+    """
+
+    def __init__(self) -> None:
+        self._taken = DigestSet()
+
+    def take(self, path: str) -> bool:
+        """Reserve a path; False when it is another's."""
+        return self._taken.add(unicodedata.normalize("NFC", unicodedata.normalize("NFKC", path).casefold()))
+
+    def give(self, original: str, asset_id: str) -> str:
+        """Reserve a safe path for an asset.
+
+        Parameters
+        ----------
+        original : str
+            Its path on the server.
+        asset_id : str
+            Makes the path unique where it must.
+        """
+        path = safe_path(original)
+        if self.take(path):
+            return path
+        suffix = PurePosixPath(path).suffix
+        stem = path.removesuffix(suffix)
+        for mark in (asset_id[:8], asset_id, f"{asset_id}~2"):
+            if self.take(f"{stem}~{mark}{suffix}"):
+                return f"{stem}~{mark}{suffix}"
+        raise ValueError(f"three assets with the id {asset_id}")
+
+
+def _parts(path: str) -> list[str]:
+    """Both kinds of slash part names: on Windows either does."""
+    return [part for part in re.split(r"[/\\]", path) if part not in ("", ".")]
+
+
+def _suffix(path: str) -> str:
+    return PurePosixPath(path.replace("\\", "/")).suffix.lower()
+
+
+def _safe_part(part: str) -> str:
+    text = part.encode("utf-8", errors="replace").decode("utf-8")
+    text = unicodedata.normalize("NFC", _FORBIDDEN.sub("_", text))
+    text = "".join(c if c.isprintable() else "_" for c in text)
+    # Windows drops dots and spaces at the end of a name.
+    kept = text.rstrip(". ")
+    text = kept + "_" * (len(text) > len(kept))
+    return f"_{text}" if _RESERVED.match(text) else text
+
+
+def _safe_folder(part: str) -> str:
+    """A folder is never called like a picture or like our own files, so that the two cannot clash."""
+    if _suffix(part) in SUFFIXES or part.casefold() in OWN_NAMES:
+        part += "_"
+    return _bounded(part, _MAX_PART_BYTES)
+
+
+def _bounded(text: str, max_bytes: int) -> str:
+    """The text, or its beginning and a digest of the whole."""
+    if len(text.encode()) <= max_bytes:
+        return text or "_"
+    beginning = text.encode()[: max_bytes - _MARK_LENGTH - 1].decode("utf-8", errors="ignore")
+    return f"{beginning.rstrip('. ')}~{_digest(text)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_MARK_LENGTH]

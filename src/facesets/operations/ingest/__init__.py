@@ -1,0 +1,1 @@
+"""From files to faces in a store, and keeping up with files that change."""

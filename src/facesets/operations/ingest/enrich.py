@@ -1,0 +1,293 @@
+"""Landmarks and pose for faces that are in a store already."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facesets.errors import RecogniserMismatch, UnreadableImage
+from facesets.files import printable
+from facesets.imaging.boxes import iou
+from facesets.imaging.originals import read_row
+from facesets.imaging.pose import pose_from_keypoints
+from facesets.interfaces import Progress, Store
+from facesets.operations.options.cache import EnrichOptions
+from facesets.records import (
+    Bool,
+    CacheSettings,
+    Collection,
+    EnrichState,
+    Faces,
+    Float32,
+    ImageRecord,
+    Int64,
+    Pixels,
+    PoseSource,
+    unknown_column,
+)
+from facesets.results.manifest import Failure
+from facesets.stop import Stop
+
+_COLUMNS = ("landmark_2d_106", "landmark_3d_68", "pose", "pose_source", "enrich_state")
+
+
+class FoundFaces(Protocol):
+    """Faces of one picture, as a detector gives them."""
+
+    @property
+    def box(self) -> Float32:
+        """Boxes, (n, 4)."""
+        ...
+
+
+class FaceFinder(Protocol):
+    """Detects the faces of a picture."""
+
+    def detect(self, pixels: Pixels) -> FoundFaces:
+        """Find the faces of one picture."""
+        ...
+
+
+class Landmarker(Protocol):
+    """Adds what a model pack knows of faces."""
+
+    def add(self, pixels: Pixels, faces: Faces) -> Faces:
+        """Return the same faces with `landmark_2d_106`, `landmark_3d_68`, `pose`, as the pack has models."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EnrichSummary:
+    """What one run of `enrich` did.
+
+    Attributes
+    ----------
+    faces, images : int
+        Looked at in this run.
+    enriched, not_found_again : int
+        Of those faces.
+    pose_from_keypoints : int
+        Of the enriched faces, those whose pose comes from the five keypoints.
+    already : int
+        Faces that earlier runs dealt with.
+    """
+
+    faces: int
+    images: int
+    enriched: int
+    not_found_again: int
+    pose_from_keypoints: int
+    already: int
+    failed: int
+    failures: list[Failure] = field(default_factory=list)
+    dry_run: bool = False
+    stopped: bool = False
+
+
+def enrich(
+    store: Store,
+    finder: FaceFinder,
+    landmarker: Landmarker,
+    options: EnrichOptions,
+    *,
+    progress: Progress,
+    stop: Stop,
+) -> EnrichSummary:
+    """Detect each cached face again and keep its landmarks and its pose.
+
+    A face that is not found again keeps its row and says so. Work is kept every `flush_every` images.
+
+    Parameters
+    ----------
+    finder : FaceFinder
+        With the detection settings of the store.
+
+    Raises
+    ------
+    CannotWrite
+        No space; what was kept until then stays.
+    """
+    collection = store.load()
+    state = _state(collection.faces)
+    wanted = state == EnrichState.NOT_YET
+    if options.again:
+        wanted |= state == EnrichState.NOT_FOUND_AGAIN
+    images = np.unique(collection.faces.image[wanted])
+    already = int((~wanted).sum())
+    if options.dry_run:
+        return EnrichSummary(int(wanted.sum()), len(images), 0, 0, 0, already, 0, dry_run=True)
+    run = _Run(store, collection, wanted, finder, landmarker, options)
+    progress.begin("Enriching", len(images))
+    try:
+        for image in images:
+            if stop.requested:
+                break
+            run.take(int(image))
+            progress.advance()
+    finally:
+        run.flush()
+        progress.end()
+    return replace(run.summary(), already=already, stopped=run.images < len(images))
+
+
+def require_models(store: Store) -> CacheSettings:
+    """Which models a store's faces come from.
+
+    Raises
+    ------
+    WrongUsage
+        It is empty; the sentence is that of its `load`.
+    """
+    return store.settings or store.load().settings
+
+
+def refuse_other_models(store: Store, settings: CacheSettings) -> None:
+    """Check that these models find the faces of a store again.
+
+    Raises
+    ------
+    RecogniserMismatch
+        They are others than those that found them.
+    """
+    known = require_models(store)
+    if (known.recogniser_sha256, known.detection) != (settings.recogniser_sha256, settings.detection):
+        raise RecogniserMismatch(
+            f"The faces of {store.label} come from {known.recogniser} and {known.detector} of "
+            f"{printable(known.pack)}, and {printable(settings.pack)} has others. Use --pack "
+            f"{printable(known.pack)}."
+        )
+
+
+def match_boxes(cached: Float32, found: Float32, *, min_overlap: float) -> Bool:
+    """Whether each cached box (n, 4) has a box found again (m, 4) to itself.
+
+    Pairs are taken by falling overlap, so that two faces side by side do not share one.
+    """
+    overlap = iou(cached, found)
+    matched = np.zeros(len(cached), bool)
+    for _ in range(min(overlap.shape)):
+        row, column = np.unravel_index(int(np.argmax(overlap)), overlap.shape)
+        if overlap[row, column] < min_overlap:
+            break
+        matched[row] = True
+        overlap[row, :] = -1
+        overlap[:, column] = -1
+    return matched
+
+
+def enrich_rows(pixels: Pixels, faces: Faces, rows: Int64, landmarker: Landmarker) -> Faces:
+    """Return a picture's faces with landmarks and pose in these rows; the others were not found again."""
+    more = landmarker.add(pixels, faces.take(rows)) if len(rows) else faces.take(rows)
+    return replace(faces, **dict(_new_columns(faces, more, rows)))
+
+
+class _Run:
+    """The counts of one run, and the images that wait for the next flush."""
+
+    def __init__(
+        self,
+        store: Store,
+        collection: Collection,
+        wanted: Bool,
+        finder: FaceFinder,
+        landmarker: Landmarker,
+        options: EnrichOptions,
+    ) -> None:
+        self._store = store
+        self._wanted = wanted
+        self._collection = collection
+        self._finder = finder
+        self._landmarker = landmarker
+        self._options = options
+        self._order = np.argsort(collection.faces.image, kind="stable")
+        self._starts = np.searchsorted(
+            collection.faces.image[self._order], np.arange(len(collection.images) + 1)
+        )
+        self._waiting: list[ImageRecord] = []
+        self.images = self._faces = self._enriched = self._by_keypoints = 0
+        self._failures: list[Failure] = []
+
+    def take(self, image: int) -> None:
+        """Look at one image; one that cannot be read is noted and tried again in the next run."""
+        self.images += 1
+        try:
+            pixels = read_row(self._collection.images, image)
+        except UnreadableImage as error:
+            self._failures.append(Failure(self._collection.images.paths[image][0], error.reason))
+            return
+        rows = self._order[self._starts[image] : self._starts[image + 1]]
+        faces = self._enrich(pixels, self._collection.faces.take(rows), self._wanted[rows])
+        self._count(faces.take(self._wanted[rows]))
+        self._waiting.append(_record(self._collection, image, faces))
+        if len(self._waiting) >= self._options.flush_every:
+            self.flush()
+
+    def _enrich(self, pixels: Pixels, faces: Faces, wanted: Bool) -> Faces:
+        found = self._finder.detect(pixels)
+        again = match_boxes(faces.box, found.box, min_overlap=self._options.min_overlap)
+        rows = np.flatnonzero(again & wanted)
+        bare = Faces(**{n: c[rows] for n, c in faces.columns().items() if n not in _COLUMNS})
+        more = self._landmarker.add(pixels, bare) if len(rows) else bare
+        return replace(faces, **dict(_new_columns(faces, more, rows)))
+
+    def _count(self, faces: Faces) -> None:
+        state = _state(faces)
+        self._faces += len(faces)
+        self._enriched += int((state == EnrichState.DONE).sum())
+        if faces.pose_source is not None:
+            self._by_keypoints += int((faces.pose_source == PoseSource.KEYPOINTS).sum())
+
+    def flush(self) -> None:
+        """Keep what waits."""
+        if self._waiting:
+            self._store.annotate(self._waiting)
+            self._waiting = []
+
+    def summary(self) -> EnrichSummary:
+        """Return the counts so far."""
+        return EnrichSummary(
+            faces=self._faces,
+            images=self.images,
+            enriched=self._enriched,
+            not_found_again=self._faces - self._enriched,
+            pose_from_keypoints=self._by_keypoints,
+            already=0,
+            failed=len(self._failures),
+            failures=self._failures,
+        )
+
+
+def _state(faces: Faces) -> NDArray[np.uint8]:
+    return np.zeros(len(faces), np.uint8) if faces.enrich_state is None else faces.enrich_state
+
+
+def _new_columns(faces: Faces, more: Faces, rows: Int64) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Columns for all faces of an image: those of `rows` from `more`, the others as they were."""
+    pose = np.full((len(rows), 3), np.nan, np.float32) if more.pose is None else more.pose
+    modelled: Bool = np.all(np.isfinite(pose), axis=1)
+    pose = np.where(modelled[:, None], pose, pose_from_keypoints(more.kps))
+    source = np.where(modelled, PoseSource.LANDMARKS_3D, PoseSource.KEYPOINTS)
+    known = {"pose": pose, "pose_source": source, "enrich_state": EnrichState.DONE}
+    for name in _COLUMNS:
+        before = getattr(faces, name)
+        column = unknown_column(name, len(faces)) if before is None else before.copy()
+        if name == "enrich_state":
+            column[column == EnrichState.NOT_YET] = EnrichState.NOT_FOUND_AGAIN
+        values = known.get(name, getattr(more, name))
+        if values is not None:
+            column[rows] = values
+        yield name, column
+
+
+def _record(collection: Collection, image: int, faces: Faces) -> ImageRecord:
+    images = collection.images
+    return ImageRecord(
+        sha256=images.sha256[image].decode(),
+        width=int(images.width[image]),
+        height=int(images.height[image]),
+        taken=images.taken[image],
+        fingerprint=images.fingerprint[image].tobytes(),
+        faces=faces.with_image(np.zeros(len(faces), np.int64)),
+    )

@@ -1,0 +1,46 @@
+"""Whether faces to be added to a library, or to search it by, come from the same models as its own."""
+
+from facesets.errors import RecogniserMismatch
+from facesets.files import printable
+from facesets.records import CacheSettings
+from facesets.remote.service_embedder import service_model
+from facesets.store.postgres.library import Library
+
+
+def require_way_of_library(library: Library, settings: CacheSettings) -> None:
+    """Refuse to add faces found otherwise than a library's once it has people: they would know none of them.
+
+    Raises
+    ------
+    RecogniserMismatch
+    """
+    ours = library.searched_by()
+    if ours is not None and _way(ours) != _way(settings) and library.has_people():
+        raise RecogniserMismatch(
+            f"The faces of {library.label} were found with {_flags(ours)}; those found with "
+            f"{_flags(settings)} would be nobody's, and every person would begin anew. Do as before, take "
+            "another library (--database), or start this one over (docs/library.md)."
+        )
+
+
+def require_recogniser_of_library(library: Library, settings: CacheSettings) -> None:
+    """Refuse to search a library by faces of another recogniser: raises `RecogniserMismatch`."""
+    ours = library.settings
+    if ours is not None and ours.recogniser_sha256 != settings.recogniser_sha256:
+        service = service_model(ours)
+        flag = f"--pack {printable(ours.pack)}" if service is None else f"--ml-uri URL --pack {service}"
+        raise RecogniserMismatch(
+            f"The faces of {library.label} come from another recogniser ({ours.pack}/{ours.recogniser}) "
+            f"than that of {printable(settings.pack)}, and the two are never compared. Search with {flag}."
+        )
+
+
+def _way(models: CacheSettings) -> tuple[object, ...]:
+    return models.recogniser_sha256, models.pack, models.detection
+
+
+def _flags(models: CacheSettings) -> str:
+    of_service = service_model(models)
+    pack = f"--pack {printable(models.pack)}" if of_service is None else f"the ML service's {of_service}"
+    size = f" --det-size {models.det_size}" if of_service is None else ""
+    return f"{pack}{size} --min-det-score {models.min_det_score:g}"

@@ -1,0 +1,1 @@
+"""Work on the whole library: search, checks, totals, schema, backups, transfer."""

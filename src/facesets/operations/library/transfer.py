@@ -1,0 +1,144 @@
+"""`import-cache` and `export-cache`: from one kind of store to the other, bit for bit."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from facesets.interfaces import Progress, Store
+from facesets.operations.ingest.same_models import require_way_of_library
+from facesets.records import Collection, FileRecord, ImageRecord
+from facesets.stop import Stop
+from facesets.store.postgres.library import Library
+
+_IMAGES_AT_A_TIME = 500
+
+
+@dataclass(frozen=True, slots=True)
+class TransferSummary:
+    """What came over, or would.
+
+    Attributes
+    ----------
+    known : int
+        Images that were there already and stay as they are.
+    paths : int
+        Paths that are stored, known ones that are replaced included.
+    unreadable : int
+        Further paths, which could not be read.
+    """
+
+    images: int = 0
+    faces: int = 0
+    known: int = 0
+    paths: int = 0
+    unreadable: int = 0
+    dry_run: bool = False
+    stopped: bool = False
+
+
+def transfer(
+    source: Store,
+    target: Store,
+    *,
+    paths_that_stay: Callable[[Sequence[str]], Mapping[str, object]] = lambda _: {},
+    dry_run: bool = False,
+    progress: Progress,
+    stop: Stop,
+) -> TransferSummary:
+    """Bring every image of one store into another; both must be of one model.
+
+    Files that are gone stay behind: what a cache remembers of them serves its own next run only.
+
+    Parameters
+    ----------
+    paths_that_stay : callable
+        Which of some paths the target keeps as it knows them; by default all are replaced.
+
+    Raises
+    ------
+    WrongUsage
+        The source is empty.
+    CannotWrite
+        No space; what was committed is kept.
+    """
+    collection = source.load()
+    files: dict[str, list[FileRecord]] = {}
+    unreadable: list[FileRecord] = []
+    for record in source.files().values():
+        if not record.reason:
+            files.setdefault(record.sha256, []).append(record)
+        else:
+            unreadable.append(record)
+    images = faces = known = paths = 0
+    progress.begin("Copying images", len(collection.images))
+    for chunk in _chunks(collection):
+        if stop.requested:
+            break
+        there = target.has_images([image.sha256 for image in chunk])
+        new = [image for image in chunk if image.sha256 not in there]
+        of_chunk = _without(
+            paths_that_stay, [record for image in chunk for record in files.get(image.sha256, [])]
+        )
+        if not dry_run:
+            target.commit(of_chunk, new)
+        images += len(new)
+        faces += sum(len(image.faces) for image in new)
+        known += len(chunk) - len(new)
+        paths += len(of_chunk)
+        progress.advance(len(chunk))
+    unreadable = _without(paths_that_stay, unreadable)
+    if unreadable and not stop.requested and not dry_run:
+        target.commit(unreadable, [])
+    progress.end()
+    return TransferSummary(images, faces, known, paths, len(unreadable), dry_run, stop.requested)
+
+
+def import_cache(
+    cache: Store, library: Library, *, dry_run: bool = False, progress: Progress, stop: Stop
+) -> TransferSummary:
+    """Bring what a cache holds into a library that looks at faces of its settings; see `transfer`.
+
+    What the library has already stays as it is: it may have seen the files later than the cache.
+
+    Raises
+    ------
+    RecogniserMismatch
+        The library's faces were found in another way.
+    WrongUsage, CannotWrite
+        As `transfer`.
+    """
+    if cache.settings is not None:
+        require_way_of_library(library, cache.settings)
+    return transfer(
+        cache, library, paths_that_stay=library.seen_at, dry_run=dry_run, progress=progress, stop=stop
+    )
+
+
+def _without(
+    staying: Callable[[Sequence[str]], Mapping[str, object]], files: Sequence[FileRecord]
+) -> list[FileRecord]:
+    stay = staying([file.path for file in files])
+    return [file for file in files if file.path not in stay]
+
+
+def _chunks(collection: Collection) -> Iterator[list[ImageRecord]]:
+    """The images with their faces, some at a time."""
+    images, faces = collection.images, collection.faces
+    order = np.argsort(faces.image, kind="stable")
+    ends = np.searchsorted(faces.image[order], np.arange(len(images) + 1))
+    for start in range(0, len(images), _IMAGES_AT_A_TIME):
+        rows = range(start, min(start + _IMAGES_AT_A_TIME, len(images)))
+        yield [
+            ImageRecord(
+                sha256=images.sha256[row].decode(),
+                width=int(images.width[row]),
+                height=int(images.height[row]),
+                taken=images.taken[row],
+                fingerprint=images.fingerprint[row].tobytes(),
+                faces=(own := faces.take(order[ends[row] : ends[row + 1]])).with_image(
+                    np.zeros(len(own), np.int64)
+                ),
+            )
+            for row in rows
+        ]

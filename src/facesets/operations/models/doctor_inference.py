@@ -1,0 +1,77 @@
+"""The part of `doctor` that needs ONNX Runtime: model packs and accelerators."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from facesets.errors import FacesetsError
+from facesets.files import printable
+from facesets.inference.catalog import CONVERTED, DEFAULT_CLIP, PUBLISHED
+from facesets.inference.clip_packs import default_clip
+from facesets.inference.model_files import ModelFile
+from facesets.inference.packs import DEFAULT_PACK, find_pack, installed, read_pack
+from facesets.inference.providers import candidates, why_not
+from facesets.operations.models.finding import Finding
+
+
+def inference_findings(roots: Sequence[Path], pack: str = "") -> list[Finding]:
+    """Whether there is the pack of the settings, else the default one, and which accelerators work."""
+    model = _any_recogniser(roots)
+    return [
+        *_pack(roots, pack or DEFAULT_PACK),
+        _clip_pack(roots),
+        *(_providers(model) if model is not None else []),
+    ]
+
+
+def _pack(roots: Sequence[Path], name: str) -> list[Finding]:
+    subject = f"model pack {printable(name)}"
+    try:
+        pack = find_pack(name, roots)
+    except FacesetsError as error:
+        others = installed(roots)
+        published = name in PUBLISHED or name in CONVERTED
+        repair = f"facesets models pull {name}" if published else ""
+        if others:
+            return [Finding(subject, "note", f"missing, but there is {printable(others[0])}", repair)]
+        return [Finding(subject, "problem", str(error), repair)]
+    found = Finding(subject, "ok", printable(pack.path))
+    return [found, Finding(subject, "note", pack.note)] if pack.note else [found]
+
+
+def _clip_pack(roots: Sequence[Path]) -> Finding:
+    subject = f"CLIP pack {DEFAULT_CLIP}"
+    repair = f"facesets models pull {DEFAULT_CLIP}"
+    try:
+        pack = default_clip(roots)
+    except FacesetsError as error:
+        return Finding(subject, "problem", str(error), f"{repair} --force")
+    if pack is None:
+        return Finding(subject, "note", "missing: `search` finds no photos by words", repair)
+    return Finding(subject, "ok", printable(pack.path))
+
+
+def _any_recogniser(roots: Sequence[Path]) -> ModelFile | None:
+    for directory in installed(roots):
+        try:
+            return read_pack(directory).recogniser
+        except FacesetsError:
+            continue
+    return None
+
+
+def _providers(model: ModelFile) -> list[Finding]:
+    findings = []
+    for name in candidates():
+        reason = why_not(name, model)
+        if reason is None:
+            findings.append(Finding(f"provider {name}", "ok", "works"))
+        else:
+            findings.append(Finding(f"provider {name}", "note", reason, _gpu_repair(name)))
+    return findings
+
+
+def _gpu_repair(name: str) -> str:
+    if name == "cuda" and shutil.which("nvidia-smi"):
+        return "scripts/install cuda"
+    return ""

@@ -1,0 +1,84 @@
+"""What the commands on the library can be told."""
+
+from dataclasses import dataclass
+
+from facesets.errors import WrongUsage
+from facesets.operations.options.cache import Method
+from facesets.operations.options.limits import within
+
+
+@dataclass(frozen=True, slots=True)
+class IndexOptions:
+    """How `index` works through its targets.
+
+    Attributes
+    ----------
+    concurrency : int
+        Threads, each of which takes a batch from file to faces, or requests under way at a service.
+    batch_size : int
+        Files that one thread takes at a time.
+    flush_every : int
+        Files after which is committed; each image is stored with all its faces or not at all.
+    flush_every_s : float
+        The same in seconds.
+    max_images : int or None
+        Most files to look into in this run.
+    max_minutes : float or None
+        Begin no further file after so long.
+    prune : bool
+        Forget paths that are gone.
+    retry_failed : bool
+        Try files again that could not be read before, though they have not changed.
+    dry_run : bool
+        List and compare only.
+    """
+
+    concurrency: int = 4
+    batch_size: int = 1
+    flush_every: int = 50
+    flush_every_s: float = 5.0
+    max_images: int | None = None
+    max_minutes: float | None = None
+    prune: bool = False
+    retry_failed: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterLibraryOptions:
+    """How `cluster` groups the faces of a library.
+
+    Attributes
+    ----------
+    method : str
+        `components`, `agglomerative`, `hdbscan` or `auto`.
+    threshold : float or None
+        Cosine similarity from which two faces belong together (components), or at which average linkage
+        is cut; and from which a new face joins a known person. In [0, 1]; higher is stricter. None
+        measures a fitting one on the faces, which `agglomerative` and `auto` can.
+    min_size : int
+        Fewest faces of a new person.
+    min_cluster_size, min_samples : int
+        Of `hdbscan`.
+    same_image_ok : bool
+        Two faces in one image may be one person. Otherwise `agglomerative` and `auto` keep them apart.
+    dry_run : bool
+        Say what would be done.
+    """
+
+    method: Method = "components"
+    threshold: float | None = 0.65
+    min_size: int = 2
+    min_cluster_size: int = 5
+    min_samples: int = 3
+    same_image_ok: bool = False
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None:
+            within("threshold", self.threshold, 0, 1)
+        elif self.method not in ("agglomerative", "auto"):
+            raise WrongUsage(f"No threshold is measured for {self.method}. Give --threshold a number.")
+        within("min-size", self.min_size, 1)
+        within("min-cluster-size", self.min_cluster_size, 2)
+        within("min-samples", self.min_samples, 1)

@@ -1,0 +1,182 @@
+"""`cluster` on the library: faces without a person join known people or become new ones."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from uuid import UUID, uuid4
+
+import numpy as np
+
+from facesets.clustering.incremental import Joined
+from facesets.errors import WrongUsage
+from facesets.interfaces import Progress
+from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.people.matching import Decision, StoppedEarly, decide
+from facesets.stop import Stop
+from facesets.store.postgres import people
+from facesets.store.postgres.claims import RunLock
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.people import PeopledFaces
+from facesets.store.postgres.runs import recorded_run
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewCase:
+    """A face that is similar to several people; it is nobody's until a person decides."""
+
+    face: int
+    persons: list[str]
+    cosine_similarity: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterLibrarySummary:
+    """What `cluster` did.
+
+    Attributes
+    ----------
+    faces : int
+        In the library, for this model.
+    kept : int
+        Had a person before.
+    joined : int
+        Joined a known person.
+    new_persons, new_faces : int
+        People that are new, and their faces.
+    alone : int
+        Stay without a person and are tried again next time.
+    review : list of ReviewCase
+        Tie people together; left alone.
+    reasons : list of str
+        A sentence for each choice that the method made by itself.
+    seconds : mapping of stage to seconds
+    """
+
+    faces: int = 0
+    kept: int = 0
+    joined: int = 0
+    new_persons: int = 0
+    new_faces: int = 0
+    alone: int = 0
+    review: list[ReviewCase] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    dry_run: bool = False
+    stopped: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def cluster_library(
+    library: Library,
+    options: ClusterLibraryOptions,
+    *,
+    progress: Progress,
+    stop: Stop,
+    new_id: Callable[[], UUID] = uuid4,
+) -> ClusterLibrarySummary:
+    """Group all faces that have no person yet; existing assignments are kept.
+
+    Raises
+    ------
+    AlreadyRunning
+        Another `cluster` is working on the library.
+    WrongUsage
+        Nothing was indexed yet.
+    """
+    database = library.database
+    with (
+        RunLock(database, "cluster"),
+        recorded_run(database, "cluster", asdict(options), dry_run=options.dry_run) as run,
+    ):
+        began = time.monotonic()
+        progress.begin("Reading faces")
+        faces = database.run(lambda connection: _load(connection, library))
+        progress.end()
+        read = time.monotonic()
+        try:
+            models = library.settings
+            recogniser = None if models is None else models.recogniser
+            decision = decide(faces, options, progress, stop, recogniser=recogniser)
+        except StoppedEarly:
+            run.stopped = True
+            return ClusterLibrarySummary(len(faces.face_id), dry_run=options.dry_run, stopped=True)
+        decided = time.monotonic()
+        if not options.dry_run:
+            progress.begin("Storing people")
+            database.run(lambda connection: _store(connection, faces, decision.joined, new_id))
+            progress.end()
+        stored = time.monotonic()
+        seconds = {"reading": read - began, "clustering": decided - read, "storing": stored - decided}
+        summary = _summary(faces, decision, options, seconds)
+        run.summary = {k: v for k, v in asdict(summary).items() if k != "review"}
+        run.summary |= {"review": len(summary.review), **decision.used}
+    return summary
+
+
+def _load(connection: Connection, library: Library) -> PeopledFaces:
+    connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    detector = library.detector(connection)
+    if detector is None:
+        raise WrongUsage(f"There are no faces in {library.label} yet. Run `facesets index --target PHOTOS`.")
+    return people.load_peopled_faces(connection, detector)
+
+
+def _store(connection: Connection, faces: PeopledFaces, joined: Joined, new_id: Callable[[], UUID]) -> None:
+    """Write everything in one transaction."""
+    face_ids = faces.face_id[faces.person < 0]
+    new = [new_id() for _ in range(int(joined.group.max(initial=-1)) + 1)]
+    people.create_persons(connection, new)
+    known = len(faces.persons)
+    person = np.where(joined.group >= 0, joined.group + known, joined.person)
+    given = person >= 0
+    if given.any():
+        people.assign(connection, face_ids[given], person[given], [*faces.persons, *new], "auto")
+    people.drop_empty_persons(connection, new)
+    review = joined.review
+    people.replace_candidates(
+        connection,
+        faces.detector_id,
+        face_ids[review.face],
+        review.person,
+        review.similarity,
+        faces.persons,
+    )
+
+
+def _summary(
+    faces: PeopledFaces,
+    decision: Decision,
+    options: ClusterLibraryOptions,
+    seconds: dict[str, float],
+) -> ClusterLibrarySummary:
+    joined = decision.joined
+    new_faces = int((joined.group >= 0).sum())
+    joining = int((joined.person >= 0).sum())
+    review = _cases(faces, joined)
+    kept = int((faces.person >= 0).sum())
+    return ClusterLibrarySummary(
+        faces=len(faces.face_id),
+        kept=kept,
+        joined=joining,
+        new_persons=int(joined.group.max(initial=-1)) + 1,
+        new_faces=new_faces,
+        alone=len(faces.face_id) - kept - joining - new_faces - len(review),
+        review=review,
+        reasons=list(decision.reasons),
+        dry_run=options.dry_run,
+        seconds={stage: round(value, 3) for stage, value in seconds.items()},
+    )
+
+
+def _cases(faces: PeopledFaces, joined: Joined) -> list[ReviewCase]:
+    face_ids = faces.face_id[faces.person < 0]
+    cases: dict[int, list[tuple[str, float]]] = {}
+    review = joined.review
+    for face, person, similarity in zip(
+        review.face.tolist(), review.person.tolist(), review.similarity.tolist(), strict=True
+    ):
+        cases.setdefault(int(face_ids[face]), []).append((str(faces.persons[person]), round(similarity, 4)))
+    return [
+        ReviewCase(face, [person for person, _ in pairs], [similarity for _, similarity in pairs])
+        for face, pairs in sorted(cases.items())
+    ]

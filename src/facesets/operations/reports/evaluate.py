@@ -1,0 +1,265 @@
+"""`evaluate`: how well a clustering agrees with the truth, and where it errs most."""
+
+import csv
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facesets.clustering import Scores
+from facesets.clustering import evaluate as score
+from facesets.errors import DamagedFile, WrongUsage
+from facesets.files import printable
+from facesets.operations.grouping.cluster import group_faces
+from facesets.operations.options.cache import ClusterOptions
+from facesets.records import Collection, Float32, Int64
+from facesets.store.npz.columns import read_columns
+
+PARENT_FOLDER = "parent-folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """Faces whose person is known.
+
+    Attributes
+    ----------
+    embedding : float32 array of shape (n, d)
+    name : array of texts of shape (n,)
+    image : int64 array of shape (n,)
+        Faces with the same number are in one image.
+    row : int64 array of shape (n,)
+        Where each face stands in the collection that it came from.
+    unknown : int
+        Faces or photos that were named, but have no face in the collection.
+    recogniser : str, optional
+        The file name of the network that made the embeddings, where it is known.
+    """
+
+    embedding: Float32
+    name: NDArray[np.str_]
+    image: Int64
+    row: Int64
+    unknown: int = 0
+    recogniser: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One clustering and its scores."""
+
+    method: str
+    threshold: float | None
+    scores: Scores
+
+
+@dataclass(frozen=True, slots=True)
+class WrongMerge:
+    """A cluster that holds several people; `pairs` of faces are together wrongly."""
+
+    people: tuple[tuple[str, int], ...]
+    pairs: int
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WrongSplit:
+    """A person in several clusters; `pairs` of faces are apart wrongly."""
+
+    person: str
+    pieces: tuple[int, ...]
+    pairs: int
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """All trials, the best first by pairwise and BCubed F1 together, and the worst errors of the best.
+
+    `unknown` faces or photos were named by the truth, but have no face here.
+    """
+
+    faces: int
+    people: int
+    unknown: int
+    trials: list[Trial]
+    merges: list[WrongMerge]
+    splits: list[WrongSplit]
+
+
+def evaluate(truth: Truth, trials: Sequence[ClusterOptions], *, worst: int = 10) -> Evaluation:
+    """Cluster the faces in each of the given ways and compare with the truth.
+
+    Raises
+    ------
+    WrongUsage
+        No face has a known person.
+    """
+    if not len(truth.name):
+        missing = f": {truth.unknown} named have none here" if truth.unknown else ""
+        raise WrongUsage(f"No face has a known person{missing}. Check --truth.")
+    results = []
+    for options in trials:
+        labels = group_faces(truth.embedding, truth.image, options, truth.recogniser).labels
+        results.append((Trial(options.method, cut(options), score(labels, truth.name)), labels))
+    results.sort(key=lambda result: -result[0].scores.pairwise_f1 - result[0].scores.bcubed_f1)
+    labels = _noise_apart(results[0][1])
+    return Evaluation(
+        faces=len(truth.name),
+        people=len(np.unique(truth.name)),
+        unknown=truth.unknown,
+        trials=[trial for trial, _ in results],
+        merges=_merges(labels, truth)[:worst],
+        splits=_splits(labels, truth)[:worst],
+    )
+
+
+def cut(options: ClusterOptions) -> float | None:
+    """The number that decides in the chosen method; None where the method measures it."""
+    if options.method == "components":
+        return options.min_cosine_similarity
+    if options.method == "hdbscan":
+        return float(options.min_cluster_size)
+    return options.threshold if options.method == "agglomerative" else None
+
+
+def sweep(options: ClusterOptions, values: Iterable[float]) -> list[ClusterOptions]:
+    """The same method at several thresholds.
+
+    Raises
+    ------
+    WrongUsage
+        The method has no threshold to vary.
+    """
+    if options.method == "components":
+        return [replace(options, min_cosine_similarity=value) for value in values]
+    if options.method == "agglomerative":
+        return [replace(options, threshold=value) for value in values]
+    raise WrongUsage(f"The method {options.method} has no threshold to sweep. Leave --sweep out.")
+
+
+def truth_of_folders(collection: Collection) -> Truth:
+    """Call each photo's main face by the name of the folder that the photo lies in.
+
+    The main face is large and near the middle: the greatest area less twice the squared distance, as
+    insightface's `get(max_num=1)` chooses. Others in the picture are bystanders and do not count.
+    """
+    rows = _main_faces(collection)
+    image = collection.faces.image[rows]
+    names = [Path(collection.images.paths[i][0]).parent.name for i in image]
+    used = collection.settings.recogniser
+    return Truth(collection.faces.embedding[rows], np.array(names, str), image, rows, recogniser=used)
+
+
+def truth_of_csv(collection: Collection, path: Path) -> Truth:
+    """Read a table with the columns `name` and one of `face` (`<sha256>#<ordinal>`) or `path`.
+
+    A path stands for the photo's main face.
+
+    Raises
+    ------
+    WrongUsage
+        The file is missing or has other columns.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            lines = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise WrongUsage(f"Cannot read {printable(path)}: {error}. It has to be a CSV file.") from error
+    key = next((column for column in ("face", "path") if lines and column in lines[0]), None)
+    if key is None or "name" not in lines[0]:
+        raise WrongUsage(f"{printable(path)} needs a column `name`, and `face` or `path` beside it.")
+    if key == "face":
+        row_of = {face: row for row, face in enumerate(collection.face_ids())}
+    else:
+        paths = collection.images.paths
+        row_of = {
+            name: int(row) for row in _main_faces(collection) for name in paths[collection.faces.image[row]]
+        }
+    known = {row_of[line[key]]: line["name"] for line in lines if line[key] in row_of}
+    rows = np.array(sorted(known), np.int64)
+    names = np.array([known[row] for row in rows.tolist()], str)
+    unknown = len({line[key] for line in lines} - row_of.keys())
+    faces, used = collection.faces, collection.settings.recogniser
+    return Truth(faces.embedding[rows], names, faces.image[rows], rows, unknown, recogniser=used)
+
+
+def truth_of_vectors(path: Path) -> Truth:
+    """Read an `.npz` file with the arrays `embedding`, `name` and optionally `image`.
+
+    Raises
+    ------
+    DamagedFile
+        The file cannot be read or lacks an array.
+    """
+    try:
+        arrays = read_columns(path)
+        embedding = arrays["embedding"].astype(np.float32)
+        name = arrays["name"].astype(str)
+        image = arrays["image"].astype(np.int64) if "image" in arrays else np.arange(len(name))
+        if embedding.ndim != 2 or not len(embedding) == len(name) == len(image):
+            raise ValueError("the arrays do not have a row for each face")  # noqa: TRY301 - one sentence for all
+        length = np.linalg.norm(embedding, axis=1, keepdims=True)
+        if not (length > 0).all():
+            raise ValueError("an embedding is zero or not a number")  # noqa: TRY301 - likewise
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DamagedFile(
+            f"{printable(path)} has to be an .npz file with the arrays `embedding` (n, d) and `name` (n): "
+            f"{error}."
+        ) from error
+    return Truth(embedding / length, name, image, np.arange(len(name)))
+
+
+def _main_faces(collection: Collection) -> Int64:
+    """The row of each image's main face."""
+    faces, images = collection.faces, collection.images
+    middle = np.stack([images.width, images.height], axis=1)[faces.image] / 2
+    offset = (faces.box[:, :2] + faces.box[:, 2:]) / 2 - middle
+    area = np.prod(faces.box[:, 2:] - faces.box[:, :2], axis=1)
+    weight = area - 2 * (offset**2).sum(axis=1)
+    order = np.lexsort((-weight, faces.image))
+    _, first = np.unique(faces.image[order], return_index=True)
+    rows: Int64 = np.sort(order[first])
+    return rows
+
+
+def _noise_apart(labels: Int64) -> Int64:
+    noise = labels < 0
+    apart = labels.copy()
+    apart[noise] = labels.max(initial=-1) + 1 + np.arange(noise.sum())
+    return apart
+
+
+def _merges(labels: Int64, truth: Truth) -> list[WrongMerge]:
+    found = []
+    for label in np.flatnonzero(np.bincount(labels) > 1):
+        rows = np.flatnonzero(labels == label)
+        names, counts = np.unique(truth.name[rows], return_counts=True)
+        wrong = _pairs(len(rows)) - sum(_pairs(int(count)) for count in counts)
+        if wrong:
+            order = np.argsort(-counts, kind="stable")
+            people = tuple((str(names[i]), int(counts[i])) for i in order)
+            found.append(WrongMerge(people, wrong, tuple(truth.row[rows].tolist())))
+    return sorted(found, key=lambda merge: -merge.pairs)
+
+
+def _splits(labels: Int64, truth: Truth) -> list[WrongSplit]:
+    found = []
+    order = np.argsort(truth.name, kind="stable")
+    names, starts = np.unique(truth.name[order], return_index=True)
+    for name, rows in zip(names, np.split(order, starts[1:]), strict=True):
+        pieces = np.sort(np.unique(labels[rows], return_counts=True)[1])[::-1]
+        apart = _pairs(len(rows)) - sum(_pairs(int(piece)) for piece in pieces)
+        if apart:
+            by_piece = rows[np.argsort(labels[rows], kind="stable")]
+            found.append(
+                WrongSplit(str(name), tuple(pieces.tolist()), apart, tuple(truth.row[by_piece].tolist()))
+            )
+    return sorted(found, key=lambda split: -split.pairs)
+
+
+def _pairs(count: int) -> int:
+    return count * (count - 1) // 2

@@ -1,0 +1,72 @@
+"""A picture of the worst errors of a clustering."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from facesets.files import atomic_write
+from facesets.formats.bundle import png_bytes
+from facesets.imaging.quality import quality
+from facesets.imaging.sheets import MAX_CROPS, draw_sheet
+from facesets.interfaces import Progress
+from facesets.operations.reports.evaluate import Evaluation, WrongMerge, WrongSplit
+from facesets.plurals import counted, people
+from facesets.records import Collection
+from facesets.results.contact_sheets import PlannedRow, PlannedTile, finished_row
+from facesets.results.manifest import FaceEntry, face_describer
+from facesets.stop import Stop
+
+
+def draw_errors(
+    evaluation: Evaluation, collection: Collection, path: Path, *, progress: Progress, stop: Stop
+) -> None:
+    """Draw a row for each wrong merge and each wrong split of an evaluation.
+
+    Parameters
+    ----------
+    collection : Collection
+        What the evaluated faces came from.
+
+    Raises
+    ------
+    CannotWrite
+        The picture cannot be written.
+    """
+    describe = face_describer(collection, quality(collection.faces).total)
+    rows = [
+        _row(_merge_title(merge), merge.pairs, [describe(row) for row in merge.rows])
+        for merge in evaluation.merges
+    ] + [
+        _row(_split_title(split), split.pairs, [describe(row) for row in split.rows])
+        for split in evaluation.splits
+    ]
+    progress.begin("Drawing the worst errors", len(rows))
+    finished = [finished_row(row, progress) for row in rows if not stop.requested]
+    progress.end()
+    best = evaluation.trials[0]
+    at = "" if best.threshold is None else f" at {best.threshold:g}"
+    subtitle = (
+        f"{best.method}{at}   ·   {people(len(evaluation.merges))} merged, {len(evaluation.splits)} split"
+    )
+    with atomic_write(path) as file:
+        file.write(png_bytes(draw_sheet("Worst errors", subtitle, finished)))
+
+
+def _merge_title(merge: WrongMerge) -> str:
+    return " = ".join(f"{name} ({count})" for name, count in merge.people[:2])
+
+
+def _split_title(split: WrongSplit) -> str:
+    return f"{split.person}: {' + '.join(str(piece) for piece in split.pieces[:6])}"
+
+
+def _row(title: str, pairs: int, faces: Sequence[FaceEntry]) -> PlannedRow:
+    step = max(1, -(-len(faces) // MAX_CROPS))
+    shown = faces[::step][:MAX_CROPS]
+    return PlannedRow(
+        title=title,
+        facts=(counted(pairs, "pair of faces", "pairs of faces"),),
+        faces=tuple(PlannedTile(face, face.paths[0].rpartition("/")[2][:18]) for face in shown),
+        more=len(faces) - len(shown),
+        dropped=(),
+        more_dropped=0,
+    )

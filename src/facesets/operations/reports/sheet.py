@@ -1,0 +1,61 @@
+"""Contact sheets of a manifest, on demand."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from facesets.errors import WrongUsage
+from facesets.files import atomic_write, printable, require_suffix
+from facesets.interfaces import Progress
+from facesets.results.contact_sheets import draw_sheets, page_name, plan_rows
+from facesets.results.manifest import DuplicatesReport
+from facesets.results.manifest_json import read_any_manifest
+from facesets.stop import Stop
+
+
+@dataclass(frozen=True, slots=True)
+class SheetSummary:
+    """The pages written, or that would be."""
+
+    pages: list[str]
+    rows: int
+    dry_run: bool
+    stopped: bool
+
+
+def sheet(
+    manifest: Path, out: Path | None, *, dry_run: bool = False, progress: Progress, stop: Stop
+) -> SheetSummary:
+    """Draw every row of a manifest.
+
+    Parameters
+    ----------
+    out : Path, optional
+        The first page; further pages get `_2` and so on. `sheet.png` beside the manifest if not given.
+
+    Raises
+    ------
+    WrongUsage
+        The manifest is missing, or shows no faces.
+    CannotWrite
+        A page cannot be written.
+    """
+    if out is not None:
+        require_suffix(out, ".png")
+    record = read_any_manifest(manifest)
+    if isinstance(record, DuplicatesReport):
+        raise WrongUsage(f"{printable(manifest)} is a report of duplicates and shows no people.")
+    folder = manifest if manifest.is_dir() else manifest.parent
+    first = out or folder / "sheet.png"
+    rows = plan_rows(record, folder)
+    if dry_run:
+        return SheetSummary([str(first)], len(rows), dry_run=True, stopped=False)
+    pages = draw_sheets(record, rows, manifest.name, progress=progress, stop=stop, limit=len(rows))
+    if stop.requested:
+        return SheetSummary([], len(rows), dry_run=False, stopped=True)
+    written = []
+    for number, content in enumerate(pages.values(), start=1):
+        path = first.with_name(page_name(first.name, number))
+        with atomic_write(path) as file:
+            file.write(content)
+        written.append(str(path))
+    return SheetSummary(written, len(rows), dry_run=False, stopped=False)

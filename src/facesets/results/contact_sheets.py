@@ -1,0 +1,287 @@
+"""Contact sheets of manifests: what goes into which row, and the faces cut out of their photos."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+import cv2
+import numpy as np
+
+from facesets.errors import UnreadableImage
+from facesets.formats.bundle import png_bytes
+from facesets.imaging.align import align
+from facesets.imaging.decode import decode
+from facesets.imaging.originals import read_photo
+from facesets.imaging.sheets import CROP_PX, MAX_CROPS, SheetRow, Tile, draw_sheet
+from facesets.interfaces import Progress
+from facesets.plurals import counted, people
+from facesets.records import Pixels
+from facesets.results.crop_edits import TAKEN_OUT
+from facesets.results.manifest import (
+    SET_MANIFEST,
+    ClusterManifest,
+    DroppedFace,
+    ExportManifest,
+    FaceEntry,
+    FacesManifest,
+    Group,
+    RefineManifest,
+    SetManifest,
+)
+from facesets.results.manifest_json import read_manifest
+from facesets.stop import Stop
+
+ROWS_PER_PAGE = 30
+OWN_SHEET_ROWS = 60
+"""Rows on the sheets that commands write by themselves; `facesets sheet` draws all."""
+
+_WORDS = {
+    "persons": ("person", "people"),
+    "facesets": ("face set", "face sets"),
+    "singletons": ("single face", "single faces"),
+    "no_face": ("image without a face", "images without a face"),
+}
+"""What a manifest counts, in words."""
+
+SHEET_NAME = "contact_sheet.png"
+
+_GATES = {
+    "min_det_score": "detector",
+    "min_short": "edge",
+    "min_face_short": "edge",
+    "min_blur": "sharp",
+    "outlier_threshold": "distance",
+    "min_faces": "photos",
+    "duplicate": "duplicate",
+    "several_faces": "bystander",
+    "no_face_found": "not found",
+    "another_face": "wrong face",
+    TAKEN_OUT: "by you",
+}
+_UPPER_LIMITS = frozenset({"outlier_threshold"})
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTile:
+    """A face to be shown: cut from its photo, or read from a PNG that lies there already."""
+
+    face: FaceEntry
+    caption: str
+    png: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRow:
+    """A row before any picture is read."""
+
+    title: str
+    facts: tuple[str, ...]
+    faces: tuple[PlannedTile, ...]
+    more: int
+    dropped: tuple[PlannedTile, ...]
+    more_dropped: int
+
+
+def plan_rows(manifest: FacesManifest, folder: Path) -> list[PlannedRow]:
+    """Choose what to show of a manifest that lies in `folder`: a row a person, largest first."""
+    if isinstance(manifest, ClusterManifest):
+        return [_group_row(group, ()) for group in manifest.persons]
+    if isinstance(manifest, RefineManifest):
+        return _refine_rows(manifest)
+    if isinstance(manifest, SetManifest):
+        return [_set_row(manifest, folder)]
+    sets = [folder / PurePosixPath(entry.name) for entry in manifest.sets]
+    there = [path for path in sets if (path / SET_MANIFEST).is_file()]
+    return [_set_row(read_manifest(path / SET_MANIFEST, SetManifest), path) for path in there]
+
+
+def draw_sheets(
+    manifest: FacesManifest,
+    rows: Sequence[PlannedRow],
+    manifest_name: str,
+    *,
+    progress: Progress,
+    stop: Stop,
+    limit: int = OWN_SHEET_ROWS,
+) -> dict[str, bytes]:
+    """Draw rows on as many pages as they need.
+
+    Returns
+    -------
+    dict
+        File name to PNG: `contact_sheet.png`, `contact_sheet_2.png` and so on. Incomplete after a request
+        to stop.
+    """
+    shown = rows[:limit]
+    starts = range(0, len(shown), ROWS_PER_PAGE)
+    progress.begin("Drawing contact sheets", len(shown))
+    pages = {}
+    for number, start in enumerate(starts, start=1):
+        finished = [
+            finished_row(row, progress) for row in shown[start : start + ROWS_PER_PAGE] if not stop.requested
+        ]
+        subtitle = _subtitle(manifest, manifest_name, len(shown), len(rows), number, len(starts))
+        pages[page_name(SHEET_NAME, number)] = png_bytes(draw_sheet(_title(manifest), subtitle, finished))
+    progress.end()
+    return pages
+
+
+def own_sheet_names(rows: int = OWN_SHEET_ROWS) -> list[str]:
+    """Names that a command gives to sheets of its own for so many rows; by default all it may give."""
+    pages = -(-min(rows, OWN_SHEET_ROWS) // ROWS_PER_PAGE)
+    return [page_name(SHEET_NAME, page) for page in range(1, pages + 1)]
+
+
+def page_name(first: str, number: int) -> str:
+    """Name page 1 as given, page 2 with `_2` before the ending, and so on."""
+    path = PurePosixPath(first)
+    return first if number == 1 else f"{path.stem}_{number}{path.suffix}"
+
+
+def _title(manifest: FacesManifest) -> str:
+    counts = manifest.counts if not isinstance(manifest, SetManifest) else {}
+    if isinstance(manifest, ClusterManifest):
+        return people(counts["persons"])
+    if isinstance(manifest, RefineManifest):
+        return counted(counts["facesets"], "face set")
+    if isinstance(manifest, ExportManifest):
+        return counted(len(manifest.sets), "exported face set")
+    return manifest.name
+
+
+def _subtitle(manifest: FacesManifest, name: str, shown: int, rows: int, page: int, pages: int) -> str:
+    if isinstance(manifest, SetManifest):
+        facts = [counted(len(manifest.faces), "face")]
+    else:
+        facts = [count_in_words(what, count) for what, count in manifest.counts.items()]
+    facts += [f"first {shown} of {rows} rows"] if shown < rows else []
+    facts += [f"page {page} of {pages}"] if pages > 1 else []
+    return "   ·   ".join([name, *facts])
+
+
+def count_in_words(what: str, count: int) -> str:
+    """A number of a manifest with its words: all that are counted there end in s, but for some."""
+    one, many = _WORDS.get(what, (what.removesuffix("s").replace("_", " "), what.replace("_", " ")))
+    return counted(count, one, many)
+
+
+def _refine_rows(manifest: RefineManifest) -> list[PlannedRow]:
+    """Face sets first, then the clusters of which none was made."""
+    by_group: dict[str, list[DroppedFace]] = defaultdict(list)
+    for dropped in manifest.dropped:
+        by_group[dropped.group].append(dropped)
+    rows = [_group_row(group, by_group.pop(group.name, ())) for group in manifest.facesets]
+    rest = sorted(by_group.items(), key=lambda item: -len(item[1]))
+    return rows + [_group_row(Group(name, 0, ()), dropped) for name, dropped in rest]
+
+
+def _group_row(group: Group, dropped: Sequence[DroppedFace]) -> PlannedRow:
+    best_first = sorted(group.faces, key=lambda face: -face.quality)
+    tiles = [PlannedTile(face, f"{face.quality:.2f}") for face in best_first]
+    facts = _facts([face.quality for face in group.faces], group.images, len(dropped))
+    return _row(group.name, facts, tiles, dropped)
+
+
+def _set_row(manifest: SetManifest, folder: Path) -> PlannedRow:
+    tiles = [
+        PlannedTile(item.face, f"{item.quality.total:.2f}", folder / PurePosixPath(item.file))
+        for item in manifest.faces
+    ]
+    images = len({item.face.image for item in manifest.faces})
+    facts = _facts([item.quality.total for item in manifest.faces], images, len(manifest.dropped))
+    if manifest.candidates:
+        facts = (*facts, f"{counted(len(manifest.candidates), 'candidate')} to review")
+    return _row(manifest.name, facts, tiles, manifest.dropped)
+
+
+def _facts(qualities: Sequence[float], images: int, dropped: int) -> tuple[str, ...]:
+    facts = []
+    if qualities:
+        facts.append(f"{counted(len(qualities), 'face')} in {counted(images, 'photo')}")
+        facts.append(f"quality {max(qualities):.2f} to {min(qualities):.2f}")
+    if dropped:
+        facts.append(f"{dropped} left out" if qualities else f"no face set: {dropped} left out")
+    return tuple(facts)
+
+
+def _row(
+    title: str, facts: tuple[str, ...], tiles: Sequence[PlannedTile], dropped: Sequence[DroppedFace]
+) -> PlannedRow:
+    out = [PlannedTile(item.face, _reason(item)) for item in _varied(dropped)]
+    return PlannedRow(
+        title=title,
+        facts=facts,
+        faces=tuple(_spread(tiles)),
+        more=max(len(tiles) - MAX_CROPS, 0),
+        dropped=tuple(out),
+        more_dropped=max(len(dropped) - MAX_CROPS, 0),
+    )
+
+
+def _spread(ordered: Sequence[_T]) -> list[_T]:
+    """At most a row of them, evenly from the first to the last, so that the worst is seen too."""
+    if len(ordered) <= MAX_CROPS:
+        return list(ordered)
+    return [ordered[i] for i in np.linspace(0, len(ordered) - 1, MAX_CROPS).round().astype(int)]
+
+
+def _varied(dropped: Sequence[DroppedFace]) -> list[DroppedFace]:
+    """At most a row of them, every gate in turn."""
+    places: dict[str, int] = defaultdict(int)
+    turns = []
+    for item in dropped:
+        turns.append((places[item.gate], item))
+        places[item.gate] += 1
+    return [item for _, item in sorted(turns, key=lambda turn: turn[0])[:MAX_CROPS]]
+
+
+def _reason(item: DroppedFace) -> str:
+    label = _GATES.get(item.gate, item.gate)
+    if item.gate == TAKEN_OUT or not np.isfinite(item.limit):
+        return label
+    return f"{label} {item.value:.3g} {'>' if item.gate in _UPPER_LIMITS else '<'} {item.limit:g}"
+
+
+def finished_row(row: PlannedRow, progress: Progress) -> SheetRow:
+    """Cut the faces of a row out of their photos."""
+    crops = _cut_out([*row.faces, *row.dropped])
+    progress.advance()
+    return SheetRow(
+        title=row.title,
+        facts=row.facts,
+        faces=tuple(Tile(crops[tile.face.face], tile.caption) for tile in row.faces),
+        more=row.more,
+        dropped=tuple(Tile(crops[tile.face.face], tile.caption) for tile in row.dropped),
+        more_dropped=row.more_dropped,
+    )
+
+
+def _cut_out(tiles: Iterable[PlannedTile]) -> dict[str, Pixels]:
+    """Read each photo once; a face whose photo cannot be read is an empty tile."""
+    by_picture: dict[Path | str, list[PlannedTile]] = defaultdict(list)
+    for tile in tiles:
+        by_picture[tile.png or tile.face.image].append(tile)
+    crops: dict[str, Pixels] = {}
+    for wanted in by_picture.values():
+        first = wanted[0]
+        try:
+            pixels = decode(first.png).pixels if first.png else read_photo(first.face.paths, first.face.image)
+        except UnreadableImage:
+            crops |= {tile.face.face: _empty_tile() for tile in wanted}
+            continue
+        crops |= {tile.face.face: _crop(pixels, tile) for tile in wanted}
+    return crops
+
+
+def _crop(pixels: Pixels, tile: PlannedTile) -> Pixels:
+    if tile.png:
+        small: Pixels = cv2.resize(pixels, (CROP_PX, CROP_PX), interpolation=cv2.INTER_AREA)
+        return small
+    return align(pixels, np.array(tile.face.kps, np.float32).reshape(5, 2), CROP_PX)
+
+
+def _empty_tile() -> Pixels:
+    return np.full((CROP_PX, CROP_PX, 3), 225, np.uint8)

@@ -1,0 +1,206 @@
+"""What a user said about identity by deleting crops of an export, or moving them from set to set.
+
+A crop that was deleted does not show that person; one that was moved to another set shows that person
+instead. The export's manifest keeps both for good, as statements, and a set lists what it may not hold as
+faces dropped by the gate `taken_out`.
+
+A crop is known again by its bytes. Once it is understood that it was moved, it lies in the folder `_given` of
+its new set, under a name that names its face: that is the picture which the set holds of that face.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from facesets.errors import FacesetsError
+from facesets.files import printable, sha256_of
+from facesets.results.manifest import (
+    SET_MANIFEST,
+    ExportedFace,
+    ExportManifest,
+    SetManifest,
+    Statement,
+)
+from facesets.results.manifest_json import read_manifest
+from facesets.results.moved_photos import in_folder
+from facesets.results.ownership import ANNOUNCEMENT
+from facesets.results.set_edits import EditedSets
+
+TAKEN_OUT = "taken_out"
+GIVEN = "_given"
+
+
+@dataclass(frozen=True, slots=True)
+class SaidOfCrops:
+    """What the user said, in earlier runs and now.
+
+    Attributes
+    ----------
+    statements : tuple of Statement
+        `is` and `not`, oldest first; groups are sets by the names that they have now.
+    verdicts : mapping
+        Set and face to whether it shows that person.
+    moved : mapping
+        Crops by the names under which the user put them, and the names under which they are kept.
+    withdrawn : tuple of str
+        Crops that are kept and that no longer count.
+    deleted : frozenset of Statement
+        Those of the statements that are new and stand for crops that were deleted.
+    learned : tuple of str
+        A sentence for each two sets between which crops were moved.
+    """
+
+    statements: tuple[Statement, ...] = ()
+    verdicts: Mapping[tuple[str, str], bool] = field(default_factory=dict)
+    moved: Mapping[str, str] = field(default_factory=dict)
+    withdrawn: tuple[str, ...] = ()
+    deleted: frozenset[Statement] = frozenset()
+    learned: tuple[str, ...] = ()
+
+    def lasting(self, names: Collection[str]) -> tuple[Statement, ...]:
+        """What is to be kept by a run that makes these sets: crops of others may still come back."""
+        return tuple(said for said in self.statements if said not in self.deleted or said.group in names)
+
+    def renamed(self, out: Path, names: Mapping[str, str]) -> "SaidOfCrops":
+        """The same once sets are called otherwise; crops that were given to them go along."""
+        if not names:
+            return self
+
+        def now(said: Statement) -> Statement:
+            return replace(said, group=names.get(said.group, said.group))
+
+        kept = [
+            path.relative_to(out).as_posix()
+            for name in names
+            for path in sorted((out / name / GIVEN).glob("*.png"))
+        ]
+        moved = {path: path for path in kept if path not in self.withdrawn} | dict(self.moved)
+        return SaidOfCrops(
+            # Of a run that was cut off some have the new name already.
+            tuple(dict.fromkeys(map(now, self.statements))),
+            {(names.get(group, group), face): shows for (group, face), shows in self.verdicts.items()},
+            {path: in_folder(place, names) for path, place in moved.items()},
+            self.withdrawn,
+            frozenset(map(now, self.deleted)),
+            self.learned,
+        )
+
+    def out_of(self, name: str) -> frozenset[str]:
+        """Ids of faces that a set may not hold."""
+        return frozenset(
+            face for (group, face), shows in self.verdicts.items() if group == name and not shows
+        )
+
+    def given_to(self, name: str) -> frozenset[str]:
+        """Ids of faces that were moved to a set."""
+        return frozenset(face for (group, face), shows in self.verdicts.items() if group == name and shows)
+
+
+def given_name(name: str, face: str) -> str:
+    """Where the crop of a face that was given to a set is kept."""
+    return f"{name}/{GIVEN}/{face.replace('#', '_')}.png"
+
+
+def said_of_crops(out: Path, before: ExportManifest, edits: EditedSets) -> SaidOfCrops:
+    """Follow the crops that are gone from their sets.
+
+    A crop stands for the duplicates as well that were left out for it. Nothing new is learned from an export
+    that a run was cut off in; nor is anything deleted in a set that lost all its crops: it was emptied.
+    """
+    renamed = dict(edits.renamed)
+    told = [replace(said, group=renamed.get(said.group, said.group)) for said in before.statements]
+    manifests = dict(_manifests(out, edits))
+    verdicts = {
+        (name, item.face.face): False
+        for name, manifest in manifests.items()
+        for item in manifest.dropped
+        if item.gate == TAKEN_OUT
+    }
+    verdicts |= {(said.group, said.face): said.kind == "is" for said in told}
+    if (out / ANNOUNCEMENT).is_file():
+        return SaidOfCrops(tuple(told), verdicts)
+    lost = {
+        name: [item for item in manifest.faces if not (out / name / item.file).is_file()]
+        for name, manifest in manifests.items()
+    }
+    found = dict(_found(out, manifests, lost))
+    fresh: list[Statement] = []
+    deleted: list[Statement] = []
+    moved, moves = dict[str, str](), Counter[tuple[str, str]]()
+    for name, items in lost.items():
+        for item in items:
+            faces = (item.face.face, *item.duplicates)
+            place = found.get((name, item.file))
+            if place is not None:
+                target, path = place
+                fresh += _moved(name, target, faces, verdicts)
+                moved[path] = given_name(target, item.face.face)
+                moves[name, target] += 1
+            elif len(items) < len(manifests[name].faces):
+                deleted += [Statement("not", name, face=face) for face in faces]
+    fresh += deleted
+    fresh = [said for said in fresh if verdicts.get((said.group, said.face)) is not (said.kind == "is")]
+    verdicts |= {(said.group, said.face): said.kind == "is" for said in fresh}
+    left = {given_name(said.group, said.face) for said in fresh if said.kind == "not"}
+    return SaidOfCrops(
+        statements=(*told, *fresh),
+        verdicts=verdicts,
+        moved={path: place for path, place in moved.items() if path != place},
+        withdrawn=tuple(sorted(name for name in left if (out / name).is_file())),
+        deleted=frozenset(deleted),
+        learned=tuple(_sentence(name, target, many) for (name, target), many in moves.items()),
+    )
+
+
+def _manifests(out: Path, edits: EditedSets) -> Iterator[tuple[str, SetManifest]]:
+    for entry in edits.there:
+        try:
+            yield entry.name, read_manifest(out / entry.name / SET_MANIFEST, SetManifest)
+        except FacesetsError:
+            # The set is made again, or left alone as it is.
+            continue
+
+
+def _found(
+    out: Path, manifests: Mapping[str, SetManifest], lost: Mapping[str, list[ExportedFace]]
+) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
+    """Set and file of crops that are gone to the set where each lies now, and its name there."""
+    contents = {
+        (name, item.file): manifests[name].contents[item.file]
+        for name, items in lost.items()
+        for item in items
+        if item.file in manifests[name].contents
+    }
+    if not contents:
+        return
+    sizes = {content.size for content in contents.values()}
+    places: dict[str, list[tuple[str, str]]] = {}
+    for name, manifest in manifests.items():
+        ours = {item.file for item in manifest.faces}
+        for path in sorted([*(out / name).glob("*.png"), *(out / name / GIVEN).glob("*.png")]):
+            if path.name not in ours and path.is_file() and path.stat().st_size in sizes:
+                places.setdefault(sha256_of(path), []).append((name, path.relative_to(out).as_posix()))
+    for (name, file), content in contents.items():
+        # What is kept in a set's own folder for crops given to it earlier says nothing about this one.
+        there = [place for place in places.get(content.sha256, ()) if f"{name}/{GIVEN}/" not in place[1]]
+        if there:
+            places[content.sha256].remove(there[0])
+            yield (name, file), there[0]
+
+
+def _moved(
+    name: str, target: str, faces: tuple[str, ...], verdicts: Mapping[tuple[str, str], bool]
+) -> Iterator[Statement]:
+    for face in faces:
+        yield Statement("is", target, face=face)
+        others = {group for (group, other), shows in verdicts.items() if other == face and shows}
+        for group in sorted({name, *others} - {target}):
+            yield Statement("not", group, face=face)
+
+
+def _sentence(name: str, target: str, many: int) -> str:
+    if name == target:
+        return f"{many} renamed in {printable(name)}: still that person."
+    faces, show = ("1 face", "shows") if many == 1 else (f"{many} faces", "show")
+    return f"{faces} {show} {printable(target)}, not {printable(name)}."

@@ -1,0 +1,117 @@
+"""Which files the sets of an export have, and crops that are to be called after their set.
+
+Earlier versions named crops by their rank alone, so that one that was moved to another set took the place of
+another; and a set that the user renamed has crops with its old name. Both are renamed by the next run.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from facesets.errors import FacesetsError
+from facesets.results.folder import ResultFolder
+from facesets.results.group_names import CANDIDATES, candidate_name, names_of_set, png_name
+from facesets.results.manifest import SET_MANIFEST, ExportedFace, SetEntry, SetManifest
+from facesets.results.manifest_json import manifest_bytes, read_manifest
+from facesets.results.safe_folder import SafeFolder, is_inside
+
+_BY_RANK = re.compile(r"\d+\.png")
+
+
+@dataclass(frozen=True, slots=True)
+class RenamedCrops:
+    """Crops of one set that get other names.
+
+    Attributes
+    ----------
+    name : str
+        The set's folder.
+    moves : mapping
+        Old to new names, relative to the export.
+    manifest : SetManifest
+        As it is then.
+    """
+
+    name: str
+    moves: Mapping[str, str]
+    manifest: SetManifest
+
+    @property
+    def is_of_earlier_version(self) -> bool:
+        """Whether the names were those of every other set."""
+        return any(_BY_RANK.fullmatch(old.rpartition("/")[2]) for old in self.moves)
+
+
+def files_of_entry(out: Path, entry: SetEntry) -> list[str]:
+    """Every file of a set, relative to the export: by its own manifest, where that can be read."""
+    others = [*entry.bundles, *entry.markers]
+    manifest = _manifest(out, entry)
+    if manifest is None:
+        by_rank = [f"{entry.name}/{rank:03d}.png" for rank in range(entry.faces)]
+        return [*names_of_set(entry.name, entry.faces, entry.candidates, others), *by_rank]
+    return [
+        *names_of_set(entry.name, 0, 0, others),
+        *(f"{entry.name}/{item.file}" for item in manifest.faces),
+        *(f"{CANDIDATES}/{manifest.name}/{item.file}" for item in manifest.candidates),
+    ]
+
+
+def renamed_crops(out: Path, entries: Iterable[SetEntry]) -> Iterator[RenamedCrops]:
+    """Sets that have crops which are not called after them."""
+    folder = SafeFolder(out)
+    for entry in entries:
+        manifest = _manifest(out, entry)
+        if manifest is None or folder.link_above(f"{entry.name}/{SET_MANIFEST}"):
+            continue
+        own = {item.file: png_name(entry.name, rank) for rank, item in enumerate(manifest.faces)}
+        review = {
+            item.file: candidate_name(entry.name, rank) for rank, item in enumerate(manifest.candidates)
+        }
+        places = {f"{entry.name}/{old}": f"{entry.name}/{new}" for old, new in own.items()}
+        places |= {
+            f"{CANDIDATES}/{manifest.name}/{old}": f"{CANDIDATES}/{entry.name}/{new}"
+            for old, new in review.items()
+        }
+        moves = {old: new for old, new in places.items() if old != new}
+        # A file of the user's that has such a name by chance stays, and so does the crop.
+        if moves and not any(folder.exists(old) and folder.exists(new) for old, new in moves.items()):
+            yield RenamedCrops(entry.name, moves, _with_names(manifest, own, review, moves))
+
+
+def rename_crops(folder: ResultFolder, renamed: Iterable[RenamedCrops]) -> None:
+    """Give crops their new names, and say so in the manifests of their sets; what is gone stays gone."""
+    for crops in renamed:
+        for old, new in crops.moves.items():
+            if folder.inside.exists(old):
+                folder.move(old, new)
+        name = f"{crops.name}/{SET_MANIFEST}"
+        was_kept = name in folder.kept
+        folder.write(name, manifest_bytes(crops.manifest))
+        if not was_kept:
+            # Whether the set has a face is not known yet.
+            del folder.kept[name]
+
+
+def _manifest(out: Path, entry: SetEntry) -> SetManifest | None:
+    if not is_inside(entry.name):
+        return None
+    try:
+        return read_manifest(out / entry.name / SET_MANIFEST, SetManifest)
+    except FacesetsError:
+        return None
+
+
+def _with_names(
+    manifest: SetManifest, own: Mapping[str, str], review: Mapping[str, str], moves: Mapping[str, str]
+) -> SetManifest:
+    def named(items: tuple[ExportedFace, ...], names: Mapping[str, str]) -> tuple[ExportedFace, ...]:
+        return tuple(replace(item, file=names[item.file]) for item in items)
+
+    return replace(
+        manifest,
+        faces=named(manifest.faces, own),
+        candidates=named(manifest.candidates, review),
+        contents={own.get(name, name): content for name, content in manifest.contents.items()},
+        files=tuple(sorted(moves.get(name, name) for name in manifest.files)),
+    )

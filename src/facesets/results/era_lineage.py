@@ -1,0 +1,92 @@
+"""Which set lives on in which, when a person is cut into eras anew.
+
+The years of an era change with a single photo, and with them what the era is known by. What a user said
+about the old era, by its name and by faces taken out of it, is said about the person, and follows.
+"""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from facesets.results.crop_edits import TAKEN_OUT, SaidOfCrops
+from facesets.results.manifest import SET_MANIFEST, SetEntry, SetManifest
+from facesets.results.manifest_json import read_manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Succession:
+    """What new sets inherit, by their sources.
+
+    Attributes
+    ----------
+    names : mapping
+        Names that the user gave to the sets that they follow.
+    taken_out : mapping
+        Ids of faces that the user took out of sets of the same split.
+    """
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    taken_out: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+def succession(
+    out: Path, before: Sequence[SetEntry], faces: Mapping[str, Collection[str]], said: SaidOfCrops
+) -> Succession:
+    """Let each set that goes live on in the one with which it has most faces in common.
+
+    Parameters
+    ----------
+    before : sequence of SetEntry
+        The sets of the earlier split that lie in the export.
+    said : SaidOfCrops
+    faces : mapping
+        Ids of the faces of each set of the new split, by its source.
+
+    Raises
+    ------
+    DamagedFile, NewerFormat
+        A set's manifest cannot be read.
+    """
+    held = {entry.source: faces_of_set(out, entry.name) for entry in before}
+    gone = [entry for entry in before if entry.source not in faces]
+    new = [source for source in faces if source not in held]
+    common = {
+        (entry.source, source): shared
+        for entry in gone
+        for source in new
+        if (shared := len(held[entry.source].intersection(faces[source])))
+    }
+    name_of = {entry.source: entry.name for entry in gone if _is_users_name(entry)}
+    names, heir = dict[str, str](), dict[str, str]()
+    for old, source in sorted(common, key=lambda pair: (-common[pair], pair)):
+        heir.setdefault(old, source)
+        if old in name_of and source not in names:
+            names[source] = name_of.pop(old)
+    inherited = {source: set[str]() for source in faces}
+    # What was moved from era to era is still the same person.
+    stay = frozenset[str]().union(*(said.given_to(entry.name) for entry in before))
+    for entry in before:
+        unwanted = said.out_of(entry.name) - stay
+        for source in faces:
+            if heir.get(entry.source) == source:
+                inherited[source] |= unwanted
+            else:
+                inherited[source] |= unwanted.intersection(faces[source])
+    return Succession(names, {source: frozenset(ids) for source, ids in inherited.items()})
+
+
+def faces_of_set(out: Path, name: str) -> frozenset[str]:
+    """Every face of a set but those that the user took out: also those that a gate left out of its crops."""
+    path = out / name / SET_MANIFEST
+    if not path.is_file():
+        return frozenset()
+    manifest = read_manifest(path, SetManifest)
+    dropped = [item.face.face for item in manifest.dropped if item.gate != TAKEN_OUT]
+    return frozenset([*dropped, *(item.face.face for item in manifest.faces)])
+
+
+def _is_users_name(entry: SetEntry) -> bool:
+    """Whether the folder was renamed: an era is called after its years, which its source ends in."""
+    years = PurePosixPath(entry.source.rpartition("#")[2]).name
+    return re.fullmatch(rf".*_{re.escape(years)}(_\d+)?", PurePosixPath(entry.name).name) is None

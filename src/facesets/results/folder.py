@@ -1,0 +1,437 @@
+"""Result folders that can be written again and again, and whose writing may be cut off at any moment.
+
+A folder belongs to its user. Only names that an earlier manifest lists, or that an interrupted run
+announced in `.facesets-writing.json`, are ever replaced or removed; and of those not a copy that somebody
+edited, nor one whose original is gone. A copy was edited when its size or time is not the one it was put
+there with.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, field
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from facesets.errors import CannotWrite
+from facesets.files import printable, sync_files, writing
+from facesets.results.journal import JOURNAL, Journal, sweep_journal
+from facesets.results.lock import locked
+from facesets.results.manifest import MANIFEST_NAMES, Failure, PlacedFile
+from facesets.results.materialize import Materialize
+from facesets.results.ownership import ANNOUNCEMENT, believed, linked_folders, ours_in, with_puts
+from facesets.results.placement import (
+    Puts,
+    as_it_is,
+    is_copy_of,
+    is_in_place,
+    is_last_copy,
+    may_remove,
+    produce,
+    record_of,
+    was_edited,
+)
+from facesets.results.safe_folder import SafeFolder, is_inside
+from facesets.results.set_aside import EDITED, WITHOUT_ORIGINAL, place_for_edited, place_for_last_copy
+
+_TEMPORARY = ".facesets-copying-"
+
+OWN_NAMES = (ANNOUNCEMENT, JOURNAL, WITHOUT_ORIGINAL, EDITED, *MANIFEST_NAMES)
+"""What only the program makes in a result folder: links under these names are refused."""
+
+# Photos that get their names together, after one wait for the disk. On an SSD (ext4, 200 kB photos) that
+# makes copying a third slower; to wait for each photo's line in the journal made it ten times slower.
+_TOGETHER = 64
+
+
+@dataclass(slots=True)
+class ResultFolder:
+    """An output folder while one run writes into it; made by `writing_results`.
+
+    Attributes
+    ----------
+    root : Path
+    owned : dict
+        Relative names that were ours before this run began, or that this run announced, each with what we
+        may have put there; nothing for files of our own making.
+    kept : dict
+        Names that belong to the result of this run, each with what was put there; None as above.
+    journal : Journal
+        Hears of every file before it is made, replaced or removed.
+    copied, unchanged : int
+        Photos materialised by this run, and those that lay there already.
+    failed : list of Failure
+        Photos in whose place a file of the user's lies.
+    unreadable : dict
+        Reason by photo, of those that could not be read.
+    linked : dict
+        Folders of names that are reached through a link, and that link: nothing is done there.
+    """
+
+    root: Path
+    owned: dict[str, Puts]
+    journal: Journal
+    kept: dict[str, PlacedFile | None] = field(default_factory=dict)
+    copied: int = 0
+    unchanged: int = 0
+    set_aside: int = 0
+    failed: list[Failure] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    linked: dict[PurePosixPath, str] = field(default_factory=dict)
+    _produced: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    _vacant: Set[str] = frozenset()
+
+    @property
+    def inside(self) -> SafeFolder:
+        """The output folder, for what is done there."""
+        return SafeFolder(self.root)
+
+    @property
+    def links(self) -> list[str]:
+        """Folders of the result that the user replaced by links."""
+        return sorted(set(self.linked.values()))
+
+    def refuse_in_the_way(self, names: Iterable[str]) -> None:
+        """Make sure, before anything is written, that these names are free or ours.
+
+        Raises
+        ------
+        CannotWrite
+            A file of the user's has one of them.
+        """
+        for name in names:
+            if name not in self.owned and self.inside.exists(name):
+                raise _in_the_way(self._path(name))
+
+    def announce(self, names: Mapping[str, str]) -> None:
+        """Say durably, before any of it is written, which names this run may write, and from what."""
+        folder = self.inside
+        self.linked |= linked_folders(folder, names)
+        before = {name: puts for name, puts in self.owned.items() if folder.exists(name)}
+        self._vacant = self.owned.keys() - before.keys()
+        free = {
+            n: source
+            for n, source in names.items()
+            if n in before or not folder.exists(n) or is_copy_of(folder, n, source)
+        }
+        new = {
+            name: with_puts(before.get(name, ()), as_it_is(source)) if source else ()
+            for name, source in believed(folder, free).items()
+        }
+        self.owned = before | new
+        record = {name: [astuple(put) for put in puts] for name, puts in sorted(self.owned.items())}
+        folder.write_json(ANNOUNCEMENT, record)
+
+    def place(self, name: str, source: str, how: Materialize) -> None:
+        """Put a photo under a relative name. A photo that cannot be read is noted and costs only itself.
+
+        It may get its name later, with others: at the latest when the block of `writing_results` ends.
+
+        Raises
+        ------
+        CannotWrite
+            The folder cannot be written, or cannot hold such links.
+        """
+        link = self.linked.get(PurePosixPath(name).parent)
+        if link and name in self.kept:
+            return
+        if name not in self.owned:
+            reason = f"{printable(self._path(link))} is a link, which is not followed" if link else ""
+            lies = f"a file of yours lies at {printable(self._path(name))}"
+            self.failed.append(Failure(source, reason or lies))
+            return
+        before = self.owned[name]
+        reason, record = self._materialise(name, source, how, before)
+        if reason:
+            self.unreadable[source] = reason
+        if record or self.inside.exists(name):
+            self.kept[name] = record or before[0]
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file of our own making, unless it is there already with the same bytes.
+
+        Raises
+        ------
+        CannotWrite
+            The folder cannot be written, or a file of the user's has that name.
+        """
+        if not _holds(self.inside, name, content):
+            self.write_with(name, lambda file: file.write(content))
+        self.kept[name] = None
+
+    def write_with(self, name: str, fill: Callable[[IO[bytes]], object]) -> None:
+        """Write a file of our own making by a function that fills it; errors as `write`."""
+        if name not in self.owned:
+            raise _in_the_way(self._path(name))
+        with self.inside.writing(name, before_replacing=partial(self.journal.replacing, name)) as file:
+            fill(file)
+        self.kept[name] = None
+
+    def keep(self, names: Iterable[str]) -> None:
+        """Count files of our own making from an earlier run among the result, as they are."""
+        self.kept |= dict.fromkeys(names)
+
+    def _path(self, name: str) -> Path:
+        return self.inside.path(name)
+
+    def _materialise(
+        self, name: str, source: str, how: Materialize, before: Puts
+    ) -> tuple[str, PlacedFile | None]:
+        """Make the photo lie there: the reason if its source does not allow it, and what was put there.
+
+        Nothing is put in place of an edited copy.
+        """
+        folder = self.inside
+        try:
+            status = Path(source).stat()
+            if not stat.S_ISREG(status.st_mode):
+                return "not a regular file", None
+            file = Path(source).open("rb")  # noqa: SIM115 - closed below; opening tells whether it is readable
+        except (OSError, ValueError) as error:
+            return getattr(error, "strerror", None) or str(error), None
+        with file:
+            in_place = is_in_place(folder, name, source, status, how)
+            if in_place or was_edited(folder.status(name), status, before):
+                self.unchanged += 1
+                return "", record_of(folder, name, source, status) if in_place else None
+            temporary = f"{_TEMPORARY}{len(self._produced)}.tmp"
+            with writing(self._path(name)):
+                folder.remove(temporary)
+            reason = produce(folder, temporary, file, source, how)
+            if reason:
+                return reason, None
+            record = record_of(folder, temporary, source, status)
+        self._produced[name] = (temporary, source)
+        self.copied += 1
+        if len(self._produced) == _TOGETHER:
+            self.flush()
+        return "", record
+
+    def flush(self) -> None:
+        """Give the photos that were produced their names, once they and the journal are on the disk."""
+        if not self._produced:
+            return
+        sync_files()
+        folder = self.inside
+        states = {name: (_there(folder, made), source) for name, (made, source) in self._produced.items()}
+        self.journal.replacing_all(states)
+        for name, (temporary, _) in self._produced.items():
+            with writing(self._path(name)):
+                folder.make_folder_of(name)
+                folder.rename(temporary, name)
+        self._produced = {}
+
+    def remove_leftovers(self) -> int:
+        """Remove what was ours and is not part of this result, and folders that this empties."""
+        folder = self.inside
+        left = sorted(self.owned.keys() - self.kept.keys())
+        gone = {name for name in left if may_remove(folder.status(name), self.owned[name])}
+        self.journal.removing(*sorted(gone))
+        for name in left:
+            if name in gone:
+                with writing(self._path(name)):
+                    folder.remove(name)
+            elif is_last_copy(folder.status(name), self.owned[name]):
+                self._set_aside(name)
+            folder.remove_empty_folders_above(name)
+        for name in self._vacant:
+            folder.remove_empty_folders_above(name)
+        return len(gone)
+
+    def set_aside_edited(self, name: str) -> None:
+        """Keep a file of ours that somebody worked on, under a name that is theirs."""
+        self.move(name, place_for_edited(self.inside, name))
+
+    def move(self, name: str, place: str) -> None:
+        """Give a file another name, in place of what lies there."""
+        folder = self.inside
+        with writing(self._path(place)):
+            self.journal.replacing(place, _there(folder, name))
+            self.journal.removing(name)
+            folder.make_folder_of(place)
+            folder.rename(name, place)
+
+    def rename(self, names: Mapping[str, str]) -> set[str]:
+        """Give files of ours other names where those are free; a file that somebody worked on goes along.
+
+        Parameters
+        ----------
+        names : mapping of old name to new name
+            The new ones are announced.
+
+        Returns
+        -------
+        set of str
+            The old names that are no more.
+        """
+        folder = self.inside
+        free = {
+            old: new
+            for old, new in names.items()
+            if new in self.owned and folder.exists(old) and not folder.exists(new)
+        }
+        self.journal.replacing_all({new: (_there(folder, old), None) for old, new in free.items()})
+        self.journal.removing(*free)
+        for old, new in free.items():
+            with writing(self._path(new)):
+                folder.make_folder_of(new)
+                folder.rename(old, new)
+            self.owned[new] = with_puts(self.owned[new], *self.owned.get(old, ()))
+        return {old for old in names if not folder.exists(old)}
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove files that are ours."""
+        names = [name for name in names if self.inside.exists(name)]
+        self.journal.removing(*names)
+        for name in names:
+            with writing(self._path(name)):
+                self.inside.remove(name)
+
+    def write_manifest(self, name: str, content: bytes) -> None:
+        """Write the manifest, unless it is there with the same bytes."""
+        if not _holds(self.inside, name, content):
+            with self.inside.writing(name, before_replacing=partial(self.journal.replacing, name)) as file:
+                file.write(content)
+
+    def _set_aside(self, name: str) -> None:
+        """Keep the last copy of a photo, but not among the photos of whoever has that folder now."""
+        aside, is_there = place_for_last_copy(self.inside, name)
+        if is_there:
+            with writing(self._path(name)):
+                self.journal.removing(name)
+                self.inside.remove(name)
+            return
+        self.move(name, aside)
+        self.set_aside += 1
+
+
+@contextmanager
+def writing_results(
+    root: Path,
+    earlier: Mapping[str, PlacedFile | None],
+    command: str,
+    *,
+    also: Sequence[Path] = (),
+    run: str = "",
+) -> Iterator[ResultFolder]:
+    """Write a result, in an output folder that is `reserved`.
+
+    Parameters
+    ----------
+    root : Path
+    earlier : mapping
+        Relative names that the folder's own manifest lists, with what was put there.
+    command : str
+        What runs, for the journal.
+    also, run
+        Of a run that writes to several folders: the others, and the name that it has there already.
+
+    Raises
+    ------
+    CannotWrite
+        The folder cannot be written, or an undo of it was cut off.
+    """
+    inside = SafeFolder(root)
+    inside.refuse_links(OWN_NAMES)
+    sweep_journal(root)
+    journal = Journal(root, command, also=also, run=run)
+    linked = linked_folders(inside, filter(is_inside, earlier))
+    folder = ResultFolder(root, ours_in(inside, earlier), journal, linked=linked)
+    # What lies behind a link is still of this result, for the time when the link is gone.
+    folder.kept |= {n: put for n, put in earlier.items() if PurePosixPath(n).parent in linked}
+    sweep_interrupted(inside, folder.owned)
+    try:
+        yield folder
+        folder.flush()
+    finally:
+        _sweep_copying(inside)
+
+
+def _sweep_copying(folder: SafeFolder) -> None:
+    for name in folder.names_in():
+        if name.startswith(_TEMPORARY) and name.endswith(".tmp"):
+            folder.remove(name)
+
+
+def sweep_interrupted(folder: SafeFolder, owned: Iterable[str]) -> None:
+    """Remove half-written files of a run that was cut off, wherever it may have been writing."""
+    _sweep_copying(folder)
+    written = [ANNOUNCEMENT, *MANIFEST_NAMES]
+    folder.sweep([*owned, *written] if folder.exists(ANNOUNCEMENT) else written)
+
+
+def finish(folder: ResultFolder, manifest_name: str, content: bytes, *, closes: bool = True) -> int:
+    """Remove leftovers, write the manifest as the last file, and withdraw the announcement.
+
+    A run that is to go on in another folder does not close its journal yet.
+
+    Returns
+    -------
+    int
+        Files of earlier runs that were removed.
+    """
+    folder.flush()
+    removed = folder.remove_leftovers()
+    if folder.copied:
+        sync_files()
+    folder.write_manifest(manifest_name, content)
+    if closes:
+        folder.journal.close()
+    folder.inside.remove(ANNOUNCEMENT)
+    return removed
+
+
+def write_drawings(root: Path, drawings: Mapping[str, bytes], command: str) -> None:
+    """Put files beside a result that are no part of it, in place of what an earlier run drew there.
+
+    They are a run of their own in the journal, or part of one that was cut off: that stays so.
+
+    Parameters
+    ----------
+    drawings : mapping
+        Contents by relative name.
+
+    Raises
+    ------
+    AlreadyRunning, CannotWrite
+        As `writing_results`.
+    """
+    cut_off = SafeFolder(root).exists(ANNOUNCEMENT)
+    with locked(root), writing_results(root, dict.fromkeys(drawings), command) as folder:
+        folder.inside.sweep(drawings)
+        for name, content in drawings.items():
+            folder.write(name, content)
+        if not cut_off:
+            folder.journal.close()
+
+
+def would_remove(root: Path, earlier: Mapping[str, PlacedFile | None], planned: Iterable[str]) -> int:
+    """How many files a run with this plan would remove; for `--dry-run`."""
+    folder = SafeFolder(root)
+    ours = ours_in(folder, earlier)
+    return sum(may_remove(folder.status(name), ours[name]) for name in ours.keys() - set(planned))
+
+
+def _in_the_way(target: Path) -> CannotWrite:
+    return CannotWrite(f"{printable(target)} is not ours to replace. Move it away, or choose another OUT.")
+
+
+def _holds(folder: SafeFolder, name: str, content: bytes) -> bool:
+    there = folder.status(name)
+    return (
+        there is not None
+        and stat.S_ISREG(there.st_mode)
+        and there.st_size == len(content)
+        and folder.read(name) == content
+    )
+
+
+def _there(folder: SafeFolder, name: str) -> os.stat_result:
+    """What a file is that was just made or found; raises `OSError` where it went meanwhile."""
+    status = folder.status(name)
+    if status is None:
+        raise FileNotFoundError(errno.ENOENT, "is not there any more", os.fspath(folder.path(name)))
+    return status

@@ -1,0 +1,392 @@
+"""What each run changed in a result folder, so that the run can be taken back.
+
+The journal of a folder is its hidden directory `.facesets-journal`, with a directory for each run that
+changed something, such as `0007-extend`:
+
+    run.json        command; when it began; state: `writing`, `done` or `undoing`; other folders that the same
+                    run wrote to, relative to this one, so that all can be moved together
+    changes.jsonl   a line a change, on the disk before the change is made:
+                    [name, kept, [size, mtime_ns] or null, path of the photo that is put there or null]
+    kept/<number>   what lay under a name before: a hard link where the file system has them
+
+A name is relative to the folder. `kept` is the number of what there was before, null for nothing; a state of
+null says that the name is gone afterwards. Of several lines about one name the first tells what was before,
+and each a state in which we left it.
+
+`writing_results` gives every `ResultFolder` its journal, and the folder tells it of each file that it
+replaces, makes or removes: whoever writes through a `ResultFolder` needs to do nothing but name its command
+there. A run that was cut off leaves the state `writing`; the next run on that folder goes on in the same
+directory, so that both are taken back as one. A run that changes nothing leaves no directory. A run that
+writes to several folders is complete in none of them until all are: then it is closed in each, the first one
+last.
+
+The last `KEPT_RUNS` runs are kept, fewer where they hold more than `KEPT_BYTES`; the last one always.
+`facesets.results.rollback` takes a run back.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from facesets.errors import CannotWrite, DamagedFile
+from facesets.files import cut_torn_line, printable, writing
+from facesets.results.manifest_checks import is_sound_text
+from facesets.results.safe_folder import SafeFolder
+
+JOURNAL = ".facesets-journal"
+KEPT_RUNS = 10
+KEPT_BYTES = 2 << 30
+
+WRITING, DONE, UNDOING = "writing", "done", "undoing"
+
+_RUN = "run.json"
+_CHANGES = "changes.jsonl"
+_KEPT = "kept"
+# What records raise that somebody changed: wrong types, deep nesting, infinite numbers, impossible times.
+_DAMAGE = (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError)
+_NAME = re.compile(r"(\d{4,})-[a-z-]+")
+
+State = tuple[int, int] | None
+"""Size and time of a file, or that there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a run did to one name.
+
+    Attributes
+    ----------
+    kept : int or None
+        Number of what lay there before; None for nothing.
+    left : tuple of State
+        Every state in which the run may have left it; the last is that of a run that ended.
+    sources : tuple of str
+        The photos that the run may have put there; none for a file of our own making.
+    """
+
+    kept: int | None
+    left: tuple[State, ...]
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run that a journal knows.
+
+    Attributes
+    ----------
+    root : Path
+        The result folder.
+    name : str
+        Such as `0007-extend`.
+    began : str
+        When, in UTC and ISO 8601; empty where an earlier version did not note it.
+    also : tuple of Path
+        Other folders in which the same run, under the same name, may have changed something.
+    """
+
+    root: Path
+    name: str
+    state: str
+    began: str
+    also: tuple[Path, ...]
+
+    @property
+    def directory(self) -> Path:
+        """Where the journal keeps it."""
+        return self.root / JOURNAL / self.name
+
+    @property
+    def command(self) -> str:
+        """The command that ran."""
+        return self.name.partition("-")[2]
+
+    @property
+    def number(self) -> int:
+        """Runs of a folder count from 1."""
+        return _number(self.name)
+
+    @property
+    def folder(self) -> SafeFolder:
+        """The result folder, for what is done there."""
+        return SafeFolder(self.root)
+
+    def kept(self, number: int) -> str:
+        """Where a file is, or would be, that lay under some name before: a name in the folder."""
+        return self._place(_KEPT, str(number))
+
+    def _place(self, *parts: str) -> str:
+        return "/".join((JOURNAL, self.name, *parts))
+
+    def changes(self) -> dict[str, Change]:
+        """Read every change, in the order of the first one to each name.
+
+        Raises
+        ------
+        DamagedFile
+            The list of changes cannot be read.
+        """
+        return dict(_read_changes(self.folder, self._place(_CHANGES), self.directory))
+
+    def bytes_kept(self) -> int:
+        """How much is kept for this run."""
+        names = self.folder.names_in(self._place(_KEPT))
+        kept = (self.folder.status(self._place(_KEPT, name)) for name in names)
+        return sum(there.st_size for there in kept if there)
+
+    def mark(self, state: str) -> None:
+        """Record a state, durably."""
+        also = [relative_to(path, self.root) for path in self.also]
+        self.folder.write_json(
+            self._place(_RUN), {"command": self.command, "began": self.began, "state": state, "also": also}
+        )
+
+    def forget(self) -> None:
+        """Remove it from the journal; a kill in between leaves what the next reader takes for rubbish."""
+        with writing(self.directory):
+            self.folder.remove(self._place(_RUN))
+            self.folder.remove_tree(self._place())
+            self.folder.remove_empty_folder(JOURNAL)
+
+
+def read_runs(root: Path) -> list[Run]:
+    """Every run that can be taken back, oldest first.
+
+    Raises
+    ------
+    CannotWrite
+        The journal is a link.
+    DamagedFile
+        A record of the journal cannot be read.
+    """
+    runs = []
+    folder = SafeFolder(root)
+    for name in _names_of_runs(folder):
+        try:
+            runs.append(_run(root, name, json.loads(folder.read(f"{JOURNAL}/{name}/{_RUN}"))))
+        except FileNotFoundError:
+            continue
+        except (OSError, *_DAMAGE) as error:
+            raise _damaged(root / JOURNAL / name) from error
+    return runs
+
+
+def _run(root: Path, name: str, raw: Any) -> Run:  # noqa: ANN401 - parsed JSON
+    """A record of a run, checked; raises one of `_DAMAGE`."""
+    state, also, began = raw["state"], raw["also"], raw.get("began", "")
+    if state not in (WRITING, DONE, UNDOING) or not isinstance(also, list) or not isinstance(began, str):
+        raise ValueError("a field has the wrong type")
+    if not all(isinstance(path, str) and is_sound_text(path) for path in also):
+        raise ValueError("a folder has no possible name")
+    if began:
+        datetime.fromisoformat(began).astimezone()
+    return Run(root, name, state, began, tuple(Path(os.path.normpath(root.absolute() / p)) for p in also))
+
+
+def relative_to(path: Path, root: Path) -> str:
+    """The way from one folder to another; the absolute path where there is none (drives of Windows)."""
+    try:
+        return Path(os.path.relpath(path, root)).as_posix()
+    except ValueError:
+        return str(path.absolute())
+
+
+def _number(name: str) -> int:
+    return int(name.partition("-")[0])
+
+
+def _names_of_runs(folder: SafeFolder) -> list[str]:
+    folder.refuse_links([JOURNAL])
+    return sorted((name for name in folder.names_in(JOURNAL) if _NAME.fullmatch(name)), key=_number)
+
+
+def _damaged(directory: Path) -> DamagedFile:
+    return DamagedFile(
+        f"{printable(directory)} is damaged. Remove that directory: the run can no longer be taken back, its "
+        "results stay."
+    )
+
+
+def _read_changes(folder: SafeFolder, name: str, directory: Path) -> Iterator[tuple[str, Change]]:
+    try:
+        lines = folder.read(name).split(b"\n")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _damaged(directory) from error
+    found: dict[str, Change] = {}
+    # What follows the last line break was never finished, so the change was not begun.
+    for line in lines[:-1]:
+        try:
+            name, number, left, *rest = json.loads(line)
+            kept = None if number is None else int(number)
+            state = None if left is None else (int(left[0]), int(left[1]))
+            sources = tuple(str(source) for source in rest if source is not None)
+            if not isinstance(name, str):
+                raise TypeError("a name is none")
+        except _DAMAGE as error:
+            raise _damaged(directory) from error
+        before = found.get(name, Change(kept, ()))
+        found[name] = Change(before.kept, (*before.left, state), (*before.sources, *sources))
+    yield from found.items()
+
+
+class Journal:
+    """What one run changes in a folder, while it writes; made under the folder's lock."""
+
+    def __init__(self, root: Path, command: str, *, also: Sequence[Path] = (), run: str = "") -> None:
+        """Go on in the journal of a run that was cut off, or stand ready for a new one.
+
+        Parameters
+        ----------
+        also : sequence of Path
+            Further folders that the same run writes to.
+        run : str
+            The name that the run has in those, where it has one already. Where it is the last run of this
+            folder, too, that one goes on, complete as it was.
+
+        Raises
+        ------
+        CannotWrite
+            An undo was cut off and must be completed first.
+        DamagedFile
+            A record of the journal cannot be read.
+        """
+        runs = read_runs(root)
+        undoing = next((known for known in runs if known.state == UNDOING), None)
+        if undoing is not None:
+            raise CannotWrite(
+                f"Taking back {undoing.name} was cut off. Run `facesets undo {printable(root)} "
+                f"{undoing.name}` first."
+            )
+        self._root = root
+        self._folder = SafeFolder(root)
+        self._also = tuple(path.absolute() for path in also)
+        last = runs[-1] if runs else None
+        goes_on = last is not None and (last.state == WRITING or last.name == run)
+        self._last = last if goes_on else None
+        self._run = self._last if self._last and self._last.state == WRITING else None
+        self._seen = set(self._last.changes() if self._last else ())
+        is_free = bool(run) and (last is None or last.number < _number(run))
+        self._name = run if is_free else self._next_name(command)
+
+    def _next_name(self, command: str) -> str:
+        taken = [run.number for root in (self._root, *self._also) for run in read_runs(root)]
+        return f"{max(taken, default=0) + 1:04d}-{command}"
+
+    @property
+    def run(self) -> str:
+        """The run's name; empty while it has changed nothing."""
+        return self._run.name if self._run else ""
+
+    def replacing(self, name: str, new: os.stat_result) -> None:
+        """Hear that a file is about to be renamed to `name`, whether something lies there or not."""
+        self.replacing_all({name: (new, None)})
+
+    def replacing_all(self, new: Mapping[str, tuple[os.stat_result, str | None]]) -> None:
+        """As `replacing` for many at once, which costs hardly more.
+
+        Parameters
+        ----------
+        new : mapping
+            Name to the file that is about to be renamed to it, and the photo that this is made from.
+        """
+        self._note({n: ((file.st_size, file.st_mtime_ns), source) for n, (file, source) in new.items()})
+
+    def removing(self, *names: str) -> None:
+        """Hear that files are about to be removed."""
+        self._note(dict.fromkeys(names, (None, None)))
+
+    def close(self) -> None:
+        """Record that the run is complete, and forget the oldest runs."""
+        if self._run is not None:
+            close_run(self._run)
+
+    def _note(self, changes: Mapping[str, tuple[State, str | None]]) -> None:
+        """Write what is about to become of names, and what lies there before, to the disk."""
+        if not changes:
+            return
+        run, folder = self._begun(), self._folder
+        lines = []
+        any_kept = False
+        for name, (left, source) in changes.items():
+            kept = None
+            if name not in self._seen:
+                number = len(self._seen)
+                with writing(folder.path(run.kept(number))):
+                    there = _keep(folder, name, run.kept(number))
+                kept = number if there else None
+                any_kept |= there
+                self._seen.add(name)
+            lines.append(json.dumps([name, kept, left, source]).encode() + b"\n")
+        path = run.directory / _CHANGES
+        with writing(path):
+            if any_kept:
+                folder.sync(f"{JOURNAL}/{run.name}/{_KEPT}")
+            with folder.append(f"{JOURNAL}/{run.name}/{_CHANGES}") as file:
+                cut_torn_line(file)
+                file.write(b"".join(lines))
+                file.flush()
+                os.fsync(file.fileno())
+
+    def _begun(self) -> Run:
+        if self._run is None and self._last is not None:
+            self._last.mark(WRITING)
+            self._run = self._last
+        if self._run is None:
+            began = datetime.now(UTC).isoformat(timespec="seconds")
+            run = Run(self._root, self._name, WRITING, began, self._also)
+            with writing(run.directory):
+                self._folder.make_folder(f"{JOURNAL}/{run.name}")
+            run.mark(WRITING)
+            self._folder.append(f"{JOURNAL}/{run.name}/{_CHANGES}").close()
+            for name in (f"{JOURNAL}/{run.name}", JOURNAL, ""):
+                self._folder.sync(name)
+            self._run = run
+        return self._run
+
+
+def _keep(folder: SafeFolder, name: str, place: str) -> bool:
+    """Let the file under a name stay reachable at `place`; False if there is none."""
+    if not folder.exists(name):
+        return False
+    folder.make_folder_of(place)
+    folder.remove(place)
+    folder.link(name, place)
+    return True
+
+
+def open_run(root: Path, command: str) -> Run | None:
+    """The last run of a folder, if it is of this command and was cut off; errors as `read_runs`."""
+    last = read_runs(root)[-1:]
+    return next((run for run in last if run.state == WRITING and run.command == command), None)
+
+
+def close_run(run: Run) -> None:
+    """Record that a run is complete, and forget the oldest runs of its folder."""
+    run.mark(DONE)
+    _forget_oldest(read_runs(run.root))
+
+
+def _forget_oldest(runs: Sequence[Run]) -> None:
+    room = KEPT_BYTES
+    for age, run in enumerate(reversed(runs)):
+        room -= run.bytes_kept()
+        if age and (age >= KEPT_RUNS or room < 0):
+            run.forget()
+
+
+def sweep_journal(root: Path) -> None:
+    """Remove what a kill left of runs that were just begun or forgotten. Only the lock's holder may."""
+    folder = SafeFolder(root)
+    for name in _names_of_runs(folder):
+        run = f"{JOURNAL}/{name}"
+        folder.sweep([f"{run}/{_RUN}"])
+        if not folder.is_file(f"{run}/{_RUN}"):
+            with writing(root / run):
+                folder.remove_tree(run)

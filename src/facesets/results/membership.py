@@ -1,0 +1,83 @@
+"""Who is who in a result folder."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from facesets.files import printable
+from facesets.results.manifest import FaceEntry, PlacedFile, Statement
+
+
+@dataclass(slots=True)
+class Known:
+    """Who is who in a result folder.
+
+    Attributes
+    ----------
+    groups : dict
+        Faces of each folder, in order.
+    single : list of FaceEntry
+        Faces that are alone.
+    single_folder : str
+        Where those lie; empty where they lie nowhere.
+    hidden : dict
+        As `groups`, of people who are not wanted.
+    set_aside : list of FaceEntry
+        Faces that are nobody's by the user's will.
+    files : dict
+        Every photo in the folder, and what was put there.
+    statements : list of Statement
+    learned : list of str
+        A sentence for each new statement, or for several alike.
+    renamed : dict
+        Old to new name of groups that were renamed since.
+    deleted : list of str
+        Folders that the user deleted since.
+    warnings : list of str
+        A sentence for each thing that the user did and that says nothing.
+    today : dict
+        Where photos lie that the result was made from at other paths.
+    called : dict
+        Folders as they are called on the disk, to what they are to be called.
+    """
+
+    groups: dict[str, list[FaceEntry]]
+    single: list[FaceEntry] = field(default_factory=list)
+    single_folder: str = ""
+    hidden: dict[str, list[FaceEntry]] = field(default_factory=dict)
+    set_aside: list[FaceEntry] = field(default_factory=list)
+    files: dict[str, PlacedFile] = field(default_factory=dict)
+    statements: list[Statement] = field(default_factory=list)
+    learned: list[str] = field(default_factory=list)
+    renamed: dict[str, str] = field(default_factory=dict)
+    deleted: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    today: dict[str, str] = field(default_factory=dict)
+    called: dict[str, str] = field(default_factory=dict)
+
+    def rename(self, named: Mapping[str, str], others: Mapping[str, str] | None = None) -> None:
+        """Give groups the names that a user gave, and to `others` such as nobody gave; old to new."""
+        names = {**named, **(others or {})}
+        self.groups = {names.get(name, name): faces for name, faces in self.groups.items()}
+        self.statements = [
+            replace(said, group=names.get(said.group, said.group)) if said.kind == "without" else said
+            for said in self.statements
+        ]
+        before = {old: named.get(new, new) for old, new in self.renamed.items()}
+        is_new = named.keys() - self.renamed.values()
+        self.renamed = before | {old: new for old, new in named.items() if old in is_new}
+        for old, new in named.items():
+            self.statements.append(Statement("named", old, name=new))
+            self.learned.append(f"{printable(old)} is called {printable(new)}.")
+
+    def names_in_use(self) -> list[str]:
+        """Every name that a group has or ever had, for numbers that must not come back."""
+        return [*self.groups, *self.hidden, *(statement.group for statement in self.statements)]
+
+    def face_ids(self) -> set[str]:
+        """Every face that is accounted for."""
+        lists = [*self.groups.values(), *self.hidden.values(), self.single, self.set_aside]
+        return {face.face for faces in lists for face in faces}
+
+    def unwanted(self) -> set[tuple[str, str]]:
+        """Folder and path of copies that the user deleted though the image stays in the folder."""
+        return {(said.group, said.name) for said in self.statements if said.kind == "without"}

@@ -1,0 +1,171 @@
+"""Who is called what, in a file beside a cache: what one result calls a person, the others call her too.
+
+`faces.npz.names.json` lists the result folders that were made from the cache, with the names that each of
+them had when it was last looked at, and the people who were named, the newest last. A person is known by the
+ids of her faces, so that folders may be numbered anew, moved and removed.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from facesets.errors import AlreadyRunning, DamagedFile, NewerFormat
+from facesets.files import FileLock, atomic_write, json_bytes, printable, sweep_temporaries
+from facesets.results.manifest_checks import is_sound_text
+from facesets.results.safe_folder import is_inside
+
+_FORMAT, _VERSION = "facesets/names", 1
+_PATIENCE_S = 30.0
+_PAUSE_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPerson:
+    """Somebody who has a name.
+
+    Attributes
+    ----------
+    folder : str
+        The result that calls her so by the user's will, relative to the folder of the file.
+    faces : frozenset of str
+        Ids of her faces in that result.
+    """
+
+    name: str
+    folder: str
+    faces: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleNames:
+    """What the file says.
+
+    Attributes
+    ----------
+    store : str
+        The id of the cache; the faces of another one are others.
+    folders : mapping
+        Each result folder, relative to the folder of the file, and the names that were in it.
+    people : tuple of NamedPerson
+        The one who was named last comes last.
+    """
+
+    store: str = ""
+    folders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    people: tuple[NamedPerson, ...] = ()
+
+    def of(self, store: str) -> "PeopleNames":
+        """What is said of a store: nothing, if this is about another one that lay there."""
+        return self if self.store == store else PeopleNames(store)
+
+
+def read_names(path: Path) -> PeopleNames:
+    """Read the file; where there is none, nobody has a name.
+
+    Raises
+    ------
+    DamagedFile
+        It cannot be read.
+    NewerFormat
+        A later version of this program wrote it.
+    """
+    try:
+        raw = json.loads(path.read_bytes())
+        version = raw["version"]
+        if raw["format"] != _FORMAT or type(version) is not int:
+            raise _damaged(path)
+        if version > _VERSION:
+            raise NewerFormat(f"{printable(path)} was written by a later facesets. Install the later one.")
+        store = _text(raw["store"])
+        folders = {_text(name): tuple(map(_text, names)) for name, names in raw["folders"].items()}
+        people = tuple(
+            NamedPerson(_name(each["name"]), _text(each["folder"]), frozenset(map(_text, each["faces"])))
+            for each in raw["people"]
+        )
+    except FileNotFoundError:
+        return PeopleNames()
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise _damaged(path) from error
+    return PeopleNames(store, folders, people)
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
+    if isinstance(value, str) and is_sound_text(value):
+        return value
+    raise TypeError
+
+
+def _name(value: Any) -> str:  # noqa: ANN401
+    """What a folder at the top of a result may be called."""
+    name = _text(value)
+    if is_person_name(name):
+        return name
+    raise ValueError
+
+
+def is_person_name(name: str) -> bool:
+    """Whether a folder of that name in a result can be a person's."""
+    return is_inside(name) and "/" not in name and not name.startswith(("_", "."))
+
+
+def _damaged(path: Path) -> DamagedFile:
+    return DamagedFile(
+        f"{printable(path)} cannot be read. Remove it: names that you give from then on are followed again."
+    )
+
+
+def update_names(path: Path, change: Callable[[PeopleNames], PeopleNames]) -> None:
+    """Replace what the file says by what `change` makes of it; equal content is not written again.
+
+    Raises
+    ------
+    AlreadyRunning
+        Other runs keep the file for half a minute.
+    CannotWrite
+        It cannot be written.
+    DamagedFile, NewerFormat
+        As `read_names`.
+    """
+    with _patient_lock(path):
+        sweep_temporaries(path)
+        before = path.read_bytes() if path.exists() else b""
+        after = _content(change(read_names(path)))
+        if after != before:
+            with atomic_write(path) as file:
+                file.write(after)
+
+
+def _content(names: PeopleNames) -> bytes:
+    return json_bytes(
+        {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "store": names.store,
+            "folders": {folder: sorted(of) for folder, of in sorted(names.folders.items())},
+            "people": [
+                {"name": person.name, "folder": person.folder, "faces": sorted(person.faces)}
+                for person in names.people
+            ],
+        }
+    )
+
+
+@contextmanager
+def _patient_lock(path: Path) -> Iterator[None]:
+    """The lock of the file, once whoever has it is done: nobody keeps it for long."""
+    lock = FileLock(path.with_name(path.name + ".lock"), what=printable(path))
+    until = time.monotonic() + _PATIENCE_S
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(lock)
+                break
+            except AlreadyRunning:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(_PAUSE_S)
+        yield

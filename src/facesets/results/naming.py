@@ -1,0 +1,305 @@
+"""One person, one name: what a result of a store calls somebody, its other results call her too.
+
+Every command that writes a result looks at all results of its store, learns which names a user gave there
+since, and lets its own result follow. The newest name wins. Who is who is told by faces: where a group holds
+several of another result's people, it keeps its name.
+"""
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from facesets.errors import FacesetsError
+from facesets.files import printable
+from facesets.interfaces import Store
+from facesets.records import Collection as FaceCollection
+from facesets.results.era_lineage import faces_of_set
+from facesets.results.group_names import NUMBERED_GROUP
+from facesets.results.journal import relative_to
+from facesets.results.manifest import ClusterManifest, ExportManifest, RefineManifest
+from facesets.results.manifest_json import read_any_manifest
+from facesets.results.membership import Known
+from facesets.results.names_file import (
+    NamedPerson,
+    PeopleNames,
+    is_person_name,
+    read_names,
+    update_names,
+)
+from facesets.results.ownership import ANNOUNCEMENT
+from facesets.results.set_edits import edited_sets
+from facesets.results.user_edits import known_of
+
+ERA = "era"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A result as its user left it.
+
+    Attributes
+    ----------
+    groups : mapping
+        Ids of the faces of each group.
+    given : frozenset of str
+        Names that its manifest does not know yet.
+    faces : frozenset of str
+        Ids of the faces of all groups.
+    """
+
+    groups: Mapping[str, frozenset[str]]
+    given: frozenset[str]
+    faces: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Put the faces together once."""
+        object.__setattr__(self, "faces", frozenset().union(*self.groups.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """Who is called what by the results of a store.
+
+    Attributes
+    ----------
+    file : Path or None
+        Where that is kept; None where results do not follow one another.
+    store : str
+        The id of the store.
+    seen : mapping
+        Every result that could be looked at, by its place relative to the file's folder.
+    people : tuple of NamedPerson
+        The one who was named last comes last.
+    """
+
+    file: Path | None = None
+    store: str = ""
+    seen: Mapping[str, Seen] = field(default_factory=dict)
+    people: tuple[NamedPerson, ...] = ()
+
+    def called(
+        self, groups: Mapping[str, AbstractSet[str]], taken: Collection[str] = ()
+    ) -> tuple[dict[str, str], list[str]]:
+        """Which groups of a result are called otherwise elsewhere.
+
+        Parameters
+        ----------
+        groups : mapping
+            Ids of the faces of each group.
+        taken : collection of str
+            Names that none of them may get.
+
+        Returns
+        -------
+        names : dict
+            Old to new name.
+        warnings : list of str
+            A sentence for each group that keeps its name though somebody in it has another one.
+        """
+        held = _held(self.people, groups)
+        wishes: dict[str, str] = {}
+        warnings = []
+        for own in groups:
+            names = list(dict.fromkeys(person.name for person in held[own]))
+            if not names or own in names:
+                continue
+            if len(names) == 1 and _is_most_of(held[own][0], groups[own], self.seen):
+                wishes[own] = names[0]
+            elif NUMBERED_GROUP.fullmatch(own):
+                others = names if len(names) > 1 else [*names, "others"]
+                warnings.append(
+                    f"{printable(own)} holds {' and '.join(map(printable, others))}: it keeps its name."
+                )
+        return _without_clashes(wishes, groups, taken, warnings), warnings
+
+    def keep(self, results: Mapping[Path, Mapping[str, Iterable[str]]]) -> None:
+        """Note what was learned, and what results are about to hold: ids of the faces of each group.
+
+        Errors as `update_names`.
+        """
+        if self.file is None:
+            return
+        own = {
+            _place(root, self.file): {
+                name: frozenset(faces) for name, faces in groups.items() if _is_given(name)
+            }
+            for root, groups in results.items()
+        }
+
+        def change(before: PeopleNames) -> PeopleNames:
+            after = _learned(before.of(self.store), self.seen)
+            people = [
+                replace(each, faces=own.get(each.folder, {}).get(each.name, each.faces))
+                for each in after.people
+            ]
+            folders = {folder: tuple(groups) for folder, groups in own.items()}
+            return PeopleNames(self.store, {**after.folders, **folders}, tuple(people))
+
+        update_names(self.file, change)
+
+
+def look(store: Store, own: Mapping[Path, Seen | None], collection: FaceCollection) -> Naming:
+    """Look at all results of a store.
+
+    Parameters
+    ----------
+    own : mapping
+        Results that the command is about to write, as their users left them; None for one that is new, or in
+        which a run was cut off.
+
+    Raises
+    ------
+    DamagedFile, NewerFormat
+        The file cannot be read.
+    """
+    file = store.names_file
+    if file is None:
+        return Naming()
+    kept = read_names(file).of(store.identity)
+    mine = {_place(root, file): each for root, each in own.items()}
+    seen = {
+        folder: there
+        for folder in kept.folders
+        if folder not in mine and (there := _seen_elsewhere(file.parent / folder, store, collection))
+    }
+    seen |= {folder: each for folder, each in mine.items() if each is not None}
+    return Naming(file, store.identity, seen, _learned(kept, seen).people)
+
+
+def look_for_export(
+    store: Store, out: Path, before: ExportManifest | None, collection: FaceCollection
+) -> Naming:
+    """As `look`, for a command that writes to an export; `before` is what lies there."""
+    is_cut_off = (out / ANNOUNCEMENT).exists()
+    return look(
+        store, {out: None if before is None or is_cut_off else seen_in_export(out, before)}, collection
+    )
+
+
+def seen_by(known: Known, manifest: ClusterManifest | RefineManifest) -> Seen:
+    """A folder of people or face sets as its user left it."""
+    before = manifest.persons if isinstance(manifest, ClusterManifest) else manifest.facesets
+    groups = {name: frozenset(face.face for face in faces) for name, faces in known.groups.items()}
+    return Seen(groups, frozenset(groups.keys() - {group.name for group in before}))
+
+
+def seen_in_export(out: Path, manifest: ExportManifest) -> Seen:
+    """The face sets of an export as its user left them; eras are parts of a person."""
+    edits = edited_sets(out, manifest)
+    groups = {entry.name: faces_of_set(out, entry.name) for entry in edits.there if entry.kind != ERA}
+    return Seen(groups, frozenset(new for _, new in edits.renamed))
+
+
+def _seen_elsewhere(root: Path, store: Store, collection: FaceCollection) -> Seen | None:
+    """A result that another command wrote, unless it cannot be told what its user did there."""
+    try:
+        if (root / ANNOUNCEMENT).exists():
+            return None
+        manifest = read_any_manifest(root)
+        if not isinstance(manifest, ClusterManifest | RefineManifest | ExportManifest):
+            return None
+        if manifest.made.store not in ("", store.identity):
+            return None
+        if isinstance(manifest, ExportManifest):
+            return seen_in_export(root, manifest)
+        return seen_by(known_of(manifest, root, collection), manifest)
+    except (FacesetsError, OSError):
+        # The command that writes there says what is wrong with it.
+        return None
+
+
+def _place(root: Path, file: Path) -> str:
+    return relative_to(Path(os.path.normpath(root.absolute())), file.parent.absolute())
+
+
+def _is_given(name: str) -> bool:
+    """Whether a group has a name and no number."""
+    return NUMBERED_GROUP.fullmatch(name) is None and is_person_name(name)
+
+
+def _learned(kept: PeopleNames, seen: Mapping[str, Seen]) -> PeopleNames:
+    """What the file is to say, now that results were looked at; of these the last one has the last word."""
+    people, folders = list(kept.people), dict(kept.folders)
+    for folder, there in seen.items():
+        named = {name: faces for name, faces in there.groups.items() if _is_given(name)}
+        people = [
+            replace(person, faces=named[person.name])
+            if person.folder == folder and person.name in named
+            else person
+            for person in people
+        ]
+        before = folders.get(folder)
+        held = _held(people, there.groups)
+        for name, faces in named.items():
+            if name in (there.given if before is None else named.keys() - set(before)):
+                people = _with_name(people, folder, seen, name)
+            elif before is None and all(person.name != name for person in held[name]):
+                people.append(NamedPerson(name, folder, faces))
+        people = [person for person in people if person.folder != folder or person.name in named]
+        folders[folder] = tuple(named)
+    return PeopleNames(kept.store, folders, tuple(people))
+
+
+def _with_name(
+    people: Sequence[NamedPerson], folder: str, seen: Mapping[str, Seen], name: str
+) -> list[NamedPerson]:
+    """People, one of whom is new or has got a new name in a result."""
+    there = seen[folder]
+    held = _held(people, there.groups)[name]
+    if any(person.name == name for person in held):
+        return list(people)
+    faces = there.groups[name]
+    before = [person for person in held if person.name not in there.groups]
+    if len(before) != 1 or not _is_most_of(before[0], faces, seen):
+        before = []
+    return [*(person for person in people if person not in before), NamedPerson(name, folder, faces)]
+
+
+def _is_most_of(person: NamedPerson, faces: AbstractSet[str], seen: Mapping[str, Seen]) -> bool:
+    """Whether a group shows mostly this person, as far as the result knows its faces that names her."""
+    hers = faces & person.faces
+    there = seen.get(person.folder)
+    return 2 * len(hers) > (len(hers | (faces & there.faces)) if there else len(hers))
+
+
+def _held(
+    people: Iterable[NamedPerson], groups: Mapping[str, AbstractSet[str]]
+) -> dict[str, list[NamedPerson]]:
+    """The people of each group: those most of whose faces that are in any group are in that one."""
+    owner = {face: name for name, faces in groups.items() for face in faces}
+    held: dict[str, list[NamedPerson]] = defaultdict(list)
+    for person in people:
+        where = Counter(owner[face] for face in person.faces if face in owner)
+        if where:
+            name, most = min(where.items(), key=lambda item: (-item[1], item[0]))
+            if 2 * most > where.total():
+                held[name].append(person)
+    return held
+
+
+def _without_clashes(
+    wishes: Mapping[str, str],
+    groups: Mapping[str, AbstractSet[str]],
+    taken: Collection[str],
+    warnings: list[str],
+) -> dict[str, str]:
+    """Give each name once: to the largest group that is to have it, and only if it is free then."""
+    left = dict(sorted(wishes.items(), key=lambda wish: (-len(groups[wish[0]]), wish[0])))
+    while True:
+        staying = {name for name in groups if name not in left} | set(taken)
+        granted: dict[str, str] = {}
+        for own, name in left.items():
+            if name not in staying and name not in granted.values():
+                granted[own] = name
+        for own in sorted(left.keys() - granted.keys()):
+            name = left[own]
+            warnings.append(
+                f"{printable(own)} is called {printable(name)} elsewhere. Here that name is taken: it keeps "
+                "its own."
+            )
+        if len(granted) == len(left):
+            return granted
+        left = granted

@@ -1,0 +1,312 @@
+"""Folders of photos with a manifest and contact sheets: what `cluster` and `refine` have in common."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from facesets.errors import WrongUsage
+from facesets.files import printable
+from facesets.interfaces import Progress
+from facesets.plurals import counted
+from facesets.results.contact_sheets import draw_sheets, own_sheet_names, plan_rows
+from facesets.results.file_names import flatten_all
+from facesets.results.folder import ResultFolder, finish, would_remove, writing_results
+from facesets.results.folder_diff import folder_of
+from facesets.results.manifest import ClusterManifest, Failure, PlacedFile, RefineManifest
+from facesets.results.manifest_json import manifest_bytes, read_manifest, refuse_other_results
+from facesets.results.materialize import Materialize
+from facesets.results.moved_photos import in_folder, new_names, with_sources_today, without_old_names
+from facesets.results.ownership import ANNOUNCEMENT
+from facesets.results.pardons import clear_pardons
+from facesets.results.photo_sources import PhotoSources
+from facesets.results.set_aside import WITHOUT_ORIGINAL
+from facesets.stop import Stop
+
+M = TypeVar("M", ClusterManifest, RefineManifest)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What happened to the files of a result folder; `run` is what `facesets undo` takes back."""
+
+    copied: int
+    unchanged: int
+    removed: int
+    failures: list[Failure] = field(default_factory=list)
+    stopped: bool = False
+    run: str = ""
+
+    @property
+    def failed(self) -> int:
+        """How many photos could not be used."""
+        return len({failure.path for failure in self.failures})
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoFolders:
+    """A result that is still to be written: the manifest to be, and where its photos go.
+
+    Attributes
+    ----------
+    command : str
+        That writes it.
+    manifest_name : str
+    files : mapping
+        Relative name to source path.
+    paths : mapping
+        Source path to all paths of its image.
+    keep : mapping
+        Photos that lie there and stay as they are, whatever has become of them.
+    also, run
+        As `writing_results` takes them.
+    moved : mapping
+        Photos of ours by the names that the user gave them.
+    sources : PhotoSources
+        Where the photos are from; if they are unavailable in the end, nothing is removed.
+    today : mapping
+        Where photos lie that the earlier result was made from at other paths.
+    called : mapping
+        Folders of the earlier result that get another name: old to new.
+    """
+
+    out: Path
+    command: str
+    manifest_name: str
+    files: Mapping[str, str]
+    paths: Mapping[str, tuple[str, ...]]
+    how: Materialize
+    with_sheet: bool
+    keep: Mapping[str, PlacedFile] = field(default_factory=dict)
+    also: tuple[Path, ...] = ()
+    run: str = ""
+    moved: Mapping[str, PlacedFile] = field(default_factory=dict)
+    sources: PhotoSources = field(default_factory=PhotoSources)
+    today: Mapping[str, str] = field(default_factory=dict)
+    called: Mapping[str, str] = field(default_factory=dict)
+
+
+class FolderOptions(Protocol):
+    """Options of a command that writes folders of photos."""
+
+    @property
+    def materialize(self) -> Materialize:
+        """How photos get into the folders."""
+        ...
+
+    @property
+    def sheet(self) -> bool:
+        """Whether contact sheets are drawn."""
+        ...
+
+
+def plan_folders(
+    out: Path,
+    command: str,
+    manifest_name: str,
+    members: Mapping[str, Iterable[tuple[str, ...]]],
+    options: FolderOptions,
+    *,
+    moved: Mapping[str, PlacedFile],
+    unwanted: Collection[tuple[str, str]],
+    sources: PhotoSources,
+    today: Mapping[str, str],
+    called: Mapping[str, str],
+) -> PhotoFolders:
+    """Turn {folder: paths of each image} into names for all of them; none if nothing is materialised.
+
+    `unwanted` are (folder, path) of copies that the user deleted.
+    """
+    members = (
+        {} if options.materialize == "none" else {name: list(images) for name, images in members.items()}
+    )
+    named = without_old_names(moved, today)
+    now = {in_folder(name, called): put.source for name, put in named.items()}
+    lies_at = {(folder_of(name), source): name for name, source in now.items()}
+    files = {
+        lies_at.get(place, name): path
+        for name, path in plan_names(members).items()
+        if (place := (name.partition("/")[0], path)) not in unwanted
+    }
+    paths_of = {path: paths for images in members.values() for paths in images for path in paths}
+    return PhotoFolders(
+        out,
+        command,
+        manifest_name,
+        files,
+        paths_of,
+        options.materialize,
+        options.sheet,
+        moved=moved,
+        sources=sources,
+        today=today,
+        called=called,
+    )
+
+
+def plan_names(members: Mapping[str, Iterable[tuple[str, ...]]]) -> dict[str, str]:
+    """Name every path of every image in each folder: relative name to path."""
+    return {
+        f"{folder}/{name}": path
+        for folder, images in members.items()
+        for path, name in flatten_all(path for paths in images for path in paths).items()
+    }
+
+
+def plan_additions(
+    out: Path,
+    command: str,
+    manifest_name: str,
+    members: Mapping[str, Iterable[tuple[str, ...]]],
+    keep: Mapping[str, PlacedFile],
+    unwanted: Collection[tuple[str, str]],
+    today: Mapping[str, str],
+    called: Mapping[str, str],
+    how: Materialize,
+    *,
+    with_sheet: bool,
+) -> PhotoFolders:
+    """Plan the photos that are missing in a result; `unwanted` are (folder, path) that shall stay missing.
+
+    What lies there is kept under its name, unless it is called after where its photo lay before.
+    """
+    everything = plan_names(members) if how != "none" else {}
+    named = {in_folder(name, called): put for name, put in without_old_names(keep, today).items()}
+    wanted = everything | {name: put.source for name, put in named.items()}
+    renamed = new_names({name: put.source for name, put in keep.items()}, wanted, called)
+    lying = keep
+    keep = {
+        renamed.get(name, name): put
+        for name, put in keep.items()
+        if name in renamed or name in wanted or folder_of(name) not in called
+    }
+    there = {(name.partition("/")[0], put.source) for name, put in keep.items()} | set(unwanted)
+    files = {name: path for name, path in everything.items() if (name.partition("/")[0], path) not in there}
+    paths_of = {path: paths for images in members.values() for paths in images for path in paths}
+    return PhotoFolders(
+        out,
+        command,
+        manifest_name,
+        files,
+        paths_of,
+        how,
+        with_sheet,
+        keep,
+        moved=lying,
+        today=today,
+        called=called,
+    )
+
+
+def write_photo_folders(plan: PhotoFolders, manifest: M, *, progress: Progress, stop: Stop) -> Written:
+    """Materialise the photos, draw the sheets, and write the manifest last.
+
+    A request to stop leaves the folder as an interrupted run does: the next run completes it. So do photos
+    that become unavailable meanwhile: raises `SourceGone`. Of a run that writes to several folders the
+    journal stays open.
+    """
+    earlier = _files_of_earlier_run(plan, type(manifest))
+    with writing_results(plan.out, earlier, plan.command, also=plan.also, run=plan.run) as folder:
+        folder.kept |= plan.keep
+        return _fill(folder, plan, manifest, progress, stop)
+
+
+def _fill(folder: ResultFolder, plan: PhotoFolders, manifest: M, progress: Progress, stop: Stop) -> Written:
+    rows = plan_rows(manifest, plan.out) if plan.with_sheet else []
+    folder.refuse_in_the_way(own_sheet_names(len(rows)))
+    sheets = draw_sheets(manifest, rows, plan.manifest_name, progress=progress, stop=stop)
+    wanted = {name: put.source for name, put in plan.keep.items()} | dict(plan.files)
+    earlier = {name: put[-1].source for name, put in folder.owned.items() if put}
+    if folder.inside.exists(ANNOUNCEMENT):
+        # A run that was cut off announced more names than it came to.
+        earlier = {name: source for name, source in earlier.items() if folder.inside.exists(name)}
+    renamed = new_names(earlier, wanted, plan.called)
+    folder.announce(
+        {**plan.files, **{new: wanted[new] for new in renamed.values()}, **dict.fromkeys(sheets, "")}
+    )
+    for link in folder.links:
+        progress.say(f"{printable(plan.out / link)} is a link: what it leads to is left as it is.")
+    for old in renamed.keys() - folder.rename(renamed):
+        if renamed[old] in plan.keep:
+            folder.kept[old] = folder.kept.pop(renamed[old])
+    if not _place_all(folder, plan, progress, stop):
+        return _written(folder, plan, removed=0, stopped=True)
+    plan.sources.require()
+    for name, content in sheets.items():
+        folder.write(name, content)
+    failed, missing = _failures(folder, plan)
+    files = {name: placed for name, placed in sorted(folder.kept.items()) if placed}
+    complete = replace(manifest, failed=failed, missing=missing, files=files, sheets=tuple(sheets))
+    removed = finish(folder, plan.manifest_name, manifest_bytes(complete), closes=not plan.also)
+    clear_pardons(plan.out)
+    if folder.set_aside:
+        one, many = "photo whose original is gone is", "photos whose originals are gone are"
+        aside = printable(plan.out / WITHOUT_ORIGINAL)
+        progress.say(f"{counted(folder.set_aside, one, many)} now in {aside}.")
+    return _written(folder, plan, removed=removed)
+
+
+def rehearse(plan: PhotoFolders, manifest: M) -> Written:
+    """What `write_photo_folders` would do, as far as names tell."""
+    earlier = _files_of_earlier_run(plan, type(manifest))
+    drawn: list[str] = own_sheet_names(len(plan_rows(manifest, plan.out))) if plan.with_sheet else []
+    wanted = {name: put.source for name, put in plan.keep.items()} | dict(plan.files)
+    lying = {name: put.source for name, put in earlier.items() if put is not None}
+    moves: dict[str, str] = new_names(lying, wanted, plan.called)
+    there = sum(name in moves.values() or (plan.out / name).exists() for name in plan.files)
+    return Written(
+        copied=len(plan.files) - there,
+        unchanged=there,
+        removed=would_remove(plan.out, earlier, [*plan.files, *plan.keep, *drawn, *moves]),
+    )
+
+
+def _files_of_earlier_run(plan: PhotoFolders, kind: type[M]) -> dict[str, PlacedFile | None]:
+    _refuse_source(plan)
+    refuse_other_results(plan.out, kind)
+    path = plan.out / plan.manifest_name
+    if not path.is_file():
+        return {}
+    manifest = read_manifest(path, kind)
+    files = with_sources_today({**manifest.files, **plan.moved}, plan.today)
+    return {**files, **dict.fromkeys(manifest.sheets)}
+
+
+def _refuse_source(plan: PhotoFolders) -> None:
+    """Keep results out of the photos that they are made from: the next `embed` would take them for photos."""
+    out = plan.out.absolute()
+    inside = next((path for path in plan.paths if Path(path).is_relative_to(out)), None)
+    if inside is not None:
+        raise WrongUsage(
+            f"{printable(plan.out)} holds photos of the cache ({printable(inside)}). Choose a folder of its "
+            "own."
+        )
+
+
+def _place_all(folder: ResultFolder, plan: PhotoFolders, progress: Progress, stop: Stop) -> bool:
+    """Put every photo in its place; False when asked to stop before the end."""
+    progress.begin("Writing photos", len(plan.files))
+    for name, source in plan.files.items():
+        if stop.requested:
+            folder.flush()
+            return False
+        folder.place(name, source, plan.how)
+        progress.advance()
+    progress.end()
+    folder.flush()
+    return not stop.requested
+
+
+def _failures(folder: ResultFolder, plan: PhotoFolders) -> tuple[tuple[Failure, ...], tuple[Failure, ...]]:
+    """What failed, and the paths that are missing though their image lies at another path."""
+    failed, missing = list(folder.failed), list[Failure]()
+    for source, reason in folder.unreadable.items():
+        elsewhere = any(path not in folder.unreadable for path in plan.paths[source])
+        (missing if elsewhere else failed).append(Failure(source, reason))
+    return tuple(failed), tuple(missing)
+
+
+def _written(folder: ResultFolder, plan: PhotoFolders, *, removed: int, stopped: bool = False) -> Written:
+    failed, _ = _failures(folder, plan)
+    run = folder.journal.run
+    return Written(folder.copied, folder.unchanged, removed, list(failed), stopped, run)

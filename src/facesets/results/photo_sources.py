@@ -1,0 +1,144 @@
+"""Whether the photos that a store knows can still be read: a drive that is not mounted is no deletion.
+
+A folder counts when it holds a tenth of the known photos, or 1000 of them. It is unavailable when less than
+half of what is known below it can be read. Then nothing is removed or replaced on its account: the run is
+refused.
+"""
+
+import os
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from facesets.errors import SourceGone
+from facesets.files import has_something, printable
+from facesets.interfaces import Store
+from facesets.plurals import counted
+from facesets.records import Images
+
+_SHARE = 10
+_MANY = 1000
+_FEW = 2
+
+_ALL_TRIED = 256
+"""So many photos of a folder are all tried; of more, a sample, for each look may cross a network."""
+_SAMPLE = 64
+_AT_FIRST = 16
+
+
+@dataclass(slots=True)
+class PhotoSources:
+    """The photos of a store, as they were when a run began.
+
+    Attributes
+    ----------
+    paths : sequence of str
+        Every known path.
+    forget, look_again : str
+        The commands that forget photos which are gone on purpose, with their folder and without; the folder
+        goes in place of `{}`.
+    """
+
+    paths: Sequence[str] = ()
+    forget: str = ""
+    look_again: str = ""
+    _failed: int = field(default=0, init=False)
+
+    @classmethod
+    def of(cls, store: Store, images: Images) -> "PhotoSources":
+        """The sources of what a store holds."""
+        paths = [path for paths in images.paths for path in paths]
+        if store.kind == "library":
+            return cls(paths, "facesets relocate {} --forget", "facesets index --prune --target {}")
+        label = store.label.replace("{", "{{").replace("}", "}}")
+        return cls(paths, f"facesets relocate {{}} --forget {label}", f"facesets embed {{}} {label}")
+
+    def require(self) -> None:
+        """Make sure that the photos can be read.
+
+        Raises
+        ------
+        SourceGone
+            A folder of them is unavailable.
+        """
+        found = unavailable_folders(self.paths)
+        if not found:
+            return
+        folder, known = found[0]
+        forget = self.look_again if has_something(Path(folder)) else self.forget
+        more = f" (nor below {counted(len(found) - 1, 'more folder')})" if len(found) > 1 else ""
+        raise SourceGone(
+            f"Most of the {counted(known, 'photo')} known below {printable(folder)} cannot be read{more}. "
+            "Is it mounted? Until then nothing is removed or replaced. If they are gone on purpose, forget "
+            "them: "
+            f"`{forget.format(printable(folder))}`."
+        )
+
+    def one_failed(self) -> None:
+        """Hear during a run that a photo cannot be read; errors as `require`.
+
+        Looks again after the first, second, fourth, … photo: single ones may well be missing.
+        """
+        self._failed += 1
+        if self._failed & (self._failed - 1) == 0:
+            self.require()
+
+
+def unavailable_folders(paths: Iterable[str]) -> list[tuple[str, int]]:
+    """Folders of which less than half of the photos can be read, and how many are known below each.
+
+    Of folders inside each other only the uppermost is named.
+    """
+    ordered = sorted(paths)
+    found: list[tuple[str, int]] = []
+    for folder, below in _large_folders(ordered):
+        is_inside = any(folder.startswith(outer.rstrip(os.sep) + os.sep) for outer, _ in found)
+        if not is_inside and not _is_available(below):
+            found.append((folder, len(below)))
+    return found
+
+
+def _large_folders(ordered: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
+    """Folders that count, outer ones before those in them, with the paths below each.
+
+    A folder that holds nothing but one other is passed over for that one.
+    """
+    least = min(len(ordered), max(_FEW, min(len(ordered) // _SHARE, _MANY)))
+    known: Counter[str] = Counter()
+    for folder, count in Counter(map(_above, ordered)).items():
+        known[folder] += count
+        outer = folder
+        while outer:
+            outer = _above(outer)
+            known[outer] += count
+    large = {folder: count for folder, count in known.items() if count >= least}
+    same = {above for folder, count in large.items() if folder and large[above := _above(folder)] == count}
+    for folder in sorted(large.keys() - same):
+        start = bisect_left(ordered, folder + os.sep) if folder else 0
+        yield folder or os.sep, ordered[start : start + large[folder]]
+
+
+def _above(path: str) -> str:
+    """The folder that something lies in; nothing for what lies at the very top, or is of another system."""
+    return path.rpartition(os.sep)[0]
+
+
+def _is_available(paths: Sequence[str]) -> bool:
+    """Whether at least half of these can be read; of many photos some are tried, always the same."""
+    if len(paths) > _ALL_TRIED:
+        chosen = np.random.default_rng(0).integers(len(paths), size=_SAMPLE).tolist()
+        paths = [paths[place] for place in chosen]
+        if all(map(_can_be_read, paths[:_AT_FIRST])):
+            return True
+    return 2 * sum(map(_can_be_read, paths)) >= len(paths)
+
+
+def _can_be_read(path: str) -> bool:
+    try:
+        return os.access(path, os.R_OK)
+    except ValueError:
+        return False

@@ -1,0 +1,144 @@
+"""One photo in a result folder: how it gets there, and whether somebody worked on it since."""
+
+import errno
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import IO
+
+from facesets.errors import CannotWrite
+from facesets.files import printable, writing
+from facesets.results.manifest import PlacedFile
+from facesets.results.materialize import Materialize
+from facesets.results.safe_folder import SafeFolder
+
+_CHUNK = 1 << 20
+_FICLONE = 0x40049409
+
+Puts = tuple[PlacedFile, ...]
+"""What may lie under a name of ours: a run that was cut off has replaced it or not. Empty for no photo."""
+
+
+def as_it_is(source: str) -> PlacedFile:
+    """A photo as a copy of it would be now."""
+    try:
+        status = Path(source).stat()
+    except (OSError, ValueError):
+        return PlacedFile(source, -1, -1)
+    return PlacedFile(source, status.st_size, status.st_mtime_ns)
+
+
+def is_copy_of(folder: SafeFolder, name: str, source: str) -> bool:
+    """Whether a photo lies there as we would put it: a copy is known by size and time.
+
+    Who owns such a file does not matter: nothing is lost with it while the photo is there.
+    """
+    try:
+        return bool(source) and is_in_place(folder, name, source, Path(source).stat(), "copy")
+    except (OSError, ValueError):
+        return False
+
+
+def is_in_place(folder: SafeFolder, name: str, source: str, status: os.stat_result, how: Materialize) -> bool:
+    """Whether the photo lies there in the wanted way; a copy is known by size and time."""
+    there = folder.status(name)
+    if there is None:
+        return False
+    is_link = stat.S_ISLNK(there.st_mode)
+    if how == "symlink":
+        return is_link and Path(folder.link_target(name)) == Path(source)
+    if is_link:
+        return False
+    same_file = os.path.samestat(there, status)
+    if how == "hardlink":
+        return same_file
+    return not same_file and (there.st_size, there.st_mtime_ns) == (status.st_size, status.st_mtime_ns)
+
+
+def record_of(folder: SafeFolder, name: str, source: str, status: os.stat_result) -> PlacedFile:
+    """A photo as it lies there now; a link has the state of what it points to."""
+    there = folder.status(name)
+    if there is None or stat.S_ISLNK(there.st_mode):
+        there = status
+    return PlacedFile(source, there.st_size, there.st_mtime_ns)
+
+
+def was_edited(there: os.stat_result | None, source: os.stat_result, puts: Puts) -> bool:
+    """Whether somebody worked on our copy: it is a file of its own, and not as we put it there."""
+    if there is None or not stat.S_ISREG(there.st_mode) or os.path.samestat(there, source):
+        return False
+    return (there.st_size, there.st_mtime_ns) not in {(put.size, put.mtime_ns) for put in puts}
+
+
+def may_remove(there: os.stat_result | None, puts: Puts) -> bool:
+    """Whether a file of ours can go: not one that was edited, nor the last copy of a photo."""
+    if there is None or stat.S_ISDIR(there.st_mode):
+        return False
+    if not puts or stat.S_ISLNK(there.st_mode):
+        return True
+    try:
+        return not was_edited(there, Path(puts[-1].source).stat(), puts)
+    except (OSError, ValueError):
+        return False
+
+
+def is_last_copy(there: os.stat_result | None, puts: Puts) -> bool:
+    """Whether it lies there as it was put, and the photo that it was made from is gone."""
+    if there is None:
+        return False
+    unedited = (there.st_size, there.st_mtime_ns) in {(put.size, put.mtime_ns) for put in puts}
+    return unedited and stat.S_ISREG(there.st_mode) and not any(os.path.lexists(put.source) for put in puts)
+
+
+def produce(folder: SafeFolder, temporary: str, file: IO[bytes], source: str, how: Materialize) -> str:
+    """Make the copy or link under a temporary name; the reason if the source fails, else nothing."""
+    path = folder.path(temporary)
+    if how == "copy":
+        with writing(path):
+            return _copy(folder, temporary, file)
+    try:
+        if how == "hardlink":
+            folder.hardlink_to(source, temporary)
+        else:
+            folder.symlink_to(source, temporary)
+    except OSError as error:
+        if error.errno in (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+            raise CannotWrite(
+                f"{printable(path.parent)} cannot hold a {how} to {printable(source)} "
+                f"({error.strerror}). Use --materialize copy."
+            ) from error
+        with writing(path):
+            raise
+    return ""
+
+
+def _copy(folder: SafeFolder, temporary: str, file: IO[bytes]) -> str:
+    """Clone the bytes where the file system can, else copy them, and keep the times."""
+    status = os.fstat(file.fileno())
+    with folder.create(temporary) as copy:
+        if not _clone(file, copy):
+            try:
+                block = file.read(_CHUNK)
+                while block:
+                    copy.write(block)
+                    block = file.read(_CHUNK)
+            except OSError as error:
+                if error.errno in (errno.EIO, errno.ESTALE):
+                    return error.strerror or "cannot be read"
+                raise
+    folder.make_like(temporary, status)
+    return ""
+
+
+def _clone(source: IO[bytes], target: IO[bytes]) -> bool:
+    """Share the bytes copy-on-write (Btrfs, XFS, bcachefs); False where that is not possible."""
+    if sys.platform != "linux":
+        return False
+    import fcntl
+
+    try:
+        fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
+    except OSError:
+        return False
+    return True

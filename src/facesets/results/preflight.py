@@ -1,0 +1,147 @@
+"""What every command that writes results makes sure of first: the result is its own, the photos are there.
+
+A result folder belongs to the cache or library that it was made from. One forgotten argument must not let
+another take its place.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from facesets.errors import WrongUsage
+from facesets.files import printable
+from facesets.interfaces import Store
+from facesets.records import Collection
+from facesets.results.manifest import ClusterManifest, ExportManifest, RefineManifest
+from facesets.results.manifest_json import read_manifest, refuse_other_results
+from facesets.results.materialize import Materialize
+from facesets.results.photo_sources import PhotoSources
+
+Result = ClusterManifest | RefineManifest | ExportManifest
+M = TypeVar("M", ClusterManifest, RefineManifest, ExportManifest)
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning(Generic[M]):
+    """What a run begins with.
+
+    Attributes
+    ----------
+    collection : Collection
+        What the store holds.
+    before : ClusterManifest, RefineManifest, ExportManifest or None
+        What lies in the folder; None where it is new.
+    sources : PhotoSources
+        The photos, which were there a moment ago.
+    """
+
+    collection: Collection
+    before: M | None
+    sources: PhotoSources
+
+
+def begin(
+    store: Store,
+    out: Path,
+    kind: type[M],
+    manifest_name: str,
+    *,
+    replace: bool,
+    how: Materialize = "copy",
+) -> Beginning[M]:
+    """Read a store and what lies in a result folder.
+
+    Parameters
+    ----------
+    replace : bool
+        The folder may hold the result of another store.
+    how : str
+        How photos get there; with `none`, and where none were put before, nobody needs to see them.
+
+    Raises
+    ------
+    WrongUsage
+        The folder holds the result of another store or command, or the store is empty.
+    SourceGone
+        Photos that the store knows are unavailable.
+    DamagedFile, NewerFormat
+        The manifest, or the cache, cannot be read.
+    """
+    refuse_other_results(out, kind)
+    path = out / manifest_name
+    before = read_manifest(path, kind) if path.is_file() else None
+    if before is not None and not replace:
+        refuse_of_another_store(store, before, out)
+    collection = store.load()
+    if before is not None and not replace:
+        refuse_of_other_photos(store, collection, before, out)
+    sources = readable_sources(store, collection, *([] if before is None else [before]), how=how)
+    return Beginning(collection, before, sources)
+
+
+def readable_sources(
+    store: Store, collection: Collection, *before: Result, how: Materialize = "none"
+) -> PhotoSources:
+    """The photos of a store, if a run needs them or what lies there holds any; else none.
+
+    Raises
+    ------
+    SourceGone
+        They are unavailable.
+    """
+    needed = how != "none" or any(_needs_photos(each) for each in before)
+    sources = PhotoSources.of(store, collection.images) if needed else PhotoSources()
+    sources.require()
+    return sources
+
+
+def refuse_of_another_store(store: Store, before: Result, out: Path) -> None:
+    """Refuse a result of another store; one that does not say whose it is, an earlier version made.
+
+    Raises
+    ------
+    WrongUsage
+    """
+    if before.made.store not in ("", store.identity):
+        raise _of_another_store(store, before, out)
+
+
+def refuse_of_other_photos(store: Store, collection: Collection, before: Result, out: Path) -> None:
+    """Refuse a result most of whose photos a store does not know, unless it is called as the result's own.
+
+    Caches that begin with the same photo have the same id, and one may be of a few folders of the other.
+
+    Raises
+    ------
+    WrongUsage
+    """
+    if before.made.store and before.made.cache != store.label:
+        images = {face.partition("#")[0] for face in _faces(before)}
+        known = images.intersection(digest.decode() for digest in collection.images.sha256.tolist())
+        if 2 * len(known) < len(images):
+            raise _of_another_store(store, before, out)
+
+
+def _faces(before: Result) -> Iterator[str]:
+    if isinstance(before, ExportManifest):
+        yield from (face for entry in before.sets for face in entry.best)
+    elif isinstance(before, ClusterManifest):
+        yield from (face.face for group in before.persons for face in group.faces)
+        yield from (face.face for face in before.singletons)
+    else:
+        yield from (face.face for group in before.facesets for face in group.faces)
+        yield from (drop.face.face for drop in before.dropped)
+
+
+def _of_another_store(store: Store, before: Result, out: Path) -> WrongUsage:
+    return WrongUsage(
+        f"{printable(out)} holds a result of {printable(before.made.cache)}, not of {store.label}. Name "
+        "the one that it was made from, or another folder; with --replace it is taken over."
+    )
+
+
+def _needs_photos(before: Result) -> bool:
+    if isinstance(before, ExportManifest):
+        return True
+    return bool(before.files) or before.made.options.get("materialize") != "none"

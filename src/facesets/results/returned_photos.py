@@ -1,0 +1,104 @@
+"""What the user deleted from a result folder and put back: it counts as if it had never been gone."""
+
+import filecmp
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from facesets.files import printable
+from facesets.results.file_names import flatten_all, folded
+from facesets.results.folder_diff import refuse_unusable
+from facesets.results.manifest import FaceEntry, PlacedFile, Statement
+from facesets.results.membership import Known
+
+
+def bring_back(root: Path, known: Known) -> None:
+    """Let people whose folder came back, and photos that lie where they were deleted, be what they were.
+
+    A folder is known again by its photos: by any of them under its own name, by most of them under another.
+
+    Raises
+    ------
+    WrongUsage
+        The folder that came back has a name that no group may have.
+    """
+    for name, folder in list(_strange_folders(root, known)):
+        photos = {folded(path.name): path for path in folder.iterdir() if path.is_file()}
+        found = [(hidden, _lying(faces, photos)) for hidden, faces in known.hidden.items()]
+        found = [
+            (hidden, there)
+            for hidden, there in found
+            if there and (hidden == name or 2 * len(there) > max(len(photos), _count(known.hidden[hidden])))
+        ]
+        if not found:
+            continue
+        hidden, there = max(found, key=lambda each: (each[0] == name, len(each[1])))
+        refuse_unusable(root, f"{name}/{next(iter(there.values())).name}")
+        known.groups[name] = known.hidden.pop(hidden)
+        known.files |= {f"{name}/{photo.name}": _as_it_lies(photo, source) for source, photo in there.items()}
+        known.statements.append(Statement("named", hidden, name=name))
+        known.learned.append(f"{printable(name)} is back: its faces get their folder again.")
+    _take_back_photos(root, known)
+
+
+def _strange_folders(root: Path, known: Known) -> Iterator[tuple[str, Path]]:
+    if not known.hidden or not root.is_dir():
+        return
+    for folder in sorted(root.iterdir()):
+        name = folder.name
+        is_ours = name in known.groups or name.startswith(("_", "."))
+        if not is_ours and folder.is_dir() and not folder.is_symlink():
+            yield name, folder
+
+
+def _count(faces: Sequence[FaceEntry]) -> int:
+    return len({path for face in faces for path in face.paths})
+
+
+def _lying(faces: Sequence[FaceEntry], photos: dict[str, Path]) -> dict[str, Path]:
+    """Photos of a person that lie in a folder, by their source."""
+    names = flatten_all(path for face in faces for path in face.paths)
+    return {source: photos[base] for source, name in names.items() if (base := folded(name)) in photos}
+
+
+def _as_it_lies(photo: Path, source: str) -> PlacedFile:
+    """What lies there counts as put there only if it is that photo: anything else is the user's work."""
+    try:
+        is_that_photo = filecmp.cmp(photo, source)
+    except (OSError, ValueError):
+        is_that_photo = False
+    status = photo.stat()
+    return (
+        PlacedFile(source, status.st_size, status.st_mtime_ns)
+        if is_that_photo
+        else PlacedFile(source, -1, -1)
+    )
+
+
+def _take_back_photos(root: Path, known: Known) -> None:
+    """Photos that were deleted one by one."""
+    told = {(said.group, said.face) for said in known.statements if said.kind == "not"}
+    for face in list(known.set_aside):
+        for group in known.groups:
+            there = _put_back(root, known, group, face.paths) if (group, face.face) in told else {}
+            if there:
+                known.set_aside.remove(face)
+                known.groups[group].append(face)
+                known.files |= there
+                known.statements.append(Statement("is", group, face=face.face))
+                known.learned.append(f"1 face shows {printable(group)} again.")
+                break
+    for said in [said for said in known.statements if said.kind == "without"]:
+        there = _put_back(root, known, said.group, (said.name,))
+        if there:
+            known.files |= there
+            known.statements.remove(said)
+
+
+def _put_back(root: Path, known: Known, folder: str, sources: Sequence[str]) -> dict[str, PlacedFile]:
+    """Photos that lie in a folder under the names that they get there, and that nobody knows of."""
+    names = {f"{folder}/{name}": source for source, name in flatten_all(sources).items()}
+    return {
+        name: _as_it_lies(root / PurePosixPath(name), source)
+        for name, source in names.items()
+        if name not in known.files and (root / PurePosixPath(name)).is_file()
+    }

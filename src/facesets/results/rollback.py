@@ -1,0 +1,226 @@
+"""Taking back what a run changed in a result folder, as the folder's journal tells.
+
+Files that the run made are removed, and those that it replaced or removed come back, times included. The
+last copy of a photo whose original is gone is kept aside, and what the user deleted stays deleted. Each
+file is restored at once, and the record says `undoing` from before the first until after the last: an undo
+that was cut off goes on when it is asked for again, and until then nothing else writes to the folder.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from facesets.errors import AlreadyRunning, CannotWrite, WrongUsage
+from facesets.files import printable, writing
+from facesets.results.folder import OWN_NAMES, sweep_interrupted
+from facesets.results.journal import DONE, UNDOING, Change, Run, State, read_runs
+from facesets.results.lock import LOCK, locked
+from facesets.results.manifest import MANIFEST_NAMES, PlacedFile
+from facesets.results.ownership import ANNOUNCEMENT, announced_names, linked_folders
+from facesets.results.placement import Puts, is_last_copy
+from facesets.results.safe_folder import SafeFolder, is_inside
+from facesets.results.set_aside import place_for_last_copy
+
+_TEMPORARY = ".facesets-restoring.tmp"
+
+
+@dataclass(frozen=True, slots=True)
+class Undoing:
+    """What taking back a run does to one folder.
+
+    Attributes
+    ----------
+    restore : mapping
+        Names that get back what lay there before, and the names under which the journal keeps it.
+    remove : tuple of str
+        Names of files that the run made and that are still there.
+    last_copies : tuple of str
+        Those of both that are copies of photos whose originals are gone.
+    deleted : tuple of str
+        Names of files that the run replaced and that the user deleted since.
+    elsewhere : tuple of str
+        Names of files that the run made and that the user moved or deleted since: nothing is done about them.
+    links : tuple of str
+        Folders that the user replaced by links: nothing is done behind them.
+    """
+
+    run: Run
+    restore: Mapping[str, str]
+    remove: tuple[str, ...]
+    last_copies: tuple[str, ...]
+    deleted: tuple[str, ...]
+    elsewhere: tuple[str, ...]
+    links: tuple[str, ...]
+
+
+@contextmanager
+def undoing(root: Path, name: str) -> Iterator[list[Undoing]]:
+    """Lock every folder of a run, and say what taking it back would do there; `root` comes last.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such run, later runs must be taken back first, or a file was changed since.
+    AlreadyRunning
+        Another run writes to one of the folders.
+    CannotWrite
+        What only the program makes there is a link.
+    DamagedFile
+        The journal cannot be read.
+    """
+    first = _find(root, name)
+    if first is None:
+        known = ", ".join(run.name for run in reversed(read_runs(root))) or "none"
+        raise WrongUsage(f"{printable(root)} has no run {printable(name)} to take back (there are: {known}).")
+    others = sorted(path for path in set(first.also) if _is_partner(path, first))
+    with ExitStack() as stack:
+        plans = []
+        for folder in [*others, root]:
+            stack.enter_context(locked(folder))
+            run = _find(folder, first.name)
+            if run is not None:
+                plans.append(_plan(run))
+        yield plans
+
+
+def _find(root: Path, name: str) -> Run | None:
+    return next((run for run in read_runs(root) if name in (run.name, str(run.number))), None)
+
+
+def _is_partner(folder: Path, run: Run) -> bool:
+    """Whether a folder has the same run, and not one of a folder that this one was copied from."""
+    other = _find(folder, run.name)
+    mine = os.path.normpath(run.root.absolute())
+    return folder != Path(mine) and other is not None and Path(mine) in other.also
+
+
+def _plan(run: Run) -> Undoing:
+    later = [other.name for other in read_runs(run.root) if other.number > run.number]
+    if later:
+        raise WrongUsage(
+            f"{later[-1]} changed {printable(run.root)} after {run.name}. Take that back first: "
+            f"`facesets undo {printable(run.root)} {later[-1]}`."
+        )
+    restore, remove = dict[str, str](), list[str]()
+    last_copies, deleted, elsewhere = list[str](), list[str](), list[str]()
+    folder, changes = run.folder, run.changes()
+    folder.refuse_links(OWN_NAMES)
+    if not all(map(is_inside, changes)):
+        raise WrongUsage(f"The journal of {run.name} names a file outside of {printable(run.root)}.")
+    links = linked_folders(folder, changes)
+    for name, change in changes.items():
+        if PurePosixPath(name).parent in links:
+            continue
+        there = folder.status(name)
+        now = _state(there)
+        before = None if change.kept is None else _state(folder.status(run.kept(change.kept)))
+        if now == before:
+            was_made = change.kept is None and change.left[-1] is not None
+            if was_made and run.state != UNDOING and name not in MANIFEST_NAMES:
+                elsewhere.append(name)
+            continue
+        _refuse_edited(run, name, change, now)
+        if now is None and None not in change.left and name not in MANIFEST_NAMES:
+            deleted.append(name)
+            continue
+        if is_last_copy(there, _puts(change)):
+            last_copies.append(name)
+        if change.kept is None:
+            remove.append(name)
+        else:
+            restore[name] = run.kept(change.kept)
+    found = (tuple(last_copies), tuple(deleted), tuple(elsewhere), tuple(sorted({*links.values()})))
+    return Undoing(run, restore, tuple(remove), *found)
+
+
+def _puts(change: Change) -> Puts:
+    return tuple(PlacedFile(source, *left) for source in change.sources for left in change.left if left)
+
+
+def _refuse_edited(run: Run, name: str, change: Change, now: State) -> None:
+    if now is not None and now not in change.left:
+        raise WrongUsage(
+            f"{printable(run.root / PurePosixPath(name))} was changed after {run.name}. Move it away, then "
+            "take the run back."
+        )
+
+
+def _state(there: os.stat_result | None) -> State:
+    return None if there is None else (there.st_size, there.st_mtime_ns)
+
+
+def take_back(plans: list[Undoing]) -> None:
+    """Do what `undoing` planned, under its locks.
+
+    Raises
+    ------
+    CannotWrite
+        A file cannot be restored; the same command goes on from there.
+    """
+    for plan in plans:
+        plan.run.mark(UNDOING)
+    for plan in plans:
+        _take_back(plan)
+    roots = {os.path.normpath(plan.run.root.absolute()) for plan in plans}
+    for folder in {path for plan in plans if plan.run.state != DONE for path in plan.run.also}:
+        if str(folder) not in roots and folder.is_dir():
+            _clear(folder)
+
+
+def _clear(root: Path) -> None:
+    """Remove what a run left that was killed before it changed anything in a folder."""
+    folder = SafeFolder(root)
+    if not folder.is_file(LOCK) and not folder.is_file(ANNOUNCEMENT):
+        return
+    with suppress(AlreadyRunning, CannotWrite), locked(root):
+        if all(run.state == DONE for run in read_runs(root)):
+            _remove_traces(folder, ())
+
+
+def _take_back(plan: Undoing) -> None:
+    run, folder = plan.run, plan.run.folder
+    touched = {_folder_of(_keep_aside(folder, name)) for name in plan.last_copies}
+    for name, kept in plan.restore.items():
+        _put(folder, kept, name)
+    for name in plan.remove:
+        with writing(folder.path(name)):
+            folder.remove(name)
+    touched |= {_folder_of(name) for name in (*plan.restore, *plan.remove)}
+    for above in touched:
+        with suppress(FileNotFoundError):
+            folder.sync(above)
+    _remove_traces(folder, run.changes())
+    folder.remove(_TEMPORARY)
+    run.forget()
+
+
+def _remove_traces(folder: SafeFolder, changed: Iterable[str]) -> None:
+    """Remove what a run that was cut off left beside results: half-written files, and folders still empty."""
+    announced = announced_names(folder.root)
+    sweep_interrupted(folder, announced)
+    for name in {*changed, *announced}:
+        folder.remove_empty_folders_above(name)
+    folder.remove(ANNOUNCEMENT)
+
+
+def _folder_of(name: str) -> str:
+    return name.rpartition("/")[0]
+
+
+def _keep_aside(folder: SafeFolder, name: str) -> str:
+    """Keep the last copy of a photo; where it lies now."""
+    place, is_there = place_for_last_copy(folder, name)
+    if not is_there:
+        _put(folder, name, place)
+    return place
+
+
+def _put(folder: SafeFolder, name: str, place: str) -> None:
+    """Let a file lie at another place as well, in place of what lies there."""
+    with writing(folder.path(place)):
+        folder.make_folder_of(place)
+        folder.remove(_TEMPORARY)
+        folder.link(name, _TEMPORARY)
+        folder.rename(_TEMPORARY, place)

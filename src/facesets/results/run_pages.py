@@ -1,0 +1,221 @@
+"""From the results of `run` to its pages: who is shown where, and with which pictures."""
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from facesets.errors import CannotWrite
+from facesets.files import PAGES, atomic_write, printable, writing
+from facesets.interfaces import Progress
+from facesets.plurals import counted, people
+from facesets.records import Collection
+from facesets.results.group_names import NUMBERED_GROUP
+from facesets.results.html_pages import MADE_BY, START, Person, Picture, Site, render
+from facesets.results.manifest import (
+    CLUSTER_MANIFEST,
+    REFINE_MANIFEST,
+    ClusterManifest,
+    FaceEntry,
+    Group,
+    RefineManifest,
+)
+from facesets.results.manifest_json import read_manifest
+from facesets.results.thumbnails import Thumbnail, make_thumbnails, of_face, of_photo
+from facesets.stop import Stop
+
+_THUMBNAILS = f"{PAGES}/thumbnails"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is there to show.
+
+    Attributes
+    ----------
+    out : Path
+        Where all results lie.
+    people, sets : Path
+        Results of `cluster` and of `refine`.
+    photos : tuple of str
+        The folders that the photos come from.
+    failed : tuple of (path, reason)
+    """
+
+    out: Path
+    people: Path
+    sets: Path
+    photos: tuple[str, ...]
+    failed: tuple[tuple[str, str], ...]
+
+
+def refuse_foreign_pages(out: Path) -> None:
+    """Make sure, before any work is done, that the pages may be written.
+
+    Raises
+    ------
+    CannotWrite
+        Something of the user's has their names.
+    """
+    start = out / START
+    # What lies behind a link is never ours.
+    links = [
+        each for each in (start, out / PAGES, out / _THUMBNAILS, out / PAGES / "person") if each.is_symlink()
+    ]
+    foreign = [*links, *([start] if start.exists() and not _is_ours(start) else [])]
+    if foreign:
+        raise CannotWrite(
+            f"{printable(foreign[0])} is not ours to replace. Move it away, or choose another OUT."
+        )
+
+
+def write_pages(
+    shown: Shown, collection: Collection, *, workers: int, progress: Progress, stop: Stop
+) -> dict[str, int]:
+    """Bring thumbnails and pages up to date; what is right already is not touched.
+
+    Returns
+    -------
+    dict
+        How many there are of `images`, `faces`, `persons`, `singletons`, `no_face` and `facesets`.
+
+    Raises
+    ------
+    CannotWrite
+        They cannot be written.
+    """
+    found = read_manifest(shown.people / CLUSTER_MANIFEST, ClusterManifest)
+    refined = read_manifest(shown.sets / REFINE_MANIFEST, RefineManifest)
+    faces = [face for group in found.persons for face in group.faces]
+    thumbnails = [*map(of_face, [*faces, *found.singletons]), *map(of_photo, found.no_face)]
+    images = collection.images
+    longer = {
+        digest.decode(): int(max(width, height))
+        for digest, width, height in zip(images.sha256, images.width, images.height, strict=True)
+    }
+    drawn = make_thumbnails(
+        shown.out / _THUMBNAILS, thumbnails, longer, workers=workers, progress=progress, stop=stop
+    )
+    counts = {**found.counts, "facesets": len(refined.facesets)}
+    if stop.requested:
+        return counts
+    pages = render(_site(shown, found, refined, drawn))
+    for name, content in pages.items():
+        _write(shown.out / name, content)
+    _remove_leftovers(shown.out / PAGES, {shown.out / name for name in pages})
+    return counts
+
+
+def _site(shown: Shown, found: ClusterManifest, refined: RefineManifest, drawn: set[str]) -> Site:
+    picture = _pictures(shown, found, drawn)
+    set_of = {face.face: group.name for group in refined.facesets for face in group.faces}
+    sheets = [
+        (f"{title} {number}" if number > 1 else title, f"{folder.name}/{sheet}")
+        for title, folder, names in (
+            ("people", shown.people, found.sheets),
+            ("face sets", shown.sets, refined.sheets),
+        )
+        for number, sheet in enumerate(names, 1)
+        if (folder / sheet).is_file()
+    ]
+    return Site(
+        photos=shown.photos,
+        facts=(
+            people(len(found.persons)),
+            counted(found.counts["images"], "photo"),
+            counted(found.counts["faces"], "face"),
+            counted(len(refined.facesets), "face set"),
+        ),
+        people=tuple(_person(shown, group, set_of, picture) for group in found.persons),
+        single=tuple(picture("_singletons", of_face(face), "Face") for face in found.singletons),
+        no_face=tuple(picture("_noface", of_photo(image), "Photo") for image in found.no_face),
+        failed=shown.failed,
+        sheets=tuple(sheets),
+    )
+
+
+def _person(
+    shown: Shown,
+    group: Group,
+    set_of: Mapping[str, str],
+    picture: Callable[[str, Thumbnail, str], Picture],
+) -> Person:
+    best_first = sorted(group.faces, key=lambda face: -face.quality)
+    sets = Counter(set_of[face.face] for face in group.faces if face.face in set_of)
+    facts = [counted(group.images, "photo"), counted(len(group.faces), "face")]
+    facts += [f"{counted(count, 'face')} in {name}" for name, count in sets.most_common()]
+    what = f"Face of {group.name}"
+    cover = picture(group.name, of_face(best_first[0]), what)
+    return Person(
+        name=group.name,
+        is_named=not NUMBERED_GROUP.fullmatch(group.name),
+        facts=tuple(facts),
+        folders=tuple(
+            f"{folder.name}/{name}"
+            for folder, name in (
+                (shown.people, group.name),
+                *((shown.sets, name) for name, _ in sets.most_common()),
+            )
+            if (folder / name).is_dir()
+        ),
+        cover=Picture(cover.thumbnail, "", group.name, what),
+        pictures=tuple(picture(group.name, of_face(face), what) for face in _by_path(group.faces)),
+    )
+
+
+def _by_path(faces: tuple[FaceEntry, ...]) -> list[FaceEntry]:
+    return sorted(faces, key=lambda face: (face.paths, face.face))
+
+
+def _pictures(
+    shown: Shown, found: ClusterManifest, drawn: set[str]
+) -> Callable[[str, Thumbnail, str], Picture]:
+    """Return a function that makes the picture of a thumbnail in somebody's folder."""
+    placed: dict[str, dict[str, str]] = defaultdict(dict)
+    for name, put in found.files.items():
+        placed[name.partition("/")[0]][put.source] = name
+
+    def picture(folder: str, thumbnail: Thumbnail, what: str) -> Picture:
+        path = thumbnail.paths[0]
+        copy = next((placed[folder][each] for each in thumbnail.paths if each in placed[folder]), "")
+        file = os.path.basename(path)  # noqa: PTH119 - a path of any system, as it was recorded
+        return Picture(
+            thumbnail=f"{_THUMBNAILS}/{thumbnail.name}" if thumbnail.name in drawn else "",
+            photo=f"{shown.people.name}/{copy}" if copy else _relative(path, shown.out),
+            caption=file,
+            alt=f"{what} in {file}",
+        )
+
+    return picture
+
+
+def _relative(path: str, out: Path) -> str:
+    """A path as seen from a folder; empty where none leads there, such as to another drive of Windows."""
+    try:
+        return os.path.relpath(path, out.absolute()).replace(os.sep, "/")
+    except ValueError:  # pragma: no cover
+        return ""
+
+
+def _write(path: Path, content: bytes) -> None:
+    if not path.is_file() or path.read_bytes() != content:
+        with atomic_write(path) as file:
+            file.write(content)
+
+
+def _remove_leftovers(folder: Path, wanted: set[Path]) -> None:
+    """Remove pages of ours that are none any more, and what a killed run left of them."""
+    for path in [*folder.rglob("*.html"), *folder.rglob(".*.html.*.tmp"), *folder.glob(".style.css.*.tmp")]:
+        unfinished = path.suffix == ".tmp"
+        if path not in wanted and not path.is_symlink() and (unfinished or _is_ours(path)):
+            with writing(path):
+                path.unlink()
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MADE_BY)) == MADE_BY.encode()
+    except OSError:
+        return False

@@ -1,0 +1,321 @@
+"""From a user's changes in a result folder to statements about identity, and from these to who is who.
+
+A photo that was moved to another person's folder shows that person; one that was deleted does not show the
+person whose folder it lay in; a renamed folder names its person; photos moved to a new folder are a person of
+that name; a deleted folder is a person who is not wanted.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import count
+from pathlib import Path, PurePosixPath
+
+from facesets.errors import WrongUsage
+from facesets.files import printable
+from facesets.interfaces import Progress
+from facesets.plurals import counted
+from facesets.records import Collection as FaceCollection
+from facesets.results.folder_diff import Edits, folder_of, read_edits
+from facesets.results.journal import WRITING, read_runs
+from facesets.results.manifest import (
+    ClusterManifest,
+    FaceEntry,
+    Group,
+    PlacedFile,
+    RefineManifest,
+    Statement,
+)
+from facesets.results.membership import Known
+from facesets.results.moved_photos import in_folder, paths_today, with_sources_today
+from facesets.results.ownership import announced_names
+from facesets.results.pardons import read_pardons
+from facesets.results.returned_photos import bring_back
+
+SINGLETONS = "_singletons"
+
+
+def known_of(
+    manifest: ClusterManifest | RefineManifest,
+    root: Path,
+    collection: FaceCollection,
+    *,
+    learns: bool = True,
+) -> Known:
+    """Who is who in a folder by its manifest, and by what the user did there since, if it `learns`.
+
+    Paths are those of today. Errors as `learn`.
+    """
+    paths = dict(zip(collection.images.sha256.tolist(), collection.images.paths, strict=True))
+
+    def current(faces: Iterable[FaceEntry]) -> list[FaceEntry]:
+        return [replace(face, paths=paths.get(face.image.encode(), face.paths)) for face in faces]
+
+    of_people = isinstance(manifest, ClusterManifest)
+    groups = manifest.persons if isinstance(manifest, ClusterManifest) else manifest.facesets
+    today = paths_today(manifest, collection.images)
+    known = Known(
+        groups={group.name: current(group.faces) for group in groups},
+        single=current(manifest.singletons if isinstance(manifest, ClusterManifest) else ()),
+        single_folder=SINGLETONS if of_people else "",
+        hidden={group.name: current(group.faces) for group in manifest.hidden},
+        set_aside=current(manifest.set_aside),
+        files=with_sources_today(manifest.files, today),
+        statements=[
+            replace(said, name=today.get(said.name, said.name)) if said.kind == "without" else said
+            for said in manifest.statements
+        ],
+        today=today,
+    )
+    if learns:
+        learn(root, known, {*manifest.sheets, *announced_names(root)})
+    return known
+
+
+def warn(known: Known | None, out: Path, progress: Progress) -> None:
+    """Say, before anything is written, what the user may not have meant."""
+    if known is not None:
+        warn_of_deleted(known.deleted, out, progress)
+        for line in known.warnings:
+            progress.say(line)
+
+
+def warn_of_deleted(names: Iterable[str], out: Path, progress: Progress) -> None:
+    """Say which deleted folders are about to be believed, and how they are had back."""
+    for name in names:
+        progress.say(
+            f"{printable(name)} was deleted, so that person gets no folder any more. If that was an "
+            "accident, put the folder back and run this again, or take this run back: "
+            f"`facesets undo {printable(out)}`."
+        )
+
+
+def refuse_cut_off(folder: Path, *, but: str) -> None:
+    """Refuse a folder in which a run was cut off, unless of the command that goes on with it.
+
+    Its files are in part of before that run and in part of after: what the user did cannot be told from it.
+
+    Raises
+    ------
+    WrongUsage
+        There was such a run.
+    DamagedFile
+        The journal cannot be read.
+    """
+    runs = read_runs(folder)
+    if runs and runs[-1].state == WRITING and runs[-1].command != but:
+        raise WrongUsage(
+            f"`facesets {runs[-1].command}` was cut off in {printable(folder)}. Run it again first, or take "
+            f"it back: `facesets undo {printable(folder)} {runs[-1].name}`."
+        )
+
+
+def as_groups(groups: Mapping[str, Sequence[FaceEntry]]) -> tuple[Group, ...]:
+    """Folders of faces as a manifest lists them."""
+    return tuple(
+        Group(name, len({face.image for face in faces}), tuple(faces)) for name, faces in groups.items()
+    )
+
+
+def learn(root: Path, known: Known, ours: Collection[str]) -> None:
+    """Bring what is known into line with what the user did to the folder; `ours` as in `read_edits`.
+
+    Raises
+    ------
+    WrongUsage
+        As `read_edits`.
+    """
+    bring_back(root, known)
+    edits = read_edits(root, known.files, ours)
+    if edits.is_emptied:
+        known.files = {}
+    edits = _without_pardoned(root, known, edits)
+    if not edits:
+        return
+    deleted = _deleted_folders(known, edits)
+    # A folder whose name another one has now keeps its faces together under a name of nobody's.
+    free = {folder: _free_name(folder, known.groups) for folder in deleted & {*edits.renamed.values()}}
+    renamed = {**edits.renamed, **free}
+    known.rename(edits.renamed, free)
+    known.files = {in_folder(name, renamed): put for name, put in known.files.items()}
+    deleted = {renamed.get(folder, folder) for folder in deleted}
+    edits = Edits(
+        {name: new for old, new in edits.moved.items() if (name := in_folder(old, renamed)) != new},
+        frozenset(in_folder(name, renamed) for name in edits.deleted),
+        {copy: in_folder(name, renamed) for copy, name in edits.copied.items()},
+        unclear=frozenset(in_folder(name, renamed) for name in edits.unclear),
+    )
+    names = {folder: folder for folder in deleted} | {name: folder for folder, name in free.items()}
+    _leave_deleted_folders(known, edits, names)
+    _follow_photos(root, known, edits)
+    _hide(known, names)
+    _follow_copies(known, edits)
+    if edits.unclear:
+        known.learned.append(
+            f"{counted(len(edits.unclear), 'photo was', 'photos were')} taken out of several folders at "
+            "once. Whose they are where they lie now cannot be told: their faces are nobody's."
+        )
+    known.groups = {name: faces for name, faces in known.groups.items() if faces}
+
+
+def _without_pardoned(root: Path, known: Known, edits: Edits) -> Edits:
+    """Forget photos of folders whose deletion was taken back, so that they are put there again."""
+    pardons = read_pardons(root)
+    again = frozenset(name for name in edits.deleted if folder_of(name) in pardons)
+    known.files = {name: put for name, put in known.files.items() if name not in again}
+    return replace(edits, deleted=edits.deleted - again, unclear=edits.unclear - again)
+
+
+def _deleted_folders(known: Known, edits: Edits) -> set[str]:
+    """Groups, and the folder of single faces, that the user deleted and not just emptied into others."""
+    names_of = defaultdict(set)
+    for name in known.files:
+        names_of[folder_of(name)].add(name)
+    filled = {
+        folder_of(place)
+        for name, place in edits.moved.items()
+        if edits.renamed.get(folder_of(name)) != folder_of(place)
+    }
+    return {
+        folder
+        for folder in (*known.groups, known.single_folder)
+        if (names := names_of[folder])
+        and folder not in edits.renamed
+        and folder not in filled
+        and all(name in edits.deleted or edits.moved.get(name, name) != name for name in names)
+        and 2 * len(names & (edits.deleted - edits.unclear)) > len(names)
+    }
+
+
+def _free_name(folder: str, taken: Collection[str]) -> str:
+    return next(name for number in count(2) if (name := f"{folder} ({number})") not in taken)
+
+
+def _leave_deleted_folders(known: Known, edits: Edits, names: Mapping[str, str]) -> None:
+    """Forget photos that were deleted with their folder; `names` holds what each of these was called."""
+    gone = {name for name in known.files if folder_of(name) in names and name in edits.deleted}
+    for folder in [*known.groups, known.single_folder]:
+        if folder not in names:
+            continue
+        if folder == known.single_folder:
+            photos = [name for name in sorted(gone) if folder_of(name) == folder]
+            known.statements += [
+                Statement("without", folder, name=known.files[name].source) for name in photos
+            ]
+            meaning = "its photos are not put there again, but its faces may join people."
+        else:
+            known.statements.append(Statement("removed", names[folder]))
+            known.deleted.append(names[folder])
+            meaning = "its faces get no folder any more."
+        known.learned.append(f"{printable(names[folder])} was deleted: {meaning}")
+    known.files = {name: put for name, put in known.files.items() if name not in gone}
+
+
+def _hide(known: Known, names: Mapping[str, str]) -> None:
+    """Let the people of deleted folders have none; `names` as above."""
+    for group in [group for group in known.groups if group in names]:
+        wish = names[group]
+        # A number may have come back when people were sorted anew since an earlier one was deleted.
+        name = wish if wish not in known.hidden else _free_name(wish, known.hidden)
+        known.hidden[name] = known.groups.pop(group)
+
+
+def _follow_photos(root: Path, known: Known, edits: Edits) -> None:
+    """Let faces go where their photos went, or out where these were deleted."""
+    by_image: dict[tuple[str, str], list[str]] = defaultdict(list)
+    image_of = {path: face.image for face in _all_faces(known) for path in face.paths}
+    for name, put in known.files.items():
+        if put.source in image_of:
+            by_image[folder_of(name), image_of[put.source]].append(name)
+        elif name in edits.deleted or name in edits.moved:
+            known.statements.append(Statement("without", folder_of(name), name=put.source))
+    told: Counter[tuple[str, str]] = Counter()
+    for (folder, image), names in by_image.items():
+        touched = [name for name in names if name in edits.moved or name in edits.deleted]
+        if not touched:
+            continue
+        away = [edits.moved[name] for name in touched if name in edits.moved]
+        targets = [folder_of(name) for name in away if folder_of(name) != folder]
+        if len(targets) + sum(name in edits.deleted for name in touched) == len(names):
+            told[folder, targets[0] if targets else ""] += _move(known, folder, image, targets)
+        else:
+            left = {known.files[name].source for name in names if name not in edits.deleted}
+            deleted = [known.files[name].source for name in touched if name in edits.deleted]
+            gone = [source for source in deleted if source not in left]
+            known.statements += [Statement("without", folder, name=source) for source in gone]
+            told[folder, folder] += len(gone)
+    _follow_files(root, known, edits)
+    for (folder, target), many in told.items():
+        if many and target == folder:
+            copies = "1 copy of a photo is" if many == 1 else f"{many} copies of photos are"
+            known.learned.append(f"{copies} not wanted in {printable(folder)}.")
+        elif many:
+            faces, show, do = ("1 face", "shows", "does") if many == 1 else (f"{many} faces", "show", "do")
+            what = f"{show} {printable(target)}, not" if target else f"{do} not show"
+            known.learned.append(f"{faces} {what} {printable(folder)}.")
+
+
+def _all_faces(known: Known) -> Iterable[FaceEntry]:
+    for faces in (*known.groups.values(), known.single):
+        yield from faces
+
+
+def _move(known: Known, folder: str, image: str, targets: Sequence[str]) -> int:
+    """Take the faces of an image out of a folder, and into the first target if there is one."""
+    place = known.single if folder == known.single_folder else known.groups.get(folder, [])
+    leaving = [face for face in place if face.image == image]
+    place[:] = [face for face in place if face.image != image]
+    target = targets[0] if targets else ""
+    if target and target == known.single_folder:
+        known.single += leaving
+    elif target and not target.startswith("_"):
+        known.groups.setdefault(target, []).extend(leaving)
+        known.statements += [Statement("is", target, face=face.face) for face in leaving]
+    else:
+        known.set_aside += leaving
+    if folder != known.single_folder:
+        known.statements += [Statement("not", folder, face=face.face) for face in leaving]
+    return len(leaving)
+
+
+def _follow_files(root: Path, known: Known, edits: Edits) -> None:
+    """Know photos by the names that they have now; those in folders of nobody are the user's."""
+    files: dict[str, PlacedFile] = {}
+    for name, put in known.files.items():
+        now = edits.moved.get(name, name)
+        if now == name and name not in edits.deleted:
+            files[name] = put
+        elif now != name and (folder_of(now) in known.groups or folder_of(now) == known.single_folder):
+            status = (root / PurePosixPath(now)).stat()
+            files[now] = replace(put, size=status.st_size, mtime_ns=status.st_mtime_ns)
+    known.files = files
+
+
+def _follow_copies(known: Known, edits: Edits) -> None:
+    """A photo copied to a person's folder shows that person too, if one face in it is free."""
+    free: dict[str, list[FaceEntry]] = defaultdict(list)
+    for face in (*known.single, *known.set_aside):
+        for path in face.paths:
+            free[path].append(face)
+    strange: Counter[str] = Counter()
+    for copy, name in edits.copied.items():
+        if (folder := folder_of(copy)) not in known.groups and not folder.startswith("_"):
+            strange[folder] += 1
+        target, faces = folder_of(copy), free[known.files[name].source] if name in known.files else []
+        if target in known.groups and len(faces) == 1 and faces[0].face not in _ids(known.groups[target]):
+            known.single[:] = [face for face in known.single if face.face != faces[0].face]
+            known.set_aside[:] = [face for face in known.set_aside if face.face != faces[0].face]
+            known.groups[target].append(faces[0])
+            known.files[copy] = replace(known.files[name], size=-1, mtime_ns=-1)
+            known.statements.append(Statement("is", target, face=faces[0].face))
+            known.learned.append(f"1 face shows {printable(target)}.")
+    for folder, many in strange.items():
+        copies = "1 copy of a photo lies" if many == 1 else f"{many} copies of photos lie"
+        known.warnings.append(
+            f"{copies} in {printable(folder)}, which says nothing while the photos lie where they were: move "
+            f"them there if they show {printable(folder)}."
+        )
+
+
+def _ids(faces: Iterable[FaceEntry]) -> set[str]:
+    return {face.face for face in faces}

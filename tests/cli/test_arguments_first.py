@@ -1,0 +1,33 @@
+"""What a user mistyped is told before any model is looked for: it may be a download of minutes."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.fixtures.photo_library import Library
+from tests.fixtures.program import run as run_program
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("embed", "no/such/folder", "new.npz"), "no folder"),
+        (("split-eras", "CACHE", "OUT", "--set", "nobody"), "There is no manifest"),
+        (("import-folders", "CACHE", "OUT", "--folder", "no/such/folder"), "embed it first"),
+        (("discover", "CACHE", "OUT", "--source-root", "no/such/folder"), "no folder"),
+        (("export-swap", "CACHE", "no/refine_manifest.json", "OUT"), "no manifest at"),
+    ],
+)
+def test_a_slip_is_told_before_models_are_looked_for(
+    pristine: Library, tmp_path: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
+    shutil.copy2(pristine.cache, tmp_path / "faces.npz")
+    given = {"CACHE": tmp_path / "faces.npz", "OUT": tmp_path / "swap"}
+    done = run_program(
+        *(given.get(argument, argument) for argument in arguments), "--pack", "not_here", cwd=tmp_path
+    )
+    assert done.status == 2, done.err
+    assert sentence in done.err
+    assert "not_here" not in done.err
+    assert not (tmp_path / "swap").exists()

@@ -1,0 +1,298 @@
+import io
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facesets.files import open_regular_file, sha256_of
+from facesets.operations.eras.capture_years import FLUSH_EVERY, CaptureYears, Opener, capture_years
+from facesets.operations.eras.year_cache import FILE_NAME
+from facesets.progress import SilentProgress
+from facesets.records import FileRecord, Images
+from facesets.stop import Stop
+
+LATEST = 2026
+
+
+@dataclass
+class Album:
+    """Photos as a store knows them; `asked` are the files that were opened."""
+
+    folder: Path
+    paths: list[tuple[str, ...]] = field(default_factory=list)
+    taken: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def add(self, *names: str, exif_year: int = 0, known: str = "NaT") -> Path:
+        paths = [self.folder / name for name in names]
+        exif = Image.Exif()
+        exif[0x010F] = f"camera {len(self.paths)}"
+        if exif_year:
+            exif[0x0132] = f"{exif_year}:05:06 10:00:00"
+        Image.new("RGB", (8, 8)).save(paths[0], exif=exif)
+        for path in paths[1:]:
+            shutil.copyfile(paths[0], path)
+        self.paths.append(tuple(map(str, paths)))
+        self.taken.append(known)
+        return paths[0]
+
+    def store(self) -> tuple[Images, dict[str, FileRecord]]:
+        n = len(self.paths)
+        digests = [sha256_of(Path(paths[0])) for paths in self.paths]
+        files = {}
+        for digest, paths in zip(digests, self.paths, strict=True):
+            for path in paths:
+                status = Path(path).stat()
+                files[path] = FileRecord(path, status.st_size, status.st_mtime_ns, digest)
+        size = np.full(n, 8, np.int64)
+        taken = np.array(self.taken, "datetime64[s]")
+        prints = np.zeros((n, 32), np.uint8)
+        return Images(np.array(digests, "S64"), size, size, taken, prints, tuple(self.paths)), files
+
+    def years(
+        self,
+        cache: Path,
+        known: tuple[Images, dict[str, FileRecord]] | None = None,
+        *,
+        readers: int = 4,
+        opener: Opener | None = None,
+        stop: Stop | None = None,
+    ) -> CaptureYears:
+        images, files = known or self.store()
+        self.asked.clear()
+
+        def open_file(path: str) -> IO[bytes]:
+            self.asked.append(path)
+            return (opener or open_regular_file)(path)
+
+        rows = np.arange(len(images))
+        return capture_years(
+            images,
+            rows,
+            files,
+            cache,
+            latest=LATEST,
+            progress=SilentProgress(),
+            stop=stop or Stop(),
+            readers=readers,
+            open_file=open_file,
+        )
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Album:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    return Album(folder)
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "years" / FILE_NAME
+
+
+def test_the_store_comes_first_then_the_header_then_the_name_then_nothing(album: Album, cache: Path) -> None:
+    album.add("20190101_101010.jpg", exif_year=2005, known="1999-03-04T05:06:07")
+    album.add("20190102_101010.jpg", exif_year=2005)
+    album.add("scan.jpg", "20190103_101010.jpg")
+    album.add("scan 2.jpg")
+    found = album.years(cache)
+    assert found.year.tolist() == [1999, 2005, 2019, 0]
+    assert (found.by_exif, found.by_name, found.unknown, found.read) == (2, 1, 1, 3)
+
+
+def test_no_photo_is_opened_twice_in_its_life(album: Album, cache: Path) -> None:
+    for number in range(30):
+        album.add(f"{number}.jpg", exif_year=1990 + number % 20 if number % 3 else 0)
+    first = album.years(cache)
+    assert len(album.asked) == first.read == 30
+    again = album.years(cache)
+    assert album.asked == []
+    assert again.year.tolist() == first.year.tolist()
+
+
+def test_a_moved_photo_is_known_and_an_edited_one_is_read_again(album: Album, cache: Path) -> None:
+    album.add("a.jpg", exif_year=2001)
+    album.add("b.jpg", exif_year=2002)
+    album.years(cache)
+    moved = Path(album.paths[0][0]).rename(album.folder / "moved.jpg")
+    album.paths[0] = (str(moved),)
+    with Image.open(album.paths[1][0]) as photo:
+        exif = photo.getexif()
+        exif[0x0132] = "2012:05:06 10:00:00"
+        photo.save(album.paths[1][0], exif=exif)
+    assert album.years(cache).year.tolist() == [2001, 2012]
+    assert album.asked == [album.paths[1][0]]
+
+
+def test_a_file_that_changed_since_it_was_embedded_says_nothing_about_the_photo(
+    album: Album, cache: Path
+) -> None:
+    album.add("a.jpg", "copy.jpg", exif_year=2001)
+    album.add("IMG_20150101_101010.jpg", exif_year=2002)
+    known = album.store()
+    for path in (album.paths[0][0], album.paths[1][0]):
+        os.utime(path, ns=(0, 10**18))
+    found = album.years(cache, known)
+    assert found.year.tolist() == [2001, 2015]
+    assert found.unreadable == 1
+    os.utime(album.paths[1][0], ns=(0, known[1][album.paths[1][0]].mtime_ns))
+    assert album.years(cache, known).year.tolist() == [2001, 2002]
+
+
+def test_a_photo_that_cannot_be_read_is_asked_again_the_next_time(album: Album, cache: Path) -> None:
+    path = album.add("a.jpg", exif_year=2001)
+    known = album.store()
+    away = path.rename(album.folder / "away")
+    found = album.years(cache, known)
+    assert (found.year.tolist(), found.unreadable, found.unknown) == ([0], 1, 1)
+    away.rename(path)
+    assert album.years(cache, known).year.tolist() == [2001]
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "other arrays", "text", "pickle"])
+def test_a_damaged_file_of_years_is_made_anew(album: Album, cache: Path, damage: str) -> None:
+    for number in range(40):
+        album.add(f"{number}.jpg", exif_year=1990 + number % 20)
+    expected = album.years(cache).year.tolist()
+    content = bytearray(cache.read_bytes())
+    if damage == "flipped":
+        content[len(content) // 2] ^= 0xFF
+    cache.write_bytes(
+        {"empty": b"", "cut": bytes(content[:-30]), "text": b"years"}.get(damage, bytes(content))
+    )
+    if damage == "other arrays":
+        np.savez(cache, sha256=np.zeros(3, "S64"), year=np.zeros(4, np.int16))
+    if damage == "pickle":
+        np.savez(cache, sha256=np.array([{}], object), year=np.zeros(1, np.int16))
+    found = album.years(cache)
+    assert found.damaged_cache
+    assert found.year.tolist() == expected
+    assert len(album.asked) == 40
+    assert not album.years(cache).damaged_cache
+
+
+def test_what_two_runs_learn_is_kept_by_both(album: Album, cache: Path) -> None:
+    album.add("a.jpg", exif_year=2001)
+    album.add("b.jpg", exif_year=2002)
+    images, files = album.store()
+
+    def open_after_another_run(path: str) -> IO[bytes]:
+        if path.endswith("b.jpg"):
+            alone = Album(album.folder, album.paths[:1], album.taken[:1])
+            alone.years(cache)
+        return open_regular_file(path)
+
+    rows = np.array([1])
+    capture_years(
+        images,
+        rows,
+        files,
+        cache,
+        latest=LATEST,
+        progress=SilentProgress(),
+        stop=Stop(),
+        open_file=open_after_another_run,
+    )
+    assert album.years(cache).year.tolist() == [2001, 2002]
+    assert album.asked == []
+
+
+class SlowShare:
+    """Opens files like a share over a network: each answer takes its time."""
+
+    ANSWER_S = 0.004
+
+    def __init__(self) -> None:
+        self.answers = 0
+
+    def __call__(self, path: str) -> IO[bytes]:
+        self._wait()
+        return io.BufferedReader(_SlowFile(path, self), 65536)
+
+    def _wait(self) -> None:
+        self.answers += 1
+        time.sleep(self.ANSWER_S)
+
+
+class _SlowFile(io.FileIO):
+    def __init__(self, path: str, share: SlowShare) -> None:
+        super().__init__(path)
+        self._share = share
+
+    def readinto(self, buffer: "bytearray | memoryview", /) -> int | None:  # type: ignore[override]
+        self._share._wait()
+        return super().readinto(buffer)
+
+
+def test_a_slow_share_is_read_by_many_at_once(album: Album, tmp_path: Path) -> None:
+    for number in range(120):
+        album.add(f"{number}.jpg", exif_year=1990 + number % 20)
+    known = album.store()
+    seconds, years = {}, {}
+    for readers in (1, 32):
+        share = SlowShare()
+        began = time.monotonic()
+        years[readers] = album.years(tmp_path / f"{readers}.npz", known, readers=readers, opener=share).year
+        seconds[readers] = time.monotonic() - began
+        assert share.answers <= 2 * 120 + 5
+    assert years[1].tolist() == years[32].tolist()
+    assert seconds[1] > 120 * 2 * SlowShare.ANSWER_S
+    assert seconds[32] < seconds[1] / 4
+
+
+def test_what_was_read_before_a_stop_is_kept(album: Album, cache: Path) -> None:
+    for number in range(60):
+        album.add(f"{number}.jpg", exif_year=2001)
+    stop = Stop()
+
+    def stopping() -> Iterator[None]:
+        for _ in range(9):
+            yield
+        stop.request()
+        while True:
+            yield
+
+    opened = stopping()
+
+    def opener(path: str) -> IO[bytes]:
+        next(opened)
+        return open_regular_file(path)
+
+    first = album.years(cache, readers=1, opener=opener, stop=stop)
+    assert first.stopped
+    assert 10 <= first.read < 20
+    again = album.years(cache)
+    assert again.read == 60 - first.read
+    assert again.year.tolist() == [2001] * 60
+
+
+def test_years_are_kept_while_many_are_read(
+    album: Album, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facesets.operations.eras.capture_years.FLUSH_EVERY", 10)
+    assert FLUSH_EVERY > 10
+    for number in range(40):
+        album.add(f"{number}.jpg", exif_year=2001)
+    seen = []
+
+    def opener(path: str) -> IO[bytes]:
+        seen.append(cache.exists())
+        return open_regular_file(path)
+
+    album.years(cache, readers=1, opener=opener)
+    assert not seen[0]
+    assert seen[-1]
+
+
+def test_a_year_after_this_one_is_a_wrong_clock(album: Album, cache: Path) -> None:
+    album.add("a.jpg", known="2031-03-04T05:06:07", exif_year=2031)
+    album.add("b.jpg", exif_year=2031)
+    assert album.years(cache).year.tolist() == [0, 0]

@@ -1,0 +1,347 @@
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.fixtures.photo_library import STRANGERS, Library
+from tests.fixtures.trees import files_in
+
+from facesets.inference.local import LocalEmbedder
+from facesets.inference.packs import read_pack
+from facesets.interfaces import Embedder
+from facesets.operations.face_sets.discover import MARKER, DiscoverSummary, discover
+from facesets.operations.face_sets.export_swap import export_swap
+from facesets.operations.grouping.refine import refine
+from facesets.operations.options.cache import VERIFY_MIN_DET_SCORE, ExportSwapOptions, RefineOptions
+from facesets.operations.options.face_sets import DiscoverOptions
+from facesets.operations.undo import undo
+from facesets.progress import SilentProgress
+from facesets.records import Faces, Float32, Pixels
+from facesets.results.manifest import ExportManifest, SetManifest
+from facesets.results.manifest_json import read_manifest
+from facesets.stop import Stop
+
+GATES = RefineOptions(min_faces=5, min_short=60, min_blur=0, materialize="none", sheet=False)
+TASTE = ExportSwapOptions(min_face_short=60, top_n=3, sheet=False)
+
+
+@pytest.fixture(scope="module")
+def checker(pack_dir: Path) -> LocalEmbedder:
+    return LocalEmbedder(read_pack(pack_dir), det_size=640, min_det_score=VERIFY_MIN_DET_SCORE)
+
+
+@pytest.fixture(scope="module")
+def two_known(tmp_path_factory: pytest.TempPathFactory, pristine: Library, checker: LocalEmbedder) -> Path:
+    """An export of two of the four people."""
+    root = tmp_path_factory.mktemp("known")
+    refine(pristine.store, root / "sets", GATES, progress=SilentProgress(), stop=Stop())
+    export_swap(
+        pristine.store, root / "sets", root / "all", checker, TASTE, progress=SilentProgress(), stop=Stop()
+    )
+    manifest = root / "sets" / "refine_manifest.json"
+    raw = json.loads(manifest.read_text())
+    raw["facesets"] = raw["facesets"][:2]
+    manifest.write_text(json.dumps(raw))
+    export_swap(
+        pristine.store, root / "sets", root / "swap", checker, TASTE, progress=SilentProgress(), stop=Stop()
+    )
+    return root
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(out)): path.read_bytes() for path in files_in(out)}
+
+
+def run(
+    library: Library,
+    out: Path,
+    checker: Embedder,
+    roots: list[Path] | None = None,
+    taste: ExportSwapOptions = TASTE,
+) -> DiscoverSummary:
+    return discover(
+        library.store,
+        out,
+        roots or [],
+        checker,
+        DiscoverOptions(),
+        GATES,
+        taste,
+        progress=SilentProgress(),
+        stop=Stop(),
+    )
+
+
+@pytest.mark.slow
+def test_people_who_are_in_no_set_yet_get_the_next_numbers_and_known_ones_stay(
+    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(two_known / "swap", out)
+    before = contents(out)
+    planned = run(pristine, out, checker, taste=ExportSwapOptions(min_face_short=60, dry_run=True))
+    assert contents(out) == before
+    summary = run(pristine, out, checker)
+    assert summary.clusters == planned.clusters
+    assert summary.sets == ["faceset_003", "faceset_004"]
+    export = read_manifest(out, ExportManifest)
+    assert [(entry.name, entry.kind) for entry in export.sets] == [
+        ("faceset_001", "refined"),
+        ("faceset_002", "refined"),
+        ("faceset_003", "discovered"),
+        ("faceset_004", "discovered"),
+    ]
+    after = contents(out)
+    assert {n: c for n, c in after.items() if n in before and n != "manifest.json"} == {
+        n: c for n, c in before.items() if n != "manifest.json"
+    }
+    for name in summary.sets:
+        assert "all photos" in (out / name / MARKER).read_text()
+        photos = {Path(f.face.paths[0]).name for f in read_manifest(out / name, SetManifest).faces}
+        assert len({photo.rpartition("_")[0] for photo in photos} - {"two people"}) <= 2
+        assert not any(stranger in photo for photo in photos for stranger in STRANGERS)
+    again = run(pristine, out, checker)
+    assert again.sets == []
+    assert contents(out) == after
+    undo(out, "0002-discover")
+    assert contents(out) == before
+
+
+def test_only_photos_below_the_source_root_count_by_any_of_their_paths(
+    pristine: Library, checker: LocalEmbedder, tmp_path: Path
+) -> None:
+    summary = run(pristine, tmp_path / "swap", checker, [pristine.photos / "album"])
+    assert summary.faces == 1
+    assert summary.export is None
+    assert not (tmp_path / "swap").exists()
+
+
+def test_a_set_that_was_renamed_or_deleted_is_not_discovered_again(
+    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(two_known / "swap", out)
+    first, second = run(pristine, out, checker).sets
+    (out / first).rename(out / "Gloria")
+    shutil.rmtree(out / second)
+    before = contents(out)
+    for _ in range(2):
+        assert run(pristine, out, checker).sets == []
+        assert contents(out) == before
+
+
+def test_crops_that_were_moved_make_nobody_new_and_wait_for_their_set(
+    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(two_known / "swap", out)
+    first, second = (read_manifest(out / f"faceset_00{n}", SetManifest) for n in (1, 2))
+    moved = [item.face.face for item in first.faces[2:]]
+    for item in first.faces[2:]:
+        (out / "faceset_001" / item.file).rename(out / "faceset_002" / f"moved {item.file}")
+    summary = run(pristine, out, checker)
+    assert summary.export is not None
+    assert f"{len(moved)} faces show faceset_002, not faceset_001." in summary.export.learned
+    new = [read_manifest(out / name, SetManifest) for name in summary.sets]
+    assert not {item.face.face for manifest in new for item in manifest.faces} & set(moved)
+    assert read_manifest(out / "faceset_002", SetManifest) == second
+    again = replace(TASTE, merge=False)
+    for name in summary.sets:
+        shutil.rmtree(out / name)
+    export_swap(
+        pristine.store, two_known / "sets", out, checker, again, progress=SilentProgress(), stop=Stop()
+    )
+    having = {item.face.face for item in read_manifest(out / "faceset_002", SetManifest).faces}
+    assert set(moved) <= having
+
+
+def test_a_set_of_refine_that_was_deleted_is_not_discovered_again(
+    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(two_known / "swap", out)
+    unwanted = {item.face.face for item in read_manifest(out / "faceset_001", SetManifest).faces}
+    shutil.rmtree(out / "faceset_001")
+    assert run(pristine, out, checker).sets == ["faceset_003", "faceset_004"]
+    assert run(pristine, out, checker).sets == []
+    for entry in read_manifest(out, ExportManifest).sets:
+        assert not unwanted & {item.face.face for item in read_manifest(out / entry.name, SetManifest).faces}
+
+
+class Interrupting(SilentProgress):
+    """Asks for the end after some faces."""
+
+    def __init__(self, stop: Stop, faces: int) -> None:
+        self._stop, self._left = stop, faces
+
+    def advance(self, count: int = 1) -> None:
+        self._left -= count
+        if self._left <= 0:
+            self._stop.request()
+
+
+def test_a_run_that_was_stopped_is_completed_or_taken_back(
+    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    for out in (whole, cut):
+        shutil.copytree(two_known / "swap", out)
+    before = contents(cut)
+    run(pristine, whole, checker)
+    for _ in range(2):
+        stop = Stop()
+        summary = discover(
+            pristine.store,
+            cut,
+            [],
+            checker,
+            DiscoverOptions(),
+            GATES,
+            TASTE,
+            progress=Interrupting(stop, 12),
+            stop=stop,
+        )
+        assert summary.stopped
+        assert contents(cut).keys() > before.keys()
+    shutil.copytree(cut, tmp_path / "back")
+    undo(tmp_path / "back", "2")
+    assert contents(tmp_path / "back") == before
+    run(pristine, cut, checker)
+    assert contents(cut) == contents(whole)
+
+
+@pytest.mark.slow
+def test_an_export_goes_on_growing_after_discover_and_nobody_is_in_it_twice(
+    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+) -> None:
+    sets, out = tmp_path / "sets", tmp_path / "swap"
+    shutil.copytree(two_known / "sets", sets)
+
+    def export(manifest: Path, options: ExportSwapOptions = TASTE) -> dict[str, str]:
+        export_swap(pristine.store, manifest, out, checker, options, progress=SilentProgress(), stop=Stop())
+        return {entry.name: entry.kind for entry in read_manifest(out, ExportManifest).sets}
+
+    export(sets)
+    run(pristine, out, checker)
+    kinds = {
+        "faceset_001": "refined",
+        "faceset_002": "refined",
+        "faceset_003": "discovered",
+        "faceset_004": "discovered",
+    }
+    people = {name: read_manifest(out / name, SetManifest).faces for name in kinds}
+    assert export(sets / "refine_manifest.json") == kinds
+    refine(pristine.store, sets, GATES, progress=SilentProgress(), stop=Stop())
+    assert export(sets, replace(TASTE, merge=True)) == kinds
+    assert export(sets) == dict.fromkeys(kinds, "refined")
+    for name, faces in people.items():
+        now = {item.face.face for item in read_manifest(out / name, SetManifest).faces}
+        assert now >= {item.face.face for item in faces}
+    before = contents(out)
+    export(sets / "refine_manifest.json")
+    assert contents(out) == before
+
+
+def test_faces_that_fail_only_the_gates_of_the_export_make_no_set_and_are_found_by_a_looser_run(
+    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(two_known / "swap", out)
+    before = contents(out)
+    strict = replace(TASTE, min_face_short=5000)
+    planned = run(pristine, out, checker, taste=replace(strict, dry_run=True))
+    summary = run(pristine, out, checker, taste=strict)
+    for found in (planned, summary):
+        assert found.sets == []
+        assert found.export is not None
+        assert [(e.name, set(e.dropped_by)) for e in found.export.empty] == [("", {"min_face_short"})] * 2
+    after = contents(out)
+    assert {n: c for n, c in after.items() if n != "manifest.json"} == {
+        n: c for n, c in before.items() if n != "manifest.json"
+    }
+    assert sorted(path.name for path in out.glob("faceset_*")) == ["faceset_001", "faceset_002"]
+    assert run(pristine, out, checker).sets == ["faceset_003", "faceset_004"]
+
+
+class BlindForOne:
+    """An embedder that finds no face of one person."""
+
+    def __init__(self, embedder: LocalEmbedder, person: Float32) -> None:
+        self.settings = embedder.settings
+        self._embedder = embedder
+        self._person = person
+
+    def embed(self, pictures: Sequence[Pixels]) -> list[Faces]:
+        """As the embedder, but without that person."""
+        found = self._embedder.embed(pictures)
+        return [faces.take(np.flatnonzero(faces.embedding @ self._person < 0.4)) for faces in found]
+
+
+def test_a_person_of_whom_no_face_passes_takes_no_number(
+    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+) -> None:
+    calm, out = tmp_path / "calm", tmp_path / "swap"
+    for folder in (calm, out):
+        shutil.copytree(two_known / "swap", folder)
+    first, second = run(pristine, calm, checker).sets
+    centroid = np.array(read_manifest(calm / first, SetManifest).centroid, np.float32)
+    summary = run(pristine, out, BlindForOne(checker, centroid))
+    assert summary.sets == [first]
+    found, expected = (
+        [item.face.face for item in read_manifest(folder / name, SetManifest).faces]
+        for folder, name in ((out, first), (calm, second))
+    )
+    assert found == expected
+    assert not (out / second).exists()
+    assert run(pristine, out, checker).sets == [second]
+
+
+def test_empty_sets_of_an_earlier_version_go_and_their_faces_are_found(
+    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(two_known / "swap", out)
+    _, last = run(pristine, out, checker).sets
+    made = contents(out)
+    export = json.loads((out / "manifest.json").read_text())
+    entry = next(entry for entry in export["sets"] if entry["name"] == last)
+    entry |= {"faces": 0, "candidates": 0, "bundles": [], "best": []}
+    (out / "manifest.json").write_text(json.dumps(export))
+    manifest = json.loads((out / last / "manifest.json").read_text())
+    manifest |= {
+        "faces": [],
+        "bundles": [],
+        "contents": {},
+        "files": [f"{last}/{MARKER}", f"{last}/manifest.json"],
+    }
+    (out / last / "manifest.json").write_text(json.dumps(manifest))
+    for path in [*(out / last).glob("*.png"), *(out / last).glob("*.fsz")]:
+        path.unlink()
+    assert run(pristine, out, checker).sets == [last]
+    assert contents(out).keys() == made.keys()
+
+
+def test_the_manifest_says_by_which_gates_people_were_found(
+    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(two_known / "swap", out)
+    run(pristine, out, checker)
+    options = read_manifest(out, ExportManifest).made.options
+    assert options["outlier_threshold"] == TASTE.outlier_threshold
+    assert options["refine_outlier_threshold"] == GATES.outlier_threshold
+    gates = (
+        "initial_threshold",
+        "merge_threshold",
+        "outlier_min_cluster",
+        "min_faces",
+        "min_short",
+        "min_blur",
+    )
+    found = pristine.store.load()
+    used = GATES.for_store(len(found.images), found.settings.recogniser)
+    for name in (*gates, "min_det_score", "same_image_ok"):
+        assert options[name] == getattr(used, name)

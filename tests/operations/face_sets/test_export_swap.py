@@ -1,0 +1,608 @@
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.fixtures.kills import in_a_child
+from tests.fixtures.photo_library import PEOPLE, Library
+from tests.fixtures.soak import soaking
+from tests.fixtures.trees import files_in
+
+from facesets.errors import DamagedFile, RecogniserMismatch, WrongUsage
+from facesets.imaging.decode import decode
+from facesets.inference.local import LocalEmbedder
+from facesets.inference.packs import read_pack
+from facesets.operations.face_sets.export_swap import ExportSwapSummary, export_swap
+from facesets.operations.grouping.cluster import cluster
+from facesets.operations.grouping.refine import refine
+from facesets.operations.options.cache import (
+    VERIFY_MIN_DET_SCORE,
+    ClusterOptions,
+    ExportSwapOptions,
+    RefineOptions,
+)
+from facesets.operations.reports.verify_bundle import check_bundle, verify_bundles
+from facesets.operations.undo import undo
+from facesets.progress import SilentProgress
+from facesets.records import Collection
+from facesets.results.journal import read_runs
+from facesets.results.manifest import ExportManifest, RefineManifest, SetManifest
+from facesets.results.manifest_json import manifest_bytes, read_manifest
+from facesets.results.ownership import ANNOUNCEMENT
+from facesets.stop import Stop
+from facesets.store.npz.cache import Cache
+
+TASTE = ExportSwapOptions(min_face_short=60, top_n=5, candidates=True)
+
+
+@pytest.fixture(scope="module")
+def checker(pack_dir: Path) -> LocalEmbedder:
+    """What `export-swap` checks its crops with."""
+    return LocalEmbedder(read_pack(pack_dir), det_size=640, min_det_score=VERIFY_MIN_DET_SCORE)
+
+
+@pytest.fixture(scope="module")
+def manifests(tmp_path_factory: pytest.TempPathFactory, pristine: Library, pack_dir: Path) -> Path:
+    """A folder with the manifests of `cluster` and `refine`."""
+    root = tmp_path_factory.mktemp("manifests")
+    # So strict that some faces stay alone, and nobody's fall into two large groups.
+    raw = ClusterOptions(threshold=0.28 if pack_dir.name == "open" else 0.2, materialize="none", sheet=False)
+    cluster(pristine.store, root / "raw", raw, progress=SilentProgress(), stop=Stop())
+    sets = RefineOptions(min_faces=5, min_short=60, min_blur=70, materialize="none", sheet=False)
+    refine(pristine.store, root / "fs", sets, progress=SilentProgress(), stop=Stop())
+    return root
+
+
+Run = Callable[..., ExportSwapSummary]
+
+
+@pytest.fixture(scope="module")
+def run(pristine: Library, manifests: Path, checker: LocalEmbedder) -> Run:
+    def run(out: Path, options: ExportSwapOptions = TASTE, refined: Path | None = None) -> ExportSwapSummary:
+        return export_swap(
+            pristine.store,
+            refined or manifests / "fs" / "refine_manifest.json",
+            out,
+            checker,
+            options,
+            raw_manifest=manifests / "raw" / "manifest.json",
+            progress=SilentProgress(),
+            stop=Stop(),
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
+    """An export that no test changes."""
+    out = tmp_path_factory.mktemp("export") / "swap"
+    run(out)
+    return out
+
+
+def set_manifests(out: Path) -> list[SetManifest]:
+    export = read_manifest(out, ExportManifest)
+    return [read_manifest(out / entry.name, SetManifest) for entry in export.sets]
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {str(p): (p.stat().st_ino, p.read_bytes()) for p in files_in(folder)}
+
+
+@pytest.mark.slow
+def test_every_png_is_square_and_holds_exactly_the_right_face(
+    exported: Path, embedder: LocalEmbedder, pristine: Library
+) -> None:
+    collection = pristine.store.load()
+    rows = {face: row for row, face in enumerate(collection.face_ids())}
+    pngs = 0
+    for manifest in set_manifests(exported):
+        for item in manifest.faces:
+            path = exported / manifest.name / item.file
+            with Image.open(path) as picture:
+                assert (picture.format, picture.mode, picture.size) == ("PNG", "RGB", (512, 512))
+            (faces,) = embedder.embed([decode(str(path)).pixels])
+            assert len(faces) == 1, path
+            assert float(faces.embedding[0] @ collection.faces.embedding[rows[item.face.face]]) > 0.6
+            pngs += 1
+    assert pngs > 30
+
+
+@pytest.mark.usefixtures("real_lfw")
+def test_a_bystander_is_cut_off_or_painted_over(exported: Path) -> None:
+    shared = [
+        item
+        for manifest in set_manifests(exported)
+        for item in manifest.faces
+        if item.face.paths[0].endswith("two people.png")
+    ]
+    assert len(shared) == 2
+    assert any(item.masked for manifest in set_manifests(exported) for item in manifest.faces)
+
+
+def test_faces_are_ranked_by_their_quality_and_carry_its_parts(exported: Path) -> None:
+    for manifest in set_manifests(exported):
+        totals = [item.quality.total for item in manifest.faces]
+        assert totals == sorted(totals, reverse=True)
+        assert [item.file for item in manifest.faces] == [
+            f"{manifest.name}_{i:03d}.png" for i in range(len(totals))
+        ]
+        for item in manifest.faces:
+            q = item.quality
+            weighted = 0.3 * q.frontality + 0.2 * q.det_score + 0.2 * q.symmetry
+            weighted += 0.15 * q.face_size + 0.15 * q.sharpness
+            assert q.total == pytest.approx(weighted, abs=1e-3)
+
+
+def test_every_face_of_a_set_is_exported_or_left_out_with_its_reason(exported: Path, manifests: Path) -> None:
+    refined = read_manifest(manifests / "fs", RefineManifest)
+    for group, manifest in zip(refined.facesets, set_manifests(exported), strict=True):
+        faces = [item.face.face for item in manifest.faces] + [item.face.face for item in manifest.dropped]
+        assert sorted(faces) == sorted(face.face for face in group.faces)
+
+
+@pytest.mark.usefixtures("real_lfw")
+def test_a_copy_of_a_photo_is_collapsed_into_the_better_one(exported: Path) -> None:
+    (drop,) = [d for m in set_manifests(exported) for d in m.dropped if d.gate == "duplicate"]
+    assert drop.value <= drop.limit
+    (keeper,) = [f for m in set_manifests(exported) for f in m.faces if f.duplicates]
+    assert keeper.duplicates == (drop.face.face,)
+    both = {Path(keeper.face.paths[0]).name, Path(drop.face.paths[0]).name}
+    assert both == {"Hugo_Chavez_0001.jpg", "smaller.jpg"}
+
+
+def test_bundles_load_as_their_consumer_loads_them(exported: Path, embedder: LocalEmbedder) -> None:
+    bundles = sorted(exported.glob("*/*.fsz"))
+    assert len(bundles) == 2 * len(PEOPLE)
+    summary = verify_bundles(bundles, embedder, progress=SilentProgress(), stop=Stop())
+    assert summary.failed == 0
+    for check in summary.bundles:
+        assert check.faces == check.pictures
+        assert check.own_cosine_similarity is not None
+        assert check.nearest_other_cosine_similarity is not None
+        assert check.own_cosine_similarity > 0.9 > 0.5 > check.nearest_other_cosine_similarity
+    top = [check.pictures for check in summary.bundles if "_top5" in check.file]
+    assert top == [5] * len(PEOPLE)
+
+
+def test_a_bundle_with_a_bystander_or_the_wrong_person_is_found_out(
+    tmp_path: Path, exported: Path, embedder: LocalEmbedder, pristine: Library
+) -> None:
+    import zipfile
+
+    first, second = (read_manifest(exported / f"faceset_00{n}", SetManifest) for n in (1, 2))
+    for name in ("manifest.json", "faceset_001", "faceset_002", "faceset_003", "faceset_004"):
+        copy = shutil.copytree if (exported / name).is_dir() else shutil.copy2
+        copy(exported / name, tmp_path / name)
+    swapped = tmp_path / first.name / "swapped.fsz"
+    shutil.copy2(exported / second.name / second.bundles[0], swapped)
+    assert "more than its own set" in " ".join(check_bundle(swapped, embedder).problems)
+    crowd = tmp_path / first.name / "crowd.fsz"
+    with zipfile.ZipFile(crowd, "w") as archive:
+        archive.write(pristine.photos / "two people.png", "0.png")
+    check = check_bundle(crowd, embedder)
+    assert check.faces_per_picture == {"0.png": 2}
+    assert any("2 faces" in problem for problem in check.problems)
+
+
+def test_candidates_are_single_faces_near_a_set(exported: Path, manifests: Path) -> None:
+    candidates = [(m.name, item) for m in set_manifests(exported) for item in m.candidates]
+    in_sets = {f.face for g in read_manifest(manifests / "fs", RefineManifest).facesets for f in g.faces}
+    assert candidates
+    for name, item in candidates:
+        assert (exported / "_candidates" / name / item.file).is_file()
+        assert item.centroid_cosine_distance <= TASTE.candidate_match_threshold
+        assert item.quality.total >= TASTE.candidate_min_score
+        assert item.face.face not in in_sets
+
+
+def test_candidates_need_the_raw_manifest(
+    pristine: Library, manifests: Path, checker: LocalEmbedder, tmp_path: Path
+) -> None:
+    with pytest.raises(WrongUsage, match="--raw-manifest"):
+        export_swap(
+            pristine.store, manifests / "fs", tmp_path, checker, TASTE, progress=SilentProgress(), stop=Stop()
+        )
+
+
+def test_finished_sets_are_not_made_again(exported: Path, tmp_path: Path, run: Run) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    before = snapshot(out)
+    summary = run(out)
+    assert summary.unchanged_sets == summary.sets == len(PEOPLE)
+    after = snapshot(out)
+    changed = {name for name in before if before[name] != after[name]}
+    assert {Path(name).name for name in changed} <= {"manifest.json"}
+    assert {name: content for name, (_, content) in before.items()} == {
+        name: content for name, (_, content) in after.items()
+    }
+
+
+class Turned(Cache):
+    """A cache in which one face has been given a pose."""
+
+    face = ""
+
+    def load(self) -> Collection:
+        collection = super().load()
+        pose = np.full((len(collection.faces), 3), np.nan, np.float32)
+        pose[collection.face_ids().index(self.face)] = (40, 60, 0)
+        return replace(collection, faces=replace(collection.faces, pose=pose))
+
+
+def test_a_manifest_that_names_files_elsewhere_removes_none(exported: Path, tmp_path: Path, run: Run) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    victim = tmp_path / "victim.txt"
+    victim.write_text("precious")
+    export = json.loads((out / "manifest.json").read_text())
+    export["sheets"].append("../victim.txt")
+    export["sets"][0]["bundles"].append("../../victim.txt")
+    (out / "manifest.json").write_text(json.dumps(export))
+    with pytest.raises(DamagedFile, match="Move it away"):
+        run(out)
+    assert victim.read_text() == "precious"
+
+
+def test_a_set_is_made_again_when_what_ranks_its_faces_changed(
+    exported: Path, tmp_path: Path, library: Library, manifests: Path, checker: LocalEmbedder
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    best = set_manifests(exported)[1].faces[0]
+    store = Turned(library.cache)
+    store.face = best.face.face
+    refined, raw = manifests / "fs" / "refine_manifest.json", manifests / "raw" / "manifest.json"
+    summary = export_swap(
+        store, refined, out, checker, TASTE, raw_manifest=raw, progress=SilentProgress(), stop=Stop()
+    )
+    assert summary.unchanged_sets == summary.sets - 1
+    after = set_manifests(out)[1].faces
+    assert after[0].face.face != best.face.face
+    assert (
+        next(f for f in after if f.face == replace(best.face, quality=f.face.quality)).quality.frontality
+        < 0.5
+    )
+
+
+def test_an_export_that_was_cut_off_is_completed(exported: Path, tmp_path: Path, run: Run) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    for gone in ("faceset_002/manifest.json", "faceset_003/faceset_003_001.png", "contact_sheet.png"):
+        (out / gone).unlink()
+    (out / ANNOUNCEMENT).write_text("{}")
+    run(out)
+    assert {str(Path(n).relative_to(out)): c for n, (_, c) in snapshot(out).items()} == {
+        str(Path(n).relative_to(exported)): c for n, (_, c) in snapshot(exported).items()
+    }
+
+
+def test_a_crop_that_somebody_deleted_stays_out_and_so_do_its_duplicates(
+    exported: Path, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    first, unwanted = next((m, item) for m in set_manifests(out) for item in m.faces if item.duplicates)
+    (out / first.name / unwanted.file).unlink()
+    for _ in range(3):
+        summary = run(out)
+        (after,) = [manifest for manifest in set_manifests(out) if manifest.name == first.name]
+        ids = {item.face.face for item in after.faces}
+        assert ids == {item.face.face for item in first.faces} - {unwanted.face.face}
+        taken = {item.face.face for item in after.dropped if item.gate == "taken_out"}
+        assert taken == {unwanted.face.face, *unwanted.duplicates}
+        assert [first.name in line for line in summary.learned] == [True]
+    assert run(out).unchanged_sets == 4
+
+
+def test_further_sets_merge_in_and_leave_the_others_untouched(
+    tmp_path: Path, exported: Path, manifests: Path, run: Run
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    before = snapshot(out / "faceset_001")
+    refined = read_manifest(manifests / "fs", RefineManifest)
+    other = tmp_path / "other.json"
+    other.write_bytes(manifest_bytes(replace(refined, facesets=refined.facesets[:1])))
+    with pytest.raises(WrongUsage, match="--merge"):
+        run(out, refined=other)
+    for _ in range(2):
+        run(out, replace(TASTE, merge=True, candidates=False), refined=other)
+        export = read_manifest(out, ExportManifest)
+        assert [entry.name for entry in export.sets] == [f"faceset_00{n}" for n in range(1, 6)]
+    assert snapshot(out / "faceset_001") == before
+    assert (out / "faceset_005" / "faceset_005_all.fsz").is_file()
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path, run: Run) -> None:
+    summary = run(tmp_path / "swap", replace(TASTE, dry_run=True))
+    assert not (tmp_path / "swap").exists()
+    assert summary.sets == len(PEOPLE)
+    assert summary.faces > 30
+
+
+def test_a_diverse_choice_turns_more_than_the_best_one(pristine: Library) -> None:
+    from facesets.imaging.quality import known_pose, quality
+    from facesets.operations.face_sets.selection import diverse_first
+
+    faces = pristine.store.load().faces
+    total = quality(faces).total
+    ranked = np.argsort(-total)
+    diverse = diverse_first(faces, ranked, total, 8)
+    spread = [known_pose(faces.take(rows))[:, 1].std() for rows in (ranked[:8], diverse)]
+    assert spread[1] > spread[0]
+    assert len(set(diverse.tolist())) == 8
+
+
+def test_a_folder_of_another_command_is_refused(manifests: Path, run: Run) -> None:
+    for name in ("raw", "fs"):
+        before = sorted((manifests / name).iterdir())
+        with pytest.raises(WrongUsage, match="another command"):
+            run(manifests / name)
+        assert sorted((manifests / name).iterdir()) == before
+
+
+def test_vectors_of_another_recogniser_are_refused(manifests: Path, tmp_path: Path, run: Run) -> None:
+    refined = read_manifest(manifests / "fs", RefineManifest)
+    models = replace(refined.made.models, recogniser_sha256="00" * 32)
+    other = tmp_path / "other.json"
+    other.write_bytes(manifest_bytes(replace(refined, made=replace(refined.made, models=models))))
+    with pytest.raises(RecogniserMismatch):
+        run(tmp_path / "swap", refined=other)
+
+
+@pytest.mark.parametrize("which", ["refined", "raw"])
+def test_faces_found_with_another_detection_are_refused(
+    pristine: Library, manifests: Path, checker: LocalEmbedder, tmp_path: Path, which: str
+) -> None:
+    given = {"refined": manifests / "fs" / "refine_manifest.json", "raw": manifests / "raw" / "manifest.json"}
+    text = given[which].read_text().replace('"det_size": 640', '"det_size": 320')
+    given[which] = tmp_path / "other.json"
+    given[which].write_text(text)
+    with pytest.raises(WrongUsage, match="another detection"):
+        export_swap(
+            pristine.store,
+            given["refined"],
+            tmp_path / "swap",
+            checker,
+            TASTE,
+            raw_manifest=given["raw"],
+            progress=SilentProgress(),
+            stop=Stop(),
+        )
+
+
+def test_defaults_are_the_documented_ones() -> None:
+    o = ExportSwapOptions()
+    assert (o.top_n, o.outlier_threshold, o.pad_ratio, o.out_size, o.min_face_short) == (
+        30,
+        0.45,
+        0.5,
+        512,
+        100,
+    )
+    assert (o.candidates, o.candidate_match_threshold, o.candidate_min_score) == (False, 0.55, 0.40)
+
+
+def test_a_damaged_bundle_is_made_again_and_an_edited_crop_is_set_aside(
+    exported: Path, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    whole = {name: content for name, (_, content) in snapshot(out).items()}
+    bundle, crop = out / "faceset_001" / "faceset_001_all.fsz", out / "faceset_002" / "faceset_002_001.png"
+    damaged = bytearray(bundle.read_bytes())
+    damaged[len(damaged) // 2] ^= 0xFF
+    bundle.write_bytes(damaged)
+    crop.write_bytes(b"retouched by hand")
+    summary = run(out)
+    assert summary.unchanged_sets == summary.sets - 2
+    assert summary.learned == ["faceset_002/faceset_002_001.png was changed: it is set aside and made again."]
+    after = {name: content for name, (_, content) in snapshot(out).items()}
+    assert after.pop(str(out / "_edited" / "faceset_002" / "faceset_002_001.png")) == b"retouched by hand"
+    assert after == whole
+    assert run(out).unchanged_sets == summary.sets
+
+
+def test_a_renamed_set_keeps_its_name_and_a_deleted_one_stays_away(
+    exported: Path, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    (out / "faceset_001").rename(out / "Anna")
+    shutil.rmtree(out / "faceset_004")
+    learned = run(out).learned
+    assert learned == ["faceset_001 is called Anna.", "faceset_004 was deleted: it stays away."]
+    for _ in range(2):
+        export = read_manifest(out, ExportManifest)
+        assert [entry.name for entry in export.sets] == ["Anna", "faceset_002", "faceset_003"]
+        assert [entry.name for entry in export.removed] == ["faceset_004"]
+        assert (out / "Anna" / "Anna_all.fsz").is_file()
+        assert not (out / "faceset_001").exists()
+        assert not (out / "faceset_004").exists()
+        assert run(out).learned == []
+
+
+@pytest.mark.slow
+def test_a_crop_that_was_moved_to_another_set_shows_that_person_and_not_the_first(
+    exported: Path, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    first, second = set_manifests(out)[:2]
+    moved, stays = first.faces[3], first.faces[0]
+    (out / first.name / moved.file).rename(out / second.name / moved.file)
+    learned = f"1 face shows {second.name}, not {first.name}."
+    planned = run(out, replace(TASTE, dry_run=True))
+    assert learned in planned.learned
+    assert learned in run(out).learned
+    without, having = set_manifests(out)[:2]
+    for _ in range(2):
+        assert learned not in run(out).learned
+        assert set_manifests(out)[:2] == [without, having]
+        assert {item.face.face for item in without.faces} == {i.face.face for i in first.faces} - {
+            moved.face.face
+        }
+        assert {item.face.face for item in having.faces} == {
+            *(i.face.face for i in second.faces),
+            moved.face.face,
+        }
+        assert moved.face.face in {d.face.face for d in without.dropped if d.gate == "taken_out"}
+    assert run(out).unchanged_sets == len(PEOPLE)
+    for manifest in (without, having):
+        pngs = {path.name for path in (out / manifest.name).glob("*.png")}
+        assert pngs == {item.file for item in manifest.faces}
+    (png,) = [item.file for item in having.faces if item.face.face == moved.face.face]
+    (out / having.name / png).rename(out / without.name / "back.png")
+    run(out)
+    before, after = (
+        [[(i.file, i.face.face) for i in m.faces] for m in set_manifests(folder)]
+        for folder in (exported, out)
+    )
+    assert after == before
+    (out / without.name / stays.file).unlink()
+    run(out)
+    assert stays.face.face not in {i.face.face for m in set_manifests(out) for i in m.faces}
+
+
+def test_whoever_was_sorted_into_another_set_whole_is_that_person(
+    exported: Path, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    first, second = set_manifests(out)[:2]
+    for item in first.faces:
+        (out / first.name / item.file).rename(out / second.name / f"was {item.file}")
+    learned = run(out).learned
+    assert f"{len(first.faces)} faces show {second.name}, not {first.name}." in learned
+    assert not (out / first.name).exists()
+    having = set_manifests(out)[0]
+    assert having.name == second.name
+    assert {i.face.face for i in first.faces} <= {i.face.face for i in having.faces}
+    undo(out, read_runs(out)[-1].name)
+    assert [m.faces for m in set_manifests(out)] == [m.faces for m in set_manifests(exported)]
+    assert (out / second.name / f"was {first.faces[0].file}").is_file()
+
+
+def named_by_rank(out: Path) -> None:
+    """Let an export be as earlier versions wrote it: every set has a crop `000.png`."""
+    for manifest in set_manifests(out):
+        path = out / manifest.name / "manifest.json"
+        text = path.read_text()
+        for folder, items in ((out, manifest.faces), (out / "_candidates", manifest.candidates)):
+            for rank, item in enumerate(items):
+                (folder / manifest.name / item.file).rename(folder / manifest.name / f"{rank:03d}.png")
+                text = text.replace(item.file, f"{rank:03d}.png")
+        path.write_text(text)
+    path = out / "manifest.json"
+    path.write_text(path.read_text().replace('"version": 6', '"version": 5'))
+
+
+def test_crops_of_an_earlier_version_get_names_of_their_own_and_mean_what_they_did(
+    exported: Path, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(exported, out)
+    named_by_rank(out)
+    assert (out / "faceset_001" / "000.png").is_file()
+    old = {name: content for name, (_, content) in snapshot(out).items()}
+    assert run(out, replace(TASTE, dry_run=True)).removed == 0
+    summary = run(out)
+    assert summary.unchanged_sets == len(PEOPLE)
+    (sentence,) = summary.learned
+    assert "faceset_001/faceset_001_000.png" in sentence
+    assert set_manifests(out) == set_manifests(exported)
+    files = {path.relative_to(out): path.read_bytes() for path in files_in(out)}
+    assert files == {path.relative_to(exported): path.read_bytes() for path in files_in(exported)}
+    assert run(out).learned == []
+    undo(out, read_runs(out)[-1].name)
+    assert {name: content for name, (_, content) in snapshot(out).items()} == old
+    moved, deleted = (set_manifests(exported)[n].faces[1].face.face for n in (0, 2))
+    (out / "faceset_001" / "001.png").rename(out / "faceset_002" / "001 (2).png")
+    (out / "faceset_003" / "001.png").unlink()
+    assert "1 face shows faceset_002, not faceset_001." in run(out).learned
+    first, second, third, _ = ({item.face.face for item in m.faces} for m in set_manifests(out))
+    assert moved in second - first
+    assert deleted not in third
+
+
+@pytest.mark.usefixtures("no_sync")
+def test_a_kill_while_crops_are_renamed_costs_none(exported: Path, tmp_path: Path, run: Run) -> None:
+    taste = replace(TASTE, sheet=False, merge=True)
+    shutil.copytree(exported, tmp_path / "old")
+    named_by_rank(tmp_path / "old")
+    shutil.copytree(tmp_path / "old", tmp_path / "whole")
+    run(tmp_path / "whole", taste)
+    whole = {path.relative_to(tmp_path / "whole"): path.read_bytes() for path in files_in(tmp_path / "whole")}
+    assert Path("faceset_001/faceset_001_000.png") in whole
+    kill_at, killed = 0, True
+    while killed:
+        kill_at += 17
+        out = tmp_path / f"killed_{kill_at}"
+        shutil.copytree(tmp_path / "old", out)
+        killed = in_a_child(lambda out=out: run(out, taste), kill_at)  # type: ignore[misc]
+        run(out, taste)
+        assert {path.relative_to(out): path.read_bytes() for path in files_in(out)} == whole
+    assert kill_at > 100
+
+
+def test_a_set_of_which_no_face_passes_is_not_made(exported: Path, tmp_path: Path, run: Run) -> None:
+    out = tmp_path / "swap"
+    strict = replace(TASTE, min_face_short=5000)
+    planned, summary = run(out, replace(strict, dry_run=True)), run(out, strict)
+    for told in (planned, summary):
+        assert told.sets == 0
+        assert [(e.name, set(e.dropped_by)) for e in told.empty] == [
+            (f"faceset_00{n}", {"min_face_short"}) for n in range(1, len(PEOPLE) + 1)
+        ]
+    assert [path.name for path in files_in(out)] == ["manifest.json"]
+    run(out)
+    assert read_manifest(out, ExportManifest).sets == read_manifest(exported, ExportManifest).sets
+    assert run(out, strict).sets == 0
+    assert [path.name for path in files_in(out)] == ["manifest.json"]
+
+
+def test_a_set_in_a_linked_folder_is_left_as_it_is(exported: Path, tmp_path: Path, run: Run) -> None:
+    out, disk = tmp_path / "swap", tmp_path / "disk"
+    shutil.copytree(exported, out)
+    (out / "faceset_002").rename(disk)
+    (out / "faceset_002").symlink_to(disk)
+    before = snapshot(disk)
+    summary = run(out, replace(TASTE, top_n=2))
+    assert "faceset_002 is a link: it is left as it is." in summary.learned
+    assert snapshot(disk) == before
+    disk.rename(tmp_path / "unplugged")
+    assert run(out, replace(TASTE, top_n=3)).sets == len(PEOPLE)
+    assert read_manifest(out, ExportManifest).removed == ()
+    (out / "faceset_002").unlink()
+    (tmp_path / "unplugged").rename(out / "faceset_002")
+    assert run(out).learned == []
+    assert set_manifests(out) == set_manifests(exported)
+
+
+@pytest.mark.slow
+@pytest.mark.soak
+def test_a_kill_forgets_no_crop_that_was_moved_or_deleted(exported: Path, tmp_path: Path, run: Run) -> None:
+    def edited(name: str) -> Path:
+        out = tmp_path / name
+        shutil.copytree(exported, out)
+        (out / "faceset_001" / "faceset_001_003.png").rename(out / "faceset_002" / "003 (1).png")
+        (out / "faceset_003" / "faceset_003_001.png").unlink()
+        (out / "faceset_004").rename(out / "Anna")
+        return out
+
+    run(edited("whole"))
+    whole = [(m.name, m.faces) for m in set_manifests(tmp_path / "whole")]
+    assert [name for name, _ in whole] == ["faceset_001", "faceset_002", "faceset_003", "Anna"]
+    for kill_at in soaking((2, 3, 4, 5, 9, 24), else_=(3, 9)):
+        out = edited(f"killed_{kill_at}")
+        assert in_a_child(lambda out=out: run(out), kill_at)  # type: ignore[misc]
+        run(out)
+        assert [(m.name, m.faces) for m in set_manifests(out)] == whole, kill_at
+        assert not list(out.rglob("*.tmp"))

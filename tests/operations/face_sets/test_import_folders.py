@@ -1,0 +1,292 @@
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from tests.fixtures.photos import copy_photos, wide_picture
+from tests.fixtures.program import command, environment
+from tests.fixtures.program import run as run_program
+from tests.fixtures.trees import files_in
+
+from facesets.errors import RecogniserMismatch, WrongUsage
+from facesets.formats.bundle import read_bundle
+from facesets.inference.local import LocalEmbedder
+from facesets.inference.packs import read_pack
+from facesets.operations.face_sets.folder_labels import SortedFolders
+from facesets.operations.face_sets.import_folders import ImportFoldersSummary, import_folders
+from facesets.operations.ingest.embed import embed
+from facesets.operations.options.cache import VERIFY_MIN_DET_SCORE, EmbedOptions, ExportSwapOptions
+from facesets.operations.options.face_sets import ImportFoldersOptions
+from facesets.progress import SilentProgress
+from facesets.records import CacheSettings
+from facesets.results.manifest import ExportManifest, SetManifest
+from facesets.results.manifest_json import read_manifest
+from facesets.sources.folders import FolderSource
+from facesets.stop import Stop
+from facesets.store.npz.cache import Cache
+
+TASTE = ExportSwapOptions(min_face_short=60, top_n=4, out_size=256, sheet=False)
+HUGO, ARIEL = "Hugo Chávez", "ariel: *sharon*"
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """Photos that somebody sorted, and the cache that they are embedded in."""
+
+    root: Path
+    store: Cache
+
+    @property
+    def folders(self) -> SortedFolders:
+        return SortedFolders(each_in=(self.root / "people",), mixed=(self.root / "party",))
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory, lfw_dir: Path, embedder: LocalEmbedder) -> Sorted:
+    root = tmp_path_factory.mktemp("sorted")
+    hugo, ariel = (sorted((lfw_dir / name).glob("*.jpg")) for name in ("Hugo_Chavez", "Ariel_Sharon"))
+    bob = sorted((lfw_dir / "Bob_Hope").glob("*.jpg"))
+    copy_photos([*hugo[:7], *bob[:2]], root / "people" / HUGO)
+    copy_photos(ariel[:7], root / "people" / ARIEL)
+    wide_picture([hugo[8], bob[2]], 600, 300).save(root / "people" / HUGO / "with a friend.png")
+    (root / "party").mkdir()
+    wide_picture([hugo[7], ariel[7]], 600, 300).save(root / "party" / "both.png")
+    shutil.copy2(hugo[9], root / "party")
+    shutil.copy2(ariel[9], root / "nobody asked.jpg")
+    store = Cache(root / "faces.npz")
+    store.require(embedder.settings)
+    with store.writing(embedder.settings):
+        embed(FolderSource(root), store, embedder, EmbedOptions(), progress=SilentProgress(), stop=Stop())
+    return Sorted(root, store)
+
+
+@pytest.fixture(scope="module")
+def checker(pack_dir: Path) -> LocalEmbedder:
+    return LocalEmbedder(read_pack(pack_dir), det_size=640, min_det_score=VERIFY_MIN_DET_SCORE)
+
+
+Run = Callable[..., ImportFoldersSummary]
+
+
+@pytest.fixture(scope="module")
+def run(photos: Sorted, checker: LocalEmbedder) -> Run:
+    def run(
+        out: Path, folders: SortedFolders | None = None, export: ExportSwapOptions = TASTE
+    ) -> ImportFoldersSummary:
+        return import_folders(
+            photos.store,
+            folders or photos.folders,
+            out,
+            checker,
+            ImportFoldersOptions(),
+            export,
+            progress=SilentProgress(),
+            stop=Stop(),
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
+    """An export that no test changes."""
+    out = tmp_path_factory.mktemp("export") / "swap"
+    run(out)
+    return out
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files_in(folder)}
+
+
+def sources(out: Path, name: str) -> list[str]:
+    return sorted(Path(item.face.paths[0]).name for item in read_manifest(out / name, SetManifest).faces)
+
+
+@pytest.mark.slow
+def test_each_folder_becomes_a_set_of_its_person_alone(imported: Path) -> None:
+    export = read_manifest(imported, ExportManifest)
+    safe = "ariel%3A %2Asharon%2A"
+    assert {(entry.name, entry.kind) for entry in export.sets} == {(HUGO, "imported"), (safe, "imported")}
+    assert all(name.startswith(("Hugo", "with a", "both")) for name in sources(imported, HUGO))
+    assert {"both.png", "with a friend.png"} < set(sources(imported, HUGO))
+    assert "both.png" in sources(imported, safe)
+    assert "nobody asked.jpg" not in sources(imported, safe)
+
+
+def test_a_set_is_called_after_its_folder_and_says_where_it_comes_from(
+    imported: Path, photos: Sorted
+) -> None:
+    folder = imported / HUGO
+    assert {path.name for path in folder.iterdir() if path.suffix != ".png"} == {
+        f"{HUGO}.txt",
+        f"{HUGO}_top4.fsz",
+        f"{HUGO}_all.fsz",
+        "manifest.json",
+    }
+    assert str(photos.root / "people" / HUGO) in (folder / f"{HUGO}.txt").read_text("utf-8")
+    pictures, problems = read_bundle(folder / f"{HUGO}_all.fsz")
+    assert (len(pictures), problems) == (len(sources(imported, HUGO)), [])
+
+
+def test_running_it_twice_changes_nothing(imported: Path, tmp_path: Path, run: Run) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(imported, out)
+    before = {path: path.stat().st_mtime_ns for path in files_in(out) if path.parent != out}
+    again = run(out)
+    assert [person.state for person in again.people] == ["unchanged", "unchanged"]
+    assert content(out) == content(imported)
+    assert before == {path: path.stat().st_mtime_ns for path in files_in(out) if path.parent != out}
+
+
+def test_a_dry_run_tells_what_a_run_does_and_writes_nothing(tmp_path: Path, run: Run) -> None:
+    out = tmp_path / "swap"
+    told = run(out, export=replace(TASTE, dry_run=True))
+    assert not out.exists()
+    done = run(out)
+    assert told.people == done.people
+    assert {person.state for person in done.people} == {"new"}
+
+
+def test_other_sets_in_the_export_are_left_byte_for_byte(
+    imported: Path, tmp_path: Path, run: Run, photos: Sorted
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(imported, out)
+    before = {path: (path.read_bytes(), path.stat().st_ino) for path in files_in(out) if path.parent != out}
+    party = SortedFolders(people=(("party", photos.root / "people" / HUGO),))
+    (person,) = run(out, party).people
+    assert (person.set, person.state) == ("party", "new")
+    assert {path: (path.read_bytes(), path.stat().st_ino) for path in before} == before
+    assert len(read_manifest(out, ExportManifest).sets) == 3
+
+
+def test_a_name_that_is_taken_is_given_a_number_and_keeps_it(
+    imported: Path, tmp_path: Path, run: Run, photos: Sorted
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(imported, out)
+    other = SortedFolders(people=((HUGO.upper(), photos.root / "people" / ARIEL),))
+    for state in ("new", "unchanged"):
+        (person,) = run(out, other).people
+        assert (person.set, person.state) == (f"{HUGO.upper()}_2", state)
+    assert (out / f"{HUGO.upper()}_2" / f"{HUGO.upper()}.txt").is_file()
+
+
+@pytest.mark.slow
+def test_a_folder_that_grew_changes_its_set_in_place(
+    imported: Path, tmp_path: Path, run: Run, photos: Sorted
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(imported, out)
+    without_party = SortedFolders(each_in=photos.folders.each_in)
+    people = {person.label: person for person in run(out, without_party).people}
+    assert {person.state for person in people.values()} == {"changed"}
+    assert "both.png" not in sources(out, HUGO)
+    run(out)
+    assert content(out) == content(imported)
+
+
+def test_a_set_that_was_deleted_is_made_again_on_request_and_says_so(
+    imported: Path, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(imported, out)
+    shutil.rmtree(out / HUGO)
+    summary = run(out)
+    assert summary.export.learned == [f"{HUGO} was deleted: it is made again, as you ask for it."]
+    assert content(out / HUGO) == content(imported / HUGO)
+    assert run(out).export.learned == []
+
+
+def test_nobody_named_is_wrong_usage_and_writes_nothing(tmp_path: Path, run: Run) -> None:
+    out = tmp_path / "swap"
+    with pytest.raises(WrongUsage, match="Whose folders"):
+        run(out, SortedFolders(mixed=(tmp_path,)))
+    with pytest.raises(WrongUsage, match="embed it first"):
+        run(out, SortedFolders(people=(("x", tmp_path),)))
+    assert not out.exists()
+
+
+def test_faces_of_another_recogniser_are_refused(
+    photos: Sorted, checker: LocalEmbedder, tmp_path: Path
+) -> None:
+    class Other:
+        settings: CacheSettings = replace(checker.settings, recogniser_sha256="f" * 64)
+        embed = checker.embed
+
+    with pytest.raises(RecogniserMismatch):
+        import_folders(
+            photos.store,
+            photos.folders,
+            tmp_path / "swap",
+            Other(),
+            ImportFoldersOptions(),
+            TASTE,
+            progress=SilentProgress(),
+            stop=Stop(),
+        )
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_and_run_again_it_ends_the_same(
+    photos: Sorted, tmp_path: Path, pack_dir: Path
+) -> None:
+    options = ("--min-face-short", 60, "--out-size", 256, "--pack", pack_dir, "--provider", "cpu")
+    asked = ("--each-in", photos.root / "people", "--mixed", photos.root / "party", *options)
+    calm, troubled = tmp_path / "calm", tmp_path / "troubled"
+    done = run_program("import-folders", photos.root / "faces.npz", calm, *asked)
+    assert done.status == 0, done.err
+    kills = 0
+    for wanted in (1, 5, 12):
+        process = subprocess.Popen(
+            command("import-folders", photos.root / "faces.npz", troubled, *asked),
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        while process.poll() is None and len(list(troubled.glob("*/*.png"))) < wanted:
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL
+    assert kills
+    last = run_program("import-folders", photos.root / "faces.npz", troubled, *asked, "--json")
+    assert last.status == 0, last.err
+    assert content(troubled) == content(calm)
+
+
+def test_the_command_takes_a_list_and_flags_win(photos: Sorted, tmp_path: Path, pack_dir: Path) -> None:
+    listed = tmp_path / "folders.toml"
+    folder = photos.root / "people" / HUGO
+    listed.write_text(f"[people]\nHugo = '{folder}'\n[options]\nmin-face-short = 60\ntop-n = 3\n", "utf-8")
+    arguments = (photos.root / "faces.npz", tmp_path / "out", "--folders", listed, "--pack", pack_dir)
+    done = run_program("import-folders", *arguments, "--top-n", 2, "--no-sheet")
+    assert done.status == 0, done.err
+    assert (tmp_path / "out" / "Hugo" / "Hugo_top2.fsz").is_file()
+    manifest = read_manifest(tmp_path / "out" / "Hugo", SetManifest)
+    assert manifest.made.options["route_threshold"] == 0.45
+    assert manifest.made.options["min_face_short"] == 60
+    listed.write_text("[options]\nmin-face-shrt = 60\n", "utf-8")
+    wrong = run_program("import-folders", *arguments)
+    assert wrong.status == 2
+    assert "no options.min-face-shrt" in wrong.err
+
+
+def test_a_crop_that_was_moved_joins_the_set_where_it_lies_though_the_folders_say_otherwise(
+    imported: Path, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "swap"
+    shutil.copytree(imported, out)
+    sets = read_manifest(out, ExportManifest).sets
+    first, second = (read_manifest(out / entry.name, SetManifest) for entry in sets[:2])
+    moved = first.faces[-1]
+    (out / first.name / moved.file).rename(out / second.name / "moved.png")
+    assert f"1 face shows {second.name}, not {first.name}." in run(out).export.learned
+    without, having = (read_manifest(out / entry.name, SetManifest) for entry in sets[:2])
+    assert moved.face.face not in {item.face.face for item in without.faces}
+    assert moved.face.face in {item.face.face for item in having.faces}
+    assert {person.state for person in run(out).people} == {"unchanged"}

@@ -1,0 +1,226 @@
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+from tests.fixtures.photo_library import PEOPLE, Library
+from tests.fixtures.trees import files_in
+
+from facesets.errors import AlreadyRunning, CannotWrite, DamagedFile, WrongUsage
+from facesets.operations.grouping.cluster import ClusterSummary, cluster, group_faces
+from facesets.operations.grouping.refine import refine
+from facesets.operations.options.cache import ClusterOptions, Method, RefineOptions
+from facesets.progress import SilentProgress
+from facesets.results.lock import locked
+from facesets.results.manifest import ClusterManifest
+from facesets.results.manifest_json import read_manifest
+from facesets.stop import Stop
+
+
+def run(library: Library, out: Path, options: ClusterOptions | None = None) -> ClusterSummary:
+    return cluster(library.store, out, options or ClusterOptions(), progress=SilentProgress(), stop=Stop())
+
+
+@contextmanager
+def without(photo: Path, hidden: Path) -> Iterator[None]:
+    photo.rename(hidden)
+    try:
+        yield
+    finally:
+        hidden.rename(photo)
+
+
+def names(out: Path) -> dict[str, set[str]]:
+    return {
+        folder.name: {p.name for p in folder.iterdir()} for folder in out.glob("[!.]*") if folder.is_dir()
+    }
+
+
+def test_every_person_has_a_folder_and_the_largest_comes_first(library: Library, tmp_path: Path) -> None:
+    run(library, tmp_path / "raw")
+    folders = names(tmp_path / "raw")
+    photos = [sorted(folders[f"person_{n:03d}"]) for n in range(1, len(PEOPLE) + 1)]
+    owners = [{person for person in PEOPLE if any(person in photo for photo in of)} for of in photos]
+    assert sorted(owners, key=min) == [{person} for person in sorted(PEOPLE)]
+    manifest = read_manifest(tmp_path / "raw", ClusterManifest)
+    sizes = [len(person.faces) for person in manifest.persons]
+    assert sizes == sorted(sizes, reverse=True)
+    assert min(sizes) >= 2
+
+
+def test_a_photo_of_two_people_is_in_both_folders_and_every_alias_is_there(
+    library: Library, tmp_path: Path
+) -> None:
+    run(library, tmp_path / "raw")
+    folders = names(tmp_path / "raw")
+    holding = [f for f, files in folders.items() if any(n.endswith("+two people.png") for n in files)]
+    assert len(holding) == 2
+    with_alias = [files for files in folders.values() if any("the same bytes" in n for n in files)]
+    assert all(any(n.endswith("Hugo_Chavez_0001.jpg") for n in files) for files in with_alias)
+    assert [n.rpartition("+")[2] for n in folders["_noface"]] == ["nobody.png"]
+
+
+def test_an_image_fails_only_when_none_of_its_paths_can_be_read(library: Library, tmp_path: Path) -> None:
+    first, alias = library.photos / "Hugo_Chavez_0001.jpg", library.photos / "album" / "the same bytes.jpg"
+    out = tmp_path / "raw"
+    with without(first, tmp_path / "first"):
+        summary = run(library, out)
+        manifest = read_manifest(out, ClusterManifest)
+        assert (summary.failed, manifest.failed) == (0, ())
+        assert [failure.path for failure in manifest.missing] == [str(first)]
+        assert str(alias) in {placed.source for placed in manifest.files.values()}
+        assert run(library, out).failed == 0
+        with without(alias, tmp_path / "alias"):
+            assert {failure.path for failure in run(library, out).failures} == {str(first), str(alias)}
+    again = run(library, out)
+    assert (again.failed, read_manifest(out, ClusterManifest).missing) == (0, ())
+
+
+def test_the_manifest_accounts_for_every_face_and_every_file(library: Library, tmp_path: Path) -> None:
+    summary = run(library, tmp_path / "raw")
+    manifest = read_manifest(tmp_path / "raw" / "manifest.json", ClusterManifest)
+    faces = [face.face for person in manifest.persons for face in person.faces]
+    faces += [face.face for face in manifest.singletons]
+    assert sorted(faces) == sorted(library.store.load().face_ids())
+    lying_there = {str(p.relative_to(tmp_path / "raw")) for p in files_in(tmp_path / "raw")}
+    assert lying_there == {*manifest.files, *manifest.sheets, "manifest.json"}
+    assert summary.copied == len(manifest.files)
+    assert manifest.made.options["threshold"] == 0.55
+    assert manifest.made.models == library.store.load().settings
+
+
+def test_running_again_changes_no_byte(library: Library, tmp_path: Path) -> None:
+    out = tmp_path / "raw"
+    run(library, out)
+    before = {p: (p.stat().st_ino, p.read_bytes()) for p in files_in(out) if p.name != "manifest.json"}
+    manifest = (out / "manifest.json").read_bytes()
+    again = run(library, out)
+    assert (again.copied, again.removed) == (0, 0)
+    assert {p: (p.stat().st_ino, p.read_bytes()) for p in before} == before
+    assert (out / "manifest.json").read_bytes() == manifest
+
+
+@pytest.mark.parametrize("method", ["components", "hdbscan"])
+def test_other_methods_find_the_people_too(library: Library, tmp_path: Path, method: str) -> None:
+    options = ClusterOptions(method=method, materialize="none", sheet=False)  # type: ignore[arg-type]
+    assert run(library, tmp_path / "raw", options).persons >= len(PEOPLE)
+    assert [p.name for p in files_in(tmp_path / "raw")] == ["manifest.json"]
+
+
+@pytest.mark.parametrize(
+    ("options", "keys"),
+    [
+        (ClusterOptions(threshold=None), {"threshold", "same_image_ok"}),
+        (
+            ClusterOptions(method="auto"),
+            {"core_cosine_similarity", "link_cosine_similarity", "same_image_ok"},
+        ),
+        (ClusterOptions(method="components"), {"min_cosine_similarity", "same_image_ok"}),
+        (ClusterOptions(method="hdbscan"), {"min_cluster_size", "min_samples", "same_image_ok"}),
+    ],
+)
+def test_the_manifest_records_the_values_that_were_used_and_why(
+    library: Library, tmp_path: Path, options: ClusterOptions, keys: set[str]
+) -> None:
+    summary = run(library, tmp_path / "raw", replace(options, materialize="none", sheet=False))
+    manifest = read_manifest(tmp_path / "raw", ClusterManifest)
+    assert manifest.made.options.keys() == {"method", "materialize"} | keys
+    assert None not in manifest.made.options.values()
+    assert list(manifest.reasons) == summary.reasons
+    assert bool(manifest.reasons) == (options.threshold is None or options.method == "auto")
+    if options.threshold is None:
+        again = replace(options, threshold=manifest.made.options["threshold"], sheet=False)
+        run(library, tmp_path / "again", replace(again, materialize="none"))
+        assert read_manifest(tmp_path / "again", ClusterManifest).persons == manifest.persons
+
+
+@pytest.mark.parametrize("method", get_args(Method))
+def test_two_faces_of_one_photo_are_two_people_unless_that_is_allowed(method: Method) -> None:
+    rng = np.random.default_rng(0)
+    person = np.repeat(rng.standard_normal((3, 4096)), 12, axis=0)
+    # A stranger resembles the faces of a person by 0.475, below what one person's faces share.
+    spread = np.r_[1.5, np.full(35, 0.6)][:, None]
+    faces = person + spread * rng.standard_normal((36, 4096))
+    unit = (faces / np.linalg.norm(faces, axis=1, keepdims=True)).astype(np.float32)
+    image = np.r_[0, 0, np.arange(1, 35)]
+    options = ClusterOptions(method=method, min_cosine_similarity=0.4, min_cluster_size=3)
+    labels = group_faces(unit, image, options).labels
+    assert labels[0] != labels[1] or labels[0] < 0
+    together = group_faces(unit, image, replace(options, same_image_ok=True)).labels
+    assert together[0] == together[1] >= 0
+
+
+def test_a_dry_run_writes_nothing_and_says_how_much_it_would(library: Library, tmp_path: Path) -> None:
+    summary = run(library, tmp_path / "raw", ClusterOptions(dry_run=True))
+    assert not (tmp_path / "raw").exists()
+    assert summary.copied == run(library, tmp_path / "raw").copied
+
+
+@pytest.mark.parametrize(
+    "again", [ClusterOptions(), ClusterOptions(threshold=0.99), ClusterOptions(sheet=False)]
+)
+def test_a_dry_run_counts_what_the_run_removes(
+    library: Library, tmp_path: Path, again: ClusterOptions
+) -> None:
+    out = tmp_path / "raw"
+    run(library, out)
+    planned = run(library, out, replace(again, dry_run=True))
+    done = run(library, out, again)
+    assert (planned.copied, planned.unchanged, planned.removed) == (done.copied, done.unchanged, done.removed)
+    assert (done.removed > 0) == (again != ClusterOptions())
+
+
+def test_a_request_to_stop_leaves_a_folder_that_the_next_run_completes(
+    library: Library, tmp_path: Path
+) -> None:
+    stop = Stop()
+    stop.request()
+    out = tmp_path / "raw"
+    summary = cluster(library.store, out, ClusterOptions(), progress=SilentProgress(), stop=stop)
+    assert summary.stopped
+    assert not (out / "manifest.json").exists()
+    assert not run(library, out).stopped
+    assert (out / "manifest.json").exists()
+
+
+def test_two_runs_at_once_and_folders_of_other_commands_are_refused(library: Library, tmp_path: Path) -> None:
+    with locked(tmp_path / "raw"), pytest.raises(AlreadyRunning):
+        run(library, tmp_path / "raw")
+    refine(library.store, tmp_path / "fs", RefineOptions(), progress=SilentProgress(), stop=Stop())
+    (tmp_path / "fs" / "refine_manifest.json").rename(tmp_path / "fs" / "manifest.json")
+    with pytest.raises(WrongUsage, match="another command"):
+        run(library, tmp_path / "fs")
+
+
+def test_a_sheet_of_the_user_is_found_in_the_way_before_anything_is_written(
+    library: Library, tmp_path: Path
+) -> None:
+    out = tmp_path / "raw"
+    out.mkdir()
+    (out / "contact_sheet.png").write_bytes(b"mine")
+    with pytest.raises(CannotWrite, match="not ours"):
+        run(library, out)
+    assert [p.name for p in out.iterdir()] == ["contact_sheet.png"]
+    assert run(library, out, ClusterOptions(sheet=False)).copied
+
+
+def test_a_manifest_that_names_files_elsewhere_removes_none(library: Library, tmp_path: Path) -> None:
+    out = tmp_path / "raw"
+    run(library, out)
+    (tmp_path / "victim.txt").write_text("precious")
+    manifest = json.loads((out / "manifest.json").read_text())
+    manifest["sheets"].append("../victim.txt")
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(DamagedFile, match="Move it away"):
+        run(library, out)
+    assert (tmp_path / "victim.txt").read_text() == "precious"
+
+
+@pytest.mark.parametrize("wrong", [{"threshold": 3}, {"min_cluster_size": 1}, {"min_cosine_similarity": 2}])
+def test_options_out_of_range_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(WrongUsage, match="must be"):
+        ClusterOptions(**wrong)  # type: ignore[arg-type]

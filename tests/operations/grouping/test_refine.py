@@ -1,0 +1,177 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.fixtures.photo_library import PEOPLE, Library
+
+from facesets.errors import WrongUsage
+from facesets.operations.grouping.cluster import cluster
+from facesets.operations.grouping.refine import RefineSummary, gate_faces, refine
+from facesets.operations.options.cache import ClusterOptions, RefineOptions
+from facesets.progress import SilentProgress
+from facesets.results.manifest import RefineManifest
+from facesets.results.manifest_json import read_manifest
+from facesets.stop import Stop
+
+TASTE = RefineOptions(min_faces=5, min_short=80, min_blur=60)
+
+
+def run(library: Library, out: Path, options: RefineOptions = TASTE) -> RefineSummary:
+    return refine(library.store, out, options, progress=SilentProgress(), stop=Stop())
+
+
+def test_face_sets_hold_one_person_each_and_pass_every_gate(library: Library, tmp_path: Path) -> None:
+    run(library, tmp_path / "fs")
+    manifest = read_manifest(tmp_path / "fs" / "refine_manifest.json", RefineManifest)
+    assert len(manifest.facesets) == len(PEOPLE)
+    for group in manifest.facesets:
+        assert len({Path(f.paths[0]).name[:8] for f in group.faces if "_" in Path(f.paths[0]).name}) == 1
+        assert len({face.image for face in group.faces}) == group.images >= 5
+        assert all(f.face_short >= 80 and f.blur >= 60 and f.det_score >= 0.6 for f in group.faces)
+        assert len(list((tmp_path / "fs" / group.name).iterdir())) >= group.images
+
+
+def test_every_face_is_kept_or_dropped_with_its_gate_and_its_measure(
+    library: Library, tmp_path: Path
+) -> None:
+    summary = run(library, tmp_path / "fs")
+    manifest = read_manifest(tmp_path / "fs", RefineManifest)
+    kept = [face.face for group in manifest.facesets for face in group.faces]
+    dropped = [item.face.face for item in manifest.dropped]
+    assert sorted(kept + dropped) == sorted(library.store.load().face_ids())
+    for item in manifest.dropped:
+        assert (item.value > item.limit) == (item.gate == "outlier_threshold")
+        assert item.limit == manifest.made.options[item.gate]
+    assert sum(summary.dropped_by.values()) == summary.dropped == len(dropped)
+    assert summary.kept == len(kept)
+
+
+def test_defaults_are_the_documented_ones() -> None:
+    o = RefineOptions()
+    assert (o.initial_threshold, o.outlier_threshold) == (0.55, 0.55)
+    assert o.for_store(20_000, "w600k_r50.onnx").merge_threshold == 0.40
+    assert o.for_store(20_000, "dlib_resnet.onnx").merge_threshold == 0.30
+    assert RefineOptions(merge_threshold=0.2).for_store(1, "dlib_resnet.onnx").merge_threshold == 0.2
+    assert (o.min_short, o.min_blur, o.min_det_score) == (90, 40.0, 0.6)
+    assert o.min_faces is None
+    assert o.for_store(20_000, "").min_faces == 15
+
+
+def test_an_outlier_is_dropped_from_four_on_and_not_before(library: Library) -> None:
+    collection = library.store.load()
+    faces = collection.faces
+    people = np.array([Path(collection.images.paths[i][0]).name.startswith("Hugo") for i in faces.image])
+    other = np.array([Path(collection.images.paths[i][0]).name.startswith("Celine") for i in faces.image])
+    options = RefineOptions(
+        initial_threshold=2, min_faces=1, min_short=0, min_blur=0, min_det_score=0, outlier_threshold=0.6
+    )
+    hugo, celine = np.flatnonzero(people), np.flatnonzero(other)[:1]
+    three = gate_faces(faces.take(np.r_[hugo[:2], celine]), options)
+    assert (three.gate == "").all()
+    many = gate_faces(faces.take(np.r_[hugo[:8], celine]), options)
+    assert many.gate.tolist() == [""] * 8 + ["outlier_threshold"]
+    assert many.value[8] > 0.6 == many.limit[8]
+
+
+def test_size_counts_distinct_images(library: Library) -> None:
+    faces = library.store.load().faces
+    same_image = faces.take(np.zeros(6, np.int64))
+    options = RefineOptions(min_faces=2, min_short=0, min_blur=0, min_det_score=0)
+    gated = gate_faces(same_image, options)
+    assert set(gated.gate) == {"min_faces"}
+    assert set(gated.value) == {1.0}
+
+
+def test_two_faces_in_one_image_are_two_people_unless_allowed(library: Library) -> None:
+    faces = library.store.load().faces.take(np.arange(7))
+    rng = np.random.default_rng(0)
+    one, other = rng.standard_normal((2, 512))
+    other = one + other * 0.75
+    # Two people whose centroids are close; the two of image 0 must stay apart through the merge.
+    made = np.stack([one, one, one, other, other, other, other]) + rng.standard_normal((7, 512)) * 0.3
+    unit = (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
+    pairs = replace(faces, embedding=unit, image=np.array([0, 1, 2, 0, 3, 4, 5]))
+    options = RefineOptions(initial_threshold=0.2, merge_threshold=0.5, min_faces=1, min_short=0, min_blur=0)
+    apart = gate_faces(pairs, options).cluster
+    together = gate_faces(pairs, replace(options, same_image_ok=True)).cluster
+    assert (unit[0] @ unit[3]) < 0.8
+    assert apart.tolist() == [1, 1, 1, 0, 0, 0, 0]
+    assert together.tolist() == [0] * 7
+
+
+def test_tighter_gates_remove_what_no_longer_passes(library: Library, tmp_path: Path) -> None:
+    run(library, tmp_path / "fs")
+    before = {p.relative_to(tmp_path / "fs") for p in (tmp_path / "fs").rglob("*.jpg")}
+    summary = run(library, tmp_path / "fs", RefineOptions(min_faces=5, min_short=90, min_blur=60))
+    after = {p.relative_to(tmp_path / "fs") for p in (tmp_path / "fs").rglob("*.jpg")}
+    assert len(after) < len(before)
+    assert summary.removed > 0
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_folder_of_another_command_is_refused_untouched(
+    library: Library, tmp_path: Path, dry_run: bool
+) -> None:
+    out = tmp_path / "raw"
+    cluster(library.store, out, ClusterOptions(), progress=SilentProgress(), stop=Stop())
+    before = sorted(out.rglob("*"))
+    with pytest.raises(WrongUsage, match="another command"):
+        run(library, out, replace(TASTE, dry_run=dry_run))
+    assert sorted(out.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["dry", "wet"])
+def test_a_dry_run_counts_as_the_run_does(library: Library, tmp_path: Path, name: str) -> None:
+    options = RefineOptions(min_faces=5, min_short=80, min_blur=60, dry_run=name == "dry")
+    summary = run(library, tmp_path / name, options)
+    assert (tmp_path / name).exists() == (name == "wet")
+    assert summary.facesets == len(PEOPLE)
+
+
+def test_a_set_needs_one_photo_for_every_hundred_from_3_to_15() -> None:
+    least = [RefineOptions().for_store(photos, "").min_faces for photos in range(0, 5000, 50)]
+    assert least == sorted(least)  # type: ignore[type-var]
+    assert (least[0], least[10], least[20], least[-1]) == (3, 5, 10, 15)
+    assert RefineOptions(min_faces=8).for_store(100_000, "").min_faces == 8
+
+
+def test_the_value_that_a_small_album_is_given_is_recorded(library: Library, tmp_path: Path) -> None:
+    summary = run(library, tmp_path / "fs", RefineOptions(materialize="none", sheet=False))
+    manifest = read_manifest(tmp_path / "fs", RefineManifest)
+    assert manifest.made.options["min_faces"] == 3
+    assert summary.facesets == len(manifest.facesets) >= len(PEOPLE)
+
+
+@pytest.mark.parametrize(
+    ("options", "gate"),
+    [
+        (RefineOptions(min_short=120), "--min-short"),
+        (RefineOptions(min_blur=5000), "--min-blur"),
+        (RefineOptions(min_det_score=0.99), "--min-det-score"),
+        (RefineOptions(min_faces=40), "--min-faces"),
+    ],
+)
+def test_the_hint_names_the_gate_that_is_in_the_way_and_keeps_its_promise(
+    library: Library, tmp_path: Path, options: RefineOptions, gate: str
+) -> None:
+    dry = replace(options, dry_run=True)
+    summary = run(library, tmp_path / "fs", dry)
+    assert summary.facesets == 0
+    assert f"by {gate}" in summary.hint
+    flags = dict(flag.split() for flag in summary.try_flags)
+    assert gate in flags
+    looser = {name[2:].replace("-", "_"): float(value) for name, value in flags.items()}
+    looser["min_faces"] = int(looser.get("min_faces", 3))
+    better = run(library, tmp_path / "fs", replace(RefineOptions(dry_run=True), **looser))  # type: ignore[arg-type]
+    sets = f"{better.facesets} face set{'s' if better.facesets > 1 else ''} with {better.kept} faces"
+    assert better.facesets > 0
+    assert f"there would be {sets}, where there are 0 face sets" in summary.hint
+
+
+def test_gates_that_cost_nothing_are_not_spoken_of(library: Library, tmp_path: Path) -> None:
+    everything = RefineOptions(
+        initial_threshold=2, outlier_threshold=2, min_faces=1, min_short=0, min_blur=0, min_det_score=0
+    )
+    summary = run(library, tmp_path / "fs", replace(everything, same_image_ok=True, dry_run=True))
+    assert (summary.dropped, summary.hint, summary.try_flags) == (0, "", [])

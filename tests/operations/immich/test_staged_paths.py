@@ -1,0 +1,74 @@
+"""Paths made of a server's: safe everywhere, never two in one."""
+
+import re
+from pathlib import PurePosixPath, PureWindowsPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facesets.operations.immich.staged_paths import OWN_NAMES, Names, is_thumbnail, safe_label, safe_path
+
+ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=60)
+RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+
+
+@pytest.mark.parametrize(
+    "path", ["/data/library/ana/2024/IMG_1.jpg", "photos/K\u00fcche & Bad (2).JPEG", "a b/c.d/e.heic"]
+)
+def test_an_ordinary_path_stays_as_it_is_below_the_folder(path: str) -> None:
+    assert safe_path(path) == path.lstrip("/")
+
+
+@given(ANY_TEXT)
+def test_whatever_the_server_says_the_path_is_one_that_any_system_holds(text: str) -> None:
+    path = safe_path(text + ".jpg")
+    parts = path.split("/")
+    assert not PurePosixPath(path).is_absolute()
+    assert not PureWindowsPath(path).drive
+    assert len(path.encode("utf-8")) <= 200
+    assert parts[0] not in OWN_NAMES
+    assert path.endswith(".jpg")
+    for part in parts:
+        assert part not in ("", ".", "..")
+        assert not RESERVED.match(part)
+        assert part == part.rstrip(". ")
+        assert part.isprintable()
+        assert not set(part) & set('<>:"|?*\\')
+        assert len(part.encode()) <= 121
+
+
+@given(st.lists(ANY_TEXT, max_size=12))
+def test_no_two_assets_share_a_path_even_where_case_is_ignored(texts: list[str]) -> None:
+    names = Names()
+    given_names = [names.give(f"{text}.jpg", f"{n:08}-id") for n, text in enumerate([*texts, *texts])]
+    assert len({name.casefold() for name in given_names}) == len(given_names)
+
+
+@given(ANY_TEXT)
+def test_a_label_names_one_folder(text: str) -> None:
+    label = safe_label(text)
+    assert label not in ("", ".", "..")
+    assert not set(label) & set('/\\:*?"<>|')
+
+
+def test_a_photos_folder_is_never_called_like_a_photo_or_like_a_file_of_ours() -> None:
+    assert safe_path("a.jpg/b.jpg") == "a.jpg_/b.jpg"
+    assert safe_path("Queue.json/b.jpg") == "Queue.json_/b.jpg"
+
+
+@pytest.mark.parametrize(
+    ("path", "verdict"),
+    [
+        ("/data/thumbs/u/ab/cd/4f0c-preview.jpeg", True),
+        ("upload/thumbs/u/ab/cd/4f0c-thumbnail.webp", True),
+        ("/data/thumbs/u/ab/cd/4f0c_preview.jpeg", True),
+        ("/data/thumbs/u/ab/cd/4f0c_fullsize_edited.webp", True),
+        ("/data/thumbs/u/ab/cd/123e4567-e89b-42d3-a456-426614174000.jpeg", True),
+        ("/data/library/thumbs-up/holiday-preview.jpeg", False),
+        ("/photos/thumbs/IMG_1.jpg", False),
+        ("/photos/holiday-preview.jpeg", False),
+    ],
+)
+def test_immichs_own_thumbnails_are_told_from_photos(path: str, verdict: bool) -> None:
+    assert is_thumbnail(path) is verdict

@@ -1,0 +1,149 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.fixtures.photo_library import Library
+
+from facesets.inference.landmarks import Landmarks
+from facesets.inference.local import LocalEmbedder
+from facesets.inference.packs import read_pack
+from facesets.operations.ingest.enrich import EnrichSummary, enrich, match_boxes
+from facesets.operations.options.cache import EnrichOptions
+from facesets.progress import SilentProgress
+from facesets.records import EnrichState, PoseSource
+from facesets.stop import Stop
+
+
+@pytest.fixture(scope="module")
+def landmarks(insightface_pack: Path) -> Landmarks:
+    return Landmarks(read_pack(insightface_pack))
+
+
+def run(
+    library: Library,
+    embedder: LocalEmbedder,
+    landmarks: Landmarks,
+    options: EnrichOptions | None = None,
+    stop: Stop | None = None,
+) -> EnrichSummary:
+    store = library.store
+    with store.writing(embedder.settings):
+        return enrich(
+            store,
+            embedder,
+            landmarks,
+            options or EnrichOptions(),
+            progress=SilentProgress(),
+            stop=stop or Stop(),
+        )
+
+
+def test_every_face_gets_a_pose_and_says_where_it_comes_from(
+    library: Library, embedder: LocalEmbedder, landmarks: Landmarks
+) -> None:
+    before = library.store.load()
+    summary = run(library, embedder, landmarks)
+    after = library.store.load()
+    assert summary.enriched == summary.faces == summary.pose_from_keypoints == len(before.faces)
+    assert after.faces.pose is not None
+    assert after.faces.pose_source is not None
+    assert np.isfinite(after.faces.pose).all()
+    assert set(after.faces.pose_source) == {PoseSource.KEYPOINTS}
+    assert after.faces.landmark_2d_106 is not None
+    inside = after.faces.landmark_2d_106.mean(axis=1)
+    assert (inside > after.faces.box[:, :2]).all()
+    assert (inside < after.faces.box[:, 2:]).all()
+    assert after.face_ids() == before.face_ids()
+    assert (after.faces.embedding == before.faces.embedding).all()
+    assert after.images.paths == before.images.paths
+
+
+def test_a_second_run_has_nothing_to_do(
+    library: Library, embedder: LocalEmbedder, landmarks: Landmarks
+) -> None:
+    first = run(library, embedder, landmarks)
+    again = run(library, embedder, landmarks)
+    assert (again.images, again.faces, again.already) == (0, 0, first.faces)
+
+
+def test_a_face_that_is_not_found_again_keeps_its_row_and_says_so(
+    library: Library, embedder: LocalEmbedder, landmarks: Landmarks, pack_dir: Path
+) -> None:
+    strict = LocalEmbedder(read_pack(pack_dir), det_size=640, min_det_score=0.7)
+    store = library.store
+    before = store.load()
+    with store.writing(embedder.settings):
+        summary = enrich(store, strict, landmarks, EnrichOptions(), progress=SilentProgress(), stop=Stop())
+    after = library.store.load().faces
+    assert after.enrich_state is not None
+    assert len(after) == len(before.faces)
+    lost = after.enrich_state == EnrichState.NOT_FOUND_AGAIN
+    assert lost.sum() == summary.not_found_again > 0
+    assert (after.det_score[lost] < 0.7).all()
+    found_now = run(library, embedder, landmarks, EnrichOptions(again=True))
+    assert found_now.enriched == lost.sum()
+
+
+def test_an_interrupted_run_is_continued(
+    library: Library, embedder: LocalEmbedder, landmarks: Landmarks
+) -> None:
+    class StopAfterFive(Stop):
+        asked = 0
+
+        @property
+        def requested(self) -> bool:
+            self.asked += 1
+            return self.asked > 5
+
+    part = run(library, embedder, landmarks, stop=StopAfterFive())
+    assert part.stopped
+    assert part.images == 5
+    rest = run(library, embedder, landmarks)
+    assert rest.already == part.faces
+    assert rest.faces + part.faces == len(library.store.load().faces)
+
+
+def test_a_photo_that_vanished_is_named_and_tried_again_later(
+    library: Library, tmp_path: Path, embedder: LocalEmbedder, landmarks: Landmarks
+) -> None:
+    photo = library.photos / "two people.png"
+    hidden = tmp_path / "hidden.png"
+    shutil.move(photo, hidden)
+    try:
+        summary = run(library, embedder, landmarks)
+    finally:
+        shutil.move(hidden, photo)
+    assert [failure.path for failure in summary.failures] == [str(photo)]
+    assert run(library, embedder, landmarks).images == 1
+
+
+def test_a_dry_run_changes_nothing(library: Library, embedder: LocalEmbedder, landmarks: Landmarks) -> None:
+    before = library.cache.read_bytes()
+    summary = enrich(
+        library.store,
+        embedder,
+        landmarks,
+        EnrichOptions(dry_run=True),
+        progress=SilentProgress(),
+        stop=Stop(),
+    )
+    assert summary.faces == len(library.store.load().faces)
+    assert library.cache.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ([], [False, False]),
+        ([[0, 0, 10, 10]], [True, False]),
+        ([[1, 0, 11, 10], [4, 0, 14, 10]], [True, True]),
+        ([[50, 50, 60, 60]], [False, False]),
+    ],
+)
+def test_each_box_found_again_belongs_to_one_cached_face(
+    found: list[list[float]], expected: list[bool]
+) -> None:
+    cached = np.array([[0, 0, 10, 10], [3, 0, 13, 10]], np.float32)
+    boxes = np.array(found, np.float32).reshape(-1, 4)
+    assert match_boxes(cached, boxes, min_overlap=0.5).tolist() == expected

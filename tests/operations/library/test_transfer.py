@@ -1,0 +1,153 @@
+"""From cache to library and back, bit for bit; and a library mended after changes by hand."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import psycopg
+import pytest
+from tests.fixtures.made_faces import SETTINGS, made_file, made_image
+from tests.fixtures.program import run
+
+from facesets.operations.library.check import check
+from facesets.operations.library.stats import stats
+from facesets.operations.library.transfer import transfer
+from facesets.progress import SilentProgress
+from facesets.records import FileRecord
+from facesets.stop import Stop
+from facesets.store.npz.cache import Cache
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    """A cache with copies, an unreadable file and an image without faces."""
+    images = [made_image("a", 2, "2020-02-03T04:05:06"), made_image("b", 0), made_image("c", 3)]
+    files = [made_file(f"/{i}.jpg", image) for i, image in enumerate(images)]
+    files += [made_file("/copy.jpg", images[0]), FileRecord("/torn.jpg", 1, 2, "ee" * 32, "damaged")]
+    filled = Cache(tmp_path / "c.npz")
+    with filled.writing(SETTINGS):
+        filled.commit(files, images)
+    return filled
+
+
+def test_a_cache_goes_into_the_library_and_out_again_unchanged(
+    cache: Cache, database: Database, tmp_path: Path
+) -> None:
+    library = Library(database, SETTINGS)
+    summary = transfer(cache, library, progress=SilentProgress(), stop=Stop())
+    assert (summary.images, summary.faces, summary.paths) == (3, 5, 4)
+    back = Cache(tmp_path / "back.npz")
+    with back.writing(SETTINGS):
+        transfer(library, back, progress=SilentProgress(), stop=Stop())
+    expected, found = cache.load(), back.load()
+    assert found.images.paths == expected.images.paths
+    np.testing.assert_array_equal(found.images.taken, expected.images.taken)
+    for name, column in expected.faces.columns().items():
+        np.testing.assert_array_equal(found.faces.columns()[name], column)
+    assert back.files() == cache.files()
+
+
+def test_what_is_gone_stays_behind(cache: Cache, database: Database) -> None:
+    with cache.writing(SETTINGS):
+        cache.commit([FileRecord("/copy.jpg", -1, -1, "", "not there any more")], [])
+    library = Library(database, SETTINGS)
+    summary = transfer(cache, library, progress=SilentProgress(), stop=Stop())
+    assert (summary.paths, summary.unreadable) == (3, 1)
+    assert sorted(library.files()) == ["/0.jpg", "/1.jpg", "/2.jpg", "/torn.jpg"]
+
+
+def test_a_dry_run_counts_the_same_and_writes_nothing(cache: Cache, database: Database) -> None:
+    library = Library(database, SETTINGS)
+    rehearsed = transfer(cache, library, dry_run=True, progress=SilentProgress(), stop=Stop())
+    assert stats(library).images == 0
+    assert library.settings == SETTINGS
+    done = transfer(cache, library, progress=SilentProgress(), stop=Stop())
+    assert replace(done, dry_run=True) == rehearsed
+
+
+def test_importing_again_leaves_everything_as_it_is(cache: Cache, database: Database) -> None:
+    library = Library(database, SETTINGS)
+    transfer(cache, library, progress=SilentProgress(), stop=Stop())
+    again = transfer(cache, library, progress=SilentProgress(), stop=Stop())
+    assert (again.images, again.known) == (0, 3)
+    assert stats(library).faces == 5
+
+
+def test_importing_an_older_cache_leaves_what_the_library_found_out_since(
+    cache: Cache, database: Database, library_url: str, tmp_path: Path
+) -> None:
+    library = Library(database, SETTINGS)
+    newer = made_image("newer", 1)
+    since = [
+        made_file("/0.jpg", newer, mtime_ns=9),
+        made_file("/torn.jpg", newer, mtime_ns=9),
+        FileRecord("/1.jpg", 1, 9, "dd" * 32, "damaged"),
+    ]
+    library.add(since, [newer])
+    result = run("import-cache", tmp_path / "c.npz", "--database", library_url, "--json")
+    summary = json.loads(result.out)
+    assert (summary["images"], summary["paths"], summary["unreadable"]) == (3, 2, 0)
+    found = library.files()
+    assert [found[record.path] for record in since] == since
+    assert found["/2.jpg"] == cache.files()["/2.jpg"]
+
+
+def test_stats_count_what_is_there(cache: Cache, database: Database) -> None:
+    library = Library(database, SETTINGS)
+    transfer(cache, library, progress=SilentProgress(), stop=Stop())
+    totals = stats(library)
+    assert (totals.images, totals.paths, totals.aliases, totals.unreadable) == (3, 5, 1, 1)
+    assert (totals.faces, totals.assigned, totals.unassigned) == (5, 0, 5)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM face_embeddings WHERE face_id = (SELECT min(id) FROM face_detections)",
+        "UPDATE face_embeddings SET embedding = '[1,2,3]'",
+        "DELETE FROM face_scans",
+        "UPDATE image_paths SET image_id = NULL WHERE path = '/0.jpg'",
+        "UPDATE face_detections SET ordinal = 0",
+    ],
+)
+def test_check_finds_what_hands_broke_and_faces_keep_their_people_when_it_is_mended(
+    cache: Cache, database: Database, library_url: str, damage: str
+) -> None:
+    library = Library(database, SETTINGS)
+    transfer(cache, library, progress=SilentProgress(), stop=Stop())
+    assert check(library, fix=False).problems == []
+    before = library.load()
+    with psycopg.connect(library_url) as connection:
+        connection.execute("INSERT INTO persons DEFAULT VALUES")
+        connection.execute("UPDATE face_detections SET person_id = (SELECT id FROM persons)")
+        connection.execute(damage.encode())
+    assert check(library, fix=False).problems
+    mended = check(library, fix=True)
+    assert "/0.jpg" in mended.to_index
+    images = [made_image("a", 2, "2020-02-03T04:05:06"), made_image("b", 0), made_image("c", 3)]
+    library.add([made_file(f"/{i}.jpg", image) for i, image in enumerate(images)], images)
+    assert check(library, fix=False).problems == []
+    assert stats(library).assigned == 5
+    np.testing.assert_array_equal(library.load().faces.embedding, before.faces.embedding)
+
+
+def test_a_face_found_again_a_little_beside_is_the_same_face(database: Database, library_url: str) -> None:
+    library = Library(database, SETTINGS)
+    image = made_image("a", 2)
+    library.commit([made_file("/a.jpg", image)], [image])
+    with psycopg.connect(library_url) as connection:
+        connection.execute("INSERT INTO persons DEFAULT VALUES")
+        connection.execute(
+            "UPDATE face_detections SET person_id = (SELECT id FROM persons) WHERE ordinal = 1"
+        )
+    order = np.array([1, 0])
+    moved = replace(image.faces.take(order), box=image.faces.box[order] + np.float32(0.5))
+    library.commit([], [replace(image, faces=moved)])
+    with psycopg.connect(library_url) as connection:
+        rows = connection.execute(
+            "SELECT ordinal FROM face_detections WHERE person_id IS NOT NULL"
+        ).fetchall()
+    assert rows == [(0,)]

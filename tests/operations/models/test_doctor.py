@@ -1,0 +1,84 @@
+"""`doctor` finds what is wrong and says which command mends it."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from facesets.operations.models.doctor import doctor, installed_names, one_of
+
+RIVALS = ("opencv-python-headless", "opencv-python")
+
+
+def test_two_distributions_of_one_module_are_a_clash() -> None:
+    finding = one_of(["numpy", *RIVALS], RIVALS, "cv2", keep=RIVALS[0])
+    assert finding.level == "problem"
+    assert finding.repair == (
+        "pip uninstall -y opencv-python opencv-python-headless "
+        "&& pip install --no-deps opencv-python-headless"
+    )
+
+
+def test_none_and_one_are_told_apart() -> None:
+    assert one_of([], RIVALS, "cv2", keep=RIVALS[0]).repair == "pip install opencv-python-headless"
+    assert one_of([RIVALS[1]], RIVALS, "cv2", keep=RIVALS[0]).level == "ok"
+
+
+def test_this_environment_has_one_of_each() -> None:
+    levels = {finding.subject: finding.level for finding in doctor([Path("/nowhere")], [])}
+    assert (levels["cv2"], levels["onnxruntime"]) == ("ok", "ok")
+
+
+def test_a_missing_pack_is_a_problem_with_its_command_and_another_pack_a_note(
+    pack_dir: Path, tmp_path: Path
+) -> None:
+    def pack_finding() -> tuple[str, str]:
+        (finding,) = (f for f in doctor([tmp_path], []) if f.subject.startswith("model pack"))
+        return finding.level, finding.repair
+
+    assert pack_finding() == ("problem", "facesets models pull buffalo_l")
+    shutil.copytree(pack_dir, tmp_path / "models" / "mine")
+    assert pack_finding() == ("note", "facesets models pull buffalo_l")
+
+
+def test_a_directory_that_cannot_be_written_is_a_problem() -> None:
+    # No user may create files in procfs, not even root.
+    (finding,) = (
+        f for f in doctor([Path("/nowhere")], [Path("/proc/x/y")]) if f.subject.startswith("directory")
+    )
+    assert finding.level == "problem"
+    assert finding.repair
+
+
+def test_the_cpu_always_works(pack_dir: Path) -> None:
+    states = {f.subject: f.level for f in doctor([pack_dir.parent], [])}
+    assert states["provider cpu"] == "ok"
+
+
+def test_what_an_interrupted_uninstall_left_behind_has_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken-1.0.dist-info").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert "numpy" in installed_names()
+
+
+@pytest.mark.parametrize("broken", [None, "hollow"])
+def test_a_broken_runtime_is_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str | None
+) -> None:
+    for name in list(sys.modules):
+        if name.partition(".")[0] == "onnxruntime" or name.startswith(
+            ("facesets.inference", "facesets.operations.models.doc")
+        ):
+            monkeypatch.delitem(sys.modules, name)
+    if broken is None:
+        monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    else:
+        (tmp_path / "onnxruntime").mkdir()
+        monkeypatch.syspath_prepend(str(tmp_path))
+        (tmp_path / "onnxruntime" / "__init__.py").touch()
+    findings = {finding.subject: finding for finding in doctor([tmp_path], [])}
+    assert findings["inference"].level == "problem"
+    assert "force-reinstall" in findings["inference"].repair

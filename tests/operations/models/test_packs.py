@@ -1,0 +1,203 @@
+"""Model packs: found by path and name, fetched whole or not at all."""
+
+import http.server
+import io
+import shutil
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from facesets.errors import DamagedFile, MissingModelPack, Unreachable, WrongUsage
+from facesets.inference import catalog
+from facesets.inference.catalog import PublishedPack
+from facesets.inference.packs import find_pack, read_pack
+from facesets.operations.models.packs import list_packs, pull, verify
+from facesets.progress import RecordingProgress, SilentProgress
+from facesets.stop import Stop
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Answers with what a test puts here: status and body, one after the other; the last one repeats."""
+
+    answers: list[tuple[int, bytes, int]]
+    asked = 0
+
+    def handle_error(self, *_: object) -> None:
+        """A client that hangs up is part of the test."""
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        status, body, length = self.server.answers[min(self.server.asked, len(self.server.answers) - 1)]
+        self.server.asked += 1
+        self.send_response(status)
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    instance = Server(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=instance.serve_forever)
+    thread.start()
+    yield instance
+    instance.shutdown()
+    thread.join()
+    instance.server_close()
+
+
+@pytest.fixture
+def archive(insightface_pack: Path) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as bundle:
+        for path in insightface_pack.glob("*.onnx"):
+            bundle.write(path, f"some/folder/{path.name}")
+        bundle.writestr("../../evil.onnx.txt", "no model")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def publish(server: Server, archive: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    import hashlib
+
+    url = f"http://127.0.0.1:{server.server_address[1]}/small.zip"
+    pack = PublishedPack("small", url, len(archive), hashlib.sha256(archive).hexdigest(), {})
+    monkeypatch.setitem(catalog.PUBLISHED, "small", pack)
+    monkeypatch.setattr("facesets.remote.download._FIRST_WAIT_S", 0.01)
+
+
+def good(archive: bytes) -> tuple[int, bytes, int]:
+    return (200, archive, len(archive))
+
+
+@pytest.mark.usefixtures("publish")
+def test_a_pulled_pack_works_and_its_licence_was_shown(
+    server: Server, archive: bytes, tmp_path: Path
+) -> None:
+    server.answers = [good(archive)]
+    progress = RecordingProgress()
+    pulled = pull("small", [tmp_path], progress=progress, stop=Stop())
+    assert Path(pulled.path) == tmp_path / "models" / "small"
+    pack = read_pack(Path(pulled.path))
+    assert sorted(p.name for p in pack.path.iterdir()) == sorted(m.path.name for m in pack.models.values())
+    assert any("non-commercial" in line for line in progress.lines)
+    assert [p.name for p in (tmp_path / "models").iterdir()] == ["small"]
+    pull("small", [tmp_path], progress=progress, stop=Stop())
+    assert server.asked == 1
+
+
+@pytest.mark.usefixtures("publish")
+def test_a_transfer_that_breaks_off_is_tried_again(server: Server, archive: bytes, tmp_path: Path) -> None:
+    server.answers = [(200, archive[:1000], len(archive)), (503, b"", 0), good(archive)]
+    pull("small", [tmp_path], progress=SilentProgress(), stop=Stop())
+    assert server.asked == 3
+
+
+@pytest.mark.usefixtures("publish")
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ((404, b"", 0), Unreachable),
+        ((500, b"", 0), Unreachable),
+        ((200, b"short", 5), Unreachable),
+        ((200, None, 0), DamagedFile),
+    ],
+    ids=["missing", "broken server", "wrong length", "wrong content"],
+)
+def test_a_failed_pull_leaves_nothing(
+    server: Server,
+    archive: bytes,
+    tmp_path: Path,
+    answer: tuple[int, bytes | None, int],
+    error: type[Exception],
+) -> None:
+    status, body, length = answer
+    content = bytes(len(archive)) if body is None else body
+    server.answers = [(status, content, len(content) if body is None else length)]
+    with pytest.raises(error):
+        pull("small", [tmp_path], progress=SilentProgress(), stop=Stop())
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+@pytest.mark.usefixtures("publish")
+def test_a_stopped_pull_leaves_nothing(server: Server, archive: bytes, tmp_path: Path) -> None:
+    server.answers = [good(archive)]
+    stop = Stop()
+    stop.request()
+    with pytest.raises(Unreachable, match="stopped"):
+        pull("small", [tmp_path], progress=SilentProgress(), stop=stop)
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_an_unknown_pack_names_those_that_exist(tmp_path: Path) -> None:
+    with pytest.raises(WrongUsage, match="buffalo_l"):
+        pull("nonsense", [tmp_path], progress=SilentProgress(), stop=Stop())
+
+
+def test_packs_are_found_by_path_and_by_name_in_order_of_the_roots(pack_dir: Path, tmp_path: Path) -> None:
+    for root in ("first", "second"):
+        shutil.copytree(pack_dir, tmp_path / root / "models" / "mine")
+    roots = [tmp_path / "first", tmp_path / "second"]
+    assert find_pack("mine", roots).path == tmp_path / "first" / "models" / "mine"
+    assert find_pack(str(pack_dir), roots).path == pack_dir.absolute()
+    (tmp_path / "first" / "models" / "linked").symlink_to(pack_dir)
+    assert find_pack("linked", roots).name == "linked"
+    (tmp_path / "first" / "models" / "linked").unlink()
+    assert [line.path for line in list_packs(roots)] == [str(r / "models" / "mine") for r in roots]
+
+
+def test_a_missing_pack_names_another_that_is_here(pack_dir: Path, tmp_path: Path) -> None:
+    shutil.copytree(pack_dir, tmp_path / "models" / "mine")
+    with pytest.raises(MissingModelPack, match=r"models pull buffalo_l.*mine"):
+        find_pack("buffalo_l", [tmp_path])
+
+
+def test_tasks_are_read_off_the_graphs(insightface_pack: Path) -> None:
+    models = read_pack(insightface_pack).models
+    assert {task: model.path.name for task, model in models.items()} == {
+        "detection": "det_500m.onnx",
+        "recognition": "w600k_mbf.onnx",
+        "landmark_2d_106": "2d106det.onnx",
+        "genderage": "genderage.onnx",
+    }
+
+
+def test_a_damaged_model_is_named_with_the_way_to_mend_it(pack_dir: Path, tmp_path: Path) -> None:
+    shutil.copytree(pack_dir, tmp_path / "models" / "mine")
+    (tmp_path / "models" / "mine" / "w600k_mbf.onnx").write_bytes(b"\x08\x07rubbish\xff\xff")
+    with pytest.raises(DamagedFile, match=r"w600k_mbf\.onnx.*models pull"):
+        find_pack("mine", [tmp_path])
+    (line,) = list_packs([tmp_path])
+    assert "w600k_mbf.onnx" in line.problem
+
+
+def test_verify_tells_published_files_from_others(
+    insightface_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(insightface_pack, tmp_path / "models" / "small")
+    detector = read_pack(insightface_pack).detector
+    files = {"det_500m.onnx": detector.sha256, "w600k_mbf.onnx": "0" * 64}
+    monkeypatch.setitem(catalog.PUBLISHED, "small", PublishedPack("small", "", None, None, files))
+    verdicts = {check.file: check.verdict for check in verify("small", [tmp_path])}
+    assert verdicts["det_500m.onnx"] == "ok"
+    assert verdicts["w600k_mbf.onnx"] == "differs"
+    assert verdicts["genderage.onnx"] == "unknown"
+
+
+def test_a_pack_is_found_by_a_relative_path(
+    pack_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(pack_dir, tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    for name in ("./mine", "mine/", "../" + tmp_path.name + "/mine"):
+        found = find_pack(name, [tmp_path / "none"])
+        assert (found.name, found.path.resolve()) == ("mine", (tmp_path / "mine").resolve())

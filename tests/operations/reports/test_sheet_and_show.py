@@ -1,0 +1,127 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.fixtures.photo_library import PEOPLE, Library
+
+from facesets.errors import WrongUsage
+from facesets.operations.grouping.cluster import cluster
+from facesets.operations.grouping.refine import refine
+from facesets.operations.options.cache import ClusterOptions, DedupOptions, RefineOptions
+from facesets.operations.reports.dedup import dedup
+from facesets.operations.reports.sheet import sheet
+from facesets.operations.reports.show import show_manifest, show_store
+from facesets.progress import SilentProgress
+from facesets.results.contact_sheets import count_in_words
+from facesets.results.manifest import ClusterManifest
+from facesets.results.manifest_json import read_manifest
+from facesets.stop import Stop
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory, pristine: Library) -> Path:
+    root = tmp_path_factory.mktemp("results")
+    store = pristine.store
+    cluster(store, root / "raw", ClusterOptions(sheet=False), progress=SilentProgress(), stop=Stop())
+    gates = RefineOptions(min_faces=5, min_short=80, materialize="none")
+    refine(store, root / "fs", gates, progress=SilentProgress(), stop=Stop())
+    dedup(store, root / "duplicates.json", DedupOptions(), progress=SilentProgress(), stop=Stop())
+    return root
+
+
+def test_a_sheet_shows_faces_and_mutes_what_was_dropped(results: Path) -> None:
+    page = np.asarray(Image.open(results / "fs" / "contact_sheet.png").convert("RGB"))
+    colourful = np.ptp(page.astype(int), axis=2) > 40
+    assert colourful.mean() > 0.02
+    assert page.shape[1] > 1000
+
+
+def test_a_sheet_lies_beside_its_manifest_unless_told_otherwise(results: Path, tmp_path: Path) -> None:
+    summary = sheet(results / "raw", None, progress=SilentProgress(), stop=Stop())
+    assert summary.pages == [str(results / "raw" / "sheet.png")]
+    assert summary.rows >= len(PEOPLE)
+    named = sheet(
+        results / "raw" / "manifest.json", tmp_path / "a.png", progress=SilentProgress(), stop=Stop()
+    )
+    assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
+    assert named.rows == summary.rows
+
+
+def test_a_sheet_of_duplicates_is_refused(results: Path) -> None:
+    with pytest.raises(WrongUsage, match="no people"):
+        sheet(results / "duplicates.json", None, progress=SilentProgress(), stop=Stop())
+
+
+def test_a_photo_that_is_gone_leaves_an_empty_tile(results: Path, tmp_path: Path) -> None:
+    text = (results / "raw" / "manifest.json").read_text()
+    (tmp_path / "m.json").write_text(text.replace("Hugo_Chavez_0003.jpg", "vanished.jpg"))
+    assert sheet(tmp_path / "m.json", None, progress=SilentProgress(), stop=Stop()).pages
+
+
+def test_a_photo_that_moved_is_shown_from_its_other_path(results: Path, tmp_path: Path) -> None:
+    text = (results / "raw" / "manifest.json").read_text()
+    (tmp_path / "m.json").write_text(text.replace("Hugo_Chavez_0001.jpg", "vanished.jpg"))
+    pages = [
+        sheet(manifest, tmp_path / name, progress=SilentProgress(), stop=Stop()).pages[0]
+        for manifest, name in ((results / "raw", "all.png"), (tmp_path / "m.json", "moved.png"))
+    ]
+    complete, moved = (np.asarray(Image.open(page).convert("RGB"))[100:] for page in pages)
+    assert (complete == moved).all()
+
+
+def test_show_counts_what_a_cache_holds(pristine: Library, pack_dir: Path) -> None:
+    contents = show_store(pristine.store, "cache")
+    collection = pristine.store.load()
+    assert contents.facts["faces"] == len(collection.faces)
+    assert contents.facts["copies of images"] == 1
+    assert contents.facts["images without a face"] == 1
+    assert contents.facts["model pack"] == pack_dir.name
+
+
+def test_every_face_that_auto_placed_says_how(pristine: Library, tmp_path: Path) -> None:
+    options = ClusterOptions(method="auto", sheet=False, materialize="none")
+    cluster(pristine.store, tmp_path / "auto", options, progress=SilentProgress(), stop=Stop())
+    manifest = read_manifest(tmp_path / "auto", ClusterManifest)
+    together = [face.face for group in manifest.persons for face in group.faces]
+    alone = [face.face for face in manifest.singletons]
+    assert {manifest.placements[face] for face in together} <= {"core", "joined", "linked", "satellite"}
+    assert {manifest.placements[face] for face in alone} <= {"alone", "incoherent"}
+    first = manifest.persons[0]
+    contents = show_manifest(tmp_path / "auto", first.name)
+    assert [row[:2] for row in contents.rows] == [
+        [face.paths[0], manifest.placements[face.face]] for face in first.faces
+    ]
+    table = show_manifest(tmp_path / "auto")
+    assert all(sum(map(int, row[3:])) == row[1] for row in table.rows)
+
+
+def test_show_names_a_group_that_is_not_there(results: Path) -> None:
+    with pytest.raises(WrongUsage, match="no group person_999"):
+        show_manifest(results / "raw", "person_999")
+    assert show_manifest(results / "fs", "faceset_001").rows
+
+
+@pytest.mark.parametrize(
+    ("name", "heading"), [("raw", "person"), ("fs", "face set"), ("duplicates.json", "keep")]
+)
+def test_show_tells_what_a_manifest_lists(results: Path, name: str, heading: str) -> None:
+    contents = show_manifest(results / name)
+    assert contents.headings[0] == heading
+    assert contents.rows
+    assert all(len(row) == len(contents.headings) for row in contents.rows)
+
+
+@pytest.mark.parametrize(
+    ("what", "one", "many"),
+    [
+        ("images", "1 image", "2 images"),
+        ("persons", "1 person", "2 people"),
+        ("facesets", "1 face set", "2 face sets"),
+        ("singletons", "1 single face", "2 single faces"),
+        ("no_face", "1 image without a face", "2 images without a face"),
+        ("dropped", "1 dropped", "2 dropped"),
+    ],
+)
+def test_what_a_sheet_counts_is_said_in_words_that_fit(what: str, one: str, many: str) -> None:
+    assert (count_in_words(what, 1), count_in_words(what, 2)) == (one, many)

@@ -1,0 +1,107 @@
+"""Pages of people and photos: text that is safe and links that lead somewhere, at any size."""
+
+from dataclasses import replace
+from html.parser import HTMLParser
+from urllib.parse import unquote_to_bytes
+
+import pytest
+
+from facesets.results.html_pages import MADE_BY, STYLE, TILES_PER_PAGE, Person, Picture, Site, render
+
+EMPTY = Site(("/photos",), ("0 people",), (), (), (), (), ())
+
+
+class Links(HTMLParser):
+    """Collects what a page refers to, and its tags."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.pictures: list[dict[str, str | None]] = []
+        self.tags: set[str] = set()
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.tags.add(tag)
+        self.links += [value for name in ("href", "src") if (value := found.get(name))]
+        if tag == "img":
+            self.pictures.append(found)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def parsed(page: bytes) -> Links:
+    parser = Links()
+    parser.feed(page.decode())
+    return parser
+
+
+def person(name: str, pictures: int = 1) -> Person:
+    tile = Picture("pages/thumbnails/ab/cd.jpg", f"people/{name}/a.jpg", "a.jpg", f"Face of {name} in a.jpg")
+    return Person(name, True, (f"{pictures} photos",), (f"people/{name}",), tile, (tile,) * pictures)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ['A&B "x" <script>alert(1)</script>', "50% #1? 'quoted'", "\udce9t\udce9", "a\x1b[31m\n", "王小明 ß"],
+)
+def test_whatever_a_name_holds_is_text_and_its_links_are_its_bytes(name: str) -> None:
+    pages = render(replace(EMPTY, people=(person(name),)))
+    one = next(page for page in pages if "person/" in page)
+    links = parsed(pages[one])
+    assert "script" not in links.tags
+    assert [unquote_to_bytes(link) for link in links.links if "people/" in link and "jpg" in link] == [
+        b"../../people/" + name.encode("utf-8", "surrogateescape") + b"/a.jpg"
+    ]
+    start = parsed(pages["index.html"])
+    assert unquote_to_bytes(next(link for link in start.links if "person/" in link)).decode() == one
+    assert all(link.isascii() and not {"?", '"', "'", " "} & {*link} for link in links.links + start.links)
+
+
+def test_pages_ask_nothing_of_a_network_and_run_nothing() -> None:
+    for name, page in render(replace(EMPTY, people=(person("Ann"),))).items():
+        assert b"http:" not in page
+        assert b"https:" not in page
+        if name != STYLE:
+            assert page.startswith(MADE_BY.encode())
+            assert b"default-src 'none'" in page
+            assert not {"script", "iframe", "object"} & parsed(page).tags
+
+
+def test_a_long_list_becomes_several_pages_that_lead_to_each_other() -> None:
+    many = 2 * TILES_PER_PAGE + 1
+    pages = render(replace(EMPTY, people=(person("Ann", many),), single=person("x", many).pictures))
+    own = sorted(name for name in pages if "person/" in name)
+    assert own == ["pages/person/Ann.html", "pages/person/Ann~2.html", "pages/person/Ann~3.html"]
+    assert sum(len(parsed(pages[name]).pictures) for name in own) == many
+    assert max(map(len, pages.values())) < 400_000
+    for page in own:
+        assert {f"../../{name}" for name in own} <= set(map(str, map(_plain, parsed(pages[page]).links)))
+    assert sum("single" in name for name in pages) == 3
+
+
+def _plain(link: str) -> str:
+    return unquote_to_bytes(link).decode()
+
+
+def test_every_picture_is_named_and_loaded_when_it_is_seen() -> None:
+    pictures = parsed(render(replace(EMPTY, people=(person("Ann", 3),)))["pages/person/Ann.html"]).pictures
+    assert [each["alt"] for each in pictures] == ["Face of Ann in a.jpg"] * 3
+    assert {each["loading"] for each in pictures} == {"lazy"}
+
+
+def test_two_people_whose_names_a_file_system_takes_for_one_have_a_page_each() -> None:
+    pages = render(replace(EMPTY, people=(person("Ann"), person("ANN"))))
+    own = [name for name in pages if "person/" in name]
+    assert len({name.casefold() for name in own}) == 2
+
+
+def test_files_that_cannot_be_read_are_listed_with_the_reason() -> None:
+    pages = render(replace(EMPTY, failed=(("/photos/<b>.jpg", "the file is empty"),)))
+    text = parsed(pages["pages/failed.html"]).text
+    assert "/photos/<b>.jpg" in text
+    assert "the file is empty" in text
+    assert any("failed" in link for link in parsed(pages["index.html"]).links)
+    assert "pages/single.html" not in pages

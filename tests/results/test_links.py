@@ -1,0 +1,237 @@
+"""Links in a result folder: what they lead to belongs to the user, whatever a name or a file says."""
+
+import errno
+import json
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.fixtures.trees import files_in
+
+from facesets.errors import CannotWrite, WrongUsage
+from facesets.files import FileLock
+from facesets.results.folder import finish, writing_results
+from facesets.results.folder_diff import read_edits
+from facesets.results.journal import JOURNAL, read_runs
+from facesets.results.lock import locked
+from facesets.results.manifest import PlacedFile
+from facesets.results.ownership import ANNOUNCEMENT
+from facesets.results.rollback import take_back, undoing
+from facesets.results.safe_folder import SafeFolder
+
+Kept = dict[str, PlacedFile | None]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[str]:
+    made = []
+    for i in range(6):
+        photo = tmp_path / "photos" / f"{i}.jpg"
+        photo.parent.mkdir(exist_ok=True)
+        photo.write_bytes(random.Random(i).randbytes(2000 + i))
+        os.utime(photo, ns=(10**18 + i, 10**18 + i))
+        made.append(str(photo))
+    return made
+
+
+def write(out: Path, plan: dict[str, str], earlier: Kept) -> tuple[Kept, list[str], list[str]]:
+    """One run: names that its manifest would list, photos that failed, and links that were met."""
+    with locked(out), writing_results(out, earlier, "cluster") as folder:
+        folder.announce(plan)
+        for name, source in plan.items():
+            folder.place(name, source, "copy")
+        finish(folder, "manifest.json", json.dumps(sorted(plan)).encode())
+        return dict(folder.kept), [failure.path for failure in folder.failed], folder.links
+
+
+def contents(path: Path) -> dict[str, tuple[bytes | str, int]]:
+    """Every file and link in a folder, or a single file, with its time."""
+    return {
+        str(each.relative_to(path)): (
+            str(each.readlink()) if each.is_symlink() else each.read_bytes(),
+            each.lstat().st_mtime_ns,
+        )
+        for each in (files_in(path) if path.is_dir() else [path])
+    }
+
+
+def moved_to_another_disk(folder: Path) -> Path:
+    """Let a folder lie elsewhere and a link be in its place, as a user may."""
+    disk = folder.parent.parent / f"disk of {folder.name}"
+    folder.rename(disk)
+    folder.symlink_to(disk)
+    return disk
+
+
+def test_an_undo_changes_nothing_behind_a_linked_folder(tmp_path: Path, photos: list[str]) -> None:
+    out = tmp_path / "out"
+    earlier, _, _ = write(out, {"Anna/0.jpg": photos[0], "Anna/1.jpg": photos[1]}, {})
+    write(out, {"Anna/0.jpg": photos[2], "Anna/2.jpg": photos[3], "Bob/3.jpg": photos[4]}, earlier)
+    disk = moved_to_another_disk(out / "Anna")
+    before = contents(disk)
+    with undoing(out, "2") as plans:
+        assert plans[0].links == ("Anna",)
+        take_back(plans)
+    assert contents(disk) == before
+    assert (out / "Anna").is_symlink()
+    assert not (out / "Bob").exists()
+
+
+def test_a_run_changes_nothing_behind_a_linked_folder_and_goes_on_knowing_it(
+    tmp_path: Path, photos: list[str]
+) -> None:
+    out = tmp_path / "out"
+    earlier, _, _ = write(out, {"Anna/0.jpg": photos[0], "Anna/1.jpg": photos[1]}, {})
+    disk = moved_to_another_disk(out / "Anna")
+    before = contents(disk)
+    plan = {"Anna/0.jpg": photos[0], "Anna/2.jpg": photos[2], "Bob/3.jpg": photos[3]}
+    kept, failed, links = write(out, plan, earlier)
+    assert contents(disk) == before
+    assert links == ["Anna"]
+    assert failed == [photos[2]]
+    assert set(kept) == {"Anna/0.jpg", "Anna/1.jpg", "Bob/3.jpg"}
+    assert (out / "Bob/3.jpg").is_file()
+    (out / "Anna").unlink()
+    disk.rename(out / "Anna")
+    _, failed, links = write(out, plan, kept)
+    assert failed == links == []
+    assert sorted(path.name for path in (out / "Anna").iterdir()) == ["0.jpg", "2.jpg"]
+
+
+@pytest.mark.parametrize("is_plugged_in", [True, False])
+def test_a_linked_folder_is_no_statement_of_the_user(
+    tmp_path: Path, photos: list[str], is_plugged_in: bool
+) -> None:
+    out = tmp_path / "out"
+    kept, _, _ = write(out, {"Anna/0.jpg": photos[0], "Bob/1.jpg": photos[1]}, {})
+    disk = moved_to_another_disk(out / "Anna")
+    if not is_plugged_in:
+        disk.rename(tmp_path / "unplugged")
+    assert not read_edits(out, {name: put for name, put in kept.items() if put}, ())
+
+
+@pytest.mark.parametrize("name", [JOURNAL, "_without_original", "_edited", ANNOUNCEMENT, "manifest.json"])
+def test_links_under_names_of_our_own_are_refused(tmp_path: Path, photos: list[str], name: str) -> None:
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    earlier, _, _ = write(out, {"Anna/0.jpg": photos[0]}, {})
+    source = out / name
+    if not source.exists():
+        source.mkdir() if name.startswith("_") else source.write_text("{}")
+    source.rename(elsewhere)
+    source.symlink_to(elsewhere)
+    before = contents(out), contents(elsewhere)
+    with pytest.raises(CannotWrite, match=f"{name} is a link"):
+        write(out, {"Anna/1.jpg": photos[1]}, earlier)
+    with pytest.raises(CannotWrite, match=f"{name} is a link"), undoing(out, "1") as plans:
+        take_back(plans)
+    assert (contents(out), contents(elsewhere)) == before
+
+
+def test_a_lock_that_is_a_link_makes_nothing_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / ".facesets.lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CannotWrite, match="link"), FileLock(tmp_path / ".facesets.lock", what="it"):
+        pass
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("where", ["..", "absolute", "linked"])
+def test_an_announcement_sweeps_nothing_outside(tmp_path: Path, photos: list[str], where: str) -> None:
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    for folder in (out, elsewhere):
+        folder.mkdir()
+    (out / "linked").symlink_to(elsewhere)
+    victim = elsewhere / ".a.jpg.12345678.tmp"
+    victim.write_text("precious")
+    name = {"..": "../elsewhere/a.jpg", "absolute": f"{elsewhere}/a.jpg", "linked": "linked/a.jpg"}[where]
+    (out / ANNOUNCEMENT).write_text(json.dumps({name: []}))
+    write(out, {"Anna/0.jpg": photos[0]}, {})
+    (out / ANNOUNCEMENT).write_text(json.dumps({name: []}))
+    with undoing(out, "1") as plans:
+        take_back(plans)
+    assert victim.read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    "name", ["../victim.txt", "VICTIM", "a/../../victim.txt", "", ".", "x\u0000", "\ud800"]
+)
+def test_a_journal_that_names_something_outside_takes_nothing_back(
+    tmp_path: Path, photos: list[str], name: str
+) -> None:
+    out = tmp_path / "out"
+    victim = tmp_path / "victim.txt"
+    victim.write_text("precious")
+    write(out, {"Anna/0.jpg": photos[0]}, {})
+    state = [victim.stat().st_size, victim.stat().st_mtime_ns]
+    changes = read_runs(out)[0].directory / "changes.jsonl"
+    line = json.dumps([name.replace("VICTIM", str(victim)), None, state, None])
+    changes.write_text(changes.read_text() + line + "\n")
+    with pytest.raises(WrongUsage, match="outside"), undoing(out, "1") as plans:
+        take_back(plans)
+    assert victim.read_text() == "precious"
+    assert (out / "Anna/0.jpg").is_file()
+
+
+@pytest.mark.parametrize("name", ["linked/x", "../x", "/x", "linked/sub/x"])
+def test_nothing_is_reached_outside_of_a_safe_folder(tmp_path: Path, name: str) -> None:
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    out.mkdir()
+    (elsewhere / "sub").mkdir(parents=True)
+    (out / "linked").symlink_to(elsewhere)
+    (out / "mine").write_text("mine")
+    for place in (elsewhere / "x", elsewhere / "sub/x", tmp_path / "x"):
+        place.write_text("theirs")
+    folder = SafeFolder(out)
+    for change in (
+        lambda: folder.remove(name),
+        lambda: folder.rename("mine", name),
+        lambda: folder.rename(name, "mine"),
+        lambda: folder.link("mine", name),
+        lambda: folder.link(name, "new"),
+        lambda: folder.create(name),
+        lambda: folder.append(name),
+        lambda: folder.read(name),
+        lambda: folder.make_folder(name),
+        lambda: folder.make_folder_of(name),
+        lambda: folder.remove_tree(name.rpartition("/")[0] or ".."),
+        lambda: folder.symlink_to("mine", name),
+        lambda: folder.hardlink_to(str(out / "mine"), name),
+        lambda: folder.write_json(name, 1),
+    ):
+        with pytest.raises((OSError, CannotWrite)):
+            change()
+    folder.remove_empty_folders_above(name)
+    assert not folder.exists(name)
+    assert {path.read_text() for path in (elsewhere / "x", elsewhere / "sub/x", tmp_path / "x")} == {"theirs"}
+    assert sorted(path.name for path in out.iterdir()) == ["linked", "mine"]
+
+
+@pytest.mark.parametrize("there", ["Anna", JOURNAL])
+def test_what_may_not_be_looked_at_is_not_taken_for_deleted(
+    tmp_path: Path, photos: list[str], monkeypatch: pytest.MonkeyPatch, there: str
+) -> None:
+    out = tmp_path / "out"
+    earlier, _, _ = write(out, {"Anna/0.jpg": photos[0]}, {})
+    before = contents(out)
+    secret = (out / there).stat()
+
+    def refusing(call: Callable[..., Any]) -> Callable[..., Any]:
+        # Root, whom the tests may run as, is refused nothing.
+        def called(path: Any, *args: Any, dir_fd: int | None = None, **others: Any) -> Any:
+            if dir_fd is not None and os.path.samestat(os.fstat(dir_fd), secret):
+                raise PermissionError(errno.EACCES, "Permission denied", path)
+            return call(path, *args, dir_fd=dir_fd, **others)
+
+        return called
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", refusing(os.open))
+        patched.setattr(os, "stat", refusing(os.stat))
+        with pytest.raises(CannotWrite, match=r"cannot be read \(Permission denied\)"):
+            write(out, {"Anna/1.jpg": photos[1]}, earlier)
+        if there == "Anna":
+            with pytest.raises(CannotWrite, match="not taken for deleted"):
+                read_edits(out, {name: put for name, put in earlier.items() if put}, ())
+    assert contents(out) == before

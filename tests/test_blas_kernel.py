@@ -1,0 +1,32 @@
+"""The fast matrix kernel is chosen before numpy is loaded, unless the user chose."""
+
+import subprocess
+import sys
+
+import pytest
+
+from facesets.blas_kernel import cpu_flags, recommended_blas_coretype
+from tests.fixtures.program import environment
+
+
+def test_the_kernel_follows_the_processor() -> None:
+    avx512 = "fpu AVX2 fma avx512f avx512bw avx512cd avx512dq avx512vl"
+    assert recommended_blas_coretype(avx512.split()) == "SkylakeX"
+    assert recommended_blas_coretype(["AVX2", "FMA"]) == "Haswell"
+    assert recommended_blas_coretype(["sse2"]) is None
+
+
+@pytest.mark.parametrize("chosen", [None, "Prescott"])
+def test_the_program_sets_it_in_time_and_never_overrides_the_user(chosen: str | None) -> None:
+    script = (
+        "import os, sys\n"
+        "from facesets.settings import prepare_libraries\n"
+        "assert 'numpy' not in sys.modules\n"
+        "prepare_libraries()\n"
+        "print(os.environ.get('OPENBLAS_CORETYPE'))\n"
+    )
+    env = environment({"OPENBLAS_CORETYPE": chosen} if chosen else None)
+    if not chosen:
+        env.pop("OPENBLAS_CORETYPE", None)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env, check=True)
+    assert done.stdout.strip() == str(chosen or recommended_blas_coretype(cpu_flags()))
