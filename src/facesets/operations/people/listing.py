@@ -1,11 +1,11 @@
 """`people list | show`: who there is, and one of them closely."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import numpy as np
 
-from facesets.operations.people.contradictions import Statement
 from facesets.operations.people.correcting import describe
 from facesets.operations.people.who import find_person
 from facesets.store.postgres.connection import Connection, Database
@@ -19,6 +19,9 @@ from facesets.store.postgres.people_list import (
     vectors_of,
 )
 from facesets.store.postgres.statements import load_statements
+
+if TYPE_CHECKING:
+    from facesets.operations.people.contradictions import Statement
 
 _MEASURED = 5000
 

@@ -59,10 +59,12 @@ def obey(faces: PeopledFaces, joined: Joined, said: Statements) -> Obeyed:
     group[new] = joined.group
     before = person.copy(), group.copy()
     pairs = constraints_of(said, faces.face_id)
-    _together(person, group, faces.person, pairs.must_link)
+    units = _units(pairs.must_link)
+    for members in units:
+        _together(members, person, group, faces.person)
     given = (person != before[0]) | (group != before[1])
     _not_them(person, faces, said)
-    _apart(person, group, faces.person, pairs.cannot_link)
+    _apart(person, group, faces.person, pairs.cannot_link, units)
     constrained = given & ((person >= 0) | (group >= 0))
     result = replace(joined, person=person[new], group=_renumbered(group[new]))
     decided = (result.person >= 0) | (result.group >= 0)
@@ -76,28 +78,25 @@ def obey(faces: PeopledFaces, joined: Joined, said: Statements) -> Obeyed:
     return Obeyed(result, constrained[new])
 
 
-def _together(person: Int64, group: Int64, owned: Int64, must: Int64) -> None:
-    """Give faces that are said to be one person to one."""
+def _units(must: Int64) -> list[Int64]:
+    """Faces that are said to be one person, also through others, by their rows."""
     if not len(must):
-        return
-    rows = np.unique(must)
-    place = {int(row): i for i, row in enumerate(rows.tolist())}
-    ends = np.array([[place[a], place[b]] for a, b in must.tolist()], np.int64)
+        return []
+    rows, ends = np.unique(must, return_inverse=True)
+    ends = ends.reshape(-1, 2)
     part = join_pairs(len(rows), ends[:, 0], ends[:, 1])
-    following = int(group.max(initial=-1)) + 1
-    for number in range(int(part.max()) + 1):
-        members = rows[part == number]
-        free = members[owned[members] < 0]
-        owners = [*owned[members][owned[members] >= 0], *person[members][person[members] >= 0]]
-        if owners:
-            person[free], group[free] = owners[0], _NOBODY
-            continue
-        groups = group[members][group[members] >= 0]
-        if len(groups):
-            group[free] = np.bincount(groups).argmax()
-        else:
-            group[free] = following
-            following += 1
+    return [rows[part == number] for number in range(int(part.max()) + 1)]
+
+
+def _together(members: Int64, person: Int64, group: Int64, owned: Int64) -> None:
+    """Give faces that are said to be one person to one."""
+    free = members[owned[members] < 0]
+    owners = [*owned[members][owned[members] >= 0], *person[members][person[members] >= 0]]
+    if owners:
+        person[free], group[free] = owners[0], _NOBODY
+        return
+    groups = group[members][group[members] >= 0]
+    group[free] = np.bincount(groups).argmax() if len(groups) else int(group.max(initial=-1)) + 1
 
 
 def _not_them(person: Int64, faces: PeopledFaces, said: Statements) -> None:
@@ -112,14 +111,23 @@ def _not_them(person: Int64, faces: PeopledFaces, said: Statements) -> None:
             person[at] = _NOBODY
 
 
-def _apart(person: Int64, group: Int64, owned: Int64, cannot: Int64) -> None:
-    """Leave one of two faces alone that are said to show two people and would be one."""
-    for first, second in cannot.tolist():
-        one_person = person[first] == person[second] >= 0
-        one_group = group[first] == group[second] >= 0
-        if one_person or one_group:
-            leaving = second if owned[second] < 0 else first
-            person[leaving], group[leaving] = _NOBODY, _NOBODY
+def _apart(person: Int64, group: Int64, owned: Int64, cannot: Int64, units: Sequence[Int64]) -> None:
+    """Let one of two faces leave that are said to show two people and would be one.
+
+    With it go those that are said to be the same person: together they are somebody new.
+    """
+    unit = {int(row): members for members in units for row in members.tolist()}
+    for pair in cannot.tolist():
+        first, second = pair
+        if not (person[first] == person[second] >= 0 or group[first] == group[second] >= 0):
+            continue
+        sides = [unit.get(row, np.array([row])) for row in pair]
+        free = [not (owned[side] >= 0).any() for side in sides]
+        if not any(free):
+            continue
+        leaving = sides[1] if free[1] and (not free[0] or len(sides[1]) <= len(sides[0])) else sides[0]
+        person[leaving] = _NOBODY
+        group[leaving] = int(group.max(initial=-1)) + 1 if len(leaving) > 1 else _NOBODY
 
 
 def _renumbered(group: Int64) -> Int64:

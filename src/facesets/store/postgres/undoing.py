@@ -6,7 +6,7 @@ from psycopg import sql
 
 from facesets.errors import WrongUsage
 from facesets.store.postgres.connection import Connection, only_row
-from facesets.store.postgres.steps import TABLES, KeptTable, StepRow, find_step, making_step, one_at_a_time
+from facesets.store.postgres.steps import TABLES, StepRow, find_step, making_step, one_at_a_time
 
 
 def take_back(connection: Connection, number: int, who: str) -> StepRow:
@@ -48,34 +48,30 @@ def take_back(connection: Connection, number: int, who: str) -> StepRow:
 def _put_back(connection: Connection, number: int) -> None:
     """Give rows and faces what they had before a step."""
     parameters = {"step": number}
-    # A name is somebody's only once: it must be free before another gets it.
-    _delete_made(connection, TABLES["person_names"], parameters)
-    for table in TABLES.values():
-        statement = table.query(
-            """INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE
-                SELECT {columns} FROM (
-                    SELECT (jsonb_populate_record(NULL::{table}, k.before)).* FROM step_rows k
-                    WHERE k.step_id = %(step)s AND k.in_table = {name} AND k.before IS NOT NULL
-                        {faces_exist}) t
-                ON CONFLICT ({primary}) DO UPDATE SET {updates}"""
-        )
-        connection.execute(statement, parameters)
+    persons, *others = TABLES.values()
+    # What is somebody's only once, such as a name, must be free before another gets it.
+    for table in others:
+        connection.execute(table.query(_DELETE), parameters)
+    connection.execute(persons.query(_PUT_BACK), parameters)
+    for table in others:
+        connection.execute(table.query(_PUT_BACK), parameters)
     connection.execute(
         """UPDATE face_detections f
             SET person_id = s.person_before, assigned_by = s.by_before, assigned_at = s.at_before
             FROM step_faces s WHERE s.step_id = %(step)s AND f.id = s.face_id""",
         parameters,
     )
-    for table in reversed(TABLES.values()):
-        _delete_made(connection, table, parameters)
+    connection.execute(persons.query(_DELETE + " AND k.before IS NULL"), parameters)
 
 
-def _delete_made(connection: Connection, table: KeptTable, parameters: dict[str, int]) -> None:
-    statement = table.query(
-        """DELETE FROM {table} t USING step_rows k
-            WHERE k.step_id = %(step)s AND k.in_table = {name} AND k.before IS NULL AND {same}"""
-    )
-    connection.execute(statement, parameters)
+_DELETE: LiteralString = """DELETE FROM {table} t USING step_rows k
+    WHERE k.step_id = %(step)s AND k.in_table = {name} AND {same}"""
+_PUT_BACK: LiteralString = """INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE
+    SELECT {columns} FROM (
+        SELECT (jsonb_populate_record(NULL::{table}, k.before)).* FROM step_rows k
+        WHERE k.step_id = %(step)s AND k.in_table = {name} AND k.before IS NOT NULL
+            {faces_exist}) t
+    ON CONFLICT ({primary}) DO UPDATE SET {updates}"""
 
 
 def _require_unchanged(connection: Connection, step: StepRow) -> None:
