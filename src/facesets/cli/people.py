@@ -151,7 +151,7 @@ def name(
     _told(summary)
 
 
-people.command("label", hidden=True)(name)
+people.command("label")(name)
 
 
 @people.command()

@@ -1,44 +1,20 @@
 """People of the library: named, corrected, and every change taken back exactly."""
 
 import random
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import psycopg
 import pytest
-from tests.fixtures.made_faces import SETTINGS, made_faces, made_file, made_image
+from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
 
 from facesets.errors import WrongUsage
-from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.people import correcting, history, naming
-from facesets.operations.people.cluster_library import ClusterLibrarySummary, cluster_library
 from facesets.operations.people.listing import people, person
 from facesets.operations.people.naming import NameTaken
-from facesets.progress import SilentProgress
-from facesets.stop import Stop
-from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 
 BY = "anna@home"
-
-
-def add_person(library: Library, name: str, images: int, seed: int = 0, spread: float = 0.02) -> None:
-    """Images of one made-up person, a face each."""
-    rng = np.random.default_rng(seed)
-    heart = np.random.default_rng(sum(name.encode())).standard_normal(512)
-    for i in range(images):
-        vector = heart + rng.standard_normal(512) * spread
-        label = f"{name}-{seed}-{i}"
-        image = made_image(label, 1)
-        faces = replace(made_faces(1), embedding=(vector / np.linalg.norm(vector)).astype(np.float32)[None])
-        with library.writing(SETTINGS):
-            library.commit([made_file(f"/{label}.jpg", image)], [replace(image, faces=faces)])
-
-
-def cluster(library: Library, **options: Any) -> ClusterLibrarySummary:
-    chosen = ClusterLibraryOptions(**options)
-    return cluster_library(library, chosen, progress=SilentProgress(), stop=Stop())
 
 
 @pytest.fixture
@@ -48,32 +24,6 @@ def library(database: Database) -> Library:
         add_person(filled, name, images)
     cluster(filled)
     return filled
-
-
-def rows(database: Database, query: str) -> list[tuple[Any, ...]]:
-    def work(connection: Connection) -> list[tuple[Any, ...]]:
-        return connection.execute(query.encode()).fetchall()
-
-    return database.run(work)
-
-
-def face_of(library: Library, label: str) -> int:
-    """The number of the face on a photo."""
-    found = rows(
-        library.database,
-        f"""SELECT f.id FROM face_detections f JOIN image_paths p ON p.image_id = f.image_id
-            WHERE p.path = '/{label}.jpg'""",
-    )
-    return int(found[0][0])
-
-
-def who_is(library: Library, label: str) -> str:
-    """The person on a photo, by number; empty for nobody."""
-    found = rows(
-        library.database,
-        f"SELECT coalesce(person_id::text, '') FROM face_detections WHERE id = {face_of(library, label)}",
-    )
-    return str(found[0][0])
 
 
 def state(database: Database) -> tuple[list[tuple[Any, ...]], ...]:
