@@ -6,6 +6,7 @@ from pathlib import Path
 
 import onnxruntime
 import pytest
+from hypothesis import settings
 
 from facesets.store.npz.cache import Cache
 from tests.fixtures.once import made_once
@@ -18,6 +19,10 @@ pytest_plugins = [
     "tests.fixtures.of_run",
     "tests.fixtures.photo_library",
 ]
+
+# How long one example takes says something about the machine and not about the product.
+settings.register_profile("facesets", deadline=None)
+settings.load_profile("facesets")
 
 SHARED = Path(os.environ.get("FACESETS_TEST_SHARED", REPOSITORY.parent / "shared"))
 INSIGHTFACE_PACK = SHARED / "models" / "buffalo_test"
