@@ -35,7 +35,7 @@ from typing import Any
 
 from facesets.errors import CannotWrite, DamagedFile
 from facesets.files import cut_torn_line, printable, writing
-from facesets.results.manifest_checks import is_sound_text
+from facesets.results.manifest_values import is_sound_text
 from facesets.results.safe_folder import SafeFolder
 
 JOURNAL = ".facesets-journal"
