@@ -36,7 +36,9 @@ Finite = Annotated[float, Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
 
 Paths = Annotated[tuple[Text, ...], Meta(min_length=1)]
 Box = Annotated[tuple[Finite, ...], Meta(min_length=4, max_length=4)]
-CropSquare = Annotated[tuple[Finite, ...], Meta(min_length=3, max_length=3)]
+CropSquare = Annotated[tuple[Integer | Finite, ...], Meta(min_length=3, max_length=3)]
+"""Whole numbers stay whole, so that a manifest that was read is written to the same bytes."""
+
 Keypoints = Annotated[tuple[float, ...], Meta(min_length=10, max_length=10)]
 """NaN where they are unknown."""
 
