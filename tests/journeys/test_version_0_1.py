@@ -14,6 +14,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 from PIL import Image
+from tests.fixtures.trees import files_in
 
 from facesets.operations.face_sets.export_swap import ExportSwapSummary, export_swap
 from facesets.operations.grouping.cluster import cluster
@@ -36,7 +37,6 @@ from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import migrate, shipped_migrations
 from facesets.store.postgres.tools import restore
-from tests.fixtures.trees import files_in
 
 MADE = Path(__file__).parents[1] / "fixtures" / "version_0_1" / "made.zip"
 SETTINGS = CacheSettings("made", "made.onnx", "aa" * 32, 512, "found.onnx", "bb" * 32, 640, 0.5)
