@@ -17,7 +17,8 @@ from facesets.results.contact_sheets import draw_sheets, own_sheet_names, plan_r
 from facesets.results.crop_edits import TAKEN_OUT
 from facesets.results.crop_names import rename_crops
 from facesets.results.export_manifest import ExportManifest, SetEntry, SetManifest
-from facesets.results.folder import ResultFolder, finish, would_remove, writing_results
+from facesets.results.folder import ResultFolder
+from facesets.results.folder_runs import finish, would_remove, writing_results
 from facesets.results.lock import reserved
 from facesets.results.manifest import EXPORT_MANIFEST, SET_MANIFEST, Failure
 from facesets.results.manifest_json import manifest_bytes
