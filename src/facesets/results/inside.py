@@ -49,8 +49,10 @@ def opened(root: Path, parts: Sequence[str], *, make: bool = False) -> int | Non
     return folder
 
 
-def leads_out() -> OSError:
-    """What is raised for a name that leads out of its folder."""
+def unusable(name: str) -> OSError:
+    """What is raised for a name that is not `is_inside`."""
+    if any(len(part.encode("utf-8", "surrogatepass")) > _LONGEST_PART for part in parts_of(name)):
+        return OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
     return OSError(errno.ELOOP, "leads out of its folder")
 
 

@@ -23,7 +23,7 @@ from typing import IO, Any
 
 from facesets.errors import CannotWrite
 from facesets.files import LONGEST_STEM, json_bytes, printable, writing
-from facesets.results.inside import NO_LINK, is_inside, is_link, leads_out, looked_at, opened, parts_of
+from facesets.results.inside import NO_LINK, is_inside, is_link, looked_at, opened, parts_of, unusable
 
 # Opening a pipe without O_NONBLOCK waits for a writer, perhaps for ever.
 _FILE = NO_LINK | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -133,7 +133,7 @@ class SafeFolder:
     def make_folder_of(self, name: str) -> None:
         """Make the folders above a name, as far as they are not there."""
         if not is_inside(name):
-            raise leads_out()
+            raise unusable(name)
         self.make_folder(name.rpartition("/")[0])
 
     def remove(self, name: str) -> None:
@@ -274,7 +274,7 @@ class SafeFolder:
     def _at(self, name: str) -> Iterator[tuple[str, int | None]]:
         """The last part of a name, and the folder that it is in, open; on Windows the path alone."""
         if not is_inside(name):
-            raise leads_out()
+            raise unusable(name)
         *above, last = parts_of(name)
         folder = opened(self.root, above)
         if folder is None:  # pragma: no cover
@@ -290,7 +290,7 @@ class SafeFolder:
         """A folder by its name, or this one: its path, and where the system can it is open."""
         parts = parts_of(name)
         if parts and not is_inside(name):
-            raise leads_out()
+            raise unusable(name)
         folder = opened(self.root, parts, make=make)
         if folder is None:  # pragma: no cover
             yield looked_at(self.root, parts, make=make), None
