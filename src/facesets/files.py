@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Self
 
-from facesets.errors import AlreadyRunning, CannotWrite, DamagedFile, WrongUsage
+from facesets.errors import AlreadyRunning, CannotWrite, WrongUsage
 
 if os.name == "nt":  # pragma: no cover
     import msvcrt
@@ -23,7 +23,6 @@ LONGEST_STEM = 80
 """Characters of a name that the temporary file has which is to take it."""
 
 _LATEST_NS = 2**63 - 1
-_BLOCK = 4096
 
 RUN_RECORD = "facesets-run.json"
 """Lies in what `run` makes, above its results: beside them there may be photos."""
@@ -208,38 +207,6 @@ def require_suffix(path: Path, suffix: str) -> None:
     """
     if path.suffix.lower() != suffix:
         raise WrongUsage(f"{printable(path)} does not end in {suffix}. Choose a name that does.")
-
-
-def cut_torn_line(file: IO[bytes]) -> int:
-    """Drop a last line that a kill or a full disk cut short, from a file open for reading and writing.
-
-    Returns
-    -------
-    int
-        Bytes of whole lines that the file has then; that is where it stands.
-    """
-    end = whole = file.seek(0, os.SEEK_END)
-    while whole:
-        start = max(0, whole - _BLOCK)
-        file.seek(start)
-        found = file.read(whole - start).rfind(b"\n")
-        whole = start + found + 1
-        if found >= 0:
-            break
-    if whole < end:
-        file.truncate(whole)
-    return file.seek(whole)
-
-
-def json_object(line: bytes, damaged: DamagedFile) -> dict[str, Any]:
-    """Read a record, a JSON object; raises `damaged` where it is none."""
-    try:
-        value = json.loads(line)
-    except ValueError as error:
-        raise damaged from error
-    if not isinstance(value, dict):
-        raise damaged
-    return value
 
 
 def sha256_of(path: Path) -> str:

@@ -14,12 +14,12 @@ from tests.fixtures.trees import files_in
 
 from facesets.errors import AlreadyRunning, CannotWrite
 from facesets.files import FileLock
-from facesets.results.folder import finish, would_remove, writing_results
+from facesets.results.folder_runs import finish, would_remove, writing_results
+from facesets.results.inside import is_inside
 from facesets.results.lock import locked
 from facesets.results.manifest import PlacedFile
 from facesets.results.materialize import Materialize
 from facesets.results.ownership import ANNOUNCEMENT
-from facesets.results.safe_folder import is_inside
 
 Plan = dict[str, str]
 Kept = dict[str, PlacedFile | None]
@@ -257,7 +257,7 @@ def test_only_plain_relative_names_are_inside(name: str) -> None:
 _SLOW_WRITER = """
 import json, sys
 from pathlib import Path
-from facesets.results.folder import finish, writing_results
+from facesets.results.folder_runs import finish, writing_results
 from facesets.results.lock import locked
 out, plan = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text())
 while True:

@@ -21,7 +21,7 @@ from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions,
 from facesets.operations.options.face_sets import ImportFoldersOptions
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress
-from facesets.results.manifest import ExportManifest
+from facesets.results.export_manifest import ExportManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.stop import Stop
 

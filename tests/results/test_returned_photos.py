@@ -14,7 +14,7 @@ from facesets.errors import WrongUsage
 from facesets.operations.grouping.extend import extend
 from facesets.operations.undo import known_runs, undo
 from facesets.progress import SilentProgress
-from facesets.results.manifest import ExportManifest
+from facesets.results.export_manifest import ExportManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.stop import Stop
 

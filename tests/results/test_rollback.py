@@ -11,13 +11,14 @@ from tests.fixtures.kills import in_a_child
 from tests.fixtures.trees import files_in
 
 from facesets.errors import CannotWrite, WrongUsage
-from facesets.results import journal
-from facesets.results.folder import finish, writing_results
-from facesets.results.journal import JOURNAL, UNDOING, read_runs
+from facesets.results import run_records
+from facesets.results.folder_runs import finish, writing_results
 from facesets.results.lock import locked
 from facesets.results.manifest import PlacedFile
 from facesets.results.materialize import Materialize
 from facesets.results.rollback import take_back, undoing
+from facesets.results.run_journal import RunJournal
+from facesets.results.run_records import JOURNAL, UNDOING, read_runs
 from facesets.results.safe_folder import SafeFolder
 
 Kept = dict[str, PlacedFile | None]
@@ -200,13 +201,13 @@ def test_a_full_disk_ends_the_run_in_a_sentence_and_the_journal_is_whole_afterwa
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
         with pytest.raises(CannotWrite, match=r"No space left to write .*changes\.jsonl"):
-            run = journal.Journal(tmp_path, "cluster")
+            run = RunJournal(tmp_path, "cluster")
             while True:
                 run.replacing(f"person_1/{noted}.jpg", new)
                 noted += 1
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (kept, hard))
-    again = journal.Journal(tmp_path, "cluster")
+    again = RunJournal(tmp_path, "cluster")
     again.replacing("person_1/again.jpg", new)
     names = [*(f"person_1/{i}.jpg" for i in range(noted)), "person_1/again.jpg"]
     assert noted > 3
@@ -287,7 +288,7 @@ def test_only_the_last_runs_are_kept(
         plan = {"person_1/a.jpg": photos[step % 12]}
         earlier = write(tmp_path / "out", plan, earlier, f"{step}".encode())
     assert [run.number for run in read_runs(tmp_path / "out")] == list(range(5, 15))
-    monkeypatch.setattr(journal, "KEPT_BYTES", 5000)
+    monkeypatch.setattr(run_records, "KEPT_BYTES", 5000)
     write(tmp_path / "out", {"person_1/a.jpg": photos[2]}, earlier, b"last")
     kept = read_runs(tmp_path / "out")
     assert kept[-1].number == 15

@@ -17,10 +17,10 @@ from facesets.operations.options.face_sets import ExtendOptions
 from facesets.records import FileRecord
 from facesets.results.contact_sheets import SHEET_NAME
 from facesets.results.html_pages import START
-from facesets.results.journal import WRITING, read_runs
 from facesets.results.lock import reserved
 from facesets.results.manifest import CLUSTER_MANIFEST, REFINE_MANIFEST, Failure
 from facesets.results.run_pages import Shown, refuse_foreign_pages, write_pages
+from facesets.results.run_records import WRITING, read_runs
 from facesets.sources.folders import FolderSource
 from facesets.sources.missing import is_gone
 from facesets.stop import Stop

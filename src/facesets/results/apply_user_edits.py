@@ -8,12 +8,7 @@ import numpy as np
 from facesets.files import printable
 from facesets.records import Bool, Int64
 from facesets.results.group_names import NUMBERED_GROUP, following_names, numbered_name
-from facesets.results.manifest import (
-    FaceEntry,
-    Group,
-    PlacedFile,
-    Statement,
-)
+from facesets.results.manifest import FaceEntry, Group, PlacedFile, Statement
 from facesets.results.membership import Known
 from facesets.results.user_edits import as_groups
 

@@ -19,19 +19,19 @@ from facesets.interfaces import Progress
 from facesets.plurals import counted, people
 from facesets.records import Pixels
 from facesets.results.crop_edits import TAKEN_OUT
+from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.manifest import (
     SET_MANIFEST,
     ClusterManifest,
     DroppedFace,
-    ExportManifest,
     FaceEntry,
-    FacesManifest,
     Group,
     RefineManifest,
-    SetManifest,
 )
 from facesets.results.manifest_json import read_manifest
 from facesets.stop import Stop
+
+FacesManifest = ClusterManifest | RefineManifest | ExportManifest | SetManifest
 
 ROWS_PER_PAGE = 30
 OWN_SHEET_ROWS = 60
@@ -280,7 +280,8 @@ def _crop(pixels: Pixels, tile: PlannedTile) -> Pixels:
     if tile.png:
         small: Pixels = cv2.resize(pixels, (CROP_PX, CROP_PX), interpolation=cv2.INTER_AREA)
         return small
-    return align(pixels, np.array(tile.face.kps, np.float32).reshape(5, 2), CROP_PX)
+    kps = np.array(tile.face.kps, np.float32).reshape(5, 2)
+    return align(pixels, kps, CROP_PX) if np.isfinite(kps).all() else _empty_tile()
 
 
 def _empty_tile() -> Pixels:

@@ -15,13 +15,8 @@ from pathlib import Path
 
 from facesets.errors import FacesetsError
 from facesets.files import printable, sha256_of
-from facesets.results.manifest import (
-    SET_MANIFEST,
-    ExportedFace,
-    ExportManifest,
-    SetManifest,
-    Statement,
-)
+from facesets.results.export_manifest import ExportedFace, ExportManifest, SetManifest
+from facesets.results.manifest import SET_MANIFEST, Statement
 from facesets.results.manifest_json import read_manifest
 from facesets.results.moved_photos import in_folder
 from facesets.results.ownership import ANNOUNCEMENT

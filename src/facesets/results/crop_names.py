@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from facesets.errors import FacesetsError
+from facesets.results.export_manifest import ExportedFace, SetEntry, SetManifest
 from facesets.results.folder import ResultFolder
 from facesets.results.group_names import CANDIDATES, candidate_name, names_of_set, png_name
-from facesets.results.manifest import SET_MANIFEST, ExportedFace, SetEntry, SetManifest
+from facesets.results.inside import is_inside
+from facesets.results.manifest import SET_MANIFEST
 from facesets.results.manifest_json import manifest_bytes, read_manifest
-from facesets.results.safe_folder import SafeFolder, is_inside
+from facesets.results.safe_folder import SafeFolder
 
 _BY_RANK = re.compile(r"\d+\.png")
 

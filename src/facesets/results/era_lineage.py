@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from facesets.results.crop_edits import TAKEN_OUT, SaidOfCrops
-from facesets.results.manifest import SET_MANIFEST, SetEntry, SetManifest
+from facesets.results.export_manifest import SetEntry, SetManifest
+from facesets.results.manifest import SET_MANIFEST
 from facesets.results.manifest_json import read_manifest
 
 

@@ -15,9 +15,10 @@ from pathlib import Path, PurePosixPath
 
 from facesets.errors import WrongUsage
 from facesets.files import printable
+from facesets.results.inside import is_inside
 from facesets.results.manifest import PlacedFile
 from facesets.results.ownership import linked_folders
-from facesets.results.safe_folder import SafeFolder, is_inside
+from facesets.results.safe_folder import SafeFolder
 from facesets.results.set_aside import WITHOUT_ORIGINAL
 
 

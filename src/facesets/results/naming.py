@@ -17,9 +17,9 @@ from facesets.files import printable
 from facesets.interfaces import Store
 from facesets.records import Collection as FaceCollection
 from facesets.results.era_lineage import faces_of_set
+from facesets.results.export_manifest import ExportManifest
 from facesets.results.group_names import NUMBERED_GROUP
-from facesets.results.journal import relative_to
-from facesets.results.manifest import ClusterManifest, ExportManifest, RefineManifest
+from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_any_manifest
 from facesets.results.membership import Known
 from facesets.results.names_file import (
@@ -30,6 +30,7 @@ from facesets.results.names_file import (
     update_names,
 )
 from facesets.results.ownership import ANNOUNCEMENT
+from facesets.results.run_records import relative_to
 from facesets.results.set_edits import edited_sets
 from facesets.results.user_edits import known_of
 

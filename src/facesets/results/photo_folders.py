@@ -11,8 +11,9 @@ from facesets.interfaces import Progress
 from facesets.plurals import counted
 from facesets.results.contact_sheets import draw_sheets, own_sheet_names, plan_rows
 from facesets.results.file_names import flatten_all
-from facesets.results.folder import ResultFolder, finish, would_remove, writing_results
+from facesets.results.folder import ResultFolder
 from facesets.results.folder_diff import folder_of
+from facesets.results.folder_runs import finish, would_remove, writing_results
 from facesets.results.manifest import ClusterManifest, Failure, PlacedFile, RefineManifest
 from facesets.results.manifest_json import manifest_bytes, read_manifest, refuse_other_results
 from facesets.results.materialize import Materialize

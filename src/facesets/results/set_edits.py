@@ -10,11 +10,13 @@ from pathlib import Path
 
 from facesets.errors import FacesetsError
 from facesets.files import printable, sha256_of
-from facesets.results.manifest import SET_MANIFEST, Content, ExportManifest, SetEntry, SetManifest
+from facesets.results.export_manifest import Content, ExportManifest, SetEntry, SetManifest
+from facesets.results.inside import is_inside
+from facesets.results.manifest import SET_MANIFEST
 from facesets.results.manifest_json import read_manifest
 from facesets.results.ownership import ANNOUNCEMENT
 from facesets.results.pardons import read_pardons
-from facesets.results.safe_folder import SafeFolder, is_inside
+from facesets.results.safe_folder import SafeFolder
 
 
 @dataclass(frozen=True, slots=True)

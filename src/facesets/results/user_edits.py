@@ -17,20 +17,13 @@ from facesets.interfaces import Progress
 from facesets.plurals import counted
 from facesets.records import Collection as FaceCollection
 from facesets.results.folder_diff import Edits, folder_of, read_edits
-from facesets.results.journal import WRITING, read_runs
-from facesets.results.manifest import (
-    ClusterManifest,
-    FaceEntry,
-    Group,
-    PlacedFile,
-    RefineManifest,
-    Statement,
-)
+from facesets.results.manifest import ClusterManifest, FaceEntry, Group, PlacedFile, RefineManifest, Statement
 from facesets.results.membership import Known
 from facesets.results.moved_photos import in_folder, paths_today, with_sources_today
 from facesets.results.ownership import announced_names
 from facesets.results.pardons import read_pardons
 from facesets.results.returned_photos import bring_back
+from facesets.results.run_records import WRITING, read_runs
 
 SINGLETONS = "_singletons"
 

@@ -32,7 +32,7 @@ from facesets.operations.options.cache import VERIFY_MIN_DET_SCORE, EmbedOptions
 from facesets.operations.options.face_sets import ImportFoldersOptions, SplitErasOptions
 from facesets.progress import SilentProgress
 from facesets.records import Collection
-from facesets.results.manifest import ExportManifest, SetManifest
+from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.manifest_json import manifest_bytes, read_manifest
 from facesets.results.ownership import ANNOUNCEMENT
 from facesets.sources.folders import FolderSource

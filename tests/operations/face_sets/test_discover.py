@@ -20,7 +20,7 @@ from facesets.operations.options.face_sets import DiscoverOptions
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress
 from facesets.records import Faces, Float32, Pixels
-from facesets.results.manifest import ExportManifest, SetManifest
+from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.stop import Stop
 

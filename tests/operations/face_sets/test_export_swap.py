@@ -29,10 +29,11 @@ from facesets.operations.reports.verify_bundle import check_bundle, verify_bundl
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress
 from facesets.records import Collection
-from facesets.results.journal import read_runs
-from facesets.results.manifest import ExportManifest, RefineManifest, SetManifest
+from facesets.results.export_manifest import ExportManifest, SetManifest
+from facesets.results.manifest import RefineManifest
 from facesets.results.manifest_json import manifest_bytes, read_manifest
 from facesets.results.ownership import ANNOUNCEMENT
+from facesets.results.run_records import read_runs
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 

@@ -23,7 +23,7 @@ from facesets.operations.options.cache import VERIFY_MIN_DET_SCORE, EmbedOptions
 from facesets.operations.options.face_sets import ImportFoldersOptions
 from facesets.progress import SilentProgress
 from facesets.records import CacheSettings
-from facesets.results.manifest import ExportManifest, SetManifest
+from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.sources.folders import FolderSource
 from facesets.stop import Stop

@@ -19,9 +19,10 @@ from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions,
 from facesets.operations.options.face_sets import DiscoverOptions, ExtendOptions
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress
-from facesets.results.journal import read_runs
-from facesets.results.manifest import ClusterManifest, ExportManifest, RefineManifest, SetManifest
+from facesets.results.export_manifest import ExportManifest, SetManifest
+from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_manifest
+from facesets.results.run_records import read_runs
 from facesets.stop import Stop
 
 GATES = RefineOptions(min_faces=4, sheet=False)

@@ -103,6 +103,19 @@ def test_a_transfer_that_breaks_off_is_tried_again(server: Server, archive: byte
 
 
 @pytest.mark.usefixtures("publish")
+def test_a_stop_is_heard_while_a_transfer_waits_to_be_tried_again(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facesets.remote.download._FIRST_WAIT_S", 100)
+    server.answers = [(503, b"", 0)]
+    stop = Stop()
+    threading.Timer(0.3, stop.request).start()
+    with pytest.raises(Unreachable, match="stopped"):
+        pull("small", [tmp_path], progress=SilentProgress(), stop=stop)
+    assert server.asked == 1
+
+
+@pytest.mark.usefixtures("publish")
 @pytest.mark.parametrize(
     ("answer", "error"),
     [

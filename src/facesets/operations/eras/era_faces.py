@@ -16,7 +16,8 @@ from facesets.operations.options.face_sets import SplitErasOptions
 from facesets.plurals import counted
 from facesets.records import Collection, Float32, Int64
 from facesets.results.crop_edits import said_of_crops
-from facesets.results.manifest import EXPORT_MANIFEST, ExportManifest, SetManifest
+from facesets.results.export_manifest import ExportManifest, SetManifest
+from facesets.results.manifest import EXPORT_MANIFEST
 from facesets.results.manifest_json import read_manifest
 from facesets.results.same_faces import require_same_recogniser, rows_among
 from facesets.results.set_edits import edited_sets

@@ -31,9 +31,10 @@ from facesets.operations.face_sets.set_changes import State, set_states, without
 from facesets.operations.options.cache import ExportSwapOptions
 from facesets.operations.options.face_sets import SplitErasOptions
 from facesets.records import Collection, Float32, Int64
-from facesets.results.folder import write_drawings
+from facesets.results.export_manifest import ExportManifest
+from facesets.results.folder_runs import write_drawings
 from facesets.results.lock import reserved
-from facesets.results.manifest import EXPORT_MANIFEST, ExportManifest, Failure
+from facesets.results.manifest import EXPORT_MANIFEST, Failure
 from facesets.results.preflight import begin
 from facesets.results.provenance import provenance
 from facesets.stop import Stop

@@ -20,16 +20,10 @@ from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
 from facesets.operations.options.face_sets import DiscoverOptions
 from facesets.plurals import counted
 from facesets.records import Bool, Collection, Float32, Int64
+from facesets.results.export_manifest import ExportManifest, SetEntry, SetManifest
 from facesets.results.group_names import following_names
 from facesets.results.lock import reserved
-from facesets.results.manifest import (
-    EXPORT_MANIFEST,
-    SET_MANIFEST,
-    ExportManifest,
-    Failure,
-    SetEntry,
-    SetManifest,
-)
+from facesets.results.manifest import EXPORT_MANIFEST, SET_MANIFEST, Failure
 from facesets.results.manifest_json import read_manifest, refuse_other_results
 from facesets.results.naming import look_for_export
 from facesets.results.ownership import ANNOUNCEMENT

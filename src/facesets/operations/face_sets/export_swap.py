@@ -16,16 +16,11 @@ from facesets.records import Collection
 from facesets.results.contact_sheets import draw_sheets, own_sheet_names, plan_rows
 from facesets.results.crop_edits import TAKEN_OUT
 from facesets.results.crop_names import rename_crops
-from facesets.results.folder import ResultFolder, finish, would_remove, writing_results
+from facesets.results.export_manifest import ExportManifest, SetEntry, SetManifest
+from facesets.results.folder import ResultFolder
+from facesets.results.folder_runs import finish, would_remove, writing_results
 from facesets.results.lock import reserved
-from facesets.results.manifest import (
-    EXPORT_MANIFEST,
-    SET_MANIFEST,
-    ExportManifest,
-    Failure,
-    SetEntry,
-    SetManifest,
-)
+from facesets.results.manifest import EXPORT_MANIFEST, SET_MANIFEST, Failure
 from facesets.results.manifest_json import manifest_bytes
 from facesets.results.naming import look_for_export
 from facesets.results.pardons import clear_pardons

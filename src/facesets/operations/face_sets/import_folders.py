@@ -14,9 +14,10 @@ from facesets.operations.face_sets.plan import NewSet, plan_sets
 from facesets.operations.face_sets.set_changes import State, set_states, without_empty
 from facesets.operations.options.cache import ExportSwapOptions
 from facesets.operations.options.face_sets import ImportFoldersOptions
+from facesets.results.export_manifest import ExportManifest
 from facesets.results.file_names import folder_name
 from facesets.results.lock import reserved
-from facesets.results.manifest import EXPORT_MANIFEST, ExportManifest, Failure
+from facesets.results.manifest import EXPORT_MANIFEST, Failure
 from facesets.results.naming import look_for_export, seen_in_export
 from facesets.results.preflight import begin
 from facesets.results.provenance import provenance

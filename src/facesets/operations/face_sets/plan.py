@@ -19,19 +19,12 @@ from facesets.records import CacheSettings, Collection, Faces, Float32, Int64
 from facesets.results.crop_edits import SaidOfCrops, said_of_crops
 from facesets.results.crop_names import RenamedCrops, files_of_entry, renamed_crops
 from facesets.results.era_lineage import Succession, faces_of_set, succession
+from facesets.results.export_manifest import ExportManifest, SetEntry
 from facesets.results.group_names import NUMBERED, free_names
-from facesets.results.manifest import (
-    EXPORT_MANIFEST,
-    ExportManifest,
-    PlacedFile,
-    Provenance,
-    RefineManifest,
-    SetEntry,
-    Statement,
-)
+from facesets.results.inside import is_inside
+from facesets.results.manifest import EXPORT_MANIFEST, PlacedFile, Provenance, RefineManifest, Statement
 from facesets.results.manifest_json import manifest_file, read_manifest, refuse_other_results
 from facesets.results.naming import ERA, Naming
-from facesets.results.safe_folder import is_inside
 from facesets.results.same_faces import require_same_faces, require_same_recogniser, rows_among, rows_of
 from facesets.results.set_edits import EditedSets, edited_crops, edited_sets
 

@@ -37,23 +37,13 @@ from facesets.operations.face_sets.single_face_crop import (
 from facesets.operations.options.cache import LOADER_MIN_DET_SCORE, ExportSwapOptions
 from facesets.records import Collection, Int64
 from facesets.results.crop_edits import TAKEN_OUT, given_name
+from facesets.results.export_manifest import Content, ExportedFace, QualityParts, SetManifest
 from facesets.results.folder import ResultFolder
 from facesets.results.group_names import CANDIDATES, candidate_name, names_of_set, png_name
-from facesets.results.manifest import (
-    SET_MANIFEST,
-    Content,
-    DroppedFace,
-    ExportedFace,
-    Failure,
-    Provenance,
-    QualityParts,
-    SetManifest,
-    face_describer,
-    rounded,
-)
+from facesets.results.inside import is_inside
+from facesets.results.manifest import SET_MANIFEST, DroppedFace, Failure, Provenance, face_describer, rounded
 from facesets.results.manifest_json import manifest_bytes, read_manifest
 from facesets.results.photo_sources import PhotoSources
-from facesets.results.safe_folder import is_inside
 from facesets.results.set_edits import is_untouched
 from facesets.stop import Stop
 

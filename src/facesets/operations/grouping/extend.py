@@ -16,7 +16,6 @@ from facesets.operations.options.face_sets import ExtendOptions
 from facesets.records import Collection, Int64
 from facesets.results.follow_names import ids_of, known_and_named, names_of_new
 from facesets.results.group_names import following_names
-from facesets.results.journal import close_run, open_run
 from facesets.results.lock import reserved
 from facesets.results.manifest import (
     CLUSTER_MANIFEST,
@@ -41,6 +40,7 @@ from facesets.results.photo_folders import (
 )
 from facesets.results.preflight import readable_sources, refuse_of_another_store, refuse_of_other_photos
 from facesets.results.provenance import provenance
+from facesets.results.run_records import close_run, open_run
 from facesets.results.same_faces import require_same_faces
 from facesets.results.user_edits import SINGLETONS, as_groups, refuse_cut_off, warn
 from facesets.stop import Stop
