@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 from tests.fixtures.trees import files_in
 
-from facesets.operations.face_sets.export_swap import ExportSwapSummary, export_swap
+from facesets.operations.face_sets.export_summary import ExportSwapSummary
+from facesets.operations.face_sets.export_swap import export_swap
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.extend import extend
 from facesets.operations.grouping.refine import refine

@@ -12,7 +12,8 @@ from tests.operations.grouping.test_extend import GATES, grow, make, tree
 from tests.results.test_photo_sources import CROPS, export
 
 from facesets.errors import WrongUsage
-from facesets.operations.eras.split_eras import EraRequest, split_eras
+from facesets.operations.eras.person import EraRequest
+from facesets.operations.eras.split_eras import split_eras
 from facesets.operations.face_sets.discover import discover
 from facesets.operations.face_sets.folder_labels import SortedFolders
 from facesets.operations.face_sets.import_folders import import_folders

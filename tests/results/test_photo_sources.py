@@ -10,7 +10,8 @@ from tests.fixtures.made_library import DrawnStore, OneFaceEverywhere
 from tests.operations.grouping.test_extend import GATES, grow, make, tree
 
 from facesets.errors import SourceGone
-from facesets.operations.eras.split_eras import EraRequest, probe_eras, split_eras
+from facesets.operations.eras.person import EraRequest
+from facesets.operations.eras.split_eras import probe_eras, split_eras
 from facesets.operations.face_sets import set_writer as export_set
 from facesets.operations.face_sets.discover import discover
 from facesets.operations.face_sets.export_swap import export_swap

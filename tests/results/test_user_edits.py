@@ -115,6 +115,41 @@ def test_whoever_shares_photos_keeps_her_own_faces_when_folders_are_renamed(
             }
 
 
+@pytest.mark.parametrize("linked", ["person_001", "Anna"])
+@pytest.mark.parametrize("is_inside", [True, False])
+def test_a_folder_that_was_renamed_and_linked_at_once_was_not_deleted(
+    company: MadeStore, tmp_path: Path, again: Again, linked: str, is_inside: bool
+) -> None:
+    raw, sets = make(company, tmp_path)
+    before = groups(raw)
+    disk = raw / ("person_001" if linked == "Anna" else "Anna") if is_inside else tmp_path / "disk"
+    (raw / "person_001").rename(tmp_path / "disk")
+    (tmp_path / "disk").rename(disk)
+    if disk != raw / linked:
+        (raw / linked).symlink_to(disk)
+    for _ in range(2):
+        again(company, raw, sets)
+        assert sorted(groups(raw).values(), key=len) == sorted(before.values(), key=len)
+        assert result(raw).hidden == ()
+    if not is_inside:
+        assert groups(raw)[linked] == before["person_001"]
+
+
+def test_a_folder_that_may_be_on_a_disk_that_is_not_there_was_not_deleted(
+    company: MadeStore, tmp_path: Path, again: Again
+) -> None:
+    raw, sets = make(company, tmp_path)
+    before = groups(raw)
+    (raw / "person_001").rename(tmp_path / "disk")
+    (raw / "Anna").symlink_to(tmp_path / "unplugged")
+    again(company, raw, sets)
+    assert groups(raw) == before
+    (raw / "Anna").unlink()
+    (raw / "Anna").symlink_to(tmp_path / "disk")
+    again(company, raw, sets)
+    assert result(raw).hidden == ()
+
+
 def test_a_photo_that_was_deleted_elsewhere_is_not_sought_in_a_renamed_folder(
     company: MadeStore, tmp_path: Path, again: Again
 ) -> None:

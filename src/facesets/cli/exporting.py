@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from facesets.inference.local import LocalEmbedder
     from facesets.interfaces import Progress, Store
-    from facesets.operations.face_sets.export_swap import EmptySet, ExportSwapSummary
+    from facesets.operations.face_sets.export_summary import EmptySet, ExportSwapSummary
     from facesets.records import CacheSettings, Faces, Pixels
     from facesets.settings import Settings
     from facesets.stop import Stop

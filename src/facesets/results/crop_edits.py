@@ -13,16 +13,15 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from facesets.errors import FacesetsError
 from facesets.files import printable, sha256_of
 from facesets.results.export_manifest import ExportedFace, ExportManifest, SetManifest
-from facesets.results.manifest import SET_MANIFEST, Statement
-from facesets.results.manifest_json import read_manifest
+from facesets.results.gates import was_taken_out
+from facesets.results.manifest import Statement
 from facesets.results.moved_photos import in_folder
 from facesets.results.ownership import ANNOUNCEMENT
 from facesets.results.set_edits import EditedSets
+from facesets.results.set_manifests import SetManifests
 
-TAKEN_OUT = "taken_out"
 GIVEN = "_given"
 
 
@@ -97,20 +96,21 @@ def given_name(name: str, face: str) -> str:
     return f"{name}/{GIVEN}/{face.replace('#', '_')}.png"
 
 
-def said_of_crops(out: Path, before: ExportManifest, edits: EditedSets) -> SaidOfCrops:
+def said_of_crops(before: ExportManifest, edits: EditedSets, sets: SetManifests) -> SaidOfCrops:
     """Follow the crops that are gone from their sets.
 
     A crop stands for the duplicates as well that were left out for it. Nothing new is learned from an export
     that a run was cut off in; nor is anything deleted in a set that lost all its crops: it was emptied.
     """
-    renamed = dict(edits.renamed)
+    out, renamed = sets.root, dict(edits.renamed)
     told = [replace(said, group=renamed.get(said.group, said.group)) for said in before.statements]
-    manifests = dict(_manifests(out, edits))
+    # A set that cannot be read is made again, or left alone as it is.
+    manifests = {entry.name: own for entry in edits.there if (own := sets.find(entry.name)) is not None}
     verdicts = {
         (name, item.face.face): False
         for name, manifest in manifests.items()
         for item in manifest.dropped
-        if item.gate == TAKEN_OUT
+        if was_taken_out(item)
     }
     verdicts |= {(said.group, said.face): said.kind == "is" for said in told}
     if (out / ANNOUNCEMENT).is_file():
@@ -146,15 +146,6 @@ def said_of_crops(out: Path, before: ExportManifest, edits: EditedSets) -> SaidO
         deleted=frozenset(deleted),
         learned=tuple(_sentence(name, target, many) for (name, target), many in moves.items()),
     )
-
-
-def _manifests(out: Path, edits: EditedSets) -> Iterator[tuple[str, SetManifest]]:
-    for entry in edits.there:
-        try:
-            yield entry.name, read_manifest(out / entry.name / SET_MANIFEST, SetManifest)
-        except FacesetsError:
-            # The set is made again, or left alone as it is.
-            continue
 
 
 def _found(

@@ -16,13 +16,9 @@ from facesets.errors import WrongUsage
 from facesets.imaging.decode import decode
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
-from facesets.operations.eras.split_eras import (
-    EraRequest,
-    ProbeSummary,
-    SplitErasSummary,
-    probe_eras,
-    split_eras,
-)
+from facesets.operations.eras.person import EraRequest
+from facesets.operations.eras.split_eras import probe_eras, split_eras
+from facesets.operations.eras.summaries import ProbeSummary, SplitErasSummary
 from facesets.operations.eras.year_cache import FILE_NAME
 from facesets.operations.face_sets.discover import known_sets
 from facesets.operations.face_sets.folder_labels import SortedFolders
@@ -32,6 +28,7 @@ from facesets.operations.options.cache import VERIFY_MIN_DET_SCORE, EmbedOptions
 from facesets.operations.options.face_sets import ImportFoldersOptions, SplitErasOptions
 from facesets.progress import SilentProgress
 from facesets.records import Collection
+from facesets.results.earlier_export import EarlierExport
 from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.manifest_json import manifest_bytes, read_manifest
 from facesets.results.ownership import ANNOUNCEMENT
@@ -217,7 +214,10 @@ def test_eras_do_not_stand_for_a_person_in_discover(
     done: tuple[Path, SplitErasSummary], curated: Path, life: Life
 ) -> None:
     whole = life.store.load()
-    with_eras, without = known_sets(done[0], whole), known_sets(curated, whole)
+    with_eras, without = (
+        known_sets(EarlierExport(folder, read_manifest(folder, ExportManifest)), whole)
+        for folder in (done[0], curated)
+    )
     assert np.array_equal(with_eras.centroids, without.centroids)
 
 

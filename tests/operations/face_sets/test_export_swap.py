@@ -16,7 +16,8 @@ from facesets.errors import DamagedFile, RecogniserMismatch, WrongUsage
 from facesets.imaging.decode import decode
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
-from facesets.operations.face_sets.export_swap import ExportSwapSummary, export_swap
+from facesets.operations.face_sets.export_summary import ExportSwapSummary
+from facesets.operations.face_sets.export_swap import export_swap
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.refine import refine
 from facesets.operations.options.cache import (
