@@ -251,6 +251,7 @@ def test_images_that_were_only_embedded_are_no_problem_and_get_their_faces_later
     image = made_image("i0", 2)
     assert embedded.lacking(image.sha256) == (True, Wanted(faces=False, clip=False))
     later = Library(database).looking_for(SETTINGS, MODEL)
+    assert embedded.lacking(image.sha256) == (True, Wanted(faces=False, clip=False))
     assert later.lacking(image.sha256) == (True, Wanted(faces=True, clip=False))
     later.add([], [image])
     assert len(later.load().faces) == 2
