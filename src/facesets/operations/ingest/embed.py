@@ -16,9 +16,8 @@ from facesets.operations.ingest.changed_files import (
 )
 from facesets.operations.ingest.empty_sources import refuse_nothing
 from facesets.operations.ingest.enrich import Landmarker
-from facesets.operations.ingest.image_reader import ContentClaim, ImageReader, Place, ReadResult
-from facesets.operations.ingest.pipeline import LISTING, Pace, Pipeline
-from facesets.operations.ingest.stages import stages
+from facesets.operations.ingest.image_reader import ContentClaim, Place, ReadResult
+from facesets.operations.ingest.pipeline import LISTING, Pipeline
 from facesets.operations.options.cache import EmbedOptions
 from facesets.records import CacheSettings, Description, FileRecord, FoundFile, ImageRecord, Pixels, Wanted
 from facesets.stop import Stop
@@ -94,8 +93,6 @@ def embed(
         Adds landmarks and pose in the same pass, as `enrich` does later.
     stopwatch : Stopwatch, optional
         Learns where the time went.
-    clock : callable
-        Seconds that go on.
 
     Raises
     ------
@@ -110,7 +107,6 @@ def embed(
         found = list(source.files())
         known = store.files()
         todo, failures = compare_with_cache(found, known, retry_failed=options.retry_failed)
-        reasons = {path: record.reason for path, record in known.items() if record.reason}
         gone = gone_from_source(source, found, known)
     progress.end()
     if not found:
@@ -126,45 +122,33 @@ def embed(
         failures=failures,
     )
     if options.dry_run:
-        moved_from = moved_here(found, known).difference(gone, pruned)
-        return replace(summary, to_do=len(todo), moved=len(moved_from))
+        return replace(summary, to_do=len(todo), moved=len(moved_here(found, known).difference(gone, pruned)))
     store.forget_paths([*gone, *pruned])
     if todo:
-        intake = _CacheIntake(source, store, reasons)
-        counts = _pipeline(intake, embedder, landmarker, options, stopwatch, clock).run(
-            "Embedding", todo, progress, stop
+        intake = _CacheIntake(source, store, known)
+        pipeline = Pipeline(
+            intake, _FacesOnly(embedder), options, landmarker=landmarker, stopwatch=stopwatch, clock=clock
         )
-        summary = replace(
-            summary,
-            embedded=counts.new,
-            aliases=counts.aliases,
-            faces=counts.faces,
-            failed=len(failures) + len(counts.failures),
-            failures=failures + counts.failures,
-            stopped=counts.taken < len(todo),
-        )
+        summary = _worked_through(pipeline, todo, summary, progress, stop)
     moved = sorted(moved_here(found, store.files()))
     store.forget_paths(moved)
     return replace(summary, moved=len(moved))
 
 
-def _pipeline(
-    intake: "_CacheIntake",
-    embedder: Embedder,
-    landmarker: Landmarker | None,
-    options: EmbedOptions,
-    stopwatch: Stopwatch,
-    clock: Callable[[], float],
-) -> Pipeline:
-    reader = ImageReader(
-        _FacesOnly(embedder),
-        intake.claim_content,
-        stages(landmarker, stopwatch),
-        stopwatch,
-        fast_decode=options.fast_decode,
+def _worked_through(
+    pipeline: Pipeline, todo: Sequence[FoundFile], summary: EmbedSummary, progress: Progress, stop: Stop
+) -> EmbedSummary:
+    """Look at the files that differ; return the summary with what came of them."""
+    counts = pipeline.run("Embedding", todo, progress, stop)
+    return replace(
+        summary,
+        embedded=counts.new,
+        aliases=counts.aliases,
+        faces=counts.faces,
+        failed=summary.failed + len(counts.failures),
+        failures=summary.failures + counts.failures,
+        stopped=counts.taken < len(todo),
     )
-    pace = Pace(options.workers, options.batch_size, options.flush_every, options.flush_every_s)
-    return Pipeline(intake, reader, pace, stopwatch, clock)
 
 
 class _FacesOnly:
@@ -190,10 +174,11 @@ class _CacheIntake:
     has_enough = False
     can_commit = True
 
-    def __init__(self, source: Source, store: Store, reasons: Mapping[str, str]) -> None:
+    def __init__(self, source: Source, store: Store, known: Mapping[str, FileRecord]) -> None:
         self._source = source
         self._store = store
-        self._reasons = reasons
+        # Taken out now, for a cache may go on with what it gave.
+        self._reasons = {path: record.reason for path, record in known.items() if record.reason}
         self._lock = threading.Lock()
         self._begun: dict[str, Place] = {}
         self._unreadable: dict[str, str] = {}

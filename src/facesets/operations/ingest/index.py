@@ -22,10 +22,9 @@ from facesets.operations.ingest.changed_files import (
 from facesets.operations.ingest.empty_sources import is_below, targets_away
 from facesets.operations.ingest.enrich import Landmarker
 from facesets.operations.ingest.galleries import GalleryNumbers, GalleryTargets, renew_galleries
-from facesets.operations.ingest.image_reader import ContentClaim, ImageReader, Place, ReadResult
-from facesets.operations.ingest.pipeline import LISTING, Pace, Pipeline
+from facesets.operations.ingest.image_reader import ContentClaim, Place, ReadResult
+from facesets.operations.ingest.pipeline import LISTING, Pipeline
 from facesets.operations.ingest.same_models import require_way_of_library
-from facesets.operations.ingest.stages import stages
 from facesets.operations.options.library import IndexOptions
 from facesets.records import FileRecord, FoundFile, ImageRecord
 from facesets.sources.missing import moved_away
@@ -117,8 +116,6 @@ def index(
         Adds landmarks and pose in the same pass, as `enrich` does later.
     stopwatch : Stopwatch, optional
         Learns where the time went.
-    clock : callable
-        Seconds that go on.
 
     Raises
     ------
@@ -145,15 +142,9 @@ def index(
             intake = _LibraryIntake(
                 source, library, options.max_images, lambda: ends_at is not None and clock() > ends_at
             )
-            reader = ImageReader(
-                describer,
-                intake.claim_content,
-                stages(landmarker, stopwatch),
-                stopwatch,
-                fast_decode=options.fast_decode,
+            pipeline = Pipeline(
+                intake, describer, options, landmarker=landmarker, stopwatch=stopwatch, clock=clock
             )
-            pace = Pace(options.concurrency, options.batch_size, options.flush_every, options.flush_every_s)
-            pipeline = Pipeline(intake, reader, pace, stopwatch, clock)
             summary = _worked_through(pipeline, intake, listing, summary, progress, stop)
         run.summary = {name: value for name, value in asdict(summary).items() if name != "failures"}
         run.stopped = summary.stopped

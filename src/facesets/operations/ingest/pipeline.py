@@ -15,10 +15,12 @@ from itertools import islice
 from typing import Protocol
 
 from facesets.errors import SourceGone
-from facesets.interfaces import Progress
+from facesets.interfaces import Describer, Progress
 from facesets.operations.ingest.batches import batches
 from facesets.operations.ingest.changed_files import FileFailure
+from facesets.operations.ingest.enrich import Landmarker
 from facesets.operations.ingest.image_reader import ContentClaim, ImageReader, Place, ReadResult
+from facesets.operations.ingest.stages import stages
 from facesets.records import FileRecord, FoundFile, ImageRecord
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
@@ -80,14 +82,33 @@ class Intake(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How work is divided, and how much of it a kill may cost; as in the options of both commands."""
+class IngestOptions(Protocol):
+    """What both commands can be told about the work; the options of each say more."""
 
-    workers: int
-    batch_size: int
-    flush_every: int
-    flush_every_s: float
+    @property
+    def workers(self) -> int:
+        """Threads, each of which takes a batch from file to faces."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """Files that one thread takes at a time."""
+        ...
+
+    @property
+    def flush_every(self) -> int:
+        """Files after which is flushed."""
+        ...
+
+    @property
+    def flush_every_s(self) -> float:
+        """Seconds after which is flushed though there are fewer."""
+        ...
+
+    @property
+    def fast_decode(self) -> bool:
+        """Whether large JPEGs may be decoded at a half, a quarter or an eighth."""
+        ...
 
 
 @dataclass(slots=True)
@@ -123,15 +144,20 @@ class Pipeline:
     def __init__(
         self,
         intake: Intake,
-        reader: ImageReader,
-        pace: Pace,
+        describer: Describer,
+        options: IngestOptions,
+        *,
+        landmarker: Landmarker | None,
         stopwatch: Stopwatch,
         clock: Callable[[], float],
     ) -> None:
-        """Put a store's side, what reads files, and the pace together; `clock` counts seconds."""
+        """Put a store's side and what is found out about pictures together; `clock` counts seconds."""
+        added = stages(landmarker, stopwatch)
         self._intake = intake
-        self._reader = reader
-        self._pace = pace
+        self._reader = ImageReader(
+            describer, intake.claim_content, added, stopwatch, fast_decode=options.fast_decode
+        )
+        self._options = options
         self._stopwatch = stopwatch
         self._clock = clock
         self._files: list[FileRecord] = []
@@ -164,7 +190,7 @@ class Pipeline:
         return self._counts
 
     def _work_through(self, waiting: list[FoundFile], progress: Progress, stop: Stop) -> None:
-        with ThreadPoolExecutor(self._pace.workers, thread_name_prefix="ingest") as pool:
+        with ThreadPoolExecutor(self._options.workers, thread_name_prefix="ingest") as pool:
             try:
                 while waiting:
                     before = self.finished
@@ -189,10 +215,10 @@ class Pipeline:
     ) -> Iterator[ReadResult]:
         """What comes of each file, in order; a bounded number is worked on ahead."""
         ours = self._intake.claim_files(files, lambda: stop.requested or self._intake.has_enough)
-        dealt = enumerate(batches(ours, self._pace.batch_size))
+        dealt = enumerate(batches(ours, self._options.batch_size))
         pending: deque[tuple[list[FoundFile], Future[list[ReadResult]]]] = deque()
         while True:
-            room = self._pace.workers * _BATCHES_AHEAD_PER_WORKER - len(pending)
+            room = self._options.workers * _BATCHES_AHEAD_PER_WORKER - len(pending)
             pending.extend(
                 (batch, pool.submit(self._reader.read, number, batch))
                 for number, batch in islice(dealt, room)
@@ -217,8 +243,8 @@ class Pipeline:
         accepted = self._intake.accept(result)
         if accepted is not None:
             self._count(accepted)
-        is_late = self._clock() - self._flushed_at > self._pace.flush_every_s
-        if is_late or self._unflushed >= self._pace.flush_every:
+        is_late = self._clock() - self._flushed_at > self._options.flush_every_s
+        if is_late or self._unflushed >= self._options.flush_every:
             self._flush()
 
     def _count(self, result: ReadResult) -> None:

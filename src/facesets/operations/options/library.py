@@ -50,6 +50,11 @@ class IndexOptions:
     retry_failed: bool = False
     dry_run: bool = False
 
+    @property
+    def workers(self) -> int:
+        """What `embed` calls the same."""
+        return self.concurrency
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterLibraryOptions:
