@@ -152,19 +152,12 @@ class Faces:
             for name in _COLUMNS
             if name not in _OPTIONAL_SHAPES or any(getattr(part, name) is not None for part in parts)
         ]
-        return cls(
-            **{
-                name: np.concatenate(
-                    [
-                        column
-                        if (column := getattr(part, name)) is not None
-                        else unknown_column(name, len(part))
-                        for part in parts
-                    ]
-                )
-                for name in names
-            }
-        )
+
+        def of(part: Self, name: str) -> NDArray[Any]:
+            column: NDArray[Any] | None = getattr(part, name)
+            return unknown_column(name, len(part)) if column is None else column
+
+        return cls(**{name: np.concatenate([of(part, name) for part in parts]) for name in names})
 
 
 _COLUMNS = tuple(column.name for column in fields(Faces))
@@ -329,6 +322,11 @@ class FileRecord:
     def is_forgotten(self) -> bool:
         """Whether this takes back what was said of the path before."""
         return self.reason == _GONE
+
+    @property
+    def failed(self) -> bool:
+        """Whether the file could not be read."""
+        return bool(self.reason)
 
     def matches(self, found: FoundFile) -> bool:
         """Whether the file is, by size and time, the one seen before."""

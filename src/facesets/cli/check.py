@@ -21,7 +21,7 @@ from facesets.errors import WrongUsage
 from facesets.operations.options.library import IndexOptions
 
 if TYPE_CHECKING:
-    from facesets.operations.ingest.embed import Failure
+    from facesets.operations.ingest.changed_files import FileFailure
     from facesets.settings import Settings
     from facesets.store.postgres.library import Library
 
@@ -55,7 +55,7 @@ def check(
         if fix:
             _require_service(library, ml_uri)
         summary = run(library, fix=fix)
-        failed: list[Failure] = []
+        failed: list[FileFailure] = []
         if summary.to_index:
             embeds = bool(library.clip_models())
             asked = Asked(
@@ -99,7 +99,7 @@ def _require_service(library: "Library", ml_uri: str | None) -> None:
 
 def _search_again(
     library: "Library", conf: "Settings", paths: Sequence[str], asked: Asked
-) -> "list[Failure]":
+) -> "list[FileFailure]":
     """Index the affected images, those that are still there; return which cannot be read."""
     from facesets.cli.describing import describer
     from facesets.operations.ingest.index import index

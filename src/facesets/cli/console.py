@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rich.progress import Task, TaskID
 
     from facesets.interfaces import Progress
-    from facesets.operations.ingest.embed import Failure
+    from facesets.operations.ingest.changed_files import FileFailure
     from facesets.operations.models.profile import Profile
 
 STATUS_FAILED_INPUTS = 3
@@ -355,7 +355,7 @@ def failures(files: Sequence[tuple[str, str]], *, limit: int = 20) -> None:
         notice(f"  … and {len(files) - limit} more (--json lists all)")
 
 
-def unreadable(files: "Sequence[Failure]", *, strict: bool) -> int:
+def unreadable(files: "Sequence[FileFailure]", *, strict: bool) -> int:
     """Name the files that failed and were not named before, and return how many of them count.
 
     With `strict` all count; -v names all.

@@ -115,7 +115,7 @@ def index(
     """Build the indexes that make `search` fast on large libraries; work may go on meanwhile."""
     from facesets import settings
     from facesets.cli.library import open_database
-    from facesets.operations.library.backup import IndexSummary
+    from facesets.operations.library.backup import SearchIndexSummary
     from facesets.operations.library.search import build_index, drop_index
     from facesets.store.postgres.library import Library
 
@@ -124,4 +124,6 @@ def index(
             drop_index(Library(session))
         else:
             build_index(Library(session))
-    console.show(IndexSummary(built=not drop), ["The index is dropped." if drop else "The index is built."])
+    console.show(
+        SearchIndexSummary(built=not drop), ["The index is dropped." if drop else "The index is built."]
+    )

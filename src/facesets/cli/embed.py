@@ -106,7 +106,7 @@ def embed(
     ] = _EMBED.fast_decode,
     enrich: Annotated[
         bool, typer.Option("--enrich", help="Add landmarks and pose in the same pass.")
-    ] = False,
+    ] = _EMBED.enrich,
     profile: Annotated[
         Path | None,
         typer.Option(help="Write into this JSON file where the time went.", show_default=False),
@@ -123,7 +123,7 @@ def embed(
     from facesets.cli import assemble
     from facesets.files import require_suffix
     from facesets.operations.ingest.embed import embed as run
-    from facesets.operations.ingest.embed import require_photos
+    from facesets.operations.ingest.empty_sources import require_photos
     from facesets.operations.models.profile import Meter, profile_of
     from facesets.operations.models.tuning import is_long
     from facesets.stopwatch import Stopwatch
@@ -163,6 +163,7 @@ def embed(
                 batch_size=tuning.images_per_run,
                 retry_failed=retry_failed,
                 fast_decode=fast_decode,
+                enrich=enrich,
                 prune=prune,
                 dry_run=dry_run,
             )

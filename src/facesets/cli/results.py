@@ -14,7 +14,7 @@ from facesets.plurals import counted
 from facesets.results.materialize import Materialize
 
 if TYPE_CHECKING:
-    from facesets.operations.ingest.embed import Failure as IndexFailure
+    from facesets.operations.ingest.changed_files import FileFailure
     from facesets.results.manifest import Failure
 
 OutArgument = Annotated[
@@ -86,7 +86,7 @@ def report(summary: Summary, lines: Sequence[str]) -> None:
     console.finish(failed=summary.failed)
 
 
-def as_before(failures: "Sequence[IndexFailure]") -> str:
+def as_before(failures: "Sequence[FileFailure]") -> str:
     """How many failures are none that is new, in brackets; nothing where all are."""
     known = sum(failure.known for failure in failures)
     return f" ({known} as before)" if known else ""

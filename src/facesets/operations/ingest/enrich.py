@@ -33,7 +33,7 @@ from facesets.stop import Stop
 _COLUMNS = ("landmark_2d_106", "landmark_3d_68", "pose", "pose_source", "enrich_state")
 
 
-class FoundFaces(Protocol):
+class DetectedBoxes(Protocol):
     """Faces of one picture, as a detector gives them."""
 
     @property
@@ -45,7 +45,7 @@ class FoundFaces(Protocol):
 class FaceFinder(Protocol):
     """Detects the faces of a picture."""
 
-    def detect(self, pixels: Pixels) -> FoundFaces:
+    def detect(self, pixels: Pixels) -> DetectedBoxes:
         """Find the faces of one picture."""
         ...
 
@@ -118,7 +118,7 @@ def enrich(
     already = int((~wanted).sum())
     if options.dry_run:
         return EnrichSummary(int(wanted.sum()), len(images), 0, 0, 0, already, 0, dry_run=True)
-    run = _Run(store, collection, wanted, finder, landmarker, options)
+    run = _EnrichRun(store, collection, wanted, finder, landmarker, options)
     progress.begin("Enriching", len(images))
     try:
         for image in images:
@@ -183,7 +183,7 @@ def enrich_rows(pixels: Pixels, faces: Faces, rows: Int64, landmarker: Landmarke
     return replace(faces, **dict(_new_columns(faces, more, rows)))
 
 
-class _Run:
+class _EnrichRun:
     """The counts of one run, and the images that wait for the next flush."""
 
     def __init__(

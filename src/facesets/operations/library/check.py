@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from facesets.files import is_there
-from facesets.operations.ingest.embed import Failure
+from facesets.operations.ingest.changed_files import FileFailure
 from facesets.sources.galleries import thumbnails_of
 from facesets.store.postgres.integrity import Place, Problem, find_problems, mend, places_to_read
 from facesets.store.postgres.library import Library
@@ -21,7 +21,7 @@ class CheckSummary:
         As they were found.
     to_index : list of str
         Paths that `index` must look at again; only after a repair.
-    lost : list of Failure
+    lost : list of FileFailure
         Photos that must be read again and are not there, and what the library knows of each; not after a
         repair, for then they must be looked for anew.
     can_be_mended : bool
@@ -30,7 +30,7 @@ class CheckSummary:
 
     problems: list[Problem] = field(default_factory=list)
     to_index: list[str] = field(default_factory=list)
-    lost: list[Failure] = field(default_factory=list)
+    lost: list[FileFailure] = field(default_factory=list)
     can_be_mended: bool = False
 
 
@@ -53,16 +53,16 @@ def is_at_hand(path: str) -> bool:
     return is_there(place) and place.is_file() and thumbnails_of(place) is None
 
 
-def _lost(places: Sequence[Place]) -> list[Failure]:
+def _lost(places: Sequence[Place]) -> list[FileFailure]:
     """Those places of which neither they nor another of the same image is there."""
     there = {place for place in places if place.path and is_at_hand(place.path)}
     images = {place.image for place in there} - {None}
     return [_described(place) for place in places if place not in there and place.image not in images]
 
 
-def _described(place: Place) -> Failure:
+def _described(place: Place) -> FileFailure:
     if place.image is None:
-        return Failure(place.path, "is not there, and its image is not known")
+        return FileFailure(place.path, "is not there, and its image is not known")
     if not place.path:
-        return Failure(f"image {place.image}", "no path leads to it")
-    return Failure(place.path, f"is not there, and was image {place.image}")
+        return FileFailure(f"image {place.image}", "no path leads to it")
+    return FileFailure(place.path, f"is not there, and was image {place.image}")

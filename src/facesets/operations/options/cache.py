@@ -21,6 +21,8 @@ class EmbedOptions:
     ----------
     flush_every : int
         New files after which the cache is flushed: at most so many are lost by a crash.
+    flush_every_s : float
+        Seconds after which it is flushed though there are fewer: more are not lost by a crash either.
     workers : int
         Threads, each of which takes a batch from file to faces.
     batch_size : int
@@ -30,6 +32,8 @@ class EmbedOptions:
     fast_decode : bool
         Decode large JPEGs at a half, a quarter or an eighth: faster, with slightly other vectors and
         with the sharpness of the reduced picture.
+    enrich : bool
+        Add landmarks and pose in the same pass, as the command `enrich` does later.
     prune : bool
         Forget also what is known of other folders and is not there any more.
     dry_run : bool
@@ -37,10 +41,12 @@ class EmbedOptions:
     """
 
     flush_every: int = 50
+    flush_every_s: float = 10.0
     workers: int = 1
     batch_size: int = 1
     retry_failed: bool = False
     fast_decode: bool = False
+    enrich: bool = False
     prune: bool = False
     dry_run: bool = False
 
