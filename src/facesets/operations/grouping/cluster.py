@@ -1,24 +1,12 @@
 """Raw grouping: every face of a store into folders of people."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from facesets.clustering import (
-    Placement,
-    average_linkage,
-    calibrate,
-    check_links,
-    cluster_auto,
-    connected_components,
-    hdbscan,
-    is_approximate,
-    same_image_pairs,
-    singletons_as_noise,
-)
+from facesets.clustering import singletons_as_noise
+from facesets.clustering.methods import METHODS, Grouping, GroupingTask
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
 from facesets.operations.options.cache import ClusterOptions
@@ -66,28 +54,6 @@ class ClusterSummary:
     failures: list[Failure]
     dry_run: bool
     stopped: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Grouping:
-    """Faces in clusters.
-
-    Attributes
-    ----------
-    labels : int64 array of shape (n,)
-        Numbered by falling size; -1 is noise.
-    used : mapping
-        The values that decided, by name; measured ones where the method chose them.
-    reasons : tuple of str
-        A sentence for each choice that the method made by itself.
-    placement : tuple of str
-        How each face came where it is, in a word; empty where the method does not tell.
-    """
-
-    labels: Int64
-    used: Mapping[str, Any]
-    reasons: tuple[str, ...] = ()
-    placement: tuple[str, ...] = ()
 
 
 def cluster(
@@ -176,37 +142,17 @@ def group_faces(
     recogniser : str, optional
         The file name of the network that made the embeddings.
     """
-    known_images = None if options.same_image_ok else image
-    used: dict[str, Any] = {"same_image_ok": options.same_image_ok}
-    if options.method == "auto":
-        measured = calibrate(embeddings, image_index=known_images, recogniser=recogniser)
-        result = cluster_auto(embeddings, image_index=known_images, calibration=measured)
-        used["core_cosine_similarity"] = result.calibration.core
-        used["link_cosine_similarity"] = result.calibration.link
-        placement = tuple(Placement(value).name.lower() for value in result.placement.tolist())
-        return Grouping(singletons_as_noise(result.labels), used, result.reasons, placement)
-    apart = None if known_images is None else same_image_pairs(embeddings, known_images)
-    reasons: tuple[str, ...] = ()
-    if options.method == "components":
-        similarity = options.min_cosine_similarity
-        labels = connected_components(embeddings, min_cosine_similarity=similarity, constraints=apart)
-        used["min_cosine_similarity"] = similarity
-        if is_approximate(len(embeddings)):
-            checked = check_links(embeddings, labels, min_cosine_similarity=similarity)
-            reasons = (checked.sentence(similarity),)
-    elif options.method == "hdbscan":
-        faces, samples = options.min_cluster_size, options.min_samples
-        labels = hdbscan(embeddings, min_cluster_size=faces, min_samples=samples, constraints=apart).labels
-        used |= {"min_cluster_size": faces, "min_samples": samples}
-    else:
-        threshold = options.threshold
-        if threshold is None:
-            measured = calibrate(embeddings, image_index=known_images, recogniser=recogniser)
-            threshold = measured.max_cosine_distance
-            reasons = (f"Cut at a cosine distance of {threshold:.2f}, {measured.source}.",)
-        labels = average_linkage(embeddings, max_cosine_distance=threshold, constraints=apart)
-        used["threshold"] = threshold
-    return Grouping(singletons_as_noise(labels), used, reasons)
+    task = GroupingTask(
+        embeddings=embeddings,
+        image=None if options.same_image_ok else image,
+        recogniser=recogniser,
+        threshold=options.own_threshold(),
+        min_cluster_size=options.min_cluster_size,
+        min_samples=options.min_samples,
+    )
+    found = METHODS[options.method].group(task)
+    used = {"same_image_ok": options.same_image_ok, **found.used}
+    return replace(found, labels=singletons_as_noise(found.labels), used=used)
 
 
 def members_by_label(labels: Int64) -> list[Int64]:
