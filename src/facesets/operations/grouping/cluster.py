@@ -176,31 +176,22 @@ def _manifest(
     made = provenance(store, collection.settings, options)
     used = {"method": options.method, **grouping.used, "materialize": options.materialize}
     describe = face_describer(collection, quality(faces).total)
-    labels = grouping.labels if said is None else said.label
-    own_names = {} if said is None else said.names
-    rows_of = [np.flatnonzero(labels == label) for label in np.unique(labels[labels >= 0])]
-    if said is None:
-        rows_of = members_by_label(labels)
-    alone = [rows[0] for rows in rows_of if len(rows) == 1 and int(labels[rows[0]]) not in own_names]
-    members = sorted(
-        (rows for rows in rows_of if len(rows) > 1 or int(labels[rows[0]]) in own_names),
-        key=lambda rows: (-len(rows), rows[0]),
-    )
     ids = collection.face_ids()
-    names = names_of_clusters([int(labels[rows[0]]) for rows in members], "person", said)
-    named = with_names(
-        naming, out, names, {int(labels[r[0]]): [ids[row] for row in r] for r in members}, said
-    )
+    labels = grouping.labels if said is None else said.label
+    members, single = _people_and_singles(labels, said)
+    clusters = [int(labels[rows[0]]) for rows in members]
+    names = names_of_clusters(clusters, "person", said)
+    faces_of = {c: [ids[row] for row in rows] for c, rows in zip(clusters, members, strict=True)}
+    named = with_names(naming, out, names, faces_of, said)
     names = {cluster: named.get(name, name) for cluster, name in names.items()}
     persons = tuple(
         Group(
-            name=names[int(labels[rows[0]])],
+            name=names[cluster],
             images=len(np.unique(faces.image[rows])),
             faces=tuple(describe(int(row)) for row in rows),
         )
-        for rows in members
+        for cluster, rows in zip(clusters, members, strict=True)
     )
-    single = np.flatnonzero(labels < 0) if said is None else np.sort(np.array(alone, np.int64))
     kept = carried(said, names, ids, describe).named(named)
     singletons = tuple(describe(int(row)) for row in single)
     placements = dict(zip(ids, grouping.placement, strict=False))
@@ -231,6 +222,21 @@ def _manifest(
         placements=placements,
     )
     return manifest, kept
+
+
+def _people_and_singles(labels: Int64, said: Said | None) -> tuple[list[Int64], Int64]:
+    """Rows of the faces of each person, the largest first, and of those that are alone.
+
+    One whom the user knows by a name may have one face.
+    """
+    known = {} if said is None else said.names
+    groups = [rows for rows in members_by_label(labels) if len(rows)]
+    people = [rows for rows in groups if len(rows) > 1 or int(labels[rows[0]]) in known]
+    people.sort(key=lambda rows: (-len(rows), rows[0]))
+    if said is None:
+        return people, np.flatnonzero(labels < 0)
+    alone = [rows[0] for rows in groups if len(rows) == 1 and int(labels[rows[0]]) not in known]
+    return people, np.sort(np.array(alone, np.int64))
 
 
 def _members(manifest: ClusterManifest) -> dict[str, list[tuple[str, ...]]]:
