@@ -7,6 +7,7 @@ y down. Embeddings are float32 of unit length. Unknown numbers are NaN, unknown 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -258,7 +259,7 @@ class Description:
     clip: Float32 | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Collection:
     """What a store holds, as algorithms see it: images, their faces, and where the vectors come from."""
 
@@ -266,11 +267,15 @@ class Collection:
     faces: Faces
     settings: CacheSettings
 
-    def face_ids(self) -> list[str]:
+    def face_ids(self) -> tuple[str, ...]:
         """A name for each face that outlives row numbers: `<sha256>#<ordinal in the image>`."""
+        return self._face_ids
+
+    @cached_property
+    def _face_ids(self) -> tuple[str, ...]:
         ordinals = ordinals_in_image(self.faces.image)
         digests = self.images.sha256[self.faces.image]
-        return [f"{d.decode()}#{o}" for d, o in zip(digests, ordinals, strict=True)]
+        return tuple(f"{d.decode()}#{o}" for d, o in zip(digests, ordinals, strict=True))
 
 
 def ordinals_in_image(image: Int64) -> Int64:

@@ -13,7 +13,7 @@ from facesets.operations.options.face_sets import ExtendOptions
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
-    from facesets.operations.grouping.extend import ExtendedResult
+    from facesets.operations.grouping.extended_result import ExtendedResult
 
 _DEFAULT = ExtendOptions()
 

@@ -14,10 +14,10 @@ from facesets.cli.params import (
     DryRunOption,
     JsonOption,
     PackOption,
-    number_or_auto,
     whole_number_or_auto,
 )
 from facesets.cli.results import hint_lines, learned_lines, report
+from facesets.cli.thresholds import said_threshold
 from facesets.errors import WrongUsage
 from facesets.files import plain_path, printable
 from facesets.operations.options.cache import ClusterOptions, RefineOptions
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from facesets.settings import Settings
     from facesets.stop import Stop
     from facesets.store.npz.cache import Cache
+
+_TOLD = ("method", "threshold", "min_cosine_similarity")
+"""Flags of `cluster` that are read together."""
 
 Options = TypeVar("Options", ClusterOptions, RefineOptions, ExtendOptions)
 
@@ -121,18 +124,12 @@ def _options(context: typer.Context, materialize: Materialize | None, *, dry_run
     from facesets.operations.run import RunOptions
 
     grouping, gates = _flags_of(context, "cluster"), _flags_of(context, "refine")
-    finding = _flags_of(context, "embed")
-    threshold = grouping["threshold"]
+    finding, said = _flags_of(context, "embed"), said_threshold(grouping)
+    others = {name: value for name, value in grouping.items() if name not in _TOLD}
     own = {} if materialize is None else {"materialize": materialize}
     return RunOptions(
-        cluster=_made(
-            ClusterOptions(),
-            grouping,
-            method=grouping["method"] or ("auto" if threshold is None else "agglomerative"),
-            threshold=ClusterOptions().threshold
-            if threshold is None
-            else number_or_auto("--threshold", threshold),
-            **own,
+        cluster=_made(ClusterOptions(), others, **own).told(
+            grouping["method"] or (None if said else "auto"), said
         ),
         refine=_made(
             RefineOptions(),

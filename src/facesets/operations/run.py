@@ -9,7 +9,8 @@ from facesets.errors import DamagedFile, SourceGone, WrongUsage
 from facesets.files import PAGES, RUN_RECORD, plain_path, printable, sweep_temporaries, write_json
 from facesets.interfaces import Embedder, Progress
 from facesets.operations.grouping.cluster import cluster
-from facesets.operations.grouping.extend import ExtendedResult, extend
+from facesets.operations.grouping.extend import extend
+from facesets.operations.grouping.extended_result import ExtendedResult
 from facesets.operations.grouping.refine import refine
 from facesets.operations.ingest.embed import EmbedSummary, embed
 from facesets.operations.options.cache import ClusterOptions, EmbedOptions, RefineOptions

@@ -182,7 +182,8 @@ def test_an_image_whose_only_path_now_holds_other_bytes_is_left_out(tmp_path: Pa
         cache.commit([seen(new, "/a.jpg")], [new])
     found = cache.load()
     assert found.images.paths == (("/a.jpg",),)
-    assert found.face_ids() == [f"{new.sha256}#0"]
+    assert found.face_ids() == (f"{new.sha256}#0",)
+    assert found.face_ids() is found.face_ids(), "asked once for each face, it must not be made each time"
 
 
 def test_aliases_come_after_the_canonical_path(tmp_path: Path) -> None:
