@@ -283,6 +283,16 @@ def detail(line: str) -> None:
         notice(line)
 
 
+def says_again() -> bool:
+    """Whether what was said in an earlier run is to be said again."""
+    return session.verbose or is_watched()
+
+
+def is_stopping() -> bool:
+    """Whether the user wants an end."""
+    return bool(session.stopped_by)
+
+
 def aside(line: str) -> None:
     """Print a line for whoever sits at the terminal: it goes into no file, pipe or mail."""
     if session.quiet or session.json:

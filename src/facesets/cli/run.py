@@ -27,7 +27,7 @@ from facesets.results.materialize import Materialize
 
 if TYPE_CHECKING:
     from facesets.inference.packs import ModelPack
-    from facesets.interfaces import Embedder, Progress
+    from facesets.interfaces import Embedder, Progress, Source
     from facesets.operations.options.cache import EmbedOptions
     from facesets.operations.run import RunOptions, RunSummary
     from facesets.settings import Settings
@@ -72,7 +72,7 @@ def run(
             photos,
             out,
             _options(context, materialize, dry_run=dry_run),
-            lambda cache: _models(cache, photos, flags, progress, stop),
+            lambda cache, source: _models(cache, source, flags, progress, stop),
             progress=progress,
             stop=stop,
         )
@@ -155,31 +155,37 @@ def _made(base: Options, flags: Mapping[str, Any], **own: Any) -> Options:  # no
 
 
 def _models(
-    cache: "Cache", photos: Path, flags: Mapping[str, Any], progress: "Progress", stop: "Stop"
+    cache: "Cache", source: "Source", flags: Mapping[str, Any], progress: "Progress", stop: "Stop"
 ) -> "tuple[Embedder, EmbedOptions]":
     """Load the models, and decide how the work is divided."""
     from facesets import settings
-    from facesets.cli import assemble
+    from facesets.assembly.models import choose, detection_options, make_embedder
+    from facesets.assembly.packs import get_pack
+    from facesets.assembly.tuning import tuning_for_run
     from facesets.operations.models.tuning import is_long
     from facesets.operations.options.cache import EmbedOptions
-    from facesets.sources.folders import FolderSource
 
     conf = settings.load()
-    detection = assemble.detection_options(
+    detection = detection_options(
         cache.settings, flags["pack"], flags["det_size"], flags["min_det_score"], conf
     )
     is_chosen = bool(flags["pack"] or conf.pack or cache.settings)
     if is_chosen:
-        pack = assemble.get_pack(detection.pack, conf, progress, stop, known=cache.settings)
+        pack = get_pack(detection.pack, conf, console, progress, stop, known=cache.settings)
     else:
         pack = _usual_pack(detection.pack, conf, progress, stop)
-    choice = assemble.choose(flags["provider"], pack)
-    by_itself = flags["workers"] is None and flags["batch_size"] is None
-    if by_itself and not assemble.is_measured(conf, pack, choice):
-        source = FolderSource(photos, include=flags["include"] or (), exclude=flags["exclude"] or ())
-        if is_long(source.files(), sum(map(source.covers, cache.files()))):
-            assemble.measure(conf, pack, choice, detection, progress, stop)
-    tuning = assemble.divide(conf, pack, choice, workers=flags["workers"], batch_size=flags["batch_size"])
+    choice = choose(flags["provider"], pack, console)
+    tuning = tuning_for_run(
+        conf,
+        pack,
+        choice,
+        detection,
+        lambda: is_long(source.files(), sum(map(source.covers, cache.files()))),
+        workers=flags["workers"],
+        batch_size=flags["batch_size"],
+        progress=progress,
+        stop=stop,
+    )
     options = EmbedOptions(
         flush_every=flags["flush_every"],
         workers=tuning.workers,
@@ -188,7 +194,7 @@ def _models(
         prune=flags["prune"],
         fast_decode=flags["fast_decode"],
     )
-    return assemble.make_embedder(pack, detection, choice, tuning=tuning), options
+    return make_embedder(pack, detection, choice, tuning=tuning), options
 
 
 def _usual_pack(name: str, conf: "Settings", progress: "Progress", stop: "Stop") -> "ModelPack":

@@ -34,7 +34,7 @@ def show(
 ) -> None:
     """Show what is in a cache, in the library or in a manifest."""
     from facesets import settings
-    from facesets.cli.library import open_store
+    from facesets.assembly.stores import open_store
     from facesets.errors import WrongUsage
     from facesets.operations.reports.show import show_manifest, show_store
     from facesets.results.manifest_json import is_manifest
@@ -44,7 +44,7 @@ def show(
     elif group is not None:
         raise WrongUsage("--group needs a manifest. Give the folder that `cluster` or `refine` wrote.")
     else:
-        with open_store(path, database, settings.load()) as store:
+        with open_store(path, database, settings.load(), console) as store:
             contents = show_store(store, "library" if path is None else "cache")
     facts = _table([contents.kind, ""], [list(fact) for fact in contents.facts.items()])
     table = ["", _table(contents.headings, contents.rows)] if contents.rows else []
