@@ -1,7 +1,7 @@
 """Which model pack is taken, and from where."""
 
 from facesets.assembly.notices import Notices
-from facesets.errors import CannotWrite, FacesetsError, MissingModelPack
+from facesets.errors import AlreadyRunning, CannotWrite, FacesetsError, MissingModelPack
 from facesets.files import printable
 from facesets.inference.catalog import CONVERTED, PUBLISHED
 from facesets.inference.packs import ModelPack, find_pack
@@ -48,7 +48,7 @@ def get_pack(
     if fetch and not any(pack.path.is_relative_to(root.absolute()) for root in settings.model_roots):
         try:
             remember_pack(settings.state_dir / FILE_NAME, pack)
-        except CannotWrite as error:
+        except (CannotWrite, AlreadyRunning) as error:
             # Only later commands would be spared a --pack.
             progress.say(str(error))
     return pack
@@ -75,7 +75,7 @@ def _fetched(name: str, settings: Settings, progress: Progress, stop: Stop, *, f
     if not fetch or (name not in PUBLISHED and name not in CONVERTED):
         return find_pack(name, settings.model_roots)
     # What fetching needs takes a tenth of a second to import.
-    from facesets.operations.models.packs import both_ways, pull
+    from facesets.operations.models.pull import both_ways, pull
 
     progress.say(f"The model pack {name} is not on this machine: fetching it.")
     try:

@@ -200,7 +200,7 @@ def _models(
 def _usual_pack(name: str, conf: "Settings", progress: "Progress", stop: "Stop") -> "ModelPack":
     """The usual pack, or the open one where that cannot be had and, on a terminal, the user agrees."""
     from facesets.inference.packs import find_pack
-    from facesets.operations.models.packs import fetch_or_open
+    from facesets.operations.models.pull import fetch_or_open
 
     def agrees(reason: str) -> bool:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
