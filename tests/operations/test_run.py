@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 import pytest
 
-from facesets.errors import CannotWrite, SourceGone, WrongUsage
+from facesets.errors import CannotWrite, MissingModelPack, SourceGone, WrongUsage
 from facesets.inference.local import LocalEmbedder
 from facesets.interfaces import Embedder, Source
 from facesets.operations.options.cache import ClusterOptions, EmbedOptions, RefineOptions
@@ -113,6 +113,33 @@ def test_a_second_run_with_nothing_new_changes_no_byte_and_loads_no_model(
     assert (summary.to_do, summary.new_images, summary.joined) == (0, 0, 0)
     assert tree(embedded) == before
     assert times(embedded) == when
+
+
+def test_photos_that_left_are_counted(
+    lfw_photos: list[Path], embedder: LocalEmbedder, tmp_path: Path
+) -> None:
+    photos, out = copy_photos(lfw_photos[:3], tmp_path / "photos"), tmp_path / "out"
+    assert go(photos, out, embedder).gone == 0
+    first, second, _ = sorted(photos.iterdir())
+    first.rename(photos / "called otherwise.jpg")
+    second.unlink()
+    summary = go(photos, out, embedder)
+    assert (summary.gone, summary.images) == (1, 3)
+    shutil.rmtree(out / "people")
+    shutil.rmtree(out / "facesets")
+    summary = go(photos, out, None)
+    assert (summary.gone, summary.images) == (0, 2)
+
+
+def test_where_no_models_can_be_had_nothing_is_left(lfw_photos: list[Path], tmp_path: Path) -> None:
+    photos, out = copy_photos(lfw_photos[:1], tmp_path / "photos"), tmp_path / "out"
+
+    def refuse(_cache: Cache, _source: Source) -> tuple[Embedder, EmbedOptions]:
+        raise MissingModelPack("The user wants no other.")
+
+    with pytest.raises(MissingModelPack):
+        run(photos, out, PLAIN, refuse, progress=SilentProgress(), stop=Stop())
+    assert not out.exists()
 
 
 def test_the_photos_are_listed_once(

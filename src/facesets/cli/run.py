@@ -18,7 +18,7 @@ from facesets.cli.params import (
     whole_number_or_auto,
 )
 from facesets.cli.results import hint_lines, learned_lines, report
-from facesets.errors import WrongUsage
+from facesets.errors import MissingModelPack, RecogniserMismatch, WrongUsage
 from facesets.files import plain_path, printable
 from facesets.operations.options.cache import ClusterOptions, RefineOptions
 from facesets.operations.options.face_sets import ExtendOptions
@@ -67,6 +67,7 @@ def run(
     out = out or _default_place(photos)
     flags = _flags_of(context, "embed")
     flags["pack"] = pack or flags["pack"]
+    _refuse_other_pack(out, flags["pack"])
     with console.stoppable() as stop, console.progress() as progress:
         summary = run_all(
             photos,
@@ -97,6 +98,37 @@ def _default_place(photos: Path) -> Path:
             f"`facesets run {printable(photos)} OUT`. With the same OUT both are sorted together."
         )
     return out
+
+
+def _refuse_other_pack(out: Path, pack: str | None) -> None:
+    """Refuse a pack that gives other vectors than those in OUT, whether or not there are new photos.
+
+    Raises
+    ------
+    RecogniserMismatch
+        It does.
+    """
+    from facesets import settings
+    from facesets.assembly.stores import open_cache
+    from facesets.inference.catalog import CONVERTED, PUBLISHED
+    from facesets.inference.packs import find_pack
+    from facesets.operations.models.known_packs import is_pack_of
+    from facesets.operations.run import cache_of
+
+    known = open_cache(cache_of(out)).settings if pack else None
+    if known is None or pack is None or pack == known.pack:
+        return
+    try:
+        is_same = is_pack_of(find_pack(pack, settings.load().model_roots), known)
+    except MissingModelPack:
+        if pack not in PUBLISHED and pack not in CONVERTED:
+            raise
+        is_same = False
+    if not is_same:
+        raise RecogniserMismatch(
+            f"The results in {printable(out)} were made with the pack {printable(known.pack)}, and "
+            f"{printable(pack)} is another. Leave out --pack, or name another OUT."
+        )
 
 
 def _flags_of(context: typer.Context, command: str) -> dict[str, Any]:
@@ -235,6 +267,13 @@ def _lines(summary: "RunSummary", out: Path) -> list[str]:
     if summary.joined:
         new = counted(summary.new_images, "new photo")
         lines.append(f"{new}; {counted(summary.joined, 'face')} joined people who were there.")
+    if summary.gone:
+        which = counted(summary.gone, "of these photos is", "of these photos are")
+        lines.append(
+            f"{which} no longer in {printable(summary.photos)}; what {printable(out)} has of them stays. To "
+            f"leave them out, remove {printable(out / PEOPLE)} and {printable(out / SETS)} and run the same "
+            "command again: names stay."
+        )
     lines += learned_lines(summary.learned)
     lines += hint_lines(summary, cache_of(out), out / SETS)
     if summary.unreadable:
@@ -243,11 +282,5 @@ def _lines(summary: "RunSummary", out: Path) -> list[str]:
         )
     if summary.sheet:
         lines.append(f"As one picture: {printable(summary.sheet)}")
-    then = (
-        f"name the folders in {printable(out / PEOPLE)}, such as person_001, and run the same command again: "
-        "it takes in names and new photos"
-        if summary.persons
-        else "add photos in which people come twice, and run the same command again"
-    )
-    lines.append(f"Open {printable(summary.index)} in a browser. Next: {then}.")
+    lines.append(f"Open {printable(summary.index)} in a browser.")
     return lines

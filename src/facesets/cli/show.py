@@ -35,10 +35,13 @@ def show(
     """Show what is in a cache, in the library or in a manifest."""
     from facesets import settings
     from facesets.assembly.stores import open_store
+    from facesets.cli.results import refuse_several_results
     from facesets.errors import WrongUsage
     from facesets.operations.reports.show import show_manifest, show_store
     from facesets.results.manifest_json import is_manifest
 
+    if path is not None:
+        refuse_several_results(path, "show")
     if path is not None and is_manifest(path):
         contents = show_manifest(path, group)
     elif group is not None:

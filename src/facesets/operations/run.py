@@ -67,6 +67,8 @@ class RunSummary:
         Files that were new or changed when the run began.
     images, faces, persons, singletons, no_face, facesets : int
         What there is now.
+    gone : int
+        Photos that the results show and that are no longer there.
     joined : int
         New faces that joined people who were there.
     unreadable : int
@@ -88,6 +90,7 @@ class RunSummary:
     singletons: int = 0
     no_face: int = 0
     facesets: int = 0
+    gone: int = 0
     new_images: int = 0
     joined: int = 0
     unreadable: int = 0
@@ -144,11 +147,12 @@ def run(
             return start
         refuse_foreign_pages(out)
         sweep_temporaries(out / RUN_RECORD, out / START)
+        prepared = prepare(cache, source) if has_changed else None
         if sources_of(out) != list(roots):
             write_json(out / RUN_RECORD, {"format": _FORMAT, "version": _VERSION, "photos": list(roots)})
         embedded = EmbedSummary()
-        if has_changed:
-            embedder, how = prepare(cache, source)
+        if prepared is not None:
+            embedder, how = prepared
             with cache.writing(embedder.settings):
                 embedded = embed(source, cache, embedder, how, progress=progress, stop=stop)
         failures = [Failure(each.path, each.reason) for each in embedded.failures]
@@ -219,6 +223,7 @@ def _sorted(
             singletons=counts["singletons"],
             no_face=counts["no_face"],
             facesets=counts["facesets"],
+            gone=counts["gone"],
             unreadable=len(failed),
             index=str(out / START),
             sheet=str(sheet) if sheet.is_file() else "",
