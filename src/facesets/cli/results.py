@@ -156,6 +156,11 @@ class PhotosWritten(Protocol):
         ...
 
     @property
+    def renamed(self) -> int:
+        """Files of earlier runs that got other names."""
+        ...
+
+    @property
     def removed(self) -> int:
         """Files of earlier runs that went."""
         ...
@@ -163,7 +168,9 @@ class PhotosWritten(Protocol):
 
 def photos_line(summary: PhotosWritten, out: Path, *, dry_run: bool) -> str:
     """Say what happened to the photos in `out`."""
+    renamed = f" ({summary.renamed} {would(dry_run, 'renamed', 'to rename')})" if summary.renamed else ""
     return (
         f"{printable(out)}: {counted(summary.copied, 'photo')} {would(dry_run, 'written', 'to write')}, "
-        f"{summary.unchanged} there already, {summary.removed} {would(dry_run, 'removed', 'to remove')}."
+        f"{summary.unchanged} there already{renamed}, "
+        f"{summary.removed} {would(dry_run, 'removed', 'to remove')}."
     )
