@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.describing import Asked, ClipPackOption
 from facesets.cli.params import (
+    ClipPackOption,
     DatabaseOption,
     DebugOption,
     DryRunOption,
@@ -125,8 +125,8 @@ def index(
     at once, on one machine or many. In cron -q leaves nothing but warnings.
     """
     from facesets import settings
-    from facesets.cli.describing import describer
-    from facesets.cli.library import open_database
+    from facesets.assembly.describing import Asked, describer
+    from facesets.assembly.stores import open_database
     from facesets.cli.results import would
     from facesets.files import require_suffix
     from facesets.operations.ingest.empty_sources import require_a_target
@@ -162,7 +162,7 @@ def index(
     with (
         console.stoppable() as stop,
         console.progress() as progress,
-        open_database(database, conf) as session,
+        open_database(database, conf, console) as session,
     ):
         library = Library(session)
         require_a_target(source, library)
@@ -175,10 +175,12 @@ def index(
             skip_faces=skip_faces,
             skip_clip=skip_clip,
             workers=concurrency,
-            long_run=is_first and ml_uri is None and is_long(chain.from_iterable(source.stamps()), 0),
+            is_long=lambda: is_first and is_long(chain.from_iterable(source.stamps()), 0),
         )
         with RunLock(session, "index --alone") if alone else nullcontext():
-            describe, options = describer(library, options, conf, asked, progress, stop, stopwatch=stopwatch)
+            describe, options = describer(
+                library, options, conf, asked, console, progress, stop, stopwatch=stopwatch
+            )
             landmarker = None
             if enrich and not dry_run and describe.faces_from is not None:
                 landmarker = _landmarker(describe.faces_from, pack, provider, conf, progress, stop)
@@ -229,11 +231,12 @@ def _landmarker(
     stop: "Stop",
 ) -> "Landmarks":
     """The landmark models of the pack that finds the faces."""
-    from facesets.cli import assemble
+    from facesets.assembly.models import make_landmarks
+    from facesets.assembly.packs import get_pack
     from facesets.inference.providers import choose_provider
 
-    models = assemble.get_pack(pack or faces_from.pack, conf, progress, stop, known=faces_from)
-    return assemble.make_landmarks(models, choose_provider(provider, models.recogniser))
+    models = get_pack(pack or faces_from.pack, conf, console, progress, stop, known=faces_from)
+    return make_landmarks(models, choose_provider(provider, models.recogniser))
 
 
 def _passed_over(counts: Mapping[str, int]) -> list[str]:

@@ -11,7 +11,6 @@ from facesets.cli.exporting import (
     ExportFlags,
     SourceRootOption,
     left_out,
-    loader_embedder,
     takes_export_flags,
 )
 from facesets.cli.params import DatabaseOption
@@ -99,7 +98,8 @@ def split_eras(
 ) -> None:
     """Split a person of the export OUT, photographed over many years, into a set for each era."""
     from facesets import settings
-    from facesets.cli.library import open_store
+    from facesets.assembly.crop_checker import crop_checker
+    from facesets.assembly.stores import open_store
     from facesets.errors import WrongUsage
     from facesets.operations.eras import split_eras as operation
     from facesets.operations.eras.person import EraRequest
@@ -128,7 +128,7 @@ def split_eras(
     with (
         console.stoppable() as stop,
         console.progress() as progress,
-        open_store(cache, database, conf) as store,
+        open_store(cache, database, conf, console) as store,
     ):
         if probe:
             done = operation.probe_eras(
@@ -142,8 +142,8 @@ def split_eras(
             )
             lines = _probe_lines(done)
         else:
-            embedder = loader_embedder(
-                store, export.pack, export.provider, conf, progress, stop, fetch=not export.dry_run
+            embedder = crop_checker(
+                store, export.pack, export.provider, conf, console, progress, stop, fetch=not export.dry_run
             )
             done = operation.split_eras(
                 store, request, embedder, options, crops, progress=progress, stop=stop

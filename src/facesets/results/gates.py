@@ -132,7 +132,18 @@ def reason(item: DroppedFace) -> str:
     gate = gate_named(item.gate)
     if not gate.sign or not math.isfinite(item.limit):
         return gate.label
-    return f"{gate.label} {item.value:.3g} {gate.sign} {item.limit:g}"
+    value, limit = _told_apart(item.value, item.limit)
+    return f"{gate.label} {value} {gate.sign} {limit}"
+
+
+def _told_apart(value: float, limit: float) -> tuple[str, str]:
+    """Two numbers with as many digits as it takes to see that they differ."""
+    texts = f"{value:.3g}", f"{limit:g}"
+    for digits in range(4, 18):
+        if float(texts[0]) != float(texts[1]):
+            break
+        texts = f"{value:.{digits}g}", f"{limit:.{max(digits, 6)}g}"
+    return texts
 
 
 def was_taken_out(item: DroppedFace) -> bool:

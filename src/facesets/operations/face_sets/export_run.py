@@ -38,7 +38,7 @@ class ExportRun:
 
     store: Store
     collection: Collection
-    ids: list[str]
+    ids: tuple[str, ...]
     pose: Float32
     parts: Quality
     rating: Float32

@@ -54,6 +54,7 @@ class ClusterSummary:
     failures: list[Failure]
     dry_run: bool
     stopped: bool
+    renamed: int = 0
 
 
 def cluster(
@@ -122,6 +123,7 @@ def _cluster(
         copied=written.copied,
         unchanged=written.unchanged,
         removed=written.removed,
+        renamed=written.renamed,
         failed=written.failed,
         failures=written.failures,
         dry_run=options.dry_run,

@@ -77,6 +77,7 @@ class RefineSummary:
     failures: list[Failure]
     dry_run: bool
     stopped: bool
+    renamed: int = 0
 
 
 def refine(
@@ -153,6 +154,7 @@ def _refine(
         copied=written.copied,
         unchanged=written.unchanged,
         removed=written.removed,
+        renamed=written.renamed,
         failed=written.failed,
         failures=written.failures,
         dry_run=options.dry_run,
