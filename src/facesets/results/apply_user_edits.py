@@ -15,6 +15,7 @@ from facesets.results.manifest import (
     Statement,
 )
 from facesets.results.membership import Known
+from facesets.results.statements import NOT, faces_put
 from facesets.results.user_edits import as_groups
 
 
@@ -78,7 +79,7 @@ def respect(label: Int64, ids: list[str], known: Known) -> Said:
     label[alone] = label.max(initial=-1) + 1 + np.arange(len(alone))
     asserted = np.zeros(len(label), bool)
     groups = {name: _rows(faces, rows) for name, faces in known.groups.items()}
-    said = {statement.face for statement in known.statements if statement.kind == "is"}
+    said = faces_put(known.statements)
     own = {statement.name or statement.group for statement in known.statements if statement.kind == "named"}
     names: dict[int, str] = {}
     home: dict[str, int] = {}
@@ -100,7 +101,7 @@ def respect(label: Int64, ids: list[str], known: Known) -> Said:
     owner = {ids[row]: name for name, members in groups.items() for row in members}
     for statement in known.statements:
         row = rows.get(statement.face, -1)
-        if statement.kind == "not" and row >= 0 and owner.get(statement.face) is None:
+        if statement.kind == NOT and row >= 0 and owner.get(statement.face) is None:
             label[row] = label.max() + 1
     absorbed = {}
     for name, faces in known.hidden.items():
