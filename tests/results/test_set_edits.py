@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from tests.fixtures.made_library import DrawnStore, OneFaceEverywhere
 
-from facesets.operations.face_sets.export_swap import ExportSwapSummary, export_swap
+from facesets.operations.face_sets.export_summary import ExportSwapSummary
+from facesets.operations.face_sets.export_swap import export_swap
 from facesets.operations.grouping.refine import refine
 from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
 from facesets.progress import SilentProgress

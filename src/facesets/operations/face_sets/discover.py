@@ -42,7 +42,7 @@ NEW_ONLY = Policy(remakes=False)
 
 @dataclass(frozen=True, slots=True)
 class FoundCluster:
-    """A group of faces that are nobody's.
+    """A group of faces that are in no set yet.
 
     Attributes
     ----------

@@ -77,11 +77,11 @@ class ExportPlan:
     ----------
     sets : tuple of PlannedSet
     kept_sets, kept_files
-        What lies in the export already and is left alone.
+        What is in the export already and is left alone.
     earlier : mapping
         Every file that the export lists so far.
     gone : tuple of str
-        Sets that lie there and go.
+        Sets that are there and go.
     removed : tuple of SetEntry
         Sets whose folder the user deleted, and that stay away.
     edited : tuple of str
@@ -131,7 +131,7 @@ def plan_sets(
     succession: Succession | None = None,
     naming: Naming | None = None,
 ) -> ExportPlan:
-    """Fit sets into an export, whatever lies there already.
+    """Fit sets into an export, whatever is there already.
 
     A name that another set has is replaced by `faceset_NNN`, past the highest number in use. By `succession`
     wanted sets take over from others in the export; those that are made again follow `naming`.
@@ -250,7 +250,7 @@ def _planned(
         candidates=np.array(sorted(wanted.candidates, key=wanted.candidates.__getitem__), np.int64),
         taken_out=out,
         given=given,
-        before=next((entry for entry in run.earlier.entries if entry.source == source), None),
+        before=run.earlier.by_source.get(source),
     )
 
 
