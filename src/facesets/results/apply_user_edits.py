@@ -11,6 +11,7 @@ from facesets.records import Bool, Int64
 from facesets.results.group_names import NUMBERED_GROUP, following_names, numbered_name
 from facesets.results.manifest import FaceEntry, Group, PlacedFile, Statement
 from facesets.results.membership import Known
+from facesets.results.statements import NOT, faces_put
 from facesets.results.user_edits import as_groups
 
 
@@ -75,7 +76,7 @@ def respect(label: Int64, ids: Sequence[str], known: Known) -> Said:
     unused = count(int(label.max(initial=-1)) + 1)
     asserted = np.zeros(len(label), bool)
     groups = {name: _rows(faces, rows) for name, faces in known.groups.items()}
-    said = {statement.face for statement in known.statements if statement.kind == "is"}
+    said = faces_put(known.statements)
     own = {statement.name or statement.group for statement in known.statements if statement.kind == "named"}
     names: dict[int, str] = {}
     home: dict[str, int] = {}
@@ -98,7 +99,7 @@ def respect(label: Int64, ids: Sequence[str], known: Known) -> Said:
     owner = {ids[row]: name for name, members in groups.items() for row in members}
     for statement in known.statements:
         row = rows.get(statement.face, -1)
-        if statement.kind == "not" and row >= 0 and owner.get(statement.face) is None:
+        if statement.kind == NOT and row >= 0 and owner.get(statement.face) is None:
             label[row] = next(unused)
     absorbed, homes = {}, {*home.values()}
     for name, faces in known.hidden.items():

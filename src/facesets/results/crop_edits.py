@@ -21,6 +21,7 @@ from facesets.results.moved_photos import in_folder
 from facesets.results.ownership import ANNOUNCEMENT
 from facesets.results.set_edits import EditedSets
 from facesets.results.set_manifests import SetManifests
+from facesets.results.statements import IS, NOT, said_of_face, sentence, verdicts
 
 GIVEN = "_given"
 
@@ -106,15 +107,15 @@ def said_of_crops(before: ExportManifest, edits: EditedSets, sets: SetManifests)
     told = [replace(said, group=renamed.get(said.group, said.group)) for said in before.statements]
     # A set that cannot be read is made again, or left alone as it is.
     manifests = {entry.name: own for entry in edits.there if (own := sets.find(entry.name)) is not None}
-    verdicts = {
+    known = {
         (name, item.face.face): False
         for name, manifest in manifests.items()
         for item in manifest.dropped
         if was_taken_out(item)
     }
-    verdicts |= {(said.group, said.face): said.kind == "is" for said in told}
+    known |= verdicts(told)
     if (out / ANNOUNCEMENT).is_file():
-        return SaidOfCrops(tuple(told), verdicts)
+        return SaidOfCrops(tuple(told), known)
     lost = {
         name: [item for item in manifest.faces if not (out / name / item.file).is_file()]
         for name, manifest in manifests.items()
@@ -129,18 +130,18 @@ def said_of_crops(before: ExportManifest, edits: EditedSets, sets: SetManifests)
             place = found.get((name, item.file))
             if place is not None:
                 target, path = place
-                fresh += _moved(name, target, faces, verdicts)
+                fresh += _moved(name, target, faces, known)
                 moved[path] = given_name(target, item.face.face)
                 moves[name, target] += 1
             elif len(items) < len(manifests[name].faces):
-                deleted += [Statement("not", name, face=face) for face in faces]
+                deleted += [said for face in faces for said in said_of_face(face, [name])]
     fresh += deleted
-    fresh = [said for said in fresh if verdicts.get((said.group, said.face)) is not (said.kind == "is")]
-    verdicts |= {(said.group, said.face): said.kind == "is" for said in fresh}
-    left = {given_name(said.group, said.face) for said in fresh if said.kind == "not"}
+    fresh = [said for said in fresh if known.get((said.group, said.face)) is not (said.kind == IS)]
+    known |= verdicts(fresh)
+    left = {given_name(said.group, said.face) for said in fresh if said.kind == NOT}
     return SaidOfCrops(
         statements=(*told, *fresh),
-        verdicts=verdicts,
+        verdicts=known,
         moved={path: place for path, place in moved.items() if path != place},
         withdrawn=tuple(sorted(name for name in left if (out / name).is_file())),
         deleted=frozenset(deleted),
@@ -176,17 +177,14 @@ def _found(
 
 
 def _moved(
-    name: str, target: str, faces: tuple[str, ...], verdicts: Mapping[tuple[str, str], bool]
+    name: str, target: str, faces: tuple[str, ...], known: Mapping[tuple[str, str], bool]
 ) -> Iterator[Statement]:
     for face in faces:
-        yield Statement("is", target, face=face)
-        others = {group for (group, other), shows in verdicts.items() if other == face and shows}
-        for group in sorted({name, *others} - {target}):
-            yield Statement("not", group, face=face)
+        others = {group for (group, other), shows in known.items() if other == face and shows}
+        yield from said_of_face(face, sorted({name, *others} - {target}), target)
 
 
 def _sentence(name: str, target: str, many: int) -> str:
     if name == target:
         return f"{many} renamed in {printable(name)}: still that person."
-    faces, show = ("1 face", "shows") if many == 1 else (f"{many} faces", "show")
-    return f"{faces} {show} {printable(target)}, not {printable(name)}."
+    return sentence(many, name, target)

@@ -54,6 +54,11 @@ class EarlierExport:
         """The sets that are there, by the names that they have now."""
         return self.edits.there
 
+    @cached_property
+    def by_source(self) -> Mapping[str, SetEntry]:
+        """The sets that are there, by what they come from."""
+        return {entry.source: entry for entry in self.entries}
+
     @property
     def is_cut_off(self) -> bool:
         """Whether a run was cut off in it."""
@@ -64,8 +69,9 @@ class EarlierExport:
         if self.manifest is None:
             return {}
         listed = [name for entry in self.entries for name in files_of_entry(self.sets, entry)]
+        there = set(self.entries)
         for entry in self.manifest.sets:
-            if entry not in self.entries and is_inside(entry.name):
+            if entry not in there and is_inside(entry.name):
                 listed += files_of_entry(None, entry)
         return dict.fromkeys([*sorted(listed), *self.manifest.sheets])
 

@@ -303,9 +303,8 @@ def _behind_new_links(folder: SafeFolder, ours: Collection[str]) -> tuple[list[s
         Folders of which nothing can be told, since they are gone and such a link leads to nothing now.
     """
     gone = [name for name in ours if is_inside(name) and not folder.exists(name)]
-    links = [name for name in folder.names_in() if name not in ours and folder.link_above(f"{name}/x")]
-    if not gone or not links:
-        return [], []
+    others = [name for name in folder.names_in() if name not in ours] if gone else []
+    links = [name for name in others if folder.link_above(f"{name}/x")]
     places = {link: sorted(_names_behind(folder.root / link)) for link in links}
     found = [f"{link}/{name}" for link, names in places.items() for name in names]
     return found, [] if all(places.values()) else gone

@@ -107,19 +107,17 @@ TAKEN_OUT = Gate("taken_out", "by you", "")
 UNASSIGNED = Gate("nobody", "by you", "")
 """Of faces that get no folder by the user's will: manifests list them apart."""
 
-_BY_NAME = {
-    gate.name: gate
-    for gate in (
-        *REFINE_GATES,
-        RECENTRE,
-        MIN_FACE_SHORT,
-        DUPLICATE,
-        SEVERAL_FACES,
-        NO_FACE_FOUND,
-        ANOTHER_FACE,
-        TAKEN_OUT,
-    )
-}
+GATES = (
+    *REFINE_GATES,
+    RECENTRE,
+    MIN_FACE_SHORT,
+    DUPLICATE,
+    SEVERAL_FACES,
+    NO_FACE_FOUND,
+    ANOTHER_FACE,
+    TAKEN_OUT,
+)
+_BY_NAME = {gate.name: gate for gate in GATES}
 
 
 def gate_named(name: str) -> Gate:

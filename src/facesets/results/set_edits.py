@@ -36,7 +36,7 @@ class EditedSets:
     linked : frozenset of str
         Sources of sets whose folder the user replaced by a link: they stay as they are.
     back : tuple of SetEntry
-        Sets that had been deleted and whose folder lies there again.
+        Sets that had been deleted and whose folder is there again.
     pardoned : tuple of SetEntry
         Sets whose deletion was taken back: they are to be made again under the names that they had.
     """

@@ -31,6 +31,7 @@ from facesets.results.lock import reserved
 from facesets.results.manifest import SET_MANIFEST, Failure
 from facesets.results.provenance import provenance, recorded
 from facesets.results.same_faces import require_same_recogniser
+from facesets.results.statements import faces_put
 from facesets.stop import Stop
 
 KIND = "discovered"
@@ -42,7 +43,7 @@ NEW_ONLY = Policy(remakes=False)
 
 @dataclass(frozen=True, slots=True)
 class FoundCluster:
-    """A group of faces that are nobody's.
+    """A group of faces that are in no set yet.
 
     Attributes
     ----------
@@ -235,7 +236,7 @@ def known_sets(earlier: EarlierExport, collection: Collection) -> KnownSets:
     """Read the face sets of an export that may be new; errors as `discover`."""
     edits = earlier.edits
     said = () if earlier.manifest is None else earlier.manifest.statements
-    faces, whole = {each.face for each in said if each.kind == "is"}, list[tuple[float, ...]]()
+    faces, whole = faces_put(said), list[tuple[float, ...]]()
     for entry in edits.there:
         path = earlier.root / entry.name / SET_MANIFEST
         if not path.is_file():

@@ -78,11 +78,11 @@ class ExportPlan:
     ----------
     sets : tuple of PlannedSet
     kept_sets, kept_files
-        What lies in the export already and is left alone.
+        What is in the export already and is left alone.
     earlier : mapping
         Every file that the export lists so far.
     gone : tuple of str
-        Sets that lie there and go.
+        Sets that are there and go.
     removed : tuple of SetEntry
         Sets whose folder the user deleted, and that stay away.
     edited : tuple of str
@@ -132,16 +132,10 @@ def plan_sets(
     succession: Succession | None = None,
     naming: Naming | None = None,
 ) -> ExportPlan:
-    """Fit sets into an export, whatever lies there already.
+    """Fit sets into an export, whatever is there already.
 
-    Parameters
-    ----------
-    wanted : sequence of NewSet
-        A name that another set has is replaced by `faceset_NNN`, past the highest number in use.
-    succession : Succession, optional
-        What wanted sets take over from others in the export.
-    naming : Naming, optional
-        What people are called in other results: a set that is made again follows.
+    A name that another set has is replaced by `faceset_NNN`, past the highest number in use. By `succession`
+    wanted sets take over from others in the export; those that are made again follow `naming`.
 
     Raises
     ------
@@ -154,9 +148,7 @@ def plan_sets(
     require_same_recogniser(run.collection.settings, consumer, consumer.pack)
     earlier, edits = run.earlier, run.earlier.edits
     succession = succession or Succession()
-    # Whoever names folders or a person wants just these sets; the others come back only if nobody said no.
-    unwanted = {entry.source for entry in edits.removed}
-    wanted = [each for each in wanted if each.kind in _ASKED_FOR or each.source not in unwanted]
+    wanted = _not_refused(wanted, edits)
     again = {*(each.source for each in wanted), *succession.heirs.values()} if policy.remakes else frozenset()
     called = _called_elsewhere(earlier, again, naming or Naming())
     said = earlier.said.renamed(run.out, called)
@@ -169,6 +161,8 @@ def plan_sets(
     gone = tuple(entry.name for entry in edits.there if entry.name not in staying)
     remade = [name for each in sets for name in edited_crops(earlier.sets, each.name)]
     dropped = [name for old in gone for name in edited_crops(earlier.sets, old, goes=True)]
+    changes = [f"{printable(old)} is called {printable(new)}." for old, new in called.items()]
+    changes += [*said.learned, *_changes(sets, remade, dropped), *_renaming(renamed)]
     sources = {each.source for each in sets}
     statements = said.lasting([each.name for each in sets])
     return ExportPlan(
@@ -184,17 +178,17 @@ def plan_sets(
         withdrawn=said.withdrawn,
         statements=statements,
         before=_as_found(earlier, statements),
-        learned=(
-            *edits.learned(sources),
-            *(f"{printable(old)} is called {printable(new)}." for old, new in called.items()),
-            *said.learned,
-            *_changes(sets, remade, dropped),
-            *_renaming(renamed),
-        ),
+        learned=(*edits.learned(sources), *changes),
         renamed=renamed,
         deleted=tuple(entry.name for entry in edits.deleted if entry.source not in sources),
         takes_over=policy.takes_over,
     )
+
+
+def _not_refused(wanted: Sequence[NewSet], edits: EditedSets) -> list[NewSet]:
+    """Whoever names folders or a person wants just these sets; others come back only if nobody said no."""
+    refused = {entry.source for entry in edits.removed}
+    return [each for each in wanted if each.kind in _ASKED_FOR or each.source not in refused]
 
 
 def _called_elsewhere(earlier: EarlierExport, again: Set[str], naming: Naming) -> dict[str, str]:
@@ -257,7 +251,7 @@ def _planned(
         candidates=np.array(sorted(wanted.candidates, key=wanted.candidates.__getitem__), np.int64),
         taken_out=out,
         given=given,
-        before=next((entry for entry in run.earlier.entries if entry.source == source), None),
+        before=run.earlier.by_source.get(source),
     )
 
 

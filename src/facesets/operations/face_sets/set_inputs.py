@@ -10,7 +10,7 @@ from facesets.operations.face_sets.new_set import NewSet
 from facesets.records import Int64
 from facesets.results.provenance import recorded
 
-# Raised when the same inputs give other crops, so that finished sets are made anew.
+# Raised when the same inputs give other crops, so that finished sets are made again.
 _CROP_RULES = 1
 
 
