@@ -1,7 +1,7 @@
 """Manifests as files: typed records to JSON and back, with errors that say what is wrong."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -70,9 +70,9 @@ def read_any_manifest(path: Path) -> Manifest:
         )
     _upgrade(raw, kind, version)
     try:
-        record: Manifest = _typed(raw, kind, "")
+        record: Manifest = _typed(raw, kind)
     except _UnexpectedError as error:
-        raise DamagedFile(_damaged(path, error.field)) from error
+        raise DamagedFile(_damaged(path, error.field or "top level")) from error
     return record
 
 
@@ -182,6 +182,11 @@ class _UnexpectedError(Exception):
         super().__init__(field)
         self.field = field
 
+    def below(self, field: str) -> "_UnexpectedError":
+        """The same error, seen from the record or the list that holds the value."""
+        separator = "" if not self.field or self.field.startswith("[") else "."
+        return _UnexpectedError(f"{field}{separator}{self.field}")
+
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any field of a record
     if is_dataclass(value):
@@ -193,53 +198,115 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any field of a record
     return value
 
 
+_Reader = Callable[[Any], Any]
+"""Turns parsed JSON into what an annotation says. Raises `_UnexpectedError`."""
+
+
+def _typed(value: Any, kind: Any) -> Any:  # noqa: ANN401 - decided by the annotation
+    return _reader(kind)(value)
+
+
 @cache
-def _field_types(kind: type[Any]) -> dict[str, Any]:
-    hints = get_type_hints(kind)
-    return {f.name: hints[f.name] for f in fields(kind)}
-
-
-def _typed(value: Any, kind: Any, where: str) -> Any:  # noqa: ANN401 - decided by the annotation
-    """Turn parsed JSON into what a field's annotation says."""
+def _reader(kind: Any) -> _Reader:  # noqa: ANN401 - any annotation
+    """What reads values of a type. Made once: a manifest holds hundreds of thousands of values."""
     if is_dataclass(kind):
-        return _record(value, kind, where)
-    origin = get_origin(kind)
-    if origin is tuple and isinstance(value, list):
-        item = get_args(kind)[0]
-        return tuple(_typed(v, item, f"{where}[{i}]") for i, v in enumerate(value))
-    if origin is dict and isinstance(value, dict):
-        item = get_args(kind)[1]
-        return {
-            _typed(key, str, f"{where}.{key}"): _typed(v, item, f"{where}.{key}") for key, v in value.items()
-        }
+        return _record_reader(kind)
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is tuple:
+        return _tuple_reader(_reader(arguments[0]), arguments[0])
+    if origin is dict:
+        return _dict_reader(_reader(arguments[1]))
     if origin is UnionType:
-        return None if value is None else _typed(value, get_args(kind)[0], where)
-    if kind is Any or _is_of(value, kind):
+        return _optional_reader(_reader(arguments[0]))
+    return _value if kind is Any else _READERS[kind]
+
+
+def _record_reader(kind: Any) -> _Reader:  # noqa: ANN401 - a dataclass
+    hints = get_type_hints(kind)
+    readers = {field.name: _reader(hints[field.name]) for field in fields(kind)}
+
+    def read(value: Any) -> Any:  # noqa: ANN401
+        if not isinstance(value, dict):
+            raise _UnexpectedError("")
+        for name in readers:
+            if name not in value:
+                raise _UnexpectedError(name)
+        read_values = {}
+        for name, reader in readers.items():
+            try:
+                read_values[name] = reader(value[name])
+            except _UnexpectedError as error:
+                raise error.below(name) from error
+        record = kind(**read_values)
+        if not is_sound(record):
+            raise _UnexpectedError("")
+        return record
+
+    return read
+
+
+def _tuple_reader(reader: _Reader, kind: Any) -> _Reader:  # noqa: ANN401 - any annotation
+    def read(value: Any) -> Any:  # noqa: ANN401
+        if not isinstance(value, list):
+            raise _UnexpectedError("")
+        if kind is float and all(type(number) is float for number in value):
+            return tuple(value)
+        items = []
+        for item in value:
+            try:
+                items.append(reader(item))
+            except _UnexpectedError as error:
+                raise error.below(f"[{len(items)}]") from error
+        return tuple(items)
+
+    return read
+
+
+def _dict_reader(reader: _Reader) -> _Reader:
+    def read(value: Any) -> Any:  # noqa: ANN401
+        if not isinstance(value, dict):
+            raise _UnexpectedError("")
+        items = {}
+        for key, item in value.items():
+            try:
+                items[_text(key)] = reader(item)
+            except _UnexpectedError as error:
+                raise error.below(key) from error
+        return items
+
+    return read
+
+
+def _optional_reader(reader: _Reader) -> _Reader:
+    return lambda value: None if value is None else reader(value)
+
+
+def _value(value: Any) -> Any:  # noqa: ANN401
+    return value
+
+
+def _text(value: Any) -> str:  # noqa: ANN401
+    if isinstance(value, str) and is_sound_text(value):
         return value
-    raise _UnexpectedError(where or "top level")
+    raise _UnexpectedError("")
 
 
-def _is_of(value: Any, kind: Any) -> bool:  # noqa: ANN401 - decided by the annotation
-    """Whether a text or a number is what a field's annotation says."""
-    if kind is str:
-        return isinstance(value, str) and is_sound_text(value)
-    numbers = int | float if kind is float else int
-    return (
-        kind in (int, float)
-        and isinstance(value, numbers)
-        and not isinstance(value, bool)
-        and is_sound_number(value)
-    ) or (kind is bool and isinstance(value, bool))
+def _number(value: Any) -> float:  # noqa: ANN401
+    if isinstance(value, int | float) and not isinstance(value, bool) and is_sound_number(value):
+        return value
+    raise _UnexpectedError("")
 
 
-def _record(value: Any, kind: Any, where: str) -> Any:  # noqa: ANN401 - decided by the annotation
-    if not isinstance(value, dict):
-        raise _UnexpectedError(where)
-    types = _field_types(kind)
-    for name in types:
-        if name not in value:
-            raise _UnexpectedError(f"{where}.{name}".lstrip("."))
-    record = kind(**{n: _typed(value[n], t, f"{where}.{n}".lstrip(".")) for n, t in types.items()})
-    if not is_sound(record):
-        raise _UnexpectedError(where or "top level")
-    return record
+def _integer(value: Any) -> int:  # noqa: ANN401
+    if isinstance(value, int) and not isinstance(value, bool) and is_sound_number(value):
+        return value
+    raise _UnexpectedError("")
+
+
+def _truth(value: Any) -> bool:  # noqa: ANN401
+    if isinstance(value, bool):
+        return value
+    raise _UnexpectedError("")
+
+
+_READERS: dict[Any, _Reader] = {str: _text, float: _number, int: _integer, bool: _truth}
