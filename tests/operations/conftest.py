@@ -11,11 +11,13 @@ from PIL import Image
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
 from facesets.operations.embed import embed
-from facesets.operations.options import EmbedOptions
+from facesets.operations.options import VERIFY_MIN_DET_SCORE, EmbedOptions
 from facesets.progress import SilentProgress
 from facesets.sources.folders import FolderSource
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
+from tests.fixtures.remembering import Remembering
+from tests.once import made_once
 from tests.photos import wide_picture
 
 PEOPLE = ("Hugo_Chavez", "Ariel_Sharon", "Colin_Powell", "Gloria_Macapagal_Arroyo")
@@ -42,29 +44,43 @@ def embedder(pack_dir: Path) -> LocalEmbedder:
 
 
 @pytest.fixture(scope="session")
-def pristine(tmp_path_factory: pytest.TempPathFactory, lfw_dir: Path, embedder: LocalEmbedder) -> Library:
-    """The library that no test changes."""
-    root = tmp_path_factory.mktemp("library")
-    photos = root / "photos"
-    photos.mkdir()
+def checker(pack_dir: Path) -> Remembering:
+    """What crops are checked with; it computes the faces of equal crops once."""
+    return Remembering(LocalEmbedder(read_pack(pack_dir), det_size=640, min_det_score=VERIFY_MIN_DET_SCORE))
+
+
+@pytest.fixture(scope="session")
+def pristine(
+    run_dir: Path, tmp_path_factory: pytest.TempPathFactory, lfw_dir: Path, embedder: LocalEmbedder
+) -> Library:
+    """The library that no test changes; but what a test calls people is written beside the cache."""
+    photos = made_once(run_dir / "library_photos", lambda folder: _make_photos(folder, lfw_dir))
+    made = made_once(run_dir / "library", lambda folder: _embed(photos, folder / "cache.npz", embedder))
+    own = tmp_path_factory.mktemp("library") / "cache.npz"
+    shutil.copy2(made / "cache.npz", own)
+    return Library(photos, own)
+
+
+def _make_photos(folder: Path, lfw_dir: Path) -> None:
     for person in (*PEOPLE, *STRANGERS):
         count = 12 if person in PEOPLE else 3
         for photo in sorted((lfw_dir / person).glob("*.jpg"))[:count]:
-            shutil.copy2(photo, photos)
+            shutil.copy2(photo, folder)
     first = sorted((lfw_dir / "Hugo_Chavez").glob("*.jpg"))[0]
-    (photos / "album").mkdir()
-    shutil.copy2(first, photos / "album" / "the same bytes.jpg")
-    Image.open(first).resize((200, 200)).save(photos / "smaller.jpg", quality=90)
+    (folder / "album").mkdir()
+    shutil.copy2(first, folder / "album" / "the same bytes.jpg")
+    Image.open(first).resize((200, 200)).save(folder / "smaller.jpg", quality=90)
     pair = [sorted((lfw_dir / name).glob("*.jpg"))[14] for name in ("Hugo_Chavez", "Ariel_Sharon")]
-    wide_picture(pair, 600, 300).save(photos / "two people.png")
+    wide_picture(pair, 600, 300).save(folder / "two people.png")
     noise = np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)
-    Image.fromarray(noise).save(photos / "nobody.png")
-    library = Library(photos, root / "cache.npz")
-    store = library.store
+    Image.fromarray(noise).save(folder / "nobody.png")
+
+
+def _embed(photos: Path, cache: Path, embedder: LocalEmbedder) -> None:
+    store = Cache(cache)
     store.require(embedder.settings)
     with store.writing(embedder.settings):
         embed(FolderSource(photos), store, embedder, EmbedOptions(), progress=SilentProgress(), stop=Stop())
-    return library
 
 
 @pytest.fixture

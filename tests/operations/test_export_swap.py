@@ -15,10 +15,10 @@ from facesets.exports.manifest import ExportManifest, RefineManifest, SetManifes
 from facesets.exports.manifest_files import manifest_bytes, read_manifest
 from facesets.imaging.decode import decode
 from facesets.inference.local import LocalEmbedder
-from facesets.inference.packs import read_pack
+from facesets.interfaces import Embedder
 from facesets.operations.cluster import cluster
 from facesets.operations.export_swap import ExportSwapSummary, export_swap
-from facesets.operations.options import VERIFY_MIN_DET_SCORE, ClusterOptions, ExportSwapOptions, RefineOptions
+from facesets.operations.options import ClusterOptions, ExportSwapOptions, RefineOptions
 from facesets.operations.refine import refine
 from facesets.operations.undo import undo
 from facesets.operations.verify_bundle import check_bundle, verify_bundles
@@ -32,12 +32,6 @@ from tests.soak import soaking
 from tests.trees import files_in
 
 TASTE = ExportSwapOptions(min_face_short=60, top_n=5, candidates=True)
-
-
-@pytest.fixture(scope="module")
-def checker(pack_dir: Path) -> LocalEmbedder:
-    """What `export-swap` checks its crops with."""
-    return LocalEmbedder(read_pack(pack_dir), det_size=640, min_det_score=VERIFY_MIN_DET_SCORE)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +50,7 @@ Run = Callable[..., ExportSwapSummary]
 
 
 @pytest.fixture(scope="module")
-def run(pristine: Library, manifests: Path, checker: LocalEmbedder) -> Run:
+def run(pristine: Library, manifests: Path, checker: Embedder) -> Run:
     def run(out: Path, options: ExportSwapOptions = TASTE, refined: Path | None = None) -> ExportSwapSummary:
         return export_swap(
             pristine.store,
@@ -197,7 +191,7 @@ def test_candidates_are_single_faces_near_a_set(exported: Path, manifests: Path)
 
 
 def test_candidates_need_the_raw_manifest(
-    pristine: Library, manifests: Path, checker: LocalEmbedder, tmp_path: Path
+    pristine: Library, manifests: Path, checker: Embedder, tmp_path: Path
 ) -> None:
     with pytest.raises(WrongUsage, match="--raw-manifest"):
         export_swap(
@@ -246,7 +240,7 @@ def test_a_manifest_that_names_files_elsewhere_removes_none(exported: Path, tmp_
 
 
 def test_a_set_is_made_again_when_what_ranks_its_faces_changed(
-    exported: Path, tmp_path: Path, library: Library, manifests: Path, checker: LocalEmbedder
+    exported: Path, tmp_path: Path, library: Library, manifests: Path, checker: Embedder
 ) -> None:
     out = tmp_path / "swap"
     shutil.copytree(exported, out)
@@ -354,7 +348,7 @@ def test_vectors_of_another_recogniser_are_refused(manifests: Path, tmp_path: Pa
 
 @pytest.mark.parametrize("which", ["refined", "raw"])
 def test_faces_found_with_another_detection_are_refused(
-    pristine: Library, manifests: Path, checker: LocalEmbedder, tmp_path: Path, which: str
+    pristine: Library, manifests: Path, checker: Embedder, tmp_path: Path, which: str
 ) -> None:
     given = {"refined": manifests / "fs" / "refine_manifest.json", "raw": manifests / "raw" / "manifest.json"}
     text = given[which].read_text().replace('"det_size": 640', '"det_size": 320')
@@ -527,7 +521,6 @@ def test_crops_of_an_earlier_version_get_names_of_their_own_and_mean_what_they_d
     assert deleted not in third
 
 
-@pytest.mark.usefixtures("no_sync")
 def test_a_kill_while_crops_are_renamed_costs_none(exported: Path, tmp_path: Path, run: Run) -> None:
     taste = replace(TASTE, sheet=False, merge=True)
     shutil.copytree(exported, tmp_path / "old")

@@ -329,7 +329,6 @@ def test_names_stay_over_random_histories_with_kills(tmp_path: Path, seed: int) 
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_sync")
 def test_a_kill_at_every_change_ends_in_the_same_tree_or_back_at_the_start(tmp_path: Path) -> None:
     store = MadeStore(tmp_path / "photos", random.Random(0))
     for person in (1, 1, 1, 1, 2):
@@ -427,7 +426,6 @@ def test_a_beginner_without_a_face_set_is_told_which_gate_to_open(store: MadeSto
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_sync")
 def test_a_cluster_that_is_killed_and_completed_is_taken_back_whole(tmp_path: Path) -> None:
     store = MadeStore(tmp_path / "photos", random.Random(0))
     for person in (1, 1, 2):

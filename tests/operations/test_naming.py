@@ -273,7 +273,6 @@ def contents(root: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_sync")
 @pytest.mark.parametrize("command", ["refine", "extend", "cluster"])
 def test_a_kill_while_a_result_follows_ends_as_if_nothing_had_happened(
     store: MadeStore, tmp_path: Path, command: str
@@ -395,7 +394,6 @@ def test_a_dry_export_says_the_name_and_changes_nothing(drawn: DrawnStore, tmp_p
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_sync")
 def test_a_kill_while_an_export_follows_ends_as_if_nothing_had_happened(
     drawn: DrawnStore, tmp_path: Path
 ) -> None:

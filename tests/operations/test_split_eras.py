@@ -16,12 +16,12 @@ from facesets.exports.manifest import ExportManifest, SetManifest
 from facesets.exports.manifest_files import manifest_bytes, read_manifest
 from facesets.imaging.decode import decode
 from facesets.inference.local import LocalEmbedder
-from facesets.inference.packs import read_pack
+from facesets.interfaces import Embedder
 from facesets.operations.discover import known_sets
 from facesets.operations.embed import embed
 from facesets.operations.growing_options import ImportFoldersOptions, SplitErasOptions
 from facesets.operations.import_folders import import_folders
-from facesets.operations.options import VERIFY_MIN_DET_SCORE, EmbedOptions, ExportSwapOptions
+from facesets.operations.options import EmbedOptions, ExportSwapOptions
 from facesets.operations.sorted_folders import SortedFolders
 from facesets.operations.split_eras import EraRequest, ProbeSummary, SplitErasSummary, probe_eras, split_eras
 from facesets.operations.year_cache import FILE_NAME
@@ -107,12 +107,7 @@ def life(tmp_path_factory: pytest.TempPathFactory, lfw_dir: Path, embedder: Loca
 
 
 @pytest.fixture(scope="module")
-def checker(pack_dir: Path) -> LocalEmbedder:
-    return LocalEmbedder(read_pack(pack_dir), det_size=640, min_det_score=VERIFY_MIN_DET_SCORE)
-
-
-@pytest.fixture(scope="module")
-def curated(tmp_path_factory: pytest.TempPathFactory, life: Life, checker: LocalEmbedder) -> Path:
+def curated(tmp_path_factory: pytest.TempPathFactory, life: Life, checker: Embedder) -> Path:
     """An export with one curated set of the whole life."""
     out = tmp_path_factory.mktemp("curated") / "swap"
     import_folders(
@@ -132,7 +127,7 @@ Split = Callable[..., SplitErasSummary]
 
 
 @pytest.fixture(scope="module")
-def split(life: Life, checker: LocalEmbedder, tmp_path_factory: pytest.TempPathFactory) -> Split:
+def split(life: Life, checker: Embedder, tmp_path_factory: pytest.TempPathFactory) -> Split:
     years = tmp_path_factory.mktemp("years") / FILE_NAME
 
     def split(
