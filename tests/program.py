@@ -9,9 +9,12 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 from unittest.mock import patch
+
+import typer.main
 
 from facesets.cli import console
 from facesets.cli.app import main
@@ -65,6 +68,7 @@ def run(*arguments: object, cwd: Path | None = None, env: Mapping[str, str] | No
             surroundings.enter_context(chdir(cwd or Path.cwd()))
             surroundings.enter_context(patch.object(sys, "argv", ["facesets", *map(str, arguments)]))
             surroundings.enter_context(patch.dict(vars(console.session), vars(console.Session())))
+            surroundings.enter_context(patch.object(typer.main, "get_command", _command_tree))
             surroundings.enter_context(_written_to(out, err))
             status = _status(main)
         texts = []
@@ -72,6 +76,10 @@ def run(*arguments: object, cwd: Path | None = None, env: Mapping[str, str] | No
             file.seek(0)
             texts.append(file.read().decode(errors="surrogateescape"))
         return Result(status, *texts)
+
+
+# Which each process makes once, from all commands and their options: half of what a short command takes.
+_command_tree = cache(typer.main.get_command)
 
 
 def _status(program: Callable[[], object]) -> int:
