@@ -53,12 +53,17 @@ def checker(pack_dir: Path) -> Remembering:
 def pristine(
     run_dir: Path, tmp_path_factory: pytest.TempPathFactory, lfw_dir: Path, embedder: LocalEmbedder
 ) -> Library:
-    """The library that no test changes; but what a test calls people is written beside the cache."""
-    photos = made_once(run_dir / "library_photos", lambda folder: _make_photos(folder, lfw_dir))
-    made = made_once(run_dir / "library", lambda folder: _embed(photos, folder / "cache.npz", embedder))
-    own = tmp_path_factory.mktemp("library") / "cache.npz"
-    shutil.copy2(made / "cache.npz", own)
-    return Library(photos, own)
+    """The library that no test changes. All processes copy the one that the first of them embeds."""
+    made = made_once(run_dir / "library_photos", lambda folder: _make_photos(folder, lfw_dir))
+    cache = made_once(run_dir / "library", lambda folder: _embed(made, folder / "cache.npz", embedder))
+    root = tmp_path_factory.mktemp("library")
+    library = Library(shutil.copytree(made, root / "photos"), root / "cache.npz")
+    shutil.copy2(cache / "cache.npz", library.cache)
+    paths = {path: str(library.photos / Path(path).relative_to(made)) for path in library.store.files()}
+    store = library.store
+    with store.writing(embedder.settings):
+        store.relocate_paths(str(made), str(library.photos), paths)
+    return library
 
 
 def _make_photos(folder: Path, lfw_dir: Path) -> None:
