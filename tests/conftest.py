@@ -10,6 +10,7 @@ import pytest
 from facesets.store.npz.cache import Cache
 from tests.fixtures.people import make_people
 from tests.once import made_once
+from tests.order import LONGEST_FIRST
 from tests.program import REPOSITORY
 
 pytest_plugins = ["tests.fixtures.packs", "tests.fixtures.postgres", "tests.fixtures.of_run"]
@@ -21,6 +22,18 @@ INSIGHTFACE_PACK = SHARED / "models" / "buffalo_test"
 def pytest_report_header() -> list[str]:
     there = "found" if SHARED.is_dir() else "not there: others take their place"
     return [f"models and photos: {SHARED} ({there})", f"onnxruntime {onnxruntime.__version__}"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # xdist would begin with the files of most tests; the order below is by how long they take.
+    config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, so that no process is left with one when the others have ended."""
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
 @pytest.fixture(autouse=True)

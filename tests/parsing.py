@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from typer.main import get_command
@@ -12,10 +13,15 @@ from facesets.cli.app import app
 _OPERATORS = {";", "&&", "||", "|", "&", "(", ")", ">", ">>", "<", "2>", "2>>"}
 
 
+@cache
+def _command_tree() -> Any:
+    return get_command(app)
+
+
 def commands() -> dict[str, Any]:
     """Every command of the program by what one types, such as `models pull`."""
     found: dict[str, Any] = {}
-    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+    for name, command in _command_tree().commands.items():
         below = getattr(command, "commands", None)
         if below is None:
             found[name] = command
@@ -26,7 +32,7 @@ def commands() -> dict[str, Any]:
 
 def parse(words: Sequence[str]) -> dict[str, Any]:
     """The values that a command would be called with. Raises what the program would end with."""
-    command: Any = get_command(app)
+    command: Any = _command_tree()
     context = command.make_context("facesets", [], resilient_parsing=True)
     # Those before the command act at once, such as --install-completion.
     flags = {option for param in command.get_params(context) for option in param.opts}

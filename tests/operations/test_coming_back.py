@@ -11,24 +11,26 @@ from facesets.exports.manifest import ExportManifest
 from facesets.exports.manifest_files import read_manifest
 from facesets.operations.extend import extend
 from facesets.operations.undo import known_runs, undo
-from facesets.progress import SilentProgress
 from facesets.stop import Stop
+from tests.fixtures.results import (
+    QUIET,
+    Again,
+    Heard,
+    again,
+    company,
+    export,
+    groups,
+    grow,
+    make,
+    people,
+    photo_of,
+    sets_of,
+    sort_anew,
+    tree,
+)
 from tests.operations.made_library import DrawnStore, MadeStore
-from tests.operations.test_extend import QUIET, grow, make, people, photo_of, sets_of, tree
-from tests.operations.test_sources_unavailable import export
-from tests.operations.test_user_edits import Again, again, company, groups, sort_anew
 
 __all__ = ["again", "company"]
-
-
-class Heard(SilentProgress):
-    """What a run said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
 
 
 @pytest.mark.parametrize("new", ["{}_001", "Anna"])

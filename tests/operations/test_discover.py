@@ -273,6 +273,7 @@ class BlindForOne:
         return [faces.take(np.flatnonzero(faces.embedding @ self._person < 0.4)) for faces in found]
 
 
+@pytest.mark.slow
 def test_a_person_of_whom_no_face_passes_takes_no_number(
     pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
 ) -> None:

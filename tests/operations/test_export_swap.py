@@ -145,6 +145,7 @@ def test_a_copy_of_a_photo_is_collapsed_into_the_better_one(exported: Path) -> N
     assert both == {"Hugo_Chavez_0001.jpg", "smaller.jpg"}
 
 
+@pytest.mark.slow
 def test_bundles_load_as_their_consumer_loads_them(exported: Path, embedder: LocalEmbedder) -> None:
     bundles = sorted(exported.glob("*/*.fsz"))
     assert len(bundles) == 2 * len(PEOPLE)
@@ -493,6 +494,7 @@ def named_by_rank(out: Path) -> None:
     path.write_text(path.read_text().replace('"version": 6', '"version": 5'))
 
 
+@pytest.mark.slow
 def test_crops_of_an_earlier_version_get_names_of_their_own_and_mean_what_they_did(
     exported: Path, tmp_path: Path, run: Run
 ) -> None:
@@ -521,6 +523,7 @@ def test_crops_of_an_earlier_version_get_names_of_their_own_and_mean_what_they_d
     assert deleted not in third
 
 
+@pytest.mark.slow
 def test_a_kill_while_crops_are_renamed_costs_none(exported: Path, tmp_path: Path, run: Run) -> None:
     taste = replace(TASTE, sheet=False, merge=True)
     shutil.copytree(exported, tmp_path / "old")
@@ -556,6 +559,7 @@ def test_a_set_of_which_no_face_passes_is_not_made(exported: Path, tmp_path: Pat
     assert [path.name for path in files_in(out)] == ["manifest.json"]
 
 
+@pytest.mark.slow
 def test_a_set_in_a_linked_folder_is_left_as_it_is(exported: Path, tmp_path: Path, run: Run) -> None:
     out, disk = tmp_path / "swap", tmp_path / "disk"
     shutil.copytree(exported, out)

@@ -24,9 +24,8 @@ from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 from facesets.store.postgres.library import Library
+from tests.fixtures.results import Again, again, company, groups, grow, make, people, store, tree
 from tests.operations.made_library import MadeStore
-from tests.operations.test_extend import grow, make, people, store, tree
-from tests.operations.test_user_edits import Again, again, company, groups
 from tests.photos import copy_photos
 from tests.trees import files_in
 

@@ -20,10 +20,9 @@ from facesets.operations.sorted_folders import SortedFolders
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
+from tests.fixtures.results import GATES, QUIET, Heard, grow, make, people, sets_of, tree
 from tests.kills import in_a_child
 from tests.operations.made_library import DrawnStore, MadeStore, OneFaceEverywhere
-from tests.operations.test_coming_back import Heard
-from tests.operations.test_extend import GATES, QUIET, grow, make, people, sets_of, tree
 
 PLAIN = ClusterOptions(sheet=False)
 

@@ -25,9 +25,8 @@ from facesets.operations.sorted_folders import SortedFolders
 from facesets.operations.split_eras import EraRequest, split_eras
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
+from tests.fixtures.results import CROPS, GATES, export, grow, make, tree
 from tests.operations.made_library import DrawnStore, OneFaceEverywhere
-from tests.operations.test_extend import GATES, grow, make, tree
-from tests.operations.test_sources_unavailable import CROPS, export
 
 Command = Callable[[DrawnStore, Path, bool], object]
 

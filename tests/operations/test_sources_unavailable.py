@@ -12,7 +12,6 @@ from facesets.exports.folders import ResultFolder
 from facesets.operations import export_set, photo_sources
 from facesets.operations.cluster import cluster
 from facesets.operations.discover import discover
-from facesets.operations.export_swap import export_swap
 from facesets.operations.growing_options import (
     DiscoverOptions,
     ExtendOptions,
@@ -28,10 +27,9 @@ from facesets.operations.sorted_folders import SortedFolders
 from facesets.operations.split_eras import EraRequest, probe_eras, split_eras
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
+from tests.fixtures.results import CROPS, GATES, export, grow, make, tree
 from tests.operations.made_library import DrawnStore, OneFaceEverywhere
-from tests.operations.test_extend import GATES, grow, make, tree
 
-CROPS = ExportSwapOptions(sheet=False, outlier_threshold=2, verify_max_distance=2, min_face_short=1)
 Command = Callable[[DrawnStore, Path], object]
 
 
@@ -62,18 +60,6 @@ def strictly(store: DrawnStore, root: Path) -> None:
 
 def growing(store: DrawnStore, root: Path) -> None:
     grow(store, root / "raw", root / "sets", ExtendOptions(sheet=False))
-
-
-def export(store: DrawnStore, root: Path, options: ExportSwapOptions = CROPS) -> None:
-    export_swap(
-        store,
-        root / "sets",
-        root / "swap",
-        OneFaceEverywhere(),
-        options,
-        progress=SilentProgress(),
-        stop=Stop(),
-    )
 
 
 def smaller(store: DrawnStore, root: Path) -> None:
