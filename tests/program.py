@@ -18,6 +18,7 @@ import typer.main
 
 from facesets.cli import console
 from facesets.cli.app import main
+from tests.fixtures.sessions import shared_sessions
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -69,6 +70,7 @@ def run(*arguments: object, cwd: Path | None = None, env: Mapping[str, str] | No
             surroundings.enter_context(patch.object(sys, "argv", ["facesets", *map(str, arguments)]))
             surroundings.enter_context(patch.dict(vars(console.session), vars(console.Session())))
             surroundings.enter_context(patch.object(typer.main, "get_command", _command_tree))
+            surroundings.enter_context(shared_sessions())
             surroundings.enter_context(_written_to(out, err))
             status = _status(main)
         texts = []
