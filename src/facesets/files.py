@@ -222,6 +222,8 @@ def sha256_of(path: Path) -> str:
 def printable(path: str | os.PathLike[str]) -> str:
     """Return a path as one harmless line: control characters and foreign bytes are escaped."""
     text = os.fspath(path).encode("utf-8", errors="backslashreplace").decode("utf-8")
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

@@ -21,10 +21,10 @@ from facesets.results.manifest_json import read_manifest
 from facesets.sources.folders import FolderSource
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
+from tests.fixtures.html import parsed
 from tests.fixtures.kills import in_a_child
 from tests.fixtures.photo_library import PEOPLE, Library
 from tests.fixtures.photos import copy_photos
-from tests.results.test_html_pages import parsed
 
 PLAIN = RunOptions(
     cluster=ClusterOptions(method="auto", sheet=False), refine=RefineOptions(sheet=False), workers=2

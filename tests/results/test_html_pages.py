@@ -1,41 +1,14 @@
 """Pages of people and photos: text that is safe and links that lead somewhere, at any size."""
 
 from dataclasses import replace
-from html.parser import HTMLParser
 from urllib.parse import unquote_to_bytes
 
 import pytest
+from tests.fixtures.html import parsed
 
 from facesets.results.html_pages import MADE_BY, STYLE, TILES_PER_PAGE, Person, Picture, Site, render
 
 EMPTY = Site(("/photos",), ("0 people",), (), (), (), (), ())
-
-
-class Links(HTMLParser):
-    """Collects what a page refers to, and its tags."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.links: list[str] = []
-        self.pictures: list[dict[str, str | None]] = []
-        self.tags: set[str] = set()
-        self.text = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
-        self.tags.add(tag)
-        self.links += [value for name in ("href", "src") if (value := found.get(name))]
-        if tag == "img":
-            self.pictures.append(found)
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-def parsed(page: bytes) -> Links:
-    parser = Links()
-    parser.feed(page.decode())
-    return parser
 
 
 def person(name: str, pictures: int = 1) -> Person:

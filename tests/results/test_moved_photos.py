@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from tests.fixtures.made_library import MadeStore
 from tests.fixtures.photos import copy_photos
+from tests.fixtures.results import Again, again, company, groups, grow, make, people, store, tree
 from tests.fixtures.trees import files_in
-from tests.operations.grouping.test_extend import grow, make, people, store, tree
-from tests.results.test_user_edits import Again, again, company, groups
 
 from facesets.cli.results import photos_line
 from facesets.errors import SourceGone

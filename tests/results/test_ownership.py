@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.fixtures.made_library import DrawnStore, OneFaceEverywhere
-from tests.operations.grouping.test_extend import GATES, grow, make, tree
-from tests.results.test_photo_sources import CROPS, export
+from tests.fixtures.results import CROPS, GATES, export, grow, make, tree
 
 from facesets.errors import WrongUsage
 from facesets.operations.eras.person import EraRequest

@@ -151,7 +151,6 @@ def test_a_photo_of_several_people_is_kept_once_and_a_link_is_no_copy(
     assert tree(tmp_path / "links") == {}
 
 
-@pytest.mark.usefixtures("no_sync")
 def test_an_undo_that_is_killed_loses_no_last_copy(tmp_path: Path, photos: list[str]) -> None:
     content = {Path(photo).read_bytes() for photo in photos[:3]}
     killed, kill_at = True, 0
@@ -334,7 +333,6 @@ def test_a_copy_of_a_result_is_taken_back_alone(tmp_path: Path, photos: list[str
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_sync")
 @pytest.mark.parametrize("completed", [False, True])
 def test_a_run_that_is_killed_anywhere_is_taken_back_whole(
     tmp_path: Path, photos: list[str], completed: bool
@@ -355,7 +353,6 @@ def test_a_run_that_is_killed_anywhere_is_taken_back_whole(
     assert kill_at > 30
 
 
-@pytest.mark.usefixtures("no_sync")
 def test_an_undo_that_is_killed_anywhere_goes_on(tmp_path: Path, photos: list[str]) -> None:
     out = tmp_path / "out"
     earlier = write(out, {f"person_1/{i}.jpg": photos[i] for i in range(2)}, {}, b"one")

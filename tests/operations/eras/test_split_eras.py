@@ -15,7 +15,7 @@ from tests.fixtures.trees import files_in
 from facesets.errors import WrongUsage
 from facesets.imaging.decode import decode
 from facesets.inference.local import LocalEmbedder
-from facesets.inference.packs import read_pack
+from facesets.interfaces import Embedder
 from facesets.operations.eras.person import EraRequest
 from facesets.operations.eras.split_eras import probe_eras, split_eras
 from facesets.operations.eras.summaries import ProbeSummary, SplitErasSummary
@@ -24,7 +24,7 @@ from facesets.operations.face_sets.discover import known_sets
 from facesets.operations.face_sets.folder_labels import SortedFolders
 from facesets.operations.face_sets.import_folders import import_folders
 from facesets.operations.ingest.embed import embed
-from facesets.operations.options.cache import VERIFY_MIN_DET_SCORE, EmbedOptions, ExportSwapOptions
+from facesets.operations.options.cache import EmbedOptions, ExportSwapOptions
 from facesets.operations.options.face_sets import ImportFoldersOptions, SplitErasOptions
 from facesets.progress import SilentProgress
 from facesets.records import Collection
@@ -110,12 +110,7 @@ def life(tmp_path_factory: pytest.TempPathFactory, lfw_dir: Path, embedder: Loca
 
 
 @pytest.fixture(scope="module")
-def checker(pack_dir: Path) -> LocalEmbedder:
-    return LocalEmbedder(read_pack(pack_dir), det_size=640, min_det_score=VERIFY_MIN_DET_SCORE)
-
-
-@pytest.fixture(scope="module")
-def curated(tmp_path_factory: pytest.TempPathFactory, life: Life, checker: LocalEmbedder) -> Path:
+def curated(tmp_path_factory: pytest.TempPathFactory, life: Life, checker: Embedder) -> Path:
     """An export with one curated set of the whole life."""
     out = tmp_path_factory.mktemp("curated") / "swap"
     import_folders(
@@ -135,7 +130,7 @@ Split = Callable[..., SplitErasSummary]
 
 
 @pytest.fixture(scope="module")
-def split(life: Life, checker: LocalEmbedder, tmp_path_factory: pytest.TempPathFactory) -> Split:
+def split(life: Life, checker: Embedder, tmp_path_factory: pytest.TempPathFactory) -> Split:
     years = tmp_path_factory.mktemp("years") / FILE_NAME
 
     def split(
