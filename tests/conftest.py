@@ -6,9 +6,11 @@ from pathlib import Path
 
 import onnxruntime
 import pytest
+from hypothesis import settings
 
 from facesets.store.npz.cache import Cache
 from tests.fixtures.once import made_once
+from tests.fixtures.order import LONGEST_FIRST
 from tests.fixtures.people import make_people
 from tests.fixtures.program import REPOSITORY
 
@@ -19,6 +21,10 @@ pytest_plugins = [
     "tests.fixtures.photo_library",
 ]
 
+# How long one example takes says something about the machine and not about the product.
+settings.register_profile("facesets", deadline=None)
+settings.load_profile("facesets")
+
 SHARED = Path(os.environ.get("FACESETS_TEST_SHARED", REPOSITORY.parent / "shared"))
 INSIGHTFACE_PACK = SHARED / "models" / "buffalo_test"
 
@@ -26,6 +32,18 @@ INSIGHTFACE_PACK = SHARED / "models" / "buffalo_test"
 def pytest_report_header() -> list[str]:
     there = "found" if SHARED.is_dir() else "not there: others take their place"
     return [f"models and photos: {SHARED} ({there})", f"onnxruntime {onnxruntime.__version__}"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # xdist would begin with the files of most tests; the order below is by how long they take.
+    config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, so that no process is left with one when the others have ended."""
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
 @pytest.fixture(autouse=True)
@@ -104,8 +122,9 @@ def lfw_photos(lfw_dir: Path) -> list[Path]:
     return sorted(lfw_dir.glob("*/*.jpg"))
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that is killed loses nothing that it wrote, so that there is no need to wait for the disk."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
+    # Which fails as `fsync` does where there is no such file.
+    monkeypatch.setattr(os, "fsync", os.fstat)
     monkeypatch.setattr(os, "sync", lambda: None)

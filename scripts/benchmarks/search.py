@@ -117,8 +117,7 @@ def run(database: Database, vectors: Vectors, *, of_faces: bool, given: argparse
     """Load, build, and search in one table."""
     table: LiteralString = "face_embeddings" if of_faces else "image_embeddings"
     print(f"{len(vectors)} vectors in {table}")
-    library = Library(database)
-    library.look_for(SETTINGS if of_faces else None, None if of_faces else MODEL)
+    library = Library(database).looking_for(SETTINGS if of_faces else None, None if of_faces else MODEL)
     if not rows_of(database, table):
         load(library, vectors, of_faces=of_faces)
     assert rows_of(database, table) == len(vectors), "another library"

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Self
 
-from facesets.errors import AlreadyRunning, CannotWrite, DamagedFile, WrongUsage
+from facesets.errors import AlreadyRunning, CannotWrite, WrongUsage
 
 if os.name == "nt":  # pragma: no cover
     import msvcrt
@@ -23,7 +23,6 @@ LONGEST_STEM = 80
 """Characters of a name that the temporary file has which is to take it."""
 
 _LATEST_NS = 2**63 - 1
-_BLOCK = 4096
 
 RUN_RECORD = "facesets-run.json"
 """Lies in what `run` makes, above its results: beside them there may be photos."""
@@ -53,6 +52,10 @@ def writing(path: Path) -> Iterator[None]:
             raise CannotWrite(
                 f"{printable(path)} lies behind a link, which is not followed here. Remove the link, or put "
                 "what it leads to in its place."
+            ) from error
+        if error.errno == errno.ENAMETOOLONG:
+            raise CannotWrite(
+                f"The name {printable(path)} is too long for the disk. Choose a shorter one."
             ) from error
         raise CannotWrite(
             f"Cannot write {printable(path)} ({error.strerror}). Choose a place that you may write to."
@@ -210,38 +213,6 @@ def require_suffix(path: Path, suffix: str) -> None:
         raise WrongUsage(f"{printable(path)} does not end in {suffix}. Choose a name that does.")
 
 
-def cut_torn_line(file: IO[bytes]) -> int:
-    """Drop a last line that a kill or a full disk cut short, from a file open for reading and writing.
-
-    Returns
-    -------
-    int
-        Bytes of whole lines that the file has then; that is where it stands.
-    """
-    end = whole = file.seek(0, os.SEEK_END)
-    while whole:
-        start = max(0, whole - _BLOCK)
-        file.seek(start)
-        found = file.read(whole - start).rfind(b"\n")
-        whole = start + found + 1
-        if found >= 0:
-            break
-    if whole < end:
-        file.truncate(whole)
-    return file.seek(whole)
-
-
-def json_object(line: bytes, damaged: DamagedFile) -> dict[str, Any]:
-    """Read a record, a JSON object; raises `damaged` where it is none."""
-    try:
-        value = json.loads(line)
-    except ValueError as error:
-        raise damaged from error
-    if not isinstance(value, dict):
-        raise damaged
-    return value
-
-
 def sha256_of(path: Path) -> str:
     """Hex digest of a file's bytes."""
     with path.open("rb") as file:
@@ -251,6 +222,8 @@ def sha256_of(path: Path) -> str:
 def printable(path: str | os.PathLike[str]) -> str:
     """Return a path as one harmless line: control characters and foreign bytes are escaped."""
     text = os.fspath(path).encode("utf-8", errors="backslashreplace").decode("utf-8")
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
@@ -261,9 +234,11 @@ class FileLock:
     behind is taken over without ado.
     """
 
-    def __init__(self, path: Path, *, what: str) -> None:
+    def __init__(self, path: Path, *, what: str, waits: Callable[[], bool] = lambda: False) -> None:
+        """Name the file, and for messages what it protects; `waits` says whether to try again."""
         self._path = path
         self._what = what
+        self._waits = waits
         self._file: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -284,6 +259,8 @@ class FileLock:
                 _lock(file)
             except OSError as error:
                 file.close()
+                if self._waits():
+                    continue
                 raise AlreadyRunning(
                     f"Another run is working on {self._what}. Wait for it to end, then try again."
                 ) from error

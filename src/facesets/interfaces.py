@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, TypeGuard
 
+from facesets.library_records import GalleryLink, GalleryRow, KnownFile, RecordedRun, UnchangedFiles
 from facesets.records import (
     CacheSettings,
     ClipModel,
@@ -26,8 +27,8 @@ from facesets.records import (
 class Progress(Protocol):
     """Hears how far the work is. Calls are cheap: an implementation limits its own rate."""
 
-    def begin(self, what: str, total: int | None = None) -> None:
-        """Open a stage, of `total` steps where that is known."""
+    def begin(self, what: str, total: int | None = None, *, in_bytes: bool = False) -> None:
+        """Open a stage, of `total` steps where that is known; steps may be bytes."""
         ...
 
     def advance(self, count: int = 1) -> None:
@@ -179,3 +180,112 @@ class Store(Protocol):
         Nothing else changes: a face that is gone meanwhile does not come back.
         """
         ...
+
+
+class Claims(Protocol):
+    """Things that this process, and nobody else, is working on. Safe to use from several threads."""
+
+    def take(self, names: Sequence[str]) -> set[str]:
+        """Claim what is free; return the names that are ours now. What is ours already is not free."""
+        ...
+
+    def holds(self, name: str) -> bool:
+        """Whether this is still ours: somebody else may have taken it while the server was unavailable."""
+        ...
+
+    def release(self, names: Sequence[str]) -> None:
+        """Let others have these."""
+        ...
+
+
+class LibraryStore(Store, Protocol):
+    """A store that several runs fill at once, and that keeps galleries and whole images' embeddings, too."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether there is no session with the server at the moment."""
+        ...
+
+    def searched_by(self) -> CacheSettings | None:
+        """The way that most images were searched in; None while none was."""
+        ...
+
+    def has_people(self) -> bool:
+        """Whether there is any person, named or not."""
+        ...
+
+    def looking_for(self, faces_from: CacheSettings | None, clip_from: ClipModel | None) -> "LibraryStore":
+        """The same library, in which an image counts as known when it has the faces and embedding of these.
+
+        What is None does not matter. What is stored through it comes from these.
+        """
+        ...
+
+    def claims(self, kind: Literal["path", "content"]) -> Claims:
+        """Things of one kind that nobody else works on while this session holds them."""
+        ...
+
+    def recorded_run(
+        self, command: str, options: Mapping[str, Any], *, dry_run: bool = False
+    ) -> AbstractContextManager[RecordedRun]:
+        """Record a run from start to end, unless it is a dry one."""
+        ...
+
+    def fits(self, path: str) -> bool:
+        """Whether a path is short enough to be kept."""
+        ...
+
+    def lacking(self, sha256: str) -> tuple[bool, Wanted]:
+        """Whether that content is known, and what it lacks of what is looked for."""
+        ...
+
+    def unchanged_below(self, roots: Sequence[str]) -> UnchangedFiles:
+        """Files below some directories that need no look."""
+        ...
+
+    def known_below(self, roots: Sequence[str]) -> Mapping[str, KnownFile]:
+        """What was seen at the paths below some directories."""
+        ...
+
+    def seen_at(self, paths: Sequence[str]) -> Mapping[str, KnownFile]:
+        """What was seen at these very paths."""
+        ...
+
+    def reasons(self, paths: Sequence[str]) -> Mapping[str, str]:
+        """Why these paths could not be read, those of them that could not."""
+        ...
+
+    def paths_with(self, sha256: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """The paths that lead to each of these images."""
+        ...
+
+    def add(
+        self,
+        files: Sequence[FileRecord],
+        images: Sequence[ImageRecord],
+        gallery_numbers: Mapping[str, int] | None = None,
+    ) -> None:
+        """As `commit`, but an image that is there already stays as it is.
+
+        Parameters
+        ----------
+        gallery_numbers : mapping of path to number of its gallery, optional
+        """
+        ...
+
+    def keep_galleries(self, rows: Sequence[GalleryRow]) -> Mapping[str, int]:
+        """Insert or replace galleries that differ; return the number of each by its path."""
+        ...
+
+    def linked_at(self, paths: Sequence[str]) -> set[GalleryLink]:
+        """Which galleries these very paths belong to."""
+        ...
+
+    def let_belong(self, directories: Mapping[str, int]) -> None:
+        """Let the known paths in these directories belong to galleries, which are given by number."""
+        ...
+
+
+def is_library(store: Store) -> TypeGuard[LibraryStore]:
+    """Whether a store is the library."""
+    return store.kind == "library"

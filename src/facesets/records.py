@@ -7,6 +7,7 @@ y down. Embeddings are float32 of unit length. Unknown numbers are NaN, unknown 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -152,19 +153,12 @@ class Faces:
             for name in _COLUMNS
             if name not in _OPTIONAL_SHAPES or any(getattr(part, name) is not None for part in parts)
         ]
-        return cls(
-            **{
-                name: np.concatenate(
-                    [
-                        column
-                        if (column := getattr(part, name)) is not None
-                        else unknown_column(name, len(part))
-                        for part in parts
-                    ]
-                )
-                for name in names
-            }
-        )
+
+        def of(part: Self, name: str) -> NDArray[Any]:
+            column: NDArray[Any] | None = getattr(part, name)
+            return unknown_column(name, len(part)) if column is None else column
+
+        return cls(**{name: np.concatenate([of(part, name) for part in parts]) for name in names})
 
 
 _COLUMNS = tuple(column.name for column in fields(Faces))
@@ -265,7 +259,7 @@ class Description:
     clip: Float32 | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Collection:
     """What a store holds, as algorithms see it: images, their faces, and where the vectors come from."""
 
@@ -273,11 +267,15 @@ class Collection:
     faces: Faces
     settings: CacheSettings
 
-    def face_ids(self) -> list[str]:
+    def face_ids(self) -> tuple[str, ...]:
         """A name for each face that outlives row numbers: `<sha256>#<ordinal in the image>`."""
+        return self._face_ids
+
+    @cached_property
+    def _face_ids(self) -> tuple[str, ...]:
         ordinals = ordinals_in_image(self.faces.image)
         digests = self.images.sha256[self.faces.image]
-        return [f"{d.decode()}#{o}" for d, o in zip(digests, ordinals, strict=True)]
+        return tuple(f"{d.decode()}#{o}" for d, o in zip(digests, ordinals, strict=True))
 
 
 def ordinals_in_image(image: Int64) -> Int64:
@@ -329,6 +327,11 @@ class FileRecord:
     def is_forgotten(self) -> bool:
         """Whether this takes back what was said of the path before."""
         return self.reason == _GONE
+
+    @property
+    def failed(self) -> bool:
+        """Whether the file could not be read."""
+        return bool(self.reason)
 
     def matches(self, found: FoundFile) -> bool:
         """Whether the file is, by size and time, the one seen before."""

@@ -32,6 +32,7 @@ def hard_album() -> Album:
     return Album(vectors, person.astype(np.int64))
 
 
+@pytest.mark.slow
 def test_a_hard_album_is_sorted_without_any_setting(hard_album: Album) -> None:
     scores = evaluate(cluster_auto(hard_album.embedding).labels, hard_album.person)
     assert scores.pairwise_f1 >= 0.97

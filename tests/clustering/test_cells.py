@@ -13,6 +13,7 @@ from facesets.clustering import (
 from tests.fixtures.vectors import Float32, People, people, unit_vectors
 
 
+@pytest.mark.slow
 def test_nearly_all_neighbours_of_real_faces_are_found(real_people: People) -> None:
     vectors = real_people.embedding
     found = approximate_knn_graph(vectors, k=16)
@@ -80,6 +81,7 @@ def test_impossible_wishes_are_refused() -> None:
         approximate_knn_graph(np.zeros((3, 3)), k=1)
 
 
+@pytest.mark.slow
 def test_comparing_nearby_faces_alone_gives_people_as_good(real_people: People) -> None:
     exact = evaluate(cluster_auto(real_people.embedding).labels, real_people.name)
     result = cluster_auto(real_people.embedding, approximate=True)

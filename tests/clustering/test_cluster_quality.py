@@ -62,6 +62,7 @@ def recognisers(real_people: People) -> dict[str, NDArray[np.float32]]:
     return {name: vectors.astype(np.float32) for name, vectors in found.items()}
 
 
+@pytest.mark.slow
 def test_auto_needs_no_setting_for_another_recogniser(real_people: People) -> None:
     some = np.isin(real_people.name, np.unique(real_people.name)[::3])
     offset = 0

@@ -31,6 +31,7 @@ def cores_of_a_product() -> list[int]:
     return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
 
 
+@pytest.mark.slow
 def test_labels_do_not_depend_on_the_number_of_cores(real_people: People, tmp_path: Path) -> None:
     np.save(tmp_path / "vectors.npy", real_people.embedding[:3000])
     found = {}

@@ -563,6 +563,26 @@ def test_faces_are_those_that_embed_finds(
     assert sorted(contents(library_url)[0].values()) == expected
 
 
+def test_faces_get_their_pose_in_the_same_pass(
+    index: Callable[..., Result], library_url: str, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:2], tmp_path / "photos")
+    assert summary(index(photos, "--enrich", "--fast-decode"))["faces"] >= 2
+    posed = b"SELECT count(*) > 1, bool_and(pose_source > 0 AND enrich_state = 1) FROM face_detections"
+    assert query(library_url, posed) == [(True, True)]
+    given = b"SELECT options->>'enrich', options->>'fast_decode' FROM runs"
+    assert query(library_url, given) == [("true", "true")]
+
+
+@pytest.mark.parametrize("without_models", [["--ml-uri", "http://127.0.0.1:1"], ["--skip-faces"]])
+def test_enriching_needs_the_models_here(
+    index: Callable[..., Result], tmp_path: Path, without_models: list[str]
+) -> None:
+    result = index(tmp_path, "--enrich", *without_models)
+    assert result.status == 2
+    assert "facesets enrich" in result.err
+
+
 def test_the_account_of_a_run_tells_where_its_time_went(
     index: Callable[..., Result], lfw_photos: list[Path], tmp_path: Path
 ) -> None:

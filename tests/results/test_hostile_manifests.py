@@ -20,8 +20,8 @@ from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions,
 from facesets.operations.reports.show import show_manifest
 from facesets.operations.undo import known_runs, undo
 from facesets.progress import SilentProgress
-from facesets.results.journal import JOURNAL
 from facesets.results.manifest import REFINE_MANIFEST
+from facesets.results.run_records import JOURNAL
 from facesets.stop import Stop
 
 GATES = RefineOptions(min_faces=2, min_short=10, min_blur=1, sheet=False)

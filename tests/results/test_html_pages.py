@@ -1,41 +1,14 @@
 """Pages of people and photos: text that is safe and links that lead somewhere, at any size."""
 
 from dataclasses import replace
-from html.parser import HTMLParser
 from urllib.parse import unquote_to_bytes
 
 import pytest
+from tests.fixtures.html import parsed
 
 from facesets.results.html_pages import MADE_BY, STYLE, TILES_PER_PAGE, Person, Picture, Site, render
 
 EMPTY = Site(("/photos",), ("0 people",), (), (), (), (), ())
-
-
-class Links(HTMLParser):
-    """Collects what a page refers to, and its tags."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.links: list[str] = []
-        self.pictures: list[dict[str, str | None]] = []
-        self.tags: set[str] = set()
-        self.text = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
-        self.tags.add(tag)
-        self.links += [value for name in ("href", "src") if (value := found.get(name))]
-        if tag == "img":
-            self.pictures.append(found)
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-def parsed(page: bytes) -> Links:
-    parser = Links()
-    parser.feed(page.decode())
-    return parser
 
 
 def person(name: str, pictures: int = 1) -> Person:
@@ -58,6 +31,13 @@ def test_whatever_a_name_holds_is_text_and_its_links_are_its_bytes(name: str) ->
     start = parsed(pages["index.html"])
     assert unquote_to_bytes(next(link for link in start.links if "person/" in link)).decode() == one
     assert all(link.isascii() and not {"?", '"', "'", " "} & {*link} for link in links.links + start.links)
+
+
+def test_where_there_are_no_people_it_is_not_said_what_to_do_with_their_folders() -> None:
+    start = render(EMPTY)["index.html"].decode()
+    assert "Add photos" in start
+    assert "Rename a folder" not in start
+    assert "Rename a folder" in render(replace(EMPTY, people=(person("Ann"),)))["index.html"].decode()
 
 
 def test_pages_ask_nothing_of_a_network_and_run_nothing() -> None:

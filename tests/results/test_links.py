@@ -13,13 +13,13 @@ from tests.fixtures.trees import files_in
 
 from facesets.errors import CannotWrite, WrongUsage
 from facesets.files import FileLock
-from facesets.results.folder import finish, writing_results
 from facesets.results.folder_diff import read_edits
-from facesets.results.journal import JOURNAL, read_runs
+from facesets.results.folder_runs import finish, writing_results
 from facesets.results.lock import locked
 from facesets.results.manifest import PlacedFile
 from facesets.results.ownership import ANNOUNCEMENT
 from facesets.results.rollback import take_back, undoing
+from facesets.results.run_records import JOURNAL, read_runs
 from facesets.results.safe_folder import SafeFolder
 
 Kept = dict[str, PlacedFile | None]

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -6,10 +7,10 @@ import pytest
 
 from facesets.errors import DamagedFile, NewerFormat, WrongUsage
 from facesets.records import CacheSettings
+from facesets.results.export_manifest import ExportManifest, SetEntry
 from facesets.results.manifest import (
     ClusterManifest,
     DroppedFace,
-    ExportManifest,
     FaceEntry,
     Failure,
     Group,
@@ -17,7 +18,6 @@ from facesets.results.manifest import (
     PlacedFile,
     Provenance,
     RefineManifest,
-    SetEntry,
 )
 from facesets.results.manifest_json import is_manifest, manifest_bytes, read_any_manifest, read_manifest
 
@@ -35,7 +35,7 @@ CLUSTERED = ClusterManifest(
     no_face=(ImageEntry("00" * 32, ("/c.jpg",)),),
     failed=(Failure("/d.jpg", "gone"),),
     missing=(Failure("/e.jpg", "gone"),),
-    files={"person_001/a": PlacedFile("/a", 12, 10**18)},
+    files={"person_001/a": PlacedFile("/a", 12, 10**18), "person_001/\udcfe": PlacedFile("/\udcfe", 1, 1)},
     sheets=("contact_sheet.png",),
     placements={FACE.face: "core"},
 )
@@ -112,12 +112,28 @@ def test_an_export_of_an_earlier_version_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b'{"format": "facesets/cluster"}'])
 def test_a_damaged_file_is_said_to_be_damaged(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    with pytest.raises(DamagedFile, match="damaged"):
+    with pytest.raises(DamagedFile, match=r"is damaged: .*(it is n|is missing)"):
         read_any_manifest(path)
 
 
-@pytest.mark.parametrize(("field", "value"), [("persons", 3), ("files", []), ("counts", {"faces": "x"})])
-def test_a_field_of_the_wrong_type_is_named(path: Path, field: str, value: object) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
-    with pytest.raises(DamagedFile, match=field):
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("persons", 3),
+        ("files", []),
+        ("files", {"../a": {"source": "/a", "size": 1, "mtime_ns": 1}}),
+        ("files", {"a": {"source": "/a", "size": 1 << 63, "mtime_ns": 1}}),
+        ("counts", {"faces": "x"}),
+        ("counts", {"faces": True}),
+        ("placements", {"\0": "core"}),
+        (r"persons\[0\].name", [{"name": "a/b", "images": 1, "faces": []}]),
+        (r"failed\[1\].reason", [{"path": "/a", "reason": "x"}, {"path": "/b"}]),
+        (r"no_face\[0\].sha256", [{"sha256": "\ud800", "paths": []}]),
+        ("made", {"program": "0.1.0"}),
+    ],
+)
+def test_a_field_that_makes_no_sense_is_named(path: Path, field: str, value: object) -> None:
+    name = re.split(r"\W", field)[0]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    with pytest.raises(DamagedFile, match=rf"\(at: {field}"):
         read_any_manifest(path)

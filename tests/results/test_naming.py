@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from tests.fixtures.kills import in_a_child
 from tests.fixtures.made_library import DrawnStore, MadeStore, OneFaceEverywhere
-from tests.operations.grouping.test_extend import GATES, QUIET, grow, make, people, sets_of, tree
-from tests.results.test_returned_photos import Heard
+from tests.fixtures.results import GATES, QUIET, Heard, grow, make, people, sets_of, tree
 
 from facesets.errors import DamagedFile, NewerFormat
 from facesets.operations.face_sets.export_swap import export_swap
@@ -21,7 +20,7 @@ from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions,
 from facesets.operations.options.face_sets import ImportFoldersOptions
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress
-from facesets.results.manifest import ExportManifest
+from facesets.results.export_manifest import ExportManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.stop import Stop
 
@@ -273,7 +272,6 @@ def contents(root: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_sync")
 @pytest.mark.parametrize("command", ["refine", "extend", "cluster"])
 def test_a_kill_while_a_result_follows_ends_as_if_nothing_had_happened(
     store: MadeStore, tmp_path: Path, command: str
@@ -395,7 +393,6 @@ def test_a_dry_export_says_the_name_and_changes_nothing(drawn: DrawnStore, tmp_p
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_sync")
 def test_a_kill_while_an_export_follows_ends_as_if_nothing_had_happened(
     drawn: DrawnStore, tmp_path: Path
 ) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from tests.fixtures.made_library import DrawnStore, OneFaceEverywhere
-from tests.operations.grouping.test_extend import GATES, grow, make, tree
-from tests.results.test_photo_sources import CROPS, export
+from tests.fixtures.results import CROPS, GATES, export, grow, make, tree
 
 from facesets.errors import WrongUsage
-from facesets.operations.eras.split_eras import EraRequest, split_eras
+from facesets.operations.eras.person import EraRequest
+from facesets.operations.eras.split_eras import split_eras
 from facesets.operations.face_sets.discover import discover
 from facesets.operations.face_sets.folder_labels import SortedFolders
 from facesets.operations.face_sets.import_folders import import_folders

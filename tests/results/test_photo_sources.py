@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from tests.fixtures.made_library import DrawnStore, OneFaceEverywhere
-from tests.operations.grouping.test_extend import GATES, grow, make, tree
+from tests.fixtures.results import CROPS, GATES, export, grow, make, tree
 
 from facesets.errors import SourceGone
-from facesets.operations.eras.split_eras import EraRequest, probe_eras, split_eras
+from facesets.operations.eras.person import EraRequest
+from facesets.operations.eras.split_eras import probe_eras, split_eras
 from facesets.operations.face_sets import set_writer as export_set
 from facesets.operations.face_sets.discover import discover
-from facesets.operations.face_sets.export_swap import export_swap
 from facesets.operations.face_sets.folder_labels import SortedFolders
 from facesets.operations.face_sets.import_folders import import_folders
 from facesets.operations.face_sets.single_face_crop import single_face_crops
@@ -32,7 +32,6 @@ from facesets.results.folder import ResultFolder
 from facesets.results.photo_sources import unavailable_folders
 from facesets.stop import Stop
 
-CROPS = ExportSwapOptions(sheet=False, outlier_threshold=2, verify_max_distance=2, min_face_short=1)
 Command = Callable[[DrawnStore, Path], object]
 
 
@@ -63,18 +62,6 @@ def strictly(store: DrawnStore, root: Path) -> None:
 
 def growing(store: DrawnStore, root: Path) -> None:
     grow(store, root / "raw", root / "sets", ExtendOptions(sheet=False))
-
-
-def export(store: DrawnStore, root: Path, options: ExportSwapOptions = CROPS) -> None:
-    export_swap(
-        store,
-        root / "sets",
-        root / "swap",
-        OneFaceEverywhere(),
-        options,
-        progress=SilentProgress(),
-        stop=Stop(),
-    )
 
 
 def smaller(store: DrawnStore, root: Path) -> None:

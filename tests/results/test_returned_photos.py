@@ -6,29 +6,31 @@ from pathlib import Path
 
 import pytest
 from tests.fixtures.made_library import DrawnStore, MadeStore
-from tests.operations.grouping.test_extend import QUIET, grow, make, people, photo_of, sets_of, tree
-from tests.results.test_photo_sources import export
-from tests.results.test_user_edits import Again, again, company, groups, sort_anew
+from tests.fixtures.results import (
+    QUIET,
+    Again,
+    Heard,
+    again,
+    company,
+    export,
+    groups,
+    grow,
+    make,
+    people,
+    photo_of,
+    sets_of,
+    sort_anew,
+    tree,
+)
 
 from facesets.errors import WrongUsage
 from facesets.operations.grouping.extend import extend
 from facesets.operations.undo import known_runs, undo
-from facesets.progress import SilentProgress
-from facesets.results.manifest import ExportManifest
+from facesets.results.export_manifest import ExportManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.stop import Stop
 
 __all__ = ["again", "company"]
-
-
-class Heard(SilentProgress):
-    """What a run said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
 
 
 @pytest.mark.parametrize("new", ["{}_001", "Anna"])

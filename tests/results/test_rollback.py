@@ -11,13 +11,14 @@ from tests.fixtures.kills import in_a_child
 from tests.fixtures.trees import files_in
 
 from facesets.errors import CannotWrite, WrongUsage
-from facesets.results import journal
-from facesets.results.folder import finish, writing_results
-from facesets.results.journal import JOURNAL, UNDOING, read_runs
+from facesets.results import run_records
+from facesets.results.folder_runs import finish, writing_results
 from facesets.results.lock import locked
 from facesets.results.manifest import PlacedFile
 from facesets.results.materialize import Materialize
 from facesets.results.rollback import take_back, undoing
+from facesets.results.run_journal import RunJournal
+from facesets.results.run_records import JOURNAL, UNDOING, read_runs
 from facesets.results.safe_folder import SafeFolder
 
 Kept = dict[str, PlacedFile | None]
@@ -150,7 +151,6 @@ def test_a_photo_of_several_people_is_kept_once_and_a_link_is_no_copy(
     assert tree(tmp_path / "links") == {}
 
 
-@pytest.mark.usefixtures("no_sync")
 def test_an_undo_that_is_killed_loses_no_last_copy(tmp_path: Path, photos: list[str]) -> None:
     content = {Path(photo).read_bytes() for photo in photos[:3]}
     killed, kill_at = True, 0
@@ -200,13 +200,13 @@ def test_a_full_disk_ends_the_run_in_a_sentence_and_the_journal_is_whole_afterwa
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
         with pytest.raises(CannotWrite, match=r"No space left to write .*changes\.jsonl"):
-            run = journal.Journal(tmp_path, "cluster")
+            run = RunJournal(tmp_path, "cluster")
             while True:
                 run.replacing(f"person_1/{noted}.jpg", new)
                 noted += 1
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (kept, hard))
-    again = journal.Journal(tmp_path, "cluster")
+    again = RunJournal(tmp_path, "cluster")
     again.replacing("person_1/again.jpg", new)
     names = [*(f"person_1/{i}.jpg" for i in range(noted)), "person_1/again.jpg"]
     assert noted > 3
@@ -287,7 +287,7 @@ def test_only_the_last_runs_are_kept(
         plan = {"person_1/a.jpg": photos[step % 12]}
         earlier = write(tmp_path / "out", plan, earlier, f"{step}".encode())
     assert [run.number for run in read_runs(tmp_path / "out")] == list(range(5, 15))
-    monkeypatch.setattr(journal, "KEPT_BYTES", 5000)
+    monkeypatch.setattr(run_records, "KEPT_BYTES", 5000)
     write(tmp_path / "out", {"person_1/a.jpg": photos[2]}, earlier, b"last")
     kept = read_runs(tmp_path / "out")
     assert kept[-1].number == 15
@@ -333,7 +333,6 @@ def test_a_copy_of_a_result_is_taken_back_alone(tmp_path: Path, photos: list[str
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_sync")
 @pytest.mark.parametrize("completed", [False, True])
 def test_a_run_that_is_killed_anywhere_is_taken_back_whole(
     tmp_path: Path, photos: list[str], completed: bool
@@ -354,7 +353,6 @@ def test_a_run_that_is_killed_anywhere_is_taken_back_whole(
     assert kill_at > 30
 
 
-@pytest.mark.usefixtures("no_sync")
 def test_an_undo_that_is_killed_anywhere_goes_on(tmp_path: Path, photos: list[str]) -> None:
     out = tmp_path / "out"
     earlier = write(out, {f"person_1/{i}.jpg": photos[i] for i in range(2)}, {}, b"one")

@@ -3,52 +3,38 @@
 import random
 import shutil
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from tests.fixtures.made_library import MadeStore
-from tests.operations.grouping.test_extend import (
-    GATES,
+from tests.fixtures.results import (
+    Again,
+    again,
     cluster_stopping_after,
+    company,
+    groups,
     grow,
     make,
     people,
     photo_of,
+    result,
+    sort_anew,
     store_sha,
     tree,
 )
 
 from facesets.errors import AlreadyRunning, WrongUsage
 from facesets.operations.grouping.cluster import cluster
-from facesets.operations.grouping.refine import refine
 from facesets.operations.immich.local_people import from_folder
 from facesets.operations.options.cache import ClusterOptions
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress
 from facesets.results.manifest import ClusterManifest, RefineManifest
-from facesets.results.manifest_json import read_any_manifest, read_manifest
+from facesets.results.manifest_json import read_manifest
 from facesets.stop import Stop
 
-Again = Callable[[MadeStore, Path, Path], object]
-
-
-def sort_anew(store: MadeStore, raw: Path, sets: Path) -> None:
-    cluster(store, raw, ClusterOptions(sheet=False), progress=SilentProgress(), stop=Stop())
-    refine(store, sets, GATES, progress=SilentProgress(), stop=Stop())
-
-
-def result(folder: Path) -> ClusterManifest | RefineManifest:
-    manifest = read_any_manifest(folder)
-    assert isinstance(manifest, ClusterManifest | RefineManifest)
-    return manifest
-
-
-def groups(folder: Path) -> dict[str, set[str]]:
-    manifest = result(folder)
-    named = manifest.persons if isinstance(manifest, ClusterManifest) else manifest.facesets
-    return {group.name: {face.face for face in group.faces} for group in named}
+__all__ = ["again", "company"]
 
 
 def all_faces(folder: Path) -> list[str]:
@@ -59,25 +45,6 @@ def all_faces(folder: Path) -> list[str]:
     rest = [drop.face for drop in manifest.dropped] if isinstance(manifest, RefineManifest) else []
     rest += manifest.singletons if isinstance(manifest, ClusterManifest) else ()
     return [face.face for faces in (*lists, manifest.set_aside, rest) for face in faces]
-
-
-@pytest.fixture
-def company(tmp_path: Path) -> MadeStore:
-    """Three people, on photos alone and with each other: 001 and 002, 002 and 003, all three; a stranger."""
-    made = MadeStore(tmp_path / "photos", random.Random(0))
-    for person, count in ((1, 8), (2, 6), (3, 4)):
-        for _ in range(count):
-            made.add(person)
-    for shown in ((1, 2), (1, 2), (2, 3), (1, 2, 3)):
-        made.add(*shown)
-    made.add(8)
-    return made
-
-
-@pytest.fixture(params=[grow, sort_anew])
-def again(request: pytest.FixtureRequest) -> Again:
-    chosen: Again = request.param
-    return chosen
 
 
 def rename(folder: Path, names: dict[str, str]) -> None:
@@ -113,6 +80,41 @@ def test_whoever_shares_photos_keeps_her_own_faces_when_folders_are_renamed(
             assert {path.name: len(list(path.iterdir())) for path in folder.glob("[!._]*/")} == {
                 name: len(faces) for name, faces in wanted.items()
             }
+
+
+@pytest.mark.parametrize("linked", ["person_001", "Anna"])
+@pytest.mark.parametrize("is_inside", [True, False])
+def test_a_folder_that_was_renamed_and_linked_at_once_was_not_deleted(
+    company: MadeStore, tmp_path: Path, again: Again, linked: str, is_inside: bool
+) -> None:
+    raw, sets = make(company, tmp_path)
+    before = groups(raw)
+    disk = raw / ("person_001" if linked == "Anna" else "Anna") if is_inside else tmp_path / "disk"
+    (raw / "person_001").rename(tmp_path / "disk")
+    (tmp_path / "disk").rename(disk)
+    if disk != raw / linked:
+        (raw / linked).symlink_to(disk)
+    for _ in range(2):
+        again(company, raw, sets)
+        assert sorted(groups(raw).values(), key=len) == sorted(before.values(), key=len)
+        assert result(raw).hidden == ()
+    if not is_inside:
+        assert groups(raw)[linked] == before["person_001"]
+
+
+def test_a_folder_that_may_be_on_a_disk_that_is_not_there_was_not_deleted(
+    company: MadeStore, tmp_path: Path, again: Again
+) -> None:
+    raw, sets = make(company, tmp_path)
+    before = groups(raw)
+    (raw / "person_001").rename(tmp_path / "disk")
+    (raw / "Anna").symlink_to(tmp_path / "unplugged")
+    again(company, raw, sets)
+    assert groups(raw) == before
+    (raw / "Anna").unlink()
+    (raw / "Anna").symlink_to(tmp_path / "disk")
+    again(company, raw, sets)
+    assert result(raw).hidden == ()
 
 
 def test_a_photo_that_was_deleted_elsewhere_is_not_sought_in_a_renamed_folder(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption, number_or_auto
+from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
 from facesets.cli.results import (
     MaterializeOption,
     ReplaceOption,
@@ -15,18 +15,53 @@ from facesets.cli.results import (
     photos_line,
     report,
 )
+from facesets.cli.thresholds import (
+    MaxCosineDistanceOption,
+    MinCosineSimilarityOption,
+    said_threshold,
+    typed_flags,
+)
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.operations.options.cache import ClusterOptions, Method
+from facesets.operations.options.cache import ClusterOptions
 from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.options.threshold import Method
 from facesets.plurals import counted, people
 
 _DEFAULT = ClusterOptions()
 _LIBRARY = ClusterLibraryOptions()
 _CASES_SHOWN = 20
 
+MethodOption = Annotated[
+    Method | None,
+    typer.Option(
+        help=f"How to group. [default: {_DEFAULT.method}, with a threshold agglomerative; people of the "
+        f"library: {_LIBRARY.method}]",
+        show_default=False,
+    ),
+]
+ThresholdOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The one or the other: for folders a cosine distance, for people of the library a cosine "
+        "similarity; or auto, which measures a fitting one.",
+        show_default=False,
+    ),
+]
+MinSizeOption = Annotated[
+    int,
+    typer.Option(help="People of the library: fewest faces of a new one; 1 gives every face a person."),
+]
+MinClusterSizeOption = Annotated[int, typer.Option(help="hdbscan: fewest faces of a person.")]
+MinSamplesOption = Annotated[int, typer.Option(help="hdbscan: neighbours that make a dense place.")]
+SameImageOkOption = Annotated[
+    bool,
+    typer.Option("--same-image-ok", help="Two faces in one photo may be one person (collages, mirrors)."),
+]
+
 
 def cluster(
+    context: typer.Context,
     first: Annotated[
         Path | None,
         typer.Argument(
@@ -41,44 +76,15 @@ def cluster(
             show_default=False,
         ),
     ] = None,
+    method: MethodOption = None,
+    max_cosine_distance: MaxCosineDistanceOption = None,
+    min_cosine_similarity: MinCosineSimilarityOption = None,
+    threshold: ThresholdOption = None,
+    min_size: MinSizeOption = _LIBRARY.min_size,
+    min_cluster_size: MinClusterSizeOption = _DEFAULT.min_cluster_size,
+    min_samples: MinSamplesOption = _DEFAULT.min_samples,
+    same_image_ok: SameImageOkOption = _DEFAULT.same_image_ok,
     database: DatabaseOption = None,
-    method: Annotated[
-        Method | None,
-        typer.Option(
-            help=f"How to group. [default: {_DEFAULT.method}; people of the library: {_LIBRARY.method}]",
-            show_default=False,
-        ),
-    ] = None,
-    threshold: Annotated[
-        str | None,
-        typer.Option(
-            help="Folders: cosine distance at which agglomerative cuts, or auto "
-            f"[default: {_DEFAULT.threshold}]. "
-            "People of the library: cosine similarity from which faces belong together, higher is stricter, "
-            f"or auto for agglomerative [default: {_LIBRARY.threshold}; method auto measures it].",
-            show_default=False,
-        ),
-    ] = None,
-    min_size: Annotated[
-        int,
-        typer.Option(help="People of the library: fewest faces of a new one; 1 gives every face a person."),
-    ] = _LIBRARY.min_size,
-    min_cosine_similarity: Annotated[
-        float, typer.Option(help="Folders, components: faces this similar are connected.")
-    ] = _DEFAULT.min_cosine_similarity,
-    min_cluster_size: Annotated[
-        int, typer.Option(help="hdbscan: fewest faces of a person.")
-    ] = _DEFAULT.min_cluster_size,
-    min_samples: Annotated[
-        int, typer.Option(help="hdbscan: neighbours that make a dense place.")
-    ] = _DEFAULT.min_samples,
-    same_image_ok: Annotated[
-        bool,
-        typer.Option(
-            "--same-image-ok",
-            help="Two faces in one photo may be one person (collages, mirrors).",
-        ),
-    ] = _DEFAULT.same_image_ok,
     materialize: MaterializeOption = _DEFAULT.materialize,
     sheet: SheetOption = _DEFAULT.sheet,
     replace: ReplaceOption = _DEFAULT.replace,
@@ -92,29 +98,21 @@ def cluster(
     either the library's faces that have no person yet join the one known person that they are similar to,
     or become new people. Run it again after each `index`.
     """
+    said = said_threshold(context.params, typed_flags(context))
     if first is None:
-        chosen = method or _LIBRARY.method
-        measured = None if chosen == "auto" else _LIBRARY.threshold
-        _cluster_library(
-            database,
-            ClusterLibraryOptions(
-                method=chosen,
-                threshold=measured if threshold is None else number_or_auto("--threshold", threshold),
-                min_size=min_size,
-                min_cluster_size=min_cluster_size,
-                min_samples=min_samples,
-                same_image_ok=same_image_ok,
-                dry_run=dry_run,
-            ),
+        people_options = ClusterLibraryOptions(
+            min_size=min_size,
+            min_cluster_size=min_cluster_size,
+            min_samples=min_samples,
+            same_image_ok=same_image_ok,
+            dry_run=dry_run,
         )
+        _cluster_library(database, people_options.told(method, said))
         return
     cache, out = (None, first) if second is None else (first, second)
     if cache is None and (first.is_file() or first.suffix == ".npz"):
         raise WrongUsage(f"Where to? Say `facesets cluster {printable(first)} OUT`.")
     options = ClusterOptions(
-        method=method or _DEFAULT.method,
-        threshold=_DEFAULT.threshold if threshold is None else number_or_auto("--threshold", threshold),
-        min_cosine_similarity=min_cosine_similarity,
         min_cluster_size=min_cluster_size,
         min_samples=min_samples,
         same_image_ok=same_image_ok,
@@ -123,20 +121,20 @@ def cluster(
         replace=replace,
         dry_run=dry_run,
     )
-    _cluster_into_folders(cache, database, out, options)
+    _cluster_into_folders(cache, database, out, options.told(method, said))
 
 
 def _cluster_into_folders(
     cache: Path | None, database: str | None, out: Path, options: ClusterOptions
 ) -> None:
     from facesets import settings
-    from facesets.cli.library import open_store
+    from facesets.assembly.stores import open_store
     from facesets.operations.grouping.cluster import cluster as run
 
     with (
         console.stoppable() as stop,
         console.progress() as progress,
-        open_store(cache, database, settings.load()) as store,
+        open_store(cache, database, settings.load(), console) as store,
     ):
         summary = run(store, out, options, progress=progress, stop=stop)
     report(
@@ -156,7 +154,7 @@ def _cluster_into_folders(
 
 def _cluster_library(database: str | None, options: ClusterLibraryOptions) -> None:
     from facesets import settings
-    from facesets.cli.library import open_database
+    from facesets.assembly.stores import open_database
     from facesets.operations.people.cluster_library import cluster_library
     from facesets.store.postgres.library import Library
 
@@ -164,7 +162,7 @@ def _cluster_library(database: str | None, options: ClusterLibraryOptions) -> No
     with (
         console.stoppable() as stop,
         console.progress() as progress,
-        open_database(database, settings.load()) as session,
+        open_database(database, settings.load(), console) as session,
     ):
         summary = cluster_library(Library(session), options, progress=progress, stop=stop)
     console.show(

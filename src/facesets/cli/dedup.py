@@ -42,7 +42,7 @@ def dedup(
 ) -> None:
     """Report copies and near-duplicates in CACHE, or in the library; nothing is deleted."""
     from facesets import settings
-    from facesets.cli.library import open_store
+    from facesets.assembly.stores import open_store
     from facesets.operations.reports.dedup import dedup as run
 
     options = DedupOptions(max_bits=max_bits, dry_run=dry_run)
@@ -51,7 +51,7 @@ def dedup(
     with (
         console.stoppable() as stop,
         console.progress() as progress,
-        open_store(cache, database, settings.load()) as store,
+        open_store(cache, database, settings.load(), console) as store,
     ):
         summary = run(store, target, options, progress=progress, stop=stop)
     report(

@@ -9,7 +9,6 @@ from facesets.cli.exporting import (
     ExportFlags,
     SourceRootOption,
     left_out,
-    loader_embedder,
     takes_export_flags,
 )
 from facesets.cli.params import DatabaseOption, MinFacesOption, whole_number_or_auto
@@ -58,7 +57,8 @@ def discover(
     The sets that are there stay as they are.
     """
     from facesets import settings
-    from facesets.cli.library import open_store
+    from facesets.assembly.crop_checker import crop_checker
+    from facesets.assembly.stores import open_store
     from facesets.operations.face_sets.discover import discover as run
 
     cache, out = cache_and_out("discover", first, second)
@@ -75,10 +75,10 @@ def discover(
     with (
         console.stoppable() as stop,
         console.progress() as progress,
-        open_store(cache, database, conf) as store,
+        open_store(cache, database, conf, console) as store,
     ):
-        embedder = loader_embedder(
-            store, export.pack, export.provider, conf, progress, stop, fetch=not export.dry_run
+        embedder = crop_checker(
+            store, export.pack, export.provider, conf, console, progress, stop, fetch=not export.dry_run
         )
         summary = run(
             store,

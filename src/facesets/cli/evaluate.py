@@ -1,7 +1,6 @@
 """`facesets evaluate`."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +8,14 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption, DebugOption, JsonOption
-from facesets.operations.options.cache import ClusterOptions, Method
+from facesets.cli.thresholds import (
+    MaxCosineDistanceOption,
+    MinCosineSimilarityOption,
+    said_threshold,
+    typed_flags,
+)
+from facesets.operations.options.cache import ClusterOptions
+from facesets.operations.options.threshold import Method
 from facesets.plurals import counted, people
 
 if TYPE_CHECKING:
@@ -19,6 +25,7 @@ _DEFAULT = ClusterOptions()
 
 
 def evaluate(
+    context: typer.Context,
     cache: Annotated[
         Path | None,
         typer.Argument(
@@ -35,7 +42,15 @@ def evaluate(
         Path | None,
         typer.Option(help="An .npz file with the arrays embedding, name and optionally image."),
     ] = None,
-    method: Annotated[Method, typer.Option(help="How to group.")] = _DEFAULT.method,
+    method: Annotated[
+        Method | None,
+        typer.Option(
+            help=f"How to group. [default: {_DEFAULT.method}, with thresholds agglomerative]",
+            show_default=False,
+        ),
+    ] = None,
+    max_cosine_distance: MaxCosineDistanceOption = None,
+    min_cosine_similarity: MinCosineSimilarityOption = None,
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -56,7 +71,7 @@ def evaluate(
 ) -> None:
     """Cluster faces whose people are known, and say how well that went: worst errors first."""
     from facesets import settings
-    from facesets.cli.library import open_store
+    from facesets.assembly.stores import open_store
     from facesets.errors import WrongUsage
     from facesets.files import require_suffix
     from facesets.operations.reports import evaluate as run
@@ -67,14 +82,17 @@ def evaluate(
     if vectors is not None:
         known = run.truth_of_vectors(vectors)
     else:
-        with open_store(cache, database, settings.load()) as store:
+        with open_store(cache, database, settings.load(), console) as store:
             collection = store.load()
         by_folder = truth == run.PARENT_FOLDER
         known = run.truth_of_folders(collection) if by_folder else run.truth_of_csv(collection, Path(truth))
-    options = replace(_DEFAULT, method=method)
-    if threshold is not None:
-        (options,) = run.sweep(options, [threshold])
-    trials = run.sweep(options, _range(sweep)) if sweep else [options]
+    said = said_threshold(context.params, typed_flags(context))
+    options = _DEFAULT.told(method, said)
+    if said is not None and said.measure is None and said.value is not None:
+        options = options.with_own_threshold(said.value)
+    trials = [options]
+    if sweep:
+        trials = run.sweep(_DEFAULT.told(method or "agglomerative", None), _range(sweep))
     evaluation = run.evaluate(known, trials)
     if sheet is not None:
         if collection is None:

@@ -10,7 +10,6 @@ from facesets.cli.exporting import (
     ExportFlags,
     given,
     left_out,
-    loader_embedder,
     only_of,
     takes_export_flags,
 )
@@ -94,7 +93,8 @@ def import_folders(
 ) -> None:
     """Make face sets of folders that somebody sorted by person, and merge them into the export OUT."""
     from facesets import settings
-    from facesets.cli.library import open_store
+    from facesets.assembly.crop_checker import crop_checker
+    from facesets.assembly.stores import open_store
     from facesets.operations.face_sets.folder_labels import SortedFolders, labelled, read_folder_list
     from facesets.operations.face_sets.import_folders import import_folders as run
 
@@ -118,10 +118,10 @@ def import_folders(
     with (
         console.stoppable() as stop,
         console.progress() as progress,
-        open_store(cache, database, conf) as store,
+        open_store(cache, database, conf, console) as store,
     ):
-        embedder = loader_embedder(
-            store, export.pack, export.provider, conf, progress, stop, fetch=not export.dry_run
+        embedder = crop_checker(
+            store, export.pack, export.provider, conf, console, progress, stop, fetch=not export.dry_run
         )
         summary = run(store, asked, out, embedder, options, crops, progress=progress, stop=stop)
     for person in summary.people:

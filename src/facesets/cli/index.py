@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facesets.cli import console
-from facesets.cli.describing import Asked, ClipPackOption
 from facesets.cli.params import (
+    ClipPackOption,
     DatabaseOption,
     DebugOption,
     DryRunOption,
@@ -23,10 +23,17 @@ from facesets.cli.params import (
     StrictOption,
 )
 from facesets.cli.results import as_before
-from facesets.errors import SourceGone
+from facesets.errors import SourceGone, WrongUsage
 from facesets.operations.options.cache import DetectionOptions
 from facesets.operations.options.library import IndexOptions
 from facesets.plurals import counted
+
+if TYPE_CHECKING:
+    from facesets.inference.landmarks import Landmarks
+    from facesets.interfaces import Progress
+    from facesets.records import CacheSettings
+    from facesets.settings import Settings
+    from facesets.stop import Stop
 
 _DETECTION = DetectionOptions()
 _INDEX = IndexOptions()
@@ -92,6 +99,17 @@ def index(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try unreadable files again, though unchanged.")
     ] = _INDEX.retry_failed,
+    fast_decode: Annotated[
+        bool,
+        typer.Option(
+            "--fast-decode",
+            help="Decode large JPEGs at a half or less: faster, at the cost of slightly other vectors "
+            "(docs/throughput.md says how much).",
+        ),
+    ] = _INDEX.fast_decode,
+    enrich: Annotated[
+        bool, typer.Option("--enrich", help="Add landmarks and pose to new faces in the same pass.")
+    ] = _INDEX.enrich,
     strict: StrictOption = False,
     profile: Annotated[
         Path | None,
@@ -107,11 +125,11 @@ def index(
     at once, on one machine or many. In cron -q leaves nothing but warnings.
     """
     from facesets import settings
-    from facesets.cli.describing import describer
-    from facesets.cli.library import open_database
+    from facesets.assembly.describing import Asked, describer
+    from facesets.assembly.stores import open_database
     from facesets.cli.results import would
     from facesets.files import require_suffix
-    from facesets.operations.ingest.changed_files import require_a_target
+    from facesets.operations.ingest.empty_sources import require_a_target
     from facesets.operations.ingest.index import index as run
     from facesets.operations.models.profile import Meter, profile_of
     from facesets.operations.models.tuning import is_long
@@ -122,6 +140,11 @@ def index(
 
     if profile is not None:
         require_suffix(profile, ".json")
+    if enrich and (ml_uri or skip_faces):
+        raise WrongUsage(
+            "--enrich adds landmarks to faces that are found in this run by the models here. Leave out "
+            "--ml-uri and --skip-faces, or run `facesets enrich` afterwards."
+        )
     stopwatch, meter = Stopwatch(), Meter()
     console.only_the_result_unless_watched()
     conf = settings.load()
@@ -131,13 +154,15 @@ def index(
         max_minutes=max_minutes,
         prune=prune,
         retry_failed=retry_failed,
+        fast_decode=fast_decode,
+        enrich=enrich,
         dry_run=dry_run,
     )
     source = GallerySource(target, include=include or [], exclude=exclude or [])
     with (
         console.stoppable() as stop,
         console.progress() as progress,
-        open_database(database, conf) as session,
+        open_database(database, conf, console) as session,
     ):
         library = Library(session)
         require_a_target(source, library)
@@ -150,12 +175,24 @@ def index(
             skip_faces=skip_faces,
             skip_clip=skip_clip,
             workers=concurrency,
-            long_run=is_first and ml_uri is None and is_long(chain.from_iterable(source.stamps()), 0),
+            is_long=lambda: is_first and is_long(chain.from_iterable(source.stamps()), 0),
         )
         with RunLock(session, "index --alone") if alone else nullcontext():
-            describe, options = describer(library, options, conf, asked, progress, stop, stopwatch=stopwatch)
+            describe, options = describer(
+                library, options, conf, asked, console, progress, stop, stopwatch=stopwatch
+            )
+            landmarker = None
+            if enrich and not dry_run and describe.faces_from is not None:
+                landmarker = _landmarker(describe.faces_from, pack, provider, conf, progress, stop)
             summary = run(
-                source, library, describe, options, stopwatch=stopwatch, progress=progress, stop=stop
+                source,
+                library,
+                describe,
+                options,
+                landmarker=landmarker,
+                stopwatch=stopwatch,
+                progress=progress,
+                stop=stop,
             )
     left = f" {summary.to_do} to do." if summary.to_do else ""
     added = f"{counted(summary.completed, 'known image')} got what was lacking, " if summary.completed else ""
@@ -183,6 +220,23 @@ def index(
     if summary.away and not console.session.stopped_by:
         raise typer.Exit(SourceGone.exit_status)
     console.finish(failed=failed)
+
+
+def _landmarker(
+    faces_from: "CacheSettings",
+    pack: str | None,
+    provider: str,
+    conf: "Settings",
+    progress: "Progress",
+    stop: "Stop",
+) -> "Landmarks":
+    """The landmark models of the pack that finds the faces."""
+    from facesets.assembly.models import make_landmarks
+    from facesets.assembly.packs import get_pack
+    from facesets.inference.providers import choose_provider
+
+    models = get_pack(pack or faces_from.pack, conf, console, progress, stop, known=faces_from)
+    return make_landmarks(models, choose_provider(provider, models.recogniser))
 
 
 def _passed_over(counts: Mapping[str, int]) -> list[str]:

@@ -27,6 +27,24 @@ _Name = Annotated[
 ]
 
 
+def _published(incomplete: str) -> list[str]:
+    """Packs that can be fetched, for the shell to complete."""
+    from facesets.inference.catalog import CONVERTED, PUBLISHED, PUBLISHED_CLIP
+
+    return [name for name in (*PUBLISHED, *CONVERTED, *PUBLISHED_CLIP) if name.startswith(incomplete)]
+
+
+_PublishedName = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[NAME]",
+        help="A pack's name. [default: `pack` of facesets.toml, else buffalo_l]",
+        show_default=False,
+        autocompletion=_published,
+    ),
+]
+
+
 def _named(name: str | None, conf: "Settings") -> str:
     from facesets.inference.packs import DEFAULT_PACK
 
@@ -75,7 +93,12 @@ def _levels(values: "float | Triple") -> str:
 
 
 def _origin(file: "FileDetails") -> list[tuple[str, str]]:
-    return [("licence", file.licence), ("source", file.source), ("sha256", file.sha256)]
+    return [
+        ("licence", file.licence),
+        ("source", file.source),
+        ("sha256 of the file", file.sha256),
+        ("known in caches as", file.identity),
+    ]
 
 
 @models.command()
@@ -91,7 +114,7 @@ def path(name: _Name = None, json: JsonOption = False, debug: DebugOption = Fals
 
 @models.command()
 def pull(
-    name: _Name = None,
+    name: _PublishedName = None,
     force: Annotated[bool, typer.Option("--force", help="Fetch it though it is here.")] = False,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
@@ -99,8 +122,8 @@ def pull(
 ) -> None:
     """Fetch a published pack and verify it: buffalo_l or open for faces, ViT-B-32__openai for CLIP."""
     from facesets import settings
-    from facesets.operations.models.packs import pull as run
-    from facesets.operations.models.packs import would_pull
+    from facesets.operations.models.pull import pull as run
+    from facesets.operations.models.pull import would_pull
 
     conf = settings.load()
     name = _named(name, conf)
@@ -113,6 +136,8 @@ def pull(
     with console.stoppable() as stop, console.progress() as progress:
         pack = run(name, conf.model_roots, force=force, progress=progress, stop=stop)
     console.show(pack, [f"{pack.name}: {pack.path}"])
+    if pack.note:
+        console.notice(pack.note)
 
 
 @models.command()

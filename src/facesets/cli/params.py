@@ -144,3 +144,14 @@ def whole_number_or_auto(flag: str, text: str) -> int | None:
     if number is not None and not number.is_integer():
         raise WrongUsage(f"{flag} {text} is neither a whole number nor auto.")
     return None if number is None else int(number)
+
+
+ClipPackOption = Annotated[
+    str | None,
+    typer.Option(
+        "--clip-pack",
+        help="CLIP pack, by name or path; with --ml-uri the service's name for it. "
+        "[default: the library's own, else ViT-B-32__openai]",
+        show_default=False,
+    ),
+]

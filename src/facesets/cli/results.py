@@ -9,12 +9,12 @@ import typer
 
 from facesets.cli import console
 from facesets.errors import WrongUsage
-from facesets.files import printable
+from facesets.files import RUN_RECORD, printable
 from facesets.plurals import counted
 from facesets.results.materialize import Materialize
 
 if TYPE_CHECKING:
-    from facesets.operations.ingest.embed import Failure as IndexFailure
+    from facesets.operations.ingest.changed_files import FileFailure
     from facesets.results.manifest import Failure
 
 OutArgument = Annotated[
@@ -58,6 +58,21 @@ def cache_and_out(command: str, first: Path, second: Path | None) -> tuple[Path 
     return None, first
 
 
+def refuse_several_results(folder: Path, command: str) -> None:
+    """Refuse the OUT of `run` where one result is wanted, and name those in it.
+
+    Raises
+    ------
+    WrongUsage
+        The folder holds several.
+    """
+    from facesets.operations.run import PEOPLE, SETS
+
+    if (folder / RUN_RECORD).is_file():
+        each = " or ".join(f"`facesets {command} {printable(folder / name)}`" for name in (PEOPLE, SETS))
+        raise WrongUsage(f"{printable(folder)} holds all results of `facesets run`. Say which: {each}.")
+
+
 class Summary(Protocol):
     """What every result says of itself."""
 
@@ -86,7 +101,7 @@ def report(summary: Summary, lines: Sequence[str]) -> None:
     console.finish(failed=summary.failed)
 
 
-def as_before(failures: "Sequence[IndexFailure]") -> str:
+def as_before(failures: "Sequence[FileFailure]") -> str:
     """How many failures are none that is new, in brackets; nothing where all are."""
     known = sum(failure.known for failure in failures)
     return f" ({known} as before)" if known else ""
@@ -141,6 +156,11 @@ class PhotosWritten(Protocol):
         ...
 
     @property
+    def renamed(self) -> int:
+        """Files of earlier runs that got other names."""
+        ...
+
+    @property
     def removed(self) -> int:
         """Files of earlier runs that went."""
         ...
@@ -148,7 +168,9 @@ class PhotosWritten(Protocol):
 
 def photos_line(summary: PhotosWritten, out: Path, *, dry_run: bool) -> str:
     """Say what happened to the photos in `out`."""
+    renamed = f" ({summary.renamed} {would(dry_run, 'renamed', 'to rename')})" if summary.renamed else ""
     return (
         f"{printable(out)}: {counted(summary.copied, 'photo')} {would(dry_run, 'written', 'to write')}, "
-        f"{summary.unchanged} there already, {summary.removed} {would(dry_run, 'removed', 'to remove')}."
+        f"{summary.unchanged} there already{renamed}, "
+        f"{summary.removed} {would(dry_run, 'removed', 'to remove')}."
     )

@@ -11,7 +11,6 @@ from facesets.cli.exporting import (
     ExportFlags,
     SourceRootOption,
     left_out,
-    loader_embedder,
     takes_export_flags,
 )
 from facesets.cli.params import DatabaseOption
@@ -27,7 +26,7 @@ from facesets.operations.options.face_sets import SplitErasOptions
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
-    from facesets.operations.eras.split_eras import ProbeSummary, SplitErasSummary
+    from facesets.operations.eras.summaries import ProbeSummary, SplitErasSummary
     from facesets.settings import Settings
 
 _DEFAULT = SplitErasOptions()
@@ -99,9 +98,11 @@ def split_eras(
 ) -> None:
     """Split a person of the export OUT, photographed over many years, into a set for each era."""
     from facesets import settings
-    from facesets.cli.library import open_store
+    from facesets.assembly.crop_checker import crop_checker
+    from facesets.assembly.stores import open_store
     from facesets.errors import WrongUsage
     from facesets.operations.eras import split_eras as operation
+    from facesets.operations.eras.person import EraRequest
 
     cache, out = cache_and_out("split-eras", first, second)
     if not name:
@@ -122,12 +123,12 @@ def split_eras(
     conf = settings.load()
     today = date.today()  # noqa: DTZ011 - cameras have the local date as well
     roots = [root.absolute() for root in source_root or ()]
-    request = operation.EraRequest(out, name, roots, years or _kept_years(conf), today.year, force)
+    request = EraRequest(out, name, roots, years or _kept_years(conf), today.year, force)
     done: ProbeSummary | SplitErasSummary
     with (
         console.stoppable() as stop,
         console.progress() as progress,
-        open_store(cache, database, conf) as store,
+        open_store(cache, database, conf, console) as store,
     ):
         if probe:
             done = operation.probe_eras(
@@ -139,14 +140,16 @@ def split_eras(
                 progress=progress,
                 stop=stop,
             )
+            lines = _probe_lines(done)
         else:
-            embedder = loader_embedder(
-                store, export.pack, export.provider, conf, progress, stop, fetch=not export.dry_run
+            embedder = crop_checker(
+                store, export.pack, export.provider, conf, console, progress, stop, fetch=not export.dry_run
             )
             done = operation.split_eras(
                 store, request, embedder, options, crops, progress=progress, stop=stop
             )
-    report(done, _split_lines(done) if isinstance(done, operation.SplitErasSummary) else _probe_lines(done))
+            lines = _split_lines(done)
+    report(done, lines)
 
 
 def _kept_years(conf: "Settings") -> Path:

@@ -31,8 +31,10 @@ from facesets.clustering.impostor_distribution import without_offset
 from facesets.clustering.joining import evictions, join_anchors
 from facesets.clustering.labels import numbered
 from facesets.clustering.linkage import Clusters, merge_while_similar
-from facesets.clustering.neighbors import OnProgress
+from facesets.clustering.neighbors import Edges, OnProgress
+from facesets.clustering.pairing import group_by_pairs
 from facesets.clustering.placement import AutoResult, Placement, describe
+from facesets.clustering.recognisers import PairModel
 from facesets.clustering.same_image import same_image_pairs
 from facesets.clustering.vectors import (
     Bool,
@@ -123,7 +125,12 @@ def cluster_auto(
         placement,
         "average linkage from certain cores, with junk control",
         measured,
-        (*first, *describe(measured, placement, len(known.cannot_link), len(contradictions)), *pairs.reasons),
+        (
+            *first,
+            *describe(measured, placement, len(known.cannot_link), len(contradictions)),
+            *work.reasons,
+            *pairs.reasons,
+        ),
         contradictions,
     )
 
@@ -140,16 +147,16 @@ class _Work:
         self._measured = measured
         self.labels: Int64 = np.arange(len(rows))
         self.placement = np.full(len(rows), Placement.ALONE, np.uint8)
+        self.reasons: tuple[str, ...] = ()
 
     def run(self) -> None:
         """All steps, in order."""
         if not len(self._rows):
             return
-        self._find_cores()
-        if self._measured.by_pairs_only:
-            self._link()
-            self._mark_alone()
+        if self._measured.pairs is not None:
+            self._group_by_pairs(self._measured.pairs)
             return
+        self._find_cores(self._pairs.faces(self._measured.core))
         core = self.labels.copy()
         everyone = np.ones(len(self._rows), bool)
         self._join(self._loose(_LOOSE_FACES), everyone, _ANCHOR_FACES)
@@ -160,9 +167,21 @@ class _Work:
         self._take_apart_junk(core)
         self._mark_alone()
 
-    def _find_cores(self) -> None:
+    def _group_by_pairs(self, model: PairModel) -> None:
+        edges = self._pairs.faces(self._measured.link)
+        self._find_cores(edges.take(edges.similarity >= self._measured.core))
+        paired = group_by_pairs(
+            self._rows, self.labels, edges, self._groups, self._measured, model, self._kept_apart
+        )
+        self.labels = paired.labels
+        self.placement[:] = np.where(paired.core, Placement.CORE, Placement.LINKED)
+        self._mark_alone()
+        self.reasons = (
+            f"Two faces that resemble nobody else were taken for one person from {paired.pair_cut:.2f} on.",
+        )
+
+    def _find_cores(self, edges: Edges) -> None:
         cut = self._measured.core
-        edges = self._pairs.faces(cut)
         free = replace(self._groups, forbidden=self._groups.forbidden[:0])
 
         def cores(groups: Groups) -> Int64:

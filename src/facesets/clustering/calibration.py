@@ -18,7 +18,7 @@ from facesets.clustering.constraints import Constraints, resolve
 from facesets.clustering.impostor_distribution import bulk, random_similarities, rare, similarities_of
 from facesets.clustering.labels import numbered
 from facesets.clustering.neighbors import Edges, edge_chunks
-from facesets.clustering.recognisers import ARCFACE, Recogniser, recogniser_named
+from facesets.clustering.recognisers import ARCFACE, PairModel, Recogniser, recogniser_named
 from facesets.clustering.same_image import same_image_pairs
 from facesets.clustering.vectors import Embeddings, Float32, canonical_order, unit_rows
 
@@ -66,8 +66,8 @@ class Calibration:
         How many there are: the more strangers, the more similar is the most similar of them.
     source : str
         What it was measured on, or taken from, in words.
-    by_pairs_only : bool
-        Whether the recogniser's mean vectors mislead (see `Recogniser`).
+    pairs : PairModel, optional
+        Given where the recogniser's mean vectors mislead (see `Recogniser`).
     """
 
     typical: float
@@ -75,7 +75,7 @@ class Calibration:
     spread: float
     faces: int
     source: str
-    by_pairs_only: bool = False
+    pairs: PairModel | None = None
 
     @property
     def strangers(self) -> float:
@@ -95,7 +95,7 @@ class Calibration:
     @property
     def several(self) -> float:
         """The same for clusters of several faces."""
-        if self.by_pairs_only:
+        if self.pairs is not None:
             return self.link
         chance = self.middle + _SEVERAL_SPREAD * (self.chance - self.middle)
         return max(_SEVERAL_SHARE * self.typical, min(chance, self.core))
@@ -154,9 +154,9 @@ def calibrate(
     """
     known = recogniser_named(recogniser)
     order = canonical_order(embeddings)
-    if known.by_pairs_only:
+    if known.pairs is not None:
         return Calibration(
-            known.typical, known.middle, known.spread, len(order), known.source, by_pairs_only=True
+            known.typical, known.middle, known.spread, len(order), known.source, pairs=known.pairs
         )
     step = max(1, -(-len(order) // _SAMPLE_FACES))
     rows = unit_rows(embeddings, order[::step])

@@ -4,8 +4,47 @@ Where the faces at hand are too few to measure anything, these values take the p
 `scripts/benchmarks/recogniser.py` measures them, on faces whose people are known.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import PurePath
+from statistics import NormalDist
+
+
+@dataclass(frozen=True, slots=True)
+class PairModel:
+    """How similar two faces are. All are cosine similarities.
+
+    Attributes
+    ----------
+    mean, spread : float
+        Of pairs of one person's faces, which are taken as normally distributed.
+    reached : float
+        The similarity that one in a hundred pairs of strangers reaches.
+    decay : float
+        Beyond it their share falls to 1/e for every so much.
+    """
+
+    mean: float
+    spread: float
+    reached: float
+    decay: float
+
+    def one_person(self, similarity: float) -> tuple[float, float]:
+        """Share of one person's pairs that reach a similarity, and their density there."""
+        normal = NormalDist(self.mean, self.spread)
+        return 1.0 - normal.cdf(similarity), normal.pdf(similarity)
+
+    def strangers(self, similarity: float) -> tuple[float, float]:
+        """The same of strangers' pairs; beyond the similarity that few of them reach."""
+        share = _FEW_STRANGERS * math.exp((self.reached - similarity) / self.decay)
+        return share, share / self.decay
+
+    def reached_by(self, share: float) -> float:
+        """The similarity that such a share of strangers' pairs reaches."""
+        return self.reached - self.decay * math.log(share / _FEW_STRANGERS)
+
+
+_FEW_STRANGERS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +57,8 @@ class Recogniser:
         Mean similarity inside a typical person.
     middle, spread : float
         Median and standard deviation of the similarities of strangers.
-    by_pairs_only : bool
-        Whether people are told apart by the mean similarity of pairs alone. Mean vectors then draw in
+    pairs : PairModel, optional
+        Given where people are told apart by the mean similarity of pairs alone. Mean vectors then draw in
         strangers, and what is measured without labels misleads: these values are taken as they are.
     merge_max_cosine_distance : float
         Up to which the centroids of two clusters belong to one person.
@@ -34,7 +73,7 @@ class Recogniser:
     spread: float
     source: str
     is_sure: bool = True
-    by_pairs_only: bool = False
+    pairs: PairModel | None = None
     merge_max_cosine_distance: float = 0.40
 
 
@@ -48,7 +87,7 @@ _MEASURED = {
         0.175,
         0.07,
         "as measured of the open pack on news photos",
-        by_pairs_only=True,
+        pairs=PairModel(mean=0.636, spread=0.102, reached=0.376, decay=0.0354),
         merge_max_cosine_distance=0.30,
     ),
 }

@@ -51,10 +51,10 @@ class Quality:
         return total
 
 
-def quality(faces: Faces) -> Quality:
-    """Rate faces by what is stored about them; no picture is read."""
+def quality(faces: Faces, pose: Float32 | None = None) -> Quality:
+    """Rate faces by what is stored about them, and by their `known_pose`, if at hand; no picture is read."""
     return Quality(
-        frontality=frontality(known_pose(faces)),
+        frontality=frontality(known_pose(faces) if pose is None else pose),
         det_score=_unit(faces.det_score),
         symmetry=symmetry(faces.kps),
         face_size=size_score(faces.face_short),

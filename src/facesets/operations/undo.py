@@ -5,11 +5,12 @@ from pathlib import Path
 
 from facesets.errors import FacesetsError, WrongUsage
 from facesets.files import printable
-from facesets.results.journal import DONE, WRITING, read_runs
-from facesets.results.manifest import ClusterManifest, ExportManifest, RefineManifest
+from facesets.results.export_manifest import ExportManifest
+from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_any_manifest
 from facesets.results.pardons import add_pardons
 from facesets.results.rollback import take_back, undoing
+from facesets.results.run_records import DONE, WRITING, read_runs
 
 
 @dataclass(frozen=True, slots=True)

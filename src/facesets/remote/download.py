@@ -1,24 +1,21 @@
 """Fetching a file over HTTP: retried, verified, whole or not at all."""
 
 import hashlib
+from functools import partial
 from pathlib import Path
 
 import httpx
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from facesets.errors import DamagedFile, Unreachable
 from facesets.files import atomic_write
 from facesets.interfaces import Progress
+from facesets.remote.retry import PassingFault, Stopped, doubling, pausing, retrying
 from facesets.stop import Stop
 
 _CONNECT_TIMEOUT_S = 10.0
 _READ_TIMEOUT_S = 60.0
 _ATTEMPTS = 3
 _FIRST_WAIT_S = 1.0
-
-
-class _Broken(Exception):
-    """The transfer broke off, or the server had a passing fault."""
 
 
 def download(
@@ -41,16 +38,15 @@ def download(
     CannotWrite
         No space or no permission.
     """
-    attempt = retry(
-        retry=retry_if_exception_type(_Broken),
-        stop=stop_after_attempt(_ATTEMPTS),
-        wait=wait_exponential(_FIRST_WAIT_S, max=30),
-        reraise=True,
-    )(_attempt)
+    attempt = partial(_attempt, url, path, size, sha256, progress, stop)
     try:
-        attempt(url, path, size, sha256, progress, stop)
-    except _Broken as error:
-        raise Unreachable(f"Cannot fetch {url}: {error}. Check the connection, then try again.") from error
+        retrying(attempt, doubling(_FIRST_WAIT_S, attempts=_ATTEMPTS), pausing(stop))
+    except PassingFault as fault:
+        raise Unreachable(
+            f"Cannot fetch {url}: {fault.reason}. Check the connection, then try again."
+        ) from fault
+    except Stopped as error:
+        raise Unreachable(f"The download of {path.name} was stopped.") from error
 
 
 def _attempt(
@@ -62,11 +58,11 @@ def _attempt(
     try:
         with httpx.stream("GET", url, follow_redirects=True, timeout=timeout) as response:
             if response.status_code >= 500:
-                raise _Broken(f"the server answered {response.status_code}")
+                raise PassingFault(f"the server answered {response.status_code}")
             if response.status_code != 200:
                 raise Unreachable(f"The server refuses {url} (status {response.status_code}).")
             announced = int(response.headers.get("content-length", 0)) or size
-            progress.begin(f"Fetching {path.name}", announced)
+            progress.begin(f"Fetching {path.name}", announced, in_bytes=True)
             with atomic_write(path) as file:
                 for chunk in response.iter_bytes(1 << 20):
                     if stop.requested:
@@ -77,14 +73,14 @@ def _attempt(
                     progress.advance(len(chunk))
                 _verify(path.name, received, digest.hexdigest(), size, sha256)
     except httpx.HTTPError as error:
-        raise _Broken(str(error) or type(error).__name__) from error
+        raise PassingFault(str(error) or type(error).__name__) from error
     finally:
         progress.end()
 
 
 def _verify(name: str, received: int, digest: str, size: int | None, sha256: str | None) -> None:
     if size is not None and received != size:
-        raise _Broken(f"{name} came with {received} bytes in place of {size}")
+        raise PassingFault(f"{name} came with {received} bytes in place of {size}")
     if sha256 is not None and digest != sha256:
         raise DamagedFile(
             f"{name} is not the file that was published (its sha256 is {digest}). Try again later."

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,7 +85,9 @@ def fetch_releases(
             "python -m ensurepip, or uv pip install pip."
         )
     total = sum(release.size for release in releases)
-    progress.begin(f"Fetching {counted(len(releases), 'archive')} from the package index", total)
+    progress.begin(
+        f"Fetching {counted(len(releases), 'archive')} from the package index", total, in_bytes=True
+    )
     try:
         with _arguments(folder, releases) as arguments:
             _run(arguments, folder, total, releases, progress, stop)
@@ -152,12 +154,12 @@ def _run(
 def _bytes_below(folder: Path) -> int:
     """How much of the archives is there; files come and go meanwhile."""
     total = 0
-    for pattern in ("*.whl", "*.tar.gz"):
-        for path in folder.rglob(pattern):
-            try:
-                total += path.stat().st_size
-            except FileNotFoundError:
-                continue
+    # Not `rglob`: it fails where a folder goes between being listed and being entered.
+    for above, _, names in os.walk(folder):
+        for name in names:
+            if name.endswith((".whl", ".tar.gz")):
+                with suppress(FileNotFoundError):
+                    total += (Path(above) / name).stat().st_size
     return total
 
 

@@ -2,19 +2,16 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 import numpy as np
 
 from facesets.files import printable
 from facesets.records import Bool, Int64
 from facesets.results.group_names import NUMBERED_GROUP, following_names, numbered_name
-from facesets.results.manifest import (
-    FaceEntry,
-    Group,
-    PlacedFile,
-    Statement,
-)
+from facesets.results.manifest import FaceEntry, Group, PlacedFile, Statement
 from facesets.results.membership import Known
+from facesets.results.statements import NOT, faces_put
 from facesets.results.user_edits import as_groups
 
 
@@ -64,7 +61,7 @@ class Carried:
         return replace(self, statements=(*self.statements, *said), learned=(*self.learned, *told))
 
 
-def respect(label: Int64, ids: list[str], known: Known) -> Said:
+def respect(label: Int64, ids: Sequence[str], known: Known) -> Said:
     """Change a grouping so that it agrees with the user.
 
     Parameters
@@ -76,9 +73,10 @@ def respect(label: Int64, ids: list[str], known: Known) -> Said:
     label = label.copy()
     alone = np.flatnonzero(label < 0)
     label[alone] = label.max(initial=-1) + 1 + np.arange(len(alone))
+    unused = count(int(label.max(initial=-1)) + 1)
     asserted = np.zeros(len(label), bool)
     groups = {name: _rows(faces, rows) for name, faces in known.groups.items()}
-    said = {statement.face for statement in known.statements if statement.kind == "is"}
+    said = faces_put(known.statements)
     own = {statement.name or statement.group for statement in known.statements if statement.kind == "named"}
     names: dict[int, str] = {}
     home: dict[str, int] = {}
@@ -90,8 +88,9 @@ def respect(label: Int64, ids: list[str], known: Known) -> Said:
     for name in sorted(groups, key=lambda name: (is_own[name], len(told[name]) > 0), reverse=True):
         members = groups[name]
         taken = names if is_own[name] or len(told[name]) else {}
-        home[name] = _home(label, np.setdiff1d(members, told[name]), taken=taken)
-        if is_own[name] or home[name] not in label:
+        common = _home(label, np.setdiff1d(members, told[name]), taken=taken)
+        home[name] = next(unused) if common is None else common
+        if is_own[name] or common is None:
             label[members] = home[name]
         if len(members):
             names.setdefault(home[name], name)
@@ -100,12 +99,12 @@ def respect(label: Int64, ids: list[str], known: Known) -> Said:
     owner = {ids[row]: name for name, members in groups.items() for row in members}
     for statement in known.statements:
         row = rows.get(statement.face, -1)
-        if statement.kind == "not" and row >= 0 and owner.get(statement.face) is None:
-            label[row] = label.max() + 1
-    absorbed = {}
+        if statement.kind == NOT and row >= 0 and owner.get(statement.face) is None:
+            label[row] = next(unused)
+    absorbed, homes = {}, {*home.values()}
     for name, faces in known.hidden.items():
         members = _rows(faces, rows)
-        if len(members) and (common := _common(label[members])) not in home.values():
+        if len(members) and (common := _common(label[members])) not in homes:
             absorbed[name] = np.setdiff1d(np.flatnonzero(label == common), members)
             label[absorbed[name]] = -1
         label[members] = -1
@@ -132,13 +131,12 @@ def _rows(faces: Iterable[FaceEntry], rows: Mapping[str, int]) -> Int64:
     return np.array([rows[face.face] for face in faces if face.face in rows], np.int64)
 
 
-def _home(label: Int64, anchors: Int64, *, taken: Mapping[int, str]) -> int:
-    """The cluster that most of these faces are in; a new one if there is none, or it has a name already."""
-    if len(anchors):
-        common = _common(label[anchors])
-        if common not in taken:
-            return common
-    return int(label.max(initial=-1)) + 1
+def _home(label: Int64, anchors: Int64, *, taken: Mapping[int, str]) -> int | None:
+    """The cluster that most of these faces are in; None if there is none, or it has a name already."""
+    if not len(anchors):
+        return None
+    common = _common(label[anchors])
+    return None if common in taken else common
 
 
 def _common(labels: Int64) -> int:
@@ -149,7 +147,7 @@ def _common(labels: Int64) -> int:
 def carried(
     said: Said | None,
     new_name: Mapping[int, str],
-    ids: list[str],
+    ids: Sequence[str],
     describe: Callable[[int], FaceEntry],
 ) -> Carried:
     """What the next manifest takes over, groups by their new names.

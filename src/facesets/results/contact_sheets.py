@@ -18,20 +18,20 @@ from facesets.imaging.sheets import CROP_PX, MAX_CROPS, SheetRow, Tile, draw_she
 from facesets.interfaces import Progress
 from facesets.plurals import counted, people
 from facesets.records import Pixels
-from facesets.results.crop_edits import TAKEN_OUT
+from facesets.results.export_manifest import ExportManifest, SetManifest
+from facesets.results.gates import reason
 from facesets.results.manifest import (
     SET_MANIFEST,
     ClusterManifest,
     DroppedFace,
-    ExportManifest,
     FaceEntry,
-    FacesManifest,
     Group,
     RefineManifest,
-    SetManifest,
 )
 from facesets.results.manifest_json import read_manifest
 from facesets.stop import Stop
+
+FacesManifest = ClusterManifest | RefineManifest | ExportManifest | SetManifest
 
 ROWS_PER_PAGE = 30
 OWN_SHEET_ROWS = 60
@@ -47,20 +47,6 @@ _WORDS = {
 
 SHEET_NAME = "contact_sheet.png"
 
-_GATES = {
-    "min_det_score": "detector",
-    "min_short": "edge",
-    "min_face_short": "edge",
-    "min_blur": "sharp",
-    "outlier_threshold": "distance",
-    "min_faces": "photos",
-    "duplicate": "duplicate",
-    "several_faces": "bystander",
-    "no_face_found": "not found",
-    "another_face": "wrong face",
-    TAKEN_OUT: "by you",
-}
-_UPPER_LIMITS = frozenset({"outlier_threshold"})
 _T = TypeVar("_T")
 
 
@@ -210,7 +196,7 @@ def _facts(qualities: Sequence[float], images: int, dropped: int) -> tuple[str, 
 def _row(
     title: str, facts: tuple[str, ...], tiles: Sequence[PlannedTile], dropped: Sequence[DroppedFace]
 ) -> PlannedRow:
-    out = [PlannedTile(item.face, _reason(item)) for item in _varied(dropped)]
+    out = [PlannedTile(item.face, reason(item)) for item in _varied(dropped)]
     return PlannedRow(
         title=title,
         facts=facts,
@@ -236,13 +222,6 @@ def _varied(dropped: Sequence[DroppedFace]) -> list[DroppedFace]:
         turns.append((places[item.gate], item))
         places[item.gate] += 1
     return [item for _, item in sorted(turns, key=lambda turn: turn[0])[:MAX_CROPS]]
-
-
-def _reason(item: DroppedFace) -> str:
-    label = _GATES.get(item.gate, item.gate)
-    if item.gate == TAKEN_OUT or not np.isfinite(item.limit):
-        return label
-    return f"{label} {item.value:.3g} {'>' if item.gate in _UPPER_LIMITS else '<'} {item.limit:g}"
 
 
 def finished_row(row: PlannedRow, progress: Progress) -> SheetRow:
@@ -280,7 +259,8 @@ def _crop(pixels: Pixels, tile: PlannedTile) -> Pixels:
     if tile.png:
         small: Pixels = cv2.resize(pixels, (CROP_PX, CROP_PX), interpolation=cv2.INTER_AREA)
         return small
-    return align(pixels, np.array(tile.face.kps, np.float32).reshape(5, 2), CROP_PX)
+    kps = np.array(tile.face.kps, np.float32).reshape(5, 2)
+    return align(pixels, kps, CROP_PX) if np.isfinite(kps).all() else _empty_tile()
 
 
 def _empty_tile() -> Pixels:

@@ -13,21 +13,16 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from facesets.errors import FacesetsError
 from facesets.files import printable, sha256_of
-from facesets.results.manifest import (
-    SET_MANIFEST,
-    ExportedFace,
-    ExportManifest,
-    SetManifest,
-    Statement,
-)
-from facesets.results.manifest_json import read_manifest
+from facesets.results.export_manifest import ExportedFace, ExportManifest, SetManifest
+from facesets.results.gates import was_taken_out
+from facesets.results.manifest import Statement
 from facesets.results.moved_photos import in_folder
 from facesets.results.ownership import ANNOUNCEMENT
 from facesets.results.set_edits import EditedSets
+from facesets.results.set_manifests import SetManifests
+from facesets.results.statements import IS, NOT, said_of_face, sentence, verdicts
 
-TAKEN_OUT = "taken_out"
 GIVEN = "_given"
 
 
@@ -102,24 +97,25 @@ def given_name(name: str, face: str) -> str:
     return f"{name}/{GIVEN}/{face.replace('#', '_')}.png"
 
 
-def said_of_crops(out: Path, before: ExportManifest, edits: EditedSets) -> SaidOfCrops:
+def said_of_crops(before: ExportManifest, edits: EditedSets, sets: SetManifests) -> SaidOfCrops:
     """Follow the crops that are gone from their sets.
 
     A crop stands for the duplicates as well that were left out for it. Nothing new is learned from an export
     that a run was cut off in; nor is anything deleted in a set that lost all its crops: it was emptied.
     """
-    renamed = dict(edits.renamed)
+    out, renamed = sets.root, dict(edits.renamed)
     told = [replace(said, group=renamed.get(said.group, said.group)) for said in before.statements]
-    manifests = dict(_manifests(out, edits))
-    verdicts = {
+    # A set that cannot be read is made again, or left alone as it is.
+    manifests = {entry.name: own for entry in edits.there if (own := sets.find(entry.name)) is not None}
+    known = {
         (name, item.face.face): False
         for name, manifest in manifests.items()
         for item in manifest.dropped
-        if item.gate == TAKEN_OUT
+        if was_taken_out(item)
     }
-    verdicts |= {(said.group, said.face): said.kind == "is" for said in told}
+    known |= verdicts(told)
     if (out / ANNOUNCEMENT).is_file():
-        return SaidOfCrops(tuple(told), verdicts)
+        return SaidOfCrops(tuple(told), known)
     lost = {
         name: [item for item in manifest.faces if not (out / name / item.file).is_file()]
         for name, manifest in manifests.items()
@@ -134,32 +130,23 @@ def said_of_crops(out: Path, before: ExportManifest, edits: EditedSets) -> SaidO
             place = found.get((name, item.file))
             if place is not None:
                 target, path = place
-                fresh += _moved(name, target, faces, verdicts)
+                fresh += _moved(name, target, faces, known)
                 moved[path] = given_name(target, item.face.face)
                 moves[name, target] += 1
             elif len(items) < len(manifests[name].faces):
-                deleted += [Statement("not", name, face=face) for face in faces]
+                deleted += [said for face in faces for said in said_of_face(face, [name])]
     fresh += deleted
-    fresh = [said for said in fresh if verdicts.get((said.group, said.face)) is not (said.kind == "is")]
-    verdicts |= {(said.group, said.face): said.kind == "is" for said in fresh}
-    left = {given_name(said.group, said.face) for said in fresh if said.kind == "not"}
+    fresh = [said for said in fresh if known.get((said.group, said.face)) is not (said.kind == IS)]
+    known |= verdicts(fresh)
+    left = {given_name(said.group, said.face) for said in fresh if said.kind == NOT}
     return SaidOfCrops(
         statements=(*told, *fresh),
-        verdicts=verdicts,
+        verdicts=known,
         moved={path: place for path, place in moved.items() if path != place},
         withdrawn=tuple(sorted(name for name in left if (out / name).is_file())),
         deleted=frozenset(deleted),
         learned=tuple(_sentence(name, target, many) for (name, target), many in moves.items()),
     )
-
-
-def _manifests(out: Path, edits: EditedSets) -> Iterator[tuple[str, SetManifest]]:
-    for entry in edits.there:
-        try:
-            yield entry.name, read_manifest(out / entry.name / SET_MANIFEST, SetManifest)
-        except FacesetsError:
-            # The set is made again, or left alone as it is.
-            continue
 
 
 def _found(
@@ -190,17 +177,14 @@ def _found(
 
 
 def _moved(
-    name: str, target: str, faces: tuple[str, ...], verdicts: Mapping[tuple[str, str], bool]
+    name: str, target: str, faces: tuple[str, ...], known: Mapping[tuple[str, str], bool]
 ) -> Iterator[Statement]:
     for face in faces:
-        yield Statement("is", target, face=face)
-        others = {group for (group, other), shows in verdicts.items() if other == face and shows}
-        for group in sorted({name, *others} - {target}):
-            yield Statement("not", group, face=face)
+        others = {group for (group, other), shows in known.items() if other == face and shows}
+        yield from said_of_face(face, sorted({name, *others} - {target}), target)
 
 
 def _sentence(name: str, target: str, many: int) -> str:
     if name == target:
         return f"{many} renamed in {printable(name)}: still that person."
-    faces, show = ("1 face", "shows") if many == 1 else (f"{many} faces", "show")
-    return f"{faces} {show} {printable(target)}, not {printable(name)}."
+    return sentence(many, name, target)

@@ -7,14 +7,13 @@ another; and a set that the user renamed has crops with its old name. Both are r
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from facesets.errors import FacesetsError
+from facesets.results.export_manifest import ExportedFace, SetEntry, SetManifest
 from facesets.results.folder import ResultFolder
 from facesets.results.group_names import CANDIDATES, candidate_name, names_of_set, png_name
-from facesets.results.manifest import SET_MANIFEST, ExportedFace, SetEntry, SetManifest
-from facesets.results.manifest_json import manifest_bytes, read_manifest
-from facesets.results.safe_folder import SafeFolder, is_inside
+from facesets.results.manifest import SET_MANIFEST
+from facesets.results.manifest_json import manifest_bytes
+from facesets.results.set_manifests import SetManifests
 
 _BY_RANK = re.compile(r"\d+\.png")
 
@@ -43,10 +42,10 @@ class RenamedCrops:
         return any(_BY_RANK.fullmatch(old.rpartition("/")[2]) for old in self.moves)
 
 
-def files_of_entry(out: Path, entry: SetEntry) -> list[str]:
-    """Every file of a set, relative to the export: by its own manifest, where that can be read."""
+def files_of_entry(sets: SetManifests | None, entry: SetEntry) -> list[str]:
+    """Every file of a set, relative to the export: by its own manifest, where one can be read."""
     others = [*entry.bundles, *entry.markers]
-    manifest = _manifest(out, entry)
+    manifest = None if sets is None else sets.find(entry.name)
     if manifest is None:
         by_rank = [f"{entry.name}/{rank:03d}.png" for rank in range(entry.faces)]
         return [*names_of_set(entry.name, entry.faces, entry.candidates, others), *by_rank]
@@ -57,12 +56,11 @@ def files_of_entry(out: Path, entry: SetEntry) -> list[str]:
     ]
 
 
-def renamed_crops(out: Path, entries: Iterable[SetEntry]) -> Iterator[RenamedCrops]:
+def renamed_crops(sets: SetManifests, entries: Iterable[SetEntry]) -> Iterator[RenamedCrops]:
     """Sets that have crops which are not called after them."""
-    folder = SafeFolder(out)
     for entry in entries:
-        manifest = _manifest(out, entry)
-        if manifest is None or folder.link_above(f"{entry.name}/{SET_MANIFEST}"):
+        manifest = sets.find(entry.name)
+        if manifest is None or sets.is_linked(entry.name):
             continue
         own = {item.file: png_name(entry.name, rank) for rank, item in enumerate(manifest.faces)}
         review = {
@@ -75,8 +73,10 @@ def renamed_crops(out: Path, entries: Iterable[SetEntry]) -> Iterator[RenamedCro
         }
         moves = {old: new for old, new in places.items() if old != new}
         # A file of the user's that has such a name by chance stays, and so does the crop.
-        if moves and not any(folder.exists(old) and folder.exists(new) for old, new in moves.items()):
-            yield RenamedCrops(entry.name, moves, _with_names(manifest, own, review, moves))
+        if moves and not any(
+            sets.folder.exists(old) and sets.folder.exists(new) for old, new in moves.items()
+        ):
+            yield RenamedCrops(entry.name, moves, _with_names(manifest, entry.name, own, review, moves))
 
 
 def rename_crops(folder: ResultFolder, renamed: Iterable[RenamedCrops]) -> None:
@@ -93,25 +93,26 @@ def rename_crops(folder: ResultFolder, renamed: Iterable[RenamedCrops]) -> None:
             del folder.kept[name]
 
 
-def _manifest(out: Path, entry: SetEntry) -> SetManifest | None:
-    if not is_inside(entry.name):
-        return None
-    try:
-        return read_manifest(out / entry.name / SET_MANIFEST, SetManifest)
-    except FacesetsError:
-        return None
-
-
 def _with_names(
-    manifest: SetManifest, own: Mapping[str, str], review: Mapping[str, str], moves: Mapping[str, str]
+    manifest: SetManifest,
+    name: str,
+    own: Mapping[str, str],
+    review: Mapping[str, str],
+    moves: Mapping[str, str],
 ) -> SetManifest:
+    before = f"{manifest.name}/"
+    files = [
+        f"{name}/{each.removeprefix(before)}" if each.startswith(before) else each for each in manifest.files
+    ]
+
     def named(items: tuple[ExportedFace, ...], names: Mapping[str, str]) -> tuple[ExportedFace, ...]:
         return tuple(replace(item, file=names[item.file]) for item in items)
 
     return replace(
         manifest,
+        name=name,
         faces=named(manifest.faces, own),
         candidates=named(manifest.candidates, review),
-        contents={own.get(name, name): content for name, content in manifest.contents.items()},
-        files=tuple(sorted(moves.get(name, name) for name in manifest.files)),
+        contents={own.get(file, file): content for file, content in manifest.contents.items()},
+        files=tuple(sorted(moves.get(file, file) for file in files)),
     )

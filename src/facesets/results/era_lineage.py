@@ -5,41 +5,40 @@ about the old era, by its name and by faces taken out of it, is said about the p
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from facesets.results.crop_edits import TAKEN_OUT, SaidOfCrops
-from facesets.results.manifest import SET_MANIFEST, SetEntry, SetManifest
-from facesets.results.manifest_json import read_manifest
+from facesets.results.earlier_export import EarlierExport
+from facesets.results.export_manifest import SetEntry
 
 
 @dataclass(frozen=True, slots=True)
 class Succession:
-    """What new sets inherit, by their sources.
+    """What new sets take over from sets that an export has, by their sources.
 
     Attributes
     ----------
+    heirs : mapping
+        New sources to those of the sets, of whatever kind, that are the same people.
     names : mapping
         Names that the user gave to the sets that they follow.
     taken_out : mapping
         Ids of faces that the user took out of sets of the same split.
     """
 
+    heirs: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     taken_out: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
-def succession(
-    out: Path, before: Sequence[SetEntry], faces: Mapping[str, Collection[str]], said: SaidOfCrops
-) -> Succession:
-    """Let each set that goes live on in the one with which it has most faces in common.
+def succession(export: EarlierExport, base: str, faces: Mapping[str, Collection[str]]) -> Succession:
+    """Let each set of a split that goes live on in the one with which it has most faces in common.
 
     Parameters
     ----------
-    before : sequence of SetEntry
-        The sets of the earlier split that lie in the export.
-    said : SaidOfCrops
+    base : str
+        The source of all eras of the split, up to their years.
     faces : mapping
         Ids of the faces of each set of the new split, by its source.
 
@@ -48,7 +47,9 @@ def succession(
     DamagedFile, NewerFormat
         A set's manifest cannot be read.
     """
-    held = {entry.source: faces_of_set(out, entry.name) for entry in before}
+    said = export.said
+    before = [entry for entry in export.entries if entry.source.rpartition("#")[0] == base]
+    held = {entry.source: export.sets.faces_of(entry.name) for entry in before}
     gone = [entry for entry in before if entry.source not in faces]
     new = [source for source in faces if source not in held]
     common = {
@@ -73,17 +74,7 @@ def succession(
                 inherited[source] |= unwanted
             else:
                 inherited[source] |= unwanted.intersection(faces[source])
-    return Succession(names, {source: frozenset(ids) for source, ids in inherited.items()})
-
-
-def faces_of_set(out: Path, name: str) -> frozenset[str]:
-    """Every face of a set but those that the user took out: also those that a gate left out of its crops."""
-    path = out / name / SET_MANIFEST
-    if not path.is_file():
-        return frozenset()
-    manifest = read_manifest(path, SetManifest)
-    dropped = [item.face.face for item in manifest.dropped if item.gate != TAKEN_OUT]
-    return frozenset([*dropped, *(item.face.face for item in manifest.faces)])
+    return Succession(names=names, taken_out={source: frozenset(ids) for source, ids in inherited.items()})
 
 
 def _is_users_name(entry: SetEntry) -> bool:

@@ -45,7 +45,7 @@ def flatten(path: str) -> str:
     """
     name = _SEPARATOR.join(_escaped(part) for part in _components(path))
     name = _safe_ends(name)
-    if _is_reserved(name):
+    if is_reserved(name):
         name = _percent(name[0]) + name[1:]
     if len(name.encode()) > MAX_NAME_BYTES:
         return _hashed(name, path)
@@ -91,7 +91,7 @@ def folder_name(label: str) -> str:
     if not label:
         raise ValueError("an empty label names nothing")
     name = _safe_ends("".join(_percent(c) if _must_escape(c) and c != _SEPARATOR else c for c in label))
-    if name.startswith("_") or _is_reserved(name):
+    if name.startswith("_") or is_reserved(name):
         name = _percent(name[0]) + name[1:]
     if len(name.encode()) > MAX_FOLDER_NAME_BYTES:
         return _hashed(name, label, MAX_FOLDER_NAME_BYTES)
@@ -122,7 +122,8 @@ def _escaped(part: str) -> str:
     return "".join(_percent(c) if _must_escape(c) else c for c in part)
 
 
-def _is_reserved(name: str) -> bool:
+def is_reserved(name: str) -> bool:
+    """Whether Windows takes a name for a device, whatever its ending."""
     return name.partition(".")[0].rstrip().casefold() in _RESERVED_NAMES
 
 

@@ -9,8 +9,7 @@ there with.
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import astuple, dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -18,11 +17,9 @@ from typing import IO
 
 from facesets.errors import CannotWrite
 from facesets.files import printable, sync_files, writing
-from facesets.results.journal import JOURNAL, Journal, sweep_journal
-from facesets.results.lock import locked
 from facesets.results.manifest import MANIFEST_NAMES, Failure, PlacedFile
 from facesets.results.materialize import Materialize
-from facesets.results.ownership import ANNOUNCEMENT, believed, linked_folders, ours_in, with_puts
+from facesets.results.ownership import ANNOUNCEMENT, believed, linked_folders, with_puts
 from facesets.results.placement import (
     Puts,
     as_it_is,
@@ -34,10 +31,12 @@ from facesets.results.placement import (
     record_of,
     was_edited,
 )
-from facesets.results.safe_folder import SafeFolder, is_inside
+from facesets.results.run_journal import RunJournal
+from facesets.results.run_records import JOURNAL
+from facesets.results.safe_folder import SafeFolder
 from facesets.results.set_aside import EDITED, WITHOUT_ORIGINAL, place_for_edited, place_for_last_copy
 
-_TEMPORARY = ".facesets-copying-"
+TEMPORARY = ".facesets-copying-"
 
 OWN_NAMES = (ANNOUNCEMENT, JOURNAL, WITHOUT_ORIGINAL, EDITED, *MANIFEST_NAMES)
 """What only the program makes in a result folder: links under these names are refused."""
@@ -49,7 +48,7 @@ _TOGETHER = 64
 
 @dataclass(slots=True)
 class ResultFolder:
-    """An output folder while one run writes into it; made by `writing_results`.
+    """An output folder while one run writes into it; made by `folder_runs.writing_results`.
 
     Attributes
     ----------
@@ -59,10 +58,12 @@ class ResultFolder:
         may have put there; nothing for files of our own making.
     kept : dict
         Names that belong to the result of this run, each with what was put there; None as above.
-    journal : Journal
+    journal : RunJournal
         Hears of every file before it is made, replaced or removed.
     copied, unchanged : int
         Photos materialised by this run, and those that lay there already.
+    renamed : int
+        Files that got another name; photos among them count as unchanged, too.
     failed : list of Failure
         Photos in whose place a file of the user's lies.
     unreadable : dict
@@ -73,10 +74,11 @@ class ResultFolder:
 
     root: Path
     owned: dict[str, Puts]
-    journal: Journal
+    journal: RunJournal
     kept: dict[str, PlacedFile | None] = field(default_factory=dict)
     copied: int = 0
     unchanged: int = 0
+    renamed: int = 0
     set_aside: int = 0
     failed: list[Failure] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
@@ -197,7 +199,7 @@ class ResultFolder:
             if in_place or was_edited(folder.status(name), status, before):
                 self.unchanged += 1
                 return "", record_of(folder, name, source, status) if in_place else None
-            temporary = f"{_TEMPORARY}{len(self._produced)}.tmp"
+            temporary = f"{TEMPORARY}{len(self._produced)}.tmp"
             with writing(self._path(name)):
                 folder.remove(temporary)
             reason = produce(folder, temporary, file, source, how)
@@ -280,6 +282,7 @@ class ResultFolder:
                 folder.make_folder_of(new)
                 folder.rename(old, new)
             self.owned[new] = with_puts(self.owned[new], *self.owned.get(old, ()))
+        self.renamed += len(free)
         return {old for old in names if not folder.exists(old)}
 
     def remove(self, names: Iterable[str]) -> None:
@@ -306,113 +309,6 @@ class ResultFolder:
             return
         self.move(name, aside)
         self.set_aside += 1
-
-
-@contextmanager
-def writing_results(
-    root: Path,
-    earlier: Mapping[str, PlacedFile | None],
-    command: str,
-    *,
-    also: Sequence[Path] = (),
-    run: str = "",
-) -> Iterator[ResultFolder]:
-    """Write a result, in an output folder that is `reserved`.
-
-    Parameters
-    ----------
-    root : Path
-    earlier : mapping
-        Relative names that the folder's own manifest lists, with what was put there.
-    command : str
-        What runs, for the journal.
-    also, run
-        Of a run that writes to several folders: the others, and the name that it has there already.
-
-    Raises
-    ------
-    CannotWrite
-        The folder cannot be written, or an undo of it was cut off.
-    """
-    inside = SafeFolder(root)
-    inside.refuse_links(OWN_NAMES)
-    sweep_journal(root)
-    journal = Journal(root, command, also=also, run=run)
-    linked = linked_folders(inside, filter(is_inside, earlier))
-    folder = ResultFolder(root, ours_in(inside, earlier), journal, linked=linked)
-    # What lies behind a link is still of this result, for the time when the link is gone.
-    folder.kept |= {n: put for n, put in earlier.items() if PurePosixPath(n).parent in linked}
-    sweep_interrupted(inside, folder.owned)
-    try:
-        yield folder
-        folder.flush()
-    finally:
-        _sweep_copying(inside)
-
-
-def _sweep_copying(folder: SafeFolder) -> None:
-    for name in folder.names_in():
-        if name.startswith(_TEMPORARY) and name.endswith(".tmp"):
-            folder.remove(name)
-
-
-def sweep_interrupted(folder: SafeFolder, owned: Iterable[str]) -> None:
-    """Remove half-written files of a run that was cut off, wherever it may have been writing."""
-    _sweep_copying(folder)
-    written = [ANNOUNCEMENT, *MANIFEST_NAMES]
-    folder.sweep([*owned, *written] if folder.exists(ANNOUNCEMENT) else written)
-
-
-def finish(folder: ResultFolder, manifest_name: str, content: bytes, *, closes: bool = True) -> int:
-    """Remove leftovers, write the manifest as the last file, and withdraw the announcement.
-
-    A run that is to go on in another folder does not close its journal yet.
-
-    Returns
-    -------
-    int
-        Files of earlier runs that were removed.
-    """
-    folder.flush()
-    removed = folder.remove_leftovers()
-    if folder.copied:
-        sync_files()
-    folder.write_manifest(manifest_name, content)
-    if closes:
-        folder.journal.close()
-    folder.inside.remove(ANNOUNCEMENT)
-    return removed
-
-
-def write_drawings(root: Path, drawings: Mapping[str, bytes], command: str) -> None:
-    """Put files beside a result that are no part of it, in place of what an earlier run drew there.
-
-    They are a run of their own in the journal, or part of one that was cut off: that stays so.
-
-    Parameters
-    ----------
-    drawings : mapping
-        Contents by relative name.
-
-    Raises
-    ------
-    AlreadyRunning, CannotWrite
-        As `writing_results`.
-    """
-    cut_off = SafeFolder(root).exists(ANNOUNCEMENT)
-    with locked(root), writing_results(root, dict.fromkeys(drawings), command) as folder:
-        folder.inside.sweep(drawings)
-        for name, content in drawings.items():
-            folder.write(name, content)
-        if not cut_off:
-            folder.journal.close()
-
-
-def would_remove(root: Path, earlier: Mapping[str, PlacedFile | None], planned: Iterable[str]) -> int:
-    """How many files a run with this plan would remove; for `--dry-run`."""
-    folder = SafeFolder(root)
-    ours = ours_in(folder, earlier)
-    return sum(may_remove(folder.status(name), ours[name]) for name in ours.keys() - set(planned))
 
 
 def _in_the_way(target: Path) -> CannotWrite:

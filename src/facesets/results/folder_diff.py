@@ -15,9 +15,10 @@ from pathlib import Path, PurePosixPath
 
 from facesets.errors import WrongUsage
 from facesets.files import printable
+from facesets.results.inside import is_inside
 from facesets.results.manifest import PlacedFile
 from facesets.results.ownership import linked_folders
-from facesets.results.safe_folder import SafeFolder, is_inside
+from facesets.results.safe_folder import SafeFolder
 from facesets.results.set_aside import WITHOUT_ORIGINAL
 
 
@@ -114,8 +115,11 @@ class _Search:
         self._names_in: dict[str, list[str]] = defaultdict(list)
         for name in files:
             self._names_in[folder_of(name)].append(name)
+        brought, unclear = _behind_new_links(folder, self._names_in)
+        self._staying |= {name for left in unclear for name in self._names_in[left]}
         self.lost = dict.fromkeys(name for name in files if name not in self._staying)
-        self.strange = dict.fromkeys(name for name in _photos_below(root) if _normal(name) not in known)
+        places = (*_photos_below(root), *brought)
+        self.strange = dict.fromkeys(name for name in places if _normal(name) not in known)
         self.moved: dict[str, str] = {}
         self.renamed: dict[str, str] = {}
         self.unclear: set[str] = set()
@@ -286,6 +290,31 @@ def _photos_below(root: Path) -> Iterator[str]:
         inner = Path(folder).relative_to(root)
         if inner.parts:
             yield from ((PurePosixPath(*inner.parts) / name).as_posix() for name in sorted(names))
+
+
+def _behind_new_links(folder: SafeFolder, ours: Collection[str]) -> tuple[list[str], list[str]]:
+    """Where folders may be that were put elsewhere and linked under a new name, at once.
+
+    Returns
+    -------
+    places : list of str
+        What lies behind links that are not ours; looked for only where a folder of ours is gone.
+    unclear : list of str
+        Folders of which nothing can be told, since they are gone and such a link leads to nothing now.
+    """
+    gone = [name for name in ours if is_inside(name) and not folder.exists(name)]
+    others = [name for name in folder.names_in() if name not in ours] if gone else []
+    links = [name for name in others if folder.link_above(f"{name}/x")]
+    places = {link: sorted(_names_behind(folder.root / link)) for link in links}
+    found = [f"{link}/{name}" for link, names in places.items() for name in names]
+    return found, [] if all(places.values()) else gone
+
+
+def _names_behind(link: Path) -> list[str]:
+    try:
+        return [path.name for path in link.iterdir() if not path.name.startswith(".")]
+    except OSError:
+        return []
 
 
 def _state(root: Path, name: str) -> tuple[int, int]:

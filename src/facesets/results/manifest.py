@@ -1,8 +1,9 @@
 """Manifests: JSON files that say what a command wrote and why.
 
-These are the records; `facesets.results.manifest_json` writes and reads them. The keys in a file are the
-fields' names. Two equal runs write equal manifests: they hold no times but those of photos, and no
-temporary names.
+These are the records of what sorts photos into folders, and what all manifests are made of; those of face
+sets for other tools are in `facesets.results.export_manifest`. `facesets.results.manifest_json` writes and
+reads them. The keys in a file are the fields' names. Two equal runs write equal manifests: they hold no
+times but those of photos, and no temporary names.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from facesets.records import CacheSettings, Collection, Float32
+from facesets.results.manifest_values import Box, FaceId, Integer, Keypoints, Name, Paths, Place, Text
 
 CLUSTER_MANIFEST = "manifest.json"
 REFINE_MANIFEST = "refine_manifest.json"
@@ -35,10 +37,10 @@ class FaceEntry:
         The weighted sum, in [0, 1].
     """
 
-    face: str
-    paths: tuple[str, ...]
-    box: tuple[float, ...]
-    kps: tuple[float, ...]
+    face: FaceId
+    paths: Paths
+    box: Box
+    kps: Keypoints
     det_score: float
     face_short: float
     blur: float
@@ -63,35 +65,35 @@ class DroppedFace:
     """
 
     face: FaceEntry
-    group: str
-    gate: str
-    value: float
-    limit: float
-    detail: str = ""
+    group: Text
+    gate: Text
+    value: int | float
+    limit: int | float
+    detail: Text = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageEntry:
     """An image in which no face was found."""
 
-    sha256: str
-    paths: tuple[str, ...]
+    sha256: Text
+    paths: tuple[Text, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
     """An input that could not be used, with the reason."""
 
-    path: str
-    reason: str
+    path: Text
+    reason: Text
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
     """A folder of one person's faces. `images` counts distinct contents."""
 
-    name: str
-    images: int
+    name: Name
+    images: Integer
     faces: tuple[FaceEntry, ...]
 
 
@@ -107,11 +109,11 @@ class Provenance:
         The values used, by name.
     """
 
-    program: str
-    cache: str
-    store: str = ""
+    program: Text
+    cache: Text
+    store: Text = ""
     models: CacheSettings
-    options: dict[str, Any]
+    options: dict[Text, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +128,9 @@ class PlacedFile:
         Of the file; of the photo where it is a link. -1 where unknown.
     """
 
-    source: str
-    size: int
-    mtime_ns: int
+    source: Text
+    size: Integer
+    mtime_ns: Integer
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +148,10 @@ class Statement:
         By its name at that time.
     """
 
-    kind: str
-    group: str
-    face: str = ""
-    name: str = ""
+    kind: Text
+    group: Text
+    face: Text = ""
+    name: Text = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,20 +183,20 @@ class ClusterManifest:
     VERSION: ClassVar[int] = 4
 
     made: Provenance
-    counts: dict[str, int]
-    reasons: tuple[str, ...]
+    counts: dict[Text, Integer]
+    reasons: tuple[Text, ...]
     persons: tuple[Group, ...]
     singletons: tuple[FaceEntry, ...]
     no_face: tuple[ImageEntry, ...]
     failed: tuple[Failure, ...]
     missing: tuple[Failure, ...]
-    files: dict[str, PlacedFile]
-    sheets: tuple[str, ...]
+    files: dict[Place, PlacedFile]
+    sheets: tuple[Place, ...]
     statements: tuple[Statement, ...] = ()
     hidden: tuple[Group, ...] = ()
     set_aside: tuple[FaceEntry, ...] = ()
     extended: tuple[Provenance, ...] = ()
-    placements: dict[str, str] = field(default_factory=dict)
+    placements: dict[Text, Text] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,205 +223,17 @@ class RefineManifest:
     VERSION: ClassVar[int] = 3
 
     made: Provenance
-    counts: dict[str, int]
+    counts: dict[Text, Integer]
     facesets: tuple[Group, ...]
     dropped: tuple[DroppedFace, ...]
     failed: tuple[Failure, ...]
     missing: tuple[Failure, ...]
-    files: dict[str, PlacedFile]
-    sheets: tuple[str, ...]
+    files: dict[Place, PlacedFile]
+    sheets: tuple[Place, ...]
     statements: tuple[Statement, ...] = ()
     hidden: tuple[Group, ...] = ()
     set_aside: tuple[FaceEntry, ...] = ()
     extended: tuple[Provenance, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class QualityParts:
-    """The five parts of a face's quality, each in [0, 1], and their weighted sum."""
-
-    frontality: float
-    det_score: float
-    symmetry: float
-    face_size: float
-    sharpness: float
-    total: float
-
-
-@dataclass(frozen=True, slots=True)
-class ExportedFace:
-    """One PNG of a face set.
-
-    Attributes
-    ----------
-    file : str
-        Its name in the set's folder: the set's, and the rank, 0 being best.
-    crop : tuple of float
-        x, y and edge of the square that was cut, in pixels of the upright image.
-    masked : int
-        How many bystanders were painted over.
-    centroid_cosine_distance : float
-        From the face to the mean of its set.
-    crop_cosine_similarity : float
-        Between the cached embedding and that of the face detected again in the PNG.
-    duplicates : tuple of str
-        Faces that look the same and were left out for this one.
-    """
-
-    file: str
-    face: FaceEntry
-    quality: QualityParts
-    crop: tuple[float, ...]
-    masked: int
-    centroid_cosine_distance: float
-    crop_cosine_similarity: float
-    duplicates: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What a file of ours holds."""
-
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetManifest:
-    """What `export-swap` wrote for one face set; lies in the set's folder.
-
-    Attributes
-    ----------
-    inputs : str
-        Digest of everything the set was made from, so that a later run can see that it is done.
-    centroid : tuple of float
-        Mean of the set's embeddings, unit length.
-    contents : dict
-        What was put under the names of crops and bundles; a file that differs was edited or damaged.
-    """
-
-    FORMAT: ClassVar[str] = "facesets/export-set"
-    VERSION: ClassVar[int] = 2
-
-    made: Provenance
-    name: str
-    inputs: str
-    centroid: tuple[float, ...]
-    faces: tuple[ExportedFace, ...]
-    candidates: tuple[ExportedFace, ...]
-    dropped: tuple[DroppedFace, ...]
-    failed: tuple[Failure, ...]
-    bundles: tuple[str, ...]
-    files: tuple[str, ...]
-    contents: dict[str, Content]
-
-
-@dataclass(frozen=True, slots=True)
-class SetEntry:
-    """One line of the export's table of contents.
-
-    Attributes
-    ----------
-    source : str
-        What the set came from, down to the group; two sets of an export never have the same.
-    kind : str
-        `refined`, `discovered`, `imported` or `era`.
-    markers : tuple of str
-        Text files in the set's folder that say what it is.
-    best : tuple of str
-        Ids of its best faces, a few: by them the person is known when the folder was deleted.
-    """
-
-    name: str
-    source: str
-    kind: str
-    markers: tuple[str, ...]
-    faces: int
-    candidates: int
-    dropped: int
-    failed: int
-    bundles: tuple[str, ...]
-    best: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportManifest:
-    """What lies in an export folder; the details are in each set's own manifest.
-
-    Attributes
-    ----------
-    removed : tuple of SetEntry
-        Sets whose folder the user deleted: they are not made again.
-    statements : tuple of Statement
-        What was learned from crops that the user deleted, or moved from one set to another, oldest first.
-    """
-
-    FORMAT: ClassVar[str] = "facesets/export-swap"
-    VERSION: ClassVar[int] = 6
-
-    made: Provenance
-    counts: dict[str, int]
-    sets: tuple[SetEntry, ...]
-    removed: tuple[SetEntry, ...]
-    sheets: tuple[str, ...]
-    statements: tuple[Statement, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class IdenticalFiles:
-    """Several files with the same bytes. `size` is that of one of them; `keep` is the first of `paths`."""
-
-    sha256: str
-    size: int
-    keep: str
-    paths: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class NearDuplicate:
-    """One image of a group that looks the same.
-
-    Attributes
-    ----------
-    bits : int
-        Of 256, in which its fingerprint differs from that of the image to keep.
-    sharpness : float or None
-        Variance of the Laplacian; measured only where resolution does not decide.
-    """
-
-    sha256: str
-    paths: tuple[str, ...]
-    width: int
-    height: int
-    size: int
-    sharpness: float | None
-    bits: int
-
-
-@dataclass(frozen=True, slots=True)
-class NearDuplicates:
-    """Images that look the same; `keep` is the sha256 of the one worth keeping, which comes first."""
-
-    keep: str
-    images: tuple[NearDuplicate, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DuplicatesReport:
-    """What `dedup` found."""
-
-    FORMAT: ClassVar[str] = "facesets/duplicates"
-    VERSION: ClassVar[int] = 1
-
-    made: Provenance
-    counts: dict[str, int]
-    identical: tuple[IdenticalFiles, ...]
-    near: tuple[NearDuplicates, ...]
-    failed: tuple[Failure, ...]
-
-
-FacesManifest = ClusterManifest | RefineManifest | ExportManifest | SetManifest
-Manifest = ClusterManifest | RefineManifest | ExportManifest | SetManifest | DuplicatesReport
 
 
 def face_describer(collection: Collection, quality: Float32) -> Callable[[int], FaceEntry]:

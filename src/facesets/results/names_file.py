@@ -15,8 +15,8 @@ from typing import Any
 
 from facesets.errors import AlreadyRunning, DamagedFile, NewerFormat
 from facesets.files import FileLock, atomic_write, json_bytes, printable, sweep_temporaries
-from facesets.results.manifest_checks import is_sound_text
-from facesets.results.safe_folder import is_inside
+from facesets.results.inside import is_inside
+from facesets.results.manifest_values import is_sound_text
 
 _FORMAT, _VERSION = "facesets/names", 1
 _PATIENCE_S = 30.0

@@ -16,10 +16,10 @@ from facesets.errors import FacesetsError
 from facesets.files import printable
 from facesets.interfaces import Store
 from facesets.records import Collection as FaceCollection
-from facesets.results.era_lineage import faces_of_set
+from facesets.results.earlier_export import EarlierExport
+from facesets.results.export_manifest import ExportManifest
 from facesets.results.group_names import NUMBERED_GROUP
-from facesets.results.journal import relative_to
-from facesets.results.manifest import ClusterManifest, ExportManifest, RefineManifest
+from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_any_manifest
 from facesets.results.membership import Known
 from facesets.results.names_file import (
@@ -30,10 +30,8 @@ from facesets.results.names_file import (
     update_names,
 )
 from facesets.results.ownership import ANNOUNCEMENT
-from facesets.results.set_edits import edited_sets
+from facesets.results.run_records import relative_to
 from facesets.results.user_edits import known_of
-
-ERA = "era"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,14 +167,10 @@ def look(store: Store, own: Mapping[Path, Seen | None], collection: FaceCollecti
     return Naming(file, store.identity, seen, _learned(kept, seen).people)
 
 
-def look_for_export(
-    store: Store, out: Path, before: ExportManifest | None, collection: FaceCollection
-) -> Naming:
-    """As `look`, for a command that writes to an export; `before` is what lies there."""
-    is_cut_off = (out / ANNOUNCEMENT).exists()
-    return look(
-        store, {out: None if before is None or is_cut_off else seen_in_export(out, before)}, collection
-    )
+def look_for_export(store: Store, earlier: EarlierExport, collection: FaceCollection) -> Naming:
+    """As `look`, for a command that writes to an export."""
+    is_clear = earlier.manifest is not None and not earlier.is_cut_off
+    return look(store, {earlier.root: seen_in_export(earlier) if is_clear else None}, collection)
 
 
 def seen_by(known: Known, manifest: ClusterManifest | RefineManifest) -> Seen:
@@ -186,11 +180,9 @@ def seen_by(known: Known, manifest: ClusterManifest | RefineManifest) -> Seen:
     return Seen(groups, frozenset(groups.keys() - {group.name for group in before}))
 
 
-def seen_in_export(out: Path, manifest: ExportManifest) -> Seen:
-    """The face sets of an export as its user left them; eras are parts of a person."""
-    edits = edited_sets(out, manifest)
-    groups = {entry.name: faces_of_set(out, entry.name) for entry in edits.there if entry.kind != ERA}
-    return Seen(groups, frozenset(new for _, new in edits.renamed))
+def seen_in_export(export: EarlierExport) -> Seen:
+    """The face sets of an export as its user left them; errors as `EarlierExport.people`."""
+    return Seen(export.people(), frozenset(new for _, new in export.edits.renamed))
 
 
 def _seen_elsewhere(root: Path, store: Store, collection: FaceCollection) -> Seen | None:
@@ -204,7 +196,7 @@ def _seen_elsewhere(root: Path, store: Store, collection: FaceCollection) -> See
         if manifest.made.store not in ("", store.identity):
             return None
         if isinstance(manifest, ExportManifest):
-            return seen_in_export(root, manifest)
+            return seen_in_export(EarlierExport(root, manifest))
         return seen_by(known_of(manifest, root, collection), manifest)
     except (FacesetsError, OSError):
         # The command that writes there says what is wrong with it.

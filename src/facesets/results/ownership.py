@@ -7,9 +7,10 @@ from typing import TypeVar
 
 from facesets.errors import CannotWrite
 from facesets.files import printable
+from facesets.results.inside import is_inside
 from facesets.results.manifest import PlacedFile
 from facesets.results.placement import Puts
-from facesets.results.safe_folder import SafeFolder, is_inside
+from facesets.results.safe_folder import SafeFolder
 
 ANNOUNCEMENT = ".facesets-writing.json"
 _T = TypeVar("_T")

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from facesets.files import writing
-from facesets.results.journal import JOURNAL
+from facesets.results.run_records import JOURNAL
 from facesets.results.safe_folder import SafeFolder
 
 _PLACE = f"{JOURNAL}/pardons.json"

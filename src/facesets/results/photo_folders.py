@@ -11,8 +11,9 @@ from facesets.interfaces import Progress
 from facesets.plurals import counted
 from facesets.results.contact_sheets import draw_sheets, own_sheet_names, plan_rows
 from facesets.results.file_names import flatten_all
-from facesets.results.folder import ResultFolder, finish, would_remove, writing_results
+from facesets.results.folder import ResultFolder
 from facesets.results.folder_diff import folder_of
+from facesets.results.folder_runs import finish, would_remove, writing_results
 from facesets.results.manifest import ClusterManifest, Failure, PlacedFile, RefineManifest
 from facesets.results.manifest_json import manifest_bytes, read_manifest, refuse_other_results
 from facesets.results.materialize import Materialize
@@ -36,6 +37,7 @@ class Written:
     failures: list[Failure] = field(default_factory=list)
     stopped: bool = False
     run: str = ""
+    renamed: int = 0
 
     @property
     def failed(self) -> int:
@@ -258,6 +260,7 @@ def rehearse(plan: PhotoFolders, manifest: M) -> Written:
         copied=len(plan.files) - there,
         unchanged=there,
         removed=would_remove(plan.out, earlier, [*plan.files, *plan.keep, *drawn, *moves]),
+        renamed=len(moves),
     )
 
 
@@ -309,4 +312,4 @@ def _failures(folder: ResultFolder, plan: PhotoFolders) -> tuple[tuple[Failure, 
 def _written(folder: ResultFolder, plan: PhotoFolders, *, removed: int, stopped: bool = False) -> Written:
     failed, _ = _failures(folder, plan)
     run = folder.journal.run
-    return Written(folder.copied, folder.unchanged, removed, list(failed), stopped, run)
+    return Written(folder.copied, folder.unchanged, removed, list(failed), stopped, run, folder.renamed)

@@ -13,7 +13,8 @@ from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Store
 from facesets.records import Collection
-from facesets.results.manifest import ClusterManifest, ExportManifest, RefineManifest
+from facesets.results.export_manifest import ExportManifest
+from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_manifest, refuse_other_results
 from facesets.results.materialize import Materialize
 from facesets.results.photo_sources import PhotoSources

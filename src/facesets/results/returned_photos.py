@@ -9,6 +9,7 @@ from facesets.results.file_names import flatten_all, folded
 from facesets.results.folder_diff import refuse_unusable
 from facesets.results.manifest import FaceEntry, PlacedFile, Statement
 from facesets.results.membership import Known
+from facesets.results.statements import NOT, said_of_face
 
 
 def bring_back(root: Path, known: Known) -> None:
@@ -76,7 +77,7 @@ def _as_it_lies(photo: Path, source: str) -> PlacedFile:
 
 def _take_back_photos(root: Path, known: Known) -> None:
     """Photos that were deleted one by one."""
-    told = {(said.group, said.face) for said in known.statements if said.kind == "not"}
+    told = {(said.group, said.face) for said in known.statements if said.kind == NOT}
     for face in list(known.set_aside):
         for group in known.groups:
             there = _put_back(root, known, group, face.paths) if (group, face.face) in told else {}
@@ -84,7 +85,7 @@ def _take_back_photos(root: Path, known: Known) -> None:
                 known.set_aside.remove(face)
                 known.groups[group].append(face)
                 known.files |= there
-                known.statements.append(Statement("is", group, face=face.face))
+                known.statements += said_of_face(face.face, (), group)
                 known.learned.append(f"1 face shows {printable(group)} again.")
                 break
     for said in [said for said in known.statements if said.kind == "without"]:

@@ -14,13 +14,15 @@ from pathlib import Path, PurePosixPath
 
 from facesets.errors import AlreadyRunning, CannotWrite, WrongUsage
 from facesets.files import printable, writing
-from facesets.results.folder import OWN_NAMES, sweep_interrupted
-from facesets.results.journal import DONE, UNDOING, Change, Run, State, read_runs
+from facesets.results.folder import OWN_NAMES
+from facesets.results.folder_runs import sweep_interrupted
+from facesets.results.inside import is_inside
 from facesets.results.lock import LOCK, locked
 from facesets.results.manifest import MANIFEST_NAMES, PlacedFile
 from facesets.results.ownership import ANNOUNCEMENT, announced_names, linked_folders
 from facesets.results.placement import Puts, is_last_copy
-from facesets.results.safe_folder import SafeFolder, is_inside
+from facesets.results.run_records import DONE, UNDOING, NameChange, Run, State, read_runs
+from facesets.results.safe_folder import SafeFolder
 from facesets.results.set_aside import place_for_last_copy
 
 _TEMPORARY = ".facesets-restoring.tmp"
@@ -135,11 +137,11 @@ def _plan(run: Run) -> Undoing:
     return Undoing(run, restore, tuple(remove), *found)
 
 
-def _puts(change: Change) -> Puts:
+def _puts(change: NameChange) -> Puts:
     return tuple(PlacedFile(source, *left) for source in change.sources for left in change.left if left)
 
 
-def _refuse_edited(run: Run, name: str, change: Change, now: State) -> None:
+def _refuse_edited(run: Run, name: str, change: NameChange, now: State) -> None:
     if now is not None and now not in change.left:
         raise WrongUsage(
             f"{printable(run.root / PurePosixPath(name))} was changed after {run.name}. Move it away, then "

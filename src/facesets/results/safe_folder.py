@@ -15,7 +15,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -23,35 +23,11 @@ from typing import IO, Any
 
 from facesets.errors import CannotWrite
 from facesets.files import LONGEST_STEM, json_bytes, printable, writing
+from facesets.results.inside import NO_LINK, is_inside, is_link, looked_at, opened, parts_of, unusable
 
-_HAS_DIR_FD = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
-_ON_THE_WAY = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0)
-_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 # Opening a pipe without O_NONBLOCK waits for a writer, perhaps for ever.
-_FILE = _NO_LINK | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-_LONGEST_PART = 255
-_FOREIGN = frozenset("\\:\0")
+_FILE = NO_LINK | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
-
-
-def is_inside(name: str) -> bool:
-    r"""Whether a relative name read from a file stays in its folder, on every system.
-
-    No name of ours holds `\` or `:`, which lead elsewhere on Windows.
-    """
-    parts = _parts(name)
-    if not parts or ".." in parts or name.startswith("/") or not _FOREIGN.isdisjoint(name):
-        return False
-    try:
-        return len(os.fsencode(name)) <= _LONGEST_PART or all(
-            len(os.fsencode(part)) <= _LONGEST_PART for part in parts
-        )
-    except UnicodeEncodeError:
-        return False
-
-
-def _parts(name: str) -> list[str]:
-    return [part for part in name.split("/") if part and part != "."]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +63,13 @@ class SafeFolder:
 
     def link_above(self, name: str) -> str:
         """The first folder on the way to a name that is a link; empty if there is none."""
-        *above, _ = _parts(name)
+        *above, _ = parts_of(name)
         for count in range(1, len(above) + 1):
             folder = "/".join(above[:count])
             there = self.status(folder)
             if there is None:
                 return ""
-            if _is_link(there):
+            if is_link(there):
                 return folder
         return ""
 
@@ -157,7 +133,7 @@ class SafeFolder:
     def make_folder_of(self, name: str) -> None:
         """Make the folders above a name, as far as they are not there."""
         if not is_inside(name):
-            raise _leads_out()
+            raise unusable(name)
         self.make_folder(name.rpartition("/")[0])
 
     def remove(self, name: str) -> None:
@@ -194,7 +170,7 @@ class SafeFolder:
                 status = os.stat(old, dir_fd=source, follow_symlinks=False)
             else:
                 return
-        if _is_link(status):
+        if is_link(status):
             self.symlink_to(self.link_target(name), place)
             return
         with self.open(name) as file, self.create(place) as copy:
@@ -288,7 +264,7 @@ class SafeFolder:
         """
         for name in names:
             there = self.status(name)
-            if there is not None and _is_link(there):
+            if there is not None and is_link(there):
                 raise CannotWrite(
                     f"{printable(self.path(name))} is a link, which is not followed in a folder of results. "
                     "Remove the link, or put what it leads to in its place."
@@ -298,11 +274,11 @@ class SafeFolder:
     def _at(self, name: str) -> Iterator[tuple[str, int | None]]:
         """The last part of a name, and the folder that it is in, open; on Windows the path alone."""
         if not is_inside(name):
-            raise _leads_out()
-        *above, last = _parts(name)
-        folder = self._opened(above)
+            raise unusable(name)
+        *above, last = parts_of(name)
+        folder = opened(self.root, above)
         if folder is None:  # pragma: no cover
-            yield str(_looked_at(self.root, above, make=False) / last), None
+            yield str(looked_at(self.root, above, make=False) / last), None
             return
         try:
             yield last, folder
@@ -312,56 +288,17 @@ class SafeFolder:
     @contextmanager
     def _folder(self, name: str, *, make: bool = False) -> Iterator[tuple[Path, int | None]]:
         """A folder by its name, or this one: its path, and where the system can it is open."""
-        parts = _parts(name)
+        parts = parts_of(name)
         if parts and not is_inside(name):
-            raise _leads_out()
-        folder = self._opened(parts, make=make)
+            raise unusable(name)
+        folder = opened(self.root, parts, make=make)
         if folder is None:  # pragma: no cover
-            yield _looked_at(self.root, parts, make=make), None
+            yield looked_at(self.root, parts, make=make), None
             return
         try:
             yield self.path(name), folder
         finally:
             os.close(folder)
-
-    def _opened(self, parts: Sequence[str], *, make: bool = False) -> int | None:
-        """A folder, open; None where the system cannot."""
-        if not _HAS_DIR_FD:  # pragma: no cover
-            return None
-        folder = os.open(self.root, _ON_THE_WAY)
-        for part in parts:
-            outer = folder
-            try:
-                folder = _entered(part, outer, make=make)
-            finally:
-                os.close(outer)
-        return folder
-
-
-def _leads_out() -> OSError:
-    return OSError(errno.ELOOP, "leads out of its folder")
-
-
-def _entered(part: str, folder: int, *, make: bool) -> int:
-    if make:
-        with suppress(FileExistsError):
-            os.mkdir(part, dir_fd=folder)
-    try:
-        return os.open(part, _ON_THE_WAY | _NO_LINK, dir_fd=folder)
-    except NotADirectoryError as error:
-        if _is_link(os.stat(part, dir_fd=folder, follow_symlinks=False)):
-            raise OSError(errno.ELOOP, "is a link") from error
-        raise
-
-
-def _looked_at(folder: Path, parts: Sequence[str], *, make: bool) -> Path:  # pragma: no cover
-    for part in parts:
-        folder /= part
-        if make:
-            folder.mkdir(exist_ok=True)
-        if _is_link(folder.lstat()):
-            raise OSError(errno.ELOOP, "is a link")
-    return folder
 
 
 def _refused(path: Path, error: PermissionError) -> CannotWrite:
@@ -369,9 +306,3 @@ def _refused(path: Path, error: PermissionError) -> CannotWrite:
         f"{printable(path)} cannot be read ({error.strerror}), and what cannot be looked at is not taken for "
         "deleted. Give yourself the permission, or choose another folder."
     )
-
-
-def _is_link(status: os.stat_result) -> bool:
-    """Whether it is a link, or a junction of Windows."""
-    junction = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", -1)
-    return stat.S_ISLNK(status.st_mode) or getattr(status, "st_reparse_tag", 0) == junction

@@ -4,17 +4,17 @@ A set whose folder was renamed is called so from then on; one whose folder was d
 done to single crops is told by `facesets.results.crop_edits`.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from facesets.errors import FacesetsError
 from facesets.files import printable, sha256_of
-from facesets.results.manifest import SET_MANIFEST, Content, ExportManifest, SetEntry, SetManifest
-from facesets.results.manifest_json import read_manifest
+from facesets.results.export_manifest import Content, ExportManifest, SetEntry, SetManifest
+from facesets.results.inside import is_inside
+from facesets.results.manifest import SET_MANIFEST
 from facesets.results.ownership import ANNOUNCEMENT
 from facesets.results.pardons import read_pardons
-from facesets.results.safe_folder import SafeFolder, is_inside
+from facesets.results.set_manifests import SetManifests
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class EditedSets:
     linked : frozenset of str
         Sources of sets whose folder the user replaced by a link: they stay as they are.
     back : tuple of SetEntry
-        Sets that had been deleted and whose folder lies there again.
+        Sets that had been deleted and whose folder is there again.
     pardoned : tuple of SetEntry
         Sets whose deletion was taken back: they are to be made again under the names that they had.
     """
@@ -61,74 +61,73 @@ class EditedSets:
         return [*lines, *(f"{name} is a link: it is left as it is." for name in linked)]
 
 
-def edited_sets(out: Path, before: ExportManifest) -> EditedSets:
+def edited_sets(before: ExportManifest, sets: SetManifests) -> EditedSets:
     """Follow renamed and deleted folders. An export without any of its sets was emptied, not edited."""
+    out = sets.root
     empty = tuple(entry for entry in before.sets if not entry.faces)
     entries = [entry for entry in before.sets if is_inside(entry.name) and entry.faces]
-    folder = SafeFolder(out)
-    links = frozenset(e.source for e in entries if folder.link_above(f"{e.name}/{SET_MANIFEST}"))
-    there = [e for e in entries if e.source in links or folder.is_file(f"{e.name}/{SET_MANIFEST}")]
-    lost = [e for e in entries if e.source not in links and not folder.exists(e.name)]
+    links = frozenset(entry.source for entry in entries if sets.is_linked(entry.name))
     if (out / ANNOUNCEMENT).is_file():
-        return EditedSets(tuple(there), before.removed, linked=links, empty=empty)
+        there = tuple(e for e in entries if e.source in links or sets.is_there(e.name))
+        return EditedSets(there, before.removed, linked=links, empty=empty)
     # A name that another set took meanwhile, because the user gave it to that one, brings nobody back.
     taken = {entry.name for entry in entries}
-    back = tuple(e for e in before.removed if e.name not in taken and _came_back(out, e))
-    there += back
-    entries += back
+    back = tuple(e for e in before.removed if e.name not in taken and _came_back(e, sets))
     removed = tuple(entry for entry in before.removed if entry not in back)
+    entries += back
+    place = _places([entry for entry in entries if entry.source not in links], sets)
+    place |= {entry.source: entry.name for entry in entries if entry.source in links}
     pardons = read_pardons(out)
+    lost = [e for e in entries if e.source not in place and _has_left(e, place.values(), sets)]
     pardoned = tuple(entry for entry in lost if entry.name in pardons)
-    lost = [entry for entry in lost if entry not in pardoned]
-    unchanged = EditedSets(tuple(there), removed, linked=links, empty=empty, back=back, pardoned=pardoned)
-    if not lost:
-        return unchanged
-    renamed = dict(_renamed_folders(out, {entry.name for entry in lost}, {entry.name for entry in there}))
-    now = [
-        replace(entry, name=renamed.get(entry.name, entry.name))
-        for entry in entries
-        if entry in there or entry.name in renamed
-    ]
-    if not now:
-        return replace(unchanged, there=(), back=())
-    deleted = tuple(entry for entry in lost if entry.name not in renamed)
-    moved = {e.source for e in now if folder.link_above(f"{e.name}/{SET_MANIFEST}")}
-    return replace(
-        unchanged,
-        linked=links | moved,
+    now = [replace(entry, name=place[entry.source]) for entry in entries if entry.source in place]
+    deleted = tuple(entry for entry in lost if entry not in pardoned)
+    if deleted and not now:
+        return EditedSets(removed=removed, linked=links, empty=empty, pardoned=pardoned)
+    return EditedSets(
         there=tuple(now),
         removed=(*removed, *deleted),
         deleted=deleted,
-        renamed=tuple(renamed.items()),
+        renamed=tuple((e.name, place[e.source]) for e in entries if place.get(e.source, e.name) != e.name),
+        linked=links | {entry.source for entry in now if sets.is_linked(entry.name)},
+        empty=empty,
+        back=back,
+        pardoned=pardoned,
     )
 
 
-def _came_back(out: Path, entry: SetEntry) -> bool:
+def _came_back(entry: SetEntry, sets: SetManifests) -> bool:
     """Whether the folder of a set that had been deleted holds that set again."""
-    name = f"{entry.name}/{SET_MANIFEST}"
-    try:
-        return (
-            is_inside(entry.name)
-            and SafeFolder(out).is_file(name)
-            and read_manifest(out / entry.name / SET_MANIFEST, SetManifest).name == entry.name
-        )
-    except FacesetsError:
+    if not is_inside(entry.name) or not sets.is_there(entry.name):
         return False
+    manifest = sets.find(entry.name)
+    return manifest is not None and manifest.name == entry.name
 
 
-def _renamed_folders(out: Path, lost: set[str], there: set[str]) -> Iterator[tuple[str, str]]:
-    """Old and new name of folders whose own manifest has the name of a lost set."""
-    for path in sorted(out.glob(f"[!._]*/{SET_MANIFEST}")):
-        name = path.parent.name
-        if name in there or not is_inside(name):
-            continue
-        try:
-            old = read_manifest(path, SetManifest).name
-        except FacesetsError:
-            continue
-        if old in lost:
-            lost = lost - {old}
-            yield old, name
+def _places(entries: Sequence[SetEntry], sets: SetManifests) -> dict[str, str]:
+    """Source of each set that is there to its folder. What a folder says of itself decides, not its name."""
+    own = {e.name: e for e in entries if sets.is_there(e.name)}
+    place = {e.source: name for name, e in own.items() if (m := sets.find(name)) and m.name == name}
+    sought = {entry.name: entry for entry in entries if entry.source not in place}
+    found = set(place.values())
+    for name in (name for name in sets.folders() if name not in found and is_inside(name)) if sought else ():
+        manifest = sets.find(name)
+        entry = None if manifest is None else sought.get(manifest.name)
+        # A set that was renamed long ago may say its earlier name still, which another one has by now.
+        if entry and manifest and (name not in own or _shows(manifest, entry)):
+            place[entry.source] = name
+            found.add(name)
+            del sought[entry.name]
+    return place | {e.source: name for name, e in own.items() if e.source not in place and name not in found}
+
+
+def _shows(manifest: SetManifest, entry: SetEntry) -> bool:
+    return not {item.face.face for item in manifest.faces}.isdisjoint(entry.best)
+
+
+def _has_left(entry: SetEntry, places: Collection[str], sets: SetManifests) -> bool:
+    """Whether nothing, or another set, has the folder that a set had."""
+    return entry.name in places or not sets.folder.exists(entry.name)
 
 
 def is_untouched(path: Path, content: Content, since_ns: int) -> bool:
@@ -139,20 +138,16 @@ def is_untouched(path: Path, content: Content, since_ns: int) -> bool:
     return status.st_mtime_ns <= since_ns or sha256_of(path) == content.sha256
 
 
-def edited_crops(out: Path, name: str, *, goes: bool = False) -> Sequence[str]:
+def edited_crops(sets: SetManifests, name: str, *, goes: bool = False) -> Sequence[str]:
     """Crops of a set that somebody worked on, relative to the export.
 
     Nothing can be told after a run that was cut off, for it may have been writing the set. If the set goes,
     whatever differs counts as worked on even then.
     """
-    path = out / name / SET_MANIFEST
-    if not path.is_file() or ((out / ANNOUNCEMENT).is_file() and not goes):
+    out, manifest = sets.root, sets.find(name)
+    if manifest is None or ((out / ANNOUNCEMENT).is_file() and not goes):
         return ()
-    try:
-        manifest = read_manifest(path, SetManifest)
-    except FacesetsError:
-        return ()
-    since = path.stat().st_mtime_ns
+    since = (out / name / SET_MANIFEST).stat().st_mtime_ns
     return [
         f"{name}/{item.file}"
         for item in manifest.faces

@@ -17,20 +17,14 @@ from facesets.interfaces import Progress
 from facesets.plurals import counted
 from facesets.records import Collection as FaceCollection
 from facesets.results.folder_diff import Edits, folder_of, read_edits
-from facesets.results.journal import WRITING, read_runs
-from facesets.results.manifest import (
-    ClusterManifest,
-    FaceEntry,
-    Group,
-    PlacedFile,
-    RefineManifest,
-    Statement,
-)
+from facesets.results.manifest import ClusterManifest, FaceEntry, Group, PlacedFile, RefineManifest, Statement
 from facesets.results.membership import Known
 from facesets.results.moved_photos import in_folder, paths_today, with_sources_today
 from facesets.results.ownership import announced_names
 from facesets.results.pardons import read_pardons
 from facesets.results.returned_photos import bring_back
+from facesets.results.run_records import WRITING, read_runs
+from facesets.results.statements import said_of_face, sentence
 
 SINGLETONS = "_singletons"
 
@@ -85,8 +79,8 @@ def warn_of_deleted(names: Iterable[str], out: Path, progress: Progress) -> None
     for name in names:
         progress.say(
             f"{printable(name)} was deleted, so that person gets no folder any more. If that was an "
-            "accident, put the folder back and run this again, or take this run back: "
-            f"`facesets undo {printable(out)}`."
+            "accident, put the folder back and run this again, or take this run back: `facesets undo "
+            f"{printable(out)} RUN`, where RUN is the first that `facesets undo {printable(out)}` lists."
         )
 
 
@@ -250,9 +244,7 @@ def _follow_photos(root: Path, known: Known, edits: Edits) -> None:
             copies = "1 copy of a photo is" if many == 1 else f"{many} copies of photos are"
             known.learned.append(f"{copies} not wanted in {printable(folder)}.")
         elif many:
-            faces, show, do = ("1 face", "shows", "does") if many == 1 else (f"{many} faces", "show", "do")
-            what = f"{show} {printable(target)}, not" if target else f"{do} not show"
-            known.learned.append(f"{faces} {what} {printable(folder)}.")
+            known.learned.append(sentence(many, folder, target))
 
 
 def _all_faces(known: Known) -> Iterable[FaceEntry]:
@@ -265,16 +257,16 @@ def _move(known: Known, folder: str, image: str, targets: Sequence[str]) -> int:
     place = known.single if folder == known.single_folder else known.groups.get(folder, [])
     leaving = [face for face in place if face.image == image]
     place[:] = [face for face in place if face.image != image]
-    target = targets[0] if targets else ""
+    target, person = targets[0] if targets else "", ""
     if target and target == known.single_folder:
         known.single += leaving
     elif target and not target.startswith("_"):
-        known.groups.setdefault(target, []).extend(leaving)
-        known.statements += [Statement("is", target, face=face.face) for face in leaving]
+        person = target
+        known.groups.setdefault(person, []).extend(leaving)
     else:
         known.set_aside += leaving
-    if folder != known.single_folder:
-        known.statements += [Statement("not", folder, face=face.face) for face in leaving]
+    left = [] if folder == known.single_folder else [folder]
+    known.statements += [said for face in leaving for said in said_of_face(face.face, left, person)]
     return len(leaving)
 
 
@@ -307,7 +299,7 @@ def _follow_copies(known: Known, edits: Edits) -> None:
             known.set_aside[:] = [face for face in known.set_aside if face.face != faces[0].face]
             known.groups[target].append(faces[0])
             known.files[copy] = replace(known.files[name], size=-1, mtime_ns=-1)
-            known.statements.append(Statement("is", target, face=faces[0].face))
+            known.statements += said_of_face(faces[0].face, (), target)
             known.learned.append(f"1 face shows {printable(target)}.")
     for folder, many in strange.items():
         copies = "1 copy of a photo lies" if many == 1 else f"{many} copies of photos lie"

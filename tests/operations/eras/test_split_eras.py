@@ -15,24 +15,21 @@ from tests.fixtures.trees import files_in
 from facesets.errors import WrongUsage
 from facesets.imaging.decode import decode
 from facesets.inference.local import LocalEmbedder
-from facesets.inference.packs import read_pack
-from facesets.operations.eras.split_eras import (
-    EraRequest,
-    ProbeSummary,
-    SplitErasSummary,
-    probe_eras,
-    split_eras,
-)
+from facesets.interfaces import Embedder
+from facesets.operations.eras.person import EraRequest
+from facesets.operations.eras.split_eras import probe_eras, split_eras
+from facesets.operations.eras.summaries import ProbeSummary, SplitErasSummary
 from facesets.operations.eras.year_cache import FILE_NAME
 from facesets.operations.face_sets.discover import known_sets
 from facesets.operations.face_sets.folder_labels import SortedFolders
 from facesets.operations.face_sets.import_folders import import_folders
 from facesets.operations.ingest.embed import embed
-from facesets.operations.options.cache import VERIFY_MIN_DET_SCORE, EmbedOptions, ExportSwapOptions
+from facesets.operations.options.cache import EmbedOptions, ExportSwapOptions
 from facesets.operations.options.face_sets import ImportFoldersOptions, SplitErasOptions
 from facesets.progress import SilentProgress
 from facesets.records import Collection
-from facesets.results.manifest import ExportManifest, SetManifest
+from facesets.results.earlier_export import EarlierExport
+from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.manifest_json import manifest_bytes, read_manifest
 from facesets.results.ownership import ANNOUNCEMENT
 from facesets.sources.folders import FolderSource
@@ -113,12 +110,7 @@ def life(tmp_path_factory: pytest.TempPathFactory, lfw_dir: Path, embedder: Loca
 
 
 @pytest.fixture(scope="module")
-def checker(pack_dir: Path) -> LocalEmbedder:
-    return LocalEmbedder(read_pack(pack_dir), det_size=640, min_det_score=VERIFY_MIN_DET_SCORE)
-
-
-@pytest.fixture(scope="module")
-def curated(tmp_path_factory: pytest.TempPathFactory, life: Life, checker: LocalEmbedder) -> Path:
+def curated(tmp_path_factory: pytest.TempPathFactory, life: Life, checker: Embedder) -> Path:
     """An export with one curated set of the whole life."""
     out = tmp_path_factory.mktemp("curated") / "swap"
     import_folders(
@@ -138,7 +130,7 @@ Split = Callable[..., SplitErasSummary]
 
 
 @pytest.fixture(scope="module")
-def split(life: Life, checker: LocalEmbedder, tmp_path_factory: pytest.TempPathFactory) -> Split:
+def split(life: Life, checker: Embedder, tmp_path_factory: pytest.TempPathFactory) -> Split:
     years = tmp_path_factory.mktemp("years") / FILE_NAME
 
     def split(
@@ -217,7 +209,10 @@ def test_eras_do_not_stand_for_a_person_in_discover(
     done: tuple[Path, SplitErasSummary], curated: Path, life: Life
 ) -> None:
     whole = life.store.load()
-    with_eras, without = known_sets(done[0], whole), known_sets(curated, whole)
+    with_eras, without = (
+        known_sets(EarlierExport(folder, read_manifest(folder, ExportManifest)), whole)
+        for folder in (done[0], curated)
+    )
     assert np.array_equal(with_eras.centroids, without.centroids)
 
 

@@ -9,18 +9,16 @@ import pytest
 from tests.fixtures.photo_library import STRANGERS, Library
 from tests.fixtures.trees import files_in
 
-from facesets.inference.local import LocalEmbedder
-from facesets.inference.packs import read_pack
 from facesets.interfaces import Embedder
 from facesets.operations.face_sets.discover import MARKER, DiscoverSummary, discover
 from facesets.operations.face_sets.export_swap import export_swap
 from facesets.operations.grouping.refine import refine
-from facesets.operations.options.cache import VERIFY_MIN_DET_SCORE, ExportSwapOptions, RefineOptions
+from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
 from facesets.operations.options.face_sets import DiscoverOptions
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress
 from facesets.records import Faces, Float32, Pixels
-from facesets.results.manifest import ExportManifest, SetManifest
+from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.stop import Stop
 
@@ -29,12 +27,7 @@ TASTE = ExportSwapOptions(min_face_short=60, top_n=3, sheet=False)
 
 
 @pytest.fixture(scope="module")
-def checker(pack_dir: Path) -> LocalEmbedder:
-    return LocalEmbedder(read_pack(pack_dir), det_size=640, min_det_score=VERIFY_MIN_DET_SCORE)
-
-
-@pytest.fixture(scope="module")
-def two_known(tmp_path_factory: pytest.TempPathFactory, pristine: Library, checker: LocalEmbedder) -> Path:
+def two_known(tmp_path_factory: pytest.TempPathFactory, pristine: Library, checker: Embedder) -> Path:
     """An export of two of the four people."""
     root = tmp_path_factory.mktemp("known")
     refine(pristine.store, root / "sets", GATES, progress=SilentProgress(), stop=Stop())
@@ -77,7 +70,7 @@ def run(
 
 @pytest.mark.slow
 def test_people_who_are_in_no_set_yet_get_the_next_numbers_and_known_ones_stay(
-    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+    pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
 ) -> None:
     out = tmp_path / "swap"
     shutil.copytree(two_known / "swap", out)
@@ -111,7 +104,7 @@ def test_people_who_are_in_no_set_yet_get_the_next_numbers_and_known_ones_stay(
 
 
 def test_only_photos_below_the_source_root_count_by_any_of_their_paths(
-    pristine: Library, checker: LocalEmbedder, tmp_path: Path
+    pristine: Library, checker: Embedder, tmp_path: Path
 ) -> None:
     summary = run(pristine, tmp_path / "swap", checker, [pristine.photos / "album"])
     assert summary.faces == 1
@@ -120,7 +113,7 @@ def test_only_photos_below_the_source_root_count_by_any_of_their_paths(
 
 
 def test_a_set_that_was_renamed_or_deleted_is_not_discovered_again(
-    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+    pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
 ) -> None:
     out = tmp_path / "swap"
     shutil.copytree(two_known / "swap", out)
@@ -134,7 +127,7 @@ def test_a_set_that_was_renamed_or_deleted_is_not_discovered_again(
 
 
 def test_crops_that_were_moved_make_nobody_new_and_wait_for_their_set(
-    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+    pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
 ) -> None:
     out = tmp_path / "swap"
     shutil.copytree(two_known / "swap", out)
@@ -159,7 +152,7 @@ def test_crops_that_were_moved_make_nobody_new_and_wait_for_their_set(
 
 
 def test_a_set_of_refine_that_was_deleted_is_not_discovered_again(
-    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+    pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
 ) -> None:
     out = tmp_path / "swap"
     shutil.copytree(two_known / "swap", out)
@@ -184,7 +177,7 @@ class Interrupting(SilentProgress):
 
 
 def test_a_run_that_was_stopped_is_completed_or_taken_back(
-    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+    pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
 ) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     for out in (whole, cut):
@@ -215,7 +208,7 @@ def test_a_run_that_was_stopped_is_completed_or_taken_back(
 
 @pytest.mark.slow
 def test_an_export_goes_on_growing_after_discover_and_nobody_is_in_it_twice(
-    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+    pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
 ) -> None:
     sets, out = tmp_path / "sets", tmp_path / "swap"
     shutil.copytree(two_known / "sets", sets)
@@ -246,7 +239,7 @@ def test_an_export_goes_on_growing_after_discover_and_nobody_is_in_it_twice(
 
 
 def test_faces_that_fail_only_the_gates_of_the_export_make_no_set_and_are_found_by_a_looser_run(
-    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+    pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
 ) -> None:
     out = tmp_path / "swap"
     shutil.copytree(two_known / "swap", out)
@@ -269,7 +262,7 @@ def test_faces_that_fail_only_the_gates_of_the_export_make_no_set_and_are_found_
 class BlindForOne:
     """An embedder that finds no face of one person."""
 
-    def __init__(self, embedder: LocalEmbedder, person: Float32) -> None:
+    def __init__(self, embedder: Embedder, person: Float32) -> None:
         self.settings = embedder.settings
         self._embedder = embedder
         self._person = person
@@ -280,8 +273,9 @@ class BlindForOne:
         return [faces.take(np.flatnonzero(faces.embedding @ self._person < 0.4)) for faces in found]
 
 
+@pytest.mark.slow
 def test_a_person_of_whom_no_face_passes_takes_no_number(
-    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+    pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
 ) -> None:
     calm, out = tmp_path / "calm", tmp_path / "swap"
     for folder in (calm, out):
@@ -300,7 +294,7 @@ def test_a_person_of_whom_no_face_passes_takes_no_number(
 
 
 def test_empty_sets_of_an_earlier_version_go_and_their_faces_are_found(
-    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+    pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
 ) -> None:
     out = tmp_path / "swap"
     shutil.copytree(two_known / "swap", out)
@@ -325,7 +319,7 @@ def test_empty_sets_of_an_earlier_version_go_and_their_faces_are_found(
 
 
 def test_the_manifest_says_by_which_gates_people_were_found(
-    pristine: Library, two_known: Path, checker: LocalEmbedder, tmp_path: Path
+    pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
 ) -> None:
     out = tmp_path / "swap"
     shutil.copytree(two_known / "swap", out)

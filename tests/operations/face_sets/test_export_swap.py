@@ -15,12 +15,12 @@ from tests.fixtures.trees import files_in
 from facesets.errors import DamagedFile, RecogniserMismatch, WrongUsage
 from facesets.imaging.decode import decode
 from facesets.inference.local import LocalEmbedder
-from facesets.inference.packs import read_pack
-from facesets.operations.face_sets.export_swap import ExportSwapSummary, export_swap
+from facesets.interfaces import Embedder
+from facesets.operations.face_sets.export_summary import ExportSwapSummary
+from facesets.operations.face_sets.export_swap import export_swap
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.refine import refine
 from facesets.operations.options.cache import (
-    VERIFY_MIN_DET_SCORE,
     ClusterOptions,
     ExportSwapOptions,
     RefineOptions,
@@ -29,20 +29,15 @@ from facesets.operations.reports.verify_bundle import check_bundle, verify_bundl
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress
 from facesets.records import Collection
-from facesets.results.journal import read_runs
-from facesets.results.manifest import ExportManifest, RefineManifest, SetManifest
+from facesets.results.export_manifest import ExportManifest, SetManifest
+from facesets.results.manifest import RefineManifest
 from facesets.results.manifest_json import manifest_bytes, read_manifest
 from facesets.results.ownership import ANNOUNCEMENT
+from facesets.results.run_records import read_runs
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 
 TASTE = ExportSwapOptions(min_face_short=60, top_n=5, candidates=True)
-
-
-@pytest.fixture(scope="module")
-def checker(pack_dir: Path) -> LocalEmbedder:
-    """What `export-swap` checks its crops with."""
-    return LocalEmbedder(read_pack(pack_dir), det_size=640, min_det_score=VERIFY_MIN_DET_SCORE)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +56,7 @@ Run = Callable[..., ExportSwapSummary]
 
 
 @pytest.fixture(scope="module")
-def run(pristine: Library, manifests: Path, checker: LocalEmbedder) -> Run:
+def run(pristine: Library, manifests: Path, checker: Embedder) -> Run:
     def run(out: Path, options: ExportSwapOptions = TASTE, refined: Path | None = None) -> ExportSwapSummary:
         return export_swap(
             pristine.store,
@@ -156,6 +151,7 @@ def test_a_copy_of_a_photo_is_collapsed_into_the_better_one(exported: Path) -> N
     assert both == {"Hugo_Chavez_0001.jpg", "smaller.jpg"}
 
 
+@pytest.mark.slow
 def test_bundles_load_as_their_consumer_loads_them(exported: Path, embedder: LocalEmbedder) -> None:
     bundles = sorted(exported.glob("*/*.fsz"))
     assert len(bundles) == 2 * len(PEOPLE)
@@ -202,7 +198,7 @@ def test_candidates_are_single_faces_near_a_set(exported: Path, manifests: Path)
 
 
 def test_candidates_need_the_raw_manifest(
-    pristine: Library, manifests: Path, checker: LocalEmbedder, tmp_path: Path
+    pristine: Library, manifests: Path, checker: Embedder, tmp_path: Path
 ) -> None:
     with pytest.raises(WrongUsage, match="--raw-manifest"):
         export_swap(
@@ -251,7 +247,7 @@ def test_a_manifest_that_names_files_elsewhere_removes_none(exported: Path, tmp_
 
 
 def test_a_set_is_made_again_when_what_ranks_its_faces_changed(
-    exported: Path, tmp_path: Path, library: Library, manifests: Path, checker: LocalEmbedder
+    exported: Path, tmp_path: Path, library: Library, manifests: Path, checker: Embedder
 ) -> None:
     out = tmp_path / "swap"
     shutil.copytree(exported, out)
@@ -359,7 +355,7 @@ def test_vectors_of_another_recogniser_are_refused(manifests: Path, tmp_path: Pa
 
 @pytest.mark.parametrize("which", ["refined", "raw"])
 def test_faces_found_with_another_detection_are_refused(
-    pristine: Library, manifests: Path, checker: LocalEmbedder, tmp_path: Path, which: str
+    pristine: Library, manifests: Path, checker: Embedder, tmp_path: Path, which: str
 ) -> None:
     given = {"refined": manifests / "fs" / "refine_manifest.json", "raw": manifests / "raw" / "manifest.json"}
     text = given[which].read_text().replace('"det_size": 640', '"det_size": 320')
@@ -504,6 +500,7 @@ def named_by_rank(out: Path) -> None:
     path.write_text(path.read_text().replace('"version": 6', '"version": 5'))
 
 
+@pytest.mark.slow
 def test_crops_of_an_earlier_version_get_names_of_their_own_and_mean_what_they_did(
     exported: Path, tmp_path: Path, run: Run
 ) -> None:
@@ -532,7 +529,7 @@ def test_crops_of_an_earlier_version_get_names_of_their_own_and_mean_what_they_d
     assert deleted not in third
 
 
-@pytest.mark.usefixtures("no_sync")
+@pytest.mark.slow
 def test_a_kill_while_crops_are_renamed_costs_none(exported: Path, tmp_path: Path, run: Run) -> None:
     taste = replace(TASTE, sheet=False, merge=True)
     shutil.copytree(exported, tmp_path / "old")
@@ -562,12 +559,14 @@ def test_a_set_of_which_no_face_passes_is_not_made(exported: Path, tmp_path: Pat
             (f"faceset_00{n}", {"min_face_short"}) for n in range(1, len(PEOPLE) + 1)
         ]
     assert [path.name for path in files_in(out)] == ["manifest.json"]
+    assert "--min-face-short" in summary.hint
     run(out)
     assert read_manifest(out, ExportManifest).sets == read_manifest(exported, ExportManifest).sets
     assert run(out, strict).sets == 0
     assert [path.name for path in files_in(out)] == ["manifest.json"]
 
 
+@pytest.mark.slow
 def test_a_set_in_a_linked_folder_is_left_as_it_is(exported: Path, tmp_path: Path, run: Run) -> None:
     out, disk = tmp_path / "swap", tmp_path / "disk"
     shutil.copytree(exported, out)

@@ -15,15 +15,15 @@ from tests.fixtures.trees import files_in
 from facesets.errors import RecogniserMismatch, WrongUsage
 from facesets.formats.bundle import read_bundle
 from facesets.inference.local import LocalEmbedder
-from facesets.inference.packs import read_pack
+from facesets.interfaces import Embedder
 from facesets.operations.face_sets.folder_labels import SortedFolders
 from facesets.operations.face_sets.import_folders import ImportFoldersSummary, import_folders
 from facesets.operations.ingest.embed import embed
-from facesets.operations.options.cache import VERIFY_MIN_DET_SCORE, EmbedOptions, ExportSwapOptions
+from facesets.operations.options.cache import EmbedOptions, ExportSwapOptions
 from facesets.operations.options.face_sets import ImportFoldersOptions
 from facesets.progress import SilentProgress
 from facesets.records import CacheSettings
-from facesets.results.manifest import ExportManifest, SetManifest
+from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.sources.folders import FolderSource
 from facesets.stop import Stop
@@ -64,16 +64,11 @@ def photos(tmp_path_factory: pytest.TempPathFactory, lfw_dir: Path, embedder: Lo
     return Sorted(root, store)
 
 
-@pytest.fixture(scope="module")
-def checker(pack_dir: Path) -> LocalEmbedder:
-    return LocalEmbedder(read_pack(pack_dir), det_size=640, min_det_score=VERIFY_MIN_DET_SCORE)
-
-
 Run = Callable[..., ImportFoldersSummary]
 
 
 @pytest.fixture(scope="module")
-def run(photos: Sorted, checker: LocalEmbedder) -> Run:
+def run(photos: Sorted, checker: Embedder) -> Run:
     def run(
         out: Path, folders: SortedFolders | None = None, export: ExportSwapOptions = TASTE
     ) -> ImportFoldersSummary:
@@ -212,9 +207,7 @@ def test_nobody_named_is_wrong_usage_and_writes_nothing(tmp_path: Path, run: Run
     assert not out.exists()
 
 
-def test_faces_of_another_recogniser_are_refused(
-    photos: Sorted, checker: LocalEmbedder, tmp_path: Path
-) -> None:
+def test_faces_of_another_recogniser_are_refused(photos: Sorted, checker: Embedder, tmp_path: Path) -> None:
     class Other:
         settings: CacheSettings = replace(checker.settings, recogniser_sha256="f" * 64)
         embed = checker.embed

@@ -13,7 +13,8 @@ from tests.fixtures.trees import files_in
 from facesets.errors import AlreadyRunning, CannotWrite, DamagedFile, WrongUsage
 from facesets.operations.grouping.cluster import ClusterSummary, cluster, group_faces
 from facesets.operations.grouping.refine import refine
-from facesets.operations.options.cache import ClusterOptions, Method, RefineOptions
+from facesets.operations.options.cache import ClusterOptions, RefineOptions
+from facesets.operations.options.threshold import Method
 from facesets.progress import SilentProgress
 from facesets.results.lock import locked
 from facesets.results.manifest import ClusterManifest

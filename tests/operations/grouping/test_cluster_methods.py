@@ -9,7 +9,8 @@ from tests.fixtures.program import run
 
 from facesets.clustering import evaluate
 from facesets.operations.grouping.cluster import group_faces
-from facesets.operations.options.cache import ClusterOptions, Method
+from facesets.operations.options.cache import ClusterOptions
+from facesets.operations.options.threshold import Method
 
 Vectors = tuple[np.ndarray, np.ndarray]
 
@@ -67,3 +68,20 @@ def test_the_command_takes_auto_and_refuses_nonsense(pack_dir: Path, lfw_dir: Pa
     assert "as measured of w600k_mbf on news photos: too few people" in measured.out
     refused = run("cluster", tmp_path / "c.npz", tmp_path / "raw", "--threshold", "much")
     assert (refused.status, "neither a number nor auto" in refused.err) == (2, True)
+    same = [
+        json.loads(run("cluster", tmp_path / "c.npz", tmp_path / "raw", "--json", "--dry-run", *said).out)
+        for said in (
+            ("--threshold", "0.3"),
+            ("--max-cosine-distance", "0.3"),
+            ("--min-cosine-similarity", "0.7"),
+        )
+    ]
+    assert same[0] == same[1] == same[2]
+    twice = ("--max-cosine-distance", "0.3", "--threshold", "0.3")
+    refused = run("cluster", tmp_path / "c.npz", tmp_path / "raw", *twice)
+    assert (refused.status, "Give only one" in refused.err) == (2, True)
+    by_setting = {"FACESETS_CLUSTER_THRESHOLD": "0.01", "FACESETS_CLUSTER_MIN_COSINE_SIMILARITY": "0.9"}
+    typed = run(
+        "cluster", tmp_path / "c.npz", tmp_path / "raw", "--json", "--dry-run", *twice[:2], env=by_setting
+    )
+    assert json.loads(typed.out) == same[0]

@@ -7,66 +7,35 @@ import pytest
 from tests.fixtures.kills import in_a_child
 from tests.fixtures.made_library import DrawnStore, MadeStore, OneFaceEverywhere
 from tests.fixtures.photo_library import PEOPLE, Library
+from tests.fixtures.results import (
+    GATES,
+    cluster_stopping_after,
+    grow,
+    make,
+    people,
+    photo_of,
+    sets_of,
+    store,
+    store_sha,
+    tree,
+)
 from tests.fixtures.soak import soaking
-from tests.fixtures.trees import files_in
 
 from facesets.errors import WrongUsage
 from facesets.operations.face_sets.discover import discover
 from facesets.operations.grouping.cluster import cluster
-from facesets.operations.grouping.extend import ExtendSummary, extend
 from facesets.operations.grouping.refine import refine
 from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions, RefineOptions
 from facesets.operations.options.face_sets import DiscoverOptions, ExtendOptions
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress
-from facesets.results.journal import read_runs
-from facesets.results.manifest import ClusterManifest, ExportManifest, RefineManifest, SetManifest
+from facesets.results.export_manifest import ExportManifest, SetManifest
+from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_manifest
+from facesets.results.run_records import read_runs
 from facesets.stop import Stop
 
-GATES = RefineOptions(min_faces=4, sheet=False)
-QUIET = ExtendOptions(sheet=False)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> MadeStore:
-    """Ten photos of person 1, six of 2, three of 3, one of 4."""
-    made = MadeStore(tmp_path / "photos", random.Random(0))
-    for person, count in ((1, 10), (2, 6), (3, 3), (4, 1)):
-        for _ in range(count):
-            made.add(person)
-    return made
-
-
-def make(store: MadeStore, root: Path) -> tuple[Path, Path]:
-    """Results of `cluster` and `refine`."""
-    cluster(store, root / "raw", ClusterOptions(sheet=False), progress=SilentProgress(), stop=Stop())
-    refine(store, root / "sets", GATES, progress=SilentProgress(), stop=Stop())
-    return root / "raw", root / "sets"
-
-
-def grow(
-    store: MadeStore, raw: Path, sets: Path | None = None, options: ExtendOptions = QUIET
-) -> ExtendSummary:
-    return extend(store, raw, options, refine_out=sets, progress=SilentProgress(), stop=Stop())
-
-
-def people(raw: Path) -> dict[str, set[str]]:
-    manifest = read_manifest(raw, ClusterManifest)
-    return {group.name: {face.face for face in group.faces} for group in manifest.persons}
-
-
-def sets_of(folder: Path) -> dict[str, set[str]]:
-    manifest = read_manifest(folder, RefineManifest)
-    return {group.name: {face.face for face in group.faces} for group in manifest.facesets}
-
-
-def tree(root: Path) -> dict[str, tuple[int, bytes]]:
-    return {str(p.relative_to(root)): (p.stat().st_mtime_ns, p.read_bytes()) for p in files_in(root)}
-
-
-def photo_of(folder: Path) -> Path:
-    return min(path for path in folder.iterdir() if path.suffix == ".jpg")
+__all__ = ["store"]
 
 
 def test_new_faces_join_their_people_and_strangers_get_the_next_numbers(
@@ -130,12 +99,6 @@ def test_two_faces_of_one_photo_never_both_join_a_person(store: MadeStore, tmp_p
     store.add(1, 1)
     grow(store, raw, options=ExtendOptions(sheet=False, same_image_ok=True))
     assert len(people(raw)["person_001"]) == 12
-
-
-def store_sha(path: str) -> str:
-    import hashlib
-
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def test_faces_that_a_gate_drops_are_listed_with_it(library: Library, tmp_path: Path) -> None:
@@ -230,20 +193,6 @@ def test_a_result_that_was_cut_off_by_another_command_is_refused(store: MadeStor
         grow(store, raw)
 
 
-def cluster_stopping_after(store: MadeStore, raw: Path, options: ClusterOptions, photos: int) -> None:
-    class Counting(SilentProgress):
-        left = photos
-
-        def advance(self, count: int = 1) -> None:
-            self.left -= count
-            if self.left <= 0:
-                stop.request()
-
-    stop = Stop()
-    cluster(store, raw, options, progress=Counting(), stop=stop)
-    assert stop.requested
-
-
 def look_for_new_people(store: DrawnStore, out: Path) -> None:
     """`discover` with small gates and small pictures."""
     gates = RefineOptions(min_faces=3, sheet=False)
@@ -329,7 +278,6 @@ def test_names_stay_over_random_histories_with_kills(tmp_path: Path, seed: int) 
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_sync")
 def test_a_kill_at_every_change_ends_in_the_same_tree_or_back_at_the_start(tmp_path: Path) -> None:
     store = MadeStore(tmp_path / "photos", random.Random(0))
     for person in (1, 1, 1, 1, 2):
@@ -427,7 +375,6 @@ def test_a_beginner_without_a_face_set_is_told_which_gate_to_open(store: MadeSto
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_sync")
 def test_a_cluster_that_is_killed_and_completed_is_taken_back_whole(tmp_path: Path) -> None:
     store = MadeStore(tmp_path / "photos", random.Random(0))
     for person in (1, 1, 2):

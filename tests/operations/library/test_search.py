@@ -193,8 +193,7 @@ def embedded(database: Database, vectors: Float32) -> Library:
         for n in range(COUNT)
     ]
     images = [replace(image, clip=vector) for image, vector in zip(images, vectors, strict=True)]
-    filled = Library(database)
-    filled.look_for(None, MODEL)
+    filled = Library(database).looking_for(None, MODEL)
     filled.add([made_file(f"/{n}.jpg", image) for n, image in enumerate(images)], images)
     build_index(filled)
     return filled
@@ -251,8 +250,8 @@ def test_images_that_were_only_embedded_are_no_problem_and_get_their_faces_later
     assert not check(embedded, fix=False).problems
     image = made_image("i0", 2)
     assert embedded.lacking(image.sha256) == (True, Wanted(faces=False, clip=False))
-    later = Library(database)
-    later.look_for(SETTINGS, MODEL)
+    later = Library(database).looking_for(SETTINGS, MODEL)
+    assert embedded.lacking(image.sha256) == (True, Wanted(faces=False, clip=False))
     assert later.lacking(image.sha256) == (True, Wanted(faces=True, clip=False))
     later.add([], [image])
     assert len(later.load().faces) == 2

@@ -16,7 +16,7 @@ from facesets.operations.ingest.embed import embed
 from facesets.operations.options.cache import DedupOptions, EmbedOptions
 from facesets.operations.reports.dedup import DedupSummary, dedup
 from facesets.progress import SilentProgress
-from facesets.results.manifest import DuplicatesReport
+from facesets.results.duplicates_report import DuplicatesReport
 from facesets.results.manifest_json import read_manifest
 from facesets.sources.folders import FolderSource
 from facesets.stop import Stop

@@ -121,3 +121,21 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     assert (result.status, "facesets index" in result.err) == (2, True)
     result = run("evaluate", tmp_path / "none.npz")
     assert (result.status, "facesets embed" in result.err) == (2, True)
+
+
+def test_each_way_to_say_a_threshold_reaches_each_method(tmp_path: Path) -> None:
+    truth = people("ann", "ann", "bob", "bob", spread=0.05)
+    np.savez(tmp_path / "v.npz", embedding=truth.embedding, name=truth.name)
+    for flag, value, method, used in (
+        ("--max-cosine-distance", "0.4", "agglomerative", 0.4),
+        ("--max-cosine-distance", "0.4", "components", 0.6),
+        ("--min-cosine-similarity", "0.6", "agglomerative", 0.4),
+        ("--threshold", "0.6", "components", 0.6),
+        ("--threshold", "0.6", "agglomerative", 0.6),
+    ):
+        said = ("--method", method, flag, value)
+        result = run("evaluate", "--vectors", tmp_path / "v.npz", "--json", *said)
+        (trial,) = json.loads(result.out)["trials"]
+        assert (trial["method"], trial["threshold"]) == (method, used)
+    refused = run("evaluate", "--vectors", tmp_path / "v.npz", "--method", "auto", "--threshold", "0.4")
+    assert (refused.status, "has no threshold" in refused.err) == (2, True)

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from facesets.errors import AlreadyRunning, DamagedFile, NewerFormat, RecogniserMismatch, WrongUsage
 from facesets.records import CacheSettings, Collection, Faces, FileRecord, ImageRecord
-from facesets.store.npz import journal as journal_module
+from facesets.store.npz import cache_journal
 from facesets.store.npz.cache import Cache
+from facesets.store.npz.cache_journal import CacheJournal
 from facesets.store.npz.columns import Column, map_columns, read_columns, write_columns
-from facesets.store.npz.journal import Journal
 from facesets.store.npz.schema import read_part
 
 SETTINGS = CacheSettings("pack", "rec.onnx", "ab" * 32, 8, "det.onnx", "cd" * 32, 640, 0.5)
@@ -132,12 +132,12 @@ def test_the_result_does_not_depend_on_flushes_folds_or_gathering(
     records = [image(n, n % 3, seed=i, enriched=i % 2 == 1) for i, n in enumerate(numbers)]
     folder = tmp_path_factory.mktemp("caches")
     with monkeypatch.context() as patch:
-        patch.setattr(journal_module, "_GATHER_AT", 1_000)
+        patch.setattr(cache_journal, "_GATHER_AT", 1_000)
         whole = Cache(folder / "whole.npz")
         with whole.writing(SETTINGS):
             for record in records:
                 whole.commit([seen(record, f"/{record.sha256}")], [record])
-        patch.setattr(journal_module, "_GATHER_AT", gather_at)
+        patch.setattr(cache_journal, "_GATHER_AT", gather_at)
         for start in range(0, len(records), at_a_time):
             commit_all_to(Cache(folder / "parts.npz"), records[start : start + at_a_time])
     assert (folder / "whole.npz").read_bytes() == (folder / "parts.npz").read_bytes()
@@ -169,7 +169,7 @@ def test_the_journal_is_gathered_so_that_its_files_stay_few(tmp_path: Path) -> N
         for i in range(400):
             record = image(i, 1)
             cache.commit([seen(record, f"/{i}.jpg")], [record])
-        assert len(Journal(tmp_path / "c.npz").paths()) < 140
+        assert len(CacheJournal(tmp_path / "c.npz").paths()) < 140
         assert len(Cache(tmp_path / "c.npz").load().images) == 400
     assert len(Cache(tmp_path / "c.npz").load().images) == 400
 
@@ -182,7 +182,8 @@ def test_an_image_whose_only_path_now_holds_other_bytes_is_left_out(tmp_path: Pa
         cache.commit([seen(new, "/a.jpg")], [new])
     found = cache.load()
     assert found.images.paths == (("/a.jpg",),)
-    assert found.face_ids() == [f"{new.sha256}#0"]
+    assert found.face_ids() == (f"{new.sha256}#0",)
+    assert found.face_ids() is found.face_ids(), "asked once for each face, it must not be made each time"
 
 
 def test_aliases_come_after_the_canonical_path(tmp_path: Path) -> None:
@@ -319,7 +320,7 @@ def test_damage_in_a_large_cache_is_noticed_before_it_is_used_or_folded(
 def test_a_kill_while_the_journal_is_gathered_keeps_the_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_module, "_GATHER_AT", 4)
+    monkeypatch.setattr(cache_journal, "_GATHER_AT", 4)
 
     class KilledError(Exception):
         pass

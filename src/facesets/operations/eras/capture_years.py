@@ -5,7 +5,7 @@ the disk; then a date in the file's name; then nothing.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
@@ -96,21 +96,11 @@ def capture_years(
     ask = np.flatnonzero(exif == 0)
     exif[ask] = known.years([digests[place] for place in ask])
     exif[exif > latest] = 0
-    wanted = np.flatnonzero(exif == UNKNOWN)
-    progress.begin("Reading capture years", len(wanted))
-    paths = {int(place): images.paths[rows[place]] for place in wanted}
-    read = 0
-    for place, found in _read_all(paths, files, latest, readers, open_file, stop):
-        progress.advance()
-        exif[place] = found
-        if found == UNKNOWN:
-            continue
-        read += 1
-        known.add(digests[place], found)
-        if known.unsaved >= FLUSH_EVERY:
-            known.flush()
+    paths = {int(place): images.paths[rows[place]] for place in np.flatnonzero(exif == UNKNOWN)}
+    progress.begin("Reading capture years", len(paths))
+    found = _kept(_read_all(paths, files, latest, readers, open_file, stop), digests, known, progress)
     progress.end()
-    known.flush()
+    exif[list(found)] = list(found.values())
     year = np.maximum(exif, 0)
     named = [
         next((y for path in images.paths[rows[place]] if (y := year_in_name(path, latest=latest))), 0)
@@ -122,11 +112,27 @@ def capture_years(
         by_exif=int((exif > 0).sum()),
         by_name=sum(y > 0 for y in named),
         unknown=int((year == 0).sum()),
-        read=read,
+        read=sum(one != UNKNOWN for one in found.values()),
         unreadable=int((exif == UNKNOWN).sum()),
         damaged_cache=known.damaged,
         stopped=stop.requested,
     )
+
+
+def _kept(
+    found: Iterable[tuple[int, int]], digests: Sequence[bytes], known: YearCache, progress: Progress
+) -> dict[int, int]:
+    """Keep years as they come, now and then for good; those that nobody could read are asked for again."""
+    years: dict[int, int] = {}
+    for place, year in found:
+        progress.advance()
+        years[place] = year
+        if year != UNKNOWN:
+            known.add(digests[place], year)
+            if known.unsaved >= FLUSH_EVERY:
+                known.flush()
+    known.flush()
+    return years
 
 
 def _read_all(

@@ -15,13 +15,9 @@ from facesets.operations.grouping.gates import quality_gates
 from facesets.operations.options.face_sets import SplitErasOptions
 from facesets.plurals import counted
 from facesets.records import Collection, Float32, Int64
-from facesets.results.crop_edits import said_of_crops
-from facesets.results.manifest import EXPORT_MANIFEST, ExportManifest, SetManifest
-from facesets.results.manifest_json import read_manifest
+from facesets.results.earlier_export import ERA, EarlierExport
+from facesets.results.gates import RECENTRE
 from facesets.results.same_faces import require_same_recogniser, rows_among
-from facesets.results.set_edits import edited_sets
-
-KIND = "era"
 
 # Of the years of an era so many at each end may come from wrong clocks: they do not name it.
 _STRAY_SHARE = 0.05
@@ -95,7 +91,7 @@ class Era:
     dominant: int
 
 
-def read_curated(out: Path, name: str, collection: Collection) -> Curated:
+def read_curated(earlier: EarlierExport, name: str, collection: Collection) -> Curated:
     """Read the set to start from, out of an export.
 
     Raises
@@ -105,22 +101,22 @@ def read_curated(out: Path, name: str, collection: Collection) -> Curated:
     RecogniserMismatch
         It was made with another recogniser than the store.
     """
-    before = read_manifest(out / EXPORT_MANIFEST, ExportManifest)
-    edits = edited_sets(out, before)
-    entries = {entry.name: entry for entry in edits.there}
+    out = earlier.root
+    earlier.require_manifest()
+    entries = {entry.name: entry for entry in earlier.entries}
     entry = entries.get(name)
     if entry is None:
-        known = ", ".join(printable(each) for each, e in entries.items() if e.kind != KIND) or "none"
+        known = ", ".join(printable(each) for each, e in entries.items() if e.kind != ERA) or "none"
         raise WrongUsage(f"There is no set {printable(name)} in {printable(out)}. There are: {known}.")
-    if entry.kind == KIND:
+    if entry.kind == ERA:
         raise WrongUsage(f"{printable(name)} is an era already. Name the set that it was split from.")
-    manifest = read_manifest(out / name, SetManifest)
+    manifest = earlier.sets.read(name)
     require_same_recogniser(collection.settings, manifest.made.models, out / name)
-    said = said_of_crops(out, before, edits)
+    said = earlier.said
     given = said.given_to(name)
     own = {
         name,
-        *(each.name for each in edits.there if each.source.startswith(f"{era_source(entry.source)}#")),
+        *(each.name for each in earlier.entries if each.source.startswith(f"{era_source(entry.source)}#")),
     }
     elsewhere = {face for (group, face), shows in said.verdicts.items() if shows and group not in own}
     unwanted = (said.out_of(name) | elsewhere) - given
@@ -163,10 +159,10 @@ def recover(
     near = np.setdiff1d(near, rows_among(collection, curated.taken_out))
     left, dropped = near, dict[str, int]()
     for gate, below, _ in quality_gates(faces, options):
-        dropped[gate] = int(below[left].sum())
+        dropped[gate.name] = int(below[left].sum())
         left = left[~below[left]]
     far = 1 - faces.embedding[left] @ centroid_of(faces.embedding[left]) > options.recentre_threshold
-    dropped["recentre_threshold"] = int(far.sum())
+    dropped[RECENTRE.name] = int(far.sum())
     rows = np.union1d(left[~far], given)
     if not len(rows):
         raise WrongUsage(

@@ -1,39 +1,36 @@
 """`split-eras`: a person photographed over many years becomes a face set for each era."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 
-from facesets.clustering.eras import Eras
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.imaging.quality import quality
 from facesets.interfaces import Embedder, Progress, Store
-from facesets.operations.eras.capture_years import CaptureYears, capture_years
-from facesets.operations.eras.era_faces import (
-    KIND,
-    Curated,
-    Era,
-    Recovered,
-    era_source,
-    name_eras,
-    read_curated,
-    recover,
-    split,
+from facesets.operations.eras.era_faces import Era, era_source
+from facesets.operations.eras.person import EraRequest, FoundPerson, find_person
+from facesets.operations.eras.probe import facts_line, judge, probe, probe_png, probe_text
+from facesets.operations.eras.summaries import (
+    EraSet,
+    ProbeSummary,
+    SplitErasSummary,
+    summary_of_split,
+    year_sources,
 )
-from facesets.operations.eras.probe import EraProbe, facts_line, judge, probe, probe_png, probe_text
-from facesets.operations.face_sets.export_swap import ExportSwapSummary, export_planned
-from facesets.operations.face_sets.plan import NewSet, plan_sets
+from facesets.operations.face_sets.export_run import ExportRun, begin_export
+from facesets.operations.face_sets.new_set import NewSet, Policy
+from facesets.operations.face_sets.plan import plan_sets
 from facesets.operations.face_sets.selection import select_faces
 from facesets.operations.face_sets.set_changes import State, set_states, without_empty
+from facesets.operations.face_sets.write_export import export_planned
 from facesets.operations.options.cache import ExportSwapOptions
 from facesets.operations.options.face_sets import SplitErasOptions
-from facesets.records import Collection, Float32, Int64
-from facesets.results.folder import write_drawings
+from facesets.results.earlier_export import ERA, EarlierExport
+from facesets.results.era_lineage import succession
+from facesets.results.export_manifest import ExportManifest
+from facesets.results.folder_runs import write_drawings
 from facesets.results.lock import reserved
-from facesets.results.manifest import EXPORT_MANIFEST, ExportManifest, Failure
+from facesets.results.manifest import EXPORT_MANIFEST
 from facesets.results.preflight import begin
 from facesets.results.provenance import provenance
 from facesets.stop import Stop
@@ -42,139 +39,6 @@ THIN = "_thin"
 THIN_MARKER = "THIN.txt"
 ERA_MARKER = "ERA.txt"
 _DRAWINGS = "_eras"
-
-
-@dataclass(frozen=True, slots=True)
-class YearSources:
-    """Where capture years come from: how many photos each way, and how many headers were read for it."""
-
-    by_exif: int
-    by_name: int
-    unknown: int
-    read: int
-    unreadable: int
-    damaged_cache: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeSummary:
-    """What `split-eras --probe` found. `text` is what was written to `text_file`."""
-
-    set: str
-    recovered: int
-    near: int
-    dropped_by: dict[str, int]
-    years: YearSources
-    evidence: EraProbe
-    text: str
-    text_file: str
-    chart: str
-    failed: int = 0
-    failures: list[Failure] = field(default_factory=list)
-    dry_run: bool = False
-    stopped: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class EraSet:
-    """One era, and the set that it became.
-
-    Attributes
-    ----------
-    state : str
-        `new`, `changed` or `unchanged`: what this run made of the set; `empty`: none of its faces passes.
-    first, last, dominant : int
-        Capture years; 0 where none is known.
-    fragments : int
-        Smaller sub-clusters that joined its anchor.
-    thin : bool
-        It has fewer faces than a set needs.
-    """
-
-    set: str
-    state: State
-    faces: int
-    first: int
-    last: int
-    dominant: int
-    fragments: int
-    thin: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SplitErasSummary:
-    """What `split-eras` found and wrote.
-
-    Attributes
-    ----------
-    left_out : int
-        Faces in fragments too small for an era of their own.
-    gone : list of str
-        Sets of an earlier split that this one has no more.
-    forced : str
-        What spoke against splitting, where it was done all the same.
-    """
-
-    set: str
-    out: str
-    recovered: int
-    near: int
-    dropped_by: dict[str, int]
-    years: YearSources
-    eras: list[EraSet]
-    left_out: int
-    gone: list[str]
-    export: ExportSwapSummary | None
-    failed: int
-    failures: list[Failure] = field(default_factory=list)
-    forced: str = ""
-    dry_run: bool = False
-    stopped: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Person:
-    """Everything that is known before something is written."""
-
-    collection: Collection
-    curated: Curated
-    recovered: Recovered
-    years: CaptureYears
-    of_face: Int64
-    eras: Eras
-    named: list[Era]
-
-    @property
-    def embeddings(self) -> Float32:
-        return self.collection.faces.embedding[self.recovered.rows]
-
-
-@dataclass(frozen=True, slots=True)
-class EraRequest:
-    """Whose eras, and where to look.
-
-    Attributes
-    ----------
-    out : Path
-        The export.
-    name : str
-        Of the set in it to start from.
-    roots : sequence of Path
-        Where the person's photos lie; everything that the store holds where none is named.
-    years_cache : Path
-        Where capture years are kept between runs.
-    latest_year : int
-        This year.
-    force : bool
-        Split though the probe says that it makes no sense.
-    """
-
-    out: Path
-    name: str
-    roots: Sequence[Path]
-    years_cache: Path
-    latest_year: int
-    force: bool = False
 
 
 def probe_eras(
@@ -192,7 +56,8 @@ def probe_eras(
     Errors as `split_eras`.
     """
     begun = begin(store, request.out, ExportManifest, EXPORT_MANIFEST, replace=replace)
-    person = _find(store, begun.collection, request, options, progress, stop)
+    earlier = EarlierExport(request.out, begun.before)
+    person = find_person(store, earlier, begun.collection, request, options, progress=progress, stop=stop)
     evidence = probe(person.embeddings, person.of_face, person.eras, person.named, options)
     facts = facts_line(person.recovered, person.curated, person.years)
     text = probe_text(request.name, facts, evidence, options)
@@ -219,7 +84,7 @@ def probe_eras(
         recovered=len(person.recovered.rows),
         near=person.recovered.near,
         dropped_by=person.recovered.dropped_by,
-        years=_sources(person.years),
+        years=year_sources(person.years),
         evidence=evidence,
         text=text,
         text_file=str(text_file),
@@ -261,96 +126,61 @@ def split_eras(
         The export or the capture years cannot be written.
     """
     with reserved(request.out, dry_run=export.dry_run):
-        return _split_eras(store, request, embedder, options, export, progress=progress, stop=stop)
-
-
-def _split_eras(
-    store: Store,
-    request: EraRequest,
-    embedder: Embedder,
-    options: SplitErasOptions,
-    export: ExportSwapOptions,
-    *,
-    progress: Progress,
-    stop: Stop,
-) -> SplitErasSummary:
-    begun = begin(store, request.out, ExportManifest, EXPORT_MANIFEST, replace=export.replace)
-    person = _find(store, begun.collection, request, options, progress, stop)
-    if stop.requested:
-        return _summary(request, person, [], (), None, dry_run=export.dry_run)
-    splits, verdict = judge(person.of_face, person.eras, person.named, options)
-    if not splits and not request.force:
-        raise WrongUsage(
-            f"{printable(request.name)} is left as it is. {verdict} --probe shows more, --force splits "
-            "all the same."
+        run = begin_export(store, request.out, embedder, export, progress, stop)
+        person = find_person(
+            store, run.earlier, run.collection, request, options, progress=progress, stop=stop
         )
+        if stop.requested:
+            return summary_of_split(request, person, [], (), None, dry_run=export.dry_run)
+        splits, verdict = judge(person.of_face, person.eras, person.named, options)
+        if not splits and not request.force:
+            raise WrongUsage(
+                f"{printable(request.name)} is left as it is. {verdict} --probe shows more, --force splits "
+                "all the same."
+            )
+        summary = _written(run, request, person, options)
+        return summary if splits else replace(summary, forced=verdict)
+
+
+def _written(
+    run: ExportRun, request: EraRequest, person: FoundPerson, options: SplitErasOptions
+) -> SplitErasSummary:
     base = era_source(person.curated.source)
-    wanted = _wanted(person, base, options, export)
+    wanted = _wanted(run, person, base, options)
     plan = plan_sets(
-        person.collection,
+        run,
         [new for new, _ in wanted],
-        request.out,
-        embedder.settings,
-        export,
-        made=provenance(store, person.collection.settings, options, export),
-        replaced=base,
+        in_place_of(base),
+        provenance(run.store, run.collection.settings, options, run.options),
+        succession=succession(run.earlier, base, {new.source: run.ids_of(new.rows) for new, _ in wanted}),
     )
-    states = set_states(request.out, plan)
-    written = export_planned(
-        begun,
-        plan,
-        request.out,
-        embedder,
-        export,
-        command="split-eras",
-        progress=progress,
-        stop=stop,
-    )
+    states = set_states(run.out, plan)
+    written = export_planned(run, plan, command="split-eras")
     states = without_empty(states, written)
     lines = [_line(era, *states[new.source], new) for new, era in wanted]
-    summary = _summary(request, person, lines, plan.gone, written, dry_run=export.dry_run)
-    return summary if splits else replace(summary, forced=verdict)
+    return summary_of_split(request, person, lines, plan.gone, written, dry_run=run.options.dry_run)
 
 
-def _find(
-    store: Store,
-    collection: Collection,
-    request: EraRequest,
-    options: SplitErasOptions,
-    progress: Progress,
-    stop: Stop,
-) -> _Person:
-    curated = read_curated(request.out, request.name, collection)
-    recovered = recover(collection, curated, request.roots, options)
-    images, place = np.unique(collection.faces.image[recovered.rows], return_inverse=True)
-    cache, latest = request.years_cache, request.latest_year
-    years = capture_years(
-        collection.images, images, store.files(), cache, latest=latest, progress=progress, stop=stop
-    )
-    if years.damaged_cache:
-        progress.say(f"The capture years kept in {printable(cache)} were damaged, so they are read again.")
-    of_face = years.year[place]
-    eras = split(collection.faces.embedding[recovered.rows], of_face, options)
-    named = name_eras(request.name, eras, recovered.rows, of_face)
-    return _Person(collection, curated, recovered, years, of_face, eras, named)
+def in_place_of(base: str) -> Policy:
+    """The eras of a set take the place of those of an earlier split of it; all other sets stay."""
+    return Policy(drops=lambda entry: entry.source.rpartition("#")[0] == base)
 
 
 def _wanted(
-    person: _Person, base: str, options: SplitErasOptions, export: ExportSwapOptions
+    run: ExportRun, person: FoundPerson, base: str, options: SplitErasOptions
 ) -> list[tuple[NewSet, Era]]:
     """The sets to be, each with its era. What is thin is told by the gates that need no picture."""
-    rated = quality(person.collection.faces).total
     wanted = []
     for era in person.named:
         if len(era.rows) < options.min_fragment_faces:
             continue
         years = era.name.removeprefix(f"{person.curated.name}_")
         name, markers = era.name, {ERA_MARKER: _era_text(person, era)}
-        fit = len(select_faces(person.collection.faces, era.rows, rated, export).rows)
+        fit = len(select_faces(run.collection.faces, era.rows, run.rating, run.options).rows)
         if fit < options.min_era_faces:
             name, years = f"{THIN}/{name}", f"{THIN}/{years}"
             markers[THIN_MARKER] = _thin_text(fit, len(era.rows), options)
-        wanted.append((NewSet(name, f"{base}#{years}", era.rows, KIND, markers), era))
+        wanted.append((NewSet(name, f"{base}#{years}", era.rows, ERA, markers), era))
     return wanted
 
 
@@ -361,7 +191,7 @@ def _thin_text(fit: int, faces: int, options: SplitErasOptions) -> str:
     )
 
 
-def _era_text(person: _Person, era: Era) -> str:
+def _era_text(person: FoundPerson, era: Era) -> str:
     years = person.of_face[np.isin(person.recovered.rows, era.rows)]
     counts = zip(*np.unique(years, return_counts=True), strict=True)
     by_year = "".join(f"    {year or 'unknown'}: {count}\n" for year, count in counts)
@@ -382,43 +212,4 @@ def _line(era: Era, name: str, state: State, wanted: NewSet) -> EraSet:
         dominant=era.dominant,
         fragments=len(era.clusters) - 1,
         thin=THIN_MARKER in wanted.markers,
-    )
-
-
-def _sources(years: CaptureYears) -> YearSources:
-    return YearSources(
-        by_exif=years.by_exif,
-        by_name=years.by_name,
-        unknown=years.unknown,
-        read=years.read,
-        unreadable=years.unreadable,
-        damaged_cache=years.damaged_cache,
-    )
-
-
-def _summary(
-    request: EraRequest,
-    person: _Person,
-    eras: list[EraSet],
-    gone: Sequence[str],
-    written: ExportSwapSummary | None,
-    *,
-    dry_run: bool,
-) -> SplitErasSummary:
-    failures = written.failures if written else []
-    return SplitErasSummary(
-        set=request.name,
-        out=str(request.out),
-        recovered=len(person.recovered.rows),
-        near=person.recovered.near,
-        dropped_by=person.recovered.dropped_by,
-        years=_sources(person.years),
-        eras=eras,
-        left_out=len(person.recovered.rows) - sum(era.faces for era in eras),
-        gone=list(gone),
-        export=written,
-        failed=len(failures),
-        failures=failures,
-        dry_run=dry_run,
-        stopped=written is None or written.stopped,
     )

@@ -10,43 +10,40 @@ import numpy as np
 from facesets.clustering import nearest
 from facesets.files import printable
 from facesets.interfaces import Embedder, Progress, Store
-from facesets.operations.face_sets.export_swap import ExportSwapSummary, export_planned
-from facesets.operations.face_sets.plan import NewSet, groups_of, plan_sets
+from facesets.operations.face_sets.export_run import ExportRun, begin_export
+from facesets.operations.face_sets.export_summary import ExportSwapSummary
+from facesets.operations.face_sets.new_set import NewSet, Policy
+from facesets.operations.face_sets.plan import groups_of, plan_sets
 from facesets.operations.face_sets.selection import centroid_of
 from facesets.operations.face_sets.source_roots import rows_under
+from facesets.operations.face_sets.write_export import export_planned
 from facesets.operations.grouping.gates import Gated
 from facesets.operations.grouping.refine import gate_faces, surviving
 from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
 from facesets.operations.options.face_sets import DiscoverOptions
 from facesets.plurals import counted
 from facesets.records import Bool, Collection, Float32, Int64
+from facesets.results.earlier_export import EarlierExport
+from facesets.results.export_manifest import SetEntry
+from facesets.results.gates import MIN_FACES
 from facesets.results.group_names import following_names
 from facesets.results.lock import reserved
-from facesets.results.manifest import (
-    EXPORT_MANIFEST,
-    SET_MANIFEST,
-    ExportManifest,
-    Failure,
-    SetEntry,
-    SetManifest,
-)
-from facesets.results.manifest_json import read_manifest, refuse_other_results
-from facesets.results.naming import look_for_export
-from facesets.results.ownership import ANNOUNCEMENT
-from facesets.results.preflight import begin
+from facesets.results.manifest import SET_MANIFEST, Failure
 from facesets.results.provenance import provenance, recorded
 from facesets.results.same_faces import require_same_recogniser
-from facesets.results.set_edits import edited_sets
+from facesets.results.statements import faces_put
 from facesets.stop import Stop
 
 KIND = "discovered"
 MARKER = "DISCOVERED.txt"
 _THIN = "_thin/"
+NEW_ONLY = Policy(remakes=False)
+"""Sets that are there stay as they are."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundCluster:
-    """A group of faces that are nobody's.
+    """A group of faces that are in no set yet.
 
     Attributes
     ----------
@@ -160,73 +157,70 @@ def discover(
         `out` cannot be written.
     """
     with reserved(out, dry_run=export.dry_run):
-        return _discover(store, out, roots, embedder, options, refine, export, progress=progress, stop=stop)
+        run = begin_export(store, out, embedder, export, progress, stop)
+        return _discover(run, roots, options, refine)
 
 
 def _discover(
-    store: Store,
-    out: Path,
-    roots: list[Path],
-    embedder: Embedder,
-    options: DiscoverOptions,
-    refine: RefineOptions,
-    export: ExportSwapOptions,
-    *,
-    progress: Progress,
-    stop: Stop,
+    run: ExportRun, roots: list[Path], options: DiscoverOptions, refine: RefineOptions
 ) -> DiscoverSummary:
-    begun = begin(store, out, ExportManifest, EXPORT_MANIFEST, replace=export.replace)
-    collection = begun.collection
-    known = known_sets(out, collection)
+    collection = run.collection
+    known = known_sets(run.earlier, run.collection)
     rows = rows_under(collection, roots)
-    progress.begin(f"Looking for new people among {counted(len(rows), 'face')}")
-    unknown = rows[~_is_known(collection, rows, known, options)]
+    run.progress.begin(f"Looking for new people among {counted(len(rows), 'face')}")
+    unknown = rows[~_is_known(run, rows, known, options)]
     refine = refine.for_store(len(collection.images), collection.settings.recogniser)
     gated = gate_faces(collection.faces.take(unknown), refine)
-    ids = collection.face_ids()
     found = [
         members
         for members in (unknown[part] for part in surviving(gated))
-        if not any(ids[row] in known.unwanted for row in members)
+        if not any(run.ids[row] in known.unwanted for row in members)
     ]
     names = following_names("faceset", known.names, len(found))
-    progress.end()
+    run.progress.end()
     summary = DiscoverSummary(
-        out=str(out),
+        out=str(run.out),
         faces=len(rows),
         known=len(rows) - len(unknown),
         clusters=_clusters(collection, unknown, gated, dict(zip(names, found, strict=True))),
         export=None,
-        dry_run=export.dry_run,
-        stopped=stop.requested,
+        dry_run=run.options.dry_run,
+        stopped=run.stop.requested,
     )
-    is_cut_off = (out / ANNOUNCEMENT).is_file() and not export.dry_run
-    if stop.requested or not (found or is_cut_off):
+    is_cut_off = run.earlier.is_cut_off and not run.options.dry_run
+    if run.stop.requested or not (found or is_cut_off):
         return summary
-    wanted = [_new_set(collection, name, members, roots) for name, members in zip(names, found, strict=True)]
-    made = provenance(store, collection.settings, options, export)
-    made = replace(made, options=_gates_of(refine, made.options) | made.options)
-    plan = plan_sets(collection, wanted, out, embedder.settings, export, made=made, remake=False)
-    if not export.dry_run:
-        naming = look_for_export(store, out, begun.before, collection)
-        naming.keep({out: groups_of(out, plan, collection)})
-    exported = export_planned(
-        begun, plan, out, embedder, export, command="discover", progress=progress, stop=stop
-    )
-    nobody = {empty.source for empty in exported.empty}
-    numbers = iter(names)
-    named = {
-        name: "" if new.source in nobody else next(numbers) for name, new in zip(names, wanted, strict=True)
-    }
-    clusters = [replace(each, name=named.get(each.name, "")) for each in summary.clusters]
+    wanted = [_new_set(run, name, members, roots) for name, members in zip(names, found, strict=True)]
+    exported = _export(run, wanted, options, refine)
     return replace(
         summary,
-        clusters=clusters,
+        clusters=_as_named(summary.clusters, wanted, exported),
         export=exported if found else None,
         failed=exported.failed,
         failures=exported.failures,
         stopped=exported.stopped,
     )
+
+
+def _export(
+    run: ExportRun, wanted: Sequence[NewSet], options: DiscoverOptions, refine: RefineOptions
+) -> ExportSwapSummary:
+    made = provenance(run.store, run.collection.settings, options, run.options)
+    made = replace(made, options=_gates_of(refine, made.options) | made.options)
+    plan = plan_sets(run, wanted, NEW_ONLY, made)
+    if not run.options.dry_run:
+        run.naming().keep({run.out: groups_of(run, plan)})
+    return export_planned(run, plan, command="discover")
+
+
+def _as_named(
+    clusters: Sequence[FoundCluster], wanted: Sequence[NewSet], exported: ExportSwapSummary
+) -> list[FoundCluster]:
+    """Clusters by the sets that they became: a set without a face leaves its number to the next."""
+    empty = {each.source for each in exported.empty}
+    numbers = iter([new.name for new in wanted])
+    named = {new.name: "" if new.source in empty else next(numbers) for new in wanted}
+    return [replace(each, name=named.get(each.name, "")) for each in clusters]
 
 
 def _gates_of(refine: RefineOptions, others: Mapping[str, Any]) -> dict[str, Any]:
@@ -238,30 +232,26 @@ def _gates_of(refine: RefineOptions, others: Mapping[str, Any]) -> dict[str, Any
     }
 
 
-def known_sets(out: Path, collection: Collection) -> KnownSets:
+def known_sets(earlier: EarlierExport, collection: Collection) -> KnownSets:
     """Read the face sets of an export that may be new; errors as `discover`."""
-    refuse_other_results(out, ExportManifest)
-    if not (out / EXPORT_MANIFEST).is_file():
-        return KnownSets((), frozenset(), np.empty((0, collection.faces.dimension), np.float32), frozenset())
-    before = read_manifest(out / EXPORT_MANIFEST, ExportManifest)
-    edits = edited_sets(out, before)
-    entries = edits.there
-    faces, whole = {said.face for said in before.statements if said.kind == "is"}, list[tuple[float, ...]]()
-    for entry in entries:
-        path = out / entry.name / SET_MANIFEST
+    edits = earlier.edits
+    said = () if earlier.manifest is None else earlier.manifest.statements
+    faces, whole = faces_put(said), list[tuple[float, ...]]()
+    for entry in edits.there:
+        path = earlier.root / entry.name / SET_MANIFEST
         if not path.is_file():
             continue
-        manifest = read_manifest(path, SetManifest)
-        require_same_recogniser(collection.settings, manifest.made.models, path)
-        faces |= {item.face.face for item in manifest.faces} | {item.face.face for item in manifest.dropped}
+        known = earlier.sets.read(entry.name)
+        require_same_recogniser(collection.settings, known.made.models, path)
+        faces |= {item.face.face for item in known.faces} | {item.face.face for item in known.dropped}
         if _is_person(entry):
-            whole.append(manifest.centroid)
+            whole.append(known.centroid)
     deleted = [_faces_of_deleted(entry) for entry in edits.removed if _is_person(entry)]
     centroids = [
         np.array(whole, np.float32).reshape(-1, collection.faces.dimension),
         *_centroids(collection, deleted),
     ]
-    names = tuple(entry.name for entry in (*entries, *edits.removed))
+    names = tuple(entry.name for entry in (*edits.there, *edits.removed))
     return KnownSets(names, frozenset(faces), np.concatenate(centroids), frozenset().union(*deleted))
 
 
@@ -282,12 +272,11 @@ def _centroids(collection: Collection, people: Sequence[frozenset[str]]) -> Iter
             yield centroid_of(collection.faces.embedding[rows])[None]
 
 
-def _is_known(collection: Collection, rows: Int64, known: KnownSets, options: DiscoverOptions) -> Bool:
-    ids = collection.face_ids()
-    listed = np.array([ids[row] in known.faces for row in rows], bool)
+def _is_known(run: ExportRun, rows: Int64, known: KnownSets, options: DiscoverOptions) -> Bool:
+    listed = np.array([run.ids[row] in known.faces for row in rows], bool)
     if not len(known.centroids) or not len(rows):
         return listed
-    found = nearest(collection.faces.embedding[rows], known.centroids)
+    found = nearest(run.collection.faces.embedding[rows], known.centroids)
     return listed | (found.cosine_distance <= options.known_threshold)
 
 
@@ -295,7 +284,7 @@ def _clusters(
     collection: Collection, unknown: Int64, gated: Gated, sets: dict[str, Int64]
 ) -> list[FoundCluster]:
     image = collection.faces.image[unknown]
-    alone = np.isin(gated.gate, ["", "min_faces"])
+    alone = np.isin(gated.gate, ["", MIN_FACES.name])
     place = {int(row): i for i, row in enumerate(unknown)}
     names = {int(gated.cluster[place[int(rows[0])]]): name for name, rows in sets.items()}
     found = []
@@ -308,11 +297,11 @@ def _clusters(
     return sorted(found, key=lambda cluster: (-cluster.images, -cluster.faces))
 
 
-def _new_set(collection: Collection, name: str, rows: Int64, roots: list[Path]) -> NewSet:
+def _new_set(run: ExportRun, name: str, rows: Int64, roots: list[Path]) -> NewSet:
     where = ", ".join(printable(root.absolute()) for root in roots) or "all photos"
-    images = len(np.unique(collection.faces.image[rows]))
+    images = len(np.unique(run.collection.faces.image[rows]))
     text = f"Discovered by facesets in {where}: {counted(len(rows), 'face')} in {counted(images, 'photo')}.\n"
-    source = f"discover:{where}#{collection.face_ids()[int(rows[0])]}"
+    source = f"discover:{where}#{run.ids[int(rows[0])]}"
     return NewSet(name, source, rows, kind=KIND, markers={MARKER: text}, is_numbered=True)
 
 

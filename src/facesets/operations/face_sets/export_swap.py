@@ -1,107 +1,33 @@
-"""Face sets for other programs: square PNGs with one face each, and `.fsz` bundles of them."""
+"""`export-swap`: square PNGs with one face each for other programs, and `.fsz` bundles of them."""
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
+from facesets.errors import WrongUsage
+from facesets.files import printable
 from facesets.interfaces import Embedder, Progress, Store
-from facesets.operations.face_sets.plan import ExportPlan, PlannedSet, groups_of, plan_export
-from facesets.operations.face_sets.selection import select_faces
-from facesets.operations.face_sets.set_writer import SetWriter, finished_set
+from facesets.operations.face_sets.candidates import matched_candidates, single_faces
+from facesets.operations.face_sets.export_run import ExportRun, begin_export
+from facesets.operations.face_sets.export_summary import ExportSwapSummary
+from facesets.operations.face_sets.new_set import REFINED, NewSet, Policy
+from facesets.operations.face_sets.plan import ExportPlan, groups_of, plan_sets
+from facesets.operations.face_sets.write_export import export_planned
 from facesets.operations.options.cache import ExportSwapOptions
-from facesets.records import Collection
-from facesets.results.contact_sheets import draw_sheets, own_sheet_names, plan_rows
-from facesets.results.crop_edits import TAKEN_OUT
-from facesets.results.crop_names import rename_crops
-from facesets.results.folder import ResultFolder, finish, would_remove, writing_results
+from facesets.results.era_lineage import Succession
+from facesets.results.group_names import NUMBERED
 from facesets.results.lock import reserved
-from facesets.results.manifest import (
-    EXPORT_MANIFEST,
-    SET_MANIFEST,
-    ExportManifest,
-    Failure,
-    SetEntry,
-    SetManifest,
-)
-from facesets.results.manifest_json import manifest_bytes
-from facesets.results.naming import look_for_export
-from facesets.results.pardons import clear_pardons
-from facesets.results.preflight import Beginning, begin
+from facesets.results.manifest import RefineManifest
+from facesets.results.manifest_json import manifest_file, read_manifest
+from facesets.results.naming import Naming
 from facesets.results.provenance import provenance
-from facesets.results.user_edits import warn_of_deleted
+from facesets.results.same_faces import require_same_faces, rows_of
 from facesets.stop import Stop
 
-Written = tuple[PlannedSet, SetManifest]
-
-# Faces by which a set is known again when its folder is gone: enough for a centroid.
-_BEST = 8
-
-
-@dataclass(frozen=True, slots=True)
-class EmptySet:
-    """A set that was not made, since none of its faces passed.
-
-    Attributes
-    ----------
-    name : str
-        What it would have been called; empty for one that would have had a number.
-    source : str
-        As `NewSet` has it.
-    faces : int
-        That it would have been made of.
-    dropped_by : dict
-        Those by the reason for which each was left out.
-    failed : int
-        Those whose photo could not be read.
-    """
-
-    name: str
-    source: str
-    faces: int
-    dropped_by: dict[str, int]
-    failed: int
-
-
-@dataclass(frozen=True, slots=True)
-class ExportSwapSummary:
-    """What `export-swap` wrote.
-
-    Attributes
-    ----------
-    sets, unchanged_sets : int
-        Face sets in the export; those of them that this run found finished and left alone.
-    faces, masked, candidates : int
-        PNGs in the sets of this run; those with bystanders painted over; PNGs for review.
-    dropped_by : dict
-        Faces left out of the sets of this run, by reason.
-    learned : list of str
-        What the user's own changes in the export say, a sentence a set.
-    hint : str
-        What to try where no face was large enough; else empty.
-    empty : list of EmptySet
-        Sets that were not made.
-    """
-
-    out: str
-    sets: int
-    unchanged_sets: int
-    faces: int
-    masked: int
-    candidates: int
-    bundles: int
-    dropped: int
-    dropped_by: dict[str, int]
-    removed: int
-    failed: int
-    failures: list[Failure] = field(default_factory=list)
-    learned: list[str] = field(default_factory=list)
-    hint: str = ""
-    empty: list[EmptySet] = field(default_factory=list)
-    dry_run: bool = False
-    stopped: bool = False
+WHOLE = Policy(drops=lambda entry: entry.kind == REFINED, takes_over=True)
+"""The sets of the refine manifest take the place of those of an earlier one."""
+MERGED = Policy(remakes=False)
+"""`--merge`: further sets beside those that are there."""
 
 
 def export_swap(
@@ -139,264 +65,83 @@ def export_swap(
         `out` cannot be written.
     """
     with reserved(out, dry_run=options.dry_run):
-        return _export_swap(
-            store,
-            refine_manifest,
-            out,
-            embedder,
-            options,
-            raw_manifest=raw_manifest,
-            progress=progress,
-            stop=stop,
+        run = begin_export(store, out, embedder, options, progress, stop)
+        naming = run.naming()
+        plan = plan_export(run, refine_manifest, raw_manifest, naming)
+        if not options.dry_run:
+            naming.keep({out: groups_of(run, plan)})
+        return export_planned(run, plan, command="export-swap")
+
+
+def plan_export(
+    run: ExportRun, refine_manifest: Path, raw_manifest: Path | None, naming: Naming
+) -> ExportPlan:
+    """Read the manifests, compare recognisers, and settle names; errors as `export_swap`."""
+    collection, options = run.collection, run.options
+    refined = read_manifest(refine_manifest, RefineManifest)
+    require_same_faces(collection.settings, refined.made.models, refine_manifest)
+    rows_by_id = {face: row for row, face in enumerate(run.ids)}
+    members = {
+        group.name: rows_of([entry.face for entry in group.faces], rows_by_id, refine_manifest)
+        for group in refined.facesets
+    }
+    candidates: dict[str, dict[int, float]] = {}
+    if options.candidates:
+        single = single_faces(raw_manifest, rows_by_id, collection.settings)
+        candidates = matched_candidates(collection, members, single, run.rating, options)
+    prefix = f"{manifest_file(refine_manifest).absolute()}#"
+    called, warnings = naming.called({name: run.ids_of(rows) for name, rows in members.items()})
+    wanted = [
+        NewSet(called.get(name, name), prefix + name, rows, candidates=candidates.get(name, {}))
+        for name, rows in members.items()
+    ]
+    if not options.merge:
+        _refuse_foreign_sets(run, prefix)
+    plan = plan_sets(
+        run,
+        wanted,
+        MERGED if options.merge else WHOLE,
+        provenance(run.store, collection.settings, options),
+        succession=Succession(heirs=_heirs(run, wanted)),
+        naming=naming,
+    )
+    return replace(plan, learned=(*plan.learned, *warnings))
+
+
+def _heirs(run: ExportRun, wanted: Sequence[NewSet]) -> dict[str, str]:
+    """Which wanted sets are people that the export has already, from another source.
+
+    `discover` found them before `refine` knew them, or they were named in the folder of `refine` or in the
+    export since. A set with more than half of the faces of such a person is that person.
+    """
+    there = run.earlier.entries
+    sources = {entry.source for entry in there}
+    new = {each.source: run.ids_of(each.rows) for each in wanted if each.source not in sources}
+    numbered = {each.source for each in wanted if NUMBERED.fullmatch(each.name)}
+    heirs: dict[str, str] = {}
+    for entry in there:
+        is_gone = entry.kind == REFINED and all(entry.source != each.source for each in wanted)
+        if entry.kind != "discovered" and not is_gone:
+            continue
+        faces = run.earlier.sets.faces_of(entry.name)
+        # A number tells nothing: whoever has another one now is another set.
+        of_number = is_gone and NUMBERED.fullmatch(entry.name)
+        shared = {
+            source: len(faces & own)
+            for source, own in new.items()
+            if source not in heirs and not (of_number and source in numbered)
+        }
+        best = max(shared, key=shared.__getitem__, default="")
+        if best and 2 * shared[best] > len(faces):
+            heirs[best] = entry.source
+    return heirs
+
+
+def _refuse_foreign_sets(run: ExportRun, prefix: str) -> None:
+    there = [entry for entry in run.earlier.entries if entry.kind == REFINED]
+    foreign = [entry.name for entry in there if not entry.source.startswith(prefix)]
+    if foreign:
+        raise WrongUsage(
+            f"{printable(run.out)} holds sets from another manifest ({foreign[0]} and {len(foreign) - 1} "
+            "more). Use --merge to add to them, or choose another OUT."
         )
-
-
-def _export_swap(
-    store: Store,
-    refine_manifest: Path,
-    out: Path,
-    embedder: Embedder,
-    options: ExportSwapOptions,
-    *,
-    raw_manifest: Path | None,
-    progress: Progress,
-    stop: Stop,
-) -> ExportSwapSummary:
-    begun = begin(store, out, ExportManifest, EXPORT_MANIFEST, replace=options.replace)
-    collection = begun.collection
-    made = provenance(store, collection.settings, options)
-    naming = look_for_export(store, out, begun.before, collection)
-    plan = plan_export(
-        collection, refine_manifest, raw_manifest, out, embedder, options, made=made, naming=naming
-    )
-    if not options.dry_run:
-        naming.keep({out: groups_of(out, plan, collection)})
-    return export_planned(
-        begun,
-        plan,
-        out,
-        embedder,
-        options,
-        command="export-swap",
-        progress=progress,
-        stop=stop,
-    )
-
-
-def export_planned(
-    begun: Beginning[ExportManifest],
-    plan: ExportPlan,
-    out: Path,
-    embedder: Embedder,
-    options: ExportSwapOptions,
-    *,
-    command: str,
-    progress: Progress,
-    stop: Stop,
-) -> ExportSwapSummary:
-    """Write what `plan_export` or `plan_sets` planned, or say what would be written; errors as above."""
-    warn_of_deleted(plan.deleted, out, progress)
-    if options.dry_run:
-        return _rehearsed(begun.collection, plan, out, options)
-    with writing_results(out, plan.earlier, command) as folder:
-        return _export(folder, begun, plan, embedder, options, progress, stop)
-
-
-def _export(
-    folder: ResultFolder,
-    begun: Beginning[ExportManifest],
-    plan: ExportPlan,
-    embedder: Embedder,
-    options: ExportSwapOptions,
-    progress: Progress,
-    stop: Stop,
-) -> ExportSwapSummary:
-    writer = SetWriter(folder, begun.collection, begun.sources, plan.made, embedder, options)
-    if options.sheet:
-        folder.refuse_in_the_way(own_sheet_names(len(plan.kept_sets) + len(plan.sets)))
-    for name, place in plan.moved.items():
-        folder.move(name, place)
-    folder.remove(plan.withdrawn)
-    if plan.before is not None:
-        # What the user said outlives a kill: from here on the sets do not look as they were left.
-        folder.write_manifest(EXPORT_MANIFEST, manifest_bytes(plan.before))
-    moved = [new for crops in plan.renamed for new in crops.moves.values()]
-    possible = [*plan.kept_files, *moved, *writer.possible_names(plan.sets), *own_sheet_names()]
-    folder.announce(dict.fromkeys(possible, ""))
-    folder.keep(plan.kept_files)
-    for name in plan.edited:
-        folder.set_aside_edited(name)
-    rename_crops(folder, plan.renamed)
-    progress.begin("Exporting faces", sum(len(planned.rows) for planned in plan.sets))
-    written, unchanged, is_whole = _write_sets(writer, plan, progress, stop)
-    if not is_whole:
-        return _summary(folder.root, plan, written, unchanged, removed=0, stopped=True)
-    progress.end()
-    entries = (*plan.kept_sets, *(_entry(*each) for each in written if each[1].faces))
-    contents = _manifest(plan, entries)
-    sheets: dict[str, bytes] = {}
-    if options.sheet:
-        rows = plan_rows(contents, folder.root)
-        sheets = draw_sheets(contents, rows, EXPORT_MANIFEST, progress=progress, stop=stop)
-    if stop.requested:
-        return _summary(folder.root, plan, written, unchanged, removed=0, stopped=True)
-    begun.sources.require()
-    for name, content in sheets.items():
-        folder.write(name, content)
-    complete = replace(contents, sheets=tuple(sheets))
-    removed = finish(folder, EXPORT_MANIFEST, manifest_bytes(complete))
-    clear_pardons(folder.root)
-    return _summary(folder.root, plan, written, unchanged, removed=removed, stopped=False)
-
-
-def _write_sets(
-    writer: SetWriter, plan: ExportPlan, progress: Progress, stop: Stop
-) -> tuple[list[Written], int, bool]:
-    """Write every set: what came of each, how many were finished before, and whether none was cut off."""
-    written: list[Written] = []
-    unchanged = 0
-    numbers = [planned.name for planned in plan.sets if planned.wanted.is_numbered]
-    for planned in plan.sets:
-        if planned.wanted.is_numbered:
-            planned = replace(planned, name=numbers[0])  # noqa: PLW2901 - it is called so from here on
-        finished = writer.finished_before(planned)
-        unchanged += finished is not None
-        manifest = finished or writer.write(planned, progress, stop)
-        if manifest is None:
-            return written, unchanged, False
-        if manifest.faces and planned.wanted.is_numbered:
-            del numbers[0]
-        written.append((planned, manifest))
-    return written, unchanged, True
-
-
-def _entry(planned: PlannedSet, manifest: SetManifest) -> SetEntry:
-    return SetEntry(
-        name=manifest.name,
-        source=planned.source,
-        kind=planned.wanted.kind,
-        markers=tuple(planned.wanted.markers),
-        faces=len(manifest.faces),
-        candidates=len(manifest.candidates),
-        dropped=len(manifest.dropped),
-        failed=len(manifest.failed),
-        bundles=manifest.bundles,
-        best=tuple(item.face.face for item in manifest.faces[:_BEST]),
-    )
-
-
-def _empty(planned: PlannedSet, gates: Counter[str], failed: int) -> EmptySet:
-    name = "" if planned.wanted.is_numbered else planned.name
-    faces = len(planned.rows) + len(planned.taken_out)
-    return EmptySet(name, planned.source, faces, dict(sorted(gates.items())), failed)
-
-
-def _manifest(plan: ExportPlan, entries: Sequence[SetEntry]) -> ExportManifest:
-    made = plan.made
-    if plan.is_added and plan.before is not None and plan.before.made.store:
-        # Whoever adds to an export does not take it over.
-        made = replace(made, cache=plan.before.made.cache, store=plan.before.made.store)
-    return ExportManifest(
-        made=made,
-        counts={
-            "sets": len(entries),
-            "faces": sum(entry.faces for entry in entries),
-            "candidates": sum(entry.candidates for entry in entries),
-            "dropped": sum(entry.dropped for entry in entries),
-        },
-        sets=tuple(entries),
-        removed=plan.removed,
-        sheets=(),
-        statements=plan.statements,
-    )
-
-
-def _summary(
-    out: Path,
-    plan: ExportPlan,
-    written: Sequence[Written],
-    unchanged: int,
-    *,
-    removed: int,
-    stopped: bool,
-) -> ExportSwapSummary:
-    manifests = [manifest for _, manifest in written]
-    gates = Counter(item.gate for manifest in manifests for item in manifest.dropped)
-    failures = [failure for manifest in manifests for failure in manifest.failed]
-    full = [manifest for manifest in manifests if manifest.faces]
-    return ExportSwapSummary(
-        out=str(out),
-        sets=len(plan.kept_sets) + len(full),
-        unchanged_sets=len(plan.kept_sets) + unchanged,
-        faces=sum(len(manifest.faces) for manifest in full),
-        masked=sum(item.masked > 0 for manifest in full for item in manifest.faces),
-        candidates=sum(len(manifest.candidates) for manifest in full),
-        bundles=sum(len(manifest.bundles) for manifest in full),
-        dropped=gates.total(),
-        dropped_by=dict(sorted(gates.items())),
-        removed=removed,
-        failed=len(failures),
-        failures=failures,
-        learned=list(plan.learned),
-        hint=_hint(manifests, gates),
-        empty=[
-            _empty(planned, Counter(item.gate for item in manifest.dropped), len(manifest.failed))
-            for planned, manifest in written
-            if not manifest.faces
-        ],
-        stopped=stopped,
-    )
-
-
-def _hint(written: Sequence[SetManifest], gates: Counter[str]) -> str:
-    """Which gate to open when every face was too small."""
-    small = [drop for manifest in written for drop in manifest.dropped if drop.gate == "min_face_short"]
-    if not small or any(manifest.faces for manifest in written) or len(small) < gates.total() / 2:
-        return ""
-    sizes = sorted((drop.value for drop in small), reverse=True)
-    edge = int(sizes[len(sizes) // 2])
-    return (
-        f"Faces of {small[0].limit:g} pixels are needed; the largest has {sizes[0]:.0f}: "
-        f"--min-face-short {edge} would keep half of them."
-    )
-
-
-def _rehearsed(
-    collection: Collection, plan: ExportPlan, out: Path, options: ExportSwapOptions
-) -> ExportSwapSummary:
-    """What a run would do, as far as that can be told without reading photos."""
-    chosen = [
-        select_faces(collection.faces, planned.rows, plan.quality, options, given=planned.given)
-        for planned in plan.sets
-    ]
-    by_set = [Counter(drop.gate for drop in selection.dropped) for selection in chosen]
-    for planned, of_set in zip(plan.sets, by_set, strict=True):
-        of_set.update(TAKEN_OUT for _ in planned.taken_out)
-    gates = sum(by_set, Counter[str]())
-    empty = [
-        _empty(planned, of_set, 0)
-        for planned, selection, of_set in zip(plan.sets, chosen, by_set, strict=True)
-        if not len(selection.rows)
-    ]
-    names = [name for entry in plan.sets for name in (f"{entry.name}/{SET_MANIFEST}",)]
-    prefixes = tuple(f"{planned.name}/" for planned in plan.sets)
-    staying = [name for name in plan.earlier if name.startswith(prefixes)]
-    moved = [name for crops in plan.renamed for name in crops.moves]
-    return ExportSwapSummary(
-        out=str(out),
-        sets=len(plan.kept_sets) + len(plan.sets) - len(empty),
-        unchanged_sets=len(plan.kept_sets) + sum(finished_set(out, each) is not None for each in plan.sets),
-        faces=int(np.sum([len(selection.rows) for selection in chosen])),
-        masked=0,
-        candidates=sum(len(planned.candidates) for planned in plan.sets),
-        bundles=2 * sum(len(selection.rows) > 0 for selection in chosen),
-        dropped=gates.total(),
-        dropped_by=dict(sorted(gates.items())),
-        removed=would_remove(
-            out, plan.earlier, [*plan.kept_files, *plan.edited, *moved, *names, *staying, *own_sheet_names()]
-        ),
-        failed=0,
-        learned=list(plan.learned),
-        empty=empty,
-        dry_run=True,
-    )

@@ -7,22 +7,25 @@ from pathlib import Path
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Embedder, Progress, Store
-from facesets.operations.face_sets.export_swap import ExportSwapSummary, export_planned
+from facesets.operations.face_sets.export_run import ExportRun, begin_export
+from facesets.operations.face_sets.export_summary import ExportSwapSummary
 from facesets.operations.face_sets.folder_labels import SortedFolders
 from facesets.operations.face_sets.folder_people import Identity, find_identities
-from facesets.operations.face_sets.plan import NewSet, plan_sets
+from facesets.operations.face_sets.new_set import NewSet, Policy
+from facesets.operations.face_sets.plan import plan_sets
 from facesets.operations.face_sets.set_changes import State, set_states, without_empty
+from facesets.operations.face_sets.write_export import export_planned
 from facesets.operations.options.cache import ExportSwapOptions
 from facesets.operations.options.face_sets import ImportFoldersOptions
 from facesets.results.file_names import folder_name
 from facesets.results.lock import reserved
-from facesets.results.manifest import EXPORT_MANIFEST, ExportManifest, Failure
-from facesets.results.naming import look_for_export, seen_in_export
-from facesets.results.preflight import begin
+from facesets.results.manifest import Failure
 from facesets.results.provenance import provenance
 from facesets.stop import Stop
 
 KIND = "imported"
+BESIDE_OTHERS = Policy()
+"""The set of a label is made again from what its folders hold now; all others stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,44 +103,26 @@ def import_folders(
         `out` cannot be written.
     """
     with reserved(out, dry_run=export.dry_run):
-        return _import_folders(store, folders, out, embedder, options, export, progress=progress, stop=stop)
+        if not folders.people and not folders.each_in:
+            raise WrongUsage("Whose folders? Name them by --folder or --each-in, or in a file by --folders.")
+        return _import_folders(begin_export(store, out, embedder, export, progress, stop), folders, options)
 
 
 def _import_folders(
-    store: Store,
-    folders: SortedFolders,
-    out: Path,
-    embedder: Embedder,
-    options: ImportFoldersOptions,
-    export: ExportSwapOptions,
-    *,
-    progress: Progress,
-    stop: Stop,
+    run: ExportRun, folders: SortedFolders, options: ImportFoldersOptions
 ) -> ImportFoldersSummary:
-    if not folders.people and not folders.each_in:
-        raise WrongUsage("Whose folders? Name them by --folder or --each-in, or in a file by --folders.")
-    begun = begin(store, out, ExportManifest, EXPORT_MANIFEST, replace=export.replace)
-    collection = begun.collection
-    identities, failures = find_identities(collection, folders, options)
+    identities, failures = find_identities(run.collection, folders, options)
     if not identities:
         reasons = "; ".join(f"{printable(failure.path)}: {failure.reason}" for failure in failures)
         raise WrongUsage(f"None of the folders gives a person ({reasons}).")
-    plan = plan_sets(
-        collection,
-        [_wanted(identity) for identity in identities],
-        out,
-        embedder.settings,
-        export,
-        made=provenance(store, collection.settings, options, export),
-    )
-    states = set_states(out, plan)
-    naming = look_for_export(store, out, begun.before, collection)
-    if not export.dry_run:
+    made = provenance(run.store, run.collection.settings, options, run.options)
+    plan = plan_sets(run, [_wanted(identity) for identity in identities], BESIDE_OTHERS, made)
+    states = set_states(run.out, plan)
+    naming = run.naming()
+    if not run.options.dry_run:
         # What is new in the export from here on, a label too, is a name that somebody gave.
-        naming.keep({out: {} if begun.before is None else seen_in_export(out, begun.before).groups})
-    written = export_planned(
-        begun, plan, out, embedder, export, command="import-folders", progress=progress, stop=stop
-    )
+        naming.keep({run.out: run.earlier.people()})
+    written = export_planned(run, plan, command="import-folders")
     return _summary(identities, without_empty(states, written), written, failures)
 
 

@@ -13,9 +13,8 @@ from facesets.imaging.originals import read_row
 from facesets.imaging.quality import known_pose
 from facesets.operations.options.cache import ExportSwapOptions
 from facesets.records import Collection, Faces, Float32, Int64
+from facesets.results.gates import DUPLICATE, MIN_FACE_SHORT, OUTLIER, Gate
 from facesets.results.manifest import Failure
-
-DUPLICATE = "duplicate"
 
 _BLOCK = 1024
 
@@ -28,7 +27,7 @@ class Drop:
     """A face left out; `detail` names the face that it duplicates."""
 
     row: int
-    gate: str
+    gate: Gate
     value: float
     limit: float
     detail: str = ""
@@ -94,11 +93,11 @@ def select_faces(
     )
     limit = options.outlier_threshold
     selection.dropped += [
-        Drop(int(r), "outlier_threshold", round(float(d), 4), limit)
+        Drop(int(r), OUTLIER, round(float(d), 4), limit)
         for r, d in zip(rows[far], distance[far], strict=True)
     ]
     selection.dropped += [
-        Drop(int(r), "min_face_short", round(float(faces.face_short[r]), 2), options.min_face_short)
+        Drop(int(r), MIN_FACE_SHORT, round(float(faces.face_short[r]), 2), options.min_face_short)
         for r in rows[small]
     ]
     return selection

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from facesets.operations.face_sets.export_swap import ExportSwapSummary
+from facesets.operations.face_sets.export_summary import ExportSwapSummary
 from facesets.operations.face_sets.plan import ExportPlan, PlannedSet
 from facesets.operations.face_sets.set_writer import finished_set
 from facesets.results.manifest import SET_MANIFEST

@@ -1,7 +1,7 @@
 """One face set written: PNGs in rank order, candidates beside it, bundles, and its manifest last."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -15,8 +15,8 @@ from facesets.formats.bundle import bundle_names, png_bytes, write_bundle
 from facesets.formats.crops import Square, cut, square_around
 from facesets.imaging.decode import decode
 from facesets.imaging.originals import read_row
-from facesets.imaging.quality import quality
-from facesets.interfaces import Embedder, Progress
+from facesets.interfaces import Progress
+from facesets.operations.face_sets.export_run import ExportRun
 from facesets.operations.face_sets.plan import PlannedSet
 from facesets.operations.face_sets.selection import (
     Drop,
@@ -27,35 +27,25 @@ from facesets.operations.face_sets.selection import (
     select_faces,
 )
 from facesets.operations.face_sets.single_face_crop import (
-    NO_FACE_FOUND,
     CropRules,
     Refused,
     SingleFace,
     Subject,
     single_face_crops,
 )
-from facesets.operations.options.cache import LOADER_MIN_DET_SCORE, ExportSwapOptions
-from facesets.records import Collection, Int64
-from facesets.results.crop_edits import TAKEN_OUT, given_name
+from facesets.operations.options.cache import LOADER_MIN_DET_SCORE
+from facesets.records import Int64
+from facesets.results.crop_edits import given_name
+from facesets.results.crop_names import files_of_entry
+from facesets.results.export_manifest import Content, ExportedFace, QualityParts, SetEntry, SetManifest
 from facesets.results.folder import ResultFolder
+from facesets.results.gates import NO_FACE_FOUND, TAKEN_OUT
 from facesets.results.group_names import CANDIDATES, candidate_name, names_of_set, png_name
-from facesets.results.manifest import (
-    SET_MANIFEST,
-    Content,
-    DroppedFace,
-    ExportedFace,
-    Failure,
-    Provenance,
-    QualityParts,
-    SetManifest,
-    face_describer,
-    rounded,
-)
+from facesets.results.inside import is_inside
+from facesets.results.manifest import SET_MANIFEST, DroppedFace, Failure, Provenance, face_describer, rounded
 from facesets.results.manifest_json import manifest_bytes, read_manifest
-from facesets.results.photo_sources import PhotoSources
-from facesets.results.safe_folder import is_inside
 from facesets.results.set_edits import is_untouched
-from facesets.stop import Stop
+from facesets.results.set_manifests import SetManifests
 
 # Photos held in memory at a time; their first crops go to the embedder together.
 _TOGETHER = 8
@@ -72,28 +62,17 @@ class _Written:
 class SetWriter:
     """Writes the sets of one export into its folder."""
 
-    def __init__(
-        self,
-        folder: ResultFolder,
-        collection: Collection,
-        sources: PhotoSources,
-        made: Provenance,
-        embedder: Embedder,
-        options: ExportSwapOptions,
-    ) -> None:
-        """Rate all faces once."""
+    def __init__(self, folder: ResultFolder, run: ExportRun, made: Provenance) -> None:
+        """Take what the run has read and rated."""
         self._folder = folder
-        self._collection = collection
-        self._sources = sources
+        self._run = run
         self._made = made
-        self._embedder = embedder
-        self._options = options
-        self._ids = collection.face_ids()
-        self._quality = quality(collection.faces)
-        self._total = self._quality.total
-        self._describe = face_describer(collection, self._total)
+        self._collection = run.collection
+        self._options = run.options
+        self._ids = run.ids
+        self._describe = face_describer(run.collection, run.rating)
         self._rules = CropRules(
-            options.out_size, options.pad_ratio, options.verify_max_distance, LOADER_MIN_DET_SCORE
+            run.options.out_size, run.options.pad_ratio, run.options.verify_max_distance, LOADER_MIN_DET_SCORE
         )
 
     def possible_names(self, sets: Iterable[PlannedSet]) -> Iterator[str]:
@@ -115,7 +94,22 @@ class SetWriter:
         self._folder.keep(manifest.files)
         return manifest
 
-    def write(self, planned: PlannedSet, progress: Progress, stop: Stop) -> SetManifest | None:
+    def leave(self, entry: SetEntry) -> None:
+        """Leave a set as an earlier run made it, of which no photo can be read now.
+
+        It loses crops that were set aside, until photos can be read again.
+        """
+        sets = SetManifests(self._folder.root)
+        self._folder.keep(files_of_entry(sets, entry))
+        manifest = sets.find(entry.name)
+        if manifest is None:
+            return
+        there = tuple(i for i in manifest.faces if self._folder.inside.exists(f"{entry.name}/{i.file}"))
+        if len(there) < len(manifest.faces):
+            left = replace(manifest, faces=there, inputs="")
+            self._folder.write(f"{entry.name}/{SET_MANIFEST}", manifest_bytes(left))
+
+    def write(self, planned: PlannedSet) -> SetManifest | None:
         """Write one set; None when asked to stop before its end.
 
         Nothing is written for a set none of whose faces passes.
@@ -125,8 +119,9 @@ class SetWriter:
         SourceGone
             Photos became unavailable: the set stays as it is until the run is completed.
         """
+        progress = self._run.progress
         selection = select_faces(
-            self._collection.faces, planned.rows, self._total, self._options, given=planned.given
+            self._collection.faces, planned.rows, self._run.rating, self._options, given=planned.given
         )
         progress.advance(len(planned.rows) - len(selection.rows))
         collapse_duplicates(selection, self._collection, self._ids, self._options)
@@ -137,10 +132,10 @@ class SetWriter:
             if (path := self._folder.root / given_name(planned.name, self._ids[row])).is_file()
         }
         named = partial(png_name, planned.name)
-        kept = self._write_crops(planned.name, selection.rows, progress, stop, named, given)
+        kept = self._write_crops(planned.name, selection.rows, progress, named, given)
         candidates = planned.candidates if kept.faces else planned.candidates[:0]
         named = partial(candidate_name, planned.name)
-        review = self._write_crops(f"{CANDIDATES}/{planned.name}", candidates, None, stop, named)
+        review = self._write_crops(f"{CANDIDATES}/{planned.name}", candidates, None, named)
         if kept.stopped or review.stopped:
             return None
         if not kept.faces:
@@ -157,7 +152,6 @@ class SetWriter:
         directory: str,
         rows: Int64,
         progress: Progress | None,
-        stop: Stop,
         named: Callable[[int], str],
         given: Mapping[int, Path] = MappingProxyType({}),
     ) -> _Written:
@@ -168,11 +162,11 @@ class SetWriter:
         written = _Written([], [], [])
         remaining = iter(int(row) for row in rows)
         while some := list(islice(remaining, _TOGETHER)):
-            if stop.requested:
+            if self._run.stop.requested:
                 written.stopped = True
                 break
             subjects = self._subjects([row for row in some if row not in given], written)
-            results = single_face_crops(list(subjects.values()), self._embedder, self._rules)
+            results = single_face_crops(list(subjects.values()), self._run.embedder, self._rules)
             made: dict[int, SingleFace | Refused] = dict(zip(subjects, results, strict=True))
             made |= {row: self._as_given(row, given[row]) for row in some if row in given}
             for row, result in ((row, made[row]) for row in some if row in made):
@@ -198,7 +192,7 @@ class SetWriter:
         square = square_around(faces.box[row], width, height, self._rules.pad_ratio)
         whole = Square(0, 0, min(pixels.shape[:2]))
         crop = cut(pixels, whole, self._rules.size)
-        (found,) = self._embedder.embed([crop])
+        (found,) = self._run.embedder.embed([crop])
         similarity = max((float(each @ faces.embedding[row]) for each in found.embedding), default=0.0)
         return SingleFace(crop, square, 0, similarity)
 
@@ -210,7 +204,7 @@ class SetWriter:
             try:
                 pixels = read_row(self._collection.images, image)
             except UnreadableImage as error:
-                self._sources.one_failed()
+                self._run.sources.one_failed()
                 written.failed.append(Failure(self._collection.images.paths[image][0], error.reason))
                 continue
             subjects[row] = Subject(pixels, faces.box[row], faces.embedding[row])
@@ -224,7 +218,7 @@ class SetWriter:
         top_n = self._options.top_n
         best = ranked[:top_n]
         if self._options.select == "diverse":
-            best = diverse_first(self._collection.faces, ranked, self._total, top_n)
+            best = diverse_first(self._collection.faces, ranked, self._run.rating, top_n)
         top, everything = bundle_names(name, top_n)
         for bundle, rows in ((top, best), (everything, ranked)):
             chosen: list[Path] = [paths[int(row)] for row in rows]
@@ -257,7 +251,7 @@ class SetWriter:
             ),
             dropped=tuple(
                 DroppedFace(
-                    self._describe(drop.row), directory, drop.gate, drop.value, drop.limit, drop.detail
+                    self._describe(drop.row), directory, drop.gate.name, drop.value, drop.limit, drop.detail
                 )
                 for drop in dropped
             ),
@@ -282,11 +276,13 @@ class SetWriter:
         self, item: tuple[int, str, SingleFace], distance: Mapping[int, float], selection: Selection
     ) -> ExportedFace:
         row, name, crop = item
-        parts = {f.name: round(float(getattr(self._quality, f.name)[row]), 4) for f in fields(self._quality)}
+        parts = {
+            f.name: round(float(getattr(self._run.parts, f.name)[row]), 4) for f in fields(self._run.parts)
+        }
         return ExportedFace(
             file=PurePosixPath(name).name,
             face=self._describe(row),
-            quality=QualityParts(**parts, total=round(float(self._total[row]), 4)),
+            quality=QualityParts(**parts, total=round(float(self._run.rating[row]), 4)),
             crop=(crop.square.x, crop.square.y, crop.square.edge),
             masked=crop.masked,
             centroid_cosine_distance=distance[row],
@@ -307,7 +303,8 @@ def finished_set(root: Path, planned: PlannedSet) -> SetManifest | None:
         return None
     if manifest.inputs != planned.inputs or manifest.failed or manifest.name != planned.name:
         return None
-    if not manifest.faces:
+    stem = PurePosixPath(planned.name).name
+    if not manifest.faces or not all(bundle.startswith(f"{stem}_") for bundle in manifest.bundles):
         return None
     whole = all((root / PurePosixPath(name)).is_file() for name in manifest.files)
     since = (root / planned.name / SET_MANIFEST).stat().st_mtime_ns

@@ -14,15 +14,12 @@ from facesets.formats.crops import Square, cut, overlaps, paint_over, square_aro
 from facesets.imaging.boxes import iou
 from facesets.interfaces import Embedder
 from facesets.records import Faces, Float32, Pixels
+from facesets.results.gates import ANOTHER_FACE, NO_FACE_FOUND, SEVERAL_FACES, Gate
 
 _TIGHTER = (0.7, 0.45, 0.25, 0.1)
 _WIDER = (1.0, 1.6, 2.4)
 # A face that is found again in a resized crop has moved by a few pixels, not by half its width.
 _MIN_OVERLAP = 0.3
-
-SEVERAL_FACES = "several_faces"
-NO_FACE_FOUND = "no_face_found"
-ANOTHER_FACE = "another_face"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +68,7 @@ class SingleFace:
 class Refused:
     """Why no crop passed: the gate, what was measured, and what it allows."""
 
-    gate: str
+    gate: Gate
     value: float
     limit: float
 

@@ -1,24 +1,12 @@
 """Raw grouping: every face of a store into folders of people."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from facesets.clustering import (
-    Placement,
-    average_linkage,
-    calibrate,
-    check_links,
-    cluster_auto,
-    connected_components,
-    hdbscan,
-    is_approximate,
-    same_image_pairs,
-    singletons_as_noise,
-)
+from facesets.clustering import singletons_as_noise
+from facesets.clustering.methods import METHODS, Grouping, GroupingTask
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
 from facesets.operations.options.cache import ClusterOptions
@@ -66,28 +54,7 @@ class ClusterSummary:
     failures: list[Failure]
     dry_run: bool
     stopped: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Grouping:
-    """Faces in clusters.
-
-    Attributes
-    ----------
-    labels : int64 array of shape (n,)
-        Numbered by falling size; -1 is noise.
-    used : mapping
-        The values that decided, by name; measured ones where the method chose them.
-    reasons : tuple of str
-        A sentence for each choice that the method made by itself.
-    placement : tuple of str
-        How each face came where it is, in a word; empty where the method does not tell.
-    """
-
-    labels: Int64
-    used: Mapping[str, Any]
-    reasons: tuple[str, ...] = ()
-    placement: tuple[str, ...] = ()
+    renamed: int = 0
 
 
 def cluster(
@@ -156,6 +123,7 @@ def _cluster(
         copied=written.copied,
         unchanged=written.unchanged,
         removed=written.removed,
+        renamed=written.renamed,
         failed=written.failed,
         failures=written.failures,
         dry_run=options.dry_run,
@@ -176,37 +144,17 @@ def group_faces(
     recogniser : str, optional
         The file name of the network that made the embeddings.
     """
-    known_images = None if options.same_image_ok else image
-    used: dict[str, Any] = {"same_image_ok": options.same_image_ok}
-    if options.method == "auto":
-        measured = calibrate(embeddings, image_index=known_images, recogniser=recogniser)
-        result = cluster_auto(embeddings, image_index=known_images, calibration=measured)
-        used["core_cosine_similarity"] = result.calibration.core
-        used["link_cosine_similarity"] = result.calibration.link
-        placement = tuple(Placement(value).name.lower() for value in result.placement.tolist())
-        return Grouping(singletons_as_noise(result.labels), used, result.reasons, placement)
-    apart = None if known_images is None else same_image_pairs(embeddings, known_images)
-    reasons: tuple[str, ...] = ()
-    if options.method == "components":
-        similarity = options.min_cosine_similarity
-        labels = connected_components(embeddings, min_cosine_similarity=similarity, constraints=apart)
-        used["min_cosine_similarity"] = similarity
-        if is_approximate(len(embeddings)):
-            checked = check_links(embeddings, labels, min_cosine_similarity=similarity)
-            reasons = (checked.sentence(similarity),)
-    elif options.method == "hdbscan":
-        faces, samples = options.min_cluster_size, options.min_samples
-        labels = hdbscan(embeddings, min_cluster_size=faces, min_samples=samples, constraints=apart).labels
-        used |= {"min_cluster_size": faces, "min_samples": samples}
-    else:
-        threshold = options.threshold
-        if threshold is None:
-            measured = calibrate(embeddings, image_index=known_images, recogniser=recogniser)
-            threshold = measured.max_cosine_distance
-            reasons = (f"Cut at a cosine distance of {threshold:.2f}, {measured.source}.",)
-        labels = average_linkage(embeddings, max_cosine_distance=threshold, constraints=apart)
-        used["threshold"] = threshold
-    return Grouping(singletons_as_noise(labels), used, reasons)
+    task = GroupingTask(
+        embeddings=embeddings,
+        image=None if options.same_image_ok else image,
+        recogniser=recogniser,
+        threshold=options.own_threshold(),
+        min_cluster_size=options.min_cluster_size,
+        min_samples=options.min_samples,
+    )
+    found = METHODS[options.method].group(task)
+    used = {"same_image_ok": options.same_image_ok, **found.used}
+    return replace(found, labels=singletons_as_noise(found.labels), used=used)
 
 
 def members_by_label(labels: Int64) -> list[Int64]:
@@ -230,31 +178,22 @@ def _manifest(
     made = provenance(store, collection.settings, options)
     used = {"method": options.method, **grouping.used, "materialize": options.materialize}
     describe = face_describer(collection, quality(faces).total)
-    labels = grouping.labels if said is None else said.label
-    own_names = {} if said is None else said.names
-    rows_of = [np.flatnonzero(labels == label) for label in np.unique(labels[labels >= 0])]
-    if said is None:
-        rows_of = members_by_label(labels)
-    alone = [rows[0] for rows in rows_of if len(rows) == 1 and int(labels[rows[0]]) not in own_names]
-    members = sorted(
-        (rows for rows in rows_of if len(rows) > 1 or int(labels[rows[0]]) in own_names),
-        key=lambda rows: (-len(rows), rows[0]),
-    )
     ids = collection.face_ids()
-    names = names_of_clusters([int(labels[rows[0]]) for rows in members], "person", said)
-    named = with_names(
-        naming, out, names, {int(labels[r[0]]): [ids[row] for row in r] for r in members}, said
-    )
+    labels = grouping.labels if said is None else said.label
+    members, single = _people_and_singles(labels, said)
+    clusters = [int(labels[rows[0]]) for rows in members]
+    names = names_of_clusters(clusters, "person", said)
+    faces_of = {c: [ids[row] for row in rows] for c, rows in zip(clusters, members, strict=True)}
+    named = with_names(naming, out, names, faces_of, said)
     names = {cluster: named.get(name, name) for cluster, name in names.items()}
     persons = tuple(
         Group(
-            name=names[int(labels[rows[0]])],
+            name=names[cluster],
             images=len(np.unique(faces.image[rows])),
             faces=tuple(describe(int(row)) for row in rows),
         )
-        for rows in members
+        for cluster, rows in zip(clusters, members, strict=True)
     )
-    single = np.flatnonzero(labels < 0) if said is None else np.sort(np.array(alone, np.int64))
     kept = carried(said, names, ids, describe).named(named)
     singletons = tuple(describe(int(row)) for row in single)
     placements = dict(zip(ids, grouping.placement, strict=False))
@@ -285,6 +224,21 @@ def _manifest(
         placements=placements,
     )
     return manifest, kept
+
+
+def _people_and_singles(labels: Int64, said: Said | None) -> tuple[list[Int64], Int64]:
+    """Rows of the faces of each person, the largest first, and of those that are alone.
+
+    One whom the user knows by a name may have one face.
+    """
+    known = {} if said is None else said.names
+    groups = [rows for rows in members_by_label(labels) if len(rows)]
+    people = [rows for rows in groups if len(rows) > 1 or int(labels[rows[0]]) in known]
+    people.sort(key=lambda rows: (-len(rows), rows[0]))
+    if said is None:
+        return people, np.flatnonzero(labels < 0)
+    alone = [rows[0] for rows in groups if len(rows) == 1 and int(labels[rows[0]]) not in known]
+    return people, np.sort(np.array(alone, np.int64))
 
 
 def _members(manifest: ClusterManifest) -> dict[str, list[tuple[str, ...]]]:

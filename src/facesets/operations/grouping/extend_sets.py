@@ -1,6 +1,7 @@
 """Face sets that grow: new faces under refine's gates, and clusters that have become large enough."""
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from facesets.operations.options.cache import RefineOptions
 from facesets.operations.options.face_sets import ExtendOptions
 from facesets.records import Collection, Int64
 from facesets.results.group_names import following_names
-from facesets.results.manifest import DroppedFace, RefineManifest, face_describer
+from facesets.results.manifest import DroppedFace, FaceEntry, RefineManifest, face_describer
 from facesets.results.membership import Known
 
 _CLUSTER = "cluster_"
@@ -64,7 +65,7 @@ def grown_sets(
     describe = face_describer(collection, quality(collection.faces).total)
     joined = join_known(collection, known, new, options)
     names = [*known.groups, *known.hidden]
-    dropped = _join(collection, known, new[joined >= 0], joined[joined >= 0], gates)
+    dropped = _join(collection, known, new[joined >= 0], joined[joined >= 0], gates, rows, describe)
     rest = np.r_[new[joined < 0], _waiting(earlier, rows)]
     rest.sort()
     gated = gate_faces(collection.faces.take(rest), gates)
@@ -112,10 +113,15 @@ def _waiting(dropped: list[DroppedFace], rows: dict[str, int]) -> Int64:
 
 
 def _join(
-    collection: Collection, known: Known, new: Int64, group: Int64, gates: RefineOptions
+    collection: Collection,
+    known: Known,
+    new: Int64,
+    group: Int64,
+    gates: RefineOptions,
+    rows: Mapping[str, int],
+    describe: Callable[[int], FaceEntry],
 ) -> tuple[DroppedFace, ...]:
-    """Add faces to their groups, but those that a gate drops."""
-    rows = {face: row for row, face in enumerate(collection.face_ids())}
+    """Add faces to their groups, but those that a gate drops; `rows` are by id."""
     names = [*known.groups, *known.hidden]
     lists = [*known.groups.values(), *known.hidden.values()]
     pairs = [
@@ -126,7 +132,6 @@ def _join(
     label = np.r_[old[:, 1], group]
     joined = np.arange(len(every)) >= len(old)
     gated = gate_joined(collection.faces.take(every), label, joined, gates)
-    describe = face_describer(collection, quality(collection.faces).total)
     for place in np.flatnonzero(joined & (gated.gate == "")):
         lists[label[place]].append(describe(int(every[place])))
     return dropped_faces(gated, dict(enumerate(names)), lambda place: describe(int(every[place])))

@@ -11,18 +11,10 @@ from facesets.operations.options.cache import RefineOptions
 from facesets.operations.options.face_sets import SplitErasOptions
 from facesets.plurals import counted
 from facesets.records import Bool, Faces, Float32, Int64
+from facesets.results.gates import MIN_FACES, QUALITY_GATES, REFINE_GATES, Gate, gate_named
 
 SMALL_ALBUM = 300
 """Photos below which it is always said what the gates cost."""
-
-_OPENED: Mapping[str, float] = {
-    "min_det_score": 0.5,
-    "min_short": 40,
-    "min_blur": 10,
-    "outlier_threshold": 0.65,
-    "min_faces": 2,
-}
-"""The gates of `refine` in their order, each as far open as a face is still of use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +55,18 @@ class Advice:
 
 def quality_gates(
     faces: Faces, options: RefineOptions | SplitErasOptions
-) -> Iterator[tuple[str, Bool, Float32]]:
-    """Each gate in its order: its option, the faces that are below it, and what is measured."""
-    for gate, measured in (
-        ("min_det_score", faces.det_score),
-        ("min_short", faces.face_short),
-        ("min_blur", faces.blur),
-    ):
-        yield gate, measured < getattr(options, gate), measured
+) -> Iterator[tuple[Gate, Bool, Float32]]:
+    """Each gate that judges a face by itself, in order: the faces that are below it, and what is measured."""
+    for gate in QUALITY_GATES:
+        limit = gate.limit_of(options)
+        if gate.measure is not None and limit is not None:
+            measured = gate.measure(faces)
+            yield gate, measured < limit, measured
 
 
 def dropped_by(gated: Gated) -> dict[str, int]:
     """How many faces each gate dropped, in the order of the gates."""
-    counts = {gate: int((gated.gate == gate).sum()) for gate in _OPENED}
+    counts = {gate.name: int((gated.gate == gate.name).sum()) for gate in REFINE_GATES}
     return {gate: count for gate, count in counts.items() if count}
 
 
@@ -99,9 +90,9 @@ def advise(
     costs = dropped_by(now)
     if not costs:
         return Advice()
-    listed = [f"{count} by {_flag(gate)}" for gate, count in costs.items()]
+    listed = [f"{count} by {gate_named(gate).flag}" for gate, count in costs.items()]
     cost = f"Left out, in the order of the gates: {', '.join(listed)}."
-    looser = {gate: value for gate, value in _OPENED.items() if _loosens(gate, value, options)}
+    looser = {g.name: g.widest for g in REFINE_GATES if g.widest is not None and g.is_loosened(options)}
     for together in (1, 2, len(looser)):
         best = _best(combinations(looser, together), looser, options, regate)
         if best is not None and _kept(best[2]) > _kept(now):
@@ -114,11 +105,6 @@ def advise(
         if _kept(now):
             break
     return Advice(f"{cost} No looser gate would give more.")
-
-
-def _loosens(gate: str, value: float, options: RefineOptions) -> bool:
-    used = getattr(options, gate)
-    return used is not None and (value > used if gate == "outlier_threshold" else value < used)
 
 
 def _best(
@@ -146,13 +132,11 @@ def _tightened(
 ) -> RefineOptions:
     """Close opened gates again as far as they keep the same faces."""
     kept = gated.gate == ""
-    least = {gate: float(values[kept].min()) for gate, _, values in quality_gates(faces, opened)}
+    least = {gate.name: float(values[kept].min()) for gate, _, values in quality_gates(faces, opened)}
     pairs = np.unique(np.stack([gated.cluster[kept], faces.image[kept]]), axis=1)
     closed = {
-        "min_det_score": np.floor(least["min_det_score"] * 100) / 100,
-        "min_short": np.floor(least["min_short"]),
-        "min_blur": np.floor(least["min_blur"]),
-        "min_faces": np.unique(pairs[0], return_counts=True)[1].min(),
+        **{gate.name: np.floor(least[gate.name] * gate.steps) / gate.steps for gate in QUALITY_GATES},
+        MIN_FACES.name: np.unique(pairs[0], return_counts=True)[1].min(),
     }
     tight = replace(opened, **{gate: closed[gate].item() for gate in gates if gate in closed})
     return tight if _kept(regate(tight)) == _kept(gated) else opened
@@ -176,8 +160,4 @@ def _flags(options: RefineOptions, *others: RefineOptions) -> tuple[str, ...]:
         and isinstance(value, int | float)
         and not isinstance(value, bool)
     }
-    return tuple(f"{_flag(name)} {value:g}" for name, value in numbers.items())
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    return tuple(f"{Gate(name, name).flag} {value:g}" for name, value in numbers.items())

@@ -24,6 +24,7 @@ from facesets.plurals import counted
 from facesets.records import Bool, Collection, Faces, Float32, Int64
 from facesets.results.apply_user_edits import Carried, Said, carried, names_of_clusters, respect
 from facesets.results.follow_names import ids_of, known_and_named, with_names
+from facesets.results.gates import MIN_FACES, OUTLIER, UNASSIGNED, Gate
 from facesets.results.group_names import numbered_name
 from facesets.results.lock import reserved
 from facesets.results.manifest import (
@@ -41,9 +42,6 @@ from facesets.results.preflight import begin
 from facesets.results.provenance import provenance
 from facesets.results.user_edits import warn
 from facesets.stop import Stop
-
-# Of faces that get no folder by the user's will: the manifest lists them apart.
-_NOBODY = "nobody"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +77,7 @@ class RefineSummary:
     failures: list[Failure]
     dry_run: bool
     stopped: bool
+    renamed: int = 0
 
 
 def refine(
@@ -155,6 +154,7 @@ def _refine(
         copied=written.copied,
         unchanged=written.unchanged,
         removed=written.removed,
+        renamed=written.renamed,
         failed=written.failed,
         failures=written.failures,
         dry_run=options.dry_run,
@@ -182,10 +182,10 @@ def _gated(
     least = options.min_faces or MOST_MIN_FACES
     gated = _gated_one_by_one(faces, cluster, options)
     if asserted is not None:
-        gated.gate[asserted & (gated.gate == "outlier_threshold")] = ""
+        gated.gate[asserted & (gated.gate == OUTLIER.name)] = ""
     images = _distinct_images(faces.image, np.where(gated.gate == "", cluster, -1))
     too_few = (images < least) & ~np.isin(cluster, list(wanted))
-    _drop(gated, too_few, "min_faces", images, replace(options, min_faces=least))
+    _drop(gated, too_few, MIN_FACES, images, replace(options, min_faces=least))
     return gated
 
 
@@ -194,7 +194,7 @@ def _gated_as_said(faces: Faces, said: Said, options: RefineOptions) -> Gated:
     some = np.flatnonzero(said.label >= 0)
     inner = _gated(faces.take(some), said.label[some], options, said.asserted[some], said.wanted)
     n = len(faces)
-    gated = Gated(said.label, np.full(n, _NOBODY, "U32"), np.full(n, np.nan), np.full(n, np.nan))
+    gated = Gated(said.label, np.full(n, UNASSIGNED.name, "U32"), np.full(n, np.nan), np.full(n, np.nan))
     for column, values in ((gated.gate, inner.gate), (gated.value, inner.value), (gated.limit, inner.limit)):
         column[some] = values
     return gated
@@ -226,7 +226,7 @@ def _gated_one_by_one(faces: Faces, cluster: Int64, options: RefineOptions) -> G
     far = reject_outliers(
         embeddings, remaining, max_cosine_distance=options.outlier_threshold, min_cluster_size=size
     )
-    _drop(gated, far, "outlier_threshold", distances_to_centroid(embeddings, remaining), options)
+    _drop(gated, far, OUTLIER, distances_to_centroid(embeddings, remaining), options)
     return gated
 
 
@@ -241,12 +241,12 @@ def _clusters(faces: Faces, options: RefineOptions) -> Int64:
     return merge_close(rows, labels, max_cosine_distance=merge, constraints=apart)
 
 
-def _drop(gated: Gated, mask: Bool, gate: str, value: Float32 | Int64, options: RefineOptions) -> None:
+def _drop(gated: Gated, mask: Bool, gate: Gate, value: Float32 | Int64, options: RefineOptions) -> None:
     """Note a gate on those faces that no earlier gate dropped."""
     dropped = mask & (gated.gate == "")
-    gated.gate[dropped] = gate
+    gated.gate[dropped] = gate.name
     gated.value[dropped] = value[dropped]
-    gated.limit[dropped] = getattr(options, gate)
+    gated.limit[dropped] = gate.limit_of(options)
 
 
 def _compact(labels: Int64) -> Int64:
@@ -324,7 +324,7 @@ def dropped_faces(
 
     `names` are those of the clusters that became face sets.
     """
-    rows = np.flatnonzero((gated.gate != "") & (gated.gate != _NOBODY))
+    rows = np.flatnonzero((gated.gate != "") & (gated.gate != UNASSIGNED.name))
     clusters = int(gated.cluster.max(initial=-1)) + 1
     return tuple(
         DroppedFace(

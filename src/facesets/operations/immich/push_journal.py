@@ -3,8 +3,6 @@
 One file a run, a line a record, on the disk before the request goes out. It is all that an undo has.
 """
 
-import json
-import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -13,7 +11,8 @@ from pathlib import Path
 from typing import IO, Any, Literal, TypeVar
 
 from facesets.errors import DamagedFile, NewerFormat, WrongUsage
-from facesets.files import cut_torn_line, json_object, printable, sync_directory, writing
+from facesets.files import printable, sync_directory, writing
+from facesets.json_lines import append_lines, cut_torn_line, json_object, whole_lines
 from facesets.operations.immich.push_changes import Change, Outcome, from_json, to_json
 
 FORMAT = "facesets/immich-push"
@@ -136,9 +135,7 @@ class PushJournal:
         if self._file is None:
             raise ValueError("records are for within writing()")
         with writing(self.path):
-            self._file.write(json.dumps(record).encode("ascii") + b"\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            append_lines(self._file, [record])
 
 
 def journals(folder: Path) -> list[PushJournal]:
@@ -190,12 +187,11 @@ def new_journal(folder: Path, when: str, owner_id: str) -> PushJournal:
 
 def _has_heading(path: Path) -> bool:
     """Whether a journal was begun: one that a kill cut short in its first line changed nothing."""
-    return b"\n" in path.read_bytes()
+    return len(whole_lines(path.read_bytes())) > 0
 
 
 def _read(path: Path) -> PushJournal:
-    lines = path.read_bytes().split(b"\n")[:-1]
-    records = [json_object(line, _damaged(path)) for line in lines]
+    records = [json_object(line, _damaged(path)) for line in whole_lines(path.read_bytes())]
     heading = records[0]
     if heading.get("format") != FORMAT or not isinstance(heading.get("version"), int):
         raise _damaged(path)

@@ -10,7 +10,6 @@ flush nor memory grows with what is there, and files do not depend on who finish
 """
 
 import json
-import os
 import uuid
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +21,8 @@ from typing import IO, Any, Literal
 import numpy as np
 
 from facesets.errors import DamagedFile, NewerFormat, WrongUsage
-from facesets.files import atomic_write, cut_torn_line, json_object, printable, sweep_temporaries, writing
+from facesets.files import atomic_write, printable, sweep_temporaries, writing
+from facesets.json_lines import append_lines, cut_torn_line, json_line, json_object
 from facesets.records import Int64
 from facesets.remote.immich_records import parse_id
 
@@ -113,12 +113,8 @@ class StageRecord:
         if self._file is None:
             raise ValueError("append() is for within writing()")
         with writing(self._journal):
-            self._file.write(_line(record) + b"\n")
-            self._file.flush()
-            self._unsynced += 1
-            if self._unsynced >= _SYNC_EVERY:
-                os.fsync(self._file.fileno())
-                self._unsynced = 0
+            self._unsynced = (self._unsynced + 1) % _SYNC_EVERY
+            append_lines(self._file, [record], sync=self._unsynced == 0)
 
     def _close(self) -> None:
         if self._file is not None:
@@ -210,10 +206,10 @@ def _without_outcome(record: Record) -> Record:
 
 def _write_table(file: IO[bytes], heading: Record, name: str, rows: Iterator[Record]) -> None:
     """One JSON object, a row a line."""
-    file.write(_line(heading).removesuffix(b"}") + f', "{name}": ['.encode())
+    file.write(json_line(heading).removesuffix(b"}\n") + f', "{name}": ['.encode())
     separator = b"\n"
     for row in rows:
-        file.write(separator + _line(row))
+        file.write(separator + json_line(row).rstrip(b"\n"))
         separator = b",\n"
     file.write(b"\n]}\n")
 
@@ -266,10 +262,6 @@ def _is_record(record: Record) -> bool:
         and record.get("outcome") in _OUTCOMES
         and isinstance(record.get("sha1"), str)
     )
-
-
-def _line(record: Record) -> bytes:
-    return json.dumps(record).encode("ascii")
 
 
 def _damaged(path: Path) -> DamagedFile:

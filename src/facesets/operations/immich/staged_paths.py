@@ -7,9 +7,9 @@ from pathlib import PurePosixPath
 
 from facesets.imaging.decode import SUFFIXES
 from facesets.operations.immich.digests import DigestSet
+from facesets.results.file_names import is_reserved
 
 _FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f\x7f]')
-_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(?=\.|$)", re.IGNORECASE)
 _MAX_PART_BYTES = 120
 _MAX_PATH_BYTES = 200
 _MARK_LENGTH = 12
@@ -119,7 +119,7 @@ def _safe_part(part: str) -> str:
     # Windows drops dots and spaces at the end of a name.
     kept = text.rstrip(". ")
     text = kept + "_" * (len(text) > len(kept))
-    return f"_{text}" if _RESERVED.match(text) else text
+    return f"_{text}" if is_reserved(text) else text
 
 
 def _safe_folder(part: str) -> str:

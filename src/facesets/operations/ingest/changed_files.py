@@ -1,125 +1,48 @@
-"""Which files below the targets of `index` differ from what the library knows of them."""
+"""Which files of a source differ from what a store knows of them, and which paths lead nowhere any more."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
-from facesets.errors import FacesetsError, SourceGone, WrongUsage
-from facesets.files import is_there, printable
-from facesets.operations.ingest.embed import Failure
-from facesets.records import FoundFile
-from facesets.sources.galleries import Gallery
-from facesets.sources.missing import is_gone
+from facesets.interfaces import LibraryStore, Source
+from facesets.library_records import GalleryLink, KnownFile
+from facesets.operations.ingest.empty_sources import belongs
+from facesets.operations.ingest.galleries import GalleryTargets
+from facesets.records import FileRecord, FoundFile
+from facesets.sources.missing import is_gone, moved_away, removed
 from facesets.sources.walking import is_among
-from facesets.store.postgres.galleries import Linked
-from facesets.store.postgres.images import Seen
-from facesets.store.postgres.library import Library
-from facesets.store.postgres.paths import fits
 
 _ASKED_ONE_BY_ONE = 5_000
 
 
-class GalleryTargets(Protocol):
-    """Where `index` finds files; see `sources.galleries`."""
-
-    @property
-    def label(self) -> str:
-        """What to call it in messages."""
-        ...
-
-    @property
-    def roots(self) -> list[str]:
-        """The targets as absolute paths."""
-        ...
-
-    @property
-    def galleries(self) -> Mapping[str, Gallery]:
-        """The directories that hold photos; complete once `stamps` is through."""
-        ...
-
-    def gallery_of(self, path: str) -> str:
-        """The directory that a photo belongs to."""
-        ...
-
-    def stamps(self) -> Iterator[list[str]]:
-        """Every candidate file, some at a time, as `FoundFile.of_stamp` reads it."""
-        ...
-
-    @property
-    def passed_over(self) -> Mapping[str, int]:
-        """How many of what looks like photos, but is none that can be read, by its kind."""
-        ...
-
-    @property
-    def chooses(self) -> bool:
-        """Whether some files below the targets may have been left out."""
-        ...
-
-    @property
-    def ignored(self) -> AbstractSet[str]:
-        """What ignore files leave out; complete once `stamps` is through."""
-        ...
-
-    def away(self) -> list[str]:
-        """The targets with nothing to read."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """The files below some targets.
+class FileFailure:
+    """A file that gave no image, and why; `known` when an earlier run said the same of it."""
 
-    Attributes
-    ----------
-    stamps : list of str
-        All of them, as `FoundFile.of_stamp` reads it.
-    todo : list of FoundFile
-        Those to look into.
-    failures : list of Failure
-        Those of the others that are known not to be readable, or that cannot be kept.
-    linked : set of Linked
-        The galleries that the others belong to.
-    """
-
-    stamps: list[str]
-    todo: list[FoundFile]
-    failures: list[Failure]
-    linked: set[Linked]
+    path: str
+    reason: str
+    known: bool = False
 
 
-def compare(source: GalleryTargets, library: Library, *, retry_failed: bool) -> Listing:
-    """List the targets, while the library tells what it knows."""
-    with ThreadPoolExecutor(1, thread_name_prefix="ask") as pool:
-        asked = pool.submit(library.unchanged_below, source.roots)
-        stamps = [stamp for some in source.stamps() for stamp in some]
-        unchanged = asked.result()
-    differing = [FoundFile.of_stamp(stamp) for stamp in stamps if stamp not in unchanged.stamps]
-    known = _known(library, source, differing)
-    todo, failed = _differing(differing, known, retry_failed=retry_failed)
-    reasons = library.reasons(failed) if failed else {}
-    linked = unchanged.linked | library.linked_at(failed) if failed else unchanged.linked
-    failures = [Failure(path, reasons.get(path, ""), known=True) for path in failed]
-    failures += [
-        Failure(file.path, "its path is too long for a library") for file in todo if not fits(file.path)
-    ]
-    return Listing(stamps, [file for file in todo if fits(file.path)], failures, linked)
+class SeenFile(Protocol):
+    """What a store knows of a path."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it could not be read."""
+        ...
+
+    def matches(self, found: FoundFile) -> bool:
+        """Whether the file is, by size and time, the one seen before."""
+        ...
 
 
-def _known(library: Library, source: GalleryTargets, files: Sequence[FoundFile]) -> Mapping[str, Seen]:
-    """What was seen at these paths, and perhaps at others."""
-    if len(files) > _ASKED_ONE_BY_ONE:
-        return library.known_below(source.roots)
-    return library.seen_at([file.path for file in files])
-
-
-def _differing(
-    found: Sequence[FoundFile], known: Mapping[str, Seen], *, retry_failed: bool
+def compare(
+    found: Iterable[FoundFile], known: Mapping[str, SeenFile], *, retry_failed: bool
 ) -> tuple[list[FoundFile], list[str]]:
-    """Files to look at, and those of the others that are known not to be readable."""
+    """Files to look at, and paths of the others that are known not to be readable."""
     todo = []
     failed = []
     for file in found:
@@ -131,91 +54,85 @@ def _differing(
     return todo, failed
 
 
-def require_a_target(source: GalleryTargets, library: Library) -> None:
-    """Refuse targets that are all away, before any model is loaded for them; raises as `targets_away`."""
-    if len(source.away()) == len(source.roots):
-        targets_away(source, library, [], prune=False)
+def compare_with_cache(
+    found: Iterable[FoundFile], known: Mapping[str, FileRecord], *, retry_failed: bool
+) -> tuple[list[FoundFile], list[FileFailure]]:
+    """Files to look at, and those of the others that are known not to be readable."""
+    todo, failed = compare(found, known, retry_failed=retry_failed)
+    # Of a folder that cannot be listed one hears while that is so: there may be photos in it.
+    return todo, [FileFailure(path, known[path].reason, known=not os.path.isdir(path)) for path in failed]  # noqa: PTH112
 
 
-def targets_away(
-    source: GalleryTargets, library: Library, listed: Sequence[str], *, prune: bool
-) -> list[str]:
-    """Tell which targets are away: nothing where photos were is rather a drive that is not mounted.
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The files below the targets of `index`.
 
-    Returns
-    -------
-    list of str
-        A sentence about each, where there are photos below another.
-
-    Raises
-    ------
-    SourceGone
-        Photos are known to lie below a target, and there are none; or it is not there at all.
-    WrongUsage
-        There are none, nor were there ever; or the patterns leave out all.
+    Attributes
+    ----------
+    stamps : list of str
+        All of them, as `FoundFile.of_stamp` reads it.
+    todo : list of FoundFile
+        Those to look into.
+    failures : list of FileFailure
+        Those of the others that are known not to be readable, or that cannot be kept.
+    linked : set of GalleryLink
+        The galleries that the others belong to.
     """
-    away = set(source.away())
-    if listed and not away:
-        return []
-    found = [FoundFile.of_stamp(stamp).path for stamp in listed]
-    known = library.known_below(source.roots)
-    sentences = []
-    for root in source.roots:
-        if any(_belongs(path, root) for path in found):
-            continue
-        count = sum(_belongs(path, root) and not seen.failed for path, seen in known.items())
-        if root in away and count:
-            error: FacesetsError = _away(root, count)
-        elif not is_there(Path(root)):
-            error = SourceGone(
-                f"There is no folder {printable(root)} that one can see. Check the path, or mount it."
-            )
-        elif count and not prune:
-            error = _nothing_chosen(source) if source.chooses else _emptied(root, count)
-        else:
-            continue
-        if not found:
-            raise error
-        sentences.append(str(error))
-    if not found and not known:
-        if source.chooses and not away:
-            raise _nothing_chosen(source)
-        raise WrongUsage(f"There are no photos below {source.label}. Check the path.")
-    return sentences
+
+    stamps: list[str]
+    todo: list[FoundFile]
+    failures: list[FileFailure]
+    linked: set[GalleryLink]
 
 
-def _away(root: str, count: int) -> SourceGone:
-    name = printable(root)
-    return SourceGone(
-        f"There are no photos below {name}, where the library knows {count}. Is it mounted? If it was moved, "
-        f"say where to: `facesets relocate {name} NEW`. If its photos are gone for good, `facesets relocate "
-        f"{name} --forget` forgets them."
-    )
+def compare_with_library(source: GalleryTargets, library: LibraryStore, *, retry_failed: bool) -> Listing:
+    """List the targets, while the library tells what it knows; most files it says unchanged all at once."""
+    with ThreadPoolExecutor(1, thread_name_prefix="ask") as pool:
+        asked = pool.submit(library.unchanged_below, source.roots)
+        stamps = [stamp for some in source.stamps() for stamp in some]
+        unchanged = asked.result()
+    differing = [FoundFile.of_stamp(stamp) for stamp in stamps if stamp not in unchanged.stamps]
+    todo, failed = compare(differing, _known(library, source, differing), retry_failed=retry_failed)
+    reasons = library.reasons(failed) if failed else {}
+    linked = unchanged.linked | library.linked_at(failed) if failed else unchanged.linked
+    failures = [FileFailure(path, reasons.get(path, ""), known=True) for path in failed]
+    failures += [
+        FileFailure(file.path, "its path is too long for a library")
+        for file in todo
+        if not library.fits(file.path)
+    ]
+    return Listing(stamps, [file for file in todo if library.fits(file.path)], failures, linked)
 
 
-def _emptied(root: str, count: int) -> SourceGone:
-    return SourceGone(
-        f"There are no photos below {printable(root)}, where the library knows {count}. Is it mounted? If "
-        "they are gone for good, --prune forgets them."
-    )
+def _known(
+    library: LibraryStore, source: GalleryTargets, files: Sequence[FoundFile]
+) -> Mapping[str, KnownFile]:
+    """What was seen at these paths, and perhaps at others."""
+    if len(files) > _ASKED_ONE_BY_ONE:
+        return library.known_below(source.roots)
+    return library.seen_at([file.path for file in files])
 
 
-def _nothing_chosen(source: GalleryTargets) -> WrongUsage:
-    return WrongUsage(
-        f"No photo below {source.label} fits --include and --exclude. Check the patterns, and ignore files."
-    )
+def gone_from_source(
+    source: Source, found: Sequence[FoundFile], known: Mapping[str, FileRecord]
+) -> list[str]:
+    """Known files of a source that are not there any more.
+
+    A file that merely cannot be looked at is not gone; one that comes back is hashed again, not embedded.
+    """
+    listed = {file.path for file in found}
+    missing = [path for path in known if path not in listed and source.covers(path) and is_gone(path)]
+    return missing if not missing or source.is_there() else []
 
 
-def is_below(path: str, root: str) -> bool:
-    """Whether a path lies below a target that is a folder."""
-    return path.startswith(os.path.join(root, ""))  # noqa: PTH118 - keeps the last slash
+def gone_elsewhere(source: Source, known: Mapping[str, FileRecord], gone: Sequence[str]) -> list[str]:
+    """Paths that are to be forgotten besides those that are gone from the source."""
+    ignored = source.ignored
+    left_out = [path for path in known if is_among(path, ignored)] if ignored else []
+    return sorted({*removed(known), *left_out}.difference(gone))
 
 
-def _belongs(path: str, root: str) -> bool:
-    return path == root or is_below(path, root)
-
-
-def gone_paths(source: GalleryTargets, library: Library, listed: Sequence[str]) -> list[str]:
+def gone_from_targets(source: GalleryTargets, library: LibraryStore, listed: Sequence[str]) -> list[str]:
     """Known paths where no file is any more, but perhaps a folder, and ignored ones; none of a target away.
 
     A path that cannot be looked at is not gone.
@@ -225,8 +142,29 @@ def gone_paths(source: GalleryTargets, library: Library, listed: Sequence[str]) 
     gone = [path for path in others if is_among(path, source.ignored) or _holds_no_file(path)]
     # Asked afterwards, for a drive may go at any moment.
     away = source.away()
-    return [path for path in gone if not any(_belongs(path, root) for root in away)]
+    return [path for path in gone if not any(belongs(path, root) for root in away)]
 
 
 def _holds_no_file(path: str) -> bool:
     return is_gone(path) or os.path.isdir(path)  # noqa: PTH112 - Path raises where it may not look
+
+
+def moved_here(found: Sequence[FoundFile], known: Mapping[str, FileRecord]) -> set[str]:
+    """Known paths of files that were moved from there to where they were found."""
+    there = {file.path for file in found if file.path in known and known[file.path].matches(file)}
+    paths: dict[str, list[str]] = {}
+    for path, record in known.items():
+        if record.sha256:
+            paths.setdefault(record.sha256, []).append(path)
+    copies = (of_image for of_image in paths.values() if len(of_image) > 1)
+    # Caches may name a file by a detour (`a/../b`) that is another name of one that is here.
+    detours = {
+        path for path in known if os.pardir in path and path not in there and os.path.normpath(path) in there
+    }
+    return detours | set(
+        moved_away(
+            (here[0], [path for path in of_image if path not in there])
+            for of_image in copies
+            if (here := [path for path in of_image if path in there])
+        )
+    )

@@ -1,19 +1,66 @@
 """What `index` keeps of galleries, which is renewed by every run, whether or not a photo is new."""
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Protocol
 
-from facesets.operations.ingest.changed_files import GalleryTargets
+from facesets.interfaces import LibraryStore
+from facesets.library_records import GalleryLink, GalleryRow
 from facesets.records import FileRecord
 from facesets.sources.galleries import Gallery
-from facesets.store.postgres.galleries import GalleryRow, Linked
-from facesets.store.postgres.library import Library
+
+
+class GalleryTargets(Protocol):
+    """Where `index` finds files; see `sources.galleries`."""
+
+    @property
+    def label(self) -> str:
+        """What to call it in messages."""
+        ...
+
+    @property
+    def roots(self) -> list[str]:
+        """The targets as absolute paths."""
+        ...
+
+    @property
+    def galleries(self) -> Mapping[str, Gallery]:
+        """The directories that hold photos; complete once `stamps` is through."""
+        ...
+
+    def gallery_of(self, path: str) -> str:
+        """The directory that a photo belongs to."""
+        ...
+
+    def stamps(self) -> Iterator[list[str]]:
+        """Every candidate file, some at a time, as `FoundFile.of_stamp` reads it."""
+        ...
+
+    @property
+    def passed_over(self) -> Mapping[str, int]:
+        """How many of what looks like photos, but is none that can be read, by its kind."""
+        ...
+
+    @property
+    def chooses(self) -> bool:
+        """Whether some files below the targets may have been left out."""
+        ...
+
+    @property
+    def ignored(self) -> AbstractSet[str]:
+        """What ignore files leave out; complete once `stamps` is through."""
+        ...
+
+    def away(self) -> list[str]:
+        """The targets with nothing to read."""
+        ...
 
 
 class GalleryNumbers:
     """The galleries of new files, each stored when the first of its files is."""
 
-    def __init__(self, source: GalleryTargets, library: Library) -> None:
+    def __init__(self, source: GalleryTargets, library: LibraryStore) -> None:
         """Work for one source whose listing is through."""
         self._source = source
         self._library = library
@@ -28,14 +75,14 @@ class GalleryNumbers:
         return {path: self._numbers[directory] for path, directory in directories.items()}
 
 
-def renew_galleries(source: GalleryTargets, library: Library, linked: Collection[Linked]) -> None:
+def renew_galleries(source: GalleryTargets, library: LibraryStore, linked: Collection[GalleryLink]) -> None:
     """Bring what the library says of the galleries of known photos up to date.
 
     A photo whose gallery lies above the targets keeps it, for this run knows nothing of that one.
 
     Parameters
     ----------
-    linked : collection of Linked
+    linked : collection of GalleryLink
         What the library knew when the targets were listed.
     """
     known = source.galleries

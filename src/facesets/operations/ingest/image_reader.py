@@ -1,10 +1,11 @@
-"""One batch of files, from the disk to faces and embeddings, by one thread of `index`."""
+"""One batch of files, from the disk to faces and embeddings, by one thread."""
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 from facesets.errors import ServiceFailed, UnreadableImage
 from facesets.files import read_regular_file
@@ -12,29 +13,54 @@ from facesets.imaging.decode import Decoded, decode_bytes
 from facesets.imaging.fingerprint import fingerprint
 from facesets.imaging.limits import MAX_FILE_BYTES
 from facesets.interfaces import Describer
+from facesets.operations.ingest.stages import Stage
+from facesets.operations.options.cache import DetectionOptions
 from facesets.records import Description, Faces, FileRecord, FoundFile, ImageRecord, Wanted
 from facesets.stopwatch import Stopwatch
-from facesets.store.postgres.claims import Claims
-from facesets.store.postgres.library import Library
 
 _CHANGES_AGAIN = -1
 """Size and time of a record that matches no file, so that the next run looks again."""
+_LEAST_EDGE_IN_INPUTS = 3
+"""What a reduced picture keeps of its longer edge, in edges of the detector's input: a face of 40 pixels
+in there, which is about the smallest that is found surely, then still fills the recogniser's 112."""
+
+Place: TypeAlias = tuple[int, int]
+"""Number of a batch, and of a file in it: an earlier file has the smaller one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What came of one file.
+class ContentClaim:
+    """What is to be done about the content of a file.
 
     Attributes
     ----------
-    image : ImageRecord or None
-        None for a copy of a known image, and when there is a reason.
+    wanted : Wanted
+        What is to be found out; nothing about a copy of a known image.
     is_new : bool
         The image was not known at all; otherwise it gets what it lacked.
     claimed : bool
         Its content is ours until it is committed.
     in_other_hands : bool
         Its content is being worked on elsewhere; look again later.
+    """
+
+    wanted: Wanted
+    is_new: bool = True
+    claimed: bool = False
+    in_other_hands: bool = False
+
+
+_UNREAD = ContentClaim(Wanted(faces=False))
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResult:
+    """What came of one file.
+
+    Attributes
+    ----------
+    image : ImageRecord or None
+        None for a copy of a known image, and when there is a reason.
     is_kept : bool
         What was seen at the path is to be stored.
     """
@@ -42,87 +68,109 @@ class Look:
     found: FoundFile
     file: FileRecord
     image: ImageRecord | None = None
-    is_new: bool = True
-    claimed: bool = False
-    in_other_hands: bool = False
+    claim: ContentClaim = _UNREAD
     is_kept: bool = True
 
 
-class Looker:
+class ImageReader:
     """Reads, hashes, decodes and searches files. May be called from several threads at once."""
 
     def __init__(
-        self, library: Library, describer: Describer, contents: Claims, stopwatch: Stopwatch
+        self,
+        describer: Describer,
+        claim: Callable[[str, Place], ContentClaim],
+        stages: Sequence[Stage],
+        stopwatch: Stopwatch,
+        *,
+        fast_decode: bool,
     ) -> None:
-        """Work for one library with one way of describing pictures."""
-        self._library = library
-        self._describer = describer
-        self._contents = contents
-        self._stopwatch = stopwatch
+        """Work with one way of describing pictures.
 
-    def look(self, batch: Sequence[FoundFile]) -> list[Look]:
-        """Take a batch from the disk to its faces and embeddings; a result a file, in order."""
-        looks: list[Look] = []
-        pictures: dict[int, tuple[Decoded, Wanted]] = {}
-        for found in batch:
-            look, picture = self._read(found)
-            if picture is not None:
-                pictures[len(looks)] = picture
-            looks.append(look)
+        Parameters
+        ----------
+        claim : callable
+            Says what is to be done about a content, given its hash and the place of the file.
+        stages : sequence of Stage
+            What is added to each picture that was described.
+        fast_decode : bool
+            Large JPEGs may be decoded at a half, a quarter or an eighth.
+        """
+        self._describer = describer
+        self._claim = claim
+        self._stages = stages
+        self._stopwatch = stopwatch
+        self._least_edge = _least_edge(describer) if fast_decode else None
+
+    def read(self, number: int, batch: Sequence[FoundFile]) -> list[ReadResult]:
+        """Take the batch of a number from the disk to its faces and embeddings; a result a file, in order.
+
+        Raises
+        ------
+        CannotInfer, Unreachable
+            A model stopped, or the service is gone.
+        """
+        results: list[ReadResult] = []
+        pictures: dict[int, Decoded] = {}
+        for place, found in enumerate(batch):
+            result, decoded = self._read(found, (number, place))
+            if decoded is not None:
+                pictures[place] = decoded
+            results.append(result)
         try:
             described = self._describer.describe(
-                [decoded.pixels for decoded, _ in pictures.values()],
-                [wanted for _, wanted in pictures.values()],
+                [decoded.pixels for decoded in pictures.values()],
+                [results[place].claim.wanted for place in pictures],
             )
         except ServiceFailed as error:
-            for i in pictures:
-                failed = replace(looks[i].file, reason=str(error))
-                looks[i] = replace(looks[i], file=failed, is_kept=False)
-            return looks
-        for (i, (decoded, _)), description in zip(pictures.items(), described, strict=True):
-            with self._stopwatch.stage("fingerprint"):
-                bits = fingerprint(decoded.pixels)
-            looks[i] = replace(looks[i], image=_record(looks[i].file.sha256, decoded, bits, description))
-        return looks
+            for place in pictures:
+                failed = replace(results[place].file, reason=str(error))
+                results[place] = replace(results[place], file=failed, is_kept=False)
+            return results
+        for (place, decoded), description in zip(pictures.items(), described, strict=True):
+            image = self._image(results[place].file.sha256, decoded, description)
+            results[place] = replace(results[place], image=image)
+        return results
 
-    def _read(self, found: FoundFile) -> tuple[Look, tuple[Decoded, Wanted] | None]:
-        """Bytes, hash and pixels of one file; no pixels where nothing is lacking or they cannot be had."""
+    def _read(self, found: FoundFile, place: Place) -> tuple[ReadResult, Decoded | None]:
+        """Bytes, hash and pixels of one file; no pixels where nothing is wanted or they cannot be had."""
         try:
             with self._stopwatch.stage("read"):
                 data = read_regular_file(Path(found.path), max_bytes=MAX_FILE_BYTES)
         except OSError as error:
             reason = f"cannot be read: {error.strerror or error}"
             record = FileRecord(found.path, _CHANGES_AGAIN, _CHANGES_AGAIN, "", reason)
-            # A folder that cannot be listed is told of while that is so, and is no photo to remember.
-            is_kept = os.path.lexists(found.path) and not Path(found.path).is_dir()
-            return Look(found, record, is_kept=is_kept), None
+            return ReadResult(found, record, is_kept=os.path.lexists(found.path)), None
         with self._stopwatch.stage("hash"):
             sha256 = hashlib.sha256(data).hexdigest()
         record = FileRecord(found.path, found.size, found.mtime_ns, sha256)
-        if not self._library.lacking(sha256)[1].anything:
-            return Look(found, record), None
-        if not self._contents.take([sha256]):
-            return Look(found, record, in_other_hands=True), None
-        # Whoever had it claimed before us may have stored it since we asked.
-        known, wanted = self._library.lacking(sha256)
-        if not wanted.anything:
-            return Look(found, record, claimed=True), None
-        look = Look(found, record, is_new=not known, claimed=True)
+        result = ReadResult(found, record, claim=self._claim(sha256, place))
+        if result.claim.in_other_hands or not result.claim.wanted.anything:
+            return result, None
         try:
             with self._stopwatch.stage("decode"):
-                return look, (decode_bytes(data), wanted)
+                return result, decode_bytes(data, least_edge=self._least_edge)
         except UnreadableImage as error:
-            return replace(look, file=replace(record, reason=error.reason)), None
+            return replace(result, file=replace(record, reason=error.reason)), None
+
+    def _image(self, sha256: str, decoded: Decoded, description: Description) -> ImageRecord:
+        with self._stopwatch.stage("fingerprint"):
+            bits = fingerprint(decoded.pixels)
+        image = ImageRecord(
+            sha256=sha256,
+            width=decoded.width,
+            height=decoded.height,
+            taken=decoded.taken,
+            fingerprint=bits,
+            faces=Faces.empty(1) if description.faces is None else description.faces,
+            clip=description.clip,
+            searched=description.faces is not None,
+        )
+        for stage in self._stages:
+            image = stage(decoded, image)
+        return replace(image, faces=image.faces.scaled(*decoded.scale))
 
 
-def _record(sha256: str, decoded: Decoded, bits: bytes, description: Description) -> ImageRecord:
-    return ImageRecord(
-        sha256=sha256,
-        width=decoded.pixels.shape[1],
-        height=decoded.pixels.shape[0],
-        taken=decoded.taken,
-        fingerprint=bits,
-        faces=Faces.empty(1) if description.faces is None else description.faces,
-        clip=description.clip,
-        searched=description.faces is not None,
-    )
+def _least_edge(describer: Describer) -> int:
+    # A service does not say how large its detector's input is.
+    known = describer.faces_from.det_size if describer.faces_from is not None else 0
+    return _LEAST_EDGE_IN_INPUTS * (known or DetectionOptions().det_size)

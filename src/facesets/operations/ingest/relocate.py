@@ -8,12 +8,10 @@ from pathlib import Path
 
 from facesets.errors import SourceGone, WrongUsage
 from facesets.files import is_there, mtime_ns_of, printable
-from facesets.interfaces import Store
+from facesets.interfaces import Store, is_library
+from facesets.library_records import RecordedRun
 from facesets.records import FileRecord
 from facesets.sources.missing import is_gone
-from facesets.store.postgres.library import Library
-from facesets.store.postgres.paths import fits
-from facesets.store.postgres.runs import Run, recorded_run
 
 _SAMPLE = 200
 _CLOCK_STEP_NS = 2_000_000_000
@@ -86,7 +84,7 @@ def relocate(store: Store, old: Path, new: Path, *, dry_run: bool) -> RelocateSu
             f"There is nothing at {printable(after)} that one can see. Check the path, or mount it."
         )
     places = {path: after.rstrip(os.sep) + path[len(before.rstrip(os.sep)) :] for path in paths}
-    if isinstance(store, Library) and not all(map(fits, places.values())):
+    if is_library(store) and not all(map(store.fits, places.values())):
         raise WrongUsage(
             f"Some paths below {printable(after)} are too long for a library. Choose a shorter one."
         )
@@ -125,9 +123,9 @@ def forget_folder(store: Store, old: Path, *, dry_run: bool) -> RelocateSummary:
     return summary
 
 
-def _recorded(store: Store, summary: RelocateSummary) -> AbstractContextManager[Run | None]:
-    if isinstance(store, Library):
-        return recorded_run(store.database, "relocate", asdict(summary), dry_run=summary.dry_run)
+def _recorded(store: Store, summary: RelocateSummary) -> AbstractContextManager[RecordedRun | None]:
+    if is_library(store):
+        return store.recorded_run("relocate", asdict(summary), dry_run=summary.dry_run)
     return nullcontext()
 
 

@@ -2,12 +2,12 @@
 
 from facesets.errors import RecogniserMismatch
 from facesets.files import printable
+from facesets.interfaces import LibraryStore
 from facesets.records import CacheSettings
 from facesets.remote.service_embedder import service_model
-from facesets.store.postgres.library import Library
 
 
-def require_way_of_library(library: Library, settings: CacheSettings) -> None:
+def require_way_of_library(library: LibraryStore, settings: CacheSettings) -> None:
     """Refuse to add faces found otherwise than a library's once it has people: they would know none of them.
 
     Raises
@@ -23,7 +23,7 @@ def require_way_of_library(library: Library, settings: CacheSettings) -> None:
         )
 
 
-def require_recogniser_of_library(library: Library, settings: CacheSettings) -> None:
+def require_recogniser_of_library(library: LibraryStore, settings: CacheSettings) -> None:
     """Refuse to search a library by faces of another recogniser: raises `RecogniserMismatch`."""
     ours = library.settings
     if ours is not None and ours.recogniser_sha256 != settings.recogniser_sha256:

@@ -24,7 +24,7 @@ class StopSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class IndexSummary:
+class SearchIndexSummary:
     """Whether there is an index now."""
 
     built: bool

@@ -1,12 +1,18 @@
 """`check`: whether everything in the library is as it must be."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from facesets.errors import WrongUsage
 from facesets.files import is_there
-from facesets.operations.ingest.embed import Failure
-from facesets.sources.galleries import thumbnails_of
+from facesets.interfaces import Describer, Progress
+from facesets.operations.ingest.changed_files import FileFailure
+from facesets.operations.ingest.index import index
+from facesets.operations.options.library import IndexOptions
+from facesets.remote.service_embedder import service_model
+from facesets.sources.galleries import GallerySource, thumbnails_of
+from facesets.stop import Stop
 from facesets.store.postgres.integrity import Place, Problem, find_problems, mend, places_to_read
 from facesets.store.postgres.library import Library
 
@@ -21,7 +27,7 @@ class CheckSummary:
         As they were found.
     to_index : list of str
         Paths that `index` must look at again; only after a repair.
-    lost : list of Failure
+    lost : list of FileFailure
         Photos that must be read again and are not there, and what the library knows of each; not after a
         repair, for then they must be looked for anew.
     can_be_mended : bool
@@ -30,8 +36,29 @@ class CheckSummary:
 
     problems: list[Problem] = field(default_factory=list)
     to_index: list[str] = field(default_factory=list)
-    lost: list[Failure] = field(default_factory=list)
+    lost: list[FileFailure] = field(default_factory=list)
     can_be_mended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What was wrong, what is wrong still, and photos that could not be read again."""
+
+    found: CheckSummary
+    left: CheckSummary
+    failures: list[FileFailure] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """What a library does not keep, and nothing is to look for therefore."""
+
+    faces: bool
+    clip: bool
+
+
+Prepare = Callable[[Skip], tuple[Describer, IndexOptions]]
+"""Loads what describes pictures; called only when some must be read again."""
 
 
 def check(library: Library, *, fix: bool) -> CheckSummary:
@@ -47,22 +74,51 @@ def check(library: Library, *, fix: bool) -> CheckSummary:
     return CheckSummary(problems, lost=lost, can_be_mended=by_sql or len(lost) < len(places))
 
 
+def repair(library: Library, prepare: Prepare, *, progress: Progress, stop: Stop) -> Repair:
+    """Repair what SQL can, and read the other images again, those that exist; errors as `index`."""
+    found = check(library, fix=True)
+    there = [Path(path) for path in found.to_index if is_at_hand(path)]
+    failures: list[FileFailure] = []
+    if there:
+        embeds = bool(library.clip_models())
+        describer, options = prepare(Skip(faces=embeds and library.settings is None, clip=not embeds))
+        source = GallerySource(there)
+        failures = index(source, library, describer, options, progress=progress, stop=stop).failures
+    return Repair(found, check(library, fix=False), failures)
+
+
+def require_service(library: Library, ml_uri: str | None) -> None:
+    """Refuse to repair here what a service found: its faces are searched for again there or not at all.
+
+    Raises
+    ------
+    WrongUsage
+        A service found the faces, and none is named.
+    """
+    known = library.settings
+    if ml_uri is None and known is not None and service_model(known) is not None:
+        raise WrongUsage(
+            f"The faces of {library.label} were found by a machine-learning service. Give its address: "
+            "check --fix --ml-uri URL."
+        )
+
+
 def is_at_hand(path: str) -> bool:
     """Whether there is a file at a path that `index` would read."""
     place = Path(path)
     return is_there(place) and place.is_file() and thumbnails_of(place) is None
 
 
-def _lost(places: Sequence[Place]) -> list[Failure]:
+def _lost(places: Sequence[Place]) -> list[FileFailure]:
     """Those places of which neither they nor another of the same image is there."""
     there = {place for place in places if place.path and is_at_hand(place.path)}
     images = {place.image for place in there} - {None}
     return [_described(place) for place in places if place not in there and place.image not in images]
 
 
-def _described(place: Place) -> Failure:
+def _described(place: Place) -> FileFailure:
     if place.image is None:
-        return Failure(place.path, "is not there, and its image is not known")
+        return FileFailure(place.path, "is not there, and its image is not known")
     if not place.path:
-        return Failure(f"image {place.image}", "no path leads to it")
-    return Failure(place.path, f"is not there, and was image {place.image}")
+        return FileFailure(f"image {place.image}", "no path leads to it")
+    return FileFailure(place.path, f"is not there, and was image {place.image}")

@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from facesets.operations.options.limits import within
+from facesets.operations.options.threshold import Method, Threshold, measure_of, refuse
 from facesets.results.materialize import Materialize
 
-Method = Literal["agglomerative", "components", "hdbscan", "auto"]
 Select = Literal["best", "diverse"]
 
 LEAST_MIN_FACES, MOST_MIN_FACES = 3, 15
@@ -21,6 +21,8 @@ class EmbedOptions:
     ----------
     flush_every : int
         New files after which the cache is flushed: at most so many are lost by a crash.
+    flush_every_s : float
+        Seconds after which it is flushed though there are fewer: more are not lost by a crash either.
     workers : int
         Threads, each of which takes a batch from file to faces.
     batch_size : int
@@ -30,6 +32,8 @@ class EmbedOptions:
     fast_decode : bool
         Decode large JPEGs at a half, a quarter or an eighth: faster, with slightly other vectors and
         with the sharpness of the reduced picture.
+    enrich : bool
+        Add landmarks and pose in the same pass, as the command `enrich` does later.
     prune : bool
         Forget also what is known of other folders and is not there any more.
     dry_run : bool
@@ -37,10 +41,12 @@ class EmbedOptions:
     """
 
     flush_every: int = 50
+    flush_every_s: float = 10.0
     workers: int = 1
     batch_size: int = 1
     retry_failed: bool = False
     fast_decode: bool = False
+    enrich: bool = False
     prune: bool = False
     dry_run: bool = False
 
@@ -104,6 +110,51 @@ class ClusterOptions:
         within("min-cosine-similarity", self.min_cosine_similarity, -1, 1)
         within("min-cluster-size", self.min_cluster_size, 2)
         within("min-samples", self.min_samples, 1)
+
+    def own_threshold(self) -> float | None:
+        """The threshold that the method goes by, in its own measure; None if it has or is given none."""
+        measure = measure_of(self.method)
+        if measure is None:
+            return None
+        return self.threshold if measure == "max_cosine_distance" else self.min_cosine_similarity
+
+    def with_own_threshold(self, value: float) -> "ClusterOptions":
+        """The same with another threshold, in the measure of the method.
+
+        Raises
+        ------
+        WrongUsage
+            The method has none, or not such a one.
+        """
+        measure = measure_of(self.method)
+        if measure is None:
+            raise refuse(self.method)
+        if measure == "max_cosine_distance":
+            return replace(self, threshold=value)
+        return replace(self, min_cosine_similarity=value)
+
+    def told(self, method: Method | None, said: Threshold | None) -> "ClusterOptions":
+        """The same with a method and a threshold; plain thresholds are cosine distances.
+
+        A threshold alone means average linkage, as it did before there was another method.
+
+        Raises
+        ------
+        WrongUsage
+            The method has no such threshold.
+        """
+        if said is None:
+            return self if method is None else replace(self, method=method)
+        chosen = replace(self, method=method or "agglomerative")
+        if said.measure is None:
+            return replace(chosen, threshold=said.value)
+        measure = measure_of(chosen.method)
+        if measure is None:
+            if said.is_setting:
+                return chosen
+            raise refuse(chosen.method)
+        least, most = (0, 2) if measure == "max_cosine_distance" else (-1, 1)
+        return chosen.with_own_threshold(said.in_measure(measure, least, most))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,26 +1,22 @@
 """Which new faces of a library join a known person, which become somebody new, and which stay alone."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from facesets.clustering import (
-    Calibration,
     Constraints,
-    average_linkage,
     calibrate,
-    check_links,
-    cluster_auto,
-    connected_components,
-    hdbscan,
     is_approximate,
     same_image_pairs,
 )
 from facesets.clustering.incremental import Joined, join_people
+from facesets.clustering.methods import METHODS, GroupingTask
 from facesets.interfaces import Progress
 from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.options.threshold import Method
 from facesets.plurals import counted, people
 from facesets.records import Float32, Int64
 from facesets.stop import Stop
@@ -87,7 +83,16 @@ def decide(
         progress, stop, f"Comparing {counted(len(rows), 'face')} with {people(len(faces.persons))}"
     )
     apart = _apart(faces, options)
-    grouping = _Grouping(rows, new, apart, options, threshold, measured, reported)
+    task = GroupingTask(
+        embeddings=rows,
+        apart=apart,
+        calibration=measured,
+        threshold=options.own_threshold(),
+        min_cluster_size=options.min_cluster_size,
+        min_samples=options.min_samples,
+        on_progress=reported,
+    )
+    grouping = _Grouping(task, new, options.method, reported)
     # The vectors of other methods are means, which are few and not of unit length.
     near = options.method == "components" and is_approximate(len(rows), others=len(references))
     joined = join_people(
@@ -103,11 +108,12 @@ def decide(
     reported.end()
     if apart is not None:
         joined = _one_face_a_photo(faces, new, joined, apart, references)
-    used, reasons = grouping.used, grouping.reasons
+    used: dict[str, Any] = dict(grouping.checked)
+    reasons = grouping.reasons
     if measured is not None:
-        used = used | {"measured_cosine_similarity": threshold}
+        used |= {"measured_cosine_similarity": threshold}
     if joined.checked is not None:
-        used = used | {"likenesses": joined.checked.due, "likenesses_found": joined.checked.found}
+        used |= {"likenesses": joined.checked.due, "likenesses_found": joined.checked.found}
         reasons = (joined.checked.sentence(), *reasons)
     return Decision(joined, used, reasons)
 
@@ -148,86 +154,32 @@ class _Steps:
 class _Grouping:
     """Groups some of the new faces among themselves, by the chosen method."""
 
-    def __init__(
-        self,
-        rows: Float32,
-        new: Int64,
-        apart: Constraints | None,
-        options: ClusterLibraryOptions,
-        threshold: float,
-        measured: Calibration | None,
-        reported: _Steps,
-    ) -> None:
-        self._rows = rows
+    def __init__(self, task: GroupingTask, new: Int64, method: Method, reported: _Steps) -> None:
+        self._task = task
         self._new = new
-        self._apart = apart
-        self._options = options
-        self._threshold = threshold
-        self._measured = measured
+        self._method = METHODS[method]
         self._reported = reported
         self.reasons: tuple[str, ...] = ()
-        self.used: dict[str, Any] = {}
+        self.checked: Mapping[str, float] = {}
 
     def __call__(self, some: Int64) -> Int64:
         """Labels of these rows; negative for noise."""
         self._reported.begin(f"Grouping {counted(len(some), 'face')}")
-        rows = self._rows if len(some) == len(self._rows) else self._rows[some]
-        return self._methods[self._options.method](self, rows, some)
-
-    def _components(self, rows: Float32, _some: Int64) -> Int64:
-        threshold = self._threshold
-        labels = connected_components(rows, min_cosine_similarity=threshold, on_progress=self._reported)
-        if is_approximate(len(rows)):
-            checked = check_links(rows, labels, min_cosine_similarity=threshold)
-            self.reasons = (checked.sentence(threshold),)
-            self.used = {"links_together": checked.share_together, "faces_whole": checked.share_whole}
-        return labels
-
-    def _agglomerative(self, rows: Float32, some: Int64) -> Int64:
-        if self._measured is not None:
-            self.reasons = (f"Cut at a cosine similarity of {self._threshold:.2f}, {self._measured.source}.",)
-        return average_linkage(
-            rows,
-            max_cosine_distance=1 - self._threshold,
-            constraints=self._apart_among(some),
-            on_progress=self._reported,
-        )
-
-    def _hdbscan(self, rows: Float32, _some: Int64) -> Int64:
-        return hdbscan(
-            rows,
-            min_cluster_size=self._options.min_cluster_size,
-            min_samples=self._options.min_samples,
-            on_progress=self._reported,
-        ).labels
-
-    def _auto(self, rows: Float32, some: Int64) -> Int64:
-        result = cluster_auto(
-            rows,
-            constraints=self._apart_among(some),
-            calibration=self._measured,
-            on_progress=self._reported,
-        )
-        self.reasons = result.reasons
-        return result.labels
+        rows = self._task.embeddings if len(some) == len(self._new) else self._task.embeddings[some]
+        found = self._method.group(replace(self._task, embeddings=rows, apart=self._apart_among(some)))
+        self.reasons, self.checked = found.reasons, found.checked
+        return found.labels
 
     def _apart_among(self, some: Int64) -> Constraints | None:
         """The pairs to keep apart among some of the new faces, by their places among those."""
-        if self._apart is None:
+        if self._task.apart is None:
             return None
         place = np.full(int(self._new.max(initial=-1)) + 1, _NOBODY, np.int64)
         place[self._new[some]] = np.arange(len(some))
-        pairs = self._apart.cannot_link
+        pairs = self._task.apart.cannot_link
         inside = (pairs < len(place)).all(axis=1)
         placed = place[pairs[inside]]
         return Constraints(cannot_link=placed[(placed >= 0).all(axis=1)])
-
-    _methods: Mapping[str, Callable[["_Grouping", Float32, Int64], Int64]] = {
-        "components": _components,
-        "agglomerative": _agglomerative,
-        "hdbscan": _hdbscan,
-        "auto": _auto,
-    }
 
 
 def _apart(faces: PeopledFaces, options: ClusterLibraryOptions) -> Constraints | None:

@@ -18,13 +18,8 @@ from facesets.interfaces import Progress, Store
 from facesets.operations.options.cache import DedupOptions
 from facesets.plurals import counted
 from facesets.records import FileRecord, Images, Int64
-from facesets.results.manifest import (
-    DuplicatesReport,
-    Failure,
-    IdenticalFiles,
-    NearDuplicate,
-    NearDuplicates,
-)
+from facesets.results.duplicates_report import DuplicatesReport, IdenticalFiles, NearDuplicate, NearDuplicates
+from facesets.results.manifest import Failure
 from facesets.results.manifest_json import manifest_bytes
 from facesets.results.provenance import provenance
 from facesets.stop import Stop

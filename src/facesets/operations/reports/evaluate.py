@@ -3,7 +3,7 @@
 import csv
 import zipfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -119,26 +119,18 @@ def evaluate(truth: Truth, trials: Sequence[ClusterOptions], *, worst: int = 10)
 
 def cut(options: ClusterOptions) -> float | None:
     """The number that decides in the chosen method; None where the method measures it."""
-    if options.method == "components":
-        return options.min_cosine_similarity
-    if options.method == "hdbscan":
-        return float(options.min_cluster_size)
-    return options.threshold if options.method == "agglomerative" else None
+    return float(options.min_cluster_size) if options.method == "hdbscan" else options.own_threshold()
 
 
 def sweep(options: ClusterOptions, values: Iterable[float]) -> list[ClusterOptions]:
-    """The same method at several thresholds.
+    """The same method at several thresholds, in its own measure.
 
     Raises
     ------
     WrongUsage
         The method has no threshold to vary.
     """
-    if options.method == "components":
-        return [replace(options, min_cosine_similarity=value) for value in values]
-    if options.method == "agglomerative":
-        return [replace(options, threshold=value) for value in values]
-    raise WrongUsage(f"The method {options.method} has no threshold to sweep. Leave --sweep out.")
+    return [options.with_own_threshold(value) for value in values]
 
 
 def truth_of_folders(collection: Collection) -> Truth:

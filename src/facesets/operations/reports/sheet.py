@@ -7,7 +7,7 @@ from facesets.errors import WrongUsage
 from facesets.files import atomic_write, printable, require_suffix
 from facesets.interfaces import Progress
 from facesets.results.contact_sheets import draw_sheets, page_name, plan_rows
-from facesets.results.manifest import DuplicatesReport
+from facesets.results.duplicates_report import DuplicatesReport
 from facesets.results.manifest_json import read_any_manifest
 from facesets.stop import Stop
 

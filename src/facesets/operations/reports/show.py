@@ -9,16 +9,10 @@ from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Store
 from facesets.records import CacheSettings, EnrichState
-from facesets.results.manifest import (
-    ClusterManifest,
-    DuplicatesReport,
-    ExportManifest,
-    FaceEntry,
-    Manifest,
-    RefineManifest,
-    SetManifest,
-)
-from facesets.results.manifest_json import read_any_manifest
+from facesets.results.duplicates_report import DuplicatesReport
+from facesets.results.export_manifest import ExportManifest, SetManifest
+from facesets.results.manifest import ClusterManifest, FaceEntry, RefineManifest
+from facesets.results.manifest_json import Manifest, read_any_manifest
 from facesets.results.user_edits import SINGLETONS
 
 _OF_NO_PERSON = {"alone", "incoherent"}

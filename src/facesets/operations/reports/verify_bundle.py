@@ -17,9 +17,10 @@ from facesets.formats.bundle import SUFFIX, read_bundle
 from facesets.interfaces import Progress
 from facesets.plurals import counted
 from facesets.records import CacheSettings, Float32, Pixels
-from facesets.results.manifest import EXPORT_MANIFEST, SET_MANIFEST, ExportManifest, SetManifest
+from facesets.results.export_manifest import ExportManifest, SetManifest
+from facesets.results.inside import is_inside
+from facesets.results.manifest import EXPORT_MANIFEST, SET_MANIFEST
 from facesets.results.manifest_json import read_manifest
-from facesets.results.safe_folder import is_inside
 from facesets.stop import Stop
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from facesets.errors import RecogniserMismatch, WrongUsage
 from facesets.files import FileLock, atomic_write, printable, sweep_temporaries
 from facesets.records import CacheSettings, Collection, Faces, FileRecord, ImageRecord, Images
-from facesets.store.npz.journal import Journal
+from facesets.store.npz.cache_journal import CacheJournal
 from facesets.store.npz.merge import collapse, plan, write_merged
 from facesets.store.npz.schema import Part, identity_of, part_of, read_part
 
@@ -30,7 +30,7 @@ class Cache:
         """Name a cache; it is read when needed and made by the first commit."""
         self._path = path
         self._identity = ""
-        self._journal = Journal(path)
+        self._journal = CacheJournal(path)
         self._settings: CacheSettings | None = None
         self._files: dict[str, FileRecord] | None = None
         self._known: set[str] = set()

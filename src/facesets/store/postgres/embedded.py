@@ -9,7 +9,6 @@ import fcntl
 import hashlib
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from facesets.errors import FacesetsError, Unreachable
 from facesets.files import is_there, printable
 from facesets.store.postgres import keeper, postmaster
 from facesets.store.postgres.connection import disk_full, refusal
+from facesets.store.postgres.new_data import USER, make_data
 from facesets.store.postgres.programs import (
     Programs,
     check_reachable,
@@ -41,7 +41,6 @@ from facesets.store.postgres.programs import (
 from facesets.store.postgres.sizing import shared_buffers_mb
 
 DATABASE = "facesets"
-_USER = "facesets"
 _LONGEST_SOCKET_DIRECTORY = 90
 _STARTS = 5
 _SLOW_AFTER_S = 5.0
@@ -51,19 +50,6 @@ _RECOVERS_WITHIN_S = 3600.0
 _CONNECT_TIMEOUT_S = 10
 _PING_TIMEOUT_S = 4
 _LABEL = "the embedded PostgreSQL"
-_INITDB = ("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
-# Bulk loads write far more log than the default keeps.
-_SETTINGS = {
-    "listen_addresses": "",
-    "unix_socket_permissions": "0700",
-    "max_wal_size": "4GB",
-    "wal_level": "minimal",
-    "max_wal_senders": "0",
-    "wal_compression": "off",
-    "max_connections": "200",
-    "log_checkpoints": "off",
-    "timezone": "UTC",
-}
 
 
 def default_directory() -> Path:
@@ -141,12 +127,12 @@ class EmbeddedServer:
     @property
     def conninfo(self) -> str:
         """What to connect with."""
-        return psycopg.conninfo.make_conninfo(host=str(self.socket_directory), user=_USER, dbname=DATABASE)
+        return psycopg.conninfo.make_conninfo(host=str(self.socket_directory), user=USER, dbname=DATABASE)
 
     @property
     def url(self) -> str:
         """The same as a URL."""
-        return f"postgresql://{_USER}@/{DATABASE}?host={quote(str(self.socket_directory), safe='')}"
+        return f"postgresql://{USER}@/{DATABASE}?host={quote(str(self.socket_directory), safe='')}"
 
     @property
     def socket_directory(self) -> Path:
@@ -200,7 +186,7 @@ class EmbeddedServer:
             for _ in range(_STARTS):
                 if self._ping() is not Ping.OK:
                     if not self._data.exists():
-                        self._initialise()
+                        make_data(self._data, self.programs(), durable=self._durable)
                     check_version(self._data, self.programs())
                     self._start()
                 # It may be killed between its start and this; then it is started again.
@@ -239,18 +225,6 @@ class EmbeddedServer:
         check_reachable(self._base, account)
         for directory in (self.socket_directory, self._base / "log"):
             make_private(directory, account)
-
-    def _initialise(self) -> None:
-        """Make the data aside and give it its name when it is whole."""
-        programs = self.programs()
-        fresh = self._base / "data.new"
-        shutil.rmtree(fresh, ignore_errors=True)
-        make_private(fresh, programs.account)
-        durability = [] if self._durable else ["--no-sync", "-c", "fsync=off", "-c", "full_page_writes=off"]
-        settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
-        programs.run("initdb", ["-D", fresh, "-U", _USER, "-A", "trust", *_INITDB, *durability, *settings])
-        with placing(self._data):
-            fresh.replace(self._data)
 
     def _start(self) -> None:
         began = heard = time.monotonic()
@@ -328,14 +302,14 @@ class EmbeddedServer:
 
         A process or a file proves nothing. Any refusal but that of a server which starts or stops is OK.
         """
-        named = {"host": str(self.socket_directory), "user": _USER, "dbname": "postgres"}
+        named = {"host": str(self.socket_directory), "user": USER, "dbname": "postgres"}
         named["connect_timeout"] = str(_PING_TIMEOUT_S)
         return Ping(PGconn.ping(os.fsencode(psycopg.conninfo.make_conninfo(**named))))
 
     def _connect(self, database: str) -> psycopg.Connection:
         return psycopg.connect(
             host=str(self.socket_directory),
-            user=_USER,
+            user=USER,
             dbname=database,
             connect_timeout=_CONNECT_TIMEOUT_S,
             autocommit=True,

@@ -2,40 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from facesets.library_records import GalleryLink, GalleryRow
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import escaped, from_text, to_text
 
 
-@dataclass(frozen=True, slots=True)
-class GalleryRow:
-    """A gallery to store.
-
-    Attributes
-    ----------
-    entries : sequence of (file, caption)
-        In the gallery's own order.
-    is_read : bool
-        False where nothing could be found out about it, which takes the place of nothing that is known.
-    """
-
-    path: str
-    title: str = ""
-    description: str = ""
-    entries: Sequence[tuple[str, str]] = ()
-    is_read: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Linked:
-    """A directory with known paths, and the path of the gallery that some of them belong to, or none."""
-
-    directory: str
-    gallery: str | None
-
-
-def linked_at(connection: Connection, paths: Sequence[str]) -> set[Linked]:
+def linked_at(connection: Connection, paths: Sequence[str]) -> set[GalleryLink]:
     """The directories of these very paths."""
     rows = connection.execute(
         """SELECT p.path, g.path FROM image_paths p LEFT JOIN galleries g ON g.id = p.gallery_id
@@ -43,7 +16,7 @@ def linked_at(connection: Connection, paths: Sequence[str]) -> set[Linked]:
         ([to_text(path) for path in paths],),
     )
     return {
-        Linked(from_text(path.rpartition("/")[0]), None if gallery is None else from_text(gallery))
+        GalleryLink(from_text(path.rpartition("/")[0]), None if gallery is None else from_text(gallery))
         for path, gallery in rows
     }
 

@@ -2,59 +2,30 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
 
 import numpy as np
 
-from facesets.records import FileRecord, FoundFile, ImageRecord, Images, Int64
+from facesets.library_records import GalleryLink, KnownFile, UnchangedFiles
+from facesets.records import FileRecord, ImageRecord, Images, Int64
 from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.copying import INT4, INT8, copy_out, copy_rows, gathered, text, times
-from facesets.store.postgres.galleries import Linked, gallery_paths
+from facesets.store.postgres.galleries import gallery_paths
 from facesets.store.postgres.paths import escaped, from_text, range_below, separated, to_text, unescaped
 
 _PATHS_IN_ONE_TEXT = 50_000
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What is known of a path without reading the file."""
-
-    size: int
-    mtime_ns: int
-    failed: bool
-
-    def matches(self, found: FoundFile) -> bool:
-        """Whether the file is, by size and time, the one seen before."""
-        return (self.size, self.mtime_ns) == (found.size, found.mtime_ns)
-
-
-@dataclass(frozen=True, slots=True)
-class Unchanged:
-    """Files that need no look.
-
-    Attributes
-    ----------
-    stamps : set of str
-        Size, time and path of each, with tabs between.
-    linked : set of Linked
-        Their directories, and the galleries that they belong to.
-    """
-
-    stamps: set[str]
-    linked: set[Linked]
-
-
 def known_paths(
     connection: Connection, roots: Sequence[str], detector_id: int | None, *, searched: bool = True
-) -> dict[str, Seen]:
+) -> dict[str, KnownFile]:
     """What was seen at every path that is, or lies below, one of the roots.
 
     A path whose image was not yet searched for faces in this way counts as changed, so that it is; unless
     `searched` is off.
     """
-    found: dict[str, Seen] = {}
+    found: dict[str, KnownFile] = {}
     for root in dict.fromkeys(roots):
         rows = connection.execute(
             """SELECT p.path, p.size,
@@ -66,7 +37,7 @@ def known_paths(
                 WHERE p.path = %(root)s OR (p.path >= %(below)s AND p.path < %(beyond)s)""",
             range_below(root) | {"detector": detector_id, "searched": searched},
         )
-        found.update((from_text(path), Seen(size, mtime, failed)) for path, size, mtime, failed in rows)
+        found.update((from_text(path), KnownFile(size, mtime, failed)) for path, size, mtime, failed in rows)
     return found
 
 
@@ -76,7 +47,7 @@ def unchanged_below(
     *,
     searched_by: int | None = None,
     embedded_by: int | None = None,
-) -> Unchanged:
+) -> UnchangedFiles:
     """Files below some roots that need no look.
 
     They were read without fault, searched for faces by a detector, and embedded by a model of whole images;
@@ -104,16 +75,16 @@ def unchanged_below(
             directories.setdefault(gallery, set()).update(of_stamps)
     paths = gallery_paths(connection, [number for number in directories if number is not None])
     linked = {
-        Linked(from_text(directory), None if number is None else paths.get(number))
+        GalleryLink(from_text(directory), None if number is None else paths.get(number))
         for number, some in directories.items()
         for directory in some
     }
-    return Unchanged(found, linked)
+    return UnchangedFiles(found, linked)
 
 
 def seen_at(
     connection: Connection, paths: Sequence[str], detector_id: int | None, *, searched: bool = True
-) -> dict[str, Seen]:
+) -> dict[str, KnownFile]:
     """What was seen at these very paths; see `known_paths`."""
     rows = connection.execute(
         """SELECT p.path, p.size,
@@ -125,7 +96,7 @@ def seen_at(
             WHERE p.path = ANY(%s)""",
         (searched, detector_id, [to_text(path) for path in paths]),
     )
-    return {from_text(path): Seen(size, mtime, failed) for path, size, mtime, failed in rows}
+    return {from_text(path): KnownFile(size, mtime, failed) for path, size, mtime, failed in rows}
 
 
 def reasons_at(connection: Connection, paths: Sequence[str]) -> dict[str, str]:

@@ -1,13 +1,14 @@
 """The library as a `Store`: the faces that one way of finding them gave."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace as replaced
 from datetime import UTC
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from facesets.errors import WrongUsage
+from facesets.library_records import GalleryLink, GalleryRow, KnownFile, RecordedRun, UnchangedFiles
 from facesets.records import CacheSettings, ClipModel, Collection, FileRecord, ImageRecord, Wanted
 from facesets.store.postgres import (
     enrichment,
@@ -18,8 +19,12 @@ from facesets.store.postgres import (
     models,
     people,
     relocating,
+    writing,
 )
+from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.paths import fits
+from facesets.store.postgres.runs import recorded_run
 
 _FORGOTTEN_AT_ONCE = 5_000
 
@@ -30,7 +35,14 @@ class Library:
     Vectors of other models may lie beside; they are never mixed with these.
     """
 
-    def __init__(self, database: Database, settings: CacheSettings | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        settings: CacheSettings | None = None,
+        *,
+        clip: ClipModel | None = None,
+        searched: bool = True,
+    ) -> None:
         """Look at a library.
 
         Parameters
@@ -39,11 +51,15 @@ class Library:
             With a current schema.
         settings : CacheSettings, optional
             Which faces to see; by default those of the way that most images were searched in.
+        clip : ClipModel, optional
+            An image counts as known only with an embedding by this model.
+        searched : bool
+            An image counts as known only where it was searched for faces.
         """
         self._database = database
         self._given = settings
-        self._clip: ClipModel | None = None
-        self._searched = True
+        self._clip = clip
+        self._searched = searched
 
     @property
     def kind(self) -> Literal["library"]:
@@ -71,6 +87,11 @@ class Library:
         return self._database
 
     @property
+    def closed(self) -> bool:
+        """Whether there is no session with the server at the moment."""
+        return self._database.closed
+
+    @property
     def settings(self) -> CacheSettings | None:
         """What its vectors come from; None while it is empty."""
         detector = self._database.run(self.detector)
@@ -95,14 +116,26 @@ class Library:
         """Look at the faces of these settings from now on, whether or not there are any yet."""
         self._given = settings
 
-    def look_for(self, faces_from: CacheSettings | None, clip_from: ClipModel | None) -> None:
-        """Count an image as known from now on when it has the faces and the embedding of these.
+    def looking_for(self, faces_from: CacheSettings | None, clip_from: ClipModel | None) -> "Library":
+        """The same library, in which an image counts as known when it has the faces and embedding of these.
 
-        What is None does not matter.
+        What is None does not matter. What is stored through it comes from these.
         """
-        self._given = faces_from
-        self._searched = faces_from is not None
-        self._clip = clip_from
+        return Library(self._database, faces_from, clip=clip_from, searched=faces_from is not None)
+
+    def claims(self, kind: Literal["path", "content"]) -> Claims:
+        """Things of one kind that nobody else works on while this session holds them."""
+        return Claims(self._database, kind)
+
+    def recorded_run(
+        self, command: str, options: Mapping[str, Any], *, dry_run: bool = False
+    ) -> AbstractContextManager[RecordedRun]:
+        """Record a run from start to end, unless it is a dry one."""
+        return recorded_run(self._database, command, options, dry_run=dry_run)
+
+    def fits(self, path: str) -> bool:
+        """Whether a path is short enough to be kept."""
+        return fits(path)
 
     def clip_models(self) -> list[models.ClipRow]:
         """What embeddings of whole images come from, the model with most images first."""
@@ -179,7 +212,7 @@ class Library:
 
         A face found again in the same box keeps its person.
         """
-        self._database.run(lambda connection: self._write(connection, files, images, replace=True))
+        self._write(files, images, replace=True)
 
     def annotate(self, images: Sequence[ImageRecord]) -> None:
         """Keep what `enrich` found about faces that are there, all or nothing; nothing else changes."""
@@ -203,72 +236,33 @@ class Library:
         files, images : as in `commit`
         gallery_numbers : mapping of path to number of its gallery, optional
         """
-        self._database.run(
-            lambda connection: self._write(connection, files, images, gallery_numbers, replace=False)
-        )
+        self._write(files, images, gallery_numbers, replace=False)
 
     def _write(
         self,
-        connection: Connection,
-        new_files: Sequence[FileRecord],
-        new_images: Sequence[ImageRecord],
+        files: Sequence[FileRecord],
+        images: Sequence[ImageRecord],
         gallery_numbers: Mapping[str, int] | None = None,
         *,
         replace: bool,
     ) -> None:
-        ids = self._write_images(connection, new_images, replace=replace) if new_images else {}
-        if new_files:
-            images.store_paths(connection, new_files, ids, gallery_numbers)
+        self._database.run(
+            lambda connection: writing.write(
+                connection,
+                files,
+                images,
+                gallery_numbers,
+                faces_from=self._given,
+                clip_from=self._clip,
+                replace=replace,
+            )
+        )
 
-    def _write_images(
-        self, connection: Connection, new_images: Sequence[ImageRecord], *, replace: bool
-    ) -> dict[str, int]:
-        # The last word on an image that comes twice counts, in the place of the first.
-        records = list({image.sha256: image for image in new_images}.values())
-        ids, fresh = images.store_images(connection, records)
-        searched = [image for image in records if image.searched]
-        if searched:
-            self._write_faces(connection, searched, ids, fresh, replace=replace)
-        embedded = [(ids[image.sha256], image.clip) for image in records if image.clip is not None]
-        if embedded:
-            if self._clip is None:
-                raise ValueError("look_for() comes before commit()")
-            image_embeddings.insert_embeddings(connection, self._clip, embedded, replace=replace)
-        images.link_paths(connection, [image.sha256 for image in records])
-        return ids
-
-    def _write_faces(
-        self,
-        connection: Connection,
-        records: Sequence[ImageRecord],
-        ids: Mapping[str, int],
-        fresh: set[str],
-        *,
-        replace: bool,
-    ) -> None:
-        if self._given is None:
-            raise ValueError("require() comes before commit()")
-        detector = models.ensure_detector(connection, self._given)
-        before = [ids[image.sha256] for image in records if image.sha256 not in fresh]
-        scanned = faces.scanned_images(connection, before, detector.id) if before else set()
-        faced = faces.images_with_faces(connection, before, detector.id) if before else set()
-        empty = [
-            (ids[image.sha256], image)
-            for image in records
-            if ids[image.sha256] not in scanned and ids[image.sha256] not in faced
-        ]
-        if empty:
-            faces.insert_faces(connection, detector, empty)
-        for image in records:
-            number = ids[image.sha256]
-            if (number in faced and number not in scanned) or (replace and number in scanned):
-                faces.replace_faces(connection, detector, number, image.faces)
-
-    def known_below(self, roots: Sequence[str]) -> dict[str, images.Seen]:
+    def known_below(self, roots: Sequence[str]) -> dict[str, KnownFile]:
         """What was seen at the paths below some directories."""
         return self._database.run(lambda connection: self._known_below(connection, roots))
 
-    def _known_below(self, connection: Connection, roots: Sequence[str]) -> dict[str, images.Seen]:
+    def _known_below(self, connection: Connection, roots: Sequence[str]) -> dict[str, KnownFile]:
         detector = self.detector(connection) if self._searched else None
         found = images.known_paths(
             connection, roots, detector.id if detector else None, searched=self._searched
@@ -278,24 +272,24 @@ class Library:
         model = self._clip_id(connection)
         return _changed(found, image_embeddings.lacking_below(connection, roots, model))
 
-    def unchanged_below(self, roots: Sequence[str]) -> images.Unchanged:
+    def unchanged_below(self, roots: Sequence[str]) -> UnchangedFiles:
         """Files below some directories that `index` need not look at."""
         return self._database.run(lambda connection: self._unchanged_below(connection, roots))
 
-    def _unchanged_below(self, connection: Connection, roots: Sequence[str]) -> images.Unchanged:
+    def _unchanged_below(self, connection: Connection, roots: Sequence[str]) -> UnchangedFiles:
         detector = self.detector(connection) if self._searched else None
         model = self._clip_id(connection)
         if (self._searched and detector is None) or (self._clip is not None and model is None):
-            return images.Unchanged(set(), set())
+            return UnchangedFiles(set(), set())
         return images.unchanged_below(
             connection, roots, searched_by=detector.id if detector else None, embedded_by=model
         )
 
-    def seen_at(self, paths: Sequence[str]) -> dict[str, images.Seen]:
+    def seen_at(self, paths: Sequence[str]) -> dict[str, KnownFile]:
         """What was seen at these very paths."""
         return self._database.run(lambda connection: self._seen_at(connection, paths))
 
-    def _seen_at(self, connection: Connection, paths: Sequence[str]) -> dict[str, images.Seen]:
+    def _seen_at(self, connection: Connection, paths: Sequence[str]) -> dict[str, KnownFile]:
         detector = self.detector(connection) if self._searched else None
         found = images.seen_at(connection, paths, detector.id if detector else None, searched=self._searched)
         if self._clip is None:
@@ -325,11 +319,11 @@ class Library:
         """The paths that lead to each of these images."""
         return self._database.run(lambda connection: images.paths_with(connection, sha256))
 
-    def keep_galleries(self, rows: Sequence[galleries.GalleryRow]) -> dict[str, int]:
+    def keep_galleries(self, rows: Sequence[GalleryRow]) -> dict[str, int]:
         """Insert or replace galleries that differ; return the number of each by its path."""
         return self._database.run(lambda connection: galleries.keep_galleries(connection, rows))
 
-    def linked_at(self, paths: Sequence[str]) -> set[galleries.Linked]:
+    def linked_at(self, paths: Sequence[str]) -> set[GalleryLink]:
         """Which galleries these very paths belong to."""
         return self._database.run(lambda connection: galleries.linked_at(connection, paths))
 
@@ -343,7 +337,7 @@ def _identity(connection: Connection) -> str:
     return "" if row is None else row[0].astimezone(UTC).strftime("library-%Y%m%d-%H%M%S-%f")
 
 
-def _changed(found: dict[str, images.Seen], lacking: set[str]) -> dict[str, images.Seen]:
+def _changed(found: dict[str, KnownFile], lacking: set[str]) -> dict[str, KnownFile]:
     """The same, with these paths as if their files had changed."""
     again = {path: replaced(found[path], mtime_ns=-1) for path in lacking if path in found}
     return found | again

@@ -4,31 +4,23 @@ import json
 import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 from facesets import __version__
+from facesets.library_records import RecordedRun
 from facesets.store.postgres.connection import Connection, Database, only_row
-
-
-@dataclass
-class Run:
-    """A run that is going on; fill in what came of it before it ends."""
-
-    id: int
-    summary: dict[str, Any] = field(default_factory=dict)
-    stopped: bool = False
+from facesets.store.postgres.paths import escaped
 
 
 @contextmanager
 def recorded_run(
     database: Database, command: str, options: Mapping[str, Any], *, dry_run: bool = False
-) -> Iterator[Run]:
+) -> Iterator[RecordedRun]:
     """Record a run from start to end, unless it is a dry one; one that was killed stays without an end."""
     if dry_run:
-        yield Run(0)
+        yield RecordedRun(0)
         return
-    run = Run(database.run(lambda connection: _begin(connection, command, options)))
+    run = RecordedRun(database.run(lambda connection: _begin(connection, command, options)))
     try:
         yield run
     except BaseException:
@@ -42,13 +34,18 @@ def recorded_run(
 def _begin(connection: Connection, command: str, options: Mapping[str, Any]) -> int:
     inserted = connection.execute(
         "INSERT INTO runs (command, program_version, host, options) VALUES (%s, %s, %s, %s) RETURNING id",
-        (command, __version__, platform.node(), json.dumps(options)),
+        (command, __version__, platform.node(), _json(options)),
     )
     return int(only_row(inserted)[0])
 
 
-def _end(connection: Connection, run: Run, status: str) -> None:
+def _end(connection: Connection, run: RecordedRun, status: str) -> None:
     connection.execute(
         "UPDATE runs SET ended_at = now(), status = %s, summary = %s WHERE id = %s",
-        (status, json.dumps(run.summary), run.id),
+        (status, _json(run.summary), run.id),
     )
+
+
+def _json(values: Mapping[str, Any]) -> str:
+    """As JSON that PostgreSQL takes, for there may be paths in it."""
+    return escaped(json.dumps(values, ensure_ascii=False))

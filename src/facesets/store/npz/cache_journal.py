@@ -17,7 +17,7 @@ _GATHER_AT = 16
 _GATHERED = "g"
 
 
-class Journal:
+class CacheJournal:
     """The directory `<cache>.journal` beside a cache file. It exists only while there is need."""
 
     def __init__(self, cache: Path) -> None:

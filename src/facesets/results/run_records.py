@@ -1,4 +1,4 @@
-"""What each run changed in a result folder, so that the run can be taken back.
+"""What each run changed in a result folder, as its journal records it, so that the run can be taken back.
 
 The journal of a folder is its hidden directory `.facesets-journal`, with a directory for each run that
 changed something, such as `0007-extend`:
@@ -13,7 +13,7 @@ A name is relative to the folder. `kept` is the number of what there was before,
 null says that the name is gone afterwards. Of several lines about one name the first tells what was before,
 and each a state in which we left it.
 
-`writing_results` gives every `ResultFolder` its journal, and the folder tells it of each file that it
+`writing_results` gives every `ResultFolder` its `RunJournal`, and the folder tells it of each file that it
 replaces, makes or removes: whoever writes through a `ResultFolder` needs to do nothing but name its command
 there. A run that was cut off leaves the state `writing`; the next run on that folder goes on in the same
 directory, so that both are taken back as one. A run that changes nothing leaves no directory. A run that
@@ -21,21 +21,22 @@ writes to several folders is complete in none of them until all are: then it is 
 last.
 
 The last `KEPT_RUNS` runs are kept, fewer where they hold more than `KEPT_BYTES`; the last one always.
-`facesets.results.rollback` takes a run back.
+`facesets.results.run_journal` writes them, `facesets.results.rollback` takes a run back.
 """
 
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from facesets.errors import CannotWrite, DamagedFile
-from facesets.files import cut_torn_line, printable, writing
-from facesets.results.manifest_checks import is_sound_text
+from facesets.errors import DamagedFile
+from facesets.files import printable, writing
+from facesets.json_lines import whole_lines
+from facesets.results.manifest_values import is_sound_text
 from facesets.results.safe_folder import SafeFolder
 
 JOURNAL = ".facesets-journal"
@@ -45,8 +46,8 @@ KEPT_BYTES = 2 << 30
 WRITING, DONE, UNDOING = "writing", "done", "undoing"
 
 _RUN = "run.json"
-_CHANGES = "changes.jsonl"
-_KEPT = "kept"
+CHANGES = "changes.jsonl"
+KEPT = "kept"
 # What records raise that somebody changed: wrong types, deep nesting, infinite numbers, impossible times.
 _DAMAGE = (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError)
 _NAME = re.compile(r"(\d{4,})-[a-z-]+")
@@ -56,7 +57,7 @@ State = tuple[int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class NameChange:
     """What a run did to one name.
 
     Attributes
@@ -109,7 +110,7 @@ class Run:
     @property
     def number(self) -> int:
         """Runs of a folder count from 1."""
-        return _number(self.name)
+        return number_of(self.name)
 
     @property
     def folder(self) -> SafeFolder:
@@ -118,12 +119,13 @@ class Run:
 
     def kept(self, number: int) -> str:
         """Where a file is, or would be, that lay under some name before: a name in the folder."""
-        return self._place(_KEPT, str(number))
+        return self.place(KEPT, str(number))
 
-    def _place(self, *parts: str) -> str:
+    def place(self, *parts: str) -> str:
+        """What something of this run is called in the folder."""
         return "/".join((JOURNAL, self.name, *parts))
 
-    def changes(self) -> dict[str, Change]:
+    def changes(self) -> dict[str, NameChange]:
         """Read every change, in the order of the first one to each name.
 
         Raises
@@ -131,26 +133,26 @@ class Run:
         DamagedFile
             The list of changes cannot be read.
         """
-        return dict(_read_changes(self.folder, self._place(_CHANGES), self.directory))
+        return dict(_read_changes(self.folder, self.place(CHANGES), self.directory))
 
     def bytes_kept(self) -> int:
         """How much is kept for this run."""
-        names = self.folder.names_in(self._place(_KEPT))
-        kept = (self.folder.status(self._place(_KEPT, name)) for name in names)
+        names = self.folder.names_in(self.place(KEPT))
+        kept = (self.folder.status(self.place(KEPT, name)) for name in names)
         return sum(there.st_size for there in kept if there)
 
     def mark(self, state: str) -> None:
         """Record a state, durably."""
         also = [relative_to(path, self.root) for path in self.also]
         self.folder.write_json(
-            self._place(_RUN), {"command": self.command, "began": self.began, "state": state, "also": also}
+            self.place(_RUN), {"command": self.command, "began": self.began, "state": state, "also": also}
         )
 
     def forget(self) -> None:
         """Remove it from the journal; a kill in between leaves what the next reader takes for rubbish."""
         with writing(self.directory):
-            self.folder.remove(self._place(_RUN))
-            self.folder.remove_tree(self._place())
+            self.folder.remove(self.place(_RUN))
+            self.folder.remove_tree(self.place())
             self.folder.remove_empty_folder(JOURNAL)
 
 
@@ -196,13 +198,14 @@ def relative_to(path: Path, root: Path) -> str:
         return str(path.absolute())
 
 
-def _number(name: str) -> int:
+def number_of(name: str) -> int:
+    """The number in the name of a run."""
     return int(name.partition("-")[0])
 
 
 def _names_of_runs(folder: SafeFolder) -> list[str]:
     folder.refuse_links([JOURNAL])
-    return sorted((name for name in folder.names_in(JOURNAL) if _NAME.fullmatch(name)), key=_number)
+    return sorted((name for name in folder.names_in(JOURNAL) if _NAME.fullmatch(name)), key=number_of)
 
 
 def _damaged(directory: Path) -> DamagedFile:
@@ -212,16 +215,15 @@ def _damaged(directory: Path) -> DamagedFile:
     )
 
 
-def _read_changes(folder: SafeFolder, name: str, directory: Path) -> Iterator[tuple[str, Change]]:
+def _read_changes(folder: SafeFolder, name: str, directory: Path) -> Iterator[tuple[str, NameChange]]:
     try:
-        lines = folder.read(name).split(b"\n")
+        lines = whole_lines(folder.read(name))
     except FileNotFoundError:
         return
     except OSError as error:
         raise _damaged(directory) from error
-    found: dict[str, Change] = {}
-    # What follows the last line break was never finished, so the change was not begun.
-    for line in lines[:-1]:
+    found: dict[str, NameChange] = {}
+    for line in lines:
         try:
             name, number, left, *rest = json.loads(line)
             kept = None if number is None else int(number)
@@ -231,134 +233,9 @@ def _read_changes(folder: SafeFolder, name: str, directory: Path) -> Iterator[tu
                 raise TypeError("a name is none")
         except _DAMAGE as error:
             raise _damaged(directory) from error
-        before = found.get(name, Change(kept, ()))
-        found[name] = Change(before.kept, (*before.left, state), (*before.sources, *sources))
+        before = found.get(name, NameChange(kept, ()))
+        found[name] = NameChange(before.kept, (*before.left, state), (*before.sources, *sources))
     yield from found.items()
-
-
-class Journal:
-    """What one run changes in a folder, while it writes; made under the folder's lock."""
-
-    def __init__(self, root: Path, command: str, *, also: Sequence[Path] = (), run: str = "") -> None:
-        """Go on in the journal of a run that was cut off, or stand ready for a new one.
-
-        Parameters
-        ----------
-        also : sequence of Path
-            Further folders that the same run writes to.
-        run : str
-            The name that the run has in those, where it has one already. Where it is the last run of this
-            folder, too, that one goes on, complete as it was.
-
-        Raises
-        ------
-        CannotWrite
-            An undo was cut off and must be completed first.
-        DamagedFile
-            A record of the journal cannot be read.
-        """
-        runs = read_runs(root)
-        undoing = next((known for known in runs if known.state == UNDOING), None)
-        if undoing is not None:
-            raise CannotWrite(
-                f"Taking back {undoing.name} was cut off. Run `facesets undo {printable(root)} "
-                f"{undoing.name}` first."
-            )
-        self._root = root
-        self._folder = SafeFolder(root)
-        self._also = tuple(path.absolute() for path in also)
-        last = runs[-1] if runs else None
-        goes_on = last is not None and (last.state == WRITING or last.name == run)
-        self._last = last if goes_on else None
-        self._run = self._last if self._last and self._last.state == WRITING else None
-        self._seen = set(self._last.changes() if self._last else ())
-        is_free = bool(run) and (last is None or last.number < _number(run))
-        self._name = run if is_free else self._next_name(command)
-
-    def _next_name(self, command: str) -> str:
-        taken = [run.number for root in (self._root, *self._also) for run in read_runs(root)]
-        return f"{max(taken, default=0) + 1:04d}-{command}"
-
-    @property
-    def run(self) -> str:
-        """The run's name; empty while it has changed nothing."""
-        return self._run.name if self._run else ""
-
-    def replacing(self, name: str, new: os.stat_result) -> None:
-        """Hear that a file is about to be renamed to `name`, whether something lies there or not."""
-        self.replacing_all({name: (new, None)})
-
-    def replacing_all(self, new: Mapping[str, tuple[os.stat_result, str | None]]) -> None:
-        """As `replacing` for many at once, which costs hardly more.
-
-        Parameters
-        ----------
-        new : mapping
-            Name to the file that is about to be renamed to it, and the photo that this is made from.
-        """
-        self._note({n: ((file.st_size, file.st_mtime_ns), source) for n, (file, source) in new.items()})
-
-    def removing(self, *names: str) -> None:
-        """Hear that files are about to be removed."""
-        self._note(dict.fromkeys(names, (None, None)))
-
-    def close(self) -> None:
-        """Record that the run is complete, and forget the oldest runs."""
-        if self._run is not None:
-            close_run(self._run)
-
-    def _note(self, changes: Mapping[str, tuple[State, str | None]]) -> None:
-        """Write what is about to become of names, and what lies there before, to the disk."""
-        if not changes:
-            return
-        run, folder = self._begun(), self._folder
-        lines = []
-        any_kept = False
-        for name, (left, source) in changes.items():
-            kept = None
-            if name not in self._seen:
-                number = len(self._seen)
-                with writing(folder.path(run.kept(number))):
-                    there = _keep(folder, name, run.kept(number))
-                kept = number if there else None
-                any_kept |= there
-                self._seen.add(name)
-            lines.append(json.dumps([name, kept, left, source]).encode() + b"\n")
-        path = run.directory / _CHANGES
-        with writing(path):
-            if any_kept:
-                folder.sync(f"{JOURNAL}/{run.name}/{_KEPT}")
-            with folder.append(f"{JOURNAL}/{run.name}/{_CHANGES}") as file:
-                cut_torn_line(file)
-                file.write(b"".join(lines))
-                file.flush()
-                os.fsync(file.fileno())
-
-    def _begun(self) -> Run:
-        if self._run is None and self._last is not None:
-            self._last.mark(WRITING)
-            self._run = self._last
-        if self._run is None:
-            began = datetime.now(UTC).isoformat(timespec="seconds")
-            run = Run(self._root, self._name, WRITING, began, self._also)
-            with writing(run.directory):
-                self._folder.make_folder(f"{JOURNAL}/{run.name}")
-            run.mark(WRITING)
-            self._folder.append(f"{JOURNAL}/{run.name}/{_CHANGES}").close()
-            for name in (f"{JOURNAL}/{run.name}", JOURNAL, ""):
-                self._folder.sync(name)
-            self._run = run
-        return self._run
-
-
-def _keep(folder: SafeFolder, name: str, place: str) -> bool:
-    """Let the file under a name stay reachable at `place`; False if there is none."""
-    if not folder.exists(name):
-        return False
-    folder.make_folder_of(place)
-    folder.remove(place)
-    folder.link(name, place)
-    return True
 
 
 def open_run(root: Path, command: str) -> Run | None:

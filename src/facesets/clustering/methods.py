@@ -1,0 +1,178 @@
+"""The methods that group faces, in one table: what each does, needs to be told, and measures by itself."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from facesets.clustering.agglomerative import average_linkage
+from facesets.clustering.auto import cluster_auto
+from facesets.clustering.calibration import Calibration, calibrate
+from facesets.clustering.cell_pairs import check_links
+from facesets.clustering.components import connected_components, is_approximate
+from facesets.clustering.constraints import Constraints
+from facesets.clustering.hdbscan import hdbscan
+from facesets.clustering.neighbors import OnProgress
+from facesets.clustering.placement import Placement
+from facesets.clustering.same_image import same_image_pairs
+from facesets.clustering.vectors import Embeddings, Int64
+
+Measure = Literal["max_cosine_distance", "min_cosine_similarity"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupingTask:
+    """Faces to group, what is known of them, and what the methods can be told; each takes what it knows.
+
+    Attributes
+    ----------
+    embeddings : float array of shape (n, d)
+    image : int64 array of shape (n,), optional
+        Faces with the same number are in one image, and two people. None where that is not known.
+    apart : Constraints, optional
+        Those pairs, where they were found already.
+    recogniser : str, optional
+        The file name of the network that made the embeddings.
+    calibration : Calibration, optional
+        Measured on these faces where absent and needed.
+    threshold : float, optional
+        In the measure of the method. None measures a fitting one, where the method can.
+    min_cluster_size, min_samples : int
+        Of `hdbscan`.
+    """
+
+    embeddings: Embeddings
+    image: Int64 | None = None
+    apart: Constraints | None = None
+    recogniser: str | None = None
+    calibration: Calibration | None = None
+    threshold: float | None = None
+    min_cluster_size: int
+    min_samples: int
+    on_progress: OnProgress | None = None
+
+    def constraints(self) -> Constraints | None:
+        """Pairs of faces to keep apart."""
+        if self.apart is not None or self.image is None:
+            return self.apart
+        return same_image_pairs(self.embeddings, self.image)
+
+    def measured(self) -> Calibration:
+        """What similarities mean among these faces."""
+        return self.calibration or calibrate(
+            self.embeddings, image_index=self.image, recogniser=self.recogniser
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """Faces in clusters.
+
+    Attributes
+    ----------
+    labels : int64 array of shape (n,)
+        Negative for noise.
+    used : mapping
+        The values that decided, by name; measured ones where the method chose them.
+    reasons : tuple of str
+        A sentence for each choice that the method made by itself.
+    placement : tuple of str
+        How each face came where it is, in a word; empty where the method does not tell.
+    checked : mapping
+        How much an approximate search found, by name.
+    """
+
+    labels: Int64
+    used: Mapping[str, Any]
+    reasons: tuple[str, ...] = ()
+    placement: tuple[str, ...] = ()
+    checked: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusteringMethod:
+    """One way to group faces.
+
+    Attributes
+    ----------
+    group : callable
+    threshold : str or None
+        What its threshold is; None if it has none.
+    measures : bool
+        Whether it finds its thresholds by itself where none is given.
+    """
+
+    group: Callable[[GroupingTask], Grouping]
+    threshold: Measure | None = None
+    measures: bool = False
+
+
+def _agglomerative(task: GroupingTask) -> Grouping:
+    threshold = task.threshold
+    reasons: tuple[str, ...] = ()
+    if threshold is None:
+        measured = task.measured()
+        threshold = measured.max_cosine_distance
+        cut = f"Cut at a cosine distance of {threshold:.2f}, a cosine similarity of {measured.link:.2f}"
+        reasons = (f"{cut}, {measured.source}.",)
+    labels = average_linkage(
+        task.embeddings,
+        max_cosine_distance=threshold,
+        constraints=task.constraints(),
+        on_progress=task.on_progress,
+    )
+    return Grouping(labels, {"threshold": threshold}, reasons)
+
+
+def _components(task: GroupingTask) -> Grouping:
+    if task.threshold is None:
+        raise ValueError("no threshold is measured for components")
+    labels = connected_components(
+        task.embeddings,
+        min_cosine_similarity=task.threshold,
+        constraints=task.constraints(),
+        on_progress=task.on_progress,
+    )
+    used = {"min_cosine_similarity": task.threshold}
+    if not is_approximate(len(labels)):
+        return Grouping(labels, used)
+    found = check_links(task.embeddings, labels, min_cosine_similarity=task.threshold)
+    checked = {"links_together": found.share_together, "faces_whole": found.share_whole}
+    return Grouping(labels, used, (found.sentence(task.threshold),), checked=checked)
+
+
+def _hdbscan(task: GroupingTask) -> Grouping:
+    size, samples = task.min_cluster_size, task.min_samples
+    result = hdbscan(
+        task.embeddings,
+        min_cluster_size=size,
+        min_samples=samples,
+        constraints=task.constraints(),
+        on_progress=task.on_progress,
+    )
+    return Grouping(result.labels, {"min_cluster_size": size, "min_samples": samples})
+
+
+def _auto(task: GroupingTask) -> Grouping:
+    result = cluster_auto(
+        task.embeddings,
+        # It finds the pairs of one image by itself, without what all vectors have in common.
+        image_index=task.image if task.apart is None else None,
+        constraints=task.apart,
+        calibration=task.measured(),
+        on_progress=task.on_progress,
+    )
+    used = {
+        "core_cosine_similarity": result.calibration.core,
+        "link_cosine_similarity": result.calibration.link,
+    }
+    placement = tuple(Placement(value).name.lower() for value in result.placement.tolist())
+    return Grouping(result.labels, used, result.reasons, placement)
+
+
+METHODS: Mapping[str, ClusteringMethod] = {
+    "auto": ClusteringMethod(_auto, measures=True),
+    "agglomerative": ClusteringMethod(_agglomerative, "max_cosine_distance", measures=True),
+    "components": ClusteringMethod(_components, "min_cosine_similarity"),
+    "hdbscan": ClusteringMethod(_hdbscan),
+}
+"""By the names that `--method` takes."""

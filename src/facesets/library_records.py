@@ -1,0 +1,72 @@
+"""What a library says of files, galleries and runs, between the store and whoever fills it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from facesets.records import FoundFile
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """What is known of a path without reading the file."""
+
+    size: int
+    mtime_ns: int
+    failed: bool
+
+    def matches(self, found: FoundFile) -> bool:
+        """Whether the file is, by size and time, the one seen before."""
+        return (self.size, self.mtime_ns) == (found.size, found.mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryLink:
+    """A directory with known paths, and the path of the gallery that some of them belong to, or none."""
+
+    directory: str
+    gallery: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnchangedFiles:
+    """Files that need no look.
+
+    Attributes
+    ----------
+    stamps : set of str
+        Size, time and path of each, with tabs between.
+    linked : set of GalleryLink
+        Their directories, and the galleries that they belong to.
+    """
+
+    stamps: set[str]
+    linked: set[GalleryLink]
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryRow:
+    """A gallery to store.
+
+    Attributes
+    ----------
+    entries : sequence of (file, caption)
+        In the gallery's own order.
+    is_read : bool
+        False where nothing could be found out about it, which takes the place of nothing that is known.
+    """
+
+    path: str
+    title: str = ""
+    description: str = ""
+    entries: Sequence[tuple[str, str]] = ()
+    is_read: bool = True
+
+
+@dataclass
+class RecordedRun:
+    """A run that is going on; fill in what came of it before it ends."""
+
+    id: int
+    summary: dict[str, Any] = field(default_factory=dict)
+    stopped: bool = False

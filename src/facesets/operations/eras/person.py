@@ -1,0 +1,105 @@
+"""A person's faces of many years, and the years that they are from: all that comes before a split."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from facesets.clustering.eras import Eras
+from facesets.files import printable
+from facesets.interfaces import Progress, Store
+from facesets.operations.eras.capture_years import CaptureYears, capture_years
+from facesets.operations.eras.era_faces import (
+    Curated,
+    Era,
+    Recovered,
+    name_eras,
+    read_curated,
+    recover,
+    split,
+)
+from facesets.operations.options.face_sets import SplitErasOptions
+from facesets.records import Collection, Float32, Int64
+from facesets.results.earlier_export import EarlierExport
+from facesets.stop import Stop
+
+
+@dataclass(frozen=True, slots=True)
+class EraRequest:
+    """Whose eras, and where to look.
+
+    Attributes
+    ----------
+    out : Path
+        The export.
+    name : str
+        Of the set in it to start from.
+    roots : sequence of Path
+        Where the person's photos lie; everything that the store holds where none is named.
+    years_cache : Path
+        Where capture years are kept between runs.
+    latest_year : int
+        This year.
+    force : bool
+        Split though the probe says that it makes no sense.
+    """
+
+    out: Path
+    name: str
+    roots: Sequence[Path]
+    years_cache: Path
+    latest_year: int
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPerson:
+    """Everything that is known before something is written.
+
+    Attributes
+    ----------
+    of_face : int64 array
+        The capture year of each recovered face.
+    named : list of Era
+        The eras, largest first.
+    """
+
+    collection: Collection
+    curated: Curated
+    recovered: Recovered
+    years: CaptureYears
+    of_face: Int64
+    eras: Eras
+    named: list[Era]
+
+    @property
+    def embeddings(self) -> Float32:
+        """Of the recovered faces."""
+        return self.collection.faces.embedding[self.recovered.rows]
+
+
+def find_person(
+    store: Store,
+    earlier: EarlierExport,
+    collection: Collection,
+    request: EraRequest,
+    options: SplitErasOptions,
+    *,
+    progress: Progress,
+    stop: Stop,
+) -> FoundPerson:
+    """Find a person's faces and their years, and cut them into eras; errors as `split_eras`."""
+    curated = read_curated(earlier, request.name, collection)
+    recovered = recover(collection, curated, request.roots, options)
+    images, place = np.unique(collection.faces.image[recovered.rows], return_inverse=True)
+    cache, latest = request.years_cache, request.latest_year
+    years = capture_years(
+        collection.images, images, store.files(), cache, latest=latest, progress=progress, stop=stop
+    )
+    if years.damaged_cache:
+        progress.say(f"The capture years kept in {printable(cache)} were damaged, so they are read again.")
+    of_face = years.year[place]
+    eras = split(collection.faces.embedding[recovered.rows], of_face, options)
+    named = name_eras(request.name, eras, recovered.rows, of_face)
+    return FoundPerson(collection, curated, recovered, years, of_face, eras, named)

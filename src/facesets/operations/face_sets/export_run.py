@@ -1,0 +1,92 @@
+"""What every command that writes to an export works with: read once, and rated once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from facesets.imaging.quality import Quality, known_pose, quality
+from facesets.interfaces import Embedder, Progress, Store
+from facesets.operations.options.cache import ExportSwapOptions
+from facesets.records import Collection, Float32, Int64
+from facesets.results.earlier_export import EarlierExport
+from facesets.results.export_manifest import ExportManifest
+from facesets.results.manifest import EXPORT_MANIFEST
+from facesets.results.naming import Naming, look_for_export
+from facesets.results.photo_sources import PhotoSources
+from facesets.results.preflight import begin
+from facesets.stop import Stop
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRun:
+    """A run that writes to an export.
+
+    Attributes
+    ----------
+    collection : Collection
+        What the store holds; `ids` are those of its faces.
+    pose, parts, rating : float32 array, Quality, float32 array
+        Of every face of the store: where it looks, the parts of its quality, and their sum.
+    sources : PhotoSources
+        The photos, which were there a moment ago.
+    earlier : EarlierExport
+        What is in the export.
+    embedder : Embedder
+        With the consumer's detection settings (640, 0.5) and the recogniser of the store.
+    """
+
+    store: Store
+    collection: Collection
+    ids: tuple[str, ...]
+    pose: Float32
+    parts: Quality
+    rating: Float32
+    sources: PhotoSources
+    earlier: EarlierExport
+    embedder: Embedder
+    options: ExportSwapOptions
+    progress: Progress
+    stop: Stop
+
+    @property
+    def out(self) -> Path:
+        """The export's folder."""
+        return self.earlier.root
+
+    def ids_of(self, rows: Int64) -> frozenset[str]:
+        """Ids of some faces."""
+        return frozenset(self.ids[row] for row in rows)
+
+    def rows_of(self, ids: frozenset[str]) -> Int64:
+        """Rows of those of some faces that the store has."""
+        rows = [row for row, face in enumerate(self.ids) if face in ids] if ids else []
+        return np.array(rows, np.int64)
+
+    def naming(self) -> Naming:
+        """What people are called in all results of the store; errors as `look`."""
+        return look_for_export(self.store, self.earlier, self.collection)
+
+
+def begin_export(
+    store: Store, out: Path, embedder: Embedder, options: ExportSwapOptions, progress: Progress, stop: Stop
+) -> ExportRun:
+    """Read a store and the export that is to be written to; errors as `begin`."""
+    begun = begin(store, out, ExportManifest, EXPORT_MANIFEST, replace=options.replace)
+    collection = begun.collection
+    pose = known_pose(collection.faces)
+    parts = quality(collection.faces, pose)
+    return ExportRun(
+        store=store,
+        collection=collection,
+        ids=collection.face_ids(),
+        pose=pose,
+        parts=parts,
+        rating=parts.total,
+        sources=begun.sources,
+        earlier=EarlierExport(out, begun.before),
+        embedder=embedder,
+        options=options,
+        progress=progress,
+        stop=stop,
+    )

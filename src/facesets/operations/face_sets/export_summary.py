@@ -1,0 +1,193 @@
+"""What a run into an export made, or would make."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from facesets.operations.face_sets.export_run import ExportRun
+from facesets.operations.face_sets.plan import ExportPlan, PlannedSet
+from facesets.operations.face_sets.selection import select_faces
+from facesets.operations.face_sets.set_writer import finished_set
+from facesets.results.contact_sheets import own_sheet_names
+from facesets.results.export_manifest import SetEntry, SetManifest
+from facesets.results.folder_runs import would_remove
+from facesets.results.gates import MIN_FACE_SHORT, TAKEN_OUT
+from facesets.results.manifest import SET_MANIFEST, Failure
+
+
+@dataclass(frozen=True, slots=True)
+class EmptySet:
+    """A set that was not made, since none of its faces passed.
+
+    Attributes
+    ----------
+    name : str
+        What it would have been called; empty for one that would have had a number.
+    source : str
+        As `NewSet` has it.
+    faces : int
+        That it would have been made of.
+    dropped_by : dict
+        Those by the reason for which each was left out.
+    failed : int
+        Those whose photo could not be read.
+    """
+
+    name: str
+    source: str
+    faces: int
+    dropped_by: dict[str, int]
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSwapSummary:
+    """What `export-swap` wrote.
+
+    Attributes
+    ----------
+    sets, unchanged_sets : int
+        Face sets in the export; those of them that this run found finished and left alone.
+    faces, masked, candidates : int
+        PNGs in the sets of this run; those with bystanders painted over; PNGs for review.
+    dropped_by : dict
+        Faces left out of the sets of this run, by reason.
+    learned : list of str
+        What the user's own changes in the export say, a sentence a set.
+    hint : str
+        What to try where no face was large enough; else empty.
+    empty : list of EmptySet
+        Sets that were not made.
+    """
+
+    out: str
+    sets: int
+    unchanged_sets: int
+    faces: int
+    masked: int
+    candidates: int
+    bundles: int
+    dropped: int
+    dropped_by: dict[str, int]
+    removed: int
+    failed: int
+    failures: list[Failure] = field(default_factory=list)
+    learned: list[str] = field(default_factory=list)
+    hint: str = ""
+    empty: list[EmptySet] = field(default_factory=list)
+    dry_run: bool = False
+    stopped: bool = False
+
+
+@dataclass(slots=True)
+class WrittenSets:
+    """What came of the sets of a plan.
+
+    Attributes
+    ----------
+    written : list of PlannedSet and SetManifest
+        A manifest without a face stands for a set that was not made.
+    staying : list of SetEntry
+        Sets of which no photo could be read now: they are left as an earlier run made them.
+    unchanged : int
+        How many of those written an earlier run had finished.
+    is_whole : bool
+        Whether no set was cut off.
+    """
+
+    written: list[tuple[PlannedSet, SetManifest]] = field(default_factory=list)
+    staying: list[SetEntry] = field(default_factory=list)
+    unchanged: int = 0
+    is_whole: bool = True
+
+
+def summary_of(
+    run: ExportRun, plan: ExportPlan, sets: WrittenSets, *, removed: int, stopped: bool
+) -> ExportSwapSummary:
+    """Count what was written."""
+    manifests = [manifest for _, manifest in sets.written]
+    gates = Counter(item.gate for manifest in manifests for item in manifest.dropped)
+    failures = [failure for manifest in manifests for failure in manifest.failed]
+    full = [manifest for manifest in manifests if manifest.faces]
+    there = {entry.source for entry in sets.staying}
+    return ExportSwapSummary(
+        out=str(run.out),
+        sets=len(plan.kept_sets) + len(sets.staying) + len(full),
+        unchanged_sets=len(plan.kept_sets) + len(sets.staying) + sets.unchanged,
+        faces=sum(len(manifest.faces) for manifest in full),
+        masked=sum(item.masked > 0 for manifest in full for item in manifest.faces),
+        candidates=sum(len(manifest.candidates) for manifest in full),
+        bundles=sum(len(manifest.bundles) for manifest in full),
+        dropped=gates.total(),
+        dropped_by=dict(sorted(gates.items())),
+        removed=removed,
+        failed=len(failures),
+        failures=failures,
+        learned=list(plan.learned),
+        hint=_hint([manifest for manifest in manifests if not manifest.faces]),
+        empty=[
+            _empty(planned, Counter(item.gate for item in manifest.dropped), len(manifest.failed))
+            for planned, manifest in sets.written
+            if not manifest.faces and (planned.before is None or planned.before.source not in there)
+        ],
+        stopped=stopped,
+    )
+
+
+def _empty(planned: PlannedSet, gates: Counter[str], failed: int) -> EmptySet:
+    name = "" if planned.wanted.is_numbered else planned.name
+    faces = len(planned.rows) + len(planned.taken_out)
+    return EmptySet(name, planned.source, faces, dict(sorted(gates.items())), failed)
+
+
+def _hint(empty: Sequence[SetManifest]) -> str:
+    """Which flag to give where sets have no face because their faces are too small."""
+    dropped = [drop for manifest in empty for drop in manifest.dropped]
+    small = [drop for drop in dropped if drop.gate == MIN_FACE_SHORT.name]
+    if not small or len(small) < len(dropped) / 2:
+        return ""
+    sizes = sorted((drop.value for drop in small), reverse=True)
+    edge = int(sizes[len(sizes) // 2])
+    return (
+        f"Faces of {small[0].limit:g} pixels are needed; the largest of those has {int(sizes[0])}: "
+        f"{MIN_FACE_SHORT.flag} {edge} would keep half of them."
+    )
+
+
+def rehearsed(run: ExportRun, plan: ExportPlan) -> ExportSwapSummary:
+    """What a run would do, as far as that can be told without reading photos."""
+    faces, out = run.collection.faces, run.out
+    chosen = [
+        select_faces(faces, planned.rows, run.rating, run.options, given=planned.given)
+        for planned in plan.sets
+    ]
+    by_set = [Counter(drop.gate.name for drop in selection.dropped) for selection in chosen]
+    for planned, of_set in zip(plan.sets, by_set, strict=True):
+        of_set.update(TAKEN_OUT.name for _ in planned.taken_out)
+    gates = sum(by_set, Counter[str]())
+    empty = [
+        _empty(planned, of_set, 0)
+        for planned, selection, of_set in zip(plan.sets, chosen, by_set, strict=True)
+        if not len(selection.rows)
+    ]
+    manifests = [f"{planned.name}/{SET_MANIFEST}" for planned in plan.sets]
+    prefixes = tuple(f"{planned.name}/" for planned in plan.sets)
+    staying = [name for name in plan.earlier if name.startswith(prefixes)]
+    moved = [name for crops in plan.renamed for name in crops.moves]
+    named = [*plan.kept_files, *plan.edited, *moved, *manifests, *staying, *own_sheet_names()]
+    return ExportSwapSummary(
+        out=str(out),
+        sets=len(plan.kept_sets) + len(plan.sets) - len(empty),
+        unchanged_sets=len(plan.kept_sets) + sum(finished_set(out, each) is not None for each in plan.sets),
+        faces=sum(len(selection.rows) for selection in chosen),
+        masked=0,
+        candidates=sum(len(planned.candidates) for planned in plan.sets),
+        bundles=2 * sum(len(selection.rows) > 0 for selection in chosen),
+        dropped=gates.total(),
+        dropped_by=dict(sorted(gates.items())),
+        removed=would_remove(out, plan.earlier, named),
+        failed=0,
+        learned=list(plan.learned),
+        empty=empty,
+        dry_run=True,
+    )

@@ -1,0 +1,138 @@
+"""A planned export written: its sets one by one, its sheets, and its manifest last."""
+
+from dataclasses import replace
+
+from facesets.operations.face_sets.export_run import ExportRun
+from facesets.operations.face_sets.export_summary import ExportSwapSummary, WrittenSets, rehearsed, summary_of
+from facesets.operations.face_sets.plan import ExportPlan, PlannedSet
+from facesets.operations.face_sets.set_writer import SetWriter
+from facesets.results.contact_sheets import draw_sheets, own_sheet_names, plan_rows
+from facesets.results.crop_names import rename_crops
+from facesets.results.export_manifest import ExportManifest, SetEntry, SetManifest
+from facesets.results.folder import ResultFolder
+from facesets.results.folder_runs import finish, writing_results
+from facesets.results.manifest import EXPORT_MANIFEST
+from facesets.results.manifest_json import manifest_bytes
+from facesets.results.pardons import clear_pardons
+from facesets.results.user_edits import warn_of_deleted
+
+# Faces by which a set is known again when its folder is gone: enough for a centroid.
+_BEST = 8
+
+
+def export_planned(run: ExportRun, plan: ExportPlan, *, command: str) -> ExportSwapSummary:
+    """Write what `plan_sets` planned, or say what would be written.
+
+    Raises
+    ------
+    SourceGone
+        Photos that the store knows became unavailable.
+    CannotWrite
+        The export cannot be written.
+    """
+    warn_of_deleted(plan.deleted, run.out, run.progress)
+    if run.options.dry_run:
+        return rehearsed(run, plan)
+    with writing_results(run.out, plan.earlier, command) as folder:
+        return _export(folder, run, plan)
+
+
+def _export(folder: ResultFolder, run: ExportRun, plan: ExportPlan) -> ExportSwapSummary:
+    writer = SetWriter(folder, run, plan.made)
+    _prepare(folder, writer, run, plan)
+    run.progress.begin("Exporting faces", sum(len(planned.rows) for planned in plan.sets))
+    sets = _write_sets(writer, plan)
+    if not sets.is_whole:
+        return summary_of(run, plan, sets, removed=0, stopped=True)
+    run.progress.end()
+    made = (_entry(*each) for each in sets.written if each[1].faces)
+    contents = _manifest(plan, (*plan.kept_sets, *sets.staying, *made))
+    sheets: dict[str, bytes] = {}
+    if run.options.sheet:
+        rows = plan_rows(contents, folder.root)
+        sheets = draw_sheets(contents, rows, EXPORT_MANIFEST, progress=run.progress, stop=run.stop)
+    if run.stop.requested:
+        return summary_of(run, plan, sets, removed=0, stopped=True)
+    run.sources.require()
+    for name, content in sheets.items():
+        folder.write(name, content)
+    complete = replace(contents, sheets=tuple(sheets))
+    removed = finish(folder, EXPORT_MANIFEST, manifest_bytes(complete))
+    clear_pardons(folder.root)
+    return summary_of(run, plan, sets, removed=removed, stopped=False)
+
+
+def _prepare(folder: ResultFolder, writer: SetWriter, run: ExportRun, plan: ExportPlan) -> None:
+    """Follow what the user did, and say which files may be written."""
+    if run.options.sheet:
+        folder.refuse_in_the_way(own_sheet_names(len(plan.kept_sets) + len(plan.sets)))
+    for name, place in plan.moved.items():
+        folder.move(name, place)
+    folder.remove(plan.withdrawn)
+    if plan.before is not None:
+        # What the user said outlives a kill: from here on the sets do not look as they were left.
+        folder.write_manifest(EXPORT_MANIFEST, manifest_bytes(plan.before))
+    moved = [new for crops in plan.renamed for new in crops.moves.values()]
+    possible = [*plan.kept_files, *moved, *writer.possible_names(plan.sets), *own_sheet_names()]
+    folder.announce(dict.fromkeys(possible, ""))
+    folder.keep(plan.kept_files)
+    for name in plan.edited:
+        folder.set_aside_edited(name)
+    rename_crops(folder, plan.renamed)
+
+
+def _write_sets(writer: SetWriter, plan: ExportPlan) -> WrittenSets:
+    """Write every set, until one is cut off."""
+    sets = WrittenSets()
+    numbers = [planned.name for planned in plan.sets if planned.wanted.is_numbered]
+    for planned in plan.sets:
+        if planned.wanted.is_numbered:
+            planned = replace(planned, name=numbers[0])  # noqa: PLW2901 - it is called so from here on
+        finished = writer.finished_before(planned)
+        sets.unchanged += finished is not None
+        manifest = finished or writer.write(planned)
+        if manifest is None:
+            sets.is_whole = False
+            return sets
+        if manifest.faces and planned.wanted.is_numbered:
+            del numbers[0]
+        sets.written.append((planned, manifest))
+        if manifest.failed and not manifest.faces and planned.before is not None:
+            writer.leave(planned.before)
+            sets.staying.append(planned.before)
+    return sets
+
+
+def _entry(planned: PlannedSet, manifest: SetManifest) -> SetEntry:
+    return SetEntry(
+        name=manifest.name,
+        source=planned.source,
+        kind=planned.wanted.kind,
+        markers=tuple(planned.wanted.markers),
+        faces=len(manifest.faces),
+        candidates=len(manifest.candidates),
+        dropped=len(manifest.dropped),
+        failed=len(manifest.failed),
+        bundles=manifest.bundles,
+        best=tuple(item.face.face for item in manifest.faces[:_BEST]),
+    )
+
+
+def _manifest(plan: ExportPlan, entries: tuple[SetEntry, ...]) -> ExportManifest:
+    made = plan.made
+    if not plan.takes_over and plan.before is not None and plan.before.made.store:
+        # Whoever adds to an export does not take it over.
+        made = replace(made, cache=plan.before.made.cache, store=plan.before.made.store)
+    return ExportManifest(
+        made=made,
+        counts={
+            "sets": len(entries),
+            "faces": sum(entry.faces for entry in entries),
+            "candidates": sum(entry.candidates for entry in entries),
+            "dropped": sum(entry.dropped for entry in entries),
+        },
+        sets=entries,
+        removed=plan.removed,
+        sheets=(),
+        statements=plan.statements,
+    )

@@ -1,0 +1,191 @@
+"""The manifest and the folders of a result that `extend` has grown."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from facesets.operations.grouping.cluster import NO_FACE, SAID
+from facesets.operations.grouping.extend_sets import ExtendedSets
+from facesets.results.follow_names import ids_of, names_of_new
+from facesets.results.manifest import (
+    CLUSTER_MANIFEST,
+    REFINE_MANIFEST,
+    ClusterManifest,
+    ImageEntry,
+    Provenance,
+    RefineManifest,
+)
+from facesets.results.membership import Known
+from facesets.results.naming import Naming
+from facesets.results.ownership import ANNOUNCEMENT
+from facesets.results.photo_folders import PhotoFolders, plan_additions
+from facesets.results.user_edits import SINGLETONS, as_groups
+
+COMMAND = "extend"
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendedResult:
+    """What `extend` did to one result folder.
+
+    Attributes
+    ----------
+    new : int
+        Faces that the result did not know.
+    joined : dict
+        New faces by the person or face set that they joined.
+    made : dict
+        Faces of each person or face set that is new, by its name.
+    alone : int
+        New faces that stay single; of face sets, those that were dropped.
+    dropped_by : dict
+        Those, by the gate that dropped them.
+    learned : list of str
+        What the user's own changes in the folder said, a sentence each.
+    written : list of str
+        Names of the photos that were put there, or would be.
+    run : str
+        What `facesets undo` takes back; empty if nothing changed.
+    """
+
+    out: str
+    new: int
+    joined: dict[str, int]
+    made: dict[str, int]
+    alone: int
+    dropped_by: dict[str, int]
+    learned: list[str]
+    written: list[str]
+    copied: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    run: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """A result as it is to be.
+
+    Attributes
+    ----------
+    before, manifest : ClusterManifest or RefineManifest
+    plan : PhotoFolders
+    result : ExtendedResult
+        Before anything was written.
+    """
+
+    before: ClusterManifest | RefineManifest
+    manifest: ClusterManifest | RefineManifest
+    plan: PhotoFolders
+    result: ExtendedResult
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the folder is complete as it is."""
+        interrupted = (self.plan.out / ANNOUNCEMENT).exists()
+        return self.manifest == self.before and not self.plan.files and not interrupted
+
+
+def completed(
+    found: ExtendedSets,
+    before: ClusterManifest | RefineManifest,
+    known: Known,
+    out: Path,
+    made: Provenance,
+    naming: Naming,
+    *,
+    no_face: tuple[ImageEntry, ...] = (),
+) -> Grown:
+    """The manifest and the photos that follow from who is who."""
+    found = _with_names(found, known, out, naming)
+    folders = {name: [face.paths for face in faces] for name, faces in known.groups.items()}
+    folders[SINGLETONS] = [face.paths for face in known.single]
+    folders[NO_FACE] = [image.paths for image in no_face]
+    name = CLUSTER_MANIFEST if isinstance(before, ClusterManifest) else REFINE_MANIFEST
+    how = before.made.options.get("materialize", "copy")
+    plan = plan_additions(
+        out,
+        COMMAND,
+        name,
+        folders,
+        known.files,
+        known.unwanted(),
+        known.today,
+        known.called,
+        how,
+        with_sheet=True,
+    )
+    known.files = dict(plan.keep)
+    manifest: ClusterManifest | RefineManifest
+    if isinstance(before, ClusterManifest):
+        manifest = _of_people(before, known, no_face)
+    else:
+        manifest = _of_sets(before, known, found)
+    if manifest != before and before.extended[-1:] != (made,):
+        manifest = replace(manifest, extended=(*before.extended, made))
+    result = ExtendedResult(
+        out=str(out),
+        new=found.new,
+        joined=found.joined,
+        made=found.made,
+        alone=found.alone,
+        dropped_by=found.dropped_by,
+        learned=known.learned,
+        written=sorted(plan.files),
+        unchanged=len(known.files),
+    )
+    return Grown(before, manifest, plan, result)
+
+
+def _with_names(found: ExtendedSets, known: Known, out: Path, naming: Naming) -> ExtendedSets:
+    """Give groups that were just made the names that they have elsewhere."""
+    groups = ids_of(as_groups(known.groups))
+    names = names_of_new(naming, out, groups, found.made.keys(), known.hidden)
+    known.rename(names)
+    return replace(
+        found,
+        made={names.get(name, name): count for name, count in found.made.items()},
+        dropped=tuple(replace(drop, group=names.get(drop.group, drop.group)) for drop in found.dropped),
+    )
+
+
+def _of_people(before: ClusterManifest, known: Known, no_face: tuple[ImageEntry, ...]) -> ClusterManifest:
+    faces = known.face_ids()
+    said = {statement.face for statement in known.statements if statement.kind in ("is", "not")}
+    images = {face.partition("#")[0] for face in faces} | {image.sha256 for image in no_face}
+    return replace(
+        before,
+        counts={
+            "faces": len(faces),
+            "images": len(images),
+            "persons": len(known.groups),
+            "singletons": len(known.single),
+            "no_face": len(no_face),
+        },
+        persons=as_groups(known.groups),
+        singletons=tuple(known.single),
+        no_face=no_face,
+        files=known.files,
+        statements=tuple(known.statements),
+        hidden=as_groups(known.hidden),
+        set_aside=tuple(known.set_aside),
+        placements=before.placements | {face: SAID for face in said if face in before.placements},
+    )
+
+
+def _of_sets(before: RefineManifest, known: Known, found: ExtendedSets) -> RefineManifest:
+    return replace(
+        before,
+        counts={
+            "faces": len(known.face_ids()) + len(found.dropped),
+            "images": before.counts["images"] + found.new_images,
+            "facesets": len(known.groups),
+            "kept": sum(len(faces) for faces in known.groups.values()),
+            "dropped": len(found.dropped),
+        },
+        facesets=as_groups(known.groups),
+        dropped=found.dropped,
+        files=known.files,
+        statements=tuple(known.statements),
+        hidden=as_groups(known.hidden),
+        set_aside=tuple(known.set_aside),
+    )

@@ -1,0 +1,125 @@
+"""A source without photos: rather a drive that is not mounted, or a typo, than what somebody wanted."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from facesets.errors import FacesetsError, SourceGone, WrongUsage
+from facesets.files import is_there, printable
+from facesets.interfaces import LibraryStore, Source
+from facesets.operations.ingest.galleries import GalleryTargets
+from facesets.records import FileRecord, FoundFile
+
+
+def require_photos(source: Source, known: Mapping[str, FileRecord]) -> None:
+    """Refuse a source without photos, before any model is loaded for it.
+
+    Raises
+    ------
+    SourceGone
+        It is not there, or empty where photos are known.
+    WrongUsage
+        It is empty.
+    """
+    if next(iter(source.files()), None) is None:
+        refuse_nothing(source, known)
+
+
+def refuse_nothing(source: Source, known: Mapping[str, FileRecord]) -> None:
+    """Say what is wrong with a source that lists nothing; raises as `require_photos`."""
+    if source.chooses and source.is_there():
+        raise WrongUsage(
+            f"No photo below {source.label} fits --include and --exclude. Check the patterns and "
+            "ignore files."
+        )
+    missing = sum(map(source.covers, known))
+    if missing:
+        raise SourceGone(
+            f"{source.label} is empty, and {missing} photos are known to lie there. Is it mounted?"
+        )
+    raise WrongUsage(f"There are no photos below {source.label}. Check the path.")
+
+
+def require_a_target(source: GalleryTargets, library: LibraryStore) -> None:
+    """Refuse targets that are all away, before any model is loaded for them; raises as `targets_away`."""
+    if len(source.away()) == len(source.roots):
+        targets_away(source, library, [], prune=False)
+
+
+def targets_away(
+    source: GalleryTargets, library: LibraryStore, listed: Sequence[str], *, prune: bool
+) -> list[str]:
+    """Tell which targets are away: nothing where photos were is rather a drive that is not mounted.
+
+    Returns
+    -------
+    list of str
+        A sentence about each, where there are photos below another.
+
+    Raises
+    ------
+    SourceGone
+        Photos are known to lie below a target, and there are none; or it is not there at all.
+    WrongUsage
+        There are none, nor were there ever; or the patterns leave out all.
+    """
+    away = set(source.away())
+    if listed and not away:
+        return []
+    found = [FoundFile.of_stamp(stamp).path for stamp in listed]
+    known = library.known_below(source.roots)
+    sentences = []
+    for root in source.roots:
+        if any(belongs(path, root) for path in found):
+            continue
+        count = sum(belongs(path, root) and not seen.failed for path, seen in known.items())
+        if root in away and count:
+            error: FacesetsError = _away(root, count)
+        elif not is_there(Path(root)):
+            error = SourceGone(
+                f"There is no folder {printable(root)} that one can see. Check the path, or mount it."
+            )
+        elif count and not prune:
+            error = _nothing_chosen(source) if source.chooses else _emptied(root, count)
+        else:
+            continue
+        if not found:
+            raise error
+        sentences.append(str(error))
+    if not found and not known:
+        if source.chooses and not away:
+            raise _nothing_chosen(source)
+        raise WrongUsage(f"There are no photos below {source.label}. Check the path.")
+    return sentences
+
+
+def _away(root: str, count: int) -> SourceGone:
+    name = printable(root)
+    return SourceGone(
+        f"There are no photos below {name}, where the library knows {count}. Is it mounted? If it was moved, "
+        f"say where to: `facesets relocate {name} NEW`. If its photos are gone for good, `facesets relocate "
+        f"{name} --forget` forgets them."
+    )
+
+
+def _emptied(root: str, count: int) -> SourceGone:
+    return SourceGone(
+        f"There are no photos below {printable(root)}, where the library knows {count}. Is it mounted? If "
+        "they are gone for good, --prune forgets them."
+    )
+
+
+def _nothing_chosen(source: GalleryTargets) -> WrongUsage:
+    return WrongUsage(
+        f"No photo below {source.label} fits --include and --exclude. Check the patterns, and ignore files."
+    )
+
+
+def is_below(path: str, root: str) -> bool:
+    """Whether a path lies below a target that is a folder."""
+    return path.startswith(os.path.join(root, ""))  # noqa: PTH118 - keeps the last slash
+
+
+def belongs(path: str, root: str) -> bool:
+    """Whether a path is a target, or lies below it."""
+    return path == root or is_below(path, root)

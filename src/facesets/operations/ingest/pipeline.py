@@ -1,0 +1,279 @@
+"""From files to a store: batches of files are read by threads, and what comes of them is stored in order.
+
+Each thread takes a batch from the disk to its faces by itself; reading, decoding and inference release the
+interpreter, so that threads overlap without queues between them. Results are taken over in the order of the
+files, so that the same files give the same store however many threads there are and however often the run
+was cut. What the two stores do differently is their `Intake`.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Protocol
+
+from facesets.errors import SourceGone
+from facesets.interfaces import Describer, Progress
+from facesets.operations.ingest.batches import batches
+from facesets.operations.ingest.changed_files import FileFailure
+from facesets.operations.ingest.enrich import Landmarker
+from facesets.operations.ingest.image_reader import ContentClaim, ImageReader, Place, ReadResult
+from facesets.operations.ingest.stages import stages
+from facesets.records import FileRecord, FoundFile, ImageRecord
+from facesets.stop import Stop
+from facesets.stopwatch import Stopwatch
+
+_BATCHES_AHEAD_PER_WORKER = 3
+_WAIT_FOR_OTHERS_S = 0.5
+LISTING = "list and compare"
+_WAITING = "wait for workers"
+
+
+class Intake(Protocol):
+    """What a store has to say while photos are taken in. All but `claim_content` is called by one thread."""
+
+    def claim_files(self, files: Sequence[FoundFile], is_over: Callable[[], bool]) -> Iterator[FoundFile]:
+        """Those of some files that are for us to do, until it is over."""
+        ...
+
+    def put_back(self, files: Sequence[FoundFile]) -> None:
+        """Let others have files that were claimed, and that nobody will look into now."""
+        ...
+
+    def claim_content(self, sha256: str, place: Place) -> ContentClaim:
+        """What is to be done about a content. Safe to call from several threads."""
+        ...
+
+    def accept(self, result: ReadResult) -> ReadResult | None:
+        """What counts as the result for a file; None where the file is put off."""
+        ...
+
+    def put_off(self) -> list[FoundFile]:
+        """The files that were put off since the last time."""
+        ...
+
+    @property
+    def done_by_others(self) -> int:
+        """Files that turned out to be done when they were to be claimed."""
+        ...
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether no further file is to be begun."""
+        ...
+
+    def known_reason(self, path: str) -> str:
+        """Why an earlier run could not read a file; empty where it could."""
+        ...
+
+    def vanished(self, path: str) -> str:
+        """What to call the source of a file that is not there any more as a whole; empty while it is."""
+        ...
+
+    @property
+    def can_commit(self) -> bool:
+        """Whether the store is there to keep something."""
+        ...
+
+    def commit(self, files: Sequence[FileRecord], images: Sequence[ImageRecord]) -> None:
+        """Keep these for good, all or nothing, and let go of what was claimed for the results so far."""
+        ...
+
+
+class IngestOptions(Protocol):
+    """What both commands can be told about the work; the options of each say more."""
+
+    @property
+    def workers(self) -> int:
+        """Threads, each of which takes a batch from file to faces."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """Files that one thread takes at a time."""
+        ...
+
+    @property
+    def flush_every(self) -> int:
+        """Files after which is flushed."""
+        ...
+
+    @property
+    def flush_every_s(self) -> float:
+        """Seconds after which is flushed though there are fewer."""
+        ...
+
+    @property
+    def fast_decode(self) -> bool:
+        """Whether large JPEGs may be decoded at a half, a quarter or an eighth."""
+        ...
+
+
+@dataclass(slots=True)
+class Counts:
+    """What came of the files so far.
+
+    Attributes
+    ----------
+    taken : int
+        Files with a result.
+    new : int
+        Images that were not known at all.
+    completed : int
+        Images that were known and got what they lacked.
+    aliases : int
+        Files whose bytes were known already.
+    faces, embeddings : int
+        In new and completed images.
+    """
+
+    taken: int = 0
+    new: int = 0
+    completed: int = 0
+    aliases: int = 0
+    faces: int = 0
+    embeddings: int = 0
+    failures: list[FileFailure] = field(default_factory=list)
+
+
+class Pipeline:
+    """One run over files that are new or changed."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        describer: Describer,
+        options: IngestOptions,
+        *,
+        landmarker: Landmarker | None,
+        stopwatch: Stopwatch,
+        clock: Callable[[], float],
+    ) -> None:
+        """Put a store's side and what is found out about pictures together; `clock` counts seconds."""
+        added = stages(landmarker, stopwatch)
+        self._intake = intake
+        self._reader = ImageReader(
+            describer, intake.claim_content, added, stopwatch, fast_decode=options.fast_decode
+        )
+        self._options = options
+        self._stopwatch = stopwatch
+        self._clock = clock
+        self._files: list[FileRecord] = []
+        self._images: dict[str, ImageRecord] = {}
+        self._unflushed = 0
+        self._flushed_at = clock()
+        self._counts = Counts()
+        self._advanced = 0
+
+    @property
+    def finished(self) -> int:
+        """Files that need no look any more, by whomever they were done."""
+        return self._counts.taken + self._intake.done_by_others
+
+    def run(self, what: str, todo: Sequence[FoundFile], progress: Progress, stop: Stop) -> Counts:
+        """Take all files in order, then again those that were in other hands, until none is left.
+
+        Raises
+        ------
+        SourceGone
+            The source vanished; what was done until then is kept.
+        CannotWrite, Unreachable
+            The store is full or gone; what was flushed is kept.
+        """
+        progress.begin(what, len(todo))
+        try:
+            self._work_through(list(todo), progress, stop)
+        finally:
+            progress.end()
+        return self._counts
+
+    def _work_through(self, waiting: list[FoundFile], progress: Progress, stop: Stop) -> None:
+        with ThreadPoolExecutor(self._options.workers, thread_name_prefix="ingest") as pool:
+            try:
+                while waiting:
+                    before = self.finished
+                    for result in self._results(pool, waiting, stop):
+                        self._take(result)
+                        self._advance(progress)
+                    self._flush()
+                    self._advance(progress)
+                    waiting = self._intake.put_off()
+                    if stop.requested or self._intake.has_enough:
+                        return
+                    if waiting and before == self.finished:
+                        time.sleep(_WAIT_FOR_OTHERS_S)
+            finally:
+                pool.shutdown(cancel_futures=True)
+                # Ends by an error keep what was done just as well, unless it is the store that is gone.
+                if self._intake.can_commit:
+                    self._flush()
+
+    def _results(
+        self, pool: ThreadPoolExecutor, files: Sequence[FoundFile], stop: Stop
+    ) -> Iterator[ReadResult]:
+        """What comes of each file, in order; a bounded number is worked on ahead."""
+        ours = self._intake.claim_files(files, lambda: stop.requested or self._intake.has_enough)
+        dealt = enumerate(batches(ours, self._options.batch_size))
+        pending: deque[tuple[list[FoundFile], Future[list[ReadResult]]]] = deque()
+        while True:
+            room = self._options.workers * _BATCHES_AHEAD_PER_WORKER - len(pending)
+            pending.extend(
+                (batch, pool.submit(self._reader.read, number, batch))
+                for number, batch in islice(dealt, room)
+            )
+            # Threads take the oldest first: whatever comes before one that has begun has begun as well.
+            while stop.requested and pending and pending[-1][1].cancel():
+                self._intake.put_back(pending.pop()[0])
+            if not pending:
+                return
+            with self._stopwatch.stage(_WAITING):
+                results = pending.popleft()[1].result()
+            yield from results
+
+    def _advance(self, progress: Progress) -> None:
+        if count := self.finished - self._advanced:
+            self._advanced += count
+            progress.advance(count)
+
+    def _take(self, result: ReadResult) -> None:
+        """Count what came of one file and keep it for the next flush."""
+        self._unflushed += 1
+        accepted = self._intake.accept(result)
+        if accepted is not None:
+            self._count(accepted)
+        is_late = self._clock() - self._flushed_at > self._options.flush_every_s
+        if is_late or self._unflushed >= self._options.flush_every:
+            self._flush()
+
+    def _count(self, result: ReadResult) -> None:
+        file, counts = result.file, self._counts
+        if file.reason:
+            if not file.sha256 and (vanished := self._intake.vanished(file.path)):
+                raise SourceGone(
+                    f"{vanished} vanished during the run. Everything up to here is kept: run the same "
+                    "command again when it is back."
+                )
+            is_known = self._intake.known_reason(file.path) == file.reason
+            counts.failures.append(FileFailure(file.path, file.reason, is_known))
+        elif result.image is None or file.sha256 in self._images:
+            counts.aliases += 1
+        else:
+            counts.new += result.claim.is_new
+            counts.completed += not result.claim.is_new
+            counts.faces += len(result.image.faces)
+            counts.embeddings += result.image.clip is not None
+            self._images[file.sha256] = result.image
+        counts.taken += 1
+        if result.is_kept:
+            self._files.append(file)
+
+    def _flush(self) -> None:
+        """Commit what waits."""
+        if not self._unflushed:
+            return
+        with self._stopwatch.stage("store"):
+            self._intake.commit(self._files, list(self._images.values()))
+        self._files, self._images, self._unflushed = [], {}, 0
+        self._flushed_at = self._clock()

@@ -1,0 +1,138 @@
+"""The manifests of face sets for other tools: one for the export as a whole, and one in each set's folder."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from facesets.results.manifest import DroppedFace, FaceEntry, Failure, Provenance, Statement
+from facesets.results.manifest_values import CropSquare, Finite, Integer, Name, Place, Text
+
+
+@dataclass(frozen=True, slots=True)
+class QualityParts:
+    """The five parts of a face's quality, each in [0, 1], and their weighted sum."""
+
+    frontality: float
+    det_score: float
+    symmetry: float
+    face_size: float
+    sharpness: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedFace:
+    """One PNG of a face set.
+
+    Attributes
+    ----------
+    file : str
+        Its name in the set's folder: the set's, and the rank, 0 being best.
+    crop : tuple of float
+        x, y and edge of the square that was cut, in pixels of the upright image.
+    masked : int
+        How many bystanders were painted over.
+    centroid_cosine_distance : float
+        From the face to the mean of its set.
+    crop_cosine_similarity : float
+        Between the cached embedding and that of the face detected again in the PNG.
+    duplicates : tuple of str
+        Faces that look the same and were left out for this one.
+    """
+
+    file: Name
+    face: FaceEntry
+    quality: QualityParts
+    crop: CropSquare
+    masked: Integer
+    centroid_cosine_distance: float
+    crop_cosine_similarity: float
+    duplicates: tuple[Text, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a file of ours holds."""
+
+    size: Integer
+    sha256: Text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetManifest:
+    """What `export-swap` wrote for one face set; lies in the set's folder.
+
+    Attributes
+    ----------
+    inputs : str
+        Digest of everything the set was made from, so that a later run can see that it is done.
+    centroid : tuple of float
+        Mean of the set's embeddings, unit length.
+    contents : dict
+        What was put under the names of crops and bundles; a file that differs was edited or damaged.
+    """
+
+    FORMAT: ClassVar[str] = "facesets/export-set"
+    VERSION: ClassVar[int] = 2
+
+    made: Provenance
+    name: Place
+    inputs: Text
+    centroid: tuple[Finite, ...]
+    faces: tuple[ExportedFace, ...]
+    candidates: tuple[ExportedFace, ...]
+    dropped: tuple[DroppedFace, ...]
+    failed: tuple[Failure, ...]
+    bundles: tuple[Name, ...]
+    files: tuple[Place, ...]
+    contents: dict[Place, Content]
+
+
+@dataclass(frozen=True, slots=True)
+class SetEntry:
+    """One line of the export's table of contents.
+
+    Attributes
+    ----------
+    source : str
+        What the set came from, down to the group; two sets of an export never have the same.
+    kind : str
+        `refined`, `discovered`, `imported` or `era`.
+    markers : tuple of str
+        Text files in the set's folder that say what it is.
+    best : tuple of str
+        Ids of its best faces, a few: by them the person is known when the folder was deleted.
+    """
+
+    name: Place
+    source: Text
+    kind: Text
+    markers: tuple[Name, ...]
+    faces: Integer
+    candidates: Integer
+    dropped: Integer
+    failed: Integer
+    bundles: tuple[Name, ...]
+    best: tuple[Text, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportManifest:
+    """What lies in an export folder; the details are in each set's own manifest.
+
+    Attributes
+    ----------
+    removed : tuple of SetEntry
+        Sets whose folder the user deleted: they are not made again.
+    statements : tuple of Statement
+        What was learned from crops that the user deleted, or moved from one set to another, oldest first.
+    """
+
+    FORMAT: ClassVar[str] = "facesets/export-swap"
+    VERSION: ClassVar[int] = 6
+
+    made: Provenance
+    counts: dict[Text, Integer]
+    sets: tuple[SetEntry, ...]
+    removed: tuple[SetEntry, ...]
+    sheets: tuple[Place, ...]
+    statements: tuple[Statement, ...] = ()

@@ -1,0 +1,149 @@
+"""The gates: every reason for which a face is in no face set, as options, manifests and sheets call it.
+
+A new gate is a line here, the option of its name where there is one, and a line in `docs/manifests.md`.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from facesets.records import Faces, Float32
+from facesets.results.manifest import DroppedFace
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One of them.
+
+    Attributes
+    ----------
+    name : str
+        That of the option that decides, or of the reason: manifests and summaries name it so.
+    label : str
+        In a word or two, for a contact sheet.
+    sign : str
+        How what is measured of a dropped face compares with the limit; empty where there is none.
+    measure : function, optional
+        What is measured of each face, where that takes nothing but the face.
+    limit : function, optional
+        What options ask for.
+    widest : float, optional
+        The limit that is as far open as a face is still of use.
+    steps : int
+        Into how many parts a limit of 1 is divided when it is rounded.
+    """
+
+    name: str
+    label: str
+    sign: str = "<"
+    measure: Callable[[Faces], Float32] | None = None
+    limit: Callable[[Any], float | None] | None = None
+    widest: float | None = None
+    steps: int = 1
+
+    @property
+    def flag(self) -> str:
+        """The option on the command line."""
+        return f"--{self.name.replace('_', '-')}"
+
+    def limit_of(self, options: object) -> float | None:
+        """What options ask for; None where they leave it open, or the gate has no option."""
+        return None if self.limit is None else self.limit(options)
+
+    def is_loosened(self, options: object) -> bool:
+        """Whether its widest limit lets more pass than options do."""
+        used, widest = self.limit_of(options), self.widest
+        if used is None or widest is None:
+            return False
+        return widest > used if self.sign == ">" else widest < used
+
+
+MIN_DET_SCORE = Gate(
+    "min_det_score",
+    "detector",
+    measure=lambda faces: faces.det_score,
+    limit=lambda options: options.min_det_score,
+    widest=0.5,
+    steps=100,
+)
+MIN_SHORT = Gate(
+    "min_short",
+    "edge",
+    measure=lambda faces: faces.face_short,
+    limit=lambda options: options.min_short,
+    widest=40,
+)
+MIN_BLUR = Gate(
+    "min_blur",
+    "sharp",
+    measure=lambda faces: faces.blur,
+    limit=lambda options: options.min_blur,
+    widest=10,
+)
+OUTLIER = Gate(
+    "outlier_threshold", "distance", ">", limit=lambda options: options.outlier_threshold, widest=0.65
+)
+MIN_FACES = Gate("min_faces", "photos", limit=lambda options: options.min_faces, widest=2)
+QUALITY_GATES = (MIN_DET_SCORE, MIN_SHORT, MIN_BLUR)
+"""Those that judge a face by itself."""
+REFINE_GATES = (*QUALITY_GATES, OUTLIER, MIN_FACES)
+"""Those of `refine`, in their order."""
+
+RECENTRE = Gate("recentre_threshold", "distance", ">", limit=lambda options: options.recentre_threshold)
+
+MIN_FACE_SHORT = Gate(
+    "min_face_short",
+    "edge",
+    measure=lambda faces: faces.face_short,
+    limit=lambda options: options.min_face_short,
+)
+DUPLICATE = Gate("duplicate", "duplicate")
+SEVERAL_FACES = Gate("several_faces", "bystander")
+NO_FACE_FOUND = Gate("no_face_found", "not found")
+ANOTHER_FACE = Gate("another_face", "wrong face")
+TAKEN_OUT = Gate("taken_out", "by you", "")
+
+UNASSIGNED = Gate("nobody", "by you", "")
+"""Of faces that get no folder by the user's will: manifests list them apart."""
+
+GATES = (
+    *REFINE_GATES,
+    RECENTRE,
+    MIN_FACE_SHORT,
+    DUPLICATE,
+    SEVERAL_FACES,
+    NO_FACE_FOUND,
+    ANOTHER_FACE,
+    TAKEN_OUT,
+)
+_BY_NAME = {gate.name: gate for gate in GATES}
+
+
+def gate_named(name: str) -> Gate:
+    """The gate of a manifest; one that this version does not know is called by its name."""
+    return _BY_NAME.get(name) or Gate(name, name)
+
+
+def reason(item: DroppedFace) -> str:
+    """Why a face was left out, in a few words."""
+    gate = gate_named(item.gate)
+    if not gate.sign or not math.isfinite(item.limit):
+        return gate.label
+    value, limit = _told_apart(item.value, item.limit)
+    return f"{gate.label} {value} {gate.sign} {limit}"
+
+
+def _told_apart(value: float, limit: float) -> tuple[str, str]:
+    """Two numbers with as many digits as it takes to see that they differ."""
+    texts = f"{value:.3g}", f"{limit:g}"
+    for digits in range(4, 18):
+        if float(texts[0]) != float(texts[1]):
+            break
+        texts = f"{value:.{digits}g}", f"{limit:.{max(digits, 6)}g}"
+    return texts
+
+
+def was_taken_out(item: DroppedFace) -> bool:
+    """Whether the user left a face out."""
+    return item.gate == TAKEN_OUT.name

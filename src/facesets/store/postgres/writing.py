@@ -1,0 +1,72 @@
+"""Images, their faces and embeddings, and the paths that lead to them, in one transaction."""
+
+from collections.abc import Mapping, Sequence
+
+from facesets.records import CacheSettings, ClipModel, FileRecord, ImageRecord
+from facesets.store.postgres import faces, image_embeddings, images, models
+from facesets.store.postgres.connection import Connection
+
+
+def write(
+    connection: Connection,
+    new_files: Sequence[FileRecord],
+    new_images: Sequence[ImageRecord],
+    gallery_numbers: Mapping[str, int] | None = None,
+    *,
+    faces_from: CacheSettings | None,
+    clip_from: ClipModel | None,
+    replace: bool,
+) -> None:
+    """Store files and images; what is known of an image stays, unless it is to be replaced.
+
+    Raises
+    ------
+    ValueError
+        There are faces or embeddings, and it was not said what they come from.
+    WrongUsage
+        As `image_embeddings.insert_embeddings`.
+    """
+    # The last word on an image that comes twice counts, in the place of the first.
+    records = list({image.sha256: image for image in new_images}.values())
+    ids: dict[str, int] = {}
+    if records:
+        ids, fresh = images.store_images(connection, records)
+        searched = [image for image in records if image.searched]
+        if searched:
+            _write_faces(connection, searched, ids, fresh, faces_from, replace=replace)
+        embedded = [(ids[image.sha256], image.clip) for image in records if image.clip is not None]
+        if embedded:
+            if clip_from is None:
+                raise ValueError("embeddings of whole images without the model that they come from")
+            image_embeddings.insert_embeddings(connection, clip_from, embedded, replace=replace)
+        images.link_paths(connection, [image.sha256 for image in records])
+    if new_files:
+        images.store_paths(connection, new_files, ids, gallery_numbers)
+
+
+def _write_faces(
+    connection: Connection,
+    records: Sequence[ImageRecord],
+    ids: Mapping[str, int],
+    fresh: set[str],
+    faces_from: CacheSettings | None,
+    *,
+    replace: bool,
+) -> None:
+    if faces_from is None:
+        raise ValueError("faces without the models that they come from")
+    detector = models.ensure_detector(connection, faces_from)
+    before = [ids[image.sha256] for image in records if image.sha256 not in fresh]
+    scanned = faces.scanned_images(connection, before, detector.id) if before else set()
+    faced = faces.images_with_faces(connection, before, detector.id) if before else set()
+    empty = [
+        (ids[image.sha256], image)
+        for image in records
+        if ids[image.sha256] not in scanned and ids[image.sha256] not in faced
+    ]
+    if empty:
+        faces.insert_faces(connection, detector, empty)
+    for image in records:
+        number = ids[image.sha256]
+        if (number in faced and number not in scanned) or (replace and number in scanned):
+            faces.replace_faces(connection, detector, number, image.faces)

@@ -1,0 +1,139 @@
+"""`embed` and `index` do the same with the same photos, each for its store."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.fixtures.photos import copy_photos, wide_picture, with_orientation
+
+from facesets.inference.describer import LocalDescriber
+from facesets.inference.landmarks import Landmarks
+from facesets.inference.local import LocalEmbedder
+from facesets.inference.packs import read_pack
+from facesets.interfaces import Progress
+from facesets.operations.ingest.embed import embed
+from facesets.operations.ingest.index import index
+from facesets.operations.options.cache import EmbedOptions
+from facesets.operations.options.library import IndexOptions
+from facesets.progress import SilentProgress
+from facesets.records import Collection, EnrichState, FileRecord
+from facesets.sources.folders import FolderSource
+from facesets.sources.galleries import GallerySource
+from facesets.stop import Stop
+from facesets.store.npz.cache import Cache
+from facesets.store.postgres.connection import Database, opened
+from facesets.store.postgres.library import Library
+
+
+def into_cache(
+    photos: Path,
+    path: Path,
+    embedder: LocalEmbedder,
+    options: EmbedOptions,
+    landmarks: Landmarks | None = None,
+    progress: Progress | None = None,
+    clock: Callable[[], float] = lambda: 0.0,
+) -> Collection:
+    cache = Cache(path)
+    with cache.writing(embedder.settings):
+        embed(
+            FolderSource(photos),
+            cache,
+            embedder,
+            options,
+            landmarker=landmarks,
+            progress=progress or SilentProgress(),
+            stop=Stop(),
+            clock=clock,
+        )
+    return Cache(path).load()
+
+
+def into_library(
+    photos: Path,
+    database: Database,
+    embedder: LocalEmbedder,
+    options: IndexOptions,
+    landmarks: Landmarks | None = None,
+    progress: Progress | None = None,
+    clock: Callable[[], float] = lambda: 0.0,
+) -> Collection:
+    index(
+        GallerySource([photos]),
+        Library(database),
+        LocalDescriber(embedder, None),
+        options,
+        landmarker=landmarks,
+        progress=progress or SilentProgress(),
+        stop=Stop(),
+        clock=clock,
+    )
+    return Library(database).load()
+
+
+@pytest.fixture
+def photos(lfw_photos: list[Path], tmp_path: Path) -> Path:
+    """Small photos, and a large one that lies on its side: 1000 × 4000 pixels upright."""
+    photos = copy_photos(lfw_photos[:2], tmp_path / "photos")
+    wide_picture(lfw_photos[2:4], 4000, 1000).rotate(90, expand=True).save(tmp_path / "upright.png")
+    with_orientation(tmp_path / "upright.png", photos / "large.jpg", 8)
+    return photos
+
+
+@pytest.mark.parametrize("fast", [False, True], ids=["in full", "reduced"])
+def test_both_keep_the_same_faces_landmarks_and_sizes(
+    database: Database, photos: Path, tmp_path: Path, pack_dir: Path, embedder: LocalEmbedder, fast: bool
+) -> None:
+    landmarks = Landmarks(read_pack(pack_dir))
+    given: Mapping[str, bool] = {"fast_decode": fast, "enrich": True}
+    cache = into_cache(photos, tmp_path / "c.npz", embedder, EmbedOptions(**given), landmarks)
+    library = into_library(photos, database, embedder, IndexOptions(concurrency=1, **given), landmarks)
+    for images in (cache.images, library.images):
+        sizes = zip(images.width.tolist(), images.height.tolist(), strict=True)
+        assert sorted(sizes) == [(250, 250), (250, 250), (1000, 4000)]
+    assert library.face_ids() == cache.face_ids()
+    kept = library.faces.columns()
+    for name, column in cache.faces.columns().items():
+        if name in kept:
+            np.testing.assert_array_equal(kept[name], column, err_msg=name)
+        else:
+            # Of landmarks that the pack has no model for a cache keeps a column of NaN, a library none.
+            assert np.isnan(column).all()
+    assert set(kept["enrich_state"]) == {EnrichState.DONE}
+    assert np.isfinite(kept["pose"]).all()
+
+
+class Watching(SilentProgress):
+    """Four seconds pass with each file; how many files another process would see after each."""
+
+    def __init__(self, files: Callable[[], Mapping[str, FileRecord]]) -> None:
+        self._files = files
+        self.now = 0.0
+        self.seen: list[int] = []
+
+    def advance(self, count: int = 1) -> None:
+        self.now += 4 * count
+        self.seen.append(len(self._files()))
+
+
+@pytest.mark.parametrize("kind", ["cache", "library"])
+def test_what_a_kill_may_cost_is_bounded_in_time_too(
+    request: pytest.FixtureRequest,
+    kind: str,
+    lfw_photos: list[Path],
+    tmp_path: Path,
+    embedder: LocalEmbedder,
+) -> None:
+    photos = copy_photos(lfw_photos[:8], tmp_path / "photos")
+    if kind == "cache":
+        path = tmp_path / "c.npz"
+        watching = Watching(lambda: Cache(path).files())
+        into_cache(photos, path, embedder, EmbedOptions(), progress=watching, clock=lambda: watching.now)
+    else:
+        database = request.getfixturevalue("database")
+        with opened(Database(request.getfixturevalue("library_url"))) as other:
+            watching = Watching(lambda: Library(other).files())
+            options = IndexOptions(concurrency=1, flush_every_s=10)
+            into_library(photos, database, embedder, options, progress=watching, clock=lambda: watching.now)
+    assert watching.seen == [0, 0, 0, 4, 4, 4, 7, 7]

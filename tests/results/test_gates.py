@@ -1,0 +1,61 @@
+"""Every gate has one name, everywhere."""
+
+import math
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from tests.fixtures.made_faces import made_faces
+
+from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
+from facesets.operations.options.face_sets import SplitErasOptions
+from facesets.results.gates import GATES, REFINE_GATES, Gate, gate_named, reason
+from facesets.results.manifest import DroppedFace, FaceEntry
+
+DOCS = Path(__file__).parents[2] / "docs"
+OPTIONS = (RefineOptions(min_faces=7), ExportSwapOptions(), SplitErasOptions())
+FACE = FaceEntry("0" * 64 + "#0", (), (), (), 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("gate", GATES, ids=lambda gate: gate.name)
+def test_a_gate_is_called_after_its_option_and_is_documented(gate: Gate) -> None:
+    assert gate_named(gate.name) is gate
+    with_option = [options for options in OPTIONS if gate.name in {field.name for field in fields(options)}]
+    assert bool(with_option) == (gate.limit is not None)
+    assert [gate.limit_of(each) for each in with_option] == [getattr(each, gate.name) for each in with_option]
+    docs = "".join((DOCS / name).read_text("utf-8") for name in ("manifests.md", "eras.md"))
+    assert f"`{gate.name}`" in docs or f"`{gate.flag}`" in docs
+
+
+def test_a_gate_measures_each_face() -> None:
+    faces = made_faces(3)
+    for gate in GATES:
+        if gate.measure is not None:
+            assert gate.measure(faces).shape == (3,)
+
+
+def test_the_gates_of_refine_can_be_opened_but_not_beyond_their_widest() -> None:
+    widest = {gate.name: gate.widest for gate in REFINE_GATES}
+    assert None not in widest.values()
+    strict = RefineOptions(min_faces=15)
+    assert all(gate.is_loosened(strict) for gate in REFINE_GATES)
+    opened = RefineOptions(**{name: type(getattr(strict, name))(limit) for name, limit in widest.items()})
+    assert not any(gate.is_loosened(opened) for gate in REFINE_GATES)
+    assert not any(gate.is_loosened(RefineOptions()) for gate in REFINE_GATES if gate.name == "min_faces")
+
+
+@pytest.mark.parametrize(
+    ("gate", "value", "limit", "words"),
+    [
+        ("min_blur", 12.5, 40, "sharp 12.5 < 40"),
+        ("outlier_threshold", 0.61, 0.55, "distance 0.61 > 0.55"),
+        ("several_faces", 2, 1, "bystander 2 > 1"),
+        ("another_face", 0.5, 0.4, "wrong face 0.5 > 0.4"),
+        ("duplicate", 3, 48, "duplicate 3 < 48"),
+        ("taken_out", 1, 0, "by you"),
+        ("min_faces", 1, math.inf, "photos"),
+        ("of_a_later_version", 1, 2, "of_a_later_version 1 < 2"),
+    ],
+)
+def test_a_sheet_says_why_a_face_was_left_out(gate: str, value: float, limit: float, words: str) -> None:
+    assert reason(DroppedFace(FACE, "faceset_001", gate, value, limit)) == words

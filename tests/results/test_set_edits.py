@@ -1,0 +1,149 @@
+"""Sets of an export whose folders a user renamed, deleted or linked, and sets that cannot be made for now."""
+
+import random
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.fixtures.made_library import DrawnStore, OneFaceEverywhere
+
+from facesets.operations.face_sets.export_summary import ExportSwapSummary
+from facesets.operations.face_sets.export_swap import export_swap
+from facesets.operations.grouping.refine import refine
+from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
+from facesets.progress import SilentProgress
+from facesets.results.export_manifest import ExportManifest, SetManifest
+from facesets.results.manifest_json import read_manifest
+from facesets.stop import Stop
+
+CROPS = ExportSwapOptions(sheet=False, outlier_threshold=2, verify_max_distance=2, min_face_short=1)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DrawnStore:
+    """Eight photos of person 1, six of 2 and five of 3, and their export."""
+    made = DrawnStore(tmp_path / "photos", random.Random(0))
+    for person, count in ((1, 8), (2, 6), (3, 5)):
+        for _ in range(count):
+            made.add(person)
+    options = RefineOptions(min_faces=4, sheet=False, materialize="none")
+    refine(made, tmp_path / "sets", options, progress=SilentProgress(), stop=Stop())
+    export(made, tmp_path)
+    return made
+
+
+def export(store: DrawnStore, root: Path, options: ExportSwapOptions = CROPS) -> ExportSwapSummary:
+    return export_swap(
+        store,
+        root / "sets",
+        root / "swap",
+        OneFaceEverywhere(),
+        options,
+        progress=SilentProgress(),
+        stop=Stop(),
+    )
+
+
+def faces(out: Path) -> dict[str, list[str]]:
+    """The faces of each set that the export lists, by its folder; each set says the same name."""
+    sets = {}
+    for entry in read_manifest(out, ExportManifest).sets:
+        manifest = read_manifest(out / entry.name, SetManifest)
+        assert manifest.name == entry.name
+        assert all((out / name).is_file() for name in manifest.files)
+        sets[entry.name] = [item.face.face for item in manifest.faces]
+    return sets
+
+
+@pytest.mark.parametrize("merge", [False, True])
+def test_a_set_that_was_given_the_name_of_a_deleted_one_is_not_taken_for_it(
+    store: DrawnStore, tmp_path: Path, merge: bool
+) -> None:
+    out = tmp_path / "swap"
+    before = faces(out)
+    shutil.rmtree(out / "faceset_001")
+    (out / "faceset_002").rename(out / "faceset_001")
+    options = replace(CROPS, merge=merge)
+    assert export(store, tmp_path, options).learned == [
+        "faceset_002 is called faceset_001.",
+        "faceset_001 was deleted: it stays away.",
+    ]
+    for _ in range(2):
+        assert faces(out) == {"faceset_001": before["faceset_002"], "faceset_003": before["faceset_003"]}
+        assert export(store, tmp_path, options).learned == []
+
+
+@pytest.mark.parametrize("merge", [False, True])
+def test_sets_may_change_names(store: DrawnStore, tmp_path: Path, merge: bool) -> None:
+    out = tmp_path / "swap"
+    before = faces(out)
+    (out / "faceset_001").rename(out / "free")
+    (out / "faceset_002").rename(out / "faceset_001")
+    (out / "free").rename(out / "faceset_002")
+    options = replace(CROPS, merge=merge)
+    assert export(store, tmp_path, options).learned == [
+        "faceset_001 is called faceset_002.",
+        "faceset_002 is called faceset_001.",
+    ]
+    for _ in range(2):
+        assert faces(out) == {
+            "faceset_002": before["faceset_001"],
+            "faceset_001": before["faceset_002"],
+            "faceset_003": before["faceset_003"],
+        }
+        assert export(store, tmp_path, options).learned == []
+
+
+def test_a_set_that_is_left_alone_says_the_name_that_the_user_gave_it(
+    store: DrawnStore, tmp_path: Path
+) -> None:
+    out = tmp_path / "swap"
+    before = faces(out)
+    (out / "faceset_001").rename(out / "Anna")
+    export(store, tmp_path, replace(CROPS, merge=True))
+    assert faces(out)["Anna"] == before["faceset_001"]
+    # Its bundles are called after it by the next run that makes its set again.
+    export(store, tmp_path)
+    assert sorted(path.name for path in (out / "Anna").glob("*.fsz")) == ["Anna_all.fsz", "Anna_top30.fsz"]
+    assert faces(out)["Anna"] == before["faceset_001"]
+
+
+def test_a_set_stays_as_it_is_while_none_of_its_photos_can_be_read(store: DrawnStore, tmp_path: Path) -> None:
+    out = tmp_path / "swap"
+    before = faces(out)
+    entry = read_manifest(out, ExportManifest).sets[1]
+    paths = {path for item in read_manifest(out / entry.name, SetManifest).faces for path in item.face.paths}
+    contents = {path: Path(path).read_bytes() for path in paths}
+    folder = {path.name: path.read_bytes() for path in (out / entry.name).iterdir()}
+    for path in paths:
+        Path(path).write_bytes(b"not a picture")
+    larger = replace(CROPS, pad_ratio=0.6)
+    for _ in range(2):
+        summary = export(store, tmp_path, larger)
+        assert (summary.failed, summary.empty, summary.sets) == (len(paths), [], 3)
+        assert {path.name: path.read_bytes() for path in (out / entry.name).iterdir()} == folder
+        assert faces(out) == before
+        assert entry in read_manifest(out, ExportManifest).sets
+    for path, content in contents.items():
+        Path(path).write_bytes(content)
+    assert export(store, tmp_path, larger).failed == 0
+    assert faces(out) == before
+    assert {path.name: path.read_bytes() for path in (out / entry.name).iterdir()} != folder
+
+
+def test_a_crop_of_the_users_that_is_set_aside_while_no_photo_can_be_read_was_not_deleted(
+    store: DrawnStore, tmp_path: Path
+) -> None:
+    out = tmp_path / "swap"
+    before = faces(out)
+    manifest = read_manifest(out / "faceset_002", SetManifest)
+    (out / "faceset_002" / manifest.faces[0].file).write_bytes(b"painted over by hand")
+    contents = {path: Path(path).read_bytes() for item in manifest.faces for path in item.face.paths}
+    for path in contents:
+        Path(path).write_bytes(b"not a picture")
+    export(store, tmp_path)
+    for path, content in contents.items():
+        Path(path).write_bytes(content)
+    assert export(store, tmp_path).learned == []
+    assert faces(out) == before
