@@ -34,9 +34,9 @@ _Sort = Literal["faces", "name", "new"]
 @contextmanager
 def _library(database: str | None) -> "Iterator[Database]":
     from facesets import settings
-    from facesets.cli.library import open_database
+    from facesets.assembly.stores import open_database
 
-    with open_database(database, settings.load()) as session:
+    with open_database(database, settings.load(), console) as session:
         yield session
 
 
