@@ -97,7 +97,7 @@ def _origin(file: "FileDetails") -> list[tuple[str, str]]:
         ("licence", file.licence),
         ("source", file.source),
         ("sha256 of the file", file.sha256),
-        ("known in caches as", file.identity),
+        ("identity in caches", file.identity),
     ]
 
 
