@@ -11,10 +11,10 @@ from facesets.clustering.components import connected_components, grow_components
 from facesets.clustering.constraints import Constraints, violations
 from facesets.clustering.evaluation import Scores, evaluate
 from facesets.clustering.hdbscan import HdbscanResult, hdbscan
-from facesets.clustering.matrix_speed import measure_sgemm_gflops
 from facesets.clustering.knn import Neighbours, knn_graph
 from facesets.clustering.labels import numbered, singletons_as_noise
 from facesets.clustering.matching import Matches, nearest
+from facesets.clustering.matrix_speed import measure_sgemm_gflops
 from facesets.clustering.merging import merge_close
 from facesets.clustering.neighbors import Edges, threshold_graph
 from facesets.clustering.placement import AutoResult, Placement
