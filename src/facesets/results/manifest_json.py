@@ -64,7 +64,7 @@ def read_any_manifest(path: Path) -> Manifest:
         raise WrongUsage(f"{printable(path)} is not a manifest of facesets. Give the manifest that it wrote.")
     version = raw.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise DamagedFile(_damaged(path, "version"))
+        raise DamagedFile(_damaged(path, "its version is missing or no number"))
     if version > kind.VERSION:
         raise NewerFormat(
             f"{printable(path)} was written by a later facesets (format version {version}, this program "
@@ -73,14 +73,16 @@ def read_any_manifest(path: Path) -> Manifest:
     _upgrade(raw, kind, version)
     missing = next((field.name for field in fields(kind) if field.name not in raw), "")
     if missing:
-        raise DamagedFile(_damaged(path, missing))
+        raise DamagedFile(_damaged(path, f"{missing} is missing"))
     try:
         record = msgspec.convert(raw, kind)
     except (msgspec.ValidationError, UnicodeEncodeError, RecursionError) as error:
-        raise DamagedFile(_damaged(path, _field_of(error))) from error
+        raise DamagedFile(
+            _damaged(path, f"{_field_of(error)} is missing, or is not what it should be")
+        ) from error
     for made in (record.made, *getattr(record, "extended", ())):
         if not all(is_sound_text(text) for text in astuple(made.models) if isinstance(text, str)):
-            raise DamagedFile(_damaged(path, "models"))
+            raise DamagedFile(_damaged(path, "made.models is not what it should be"))
     return record
 
 
@@ -128,9 +130,9 @@ def _load(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise WrongUsage(f"Cannot read {printable(path)} ({error.strerror}).") from error
     except (ValueError, RecursionError) as error:
-        raise DamagedFile(_damaged(path, "JSON")) from error
+        raise DamagedFile(_damaged(path, "it is not JSON")) from error
     if not isinstance(raw, dict):
-        raise DamagedFile(_damaged(path, "JSON"))
+        raise DamagedFile(_damaged(path, "it is no JSON object"))
     return raw
 
 
@@ -167,9 +169,9 @@ def _upgrade_from_1(raw: dict[str, Any]) -> None:
         raw |= {"missing": [], "reasons": []}
 
 
-def _damaged(path: Path, field: str) -> str:
+def _damaged(path: Path, why: str) -> str:
     return (
-        f"{printable(path)} is damaged (at: {printable(field)[:80]}). Move it away and run the command that "
+        f"{printable(path)} is damaged: {printable(why)[-120:]}. Move it away and run the command that "
         "wrote it again."
     )
 
