@@ -6,11 +6,8 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption, number_or_auto
+from facesets.cli.params import DatabaseOption
 from facesets.cli.results import (
-    MaterializeOption,
-    ReplaceOption,
-    SheetOption,
     learned_lines,
     photos_line,
     report,
@@ -18,7 +15,9 @@ from facesets.cli.results import (
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.options.cache import ClusterOptions, Method
+from facesets.operations.options.declaration import Option, number_or_auto
 from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.options.shared import DryRun, MaterializeHow, Replace, Sheet
 from facesets.plurals import counted, people
 
 _DEFAULT = ClusterOptions()
@@ -61,16 +60,16 @@ def cluster(
     ] = None,
     min_size: Annotated[
         int,
-        typer.Option(help="People of the library: fewest faces of a new one; 1 gives every face a person."),
+        Option("People of the library: fewest faces of a new one; 1 gives every face a person."),
     ] = _LIBRARY.min_size,
     min_cosine_similarity: Annotated[
-        float, typer.Option(help="Folders, components: faces this similar are connected.")
+        float, Option("Folders, components: faces this similar are connected.")
     ] = _DEFAULT.min_cosine_similarity,
     min_cluster_size: Annotated[
-        int, typer.Option(help="hdbscan: fewest faces of a person.")
+        int, Option("hdbscan: fewest faces of a person.")
     ] = _DEFAULT.min_cluster_size,
     min_samples: Annotated[
-        int, typer.Option(help="hdbscan: neighbours that make a dense place.")
+        int, Option("hdbscan: neighbours that make a dense place.")
     ] = _DEFAULT.min_samples,
     same_image_ok: Annotated[
         bool,
@@ -79,12 +78,10 @@ def cluster(
             help="Two faces in one photo may be one person (collages, mirrors).",
         ),
     ] = _DEFAULT.same_image_ok,
-    materialize: MaterializeOption = _DEFAULT.materialize,
-    sheet: SheetOption = _DEFAULT.sheet,
-    replace: ReplaceOption = _DEFAULT.replace,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    materialize: MaterializeHow = _DEFAULT.materialize,
+    sheet: Sheet = _DEFAULT.sheet,
+    replace: Replace = _DEFAULT.replace,
+    dry_run: DryRun = False,
 ) -> None:
     """Group faces into folders OUT/person_001 and so on, or those of the library into its people.
 

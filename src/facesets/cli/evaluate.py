@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import DatabaseOption, DebugOption, JsonOption
+from facesets.cli.params import DatabaseOption
 from facesets.operations.options.cache import ClusterOptions, Method
+from facesets.operations.options.declaration import Option
 from facesets.plurals import counted, people
 
 if TYPE_CHECKING:
@@ -29,13 +30,13 @@ def evaluate(
     ] = None,
     database: DatabaseOption = None,
     truth: Annotated[
-        str, typer.Option(help="parent-folder, or a CSV file with the columns name and face or path.")
+        str, Option("parent-folder, or a CSV file with the columns name and face or path.")
     ] = "parent-folder",
     vectors: Annotated[
         Path | None,
-        typer.Option(help="An .npz file with the arrays embedding, name and optionally image."),
+        Option("An .npz file with the arrays embedding, name and optionally image."),
     ] = None,
-    method: Annotated[Method, typer.Option(help="How to group.")] = _DEFAULT.method,
+    method: Annotated[Method, Option("How to group.")] = _DEFAULT.method,
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -45,14 +46,12 @@ def evaluate(
     ] = None,
     sweep: Annotated[
         str | None,
-        typer.Option(help="Try thresholds from:to:step, such as 0.4:0.8:0.05.", show_default=False),
+        Option("Try thresholds from:to:step, such as 0.4:0.8:0.05."),
     ] = None,
     sheet: Annotated[
         Path | None,
-        typer.Option(help="Draw the worst merges and splits into this PNG.", show_default=False),
+        Option("Draw the worst merges and splits into this PNG."),
     ] = None,
-    json: JsonOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """Cluster faces whose people are known, and say how well that went: worst errors first."""
     from facesets import settings

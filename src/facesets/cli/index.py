@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
@@ -12,24 +13,22 @@ from facesets.cli import console
 from facesets.cli.describing import Asked, ClipPackOption
 from facesets.cli.params import (
     DatabaseOption,
-    DebugOption,
-    DryRunOption,
     ExcludeOption,
     IncludeOption,
-    JsonOption,
     MlUriOption,
     PackOption,
+    ProfileOption,
     ProviderOption,
     StrictOption,
 )
 from facesets.cli.results import as_before
 from facesets.errors import SourceGone
-from facesets.operations.options.cache import DetectionOptions
+from facesets.operations.options.cache import DetSize, LeastDetectionScore
+from facesets.operations.options.declaration import Option
 from facesets.operations.options.library import IndexOptions
 from facesets.plurals import counted
 
-_DETECTION = DetectionOptions()
-_INDEX = IndexOptions()
+_AT_A_SERVICE = IndexOptions().concurrency
 
 
 def index(
@@ -45,61 +44,29 @@ def index(
     database: DatabaseOption = None,
     concurrency: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            help="Files worked on at a time. [default: as measured on this machine, else one a processor; "
-            f"with --ml-uri {_INDEX.concurrency}]",
-            show_default=False,
+        Option(
+            "Files worked on at a time.",
+            least=1,
+            unset=f"as measured on this machine, else one a processor; with --ml-uri {_AT_A_SERVICE}",
         ),
     ] = None,
-    include: IncludeOption = None,
-    exclude: ExcludeOption = None,
-    prune: Annotated[
-        bool, typer.Option("--prune", help="Forget paths below the targets that are gone.")
-    ] = _INDEX.prune,
+    include: IncludeOption = (),
+    exclude: ExcludeOption = (),
     ml_uri: MlUriOption = None,
-    skip_faces: Annotated[bool, typer.Option("--skip-faces", help="Only embed images (CLIP).")] = False,
-    skip_clip: Annotated[bool, typer.Option("--skip-clip", help="Only find and embed faces.")] = False,
+    skip_faces: Annotated[bool, Option("Only embed images (CLIP).")] = False,
+    skip_clip: Annotated[bool, Option("Only find and embed faces.")] = False,
     pack: PackOption = None,
     clip_pack: ClipPackOption = None,
-    det_size: Annotated[
-        int | None,
-        typer.Option(
-            help="Edge of the detector's input in pixels. "
-            f"[default: the library's own, else {_DETECTION.det_size}]",
-            show_default=False,
-        ),
-    ] = None,
-    min_det_score: Annotated[
-        float | None,
-        typer.Option(
-            help="Least detector score of a face, 0 to 1. "
-            f"[default: the library's own, else {_DETECTION.min_det_score}]",
-            show_default=False,
-        ),
-    ] = None,
+    det_size: DetSize = None,
+    min_det_score: LeastDetectionScore = None,
     provider: ProviderOption = "auto",
-    max_images: Annotated[
-        int | None, typer.Option(min=1, help="Look into so many files at most.", show_default=False)
-    ] = None,
-    max_minutes: Annotated[
-        float | None, typer.Option(min=0, help="Begin no further file after so long.", show_default=False)
-    ] = None,
+    *,
+    options: IndexOptions,
     alone: Annotated[
-        bool,
-        typer.Option("--alone", help="End with status 75 if another `index --alone` is going. For cron."),
+        bool, Option("End with status 75 if another `index --alone` is going. For cron.")
     ] = False,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try unreadable files again, though unchanged.")
-    ] = _INDEX.retry_failed,
     strict: StrictOption = False,
-    profile: Annotated[
-        Path | None,
-        typer.Option(help="Write into this JSON file where the time went.", show_default=False),
-    ] = None,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    profile: ProfileOption = None,
 ) -> None:
     """Embed every image below the targets and every face on it, and keep it all in the library.
 
@@ -125,15 +92,8 @@ def index(
     stopwatch, meter = Stopwatch(), Meter()
     console.only_the_result_unless_watched()
     conf = settings.load()
-    options = IndexOptions(
-        concurrency=concurrency or _INDEX.concurrency,
-        max_images=max_images,
-        max_minutes=max_minutes,
-        prune=prune,
-        retry_failed=retry_failed,
-        dry_run=dry_run,
-    )
-    source = GallerySource(target, include=include or [], exclude=exclude or [])
+    options = replace(options, concurrency=concurrency or options.concurrency)
+    source = GallerySource(target, include=include, exclude=exclude)
     with (
         console.stoppable() as stop,
         console.progress() as progress,
@@ -141,7 +101,7 @@ def index(
     ):
         library = Library(session)
         require_a_target(source, library)
-        is_first = library.settings is None and not dry_run and max_images is None
+        is_first = library.settings is None and not options.dry_run and options.max_images is None
         asked = Asked(
             (pack, det_size, min_det_score),
             clip_pack,
@@ -169,15 +129,15 @@ def index(
             + (f" ({summary.moved} moved)" if summary.moved else "")
             + f", {summary.unchanged} unchanged, "
             + (f"{summary.ignored} ignored, " if summary.ignored else "")
-            + f"{summary.pruned} {would(dry_run, 'forgotten', 'to forget')}, {summary.failed} failed"
+            + f"{summary.pruned} {would(options.dry_run, 'forgotten', 'to forget')}, {summary.failed} failed"
             f"{as_before(summary.failures)}.{left}"
-            + (" Nothing was stored." if dry_run else "")
+            + (" Nothing was stored." if options.dry_run else "")
             + (" Stopped early: run the same command again to go on." if summary.stopped else ""),
             *_passed_over(summary.passed_over),
         ],
-        asked_for=dry_run,
+        asked_for=options.dry_run,
     )
-    if (profile is not None or console.session.verbose) and not dry_run:
+    if (profile is not None or console.session.verbose) and not options.dry_run:
         console.profile(profile_of(stopwatch, meter, workers=options.concurrency, path=profile))
     failed = console.unreadable(summary.failures, strict=strict)
     if summary.away and not console.session.stopped_by:

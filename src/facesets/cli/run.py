@@ -1,27 +1,23 @@
 """`facesets run`."""
 
-import dataclasses
 import sys
 from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import (
-    DebugOption,
-    DryRunOption,
-    JsonOption,
-    PackOption,
-    number_or_auto,
-    whole_number_or_auto,
-)
+from facesets.cli.flags import options_of
+from facesets.cli.params import PackOption
 from facesets.cli.results import hint_lines, learned_lines, report
 from facesets.errors import WrongUsage
 from facesets.files import plain_path, printable
 from facesets.operations.options.cache import ClusterOptions, RefineOptions
+from facesets.operations.options.declaration import Option, number_or_auto
 from facesets.operations.options.face_sets import ExtendOptions
+from facesets.operations.options.shared import DryRun
 from facesets.plurals import counted, people
 from facesets.results.materialize import Materialize
 
@@ -34,7 +30,10 @@ if TYPE_CHECKING:
     from facesets.stop import Stop
     from facesets.store.npz.cache import Cache
 
-Options = TypeVar("Options", ClusterOptions, RefineOptions, ExtendOptions)
+_OF_CLUSTER = (
+    *("min_cosine_similarity", "min_cluster_size", "min_samples", "same_image_ok"),
+    *("materialize", "sheet", "replace"),
+)
 
 
 def run(
@@ -51,11 +50,9 @@ def run(
     pack: PackOption = None,
     materialize: Annotated[
         Materialize | None,
-        typer.Option(help="How photos get into the folders. [default: copy]", show_default=False),
+        Option("How photos get into the folders.", unset="copy"),
     ] = None,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Sort a folder of photos by the people in it: folders, face sets, contact sheets, and pages to look at.
 
@@ -104,13 +101,13 @@ def _flags_of(context: typer.Context, command: str) -> dict[str, Any]:
     group = context.parent
     if group is None:
         raise ValueError("run belongs to the app")
-    before = dataclasses.replace(console.session)
+    before = replace(console.session)
     part = group.command.get_command(group, command)  # type: ignore[attr-defined]
     try:
         params: Mapping[str, Any] = part.make_context(command, ["-"], parent=group).params
     finally:
         # Reading a command's flags sets how the program talks.
-        for each in dataclasses.fields(before):
+        for each in fields(before):
             setattr(console.session, each.name, getattr(before, each.name))
     return dict(params)
 
@@ -123,35 +120,24 @@ def _options(context: typer.Context, materialize: Materialize | None, *, dry_run
     grouping, gates = _flags_of(context, "cluster"), _flags_of(context, "refine")
     finding = _flags_of(context, "embed")
     threshold = grouping["threshold"]
-    own = {} if materialize is None else {"materialize": materialize}
+    own: dict[str, Any] = {} if materialize is None else {"materialize": materialize}
     return RunOptions(
-        cluster=_made(
+        cluster=replace(
             ClusterOptions(),
-            grouping,
+            **{name: grouping[name] for name in _OF_CLUSTER},
             method=grouping["method"] or ("auto" if threshold is None else "agglomerative"),
             threshold=ClusterOptions().threshold
             if threshold is None
             else number_or_auto("--threshold", threshold),
             **own,
         ),
-        refine=_made(
-            RefineOptions(),
-            gates,
-            min_faces=whole_number_or_auto("--min-faces", gates["min_faces"]),
-            **own,
-        ),
-        extend=_made(ExtendOptions(), _flags_of(context, "extend")),
+        refine=replace(options_of(RefineOptions, gates), dry_run=False, **own),
+        extend=replace(options_of(ExtendOptions, _flags_of(context, "extend")), dry_run=False),
         include=tuple(finding["include"] or ()),
         exclude=tuple(finding["exclude"] or ()),
         workers=settings.load().cpus,
         dry_run=dry_run,
     )
-
-
-def _made(base: Options, flags: Mapping[str, Any], **own: Any) -> Options:  # noqa: ANN401 - values of any field
-    """Options with those flags that are among them, and with values of one's own."""
-    known = {each.name for each in dataclasses.fields(base)} - {"dry_run"}
-    return dataclasses.replace(base, **{k: v for k, v in flags.items() if k in known} | own)
 
 
 def _models(
@@ -180,13 +166,11 @@ def _models(
         if is_long(source.files(), sum(map(source.covers, cache.files()))):
             assemble.measure(conf, pack, choice, detection, progress, stop)
     tuning = assemble.divide(conf, pack, choice, workers=flags["workers"], batch_size=flags["batch_size"])
-    options = EmbedOptions(
-        flush_every=flags["flush_every"],
+    options = replace(
+        options_of(EmbedOptions, flags),
         workers=tuning.workers,
         batch_size=tuning.images_per_run,
-        retry_failed=flags["retry_failed"],
-        prune=flags["prune"],
-        fast_decode=flags["fast_decode"],
+        dry_run=False,
     )
     return assemble.make_embedder(pack, detection, choice, tuning=tuning), options
 

@@ -10,14 +10,13 @@ from facesets.cli import console
 from facesets.cli.describing import Asked, ClipPackOption, clip_name
 from facesets.cli.params import (
     DatabaseOption,
-    DebugOption,
-    JsonOption,
     MlUriOption,
     PackOption,
     ProviderOption,
 )
 from facesets.errors import WrongUsage
 from facesets.files import printable
+from facesets.operations.options.declaration import Option
 from facesets.operations.options.library import IndexOptions
 
 if TYPE_CHECKING:
@@ -40,40 +39,32 @@ def search(
     ] = None,
     like: Annotated[
         Path | None,
-        typer.Option(metavar="PHOTO", help="Photos similar to this one as a whole.", show_default=False),
+        Option("Photos similar to this one as a whole.", metavar="PHOTO"),
     ] = None,
     face: Annotated[
         Path | None,
-        typer.Option(metavar="PHOTO", help="Faces similar to the largest on this photo.", show_default=False),
+        Option("Faces similar to the largest on this photo.", metavar="PHOTO"),
     ] = None,
     box: Annotated[
         str | None,
-        typer.Option(
+        Option(
+            "With --face: the face here, in pixels of the upright photo, in place of the largest.",
             metavar="X1,Y1,X2,Y2",
-            help="With --face: the face here, in pixels of the upright photo, in place of the largest.",
-            show_default=False,
         ),
     ] = None,
-    all_faces: Annotated[
-        bool, typer.Option("--all-faces", help="With --face: every face on the photo, one after the other.")
-    ] = False,
+    all_faces: Annotated[bool, Option("With --face: every face on the photo, one after the other.")] = False,
     min_similarity: Annotated[
         float | None,
-        typer.Option(
-            min=-1,
-            max=1,
-            help="With --face: least cosine similarity of a result. [default: as the recogniser has it for "
-            "two photos of one person, 0.37 for most]",
-            show_default=False,
+        Option(
+            "With --face: least cosine similarity of a result.",
+            least=-1,
+            most=1,
+            unset="as the recogniser has it for two photos of one person, 0.37 for most",
         ),
     ] = None,
     person: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Photos of this person; with the others, only those.",
-            show_default=False,
-        ),
+        Option("Photos of this person; with the others, only those.", metavar="NAME"),
     ] = None,
     since: Annotated[
         datetime | None,
@@ -95,14 +86,12 @@ def search(
             show_default=False,
         ),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Most results.")] = 20,
+    limit: Annotated[int, Option("Most results.", least=1, most=10_000)] = 20,
     database: DatabaseOption = None,
     ml_uri: MlUriOption = None,
     pack: PackOption = None,
     clip_pack: ClipPackOption = None,
     provider: ProviderOption = "cpu",
-    json: JsonOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """Find photos in the library by words, by another photo, by a face or by a person's name."""
     if sum(what is not None for what in (text, like, face)) > 1:

@@ -1,14 +1,17 @@
 """What the commands on the library can be told."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from facesets.errors import WrongUsage
 from facesets.operations.options.cache import Method
+from facesets.operations.options.declaration import Checked, Option
 from facesets.operations.options.limits import within
+from facesets.operations.options.shared import DryRun, RetryFailed
 
 
 @dataclass(frozen=True, slots=True)
-class IndexOptions:
+class IndexOptions(Checked):
     """How `index` works through its targets.
 
     Attributes
@@ -21,27 +24,17 @@ class IndexOptions:
         Files after which is committed; each image is stored with all its faces or not at all.
     flush_every_s : float
         The same in seconds.
-    max_images : int or None
-        Most files to look into in this run.
-    max_minutes : float or None
-        Begin no further file after so long.
-    prune : bool
-        Forget paths that are gone.
-    retry_failed : bool
-        Try files again that could not be read before, though they have not changed.
-    dry_run : bool
-        List and compare only.
     """
 
     concurrency: int = 4
     batch_size: int = 1
     flush_every: int = 50
     flush_every_s: float = 5.0
-    max_images: int | None = None
-    max_minutes: float | None = None
-    prune: bool = False
-    retry_failed: bool = False
-    dry_run: bool = False
+    max_images: Annotated[int | None, Option("Look into so many files at most.", least=1)] = None
+    max_minutes: Annotated[float | None, Option("Begin no further file after so long.", least=0)] = None
+    prune: Annotated[bool, Option("Forget paths below the targets that are gone.")] = False
+    retry_failed: RetryFailed = False
+    dry_run: DryRun = False
 
 
 @dataclass(frozen=True, slots=True)
