@@ -182,18 +182,18 @@ def prepare(app: typer.Typer, path: str = "") -> None:
             prepare(group.typer_instance, f"{group.name} ")
 
 
-_SHARED = {"json": JsonOption, "debug": DebugOption, "quiet": QuietOption, "verbose": VerboseOption}
+SHARED = {"json": JsonOption, "debug": DebugOption, "quiet": QuietOption, "verbose": VerboseOption}
 """Flags of every command. Reading the first two sets how the program talks."""
 
 
 def _with_manners(path: str, command: Callable[..., None]) -> Callable[..., None]:
     shared = [
         Parameter(name, Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
-        for name, annotation in _SHARED.items()
+        for name, annotation in SHARED.items()
     ]
 
     def run(**values: Any) -> None:  # noqa: ANN401 - whatever flags hold
-        talk = {name: values.pop(name) for name in _SHARED}
+        talk = {name: values.pop(name) for name in SHARED}
         console.speak(quiet=talk["quiet"], verbose=talk["verbose"])
         if console.session.verbose and (file := load().file):
             console.detail(f"Settings: {printable(file)}")

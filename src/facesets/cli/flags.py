@@ -1,7 +1,7 @@
 """From options as they are declared to flags, and from what was given back to options."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, is_dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from inspect import Parameter, Signature, signature
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin
 
@@ -108,8 +108,14 @@ def _single(name: str, parameter: Parameter) -> Declared | None:
     option = option_in(parameter.annotation)
     if option is None:
         return None
-    default = MISSING if parameter.default is Parameter.empty else parameter.default
+    default = parameter.default
     return Declared(name, get_args(parameter.annotation)[0], option, default)
+
+
+def declared_by(parameter: Parameter) -> Declared | None:
+    """What the parameter that a flag was made of declares; None if it is Typer's own."""
+    of = get_args(parameter.annotation) if get_origin(parameter.annotation) is Annotated else ()
+    return next((each for each in of if isinstance(each, Declared)), None)
 
 
 def _is_last(each: Declared | None) -> bool:
@@ -133,15 +139,15 @@ def _parameter(each: Declared) -> Parameter:
     return Parameter(
         each.name,
         Parameter.KEYWORD_ONLY,
-        default=Parameter.empty if default is MISSING else default,
-        annotation=Annotated[kind, info, option],
+        default=default,
+        annotation=Annotated[kind, info, each],
     )
 
 
 def _help(each: Declared) -> str:
     """The text of an option, with its range and its default."""
-    default = each.option.unset or ("" if each.default in (None, (), MISSING) else str(each.default))
-    facts = [each.option.range(), f"default: {default}" if default and each.kind is not bool else ""]
+    default = "" if each.kind is bool else each.usual()
+    facts = [each.option.range(), f"default: {default}" if default else ""]
     known = "; ".join(fact for fact in facts if fact)
     return f"{each.option.help} [{known}]" if known else each.option.help
 

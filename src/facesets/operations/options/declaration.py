@@ -79,6 +79,10 @@ class Declared:
         """What a user calls it."""
         return self.option.name or self.field
 
+    def usual(self) -> str:
+        """What it is where nothing is given, in words; empty for nothing."""
+        return self.option.unset or ("" if self.default in (None, ()) else str(self.default))
+
 
 @cache
 def declared(kind: "type[DataclassInstance]") -> tuple[Declared, ...]:
