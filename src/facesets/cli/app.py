@@ -113,7 +113,7 @@ def _root(
     console.start(quiet=quiet, verbose=verbose)
 
 
-def _by_parameter(flags: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, object]]:
+def by_parameter(flags: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, object]]:
     """The settings of a configuration file under the names that the program has for its flags.
 
     What does not exist is refused: a slip would pass in silence.
@@ -148,7 +148,7 @@ def main() -> None:
         app(
             prog_name="facesets",
             auto_envvar_prefix=ENVIRONMENT_PREFIX,
-            default_map=_by_parameter(load().flags),
+            default_map=by_parameter(load().flags),
         )
     except FacesetsError as error:
         if console.session.debug:

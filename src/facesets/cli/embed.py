@@ -25,6 +25,7 @@ from facesets.plurals import counted
 
 if TYPE_CHECKING:
     from facesets.interfaces import Source
+    from facesets.operations.ingest.embed import EmbedSummary
 
 
 def embed(
@@ -110,27 +111,28 @@ def embed(
                 progress=progress,
                 stop=stop,
             )
-    console.show(
-        summary,
-        [
-            f"{store.label}: {counted(summary.embedded, 'new image')} with {counted(summary.faces, 'face')}, "
-            f"{counted(summary.aliases, 'copy', 'copies')} of known images, {summary.unchanged} unchanged, "
-            f"{summary.failed} unreadable{as_before(summary.failures)}."
-            + (
-                f" {counted(summary.ignored, 'file or folder', 'files and folders')} ignored."
-                if summary.ignored
-                else ""
-            )
-            + (f" {counted(summary.gone, 'file')} gone." if summary.gone else "")
-            + (f" {counted(summary.moved, 'file')} moved here from elsewhere." if summary.moved else "")
-            + (f" {counted(summary.pruned, 'path')} elsewhere forgotten." if summary.pruned else "")
-            + (f" {summary.to_do} to do." if options.dry_run else "")
-            + (" Stopped early: run the same command again to go on." if summary.stopped else "")
-        ],
-    )
+    console.show(summary, [_line(store.label, summary, dry_run=options.dry_run)])
     if (profile is not None or console.session.verbose) and not options.dry_run:
         console.profile(profile_of(stopwatch, meter, workers=options.workers, path=profile))
     console.finish(failed=console.unreadable(summary.failures, strict=strict))
+
+
+def _line(label: str, summary: "EmbedSummary", *, dry_run: bool) -> str:
+    return (
+        f"{label}: {counted(summary.embedded, 'new image')} with {counted(summary.faces, 'face')}, "
+        f"{counted(summary.aliases, 'copy', 'copies')} of known images, {summary.unchanged} unchanged, "
+        f"{summary.failed} unreadable{as_before(summary.failures)}."
+        + (
+            f" {counted(summary.ignored, 'file or folder', 'files and folders')} ignored."
+            if summary.ignored
+            else ""
+        )
+        + (f" {counted(summary.gone, 'file')} gone." if summary.gone else "")
+        + (f" {counted(summary.moved, 'file')} moved here from elsewhere." if summary.moved else "")
+        + (f" {counted(summary.pruned, 'path')} elsewhere forgotten." if summary.pruned else "")
+        + (f" {summary.to_do} to do." if dry_run else "")
+        + (" Stopped early: run the same command again to go on." if summary.stopped else "")
+    )
 
 
 def _source_and_cache(

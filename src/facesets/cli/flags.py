@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin
 
 import typer
 
-from facesets.operations.options.declaration import Declared, declared, flag_of, option_in
+from facesets.operations.options.declaration import Declared, declared, option_in
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -130,9 +130,10 @@ def _parameter(each: Declared) -> Parameter:
     elif get_origin(kind) is tuple:
         kind, default = list[get_args(kind)[0]] | None, None  # type: ignore[misc]
     info = typer.Option(
-        option.flag or flag_of(each.name),
+        option.flag or each.flag,
         help=_help(each),
         metavar=option.metavar or None,
+        envvar=option.variable or None,
         # Typer knows the two names of a switch; all else the text says.
         show_default=kind is bool,
     )
@@ -154,7 +155,7 @@ def _help(each: Declared) -> str:
 
 def _checked(each: Declared, given: Any) -> Any:  # noqa: ANN401 - whatever flags hold
     value = _value(each, given)
-    each.option.check(each.field, value)
+    each.option.check(each.flag, value)
     return value
 
 
@@ -163,5 +164,5 @@ def _value(each: Declared, given: Any) -> Any:  # noqa: ANN401 - whatever flags 
     if get_origin(each.kind) is tuple:
         return tuple(given or ())
     if each.option.parse is not None and given is not None:
-        return each.option.parse(flag_of(each.name), given)
+        return each.option.parse(each.flag, given)
     return given

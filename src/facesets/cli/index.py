@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,12 +21,15 @@ from facesets.cli.params import (
     ProviderOption,
     StrictOption,
 )
-from facesets.cli.results import as_before
+from facesets.cli.results import as_before, would
 from facesets.errors import SourceGone
 from facesets.operations.options.cache import DetSize, LeastDetectionScore
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.library import IndexOptions
 from facesets.plurals import counted
+
+if TYPE_CHECKING:
+    from facesets.operations.ingest.index import IndexSummary
 
 _AT_A_SERVICE = IndexOptions().concurrency
 
@@ -76,7 +79,6 @@ def index(
     from facesets import settings
     from facesets.cli.describing import describer
     from facesets.cli.library import open_database
-    from facesets.cli.results import would
     from facesets.files import require_suffix
     from facesets.operations.ingest.changed_files import require_a_target
     from facesets.operations.ingest.index import index as run
@@ -117,24 +119,9 @@ def index(
             summary = run(
                 source, library, describe, options, stopwatch=stopwatch, progress=progress, stop=stop
             )
-    left = f" {summary.to_do} to do." if summary.to_do else ""
-    added = f"{counted(summary.completed, 'known image')} got what was lacking, " if summary.completed else ""
     console.show(
         summary,
-        [
-            f"{library.label}: {counted(summary.indexed, 'new image')}, "
-            f"{counted(summary.faces, 'new face')}, "
-            f"{counted(summary.embeddings, 'image')} embedded, {added}"
-            f"{counted(summary.aliases, 'copy', 'copies')} of known images"
-            + (f" ({summary.moved} moved)" if summary.moved else "")
-            + f", {summary.unchanged} unchanged, "
-            + (f"{summary.ignored} ignored, " if summary.ignored else "")
-            + f"{summary.pruned} {would(options.dry_run, 'forgotten', 'to forget')}, {summary.failed} failed"
-            f"{as_before(summary.failures)}.{left}"
-            + (" Nothing was stored." if options.dry_run else "")
-            + (" Stopped early: run the same command again to go on." if summary.stopped else ""),
-            *_passed_over(summary.passed_over),
-        ],
+        [_line(library.label, summary, dry_run=options.dry_run), *_passed_over(summary.passed_over)],
         asked_for=options.dry_run,
     )
     if (profile is not None or console.session.verbose) and not options.dry_run:
@@ -143,6 +130,24 @@ def index(
     if summary.away and not console.session.stopped_by:
         raise typer.Exit(SourceGone.exit_status)
     console.finish(failed=failed)
+
+
+def _line(label: str, summary: "IndexSummary", *, dry_run: bool) -> str:
+    left = f" {summary.to_do} to do." if summary.to_do else ""
+    added = f"{counted(summary.completed, 'known image')} got what was lacking, " if summary.completed else ""
+    return (
+        f"{label}: {counted(summary.indexed, 'new image')}, "
+        f"{counted(summary.faces, 'new face')}, "
+        f"{counted(summary.embeddings, 'image')} embedded, {added}"
+        f"{counted(summary.aliases, 'copy', 'copies')} of known images"
+        + (f" ({summary.moved} moved)" if summary.moved else "")
+        + f", {summary.unchanged} unchanged, "
+        + (f"{summary.ignored} ignored, " if summary.ignored else "")
+        + f"{summary.pruned} {would(dry_run, 'forgotten', 'to forget')}, {summary.failed} failed"
+        f"{as_before(summary.failures)}.{left}"
+        + (" Nothing was stored." if dry_run else "")
+        + (" Stopped early: run the same command again to go on." if summary.stopped else "")
+    )
 
 
 def _passed_over(counts: Mapping[str, int]) -> list[str]:

@@ -79,37 +79,28 @@ BatchSizeOption = Annotated[
 ProfileOption = Annotated[Path | None, Option("Write into this JSON file where the time went.")]
 
 
-def _no_blank(option: str, what: str) -> Callable[[str | None], str | None]:
+def _no_blank(what: str) -> Callable[[str, str], str]:
     """Refuse an option that was given and says nothing, such as an unset variable: that is no wish."""
 
-    def check(value: str | None) -> str | None:
-        if value is not None and not value.strip():
-            raise WrongUsage(f"{option} is empty. Give the address of {what}, or leave {option} out.")
-        return value
+    def parse(flag: str, text: str) -> str:
+        if not text.strip():
+            raise WrongUsage(f"{flag} is empty. Give the address of {what}, or leave {flag} out.")
+        return text
 
-    return check
+    return parse
 
 
 DatabaseOption = Annotated[
     str | None,
-    typer.Option(
-        "--database",
+    Option(
+        "The library's Postgres.",
         metavar="URL",
-        envvar="DATABASE_URL",
-        show_envvar=True,
-        help="The library's Postgres. [default: the embedded server]",
-        show_default=False,
-        callback=_no_blank("--database", "a database"),
+        variable="DATABASE_URL",
+        unset="the embedded server",
+        parse=_no_blank("a database"),
     ),
 ]
-
-
 MlUriOption = Annotated[
     str | None,
-    typer.Option(
-        metavar="URL",
-        help="Infer on this Immich ML service, not here.",
-        show_default=False,
-        callback=_no_blank("--ml-uri", "a service"),
-    ),
+    Option("Infer on this Immich ML service, not here.", metavar="URL", parse=_no_blank("a service")),
 ]

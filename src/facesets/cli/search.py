@@ -1,6 +1,5 @@
 """`facesets search`."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,8 +15,7 @@ from facesets.cli.params import (
 )
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.operations.options.declaration import Option
-from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.library import IndexOptions, SearchOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,56 +35,8 @@ def search(
         str | None,
         typer.Argument(metavar="[TEXT]", help="What the photos show, in words.", show_default=False),
     ] = None,
-    like: Annotated[
-        Path | None,
-        Option("Photos similar to this one as a whole.", metavar="PHOTO"),
-    ] = None,
-    face: Annotated[
-        Path | None,
-        Option("Faces similar to the largest on this photo.", metavar="PHOTO"),
-    ] = None,
-    box: Annotated[
-        str | None,
-        Option(
-            "With --face: the face here, in pixels of the upright photo, in place of the largest.",
-            metavar="X1,Y1,X2,Y2",
-        ),
-    ] = None,
-    all_faces: Annotated[bool, Option("With --face: every face on the photo, one after the other.")] = False,
-    min_similarity: Annotated[
-        float | None,
-        Option(
-            "With --face: least cosine similarity of a result.",
-            least=-1,
-            most=1,
-            unset="as the recogniser has it for two photos of one person, 0.37 for most",
-        ),
-    ] = None,
-    person: Annotated[
-        str | None,
-        Option("Photos of this person; with the others, only those.", metavar="NAME"),
-    ] = None,
-    since: Annotated[
-        datetime | None,
-        typer.Option(
-            "--from",
-            envvar="FACESETS_SEARCH_FROM",
-            formats=["%Y-%m-%d"],
-            help="Taken on this day or later.",
-            show_default=False,
-        ),
-    ] = None,
-    until: Annotated[
-        datetime | None,
-        typer.Option(
-            "--to",
-            envvar="FACESETS_SEARCH_TO",
-            formats=["%Y-%m-%d"],
-            help="Taken on this day or earlier.",
-            show_default=False,
-        ),
-    ] = None,
-    limit: Annotated[int, Option("Most results.", least=1, most=10_000)] = 20,
+    *,
+    options: SearchOptions,
     database: DatabaseOption = None,
     ml_uri: MlUriOption = None,
     pack: PackOption = None,
@@ -94,13 +44,14 @@ def search(
     provider: ProviderOption = "cpu",
 ) -> None:
     """Find photos in the library by words, by another photo, by a face or by a person's name."""
-    if sum(what is not None for what in (text, like, face)) > 1:
+    if sum(what is not None for what in (text, options.like, options.face)) > 1:
         raise WrongUsage(
             "Search by one of TEXT, --like and --face at a time; --person and dates go with each."
         )
-    if face is None and (box is not None or all_faces or min_similarity is not None):
+    of_face = options.box is not None or options.all_faces or options.min_similarity is not None
+    if options.face is None and of_face:
         raise WrongUsage("--box, --all-faces and --min-similarity go with --face PHOTO.")
-    which = _which(box, every=all_faces)
+    which = _which(options.box, every=options.all_faces)
     from facesets import settings
     from facesets.cli.library import open_database
     from facesets.operations.library.search import (
@@ -114,35 +65,39 @@ def search(
     from facesets.store.postgres.search import Dates
 
     conf = settings.load()
-    dates = Dates(since.date() if since else None, until.date() if until else None)
+    dates = Dates(options.since, options.until)
     asked = Asked((pack, None, None), clip_pack, provider, ml_uri)
     with open_database(database, conf) as session, console.stoppable() as stop:
         library = Library(session)
-        if face is not None:
+        if options.face is not None:
             _show_faces(
                 search_by_face(
                     library,
                     _face_embedder(library, conf, asked, stop),
-                    str(face),
+                    str(options.face),
                     dates,
-                    limit,
-                    person=person,
+                    options.limit,
+                    person=options.person,
                     which=which,
-                    min_cosine_similarity=min_similarity,
+                    min_cosine_similarity=options.min_similarity,
                 ),
-                face,
+                options.face,
             )
-        elif text is not None or like is not None:
+        elif text is not None or options.like is not None:
             row, of_text, of_picture = _encoders(library, conf, asked, stop)
             if wants_index(library, row):
                 console.notice("Every image is compared: `facesets db index` makes this fast.")
-            if like is not None:
-                found = search_like(library, row, of_picture, str(like), dates, limit, person=person)
+            if options.like is not None:
+                found = search_like(
+                    library, row, of_picture, str(options.like), dates, options.limit, person=options.person
+                )
             else:
-                found = search_by_text(library, row, of_text, text or "", dates, limit, person=person)
+                found = search_by_text(
+                    library, row, of_text, text or "", dates, options.limit, person=options.person
+                )
             _show_images(found)
-        elif person is not None:
-            images = search_by_person(library, person, dates, limit)
+        elif options.person is not None:
+            images = search_by_person(library, options.person, dates, options.limit)
             _show("images", images, "\n".join(printable(hit.path) for hit in images))
         else:
             raise WrongUsage("Say what to search for: TEXT, --like PHOTO, --face PHOTO or --person NAME.")

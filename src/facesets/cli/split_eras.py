@@ -4,8 +4,6 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from facesets.cli import console
 from facesets.cli.exporting import CropOptions, SourceRootOption, left_out, loader_embedder
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
@@ -31,12 +29,11 @@ def split_eras(
     second: ExportIfCacheArgument = None,
     name: Annotated[
         str,
-        typer.Option(
-            "--set",
-            envvar="FACESETS_SPLIT_ERAS_SET",
+        Option(
+            "The set in OUT to start from.",
+            flag="--set",
+            variable="FACESETS_SPLIT_ERAS_SET",
             metavar="NAME",
-            help="The set in OUT to start from.",
-            show_default=False,
         ),
     ] = "",
     source_root: SourceRootOption = (),

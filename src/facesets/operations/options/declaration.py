@@ -5,10 +5,12 @@ Flags, names in the environment and in facesets.toml, help, the manual and docs/
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from datetime import datetime, time
 from functools import cache
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from facesets.errors import WrongUsage
+from facesets.files import printable
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -30,6 +32,8 @@ class Option:
         Its names on the command line, where they are not the field's: `--include-hidden/--exclude-hidden`.
     name : str
         Its name for a user where that is not the field's.
+    variable : str
+        Its name in the environment, where that is not made of the command's and the field's.
     metavar : str
         What help calls its value, where the type alone does not say it.
     parse : function or None
@@ -44,6 +48,7 @@ class Option:
     unset: str = ""
     flag: str = ""
     name: str = ""
+    variable: str = ""
     metavar: str = ""
     parse: Callable[[str, str], Any] | None = None
     last: bool = False
@@ -54,15 +59,15 @@ class Option:
             return f"{self.least:g} to {self.most:g}"
         return f"{self.least:g} or more" if self.least else ""
 
-    def check(self, field: str, value: object) -> None:
-        """Refuse a number that it may not be. Raises `WrongUsage`."""
+    def check(self, flag: str, value: object) -> None:
+        """Refuse a number that it may not be, by the name of its flag. Raises `WrongUsage`."""
         if self.least is None or not isinstance(value, int | float):
             return
         if not self.least <= value <= (float("inf") if self.most is None else self.most):
             limits = (
                 f"between {self.least} and {self.most}" if self.most is not None else f"{self.least} or more"
             )
-            raise WrongUsage(f"{flag_of(self.name or field)} must be {limits}, not {value}.")
+            raise WrongUsage(f"{flag} must be {limits}, not {value}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,11 @@ class Declared:
     def name(self) -> str:
         """What a user calls it."""
         return self.option.name or self.field
+
+    @property
+    def flag(self) -> str:
+        """What messages call it: its first name on the command line."""
+        return (self.option.flag or f"--{self.name.replace('_', '-')}").partition("/")[0]
 
     def usual(self) -> str:
         """What it is where nothing is given, in words; empty for nothing."""
@@ -103,7 +113,7 @@ def option_in(annotation: object) -> Option | None:
 def check_ranges(options: "DataclassInstance") -> None:
     """Refuse numbers that options may not be. Raises `WrongUsage`."""
     for each in declared(type(options)):
-        each.option.check(each.field, getattr(options, each.field))
+        each.option.check(each.flag, getattr(options, each.field))
 
 
 class Checked:
@@ -115,9 +125,19 @@ class Checked:
         check_ranges(self)  # type: ignore[arg-type]
 
 
-def flag_of(name: str) -> str:
-    """The flag of an option."""
-    return f"--{name.replace('_', '-')}"
+def moment(flag: str, text: str, at: time = time.min) -> datetime:
+    """The time that was given; of a date alone that time of its day.
+
+    Raises
+    ------
+    WrongUsage
+        It is none.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise WrongUsage(f"{flag} {printable(text)} is no date. Give one such as 2024-05-01.") from error
+    return found if "T" in text or " " in text else datetime.combine(found.date(), at)
 
 
 def number_or_auto(flag: str, text: str) -> float | None:

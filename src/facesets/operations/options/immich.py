@@ -5,27 +5,12 @@ from datetime import datetime, time
 from pathlib import Path
 from typing import Annotated
 
-from facesets.errors import WrongUsage
-from facesets.files import printable
-from facesets.operations.options.declaration import Checked, Option
+from facesets.operations.options.declaration import Checked, Option, moment
 from facesets.operations.options.shared import DryRun
 
 
-def _since(flag: str, text: str) -> datetime:
-    return _moment(flag, text, time.min)
-
-
-def _until(flag: str, text: str) -> datetime:
-    return _moment(flag, text, time.max)
-
-
-def _moment(flag: str, text: str, at: time) -> datetime:
-    """The time that was given; of a date alone that time of its day."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise WrongUsage(f"{flag} {printable(text)} is no date. Give one such as 2024-05-01.") from error
-    return moment if "T" in text or " " in text else datetime.combine(moment.date(), at)
+def _end_of_day(flag: str, text: str) -> datetime:
+    return moment(flag, text, time.max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +97,11 @@ class StageOptions(Checked):
     ] = ()
     since: Annotated[
         datetime | None,
-        Option("Only photos taken from then on: 2024-05-01.", metavar="DATE", parse=_since),
+        Option("Only photos taken from then on: 2024-05-01.", metavar="DATE", parse=moment),
     ] = None
     until: Annotated[
         datetime | None,
-        Option("Only photos taken until then, that day included.", metavar="DATE", parse=_until),
+        Option("Only photos taken until then, that day included.", metavar="DATE", parse=_end_of_day),
     ] = None
     recheck: Annotated[bool, Option("Ask again about photos that had no face in Immich.")] = False
     dry_run: DryRun = False

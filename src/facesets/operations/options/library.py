@@ -1,11 +1,13 @@
 """What the commands on the library can be told."""
 
 from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
 from typing import Annotated
 
 from facesets.errors import WrongUsage
 from facesets.operations.options.cache import Method
-from facesets.operations.options.declaration import Checked, Option
+from facesets.operations.options.declaration import Checked, Option, moment
 from facesets.operations.options.limits import within
 from facesets.operations.options.shared import DryRun, RetryFailed
 
@@ -35,6 +37,61 @@ class IndexOptions(Checked):
     prune: Annotated[bool, Option("Forget paths below the targets that are gone.")] = False
     retry_failed: RetryFailed = False
     dry_run: DryRun = False
+
+
+def _day(flag: str, text: str) -> date:
+    return moment(flag, text).date()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions(Checked):
+    """What `search` looks for beside words."""
+
+    like: Annotated[Path | None, Option("Photos similar to this one as a whole.", metavar="PHOTO")] = None
+    face: Annotated[Path | None, Option("Faces similar to the largest on this photo.", metavar="PHOTO")] = (
+        None
+    )
+    box: Annotated[
+        str | None,
+        Option(
+            "With --face: the face here, in pixels of the upright photo, in place of the largest.",
+            metavar="X1,Y1,X2,Y2",
+        ),
+    ] = None
+    all_faces: Annotated[bool, Option("With --face: every face on the photo, one after the other.")] = False
+    min_similarity: Annotated[
+        float | None,
+        Option(
+            "With --face: least cosine similarity of a result.",
+            least=-1,
+            most=1,
+            unset="as the recogniser has it for two photos of one person, 0.37 for most",
+        ),
+    ] = None
+    person: Annotated[
+        str | None, Option("Photos of this person; with the others, only those.", metavar="NAME")
+    ] = None
+    since: Annotated[
+        date | None,
+        Option(
+            "Taken on this day or later.",
+            metavar="DATE",
+            flag="--from",
+            variable="FACESETS_SEARCH_FROM",
+            parse=_day,
+        ),
+    ] = None
+    until: Annotated[
+        date | None,
+        Option(
+            "Taken on this day or earlier.",
+            metavar="DATE",
+            flag="--to",
+            variable="FACESETS_SEARCH_TO",
+            parse=_day,
+        ),
+    ] = None
+    limit: Annotated[int, Option("Most results.", least=1, most=10_000)] = 20
 
 
 @dataclass(frozen=True, slots=True)
