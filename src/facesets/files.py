@@ -54,6 +54,10 @@ def writing(path: Path) -> Iterator[None]:
                 f"{printable(path)} lies behind a link, which is not followed here. Remove the link, or put "
                 "what it leads to in its place."
             ) from error
+        if error.errno == errno.ENAMETOOLONG:
+            raise CannotWrite(
+                f"The name {printable(path)} is too long for the disk. Choose a shorter one."
+            ) from error
         raise CannotWrite(
             f"Cannot write {printable(path)} ({error.strerror}). Choose a place that you may write to."
         ) from error
@@ -261,9 +265,11 @@ class FileLock:
     behind is taken over without ado.
     """
 
-    def __init__(self, path: Path, *, what: str) -> None:
+    def __init__(self, path: Path, *, what: str, waits: Callable[[], bool] = lambda: False) -> None:
+        """Name the file, and for messages what it protects; `waits` says whether to try again."""
         self._path = path
         self._what = what
+        self._waits = waits
         self._file: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -284,6 +290,8 @@ class FileLock:
                 _lock(file)
             except OSError as error:
                 file.close()
+                if self._waits():
+                    continue
                 raise AlreadyRunning(
                     f"Another run is working on {self._what}. Wait for it to end, then try again."
                 ) from error

@@ -26,8 +26,8 @@ from facesets.records import (
 class Progress(Protocol):
     """Hears how far the work is. Calls are cheap: an implementation limits its own rate."""
 
-    def begin(self, what: str, total: int | None = None) -> None:
-        """Open a stage, of `total` steps where that is known."""
+    def begin(self, what: str, total: int | None = None, *, in_bytes: bool = False) -> None:
+        """Open a stage, of `total` steps where that is known; steps may be bytes."""
         ...
 
     def advance(self, count: int = 1) -> None:

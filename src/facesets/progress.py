@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 class SilentProgress:
     """Says nothing: for scripts and for use as a library."""
 
-    def begin(self, what: str, total: int | None = None) -> None:
+    def begin(self, what: str, total: int | None = None, *, in_bytes: bool = False) -> None:
         """Ignore the start of a stage."""
 
     def advance(self, count: int = 1) -> None:
@@ -27,7 +27,7 @@ class RecordingProgress:
     done: int = 0
     lines: list[str] = field(default_factory=list)
 
-    def begin(self, what: str, total: int | None = None) -> None:
+    def begin(self, what: str, total: int | None = None, *, in_bytes: bool = False) -> None:  # noqa: ARG002
         """Note a stage and its size."""
         self.stages.append((what, total))
 

@@ -96,6 +96,16 @@ def test_a_database_that_is_named_by_nothing_is_refused(
     assert sentence in str(result.exception)
 
 
+def test_the_shell_completes_packs_that_can_be_fetched() -> None:
+    completing = {
+        "_FACESETS_COMPLETE": "complete_bash",
+        "COMP_WORDS": "facesets models pull ",
+        "COMP_CWORD": "3",
+    }
+    done = CliRunner().invoke(app, [], prog_name="facesets", env=completing)
+    assert {"buffalo_l", "open", "ViT-B-32__openai"} <= set(done.output.split())
+
+
 def test_models_are_those_of_the_pack_in_the_settings(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -163,6 +163,10 @@ def test_a_recogniser_of_somebody_else_tells_people_apart(
         ("[recognition]\nfile = 'tiny.onnx'\nmean = nan", "`mean`"),
         ("[recognition]\nfile = 'tiny.onnx'\nchannels = 'grey'", "`channels`"),
         ("[recognition]\nfile = 'tiny.onnx'\nkeypoints = [[1, 2]]", "`keypoints`"),
+        (
+            "[recognition]\nfile = 'tiny.onnx'\nkeypoints = [[1, 2], [3, 2], [3, 2], [1, 4], [3, 4]]",
+            "five different points",
+        ),
         ("[recognition]\nfile = 'tiny.onnx'\ndecoder = 'yolo'", "`decoder`"),
     ],
 )

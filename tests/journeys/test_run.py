@@ -26,7 +26,7 @@ def test_one_command_and_again_and_again(album: Path, tmp_path: Path, pack_dir: 
     out = tmp_path / "facesets-out"
     last = first.out.splitlines()[-1]
     assert str(out / "index.html") in last
-    assert "Next:" in last
+    assert "Next:" not in first.out, "what to do next is for who looks on"
     assert "6 photos, 6 faces: 2 people" in first.out
     shutil.copy2(lfw_dir / "Celine_Dion" / "Celine_Dion_0001.jpg", album / "private.jpg")
     # The settings of the parts hold, from wherever they come; --json gives one object.
@@ -54,6 +54,19 @@ def test_one_command_and_again_and_again(album: Path, tmp_path: Path, pack_dir: 
     refused = run("run", copy_photos([], tmp_path / "second"), "--pack", pack_dir, cwd=tmp_path)
     assert refused.status == 2
     assert "OUT" in refused.err
+
+
+def test_what_can_be_done_with_results_is_said(album: Path, tmp_path: Path, pack_dir: Path) -> None:
+    out = tmp_path / "out"
+    run("run", album, out, "--pack", pack_dir)
+    min(album.iterdir()).unlink()
+    again = run("run", album, out, "--pack", pack_dir)
+    assert f"1 of these photos is no longer in {album}" in again.out
+    for command in ("show", "sheet"):
+        refused = run(command, out)
+        assert (refused.status, f"facesets {command} {out}/people" in refused.err) == (2, True)
+    other = run("run", album, out, "--pack", "buffalo_l", env={"FACESETS_MODELS": str(tmp_path)})
+    assert (other.status, "Leave out --pack" in other.err) == (2, True)
 
 
 def test_a_file_that_cannot_be_read_gives_status_3(album: Path, tmp_path: Path, pack_dir: Path) -> None:

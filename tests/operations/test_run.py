@@ -9,14 +9,16 @@ from urllib.parse import unquote_to_bytes
 
 import pytest
 
-from facesets.errors import CannotWrite, SourceGone, WrongUsage
+from facesets.errors import CannotWrite, MissingModelPack, SourceGone, WrongUsage
 from facesets.inference.local import LocalEmbedder
-from facesets.interfaces import Embedder
+from facesets.interfaces import Embedder, Source
 from facesets.operations.options.cache import ClusterOptions, EmbedOptions, RefineOptions
 from facesets.operations.run import RunOptions, RunSummary, default_out, run
 from facesets.progress import SilentProgress
+from facesets.records import FoundFile
 from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_manifest
+from facesets.sources.folders import FolderSource
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 from tests.fixtures.kills import in_a_child
@@ -29,14 +31,14 @@ PLAIN = RunOptions(
 )
 
 
-def no_models(_cache: Cache) -> tuple[Embedder, EmbedOptions]:
+def no_models(_cache: Cache, _source: Source) -> tuple[Embedder, EmbedOptions]:
     """Nothing is to be embedded."""
     raise AssertionError("models were loaded though there is nothing new")
 
 
 def go(photos: Path, out: Path, embedder: LocalEmbedder | None, options: RunOptions = PLAIN) -> RunSummary:
-    def prepare(cache: Cache) -> tuple[Embedder, EmbedOptions]:
-        return (embedder, EmbedOptions(workers=2)) if embedder else no_models(cache)
+    def prepare(cache: Cache, source: Source) -> tuple[Embedder, EmbedOptions]:
+        return (embedder, EmbedOptions(workers=2)) if embedder else no_models(cache, source)
 
     return run(photos, out, options, prepare, progress=SilentProgress(), stop=Stop())
 
@@ -111,6 +113,48 @@ def test_a_second_run_with_nothing_new_changes_no_byte_and_loads_no_model(
     assert (summary.to_do, summary.new_images, summary.joined) == (0, 0, 0)
     assert tree(embedded) == before
     assert times(embedded) == when
+
+
+def test_photos_that_left_are_counted(
+    lfw_photos: list[Path], embedder: LocalEmbedder, tmp_path: Path
+) -> None:
+    photos, out = copy_photos(lfw_photos[:3], tmp_path / "photos"), tmp_path / "out"
+    assert go(photos, out, embedder).gone == 0
+    first, second, _ = sorted(photos.iterdir())
+    first.rename(photos / "called otherwise.jpg")
+    second.unlink()
+    summary = go(photos, out, embedder)
+    assert (summary.gone, summary.images) == (1, 3)
+    shutil.rmtree(out / "people")
+    shutil.rmtree(out / "facesets")
+    summary = go(photos, out, None)
+    assert (summary.gone, summary.images) == (0, 2)
+
+
+def test_where_no_models_can_be_had_nothing_is_left(lfw_photos: list[Path], tmp_path: Path) -> None:
+    photos, out = copy_photos(lfw_photos[:1], tmp_path / "photos"), tmp_path / "out"
+
+    def refuse(_cache: Cache, _source: Source) -> tuple[Embedder, EmbedOptions]:
+        raise MissingModelPack("The user wants no other.")
+
+    with pytest.raises(MissingModelPack):
+        run(photos, out, PLAIN, refuse, progress=SilentProgress(), stop=Stop())
+    assert not out.exists()
+
+
+def test_the_photos_are_listed_once(
+    lfw_photos: list[Path], embedder: LocalEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed: list[Path] = []
+    files = FolderSource.files
+
+    def counting(source: FolderSource) -> Iterator[FoundFile]:
+        listed.append(tmp_path)
+        yield from files(source)
+
+    monkeypatch.setattr(FolderSource, "files", counting)
+    go(copy_photos(lfw_photos[:2], tmp_path / "photos"), tmp_path / "out", embedder)
+    assert len(listed) == 1
 
 
 def test_photos_that_are_left_out_from_now_on_are_nothing_new(library: Library, embedded: Path) -> None:

@@ -13,13 +13,13 @@ from tests.fixtures.program import REPOSITORY, environment
 from tests.fixtures.trees import files_in
 
 from facesets.errors import AlreadyRunning, CannotWrite
-from facesets.files import FileLock
+from facesets.files import FileLock, atomic_write
 from facesets.results.folder import finish, would_remove, writing_results
 from facesets.results.lock import locked
 from facesets.results.manifest import PlacedFile
 from facesets.results.materialize import Materialize
 from facesets.results.ownership import ANNOUNCEMENT
-from facesets.results.safe_folder import is_inside
+from facesets.results.safe_folder import SafeFolder, is_inside
 
 Plan = dict[str, str]
 Kept = dict[str, PlacedFile | None]
@@ -314,3 +314,11 @@ def test_copies_that_no_manifest_lists_any_more_are_taken_over_and_others_are_no
     assert set(kept) == set(plan) - {next(iter(plan))}
     assert failed == [plan[next(iter(plan))]]
     assert mine.read_bytes() == b"something of mine"
+
+
+def test_a_name_that_is_too_long_is_called_so(tmp_path: Path) -> None:
+    with pytest.raises(CannotWrite, match="too long"):
+        SafeFolder(tmp_path).write_json("x" * 256, {})
+    with pytest.raises(CannotWrite, match="too long"), atomic_write(tmp_path / ("x" * 256)) as file:
+        file.write(b"1")
+    assert list(tmp_path.iterdir()) == []

@@ -112,7 +112,7 @@ def test_an_export_of_an_earlier_version_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b'{"format": "facesets/cluster"}'])
 def test_a_damaged_file_is_said_to_be_damaged(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    with pytest.raises(DamagedFile, match="damaged"):
+    with pytest.raises(DamagedFile, match=r"is damaged: .*(it is n|is missing)"):
         read_any_manifest(path)
 
 

@@ -11,6 +11,7 @@ from tests.fixtures.trees import files_in
 from tests.operations.grouping.test_extend import grow, make, people, store, tree
 from tests.results.test_user_edits import Again, again, company, groups
 
+from facesets.cli.results import photos_line
 from facesets.errors import SourceGone
 from facesets.inference.describer import LocalDescriber
 from facesets.inference.local import LocalEmbedder
@@ -64,8 +65,9 @@ def folders_of(store: Store) -> list[str]:
     return sorted({Path(path).parent.name for path in store.files()})
 
 
-def sort(store: Store, out: Path) -> ClusterSummary:
-    return cluster(store, out, ClusterOptions(sheet=False), progress=SilentProgress(), stop=Stop())
+def sort(store: Store, out: Path, *, dry_run: bool = False) -> ClusterSummary:
+    options = ClusterOptions(sheet=False, dry_run=dry_run)
+    return cluster(store, out, options, progress=SilentProgress(), stop=Stop())
 
 
 def names(out: Path) -> list[str]:
@@ -82,8 +84,11 @@ def test_a_source_that_was_renamed_doubles_nothing(
     photos.rename(tmp_path / "fotos")
     assert take_in(filled, tmp_path / "fotos", embedder) == 6
     assert folders_of(filled) == ["fotos"]
+    planned = sort(filled, tmp_path / "out", dry_run=True)
     done = sort(filled, tmp_path / "out")
     assert (done.copied, done.removed, done.failed) == (0, 0, 0)
+    assert planned.renamed == done.renamed == sum(name.endswith(".jpg") for name in before)
+    assert f"({done.renamed} renamed)" in photos_line(done, tmp_path / "out", dry_run=False)
     old, new = flatten(str(tmp_path / "src")), flatten(str(tmp_path / "fotos"))
     assert names(tmp_path / "out") == [name.replace(old, new) for name in before]
 

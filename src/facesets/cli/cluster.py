@@ -127,13 +127,13 @@ def _cluster_into_folders(
     cache: Path | None, database: str | None, out: Path, options: ClusterOptions
 ) -> None:
     from facesets import settings
-    from facesets.cli.library import open_store
+    from facesets.assembly.stores import open_store
     from facesets.operations.grouping.cluster import cluster as run
 
     with (
         console.stoppable() as stop,
         console.progress() as progress,
-        open_store(cache, database, settings.load()) as store,
+        open_store(cache, database, settings.load(), console) as store,
     ):
         summary = run(store, out, options, progress=progress, stop=stop)
     report(
@@ -153,7 +153,7 @@ def _cluster_into_folders(
 
 def _cluster_library(database: str | None, options: ClusterLibraryOptions) -> None:
     from facesets import settings
-    from facesets.cli.library import open_database
+    from facesets.assembly.stores import open_database
     from facesets.operations.people.cluster_library import cluster_library
     from facesets.store.postgres.library import Library
 
@@ -161,7 +161,7 @@ def _cluster_library(database: str | None, options: ClusterLibraryOptions) -> No
     with (
         console.stoppable() as stop,
         console.progress() as progress,
-        open_database(database, settings.load()) as session,
+        open_database(database, settings.load(), console) as session,
     ):
         summary = cluster_library(Library(session), options, progress=progress, stop=stop)
     console.show(

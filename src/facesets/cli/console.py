@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import typer
 
+from facesets.cli.progress import BarProgress, PlainProgress, bars
 from facesets.errors import CannotWrite
 from facesets.files import printable
 from facesets.stop import Stop
@@ -22,16 +22,11 @@ from facesets.stop import Stop
 if TYPE_CHECKING:
     from types import FrameType
 
-    from rich.progress import Progress as RichBars
-    from rich.progress import Task, TaskID
-
     from facesets.interfaces import Progress
     from facesets.operations.ingest.embed import Failure
     from facesets.operations.models.profile import Profile
 
 STATUS_FAILED_INPUTS = 3
-_PLAIN_LINE_EVERY_S = 30.0
-_REDRAW_EVERY_S = 0.1
 _CLEAR_UP_S = 1.0
 _SHOW_CURSOR = b"\x1b[?25h"
 """Bars hide it."""
@@ -78,89 +73,9 @@ def only_the_result_unless_watched() -> None:
     session.only_result = not is_watched()
 
 
-class PlainProgress:
-    """Lines for logs: a stage's start is silent, then one line every half minute and one at its end."""
-
-    def __init__(self) -> None:
-        """Nothing is written until there is something to say."""
-        self._what = ""
-        self._total: int | None = None
-        self._done = 0
-        self._began = self._spoke = time.monotonic()
-
-    def begin(self, what: str, total: int | None = None) -> None:
-        """Open a stage."""
-        self._what, self._total, self._done = what, total, 0
-        self._began = self._spoke = time.monotonic()
-
-    def advance(self, count: int = 1) -> None:
-        """Count, and say so now and then."""
-        self._done += count
-        if time.monotonic() - self._spoke >= _PLAIN_LINE_EVERY_S:
-            self._speak()
-
-    def say(self, line: str) -> None:
-        """Pass on a notice."""
-        notice(line)
-
-    def end(self) -> None:
-        """Say how far a stage came, if it counted anything."""
-        if self._done:
-            self._speak()
-        self._done = 0
-
-    def _speak(self) -> None:
-        if session.terse:
-            return
-        self._spoke = time.monotonic()
-        elapsed = max(self._spoke - self._began, 1e-6)
-        rate = self._done / elapsed
-        of_total = f"/{self._total}" if self._total else ""
-        left = f", {(self._total - self._done) / rate:.0f} s left" if self._total and rate else ""
-        notice(f"{self._what}: {self._done}{of_total} ({rate:.1f}/s{left})")
-
-
-class BarProgress:
-    """A bar with count, rate and time left, on a terminal."""
-
-    def __init__(self, bars: "RichBars") -> None:
-        """Draw on these bars, which the caller starts and stops."""
-        self._bars = bars
-        self._task: TaskID | None = None
-        self._waiting = 0
-        self._drawn = 0.0
-
-    def begin(self, what: str, total: int | None = None) -> None:
-        """Open a stage."""
-        self.end()
-        self._task = self._bars.add_task(what, total=total)
-
-    def advance(self, count: int = 1) -> None:
-        """Count; redraws a few times a second at most."""
-        self._waiting += count
-        now = time.monotonic()
-        if self._task is not None and now - self._drawn >= _REDRAW_EVERY_S:
-            self._bars.advance(self._task, self._waiting)
-            self._waiting, self._drawn = 0, now
-
-    def say(self, line: str) -> None:
-        """Print a notice above the bar."""
-        self._bars.console.print(line, markup=False, highlight=False)
-
-    def end(self) -> None:
-        """Close the stage and take its bar away."""
-        if self._task is not None:
-            self._bars.remove_task(self._task)
-        self._task, self._waiting = None, 0
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Leave the terminal to a question, and what is printed to its own stream."""
-        self._bars.stop()
-        try:
-            yield
-        finally:
-            self._bars.start()
+def plain_progress() -> PlainProgress:
+    """Progress for logs, as terse as the user wants it."""
+    return PlainProgress(notice, lambda: session.terse)
 
 
 @contextmanager
@@ -174,34 +89,10 @@ def paused(progress: "Progress") -> Iterator[None]:
 def progress() -> "Iterator[Progress]":
     """Show progress on standard error: a bar on a terminal, lines elsewhere."""
     if session.quiet or not sys.stderr.isatty():
-        yield PlainProgress()
+        yield plain_progress()
         return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-    from rich.text import Text
-
-    class RateColumn(ProgressColumn):
-        def render(self, task: "Task") -> Text:
-            return Text(f"{task.speed:.1f}/s" if task.speed else "")
-
-    bars = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        RateColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    with bars:
-        yield BarProgress(bars)
+    with bars() as shown:
+        yield shown
 
 
 @contextmanager
@@ -281,6 +172,16 @@ def detail(line: str) -> None:
     """Print a line for whoever wants to know exactly."""
     if session.verbose:
         notice(line)
+
+
+def says_again() -> bool:
+    """Whether what was said in an earlier run is to be said again."""
+    return session.verbose or is_watched()
+
+
+def is_stopping() -> bool:
+    """Whether the user wants an end."""
+    return bool(session.stopped_by)
 
 
 def aside(line: str) -> None:

@@ -24,7 +24,7 @@ _File = Annotated[Path, typer.Argument(metavar="FILE", show_default=False)]
 def url(database: DatabaseOption = None) -> None:
     """Print the connection string. The embedded server then runs on until `facesets db stop`."""
     from facesets import settings
-    from facesets.cli.library import embedded_server, named_database
+    from facesets.assembly.stores import embedded_server, named_database
     from facesets.operations.library.backup import Url
     from facesets.store.postgres.tools import masked
 
@@ -32,7 +32,7 @@ def url(database: DatabaseOption = None) -> None:
     if text := named_database(database, conf):
         console.show(Url(masked(text)), [masked(text)], asked_for=True)
         return
-    with embedded_server(conf) as server:
+    with embedded_server(conf, console) as server:
         server.keep_running()
         console.show(Url(server.url), [server.url], asked_for=True)
     console.notice("The embedded server keeps running until `facesets db stop`.")
@@ -42,10 +42,10 @@ def url(database: DatabaseOption = None) -> None:
 def psql(context: typer.Context, database: DatabaseOption = None, debug: DebugOption = False) -> None:
     """Open psql on the library; further arguments are psql's own, such as -c SQL."""
     from facesets import settings
-    from facesets.cli.library import database_url
+    from facesets.assembly.stores import database_url
     from facesets.store.postgres.tools import psql as run
 
-    with database_url(database, settings.load()) as text, console.ctrl_c_is_for_another():
+    with database_url(database, settings.load(), console) as text, console.ctrl_c_is_for_another():
         status = run(text, context.args, os.environ)
     raise typer.Exit(status)
 
@@ -54,10 +54,10 @@ def psql(context: typer.Context, database: DatabaseOption = None, debug: DebugOp
 def stop() -> None:
     """Stop the embedded server now, whoever uses it. The next command starts it again."""
     from facesets import settings
-    from facesets.cli.library import embedded_server
+    from facesets.assembly.stores import embedded_server
     from facesets.operations.library.backup import StopSummary
 
-    ran = embedded_server(settings.load()).stop()
+    ran = embedded_server(settings.load(), console).stop()
     line = "The embedded server is stopped." if ran else "The embedded server was not running."
     console.show(StopSummary(ran), [line])
 
@@ -71,10 +71,10 @@ def backup(
 ) -> None:
     """Write the whole library into FILE."""
     from facesets import settings
-    from facesets.cli.library import database_url
+    from facesets.assembly.stores import database_url
     from facesets.operations.library.backup import backup as run
 
-    with database_url(database, settings.load()) as text:
+    with database_url(database, settings.load(), console) as text:
         summary = run(text, file.absolute(), os.environ, replace=replace, dry_run=dry_run)
     would = "would hold the library of" if dry_run else "holds"
     console.show(summary, [f"{printable(file)} {would} {summary.megabytes} MB."])
@@ -89,10 +89,10 @@ def restore(
 ) -> None:
     """Fill an empty database from FILE, completely or not at all."""
     from facesets import settings
-    from facesets.cli.library import database_url
+    from facesets.assembly.stores import database_url
     from facesets.operations.library.backup import restore as run
 
-    with database_url(database, settings.load()) as text:
+    with database_url(database, settings.load(), console) as text:
         summary = run(text, file, os.environ, replace=replace, dry_run=dry_run)
     console.show(
         summary, [f"{printable(file)} would be restored." if dry_run else f"Restored {printable(file)}."]
@@ -106,12 +106,12 @@ def index(
 ) -> None:
     """Build the indexes that make `search` fast on large libraries; work may go on meanwhile."""
     from facesets import settings
-    from facesets.cli.library import open_database
+    from facesets.assembly.stores import open_database
     from facesets.operations.library.backup import IndexSummary
     from facesets.operations.library.search import build_index, drop_index
     from facesets.store.postgres.library import Library
 
-    with open_database(database, settings.load()) as session:
+    with open_database(database, settings.load(), console) as session:
         if drop:
             drop_index(Library(session))
         else:

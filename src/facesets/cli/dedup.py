@@ -29,7 +29,7 @@ def dedup(
 ) -> None:
     """Report copies and near-duplicates in CACHE, or in the library; nothing is deleted."""
     from facesets import settings
-    from facesets.cli.library import open_store
+    from facesets.assembly.stores import open_store
     from facesets.operations.reports.dedup import dedup as run
 
     beside = Path(_OF_LIBRARY) if cache is None else cache.with_name(cache.name + ".duplicates.json")
@@ -37,7 +37,7 @@ def dedup(
     with (
         console.stoppable() as stop,
         console.progress() as progress,
-        open_store(cache, database, settings.load()) as store,
+        open_store(cache, database, settings.load(), console) as store,
     ):
         summary = run(store, target, options, progress=progress, stop=stop)
     report(

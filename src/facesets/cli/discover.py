@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from facesets.cli import console
-from facesets.cli.exporting import CropOptions, SourceRootOption, left_out, loader_embedder
+from facesets.cli.exporting import CropOptions, SourceRootOption, left_out
 from facesets.cli.flags import Only
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
 from facesets.cli.results import (
@@ -41,7 +41,8 @@ def discover(
     The sets that are there stay as they are.
     """
     from facesets import settings
-    from facesets.cli.library import open_store
+    from facesets.assembly.crop_checker import crop_checker
+    from facesets.assembly.stores import open_store
     from facesets.operations.face_sets.discover import discover as run
 
     cache, out = cache_and_out("discover", first, second)
@@ -49,9 +50,9 @@ def discover(
     with (
         console.stoppable() as stop,
         console.progress() as progress,
-        open_store(cache, database, conf) as store,
+        open_store(cache, database, conf, console) as store,
     ):
-        embedder = loader_embedder(store, pack, provider, conf, progress, stop, fetch=not crops.dry_run)
+        embedder = crop_checker(store, pack, provider, conf, console, progress, stop, fetch=not crops.dry_run)
         summary = run(
             store,
             out,

@@ -62,15 +62,16 @@ def _settings(conf: "Settings") -> "Finding":
 
 
 def _benchmark(conf: "Settings", pack: str | None, provider: str) -> None:
-    from facesets.cli import assemble
+    from facesets.assembly.models import choose, detection_options
+    from facesets.assembly.packs import get_pack
     from facesets.operations.models.benchmark import benchmark
     from facesets.operations.models.tuning import FILE_NAME, remember
 
-    detection = assemble.detection_options(None, pack, None, None, conf)
+    detection = detection_options(None, pack, None, None, conf)
     kept = conf.cache_dir / FILE_NAME
     with console.stoppable() as stop, console.progress() as progress:
-        models = assemble.get_pack(detection.pack, conf, progress, stop)
-        where = assemble.choose(provider, models).provider
+        models = get_pack(detection.pack, conf, console, progress, stop)
+        where = choose(provider, models, console).provider
         results = benchmark(models, detection, where, conf.cpus, stop=stop)
     rows = [
         (

@@ -63,7 +63,10 @@ def embed(
     Run it again whenever photos were added: what is known is not read again.
     """
     from facesets import settings
-    from facesets.cli import assemble
+    from facesets.assembly.models import choose, detection_options, make_embedder, make_landmarks
+    from facesets.assembly.packs import get_pack
+    from facesets.assembly.stores import open_cache
+    from facesets.assembly.tuning import divide, tuning_for_run
     from facesets.files import require_suffix
     from facesets.operations.ingest.embed import embed as run
     from facesets.operations.ingest.embed import require_photos
@@ -75,31 +78,38 @@ def embed(
     photos, cache = _source_and_cache(source, cache, queue, include, exclude)
     if profile is not None:
         require_suffix(profile, ".json")
-    store = assemble.open_cache(cache)
+    store = open_cache(cache)
     stopwatch = Stopwatch()
     meter = Meter()
     with console.stoppable() as stop, console.progress() as progress:
-        detection = assemble.detection_options(store.settings, pack, det_size, min_det_score, conf)
+        detection = detection_options(store.settings, pack, det_size, min_det_score, conf)
         require_photos(photos, store.files())
-        models = assemble.get_pack(
-            detection.pack, conf, progress, stop, known=store.settings, fetch=not options.dry_run
+        models = get_pack(
+            detection.pack, conf, console, progress, stop, known=store.settings, fetch=not options.dry_run
         )
         with stopwatch.stage("load models"):
-            choice = assemble.choose(provider, models)
-            tuning = assemble.divide(conf, models, choice, workers=workers, batch_size=batch_size)
-            embedder = assemble.make_embedder(models, detection, choice, tuning=tuning, stopwatch=stopwatch)
-            landmarker = assemble.make_landmarks(models, choice) if enrich else None
+            choice = choose(provider, models, console)
+            tuning = divide(conf, models, choice, workers=workers, batch_size=batch_size)
+            embedder = make_embedder(models, detection, choice, tuning=tuning, stopwatch=stopwatch)
+            landmarker = make_landmarks(models, choice) if enrich else None
         store.require(embedder.settings)
         with nullcontext() if options.dry_run else store.writing(embedder.settings):
-            by_itself = not options.dry_run and workers is None and batch_size is None
-            if by_itself and not assemble.is_measured(conf, models, choice):
-                known = sum(map(photos.covers, store.files()))
-                if is_long(photos.files(), known):
-                    assemble.measure(conf, models, choice, detection, progress, stop)
-                    tuning = assemble.divide(conf, models, choice, workers=None, batch_size=None)
-                    embedder = assemble.make_embedder(
-                        models, detection, choice, tuning=tuning, stopwatch=stopwatch
-                    )
+            measured = tuning_for_run(
+                conf,
+                models,
+                choice,
+                detection,
+                lambda: (
+                    not options.dry_run and is_long(photos.files(), sum(map(photos.covers, store.files())))
+                ),
+                workers=workers,
+                batch_size=batch_size,
+                progress=progress,
+                stop=stop,
+            )
+            if measured != tuning:
+                tuning = measured
+                embedder = make_embedder(models, detection, choice, tuning=tuning, stopwatch=stopwatch)
             options = replace(options, workers=tuning.workers, batch_size=tuning.images_per_run)
             summary = run(
                 photos,
@@ -144,12 +154,13 @@ def _source_and_cache(
 ) -> "tuple[Source, Path]":
     """Tell SRC CACHE from --queue QUEUE CACHE, where the first argument is the cache."""
     from facesets.sources.folders import FolderSource
+    from facesets.sources.listed_once import ListedOnce
     from facesets.sources.queue import QueueSource
 
     if queue is None:
         if cache is None:
             raise typer.BadParameter("give SRC and CACHE, or --queue QUEUE and CACHE", param_hint="CACHE")
-        return FolderSource(source, include=include, exclude=exclude), cache
+        return ListedOnce(FolderSource(source, include=include, exclude=exclude)), cache
     if include or exclude:
         raise typer.BadParameter("a queue names its photos one by one", param_hint="--include, --exclude")
     if cache is not None:

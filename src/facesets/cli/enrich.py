@@ -19,8 +19,9 @@ def enrich(
 ) -> None:
     """Detect each face of CACHE, or of the library, again and add landmarks and pose."""
     from facesets import settings
-    from facesets.cli import assemble
-    from facesets.cli.library import open_store
+    from facesets.assembly.models import choose, detection_options, make_embedder, make_landmarks
+    from facesets.assembly.packs import get_pack
+    from facesets.assembly.stores import open_store
     from facesets.operations.ingest.enrich import enrich as run
     from facesets.operations.ingest.enrich import refuse_other_models, require_models
     from facesets.remote.service_embedder import service_model
@@ -29,17 +30,17 @@ def enrich(
     with (
         console.stoppable() as stop,
         console.progress() as progress,
-        open_store(cache, database, conf, alone="" if options.dry_run else "enrich") as store,
+        open_store(cache, database, conf, console, alone="" if options.dry_run else "enrich") as store,
     ):
         known = require_models(store)
         local = service_model(known) is None
-        detection = assemble.detection_options(known if local else None, pack, None, None, conf)
-        models = assemble.get_pack(
-            detection.pack, conf, progress, stop, known=known, fetch=not options.dry_run
+        detection = detection_options(known if local else None, pack, None, None, conf)
+        models = get_pack(
+            detection.pack, conf, console, progress, stop, known=known, fetch=not options.dry_run
         )
-        choice = assemble.choose(provider, models)
-        finder = assemble.make_embedder(models, detection, choice)
-        landmarks = assemble.make_landmarks(models, choice)
+        choice = choose(provider, models, console)
+        finder = make_embedder(models, detection, choice)
+        landmarks = make_landmarks(models, choice)
         if local:
             refuse_other_models(store, finder.settings)
         with nullcontext() if options.dry_run else store.writing(known):

@@ -55,7 +55,7 @@ def evaluate(
 ) -> None:
     """Cluster faces whose people are known, and say how well that went: worst errors first."""
     from facesets import settings
-    from facesets.cli.library import open_store
+    from facesets.assembly.stores import open_store
     from facesets.errors import WrongUsage
     from facesets.files import require_suffix
     from facesets.operations.reports import evaluate as run
@@ -66,7 +66,7 @@ def evaluate(
     if vectors is not None:
         known = run.truth_of_vectors(vectors)
     else:
-        with open_store(cache, database, settings.load()) as store:
+        with open_store(cache, database, settings.load(), console) as store:
             collection = store.load()
         by_folder = truth == run.PARENT_FOLDER
         known = run.truth_of_folders(collection) if by_folder else run.truth_of_csv(collection, Path(truth))

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.exporting import left_out, loader_embedder
+from facesets.cli.exporting import left_out
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
 from facesets.cli.results import report, would
 from facesets.errors import WrongUsage
@@ -43,7 +43,8 @@ def export_swap(
 ) -> None:
     """Export face sets of CACHE, or of the library, as single-face PNGs and as .fsz bundles."""
     from facesets import settings
-    from facesets.cli.library import open_store
+    from facesets.assembly.crop_checker import crop_checker
+    from facesets.assembly.stores import open_store
     from facesets.operations.face_sets.export_swap import export_swap as run
 
     cache, refine_manifest, out = (None, first, second) if third is None else (first, second, third)
@@ -53,9 +54,11 @@ def export_swap(
     with (
         console.stoppable() as stop,
         console.progress() as progress,
-        open_store(cache, database, conf) as store,
+        open_store(cache, database, conf, console) as store,
     ):
-        embedder = loader_embedder(store, pack, provider, conf, progress, stop, fetch=not options.dry_run)
+        embedder = crop_checker(
+            store, pack, provider, conf, console, progress, stop, fetch=not options.dry_run
+        )
         summary = run(
             store,
             refine_manifest,

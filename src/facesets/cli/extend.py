@@ -40,7 +40,7 @@ def extend(
     Nothing there is renumbered or moved. What you moved, renamed or deleted in the folders is respected.
     """
     from facesets import settings
-    from facesets.cli.library import open_store
+    from facesets.assembly.stores import open_store
     from facesets.errors import WrongUsage
     from facesets.operations.grouping.extend import extend as run
 
@@ -50,7 +50,7 @@ def extend(
     with (
         console.stoppable() as stop,
         console.progress() as progress,
-        open_store(cache, database, settings.load()) as store,
+        open_store(cache, database, settings.load(), console) as store,
     ):
         summary = run(store, raw, options, refine_out=refine_out, progress=progress, stop=stop)
     lines = _lines(summary.raw, "people", "stay single", dry_run=options.dry_run)

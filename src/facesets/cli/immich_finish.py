@@ -62,7 +62,7 @@ def immich_finish(
             landmarks=landmarks,
             dry_run=dry_run,
             now=lambda: datetime.now().astimezone().isoformat(timespec="seconds"),
-            progress=console.PlainProgress(),
+            progress=console.plain_progress(),
             stop=stop,
         )
     console.show(

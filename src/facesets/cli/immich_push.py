@@ -82,7 +82,7 @@ def immich_push(
     that a user of the server decided about stay as they are. Every run can be taken back with --undo.
     """
     from facesets import settings
-    from facesets.cli.immich_access import access_to
+    from facesets.assembly.immich import access_to
     from facesets.remote.immich_people import ImmichPeople
 
     if give_up and undo is None:
@@ -139,18 +139,18 @@ def _people(
     folder: Path | None, cache: Path | None, database: str | None, conf: "Settings"
 ) -> "Iterator[Callable[[Sequence[str]], Ours]]":
     """Who is on which photo: by a folder of results, or by the library."""
-    from facesets.cli.library import open_database, open_store
+    from facesets.assembly.stores import open_database, open_store
     from facesets.operations.immich.local_people import from_folder, from_library
 
     if (folder is None) != (cache is None):
         raise WrongUsage("--people and --cache belong together: give both, or none for the library.")
     if folder is not None and cache is not None:
-        with open_store(cache, None, conf) as store:
+        with open_store(cache, None, conf, console) as store:
             yield partial(from_folder, store, folder)
         return
     from facesets.store.postgres.library import Library
 
-    with open_database(database, conf) as session:
+    with open_database(database, conf, console) as session:
         yield partial(from_library, Library(session))
 
 

@@ -44,7 +44,7 @@ def immich_stage(
     Run it again to go on after an outage, or for what is new: nothing is fetched twice.
     """
     from facesets import settings
-    from facesets.cli.immich_access import access_to
+    from facesets.assembly.immich import access_to
     from facesets.operations.immich.stage import immich_stage as run
     from facesets.remote.immich import Immich
 
@@ -76,22 +76,22 @@ def immich_stage(
 @contextmanager
 def _library(database: str | None, conf: "Settings") -> "Iterator[Library | None]":
     """The library that is named, else this user's own if there is one: none is made for this."""
-    from facesets.cli.library import embedded_server, named_database, open_database
+    from facesets.assembly.stores import embedded_server, named_database, open_database
     from facesets.store.postgres.library import Library
 
     is_named = bool(named_database(database, conf))
-    if not is_named and (os.name == "nt" or not embedded_server(conf).is_made):
+    if not is_named and (os.name == "nt" or not embedded_server(conf, console).is_made):
         yield None
         return
-    with open_database(database, conf) as session:
+    with open_database(database, conf, console) as session:
         library = Library(session)
         yield library if library.exists() else None
 
 
 def _known(caches: "Sequence[Path]") -> "list[Known]":
-    from facesets.cli import assemble
+    from facesets.assembly.stores import open_cache
 
-    stores = [assemble.open_cache(path) for path in caches]
+    stores = [open_cache(path) for path in caches]
     for store in stores:
         if not store.exists():
             raise WrongUsage(f"There is no cache at {store.label}. Check --known.")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.exporting import CropOptions, left_out, loader_embedder
+from facesets.cli.exporting import CropOptions, left_out
 from facesets.cli.flags import unless_given
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
 from facesets.cli.results import (
@@ -65,7 +65,8 @@ def import_folders(
 ) -> None:
     """Make face sets of folders that somebody sorted by person, and merge them into the export OUT."""
     from facesets import settings
-    from facesets.cli.library import open_store
+    from facesets.assembly.crop_checker import crop_checker
+    from facesets.assembly.stores import open_store
     from facesets.operations.face_sets.folder_labels import SortedFolders, labelled, read_folder_list
     from facesets.operations.face_sets.import_folders import import_folders as run
 
@@ -83,9 +84,9 @@ def import_folders(
     with (
         console.stoppable() as stop,
         console.progress() as progress,
-        open_store(cache, database, conf) as store,
+        open_store(cache, database, conf, console) as store,
     ):
-        embedder = loader_embedder(store, pack, provider, conf, progress, stop, fetch=not crops.dry_run)
+        embedder = crop_checker(store, pack, provider, conf, console, progress, stop, fetch=not crops.dry_run)
         summary = run(store, asked, out, embedder, options, crops, progress=progress, stop=stop)
     for person in summary.people:
         if person.warning:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.describing import Asked, ClipPackOption
 from facesets.cli.params import (
+    ClipPackOption,
     DatabaseOption,
     ExcludeOption,
     IncludeOption,
@@ -77,8 +77,8 @@ def index(
     at once, on one machine or many. In cron -q leaves nothing but warnings.
     """
     from facesets import settings
-    from facesets.cli.describing import describer
-    from facesets.cli.library import open_database
+    from facesets.assembly.describing import Asked, describer
+    from facesets.assembly.stores import open_database
     from facesets.files import require_suffix
     from facesets.operations.ingest.changed_files import require_a_target
     from facesets.operations.ingest.index import index as run
@@ -99,7 +99,7 @@ def index(
     with (
         console.stoppable() as stop,
         console.progress() as progress,
-        open_database(database, conf) as session,
+        open_database(database, conf, console) as session,
     ):
         library = Library(session)
         require_a_target(source, library)
@@ -112,10 +112,12 @@ def index(
             skip_faces=skip_faces,
             skip_clip=skip_clip,
             workers=concurrency,
-            long_run=is_first and ml_uri is None and is_long(chain.from_iterable(source.stamps()), 0),
+            is_long=lambda: is_first and is_long(chain.from_iterable(source.stamps()), 0),
         )
         with RunLock(session, "index --alone") if alone else nullcontext():
-            describe, options = describer(library, options, conf, asked, progress, stop, stopwatch=stopwatch)
+            describe, options = describer(
+                library, options, conf, asked, console, progress, stop, stopwatch=stopwatch
+            )
             summary = run(
                 source, library, describe, options, stopwatch=stopwatch, progress=progress, stop=stop
             )

@@ -15,12 +15,12 @@ def migrate(
 ) -> None:
     """Create or upgrade the library's tables. Run it before first use and after upgrades."""
     from facesets import settings
-    from facesets.cli.library import open_database
+    from facesets.assembly.stores import open_database
     from facesets.operations.library.migrate import MigrateSummary
     from facesets.operations.library.migrate import migrate as run
     from facesets.operations.library.migrate import status as look
 
-    with open_database(database, settings.load(), check_schema=False) as session:
+    with open_database(database, settings.load(), console, check_schema=False) as session:
         summary: MigrateSummary = look(session) if status or dry_run else run(session)
     rows = [(f"{m.number:04d}", m.name, m.applied_at or "pending") for m in summary.migrations]
     if status:

@@ -28,6 +28,24 @@ _Name = Annotated[
 ]
 
 
+def _published(incomplete: str) -> list[str]:
+    """Packs that can be fetched, for the shell to complete."""
+    from facesets.inference.catalog import CONVERTED, PUBLISHED, PUBLISHED_CLIP
+
+    return [name for name in (*PUBLISHED, *CONVERTED, *PUBLISHED_CLIP) if name.startswith(incomplete)]
+
+
+_PublishedName = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[NAME]",
+        help="A pack's name. [default: `pack` of facesets.toml, else buffalo_l]",
+        show_default=False,
+        autocompletion=_published,
+    ),
+]
+
+
 def _named(name: str | None, conf: "Settings") -> str:
     from facesets.inference.packs import DEFAULT_PACK
 
@@ -76,7 +94,12 @@ def _levels(values: "float | Triple") -> str:
 
 
 def _origin(file: "FileDetails") -> list[tuple[str, str]]:
-    return [("licence", file.licence), ("source", file.source), ("sha256", file.sha256)]
+    return [
+        ("licence", file.licence),
+        ("source", file.source),
+        ("sha256 of the file", file.sha256),
+        ("identity in caches", file.identity),
+    ]
 
 
 @models.command()
@@ -92,14 +115,14 @@ def path(name: _Name = None) -> None:
 
 @models.command()
 def pull(
-    name: _Name = None,
+    name: _PublishedName = None,
     force: Annotated[bool, Option("Fetch it though it is here.")] = False,
     dry_run: DryRun = False,
 ) -> None:
     """Fetch a published pack and verify it: buffalo_l or open for faces, ViT-B-32__openai for CLIP."""
     from facesets import settings
-    from facesets.operations.models.packs import pull as run
-    from facesets.operations.models.packs import would_pull
+    from facesets.operations.models.pull import pull as run
+    from facesets.operations.models.pull import would_pull
 
     conf = settings.load()
     name = _named(name, conf)
@@ -112,6 +135,8 @@ def pull(
     with console.stoppable() as stop, console.progress() as progress:
         pack = run(name, conf.model_roots, force=force, progress=progress, stop=stop)
     console.show(pack, [f"{pack.name}: {pack.path}"])
+    if pack.note:
+        console.notice(pack.note)
 
 
 @models.command()

@@ -35,7 +35,20 @@ def last_lines(command: str, values: Values, summary: object) -> list[str]:
     return [
         *(f"Contact sheet: {printable(path)}" for path in sheets if is_there(path)),
         *([f"Next: {shlex.join(['facesets', *map(str, words)])}"] if words else []),
+        *(_after_run(summary) if command == "run" else []),
     ]
+
+
+def _after_run(summary: object) -> list[str]:
+    """What the user may do in folders, which is no command."""
+    out = getattr(summary, "out", "")
+    if not out or not getattr(summary, "index", ""):
+        return []
+    if not getattr(summary, "persons", 0):
+        return ["Next: add photos in which people come twice, and run the same command again."]
+    folder = printable(Path(out) / "people")
+    again = "run the same command again: it takes in names and new photos"
+    return [f"Next: name the folders in {folder}, such as person_001, and {again}."]
 
 
 def _folders(command: str, values: Values) -> list[Path]:

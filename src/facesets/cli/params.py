@@ -104,3 +104,10 @@ MlUriOption = Annotated[
     str | None,
     Option("Infer on this Immich ML service, not here.", metavar="URL", parse=_no_blank("a service")),
 ]
+ClipPackOption = Annotated[
+    str | None,
+    Option(
+        "CLIP pack, by name or path; with --ml-uri the service's name for it.",
+        unset="the library's own, else ViT-B-32__openai",
+    ),
+]

@@ -27,14 +27,14 @@ def refine(
     refine_manifest.json says for every face that was dropped which gate dropped it.
     """
     from facesets import settings
-    from facesets.cli.library import open_store
+    from facesets.assembly.stores import open_store
     from facesets.operations.grouping.refine import refine as run
 
     cache, out = cache_and_out("refine", first, second)
     with (
         console.stoppable() as stop,
         console.progress() as progress,
-        open_store(cache, database, settings.load()) as store,
+        open_store(cache, database, settings.load(), console) as store,
     ):
         summary = run(store, out, options, progress=progress, stop=stop)
     by_gate = ", ".join(f"{count} by {gate}" for gate, count in summary.dropped_by.items())

@@ -37,7 +37,7 @@ def relocate(
     their next run. To take it back, move the folder back and relocate NEW OLD.
     """
     from facesets import settings
-    from facesets.cli.library import open_store
+    from facesets.assembly.stores import open_store
     from facesets.operations.ingest import relocate as run
 
     if forget and cache is not None:
@@ -46,7 +46,7 @@ def relocate(
         new, cache = None, new
     elif new is None:
         raise WrongUsage("Where do the photos lie now? Give OLD and NEW, or --forget where they are gone.")
-    with open_store(cache, database, settings.load()) as store:
+    with open_store(cache, database, settings.load(), console) as store:
         with run.writing(store, dry_run=dry_run):
             if new is None:
                 summary = run.forget_folder(store, old, dry_run=dry_run)

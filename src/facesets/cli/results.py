@@ -9,7 +9,7 @@ import typer
 
 from facesets.cli import console
 from facesets.errors import WrongUsage
-from facesets.files import printable
+from facesets.files import RUN_RECORD, printable
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
@@ -49,6 +49,21 @@ def cache_and_out(command: str, first: Path, second: Path | None) -> tuple[Path 
     if first.is_file():
         raise WrongUsage(f"Where to? Say `facesets {command} {printable(first)} OUT`.")
     return None, first
+
+
+def refuse_several_results(folder: Path, command: str) -> None:
+    """Refuse the OUT of `run` where one result is wanted, and name those in it.
+
+    Raises
+    ------
+    WrongUsage
+        The folder holds several.
+    """
+    from facesets.operations.run import PEOPLE, SETS
+
+    if (folder / RUN_RECORD).is_file():
+        each = " or ".join(f"`facesets {command} {printable(folder / name)}`" for name in (PEOPLE, SETS))
+        raise WrongUsage(f"{printable(folder)} holds all results of `facesets run`. Say which: {each}.")
 
 
 class Summary(Protocol):
@@ -134,6 +149,11 @@ class PhotosWritten(Protocol):
         ...
 
     @property
+    def renamed(self) -> int:
+        """Files of earlier runs that got other names."""
+        ...
+
+    @property
     def removed(self) -> int:
         """Files of earlier runs that went."""
         ...
@@ -141,7 +161,9 @@ class PhotosWritten(Protocol):
 
 def photos_line(summary: PhotosWritten, out: Path, *, dry_run: bool) -> str:
     """Say what happened to the photos in `out`."""
+    renamed = f" ({summary.renamed} {would(dry_run, 'renamed', 'to rename')})" if summary.renamed else ""
     return (
         f"{printable(out)}: {counted(summary.copied, 'photo')} {would(dry_run, 'written', 'to write')}, "
-        f"{summary.unchanged} there already, {summary.removed} {would(dry_run, 'removed', 'to remove')}."
+        f"{summary.unchanged} there already{renamed}, "
+        f"{summary.removed} {would(dry_run, 'removed', 'to remove')}."
     )

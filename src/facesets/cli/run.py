@@ -12,7 +12,7 @@ from facesets.cli import console
 from facesets.cli.flags import options_of
 from facesets.cli.params import PackOption
 from facesets.cli.results import hint_lines, learned_lines, report
-from facesets.errors import WrongUsage
+from facesets.errors import MissingModelPack, RecogniserMismatch, WrongUsage
 from facesets.files import plain_path, printable
 from facesets.operations.options.cache import ClusterOptions, RefineOptions
 from facesets.operations.options.declaration import Option, number_or_auto
@@ -23,7 +23,7 @@ from facesets.results.materialize import Materialize
 
 if TYPE_CHECKING:
     from facesets.inference.packs import ModelPack
-    from facesets.interfaces import Embedder, Progress
+    from facesets.interfaces import Embedder, Progress, Source
     from facesets.operations.options.cache import EmbedOptions
     from facesets.operations.run import RunOptions, RunSummary
     from facesets.settings import Settings
@@ -64,12 +64,13 @@ def run(
     out = out or _default_place(photos)
     flags = _flags_of(context, "embed")
     flags["pack"] = pack or flags["pack"]
+    _refuse_other_pack(out, flags["pack"])
     with console.stoppable() as stop, console.progress() as progress:
         summary = run_all(
             photos,
             out,
             _options(context, materialize, dry_run=dry_run),
-            lambda cache: _models(cache, photos, flags, progress, stop),
+            lambda cache, source: _models(cache, source, flags, progress, stop),
             progress=progress,
             stop=stop,
         )
@@ -94,6 +95,37 @@ def _default_place(photos: Path) -> Path:
             f"`facesets run {printable(photos)} OUT`. With the same OUT both are sorted together."
         )
     return out
+
+
+def _refuse_other_pack(out: Path, pack: str | None) -> None:
+    """Refuse a pack that gives other vectors than those in OUT, whether or not there are new photos.
+
+    Raises
+    ------
+    RecogniserMismatch
+        It does.
+    """
+    from facesets import settings
+    from facesets.assembly.stores import open_cache
+    from facesets.inference.catalog import CONVERTED, PUBLISHED
+    from facesets.inference.packs import find_pack
+    from facesets.operations.models.known_packs import is_pack_of
+    from facesets.operations.run import cache_of
+
+    known = open_cache(cache_of(out)).settings if pack else None
+    if known is None or pack is None or pack == known.pack:
+        return
+    try:
+        is_same = is_pack_of(find_pack(pack, settings.load().model_roots), known)
+    except MissingModelPack:
+        if pack not in PUBLISHED and pack not in CONVERTED:
+            raise
+        is_same = False
+    if not is_same:
+        raise RecogniserMismatch(
+            f"The results in {printable(out)} were made with the pack {printable(known.pack)}, and "
+            f"{printable(pack)} is another. Leave out --pack, or name another OUT."
+        )
 
 
 def _flags_of(context: typer.Context, command: str) -> dict[str, Any]:
@@ -141,44 +173,50 @@ def _options(context: typer.Context, materialize: Materialize | None, *, dry_run
 
 
 def _models(
-    cache: "Cache", photos: Path, flags: Mapping[str, Any], progress: "Progress", stop: "Stop"
+    cache: "Cache", source: "Source", flags: Mapping[str, Any], progress: "Progress", stop: "Stop"
 ) -> "tuple[Embedder, EmbedOptions]":
     """Load the models, and decide how the work is divided."""
     from facesets import settings
-    from facesets.cli import assemble
+    from facesets.assembly.models import choose, detection_options, make_embedder
+    from facesets.assembly.packs import get_pack
+    from facesets.assembly.tuning import tuning_for_run
     from facesets.operations.models.tuning import is_long
     from facesets.operations.options.cache import EmbedOptions
-    from facesets.sources.folders import FolderSource
 
     conf = settings.load()
-    detection = assemble.detection_options(
+    detection = detection_options(
         cache.settings, flags["pack"], flags["det_size"], flags["min_det_score"], conf
     )
     is_chosen = bool(flags["pack"] or conf.pack or cache.settings)
     if is_chosen:
-        pack = assemble.get_pack(detection.pack, conf, progress, stop, known=cache.settings)
+        pack = get_pack(detection.pack, conf, console, progress, stop, known=cache.settings)
     else:
         pack = _usual_pack(detection.pack, conf, progress, stop)
-    choice = assemble.choose(flags["provider"], pack)
-    by_itself = flags["workers"] is None and flags["batch_size"] is None
-    if by_itself and not assemble.is_measured(conf, pack, choice):
-        source = FolderSource(photos, include=flags["include"] or (), exclude=flags["exclude"] or ())
-        if is_long(source.files(), sum(map(source.covers, cache.files()))):
-            assemble.measure(conf, pack, choice, detection, progress, stop)
-    tuning = assemble.divide(conf, pack, choice, workers=flags["workers"], batch_size=flags["batch_size"])
+    choice = choose(flags["provider"], pack, console)
+    tuning = tuning_for_run(
+        conf,
+        pack,
+        choice,
+        detection,
+        lambda: is_long(source.files(), sum(map(source.covers, cache.files()))),
+        workers=flags["workers"],
+        batch_size=flags["batch_size"],
+        progress=progress,
+        stop=stop,
+    )
     options = replace(
         options_of(EmbedOptions, flags),
         workers=tuning.workers,
         batch_size=tuning.images_per_run,
         dry_run=False,
     )
-    return assemble.make_embedder(pack, detection, choice, tuning=tuning), options
+    return make_embedder(pack, detection, choice, tuning=tuning), options
 
 
 def _usual_pack(name: str, conf: "Settings", progress: "Progress", stop: "Stop") -> "ModelPack":
     """The usual pack, or the open one where that cannot be had and, on a terminal, the user agrees."""
     from facesets.inference.packs import find_pack
-    from facesets.operations.models.packs import fetch_or_open
+    from facesets.operations.models.pull import fetch_or_open
 
     def agrees(reason: str) -> bool:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
@@ -213,6 +251,13 @@ def _lines(summary: "RunSummary", out: Path) -> list[str]:
     if summary.joined:
         new = counted(summary.new_images, "new photo")
         lines.append(f"{new}; {counted(summary.joined, 'face')} joined people who were there.")
+    if summary.gone:
+        which = counted(summary.gone, "of these photos is", "of these photos are")
+        lines.append(
+            f"{which} no longer in {printable(summary.photos)}; what {printable(out)} has of them stays. To "
+            f"leave them out, remove {printable(out / PEOPLE)} and {printable(out / SETS)} and run the same "
+            "command again: names stay."
+        )
     lines += learned_lines(summary.learned)
     lines += hint_lines(summary, cache_of(out), out / SETS)
     if summary.unreadable:
@@ -221,11 +266,5 @@ def _lines(summary: "RunSummary", out: Path) -> list[str]:
         )
     if summary.sheet:
         lines.append(f"As one picture: {printable(summary.sheet)}")
-    then = (
-        f"name the folders in {printable(out / PEOPLE)}, such as person_001, and run the same command again: "
-        "it takes in names and new photos"
-        if summary.persons
-        else "add photos in which people come twice, and run the same command again"
-    )
-    lines.append(f"Open {printable(summary.index)} in a browser. Next: {then}.")
+    lines.append(f"Open {printable(summary.index)} in a browser.")
     return lines

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.describing import Asked, ClipPackOption, clip_name
 from facesets.cli.params import (
+    ClipPackOption,
     DatabaseOption,
     MlUriOption,
     PackOption,
@@ -15,18 +15,12 @@ from facesets.cli.params import (
 )
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.operations.options.library import IndexOptions, SearchOptions
+from facesets.operations.options.library import SearchOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from facesets.interfaces import Embedder
     from facesets.operations.library.search import Box, FaceSearch, Which
-    from facesets.records import Float32, Pixels
-    from facesets.settings import Settings
-    from facesets.stop import Stop
-    from facesets.store.postgres.library import Library
-    from facesets.store.postgres.models import ClipRow
     from facesets.store.postgres.search import SimilarImage
 
 
@@ -53,7 +47,8 @@ def search(
         raise WrongUsage("--box, --all-faces and --min-similarity go with --face PHOTO.")
     which = _which(options.box, every=options.all_faces)
     from facesets import settings
-    from facesets.cli.library import open_database
+    from facesets.assembly.describing import Asked, encoders, face_embedder
+    from facesets.assembly.stores import open_database
     from facesets.operations.library.search import (
         search_by_face,
         search_by_person,
@@ -67,13 +62,17 @@ def search(
     conf = settings.load()
     dates = Dates(options.since, options.until)
     asked = Asked((pack, None, None), clip_pack, provider, ml_uri)
-    with open_database(database, conf) as session, console.stoppable() as stop:
+    with open_database(database, conf, console) as session, console.stoppable() as stop:
         library = Library(session)
         if options.face is not None:
+            with console.progress() as progress:
+                embedder = face_embedder(library, conf, asked, console, progress, stop)
+            if wants_index(library):
+                console.notice("Every face is compared: `facesets db index` makes this fast.")
             _show_faces(
                 search_by_face(
                     library,
-                    _face_embedder(library, conf, asked, stop),
+                    embedder,
                     str(options.face),
                     dates,
                     options.limit,
@@ -84,7 +83,7 @@ def search(
                 options.face,
             )
         elif text is not None or options.like is not None:
-            row, of_text, of_picture = _encoders(library, conf, asked, stop)
+            row, of_text, of_picture = encoders(library, conf, asked, stop)
             if wants_index(library, row):
                 console.notice("Every image is compared: `facesets db index` makes this fast.")
             if options.like is not None:
@@ -156,53 +155,3 @@ def _show(name: str, hits: "Sequence[object]", text: str) -> None:
         console.show_list(name, hits, text)
     if not hits:
         console.notice(f"No {name} in the library fit what you asked for.")
-
-
-def _face_embedder(library: "Library", conf: "Settings", asked: Asked, stop: "Stop") -> "Embedder":
-    """What finds the faces on the photo, as those of the library were found."""
-    from facesets.cli.library import index_embedder
-    from facesets.operations.library.search import wants_index
-
-    with console.progress() as progress:
-        embedder, _ = index_embedder(
-            library.settings,
-            IndexOptions(),
-            conf,
-            detection=asked.detection,
-            provider=asked.provider,
-            ml_uri=asked.ml_uri,
-            progress=progress,
-            stop=stop,
-        )
-    if wants_index(library):
-        console.notice("Every face is compared: `facesets db index` makes this fast.")
-    return embedder
-
-
-def _encoders(
-    library: "Library", conf: "Settings", asked: Asked, stop: "Stop"
-) -> "tuple[ClipRow, Callable[[str], Float32], Callable[[Pixels], Float32]]":
-    """The library's CLIP model, and what turns words and pictures into its vectors, here or at a service."""
-    from facesets.operations.models.clip_choice import pack_for_search, row_of_service
-
-    known = library.clip_models()
-    if asked.ml_uri:
-        from facesets.cli.library import service
-        from facesets.remote.service_embedder import ServiceEmbedder
-
-        name = clip_name(library, asked)
-        client = service(asked.ml_uri, library.settings, asked.detection, clip=name, stop=stop)
-        row = row_of_service(client.clip_model, known, library.label)
-        embedder = ServiceEmbedder(client, faces=False, clip=True)
-        return row, embedder.clip_text, embedder.clip_image
-    from facesets.inference.clip_image import ClipVisual
-    from facesets.inference.clip_text import ClipTextual
-    from facesets.inference.providers import choose_provider
-
-    pack, row = pack_for_search(asked.clip_pack, known, conf.model_roots, library.label)
-    provider = choose_provider(asked.provider, pack.probe()).provider
-    return (
-        row,
-        lambda text: ClipTextual(pack, provider=provider, threads=conf.cpus).embedding(text),
-        lambda pixels: ClipVisual(pack, provider=provider).embeddings([pixels])[0],
-    )

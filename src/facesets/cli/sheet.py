@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.results import would
+from facesets.cli.results import refuse_several_results, would
 from facesets.files import printable
 from facesets.operations.options.shared import DryRun
 from facesets.plurals import counted
@@ -25,6 +25,7 @@ def sheet(
     """Draw contact sheets of a manifest: a row a person, and what was left out with the reason."""
     from facesets.operations.reports.sheet import sheet as run
 
+    refuse_several_results(manifest, "sheet")
     with console.stoppable() as stop, console.progress() as progress:
         summary = run(manifest, out, dry_run=dry_run, progress=progress, stop=stop)
     verb = would(dry_run, "drawn", "to draw")

@@ -31,17 +31,20 @@ def show(
 ) -> None:
     """Show what is in a cache, in the library or in a manifest."""
     from facesets import settings
-    from facesets.cli.library import open_store
+    from facesets.assembly.stores import open_store
+    from facesets.cli.results import refuse_several_results
     from facesets.errors import WrongUsage
     from facesets.operations.reports.show import show_manifest, show_store
     from facesets.results.manifest_json import is_manifest
 
+    if path is not None:
+        refuse_several_results(path, "show")
     if path is not None and is_manifest(path):
         contents = show_manifest(path, group)
     elif group is not None:
         raise WrongUsage("--group needs a manifest. Give the folder that `cluster` or `refine` wrote.")
     else:
-        with open_store(path, database, settings.load()) as store:
+        with open_store(path, database, settings.load(), console) as store:
             contents = show_store(store, "library" if path is None else "cache")
     facts = _table([contents.kind, ""], [list(fact) for fact in contents.facts.items()])
     table = ["", _table(contents.headings, contents.rows)] if contents.rows else []

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from facesets.cli import console
-from facesets.cli.exporting import CropOptions, SourceRootOption, left_out, loader_embedder
+from facesets.cli.exporting import CropOptions, SourceRootOption, left_out
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
 from facesets.cli.results import (
     CacheOrOutArgument,
@@ -55,7 +55,8 @@ def split_eras(
 ) -> None:
     """Split a person of the export OUT, photographed over many years, into a set for each era."""
     from facesets import settings
-    from facesets.cli.library import open_store
+    from facesets.assembly.crop_checker import crop_checker
+    from facesets.assembly.stores import open_store
     from facesets.errors import WrongUsage
     from facesets.operations.eras import split_eras as operation
 
@@ -70,7 +71,7 @@ def split_eras(
     with (
         console.stoppable() as stop,
         console.progress() as progress,
-        open_store(cache, database, conf) as store,
+        open_store(cache, database, conf, console) as store,
     ):
         if probe:
             done = operation.probe_eras(
@@ -83,7 +84,9 @@ def split_eras(
                 stop=stop,
             )
         else:
-            embedder = loader_embedder(store, pack, provider, conf, progress, stop, fetch=not crops.dry_run)
+            embedder = crop_checker(
+                store, pack, provider, conf, console, progress, stop, fetch=not crops.dry_run
+            )
             done = operation.split_eras(
                 store, request, embedder, options, crops, progress=progress, stop=stop
             )

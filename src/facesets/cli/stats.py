@@ -8,11 +8,11 @@ from facesets.plurals import counted
 def stats(database: DatabaseOption = None) -> None:
     """Show how much is in the library: images, faces, people."""
     from facesets import settings
-    from facesets.cli.library import open_database
+    from facesets.assembly.stores import open_database
     from facesets.operations.library.stats import stats as run
     from facesets.store.postgres.library import Library
 
-    with open_database(database, settings.load()) as session:
+    with open_database(database, settings.load(), console) as session:
         totals = run(Library(session))
     rows = [
         ("images", totals.images),

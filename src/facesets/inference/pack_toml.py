@@ -166,7 +166,10 @@ def _keypoints(table: Mapping[str, Any], where: str) -> Points | None:
     )
     if not fits:
         raise ValueError(f"`keypoints` {where} are not five points [x, y]: eyes, nose, corners of the mouth")
-    return tuple((float(x), float(y)) for x, y in pairs)
+    points = tuple((float(x), float(y)) for x, y in pairs)
+    if len(set(points)) < len(points):
+        raise ValueError(f"`keypoints` {where} are not five different points")
+    return points
 
 
 def _is_number(value: object) -> bool:

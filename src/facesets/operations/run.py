@@ -7,7 +7,7 @@ from pathlib import Path
 
 from facesets.errors import DamagedFile, SourceGone, WrongUsage
 from facesets.files import PAGES, RUN_RECORD, plain_path, printable, sweep_temporaries, write_json
-from facesets.interfaces import Embedder, Progress
+from facesets.interfaces import Embedder, Progress, Source
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.extend import ExtendedResult, extend
 from facesets.operations.grouping.refine import refine
@@ -22,6 +22,7 @@ from facesets.results.lock import reserved
 from facesets.results.manifest import CLUSTER_MANIFEST, REFINE_MANIFEST, Failure
 from facesets.results.run_pages import Shown, refuse_foreign_pages, write_pages
 from facesets.sources.folders import FolderSource
+from facesets.sources.listed_once import ListedOnce
 from facesets.sources.missing import is_gone
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
@@ -66,6 +67,8 @@ class RunSummary:
         Files that were new or changed when the run began.
     images, faces, persons, singletons, no_face, facesets : int
         What there is now.
+    gone : int
+        Photos that the results show and that are no longer there.
     joined : int
         New faces that joined people who were there.
     unreadable : int
@@ -87,6 +90,7 @@ class RunSummary:
     singletons: int = 0
     no_face: int = 0
     facesets: int = 0
+    gone: int = 0
     new_images: int = 0
     joined: int = 0
     unreadable: int = 0
@@ -100,7 +104,7 @@ class RunSummary:
     stopped: bool = False
 
 
-Prepare = Callable[[Cache], tuple[Embedder, EmbedOptions]]
+Prepare = Callable[[Cache, Source], tuple[Embedder, EmbedOptions]]
 """Loads the models that a cache was, or is to be, made with; called only when there is something to embed."""
 
 
@@ -133,7 +137,7 @@ def run(
     """
     roots = _roots(photos, out)
     options = _with_own_results(options)
-    source = FolderSource(photos, include=options.include, exclude=options.exclude)
+    source = ListedOnce(FolderSource(photos, include=options.include, exclude=options.exclude))
     cache = Cache(cache_of(out).absolute())
     start = RunSummary(str(photos), str(out), dry_run=options.dry_run)
     with reserved(out, dry_run=options.dry_run):
@@ -143,11 +147,12 @@ def run(
             return start
         refuse_foreign_pages(out)
         sweep_temporaries(out / RUN_RECORD, out / START)
+        prepared = prepare(cache, source) if has_changed else None
         if sources_of(out) != list(roots):
             write_json(out / RUN_RECORD, {"format": _FORMAT, "version": _VERSION, "photos": list(roots)})
         embedded = EmbedSummary()
-        if has_changed:
-            embedder, how = prepare(cache)
+        if prepared is not None:
+            embedder, how = prepared
             with cache.writing(embedder.settings):
                 embedded = embed(source, cache, embedder, how, progress=progress, stop=stop)
         failures = [Failure(each.path, each.reason) for each in embedded.failures]
@@ -218,6 +223,7 @@ def _sorted(
             singletons=counts["singletons"],
             no_face=counts["no_face"],
             facesets=counts["facesets"],
+            gone=counts["gone"],
             unreadable=len(failed),
             index=str(out / START),
             sheet=str(sheet) if sheet.is_file() else "",
@@ -244,7 +250,7 @@ def _is_made(folder: Path, manifest: str) -> bool:
     return not (runs and runs[-1].state == WRITING and runs[-1].command != "extend")
 
 
-def _changes(source: FolderSource, cache: Cache) -> tuple[int, bool]:
+def _changes(source: Source, cache: Cache) -> tuple[int, bool]:
     """How many files are new or changed, and whether there is anything for `embed` to do.
 
     Raises

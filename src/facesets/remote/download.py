@@ -66,7 +66,7 @@ def _attempt(
             if response.status_code != 200:
                 raise Unreachable(f"The server refuses {url} (status {response.status_code}).")
             announced = int(response.headers.get("content-length", 0)) or size
-            progress.begin(f"Fetching {path.name}", announced)
+            progress.begin(f"Fetching {path.name}", announced, in_bytes=True)
             with atomic_write(path) as file:
                 for chunk in response.iter_bytes(1 << 20):
                     if stop.requested:

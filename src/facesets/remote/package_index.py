@@ -85,7 +85,9 @@ def fetch_releases(
             "python -m ensurepip, or uv pip install pip."
         )
     total = sum(release.size for release in releases)
-    progress.begin(f"Fetching {counted(len(releases), 'archive')} from the package index", total)
+    progress.begin(
+        f"Fetching {counted(len(releases), 'archive')} from the package index", total, in_bytes=True
+    )
     try:
         with _arguments(folder, releases) as arguments:
             _run(arguments, folder, total, releases, progress, stop)

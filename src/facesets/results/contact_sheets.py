@@ -242,7 +242,18 @@ def _reason(item: DroppedFace) -> str:
     label = _GATES.get(item.gate, item.gate)
     if item.gate == TAKEN_OUT or not np.isfinite(item.limit):
         return label
-    return f"{label} {item.value:.3g} {'>' if item.gate in _UPPER_LIMITS else '<'} {item.limit:g}"
+    value, limit = _told_apart(item.value, item.limit)
+    return f"{label} {value} {'>' if item.gate in _UPPER_LIMITS else '<'} {limit}"
+
+
+def _told_apart(value: float, limit: float) -> tuple[str, str]:
+    """Two numbers with as many digits as it takes to see that they differ."""
+    texts = f"{value:.3g}", f"{limit:g}"
+    for digits in range(4, 18):
+        if float(texts[0]) != float(texts[1]):
+            break
+        texts = f"{value:.{digits}g}", f"{limit:.{max(digits, 6)}g}"
+    return texts
 
 
 def finished_row(row: PlannedRow, progress: Progress) -> SheetRow:

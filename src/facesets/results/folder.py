@@ -63,6 +63,8 @@ class ResultFolder:
         Hears of every file before it is made, replaced or removed.
     copied, unchanged : int
         Photos materialised by this run, and those that lay there already.
+    renamed : int
+        Files that got another name; photos among them count as unchanged, too.
     failed : list of Failure
         Photos in whose place a file of the user's lies.
     unreadable : dict
@@ -77,6 +79,7 @@ class ResultFolder:
     kept: dict[str, PlacedFile | None] = field(default_factory=dict)
     copied: int = 0
     unchanged: int = 0
+    renamed: int = 0
     set_aside: int = 0
     failed: list[Failure] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
@@ -280,6 +283,7 @@ class ResultFolder:
                 folder.make_folder_of(new)
                 folder.rename(old, new)
             self.owned[new] = with_puts(self.owned[new], *self.owned.get(old, ()))
+        self.renamed += len(free)
         return {old for old in names if not folder.exists(old)}
 
     def remove(self, names: Iterable[str]) -> None:

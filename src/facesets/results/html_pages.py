@@ -32,6 +32,11 @@ _HELP = (
 )
 
 
+_NOBODY_YET = (
+    '<p class="soft">Nobody is on two of these photos so far. Add photos, and run the same command again.</p>'
+)
+
+
 def _note(words: str, up: str) -> str:
     del up
     return f'<p class="soft">{words}</p>'
@@ -136,7 +141,7 @@ def render(site: Site) -> dict[str, bytes]:
         _listing(
             START,
             "People",
-            lambda up: _facts(site.facts) + _sheets(site, up) + _HELP,
+            lambda up: _facts(site.facts) + _sheets(site, up) + (_HELP if site.people else _NOBODY_YET),
             [partial(_card, person, page) for person, page in zip(site.people, of_people, strict=True)],
         ),
         _listing(f"{PAGES}/single.html", "Single faces", _NOBODY, [partial(_tile, p) for p in site.single]),
@@ -205,7 +210,7 @@ def _page(site: Site, each: _Listing, number: int, areas: Sequence[tuple[str, st
 {each.lead(up)}
 {turning}
 <{rows} class="grid">
-{chr(10).join(item(up) for item in items) or "<p>None.</p>"}
+{chr(10).join(item(up) for item in items)}
 </{rows}>
 {turning}
 </main>

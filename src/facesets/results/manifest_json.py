@@ -62,7 +62,7 @@ def read_any_manifest(path: Path) -> Manifest:
         raise WrongUsage(f"{printable(path)} is not a manifest of facesets. Give the manifest that it wrote.")
     version = raw.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise DamagedFile(_damaged(path, "version"))
+        raise DamagedFile(_damaged(path, "its version is missing or no number"))
     if version > kind.VERSION:
         raise NewerFormat(
             f"{printable(path)} was written by a later facesets (format version {version}, this program "
@@ -72,7 +72,7 @@ def read_any_manifest(path: Path) -> Manifest:
     try:
         record: Manifest = _typed(raw, kind, "")
     except _UnexpectedError as error:
-        raise DamagedFile(_damaged(path, error.field)) from error
+        raise DamagedFile(_damaged(path, f"{error.field} is missing, or is not what it should be")) from error
     return record
 
 
@@ -120,9 +120,9 @@ def _load(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise WrongUsage(f"Cannot read {printable(path)} ({error.strerror}).") from error
     except (ValueError, RecursionError) as error:
-        raise DamagedFile(_damaged(path, "JSON")) from error
+        raise DamagedFile(_damaged(path, "it is not JSON")) from error
     if not isinstance(raw, dict):
-        raise DamagedFile(_damaged(path, "JSON"))
+        raise DamagedFile(_damaged(path, "it is no JSON object"))
     return raw
 
 
@@ -168,9 +168,9 @@ def _records(value: object) -> list[dict[str, Any]]:
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
-def _damaged(path: Path, field: str) -> str:
+def _damaged(path: Path, why: str) -> str:
     return (
-        f"{printable(path)} is damaged (at: {printable(field)[:80]}). Move it away and run the command that "
+        f"{printable(path)} is damaged: {printable(why)[-120:]}. Move it away and run the command that "
         "wrote it again."
     )
 

@@ -36,6 +36,7 @@ class Written:
     failures: list[Failure] = field(default_factory=list)
     stopped: bool = False
     run: str = ""
+    renamed: int = 0
 
     @property
     def failed(self) -> int:
@@ -258,6 +259,7 @@ def rehearse(plan: PhotoFolders, manifest: M) -> Written:
         copied=len(plan.files) - there,
         unchanged=there,
         removed=would_remove(plan.out, earlier, [*plan.files, *plan.keep, *drawn, *moves]),
+        renamed=len(moves),
     )
 
 
@@ -309,4 +311,4 @@ def _failures(folder: ResultFolder, plan: PhotoFolders) -> tuple[tuple[Failure, 
 def _written(folder: ResultFolder, plan: PhotoFolders, *, removed: int, stopped: bool = False) -> Written:
     failed, _ = _failures(folder, plan)
     run = folder.journal.run
-    return Written(folder.copied, folder.unchanged, removed, list(failed), stopped, run)
+    return Written(folder.copied, folder.unchanged, removed, list(failed), stopped, run, folder.renamed)

@@ -78,7 +78,8 @@ def write_pages(
     Returns
     -------
     dict
-        How many there are of `images`, `faces`, `persons`, `singletons`, `no_face` and `facesets`.
+        How many there are of `images`, `faces`, `persons`, `singletons`, `no_face` and `facesets`, and of the
+        images how many are `gone`: the results show them, and the collection has them no more.
 
     Raises
     ------
@@ -97,7 +98,9 @@ def write_pages(
     drawn = make_thumbnails(
         shown.out / _THUMBNAILS, thumbnails, longer, workers=workers, progress=progress, stop=stop
     )
-    counts = {**found.counts, "facesets": len(refined.facesets)}
+    images_shown = {face.image for face in (*faces, *found.singletons)}.union(i.sha256 for i in found.no_face)
+    gone = len(images_shown.difference(longer))
+    counts = {**found.counts, "facesets": len(refined.facesets), "gone": gone}
     if stop.requested:
         return counts
     pages = render(_site(shown, found, refined, drawn))

@@ -157,7 +157,7 @@ class SafeFolder:
     def make_folder_of(self, name: str) -> None:
         """Make the folders above a name, as far as they are not there."""
         if not is_inside(name):
-            raise _leads_out()
+            raise _unusable(name)
         self.make_folder(name.rpartition("/")[0])
 
     def remove(self, name: str) -> None:
@@ -298,7 +298,7 @@ class SafeFolder:
     def _at(self, name: str) -> Iterator[tuple[str, int | None]]:
         """The last part of a name, and the folder that it is in, open; on Windows the path alone."""
         if not is_inside(name):
-            raise _leads_out()
+            raise _unusable(name)
         *above, last = _parts(name)
         folder = self._opened(above)
         if folder is None:  # pragma: no cover
@@ -314,7 +314,7 @@ class SafeFolder:
         """A folder by its name, or this one: its path, and where the system can it is open."""
         parts = _parts(name)
         if parts and not is_inside(name):
-            raise _leads_out()
+            raise _unusable(name)
         folder = self._opened(parts, make=make)
         if folder is None:  # pragma: no cover
             yield _looked_at(self.root, parts, make=make), None
@@ -338,7 +338,9 @@ class SafeFolder:
         return folder
 
 
-def _leads_out() -> OSError:
+def _unusable(name: str) -> OSError:
+    if any(len(part.encode("utf-8", "surrogatepass")) > _LONGEST_PART for part in _parts(name)):
+        return OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
     return OSError(errno.ELOOP, "leads out of its folder")
 
 

@@ -85,8 +85,8 @@ def warn_of_deleted(names: Iterable[str], out: Path, progress: Progress) -> None
     for name in names:
         progress.say(
             f"{printable(name)} was deleted, so that person gets no folder any more. If that was an "
-            "accident, put the folder back and run this again, or take this run back: "
-            f"`facesets undo {printable(out)}`."
+            "accident, put the folder back and run this again, or take this run back: `facesets undo "
+            f"{printable(out)} RUN`, where RUN is the first that `facesets undo {printable(out)}` lists."
         )
 
 

@@ -562,6 +562,7 @@ def test_a_set_of_which_no_face_passes_is_not_made(exported: Path, tmp_path: Pat
             (f"faceset_00{n}", {"min_face_short"}) for n in range(1, len(PEOPLE) + 1)
         ]
     assert [path.name for path in files_in(out)] == ["manifest.json"]
+    assert "--min-face-short" in summary.hint
     run(out)
     assert read_manifest(out, ExportManifest).sets == read_manifest(exported, ExportManifest).sets
     assert run(out, strict).sets == 0

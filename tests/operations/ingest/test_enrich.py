@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from tests.fixtures.photo_library import Library
 
+from facesets.errors import SourceGone
 from facesets.inference.landmarks import Landmarks
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
@@ -116,6 +117,18 @@ def test_a_photo_that_vanished_is_named_and_tried_again_later(
         shutil.move(hidden, photo)
     assert [failure.path for failure in summary.failures] == [str(photo)]
     assert run(library, embedder, landmarks).images == 1
+
+
+def test_photos_that_are_unavailable_as_a_whole_are_one_refusal(
+    library: Library, embedder: LocalEmbedder, landmarks: Landmarks, tmp_path: Path
+) -> None:
+    unplugged = library.photos.rename(tmp_path / "unplugged")
+    try:
+        with pytest.raises(SourceGone, match="Is it mounted"):
+            run(library, embedder, landmarks)
+    finally:
+        unplugged.rename(library.photos)
+    assert run(library, embedder, landmarks, EnrichOptions(dry_run=True)).already == 0
 
 
 def test_a_dry_run_changes_nothing(library: Library, embedder: LocalEmbedder, landmarks: Landmarks) -> None:

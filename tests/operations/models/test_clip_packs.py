@@ -14,7 +14,8 @@ from facesets.errors import DamagedFile, FacesetsError, Unreachable
 from facesets.inference import catalog
 from facesets.inference.catalog import DEFAULT_CLIP, PUBLISHED_CLIP, PublishedClip
 from facesets.inference.clip_packs import read_clip
-from facesets.operations.models.packs import find, list_packs, pull, verify, would_pull
+from facesets.operations.models.packs import find, list_packs, verify
+from facesets.operations.models.pull import pull, would_pull
 from facesets.progress import RecordingProgress, SilentProgress
 from facesets.stop import Stop
 

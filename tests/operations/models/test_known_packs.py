@@ -1,68 +1,19 @@
-"""Which pack is taken: the flag's, the cache's own wherever it was used from, the settings', the default."""
+"""What was made with a pack at some path finds it again on this machine."""
 
+import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
-
-from facesets.cli import assemble
-from facesets.errors import MissingModelPack, RecogniserMismatch
 from facesets.inference.local import LocalEmbedder
-from facesets.inference.packs import find_pack, read_pack
+from facesets.inference.model_files import DETECTION, RECOGNITION, ModelFile
+from facesets.inference.packs import ModelPack, read_pack
 from facesets.operations.models.known_packs import FILE_NAME, recall_pack, remember_pack
-from facesets.progress import RecordingProgress
 from facesets.records import CacheSettings
-from facesets.settings import Settings, load
-from facesets.stop import Stop
-from facesets.store.npz.cache import Cache
 
 
 def models_of(path: Path) -> CacheSettings:
     return LocalEmbedder(read_pack(path), det_size=64, min_det_score=0.5).settings
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return load(
-        {"HOME": str(tmp_path), "FACESETS_DATA": str(tmp_path / "data"), "FACESETS_MODELS": str(tmp_path)}
-    )
-
-
-def taken(settings: Settings, name: str, known: CacheSettings | None = None, fetch: bool = True) -> Path:
-    progress = RecordingProgress()
-    return assemble.get_pack(name, settings, progress, Stop(), known=known, fetch=fetch).path
-
-
-def test_what_was_made_with_a_pack_at_some_path_finds_it_again(
-    insightface_pack: Path, settings: Settings
-) -> None:
-    models = models_of(insightface_pack)
-    with pytest.raises(MissingModelPack):
-        taken(settings, models.pack, models)
-    assert taken(settings, str(insightface_pack)) == insightface_pack.absolute()
-    assert taken(settings, models.pack, models) == insightface_pack.resolve()
-
-
-def test_a_dry_run_keeps_nothing_in_mind(pack_dir: Path, settings: Settings) -> None:
-    taken(settings, str(pack_dir), fetch=False)
-    assert not settings.state_dir.exists()
-
-
-def test_a_pack_of_the_same_name_does_not_take_the_place_of_the_one_used(
-    insightface_pack: Path, open_pack: Path, settings: Settings, tmp_path: Path
-) -> None:
-    models = models_of(insightface_pack)
-    taken(settings, str(insightface_pack))
-    shutil.copytree(open_pack, tmp_path / "models" / models.pack)
-    assert taken(settings, models.pack, models) == insightface_pack.resolve()
-    # Asked for by its name, it is taken, and then refused for its vectors.
-    other = taken(settings, str(tmp_path / "models" / models.pack))
-    cache = Cache(tmp_path / "cache.npz")
-    cache.require(models)
-    with cache.writing(models):
-        cache.commit([], [])
-    with pytest.raises(RecogniserMismatch, match="the two never mix"):
-        cache.require(models_of(other))
 
 
 def test_a_pack_that_was_replaced_or_is_gone_is_not_found_again(
@@ -82,38 +33,21 @@ def test_a_pack_that_was_replaced_or_is_gone_is_not_found_again(
         assert recall_pack(file, models) is None
 
 
-def test_flag_then_store_then_environment_then_file_then_default(pack_dir: Path, tmp_path: Path) -> None:
-    models = models_of(pack_dir)
-    (tmp_path / "facesets.toml").write_text('pack = "of the file"\n', "utf-8")
-    home = {"HOME": str(tmp_path)}
-    in_file, in_both = load(home, tmp_path), load({**home, "FACESETS_PACK": "of the environment"}, tmp_path)
-    assert assemble.detection_options(models, "flag", None, None, in_both).pack == "flag"
-    assert assemble.detection_options(models, None, None, None, in_both).pack == models.pack
-    assert assemble.detection_options(None, None, None, None, in_both).pack == "of the environment"
-    assert assemble.detection_options(None, None, None, None, in_file).pack == "of the file"
-    assert (
-        assemble.detection_options(None, None, None, None, load(home, tmp_path / "none")).pack == "buffalo_l"
-    )
+def made_up_pack(folder: Path) -> ModelPack:
+    """A pack whose files hold nothing but its name."""
+    folder.mkdir()
+    models = {}
+    for task in (DETECTION, RECOGNITION):
+        path = folder / f"{task}.onnx"
+        path.write_text(folder.name)
+        models[task] = ModelFile(path, task, None, 0.0, 1.0)
+    return ModelPack(folder.name, folder, models)
 
 
-def test_how_good_the_open_pack_is_is_said_where_it_is_chosen_and_not_again(
-    open_pack: Path, settings: Settings
-) -> None:
-    progress = RecordingProgress()
-    pack = assemble.get_pack(str(open_pack), settings, progress, Stop())
-    assert ["0.992" in line for line in progress.lines] == [True]
-    models = LocalEmbedder(pack, det_size=64, min_det_score=0.5).settings
-    assemble.get_pack(models.pack, settings, progress, Stop(), known=models)
-    assert len(progress.lines) == 1
-
-
-def test_where_a_published_pack_cannot_be_fetched_the_sentence_offers_both_ways(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("facesets.remote.download._FIRST_WAIT_S", 0.01)
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    with pytest.raises(MissingModelPack, match=r"unzip http.*by hand, or .*models pull open") as raised:
-        assemble.get_pack("buffalo_l", settings, RecordingProgress(), Stop())
-    assert "\n" not in str(raised.value)
-    with pytest.raises(MissingModelPack):
-        find_pack("buffalo_l", settings.model_roots)
+def test_commands_that_keep_packs_at_the_same_time_lose_none(tmp_path: Path) -> None:
+    file = tmp_path / FILE_NAME
+    packs = [made_up_pack(tmp_path / f"pack{number}") for number in range(30)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda pack: remember_pack(file, pack), packs))
+    assert sorted(json.loads(file.read_text()).values()) == sorted(str(pack.path) for pack in packs)
+    assert not list(tmp_path.glob("*.lock"))

@@ -15,7 +15,8 @@ from facesets.errors import CannotWrite, DamagedFile, MissingModelPack, Unreacha
 from facesets.inference import catalog
 from facesets.inference.catalog import CONVERTED, OPEN_PACK, ConvertedPack, PublishedPack
 from facesets.inference.packs import read_pack
-from facesets.operations.models.packs import describe_pack, fetch_or_open, list_packs, pull, verify
+from facesets.operations.models.packs import describe_pack, list_packs, verify
+from facesets.operations.models.pull import fetch_or_open, pull
 from facesets.progress import RecordingProgress, SilentProgress
 from facesets.remote.package_index import Release, fetch_releases
 from facesets.stop import Stop
@@ -62,6 +63,9 @@ def test_the_open_pack_is_what_was_published_and_says_how_good_it_is(open_pack: 
         assert "0.992" in text
         assert "0.996" in text
     assert [file.licence.split()[0] for file in details.files] == ["MIT", "CC0"]
+    models = read_pack(open_pack).models
+    assert {file.identity for file in details.files} == {model.sha256 for model in models.values()}
+    assert {file.sha256 for file in details.files} == set(CONVERTED[OPEN_PACK].files.values())
     assert "MIT License" in (open_pack / "LICENCES.txt").read_text()
 
 
@@ -211,9 +215,13 @@ def test_the_open_pack_is_not_taken_against_the_users_will(tmp_path: Path) -> No
         asked.append(reason)
         return False
 
-    with pytest.raises(MissingModelPack, match="models pull open"):
-        fetch_or_open("buffalo_l", [tmp_path], agrees=refuse, progress=SilentProgress(), stop=Stop())
+    progress = RecordingProgress()
+    with pytest.raises(MissingModelPack, match="models pull open") as raised:
+        fetch_or_open("buffalo_l", [tmp_path], agrees=refuse, progress=progress, stop=Stop())
     assert len(asked) == 1
+    # The reason was in the question.
+    assert asked[0] not in str(raised.value)
+    assert progress.lines == [], "a licence of what was not fetched"
     assert not (tmp_path / "models" / "open").exists()
 
 

@@ -4,17 +4,21 @@ import http.server
 import io
 import shutil
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from facesets.errors import DamagedFile, MissingModelPack, Unreachable, WrongUsage
+from facesets.errors import AlreadyRunning, DamagedFile, MissingModelPack, Unreachable, WrongUsage
+from facesets.files import FileLock
 from facesets.inference import catalog
 from facesets.inference.catalog import PublishedPack
 from facesets.inference.packs import find_pack, read_pack
-from facesets.operations.models.packs import list_packs, pull, verify
+from facesets.operations.models.packs import list_packs, verify
+from facesets.operations.models.pull import pull
 from facesets.progress import RecordingProgress, SilentProgress
 from facesets.stop import Stop
 
@@ -93,6 +97,37 @@ def test_a_pulled_pack_works_and_its_licence_was_shown(
     assert [p.name for p in (tmp_path / "models").iterdir()] == ["small"]
     pull("small", [tmp_path], progress=progress, stop=Stop())
     assert server.asked == 1
+
+
+@pytest.mark.usefixtures("publish")
+def test_of_two_that_fetch_a_pack_one_waits_and_finds_it(
+    server: Server, archive: bytes, tmp_path: Path
+) -> None:
+    server.answers = [good(archive)]
+    heard = RecordingProgress()
+    with ThreadPoolExecutor() as pool:
+        with FileLock(tmp_path / "models" / ".small.lock", what="a test"):
+            waiting = [
+                pool.submit(pull, "small", [tmp_path], force=force, progress=heard, stop=Stop())
+                for force in (False, True)
+            ]
+            while len(heard.lines) < 2:
+                time.sleep(0.01)
+        found = {each.result().path for each in waiting}
+    assert found == {str(tmp_path / "models" / "small")}
+    assert server.asked == 1
+    assert sum("waiting for it" in line for line in heard.lines) == 2
+
+
+@pytest.mark.usefixtures("publish")
+def test_who_waits_for_another_download_can_be_stopped(tmp_path: Path) -> None:
+    stop = Stop()
+    stop.request()
+    with (
+        FileLock(tmp_path / "models" / ".small.lock", what="a test"),
+        pytest.raises(AlreadyRunning, match="the model pack small"),
+    ):
+        pull("small", [tmp_path], progress=SilentProgress(), stop=stop)
 
 
 @pytest.mark.usefixtures("publish")

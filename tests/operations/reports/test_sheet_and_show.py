@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ from facesets.operations.reports.dedup import dedup
 from facesets.operations.reports.sheet import sheet
 from facesets.operations.reports.show import show_manifest, show_store
 from facesets.progress import SilentProgress
-from facesets.results.contact_sheets import count_in_words
-from facesets.results.manifest import ClusterManifest
+from facesets.results.contact_sheets import count_in_words, plan_rows
+from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.stop import Stop
 
@@ -35,6 +36,19 @@ def test_a_sheet_shows_faces_and_mutes_what_was_dropped(results: Path) -> None:
     colourful = np.ptp(page.astype(int), axis=2) > 40
     assert colourful.mean() > 0.02
     assert page.shape[1] > 1000
+
+
+def test_a_value_and_the_limit_that_it_fails_never_look_the_same(results: Path) -> None:
+    manifest = read_manifest(results / "fs", RefineManifest)
+    dropped = next(item for item in manifest.dropped if item.gate == "min_short")
+    for value, caption in (
+        (71.4, "edge 71.4 < 80"),
+        (79.97, "edge 79.97 < 80"),
+        (79.999996, "edge 79.999996 < 80"),
+    ):
+        close = replace(manifest, dropped=(replace(dropped, value=value),))
+        captions = {tile.caption for row in plan_rows(close, results / "fs") for tile in row.dropped}
+        assert captions == {caption}
 
 
 def test_a_sheet_lies_beside_its_manifest_unless_told_otherwise(results: Path, tmp_path: Path) -> None:

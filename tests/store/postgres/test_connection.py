@@ -68,7 +68,7 @@ def test_no_secret_is_on_the_command_line_of_psql_which_gets_it_all_the_same(
 
 
 def test_a_library_on_a_server_needs_no_module_that_windows_lacks() -> None:
-    used = ("cli.db", "cli.library", "operations.database", "operations.index", "operations.search")
+    used = ("cli.db", "assembly.stores", "operations.ingest.index", "operations.library.search")
     script = "import sys; sys.modules.update(dict.fromkeys(('pwd', 'grp', 'resource', 'termios')))"
     script += "".join(f"; import facesets.{name}" for name in used)
     subprocess.run([sys.executable, "-c", script], env=environment(), check=True)

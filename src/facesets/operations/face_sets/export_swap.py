@@ -338,7 +338,7 @@ def _summary(
         failed=len(failures),
         failures=failures,
         learned=list(plan.learned),
-        hint=_hint(manifests, gates),
+        hint=_hint([manifest for manifest in manifests if not manifest.faces]),
         empty=[
             _empty(planned, Counter(item.gate for item in manifest.dropped), len(manifest.failed))
             for planned, manifest in written
@@ -348,15 +348,16 @@ def _summary(
     )
 
 
-def _hint(written: Sequence[SetManifest], gates: Counter[str]) -> str:
-    """Which gate to open when every face was too small."""
-    small = [drop for manifest in written for drop in manifest.dropped if drop.gate == "min_face_short"]
-    if not small or any(manifest.faces for manifest in written) or len(small) < gates.total() / 2:
+def _hint(empty: Sequence[SetManifest]) -> str:
+    """Which flag to give where sets have no face because their faces are too small."""
+    dropped = [drop for manifest in empty for drop in manifest.dropped]
+    small = [drop for drop in dropped if drop.gate == "min_face_short"]
+    if not small or len(small) < len(dropped) / 2:
         return ""
     sizes = sorted((drop.value for drop in small), reverse=True)
     edge = int(sizes[len(sizes) // 2])
     return (
-        f"Faces of {small[0].limit:g} pixels are needed; the largest has {sizes[0]:.0f}: "
+        f"Faces of {small[0].limit:g} pixels are needed; the largest of those has {int(sizes[0])}: "
         f"--min-face-short {edge} would keep half of them."
     )
 

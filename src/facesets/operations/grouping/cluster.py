@@ -66,6 +66,7 @@ class ClusterSummary:
     failures: list[Failure]
     dry_run: bool
     stopped: bool
+    renamed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,7 @@ def _cluster(
         copied=written.copied,
         unchanged=written.unchanged,
         removed=written.removed,
+        renamed=written.renamed,
         failed=written.failed,
         failures=written.failures,
         dry_run=options.dry_run,

@@ -79,6 +79,7 @@ class RefineSummary:
     failures: list[Failure]
     dry_run: bool
     stopped: bool
+    renamed: int = 0
 
 
 def refine(
@@ -155,6 +156,7 @@ def _refine(
         copied=written.copied,
         unchanged=written.unchanged,
         removed=written.removed,
+        renamed=written.renamed,
         failed=written.failed,
         failures=written.failures,
         dry_run=options.dry_run,

@@ -28,6 +28,7 @@ from facesets.records import (
     unknown_column,
 )
 from facesets.results.manifest import Failure
+from facesets.results.photo_sources import PhotoSources
 from facesets.stop import Stop
 
 _COLUMNS = ("landmark_2d_106", "landmark_3d_68", "pose", "pose_source", "enrich_state")
@@ -108,6 +109,8 @@ def enrich(
     ------
     CannotWrite
         No space; what was kept until then stays.
+    SourceGone
+        A folder of the photos is unavailable; what was kept until then stays.
     """
     collection = store.load()
     state = _state(collection.faces)
@@ -118,7 +121,9 @@ def enrich(
     already = int((~wanted).sum())
     if options.dry_run:
         return EnrichSummary(int(wanted.sum()), len(images), 0, 0, 0, already, 0, dry_run=True)
-    run = _Run(store, collection, wanted, finder, landmarker, options)
+    sources = PhotoSources.of(store, collection.images) if len(images) else PhotoSources()
+    sources.require()
+    run = _Run(store, collection, wanted, finder, landmarker, options, sources)
     progress.begin("Enriching", len(images))
     try:
         for image in images:
@@ -194,8 +199,10 @@ class _Run:
         finder: FaceFinder,
         landmarker: Landmarker,
         options: EnrichOptions,
+        sources: PhotoSources,
     ) -> None:
         self._store = store
+        self._sources = sources
         self._wanted = wanted
         self._collection = collection
         self._finder = finder
@@ -216,6 +223,7 @@ class _Run:
             pixels = read_row(self._collection.images, image)
         except UnreadableImage as error:
             self._failures.append(Failure(self._collection.images.paths[image][0], error.reason))
+            self._sources.one_failed()
             return
         rows = self._order[self._starts[image] : self._starts[image + 1]]
         faces = self._enrich(pixels, self._collection.faces.take(rows), self._wanted[rows])

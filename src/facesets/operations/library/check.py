@@ -1,12 +1,18 @@
 """`check`: whether everything in the library is as it must be."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from facesets.errors import WrongUsage
 from facesets.files import is_there
+from facesets.interfaces import Describer, Progress
 from facesets.operations.ingest.embed import Failure
-from facesets.sources.galleries import thumbnails_of
+from facesets.operations.ingest.index import index
+from facesets.operations.options.library import IndexOptions
+from facesets.remote.service_embedder import service_model
+from facesets.sources.galleries import GallerySource, thumbnails_of
+from facesets.stop import Stop
 from facesets.store.postgres.integrity import Place, Problem, find_problems, mend, places_to_read
 from facesets.store.postgres.library import Library
 
@@ -34,6 +40,27 @@ class CheckSummary:
     can_be_mended: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What was wrong, what is wrong still, and photos that could not be read again."""
+
+    found: CheckSummary
+    left: CheckSummary
+    failures: list[Failure] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """What a library does not keep, and nothing is to look for therefore."""
+
+    faces: bool
+    clip: bool
+
+
+Prepare = Callable[[Skip], tuple[Describer, IndexOptions]]
+"""Loads what describes pictures; called only when some must be read again."""
+
+
 def check(library: Library, *, fix: bool) -> CheckSummary:
     """Look for what hand-made changes broke; with `fix`, repair what SQL can."""
     problems = library.database.run(find_problems)
@@ -45,6 +72,35 @@ def check(library: Library, *, fix: bool) -> CheckSummary:
     lost = _lost(places)
     by_sql = any(problem.by_sql for problem in problems)
     return CheckSummary(problems, lost=lost, can_be_mended=by_sql or len(lost) < len(places))
+
+
+def repair(library: Library, prepare: Prepare, *, progress: Progress, stop: Stop) -> Repair:
+    """Repair what SQL can, and read the other images again, those that exist; errors as `index`."""
+    found = check(library, fix=True)
+    there = [Path(path) for path in found.to_index if is_at_hand(path)]
+    failures: list[Failure] = []
+    if there:
+        embeds = bool(library.clip_models())
+        describer, options = prepare(Skip(faces=embeds and library.settings is None, clip=not embeds))
+        source = GallerySource(there)
+        failures = index(source, library, describer, options, progress=progress, stop=stop).failures
+    return Repair(found, check(library, fix=False), failures)
+
+
+def require_service(library: Library, ml_uri: str | None) -> None:
+    """Refuse to repair here what a service found: its faces are searched for again there or not at all.
+
+    Raises
+    ------
+    WrongUsage
+        A service found the faces, and none is named.
+    """
+    known = library.settings
+    if ml_uri is None and known is not None and service_model(known) is not None:
+        raise WrongUsage(
+            f"The faces of {library.label} were found by a machine-learning service. Give its address: "
+            "check --fix --ml-uri URL."
+        )
 
 
 def is_at_hand(path: str) -> bool:

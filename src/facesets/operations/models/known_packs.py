@@ -5,22 +5,40 @@ machine, so it is kept here, by those digests: whatever was made with a pack fin
 """
 
 import json
+import time
 from pathlib import Path
 
 from facesets.errors import FacesetsError
-from facesets.files import write_json
+from facesets.files import FileLock, printable, write_json
 from facesets.inference.packs import ModelPack, read_pack
 from facesets.records import CacheSettings
 
 FILE_NAME = "packs.json"
+_POLL_S = 0.05
+_TRIES = 100
 
 
 def remember_pack(file: Path, pack: ModelPack) -> None:
-    """Keep where a pack is. Raises `CannotWrite`."""
-    known, here = _known(file), str(pack.path.resolve())
-    key = _key(pack.recogniser.sha256, pack.detector.sha256)
-    if known.get(key) != here:
-        write_json(file, {**known, key: here})
+    """Keep where a pack is.
+
+    Raises
+    ------
+    CannotWrite
+        The file cannot be written.
+    AlreadyRunning
+        Another command keeps it locked for seconds.
+    """
+    key, here = _key(pack.recogniser.sha256, pack.detector.sha256), str(pack.path.resolve())
+    if _known(file).get(key) == here:
+        return
+    tries = iter(range(_TRIES))
+
+    def waits() -> bool:
+        time.sleep(_POLL_S)
+        return next(tries, None) is not None
+
+    with FileLock(file.with_suffix(".lock"), what=printable(file), waits=waits):
+        write_json(file, {**_known(file), key: here})
 
 
 def recall_pack(file: Path, models: CacheSettings) -> ModelPack | None:

@@ -1,20 +1,17 @@
-"""How the commands that talk to an Immich server reach it."""
+"""From settings to an Immich server that can be reached."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from facesets.errors import WrongUsage
 from facesets.files import printable, read_regular_file
-
-if TYPE_CHECKING:
-    from facesets.remote.access import Access
-    from facesets.settings import Settings
+from facesets.remote.access import Access
+from facesets.settings import Settings
 
 _CONNECT_TIMEOUT_S = 10.0
 
 
 def access_to(
-    settings: "Settings",
+    settings: Settings,
     url: str | None,
     api_key_file: Path | None,
     *,
@@ -22,7 +19,7 @@ def access_to(
     timeout_s: float,
     first_wait_s: float,
     patience_s: float,
-) -> "Access":
+) -> Access:
     """How to reach the server that flags or settings name.
 
     Raises
@@ -30,8 +27,6 @@ def access_to(
     WrongUsage
         They name none, or no key.
     """
-    from facesets.remote.access import Access
-
     address = url or settings.immich_url
     if not address:
         raise WrongUsage("Which Immich server? Give --url, or set IMMICH_URL.")
@@ -46,7 +41,7 @@ def access_to(
     )
 
 
-def _key(path: Path | None, settings: "Settings") -> str:
+def _key(path: Path | None, settings: Settings) -> str:
     """Return the key. There is no flag for the key itself: every user of a machine can see flags."""
     if path is not None:
         try:

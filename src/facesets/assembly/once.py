@@ -3,15 +3,15 @@
 import json
 from pathlib import Path
 
-from facesets.cli import console
+from facesets.assembly.notices import Notices
 from facesets.errors import CannotWrite
 from facesets.files import write_json
 
 FILE_NAME = "said.json"
 
 
-def say_once(directory: Path, about: str, line: str) -> None:
-    """Print a notice, but to no file, pipe or mail that got the same about this before; see also -v.
+def say_once(directory: Path, about: str, line: str, notices: Notices) -> None:
+    """Give a notice, but not one about this that is the same as the last time unless `notices` says so.
 
     Parameters
     ----------
@@ -22,8 +22,8 @@ def say_once(directory: Path, about: str, line: str) -> None:
     """
     path = directory / FILE_NAME
     said = _read(path)
-    if line and (said.get(about) != line or console.session.verbose or console.is_watched()):
-        console.notice(line)
+    if line and (said.get(about) != line or notices.says_again()):
+        notices.notice(line)
     if said.get(about, "") == line:
         return
     said[about] = line
@@ -31,7 +31,7 @@ def say_once(directory: Path, about: str, line: str) -> None:
         write_json(path, {key: text for key, text in said.items() if text})
     except CannotWrite as error:
         # It is said again the next time, which is no harm.
-        console.detail(str(error))
+        notices.detail(str(error))
 
 
 def _read(path: Path) -> dict[str, str]:

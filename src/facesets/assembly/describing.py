@@ -1,0 +1,238 @@
+"""From what is asked for to what describes pictures: faces, CLIP, or both, here or at a service."""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from facesets.assembly.notices import Notices
+from facesets.assembly.once import say_once
+from facesets.errors import WrongUsage
+from facesets.operations.options.library import IndexOptions
+from facesets.settings import Settings
+from facesets.stop import Stop
+from facesets.stopwatch import Stopwatch
+
+if TYPE_CHECKING:
+    from facesets.inference.clip_packs import ClipPack
+    from facesets.interfaces import Describer, Embedder, Progress
+    from facesets.records import CacheSettings, Float32, Pixels
+    from facesets.remote.ml_service import MlService
+    from facesets.store.postgres.library import Library
+    from facesets.store.postgres.models import ClipRow
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the user says of inference.
+
+    Attributes
+    ----------
+    detection : tuple
+        Pack, edge of the detector's input, and least score; None for what the library was made with.
+    clip_pack : str or None
+        Name or path; at a service the service's name for it.
+    ml_uri : str or None
+        Address of a machine-learning service; None for models on this machine.
+    workers : int or None
+        None for what is best here.
+    is_long : function
+        Whether there is so much to do that measuring first pays.
+    """
+
+    detection: tuple[str | None, int | None, float | None] = (None, None, None)
+    clip_pack: str | None = None
+    provider: str = "auto"
+    ml_uri: str | None = None
+    skip_faces: bool = False
+    skip_clip: bool = False
+    workers: int | None = None
+    is_long: Callable[[], bool] = lambda: False
+
+
+def describer(
+    library: "Library",
+    options: IndexOptions,
+    conf: Settings,
+    asked: Asked,
+    notices: Notices,
+    progress: "Progress",
+    stop: Stop,
+    *,
+    stopwatch: Stopwatch | None = None,
+) -> "tuple[Describer, IndexOptions]":
+    """What describes pictures for `index`, and the options that fit it.
+
+    Raises
+    ------
+    WrongUsage
+        Nothing is left to look for.
+    MissingModelPack, DamagedFile, Unreachable
+        The models are not here, or the service does not answer.
+    """
+    if asked.skip_faces and asked.skip_clip:
+        raise WrongUsage("With --skip-faces and --skip-clip there is nothing to look for. Leave one out.")
+    if asked.ml_uri:
+        from facesets.remote.service_embedder import ServiceEmbedder
+
+        client = _service(
+            asked.ml_uri, library.settings, asked.detection, clip=_clip_name(library, asked), stop=stop
+        )
+        return ServiceEmbedder(client, faces=not asked.skip_faces, clip=not asked.skip_clip), options
+    return _local(library, options, conf, asked, notices, progress, stop, stopwatch)
+
+
+def _clip_name(library: "Library", asked: Asked) -> str | None:
+    """What a service calls the CLIP model to use; None for its usual one."""
+    from facesets.remote.service_embedder import service_clip
+
+    known = [name for row in library.clip_models() if (name := service_clip(row.model))]
+    return asked.clip_pack or next(iter(known), None)
+
+
+def _local(
+    library: "Library",
+    options: IndexOptions,
+    conf: Settings,
+    asked: Asked,
+    notices: Notices,
+    progress: "Progress",
+    stop: Stop,
+    stopwatch: Stopwatch | None,
+) -> "tuple[Describer, IndexOptions]":
+    from facesets.inference.clip_image import ClipVisual
+    from facesets.inference.describer import LocalDescriber
+    from facesets.inference.providers import choose_provider
+
+    faces: Embedder | None = None
+    pack = None if asked.skip_clip else _clip_pack(library, conf, asked, notices)
+    if not asked.skip_faces:
+        faces, options = _local_embedder(
+            library.settings, options, conf, asked, notices, progress, stop, stopwatch=stopwatch
+        )
+    if pack is None:
+        return LocalDescriber(faces, None), options
+    choice = choose_provider(asked.provider, pack.probe())
+    return LocalDescriber(faces, ClipVisual(pack, provider=choice.provider)), options
+
+
+def _clip_pack(library: "Library", conf: Settings, asked: Asked, notices: Notices) -> "ClipPack | None":
+    from facesets.inference.catalog import DEFAULT_CLIP
+    from facesets.operations.models.clip_choice import NO_PACK, another_model, pack_for_index
+
+    known = library.clip_models()
+    # Where there is nothing to do but this, its absence is no matter of a notice.
+    name = asked.clip_pack or (DEFAULT_CLIP if asked.skip_faces and not known else None)
+    pack = pack_for_index(name, known, conf.model_roots)
+    if pack is not None and (line := another_model(pack, known)):
+        notices.notice(line)
+    say_once(conf.cache_dir, f"CLIP pack for {library.label}", NO_PACK if pack is None else "", notices)
+    return pack
+
+
+def face_embedder(
+    library: "Library",
+    conf: Settings,
+    asked: Asked,
+    notices: Notices,
+    progress: "Progress",
+    stop: Stop,
+) -> "Embedder":
+    """What finds the faces on a picture as those of the library were found; errors as `describer`."""
+    if asked.ml_uri:
+        from facesets.remote.service_embedder import ServiceEmbedder
+
+        return ServiceEmbedder(_service(asked.ml_uri, library.settings, asked.detection, stop=stop))
+    return _local_embedder(library.settings, IndexOptions(), conf, asked, notices, progress, stop)[0]
+
+
+def _local_embedder(
+    known: "CacheSettings | None",
+    options: IndexOptions,
+    conf: Settings,
+    asked: Asked,
+    notices: Notices,
+    progress: "Progress",
+    stop: Stop,
+    *,
+    stopwatch: Stopwatch | None = None,
+) -> "tuple[Embedder, IndexOptions]":
+    """What finds faces here, and the options that fit it."""
+    from facesets.assembly.models import choose, detection_options, make_embedder
+    from facesets.assembly.packs import get_pack
+    from facesets.assembly.tuning import tuning_for_run
+    from facesets.remote.service_embedder import service_model
+
+    of_service = known is not None and service_model(known) is not None
+    chosen = detection_options(None if of_service else known, *asked.detection, conf)
+    pack = get_pack(chosen.pack, conf, notices, progress, stop, known=known, fetch=not options.dry_run)
+    choice = choose(asked.provider, pack, notices)
+    tuning = tuning_for_run(
+        conf,
+        pack,
+        choice,
+        chosen,
+        asked.is_long,
+        workers=asked.workers,
+        batch_size=None,
+        progress=progress,
+        stop=stop,
+    )
+    embedder = make_embedder(pack, chosen, choice, tuning=tuning, stopwatch=stopwatch)
+    return embedder, dataclasses.replace(
+        options, concurrency=tuning.workers, batch_size=tuning.images_per_run
+    )
+
+
+def encoders(
+    library: "Library", conf: Settings, asked: Asked, stop: Stop
+) -> "tuple[ClipRow, Callable[[str], Float32], Callable[[Pixels], Float32]]":
+    """The library's CLIP model, and what turns words and pictures into its vectors, here or at a service."""
+    from facesets.operations.models.clip_choice import pack_for_search, row_of_service
+
+    known = library.clip_models()
+    if asked.ml_uri:
+        from facesets.remote.service_embedder import ServiceEmbedder
+
+        name = _clip_name(library, asked)
+        client = _service(asked.ml_uri, library.settings, asked.detection, clip=name, stop=stop)
+        row = row_of_service(client.clip_model, known, library.label)
+        embedder = ServiceEmbedder(client, faces=False, clip=True)
+        return row, embedder.clip_text, embedder.clip_image
+    from facesets.inference.clip_image import ClipVisual
+    from facesets.inference.clip_text import ClipTextual
+    from facesets.inference.providers import choose_provider
+
+    pack, row = pack_for_search(asked.clip_pack, known, conf.model_roots, library.label)
+    provider = choose_provider(asked.provider, pack.probe()).provider
+    return (
+        row,
+        lambda text: ClipTextual(pack, provider=provider, threads=conf.cpus).embedding(text),
+        lambda pixels: ClipVisual(pack, provider=provider).embeddings([pixels])[0],
+    )
+
+
+def _service(
+    ml_uri: str,
+    known: "CacheSettings | None",
+    detection: tuple[str | None, int | None, float | None],
+    *,
+    clip: str | None = None,
+    stop: Stop,
+) -> "MlService":
+    """A machine-learning service, for the models of the flags, else the library's, else its usual ones."""
+    from facesets.remote.ml_service import MlService, Models
+    from facesets.remote.retry import pausing
+    from facesets.remote.service_embedder import service_model
+
+    name, _, least = detection
+    base = Models()
+    of_service = service_model(known) if known is not None else None
+    if known is not None and of_service is not None and least is None:
+        least = known.min_det_score
+    models = Models(
+        faces=name or of_service or base.faces,
+        clip=clip or base.clip,
+        min_det_score=base.min_det_score if least is None else least,
+    )
+    return MlService(ml_uri, models, pause=pausing(stop))

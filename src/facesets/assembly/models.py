@@ -1,0 +1,70 @@
+"""From a model pack to loaded models, and with which detection settings they work."""
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from facesets.assembly.notices import Notices
+from facesets.inference.local import LocalEmbedder
+from facesets.inference.packs import ModelPack
+from facesets.inference.providers import Choice, choose_provider
+from facesets.operations.models.tuning import Tuning
+from facesets.operations.options.cache import DetectionOptions
+from facesets.records import CacheSettings
+from facesets.settings import Settings
+from facesets.stopwatch import Stopwatch
+
+if TYPE_CHECKING:
+    from facesets.inference.landmarks import Landmarks
+
+
+def detection_options(
+    known: CacheSettings | None,
+    pack: str | None,
+    det_size: int | None,
+    min_det_score: float | None,
+    settings: Settings,
+) -> DetectionOptions:
+    """What the flags say, then what the cache was made with, then the settings, then the defaults."""
+    given = {"pack": pack, "det_size": det_size, "min_det_score": min_det_score}
+    base = DetectionOptions(settings.pack or DetectionOptions().pack)
+    if known is not None:
+        base = DetectionOptions(known.pack, known.det_size, known.min_det_score)
+    return dataclasses.replace(base, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+
+
+def make_embedder(
+    pack: ModelPack,
+    options: DetectionOptions,
+    choice: Choice,
+    *,
+    tuning: Tuning | None = None,
+    stopwatch: Stopwatch | None = None,
+) -> LocalEmbedder:
+    """Load detector and recogniser where they run best; without a tuning for one picture at a time."""
+    tuning = tuning or Tuning(1, 1, 1, 1)
+    return LocalEmbedder(
+        pack,
+        det_size=options.det_size,
+        min_det_score=options.min_det_score,
+        provider=choice.provider,
+        threads=tuning.threads,
+        faces_per_run=tuning.faces_per_run,
+        images_per_run=tuning.images_per_run,
+        stopwatch=stopwatch,
+    )
+
+
+def make_landmarks(pack: ModelPack, choice: Choice) -> "Landmarks":
+    """Load the landmark models of a pack."""
+    # insightface takes a second to import, which only these need.
+    from facesets.inference.landmarks import Landmarks
+
+    return Landmarks(pack, provider=choice.provider)
+
+
+def choose(provider: str, pack: ModelPack, notices: Notices) -> Choice:
+    """Pick where models run, and say so when there was a choice."""
+    choice = choose_provider(provider, pack.recogniser)
+    if provider == "auto":
+        notices.remark(choice.sentence())
+    return choice

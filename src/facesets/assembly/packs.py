@@ -1,0 +1,86 @@
+"""Which model pack is taken, and from where."""
+
+from facesets.assembly.notices import Notices
+from facesets.errors import AlreadyRunning, CannotWrite, FacesetsError, MissingModelPack
+from facesets.files import printable
+from facesets.inference.catalog import CONVERTED, PUBLISHED
+from facesets.inference.packs import ModelPack, find_pack
+from facesets.interfaces import Progress
+from facesets.operations.models.known_packs import FILE_NAME, is_pack_of, recall_pack, remember_pack
+from facesets.records import CacheSettings
+from facesets.settings import Settings
+from facesets.stop import Stop
+
+
+def get_pack(
+    name: str,
+    settings: Settings,
+    notices: Notices,
+    progress: Progress,
+    stop: Stop,
+    *,
+    known: CacheSettings | None = None,
+    fetch: bool = True,
+) -> ModelPack:
+    """Find a pack; a published one that is missing is fetched, after saying so, unless `fetch` is off.
+
+    Where a pack is that was named by its path, this machine keeps in mind, unless `fetch` is off.
+
+    Parameters
+    ----------
+    known : CacheSettings, optional
+        What is to be worked on was made with: its pack is found wherever it was used from.
+
+    Raises
+    ------
+    MissingModelPack
+        It is not here and cannot be fetched.
+    """
+    of_store = known is not None and name == known.pack
+    if known is not None and of_store:
+        pack = _pack_of(known, settings, notices)
+    else:
+        pack = _pack_by_name(name, settings, notices)
+    if pack is None:
+        pack = _fetched(name, settings, progress, stop, fetch=fetch)
+    if pack.note and not of_store:
+        notices.remark(pack.note)
+    if fetch and not any(pack.path.is_relative_to(root.absolute()) for root in settings.model_roots):
+        try:
+            remember_pack(settings.state_dir / FILE_NAME, pack)
+        except (CannotWrite, AlreadyRunning) as error:
+            # Only later commands would be spared a --pack.
+            progress.say(str(error))
+    return pack
+
+
+def _pack_of(known: CacheSettings, settings: Settings, notices: Notices) -> ModelPack | None:
+    """The pack that faces come from: below the roots by its name, else where it was used from."""
+    named = _pack_by_name(known.pack, settings, notices)
+    if named is not None and is_pack_of(named, known):
+        return named
+    return recall_pack(settings.state_dir / FILE_NAME, known) or named
+
+
+def _pack_by_name(name: str, settings: Settings, notices: Notices) -> ModelPack | None:
+    try:
+        found = find_pack(name, settings.model_roots)
+    except MissingModelPack:
+        return None
+    notices.detail(f"Models: {printable(found.path)}")
+    return found
+
+
+def _fetched(name: str, settings: Settings, progress: Progress, stop: Stop, *, fetch: bool) -> ModelPack:
+    if not fetch or (name not in PUBLISHED and name not in CONVERTED):
+        return find_pack(name, settings.model_roots)
+    # What fetching needs takes a tenth of a second to import.
+    from facesets.operations.models.pull import both_ways, pull
+
+    progress.say(f"The model pack {name} is not on this machine: fetching it.")
+    try:
+        return find_pack(pull(name, settings.model_roots, progress=progress, stop=stop).path, ())
+    except FacesetsError as error:
+        if stop.requested or name not in PUBLISHED:
+            raise
+        raise MissingModelPack(f"{both_ways(name, settings.model_roots)} ({error})") from error

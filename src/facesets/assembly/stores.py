@@ -1,0 +1,143 @@
+"""From a file name, a connection string, or none, to a cache or library that can be worked on."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facesets.assembly.notices import Notices
+from facesets.errors import WrongUsage
+from facesets.settings import Settings
+
+if TYPE_CHECKING:
+    from facesets.interfaces import Store
+    from facesets.store.npz.cache import Cache
+    from facesets.store.postgres.connection import Database
+    from facesets.store.postgres.embedded import EmbeddedServer
+
+_EMBEDDED_LABEL = "the library of this user"
+
+
+def open_cache(path: Path) -> "Cache":
+    """The cache at a path, there or not yet."""
+    from facesets.store.npz.cache import Cache
+
+    return Cache(path.absolute())
+
+
+def embedded_server(settings: Settings, notices: Notices) -> "EmbeddedServer":
+    """The user's own server; nothing is started yet.
+
+    Raises
+    ------
+    WrongUsage
+        There is none for this system.
+    """
+    if os.name == "nt":  # pragma: no cover
+        raise WrongUsage(
+            "On Windows a library needs a PostgreSQL server: name one with --database or DATABASE_URL. "
+            "Caches (`facesets embed`) need none."
+        )
+    from facesets.store.postgres.embedded import EmbeddedServer, default_directory
+
+    directory = settings.data / "postgres" if settings.data else default_directory()
+    return EmbeddedServer(directory, say=notices.notice, is_stopping=notices.is_stopping)
+
+
+def named_database(database: str | None, settings: Settings) -> str:
+    """The connection string that a flag or a setting names; empty for the embedded server.
+
+    Raises
+    ------
+    WrongUsage
+        A setting is there and names nothing, such as an unset variable: the embedded server is no wish then.
+    """
+    if not database and settings.blank_database:
+        raise WrongUsage(
+            f"{settings.blank_database} is empty. Give the address of a database, or unset it for the "
+            "embedded server."
+        )
+    return database or settings.database
+
+
+@contextmanager
+def database_url(database: str | None, settings: Settings, notices: Notices) -> Iterator[str]:
+    """The connection string to use; where none is given, the embedded server runs during the block."""
+    text = named_database(database, settings)
+    if text:
+        yield text
+        return
+    with embedded_server(settings, notices) as server:
+        yield server.conninfo
+
+
+@contextmanager
+def open_database(
+    database: str | None, settings: Settings, notices: Notices, *, check_schema: bool = True
+) -> "Iterator[Database]":
+    """A session with the library.
+
+    The embedded server's schema is brought up to date by itself; any other is somebody's to migrate.
+
+    Raises
+    ------
+    Unreachable, WrongUsage
+        The server does not answer, or refuses.
+    SchemaOutdated
+        The schema needs `facesets migrate`; not raised when `check_schema` is off.
+    """
+    from facesets.store.postgres.connection import Database, opened
+    from facesets.store.postgres.migrate import migrate, require_current, shipped_migrations
+
+    text = named_database(database, settings)
+    if text:
+        with opened(Database(text, is_stopping=notices.is_stopping)) as session:
+            if check_schema:
+                require_current(session, shipped_migrations())
+            yield session
+        return
+    with embedded_server(settings, notices) as server:
+        session = Database(
+            server.conninfo,
+            label=_EMBEDDED_LABEL,
+            before_connecting=server.ensure_running,
+            is_stopping=notices.is_stopping,
+        )
+        with opened(session):
+            if check_schema:
+                migrate(session, shipped_migrations())
+            yield session
+
+
+@contextmanager
+def open_store(
+    cache: Path | None, database: str | None, settings: Settings, notices: Notices, *, alone: str = ""
+) -> "Iterator[Store]":
+    """The cache if there is one, else the library; see `open_database` for errors.
+
+    Parameters
+    ----------
+    alone : str
+        The command of which only one may work on a library at a time; a cache sees to that itself.
+
+    Raises
+    ------
+    AlreadyRunning
+        Another one does.
+    WrongUsage
+        There is neither.
+    """
+    if cache is not None:
+        yield open_cache(cache)
+        return
+    if not named_database(database, settings) and not embedded_server(settings, notices).is_made:
+        raise WrongUsage("There is no library yet. Name a cache, or run `facesets index --target DIR` first.")
+    from facesets.store.postgres.claims import RunLock
+    from facesets.store.postgres.library import Library
+
+    with (
+        open_database(database, settings, notices) as session,
+        RunLock(session, alone) if alone else nullcontext(),
+    ):
+        yield Library(session)

