@@ -156,12 +156,11 @@ def _options(context: typer.Context, materialize: Materialize | None, *, dry_run
     return RunOptions(
         cluster=replace(
             ClusterOptions(),
-            **{name: grouping[name] for name in _OF_CLUSTER},
+            **({name: grouping[name] for name in _OF_CLUSTER} | own),
             method=grouping["method"] or ("auto" if threshold is None else "agglomerative"),
             threshold=ClusterOptions().threshold
             if threshold is None
             else number_or_auto("--threshold", threshold),
-            **own,
         ),
         refine=replace(options_of(RefineOptions, gates), dry_run=False, **own),
         extend=replace(options_of(ExtendOptions, _flags_of(context, "extend")), dry_run=False),
