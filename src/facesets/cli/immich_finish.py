@@ -13,9 +13,10 @@ from typing import Annotated, Any
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import DebugOption, DryRunOption, JsonOption
 from facesets.errors import FacesetsError
 from facesets.files import printable
+from facesets.operations.options.declaration import Option
+from facesets.operations.options.shared import DryRun
 
 
 def immich_finish(
@@ -23,32 +24,25 @@ def immich_finish(
     user: Annotated[
         str, typer.Argument(metavar="USER", help="As given to `immich-stage`.", show_default=False)
     ],
-    out: Annotated[Path, typer.Option(help="As given to `immich-stage`.")] = Path("immich"),
-    cache: Annotated[
-        Path | None, typer.Option(help="Where faces are kept. [default: OUT/USER.npz]", show_default=False)
-    ] = None,
+    out: Annotated[Path, Option("As given to `immich-stage`.")] = Path("immich"),
+    cache: Annotated[Path | None, Option("Where faces are kept.", unset="OUT/USER.npz")] = None,
     export: Annotated[
         Path | None,
-        typer.Option(
-            help="The export whose face sets are known, and that new ones join. [default: export under "
-            "[immich] in facesets.toml, else OUT/USER.facesets]",
-            show_default=False,
+        Option(
+            "The export whose face sets are known, and that new ones join.",
+            unset="export under [immich] in facesets.toml, else OUT/USER.facesets",
         ),
     ] = None,
     log: Annotated[
         Path | None,
-        typer.Option(help="Where to note what is done. [default: OUT/USER.log]", show_default=False),
+        Option("Where to note what is done.", unset="OUT/USER.log"),
     ] = None,
-    pack: Annotated[str | None, typer.Option(help="Model pack, as for `embed`.", show_default=False)] = None,
-    provider: Annotated[
-        str | None, typer.Option(help="Where models run, as for `embed`.", show_default=False)
-    ] = None,
+    pack: Annotated[str | None, Option("Model pack, as for `embed`.")] = None,
+    provider: Annotated[str | None, Option("Where models run, as for `embed`.")] = None,
     landmarks: Annotated[
-        bool, typer.Option("--landmarks/--no-landmarks", help="Find landmarks and pose in the same pass.")
+        bool, Option("Find landmarks and pose in the same pass.", flag="--landmarks/--no-landmarks")
     ] = True,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Embed what `immich-stage` staged for USER, and look for new people in it; with a log.
 

@@ -1,27 +1,24 @@
 """`facesets run`."""
 
-import dataclasses
 import sys
 from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import (
-    DebugOption,
-    DryRunOption,
-    JsonOption,
-    PackOption,
-    whole_number_or_auto,
-)
+from facesets.cli.flags import options_of
+from facesets.cli.params import PackOption
 from facesets.cli.results import hint_lines, learned_lines, report
 from facesets.cli.thresholds import said_threshold
 from facesets.errors import MissingModelPack, RecogniserMismatch, WrongUsage
 from facesets.files import plain_path, printable
 from facesets.operations.options.cache import ClusterOptions, RefineOptions
+from facesets.operations.options.declaration import Option
 from facesets.operations.options.face_sets import ExtendOptions
+from facesets.operations.options.shared import DryRun
 from facesets.plurals import counted, people
 from facesets.results.materialize import Materialize
 
@@ -36,8 +33,6 @@ if TYPE_CHECKING:
 
 _TOLD = ("method", "threshold", "min_cosine_similarity")
 """Flags of `cluster` that are read together."""
-
-Options = TypeVar("Options", ClusterOptions, RefineOptions, ExtendOptions)
 
 
 def run(
@@ -54,11 +49,9 @@ def run(
     pack: PackOption = None,
     materialize: Annotated[
         Materialize | None,
-        typer.Option(help="How photos get into the folders. [default: copy]", show_default=False),
+        Option("How photos get into the folders.", unset="copy"),
     ] = None,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Sort a folder of photos by the people in it: folders, face sets, contact sheets, and pages to look at.
 
@@ -139,13 +132,13 @@ def _flags_of(context: typer.Context, command: str) -> dict[str, Any]:
     group = context.parent
     if group is None:
         raise ValueError("run belongs to the app")
-    before = dataclasses.replace(console.session)
+    before = replace(console.session)
     part = group.command.get_command(group, command)  # type: ignore[attr-defined]
     try:
         params: Mapping[str, Any] = part.make_context(command, ["-"], parent=group).params
     finally:
         # Reading a command's flags sets how the program talks.
-        for each in dataclasses.fields(before):
+        for each in fields(before):
             setattr(console.session, each.name, getattr(before, each.name))
     return dict(params)
 
@@ -158,29 +151,18 @@ def _options(context: typer.Context, materialize: Materialize | None, *, dry_run
     grouping, gates = _flags_of(context, "cluster"), _flags_of(context, "refine")
     finding, said = _flags_of(context, "embed"), said_threshold(grouping)
     others = {name: value for name, value in grouping.items() if name not in _TOLD}
-    own = {} if materialize is None else {"materialize": materialize}
+    own: dict[str, Any] = {} if materialize is None else {"materialize": materialize}
     return RunOptions(
-        cluster=_made(ClusterOptions(), others, **own).told(
+        cluster=replace(options_of(ClusterOptions, others), dry_run=False, **own).told(
             grouping["method"] or (None if said else "auto"), said
         ),
-        refine=_made(
-            RefineOptions(),
-            gates,
-            min_faces=whole_number_or_auto("--min-faces", gates["min_faces"]),
-            **own,
-        ),
-        extend=_made(ExtendOptions(), _flags_of(context, "extend")),
+        refine=replace(options_of(RefineOptions, gates), dry_run=False, **own),
+        extend=replace(options_of(ExtendOptions, _flags_of(context, "extend")), dry_run=False),
         include=tuple(finding["include"] or ()),
         exclude=tuple(finding["exclude"] or ()),
         workers=settings.load().cpus,
         dry_run=dry_run,
     )
-
-
-def _made(base: Options, flags: Mapping[str, Any], **own: Any) -> Options:  # noqa: ANN401 - values of any field
-    """Options with those flags that are among them, and with values of one's own."""
-    known = {each.name for each in dataclasses.fields(base)} - {"dry_run"}
-    return dataclasses.replace(base, **{k: v for k, v in flags.items() if k in known} | own)
 
 
 def _models(
@@ -215,13 +197,11 @@ def _models(
         progress=progress,
         stop=stop,
     )
-    options = EmbedOptions(
-        flush_every=flags["flush_every"],
+    options = replace(
+        options_of(EmbedOptions, flags),
         workers=tuning.workers,
         batch_size=tuning.images_per_run,
-        retry_failed=flags["retry_failed"],
-        prune=flags["prune"],
-        fast_decode=flags["fast_decode"],
+        dry_run=False,
     )
     return make_embedder(pack, detection, choice, tuning=tuning), options
 

@@ -1,0 +1,35 @@
+"""Opening a store: what is loaded for it, and which of the two is opened."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from facesets.assembly.stores import named_database, open_store
+from facesets.errors import WrongUsage
+from facesets.settings import load
+from tests.fixtures.notices import KeptNotices
+from tests.fixtures.program import environment
+
+
+def test_whoever_opens_stores_loads_neither_a_terminal_nor_models() -> None:
+    heavy = ("typer", "rich", "psycopg", "numpy", "onnxruntime", "onnx", "cv2", "PIL", "httpx")
+    script = (
+        "import sys, facesets.assembly.stores, facesets.assembly.describing, facesets.assembly.crop_checker\n"
+        f"print([name for name in {heavy!r} if name in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment(), check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_without_a_cache_or_a_library_it_is_said_how_to_make_one(tmp_path: Path) -> None:
+    settings = load({"HOME": str(tmp_path), "FACESETS_DATA": str(tmp_path / "data")})
+    with open_store(tmp_path / "faces.npz", None, settings, KeptNotices()) as store:
+        assert store.label == str(tmp_path / "faces.npz")
+    with pytest.raises(WrongUsage, match="no library yet"), open_store(None, None, settings, KeptNotices()):
+        pass
+    assert named_database("postgresql://other/db", settings) == "postgresql://other/db"
+    assert not (tmp_path / "data").exists()
