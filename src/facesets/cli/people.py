@@ -1,7 +1,5 @@
 """`facesets people …`: who is who in the library."""
 
-import getpass
-import platform
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import DatabaseOption, DebugOption, JsonOption
+from facesets.cli.params import DatabaseOption
+from facesets.cli.user import current_user
 from facesets.files import printable
+from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
@@ -40,19 +40,12 @@ def _library(database: str | None) -> "Iterator[Database]":
         yield session
 
 
-def _user() -> str:
-    """Who sits at the terminal, for the log."""
-    return f"{getpass.getuser()}@{platform.node()}"
-
-
 @people.command("list")
 def list_(
     database: DatabaseOption = None,
-    status: Annotated[_Status, typer.Option(help="Only people of this status.")] = "active",
-    unnamed: Annotated[bool, typer.Option("--unnamed", help="Only people without a name.")] = False,
-    sort: Annotated[_Sort, typer.Option(help="In which order.")] = "faces",
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    status: Annotated[_Status, Option("Only people of this status.")] = "active",
+    unnamed: Annotated[bool, Option("Only people without a name.")] = False,
+    sort: Annotated[_Sort, Option("In which order.")] = "faces",
 ) -> None:
     """List the people of the library."""
     from facesets.operations.people.listing import people as run
@@ -75,12 +68,8 @@ def _row(line: "PersonLine") -> tuple[object, ...]:
 def show(
     who: WhoArgument,
     database: DatabaseOption = None,
-    faces: Annotated[int, typer.Option(min=0, help="How many of the best faces to list.")] = 0,
-    sheet: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", help="Draw the best faces into a picture.")
-    ] = None,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    faces: Annotated[int, Option("How many of the best faces to list.", least=0)] = 0,
+    sheet: Annotated[Path | None, Option("Draw the best faces into a picture.", metavar="FILE.png")] = None,
 ) -> None:
     """Show one person: totals, how alike the faces are, what was said, and faces."""
     from facesets.operations.people.listing import person as run
@@ -129,12 +118,8 @@ def name(
     who: WhoArgument,
     name: NameArgument,
     database: DatabaseOption = None,
-    into: Annotated[
-        bool, typer.Option("--into", help="If somebody has that name already, both are one person.")
-    ] = False,
-    face: Annotated[bool, typer.Option("--face", help="WHO is the number of a face.")] = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    into: Annotated[bool, Option("If somebody has that name already, both are one person.")] = False,
+    face: Annotated[bool, Option("WHO is the number of a face.")] = False,
 ) -> None:
     """Give a person, a cluster or a face a name; a person may have several."""
     from facesets.operations.people.naming import NameTaken
@@ -142,12 +127,12 @@ def name(
 
     with _library(database) as session:
         try:
-            summary = run(session, who, name, into=into, face=face, by=_user())
+            summary = run(session, who, name, into=into, face=face, by=current_user())
         except NameTaken as taken:
             asked = sys.stdin.isatty() and sys.stderr.isatty()
             if not asked or not typer.confirm(f"{taken} One person?", err=True):
                 raise
-            summary = run(session, who, name, into=True, face=face, by=_user())
+            summary = run(session, who, name, into=True, face=face, by=current_user())
     _told(summary)
 
 
@@ -159,14 +144,12 @@ def rename(
     who: WhoArgument,
     name: NameArgument,
     database: DatabaseOption = None,
-    json: JsonOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """Call a person otherwise; all former names go."""
     from facesets.operations.people.naming import rename as run
 
     with _library(database) as session:
-        summary = run(session, who, name, by=_user())
+        summary = run(session, who, name, by=current_user())
     _told(summary)
 
 
@@ -174,13 +157,11 @@ def _hiding(*, hidden: bool) -> Callable[..., None]:
     def command(
         who: WhoArgument,
         database: DatabaseOption = None,
-        json: JsonOption = False,
-        debug: DebugOption = False,
     ) -> None:
         from facesets.operations.people.naming import set_hidden
 
         with _library(database) as session:
-            summary = set_hidden(session, who, hidden=hidden, by=_user())
+            summary = set_hidden(session, who, hidden=hidden, by=current_user())
         _told(summary)
 
     command.__doc__ = (
@@ -196,35 +177,29 @@ people.command("unhide")(_hiding(hidden=False))
 @people.command()
 def merge(
     who: Annotated[list[str], typer.Argument(metavar="WHO...", show_default=False)],
-    into: Annotated[str, typer.Option(metavar="WHO", help="Whom they all are.", show_default=False)],
+    into: Annotated[str, Option("Whom they all are.", metavar="WHO")],
     database: DatabaseOption = None,
-    drop_names: Annotated[
-        bool, typer.Option("--drop-names", help="Their names go, rather than become further names.")
-    ] = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    drop_names: Annotated[bool, Option("Their names go, rather than become further names.")] = False,
 ) -> None:
     """Make several people one."""
     from facesets.operations.people.correcting import merge as run
 
     with _library(database) as session:
-        summary = run(session, who, into, drop_names=drop_names, by=_user())
+        summary = run(session, who, into, drop_names=drop_names, by=current_user())
     _told(summary)
 
 
 @people.command()
 def move(
     faces: Annotated[list[int], typer.Argument(metavar="FACE...", show_default=False)],
-    to: Annotated[str, typer.Option(metavar="WHO", help="A person, new, or nobody.", show_default=False)],
+    to: Annotated[str, Option("A person, new, or nobody.", metavar="WHO")],
     database: DatabaseOption = None,
-    json: JsonOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """Give single faces to another person; `--to nobody` also says that they are not whom they were."""
     from facesets.operations.people.correcting import move as run
 
     with _library(database) as session:
-        summary = run(session, faces, to, by=_user())
+        summary = run(session, faces, to, by=current_user())
     where = f"{summary.name} ({summary.person})" if summary.person else "nobody"
     taken_back = (
         "" if summary.step is None else f" Step {summary.step}: `facesets people undo` takes it back."
@@ -237,15 +212,13 @@ def _saying(*, same: bool) -> Callable[..., None]:
         first: Annotated[str, typer.Argument(metavar="A", show_default=False)],
         second: Annotated[str, typer.Argument(metavar="B", show_default=False)],
         database: DatabaseOption = None,
-        faces: Annotated[bool, typer.Option("--faces", help="A and B are numbers of faces.")] = False,
-        json: JsonOption = False,
-        debug: DebugOption = False,
+        faces: Annotated[bool, Option("A and B are numbers of faces.")] = False,
     ) -> None:
         from facesets.operations.people import correcting
 
         run = correcting.same if same else correcting.different
         with _library(database) as session:
-            summary = run(session, first, second, faces=faces, by=_user())
+            summary = run(session, first, second, faces=faces, by=current_user())
         console.show(summary, [f"Kept: {summary.said}."])
 
     command.__doc__ = (
@@ -264,9 +237,7 @@ people.command("different")(_saying(same=False))
 def log(
     who: Annotated[str | None, typer.Argument(metavar="[WHO]", show_default=False)] = None,
     database: DatabaseOption = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many steps.")] = 20,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    limit: Annotated[int, Option("How many steps.", least=1)] = 20,
 ) -> None:
     """List what humans and runs changed, the latest first."""
     from facesets.operations.people.history import log as run
@@ -286,24 +257,22 @@ def log(
 def undo(
     number: Annotated[int | None, typer.Argument(metavar="[STEP]", show_default=False)] = None,
     database: DatabaseOption = None,
-    json: JsonOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """Take a step back, by default the latest."""
     from facesets.operations.people.history import undo as run
 
     with _library(database) as session:
-        step = run(session, number, by=_user())
+        step = run(session, number, by=current_user())
     _taken_back(step, "Taken back")
 
 
 @people.command()
-def redo(database: DatabaseOption = None, json: JsonOption = False, debug: DebugOption = False) -> None:
+def redo(database: DatabaseOption = None) -> None:
     """Do again what was taken back last."""
     from facesets.operations.people.history import redo as run
 
     with _library(database) as session:
-        step = run(session, by=_user())
+        step = run(session, by=current_user())
     _taken_back(step, "Done again")
 
 
