@@ -127,9 +127,7 @@ def _cluster_library(database: str | None, options: ClusterLibraryOptions) -> No
         console.progress() as progress,
         open_database(database, settings.load(), console) as session,
     ):
-        summary = cluster_library(
-            Library(session), options, progress=progress, stop=stop, by=current_user()
-        )
+        summary = cluster_library(Library(session), options, progress=progress, stop=stop, by=current_user())
     console.show(
         summary,
         [
@@ -137,7 +135,11 @@ def _cluster_library(database: str | None, options: ClusterLibraryOptions) -> No
             f"{summary.joined} joined a known one, "
             f"{summary.new_faces} became {counted(summary.new_persons, 'new person', 'new people')}, "
             f"{summary.alone} stayed alone, {len(summary.review)} to review."
-            + (f" {counted(summary.restored, 'face')} given back to whom you said they are." if summary.restored else "")
+            + (
+                f" {counted(summary.restored, 'face')} given back to whom you said they are."
+                if summary.restored
+                else ""
+            )
             + (" Nothing was stored." if options.dry_run or summary.stopped else ""),
             *summary.reasons,
         ],
