@@ -32,6 +32,8 @@ class Obeyed:
 
 def constraints_of(said: Statements, face_ids: Int64) -> Constraints:
     """What was said about pairs of faces, by the rows of a library's faces."""
+    if not said.face_pairs:
+        return Constraints()
     row = {int(face): i for i, face in enumerate(face_ids.tolist())}
     together = [(row[p.first], row[p.second]) for p in said.face_pairs if p.same and _both(p, row)]
     apart = [(row[p.first], row[p.second]) for p in said.face_pairs if not p.same and _both(p, row)]
