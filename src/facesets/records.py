@@ -202,11 +202,7 @@ class Images:
 
 @dataclass(frozen=True, slots=True)
 class CacheSettings:
-    """What the vectors of a store come from.
-
-    Two stores may be compared when `recogniser_sha256` agrees: only then do their vectors live in one
-    space.
-    """
+    """What the vectors of a store come from. They live in one space where `recogniser_sha256` agrees."""
 
     pack: str
     recogniser: str
@@ -248,11 +244,7 @@ class Wanted:
 class Description:
     """What was found out about a picture; None where it was not asked for.
 
-    Attributes
-    ----------
-    faces : Faces or None
-    clip : float32 array of shape (d,) or None
-        Embedding of the whole picture, of unit length.
+    `clip` embeds the whole picture: a float32 array of shape (d,), of unit length.
     """
 
     faces: Faces | None = None

@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,17 +27,19 @@ from facesets.plurals import counted
 if TYPE_CHECKING:
     from facesets.interfaces import Source
     from facesets.operations.ingest.embed import EmbedSummary
+    from facesets.store.npz.cache import Cache
+
+
+SourceArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="[SRC]", help="A folder of photos, or one photo; left out with --queue.", show_default=False
+    ),
+]
 
 
 def embed(
-    source: Annotated[
-        Path,
-        typer.Argument(
-            metavar="[SRC]",
-            help="A folder of photos, or one photo; left out with --queue.",
-            show_default=False,
-        ),
-    ],
+    source: SourceArgument,
     cache: Annotated[
         Path | None,
         typer.Argument(metavar="CACHE", help="The cache file, such as faces.npz.", show_default=False),
@@ -70,7 +73,6 @@ def embed(
     from facesets.operations.ingest.embed import embed as run
     from facesets.operations.ingest.empty_sources import require_photos
     from facesets.operations.models.profile import Meter, profile_of
-    from facesets.operations.models.tuning import is_long
     from facesets.stopwatch import Stopwatch
 
     conf = settings.load()
@@ -92,15 +94,14 @@ def embed(
             embedder = make_embedder(models, detection, choice, tuning=tuning, stopwatch=stopwatch)
             landmarker = make_landmarks(models, choice) if options.enrich else None
         store.require(embedder.settings)
+        is_worth_it = partial(_is_long, photos, store, dry_run=options.dry_run)
         with nullcontext() if options.dry_run else store.writing(embedder.settings):
             measured = tuning_for_run(
                 conf,
                 models,
                 choice,
                 detection,
-                lambda: (
-                    not options.dry_run and is_long(photos.files(), sum(map(photos.covers, store.files())))
-                ),
+                is_worth_it,
                 workers=workers,
                 batch_size=batch_size,
                 progress=progress,
@@ -110,20 +111,19 @@ def embed(
                 tuning = measured
                 embedder = make_embedder(models, detection, choice, tuning=tuning, stopwatch=stopwatch)
             options = replace(options, workers=tuning.workers, batch_size=tuning.images_per_run)
-            summary = run(
-                photos,
-                store,
-                embedder,
-                options,
-                landmarker=landmarker,
-                stopwatch=stopwatch,
-                progress=progress,
-                stop=stop,
-            )
+            embed_all = partial(run, landmarker=landmarker, stopwatch=stopwatch)
+            summary = embed_all(photos, store, embedder, options, progress=progress, stop=stop)
     console.show(summary, [_line(store.label, summary, dry_run=options.dry_run)])
     if (profile is not None or console.session.verbose) and not options.dry_run:
         console.profile(profile_of(stopwatch, meter, workers=options.workers, path=profile))
     console.finish(failed=console.unreadable(summary.failures, strict=strict))
+
+
+def _is_long(photos: "Source", store: "Cache", *, dry_run: bool) -> bool:
+    """Whether there is so much to do that measuring first how to divide it pays."""
+    from facesets.operations.models.tuning import is_long
+
+    return not dry_run and is_long(photos.files(), sum(map(photos.covers, store.files())))
 
 
 def _line(label: str, summary: "EmbedSummary", *, dry_run: bool) -> str:

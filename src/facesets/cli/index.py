@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -36,28 +37,37 @@ if TYPE_CHECKING:
     from facesets.settings import Settings
     from facesets.stop import Stop
 
-_AT_A_SERVICE = IndexOptions().concurrency
+TargetOption = Annotated[
+    list[Path],
+    typer.Option(
+        "--target",
+        metavar="DIR...",
+        help="Galleries, chunks or roots of galleries, or any folders of photos.",
+        show_default=False,
+    ),
+]
+ConcurrencyOption = Annotated[
+    int | None,
+    Option(
+        "Files worked on at a time.",
+        least=1,
+        unset="as measured on this machine, else one a processor; with --ml-uri "
+        f"{IndexOptions().concurrency}",
+    ),
+]
+AloneOption = Annotated[bool, Option("End with status 75 if another `index --alone` is going. For cron.")]
+
+
+_NOT_WITH_ENRICH = (
+    "--enrich adds landmarks to faces that are found in this run by the models here. Leave out --ml-uri and "
+    "--skip-faces, or run `facesets enrich` afterwards."
+)
 
 
 def index(
-    target: Annotated[
-        list[Path],
-        typer.Option(
-            "--target",
-            metavar="DIR...",
-            help="Galleries, chunks or roots of galleries, or any folders of photos.",
-            show_default=False,
-        ),
-    ],
+    target: TargetOption,
     database: DatabaseOption = None,
-    concurrency: Annotated[
-        int | None,
-        Option(
-            "Files worked on at a time.",
-            least=1,
-            unset=f"as measured on this machine, else one a processor; with --ml-uri {_AT_A_SERVICE}",
-        ),
-    ] = None,
+    concurrency: ConcurrencyOption = None,
     include: IncludeOption = (),
     exclude: ExcludeOption = (),
     ml_uri: MlUriOption = None,
@@ -70,9 +80,7 @@ def index(
     provider: ProviderOption = "auto",
     *,
     options: IndexOptions,
-    alone: Annotated[
-        bool, Option("End with status 75 if another `index --alone` is going. For cron.")
-    ] = False,
+    alone: AloneOption = False,
     strict: StrictOption = False,
     profile: ProfileOption = None,
 ) -> None:
@@ -97,10 +105,7 @@ def index(
     if profile is not None:
         require_suffix(profile, ".json")
     if options.enrich and (ml_uri or skip_faces):
-        raise WrongUsage(
-            "--enrich adds landmarks to faces that are found in this run by the models here. Leave out "
-            "--ml-uri and --skip-faces, or run `facesets enrich` afterwards."
-        )
+        raise WrongUsage(_NOT_WITH_ENRICH)
     stopwatch, meter = Stopwatch(), Meter()
     console.only_the_result_unless_watched()
     conf = settings.load()
@@ -131,27 +136,12 @@ def index(
             landmarker = None
             if options.enrich and not options.dry_run and describe.faces_from is not None:
                 landmarker = _landmarker(describe.faces_from, pack, provider, conf, progress, stop)
-            summary = run(
-                source,
-                library,
-                describe,
-                options,
-                landmarker=landmarker,
-                stopwatch=stopwatch,
-                progress=progress,
-                stop=stop,
-            )
-    console.show(
-        summary,
-        [_line(library.label, summary, dry_run=options.dry_run), *_passed_over(summary.passed_over)],
-        asked_for=options.dry_run,
-    )
+            index_all = partial(run, landmarker=landmarker, stopwatch=stopwatch)
+            summary = index_all(source, library, describe, options, progress=progress, stop=stop)
+    _show(library.label, summary, dry_run=options.dry_run)
     if (profile is not None or console.session.verbose) and not options.dry_run:
         console.profile(profile_of(stopwatch, meter, workers=options.concurrency, path=profile))
-    failed = console.unreadable(summary.failures, strict=strict)
-    if summary.away and not console.session.stopped_by:
-        raise typer.Exit(SourceGone.exit_status)
-    console.finish(failed=failed)
+    _finish(summary, strict=strict)
 
 
 def _landmarker(
@@ -169,6 +159,18 @@ def _landmarker(
 
     models = get_pack(pack or faces_from.pack, conf, console, progress, stop, known=faces_from)
     return make_landmarks(models, choose_provider(provider, models.recogniser))
+
+
+def _finish(summary: "IndexSummary", *, strict: bool) -> None:
+    failed = console.unreadable(summary.failures, strict=strict)
+    if summary.away and not console.session.stopped_by:
+        raise typer.Exit(SourceGone.exit_status)
+    console.finish(failed=failed)
+
+
+def _show(label: str, summary: "IndexSummary", *, dry_run: bool) -> None:
+    lines = [_line(label, summary, dry_run=dry_run), *_passed_over(summary.passed_over)]
+    console.show(summary, lines, asked_for=dry_run)
 
 
 def _line(label: str, summary: "IndexSummary", *, dry_run: bool) -> str:

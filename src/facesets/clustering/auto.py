@@ -65,6 +65,10 @@ _MOST_INTRUDERS = 0.25
 """Where more of a satellite's faces cannot be with the anchor's, it is another person."""
 
 
+_STRATEGY = "average linkage from certain cores, with junk control"
+_OFFSET_TAKEN = "Even strangers' faces were similar by {:.2f}: what all have in common was taken away first."
+
+
 def cluster_auto(
     embeddings: Embeddings,
     *,
@@ -101,8 +105,7 @@ def cluster_auto(
     measured = calibration or calibrate(embeddings, image_index=image_index)
     first: tuple[str, ...] = ()
     if measured.offset:
-        shared = f"Even strangers' faces were similar by {measured.middle:.2f}"
-        first = (f"{shared}: what all have in common was taken away first.",)
+        first = (_OFFSET_TAKEN.format(measured.middle),)
         embeddings = without_offset(embeddings)
         measured = calibrate(embeddings, image_index=image_index)
     if image_index is not None:
@@ -120,19 +123,9 @@ def cluster_auto(
     labels, placement = np.empty(len(rows), np.int64), np.empty(len(rows), np.uint8)
     labels[order], placement[order] = work.labels, work.placement
     labels[placement == Placement.INCOHERENT] = -1
-    return AutoResult(
-        numbered(labels),
-        placement,
-        "average linkage from certain cores, with junk control",
-        measured,
-        (
-            *first,
-            *describe(measured, placement, len(known.cannot_link), len(contradictions)),
-            *work.reasons,
-            *pairs.reasons,
-        ),
-        contradictions,
-    )
+    described = describe(measured, placement, len(known.cannot_link), len(contradictions))
+    reasons = (*first, *described, *work.reasons, *pairs.reasons)
+    return AutoResult(numbered(labels), placement, _STRATEGY, measured, reasons, contradictions)
 
 
 class _Work:

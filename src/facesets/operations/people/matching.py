@@ -58,12 +58,7 @@ def decide(
 ) -> Decision:
     """Compare the faces without a person with known people, and group the rest.
 
-    `recogniser` is the file name of the network that made the embeddings.
-
-    Raises
-    ------
-    StoppedEarly
-        `stop` was requested.
+    `recogniser` is the file name of the network that made the embeddings. Raises `StoppedEarly`.
     """
     threshold, measured = options.threshold, None
     if threshold is None or options.method == "auto":
@@ -108,10 +103,15 @@ def decide(
     reported.end()
     if apart is not None:
         joined = _one_face_a_photo(faces, new, joined, apart, references)
+    return _decision(joined, grouping, None if measured is None else threshold)
+
+
+def _decision(joined: Joined, grouping: "_Grouping", measured_threshold: float | None) -> Decision:
+    """What was decided, with the measured values that decided and the reasons."""
     used: dict[str, Any] = dict(grouping.checked)
     reasons = grouping.reasons
-    if measured is not None:
-        used |= {"measured_cosine_similarity": threshold}
+    if measured_threshold is not None:
+        used |= {"measured_cosine_similarity": measured_threshold}
     if joined.checked is not None:
         used |= {"likenesses": joined.checked.due, "likenesses_found": joined.checked.found}
         reasons = (joined.checked.sentence(), *reasons)
