@@ -51,7 +51,8 @@ def test_what_is_given_wins(options: Options, field: str, usual: float) -> None:
 
 @each_option
 def test_its_help_says_both(options: Options, field: str, usual: float) -> None:
-    option = next(each for each in declared(type(options)) if each.field == field).option
+    known = declared(type(options))  # type: ignore[arg-type]
+    option = next(each.option for each in known if each.field == field)
     assert isinstance(option, CentroidDistance)
     assert option.unset == f"{usual:.2f}, or {STRICT:.2f} with the open pack"
     assert recogniser_named(OPEN).max_from_centroid == STRICT
