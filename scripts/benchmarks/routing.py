@@ -1,6 +1,7 @@
 """How well `extend` routes new faces to people it knows, and which threshold would be best.
 
-    PYTHONPATH=src python scripts/benchmarks/routing.py [--vectors FILE.npz] [--min-faces 15] [--seed 0]
+    PYTHONPATH=src python scripts/benchmarks/routing.py [--vectors FILE.npz --recogniser NAME]
+        [--min-faces 15] [--seed 0]
 
 Of each person's photos a third is held out. People are made of the rest as `cluster` and `refine` make
 them; then the third comes, and with it strangers: everybody who has no face set. A row a threshold: precision
@@ -24,6 +25,7 @@ from facesets.operations.grouping.cluster import members_by_label
 from facesets.operations.grouping.nearest_group import route
 from facesets.operations.grouping.refine import gate_faces, surviving
 from facesets.operations.options.cache import RefineOptions
+from facesets.operations.options.centroid_distance import for_recogniser
 from facesets.operations.options.face_sets import ExtendOptions
 from facesets.records import Faces, Int64
 
@@ -63,9 +65,9 @@ def hold_out(names: NDArray[np.str_], rng: np.random.Generator) -> Split:
     return Split(np.setdiff1d(np.arange(len(names)), held), held)
 
 
-def face_sets(faces: Faces, known: Int64, min_faces: int) -> list[Int64]:
+def face_sets(faces: Faces, known: Int64, options: RefineOptions) -> list[Int64]:
     """Rows of each face set of `refine`."""
-    gated = gate_faces(faces.take(known), RefineOptions(min_faces=min_faces))
+    gated = gate_faces(faces.take(known), options)
     return [known[part] for part in surviving(gated)]
 
 
@@ -75,7 +77,14 @@ def raw_people(faces: Faces, known: Int64) -> list[Int64]:
     return [known[part] for part in members_by_label(labels) if len(part) > 1]
 
 
-def table(title: str, faces: Faces, names: NDArray[np.str_], split: Split, members: list[Int64]) -> None:
+def table(
+    title: str,
+    faces: Faces,
+    names: NDArray[np.str_],
+    split: Split,
+    members: list[Int64],
+    usual: ExtendOptions,
+) -> None:
     """Print precision and recall at each threshold, and the best by their harmonic mean."""
     owners = [Counter(names[rows].tolist()).most_common(1)[0][0] for rows in members]
     owned = set(owners)
@@ -96,7 +105,7 @@ def table(title: str, faces: Faces, names: NDArray[np.str_], split: Split, membe
         recall = right.sum() / max(comes_home.sum(), 1)
         f1 = 2 * precision * recall / max(precision + recall, 1e-9)
         best = max(best, (float(f1), threshold))
-        default = "  <- default" if threshold == ExtendOptions().threshold else ""
+        default = "  <- default" if threshold == usual.threshold else ""
         strangers = (routed & ~comes_home).sum() / max((~comes_home).sum(), 1)
         print(f"  {threshold:9.2f}  {precision:9.4f}  {recall:6.4f} {f1:6.4f}  {strangers:16.4f}{default}")
     print(f"  best F1 {best[0]:.4f} at {best[1]:.2f}\n")
@@ -106,6 +115,7 @@ def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--vectors", type=Path, default=SHARED / "faces" / "lfw_dev_embeddings.npz")
+    parser.add_argument("--recogniser", default="w600k_mbf", help="that the vectors are of")
     parser.add_argument("--min-faces", type=int, nargs="+", default=[15, 5])
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -114,10 +124,12 @@ def main() -> None:
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     faces = faces_of(vectors)
     split = hold_out(names, np.random.default_rng(options.seed))
+    usual = for_recogniser(ExtendOptions(), options.recogniser)
     for least in options.min_faces:
-        members = face_sets(faces, split.known, least)
-        table(f"face sets of {least} photos or more", faces, names, split, members)
-    table("people of `cluster`", faces, names, split, raw_people(faces, split.known))
+        gates = RefineOptions(min_faces=least).for_store(len(names), options.recogniser)
+        members = face_sets(faces, split.known, gates)
+        table(f"face sets of {least} photos or more", faces, names, split, members, usual)
+    table("people of `cluster`", faces, names, split, raw_people(faces, split.known), usual)
 
 
 if __name__ == "__main__":

@@ -62,6 +62,8 @@ class Recogniser:
         strangers, and what is measured without labels misleads: these values are taken as they are.
     merge_max_cosine_distance : float
         Up to which the centroids of two clusters belong to one person.
+    max_from_centroid : float
+        Cosine distance from a person's centroid beyond which faces may well be strangers'.
     source : str
         Where these come from, in words.
     is_sure : bool
@@ -75,6 +77,7 @@ class Recogniser:
     is_sure: bool = True
     pairs: PairModel | None = None
     merge_max_cosine_distance: float = 0.40
+    max_from_centroid: float = 0.55
 
 
 ARCFACE = Recogniser(0.6, 0.01, 0.065, "as usual with ArcFace", is_sure=False)
@@ -89,6 +92,7 @@ _MEASURED = {
         "as measured of the open pack on news photos",
         pairs=PairModel(mean=0.636, spread=0.102, reached=0.376, decay=0.0354),
         merge_max_cosine_distance=0.30,
+        max_from_centroid=0.40,
     ),
 }
 

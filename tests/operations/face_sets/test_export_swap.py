@@ -25,6 +25,7 @@ from facesets.operations.options.cache import (
     ExportSwapOptions,
     RefineOptions,
 )
+from facesets.operations.options.centroid_distance import for_recogniser
 from facesets.operations.reports.verify_bundle import check_bundle, verify_bundles
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress
@@ -192,7 +193,7 @@ def test_candidates_are_single_faces_near_a_set(exported: Path, manifests: Path)
     assert candidates
     for name, item in candidates:
         assert (exported / "_candidates" / name / item.file).is_file()
-        assert item.centroid_cosine_distance <= TASTE.candidate_match_threshold
+        assert item.centroid_cosine_distance <= 0.55
         assert item.quality.total >= TASTE.candidate_min_score
         assert item.face.face not in in_sets
 
@@ -383,7 +384,8 @@ def test_defaults_are_the_documented_ones() -> None:
         512,
         100,
     )
-    assert (o.candidates, o.candidate_match_threshold, o.candidate_min_score) == (False, 0.55, 0.40)
+    assert (o.candidates, o.candidate_min_score) == (False, 0.40)
+    assert for_recogniser(o, "w600k_r50.onnx").candidate_match_threshold == 0.55
 
 
 def test_a_damaged_bundle_is_made_again_and_an_edited_crop_is_set_aside(

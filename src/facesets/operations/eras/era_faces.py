@@ -12,6 +12,7 @@ from facesets.files import printable
 from facesets.operations.face_sets.selection import centroid_of
 from facesets.operations.face_sets.source_roots import rows_under
 from facesets.operations.grouping.gates import quality_gates
+from facesets.operations.options.centroid_distance import settled
 from facesets.operations.options.face_sets import SplitErasOptions
 from facesets.plurals import counted
 from facesets.records import Collection, Float32, Int64
@@ -154,14 +155,15 @@ def recover(
         where = f" below {' or '.join(printable(root) for root in roots)}" if roots else ""
         raise WrongUsage(f"The store has no faces{where}. Embed photos first, or name another folder.")
     faces = collection.faces
-    near = under[1 - faces.embedding[under] @ curated.seed <= options.recover_threshold]
+    near = under[1 - faces.embedding[under] @ curated.seed <= settled(options.recover_threshold)]
     given = np.intersect1d(under, rows_among(collection, curated.given))
     near = np.setdiff1d(near, rows_among(collection, curated.taken_out))
     left, dropped = near, dict[str, int]()
     for gate, below, _ in quality_gates(faces, options):
         dropped[gate.name] = int(below[left].sum())
         left = left[~below[left]]
-    far = 1 - faces.embedding[left] @ centroid_of(faces.embedding[left]) > options.recentre_threshold
+    away = 1 - faces.embedding[left] @ centroid_of(faces.embedding[left])
+    far = away > settled(options.recentre_threshold)
     dropped[RECENTRE.name] = int(far.sum())
     rows = np.union1d(left[~far], given)
     if not len(rows):

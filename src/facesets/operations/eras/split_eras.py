@@ -24,6 +24,7 @@ from facesets.operations.face_sets.selection import select_faces
 from facesets.operations.face_sets.set_changes import State, set_states, without_empty
 from facesets.operations.face_sets.write_export import export_planned
 from facesets.operations.options.cache import ExportSwapOptions
+from facesets.operations.options.centroid_distance import for_recogniser
 from facesets.operations.options.face_sets import SplitErasOptions
 from facesets.results.earlier_export import ERA, EarlierExport
 from facesets.results.era_lineage import succession
@@ -56,6 +57,7 @@ def probe_eras(
     Errors as `split_eras`.
     """
     begun = begin(store, request.out, ExportManifest, EXPORT_MANIFEST, replace=replace)
+    options = for_recogniser(options, begun.collection.settings.recogniser)
     earlier = EarlierExport(request.out, begun.before)
     person = find_person(store, earlier, begun.collection, request, options, progress=progress, stop=stop)
     evidence = probe(person.embeddings, person.of_face, person.eras, person.named, options)
@@ -127,6 +129,7 @@ def split_eras(
     """
     with reserved(request.out, dry_run=export.dry_run):
         run = begin_export(store, request.out, embedder, export, progress, stop)
+        options = for_recogniser(options, run.collection.settings.recogniser)
         person = find_person(
             store, run.earlier, run.collection, request, options, progress=progress, stop=stop
         )

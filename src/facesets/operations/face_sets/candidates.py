@@ -9,6 +9,7 @@ from facesets.clustering import nearest
 from facesets.errors import WrongUsage
 from facesets.operations.face_sets.selection import centroid_of
 from facesets.operations.options.cache import ExportSwapOptions
+from facesets.operations.options.centroid_distance import settled
 from facesets.records import CacheSettings, Collection, Float32, Int64
 from facesets.results.manifest import ClusterManifest
 from facesets.results.manifest_json import read_manifest
@@ -52,8 +53,8 @@ def matched_candidates(
         return matched
     references = np.stack([centroid_of(faces.embedding[rows]) for rows in members.values()])
     found = nearest(faces.embedding[single], references)
-    names = list(members)
+    names, most = list(members), settled(options.candidate_match_threshold)
     for row, reference, distance in zip(single, found.reference, found.cosine_distance, strict=True):
-        if distance <= options.candidate_match_threshold:
+        if distance <= most:
             matched[names[int(reference)]][int(row)] = round(float(distance), 4)
     return matched

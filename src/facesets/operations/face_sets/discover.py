@@ -20,6 +20,7 @@ from facesets.operations.face_sets.write_export import export_planned
 from facesets.operations.grouping.gates import Gated
 from facesets.operations.grouping.refine import gate_faces, surviving
 from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
+from facesets.operations.options.centroid_distance import for_recogniser, settled
 from facesets.operations.options.face_sets import DiscoverOptions
 from facesets.plurals import counted
 from facesets.records import Bool, Collection, Float32, Int64
@@ -165,6 +166,7 @@ def _discover(
     run: ExportRun, roots: list[Path], options: DiscoverOptions, refine: RefineOptions
 ) -> DiscoverSummary:
     collection = run.collection
+    options = for_recogniser(options, collection.settings.recogniser)
     known = known_sets(run.earlier, run.collection)
     rows = rows_under(collection, roots)
     run.progress.begin(f"Looking for new people among {counted(len(rows), 'face')}")
@@ -277,7 +279,7 @@ def _is_known(run: ExportRun, rows: Int64, known: KnownSets, options: DiscoverOp
     if not len(known.centroids) or not len(rows):
         return listed
     found = nearest(run.collection.faces.embedding[rows], known.centroids)
-    return listed | (found.cosine_distance <= options.known_threshold)
+    return listed | (found.cosine_distance <= settled(options.known_threshold))
 
 
 def _clusters(

@@ -8,6 +8,7 @@ import numpy as np
 from facesets.imaging.quality import Quality, known_pose, quality
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.options.cache import ExportSwapOptions
+from facesets.operations.options.centroid_distance import for_recogniser
 from facesets.records import Collection, Float32, Int64
 from facesets.results.earlier_export import EarlierExport
 from facesets.results.export_manifest import ExportManifest
@@ -86,7 +87,7 @@ def begin_export(
         sources=begun.sources,
         earlier=EarlierExport(out, begun.before),
         embedder=embedder,
-        options=options,
+        options=for_recogniser(options, collection.settings.recogniser),
         progress=progress,
         stop=stop,
     )

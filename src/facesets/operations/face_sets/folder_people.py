@@ -17,6 +17,7 @@ from facesets.clustering.eras import core_members
 from facesets.files import printable
 from facesets.operations.face_sets.folder_labels import SortedFolders
 from facesets.operations.face_sets.selection import centroid_of
+from facesets.operations.options.centroid_distance import settled
 from facesets.operations.options.face_sets import ImportFoldersOptions
 from facesets.plurals import counted
 from facesets.records import Collection, Float32, Int64
@@ -96,7 +97,7 @@ def find_identities(
             failures.append(Failure(images.folders[label][0], _why_nobody(images.rows[label], rows)))
     mixed = np.flatnonzero(np.isin(faces.image, images.mixed)).astype(np.int64)
     centres = [centroid_of(faces.embedding[core]) for _, core in found.values()]
-    routed = _within(faces.embedding, mixed, centres, options.route_threshold)
+    routed = _within(faces.embedding, mixed, centres, settled(options.route_threshold))
     identities = [
         Identity(
             label=label,

@@ -16,6 +16,7 @@ from facesets.operations.face_sets.plan import plan_sets
 from facesets.operations.face_sets.set_changes import State, set_states, without_empty
 from facesets.operations.face_sets.write_export import export_planned
 from facesets.operations.options.cache import ExportSwapOptions
+from facesets.operations.options.centroid_distance import for_recogniser
 from facesets.operations.options.face_sets import ImportFoldersOptions
 from facesets.results.file_names import folder_name
 from facesets.results.lock import reserved
@@ -111,6 +112,7 @@ def import_folders(
 def _import_folders(
     run: ExportRun, folders: SortedFolders, options: ImportFoldersOptions
 ) -> ImportFoldersSummary:
+    options = for_recogniser(options, run.collection.settings.recogniser)
     identities, failures = find_identities(run.collection, folders, options)
     if not identities:
         reasons = "; ".join(f"{printable(failure.path)}: {failure.reason}" for failure in failures)

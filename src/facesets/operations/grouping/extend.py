@@ -13,6 +13,7 @@ from facesets.operations.grouping.cluster import members_by_label
 from facesets.operations.grouping.extend_sets import ExtendedSets, grown_sets
 from facesets.operations.grouping.extended_result import COMMAND, ExtendedResult, Grown, completed
 from facesets.operations.grouping.nearest_group import join_known
+from facesets.operations.options.centroid_distance import for_recogniser
 from facesets.operations.options.face_sets import ExtendOptions
 from facesets.records import Collection, Int64
 from facesets.results.follow_names import ids_of, known_and_named
@@ -95,6 +96,7 @@ def _extend(
     stop: Stop,
 ) -> ExtendSummary:
     collection = store.load()
+    options = for_recogniser(options, collection.settings.recogniser)
     people = _read(raw, CLUSTER_MANIFEST, ClusterManifest, store, collection, options)
     results: dict[Path, ClusterManifest | RefineManifest] = {raw: people}
     refined = None

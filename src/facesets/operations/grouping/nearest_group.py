@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from facesets.clustering import centroids, nearest, same_image_pairs
+from facesets.operations.options.centroid_distance import settled
 from facesets.operations.options.face_sets import ExtendOptions
 from facesets.records import Collection, Faces, Int64
 from facesets.results.membership import Known
@@ -66,7 +67,7 @@ def join_known(collection: Collection, known: Known, new: Int64, options: Extend
         collection.faces,
         new,
         members,
-        max_cosine_distance=options.threshold,
+        max_cosine_distance=settled(options.threshold),
         same_image_ok=options.same_image_ok,
     )
 

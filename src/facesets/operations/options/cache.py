@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
+from facesets.operations.options.centroid_distance import centroid_distance
 from facesets.operations.options.declaration import Checked, Option, check_ranges, whole_number_or_auto
 from facesets.operations.options.limits import within
 from facesets.operations.options.shared import (
@@ -291,8 +292,9 @@ class ExportSwapOptions(Checked):
     ] = "best"
     candidates: Annotated[bool, Option("Match single faces to the sets, for review in _candidates.")] = False
     candidate_match_threshold: Annotated[
-        float, Option("Most cosine distance of a candidate from its set.", least=0, most=2)
-    ] = 0.55
+        float | None,
+        centroid_distance("Most cosine distance of a candidate from its set.", usual=0.55),
+    ] = None
     candidate_min_score: Annotated[float, Option("Least quality of a candidate.", least=0, most=1)] = 0.40
     merge: Annotated[bool, Option("Add to the sets in OUT, leaving those as they are.")] = False
     sheet: Sheet = True

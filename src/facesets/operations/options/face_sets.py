@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from facesets.operations.options.centroid_distance import centroid_distance
 from facesets.operations.options.declaration import Checked, Option
 from facesets.operations.options.shared import (
     MIN_BLUR,
@@ -23,9 +24,9 @@ class ExtendOptions(Checked):
     """How `extend` adds faces. All else is as it was when the results were made."""
 
     threshold: Annotated[
-        float,
-        Option("Most cosine distance of a new face from the person that it joins.", least=0, most=2),
-    ] = 0.55
+        float | None,
+        centroid_distance("Most cosine distance of a new face from the person that it joins.", usual=0.55),
+    ] = None
     cluster_threshold: Annotated[
         float, Option("Cosine distance at which the other new faces are clustered.", least=0, most=2)
     ] = 0.55
@@ -40,8 +41,9 @@ class DiscoverOptions(Checked):
     """Whom `discover` knows. All else is as `refine` and `export-swap` have it."""
 
     known_threshold: Annotated[
-        float, Option("A face this close in cosine distance to a known face set is known.", least=0, most=2)
-    ] = 0.45
+        float | None,
+        centroid_distance("A face this close in cosine distance to a known face set is known.", usual=0.45),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,11 @@ class ImportFoldersOptions(Checked):
     ] = 0.55
     second_threshold: Annotated[float, Option("The same in the second pass.", least=0, most=2)] = 0.45
     route_threshold: Annotated[
-        float,
-        Option("Cosine distance within which a face of a mixed folder is that person.", least=0, most=2),
-    ] = 0.45
+        float | None,
+        centroid_distance(
+            "Cosine distance within which a face of a mixed folder is that person.", usual=0.45
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +72,15 @@ class SplitErasOptions(Checked):
     """How `split-eras` finds a person's faces again, and cuts them into eras."""
 
     recover_threshold: Annotated[
-        float,
-        Option("Cosine distance from the set's centroid within which faces are found.", least=0, most=2),
-    ] = 0.55
+        float | None,
+        centroid_distance(
+            "Cosine distance from the set's centroid within which faces are found.", usual=0.55
+        ),
+    ] = None
     recentre_threshold: Annotated[
-        float, Option("Cosine distance from their common centroid within which they stay.", least=0, most=2)
-    ] = 0.50
+        float | None,
+        centroid_distance("Cosine distance from their common centroid within which they stay.", usual=0.50),
+    ] = None
     split_threshold: Annotated[
         float,
         Option("Cosine distance at which average linkage is cut into sub-clusters.", least=0, most=2),
