@@ -1,6 +1,5 @@
 """`facesets embed`."""
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -120,18 +119,12 @@ def embed(
     Run it again whenever photos were added: what is known is not read again.
     """
     from facesets import settings
-    from facesets.assembly.models import choose, detection_options, make_embedder, make_landmarks
-    from facesets.assembly.packs import get_pack
+    from facesets.assembly.embedding import InferenceFlags, embed_photos
     from facesets.assembly.stores import open_cache
-    from facesets.assembly.tuning import divide, tuning_for_run
     from facesets.files import require_suffix
-    from facesets.operations.ingest.embed import embed as run
-    from facesets.operations.ingest.empty_sources import require_photos
     from facesets.operations.models.profile import Meter, profile_of
-    from facesets.operations.models.tuning import is_long
     from facesets.stopwatch import Stopwatch
 
-    conf = settings.load()
     photos, cache = _source_and_cache(source, cache, queue, include or [], exclude or [])
     if profile is not None:
         require_suffix(profile, ".json")
@@ -139,52 +132,24 @@ def embed(
     stopwatch = Stopwatch()
     meter = Meter()
     with console.stoppable() as stop, console.progress() as progress:
-        detection = detection_options(store.settings, pack, det_size, min_det_score, conf)
-        require_photos(photos, store.files())
-        models = get_pack(
-            detection.pack, conf, console, progress, stop, known=store.settings, fetch=not dry_run
-        )
-        with stopwatch.stage("load models"):
-            choice = choose(provider, models, console)
-            tuning = divide(conf, models, choice, workers=workers, batch_size=batch_size)
-            embedder = make_embedder(models, detection, choice, tuning=tuning, stopwatch=stopwatch)
-            landmarker = make_landmarks(models, choice) if enrich else None
-        store.require(embedder.settings)
-        with nullcontext() if dry_run else store.writing(embedder.settings):
-            measured = tuning_for_run(
-                conf,
-                models,
-                choice,
-                detection,
-                lambda: not dry_run and is_long(photos.files(), sum(map(photos.covers, store.files()))),
-                workers=workers,
-                batch_size=batch_size,
-                progress=progress,
-                stop=stop,
-            )
-            if measured != tuning:
-                tuning = measured
-                embedder = make_embedder(models, detection, choice, tuning=tuning, stopwatch=stopwatch)
-            options = EmbedOptions(
+        summary, how = embed_photos(
+            photos,
+            store,
+            InferenceFlags(pack, det_size, min_det_score, provider, workers, batch_size),
+            EmbedOptions(
                 flush_every=flush_every,
-                workers=tuning.workers,
-                batch_size=tuning.images_per_run,
                 retry_failed=retry_failed,
                 fast_decode=fast_decode,
                 enrich=enrich,
                 prune=prune,
                 dry_run=dry_run,
-            )
-            summary = run(
-                photos,
-                store,
-                embedder,
-                options,
-                landmarker=landmarker,
-                stopwatch=stopwatch,
-                progress=progress,
-                stop=stop,
-            )
+            ),
+            settings.load(),
+            console,
+            stopwatch=stopwatch,
+            progress=progress,
+            stop=stop,
+        )
     console.show(
         summary,
         [
@@ -204,7 +169,7 @@ def embed(
         ],
     )
     if (profile is not None or console.session.verbose) and not dry_run:
-        console.profile(profile_of(stopwatch, meter, workers=options.workers, path=profile))
+        console.profile(profile_of(stopwatch, meter, workers=how.workers, path=profile))
     console.finish(failed=console.unreadable(summary.failures, strict=strict))
 
 

@@ -1,14 +1,14 @@
 """`facesets run`."""
 
-import dataclasses
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from facesets.cli import console
+from facesets.cli.configured import configured_flags, options_with
 from facesets.cli.params import (
     DebugOption,
     DryRunOption,
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 _TOLD = ("method", "threshold", "min_cosine_similarity")
 """Flags of `cluster` that are read together."""
-
-Options = TypeVar("Options", ClusterOptions, RefineOptions, ExtendOptions)
 
 
 def run(
@@ -68,7 +66,7 @@ def run(
     from facesets.operations.run import run as run_all
 
     out = out or _default_place(photos)
-    flags = _flags_of(context, "embed")
+    flags = configured_flags(context, "embed")
     flags["pack"] = pack or flags["pack"]
     _refuse_other_pack(out, flags["pack"])
     with console.stoppable() as stop, console.progress() as progress:
@@ -134,53 +132,31 @@ def _refuse_other_pack(out: Path, pack: str | None) -> None:
         )
 
 
-def _flags_of(context: typer.Context, command: str) -> dict[str, Any]:
-    """What the flags of another command are if none is given: from the environment and facesets.toml."""
-    group = context.parent
-    if group is None:
-        raise ValueError("run belongs to the app")
-    before = dataclasses.replace(console.session)
-    part = group.command.get_command(group, command)  # type: ignore[attr-defined]
-    try:
-        params: Mapping[str, Any] = part.make_context(command, ["-"], parent=group).params
-    finally:
-        # Reading a command's flags sets how the program talks.
-        for each in dataclasses.fields(before):
-            setattr(console.session, each.name, getattr(before, each.name))
-    return dict(params)
-
-
 def _options(context: typer.Context, materialize: Materialize | None, *, dry_run: bool) -> "RunOptions":
     """The settings of all steps."""
     from facesets import settings
     from facesets.operations.run import RunOptions
 
-    grouping, gates = _flags_of(context, "cluster"), _flags_of(context, "refine")
-    finding, said = _flags_of(context, "embed"), said_threshold(grouping)
+    grouping, gates = configured_flags(context, "cluster"), configured_flags(context, "refine")
+    finding, said = configured_flags(context, "embed"), said_threshold(grouping)
     others = {name: value for name, value in grouping.items() if name not in _TOLD}
     own = {} if materialize is None else {"materialize": materialize}
     return RunOptions(
-        cluster=_made(ClusterOptions(), others, **own).told(
+        cluster=options_with(ClusterOptions(), others, **own).told(
             grouping["method"] or (None if said else "auto"), said
         ),
-        refine=_made(
+        refine=options_with(
             RefineOptions(),
             gates,
             min_faces=whole_number_or_auto("--min-faces", gates["min_faces"]),
             **own,
         ),
-        extend=_made(ExtendOptions(), _flags_of(context, "extend")),
+        extend=options_with(ExtendOptions(), configured_flags(context, "extend")),
         include=tuple(finding["include"] or ()),
         exclude=tuple(finding["exclude"] or ()),
         workers=settings.load().cpus,
         dry_run=dry_run,
     )
-
-
-def _made(base: Options, flags: Mapping[str, Any], **own: Any) -> Options:  # noqa: ANN401 - values of any field
-    """Options with those flags that are among them, and with values of one's own."""
-    known = {each.name for each in dataclasses.fields(base)} - {"dry_run"}
-    return dataclasses.replace(base, **{k: v for k, v in flags.items() if k in known} | own)
 
 
 def _models(
