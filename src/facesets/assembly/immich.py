@@ -15,8 +15,8 @@ from facesets.remote.access import Access
 from facesets.settings import Settings
 
 if TYPE_CHECKING:
-    from facesets.operations.immich.local_people import Ours
-    from facesets.operations.immich.stage_asset import Known
+    from facesets.operations.immich.local_people import LocalPeople
+    from facesets.operations.immich.stage_asset import IsKnown
 
 _CONNECT_TIMEOUT_S = 10.0
 
@@ -67,8 +67,8 @@ def _key(path: Path | None, settings: Settings) -> str:
 @contextmanager
 def known_content(
     caches: Sequence[Path], database: str | None, settings: Settings, notices: Notices, *, library: bool
-) -> "Iterator[Sequence[Known]]":
-    """What tells whether content is known: caches, and the library if there is one and it is to count.
+) -> "Iterator[Sequence[IsKnown]]":
+    """What knows whether content is known: caches, and the library if there is one and it is to count.
 
     No library is made for this.
 
@@ -103,10 +103,10 @@ def _has_library(database: str | None, settings: Settings, notices: Notices) -> 
 
 
 @contextmanager
-def our_people(
+def local_people_source(
     folder: Path | None, cache: Path | None, database: str | None, settings: Settings, notices: Notices
-) -> "Iterator[Callable[[Sequence[str]], Ours]]":
-    """What tells who is on which photo: a folder of results with its cache, else the library.
+) -> "Iterator[Callable[[Sequence[str]], LocalPeople]]":
+    """What knows who is on which photo: a folder of results with its cache, else the library.
 
     Raises
     ------
@@ -115,14 +115,14 @@ def our_people(
     Unreachable, SchemaOutdated
         The library cannot be asked.
     """
-    from facesets.operations.immich.local_people import from_folder, from_library
+    from facesets.operations.immich.local_people import people_of_folder, people_of_library
 
     if (folder is None) != (cache is None):
         raise WrongUsage("--people and --cache belong together: give both, or none for the library.")
     if folder is not None and cache is not None:
-        yield partial(from_folder, open_cache(cache), folder)
+        yield partial(people_of_folder, open_cache(cache), folder)
         return
     from facesets.store.postgres.library import Library
 
     with open_database(database, settings, notices) as session:
-        yield partial(from_library, Library(session))
+        yield partial(people_of_library, Library(session))

@@ -40,7 +40,7 @@ _KINDS = {
     "give_face": ("face", "faces", "given"),
     "create_face": ("face", "faces", "added"),
     "merge_person": ("person", "people", "merged"),
-    "drop_birth_date": ("birth date", "birth dates", "taken away"),
+    "drop_birth_date": ("birth date", "birth dates", "removed"),
     "delete_face": ("face", "faces", "removed"),
     "delete_person": ("person", "people", "removed"),
     "changed_meanwhile": ("change", "changes", "left out, for the server was changed meanwhile"),
@@ -127,7 +127,7 @@ def immich_push(
     that a user of the server decided about stay as they are. Every run can be taken back with --undo.
     """
     from facesets import settings
-    from facesets.assembly.immich import access_to, our_people
+    from facesets.assembly.immich import access_to, local_people_source
     from facesets.remote.immich_people import ImmichPeople
 
     if give_up and undo is None:
@@ -175,11 +175,11 @@ def immich_push(
             return
         from facesets.operations.immich.push import immich_push as run
 
-        with our_people(people, cache, database, conf, console) as read_ours:
+        with local_people_source(people, cache, database, conf, console) as read_people:
             summary = run(
                 server,
                 staged,
-                read_ours,
+                read_people,
                 options,
                 lambda plan: _confirmed(plan, progress, apply=apply),
                 when=datetime.now().astimezone().strftime("%Y%m%d-%H%M%S"),
@@ -268,7 +268,7 @@ def _person_line(person: "PushedPerson") -> str:
 def _undo_lines(plan: "PushUndoSummary") -> str:
     return (
         f"The run {plan.run} moved {counted(plan.faces, 'face')}, added {plan.added}, "
-        f"merged {people(plan.merges)} away, named {plan.names} and made {plan.created}."
+        f"merged {people(plan.merges)} into others, named {plan.names} and made {plan.created}."
     )
 
 

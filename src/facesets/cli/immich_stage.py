@@ -184,7 +184,7 @@ def _moment(flag: str, text: str | None, at: time) -> datetime | None:
 def _lines(summary: "StageSummary", *, dry_run: bool) -> list[str]:
     skipped = ", ".join(f"{count} {kind}" for kind, count in sorted(summary.skipped.items()))
     lines = [
-        f"{counted(summary.listed, 'photo')} listed, {summary.settled_before} settled before. "
+        f"{counted(summary.listed, 'photo')} listed, {summary.settled_before} finished before. "
         + (
             f"{summary.staged} to stage"
             if dry_run

@@ -135,7 +135,7 @@ class FinishSummary:
 def paths_for(
     user: str, out: Path, cache: Path | None = None, export: Path | None = None, log: Path | None = None
 ) -> FinishPaths:
-    """Where things are for a user, below what `immich-stage` was given as `--out`, unless told."""
+    """Where things are for a user, below what `immich-stage` was given as `--out`, unless said otherwise."""
     label = safe_label(user)
     base = out.absolute()
     return FinishPaths(
