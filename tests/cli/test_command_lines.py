@@ -1,10 +1,16 @@
 """Every command line in the documents and in the help is one that the program understands."""
 
+import re
+import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from facesets.cli.app import app, by_parameter
 from facesets.cli.guide import GROUPS, GUIDE
+from facesets.settings import load
 from tests.fixtures.parsing import command_lines, commands, parse
 from tests.fixtures.program import REPOSITORY
 
@@ -15,6 +21,34 @@ DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"
 def test_command_lines_of_a_document_are_understood(document: Path) -> None:
     for words in command_lines(document.read_text("utf-8")):
         parse(words)
+
+
+_OF_OTHER_PROGRAMS = {"--name", "--no-deps", "--system"}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_flags_that_a_document_names_exist(document: Path) -> None:
+    root: Any = get_command(app)
+    params = [*root.get_params(root.make_context("facesets", [], resilient_parsing=True))]
+    params += [param for command in commands().values() for param in command.params]
+    known = {option for param in params for option in (*param.opts, *param.secondary_opts)}
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", document.read_text("utf-8")))
+    assert named <= known | _OF_OTHER_PROGRAMS
+
+
+def test_settings_that_a_document_shows_exist(tmp_path: Path) -> None:
+    blocks = [
+        textwrap.dedent(block)
+        for document in DOCUMENTS
+        for block in re.findall(r"(?:^ {4}.*\n)+", document.read_text("utf-8"), re.MULTILINE)
+    ]
+    heading = re.compile(rf"^\[({'|'.join(commands())})\]$", re.MULTILINE)
+    shown: set[str] = set()
+    for block in filter(heading.search, blocks):
+        file = tmp_path / "facesets.toml"
+        file.write_text(block)
+        shown |= by_parameter(load({"FACESETS_CONFIG": str(file)}).flags).keys()
+    assert {"embed", "refine", "index"} <= shown
 
 
 def test_there_are_command_lines_to_check() -> None:

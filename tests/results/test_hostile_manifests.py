@@ -17,6 +17,7 @@ from facesets.operations.face_sets.export_swap import export_swap
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.refine import refine
 from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions, RefineOptions
+from facesets.operations.reports.sheet import sheet
 from facesets.operations.reports.show import show_manifest
 from facesets.operations.undo import known_runs, undo
 from facesets.progress import SilentProgress
@@ -138,6 +139,18 @@ def test_changed_exports(
             assert str(error).isprintable()
         assert outside(folder) == {"canary": b"mine"}
     shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("number", ["1e400", "-Infinity", "NaN", "1e308"])
+def test_a_sheet_is_drawn_of_faces_without_possible_keypoints(
+    number: str, exported: tuple[MadeStore, Path], tmp_path: Path
+) -> None:
+    manifest = json.loads((exported[1] / "raw" / "manifest.json").read_text())
+    manifest["persons"][0]["faces"][0]["kps"] = ["here"] * 10
+    path = tmp_path / "manifest.json"
+    path.write_text(json.dumps(manifest).replace('"here"', number))
+    drawn = sheet(path, None, progress=SilentProgress(), stop=Stop())
+    assert [Path(page).read_bytes()[:4] for page in drawn.pages] == [b"\x89PNG"]
 
 
 @pytest.mark.parametrize("record", ["run.json", "changes.jsonl"])

@@ -135,5 +135,5 @@ def test_a_damaged_file_is_said_to_be_damaged(path: Path, content: bytes) -> Non
 def test_a_field_that_makes_no_sense_is_named(path: Path, field: str, value: object) -> None:
     name = re.split(r"\W", field)[0]
     path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
-    with pytest.raises(DamagedFile, match=rf"\(at: {field}"):
+    with pytest.raises(DamagedFile, match=f"damaged: {field}"):
         read_any_manifest(path)

@@ -8,12 +8,11 @@ import typer
 from facesets.cli import console
 from facesets.cli.params import (
     DatabaseOption,
-    DebugOption,
-    JsonOption,
     MlUriOption,
     PackOption,
     ProviderOption,
 )
+from facesets.operations.options.declaration import Option
 from facesets.operations.options.library import IndexOptions
 
 _WHAT_IS_LOST = (
@@ -25,14 +24,10 @@ _WHAT_IS_LOST = (
 
 def check(
     database: DatabaseOption = None,
-    fix: Annotated[
-        bool, typer.Option("--fix", help="Repair it: search the affected images again, where they are.")
-    ] = False,
+    fix: Annotated[bool, Option("Repair it: search the affected images again, where they are.")] = False,
     ml_uri: MlUriOption = None,
     pack: PackOption = None,
     provider: ProviderOption = "auto",
-    json: JsonOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """Look for what changes by hand have broken in the library. Status 1 if something is left broken."""
     from facesets import settings

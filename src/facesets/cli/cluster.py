@@ -1,20 +1,15 @@
 """`facesets cluster`."""
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
-from facesets.cli.results import (
-    MaterializeOption,
-    ReplaceOption,
-    SheetOption,
-    learned_lines,
-    photos_line,
-    report,
-)
+from facesets.cli.flags import Only
+from facesets.cli.params import DatabaseOption
+from facesets.cli.results import learned_lines, photos_line, report
 from facesets.cli.thresholds import (
     MaxCosineDistanceOption,
     MinCosineSimilarityOption,
@@ -24,39 +19,28 @@ from facesets.cli.thresholds import (
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.options.cache import ClusterOptions
+from facesets.operations.options.declaration import Option
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.options.threshold import Method
 from facesets.plurals import counted, people
 
-_DEFAULT = ClusterOptions()
-_LIBRARY = ClusterLibraryOptions()
 _CASES_SHOWN = 20
+_SHARED = ("min_cluster_size", "min_samples", "same_image_ok", "dry_run")
 
 MethodOption = Annotated[
     Method | None,
-    typer.Option(
-        help=f"How to group. [default: {_DEFAULT.method}, with a threshold agglomerative; people of the "
-        f"library: {_LIBRARY.method}]",
-        show_default=False,
+    Option(
+        "How to group.",
+        unset=f"{ClusterOptions().method}, with a threshold agglomerative; people of the library: "
+        f"{ClusterLibraryOptions().method}",
     ),
 ]
 ThresholdOption = Annotated[
     str | None,
-    typer.Option(
-        help="The one or the other: for folders a cosine distance, for people of the library a cosine "
-        "similarity; or auto, which measures a fitting one.",
-        show_default=False,
+    Option(
+        "The one or the other: for folders a cosine distance, for people of the library a cosine "
+        "similarity; or auto, which measures a fitting one."
     ),
-]
-MinSizeOption = Annotated[
-    int,
-    typer.Option(help="People of the library: fewest faces of a new one; 1 gives every face a person."),
-]
-MinClusterSizeOption = Annotated[int, typer.Option(help="hdbscan: fewest faces of a person.")]
-MinSamplesOption = Annotated[int, typer.Option(help="hdbscan: neighbours that make a dense place.")]
-SameImageOkOption = Annotated[
-    bool,
-    typer.Option("--same-image-ok", help="Two faces in one photo may be one person (collages, mirrors)."),
 ]
 
 
@@ -80,17 +64,10 @@ def cluster(
     max_cosine_distance: MaxCosineDistanceOption = None,
     min_cosine_similarity: MinCosineSimilarityOption = None,
     threshold: ThresholdOption = None,
-    min_size: MinSizeOption = _LIBRARY.min_size,
-    min_cluster_size: MinClusterSizeOption = _DEFAULT.min_cluster_size,
-    min_samples: MinSamplesOption = _DEFAULT.min_samples,
-    same_image_ok: SameImageOkOption = _DEFAULT.same_image_ok,
     database: DatabaseOption = None,
-    materialize: MaterializeOption = _DEFAULT.materialize,
-    sheet: SheetOption = _DEFAULT.sheet,
-    replace: ReplaceOption = _DEFAULT.replace,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    *,
+    library: Annotated[ClusterLibraryOptions, Only("min_size")],
+    folders: Annotated[ClusterOptions, Only(*_SHARED[:-1], "materialize", "sheet", "replace", "dry_run")],
 ) -> None:
     """Group faces into folders OUT/person_001 and so on, or those of the library into its people.
 
@@ -100,28 +77,13 @@ def cluster(
     """
     said = said_threshold(context.params, typed_flags(context))
     if first is None:
-        people_options = ClusterLibraryOptions(
-            min_size=min_size,
-            min_cluster_size=min_cluster_size,
-            min_samples=min_samples,
-            same_image_ok=same_image_ok,
-            dry_run=dry_run,
-        )
-        _cluster_library(database, people_options.told(method, said))
+        shared = {name: getattr(folders, name) for name in _SHARED}
+        _cluster_library(database, dataclasses.replace(library, **shared).told(method, said))
         return
     cache, out = (None, first) if second is None else (first, second)
     if cache is None and (first.is_file() or first.suffix == ".npz"):
         raise WrongUsage(f"Where to? Say `facesets cluster {printable(first)} OUT`.")
-    options = ClusterOptions(
-        min_cluster_size=min_cluster_size,
-        min_samples=min_samples,
-        same_image_ok=same_image_ok,
-        materialize=materialize,
-        sheet=sheet,
-        replace=replace,
-        dry_run=dry_run,
-    )
-    _cluster_into_folders(cache, database, out, options.told(method, said))
+    _cluster_into_folders(cache, database, out, folders.told(method, said))
 
 
 def _cluster_into_folders(

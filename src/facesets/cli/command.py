@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from inspect import Parameter, Signature, signature
+from inspect import Parameter, signature
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,9 +11,10 @@ import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from facesets.cli import console
+from facesets.cli.flags import signed, with_flags
 from facesets.cli.guide import GROUPS, GUIDE
 from facesets.cli.next_step import last_lines
-from facesets.cli.params import EPILOG
+from facesets.cli.params import EPILOG, DebugOption, JsonOption
 from facesets.files import printable
 from facesets.settings import load
 
@@ -171,7 +172,7 @@ def prepare(app: typer.Typer, path: str = "") -> None:
         if info.callback is None:
             continue
         name = info.name or info.callback.__name__.replace("_", "-")
-        info.cls, info.epilog = Command, EPILOG
+        info.cls, info.epilog, info.callback = Command, EPILOG, with_flags(info.callback)
         # psql has a -q and a -v of its own.
         if not (info.context_settings or {}).get("ignore_unknown_options"):
             info.callback = _with_manners(f"{path}{name}", info.callback)
@@ -181,15 +182,19 @@ def prepare(app: typer.Typer, path: str = "") -> None:
             prepare(group.typer_instance, f"{group.name} ")
 
 
+SHARED = {"json": JsonOption, "debug": DebugOption, "quiet": QuietOption, "verbose": VerboseOption}
+"""Flags of every command. Reading the first two sets how the program talks."""
+
+
 def _with_manners(path: str, command: Callable[..., None]) -> Callable[..., None]:
-    own = list(signature(command).parameters.values())
     shared = [
-        Parameter("quiet", Parameter.KEYWORD_ONLY, default=False, annotation=QuietOption),
-        Parameter("verbose", Parameter.KEYWORD_ONLY, default=False, annotation=VerboseOption),
+        Parameter(name, Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
+        for name, annotation in SHARED.items()
     ]
 
     def run(**values: Any) -> None:  # noqa: ANN401 - whatever flags hold
-        console.speak(quiet=values.pop("quiet"), verbose=values.pop("verbose"))
+        talk = {name: values.pop(name) for name in SHARED}
+        console.speak(quiet=talk["quiet"], verbose=talk["verbose"])
         if console.session.verbose and (file := load().file):
             console.detail(f"Settings: {printable(file)}")
         began = time.monotonic()
@@ -201,10 +206,7 @@ def _with_manners(path: str, command: Callable[..., None]) -> Callable[..., None
             raise
         _close(path, values, began)
 
-    run.__name__, run.__doc__ = command.__name__, command.__doc__
-    run.__annotations__ = {each.name: each.annotation for each in (*own, *shared)}
-    run.__signature__ = Signature([*own, *shared])  # type: ignore[attr-defined]
-    return run
+    return signed(run, command, [*signature(command).parameters.values(), *shared])
 
 
 def _close(path: str, values: dict[str, Any], began: float) -> None:

@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
+from facesets.cli.params import DatabaseOption, DebugOption
 from facesets.files import printable
+from facesets.operations.options.declaration import Option
+from facesets.operations.options.shared import DryRun
 
 db = typer.Typer(
     help="The library's database: reach it, stop the embedded server, back up and restore.",
@@ -19,7 +21,7 @@ _File = Annotated[Path, typer.Argument(metavar="FILE", show_default=False)]
 
 
 @db.command()
-def url(database: DatabaseOption = None, json: JsonOption = False, debug: DebugOption = False) -> None:
+def url(database: DatabaseOption = None) -> None:
     """Print the connection string. The embedded server then runs on until `facesets db stop`."""
     from facesets import settings
     from facesets.assembly.stores import embedded_server, named_database
@@ -49,7 +51,7 @@ def psql(context: typer.Context, database: DatabaseOption = None, debug: DebugOp
 
 
 @db.command()
-def stop(json: JsonOption = False, debug: DebugOption = False) -> None:
+def stop() -> None:
     """Stop the embedded server now, whoever uses it. The next command starts it again."""
     from facesets import settings
     from facesets.assembly.stores import embedded_server
@@ -64,12 +66,8 @@ def stop(json: JsonOption = False, debug: DebugOption = False) -> None:
 def backup(
     file: _File,
     database: DatabaseOption = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Replace the backup that is there; it is lost.")
-    ] = False,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    replace: Annotated[bool, Option("Replace the backup that is there; it is lost.")] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Write the whole library into FILE."""
     from facesets import settings
@@ -86,12 +84,8 @@ def backup(
 def restore(
     file: _File,
     database: DatabaseOption = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Replace the library that is there; it is lost.")
-    ] = False,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    replace: Annotated[bool, Option("Replace the library that is there; it is lost.")] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Fill an empty database from FILE, completely or not at all."""
     from facesets import settings
@@ -108,9 +102,7 @@ def restore(
 @db.command()
 def index(
     database: DatabaseOption = None,
-    drop: Annotated[bool, typer.Option("--drop", help="Remove it, which makes bulk imports faster.")] = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    drop: Annotated[bool, Option("Remove it, which makes bulk imports faster.")] = False,
 ) -> None:
     """Build the indexes that make `search` fast on large libraries; work may go on meanwhile."""
     from facesets import settings

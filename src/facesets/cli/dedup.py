@@ -3,22 +3,14 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from facesets.cli import console
-from facesets.cli.params import (
-    DatabaseOption,
-    DebugOption,
-    DryRunOption,
-    JsonOption,
-    OptionalCacheArgument,
-)
+from facesets.cli.params import DatabaseOption, OptionalCacheArgument
 from facesets.cli.results import report, would
 from facesets.files import printable
 from facesets.operations.options.cache import DedupOptions
+from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
 
-_DEFAULT = DedupOptions()
 _OF_LIBRARY = "library.duplicates.json"
 
 
@@ -27,25 +19,19 @@ def dedup(
     database: DatabaseOption = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="Where the report goes. [default: CACHE.duplicates.json; of the library "
-            f"{_OF_LIBRARY} in this folder]",
-            show_default=False,
+        Option(
+            "Where the report goes.",
+            unset=f"CACHE.duplicates.json; of the library {_OF_LIBRARY} in this folder",
         ),
     ] = None,
-    max_bits: Annotated[
-        int, typer.Option(help="Most bits of 256 in which the look of two near-duplicates differs.")
-    ] = _DEFAULT.max_bits,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    *,
+    options: DedupOptions,
 ) -> None:
     """Report copies and near-duplicates in CACHE, or in the library; nothing is deleted."""
     from facesets import settings
     from facesets.assembly.stores import open_store
     from facesets.operations.reports.dedup import dedup as run
 
-    options = DedupOptions(max_bits=max_bits, dry_run=dry_run)
     beside = Path(_OF_LIBRARY) if cache is None else cache.with_name(cache.name + ".duplicates.json")
     target = out or beside
     with (
@@ -68,6 +54,6 @@ def dedup(
                 if summary.left_out
                 else []
             ),
-            f"Report {would(dry_run, 'in', 'would go to')} {printable(target)}",
+            f"Report {would(options.dry_run, 'in', 'would go to')} {printable(target)}",
         ],
     )

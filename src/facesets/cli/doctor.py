@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import DebugOption, JsonOption, PackOption, ProviderOption
+from facesets.cli.params import PackOption, ProviderOption
 from facesets.files import printable
+from facesets.operations.options.declaration import Option
 
 if TYPE_CHECKING:
     from facesets.operations.models.finding import Finding
@@ -23,12 +24,10 @@ def doctor(
     ] = None,
     benchmark: Annotated[
         bool,
-        typer.Option("--benchmark", help="Measure how fast models run here, and how threads are best used."),
+        Option("Measure how fast models run here, and how threads are best used."),
     ] = False,
     pack: PackOption = None,
     provider: ProviderOption = "auto",
-    json: JsonOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """Look for what is wrong with this installation, and say which command mends it."""
     from facesets import settings

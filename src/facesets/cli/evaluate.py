@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import DatabaseOption, DebugOption, JsonOption
+from facesets.cli.params import DatabaseOption
 from facesets.cli.thresholds import (
     MaxCosineDistanceOption,
     MinCosineSimilarityOption,
@@ -15,6 +15,7 @@ from facesets.cli.thresholds import (
     typed_flags,
 )
 from facesets.operations.options.cache import ClusterOptions
+from facesets.operations.options.declaration import Option
 from facesets.operations.options.threshold import Method
 from facesets.plurals import counted, people
 
@@ -36,38 +37,29 @@ def evaluate(
     ] = None,
     database: DatabaseOption = None,
     truth: Annotated[
-        str, typer.Option(help="parent-folder, or a CSV file with the columns name and face or path.")
+        str, Option("parent-folder, or a CSV file with the columns name and face or path.")
     ] = "parent-folder",
     vectors: Annotated[
         Path | None,
-        typer.Option(help="An .npz file with the arrays embedding, name and optionally image."),
+        Option("An .npz file with the arrays embedding, name and optionally image."),
     ] = None,
     method: Annotated[
-        Method | None,
-        typer.Option(
-            help=f"How to group. [default: {_DEFAULT.method}, with thresholds agglomerative]",
-            show_default=False,
-        ),
+        Method | None, Option("How to group.", unset=f"{_DEFAULT.method}, with thresholds agglomerative")
     ] = None,
     max_cosine_distance: MaxCosineDistanceOption = None,
     min_cosine_similarity: MinCosineSimilarityOption = None,
     threshold: Annotated[
         float | None,
-        typer.Option(
-            help="Cosine distance (agglomerative) or similarity (components). [default: the method's own]",
-            show_default=False,
-        ),
+        Option("Cosine distance (agglomerative) or similarity (components).", unset="the method's own"),
     ] = None,
     sweep: Annotated[
         str | None,
-        typer.Option(help="Try thresholds from:to:step, such as 0.4:0.8:0.05.", show_default=False),
+        Option("Try thresholds from:to:step, such as 0.4:0.8:0.05."),
     ] = None,
     sheet: Annotated[
         Path | None,
-        typer.Option(help="Draw the worst merges and splits into this PNG.", show_default=False),
+        Option("Draw the worst merges and splits into this PNG."),
     ] = None,
-    json: JsonOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """Cluster faces whose people are known, and say how well that went: worst errors first."""
     from facesets import settings

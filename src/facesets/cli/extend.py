@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
-from facesets.cli.results import ReplaceOption, SheetOption, learned_lines, report, would
+from facesets.cli.params import DatabaseOption
+from facesets.cli.results import learned_lines, report, would
 from facesets.files import printable
+from facesets.operations.options.declaration import Option
 from facesets.operations.options.face_sets import ExtendOptions
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
     from facesets.operations.grouping.extended_result import ExtendedResult
-
-_DEFAULT = ExtendOptions()
 
 
 def extend(
@@ -30,24 +29,11 @@ def extend(
     ] = None,
     refine_out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="What `refine` wrote; its face sets grow, too.", show_default=False),
+        Option("What `refine` wrote; its face sets grow, too.", metavar="DIR"),
     ] = None,
     database: DatabaseOption = None,
-    threshold: Annotated[
-        float, typer.Option(help="Most cosine distance of a new face from the person that it joins.")
-    ] = _DEFAULT.threshold,
-    cluster_threshold: Annotated[
-        float, typer.Option(help="Cosine distance at which the other new faces are clustered.")
-    ] = _DEFAULT.cluster_threshold,
-    same_image_ok: Annotated[
-        bool,
-        typer.Option("--same-image-ok", help="Two faces in one photo may be one person (collages, mirrors)."),
-    ] = _DEFAULT.same_image_ok,
-    sheet: SheetOption = _DEFAULT.sheet,
-    replace: ReplaceOption = _DEFAULT.replace,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    *,
+    options: ExtendOptions,
 ) -> None:
     """Fold the faces that are new in CACHE, or in the library, into results that exist.
 
@@ -61,23 +47,15 @@ def extend(
     cache, raw = (None, first) if second is None else (first, second)
     if cache is None and first.is_file():
         raise WrongUsage(f"Extend what? Say `facesets extend {printable(first)} RAW`.")
-    options = ExtendOptions(
-        threshold=threshold,
-        cluster_threshold=cluster_threshold,
-        same_image_ok=same_image_ok,
-        sheet=sheet,
-        replace=replace,
-        dry_run=dry_run,
-    )
     with (
         console.stoppable() as stop,
         console.progress() as progress,
         open_store(cache, database, settings.load(), console) as store,
     ):
         summary = run(store, raw, options, refine_out=refine_out, progress=progress, stop=stop)
-    lines = _lines(summary.raw, "people", "stay single", dry_run=dry_run)
+    lines = _lines(summary.raw, "people", "stay single", dry_run=options.dry_run)
     if summary.sets:
-        lines += _lines(summary.sets, "face sets", "were dropped", dry_run=dry_run)
+        lines += _lines(summary.sets, "face sets", "were dropped", dry_run=options.dry_run)
     report(summary, lines)
 
 

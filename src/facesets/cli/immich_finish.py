@@ -1,7 +1,7 @@
 """`facesets immich-finish`."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from facesets.cli import console
-from facesets.cli.configured import configured_flags, options_with
-from facesets.cli.params import DebugOption, DryRunOption, JsonOption, whole_number_or_auto
+from facesets.cli.configured import configured_flags
+from facesets.cli.flags import options_of
 from facesets.cli.progress import PlainProgress
 from facesets.errors import WrongUsage
 from facesets.files import printable
+from facesets.operations.options.declaration import Option
+from facesets.operations.options.shared import DryRun
 
 if TYPE_CHECKING:
     from facesets.operations.immich.finish import FinishOptions, StepOutcome
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from facesets.stop import Stop
     from facesets.store.npz.cache import Cache
 
-_GATES = ("initial_threshold", "min_short", "min_blur", "min_det_score")
+_GATES = ("initial_threshold", "min_faces", "min_short", "min_blur", "min_det_score")
 
 
 def immich_finish(
@@ -30,32 +32,25 @@ def immich_finish(
     user: Annotated[
         str, typer.Argument(metavar="USER", help="As given to `immich-stage`.", show_default=False)
     ],
-    out: Annotated[Path, typer.Option(help="As given to `immich-stage`.")] = Path("immich"),
-    cache: Annotated[
-        Path | None, typer.Option(help="Where faces are kept. [default: OUT/USER.npz]", show_default=False)
-    ] = None,
+    out: Annotated[Path, Option("As given to `immich-stage`.")] = Path("immich"),
+    cache: Annotated[Path | None, Option("Where faces are kept.", unset="OUT/USER.npz")] = None,
     export: Annotated[
         Path | None,
-        typer.Option(
-            help="The export whose face sets are known, and that new ones join. [default: export under "
-            "[immich] in facesets.toml, else OUT/USER.facesets]",
-            show_default=False,
+        Option(
+            "The export whose face sets are known, and that new ones join.",
+            unset="export under [immich] in facesets.toml, else OUT/USER.facesets",
         ),
     ] = None,
     log: Annotated[
         Path | None,
-        typer.Option(help="Where to note what is done. [default: OUT/USER.log]", show_default=False),
+        Option("Where to note what is done.", unset="OUT/USER.log"),
     ] = None,
-    pack: Annotated[str | None, typer.Option(help="Model pack, as for `embed`.", show_default=False)] = None,
-    provider: Annotated[
-        str | None, typer.Option(help="Where models run, as for `embed`.", show_default=False)
-    ] = None,
+    pack: Annotated[str | None, Option("Model pack, as for `embed`.")] = None,
+    provider: Annotated[str | None, Option("Where models run, as for `embed`.")] = None,
     landmarks: Annotated[
-        bool, typer.Option("--landmarks/--no-landmarks", help="Find landmarks and pose in the same pass.")
+        bool, Option("Find landmarks and pose in the same pass.", flag="--landmarks/--no-landmarks")
     ] = True,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Embed what `immich-stage` staged for USER, and look for new people in it; with a log.
 
@@ -147,8 +142,14 @@ def _embed(
     summary, how = embed_photos(
         queue,
         store,
-        options_with(InferenceFlags(), flags, **_models(options, flags)),
-        options_with(EmbedOptions(), flags, enrich=options.landmarks or flags["enrich"]),
+        InferenceFlags(
+            det_size=flags["det_size"],
+            min_det_score=flags["min_det_score"],
+            workers=flags["workers"],
+            batch_size=flags["batch_size"],
+            **_models(options, flags),
+        ),
+        replace(options_of(EmbedOptions, flags), enrich=options.landmarks or flags["enrich"], dry_run=False),
         conf,
         _LogNotices(say),
         stopwatch=stopwatch,
@@ -183,14 +184,9 @@ def _discover(
         out,
         [staged],
         crop_checker(store, models["pack"], models["provider"], conf, notices, progress, stop, fetch=True),
-        options_with(DiscoverOptions(), flags),
-        options_with(
-            RefineOptions(),
-            flags,
-            only=_GATES,
-            min_faces=whole_number_or_auto("--min-faces", flags["min_faces"]),
-        ),
-        options_with(ExportSwapOptions(), flags, replace=True),
+        options_of(DiscoverOptions, flags),
+        options_of(RefineOptions, {name: flags[name] for name in _GATES}),
+        replace(options_of(ExportSwapOptions, flags), replace=True, dry_run=False),
         progress=progress,
         stop=stop,
     )

@@ -9,17 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.immich_access import (
-    ApiKeyFileOption,
-    BackoffOption,
-    PatienceOption,
-    TimeoutOption,
-    UrlOption,
-)
-from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
+from facesets.cli.params import DatabaseOption
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.operations.options.immich import PushOptions
+from facesets.operations.options.declaration import Option
+from facesets.operations.options.immich import PushOptions, ServerOptions
 from facesets.plurals import counted, people
 
 if TYPE_CHECKING:
@@ -27,7 +21,6 @@ if TYPE_CHECKING:
     from facesets.operations.immich.push_summary import PushedPerson, PushSummary
     from facesets.operations.immich.push_undo import PushUndoSummary
 
-_PUSH = PushOptions()
 _ACTIONS = {
     "create": "make",
     "name": "name a nameless person",
@@ -58,68 +51,25 @@ def immich_push(
     ],
     people: Annotated[
         Path | None,
-        typer.Option(
-            help="A folder of `cluster` or `refine`, for the people whose folders you gave names. "
-            "[default: the library]",
-            show_default=False,
+        Option(
+            "A folder of `cluster` or `refine`, for the people whose folders you gave names.",
+            unset="the library",
         ),
     ] = None,
-    cache: Annotated[
-        Path | None, typer.Option(help="The cache that --people was made from.", show_default=False)
-    ] = None,
-    apply: Annotated[
-        bool, typer.Option("--apply", help="Carry the plan out, after showing it, without a question.")
-    ] = False,
+    cache: Annotated[Path | None, Option("The cache that --people was made from.")] = None,
+    apply: Annotated[bool, Option("Carry the plan out, after showing it, without a question.")] = False,
     undo: Annotated[
         str | None,
-        typer.Option(
+        Option(
+            "Show what a run changed, by its name, or `last`; with --apply, or a yes, take it back.",
             metavar="RUN",
-            help="Show what a run changed, by its name, or `last`; with --apply, or a yes, take it back.",
-            show_default=False,
         ),
     ] = None,
-    give_up: Annotated[
-        bool, typer.Option("--give-up", help="With --undo: end it though a part of it cannot be taken back.")
-    ] = False,
-    rename: Annotated[
-        bool, typer.Option("--rename", help="Where a user of the server gave another name, ours counts.")
-    ] = _PUSH.rename,
-    hidden: Annotated[
-        bool,
-        typer.Option("--include-hidden/--exclude-hidden", help="People whom the server hides."),
-    ] = _PUSH.hidden,
-    new_faces: Annotated[
-        bool,
-        typer.Option("--add-faces/--no-add-faces", help="Add faces that the server has not found."),
-    ] = _PUSH.new_faces,
-    min_faces: Annotated[
-        int,
-        typer.Option(
-            min=1, help="Fewest faces of ours that make a nameless person of the server's ours as a whole."
-        ),
-    ] = _PUSH.min_faces,
-    min_purity: Annotated[
-        float,
-        typer.Option(
-            min=0.51, max=1, help="Of that person's faces that are somebody's here, the least share of ours."
-        ),
-    ] = _PUSH.min_purity,
-    min_share: Annotated[
-        float,
-        typer.Option(
-            min=0, max=1, help="Of that person's photos, the least share that we know, to name or merge it."
-        ),
-    ] = _PUSH.min_share,
+    give_up: Annotated[bool, Option("With --undo: end it though a part of it cannot be taken back.")] = False,
     database: DatabaseOption = None,
-    url: UrlOption = None,
-    api_key_file: ApiKeyFileOption = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Photos worked on at a time.")] = _PUSH.workers,
-    timeout: TimeoutOption = 60.0,
-    backoff: BackoffOption = 1.0,
-    patience: PatienceOption = 5.0,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    *,
+    access: ServerOptions,
+    options: PushOptions,
 ) -> None:
     """Write people back to an Immich server: names, whose faces they are, merges.
 
@@ -133,29 +83,19 @@ def immich_push(
     if give_up and undo is None:
         raise WrongUsage("--give-up goes with --undo RUN.")
     conf = settings.load()
-    access = access_to(
+    where = access_to(
         conf,
-        url,
-        api_key_file,
-        connections=workers,
-        timeout_s=timeout,
-        first_wait_s=backoff,
-        patience_s=patience,
-    )
-    options = PushOptions(
-        workers=workers,
-        min_faces=min_faces,
-        min_purity=min_purity,
-        min_share=min_share,
-        rename=rename,
-        hidden=hidden,
-        new_faces=new_faces,
-        dry_run=dry_run,
+        access.url,
+        access.api_key_file,
+        connections=options.workers,
+        timeout_s=access.timeout_s,
+        first_wait_s=access.first_wait_s,
+        patience_s=access.patience_s,
     )
     with (
         console.stoppable() as stop,
         console.progress() as progress,
-        closing(ImmichPeople(access, stop=stop)) as server,
+        closing(ImmichPeople(where, stop=stop)) as server,
     ):
         if undo is not None:
             from facesets.operations.immich.push_undo import immich_push_undo
@@ -165,8 +105,8 @@ def immich_push(
                 staged,
                 undo,
                 lambda plan: apply or _agrees(f"{_undo_lines(plan)} Take this back?", progress),
-                workers=workers,
-                dry_run=dry_run,
+                workers=options.workers,
+                dry_run=options.dry_run,
                 give_up=give_up,
                 progress=progress,
                 stop=stop,
@@ -186,7 +126,7 @@ def immich_push(
                 progress=progress,
                 stop=stop,
             )
-    _finish(summary, staged, dry_run=dry_run)
+    _finish(summary, staged, dry_run=options.dry_run)
 
 
 def _confirmed(plan: "PushSummary", progress: "Progress", *, apply: bool) -> bool:

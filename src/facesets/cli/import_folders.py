@@ -6,14 +6,9 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.exporting import (
-    ExportFlags,
-    given,
-    left_out,
-    only_of,
-    takes_export_flags,
-)
-from facesets.cli.params import DatabaseOption
+from facesets.cli.exporting import CropOptions, left_out
+from facesets.cli.flags import unless_given
+from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
 from facesets.cli.results import (
     CacheOrOutArgument,
     ExportIfCacheArgument,
@@ -22,10 +17,10 @@ from facesets.cli.results import (
     would,
 )
 from facesets.files import printable
+from facesets.operations.options.declaration import Option
 from facesets.operations.options.face_sets import ImportFoldersOptions
 from facesets.plurals import counted, people
 
-_DEFAULT = ImportFoldersOptions()
 _IN_FILE: dict[str, type[float]] = {
     "first_threshold": float,
     "second_threshold": float,
@@ -38,58 +33,35 @@ _IN_FILE: dict[str, type[float]] = {
 }
 
 
-@takes_export_flags
 def import_folders(
+    context: typer.Context,
     first: CacheOrOutArgument,
     second: ExportIfCacheArgument = None,
     folder: Annotated[
-        list[str] | None,
-        typer.Option(
+        tuple[str, ...],
+        Option(
+            "All photos below show this person; called like the folder unless named. May be repeated.",
             metavar="[NAME=]FOLDER",
-            help="All photos below show this person; called like the folder unless named. May be repeated.",
         ),
-    ] = None,
+    ] = (),
     each_in: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FOLDER", help="Each folder directly below is one person's. May be repeated."),
-    ] = None,
+        tuple[Path, ...],
+        Option("Each folder directly below is one person's. May be repeated.", metavar="FOLDER"),
+    ] = (),
     mixed: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FOLDER", help="Photos of anybody: faces of these people join them. May be repeated."
-        ),
-    ] = None,
+        tuple[Path, ...],
+        Option("Photos of anybody: faces of these people join them. May be repeated.", metavar="FOLDER"),
+    ] = (),
     folders: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE.toml", help="The same, and thresholds, from a file; flags win (docs/folders.md)."
-        ),
+        Option("The same, and thresholds, from a file; flags win (docs/folders.md).", metavar="FILE.toml"),
     ] = None,
     database: DatabaseOption = None,
-    first_threshold: Annotated[
-        float | None,
-        typer.Option(
-            help="Cosine distance from the folder's centroid beyond which a face is a bystander, first pass. "
-            f"[default: {_DEFAULT.first_threshold}]",
-            show_default=False,
-        ),
-    ] = None,
-    second_threshold: Annotated[
-        float | None,
-        typer.Option(
-            help=f"The same in the second pass. [default: {_DEFAULT.second_threshold}]", show_default=False
-        ),
-    ] = None,
-    route_threshold: Annotated[
-        float | None,
-        typer.Option(
-            help="Cosine distance within which a face of a mixed folder is that person. "
-            f"[default: {_DEFAULT.route_threshold}]",
-            show_default=False,
-        ),
-    ] = None,
     *,
-    export: ExportFlags,
+    options: ImportFoldersOptions,
+    crops: CropOptions,
+    pack: PackOption = None,
+    provider: ProviderOption = "auto",
 ) -> None:
     """Make face sets of folders that somebody sorted by person, and merge them into the export OUT."""
     from facesets import settings
@@ -102,27 +74,19 @@ def import_folders(
     asked, in_file = (SortedFolders(), {}) if folders is None else read_folder_list(folders, _IN_FILE)
     asked = asked.with_more(
         SortedFolders(
-            people=tuple(labelled(text) for text in folder or ()),
-            each_in=tuple(path.absolute() for path in each_in or ()),
-            mixed=tuple(path.absolute() for path in mixed or ()),
+            people=tuple(labelled(text) for text in folder),
+            each_in=tuple(path.absolute() for path in each_in),
+            mixed=tuple(path.absolute() for path in mixed),
         )
     )
-    values = in_file | given(
-        first_threshold=first_threshold,
-        second_threshold=second_threshold,
-        route_threshold=route_threshold,
-    )
-    options = ImportFoldersOptions(**only_of(ImportFoldersOptions, values))
-    crops = export.options(in_file)
+    options, crops = unless_given(context, options, in_file), unless_given(context, crops, in_file)
     conf = settings.load()
     with (
         console.stoppable() as stop,
         console.progress() as progress,
         open_store(cache, database, conf, console) as store,
     ):
-        embedder = crop_checker(
-            store, export.pack, export.provider, conf, console, progress, stop, fetch=not export.dry_run
-        )
+        embedder = crop_checker(store, pack, provider, conf, console, progress, stop, fetch=not crops.dry_run)
         summary = run(store, asked, out, embedder, options, crops, progress=progress, stop=stop)
     for person in summary.people:
         if person.warning:
@@ -137,7 +101,7 @@ def import_folders(
             console.table(("", "set", "photos", "faces", "core", "routed", "bystanders"), rows),
             (
                 f"{printable(out)}: {people(len(summary.people))}, {counted(summary.export.faces, 'face')} "
-                f"{would(export.dry_run, 'in their sets', 'to check and export')}, "
+                f"{would(crops.dry_run, 'in their sets', 'to check and export')}, "
                 f"{counted(summary.export.sets, 'set')} in all."
             ),
             left_out(summary.export),

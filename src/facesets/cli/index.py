@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,31 +13,30 @@ from facesets.cli import console
 from facesets.cli.params import (
     ClipPackOption,
     DatabaseOption,
-    DebugOption,
-    DryRunOption,
     ExcludeOption,
     IncludeOption,
-    JsonOption,
     MlUriOption,
     PackOption,
+    ProfileOption,
     ProviderOption,
     StrictOption,
 )
-from facesets.cli.results import as_before
+from facesets.cli.results import as_before, would
 from facesets.errors import SourceGone, WrongUsage
-from facesets.operations.options.cache import DetectionOptions
+from facesets.operations.options.cache import DetSize, LeastDetectionScore
+from facesets.operations.options.declaration import Option
 from facesets.operations.options.library import IndexOptions
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
     from facesets.inference.landmarks import Landmarks
     from facesets.interfaces import Progress
+    from facesets.operations.ingest.index import IndexSummary
     from facesets.records import CacheSettings
     from facesets.settings import Settings
     from facesets.stop import Stop
 
-_DETECTION = DetectionOptions()
-_INDEX = IndexOptions()
+_AT_A_SERVICE = IndexOptions().concurrency
 
 
 def index(
@@ -52,72 +52,29 @@ def index(
     database: DatabaseOption = None,
     concurrency: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            help="Files worked on at a time. [default: as measured on this machine, else one a processor; "
-            f"with --ml-uri {_INDEX.concurrency}]",
-            show_default=False,
+        Option(
+            "Files worked on at a time.",
+            least=1,
+            unset=f"as measured on this machine, else one a processor; with --ml-uri {_AT_A_SERVICE}",
         ),
     ] = None,
-    include: IncludeOption = None,
-    exclude: ExcludeOption = None,
-    prune: Annotated[
-        bool, typer.Option("--prune", help="Forget paths below the targets that are gone.")
-    ] = _INDEX.prune,
+    include: IncludeOption = (),
+    exclude: ExcludeOption = (),
     ml_uri: MlUriOption = None,
-    skip_faces: Annotated[bool, typer.Option("--skip-faces", help="Only embed images (CLIP).")] = False,
-    skip_clip: Annotated[bool, typer.Option("--skip-clip", help="Only find and embed faces.")] = False,
+    skip_faces: Annotated[bool, Option("Only embed images (CLIP).")] = False,
+    skip_clip: Annotated[bool, Option("Only find and embed faces.")] = False,
     pack: PackOption = None,
     clip_pack: ClipPackOption = None,
-    det_size: Annotated[
-        int | None,
-        typer.Option(
-            help="Edge of the detector's input in pixels. "
-            f"[default: the library's own, else {_DETECTION.det_size}]",
-            show_default=False,
-        ),
-    ] = None,
-    min_det_score: Annotated[
-        float | None,
-        typer.Option(
-            help="Least detector score of a face, 0 to 1. "
-            f"[default: the library's own, else {_DETECTION.min_det_score}]",
-            show_default=False,
-        ),
-    ] = None,
+    det_size: DetSize = None,
+    min_det_score: LeastDetectionScore = None,
     provider: ProviderOption = "auto",
-    max_images: Annotated[
-        int | None, typer.Option(min=1, help="Look into so many files at most.", show_default=False)
-    ] = None,
-    max_minutes: Annotated[
-        float | None, typer.Option(min=0, help="Begin no further file after so long.", show_default=False)
-    ] = None,
+    *,
+    options: IndexOptions,
     alone: Annotated[
-        bool,
-        typer.Option("--alone", help="End with status 75 if another `index --alone` is going. For cron."),
+        bool, Option("End with status 75 if another `index --alone` is going. For cron.")
     ] = False,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try unreadable files again, though unchanged.")
-    ] = _INDEX.retry_failed,
-    fast_decode: Annotated[
-        bool,
-        typer.Option(
-            "--fast-decode",
-            help="Decode large JPEGs at a half or less: faster, at the cost of slightly other vectors "
-            "(docs/throughput.md says how much).",
-        ),
-    ] = _INDEX.fast_decode,
-    enrich: Annotated[
-        bool, typer.Option("--enrich", help="Add landmarks and pose to new faces in the same pass.")
-    ] = _INDEX.enrich,
     strict: StrictOption = False,
-    profile: Annotated[
-        Path | None,
-        typer.Option(help="Write into this JSON file where the time went.", show_default=False),
-    ] = None,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    profile: ProfileOption = None,
 ) -> None:
     """Embed every image below the targets and every face on it, and keep it all in the library.
 
@@ -127,7 +84,6 @@ def index(
     from facesets import settings
     from facesets.assembly.describing import Asked, describer
     from facesets.assembly.stores import open_database
-    from facesets.cli.results import would
     from facesets.files import require_suffix
     from facesets.operations.ingest.empty_sources import require_a_target
     from facesets.operations.ingest.index import index as run
@@ -140,7 +96,7 @@ def index(
 
     if profile is not None:
         require_suffix(profile, ".json")
-    if enrich and (ml_uri or skip_faces):
+    if options.enrich and (ml_uri or skip_faces):
         raise WrongUsage(
             "--enrich adds landmarks to faces that are found in this run by the models here. Leave out "
             "--ml-uri and --skip-faces, or run `facesets enrich` afterwards."
@@ -148,17 +104,8 @@ def index(
     stopwatch, meter = Stopwatch(), Meter()
     console.only_the_result_unless_watched()
     conf = settings.load()
-    options = IndexOptions(
-        concurrency=concurrency or _INDEX.concurrency,
-        max_images=max_images,
-        max_minutes=max_minutes,
-        prune=prune,
-        retry_failed=retry_failed,
-        fast_decode=fast_decode,
-        enrich=enrich,
-        dry_run=dry_run,
-    )
-    source = GallerySource(target, include=include or [], exclude=exclude or [])
+    options = replace(options, concurrency=concurrency or options.concurrency)
+    source = GallerySource(target, include=include, exclude=exclude)
     with (
         console.stoppable() as stop,
         console.progress() as progress,
@@ -166,7 +113,7 @@ def index(
     ):
         library = Library(session)
         require_a_target(source, library)
-        is_first = library.settings is None and not dry_run and max_images is None
+        is_first = library.settings is None and not options.dry_run and options.max_images is None
         asked = Asked(
             (pack, det_size, min_det_score),
             clip_pack,
@@ -182,7 +129,7 @@ def index(
                 library, options, conf, asked, console, progress, stop, stopwatch=stopwatch
             )
             landmarker = None
-            if enrich and not dry_run and describe.faces_from is not None:
+            if options.enrich and not options.dry_run and describe.faces_from is not None:
                 landmarker = _landmarker(describe.faces_from, pack, provider, conf, progress, stop)
             summary = run(
                 source,
@@ -194,27 +141,12 @@ def index(
                 progress=progress,
                 stop=stop,
             )
-    left = f" {summary.to_do} to do." if summary.to_do else ""
-    added = f"{counted(summary.completed, 'known image')} got what was lacking, " if summary.completed else ""
     console.show(
         summary,
-        [
-            f"{library.label}: {counted(summary.indexed, 'new image')}, "
-            f"{counted(summary.faces, 'new face')}, "
-            f"{counted(summary.embeddings, 'image')} embedded, {added}"
-            f"{counted(summary.aliases, 'copy', 'copies')} of known images"
-            + (f" ({summary.moved} moved)" if summary.moved else "")
-            + f", {summary.unchanged} unchanged, "
-            + (f"{summary.ignored} ignored, " if summary.ignored else "")
-            + f"{summary.pruned} {would(dry_run, 'forgotten', 'to forget')}, {summary.failed} failed"
-            f"{as_before(summary.failures)}.{left}"
-            + (" Nothing was stored." if dry_run else "")
-            + (" Stopped early: run the same command again to go on." if summary.stopped else ""),
-            *_passed_over(summary.passed_over),
-        ],
-        asked_for=dry_run,
+        [_line(library.label, summary, dry_run=options.dry_run), *_passed_over(summary.passed_over)],
+        asked_for=options.dry_run,
     )
-    if (profile is not None or console.session.verbose) and not dry_run:
+    if (profile is not None or console.session.verbose) and not options.dry_run:
         console.profile(profile_of(stopwatch, meter, workers=options.concurrency, path=profile))
     failed = console.unreadable(summary.failures, strict=strict)
     if summary.away and not console.session.stopped_by:
@@ -237,6 +169,24 @@ def _landmarker(
 
     models = get_pack(pack or faces_from.pack, conf, console, progress, stop, known=faces_from)
     return make_landmarks(models, choose_provider(provider, models.recogniser))
+
+
+def _line(label: str, summary: "IndexSummary", *, dry_run: bool) -> str:
+    left = f" {summary.to_do} to do." if summary.to_do else ""
+    added = f"{counted(summary.completed, 'known image')} got what was lacking, " if summary.completed else ""
+    return (
+        f"{label}: {counted(summary.indexed, 'new image')}, "
+        f"{counted(summary.faces, 'new face')}, "
+        f"{counted(summary.embeddings, 'image')} embedded, {added}"
+        f"{counted(summary.aliases, 'copy', 'copies')} of known images"
+        + (f" ({summary.moved} moved)" if summary.moved else "")
+        + f", {summary.unchanged} unchanged, "
+        + (f"{summary.ignored} ignored, " if summary.ignored else "")
+        + f"{summary.pruned} {would(dry_run, 'forgotten', 'to forget')}, {summary.failed} failed"
+        f"{as_before(summary.failures)}.{left}"
+        + (" Nothing was stored." if dry_run else "")
+        + (" Stopped early: run the same command again to go on." if summary.stopped else "")
+    )
 
 
 def _passed_over(counts: Mapping[str, int]) -> list[str]:

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 def manual() -> str:
     """The page as roff source, in which every command has its section."""
-    root: Any = get_command(app)
-    context = root.make_context("facesets", [], resilient_parsing=True, auto_envvar_prefix=ENVIRONMENT_PREFIX)
+    root, context = program()
     lines = [
         '.TH FACESETS 1 "" facesets "User commands"',
         ".SH NAME",
@@ -41,16 +40,29 @@ def manual() -> str:
     return "\n".join(lines) + "\n"
 
 
+def program() -> "tuple[Any, Context]":
+    """The program as it reads a command line that is empty."""
+    root: Any = get_command(app)
+    context = root.make_context("facesets", [], resilient_parsing=True, auto_envvar_prefix=ENVIRONMENT_PREFIX)
+    return root, context
+
+
+def command_at(path: str, root: Any, context: "Context") -> "tuple[Any, Context]":  # noqa: ANN401 - Typer's own
+    """The command that one types so, such as `models pull`."""
+    command = root
+    for name in path.split():
+        command = command.commands[name]
+        context = command.make_context(name, [], parent=context, resilient_parsing=True)
+    return command, context
+
+
 def _command(
     path: str,
     examples: tuple[str, ...],
     root: Any,  # noqa: ANN401 - Typer's own
     context: "Context",
 ) -> Iterator[str]:
-    command = root
-    for name in path.split():
-        command = command.commands[name]
-        context = command.make_context(name, [], parent=context, resilient_parsing=True)
+    command, context = command_at(path, root, context)
     usage = " ".join(command.collect_usage_pieces(context))
     yield f'.SS "facesets {_roff(path)} {_roff(usage)}"'
     for paragraph in (command.help or "").split("\n\n"):

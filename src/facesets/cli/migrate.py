@@ -2,18 +2,16 @@
 
 from typing import Annotated
 
-import typer
-
 from facesets.cli import console
-from facesets.cli.params import DatabaseOption, DebugOption, DryRunOption, JsonOption
+from facesets.cli.params import DatabaseOption
+from facesets.operations.options.declaration import Option
+from facesets.operations.options.shared import DryRun
 
 
 def migrate(
     database: DatabaseOption = None,
-    status: Annotated[bool, typer.Option("--status", help="Only show what is applied and pending.")] = False,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    status: Annotated[bool, Option("Only show what is applied and pending.")] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Create or upgrade the library's tables. Run it before first use and after upgrades."""
     from facesets import settings

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import DebugOption, DryRunOption, JsonOption
 from facesets.files import printable
+from facesets.operations.options.declaration import Option
+from facesets.operations.options.shared import DryRun
 
 if TYPE_CHECKING:
     from facesets.inference.model_files import Triple
@@ -52,7 +53,7 @@ def _named(name: str | None, conf: "Settings") -> str:
 
 
 @models.command("list")
-def list_(json: JsonOption = False, debug: DebugOption = False) -> None:
+def list_() -> None:
     """List the model packs on this machine."""
     from facesets import settings
     from facesets.operations.models.packs import list_packs
@@ -69,7 +70,7 @@ def list_(json: JsonOption = False, debug: DebugOption = False) -> None:
 
 
 @models.command()
-def show(name: _Name = None, json: JsonOption = False, debug: DebugOption = False) -> None:
+def show(name: _Name = None) -> None:
     """Show what a pack of faces holds: its files, how they are fed, licences and sources."""
     from facesets import settings
     from facesets.operations.models.packs import describe_pack
@@ -102,7 +103,7 @@ def _origin(file: "FileDetails") -> list[tuple[str, str]]:
 
 
 @models.command()
-def path(name: _Name = None, json: JsonOption = False, debug: DebugOption = False) -> None:
+def path(name: _Name = None) -> None:
     """Print where a pack lies."""
     from facesets import settings
     from facesets.operations.models.packs import find
@@ -115,10 +116,8 @@ def path(name: _Name = None, json: JsonOption = False, debug: DebugOption = Fals
 @models.command()
 def pull(
     name: _PublishedName = None,
-    force: Annotated[bool, typer.Option("--force", help="Fetch it though it is here.")] = False,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    force: Annotated[bool, Option("Fetch it though it is here.")] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Fetch a published pack and verify it: buffalo_l or open for faces, ViT-B-32__openai for CLIP."""
     from facesets import settings
@@ -141,7 +140,7 @@ def pull(
 
 
 @models.command()
-def verify(name: _Name = None, json: JsonOption = False, debug: DebugOption = False) -> None:
+def verify(name: _Name = None) -> None:
     """Compare each file of a pack with what was published."""
     from facesets import settings
     from facesets.operations.models.packs import verify as run

@@ -8,7 +8,7 @@ import typer
 
 from facesets.cli.console import session
 from facesets.errors import WrongUsage
-from facesets.operations.options.cache import LEAST_MIN_FACES, MOST_MIN_FACES
+from facesets.operations.options.declaration import Option
 
 EPILOG = (
     "Exit status: 0 done; 1 failed; 2 wrong usage, or something needed is unreachable; 3 done, but some "
@@ -46,112 +46,68 @@ DebugOption = Annotated[
     bool,
     typer.Option("--debug", help="Show tracebacks.", callback=_set_debug, is_eager=True),
 ]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 StrictOption = Annotated[
     bool,
-    typer.Option(
-        "--strict",
-        help="End with status 3 as long as any file cannot be read, not only when another one fails.",
-    ),
+    Option("End with status 3 as long as any file cannot be read, not only when another one fails."),
 ]
 IncludeOption = Annotated[
-    list[str] | None,
-    typer.Option(metavar="GLOB...", help="Only files whose path below the source fits one of these."),
+    tuple[str, ...],
+    Option("Only files whose path below the source fits one of these.", metavar="GLOB..."),
 ]
 ExcludeOption = Annotated[
-    list[str] | None,
-    typer.Option(metavar="GLOB...", help="No file or folder that fits; wins over --include."),
+    tuple[str, ...], Option("No file or folder that fits; wins over --include.", metavar="GLOB...")
 ]
 PackOption = Annotated[
     str | None,
-    typer.Option(
-        "--pack",
-        help="Model pack, by name or path. [default: the cache's own, else `pack` of facesets.toml, "
-        "else buffalo_l]",
-        show_default=False,
+    Option(
+        "Model pack, by name or path.", unset="the cache's own, else `pack` of facesets.toml, else buffalo_l"
     ),
 ]
-ProviderOption = Annotated[
-    str,
-    typer.Option("--provider", help="Where models run: auto, cuda, directml, coreml or cpu."),
+ProviderOption = Annotated[str, Option("Where models run: auto, cuda, directml, coreml or cpu.")]
+WorkersOption = Annotated[
+    int | None,
+    Option("Threads.", least=1, unset="as measured on this machine, else one a processor"),
 ]
+BatchSizeOption = Annotated[
+    int | None,
+    Option(
+        "Files a thread takes, and the detector looks at, at a time.",
+        least=1,
+        unset="as measured, else 1, 16 for a GPU",
+    ),
+]
+ProfileOption = Annotated[Path | None, Option("Write into this JSON file where the time went.")]
 
 
-def _no_blank(option: str, what: str) -> Callable[[str | None], str | None]:
+def _no_blank(what: str) -> Callable[[str, str], str]:
     """Refuse an option that was given and says nothing, such as an unset variable: that is no wish."""
 
-    def check(value: str | None) -> str | None:
-        if value is not None and not value.strip():
-            raise WrongUsage(f"{option} is empty. Give the address of {what}, or leave {option} out.")
-        return value
+    def parse(flag: str, text: str) -> str:
+        if not text.strip():
+            raise WrongUsage(f"{flag} is empty. Give the address of {what}, or leave {flag} out.")
+        return text
 
-    return check
+    return parse
 
 
 DatabaseOption = Annotated[
     str | None,
-    typer.Option(
-        "--database",
+    Option(
+        "The library's Postgres.",
         metavar="URL",
-        envvar="DATABASE_URL",
-        show_envvar=True,
-        help="The library's Postgres. [default: the embedded server]",
-        show_default=False,
-        callback=_no_blank("--database", "a database"),
+        variable="DATABASE_URL",
+        unset="the embedded server",
+        parse=_no_blank("a database"),
     ),
 ]
-
-
 MlUriOption = Annotated[
     str | None,
-    typer.Option(
-        metavar="URL",
-        help="Infer on this Immich ML service, not here.",
-        show_default=False,
-        callback=_no_blank("--ml-uri", "a service"),
-    ),
+    Option("Infer on this Immich ML service, not here.", metavar="URL", parse=_no_blank("a service")),
 ]
-
-
-def number_or_auto(flag: str, text: str) -> float | None:
-    """A number, or None for `auto`.
-
-    Raises
-    ------
-    WrongUsage
-        It is neither.
-    """
-    if text == "auto":
-        return None
-    try:
-        return float(text)
-    except ValueError as error:
-        raise WrongUsage(f"{flag} {text} is neither a number nor auto.") from error
-
-
-MinFacesOption = Annotated[
-    str,
-    typer.Option(
-        help="Fewest distinct images in a face set; auto is one for every 100 photos, "
-        f"{LEAST_MIN_FACES} to {MOST_MIN_FACES}."
-    ),
-]
-
-
-def whole_number_or_auto(flag: str, text: str) -> int | None:
-    """A whole number, or None for `auto`; errors as `number_or_auto`."""
-    number = number_or_auto(flag, text)
-    if number is not None and not number.is_integer():
-        raise WrongUsage(f"{flag} {text} is neither a whole number nor auto.")
-    return None if number is None else int(number)
-
-
 ClipPackOption = Annotated[
     str | None,
-    typer.Option(
-        "--clip-pack",
-        help="CLIP pack, by name or path; with --ml-uri the service's name for it. "
-        "[default: the library's own, else ViT-B-32__openai]",
-        show_default=False,
+    Option(
+        "CLIP pack, by name or path; with --ml-uri the service's name for it.",
+        unset="the library's own, else ViT-B-32__openai",
     ),
 ]

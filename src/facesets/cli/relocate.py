@@ -8,12 +8,11 @@ import typer
 from facesets.cli import console
 from facesets.cli.params import (
     DatabaseOption,
-    DebugOption,
-    DryRunOption,
-    JsonOption,
     OptionalCacheArgument,
 )
 from facesets.errors import WrongUsage
+from facesets.operations.options.declaration import Option
+from facesets.operations.options.shared import DryRun
 from facesets.plurals import counted
 
 
@@ -28,13 +27,9 @@ def relocate(
         ),
     ] = None,
     cache: OptionalCacheArgument = None,
-    forget: Annotated[
-        bool, typer.Option("--forget", help="OLD is gone for good: relocate OLD --forget [CACHE].")
-    ] = False,
+    forget: Annotated[bool, Option("OLD is gone for good: relocate OLD --forget [CACHE].")] = False,
     database: DatabaseOption = None,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Follow a folder of photos that was moved or renamed, without reading the photos.
 

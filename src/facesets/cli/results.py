@@ -11,7 +11,6 @@ from facesets.cli import console
 from facesets.errors import WrongUsage
 from facesets.files import RUN_RECORD, printable
 from facesets.plurals import counted
-from facesets.results.materialize import Materialize
 
 if TYPE_CHECKING:
     from facesets.operations.ingest.changed_files import FileFailure
@@ -35,12 +34,6 @@ ExportIfCacheArgument = Annotated[
     Path | None,
     typer.Argument(metavar="OUT", help="The export: what `export-swap` wrote, or new.", show_default=False),
 ]
-MaterializeOption = Annotated[Materialize, typer.Option("--materialize", help="How photos get there.")]
-ReplaceOption = Annotated[
-    bool,
-    typer.Option("--replace", help="Write though OUT is the result of another cache or library."),
-]
-SheetOption = Annotated[bool, typer.Option("--sheet/--no-sheet", help="Draw contact sheets.")]
 
 
 def cache_and_out(command: str, first: Path, second: Path | None) -> tuple[Path | None, Path]:

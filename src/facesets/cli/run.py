@@ -2,26 +2,24 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from facesets.cli import console
-from facesets.cli.configured import configured_flags, options_with
-from facesets.cli.params import (
-    DebugOption,
-    DryRunOption,
-    JsonOption,
-    PackOption,
-    whole_number_or_auto,
-)
+from facesets.cli.configured import configured_flags
+from facesets.cli.flags import options_of
+from facesets.cli.params import PackOption
 from facesets.cli.results import hint_lines, learned_lines, report
 from facesets.cli.thresholds import said_threshold
 from facesets.errors import MissingModelPack, RecogniserMismatch, WrongUsage
 from facesets.files import plain_path, printable
 from facesets.operations.options.cache import ClusterOptions, RefineOptions
+from facesets.operations.options.declaration import Option
 from facesets.operations.options.face_sets import ExtendOptions
+from facesets.operations.options.shared import DryRun
 from facesets.plurals import counted, people
 from facesets.results.materialize import Materialize
 
@@ -52,11 +50,9 @@ def run(
     pack: PackOption = None,
     materialize: Annotated[
         Materialize | None,
-        typer.Option(help="How photos get into the folders. [default: copy]", show_default=False),
+        Option("How photos get into the folders.", unset="copy"),
     ] = None,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Sort a folder of photos by the people in it: folders, face sets, contact sheets, and pages to look at.
 
@@ -140,18 +136,13 @@ def _options(context: typer.Context, materialize: Materialize | None, *, dry_run
     grouping, gates = configured_flags(context, "cluster"), configured_flags(context, "refine")
     finding, said = configured_flags(context, "embed"), said_threshold(grouping)
     others = {name: value for name, value in grouping.items() if name not in _TOLD}
-    own = {} if materialize is None else {"materialize": materialize}
+    own: dict[str, Any] = {} if materialize is None else {"materialize": materialize}
     return RunOptions(
-        cluster=options_with(ClusterOptions(), others, **own).told(
+        cluster=replace(options_of(ClusterOptions, others), dry_run=False, **own).told(
             grouping["method"] or (None if said else "auto"), said
         ),
-        refine=options_with(
-            RefineOptions(),
-            gates,
-            min_faces=whole_number_or_auto("--min-faces", gates["min_faces"]),
-            **own,
-        ),
-        extend=options_with(ExtendOptions(), configured_flags(context, "extend")),
+        refine=replace(options_of(RefineOptions, gates), dry_run=False, **own),
+        extend=replace(options_of(ExtendOptions, configured_flags(context, "extend")), dry_run=False),
         include=tuple(finding["include"] or ()),
         exclude=tuple(finding["exclude"] or ()),
         workers=settings.load().cpus,
@@ -191,13 +182,11 @@ def _models(
         progress=progress,
         stop=stop,
     )
-    options = EmbedOptions(
-        flush_every=flags["flush_every"],
+    options = replace(
+        options_of(EmbedOptions, flags),
         workers=tuning.workers,
         batch_size=tuning.images_per_run,
-        retry_failed=flags["retry_failed"],
-        prune=flags["prune"],
-        fast_decode=flags["fast_decode"],
+        dry_run=False,
     )
     return make_embedder(pack, detection, choice, tuning=tuning), options
 

@@ -1,6 +1,5 @@
 """`facesets search`."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,14 +9,13 @@ from facesets.cli import console
 from facesets.cli.params import (
     ClipPackOption,
     DatabaseOption,
-    DebugOption,
-    JsonOption,
     MlUriOption,
     PackOption,
     ProviderOption,
 )
 from facesets.errors import WrongUsage
 from facesets.files import printable
+from facesets.operations.options.library import SearchOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,80 +29,23 @@ def search(
         str | None,
         typer.Argument(metavar="[TEXT]", help="What the photos show, in words.", show_default=False),
     ] = None,
-    like: Annotated[
-        Path | None,
-        typer.Option(metavar="PHOTO", help="Photos similar to this one as a whole.", show_default=False),
-    ] = None,
-    face: Annotated[
-        Path | None,
-        typer.Option(metavar="PHOTO", help="Faces similar to the largest on this photo.", show_default=False),
-    ] = None,
-    box: Annotated[
-        str | None,
-        typer.Option(
-            metavar="X1,Y1,X2,Y2",
-            help="With --face: the face here, in pixels of the upright photo, in place of the largest.",
-            show_default=False,
-        ),
-    ] = None,
-    all_faces: Annotated[
-        bool, typer.Option("--all-faces", help="With --face: every face on the photo, one after the other.")
-    ] = False,
-    min_similarity: Annotated[
-        float | None,
-        typer.Option(
-            min=-1,
-            max=1,
-            help="With --face: least cosine similarity of a result. [default: as the recogniser has it for "
-            "two photos of one person, 0.37 for most]",
-            show_default=False,
-        ),
-    ] = None,
-    person: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Photos of this person; with the others, only those.",
-            show_default=False,
-        ),
-    ] = None,
-    since: Annotated[
-        datetime | None,
-        typer.Option(
-            "--from",
-            envvar="FACESETS_SEARCH_FROM",
-            formats=["%Y-%m-%d"],
-            help="Taken on this day or later.",
-            show_default=False,
-        ),
-    ] = None,
-    until: Annotated[
-        datetime | None,
-        typer.Option(
-            "--to",
-            envvar="FACESETS_SEARCH_TO",
-            formats=["%Y-%m-%d"],
-            help="Taken on this day or earlier.",
-            show_default=False,
-        ),
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Most results.")] = 20,
+    *,
+    options: SearchOptions,
     database: DatabaseOption = None,
     ml_uri: MlUriOption = None,
     pack: PackOption = None,
     clip_pack: ClipPackOption = None,
     provider: ProviderOption = "cpu",
-    json: JsonOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """Find photos in the library by words, by another photo, by a face or by a person's name."""
-    if sum(what is not None for what in (text, like, face)) > 1:
+    if sum(what is not None for what in (text, options.like, options.face)) > 1:
         raise WrongUsage(
             "Search by one of TEXT, --like and --face at a time; --person and dates go with each."
         )
-    if face is None and (box is not None or all_faces or min_similarity is not None):
+    of_face = options.box is not None or options.all_faces or options.min_similarity is not None
+    if options.face is None and of_face:
         raise WrongUsage("--box, --all-faces and --min-similarity go with --face PHOTO.")
-    which = _which(box, every=all_faces)
+    which = _which(options.box, every=options.all_faces)
     from facesets import settings
     from facesets.assembly.describing import Asked, encoders, face_embedder
     from facesets.assembly.stores import open_database
@@ -119,11 +60,11 @@ def search(
     from facesets.store.postgres.search import Dates
 
     conf = settings.load()
-    dates = Dates(since.date() if since else None, until.date() if until else None)
+    dates = Dates(options.since, options.until)
     asked = Asked((pack, None, None), clip_pack, provider, ml_uri)
     with open_database(database, conf, console) as session, console.stoppable() as stop:
         library = Library(session)
-        if face is not None:
+        if options.face is not None:
             with console.progress() as progress:
                 embedder = face_embedder(library, conf, asked, console, progress, stop)
             if wants_index(library):
@@ -132,26 +73,30 @@ def search(
                 search_by_face(
                     library,
                     embedder,
-                    str(face),
+                    str(options.face),
                     dates,
-                    limit,
-                    person=person,
+                    options.limit,
+                    person=options.person,
                     which=which,
-                    min_cosine_similarity=min_similarity,
+                    min_cosine_similarity=options.min_similarity,
                 ),
-                face,
+                options.face,
             )
-        elif text is not None or like is not None:
+        elif text is not None or options.like is not None:
             row, of_text, of_picture = encoders(library, conf, asked, stop)
             if wants_index(library, row):
                 console.notice("Every image is compared: `facesets db index` makes this fast.")
-            if like is not None:
-                found = search_like(library, row, of_picture, str(like), dates, limit, person=person)
+            if options.like is not None:
+                found = search_like(
+                    library, row, of_picture, str(options.like), dates, options.limit, person=options.person
+                )
             else:
-                found = search_by_text(library, row, of_text, text or "", dates, limit, person=person)
+                found = search_by_text(
+                    library, row, of_text, text or "", dates, options.limit, person=options.person
+                )
             _show_images(found)
-        elif person is not None:
-            images = search_by_person(library, person, dates, limit)
+        elif options.person is not None:
+            images = search_by_person(library, options.person, dates, options.limit)
             _show("images", images, "\n".join(printable(hit.path) for hit in images))
         else:
             raise WrongUsage("Say what to search for: TEXT, --like PHOTO, --face PHOTO or --person NAME.")

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import DebugOption, DryRunOption, JsonOption
 from facesets.cli.results import refuse_several_results, would
 from facesets.files import printable
+from facesets.operations.options.shared import DryRun
 from facesets.plurals import counted
 
 
@@ -20,9 +20,7 @@ def sheet(
         Path | None,
         typer.Argument(metavar="[OUT.png]", help="The first page. [default: sheet.png beside the manifest]"),
     ] = None,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Draw contact sheets of a manifest: a row a person, and what was left out with the reason."""
     from facesets.operations.reports.sheet import sheet as run

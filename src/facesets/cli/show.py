@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import DatabaseOption, DebugOption, JsonOption
+from facesets.cli.params import DatabaseOption
 from facesets.files import printable
+from facesets.operations.options.declaration import Option
 
 
 def show(
@@ -22,15 +23,11 @@ def show(
     ] = None,
     group: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            help="List the faces of one person or face set of a manifest, and how each came there.",
-            show_default=False,
+        Option(
+            "List the faces of one person or face set of a manifest, and how each came there.", metavar="NAME"
         ),
     ] = None,
     database: DatabaseOption = None,
-    json: JsonOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """Show what is in a cache, in the library or in a manifest."""
     from facesets import settings

@@ -4,16 +4,9 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from facesets.cli import console
-from facesets.cli.exporting import (
-    ExportFlags,
-    SourceRootOption,
-    left_out,
-    takes_export_flags,
-)
-from facesets.cli.params import DatabaseOption
+from facesets.cli.exporting import CropOptions, SourceRootOption, left_out
+from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
 from facesets.cli.results import (
     CacheOrOutArgument,
     ExportIfCacheArgument,
@@ -22,6 +15,7 @@ from facesets.cli.results import (
     would,
 )
 from facesets.files import printable
+from facesets.operations.options.declaration import Option
 from facesets.operations.options.face_sets import SplitErasOptions
 from facesets.plurals import counted
 
@@ -29,72 +23,35 @@ if TYPE_CHECKING:
     from facesets.operations.eras.summaries import ProbeSummary, SplitErasSummary
     from facesets.settings import Settings
 
-_DEFAULT = SplitErasOptions()
 
-
-@takes_export_flags
 def split_eras(
     first: CacheOrOutArgument,
     second: ExportIfCacheArgument = None,
     name: Annotated[
         str,
-        typer.Option(
-            "--set",
-            envvar="FACESETS_SPLIT_ERAS_SET",
+        Option(
+            "The set in OUT to start from.",
+            flag="--set",
+            variable="FACESETS_SPLIT_ERAS_SET",
             metavar="NAME",
-            help="The set in OUT to start from.",
-            show_default=False,
         ),
     ] = "",
-    source_root: SourceRootOption = None,
+    source_root: SourceRootOption = (),
     probe: Annotated[
         bool,
-        typer.Option(
-            "--probe", help="Only report whether it makes sense: as text, and as a picture in OUT/_eras."
-        ),
+        Option("Only report whether it makes sense: as text, and as a picture in OUT/_eras."),
     ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Split though the probe says that it makes no sense.")
-    ] = False,
+    force: Annotated[bool, Option("Split though the probe says that it makes no sense.")] = False,
     database: DatabaseOption = None,
-    recover_threshold: Annotated[
-        float, typer.Option(help="Cosine distance from the set's centroid within which faces are found.")
-    ] = _DEFAULT.recover_threshold,
-    recentre_threshold: Annotated[
-        float, typer.Option(help="Cosine distance from their common centroid within which they stay.")
-    ] = _DEFAULT.recentre_threshold,
-    split_threshold: Annotated[
-        float, typer.Option(help="Cosine distance at which average linkage is cut into sub-clusters.")
-    ] = _DEFAULT.split_threshold,
-    join_threshold: Annotated[
-        float, typer.Option(help="Cosine distance from its nearest anchor within which a fragment joins it.")
-    ] = _DEFAULT.join_threshold,
-    join_years: Annotated[
-        int, typer.Option(help="Most years between their dominant capture years.")
-    ] = _DEFAULT.join_years,
-    min_era_faces: Annotated[
-        int, typer.Option(help="Fewest faces of an anchor, and of an era that is not thin.")
-    ] = _DEFAULT.min_era_faces,
-    min_fragment_faces: Annotated[
-        int, typer.Option(help="Fewest faces of a fragment that becomes a thin era of its own.")
-    ] = _DEFAULT.min_fragment_faces,
-    min_short: Annotated[
-        float, typer.Option(help="Fewest pixels of the short edge of the box.")
-    ] = _DEFAULT.min_short,
-    min_blur: Annotated[
-        float, typer.Option(help="Least sharpness, as variance of the Laplacian.")
-    ] = _DEFAULT.min_blur,
-    min_det_score: Annotated[float, typer.Option(help="Least detector score.")] = _DEFAULT.min_det_score,
+    *,
+    options: SplitErasOptions,
     years: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Where capture years are kept. [default: in the user's cache directory]",
-            show_default=False,
-        ),
+        Option("Where capture years are kept.", metavar="FILE", unset="in the user's cache directory"),
     ] = None,
-    *,
-    export: ExportFlags,
+    crops: CropOptions,
+    pack: PackOption = None,
+    provider: ProviderOption = "auto",
 ) -> None:
     """Split a person of the export OUT, photographed over many years, into a set for each era."""
     from facesets import settings
@@ -107,22 +64,9 @@ def split_eras(
     cache, out = cache_and_out("split-eras", first, second)
     if not name:
         raise WrongUsage("Which person? Name a set of OUT by --set.")
-    options = SplitErasOptions(
-        recover_threshold=recover_threshold,
-        recentre_threshold=recentre_threshold,
-        split_threshold=split_threshold,
-        join_threshold=join_threshold,
-        join_years=join_years,
-        min_era_faces=min_era_faces,
-        min_fragment_faces=min_fragment_faces,
-        min_short=min_short,
-        min_blur=min_blur,
-        min_det_score=min_det_score,
-    )
-    crops = export.options()
     conf = settings.load()
     today = date.today()  # noqa: DTZ011 - cameras have the local date as well
-    roots = [root.absolute() for root in source_root or ()]
+    roots = [root.absolute() for root in source_root]
     request = EraRequest(out, name, roots, years or _kept_years(conf), today.year, force)
     done: ProbeSummary | SplitErasSummary
     with (
@@ -135,15 +79,15 @@ def split_eras(
                 store,
                 request,
                 options,
-                replace=export.replace,
-                dry_run=export.dry_run,
+                replace=crops.replace,
+                dry_run=crops.dry_run,
                 progress=progress,
                 stop=stop,
             )
             lines = _probe_lines(done)
         else:
             embedder = crop_checker(
-                store, export.pack, export.provider, conf, console, progress, stop, fetch=not export.dry_run
+                store, pack, provider, conf, console, progress, stop, fetch=not crops.dry_run
             )
             done = operation.split_eras(
                 store, request, embedder, options, crops, progress=progress, stop=stop

@@ -1,11 +1,11 @@
 """`facesets stats`."""
 
 from facesets.cli import console
-from facesets.cli.params import DatabaseOption, DebugOption, JsonOption
+from facesets.cli.params import DatabaseOption
 from facesets.plurals import counted
 
 
-def stats(database: DatabaseOption = None, json: JsonOption = False, debug: DebugOption = False) -> None:
+def stats(database: DatabaseOption = None) -> None:
     """Show how much is in the library: images, faces, people."""
     from facesets import settings
     from facesets.assembly.stores import open_database

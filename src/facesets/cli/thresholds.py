@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facesets.cli.params import number_or_auto
 from facesets.errors import WrongUsage
+from facesets.operations.options.declaration import Option, number_or_auto
 from facesets.operations.options.threshold import Threshold
 
 if TYPE_CHECKING:
@@ -14,18 +14,14 @@ if TYPE_CHECKING:
 
 MaxCosineDistanceOption = Annotated[
     float | None,
-    typer.Option(
-        help="Faces of one person are at most so far apart: on average (agglomerative), or each from another "
-        "one (components). Lower is stricter. [default: agglomerative 0.55; components 0.35]",
-        show_default=False,
+    Option(
+        "Faces of one person are at most so far apart: on average (agglomerative), or each from another "
+        "one (components). Lower is stricter.",
+        unset="agglomerative 0.55; components 0.35",
     ),
 ]
 MinCosineSimilarityOption = Annotated[
-    float | None,
-    typer.Option(
-        help="The same as a similarity, which is 1 less the distance. Higher is stricter.",
-        show_default=False,
-    ),
+    float | None, Option("The same as a similarity, which is 1 less the distance. Higher is stricter.")
 ]
 
 _MEASURES: "dict[str, Measure | None]" = {

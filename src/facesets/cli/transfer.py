@@ -4,8 +4,9 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from facesets.cli import console
-from facesets.cli.params import CacheArgument, DatabaseOption, DebugOption, DryRunOption, JsonOption
+from facesets.cli.params import CacheArgument, DatabaseOption
 from facesets.errors import WrongUsage
+from facesets.operations.options.shared import DryRun
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
@@ -15,9 +16,7 @@ if TYPE_CHECKING:
 def import_cache(
     cache: CacheArgument,
     database: DatabaseOption = None,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Bring the images and faces of CACHE into the library; what it has already stays as it is."""
     from facesets import settings
@@ -46,9 +45,7 @@ def import_cache(
 def export_cache(
     cache: CacheArgument,
     database: DatabaseOption = None,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Write the images and faces of the library into CACHE, a file to work on anywhere."""
     from facesets import settings

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import DebugOption, DryRunOption, JsonOption
 from facesets.cli.results import would
 from facesets.files import is_there, printable
+from facesets.operations.options.shared import DryRun
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
@@ -24,9 +24,7 @@ def undo(
             metavar="[RUN]", help="Its name or number; without one, the runs are listed.", show_default=False
         ),
     ] = "",
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    dry_run: DryRun = False,
 ) -> None:
     """List the runs that changed OUT, or take one back: the newest first, and never over an edit of yours.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import DebugOption, JsonOption, PackOption, ProviderOption
+from facesets.cli.params import PackOption, ProviderOption
 from facesets.files import printable
 from facesets.operations.options.cache import LOADER_DET_SIZE, LOADER_MIN_DET_SCORE, DetectionOptions
 
@@ -20,8 +20,6 @@ def verify_bundle(
     ],
     pack: PackOption = None,
     provider: ProviderOption = "auto",
-    json: JsonOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """Load .fsz bundles as roop-unleashed does, and say whom the result resembles."""
     from facesets import settings

@@ -259,7 +259,8 @@ def _crop(pixels: Pixels, tile: PlannedTile) -> Pixels:
     if tile.png:
         small: Pixels = cv2.resize(pixels, (CROP_PX, CROP_PX), interpolation=cv2.INTER_AREA)
         return small
-    kps = np.array(tile.face.kps, np.float32).reshape(5, 2)
+    with np.errstate(over="ignore"):
+        kps = np.array(tile.face.kps, np.float32).reshape(5, 2)
     return align(pixels, kps, CROP_PX) if np.isfinite(kps).all() else _empty_tile()
 
 

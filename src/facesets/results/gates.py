@@ -99,9 +99,9 @@ MIN_FACE_SHORT = Gate(
     limit=lambda options: options.min_face_short,
 )
 DUPLICATE = Gate("duplicate", "duplicate")
-SEVERAL_FACES = Gate("several_faces", "bystander")
+SEVERAL_FACES = Gate("several_faces", "bystander", ">")
 NO_FACE_FOUND = Gate("no_face_found", "not found")
-ANOTHER_FACE = Gate("another_face", "wrong face")
+ANOTHER_FACE = Gate("another_face", "wrong face", ">")
 TAKEN_OUT = Gate("taken_out", "by you", "")
 
 UNASSIGNED = Gate("nobody", "by you", "")

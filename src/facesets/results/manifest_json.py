@@ -73,14 +73,16 @@ def read_any_manifest(path: Path) -> Manifest:
     _upgrade(raw, kind, version)
     missing = next((field.name for field in fields(kind) if field.name not in raw), "")
     if missing:
-        raise DamagedFile(_damaged(path, _unfit(missing)))
+        raise DamagedFile(_damaged(path, f"{missing} is missing"))
     try:
         record = msgspec.convert(raw, kind)
     except (msgspec.ValidationError, UnicodeEncodeError, RecursionError) as error:
-        raise DamagedFile(_damaged(path, _unfit(_field_of(error)))) from error
+        raise DamagedFile(
+            _damaged(path, f"{_field_of(error)} is missing, or is not what it should be")
+        ) from error
     for made in (record.made, *getattr(record, "extended", ())):
         if not all(is_sound_text(text) for text in astuple(made.models) if isinstance(text, str)):
-            raise DamagedFile(_damaged(path, _unfit("models")))
+            raise DamagedFile(_damaged(path, "made.models is not what it should be"))
     return record
 
 
@@ -165,10 +167,6 @@ def _upgrade_from_1(raw: dict[str, Any]) -> None:
     if isinstance(files := raw.get("files"), dict):
         raw["files"] = {name: {"source": s, "size": -1, "mtime_ns": -1} for name, s in files.items()}
         raw |= {"missing": [], "reasons": []}
-
-
-def _unfit(field: str) -> str:
-    return f"{field} is missing, or is not what it should be"
 
 
 def _damaged(path: Path, why: str) -> str:

@@ -1,82 +1,93 @@
 """Documented defaults of the commands from pixels to exports; flags and manifests take them from here."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
+from facesets.operations.options.declaration import Checked, Option, check_ranges, whole_number_or_auto
 from facesets.operations.options.limits import within
+from facesets.operations.options.shared import (
+    MIN_BLUR,
+    MIN_DET_SCORE,
+    MIN_SHORT,
+    DryRun,
+    Enrich,
+    FastDecode,
+    FlushEvery,
+    MaterializeHow,
+    MinBlur,
+    MinDetScore,
+    MinShort,
+    Replace,
+    RetryFailed,
+    SameImageOk,
+    Sheet,
+)
 from facesets.operations.options.threshold import Method, Threshold, measure_of, refuse
-from facesets.results.materialize import Materialize
 
 Select = Literal["best", "diverse"]
 
 LEAST_MIN_FACES, MOST_MIN_FACES = 3, 15
 """Fewest distinct images in a face set where their number goes by that of all photos."""
 
+OUTLIER_MIN_CLUSTER = 4
+"""Faces from which on a cluster has outliers."""
+
 
 @dataclass(frozen=True, slots=True)
-class EmbedOptions:
+class EmbedOptions(Checked):
     """How `embed` works through a source.
 
     Attributes
     ----------
-    flush_every : int
-        New files after which the cache is flushed: at most so many are lost by a crash.
     flush_every_s : float
         Seconds after which it is flushed though there are fewer: more are not lost by a crash either.
     workers : int
         Threads, each of which takes a batch from file to faces.
     batch_size : int
         Files that one worker takes at a time.
-    retry_failed : bool
-        Try files again that could not be read before, though they have not changed.
-    fast_decode : bool
-        Decode large JPEGs at a half, a quarter or an eighth: faster, with slightly other vectors and
-        with the sharpness of the reduced picture.
-    enrich : bool
-        Add landmarks and pose in the same pass, as the command `enrich` does later.
-    prune : bool
-        Forget also what is known of other folders and is not there any more.
-    dry_run : bool
-        List and compare only.
     """
 
-    flush_every: int = 50
+    flush_every: FlushEvery = 50
     flush_every_s: float = 10.0
     workers: int = 1
     batch_size: int = 1
-    retry_failed: bool = False
-    fast_decode: bool = False
-    enrich: bool = False
-    prune: bool = False
-    dry_run: bool = False
+    retry_failed: RetryFailed = False
+    prune: Annotated[bool, Option("Forget what is not there any more in other folders, too.")] = False
+    fast_decode: FastDecode = False
+    enrich: Enrich = False
+    dry_run: DryRun = False
+
+
+DET_SIZE, MIN_DETECTION_SCORE = 640, 0.5
+
+_DET_SIZE = Option(
+    "Edge of the detector's input in pixels.",
+    least=32,
+    most=8192,
+    unset=f"that of the cache or the library, else {DET_SIZE}",
+)
+_MIN_SCORE = Option(
+    "Least detector score of a face.",
+    least=0,
+    most=1,
+    unset=f"that of the cache or the library, else {MIN_DETECTION_SCORE}",
+)
+DetSize = Annotated[int | None, _DET_SIZE]
+LeastDetectionScore = Annotated[float | None, _MIN_SCORE]
 
 
 @dataclass(frozen=True, slots=True)
-class DetectionOptions:
-    """What counts as a face.
-
-    Attributes
-    ----------
-    pack : str
-        Model pack, by name or path.
-    det_size : int
-        Edge of the detector's square input in pixels.
-    min_det_score : float
-        Least detector score, in [0, 1].
-    """
+class DetectionOptions(Checked):
+    """What counts as a face, by a model pack that is named or whose path is given."""
 
     pack: str = "buffalo_l"
-    det_size: int = 640
-    min_det_score: float = 0.5
-
-    def __post_init__(self) -> None:
-        within("det-size", self.det_size, 32, 8192)
-        within("min-det-score", self.min_det_score, 0, 1)
+    det_size: Annotated[int, _DET_SIZE] = DET_SIZE
+    min_det_score: Annotated[float, _MIN_SCORE] = MIN_DETECTION_SCORE
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterOptions:
-    """Options of `cluster`.
+class ClusterOptions(Checked):
+    """How `cluster` groups faces into folders. Which method and threshold are meant says `told`.
 
     Attributes
     ----------
@@ -84,32 +95,24 @@ class ClusterOptions:
         Cosine distance at which average linkage is cut; None measures a fitting one on the faces.
     min_cosine_similarity : float
         Of `components`: two faces this similar are connected.
-    min_cluster_size, min_samples : int
-        Of `hdbscan`.
-    same_image_ok : bool
-        Two faces in one image may be one person. Otherwise every method keeps them apart, unless they
-        look like one face seen twice.
-    replace : bool
-        The folder may hold the result of another cache or library; from then on it is that of this one.
     """
 
     method: Method = "agglomerative"
     threshold: float | None = 0.55
     min_cosine_similarity: float = 0.65
-    min_cluster_size: int = 5
-    min_samples: int = 3
-    same_image_ok: bool = False
-    materialize: Materialize = "copy"
-    sheet: bool = True
-    replace: bool = False
-    dry_run: bool = False
+    min_cluster_size: Annotated[int, Option("hdbscan: fewest faces of a person.", least=2)] = 5
+    min_samples: Annotated[int, Option("hdbscan: neighbours that make a dense place.", least=1)] = 3
+    same_image_ok: SameImageOk = False
+    materialize: MaterializeHow = "copy"
+    sheet: Sheet = True
+    replace: Replace = False
+    dry_run: DryRun = False
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         if self.threshold is not None:
             within("threshold", self.threshold, 0, 2)
         within("min-cosine-similarity", self.min_cosine_similarity, -1, 1)
-        within("min-cluster-size", self.min_cluster_size, 2)
-        within("min-samples", self.min_samples, 1)
 
     def own_threshold(self) -> float | None:
         """The threshold that the method goes by, in its own measure; None if it has or is given none."""
@@ -158,55 +161,49 @@ class ClusterOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class RefineOptions:
-    """Options of `refine`.
+class RefineOptions(Checked):
+    """How `refine` makes clean face sets. What is None goes by the store, as `for_store` says."""
 
-    Attributes
-    ----------
-    initial_threshold : float
-        Cosine distance of the first clustering.
-    merge_threshold : float or None
-        Clusters whose centroids are this close in cosine distance are one; None goes by the recogniser.
-    outlier_threshold : float
-        A face farther than this from its centroid is dropped, in clusters of `outlier_min_cluster` or more.
-    min_faces : int or None
-        Fewest distinct images in a face set; None goes by the number of photos, as `for_store` says.
-    min_short : float
-        Fewest pixels of the short edge of the box.
-    min_blur : float
-        Least Laplacian variance.
-    min_det_score : float
-        Least detector score.
-    same_image_ok : bool
-        Two faces in one image may be one person. Otherwise they are kept apart.
-    replace : bool
-        As `ClusterOptions`.
-    """
-
-    initial_threshold: float = 0.55
-    merge_threshold: float | None = None
-    outlier_threshold: float = 0.55
-    outlier_min_cluster: int = 4
-    min_faces: int | None = None
-    min_short: float = 90
-    min_blur: float = 40.0
-    min_det_score: float = 0.6
-    same_image_ok: bool = False
-    materialize: Materialize = "copy"
-    sheet: bool = True
-    replace: bool = False
-    dry_run: bool = False
-
-    def __post_init__(self) -> None:
-        within("initial-threshold", self.initial_threshold, 0, 2)
-        if self.merge_threshold is not None:
-            within("merge-threshold", self.merge_threshold, 0, 2)
-        within("outlier-threshold", self.outlier_threshold, 0, 2)
-        if self.min_faces is not None:
-            within("min-faces", self.min_faces, 1)
-        within("min-short", self.min_short, 0)
-        within("min-blur", self.min_blur, 0)
-        within("min-det-score", self.min_det_score, 0, 1)
+    initial_threshold: Annotated[
+        float, Option("Cosine distance of the first clustering.", least=0, most=2)
+    ] = 0.55
+    merge_threshold: Annotated[
+        float | None,
+        Option(
+            "Clusters whose centroids are this close in cosine distance are one.",
+            least=0,
+            most=2,
+            unset="0.40, or 0.30 with the open pack",
+        ),
+    ] = None
+    outlier_threshold: Annotated[
+        float,
+        Option(
+            "A face farther than this from its centroid is dropped; only in clusters of "
+            f"{OUTLIER_MIN_CLUSTER} or more.",
+            least=0,
+            most=2,
+        ),
+    ] = 0.55
+    outlier_min_cluster: int = OUTLIER_MIN_CLUSTER
+    min_faces: Annotated[
+        int | None,
+        Option(
+            "Fewest distinct images in a face set; auto is one for every 100 photos, "
+            f"{LEAST_MIN_FACES} to {MOST_MIN_FACES}.",
+            least=1,
+            unset="auto",
+            parse=whole_number_or_auto,
+        ),
+    ] = None
+    min_short: MinShort = MIN_SHORT
+    min_blur: MinBlur = MIN_BLUR
+    min_det_score: MinDetScore = MIN_DET_SCORE
+    same_image_ok: SameImageOk = False
+    materialize: MaterializeHow = "copy"
+    sheet: Sheet = True
+    replace: Replace = False
+    dry_run: DryRun = False
 
     def for_store(self, photos: int, recogniser: str) -> "RefineOptions":
         """The same for so many photos whose vectors are of the network in a file of that name.
@@ -227,45 +224,29 @@ class RefineOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class DedupOptions:
-    """Options of `dedup`.
+class DedupOptions(Checked):
+    """How `dedup` compares."""
 
-    Attributes
-    ----------
-    max_bits : int
-        Most bits, of 256, in which the fingerprints of two near-duplicates differ. Measured on portraits
-        (`docs/manifests.md`): unrelated pictures begin at 70, copies scaled or recompressed end at 18.
-    """
-
-    max_bits: int = 48
-    dry_run: bool = False
-
-    def __post_init__(self) -> None:
-        within("max-bits", self.max_bits, 0, 256)
+    # Measured on portraits (docs/manifests.md): unrelated pictures begin at 70, copies scaled or
+    # recompressed end at 18.
+    max_bits: Annotated[
+        int, Option("Most bits of 256 in which the look of two near-duplicates differs.", least=0, most=256)
+    ] = 48
+    dry_run: DryRun = False
 
 
 @dataclass(frozen=True, slots=True)
-class EnrichOptions:
-    """Options of `enrich`.
+class EnrichOptions(Checked):
+    """How `enrich` finds faces again."""
 
-    Attributes
-    ----------
-    min_overlap : float
-        Least intersection over union of a cached box with the one found again.
-    flush_every : int
-        Images between two writes to the cache.
-    again : bool
-        Look again at faces that were not found the last time.
-    """
-
-    min_overlap: float = 0.5
-    flush_every: int = 50
-    again: bool = False
-    dry_run: bool = False
-
-    def __post_init__(self) -> None:
-        within("min-overlap", self.min_overlap, 0, 1)
-        within("flush-every", self.flush_every, 1)
+    min_overlap: Annotated[
+        float, Option("Least overlap (IoU) of a cached box with the one found again.", least=0, most=1)
+    ] = 0.5
+    flush_every: Annotated[
+        int, Option("Images between flushes: so many are lost at most by a crash.", least=1)
+    ] = 50
+    again: Annotated[bool, Option("Look again at faces that were not found the last time.")] = False
+    dry_run: DryRun = False
 
 
 LOADER_DET_SIZE = 640
@@ -278,60 +259,42 @@ from ours: faces that ours scores just below 0.5 were found by another SCRFD in 
 
 
 @dataclass(frozen=True, slots=True)
-class ExportSwapOptions:
-    """Options of `export-swap`.
+class ExportSwapOptions(Checked):
+    """How face sets are exported.
 
     Attributes
     ----------
-    top_n : int
-        Size of the smaller bundle.
-    outlier_threshold : float
-        Cosine distance from the set's centroid. Tighter than refine: averaging wants a clean core.
-    pad_ratio : float
-        Padding around the box, in longer edges of it.
-    out_size : int
-        Pixels of a PNG's edge.
-    min_face_short : float
-        Fewest pixels of the short edge of the box.
     duplicate_max_bits : int
         Most bits, of 256, in which the aligned faces of two visual duplicates differ.
     duplicate_max_distance : float
         Most cosine distance between the embeddings of two visual duplicates.
     verify_max_distance : float
         Most cosine distance between the cached embedding and that of the face found again in the PNG.
-    candidates : bool
-        Match faces that `cluster` left single to the nearest set, for a person to review.
-    candidate_match_threshold : float
-        Cosine distance for that.
-    candidate_min_score : float
-        Least quality for that.
-    replace : bool
-        As `ClusterOptions`.
     """
 
-    top_n: int = 30
-    outlier_threshold: float = 0.45
-    pad_ratio: float = 0.5
-    out_size: int = 512
-    min_face_short: float = 100
+    top_n: Annotated[int, Option("Faces in the smaller bundle.", least=1)] = 30
+    # Tighter than refine: averaging wants a clean core.
+    outlier_threshold: Annotated[
+        float,
+        Option("Cosine distance from the set's centroid beyond which a face is left out.", least=0, most=2),
+    ] = 0.45
+    pad_ratio: Annotated[float, Option("Padding around the box, in longer edges of it.", least=0, most=5)] = (
+        0.5
+    )
+    out_size: Annotated[int, Option("Pixels of a PNG's edge.", least=64, most=4096)] = 512
+    min_face_short: MinShort = 100
     duplicate_max_bits: int = 48
     duplicate_max_distance: float = 0.15
     verify_max_distance: float = 0.40
-    select: Select = "best"
-    candidates: bool = False
-    candidate_match_threshold: float = 0.55
-    candidate_min_score: float = 0.40
-    merge: bool = False
-    sheet: bool = True
-    replace: bool = False
-    dry_run: bool = False
-
-    def __post_init__(self) -> None:
-        within("top-n", self.top_n, 1)
-        within("outlier-threshold", self.outlier_threshold, 0, 2)
-        within("pad-ratio", self.pad_ratio, 0, 5)
-        within("out-size", self.out_size, 64, 4096)
-        within("min-face-short", self.min_face_short, 0)
-        within("duplicate-max-bits", self.duplicate_max_bits, 0, 256)
-        within("candidate-match-threshold", self.candidate_match_threshold, 0, 2)
-        within("candidate-min-score", self.candidate_min_score, 0, 1)
+    select: Annotated[
+        Select, Option("What the smaller bundle holds: the best, or good ones in diverse poses.")
+    ] = "best"
+    candidates: Annotated[bool, Option("Match single faces to the sets, for review in _candidates.")] = False
+    candidate_match_threshold: Annotated[
+        float, Option("Most cosine distance of a candidate from its set.", least=0, most=2)
+    ] = 0.55
+    candidate_min_score: Annotated[float, Option("Least quality of a candidate.", least=0, most=1)] = 0.40
+    merge: Annotated[bool, Option("Add to the sets in OUT, leaving those as they are.")] = False
+    sheet: Sheet = True
+    replace: Replace = False
+    dry_run: DryRun = False

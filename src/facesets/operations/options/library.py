@@ -1,9 +1,14 @@
 """What the commands on the library can be told."""
 
 from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Annotated
 
 from facesets.errors import WrongUsage
+from facesets.operations.options.declaration import Checked, Option, check_ranges, moment
 from facesets.operations.options.limits import within
+from facesets.operations.options.shared import DryRun, Enrich, FastDecode, RetryFailed, SameImageOk
 from facesets.operations.options.threshold import (
     Method,
     Threshold,
@@ -14,7 +19,7 @@ from facesets.operations.options.threshold import (
 
 
 @dataclass(frozen=True, slots=True)
-class IndexOptions:
+class IndexOptions(Checked):
     """How `index` works through its targets.
 
     Attributes
@@ -27,34 +32,19 @@ class IndexOptions:
         Files after which is committed; each image is stored with all its faces or not at all.
     flush_every_s : float
         The same in seconds.
-    max_images : int or None
-        Most files to look into in this run.
-    max_minutes : float or None
-        Begin no further file after so long.
-    fast_decode : bool
-        Decode large JPEGs at a half, a quarter or an eighth: faster, with slightly other vectors and
-        with the sharpness of the reduced picture.
-    enrich : bool
-        Add landmarks and pose to new faces in the same pass, as the command `enrich` does later.
-    prune : bool
-        Forget paths that are gone.
-    retry_failed : bool
-        Try files again that could not be read before, though they have not changed.
-    dry_run : bool
-        List and compare only.
     """
 
     concurrency: int = 4
     batch_size: int = 1
     flush_every: int = 50
     flush_every_s: float = 5.0
-    max_images: int | None = None
-    max_minutes: float | None = None
-    fast_decode: bool = False
-    enrich: bool = False
-    prune: bool = False
-    retry_failed: bool = False
-    dry_run: bool = False
+    max_images: Annotated[int | None, Option("Look into so many files at most.", least=1)] = None
+    max_minutes: Annotated[float | None, Option("Begin no further file after so long.", least=0)] = None
+    prune: Annotated[bool, Option("Forget paths below the targets that are gone.")] = False
+    retry_failed: RetryFailed = False
+    fast_decode: FastDecode = False
+    enrich: Enrich = False
+    dry_run: DryRun = False
 
     @property
     def workers(self) -> int:
@@ -62,44 +52,92 @@ class IndexOptions:
         return self.concurrency
 
 
+def _day(flag: str, text: str) -> date:
+    return moment(flag, text).date()
+
+
 @dataclass(frozen=True, slots=True)
-class ClusterLibraryOptions:
+class SearchOptions(Checked):
+    """What `search` looks for beside words."""
+
+    like: Annotated[Path | None, Option("Photos similar to this one as a whole.", metavar="PHOTO")] = None
+    face: Annotated[Path | None, Option("Faces similar to the largest on this photo.", metavar="PHOTO")] = (
+        None
+    )
+    box: Annotated[
+        str | None,
+        Option(
+            "With --face: the face here, in pixels of the upright photo, in place of the largest.",
+            metavar="X1,Y1,X2,Y2",
+        ),
+    ] = None
+    all_faces: Annotated[bool, Option("With --face: every face on the photo, one after the other.")] = False
+    min_similarity: Annotated[
+        float | None,
+        Option(
+            "With --face: least cosine similarity of a result.",
+            least=-1,
+            most=1,
+            unset="as the recogniser has it for two photos of one person, 0.37 for most",
+        ),
+    ] = None
+    person: Annotated[
+        str | None, Option("Photos of this person; with the others, only those.", metavar="NAME")
+    ] = None
+    since: Annotated[
+        date | None,
+        Option(
+            "Taken on this day or later.",
+            metavar="DATE",
+            flag="--from",
+            variable="FACESETS_SEARCH_FROM",
+            parse=_day,
+        ),
+    ] = None
+    until: Annotated[
+        date | None,
+        Option(
+            "Taken on this day or earlier.",
+            metavar="DATE",
+            flag="--to",
+            variable="FACESETS_SEARCH_TO",
+            parse=_day,
+        ),
+    ] = None
+    limit: Annotated[int, Option("Most results.", least=1, most=10_000)] = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterLibraryOptions(Checked):
     """How `cluster` groups the faces of a library.
 
     Attributes
     ----------
-    method : str
-        `components`, `agglomerative`, `hdbscan` or `auto`.
     threshold : float or None
         Cosine similarity from which two faces belong together (components), or at which average linkage
-        is cut; and from which a new face joins a known person. In [0, 1]; higher is stricter. None
-        measures a fitting one on the faces, which `agglomerative` and `auto` can.
-    min_size : int
-        Fewest faces of a new person.
-    min_cluster_size, min_samples : int
-        Of `hdbscan`.
+        is cut; and from which a new face joins a known person. None measures a fitting one on the faces,
+        which `agglomerative` and `auto` can.
     same_image_ok : bool
         Two faces in one image may be one person. Otherwise `agglomerative` and `auto` keep them apart.
-    dry_run : bool
-        Say what would be done.
     """
 
     method: Method = "components"
     threshold: float | None = 0.65
-    min_size: int = 2
-    min_cluster_size: int = 5
-    min_samples: int = 3
-    same_image_ok: bool = False
-    dry_run: bool = False
+    min_size: Annotated[
+        int,
+        Option("People of the library: fewest faces of a new one; 1 gives every face a person.", least=1),
+    ] = 2
+    min_cluster_size: Annotated[int, Option("hdbscan: fewest faces of a person.", least=2)] = 5
+    min_samples: Annotated[int, Option("hdbscan: neighbours that make a dense place.", least=1)] = 3
+    same_image_ok: SameImageOk = False
+    dry_run: DryRun = False
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         if self.threshold is not None:
             within("threshold", self.threshold, 0, 1)
         elif not measures_itself(self.method):
             raise WrongUsage(f"No threshold is measured for {self.method}. Give --threshold a number.")
-        within("min-size", self.min_size, 1)
-        within("min-cluster-size", self.min_cluster_size, 2)
-        within("min-samples", self.min_samples, 1)
 
     def own_threshold(self) -> float | None:
         """The threshold that the method goes by, in its own measure; None if it has or is given none."""

@@ -1,0 +1,168 @@
+"""From options as they are declared to flags, and from what was given back to options."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, is_dataclass, replace
+from inspect import Parameter, Signature, signature
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin
+
+import typer
+
+from facesets.operations.options.declaration import Declared, declared, option_in
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Options = TypeVar("Options", bound="DataclassInstance")
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """Those fields that a command takes of its options: `Annotated[RefineOptions, Only("min_faces")]`."""
+
+    names: tuple[str, ...]
+
+    def __init__(self, *names: str) -> None:
+        object.__setattr__(self, "names", names)
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """A parameter of a command that stands for several flags."""
+
+    kind: "type[DataclassInstance]"
+    options: tuple[Declared, ...]
+
+    def made(self, values: Mapping[str, Any]) -> "DataclassInstance":
+        return self.kind(**{each.field: _value(each, values[each.name]) for each in self.options})
+
+
+def with_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command a flag for each option that its parameters declare.
+
+    A parameter may be an option, such as `again: Annotated[bool, Option("…")] = False`, or stand for all
+    options of a dataclass, such as `options: RefineOptions`: the command gets these as one.
+    """
+    own = signature(command).parameters
+    groups = {name: group for name, each in own.items() if (group := _group(each.annotation)) is not None}
+    singles = {name: each for name, each in own.items() if name not in groups}
+    options = [each for group in groups.values() for each in group.options]
+    options += [each for name, parameter in singles.items() if (each := _single(name, parameter)) is not None]
+    by_name = {each.name: each for each in options}
+    flags: dict[str, Parameter] = {}
+    for name, parameter in own.items():
+        inside = [each.name for each in groups[name].options] if name in groups else [name]
+        flags |= {each: _parameter(by_name[each]) if each in by_name else parameter for each in inside}
+
+    def run(**values: Any) -> None:  # noqa: ANN401 - whatever flags hold
+        made = {name: group.made(values) for name, group in groups.items()}
+        given = {
+            name: _checked(by_name[name], values[name]) if name in by_name else values[name]
+            for name in singles
+        }
+        command(**given, **made)
+
+    return signed(run, command, sorted(flags.values(), key=lambda each: _is_last(by_name.get(each.name))))
+
+
+def signed(
+    run: Callable[..., None], command: Callable[..., None], parameters: list[Parameter]
+) -> Callable[..., None]:
+    """A function that stands in for a command, with its name and with these parameters."""
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    run.__signature__ = Signature(  # type: ignore[attr-defined]
+        [each.replace(kind=Parameter.KEYWORD_ONLY) for each in parameters]
+    )
+    return run
+
+
+def options_of(kind: type[Options], values: Mapping[str, Any]) -> Options:
+    """Options by what flags of these names hold; those that have none there are as usual."""
+    options = tuple(each for each in declared(kind) if each.name in values)
+    return _Group(kind, options).made(values)  # type: ignore[return-value]
+
+
+def unless_given(context: typer.Context, options: Options, values: Mapping[str, Any]) -> Options:
+    """The same options with these values wherever the user gave no flag and no setting."""
+    names = {each.name for each in declared(type(options))}
+    usual = {name: value for name, value in values.items() if name in names and _is_default(context, name)}
+    return replace(options, **usual)
+
+
+def _is_default(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is None or source.name == "DEFAULT"
+
+
+def _group(annotation: object) -> _Group | None:
+    kind, names = annotation, None
+    if get_origin(annotation) is Annotated:
+        kind, *rest = get_args(annotation)
+        names = next((each.names for each in rest if isinstance(each, Only)), None)
+    if not isinstance(kind, type) or not is_dataclass(kind):
+        return None
+    return _Group(kind, tuple(each for each in declared(kind) if names is None or each.field in names))
+
+
+def _single(name: str, parameter: Parameter) -> Declared | None:
+    option = option_in(parameter.annotation)
+    if option is None:
+        return None
+    default = parameter.default
+    return Declared(name, get_args(parameter.annotation)[0], option, default)
+
+
+def declared_by(parameter: Parameter) -> Declared | None:
+    """What the parameter that a flag was made of declares; None if it is Typer's own."""
+    of = get_args(parameter.annotation) if get_origin(parameter.annotation) is Annotated else ()
+    return next((each for each in of if isinstance(each, Declared)), None)
+
+
+def _is_last(each: Declared | None) -> bool:
+    return each is not None and each.option.last
+
+
+def _parameter(each: Declared) -> Parameter:
+    """The parameter that Typer makes a flag of."""
+    option, kind, default = each.option, each.kind, each.default
+    if option.parse is not None:
+        kind = str | None
+    elif get_origin(kind) is tuple:
+        kind, default = list[get_args(kind)[0]] | None, None  # type: ignore[misc]
+    info = typer.Option(
+        option.flag or each.flag,
+        help=_help(each),
+        metavar=option.metavar or None,
+        envvar=option.variable or None,
+        # Typer knows the two names of a switch; all else the text says.
+        show_default=kind is bool,
+    )
+    return Parameter(
+        each.name,
+        Parameter.KEYWORD_ONLY,
+        default=default,
+        annotation=Annotated[kind, info, each],
+    )
+
+
+def _help(each: Declared) -> str:
+    """The text of an option, with its range and its default."""
+    default = "" if each.kind is bool else each.usual()
+    facts = [each.option.range(), f"default: {default}" if default else ""]
+    known = "; ".join(fact for fact in facts if fact)
+    return f"{each.option.help} [{known}]" if known else each.option.help
+
+
+def _checked(each: Declared, given: Any) -> Any:  # noqa: ANN401 - whatever flags hold
+    value = _value(each, given)
+    each.option.check(each.flag, value)
+    return value
+
+
+def _value(each: Declared, given: Any) -> Any:  # noqa: ANN401 - whatever flags hold
+    """What an option is, by what its flag holds."""
+    if get_origin(each.kind) is tuple:
+        return tuple(given or ())
+    if each.option.parse is not None and given is not None:
+        return each.option.parse(each.flag, given)
+    return given

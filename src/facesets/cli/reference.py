@@ -1,0 +1,89 @@
+"""docs/cli.md, made of what the commands declare: `python -m facesets.cli.reference`, or `scripts/man`."""
+
+import re
+from collections.abc import Iterator, Sequence
+from inspect import Parameter, signature
+from typing import TYPE_CHECKING, Any
+
+from typer.core import TyperArgument, TyperOption
+
+from facesets.cli import console
+from facesets.cli.command import SHARED
+from facesets.cli.flags import declared_by
+from facesets.cli.guide import GROUPS, GUIDE
+from facesets.cli.manual import command_at, program
+from facesets.cli.params import EPILOG, SETTINGS_NOTE
+
+if TYPE_CHECKING:
+    from typer._click import Context
+
+_HEAD = """\
+# Commands and options
+
+<!-- Written by scripts/man from the program itself: change what it declares, not this file. -->
+
+A flag wins over the environment, and the environment over `facesets.toml`, as [settings](settings.md) says.
+"""
+
+
+def reference() -> str:
+    """The page as Markdown, in which every command has its section."""
+    root, context = program()
+    shared = [row[:2] for row in _rows("", *command_at("refine", root, context), shared=True)]
+    lines = [_HEAD, SETTINGS_NOTE, ""]
+    lines += ["## Options of every command", "", *_table(("Option", "Meaning"), shared), ""]
+    for heading in GROUPS:
+        lines += [f"## {heading}", ""]
+        for path in (path for path, entry in GUIDE.items() if entry.group == heading):
+            lines += _command(path, *command_at(path, root, context))
+    exit_status = EPILOG.partition(": ")[2]
+    return "\n".join([*lines, "## Exit status", "", f"{exit_status[0].upper()}{exit_status[1:]}", ""])
+
+
+def _command(path: str, command: Any, context: "Context") -> Iterator[str]:  # noqa: ANN401 - Typer's own
+    usage = " ".join(command.collect_usage_pieces(context))
+    yield from (f"### facesets {path}", "", f"**facesets {path}** {usage}", "")
+    for paragraph in (command.help or "").split("\n\n"):
+        yield from (" ".join(paragraph.split()), "")
+    yield from (*(f"    {example}" for example in GUIDE[path].examples), "")
+    arguments = [
+        (f"`{param.display_name_raw}`", param.help or "")
+        for param in command.params
+        if isinstance(param, TyperArgument)
+    ]
+    if arguments:
+        yield from (*_table(("Argument", "Meaning"), arguments), "")
+    if rows := list(_rows(path, command, context, shared=False)):
+        yield from _table(("Option", "Meaning", "Default", "Range", "Environment", "facesets.toml"), rows)
+        yield ""
+
+
+def _rows(path: str, command: Any, context: "Context", *, shared: bool) -> Iterator[tuple[str, ...]]:  # noqa: ANN401 - Typer's own
+    parameters = signature(command.callback).parameters
+    for param in command.params:
+        if not isinstance(param, TyperOption) or (param.name in SHARED) != shared:
+            continue
+        names, _ = param.get_help_record(context) or ("", "")
+        variable = param.envvar or f"{context.auto_envvar_prefix}_{param.name}".upper()
+        # A table of the file is a command's, not that of a group such as `models`.
+        key = f"`{param.opts[0].lstrip('-')}`" if " " not in path else ""
+        yield (f"`{names}`", *_facts(param, parameters[param.name]), f"`{variable}`", key)
+
+
+def _facts(param: Any, parameter: Parameter) -> tuple[str, str, str]:  # noqa: ANN401 - Typer's own
+    """What an option means, its default and its range."""
+    each = declared_by(parameter)
+    if each is None:
+        text, default = re.fullmatch(r"(.*?)(?: \[default: ([^\]]*)\])?", param.help, re.DOTALL).groups()  # type: ignore[union-attr]
+        return text, default or ("required" if param.required else ""), ""
+    usual = str(each.default).lower() if each.kind is bool else each.usual()
+    return each.option.help, "required" if param.required else usual, each.option.range()
+
+
+def _table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    for row in (headings, ("---",) * len(headings), *rows):
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
+
+
+if __name__ == "__main__":
+    console.out(reference().removesuffix("\n"))

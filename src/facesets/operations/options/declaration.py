@@ -1,0 +1,164 @@
+"""What an option is: declared once, beside the field that holds its value.
+
+Flags, names in the environment and in facesets.toml, help, the manual and docs/cli.md come from here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import datetime, time
+from functools import cache
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from facesets.errors import WrongUsage
+from facesets.files import printable
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What is known of an option beside its type and its default: `size: Annotated[int, Option(…)] = 5`.
+
+    Attributes
+    ----------
+    help : str
+        In one sentence or two.
+    least, most : float or None
+        The numbers that it may be; None for no limit.
+    unset : str
+        What is taken where nothing is given, where the default alone does not say it.
+    flag : str
+        Its names on the command line, where they are not the field's: `--include-hidden/--exclude-hidden`.
+    name : str
+        Its name for a user where that is not the field's.
+    variable : str
+        Its name in the environment, where that is not made of the command's and the field's.
+    metavar : str
+        What help calls its value, where the type alone does not say it.
+    parse : function or None
+        From the flag and the text that was given to the value.
+    last : bool
+        Help lists it after those that are particular to a command.
+    """
+
+    help: str
+    least: float | None = None
+    most: float | None = None
+    unset: str = ""
+    flag: str = ""
+    name: str = ""
+    variable: str = ""
+    metavar: str = ""
+    parse: Callable[[str, str], Any] | None = None
+    last: bool = False
+
+    def range(self) -> str:
+        """The numbers that it may be, in words; empty where any that makes sense may be given."""
+        if self.most is not None:
+            return f"{self.least:g} to {self.most:g}"
+        return f"{self.least:g} or more" if self.least else ""
+
+    def check(self, flag: str, value: object) -> None:
+        """Refuse a number that it may not be, by the name of its flag. Raises `WrongUsage`."""
+        if self.least is None or not isinstance(value, int | float):
+            return
+        if not self.least <= value <= (float("inf") if self.most is None else self.most):
+            limits = (
+                f"between {self.least} and {self.most}" if self.most is not None else f"{self.least} or more"
+            )
+            raise WrongUsage(f"{flag} must be {limits}, not {value}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A field that is an option: its name, its type, and what is known of it."""
+
+    field: str
+    kind: Any
+    option: Option
+    default: Any
+
+    @property
+    def name(self) -> str:
+        """What a user calls it."""
+        return self.option.name or self.field
+
+    @property
+    def flag(self) -> str:
+        """What messages call it: its first name on the command line."""
+        return (self.option.flag or f"--{self.name.replace('_', '-')}").partition("/")[0]
+
+    def usual(self) -> str:
+        """What it is where nothing is given, in words; empty for nothing."""
+        return self.option.unset or ("" if self.default in (None, ()) else str(self.default))
+
+
+@cache
+def declared(kind: "type[DataclassInstance]") -> tuple[Declared, ...]:
+    """The options among the fields of a dataclass."""
+    hints = get_type_hints(kind, include_extras=True)
+    return tuple(
+        Declared(field.name, hints[field.name].__origin__, option, field.default)
+        for field in fields(kind)
+        if (option := option_in(hints[field.name])) is not None
+    )
+
+
+def option_in(annotation: object) -> Option | None:
+    """What an annotation declares, if it does."""
+    return next((each for each in getattr(annotation, "__metadata__", ()) if isinstance(each, Option)), None)
+
+
+def check_ranges(options: "DataclassInstance") -> None:
+    """Refuse numbers that options may not be. Raises `WrongUsage`."""
+    for each in declared(type(options)):
+        each.option.check(each.flag, getattr(options, each.field))
+
+
+class Checked:
+    """Options of which none is out of its range: `WrongUsage` is raised otherwise."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        check_ranges(self)  # type: ignore[arg-type]
+
+
+def moment(flag: str, text: str, at: time = time.min) -> datetime:
+    """The time that was given; of a date alone that time of its day.
+
+    Raises
+    ------
+    WrongUsage
+        It is none.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise WrongUsage(f"{flag} {printable(text)} is no date. Give one such as 2024-05-01.") from error
+    return found if "T" in text or " " in text else datetime.combine(found.date(), at)
+
+
+def number_or_auto(flag: str, text: str) -> float | None:
+    """A number, or None for `auto`.
+
+    Raises
+    ------
+    WrongUsage
+        It is neither.
+    """
+    if text == "auto":
+        return None
+    try:
+        return float(text)
+    except ValueError as error:
+        raise WrongUsage(f"{flag} {text} is neither a number nor auto.") from error
+
+
+def whole_number_or_auto(flag: str, text: str) -> int | None:
+    """A whole number, or None for `auto`; errors as `number_or_auto`."""
+    number = number_or_auto(flag, text)
+    if number is not None and not number.is_integer():
+        raise WrongUsage(f"{flag} {text} is neither a whole number nor auto.")
+    return None if number is None else int(number)

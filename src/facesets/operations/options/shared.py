@@ -1,0 +1,32 @@
+"""Options that several commands share."""
+
+from typing import Annotated
+
+from facesets.operations.options.declaration import Option
+from facesets.results.materialize import Materialize
+
+DryRun = Annotated[bool, Option("Say what would be done, and do nothing.", last=True)]
+RetryFailed = Annotated[bool, Option("Try unreadable files again, though unchanged.")]
+FlushEvery = Annotated[
+    int, Option("New files between flushes: so many are lost at most by a crash.", least=1)
+]
+FastDecode = Annotated[
+    bool,
+    Option(
+        "Decode large JPEGs at a half or less: faster, at the cost of slightly other vectors "
+        "(docs/throughput.md says how much)."
+    ),
+]
+Enrich = Annotated[bool, Option("Add landmarks and pose in the same pass, as `enrich` does later.")]
+SameImageOk = Annotated[bool, Option("Two faces in one photo may be one person (collages, mirrors).")]
+
+MaterializeHow = Annotated[Materialize, Option("How photos get there.")]
+Sheet = Annotated[bool, Option("Draw contact sheets.", flag="--sheet/--no-sheet", last=True)]
+Replace = Annotated[bool, Option("Write though OUT is the result of another cache or library.", last=True)]
+
+MinShort = Annotated[float, Option("Fewest pixels of the short edge of the box.", least=0)]
+MinBlur = Annotated[float, Option("Least sharpness, as variance of the Laplacian.", least=0)]
+MinDetScore = Annotated[float, Option("Least detector score.", least=0, most=1)]
+
+MIN_SHORT, MIN_BLUR, MIN_DET_SCORE = 90, 40.0, 0.6
+"""The quality gate of those who ask for nothing else."""
