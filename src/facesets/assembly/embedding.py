@@ -3,6 +3,7 @@
 import dataclasses
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 from facesets.assembly.models import choose, detection_options, make_embedder, make_landmarks
 from facesets.assembly.notices import Notices
@@ -62,15 +63,13 @@ def embed_photos(
 
     Raises
     ------
-    SourceGone, WrongUsage
-        There are no photos.
-    MissingModelPack, RecogniserMismatch
-        The pack is not here and cannot be fetched, or is another than the cache's.
-    AlreadyRunning
-        Another run writes to the cache.
-    CannotWrite
-        No space; what was flushed is kept.
+    MissingModelPack, RecogniserMismatch, AlreadyRunning, SourceGone, WrongUsage, CannotWrite
+        The sentence says why.
     """
+
+    def is_worth_measuring() -> bool:
+        return is_real and is_long(photos.files(), sum(map(photos.covers, store.files())))
+
     detection = detection_options(store.settings, flags.pack, flags.det_size, flags.min_det_score, settings)
     require_photos(photos, store.files())
     is_real = not options.dry_run
@@ -78,24 +77,17 @@ def embed_photos(
     by_flags = {"workers": flags.workers, "batch_size": flags.batch_size}
     with stopwatch.stage("load models"):
         choice = choose(flags.provider, models, notices)
+        load = partial(make_embedder, models, detection, choice, stopwatch=stopwatch)
         tuning = divide(settings, models, choice, **by_flags)
-        embedder = make_embedder(models, detection, choice, tuning=tuning, stopwatch=stopwatch)
+        embedder = load(tuning=tuning)
         landmarker = make_landmarks(models, choice) if options.enrich else None
     store.require(embedder.settings)
     with store.writing(embedder.settings) if is_real else nullcontext():
         measured = tuning_for_run(
-            settings,
-            models,
-            choice,
-            detection,
-            lambda: is_real and is_long(photos.files(), sum(map(photos.covers, store.files()))),
-            **by_flags,
-            progress=progress,
-            stop=stop,
+            settings, models, choice, detection, is_worth_measuring, **by_flags, progress=progress, stop=stop
         )
         if measured != tuning:
-            tuning = measured
-            embedder = make_embedder(models, detection, choice, tuning=tuning, stopwatch=stopwatch)
+            tuning, embedder = measured, load(tuning=measured)
         how = dataclasses.replace(options, workers=tuning.workers, batch_size=tuning.images_per_run)
         summary = embed(
             photos,

@@ -22,7 +22,7 @@ def configured_flags(context: typer.Context, command: str) -> dict[str, Any]:
     before = dataclasses.replace(console.session)
     part = group.command.get_command(group, command)  # type: ignore[attr-defined]
     try:
-        params: Mapping[str, Any] = part.make_context(command, ["-"], parent=group).params
+        params: dict[str, Any] = part.make_context(command, ["-"], parent=group).params
     finally:
         # Reading a command's flags sets how the program talks.
         for each in dataclasses.fields(before):
