@@ -28,6 +28,7 @@ from facesets.cli.index import index
 from facesets.cli.migrate import migrate
 from facesets.cli.models import models
 from facesets.cli.params import EPILOG, SETTINGS_NOTE
+from facesets.cli.people import people
 from facesets.cli.refine import refine
 from facesets.cli.relocate import relocate
 from facesets.cli.run import run
@@ -83,6 +84,7 @@ for command in (
     doctor,
 ):
     app.command()(command)
+app.add_typer(people, name="people")
 app.add_typer(models, name="models")
 app.add_typer(db, name="db")
 prepare(app)

@@ -16,6 +16,7 @@ from facesets.cli.thresholds import (
     said_threshold,
     typed_flags,
 )
+from facesets.cli.user import current_user
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.options.cache import ClusterOptions
@@ -126,7 +127,7 @@ def _cluster_library(database: str | None, options: ClusterLibraryOptions) -> No
         console.progress() as progress,
         open_database(database, settings.load(), console) as session,
     ):
-        summary = cluster_library(Library(session), options, progress=progress, stop=stop)
+        summary = cluster_library(Library(session), options, progress=progress, stop=stop, by=current_user())
     console.show(
         summary,
         [
@@ -134,6 +135,11 @@ def _cluster_library(database: str | None, options: ClusterLibraryOptions) -> No
             f"{summary.joined} joined a known one, "
             f"{summary.new_faces} became {counted(summary.new_persons, 'new person', 'new people')}, "
             f"{summary.alone} stayed alone, {len(summary.review)} to review."
+            + (
+                f" {counted(summary.restored, 'face')} given back to whom you said they are."
+                if summary.restored
+                else ""
+            )
             + (" Nothing was stored." if options.dry_run or summary.stopped else ""),
             *summary.reasons,
         ],

@@ -92,6 +92,26 @@ GUIDE = {
         "facesets search --face anna.jpg --min-similarity 0.5",
         'facesets search --person "Anna" --from 2019-01-01',
     ),
+    "people list": _entry(LIBRARY, "facesets people list", "facesets people list --unnamed"),
+    "people show": _entry(
+        LIBRARY, "facesets people show Anna", "facesets people show 1a2b3c4d --faces 20 --sheet who.png"
+    ),
+    "people name": _entry(
+        LIBRARY, 'facesets people name 1a2b3c4d "Anna Berg"', "facesets people name --face 812 Anna --into"
+    ),
+    "people label": _entry(LIBRARY, "facesets people label 1a2b3c4d Anna"),
+    "people rename": _entry(LIBRARY, 'facesets people rename Anna "Anna Berg"'),
+    "people hide": _entry(LIBRARY, "facesets people hide 1a2b3c4d"),
+    "people unhide": _entry(LIBRARY, "facesets people unhide 1a2b3c4d"),
+    "people merge": _entry(LIBRARY, "facesets people merge 1a2b3c4d 5e6f7a8b --into Anna"),
+    "people move": _entry(
+        LIBRARY, "facesets people move 812 813 --to Ben", "facesets people move 812 --to nobody"
+    ),
+    "people same": _entry(LIBRARY, "facesets people same --faces 812 977"),
+    "people different": _entry(LIBRARY, 'facesets people different Anna "Anna\'s twin"'),
+    "people log": _entry(LIBRARY, "facesets people log", "facesets people log Anna"),
+    "people undo": _entry(LIBRARY, "facesets people undo", "facesets people undo 12"),
+    "people redo": _entry(LIBRARY, "facesets people redo"),
     "stats": _entry(LIBRARY, "facesets stats", "facesets stats --json"),
     "check": _entry(LIBRARY, "facesets check", "facesets check --fix"),
     "migrate": _entry(LIBRARY, "facesets migrate --status", "facesets migrate"),

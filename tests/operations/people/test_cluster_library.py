@@ -8,40 +8,20 @@ from dataclasses import replace
 import numpy as np
 import psycopg
 import pytest
-from tests.fixtures.made_faces import SETTINGS, made_faces, made_file, made_image
+from tests.fixtures.library_people import add_face, add_person, cluster
+from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 from tests.fixtures.postgres import Server
 
 from facesets.clustering import components
 from facesets.errors import AlreadyRunning, WrongUsage
 from facesets.operations.library.stats import stats
 from facesets.operations.options.library import ClusterLibraryOptions
-from facesets.operations.people.cluster_library import ClusterLibrarySummary, cluster_library
+from facesets.operations.people.cluster_library import cluster_library
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
-
-
-def add_person(library: Library, name: str, images: int, spread: float = 0.02, seed: int = 0) -> None:
-    """Images of one made-up person, a face each."""
-    rng = np.random.default_rng(seed)
-    heart = np.random.default_rng(sum(name.encode())).standard_normal(512)
-    for i in range(images):
-        vector = heart + rng.standard_normal(512) * spread
-        add_face(library, f"{name}-{seed}-{i}", vector)
-
-
-def add_face(library: Library, name: str, vector: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> None:
-    image = made_image(name, 1)
-    faces = replace(made_faces(1), embedding=(vector / np.linalg.norm(vector)).astype(np.float32)[None])
-    with library.writing(SETTINGS):
-        library.commit([made_file(f"/{name}.jpg", image)], [replace(image, faces=faces)])
-
-
-def cluster(library: Library, **options: object) -> ClusterLibrarySummary:
-    chosen = ClusterLibraryOptions(**options)  # type: ignore[arg-type]
-    return cluster_library(library, chosen, progress=SilentProgress(), stop=Stop())
 
 
 def people(database: Database) -> dict[str, str | None]:

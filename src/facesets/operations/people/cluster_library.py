@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -12,6 +12,8 @@ from facesets.errors import WrongUsage
 from facesets.interfaces import Progress
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.people.matching import Decision, StoppedEarly, decide
+from facesets.operations.people.obeying import Obeyed, obey
+from facesets.operations.people.restoring import Restored, restore_people
 from facesets.stop import Stop
 from facesets.store.postgres import people
 from facesets.store.postgres.claims import RunLock
@@ -19,6 +21,8 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people import PeopledFaces
 from facesets.store.postgres.runs import recorded_run
+from facesets.store.postgres.statements import load_statements
+from facesets.store.postgres.steps import making_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class ClusterLibrarySummary:
         Joined a known person.
     new_persons, new_faces : int
         People that are new, and their faces.
+    restored : int
+        Faces that a human had given to somebody and that had been taken away since, by a reset say.
     alone : int
         Stay without a person and are tried again next time.
     review : list of ReviewCase
@@ -58,6 +64,7 @@ class ClusterLibrarySummary:
     joined: int = 0
     new_persons: int = 0
     new_faces: int = 0
+    restored: int = 0
     alone: int = 0
     review: list[ReviewCase] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
@@ -72,9 +79,17 @@ def cluster_library(
     *,
     progress: Progress,
     stop: Stop,
+    by: str = "",
     new_id: Callable[[], UUID] = uuid4,
 ) -> ClusterLibrarySummary:
     """Group all faces that have no person yet; existing assignments are kept.
+
+    What humans said is obeyed, and whom they named comes back if a reset removed them.
+
+    Parameters
+    ----------
+    by : str
+        Who runs it, for the log of changes.
 
     Raises
     ------
@@ -89,7 +104,11 @@ def cluster_library(
         recorded_run(database, "cluster", asdict(options), dry_run=options.dry_run) as run,
     ):
         began = time.monotonic()
+        restored = Restored(0, 0)
+        if not options.dry_run:
+            restored = database.run(lambda connection: _restore(connection, by, run.id))
         progress.begin("Reading faces")
+        said = database.run(load_statements)
         faces = database.run(lambda connection: _load(connection, library))
         progress.end()
         read = time.monotonic()
@@ -100,14 +119,16 @@ def cluster_library(
         except StoppedEarly:
             run.stopped = True
             return ClusterLibrarySummary(len(faces.face_id), dry_run=options.dry_run, stopped=True)
+        obeyed = obey(faces, decision.joined, said)
+        decision = replace(decision, joined=obeyed.joined)
         decided = time.monotonic()
         if not options.dry_run:
             progress.begin("Storing people")
-            database.run(lambda connection: _store(connection, faces, decision.joined, new_id))
+            database.run(lambda connection: _store(connection, faces, obeyed, new_id, by, run.id))
             progress.end()
         stored = time.monotonic()
         seconds = {"reading": read - began, "clustering": decided - read, "storing": stored - decided}
-        summary = _summary(faces, decision, options, seconds)
+        summary = replace(_summary(faces, decision, options, seconds), restored=restored.faces)
         run.summary = {k: v for k, v in asdict(summary).items() if k != "review"}
         run.summary |= {"review": len(summary.review), **decision.used}
     return summary
@@ -121,17 +142,34 @@ def _load(connection: Connection, library: Library) -> PeopledFaces:
     return people.load_peopled_faces(connection, detector)
 
 
-def _store(connection: Connection, faces: PeopledFaces, joined: Joined, new_id: Callable[[], UUID]) -> None:
-    """Write everything in one transaction."""
+def _restore(connection: Connection, by: str, run_id: int) -> Restored:
+    with making_step(connection, "cluster", by, "people brought back", run_id=run_id) as step:
+        return restore_people(step)
+
+
+def _store(
+    connection: Connection,
+    faces: PeopledFaces,
+    obeyed: Obeyed,
+    new_id: Callable[[], UUID],
+    by: str,
+    run_id: int,
+) -> None:
+    """Write everything in one transaction, as one step."""
+    joined = obeyed.joined
     face_ids = faces.face_id[faces.person < 0]
     new = [new_id() for _ in range(int(joined.group.max(initial=-1)) + 1)]
-    people.create_persons(connection, new)
     known = len(faces.persons)
     person = np.where(joined.group >= 0, joined.group + known, joined.person)
     given = person >= 0
-    if given.any():
-        people.assign(connection, face_ids[given], person[given], [*faces.persons, *new], "auto")
-    people.drop_empty_persons(connection, new)
+    with making_step(connection, "cluster", by, "cluster", run_id=run_id) as step:
+        step.touch_rows("persons", [str(each) for each in new])
+        step.touch_faces(face_ids[given].tolist())
+        people.create_persons(connection, new)
+        for how, some in (("auto", given & ~obeyed.constrained), ("constrained", given & obeyed.constrained)):
+            if some.any():
+                people.assign(connection, face_ids[some], person[some], [*faces.persons, *new], how)
+        people.drop_empty_persons(connection, new)
     review = joined.review
     people.replace_candidates(
         connection,

@@ -98,7 +98,10 @@ def assign(connection: Connection, face_ids: Int64, person: Int64, persons: Sequ
     int
         Faces that were given away.
     """
-    connection.execute("CREATE TEMPORARY TABLE given (face_id bigint, person_id uuid) ON COMMIT DROP")
+    connection.execute(
+        "CREATE TEMPORARY TABLE IF NOT EXISTS given (face_id bigint, person_id uuid) ON COMMIT DROP"
+    )
+    connection.execute("TRUNCATE given")
     raw = np.frombuffer(b"".join(uuid.bytes for uuid in persons), "V16")
     copy_in(
         connection,

@@ -1,0 +1,282 @@
+"""`facesets people …`: who is who in the library."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.params import DatabaseOption
+from facesets.cli.user import current_user
+from facesets.files import printable
+from facesets.operations.options.declaration import Option
+from facesets.plurals import counted
+
+if TYPE_CHECKING:
+    from facesets.operations.people.summary import PersonSummary
+    from facesets.store.postgres.connection import Database
+    from facesets.store.postgres.people_list import PersonLine
+    from facesets.store.postgres.steps import StepRow
+
+people = typer.Typer(help="Who is who in the library: name, correct, take back.", no_args_is_help=True)
+
+WhoArgument = Annotated[
+    str, typer.Argument(metavar="WHO", help="A name, a number as listed, or a cluster.", show_default=False)
+]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
+_Status = Literal["active", "merged", "hidden", "all"]
+_Sort = Literal["faces", "name", "new"]
+
+
+@contextmanager
+def _library(database: str | None) -> "Iterator[Database]":
+    from facesets import settings
+    from facesets.assembly.stores import open_database
+
+    with open_database(database, settings.load(), console) as session:
+        yield session
+
+
+@people.command("list")
+def list_(
+    database: DatabaseOption = None,
+    status: Annotated[_Status, Option("Only people of this status.")] = "active",
+    unnamed: Annotated[bool, Option("Only people without a name.")] = False,
+    sort: Annotated[_Sort, Option("In which order.")] = "faces",
+) -> None:
+    """List the people of the library."""
+    from facesets.operations.people.listing import people as run
+
+    with _library(database) as session:
+        found = run(session, status=status, unnamed=unnamed, sort=sort)
+    nobody = "There is nobody yet. `facesets cluster` makes people of the library's faces."
+    headings = ("number", "name", "faces", "photos", "first", "last")
+    text = console.table(headings, [_row(each) for each in found]) if found else nobody
+    console.show_list("people", found, text)
+
+
+def _row(line: "PersonLine") -> tuple[object, ...]:
+    name = ", ".join(printable(name) for name in line.names) or "-"
+    shown = name if line.status == "active" else f"{name} ({line.status})"
+    return line.id[:8], shown, line.faces, line.photos, line.first, line.last
+
+
+@people.command()
+def show(
+    who: WhoArgument,
+    database: DatabaseOption = None,
+    faces: Annotated[int, Option("How many of the best faces to list.", least=0)] = 0,
+    sheet: Annotated[Path | None, Option("Draw the best faces into a picture.", metavar="FILE.png")] = None,
+) -> None:
+    """Show one person: totals, how alike the faces are, what was said, and faces."""
+    from facesets.operations.people.listing import person as run
+    from facesets.operations.people.person_sheet import SHOWN, draw_person
+
+    with console.stoppable() as stop, console.progress() as progress, _library(database) as session:
+        found = run(session, who, faces=max(faces, SHOWN if sheet else 0))
+        if sheet is not None:
+            draw_person(found, sheet, progress=progress, stop=stop)
+    line = found.person
+    rows = [
+        ("number", line.id),
+        ("name", ", ".join(map(printable, line.names)) or "-"),
+        ("status", line.status),
+        ("faces", f"{line.faces} on {counted(line.photos, 'photo')}"),
+        ("from, to", f"{line.first or '-'}, {line.last or '-'}"),
+        ("spread", "-" if found.spread is None else f"{found.spread:.3f} mean cosine distance to their mean"),
+    ]
+    lines = [f"{name:<10} {value}" for name, value in rows]
+    lines += [f"{'said':<10} {said}" for said in found.statements]
+    if faces:
+        table = [
+            (
+                face.id,
+                f"{face.quality:.2f}",
+                face.assigned_by,
+                printable(face.paths[0] if face.paths else "-"),
+            )
+            for face in found.shown[:faces]
+        ]
+        lines += ["", console.table(("face", "quality", "by", "photo"), table)]
+    lines += [f"Drawn into {printable(sheet)}."] if sheet else []
+    console.show(found, lines, asked_for=True)
+
+
+def _told(summary: "PersonSummary") -> None:
+    taken_back = (
+        "" if summary.step is None else f" Step {summary.step}: `facesets people undo` takes it back."
+    )
+    line = f"{summary.name} ({summary.person}): {summary.did}; {counted(summary.faces, 'face')}.{taken_back}"
+    console.show(summary, [line])
+
+
+@people.command()
+def name(
+    who: WhoArgument,
+    name: NameArgument,
+    database: DatabaseOption = None,
+    into: Annotated[bool, Option("If somebody has that name already, both are one person.")] = False,
+    face: Annotated[bool, Option("WHO is the number of a face.")] = False,
+) -> None:
+    """Give a person, a cluster or a face a name; a person may have several."""
+    from facesets.operations.people.naming import NameTaken
+    from facesets.operations.people.naming import name as run
+
+    with _library(database) as session:
+        try:
+            summary = run(session, who, name, into=into, face=face, by=current_user())
+        except NameTaken as taken:
+            asked = sys.stdin.isatty() and sys.stderr.isatty()
+            if not asked or not typer.confirm(f"{taken} One person?", err=True):
+                raise
+            summary = run(session, who, name, into=True, face=face, by=current_user())
+    _told(summary)
+
+
+people.command("label")(name)
+
+
+@people.command()
+def rename(
+    who: WhoArgument,
+    name: NameArgument,
+    database: DatabaseOption = None,
+) -> None:
+    """Call a person otherwise; all former names go."""
+    from facesets.operations.people.naming import rename as run
+
+    with _library(database) as session:
+        summary = run(session, who, name, by=current_user())
+    _told(summary)
+
+
+def _hiding(*, hidden: bool) -> Callable[..., None]:
+    def command(
+        who: WhoArgument,
+        database: DatabaseOption = None,
+    ) -> None:
+        from facesets.operations.people.naming import set_hidden
+
+        with _library(database) as session:
+            summary = set_hidden(session, who, hidden=hidden, by=current_user())
+        _told(summary)
+
+    command.__doc__ = (
+        "Hide a person, such as somebody on a poster." if hidden else "Show a hidden person again."
+    )
+    return command
+
+
+people.command("hide")(_hiding(hidden=True))
+people.command("unhide")(_hiding(hidden=False))
+
+
+@people.command()
+def merge(
+    who: Annotated[list[str], typer.Argument(metavar="WHO...", show_default=False)],
+    into: Annotated[str, Option("Whom they all are.", metavar="WHO")],
+    database: DatabaseOption = None,
+    drop_names: Annotated[bool, Option("Their names go, rather than become further names.")] = False,
+) -> None:
+    """Make several people one."""
+    from facesets.operations.people.correcting import merge as run
+
+    with _library(database) as session:
+        summary = run(session, who, into, drop_names=drop_names, by=current_user())
+    _told(summary)
+
+
+@people.command()
+def move(
+    faces: Annotated[list[int], typer.Argument(metavar="FACE...", show_default=False)],
+    to: Annotated[str, Option("A person, new, or nobody.", metavar="WHO")],
+    database: DatabaseOption = None,
+) -> None:
+    """Give single faces to another person; `--to nobody` also says that they are not whom they were."""
+    from facesets.operations.people.correcting import move as run
+
+    with _library(database) as session:
+        summary = run(session, faces, to, by=current_user())
+    where = f"{summary.name} ({summary.person})" if summary.person else "nobody"
+    taken_back = (
+        "" if summary.step is None else f" Step {summary.step}: `facesets people undo` takes it back."
+    )
+    console.show(summary, [f"{counted(summary.faces, 'face')} moved to {where}.{taken_back}"])
+
+
+def _saying(*, same: bool) -> Callable[..., None]:
+    def command(
+        first: Annotated[str, typer.Argument(metavar="A", show_default=False)],
+        second: Annotated[str, typer.Argument(metavar="B", show_default=False)],
+        database: DatabaseOption = None,
+        faces: Annotated[bool, Option("A and B are numbers of faces.")] = False,
+    ) -> None:
+        from facesets.operations.people import correcting
+
+        run = correcting.same if same else correcting.different
+        with _library(database) as session:
+            summary = run(session, first, second, faces=faces, by=current_user())
+        console.show(summary, [f"Kept: {summary.said}."])
+
+    command.__doc__ = (
+        "Say that two people, or two faces, are one person."
+        if same
+        else "Say that two people, or two faces, are not one person."
+    )
+    return command
+
+
+people.command("same")(_saying(same=True))
+people.command("different")(_saying(same=False))
+
+
+@people.command()
+def log(
+    who: Annotated[str | None, typer.Argument(metavar="[WHO]", show_default=False)] = None,
+    database: DatabaseOption = None,
+    limit: Annotated[int, Option("How many steps.", least=1)] = 20,
+) -> None:
+    """List what humans and runs changed, the latest first."""
+    from facesets.operations.people.history import log as run
+
+    with _library(database) as session:
+        steps = run(session, who, limit=limit)
+    rows = [
+        (s.id, s.made_at, s.who, f"{s.what}{' (taken back)' if s.undone else ''}", s.faces) for s in steps
+    ]
+    text = (
+        console.table(("step", "when", "who", "what", "faces"), rows) if steps else "Nothing was changed yet."
+    )
+    console.show_list("steps", steps, text)
+
+
+@people.command()
+def undo(
+    number: Annotated[int | None, typer.Argument(metavar="[STEP]", show_default=False)] = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Take a step back, by default the latest."""
+    from facesets.operations.people.history import undo as run
+
+    with _library(database) as session:
+        step = run(session, number, by=current_user())
+    _taken_back(step, "Taken back")
+
+
+@people.command()
+def redo(database: DatabaseOption = None) -> None:
+    """Do again what was taken back last."""
+    from facesets.operations.people.history import redo as run
+
+    with _library(database) as session:
+        step = run(session, by=current_user())
+    _taken_back(step, "Done again")
+
+
+def _taken_back(step: "StepRow", how: str) -> None:
+    console.show(
+        step, [f"{how}: step {step.undoes or step.id}, {step.what} ({counted(step.faces, 'face')})."]
+    )

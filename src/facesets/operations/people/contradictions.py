@@ -1,0 +1,103 @@
+"""Whether something that is to be said contradicts what was said before.
+
+Statements tie faces and people together or keep them apart, also through others: a face is Anna, another
+shows the same person, so it is Anna.
+"""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from facesets.errors import WrongUsage
+from facesets.store.postgres.statements import FacePair, FaceStatement, PersonPair, Statements
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+Statement = FaceStatement | FacePair | PersonPair
+
+
+@dataclass
+class _Ties:
+    """Who belongs together by what was said."""
+
+    above: dict[Hashable, Hashable] = field(default_factory=dict)
+
+    def root(self, node: Hashable) -> Hashable:
+        """One and the same for all that belong together."""
+        path = []
+        while (up := self.above.get(node, node)) != node:
+            path.append(node)
+            node = up
+        self.above.update(dict.fromkeys(path, node))
+        return node
+
+    def tie(self, one: Hashable, other: Hashable) -> None:
+        """Let two belong together."""
+        self.above[self.root(one)] = self.root(other)
+
+
+def require_consistent(
+    said: Statements, new: Sequence[Statement], describe: Callable[[Statement], str]
+) -> None:
+    """Make sure that new statements contradict neither one another nor what was said before.
+
+    Parameters
+    ----------
+    said : Statements
+        What was said, without what the new ones replace.
+    describe : callable
+        A statement in words.
+
+    Raises
+    ------
+    WrongUsage
+        They do; the sentence names the statements that stand against them.
+    """
+    everything = [*said.faces, *said.face_pairs, *said.person_pairs, *new]
+    ties = _Ties()
+    for each in everything:
+        ends = _tied(each)
+        if ends is not None:
+            ties.tie(*ends)
+    against = _broken(everything, ties)
+    if not against:
+        return
+    old = [each for each in against if each not in new]
+    listed = "; ".join(describe(each) for each in (old or against)[:3])
+    raise WrongUsage(
+        f"That contradicts what was said before: {listed}. Take that back first: `facesets people log` shows "
+        "its number, `facesets people undo NUMBER` takes it back."
+    )
+
+
+def _tied(each: Statement) -> tuple[Hashable, Hashable] | None:
+    if isinstance(each, FaceStatement):
+        return (each.face, each.person) if each.is_person else None
+    if isinstance(each, FacePair):
+        return (each.first, each.second) if each.same else None
+    return None
+
+
+def _apart(each: Statement) -> tuple[Hashable, Hashable] | None:
+    if isinstance(each, PersonPair):
+        return each.first, each.second
+    if isinstance(each, FacePair):
+        return None if each.same else (each.first, each.second)
+    return None if each.is_person else (each.face, each.person)
+
+
+def _broken(everything: Sequence[Statement], ties: _Ties) -> list[Statement]:
+    """Statements that keep apart what others tie together, and those that tie one face to two people."""
+    broken: list[Statement] = []
+    for each in everything:
+        ends = _apart(each)
+        if ends is not None and ties.root(ends[0]) == ties.root(ends[1]):
+            broken.append(each)
+    people: dict[Hashable, tuple[UUID, Statement]] = {}
+    for each in everything:
+        if isinstance(each, FaceStatement) and each.is_person:
+            first = people.setdefault(ties.root(each.person), (each.person, each))
+            if first[0] != each.person:
+                broken += [first[1], each]
+    return broken

@@ -1,0 +1,81 @@
+"""`people list | show`: who there is, and one of them closely."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import numpy as np
+
+from facesets.operations.people.correcting import describe
+from facesets.operations.people.who import find_person
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.people_list import (
+    FaceLine,
+    PersonLine,
+    Sort,
+    Status,
+    faces_of,
+    list_people,
+    vectors_of,
+)
+from facesets.store.postgres.statements import load_statements
+
+if TYPE_CHECKING:
+    from facesets.operations.people.contradictions import Statement
+
+_MEASURED = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class PersonDetails:
+    """One person closely.
+
+    Attributes
+    ----------
+    spread : float or None
+        Mean cosine distance of the faces to their mean; None without faces.
+    statements : list of str
+        What was said, in words.
+    shown : list of FaceLine
+        The best faces.
+    """
+
+    person: PersonLine
+    spread: float | None
+    statements: list[str] = field(default_factory=list)
+    shown: list[FaceLine] = field(default_factory=list)
+
+
+def people(database: Database, *, status: Status, unnamed: bool, sort: Sort) -> list[PersonLine]:
+    """Everybody of a status, with totals."""
+    return database.run(lambda connection: list_people(connection, status=status, unnamed=unnamed, sort=sort))
+
+
+def person(database: Database, who: str, *, faces: int) -> PersonDetails:
+    """One person, with the best `faces` of their faces. Raises `WrongUsage` where nobody is meant."""
+
+    def work(connection: Connection) -> PersonDetails:
+        state = find_person(connection, who)
+        (line,) = list_people(connection, status="all", person=state.id)
+        said = load_statements(connection)
+        ours: list[Statement] = [
+            *(each for each in said.faces if each.person == state.id),
+            *(each for each in said.person_pairs if state.id in (each.first, each.second)),
+        ]
+        return PersonDetails(
+            line,
+            _spread(connection, state.id),
+            [describe(connection, each) for each in ours],
+            faces_of(connection, state.id, faces),
+        )
+
+    return database.run(work)
+
+
+def _spread(connection: Connection, person_id: UUID) -> float | None:
+    """Mean cosine distance to the mean vector, for the model that most faces come from."""
+    vectors = max(vectors_of(connection, person_id, _MEASURED).values(), key=len, default=None)
+    if vectors is None or not len(vectors):
+        return None
+    mean = vectors.mean(axis=0)
+    return round(float(1 - (vectors @ mean).mean() / np.linalg.norm(mean)), 4)

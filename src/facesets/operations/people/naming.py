@@ -1,0 +1,162 @@
+"""`people name | rename | hide | unhide`: what people are called."""
+
+from uuid import UUID
+
+from facesets.errors import WrongUsage
+from facesets.files import printable
+from facesets.operations.people.correcting import merge_into, move_faces
+from facesets.operations.people.summary import PersonSummary, summary_of
+from facesets.operations.people.who import called, cleaned, find, find_person, has_name, require_person, short
+from facesets.plurals import counted
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.person_edits import (
+    PersonState,
+    add_name,
+    drop_names,
+    exemplars,
+    give_faces,
+    make_person,
+    set_status,
+)
+from facesets.store.postgres.statements import keep_person, say_of_faces
+from facesets.store.postgres.steps import Step, making_step
+
+EXEMPLARS = 3
+"""Faces of somebody who is named that a human is taken to have looked at; people are found again by them."""
+
+
+class NameTaken(WrongUsage):
+    """Somebody else has that name, and it was not said that they are one."""
+
+    def __init__(self, name: str, other: PersonState) -> None:
+        super().__init__(
+            f"{printable(name)} is somebody already ({short(other.id)}, {counted(other.faces, 'face')}). "
+            "If they are one person, say so: --into."
+        )
+
+
+def name(database: Database, who: str, new_name: str, *, into: bool, face: bool, by: str) -> PersonSummary:
+    """Give a person, a cluster or a face's person a name.
+
+    Parameters
+    ----------
+    into : bool
+        Where somebody else has that name, they are one person.
+    face : bool
+        `who` is the number of a face.
+
+    Raises
+    ------
+    NameTaken
+        Somebody else has it, and `into` is off.
+    WrongUsage
+        Nobody is meant, or the name is none.
+    """
+    text = cleaned(new_name)
+    return database.run(lambda connection: _name(connection, who, text, into=into, face=face, by=by))
+
+
+def _name(connection: Connection, who: str, text: str, *, into: bool, face: bool, by: str) -> PersonSummary:
+    taken = has_name(connection, text)
+    if face:
+        return _name_face(connection, who, text, taken, into=into, by=by)
+    meant = find(connection, who)
+    state = None if meant.person is None else require_person(connection, meant.person)
+    if taken is not None and (state is None or taken != state.id):
+        other = require_person(connection, taken)
+        if not into:
+            raise NameTaken(text, other)
+        if state is not None:
+            return merge_into(connection, [state], other, drop_names=False, by=by)
+        with making_step(connection, "name", by, f"cluster {printable(who)} is {called(other)}") as step:
+            _give_cluster(step, meant.faces, other.id)
+        return summary_of(connection, other.id, f"{counted(len(meant.faces), 'face')} added", step)
+    if state is None:
+        with making_step(connection, "name", by, f"cluster {printable(who)} is {printable(text)}") as step:
+            person = make_person(step)
+            _give_cluster(step, meant.faces, person)
+            _call(step, person, text)
+        return summary_of(connection, person, "named", step)
+    if taken == state.id:
+        return PersonSummary(short(state.id), called(state), state.faces, "has that name already", None)
+    with making_step(connection, "name", by, f"{called(state)} is called {printable(text)}") as step:
+        _call(step, state.id, text)
+    return summary_of(connection, state.id, "named", step)
+
+
+def _name_face(
+    connection: Connection, who: str, text: str, taken: UUID | None, *, into: bool, by: str
+) -> PersonSummary:
+    if not who.strip().isdigit():
+        raise WrongUsage(f"{printable(who)} is no number of a face.")
+    if taken is not None and not into:
+        raise NameTaken(text, require_person(connection, taken))
+    with making_step(connection, "name", by, f"face {int(who)} is {printable(text)}") as step:
+        person = make_person(step) if taken is None else require_person(connection, taken).id
+        move_faces(step, [int(who)], person)
+        if taken is None:
+            _call(step, person, text)
+    return summary_of(connection, person, "named", step)
+
+
+def _give_cluster(step: Step, faces: tuple[int, ...], person: UUID) -> None:
+    give_faces(step, faces, person, "auto")
+    say_of_faces(step, exemplars(step.connection, person, EXEMPLARS), person, is_person=True)
+
+
+def _call(step: Step, person: UUID, text: str) -> None:
+    """Give somebody a name, and keep by which faces they are known."""
+    add_name(step, person, text)
+    keep_person(step, person)
+    known = exemplars(step.connection, person, EXEMPLARS)
+    say_of_faces(step, known, person, is_person=True)
+    give_faces(step, known, person, "manual")
+
+
+def rename(database: Database, who: str, new_name: str, *, by: str) -> PersonSummary:
+    """Call a person otherwise; all former names go.
+
+    Raises
+    ------
+    WrongUsage
+        Nobody is meant, or somebody else has the name.
+    """
+    text = cleaned(new_name)
+
+    def work(connection: Connection) -> PersonSummary:
+        state = find_person(connection, who)
+        taken = has_name(connection, text)
+        if taken is not None and taken != state.id:
+            other = require_person(connection, taken)
+            raise WrongUsage(
+                f"{called(other)} is somebody else ({short(other.id)}, {counted(other.faces, 'face')}). If "
+                f"they are one person: `facesets people merge {short(state.id)} --into {short(other.id)}`."
+            )
+        with making_step(
+            connection, "rename", by, f"{called(state)} is called {printable(text)} from now on"
+        ) as step:
+            drop_names(step, state.id)
+            _call(step, state.id, text)
+        return summary_of(connection, state.id, "renamed", step)
+
+    return database.run(work)
+
+
+def set_hidden(database: Database, who: str, *, hidden: bool, by: str) -> PersonSummary:
+    """Hide a person, such as somebody on a poster, or show them again. Raises `WrongUsage`."""
+
+    def work(connection: Connection) -> PersonSummary:
+        state = find_person(connection, who)
+        did = "hidden" if hidden else "shown again"
+        wanted = "hidden" if hidden else "active"
+        if state.status == wanted:
+            return PersonSummary(short(state.id), called(state), state.faces, f"is {wanted} already", None)
+        with making_step(connection, "hide" if hidden else "unhide", by, f"{called(state)} {did}") as step:
+            set_status(step, state.id, wanted)
+            keep_person(step, state.id)
+            known = exemplars(connection, state.id, EXEMPLARS)
+            say_of_faces(step, known, state.id, is_person=True)
+            give_faces(step, known, state.id, "manual")
+        return summary_of(connection, state.id, did, step)
+
+    return database.run(work)

@@ -1,0 +1,122 @@
+"""People as lists show them: totals of each, and the faces of one."""
+
+from dataclasses import dataclass
+from typing import Literal, LiteralString
+from uuid import UUID
+
+import numpy as np
+from psycopg import sql
+
+from facesets.records import Float32
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.paths import from_text
+
+Status = Literal["active", "merged", "hidden", "all"]
+Sort = Literal["faces", "name", "new"]
+
+_ORDER: dict[Sort, LiteralString] = {
+    "faces": "faces DESC, p.id",
+    "name": "lower(names[1]) NULLS LAST, p.id",
+    "new": "p.created_at DESC, p.id",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PersonLine:
+    """One person.
+
+    Attributes
+    ----------
+    first, last : str
+        Days of the first and last photo by the cameras' clocks; empty where no photo says.
+    """
+
+    id: str
+    names: list[str]
+    status: str
+    faces: int
+    photos: int
+    prototypes: int
+    first: str
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaceLine:
+    """One face: where it is on which photo, in pixels of the upright photo, and who says whose it is."""
+
+    id: int
+    sha256: str
+    paths: tuple[str, ...]
+    box: tuple[float, float, float, float]
+    kps: tuple[float, ...]
+    det_score: float
+    quality: float
+    assigned_by: str
+
+
+def list_people(
+    connection: Connection,
+    *,
+    status: Status = "active",
+    unnamed: bool = False,
+    sort: Sort = "faces",
+    person: UUID | None = None,
+) -> list[PersonLine]:
+    """People with their totals; only those without a name if `unnamed`, or one."""
+    statement = sql.SQL("""SELECT p.id::text, names, p.status, coalesce(f.faces, 0) AS faces,
+            coalesce(f.photos, 0), coalesce(q.prototypes, 0), coalesce(to_char(f.first, 'YYYY-MM-DD'), ''),
+            coalesce(to_char(f.last, 'YYYY-MM-DD'), '')
+        FROM persons p
+        CROSS JOIN LATERAL (SELECT array(SELECT n.name FROM person_names n
+            WHERE n.person_id = p.id ORDER BY n.id) AS names) n
+        LEFT JOIN (SELECT person_id, count(*) AS faces, count(DISTINCT d.image_id) AS photos,
+                min(i.taken) AS first, max(i.taken) AS last
+            FROM face_detections d JOIN images i ON i.id = d.image_id
+            WHERE person_id IS NOT NULL AND (%(person)s::uuid IS NULL OR person_id = %(person)s)
+            GROUP BY person_id) f ON f.person_id = p.id
+        LEFT JOIN (SELECT person_id, count(*) AS prototypes FROM person_prototypes GROUP BY person_id) q
+            ON q.person_id = p.id
+        WHERE (%(person)s::uuid IS NULL OR p.id = %(person)s)
+            AND (%(status)s = 'all' OR p.status = %(status)s)
+            AND NOT (%(unnamed)s AND cardinality(names) > 0)
+        ORDER BY {order}""").format(order=sql.SQL(_ORDER[sort]))
+    rows = connection.execute(statement, {"person": person, "status": status, "unnamed": unnamed})
+    return [PersonLine(*row) for row in rows]
+
+
+def faces_of(connection: Connection, person: UUID, limit: int) -> list[FaceLine]:
+    """The best faces of a person, with the paths of each photo."""
+    rows = connection.execute(
+        """SELECT f.id, i.sha256,
+                array(SELECT q.path FROM image_paths q WHERE q.image_id = f.image_id ORDER BY q.id) AS paths,
+                f.x1, f.y1, f.x2, f.y2, f.kps, f.det_score, f.quality, coalesce(f.assigned_by, '')
+            FROM face_detections f JOIN images i ON i.id = f.image_id
+            WHERE f.person_id = %s ORDER BY f.quality DESC, f.id LIMIT %s""",
+        (person, limit),
+    )
+    return [
+        FaceLine(
+            face,
+            sha256,
+            tuple(map(from_text, paths)),
+            (x1, y1, x2, y2),
+            tuple(kps),
+            round(float(score), 4),
+            round(float(quality), 4),
+            by,
+        )
+        for face, sha256, paths, x1, y1, x2, y2, kps, score, quality, by in rows
+    ]
+
+
+def vectors_of(connection: Connection, person: UUID, limit: int) -> dict[int, Float32]:
+    """The vectors of a person's best faces, by the model that made them."""
+    rows = connection.execute(
+        """SELECT e.model_id, e.embedding::real[]
+            FROM face_detections f JOIN face_embeddings e ON e.face_id = f.id
+            WHERE f.person_id = %s ORDER BY f.quality DESC, f.id LIMIT %s""",
+        (person, limit),
+    ).fetchall()
+    models = sorted({int(model) for model, _ in rows})
+    return {model: np.array([v for m, v in rows if m == model], np.float32) for model in models}

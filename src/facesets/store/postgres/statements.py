@@ -1,0 +1,172 @@
+"""What humans said about who is who: kept by face, apart from the people that runs make."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.steps import Step
+
+
+@dataclass(frozen=True, slots=True)
+class FaceStatement:
+    """A face is a person, or is not."""
+
+    face: int
+    person: UUID
+    is_person: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FacePair:
+    """Two faces show one person, or two."""
+
+    first: int
+    second: int
+    same: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PersonPair:
+    """Two people are not one."""
+
+    first: UUID
+    second: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """All of them."""
+
+    faces: list[FaceStatement] = field(default_factory=list)
+    face_pairs: list[FacePair] = field(default_factory=list)
+    person_pairs: list[PersonPair] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class SaidPerson:
+    """Somebody whom a human named or hid."""
+
+    person: UUID
+    names: list[str]
+    status: str
+
+
+def load_statements(connection: Connection) -> Statements:
+    """Everything that was said."""
+    return Statements(
+        [
+            FaceStatement(*row)
+            for row in connection.execute("SELECT face_id, person_id, is_person FROM said_faces")
+        ],
+        [FacePair(*row) for row in connection.execute("SELECT face_a, face_b, same FROM said_of_faces")],
+        [PersonPair(*row) for row in connection.execute("SELECT person_a, person_b FROM said_of_people")],
+    )
+
+
+def say_of_faces(step: Step, faces: Iterable[int], person: UUID, *, is_person: bool) -> None:
+    """Keep that faces are, or are not, a person; a face is one person at most."""
+    ids = sorted(set(faces))
+    keys = [f"{face} {person}" for face in ids]
+    step.touch_rows("said_faces", keys)
+    if is_person:
+        others = step.connection.execute(
+            """SELECT face_id || ' ' || person_id FROM said_faces
+                WHERE face_id = ANY(%s::bigint[]) AND is_person AND person_id <> %s""",
+            (ids, person),
+        ).fetchall()
+        step.touch_rows("said_faces", [key for (key,) in others])
+        step.connection.execute(
+            """DELETE FROM said_faces
+                WHERE face_id = ANY(%s::bigint[]) AND is_person AND person_id <> %s""",
+            (ids, person),
+        )
+    step.connection.execute(
+        """INSERT INTO said_faces (face_id, person_id, is_person)
+            SELECT unnest(%s::bigint[]), %s, %s
+            ON CONFLICT (face_id, person_id) DO UPDATE SET is_person = excluded.is_person, said_at = now()
+            WHERE said_faces.is_person <> excluded.is_person""",
+        (ids, person, is_person),
+    )
+    step.about(person)
+
+
+def say_of_pair(step: Step, first: int, second: int, *, same: bool) -> None:
+    """Keep that two faces show one person, or two."""
+    low, high = sorted((first, second))
+    step.touch_rows("said_of_faces", [f"{low} {high}"])
+    step.connection.execute(
+        """INSERT INTO said_of_faces (face_a, face_b, same) VALUES (%s, %s, %s)
+            ON CONFLICT (face_a, face_b) DO UPDATE SET same = excluded.same, said_at = now()
+            WHERE said_of_faces.same <> excluded.same""",
+        (low, high, same),
+    )
+
+
+def say_different(step: Step, first: UUID, second: UUID) -> None:
+    """Keep that two people are not one."""
+    low, high = sorted((first, second))
+    step.touch_rows("said_of_people", [f"{low} {high}"])
+    step.connection.execute(
+        "INSERT INTO said_of_people (person_a, person_b) VALUES (%s, %s) ON CONFLICT DO NOTHING", (low, high)
+    )
+    step.about(low, high)
+
+
+def keep_person(step: Step, person: UUID) -> None:
+    """Keep what somebody is called, and whether hidden, beside the row that a reset may remove."""
+    step.touch_rows("said_people", [str(person)])
+    step.connection.execute(
+        """INSERT INTO said_people (person_id, names, status)
+            SELECT p.id, array(SELECT n.name FROM person_names n WHERE n.person_id = p.id ORDER BY n.id),
+                p.status
+            FROM persons p WHERE p.id = %s AND p.status <> 'merged'
+            ON CONFLICT (person_id) DO UPDATE
+                SET names = excluded.names, status = excluded.status, said_at = now()
+                WHERE (said_people.names, said_people.status)
+                    IS DISTINCT FROM (excluded.names, excluded.status)""",
+        (person,),
+    )
+
+
+def hand_over(step: Step, old: UUID, new: UUID) -> None:
+    """Let everything that was said about one person be said about another."""
+    connection = step.connection
+    for face, is_person in connection.execute(
+        "SELECT face_id, is_person FROM said_faces WHERE person_id = %s", (old,)
+    ).fetchall():
+        step.touch_rows("said_faces", [f"{face} {old}", f"{face} {new}"])
+        connection.execute("DELETE FROM said_faces WHERE face_id = %s AND person_id = %s", (face, old))
+        connection.execute(
+            """INSERT INTO said_faces (face_id, person_id, is_person) VALUES (%s, %s, %s)
+                ON CONFLICT DO NOTHING""",
+            (face, new, is_person),
+        )
+    for first, second in connection.execute(
+        "SELECT person_a, person_b FROM said_of_people WHERE %s IN (person_a, person_b)", (old,)
+    ).fetchall():
+        step.touch_rows("said_of_people", [f"{first} {second}"])
+        connection.execute(
+            "DELETE FROM said_of_people WHERE person_a = %s AND person_b = %s", (first, second)
+        )
+        say_different(step, new, second if first == old else first)
+    step.touch_rows("said_people", [str(old)])
+    connection.execute("DELETE FROM said_people WHERE person_id = %s", (old,))
+
+
+def lost_people(connection: Connection) -> list[SaidPerson]:
+    """Those whom a human named or hid, and who are no persons any more, since a reset, say."""
+    rows = connection.execute(
+        """SELECT s.person_id, s.names, s.status FROM said_people s
+            WHERE NOT EXISTS (SELECT FROM persons p WHERE p.id = s.person_id) ORDER BY s.person_id"""
+    )
+    return [SaidPerson(*row) for row in rows]
+
+
+def faces_away_from_home(connection: Connection) -> list[tuple[int, UUID]]:
+    """Faces that a human gave to somebody who has them no more, and to whom."""
+    rows = connection.execute(
+        """SELECT s.face_id, s.person_id FROM said_faces s JOIN face_detections f ON f.id = s.face_id
+            WHERE s.is_person AND f.person_id IS DISTINCT FROM s.person_id ORDER BY s.face_id"""
+    )
+    return [(int(face), person) for face, person in rows]

@@ -1,0 +1,237 @@
+"""Every change of who is who as one step that can be taken back exactly.
+
+Whoever changes rows names them to the step first (`touch_faces`, `touch_rows`); at its end the step compares
+them with what they became. A step can be taken back while everything that it changed still is as it left it.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal, LiteralString
+from uuid import UUID
+
+from psycopg import sql
+
+from facesets.store.postgres.connection import Connection, only_row
+
+Table = Literal["persons", "person_names", "said_people", "said_faces", "said_of_faces", "said_of_people"]
+
+_LOCK = 0x66616365_70656F70
+"""Key of the advisory lock that lets one step be made at a time: `facepeop` in ASCII."""
+
+
+_FACE_EXISTS: LiteralString = """
+    AND EXISTS (SELECT FROM face_detections f WHERE f.id = split_part(k.key, ' ', {})::bigint)"""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTable:
+    """A small table whose rows steps keep whole: its columns, those of its primary key first."""
+
+    name: str
+    key: tuple[tuple[str, str], ...]
+    columns: tuple[str, ...]
+    of_faces: tuple[str, ...] = ()
+    """Columns that refer to faces, which may be gone when the rows come back."""
+
+    def query(self, text: LiteralString) -> sql.Composed:
+        """A statement on the table as `t` and its kept rows as `k`, with names in braces filled in."""
+        names = [name for name, _ in self.key]
+        parts = [
+            sql.SQL("t.{} = split_part(k.key, ' ', {})::{}").format(
+                sql.Identifier(name),
+                sql.Literal(place),
+                sql.SQL(kind),
+            )
+            for place, (name, kind) in enumerate(self.key, start=1)
+        ]
+        there = [
+            sql.SQL(
+                " AND EXISTS (SELECT FROM face_detections f WHERE f.id = split_part(k.key, ' ', {})::bigint)"
+            ).format(sql.Literal(names.index(column) + 1))
+            for column in self.of_faces
+        ]
+        every = [*names, *self.columns]
+        return sql.SQL(text).format(
+            table=sql.Identifier(self.name),
+            name=sql.Literal(self.name),
+            same=sql.SQL(" AND ").join(parts),
+            faces_exist=sql.SQL("").join(there),
+            columns=sql.SQL(", ").join(map(sql.Identifier, every)),
+            primary=sql.SQL(", ").join(map(sql.Identifier, names)),
+            updates=sql.SQL(", ").join(
+                sql.SQL("{0} = excluded.{0}").format(sql.Identifier(column)) for column in self.columns
+            ),
+        )
+
+
+TABLES: dict[Table, KeptTable] = {
+    table.name: table  # type: ignore[misc]
+    for table in (
+        KeptTable("persons", (("id", "uuid"),), ("status", "merged_into_id", "created_at", "updated_at")),
+        KeptTable("person_names", (("id", "bigint"),), ("person_id", "name", "created_at")),
+        KeptTable("said_people", (("person_id", "uuid"),), ("names", "status", "said_at")),
+        KeptTable(
+            "said_faces",
+            (("face_id", "bigint"), ("person_id", "uuid")),
+            ("is_person", "said_at"),
+            of_faces=("face_id",),
+        ),
+        KeptTable(
+            "said_of_faces",
+            (("face_a", "bigint"), ("face_b", "bigint")),
+            ("same", "said_at"),
+            of_faces=("face_a", "face_b"),
+        ),
+        KeptTable("said_of_people", (("person_a", "uuid"), ("person_b", "uuid")), ("said_at",)),
+    )
+}
+"""Those that others refer to come first."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """A step as `people log` shows it."""
+
+    id: int
+    made_at: str
+    who: str
+    kind: str
+    what: str
+    faces: int
+    undone: bool
+    undoes: int | None
+
+
+@dataclass
+class Step:
+    """A step that is being made, within one transaction."""
+
+    connection: Connection
+    id: int
+    persons: set[UUID]
+
+    def touch_rows(self, table: Table, keys: Sequence[str]) -> None:
+        """Note how rows of a table are now, before they are changed, deleted or made.
+
+        A key is the text of the primary key; of several columns, with a space between.
+        """
+        statement = TABLES[table].query(
+            """INSERT INTO step_rows (step_id, in_table, key, before) SELECT %s, {name}, k.key, to_jsonb(t)
+                FROM (SELECT DISTINCT unnest(%s::text[]) AS key) k LEFT JOIN {table} t ON {same}
+                ON CONFLICT DO NOTHING"""
+        )
+        self.connection.execute(statement, (self.id, list(keys)))
+
+    def touch_faces(self, face_ids: Sequence[int]) -> None:
+        """Note whose faces are now, before they are given to anybody."""
+        self.connection.execute(
+            """INSERT INTO step_faces (step_id, face_id, person_before, by_before, at_before)
+                SELECT %s, id, person_id, assigned_by, assigned_at FROM face_detections
+                WHERE id = ANY(%s::bigint[]) ON CONFLICT DO NOTHING""",
+            (self.id, list(face_ids)),
+        )
+
+    def about(self, *persons: UUID) -> None:
+        """Say whom the step is about, besides those whose faces change."""
+        self.persons.update(persons)
+
+
+@contextmanager
+def making_step(
+    connection: Connection,
+    kind: str,
+    who: str,
+    what: str,
+    *,
+    run_id: int | None = None,
+    undoes: int | None = None,
+) -> Iterator[Step]:
+    """Make one step of all that the block changes; one that changes nothing leaves no trace."""
+    one_at_a_time(connection)
+    inserted = connection.execute(
+        "INSERT INTO steps (kind, who, what, run_id, undoes) VALUES (%s, %s, %s, %s, %s) RETURNING id",
+        (kind, who, what, run_id, undoes),
+    )
+    step = Step(connection, int(only_row(inserted)[0]), set())
+    yield step
+    _close(step)
+
+
+def _close(step: Step) -> None:
+    connection = step.connection
+    for table in TABLES.values():
+        statement = table.query(
+            """UPDATE step_rows k SET after = to_jsonb(t) FROM {table} t
+                WHERE k.step_id = %s AND k.in_table = {name} AND {same}"""
+        )
+        connection.execute(statement, (step.id,))
+    connection.execute(
+        "DELETE FROM step_rows WHERE step_id = %s AND before IS NOT DISTINCT FROM after", (step.id,)
+    )
+    connection.execute(
+        """UPDATE step_faces s
+            SET person_after = f.person_id, by_after = f.assigned_by, at_after = f.assigned_at
+            FROM face_detections f WHERE s.step_id = %s AND f.id = s.face_id""",
+        (step.id,),
+    )
+    connection.execute(
+        """DELETE FROM step_faces WHERE step_id = %s AND person_before IS NOT DISTINCT FROM person_after
+            AND by_before IS NOT DISTINCT FROM by_after""",
+        (step.id,),
+    )
+    if only_row(connection.execute(_IS_EMPTY, {"step": step.id}))[0]:
+        connection.execute("DELETE FROM steps WHERE id = %s", (step.id,))
+        return
+    connection.execute(
+        """INSERT INTO step_persons (person_id, step_id)
+            SELECT person, %(step)s FROM (
+                SELECT person_before AS person FROM step_faces WHERE step_id = %(step)s
+                UNION SELECT person_after FROM step_faces WHERE step_id = %(step)s
+                UNION SELECT key::uuid FROM step_rows WHERE step_id = %(step)s AND in_table = 'persons'
+                UNION SELECT unnest(%(also)s::uuid[])
+            ) AS about WHERE person IS NOT NULL""",
+        {"step": step.id, "also": list(step.persons)},
+    )
+
+
+_IS_EMPTY: LiteralString = """SELECT NOT EXISTS (SELECT FROM step_faces WHERE step_id = %(step)s)
+    AND NOT EXISTS (SELECT FROM step_rows WHERE step_id = %(step)s)"""
+
+
+def one_at_a_time(connection: Connection) -> None:
+    """Wait until no other step is being made, and let none be made until this transaction ends."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+
+
+_STEP: LiteralString = """SELECT s.id, to_char(s.made_at, 'YYYY-MM-DD HH24:MI'), s.who, s.kind, s.what,
+        (SELECT count(*) FROM step_faces f WHERE f.step_id = s.id), s.undone, s.undoes
+    FROM steps s """
+
+
+def list_steps(connection: Connection, *, person: UUID | None = None, limit: int = 20) -> list[StepRow]:
+    """The latest steps, or those about a person, the latest first."""
+    rows = connection.execute(
+        _STEP
+        + """WHERE %(person)s::uuid IS NULL OR EXISTS (
+                SELECT FROM step_persons p WHERE p.person_id = %(person)s AND p.step_id = s.id)
+            ORDER BY s.id DESC LIMIT %(limit)s""",
+        {"person": person, "limit": limit},
+    )
+    return [StepRow(*row) for row in rows]
+
+
+def find_step(connection: Connection, number: int) -> StepRow | None:
+    """The step of a number."""
+    row = connection.execute(_STEP + "WHERE s.id = %s", (number,)).fetchone()
+    return None if row is None else StepRow(*row)
+
+
+def latest_step(connection: Connection, *, undo: bool) -> int | None:
+    """The latest step that stands: of those that took one back, or of all that did not."""
+    row = only_row(
+        connection.execute(
+            "SELECT max(id) FROM steps WHERE NOT undone AND kind <> 'redo' AND (kind = 'undo') = %s", (undo,)
+        )
+    )
+    return None if row[0] is None else int(row[0])

@@ -1,0 +1,131 @@
+"""Steps taken back: rows and faces get what they had, as long as nothing builds on it."""
+
+from typing import LiteralString
+
+from psycopg import sql
+
+from facesets.errors import WrongUsage
+from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.steps import TABLES, StepRow, find_step, making_step, one_at_a_time
+
+
+def take_back(connection: Connection, number: int, who: str) -> StepRow:
+    """Take one step back, as a step of its own; returns what was taken back.
+
+    Taking back a step that took back another one does that again.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such step, it is taken back already, or a later one builds on it.
+    """
+    one_at_a_time(connection)
+    step = find_step(connection, number)
+    if step is None:
+        raise WrongUsage(f"There is no step {number}. `facesets people log` lists them.")
+    if step.kind == "redo":
+        raise WrongUsage(f"Step {number} made an earlier one stand again. Take that one back.")
+    if step.undone:
+        raise WrongUsage(f"Step {number} ({step.what}) is taken back already.")
+    _require_unchanged(connection, step)
+    kind = "redo" if step.kind == "undo" else "undo"
+    with making_step(connection, kind, who, f"{kind} of step {step.undoes or number}", undoes=number) as undo:
+        for table in TABLES:
+            keys = connection.execute(
+                "SELECT key FROM step_rows WHERE step_id = %s AND in_table = %s", (number, table)
+            )
+            undo.touch_rows(table, [key for (key,) in keys])
+        faces = connection.execute("SELECT face_id FROM step_faces WHERE step_id = %s", (number,))
+        undo.touch_faces([face for (face,) in faces])
+        _put_back(connection, number)
+    connection.execute("UPDATE steps SET undone = true WHERE id = %s", (number,))
+    if step.undoes is not None:
+        # What was taken back stands again.
+        connection.execute("UPDATE steps SET undone = false WHERE id = %s", (step.undoes,))
+    return step
+
+
+def _put_back(connection: Connection, number: int) -> None:
+    """Give rows and faces what they had before a step."""
+    parameters = {"step": number}
+    persons, *others = TABLES.values()
+    # What is somebody's only once, such as a name, must be free before another gets it.
+    for table in others:
+        connection.execute(table.query(_DELETE), parameters)
+    connection.execute(persons.query(_PUT_BACK), parameters)
+    for table in others:
+        connection.execute(table.query(_PUT_BACK), parameters)
+    connection.execute(
+        """UPDATE face_detections f
+            SET person_id = s.person_before, assigned_by = s.by_before, assigned_at = s.at_before
+            FROM step_faces s WHERE s.step_id = %(step)s AND f.id = s.face_id""",
+        parameters,
+    )
+    connection.execute(persons.query(_DELETE + " AND k.before IS NULL"), parameters)
+
+
+_DELETE: LiteralString = """DELETE FROM {table} t USING step_rows k
+    WHERE k.step_id = %(step)s AND k.in_table = {name} AND {same}"""
+_PUT_BACK: LiteralString = """INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE
+    SELECT {columns} FROM (
+        SELECT (jsonb_populate_record(NULL::{table}, k.before)).* FROM step_rows k
+        WHERE k.step_id = %(step)s AND k.in_table = {name} AND k.before IS NOT NULL
+            {faces_exist}) t
+    ON CONFLICT ({primary}) DO UPDATE SET {updates}"""
+
+
+def _require_unchanged(connection: Connection, step: StepRow) -> None:
+    """Make sure that nothing builds on a step: all is as it left it."""
+    parameters = {"step": step.id}
+    statements = [sql.SQL(each).format() for each in (_BY_FACES, _BY_PERSONS)]
+    statements += [table.query(_BY_ROWS) for table in TABLES.values()]
+    later = {int(number) for each in statements for (number,) in connection.execute(each, parameters)}
+    if not later:
+        return
+    last = max(later)
+    if not last:
+        raise WrongUsage(
+            f"Step {step.id} ({step.what}) cannot be taken back: what it changed was changed since by other "
+            "means, such as SQL."
+        )
+    row = only_row(connection.execute("SELECT what FROM steps WHERE id = %s", (last,)))
+    raise WrongUsage(
+        f"Step {step.id} ({step.what}) cannot be taken back while step {last} ({row[0]}) stands, which "
+        f"builds on it. Take that back first: `facesets people undo {last}`."
+    )
+
+
+# Each gives the number of a later step that changed what the step left, or 0 for another change.
+_BY_FACES: LiteralString = """
+    SELECT coalesce((SELECT max(l.step_id) FROM step_faces l JOIN steps x ON x.id = l.step_id
+        WHERE l.step_id > %(step)s AND l.face_id = s.face_id
+            AND NOT x.undone AND x.kind NOT IN ('undo', 'redo')), 0)
+    FROM step_faces s JOIN face_detections f ON f.id = s.face_id
+    WHERE s.step_id = %(step)s AND (f.person_id IS DISTINCT FROM s.person_after
+        OR (f.person_id IS NOT NULL AND f.assigned_by IS DISTINCT FROM s.by_after))
+    UNION
+    SELECT 0 FROM step_faces s WHERE s.step_id = %(step)s AND s.person_before IS NOT NULL
+        AND NOT EXISTS (SELECT FROM persons p WHERE p.id = s.person_before)
+        AND NOT EXISTS (SELECT FROM step_rows r WHERE r.step_id = %(step)s
+            AND r.in_table = 'persons' AND r.key = s.person_before::text AND r.before IS NOT NULL)"""
+_BY_ROWS: LiteralString = """
+    SELECT coalesce((SELECT max(l.step_id) FROM step_rows l JOIN steps x ON x.id = l.step_id
+        WHERE l.step_id > %(step)s AND l.in_table = k.in_table AND l.key = k.key
+            AND NOT x.undone AND x.kind NOT IN ('undo', 'redo')), 0)
+    FROM step_rows k LEFT JOIN {table} t ON {same}
+    WHERE k.step_id = %(step)s AND k.in_table = {name} AND to_jsonb(t) IS DISTINCT FROM k.after
+        {faces_exist}"""
+_BY_PERSONS: LiteralString = """
+    SELECT coalesce((SELECT max(p.step_id) FROM step_persons p JOIN steps x ON x.id = p.step_id
+        WHERE p.person_id = made.person AND p.step_id > %(step)s
+            AND NOT x.undone AND x.kind NOT IN ('undo', 'redo')), 0)
+    FROM (SELECT r.key::uuid AS person FROM step_rows r
+        WHERE r.step_id = %(step)s AND r.in_table = 'persons' AND r.before IS NULL) made
+    WHERE EXISTS (SELECT FROM face_detections f WHERE f.person_id = made.person
+            AND NOT EXISTS (SELECT FROM step_faces s WHERE s.step_id = %(step)s AND s.face_id = f.id))
+        OR EXISTS (SELECT FROM person_names n WHERE n.person_id = made.person
+            AND NOT EXISTS (SELECT FROM step_rows s WHERE s.step_id = %(step)s
+                AND s.in_table = 'person_names' AND s.key = n.id::text))
+        OR EXISTS (SELECT FROM persons q WHERE q.merged_into_id = made.person
+            AND NOT EXISTS (SELECT FROM step_rows s WHERE s.step_id = %(step)s
+                AND s.in_table = 'persons' AND s.key = q.id::text))"""

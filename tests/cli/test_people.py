@@ -1,0 +1,56 @@
+"""`facesets people` as a user types it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+from tests.fixtures.library_people import add_person, cluster, face_of, who_is
+from tests.fixtures.program import run
+
+
+@pytest.fixture
+def library(database: Database) -> Library:
+    filled = Library(database)
+    add_person(filled, "anna", 4)
+    add_person(filled, "ben", 3)
+    cluster(filled)
+    return filled
+
+
+def test_a_first_evening_with_people(library: Library, library_url: str, tmp_path: Path) -> None:
+    def say(*words: object) -> str:
+        result = run("people", *words, "--database", library_url)
+        assert result.status == 0, result.err
+        return result.out
+
+    anna, ben = who_is(library, "anna-0-0")[:8], who_is(library, "ben-0-0")[:8]
+    assert [line.split()[:3] for line in say("list").splitlines()[1:]] == [[anna, "-", "4"], [ben, "-", "3"]]
+    assert "Anna" in say("name", anna, "Anna")
+    assert "7 faces" in say("name", ben, "anna", "--into")
+    assert "Taken back: step" in say("undo")
+    assert "Done again: step" in say("redo")
+    assert "Taken back: step" in say("undo")
+    face = face_of(library, "ben-0-0")
+    assert "1 face moved to Anna" in say("move", face, "--to", "Anna")
+    assert "Kept: Anna and" in say("different", "Anna", ben)
+    shown = json.loads(say("show", "Anna", "--faces", 2, "--json"))
+    assert (shown["person"]["names"], len(shown["shown"])) == (["Anna"], 2)
+    assert f"face {face} is Anna" in shown["statements"]
+    assert say("log", "--limit", 2).count("\n") == 3
+    sheet = tmp_path / "anna.png"
+    assert f"Drawn into {sheet}." in say("show", "Anna", "--sheet", sheet)
+    assert sheet.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_name_that_is_taken_is_asked_about_and_without_a_terminal_refused(
+    library: Library, library_url: str
+) -> None:
+    anna, ben = (
+        run("people", "name", who_is(library, label), "Anna", "--database", library_url)
+        for label in ("anna-0-0", "ben-0-0")
+    )
+    assert (anna.status, ben.status) == (0, 2)
+    assert "--into" in ben.err

@@ -1,0 +1,271 @@
+"""People of the library: named, corrected, and every change taken back exactly."""
+
+import random
+from typing import Any
+
+import psycopg
+import pytest
+from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
+
+from facesets.errors import WrongUsage
+from facesets.operations.people import correcting, history, naming
+from facesets.operations.people.listing import people, person
+from facesets.operations.people.naming import NameTaken
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+
+BY = "anna@home"
+
+
+@pytest.fixture
+def library(database: Database) -> Library:
+    filled = Library(database)
+    for name, images in (("anna", 6), ("ben", 4), ("cleo", 3)):
+        add_person(filled, name, images)
+    cluster(filled)
+    return filled
+
+
+def state(database: Database) -> tuple[list[tuple[Any, ...]], ...]:
+    """Everything that says who is who."""
+    return (
+        rows(database, "SELECT id, person_id, assigned_by, assigned_at FROM face_detections ORDER BY 1"),
+        rows(database, "SELECT * FROM persons ORDER BY id"),
+        rows(database, "SELECT * FROM person_names ORDER BY id"),
+        rows(database, "SELECT * FROM said_people ORDER BY person_id"),
+        rows(database, "SELECT * FROM said_faces ORDER BY face_id, person_id"),
+        rows(database, "SELECT * FROM said_of_faces ORDER BY face_a, face_b"),
+        rows(database, "SELECT * FROM said_of_people ORDER BY person_a, person_b"),
+    )
+
+
+def test_a_person_gets_names_and_is_found_by_any_of_them(library: Library) -> None:
+    number = who_is(library, "anna-0-0")
+    summary = naming.name(library.database, number, "Änne  Müller", into=False, face=False, by=BY)
+    assert (summary.name, summary.faces) == ("Änne Müller", 6)
+    naming.name(library.database, "änne müller", "Anna", into=False, face=False, by=BY)
+    for who in ("Anna", "ANNA", "Änne Mü", "A\u0308NNE MÜLLER", number[:8], number):
+        assert person(library.database, who, faces=0).person.id == number
+    assert [
+        line.names for line in people(library.database, status="active", unnamed=False, sort="faces")
+    ] == [
+        ["Änne Müller", "Anna"],
+        [],
+        [],
+    ]
+    assert len(people(library.database, status="active", unnamed=True, sort="faces")) == 2
+
+
+def test_an_unclear_person_changes_nothing_and_lists_who_it_may_be(library: Library) -> None:
+    naming.name(library.database, who_is(library, "anna-0-0"), "Anna Bo", into=False, face=False, by=BY)
+    naming.name(library.database, who_is(library, "ben-0-0"), "Anna Cy", into=False, face=False, by=BY)
+    before = state(library.database)
+    with pytest.raises(WrongUsage, match=r"may be .*Anna Bo .*Anna Cy|may be .*Anna Cy .*Anna Bo"):
+        naming.rename(library.database, "anna", "Zoe", by=BY)
+    with pytest.raises(WrongUsage, match="Nobody is called Zoe"):
+        naming.rename(library.database, "Zoe", "Anna", by=BY)
+    with pytest.raises(WrongUsage, match="at least one letter"):
+        naming.rename(library.database, "Anna Bo", " \u0007", by=BY)
+    assert state(library.database) == before
+
+
+def test_a_name_that_exists_joins_two_people_only_when_that_is_said(library: Library) -> None:
+    anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
+    naming.name(library.database, anna, "Anna", into=False, face=False, by=BY)
+    with pytest.raises(NameTaken, match="--into"):
+        naming.name(library.database, ben, "ANNA", into=False, face=False, by=BY)
+    assert naming.name(library.database, ben, "ANNA", into=True, face=False, by=BY).faces == 10
+    assert who_is(library, "ben-0-0") == anna
+
+
+def test_merging_keeps_names_as_further_ones_and_points_to_whom_they_are_now(library: Library) -> None:
+    anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
+    naming.name(library.database, anna, "Anna", into=False, face=False, by=BY)
+    naming.name(library.database, ben, "Ben", into=False, face=False, by=BY)
+    correcting.merge(library.database, ["Ben"], "Anna", drop_names=False, by=BY)
+    found = person(library.database, "Ben", faces=0).person
+    assert (found.id, found.names, found.faces) == (anna, ["Anna", "Ben"], 10)
+    assert person(library.database, ben, faces=0).person.id == anna
+    with pytest.raises(WrongUsage, match="themselves"):
+        correcting.merge(library.database, ["Ben"], "Anna", drop_names=False, by=BY)
+
+
+def test_a_face_moved_to_nobody_is_said_not_to_be_them_and_no_run_gives_it_back(library: Library) -> None:
+    face = face_of(library, "anna-0-0")
+    correcting.move(library.database, [face], "nobody", by=BY)
+    for method in ("components", "agglomerative", "auto"):
+        cluster(library, method=method)
+        assert who_is(library, "anna-0-0") == ""
+    assert any(f"face {face} is not" in said for said in person(
+        library.database, who_is(library, "anna-0-1"), faces=0
+    ).statements)  # fmt: skip
+
+
+def test_faces_said_to_be_two_people_never_share_one_and_those_said_to_be_one_always_do(
+    library: Library,
+) -> None:
+    add_person(library, "dora", 3)
+    add_person(library, "emil", 1)
+    dora = [face_of(library, f"dora-0-{i}") for i in range(3)]
+    correcting.different(library.database, str(dora[0]), str(dora[1]), faces=True, by=BY)
+    correcting.same(library.database, str(dora[1]), str(face_of(library, "emil-0-0")), faces=True, by=BY)
+    cluster(library)
+    persons = [who_is(library, f"dora-0-{i}") for i in range(3)]
+    assert persons[0] != persons[1] or not persons[0]
+    assert who_is(library, "emil-0-0") == persons[1] != ""
+
+
+def test_what_contradicts_an_earlier_statement_is_refused_and_names_it(library: Library) -> None:
+    anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
+    correcting.different(library.database, anna, ben, faces=False, by=BY)
+    with pytest.raises(WrongUsage, match="are two people"):
+        correcting.merge(library.database, [ben], anna, drop_names=False, by=BY)
+    first, second = face_of(library, "anna-0-0"), face_of(library, "cleo-0-0")
+    correcting.different(library.database, str(first), str(second), faces=True, by=BY)
+    correcting.move(library.database, [first], "new", by=BY)
+    with pytest.raises(WrongUsage, match=f"faces {first} and {second} show two people"):
+        correcting.move(library.database, [second], who_is(library, "anna-0-0"), by=BY)
+
+
+@pytest.mark.parametrize(
+    "reset",
+    [
+        "UPDATE face_detections SET person_id = NULL; DELETE FROM persons",
+        "DELETE FROM persons",
+        "UPDATE face_detections SET person_id = NULL",
+    ],
+)
+def test_after_a_reset_by_sql_the_next_cluster_brings_named_people_back(library: Library, reset: str) -> None:
+    anna = who_is(library, "anna-0-0")
+    naming.name(library.database, anna, "Anna", into=False, face=False, by=BY)
+    # Of the back, say: no method would know her.
+    add_person(library, "anna", 1, seed=9, spread=5.0)
+    correcting.move(library.database, [face_of(library, "anna-9-0")], "Anna", by=BY)
+    before = {label: who_is(library, label) for label in ("anna-0-1", "anna-0-5", "anna-9-0")}
+    with psycopg.connect(library.database._text, autocommit=True) as sql:
+        sql.execute(reset.encode())
+    summary = cluster(library)
+    assert {label: who_is(library, label) for label in before} == before == dict.fromkeys(before, anna)
+    assert person(library.database, "anna", faces=0).person.faces == 7
+    assert who_is(library, "ben-0-0") not in ("", anna)
+    assert summary.faces == 14
+
+
+def test_undo_takes_back_the_last_step_and_redo_makes_it_stand_again(library: Library) -> None:
+    start = state(library.database)
+    naming.name(library.database, who_is(library, "anna-0-0"), "Anna", into=False, face=False, by=BY)
+    named = state(library.database)
+    correcting.merge(library.database, [who_is(library, "ben-0-0")], "Anna", drop_names=False, by=BY)
+    merged = state(library.database)
+    history.undo(library.database, by=BY)
+    assert state(library.database) == named
+    history.undo(library.database, by=BY)
+    assert state(library.database) == start
+    history.redo(library.database, by=BY)
+    assert state(library.database) == named
+    history.redo(library.database, by=BY)
+    assert state(library.database) == merged
+    history.undo(library.database, by=BY)
+    assert state(library.database) == named
+    kinds = [step.kind for step in history.log(library.database, "Anna")]
+    assert kinds == ["undo", "redo", "redo", "undo", "undo", "merge", "name", "cluster"]
+
+
+def test_a_step_that_a_later_one_builds_on_is_not_taken_back_before_that(library: Library) -> None:
+    first = naming.name(library.database, who_is(library, "anna-0-0"), "Anna", into=False, face=False, by=BY)
+    later = naming.rename(library.database, "Anna", "Änne", by=BY)
+    before = state(library.database)
+    with pytest.raises(WrongUsage, match=f"undo {later.step}"):
+        history.undo(library.database, first.step, by=BY)
+    clustered = min(step.id for step in history.log(library.database))
+    with pytest.raises(WrongUsage, match=f"undo {later.step}"):
+        history.undo(library.database, clustered, by=BY)
+    assert state(library.database) == before
+
+
+def test_faces_that_were_added_since_stay_where_they_are_when_a_merge_is_taken_back(library: Library) -> None:
+    anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
+    merged = correcting.merge(library.database, [ben], anna, drop_names=False, by=BY)
+    add_person(library, "anna", 1, seed=1)
+    cluster(library)
+    assert who_is(library, "anna-1-0") == anna
+    history.undo(library.database, merged.step, by=BY)
+    assert [who_is(library, label) for label in ("ben-0-0", "anna-0-0", "anna-1-0")] == [ben, anna, anna]
+
+
+class Story:
+    """A random history of a library; each step remembers the state before it."""
+
+    def __init__(self, library: Library, seed: int) -> None:
+        self.library = library
+        self.database = library.database
+        self.random = random.Random(seed)
+        self.before: list[tuple[int, tuple[list[tuple[Any, ...]], ...]]] = []
+        self.added = 0
+
+    def latest(self) -> int:
+        return max((step.id for step in history.log(self.database, limit=1)), default=0)
+
+    def anybody(self) -> str:
+        found = people(self.database, status="all", unnamed=False, sort="faces")
+        return self.random.choice(found).id if found else "somebody"
+
+    def any_face(self) -> int:
+        return int(self.random.choice(rows(self.database, "SELECT id FROM face_detections"))[0])
+
+    def step(self) -> None:
+        """One thing that somebody, or a run, does; what is refused is no step."""
+        pick = self.random.choice
+        last, now = self.latest(), state(self.database)
+        name = pick(["Anna", "Ben", "Cleo", "Dora", "Emil", "Fay"])
+        deed = pick(["name", "rename", "hide", "merge", "move", "same", "different", "cluster", "photos"])
+        try:
+            if deed == "name":
+                naming.name(self.database, self.anybody(), name, into=pick([True, False]), face=False, by=BY)
+            elif deed == "rename":
+                naming.rename(self.database, self.anybody(), name, by=BY)
+            elif deed == "hide":
+                naming.set_hidden(self.database, self.anybody(), hidden=pick([True, False]), by=BY)
+            elif deed == "merge":
+                drop = pick([True, False])
+                correcting.merge(self.database, [self.anybody()], self.anybody(), drop_names=drop, by=BY)
+            elif deed == "move":
+                to = pick(["new", "nobody", self.anybody()])
+                correcting.move(self.database, [self.any_face(), self.any_face()], to, by=BY)
+            elif deed in ("same", "different"):
+                say = correcting.same if deed == "same" else correcting.different
+                say(self.database, str(self.any_face()), str(self.any_face()), faces=True, by=BY)
+            elif deed == "cluster":
+                cluster(self.library, min_size=pick([1, 2]))
+            else:
+                self.added += 1
+                add_person(self.library, pick(["anna", "ben", "gil"]), 1, seed=self.added)
+                # New faces are nobody's step: they stay when others are taken back.
+                return
+        except WrongUsage:
+            assert state(self.database) == now
+            return
+        if self.latest() != last:
+            self.before.append((self.latest(), now))
+
+
+def without_new_faces(
+    now: tuple[list[tuple[Any, ...]], ...], faces: set[int]
+) -> tuple[list[tuple[Any, ...]], ...]:
+    """A state with the faces that there were then."""
+    return ([row for row in now[0] if row[0] in faces], *now[1:])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_random_histories_are_taken_back_one_by_one_to_every_state_before(
+    library: Library, seed: int
+) -> None:
+    story = Story(library, seed)
+    for _ in range(70):
+        story.step()
+    assert len(story.before) > 25
+    for number, recorded in reversed(story.before):
+        assert history.undo(library.database, by=BY).id == number
+        faces = {row[0] for row in recorded[0]}
+        assert without_new_faces(state(library.database), faces) == recorded
