@@ -136,24 +136,30 @@ def test_without_a_queue_it_says_what_comes_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_it_finds_landmarks_unless_told_otherwise_and_knows_the_people_of_the_one_export(
-    staged: Path, pack_dir: Path
-) -> None:
+def test_it_knows_the_people_of_the_one_export(staged: Path, pack_dir: Path) -> None:
     settings = staged / "facesets.toml"
     settings.write_text(settings.read_text() + '[immich]\nexport = "mine.facesets"\n')
     first = finish(staged, pack_dir)
     assert states(first) == ["done", "done"]
     assert json.loads(first.out)["export"] == str(staged / "mine.facesets")
-    assert has_landmarks(staged / "immich/ana.npz")
 
     # Another account's photos show the same person.
     (staged / "immich/ana").rename(staged / "immich/ben")
-    models = ("--pack", pack_dir, "--provider", "cpu")
-    second = run("immich-finish", "ben", *models, "--no-landmarks", cwd=staged)
+    second = run("immich-finish", "ben", "--pack", pack_dir, "--provider", "cpu", cwd=staged)
     assert second.status == 0
     assert "Nobody new was found. The known face sets are in" in second.out
     assert "a new one is started" not in second.err
-    assert not has_landmarks(staged / "immich/ben.npz")
+
+
+@pytest.mark.slow
+def test_it_finds_landmarks_unless_told_otherwise(staged: Path, insightface_pack: Path) -> None:
+    cache = staged / "immich/ana.npz"
+    assert finish(staged, insightface_pack).status == 0
+    assert has_landmarks(cache)
+
+    cache.unlink()
+    assert finish(staged, insightface_pack, "--no-landmarks").status == 0
+    assert not has_landmarks(cache)
 
 
 def has_landmarks(cache: Path) -> bool:
