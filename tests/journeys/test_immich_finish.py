@@ -10,8 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.fixtures.immich_server import KEY, Face, photo, serving
+from tests.fixtures.made_faces import SETTINGS
 from tests.fixtures.program import Result, command, environment, run
 from tests.fixtures.staging import stage
+
+from facesets.files import FileLock
+from facesets.store.npz.cache import Cache
 
 
 @pytest.fixture
@@ -65,7 +69,11 @@ def test_one_command_embeds_and_finds_new_people_and_does_nothing_twice(staged: 
     again = finish(staged, pack_dir)
     assert (again.status, states(again)) == (0, ["up to date", "up to date"])
     log = (staged / "immich/ana.log").read_text()
-    assert log.count("embed: 6 photos to embed") == 1
+    assert log.count("embed: 6 photos to embed: facesets embed --queue ") == 1
+    assert " embed: listed 6, unchanged 0, embedded 6" in log
+    assert log.count("discover: look for new people: facesets discover ") == 1
+    assert " discover: faces " in log
+    assert log.count("done after") == 2
     assert KEY not in log + done.err + done.out
 
 
@@ -79,6 +87,48 @@ def test_a_step_that_fails_ends_the_command_with_its_status_and_says_so(staged: 
     assert states(finish(staged, pack_dir)) == ["done", "done"]
 
 
+@pytest.mark.slow
+def test_a_photo_that_cannot_be_read_is_named_and_the_rest_goes_on(staged: Path, pack_dir: Path) -> None:
+    broken = next((staged / "immich/ana").rglob("*.jpg"))
+    broken.write_bytes(b"no picture")
+    done = finish(staged, pack_dir)
+    assert (done.status, states(done)) == (3, ["done", "done"])
+    assert [step["status"] for step in json.loads(done.out)["steps"]] == [3, 0]
+    assert f"embed:   {broken}: " in done.err
+    assert f"embed:   {broken}: " in (staged / "immich/ana.log").read_text()
+    assert finish(staged, pack_dir).status == 0
+
+
+@pytest.mark.slow
+def test_it_leaves_what_another_run_works_on_alone(staged: Path, pack_dir: Path) -> None:
+    with FileLock(staged / "immich/ana.finish.lock", what="ana"):
+        assert finish(staged, pack_dir).status == 75
+    with Cache(staged / "immich/ana.npz").writing(SETTINGS):
+        embedding = finish(staged, pack_dir)
+    assert (embedding.status, states(embedding)) == (75, ["failed"])
+    assert "embed: facesets: " in (staged / "immich/ana.log").read_text()
+
+
+@pytest.mark.slow
+def test_steps_take_their_flags_from_the_settings(staged: Path, pack_dir: Path) -> None:
+    settings = staged / "facesets.toml"
+    settings.write_text(settings.read_text() + "top-n = 2\n\n[embed]\ndet-size = 320\n")
+    env = {"FACESETS_DISCOVER_OUT_SIZE": "128"}
+    models = ("--pack", pack_dir, "--provider", "cpu")
+    assert run("immich-finish", "ana", *models, cwd=staged, env=env).status == 0
+    assert (made := Cache(staged / "immich/ana.npz").settings) is not None
+    assert made.det_size == 320
+    written = (staged / "immich/ana.facesets/manifest.json").read_text()
+    assert '"top_n": 2' in written
+    assert '"out_size": 128' in written
+
+    settings.write_text('[embed]\nexclude = ["*.png"]\n')
+    (staged / "immich/ana.npz").unlink()
+    refused = finish(staged, pack_dir)
+    assert (refused.status, states(refused)) == (2, ["failed"])
+    assert "names its photos one by one" in refused.err
+
+
 def test_without_a_queue_it_says_what_comes_first(tmp_path: Path) -> None:
     result = run("immich-finish", "ana", cwd=tmp_path)
     assert result.status == 2
@@ -86,24 +136,30 @@ def test_without_a_queue_it_says_what_comes_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_it_finds_landmarks_unless_told_otherwise_and_knows_the_people_of_the_one_export(
-    staged: Path, pack_dir: Path
-) -> None:
+def test_it_knows_the_people_of_the_one_export(staged: Path, pack_dir: Path) -> None:
     settings = staged / "facesets.toml"
     settings.write_text(settings.read_text() + '[immich]\nexport = "mine.facesets"\n')
     first = finish(staged, pack_dir)
     assert states(first) == ["done", "done"]
     assert json.loads(first.out)["export"] == str(staged / "mine.facesets")
-    assert has_landmarks(staged / "immich/ana.npz")
 
     # Another account's photos show the same person.
     (staged / "immich/ana").rename(staged / "immich/ben")
-    models = ("--pack", pack_dir, "--provider", "cpu")
-    second = run("immich-finish", "ben", *models, "--no-landmarks", cwd=staged)
+    second = run("immich-finish", "ben", "--pack", pack_dir, "--provider", "cpu", cwd=staged)
     assert second.status == 0
     assert "Nobody new was found. The known face sets are in" in second.out
     assert "a new one is started" not in second.err
-    assert not has_landmarks(staged / "immich/ben.npz")
+
+
+@pytest.mark.slow
+def test_it_finds_landmarks_unless_told_otherwise(staged: Path, insightface_pack: Path) -> None:
+    cache = staged / "immich/ana.npz"
+    assert finish(staged, insightface_pack).status == 0
+    assert has_landmarks(cache)
+
+    cache.unlink()
+    assert finish(staged, insightface_pack, "--no-landmarks").status == 0
+    assert not has_landmarks(cache)
 
 
 def has_landmarks(cache: Path) -> bool:

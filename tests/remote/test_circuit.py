@@ -7,7 +7,7 @@ import pytest
 
 from facesets.errors import Unreachable
 from facesets.remote.circuit import CONSECUTIVE_ERRORS, Circuit
-from facesets.remote.retry import PassingFault, Stopped, doubling, pausing, retry_after_s, retrying
+from facesets.remote.retry import Stopped, TransientError, doubling, pausing, retry_after_s, retrying
 from facesets.stop import Stop
 
 
@@ -83,9 +83,9 @@ def test_waits_double_and_a_servers_wish_for_longer_is_heeded() -> None:
     waited: list[float] = []
 
     def fail() -> None:
-        raise PassingFault("it broke", wait_s=3.0 if len(waited) == 1 else 0.0)
+        raise TransientError("it broke", wait_s=3.0 if len(waited) == 1 else 0.0)
 
-    with pytest.raises(PassingFault):
+    with pytest.raises(TransientError):
         retrying(fail, doubling(1.0, attempts=4), waited.append)
     assert waited == [1.0, 3.0, 4.0]
 

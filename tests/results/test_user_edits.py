@@ -26,7 +26,7 @@ from tests.fixtures.results import (
 
 from facesets.errors import AlreadyRunning, WrongUsage
 from facesets.operations.grouping.cluster import cluster
-from facesets.operations.immich.local_people import from_folder
+from facesets.operations.immich.local_people import people_of_folder
 from facesets.operations.options.cache import ClusterOptions
 from facesets.operations.undo import undo
 from facesets.progress import SilentProgress
@@ -277,7 +277,7 @@ def test_an_account_of_who_is_on_photos_knows_what_the_user_did_since(
     raw, _ = make(company, tmp_path)
     rename(raw, {"person_001": "Anna", "person_002": "Ben"})
     contents = [digest.decode() for digest in company.load().images.sha256]
-    ours = from_folder(company, raw, contents)
+    ours = people_of_folder(company, raw, contents)
     truth = company.people_by_face()
     for sha, photo in ours.photos.items():
         for ordinal, number in enumerate(photo.person.tolist()):
@@ -286,7 +286,7 @@ def test_an_account_of_who_is_on_photos_knows_what_the_user_did_since(
     other, _ = make(company, tmp_path / "other")
     cluster_stopping_after(company, other, ClusterOptions(sheet=False, threshold=0.01), photos=1)
     with pytest.raises(WrongUsage, match="cluster` was cut off"):
-        from_folder(company, other, contents)
+        people_of_folder(company, other, contents)
 
 
 IN, NOT_IN, NOWHERE = "in", "not in", "nowhere"

@@ -1,11 +1,22 @@
-"""From settings to an Immich server that can be reached."""
+"""From settings to an Immich server that can be reached, and to what is known here of its photos."""
 
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from facesets.assembly.notices import Notices
+from facesets.assembly.stores import embedded_server, named_database, open_cache, open_database
 from facesets.errors import WrongUsage
 from facesets.files import printable, read_regular_file
 from facesets.remote.access import Access
 from facesets.settings import Settings
+
+if TYPE_CHECKING:
+    from facesets.operations.immich.local_people import LocalPeople
+    from facesets.operations.immich.stage_asset import IsKnown
 
 _CONNECT_TIMEOUT_S = 10.0
 
@@ -51,3 +62,67 @@ def _key(path: Path | None, settings: Settings) -> str:
     if settings.immich_api_key is None:
         raise WrongUsage("No API key: put it into IMMICH_API_KEY, or into a file and give --api-key-file.")
     return settings.immich_api_key.reveal()
+
+
+@contextmanager
+def known_content(
+    caches: Sequence[Path], database: str | None, settings: Settings, notices: Notices, *, library: bool
+) -> "Iterator[Sequence[IsKnown]]":
+    """What knows whether content is known: caches, and the library if there is one and it is to count.
+
+    No library is made for this.
+
+    Raises
+    ------
+    WrongUsage
+        A cache does not exist.
+    Unreachable, SchemaOutdated
+        The library that is named cannot be asked.
+    """
+    stores = [open_cache(path) for path in caches]
+    for store in stores:
+        if not store.exists():
+            raise WrongUsage(f"There is no cache at {store.label}. Check --known.")
+        store.has_image("")  # reads it once, before threads ask
+    known = [store.has_image for store in stores]
+    if not library or not _has_library(database, settings, notices):
+        yield known
+        return
+    from facesets.store.postgres.library import Library
+
+    with open_database(database, settings, notices) as session:
+        there = Library(session)
+        yield [*known, there.has_image] if there.exists() else known
+
+
+def _has_library(database: str | None, settings: Settings, notices: Notices) -> bool:
+    """Whether a library is named, or this user has one."""
+    if named_database(database, settings):
+        return True
+    return os.name != "nt" and embedded_server(settings, notices).is_made
+
+
+@contextmanager
+def local_people_source(
+    folder: Path | None, cache: Path | None, database: str | None, settings: Settings, notices: Notices
+) -> "Iterator[Callable[[Sequence[str]], LocalPeople]]":
+    """What knows who is on which photo: a folder of results with its cache, else the library.
+
+    Raises
+    ------
+    WrongUsage
+        Only one of folder and cache is given.
+    Unreachable, SchemaOutdated
+        The library cannot be asked.
+    """
+    from facesets.operations.immich.local_people import people_of_folder, people_of_library
+
+    if (folder is None) != (cache is None):
+        raise WrongUsage("--people and --cache belong together: give both, or none for the library.")
+    if folder is not None and cache is not None:
+        yield partial(people_of_folder, open_cache(cache), folder)
+        return
+    from facesets.store.postgres.library import Library
+
+    with open_database(database, settings, notices) as session:
+        yield partial(people_of_library, Library(session))

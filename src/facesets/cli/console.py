@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
@@ -248,33 +248,35 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     )
 
 
-def failures(files: Sequence[tuple[str, str]], *, limit: int = 20) -> None:
-    """Name the files that failed, each with its reason, on standard error."""
+def failures(
+    files: Sequence[tuple[str, str]], *, limit: int = 20, say: Callable[[str], None] = notice
+) -> None:
+    """Name the files that failed, each with its reason, on standard error or to whoever is to hear it."""
     for path, reason in files[:limit]:
-        notice(f"  {printable(path)}: {reason}")
+        say(f"  {printable(path)}: {reason}")
     if len(files) > limit:
-        notice(f"  … and {len(files) - limit} more (--json lists all)")
+        say(f"  … and {len(files) - limit} more (--json lists all)")
 
 
-def unreadable(files: "Sequence[FileFailure]", *, strict: bool) -> int:
+def unreadable(files: "Sequence[FileFailure]", *, strict: bool, say: Callable[[str], None] = notice) -> int:
     """Name the files that failed and were not named before, and return how many of them count.
 
     With `strict` all count; -v names all.
     """
     counting = [file for file in files if strict or not file.known]
     named = files if session.verbose else counting
-    failures([(file.path, file.reason) for file in named])
+    failures([(file.path, file.reason) for file in named], say=say)
     return len(counting)
 
 
-def profile(report: "Profile") -> None:
-    """Say in a few lines on standard error where the time went."""
-    notice(
+def profile(report: "Profile", say: Callable[[str], None] = notice) -> None:
+    """Say in a few lines where the time went."""
+    say(
         f"{report.wall_s:.1f} s with {report.workers} workers, {report.cores_used:.2f} cores used"
         + ("" if report.peak_mb is None else f", peak memory {report.peak_mb:.0f} MB")
     )
     for name, stage in sorted(report.stages.items(), key=lambda item: -item[1].wall_s):
-        notice(f"  {name:18} {stage.wall_s:8.2f} s  {stage.cpu_s:8.2f} s of CPU  {stage.count} times")
+        say(f"  {name:18} {stage.wall_s:8.2f} s  {stage.cpu_s:8.2f} s of CPU  {stage.count} times")
 
 
 def finish(*, failed: int = 0) -> None:

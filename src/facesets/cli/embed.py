@@ -1,8 +1,5 @@
 """`facesets embed`."""
 
-from contextlib import nullcontext
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,7 +24,6 @@ from facesets.plurals import counted
 if TYPE_CHECKING:
     from facesets.interfaces import Source
     from facesets.operations.ingest.embed import EmbedSummary
-    from facesets.store.npz.cache import Cache
 
 
 SourceArgument = Annotated[
@@ -65,17 +61,12 @@ def embed(
     Run it again whenever photos were added: what is known is not read again.
     """
     from facesets import settings
-    from facesets.assembly.models import choose, detection_options, make_embedder, make_landmarks
-    from facesets.assembly.packs import get_pack
+    from facesets.assembly.embedding import InferenceFlags, embed_photos
     from facesets.assembly.stores import open_cache
-    from facesets.assembly.tuning import divide, tuning_for_run
     from facesets.files import require_suffix
-    from facesets.operations.ingest.embed import embed as run
-    from facesets.operations.ingest.empty_sources import require_photos
     from facesets.operations.models.profile import Meter, profile_of
     from facesets.stopwatch import Stopwatch
 
-    conf = settings.load()
     photos, cache = _source_and_cache(source, cache, queue, include, exclude)
     if profile is not None:
         require_suffix(profile, ".json")
@@ -83,47 +74,21 @@ def embed(
     stopwatch = Stopwatch()
     meter = Meter()
     with console.stoppable() as stop, console.progress() as progress:
-        detection = detection_options(store.settings, pack, det_size, min_det_score, conf)
-        require_photos(photos, store.files())
-        models = get_pack(
-            detection.pack, conf, console, progress, stop, known=store.settings, fetch=not options.dry_run
+        summary, how = embed_photos(
+            photos,
+            store,
+            InferenceFlags(pack, det_size, min_det_score, provider, workers, batch_size),
+            options,
+            settings.load(),
+            console,
+            stopwatch=stopwatch,
+            progress=progress,
+            stop=stop,
         )
-        with stopwatch.stage("load models"):
-            choice = choose(provider, models, console)
-            tuning = divide(conf, models, choice, workers=workers, batch_size=batch_size)
-            embedder = make_embedder(models, detection, choice, tuning=tuning, stopwatch=stopwatch)
-            landmarker = make_landmarks(models, choice) if options.enrich else None
-        store.require(embedder.settings)
-        is_worth_it = partial(_is_long, photos, store, dry_run=options.dry_run)
-        with nullcontext() if options.dry_run else store.writing(embedder.settings):
-            measured = tuning_for_run(
-                conf,
-                models,
-                choice,
-                detection,
-                is_worth_it,
-                workers=workers,
-                batch_size=batch_size,
-                progress=progress,
-                stop=stop,
-            )
-            if measured != tuning:
-                tuning = measured
-                embedder = make_embedder(models, detection, choice, tuning=tuning, stopwatch=stopwatch)
-            options = replace(options, workers=tuning.workers, batch_size=tuning.images_per_run)
-            embed_all = partial(run, landmarker=landmarker, stopwatch=stopwatch)
-            summary = embed_all(photos, store, embedder, options, progress=progress, stop=stop)
     console.show(summary, [_line(store.label, summary, dry_run=options.dry_run)])
     if (profile is not None or console.session.verbose) and not options.dry_run:
-        console.profile(profile_of(stopwatch, meter, workers=options.workers, path=profile))
+        console.profile(profile_of(stopwatch, meter, workers=how.workers, path=profile))
     console.finish(failed=console.unreadable(summary.failures, strict=strict))
-
-
-def _is_long(photos: "Source", store: "Cache", *, dry_run: bool) -> bool:
-    """Whether there is so much to do that measuring first how to divide it pays."""
-    from facesets.operations.models.tuning import is_long
-
-    return not dry_run and is_long(photos.files(), sum(map(photos.covers, store.files())))
 
 
 def _line(label: str, summary: "EmbedSummary", *, dry_run: bool) -> str:

@@ -1,22 +1,30 @@
 """`facesets immich-finish`."""
 
-import io
-import json as json_format
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from facesets.cli import console
-from facesets.errors import FacesetsError
+from facesets.cli.configured import configured_flags
+from facesets.cli.flags import options_of
+from facesets.cli.progress import PlainProgress
+from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.shared import DryRun
+
+if TYPE_CHECKING:
+    from facesets.operations.immich.finish import FinishOptions, StepOutcome
+    from facesets.settings import Settings
+    from facesets.sources.queue import QueueSource
+    from facesets.stop import Stop
+    from facesets.store.npz.cache import Cache
+
+_GATES = ("initial_threshold", "min_faces", "min_short", "min_blur", "min_det_score")
 
 
 def immich_finish(
@@ -50,17 +58,24 @@ def immich_finish(
     `embed` and `discover` are taken from facesets.toml.
     """
     from facesets import settings
+    from facesets.operations.immich.finish import FinishOptions, Steps, paths_for
     from facesets.operations.immich.finish import immich_finish as run
-    from facesets.operations.immich.finish import paths_for
 
+    conf = settings.load()
+    paths = paths_for(user, out, cache, export or conf.immich_export, log)
+    options = FinishOptions(pack, provider, landmarks, dry_run)
+    embedding, discovering = (configured_flags(context, name) for name in ("embed", "discover"))
     with console.stoppable() as stop:
         summary = run(
-            paths_for(user, out, cache, export or settings.load().immich_export, log),
-            pack,
-            provider,
-            lambda arguments, say: _run_command(context, arguments, say),
-            landmarks=landmarks,
-            dry_run=dry_run,
+            paths,
+            options,
+            Steps(
+                embed=lambda queue, store, say: _embed(queue, store, options, embedding, conf, say, stop),
+                discover=lambda store, out, say: _discover(
+                    store, out, paths.staged, options, discovering, conf, say, stop
+                ),
+                stopped_status=lambda: 128 + console.session.stopped_by,
+            ),
             now=lambda: datetime.now().astimezone().isoformat(timespec="seconds"),
             progress=console.plain_progress(),
             stop=stop,
@@ -80,46 +95,105 @@ def immich_finish(
         raise typer.Exit(summary.status)
 
 
-class _Lines(io.TextIOBase):
-    """A stream that passes on each whole line, with the stream that it stands in for in its place."""
+@dataclass(frozen=True, slots=True)
+class _LogNotices:
+    """Notices of a step, which go where all goes that the step says."""
 
-    def __init__(self, say: Callable[[str], None], stream: Any) -> None:  # noqa: ANN401 - sys.stderr's type
-        self._say = say
-        self._stream = stream
-        self._begun = ""
+    say: Callable[[str], None]
 
-    def write(self, text: str) -> int:
-        *lines, self._begun = (self._begun + text).split("\n")
-        with redirect_stderr(self._stream):
-            for line in lines:
-                self._say(line)
-        return len(text)
+    def notice(self, line: str) -> None:
+        self.say(line)
+
+    def remark(self, line: str) -> None:
+        if not console.session.terse:
+            self.say(line)
+
+    def detail(self, line: str) -> None:
+        if console.session.verbose:
+            self.say(line)
+
+    def says_again(self) -> bool:
+        return console.says_again()
+
+    def is_stopping(self) -> bool:
+        return console.is_stopping()
 
 
-def _run_command(
-    context: typer.Context, arguments: Sequence[str], say: Callable[[str], None]
-) -> tuple[int, Mapping[str, Any]]:
-    """Run a command of this program as if it had been typed, and return its status and its summary.
+def _embed(
+    queue: "QueueSource",
+    store: "Cache",
+    options: "FinishOptions",
+    flags: Mapping[str, Any],
+    conf: "Settings",
+    say: Callable[[str], None],
+    stop: "Stop",
+) -> "StepOutcome":
+    from facesets.assembly.embedding import InferenceFlags, embed_photos
+    from facesets.operations.immich.finish import StepOutcome
+    from facesets.operations.models.profile import Meter, profile_of
+    from facesets.operations.options.cache import EmbedOptions
+    from facesets.stopwatch import Stopwatch
 
-    It runs in this process: whatever ends this one ends the command too.
-    """
-    name, *rest = arguments
-    root = context.find_root()
-    command = root.command.commands[name]  # type: ignore[attr-defined]
-    before = replace(console.session)
-    answer, status = io.StringIO(), 0
-    try:
-        with redirect_stdout(answer), redirect_stderr(_Lines(say, sys.stderr)):
-            try:
-                with command.make_context(name, [*rest, "--json"], parent=root) as own:
-                    command.invoke(own)
-            except typer.Exit as end:
-                status = end.exit_code
-            except FacesetsError as error:
-                console.notice(f"facesets: {error}")
-                status = error.exit_status
-    finally:
-        session = console.session
-        session.json, session.debug, session.quiet = before.json, before.debug, before.quiet
-    text = answer.getvalue()
-    return status, json_format.loads(text) if text else {}
+    if flags["include"] or flags["exclude"]:
+        raise WrongUsage(
+            "A queue names its photos one by one: take include and exclude out of [embed] in facesets.toml."
+        )
+    stopwatch, meter = Stopwatch(), Meter()
+    summary, how = embed_photos(
+        queue,
+        store,
+        InferenceFlags(
+            det_size=flags["det_size"],
+            min_det_score=flags["min_det_score"],
+            workers=flags["workers"],
+            batch_size=flags["batch_size"],
+            **_models(options, flags),
+        ),
+        replace(options_of(EmbedOptions, flags), enrich=options.landmarks or flags["enrich"], dry_run=False),
+        conf,
+        _LogNotices(say),
+        stopwatch=stopwatch,
+        progress=PlainProgress(say, lambda: console.session.terse),
+        stop=stop,
+    )
+    if flags["profile"] is not None or console.session.verbose:
+        console.profile(profile_of(stopwatch, meter, workers=how.workers, path=flags["profile"]), say)
+    return StepOutcome(summary, console.unreadable(summary.failures, strict=flags["strict"], say=say))
+
+
+def _discover(
+    store: "Cache",
+    out: Path,
+    staged: Path,
+    options: "FinishOptions",
+    flags: Mapping[str, Any],
+    conf: "Settings",
+    say: Callable[[str], None],
+    stop: "Stop",
+) -> "StepOutcome":
+    from facesets.assembly.crop_checker import crop_checker
+    from facesets.operations.face_sets.discover import discover
+    from facesets.operations.immich.finish import StepOutcome
+    from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
+    from facesets.operations.options.face_sets import DiscoverOptions
+
+    models, progress = _models(options, flags), PlainProgress(say, lambda: console.session.terse)
+    notices = _LogNotices(say)
+    summary = discover(
+        store,
+        out,
+        [staged],
+        crop_checker(store, models["pack"], models["provider"], conf, notices, progress, stop, fetch=True),
+        options_of(DiscoverOptions, flags),
+        options_of(RefineOptions, {name: flags[name] for name in _GATES}),
+        replace(options_of(ExportSwapOptions, flags), replace=True, dry_run=False),
+        progress=progress,
+        stop=stop,
+    )
+    console.failures([(failure.path, failure.reason) for failure in summary.failures], say=say)
+    return StepOutcome(summary, summary.failed)
+
+
+def _models(options: "FinishOptions", flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Pack and provider, by the flags of this command, else by those of the step."""
+    return {"pack": options.pack or flags["pack"], "provider": options.provider or flags["provider"]}

@@ -1,9 +1,8 @@
 """`facesets immich-push`."""
 
 import sys
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,13 +17,9 @@ from facesets.operations.options.immich import PushOptions, ServerOptions
 from facesets.plurals import counted, people
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
     from facesets.interfaces import Progress
-    from facesets.operations.immich.local_people import Ours
     from facesets.operations.immich.push_summary import PushedPerson, PushSummary
     from facesets.operations.immich.push_undo import PushUndoSummary
-    from facesets.settings import Settings
 
 _ACTIONS = {
     "create": "make",
@@ -38,7 +33,7 @@ _KINDS = {
     "give_face": ("face", "faces", "given"),
     "create_face": ("face", "faces", "added"),
     "merge_person": ("person", "people", "merged"),
-    "drop_birth_date": ("birth date", "birth dates", "taken away"),
+    "drop_birth_date": ("birth date", "birth dates", "removed"),
     "delete_face": ("face", "faces", "removed"),
     "delete_person": ("person", "people", "removed"),
     "changed_meanwhile": ("change", "changes", "left out, for the server was changed meanwhile"),
@@ -82,7 +77,7 @@ def immich_push(
     that a user of the server decided about stay as they are. Every run can be taken back with --undo.
     """
     from facesets import settings
-    from facesets.assembly.immich import access_to
+    from facesets.assembly.immich import access_to, local_people_source
     from facesets.remote.immich_people import ImmichPeople
 
     if give_up and undo is None:
@@ -120,11 +115,11 @@ def immich_push(
             return
         from facesets.operations.immich.push import immich_push as run
 
-        with _people(people, cache, database, conf) as read_ours:
+        with local_people_source(people, cache, database, conf, console) as read_people:
             summary = run(
                 server,
                 staged,
-                read_ours,
+                read_people,
                 options,
                 lambda plan: _confirmed(plan, progress, apply=apply),
                 when=datetime.now().astimezone().strftime("%Y%m%d-%H%M%S"),
@@ -132,26 +127,6 @@ def immich_push(
                 stop=stop,
             )
     _finish(summary, staged, dry_run=options.dry_run)
-
-
-@contextmanager
-def _people(
-    folder: Path | None, cache: Path | None, database: str | None, conf: "Settings"
-) -> "Iterator[Callable[[Sequence[str]], Ours]]":
-    """Who is on which photo: by a folder of results, or by the library."""
-    from facesets.assembly.stores import open_database, open_store
-    from facesets.operations.immich.local_people import from_folder, from_library
-
-    if (folder is None) != (cache is None):
-        raise WrongUsage("--people and --cache belong together: give both, or none for the library.")
-    if folder is not None and cache is not None:
-        with open_store(cache, None, conf, console) as store:
-            yield partial(from_folder, store, folder)
-        return
-    from facesets.store.postgres.library import Library
-
-    with open_database(database, conf, console) as session:
-        yield partial(from_library, Library(session))
 
 
 def _confirmed(plan: "PushSummary", progress: "Progress", *, apply: bool) -> bool:
@@ -233,7 +208,7 @@ def _person_line(person: "PushedPerson") -> str:
 def _undo_lines(plan: "PushUndoSummary") -> str:
     return (
         f"The run {plan.run} moved {counted(plan.faces, 'face')}, added {plan.added}, "
-        f"merged {people(plan.merges)} away, named {plan.names} and made {plan.created}."
+        f"merged {people(plan.merges)} into others, named {plan.names} and made {plan.created}."
     )
 
 

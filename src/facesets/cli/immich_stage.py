@@ -1,24 +1,17 @@
 """`facesets immich-stage`."""
 
-import os
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption
-from facesets.errors import WrongUsage
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.immich import ServerOptions, StageOptions
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from facesets.operations.immich.stage_asset import Known
     from facesets.operations.immich.stage_summary import StageSummary
-    from facesets.settings import Settings
-    from facesets.store.postgres.library import Library
 
 
 def immich_stage(
@@ -44,7 +37,7 @@ def immich_stage(
     Run it again to go on after an outage, or for what is new: nothing is fetched twice.
     """
     from facesets import settings
-    from facesets.assembly.immich import access_to
+    from facesets.assembly.immich import access_to, known_content
     from facesets.operations.immich.stage import immich_stage as run
     from facesets.remote.immich import Immich
 
@@ -58,51 +51,22 @@ def immich_stage(
         first_wait_s=access.first_wait_s,
         patience_s=access.patience_s,
     )
-    known_content = _known(known)
     with (
-        _library(database, conf) if known_library else nullcontext() as library,
+        known_content(known, database, conf, console, library=known_library) as contents,
         console.stoppable() as stop,
         console.progress() as progress,
         closing(Immich(where, stop=stop)) as server,
     ):
-        if library is not None:
-            known_content.append(library.has_image)
-        summary = run(server, out, user, options, known_content, progress=progress, stop=stop)
+        summary = run(server, out, user, options, contents, progress=progress, stop=stop)
     console.show(summary, _lines(summary, dry_run=options.dry_run))
     console.failures([(failure.path, failure.reason) for failure in summary.failures])
     console.finish(failed=summary.failed)
 
 
-@contextmanager
-def _library(database: str | None, conf: "Settings") -> "Iterator[Library | None]":
-    """The library that is named, else this user's own if there is one: none is made for this."""
-    from facesets.assembly.stores import embedded_server, named_database, open_database
-    from facesets.store.postgres.library import Library
-
-    is_named = bool(named_database(database, conf))
-    if not is_named and (os.name == "nt" or not embedded_server(conf, console).is_made):
-        yield None
-        return
-    with open_database(database, conf, console) as session:
-        library = Library(session)
-        yield library if library.exists() else None
-
-
-def _known(caches: "Sequence[Path]") -> "list[Known]":
-    from facesets.assembly.stores import open_cache
-
-    stores = [open_cache(path) for path in caches]
-    for store in stores:
-        if not store.exists():
-            raise WrongUsage(f"There is no cache at {store.label}. Check --known.")
-        store.has_image("")  # reads it once, before threads ask
-    return [store.has_image for store in stores]
-
-
 def _lines(summary: "StageSummary", *, dry_run: bool) -> list[str]:
     skipped = ", ".join(f"{count} {kind}" for kind, count in sorted(summary.skipped.items()))
     lines = [
-        f"{counted(summary.listed, 'photo')} listed, {summary.settled_before} settled before. "
+        f"{counted(summary.listed, 'photo')} listed, {summary.settled_before} finished before. "
         + (
             f"{summary.staged} to stage"
             if dry_run

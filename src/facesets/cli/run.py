@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from facesets.cli import console
+from facesets.cli.configured import configured_flags
 from facesets.cli.flags import options_of
 from facesets.cli.params import PackOption
 from facesets.cli.results import hint_lines, learned_lines, report
@@ -61,7 +62,7 @@ def run(
     from facesets.operations.run import run as run_all
 
     out = out or _default_place(photos)
-    flags = _flags_of(context, "embed")
+    flags = configured_flags(context, "embed")
     flags["pack"] = pack or flags["pack"]
     _refuse_other_pack(out, flags["pack"])
     with console.stoppable() as stop, console.progress() as progress:
@@ -127,29 +128,13 @@ def _refuse_other_pack(out: Path, pack: str | None) -> None:
         )
 
 
-def _flags_of(context: typer.Context, command: str) -> dict[str, Any]:
-    """What the flags of another command are if none is given: from the environment and facesets.toml."""
-    group = context.parent
-    if group is None:
-        raise ValueError("run belongs to the app")
-    before = replace(console.session)
-    part = group.command.get_command(group, command)  # type: ignore[attr-defined]
-    try:
-        params: Mapping[str, Any] = part.make_context(command, ["-"], parent=group).params
-    finally:
-        # Reading a command's flags sets how the program talks.
-        for each in fields(before):
-            setattr(console.session, each.name, getattr(before, each.name))
-    return dict(params)
-
-
 def _options(context: typer.Context, materialize: Materialize | None, *, dry_run: bool) -> "RunOptions":
     """The settings of all steps."""
     from facesets import settings
     from facesets.operations.run import RunOptions
 
-    grouping, gates = _flags_of(context, "cluster"), _flags_of(context, "refine")
-    finding, said = _flags_of(context, "embed"), said_threshold(grouping)
+    grouping, gates = configured_flags(context, "cluster"), configured_flags(context, "refine")
+    finding, said = configured_flags(context, "embed"), said_threshold(grouping)
     others = {name: value for name, value in grouping.items() if name not in _TOLD}
     own: dict[str, Any] = {} if materialize is None else {"materialize": materialize}
     return RunOptions(
@@ -157,7 +142,7 @@ def _options(context: typer.Context, materialize: Materialize | None, *, dry_run
             grouping["method"] or (None if said else "auto"), said
         ),
         refine=replace(options_of(RefineOptions, gates), dry_run=False, **own),
-        extend=replace(options_of(ExtendOptions, _flags_of(context, "extend")), dry_run=False),
+        extend=replace(options_of(ExtendOptions, configured_flags(context, "extend")), dry_run=False),
         include=tuple(finding["include"] or ()),
         exclude=tuple(finding["exclude"] or ()),
         workers=settings.load().cpus,

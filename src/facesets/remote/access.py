@@ -55,7 +55,7 @@ def plain_url(text: str, *, what: str, example: str) -> tuple[httpx.URL, str]:
 
 
 def base_url(text: str) -> httpx.URL:
-    """Return where an Immich server's API lies, from its address with or without `/api`.
+    """Return where an Immich server's API is, from its address with or without `/api`.
 
     Raises
     ------

@@ -9,7 +9,7 @@ import httpx
 from facesets.errors import DamagedFile, Unreachable
 from facesets.files import atomic_write
 from facesets.interfaces import Progress
-from facesets.remote.retry import PassingFault, Stopped, doubling, pausing, retrying
+from facesets.remote.retry import Stopped, TransientError, doubling, pausing, retrying
 from facesets.stop import Stop
 
 _CONNECT_TIMEOUT_S = 10.0
@@ -41,7 +41,7 @@ def download(
     attempt = partial(_attempt, url, path, size, sha256, progress, stop)
     try:
         retrying(attempt, doubling(_FIRST_WAIT_S, attempts=_ATTEMPTS), pausing(stop))
-    except PassingFault as fault:
+    except TransientError as fault:
         raise Unreachable(
             f"Cannot fetch {url}: {fault.reason}. Check the connection, then try again."
         ) from fault
@@ -58,7 +58,7 @@ def _attempt(
     try:
         with httpx.stream("GET", url, follow_redirects=True, timeout=timeout) as response:
             if response.status_code >= 500:
-                raise PassingFault(f"the server answered {response.status_code}")
+                raise TransientError(f"the server answered {response.status_code}")
             if response.status_code != 200:
                 raise Unreachable(f"The server refuses {url} (status {response.status_code}).")
             announced = int(response.headers.get("content-length", 0)) or size
@@ -73,14 +73,14 @@ def _attempt(
                     progress.advance(len(chunk))
                 _verify(path.name, received, digest.hexdigest(), size, sha256)
     except httpx.HTTPError as error:
-        raise PassingFault(str(error) or type(error).__name__) from error
+        raise TransientError(str(error) or type(error).__name__) from error
     finally:
         progress.end()
 
 
 def _verify(name: str, received: int, digest: str, size: int | None, sha256: str | None) -> None:
     if size is not None and received != size:
-        raise PassingFault(f"{name} came with {received} bytes in place of {size}")
+        raise TransientError(f"{name} came with {received} bytes in place of {size}")
     if sha256 is not None and digest != sha256:
         raise DamagedFile(
             f"{name} is not the file that was published (its sha256 is {digest}). Try again later."

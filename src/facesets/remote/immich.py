@@ -18,12 +18,12 @@ from facesets.remote.access import Access, base_url, checked_key, client_of, lab
 from facesets.remote.circuit import Circuit
 from facesets.remote.immich_answers import (
     RequestFailed,
+    check_response,
     json_or_none,
-    judge,
     page_number,
-    place_named,
-    raise_if_passing,
-    sentence,
+    raise_if_transient,
+    reason_of,
+    redirect_target,
 )
 from facesets.remote.immich_records import (
     Asset,
@@ -38,7 +38,7 @@ from facesets.remote.immich_records import (
     parse_people,
     parse_version,
 )
-from facesets.remote.retry import PassingFault, doubling, pausing, retrying
+from facesets.remote.retry import TransientError, doubling, pausing, retrying
 from facesets.stop import Stop
 
 PAGE_SIZE = 1000
@@ -100,13 +100,13 @@ class Immich:
         """
         try:
             response = retrying(self._version_once, self._waits_s, self._pause)
-        except PassingFault as fault:
+        except TransientError as fault:
             raise Unreachable(
                 f"{self.label} does not answer ({fault.reason}). Check the address and the connection, or "
                 "try again later."
             ) from fault
         if response.is_redirect:
-            there = place_named(response)
+            there = redirect_target(response)
             raise WrongUsage(
                 f"{self.label} sends requests on to {there or 'another place'}. The key is not sent there: "
                 "if that is your server, give its address."
@@ -120,8 +120,8 @@ class Immich:
         try:
             response = self._client.get("server/version")
         except httpx.RequestError as error:
-            raise PassingFault(sentence(error)) from error
-        raise_if_passing(response)
+            raise TransientError(reason_of(error)) from error
+        raise_if_transient(response)
         return response
 
     def permissions(self) -> frozenset[str] | None:
@@ -135,7 +135,7 @@ class Immich:
             The server fails.
         """
         try:
-            answer = self._at_start("GET", "api-keys/me")
+            answer = self._required("GET", "api-keys/me")
         except RequestFailed:
             return None
         named = answer.get("permissions") if isinstance(answer, dict) else None
@@ -144,14 +144,14 @@ class Immich:
     def owner(self) -> Owner | None:
         """Whose key it is; None where the key may not ask. Raises as `permissions`."""
         try:
-            return parse_owner(self._at_start("GET", "users/me"))
+            return parse_owner(self._required("GET", "users/me"))
         except RequestFailed:
             return None
 
     def estimate(self, query: Mapping[str, Any]) -> int | None:
         """How many assets the server believes to match; None where it does not say."""
         try:
-            answer = self._at_start("POST", "search/statistics", json=dict(query))
+            answer = self._required("POST", "search/statistics", json=dict(query))
         except RequestFailed:
             return None
         total = answer.get("total") if isinstance(answer, dict) else None
@@ -171,7 +171,7 @@ class Immich:
         ids_before = None
         while True:
             body = {**query, "order": "asc", "withExif": True, "page": page, "size": PAGE_SIZE}
-            answer = self._at_start("POST", "search/metadata", json=body)
+            answer = self._required("POST", "search/metadata", json=body)
             listing = answer.get("assets") if isinstance(answer, dict) else None
             items = listing.get("items") if isinstance(listing, dict) else None
             if not isinstance(listing, dict) or not isinstance(items, list):
@@ -194,7 +194,7 @@ class Immich:
 
     def albums(self) -> list[tuple[str, str]]:
         """Id and title of each album that the key's owner has. Raises as `assets`."""
-        return parse_albums(self._at_start("GET", "albums"))
+        return parse_albums(self._required("GET", "albums"))
 
     def search_people(self, text: str) -> list[ServerPerson]:
         """People of whose name a word begins so, in the server's opinion; hidden ones too.
@@ -207,7 +207,7 @@ class Immich:
             The server fails.
         """
         query = {"name": text, "withHidden": "true"}
-        return parse_people(self._at_start("GET", "search/person", params=query))
+        return parse_people(self._required("GET", "search/person", params=query))
 
     def faces(self, asset_id: str) -> list[ServerFace]:
         """Faces that the server found in an asset. Raises as `download`."""
@@ -223,14 +223,14 @@ class Immich:
 
         Raises
         ------
-        RequestFailed, NotThere
+        RequestFailed, NotFound
             It cannot be had, or not as the server says it is.
         WrongUsage, Unreachable
             As `permissions`.
         Stopped
             The run was asked to end.
         """
-        return self._persistently(partial(self._download_once, asset, file))
+        return self._with_retries(partial(self._download_once, asset, file))
 
     def _download_once(self, asset: Asset, file: IO[bytes]) -> Downloaded:
         file.seek(0)
@@ -240,7 +240,7 @@ class Immich:
         try:
             path = f"assets/{asset.id}/original"
             with self._client.stream("GET", path, headers=self._key) as response:
-                self._judge(response)
+                self._check(response)
                 for chunk in response.iter_bytes(_CHUNK_BYTES):
                     size += len(chunk)
                     if self._stop.requested:
@@ -254,25 +254,25 @@ class Immich:
                     file.write(chunk)
         except httpx.RequestError as error:
             self._circuit.failed()
-            raise PassingFault(f"the download broke off ({sentence(error)})") from error
+            raise TransientError(f"the download broke off ({reason_of(error)})") from error
         self._circuit.succeeded()
         if asset.sha1 and sha1.hexdigest() != asset.sha1:
-            raise PassingFault("what came does not match the server's checksum")
+            raise TransientError("what came does not match the server's checksum")
         return Downloaded(size, sha1.hexdigest(), sha256.hexdigest())
 
-    def _at_start(self, method: str, path: str, **body: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
+    def _required(self, method: str, path: str, **body: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
         """Answer that the whole run rests on: without it there is nothing to go on with."""
         try:
             return self._json(method, path, **body)
         except RequestFailed as error:
-            if error.passing:
+            if error.transient:
                 raise Unreachable(
                     f"{self.label} fails: {error.reason}. What was done is kept: run the same command again."
                 ) from error
             raise
 
     def _json(self, method: str, path: str, **body: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
-        return self._persistently(partial(self._json_once, method, path, **body))
+        return self._with_retries(partial(self._json_once, method, path, **body))
 
     def _json_once(self, method: str, path: str, **body: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
         response = self._once(method, path, **body)
@@ -280,7 +280,7 @@ class Immich:
             answer = response.json()
         except (ValueError, RecursionError) as error:
             self._circuit.failed()
-            raise PassingFault("the answer is not JSON") from error
+            raise TransientError("the answer is not JSON") from error
         self._circuit.succeeded()
         return answer
 
@@ -291,26 +291,26 @@ class Immich:
             response = self._client.request(method, path, headers=self._key, **body)
         except httpx.RequestError as error:
             self._circuit.failed()
-            raise PassingFault(sentence(error)) from error
-        self._judge(response)
+            raise TransientError(reason_of(error)) from error
+        self._check(response)
         return response
 
-    def _judge(self, response: httpx.Response) -> None:
+    def _check(self, response: httpx.Response) -> None:
         """Pass on an answer that is one, and name what the others mean."""
         try:
-            judge(response, self.label)
-        except PassingFault:
+            check_response(response, self.label)
+        except TransientError:
             self._circuit.failed()
             raise
         except FacesetsError:
             self._circuit.succeeded()
             raise
 
-    def _persistently(self, call: Callable[[], Result]) -> Result:
+    def _with_retries(self, call: Callable[[], Result]) -> Result:
         try:
             return retrying(call, self._waits_s, self._pause)
-        except PassingFault as fault:
-            raise RequestFailed(fault.reason, passing=True) from fault
+        except TransientError as fault:
+            raise RequestFailed(fault.reason, transient=True) from fault
 
     def _answers(self) -> bool:
         """Probe for the circuit breaker."""

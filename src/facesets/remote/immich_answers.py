@@ -4,9 +4,9 @@ import httpx
 
 from facesets.errors import FacesetsError, WrongUsage
 from facesets.remote.access import label_of
-from facesets.remote.retry import PassingFault, retry_after_s
+from facesets.remote.retry import TransientError, retry_after_s
 
-_PASSING_STATUSES = frozenset({408, 425, 429})
+_TRANSIENT_STATUSES = frozenset({408, 425, 429})
 
 
 class RequestFailed(FacesetsError):
@@ -16,42 +16,42 @@ class RequestFailed(FacesetsError):
     ----------
     reason : str
         Why, as part of a sentence.
-    passing : bool
+    transient : bool
         It may well work the next time: the fault was not that of what was asked for.
     """
 
-    def __init__(self, reason: str, *, passing: bool = False) -> None:
+    def __init__(self, reason: str, *, transient: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.passing = passing
+        self.transient = transient
 
 
-class NotThere(RequestFailed):
+class NotFound(RequestFailed):
     """The server does not have it any more."""
 
 
-def raise_if_passing(response: httpx.Response) -> None:
-    """Raise `PassingFault` for an answer that may be another one in a moment."""
+def raise_if_transient(response: httpx.Response) -> None:
+    """Raise `TransientError` for an answer that may be another one in a moment."""
     status = response.status_code
-    if status >= 500 or status in _PASSING_STATUSES:
-        raise PassingFault(
+    if status >= 500 or status in _TRANSIENT_STATUSES:
+        raise TransientError(
             f"the server answers {status}", wait_s=retry_after_s(response.headers.get("retry-after"))
         )
 
 
-def judge(response: httpx.Response, label: str) -> None:
+def check_response(response: httpx.Response, label: str) -> None:
     """Pass on an answer that is one, and name what the others mean.
 
     Raises
     ------
-    PassingFault
+    TransientError
         It may be another one in a moment.
     WrongUsage
         The key is not accepted.
-    RequestFailed, NotThere
+    RequestFailed, NotFound
         The server refuses what was asked for, or does not have it.
     """
-    raise_if_passing(response)
+    raise_if_transient(response)
     status = response.status_code
     if response.is_success:
         return
@@ -66,11 +66,11 @@ def judge(response: httpx.Response, label: str) -> None:
         raise RequestFailed(f"the server sends it on to another place ({status}), which is not followed")
     # Immich answers 400 for what it does not have as well as for what it does not understand.
     if status == 404 or (status == 400 and _says_not_found(response)):
-        raise NotThere("the server does not have it any more")
+        raise NotFound("the server does not have it any more")
     raise RequestFailed(f"the server refuses the request ({status})")
 
 
-def place_named(response: httpx.Response) -> str:
+def redirect_target(response: httpx.Response) -> str:
     """Where a redirect leads, as it may be shown; empty where it names no place."""
     location = response.headers.get("location")
     return label_of(response.request.url.join(location)) if location else ""
@@ -98,7 +98,7 @@ def _says_not_found(response: httpx.Response) -> bool:
     return isinstance(answer, dict) and "not found" in str(answer.get("message", "")).casefold()
 
 
-def sentence(error: httpx.RequestError) -> str:
+def reason_of(error: httpx.RequestError) -> str:
     """Return what went wrong, in words that hold nothing of the request."""
     if isinstance(error, httpx.TimeoutException):
         return "no answer in time"

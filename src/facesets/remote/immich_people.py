@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from facesets.remote.immich import Immich
-from facesets.remote.immich_answers import NotThere, RequestFailed
+from facesets.remote.immich_answers import NotFound, RequestFailed
 from facesets.remote.immich_records import ServerPerson, Version, parse_people, parse_person, says_success
-from facesets.remote.retry import PassingFault
+from facesets.remote.retry import TransientError
 
 _PEOPLE_PER_PAGE = 1000
 _MERGES_BY_LIST_SINCE = Version(3, 2, 1)
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Square:
+class FaceBox:
     """A box as Immich takes it: corner and extent in whole pixels of a picture of so many pixels."""
 
     x: int
@@ -40,7 +40,7 @@ class ImmichPeople(Immich):
         page = 1
         while True:
             query = {"page": page, "size": _PEOPLE_PER_PAGE, "withHidden": "true"}
-            answer = self._at_start("GET", "people", params=query)
+            answer = self._required("GET", "people", params=query)
             listing = answer if isinstance(answer, dict) else {}
             found = parse_people(listing.get("people"))
             yield found
@@ -52,7 +52,7 @@ class ImmichPeople(Immich):
         """A person; None where there is nobody of that id any more."""
         try:
             return parse_person(self._json("GET", f"people/{person_id}"))
-        except NotThere:
+        except NotFound:
             return None
 
     def photos_of(self, person_id: str) -> set[str]:
@@ -86,7 +86,7 @@ class ImmichPeople(Immich):
         )
 
     def delete_person(self, person_id: str) -> None:
-        """Remove a person; its faces stay and are nobody's."""
+        """Remove a person; its faces stay and are unassigned."""
         # From 3.3 a body is asked for, which may say for whom; before, none is allowed.
         body: dict[str, Any] | None = {} if self.version() >= _DELETES_WITH_BODY_SINCE else None
         self._changed("DELETE", f"people/{person_id}", body, lambda _: True, lambda: self._is_gone(person_id))
@@ -112,7 +112,7 @@ class ImmichPeople(Immich):
         self._changed("PUT", f"faces/{person_id}", {"id": face_id}, lambda _: True, done)
 
     def create_face(
-        self, asset_id: str, person_id: str, box: Square, done: Callable[[], bool | None]
+        self, asset_id: str, person_id: str, box: FaceBox, done: Callable[[], bool | None]
     ) -> None:
         """Add a face that the server has not found; `done` says whether it is there."""
         size = {"imageWidth": box.picture_width, "imageHeight": box.picture_height}
@@ -148,9 +148,9 @@ class ImmichPeople(Immich):
             try:
                 return read(response.json() if response.content else None)
             except (ValueError, RecursionError) as error:
-                raise PassingFault("the answer is not JSON") from error
+                raise TransientError("the answer is not JSON") from error
 
-        return self._persistently(attempt)
+        return self._with_retries(attempt)
 
 
 def _fields_of(person: ServerPerson) -> dict[str, Any]:

@@ -94,7 +94,7 @@ class ServerFace:
 
     @property
     def person_id(self) -> str:
-        """The person's id; empty where it is nobody's."""
+        """The person's id; empty where it is unassigned."""
         return self.person.id if self.person else ""
 
     @property
@@ -188,7 +188,7 @@ def parse_albums(items: object) -> list[tuple[str, str]]:
 
 
 def says_success(answer: object, identity: str) -> bool:
-    """Whether an answer that tells of each id names success for this one."""
+    """Whether an answer that reports on each id names success for this one."""
     rows = [_object(row) for row in answer] if isinstance(answer, list) else []
     return any(parse_id(row.get("id")) == identity and row.get("success") is True for row in rows)
 

@@ -23,7 +23,7 @@ from facesets.imaging.boxes import short_edge
 from facesets.imaging.sharpness import sharpness
 from facesets.records import CacheSettings, ClipModel, Faces, Float32, Pixels
 from facesets.remote.access import client_of, plain_url
-from facesets.remote.retry import PassingFault, Pause, retrying
+from facesets.remote.retry import Pause, TransientError, retrying
 
 WAITS_S = (5.0, 10.0, 20.0)
 """An idle service ends itself; while it starts again, requests fail."""
@@ -180,7 +180,7 @@ class MlService:
             content["image"] = ("image", _encoded(subject, self._format), "application/octet-stream")
         try:
             return retrying(partial(self._ask_once, content), self._waits_s, self._pause)
-        except PassingFault as fault:
+        except TransientError as fault:
             raise Unreachable(
                 f"The machine-learning service {self.label} fails: {fault.reason}. What was done is kept: "
                 "run the same command again when it is well."
@@ -191,9 +191,9 @@ class MlService:
             response = self._client.post("predict", files=content)
         except httpx.RequestError as error:
             what = "no answer in time" if isinstance(error, httpx.TimeoutException) else "no connection"
-            raise PassingFault(what) from error
+            raise TransientError(what) from error
         if response.status_code >= 500 or response.status_code == 429:
-            raise PassingFault(f"it answers {response.status_code}")
+            raise TransientError(f"it answers {response.status_code}")
         if not response.is_success:
             raise CannotInfer(
                 f"The machine-learning service {self.label} refuses the request ({response.status_code}). "

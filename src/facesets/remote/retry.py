@@ -15,7 +15,7 @@ Pause = Callable[[float], None]
 """Waits so many seconds; raises `Stopped` when the run was asked to end meanwhile."""
 
 
-class PassingFault(Exception):
+class TransientError(Exception):
     """Something went wrong that may be well in a moment.
 
     Attributes
@@ -46,7 +46,7 @@ def retrying(call: Callable[[], Result], waits_s: Sequence[float], pause: Pause)
 
     Raises
     ------
-    PassingFault
+    TransientError
         The last attempt failed like the others.
     Stopped
         The run was asked to end during a wait.
@@ -54,7 +54,7 @@ def retrying(call: Callable[[], Result], waits_s: Sequence[float], pause: Pause)
     for wait_s in waits_s:
         try:
             return call()
-        except PassingFault as fault:
+        except TransientError as fault:
             pause(min(max(wait_s, fault.wait_s), _LONGEST_WAIT_S))
     return call()
 

@@ -29,7 +29,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 
 def filled(scene: Scene) -> Scene:
-    """One person to name, one to make with given and added faces, and one to merge away."""
+    """One person to name, one to make with given and added faces, and one to merge into another."""
     server = scene.server
     half, other_half = server.add_person(), server.add_person(birth_date="1990-01-01")
     for number in range(1, 5):

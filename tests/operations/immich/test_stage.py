@@ -192,7 +192,7 @@ def test_recheck_asks_again_about_photos_without_faces(tmp_path: Path) -> None:
         assert len(server.downloads) == 2
 
 
-def test_a_photo_whose_bytes_were_replaced_on_the_server_is_staged_anew(tmp_path: Path) -> None:
+def test_a_photo_whose_bytes_were_replaced_on_the_server_is_staged_again(tmp_path: Path) -> None:
     with serving([photo(1)]) as server:
         stage(server, tmp_path)
         server.change(photo(1, content=b"retouched" * 50))

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facesets.operations.immich.staged_paths import OWN_NAMES, Names, is_thumbnail, safe_label, safe_path
+from facesets.operations.immich.staged_paths import (
+    OWN_NAMES,
+    UniquePaths,
+    is_thumbnail,
+    safe_label,
+    safe_path,
+)
 
 ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=60)
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
@@ -40,7 +46,7 @@ def test_whatever_the_server_says_the_path_is_one_that_any_system_holds(text: st
 
 @given(st.lists(ANY_TEXT, max_size=12))
 def test_no_two_assets_share_a_path_even_where_case_is_ignored(texts: list[str]) -> None:
-    names = Names()
+    names = UniquePaths()
     given_names = [names.give(f"{text}.jpg", f"{n:08}-id") for n, text in enumerate([*texts, *texts])]
     assert len({name.casefold() for name in given_names}) == len(given_names)
 

@@ -17,7 +17,7 @@ class StagedFace:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundFaces:
+class ScaledFaces:
     """The faces of one asset.
 
     Attributes
@@ -33,24 +33,24 @@ class FoundFaces:
     largest_short_px: float | None
 
 
-def scaled(asset: Asset, found: Sequence[ServerFace]) -> FoundFaces:
+def scaled(asset: Asset, found: Sequence[ServerFace]) -> ScaledFaces:
     """Scale the server's boxes from its preview to the original.
 
     The server's width and height of an original may be those before its orientation is applied; the
     preview is upright, so that the two differ in which of them is longer.
     """
     if not found:
-        return FoundFaces([], 0.0)
+        return ScaledFaces([], 0.0)
     faces = []
     for face in found:
         size = _upright_size(asset, face)
         if size is None:
-            return FoundFaces([], None)
+            return ScaledFaces([], None)
         across, down = size[0] / face.width, size[1] / face.height
         x1, y1, x2, y2 = face.box
         box = (x1 * across, y1 * down, x2 * across, y2 * down)
         faces.append(StagedFace(face.id, face.person_id, face.person_name, tuple(round(c, 1) for c in box)))  # type: ignore[arg-type]
-    return FoundFaces(faces, max(_short_edge(face.box) for face in faces))
+    return ScaledFaces(faces, max(_short_edge(face.box) for face in faces))
 
 
 def _upright_size(asset: Asset, face: ServerFace) -> tuple[int, int] | None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from facesets.imaging.boxes import iou
-from facesets.operations.immich.local_people import OurPhoto
-from facesets.remote.immich_people import Square
+from facesets.operations.immich.local_people import LocalPhoto
+from facesets.remote.immich_people import FaceBox
 from facesets.remote.immich_records import ServerFace, ServerPerson
 
 _LEAST_IOU = 0.5
@@ -16,7 +16,7 @@ _ASPECT_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class FaceMatch:
     """A face of ours on an asset.
 
     Attributes
@@ -25,20 +25,20 @@ class Sighting:
         Index into our people; -1 for nobody.
     face : ServerFace or None
         The server's face at the same place.
-    box : Square
+    box : FaceBox
         Where ours is, as the server would take it.
     """
 
     asset: str
     person: int
     face: ServerFace | None
-    box: Square
+    box: FaceBox
 
 
-class Tally:
+class MatchCounts:
     """How often each of our people was seen as each of the server's."""
 
-    def __init__(self, seen: Iterable[Sighting]) -> None:
+    def __init__(self, seen: Iterable[FaceMatch]) -> None:
         """Count."""
         self.people: dict[str, ServerPerson] = {}
         self._assets: defaultdict[tuple[int, str], set[str]] = defaultdict(set)
@@ -66,7 +66,7 @@ class Tally:
         return self._assets[person, theirs]
 
 
-def sightings(asset: str, photo: OurPhoto, faces: Sequence[ServerFace]) -> list[Sighting] | None:
+def match_faces(asset: str, photo: LocalPhoto, faces: Sequence[ServerFace]) -> list[FaceMatch] | None:
     """Pair our faces of a photo with the server's: each with one at most, those that overlap most first.
 
     None where the server shows another picture than the one that we have, as of an edited photo.
@@ -74,19 +74,21 @@ def sightings(asset: str, photo: OurPhoto, faces: Sequence[ServerFace]) -> list[
     usable = [face for face in faces if face.id and face.width and face.height]
     if any(not _same_picture(photo, face) for face in usable):
         return None
-    partners = _partners(photo, usable)
+    partners = _best_overlaps(photo, usable)
     return [
-        Sighting(asset, person, usable[j] if (j := partners.get(i)) is not None else None, box)
-        for i, (person, box) in enumerate(zip(photo.person.tolist(), _squares(photo, usable), strict=True))
+        FaceMatch(asset, person, usable[j] if (j := partners.get(i)) is not None else None, box)
+        for i, (person, box) in enumerate(
+            zip(photo.person.tolist(), _server_boxes(photo, usable), strict=True)
+        )
     ]
 
 
-def _same_picture(photo: OurPhoto, face: ServerFace) -> bool:
+def _same_picture(photo: LocalPhoto, face: ServerFace) -> bool:
     ours, theirs = photo.width / max(photo.height, 1), face.width / face.height
     return abs(ours / theirs - 1) <= _ASPECT_TOLERANCE + 1 / min(face.width, face.height)
 
 
-def _partners(photo: OurPhoto, faces: Sequence[ServerFace]) -> dict[int, int]:
+def _best_overlaps(photo: LocalPhoto, faces: Sequence[ServerFace]) -> dict[int, int]:
     """For faces of ours, by row, the server's face that is the same."""
     if not faces or not len(photo.box):
         return {}
@@ -106,13 +108,13 @@ def _partners(photo: OurPhoto, faces: Sequence[ServerFace]) -> dict[int, int]:
     return partners
 
 
-def _squares(photo: OurPhoto, faces: Sequence[ServerFace]) -> list[Square]:
+def _server_boxes(photo: LocalPhoto, faces: Sequence[ServerFace]) -> list[FaceBox]:
     """Our boxes in pixels of the picture that the server's faces are in, or of ours."""
     width, height = (faces[0].width, faces[0].height) if faces else (photo.width, photo.height)
     across, down = width / max(photo.width, 1), height / max(photo.height, 1)
-    squares = []
+    boxes = []
     for x1, y1, x2, y2 in photo.box.tolist():
         left, right = (min(max(round(x * across), 0), width) for x in (x1, x2))
         top, bottom = (min(max(round(y * down), 0), height) for y in (y1, y2))
-        squares.append(Square(left, top, max(right - left, 1), max(bottom - top, 1), width, height))
-    return squares
+        boxes.append(FaceBox(left, top, max(right - left, 1), max(bottom - top, 1), width, height))
+    return boxes

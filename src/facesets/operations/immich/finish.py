@@ -1,22 +1,24 @@
-"""`immich-finish`: from a staged queue to new people, by the commands that do each step, with a log.
+"""`immich-finish`: from a staged queue to new people: embed, then discover, with a log.
 
-Each step is a command as one would type it, and what it says goes into the log as well. A step whose result
+Each step is named as one would type it, and what it says goes into the log as well. A step whose result
 is up to date is passed over.
 """
 
 import json
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from facesets.errors import WrongUsage
+from facesets.errors import FacesetsError, WrongUsage
 from facesets.files import FileLock, printable, read_regular_file, write_json, writing
 from facesets.interfaces import Progress
+from facesets.operations.face_sets.discover import DiscoverSummary
 from facesets.operations.immich.staged_paths import safe_label
+from facesets.operations.ingest.embed import EmbedSummary
 from facesets.plurals import counted
 from facesets.results.manifest import EXPORT_MANIFEST
 from facesets.sources.queue import QueueSource
@@ -28,11 +30,10 @@ State = Literal["done", "up to date", "to do", "failed", "stopped"]
 FORMAT = "facesets/immich-finish"
 VERSION = 1
 _DONE_WITH_FAILURES = 3
-_STOPPED_BY_SIGNAL = 128
 _MAX_RECORD_BYTES = 1_000_000
 
-RunCommand = Callable[[Sequence[str], Callable[[str], None]], tuple[int, Mapping[str, Any]]]
-"""Runs a command of this program, passes on each line that it says, and returns its status and summary."""
+Say = Callable[[str], None]
+"""Hears what a step has to say, line by line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,51 @@ class FinishPaths:
 
 
 @dataclass(frozen=True, slots=True)
+class FinishOptions:
+    """How `immich-finish` works.
+
+    Attributes
+    ----------
+    pack, provider : str or None
+        For both steps; None leaves them to choose.
+    landmarks : bool
+        Find landmarks and pose with the faces.
+    """
+
+    pack: str | None = None
+    provider: str | None = None
+    landmarks: bool = True
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutcome:
+    """What a step did, and how many of its inputs failed, as far as they count for the exit status."""
+
+    summary: EmbedSummary | DiscoverSummary
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The two steps with their models and options, put together by whoever knows settings.
+
+    Attributes
+    ----------
+    embed : callable
+        Embeds a queue into a cache.
+    discover : callable
+        Looks for new people among the faces of a cache, and adds them to an export.
+    stopped_status : callable
+        The exit status of what a signal stopped.
+    """
+
+    embed: Callable[[QueueSource, Cache, Say], StepOutcome]
+    discover: Callable[[Cache, Path, Say], StepOutcome]
+    stopped_status: Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
 class FinishedStep:
     """What came of one step.
 
@@ -61,9 +107,9 @@ class FinishedStep:
         As one would type it.
     seconds : float
     status : int
-        The command's exit status.
+        The exit status that the command would have.
     summary : mapping
-        What the command reports of itself.
+        What the step reports of itself.
     """
 
     name: str
@@ -89,7 +135,7 @@ class FinishSummary:
 def paths_for(
     user: str, out: Path, cache: Path | None = None, export: Path | None = None, log: Path | None = None
 ) -> FinishPaths:
-    """Where things are for a user, below what `immich-stage` was given as `--out`, unless told."""
+    """Where things are for a user, below what `immich-stage` was given as `--out`, unless said otherwise."""
     label = safe_label(user)
     base = out.absolute()
     return FinishPaths(
@@ -103,12 +149,9 @@ def paths_for(
 
 def immich_finish(
     paths: FinishPaths,
-    pack: str | None,
-    provider: str | None,
-    run_command: RunCommand,
+    options: FinishOptions,
+    steps: Steps,
     *,
-    landmarks: bool = True,
-    dry_run: bool,
     now: Callable[[], str],
     progress: Progress,
     stop: Stop,
@@ -117,12 +160,6 @@ def immich_finish(
 
     Parameters
     ----------
-    pack, provider : str or None
-        For both steps; None leaves them to choose.
-    run_command : callable
-        Carries a step out.
-    landmarks : bool
-        Find landmarks and pose with the faces.
     now : callable
         The time, for the log.
 
@@ -138,93 +175,108 @@ def immich_finish(
             f"There is no queue in {printable(paths.staged)}. Run `facesets immich-stage` first, with the "
             "same user and --out."
         )
-    lock = (
-        nullcontext()
-        if dry_run
-        else FileLock(paths.record.with_suffix(".lock"), what=printable(paths.staged))
-    )
-    given = {"--pack": pack, "--provider": provider}
-    with lock, nullcontext() if dry_run else _logging(paths.log) as log:
-        models = [part for flag, value in given.items() if value for part in (flag, value)]
-        finish = _Finish(paths, models, run_command, log, dry_run, now, progress, stop)
-        return finish.run(landmarks=landmarks)
+    if options.dry_run:
+        return _Finish(paths, options, steps, None, now, progress, stop).run()
+    lock = FileLock(paths.record.with_suffix(".lock"), what=printable(paths.staged))
+    with lock, _logging(paths.log) as log:
+        return _Finish(paths, options, steps, log, now, progress, stop).run()
 
 
 class _Finish:
     def __init__(
         self,
         paths: FinishPaths,
-        models: list[str],
-        run_command: RunCommand,
+        options: FinishOptions,
+        steps: Steps,
         log: IO[str] | None,
-        dry_run: bool,  # noqa: FBT001 - as the summary has it
         now: Callable[[], str],
         progress: Progress,
         stop: Stop,
     ) -> None:
         self._paths = paths
-        self._models = models
-        self._run_command = run_command
+        self._options = options
+        self._steps = steps
         self._log = log
-        self._dry_run = dry_run
         self._now = now
         self._progress = progress
         self._stop = stop
-        self._steps: list[FinishedStep] = []
+        self._finished: list[FinishedStep] = []
 
-    def run(self, *, landmarks: bool) -> FinishSummary:
+    def run(self) -> FinishSummary:
+        """Do both steps, as far as there is anything to do and nothing fails."""
         paths = self._paths
         if not (paths.export / EXPORT_MANIFEST).exists():
             self._note(
                 f"There is no export in {printable(paths.export)} yet: nobody is known, and a new one is "
                 "started. If you have one, name it by --export, or in facesets.toml as export under [immich]."
             )
-        embed = ["embed", "--queue", str(paths.queue), str(paths.cache), *["--enrich"] * landmarks]
-        embed += self._models
-        discover = ["discover", str(paths.cache), str(paths.export), "--source-root", str(paths.staged)]
-        # The one export is often that of another cache; who adds to it does not take it over.
-        discover.append("--replace")
-        to_embed = _files_to_embed(paths)
-        self._step("embed", embed, f"{counted(to_embed, 'photo')} to embed" if to_embed else "")
-        if self._goes_on():
-            is_new = bool(to_embed) or _recorded(paths) != _state(paths)
-            self._step("discover", [*discover, *self._models], "look for new people" if is_new else "")
-            if self._steps[-1].state == "done":
-                write_json(paths.record, {"format": FORMAT, "version": VERSION, "discovered": _state(paths)})
-        statuses = [step.status for step in self._steps]
+        is_new = self._embed()
+        if self._finished[-1].state not in ("failed", "stopped") and not self._stop.requested:
+            self._discover(is_new=is_new)
+        statuses = [step.status for step in self._finished]
         worst = next((status for status in statuses if status not in (0, _DONE_WITH_FAILURES)), max(statuses))
         summary = FinishSummary(
-            str(paths.cache), str(paths.export), str(paths.log), self._steps, self._next(), worst
+            str(paths.cache), str(paths.export), str(paths.log), self._finished, self._next(), worst
         )
         self._write(summary.next)
         return summary
 
-    def _goes_on(self) -> bool:
-        return self._steps[-1].state not in ("failed", "stopped") and not self._stop.requested
+    def _embed(self) -> bool:
+        """Embed what the cache does not hold yet; whether there was anything."""
+        queue, cache = QueueSource(self._paths.queue), Cache(self._paths.cache)
+        count = _files_to_embed(queue, cache)
+        enrich = ["--enrich"] if self._options.landmarks else []
+        words = ["embed", "--queue", str(self._paths.queue), str(self._paths.cache), *enrich]
+        what = f"{counted(count, 'photo')} to embed" if count else ""
+        self._step(words, what, lambda say: self._steps.embed(queue, cache, say))
+        return count > 0
 
-    def _step(self, name: str, arguments: Sequence[str], what: str) -> None:
-        command = shlex.join(["facesets", *arguments])
+    def _discover(self, *, is_new: bool) -> None:
+        paths = self._paths
+        # The one export is often that of another cache; who adds to it does not take it over.
+        words = ["discover", str(paths.cache), str(paths.export), "--source-root", str(paths.staged)]
+        what = "look for new people" if is_new or _recorded(paths) != _state(paths) else ""
+        self._step(
+            [*words, "--replace"],
+            what,
+            lambda say: self._steps.discover(Cache(paths.cache), paths.export, say),
+        )
+        if self._finished[-1].state == "done":
+            write_json(paths.record, {"format": FORMAT, "version": VERSION, "discovered": _state(paths)})
+
+    def _step(self, words: list[str], what: str, work: Callable[[Say], StepOutcome]) -> None:
+        given = (("--pack", self._options.pack), ("--provider", self._options.provider))
+        models = [part for flag, value in given if value for part in (flag, value)]
+        name, command = words[0], shlex.join(["facesets", *words, *models])
         if not what:
             self._note(f"{name}: up to date")
-            self._steps.append(FinishedStep(name, "up to date", command))
-        elif self._dry_run:
+            self._finished.append(FinishedStep(name, "up to date", command))
+        elif self._options.dry_run:
             self._progress.say(f"{name}: {what}")
-            self._steps.append(FinishedStep(name, "to do", command))
+            self._finished.append(FinishedStep(name, "to do", command))
         else:
             self._note(f"{name}: {what}: {command}")
-            self._steps.append(self._run(name, command, arguments))
+            self._finished.append(self._do(name, command, work))
 
-    def _run(self, name: str, command: str, arguments: Sequence[str]) -> FinishedStep:
+    def _do(self, name: str, command: str, work: Callable[[Say], StepOutcome]) -> FinishedStep:
+        def say(line: str) -> None:
+            self._note(f"{name}: {line}")
+
         begun = time.monotonic()
-        status, summary = self._run_command(arguments, lambda line: self._note(f"{name}: {line}"))
+        state: State = "done"
+        summary: dict[str, Any] = {}
+        try:
+            outcome = work(say)
+            summary, status = asdict(outcome.summary), _DONE_WITH_FAILURES if outcome.failed else 0
+            self._write(f"{name}: {_counts(summary)}")
+        except FacesetsError as error:
+            say(f"facesets: {error}")
+            state, status = "failed", error.exit_status
+        if self._stop.requested:
+            state, status = "stopped", self._steps.stopped_status()
         seconds = round(time.monotonic() - begun, 1)
-        state: State = "failed"
-        if status in (0, _DONE_WITH_FAILURES):
-            state = "done"
-        elif self._stop.requested or status > _STOPPED_BY_SIGNAL:
-            state = "stopped"
-        self._note(f"{name}: {state} after {seconds} s, status {status}")
-        return FinishedStep(name, state, command, seconds, status, dict(summary))
+        say(f"{state} after {seconds} s, status {status}")
+        return FinishedStep(name, state, command, seconds, status, summary)
 
     def _note(self, line: str) -> None:
         self._progress.say(line)
@@ -237,12 +289,12 @@ class _Finish:
                 self._log.flush()
 
     def _next(self) -> str:
-        last = self._steps[-1]
+        last = self._finished[-1]
         export = printable(self._paths.export)
         if last.state in ("failed", "stopped"):
             how = "was stopped" if last.state == "stopped" else "failed"
             return f"{last.name} {how}: run the same command again."
-        if self._dry_run:
+        if self._options.dry_run:
             return "Nothing was done: leave --dry-run out to do it."
         if last.state == "up to date":
             return "Everything is up to date: run `facesets immich-stage` for what is new on the server."
@@ -266,11 +318,15 @@ def _logging(path: Path) -> Iterator[IO[str]]:
         yield file
 
 
-def _files_to_embed(paths: FinishPaths) -> int:
+def _files_to_embed(queue: QueueSource, cache: Cache) -> int:
     """Files of the queue that the cache does not hold as they are."""
-    source, store = QueueSource(paths.queue), Cache(paths.cache)
-    known = store.files() if store.exists() else {}
-    return sum((seen := known.get(file.path)) is None or not seen.matches(file) for file in source.files())
+    known = cache.files() if cache.exists() else {}
+    return sum((seen := known.get(file.path)) is None or not seen.matches(file) for file in queue.files())
+
+
+def _counts(summary: dict[str, Any]) -> str:
+    """What a step counted, on one line."""
+    return ", ".join(f"{name} {value}" for name, value in summary.items() if type(value) is int)
 
 
 def _state(paths: FinishPaths) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Who is on the photos by our own account, whichever store tells it."""
+"""Who is on the photos according to our own stores."""
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +25,7 @@ _LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
-class OurPerson:
+class LocalPerson:
     """A person of ours.
 
     Attributes
@@ -41,7 +41,7 @@ class OurPerson:
 
 
 @dataclass(frozen=True, slots=True)
-class OurPhoto:
+class LocalPhoto:
     """The faces of one image.
 
     Attributes
@@ -61,28 +61,28 @@ class OurPhoto:
 
 
 @dataclass(slots=True)
-class Ours:
+class LocalPeople:
     """People, and the photos that show them, by sha256. `unfit` are names that no server could take."""
 
-    persons: list[OurPerson] = field(default_factory=list)
-    photos: dict[str, OurPhoto] = field(default_factory=dict)
+    persons: list[LocalPerson] = field(default_factory=list)
+    photos: dict[str, LocalPhoto] = field(default_factory=dict)
     unfit: list[str] = field(default_factory=list)
 
-    def has_named(self, photo: OurPhoto) -> bool:
+    def has_named(self, photo: LocalPhoto) -> bool:
         """Whether somebody with a name is on a photo."""
         return any(number >= 0 and self.persons[number].name for number in photo.person.tolist())
 
 
-def fit_name(name: str) -> str | None:
+def sendable_name(name: str) -> str | None:
     """A name as a server takes it; None if it holds what no name does, or is overlong."""
     tidy = " ".join(unicodedata.normalize("NFC", name).split())
     is_text = all(unicodedata.category(char) not in ("Cc", "Cs") for char in tidy)
     return tidy if tidy and is_text and len(tidy) <= _LONGEST_NAME else None
 
 
-def from_library(library: Library, contents: Sequence[str]) -> Ours:
+def people_of_library(library: Library, contents: Sequence[str]) -> LocalPeople:
     """The people of the library on these images, by the faces of its one way of finding them."""
-    ours = Ours()
+    ours = LocalPeople()
     numbers: dict[str, int] = {}
     for start in range(0, len(contents), _IMAGES_AT_A_TIME):
         chunk = contents[start : start + _IMAGES_AT_A_TIME]
@@ -93,7 +93,7 @@ def from_library(library: Library, contents: Sequence[str]) -> Ours:
                 ours.persons.append(_person(row.names if row.is_active else (), ours.unfit))
         for image in rows.images:
             person = [numbers[identity] if identity else -1 for identity in image.person]
-            ours.photos[image.sha256] = OurPhoto(
+            ours.photos[image.sha256] = LocalPhoto(
                 image.width,
                 image.height,
                 np.array(image.box, np.float32).reshape(-1, 4),
@@ -102,7 +102,7 @@ def from_library(library: Library, contents: Sequence[str]) -> Ours:
     return ours
 
 
-def from_folder(store: Store, folder: Path, contents: Sequence[str]) -> Ours:
+def people_of_folder(store: Store, folder: Path, contents: Sequence[str]) -> LocalPeople:
     """The people of a folder of `cluster` or `refine`: those whose folders a user gave names.
 
     Photos that the user moved, copied or deleted there count as the user left them.
@@ -121,7 +121,7 @@ def from_folder(store: Store, folder: Path, contents: Sequence[str]) -> Ours:
     require_same_faces(collection.settings, manifest.made.models, folder)
     refuse_cut_off(folder, but="extend")
     known = known_of(manifest, folder, collection)
-    ours = Ours()
+    ours = LocalPeople()
     owner: dict[str, int] = {}
     for name, faces in known.groups.items():
         owner |= dict.fromkeys((face.face for face in faces), len(ours.persons))
@@ -132,7 +132,7 @@ def from_folder(store: Store, folder: Path, contents: Sequence[str]) -> Ours:
     bounds = np.searchsorted(collection.faces.image[of_image], np.arange(len(collection.images) + 1))
     for row in np.flatnonzero(wanted).tolist():
         faces_here = of_image[bounds[row] : bounds[row + 1]]
-        ours.photos[collection.images.sha256[row].decode()] = OurPhoto(
+        ours.photos[collection.images.sha256[row].decode()] = LocalPhoto(
             int(collection.images.width[row]),
             int(collection.images.height[row]),
             collection.faces.box[faces_here],
@@ -141,15 +141,15 @@ def from_folder(store: Store, folder: Path, contents: Sequence[str]) -> Ours:
     return ours
 
 
-def _person(names: Iterable[str], unfit: list[str]) -> OurPerson:
+def _person(names: Iterable[str], unfit: list[str]) -> LocalPerson:
     given = tuple(names)
     if not given:
-        return OurPerson("")
-    name = fit_name(given[0])
+        return LocalPerson("")
+    name = sendable_name(given[0])
     if name is None:
         unfit.append(given[0])
-        return OurPerson("")
-    return OurPerson(name, frozenset(map(comparable, given)))
+        return LocalPerson("")
+    return LocalPerson(name, frozenset(map(comparable, given)))
 
 
 def assets_of_contents(records: Iterable[Mapping[str, object]]) -> dict[str, list[tuple[str, bool]]]:

@@ -11,14 +11,14 @@ from pathlib import Path
 from facesets.errors import WrongUsage
 from facesets.files import FileLock, printable
 from facesets.interfaces import Progress
-from facesets.operations.immich.local_people import Ours, assets_of_contents
+from facesets.operations.immich.local_people import LocalPeople, assets_of_contents
 from facesets.operations.immich.push_changes import CreateFace, CreatePerson, GiveFace, NamePerson
 from facesets.operations.immich.push_executor import Changes, apply, in_parallel
 from facesets.operations.immich.push_journal import PushJournal, journals, new_journal
-from facesets.operations.immich.push_plan import Given, PersonPlan, Planner
+from facesets.operations.immich.push_plan import EarlierPushes, PersonPlan, Planner
 from facesets.operations.immich.push_summary import PushSummary, shown, with_paths
 from facesets.operations.immich.same_names import comparable, people_called
-from facesets.operations.immich.server import PUSH_PERMISSIONS, meet
+from facesets.operations.immich.server import PUSH_PERMISSIONS, check_server
 from facesets.operations.immich.server_faces import ServerView
 from facesets.operations.immich.stage_state import Heading, StageRecord
 from facesets.operations.options.immich import PushOptions
@@ -32,7 +32,7 @@ from facesets.stop import Stop
 def immich_push(
     server: ImmichPeople,
     folder: Path,
-    read_ours: Callable[[Sequence[str]], Ours],
+    read_people: Callable[[Sequence[str]], LocalPeople],
     options: PushOptions,
     confirm: Callable[[PushSummary], bool],
     *,
@@ -47,7 +47,7 @@ def immich_push(
     server : ImmichPeople
     folder : Path
         What `immich-stage` made: it knows which asset has which bytes. The journals go there too.
-    read_ours : callable
+    read_people : callable
         Our people on images with these sha256.
     confirm : callable
         Is shown the plan; nothing is changed unless it says True. Not asked in a dry run, and when there
@@ -71,15 +71,15 @@ def immich_push(
         )
     lock = nullcontext() if options.dry_run else FileLock(folder / "push.lock", what=printable(folder))
     with lock:
-        owner = meet(server, "", progress, essential=PUSH_PERMISSIONS)
+        owner = check_server(server, "", progress, essential=PUSH_PERMISSIONS)
         if owner is None:
             raise WrongUsage(
-                f"{server.label} does not say whose this API key is: photos of others could not be told "
-                "apart. Add user.read to the key in Immich under Account Settings, API Keys."
+                f"{server.label} does not say whose this API key is: photos of others could not be "
+                "recognised. Add user.read to the key in Immich under Account Settings, API Keys."
             )
         record = StageRecord(folder, Heading("", owner.id))
         assets = assets_of_contents(record.records())
-        ours = read_ours(list(assets))
+        ours = read_people(list(assets))
         view = ServerView(server, ours, assets, owner.id, options.workers, progress, stop)
         pushing = _Push(server, folder, ours, view, options, progress, stop)
         try:
@@ -93,7 +93,7 @@ class _Push:
         self,
         server: ImmichPeople,
         folder: Path,
-        ours: Ours,
+        ours: LocalPeople,
         view: ServerView,
         options: PushOptions,
         progress: Progress,
@@ -118,10 +118,10 @@ class _Push:
                 "where the server goes on refusing a part of it, --undo with --give-up."
             )
         try:
-            self._plans = self._plan(_given(known))
+            self._plans = self._plan(_earlier(known))
         except RequestFailed as error:
             raise WrongUsage(
-                f"{self._server.label} does not tell what a plan needs: {error.reason}. Nothing was changed."
+                f"{self._server.label} does not give what a plan needs: {error.reason}. Nothing was changed."
             ) from error
         if self._options.dry_run or not any(plan.changes for plan in self._plans):
             return self.summary()
@@ -134,7 +134,7 @@ class _Push:
         self._progress.begin("Writing people back", total)
         try:
             with journal.writing():
-                self._changes.settle_open()
+                self._changes.resolve_open()
                 version = self._server.version()
                 apply(
                     self._plans,
@@ -150,23 +150,25 @@ class _Push:
             journal.discard_if_empty()
         return self.summary()
 
-    def _plan(self, given: Given) -> list[PersonPlan]:
+    def _plan(self, earlier: EarlierPushes) -> list[PersonPlan]:
         view, ours = self._view, self._ours
-        view.look_at(sha for sha, photo in ours.photos.items() if ours.has_named(photo))
+        view.read_faces(sha for sha, photo in ours.photos.items() if ours.has_named(photo))
         listed = self._listed()
-        first = self._planner(listed, given)
-        people = sorted(first.worth_a_look())
+        first = self._planner(listed, earlier)
+        people = sorted(first.merge_candidates())
         found = in_parallel(self._server.photos_of, people, self._options.workers, self._stop)
         photos = dict(zip(people, found, strict=True))
         everywhere: set[str] = set().union(*photos.values())
-        view.look_at(sha for sha in ours.photos if view.is_at(sha, everywhere))
+        view.read_faces(sha for sha in ours.photos if view.is_at(sha, everywhere))
         while True:
-            plans = self._planner(listed, given).plan(photos)
-            if not view.drop_others({each.asset for plan in plans for each in (*plan.give, *plan.add)}):
+            plans = self._planner(listed, earlier).plan(photos)
+            if not view.drop_photos_of_others(
+                {each.asset for plan in plans for each in (*plan.give, *plan.add)}
+            ):
                 return plans
 
-    def _planner(self, listed: Sequence[ServerPerson], given: Given) -> Planner:
-        return Planner(self._ours.persons, self._view.seen, self._view.faces, listed, given, self._options)
+    def _planner(self, listed: Sequence[ServerPerson], earlier: EarlierPushes) -> Planner:
+        return Planner(self._ours.persons, self._view.seen, self._view.faces, listed, earlier, self._options)
 
     def _listed(self) -> list[ServerPerson]:
         """Everybody on the server who has a name, and those of our names whom it leaves out of its list."""
@@ -200,13 +202,13 @@ class _Push:
         )
 
 
-def _given(known: Sequence[PushJournal]) -> Given:
+def _earlier(known: Sequence[PushJournal]) -> EarlierPushes:
     """What earlier runs gave, and perhaps gave: whether it is so, the server shows."""
     names: dict[str, str] = {}
     faces: dict[str, str] = {}
-    for noted in (each for journal in known if not journal.is_undone for each in journal.changes.values()):
-        change, made = noted.change, (noted.outcome or {}).get("id")
-        if noted.is_void or noted.is_undo:
+    for entry in (each for journal in known if not journal.is_undone for each in journal.changes.values()):
+        change, made = entry.change, (entry.outcome or {}).get("id")
+        if entry.is_void or entry.is_undo:
             continue
         if isinstance(change, CreatePerson) and made is not None:
             names[made] = change.person.name
@@ -216,4 +218,4 @@ def _given(known: Sequence[PushJournal]) -> Given:
             faces[change.face] = change.to
         elif isinstance(change, CreateFace) and made is not None:
             faces[made] = change.to
-    return Given(names, faces)
+    return EarlierPushes(names, faces)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol
 from facesets.errors import DamagedFile
 from facesets.operations.immich.same_names import people_called
 from facesets.remote.immich_answers import RequestFailed
-from facesets.remote.immich_people import ImmichPeople, Square
+from facesets.remote.immich_people import FaceBox, ImmichPeople
 from facesets.remote.immich_records import ServerFace, ServerPerson, Version
 
 Outcome = Mapping[str, str]
@@ -77,7 +77,7 @@ class NamePerson:
 
 @dataclass(frozen=True, slots=True)
 class GiveFace:
-    """Say whose a face is. `before` is whose it was, None if nobody's."""
+    """Assign a face to a person. `before` is whose it was, None if it was unassigned."""
 
     kind: ClassVar[str] = "give_face"
     asset: str
@@ -103,7 +103,7 @@ class CreateFace:
     kind: ClassVar[str] = "create_face"
     asset: str
     to: str
-    box: Square
+    box: FaceBox
     others: tuple[str, ...]
 
     def do(self, server: ImmichPeople) -> Outcome:
@@ -157,13 +157,13 @@ class MergePerson:
 
 @dataclass(frozen=True, slots=True)
 class DropBirthDate:
-    """Take away a birth date that a person had got by a merge."""
+    """Remove a birth date that a person had got by a merge."""
 
     kind: ClassVar[str] = "drop_birth_date"
     person: ServerPerson
 
     def do(self, server: ImmichPeople) -> Outcome:
-        """Take it away."""
+        """Remove it."""
         server.update_person(self.person, birth_date=None)
         return {}
 
@@ -193,7 +193,7 @@ class DeleteFace:
 
 @dataclass(frozen=True, slots=True)
 class DeletePerson:
-    """Remove a person; its faces become nobody's."""
+    """Remove a person; its faces become unassigned."""
 
     kind: ClassVar[str] = "delete_person"
     person: ServerPerson
@@ -248,7 +248,7 @@ def from_json(record: Mapping[str, Any], where: str) -> Change:
             if isinstance(fields.get(name), dict):
                 fields[name] = ServerPerson(**fields[name])
         if isinstance(fields.get("box"), dict):
-            fields["box"] = Square(**fields["box"])
+            fields["box"] = FaceBox(**fields["box"])
         for name in ("namesakes", "others", "version"):
             if name in fields:
                 fields[name] = tuple(fields[name])

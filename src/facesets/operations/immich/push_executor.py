@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from facesets.errors import FacesetsError, Unreachable
 from facesets.interfaces import Progress
-from facesets.operations.immich.face_matches import Sighting
+from facesets.operations.immich.face_matches import FaceMatch
 from facesets.operations.immich.push_changes import (
     Change,
     CreateFace,
@@ -25,7 +25,7 @@ from facesets.operations.immich.push_changes import (
 from facesets.operations.immich.push_journal import PushJournal
 from facesets.operations.immich.push_plan import PersonPlan, PlannedMerge
 from facesets.operations.immich.same_names import people_called
-from facesets.remote.immich_answers import NotThere, RequestFailed
+from facesets.remote.immich_answers import NotFound, RequestFailed
 from facesets.remote.immich_people import ImmichPeople
 from facesets.remote.immich_records import ServerFace, ServerPerson, Version
 from facesets.remote.retry import Stopped
@@ -54,40 +54,40 @@ class Changes:
         self.counts: Counter[str] = Counter()
         self.failures: list[tuple[str, str]] = []
 
-    def settle_open(self, *, give_up: bool = False) -> None:
+    def resolve_open(self, *, give_up: bool = False) -> None:
         """Find out about changes of which it is open whether they took effect.
 
         Raises
         ------
         Unreachable
-            The server does not tell; with `give_up` such a change counts as failed.
+            The server does not say; with `give_up` such a change counts as failed.
         """
-        for noted in self.journal.open_changes:
+        for entry in self.journal.open_changes:
             try:
-                outcome = noted.change.found(self.server)
-            except NotThere:
+                outcome = entry.change.found(self.server)
+            except NotFound:
                 outcome = None
             except RequestFailed as error:
                 if give_up:
-                    self.fail(f"what became of change {noted.number}", error)
-                    self.journal.conclude(noted, None)
+                    self.fail(f"what became of change {entry.number}", error)
+                    self.journal.record_outcome(entry, None)
                     continue
                 raise Unreachable(
-                    f"{self.server.label} does not tell what became of the last run: {error.reason}. Run the "
+                    f"{self.server.label} does not say what became of the last run: {error.reason}. Run the "
                     "same command again later."
                 ) from error
-            self.journal.conclude(noted, outcome)
+            self.journal.record_outcome(entry, outcome)
 
     def make(self, change: Change) -> Outcome:
         """Make a change. Raises `RequestFailed` and what ends the run."""
-        noted = self.journal.intend(change, is_undo=self._is_undo)
+        entry = self.journal.record_intent(change, is_undo=self._is_undo)
         try:
             outcome = change.do(self.server)
         except RequestFailed as error:
-            if not error.passing:
-                self.journal.conclude(noted, None)
+            if not error.transient:
+                self.journal.record_outcome(entry, None)
             raise
-        self.journal.conclude(noted, outcome)
+        self.journal.record_outcome(entry, outcome)
         self.counts[change.kind] += 1
         return outcome
 
@@ -114,10 +114,10 @@ def apply(
     Stopped
         The run was asked to end.
     """
-    _Applying(changes, version, workers, progress, stop).apply(plans)
+    _PlanExecutor(changes, version, workers, progress, stop).apply(plans)
 
 
-class _Applying:
+class _PlanExecutor:
     def __init__(
         self, changes: Changes, version: Version, workers: int, progress: Progress, stop: Stop
     ) -> None:
@@ -139,11 +139,11 @@ class _Applying:
                 continue
             if target is not None:
                 targets[number] = target
-        photos: defaultdict[str, list[tuple[Sighting, ServerPerson]]] = defaultdict(list)
+        photos: defaultdict[str, list[tuple[FaceMatch, ServerPerson]]] = defaultdict(list)
         for number, target in targets.items():
             for each in (*plans[number].give, *plans[number].add):
                 photos[each.asset].append((each, target))
-        in_parallel(self._settle_photo, list(photos.items()), self._workers, self._stop)
+        in_parallel(self._assign_faces, list(photos.items()), self._workers, self._stop)
         for number, target in targets.items():
             for merge in plans[number].merge:
                 self._check_stop()
@@ -177,7 +177,7 @@ class _Applying:
             self._progress.advance()
         return there
 
-    def _settle_photo(self, item: tuple[str, list[tuple[Sighting, ServerPerson]]]) -> None:
+    def _assign_faces(self, item: tuple[str, list[tuple[FaceMatch, ServerPerson]]]) -> None:
         asset, wanted = item
         try:
             faces = self._server.faces(asset)
@@ -197,7 +197,7 @@ class _Applying:
             return
         self._changes.make(GiveFace(asset, there.id, target.id, there.person))
 
-    def _add(self, each: Sighting, target: ServerPerson, faces: list[ServerFace]) -> None:
+    def _add(self, each: FaceMatch, target: ServerPerson, faces: list[ServerFace]) -> None:
         if any(face.person_id == target.id for face in faces):
             self._changes.counts["changed_meanwhile"] += 1
             return

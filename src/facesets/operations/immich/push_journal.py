@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Noted:
+class JournalEntry:
     """A change as the journal knows it. Without an outcome it is open whether it took effect."""
 
     number: int
@@ -38,7 +38,7 @@ class PushJournal:
 
     path: Path
     heading: Mapping[str, Any]
-    changes: dict[int, Noted] = field(default_factory=dict)
+    changes: dict[int, JournalEntry] = field(default_factory=dict)
     is_ended: bool = False
     is_undone: bool = False
     is_given_up: bool = False
@@ -51,7 +51,7 @@ class PushJournal:
         return self.path.stem
 
     @property
-    def open_changes(self) -> list[Noted]:
+    def open_changes(self) -> list[JournalEntry]:
         """Changes of which it is open whether they took effect."""
         return [each for each in self.changes.values() if each.outcome is None and not each.is_void]
 
@@ -100,28 +100,28 @@ class PushJournal:
             if isinstance(each.change, kind) and each.outcome is not None and each.is_undo
         ]
 
-    def intend(self, change: Change, *, is_undo: bool = False) -> Noted:
+    def record_intent(self, change: Change, *, is_undo: bool = False) -> JournalEntry:
         """Note what is about to be asked for."""
         with self._lock:
-            noted = Noted(len(self.changes), change, is_undo=is_undo)
-            self.changes[noted.number] = noted
-            record = {"change": noted.number, "intent": to_json(change)}
+            entry = JournalEntry(len(self.changes), change, is_undo=is_undo)
+            self.changes[entry.number] = entry
+            record = {"change": entry.number, "intent": to_json(change)}
             self._append({**record, "undo": True} if is_undo else record)
             self.is_ended = False
-        return noted
+        return entry
 
-    def conclude(self, noted: Noted, outcome: Outcome | None) -> None:
+    def record_outcome(self, entry: JournalEntry, outcome: Outcome | None) -> None:
         """Note what came of it; None where nothing did."""
         with self._lock:
-            noted.outcome, noted.is_void = outcome, outcome is None
-            self._append({"change": noted.number, "outcome": outcome})
+            entry.outcome, entry.is_void = outcome, outcome is None
+            self._append({"change": entry.number, "outcome": outcome})
 
     def end(self, how: Literal["done", "undone", "given up"] = "done") -> None:
         """Note that the run is through, or its undo, as a whole or without what could not be taken back."""
         record = {"end": how}
         with self._lock:
             self._append(record)
-        _take(self, record)
+        _apply_record(self, record)
 
     def discard_if_empty(self) -> None:
         """Remove the journal of a run that changed nothing: there is nothing to take back."""
@@ -199,11 +199,11 @@ def _read(path: Path) -> PushJournal:
         raise NewerFormat(f"{printable(path)} was written by a later facesets. Upgrade facesets.")
     journal = PushJournal(path, heading)
     for record in records[1:]:
-        _take(journal, record)
+        _apply_record(journal, record)
     return journal
 
 
-def _take(journal: PushJournal, record: Mapping[str, Any]) -> None:
+def _apply_record(journal: PushJournal, record: Mapping[str, Any]) -> None:
     if "end" in record:
         journal.is_ended = True
         journal.is_undone = journal.is_undone or record["end"] == "undone"
@@ -212,17 +212,17 @@ def _take(journal: PushJournal, record: Mapping[str, Any]) -> None:
     number = record.get("change")
     if isinstance(number, int) and isinstance(record.get("intent"), dict):
         change = from_json(record["intent"], printable(journal.path))
-        journal.changes[number] = Noted(number, change, is_undo=record.get("undo") is True)
+        journal.changes[number] = JournalEntry(number, change, is_undo=record.get("undo") is True)
         journal.is_ended = False
     elif number in journal.changes and "outcome" in record:
-        noted = journal.changes[number]
-        noted.outcome, noted.is_void = record["outcome"], record["outcome"] is None
+        entry = journal.changes[number]
+        entry.outcome, entry.is_void = record["outcome"], record["outcome"] is None
     else:
         raise _damaged(journal.path)
 
 
 def _damaged(path: Path) -> DamagedFile:
     return DamagedFile(
-        f"{printable(path)} is damaged: what that run changed can only be undone by hand. Move it away to "
-        "push again."
+        f"{printable(path)} is damaged: what that run changed can only be undone by hand. Move it elsewhere "
+        "to push again."
     )

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Literal
 
-from facesets.operations.immich.face_matches import Sighting, Tally
-from facesets.operations.immich.local_people import OurPerson
+from facesets.operations.immich.face_matches import FaceMatch, MatchCounts
+from facesets.operations.immich.local_people import LocalPerson
 from facesets.operations.immich.same_names import comparable
 from facesets.operations.options.immich import PushOptions
 from facesets.remote.immich_records import ServerFace, ServerPerson
@@ -43,7 +43,7 @@ class PersonPlan:
         Who it is on the server.
     in_place : int
         Faces that are the target's already.
-    give, add : list of Sighting
+    give, add : list of FaceMatch
         Faces of the server's to give to the target, and faces to add.
     left : Counter
         Faces left alone, by reason.
@@ -55,8 +55,8 @@ class PersonPlan:
     action: Action
     target: ServerPerson | None
     in_place: int = 0
-    give: list[Sighting] = field(default_factory=list)
-    add: list[Sighting] = field(default_factory=list)
+    give: list[FaceMatch] = field(default_factory=list)
+    add: list[FaceMatch] = field(default_factory=list)
     merge: list[PlannedMerge] = field(default_factory=list)
     left: Counter[str] = field(default_factory=Counter)
     because: str = ""
@@ -68,7 +68,7 @@ class PersonPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class EarlierPushes:
     """What earlier runs gave, which is therefore no decision of the user's.
 
     Attributes
@@ -86,50 +86,50 @@ class Planner:
 
     def __init__(
         self,
-        persons: Sequence[OurPerson],
-        seen: Sequence[Sighting],
+        persons: Sequence[LocalPerson],
+        seen: Sequence[FaceMatch],
         faces: Mapping[str, Sequence[ServerFace]],
         listed: Iterable[ServerPerson],
-        given: Given,
+        earlier: EarlierPushes,
         options: PushOptions,
     ) -> None:
         """Take what is known of both sides.
 
         Parameters
         ----------
-        persons : sequence of OurPerson
-        seen : sequence of Sighting
+        persons : sequence of LocalPerson
+        seen : sequence of FaceMatch
         faces : mapping of asset to sequence of ServerFace
             All faces of the assets that were looked at.
         listed : iterable of ServerPerson
             Everybody whom the server names, with or without a face here.
-        given : Given
+        earlier : EarlierPushes
         options : PushOptions
         """
         self._persons = persons
         self._seen = seen
         self._faces = faces
-        self._given = given
+        self._earlier = earlier
         self._options = options
-        self._tally = Tally(seen)
+        self._counts = MatchCounts(seen)
         self._named: defaultdict[str, dict[str, ServerPerson]] = defaultdict(dict)
-        for person in (*listed, *self._tally.people.values()):
+        for person in (*listed, *self._counts.people.values()):
             if person.name:
                 self._named[comparable(person.name)][person.id] = person
         self._ours = [number for number, person in enumerate(persons) if person.name]
         self._names = frozenset(name for number in self._ours for name in persons[number].names)
 
-    def worth_a_look(self) -> set[str]:
+    def merge_candidates(self) -> set[str]:
         """People of the server's who might be named or merged: all of their photos should be known."""
         found: set[str] = set()
         for number in self._ours:
-            votes = self._tally.votes(number)
+            votes = self._counts.votes(number)
             namesakes = [person.id for person in self._namesakes(number)]
             candidates = {
                 theirs
                 for theirs, count in votes.items()
                 if (self._is_enough(theirs, count) or theirs in namesakes)
-                and self._may_become(number, self._tally.people[theirs])
+                and self._may_become(number, self._counts.people[theirs])
             }
             # One who has the name already is neither to be named nor to be merged.
             if candidates - set(namesakes[:1]):
@@ -148,7 +148,7 @@ class Planner:
         taken: set[str] = set()
         made: set[str] = set()
         by_weight = sorted(
-            self._ours, key=lambda n: (-self._tally.votes(n).total(), comparable(self._persons[n].name))
+            self._ours, key=lambda n: (-self._counts.votes(n).total(), comparable(self._persons[n].name))
         )
         for number in by_weight:
             plans[number] = self._target(number, taken, photos)
@@ -174,16 +174,16 @@ class Planner:
 
     def _namesakes(self, number: int) -> list[ServerPerson]:
         """People whom the server knows by one of this person's names, the one seen most first."""
-        votes = self._tally.votes(number)
+        votes = self._counts.votes(number)
         found = {p.id: p for name in self._persons[number].names for p in self._named[name].values()}
         return sorted(found.values(), key=lambda person: (-votes[person.id], person.id))
 
-    def _is_open(self, theirs: ServerPerson) -> bool:
+    def _may_change(self, theirs: ServerPerson) -> bool:
         return self._options.hidden or not theirs.is_hidden
 
     def _may_become(self, number: int, theirs: ServerPerson) -> bool:
         """Whether a person of the server's may be made this one, whatever its faces say."""
-        if not self._is_open(theirs):
+        if not self._may_change(theirs):
             return False
         name = comparable(theirs.name)
         if not name or name in self._persons[number].names:
@@ -192,38 +192,38 @@ class Planner:
 
     def _is_users_name(self, theirs: ServerPerson) -> bool:
         """Whether a user gave somebody this name, and it is to stay."""
-        is_ours = self._given.names.get(theirs.id) == theirs.name
+        is_ours = self._earlier.names.get(theirs.id) == theirs.name
         return bool(theirs.name) and not is_ours and not self._options.rename
 
     def _is_enough(self, theirs: str, votes: int) -> bool:
         """Whether so many faces decide about a person as a whole; of those named by us, any do."""
-        return votes >= self._options.min_faces or theirs in self._given.names
+        return votes >= self._options.min_faces or theirs in self._earlier.names
 
     def _is_pure(self, number: int, theirs: str) -> bool:
-        return self._tally.purity(number, theirs) >= self._options.min_purity
+        return self._counts.purity(number, theirs) >= self._options.min_purity
 
     def _is_known(self, number: int, theirs: str, photos: Mapping[str, Set[str]]) -> bool:
         """Whether we know enough of a person's photos to decide about the others."""
         everywhere = photos.get(theirs)
-        known = len(self._tally.assets(number, theirs))
+        known = len(self._counts.assets(number, theirs))
         return bool(everywhere) and known >= self._options.min_share * len(everywhere or ())
 
     def _target(self, number: int, taken: Set[str], photos: Mapping[str, Set[str]]) -> PersonPlan:
         name = self._persons[number].name
         namesakes = self._namesakes(number)
         for theirs in namesakes:
-            if self._is_open(theirs) and theirs.id not in taken:
+            if self._may_change(theirs) and theirs.id not in taken:
                 return PersonPlan(name, "keep", theirs)
         if namesakes:
             is_taken = any(theirs.id in taken for theirs in namesakes)
             return PersonPlan(name, "leave", None, because=_SAME_NAME if is_taken else _HIDDEN)
         for theirs_id, votes in sorted(
-            self._tally.votes(number).items(), key=lambda item: (-item[1], item[0])
+            self._counts.votes(number).items(), key=lambda item: (-item[1], item[0])
         ):
-            theirs = self._tally.people[theirs_id]
+            theirs = self._counts.people[theirs_id]
             if theirs_id in taken or not self._may_become(number, theirs):
                 continue
-            is_known = theirs_id in self._given.names or self._is_known(number, theirs_id, photos)
+            is_known = theirs_id in self._earlier.names or self._is_known(number, theirs_id, photos)
             if is_known and self._is_enough(theirs_id, votes) and self._is_pure(number, theirs_id):
                 return PersonPlan(name, "name", theirs)
         return PersonPlan(name, "create", None)
@@ -235,12 +235,12 @@ class Planner:
             return
         together = set(photos.get(plan.target.id, ()))
         for theirs_id, votes in sorted(
-            self._tally.votes(number).items(), key=lambda item: (-item[1], item[0])
+            self._counts.votes(number).items(), key=lambda item: (-item[1], item[0])
         ):
-            theirs = self._tally.people[theirs_id]
+            theirs = self._counts.people[theirs_id]
             name = comparable(theirs.name)
             is_namesake = name in self._persons[number].names
-            if theirs_id in taken or not self._is_open(theirs) or (name and not is_namesake):
+            if theirs_id in taken or not self._may_change(theirs) or (name and not is_namesake):
                 continue
             enough = self._is_enough(theirs_id, votes) or is_namesake
             if not enough or not self._is_pure(number, theirs_id):
@@ -250,11 +250,11 @@ class Planner:
             if not self._is_known(number, theirs_id, photos) or together & everywhere:
                 continue
             together |= everywhere
-            known = len(self._tally.assets(number, theirs_id))
+            known = len(self._counts.assets(number, theirs_id))
             plan.merge.append(PlannedMerge(theirs, len(everywhere), known))
 
     def _plan_faces(self, plans: Mapping[int, PersonPlan]) -> None:
-        by_asset: defaultdict[str, list[Sighting]] = defaultdict(list)
+        by_asset: defaultdict[str, list[FaceMatch]] = defaultdict(list)
         for each in self._seen:
             by_asset[each.asset].append(each)
         owners = {
@@ -270,7 +270,7 @@ class Planner:
 
     def _plan_photo(
         self,
-        group: Sequence[Sighting],
+        group: Sequence[FaceMatch],
         faces: Sequence[ServerFace],
         plans: Mapping[int, PersonPlan],
         owners: Mapping[str, int],
@@ -288,7 +288,7 @@ class Planner:
                 plan.left[reason] += 1
             else:
                 moving.append(each)
-        able = _able_to_move(moving, faces, owners)
+        able = _movable(moving, faces, owners)
         for each in moving:
             plan = plans[each.person]
             if not any(each is other for other in able):
@@ -296,27 +296,27 @@ class Planner:
             else:
                 (plan.add if each.face is None else plan.give).append(each)
 
-    def _reason_to_leave(self, each: Sighting, plan: PersonPlan) -> str | None:
+    def _reason_to_leave(self, each: FaceMatch, plan: PersonPlan) -> str | None:
         if plan.action == "leave":
             return plan.because
         if each.face is None:
             return None if self._options.new_faces else "not found by the server"
         theirs = each.face.person
-        if theirs is None or self._given.faces.get(each.face.id) == theirs.id:
+        if theirs is None or self._earlier.faces.get(each.face.id) == theirs.id:
             return None
-        if not self._is_open(theirs):
+        if not self._may_change(theirs):
             return "somebody hidden on the server"
         return f"{theirs.name} on the server" if self._is_users_name(theirs) else None
 
 
-def _able_to_move(
-    moving: Sequence[Sighting], faces: Sequence[ServerFace], owners: Mapping[str, int]
-) -> list[Sighting]:
+def _movable(
+    moving: Sequence[FaceMatch], faces: Sequence[ServerFace], owners: Mapping[str, int]
+) -> list[FaceMatch]:
     """Those of a photo's faces that can move. One that cannot keeps its place from others."""
     while True:
         leaving = {each.face.id for each in moving if each.face is not None}
         present = {owners.get(face.person_id) for face in faces if face.id not in leaving}
-        able = list[Sighting]()
+        able = list[FaceMatch]()
         for each in moving:
             if each.person not in present:
                 present.add(each.person)

@@ -1,8 +1,8 @@
 """Taking back a run of `immich-push`, from its journal.
 
 What a user changed on the server since then stays as the user left it. People that a merge had removed
-are made again, under new ids, for a server gives no id twice. A server has no call to make a face
-nobody's: such faces go to a person made for it, which is then removed.
+are made again, under new ids, for a server gives no id twice. A server has no call to unassign
+a face: such faces go to a person made for it, which is then removed.
 """
 
 from collections import Counter, defaultdict
@@ -29,15 +29,15 @@ from facesets.operations.immich.push_executor import Changes, in_parallel
 from facesets.operations.immich.push_journal import PushJournal, find_journal
 from facesets.operations.immich.push_summary import with_paths
 from facesets.operations.immich.same_names import people_called
-from facesets.operations.immich.server import UNDO_PERMISSIONS, allows, meet
+from facesets.operations.immich.server import UNDO_PERMISSIONS, allows, check_server
 from facesets.operations.immich.stage_state import Heading, StageRecord
-from facesets.remote.immich_answers import NotThere, RequestFailed
+from facesets.remote.immich_answers import NotFound, RequestFailed
 from facesets.remote.immich_people import ImmichPeople
 from facesets.remote.immich_records import ServerFace, ServerPerson
 from facesets.remote.retry import Stopped
 from facesets.stop import Stop
 
-_NOBODY = ServerPerson("", "")
+_UNASSIGNED = ServerPerson("", "")
 _MARK = "facesets undo "
 
 
@@ -48,8 +48,8 @@ class PushUndoSummary:
     Attributes
     ----------
     faces, added, merges, names, created : int
-        Faces that the run gave away, or moved with a merge; faces that it added; people that it merged
-        away, named and made.
+        Faces that the run reassigned, or moved with a merge; faces that it added; people that it merged
+        into others, named and made.
     made : mapping of kind to number
         Changes made; with `changed_meanwhile`, what somebody changed since and that therefore stays.
     left : mapping of reason to number
@@ -72,7 +72,7 @@ class PushUndoSummary:
 
 @dataclass(slots=True)
 class _MovedFace:
-    """Where a face was before the run, and where the run left it; `before` is nobody's for None."""
+    """Where a face was before the run, and where the run left it; `before` is None if it was unassigned."""
 
     asset: str
     face: str
@@ -111,7 +111,7 @@ def immich_push_undo(
     folder = folder.absolute()
     journal = find_journal(folder, run)
     with nullcontext() if dry_run else FileLock(folder / "push.lock", what=printable(folder)):
-        owner = meet(server, "", progress, essential=UNDO_PERMISSIONS)
+        owner = check_server(server, "", progress, essential=UNDO_PERMISSIONS)
         theirs = journal.heading.get("owner_id")
         if owner is not None and theirs and theirs != owner.id:
             raise WrongUsage(f"The run {journal.run} was made with another account's key. Use that one.")
@@ -146,7 +146,7 @@ class _Undo:
         self._may_delete = may_delete
         self._give_up = give_up
         self._changes = Changes(server, journal, is_undo=True)
-        self._alive: dict[str, str] = {}
+        self._current_ids: dict[str, str] = {}
         """Ids of people as the journal knows them, and as they are now."""
         self._left: Counter[str] = Counter()
 
@@ -154,17 +154,17 @@ class _Undo:
         """Faces first, then people and names."""
         try:
             with self._journal.writing():
-                self._changes.settle_open(give_up=self._give_up)
+                self._changes.resolve_open(give_up=self._give_up)
                 back = {change.face for change in self._journal.taken_back(GiveFace)}
                 moved = [each for each in _moved_faces(self._journal) if each.face not in back]
                 self._progress.begin("Taking back", len(moved))
-                self._bring_people_back(moved)
+                self._recreate_people(moved)
                 by_asset: defaultdict[str, list[_MovedFace]] = defaultdict(list)
                 for each in moved:
                     by_asset[each.asset].append(each)
-                in_parallel(self._take_faces_back, list(by_asset.items()), self._workers, self._stop)
+                in_parallel(self._restore_faces, list(by_asset.items()), self._workers, self._stop)
                 for create, outcome in self._journal.made(CreateFace):
-                    self._unless_it_fails(create.asset, self._remove_face, create, outcome["id"])
+                    self._attempt(create.asset, self._remove_face, create, outcome["id"])
                 self._restore_people()
                 if not self._changes.failures:
                     self._journal.end("done" if self._left else "undone")
@@ -173,7 +173,7 @@ class _Undo:
         finally:
             self._progress.end()
 
-    def _unless_it_fails(self, what: str, call: Callable[..., None], *arguments: object) -> None:
+    def _attempt(self, what: str, call: Callable[..., None], *arguments: object) -> None:
         if self._stop.requested:
             raise Stopped
         try:
@@ -181,59 +181,59 @@ class _Undo:
         except RequestFailed as error:
             self._changes.fail(what, error)
 
-    def _bring_people_back(self, moved: list[_MovedFace]) -> None:
-        """Make people again who are gone, and one for the faces that were nobody's."""
-        for noted in self._journal.changes.values():
-            if noted.is_undo and isinstance(noted.change, CreatePerson) and noted.outcome is not None:
-                self._alive[noted.change.person.id] = noted.outcome["id"]
+    def _recreate_people(self, moved: list[_MovedFace]) -> None:
+        """Make people again who are gone, and one for the faces that were unassigned."""
+        for entry in self._journal.changes.values():
+            if entry.is_undo and isinstance(entry.change, CreatePerson) and entry.outcome is not None:
+                self._current_ids[entry.change.person.id] = entry.outcome["id"]
         before = {each.before.id: each.before for each in moved if each.before is not None}
         for person in before.values():
-            self._unless_it_fails(person.name, self._make_again_if_gone, person)
+            self._attempt(person.name, self._recreate_if_gone, person)
         if any(each.before is None for each in moved) and self._may_delete:
-            self._unless_it_fails("faces of nobody", self._make_again_if_gone, _NOBODY)
+            self._attempt("unassigned faces", self._recreate_if_gone, _UNASSIGNED)
 
-    def _make_again_if_gone(self, person: ServerPerson) -> None:
-        known = self._alive.get("") if person is _NOBODY else self._now(person.id)
+    def _recreate_if_gone(self, person: ServerPerson) -> None:
+        known = self._current_ids.get("") if person is _UNASSIGNED else self._current_id(person.id)
         if known is None or self._server.person(known) is None:
-            self._make_again(person)
+            self._recreate(person)
 
-    def _make_again(self, person: ServerPerson) -> None:
+    def _recreate(self, person: ServerPerson) -> None:
         # A name of its own, so that it is found again after a kill, until its faces are back.
         named = replace(person, name=person.name or f"{_MARK}{person.id or self._journal.run}")
         namesakes = tuple(each.id for each in people_called(self._server, [named.name]))
-        self._alive[person.id] = self._changes.make(CreatePerson(named, namesakes))["id"]
+        self._current_ids[person.id] = self._changes.make(CreatePerson(named, namesakes))["id"]
 
-    def _now(self, identity: str) -> str:
-        return self._alive.get(identity, identity)
+    def _current_id(self, identity: str) -> str:
+        return self._current_ids.get(identity, identity)
 
-    def _take_faces_back(self, item: tuple[str, list[_MovedFace]]) -> None:
+    def _restore_faces(self, item: tuple[str, list[_MovedFace]]) -> None:
         asset, moved = item
         try:
             faces = self._server.faces(asset)
             for each in moved:
-                self._take_back(each, faces)
+                self._restore_face(each, faces)
                 self._progress.advance()
-        except NotThere:
+        except NotFound:
             self._changes.counts["changed_meanwhile"] += len(moved)
         except RequestFailed as error:
             self._changes.fail(asset, error)
 
-    def _take_back(self, each: _MovedFace, faces: list[ServerFace]) -> None:
+    def _restore_face(self, each: _MovedFace, faces: list[ServerFace]) -> None:
         there = face_of(faces, each.face)
-        to = self._now(each.before.id) if each.before else self._alive.get("", "")
+        to = self._current_id(each.before.id) if each.before else self._current_ids.get("", "")
         if there is not None and there.person_id in (to, each.before.id if each.before else ""):
             return
-        if there is None or there.person_id != self._now(each.after):
+        if there is None or there.person_id != self._current_id(each.after):
             self._changes.counts["changed_meanwhile"] += 1
         elif not to:
-            self._left["faces that were nobody's: the key lacks person.delete"] += 1
+            self._left["faces that were unassigned: the key lacks person.delete"] += 1
         else:
             self._changes.make(GiveFace(each.asset, each.face, to, there.person))
 
     def _remove_face(self, create: CreateFace, identity: str) -> None:
         try:
             there = face_of(self._server.faces(create.asset), identity)
-        except NotThere:
+        except NotFound:
             return
         if there is not None and there.person_id == create.to:
             self._changes.make(DeleteFace(create.asset, identity))
@@ -242,16 +242,16 @@ class _Undo:
 
     def _restore_people(self) -> None:
         for merge, _ in self._journal.made(MergePerson):
-            self._unless_it_fails(merge.into.name, self._drop_birth_date, merge)
+            self._attempt(merge.into.name, self._drop_birth_date, merge)
         for change, _ in reversed(self._journal.made(NamePerson)):
-            self._unless_it_fails(change.name, self._restore_name, change)
-        for identity in list(self._alive.values()):
-            self._unless_it_fails(identity, self._unmark, identity)
+            self._attempt(change.name, self._restore_name, change)
+        for identity in list(self._current_ids.values()):
+            self._attempt(identity, self._remove_mark, identity)
         for create, outcome in self._journal.made(CreatePerson):
-            self._unless_it_fails(create.person.name, self._remove_person, outcome["id"], create.person.name)
+            self._attempt(create.person.name, self._remove_person, outcome["id"], create.person.name)
 
     def _drop_birth_date(self, merge: MergePerson) -> None:
-        there = self._server.person(self._now(merge.into.id))
+        there = self._server.person(self._current_id(merge.into.id))
         came_along = merge.into.birth_date is None and merge.source.birth_date is not None
         if there is None or not came_along or there.birth_date != merge.source.birth_date:
             return
@@ -259,7 +259,7 @@ class _Undo:
             self._changes.make(DropBirthDate(there))
 
     def _restore_name(self, change: NamePerson) -> None:
-        there = self._server.person(self._now(change.person.id))
+        there = self._server.person(self._current_id(change.person.id))
         if there is None or any(
             back.person.id == there.id and back.name == change.person.name
             for back in self._journal.taken_back(NamePerson)
@@ -270,13 +270,13 @@ class _Undo:
         elif there.name != change.person.name:
             self._changes.counts["changed_meanwhile"] += 1
 
-    def _unmark(self, identity: str) -> None:
-        """Take the passing name away; the person for nobody's faces goes, and whoever got no face back."""
+    def _remove_mark(self, identity: str) -> None:
+        """Remove the temporary name; the person for unassigned faces goes, and whoever got no face back."""
         there = self._server.person(identity)
         if there is None:
             return
         is_empty = self._may_delete and not self._server.photos_of(identity)
-        if is_empty or (identity == self._alive.get("") and there.name.startswith(_MARK)):
+        if is_empty or (identity == self._current_ids.get("") and there.name.startswith(_MARK)):
             self._changes.make(DeletePerson(there))
         elif there.name.startswith(_MARK):
             self._changes.make(NamePerson(there, ""))
@@ -321,9 +321,9 @@ class _Undo:
 def _moved_faces(journal: PushJournal) -> list[_MovedFace]:
     """Every face that the run moved, once: from where it was at first to where it was at last."""
     moved: dict[str, _MovedFace] = {}
-    for noted in journal.changes.values():
-        change = noted.change
-        if noted.is_undo or noted.outcome is None:
+    for entry in journal.changes.values():
+        change = entry.change
+        if entry.is_undo or entry.outcome is None:
             continue
         if isinstance(change, GiveFace):
             each = moved.setdefault(change.face, _MovedFace(change.asset, change.face, change.before, ""))

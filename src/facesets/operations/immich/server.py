@@ -34,12 +34,12 @@ _HELPFUL = {
 }
 _HELPFUL_TO_UNDO = {
     "face.delete": "an undo could not remove faces that were added",
-    "person.delete": "an undo could not make faces nobody's again, nor remove people",
+    "person.delete": "an undo could not unassign faces again, nor remove people",
     "user.read": "it stays unknown whose photos they are",
 }
 
 
-def meet(
+def check_server(
     server: Immich, user: str, progress: Progress, *, essential: Sequence[str] = STAGE_PERMISSIONS
 ) -> Owner | None:
     """Check that the server can be worked with, and say what will not work.
@@ -54,7 +54,7 @@ def meet(
     Returns
     -------
     Owner or None
-        Whose photos the key leads to, where it may tell.
+        Whose photos the key leads to, where it may say.
 
     Raises
     ------

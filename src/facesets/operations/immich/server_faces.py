@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence, Set
 
 from facesets.interfaces import Progress
-from facesets.operations.immich.face_matches import Sighting, sightings
-from facesets.operations.immich.local_people import Ours
+from facesets.operations.immich.face_matches import FaceMatch, match_faces
+from facesets.operations.immich.local_people import LocalPeople
 from facesets.operations.immich.push_executor import in_parallel
-from facesets.remote.immich_answers import NotThere, RequestFailed
+from facesets.remote.immich_answers import NotFound, RequestFailed
 from facesets.remote.immich_people import ImmichPeople
 from facesets.remote.immich_records import ServerFace
 from facesets.stop import Stop
@@ -19,7 +19,7 @@ class ServerView:
     ----------
     faces : mapping of asset to list of ServerFace
         All faces of the assets that were looked at.
-    seen : list of Sighting
+    seen : list of FaceMatch
         Our faces there.
     vanished, differing, of_others : int
         Assets that are gone, that show another picture, and that belong to another account.
@@ -30,7 +30,7 @@ class ServerView:
     def __init__(
         self,
         server: ImmichPeople,
-        ours: Ours,
+        ours: LocalPeople,
         assets: Mapping[str, Sequence[tuple[str, bool]]],
         owner_id: str,
         workers: int,
@@ -55,7 +55,7 @@ class ServerView:
         self._stop = stop
         self._checked: set[str] = set()
         self.faces: dict[str, list[ServerFace]] = {}
-        self.seen: list[Sighting] = []
+        self.seen: list[FaceMatch] = []
         self.vanished = self.differing = self.of_others = 0
         self.failures: list[tuple[str, str]] = []
 
@@ -63,7 +63,7 @@ class ServerView:
         """Whether one of these assets has these bytes."""
         return any(asset in assets for asset, _ in self._assets[sha256])
 
-    def look_at(self, contents: Iterable[str]) -> None:
+    def read_faces(self, contents: Iterable[str]) -> None:
         """Ask for the faces of all assets with these bytes."""
         wanted = []
         for sha256 in contents:
@@ -84,11 +84,11 @@ class ServerView:
             self.faces[asset] = faces or []
             if faces is None:
                 continue
-            pairs = sightings(asset, self._ours.photos[sha256], faces)
+            pairs = match_faces(asset, self._ours.photos[sha256], faces)
             self.differing += pairs is None
             self.seen += pairs or []
 
-    def drop_others(self, assets: Set[str]) -> bool:
+    def drop_photos_of_others(self, assets: Set[str]) -> bool:
         """Find out whose these assets are, and forget our faces on those of others; False if none are.
 
         A server may list and even change photos of partners. They are not the user's to change.
@@ -103,7 +103,7 @@ class ServerView:
     def _is_own(self, asset: str) -> bool:
         try:
             owner = self._server.owner_of(asset)
-        except NotThere:
+        except NotFound:
             self.vanished += 1
             return False
         except RequestFailed as error:
@@ -116,7 +116,7 @@ class ServerView:
         self._progress.advance()
         try:
             return self._server.faces(asset)
-        except NotThere:
+        except NotFound:
             self.vanished += 1
         except RequestFailed as error:
             self.failures.append((asset, error.reason))

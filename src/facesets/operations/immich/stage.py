@@ -3,7 +3,7 @@
 One thread lists assets, gives each its path and records what became of it; workers take an asset
 from the server's face boxes to a verified file. What the files say depends on the list alone:
 paths are given in its order, and of several assets with the same bytes the first is staged. Only where the
-server tells the checksum of one and not of the other, and both are under way, does the first to arrive stay.
+server reports the checksum of one and not of the other, and both are in progress, the first to arrive stays.
 """
 
 from collections import Counter, deque
@@ -16,9 +16,9 @@ from pathlib import Path, PurePosixPath
 from facesets.errors import FacesetsError
 from facesets.files import FileLock, printable, writing
 from facesets.interfaces import Progress
-from facesets.operations.immich.server import estimate, meet, stage_permissions
-from facesets.operations.immich.stage_asset import Known, Partials, Settled, settle
-from facesets.operations.immich.stage_list import Listing, Unannounced
+from facesets.operations.immich.server import check_server, estimate, stage_permissions
+from facesets.operations.immich.stage_asset import AssetOutcome, IsKnown, PartialDownloads, stage_asset
+from facesets.operations.immich.stage_list import FileWithoutChecksum, Listing
 from facesets.operations.immich.stage_scope import scope_of
 from facesets.operations.immich.stage_state import Heading, StageRecord, sha256_by_sha1
 from facesets.operations.immich.stage_summary import AssetFailure, StageSummary
@@ -38,7 +38,7 @@ def immich_stage(
     out: Path,
     user: str,
     options: StageOptions,
-    known: Sequence[Known] = (),
+    known: Sequence[IsKnown] = (),
     *,
     progress: Progress,
     stop: Stop,
@@ -59,7 +59,7 @@ def immich_stage(
     Raises
     ------
     Unreachable
-        The server went away; what was done is kept and the same call goes on from there.
+        The server became unavailable; what was done is kept and the same call goes on from there.
     WrongUsage, CannotWrite, DamagedFile, NewerFormat, AlreadyRunning
         The sentence says why.
     """
@@ -76,17 +76,17 @@ def _stage(
     folder: Path,
     user: str,
     options: StageOptions,
-    known: Sequence[Known],
+    known: Sequence[IsKnown],
     progress: Progress,
     stop: Stop,
 ) -> StageSummary:
-    owner = meet(server, user, progress, essential=stage_permissions(options))
+    owner = check_server(server, user, progress, essential=stage_permissions(options))
     scope = scope_of(server, options)
     record = StageRecord(folder, Heading(user, owner.id if owner else ""))
     listing = Listing(server, options, owner, scope)
     lock = nullcontext() if options.dry_run else FileLock(folder / "stage.lock", what=printable(folder))
     with lock:
-        listing.take_over(record.records())
+        listing.load_records(record.records())
         sha256_of = sha256_by_sha1(folder.parent, without=folder) if known else {}
         expected = estimate(server, options, scope)
         about = "" if expected is None else f", about {expected} by the server's count"
@@ -94,7 +94,9 @@ def _stage(
         run = _Run(
             listing,
             record,
-            partial(settle, server=server, folder=folder, known=known, sha256_of=sha256_of, options=options),
+            partial(
+                stage_asset, server=server, folder=folder, known=known, sha256_of=sha256_of, options=options
+            ),
             options,
             folder,
             progress,
@@ -115,7 +117,7 @@ class _Run:
         self,
         listing: Listing,
         record: StageRecord,
-        settle_one: Callable[[Asset, str], Settled],
+        stage_one: Callable[[Asset, str], AssetOutcome],
         options: StageOptions,
         folder: Path,
         progress: Progress,
@@ -123,13 +125,13 @@ class _Run:
     ) -> None:
         self._listing = listing
         self._record = record
-        self._settle_one = settle_one
+        self._stage_one = stage_one
         self._options = options
         self._folder = folder
         self._progress = progress
         self._stop = stop
         self._pool = ThreadPoolExecutor(options.workers, thread_name_prefix="stage")
-        self._flying: set[Future[Settled]] = set()
+        self._running: set[Future[AssetOutcome]] = set()
         self._same_bytes: dict[str, deque[tuple[Asset, str]]] = {}
         """Assets that wait for the one with their bytes, which is under way."""
         self._failed_bytes: set[str] = set()
@@ -139,10 +141,10 @@ class _Run:
         self._failures: list[AssetFailure] = []
 
     def work(self) -> None:
-        """List, settle, record. Raises what ends the run, after all that is ready was recorded."""
-        partials = Partials(self._folder)
+        """List, stage, record. Raises what ends the run, after all that is ready was recorded."""
+        partials = PartialDownloads(self._folder)
         try:
-            self._feed()
+            self._submit_all()
         except FacesetsError as error:
             self._error = self._error or error
         except Stopped:
@@ -151,51 +153,51 @@ class _Run:
             # What is ready counts; what has not begun is dropped.
             self._ending = True
             self._pool.shutdown(cancel_futures=True)
-            self._flying = {future for future in self._flying if not future.cancelled()}
-            while self._flying:
-                self._harvest()
+            self._running = {future for future in self._running if not future.cancelled()}
+            while self._running:
+                self._collect()
             if not self._options.dry_run:
                 partials.sweep()
         if self._error is not None:
             raise self._error
 
-    def _feed(self) -> None:
+    def _submit_all(self) -> None:
         if not self._options.dry_run:
-            Partials(self._folder).sweep()
+            PartialDownloads(self._folder).sweep()
         # While the list is read by page numbers, an asset that is deleted moves others to pages that were
         # read already, and new ones arrive: so it is read again until nothing new shows.
         for _ in range(_MAX_READINGS):
             is_new = False
-            for asset, name in self._listing.unmet(self._progress):
+            for asset, name in self._listing.new_assets(self._progress):
                 is_new = True
-                self._offer(asset, name)
-                while len(self._flying) >= self._options.workers * _AHEAD_PER_WORKER:
-                    self._harvest()
+                self._submit(asset, name)
+                while len(self._running) >= self._options.workers * _AHEAD_PER_WORKER:
+                    self._collect()
                 if self._is_over():
                     return
-            while self._flying and not self._is_over():
-                self._harvest()
+            while self._running and not self._is_over():
+                self._collect()
             if not is_new or self._is_over():
                 return
 
     def _is_over(self) -> bool:
         return self._stop.requested or self._error is not None
 
-    def _harvest(self) -> None:
+    def _collect(self) -> None:
         """Wait for a worker and record what it did."""
-        done, self._flying = wait(self._flying, return_when=FIRST_COMPLETED)
+        done, self._running = wait(self._running, return_when=FIRST_COMPLETED)
         for future in done:
             try:
-                self._take(future.result())
+                self._record_outcome(future.result())
             except FacesetsError as error:
                 self._error = self._error or error
             except Stopped:
                 continue
 
-    def _offer(self, asset: Asset, name: str) -> None:
+    def _submit(self, asset: Asset, name: str) -> None:
         """Put an asset to work, or behind the one with the same bytes."""
         if self._listing.has_content(asset.sha1):
-            self._note_alias(asset.id, asset.path, asset.sha1)
+            self._record_alias(asset.id, asset.path, asset.sha1)
         elif asset.sha1 in self._failed_bytes:
             self._fail(asset, "an asset with the same bytes failed before it")
         elif asset.sha1 and asset.sha1 in self._same_bytes:
@@ -203,48 +205,50 @@ class _Run:
         else:
             if asset.sha1:
                 self._same_bytes[asset.sha1] = deque()
-            self._flying.add(self._pool.submit(self._settle_one, asset, name))
+            self._running.add(self._pool.submit(self._stage_one, asset, name))
 
-    def _take(self, settled: Settled) -> None:
-        asset = settled.asset
-        if settled.kind == "gone":
+    def _record_outcome(self, outcome: AssetOutcome) -> None:
+        asset = outcome.asset
+        if outcome.kind == "gone":
             self._count("gone")
-        elif settled.kind == "failed":
-            if settled.passing and asset.sha1:
+        elif outcome.kind == "failed":
+            if outcome.transient and asset.sha1:
                 self._failed_bytes.add(asset.sha1)
-            self._fail(asset, settled.reason)
-        elif settled.kind == "staged" and settled.content is not None and not asset.sha1:
-            self._take_unannounced(settled, settled.content.sha1)
-        elif settled.kind == "staged" and asset.sha1 in self._listing.unannounced:
+            self._fail(asset, outcome.reason)
+        elif outcome.kind == "staged" and outcome.content is not None and not asset.sha1:
+            self._record_without_checksum(outcome, outcome.content.sha1)
+        elif outcome.kind == "staged" and asset.sha1 in self._listing.without_checksum:
             # Its bytes came under another name while it was under way.
-            self._drop(settled.name)
-            self._note_alias(asset.id, asset.path, asset.sha1)
+            self._remove(outcome.name)
+            self._record_alias(asset.id, asset.path, asset.sha1)
         else:
-            self._keep(settled)
+            self._record_asset(outcome)
         for waiting, name in self._same_bytes.pop(asset.sha1, ()):
             if not self._ending:
-                self._offer(waiting, name)
+                self._submit(waiting, name)
 
-    def _take_unannounced(self, settled: Settled, sha1: str) -> None:
+    def _record_without_checksum(self, outcome: AssetOutcome, sha1: str) -> None:
         """Record a file whose bytes could be compared with others only after they came.
 
         Of several the one whose path comes first stays, whoever was first to arrive.
         """
-        before = self._listing.unannounced.get(sha1)
+        before = self._listing.without_checksum.get(sha1)
         if before is None and not self._listing.has_content(sha1):
-            self._listing.unannounced[sha1] = Unannounced(settled.name, settled.asset.id, settled.asset.path)
-            self._keep(settled)
+            self._listing.without_checksum[sha1] = FileWithoutChecksum(
+                outcome.name, outcome.asset.id, outcome.asset.path
+            )
+            self._record_asset(outcome)
             return
-        mine = Unannounced(settled.name, settled.asset.id, settled.asset.path)
-        loser = mine if before is None else max(mine, before)
+        new = FileWithoutChecksum(outcome.name, outcome.asset.id, outcome.asset.path)
+        duplicate = new if before is None else max(new, before)
         # In this order a kill in between leaves nothing that the next run does not repair.
-        self._drop(loser.name)
-        self._note_alias(loser.asset_id, loser.original_path, sha1, no_checksum=True)
-        if loser is not mine:
-            self._listing.unannounced[sha1] = mine
-            self._write(settled.row())
+        self._remove(duplicate.name)
+        self._record_alias(duplicate.asset_id, duplicate.original_path, sha1, no_checksum=True)
+        if duplicate is not new:
+            self._listing.without_checksum[sha1] = new
+            self._write(outcome.row())
 
-    def _drop(self, name: str) -> None:
+    def _remove(self, name: str) -> None:
         """Remove a file whose bytes are staged under another name, and the folders that held nothing else."""
         path = self._folder / name
         with writing(self._folder):
@@ -255,19 +259,21 @@ class _Run:
                 except OSError:
                     break
 
-    def _keep(self, settled: Settled) -> None:
-        self._write(settled.row())
-        self._count(settled.kind)
-        if settled.kind == "staged":
-            self._counts["size_unknown"] += settled.largest_short_px is None
-            self._counts["adopted"] += settled.adopted
-        if settled.content is not None:
-            self._listing.add_content(settled.content.sha1)
+    def _record_asset(self, outcome: AssetOutcome) -> None:
+        self._write(outcome.row())
+        self._count(outcome.kind)
+        if outcome.kind == "staged":
+            self._counts["size_unknown"] += outcome.largest_short_px is None
+            self._counts["adopted"] += outcome.adopted
+        if outcome.content is not None:
+            self._listing.add_content(outcome.content.sha1)
             self._counts["bytes"] += (
-                0 if settled.adopted or settled.kind != "staged" else settled.content.size
+                0 if outcome.adopted or outcome.kind != "staged" else outcome.content.size
             )
 
-    def _note_alias(self, asset_id: str, original_path: str, sha1: str, *, no_checksum: bool = False) -> None:
+    def _record_alias(
+        self, asset_id: str, original_path: str, sha1: str, *, no_checksum: bool = False
+    ) -> None:
         row = {"asset_id": asset_id, "outcome": "alias", "sha1": sha1, "original_path": original_path}
         self._write(row | ({"no_checksum": True} if no_checksum else {}))
         self._count("alias")

@@ -12,17 +12,17 @@ from facesets.files import sync_directory, writing
 from facesets.operations.immich.face_boxes import StagedFace, scaled
 from facesets.operations.options.immich import StageOptions
 from facesets.remote.immich import Downloaded, Immich
-from facesets.remote.immich_answers import NotThere, RequestFailed
+from facesets.remote.immich_answers import NotFound, RequestFailed
 from facesets.remote.immich_records import Asset
 
-Known = Callable[[str], bool]
+IsKnown = Callable[[str], bool]
 """Whether content with this sha256 is somewhere already. Asked from several threads."""
 
 Kind = Literal["staged", "known", "small", "no_face", "gone", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class AssetOutcome:
     """What came of one asset.
 
     Attributes
@@ -32,10 +32,10 @@ class Settled:
     content : Downloaded or None
         Digests of the bytes, where they were looked at.
     adopted : bool
-        The bytes lay in place already.
+        The bytes existed in place already.
     reason : str
         Why it failed.
-    passing : bool
+    transient : bool
         It failed for a reason that is not the asset's own.
     """
 
@@ -47,7 +47,7 @@ class Settled:
     content: Downloaded | None = None
     adopted: bool = False
     reason: str = ""
-    passing: bool = False
+    transient: bool = False
 
     def row(self) -> dict[str, Any]:
         """What is remembered of it; a later run finds the same asset by id and checksum."""
@@ -70,8 +70,8 @@ class Settled:
         }
 
 
-class Partials:
-    """Where downloads lie until they are whole. A killed run's are swept away by the next."""
+class PartialDownloads:
+    """Where downloads are until they are complete. Those of a killed run are removed by the next."""
 
     def __init__(self, folder: Path) -> None:
         """Name the folder of the photos; nothing is made yet."""
@@ -92,16 +92,16 @@ class Partials:
                 self._directory.rmdir()
 
 
-def settle(
+def stage_asset(
     asset: Asset,
     name: str,
     *,
     server: Immich,
     folder: Path,
-    known: Sequence[Known],
+    known: Sequence[IsKnown],
     sha256_of: Mapping[str, str],
     options: StageOptions,
-) -> Settled:
+) -> AssetOutcome:
     """Look at an asset's faces and fetch its original when one of them is large.
 
     Parameters
@@ -123,36 +123,38 @@ def settle(
     try:
         on_server = server.faces(asset.id)
         if not on_server and not options.faceless:
-            return Settled("no_face", asset, name)
+            return AssetOutcome("no_face", asset, name)
         found = scaled(asset, on_server)
         if (
             on_server
             and found.largest_short_px is not None
             and found.largest_short_px < options.min_face_short
         ):
-            return Settled("small", asset, name, largest_short_px=found.largest_short_px)
+            return AssetOutcome("small", asset, name, largest_short_px=found.largest_short_px)
         if options.dry_run:
-            return Settled("staged", asset, name, largest_short_px=found.largest_short_px)
+            return AssetOutcome("staged", asset, name, largest_short_px=found.largest_short_px)
         sha256 = sha256_of.get(asset.sha1)
         if sha256 is not None and any(is_known(sha256) for is_known in known):
             met = Downloaded(0, asset.sha1, sha256)
-            return Settled("known", asset, name, found.faces, found.largest_short_px, met)
+            return AssetOutcome("known", asset, name, found.faces, found.largest_short_px, met)
         try:
-            content, adopted = _get(asset, folder / name, server, Partials(folder), known)
-        except NotThere:
+            content, adopted = _fetch(asset, folder / name, server, PartialDownloads(folder), known)
+        except NotFound:
             # Of a photo that vanished the server has no faces either.
             server.faces(asset.id)
-            return Settled("failed", asset, name, reason="the server has the photo, but not its original")
-    except NotThere as error:
-        return Settled("gone", asset, name, reason=error.reason)
+            return AssetOutcome(
+                "failed", asset, name, reason="the server has the photo, but not its original"
+            )
+    except NotFound as error:
+        return AssetOutcome("gone", asset, name, reason=error.reason)
     except RequestFailed as error:
-        return Settled("failed", asset, name, reason=error.reason, passing=error.passing)
+        return AssetOutcome("failed", asset, name, reason=error.reason, transient=error.transient)
     kind: Kind = "known" if any(is_known(content.sha256) for is_known in known) else "staged"
-    return Settled(kind, asset, name, found.faces, found.largest_short_px, content, adopted)
+    return AssetOutcome(kind, asset, name, found.faces, found.largest_short_px, content, adopted)
 
 
-def _get(
-    asset: Asset, target: Path, server: Immich, partials: Partials, known: Sequence[Known]
+def _fetch(
+    asset: Asset, target: Path, server: Immich, partials: PartialDownloads, known: Sequence[IsKnown]
 ) -> tuple[Downloaded, bool]:
     """Bring the original to its place, unless its bytes are there or known; True if they were there."""
     with writing(target):

@@ -10,7 +10,7 @@ from facesets.interfaces import Progress
 from facesets.operations.immich.digests import DigestSet
 from facesets.operations.immich.stage_scope import Query, queries
 from facesets.operations.immich.stage_state import Record, seen_key
-from facesets.operations.immich.staged_paths import Names, is_readable, is_thumbnail
+from facesets.operations.immich.staged_paths import UniquePaths, is_readable, is_thumbnail
 from facesets.operations.options.immich import StageOptions
 from facesets.remote.immich import Immich
 from facesets.remote.immich_answers import RequestFailed
@@ -18,8 +18,8 @@ from facesets.remote.immich_records import Asset, Owner
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Unannounced:
-    """A staged file whose bytes the server had not told beforehand; ordered by its path."""
+class FileWithoutChecksum:
+    """A staged file of which the server reports no checksum; ordered by its path."""
 
     name: str
     asset_id: str
@@ -27,15 +27,15 @@ class Unannounced:
 
 
 class Listing:
-    """The assets of one run, each once, less what is not wanted and what earlier runs settled.
+    """The assets of one run, each once, less what is not wanted and what earlier runs finished.
 
     Attributes
     ----------
     listed, settled_before, of_others : int
-        Assets met, those of them that earlier runs settled, and those of another account that are wanted.
+        Assets met, those of them that earlier runs finished, and those of another account that are wanted.
     skipped : Counter
         Assets passed over, by kind.
-    unannounced : mapping of sha1 to Unannounced
+    without_checksum : mapping of sha1 to FileWithoutChecksum
         Staged files that the server gave no checksum of.
     """
 
@@ -47,17 +47,17 @@ class Listing:
         self._scope = scope
         self._options = options
         self._owner = owner
-        self._names = Names()
+        self._names = UniquePaths()
         self._staged = DigestSet()
-        self._settled = DigestSet()
+        self._done = DigestSet()
         self._contents = DigestSet()
-        self._met = DigestSet()
+        self._listed_keys = DigestSet()
         self.listed = self.settled_before = self.of_others = 0
         self.skipped: Counter[str] = Counter()
-        self.unannounced: dict[str, Unannounced] = {}
+        self.without_checksum: dict[str, FileWithoutChecksum] = {}
 
-    def take_over(self, records: Iterable[Record]) -> None:
-        """Remember what earlier runs settled, as far as it still holds under these options."""
+    def load_records(self, records: Iterable[Record]) -> None:
+        """Remember what earlier runs finished, as far as it still holds under these options."""
         for row in records:
             key = seen_key(row["asset_id"], "" if row.get("no_checksum") else row["sha1"])
             outcome = row["outcome"]
@@ -65,17 +65,17 @@ class Listing:
                 self._staged.add(key)
                 self._names.take(row["path"])
                 if row.get("no_checksum"):
-                    staged = Unannounced(row["path"], row["asset_id"], row["original_path"])
-                    self.unannounced[row["sha1"]] = staged
+                    staged = FileWithoutChecksum(row["path"], row["asset_id"], row["original_path"])
+                    self.without_checksum[row["sha1"]] = staged
             if outcome in ("staged", "known"):
                 self.add_content(row["sha1"])
             if outcome == "small":
                 # A lower limit than before asks again.
-                settled = row["largest_short_px"] < self._options.min_face_short
+                is_done = row["largest_short_px"] < self._options.min_face_short
             else:
-                settled = outcome != "no_face" or not (self._options.recheck or self._options.faceless)
-            if settled:
-                self._settled.add(key)
+                is_done = outcome != "no_face" or not (self._options.recheck or self._options.faceless)
+            if is_done:
+                self._done.add(key)
 
     def add_content(self, sha1: str) -> None:
         """Remember that these bytes are staged or known."""
@@ -85,7 +85,7 @@ class Listing:
         """Whether these bytes are staged or known."""
         return bool(sha1) and sha1 in self._contents
 
-    def unmet(self, progress: Progress) -> Iterator[tuple[Asset, str]]:
+    def new_assets(self, progress: Progress) -> Iterator[tuple[Asset, str]]:
         """Read the list, and give the assets to look at that were not met before, each with its path.
 
         Raises
@@ -102,7 +102,7 @@ class Listing:
 
     def _name_if_wanted(self, asset: Asset, progress: Progress) -> str | None:
         key = seen_key(asset.id, asset.sha1)
-        if not self._met.add(key):
+        if not self._listed_keys.add(key):
             return None
         self.listed += 1
         is_of_another = self._owner is not None and asset.owner_id not in ("", self._owner.id)
@@ -112,10 +112,10 @@ class Listing:
             progress.advance()
             return None
         self.of_others += is_of_another
-        # A path is given to every asset in the order of the list, settled or not: so it is the same
+        # A path is given to every asset in the order of the list, finished or not: so it is the same
         # however often the run is cut.
         name = "" if key in self._staged else self._names.give(asset.path, asset.id)
-        if key in self._settled:
+        if key in self._done:
             self.settled_before += 1
             progress.advance()
             return None

@@ -74,7 +74,7 @@ def _people(server: Immich, name: str) -> list[str]:
     try:
         found = people_called(server, [name])
     except RequestFailed as error:
-        raise WrongUsage(f"{server.label} does not tell who is called so: {error.reason}.") from error
+        raise WrongUsage(f"{server.label} does not say who is called so: {error.reason}.") from error
     if not found:
         raise WrongUsage(f"There is nobody called {printable(name)} on {server.label}. Check the name there.")
     return [person.id for person in found]

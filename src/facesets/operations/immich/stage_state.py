@@ -1,6 +1,6 @@
 """What staging has done: a journal while it runs, three files when it ends.
 
-    state.json     one record for each asset that is settled
+    state.json     one record for each asset that is finished
     queue.json     what to embed, for `facesets embed --queue`
     aliases.json   further assets with bytes that are staged or known
 
@@ -141,8 +141,8 @@ class StageRecord:
                 for row in (_rows(latest, sources, "staged") if copied else ())
                 if row["sha1"] in copied
             }
-            settled = _rows(latest, sources, *_OUTCOMES)
-            _write_table(state, _heading_record(STATE_FORMAT, self._heading), "assets", settled)
+            finished = _rows(latest, sources, *_OUTCOMES)
+            _write_table(state, _heading_record(STATE_FORMAT, self._heading), "assets", finished)
             staged = (_without_outcome(row) for row in _rows(latest, sources, "staged"))
             _write_table(queue, _heading_record(QUEUE_FORMAT, self._heading), "files", staged)
             others = (
@@ -177,9 +177,9 @@ class StageRecord:
 
 
 def sha256_by_sha1(out: Path, *, without: Path) -> dict[str, str]:
-    """The sha256 of content that was staged for others below the same place, by the sha1 that servers tell.
+    """The sha256 of content that was staged for others below the same place, by the sha1 that servers report.
 
-    A record that cannot be read tells nothing here: whoever stages there is told.
+    A record that cannot be read gives nothing here: it is reported to whoever stages there.
     """
     found: dict[str, str] = {}
     for state in sorted(out.glob("*/state.json")):
@@ -215,7 +215,7 @@ def _write_table(file: IO[bytes], heading: Record, name: str, rows: Iterator[Rec
 
 
 def _latest(sources: Sequence[IO[bytes]], paths: Sequence[Path]) -> Int64:
-    """Where the record lies that counts for each asset, and its outcome, in the order of their ids."""
+    """Where the record is that counts for each asset, and its outcome, in the order of their ids."""
     ids = bytearray()
     places = array("q")
     for number, (file, path) in reversed(list(enumerate(zip(sources, paths, strict=False)))):
@@ -266,6 +266,6 @@ def _is_record(record: Record) -> bool:
 
 def _damaged(path: Path) -> DamagedFile:
     return DamagedFile(
-        f"{printable(path)} is damaged. Move it away and run `facesets immich-stage` again: photos that are "
-        "there already are recognised and not fetched again."
+        f"{printable(path)} is damaged. Move it elsewhere and run `facesets immich-stage` again: photos that "
+        "exist already are recognised and not fetched again."
     )

@@ -1,4 +1,4 @@
-"""What a run of `immich-stage` tells at its end."""
+"""What a run of `immich-stage` reports at its end."""
 
 from dataclasses import dataclass, field
 
@@ -29,11 +29,11 @@ class StageSummary:
     staged, megabytes : int, float
         New files.
     adopted : int
-        New files among them whose bytes lay there already and were not fetched.
+        New files among them whose bytes existed already and were not fetched.
     aliases, known : int
         Photos whose bytes are staged already, or are in a cache given as known.
     no_face, small_faces : int
-        Photos without a face by the server's account, and those whose faces are all too small.
+        Photos without a face according to the server, and those whose faces are all too small.
     size_unknown : int
         Photos staged without a look at the size of their faces, which the server does not know.
     skipped : mapping of str to int

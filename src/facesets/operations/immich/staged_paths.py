@@ -67,7 +67,7 @@ def safe_label(label: str) -> str:
     return _safe_folder(_safe_part(re.sub(r"[/\\]", "_", label)))
 
 
-class Names:
+class UniquePaths:
     """Gives every asset a path of its own, in the order in which they ask.
 
     Two paths are the same when a system that ignores case or composes accents would say so. The

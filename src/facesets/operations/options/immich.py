@@ -1,4 +1,4 @@
-"""What the commands that talk to an Immich server can be told."""
+"""Options of the commands that talk to an Immich server."""
 
 from dataclasses import dataclass
 from datetime import datetime, time

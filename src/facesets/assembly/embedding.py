@@ -1,0 +1,102 @@
+"""Embedding with all that it needs: the pack that the cache asks for, loaded, and the work divided."""
+
+import dataclasses
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+
+from facesets.assembly.models import choose, detection_options, make_embedder, make_landmarks
+from facesets.assembly.notices import Notices
+from facesets.assembly.packs import get_pack
+from facesets.assembly.tuning import divide, tuning_for_run
+from facesets.interfaces import Progress, Source
+from facesets.operations.ingest.embed import EmbedSummary, embed
+from facesets.operations.ingest.empty_sources import require_photos
+from facesets.operations.models.tuning import is_long
+from facesets.operations.options.cache import EmbedOptions
+from facesets.settings import Settings
+from facesets.stop import Stop
+from facesets.stopwatch import Stopwatch
+from facesets.store.npz.cache import Cache
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceFlags:
+    """What the user says of models and machine.
+
+    Attributes
+    ----------
+    pack, det_size, min_det_score
+        None: as the cache was made with, else as usual.
+    provider : str
+        Where models run; `auto` chooses.
+    workers, batch_size : int or None
+        None: as measured on this machine, else as usual.
+    """
+
+    pack: str | None = None
+    det_size: int | None = None
+    min_det_score: float | None = None
+    provider: str = "auto"
+    workers: int | None = None
+    batch_size: int | None = None
+
+
+def embed_photos(
+    photos: Source,
+    store: Cache,
+    flags: InferenceFlags,
+    options: EmbedOptions,
+    settings: Settings,
+    notices: Notices,
+    *,
+    stopwatch: Stopwatch,
+    progress: Progress,
+    stop: Stop,
+) -> tuple[EmbedSummary, EmbedOptions]:
+    """Load what the cache asks for and embed, while nobody else writes to the cache.
+
+    Returns
+    -------
+    EmbedSummary, EmbedOptions
+        What was done, and how: workers and batch size as they were chosen.
+
+    Raises
+    ------
+    MissingModelPack, RecogniserMismatch, AlreadyRunning, SourceGone, WrongUsage, CannotWrite
+        The sentence says why.
+    """
+
+    def is_worth_measuring() -> bool:
+        return is_real and is_long(photos.files(), sum(map(photos.covers, store.files())))
+
+    detection = detection_options(store.settings, flags.pack, flags.det_size, flags.min_det_score, settings)
+    require_photos(photos, store.files())
+    is_real = not options.dry_run
+    models = get_pack(detection.pack, settings, notices, progress, stop, known=store.settings, fetch=is_real)
+    by_flags = {"workers": flags.workers, "batch_size": flags.batch_size}
+    with stopwatch.stage("load models"):
+        choice = choose(flags.provider, models, notices)
+        load = partial(make_embedder, models, detection, choice, stopwatch=stopwatch)
+        tuning = divide(settings, models, choice, **by_flags)
+        embedder = load(tuning=tuning)
+        landmarker = make_landmarks(models, choice) if options.enrich else None
+    store.require(embedder.settings)
+    with store.writing(embedder.settings) if is_real else nullcontext():
+        measured = tuning_for_run(
+            settings, models, choice, detection, is_worth_measuring, **by_flags, progress=progress, stop=stop
+        )
+        if measured != tuning:
+            tuning, embedder = measured, load(tuning=measured)
+        how = dataclasses.replace(options, workers=tuning.workers, batch_size=tuning.images_per_run)
+        summary = embed(
+            photos,
+            store,
+            embedder,
+            how,
+            landmarker=landmarker,
+            stopwatch=stopwatch,
+            progress=progress,
+            stop=stop,
+        )
+    return summary, how
