@@ -45,6 +45,15 @@ _NOBODY_NAMED = (
 )
 
 
+UndoOption = Annotated[
+    str | None,
+    Option(
+        "Show what a run changed, by its name, or `last`; with --apply, or a yes, take it back.",
+        metavar="RUN",
+    ),
+]
+
+
 def immich_push(
     staged: Annotated[
         Path, typer.Argument(metavar="STAGED", help="OUT/USER of `immich-stage`.", show_default=False)
@@ -58,13 +67,7 @@ def immich_push(
     ] = None,
     cache: Annotated[Path | None, Option("The cache that --people was made from.")] = None,
     apply: Annotated[bool, Option("Carry the plan out, after showing it, without a question.")] = False,
-    undo: Annotated[
-        str | None,
-        Option(
-            "Show what a run changed, by its name, or `last`; with --apply, or a yes, take it back.",
-            metavar="RUN",
-        ),
-    ] = None,
+    undo: UndoOption = None,
     give_up: Annotated[bool, Option("With --undo: end it though a part of it cannot be taken back.")] = False,
     database: DatabaseOption = None,
     *,
