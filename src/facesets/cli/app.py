@@ -8,6 +8,7 @@ import typer
 from typer.main import get_command
 
 from facesets.cli import console
+from facesets.cli.check import check
 from facesets.cli.cluster import cluster
 from facesets.cli.command import SETTINGS, Group, QuietOption, VerboseOption, prepare
 from facesets.cli.db import db
@@ -23,6 +24,7 @@ from facesets.cli.immich_finish import immich_finish
 from facesets.cli.immich_push import immich_push
 from facesets.cli.immich_stage import immich_stage
 from facesets.cli.import_folders import import_folders
+from facesets.cli.index import index
 from facesets.cli.migrate import migrate
 from facesets.cli.models import models
 from facesets.cli.params import EPILOG, SETTINGS_NOTE
@@ -38,8 +40,6 @@ from facesets.cli.transfer import export_cache, import_cache
 from facesets.cli.undo import undo
 from facesets.cli.verify_bundle import verify_bundle
 from facesets.errors import FacesetsError, WrongUsage
-from facesets.operations.ingest.index import index
-from facesets.operations.library.check import check
 from facesets.settings import ENVIRONMENT_PREFIX, load, prepare_libraries
 
 app = typer.Typer(
