@@ -20,7 +20,7 @@ SOURCE = Path(facesets.__file__).parent
 FLAGS_ARE_THEIR_SUBJECT = ("cli/", "assembly/immich.py", "operations/immich/", "operations/options/")
 """The terminal; what is said of flags that Immich's commands run each other by; what declares flags."""
 
-KINDS = {name for name, kind in vars(errors).items() if isinstance(kind, type)}
+KINDS = {name for name, kind in vars(errors).items() if isinstance(kind, type)} | {"super().__init__"}
 
 
 def error() -> RecogniserMismatch:
@@ -76,7 +76,7 @@ def _calls(kinds: set[str], *, outside: tuple[str, ...] = ()) -> Iterator[tuple[
         if outside and place.startswith(outside):
             continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in kinds:
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in kinds:
                 yield f"{place}:{node.lineno}", node
 
 
