@@ -16,17 +16,107 @@
     ├── UnreadableImage           -   one picture; recorded with its reason, never ends a run
     └── AlreadyRunning            75  another run holds the lock
 
-An error's message is one plain sentence that says what is wrong and what to do. Programming errors
-are not in this tree: they surface as tracebacks.
+An error's message is one plain sentence that says what is wrong and what to do. What it names of ours,
+an option or a command, it holds as data: a terminal words it as a flag, a browser as a field. Programming
+errors are not in this tree: they surface as tracebacks.
 """
 
-from typing import ClassVar
+import re
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+
+@dataclass(frozen=True)
+class Field:
+    """An option by the name of its field, such as `det_size`, with the value that it has or should have."""
+
+    name: str
+    value: str = ""
+
+    def __str__(self) -> str:
+        """The field's name and the value."""
+        return f"{self.name} {self.value}" if self.value else self.name
+
+    def __format__(self, _spec: str) -> str:
+        """As f-strings hand it to a `Sentence`."""
+        return f"\x02{self.name}\x1f{self.value}\x03"
+
+
+@dataclass(frozen=True, init=False)
+class Command:
+    """A command by its name, such as `models pull`, with its arguments."""
+
+    name: str
+    arguments: "tuple[str | Field, ...]"
+
+    def __init__(self, name: str, *arguments: str | Field) -> None:
+        """Take the arguments in their order."""
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "arguments", arguments)
+
+    def __str__(self) -> str:
+        """What to run, without the program's name."""
+        return f"`{' '.join(map(str, (self.name, *self.arguments)))}`"
+
+    def __format__(self, _spec: str) -> str:
+        """As f-strings hand it to a `Sentence`."""
+        return "\x04" + "\x1e".join([self.name, *map(format, self.arguments)]) + "\x05"
+
+
+_REFERENCE = re.compile("(\x02[^\x03]*\x03|\x04[^\x05]*\x05)")
+"""A field or a command in an f-string. Users' words come through `printable`, without such characters."""
+
+
+class Sentence(str):
+    """Plain words that still know which of their parts are fields and commands.
+
+    It is made of an f-string in which those stand, and may stand in one itself.
+    """
+
+    parts: "tuple[str | Field | Command, ...]"
+
+    def __new__(cls, text: str) -> Self:
+        """Find the fields and commands."""
+        pieces = enumerate(_REFERENCE.split(f"{text}"))
+        parts = tuple(_reference(piece) if place % 2 else piece for place, piece in pieces if piece)
+        sentence = super().__new__(cls, "".join(map(str, parts)))
+        sentence.parts = parts
+        return sentence
+
+    def __format__(self, _spec: str) -> str:
+        """As f-strings hand it to another."""
+        return "".join(map(format, self.parts))
+
+
+def _reference(piece: str) -> Field | Command:
+    if piece.startswith("\x02"):
+        return _field(piece)
+    name, *arguments = piece[1:-1].split("\x1e")
+    return Command(name, *(_field(each) if each.startswith("\x02") else each for each in arguments))
+
+
+def _field(piece: str) -> Field:
+    name, _, value = piece[1:-1].partition("\x1f")
+    return Field(name, value)
 
 
 class FacesetsError(Exception):
     """Base of all errors that carry a sentence for the user."""
 
     exit_status: ClassVar[int] = 1
+
+    def __init__(self, sentence: str) -> None:
+        """Say this; fields and commands that stand in it as such stay known."""
+        super().__init__(Sentence(sentence))
+
+    @property
+    def sentence(self) -> Sentence:
+        """What it says."""
+        return Sentence(self.args[0])
+
+    def __format__(self, _spec: str) -> str:
+        """As f-strings hand it to another sentence."""
+        return f"{self.sentence}"
 
 
 class WrongUsage(FacesetsError):

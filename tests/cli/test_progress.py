@@ -2,7 +2,8 @@
 
 import pytest
 
-from facesets.cli.progress import PlainProgress, amount, speed
+from facesets.cli.progress import PlainProgress, amount, bars, speed
+from facesets.errors import Field, Sentence
 
 
 def test_a_download_is_counted_in_megabytes() -> None:
@@ -33,3 +34,9 @@ def test_a_quiet_run_hears_notices_only() -> None:
     progress.say("A warning.")
     progress.end()
     assert lines == ["A warning."]
+
+
+def test_a_notice_above_the_bars_names_flags_as_they_are_typed(capsys: pytest.CaptureFixture[str]) -> None:
+    with bars() as shown:
+        shown.say(Sentence(f"Try {Field('batch_size', '1')}."))
+    assert "Try --batch-size 1.\n" in capsys.readouterr().err

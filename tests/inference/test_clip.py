@@ -126,7 +126,7 @@ def test_packs_are_found_by_name_and_by_path(pack_path: Path) -> None:
     root = pack_path.parent.parent
     assert find_clip("tiny", [root]).path == pack_path
     assert find_clip(str(pack_path), []).name == "tiny"
-    with pytest.raises(MissingModelPack, match=r"models pull ViT-B-32__openai.*--clip-pack .*tiny"):
+    with pytest.raises(MissingModelPack, match=r"models pull ViT-B-32__openai.*clip_pack .*tiny"):
         find_clip("ViT-B-32__openai", [root])
 
 

@@ -117,7 +117,7 @@ def test_the_result_of_another_cache_is_taken_over_only_if_the_user_says_so(
     store: DrawnStore, other: DrawnStore, tmp_path: Path, command: Command
 ) -> None:
     before = tree(tmp_path)
-    with pytest.raises(WrongUsage, match=r"holds a result of made-up people.*--replace"):
+    with pytest.raises(WrongUsage, match=r"holds a result of made-up people.*with replace"):
         command(other, tmp_path, False)
     assert tree(tmp_path) == before
     command(other, tmp_path, True)
@@ -140,7 +140,7 @@ def test_a_result_of_before_there_were_ids_is_anybodys_until_the_next_run(
     command(other, tmp_path, False)
     owners = {read_any_manifest(tmp_path / name).made.store for name in ("raw", "sets", "swap")}
     assert owners == {"", "another"}
-    with pytest.raises(WrongUsage, match="--replace"):
+    with pytest.raises(WrongUsage, match="with replace"):
         command(store, tmp_path, False)
 
 
@@ -169,7 +169,7 @@ def test_a_cache_of_a_few_of_the_photos_is_another_though_it_begins_with_the_sam
     few = Elsewhere(tmp_path / "photos", random.Random(0), shown=store.shown[:1], digests=store.digests)
     assert few.identity == store.identity
     before = tree(tmp_path)
-    with pytest.raises(WrongUsage, match=r"holds a result of made-up people, not of elsewhere.*--replace"):
+    with pytest.raises(WrongUsage, match=r"holds a result of made-up people, not of elsewhere.*with replace"):
         command(few, tmp_path, False)
     assert tree(tmp_path) == before
     copy = Elsewhere(tmp_path / "photos", random.Random(0), shown=store.shown[:6], digests=store.digests)

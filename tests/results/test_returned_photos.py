@@ -201,7 +201,7 @@ def test_a_deletion_is_said_before_anything_is_written_with_the_way_back(
     (line,) = heard.lines
     assert line.startswith("person_002 was deleted")
     assert "put the folder back" in line
-    assert f"facesets undo {raw}" in line
+    assert f"`undo {raw} RUN`" in line
 
 
 def test_copies_in_a_new_folder_are_not_passed_over_in_silence(company: MadeStore, tmp_path: Path) -> None:

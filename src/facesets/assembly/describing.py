@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from facesets.assembly.notices import Notices
 from facesets.assembly.once import say_once
-from facesets.errors import WrongUsage
+from facesets.errors import Field, WrongUsage
 from facesets.operations.options.library import IndexOptions
 from facesets.settings import Settings
 from facesets.stop import Stop
@@ -71,7 +71,8 @@ def describer(
         The models are not here, or the service does not answer.
     """
     if asked.skip_faces and asked.skip_clip:
-        raise WrongUsage("With --skip-faces and --skip-clip there is nothing to look for. Leave one out.")
+        both = f"{Field('skip_faces')} and {Field('skip_clip')}"
+        raise WrongUsage(f"With {both} there is nothing to look for. Leave one out.")
     if asked.ml_uri:
         from facesets.remote.service_embedder import ServiceEmbedder
 

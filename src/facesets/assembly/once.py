@@ -31,7 +31,7 @@ def say_once(directory: Path, about: str, line: str, notices: Notices) -> None:
         write_json(path, {key: text for key, text in said.items() if text})
     except CannotWrite as error:
         # It is said again the next time, which is no harm.
-        notices.detail(str(error))
+        notices.detail(error.sentence)
 
 
 def _read(path: Path) -> dict[str, str]:

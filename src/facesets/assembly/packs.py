@@ -50,7 +50,7 @@ def get_pack(
             remember_pack(settings.state_dir / FILE_NAME, pack)
         except (CannotWrite, AlreadyRunning) as error:
             # Only later commands would be spared a --pack.
-            progress.say(str(error))
+            progress.say(error.sentence)
     return pack
 
 

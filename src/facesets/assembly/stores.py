@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesets.assembly.notices import Notices
-from facesets.errors import WrongUsage
+from facesets.errors import Command, Field, WrongUsage
 from facesets.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def embedded_server(settings: Settings, notices: Notices) -> "EmbeddedServer":
     """
     if os.name == "nt":  # pragma: no cover
         raise WrongUsage(
-            "On Windows a library needs a PostgreSQL server: name one with --database or DATABASE_URL. "
-            "Caches (`facesets embed`) need none."
+            f"On Windows a library needs a PostgreSQL server: name one with {Field('database')} or "
+            f"DATABASE_URL. Caches ({Command('embed')}) need none."
         )
     from facesets.store.postgres.embedded import EmbeddedServer, default_directory
 
@@ -132,7 +132,8 @@ def open_store(
         yield open_cache(cache)
         return
     if not named_database(database, settings) and not embedded_server(settings, notices).is_made:
-        raise WrongUsage("There is no library yet. Name a cache, or run `facesets index --target DIR` first.")
+        index = Command("index", Field("target", "DIR"))
+        raise WrongUsage(f"There is no library yet. Name a cache, or run {index} first.")
     from facesets.store.postgres.claims import RunLock
     from facesets.store.postgres.library import Library
 

@@ -68,6 +68,6 @@ def _measure(
             remember(settings.cache_dir / FILE_NAME, best, pack, choice.provider, settings.cpus)
     except (CannotInfer, CannotWrite) as error:
         # It would only be faster: the work itself goes on, or says better what is wrong.
-        progress.say(str(error))
+        progress.say(error.sentence)
     finally:
         progress.end()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 import typer
 
 from facesets.cli.progress import BarProgress, PlainProgress, bars
+from facesets.cli.wording import worded
 from facesets.errors import CannotWrite
 from facesets.files import printable
 from facesets.stop import Stop
@@ -157,7 +158,7 @@ def prepare_streams() -> None:
 def notice(line: str) -> None:
     """One line for the user on standard error; one that nobody reads any more is no failure."""
     try:
-        print(line, file=sys.stderr, flush=True)
+        print(worded(line), file=sys.stderr, flush=True)
     except BrokenPipeError:
         _to_nowhere(sys.stderr)
 

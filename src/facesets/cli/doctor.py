@@ -1,5 +1,6 @@
 """`facesets doctor`."""
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,6 +8,7 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.params import PackOption, ProviderOption
+from facesets.cli.wording import worded
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 
@@ -44,6 +46,7 @@ def doctor(
         return
     findings = [_settings(conf)]
     findings += run(roots, [Path.cwd(), *(path.absolute() for path in directories or [])], pack or conf.pack)
+    findings = [dataclasses.replace(finding, state=worded(finding.state)) for finding in findings]
     lines = []
     for finding in findings:
         lines.append(f"{_MARKS[finding.level]}  {finding.subject}: {finding.state}")

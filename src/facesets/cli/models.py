@@ -1,10 +1,12 @@
 """`facesets models list | show | path | pull | verify`."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facesets.cli import console
+from facesets.cli.wording import worded
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.shared import DryRun
@@ -59,7 +61,7 @@ def list_() -> None:
     from facesets.operations.models.packs import list_packs
 
     roots = settings.load().model_roots
-    packs = list_packs(roots)
+    packs = [replace(pack, problem=worded(pack.problem)) for pack in list_packs(roots)]
     rows = [(p.name, f"{p.megabytes:.0f} MB", p.problem or ", ".join(p.tasks), p.path) for p in packs]
     nothing = (
         f"No model packs below {', '.join(str(r) for r in roots)}. Run `facesets models pull buffalo_l`."

@@ -11,6 +11,7 @@ import typer
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption
 from facesets.cli.user import current_user
+from facesets.cli.wording import worded
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
@@ -130,7 +131,7 @@ def name(
             summary = run(session, who, name, into=into, face=face, by=current_user())
         except NameTaken as taken:
             asked = sys.stdin.isatty() and sys.stderr.isatty()
-            if not asked or not typer.confirm(f"{taken} One person?", err=True):
+            if not asked or not typer.confirm(worded(f"{taken} One person?"), err=True):
                 raise
             summary = run(session, who, name, into=True, face=face, by=current_user())
     _told(summary)

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from facesets.cli.wording import worded
+
 if TYPE_CHECKING:
     from rich.progress import Progress as RichBars
     from rich.progress import Task, TaskID
@@ -94,7 +96,7 @@ class BarProgress:
 
     def say(self, line: str) -> None:
         """Print a notice above the bar."""
-        self._bars.console.print(line, markup=False, highlight=False)
+        self._bars.console.print(worded(line), markup=False, highlight=False)
 
     def end(self) -> None:
         """Close the stage and take its bar away."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from facesets.errors import CannotInfer
+from facesets.errors import CannotInfer, Field
 from facesets.files import printable
 from facesets.inference.clip_packs import ClipPack, damaged
 from facesets.inference.session import CPU, Session
@@ -185,6 +185,8 @@ def unit_vector(output: Any) -> Float32:  # noqa: ANN401 - ONNX Runtime has no t
     vector = vector[0] if vector.ndim == 2 else vector
     length = float(np.linalg.norm(vector))
     if vector.ndim != 1 or not np.isfinite(length) or length == 0:
-        raise CannotInfer("The CLIP model gave something other than a vector. Try --provider cpu.")
+        raise CannotInfer(
+            f"The CLIP model gave something other than a vector. Try {Field('provider', 'cpu')}."
+        )
     unit: Float32 = vector / np.float32(length)
     return unit

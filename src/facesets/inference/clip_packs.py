@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from facesets.errors import DamagedFile, MissingModelPack
+from facesets.errors import Command, DamagedFile, Field, MissingModelPack
 from facesets.files import printable, sha256_of
 from facesets.inference.catalog import DEFAULT_CLIP, PUBLISHED_CLIP
 from facesets.inference.model_files import ModelFile
@@ -97,7 +97,7 @@ class ClipPack:
 def damaged(path: Path, pack: str) -> DamagedFile:
     """What to say of a file of a CLIP pack that cannot be used."""
     again = (
-        f"Fetch it again: `facesets models pull {pack} --force`"
+        f"Fetch it again: {Command('models pull', pack, Field('force'))}"
         if pack in PUBLISHED_CLIP
         else "Copy it again"
     )
@@ -147,8 +147,8 @@ def find_clip(name: str, roots: Sequence[Path]) -> ClipPack:
         if is_clip(directory):
             return read_clip(directory.absolute())
     others = [d for d in installed_clip(roots) if is_clip(d)]
-    elsewhere = f"--clip-pack {printable(others[0])}" if others else "--clip-pack PATH"
-    fetch = f"Run `facesets models pull {name}`, or use" if name in PUBLISHED_CLIP else "Use"
+    elsewhere = Field("clip_pack", printable(others[0]) if others else "PATH")
+    fetch = f"Run {Command('models pull', name)}, or use" if name in PUBLISHED_CLIP else "Use"
     raise MissingModelPack(
         f"The CLIP pack {printable(name)} is not on this machine. {fetch} one that is here: {elsewhere}."
     )

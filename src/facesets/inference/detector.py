@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facesets.errors import CannotInfer, WrongUsage
+from facesets.errors import CannotInfer, Field, WrongUsage
 from facesets.inference.decoders import Detections, decoder_of
 from facesets.inference.model_files import ModelFile
 from facesets.inference.rewrite import PixelInput
@@ -46,7 +46,9 @@ class Detector:
             The network gives no keypoints, without which no face can be aligned.
         """
         if det_size <= 0 or det_size % 32:
-            raise WrongUsage(f"--det-size {det_size} is not a multiple of 32. Use 320, 640 or 1024.")
+            raise WrongUsage(
+                f"{Field('det_size', str(det_size))} is not a multiple of 32. Use 320, 640 or 1024."
+            )
         pixels = None
         if provider in TAKES_PIXELS:
             pixels = PixelInput(det_size, model.input_mean, model.input_std, bgr=model.bgr)

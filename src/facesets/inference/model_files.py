@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 
-from facesets.errors import DamagedFile
+from facesets.errors import Command, DamagedFile, Field
 from facesets.files import printable, sha256_of
 from facesets.records import Float32
 
@@ -127,7 +127,7 @@ def model_of_graph(path: Path) -> ModelFile | None:
 def _damaged(path: Path) -> DamagedFile:
     return DamagedFile(
         f"{printable(path)} is not an ONNX model. Fetch the pack again: "
-        f"`facesets models pull {path.parent.name} --force`."
+        f"{Command('models pull', path.parent.name, Field('force'))}."
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from facesets.errors import DamagedFile, MissingModelPack
+from facesets.errors import Command, DamagedFile, Field, MissingModelPack
 from facesets.files import printable, writing
 from facesets.inference.catalog import CONVERTED, PUBLISHED
 from facesets.inference.model_files import DETECTION, RECOGNITION, ModelFile, model_of_graph
@@ -74,8 +74,9 @@ def find_pack(name: str, roots: Sequence[Path]) -> ModelPack:
         if directory.is_dir() and any(directory.glob("*.onnx")):
             return read_pack(directory.absolute())
     others = installed(roots)
-    elsewhere = f"--pack {printable(others[0])}" if others else "--pack PATH"
-    fetch = f"Run `facesets models pull {name}`, or use" if name in PUBLISHED or name in CONVERTED else "Use"
+    elsewhere = Field("pack", printable(others[0]) if others else "PATH")
+    is_published = name in PUBLISHED or name in CONVERTED
+    fetch = f"Run {Command('models pull', name)}, or use" if is_published else "Use"
     raise MissingModelPack(
         f"The model pack {printable(name)} is not on this machine. {fetch} one that is here: {elsewhere}."
     )
@@ -101,7 +102,7 @@ def read_pack(directory: Path) -> ModelPack:
         if task not in models:
             raise DamagedFile(
                 f"The model pack {printable(directory)} has no {task} model. Fetch it again: "
-                f"`facesets models pull {directory.name} --force`."
+                f"{Command('models pull', directory.name, Field('force'))}."
             )
     return ModelPack(directory.name, directory, models, described.note)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnxruntime
 
-from facesets.errors import CannotInfer, WrongUsage
+from facesets.errors import CannotInfer, Field, Sentence, WrongUsage
 from facesets.inference.model_files import ModelFile
 from facesets.inference.recognizer import Recognizer
 from facesets.inference.session import CPU
@@ -42,10 +42,10 @@ class Choice:
         """ONNX Runtime's name for it."""
         return PROVIDERS[self.name]
 
-    def sentence(self) -> str:
+    def sentence(self) -> Sentence:
         """One line for the user."""
         reasons = "; ".join(f"{name}: {reason}" for name, reason in self.passed_over)
-        return f"Running on {self.name}" + (f" ({reasons})." if reasons else ".")
+        return Sentence(f"Running on {self.name}" + (f" ({reasons})." if reasons else "."))
 
 
 def choose_provider(wanted: str, model: ModelFile) -> Choice:
@@ -72,7 +72,9 @@ def choose_provider(wanted: str, model: ModelFile) -> Choice:
             raise WrongUsage(f"There is no provider {wanted}. Choose from: auto, {', '.join(PROVIDERS)}.")
         problem = why_not(wanted, model)
         if problem:
-            raise CannotInfer(f"--provider {wanted} does not work here: {problem}. Use --provider auto.")
+            raise CannotInfer(
+                f"{Field('provider', wanted)} does not work here: {problem}. Use {Field('provider', 'auto')}."
+            )
         return Choice(wanted, ())
     passed_over: list[tuple[str, str]] = []
     for name in candidates():
@@ -105,7 +107,7 @@ def why_not(name: str, model: ModelFile) -> str | None:
             return "it is built in but did not start (a driver or library is missing)"
         return _differs(tried, Recognizer(model))
     except CannotInfer as error:
-        return str(error)
+        return error.sentence
 
 
 def _differs(tried: Recognizer, reference: Recognizer) -> str | None:

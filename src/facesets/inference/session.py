@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from facesets.errors import CannotInfer
+from facesets.errors import CannotInfer, Command, Field
 from facesets.files import printable
 from facesets.inference.binding import FixedInput
 from facesets.inference.rewrite import PixelInput, rewritten
@@ -134,7 +134,7 @@ class Session:
         except (*_RUNTIME_ERRORS, *_READING_ERRORS) as error:
             raise CannotInfer(
                 f"The model {printable(path)} cannot be loaded on {provider}: {_first_line(error)}. "
-                "Run `facesets doctor` to see what works here."
+                f"Run {Command('doctor')} to see what works here."
             ) from error
         self.raw = self._session
         self.provider = str(self._session.get_providers()[0])
@@ -176,7 +176,8 @@ class Session:
                 outputs: list[NDArray[Any]] = self._session.run(None, feed)
         except _RUNTIME_ERRORS as error:
             raise CannotInfer(
-                f"The model stopped with: {_first_line(error)}. Try --batch-size 1 or --provider cpu."
+                f"The model stopped with: {_first_line(error)}. Try {Field('batch_size', '1')} or "
+                f"{Field('provider', 'cpu')}."
             ) from error
         return outputs
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from facesets.errors import DamagedFile, SourceGone, WrongUsage
+from facesets.errors import Command, DamagedFile, SourceGone, WrongUsage
 from facesets.files import PAGES, RUN_RECORD, plain_path, printable, sweep_temporaries, write_json
 from facesets.interfaces import Embedder, Progress, Source
 from facesets.operations.grouping.cluster import cluster
@@ -296,7 +296,9 @@ def _roots(photos: Path, out: Path) -> tuple[str, ...]:
     source, target = photos.resolve(), out.resolve()
     record = target / RUN_RECORD
     if _is_within_results(source):
-        raise WrongUsage(f"{printable(photos)} holds results of `facesets run`, not photos. Name the photos.")
+        raise WrongUsage(
+            f"{printable(photos)} holds results of {Command('run')}, not photos. Name the photos."
+        )
     if record.exists():
         return tuple(dict.fromkeys([*_recorded(record), str(plain_path(photos))]))
     there = [entry.name for entry in target.iterdir()] if target.is_dir() else []

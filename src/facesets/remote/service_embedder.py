@@ -104,9 +104,9 @@ class ServiceEmbedder:
             found = ask()
         except Unreachable as error:
             self._circuit.failed()
-            raise ServiceFailed(str(error)) from error
+            raise ServiceFailed(error.sentence) from error
         except CannotInfer as error:
-            raise ServiceFailed(str(error)) from error
+            raise ServiceFailed(error.sentence) from error
         except Stopped as error:
             raise ServiceFailed("the run was stopped while the service was failing") from error
         self._circuit.succeeded()

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import IO
 
-from facesets.errors import CannotWrite
+from facesets.errors import CannotWrite, Field
 from facesets.files import printable, writing
 from facesets.results.manifest import PlacedFile
 from facesets.results.materialize import Materialize
@@ -106,7 +106,7 @@ def produce(folder: SafeFolder, temporary: str, file: IO[bytes], source: str, ho
         if error.errno in (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK):
             raise CannotWrite(
                 f"{printable(path.parent)} cannot hold a {how} to {printable(source)} "
-                f"({error.strerror}). Use --materialize copy."
+                f"({error.strerror}). Use {Field('materialize', 'copy')}."
             ) from error
         with writing(path):
             raise

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from facesets.errors import WrongUsage
+from facesets.errors import Field, WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Store
 from facesets.records import Collection
@@ -138,7 +138,7 @@ def _faces(before: Result) -> Iterator[str]:
 def _of_another_store(store: Store, before: Result, out: Path) -> WrongUsage:
     return WrongUsage(
         f"{printable(out)} holds a result of {printable(before.made.cache)}, not of {store.label}. Name "
-        "the one that it was made from, or another folder; with --replace it is taken over."
+        f"the one that it was made from, or another folder; with {Field('replace')} it is taken over."
     )
 
 

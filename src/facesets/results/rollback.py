@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from facesets.errors import AlreadyRunning, CannotWrite, WrongUsage
+from facesets.errors import AlreadyRunning, CannotWrite, Command, WrongUsage
 from facesets.files import printable, writing
 from facesets.results.folder import OWN_NAMES
 from facesets.results.folder_runs import sweep_interrupted
@@ -103,7 +103,7 @@ def _plan(run: Run) -> Undoing:
     if later:
         raise WrongUsage(
             f"{later[-1]} changed {printable(run.root)} after {run.name}. Take that back first: "
-            f"`facesets undo {printable(run.root)} {later[-1]}`."
+            f"{Command('undo', printable(run.root), later[-1])}."
         )
     restore, remove = dict[str, str](), list[str]()
     last_copies, deleted, elsewhere = list[str](), list[str](), list[str]()

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from facesets.errors import CannotWrite
+from facesets.errors import CannotWrite, Command
 from facesets.files import printable, writing
 from facesets.json_lines import append_lines, cut_torn_line
 from facesets.results.run_records import (
@@ -51,8 +51,8 @@ class RunJournal:
         undoing = next((known for known in runs if known.state == UNDOING), None)
         if undoing is not None:
             raise CannotWrite(
-                f"Taking back {undoing.name} was cut off. Run `facesets undo {printable(root)} "
-                f"{undoing.name}` first."
+                f"Taking back {undoing.name} was cut off. Run "
+                f"{Command('undo', printable(root), undoing.name)} first."
             )
         self._root = root
         self._folder = SafeFolder(root)

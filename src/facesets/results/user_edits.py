@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path, PurePosixPath
 
-from facesets.errors import WrongUsage
+from facesets.errors import Command, Sentence, WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Progress
 from facesets.plurals import counted
@@ -77,10 +77,13 @@ def warn(known: Known | None, out: Path, progress: Progress) -> None:
 def warn_of_deleted(names: Iterable[str], out: Path, progress: Progress) -> None:
     """Say which deleted folders are about to be believed, and how they are had back."""
     for name in names:
+        undo, listed = Command("undo", printable(out), "RUN"), Command("undo", printable(out))
         progress.say(
-            f"{printable(name)} was deleted, so that person gets no folder any more. If that was an "
-            "accident, put the folder back and run this again, or take this run back: `facesets undo "
-            f"{printable(out)} RUN`, where RUN is the first that `facesets undo {printable(out)}` lists."
+            Sentence(
+                f"{printable(name)} was deleted, so that person gets no folder any more. If that was an "
+                f"accident, put the folder back and run this again, or take this run back: {undo}, where RUN "
+                f"is the first that {listed} lists."
+            )
         )
 
 
@@ -99,8 +102,8 @@ def refuse_cut_off(folder: Path, *, but: str) -> None:
     runs = read_runs(folder)
     if runs and runs[-1].state == WRITING and runs[-1].command != but:
         raise WrongUsage(
-            f"`facesets {runs[-1].command}` was cut off in {printable(folder)}. Run it again first, or take "
-            f"it back: `facesets undo {printable(folder)} {runs[-1].name}`."
+            f"{Command(runs[-1].command)} was cut off in {printable(folder)}. Run it again first, or take "
+            f"it back: {Command('undo', printable(folder), runs[-1].name)}."
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from facesets.errors import DamagedFile, NewerFormat, SourceGone
+from facesets.errors import Command, DamagedFile, NewerFormat, SourceGone
 from facesets.files import mtime_ns_of, printable
 from facesets.records import FoundFile
 
@@ -72,7 +72,7 @@ class QueueSource:
         except OSError as error:
             raise SourceGone(
                 f"Cannot read the queue {self.label} ({error.strerror}). Check the path, or make it with "
-                "`facesets immich-stage`."
+                f"{Command('immich-stage')}."
             ) from error
         except ValueError as error:
             raise self._damaged() from error
@@ -93,7 +93,7 @@ class QueueSource:
 
     def _damaged(self) -> DamagedFile:
         return DamagedFile(
-            f"{self.label} is not a queue that `facesets immich-stage` wrote, or is damaged. Run that "
+            f"{self.label} is not a queue that {Command('immich-stage')} wrote, or is damaged. Run that "
             "command again."
         )
 

@@ -201,7 +201,7 @@ def test_candidates_are_single_faces_near_a_set(exported: Path, manifests: Path)
 def test_candidates_need_the_raw_manifest(
     pristine: Library, manifests: Path, checker: Embedder, tmp_path: Path
 ) -> None:
-    with pytest.raises(WrongUsage, match="--raw-manifest"):
+    with pytest.raises(WrongUsage, match="candidates needs raw_manifest"):
         export_swap(
             pristine.store, manifests / "fs", tmp_path, checker, TASTE, progress=SilentProgress(), stop=Stop()
         )
@@ -307,7 +307,7 @@ def test_further_sets_merge_in_and_leave_the_others_untouched(
     refined = read_manifest(manifests / "fs", RefineManifest)
     other = tmp_path / "other.json"
     other.write_bytes(manifest_bytes(replace(refined, facesets=refined.facesets[:1])))
-    with pytest.raises(WrongUsage, match="--merge"):
+    with pytest.raises(WrongUsage, match="Use merge"):
         run(out, refined=other)
     for _ in range(2):
         run(out, replace(TASTE, merge=True, candidates=False), refined=other)

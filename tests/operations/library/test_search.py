@@ -139,7 +139,7 @@ def test_a_photo_finds_the_faces_like_the_one_on_it_and_never_those_of_another_r
     (hit,) = search_by_face(library, finding, str(photo), Dates(), 1).faces
     assert hit.path == collection.images.paths[collection.faces.image[7]][0]
     other = replace(finding, settings=replace(SETTINGS, pack="other", recogniser_sha256="dd" * 32))
-    with pytest.raises(RecogniserMismatch, match="--pack made"):
+    with pytest.raises(RecogniserMismatch, match="Search with pack made"):
         search_by_face(library, other, str(photo), Dates(), 1)
 
 
@@ -169,7 +169,7 @@ def test_a_group_photo_is_searched_by_the_face_that_is_asked_for(library: Librar
     assert faces_like(Which(box=(5, 5, 45, 55))).faces[0].path == path_of(7)
     both = faces_like(Which(every=True))
     assert [(both.faces[0].of, both.faces[0].path), (both.faces[-1].of)] == [(1, path_of(30)), 2]
-    with pytest.raises(WrongUsage, match="no face in that --box"):
+    with pytest.raises(WrongUsage, match="no face in that box"):
         faces_like(Which(box=(500, 500, 510, 510)))
 
 

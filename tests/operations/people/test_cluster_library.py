@@ -200,7 +200,7 @@ def test_runs_are_recorded(library: Library) -> None:
 
 
 def test_an_empty_library_is_a_sentence(database: Database) -> None:
-    with pytest.raises(WrongUsage, match="facesets index"):
+    with pytest.raises(WrongUsage, match="`index target PHOTOS`"):
         cluster(Library(database))
 
 

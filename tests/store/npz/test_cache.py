@@ -205,7 +205,7 @@ def test_foreign_bytes_in_a_path_survive(tmp_path: Path) -> None:
 
 
 def test_a_missing_cache_is_a_sentence_with_the_way_out(tmp_path: Path) -> None:
-    with pytest.raises(WrongUsage, match="facesets embed"):
+    with pytest.raises(WrongUsage, match="embed PHOTOS"):
         Cache(tmp_path / "none.npz").load()
 
 

@@ -81,7 +81,7 @@ def test_a_run_that_lost_its_lock_to_another_goes_no_further(
         cut()
         assert database.run(lambda connection: connection.execute("SELECT 1").fetchone()) == (1,)
         cut()
-        with RunLock(other, "cluster"), pytest.raises(AlreadyRunning, match="another `facesets cluster`"):
+        with RunLock(other, "cluster"), pytest.raises(AlreadyRunning, match="another `cluster`"):
             database.run(lambda connection: connection.execute("SELECT 1").fetchone())
     with RunLock(other, "cluster"):
         pass

@@ -393,7 +393,7 @@ def test_root_that_may_not_enter_the_folders_of_others_is_told_so(base: Path) ->
 
 def test_a_place_that_cannot_be_written_is_told_with_the_settings_that_name_it(base: Path) -> None:
     (base / "file").touch()
-    with pytest.raises(CannotWrite, match=r"FACESETS_DATA names the place, --database a server instead\.$"):
+    with pytest.raises(CannotWrite, match=r"FACESETS_DATA names the place, database a server instead\.$"):
         EmbeddedServer(base / "file" / "in").__enter__()
 
 

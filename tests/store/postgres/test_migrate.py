@@ -61,9 +61,9 @@ def test_a_database_that_cannot_hold_every_name_is_refused(server: Server, encod
 
 def test_an_outdated_schema_is_one_sentence(empty_url: str) -> None:
     with opened(Database(empty_url)) as database:
-        with pytest.raises(SchemaOutdated, match="Run `facesets migrate`"):
+        with pytest.raises(SchemaOutdated, match="Run `migrate`"):
             require_current(database, shipped_migrations())
-        with pytest.raises(SchemaOutdated, match="Run `facesets migrate`"):
+        with pytest.raises(SchemaOutdated, match="Run `migrate`"):
             Library(database).files()
 
 

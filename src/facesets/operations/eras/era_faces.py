@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from facesets.clustering.eras import NO_YEAR, Eras, split_into_eras
-from facesets.errors import WrongUsage
+from facesets.errors import Field, WrongUsage
 from facesets.files import printable
 from facesets.operations.face_sets.selection import centroid_of
 from facesets.operations.face_sets.source_roots import rows_under
@@ -169,7 +169,7 @@ def recover(
     if not len(rows):
         raise WrongUsage(
             f"None of {counted(len(under), 'face')} is near the set and passes the gates ({len(near)} near). "
-            "Loosen --recover-threshold, --min-short or --min-blur."
+            f"Loosen {Field('recover_threshold')}, {Field('min_short')} or {Field('min_blur')}."
         )
     per_photo = np.unique(faces.image[rows], return_counts=True)[1]
     return Recovered(rows, len(near), dropped, int((per_photo > 1).sum()))

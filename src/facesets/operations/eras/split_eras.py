@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from facesets.errors import WrongUsage
+from facesets.errors import Field, WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.eras.era_faces import Era, era_source
@@ -138,8 +138,8 @@ def split_eras(
         splits, verdict = judge(person.of_face, person.eras, person.named, options)
         if not splits and not request.force:
             raise WrongUsage(
-                f"{printable(request.name)} is left as it is. {verdict} --probe shows more, --force splits "
-                "all the same."
+                f"{printable(request.name)} is left as it is. {verdict} {Field('probe')} shows more, "
+                f"{Field('force')} splits all the same."
             )
         summary = _written(run, request, person, options)
         return summary if splits else replace(summary, forced=verdict)

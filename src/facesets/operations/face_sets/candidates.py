@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from facesets.clustering import nearest
-from facesets.errors import WrongUsage
+from facesets.errors import Command, Field, WrongUsage
 from facesets.operations.face_sets.selection import centroid_of
 from facesets.operations.options.cache import ExportSwapOptions
 from facesets.operations.options.centroid_distance import settled
@@ -26,7 +26,8 @@ def single_faces(raw_manifest: Path | None, rows_by_id: Mapping[str, int], ours:
     """
     if raw_manifest is None:
         raise WrongUsage(
-            "--candidates needs --raw-manifest: the manifest.json that `facesets cluster` wrote."
+            f"{Field('candidates')} needs {Field('raw_manifest')}: the manifest.json that "
+            f"{Command('cluster')} wrote."
         )
     raw = read_manifest(raw_manifest, ClusterManifest)
     require_same_faces(ours, raw.made.models, raw_manifest)

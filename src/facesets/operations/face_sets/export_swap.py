@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from facesets.errors import WrongUsage
+from facesets.errors import Field, WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.face_sets.candidates import matched_candidates, single_faces
@@ -143,5 +143,5 @@ def _refuse_foreign_sets(run: ExportRun, prefix: str) -> None:
     if foreign:
         raise WrongUsage(
             f"{printable(run.out)} holds sets from another manifest ({foreign[0]} and {len(foreign) - 1} "
-            "more). Use --merge to add to them, or choose another OUT."
+            f"more). Use {Field('merge')} to add to them, or choose another OUT."
         )

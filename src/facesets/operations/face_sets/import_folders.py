@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from facesets.errors import WrongUsage
+from facesets.errors import Field, WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Embedder, Progress, Store
 from facesets.operations.face_sets.export_run import ExportRun, begin_export
@@ -105,7 +105,10 @@ def import_folders(
     """
     with reserved(out, dry_run=export.dry_run):
         if not folders.people and not folders.each_in:
-            raise WrongUsage("Whose folders? Name them by --folder or --each-in, or in a file by --folders.")
+            raise WrongUsage(
+                f"Whose folders? Name them by {Field('folder')} or {Field('each_in')}, or in a file by "
+                f"{Field('folders')}."
+            )
         return _import_folders(begin_export(store, out, embedder, export, progress, stop), folders, options)
 
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from facesets.errors import FacesetsError, SourceGone, WrongUsage
+from facesets.errors import Command, FacesetsError, Field, SourceGone, WrongUsage
 from facesets.files import is_there, printable
 from facesets.interfaces import LibraryStore, Source
 from facesets.operations.ingest.galleries import GalleryTargets
@@ -29,8 +29,8 @@ def refuse_nothing(source: Source, known: Mapping[str, FileRecord]) -> None:
     """Say what is wrong with a source that lists nothing; raises as `require_photos`."""
     if source.chooses and source.is_there():
         raise WrongUsage(
-            f"No photo below {source.label} fits --include and --exclude. Check the patterns and "
-            "ignore files."
+            f"No photo below {source.label} fits {Field('include')} and {Field('exclude')}. Check the "
+            "patterns and ignore files."
         )
     missing = sum(map(source.covers, known))
     if missing:
@@ -68,7 +68,7 @@ def targets_away(
         return []
     found = [FoundFile.of_stamp(stamp).path for stamp in listed]
     known = library.known_below(source.roots)
-    sentences = []
+    sentences: list[str] = []
     for root in source.roots:
         if any(belongs(path, root) for path in found):
             continue
@@ -85,7 +85,7 @@ def targets_away(
             continue
         if not found:
             raise error
-        sentences.append(str(error))
+        sentences.append(error.sentence)
     if not found and not known:
         if source.chooses and not away:
             raise _nothing_chosen(source)
@@ -97,21 +97,22 @@ def _away(root: str, count: int) -> SourceGone:
     name = printable(root)
     return SourceGone(
         f"There are no photos below {name}, where the library knows {count}. Is it mounted? If it was moved, "
-        f"say where to: `facesets relocate {name} NEW`. If its photos are gone for good, `facesets relocate "
-        f"{name} --forget` forgets them."
+        f"say where to: {Command('relocate', name, 'NEW')}. If its photos are gone for good, "
+        f"{Command('relocate', name, Field('forget'))} forgets them."
     )
 
 
 def _emptied(root: str, count: int) -> SourceGone:
     return SourceGone(
         f"There are no photos below {printable(root)}, where the library knows {count}. Is it mounted? If "
-        "they are gone for good, --prune forgets them."
+        f"they are gone for good, {Field('prune')} forgets them."
     )
 
 
 def _nothing_chosen(source: GalleryTargets) -> WrongUsage:
     return WrongUsage(
-        f"No photo below {source.label} fits --include and --exclude. Check the patterns, and ignore files."
+        f"No photo below {source.label} fits {Field('include')} and {Field('exclude')}. Check the "
+        "patterns, and ignore files."
     )
 
 

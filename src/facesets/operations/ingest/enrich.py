@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from facesets.errors import RecogniserMismatch, UnreadableImage
+from facesets.errors import Field, RecogniserMismatch, UnreadableImage
 from facesets.files import printable
 from facesets.imaging.boxes import iou
 from facesets.imaging.originals import read_row
@@ -160,8 +160,8 @@ def refuse_other_models(store: Store, settings: CacheSettings) -> None:
     if (known.recogniser_sha256, known.detection) != (settings.recogniser_sha256, settings.detection):
         raise RecogniserMismatch(
             f"The faces of {store.label} come from {known.recogniser} and {known.detector} of "
-            f"{printable(known.pack)}, and {printable(settings.pack)} has others. Use --pack "
-            f"{printable(known.pack)}."
+            f"{printable(known.pack)}, and {printable(settings.pack)} has others. Use "
+            f"{Field('pack', printable(known.pack))}."
         )
 
 

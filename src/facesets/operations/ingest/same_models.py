@@ -1,6 +1,6 @@
 """Whether faces to be added to a library, or to search it by, come from the same models as its own."""
 
-from facesets.errors import RecogniserMismatch
+from facesets.errors import Field, RecogniserMismatch, Sentence
 from facesets.files import printable
 from facesets.interfaces import LibraryStore
 from facesets.records import CacheSettings
@@ -17,9 +17,9 @@ def require_way_of_library(library: LibraryStore, settings: CacheSettings) -> No
     ours = library.searched_by()
     if ours is not None and _way(ours) != _way(settings) and library.has_people():
         raise RecogniserMismatch(
-            f"The faces of {library.label} were found with {_flags(ours)}; those found with "
-            f"{_flags(settings)} would be nobody's, and every person would begin anew. Do as before, take "
-            "another library (--database), or start this one over (docs/library.md)."
+            f"The faces of {library.label} were found with {_options(ours)}; those found with "
+            f"{_options(settings)} would be nobody's, and every person would begin anew. Do as before, take "
+            f"another library ({Field('database')}), or start this one over (docs/library.md)."
         )
 
 
@@ -28,10 +28,11 @@ def require_recogniser_of_library(library: LibraryStore, settings: CacheSettings
     ours = library.settings
     if ours is not None and ours.recogniser_sha256 != settings.recogniser_sha256:
         service = service_model(ours)
-        flag = f"--pack {printable(ours.pack)}" if service is None else f"--ml-uri URL --pack {service}"
+        pack = Field("pack", printable(ours.pack) if service is None else service)
+        way = f"{pack}" if service is None else f"{Field('ml_uri', 'URL')} {pack}"
         raise RecogniserMismatch(
             f"The faces of {library.label} come from another recogniser ({ours.pack}/{ours.recogniser}) "
-            f"than that of {printable(settings.pack)}, and the two are never compared. Search with {flag}."
+            f"than that of {printable(settings.pack)}, and the two are never compared. Search with {way}."
         )
 
 
@@ -39,8 +40,9 @@ def _way(models: CacheSettings) -> tuple[object, ...]:
     return models.recogniser_sha256, models.pack, models.detection
 
 
-def _flags(models: CacheSettings) -> str:
+def _options(models: CacheSettings) -> Sentence:
     of_service = service_model(models)
-    pack = f"--pack {printable(models.pack)}" if of_service is None else f"the ML service's {of_service}"
-    size = f" --det-size {models.det_size}" if of_service is None else ""
-    return f"{pack}{size} --min-det-score {models.min_det_score:g}"
+    own = f"{Field('pack', printable(models.pack))} {Field('det_size', str(models.det_size))}"
+    service = f"the ML service's {of_service}"
+    score = Field("min_det_score", f"{models.min_det_score:g}")
+    return Sentence(f"{own if of_service is None else service} {score}")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from facesets.errors import WrongUsage
+from facesets.errors import Field, WrongUsage
 from facesets.store.postgres import tools
 from facesets.store.postgres.connection import Database, opened
 
@@ -90,7 +90,8 @@ def restore(
         there = database.run(tools.holds_library)
         if there and not replace:
             raise WrongUsage(
-                f"There is a library in {database.label} already. Back it up, then use --replace to lose it."
+                f"There is a library in {database.label} already. Back it up, then use {Field('replace')} "
+                "to lose it."
             )
     if not dry_run:
         tools.restore(text, path, environment, replace=replace)

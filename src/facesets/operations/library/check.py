@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from facesets.errors import WrongUsage
+from facesets.errors import Field, WrongUsage
 from facesets.files import is_there
 from facesets.interfaces import Describer, Progress
 from facesets.operations.ingest.changed_files import FileFailure
@@ -99,7 +99,7 @@ def require_service(library: Library, ml_uri: str | None) -> None:
     if ml_uri is None and known is not None and service_model(known) is not None:
         raise WrongUsage(
             f"The faces of {library.label} were found by a machine-learning service. Give its address: "
-            "check --fix --ml-uri URL."
+            f"check {Field('fix')} {Field('ml_uri', 'URL')}."
         )
 
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from facesets.clustering.calibration import usual_link
-from facesets.errors import RecogniserMismatch, UnreadableImage, WrongUsage
+from facesets.errors import Command, Field, RecogniserMismatch, UnreadableImage, WrongUsage
 from facesets.files import printable
 from facesets.imaging.boxes import iou
 from facesets.imaging.decode import decode
@@ -141,7 +141,8 @@ def _asked_for(faces: Faces, which: Which, photo: str) -> list[int]:
     overlap = iou(np.array([which.box], np.float32), faces.box)[0]
     if overlap.max() <= 0:
         raise WrongUsage(
-            f"There is no face in that --box on {printable(photo)}. --all-faces shows where they are."
+            f"There is no face in that {Field('box')} on {printable(photo)}. {Field('all_faces')} shows "
+            "where they are."
         )
     return [int(overlap.argmax())]
 
@@ -221,7 +222,8 @@ def similar_images(
     if len(embedding) != row.dimension:
         raise RecogniserMismatch(
             f"The CLIP model gives vectors of {len(embedding)} numbers, but the images of {library.label} "
-            f"were embedded with {row.dimension}. Name the pack that they were embedded by with --clip-pack."
+            f"were embedded with {row.dimension}. Name the pack that they were embedded by with "
+            f"{Field('clip_pack')}."
         )
     number = _person(library, person)
     return library.database.run(
@@ -300,4 +302,6 @@ def _detector(library: Library, connection: Connection) -> DetectorRow:
 
 
 def _empty(library: Library) -> WrongUsage:
-    return WrongUsage(f"There are no faces in {library.label} yet. Run `facesets index --target PHOTOS`.")
+    return WrongUsage(
+        f"There are no faces in {library.label} yet. Run {Command('index', Field('target', 'PHOTOS'))}."
+    )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from facesets.errors import MissingModelPack, RecogniserMismatch, WrongUsage
+from facesets.errors import Command, Field, MissingModelPack, RecogniserMismatch, WrongUsage
 from facesets.files import printable
 from facesets.inference.catalog import DEFAULT_CLIP, PUBLISHED_CLIP
 from facesets.inference.clip_packs import (
@@ -74,7 +74,7 @@ def pack_for_search(
     if not local:
         raise WrongUsage(
             f"The images of {label} were embedded by a machine-learning service ({names(known)}). "
-            "Search with its address: --ml-uri URL."
+            f"Search with its address: {Field('ml_uri', 'URL')}."
         )
     wanted = {row.model.sha256: row for row in reversed(local)}
     named = [given] if given is not None else [row.model.name for row in local]
@@ -87,15 +87,16 @@ def pack_for_search(
         raise RecogniserMismatch(
             f"The CLIP pack {path} is not the model that the images of {label} were embedded by "
             f"({names(local)}). Search with that one, or embed the images anew: "
-            f"`facesets index --clip-pack {path} --target PHOTOS`."
+            f"{Command('index', Field('clip_pack', path), Field('target', 'PHOTOS'))}."
         )
     if given is not None:
         find_clip(given, roots)
     name = local[0].model.name
-    get = f"Run `facesets models pull {name}`" if name in PUBLISHED_CLIP else "Copy it into your clip/ folder"
+    pull = Command("models pull", name)
+    get = f"Run {pull}" if name in PUBLISHED_CLIP else "Copy it into your clip/ folder"
     raise MissingModelPack(
         f"The images of {label} were embedded by the CLIP pack {printable(name)}, which is not on this "
-        f"machine. {get}, or name it with --clip-pack PATH."
+        f"machine. {get}, or name it with {Field('clip_pack', 'PATH')}."
     )
 
 
@@ -115,7 +116,7 @@ def row_of_service(model: ClipModel, known: Sequence[ClipRow], label: str) -> Cl
             return row
     raise RecogniserMismatch(
         f"No image of {label} was embedded by that model of a machine-learning service, but by "
-        f"{names(known)}. Search without --ml-uri, or name the model with --clip-pack."
+        f"{names(known)}. Search without {Field('ml_uri')}, or name the model with {Field('clip_pack')}."
     )
 
 
@@ -123,8 +124,8 @@ def require_embeddings(known: Sequence[ClipRow], label: str) -> None:
     """Refuse to search where no image was embedded. Raises `WrongUsage`."""
     if not known:
         raise WrongUsage(
-            f"No image of {label} has an embedding yet. Run `facesets index --target PHOTOS`; if it misses "
-            f"a CLIP pack, `facesets models pull {DEFAULT_CLIP}` fetches one."
+            f"No image of {label} has an embedding yet. Run {Command('index', Field('target', 'PHOTOS'))}; "
+            f"if it misses a CLIP pack, {Command('models pull', DEFAULT_CLIP)} fetches one."
         )
 
 

@@ -34,7 +34,7 @@ def _pack(roots: Sequence[Path], name: str) -> list[Finding]:
         repair = f"facesets models pull {name}" if published else ""
         if others:
             return [Finding(subject, "note", f"missing, but there is {printable(others[0])}", repair)]
-        return [Finding(subject, "problem", str(error), repair)]
+        return [Finding(subject, "problem", error.sentence, repair)]
     found = Finding(subject, "ok", printable(pack.path))
     return [found, Finding(subject, "note", pack.note)] if pack.note else [found]
 
@@ -45,7 +45,7 @@ def _clip_pack(roots: Sequence[Path]) -> Finding:
     try:
         pack = default_clip(roots)
     except FacesetsError as error:
-        return Finding(subject, "problem", str(error), f"{repair} --force")
+        return Finding(subject, "problem", error.sentence, f"{repair} --force")
     if pack is None:
         return Finding(subject, "note", "missing: `search` finds no photos by words", repair)
     return Finding(subject, "ok", printable(pack.path))

@@ -109,7 +109,7 @@ def _line(
         tasks, note = read(directory)
         return PackLine(directory.name, str(directory), tasks, size, note=note)
     except FacesetsError as error:
-        return PackLine(directory.name, str(directory), (), size, str(error))
+        return PackLine(directory.name, str(directory), (), size, error.sentence)
 
 
 def _face_tasks(directory: Path) -> tuple[tuple[str, ...], str]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from facesets.errors import DamagedFile, MissingModelPack, Unreachable, WrongUsage
+from facesets.errors import Command, DamagedFile, Field, MissingModelPack, Sentence, Unreachable, WrongUsage
 from facesets.files import FileLock, printable, writing
 from facesets.inference.catalog import (
     CONVERTED,
@@ -207,7 +207,7 @@ def fetch_or_open(
     except (Unreachable, DamagedFile) as error:
         if stop.requested:
             raise
-        reason = str(error)
+        reason = error.sentence
     if not agrees(reason):
         raise MissingModelPack(f"Nothing was changed. When you have decided: {_ways(name, roots)}")
     try:
@@ -216,18 +216,18 @@ def fetch_or_open(
         if stop.requested:
             raise
         raise MissingModelPack(f"{both_ways(name, roots)} ({reason} {error})") from error
-    return taken, (
+    return taken, Sentence(
         f"Going on with the open pack: {name} cannot be fetched now ({reason}) {CONVERTED[OPEN_PACK].note}"
     )
 
 
-def both_ways(name: str, roots: Sequence[Path]) -> str:
+def both_ways(name: str, roots: Sequence[Path]) -> Sentence:
     """A sentence for who cannot fetch a pack of InsightFace's: by hand, or the open one."""
-    return f"The model pack {name} cannot be fetched now: {_ways(name, roots)}"
+    return Sentence(f"The model pack {name} cannot be fetched now: {_ways(name, roots)}")
 
 
-def _ways(name: str, roots: Sequence[Path]) -> str:
-    return (
+def _ways(name: str, roots: Sequence[Path]) -> Sentence:
+    return Sentence(
         f"unzip {PUBLISHED[name].url} into {printable(roots[0] / 'models' / name)} by hand, or get the open "
-        f"pack with `facesets models pull {OPEN_PACK}` and use it with --pack {OPEN_PACK}."
+        f"pack with {Command('models pull', OPEN_PACK)} and use it with {Field('pack', OPEN_PACK)}."
     )

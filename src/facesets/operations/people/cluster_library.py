@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import numpy as np
 
 from facesets.clustering.incremental import Joined
-from facesets.errors import WrongUsage
+from facesets.errors import Command, Field, WrongUsage
 from facesets.interfaces import Progress
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.people.matching import Decision, StoppedEarly, decide
@@ -138,7 +138,9 @@ def _load(connection: Connection, library: Library) -> PeopledFaces:
     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     detector = library.detector(connection)
     if detector is None:
-        raise WrongUsage(f"There are no faces in {library.label} yet. Run `facesets index --target PHOTOS`.")
+        raise WrongUsage(
+            f"There are no faces in {library.label} yet. Run {Command('index', Field('target', 'PHOTOS'))}."
+        )
     return people.load_peopled_faces(connection, detector)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from facesets.errors import WrongUsage
+from facesets.errors import Command, WrongUsage
 from facesets.store.postgres.statements import FacePair, FaceStatement, PersonPair, Statements
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ def require_consistent(
     old = [each for each in against if each not in new]
     listed = "; ".join(describe(each) for each in (old or against)[:3])
     raise WrongUsage(
-        f"That contradicts what was said before: {listed}. Take that back first: `facesets people log` shows "
-        "its number, `facesets people undo NUMBER` takes it back."
+        f"That contradicts what was said before: {listed}. Take that back first: {Command('people log')} "
+        f"shows its number, {Command('people undo', 'NUMBER')} takes it back."
     )
 
 

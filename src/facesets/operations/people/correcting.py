@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from facesets.errors import WrongUsage
+from facesets.errors import Command, Field, WrongUsage
 from facesets.operations.people.contradictions import Statement, require_consistent
 from facesets.operations.people.summary import PersonSummary, kept_step, summary_of
 from facesets.operations.people.who import (
@@ -209,8 +209,8 @@ def same(database: Database, first: str, second: str, *, faces: bool, by: str) -
         if None not in persons.values() and persons[one] != persons[other]:
             names = " and ".join(called(require_person(connection, p)) for p in persons.values() if p)
             raise WrongUsage(
-                f"They are two people now, {names}. Move one of the faces (`facesets people move`), or merge "
-                "the two (`facesets people merge`)."
+                f"They are two people now, {names}. Move one of the faces ({Command('people move')}), or "
+                f"merge the two ({Command('people merge')})."
             )
         pair = FacePair(min(one, other), max(one, other), same=True)
         _require_new(connection, pair)
@@ -230,10 +230,8 @@ def _same_people(connection: Connection, one: PersonState, other: PersonState, b
     if one.id == other.id:
         raise WrongUsage(f"Both are {called(one)}.")
     if one.names and other.names:
-        raise WrongUsage(
-            f"Both have a name. Say whose stays first: `facesets people merge {short(one.id)} --into "
-            f"{short(other.id)}`."
-        )
+        merge = Command("people merge", short(one.id), Field("into", short(other.id)))
+        raise WrongUsage(f"Both have a name. Say whose stays first: {merge}.")
     if one.names or (not other.names and one.faces > other.faces):
         one, other = other, one
     merged = merge_into(connection, [one], other, drop_names=False, by=by)
@@ -257,7 +255,7 @@ def different(database: Database, first: str, second: str, *, faces: bool, by: s
             if person is not None and person == persons[other]:
                 raise WrongUsage(
                     f"Both are {called(require_person(connection, person))} now. Move the wrong one first: "
-                    "`facesets people move FACE --to nobody`."
+                    f"{Command('people move', 'FACE', Field('to', 'nobody'))}."
                 )
             _require_new(connection, FacePair(min(one, other), max(one, other), same=False))
             what = f"faces {one} and {other} show two people"
@@ -280,9 +278,8 @@ def different(database: Database, first: str, second: str, *, faces: bool, by: s
 
 def _two_faces(connection: Connection, first: str, second: str) -> tuple[int, int]:
     if not (first.strip().isdigit() and second.strip().isdigit()) or int(first) == int(second):
-        raise WrongUsage(
-            "Give the numbers of two faces, as `facesets people show WHO --faces 20` prints them."
-        )
+        show = Command("people show", "WHO", Field("faces", "20"))
+        raise WrongUsage(f"Give the numbers of two faces, as {show} prints them.")
     require_faces(connection, [int(first), int(second)])
     return int(first), int(second)
 

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from facesets.errors import WrongUsage
+from facesets.errors import Command, Field, WrongUsage
 from facesets.files import printable
 from facesets.operations.people.correcting import merge_into, move_faces
 from facesets.operations.people.summary import PersonSummary, summary_of
@@ -31,7 +31,7 @@ class NameTaken(WrongUsage):
     def __init__(self, name: str, other: PersonState) -> None:
         super().__init__(
             f"{printable(name)} is somebody already ({short(other.id)}, {counted(other.faces, 'face')}). "
-            "If they are one person, say so: --into."
+            f"If they are one person, say so: {Field('into')}."
         )
 
 
@@ -128,9 +128,10 @@ def rename(database: Database, who: str, new_name: str, *, by: str) -> PersonSum
         taken = has_name(connection, text)
         if taken is not None and taken != state.id:
             other = require_person(connection, taken)
+            merge = Command("people merge", short(state.id), Field("into", short(other.id)))
             raise WrongUsage(
                 f"{called(other)} is somebody else ({short(other.id)}, {counted(other.faces, 'face')}). If "
-                f"they are one person: `facesets people merge {short(state.id)} --into {short(other.id)}`."
+                f"they are one person: {merge}."
             )
         with making_step(
             connection, "rename", by, f"{called(state)} is called {printable(text)} from now on"

@@ -4,7 +4,7 @@ import unicodedata
 from dataclasses import dataclass
 from uuid import UUID
 
-from facesets.errors import WrongUsage
+from facesets.errors import Command, Field, WrongUsage
 from facesets.files import printable
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.person_edits import (
@@ -65,7 +65,7 @@ def find_person(connection: Connection, who: str) -> PersonState:
     if meant.person is None:
         raise WrongUsage(
             f"{printable(who)} is a cluster and no person yet. Make it one: "
-            f"`facesets people name {printable(who)} NAME`."
+            f"{Command('people name', printable(who), 'NAME')}."
         )
     return require_person(connection, meant.person)
 
@@ -79,7 +79,7 @@ def require_person(connection: Connection, person: UUID) -> PersonState:
         if state.status != "merged" or state.merged_into is None:
             return state
         person = state.merged_into
-    raise WrongUsage(f"There is no person {short(person)}. `facesets people list` shows who there is.")
+    raise WrongUsage(f"There is no person {short(person)}. {Command('people list')} shows who there is.")
 
 
 def find(connection: Connection, who: str) -> Meant:
@@ -92,7 +92,7 @@ def find(connection: Connection, who: str) -> Meant:
     """
     text = folded(who)
     if not text:
-        raise WrongUsage("Who? Give a name, or a number as `facesets people list` prints it.")
+        raise WrongUsage(f"Who? Give a name, or a number as {Command('people list')} prints it.")
     names = all_names(connection)
     exact = {person for name, person in names if folded(name) == text}
     if len(exact) == 1:
@@ -109,7 +109,7 @@ def find(connection: Connection, who: str) -> Meant:
     if begun:
         listed = ", ".join(f"{printable(name)} ({short(person)})" for person, name in sorted(begun.items()))
         raise WrongUsage(f"{printable(who)} may be {listed}. Say which, by the number in brackets.")
-    raise WrongUsage(f"Nobody is called {printable(who)}. `facesets people list` shows who there is.")
+    raise WrongUsage(f"Nobody is called {printable(who)}. {Command('people list')} shows who there is.")
 
 
 def _by_number(connection: Connection, text: str) -> UUID | None:
@@ -128,9 +128,8 @@ def require_faces(connection: Connection, faces: list[int]) -> dict[int, UUID | 
     found = persons_of_faces(connection, faces)
     missing = [face for face in faces if face not in found]
     if missing:
-        raise WrongUsage(
-            f"There is no face {missing[0]}. `facesets people show WHO --faces 20` prints their numbers."
-        )
+        show = Command("people show", "WHO", Field("faces", "20"))
+        raise WrongUsage(f"There is no face {missing[0]}. {show} prints their numbers.")
     return found
 
 

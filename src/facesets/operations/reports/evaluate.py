@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from facesets.clustering import Scores
 from facesets.clustering import evaluate as score
-from facesets.errors import DamagedFile, WrongUsage
+from facesets.errors import DamagedFile, Field, WrongUsage
 from facesets.files import printable
 from facesets.operations.grouping.cluster import group_faces
 from facesets.operations.options.cache import ClusterOptions
@@ -100,7 +100,7 @@ def evaluate(truth: Truth, trials: Sequence[ClusterOptions], *, worst: int = 10)
     """
     if not len(truth.name):
         missing = f": {truth.unknown} named have none here" if truth.unknown else ""
-        raise WrongUsage(f"No face has a known person{missing}. Check --truth.")
+        raise WrongUsage(f"No face has a known person{missing}. Check {Field('truth')}.")
     results = []
     for options in trials:
         labels = group_faces(truth.embedding, truth.image, options, truth.recogniser).labels

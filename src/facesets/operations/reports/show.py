@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facesets.errors import WrongUsage
+from facesets.errors import Field, WrongUsage
 from facesets.files import printable
 from facesets.interfaces import Store
 from facesets.records import CacheSettings, EnrichState
@@ -129,7 +129,9 @@ def _faces_of(manifest: Manifest, name: str, path: Path) -> tuple[list[str], lis
     elif isinstance(manifest, RefineManifest):
         groups = {group.name: group.faces for group in manifest.facesets}
     if name not in groups:
-        raise WrongUsage(f"{printable(path)} has no group {printable(name)}. Run it without --group.")
+        raise WrongUsage(
+            f"{printable(path)} has no group {printable(name)}. Run it without {Field('group')}."
+        )
     return ["photo", "placement", "quality", "short edge (px)", "sharpness"], [
         [face.paths[0], placements.get(face.face, ""), face.quality, face.face_short, face.blur]
         for face in groups[name]

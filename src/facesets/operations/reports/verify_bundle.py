@@ -139,7 +139,7 @@ def check_bundle(file: Path, loader: Loader) -> BundleCheck:
     except FacesetsError as error:
         if error.exit_status != FacesetsError.exit_status:
             raise
-        return BundleCheck(str(file), 0, 0, {}, None, "", None, None, [str(error)])
+        return BundleCheck(str(file), 0, 0, {}, None, "", None, None, [error.sentence])
     embeddings = [_all_faces(loader, pixels) for _, pixels in pictures]
     counts = {name: len(found) for (name, _), found in zip(pictures, embeddings, strict=True)}
     odd = {name: count for name, count in counts.items() if count != 1}

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from facesets.errors import RecogniserMismatch, WrongUsage
+from facesets.errors import Command, Field, RecogniserMismatch, WrongUsage
 from facesets.files import FileLock, atomic_write, printable, sweep_temporaries
 from facesets.records import CacheSettings, Collection, Faces, FileRecord, ImageRecord, Images
 from facesets.store.npz.cache_journal import CacheJournal
@@ -84,7 +84,7 @@ class Cache:
         parts = self._parts()
         if not parts:
             raise WrongUsage(
-                f"There is no cache at {self.label}. Make one with `facesets embed PHOTOS {self.label}`."
+                f"There is no cache at {self.label}. Make one with {Command('embed', 'PHOTOS', self.label)}."
             )
         return _collection(collapse(plan(parts)))
 
@@ -146,13 +146,13 @@ class Cache:
             raise RecogniserMismatch(
                 f"The cache {self.label} was made with the recogniser {mine.recogniser} of {mine.pack}; "
                 f"{settings.recogniser} of {settings.pack} gives other vectors, and the two never mix. "
-                f"Use --pack {printable(mine.pack)}, or another cache."
+                f"Use {Field('pack', printable(mine.pack))}, or another cache."
             )
         elif mine.detection != settings.detection:
+            size, score = Field("det_size", str(mine.det_size)), f"{mine.min_det_score:g}"
             raise RecogniserMismatch(
-                f"The cache {self.label} was made with --det-size {mine.det_size} --min-det-score "
-                f"{mine.min_det_score:g} and the detector {mine.detector} of {mine.pack}. Use the same, or "
-                "another cache."
+                f"The cache {self.label} was made with {size} {Field('min_det_score', score)} and the "
+                f"detector {mine.detector} of {mine.pack}. Use the same, or another cache."
             )
 
     def commit(self, files: Sequence[FileRecord], images: Sequence[ImageRecord]) -> None:

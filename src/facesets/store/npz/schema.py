@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facesets.errors import DamagedFile, NewerFormat
+from facesets.errors import Command, DamagedFile, NewerFormat
 from facesets.files import printable
 from facesets.records import CacheSettings, Faces, FileRecord, ImageRecord
 from facesets.store.npz.checks import check_columns, check_paths, check_settings, check_vectors
@@ -180,7 +180,7 @@ def read_part(path: Path, *, verify: bool = True, with_files: bool = True) -> Pa
 def _damaged(path: Path) -> DamagedFile:
     return DamagedFile(
         f"{printable(path)} is not a facesets cache, or is damaged. Restore it from a backup, or move it "
-        "away and run `facesets embed` again."
+        f"away and run {Command('embed')} again."
     )
 
 

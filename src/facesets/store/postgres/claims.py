@@ -8,7 +8,7 @@ import hashlib
 import time
 from collections.abc import Sequence
 
-from facesets.errors import AlreadyRunning
+from facesets.errors import AlreadyRunning, Command
 from facesets.store.postgres.connection import Connection, Database
 
 _OLD_SESSION_DIES_WITHIN_S = 2.0
@@ -118,7 +118,7 @@ class RunLock:
         """
         if not self._claims.take([self._command]):
             raise AlreadyRunning(
-                f"Another `facesets {self._command}` is working on {self._database.label}. Wait for it to "
+                f"Another {Command(self._command)} is working on {self._database.label}. Wait for it to "
                 "end, then try again."
             )
         self._is_inside = True
@@ -130,6 +130,6 @@ class RunLock:
     def _require_lock(self, _: Connection) -> None:
         if self._is_inside and not self._claims.holds(self._command):
             raise AlreadyRunning(
-                f"While {self._database.label} was away another `facesets {self._command}` began to work on "
+                f"While {self._database.label} was away another {Command(self._command)} began to work on "
                 "it. Wait for it to end, then try again; what was stored until then is kept."
             )

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import conninfo, errors
 
-from facesets.errors import CannotWrite, FacesetsError, SchemaOutdated, Unreachable, WrongUsage
+from facesets.errors import CannotWrite, Command, FacesetsError, SchemaOutdated, Unreachable, WrongUsage
 
 Connection = psycopg.Connection
 T = TypeVar("T")
@@ -266,7 +266,7 @@ def disk_full(label: str) -> CannotWrite:
 def translated(error: psycopg.Error, label: str) -> FacesetsError | psycopg.Error:
     """What a database error means for the user; a bug of ours comes back as it is."""
     if isinstance(error, errors.UndefinedTable | errors.UndefinedColumn | errors.InvalidSchemaName):
-        return SchemaOutdated(f"The schema of {label} does not fit this program. Run `facesets migrate`.")
+        return SchemaOutdated(f"The schema of {label} does not fit this program. Run {Command('migrate')}.")
     if isinstance(error, errors.DiskFull):
         return disk_full(label)
     if isinstance(error, errors.ReadOnlySqlTransaction):

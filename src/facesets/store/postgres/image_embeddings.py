@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from facesets.errors import WrongUsage
+from facesets.errors import Field, WrongUsage
 from facesets.records import ClipModel, Float32
 from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.copying import INT2, INT8, copy_in, vector
@@ -34,7 +34,7 @@ def insert_embeddings(
     if int(only_row(known)[0]) != dimension or any(len(each) != dimension for _, each in embeddings):
         raise WrongUsage(
             f"The CLIP model {model.name} gives vectors of {dimension} numbers, and gave others before. "
-            "Is it still the same model? --skip-clip leaves it out."
+            f"Is it still the same model? {Field('skip_clip')} leaves it out."
         )
     ids = [image_id for image_id, _ in embeddings]
     if replace:

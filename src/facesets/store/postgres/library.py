@@ -7,7 +7,7 @@ from datetime import UTC
 from functools import partial
 from typing import Any, Literal
 
-from facesets.errors import WrongUsage
+from facesets.errors import Command, Field, WrongUsage
 from facesets.library_records import GalleryLink, GalleryRow, KnownFile, RecordedRun, UnchangedFiles
 from facesets.records import CacheSettings, ClipModel, Collection, FileRecord, ImageRecord, Wanted
 from facesets.store.postgres import (
@@ -165,7 +165,9 @@ class Library:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         detector = self.detector(connection)
         if detector is None:
-            raise WrongUsage(f"There are no faces in {self.label} yet. Run `facesets index --target PHOTOS`.")
+            raise WrongUsage(
+                f"There are no faces in {self.label} yet. Run {Command('index', Field('target', 'PHOTOS'))}."
+            )
         image_ids, of_images = images.load_images(connection, detector.id)
         return Collection(of_images, faces.load_faces(connection, detector, image_ids), detector.settings)
 

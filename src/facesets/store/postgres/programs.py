@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from facesets.errors import CannotWrite, DamagedFile, FacesetsError, WrongUsage
+from facesets.errors import CannotWrite, Command, DamagedFile, FacesetsError, Field, WrongUsage
 from facesets.files import is_there, printable, writing
 from facesets.store.postgres.connection import disk_full
 from facesets.store.postgres.package import PACKAGE, package_directory
@@ -64,7 +64,7 @@ def server_account(data: Path) -> Account:
         if not (account.is_named or is_there(data)):
             raise WrongUsage(
                 f"This runs as user {account.uid}, who has no name here, and PostgreSQL needs one. "
-                "Add the user to /etc/passwd, run as another, or name a server with --database."
+                f"Add the user to /etc/passwd, run as another, or name a server with {Field('database')}."
             )
         return account
     owner = data.stat() if is_there(data) else None
@@ -81,7 +81,7 @@ def server_account(data: Path) -> Account:
             return Account(entry.pw_uid, entry.pw_gid, name)
     raise WrongUsage(
         "PostgreSQL does not run as root, and there is no other user to run it as. "
-        "Run `useradd --system facesets` first, or name a server with --database."
+        f"Run `useradd --system facesets` first, or name a server with {Field('database')}."
     )
 
 
@@ -154,7 +154,9 @@ def placing(path: Path) -> Iterator[None]:
         with writing(path):
             yield
     except CannotWrite as error:
-        raise CannotWrite(f"{error} FACESETS_DATA names the place, --database a server instead.") from error
+        raise CannotWrite(
+            f"{error} FACESETS_DATA names the place, {Field('database')} a server instead."
+        ) from error
 
 
 def programs_for(account: Account, copies: Path) -> Programs:
@@ -232,7 +234,8 @@ def make_private(directory: Path, account: Account) -> None:
     if not os.access(directory, os.X_OK):
         raise WrongUsage(
             f"Root lacks the right (CAP_DAC_OVERRIDE) to enter {printable(directory)}, which is the user "
-            f"{account.name}'s. Run this as another user than root, or name a server with --database."
+            f"{account.name}'s. Run this as another user than root, or name a server with "
+            f"{Field('database')}."
         )
 
 
@@ -252,7 +255,7 @@ def check_version(data: Path, programs: Programs) -> None:
     except OSError as error:
         raise DamagedFile(
             f"Cannot read {printable(path)} ({error.strerror}). If it is lost, move {printable(data.parent)} "
-            "away and restore a backup with `facesets db restore`."
+            f"away and restore a backup with {Command('db restore')}."
         ) from error
     command: list[str | Path] = [programs.path("postgres"), "--version"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603

@@ -12,7 +12,7 @@ from typing import IO, cast
 
 from psycopg import conninfo
 
-from facesets.errors import CannotWrite, DamagedFile, FacesetsError, WrongUsage
+from facesets.errors import CannotWrite, Command, DamagedFile, FacesetsError, Field, Sentence, WrongUsage
 from facesets.files import FileLock, atomic_write, printable, sweep_temporaries
 from facesets.store.postgres.connection import Connection, Database, check_conninfo, only_row
 from facesets.store.postgres.package import client_programs
@@ -62,7 +62,7 @@ def psql(text: str, arguments: Sequence[str], environment: Mapping[str, str]) ->
 _DUMP = b"PGDMP"
 _OURS = re.compile(rb"^\d+; .* TABLE \S+ schema_migrations ", re.MULTILINE)
 _OWNER_ONLY = 0o600
-_NAME_ANOTHER = "Name the right one with --database, DATABASE_URL or FACESETS_DATA"
+_NAME_ANOTHER = Sentence(f"Name the right one with {Field('database')}, DATABASE_URL or FACESETS_DATA")
 _NO_TIMEOUT = b"SET transaction_timeout = 0;\n"
 _NO_TIMEOUT_IF_KNOWN = (
     b"SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout';\n"
@@ -123,7 +123,8 @@ def require_free(path: Path, *, replace: bool) -> None:
         raise CannotWrite(f"{printable(path)} is no backup, and is not overwritten. Choose another name.")
     if not replace:
         raise WrongUsage(
-            f"There is a backup in {printable(path)} already. Choose another name, or --replace to lose it."
+            f"There is a backup in {printable(path)} already. Choose another name, or "
+            f"{Field('replace')} to lose it."
         )
 
 
@@ -216,7 +217,7 @@ def require_backup(path: Path) -> None:
     if not path.is_file():
         raise WrongUsage(f"There is no file {printable(path)}.")
     if _beginning(path) != _DUMP:
-        raise DamagedFile(f"{printable(path)} is no backup made by `facesets db backup`.")
+        raise DamagedFile(f"{printable(path)} is no backup made by {Command('db backup')}.")
     command = [_program("pg_restore"), "--list", str(path)]
     listed = subprocess.run(command, capture_output=True, check=False)  # noqa: S603
     if listed.returncode:

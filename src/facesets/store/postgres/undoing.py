@@ -4,7 +4,7 @@ from typing import LiteralString
 
 from psycopg import sql
 
-from facesets.errors import WrongUsage
+from facesets.errors import Command, WrongUsage
 from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.steps import TABLES, StepRow, find_step, making_step, one_at_a_time
 
@@ -22,7 +22,7 @@ def take_back(connection: Connection, number: int, who: str) -> StepRow:
     one_at_a_time(connection)
     step = find_step(connection, number)
     if step is None:
-        raise WrongUsage(f"There is no step {number}. `facesets people log` lists them.")
+        raise WrongUsage(f"There is no step {number}. {Command('people log')} lists them.")
     if step.kind == "redo":
         raise WrongUsage(f"Step {number} made an earlier one stand again. Take that one back.")
     if step.undone:
@@ -91,7 +91,7 @@ def _require_unchanged(connection: Connection, step: StepRow) -> None:
     row = only_row(connection.execute("SELECT what FROM steps WHERE id = %s", (last,)))
     raise WrongUsage(
         f"Step {step.id} ({step.what}) cannot be taken back while step {last} ({row[0]}) stands, which "
-        f"builds on it. Take that back first: `facesets people undo {last}`."
+        f"builds on it. Take that back first: {Command('people undo', str(last))}."
     )
 
 

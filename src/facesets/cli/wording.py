@@ -1,0 +1,17 @@
+"""Options as flags and commands as they are typed, wherever a sentence reaches the terminal."""
+
+from facesets.errors import Command, Field, Sentence
+
+
+def worded(sentence: str) -> str:
+    """Return a sentence as the user of a terminal reads it; plain text as it is."""
+    return "".join(map(_worded, Sentence(sentence).parts))
+
+
+def _worded(part: str | Field | Command) -> str:
+    if isinstance(part, Field):
+        flag = f"--{part.name.replace('_', '-')}"
+        return f"{flag} {part.value}" if part.value else flag
+    if isinstance(part, Command):
+        return f"`{' '.join(['facesets', part.name, *map(_worded, part.arguments)])}`"
+    return part

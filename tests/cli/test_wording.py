@@ -1,0 +1,34 @@
+"""What errors name reaches the terminal as flags and commands, in text and as JSON."""
+
+import json
+from pathlib import Path
+
+from tests.fixtures.program import run
+
+
+def test_an_error_that_ends_a_command_names_the_command_as_it_is_typed(tmp_path: Path) -> None:
+    cache = tmp_path / "{nothing}.npz"
+    done = run("cluster", cache, tmp_path / "out")
+    said = f"facesets: There is no cache at {cache}. Make one with `facesets embed PHOTOS {cache}`.\n"
+    assert (done.status, done.err) == (2, said)
+
+
+def test_lists_of_what_is_wrong_name_flags_and_commands_as_they_are_typed(tmp_path: Path) -> None:
+    broken = tmp_path / "models" / "broken"
+    broken.mkdir(parents=True)
+    (broken / "a.onnx").write_bytes(b"no model")
+    surroundings = {"FACESETS_MODELS": str(tmp_path), "FACESETS_DATA": str(tmp_path)}
+    again = "Fetch the pack again: `facesets models pull broken --force`."
+    assert again in run("models", "list", cwd=tmp_path, env=surroundings).out
+    packs = json.loads(run("models", "list", "--json", cwd=tmp_path, env=surroundings).out)["packs"]
+    assert again in packs[0]["problem"]
+
+    assert f"Use one that is here: --pack {broken}." in run("models", "path", "other", env=surroundings).err
+
+
+def test_doctor_names_flags_and_commands_as_they_are_typed(tmp_path: Path) -> None:
+    surroundings = {"FACESETS_MODELS": str(tmp_path), "FACESETS_DATA": str(tmp_path)}
+    missing = "Run `facesets models pull buffalo_l`, or use one that is here: --pack PATH."
+    assert missing in run("doctor", cwd=tmp_path, env=surroundings).out
+    findings = json.loads(run("doctor", "--json", cwd=tmp_path, env=surroundings).out)["findings"]
+    assert any(missing in finding["state"] for finding in findings)

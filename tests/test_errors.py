@@ -1,0 +1,105 @@
+"""Errors: sentences that hold what they name of ours as data, and are worded where they are shown."""
+
+import ast
+import copy
+import pickle
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import facesets
+from facesets import errors
+from facesets.cli.wording import worded
+from facesets.errors import CannotWrite, Command, Field, RecogniserMismatch, Sentence
+from tests.fixtures.parsing import commands
+
+SOURCE = Path(facesets.__file__).parent
+
+FLAGS_ARE_THEIR_SUBJECT = ("cli/", "assembly/immich.py", "operations/immich/", "operations/options/")
+"""The terminal; what is said of flags that Immich's commands run each other by; what declares flags."""
+
+KINDS = {name for name, kind in vars(errors).items() if isinstance(kind, type)} | {"super().__init__"}
+
+
+def error() -> RecogniserMismatch:
+    pull = Command("models pull", "x y", Field("force"))
+    return RecogniserMismatch(f"Use {Field('det_size', '640')} or {Field('pack')}, or run {pull}.")
+
+
+def test_a_sentence_is_neutral_until_it_is_worded_for_a_terminal() -> None:
+    assert str(error()) == "Use det_size 640 or pack, or run `models pull x y force`."
+    assert worded(error().sentence) == (
+        "Use --det-size 640 or --pack, or run `facesets models pull x y --force`."
+    )
+
+
+def test_what_a_sentence_names_is_data() -> None:
+    assert error().sentence.parts == (
+        "Use ",
+        Field("det_size", "640"),
+        " or ",
+        Field("pack"),
+        ", or run ",
+        Command("models pull", "x y", Field("force")),
+        ".",
+    )
+
+
+def test_an_error_around_another_keeps_what_that_one_names() -> None:
+    for text in (f"{error()} And {Field('data')}.", f"{error().sentence} And {Field('data')}."):
+        both = CannotWrite(text)
+        assert both.sentence.parts[:-3] == (*error().sentence.parts[:-1],)
+        assert worded(both.sentence) == f"{worded(error().sentence)} And --data."
+
+
+@pytest.mark.parametrize("text", ["{det_size}", "{0}", "%s {", "a --b", "\x02", "\x02a\x03\x04", "\x04\x05"])
+def test_no_text_of_a_user_is_taken_for_a_placeholder_and_none_stops_a_sentence(text: str) -> None:
+    said = Sentence(f"{text} {Field('pack', text)}")
+    assert said.parts
+    if text.isprintable():
+        assert worded(said) == f"{text} --pack {text}"
+
+
+def test_copies_and_pickles_keep_what_a_sentence_names() -> None:
+    for again in (copy.copy(error()), copy.deepcopy(error()), pickle.loads(pickle.dumps(error()))):
+        assert isinstance(again, RecogniserMismatch)
+        assert again.sentence.parts == error().sentence.parts
+        assert str(again) == str(error())
+    assert copy.deepcopy(error().sentence).parts == error().sentence.parts
+
+
+def _calls(kinds: set[str], *, outside: tuple[str, ...] = ()) -> Iterator[tuple[str, ast.Call]]:
+    for path in sorted(SOURCE.rglob("*.py")):
+        place = path.relative_to(SOURCE).as_posix()
+        if outside and place.startswith(outside):
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in kinds:
+                yield f"{place}:{node.lineno}", node
+
+
+def _texts(node: ast.AST) -> list[str]:
+    found = [each.value for each in ast.walk(node) if isinstance(each, ast.Constant)]
+    return [text for text in found if isinstance(text, str)]
+
+
+def test_no_error_below_the_command_line_words_a_flag_or_a_command() -> None:
+    for place, call in _calls(KINDS, outside=FLAGS_ARE_THEIR_SUBJECT):
+        for text in _texts(call):
+            own = re.sub("`(?!facesets )[^`]*`", "", text)  # programs of others may be called as they are
+            assert not re.search("--[a-z]|`facesets ", own), (place, text)
+
+
+def test_what_errors_name_exists() -> None:
+    known = commands()
+    flags = {flag for command in known.values() for param in command.params for flag in param.opts}
+    named = list(_calls({"Field"}))
+    assert len(named) > 50
+    for place, call in named:
+        if isinstance(call.args[0], ast.Constant):
+            assert worded(f"{Field(str(call.args[0].value))}") in flags, place
+    for place, call in _calls({"Command"}):
+        if isinstance(call.args[0], ast.Constant):
+            assert call.args[0].value in known, place
