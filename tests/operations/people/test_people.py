@@ -262,7 +262,7 @@ def test_random_histories_are_taken_back_one_by_one_to_every_state_before(
     library: Library, seed: int
 ) -> None:
     story = Story(library, seed)
-    for _ in range(70):
+    for _ in range(90):
         story.step()
     assert len(story.before) > 25
     for number, recorded in reversed(story.before):

@@ -100,7 +100,8 @@ def find(connection: Connection, who: str) -> Meant:
     by_number = _by_number(connection, text)
     if by_number is not None:
         return Meant(by_number)
-    faces = faces_of_cluster(connection, who.strip())
+    # Foreign bytes are no text to the server.
+    faces = faces_of_cluster(connection, who.strip()) if who.isprintable() else []
     if faces:
         return Meant(None, tuple(faces))
     begun = {person: name for name, person in names if folded(name).startswith(text)}
