@@ -2,13 +2,15 @@
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import psycopg
 import pytest
 from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
 
 from facesets.errors import WrongUsage
-from facesets.operations.people import cluster_library, correcting, history, naming
+from facesets.operations.people import correcting, history, naming
+from facesets.operations.people.matching import Decision, decide
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.steps import one_at_a_time
@@ -118,17 +120,16 @@ def test_what_is_said_while_a_run_decides_is_obeyed_by_it(
 ) -> None:
     anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
     add_person(library, "anna", 2, seed=1)
-    decide = cluster_library.decide
 
-    def while_deciding(*args: object, **options: object) -> object:
-        decision = decide(*args, **options)  # type: ignore[arg-type]
+    def while_deciding(*args: Any, **options: Any) -> Decision:
+        decision = decide(*args, **options)
         face = face_of(library, "anna-1-0")
         correcting.move(library.database, [face], anna, by=BY)
         correcting.move(library.database, [face], "nobody", by=BY)
         correcting.merge(library.database, [anna], ben, drop_names=False, by=BY)
         return decision
 
-    monkeypatch.setattr(cluster_library, "decide", while_deciding)
+    monkeypatch.setattr("facesets.operations.people.cluster_library.decide", while_deciding)
     cluster(library)
     assert who_is(library, "anna-1-0") == ""
     assert who_is(library, "anna-1-1") == ben
