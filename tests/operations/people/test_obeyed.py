@@ -105,7 +105,7 @@ def test_statements_of_a_person_are_shown_for_thousands_of_faces_too(library: Li
     assert all("Anna" in each for each in person(library.database, "Anna", faces=0).statements)
 
 
-@pytest.mark.parametrize("number", ["²", "99999999999999999999"])
+@pytest.mark.parametrize("number", ["²", "0", "99999999999999999999"])
 def test_what_is_no_number_of_a_face_is_refused(library: Library, number: str) -> None:
     with pytest.raises(WrongUsage, match="face"):
         naming.name(library.database, number, "Anna", into=False, face=True, by=BY)
@@ -134,3 +134,25 @@ def test_faces_said_to_be_one_person_stay_together_when_one_is_said_not_to_be_so
     )
     cluster(library)
     assert who_is(library, "anna-0-0") == who_is(library, "anna-0-1") != anna
+
+
+def test_names_that_only_the_server_takes_for_one_are_somebody_already(library: Library) -> None:
+    anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
+    naming.name(library.database, anna, "İpek", into=False, face=False, by=BY)
+    with pytest.raises(naming.NameTaken, match="--into"):
+        naming.name(library.database, ben, "ipek", into=False, face=False, by=BY)
+    with pytest.raises(WrongUsage, match="somebody else"):
+        naming.rename(library.database, ben, "ipek", by=BY)
+
+
+def test_a_name_that_shows_nothing_is_none(library: Library) -> None:
+    with pytest.raises(WrongUsage, match="at least one letter"):
+        naming.name(library.database, who_is(library, "anna-0-0"), "\u200b", into=False, face=False, by=BY)
+
+
+def test_who_was_merged_into_somebody_that_is_gone_gets_nothing(library: Library) -> None:
+    anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
+    correcting.merge(library.database, [anna], ben, drop_names=False, by=BY)
+    by_hand(library, f"DELETE FROM persons WHERE id = '{ben}'")
+    with pytest.raises(WrongUsage, match="There is no person"):
+        move(library, "anna-0-0", anna)

@@ -45,6 +45,14 @@ def all_names(connection: Connection) -> list[tuple[str, UUID]]:
     return [(name, person) for name, person in connection.execute("SELECT name, person_id FROM person_names")]
 
 
+def person_of_name(connection: Connection, name: str) -> UUID | None:
+    """Who has a name as the server compares them: no other person may have it."""
+    row = connection.execute(
+        "SELECT person_id FROM person_names WHERE lower(name) = lower(%s)", (name,)
+    ).fetchone()
+    return None if row is None else row[0]
+
+
 def persons_by_prefix(connection: Connection, prefix: str) -> list[UUID]:
     """People whose number begins so."""
     low = prefix.replace("-", "").lower()
@@ -72,7 +80,7 @@ def persons_of_faces(connection: Connection, faces: Sequence[int]) -> dict[int, 
     """Whose these faces are; faces that do not exist are left out."""
     rows = connection.execute(
         "SELECT id, person_id FROM face_detections WHERE id = ANY(%s::bigint[])",
-        ([face for face in faces if face <= _LARGEST],),
+        ([face for face in faces if 0 < face <= _LARGEST],),
     )
     return {int(face): person for face, person in rows}
 
