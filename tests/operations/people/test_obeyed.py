@@ -156,3 +156,14 @@ def test_who_was_merged_into_somebody_that_is_gone_gets_nothing(library: Library
     by_hand(library, f"DELETE FROM persons WHERE id = '{ben}'")
     with pytest.raises(WrongUsage, match="There is no person"):
         move(library, "anna-0-0", anna)
+
+
+def test_of_several_who_are_merged_a_face_that_is_said_not_to_be_one_of_them_stays_alone(
+    library: Library,
+) -> None:
+    add_person(library, "cleo", 3)
+    cluster(library)
+    anna, ben, cleo = (who_is(library, f"{name}-0-0") for name in ("anna", "ben", "cleo"))
+    by_hand(library, f"INSERT INTO said_faces VALUES ({face_of(library, 'ben-0-0')}, '{anna}', false)")
+    correcting.merge(library.database, [anna, ben], cleo, drop_names=False, by=BY)
+    assert [who_is(library, label) for label in ("anna-0-0", "ben-0-0", "ben-0-1")] == [cleo, "", cleo]

@@ -130,7 +130,7 @@ def merge_into(
     names = ", ".join(called(state) for state in others)
     with correcting_step(connection, "merge", by, f"{names} merged into {called(target)}") as step:
         keep_known(step, target.id)
-        moved = sum(_merge_one(step, state, target.id, said, drop=drop_names) for state in others)
+        moved = sum(_merge_one(step, state, target.id, together, drop=drop_names) for state in others)
         keep_person(step, target.id)
     return summary_of(connection, target.id, f"{counted(moved, 'face')} merged", step)
 
@@ -146,9 +146,9 @@ def _as_one(said: Statements, others: set[UUID], target: UUID) -> Statements:
     return Statements(faces, said.face_pairs, pairs)
 
 
-def _merge_one(step: Step, state: PersonState, target: UUID, said: Statements, *, drop: bool) -> int:
+def _merge_one(step: Step, state: PersonState, target: UUID, together: Statements, *, drop: bool) -> int:
     """Merge one person; returns the faces that moved. Faces that are said not to be the other stay alone."""
-    refused = {each.face for each in said.faces if each.person == target and not each.is_person}
+    refused = {each.face for each in together.faces if each.person == target and not each.is_person}
     faces = faces_of_person(step.connection, state.id)
     moved = [face for face in faces if face not in refused]
     known = [face for face in exemplars(step.connection, state.id, EXEMPLARS) if face not in refused]
