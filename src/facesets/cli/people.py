@@ -278,6 +278,4 @@ def redo(database: DatabaseOption = None) -> None:
 
 
 def _taken_back(step: "StepRow", how: str) -> None:
-    console.show(
-        step, [f"{how}: step {step.undoes or step.id}, {step.what} ({counted(step.faces, 'face')})."]
-    )
+    console.show(step, [f"{how}: step {step.id}, {step.what} ({counted(step.faces, 'face')})."])

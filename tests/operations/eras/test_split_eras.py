@@ -36,7 +36,14 @@ from facesets.sources.folders import FolderSource
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 
-TASTE = SplitErasOptions(min_era_faces=8, min_short=60, min_blur=0, min_det_score=0)
+TASTE = SplitErasOptions(
+    recover_threshold=0.55,
+    recentre_threshold=0.50,
+    min_era_faces=8,
+    min_short=60,
+    min_blur=0,
+    min_det_score=0,
+)
 EXPORT = ExportSwapOptions(
     min_face_short=60, top_n=4, out_size=128, verify_max_distance=2, duplicate_max_bits=0, sheet=False
 )

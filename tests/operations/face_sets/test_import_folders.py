@@ -20,6 +20,7 @@ from facesets.operations.face_sets.folder_labels import SortedFolders
 from facesets.operations.face_sets.import_folders import ImportFoldersSummary, import_folders
 from facesets.operations.ingest.embed import embed
 from facesets.operations.options.cache import EmbedOptions, ExportSwapOptions
+from facesets.operations.options.centroid_distance import for_recogniser
 from facesets.operations.options.face_sets import ImportFoldersOptions
 from facesets.progress import SilentProgress
 from facesets.records import CacheSettings
@@ -261,7 +262,8 @@ def test_the_command_takes_a_list_and_flags_win(photos: Sorted, tmp_path: Path, 
     assert done.status == 0, done.err
     assert (tmp_path / "out" / "Hugo" / "Hugo_top2.fsz").is_file()
     manifest = read_manifest(tmp_path / "out" / "Hugo", SetManifest)
-    assert manifest.made.options["route_threshold"] == 0.45
+    usual = for_recogniser(ImportFoldersOptions(), manifest.made.models.recogniser)
+    assert manifest.made.options["route_threshold"] == usual.route_threshold
     assert manifest.made.options["min_face_short"] == 60
     listed.write_text("[options]\nmin-face-shrt = 60\n", "utf-8")
     wrong = run_program("import-folders", *arguments)

@@ -115,7 +115,8 @@ def test_somebody_without_a_name_is_found_by_the_number_that_a_search_prints(
         )
     collection = library.load()
     (hit,) = similar_faces(library, collection.faces.embedding[2], Dates(), 1)
-    assert [found.name for found in search_by_person(library, hit.person, Dates(), 10)] == [hit.person] * 2
+    for number in (hit.person, hit.person[:8]):
+        assert [found.name for found in search_by_person(library, number, Dates(), 10)] == [hit.person] * 2
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from facesets.imaging.boxes import iou
 from facesets.imaging.decode import decode
 from facesets.interfaces import Embedder
 from facesets.operations.ingest.same_models import require_recogniser_of_library
+from facesets.operations.people.who import find_person
 from facesets.records import Faces, Float32, Pixels
 from facesets.store.postgres import search
 from facesets.store.postgres.connection import Connection
@@ -75,14 +76,15 @@ def search_by_person(library: Library, name: str, dates: Dates, limit: int) -> l
     Raises
     ------
     WrongUsage
-        Nobody has that name.
+        Nobody is meant, or several may be.
     """
-    hits = library.database.run(
-        lambda connection: search.images_of_person(connection, name, dates=dates, limit=limit)
-    )
-    if hits is None:
-        raise _nobody(library, name)
-    return hits
+
+    def work(connection: Connection) -> list[ImageHit]:
+        person = find_person(connection, name)
+        title = person.names[0] if person.names else str(person.id)
+        return search.images_of_person(connection, person.id, title, dates=dates, limit=limit)
+
+    return library.database.run(work)
 
 
 def search_by_face(
@@ -243,14 +245,7 @@ def _pixels(photo: str) -> Pixels:
 def _person(library: Library, name: str | None) -> str | None:
     if name is None:
         return None
-    known = library.database.run(lambda connection: search.person_called(connection, name))
-    if known is None:
-        raise _nobody(library, name)
-    return known[0]
-
-
-def _nobody(library: Library, name: str) -> WrongUsage:
-    return WrongUsage(f"Nobody in {library.label} is called {printable(name)}.")
+    return str(library.database.run(lambda connection: find_person(connection, name)).id)
 
 
 def wants_index(library: Library, row: ClipRow | None = None) -> bool:

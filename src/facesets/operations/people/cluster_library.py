@@ -12,7 +12,7 @@ from facesets.errors import Command, Field, WrongUsage
 from facesets.interfaces import Progress
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.people.matching import Decision, StoppedEarly, decide
-from facesets.operations.people.obeying import Obeyed, obey
+from facesets.operations.people.obeying import obey
 from facesets.operations.people.restoring import Restored, restore_people
 from facesets.stop import Stop
 from facesets.store.postgres import people
@@ -22,7 +22,7 @@ from facesets.store.postgres.library import Library
 from facesets.store.postgres.people import PeopledFaces
 from facesets.store.postgres.runs import recorded_run
 from facesets.store.postgres.statements import load_statements
-from facesets.store.postgres.steps import making_step
+from facesets.store.postgres.steps import changing, making_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +119,15 @@ def cluster_library(
         except StoppedEarly:
             run.stopped = True
             return ClusterLibrarySummary(len(faces.face_id), dry_run=options.dry_run, stopped=True)
-        obeyed = obey(faces, decision.joined, said)
-        decision = replace(decision, joined=obeyed.joined)
+        joined = obey(faces, decision.joined, said).joined
         decided = time.monotonic()
         if not options.dry_run:
             progress.begin("Storing people")
-            database.run(lambda connection: _store(connection, faces, obeyed, new_id, by, run.id))
+            joined = changing(
+                database, lambda connection: _store(connection, faces, decision.joined, new_id, by, run.id)
+            )
             progress.end()
+        decision = replace(decision, joined=joined)
         stored = time.monotonic()
         seconds = {"reading": read - began, "clustering": decided - read, "storing": stored - decided}
         summary = replace(_summary(faces, decision, options, seconds), restored=restored.faces)
@@ -152,12 +154,17 @@ def _restore(connection: Connection, by: str, run_id: int) -> Restored:
 def _store(
     connection: Connection,
     faces: PeopledFaces,
-    obeyed: Obeyed,
+    decided: Joined,
     new_id: Callable[[], UUID],
     by: str,
     run_id: int,
-) -> None:
-    """Write everything in one transaction, as one step."""
+) -> Joined:
+    """Write everything in one transaction, as one step. Returns the decision as it was written.
+
+    What humans said and whom they merged while it was made is obeyed too.
+    """
+    faces = replace(faces, persons=people.merged_into(connection, faces.persons))
+    obeyed = obey(faces, decided, load_statements(connection))
     joined = obeyed.joined
     face_ids = faces.face_id[faces.person < 0]
     new = [new_id() for _ in range(int(joined.group.max(initial=-1)) + 1)]
@@ -181,6 +188,7 @@ def _store(
         review.similarity,
         faces.persons,
     )
+    return joined
 
 
 def _summary(

@@ -64,11 +64,36 @@ def require_consistent(
     if not against:
         return
     old = [each for each in against if each not in new]
-    listed = "; ".join(describe(each) for each in (old or against)[:3])
-    raise WrongUsage(
+    raise contradiction(old or _tying(against[0], everything) or against, describe)
+
+
+def contradiction(against: Sequence[Statement], describe: Callable[[Statement], str]) -> WrongUsage:
+    """The sentence that names statements which something contradicts."""
+    listed = "; ".join(describe(each) for each in against[:3])
+    return WrongUsage(
         f"That contradicts what was said before: {listed}. Take that back first: {Command('people log')} "
         f"shows its number, {Command('people undo', 'NUMBER')} takes it back."
     )
+
+
+def _tying(broken: Statement, said: Sequence[Statement]) -> list[Statement]:
+    """The fewest statements that tie together what one keeps apart."""
+    ends = _apart(broken)
+    if ends is None:
+        return []
+    near: dict[Hashable, list[tuple[Hashable, Statement]]] = {}
+    for each in said:
+        if tied := _tied(each):
+            near.setdefault(tied[0], []).append((tied[1], each))
+            near.setdefault(tied[1], []).append((tied[0], each))
+    ways: dict[Hashable, list[Statement]] = {ends[0]: []}
+    reached = [ends[0]]
+    for node in reached:
+        for other, each in near.get(node, []):
+            if other not in ways:
+                ways[other] = [*ways[node], each]
+                reached.append(other)
+    return ways.get(ends[1], [])
 
 
 def _tied(each: Statement) -> tuple[Hashable, Hashable] | None:

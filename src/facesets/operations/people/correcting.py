@@ -1,11 +1,12 @@
 """`people merge | move | same | different`: what a human says about who is who."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
 from facesets.errors import Command, Field, WrongUsage
-from facesets.operations.people.contradictions import Statement, require_consistent
+from facesets.operations.people.contradictions import Statement, contradiction, require_consistent
 from facesets.operations.people.summary import PersonSummary, kept_step, summary_of
 from facesets.operations.people.who import (
     called,
@@ -14,31 +15,38 @@ from facesets.operations.people.who import (
     require_person,
     short,
 )
+from facesets.operations.people.wording import describing
 from facesets.plurals import counted
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.person_edits import (
     PersonState,
     add_name,
     drop_names,
+    exemplars,
     faces_of_person,
     give_faces,
     make_person,
-    person_state,
     set_status,
+    take_faces,
 )
 from facesets.store.postgres.statements import (
     FacePair,
     FaceStatement,
     PersonPair,
     Statements,
+    broken_by,
     hand_over,
     keep_person,
     load_statements,
     say_different,
     say_of_faces,
     say_of_pair,
+    tied_faces,
 )
-from facesets.store.postgres.steps import Step, making_step
+from facesets.store.postgres.steps import Step, changing, making_step
+
+EXEMPLARS = 3
+"""Faces of somebody who is named that a human is taken to have looked at; people are found again by them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,29 @@ def merge(database: Database, who: Sequence[str], into: str, *, drop_names: bool
             raise WrongUsage(f"{called(target)} cannot be merged into themselves.")
         return merge_into(connection, others, target, drop_names=drop_names, by=by)
 
-    return database.run(work)
+    return changing(database, work)
+
+
+@contextmanager
+def correcting_step(connection: Connection, kind: str, by: str, what: str) -> Iterator[Step]:
+    """Make one step of a correction. Raises `WrongUsage` if it goes against what was said."""
+    with making_step(connection, kind, by, what) as step:
+        yield step
+        against = broken_by(step)
+        if against:
+            raise contradiction(against, describing(connection))
+
+
+def keep_known(step: Step, person: UUID) -> None:
+    """Keep what somebody is called, and by which faces they are known: their best."""
+    keep_person(step, person)
+    _say_known(step, exemplars(step.connection, person, EXEMPLARS), person)
+
+
+def _say_known(step: Step, faces: Sequence[int], person: UUID) -> None:
+    _require_new_of_faces(step.connection, [FaceStatement(face, person, is_person=True) for face in faces])
+    say_of_faces(step, faces, person, is_person=True)
+    give_faces(step, faces, person, "manual")
 
 
 def merge_into(
@@ -96,10 +126,11 @@ def merge_into(
     said = load_statements(connection)
     ids = {state.id for state in others}
     together = _as_one(said, ids, target.id)
-    require_consistent(together, [], lambda each: describe(connection, each))
+    require_consistent(together, [], describing(connection))
     names = ", ".join(called(state) for state in others)
-    with making_step(connection, "merge", by, f"{names} merged into {called(target)}") as step:
-        moved = sum(_merge_one(step, state, target.id, said, drop=drop_names) for state in others)
+    with correcting_step(connection, "merge", by, f"{names} merged into {called(target)}") as step:
+        keep_known(step, target.id)
+        moved = sum(_merge_one(step, state, target.id, together, drop=drop_names) for state in others)
         keep_person(step, target.id)
     return summary_of(connection, target.id, f"{counted(moved, 'face')} merged", step)
 
@@ -115,28 +146,28 @@ def _as_one(said: Statements, others: set[UUID], target: UUID) -> Statements:
     return Statements(faces, said.face_pairs, pairs)
 
 
-def _merge_one(step: Step, state: PersonState, target: UUID, said: Statements, *, drop: bool) -> int:
+def _merge_one(step: Step, state: PersonState, target: UUID, together: Statements, *, drop: bool) -> int:
     """Merge one person; returns the faces that moved. Faces that are said not to be the other stay alone."""
-    refused = {each.face for each in said.faces if each.person == target and not each.is_person}
-    manual = {each.face for each in said.faces if each.person == state.id and each.is_person}
+    refused = {each.face for each in together.faces if each.person == target and not each.is_person}
     faces = faces_of_person(step.connection, state.id)
-    for how, some in (
-        ("auto", [face for face in faces if face not in refused and face not in manual]),
-        ("manual", [face for face in faces if face in manual]),
-    ):
-        give_faces(step, some, target, how)
-    give_faces(step, [face for face in faces if face in refused and face not in manual], None, "")
+    moved = [face for face in faces if face not in refused]
+    known = [face for face in exemplars(step.connection, state.id, EXEMPLARS) if face not in refused]
+    give_faces(step, moved, target)
+    take_faces(step, [face for face in faces if face in refused])
     names = drop_names(step, state.id)
     if not drop:
         for name in names:
             add_name(step, target, name)
     hand_over(step, state.id, target)
+    _say_known(step, known, target)
     set_status(step, state.id, "merged", target)
-    return len(faces)
+    return len(moved)
 
 
 def move(database: Database, faces: Sequence[int], to: str, *, by: str) -> MoveSummary:
     """Give single faces to a person, to somebody `new`, or to `nobody`.
+
+    Faces that are said to show the same person go with them.
 
     Raises
     ------
@@ -149,45 +180,59 @@ def move(database: Database, faces: Sequence[int], to: str, *, by: str) -> MoveS
         require_faces(connection, ids)
         what = f"{counted(len(ids), 'face')} moved to"
         if to == "nobody":
-            with making_step(connection, "move", by, f"{what} nobody") as step:
-                _to_nobody(step, ids)
-            return MoveSummary(len(ids), "", "", kept_step(connection, step))
+            with correcting_step(connection, "move", by, f"{what} nobody") as step:
+                moved = _to_nobody(step, ids)
+            return MoveSummary(moved, "", "", kept_step(connection, step))
         known = None if to == "new" else find_person(connection, to)
         name = "somebody new" if known is None else called(known)
-        with making_step(connection, "move", by, f"{what} {name}") as step:
+        with correcting_step(connection, "move", by, f"{what} {name}") as step:
             person = make_person(step) if known is None else known.id
-            move_faces(step, ids, person)
-            if known is None:
-                keep_person(step, person)
+            moved = move_faces(step, ids, person)
+            keep_person(step, person)
         state = require_person(connection, person)
-        return MoveSummary(len(ids), short(person), called(state), kept_step(connection, step))
+        return MoveSummary(moved, short(person), called(state), kept_step(connection, step))
 
-    return database.run(work)
+    return changing(database, work)
 
 
-def move_faces(step: Step, faces: Sequence[int], person: UUID) -> None:
-    """Say that faces are somebody, and give them to them. Raises `WrongUsage` as `move`."""
+def move_faces(step: Step, faces: Sequence[int], person: UUID) -> int:
+    """Say that faces are somebody, and give them to them; returns how many. Raises `WrongUsage` as `move`."""
     connection = step.connection
     require_faces(connection, list(faces))
+    _say_known(step, faces, person)
+    along = [face for face in tied_faces(connection, faces) if face not in set(faces)]
+    give_faces(step, along, person, "constrained")
+    return len(faces) + len(along)
+
+
+def _to_nobody(step: Step, faces: Sequence[int]) -> int:
+    """Take faces from whom they are, and say that they are not them; returns how many."""
+    connection = step.connection
+    moved = tied_faces(connection, faces)
+    by_person: dict[UUID, list[int]] = {}
+    for face, person in require_faces(connection, list(faces)).items():
+        if person is not None:
+            by_person.setdefault(person, []).append(face)
+    _require_new_of_faces(
+        connection,
+        [FaceStatement(face, person, is_person=False) for person in by_person for face in by_person[person]],
+    )
+    for person, some in by_person.items():
+        say_of_faces(step, some, person, is_person=False)
+    take_faces(step, moved)
+    return len(moved)
+
+
+def _require_new_of_faces(connection: Connection, new: Sequence[FaceStatement]) -> None:
+    """Check what is said of faces, in place of what was said that they are, against all else that stands."""
     said = load_statements(connection)
-    moved = set(faces)
+    moved = {each.face for each in new}
     standing = Statements(
         [each for each in said.faces if not (each.face in moved and each.is_person)],
         said.face_pairs,
         said.person_pairs,
     )
-    new: list[Statement] = [FaceStatement(face, person, is_person=True) for face in faces]
-    require_consistent(standing, new, lambda each: describe(connection, each))
-    say_of_faces(step, faces, person, is_person=True)
-    give_faces(step, faces, person, "manual")
-
-
-def _to_nobody(step: Step, faces: Sequence[int]) -> None:
-    """Take faces from whom they are, and say that they are not them."""
-    for face, person in require_faces(step.connection, list(faces)).items():
-        if person is not None:
-            say_of_faces(step, [face], person, is_person=False)
-    give_faces(step, faces, None, "")
+    require_consistent(standing, new, describing(connection))
 
 
 def same(database: Database, first: str, second: str, *, faces: bool, by: str) -> SaidSummary:
@@ -205,9 +250,10 @@ def same(database: Database, first: str, second: str, *, faces: bool, by: str) -
                 connection, find_person(connection, first), find_person(connection, second), by
             )
         one, other = _two_faces(connection, first, second)
-        persons = require_faces(connection, [one, other])
-        if None not in persons.values() and persons[one] != persons[other]:
-            names = " and ".join(called(require_person(connection, p)) for p in persons.values() if p)
+        persons = require_faces(connection, tied_faces(connection, [one, other]))
+        owners = sorted({person for person in persons.values() if person is not None})
+        if len(owners) > 1:
+            names = " and ".join(called(require_person(connection, owner)) for owner in owners)
             raise WrongUsage(
                 f"They are two people now, {names}. Move one of the faces ({Command('people move')}), or "
                 f"merge the two ({Command('people merge')})."
@@ -215,15 +261,14 @@ def same(database: Database, first: str, second: str, *, faces: bool, by: str) -
         pair = FacePair(min(one, other), max(one, other), same=True)
         _require_new(connection, pair)
         what = f"faces {one} and {other} show one person"
-        with making_step(connection, "same", by, what) as step:
+        with correcting_step(connection, "same", by, what) as step:
             say_of_pair(step, one, other, same=True)
-            known = next((person for person in persons.values() if person), None)
-            if known is not None:
+            for owner in owners:
                 alone = [face for face, person in persons.items() if person is None]
-                give_faces(step, alone, known, "constrained")
+                give_faces(step, alone, owner, "constrained")
         return SaidSummary(what, kept_step(connection, step))
 
-    return database.run(work)
+    return changing(database, work)
 
 
 def _same_people(connection: Connection, one: PersonState, other: PersonState, by: str) -> SaidSummary:
@@ -269,15 +314,15 @@ def different(database: Database, first: str, second: str, *, faces: bool, by: s
         what = f"{called(a)} and {called(b)} are two people"
         with making_step(connection, "different", by, what) as step:
             say_different(step, a.id, b.id)
-            keep_person(step, a.id)
-            keep_person(step, b.id)
+            keep_known(step, a.id)
+            keep_known(step, b.id)
         return SaidSummary(what, kept_step(connection, step))
 
-    return database.run(work)
+    return changing(database, work)
 
 
 def _two_faces(connection: Connection, first: str, second: str) -> tuple[int, int]:
-    if not (first.strip().isdigit() and second.strip().isdigit()) or int(first) == int(second):
+    if not (first.strip().isdecimal() and second.strip().isdecimal()) or int(first) == int(second):
         show = Command("people show", "WHO", Field("faces", "20"))
         raise WrongUsage(f"Give the numbers of two faces, as {show} prints them.")
     require_faces(connection, [int(first), int(second)])
@@ -286,19 +331,4 @@ def _two_faces(connection: Connection, first: str, second: str) -> tuple[int, in
 
 def _require_new(connection: Connection, new: Statement) -> None:
     """Check a statement against all that stand."""
-    require_consistent(load_statements(connection), [new], lambda each: describe(connection, each))
-
-
-def describe(connection: Connection, said: Statement) -> str:
-    """A statement in words."""
-    if isinstance(said, FaceStatement):
-        verb = "is" if said.is_person else "is not"
-        return f"face {said.face} {verb} {_name_of(connection, said.person)}"
-    if isinstance(said, FacePair):
-        return f"faces {said.first} and {said.second} show {'one person' if said.same else 'two people'}"
-    return f"{_name_of(connection, said.first)} and {_name_of(connection, said.second)} are two people"
-
-
-def _name_of(connection: Connection, person: UUID) -> str:
-    state = person_state(connection, person)
-    return short(person) if state is None else called(state)
+    require_consistent(load_statements(connection), [new], describing(connection))

@@ -3,7 +3,7 @@
 from facesets.errors import WrongUsage
 from facesets.operations.people.who import find_person
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.steps import StepRow, latest_step, list_steps
+from facesets.store.postgres.steps import StepRow, find_step, latest_step, list_steps
 from facesets.store.postgres.undoing import take_back
 
 
@@ -25,22 +25,24 @@ def undo(database: Database, number: int | None = None, *, by: str) -> StepRow:
     WrongUsage
         There is none, or a later step builds on it.
     """
-    return database.run(lambda connection: _take_back(connection, number, by, undo=False))
+    return _take_back(database, number, by, undo=True)
 
 
 def redo(database: Database, *, by: str) -> StepRow:
-    """Make the step that was taken back last stand again; returns that undoing.
+    """Make the step that was taken back last stand again; returns what it was.
 
     Raises
     ------
     WrongUsage
         None was, or what it changed was changed since.
     """
-    return database.run(lambda connection: _take_back(connection, None, by, undo=True))
+    taken = _take_back(database, None, by, undo=False)
+    return database.run(lambda connection: find_step(connection, taken.undoes or taken.id)) or taken
 
 
-def _take_back(connection: Connection, number: int | None, by: str, *, undo: bool) -> StepRow:
-    number = number if number is not None else latest_step(connection, undo=undo)
-    if number is None:
-        raise WrongUsage("There is nothing to do again." if undo else "There is nothing to take back.")
-    return take_back(connection, number, by)
+def _take_back(database: Database, number: int | None, by: str, *, undo: bool) -> StepRow:
+    # Looked up before: done twice because the connection broke, it must not take back two.
+    step = number if number is not None else database.run(lambda each: latest_step(each, undo=not undo))
+    if step is None:
+        raise WrongUsage("There is nothing to take back." if undo else "There is nothing to do again.")
+    return database.run(lambda connection: take_back(connection, step, by))

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import numpy as np
 
-from facesets.operations.people.correcting import describe
 from facesets.operations.people.who import find_person
+from facesets.operations.people.wording import describing
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people_list import (
     FaceLine,
@@ -65,7 +65,7 @@ def person(database: Database, who: str, *, faces: int) -> PersonDetails:
         return PersonDetails(
             line,
             _spread(connection, state.id),
-            [describe(connection, each) for each in ours],
+            list(map(describing(connection), ours)),
             faces_of(connection, state.id, faces),
         )
 

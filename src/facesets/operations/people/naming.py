@@ -4,7 +4,7 @@ from uuid import UUID
 
 from facesets.errors import Command, Field, WrongUsage
 from facesets.files import printable
-from facesets.operations.people.correcting import merge_into, move_faces
+from facesets.operations.people.correcting import correcting_step, keep_known, merge_into, move_faces
 from facesets.operations.people.summary import PersonSummary, summary_of
 from facesets.operations.people.who import called, cleaned, find, find_person, has_name, require_person, short
 from facesets.plurals import counted
@@ -13,16 +13,12 @@ from facesets.store.postgres.person_edits import (
     PersonState,
     add_name,
     drop_names,
-    exemplars,
     give_faces,
     make_person,
     set_status,
 )
-from facesets.store.postgres.statements import keep_person, say_of_faces
-from facesets.store.postgres.steps import Step, making_step
-
-EXEMPLARS = 3
-"""Faces of somebody who is named that a human is taken to have looked at; people are found again by them."""
+from facesets.store.postgres.statements import keep_person
+from facesets.store.postgres.steps import Step, changing
 
 
 class NameTaken(WrongUsage):
@@ -36,7 +32,7 @@ class NameTaken(WrongUsage):
 
 
 def name(database: Database, who: str, new_name: str, *, into: bool, face: bool, by: str) -> PersonSummary:
-    """Give a person, a cluster or a face's person a name.
+    """Give a person or a cluster a name; or a single face, which becomes somebody of its own.
 
     Parameters
     ----------
@@ -53,7 +49,7 @@ def name(database: Database, who: str, new_name: str, *, into: bool, face: bool,
         Nobody is meant, or the name is none.
     """
     text = cleaned(new_name)
-    return database.run(lambda connection: _name(connection, who, text, into=into, face=face, by=by))
+    return changing(database, lambda connection: _name(connection, who, text, into=into, face=face, by=by))
 
 
 def _name(connection: Connection, who: str, text: str, *, into: bool, face: bool, by: str) -> PersonSummary:
@@ -68,18 +64,21 @@ def _name(connection: Connection, who: str, text: str, *, into: bool, face: bool
             raise NameTaken(text, other)
         if state is not None:
             return merge_into(connection, [state], other, drop_names=False, by=by)
-        with making_step(connection, "name", by, f"cluster {printable(who)} is {called(other)}") as step:
-            _give_cluster(step, meant.faces, other.id)
+        with correcting_step(connection, "name", by, f"cluster {printable(who)} is {called(other)}") as step:
+            give_faces(step, meant.faces, other.id, "auto")
+            keep_known(step, other.id)
         return summary_of(connection, other.id, f"{counted(len(meant.faces), 'face')} added", step)
     if state is None:
-        with making_step(connection, "name", by, f"cluster {printable(who)} is {printable(text)}") as step:
+        with correcting_step(
+            connection, "name", by, f"cluster {printable(who)} is {printable(text)}"
+        ) as step:
             person = make_person(step)
-            _give_cluster(step, meant.faces, person)
+            give_faces(step, meant.faces, person, "auto")
             _call(step, person, text)
         return summary_of(connection, person, "named", step)
     if taken == state.id:
         return PersonSummary(short(state.id), called(state), state.faces, "has that name already", None)
-    with making_step(connection, "name", by, f"{called(state)} is called {printable(text)}") as step:
+    with correcting_step(connection, "name", by, f"{called(state)} is called {printable(text)}") as step:
         _call(step, state.id, text)
     return summary_of(connection, state.id, "named", step)
 
@@ -87,30 +86,25 @@ def _name(connection: Connection, who: str, text: str, *, into: bool, face: bool
 def _name_face(
     connection: Connection, who: str, text: str, taken: UUID | None, *, into: bool, by: str
 ) -> PersonSummary:
-    if not who.strip().isdigit():
-        raise WrongUsage(f"{printable(who)} is no number of a face.")
+    if not who.strip().isdecimal():
+        raise WrongUsage(
+            f"{printable(who)} is no number of a face. `facesets people show WHO --faces 20` prints them."
+        )
     if taken is not None and not into:
         raise NameTaken(text, require_person(connection, taken))
-    with making_step(connection, "name", by, f"face {int(who)} is {printable(text)}") as step:
+    with correcting_step(connection, "name", by, f"face {int(who)} is {printable(text)}") as step:
         person = make_person(step) if taken is None else require_person(connection, taken).id
         move_faces(step, [int(who)], person)
         if taken is None:
-            _call(step, person, text)
+            add_name(step, person, text)
+        keep_person(step, person)
     return summary_of(connection, person, "named", step)
-
-
-def _give_cluster(step: Step, faces: tuple[int, ...], person: UUID) -> None:
-    give_faces(step, faces, person, "auto")
-    say_of_faces(step, exemplars(step.connection, person, EXEMPLARS), person, is_person=True)
 
 
 def _call(step: Step, person: UUID, text: str) -> None:
     """Give somebody a name, and keep by which faces they are known."""
     add_name(step, person, text)
-    keep_person(step, person)
-    known = exemplars(step.connection, person, EXEMPLARS)
-    say_of_faces(step, known, person, is_person=True)
-    give_faces(step, known, person, "manual")
+    keep_known(step, person)
 
 
 def rename(database: Database, who: str, new_name: str, *, by: str) -> PersonSummary:
@@ -133,14 +127,14 @@ def rename(database: Database, who: str, new_name: str, *, by: str) -> PersonSum
                 f"{called(other)} is somebody else ({short(other.id)}, {counted(other.faces, 'face')}). If "
                 f"they are one person: {merge}."
             )
-        with making_step(
+        with correcting_step(
             connection, "rename", by, f"{called(state)} is called {printable(text)} from now on"
         ) as step:
             drop_names(step, state.id)
             _call(step, state.id, text)
         return summary_of(connection, state.id, "renamed", step)
 
-    return database.run(work)
+    return changing(database, work)
 
 
 def set_hidden(database: Database, who: str, *, hidden: bool, by: str) -> PersonSummary:
@@ -152,12 +146,11 @@ def set_hidden(database: Database, who: str, *, hidden: bool, by: str) -> Person
         wanted = "hidden" if hidden else "active"
         if state.status == wanted:
             return PersonSummary(short(state.id), called(state), state.faces, f"is {wanted} already", None)
-        with making_step(connection, "hide" if hidden else "unhide", by, f"{called(state)} {did}") as step:
+        with correcting_step(
+            connection, "hide" if hidden else "unhide", by, f"{called(state)} {did}"
+        ) as step:
             set_status(step, state.id, wanted)
-            keep_person(step, state.id)
-            known = exemplars(connection, state.id, EXEMPLARS)
-            say_of_faces(step, known, state.id, is_person=True)
-            give_faces(step, known, state.id, "manual")
+            keep_known(step, state.id)
         return summary_of(connection, state.id, did, step)
 
-    return database.run(work)
+    return changing(database, work)

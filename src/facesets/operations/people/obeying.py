@@ -65,8 +65,9 @@ def obey(faces: PeopledFaces, joined: Joined, said: Statements) -> Obeyed:
     for members in units:
         _together(members, person, group, faces.person)
     given = (person != before[0]) | (group != before[1])
-    _not_them(person, faces, said)
-    _apart(person, group, faces.person, pairs.cannot_link, units)
+    unit = {int(row): members for members in units for row in members.tolist()}
+    _not_them(person, group, faces, said, unit)
+    _apart(person, group, faces.person, pairs.cannot_link, unit)
     constrained = given & ((person >= 0) | (group >= 0))
     result = replace(joined, person=person[new], group=_renumbered(group[new]))
     decided = (result.person >= 0) | (result.group >= 0)
@@ -101,8 +102,10 @@ def _together(members: Int64, person: Int64, group: Int64, owned: Int64) -> None
     group[free] = np.bincount(groups).argmax() if len(groups) else int(group.max(initial=-1)) + 1
 
 
-def _not_them(person: Int64, faces: PeopledFaces, said: Statements) -> None:
-    """Leave a new face alone where it is said not to be whom it would join."""
+def _not_them(
+    person: Int64, group: Int64, faces: PeopledFaces, said: Statements, unit: Mapping[int, Int64]
+) -> None:
+    """Let a new face leave that is said not to be whom it would join."""
     refused = {(each.face, each.person) for each in said.faces if not each.is_person}
     if not refused:
         return
@@ -110,15 +113,21 @@ def _not_them(person: Int64, faces: PeopledFaces, said: Statements) -> None:
     for face, who in refused:
         at = row.get(face)
         if at is not None and faces.person[at] < 0 <= person[at] and faces.persons[person[at]] == who:
-            person[at] = _NOBODY
+            members = unit.get(at, np.array([at]))
+            _leave(members[faces.person[members] < 0], person, group)
 
 
-def _apart(person: Int64, group: Int64, owned: Int64, cannot: Int64, units: Sequence[Int64]) -> None:
+def _leave(leaving: Int64, person: Int64, group: Int64) -> None:
+    """Let faces that are said to be one person join nobody: several are somebody new."""
+    person[leaving] = _NOBODY
+    group[leaving] = int(group.max(initial=-1)) + 1 if len(leaving) > 1 else _NOBODY
+
+
+def _apart(person: Int64, group: Int64, owned: Int64, cannot: Int64, unit: Mapping[int, Int64]) -> None:
     """Let one of two faces leave that are said to show two people and would be one.
 
-    With it go those that are said to be the same person: together they are somebody new.
+    With it go those that are said to be the same person.
     """
-    unit = {int(row): members for members in units for row in members.tolist()}
     for pair in cannot.tolist():
         first, second = pair
         if not (person[first] == person[second] >= 0 or group[first] == group[second] >= 0):
@@ -128,8 +137,7 @@ def _apart(person: Int64, group: Int64, owned: Int64, cannot: Int64, units: Sequ
         if not any(free):
             continue
         leaving = sides[1] if free[1] and (not free[0] or len(sides[1]) <= len(sides[0])) else sides[0]
-        person[leaving] = _NOBODY
-        group[leaving] = int(group.max(initial=-1)) + 1 if len(leaving) > 1 else _NOBODY
+        _leave(leaving, person, group)
 
 
 def _renumbered(group: Int64) -> Int64:

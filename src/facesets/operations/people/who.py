@@ -11,6 +11,7 @@ from facesets.store.postgres.person_edits import (
     PersonState,
     all_names,
     faces_of_cluster,
+    person_of_name,
     person_state,
     persons_by_prefix,
     persons_of_faces,
@@ -48,7 +49,9 @@ def folded(name: str) -> str:
 def cleaned(name: str) -> str:
     """A name as it is kept. Raises `WrongUsage` for one that is empty or holds control characters."""
     text = unicodedata.normalize("NFC", " ".join(name.split()))
-    if not text or any(unicodedata.category(each) in {"Cc", "Cs", "Zl", "Zp"} for each in text):
+    if not any(each.isprintable() and not each.isspace() for each in text) or any(
+        unicodedata.category(each) in {"Cc", "Cs", "Zl", "Zp"} for each in text
+    ):
         raise WrongUsage("A name holds at least one letter, and no control characters.")
     return text
 
@@ -76,8 +79,10 @@ def require_person(connection: Connection, person: UUID) -> PersonState:
         state = person_state(connection, person)
         if state is None:
             break
-        if state.status != "merged" or state.merged_into is None:
+        if state.status != "merged":
             return state
+        if state.merged_into is None:
+            break
         person = state.merged_into
     raise WrongUsage(f"There is no person {short(person)}. {Command('people list')} shows who there is.")
 
@@ -100,7 +105,8 @@ def find(connection: Connection, who: str) -> Meant:
     by_number = _by_number(connection, text)
     if by_number is not None:
         return Meant(by_number)
-    faces = faces_of_cluster(connection, who.strip())
+    # Foreign bytes are no text to the server.
+    faces = faces_of_cluster(connection, who.strip()) if who.isprintable() else []
     if faces:
         return Meant(None, tuple(faces))
     begun = {person: name for name, person in names if folded(name).startswith(text)}
@@ -134,6 +140,7 @@ def require_faces(connection: Connection, faces: list[int]) -> dict[int, UUID | 
 
 
 def has_name(connection: Connection, name: str) -> UUID | None:
-    """Who has a name already, however it is written."""
+    """Who has a name already, however it is written, here or to the server."""
     text = folded(name)
-    return next((person for known, person in all_names(connection) if folded(known) == text), None)
+    known = (person for other, person in all_names(connection) if folded(other) == text)
+    return next(known, None) or person_of_name(connection, name)

@@ -78,6 +78,21 @@ def any_person(connection: Connection) -> bool:
     return bool(only_row(connection.execute("SELECT EXISTS (SELECT FROM persons)"))[0])
 
 
+def merged_into(connection: Connection, persons: Sequence[UUID]) -> list[UUID]:
+    """Whom these people are now: somebody who was merged is whom they were merged into."""
+    rows = connection.execute(
+        """WITH RECURSIVE now AS (
+                SELECT id, id AS person FROM persons WHERE id = ANY(%s::uuid[]) AND status = 'merged'
+                UNION SELECT now.id, p.merged_into_id FROM now JOIN persons p ON p.id = now.person
+                WHERE p.status = 'merged' AND p.merged_into_id IS NOT NULL)
+            SELECT now.id, now.person FROM now JOIN persons p ON p.id = now.person
+            WHERE p.status <> 'merged'""",
+        (list(persons),),
+    )
+    others: dict[UUID, UUID] = dict(rows.fetchall())
+    return [others.get(person, person) for person in persons]
+
+
 def create_persons(connection: Connection, uuids: Sequence[UUID]) -> None:
     """Make people without names."""
     connection.execute("INSERT INTO persons (id) SELECT unnest(%s::uuid[])", (list(uuids),))

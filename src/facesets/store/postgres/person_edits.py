@@ -7,6 +7,9 @@ from uuid import UUID, uuid4
 from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.steps import Step
 
+_LARGEST = 2**63 - 1
+"""What a bigint holds at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class PersonState:
@@ -42,6 +45,14 @@ def all_names(connection: Connection) -> list[tuple[str, UUID]]:
     return [(name, person) for name, person in connection.execute("SELECT name, person_id FROM person_names")]
 
 
+def person_of_name(connection: Connection, name: str) -> UUID | None:
+    """Who has a name as the server compares them: no other person may have it."""
+    row = connection.execute(
+        "SELECT person_id FROM person_names WHERE lower(name) = lower(%s)", (name,)
+    ).fetchone()
+    return None if row is None else row[0]
+
+
 def persons_by_prefix(connection: Connection, prefix: str) -> list[UUID]:
     """People whose number begins so."""
     low = prefix.replace("-", "").lower()
@@ -68,7 +79,8 @@ def faces_of_person(connection: Connection, person: UUID) -> list[int]:
 def persons_of_faces(connection: Connection, faces: Sequence[int]) -> dict[int, UUID | None]:
     """Whose these faces are; faces that do not exist are left out."""
     rows = connection.execute(
-        "SELECT id, person_id FROM face_detections WHERE id = ANY(%s::bigint[])", (list(faces),)
+        "SELECT id, person_id FROM face_detections WHERE id = ANY(%s::bigint[])",
+        ([face for face in faces if 0 < face <= _LARGEST],),
     )
     return {int(face): person for face, person in rows}
 
@@ -112,14 +124,24 @@ def drop_names(step: Step, person: UUID) -> list[str]:
     return [name for _, name in rows]
 
 
-def give_faces(step: Step, faces: Sequence[int], person: UUID | None, how: str) -> None:
-    """Give faces to a person, or to nobody; `how` is what `assigned_by` says."""
+def give_faces(step: Step, faces: Sequence[int], person: UUID, how: str = "") -> None:
+    """Give faces to a person; `how` is what `assigned_by` says, which stays as it is if empty."""
+    _give(step, faces, person, how)
+
+
+def take_faces(step: Step, faces: Sequence[int]) -> None:
+    """Let faces be nobody's."""
+    _give(step, faces, None, None)
+
+
+def _give(step: Step, faces: Sequence[int], person: UUID | None, how: str | None) -> None:
     step.touch_faces(faces)
     step.connection.execute(
-        """UPDATE face_detections SET person_id = %s, assigned_by = %s, assigned_at = now()
-            WHERE id = ANY(%s::bigint[])
-                AND (person_id IS DISTINCT FROM %s OR assigned_by IS DISTINCT FROM %s)""",
-        (person, how if person else None, list(faces), person, how if person else None),
+        """UPDATE face_detections SET person_id = %(person)s, assigned_at = now(),
+                assigned_by = CASE %(how)s::text WHEN '' THEN assigned_by ELSE %(how)s END
+            WHERE id = ANY(%(faces)s::bigint[]) AND (person_id IS DISTINCT FROM %(person)s
+                OR (%(how)s IS DISTINCT FROM '' AND assigned_by IS DISTINCT FROM %(how)s))""",
+        {"person": person, "how": how, "faces": list(faces)},
     )
     step.connection.execute("DELETE FROM face_candidates WHERE face_id = ANY(%s::bigint[])", (list(faces),))
 

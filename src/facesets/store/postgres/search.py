@@ -288,38 +288,10 @@ _IMAGES = sql.SQL(
 )
 
 
-def person_called(connection: Connection, name: str) -> tuple[str, str] | None:
-    """Number and name of the person of a name, in whatever case, or of a number; None when nobody has it.
-
-    Somebody without a name is called by the number.
-    """
-    row = connection.execute(
-        """SELECT coalesce(p.merged_into_id, p.id)::text, n.name FROM person_names n
-            JOIN persons p ON p.id = n.person_id WHERE lower(n.name) = lower(%s)""",
-        (name,),
-    ).fetchone()
-    if row is None and (number := _person_number(name)) is not None:
-        row = connection.execute(
-            """SELECT coalesce(p.merged_into_id, p.id)::text, coalesce((SELECT n.name FROM person_names n
-                    WHERE n.person_id = p.id ORDER BY n.id LIMIT 1), p.id::text)
-                FROM persons p WHERE p.id = %s""",
-            (number,),
-        ).fetchone()
-    return None if row is None else (str(row[0]), str(row[1]))
-
-
-def _person_number(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
-def images_of_person(connection: Connection, name: str, *, dates: Dates, limit: int) -> list[ImageHit] | None:
-    """Images that show a person, oldest first; None when nobody has that name, in whatever case."""
-    known = person_called(connection, name)
-    if known is None:
-        return None
+def images_of_person(
+    connection: Connection, person: UUID, name: str, *, dates: Dates, limit: int
+) -> list[ImageHit]:
+    """Images that show a person, oldest first, as hits of that name."""
     statement = sql.SQL(
         """SELECT (SELECT array_agg(p.path ORDER BY p.id) FROM image_paths p
                 WHERE p.image_id = i.id AND p.reason = '') AS paths,
@@ -338,9 +310,9 @@ def images_of_person(connection: Connection, name: str, *, dates: Dates, limit: 
         )
     )
     rows = connection.execute(
-        statement, {"person": known[0], "first": dates.first, "last": dates.last, "limit": limit}
+        statement, {"person": person, "first": dates.first, "last": dates.last, "limit": limit}
     ).fetchall()
-    return [ImageHit(_best_path(paths), known[1], taken) for paths, taken in rows]
+    return [ImageHit(_best_path(paths), name, taken) for paths, taken in rows]
 
 
 def _best_path(paths: Sequence[str]) -> str:

@@ -1,6 +1,6 @@
 """What humans said about who is who: kept by face, apart from the people that runs make."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -132,16 +132,14 @@ def keep_person(step: Step, person: UUID) -> None:
 def hand_over(step: Step, old: UUID, new: UUID) -> None:
     """Let everything that was said about one person be said about another."""
     connection = step.connection
-    for face, is_person in connection.execute(
-        "SELECT face_id, is_person FROM said_faces WHERE person_id = %s", (old,)
-    ).fetchall():
-        step.touch_rows("said_faces", [f"{face} {old}", f"{face} {new}"])
-        connection.execute("DELETE FROM said_faces WHERE face_id = %s AND person_id = %s", (face, old))
-        connection.execute(
-            """INSERT INTO said_faces (face_id, person_id, is_person) VALUES (%s, %s, %s)
-                ON CONFLICT DO NOTHING""",
-            (face, new, is_person),
-        )
+    faces = connection.execute("SELECT face_id FROM said_faces WHERE person_id = %s", (old,)).fetchall()
+    step.touch_rows("said_faces", [f"{face} {person}" for (face,) in faces for person in (old, new)])
+    connection.execute(
+        """DELETE FROM said_faces s USING said_faces known
+            WHERE s.person_id = %s AND known.person_id = %s AND known.face_id = s.face_id""",
+        (old, new),
+    )
+    connection.execute("UPDATE said_faces SET person_id = %s WHERE person_id = %s", (new, old))
     for first, second in connection.execute(
         "SELECT person_a, person_b FROM said_of_people WHERE %s IN (person_a, person_b)", (old,)
     ).fetchall():
@@ -152,6 +150,40 @@ def hand_over(step: Step, old: UUID, new: UUID) -> None:
         say_different(step, new, second if first == old else first)
     step.touch_rows("said_people", [str(old)])
     connection.execute("DELETE FROM said_people WHERE person_id = %s", (old,))
+
+
+def tied_faces(connection: Connection, faces: Sequence[int]) -> list[int]:
+    """Faces, and those that are said to show the same people, also through others."""
+    rows = connection.execute(
+        """WITH RECURSIVE tied AS (
+                SELECT unnest(%s::bigint[]) AS face
+                UNION SELECT CASE p.face_a WHEN t.face THEN p.face_b ELSE p.face_a END
+                FROM tied t JOIN said_of_faces p ON p.same AND t.face IN (p.face_a, p.face_b))
+            SELECT face FROM tied ORDER BY face""",
+        (list(faces),),
+    )
+    return [int(face) for (face,) in rows]
+
+
+def broken_by(step: Step) -> list[FaceStatement | FacePair]:
+    """What was said and does not hold any more because of the faces that a step gave away so far."""
+    connection = step.connection
+    faces = connection.execute(
+        """SELECT s.face_id, s.person_id, s.is_person FROM step_faces c
+            JOIN face_detections f ON f.id = c.face_id JOIN said_faces s ON s.face_id = f.id
+            WHERE c.step_id = %s AND f.person_id IS DISTINCT FROM c.person_before
+                AND NOT s.is_person AND s.person_id = f.person_id""",
+        (step.id,),
+    )
+    pairs = connection.execute(
+        """SELECT p.face_a, p.face_b, p.same FROM said_of_faces p
+            JOIN face_detections a ON a.id = p.face_a JOIN face_detections b ON b.id = p.face_b
+            WHERE p.same <> (a.person_id = b.person_id) AND EXISTS (SELECT FROM step_faces c
+                WHERE c.step_id = %s AND c.face_id IN (a.id, b.id) AND c.person_before IS DISTINCT FROM
+                    CASE c.face_id WHEN a.id THEN a.person_id ELSE b.person_id END)""",
+        (step.id,),
+    )
+    return [*(FaceStatement(*row) for row in faces), *(FacePair(*row) for row in pairs)]
 
 
 def lost_people(connection: Connection) -> list[SaidPerson]:

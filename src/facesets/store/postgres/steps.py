@@ -4,24 +4,22 @@ Whoever changes rows names them to the step first (`touch_faces`, `touch_rows`);
 them with what they became. A step can be taken back while everything that it changed still is as it left it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, LiteralString
+from typing import Literal, LiteralString, TypeVar
 from uuid import UUID
 
 from psycopg import sql
 
-from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.connection import Connection, Database, only_row
+
+T = TypeVar("T")
 
 Table = Literal["persons", "person_names", "said_people", "said_faces", "said_of_faces", "said_of_people"]
 
 _LOCK = 0x66616365_70656F70
 """Key of the advisory lock that lets one step be made at a time: `facepeop` in ASCII."""
-
-
-_FACE_EXISTS: LiteralString = """
-    AND EXISTS (SELECT FROM face_detections f WHERE f.id = split_part(k.key, ' ', {})::bigint)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +200,16 @@ _IS_EMPTY: LiteralString = """SELECT NOT EXISTS (SELECT FROM step_faces WHERE st
 def one_at_a_time(connection: Connection) -> None:
     """Wait until no other step is being made, and let none be made until this transaction ends."""
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+
+
+def changing(database: Database, work: Callable[[Connection], T]) -> T:
+    """Do some work in a transaction in which nobody else makes a step: what it reads first stays true."""
+
+    def alone(connection: Connection) -> T:
+        one_at_a_time(connection)
+        return work(connection)
+
+    return database.run(alone)
 
 
 _STEP: LiteralString = """SELECT s.id, to_char(s.made_at, 'YYYY-MM-DD HH24:MI'), s.who, s.kind, s.what,

@@ -77,7 +77,7 @@ _PUT_BACK: LiteralString = """INSERT INTO {table} ({columns}) OVERRIDING SYSTEM 
 def _require_unchanged(connection: Connection, step: StepRow) -> None:
     """Make sure that nothing builds on a step: all is as it left it."""
     parameters = {"step": step.id}
-    statements = [sql.SQL(each).format() for each in (_BY_FACES, _BY_PERSONS)]
+    statements = [sql.SQL(each).format() for each in (_BY_FACES, _BY_PERSONS, _BY_NAMES)]
     statements += [table.query(_BY_ROWS) for table in TABLES.values()]
     later = {int(number) for each in statements for (number,) in connection.execute(each, parameters)}
     if not later:
@@ -86,7 +86,7 @@ def _require_unchanged(connection: Connection, step: StepRow) -> None:
     if not last:
         raise WrongUsage(
             f"Step {step.id} ({step.what}) cannot be taken back: what it changed was changed since by other "
-            "means, such as SQL."
+            "means, such as SQL. Another, from `facesets people log`, can be: `facesets people undo NUMBER`."
         )
     row = only_row(connection.execute("SELECT what FROM steps WHERE id = %s", (last,)))
     raise WrongUsage(
@@ -121,7 +121,10 @@ _BY_PERSONS: LiteralString = """
             AND NOT x.undone AND x.kind NOT IN ('undo', 'redo')), 0)
     FROM (SELECT r.key::uuid AS person FROM step_rows r
         WHERE r.step_id = %(step)s AND r.in_table = 'persons' AND r.before IS NULL) made
-    WHERE EXISTS (SELECT FROM face_detections f WHERE f.person_id = made.person
+    WHERE EXISTS (SELECT FROM step_persons p JOIN steps x ON x.id = p.step_id
+            WHERE p.person_id = made.person AND p.step_id > %(step)s
+                AND NOT x.undone AND x.kind NOT IN ('undo', 'redo'))
+        OR EXISTS (SELECT FROM face_detections f WHERE f.person_id = made.person
             AND NOT EXISTS (SELECT FROM step_faces s WHERE s.step_id = %(step)s AND s.face_id = f.id))
         OR EXISTS (SELECT FROM person_names n WHERE n.person_id = made.person
             AND NOT EXISTS (SELECT FROM step_rows s WHERE s.step_id = %(step)s
@@ -129,3 +132,12 @@ _BY_PERSONS: LiteralString = """
         OR EXISTS (SELECT FROM persons q WHERE q.merged_into_id = made.person
             AND NOT EXISTS (SELECT FROM step_rows s WHERE s.step_id = %(step)s
                 AND s.in_table = 'persons' AND s.key = q.id::text))"""
+# A name that would come back, and that another has by now.
+_BY_NAMES: LiteralString = """
+    SELECT coalesce((SELECT max(l.step_id) FROM step_rows l JOIN steps x ON x.id = l.step_id
+        WHERE l.step_id > %(step)s AND l.in_table = 'person_names' AND l.key = n.id::text
+            AND NOT x.undone AND x.kind NOT IN ('undo', 'redo')), 0)
+    FROM step_rows k JOIN person_names n ON lower(n.name) = lower(k.before ->> 'name')
+    WHERE k.step_id = %(step)s AND k.in_table = 'person_names'
+        AND NOT EXISTS (SELECT FROM step_rows s WHERE s.step_id = %(step)s
+            AND s.in_table = 'person_names' AND s.key = n.id::text)"""
