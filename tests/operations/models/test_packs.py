@@ -71,6 +71,19 @@ def archive(insightface_pack: Path) -> bytes:
 
 @pytest.fixture
 def publish(server: Server, archive: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_known(server, archive, monkeypatch)
+
+
+ANY_ARCHIVE = b"PK of which nothing is ever unpacked"
+
+
+@pytest.fixture
+def publish_any(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_known(server, ANY_ARCHIVE, monkeypatch)
+
+
+def make_known(server: Server, archive: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Publish an archive as the pack `small`."""
     import hashlib
 
     url = f"http://127.0.0.1:{server.server_address[1]}/small.zip"
@@ -137,7 +150,7 @@ def test_a_transfer_that_breaks_off_is_tried_again(server: Server, archive: byte
     assert server.asked == 3
 
 
-@pytest.mark.usefixtures("publish")
+@pytest.mark.usefixtures("publish_any")
 def test_a_stop_is_heard_while_a_transfer_waits_to_be_tried_again(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,7 +163,7 @@ def test_a_stop_is_heard_while_a_transfer_waits_to_be_tried_again(
     assert server.asked == 1
 
 
-@pytest.mark.usefixtures("publish")
+@pytest.mark.usefixtures("publish_any")
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
@@ -163,13 +176,12 @@ def test_a_stop_is_heard_while_a_transfer_waits_to_be_tried_again(
 )
 def test_a_failed_pull_leaves_nothing(
     server: Server,
-    archive: bytes,
     tmp_path: Path,
     answer: tuple[int, bytes | None, int],
     error: type[Exception],
 ) -> None:
     status, body, length = answer
-    content = bytes(len(archive)) if body is None else body
+    content = bytes(len(ANY_ARCHIVE)) if body is None else body
     server.answers = [(status, content, len(content) if body is None else length)]
     with pytest.raises(error):
         pull("small", [tmp_path], progress=SilentProgress(), stop=Stop())

@@ -87,9 +87,8 @@ def _name_face(
     connection: Connection, who: str, text: str, taken: UUID | None, *, into: bool, by: str
 ) -> PersonSummary:
     if not who.strip().isdecimal():
-        raise WrongUsage(
-            f"{printable(who)} is no number of a face. `facesets people show WHO --faces 20` prints them."
-        )
+        show = Command("people show", "WHO", Field("faces", "20"))
+        raise WrongUsage(f"{printable(who)} is no number of a face. {show} prints them.")
     if taken is not None and not into:
         raise NameTaken(text, require_person(connection, taken))
     with correcting_step(connection, "name", by, f"face {int(who)} is {printable(text)}") as step:

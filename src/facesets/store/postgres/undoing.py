@@ -86,7 +86,8 @@ def _require_unchanged(connection: Connection, step: StepRow) -> None:
     if not last:
         raise WrongUsage(
             f"Step {step.id} ({step.what}) cannot be taken back: what it changed was changed since by other "
-            "means, such as SQL. Another, from `facesets people log`, can be: `facesets people undo NUMBER`."
+            f"means, such as SQL. Another, from {Command('people log')}, can be: "
+            f"{Command('people undo', 'NUMBER')}."
         )
     row = only_row(connection.execute("SELECT what FROM steps WHERE id = %s", (last,)))
     raise WrongUsage(
