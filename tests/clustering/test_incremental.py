@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from facesets.clustering import connected_components
 from facesets.clustering.incremental import Joined, join_people
-from facesets.clustering.person_matches import check_contacts, find_contacts
+from facesets.clustering.person_matches import check_person_matches, find_person_matches
 from facesets.clustering.vectors import Float32, Int64, unit_rows
 from tests.fixtures.vectors import People, unit_vectors
 
@@ -150,7 +150,7 @@ def test_the_order_of_the_faces_does_not_matter(made: tuple[Float32, Float32, In
 @given(peopled())
 def test_contacts_are_those_of_the_full_matrix(made: tuple[Float32, Float32, Int64]) -> None:
     rows, references, persons = made
-    found = find_contacts(rows, references, persons, min_cosine_similarity=0.2)
+    found = find_person_matches(rows, references, persons, min_cosine_similarity=0.2)
     product = rows @ references.T
     expected = {
         (i, int(person)): product[i, persons == person].max()
@@ -174,8 +174,8 @@ def test_few_faces_have_the_same_contacts_when_nearby_ones_are_compared(
     known = min(known, len(vectors) - 1)
     rows, references = vectors[known:], vectors[:known]
     persons = np.arange(known) // 3
-    near = find_contacts(rows, references, persons, min_cosine_similarity=limit, approximate=True)
-    exact = find_contacts(rows, references, persons, min_cosine_similarity=limit)
+    near = find_person_matches(rows, references, persons, min_cosine_similarity=limit, approximate=True)
+    exact = find_person_matches(rows, references, persons, min_cosine_similarity=limit)
     np.testing.assert_array_equal(near.face, exact.face)
     np.testing.assert_array_equal(near.person, exact.person)
     np.testing.assert_allclose(near.similarity, exact.similarity, atol=1e-6)
@@ -185,12 +185,14 @@ def test_nearly_all_contacts_of_real_faces_are_found_by_comparing_nearby_ones(re
     known = np.arange(len(real_people.name)) % 3 > 0
     rows, references = real_people.embedding[~known], real_people.embedding[known]
     persons = np.unique(real_people.name[known], return_inverse=True)[1]
-    near = find_contacts(rows, references, persons, min_cosine_similarity=0.5, approximate=True)
-    exact = find_contacts(rows, references, persons, min_cosine_similarity=0.5)
+    near = find_person_matches(rows, references, persons, min_cosine_similarity=0.5, approximate=True)
+    exact = find_person_matches(rows, references, persons, min_cosine_similarity=0.5)
     found = set(zip(near.face, near.person, strict=True))
     due = set(zip(exact.face, exact.person, strict=True))
     assert found <= due
     assert len(found) > 0.999 * len(due)
     for some in (near, near.of(near.face % 2 == 0)):
-        checked = check_contacts(some, rows, references, persons, min_cosine_similarity=0.5, faces=len(rows))
+        checked = check_person_matches(
+            some, rows, references, persons, min_cosine_similarity=0.5, faces=len(rows)
+        )
         assert (checked.found, checked.due) == (len(some), len(due))

@@ -118,7 +118,7 @@ def _root(
 def by_parameter(flags: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, object]]:
     """The settings of a configuration file under the names that the program has for its flags.
 
-    What does not exist is refused: a slip would pass in silence.
+    What does not exist is refused: a typo would pass in silence.
     """
     commands = get_command(app).commands if flags else {}  # type: ignore[attr-defined]
     found: dict[str, dict[str, object]] = {}

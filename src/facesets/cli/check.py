@@ -65,7 +65,7 @@ def check(
     lines = [f"{problem.what}: {problem.count} ({problem.repair})" for problem in summary.problems]
     if fix and summary.problems:
         names = "; ".join(f"{problem.what}: {problem.count}" for problem in left.problems)
-        lines.append(f"Left: {names}" if names else "All mended.")
+        lines.append(f"Left: {names}" if names else "All repaired.")
     elif summary.can_be_mended:
         lines.append("Run `facesets check --fix` to repair it.")
     if left.lost:

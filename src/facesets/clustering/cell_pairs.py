@@ -45,7 +45,7 @@ def near_edge_chunks(
     probes : int
         Into about so many cells does each face look. More find more, and take longer.
     on_progress : callable, optional
-        Counts anew when all faces have their cells.
+        Counts again when all faces have their cells.
     """
     if not len(rows):
         return

@@ -92,7 +92,7 @@ def is_approximate(faces: int, *, others: int | None = None, wanted: bool | None
 
 
 def _kept_apart(rows: Float32, labels: Int64, groups: Groups, min_cosine_similarity: float) -> Int64:
-    """Build the components that hold what must be apart anew, strongest pair first."""
+    """Build the components that hold what must be apart again, strongest pair first."""
     first, second = groups.forbidden.T
     wrong = np.unique(labels[first[labels[first] == labels[second]]])
     member = np.flatnonzero(np.isin(labels, wrong))

@@ -67,7 +67,7 @@ class HdbscanResult:
     constraints: Constraints = field(default_factory=Constraints)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Plain arrays for `numpy.savez`; `from_arrays` makes the result anew from them.
+        """Plain arrays for `numpy.savez`; `from_arrays` makes the result again from them.
 
         version, min_cluster_size, min_samples: int64; distance: str; i, j (int32), reachability
         (float32): the spanning tree; core_similarity (float32); must_link, cannot_link (int64, two columns).

@@ -13,7 +13,12 @@ import numpy as np
 from facesets.clustering.graph_components import components_of
 from facesets.clustering.labels import numbered, singletons_as_noise
 from facesets.clustering.neighbors import OnProgress, edge_chunks
-from facesets.clustering.person_matches import Contacts, ContactsChecked, check_contacts, find_contacts
+from facesets.clustering.person_matches import (
+    MatchCheck,
+    PersonMatches,
+    check_person_matches,
+    find_person_matches,
+)
 from facesets.clustering.vectors import Float32, Int64
 
 NOBODY = -1
@@ -40,8 +45,8 @@ class Joined:
 
     person: Int64
     group: Int64
-    review: Contacts
-    checked: ContactsChecked | None = None
+    review: PersonMatches
+    checked: MatchCheck | None = None
 
 
 def join_people(
@@ -62,7 +67,7 @@ def join_people(
     rows : float32 array of shape (n, d)
         New faces, of unit length.
     references : float32 array of shape (m, d)
-        Vectors of known people, see `find_contacts`.
+        Vectors of known people, see `find_person_matches`.
     persons : int64 array of shape (m,)
         Whose each vector is, from 0.
     grouping : callable
@@ -72,10 +77,10 @@ def join_people(
     min_size : int
         Fewest faces of a new group.
     approximate : bool
-        Compare new faces with nearby known ones only; see `find_contacts`.
+        Compare new faces with nearby known ones only; see `find_person_matches`.
     on_progress : callable, optional
     """
-    contacts = find_contacts(
+    contacts = find_person_matches(
         rows,
         references,
         persons,
@@ -85,7 +90,7 @@ def join_people(
     )
     checked = None
     if approximate:
-        checked = check_contacts(
+        checked = check_person_matches(
             contacts, rows, references, persons, min_cosine_similarity=min_cosine_similarity
         )
     ties = contacts.persons_per_face(len(rows)) > 1
@@ -131,7 +136,7 @@ def _spread_within_groups(person: Int64, group: Int64) -> None:
 
 def _spread_by_neighbours(
     rows: Float32, members: Int64, person: Int64, group: Int64, min_cosine_similarity: float
-) -> Contacts:
+) -> PersonMatches:
     """Where a group touches several people, faces join step by step outwards from those that touch one.
 
     A face that two people reach at once is left for review; what lies behind it is a group of its own.
@@ -139,18 +144,18 @@ def _spread_by_neighbours(
     """
     of = person[members]
     torn = np.zeros(len(members), bool)
-    review: list[Contacts] = []
+    review: list[PersonMatches] = []
     edge = np.flatnonzero(of >= 0)
     while len(edge):
         # Who is similar to those that joined earlier was reached from there.
         left = np.flatnonzero((of < 0) & ~torn)
-        reached = find_contacts(
+        reached = find_person_matches(
             rows[members[left]], rows[members[edge]], of[edge], min_cosine_similarity=min_cosine_similarity
         )
         several = reached.persons_per_face(len(left)) > 1
         torn[left[several]] = True
         found = reached.of(several[reached.face])
-        review.append(Contacts(members[left[found.face]], found.person, found.similarity))
+        review.append(PersonMatches(members[left[found.face]], found.person, found.similarity))
         one = reached.of(~several[reached.face])
         edge = left[one.face]
         of[edge] = one.person
@@ -167,8 +172,8 @@ def _regroup(rows: Float32, members: Int64, left: Int64, group: Int64, min_cosin
     group[members[left]] = fresh
 
 
-def _together(parts: list[Contacts]) -> Contacts:
-    return Contacts(
+def _together(parts: list[PersonMatches]) -> PersonMatches:
+    return PersonMatches(
         np.concatenate([part.face for part in parts] or [np.empty(0, np.int64)]),
         np.concatenate([part.person for part in parts] or [np.empty(0, np.int64)]),
         np.concatenate([part.similarity for part in parts] or [np.empty(0, np.float32)]),

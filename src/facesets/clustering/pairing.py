@@ -7,7 +7,7 @@ which: how many pairs are beyond doubt, and how many faces are left that chance 
 1. Certain cores: average linkage.
 2. Clusters with many pairs between them go on merging: their mean says more than one pair does. Those with
    few pairs do so from a similarity that follows from the numbers of small and of larger clusters.
-3. Faces that are alone, or in twos, are paired anew, the most similar first, as long as such a pair is
+3. Faces that are alone, or in twos, are paired again, the most similar first, as long as such a pair is
    rather one person's than two strangers'.
 4. The second step once more.
 """

@@ -13,7 +13,7 @@ _BLOCK_COLUMNS = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Contacts:
+class PersonMatches:
     """Pairs of a face and a person, each once, by face and then person.
 
     Attributes
@@ -30,16 +30,16 @@ class Contacts:
     def __len__(self) -> int:
         return len(self.face)
 
-    def of(self, chosen: Bool) -> "Contacts":
+    def of(self, chosen: Bool) -> "PersonMatches":
         """Those pairs."""
-        return Contacts(self.face[chosen], self.person[chosen], self.similarity[chosen])
+        return PersonMatches(self.face[chosen], self.person[chosen], self.similarity[chosen])
 
     def persons_per_face(self, faces: int) -> Int64:
         """How many people each of the faces 0, 1, … is similar to."""
         return np.bincount(self.face, minlength=faces).astype(np.int64)
 
 
-def find_contacts(
+def find_person_matches(
     rows: Float32,
     references: Float32,
     persons: Int64,
@@ -47,7 +47,7 @@ def find_contacts(
     min_cosine_similarity: float,
     approximate: bool = False,
     on_progress: OnProgress | None = None,
-) -> Contacts:
+) -> PersonMatches:
     """Find every pair of a face and a person with a vector at least this similar to the face.
 
     Parameters
@@ -77,7 +77,7 @@ def find_contacts(
             ],
             people,
         )
-    found: list[Contacts] = []
+    found: list[PersonMatches] = []
     starts = range(0, len(rows), _BLOCK_ROWS)
     for step, start in enumerate(starts, start=1):
         block = rows[start : start + _BLOCK_ROWS]
@@ -93,7 +93,7 @@ def find_contacts(
 
 
 @dataclass(frozen=True, slots=True)
-class ContactsChecked:
+class MatchCheck:
     """How many of the pairs of some faces with people are known.
 
     Attributes
@@ -118,32 +118,32 @@ class ContactsChecked:
         )
 
 
-def check_contacts(
-    contacts: Contacts,
+def check_person_matches(
+    contacts: PersonMatches,
     rows: Float32,
     references: Float32,
     persons: Int64,
     *,
     min_cosine_similarity: float,
     faces: int = 1000,
-) -> ContactsChecked:
+) -> MatchCheck:
     """Compare some faces with all vectors, exactly, to see how many pairs are among these.
 
     Parameters
     ----------
     contacts : Contacts
-        What `find_contacts` found for the rest of the arguments.
+        What `find_person_matches` found for the rest of the arguments.
     faces : int
         How many faces, evenly spread, are looked at.
     """
     chosen = np.unique(np.linspace(0, len(rows) - 1, min(faces, len(rows))).astype(np.int64))
-    due = find_contacts(rows[chosen], references, persons, min_cosine_similarity=min_cosine_similarity)
+    due = find_person_matches(rows[chosen], references, persons, min_cosine_similarity=min_cosine_similarity)
     people = int(persons.max(initial=-1)) + 1
     there = np.isin(chosen[due.face] * people + due.person, contacts.face * people + contacts.person)
-    return ContactsChecked(len(chosen), len(due), int(there.sum()))
+    return MatchCheck(len(chosen), len(due), int(there.sum()))
 
 
-def _strongest_of(parts: list[Contacts], people: int) -> Contacts:
+def _strongest_of(parts: list[PersonMatches], people: int) -> PersonMatches:
     return strongest(
         np.concatenate([part.face for part in parts] or [np.empty(0, np.int64)]),
         np.concatenate([part.person for part in parts] or [np.empty(0, np.int64)]),
@@ -167,10 +167,10 @@ def _block(
     return i[keep], j[keep] + first_column, similarity[keep]
 
 
-def strongest(face: Int64, person: Int64, similarity: Float32, people: int) -> Contacts:
+def strongest(face: Int64, person: Int64, similarity: Float32, people: int) -> PersonMatches:
     """Pairs of a face and one of so many people, each once, with its highest similarity."""
     key = face * max(people, 1) + person
     order = np.lexsort((-similarity, key))
     first = np.flatnonzero(np.r_[True, np.diff(key[order]) != 0]) if len(key) else order
     chosen = order[first]
-    return Contacts(face[chosen], person[chosen], similarity[chosen])
+    return PersonMatches(face[chosen], person[chosen], similarity[chosen])

@@ -1,4 +1,4 @@
-"""A grouping made anew, brought into line with what the user said in the folder that it goes to."""
+"""A grouping made again, brought into line with what the user said in the folder that it goes to."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,13 +10,13 @@ from facesets.files import printable
 from facesets.records import Bool, Int64
 from facesets.results.group_names import NUMBERED_GROUP, following_names, numbered_name
 from facesets.results.manifest import FaceEntry, Group, PlacedFile, Statement
-from facesets.results.membership import Known
+from facesets.results.membership import GroupMembership
 from facesets.results.statements import NOT, faces_put
 from facesets.results.user_edits import as_groups
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class UserConstraints:
     """What holds for a grouping by the user's will.
 
     Attributes
@@ -35,7 +35,7 @@ class Said:
         Rows of further faces of people who are not wanted, by their name.
     """
 
-    known: Known
+    known: GroupMembership
     label: Int64
     names: Mapping[int, str]
     asserted: Bool
@@ -61,7 +61,7 @@ class Carried:
         return replace(self, statements=(*self.statements, *said), learned=(*self.learned, *told))
 
 
-def respect(label: Int64, ids: Sequence[str], known: Known) -> Said:
+def apply_user_edits(label: Int64, ids: Sequence[str], known: GroupMembership) -> UserConstraints:
     """Change a grouping so that it agrees with the user.
 
     Parameters
@@ -110,10 +110,10 @@ def respect(label: Int64, ids: Sequence[str], known: Known) -> Said:
         label[members] = -1
     label[_rows(known.set_aside, rows)] = -1
     wanted = frozenset(home[name] for name in groups if is_own[name] or len(told[name]))
-    return Said(known, label, names, asserted, wanted, absorbed)
+    return UserConstraints(known, label, names, asserted, wanted, absorbed)
 
 
-def names_of_clusters(clusters: Sequence[int], kind: str, said: Said | None) -> dict[int, str]:
+def names_of_clusters(clusters: Sequence[int], kind: str, said: UserConstraints | None) -> dict[int, str]:
     """Name clusters, the largest first: by what the user knows them as, else by numbers.
 
     These begin at 1, or past the highest in use where the user said anything about the result.
@@ -145,7 +145,7 @@ def _common(labels: Int64) -> int:
 
 
 def carried(
-    said: Said | None,
+    said: UserConstraints | None,
     new_name: Mapping[int, str],
     ids: Sequence[str],
     describe: Callable[[int], FaceEntry],

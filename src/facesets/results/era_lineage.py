@@ -1,4 +1,4 @@
-"""Which set lives on in which, when a person is cut into eras anew.
+"""Which set lives on in which, when a person is cut into eras again.
 
 The years of an era change with a single photo, and with them what the era is known by. What a user said
 about the old era, by its name and by faces taken out of it, is said about the person, and follows.

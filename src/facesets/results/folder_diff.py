@@ -90,7 +90,7 @@ def folder_of(name: str) -> str:
 
 
 class _Search:
-    """Names of a result that are still to be found, and places of photos that are nobody's yet.
+    """Names of a result that are still to be found, and places of photos that belong to no name yet.
 
     Attributes
     ----------

@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 
 from facesets.interfaces import Store
 from facesets.records import Collection as FaceCollection
-from facesets.results.apply_user_edits import Said
+from facesets.results.apply_user_edits import UserConstraints
 from facesets.results.folder_diff import folder_of
 from facesets.results.manifest import ClusterManifest, Group, PlacedFile, RefineManifest, Statement
-from facesets.results.membership import Known
+from facesets.results.membership import GroupMembership
 from facesets.results.moved_photos import in_folder, with_sources_today
 from facesets.results.naming import Naming, look, seen_by
 from facesets.results.ownership import ANNOUNCEMENT, announced_names
@@ -29,7 +29,7 @@ def known_and_named(
     collection: FaceCollection,
     *,
     learns: bool,
-) -> tuple[dict[Path, Known], Naming]:
+) -> tuple[dict[Path, GroupMembership], Naming]:
     """Who is who in results, under the names that people have in any result of the store.
 
     Parameters
@@ -64,7 +64,7 @@ def known_and_named(
 
 def _known_of_cut_off(
     manifest: Result, root: Path, collection: FaceCollection, naming: Naming, *, learns: bool
-) -> Known:
+) -> GroupMembership:
     """As `known_of`; photos that the run gave their new folders already are where they should be."""
     groups = manifest.persons if isinstance(manifest, ClusterManifest) else manifest.facesets
     called, _ = naming.called(ids_of(groups))
@@ -83,7 +83,7 @@ def _known_of_cut_off(
     return known
 
 
-def _follow(known: Known, naming: Naming, root: Path) -> None:
+def _follow(known: GroupMembership, naming: Naming, root: Path) -> None:
     groups = ids_of(as_groups(known.groups))
     ours = {folder_of(name) for name in known.files}.union(groups)
     called, warnings = naming.called(groups, [*known.hidden, *_folders_of_others(root, ours)])
@@ -147,7 +147,7 @@ def with_names(
     root: Path,
     names: Mapping[int, str],
     members: Mapping[int, Iterable[str]],
-    said: Said | None,
+    said: UserConstraints | None,
 ) -> dict[str, str]:
     """What clusters are called elsewhere that nobody knows here yet: number to name.
 

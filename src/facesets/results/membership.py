@@ -8,7 +8,7 @@ from facesets.results.manifest import FaceEntry, PlacedFile, Statement
 
 
 @dataclass(slots=True)
-class Known:
+class GroupMembership:
     """Who is who in a result folder.
 
     Attributes
@@ -22,7 +22,7 @@ class Known:
     hidden : dict
         As `groups`, of people who are not wanted.
     set_aside : list of FaceEntry
-        Faces that are nobody's by the user's will.
+        Faces that are unassigned by the user's will.
     files : dict
         Every photo in the folder, and what was put there.
     statements : list of Statement

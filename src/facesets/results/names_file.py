@@ -2,7 +2,7 @@
 
 `faces.npz.names.json` lists the result folders that were made from the cache, with the names that each of
 them had when it was last looked at, and the people who were named, the newest last. A person is known by the
-ids of her faces, so that folders may be numbered anew, moved and removed.
+ids of her faces, so that folders may be numbered again, moved and removed.
 """
 
 import json

@@ -21,7 +21,7 @@ from facesets.results.export_manifest import ExportManifest
 from facesets.results.group_names import NUMBERED_GROUP
 from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_any_manifest
-from facesets.results.membership import Known
+from facesets.results.membership import GroupMembership
 from facesets.results.names_file import (
     NamedPerson,
     PeopleNames,
@@ -173,7 +173,7 @@ def look_for_export(store: Store, earlier: EarlierExport, collection: FaceCollec
     return look(store, {earlier.root: seen_in_export(earlier) if is_clear else None}, collection)
 
 
-def seen_by(known: Known, manifest: ClusterManifest | RefineManifest) -> Seen:
+def seen_by(known: GroupMembership, manifest: ClusterManifest | RefineManifest) -> Seen:
     """A folder of people or face sets as its user left it."""
     before = manifest.persons if isinstance(manifest, ClusterManifest) else manifest.facesets
     groups = {name: frozenset(face.face for face in faces) for name, faces in known.groups.items()}

@@ -8,11 +8,11 @@ from facesets.files import printable
 from facesets.results.file_names import flatten_all, folded
 from facesets.results.folder_diff import refuse_unusable
 from facesets.results.manifest import FaceEntry, PlacedFile, Statement
-from facesets.results.membership import Known
+from facesets.results.membership import GroupMembership
 from facesets.results.statements import NOT, said_of_face
 
 
-def bring_back(root: Path, known: Known) -> None:
+def bring_back(root: Path, known: GroupMembership) -> None:
     """Let people whose folder came back, and photos that lie where they were deleted, be what they were.
 
     A folder is known again by its photos: by any of them under its own name, by most of them under another.
@@ -41,7 +41,7 @@ def bring_back(root: Path, known: Known) -> None:
     _take_back_photos(root, known)
 
 
-def _strange_folders(root: Path, known: Known) -> Iterator[tuple[str, Path]]:
+def _strange_folders(root: Path, known: GroupMembership) -> Iterator[tuple[str, Path]]:
     if not known.hidden or not root.is_dir():
         return
     for folder in sorted(root.iterdir()):
@@ -75,7 +75,7 @@ def _as_it_lies(photo: Path, source: str) -> PlacedFile:
     )
 
 
-def _take_back_photos(root: Path, known: Known) -> None:
+def _take_back_photos(root: Path, known: GroupMembership) -> None:
     """Photos that were deleted one by one."""
     told = {(said.group, said.face) for said in known.statements if said.kind == NOT}
     for face in list(known.set_aside):
@@ -95,7 +95,9 @@ def _take_back_photos(root: Path, known: Known) -> None:
             known.statements.remove(said)
 
 
-def _put_back(root: Path, known: Known, folder: str, sources: Sequence[str]) -> dict[str, PlacedFile]:
+def _put_back(
+    root: Path, known: GroupMembership, folder: str, sources: Sequence[str]
+) -> dict[str, PlacedFile]:
     """Photos that lie in a folder under the names that they get there, and that nobody knows of."""
     names = {f"{folder}/{name}": source for source, name in flatten_all(sources).items()}
     return {

@@ -124,7 +124,7 @@ def make_thumbnails(
 
 
 def _existing(folder: Path) -> Iterator[str]:
-    """Thumbnails that lie in a folder; links are nobody's."""
+    """Thumbnails that lie in a folder; links are left alone."""
     for part in _entries(folder):
         if part.is_dir(follow_symlinks=False) and len(part.name) == 2:
             for entry in _entries(part.path):

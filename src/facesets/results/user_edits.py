@@ -18,7 +18,7 @@ from facesets.plurals import counted
 from facesets.records import Collection as FaceCollection
 from facesets.results.folder_diff import Edits, folder_of, read_edits
 from facesets.results.manifest import ClusterManifest, FaceEntry, Group, PlacedFile, RefineManifest, Statement
-from facesets.results.membership import Known
+from facesets.results.membership import GroupMembership
 from facesets.results.moved_photos import in_folder, paths_today, with_sources_today
 from facesets.results.ownership import announced_names
 from facesets.results.pardons import read_pardons
@@ -35,7 +35,7 @@ def known_of(
     collection: FaceCollection,
     *,
     learns: bool = True,
-) -> Known:
+) -> GroupMembership:
     """Who is who in a folder by its manifest, and by what the user did there since, if it `learns`.
 
     Paths are those of today. Errors as `learn`.
@@ -48,7 +48,7 @@ def known_of(
     of_people = isinstance(manifest, ClusterManifest)
     groups = manifest.persons if isinstance(manifest, ClusterManifest) else manifest.facesets
     today = paths_today(manifest, collection.images)
-    known = Known(
+    known = GroupMembership(
         groups={group.name: current(group.faces) for group in groups},
         single=current(manifest.singletons if isinstance(manifest, ClusterManifest) else ()),
         single_folder=SINGLETONS if of_people else "",
@@ -66,7 +66,7 @@ def known_of(
     return known
 
 
-def warn(known: Known | None, out: Path, progress: Progress) -> None:
+def warn(known: GroupMembership | None, out: Path, progress: Progress) -> None:
     """Say, before anything is written, what the user may not have meant."""
     if known is not None:
         warn_of_deleted(known.deleted, out, progress)
@@ -114,7 +114,7 @@ def as_groups(groups: Mapping[str, Sequence[FaceEntry]]) -> tuple[Group, ...]:
     )
 
 
-def learn(root: Path, known: Known, ours: Collection[str]) -> None:
+def learn(root: Path, known: GroupMembership, ours: Collection[str]) -> None:
     """Bring what is known into line with what the user did to the folder; `ours` as in `read_edits`.
 
     Raises
@@ -130,7 +130,7 @@ def learn(root: Path, known: Known, ours: Collection[str]) -> None:
     if not edits:
         return
     deleted = _deleted_folders(known, edits)
-    # A folder whose name another one has now keeps its faces together under a name of nobody's.
+    # A folder whose name another one has now keeps its faces together under a name that nobody has.
     free = {folder: _free_name(folder, known.groups) for folder in deleted & {*edits.renamed.values()}}
     renamed = {**edits.renamed, **free}
     known.rename(edits.renamed, free)
@@ -150,12 +150,12 @@ def learn(root: Path, known: Known, ours: Collection[str]) -> None:
     if edits.unclear:
         known.learned.append(
             f"{counted(len(edits.unclear), 'photo was', 'photos were')} taken out of several folders at "
-            "once. Whose they are where they lie now cannot be told: their faces are nobody's."
+            "once. Whose they are where they lie now cannot be told: their faces are unassigned."
         )
     known.groups = {name: faces for name, faces in known.groups.items() if faces}
 
 
-def _without_pardoned(root: Path, known: Known, edits: Edits) -> Edits:
+def _without_pardoned(root: Path, known: GroupMembership, edits: Edits) -> Edits:
     """Forget photos of folders whose deletion was taken back, so that they are put there again."""
     pardons = read_pardons(root)
     again = frozenset(name for name in edits.deleted if folder_of(name) in pardons)
@@ -163,7 +163,7 @@ def _without_pardoned(root: Path, known: Known, edits: Edits) -> Edits:
     return replace(edits, deleted=edits.deleted - again, unclear=edits.unclear - again)
 
 
-def _deleted_folders(known: Known, edits: Edits) -> set[str]:
+def _deleted_folders(known: GroupMembership, edits: Edits) -> set[str]:
     """Groups, and the folder of single faces, that the user deleted and not just emptied into others."""
     names_of = defaultdict(set)
     for name in known.files:
@@ -188,7 +188,7 @@ def _free_name(folder: str, taken: Collection[str]) -> str:
     return next(name for number in count(2) if (name := f"{folder} ({number})") not in taken)
 
 
-def _leave_deleted_folders(known: Known, edits: Edits, names: Mapping[str, str]) -> None:
+def _leave_deleted_folders(known: GroupMembership, edits: Edits, names: Mapping[str, str]) -> None:
     """Forget photos that were deleted with their folder; `names` holds what each of these was called."""
     gone = {name for name in known.files if folder_of(name) in names and name in edits.deleted}
     for folder in [*known.groups, known.single_folder]:
@@ -208,16 +208,16 @@ def _leave_deleted_folders(known: Known, edits: Edits, names: Mapping[str, str])
     known.files = {name: put for name, put in known.files.items() if name not in gone}
 
 
-def _hide(known: Known, names: Mapping[str, str]) -> None:
+def _hide(known: GroupMembership, names: Mapping[str, str]) -> None:
     """Let the people of deleted folders have none; `names` as above."""
     for group in [group for group in known.groups if group in names]:
         wish = names[group]
-        # A number may have come back when people were sorted anew since an earlier one was deleted.
+        # A number may have come back when people were sorted again since an earlier one was deleted.
         name = wish if wish not in known.hidden else _free_name(wish, known.hidden)
         known.hidden[name] = known.groups.pop(group)
 
 
-def _follow_photos(root: Path, known: Known, edits: Edits) -> None:
+def _follow_photos(root: Path, known: GroupMembership, edits: Edits) -> None:
     """Let faces go where their photos went, or out where these were deleted."""
     by_image: dict[tuple[str, str], list[str]] = defaultdict(list)
     image_of = {path: face.image for face in _all_faces(known) for path in face.paths}
@@ -250,12 +250,12 @@ def _follow_photos(root: Path, known: Known, edits: Edits) -> None:
             known.learned.append(sentence(many, folder, target))
 
 
-def _all_faces(known: Known) -> Iterable[FaceEntry]:
+def _all_faces(known: GroupMembership) -> Iterable[FaceEntry]:
     for faces in (*known.groups.values(), known.single):
         yield from faces
 
 
-def _move(known: Known, folder: str, image: str, targets: Sequence[str]) -> int:
+def _move(known: GroupMembership, folder: str, image: str, targets: Sequence[str]) -> int:
     """Take the faces of an image out of a folder, and into the first target if there is one."""
     place = known.single if folder == known.single_folder else known.groups.get(folder, [])
     leaving = [face for face in place if face.image == image]
@@ -273,7 +273,7 @@ def _move(known: Known, folder: str, image: str, targets: Sequence[str]) -> int:
     return len(leaving)
 
 
-def _follow_files(root: Path, known: Known, edits: Edits) -> None:
+def _follow_files(root: Path, known: GroupMembership, edits: Edits) -> None:
     """Know photos by the names that they have now; those in folders of nobody are the user's."""
     files: dict[str, PlacedFile] = {}
     for name, put in known.files.items():
@@ -286,7 +286,7 @@ def _follow_files(root: Path, known: Known, edits: Edits) -> None:
     known.files = files
 
 
-def _follow_copies(known: Known, edits: Edits) -> None:
+def _follow_copies(known: GroupMembership, edits: Edits) -> None:
     """A photo copied to a person's folder shows that person too, if one face in it is free."""
     free: dict[str, list[FaceEntry]] = defaultdict(list)
     for face in (*known.single, *known.set_aside):

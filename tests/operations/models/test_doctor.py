@@ -1,4 +1,4 @@
-"""`doctor` finds what is wrong and says which command mends it."""
+"""`doctor` finds what is wrong and says which command repairs it."""
 
 import shutil
 import sys

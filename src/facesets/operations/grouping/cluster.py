@@ -12,7 +12,13 @@ from facesets.interfaces import Progress, Store
 from facesets.operations.options.cache import ClusterOptions
 from facesets.plurals import counted
 from facesets.records import Collection, Float32, Int64
-from facesets.results.apply_user_edits import Carried, Said, carried, names_of_clusters, respect
+from facesets.results.apply_user_edits import (
+    Carried,
+    UserConstraints,
+    apply_user_edits,
+    carried,
+    names_of_clusters,
+)
 from facesets.results.follow_names import ids_of, known_and_named, with_names
 from facesets.results.lock import reserved
 from facesets.results.manifest import (
@@ -94,7 +100,7 @@ def _cluster(
     said = (
         None
         if known is None or not known.statements
-        else respect(grouping.labels, collection.face_ids(), known)
+        else apply_user_edits(grouping.labels, collection.face_ids(), known)
     )
     progress.end()
     manifest, kept = _manifest(store, collection, grouping, said, naming, out, options)
@@ -169,7 +175,7 @@ def _manifest(
     store: Store,
     collection: Collection,
     grouping: Grouping,
-    said: Said | None,
+    said: UserConstraints | None,
     naming: Naming,
     out: Path,
     options: ClusterOptions,
@@ -226,7 +232,7 @@ def _manifest(
     return manifest, kept
 
 
-def _people_and_singles(labels: Int64, said: Said | None) -> tuple[list[Int64], Int64]:
+def _people_and_singles(labels: Int64, said: UserConstraints | None) -> tuple[list[Int64], Int64]:
     """Rows of the faces of each person, the largest first, and of those that are alone.
 
     One whom the user knows by a name may have one face.

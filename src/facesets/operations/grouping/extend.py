@@ -30,7 +30,7 @@ from facesets.results.manifest import (
     face_describer,
 )
 from facesets.results.manifest_json import read_manifest
-from facesets.results.membership import Known
+from facesets.results.membership import GroupMembership
 from facesets.results.naming import Naming
 from facesets.results.photo_folders import Written, rehearse, write_photo_folders
 from facesets.results.preflight import readable_sources, refuse_of_another_store, refuse_of_other_photos
@@ -154,7 +154,7 @@ def _read(
 def _grown_people(
     collection: Collection,
     before: ClusterManifest,
-    known: Known,
+    known: GroupMembership,
     raw: Path,
     options: ExtendOptions,
     made: Provenance,
@@ -197,7 +197,7 @@ def _labels_of_rest(collection: Collection, rest: Int64, options: ExtendOptions)
     return singletons_as_noise(labels)
 
 
-def _tally(joined: Int64, known: Known) -> dict[str, int]:
+def _tally(joined: Int64, known: GroupMembership) -> dict[str, int]:
     names = [*known.groups, *known.hidden]
     return {names[group]: int((joined == group).sum()) for group in np.unique(joined[joined >= 0])}
 

@@ -14,7 +14,7 @@ from facesets.operations.options.face_sets import ExtendOptions
 from facesets.records import Collection, Int64
 from facesets.results.group_names import following_names
 from facesets.results.manifest import DroppedFace, FaceEntry, RefineManifest, face_describer
-from facesets.results.membership import Known
+from facesets.results.membership import GroupMembership
 
 _CLUSTER = "cluster_"
 
@@ -49,7 +49,7 @@ class ExtendedSets:
 
 
 def grown_sets(
-    collection: Collection, before: RefineManifest, known: Known, options: ExtendOptions
+    collection: Collection, before: RefineManifest, known: GroupMembership, options: ExtendOptions
 ) -> ExtendedSets:
     """Route new faces to face sets under the gates that these were made with, and refine the others.
 
@@ -100,7 +100,7 @@ def _gates_of(manifest: RefineManifest, options: ExtendOptions) -> RefineOptions
     return replace(RefineOptions(**recorded), same_image_ok=options.same_image_ok)
 
 
-def _under_new_names(dropped: tuple[DroppedFace, ...], known: Known) -> list[DroppedFace]:
+def _under_new_names(dropped: tuple[DroppedFace, ...], known: GroupMembership) -> list[DroppedFace]:
     return [replace(drop, group=known.renamed.get(drop.group, drop.group)) for drop in dropped]
 
 
@@ -114,7 +114,7 @@ def _waiting(dropped: list[DroppedFace], rows: dict[str, int]) -> Int64:
 
 def _join(
     collection: Collection,
-    known: Known,
+    known: GroupMembership,
     new: Int64,
     group: Int64,
     gates: RefineOptions,

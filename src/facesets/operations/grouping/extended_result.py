@@ -14,7 +14,7 @@ from facesets.results.manifest import (
     Provenance,
     RefineManifest,
 )
-from facesets.results.membership import Known
+from facesets.results.membership import GroupMembership
 from facesets.results.naming import Naming
 from facesets.results.ownership import ANNOUNCEMENT
 from facesets.results.photo_folders import PhotoFolders, plan_additions
@@ -88,7 +88,7 @@ class Grown:
 def completed(
     found: ExtendedSets,
     before: ClusterManifest | RefineManifest,
-    known: Known,
+    known: GroupMembership,
     out: Path,
     made: Provenance,
     naming: Naming,
@@ -136,7 +136,7 @@ def completed(
     return Grown(before, manifest, plan, result)
 
 
-def _with_names(found: ExtendedSets, known: Known, out: Path, naming: Naming) -> ExtendedSets:
+def _with_names(found: ExtendedSets, known: GroupMembership, out: Path, naming: Naming) -> ExtendedSets:
     """Give groups that were just made the names that they have elsewhere."""
     groups = ids_of(as_groups(known.groups))
     names = names_of_new(naming, out, groups, found.made.keys(), known.hidden)
@@ -148,7 +148,9 @@ def _with_names(found: ExtendedSets, known: Known, out: Path, naming: Naming) ->
     )
 
 
-def _of_people(before: ClusterManifest, known: Known, no_face: tuple[ImageEntry, ...]) -> ClusterManifest:
+def _of_people(
+    before: ClusterManifest, known: GroupMembership, no_face: tuple[ImageEntry, ...]
+) -> ClusterManifest:
     faces = known.face_ids()
     said = {statement.face for statement in known.statements if statement.kind in ("is", "not")}
     images = {face.partition("#")[0] for face in faces} | {image.sha256 for image in no_face}
@@ -172,7 +174,7 @@ def _of_people(before: ClusterManifest, known: Known, no_face: tuple[ImageEntry,
     )
 
 
-def _of_sets(before: RefineManifest, known: Known, found: ExtendedSets) -> RefineManifest:
+def _of_sets(before: RefineManifest, known: GroupMembership, found: ExtendedSets) -> RefineManifest:
     return replace(
         before,
         counts={

@@ -9,7 +9,7 @@ from facesets.clustering import centroids, nearest, same_image_pairs
 from facesets.operations.options.centroid_distance import settled
 from facesets.operations.options.face_sets import ExtendOptions
 from facesets.records import Collection, Faces, Int64
-from facesets.results.membership import Known
+from facesets.results.membership import GroupMembership
 
 
 def route(
@@ -56,7 +56,7 @@ def route(
     return target
 
 
-def join_known(collection: Collection, known: Known, new: Int64, options: ExtendOptions) -> Int64:
+def join_known(collection: Collection, known: GroupMembership, new: Int64, options: ExtendOptions) -> Int64:
     """Index of the group that each new face joins, hidden ones after the others; -1 for none."""
     rows = {face: row for row, face in enumerate(collection.face_ids())}
     members = [

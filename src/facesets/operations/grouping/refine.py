@@ -22,7 +22,13 @@ from facesets.operations.grouping.gates import SMALL_ALBUM, Advice, Gated, advis
 from facesets.operations.options.cache import MOST_MIN_FACES, RefineOptions
 from facesets.plurals import counted
 from facesets.records import Bool, Collection, Faces, Float32, Int64
-from facesets.results.apply_user_edits import Carried, Said, carried, names_of_clusters, respect
+from facesets.results.apply_user_edits import (
+    Carried,
+    UserConstraints,
+    apply_user_edits,
+    carried,
+    names_of_clusters,
+)
 from facesets.results.follow_names import ids_of, known_and_named, with_names
 from facesets.results.gates import MIN_FACES, OUTLIER, UNASSIGNED, Gate
 from facesets.results.group_names import numbered_name
@@ -115,7 +121,11 @@ def _refine(
     warn(known, out, progress)
     progress.begin(f"Refining {counted(len(faces), 'face')}")
     cluster = _clusters(faces, options)
-    said = None if known is None or not known.statements else respect(cluster, collection.face_ids(), known)
+    said = (
+        None
+        if known is None or not known.statements
+        else apply_user_edits(cluster, collection.face_ids(), known)
+    )
 
     def gate(options: RefineOptions) -> Gated:
         return _gated(faces, cluster, options) if said is None else _gated_as_said(faces, said, options)
@@ -189,7 +199,7 @@ def _gated(
     return gated
 
 
-def _gated_as_said(faces: Faces, said: Said, options: RefineOptions) -> Gated:
+def _gated_as_said(faces: Faces, said: UserConstraints, options: RefineOptions) -> Gated:
     """Gates for all faces but those that get no folder by the user's will; these have a gate of their own."""
     some = np.flatnonzero(said.label >= 0)
     inner = _gated(faces.take(some), said.label[some], options, said.asserted[some], said.wanted)
@@ -266,7 +276,7 @@ def _manifest(
     store: Store,
     collection: Collection,
     gated: Gated,
-    said: Said | None,
+    said: UserConstraints | None,
     naming: Naming,
     out: Path,
     options: RefineOptions,

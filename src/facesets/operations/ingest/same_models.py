@@ -18,8 +18,8 @@ def require_way_of_library(library: LibraryStore, settings: CacheSettings) -> No
     if ours is not None and _way(ours) != _way(settings) and library.has_people():
         raise RecogniserMismatch(
             f"The faces of {library.label} were found with {_options(ours)}; those found with "
-            f"{_options(settings)} would be nobody's, and every person would begin anew. Do as before, take "
-            f"another library ({Field('database')}), or start this one over (docs/library.md)."
+            f"{_options(settings)} would be unassigned, and every person would begin again. Do as before, "
+            f"take another library ({Field('database')}), or start this one over (docs/library.md)."
         )
 
 

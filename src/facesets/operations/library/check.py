@@ -13,7 +13,7 @@ from facesets.operations.options.library import IndexOptions
 from facesets.remote.service_embedder import service_model
 from facesets.sources.galleries import GallerySource, thumbnails_of
 from facesets.stop import Stop
-from facesets.store.postgres.integrity import Place, Problem, find_problems, mend, places_to_read
+from facesets.store.postgres.integrity import Place, Problem, find_problems, places_to_read, repair_rows
 from facesets.store.postgres.library import Library
 
 
@@ -29,7 +29,7 @@ class CheckSummary:
         Paths that `index` must look at again; only after a repair.
     lost : list of FileFailure
         Photos that must be read again and are not there, and what the library knows of each; not after a
-        repair, for then they must be looked for anew.
+        repair, for then they must be looked for again.
     can_be_mended : bool
         A repair would put some of it right as things are.
     """
@@ -67,7 +67,7 @@ def check(library: Library, *, fix: bool) -> CheckSummary:
     if not problems:
         return CheckSummary()
     if fix:
-        return CheckSummary(problems, library.database.run(mend))
+        return CheckSummary(problems, library.database.run(repair_rows))
     places = library.database.run(places_to_read)
     lost = _lost(places)
     by_sql = any(problem.by_sql for problem in problems)

@@ -260,7 +260,7 @@ def wants_index(library: Library, row: ClipRow | None = None) -> bool:
 
 
 def build_index(library: Library) -> None:
-    """Build the indexes over faces and images, anew if there are any; work may go on meanwhile.
+    """Build the indexes over faces and images, again if there are any; work may go on meanwhile.
 
     Raises
     ------

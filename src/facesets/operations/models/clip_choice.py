@@ -86,7 +86,7 @@ def pack_for_search(
         path = printable(found[0].path)
         raise RecogniserMismatch(
             f"The CLIP pack {path} is not the model that the images of {label} were embedded by "
-            f"({names(local)}). Search with that one, or embed the images anew: "
+            f"({names(local)}). Search with that one, or embed the images again: "
             f"{Command('index', Field('clip_pack', path), Field('target', 'PHOTOS'))}."
         )
     if given is not None:

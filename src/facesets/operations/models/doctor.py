@@ -1,4 +1,4 @@
-"""`doctor`: what is wrong with this installation, each with the command that mends it."""
+"""`doctor`: what is wrong with this installation, each with the command that repairs it."""
 
 import importlib.metadata
 import shutil

@@ -13,7 +13,7 @@ class Finding:
     level : str
         `ok`; `note` for what could be better; `problem` for what stops commands from working.
     repair : str
-        The command that mends it; empty when there is nothing to mend.
+        The command that repairs it; empty when there is nothing to repair.
     """
 
     subject: str

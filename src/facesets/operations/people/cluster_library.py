@@ -27,7 +27,7 @@ from facesets.store.postgres.steps import changing, making_step
 
 @dataclass(frozen=True, slots=True)
 class ReviewCase:
-    """A face that is similar to several people; it is nobody's until a person decides."""
+    """A face that is similar to several people; it is unassigned until a person decides."""
 
     face: int
     persons: list[str]

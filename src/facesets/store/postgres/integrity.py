@@ -44,12 +44,12 @@ _BROKEN_INDEXES: LiteralString = """SELECT count(*) FROM pg_index x JOIN pg_clas
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that is not as it must be, how often, and what mends it.
+    """Something that is not as it must be, how often, and what repairs it.
 
     Attributes
     ----------
     by_sql : bool
-        `mend` alone does; no photo is needed.
+        `repair_rows` alone does; no photo is needed.
     """
 
     what: str
@@ -74,7 +74,7 @@ class Place:
     path: str
 
 
-_REBUILD = "`facesets db index` builds its own anew; others by hand: REINDEX"
+_REBUILD = "`facesets db index` rebuilds its own; others by hand: REINDEX"
 _READ_AGAIN = "the files are read again"
 _SEARCH_AGAIN = "their images are searched again"
 _OF_IMAGES: tuple[tuple[str, LiteralString], ...] = (
@@ -130,7 +130,7 @@ def places_to_read(connection: Connection) -> list[Place]:
     return [Place(image, from_text(path)) for image, path in rows]
 
 
-def mend(connection: Connection) -> list[str]:
+def repair_rows(connection: Connection) -> list[str]:
     """Put right what SQL can, and forget the searches that must be done again.
 
     Returns

@@ -130,7 +130,7 @@ def give_faces(step: Step, faces: Sequence[int], person: UUID, how: str = "") ->
 
 
 def take_faces(step: Step, faces: Sequence[int]) -> None:
-    """Let faces be nobody's."""
+    """Let faces be unassigned."""
     _give(step, faces, None, None)
 
 
