@@ -37,7 +37,7 @@ class Joined:
         Known person that the face joins; -1 for none.
     group : int64 array of shape (n,)
         New group that the face belongs to, by falling size; -1 for none.
-    review : Contacts
+    review : PersonMatches
         Faces that are similar to several people, and to whom.
     checked : ContactsChecked or None
         How many likenesses to known people were found, where only nearby ones were compared.

@@ -131,7 +131,7 @@ def check_person_matches(
 
     Parameters
     ----------
-    contacts : Contacts
+    contacts : PersonMatches
         What `find_person_matches` found for the rest of the arguments.
     faces : int
         How many faces, evenly spread, are looked at.
