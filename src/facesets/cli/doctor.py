@@ -31,7 +31,7 @@ def doctor(
     pack: PackOption = None,
     provider: ProviderOption = "auto",
 ) -> None:
-    """Look for what is wrong with this installation, and say which command mends it."""
+    """Look for what is wrong with this installation, and say which command repairs it."""
     from facesets import settings
     from facesets.operations.models.doctor import doctor as run
 
