@@ -53,3 +53,14 @@ def test_a_reader_that_goes_away_is_no_failure() -> None:
         ["bash", "-c", line], capture_output=True, text=True, env=environment(), check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_choice_that_does_not_exist_is_named_without_the_words_of_a_library() -> None:
+    result = run("cluster", "faces.npz", "out", "--method", "foo")
+    assert result.status == 2
+    assert "Invalid value for '--method': 'foo' is not one of 'auto', 'agglomerative'" in result.err
+
+
+def test_the_default_method_is_told_once() -> None:
+    text = " ".join(run("cluster", "--help").out.split())
+    assert "How to group. [default: agglomerative; people of the library: components]" in text

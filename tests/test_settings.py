@@ -62,7 +62,7 @@ def test_the_file_is_found_by_name_then_here_then_at_home(tmp_path: Path) -> Non
     named = tmp_path / "named.toml"
     named.write_text("models = '/named'")
     assert load({**environment, "FACESETS_CONFIG": str(named)}, here).model_roots[0] == Path("/named")
-    with pytest.raises(WrongUsage):
+    with pytest.raises(WrongUsage, match=r"There is no \S+nowhere\.toml, which FACESETS_CONFIG names"):
         load({"FACESETS_CONFIG": str(tmp_path / "nowhere.toml")}, here)
 
 

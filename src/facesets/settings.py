@@ -166,6 +166,10 @@ def _read(path: Path | None) -> dict[str, Any]:
         return {}
     try:
         return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise WrongUsage(
+            f"There is no {printable(path)}, which FACESETS_CONFIG names. Correct it, or unset it."
+        ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise WrongUsage(
             f"Cannot read the settings in {printable(path)}: {error}. Repair or remove it."

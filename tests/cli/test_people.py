@@ -1,6 +1,7 @@
 """`facesets people` as a user types it."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,10 @@ def test_a_first_evening_with_people(library: Library, library_url: str, tmp_pat
     face = face_of(library, "ben-0-0")
     assert "1 face moved to Anna" in say("move", face, "--to", "Anna")
     assert "Kept: Anna and" in say("different", "Anna", ben)
+    assert "Anna and" in say("undo")
+    assert re.search(
+        r"two people\. Step \d+: `facesets people undo` takes it back", say("different", "Anna", ben)
+    )
     shown = json.loads(say("show", "Anna", "--faces", 2, "--json"))
     assert (shown["person"]["names"], len(shown["shown"])) == (["Anna"], 2)
     assert f"face {face} is Anna" in shown["statements"]
@@ -43,6 +48,23 @@ def test_a_first_evening_with_people(library: Library, library_url: str, tmp_pat
     sheet = tmp_path / "anna.png"
     assert f"Drawn into {sheet}." in say("show", "Anna", "--sheet", sheet)
     assert sheet.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_sheet_of_photos_that_cannot_be_read_says_so(
+    library: Library, library_url: str, tmp_path: Path
+) -> None:
+    anna = who_is(library, "anna-0-0")
+    result = run("people", "show", anna, "--sheet", tmp_path / "anna.png", "--database", library_url)
+    assert result.status == 0
+    assert "4 of 4 faces are empty: their photos cannot be read. Are they mounted?" in result.err
+
+
+def test_a_name_is_no_longer_than_a_line(library: Library, library_url: str) -> None:
+    anna = who_is(library, "anna-0-0")
+    kept = run("people", "name", anna, "a" * 200, "--database", library_url)
+    refused = run("people", "name", anna, "a" * 201, "--database", library_url)
+    assert (kept.status, refused.status) == (0, 2)
+    assert "at most 200 characters" in refused.err
 
 
 def test_a_name_that_is_taken_is_asked_about_and_without_a_terminal_refused(

@@ -34,6 +34,16 @@ def test_help_that_nobody_reads_says_nothing() -> None:
     assert (done.stdout, done.stderr) == ("", "")
 
 
+@pytest.mark.parametrize("line", ["--help", "cluster -h"])
+def test_help_that_finds_no_space_is_one_sentence(line: str) -> None:
+    script = f"{sys.executable} -m facesets {line} > /dev/full"
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, env=environment(), check=False
+    )
+    expected = "facesets: The output cannot be written (No space left on device). Make room where it goes.\n"
+    assert (done.returncode, done.stderr) == (1, expected)
+
+
 @pytest.mark.parametrize(
     "module", ["signal", "facesets.cli.app", "typer", "facesets.cli.undo", "facesets.operations.ingest.embed"]
 )

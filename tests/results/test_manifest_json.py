@@ -3,6 +3,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from facesets.errors import DamagedFile, NewerFormat, WrongUsage
@@ -107,6 +108,12 @@ def test_an_export_of_an_earlier_version_is_read(tmp_path: Path) -> None:
         del each["best"]
     (tmp_path / "manifest.json").write_text(json.dumps(raw | {"version": 3}))
     assert read_manifest(tmp_path, ExportManifest) == export
+
+
+def test_a_cache_in_place_of_a_manifest_is_not_said_to_be_damaged(path: Path) -> None:
+    np.savez(path.with_suffix(".npz"), det_score=np.zeros(1))
+    with pytest.raises(WrongUsage, match="is a cache and no manifest"):
+        read_any_manifest(path.with_suffix(".npz"))
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b'{"format": "facesets/cluster"}'])

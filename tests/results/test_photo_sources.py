@@ -133,7 +133,9 @@ def test_photos_of_which_less_than_half_is_there_change_no_result(
         for photo in sorted(away.iterdir())[:left]:
             photo.rename(tmp_path / "photos" / photo.name)
     before = tree(tmp_path)
-    with pytest.raises(SourceGone, match=r"cannot be read.*forget them") as refused:
+    with pytest.raises(
+        SourceGone, match=r"cannot be read.*`facesets relocate \S+ NEW .*forget them"
+    ) as refused:
         command(store, tmp_path)
     assert refused.value.exit_status == 2
     assert tree(tmp_path) == before

@@ -1,5 +1,6 @@
 """The Typer app, and the one place where errors become sentences and statuses."""
 
+import errno
 import signal
 import sys
 from collections.abc import Mapping
@@ -42,6 +43,8 @@ from facesets.cli.undo import undo
 from facesets.cli.verify_bundle import verify_bundle
 from facesets.errors import FacesetsError, WrongUsage
 from facesets.settings import ENVIRONMENT_PREFIX, load, prepare_libraries
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 app = typer.Typer(
     name="facesets",
@@ -158,5 +161,12 @@ def main() -> None:
         console.notice(f"facesets: {error}")
         by = console.session.stopped_by
         sys.exit(128 + by if by else error.exit_status)
+    except OSError as error:
+        # Typer prints help itself.
+        if error.errno not in _NO_SPACE or console.session.debug:
+            raise
+        console.drop_output()
+        console.notice(f"facesets: The output cannot be written ({error.strerror}). Make room where it goes.")
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)

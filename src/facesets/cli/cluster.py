@@ -32,8 +32,7 @@ MethodOption = Annotated[
     Method | None,
     Option(
         "How to group.",
-        unset=f"{ClusterOptions().method}, with a threshold agglomerative; people of the library: "
-        f"{ClusterLibraryOptions().method}",
+        unset=f"{ClusterOptions().method}; people of the library: {ClusterLibraryOptions().method}",
     ),
 ]
 ThresholdOption = Annotated[

@@ -41,7 +41,12 @@ class Command(TyperCommand):
     def parse_args(self, ctx: "Context", args: list[str]) -> list[str]:
         """Read the words of a command line."""
         words = list(self._one_value_each(args))
-        rest = super().parse_args(ctx, list(words))
+        try:
+            rest = super().parse_args(ctx, list(words))
+        except typer.BadParameter as error:
+            # Typer checks values by pydantic, and hands its words on.
+            error.message = error.message.removeprefix("Value error, ")
+            raise
         if "" in words:
             self._refuse_empty_paths(ctx, words)
         return rest

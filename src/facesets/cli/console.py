@@ -206,12 +206,17 @@ def out(text: str) -> None:
     try:
         print(text, flush=True)
     except OSError as error:
-        _to_nowhere(sys.stdout)
+        drop_output()
         if not isinstance(error, BrokenPipeError):
             raise CannotWrite(
                 f"The work is done, but its result cannot be printed ({error.strerror}). Make room where the "
                 "output goes."
             ) from error
+
+
+def drop_output() -> None:
+    """Print nothing more on standard output, nor what could not be printed there."""
+    _to_nowhere(sys.stdout)
 
 
 def _to_nowhere(stream: TextIO) -> None:

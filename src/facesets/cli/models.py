@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from facesets.settings import Settings
 
 models = typer.Typer(
-    help="Model packs: what is here, where it lies, fetching and verifying.", no_args_is_help=True
+    help="Model packs: what is here, where it is, fetching and verifying.", no_args_is_help=True
 )
 
 _Name = Annotated[

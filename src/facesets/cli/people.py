@@ -76,10 +76,14 @@ def show(
     from facesets.operations.people.listing import person as run
     from facesets.operations.people.person_sheet import SHOWN, draw_person
 
+    empty = 0
     with console.stoppable() as stop, console.progress() as progress, _library(database) as session:
         found = run(session, who, faces=max(faces, SHOWN if sheet else 0))
         if sheet is not None:
-            draw_person(found, sheet, progress=progress, stop=stop)
+            empty = draw_person(found, sheet, progress=progress, stop=stop)
+    if empty:
+        drawn = counted(min(len(found.shown), SHOWN), "face")
+        console.notice(f"{empty} of {drawn} are empty: their photos cannot be read. Are they mounted?")
     line = found.person
     rows = [
         ("number", line.id),
@@ -107,11 +111,12 @@ def show(
 
 
 def _told(summary: "PersonSummary") -> None:
-    taken_back = (
-        "" if summary.step is None else f" Step {summary.step}: `facesets people undo` takes it back."
-    )
-    line = f"{summary.name} ({summary.person}): {summary.did}; {counted(summary.faces, 'face')}.{taken_back}"
-    console.show(summary, [line])
+    line = f"{summary.name} ({summary.person}): {summary.did}; {counted(summary.faces, 'face')}."
+    console.show(summary, [line + _how_to_undo(summary.step)])
+
+
+def _how_to_undo(step: int | None) -> str:
+    return "" if step is None else f" Step {step}: `facesets people undo` takes it back."
 
 
 @people.command()
@@ -202,10 +207,8 @@ def move(
     with _library(database) as session:
         summary = run(session, faces, to, by=current_user())
     where = f"{summary.name} ({summary.person})" if summary.person else "nobody"
-    taken_back = (
-        "" if summary.step is None else f" Step {summary.step}: `facesets people undo` takes it back."
-    )
-    console.show(summary, [f"{counted(summary.faces, 'face')} moved to {where}.{taken_back}"])
+    moved = f"{counted(summary.faces, 'face')} moved to {where}.{_how_to_undo(summary.step)}"
+    console.show(summary, [moved])
 
 
 def _saying(*, same: bool) -> Callable[..., None]:
@@ -220,7 +223,7 @@ def _saying(*, same: bool) -> Callable[..., None]:
         run = correcting.same if same else correcting.different
         with _library(database) as session:
             summary = run(session, first, second, faces=faces, by=current_user())
-        console.show(summary, [f"Kept: {summary.said}."])
+        console.show(summary, [f"Kept: {summary.said}.{_how_to_undo(summary.step)}"])
 
     command.__doc__ = (
         "Say that two people, or two faces, are one person."

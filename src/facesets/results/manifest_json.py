@@ -25,6 +25,7 @@ Manifest = ClusterManifest | RefineManifest | ExportManifest | SetManifest | Dup
 M = TypeVar("M", ClusterManifest, RefineManifest, ExportManifest, SetManifest, DuplicatesReport)
 
 _KINDS: dict[str, type[Manifest]] = {kind.FORMAT: kind for kind in get_args(Manifest)}
+_ZIP = b"PK\x03\x04"
 _PLACE = re.compile(r"`\$\.?(.*)`$")
 _MISSING = re.compile(r"missing required field `(\w+)`")
 
@@ -124,11 +125,17 @@ def manifest_file(path: Path) -> Path:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        raw = json.loads(path.read_bytes())
+        content = path.read_bytes()
     except FileNotFoundError as error:
         raise WrongUsage(f"There is no manifest at {printable(path)}. Check the path.") from error
     except OSError as error:
         raise WrongUsage(f"Cannot read {printable(path)} ({error.strerror}).") from error
+    if content.startswith(_ZIP):
+        raise WrongUsage(
+            f"{printable(path)} is a cache and no manifest. Give the manifest that a command made of it."
+        )
+    try:
+        raw = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise DamagedFile(_damaged(path, "it is not JSON")) from error
     if not isinstance(raw, dict):

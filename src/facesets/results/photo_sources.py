@@ -41,11 +41,14 @@ class PhotoSources:
     forget, look_again : str
         The commands that forget photos which are gone on purpose, with their folder and without; the folder
         goes in place of `{}`.
+    follow : str
+        The command that follows photos to where their folder was moved.
     """
 
     paths: Sequence[str] = ()
     forget: str = ""
     look_again: str = ""
+    follow: str = ""
     _failed: int = field(default=0, init=False)
 
     @classmethod
@@ -53,9 +56,19 @@ class PhotoSources:
         """The sources of what a store holds."""
         paths = [path for paths in images.paths for path in paths]
         if store.kind == "library":
-            return cls(paths, "facesets relocate {} --forget", "facesets index --prune --target {}")
+            return cls(
+                paths,
+                "facesets relocate {} --forget",
+                "facesets index --prune --target {}",
+                "facesets relocate {} NEW",
+            )
         label = store.label.replace("{", "{{").replace("}", "}}")
-        return cls(paths, f"facesets relocate {{}} --forget {label}", f"facesets embed {{}} {label}")
+        return cls(
+            paths,
+            f"facesets relocate {{}} --forget {label}",
+            f"facesets embed {{}} {label}",
+            f"facesets relocate {{}} NEW {label}",
+        )
 
     def require(self) -> None:
         """Make sure that the photos can be read.
@@ -73,8 +86,8 @@ class PhotoSources:
         more = f" (nor below {counted(len(found) - 1, 'more folder')})" if len(found) > 1 else ""
         raise SourceGone(
             f"Most of the {counted(known, 'photo')} known below {printable(folder)} cannot be read{more}. "
-            "Is it mounted? Until then nothing is removed or replaced. If they are gone on purpose, forget "
-            "them: "
+            "Is it mounted? Until then nothing is removed or replaced. If it was moved, say where to: "
+            f"`{self.follow.format(printable(folder))}`. If they are gone on purpose, forget them: "
             f"`{forget.format(printable(folder))}`."
         )
 

@@ -1,5 +1,6 @@
 """A person's best faces as a picture."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,8 +20,19 @@ SHOWN = _ROWS * MAX_CROPS
 """Faces on a sheet."""
 
 
-def draw_person(details: PersonDetails, path: Path, *, progress: Progress, stop: Stop) -> None:
-    """Draw the best faces of a person, each with its number. Raises `CannotWrite`."""
+def draw_person(details: PersonDetails, path: Path, *, progress: Progress, stop: Stop) -> int:
+    """Draw the best faces of a person, each with its number.
+
+    Returns
+    -------
+    int
+        Faces that are empty tiles, for none of their photo's places can be read.
+
+    Raises
+    ------
+    CannotWrite
+        The picture cannot be written there.
+    """
     shown = details.shown[:SHOWN]
     rows = [_row(shown[start : start + MAX_CROPS], start) for start in range(0, len(shown), MAX_CROPS)]
     progress.begin("Drawing faces", len(rows))
@@ -31,6 +43,7 @@ def draw_person(details: PersonDetails, path: Path, *, progress: Progress, stop:
     subtitle = f"{counted(line.faces, 'face')} on {counted(line.photos, 'photo')}   ·   {line.id}"
     with atomic_write(path) as file:
         file.write(png_bytes(draw_sheet(title, subtitle, finished)))
+    return sum(not any(os.access(path, os.R_OK) for path in face.paths) for face in shown)
 
 
 def _row(faces: Sequence[FaceLine], start: int) -> PlannedRow:

@@ -19,6 +19,8 @@ from facesets.store.postgres.person_edits import (
 
 SHORT = 8
 """Characters of a person's number as it is printed."""
+LONGEST_NAME = 200
+"""Characters; longer ones fit neither tables nor the names of folders."""
 _FEWEST = 4
 _MOST_MERGES = 100
 
@@ -47,12 +49,14 @@ def folded(name: str) -> str:
 
 
 def cleaned(name: str) -> str:
-    """A name as it is kept. Raises `WrongUsage` for one that is empty or holds control characters."""
+    """A name as it is kept. Raises `WrongUsage` for one that is empty, too long or has control characters."""
     text = unicodedata.normalize("NFC", " ".join(name.split()))
     if not any(each.isprintable() and not each.isspace() for each in text) or any(
         unicodedata.category(each) in {"Cc", "Cs", "Zl", "Zp"} for each in text
     ):
         raise WrongUsage("A name holds at least one letter, and no control characters.")
+    if len(text) > LONGEST_NAME:
+        raise WrongUsage(f"A name has at most {LONGEST_NAME} characters, not {len(text)}.")
     return text
 
 
