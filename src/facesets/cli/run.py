@@ -128,9 +128,7 @@ def _options(context: typer.Context, materialize: Materialize | None, *, dry_run
     others = {name: value for name, value in grouping.items() if name not in _TOLD}
     own = {} if materialize is None else {"materialize": materialize}
     return RunOptions(
-        cluster=_made(ClusterOptions(), others, **own).told(
-            grouping["method"] or (None if said else "auto"), said
-        ),
+        cluster=_made(ClusterOptions(), others, **own).told(grouping["method"], said),
         refine=_made(
             RefineOptions(),
             gates,

@@ -74,8 +74,10 @@ class ClusterOptions:
 
     Attributes
     ----------
+    method : str
+        `auto` measures what similarities mean on the faces, and needs no threshold.
     threshold : float or None
-        Cosine distance at which average linkage is cut; None measures a fitting one on the faces.
+        Of `agglomerative`: cosine distance at which average linkage is cut; None measures a fitting one.
     min_cosine_similarity : float
         Of `components`: two faces this similar are connected.
     min_cluster_size, min_samples : int
@@ -87,7 +89,7 @@ class ClusterOptions:
         The folder may hold the result of another cache or library; from then on it is that of this one.
     """
 
-    method: Method = "agglomerative"
+    method: Method = "auto"
     threshold: float | None = 0.55
     min_cosine_similarity: float = 0.65
     min_cluster_size: int = 5
