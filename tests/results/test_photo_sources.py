@@ -49,7 +49,7 @@ def store(tmp_path: Path) -> DrawnStore:
 
 def loosely(store: DrawnStore, root: Path) -> None:
     """Cluster so that every face is alone: folders of people would go."""
-    options = ClusterOptions(threshold=0.01, sheet=False)
+    options = ClusterOptions(method="agglomerative", threshold=0.01, sheet=False)
     cluster(store, root / "raw", options, progress=SilentProgress(), stop=Stop())
 
 

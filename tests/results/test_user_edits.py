@@ -284,7 +284,9 @@ def test_an_account_of_who_is_on_photos_knows_what_the_user_did_since(
             name = "" if number < 0 else ours.persons[number].name
             assert name == {1: "Anna", 2: "Ben"}.get(truth[f"{sha}#{ordinal}"], "")
     other, _ = make(company, tmp_path / "other")
-    cluster_stopping_after(company, other, ClusterOptions(sheet=False, threshold=0.01), photos=1)
+    cluster_stopping_after(
+        company, other, ClusterOptions(method="agglomerative", sheet=False, threshold=0.01), photos=1
+    )
     with pytest.raises(WrongUsage, match="cluster` was cut off"):
         people_of_folder(company, other, contents)
 

@@ -32,7 +32,8 @@ MethodOption = Annotated[
     Method | None,
     Option(
         "How to group.",
-        unset=f"{ClusterOptions().method}; people of the library: {ClusterLibraryOptions().method}",
+        unset=f"{ClusterOptions().method}, with a threshold agglomerative; people of the library: "
+        f"{ClusterLibraryOptions().method}",
     ),
 ]
 ThresholdOption = Annotated[

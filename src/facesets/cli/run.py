@@ -139,7 +139,7 @@ def _options(context: typer.Context, materialize: Materialize | None, *, dry_run
     own: dict[str, Any] = {} if materialize is None else {"materialize": materialize}
     return RunOptions(
         cluster=replace(options_of(ClusterOptions, others), dry_run=False, **own).told(
-            grouping["method"] or (None if said else "auto"), said
+            grouping["method"], said
         ),
         refine=replace(options_of(RefineOptions, gates), dry_run=False, **own),
         extend=replace(options_of(ExtendOptions, configured_flags(context, "extend")), dry_run=False),

@@ -47,7 +47,7 @@ class RunOptions:
         Threads that draw thumbnails.
     """
 
-    cluster: ClusterOptions = field(default_factory=lambda: ClusterOptions(method="auto"))
+    cluster: ClusterOptions = field(default_factory=ClusterOptions)
     refine: RefineOptions = field(default_factory=RefineOptions)
     extend: ExtendOptions = field(default_factory=ExtendOptions)
     include: tuple[str, ...] = ()

@@ -46,7 +46,8 @@ def manifests(tmp_path_factory: pytest.TempPathFactory, pristine: Library, pack_
     """A folder with the manifests of `cluster` and `refine`."""
     root = tmp_path_factory.mktemp("manifests")
     # So strict that some faces stay alone, and nobody's fall into two large groups.
-    raw = ClusterOptions(threshold=0.28 if pack_dir.name == "open" else 0.2, materialize="none", sheet=False)
+    cut = 0.28 if pack_dir.name == "open" else 0.2
+    raw = ClusterOptions(method="agglomerative", threshold=cut, materialize="none", sheet=False)
     cluster(pristine.store, root / "raw", raw, progress=SilentProgress(), stop=Stop())
     sets = RefineOptions(min_faces=5, min_short=60, min_blur=70, materialize="none", sheet=False)
     refine(pristine.store, root / "fs", sets, progress=SilentProgress(), stop=Stop())

@@ -90,7 +90,7 @@ def test_the_manifest_accounts_for_every_face_and_every_file(library: Library, t
     lying_there = {str(p.relative_to(tmp_path / "raw")) for p in files_in(tmp_path / "raw")}
     assert lying_there == {*manifest.files, *manifest.sheets, "manifest.json"}
     assert summary.copied == len(manifest.files)
-    assert manifest.made.options["threshold"] == 0.55
+    assert manifest.made.options["method"] == "auto"
     assert manifest.made.models == library.store.load().settings
 
 
@@ -115,7 +115,7 @@ def test_other_methods_find_the_people_too(library: Library, tmp_path: Path, met
 @pytest.mark.parametrize(
     ("options", "keys"),
     [
-        (ClusterOptions(threshold=None), {"threshold", "same_image_ok"}),
+        (ClusterOptions(method="agglomerative", threshold=None), {"threshold", "same_image_ok"}),
         (
             ClusterOptions(method="auto"),
             {"core_cosine_similarity", "link_cosine_similarity", "same_image_ok"},
@@ -162,7 +162,8 @@ def test_a_dry_run_writes_nothing_and_says_how_much_it_would(library: Library, t
 
 
 @pytest.mark.parametrize(
-    "again", [ClusterOptions(), ClusterOptions(threshold=0.99), ClusterOptions(sheet=False)]
+    "again",
+    [ClusterOptions(), ClusterOptions(method="agglomerative", threshold=0.99), ClusterOptions(sheet=False)],
 )
 def test_a_dry_run_counts_what_the_run_removes(
     library: Library, tmp_path: Path, again: ClusterOptions

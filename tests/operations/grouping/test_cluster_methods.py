@@ -51,7 +51,7 @@ def test_two_faces_in_one_image_are_two_people_unless_allowed(method: Method) ->
 def test_a_measured_threshold_is_told(some_people: Vectors) -> None:
     vectors, names = some_people
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    grouping = group_faces(unit, np.arange(len(unit)), ClusterOptions(threshold=None))
+    grouping = group_faces(unit, np.arange(len(unit)), ClusterOptions(method="agglomerative", threshold=None))
     assert "cosine distance of" in grouping.reasons[0]
     assert evaluate(grouping.labels, names).pairwise_f1 > 0.98
 

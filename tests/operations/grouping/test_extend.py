@@ -187,7 +187,7 @@ def test_a_result_that_was_cut_off_by_another_command_is_refused(store: MadeStor
     raw, _ = make(store, tmp_path)
     store.add(8)
     store.add(8)
-    other = ClusterOptions(sheet=False, threshold=0.01)
+    other = ClusterOptions(method="agglomerative", sheet=False, threshold=0.01)
     cluster_stopping_after(store, raw, other, photos=1)
     with pytest.raises(WrongUsage, match="cluster` was cut off"):
         grow(store, raw)
@@ -348,6 +348,29 @@ def test_sorting_anew_keeps_what_the_user_said(store: MadeStore, tmp_path: Path)
     store.add(1)
     assert grow(store, raw).raw.joined == {"person_001": 1, "person_003": 1}
     assert not (raw / "person_003").exists()
+
+
+def test_a_folder_of_the_old_default_is_sorted_by_auto_and_people_keep_their_names(
+    store: MadeStore, tmp_path: Path
+) -> None:
+    raw = tmp_path / "raw"
+    old = ClusterOptions(method="agglomerative", threshold=0.55, sheet=False)
+    cluster(store, raw, old, progress=SilentProgress(), stop=Stop())
+    before = people(raw)
+    (raw / "person_002").rename(raw / "Anna")
+    store.add(2)
+    now = ClusterOptions(sheet=False)
+    changed = cluster(store, raw, now, progress=SilentProgress(), stop=Stop())
+    assert changed.reasons[0].startswith("Grouped by auto, which is used where no method is named")
+    assert "agglomerative (threshold 0.55)" in changed.reasons[0]
+    after = people(raw)
+    assert set(after) == {"person_001", "Anna", "person_003"}
+    assert (after["person_001"], after["person_003"]) == (before["person_001"], before["person_003"])
+    assert len(after["Anna"] - before["person_002"]) == 1 < len(after["Anna"])
+    lying = tree(raw)
+    again = cluster(store, raw, now, progress=SilentProgress(), stop=Stop())
+    assert not any("before" in reason for reason in again.reasons)
+    assert tree(raw) == lying
 
 
 def test_refining_anew_keeps_what_the_user_said(store: MadeStore, tmp_path: Path) -> None:

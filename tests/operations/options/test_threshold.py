@@ -62,6 +62,12 @@ def test_people_of_the_library(
     assert (options.method, options.threshold, options.own_threshold()) == used
 
 
+def test_nothing_said_means_auto_for_folders() -> None:
+    assert ClusterOptions().told(None, None).method == "auto"
+    assert ClusterOptions().told("agglomerative", None).own_threshold() == 0.55
+    assert ClusterOptions().told("components", None).own_threshold() == 0.65
+
+
 @pytest.mark.parametrize("method", ["auto", "hdbscan"])
 def test_a_method_without_a_threshold_refuses_one_that_was_typed(method: Method) -> None:
     with pytest.raises(WrongUsage, match=f"--method {method} has no threshold"):

@@ -45,7 +45,7 @@ def test_the_worst_merge_and_split_come_first() -> None:
 
 
 def test_a_sweep_puts_the_best_threshold_first() -> None:
-    trials = sweep(ClusterOptions(), [0.0001, 0.5, 1.9])
+    trials = sweep(ClusterOptions(method="agglomerative"), [0.0001, 0.5, 1.9])
     result = evaluate(people("ann", "ann", "bob", "bob", spread=0.05), trials)
     assert result.trials[0].threshold == 0.5
 

@@ -124,7 +124,7 @@ def _cluster(
     return ClusterSummary(
         out=str(out),
         **manifest.counts,
-        reasons=list(grouping.reasons),
+        reasons=[*_of_another_method(begun.before, options), *grouping.reasons],
         learned=list(kept.learned),
         copied=written.copied,
         unchanged=written.unchanged,
@@ -135,6 +135,24 @@ def _cluster(
         dry_run=options.dry_run,
         stopped=written.stopped,
     )
+
+
+def _of_another_method(before: ClusterManifest | None, options: ClusterOptions) -> list[str]:
+    """What to say where the folder may change more than its photos and the user's edits explain."""
+    used = {} if before is None else before.made.options
+    method = used.get("method", options.method)
+    if options.method != "auto" or method == options.method:
+        return []
+    cut = "".join(
+        f" ({name.replace('_', ' ')} {used[name]:g})"
+        for name in ("threshold", "min_cosine_similarity")
+        if isinstance(used.get(name), int | float)
+    )
+    sentence = (
+        "Grouped by auto, which is used where no method is named and needs no threshold; before, this folder "
+        f"was grouped by {method}{cut}. People keep the names and the corrections that you gave them."
+    )
+    return [sentence]
 
 
 def group_faces(

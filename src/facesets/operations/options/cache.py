@@ -92,13 +92,15 @@ class ClusterOptions(Checked):
 
     Attributes
     ----------
+    method : str
+        `auto` measures what similarities mean on the faces, and needs no threshold.
     threshold : float or None
-        Cosine distance at which average linkage is cut; None measures a fitting one on the faces.
+        Of `agglomerative`: cosine distance at which average linkage is cut; None measures a fitting one.
     min_cosine_similarity : float
         Of `components`: two faces this similar are connected.
     """
 
-    method: Method = "agglomerative"
+    method: Method = "auto"
     threshold: float | None = 0.55
     min_cosine_similarity: float = 0.65
     min_cluster_size: Annotated[int, Option("hdbscan: fewest faces of a person.", least=2)] = 5

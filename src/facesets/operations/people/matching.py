@@ -6,12 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from facesets.clustering import (
-    Constraints,
-    calibrate,
-    is_approximate,
-    same_image_pairs,
-)
+from facesets.clustering import Calibration, Constraints, calibrate, is_approximate, same_image_pairs
 from facesets.clustering.incremental import Joined, join_people
 from facesets.clustering.methods import METHODS, GroupingTask
 from facesets.interfaces import Progress
@@ -60,13 +55,7 @@ def decide(
 
     `recogniser` is the file name of the network that made the embeddings. Raises `StoppedEarly`.
     """
-    threshold, measured = options.threshold, None
-    if threshold is None or options.method == "auto":
-        progress.begin("Measuring what similarities mean")
-        images = None if options.same_image_ok else faces.image
-        measured = calibrate(faces.embedding, image_index=images, recogniser=recogniser)
-        progress.end()
-        threshold = measured.link if threshold is None else threshold
+    threshold, measured = _threshold(faces, options, progress, recogniser)
     new = np.flatnonzero(faces.person < 0)
     rows = faces.embedding if len(new) == len(faces.person) else faces.embedding[new]
     if options.method == "components":
@@ -74,9 +63,8 @@ def decide(
         references, persons = faces.embedding[known], faces.person[known]
     else:
         references, persons = _means(faces.embedding, faces.person, len(faces.persons))
-    reported = _Steps(
-        progress, stop, f"Comparing {counted(len(rows), 'face')} with {people(len(faces.persons))}"
-    )
+    compared = f"{counted(len(rows), 'face')} with {people(len(faces.persons))}"
+    reported = _Steps(progress, stop, f"Comparing {compared}")
     apart = _apart(faces, options)
     task = GroupingTask(
         embeddings=rows,
@@ -116,6 +104,19 @@ def _decision(joined: Joined, grouping: "_Grouping", measured_threshold: float |
         used |= {"likenesses": joined.checked.due, "likenesses_found": joined.checked.found}
         reasons = (joined.checked.sentence(), *reasons)
     return Decision(joined, used, reasons)
+
+
+def _threshold(
+    faces: PeopledFaces, options: ClusterLibraryOptions, progress: Progress, recogniser: str | None
+) -> tuple[float, Calibration | None]:
+    """The similarity from which a face joins a person, and what was measured among all faces if needed."""
+    if options.threshold is not None and options.method != "auto":
+        return options.threshold, None
+    progress.begin("Measuring what similarities mean")
+    images = None if options.same_image_ok else faces.image
+    measured = calibrate(faces.embedding, image_index=images, recogniser=recogniser)
+    progress.end()
+    return (measured.link if options.threshold is None else options.threshold), measured
 
 
 class _Steps:
