@@ -104,6 +104,7 @@ def sources(out: Path, name: str) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("real_lfw")  # that a misfiled photo is noticed can be told with real people only
 def test_each_folder_becomes_a_set_of_its_person_alone(imported: Path) -> None:
     export = read_manifest(imported, ExportManifest)
     safe = "ariel%3A %2Asharon%2A"
