@@ -29,7 +29,10 @@ def library(database: Database) -> Library:
 def state(database: Database) -> tuple[list[tuple[Any, ...]], ...]:
     """Everything that says who is who."""
     return (
-        rows(database, "SELECT id, person_id, assigned_by, assigned_at FROM face_detections ORDER BY 1"),
+        rows(
+            database,
+            "SELECT id, person_id, assigned_by, assigned_at, cluster FROM face_detections ORDER BY 1",
+        ),
         rows(database, "SELECT * FROM persons ORDER BY id"),
         rows(database, "SELECT * FROM person_names ORDER BY id"),
         rows(database, "SELECT * FROM said_people ORDER BY person_id"),

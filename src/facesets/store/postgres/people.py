@@ -155,8 +155,10 @@ def replace_candidates(
         "DELETE FROM face_candidates c USING face_detections f WHERE f.id = c.face_id AND f.detector_id = %s",
         (detector_id,),
     )
-    connection.execute("CREATE TEMPORARY TABLE undecided (LIKE face_candidates) ON COMMIT DROP")
-    connection.execute("ALTER TABLE undecided ALTER COLUMN created_at SET DEFAULT now()")
+    connection.execute(
+        """CREATE TEMPORARY TABLE undecided
+            (face_id bigint, person_id uuid, cosine_similarity real) ON COMMIT DROP"""
+    )
     raw = np.frombuffer(b"".join(uuid.bytes for uuid in persons), "V16")
     copy_in(
         connection,
@@ -170,7 +172,8 @@ def replace_candidates(
     )
     # Faces and people may have been deleted since they were read.
     connection.execute(
-        """INSERT INTO face_candidates SELECT u.* FROM undecided u
+        """INSERT INTO face_candidates (face_id, person_id, cosine_similarity)
+            SELECT u.face_id, u.person_id, u.cosine_similarity FROM undecided u
             JOIN face_detections f ON f.id = u.face_id AND f.person_id IS NULL
             JOIN persons p ON p.id = u.person_id ON CONFLICT DO NOTHING"""
     )

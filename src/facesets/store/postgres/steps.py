@@ -122,10 +122,10 @@ class Step:
         self.connection.execute(statement, (self.id, list(keys)))
 
     def touch_faces(self, face_ids: Sequence[int]) -> None:
-        """Note whose faces are now, before they are given to anybody."""
+        """Note whose faces are now and in which clusters, before any of that changes."""
         self.connection.execute(
-            """INSERT INTO step_faces (step_id, face_id, person_before, by_before, at_before)
-                SELECT %s, id, person_id, assigned_by, assigned_at FROM face_detections
+            """INSERT INTO step_faces (step_id, face_id, person_before, by_before, at_before, cluster_before)
+                SELECT %s, id, person_id, assigned_by, assigned_at, cluster FROM face_detections
                 WHERE id = ANY(%s::bigint[]) ON CONFLICT DO NOTHING""",
             (self.id, list(face_ids)),
         )
@@ -169,13 +169,15 @@ def _close(step: Step) -> None:
     )
     connection.execute(
         """UPDATE step_faces s
-            SET person_after = f.person_id, by_after = f.assigned_by, at_after = f.assigned_at
+            SET person_after = f.person_id, by_after = f.assigned_by, at_after = f.assigned_at,
+                cluster_after = f.cluster
             FROM face_detections f WHERE s.step_id = %s AND f.id = s.face_id""",
         (step.id,),
     )
     connection.execute(
         """DELETE FROM step_faces WHERE step_id = %s AND person_before IS NOT DISTINCT FROM person_after
-            AND by_before IS NOT DISTINCT FROM by_after""",
+            AND by_before IS NOT DISTINCT FROM by_after
+            AND cluster_before IS NOT DISTINCT FROM cluster_after""",
         (step.id,),
     )
     if only_row(connection.execute(_IS_EMPTY, {"step": step.id}))[0]:

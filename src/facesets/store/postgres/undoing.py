@@ -57,7 +57,9 @@ def _put_back(connection: Connection, number: int) -> None:
         connection.execute(table.query(_PUT_BACK), parameters)
     connection.execute(
         """UPDATE face_detections f
-            SET person_id = s.person_before, assigned_by = s.by_before, assigned_at = s.at_before
+            SET person_id = s.person_before, assigned_by = s.by_before, assigned_at = s.at_before,
+                cluster = CASE WHEN s.cluster_before IS DISTINCT FROM s.cluster_after
+                    THEN s.cluster_before ELSE f.cluster END
             FROM step_faces s WHERE s.step_id = %(step)s AND f.id = s.face_id""",
         parameters,
     )
@@ -103,7 +105,8 @@ _BY_FACES: LiteralString = """
             AND NOT x.undone AND x.kind NOT IN ('undo', 'redo')), 0)
     FROM step_faces s JOIN face_detections f ON f.id = s.face_id
     WHERE s.step_id = %(step)s AND (f.person_id IS DISTINCT FROM s.person_after
-        OR (f.person_id IS NOT NULL AND f.assigned_by IS DISTINCT FROM s.by_after))
+        OR (f.person_id IS NOT NULL AND f.assigned_by IS DISTINCT FROM s.by_after)
+        OR (s.cluster_before IS DISTINCT FROM s.cluster_after AND f.cluster IS DISTINCT FROM s.cluster_after))
     UNION
     SELECT 0 FROM step_faces s WHERE s.step_id = %(step)s AND s.person_before IS NOT NULL
         AND NOT EXISTS (SELECT FROM persons p WHERE p.id = s.person_before)
