@@ -26,6 +26,7 @@ from facesets.cli.immich_push import immich_push
 from facesets.cli.immich_stage import immich_stage
 from facesets.cli.import_folders import import_folders
 from facesets.cli.index import index
+from facesets.cli.maintain import maintain
 from facesets.cli.migrate import migrate
 from facesets.cli.models import models
 from facesets.cli.params import EPILOG, SETTINGS_NOTE
@@ -82,6 +83,7 @@ for command in (
     stats,
     relocate,
     check,
+    maintain,
     import_cache,
     export_cache,
     doctor,

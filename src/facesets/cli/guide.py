@@ -114,6 +114,12 @@ GUIDE = {
     "people redo": _entry(LIBRARY, "facesets people redo"),
     "stats": _entry(LIBRARY, "facesets stats", "facesets stats --json"),
     "check": _entry(LIBRARY, "facesets check", "facesets check --fix"),
+    "maintain": _entry(
+        LIBRARY,
+        "facesets maintain weekly -q",
+        "facesets maintain associate --dry-run",
+        "facesets maintain health --json",
+    ),
     "migrate": _entry(LIBRARY, "facesets migrate --status", "facesets migrate"),
     "import-cache": _entry(LIBRARY, "facesets import-cache faces.npz"),
     "export-cache": _entry(LIBRARY, "facesets export-cache faces.npz"),

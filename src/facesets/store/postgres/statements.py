@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.steps import Step
 
 
@@ -184,6 +184,50 @@ def broken_by(step: Step) -> list[FaceStatement | FacePair]:
         (step.id,),
     )
     return [*(FaceStatement(*row) for row in faces), *(FacePair(*row) for row in pairs)]
+
+
+def broken_statements(connection: Connection) -> list[FaceStatement | FacePair | PersonPair]:
+    """Everything that was said and is not so."""
+    faces = connection.execute(
+        """SELECT s.face_id, s.person_id, s.is_person FROM said_faces s
+            JOIN face_detections f ON f.id = s.face_id
+            WHERE s.is_person = (f.person_id IS DISTINCT FROM s.person_id) ORDER BY 1, 2"""
+    )
+    pairs = connection.execute(
+        """SELECT p.face_a, p.face_b, p.same FROM said_of_faces p
+            JOIN face_detections a ON a.id = p.face_a JOIN face_detections b ON b.id = p.face_b
+            WHERE p.same <> (a.person_id = b.person_id)
+                OR (p.same AND (a.person_id IS NULL) <> (b.person_id IS NULL)) ORDER BY 1, 2"""
+    )
+    people = connection.execute(
+        """SELECT s.person_a, s.person_b FROM said_of_people s
+            JOIN persons a ON a.id = s.person_a JOIN persons b ON b.id = s.person_b
+            WHERE coalesce(a.merged_into_id, a.id) = coalesce(b.merged_into_id, b.id) ORDER BY 1, 2"""
+    )
+    return [
+        *(FaceStatement(*row) for row in faces),
+        *(FacePair(*row) for row in pairs),
+        *(PersonPair(*row) for row in people),
+    ]
+
+
+def are_kept_apart(connection: Connection, first: UUID, second: UUID) -> bool:
+    """Whether something that was said keeps two people from being one."""
+    row = only_row(
+        connection.execute(
+            """SELECT EXISTS (SELECT FROM said_of_people WHERE person_a = least(%(a)s, %(b)s)
+                    AND person_b = greatest(%(a)s, %(b)s))
+                OR EXISTS (SELECT FROM said_faces s JOIN face_detections f ON f.id = s.face_id
+                    WHERE NOT s.is_person AND s.person_id IN (%(a)s, %(b)s)
+                        AND f.person_id IN (%(a)s, %(b)s) AND f.person_id <> s.person_id)
+                OR EXISTS (SELECT FROM said_of_faces p JOIN face_detections a ON a.id = p.face_a
+                    JOIN face_detections b ON b.id = p.face_b
+                    WHERE NOT p.same AND a.person_id IN (%(a)s, %(b)s) AND b.person_id IN (%(a)s, %(b)s)
+                        AND a.person_id <> b.person_id)""",
+            {"a": first, "b": second},
+        )
+    )
+    return bool(row[0])
 
 
 def lost_people(connection: Connection) -> list[SaidPerson]:

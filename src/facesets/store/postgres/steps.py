@@ -16,7 +16,9 @@ from facesets.store.postgres.connection import Connection, Database, only_row
 
 T = TypeVar("T")
 
-Table = Literal["persons", "person_names", "said_people", "said_faces", "said_of_faces", "said_of_people"]
+Table = Literal[
+    "persons", "person_names", "said_people", "said_faces", "said_of_faces", "said_of_people", "clusters"
+]
 
 _LOCK = 0x66616365_70656F70
 """Key of the advisory lock that lets one step be made at a time: `facepeop` in ASCII."""
@@ -36,9 +38,12 @@ class KeptTable:
         """A statement on the table as `t` and its kept rows as `k`, with names in braces filled in."""
         names = [name for name, _ in self.key]
         parts = [
-            sql.SQL("t.{} = split_part(k.key, ' ', {})::{}").format(
+            sql.SQL("t.{} = {}::{}").format(
                 sql.Identifier(name),
-                sql.Literal(place),
+                # A text that is the whole key may hold spaces.
+                sql.SQL("k.key")
+                if len(self.key) == 1
+                else sql.SQL("split_part(k.key, ' ', {})").format(sql.Literal(place)),
                 sql.SQL(kind),
             )
             for place, (name, kind) in enumerate(self.key, start=1)
@@ -82,6 +87,22 @@ TABLES: dict[Table, KeptTable] = {
             of_faces=("face_a", "face_b"),
         ),
         KeptTable("said_of_people", (("person_a", "uuid"), ("person_b", "uuid")), ("said_at",)),
+        KeptTable(
+            "clusters",
+            (("id", "text"),),
+            (
+                "model_id",
+                "hdbscan_run_id",
+                "birth_lambda",
+                "persistence",
+                "stability",
+                "epsilon",
+                "hidden",
+                "verified_at",
+                "verified_by",
+                "created_at",
+            ),
+        ),
     )
 }
 """Those that others refer to come first."""

@@ -1,0 +1,55 @@
+"""`facesets maintain`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.params import DatabaseOption
+from facesets.cli.user import current_user
+from facesets.cli.wording import worded
+from facesets.operations.options.upkeep import MaintainOptions, Task
+
+if TYPE_CHECKING:
+    from facesets.operations.people.upkeep.tasks import TaskSummary
+
+
+def maintain(
+    tasks: Annotated[
+        list[Task],
+        typer.Argument(
+            metavar="TASK…",
+            help="centroids, medoids, empty, statistics, must-links, violations, merge-similar, unassigned, "
+            "associate, staleness or health; or daily or weekly.",
+            show_default=False,
+        ),
+    ],
+    database: DatabaseOption = None,
+    *,
+    options: MaintainOptions,
+) -> None:
+    """Keep the library's people and clusters tidy. Each task is one step that `people undo` takes back.
+
+    daily is centroids, empty, statistics, must-links and violations; weekly is daily and then medoids,
+    merge-similar, unassigned and associate.
+    """
+    from facesets import settings
+    from facesets.assembly.stores import open_database
+    from facesets.operations.people.upkeep.tasks import maintain as run
+    from facesets.store.postgres.library import Library
+
+    console.only_the_result_unless_watched()
+    with (
+        console.stoppable() as stop,
+        console.progress() as progress,
+        open_database(database, settings.load(), console) as session,
+    ):
+        done = run(Library(session), tasks, options, by=current_user(), progress=progress, stop=stop)
+    lines = [line for each in done for line in _lines(each)]
+    console.show_list("tasks", done, "\n".join(lines + (["Nothing was stored."] if options.dry_run else [])))
+    console.finish()
+
+
+def _lines(done: "TaskSummary") -> list[str]:
+    step = "" if done.step is None else f" Step {done.step}: `facesets people undo` takes it back."
+    return [f"{done.task}: {worded(done.did)}{step}", *(f"  {worded(line)}" for line in done.lines)]

@@ -1,0 +1,1 @@
+"""`maintain`: what keeps a library tidy between two runs."""

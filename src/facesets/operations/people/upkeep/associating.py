@@ -1,0 +1,170 @@
+"""`maintain associate | merge-similar`: clusters that are one person, or one cluster."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from facesets.clustering import Constraints
+from facesets.clustering.association import associate
+from facesets.clustering.neighbors import threshold_graph
+from facesets.operations.people.absorbing import absorb
+from facesets.records import Float32, Int64
+from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.person_edits import give_faces, make_person
+from facesets.store.postgres.steps import Step
+from facesets.store.postgres.upkeep import (
+    Node,
+    delete_clusters,
+    faces_of_cluster,
+    faces_of_nodes,
+    load_nodes,
+    set_cluster,
+)
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+_NOBODY = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Associated:
+    """What became of clusters.
+
+    Attributes
+    ----------
+    joined : int
+        Clusters without a person that joined one.
+    made : int
+        People made of clusters.
+    merged : int
+        People without a name who turned out to be somebody else.
+    named_alike : int
+        Pairs of named people that have clusters as near as those of one person: a human decides.
+    """
+
+    joined: int = 0
+    made: int = 0
+    merged: int = 0
+    named_alike: int = 0
+
+
+def associate_clusters(
+    step: Step, detector: DetectorRow, *, max_cosine_distance: float, same_image_ok: bool
+) -> Associated:
+    """Group clusters into people by complete linkage of their centroids."""
+    known = load_nodes(step.connection, detector, same_image_ok=same_image_ok)
+    if not known.nodes:
+        return Associated()
+    owner, must = _owners(known.nodes)
+    group = associate(
+        known.centroid,
+        max_cosine_distance=max_cosine_distance,
+        constraints=Constraints(must, known.apart),
+        owner=owner,
+    )
+    did: Counter[str] = Counter()
+    for label in np.flatnonzero(np.bincount(group) > 1).tolist():
+        did.update(_make_one(step, [known.nodes[row] for row in np.flatnonzero(group == label)]))
+    alike = _near_owners(known.centroid, owner, max_cosine_distance)
+    return Associated(did["joined"], did["made"], did["merged"], alike)
+
+
+def _owners(nodes: Sequence[Node]) -> tuple[Int64, Int64]:
+    """The named person of each node, by number; and pairs of nodes of one person, named or not."""
+    number: dict[UUID, int] = {}
+    owner = np.full(len(nodes), _NOBODY, np.int64)
+    first: dict[UUID, int] = {}
+    must = []
+    for row, node in enumerate(nodes):
+        if node.person is None:
+            continue
+        if node.is_named:
+            owner[row] = number.setdefault(node.person, len(number))
+        if (before := first.setdefault(node.person, row)) != row:
+            must.append((before, row))
+    return owner, np.array(must, np.int64).reshape(-1, 2)
+
+
+def _make_one(step: Step, members: Sequence[Node]) -> Counter[str]:
+    """Make the clusters of a group one person; returns what that took."""
+    did: Counter[str] = Counter()
+    people = Counter(node.person for node in members if node.person is not None)
+    free = [node for node in members if node.person is None]
+    if people:
+        verified = {node.person for node in members if node.is_verified}
+        named = {node.person for node in members if node.is_named}
+        # Counter keeps the order of the nodes, the oldest first.
+        target = max(people, key=lambda each: (each in named, each in verified, people[each]))
+        did["merged"] = sum(absorb(step, each, target) for each in people if each != target)
+        did["joined"] = len(free)
+    else:
+        target = make_person(step)
+        did["made"] = 1
+    if free:
+        give_faces(step, faces_of_nodes(step.connection, [node.number for node in free]), target, "auto")
+    return did
+
+
+def _near_owners(centroid: Float32, owner: Int64, max_cosine_distance: float) -> int:
+    """Pairs of owners that have clusters within a distance."""
+    named = np.flatnonzero(owner >= 0)
+    if len(named) < 2:
+        return 0
+    near = threshold_graph(centroid[named], min_cosine_similarity=1 - max_cosine_distance)
+    ends = np.sort(np.stack([owner[named[near.i]], owner[named[near.j]]], axis=1), axis=1)
+    return len(np.unique(ends[ends[:, 0] != ends[:, 1]], axis=0))
+
+
+def merge_similar_clusters(
+    step: Step, detector: DetectorRow, *, max_cosine_distance: float, same_image_ok: bool
+) -> int:
+    """Make clusters one whose centroids are near, the larger taking the smaller in; returns how many went.
+
+    Verified clusters, and those of different people, stay apart.
+    """
+    known = load_nodes(step.connection, detector, same_image_ok=same_image_ok)
+    rows = np.array([i for i, node in enumerate(known.nodes) if _may_merge(node)], np.int64)
+    if len(rows) < 2:
+        return 0
+    nodes = [known.nodes[row] for row in rows]
+    place = np.full(len(known.nodes), _NOBODY, np.int64)
+    place[rows] = np.arange(len(rows))
+    apart = place[known.apart]
+    group = associate(
+        known.centroid[rows],
+        max_cosine_distance=max_cosine_distance,
+        constraints=Constraints(cannot_link=apart[(apart >= 0).all(axis=1)]),
+        owner=_persons(nodes),
+    )
+    gone = 0
+    for label in np.flatnonzero(np.bincount(group) > 1).tolist():
+        names = _by_size([nodes[row] for row in np.flatnonzero(group == label)])
+        for name in names[1:]:
+            set_cluster(step, faces_of_cluster(step.connection, name), names[0])
+        delete_clusters(step, names[1:])
+        gone += len(names) - 1
+    return gone
+
+
+def _may_merge(node: Node) -> bool:
+    return node.cluster is not None and not node.is_verified
+
+
+def _persons(nodes: Sequence[Node]) -> Int64:
+    number: dict[UUID, int] = {}
+    return np.array(
+        [_NOBODY if node.person is None else number.setdefault(node.person, len(number)) for node in nodes],
+        np.int64,
+    )
+
+
+def _by_size(nodes: Sequence[Node]) -> list[str]:
+    """The clusters of some nodes, the one with most faces first, ties by age."""
+    size: Counter[str] = Counter()
+    for node in nodes:
+        size[str(node.cluster)] += node.faces
+    return [name for name, _ in size.most_common()]

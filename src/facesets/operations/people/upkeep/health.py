@@ -1,0 +1,34 @@
+"""`maintain health`: how clustering stands, and what would help."""
+
+from facesets.errors import Command, Sentence
+from facesets.plurals import counted
+from facesets.store.postgres.upkeep import Health
+
+_MANY_UNASSIGNED = 0.5
+"""Share of faces that nobody has, from which something is probably wrong."""
+
+
+def judged(health: Health) -> tuple[str, list[str]]:
+    """A verdict on these counts, and a sentence for everything that can be done."""
+    if not health.total_faces:
+        return "There are no faces.", []
+    advice: list[str] = []
+    if health.empty_clusters:
+        advice.append(
+            Sentence(
+                f"{counted(health.empty_clusters, 'cluster')} are empty: {Command('maintain', 'empty')}."
+            )
+        )
+    if health.clusters_without_centroids:
+        count = counted(health.clusters_without_centroids, "cluster")
+        advice.append(Sentence(f"{count} have no centroid: {Command('maintain', 'centroids')}."))
+    if health.clusters_without_medoids:
+        count = counted(health.clusters_without_medoids, "cluster")
+        advice.append(Sentence(f"{count} have no medoid: {Command('maintain', 'medoids')}."))
+    if not health.total_clusters:
+        advice.append(Sentence(f"No face has a person yet: {Command('cluster')}."))
+    elif health.unassigned_pool_size > _MANY_UNASSIGNED * health.total_faces:
+        share = health.unassigned_pool_size / health.total_faces
+        way = f"{Command('cluster')}, then {Command('people review')}"
+        advice.append(Sentence(f"{share:.0%} of the faces are unassigned: {way}."))
+    return ("Something can be done." if advice else "All is well."), advice

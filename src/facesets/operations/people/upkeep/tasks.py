@@ -1,0 +1,236 @@
+"""`maintain`: the tasks of upkeep, one step each, alone or as `daily` and `weekly`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from facesets.clustering.recognisers import recogniser_named
+from facesets.errors import Command, Field, Sentence, WrongUsage
+from facesets.interfaces import Progress
+from facesets.operations.options.upkeep import MaintainOptions, Task
+from facesets.operations.people.summary import kept_step
+from facesets.operations.people.upkeep.associating import associate_clusters, merge_similar_clusters
+from facesets.operations.people.upkeep.health import judged
+from facesets.operations.people.upkeep.tying import close_must_links, violations
+from facesets.plurals import counted, people
+from facesets.stop import Stop
+from facesets.store.postgres import upkeep
+from facesets.store.postgres.claims import RunLock
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.runs import recorded_run
+from facesets.store.postgres.steps import Step, making_step, one_at_a_time
+
+DAILY: tuple[Task, ...] = ("centroids", "empty", "statistics", "must-links", "violations")
+WEEKLY: tuple[Task, ...] = (*DAILY, "medoids", "merge-similar", "unassigned", "associate")
+
+_SIMILAR_SHARE = 0.625
+"""`merge-similar` goes to this part of the distance at which clusters are one person: 0.25 of 0.40."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSummary:
+    """What one task did.
+
+    Attributes
+    ----------
+    did : str
+        In a sentence.
+    figures : mapping
+        The same in numbers, by name.
+    lines : list of str
+        What a human should look at.
+    step : int or None
+        The number that takes it back; None where nothing changed.
+    """
+
+    task: str
+    did: str
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+    step: int | None = None
+
+
+class _DryRun(Exception):
+    """Ends a transaction so that nothing of it is kept."""
+
+    def __init__(self, summary: TaskSummary) -> None:
+        super().__init__()
+        self.summary = summary
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What tasks work with."""
+
+    library: Library
+    detector: DetectorRow
+    options: MaintainOptions
+    progress: Progress
+
+
+_Change = Callable[[Step, _Around], TaskSummary]
+_Look = Callable[[_Around], TaskSummary]
+
+
+def maintain(
+    library: Library,
+    tasks: Sequence[Task],
+    options: MaintainOptions,
+    *,
+    by: str,
+    progress: Progress,
+    stop: Stop,
+) -> list[TaskSummary]:
+    """Do tasks of upkeep in their order; each that changes something is one step.
+
+    A stop is heeded between two tasks.
+
+    Raises
+    ------
+    AlreadyRunning
+        A `cluster` or another upkeep is working on the library.
+    WrongUsage
+        Nothing was indexed yet.
+    """
+    every = [each for task in tasks for each in {"daily": DAILY, "weekly": WEEKLY}.get(task, (task,))]
+    database = library.database
+    given = {"tasks": list(tasks), **asdict(options)}
+    done: list[TaskSummary] = []
+    with (
+        RunLock(database, "cluster"),
+        recorded_run(database, "maintain", given, dry_run=options.dry_run) as run,
+    ):
+        around = _Around(library, _detector(library), options, progress)
+        for task in dict.fromkeys(every):
+            if stop.requested:
+                run.stopped = True
+                break
+            progress.begin(f"Upkeep: {task}")
+            done.append(_done(task, around, by, run.id))
+            progress.end()
+        run.summary = {each.task: dict(each.figures) for each in done}
+    return done
+
+
+def _detector(library: Library) -> DetectorRow:
+    detector = library.database.run(library.detector)
+    if detector is None:
+        raise WrongUsage(
+            f"There are no faces in {library.label} yet. Run {Command('index', Field('target', 'PHOTOS'))}."
+        )
+    return detector
+
+
+def _done(task: Task, around: _Around, by: str, run_id: int) -> TaskSummary:
+    if task in _LOOKS:
+        return _LOOKS[task](around)
+
+    def work(connection: Connection) -> TaskSummary:
+        one_at_a_time(connection)
+        with making_step(connection, "maintain", by, f"maintain {task}", run_id=run_id or None) as step:
+            summary = _CHANGES[task](step, around)
+        if around.options.dry_run:
+            raise _DryRun(summary)
+        return TaskSummary(
+            summary.task, summary.did, summary.figures, summary.lines, kept_step(connection, step)
+        )
+
+    try:
+        return around.library.database.run(work)
+    except _DryRun as dry:
+        return dry.summary
+
+
+def _associate(step: Step, around: _Around) -> TaskSummary:
+    recogniser = recogniser_named(around.detector.settings.recogniser)
+    given = around.options.threshold
+    limit = recogniser.merge_max_cosine_distance if given is None else given
+    found = associate_clusters(
+        step, around.detector, max_cosine_distance=limit, same_image_ok=around.options.same_image_ok
+    )
+    did = (
+        f"{counted(found.joined, 'cluster')} joined a person, {people(found.made)} made, "
+        f"{found.merged} merged."
+    )
+    lines: list[str] = []
+    if found.named_alike:
+        pairs = counted(found.named_alike, "pair")
+        lines.append(Sentence(f"{pairs} of named people may be one: {Command('people review')}."))
+    return TaskSummary("associate", did, {"max_cosine_distance": limit, **asdict(found)}, lines)
+
+
+def _merge_similar(step: Step, around: _Around) -> TaskSummary:
+    recogniser = recogniser_named(around.detector.settings.recogniser)
+    given = around.options.max_centroid_distance
+    limit = round(_SIMILAR_SHARE * recogniser.merge_max_cosine_distance, 4) if given is None else given
+    gone = merge_similar_clusters(
+        step, around.detector, max_cosine_distance=limit, same_image_ok=around.options.same_image_ok
+    )
+    did = f"{counted(gone, 'cluster')} became part of another."
+    return TaskSummary("merge-similar", did, {"max_centroid_distance": limit, "merged": gone})
+
+
+def _unassigned(step: Step, around: _Around) -> TaskSummary:
+    days = around.options.older_than
+    faces = upkeep.left_over(step.connection, days)
+    if faces:
+        upkeep.make_singles(step, faces)
+    did = f"{counted(len(faces), 'face')} left over for {counted(days, 'day')} became clusters of their own."
+    return TaskSummary("unassigned", did, {"older_than": days, "singles": len(faces)})
+
+
+def _empty(step: Step, _: _Around) -> TaskSummary:
+    clusters = upkeep.empty_clusters(step.connection)
+    persons = upkeep.empty_persons(step.connection)
+    upkeep.delete_clusters(step, clusters)
+    upkeep.delete_persons(step, persons)
+    did = f"{counted(len(clusters), 'cluster')} and {people(len(persons))} without faces removed."
+    return TaskSummary("empty", did, {"clusters": len(clusters), "people": len(persons)})
+
+
+def _must_links(step: Step, _: _Around) -> TaskSummary:
+    tied = close_must_links(step)
+    did = (
+        f"{counted(tied.faces, 'face')} given to whom statements say they are, {people(tied.merged)} merged."
+    )
+    return TaskSummary("must-links", did, asdict(tied))
+
+
+def _violations(around: _Around) -> TaskSummary:
+    found = around.library.database.run(violations)
+    did = f"{counted(len(found), 'statement')} that are not so." if found else "All that was said is so."
+    return TaskSummary("violations", did, {"violations": len(found)}, found)
+
+
+def _statistics(around: _Around) -> TaskSummary:
+    if around.options.dry_run:
+        return TaskSummary("statistics", "The statistics of all tables would be renewed.")
+    health = around.library.database.run_alone(upkeep.analyze)
+    did = f"Statistics of {counted(health.rows, 'row')} renewed."
+    lines: list[str] = []
+    if health.broken_indexes:
+        count = counted(health.broken_indexes, "index", "indexes")
+        lines.append(Sentence(f"{count} broken: {Command('check')} says more."))
+    return TaskSummary("statistics", did, asdict(health), lines)
+
+
+def _health(around: _Around) -> TaskSummary:
+    health = around.library.database.run(upkeep.library_health)
+    verdict, lines = judged(health)
+    return TaskSummary("health", verdict, asdict(health), lines)
+
+
+_CHANGES: Mapping[str, _Change] = {
+    "associate": _associate,
+    "merge-similar": _merge_similar,
+    "unassigned": _unassigned,
+    "empty": _empty,
+    "must-links": _must_links,
+}
+_LOOKS: Mapping[str, _Look] = {
+    "violations": _violations,
+    "statistics": _statistics,
+    "health": _health,
+}
