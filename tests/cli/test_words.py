@@ -1,6 +1,7 @@
 """How command lines are read: several values after one option, -q and -v anywhere, empty addresses."""
 
 import shlex
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from facesets.cli import console
 from facesets.cli.app import app
 from facesets.errors import WrongUsage
 from tests.fixtures.parsing import commands, parse
+from tests.fixtures.program import run
 
 
 @pytest.mark.parametrize(
@@ -41,23 +43,28 @@ def test_where_there_are_arguments_an_option_takes_one_value_each_time() -> None
     assert (values["first"], values["second"]) == (Path("faces.npz"), Path("swap"))
 
 
+@cache
+def help_of(path: str) -> str:
+    """What a command says of itself."""
+    result = run(*path.split(), "-h")
+    assert result.status == 0
+    return result.out
+
+
 def test_every_command_can_be_told_how_much_to_say_and_asked_for_help() -> None:
     for path, command in commands().items():
         options = {option for param in command.params for option in param.opts}
         assert {"-q", "--quiet", "-v", "--verbose"} <= options or path == "db psql", path
-        result = CliRunner().invoke(app, [*path.split(), "-h"], prog_name="facesets")
-        assert result.exit_code == 0
-        assert f"Usage: facesets {path}" in result.output
-        assert "Examples:" in result.output
+        shown = help_of(path)
+        assert f"Usage: facesets {path}" in shown
+        assert "Examples:" in shown
 
 
 def test_usage_shows_how_many_arguments_may_be_left_out() -> None:
     for path, command in commands().items():
         arguments = [param for param in command.params if isinstance(param, TyperArgument)]
         optional = sum(not argument.required for argument in arguments)
-        usage = (
-            CliRunner().invoke(app, [*path.split(), "-h"], prog_name="facesets").output.partition("\n\n")[0]
-        )
+        usage = help_of(path).partition("\n\n")[0]
         assert usage.replace("[OPTIONS]", "").count("[") == optional, usage
 
 
