@@ -17,7 +17,14 @@ from facesets.store.postgres.connection import Connection, Database, only_row
 T = TypeVar("T")
 
 Table = Literal[
-    "persons", "person_names", "said_people", "said_faces", "said_of_faces", "said_of_people", "clusters"
+    "persons",
+    "person_names",
+    "said_people",
+    "said_faces",
+    "said_of_faces",
+    "said_of_people",
+    "said_exemplars",
+    "clusters",
 ]
 
 _LOCK = 0x66616365_70656F70
@@ -102,6 +109,12 @@ TABLES: dict[Table, KeptTable] = {
                 "verified_by",
                 "created_at",
             ),
+        ),
+        KeptTable(
+            "said_exemplars",
+            (("face_id", "bigint"), ("person_id", "uuid")),
+            ("pinned", "said_at"),
+            of_faces=("face_id",),
         ),
     )
 }
