@@ -26,7 +26,7 @@ from facesets.operations.options.threshold import Method
 from facesets.plurals import counted, people
 
 _CASES_SHOWN = 20
-_SHARED = ("min_cluster_size", "min_samples", "same_image_ok", "dry_run")
+_SHARED = ("min_cluster_size", "min_samples", "eps", "same_image_ok", "dry_run")
 
 MethodOption = Annotated[
     Method | None,

@@ -9,6 +9,7 @@ from facesets.clustering.centroids import centroids, distances_to_centroid, medo
 from facesets.clustering.cluster_quality import Stability, silhouettes, stability
 from facesets.clustering.components import connected_components, grow_components, is_approximate
 from facesets.clustering.constraints import Constraints, violations
+from facesets.clustering.dbscan import dbscan
 from facesets.clustering.evaluation import Scores, evaluate
 from facesets.clustering.hdbscan import HdbscanResult, hdbscan
 from facesets.clustering.knn import Neighbours, knn_graph
@@ -44,6 +45,7 @@ __all__ = [
     "cluster_auto",
     "complete_linkage",
     "connected_components",
+    "dbscan",
     "distances_to_centroid",
     "evaluate",
     "grow_components",

@@ -96,7 +96,7 @@ def test_a_dry_run_tells_and_stores_nothing(library: Library) -> None:
 
 @pytest.mark.parametrize(
     ("method", "threshold"),
-    [("agglomerative", 0.65), ("agglomerative", None), ("hdbscan", 0.65), ("auto", None)],
+    [("agglomerative", 0.65), ("agglomerative", None), ("hdbscan", 0.65), ("dbscan", 0.65), ("auto", None)],
 )
 def test_other_methods_find_the_same_people(library: Library, method: str, threshold: float | None) -> None:
     options = {"method": method, "threshold": threshold, "min_cluster_size": 2, "min_samples": 1}

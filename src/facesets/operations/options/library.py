@@ -8,7 +8,7 @@ from typing import Annotated
 from facesets.errors import WrongUsage
 from facesets.operations.options.declaration import Checked, Option, check_ranges, moment
 from facesets.operations.options.limits import within
-from facesets.operations.options.shared import DryRun, Enrich, FastDecode, RetryFailed, SameImageOk
+from facesets.operations.options.shared import DryRun, Enrich, Eps, FastDecode, RetryFailed, SameImageOk
 from facesets.operations.options.threshold import (
     Method,
     Threshold,
@@ -128,7 +128,10 @@ class ClusterLibraryOptions(Checked):
         Option("People of the library: fewest faces of a new one; 1 gives every face a person.", least=1),
     ] = 2
     min_cluster_size: Annotated[int, Option("hdbscan: fewest faces of a person.", least=2)] = 5
-    min_samples: Annotated[int, Option("hdbscan: neighbours that make a dense place.", least=1)] = 3
+    min_samples: Annotated[
+        int, Option("hdbscan, dbscan: neighbours that make a dense place; dbscan counts the face.", least=1)
+    ] = 3
+    eps: Eps = None
     same_image_ok: SameImageOk = False
     dry_run: DryRun = False
 
@@ -141,6 +144,8 @@ class ClusterLibraryOptions(Checked):
 
     def own_threshold(self) -> float | None:
         """The threshold that the method goes by, in its own measure; None if it has or is given none."""
+        if self.method == "dbscan":
+            return self.eps
         measure = measure_of(self.method)
         if measure is None or self.threshold is None:
             return None

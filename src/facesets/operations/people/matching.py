@@ -73,6 +73,7 @@ def decide(
         threshold=options.own_threshold(),
         min_cluster_size=options.min_cluster_size,
         min_samples=options.min_samples,
+        recogniser=recogniser,
         on_progress=reported,
     )
     grouping = _Grouping(task, new, options.method, reported)
