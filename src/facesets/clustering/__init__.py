@@ -19,7 +19,7 @@ from facesets.clustering.matrix_speed import measure_sgemm_gflops
 from facesets.clustering.merging import merge_close
 from facesets.clustering.neighbors import Edges, threshold_graph
 from facesets.clustering.placement import AutoResult, Placement
-from facesets.clustering.prediction import Prediction, approximate_predict
+from facesets.clustering.prediction import Prediction, approximate_predict, place_by_centroid
 from facesets.clustering.same_image import same_image_pairs
 
 __all__ = [
@@ -58,6 +58,7 @@ __all__ = [
     "nearest",
     "neighbour_recall",
     "numbered",
+    "place_by_centroid",
     "reject_outliers",
     "same_image_pairs",
     "silhouettes",
