@@ -201,4 +201,5 @@ def test_a_face_goes_to_the_nearest_cluster_within_its_own_epsilon() -> None:
     assert place_by_centroid(new, centroids, wide).tolist() == [0, 2, -1]
     narrow = np.array([chord - 0.01, 1.0, 0.05])
     assert place_by_centroid(new, centroids, narrow).tolist() == [1, -1, -1]
+    assert place_by_centroid(new, centroids, wide, most=0.1).tolist() == [-1, 2, -1]
     assert place_by_centroid(new, centroids[:0], wide[:0]).tolist() == [-1, -1, -1]

@@ -65,7 +65,7 @@ def approximate_predict(
 
 
 def place_by_centroid(
-    new: Embeddings, centroids: Float32, epsilon: Float64, *, otherwise: float = 0.45
+    new: Embeddings, centroids: Float32, epsilon: Float64, *, otherwise: float = 0.45, most: float = 1.0
 ) -> Int64:
     """For each face the nearest cluster of those whose centroid is near enough; -1 for none.
 
@@ -78,6 +78,8 @@ def place_by_centroid(
         The straight line between unit vectors that counts as near enough; NaN where none is known.
     otherwise : float
         Cosine distance that counts as near enough there.
+    most : float
+        Cosine distance beyond which nothing counts as near enough.
 
     Raises
     ------
@@ -89,7 +91,7 @@ def place_by_centroid(
     if not len(centroids):
         return found
     reach = np.where(np.isnan(epsilon), otherwise, np.square(epsilon) / 2.0)
-    least = (1.0 - np.minimum(reach, 1.0)).astype(np.float32)
+    least = (1.0 - np.minimum(reach, most)).astype(np.float32)
     for start in range(0, len(rows), _BLOCK_ROWS):
         similarity = rows[start : start + _BLOCK_ROWS] @ centroids.T
         similarity[(similarity < least) | (similarity <= 0)] = -np.inf

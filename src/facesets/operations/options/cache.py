@@ -104,9 +104,17 @@ class ClusterOptions(Checked):
     method: Method = "auto"
     threshold: float | None = 0.55
     min_cosine_similarity: float = 0.65
-    min_cluster_size: Annotated[int, Option("hdbscan: fewest faces of a person.", least=2)] = 5
+    min_cluster_size: Annotated[
+        int,
+        Option("hdbscan: fewest faces of a person.", least=2, unset="5; people of the library 3"),
+    ] = 5
     min_samples: Annotated[
-        int, Option("hdbscan, dbscan: neighbours that make a dense place; dbscan counts the face.", least=1)
+        int,
+        Option(
+            "hdbscan, dbscan: neighbours that make a dense place; dbscan counts the face itself.",
+            least=1,
+            unset="3; people of the library with hdbscan 2",
+        ),
     ] = 3
     eps: Eps = None
     same_image_ok: SameImageOk = False
