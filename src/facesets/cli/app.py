@@ -9,6 +9,7 @@ import typer
 from typer.main import get_command
 
 from facesets.cli import console
+from facesets.cli.assign import assign
 from facesets.cli.check import check
 from facesets.cli.cluster import cluster
 from facesets.cli.command import SETTINGS, Group, QuietOption, VerboseOption, prepare
@@ -62,6 +63,7 @@ for command in (
     index,
     embed,
     cluster,
+    assign,
     refine,
     dedup,
     enrich,

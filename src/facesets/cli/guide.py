@@ -86,6 +86,7 @@ GUIDE = {
         "facesets index --target ~/Pictures",
         "facesets index --target /mnt/galleries/* --exclude private '*.png' --max-minutes 60 --alone -q",
     ),
+    "assign": _entry(LIBRARY, "facesets assign", "facesets assign --threshold auto --dry-run"),
     "search": _entry(
         LIBRARY,
         'facesets search "a red bicycle in snow"',

@@ -66,6 +66,9 @@ class Recogniser:
         Cosine distance from a person's centroid beyond which faces may well be strangers'.
     neighbour_cosine_distance : float
         Up to which two faces count as neighbours where chains of neighbours are people.
+    assign, review : float
+        Similarity to one of somebody's prototypes from which on a face is theirs, and from which on it is
+        worth a question.
     source : str
         Where these come from, in words.
     is_sure : bool
@@ -81,6 +84,8 @@ class Recogniser:
     merge_max_cosine_distance: float = 0.40
     max_from_centroid: float = 0.55
     neighbour_cosine_distance: float = 0.50
+    assign: float = 0.6
+    review: float = 0.5
 
 
 ARCFACE = Recogniser(0.6, 0.01, 0.065, "as usual with ArcFace", is_sure=False)
@@ -97,6 +102,8 @@ _MEASURED = {
         merge_max_cosine_distance=0.30,
         max_from_centroid=0.40,
         neighbour_cosine_distance=0.36,
+        assign=0.65,
+        review=0.55,
     ),
 }
 
