@@ -161,7 +161,7 @@ def place(
         home, of_run, fresh = np.arange(len(ids)), np.arange(len(rows)), result
     else:
         result, fresh, ids = hierarchy.result, None, clusters.ids
-        rows, of_run = _rows_of(hierarchy.face_id, faces.face_id)
+        rows, of_run = rows_of(hierarchy.face_id, faces.face_id)
         number = clusters.number.copy()
         home = largest_in(result.labels[of_run], number[rows], int(result.labels.max(initial=-1)) + 1)
         new = np.flatnonzero(eligible & (number < 0) & ~np.isin(faces.face_id, hierarchy.met))
@@ -222,7 +222,7 @@ def _best(quality: Float32, rows: Int64, most: int) -> Int64:
     return np.sort(rows[np.lexsort((rows, -quality[rows]))[:most]])
 
 
-def _rows_of(wanted: Int64, face_id: Int64) -> tuple[Int64, Int64]:
+def rows_of(wanted: Int64, face_id: Int64) -> tuple[Int64, Int64]:
     """The rows of those of the wanted faces that exist, and the places of these among the wanted."""
     row = np.minimum(np.searchsorted(face_id, wanted), max(len(face_id) - 1, 0))
     there = np.flatnonzero(face_id[row] == wanted) if len(face_id) else np.empty(0, np.int64)

@@ -1,7 +1,7 @@
 """Kept runs of HDBSCAN, how densely faces lie in them, and the faces that no run could place."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -95,6 +95,15 @@ def run_in_force(connection: Connection, model_id: int) -> KeptRun | None:
         (model_id,),
     ).fetchone()
     return None if row is None else KeptRun(*row)
+
+
+def latest_parameters(connection: Connection, names: Sequence[str]) -> dict[str, Any] | None:
+    """What the latest run of HDBSCAN on the library was asked for; None where there was none."""
+    row = connection.execute(
+        """SELECT options FROM runs WHERE command = 'cluster' AND options ->> 'method' = 'hdbscan'
+                AND status = 'done' ORDER BY id DESC LIMIT 1"""
+    ).fetchone()
+    return None if row is None else {name: row[0][name] for name in names if name in row[0]}
 
 
 def arrays_of(connection: Connection, run: int) -> bytes:
