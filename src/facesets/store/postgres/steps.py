@@ -116,6 +116,22 @@ TABLES: dict[Table, KeptTable] = {
             ("pinned", "said_at"),
             of_faces=("face_id",),
         ),
+        KeptTable(
+            "clusters",
+            (("id", "text"),),
+            (
+                "model_id",
+                "hdbscan_run_id",
+                "birth_lambda",
+                "persistence",
+                "stability",
+                "epsilon",
+                "hidden",
+                "verified_at",
+                "verified_by",
+                "created_at",
+            ),
+        ),
     )
 }
 """Those that others refer to come first."""
