@@ -12,6 +12,7 @@ from facesets.cli.params import (
     PackOption,
     ProviderOption,
 )
+from facesets.cli.user import current_user
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.library import IndexOptions
 from facesets.plurals import counted
@@ -68,6 +69,7 @@ def check(
                         progress,
                         stop,
                     ),
+                    by=current_user(),
                     progress=progress,
                     stop=stop,
                 )

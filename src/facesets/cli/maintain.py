@@ -8,7 +8,7 @@ from facesets.cli import console
 from facesets.cli.params import DatabaseOption
 from facesets.cli.user import current_user
 from facesets.cli.wording import worded
-from facesets.operations.options.upkeep import MaintainOptions, Task
+from facesets.operations.options.upkeep import MaintainOptions, tasks_named
 
 if TYPE_CHECKING:
     from facesets.operations.people.upkeep.tasks import TaskSummary
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def maintain(
     tasks: Annotated[
-        list[Task],
+        list[str],
         typer.Argument(
             metavar="TASK…",
             help="centroids, medoids, empty, statistics, must-links, violations, merge-similar, unassigned, "
@@ -38,13 +38,14 @@ def maintain(
     from facesets.operations.people.upkeep.tasks import maintain as run
     from facesets.store.postgres.library import Library
 
+    chosen = tasks_named(tasks)
     console.only_the_result_unless_watched()
     with (
         console.stoppable() as stop,
         console.progress() as progress,
         open_database(database, settings.load(), console) as session,
     ):
-        done = run(Library(session), tasks, options, by=current_user(), progress=progress, stop=stop)
+        done = run(Library(session), chosen, options, by=current_user(), progress=progress, stop=stop)
     lines = [line for each in done for line in _lines(each)]
     console.show_list("tasks", done, "\n".join(lines + (["Nothing was stored."] if options.dry_run else [])))
     console.finish()

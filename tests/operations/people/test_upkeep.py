@@ -7,6 +7,7 @@ import pytest
 from tests.fixtures.library_people import add_face, add_person, cluster, face_of, heart_of, rows, who_is
 
 from facesets.errors import WrongUsage
+from facesets.operations.library.check import check
 from facesets.operations.options.upkeep import MaintainOptions, Task
 from facesets.operations.people import correcting, history, naming
 from facesets.operations.people.upkeep.tasks import TaskSummary, maintain
@@ -200,9 +201,9 @@ def test_faces_left_over_for_long_become_clusters_of_their_own(library: Library)
 
 def test_what_is_empty_goes_but_nothing_of_which_something_was_said(library: Library) -> None:
     put(library, "full", "anna-0-0")
+    cluster(library)
     rows(library.database, "INSERT INTO clusters (id, model_id) SELECT 'void', id FROM models RETURNING 1")
     rows(library.database, "INSERT INTO persons DEFAULT VALUES RETURNING 1")
-    cluster(library)
     naming.name(library.database, who_is(library, "ben-0-0"), "Ben", into=False, face=False, by=BY)
     rows(library.database, "UPDATE face_detections SET person_id = NULL RETURNING 1")
     before = state(library.database)
@@ -242,3 +243,60 @@ def test_halves_of_people_join_and_no_two_people_do(database: Database) -> None:
     people = [{who_is(library, f"{name}-{part}-0") for part in range(2)} for name in names]
     assert all(len(each) == 1 for each in people)
     assert len(set.union(*people)) == len(names)
+
+
+def test_a_week_s_upkeep_does_all_tasks_in_order_and_finds_nothing_the_second_time(library: Library) -> None:
+    cluster(library)
+    naming.name(library.database, who_is(library, "ben-0-0"), "Ben", into=False, face=False, by=BY)
+    put(library, "unknown_cluster_1", "anna-0-0", "anna-0-1")
+
+    def week() -> list[TaskSummary]:
+        return maintain(
+            library, ["weekly", "staleness"], MaintainOptions(), by=BY, progress=SilentProgress(), stop=Stop()
+        )
+
+    assert [each.task for each in week()] == [
+        "centroids",
+        "empty",
+        "statistics",
+        "must-links",
+        "violations",
+        "medoids",
+        "merge-similar",
+        "unassigned",
+        "associate",
+        "staleness",
+    ]
+    assert {each.step for each in week()} == {None}
+    runs = rows(library.database, "SELECT status FROM runs WHERE command = 'maintain'")
+    assert runs == [("done",), ("done",)]
+
+
+def test_check_puts_right_what_sql_broke_of_people_as_a_step(library: Library) -> None:
+    cluster(library)
+    anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
+    naming.name(library.database, anna, "Anna", into=False, face=False, by=BY)
+    known = [
+        face
+        for (face,) in rows(library.database, "SELECT face_id FROM said_faces WHERE is_person ORDER BY 1")
+    ]
+    stray = face_of(library, "ben-0-3")
+    correcting.move(library.database, [stray], "nobody", by=BY)
+    assert check(library, fix=False).problems == []
+    rows(
+        library.database,
+        f"UPDATE face_detections SET person_id = '{ben}' WHERE id IN ({known[0]}, {stray}) RETURNING 1",
+    )
+    rows(library.database, f"UPDATE face_detections SET cluster = 'made' WHERE id = {known[1]} RETURNING 1")
+    before = state(library.database)
+    assert [(problem.what, problem.count) for problem in check(library, fix=True, by=BY).problems] == [
+        ("faces that are not whose a human said", 1),
+        ("faces of whom a human said that they are not", 1),
+        ("faces of clusters that have no row", 1),
+    ]
+    assert check(library, fix=False).problems == []
+    assert rows(library.database, f"SELECT person_id::text FROM face_detections WHERE id = {known[0]}") == [
+        (anna,)
+    ]
+    assert who_is(library, "ben-0-3") == ""
+    assert taken_back(library, before)

@@ -61,22 +61,22 @@ Prepare = Callable[[Skip], tuple[Describer, IndexOptions]]
 """Loads what describes pictures; called only when some must be read again."""
 
 
-def check(library: Library, *, fix: bool) -> CheckSummary:
-    """Look for what hand-made changes broke; with `fix`, repair what SQL can."""
+def check(library: Library, *, fix: bool, by: str = "") -> CheckSummary:
+    """Look for what hand-made changes broke; with `fix`, repair what SQL can; `by` is who does it."""
     problems = library.database.run(find_problems)
     if not problems:
         return CheckSummary()
     if fix:
-        return CheckSummary(problems, library.database.run(repair_rows))
+        return CheckSummary(problems, library.database.run(lambda connection: repair_rows(connection, by)))
     places = library.database.run(places_to_read)
     lost = _lost(places)
     by_sql = any(problem.by_sql for problem in problems)
     return CheckSummary(problems, lost=lost, can_be_mended=by_sql or len(lost) < len(places))
 
 
-def repair(library: Library, prepare: Prepare, *, progress: Progress, stop: Stop) -> Repair:
+def repair(library: Library, prepare: Prepare, *, by: str, progress: Progress, stop: Stop) -> Repair:
     """Repair what SQL can, and read the other images again, those that exist; errors as `index`."""
-    found = check(library, fix=True)
+    found = check(library, fix=True, by=by)
     there = [Path(path) for path in found.to_index if is_at_hand(path)]
     failures: list[FileFailure] = []
     if there:

@@ -1,7 +1,8 @@
 """What `maintain` can be told."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from facesets.errors import WrongUsage
 from facesets.files import printable
@@ -23,6 +24,16 @@ Task = Literal[
     "daily",
     "weekly",
 ]
+
+
+def tasks_named(names: Sequence[str]) -> list[Task]:
+    """The tasks of these names. Raises `WrongUsage` for one that does not exist."""
+    known = {task: task for task in get_args(Task)}
+    for name in names:
+        if name not in known:
+            raise WrongUsage(f"There is no task {printable(name)}. There are {', '.join(known)}.")
+    return [known[name] for name in names]
+
 
 _DAYS = {"": 1, "d": 1, "w": 7, "y": 365}
 

@@ -8,6 +8,8 @@ from typing import LiteralString
 
 from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.paths import from_text
+from facesets.store.postgres.people_integrity import FOR_A_HUMAN, REPAIRED, repair_people
+from facesets.store.postgres.steps import making_step
 
 # More than anybody merges; people who were merged in a circle stay where they are after so many steps.
 _MOST_MERGES = 100
@@ -110,6 +112,10 @@ def find_problems(connection: Connection) -> list[Problem]:
             found.append(Problem(what, len(connection.execute(select).fetchall()), repair))
     for what, counting, repair in _BY_SQL:
         found.append(Problem(what, _number(connection, counting), repair, by_sql=True))
+    for what, of, repair in REPAIRED:
+        found.append(Problem(what, _number(connection, "SELECT count(*) " + of), repair, by_sql=True))
+    for what, of, repair in FOR_A_HUMAN:
+        found.append(Problem(what, _number(connection, "SELECT count(*) " + of), repair))
     found.append(Problem("broken indexes", _number(connection, _BROKEN_INDEXES), _REBUILD))
     return [problem for problem in found if problem.count]
 
@@ -130,8 +136,13 @@ def places_to_read(connection: Connection) -> list[Place]:
     return [Place(image, from_text(path)) for image, path in rows]
 
 
-def repair_rows(connection: Connection) -> list[str]:
+def repair_rows(connection: Connection, by: str) -> list[str]:
     """Put right what SQL can, and forget the searches that must be done again.
+
+    Parameters
+    ----------
+    by : str
+        Who does it: what changes of people is a step.
 
     Returns
     -------
@@ -156,6 +167,8 @@ def repair_rows(connection: Connection) -> list[str]:
             WHERE NOT EXISTS (SELECT FROM detectors d WHERE d.id = f.detector_id)"""
     )
     _follow_merges(connection)
+    with making_step(connection, "check", by, "check") as step:
+        repair_people(step)
     rows = connection.execute(
         """UPDATE image_paths p SET mtime_ns = -1
             WHERE p.image_id IN (SELECT image_id FROM again) OR (p.image_id IS NULL AND p.reason = '')

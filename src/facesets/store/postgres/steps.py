@@ -95,22 +95,6 @@ TABLES: dict[Table, KeptTable] = {
         ),
         KeptTable("said_of_people", (("person_a", "uuid"), ("person_b", "uuid")), ("said_at",)),
         KeptTable(
-            "clusters",
-            (("id", "text"),),
-            (
-                "model_id",
-                "hdbscan_run_id",
-                "birth_lambda",
-                "persistence",
-                "stability",
-                "epsilon",
-                "hidden",
-                "verified_at",
-                "verified_by",
-                "created_at",
-            ),
-        ),
-        KeptTable(
             "said_exemplars",
             (("face_id", "bigint"), ("person_id", "uuid")),
             ("pinned", "said_at"),

@@ -8,6 +8,8 @@ from facesets.clustering.recognisers import recogniser_named
 from facesets.errors import Command, Field, Sentence, WrongUsage
 from facesets.interfaces import Progress
 from facesets.operations.options.upkeep import MaintainOptions, Task
+from facesets.operations.people.prototypes import centroids
+from facesets.operations.people.staleness import staleness
 from facesets.operations.people.summary import kept_step
 from facesets.operations.people.upkeep.associating import associate_clusters, merge_similar_clusters
 from facesets.operations.people.upkeep.health import judged
@@ -16,6 +18,7 @@ from facesets.plurals import counted, people
 from facesets.stop import Stop
 from facesets.store.postgres import upkeep
 from facesets.store.postgres.claims import RunLock
+from facesets.store.postgres.clusters import refresh_centers
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import DetectorRow
@@ -216,6 +219,41 @@ def _statistics(around: _Around) -> TaskSummary:
     return TaskSummary("statistics", did, asdict(health), lines)
 
 
+def _centroids(around: _Around) -> TaskSummary:
+    database, detector = around.library.database, around.detector
+    if around.options.dry_run:
+        return TaskSummary("centroids", "All prototypes and centroids would be made again.")
+    made = centroids(database)
+    clusters = database.run(lambda connection: refresh_centers(connection, detector))
+    did = (
+        f"Prototypes of {people(made.people)} made, {made.changed} changed; "
+        f"centroids of {counted(clusters, 'cluster')} made."
+    )
+    return TaskSummary("centroids", did, {**asdict(made), "clusters": clusters})
+
+
+def _medoids(around: _Around) -> TaskSummary:
+    detector = around.detector
+    if around.options.dry_run:
+        return TaskSummary("medoids", "Medoids of clusters that changed would be found again.")
+    clusters = around.library.database.run(lambda connection: refresh_centers(connection, detector))
+    return TaskSummary(
+        "medoids", f"Medoids of {counted(clusters, 'cluster')} found again.", {"clusters": clusters}
+    )
+
+
+def _staleness(around: _Around) -> TaskSummary:
+    found = staleness(around.library)
+    if not found.exists and not found.due:
+        did = "No hierarchy is kept."
+    elif found.due:
+        again = Command("cluster", Field("method", "hdbscan"), Field("full"))
+        did = Sentence(f"A new hierarchy is due: {again}.")
+    else:
+        did = "The kept hierarchy still fits."
+    return TaskSummary("staleness", did, asdict(found), list(found.reasons))
+
+
 def _health(around: _Around) -> TaskSummary:
     health = around.library.database.run(upkeep.library_health)
     verdict, lines = judged(health)
@@ -230,6 +268,9 @@ _CHANGES: Mapping[str, _Change] = {
     "must-links": _must_links,
 }
 _LOOKS: Mapping[str, _Look] = {
+    "centroids": _centroids,
+    "medoids": _medoids,
+    "staleness": _staleness,
     "violations": _violations,
     "statistics": _statistics,
     "health": _health,

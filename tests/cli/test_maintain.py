@@ -1,0 +1,38 @@
+"""`facesets maintain` as a user types it."""
+
+import json
+
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+from tests.fixtures.library_people import add_person, cluster
+from tests.fixtures.program import run
+
+
+def test_upkeep_tells_each_task_in_a_line_and_in_json(database: Database, library_url: str) -> None:
+    filled = Library(database)
+    add_person(filled, "anna", 4)
+    cluster(filled)
+    where = ("--database", library_url)
+    daily = run("maintain", "daily", *where)
+    assert daily.status == 0, daily.err
+    assert [line.split(":")[0] for line in daily.out.splitlines()] == [
+        "centroids",
+        "empty",
+        "statistics",
+        "must-links",
+        "violations",
+    ]
+    assert "All that was said is so." in daily.out
+    health = json.loads(run("maintain", "health", "--json", *where).out)["tasks"][0]
+    assert health["figures"]["total_faces"] == 4
+    assert health["did"] == "All is well."
+    assert "Nothing was stored." in run("maintain", "associate", "empty", "--dry-run", *where).out
+
+
+def test_a_task_or_a_time_that_does_not_exist_is_refused(library_url: str) -> None:
+    refused = run("maintain", "tidy", "--database", library_url)
+    assert refused.status == 2
+    assert "weekly" in refused.err
+    refused = run("maintain", "unassigned", "--older-than", "soon", "--database", library_url)
+    assert refused.status == 2
+    assert "--older-than soon is no time. Give days such as 90d" in refused.err
