@@ -18,7 +18,7 @@ def maintain(
     tasks: Annotated[
         list[str],
         typer.Argument(
-            metavar="TASK…",
+            metavar="TASK...",
             help="centroids, medoids, empty, statistics, must-links, violations, merge-similar, unassigned, "
             "associate, staleness or health; or daily or weekly.",
             show_default=False,
