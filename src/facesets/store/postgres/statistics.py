@@ -88,7 +88,8 @@ def library_statistics(connection: Connection) -> LibraryStatistics:
     faces, assigned, clustered = only_row(
         connection.execute(
             """SELECT count(*), count(person_id), count(*) FILTER (
-                    WHERE CASE WHEN person_id IS NULL THEN cluster LIKE 'unknown%' ELSE assigned_by = 'auto' END)
+                    WHERE CASE WHEN person_id IS NULL THEN cluster LIKE 'unknown%'
+                        ELSE assigned_by = 'auto' END)
                 FROM face_detections"""
         )
     )
