@@ -1,4 +1,4 @@
-"""`facesets cluster --dual`."""
+"""`facesets cluster --dual`, and clusters that are nobody yet."""
 
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.plurals import counted, people
 
 if TYPE_CHECKING:
+    from facesets.operations.people.cluster_details import ClusterDetails
     from facesets.operations.people.dual import DualSummary
 
 
@@ -36,8 +37,10 @@ def dual_lines(summary: "DualSummary") -> list[str]:
     """Both phases, in words."""
     known, unknown = summary.known, summary.unknown
     lines = [
-        f"Known people: {counted(known.faces, 'face')} compared at {known.threshold:.2f}, {known.assigned} "
-        f"assigned ({known.share:.1%}) to {people(known.people)}; {known.seconds:.1f} s."
+        (
+            f"Known people: {counted(known.faces, 'face')} compared at {known.threshold:.2f}, "
+            f"{known.assigned} assigned ({known.share:.1%}) to {people(known.people)}; {known.seconds:.1f} s."
+        )
     ]
     if unknown is not None:
         lines.append(
@@ -53,3 +56,18 @@ def dual_lines(summary: "DualSummary") -> list[str]:
             "Nothing was stored." if not summary.steps else "Stopped before the unknown were grouped."
         )
     return [*lines, *summary.reasons]
+
+
+def cluster_lines(found: "ClusterDetails") -> list[str]:
+    """What is known of a cluster, in words."""
+    rows = [
+        ("verified", found.verified or "-"),
+        ("medoid", "-" if found.medoid is None else f"face {found.medoid}"),
+    ]
+    if found.epsilon is not None:
+        rows.append(("born", f"at a distance of {found.epsilon:.3f}; lambda {found.birth_density:.3f}"))
+        rows.append(("lives", f"for {found.persistence:.3f} of lambda; stability {found.stability:.3f}"))
+    rows += [
+        ("near", f"{each.name} ({each.person}) by {each.cosine_similarity:.3f}") for each in found.nearest
+    ]
+    return [f"{name:<10} {value}" for name, value in rows]

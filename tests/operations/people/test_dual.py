@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
 
+from facesets.cli.cluster_dual import cluster_lines
 from facesets.errors import WrongUsage
 from facesets.operations.options.dual import DualOptions
 from facesets.operations.options.library import ClusterLibraryOptions
-from facesets.operations.people import correcting, history, naming
+from facesets.operations.people import cluster_corrections, history, naming
 from facesets.operations.people.dual import DualSummary, cluster_dual
+from facesets.operations.people.listing import person
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
@@ -143,14 +145,16 @@ def test_a_cluster_is_named_merged_into_somebody_or_said_not_to_be_somebody(libr
     assert (named.name, named.faces) == ("Dora", 4)
     verified = rows(library.database, "SELECT verified_by FROM clusters WHERE id = 'unknown_cluster_3'")
     assert verified == [(BY,)]
-    correcting.different(library.database, "unknown_cluster_2", "Anna", faces=False, by=BY)
-    merged = correcting.merge(library.database, ["unknown_cluster_1"], "Anna", drop_names=False, by=BY)
+    cluster_corrections.different(library.database, "unknown_cluster_2", "Anna", faces=False, by=BY)
+    merged = cluster_corrections.merge(
+        library.database, ["unknown_cluster_1"], "Anna", drop_names=False, by=BY
+    )
     assert merged.faces == 15
     assert who_is(library, "ben-0-3") == anna
     said = rows(library.database, "SELECT count(*) FROM said_faces WHERE NOT is_person")
     assert said == [(5,)]
-    with pytest.raises(WrongUsage, match="not"):
-        correcting.merge(library.database, ["unknown_cluster_2"], "Anna", drop_names=False, by=BY)
+    with pytest.raises(WrongUsage, match="unknown_cluster_2 is not Anna"):
+        cluster_corrections.merge(library.database, ["unknown_cluster_2"], "Anna", drop_names=False, by=BY)
     run(library, person_threshold=0.0)
     assert who_is(library, "cleo-0-0") != anna
 
@@ -176,3 +180,16 @@ def test_plain_cluster_makes_people_of_unknown_clusters(library: Library) -> Non
     cluster(library)
     assert who_is(library, "ben-0-0") == who_is(library, "ben-0-5") != ""
     assert cluster_of(library, "ben-0-0") == "unknown_cluster_1"
+
+
+def test_a_cluster_is_shown_with_whom_it_is_nearest_to(library: Library) -> None:
+    run(library)
+    shown = person(library.database, "unknown_cluster_1", faces=20)
+    assert (shown.person.id, shown.person.faces, shown.person.photos) == ("unknown_cluster_1", 6, 6)
+    assert len(shown.shown) == 6
+    assert shown.cluster is not None
+    assert shown.cluster.medoid in {face.id for face in shown.shown}
+    assert [each.name for each in shown.cluster.nearest] == ["Anna"]
+    lines = cluster_lines(shown.cluster)
+    assert lines[0] == "verified   -"
+    assert "Anna" in lines[-1]

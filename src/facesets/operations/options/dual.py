@@ -46,7 +46,7 @@ class DualOptions(Checked):
     unknown_eps: Annotated[
         float | None,
         Option(
-            "With --dual: cosine distance up to which the others belong together; hdbscan and auto need none.",
+            "With --dual: cosine distance up to which the others belong together; not of hdbscan and auto.",
             least=0,
             most=2,
             unset="as the recogniser has it, 0.5 for most",

@@ -46,14 +46,13 @@ def name_after_people(step: Step, model_id: int, detector_id: int, given_by: int
     changed.
     """
     connection = step.connection
-    parameters = {"detector": detector_id, "step": given_by, "model": model_id}
-    chosen = """FROM face_detections f WHERE f.detector_id = %(detector)s AND f.person_id IS NOT NULL
-        AND f.cluster IS DISTINCT FROM 'person_' || f.person_id
-        AND (f.cluster IS NULL OR f.cluster LIKE 'person\\_%%'
-            OR f.id IN (SELECT face_id FROM step_faces WHERE step_id = %(step)s))"""
     rows = connection.execute(
-        f"SELECT f.id, 'person_' || f.person_id {chosen}",  # type: ignore[arg-type]
-        parameters,
+        """SELECT f.id, 'person_' || f.person_id FROM face_detections f
+            WHERE f.detector_id = %(detector)s AND f.person_id IS NOT NULL
+                AND f.cluster IS DISTINCT FROM 'person_' || f.person_id
+                AND (f.cluster IS NULL OR f.cluster LIKE 'person\\_%%'
+                    OR f.id IN (SELECT face_id FROM step_faces WHERE step_id = %(step)s))""",
+        {"detector": detector_id, "step": given_by},
     ).fetchall()
     if not rows:
         return 0
