@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
+from facesets.cli.cluster_dual import run_dual
 from facesets.cli.flags import Only, unless_given
 from facesets.cli.params import DatabaseOption
 from facesets.cli.results import learned_lines, photos_line, report
@@ -21,6 +22,7 @@ from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.options.cache import ClusterOptions
 from facesets.operations.options.declaration import Option
+from facesets.operations.options.dual import DualOptions
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.options.threshold import Method
 from facesets.plurals import counted, people
@@ -70,20 +72,29 @@ def cluster(
     database: DatabaseOption = None,
     *,
     library: Annotated[ClusterLibraryOptions, Only(*_OF_LIBRARY)],
+    dual: DualOptions,
     folders: Annotated[ClusterOptions, Only(*_SHARED[:-1], "materialize", "sheet", "replace", "dry_run")],
 ) -> None:
     """Group faces into folders OUT/person_001 and so on, or those of the library into its people.
 
     With CACHE and OUT the faces of the cache go into folders, with OUT alone those of the library. Without
     either the library's faces that have no person yet join the one known person that they are similar to,
-    or become new people. Run it again after each `index`.
+    or become new people. Run it again after each `index`. With --dual they join known people, and the
+    others become clusters that `people name` and `people review` make people of.
     """
     said = said_threshold(context.params, typed_flags(context))
     if first is None:
         shared = {name: getattr(folders, name) for name in _SHARED}
         options = dataclasses.replace(library, **shared).told(method, said)
-        _cluster_library(database, unless_given(context, options, _of_hierarchy(options.method)))
+        grouped_by = dual.unknown_method if dual.dual else options.method
+        options = unless_given(context, options, _of_hierarchy(grouped_by))
+        if dual.dual:
+            run_dual(database, options, dual)
+        else:
+            _cluster_library(database, options)
         return
+    if dual.dual:
+        raise WrongUsage("--dual is for people of the library: leave out CACHE and OUT.")
     cache, out = (None, first) if second is None else (first, second)
     if cache is None and (first.is_file() or first.suffix == ".npz"):
         raise WrongUsage(f"Where to? Say `facesets cluster {printable(first)} OUT`.")

@@ -58,7 +58,7 @@ def plan_of_groups(
     new = np.flatnonzero(faces.person < 0)
     number = np.full(len(new), NONE, np.int64)
     grouped = joined.group >= 0
-    ids = matched_ids(joined.group, clusters.number[new], clusters.ids, new_id)
+    ids = matched_ids(joined.group, clusters.number[new], clusters.ids, named_by(new_id))
     number[grouped] = joined.group[grouped]
     home = largest_in(faces.person, clusters.number, len(faces.persons))
     joins = np.flatnonzero(joined.person >= 0)
@@ -78,13 +78,13 @@ def largest_in(person: Int64, cluster: Int64, people: int) -> Int64:
     return largest
 
 
+def named_by(new_id: Callable[[], UUID]) -> Callable[[int], list[str]]:
+    """Makes ids of clusters as plain runs call them."""
+    return lambda count: [f"clu_{new_id().hex[:12]}" for _ in range(count)]
+
+
 def matched_ids(
-    label: Int64,
-    before: Int64,
-    ids: list[str],
-    new_id: Callable[[], UUID],
-    *,
-    named: Callable[[int], list[str]] | None = None,
+    label: Int64, before: Int64, ids: list[str], new_ids: Callable[[int], list[str]]
 ) -> list[str]:
     """Ids for clusters 0 … k-1: that of an earlier cluster most of whose faces are in it, else a new one.
 
@@ -94,8 +94,8 @@ def matched_ids(
         The clusters; negative for none.
     before : int64 array of shape (n,)
         The earlier clusters of the same faces, an index into `ids`; negative for none.
-    named : callable, optional
-        Makes so many new ids; by default those of clusters that runs without a name make.
+    new_ids : callable
+        Makes so many new ids.
     """
     count = int(label.max(initial=-1)) + 1
     size = np.bincount(before[before >= 0], minlength=len(ids))
@@ -109,6 +109,5 @@ def matched_ids(
         if cluster not in found and not ids[earlier].startswith(OF_PERSON):
             found[cluster] = ids[earlier]
     missing = [cluster for cluster in range(count) if cluster not in found]
-    fresh = named(len(missing)) if named else [f"clu_{new_id().hex[:12]}" for _ in missing]
-    found |= dict(zip(missing, fresh, strict=True))
+    found |= dict(zip(missing, new_ids(len(missing)) if missing else [], strict=True))
     return [found[cluster] for cluster in range(count)]

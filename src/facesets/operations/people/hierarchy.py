@@ -13,7 +13,7 @@ from facesets.clustering.recognisers import recogniser_named
 from facesets.clustering.vectors import Float64
 from facesets.formats.hierarchy import packed, unpacked
 from facesets.operations.options.library import ClusterLibraryOptions
-from facesets.operations.people.clusters import ClusterPlan, largest_in, matched_ids
+from facesets.operations.people.clusters import ClusterPlan, largest_in, matched_ids, named_by
 from facesets.operations.people.matching import Steps
 from facesets.operations.people.obeying import constraints_of
 from facesets.plurals import counted
@@ -156,7 +156,7 @@ def place(
         reported.end()
         number = np.full(len(faces.face_id), NONE, np.int64)
         number[rows] = result.labels
-        ids = matched_ids(number, clusters.number, clusters.ids, new_id)
+        ids = matched_ids(number, clusters.number, clusters.ids, named_by(new_id))
         new = np.setdiff1d(np.flatnonzero(eligible), rows)
         home, of_run, fresh = np.arange(len(ids)), np.arange(len(rows)), result
     else:

@@ -135,6 +135,29 @@ def verify(step: Step, cluster: str, by: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterRow:
+    """A cluster as it is kept; its medoid is that of its centre as it was made last."""
+
+    birth_lambda: float | None
+    persistence: float | None
+    stability: float | None
+    epsilon: float | None
+    medoid: int | None
+    verified: str
+
+
+def find_cluster(connection: Connection, cluster: str) -> ClusterRow | None:
+    """The row of a cluster, if it has one."""
+    row = connection.execute(
+        """SELECT c.birth_lambda, c.persistence, c.stability, c.epsilon, k.medoid,
+                coalesce(to_char(c.verified_at, 'YYYY-MM-DD') || ' by ' || coalesce(c.verified_by, ''), '')
+            FROM clusters c LEFT JOIN cluster_centers k ON k.cluster_id = c.id WHERE c.id = %s""",
+        (cluster,),
+    ).fetchone()
+    return None if row is None else ClusterRow(*row)
+
+
+@dataclass(frozen=True, slots=True)
 class Centers:
     """What stands for clusters.
 
