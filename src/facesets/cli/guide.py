@@ -112,6 +112,7 @@ GUIDE = {
     "people log": _entry(LIBRARY, "facesets people log", "facesets people log Anna"),
     "people undo": _entry(LIBRARY, "facesets people undo", "facesets people undo 12"),
     "people redo": _entry(LIBRARY, "facesets people redo"),
+    "train": _entry(LIBRARY, "facesets train", "facesets train --list", "facesets train --deactivate"),
     "stats": _entry(LIBRARY, "facesets stats", "facesets stats --json"),
     "check": _entry(LIBRARY, "facesets check", "facesets check --fix"),
     "migrate": _entry(LIBRARY, "facesets migrate --status", "facesets migrate"),
