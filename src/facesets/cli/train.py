@@ -29,7 +29,9 @@ def train(
     deactivate: Annotated[
         bool, Option("Train nothing: compare faces as the recogniser made them from now on.")
     ] = False,
-    list_: Annotated[bool, Option("Train nothing: list the heads.", flag="--list", name="list")] = False,
+    listed: Annotated[
+        bool, Option("Train nothing: list the heads.", flag="--list", variable="FACESETS_TRAIN_LIST")
+    ] = False,
     *,
     options: TrainOptions,
 ) -> None:
@@ -40,11 +42,11 @@ def train(
     from facesets import settings
     from facesets.assembly.stores import open_database
 
-    if sum((activate is not None, deactivate, list_)) > 1:
+    if sum((activate is not None, deactivate, listed)) > 1:
         raise WrongUsage("Give one of --activate, --deactivate and --list at a time.")
     conf = settings.load()
     with open_database(database, conf, console) as session:
-        if list_:
+        if listed:
             _list(session)
         elif deactivate:
             _deactivate(session)

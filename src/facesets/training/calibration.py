@@ -71,4 +71,3 @@ def calibrated(near: Nearest, people: int, max_cosine_distance: float) -> Thresh
         margin=round(_MARGIN_SHARE * max(0.0, gap), 4),
         max_cosine_distance=round(max_cosine_distance, 4),
     )
-
