@@ -44,7 +44,7 @@ def test_perfect_vectors_score_one_and_equal_ones_nothing() -> None:
     assert (verification(perfect, perfect.embedding).accuracy) == 1
     assert verification(perfect, perfect.embedding).true_accepts == 1
     assert assignment(nearest_people(perfect, lambda rows: rows)).f1 == 1
-    same = np.ones((16, 4), np.float32) / 2
+    same = np.full((16, 4), 0.5, np.float32)
     assert verification(perfect, same).accuracy == 0.5
     assert verification(perfect, same).true_accepts == 0
 
@@ -82,7 +82,8 @@ def test_people_without_a_known_face_are_left_out_of_a_trial() -> None:
 
 def test_more_people_need_stricter_thresholds() -> None:
     rng = np.random.default_rng(0)
-    near = Nearest(rng.normal(0.8, 0.05, 500), rng.normal(0.3, 0.05, 500))
+    own, other = (rng.normal(mean, 0.05, 500).astype(np.float32) for mean in (0.8, 0.3))
+    near = Nearest(own, other)
     few, many = (calibrated(near, people, 0.5) for people in (100, 50_000))
     assert (near.other >= few.assign).mean() <= 0.0005
     assert few.review < few.assign < few.person < 1
