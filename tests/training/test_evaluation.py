@@ -84,7 +84,9 @@ def test_more_people_need_stricter_thresholds() -> None:
     rng = np.random.default_rng(0)
     own, other = (rng.normal(mean, 0.05, 500).astype(np.float32) for mean in (0.8, 0.3))
     near = Nearest(own, other)
-    few, many = (calibrated(near, people, 0.5) for people in (100, 50_000))
+    few, many = (
+        calibrated(near, people, max_cosine_distance=0.5, strangers=(0.1, 0.05)) for people in (100, 50_000)
+    )
     assert (near.other >= few.assign).mean() <= 0.0005
     assert few.review < few.assign < few.person < 1
     assert few.assign < many.assign

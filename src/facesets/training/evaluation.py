@@ -85,6 +85,13 @@ def verification(trial: Trial, projected: Float32) -> Verification:
     return Verification(float((passing + refused).max() / 2), true_accepts)
 
 
+def strangers(trial: Trial, projected: Float32) -> Float32:
+    """The similarities of all pairs of two people, of which one face is asked about and one is known."""
+    similarity = projected[trial.asked] @ projected[~trial.asked].T
+    two: Float32 = similarity[trial.person[trial.asked][:, None] != trial.person[~trial.asked][None, :]]
+    return two
+
+
 def nearest_people(trial: Trial, to_projected: Project) -> Nearest:
     """How similar each face asked about is to the prototypes of its person, and of the nearest other.
 

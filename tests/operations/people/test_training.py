@@ -15,7 +15,9 @@ from tests.fixtures.program import environment, run
 from tests.fixtures.taught_people import blurred_people, shuffled, two_faced_people
 
 from facesets.errors import MissingExtra, WrongUsage
+from facesets.operations.options.assign import AssignOptions
 from facesets.operations.options.training import TrainOptions
+from facesets.operations.people.assigning import assign
 from facesets.operations.people.heads import activate, active_head, deactivate, heads
 from facesets.operations.people.training import TrainSummary, train_heads
 from facesets.progress import SilentProgress
@@ -116,6 +118,33 @@ def test_a_head_in_use_stays_where_nothing_better_is_found(database: Database, t
     train(library, tmp_path / "other", replace(QUICK, margin=0.3))
     assert head_in_use(library).name == "lda-1"
     assert len(heads(database)) == 4
+
+
+def test_assign_compares_by_the_head_in_use(database: Database, tmp_path: Path) -> None:
+    needs_torch()
+    embedding, person = blurred_people(40, 10)
+    library = fill(database, embedding, person)
+    train(library, tmp_path)
+    left = """UPDATE face_detections SET person_id = NULL, assigned_by = NULL
+        WHERE id % 10 = 5 RETURNING id"""
+    before: dict[int, str] = dict(rows(database, "SELECT id, person_id::text FROM face_detections"))
+    taken = [face for (face,) in rows(database, left)]
+
+    def assigned(*, dry_run: bool) -> tuple[str, int, int]:
+        options = AssignOptions(dry_run=dry_run)
+        summary = assign(library, options, progress=SilentProgress(), stop=Stop(), by="anna@home")
+        after = dict(rows(database, "SELECT id, person_id::text FROM face_detections"))
+        right = sum(after[face] == before[face] for face in taken)
+        return summary.head, summary.assigned, right
+
+    assert deactivate(database).heads == ["whitening-1"]
+    by, count, _ = assigned(dry_run=True)
+    assert (by, len(taken)) == ("", 40)
+    assert count < 12
+    activate(database, "whitening-1")
+    by, count, right = assigned(dry_run=False)
+    assert by == "whitening-1"
+    assert right == count >= 36
 
 
 def test_a_stopped_training_stores_nothing_and_goes_on(database: Database, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from facesets.training.evaluation import (
     Trial,
     assignment,
     nearest_people,
+    strangers,
     trial_of,
     verification,
 )
@@ -110,5 +111,9 @@ def compared(kind: str, folds: Sequence[Mapping[str, Figures]], on_faces: Mappin
 def thresholds(trial: Trial, layers: Layers, people: int) -> Thresholds:
     """Thresholds in a projection's space for a library of so many people, by people that it has not seen."""
     near = nearest_people(trial, lambda rows: project(layers, rows))
-    distance, _ = best_cut(project(layers, trial.embedding), trial.person)
-    return calibrated(near, people, distance)
+    projected = project(layers, trial.embedding)
+    distance, _ = best_cut(projected, trial.person)
+    two = strangers(trial, projected)
+    return calibrated(
+        near, people, max_cosine_distance=distance, strangers=(float(np.median(two)), float(two.std()))
+    )
