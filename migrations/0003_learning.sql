@@ -52,7 +52,8 @@ CREATE TABLE said_exemplars (
 );
 CREATE INDEX said_exemplars_person ON said_exemplars (person_id);
 
--- Runs of HDBSCAN whose hierarchy is kept, so that new faces can be placed in it.
+-- Runs of HDBSCAN whose hierarchy is kept, so that new faces can be placed in it. In force is the latest that
+-- clusters name, so that a step taken back brings back the one before.
 CREATE TABLE hdbscan_runs (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     model_id smallint NOT NULL REFERENCES models,
@@ -62,12 +63,12 @@ CREATE TABLE hdbscan_runs (
     clusters integer NOT NULL,
     noise integer NOT NULL,
     arrays bytea NOT NULL,                              -- the format is described in docs/library.md
-    active boolean NOT NULL DEFAULT true,
     made_at timestamptz NOT NULL DEFAULT now()
 );
-CREATE UNIQUE INDEX hdbscan_runs_active ON hdbscan_runs (model_id) WHERE active;
+CREATE INDEX hdbscan_runs_model ON hdbscan_runs (model_id);
 
--- Density at which a face joined its cluster, and how far outside it lies (GLOSH).
+-- Density at which a face joined its cluster, and how far outside it lies (GLOSH); lambda 0: tried since then, and
+-- placed nowhere.
 CREATE TABLE hdbscan_faces (
     hdbscan_run_id bigint NOT NULL REFERENCES hdbscan_runs ON DELETE CASCADE,
     face_id bigint NOT NULL REFERENCES face_detections ON DELETE CASCADE,
@@ -81,7 +82,7 @@ CREATE INDEX hdbscan_faces_face ON hdbscan_faces (face_id);
 CREATE TABLE clusters (
     id text PRIMARY KEY,
     model_id smallint NOT NULL REFERENCES models,
-    hdbscan_run_id bigint REFERENCES hdbscan_runs ON DELETE SET NULL,
+    hdbscan_run_id bigint,                              -- of a run that may be gone: steps bring rows back
     birth_lambda real,
     persistence real,                                   -- lambda at death less lambda at birth
     stability real,                                     -- relative to the others of its run
@@ -91,6 +92,7 @@ CREATE TABLE clusters (
     verified_by text,
     created_at timestamptz NOT NULL DEFAULT now()
 );
+CREATE INDEX clusters_model ON clusters (model_id);
 CREATE SEQUENCE unknown_cluster_numbers;                -- of unknown_cluster_<n>: never used twice
 
 -- Follows from the faces of a cluster, as prototypes from those of a person.

@@ -11,6 +11,7 @@ from facesets.clustering import (
     average_linkage,
     cluster_auto,
     connected_components,
+    dbscan,
     evaluate,
     hdbscan,
     merge_close,
@@ -198,6 +199,7 @@ METHODS: dict[str, Callable[[Float32, Constraints], Int64]] = {
     "hdbscan": lambda vectors, known: (
         hdbscan(vectors, min_cluster_size=3, min_samples=2, constraints=known).labels
     ),
+    "dbscan": lambda vectors, known: dbscan(vectors, eps=0.6, constraints=known),
     "auto": lambda vectors, known: cluster_auto(vectors, constraints=known).labels,
     "merging": lambda vectors, known: merge_close(
         vectors, np.arange(len(vectors)), max_cosine_distance=0.8, constraints=known

@@ -6,7 +6,14 @@ from hypothesis import strategies as st
 from scipy.sparse.csgraph import minimum_spanning_tree
 from sklearn.metrics import adjusted_rand_score
 
-from facesets.clustering import HdbscanResult, approximate_predict, hdbscan, neighbors, spanning
+from facesets.clustering import (
+    HdbscanResult,
+    approximate_predict,
+    hdbscan,
+    neighbors,
+    place_by_centroid,
+    spanning,
+)
 from facesets.clustering.hierarchy import Distance
 from tests.fixtures.vectors import Float32, People, people, same_partition, unit_vectors
 
@@ -74,6 +81,28 @@ def test_well_separated_people_get_the_packages_labels_strengths_and_outlier_sco
     assert adjusted_rand_score(whose, ours.labels) > 0.95
     assert np.allclose(ours.strength, peer.probabilities_, atol=1e-3)
     assert np.allclose(ours.outlier_score, peer.outlier_scores_, atol=1e-3)
+    # The package calls persistence what is the share of the most possible stability here.
+    size = np.bincount(peer.labels_[peer.labels_ >= 0])
+    assert np.allclose(
+        np.sort(ours.stability), np.sort(peer.cluster_persistence_[np.argsort(-size)]), atol=1e-3
+    )
+
+
+def test_births_deaths_and_densities_are_those_of_the_packages_condensed_tree() -> None:
+    vectors, _ = people(12, faces=30, dimension=64, spread=0.7)
+    peer = HDBSCAN(min_cluster_size=5, min_samples=3, metric="precomputed").fit(chords(vectors))
+    ours = hdbscan(vectors)
+    tree = peer.condensed_tree_.to_numpy()
+    faces = tree[tree["child_size"] == 1]
+    theirs = np.empty(len(vectors))
+    theirs[faces["child"]] = faces["lambda_val"]
+    assert np.allclose(ours.density, theirs, rtol=1e-3)
+    selected = sorted(peer.condensed_tree_._select_clusters())
+    born = {int(row["child"]): float(row["lambda_val"]) for row in tree if row["child_size"] > 1}
+    died = [float(tree["lambda_val"][tree["parent"] == cluster].max()) for cluster in selected]
+    lived = np.array(died) - [born[cluster] for cluster in selected]
+    assert np.allclose(np.sort(ours.persistence), np.sort(lived), rtol=1e-3, atol=1e-4)
+    assert np.allclose(np.sort(1 / ours.epsilon), np.sort([born[each] for each in selected]), rtol=1e-3)
 
 
 @settings(max_examples=30, deadline=None)
@@ -99,7 +128,7 @@ def test_a_result_survives_being_stored_as_plain_arrays(tmp_path: object) -> Non
     np.savez(file, allow_pickle=False, **result.to_arrays())
     with np.load(file, allow_pickle=False) as arrays:
         back = HdbscanResult.from_arrays(arrays)
-    for name in ("labels", "strength", "outlier_score", "persistence", "birth_density"):
+    for name in ("labels", "strength", "outlier_score", "density", "persistence", "stability", "epsilon"):
         assert np.array_equal(getattr(back, name), getattr(result, name))
 
 
@@ -148,3 +177,29 @@ def test_prediction_needs_the_faces_of_the_run() -> None:
     vectors, _ = people(3, faces=9)
     with pytest.raises(ValueError, match="had 27 faces, not 26"):
         approximate_predict(hdbscan(vectors), vectors[1:], vectors)
+
+
+def test_prediction_does_without_faces_that_are_gone() -> None:
+    vectors, whose = people(6, faces=20, dimension=64, spread=0.6)
+    result = hdbscan(vectors[:100])
+    left = np.flatnonzero(np.arange(100) % 5 != 0)
+    new = vectors[100:]
+    some = approximate_predict(result, vectors[left], new, faces=left)
+    every = approximate_predict(result, vectors[:100], new)
+    both = (some.labels >= 0) & (every.labels >= 0)
+    assert both.mean() > 0.6
+    assert np.array_equal(some.labels[both], every.labels[both])
+    assert adjusted_rand_score(whose[100:][both], some.labels[both]) == 1.0
+
+
+def test_a_face_goes_to_the_nearest_cluster_within_its_own_epsilon() -> None:
+    centroids = np.eye(3, dtype=np.float32)
+    angle = np.radians(30)
+    new = np.array([[np.cos(angle), np.sin(angle), 0.0], [0.0, 0.1, 1.0], [-1.0, 0.0, 0.0]])
+    chord = np.sqrt(2 - 2 * np.cos(angle))
+    wide = np.array([chord + 0.01, np.nan, np.nan])
+    assert place_by_centroid(new, centroids, wide).tolist() == [0, 2, -1]
+    narrow = np.array([chord - 0.01, 1.0, 0.05])
+    assert place_by_centroid(new, centroids, narrow).tolist() == [1, -1, -1]
+    assert place_by_centroid(new, centroids, wide, most=0.1).tolist() == [-1, 2, -1]
+    assert place_by_centroid(new, centroids[:0], wide[:0]).tolist() == [-1, -1, -1]

@@ -1,7 +1,7 @@
 """`facesets check`."""
 
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,10 @@ from facesets.cli.params import (
 )
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.library import IndexOptions
+from facesets.plurals import counted
+
+if TYPE_CHECKING:
+    from facesets.operations.people.staleness import Staleness
 
 _WHAT_IS_LOST = (
     "Some photos must be read again and are not there. Bring them back, run `facesets index`, then `facesets "
@@ -28,6 +32,9 @@ def check(
     ml_uri: MlUriOption = None,
     pack: PackOption = None,
     provider: ProviderOption = "auto",
+    staleness: Annotated[
+        bool, Option("Say instead whether the kept hierarchy is due to be made again, and why.")
+    ] = False,
 ) -> None:
     """Look for what changes by hand have broken in the library. Status 1 if something is left broken."""
     from facesets import settings
@@ -40,6 +47,12 @@ def check(
     conf = settings.load()
     with open_database(database, conf, console) as session:
         library = Library(session)
+        if staleness:
+            from facesets.operations.people.staleness import staleness as measure
+
+            found_stale = measure(library)
+            console.show(found_stale, staleness_lines(found_stale), asked_for=True)
+            return
         if fix:
             require_service(library, ml_uri)
             asked = Asked((pack, None, None), provider=provider, ml_uri=ml_uri)
@@ -78,3 +91,19 @@ def check(
     console.failures([(photo.path, photo.reason) for photo in [*done.failures, *left.lost]])
     if left.problems:
         raise typer.Exit(1)
+
+
+def staleness_lines(found: "Staleness") -> list[str]:
+    """How old the kept hierarchy is, in words."""
+    again = "Make it again: `facesets cluster --method hdbscan --full`."
+    if not found.exists:
+        if found.due:
+            return [f"No kept hierarchy is in force: {found.reasons[0]}. {again}"]
+        return ["There is no kept hierarchy. `facesets cluster --method hdbscan` makes one."]
+    figures = (
+        f"Hierarchy of {counted(found.faces, 'face')}, made {found.made}: {found.added} added since "
+        f"({found.share_added:.1%}), {found.unassigned} of these unassigned ({found.share_unassigned:.1%}); "
+        f"nine tenths of the centroids moved less than {found.drift:.3f}."
+    )
+    verdict = f"A new one is due: {'; '.join(found.reasons)}. {again}" if found.due else "It is good still."
+    return [figures, *found.changed, verdict]

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.flags import Only
+from facesets.cli.cluster_dual import run_dual
+from facesets.cli.flags import Only, unless_given
 from facesets.cli.params import DatabaseOption
 from facesets.cli.results import learned_lines, photos_line, report
 from facesets.cli.thresholds import (
@@ -21,12 +22,15 @@ from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.options.cache import ClusterOptions
 from facesets.operations.options.declaration import Option
+from facesets.operations.options.dual import DualOptions
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.options.threshold import Method
 from facesets.plurals import counted, people
 
 _CASES_SHOWN = 20
-_SHARED = ("min_cluster_size", "min_samples", "same_image_ok", "dry_run")
+_SHARED = ("min_cluster_size", "min_samples", "eps", "same_image_ok", "dry_run")
+
+_OF_LIBRARY = ("min_size", "min_quality", "max_faces", "time_bucket", "full")
 
 MethodOption = Annotated[
     Method | None,
@@ -67,24 +71,42 @@ def cluster(
     threshold: ThresholdOption = None,
     database: DatabaseOption = None,
     *,
-    library: Annotated[ClusterLibraryOptions, Only("min_size")],
+    library: Annotated[ClusterLibraryOptions, Only(*_OF_LIBRARY)],
+    dual: DualOptions,
     folders: Annotated[ClusterOptions, Only(*_SHARED[:-1], "materialize", "sheet", "replace", "dry_run")],
 ) -> None:
     """Group faces into folders OUT/person_001 and so on, or those of the library into its people.
 
     With CACHE and OUT the faces of the cache go into folders, with OUT alone those of the library. Without
     either the library's faces that have no person yet join the one known person that they are similar to,
-    or become new people. Run it again after each `index`.
+    or become new people. Run it again after each `index`. With --dual they join known people, and the
+    others become clusters that `people name` and `people review` make people of.
     """
     said = said_threshold(context.params, typed_flags(context))
     if first is None:
         shared = {name: getattr(folders, name) for name in _SHARED}
-        _cluster_library(database, dataclasses.replace(library, **shared).told(method, said))
+        options = dataclasses.replace(library, **shared).told(method, said)
+        grouped_by = dual.unknown_method if dual.dual else options.method
+        options = unless_given(context, options, _of_hierarchy(grouped_by))
+        if dual.dual:
+            run_dual(database, options, dual)
+        else:
+            _cluster_library(database, options)
         return
+    if dual.dual:
+        raise WrongUsage("--dual is for people of the library: leave out CACHE and OUT.")
     cache, out = (None, first) if second is None else (first, second)
     if cache is None and (first.is_file() or first.suffix == ".npz"):
         raise WrongUsage(f"Where to? Say `facesets cluster {printable(first)} OUT`.")
     _cluster_into_folders(cache, database, out, folders.told(method, said))
+
+
+def _of_hierarchy(method: Method) -> dict[str, int]:
+    """What is usual for the hierarchy that a library keeps, where it differs from what is for folders."""
+    if method != "hdbscan":
+        return {}
+    usual = ClusterLibraryOptions()
+    return {"min_cluster_size": usual.min_cluster_size, "min_samples": usual.min_samples}
 
 
 def _cluster_into_folders(

@@ -133,7 +133,7 @@ def _parameter(each: Declared) -> Parameter:
         option.flag or each.flag,
         help=_help(each),
         metavar=option.metavar or None,
-        envvar=option.variable or None,
+        envvar=option.variable.split() or None,
         # Typer knows the two names of a switch; all else the text says.
         show_default=kind is bool,
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from facesets.cli import console
+from facesets.cli.cluster_dual import cluster_lines
 from facesets.cli.params import DatabaseOption
 from facesets.cli.user import current_user
 from facesets.cli.wording import worded
@@ -73,7 +74,7 @@ def show(
     faces: Annotated[int, Option("How many of the best faces to list.", least=0)] = 0,
     sheet: Annotated[Path | None, Option("Draw the best faces into a picture.", metavar="FILE.png")] = None,
 ) -> None:
-    """Show one person: totals, how alike the faces are, what was said, and faces."""
+    """Show one person, or a cluster: totals, how alike the faces are, what was said, and faces."""
     from facesets.operations.people.listing import person as run
     from facesets.operations.people.person_sheet import SHOWN, draw_person
 
@@ -97,6 +98,8 @@ def show(
     ]
     lines = [f"{name:<10} {value}" for name, value in rows]
     lines += [f"{'said':<10} {said}" for said in found.statements]
+    if found.cluster is not None:
+        lines += cluster_lines(found.cluster)
     if faces:
         table = [
             (
@@ -191,7 +194,7 @@ def merge(
     drop_names: Annotated[bool, Option("Their names go, rather than become further names.")] = False,
 ) -> None:
     """Make several people one."""
-    from facesets.operations.people.correcting import merge as run
+    from facesets.operations.people.cluster_corrections import merge as run
 
     with opened_library(database) as session:
         summary = run(session, who, into, drop_names=drop_names, by=current_user())
@@ -221,9 +224,9 @@ def _saying(*, same: bool) -> Callable[..., None]:
         database: DatabaseOption = None,
         faces: Annotated[bool, Option("A and B are numbers of faces.")] = False,
     ) -> None:
-        from facesets.operations.people import correcting
+        from facesets.operations.people import cluster_corrections, correcting
 
-        run = correcting.same if same else correcting.different
+        run = correcting.same if same else cluster_corrections.different
         with opened_library(database) as session:
             summary = run(session, first, second, faces=faces, by=current_user())
         console.show(summary, [f"Kept: {summary.said}.{how_to_undo(summary.step)}"])

@@ -64,10 +64,12 @@ def _rows(path: str, command: Any, context: "Context", *, shared: bool) -> Itera
         if not isinstance(param, TyperOption) or (param.name in SHARED) != shared:
             continue
         names, _ = param.get_help_record(context) or ("", "")
-        variable = param.envvar or f"{context.auto_envvar_prefix}_{param.name}".upper()
+        given = [param.envvar] if isinstance(param.envvar, str) else param.envvar
+        variables = given or [f"{context.auto_envvar_prefix}_{param.name}".upper()]
         # A table of the file is a command's, not that of a group such as `models`.
         key = f"`{param.opts[0].lstrip('-')}`" if " " not in path else ""
-        yield (f"`{names}`", *_facts(param, parameters[param.name]), f"`{variable}`", key)
+        variable = ", ".join(f"`{each}`" for each in variables)
+        yield (f"`{names}`", *_facts(param, parameters[param.name]), variable, key)
 
 
 def _facts(param: Any, parameter: Parameter) -> tuple[str, str, str]:  # noqa: ANN401 - Typer's own

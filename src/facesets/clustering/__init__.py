@@ -9,6 +9,7 @@ from facesets.clustering.centroids import centroids, distances_to_centroid, medo
 from facesets.clustering.cluster_quality import Stability, silhouettes, stability
 from facesets.clustering.components import connected_components, grow_components, is_approximate
 from facesets.clustering.constraints import Constraints, violations
+from facesets.clustering.dbscan import dbscan
 from facesets.clustering.evaluation import Scores, evaluate
 from facesets.clustering.hdbscan import HdbscanResult, hdbscan
 from facesets.clustering.knn import Neighbours, knn_graph
@@ -18,7 +19,7 @@ from facesets.clustering.matrix_speed import measure_sgemm_gflops
 from facesets.clustering.merging import merge_close
 from facesets.clustering.neighbors import Edges, threshold_graph
 from facesets.clustering.placement import AutoResult, Placement
-from facesets.clustering.prediction import Prediction, approximate_predict
+from facesets.clustering.prediction import Prediction, approximate_predict, place_by_centroid
 from facesets.clustering.same_image import same_image_pairs
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "cluster_auto",
     "complete_linkage",
     "connected_components",
+    "dbscan",
     "distances_to_centroid",
     "evaluate",
     "grow_components",
@@ -56,6 +58,7 @@ __all__ = [
     "nearest",
     "neighbour_recall",
     "numbered",
+    "place_by_centroid",
     "reject_outliers",
     "same_image_pairs",
     "silhouettes",

@@ -1,6 +1,6 @@
 """Connected components of the graph that joins faces above a similarity."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 
 import numpy as np
@@ -13,7 +13,6 @@ from facesets.clustering.labels import check_labels, in_callers_order, numbered
 from facesets.clustering.neighbors import Edges, OnProgress, cross_edge_chunks, edge_chunks
 from facesets.clustering.vectors import (
     Embeddings,
-    Float32,
     Int64,
     canonical_order,
     check_cosine_similarity,
@@ -78,7 +77,13 @@ def connected_components(
     tied = np.flatnonzero(groups.group != np.arange(len(rows))).astype(np.int32)
     ties = Edges(groups.group[tied].astype(np.int32), tied, np.ones(len(tied), np.float32))
     labels = components_of(chain([ties], chunks), len(rows))
-    return in_callers_order(_kept_apart(rows, labels, groups, min_cosine_similarity), order)
+
+    def among(member: Int64) -> Edges:
+        again = near_edge_chunks if is_approximate(len(member)) else edge_chunks
+        found = again(rows[member], min_cosine_similarity=min_cosine_similarity)
+        return Edges.concatenate([chunk for chunk in found if len(chunk)])
+
+    return in_callers_order(kept_apart(labels, groups, among), order)
 
 
 def is_approximate(faces: int, *, others: int | None = None, wanted: bool | None = None) -> bool:
@@ -91,22 +96,28 @@ def is_approximate(faces: int, *, others: int | None = None, wanted: bool | None
     return faces >= APPROXIMATE_FROM if others is None else 2 * faces * others >= APPROXIMATE_FROM**2
 
 
-def _kept_apart(rows: Float32, labels: Int64, groups: Groups, min_cosine_similarity: float) -> Int64:
-    """Build the components that hold what must be apart again, strongest pair first."""
+def kept_apart(labels: Int64, groups: Groups, among: Callable[[Int64], Edges]) -> Int64:
+    """Build the components that hold what must be apart again, strongest pair first.
+
+    Parameters
+    ----------
+    labels : int64 array of shape (n,)
+    groups : Groups
+    among : callable
+        The pairs that join some faces, by their places among those.
+    """
     first, second = groups.forbidden.T
     wrong = np.unique(labels[first[labels[first] == labels[second]]])
     member = np.flatnonzero(np.isin(labels, wrong))
     if not len(member):
         return labels
-    place = np.full(len(rows), -1, np.int64)
+    place = np.full(len(labels), -1, np.int64)
     place[member] = np.arange(len(member))
     inside = place[groups.forbidden]
     apart = Partners.of_pairs(inside[(inside >= 0).all(axis=1)], len(member))
-    compare = near_edge_chunks if is_approximate(len(member)) else edge_chunks
-    chunks = compare(rows[member], min_cosine_similarity=min_cosine_similarity)
-    edges = Edges.concatenate([chunk for chunk in chunks if len(chunk)])
+    edges = among(member)
     parts = labels.copy()
-    parts[member] = len(rows) + _strongest_first(edges, place[groups.group[member]], apart)
+    parts[member] = len(labels) + _strongest_first(edges, place[groups.group[member]], apart)
     return parts
 
 

@@ -39,8 +39,12 @@ class HdbscanResult:
         GLOSH, in [0, 1].
     cluster : int64 array of shape (k,)
         The clusters' numbers in the condensed tree.
-    birth_density, persistence : float64 arrays of shape (k,)
-        Lambda at birth; stability over the most possible.
+    birth_density, death_density : float64 arrays of shape (k,)
+        Lambda at which each cluster appears, and at which it splits or its last face leaves.
+    stability : float64 array of shape (k,)
+        Over the most possible, in [0, 1]; the package calls it persistence.
+    density : float64 array of shape (n,)
+        Lambda at which each face leaves the last cluster that it is in.
     tree : CondensedTree
     spanning_tree : Edges
         Of mutual reachability; cut it again with `recut`.
@@ -57,7 +61,9 @@ class HdbscanResult:
     outlier_score: Float64
     cluster: Int64
     birth_density: Float64
-    persistence: Float64
+    death_density: Float64
+    stability: Float64
+    density: Float64
     tree: CondensedTree
     spanning_tree: Edges
     core_similarity: Float32
@@ -65,6 +71,18 @@ class HdbscanResult:
     min_samples: int
     distance: Distance
     constraints: Constraints = field(default_factory=Constraints)
+
+    @property
+    def persistence(self) -> Float64:
+        """For how much of lambda each cluster lives: that at death less that at birth. Shape (k,)."""
+        lived: Float64 = self.death_density - self.birth_density
+        return lived
+
+    @property
+    def epsilon(self) -> Float64:
+        """The distance at which each cluster appears: 1 over lambda at birth. Shape (k,)."""
+        distance: Float64 = 1.0 / self.birth_density
+        return distance
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Plain arrays for `numpy.savez`; `from_arrays` makes the result again from them.
@@ -130,7 +148,9 @@ class HdbscanResult:
             outlier_score=selection.outlier_score,
             cluster=selection.cluster,
             birth_density=selection.birth_density,
-            persistence=selection.persistence,
+            death_density=selection.death_density,
+            stability=selection.stability,
+            density=selection.density,
             tree=condensed,
             spanning_tree=tree,
             core_similarity=core,

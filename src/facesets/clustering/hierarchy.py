@@ -172,22 +172,28 @@ class Selection:
     ----------
     cluster : int64 array of shape (k,)
         Numbers in the condensed tree, by falling number of points.
-    birth_density, persistence : float64 arrays of shape (k,)
-        Lambda at which the cluster appears; its stability over the most it could have had, in [0, 1].
+    birth_density, death_density : float64 arrays of shape (k,)
+        Lambda at which the cluster appears, and at which it splits or its last point leaves.
+    stability : float64 array of shape (k,)
+        Its stability over the most it could have had, in [0, 1].
     labels : int64 array of shape (n,)
         -1 for noise.
     strength : float64 array of shape (n,)
         In [0, 1]: how deep in its cluster a point is; 0 for noise.
     outlier_score : float64 array of shape (n,)
         GLOSH, in [0, 1]: how much sparser a point is than the densest part of where it left.
+    density : float64 array of shape (n,)
+        Lambda at which each point leaves the last cluster that it is in.
     """
 
     cluster: Int64
     birth_density: Float64
-    persistence: Float64
+    death_density: Float64
+    stability: Float64
     labels: Int64
     strength: Float64
     outlier_score: Float64
+    density: Float64
 
 
 def select_clusters(tree: CondensedTree, *, apart: Int64 | None = None) -> Selection:
@@ -294,10 +300,12 @@ def _described(tree: CondensedTree, raw: Int64, lives: _Lives) -> Selection:
     return Selection(
         cluster=kept + tree.points,
         birth_density=lives.birth[kept],
-        persistence=lives.stability[kept] / np.maximum(sizes * most, 1e-300),
+        death_density=lives.densest[kept],
+        stability=lives.stability[kept] / np.maximum(sizes * most, 1e-300),
         labels=numbered,
         strength=strength,
         outlier_score=_outlier_scores(lives),
+        density=lives.when,
     )
 
 

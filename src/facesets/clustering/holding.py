@@ -31,7 +31,8 @@ def hold(selection: Selection, groups: Groups) -> Selection:
         selection,
         cluster=selection.cluster[kept],
         birth_density=selection.birth_density[kept],
-        persistence=selection.persistence[kept],
+        death_density=selection.death_density[kept],
+        stability=selection.stability[kept],
         labels=np.where(labels >= 0, np.append(number, -1)[labels], -1),
         strength=strength,
     )

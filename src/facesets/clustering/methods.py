@@ -10,9 +10,11 @@ from facesets.clustering.calibration import Calibration, calibrate
 from facesets.clustering.cell_pairs import check_links
 from facesets.clustering.components import connected_components, is_approximate
 from facesets.clustering.constraints import Constraints
+from facesets.clustering.dbscan import dbscan
 from facesets.clustering.hdbscan import hdbscan
 from facesets.clustering.neighbors import OnProgress
 from facesets.clustering.placement import Placement
+from facesets.clustering.recognisers import recogniser_named
 from facesets.clustering.same_image import same_image_pairs
 from facesets.clustering.vectors import Embeddings, Int64
 
@@ -37,7 +39,7 @@ class GroupingTask:
     threshold : float, optional
         In the measure of the method. None measures a fitting one, where the method can.
     min_cluster_size, min_samples : int
-        Of `hdbscan`.
+        Of `hdbscan`; the latter of `dbscan`, too, which counts the face itself.
     """
 
     embeddings: Embeddings
@@ -152,6 +154,19 @@ def _hdbscan(task: GroupingTask) -> Grouping:
     return Grouping(result.labels, {"min_cluster_size": size, "min_samples": samples})
 
 
+def _dbscan(task: GroupingTask) -> Grouping:
+    usual = recogniser_named(task.recogniser).neighbour_cosine_distance
+    eps = usual if task.threshold is None else task.threshold
+    labels = dbscan(
+        task.embeddings,
+        eps=eps,
+        min_samples=task.min_samples,
+        constraints=task.constraints(),
+        on_progress=task.on_progress,
+    )
+    return Grouping(labels, {"eps": eps, "min_samples": task.min_samples})
+
+
 def _auto(task: GroupingTask) -> Grouping:
     result = cluster_auto(
         task.embeddings,
@@ -174,5 +189,6 @@ METHODS: Mapping[str, ClusteringMethod] = {
     "agglomerative": ClusteringMethod(_agglomerative, "max_cosine_distance", measures=True),
     "components": ClusteringMethod(_components, "min_cosine_similarity"),
     "hdbscan": ClusteringMethod(_hdbscan),
+    "dbscan": ClusteringMethod(_dbscan, "max_cosine_distance", measures=True),
 }
 """By the names that `--method` takes."""

@@ -27,7 +27,9 @@ class Prediction:
     strength: Float64
 
 
-def approximate_predict(result: HdbscanResult, embeddings: Embeddings, new: Embeddings) -> Prediction:
+def approximate_predict(
+    result: HdbscanResult, embeddings: Embeddings, new: Embeddings, *, faces: Int64 | None = None
+) -> Prediction:
     """Place new faces in existing clusters; the clusters stay as they are.
 
     A new face goes where its nearest neighbour by mutual reachability is, at the density at which it
@@ -39,6 +41,8 @@ def approximate_predict(result: HdbscanResult, embeddings: Embeddings, new: Embe
     embeddings : float array of shape (n, d)
         The faces of that run, in its order.
     new : float array of shape (m, d)
+    faces : int64 array, optional
+        Which faces of the run `embeddings` are, where some are gone. By default all.
 
     Raises
     ------
@@ -46,8 +50,9 @@ def approximate_predict(result: HdbscanResult, embeddings: Embeddings, new: Embe
         When embeddings are malformed, differ in dimension, or are not those of the run.
     """
     rows, known = unit_rows(new, name="new"), unit_rows(embeddings)
-    if len(known) != len(result.labels):
-        raise ValueError(f"The run had {len(result.labels)} faces, not {len(known)}.")
+    there = np.arange(len(result.labels)) if faces is None else faces
+    if len(known) != len(there):
+        raise ValueError(f"The run had {len(there)} faces, not {len(known)}.")
     if known.shape[1] != rows.shape[1]:
         raise ValueError(f"New faces have {rows.shape[1]} numbers, known ones {known.shape[1]}.")
     if len(known) < 2:
@@ -55,17 +60,54 @@ def approximate_predict(result: HdbscanResult, embeddings: Embeddings, new: Embe
     neighbour, reach = np.empty(len(rows), np.int64), np.empty(len(rows), np.float64)
     for start in range(0, len(rows), _BLOCK_ROWS):
         span = slice(start, start + _BLOCK_ROWS)
-        neighbour[span], reach[span] = _most_reachable(result, rows[span] @ known.T)
-    return _placed(result, neighbour, densities(reach, result.distance))
+        neighbour[span], reach[span] = _most_reachable(result, rows[span] @ known.T, there)
+    return _placed(result, there[neighbour], densities(reach, result.distance))
 
 
-def _most_reachable(result: HdbscanResult, similarity: Float32) -> tuple[Int64, Float32]:
+def place_by_centroid(
+    new: Embeddings, centroids: Float32, epsilon: Float64, *, otherwise: float = 0.45, most: float = 1.0
+) -> Int64:
+    """For each face the nearest cluster of those whose centroid is near enough; -1 for none.
+
+    Parameters
+    ----------
+    new : float array of shape (m, d)
+    centroids : float32 array of shape (k, d)
+        Of unit length; a row of zeros is near to nobody.
+    epsilon : float64 array of shape (k,)
+        The straight line between unit vectors that counts as near enough; NaN where none is known.
+    otherwise : float
+        Cosine distance that counts as near enough there.
+    most : float
+        Cosine distance beyond which nothing counts as near enough.
+
+    Raises
+    ------
+    ValueError
+        When the embeddings are malformed (see `unit_rows`).
+    """
+    rows = unit_rows(new, name="new")
+    found = np.full(len(rows), -1, np.int64)
+    if not len(centroids):
+        return found
+    reach = np.where(np.isnan(epsilon), otherwise, np.square(epsilon) / 2.0)
+    least = (1.0 - np.minimum(reach, most)).astype(np.float32)
+    for start in range(0, len(rows), _BLOCK_ROWS):
+        similarity = rows[start : start + _BLOCK_ROWS] @ centroids.T
+        similarity[(similarity < least) | (similarity <= 0)] = -np.inf
+        best = similarity.argmax(axis=1)
+        near = np.isfinite(similarity[np.arange(len(best)), best])
+        found[start : start + _BLOCK_ROWS] = np.where(near, best, -1)
+    return found
+
+
+def _most_reachable(result: HdbscanResult, similarity: Float32, there: Int64) -> tuple[Int64, Float32]:
     count = min(2 * result.min_samples, similarity.shape[1])
     near = np.argpartition(-similarity, count - 1, axis=1)[:, :count]
     values = np.take_along_axis(similarity, near, axis=1)
     rank = min(result.min_samples, count) - 1
     own_core = -np.sort(-values, axis=1)[:, rank : rank + 1]
-    reach = np.minimum(np.minimum(values, own_core), result.core_similarity[near])
+    reach = np.minimum(np.minimum(values, own_core), result.core_similarity[there[near]])
     best = np.lexsort((near, -reach), axis=1)[:, :1]
     return np.take_along_axis(near, best, 1)[:, 0], np.take_along_axis(reach, best, 1)[:, 0]
 

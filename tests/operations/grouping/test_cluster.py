@@ -121,6 +121,7 @@ def test_other_methods_find_the_people_too(library: Library, tmp_path: Path, met
             {"core_cosine_similarity", "link_cosine_similarity", "same_image_ok"},
         ),
         (ClusterOptions(method="components"), {"min_cosine_similarity", "same_image_ok"}),
+        (ClusterOptions(method="dbscan"), {"eps", "min_samples", "same_image_ok"}),
         (ClusterOptions(method="hdbscan"), {"min_cluster_size", "min_samples", "same_image_ok"}),
     ],
 )

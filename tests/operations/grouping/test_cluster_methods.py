@@ -25,7 +25,8 @@ def some_people(shared_dir: Path) -> Vectors:
 
 
 @pytest.mark.parametrize(
-    ("method", "least_f1"), [("agglomerative", 0.98), ("components", 0.8), ("hdbscan", 0.9), ("auto", 0.99)]
+    ("method", "least_f1"),
+    [("agglomerative", 0.98), ("components", 0.8), ("hdbscan", 0.9), ("dbscan", 0.98), ("auto", 0.99)],
 )
 def test_every_method_finds_the_people(some_people: Vectors, method: Method, least_f1: float) -> None:
     vectors, names = some_people

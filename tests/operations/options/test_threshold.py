@@ -62,6 +62,14 @@ def test_people_of_the_library(
     assert (options.method, options.threshold, options.own_threshold()) == used
 
 
+@pytest.mark.parametrize("measure", [None, DISTANCE])
+def test_the_threshold_of_dbscan_is_eps(measure: Measure | None) -> None:
+    assert ClusterOptions(eps=0.3).told("dbscan", None).own_threshold() == 0.3
+    assert ClusterOptions().told("dbscan", Threshold(0.4, measure)).own_threshold() == 0.4
+    joining = ClusterLibraryOptions(eps=0.3).told("dbscan", Threshold(0.7, SIMILARITY))
+    assert (joining.threshold, joining.own_threshold()) == (0.7, 0.3)
+
+
 def test_nothing_said_means_auto_for_folders() -> None:
     assert ClusterOptions().told(None, None).method == "auto"
     assert ClusterOptions().told("agglomerative", None).own_threshold() == 0.55

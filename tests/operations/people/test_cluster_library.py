@@ -96,12 +96,12 @@ def test_a_dry_run_tells_and_stores_nothing(library: Library) -> None:
 
 @pytest.mark.parametrize(
     ("method", "threshold"),
-    [("agglomerative", 0.65), ("agglomerative", None), ("hdbscan", 0.65), ("auto", None)],
+    [("agglomerative", 0.65), ("agglomerative", None), ("hdbscan", 0.65), ("dbscan", 0.65), ("auto", None)],
 )
 def test_other_methods_find_the_same_people(library: Library, method: str, threshold: float | None) -> None:
     options = {"method": method, "threshold": threshold, "min_cluster_size": 2, "min_samples": 1}
     summary = cluster(library, **options)
-    assert bool(summary.reasons) == (threshold is None)
+    assert bool(summary.reasons) == (threshold is None or method == "hdbscan")
     assert summary.new_persons == 2
     given = people(library.database)
     assert given["/anna-0-0.jpg"] == given["/anna-0-3.jpg"] != given["/ben-0-0.jpg"]

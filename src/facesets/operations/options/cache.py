@@ -12,6 +12,7 @@ from facesets.operations.options.shared import (
     MIN_SHORT,
     DryRun,
     Enrich,
+    Eps,
     FastDecode,
     FlushEvery,
     MaterializeHow,
@@ -103,8 +104,19 @@ class ClusterOptions(Checked):
     method: Method = "auto"
     threshold: float | None = 0.55
     min_cosine_similarity: float = 0.65
-    min_cluster_size: Annotated[int, Option("hdbscan: fewest faces of a person.", least=2)] = 5
-    min_samples: Annotated[int, Option("hdbscan: neighbours that make a dense place.", least=1)] = 3
+    min_cluster_size: Annotated[
+        int,
+        Option("hdbscan: fewest faces of a person.", least=2, unset="5; people of the library 3"),
+    ] = 5
+    min_samples: Annotated[
+        int,
+        Option(
+            "hdbscan, dbscan: neighbours that make a dense place; dbscan counts the face itself.",
+            least=1,
+            unset="3; people of the library with hdbscan 2",
+        ),
+    ] = 3
+    eps: Eps = None
     same_image_ok: SameImageOk = False
     materialize: MaterializeHow = "copy"
     sheet: Sheet = True
@@ -122,6 +134,8 @@ class ClusterOptions(Checked):
         measure = measure_of(self.method)
         if measure is None:
             return None
+        if self.method == "dbscan":
+            return self.eps
         return self.threshold if measure == "max_cosine_distance" else self.min_cosine_similarity
 
     def with_own_threshold(self, value: float) -> "ClusterOptions":
@@ -135,6 +149,8 @@ class ClusterOptions(Checked):
         measure = measure_of(self.method)
         if measure is None:
             raise refuse(self.method)
+        if self.method == "dbscan":
+            return replace(self, eps=value)
         if measure == "max_cosine_distance":
             return replace(self, threshold=value)
         return replace(self, min_cosine_similarity=value)
@@ -152,6 +168,8 @@ class ClusterOptions(Checked):
         if said is None:
             return self if method is None else replace(self, method=method)
         chosen = replace(self, method=method or "agglomerative")
+        if said.measure is None and chosen.method == "dbscan":
+            return replace(chosen, eps=said.value)
         if said.measure is None:
             return replace(chosen, threshold=said.value)
         measure = measure_of(chosen.method)

@@ -33,7 +33,8 @@ class Option:
     name : str
         Its name for a user where that is not the field's.
     variable : str
-        Its name in the environment, where that is not made of the command's and the field's.
+        Its name in the environment, where that is not made of the command's and the field's; or several, with
+        a space between, of which the first that is set counts.
     metavar : str
         What help calls its value, where the type alone does not say it.
     parse : function or None

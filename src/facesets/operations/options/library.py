@@ -1,14 +1,16 @@
 """What the commands on the library can be told."""
 
+import re
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated
 
 from facesets.errors import WrongUsage
+from facesets.files import printable
 from facesets.operations.options.declaration import Checked, Option, check_ranges, moment
 from facesets.operations.options.limits import within
-from facesets.operations.options.shared import DryRun, Enrich, FastDecode, RetryFailed, SameImageOk
+from facesets.operations.options.shared import DryRun, Enrich, Eps, FastDecode, RetryFailed, SameImageOk
 from facesets.operations.options.threshold import (
     Method,
     Threshold,
@@ -107,6 +109,12 @@ class SearchOptions(Checked):
     limit: Annotated[int, Option("Most results.", least=1, most=10_000)] = 20
 
 
+def _month(flag: str, text: str) -> str:
+    if re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text) is None:
+        raise WrongUsage(f"{flag} {printable(text)} is no month. Give one such as 2024-05.")
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class ClusterLibraryOptions(Checked):
     """How `cluster` groups the faces of a library.
@@ -127,8 +135,33 @@ class ClusterLibraryOptions(Checked):
         int,
         Option("People of the library: fewest faces of a new one; 1 gives every face a person.", least=1),
     ] = 2
-    min_cluster_size: Annotated[int, Option("hdbscan: fewest faces of a person.", least=2)] = 5
-    min_samples: Annotated[int, Option("hdbscan: neighbours that make a dense place.", least=1)] = 3
+    min_cluster_size: Annotated[int, Option("hdbscan: fewest faces of a cluster.", least=2)] = 3
+    min_samples: Annotated[
+        int, Option("hdbscan, dbscan: neighbours that make a dense place; dbscan counts the face.", least=1)
+    ] = 2
+    eps: Eps = None
+    min_quality: Annotated[
+        float, Option("People of the library: least quality of a face that is grouped.", least=0, most=1)
+    ] = 0.0
+    max_faces: Annotated[
+        int,
+        Option(
+            "People of the library, hdbscan: so many faces make the hierarchy, the best ones; the others "
+            "are placed in it.",
+            least=2,
+        ),
+    ] = 50_000
+    time_bucket: Annotated[
+        str | None,
+        Option(
+            "People of the library: only faces on photos taken in this month.",
+            metavar="YYYY-MM",
+            parse=_month,
+        ),
+    ] = None
+    full: Annotated[
+        bool, Option("People of the library, hdbscan: make the hierarchy anew, rather than go on with it.")
+    ] = False
     same_image_ok: SameImageOk = False
     dry_run: DryRun = False
 
@@ -141,6 +174,8 @@ class ClusterLibraryOptions(Checked):
 
     def own_threshold(self) -> float | None:
         """The threshold that the method goes by, in its own measure; None if it has or is given none."""
+        if self.method == "dbscan":
+            return self.eps
         measure = measure_of(self.method)
         if measure is None or self.threshold is None:
             return None

@@ -19,6 +19,15 @@ FastDecode = Annotated[
 ]
 Enrich = Annotated[bool, Option("Add landmarks and pose in the same pass, as `enrich` does later.")]
 SameImageOk = Annotated[bool, Option("Two faces in one photo may be one person (collages, mirrors).")]
+Eps = Annotated[
+    float | None,
+    Option(
+        "dbscan: cosine distance up to which two faces are neighbours.",
+        least=0,
+        most=2,
+        unset="as the recogniser has it, 0.5 for most",
+    ),
+]
 
 MaterializeHow = Annotated[Materialize, Option("How photos get there.")]
 Sheet = Annotated[bool, Option("Draw contact sheets.", flag="--sheet/--no-sheet", last=True)]

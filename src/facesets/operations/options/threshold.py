@@ -9,7 +9,7 @@ from facesets.operations.options.limits import within
 if TYPE_CHECKING:
     from facesets.clustering.methods import Measure
 
-Method = Literal["auto", "agglomerative", "components", "hdbscan"]
+Method = Literal["auto", "agglomerative", "components", "hdbscan", "dbscan"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,11 @@ from uuid import UUID, uuid4
 import numpy as np
 
 from facesets.clustering.incremental import Joined
-from facesets.errors import Command, Field, WrongUsage
 from facesets.interfaces import Progress
 from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.people.clusters import plan_of_groups, store_plan
+from facesets.operations.people.hierarchy import Placed, keep
+from facesets.operations.people.library_faces import LoadedFaces, by_hierarchy, load_faces
 from facesets.operations.people.matching import Decision, StoppedEarly, decide
 from facesets.operations.people.obeying import obey
 from facesets.operations.people.restoring import Restored, restore_people
@@ -18,6 +20,7 @@ from facesets.stop import Stop
 from facesets.store.postgres import people
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.hierarchies import note_unassigned
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people import PeopledFaces
 from facesets.store.postgres.runs import recorded_run
@@ -48,6 +51,8 @@ class ClusterLibrarySummary:
         Joined a known person.
     new_persons, new_faces : int
         People that are new, and their faces.
+    left_out : int
+        Faces without a person that the run was not about, by their quality or their time.
     restored : int
         Faces that a human had given to somebody and that had been taken away since, by a reset say.
     alone : int
@@ -66,6 +71,7 @@ class ClusterLibrarySummary:
     new_faces: int = 0
     restored: int = 0
     alone: int = 0
+    left_out: int = 0
     review: list[ReviewCase] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     dry_run: bool = False
@@ -109,13 +115,18 @@ def cluster_library(
             restored = database.run(lambda connection: _restore(connection, by, run.id))
         progress.begin("Reading faces")
         said = database.run(load_statements)
-        faces = database.run(lambda connection: _load(connection, library))
+        loaded = database.run(lambda connection: load_faces(connection, library, options))
+        faces = loaded.faces
         progress.end()
         read = time.monotonic()
         try:
             models = library.settings
             recogniser = None if models is None else models.recogniser
-            decision = decide(faces, options, progress, stop, recogniser=recogniser)
+            placed = None
+            if options.method == "hdbscan":
+                decision, placed = by_hierarchy(loaded, said, options, progress, stop, new_id, recogniser)
+            else:
+                decision = decide(faces, options, progress, stop, recogniser=recogniser)
         except StoppedEarly:
             run.stopped = True
             return ClusterLibrarySummary(len(faces.face_id), dry_run=options.dry_run, stopped=True)
@@ -124,26 +135,21 @@ def cluster_library(
         if not options.dry_run:
             progress.begin("Storing people")
             joined = changing(
-                database, lambda connection: _store(connection, faces, decision.joined, new_id, by, run.id)
+                database,
+                lambda connection: _store(
+                    connection, loaded, decision.joined, placed, options, new_id, by, run.id
+                ),
             )
             progress.end()
         decision = replace(decision, joined=joined)
         stored = time.monotonic()
         seconds = {"reading": read - began, "clustering": decided - read, "storing": stored - decided}
-        summary = replace(_summary(faces, decision, options, seconds), restored=restored.faces)
+        summary = replace(
+            _summary(faces, decision, options, seconds), restored=restored.faces, left_out=loaded.left_out
+        )
         run.summary = {k: v for k, v in asdict(summary).items() if k != "review"}
         run.summary |= {"review": len(summary.review), **decision.used}
     return summary
-
-
-def _load(connection: Connection, library: Library) -> PeopledFaces:
-    connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-    detector = library.detector(connection)
-    if detector is None:
-        raise WrongUsage(
-            f"There are no faces in {library.label} yet. Run {Command('index', Field('target', 'PHOTOS'))}."
-        )
-    return people.load_peopled_faces(connection, detector)
 
 
 def _restore(connection: Connection, by: str, run_id: int) -> Restored:
@@ -153,8 +159,10 @@ def _restore(connection: Connection, by: str, run_id: int) -> Restored:
 
 def _store(
     connection: Connection,
-    faces: PeopledFaces,
+    loaded: LoadedFaces,
     decided: Joined,
+    placed: Placed | None,
+    options: ClusterLibraryOptions,
     new_id: Callable[[], UUID],
     by: str,
     run_id: int,
@@ -163,7 +171,7 @@ def _store(
 
     What humans said and whom they merged while it was made is obeyed too.
     """
-    faces = replace(faces, persons=people.merged_into(connection, faces.persons))
+    faces = replace(loaded.faces, persons=people.merged_into(connection, loaded.faces.persons))
     obeyed = obey(faces, decided, load_statements(connection))
     joined = obeyed.joined
     face_ids = faces.face_id[faces.person < 0]
@@ -179,6 +187,12 @@ def _store(
             if some.any():
                 people.assign(connection, face_ids[some], person[some], [*faces.persons, *new], how)
         people.drop_empty_persons(connection, new)
+        if placed is None:
+            plan = plan_of_groups(faces, loaded.clusters, joined, new_id)
+        else:
+            plan = keep(step, loaded.model_id, faces, placed, loaded.hierarchy, options, run_id)
+        store_plan(step, loaded.model_id, plan)
+    note_unassigned(connection, faces.detector_id, faces.face_id)
     review = joined.review
     people.replace_candidates(
         connection,

@@ -6,7 +6,8 @@ from uuid import UUID
 
 import numpy as np
 
-from facesets.operations.people.who import find_person
+from facesets.operations.people.cluster_details import ClusterDetails, cluster_details
+from facesets.operations.people.who import find, require_person
 from facesets.operations.people.wording import describing
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people_list import (
@@ -14,6 +15,7 @@ from facesets.store.postgres.people_list import (
     PersonLine,
     Sort,
     Status,
+    cluster_line,
     faces_of,
     list_people,
     vectors_of,
@@ -38,12 +40,15 @@ class PersonDetails:
         What was said, in words.
     shown : list of FaceLine
         The best faces.
+    cluster : ClusterDetails or None
+        What is known of a cluster that is no person yet.
     """
 
     person: PersonLine
     spread: float | None
     statements: list[str] = field(default_factory=list)
     shown: list[FaceLine] = field(default_factory=list)
+    cluster: ClusterDetails | None = None
 
 
 def people(database: Database, *, status: Status, unnamed: bool, sort: Sort) -> list[PersonLine]:
@@ -52,10 +57,20 @@ def people(database: Database, *, status: Status, unnamed: bool, sort: Sort) -> 
 
 
 def person(database: Database, who: str, *, faces: int) -> PersonDetails:
-    """One person, with the best `faces` of their faces. Raises `WrongUsage` where nobody is meant."""
+    """One person, or a cluster that is none yet, with the best `faces`.
+
+    Raises
+    ------
+    WrongUsage
+        Nobody is meant.
+    """
 
     def work(connection: Connection) -> PersonDetails:
-        state = find_person(connection, who)
+        if (meant := find(connection, who)).person is None:
+            shown = faces_of(connection, who.strip(), faces)
+            found = cluster_details(connection, who.strip(), meant.faces)
+            return PersonDetails(cluster_line(connection, who.strip()), None, shown=shown, cluster=found)
+        state = require_person(connection, meant.person)
         (line,) = list_people(connection, status="all", person=state.id)
         said = load_statements(connection)
         ours: list[Statement] = [

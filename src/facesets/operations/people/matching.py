@@ -62,9 +62,9 @@ def decide(
         known = faces.person >= 0
         references, persons = faces.embedding[known], faces.person[known]
     else:
-        references, persons = _means(faces.embedding, faces.person, len(faces.persons))
+        references, persons = means_of_people(faces.embedding, faces.person, len(faces.persons))
     compared = f"{counted(len(rows), 'face')} with {people(len(faces.persons))}"
-    reported = _Steps(progress, stop, f"Comparing {compared}")
+    reported = Steps(progress, stop, f"Comparing {compared}")
     apart = _apart(faces, options)
     task = GroupingTask(
         embeddings=rows,
@@ -73,6 +73,7 @@ def decide(
         threshold=options.own_threshold(),
         min_cluster_size=options.min_cluster_size,
         min_samples=options.min_samples,
+        recogniser=recogniser,
         on_progress=reported,
     )
     grouping = _Grouping(task, new, options.method, reported)
@@ -119,7 +120,7 @@ def _threshold(
     return (measured.link if options.threshold is None else options.threshold), measured
 
 
-class _Steps:
+class Steps:
     """Passes counts of steps done on as the progress of one stage after another."""
 
     def __init__(self, progress: Progress, stop: Stop, what: str) -> None:
@@ -155,7 +156,7 @@ class _Steps:
 class _Grouping:
     """Groups some of the new faces among themselves, by the chosen method."""
 
-    def __init__(self, task: GroupingTask, new: Int64, method: Method, reported: _Steps) -> None:
+    def __init__(self, task: GroupingTask, new: Int64, method: Method, reported: Steps) -> None:
         self._task = task
         self._new = new
         self._method = METHODS[method]
@@ -210,7 +211,7 @@ def _one_face_a_photo(
     return replace(joined, person=person[new])
 
 
-def _means(embedding: Float32, person: Int64, people_count: int) -> tuple[Float32, Int64]:
+def means_of_people(embedding: Float32, person: Int64, people_count: int) -> tuple[Float32, Int64]:
     """The mean vector of each person: its product with a face is their mean cosine similarity."""
     sums = np.zeros((people_count, embedding.shape[1]), np.float64)
     mine = np.flatnonzero(person >= 0)

@@ -8,6 +8,7 @@ from facesets.operations.people.correcting import correcting_step, keep_known, m
 from facesets.operations.people.summary import PersonSummary, summary_of
 from facesets.operations.people.who import called, cleaned, find, find_person, has_name, require_person, short
 from facesets.plurals import counted
+from facesets.store.postgres.clusters import verify
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.person_edits import (
     PersonState,
@@ -66,6 +67,7 @@ def _name(connection: Connection, who: str, text: str, *, into: bool, face: bool
             return merge_into(connection, [state], other, drop_names=False, by=by)
         with correcting_step(connection, "name", by, f"cluster {printable(who)} is {called(other)}") as step:
             give_faces(step, meant.faces, other.id, "auto")
+            verify(step, who.strip(), by)
             keep_known(step, other.id)
         return summary_of(connection, other.id, f"{counted(len(meant.faces), 'face')} added", step)
     if state is None:
@@ -74,6 +76,7 @@ def _name(connection: Connection, who: str, text: str, *, into: bool, face: bool
         ) as step:
             person = make_person(step)
             give_faces(step, meant.faces, person, "auto")
+            verify(step, who.strip(), by)
             _call(step, person, text)
         return summary_of(connection, person, "named", step)
     if taken == state.id:

@@ -62,6 +62,12 @@ def detectors(connection: Connection) -> list[DetectorRow]:
     return [DetectorRow(row[0], row[1], CacheSettings(*row[2:])) for row in rows]
 
 
+def detector_of_face(connection: Connection, face: int) -> DetectorRow:
+    """The way in which a face was found."""
+    row = only_row(connection.execute("SELECT detector_id FROM face_detections WHERE id = %s", (face,)))
+    return next(each for each in detectors(connection) if each.id == row[0])
+
+
 def usual_settings(connection: Connection) -> CacheSettings | None:
     """The way that most images were searched in; None while no image was searched."""
     if connection.execute("SELECT FROM face_scans LIMIT 1").fetchone() is None:

@@ -1,13 +1,13 @@
 """Who the faces are: reading and giving away whole columns of faces at once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facesets.records import Float32, Int64
+from facesets.records import Bool, Float32, Int64
 from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.copying import FLOAT4, INT8, copy_in, copy_out, gathered
 from facesets.store.postgres.copying import UUID as UUID_FIELD
@@ -39,6 +39,18 @@ class PeopledFaces:
     person: Int64
     persons: list[UUID]
     embedding: Float32
+
+    def take(self, which: Bool) -> "PeopledFaces":
+        """Some of the faces; people stay known though they may have none of these."""
+        if which.all():
+            return self
+        return replace(
+            self,
+            face_id=self.face_id[which],
+            image=self.image[which],
+            person=self.person[which],
+            embedding=self.embedding[which],
+        )
 
 
 def load_peopled_faces(

@@ -8,7 +8,7 @@ import numpy as np
 from psycopg import sql
 
 from facesets.records import Float32
-from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.paths import from_text
 from facesets.store.postgres.person_totals import refresh_totals
 
@@ -133,16 +133,32 @@ def list_prototypes(connection: Connection, model: int, person: UUID | None = No
     return [PrototypeLine(*row) for row in rows]
 
 
-def faces_of(connection: Connection, person: UUID, limit: int) -> list[FaceLine]:
-    """The best faces of a person, with the paths of each photo."""
-    rows = connection.execute(
-        """SELECT f.id, i.sha256,
-                array(SELECT q.path FROM image_paths q WHERE q.image_id = f.image_id ORDER BY q.id) AS paths,
-                f.x1, f.y1, f.x2, f.y2, f.kps, f.det_score, f.quality, coalesce(f.assigned_by, '')
-            FROM face_detections f JOIN images i ON i.id = f.image_id
-            WHERE f.person_id = %s ORDER BY f.quality DESC, f.id LIMIT %s""",
-        (person, limit),
+def cluster_line(connection: Connection, cluster: str) -> PersonLine:
+    """The totals of a cluster that is no person yet: its faces that nobody has."""
+    row = only_row(
+        connection.execute(
+            """SELECT count(*), count(DISTINCT f.image_id), coalesce(to_char(min(i.taken), 'YYYY-MM-DD'), ''),
+                    coalesce(to_char(max(i.taken), 'YYYY-MM-DD'), '')
+                FROM face_detections f JOIN images i ON i.id = f.image_id
+                WHERE f.cluster = %s AND f.person_id IS NULL""",
+            (cluster,),
+        )
     )
+    return PersonLine(cluster, [], "cluster", int(row[0]), int(row[1]), 0, row[2], row[3])
+
+
+_FACES: LiteralString = """SELECT f.id, i.sha256,
+        array(SELECT q.path FROM image_paths q WHERE q.image_id = f.image_id ORDER BY q.id) AS paths,
+        f.x1, f.y1, f.x2, f.y2, f.kps, f.det_score, f.quality, coalesce(f.assigned_by, '')
+    FROM face_detections f JOIN images i ON i.id = f.image_id """
+
+
+def faces_of(connection: Connection, whose: UUID | str, limit: int) -> list[FaceLine]:
+    """The best faces of a person, or of a cluster that is no person yet, with the paths of each photo."""
+    chosen: LiteralString = "WHERE f.cluster = %s AND f.person_id IS NULL"
+    if isinstance(whose, UUID):
+        chosen = "WHERE f.person_id = %s"
+    rows = connection.execute(_FACES + chosen + " ORDER BY f.quality DESC, f.id LIMIT %s", (whose, limit))
     return [
         FaceLine(
             face,

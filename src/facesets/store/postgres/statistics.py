@@ -87,8 +87,9 @@ def library_statistics(connection: Connection) -> LibraryStatistics:
     )
     faces, assigned, clustered = only_row(
         connection.execute(
-            """SELECT count(*), count(person_id), count(*) FILTER (WHERE cluster IS NOT NULL
-                    OR (person_id IS NOT NULL AND assigned_by = 'auto'))
+            """SELECT count(*), count(person_id), count(*) FILTER (
+                    WHERE CASE WHEN person_id IS NULL THEN cluster LIKE 'unknown%'
+                        ELSE assigned_by = 'auto' END)
                 FROM face_detections"""
         )
     )

@@ -24,6 +24,7 @@ Table = Literal[
     "said_of_faces",
     "said_of_people",
     "said_exemplars",
+    "clusters",
 ]
 
 _LOCK = 0x66616365_70656F70
@@ -95,6 +96,22 @@ TABLES: dict[Table, KeptTable] = {
             (("face_id", "bigint"), ("person_id", "uuid")),
             ("pinned", "said_at"),
             of_faces=("face_id",),
+        ),
+        KeptTable(
+            "clusters",
+            (("id", "text"),),
+            (
+                "model_id",
+                "hdbscan_run_id",
+                "birth_lambda",
+                "persistence",
+                "stability",
+                "epsilon",
+                "hidden",
+                "verified_at",
+                "verified_by",
+                "created_at",
+            ),
         ),
     )
 }

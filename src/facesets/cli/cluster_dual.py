@@ -1,0 +1,73 @@
+"""`facesets cluster --dual`, and clusters that are nobody yet."""
+
+from typing import TYPE_CHECKING
+
+from facesets.cli import console
+from facesets.cli.user import current_user
+from facesets.operations.options.dual import DualOptions
+from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.plurals import counted, people
+
+if TYPE_CHECKING:
+    from facesets.operations.people.cluster_details import ClusterDetails
+    from facesets.operations.people.dual import DualSummary
+
+
+def run_dual(database: str | None, options: ClusterLibraryOptions, dual: DualOptions) -> None:
+    """Give the library's faces to known people, group the others, and say how that went."""
+    from facesets import settings
+    from facesets.assembly.stores import open_database
+    from facesets.operations.people.dual import cluster_dual
+    from facesets.store.postgres.library import Library
+
+    console.only_the_result_unless_watched()
+    with (
+        console.stoppable() as stop,
+        console.progress() as progress,
+        open_database(database, settings.load(), console) as session,
+    ):
+        summary = cluster_dual(
+            Library(session), options, dual, progress=progress, stop=stop, by=current_user()
+        )
+    console.show(summary, dual_lines(summary), asked_for=options.dry_run)
+    console.finish()
+
+
+def dual_lines(summary: "DualSummary") -> list[str]:
+    """Both phases, in words."""
+    known, unknown = summary.known, summary.unknown
+    lines = [
+        (
+            f"Known people: {counted(known.faces, 'face')} compared at {known.threshold:.2f}, "
+            f"{known.assigned} assigned ({known.share:.1%}) to {people(known.people)}; {known.seconds:.1f} s."
+        )
+    ]
+    if unknown is not None:
+        lines.append(
+            f"Unknown: {counted(unknown.faces, 'face')} left, {counted(unknown.clusters, 'cluster')} "
+            f"({unknown.new} new), {unknown.noise} in none ({unknown.share_noise:.1%}); "
+            f"{counted(unknown.questions, 'question')} to review; {unknown.seconds:.1f} s."
+        )
+    if summary.steps:
+        numbers = " and ".join(str(step) for step in summary.steps)
+        lines.append(f"Steps {numbers}: `facesets people undo` takes back the last.")
+    if summary.dry_run or summary.stopped:
+        lines.append(
+            "Nothing was stored." if not summary.steps else "Stopped before the unknown were grouped."
+        )
+    return [*lines, *summary.reasons]
+
+
+def cluster_lines(found: "ClusterDetails") -> list[str]:
+    """What is known of a cluster, in words."""
+    rows = [
+        ("verified", found.verified or "-"),
+        ("medoid", "-" if found.medoid is None else f"face {found.medoid}"),
+    ]
+    if found.epsilon is not None:
+        rows.append(("born", f"at a distance of {found.epsilon:.3f}; lambda {found.birth_density:.3f}"))
+        rows.append(("lives", f"for {found.persistence:.3f} of lambda; stability {found.stability:.3f}"))
+    rows += [
+        ("near", f"{each.name} ({each.person}) by {each.cosine_similarity:.3f}") for each in found.nearest
+    ]
+    return [f"{name:<10} {value}" for name, value in rows]

@@ -1,0 +1,141 @@
+"""Kept runs of HDBSCAN, how densely faces lie in them, and the faces that no run could place."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from facesets.records import Float32, Int64
+from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.copying import FLOAT4, INT8, copy_in, copy_out, gathered
+
+_KEPT_RUNS = 2
+"""That in force, and the one before, which a step that is taken back brings back."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRun:
+    """A run whose hierarchy is kept.
+
+    Attributes
+    ----------
+    parameters : mapping
+        What decided which faces took part, and how.
+    faces, clusters, noise : int
+        Faces that took part, clusters, and faces in none.
+    """
+
+    id: int
+    parameters: Mapping[str, Any]
+    faces: int
+    clusters: int
+    noise: int
+    made_at: datetime
+
+
+def keep_run(
+    connection: Connection,
+    model_id: int,
+    run_id: int | None,
+    parameters: Mapping[str, Any],
+    counts: tuple[int, int, int],
+    arrays: bytes,
+) -> int:
+    """Keep a run, with the numbers of its faces, clusters and faces in none; returns its number.
+
+    It is in force once clusters name it; those before the last two go.
+    """
+    inserted = connection.execute(
+        """INSERT INTO hdbscan_runs (model_id, run_id, parameters, faces, clusters, noise, arrays)
+            VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id""",
+        (model_id, run_id, json.dumps(dict(parameters)), *counts, arrays),
+    )
+    number = int(only_row(inserted)[0])
+    connection.execute(
+        """DELETE FROM hdbscan_runs WHERE model_id = %(model)s AND id NOT IN (
+                SELECT id FROM hdbscan_runs WHERE model_id = %(model)s ORDER BY id DESC LIMIT %(kept)s)
+            AND id NOT IN (SELECT hdbscan_run_id FROM clusters WHERE hdbscan_run_id IS NOT NULL)""",
+        {"model": model_id, "kept": _KEPT_RUNS},
+    )
+    return number
+
+
+def keep_densities(
+    connection: Connection, run: int, face_ids: Int64, density: Float32, outlier_score: Float32
+) -> None:
+    """Keep how densely faces lie in a run."""
+    connection.execute(
+        """CREATE TEMPORARY TABLE IF NOT EXISTS lying
+            (face_id bigint, lambda real, outlier_score real) ON COMMIT DROP"""
+    )
+    connection.execute("TRUNCATE lying")
+    copy_in(
+        connection,
+        "COPY lying (face_id, lambda, outlier_score) FROM STDIN (FORMAT BINARY)",
+        {"face_id": INT8, "lambda": FLOAT4, "outlier_score": FLOAT4},
+        {"face_id": face_ids, "lambda": density, "outlier_score": outlier_score},
+    )
+    # Faces may have been deleted since they were read.
+    connection.execute(
+        """INSERT INTO hdbscan_faces (hdbscan_run_id, face_id, lambda, outlier_score)
+            SELECT %s, l.face_id, l.lambda, l.outlier_score FROM lying l
+            JOIN face_detections f ON f.id = l.face_id ON CONFLICT DO NOTHING""",
+        (run,),
+    )
+
+
+def run_in_force(connection: Connection, model_id: int) -> KeptRun | None:
+    """The kept run that clusters of a recogniser come from; None where there is none."""
+    row = connection.execute(
+        """SELECT id, parameters, faces, clusters, noise, made_at FROM hdbscan_runs
+            WHERE id = (SELECT max(hdbscan_run_id) FROM clusters WHERE model_id = %s)""",
+        (model_id,),
+    ).fetchone()
+    return None if row is None else KeptRun(*row)
+
+
+def latest_parameters(connection: Connection, names: Sequence[str]) -> dict[str, Any] | None:
+    """What the latest run of HDBSCAN on the library was asked for; None where there was none."""
+    row = connection.execute(
+        """SELECT options FROM runs WHERE command = 'cluster' AND options ->> 'method' = 'hdbscan'
+                AND status = 'done' ORDER BY id DESC LIMIT 1"""
+    ).fetchone()
+    return None if row is None else {name: row[0][name] for name in names if name in row[0]}
+
+
+def arrays_of(connection: Connection, run: int) -> bytes:
+    """The hierarchy of a kept run, as it was stored."""
+    row = only_row(connection.execute("SELECT arrays FROM hdbscan_runs WHERE id = %s", (run,)))
+    return bytes(row[0])
+
+
+def faces_met(connection: Connection, run: int) -> Int64:
+    """The faces, ascending, that took part in a run, or were tried since then and placed nowhere."""
+    blocks = copy_out(
+        connection,
+        """COPY (SELECT face_id FROM hdbscan_faces WHERE hdbscan_run_id = %(run)s ORDER BY face_id)
+            TO STDOUT (FORMAT BINARY)""",
+        {"run": run},
+        {"id": INT8},
+    )
+    return gathered(blocks, [("id", np.int64)])["id"]
+
+
+def note_unassigned(connection: Connection, detector_id: int, considered: Int64) -> None:
+    """Keep since when faces are without a person and a cluster: of those that a run considered."""
+    connection.execute(
+        """DELETE FROM unassigned_faces u USING face_detections f
+            WHERE f.id = u.face_id AND f.detector_id = %s
+                AND (f.person_id IS NOT NULL OR f.cluster IS NOT NULL)""",
+        (detector_id,),
+    )
+    connection.execute(
+        """INSERT INTO unassigned_faces (face_id)
+            SELECT id FROM face_detections WHERE id = ANY(%s::bigint[]) AND detector_id = %s
+                AND person_id IS NULL AND cluster IS NULL
+            ON CONFLICT DO NOTHING""",
+        (considered.tolist(), detector_id),
+    )

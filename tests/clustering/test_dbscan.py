@@ -1,0 +1,106 @@
+"""DBSCAN: scikit-learn's partition, but for border faces, which go to the nearest core face."""
+
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.cluster import DBSCAN
+
+from facesets.clustering import Constraints, dbscan
+from facesets.clustering.vectors import Bool, Int64
+from tests.fixtures.vectors import Float32, People, people, same_partition, unit_vectors
+
+
+def near(vectors: Float32, eps: float) -> Bool:
+    """Who is a neighbour of whom, as the program tells it."""
+    rows = vectors.astype(np.float64)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    found: Bool = rows @ rows.T >= 1 - eps - 1e-6
+    np.fill_diagonal(found, val=True)
+    return found
+
+
+def peer(vectors: Float32, eps: float, min_samples: int) -> tuple[Int64, Bool]:
+    """Labels, and which faces are core faces, of scikit-learn."""
+    model = DBSCAN(eps=0.5, min_samples=min_samples, metric="precomputed")
+    labels = model.fit_predict(1.0 - near(vectors, eps).astype(np.float64))
+    core = np.zeros(len(vectors), bool)
+    core[model.core_sample_indices_] = True
+    return labels, core
+
+
+@settings(max_examples=120, deadline=None)
+@given(unit_vectors(), st.floats(0.01, 1.2), st.integers(1, 8))
+def test_the_partition_is_scikit_learns_and_border_faces_go_to_the_nearest_core_face(
+    vectors: Float32, eps: float, min_samples: int
+) -> None:
+    labels = dbscan(vectors, eps=eps, min_samples=min_samples)
+    theirs, core = peer(vectors, eps, min_samples)
+    assert same_partition(labels[core], theirs[core])
+    assert np.array_equal(labels < 0, theirs < 0)
+    similarity = vectors.astype(np.float64) @ vectors.astype(np.float64).T
+    for face in np.flatnonzero(~core & (labels >= 0)):
+        mine = core & (labels == labels[face])
+        assert similarity[face, mine].max() >= similarity[face, core].max() - 1e-5
+
+
+@pytest.mark.parametrize("eps", [0.4, 0.5])
+def test_real_faces_are_grouped_as_scikit_learn_groups_them(real_people: People, eps: float) -> None:
+    vectors = real_people.embedding[:3000].astype(np.float32)
+    theirs, core = peer(vectors, eps, 3)
+    ours = dbscan(vectors, eps=eps, min_samples=3)
+    assert same_partition(ours[core], theirs[core])
+    assert np.array_equal(ours < 0, theirs < 0)
+
+
+def test_pairs_that_are_too_many_to_keep_are_found_again() -> None:
+    vectors, _ = people(20, faces=12)
+    kept = dbscan(vectors, eps=0.5)
+    with pytest.MonkeyPatch.context() as few:
+        few.setattr(sys.modules[dbscan.__module__], "_KEPT_PAIRS", 10)
+        assert np.array_equal(dbscan(vectors, eps=0.5), kept)
+
+
+@settings(max_examples=40, deadline=None)
+@given(unit_vectors(), st.floats(0.05, 0.9))
+def test_the_order_of_the_faces_does_not_matter(vectors: Float32, eps: float) -> None:
+    distinct = np.unique(vectors, axis=0)
+    shuffled = np.random.default_rng(1).permutation(len(distinct))
+    assert same_partition(dbscan(distinct[shuffled], eps=eps), dbscan(distinct, eps=eps)[shuffled])
+
+
+def test_faces_that_must_be_together_are_though_they_are_noise_or_in_two_clusters() -> None:
+    vectors, whose = people(4, faces=10, spread=0.3)
+    stranger = np.eye(32, dtype=np.float32)[:2]
+    rows = np.r_[vectors, stranger]
+    first, second = (int(np.flatnonzero(whose == number)[0]) for number in (0, 1))
+    free = dbscan(rows, eps=0.4)
+    assert free[first] != free[second]
+    assert (free[40:] == -1).all()
+    tied = dbscan(rows, eps=0.4, constraints=Constraints(np.array([[first, second], [40, 41]])))
+    assert tied[first] == tied[second] >= 0
+    assert tied[40] == tied[41] >= 0
+
+
+def test_a_part_that_is_cut_off_and_has_no_core_face_is_noise() -> None:
+    angle = np.array([0.0, 0.01, 0.02, 0.03, 0.3])
+    rows = np.c_[np.cos(angle), np.sin(angle)]
+    eps = 1 - np.cos(0.28)
+    assert dbscan(rows, eps=eps, min_samples=4).tolist() == [0] * 5
+    apart = Constraints(cannot_link=np.array([[4, 3]]))
+    assert dbscan(rows, eps=eps, min_samples=4, constraints=apart).tolist() == [0, 0, 0, 0, -1]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_few_faces_give_the_obvious_answer(count: int) -> None:
+    assert dbscan(np.eye(4)[:count], eps=0.5, min_samples=2).tolist() == [-1] * count
+    assert dbscan(np.eye(4)[:count], eps=0.5, min_samples=1).tolist() == list(range(count))
+
+
+def test_values_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(ValueError, match="eps must lie between 0 and 2"):
+        dbscan(np.eye(3), eps=3)
+    with pytest.raises(ValueError, match="min_samples"):
+        dbscan(np.eye(3), eps=0.5, min_samples=0)
