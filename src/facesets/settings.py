@@ -24,13 +24,6 @@ _TEXTS = ("models", "pack", "database", "data", "immich_url")
 """Settings that belong to no command. Secrets are not among them: they come from the environment."""
 
 
-_OTHER_NAMES = {
-    "FACE_TRIPLET_MARGIN": ("train", "margin"),
-    "FACE_TRAINING_EPOCHS": ("train", "epochs"),
-}
-"""Variables that are understood besides FACESETS_<COMMAND>_<FLAG>, which win over them."""
-
-
 class Secret:
     """A text that shows in no message, traceback or log."""
 
@@ -117,9 +110,6 @@ def load(environment: Mapping[str, str] | None = None, directory: Path | None = 
                 f"`{command}` in {printable(file or '')} is neither a setting nor a [command]. Remove it."
             )
         flags[command] = {flag.replace("-", "_"): value for flag, value in values.items()}
-    for variable, (command, flag) in _OTHER_NAMES.items():
-        if env.get(variable):
-            flags.setdefault(command, {})[flag] = env[variable]
     models = env.get("FACESETS_MODELS") or texts.get("models")
     roots = [Path(part).expanduser() for part in models.split(os.pathsep)] if models else []
     named = env.get("FACESETS_DATA") or texts.get("data")

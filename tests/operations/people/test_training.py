@@ -16,8 +16,11 @@ from tests.fixtures.taught_people import blurred_people, shuffled, two_faced_peo
 
 from facesets.errors import MissingExtra, WrongUsage
 from facesets.operations.options.assign import AssignOptions
+from facesets.operations.options.dual import DualOptions
+from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.options.training import TrainOptions
 from facesets.operations.people.assigning import assign
+from facesets.operations.people.dual import cluster_dual
 from facesets.operations.people.heads import activate, active_head, deactivate, heads
 from facesets.operations.people.training import TrainSummary, train_heads
 from facesets.progress import SilentProgress
@@ -145,6 +148,38 @@ def test_assign_compares_by_the_head_in_use(database: Database, tmp_path: Path) 
     by, count, right = assigned(dry_run=False)
     assert by == "whitening-1"
     assert right == count >= 36
+
+
+def test_two_phases_compare_by_the_head_in_use(database: Database, tmp_path: Path) -> None:
+    needs_torch()
+    embedding, person = blurred_people(40, 10)
+    known = person < 35
+    library = fill(database, embedding[known], person[known])
+    train(library, tmp_path)
+    rows(
+        database,
+        """UPDATE face_detections SET person_id = NULL, assigned_by = NULL
+            WHERE id % 10 = 5 RETURNING id""",
+    )
+    fill(database, embedding[~known], person[~known], named=False)
+
+    summary = cluster_dual(
+        library, ClusterLibraryOptions(), DualOptions(), progress=SilentProgress(), stop=Stop()
+    )
+    assert summary.known.threshold == head_in_use(library).thresholds.person
+    assert summary.known.faces == 85
+    assert summary.known.assigned >= 33
+    assert summary.unknown is not None
+    # The five strangers, and few faces of the others.
+    assert (summary.unknown.faces, summary.unknown.clusters) == (85 - summary.known.assigned, 5)
+    assert summary.unknown.noise <= 35 - summary.known.assigned
+    assert deactivate(database).heads
+    rows(database, "UPDATE face_detections SET person_id = NULL WHERE id % 10 = 5 RETURNING id")
+    plain = cluster_dual(
+        library, ClusterLibraryOptions(), DualOptions(), progress=SilentProgress(), stop=Stop()
+    )
+    assert plain.known.threshold == 0.7
+    assert plain.known.assigned < 10
 
 
 def test_a_stopped_training_stores_nothing_and_goes_on(database: Database, tmp_path: Path) -> None:

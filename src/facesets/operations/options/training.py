@@ -11,13 +11,22 @@ from facesets.operations.options.shared import DryRun
 class TrainOptions(Checked):
     """How a projection head is trained, and on whom."""
 
-    epochs: Annotated[int, Option("Passes over all faces.", least=10, most=100)] = 20
+    epochs: Annotated[
+        int,
+        Option(
+            "Passes over all faces.",
+            least=10,
+            most=100,
+            variable="FACESETS_TRAIN_EPOCHS FACE_TRAINING_EPOCHS",
+        ),
+    ] = 20
     margin: Annotated[
         float,
         Option(
             "By how much farther somebody else's face has to be than one of the same person.",
             least=0.1,
             most=0.5,
+            variable="FACESETS_TRAIN_MARGIN FACE_TRIPLET_MARGIN",
         ),
     ] = 0.2
     batch_size: Annotated[int, Option("Faces that are compared with each other.", least=16, most=128)] = 32
