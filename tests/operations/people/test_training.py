@@ -213,6 +213,13 @@ def test_only_good_faces_of_people_with_a_name_are_learnt_from(database: Databas
     )
     assert train(library, tmp_path, every) == TrainSummary(5, 30, dry_run=True)
     assert train(library, tmp_path, replace(every, min_quality=0.2)).people == 6
+    rows(
+        database,
+        """DELETE FROM face_embeddings e USING face_detections f, person_names n
+            WHERE f.id = e.face_id AND n.person_id = f.person_id AND n.name = 'Person 3'
+                AND f.id % 6 = 0 RETURNING f.id""",
+    )
+    assert train(library, tmp_path, every).faces == 29
     with pytest.raises(WrongUsage, match="0 people with a name have 7 faces of quality"):
         train(library, tmp_path, replace(every, min_faces=7))
     assert list(tmp_path.iterdir()) == []

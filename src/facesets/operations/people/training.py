@@ -165,7 +165,8 @@ def _load(connection: Connection, library: Library, options: TrainOptions) -> tu
             f"faces of quality {options.min_quality:g} or more; training needs {_LEAST_PEOPLE} such people. "
             f"Name more by {Command('people name', 'WHO', 'NAME')}."
         )
-    return detector, Taught(load_vectors(connection, detector, faces), faces.person)
+    faces, vectors = load_vectors(connection, detector, faces)
+    return detector, Taught(vectors, faces.person)
 
 
 def _keep(

@@ -40,9 +40,14 @@ def load_named_faces(connection: Connection, detector: DetectorRow, min_quality:
     return NamedFaces(columns["id"], _by_first_face(person))
 
 
-def load_vectors(connection: Connection, detector: DetectorRow, faces: NamedFaces) -> Float32:
-    """The vectors of these faces, in their order; zeros where one has none."""
-    return load_embeddings(connection, detector, faces.face_id)[0]
+def load_vectors(
+    connection: Connection, detector: DetectorRow, faces: NamedFaces
+) -> tuple[NamedFaces, Float32]:
+    """Those of these faces that have a vector, and their vectors."""
+    vectors, found = load_embeddings(connection, detector, faces.face_id)
+    if found.all():
+        return faces, vectors
+    return faces.take(np.flatnonzero(found)), vectors[found]
 
 
 def _by_first_face(person: "np.ndarray") -> Int64:
