@@ -31,7 +31,7 @@ from facesets.clustering.assigning import KnownPeople, choose_people, measured_t
 from facesets.clustering.prototypes import PersonFaces, prototypes_of
 from facesets.clustering.recognisers import recogniser_named
 from facesets.clustering.vectors import Bool, Float32, Int64, unit_rows
-from facesets.operations.options.assign import AssignOptions
+from facesets.operations.options.assign import USUAL_MARGIN, AssignOptions
 from facesets.operations.people import correcting, history, listing, naming
 from facesets.operations.people.assigning import AssignSummary, assign
 from facesets.progress import SilentProgress
@@ -267,7 +267,7 @@ def right_and_wrong(
     """Share of held-out faces that are given to the right person, share of all wrong ones, and precision."""
     rest = np.flatnonzero(~is_named)
     vectors, who, is_exemplar = people
-    limits = thresholds(threshold, AssignOptions().margin, threshold - 0.1, recogniser_named(None))
+    limits = thresholds(threshold, USUAL_MARGIN, threshold - 0.1, recogniser_named(None))
     matches = KnownPeople(vectors, who, is_exemplar).similar(rows[rest], limits)
     given = choose_people(matches, matches.face, limits).given
     right = int((label[rest[given.face]] == given.person).sum())

@@ -23,7 +23,7 @@ def test_command_lines_of_a_document_are_understood(document: Path) -> None:
         parse(words)
 
 
-_OF_OTHER_PROGRAMS = {"--name", "--no-deps", "--system"}
+_OF_OTHER_PROGRAMS = {"--name", "--no-deps", "--system", "--train"}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

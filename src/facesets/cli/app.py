@@ -40,6 +40,7 @@ from facesets.cli.sheet import sheet
 from facesets.cli.show import show
 from facesets.cli.split_eras import split_eras
 from facesets.cli.stats import stats
+from facesets.cli.train import train
 from facesets.cli.transfer import export_cache, import_cache
 from facesets.cli.undo import undo
 from facesets.cli.verify_bundle import verify_bundle
@@ -82,6 +83,7 @@ for command in (
     verify_bundle,
     undo,
     search,
+    train,
     stats,
     relocate,
     check,

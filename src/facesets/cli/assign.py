@@ -52,4 +52,5 @@ def assigned_lines(summary: "AssignSummary") -> list[str]:
     )
     undo = f" Step {summary.step}: `facesets people undo` takes it back." if summary.step is not None else ""
     measured = [f"Threshold {summary.threshold:.2f}: {summary.reason}."] if summary.reason else []
-    return [line + undo, *measured]
+    by_head = [f"Compared by the head {summary.head} (`facesets train --list`)."] if summary.head else []
+    return [line + undo, *by_head, *measured]

@@ -119,6 +119,7 @@ GUIDE = {
         LIBRARY, "facesets people prototypes Anna", "facesets people prototypes Anna --pin 812 --drop 977"
     ),
     "people centroids": _entry(LIBRARY, "facesets people centroids"),
+    "train": _entry(LIBRARY, "facesets train", "facesets train --list", "facesets train --deactivate"),
     "stats": _entry(LIBRARY, "facesets stats", "facesets stats --json"),
     "check": _entry(LIBRARY, "facesets check", "facesets check --fix", "facesets check --staleness"),
     "maintain": _entry(

@@ -89,7 +89,7 @@ class Session:
 
     def __init__(
         self,
-        path: Path,
+        path: Path | bytes,
         provider: str = CPU,
         *,
         threads: int = 1,
@@ -101,7 +101,8 @@ class Session:
 
         Parameters
         ----------
-        path : Path
+        path : Path or bytes
+            The file, or a small model itself, which is not rewritten.
         provider : str
             ONNX Runtime's name of where to run; what it cannot do there runs on the CPU.
         threads : int
@@ -126,14 +127,15 @@ class Session:
             # DirectML supports neither memory patterns nor parallel execution.
             options.enable_mem_pattern = False
         providers = [(provider, _OPTIONS.get(provider, {})), (CPU, {})][: 1 if provider == CPU else 2]
+        named = "of the library" if isinstance(path, bytes) else printable(path)
         try:
-            model: str | bytes = str(path)
-            if free_batch or pixels or (rewrite and provider == CPU):
+            model: str | bytes = path if isinstance(path, bytes) else str(path)
+            if isinstance(path, Path) and (free_batch or pixels or (rewrite and provider == CPU)):
                 model = rewritten(path, prelu=provider == CPU, free_batch=free_batch, pixels=pixels)
             self._session = onnxruntime.InferenceSession(model, options, providers=providers)
         except (*_RUNTIME_ERRORS, *_READING_ERRORS) as error:
             raise CannotInfer(
-                f"The model {printable(path)} cannot be loaded on {provider}: {_first_line(error)}. "
+                f"The model {named} cannot be loaded on {provider}: {_first_line(error)}. "
                 f"Run {Command('doctor')} to see what works here."
             ) from error
         self.raw = self._session

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from facesets.operations.options.declaration import Checked, Option, moment, number_or_auto
 from facesets.operations.options.shared import DryRun, SameImageOk
 
+USUAL_MARGIN = 0.05
+
 
 def _threshold(flag: str, text: str) -> float | Literal["auto"]:
     number = number_or_auto(flag, text)
@@ -19,7 +21,7 @@ def _day(flag: str, text: str) -> date:
 
 @dataclass(frozen=True, slots=True)
 class AssignOptions(Checked):
-    """How `assign` decides whose a face is. Thresholds that are None go by the recogniser."""
+    """How `assign` decides whose a face is. What is None goes by the recogniser, or by the head in use."""
 
     threshold: Annotated[
         float | Literal["auto"] | None,
@@ -34,8 +36,11 @@ class AssignOptions(Checked):
         ),
     ] = None
     margin: Annotated[
-        float, Option("By so much the next person has to be less similar.", least=0, most=1)
-    ] = 0.05
+        float | None,
+        Option(
+            "By so much the next person has to be less similar.", least=0, most=1, unset=f"{USUAL_MARGIN:g}"
+        ),
+    ] = None
     review_threshold: Annotated[
         float | None,
         Option(

@@ -19,8 +19,9 @@ from facesets.clustering.person_matches import PersonMatches
 from facesets.clustering.recognisers import recogniser_named
 from facesets.errors import Command, Field, WrongUsage
 from facesets.interfaces import Progress
-from facesets.operations.options.assign import AssignOptions
+from facesets.operations.options.assign import USUAL_MARGIN, AssignOptions
 from facesets.operations.people.assignment import Assigned, Assignment, Compared
+from facesets.operations.people.heads import Head, active_head
 from facesets.operations.people.restoring import restore_people
 from facesets.plurals import counted, people
 from facesets.records import Float32, Int64
@@ -58,6 +59,8 @@ class AssignSummary:
         Faces that a human had given to somebody and that had been taken away since, by a reset say.
     threshold, review_threshold, margin : float
         Cosine similarities that decided.
+    head : str
+        The projection head by which faces were compared; empty where they were compared as they are.
     reason : str
         What the threshold was measured on, if it was.
     step : int or None
@@ -74,6 +77,7 @@ class AssignSummary:
     threshold: float = 0.0
     review_threshold: float = 0.0
     margin: float = 0.0
+    head: str = ""
     reason: str = ""
     dry_run: bool = False
     stopped: bool = False
@@ -130,7 +134,10 @@ def assign(
             restored = database.run(lambda connection: _restore(connection, by, run.id))
         progress.begin("Reading people")
         known = database.run(lambda connection: fresh_prototypes(connection, detector))
-        limits, reason = _limits(library, detector, options, len(known.person))
+        head = database.run(lambda connection: active_head(connection, detector.model_id))
+        if head is not None:
+            known = replace(known, embedding=head.project(known.embedding))
+        limits, reason = _limits(library, detector, options, len(known.person), head)
         progress.end()
         read = time.monotonic()
         summary = AssignSummary(
@@ -139,11 +146,12 @@ def assign(
             threshold=round(limits.assign, 4),
             review_threshold=round(limits.review, 4),
             margin=limits.margin,
+            head="" if head is None else head.name,
             reason=reason,
             dry_run=options.dry_run,
         )
         try:
-            compared = _compare(library, detector, some, known, limits, progress, stop)
+            compared = _compare(library, detector, some, known, head, limits, progress, stop)
         except _StoppedEarly:
             run.stopped = True
             return replace(summary, stopped=True)
@@ -189,16 +197,22 @@ def _restore(connection: Connection, by: str, run_id: int) -> int:
 
 
 def _limits(
-    library: Library, detector: DetectorRow, options: AssignOptions, prototypes: int
+    library: Library, detector: DetectorRow, options: AssignOptions, prototypes: int, head: Head | None
 ) -> tuple[Thresholds, str]:
     """The similarities that decide, and what they were measured on if they were."""
-    name = detector.settings.recogniser
+    name = detector.settings.recogniser if head is None else None
     usual = recogniser_named(name)
+    margin = USUAL_MARGIN
+    if head is not None:
+        made = head.thresholds
+        usual = replace(usual, assign=made.assign, review=made.review, middle=made.middle, spread=made.spread)
+        margin = made.margin
     reason = ""
     if options.threshold == "auto":
         image, vectors = library.database.run(
             lambda connection: sample_vectors(connection, detector, _SAMPLE)
         )
+        vectors = vectors if head is None else head.project(vectors)
         measured = calibrate(vectors, image_index=None if options.same_image_ok else image, recogniser=name)
         threshold, reason = measured_threshold(measured, prototypes), measured.source
     else:
@@ -206,7 +220,8 @@ def _limits(
     review = options.review_threshold
     if review is None:
         review = max(0.0, min(usual.review, threshold - (usual.assign - usual.review)))
-    return thresholds(threshold, options.margin, review, usual), reason
+    margin = margin if options.margin is None else options.margin
+    return thresholds(threshold, margin, review, usual), reason
 
 
 def _compare(
@@ -214,6 +229,7 @@ def _compare(
     detector: DetectorRow,
     some: Some,
     known: Prototypes,
+    head: Head | None,
     limits: Thresholds,
     progress: Progress,
     stop: Stop,
@@ -231,7 +247,7 @@ def _compare(
                 if stop.requested:
                     raise _StoppedEarly
                 numbers.append(faces)
-                yield faces, vectors
+                yield faces, vectors if head is None else head.project(vectors)
 
         progress.begin(f"Comparing {counted(total, 'face')} with {people(len(known.persons))}", total)
         prototypes = KnownPeople(known.embedding, known.person, known.is_exemplar)

@@ -14,8 +14,10 @@ from facesets.interfaces import Progress
 from facesets.operations.options.assign import AssignOptions
 from facesets.operations.options.dual import DualOptions
 from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.options.threshold import Method
 from facesets.operations.people.assigning import assign
 from facesets.operations.people.clusters import ClusterPlan, matched_ids, store_plan
+from facesets.operations.people.heads import Head, active_head
 from facesets.operations.people.library_faces import LoadedFaces, load_faces
 from facesets.operations.people.matching import Steps, StoppedEarly
 from facesets.operations.people.obeying import constraints_of
@@ -131,10 +133,11 @@ def cluster_dual(
         began = time.monotonic()
         models = library.settings
         recogniser = recogniser_named(None if models is None else models.recogniser)
+        head = database.run(lambda connection: _head(connection, library))
         given = assign(
             library,
             AssignOptions(
-                threshold=_threshold(dual, recogniser),
+                threshold=_threshold(dual, recogniser, head),
                 same_image_ok=options.same_image_ok,
                 dry_run=options.dry_run,
             ),
@@ -161,7 +164,7 @@ def cluster_dual(
         loaded = database.run(lambda connection: load_faces(connection, library, _any_method(options)))
         said = database.run(load_statements)
         progress.end()
-        others = _Others(loaded, constraints_of(said, loaded.faces.face_id), options, dual)
+        others = _Others(loaded, constraints_of(said, loaded.faces.face_id), options, dual, head)
         try:
             found = others.group(progress, stop, None if models is None else models.recogniser)
         except StoppedEarly:
@@ -191,9 +194,23 @@ def cluster_dual(
     return summary
 
 
-def _threshold(dual: DualOptions, recogniser: Recogniser) -> float:
-    usual = round(recogniser.assign + STRICTER, 4)
+def _head(connection: Connection, library: Library) -> Head | None:
+    detector = library.detector(connection)
+    return None if detector is None else active_head(connection, detector.model_id)
+
+
+def _threshold(dual: DualOptions, recogniser: Recogniser, head: Head | None) -> float:
+    usual = round(recogniser.assign + STRICTER, 4) if head is None else head.thresholds.person
     return usual if dual.person_threshold is None else dual.person_threshold
+
+
+def _eps(method: Method, head: Head) -> float:
+    """Up to which cosine distance faces belong together among what a head projects.
+
+    Where pairs decide, as strict as for giving faces to people: there they are compared with means.
+    """
+    made = head.thresholds
+    return made.max_cosine_distance if method == "agglomerative" else 1 - made.person
 
 
 def _any_method(options: ClusterLibraryOptions) -> ClusterLibraryOptions:
@@ -218,6 +235,7 @@ class _Others:
     said: Constraints
     options: ClusterLibraryOptions
     dual: DualOptions
+    head: Head | None
 
     @property
     def rows(self) -> Int64:
@@ -228,12 +246,16 @@ class _Others:
         """Group them by the chosen method; clusters that are too small are noise."""
         rows, dual = self.rows, self.dual
         faces, method = self.loaded.faces, METHODS[dual.unknown_method]
+        embedding = faces.embedding[rows]
         eps = dual.unknown_eps
+        if self.head is not None:
+            embedding, recogniser = self.head.project(embedding), None
+            eps = _eps(dual.unknown_method, self.head) if eps is None else eps
         if eps is None:
             eps = recogniser_named(recogniser).neighbour_cosine_distance
         reported = Steps(progress, stop, f"Grouping {counted(len(rows), 'face')}")
         task = GroupingTask(
-            embeddings=faces.embedding[rows],
+            embeddings=embedding,
             apart=self._constraints(rows),
             recogniser=recogniser,
             threshold=eps if method.threshold == "max_cosine_distance" else 1.0 - eps,

@@ -1,0 +1,131 @@
+"""How well vectors tell people apart: verification and assignment of faces whose people are known."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from facesets.records import Bool, Float32, Int64
+from facesets.training.head import project
+
+FALSE_ACCEPTS = 1e-3
+_EXEMPLARS = 3
+_CUTS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Faces to tell apart: unit rows of shape (n, d), whose they are, and which are asked about.
+
+    Those that are not asked about are how each person is known.
+    """
+
+    embedding: Float32
+    person: Int64
+    asked: Bool
+
+
+def trial_of(embedding: Float32, person: Int64, asked: Bool) -> Trial:
+    """A trial of those people who have both faces that are asked about and faces that are not."""
+    kept = np.isin(person, person[asked]) & np.isin(person, person[~asked])
+    return Trial(embedding[kept], person[kept], asked[kept])
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Pairs of a face that is asked about and one that is known.
+
+    Attributes
+    ----------
+    accuracy : float
+        Share of right decisions at the best threshold, where half of the pairs are of one person.
+    true_accepts : float
+        Share of pairs of one person that pass where one in a thousand pairs of two people does.
+    """
+
+    accuracy: float
+    true_accepts: float
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """For each face asked about: how similar its own person's prototypes are, and the nearest other's."""
+
+    own: Float32
+    other: Float32
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Giving faces to the nearest person, at the cosine similarity where F1 is best.
+
+    Every face is asked about twice: with its person among the known ones, and as a stranger.
+    """
+
+    precision: float
+    recall: float
+    f1: float
+    threshold: float
+
+
+Project = Callable[[Float32], Float32]
+
+
+def verification(trial: Trial, projected: Float32) -> Verification:
+    """Judge pairs; `projected` holds the trial's rows as unit vectors of any dimension."""
+    similarity = projected[trial.asked] @ projected[~trial.asked].T
+    same = trial.person[trial.asked][:, None] == trial.person[~trial.asked][None, :]
+    one, two = np.sort(similarity[same]), np.sort(similarity[~same])
+    if not len(one) or not len(two):
+        return Verification(0.5, 0.0)
+    passing = 1 - np.searchsorted(one, one) / len(one)
+    refused = np.searchsorted(two, one) / len(two)
+    allowed = int(FALSE_ACCEPTS * len(two))
+    true_accepts = float((one > two[-1 - allowed]).mean())
+    return Verification(float((passing + refused).max() / 2), true_accepts)
+
+
+def strangers(trial: Trial, projected: Float32) -> Float32:
+    """The similarities of all pairs of two people, of which one face is asked about and one is known."""
+    similarity = projected[trial.asked] @ projected[~trial.asked].T
+    two: Float32 = similarity[trial.person[trial.asked][:, None] != trial.person[~trial.asked][None, :]]
+    return two
+
+
+def nearest_people(trial: Trial, to_projected: Project) -> Nearest:
+    """How similar each face asked about is to the prototypes of its person, and of the nearest other.
+
+    Prototypes are those of `assign`: the unit mean of the faces as the recogniser made them, and some faces.
+    """
+    people, index = np.unique(trial.person[~trial.asked], return_inverse=True)
+    known = trial.embedding[~trial.asked]
+    means = np.zeros((len(people), known.shape[1]), np.float32)
+    np.add.at(means, index, known)
+    order = np.argsort(index, kind="stable")
+    place = np.arange(len(order)) - np.searchsorted(index[order], index[order])
+    exemplars = order[place < _EXEMPLARS]
+    owner = np.concatenate([np.arange(len(people)), index[exemplars]])
+    prototypes = to_projected(np.concatenate([project((), means), known[exemplars]]))
+    by_owner = np.argsort(owner, kind="stable")
+    starts = np.searchsorted(owner[by_owner], np.arange(len(people)))
+    similarity = to_projected(trial.embedding[trial.asked]) @ prototypes[by_owner].T
+    best = np.maximum.reduceat(similarity, starts, axis=1)
+    column = np.searchsorted(people, trial.person[trial.asked])
+    rows = np.arange(len(best))
+    own = best[rows, column].copy()
+    best[rows, column] = -np.inf
+    return Nearest(own, best.max(axis=1))
+
+
+def assignment(near: Nearest) -> Assignment:
+    """Precision and recall at the best threshold."""
+    if not len(near.own):
+        return Assignment(0.0, 0.0, 0.0, 1.0)
+    cuts = np.unique(np.quantile(near.own, np.linspace(0, 1, _CUTS)).astype(np.float32))[:, None]
+    right = ((near.own >= cuts) & (near.own > near.other)).mean(axis=1)
+    # As somebody else although its person is known, or as anybody though it is a stranger's.
+    wrong = ((near.other >= cuts) & (near.other >= near.own)).mean(axis=1) + (near.other >= cuts).mean(axis=1)
+    precision = right / np.maximum(right + wrong, 1e-9)
+    f1 = 2 * precision * right / np.maximum(precision + right, 1e-9)
+    best = int(f1.argmax())
+    return Assignment(float(precision[best]), float(right[best]), float(f1[best]), float(cuts[best, 0]))

@@ -1,0 +1,202 @@
+"""Training of a projection head by triplets, one epoch after the other."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from facesets.records import Bool, Float32, Int64
+from facesets.stop import Stop
+from facesets.training.checkpoints import Checkpoint, Epoch, newest_checkpoint, write_checkpoint
+from facesets.training.head import Layer, Layers
+from facesets.training.triplets import BatchLoss, batches, triplet_loss
+
+HIDDEN, OUTPUTS = 256, 128
+_WEIGHTS = ("first", "first_bias", "second", "second_bias")
+_ADAM = ("step", "exp_avg", "exp_avg_sq")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to train."""
+
+    epochs: int
+    margin: float
+    batch_size: int
+    learning_rate: float
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What to learn from: unit rows of shape (n, d), whose they are, and which are only for validation."""
+
+    embedding: Float32
+    person: Int64
+    validates: Bool
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A head, and how each epoch went; fewer epochs than planned if it was stopped."""
+
+    layers: Layers
+    epochs: tuple[Epoch, ...]
+
+
+def train(
+    lesson: Lesson,
+    plan: Plan,
+    directory: Path,
+    *,
+    on_epoch: Callable[[Epoch], None],
+    stop: Stop,
+) -> Trained:
+    """Train a head, going on from the newest checkpoint of this very training if there is one.
+
+    The same lesson and plan give the same weights on one machine, however often it is interrupted.
+
+    Parameters
+    ----------
+    directory : Path
+        Where checkpoints are kept.
+    on_epoch : function
+        Hears of every epoch, also of those that a checkpoint brings.
+
+    Raises
+    ------
+    CannotWrite
+        A checkpoint cannot be written.
+    """
+    training = _digest(lesson, plan)
+    found = newest_checkpoint(directory, training)
+    checkpoint = found or Checkpoint((), _first_arrays(lesson.embedding.shape[1], plan.seed))
+    for epoch in checkpoint.epochs:
+        on_epoch(epoch)
+    with _one_thread():
+        state = _State(checkpoint.arrays, plan.learning_rate)
+        epochs = list(checkpoint.epochs)
+        while len(epochs) < plan.epochs and not stop.requested:
+            done = _one_epoch(state, lesson, plan, len(epochs) + 1, stop)
+            if done is None:
+                break
+            epochs.append(done)
+            write_checkpoint(directory, Checkpoint(tuple(epochs), state.arrays()), training)
+            on_epoch(done)
+    return Trained(state.layers(), tuple(epochs))
+
+
+class _State:
+    """Weights and optimiser, as tensors to go on with and as arrays to keep."""
+
+    def __init__(self, arrays: Mapping[str, Float32], learning_rate: float) -> None:
+        self._weights = {name: torch.from_numpy(arrays[name].copy()).requires_grad_() for name in _WEIGHTS}
+        self.optimiser = torch.optim.Adam(self._weights.values(), lr=learning_rate)
+        kept = {
+            number: {part: torch.from_numpy(arrays[f"{name}.{part}"].copy()) for part in _ADAM}
+            for number, name in enumerate(_WEIGHTS)
+            if f"{name}.step" in arrays
+        }
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": kept, "param_groups": groups})
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Project rows to unit vectors."""
+        first, first_bias, second, second_bias = self._weights.values()
+        hidden = torch.relu(rows @ first + first_bias)
+        return functional.normalize(hidden @ second + second_bias)
+
+    def arrays(self) -> dict[str, Float32]:
+        """Everything that the next epoch starts from."""
+        state = self.optimiser.state_dict()["state"]
+        arrays = {name: tensor.detach().numpy().copy() for name, tensor in self._weights.items()}
+        for number, name in enumerate(_WEIGHTS):
+            arrays |= {
+                f"{name}.{part}": value.numpy().copy() for part, value in state.get(number, {}).items()
+            }
+        return arrays
+
+    def layers(self) -> Layers:
+        """The head as it is now."""
+        first, first_bias, second, second_bias = (
+            tensor.detach().numpy().copy() for tensor in self._weights.values()
+        )
+        return (Layer(first, first_bias), Layer(second, second_bias))
+
+
+def _first_arrays(inputs: int, seed: int) -> dict[str, Float32]:
+    """Weights to begin with: uniform, within one over the root of the number of inputs."""
+    rng = np.random.default_rng([seed, 0])
+    shapes = ((inputs, HIDDEN), (HIDDEN,), (HIDDEN, OUTPUTS), (OUTPUTS,))
+    bounds = np.array([inputs, inputs, HIDDEN, HIDDEN]) ** -0.5
+    return {
+        name: rng.uniform(-bound, bound, shape).astype(np.float32)
+        for name, shape, bound in zip(_WEIGHTS, shapes, bounds, strict=True)
+    }
+
+
+def _one_epoch(state: _State, lesson: Lesson, plan: Plan, number: int, stop: Stop) -> Epoch | None:
+    """Go through all faces once; None if it was stopped before the end."""
+    began = time.monotonic()
+    rng = np.random.default_rng([plan.seed, number])
+    total, pairs, triplets = 0.0, 0, 0
+    for found in _losses(state, lesson, ~lesson.validates, plan, rng):
+        if stop.requested:
+            return None
+        state.optimiser.zero_grad()
+        found.mean.backward()
+        state.optimiser.step()
+        total, pairs, triplets = (
+            total + found.pairs * found.mean.item(),
+            pairs + found.pairs,
+            triplets + found.triplets,
+        )
+    validation = _validation_loss(state, lesson, plan)
+    return Epoch(number, total / max(1, pairs), validation, triplets, round(time.monotonic() - began, 3))
+
+
+def _validation_loss(state: _State, lesson: Lesson, plan: Plan) -> float:
+    """Mean loss of the faces that were not trained on, in the same batches after each epoch."""
+    with torch.no_grad():
+        found = list(_losses(state, lesson, lesson.validates, plan, np.random.default_rng([plan.seed, 0])))
+    pairs = sum(each.pairs for each in found)
+    return float(sum(each.pairs * each.mean.item() for each in found) / max(1, pairs))
+
+
+def _losses(
+    state: _State, lesson: Lesson, chosen: Bool, plan: Plan, rng: np.random.Generator
+) -> Iterator[BatchLoss]:
+    """The loss of each batch of the chosen faces that holds a triplet."""
+    rows = np.flatnonzero(chosen)
+    for batch in batches(lesson.person[rows], plan.batch_size, rng):
+        some = rows[batch]
+        vectors = state.forward(torch.from_numpy(lesson.embedding[some]))
+        found = triplet_loss(vectors, torch.from_numpy(lesson.person[some]), plan.margin)
+        if found is not None:
+            yield found
+
+
+def _digest(lesson: Lesson, plan: Plan) -> str:
+    """Of all that the result depends on."""
+    digest = hashlib.sha256(f"{plan} {torch.__version__}".encode())
+    for array in (lesson.embedding, lesson.person, lesson.validates):
+        digest.update(f"{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Batches are too small for several threads, whose number would show in the last digits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,164 @@
+"""Training a head: the loss, the batches, and a kill that changes nothing of the result."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facesets.inference.projection import Projection
+from facesets.stop import Stop
+from facesets.training.export_onnx import onnx_model
+from facesets.training.head import Layer, project
+from facesets.training.splitting import held_out_faces
+from tests.fixtures.kills import in_a_child
+from tests.fixtures.taught_people import blurred_people
+
+torch = pytest.importorskip("torch", reason="`scripts/install --train` installs what training needs")
+
+from facesets.training import linear  # noqa: E402
+from facesets.training.checkpoints import Epoch, path_of  # noqa: E402
+from facesets.training.loop import Lesson, Plan, Trained, train  # noqa: E402
+from facesets.training.triplets import batches, triplet_loss  # noqa: E402
+
+PLAN = Plan(epochs=10, margin=0.2, batch_size=32, learning_rate=1e-3, seed=0)
+
+
+@pytest.fixture(scope="module")
+def lesson() -> Lesson:
+    embedding, person = blurred_people(12, 10)
+    return Lesson(embedding, person, held_out_faces(person, 0))
+
+
+def trained(lesson: Lesson, directory: Path, plan: Plan = PLAN, stop: Stop | None = None) -> Trained:
+    return train(lesson, plan, directory, on_epoch=lambda _: None, stop=stop or Stop())
+
+
+def weights(done: Trained) -> list[bytes]:
+    return [part.tobytes() for layer in done.layers for part in (layer.weight, layer.bias)]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(lesson: Lesson, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return trained(lesson, tmp_path_factory.mktemp("undisturbed"))
+
+
+def test_the_loss_is_that_of_semi_hard_triplets() -> None:
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((20, 6))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    person = np.repeat(np.arange(5), 4)
+    distance = np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
+    losses = []
+    for a in range(20):
+        others = np.flatnonzero(person != person[a])
+        for p in np.flatnonzero(person == person[a]):
+            if p != a:
+                beyond = [distance[a, n] for n in others if distance[a, n] > distance[a, p]]
+                negative = min(beyond) if beyond else distance[a, others].max()
+                losses.append(max(0.0, 0.2 + distance[a, p] - negative))
+    found = triplet_loss(torch.from_numpy(vectors), torch.from_numpy(person), 0.2)
+    assert found is not None
+    assert abs(found.mean.item() - np.mean(losses)) < 1e-6
+    assert (found.pairs, found.triplets) == (60, sum(loss > 0 for loss in losses))
+
+
+@pytest.mark.parametrize("person", [[0, 1, 2], [0, 0, 0]])
+def test_a_batch_without_a_triplet_has_no_loss(person: list[int]) -> None:
+    assert triplet_loss(torch.eye(3), torch.tensor(person), 0.2) is None
+
+
+@pytest.mark.parametrize("size", [16, 32, 50])
+def test_each_face_comes_once_an_epoch_beside_others_of_its_person(size: int) -> None:
+    person = np.repeat(np.arange(20), np.arange(2, 22))
+    found = list(batches(person, size, np.random.default_rng(0)))
+    assert sorted(np.concatenate(found)) == list(range(len(person)))
+    assert max(map(len, found)) <= size
+    for batch in found:
+        assert (np.bincount(person[batch])[person[batch]] > 1).all()
+
+
+def test_training_lowers_the_loss_and_gives_the_same_weights_again(
+    lesson: Lesson, undisturbed: Trained, tmp_path: Path
+) -> None:
+    assert undisturbed.epochs[-1].loss < undisturbed.epochs[0].loss / 2
+    assert undisturbed.epochs[-1].validation_loss < undisturbed.epochs[0].validation_loss
+    assert weights(trained(lesson, tmp_path)) == weights(undisturbed)
+    assert weights(trained(lesson, tmp_path / "other", replace(PLAN, seed=1))) != weights(undisturbed)
+
+
+@pytest.mark.parametrize("kill_at", [1, 4, 9, 22, 35])
+def test_a_killed_training_ends_as_an_undisturbed_one(
+    lesson: Lesson, undisturbed: Trained, tmp_path: Path, kill_at: int
+) -> None:
+    assert in_a_child(lambda: trained(lesson, tmp_path), kill_at)
+    heard: list[Epoch] = []
+    done = train(lesson, PLAN, tmp_path, on_epoch=heard.append, stop=Stop())
+    assert weights(done) == weights(undisturbed)
+    without_times = [replace(epoch, seconds=0) for epoch in undisturbed.epochs]
+    assert [replace(epoch, seconds=0) for epoch in heard] == without_times
+    assert [replace(epoch, seconds=0) for epoch in done.epochs] == without_times
+
+
+def test_it_goes_on_from_the_last_epoch(lesson: Lesson, undisturbed: Trained, tmp_path: Path) -> None:
+    stop = Stop()
+
+    def halfway(epoch: Epoch) -> None:
+        if epoch.number == 4:
+            stop.request()
+
+    stopped = train(lesson, PLAN, tmp_path, on_epoch=halfway, stop=stop)
+    assert len(stopped.epochs) == 4
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [
+        "face_projection_epoch_4.json",
+        "face_projection_epoch_4.safetensors",
+    ]
+    done = trained(lesson, tmp_path)
+    assert weights(done) == weights(undisturbed)
+    # The first four epochs took as long as they had taken: they were not made again.
+    assert done.epochs[:4] == stopped.epochs
+
+
+def test_checkpoints_that_are_damaged_or_of_another_training_do_not_count(
+    lesson: Lesson, undisturbed: Trained, tmp_path: Path
+) -> None:
+    trained(lesson, tmp_path, replace(PLAN, margin=0.3))
+    assert weights(trained(lesson, tmp_path)) == weights(undisturbed)
+    arrays = path_of(tmp_path, PLAN.epochs)
+    arrays.write_bytes(arrays.read_bytes()[:100])
+    assert weights(trained(lesson, tmp_path)) == weights(undisturbed)
+    path_of(tmp_path, PLAN.epochs).with_suffix(".json").write_text("{}")
+    assert weights(trained(lesson, tmp_path)) == weights(undisturbed)
+
+
+def test_onnx_runtime_projects_as_the_layers_do(lesson: Lesson, undisturbed: Trained) -> None:
+    for layers in (
+        undisturbed.layers,
+        linear.whitening(lesson.embedding, lesson.person),
+        linear.discriminants(lesson.embedding, lesson.person),
+    ):
+        projected = Projection(onnx_model(layers))(lesson.embedding)
+        assert np.abs(projected - project(layers, lesson.embedding)).max() < 1e-5
+        assert np.allclose(np.linalg.norm(projected, axis=1), 1, atol=1e-6)
+        assert Projection(onnx_model(layers))(lesson.embedding[:0]).shape == (0, projected.shape[1])
+        assert onnx_model(layers) == onnx_model(layers)
+
+
+def test_the_head_has_the_layers_that_were_asked_for(undisturbed: Trained) -> None:
+    assert [layer.weight.shape for layer in undisturbed.layers] == [(64, 256), (256, 128)]
+
+
+def test_whitening_makes_people_equally_wide_in_all_directions(lesson: Lesson) -> None:
+    for layers, width in (
+        (linear.whitening(lesson.embedding, lesson.person), 64),
+        (linear.discriminants(lesson.embedding, lesson.person), 11),
+    ):
+        (layer,) = layers
+        assert isinstance(layer, Layer)
+        rows = lesson.embedding @ layer.weight + layer.bias
+        assert rows.shape[1] == width
+        assert np.abs(rows.mean(axis=0)).max() < 1e-4
+        means = np.array([rows[lesson.person == one].mean(axis=0) for one in range(12)])
+        within = np.cov((rows - means[lesson.person]).T)
+        # Shrinking the covariance evens out, and does not even out wholly.
+        assert np.diag(within).max() / np.diag(within).min() < 4
