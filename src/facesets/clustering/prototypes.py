@@ -1,0 +1,163 @@
+"""What stands for a person where faces are compared with people: exemplars and centroids.
+
+Exemplars are single faces, good ones that differ from each other; a centroid is what many faces have in
+common. People whose photos span years have a centroid for each era besides that of all their faces.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from facesets.clustering.eras import NO_YEAR, split_into_eras
+from facesets.clustering.vectors import Bool, Float32, Int64
+
+MAX_EXEMPLARS = 3
+GOOD_QUALITY = 0.5
+
+_LEAST_YEARS = 3
+_MIN_ERA_FACES = 8
+_ERA_CUT = 0.35
+_ERA_JOIN = 0.40
+_ERA_JOIN_YEARS = 5
+_MOST_IN_ERAS = 2000
+"""Faces, the best, that eras are cut of: what that takes grows with the square of their number."""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonFaces:
+    """The faces of one person, in any order.
+
+    Attributes
+    ----------
+    face_id : int64 array of shape (n,)
+        Decides between faces that are equally good.
+    embedding : float32 array of shape (n, d)
+        Of unit length.
+    quality : float32 array of shape (n,)
+        From 0 to 1.
+    year : int64 array of shape (n,)
+        Of capture; 0 where unknown.
+    pinned, dropped : bool array of shape (n,)
+        Whether a human wants each as an exemplar, or does not.
+    """
+
+    face_id: Int64
+    embedding: Float32
+    quality: Float32
+    year: Int64
+    pinned: Bool
+    dropped: Bool
+
+
+@dataclass(frozen=True, slots=True)
+class Centroid:
+    """The direction that some faces have in common.
+
+    Attributes
+    ----------
+    vector : float32 array of shape (d,)
+        Of unit length.
+    rows : int64 array
+        The faces that were averaged.
+    is_era : bool
+        Whether they are those of one era.
+    """
+
+    vector: Float32
+    rows: Int64
+    is_era: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PersonPrototypes:
+    """What stands for one person.
+
+    Attributes
+    ----------
+    exemplars : int64 array
+        Rows of the person's faces: those pinned, then the others in the order in which they were chosen.
+    centroids : tuple of Centroid
+        That of all faces first; none if they cancel out.
+    """
+
+    exemplars: Int64
+    centroids: tuple[Centroid, ...]
+
+
+def prototypes_of(faces: PersonFaces) -> PersonPrototypes:
+    """Choose a person's exemplars and make the centroids; whatever the order of the faces, the same."""
+    order = np.argsort(faces.face_id, kind="stable")
+    faces = PersonFaces(
+        faces.face_id[order],
+        faces.embedding[order],
+        faces.quality[order],
+        faces.year[order],
+        faces.pinned[order],
+        faces.dropped[order],
+    )
+    good = good_rows(faces.quality)
+    middle = _centroid(faces, good, is_era=False)
+    exemplars = _exemplars(faces, good, middle)
+    centroids = [each for each in (middle, *_era_centroids(faces, good)) if each is not None]
+    return PersonPrototypes(
+        order[exemplars],
+        tuple(Centroid(each.vector, order[each.rows], each.is_era) for each in centroids),
+    )
+
+
+def good_rows(quality: Float32) -> Int64:
+    """The faces that a person is learnt from: the good ones, or all where none is."""
+    good = np.flatnonzero(quality >= GOOD_QUALITY)
+    return good if len(good) else np.arange(len(quality))
+
+
+def _centroid(faces: PersonFaces, rows: Int64, *, is_era: bool) -> Centroid | None:
+    # Faces of quality zero count a little, so that there is a mean of them.
+    weight = np.maximum(faces.quality[rows].astype(np.float64), 1e-3)
+    mean = weight @ faces.embedding[rows].astype(np.float64)
+    length = float(np.linalg.norm(mean))
+    if not length > 0:
+        return None
+    return Centroid((mean / length).astype(np.float32), rows, is_era)
+
+
+def _exemplars(faces: PersonFaces, good: Int64, middle: Centroid | None) -> Int64:
+    """Those pinned; then the best, and each next one as far as can be from those chosen.
+
+    Of good faces the half nearest to the centroid is chosen from: the farthest of all may be somebody else.
+    """
+    chosen = np.flatnonzero(faces.pinned).tolist()
+    free = good[~faces.pinned[good] & ~faces.dropped[good]]
+    if middle is not None and len(free) > MAX_EXEMPLARS:
+        nearness = faces.embedding[free] @ middle.vector
+        keep = max(MAX_EXEMPLARS, (len(free) + 1) // 2)
+        free = free[np.sort(np.argsort(-nearness, kind="stable")[:keep])]
+    if not chosen and len(free):
+        chosen.append(int(free[faces.quality[free].argmax()]))
+    while len(chosen) < MAX_EXEMPLARS and len(left := free[~np.isin(free, chosen)]):
+        nearest = (faces.embedding[left] @ faces.embedding[chosen].T).max(axis=1)
+        chosen.append(int(left[nearest.argmin()]))
+    return np.array(chosen, np.int64)
+
+
+def _era_centroids(faces: PersonFaces, good: Int64) -> list[Centroid]:
+    """A centroid for each era, where photos span years and the faces fall into several eras."""
+    dated = good[faces.year[good] != NO_YEAR]
+    years = faces.year[dated]
+    if len(dated) < 2 * _MIN_ERA_FACES or int(years.max() - years.min()) < _LEAST_YEARS:
+        return []
+    if len(dated) > _MOST_IN_ERAS:
+        best = np.argsort(-faces.quality[dated], kind="stable")[:_MOST_IN_ERAS]
+        dated = dated[np.sort(best)]
+    eras = split_into_eras(
+        faces.embedding[dated],
+        faces.year[dated],
+        max_cosine_distance=_ERA_CUT,
+        min_anchor_faces=_MIN_ERA_FACES,
+        join_cosine_distance=_ERA_JOIN,
+        join_years=_ERA_JOIN_YEARS,
+    )
+    if eras.anchors < 2:
+        return []
+    made = (_centroid(faces, dated[eras.era == era], is_era=True) for era in range(eras.anchors))
+    return [each for each in made if each is not None]
