@@ -30,6 +30,7 @@ from facesets.cli.migrate import migrate
 from facesets.cli.models import models
 from facesets.cli.params import EPILOG, SETTINGS_NOTE
 from facesets.cli.people import people
+from facesets.cli.people_review import answer, review
 from facesets.cli.refine import refine
 from facesets.cli.relocate import relocate
 from facesets.cli.run import run
@@ -87,6 +88,8 @@ for command in (
     doctor,
 ):
     app.command()(command)
+people.command()(review)
+people.command()(answer)
 app.add_typer(people, name="people")
 app.add_typer(models, name="models")
 app.add_typer(db, name="db")

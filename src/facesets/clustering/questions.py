@@ -12,7 +12,7 @@ import numpy as np
 
 from facesets.clustering.calibration import Calibration
 from facesets.clustering.person_matches import find_person_matches
-from facesets.clustering.vectors import Float32, Float64, Int64
+from facesets.clustering.vectors import Bool, Float32, Float64, Int64
 
 LEAST_UNCERTAINTY = 0.05
 """Less likely than that an answer changes something: not asked."""
@@ -20,7 +20,11 @@ LEAST_UNCERTAINTY = 0.05
 _STEEPNESS = 0.028
 """By so much of a typical similarity within a person the odds change by a factor of e."""
 
+_UNUSUAL_SHARE = 0.8
+"""Of a typical similarity: where a few faces of a person are somebody else, these are below it."""
+
 _LEAST_PARTS = 4
+_BLOCK_ROWS = 8192
 _ROUNDS = 10
 _MOST_SPLIT = 500
 
@@ -171,30 +175,42 @@ def _asked(pairs: Pairs) -> Pairs:
     return Pairs(pairs.first[keep], pairs.second[keep], pairs.similarity[keep], pairs.likely[keep])
 
 
-def faces_far_from_people(rows: Float32, person: Int64, means: Float32, measured: Calibration) -> FarFaces:
-    """Faces that are little like the rest of their person.
+def similarity_to_rest(rows: Float32, person: Int64, means: Float32) -> Float32:
+    """Mean cosine similarity of each face with the other faces of its person; NaN where that says nothing.
 
     Parameters
     ----------
     rows : float32 array of shape (n, d)
     person : int64 array of shape (n,)
-        -1 for a face without a person, which is left out.
+        -1 for a face without a person.
     means : float32 array of shape (p, d)
         The mean of each person's faces, not of unit length.
     """
     counts = np.bincount(person[person >= 0], minlength=len(means))
+    similarity = np.full(len(rows), np.nan, np.float32)
     # Of two faces that are unlike each other nobody can say which one is wrong.
     mine = np.flatnonzero(person >= 0)
     mine = mine[counts[person[mine]] > 2]
-    with_all = np.empty(len(mine), np.float32)
-    for start in range(0, len(mine), 8192):
-        some = mine[start : start + 8192]
-        with_all[start : start + 8192] = np.einsum("ij,ij->i", rows[some], means[person[some]])
-    count = counts[person[mine]]
-    similarity: Float32 = ((with_all * count - 1) / (count - 1)).astype(np.float32)
-    likely = may_be_two(measured, similarity)
-    keep = np.flatnonzero(likely >= LEAST_UNCERTAINTY)
-    return FarFaces(mine[keep], similarity[keep], likely[keep])
+    for start in range(0, len(mine), _BLOCK_ROWS):
+        some = mine[start : start + _BLOCK_ROWS]
+        count = counts[person[some]]
+        with_all = np.einsum("ij,ij->i", rows[some], means[person[some]])
+        similarity[some] = (with_all * count - 1) / (count - 1)
+    return similarity
+
+
+def faces_far_from_people(similarity: Float32, measured: Calibration) -> FarFaces:
+    """Faces that are little like the rest of their person, by what `similarity_to_rest` says."""
+    row = np.flatnonzero(np.isfinite(similarity))
+    likely = may_be_two(measured, similarity[row])
+    keep = likely >= LEAST_UNCERTAINTY
+    return FarFaces(row[keep], similarity[row[keep]], likely[keep])
+
+
+def people_who_may_be_two(similarity: Float32, person: Int64, measured: Calibration) -> Int64:
+    """Whom to look at closely: people with some face that is less like the rest than usual."""
+    less = np.nan_to_num(similarity, nan=1.0) < _UNUSUAL_SHARE * measured.typical
+    return np.unique(person[less])
 
 
 def person_who_may_be_two(rows: Float32, measured: Calibration) -> Halves | None:
@@ -210,13 +226,13 @@ def person_who_may_be_two(rows: Float32, measured: Calibration) -> Halves | None
     step = -(-len(rows) // _MOST_SPLIT)
     kept = np.arange(0, len(rows), step)
     side = _sides(rows[kept])
-    if min(side.sum(), (~side).sum()) < 2:  # noqa: PLR2004 - a single face is a question about that face
+    if min(side.sum(), (~side).sum()) < 2:
         return None
     if side.sum() * 2 > len(side):
         side = ~side
     means = rows[kept[side]].mean(axis=0), rows[kept[~side]].mean(axis=0)
     similarity = float(means[0] @ means[1])
-    likely = float(may_be_two(measured, np.float32(similarity)))
+    likely = float(may_be_two(measured, np.array([similarity], np.float32))[0])
     if likely < LEAST_UNCERTAINTY:
         return None
     # All faces, where only some were looked at.
@@ -228,11 +244,11 @@ def person_who_may_be_two(rows: Float32, measured: Calibration) -> Halves | None
     return Halves(middle, int(rest[np.argmax(rows[rest] @ means[1])]), similarity, likely)
 
 
-def _sides(rows: Float32) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _sides(rows: Float32) -> Bool:
     """Which faces are in the one of two parts that lie apart, from the two faces that are least alike."""
     alike = rows @ rows.T
     one, other = divmod(int(alike.argmin()), len(rows))
-    side = alike[one] > alike[other]
+    side: Bool = alike[one] > alike[other]
     for _ in range(_ROUNDS):
         if side.all() or not side.any():
             break

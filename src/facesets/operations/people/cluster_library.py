@@ -11,8 +11,10 @@ from facesets.clustering.incremental import Joined
 from facesets.errors import Command, Field, WrongUsage
 from facesets.interfaces import Progress
 from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.people.looking import look_at_everything
 from facesets.operations.people.matching import Decision, StoppedEarly, decide
 from facesets.operations.people.obeying import obey
+from facesets.operations.people.questions import waiting
 from facesets.operations.people.restoring import Restored, restore_people
 from facesets.stop import Stop
 from facesets.store.postgres import people
@@ -54,6 +56,8 @@ class ClusterLibrarySummary:
         Stay without a person and are tried again next time.
     review : list of ReviewCase
         Tie people together; left alone.
+    questions : int
+        Wait for `people review`.
     reasons : list of str
         A sentence for each choice that the method made by itself.
     seconds : mapping of stage to seconds
@@ -67,6 +71,7 @@ class ClusterLibrarySummary:
     restored: int = 0
     alone: int = 0
     review: list[ReviewCase] = field(default_factory=list)
+    questions: int = 0
     reasons: list[str] = field(default_factory=list)
     dry_run: bool = False
     stopped: bool = False
@@ -129,8 +134,21 @@ def cluster_library(
             progress.end()
         decision = replace(decision, joined=joined)
         stored = time.monotonic()
-        seconds = {"reading": read - began, "clustering": decided - read, "storing": stored - decided}
-        summary = replace(_summary(faces, decision, options, seconds), restored=restored.faces)
+        questions = 0
+        if not options.dry_run and not stop.requested:
+            progress.begin("Looking for questions")
+            questions = _look(library, faces, joined)
+            progress.end()
+        looked = time.monotonic()
+        seconds = {
+            "reading": read - began,
+            "clustering": decided - read,
+            "storing": stored - decided,
+            "looking for questions": looked - stored,
+        }
+        summary = replace(
+            _summary(faces, decision, options, seconds), restored=restored.faces, questions=questions
+        )
         run.summary = {k: v for k, v in asdict(summary).items() if k != "review"}
         run.summary |= {"review": len(summary.review), **decision.used}
     return summary
@@ -179,16 +197,17 @@ def _store(
             if some.any():
                 people.assign(connection, face_ids[some], person[some], [*faces.persons, *new], how)
         people.drop_empty_persons(connection, new)
-    review = joined.review
-    people.replace_candidates(
-        connection,
-        faces.detector_id,
-        face_ids[review.face],
-        review.person,
-        review.similarity,
-        faces.persons,
-    )
     return joined
+
+
+def _look(library: Library, faces: PeopledFaces, joined: Joined) -> int:
+    """Look for questions that the run leaves; returns how many wait."""
+    review = joined.review
+    undecided = replace(review, face=faces.face_id[faces.person < 0][review.face])
+    detector = library.database.run(library.detector)
+    if detector is not None:
+        look_at_everything(library.database, detector, faces, undecided, faces.persons)
+    return waiting(library.database)
 
 
 def _summary(

@@ -1,5 +1,6 @@
 """People as lists show them: totals of each, and the faces of one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, LiteralString
 from uuid import UUID
@@ -88,12 +89,22 @@ def list_people(
 def faces_of(connection: Connection, person: UUID, limit: int) -> list[FaceLine]:
     """The best faces of a person, with the paths of each photo."""
     rows = connection.execute(
+        "SELECT id FROM face_detections WHERE person_id = %s ORDER BY quality DESC, id LIMIT %s",
+        (person, limit),
+    )
+    return face_lines(connection, [int(face) for (face,) in rows])
+
+
+def face_lines(connection: Connection, faces: Sequence[int]) -> list[FaceLine]:
+    """Faces in this order, with the paths of each photo; those that do not exist are left out."""
+    rows = connection.execute(
         """SELECT f.id, i.sha256,
                 array(SELECT q.path FROM image_paths q WHERE q.image_id = f.image_id ORDER BY q.id) AS paths,
                 f.x1, f.y1, f.x2, f.y2, f.kps, f.det_score, f.quality, coalesce(f.assigned_by, '')
             FROM face_detections f JOIN images i ON i.id = f.image_id
-            WHERE f.person_id = %s ORDER BY f.quality DESC, f.id LIMIT %s""",
-        (person, limit),
+            WHERE f.id = ANY(%(faces)s::bigint[])
+            ORDER BY array_position(%(faces)s::bigint[], f.id)""",
+        {"faces": list(faces)},
     )
     return [
         FaceLine(
