@@ -1,12 +1,15 @@
 """`facesets people review` as a user sits before it, and as a script calls it."""
 
 import base64
+import contextlib
+import fcntl
 import json
 import os
 import pty
 import re
 import select
 import subprocess
+import termios
 import time
 from pathlib import Path
 
@@ -26,7 +29,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 def library(database: Database) -> Library:
     filled = Library(database)
     add_person(filled, "anna", 6)
-    add_like(filled, "annie", "anna", 0.52, 3)
+    add_like(filled, "annie", "anna", 0.58, 3)
     add_person(filled, "ben", 2)
     cluster(filled)
     return filled
@@ -44,13 +47,14 @@ class Terminal:
             stderr=follower,
             env=environment({"TERM": "xterm", **variables}),
             start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - nothing runs besides
         )
         os.close(follower)
         self.text = ""
 
     def expect(self, pattern: str) -> str:
         """Wait until this is on the screen, after what was expected before; returns it."""
-        until = time.monotonic() + 60
+        until = time.monotonic() + 30
         while not (found := re.search(pattern, self.text)):
             assert time.monotonic() < until, f"{pattern!r} is not in {self.text!r}"
             if select.select([self._leader], [], [], 1)[0]:
@@ -67,13 +71,14 @@ class Terminal:
 
     def end(self) -> int:
         """Wait for the program's end."""
-        try:
-            while os.read(self._leader, 65536):
+        with contextlib.suppress(OSError):
+            while select.select([self._leader], [], [], 20)[0] and os.read(self._leader, 65536):
                 pass
-        except OSError:
-            pass
-        os.close(self._leader)
-        return self._process.wait(60)
+        try:
+            return self._process.wait(20)
+        finally:
+            self._process.kill()
+            os.close(self._leader)
 
 
 def test_an_evening_at_the_terminal(library: Library, library_url: str) -> None:
@@ -107,7 +112,8 @@ def test_an_evening_at_the_terminal(library: Library, library_url: str) -> None:
     assert who_is(library, "annie-0-0") == anna
 
 
-def test_ctrl_c_and_q_end_it_with_what_was_answered(library: Library, library_url: str) -> None:
+@pytest.mark.usefixtures("library")
+def test_ctrl_c_and_q_end_it_with_what_was_answered(library_url: str) -> None:
     for key, status in (("q", 0), ("\x03", 130)):
         screen = Terminal("people", "review", "--database", library_url)
         screen.expect(r"\[q\]uit")
@@ -139,7 +145,8 @@ def test_a_script_reads_questions_as_lines_of_json_and_answers_them(
         assert run("people", "answer", *words, "--database", library_url).status == 2
 
 
-def test_cron_reads_how_many_questions_wait(library: Library, library_url: str) -> None:
+@pytest.mark.usefixtures("library")
+def test_cron_reads_how_many_questions_wait(library_url: str) -> None:
     done = run("cluster", "--database", library_url)
     assert "1 question waits: `facesets people review`." in done.out
     assert len(done.out.splitlines()) == 1
