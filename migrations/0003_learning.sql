@@ -6,7 +6,7 @@ ALTER TABLE step_faces ADD COLUMN cluster_before text, ADD COLUMN cluster_after 
 -- Exemplars and centroids follow from faces and statements. A person whose photos span years has a centroid an era.
 ALTER TABLE person_prototypes
     ADD COLUMN faces integer NOT NULL DEFAULT 1,        -- that were averaged
-    ADD COLUMN taken_from date,                         -- of an era; null where the person has only one
+    ADD COLUMN taken_from date,                         -- of an era; null for all faces
     ADD COLUMN taken_until date;
 
 -- What prototypes were made of: whatever changes a person's faces, SQL too, shows here.
@@ -18,6 +18,28 @@ CREATE TABLE prototype_sources (
     made_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (person_id, model_id)
 );
+
+-- Whose faces there are, read from the index alone.
+DROP INDEX face_detections_person;
+CREATE INDEX face_detections_person ON face_detections (person_id) INCLUDE (id, detector_id)
+    WHERE person_id IS NOT NULL;
+
+-- What lists tell of a person; follows from the faces, as prototypes do.
+CREATE TABLE person_totals (
+    person_id uuid PRIMARY KEY REFERENCES persons ON DELETE CASCADE,
+    faces integer NOT NULL,
+    fingerprint bigint NOT NULL,                        -- of the faces' ids
+    photos integer NOT NULL,
+    taken_from date,
+    taken_until date
+);
+CREATE FUNCTION forget_totals() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM person_totals t USING face_detections f WHERE f.image_id = NEW.id AND t.person_id = f.person_id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER images_taken_otherwise AFTER UPDATE OF taken ON images
+    FOR EACH ROW WHEN (OLD.taken IS DISTINCT FROM NEW.taken) EXECUTE FUNCTION forget_totals();
 
 -- A face that a human fixed as an exemplar of somebody, or dropped from them.
 CREATE TABLE said_exemplars (

@@ -1,34 +1,58 @@
-"""Naming, correcting and taking back in a large library of made-up people.
+"""Naming, correcting, taking back and assigning: how long it takes, and how often it is right.
 
-    .venv/bin/python scripts/benchmarks/people.py [--faces 1000000] [--persons 5000] [--run 100000]
+    .venv/bin/python scripts/benchmarks/people.py [--what commands] [--faces 1000000] [--persons 5000]
+    .venv/bin/python scripts/benchmarks/people.py --what assign [--faces 1000000] [--persons 5000] [--known 8]
+    .venv/bin/python scripts/benchmarks/people.py --what accuracy [--embeddings FILE.npz]
 
-A library is filled by SQL with faces of people (no vectors: none of this reads more than one person's), then
-each command is timed beside a bare `SELECT count(*)` of the same faces. A throw-away embedded server is used,
-as safe against crashes as a real one.
+commands: a library is filled by SQL with faces of people (no vectors: none of this reads more than one
+person's), then each command is timed beside a bare `SELECT count(*)` of the same faces.
+assign: a library of made-up vectors, in which each person has some faces and all others have none, is
+assigned; then all prototypes are made again.
+Both use a throw-away embedded server, as safe against crashes as a real one.
+accuracy: of people with enough photos some are named, and the rest are compared with them, among all
+strangers. FILE.npz holds `embedding` and `name`; by default it is
+../shared/faces/lfw_dev_embeddings.npz.
 """
 
 import argparse
+import resource
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from facesets.clustering import calibrate
+from facesets.clustering.assigning import KnownPeople, choose_people, measured_threshold, thresholds
+from facesets.clustering.prototypes import PersonFaces, prototypes_of
+from facesets.clustering.recognisers import recogniser_named
+from facesets.clustering.vectors import Bool, Float32, Int64, unit_rows
+from facesets.operations.options.assign import AssignOptions
 from facesets.operations.people import correcting, history, listing, naming
+from facesets.operations.people.assigning import AssignSummary, assign
+from facesets.progress import SilentProgress
+from facesets.stop import Stop
+from facesets.store.postgres import people as faces_of_people
 from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.copying import INT2, INT8, copy_in, vector
 from facesets.store.postgres.embedded import EmbeddedServer
+from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import migrate, shipped_migrations
-from facesets.store.postgres.people import assign
 from facesets.store.postgres.person_edits import make_person
+from facesets.store.postgres.prototypes import refresh_prototypes
 from facesets.store.postgres.steps import making_step
 
 if TYPE_CHECKING:
     from uuid import UUID
 
 BY = "benchmark@here"
+SHARED = Path(__file__).resolve().parents[2].parent / "shared"
+SPREAD_DECAY = 0.358
+"""How fast the directions of vectors lose weight, so that strangers are similar by 0 +- 0.06."""
 
 
 def fill(database: Database, faces: int, persons: int, spare: int) -> None:
@@ -58,7 +82,7 @@ def fill(database: Database, faces: int, persons: int, spare: int) -> None:
                     quality, face_short, blur, pose, person_id, assigned_by, assigned_at)
                 SELECT i.id, 1, 0, 1, 1, 50, 50, '{}', 0.9, random(), 49, 100, '{}', p.id,
                     CASE WHEN p.id IS NULL THEN NULL ELSE 'auto' END, now()
-                FROM images i LEFT JOIN p ON p.n = i.id %% %s AND i.id <= %s""",
+                FROM images i LEFT JOIN p ON p.n = i.id %% %s AND i.id <= %s ORDER BY i.id""",
             (persons, faces),
         )
 
@@ -83,28 +107,173 @@ def run_of(connection: Connection, faces: int) -> int:
     with making_step(connection, "cluster", BY, "cluster") as step:
         person = make_person(step)
         step.touch_faces(ids)
-        assign(connection, np.array(ids, np.int64), np.zeros(len(ids), np.int64), [person], "auto")
+        nobody_else = np.zeros(len(ids), np.int64)
+        faces_of_people.assign(connection, np.array(ids, np.int64), nobody_else, [person], "auto")
     return step.id
 
 
 def main() -> None:
-    """Fill a library, and time each command."""
+    """Measure what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--what", choices=["commands", "assign", "accuracy"], default="commands")
     parser.add_argument("--faces", type=int, default=1_000_000)
     parser.add_argument("--persons", type=int, default=5_000)
     parser.add_argument("--run", type=int, default=100_000)
+    parser.add_argument("--known", type=int, default=8, help="assign: faces of each person")
+    parser.add_argument("--embeddings", type=Path, default=SHARED / "faces/lfw_dev_embeddings.npz")
     given = parser.parse_args()
+    if given.what == "accuracy":
+        measure_accuracy(given.embeddings)
+        return
+    with throw_away_library() as database:
+        if given.what == "assign":
+            measure_assign(database, given.faces, given.persons, given.known)
+        else:
+            timed("filling the library", lambda: fill(database, given.faces, given.persons, given.run), 0)
+            measure(database, given.run)
+
+
+@contextmanager
+def throw_away_library() -> Iterator[Database]:
+    """An empty library on a server of its own."""
     folder = Path(tempfile.mkdtemp(prefix="fsets."))
     folder.chmod(0o755)
     try:
         with EmbeddedServer(folder / "postgres") as server:
             database = Database(server.conninfo)
             migrate(database, shipped_migrations())
-            timed("filling the library", lambda: fill(database, given.faces, given.persons, given.run), 0)
-            measure(database, given.run)
+            yield database
             database.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def measure_assign(database: Database, faces: int, persons: int, known: int) -> None:
+    """Assign faces without a person, of which nine of ten are somebody's, by vectors as ArcFace's spread."""
+    timed("filling the library", lambda: fill(database, persons * known, persons, faces), 0)
+    timed("filling in vectors", lambda: fill_vectors(database, persons, persons * known + faces), 0)
+    library = Library(database)
+    detector = database.run(library.detector)
+    if detector is None:
+        raise LookupError("the library was not filled")
+
+    def prototypes() -> int:
+        return database.run(lambda connection: refresh_prototypes(connection, detector))
+
+    timed("making all prototypes", prototypes, 0)
+    timed("finding no prototype stale", prototypes, 0.3)
+    for threshold in (None, "auto"):
+        options = AssignOptions(threshold=threshold, dry_run=threshold is None)
+        found: list[AssignSummary] = []
+
+        def run(options: AssignOptions = options, found: list[AssignSummary] = found) -> None:
+            found.append(assign(library, options, progress=SilentProgress(), stop=Stop(), by=BY))
+
+        timed(f"assign --threshold {threshold or 'of the recogniser, --dry-run'}", run, 60)
+        print(found[0])
+    print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB of memory at most   (aim 3)")
+    timed("making all prototypes again", prototypes, 0)
+    timed("finding no prototype stale", prototypes, 0.3)
+
+
+def fill_vectors(database: Database, persons: int, total: int) -> None:
+    """A vector for each face: of the person of its number, and one of ten of a stranger."""
+    rng = np.random.default_rng(7)
+    scale = ((np.arange(512) + 10.0) ** -SPREAD_DECAY).astype(np.float32)
+
+    def unit(count: int) -> Float32:
+        return unit_rows(rng.standard_normal((count, 512), np.float32) * scale)
+
+    hearts = unit(persons)
+    for start in range(0, total, 50_000):
+        number = np.arange(start + 1, min(start + 50_000, total) + 1)
+        similarity = np.clip(rng.normal(0.75, 0.08, (len(number), 1)), 0.3, 0.95).astype(np.float32)
+        noise = unit(len(number))
+        vectors = unit_rows(similarity * hearts[number % persons] + np.sqrt(1 - similarity**2) * noise)
+        stranger = rng.random(len(number)) < 0.1
+        vectors[stranger] = noise[stranger]
+        columns = {"face": number, "model": np.ones(len(number), np.int16), "vector": vectors}
+
+        def work(connection: Connection, columns: Mapping[str, Any] = columns) -> None:
+            copy_in(
+                connection,
+                "COPY face_embeddings (face_id, model_id, embedding) FROM STDIN (FORMAT BINARY)",
+                {"face": INT8, "model": INT2, "vector": vector(512)},
+                columns,
+            )
+
+        database.run(work)
+    database.run_alone(lambda connection: connection.execute("VACUUM ANALYZE"))
+
+
+def measure_accuracy(path: Path) -> None:
+    """How many faces are given to the right person, and how many of the others to anybody."""
+    with np.load(path) as arrays:
+        rows = unit_rows(arrays["embedding"])
+        _, label, count = np.unique(arrays["name"], return_inverse=True, return_counts=True)
+    measured = calibrate(rows)
+    print("named  people  held out  strangers  threshold  right of held out  wrong of all  precision")
+    for named, least in ((1, 4), (3, 5), (10, 12)):
+        results: dict[str, list[tuple[float, float, float, float]]] = {}
+        known = np.flatnonzero(count >= least)
+        for seed in range(5):
+            rng = np.random.default_rng(seed)
+            order = rng.permutation(len(rows))
+            rank = np.empty(len(rows), np.int64)
+            by_person = order[np.argsort(label[order], kind="stable")]
+            rank[by_person] = np.arange(len(rows)) - (np.cumsum(count) - count)[label[by_person]]
+            is_named = np.isin(label, known) & (rank < named)
+            people = named_people(rows, label, is_named)
+            for threshold in (0.5, 0.6, "auto"):
+                limit = measured_threshold(measured, len(people[1])) if threshold == "auto" else threshold
+                found = right_and_wrong(rows, label, is_named, known, people, float(limit))
+                results.setdefault(str(threshold), []).append((float(limit), *found))
+        strangers = int((~np.isin(label, known)).sum())
+        held = len(rows) - strangers - len(known) * named
+        for threshold, of_seeds in results.items():
+            limit, right, wrong, precision = np.mean(of_seeds, axis=0)
+            print(
+                f"{named:>5}  {len(known):>6}  {held:>8}  {strangers:>9}  {threshold:>4} {limit:.2f}  "
+                f"{right:>17.2%}  {wrong:>12.3%}  {precision:>9.2%}"
+            )
+
+
+def named_people(rows: Float32, label: Int64, is_named: Bool) -> tuple[Float32, Int64, Bool]:
+    """The prototypes of everybody who has a name: vectors, whose they are, and which are exemplars."""
+    vectors, person, is_exemplar = [], [], []
+    for who in np.unique(label[is_named]):
+        face = np.flatnonzero(is_named & (label == who))
+        nothing = np.zeros(len(face), bool)
+        found = prototypes_of(
+            PersonFaces(
+                face, rows[face], np.ones(len(face), np.float32), nothing.astype(np.int64), nothing, nothing
+            )
+        )
+        ours = [*rows[face[found.exemplars]], *(each.vector for each in found.centroids)]
+        vectors += ours
+        person += [who] * len(ours)
+        is_exemplar += [True] * len(found.exemplars) + [False] * len(found.centroids)
+    return np.stack(vectors), np.array(person), np.array(is_exemplar)
+
+
+def right_and_wrong(
+    rows: Float32,
+    label: Int64,
+    is_named: Bool,
+    known: Int64,
+    people: tuple[Float32, Int64, Bool],
+    threshold: float,
+) -> tuple[float, float, float]:
+    """Share of held-out faces that are given to the right person, share of all wrong ones, and precision."""
+    rest = np.flatnonzero(~is_named)
+    vectors, who, is_exemplar = people
+    limits = thresholds(threshold, AssignOptions().margin, threshold - 0.1, recogniser_named(None))
+    matches = KnownPeople(vectors, who, is_exemplar).similar(rows[rest], limits)
+    given = choose_people(matches, matches.face, limits).given
+    right = int((label[rest[given.face]] == given.person).sum())
+    wrong = len(given) - right
+    held = int(np.isin(label[rest], known).sum())
+    return right / held, wrong / len(rest), right / max(1, len(given))
 
 
 def measure(database: Database, in_run: int) -> None:
@@ -121,11 +290,8 @@ def measure(database: Database, in_run: int) -> None:
         lambda: database.run(lambda connection: connection.execute("SELECT count(*) FROM face_detections")),
         0,
     )
-    timed(
-        "people list",
-        lambda: listing.people(database, status="active", unnamed=False, sort="faces"),
-        0.3,
-    )
+    for what, aim in (("people list, first", 0), ("people list", 0.3)):
+        timed(what, lambda: listing.people(database, status="active", unnamed=False, sort="faces"), aim)
     timed("people name", lambda: naming.name(database, first, "Anna", into=False, face=False, by=BY), 0.3)
     timed("people show", lambda: listing.person(database, "Anna", faces=20), 0.3)
     timed("people merge", lambda: correcting.merge(database, [second], "Anna", drop_names=False, by=BY), 0.3)
@@ -141,6 +307,11 @@ def measure(database: Database, in_run: int) -> None:
 
     timed(f"a run that gives {in_run} faces away", run, 0)
     timed("people undo of that run", lambda: history.undo(database, step, by=BY), 5)
+    timed(
+        "people list after it, before a vacuum",
+        lambda: listing.people(database, status="active", unnamed=False, sort="faces"),
+        0.3,
+    )
 
 
 if __name__ == "__main__":

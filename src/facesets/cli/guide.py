@@ -86,6 +86,7 @@ GUIDE = {
         "facesets index --target ~/Pictures",
         "facesets index --target /mnt/galleries/* --exclude private '*.png' --max-minutes 60 --alone -q",
     ),
+    "assign": _entry(LIBRARY, "facesets assign", "facesets assign --threshold auto --dry-run"),
     "search": _entry(
         LIBRARY,
         'facesets search "a red bicycle in snow"',
@@ -119,6 +120,10 @@ GUIDE = {
     "people log": _entry(LIBRARY, "facesets people log", "facesets people log Anna"),
     "people undo": _entry(LIBRARY, "facesets people undo", "facesets people undo 12"),
     "people redo": _entry(LIBRARY, "facesets people redo"),
+    "people prototypes": _entry(
+        LIBRARY, "facesets people prototypes Anna", "facesets people prototypes Anna --pin 812 --drop 977"
+    ),
+    "people centroids": _entry(LIBRARY, "facesets people centroids"),
     "stats": _entry(LIBRARY, "facesets stats", "facesets stats --json"),
     "check": _entry(LIBRARY, "facesets check", "facesets check --fix"),
     "migrate": _entry(LIBRARY, "facesets migrate --status", "facesets migrate"),

@@ -30,7 +30,7 @@ class PersonMatches:
     def __len__(self) -> int:
         return len(self.face)
 
-    def of(self, chosen: Bool) -> "PersonMatches":
+    def of(self, chosen: Bool | Int64) -> "PersonMatches":
         """Those pairs."""
         return PersonMatches(self.face[chosen], self.person[chosen], self.similarity[chosen])
 

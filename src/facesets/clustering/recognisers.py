@@ -64,6 +64,9 @@ class Recogniser:
         Up to which the centroids of two clusters belong to one person.
     max_from_centroid : float
         Cosine distance from a person's centroid beyond which faces may well be strangers'.
+    assign, review : float
+        Similarity to one of somebody's prototypes from which on a face is theirs, and from which on it is
+        worth a question.
     source : str
         Where these come from, in words.
     is_sure : bool
@@ -78,6 +81,8 @@ class Recogniser:
     pairs: PairModel | None = None
     merge_max_cosine_distance: float = 0.40
     max_from_centroid: float = 0.55
+    assign: float = 0.6
+    review: float = 0.5
 
 
 ARCFACE = Recogniser(0.6, 0.01, 0.065, "as usual with ArcFace", is_sure=False)
@@ -93,6 +98,8 @@ _MEASURED = {
         pairs=PairModel(mean=0.636, spread=0.102, reached=0.376, decay=0.0354),
         merge_max_cosine_distance=0.30,
         max_from_centroid=0.40,
+        assign=0.65,
+        review=0.55,
     ),
 }
 

@@ -41,8 +41,13 @@ class PeopledFaces:
     embedding: Float32
 
 
-def load_peopled_faces(connection: Connection, detector: DetectorRow) -> PeopledFaces:
-    """Read the faces of images, with their people and vectors, as of one moment."""
+def load_peopled_faces(
+    connection: Connection, detector: DetectorRow, *, vectors: bool = True
+) -> PeopledFaces:
+    """Read the faces of images that have a vector, with their people and vectors, as of one moment.
+
+    Without `vectors` all faces are read, and the array of vectors has no columns.
+    """
     blocks = copy_out(
         connection,
         """COPY (SELECT id, image_id, coalesce(person_id, '00000000-0000-0000-0000-000000000000'::uuid)
@@ -51,7 +56,9 @@ def load_peopled_faces(connection: Connection, detector: DetectorRow) -> Peopled
         {"id": INT8, "image": INT8, "person": UUID_FIELD},
     )
     columns = gathered(blocks, [("id", np.int64), ("image", np.int64), ("person", UUID_FIELD)])
-    embedding, found = load_embeddings(connection, detector, columns["id"])
+    embedding, found = np.empty((len(columns["id"]), 0), np.float32), np.ones(len(columns["id"]), bool)
+    if vectors:
+        embedding, found = load_embeddings(connection, detector, columns["id"])
     raw = columns["person"] if found.all() else columns["person"][found]
     names, person = np.unique(raw.view("S16") if len(raw) else raw, return_inverse=True)
     persons, number = _persons(names)

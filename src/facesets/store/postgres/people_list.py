@@ -11,6 +11,7 @@ from psycopg import sql
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import from_text
+from facesets.store.postgres.person_totals import refresh_totals
 
 Status = Literal["active", "merged", "hidden", "all"]
 Sort = Literal["faces", "name", "new"]
@@ -43,6 +44,37 @@ class PersonLine:
 
 
 @dataclass(frozen=True, slots=True)
+class PrototypeLine:
+    """A vector that stands for a person.
+
+    Attributes
+    ----------
+    person : str
+    kind : str
+        `exemplar` or `centroid`.
+    face : int or None
+        That an exemplar is.
+    quality : float or None
+        Of that face.
+    pinned : bool
+        A human fixed it.
+    faces : int
+        That were averaged.
+    first, last : str
+        Days of the first and last photo of an era; empty for what stands for all years.
+    """
+
+    person: str
+    kind: str
+    face: int | None
+    quality: float | None
+    pinned: bool
+    faces: int
+    first: str
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
 class FaceLine:
     """One face: where it is on which photo, in pixels of the upright photo, and who says whose it is."""
 
@@ -65,18 +97,17 @@ def list_people(
     person: UUID | None = None,
 ) -> list[PersonLine]:
     """People with their totals; only those without a name if `unnamed`, or one."""
-    statement = sql.SQL("""SELECT p.id::text, names, p.status, coalesce(f.faces, 0) AS faces,
-            coalesce(f.photos, 0), coalesce(q.prototypes, 0), coalesce(to_char(f.first, 'YYYY-MM-DD'), ''),
-            coalesce(to_char(f.last, 'YYYY-MM-DD'), '')
+    refresh_totals(connection, person)
+    statement = sql.SQL("""SELECT p.id::text, names, p.status, coalesce(t.faces, 0) AS faces,
+            coalesce(t.photos, 0), coalesce(q.prototypes, 0),
+            coalesce(to_char(t.taken_from, 'YYYY-MM-DD'), ''),
+            coalesce(to_char(t.taken_until, 'YYYY-MM-DD'), '')
         FROM persons p
         CROSS JOIN LATERAL (SELECT array(SELECT n.name FROM person_names n
             WHERE n.person_id = p.id ORDER BY n.id) AS names) n
-        LEFT JOIN (SELECT person_id, count(*) AS faces, count(DISTINCT d.image_id) AS photos,
-                min(i.taken) AS first, max(i.taken) AS last
-            FROM face_detections d JOIN images i ON i.id = d.image_id
-            WHERE person_id IS NOT NULL AND (%(person)s::uuid IS NULL OR person_id = %(person)s)
-            GROUP BY person_id) f ON f.person_id = p.id
-        LEFT JOIN (SELECT person_id, count(*) AS prototypes FROM person_prototypes GROUP BY person_id) q
+        LEFT JOIN person_totals t ON t.person_id = p.id
+        LEFT JOIN (SELECT person_id, count(*) AS prototypes FROM person_prototypes
+            WHERE %(person)s::uuid IS NULL OR person_id = %(person)s GROUP BY person_id) q
             ON q.person_id = p.id
         WHERE (%(person)s::uuid IS NULL OR p.id = %(person)s)
             AND (%(status)s = 'all' OR p.status = %(status)s)
@@ -84,6 +115,23 @@ def list_people(
         ORDER BY {order}""").format(order=sql.SQL(_ORDER[sort]))
     rows = connection.execute(statement, {"person": person, "status": status, "unnamed": unnamed})
     return [PersonLine(*row) for row in rows]
+
+
+def list_prototypes(connection: Connection, model: int, person: UUID | None = None) -> list[PrototypeLine]:
+    """The prototypes that are kept of everybody who is not merged, or of one, by one recogniser's vectors."""
+    rows = connection.execute(
+        """SELECT q.person_id::text, q.kind, q.face_id, round(f.quality::numeric, 4)::float8,
+                coalesce(s.pinned, false), q.faces, coalesce(to_char(q.taken_from, 'YYYY-MM-DD'), ''),
+                coalesce(to_char(q.taken_until, 'YYYY-MM-DD'), '')
+            FROM person_prototypes q JOIN persons p ON p.id = q.person_id
+                LEFT JOIN face_detections f ON f.id = q.face_id
+                LEFT JOIN said_exemplars s ON s.face_id = q.face_id AND s.person_id = q.person_id
+            WHERE q.model_id = %(model)s AND p.status <> 'merged'
+                AND (%(person)s::uuid IS NULL OR q.person_id = %(person)s)
+            ORDER BY q.person_id, q.id""",
+        {"model": model, "person": person},
+    )
+    return [PrototypeLine(*row) for row in rows]
 
 
 def faces_of(connection: Connection, person: UUID, limit: int) -> list[FaceLine]:

@@ -113,6 +113,18 @@ def say_different(step: Step, first: UUID, second: UUID) -> None:
     step.about(low, high)
 
 
+def say_exemplar(step: Step, face: int, person: UUID, *, pinned: bool) -> None:
+    """Keep that a face is to be an exemplar of a person, or is not to be one."""
+    step.touch_rows("said_exemplars", [f"{face} {person}"])
+    step.connection.execute(
+        """INSERT INTO said_exemplars (face_id, person_id, pinned) VALUES (%s, %s, %s)
+            ON CONFLICT (face_id, person_id) DO UPDATE SET pinned = excluded.pinned, said_at = now()
+            WHERE said_exemplars.pinned <> excluded.pinned""",
+        (face, person, pinned),
+    )
+    step.about(person)
+
+
 def keep_person(step: Step, person: UUID) -> None:
     """Keep what somebody is called, and whether hidden, beside the row that a reset may remove."""
     step.touch_rows("said_people", [str(person)])
@@ -140,6 +152,7 @@ def hand_over(step: Step, old: UUID, new: UUID) -> None:
         (old, new),
     )
     connection.execute("UPDATE said_faces SET person_id = %s WHERE person_id = %s", (new, old))
+    _hand_over_exemplars(step, old, new)
     for first, second in connection.execute(
         "SELECT person_a, person_b FROM said_of_people WHERE %s IN (person_a, person_b)", (old,)
     ).fetchall():
@@ -150,6 +163,19 @@ def hand_over(step: Step, old: UUID, new: UUID) -> None:
         say_different(step, new, second if first == old else first)
     step.touch_rows("said_people", [str(old)])
     connection.execute("DELETE FROM said_people WHERE person_id = %s", (old,))
+
+
+def _hand_over_exemplars(step: Step, old: UUID, new: UUID) -> None:
+    connection = step.connection
+    faces = connection.execute("SELECT face_id FROM said_exemplars WHERE person_id = %s", (old,)).fetchall()
+    step.touch_rows("said_exemplars", [f"{face} {person}" for (face,) in faces for person in (old, new)])
+    connection.execute(
+        """INSERT INTO said_exemplars (face_id, person_id, pinned, said_at)
+            SELECT face_id, %s, pinned, said_at FROM said_exemplars WHERE person_id = %s
+            ON CONFLICT DO NOTHING""",
+        (new, old),
+    )
+    connection.execute("DELETE FROM said_exemplars WHERE person_id = %s", (old,))
 
 
 def tied_faces(connection: Connection, faces: Sequence[int]) -> list[int]:

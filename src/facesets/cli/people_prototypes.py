@@ -1,0 +1,58 @@
+"""`facesets people prototypes | centroids`."""
+
+from typing import Annotated
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.params import DatabaseOption
+from facesets.cli.people import how_to_undo, opened_library, people
+from facesets.cli.user import current_user
+from facesets.operations.options.declaration import Option
+from facesets.plurals import counted
+from facesets.plurals import people as so_many
+
+
+@people.command()
+def prototypes(
+    who: Annotated[str | None, typer.Argument(metavar="[WHO]", show_default=False)] = None,
+    database: DatabaseOption = None,
+    pin: Annotated[tuple[int, ...], Option("Faces that are to be exemplars.", metavar="FACE...")] = (),
+    drop: Annotated[tuple[int, ...], Option("Faces that are not to be exemplars.", metavar="FACE...")] = (),
+) -> None:
+    """List the faces and centroids that stand for people where faces are compared; fix or drop faces."""
+    from facesets.operations.people.prototypes import prototypes as run
+
+    with opened_library(database) as session:
+        found = run(session, who, pin=pin, drop=drop, by=current_user())
+    headings = ("person", "kind", "face", "quality", "pinned", "faces", "from", "to")
+    rows = [
+        (
+            line.person[:8],
+            line.kind,
+            "-" if line.face is None else line.face,
+            "-" if line.quality is None else f"{line.quality:.2f}",
+            "yes" if line.pinned else "-",
+            line.faces,
+            line.first or "-",
+            line.last or "-",
+        )
+        for line in found.prototypes
+    ]
+    lines = [console.table(headings, rows) if rows else "There are none yet: nobody has a face."]
+    lines += [f"{found.did}.{how_to_undo(found.step)}"] if found.did else []
+    console.show(found, lines, asked_for=True)
+
+
+@people.command()
+def centroids(database: DatabaseOption = None) -> None:
+    """Make the centroids and exemplars of everybody again, exactly; they are kept current anyhow."""
+    from facesets.operations.people.prototypes import centroids as run
+
+    with opened_library(database) as session:
+        summary = run(session)
+    line = (
+        f"{counted(summary.prototypes, 'prototype')} of {so_many(summary.people)} made; {summary.changed} "
+        f"had others before. The largest drift of a vector was {summary.largest_drift:.4f}."
+    )
+    console.show(summary, [line])

@@ -1,0 +1,56 @@
+"""What `assign` can be told."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Literal
+
+from facesets.operations.options.declaration import Checked, Option, moment, number_or_auto
+from facesets.operations.options.shared import DryRun, SameImageOk
+
+
+def _threshold(flag: str, text: str) -> float | Literal["auto"]:
+    number = number_or_auto(flag, text)
+    return "auto" if number is None else number
+
+
+def _day(flag: str, text: str) -> date:
+    return moment(flag, text).date()
+
+
+@dataclass(frozen=True, slots=True)
+class AssignOptions(Checked):
+    """How `assign` decides whose a face is. Thresholds that are None go by the recogniser."""
+
+    threshold: Annotated[
+        float | Literal["auto"] | None,
+        Option(
+            "Cosine similarity to a prototype from which on a face is that person's; or auto, which measures "
+            "a fitting one.",
+            least=0,
+            most=1,
+            unset="0.6, or 0.65 with the open pack",
+            metavar="NUMBER|auto",
+            parse=_threshold,
+        ),
+    ] = None
+    margin: Annotated[
+        float, Option("By so much the next person has to be less similar.", least=0, most=1)
+    ] = 0.05
+    review_threshold: Annotated[
+        float | None,
+        Option(
+            "Cosine similarity from which on a face that is given to nobody is kept to be asked about.",
+            least=0,
+            most=1,
+            unset="0.5, or 0.55 with the open pack; with a lower --threshold, that less 0.1",
+        ),
+    ] = None
+    since: Annotated[
+        date | None, Option("Only faces found on this day or later.", metavar="DATE", parse=_day)
+    ] = None
+    taken_since: Annotated[
+        date | None, Option("Only faces on photos taken on this day or later.", metavar="DATE", parse=_day)
+    ] = None
+    max_faces: Annotated[int | None, Option("So many faces at most, the best first.", least=1)] = None
+    same_image_ok: SameImageOk = False
+    dry_run: DryRun = False

@@ -1,0 +1,184 @@
+"""Faces without a person: their vectors, and what is kept of whom they may be."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import LiteralString
+from uuid import UUID
+
+import numpy as np
+
+from facesets.records import Float32, Int64
+from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.copying import FLOAT4, INT8, copy_in, copy_out, values, vector
+from facesets.store.postgres.copying import UUID as UUID_FIELD
+from facesets.store.postgres.models import DetectorRow
+
+_ROWS = 4096
+"""Vectors that are handed out at once, whatever the pieces that the server sends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """Which faces without a person are meant; all where nothing is said.
+
+    Attributes
+    ----------
+    found_since : datetime or date, optional
+        When they were found, by the server's clock.
+    taken_since : date, optional
+        When their photos were taken, by the camera's clock.
+    most : int, optional
+        So many at most, those of the best quality.
+    """
+
+    found_since: datetime | date | None = None
+    taken_since: date | None = None
+    most: int | None = None
+
+
+_COUNT: LiteralString = """
+    SELECT count(*) FROM face_detections f
+    WHERE f.person_id IS NULL AND f.detector_id = %(detector)s
+        AND (%(found)s::timestamptz IS NULL OR f.created_at >= %(found)s::timestamptz)
+        AND (%(taken)s::date IS NULL OR EXISTS (
+            SELECT FROM images i WHERE i.id = f.image_id AND i.taken >= %(taken)s::date))"""
+_VECTORS: LiteralString = """
+    COPY (SELECT e.face_id, e.embedding FROM (
+            SELECT f.id FROM face_detections f
+            WHERE f.person_id IS NULL AND f.detector_id = %(detector)s
+                AND (%(found)s::timestamptz IS NULL OR f.created_at >= %(found)s::timestamptz)
+                AND (%(taken)s::date IS NULL OR EXISTS (
+                    SELECT FROM images i WHERE i.id = f.image_id AND i.taken >= %(taken)s::date))
+            ORDER BY CASE WHEN %(most)s::bigint IS NULL THEN 0 ELSE -f.quality END,
+                CASE WHEN %(most)s::bigint IS NULL THEN 0 ELSE f.id END
+            LIMIT %(most)s) AS chosen
+        JOIN face_embeddings e ON e.face_id = chosen.id
+        WHERE e.model_id = %(model)s AND vector_dims(e.embedding) = %(dimension)s)
+        TO STDOUT (FORMAT BINARY)"""
+
+
+def count_unassigned(connection: Connection, detector: DetectorRow, some: Some) -> int:
+    """How many faces without a person are meant."""
+    row = only_row(connection.execute(_COUNT, _parameters(detector, some)))
+    return int(row[0]) if some.most is None else min(int(row[0]), some.most)
+
+
+def unassigned_vectors(
+    connection: Connection, detector: DetectorRow, some: Some
+) -> Iterator[tuple[Int64, Float32]]:
+    """Faces without a person and their vectors, some thousand at a time."""
+    dimension = detector.settings.dimension
+    blocks = copy_out(
+        connection,
+        _VECTORS,
+        {**_parameters(detector, some), "model": detector.model_id, "dimension": dimension},
+        {"face": INT8, "embedding": vector(dimension)},
+    )
+    for rows in blocks:
+        for start in range(0, len(rows), _ROWS):
+            part = rows[start : start + _ROWS]
+            yield part["face"].astype(np.int64), values(part, "embedding").astype(np.float32)
+
+
+def _parameters(detector: DetectorRow, some: Some) -> dict[str, object]:
+    return {
+        "detector": detector.id,
+        "found": some.found_since,
+        "taken": some.taken_since,
+        "most": some.most,
+    }
+
+
+def sample_vectors(connection: Connection, detector: DetectorRow, count: int) -> tuple[Int64, Float32]:
+    """Vectors of about so many faces, with a person or without, spread evenly; and their images."""
+    dimension = detector.settings.dimension
+    blocks = copy_out(
+        connection,
+        """COPY (SELECT f.image_id, e.embedding FROM (
+                SELECT id, image_id FROM face_detections WHERE detector_id = %(detector)s
+                ORDER BY hashint8(id) LIMIT %(count)s) AS f
+            JOIN face_embeddings e ON e.face_id = f.id
+            WHERE e.model_id = %(model)s AND vector_dims(e.embedding) = %(dimension)s)
+            TO STDOUT (FORMAT BINARY)""",
+        {"detector": detector.id, "model": detector.model_id, "dimension": dimension, "count": count},
+        {"image": INT8, "embedding": vector(dimension)},
+    )
+    parts = [
+        (rows["image"].astype(np.int64), values(rows, "embedding").astype(np.float32)) for rows in blocks
+    ]
+    return np.concatenate([image for image, _ in parts]), np.concatenate([rows for _, rows in parts])
+
+
+def rejected_people(connection: Connection) -> list[tuple[int, UUID]]:
+    """Faces and people about whom a human answered that they are not them."""
+    rows = connection.execute(
+        """SELECT c.face_id, c.person_id FROM face_candidates c LEFT JOIN steps s ON s.id = c.answered_in
+            WHERE c.kind = 'near' AND c.status = 'rejected' AND s.undone IS NOT TRUE"""
+    )
+    return [(int(face), person) for face, person in rows]
+
+
+def hidden_people(connection: Connection) -> set[UUID]:
+    """People of whom nobody wants to be asked."""
+    return {person for (person,) in connection.execute("SELECT id FROM persons WHERE status = 'hidden'")}
+
+
+def propose(
+    connection: Connection,
+    compared: Int64,
+    face_ids: Int64,
+    person: Int64,
+    similarity: Float32,
+    persons: Sequence[UUID],
+) -> int:
+    """Keep whom faces may be as questions, in place of those about all faces that were compared.
+
+    What was answered stays as it was answered.
+
+    Parameters
+    ----------
+    compared : int64 array
+        Faces.
+    face_ids, person, similarity : arrays of shape (n,)
+        Faces without a person, whom each may be by index into `persons`, and how similar they are.
+
+    Returns
+    -------
+    int
+        Faces that are asked about.
+    """
+    connection.execute("CREATE TEMPORARY TABLE compared (face_id bigint) ON COMMIT DROP")
+    copy_in(
+        connection,
+        "COPY compared (face_id) FROM STDIN (FORMAT BINARY)",
+        {"face_id": INT8},
+        {"face_id": compared},
+    )
+    connection.execute("ANALYZE compared")
+    connection.execute(
+        """DELETE FROM face_candidates c USING compared a
+            WHERE a.face_id = c.face_id AND c.kind = 'near' AND c.status = 'pending'"""
+    )
+    if not len(face_ids):
+        return 0
+    connection.execute(
+        """CREATE TEMPORARY TABLE proposed
+            (face_id bigint, person_id uuid, cosine_similarity real) ON COMMIT DROP"""
+    )
+    raw = np.frombuffer(b"".join(uuid.bytes for uuid in persons), "V16")
+    copy_in(
+        connection,
+        "COPY proposed (face_id, person_id, cosine_similarity) FROM STDIN (FORMAT BINARY)",
+        {"face_id": INT8, "person_id": UUID_FIELD, "cosine_similarity": FLOAT4},
+        {"face_id": face_ids, "person_id": raw[person], "cosine_similarity": similarity},
+    )
+    # Faces and people may have been deleted since they were read.
+    kept = connection.execute(
+        """INSERT INTO face_candidates (face_id, person_id, cosine_similarity)
+            SELECT u.face_id, u.person_id, u.cosine_similarity FROM proposed u
+            JOIN face_detections f ON f.id = u.face_id AND f.person_id IS NULL
+            JOIN persons p ON p.id = u.person_id AND p.status <> 'merged'
+            ON CONFLICT DO NOTHING RETURNING face_id"""
+    )
+    return len({face for (face,) in kept})
