@@ -20,6 +20,7 @@ from facesets.cli.doctor import doctor
 from facesets.cli.embed import embed
 from facesets.cli.enrich import enrich
 from facesets.cli.evaluate import evaluate
+from facesets.cli.explain import explain
 from facesets.cli.export_swap import export_swap
 from facesets.cli.extend import extend
 from facesets.cli.immich_finish import immich_finish
@@ -82,6 +83,7 @@ for command in (
     verify_bundle,
     undo,
     search,
+    explain,
     stats,
     relocate,
     check,

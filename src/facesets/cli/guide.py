@@ -124,6 +124,7 @@ GUIDE = {
         LIBRARY, "facesets people prototypes Anna", "facesets people prototypes Anna --pin 812 --drop 977"
     ),
     "people centroids": _entry(LIBRARY, "facesets people centroids"),
+    "explain": _entry(LIBRARY, "facesets explain 812", "facesets explain 812 Ben --json"),
     "stats": _entry(LIBRARY, "facesets stats", "facesets stats --json"),
     "check": _entry(LIBRARY, "facesets check", "facesets check --fix"),
     "migrate": _entry(LIBRARY, "facesets migrate --status", "facesets migrate"),

@@ -96,7 +96,7 @@ def _after_embed(values: Values, _summary: object) -> Words:
 
 def _after_cluster(values: Values, summary: object) -> Words:
     first, second = values["first"], values["second"]
-    if first is None and (getattr(summary, "questions", 0) or getattr(summary, "new_persons", 0)):
+    if first is None and any(getattr(summary, name, 0) for name in ("questions", "new_persons")):
         return ("people", "review", *_database(values))
     if first is None:
         return ("refine", _SETS, *_database(values))

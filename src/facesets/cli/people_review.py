@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from facesets.operations.people.questions import Question
     from facesets.store.postgres.connection import Database
 
+_REFRESHED_EVERY = 20
+"""Answers: people who grew by them may resemble others."""
+
 _NONE_LEFT = "No question is open."
 _TYPED: "dict[str, Verdict]" = {"y": "yes", "n": "no"}
 
@@ -66,9 +69,12 @@ class _Review:
 
     def run(self) -> None:
         """Ask until there is nothing to ask, or nobody to answer."""
-        from facesets.operations.people.questions import next_questions
+        from facesets.operations.people.questions import next_questions, refresh_questions
+        from facesets.store.postgres.library import Library
 
         while True:
+            if self._given and self._given % _REFRESHED_EVERY == 0:
+                refresh_questions(Library(self._database))
             found = next_questions(self._database, 1, self._skipped)
             if not found:
                 console.out(f"{_NONE_LEFT} {self._count()}")

@@ -146,7 +146,7 @@ def replace_face_candidates(
     )
     # Faces and people may have been deleted since they were read.
     connection.execute(
-        """INSERT INTO face_candidates (face_id, person_id, kind, cosine_similarity, uncertainty)
+        """INSERT INTO face_candidates AS c (face_id, person_id, kind, cosine_similarity, uncertainty)
             SELECT DISTINCT ON (a.face_id, a.person_id)
                 a.face_id, a.person_id, a.kind, a.similarity, a.uncertainty
             FROM asked_of_faces a JOIN persons p ON p.id = a.person_id
@@ -155,7 +155,9 @@ def replace_face_candidates(
             ORDER BY a.face_id, a.person_id, a.uncertainty DESC
             ON CONFLICT (face_id, person_id) DO UPDATE SET kind = excluded.kind,
                 cosine_similarity = excluded.cosine_similarity, uncertainty = excluded.uncertainty,
-                status = 'pending', answered_at = NULL, answered_in = NULL"""
+                status = 'pending', answered_at = NULL, answered_in = NULL
+            WHERE c.status = 'pending'
+                OR EXISTS (SELECT FROM steps s WHERE s.id = c.answered_in AND s.undone)"""
     )
 
 
@@ -203,7 +205,9 @@ def replace_people_candidates(
             ON CONFLICT (kind, person_id, coalesce(other_id::text, ''), coalesce(cluster_id, ''))
             DO UPDATE SET cosine_similarity = excluded.cosine_similarity, faces = excluded.faces,
                 uncertainty = excluded.uncertainty, evidence = excluded.evidence, status = 'pending',
-                answered_at = NULL, answered_in = NULL"""
+                answered_at = NULL, answered_in = NULL
+            WHERE c.status = 'pending'
+                OR EXISTS (SELECT FROM steps s WHERE s.id = c.answered_in AND s.undone)"""
     )
 
 
