@@ -38,7 +38,7 @@ def review(
     """Answer what runs could not decide: one question at a time, the most useful first.
 
     Each answer is kept at once, as one step. Without a terminal, or with --json, the questions are printed as
-    lines of JSON; `facesets people answer` takes their answers.
+    lines of JSON; `people answer` takes their answers.
     """
     from facesets import settings
     from facesets.assembly.stores import open_database
