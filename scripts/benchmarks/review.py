@@ -2,16 +2,17 @@
 
     .venv/bin/python scripts/benchmarks/review.py FACES.npz [--method auto] [--known 3] [--right 0.95]
 
-FACES.npz holds `embedding` (n, d) and `name` (n,): who each face really shows. A library is filled with them and
-grouped by `cluster`. A simulated user, who knows everybody with so many photos, then answers truthfully:
+FACES.npz holds `embedding` (n, d) and `name` (n,): who each face really shows. A library is filled with them
+and grouped by `cluster`. A simulated user, who knows everybody with so many photos, then answers truthfully:
 
-- by `people review`: what is asked, in its order. Yes, no, a name and "does not matter" are an answer each, and
-  so is every item that is named as the contrary of the others.
-- by size: who each group of faces is, the largest first, then each face that is alone, in no order. Of whom the
-  user does not know that is an answer, too.
+- by `people review`: what is asked, in its order. Yes, no, a name and "does not matter" are an answer each,
+  and so is every item that is named as the contrary of the others.
+- by size: who each group of faces is, the largest first, then each face that is alone, in no order. It is an
+  answer also where the user does not know them.
 
-A face of somebody known is right if its person has their name. Of the others it is reported how many have a name.
-A throw-away embedded server is used.
+A face of somebody known is right if its person has their name. Of the others it is reported how many have a
+name. When nothing is left to ask, `assign` and `cluster --method auto` run before it goes on. A throw-away
+embedded server is used.
 """
 
 import argparse
@@ -64,18 +65,13 @@ class User:
         shown = [self.who(item.faces) for item in question.items]
         nameless = shown[0] if question.items and question.nameless != question.person else person
         yes = [each != person if question.kind == "split" else each == person for each in shown]
-        cost, verdict, but, name = 1, "yes", [], ""
-        if question.kind == "name" or (len(yes) == 1 and question.nameless and not yes[0]):
-            if question.kind != "split":
-                verdict, name = ("name", self.names[nameless]) if self.known[nameless] else ("hide", "")
-        if verdict == "yes":
-            verdict = "yes" if sum(yes) * 2 >= len(yes) else "no"
-            but = [
-                item.number
-                for item, each in zip(question.items, yes, strict=True)
-                if each != (verdict == "yes")
-            ]
-            cost += len(but)
+        cost, verdict, name = 1, "yes" if sum(yes) * 2 >= len(yes) else "no", ""
+        but = [
+            item.number for item, each in zip(question.items, yes, strict=True) if each != (verdict == "yes")
+        ]
+        cost += len(but)
+        if question.kind in {"name", "same"} and question.nameless and not any(yes) and len(yes) < 2:
+            verdict, name = ("name", self.names[nameless]) if self.known[nameless] else ("hide", "")
         answer(database, question.id, verdict, by=BY, but=but, name=name, into=True)  # type: ignore[arg-type]
         self.answers += cost
         self.kinds[question.kind] = self.kinds.get(question.kind, 0) + cost
@@ -148,7 +144,8 @@ def by_size(group: Int64, user: User, right: float, rng: np.random.Generator) ->
     labels, size = np.unique(group[group >= 0], return_counts=True)
     order = [np.flatnonzero(group == each) for each in labels[np.argsort(-size, kind="stable")]]
     order += [np.array([row]) for row in rng.permutation(np.flatnonzero(group < 0))]
-    total, done, reached = int(user.known[user.truth].sum()), 0, {}
+    reached: dict[float, int] = {}
+    total, done = int(user.known[user.truth].sum()), 0
     for answers, rows in enumerate(order, start=1):
         who = int(np.bincount(user.truth[rows]).argmax())
         if user.known[who]:
@@ -161,7 +158,8 @@ def by_size(group: Int64, user: User, right: float, rng: np.random.Generator) ->
 
 def by_review(library: Library, user: User, right: float, most: int) -> dict[float, int]:
     """Answers until each share of known faces is right, as `people review` asks."""
-    database, reached = library.database, {}
+    database = library.database
+    reached: dict[float, int] = {}
     of_known = user.known[user.truth]
     stuck = False
     while user.answers < most:
@@ -202,8 +200,9 @@ def group(library: Library, options: ClusterLibraryOptions, what: str) -> None:
     """Run `cluster`, and say what it made."""
     summary = cluster_library(library, options, progress=SilentProgress(), stop=Stop(), by=BY)
     print(
-        f"  cluster {what}: {summary.new_persons} new people of {summary.new_faces} faces, {summary.alone} alone, "
-        f"{summary.questions} questions ({summary.seconds.get('looking for questions', 0):.1f} s to find them)"
+        f"  cluster {what}: {summary.new_persons} new people of {summary.new_faces} faces, "
+        f"{summary.alone} alone, {summary.questions} questions "
+        f"({summary.seconds.get('looking for questions', 0):.1f} s to find them)"
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facesets.clustering.calibration import Calibration
+from facesets.clustering.neighbors import Edges, edge_chunks
 from facesets.clustering.person_matches import find_person_matches
 from facesets.clustering.vectors import Bool, Float32, Float64, Int64
 
@@ -136,13 +137,11 @@ def people_who_may_be_one(means: Float32, person: Int64, faces: Int64, measured:
     faces : int64 array of shape (p,)
         How many faces each person has.
     """
-    found = find_person_matches(
-        means, means, person, min_cosine_similarity=lowest_asked(measured, alone=False)
-    )
-    first, second = person[found.face], found.person
-    # Both directions are there.
-    once = first < second
-    first, second, similarity = first[once], second[once], found.similarity[once]
+    lowest = lowest_asked(measured, alone=False)
+    found = Edges.concatenate(list(edge_chunks(means, min_cosine_similarity=lowest)))
+    first, second = np.sort([person[found.i], person[found.j]], axis=0)
+    several = first != second
+    first, second, similarity = first[several], second[several], found.similarity[several]
     order = np.lexsort((-similarity, second, first))
     first, second, similarity = first[order], second[order], similarity[order]
     fresh = np.ones(len(first), bool)

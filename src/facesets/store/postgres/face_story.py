@@ -43,8 +43,9 @@ def find_face(connection: Connection, face: int) -> FaceRow | None:
     ).fetchone()
     if row is None:
         return None
-    *known, embedding = row
-    return FaceRow(*known, embedding=None if embedding is None else np.array(embedding, np.float32))
+    number, detector, person, by, at, quality, embedding = row
+    vector = None if embedding is None else np.array(embedding, np.float32)
+    return FaceRow(number, detector, person, by, at, quality, vector)
 
 
 def last_step_of_face(connection: Connection, face: int) -> int | None:
