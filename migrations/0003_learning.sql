@@ -15,6 +15,7 @@ CREATE TABLE prototype_sources (
     model_id smallint NOT NULL REFERENCES models,
     faces integer NOT NULL,
     fingerprint bigint NOT NULL,                        -- of the faces' ids
+    prototypes integer NOT NULL,                        -- that were made
     made_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (person_id, model_id)
 );

@@ -50,6 +50,52 @@ def test_a_first_evening_with_people(library: Library, library_url: str, tmp_pat
     assert sheet.read_bytes().startswith(b"\x89PNG")
 
 
+def test_exemplars_are_listed_fixed_and_dropped(library: Library, library_url: str) -> None:
+    def say(*words: object) -> str:
+        result = run("people", *words, "--database", library_url)
+        assert result.status == 0, result.err
+        return result.out
+
+    say("name", who_is(library, "anna-0-0"), "Anna")
+    listed = [line.split() for line in say("prototypes", "Anna").splitlines()[1:]]
+    assert [words[1] for words in listed] == ["exemplar"] * 3 + ["centroid"]
+    dropped = int(listed[0][2])
+    text = say("prototypes", "Anna", "--drop", dropped)
+    assert "1 face dropped from the exemplars of Anna. Step" in text
+    found = json.loads(say("prototypes", "Anna", "--json"))
+    assert dropped not in [line["face"] for line in found["prototypes"]]
+    say("undo")
+    assert [line.split() for line in say("prototypes", "Anna").splitlines()[1:]] == listed
+    assert "8 prototypes of 2 people made; 1 had others before." in say("centroids")
+    assert [line.split()[4] for line in say("list").splitlines()[1:]] == ["4", "4"]
+    refused = run(
+        "people", "prototypes", "Anna", "--pin", face_of(library, "ben-0-0"), "--database", library_url
+    )
+    assert refused.status == 2
+    assert "is not Anna" in refused.err
+
+
+def test_faces_are_assigned_from_the_command_line(library: Library, library_url: str) -> None:
+    add_person(library, "anna", 3, seed=1)
+    add_person(library, "cleo", 1)
+    named = ("--database", library_url)
+    tried = run("assign", "--dry-run", "--json", *named)
+    assert json.loads(tried.out)["assigned"] == 3
+    done = run("assign", *named)
+    assert (
+        "4 faces without a person: 3 given to 1 person, 0 to be asked about, 1 like nobody of 2 people."
+        in done.out
+    )
+    assert "`facesets people undo` takes it back" in done.out
+    assert "3 faces assigned" in run("people", "log", *named).out
+    run("people", "undo", *named)
+    measured = run("assign", "--threshold", "auto", *named)
+    assert re.search(r"\nThreshold 0\.\d\d: .*too few people with several faces to measure", measured.out)
+    refused = run("assign", "--threshold", "much", *named)
+    assert refused.status == 2
+    assert "neither a number nor auto" in refused.err
+
+
 def test_a_sheet_of_photos_that_cannot_be_read_says_so(
     library: Library, library_url: str, tmp_path: Path
 ) -> None:

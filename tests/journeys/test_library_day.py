@@ -45,6 +45,27 @@ def test_index_cluster_stats_need_no_server_and_no_preparation(
     assert facesets(data_home, "check").status == 0
 
 
+def test_index_assign_gives_new_photos_to_the_people_on_them(
+    lfw_dir: Path, pack_dir: Path, library_url: str, tmp_path: Path
+) -> None:
+    named = {"DATABASE_URL": library_url}
+    of_anybody = [sorted((lfw_dir / name).glob("*.jpg")) for name in ("Ariel_Sharon", "Hugo_Chavez")]
+    first = copy_photos([photo for photos in of_anybody for photo in photos[:5]], tmp_path / "first")
+    nobody_yet = run("index", "--target", first, "--pack", pack_dir, "--assign", env=named)
+    assert nobody_yet.status == 0, nobody_yet.err
+    assert "0 given to people, 0 to be asked about." in nobody_yet.out
+    assert run("cluster", "--threshold", "0.4", env=named).status == 0
+    later = copy_photos(of_anybody[0][5:8], tmp_path / "later")
+    found = run("index", "--target", later, "--pack", pack_dir, "--assign", "--json", env=named)
+    summary = json.loads(found.out)
+    assert (summary["indexed"], summary["assigned"] + summary["to_review"]) == (3, 3)
+    assert summary["assigned"] >= 2
+    log = run("people", "log", env=named).out
+    assert f"{summary['assigned']} faces assigned" in log
+    refused = run("index", "--target", later, "--assign", "--skip-faces", env=named)
+    assert refused.status == 2
+
+
 def test_refine_makes_the_same_sets_of_the_library_as_of_a_cache(
     photos: Path, pack_dir: Path, library_url: str, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -23,6 +24,7 @@ from facesets.cli.params import (
     StrictOption,
 )
 from facesets.cli.results import as_before, would
+from facesets.cli.user import current_user
 from facesets.errors import SourceGone, WrongUsage
 from facesets.operations.options.cache import DetSize, LeastDetectionScore
 from facesets.operations.options.declaration import Option
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from facesets.records import CacheSettings
     from facesets.settings import Settings
     from facesets.stop import Stop
+    from facesets.store.postgres.library import Library
 
 TargetOption = Annotated[
     list[Path],
@@ -80,6 +83,7 @@ def index(
     provider: ProviderOption = "auto",
     *,
     options: IndexOptions,
+    assign: Annotated[bool, Option("Then give the new faces to known people, as `assign` does.")] = False,
     alone: AloneOption = False,
     strict: StrictOption = False,
     profile: ProfileOption = None,
@@ -100,12 +104,15 @@ def index(
     from facesets.sources.galleries import GallerySource
     from facesets.stopwatch import Stopwatch
     from facesets.store.postgres.claims import RunLock
+    from facesets.store.postgres.connection import now
     from facesets.store.postgres.library import Library
 
     if profile is not None:
         require_suffix(profile, ".json")
     if options.enrich and (ml_uri or skip_faces):
         raise WrongUsage(_NOT_WITH_ENRICH)
+    if assign and skip_faces:
+        raise WrongUsage("--assign gives new faces to people. Leave out --skip-faces.")
     stopwatch, meter = Stopwatch(), Meter()
     console.only_the_result_unless_watched()
     conf = settings.load()
@@ -137,7 +144,11 @@ def index(
             if options.enrich and not options.dry_run and describe.faces_from is not None:
                 landmarker = _landmarker(describe.faces_from, pack, provider, conf, progress, stop)
             index_all = partial(run, landmarker=landmarker, stopwatch=stopwatch)
+            began = session.run(now) if assign else None
             summary = index_all(source, library, describe, options, progress=progress, stop=stop)
+            if began is not None and not options.dry_run and not summary.stopped:
+                of_this_run = Library(session, describe.faces_from)
+                summary = _assigned(summary, of_this_run, began, progress, stop)
     _show(library.label, summary, dry_run=options.dry_run)
     if (profile is not None or console.session.verbose) and not options.dry_run:
         console.profile(profile_of(stopwatch, meter, workers=options.concurrency, path=profile))
@@ -159,6 +170,21 @@ def _landmarker(
 
     models = get_pack(pack or faces_from.pack, conf, console, progress, stop, known=faces_from)
     return make_landmarks(models, choose_provider(provider, models.recogniser))
+
+
+def _assigned(
+    summary: "IndexSummary", library: "Library", began: datetime, progress: "Progress", stop: "Stop"
+) -> "IndexSummary":
+    """The same, once the faces found since were given to people."""
+    from facesets.operations.options.assign import AssignOptions
+    from facesets.operations.people.assigning import assign
+
+    if not library.exists():
+        return replace(summary, assigned=0, to_review=0)
+    given = assign(
+        library, AssignOptions(), progress=progress, stop=stop, by=current_user(), found_since=began
+    )
+    return replace(summary, assigned=given.assigned, to_review=given.review)
 
 
 def _finish(summary: "IndexSummary", *, strict: bool) -> None:
@@ -186,6 +212,11 @@ def _line(label: str, summary: "IndexSummary", *, dry_run: bool) -> str:
         + (f"{summary.ignored} ignored, " if summary.ignored else "")
         + f"{summary.pruned} {would(dry_run, 'forgotten', 'to forget')}, {summary.failed} failed"
         f"{as_before(summary.failures)}.{left}"
+        + (
+            f" {summary.assigned} given to people, {summary.to_review} to be asked about."
+            if summary.assigned is not None
+            else ""
+        )
         + (" Nothing was stored." if dry_run else "")
         + (" Stopped early: run the same command again to go on." if summary.stopped else "")
     )

@@ -123,6 +123,25 @@ def test_what_is_made_again_equals_what_it_was_once_the_faces_are_as_they_were(l
     assert kept(library) == before
 
 
+@pytest.mark.parametrize("rest", ["", " WHERE kind = 'centroid'"])
+def test_prototypes_that_were_deleted_by_hand_are_made_again(library: Library, rest: str) -> None:
+    fresh(library)
+    before = kept(library)
+    sql(library, "DELETE FROM person_prototypes" + rest)
+    assert refreshed(library) == 3
+    assert kept(library) == before
+
+
+def test_a_face_without_a_vector_leaves_its_person_with_the_others(library: Library) -> None:
+    anna = who_is(library, "anna-0-0")
+    sql(library, f"DELETE FROM face_embeddings WHERE face_id = {face_of(library, 'anna-0-0')}")
+    assert face_of(library, "anna-0-0") not in of_person(fresh(library), anna).face_id
+    sql(library, "DELETE FROM face_embeddings")
+    sql(library, "DELETE FROM prototype_sources")
+    assert fresh(library).persons == []
+    assert refreshed(library) == 0
+
+
 def test_a_reset_of_all_people_leaves_no_prototype(library: Library) -> None:
     fresh(library)
     sql(library, "UPDATE face_detections SET person_id = NULL")

@@ -75,6 +75,9 @@ class IndexSummary:
         A sentence about each target that is away.
     passed_over : dict of str to int
         How many RAW files, videos and linked folders are below the targets: they are not indexed.
+    assigned, to_review : int or None
+        New faces that were given to people, and those that are to be asked about; None where that was not
+        asked for.
     """
 
     galleries: int = 0
@@ -94,6 +97,8 @@ class IndexSummary:
     stopped: bool = False
     away: list[str] = field(default_factory=list)
     passed_over: dict[str, int] = field(default_factory=dict)
+    assigned: int | None = None
+    to_review: int | None = None
 
 
 def index(

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import Any, TypeVar
 
 import psycopg
@@ -290,6 +291,12 @@ def only_row(cursor: psycopg.Cursor) -> tuple[Any, ...]:
     if row is None:
         raise LookupError("the statement gave no row")
     return row
+
+
+def now(connection: Connection) -> datetime:
+    """The time by the server's clock."""
+    found: datetime = only_row(connection.execute("SELECT now()"))[0]
+    return found
 
 
 @contextmanager

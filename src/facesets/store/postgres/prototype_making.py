@@ -1,5 +1,6 @@
 """A person's faces read, and the prototypes that are made of them stored."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString
@@ -83,14 +84,17 @@ def _make(connection: Connection, detector: DetectorRow, sources: Sequence[Sourc
         made += _prototypes(person, faces, said)
     _keep(connection, detector, made)
     there = [each for each in sources if each.faces]
+    count = Counter(row.person for row in made)
     connection.execute(
-        """INSERT INTO prototype_sources (person_id, model_id, faces, fingerprint)
-            SELECT p, %s, f, x FROM unnest(%s::uuid[], %s::int[], %s::bigint[]) AS made (p, f, x)""",
+        """INSERT INTO prototype_sources (person_id, model_id, faces, fingerprint, prototypes)
+            SELECT p, %s, f, x, n
+            FROM unnest(%s::uuid[], %s::int[], %s::bigint[], %s::int[]) AS made (p, f, x, n)""",
         (
             detector.model_id,
             [each.person for each in there],
             [each.faces for each in there],
             [each.fingerprint for each in there],
+            [count[each.person] for each in there],
         ),
     )
 

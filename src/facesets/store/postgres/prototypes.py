@@ -124,13 +124,16 @@ _SOURCES: LiteralString = """
         SELECT person_id, c.faces, c.fingerprint # coalesce(s.fingerprint, 0) AS fingerprint
         FROM counted c LEFT JOIN said s USING (person_id)),
     kept AS (
-        SELECT person_id, faces, fingerprint FROM prototype_sources
+        SELECT person_id, faces, fingerprint, prototypes = coalesce(there, 0) AS complete
+        FROM prototype_sources LEFT JOIN (
+            SELECT person_id, count(*) AS there FROM person_prototypes WHERE model_id = %(model)s
+            GROUP BY person_id) AS p USING (person_id)
         WHERE model_id = %(model)s
             AND (%(persons)s::uuid[] IS NULL OR person_id = ANY(%(persons)s::uuid[])))
     SELECT person_id, coalesce(now.faces, 0)::int, coalesce(now.fingerprint, 0)
     FROM now FULL JOIN kept USING (person_id)
     WHERE NOT %(changed)s OR now.faces IS DISTINCT FROM kept.faces
-        OR now.fingerprint IS DISTINCT FROM kept.fingerprint
+        OR now.fingerprint IS DISTINCT FROM kept.fingerprint OR NOT kept.complete
     ORDER BY person_id"""
 
 
