@@ -116,8 +116,11 @@ CREATE TABLE unassigned_faces (
 ALTER TABLE face_candidates
     ADD COLUMN kind text NOT NULL DEFAULT 'near' CHECK (kind IN ('near', 'far')),
     ADD COLUMN status text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'accepted', 'rejected')),
+    ADD COLUMN uncertainty real NOT NULL DEFAULT 0.5,   -- 0 to 1: how likely an answer changes what stands
     ADD COLUMN evidence jsonb NOT NULL DEFAULT '{}',
-    ADD COLUMN answered_at timestamptz;
+    ADD COLUMN answered_at timestamptz,
+    ADD COLUMN answered_in bigint REFERENCES steps ON DELETE SET NULL;
+CREATE INDEX face_candidates_answered_in ON face_candidates (answered_in) WHERE answered_in IS NOT NULL;
 CREATE INDEX face_candidates_pending ON face_candidates (face_id) WHERE status = 'pending';
 
 -- Questions about people: two who may be one, a cluster that may be somebody, one who may be two.
@@ -129,17 +132,31 @@ CREATE TABLE person_candidates (
     cluster_id text REFERENCES clusters ON DELETE CASCADE ON UPDATE CASCADE,
     cosine_similarity real NOT NULL,
     faces integer NOT NULL,                             -- that an answer settles
-    uncertainty real NOT NULL,                          -- 0 to 1
+    uncertainty real NOT NULL,                          -- 0 to 1: how likely an answer changes what stands
     evidence jsonb NOT NULL DEFAULT '{}',
     status text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'accepted', 'rejected')),
     created_at timestamptz NOT NULL DEFAULT now(),
     answered_at timestamptz,
+    answered_in bigint REFERENCES steps ON DELETE SET NULL,
     CHECK ((kind = 'same') = (other_id IS NOT NULL) AND (kind = 'cluster') = (cluster_id IS NOT NULL))
 );
 CREATE UNIQUE INDEX person_candidates_once ON person_candidates
     (kind, person_id, coalesce(other_id::text, ''), coalesce(cluster_id, ''));
 CREATE INDEX person_candidates_other ON person_candidates (other_id) WHERE other_id IS NOT NULL;
 CREATE INDEX person_candidates_cluster ON person_candidates (cluster_id) WHERE cluster_id IS NOT NULL;
+CREATE INDEX person_candidates_answered_in ON person_candidates (answered_in) WHERE answered_in IS NOT NULL;
+
+-- When questions about a model's faces were last looked for, and what similarities meant then. Questions whose
+-- answers were taken back, by `answered_in`, are open again; what statements answer is never asked.
+CREATE TABLE question_runs (
+    model_id smallint PRIMARY KEY REFERENCES models,
+    step_id bigint NOT NULL,                            -- the latest step at that time
+    typical real NOT NULL,
+    middle real NOT NULL,
+    spread real NOT NULL,
+    faces integer NOT NULL,
+    made_at timestamptz NOT NULL DEFAULT now()
+);
 
 -- Learnt projections of a recogniser's vectors.
 CREATE TABLE projection_heads (

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import platformdirs
 
@@ -131,6 +131,18 @@ def load(environment: Mapping[str, str] | None = None, directory: Path | None = 
         file=file,
         immich_export=export,
     )
+
+
+def inline_pictures(environment: Mapping[str, str] | None = None) -> Literal["kitty", "iterm2", ""]:
+    """By which protocol the terminal shows pictures among text; empty for none, as within tmux."""
+    env = os.environ if environment is None else environment
+    if env.get("TMUX") or env.get("TERM", "").startswith(("screen", "tmux")):
+        return ""
+    if env.get("TERM") in {"xterm-kitty", "xterm-ghostty"} or env.get("KITTY_WINDOW_ID"):
+        return "kitty"
+    if env.get("TERM_PROGRAM") in {"iTerm.app", "WezTerm"} or env.get("LC_TERMINAL") == "iTerm2":
+        return "iterm2"
+    return ""
 
 
 def prepare_libraries() -> None:

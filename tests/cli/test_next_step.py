@@ -50,6 +50,7 @@ def lines(line: str, summary: object = None) -> list[str]:
         ("extend faces.npz out/raw", "show out/raw"),
         ("discover faces.npz out/swap", "show out/swap"),
         ("split-eras faces.npz swap --set anna --probe", "split-eras faces.npz swap --set anna"),
+        ("people list", "people review"),
         ("index --target pics", "cluster"),
         (
             "index --target pics --database postgresql://db/photos",

@@ -20,6 +20,7 @@ from facesets.cli.doctor import doctor
 from facesets.cli.embed import embed
 from facesets.cli.enrich import enrich
 from facesets.cli.evaluate import evaluate
+from facesets.cli.explain import explain
 from facesets.cli.export_swap import export_swap
 from facesets.cli.extend import extend
 from facesets.cli.immich_finish import immich_finish
@@ -32,6 +33,7 @@ from facesets.cli.migrate import migrate
 from facesets.cli.models import models
 from facesets.cli.params import EPILOG, SETTINGS_NOTE
 from facesets.cli.people import people
+from facesets.cli.people_review import answer, review
 from facesets.cli.refine import refine
 from facesets.cli.relocate import relocate
 from facesets.cli.run import run
@@ -83,6 +85,7 @@ for command in (
     verify_bundle,
     undo,
     search,
+    explain,
     train,
     stats,
     relocate,
@@ -93,6 +96,8 @@ for command in (
     doctor,
 ):
     app.command()(command)
+people.command()(review)
+people.command()(answer)
 app.add_typer(people, name="people")
 app.add_typer(models, name="models")
 app.add_typer(db, name="db")

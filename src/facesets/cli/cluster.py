@@ -162,6 +162,12 @@ def _cluster_library(database: str | None, options: ClusterLibraryOptions) -> No
                 if summary.restored
                 else ""
             )
+            + (
+                f" {counted(summary.questions, 'question')} {'waits' if summary.questions == 1 else 'wait'}: "
+                "`facesets people review`."
+                if summary.questions
+                else ""
+            )
             + (" Nothing was stored." if options.dry_run or summary.stopped else ""),
             *summary.reasons,
         ],

@@ -112,6 +112,13 @@ GUIDE = {
     ),
     "people same": _entry(LIBRARY, "facesets people same --faces 812 977"),
     "people different": _entry(LIBRARY, 'facesets people different Anna "Anna\'s twin"'),
+    "people review": _entry(LIBRARY, "facesets people review", "facesets people review --json --limit 5"),
+    "people answer": _entry(
+        LIBRARY,
+        "facesets people answer same-1a2b3c4d5e6f4a5b8c7d9e0f1a2b3c4d-17 yes",
+        "facesets people answer near-1a2b3c4d5e6f4a5b8c7d9e0f1a2b3c4d-812.977 yes --but 2",
+        "facesets people answer name-1a2b3c4d5e6f4a5b8c7d9e0f1a2b3c4d --name Anna",
+    ),
     "people log": _entry(LIBRARY, "facesets people log", "facesets people log Anna"),
     "people undo": _entry(LIBRARY, "facesets people undo", "facesets people undo 12"),
     "people redo": _entry(LIBRARY, "facesets people redo"),
@@ -119,6 +126,7 @@ GUIDE = {
         LIBRARY, "facesets people prototypes Anna", "facesets people prototypes Anna --pin 812 --drop 977"
     ),
     "people centroids": _entry(LIBRARY, "facesets people centroids"),
+    "explain": _entry(LIBRARY, "facesets explain 812", "facesets explain 812 Ben --json"),
     "train": _entry(LIBRARY, "facesets train", "facesets train --list", "facesets train --deactivate"),
     "stats": _entry(LIBRARY, "facesets stats", "facesets stats --json"),
     "check": _entry(LIBRARY, "facesets check", "facesets check --fix", "facesets check --staleness"),

@@ -96,6 +96,8 @@ def _after_embed(values: Values, _summary: object) -> Words:
 
 def _after_cluster(values: Values, summary: object) -> Words:
     first, second = values["first"], values["second"]
+    if first is None and any(getattr(summary, name, 0) for name in ("questions", "new_persons")):
+        return ("people", "review", *_database(values))
     if first is None:
         return ("refine", _SETS, *_database(values))
     if not getattr(summary, "faces", 0):
@@ -181,6 +183,7 @@ NEXT: dict[str, Step] = {
     "import-folders": _show_what_was_written("import-folders"),
     "split-eras": _after_eras,
     "undo": _after_undo,
+    "people list": lambda values, _: ("people", "review", *_database(values)),
     "index": _after_index,
     "migrate": lambda values, _: ("index", "--target", "PHOTOS", *_database(values)),
     "import-cache": _after_index,

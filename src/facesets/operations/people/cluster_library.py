@@ -13,8 +13,10 @@ from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.people.clusters import plan_of_groups, store_plan
 from facesets.operations.people.hierarchy import Placed, keep
 from facesets.operations.people.library_faces import LoadedFaces, by_hierarchy, load_faces
+from facesets.operations.people.looking import look_at_everything
 from facesets.operations.people.matching import Decision, StoppedEarly, decide
 from facesets.operations.people.obeying import obey
+from facesets.operations.people.questions import waiting
 from facesets.operations.people.restoring import Restored, restore_people
 from facesets.stop import Stop
 from facesets.store.postgres import people
@@ -59,6 +61,8 @@ class ClusterLibrarySummary:
         Stay without a person and are tried again next time.
     review : list of ReviewCase
         Tie people together; left alone.
+    questions : int
+        Wait for `people review`.
     reasons : list of str
         A sentence for each choice that the method made by itself.
     seconds : mapping of stage to seconds
@@ -73,6 +77,7 @@ class ClusterLibrarySummary:
     alone: int = 0
     left_out: int = 0
     review: list[ReviewCase] = field(default_factory=list)
+    questions: int = 0
     reasons: list[str] = field(default_factory=list)
     dry_run: bool = False
     stopped: bool = False
@@ -143,9 +148,23 @@ def cluster_library(
             progress.end()
         decision = replace(decision, joined=joined)
         stored = time.monotonic()
-        seconds = {"reading": read - began, "clustering": decided - read, "storing": stored - decided}
+        questions = 0
+        if not options.dry_run and not stop.requested:
+            progress.begin("Looking for questions")
+            questions = _look(library, faces, joined)
+            progress.end()
+        looked = time.monotonic()
+        seconds = {
+            "reading": read - began,
+            "clustering": decided - read,
+            "storing": stored - decided,
+            "looking for questions": looked - stored,
+        }
         summary = replace(
-            _summary(faces, decision, options, seconds), restored=restored.faces, left_out=loaded.left_out
+            _summary(faces, decision, options, seconds),
+            restored=restored.faces,
+            left_out=loaded.left_out,
+            questions=questions,
         )
         run.summary = {k: v for k, v in asdict(summary).items() if k != "review"}
         run.summary |= {"review": len(summary.review), **decision.used}
@@ -193,16 +212,17 @@ def _store(
             plan = keep(step, loaded.model_id, faces, placed, loaded.hierarchy, options, run_id)
         store_plan(step, loaded.model_id, plan)
     note_unassigned(connection, faces.detector_id, faces.face_id)
-    review = joined.review
-    people.replace_candidates(
-        connection,
-        faces.detector_id,
-        face_ids[review.face],
-        review.person,
-        review.similarity,
-        faces.persons,
-    )
     return joined
+
+
+def _look(library: Library, faces: PeopledFaces, joined: Joined) -> int:
+    """Look for questions that the run leaves; returns how many wait."""
+    review = joined.review
+    undecided = replace(review, face=faces.face_id[faces.person < 0][review.face])
+    detector = library.database.run(library.detector)
+    if detector is not None:
+        look_at_everything(library.database, detector, faces, undecided, faces.persons)
+    return waiting(library.database)
 
 
 def _summary(

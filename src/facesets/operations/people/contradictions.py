@@ -37,6 +37,24 @@ class _Ties:
         self.above[self.root(one)] = self.root(other)
 
 
+class Settled:
+    """What statements say about any two faces or people, also through others."""
+
+    def __init__(self, said: Statements) -> None:
+        everything: list[Statement] = [*said.faces, *said.face_pairs, *said.person_pairs]
+        self._ties = _Ties()
+        for each in everything:
+            if (ends := _tied(each)) is not None:
+                self._ties.tie(*ends)
+        apart = (ends for each in everything if (ends := _apart(each)) is not None)
+        self._apart = {frozenset(map(self._ties.root, ends)) for ends in apart}
+
+    def is_settled(self, one: "int | UUID", other: "int | UUID") -> bool:
+        """Whether it follows that these are one person, or that they are two."""
+        roots = frozenset((self._ties.root(one), self._ties.root(other)))
+        return len(roots) == 1 or roots in self._apart
+
+
 def require_consistent(
     said: Statements, new: Sequence[Statement], describe: Callable[[Statement], str]
 ) -> None:

@@ -8,13 +8,7 @@ from uuid import UUID
 from facesets.errors import Command, Field, WrongUsage
 from facesets.operations.people.contradictions import Statement, contradiction, require_consistent
 from facesets.operations.people.summary import PersonSummary, kept_step, summary_of
-from facesets.operations.people.who import (
-    called,
-    find_person,
-    require_faces,
-    require_person,
-    short,
-)
+from facesets.operations.people.who import called, find_person, require_faces, require_person, short
 from facesets.operations.people.wording import describing
 from facesets.plurals import counted
 from facesets.store.postgres.connection import Connection, Database
@@ -46,7 +40,7 @@ from facesets.store.postgres.statements import (
 from facesets.store.postgres.steps import Step, changing, making_step
 
 EXEMPLARS = 3
-"""Faces of somebody who is named that a human is taken to have looked at; people are found again by them."""
+"""Faces of who is named that a human is taken to have looked at; people are found again by them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +104,11 @@ def correcting_step(connection: Connection, kind: str, by: str, what: str) -> It
 def keep_known(step: Step, person: UUID) -> None:
     """Keep what somebody is called, and by which faces they are known: their best."""
     keep_person(step, person)
-    _say_known(step, exemplars(step.connection, person, EXEMPLARS), person)
+    say_known(step, exemplars(step.connection, person, EXEMPLARS), person)
 
 
-def _say_known(step: Step, faces: Sequence[int], person: UUID) -> None:
+def say_known(step: Step, faces: Sequence[int], person: UUID) -> None:
+    """Say that faces are somebody. Raises `WrongUsage` if that contradicts what was said."""
     _require_new_of_faces(step.connection, [FaceStatement(face, person, is_person=True) for face in faces])
     say_of_faces(step, faces, person, is_person=True)
     give_faces(step, faces, person, "manual")
@@ -123,16 +118,21 @@ def merge_into(
     connection: Connection, others: Sequence[PersonState], target: PersonState, *, drop_names: bool, by: str
 ) -> PersonSummary:
     """Make some people one with another; errors as `merge`."""
-    said = load_statements(connection)
-    ids = {state.id for state in others}
-    together = _as_one(said, ids, target.id)
-    require_consistent(together, [], describing(connection))
     names = ", ".join(called(state) for state in others)
     with correcting_step(connection, "merge", by, f"{names} merged into {called(target)}") as step:
-        keep_known(step, target.id)
-        moved = sum(_merge_one(step, state, target.id, together, drop=drop_names) for state in others)
-        keep_person(step, target.id)
+        moved = merge_people(step, others, target, drop_names=drop_names)
     return summary_of(connection, target.id, f"{counted(moved, 'face')} merged", step)
+
+
+def merge_people(step: Step, others: Sequence[PersonState], target: PersonState, *, drop_names: bool) -> int:
+    """Make some people one with another; returns how many faces moved; errors as `merge`."""
+    connection = step.connection
+    together = _as_one(load_statements(connection), {state.id for state in others}, target.id)
+    require_consistent(together, [], describing(connection))
+    keep_known(step, target.id)
+    moved = sum(_merge_one(step, state, target.id, together, drop=drop_names) for state in others)
+    keep_person(step, target.id)
+    return moved
 
 
 def _as_one(said: Statements, others: set[UUID], target: UUID) -> Statements:
@@ -159,7 +159,7 @@ def _merge_one(step: Step, state: PersonState, target: UUID, together: Statement
         for name in names:
             add_name(step, target, name)
     hand_over(step, state.id, target)
-    _say_known(step, known, target)
+    say_known(step, known, target)
     set_status(step, state.id, "merged", target)
     return len(moved)
 
@@ -181,7 +181,7 @@ def move(database: Database, faces: Sequence[int], to: str, *, by: str) -> MoveS
         what = f"{counted(len(ids), 'face')} moved to"
         if to == "nobody":
             with correcting_step(connection, "move", by, f"{what} nobody") as step:
-                moved = _to_nobody(step, ids)
+                moved = to_nobody(step, ids)
             return MoveSummary(moved, "", "", kept_step(connection, step))
         known = None if to == "new" else find_person(connection, to)
         name = "somebody new" if known is None else called(known)
@@ -199,28 +199,31 @@ def move_faces(step: Step, faces: Sequence[int], person: UUID) -> int:
     """Say that faces are somebody, and give them to them; returns how many. Raises `WrongUsage` as `move`."""
     connection = step.connection
     require_faces(connection, list(faces))
-    _say_known(step, faces, person)
+    say_known(step, faces, person)
     along = [face for face in tied_faces(connection, faces) if face not in set(faces)]
     give_faces(step, along, person, "constrained")
     return len(faces) + len(along)
 
 
-def _to_nobody(step: Step, faces: Sequence[int]) -> int:
-    """Take faces from whom they are, and say that they are not them; returns how many."""
+def to_nobody(step: Step, faces: Sequence[int]) -> int:
+    """Take faces from whom they are, and say that they are not them; returns how many; errors as `move`."""
     connection = step.connection
     moved = tied_faces(connection, faces)
     by_person: dict[UUID, list[int]] = {}
     for face, person in require_faces(connection, list(faces)).items():
         if person is not None:
             by_person.setdefault(person, []).append(face)
-    _require_new_of_faces(
-        connection,
-        [FaceStatement(face, person, is_person=False) for person in by_person for face in by_person[person]],
-    )
     for person, some in by_person.items():
-        say_of_faces(step, some, person, is_person=False)
+        refuse_faces(step, some, person)
     take_faces(step, moved)
     return len(moved)
+
+
+def refuse_faces(step: Step, faces: Sequence[int], person: UUID) -> None:
+    """Say that faces are not somebody. Raises `WrongUsage` if that contradicts what was said."""
+    new = [FaceStatement(face, person, is_person=False) for face in faces]
+    _require_new_of_faces(step.connection, new)
+    say_of_faces(step, faces, person, is_person=False)
 
 
 def _require_new_of_faces(connection: Connection, new: Sequence[FaceStatement]) -> None:
@@ -258,11 +261,9 @@ def same(database: Database, first: str, second: str, *, faces: bool, by: str) -
                 f"They are two people now, {names}. Move one of the faces ({Command('people move')}), or "
                 f"merge the two ({Command('people merge')})."
             )
-        pair = FacePair(min(one, other), max(one, other), same=True)
-        _require_new(connection, pair)
         what = f"faces {one} and {other} show one person"
         with correcting_step(connection, "same", by, what) as step:
-            say_of_pair(step, one, other, same=True)
+            say_of_two_faces(step, one, other, same=True)
             for owner in owners:
                 alone = [face for face, person in persons.items() if person is None]
                 give_faces(step, alone, owner, "constrained")
@@ -302,23 +303,33 @@ def different(database: Database, first: str, second: str, *, faces: bool, by: s
                     f"Both are {called(require_person(connection, person))} now. Move the wrong one first: "
                     f"{Command('people move', 'FACE', Field('to', 'nobody'))}."
                 )
-            _require_new(connection, FacePair(min(one, other), max(one, other), same=False))
             what = f"faces {one} and {other} show two people"
             with making_step(connection, "different", by, what) as step:
-                say_of_pair(step, one, other, same=False)
+                say_of_two_faces(step, one, other, same=False)
             return SaidSummary(what, kept_step(connection, step))
         a, b = find_person(connection, first), find_person(connection, second)
         if a.id == b.id:
             raise WrongUsage(f"Both are {called(a)}.")
-        _require_new(connection, PersonPair(*sorted((a.id, b.id))))
         what = f"{called(a)} and {called(b)} are two people"
         with making_step(connection, "different", by, what) as step:
-            say_different(step, a.id, b.id)
-            keep_known(step, a.id)
-            keep_known(step, b.id)
+            keep_apart(step, a.id, b.id)
         return SaidSummary(what, kept_step(connection, step))
 
     return changing(database, work)
+
+
+def keep_apart(step: Step, one: UUID, other: UUID) -> None:
+    """Say that two people are not one. Raises `WrongUsage` if that contradicts what was said."""
+    _require_new(step.connection, PersonPair(*sorted((one, other))))
+    say_different(step, one, other)
+    keep_known(step, one)
+    keep_known(step, other)
+
+
+def say_of_two_faces(step: Step, one: int, other: int, *, same: bool) -> None:
+    """Say that two faces show one person, or two. Raises `WrongUsage` if that contradicts what was said."""
+    _require_new(step.connection, FacePair(min(one, other), max(one, other), same=same))
+    say_of_pair(step, one, other, same=same)
 
 
 def _two_faces(connection: Connection, first: str, second: str) -> tuple[int, int]:

@@ -26,10 +26,11 @@ class NameTaken(WrongUsage):
     """Somebody else has that name, and it was not said that they are one."""
 
     def __init__(self, name: str, other: PersonState) -> None:
-        super().__init__(
-            f"{printable(name)} is somebody already ({short(other.id)}, {counted(other.faces, 'face')}). "
-            f"If they are one person, say so: {Field('into')}."
+        somebody = (
+            f"{printable(name)} is somebody already ({short(other.id)}, {counted(other.faces, 'face')})."
         )
+        self.question = f"{somebody} One person?"
+        super().__init__(f"{somebody} If they are one person, say so: {Field('into')}.")
 
 
 def name(database: Database, who: str, new_name: str, *, into: bool, face: bool, by: str) -> PersonSummary:

@@ -50,14 +50,16 @@ def _row(faces: Sequence[FaceLine], start: int) -> PlannedRow:
     return PlannedRow(
         title=f"{start + 1} to {start + len(faces)}",
         facts=("the best first",) if start == 0 else (),
-        faces=tuple(PlannedTile(_entry(face, start + i), f"face {face.id}") for i, face in enumerate(faces)),
+        faces=tuple(
+            PlannedTile(face_entry(face, start + i), f"face {face.id}") for i, face in enumerate(faces)
+        ),
         more=0,
         dropped=(),
         more_dropped=0,
     )
 
 
-def _entry(face: FaceLine, number: int) -> FaceEntry:
+def face_entry(face: FaceLine, number: int) -> FaceEntry:
     """The face as sheets take it; its ordinal only tells it from others of its photo."""
     short = min(face.box[2] - face.box[0], face.box[3] - face.box[1])
     return FaceEntry(

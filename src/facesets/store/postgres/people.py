@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from facesets.records import Bool, Float32, Int64
 from facesets.store.postgres.connection import Connection, only_row
-from facesets.store.postgres.copying import FLOAT4, INT8, copy_in, copy_out, gathered
+from facesets.store.postgres.copying import INT8, copy_in, copy_out, gathered
 from facesets.store.postgres.copying import UUID as UUID_FIELD
 from facesets.store.postgres.faces import load_embeddings
 from facesets.store.postgres.models import DetectorRow
@@ -92,6 +92,37 @@ def _persons(names: NDArray[np.bytes_]) -> tuple[list[UUID], Int64]:
     return persons, np.array([index.get(uuid, -1) for uuid in uuids], np.int64)
 
 
+def people_now(connection: Connection, faces: PeopledFaces) -> PeopledFaces:
+    """The same faces with whom they have by now, and without those that are gone."""
+    blocks = copy_out(
+        connection,
+        """COPY (SELECT id, coalesce(person_id, '00000000-0000-0000-0000-000000000000'::uuid)
+            FROM face_detections WHERE detector_id = %(detector)s ORDER BY id) TO STDOUT (FORMAT BINARY)""",
+        {"detector": faces.detector_id},
+        {"id": INT8, "person": UUID_FIELD},
+    )
+    columns = gathered(blocks, [("id", np.int64), ("person", UUID_FIELD)])
+    # Both ascend by the faces' numbers.
+    still = np.isin(faces.face_id, columns["id"], assume_unique=True)
+    place = np.searchsorted(columns["id"], faces.face_id[still])
+    raw = columns["person"][place]
+    names, person = np.unique(raw.view("S16") if len(raw) else raw, return_inverse=True)
+    persons, number = _persons(names)
+    return PeopledFaces(
+        detector_id=faces.detector_id,
+        face_id=faces.face_id[still],
+        image=faces.image[still],
+        person=number[person] if len(raw) else np.empty(0, np.int64),
+        persons=persons,
+        embedding=faces.embedding if still.all() else faces.embedding[still],
+    )
+
+
+def active_people(connection: Connection) -> set[UUID]:
+    """Everybody who is neither hidden nor merged."""
+    return {person for (person,) in connection.execute("SELECT id FROM persons WHERE status = 'active'")}
+
+
 def any_person(connection: Connection) -> bool:
     """Whether there is one."""
     return bool(only_row(connection.execute("SELECT EXISTS (SELECT FROM persons)"))[0])
@@ -159,41 +190,3 @@ def drop_empty_persons(connection: Connection, uuids: Sequence[UUID]) -> int:
             AND NOT EXISTS (SELECT FROM face_detections f WHERE f.person_id = p.id)""",
         (list(uuids),),
     ).rowcount
-
-
-def replace_candidates(
-    connection: Connection,
-    detector_id: int,
-    face_ids: Int64,
-    person: Int64,
-    similarity: Float32,
-    persons: Sequence[UUID],
-) -> None:
-    """Keep a detector's faces that clustering could not decide about, in place of those of the last run."""
-    connection.execute(
-        """DELETE FROM face_candidates c USING face_detections f
-            WHERE f.id = c.face_id AND f.detector_id = %s AND c.kind = 'near' AND c.status = 'pending'""",
-        (detector_id,),
-    )
-    connection.execute(
-        """CREATE TEMPORARY TABLE undecided
-            (face_id bigint, person_id uuid, cosine_similarity real) ON COMMIT DROP"""
-    )
-    raw = np.frombuffer(b"".join(uuid.bytes for uuid in persons), "V16")
-    copy_in(
-        connection,
-        "COPY undecided (face_id, person_id, cosine_similarity) FROM STDIN (FORMAT BINARY)",
-        {"face_id": INT8, "person_id": UUID_FIELD, "cosine_similarity": FLOAT4},
-        {
-            "face_id": face_ids,
-            "person_id": raw[person] if len(person) else raw,
-            "cosine_similarity": similarity,
-        },
-    )
-    # Faces and people may have been deleted since they were read.
-    connection.execute(
-        """INSERT INTO face_candidates (face_id, person_id, cosine_similarity)
-            SELECT u.face_id, u.person_id, u.cosine_similarity FROM undecided u
-            JOIN face_detections f ON f.id = u.face_id AND f.person_id IS NULL
-            JOIN persons p ON p.id = u.person_id ON CONFLICT DO NOTHING"""
-    )

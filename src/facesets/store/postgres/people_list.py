@@ -1,5 +1,6 @@
 """People as lists show them: totals of each, and the faces of one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, LiteralString
 from uuid import UUID
@@ -147,18 +148,31 @@ def cluster_line(connection: Connection, cluster: str) -> PersonLine:
     return PersonLine(cluster, [], "cluster", int(row[0]), int(row[1]), 0, row[2], row[3])
 
 
-_FACES: LiteralString = """SELECT f.id, i.sha256,
-        array(SELECT q.path FROM image_paths q WHERE q.image_id = f.image_id ORDER BY q.id) AS paths,
-        f.x1, f.y1, f.x2, f.y2, f.kps, f.det_score, f.quality, coalesce(f.assigned_by, '')
-    FROM face_detections f JOIN images i ON i.id = f.image_id """
-
-
 def faces_of(connection: Connection, whose: UUID | str, limit: int) -> list[FaceLine]:
     """The best faces of a person, or of a cluster that is no person yet, with the paths of each photo."""
-    chosen: LiteralString = "WHERE f.cluster = %s AND f.person_id IS NULL"
-    if isinstance(whose, UUID):
-        chosen = "WHERE f.person_id = %s"
-    rows = connection.execute(_FACES + chosen + " ORDER BY f.quality DESC, f.id LIMIT %s", (whose, limit))
+    rows = connection.execute(
+        _BEST_OF_PERSON if isinstance(whose, UUID) else _BEST_OF_CLUSTER, (whose, limit)
+    )
+    return face_lines(connection, [int(face) for (face,) in rows])
+
+
+_BEST_OF_PERSON: LiteralString = """SELECT id FROM face_detections
+    WHERE person_id = %s ORDER BY quality DESC, id LIMIT %s"""
+_BEST_OF_CLUSTER: LiteralString = """SELECT id FROM face_detections
+    WHERE cluster = %s AND person_id IS NULL ORDER BY quality DESC, id LIMIT %s"""
+
+
+def face_lines(connection: Connection, faces: Sequence[int]) -> list[FaceLine]:
+    """Faces in this order, with the paths of each photo; those that do not exist are left out."""
+    rows = connection.execute(
+        """SELECT f.id, i.sha256,
+                array(SELECT q.path FROM image_paths q WHERE q.image_id = f.image_id ORDER BY q.id) AS paths,
+                f.x1, f.y1, f.x2, f.y2, f.kps, f.det_score, f.quality, coalesce(f.assigned_by, '')
+            FROM face_detections f JOIN images i ON i.id = f.image_id
+            WHERE f.id = ANY(%(faces)s::bigint[])
+            ORDER BY array_position(%(faces)s::bigint[], f.id)""",
+        {"faces": list(faces)},
+    )
     return [
         FaceLine(
             face,

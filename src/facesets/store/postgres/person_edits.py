@@ -30,19 +30,29 @@ class PersonState:
 
 def person_state(connection: Connection, person: UUID) -> PersonState | None:
     """A person, whatever its status; None where there is none of that id."""
-    row = connection.execute(
+    return person_states(connection, [person]).get(person)
+
+
+def person_states(connection: Connection, persons: Sequence[UUID]) -> dict[UUID, PersonState]:
+    """People by their ids; those that do not exist are left out."""
+    rows = connection.execute(
         """SELECT p.id, p.status, p.merged_into_id,
                 array(SELECT n.name FROM person_names n WHERE n.person_id = p.id ORDER BY n.id),
                 (SELECT count(*) FROM face_detections f WHERE f.person_id = p.id)
-            FROM persons p WHERE p.id = %s""",
-        (person,),
-    ).fetchone()
-    return None if row is None else PersonState(*row)
+            FROM persons p WHERE p.id = ANY(%s::uuid[])""",
+        (list(persons),),
+    )
+    return {row[0]: PersonState(*row) for row in rows}
 
 
 def all_names(connection: Connection) -> list[tuple[str, UUID]]:
     """Every name, and whose it is."""
     return [(name, person) for name, person in connection.execute("SELECT name, person_id FROM person_names")]
+
+
+def named_people(connection: Connection) -> set[UUID]:
+    """Everybody who has a name."""
+    return {person for (person,) in connection.execute("SELECT DISTINCT person_id FROM person_names")}
 
 
 def person_of_name(connection: Connection, name: str) -> UUID | None:
@@ -143,7 +153,6 @@ def _give(step: Step, faces: Sequence[int], person: UUID | None, how: str | None
                 OR (%(how)s IS DISTINCT FROM '' AND assigned_by IS DISTINCT FROM %(how)s))""",
         {"person": person, "how": how, "faces": list(faces)},
     )
-    step.connection.execute("DELETE FROM face_candidates WHERE face_id = ANY(%s::bigint[])", (list(faces),))
 
 
 def exemplars(connection: Connection, person: UUID, count: int) -> list[int]:

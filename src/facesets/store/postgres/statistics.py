@@ -75,7 +75,7 @@ def library_statistics(connection: Connection) -> LibraryStatistics:
             """SELECT (SELECT count(*) FROM galleries), (SELECT count(*) FROM images),
                 (SELECT count(DISTINCT person_id) FROM person_names),
                 (SELECT count(*) FROM person_prototypes),
-                (SELECT count(DISTINCT face_id) FROM face_candidates),
+                (SELECT count(DISTINCT face_id) FROM face_candidates WHERE status = 'pending'),
                 pg_database_size(current_database())"""
         )
     )

@@ -112,7 +112,10 @@ def sample_vectors(connection: Connection, detector: DetectorRow, count: int) ->
 
 def rejected_people(connection: Connection) -> list[tuple[int, UUID]]:
     """Faces and people about whom a human answered that they are not them."""
-    rows = connection.execute("SELECT face_id, person_id FROM face_candidates WHERE status = 'rejected'")
+    rows = connection.execute(
+        """SELECT c.face_id, c.person_id FROM face_candidates c LEFT JOIN steps s ON s.id = c.answered_in
+            WHERE c.kind = 'near' AND c.status = 'rejected' AND s.undone IS NOT TRUE"""
+    )
     return [(int(face), person) for face, person in rows]
 
 

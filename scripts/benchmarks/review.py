@@ -1,0 +1,248 @@
+"""How many answers a user gives until the faces of those whom they know are right.
+
+    .venv/bin/python scripts/benchmarks/review.py FACES.npz [--method auto] [--known 3] [--right 0.95]
+
+FACES.npz holds `embedding` (n, d) and `name` (n,): who each face really shows. A library is filled with them
+and grouped by `cluster`. A simulated user, who knows everybody with so many photos, then answers truthfully:
+
+- by `people review`: what is asked, in its order. Yes, no, a name and "does not matter" are an answer each,
+  and so is every item that is named as the contrary of the others.
+- by size: who each group of faces is, the largest first, then each face that is alone, in no order. It is an
+  answer also where the user does not know them.
+
+A face of somebody known is right if its person has their name. Of the others it is reported how many have a
+name. When nothing is left to ask, `assign` and `cluster --method auto` run before it goes on. A throw-away
+embedded server is used.
+"""
+
+import argparse
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from facesets.operations.options.assign import AssignOptions
+from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.people.answering import answer
+from facesets.operations.people.assigning import assign
+from facesets.operations.people.cluster_library import cluster_library
+from facesets.operations.people.questions import Question, next_questions, refresh_questions
+from facesets.progress import SilentProgress
+from facesets.records import Bool, Float32, Int64
+from facesets.stop import Stop
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.copying import INT2, INT8, copy_in, vector
+from facesets.store.postgres.embedded import EmbeddedServer
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.migrate import migrate, shipped_migrations
+
+BY = "benchmark@here"
+REFRESHED_EVERY = 20
+STEPS = (0.5, 0.8, 0.9, 0.95, 0.98)
+
+
+@dataclass
+class User:
+    """Somebody who knows who is on the photos, and answers what is asked."""
+
+    truth: Int64
+    names: Sequence[str]
+    known: Bool
+    answers: int = 0
+    kinds: dict[str, int] = field(default_factory=dict)
+
+    def who(self, faces: Sequence[int]) -> int:
+        """Whom most of these faces show."""
+        return int(np.bincount(self.truth[np.array(faces) - 1]).argmax())
+
+    def give(self, database: Database, question: Question) -> None:
+        """Answer one question."""
+        person = self.who(question.faces)
+        shown = [self.who(item.faces) for item in question.items]
+        nameless = shown[0] if question.items and question.nameless != question.person else person
+        yes = [each != person if question.kind == "split" else each == person for each in shown]
+        cost, verdict, name = 1, "yes" if sum(yes) * 2 >= len(yes) else "no", ""
+        but = [
+            item.number for item, each in zip(question.items, yes, strict=True) if each != (verdict == "yes")
+        ]
+        cost += len(but)
+        if question.kind in {"name", "same"} and question.nameless and not any(yes) and len(yes) < 2:
+            verdict, name = ("name", self.names[nameless]) if self.known[nameless] else ("hide", "")
+        answer(database, question.id, verdict, by=BY, but=but, name=name, into=True)  # type: ignore[arg-type]
+        self.answers += cost
+        self.kinds[question.kind] = self.kinds.get(question.kind, 0) + cost
+
+
+def fill(database: Database, rows: Float32) -> None:
+    """A face on an image of its own for each vector, numbered from 1."""
+    count, dimension = rows.shape
+
+    def work(connection: Connection) -> None:
+        connection.execute(
+            "INSERT INTO models (kind, name, sha256, dimension) VALUES ('face', 'm', 'm', %s)", (dimension,)
+        )
+        connection.execute(
+            """INSERT INTO detectors (model_id, pack, detector, detector_sha256, det_size, min_det_score)
+                VALUES (1, 'p', 'd', 'd', 640, 0.5)"""
+        )
+        connection.execute(
+            """INSERT INTO images (sha256, width, height, fingerprint)
+                SELECT encode(sha256(i::text::bytea), 'hex'), 100, 100, '' FROM generate_series(1, %s) i""",
+            (count,),
+        )
+        connection.execute("INSERT INTO face_scans (image_id, detector_id) SELECT id, 1 FROM images")
+        connection.execute(
+            """INSERT INTO face_detections (image_id, detector_id, ordinal, x1, y1, x2, y2, kps, det_score,
+                    quality, face_short, blur, pose)
+                SELECT id, 1, 0, 1, 1, 50, 50, '{}', 0.9, 0.8, 49, 100, '{}' FROM images ORDER BY id"""
+        )
+        copy_in(
+            connection,
+            "COPY face_embeddings (face_id, model_id, embedding) FROM STDIN (FORMAT BINARY)",
+            {"face_id": INT8, "model_id": INT2, "embedding": vector(dimension)},
+            {
+                "face_id": np.arange(1, count + 1),
+                "model_id": np.ones(count, np.int16),
+                "embedding": rows,
+            },
+        )
+
+    database.run(work)
+    database.run_alone(lambda connection: connection.execute("VACUUM ANALYZE"))
+
+
+def groups_of(database: Database, count: int) -> Int64:
+    """The person of each face by a number; -1 for nobody."""
+    found = database.run(
+        lambda each: each.execute("SELECT id, person_id::text FROM face_detections ORDER BY id").fetchall()
+    )
+    persons = np.array([person or "" for _, person in found])
+    _, group = np.unique(persons, return_inverse=True)
+    assert len(group) == count
+    return np.where(persons == "", -1, group)
+
+
+def named(database: Database, names: Sequence[str]) -> Int64:
+    """Whom each face is called after, as an index into `names`; -1 for a face of nobody who has a name."""
+    number = {name: place for place, name in enumerate(names)}
+    found = database.run(
+        lambda each: each.execute(
+            """SELECT f.id, coalesce((SELECT n.name FROM person_names n WHERE n.person_id = f.person_id
+                    ORDER BY n.id LIMIT 1), '')
+                FROM face_detections f ORDER BY f.id"""
+        ).fetchall()
+    )
+    return np.array([number.get(name, -1) for _, name in found])
+
+
+def by_size(group: Int64, user: User, right: float, rng: np.random.Generator) -> dict[float, int]:
+    """Answers until each share of known faces is right, naming groups by size and then single faces."""
+    labels, size = np.unique(group[group >= 0], return_counts=True)
+    order = [np.flatnonzero(group == each) for each in labels[np.argsort(-size, kind="stable")]]
+    order += [np.array([row]) for row in rng.permutation(np.flatnonzero(group < 0))]
+    reached: dict[float, int] = {}
+    total, done = int(user.known[user.truth].sum()), 0
+    for answers, rows in enumerate(order, start=1):
+        who = int(np.bincount(user.truth[rows]).argmax())
+        if user.known[who]:
+            done += int((user.truth[rows] == who).sum())
+        for share in (*STEPS, right):
+            if done >= share * total:
+                reached.setdefault(share, answers)
+    return reached
+
+
+def by_review(library: Library, user: User, right: float, most: int) -> dict[float, int]:
+    """Answers until each share of known faces is right, as `people review` asks."""
+    database = library.database
+    reached: dict[float, int] = {}
+    of_known = user.known[user.truth]
+    stuck = False
+    while user.answers < most:
+        called = named(database, user.names)
+        share_now = float((called == user.truth)[of_known].mean())
+        for share in (*STEPS, right):
+            if share_now >= share:
+                reached.setdefault(share, user.answers)
+        if right in reached:
+            break
+        refresh_questions(library)
+        for _ in range(REFRESHED_EVERY):
+            found = next_questions(database, 1)
+            if not found:
+                break
+            user.give(database, found[0])
+            stuck = False
+        else:
+            continue
+        if stuck:
+            break
+        # Nothing is left to ask: what nobody was asked about is compared with whom it is known by now.
+        assign(library, AssignOptions(), progress=SilentProgress(), stop=Stop(), by=BY)
+        group(library, ClusterLibraryOptions(method="auto", threshold=None), "again, auto")
+        stuck = True
+    wrong = named(database, user.names)[~of_known]
+    print(f"  faces of strangers that have a name: {int((wrong >= 0).sum())} of {len(wrong)}")
+    print(f"  faces of known people under a wrong name: {_misnamed(database, user)}")
+    return reached
+
+
+def _misnamed(database: Database, user: User) -> int:
+    called = named(database, user.names)
+    return int(((called >= 0) & (called != user.truth) & user.known[user.truth]).sum())
+
+
+def group(library: Library, options: ClusterLibraryOptions, what: str) -> None:
+    """Run `cluster`, and say what it made."""
+    summary = cluster_library(library, options, progress=SilentProgress(), stop=Stop(), by=BY)
+    print(
+        f"  cluster {what}: {summary.new_persons} new people of {summary.new_faces} faces, "
+        f"{summary.alone} alone, {summary.questions} questions "
+        f"({summary.seconds.get('looking for questions', 0):.1f} s to find them)"
+    )
+
+
+def main() -> None:
+    """Fill a library, group it, and answer."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("faces", type=Path)
+    parser.add_argument("--method", default="auto")
+    parser.add_argument("--threshold", type=float)
+    parser.add_argument("--known", type=int, default=3)
+    parser.add_argument("--right", type=float, default=0.95)
+    given = parser.parse_args()
+    with np.load(given.faces) as file:
+        rows = file["embedding"].astype(np.float32)
+        names, truth, photos = np.unique(file["name"], return_inverse=True, return_counts=True)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    user = User(truth, names.tolist(), photos >= given.known)
+    print(f"{len(rows)} faces, {int((photos >= given.known).sum())} known people of {len(names)}")
+    options = ClusterLibraryOptions(method=given.method, threshold=given.threshold)
+    folder = Path(tempfile.mkdtemp(prefix="fsets."))
+    folder.chmod(0o755)
+    try:
+        with EmbeddedServer(folder / "postgres") as server:
+            database = Database(server.conninfo)
+            migrate(database, shipped_migrations())
+            fill(database, rows)
+            library = Library(database)
+            group(library, options, given.method)
+            baseline = by_size(groups_of(database, len(rows)), user, given.right, np.random.default_rng(0))
+            began = time.monotonic()
+            reviewed = by_review(library, user, given.right, 3 * len(rows))
+            took = time.monotonic() - began
+            print(f"  {user.answers} answers by kind: {user.kinds}; {took / max(user.answers, 1):.3f} s each")
+            for share in sorted({*STEPS, given.right}):
+                counts = reviewed.get(share, -1), baseline.get(share, -1)
+                print(f"  {share:.0%} right: {counts[0]} answers by review, {counts[1]} by size")
+            database.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""`facesets explain`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.params import DatabaseOption
+from facesets.files import printable
+
+if TYPE_CHECKING:
+    from facesets.operations.people.explaining import Explanation, Likeness
+
+
+def explain(
+    face: Annotated[int, typer.Argument(metavar="FACE", help="The number of a face.", show_default=False)],
+    who: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[WHO]",
+            help="About this person, rather than whose the face is: a name, a number, or a cluster.",
+            show_default=False,
+        ),
+    ] = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Say why a face is whose it is: whom it is like, who said so, and what would have changed that."""
+    from facesets import settings
+    from facesets.assembly.stores import open_database
+    from facesets.operations.people.explaining import explain as run
+
+    with open_database(database, settings.load(), console) as session:
+        found = run(session, face, who)
+    console.show(found, _lines(found), asked_for=True)
+
+
+def _lines(found: "Explanation") -> list[str]:
+    whose = f"{found.name} ({found.person})" if found.person else "nobody"
+    how = f", {found.assigned_by} {found.assigned_at}".rstrip() if found.assigned_by else ""
+    step = found.step
+    limits = ", ".join(f"{name} {value:.2f}" for name, value in found.thresholds.items())
+    rows = [
+        ("face", f"{found.face} on {printable(found.photo) or '-'}, quality {found.quality:.2f}"),
+        ("whose", f"{whose}{how}"),
+        ("since", "-" if step is None else f"step {step.id}, {step.what} ({step.who}, {step.made_at})"),
+        ("like", _like(found.about)),
+        ("runner-up", _like(found.runner_up)),
+        ("thresholds", limits),
+        *(("said", said) for said in found.statements),
+    ]
+    return [*(f"{name:<10} {value}" for name, value in rows), found.verdict]
+
+
+def _like(likeness: "Likeness | None") -> str:
+    if likeness is None:
+        return "-"
+    nearest = ", ".join(f"{face} ({similarity:.2f})" for face, similarity in likeness.nearest)
+    faces = f"; nearest faces {nearest}" if nearest else ""
+    return f"{likeness.name} ({likeness.person}): cosine similarity {likeness.cosine_similarity:.2f}{faces}"

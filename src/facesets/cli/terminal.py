@@ -1,0 +1,60 @@
+"""The terminal as more than lines of text: single keys in, pictures out."""
+
+import base64
+import sys
+from collections.abc import Iterator
+from typing import Literal
+
+Protocol = Literal["kitty", "iterm2", ""]
+
+_KITTY_PART = 4096
+"""Characters of a picture that kitty takes at a time."""
+
+
+def read_key() -> str:
+    """Wait for one key; empty once there is no more input. Ctrl-C raises `KeyboardInterrupt` as usual."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        key = msvcrt.getwch()
+        if key == "\x03":
+            raise KeyboardInterrupt
+        return key
+    import os
+    import termios
+    import tty
+
+    number = sys.stdin.fileno()
+    before = termios.tcgetattr(number)
+    try:
+        tty.setcbreak(number, termios.TCSADRAIN)
+        key = os.read(number, 16)
+    finally:
+        termios.tcsetattr(number, termios.TCSADRAIN, before)
+    # What an arrow key sends begins with ESC, and is no answer.
+    return (
+        "" if key == b"\x04" else key.decode(errors="replace") if len(key) == 1 or key[0] > 0x7F else "\x1b"
+    )
+
+
+def picture(png: bytes, protocol: Protocol) -> str:
+    """What to write so that the terminal shows a picture; empty where it shows none.
+
+    References
+    ----------
+    https://sw.kovidgoyal.net/kitty/graphics-protocol/ ; https://iterm2.com/documentation-images.html
+    """
+    if protocol == "kitty":
+        return "".join(_kitty(base64.b64encode(png).decode()))
+    if protocol == "iterm2":
+        content = base64.b64encode(png).decode()
+        return f"\x1b]1337;File=inline=1;size={len(png)};width=100%:{content}\a"
+    return ""
+
+
+def _kitty(content: str) -> Iterator[str]:
+    for start in range(0, len(content), _KITTY_PART):
+        part = content[start : start + _KITTY_PART]
+        first = "a=T,f=100," if start == 0 else ""
+        more = int(start + _KITTY_PART < len(content))
+        yield f"\x1b_G{first}m={more};{part}\x1b\\"

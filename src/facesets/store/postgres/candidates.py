@@ -1,0 +1,341 @@
+"""Questions for a human as they are kept: what no run could decide about a face, or about people.
+
+Whether one is still open follows from its row and from what stands: an answer that was taken back opens it
+again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, LiteralString
+from uuid import UUID
+
+import numpy as np
+
+from facesets.records import Float32, Int64
+from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.copying import copy_rows
+from facesets.store.postgres.models import DetectorRow
+
+FaceKind = Literal["near", "far"]
+PeopleKind = Literal["same", "split", "cluster"]
+Outcome = Literal["accepted", "rejected"]
+
+
+@dataclass(frozen=True, slots=True)
+class FaceCandidate:
+    """A face near a person that it has not, or far from the one that it has.
+
+    Attributes
+    ----------
+    uncertainty : float
+        How likely an answer changes what stands, from 0 to 1.
+    """
+
+    face: int
+    person: UUID
+    kind: FaceKind
+    cosine_similarity: float
+    uncertainty: float
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleCandidate:
+    """Two people who may be one, somebody who may be two, or a cluster that may be somebody.
+
+    Attributes
+    ----------
+    id : int
+        Of its row; 0 while it has none.
+    faces : int
+        That an answer settles.
+    part : list of int
+        `split`: the faces that may be somebody else, the one in their middle first.
+    rest : int
+        `split`: the face in the middle of the others; `cluster`, before it is kept: one of its faces; else 0.
+    """
+
+    id: int
+    kind: PeopleKind
+    person: UUID
+    other: UUID | None
+    cluster: str | None
+    cosine_similarity: float
+    faces: int
+    uncertainty: float
+    part: Sequence[int] = ()
+    rest: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LookedFor:
+    """When questions were last looked for, and what similarities meant then (see `Calibration`)."""
+
+    step: int
+    typical: float
+    middle: float
+    spread: float
+    faces: int
+
+
+# Open is what is pending, and what was answered in a step that was taken back.
+_OPEN_OF_FACES: LiteralString = """
+    SELECT c.face_id, c.person_id, c.kind, c.cosine_similarity, c.uncertainty
+    FROM face_candidates c JOIN face_detections f ON f.id = c.face_id
+    WHERE (%(faces)s::bigint[] IS NULL OR c.face_id = ANY(%(faces)s::bigint[]))
+        AND CASE c.kind WHEN 'near' THEN f.person_id IS NULL
+            ELSE f.person_id IS NOT NULL AND f.assigned_by = 'auto' END
+        AND (c.status = 'pending'
+            OR EXISTS (SELECT FROM steps s WHERE s.id = c.answered_in AND s.undone))
+    ORDER BY c.uncertainty DESC, c.face_id, c.person_id"""
+_OPEN_OF_PEOPLE: LiteralString = """
+    SELECT c.id, c.kind, c.person_id, c.other_id, c.cluster_id, c.cosine_similarity, c.faces,
+        c.uncertainty, coalesce(c.evidence -> 'part', '[]'), coalesce(c.evidence -> 'rest', '0')
+    FROM person_candidates c
+    WHERE (%(ids)s::bigint[] IS NULL OR c.id = ANY(%(ids)s::bigint[]))
+        AND (c.status = 'pending'
+            OR EXISTS (SELECT FROM steps s WHERE s.id = c.answered_in AND s.undone))
+    ORDER BY c.faces * c.uncertainty DESC, c.id"""
+
+
+def last_looked_for(connection: Connection, model_id: int) -> LookedFor | None:
+    """When questions about a model's faces were last looked for; None for never."""
+    row = connection.execute(
+        "SELECT step_id, typical, middle, spread, faces FROM question_runs WHERE model_id = %s", (model_id,)
+    ).fetchone()
+    return None if row is None else LookedFor(*row)
+
+
+def note_looked_for(connection: Connection, model_id: int, looked: LookedFor) -> None:
+    """Keep that questions were looked for now."""
+    connection.execute(
+        """INSERT INTO question_runs (model_id, step_id, typical, middle, spread, faces)
+            VALUES (%s, %s, %s, %s, %s, %s)
+            ON CONFLICT (model_id) DO UPDATE SET step_id = excluded.step_id, typical = excluded.typical,
+                middle = excluded.middle, spread = excluded.spread, faces = excluded.faces,
+                made_at = now()""",
+        (model_id, looked.step, looked.typical, looked.middle, looked.spread, looked.faces),
+    )
+
+
+def newest_step(connection: Connection) -> int:
+    """The number of the latest step of any kind; 0 for none."""
+    return int(only_row(connection.execute("SELECT coalesce(max(id), 0) FROM steps"))[0])
+
+
+def replace_face_candidates(
+    connection: Connection, model_id: int, found: Sequence[FaceCandidate], kinds: Sequence[FaceKind]
+) -> None:
+    """Let these be a model's open questions of some kinds about faces; what was answered stays."""
+    connection.execute(
+        """CREATE TEMPORARY TABLE IF NOT EXISTS asked_of_faces
+            (face_id bigint, person_id uuid, kind text, similarity real, uncertainty real) ON COMMIT DROP"""
+    )
+    connection.execute("TRUNCATE asked_of_faces")
+    copy_rows(
+        connection,
+        "COPY asked_of_faces FROM STDIN (FORMAT BINARY)",
+        ["int8", "uuid", "text", "float4", "float4"],
+        ((each.face, each.person, each.kind, each.cosine_similarity, each.uncertainty) for each in found),
+    )
+    connection.execute(
+        """DELETE FROM face_candidates c USING face_detections f, detectors d
+            WHERE f.id = c.face_id AND d.id = f.detector_id AND d.model_id = %s AND c.status = 'pending'
+                AND c.kind = ANY(%s) AND NOT EXISTS (SELECT FROM asked_of_faces a
+                    WHERE a.face_id = c.face_id AND a.person_id = c.person_id)""",
+        (model_id, list(kinds)),
+    )
+    # Faces and people may have been deleted since they were read.
+    connection.execute(
+        """INSERT INTO face_candidates AS c (face_id, person_id, kind, cosine_similarity, uncertainty)
+            SELECT DISTINCT ON (a.face_id, a.person_id)
+                a.face_id, a.person_id, a.kind, a.similarity, a.uncertainty
+            FROM asked_of_faces a JOIN persons p ON p.id = a.person_id
+                JOIN face_detections f ON f.id = a.face_id
+                    AND (a.kind = 'near') = (f.person_id IS DISTINCT FROM a.person_id)
+            ORDER BY a.face_id, a.person_id, a.uncertainty DESC
+            ON CONFLICT (face_id, person_id) DO UPDATE SET kind = excluded.kind,
+                cosine_similarity = excluded.cosine_similarity, uncertainty = excluded.uncertainty,
+                status = 'pending', answered_at = NULL, answered_in = NULL
+            WHERE c.status = 'pending'
+                OR EXISTS (SELECT FROM steps s WHERE s.id = c.answered_in AND s.undone)"""
+    )
+
+
+def replace_people_candidates(
+    connection: Connection, found: Sequence[PeopleCandidate], kinds: Sequence[PeopleKind]
+) -> None:
+    """Let these be the open questions of some kinds about people; what was answered stays."""
+    connection.execute(
+        """CREATE TEMPORARY TABLE IF NOT EXISTS asked_of_people (kind text, person_id uuid, other_id uuid,
+            cluster_id text, similarity real, faces int, uncertainty real, evidence jsonb) ON COMMIT DROP"""
+    )
+    connection.execute("TRUNCATE asked_of_people")
+    copy_rows(
+        connection,
+        "COPY asked_of_people FROM STDIN (FORMAT BINARY)",
+        ["text", "uuid", "uuid", "text", "float4", "int4", "float4", "jsonb"],
+        (
+            (
+                each.kind,
+                each.person,
+                each.other,
+                each.cluster,
+                each.cosine_similarity,
+                each.faces,
+                each.uncertainty,
+                {"part": list(each.part), "rest": each.rest} if each.kind == "split" else {},
+            )
+            for each in found
+        ),
+    )
+    connection.execute(
+        """DELETE FROM person_candidates c WHERE c.status = 'pending' AND c.kind = ANY(%s)
+            AND NOT EXISTS (SELECT FROM asked_of_people a
+                WHERE (a.kind, a.person_id) = (c.kind, c.person_id)
+                    AND a.other_id IS NOT DISTINCT FROM c.other_id
+                    AND a.cluster_id IS NOT DISTINCT FROM c.cluster_id)""",
+        (list(kinds),),
+    )
+    connection.execute(
+        """INSERT INTO person_candidates AS c
+                (kind, person_id, other_id, cluster_id, cosine_similarity, faces, uncertainty, evidence)
+            SELECT a.* FROM asked_of_people a JOIN persons p ON p.id = a.person_id
+            WHERE (a.other_id IS NULL OR EXISTS (SELECT FROM persons o WHERE o.id = a.other_id))
+                AND (a.cluster_id IS NULL OR EXISTS (SELECT FROM clusters k WHERE k.id = a.cluster_id))
+            ON CONFLICT (kind, person_id, coalesce(other_id::text, ''), coalesce(cluster_id, ''))
+            DO UPDATE SET cosine_similarity = excluded.cosine_similarity, faces = excluded.faces,
+                uncertainty = excluded.uncertainty, evidence = excluded.evidence, status = 'pending',
+                answered_at = NULL, answered_in = NULL
+            WHERE c.status = 'pending'
+                OR EXISTS (SELECT FROM steps s WHERE s.id = c.answered_in AND s.undone)"""
+    )
+
+
+def open_face_candidates(connection: Connection, faces: Sequence[int] | None = None) -> list[FaceCandidate]:
+    """Questions about faces, or about these, that are open as far as the faces' people say.
+
+    Whom they are about may have been merged since, see `merged_into`.
+    """
+    rows = connection.execute(_OPEN_OF_FACES, {"faces": None if faces is None else list(faces)})
+    return [FaceCandidate(*row) for row in rows]
+
+
+def open_people_candidates(connection: Connection, ids: Sequence[int] | None = None) -> list[PeopleCandidate]:
+    """Questions about people that are open as far as their rows say, or these."""
+    rows = connection.execute(_OPEN_OF_PEOPLE, {"ids": None if ids is None else list(ids)})
+    return [PeopleCandidate(*row) for row in rows]
+
+
+def note_answered_faces(
+    connection: Connection, faces: Sequence[int], persons: Sequence[UUID], outcome: Outcome, step: int | None
+) -> None:
+    """Keep how questions about faces and these people were answered, and in which step."""
+    connection.execute(
+        """UPDATE face_candidates SET status = %s, answered_at = now(), answered_in = %s
+            WHERE face_id = ANY(%s::bigint[]) AND person_id = ANY(%s::uuid[])""",
+        (outcome, step, list(faces), list(persons)),
+    )
+
+
+def note_answered_people(connection: Connection, ids: Sequence[int], outcome: Outcome, step: int) -> None:
+    """Keep how questions about people were answered, and in which step."""
+    connection.execute(
+        """UPDATE person_candidates SET status = %s, answered_at = now(), answered_in = %s
+            WHERE id = ANY(%s::bigint[])""",
+        (outcome, step, list(ids)),
+    )
+
+
+def merged_with(connection: Connection, person: UUID) -> list[UUID]:
+    """Somebody, and all who were merged into them."""
+    rows = connection.execute(
+        """WITH RECURSIVE all_of AS (
+                SELECT %s::uuid AS id
+                UNION SELECT p.id FROM all_of a JOIN persons p ON p.merged_into_id = a.id)
+            SELECT id FROM all_of""",
+        (person,),
+    )
+    return [person for (person,) in rows]
+
+
+def people_in_one_photo(connection: Connection, pairs: Sequence[tuple[UUID, UUID]]) -> set[int]:
+    """Which of these pairs of people are on one photo, by their places."""
+    rows = connection.execute(
+        """SELECT n FROM unnest(%s::uuid[], %s::uuid[]) WITH ORDINALITY AS pair (a, b, n)
+            WHERE EXISTS (SELECT FROM face_detections f JOIN face_detections g
+                ON g.image_id = f.image_id AND g.detector_id = f.detector_id AND g.person_id = b
+                WHERE f.person_id = a)""",
+        ([a for a, _ in pairs], [b for _, b in pairs]),
+    )
+    return {int(n) - 1 for (n,) in rows}
+
+
+def faces_per_person(connection: Connection, detector: DetectorRow, persons: Sequence[UUID]) -> Int64:
+    """How many faces each had when their prototypes were made."""
+    counted: dict[UUID, int] = dict(
+        connection.execute(
+            "SELECT person_id, faces FROM prototype_sources WHERE model_id = %s", (detector.model_id,)
+        ).fetchall()
+    )
+    return np.array([counted.get(person, 0) for person in persons], np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterMeans:
+    """Clusters whose faces have no person.
+
+    Attributes
+    ----------
+    ids : list of str
+    faces : int64 array of shape (k,)
+    first : list of int
+        Of each the face of the lowest number.
+    mean : float32 array of shape (k, d)
+        Of their faces; not of unit length.
+    """
+
+    ids: list[str]
+    faces: Int64
+    first: list[int]
+    mean: Float32
+
+
+def means_of_clusters(connection: Connection, detector: DetectorRow) -> ClusterMeans:
+    """The mean face of each cluster that is nobody yet and is not hidden."""
+    dimension = detector.settings.dimension
+    rows: list[tuple[Any, ...]] = connection.execute(
+        """SELECT f.cluster, count(*), min(f.id), avg(e.embedding)::real[]
+            FROM face_detections f JOIN clusters c ON c.id = f.cluster
+                JOIN face_embeddings e ON e.face_id = f.id
+            WHERE f.person_id IS NULL AND NOT c.hidden AND c.model_id = %s AND vector_dims(e.embedding) = %s
+            GROUP BY f.cluster ORDER BY f.cluster""",
+        (detector.model_id, dimension),
+    ).fetchall()
+    return ClusterMeans(
+        ids=[row[0] for row in rows],
+        faces=np.array([row[1] for row in rows], np.int64),
+        first=[int(row[2]) for row in rows],
+        mean=np.array([row[3] for row in rows], np.float32).reshape(-1, dimension),
+    )
+
+
+def best_faces_of_cluster(connection: Connection, cluster: str, count: int) -> list[int]:
+    """The faces of a cluster that show best who it is, of those without a person."""
+    rows = connection.execute(
+        """SELECT id FROM face_detections WHERE cluster = %s AND person_id IS NULL
+            ORDER BY quality DESC, id LIMIT %s""",
+        (cluster, count),
+    )
+    return [int(face) for (face,) in rows]
+
+
+def unnamed_people(connection: Connection, least: int, limit: int) -> list[tuple[UUID, int]]:
+    """People without a name, those with most faces first, and how many each has as of their prototypes."""
+    rows = connection.execute(
+        """SELECT p.id, max(q.faces) AS faces FROM prototype_sources q JOIN persons p ON p.id = q.person_id
+            WHERE p.status = 'active' AND q.faces >= %s
+                AND NOT EXISTS (SELECT FROM person_names n WHERE n.person_id = p.id)
+            GROUP BY p.id ORDER BY faces DESC, p.id LIMIT %s""",
+        (least, limit),
+    )
+    return [(person, int(faces)) for person, faces in rows]

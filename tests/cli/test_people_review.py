@@ -1,0 +1,179 @@
+"""`facesets people review` as a user sits before it, and as a script calls it."""
+
+import base64
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import termios
+import time
+from pathlib import Path
+
+import pytest
+
+from facesets.cli.terminal import picture
+from facesets.settings import inline_pictures
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+from tests.fixtures.library_people import add_like, add_person, cluster, who_is
+from tests.fixtures.program import command, environment, run
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture
+def library(database: Database) -> Library:
+    filled = Library(database)
+    add_person(filled, "anna", 6)
+    add_like(filled, "annie", "anna", 0.58, 3)
+    add_person(filled, "ben", 2)
+    cluster(filled)
+    return filled
+
+
+class Terminal:
+    """The program on a terminal of its own."""
+
+    def __init__(self, *words: object, **variables: str) -> None:
+        self._leader, follower = pty.openpty()
+        self._process = subprocess.Popen(
+            command(*words),
+            stdin=follower,
+            stdout=follower,
+            stderr=follower,
+            env=environment({"TERM": "xterm", **variables}),
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - nothing runs besides
+        )
+        os.close(follower)
+        self.text = ""
+
+    def expect(self, pattern: str) -> str:
+        """Wait until this is on the screen, after what was expected before; returns it."""
+        until = time.monotonic() + 30
+        while not (found := re.search(pattern, self.text)):
+            assert time.monotonic() < until, f"{pattern!r} is not in {self.text!r}"
+            if select.select([self._leader], [], [], 1)[0]:
+                try:
+                    self.text += os.read(self._leader, 65536).decode(errors="replace")
+                except OSError:
+                    pytest.fail(f"the program ended before {pattern!r}: {self.text!r}")
+        self.text = self.text[found.end() :]
+        return found.group()
+
+    def press(self, keys: str) -> None:
+        """Press keys."""
+        os.write(self._leader, keys.encode())
+
+    def end(self) -> int:
+        """Wait for the program's end."""
+        with contextlib.suppress(OSError):
+            while select.select([self._leader], [], [], 20)[0] and os.read(self._leader, 65536):
+                pass
+        try:
+            return self._process.wait(20)
+        finally:
+            self._process.kill()
+            os.close(self._leader)
+
+
+def test_an_evening_at_the_terminal(library: Library, library_url: str) -> None:
+    anna = who_is(library, "anna-0-0")
+    screen = Terminal("people", "review", "--database", library_url)
+    screen.expect(rf"Who is {anna[:8]} \(6 faces\)\?")
+    sheet = Path(re.search(r"faces: (\S+)", screen.expect(r"faces: \S+")).group(1))  # type: ignore[union-attr]
+    screen.expect(r"\[q\]uit")
+    assert sheet.read_bytes().startswith(_PNG)
+    screen.press("w")
+    screen.expect("name")
+    screen.press("Anna\n")
+    screen.expect("kept: Anna: named")
+    screen.expect(r"Are \w+ and Anna one person\?")
+    screen.expect(r"\[q\]uit")
+    screen.press("n")
+    screen.expect("kept: .* no")
+    screen.expect(r"\[q\]uit")
+    screen.press("u")
+    screen.expect("taken back: ")
+    screen.expect("one person")
+    screen.expect(r"\[q\]uit")
+    screen.press("y")
+    screen.expect("kept: .* yes")
+    screen.expect("Who is ")
+    screen.expect(r"\[q\]uit")
+    screen.press("s")
+    screen.expect(r"No question is open\. 2 answers kept, 1 skipped\.")
+    assert screen.end() == 0
+    assert not sheet.exists()
+    assert who_is(library, "annie-0-0") == anna
+
+
+@pytest.mark.usefixtures("library")
+def test_ctrl_c_and_q_end_it_with_what_was_answered(library_url: str) -> None:
+    for key, status in (("q", 0), ("\x03", 130)):
+        screen = Terminal("people", "review", "--database", library_url)
+        screen.expect(r"\[q\]uit")
+        screen.press(key)
+        assert screen.end() == status
+
+
+def test_a_script_reads_questions_as_lines_of_json_and_answers_them(
+    library: Library, library_url: str
+) -> None:
+    asked = run("people", "review", "--database", library_url)
+    assert asked.status == 0, asked.err
+    questions = [json.loads(line) for line in asked.out.splitlines()]
+    assert [each["kind"] for each in questions] == ["name", "same", "name"]
+    assert run("people", "review", "--json", "--limit", 1, "--database", library_url).out.count("\n") == 1
+
+    def answer(*words: object) -> str:
+        result = run("people", "answer", *words, "--database", library_url)
+        assert result.status == 0, result.err
+        return result.out
+
+    assert "Kept: Anna: named" in answer(questions[0]["id"], "--name", "Anna")
+    same = json.loads(run("people", "review", "--database", library_url).out.splitlines()[0])
+    assert re.search(r"Kept: Are .* yes\. Step \d+: `facesets people undo`", answer(same["id"], "yes"))
+    assert who_is(library, "annie-0-0") == who_is(library, "anna-0-0")
+    again = run("people", "answer", same["id"], "no", "--database", library_url)
+    assert (again.status, "is open" in again.err) == (2, True)
+    for words in ((same["id"],), (same["id"], "yes", "--name", "Anna")):
+        assert run("people", "answer", *words, "--database", library_url).status == 2
+
+
+@pytest.mark.usefixtures("library")
+def test_cron_reads_how_many_questions_wait(library_url: str) -> None:
+    done = run("cluster", "--database", library_url)
+    assert "1 question waits: `facesets people review`." in done.out
+    assert len(done.out.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("variables", "protocol"),
+    [
+        ({"TERM": "xterm-kitty"}, "kitty"),
+        ({"TERM": "xterm-256color", "KITTY_WINDOW_ID": "1"}, "kitty"),
+        ({"TERM": "xterm-256color", "TERM_PROGRAM": "iTerm.app"}, "iterm2"),
+        ({"TERM": "screen-256color", "KITTY_WINDOW_ID": "1"}, ""),
+        ({"TERM": "xterm-kitty", "TMUX": "/tmp/tmux"}, ""),
+        ({"TERM": "xterm-256color"}, ""),
+    ],
+)
+def test_a_terminal_that_shows_pictures_gets_them(variables: dict[str, str], protocol: str) -> None:
+    assert inline_pictures(variables) == protocol
+
+
+def test_a_picture_arrives_whole_by_either_protocol() -> None:
+    png = bytes(range(256)) * 40
+    parts = re.findall(r"\x1b_G([^;]*);([^\x1b]*)\x1b\\", picture(png, "kitty"))
+    assert base64.b64decode("".join(content for _, content in parts)) == png
+    assert [head for head, _ in parts] == ["a=T,f=100,m=1", "m=1", "m=1", "m=0"]
+    assert max(len(content) for _, content in parts) <= 4096
+    head, _, content = picture(png, "iterm2").partition(":")
+    assert f"size={len(png)}" in head
+    assert base64.b64decode(content.removesuffix("\a")) == png
+    assert picture(png, "") == ""

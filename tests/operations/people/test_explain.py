@@ -1,0 +1,88 @@
+"""Why a face is whose it is."""
+
+import json
+
+import pytest
+from tests.fixtures.library_people import add_like, add_person, cluster, face_of, who_is
+from tests.fixtures.program import run
+
+from facesets.errors import WrongUsage
+from facesets.operations.people import correcting, naming
+from facesets.operations.people.explaining import explain
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+
+BY = "anna@home"
+
+
+@pytest.fixture
+def library(database: Database) -> Library:
+    filled = Library(database)
+    add_person(filled, "anna", 4)
+    add_person(filled, "ben", 3)
+    cluster(filled)
+    for label, name in (("anna-0-0", "Anna"), ("ben-0-0", "Ben")):
+        naming.name(database, who_is(filled, label), name, into=False, face=False, by=BY)
+    return filled
+
+
+def test_a_face_of_somebody_is_explained_by_their_other_faces_and_the_runner_up(library: Library) -> None:
+    face = face_of(library, "anna-0-3")
+    found = explain(library.database, face)
+    assert (found.name, found.photo) == ("Anna", "/anna-0-3.jpg")
+    assert found.step is not None
+    assert found.about is not None
+    assert found.runner_up is not None
+    others = {face_of(library, f"anna-0-{i}") for i in range(3)}
+    assert {number for number, _ in found.about.nearest} == others
+    assert found.about.cosine_similarity > 0.99
+    assert (found.runner_up.name, found.runner_up.cosine_similarity < 0.2) == ("Ben", True)
+    assert found.turning_point == 0.6
+
+
+def test_a_face_without_a_person_is_explained_about_whom_it_is_most_like_and_what_it_lacks(
+    library: Library,
+) -> None:
+    add_like(library, "carl", "anna", 0.5, 1)
+    found = explain(library.database, face_of(library, "carl-0-0"))
+    assert (found.person, found.step) == ("", None)
+    assert found.about is not None
+    assert found.about.name == "Anna"
+    assert found.about.cosine_similarity == pytest.approx(0.5, abs=0.01)
+    assert found.verdict == "`assign` gives it to Anna from 0.60 on; it has 0.50."
+    assert explain(library.database, found.face, "Ben").about.name == "Ben"  # type: ignore[union-attr]
+
+
+def test_a_rival_raises_what_is_needed(library: Library) -> None:
+    add_like(library, "carl", "anna", 0.7, 1)
+    correcting.move(library.database, [face_of(library, "carl-0-0")], "new", by=BY)
+    found = explain(library.database, face_of(library, "carl-0-0"), "Ben")
+    assert found.turning_point == pytest.approx(0.75, abs=0.01)
+
+
+def test_what_a_human_said_binds_whatever_the_similarity(library: Library) -> None:
+    face = face_of(library, "anna-0-1")
+    correcting.move(library.database, [face], "Ben", by=BY)
+    found = explain(library.database, face)
+    assert (found.name, found.assigned_by) == ("Ben", "manual")
+    assert f"face {face} is Ben" in found.statements
+    assert found.step is not None
+    assert found.step.what == "1 face moved to Ben"
+    assert found.verdict == "A human said so: no similarity changes that."
+
+
+def test_the_command_tells_the_same_as_lines_and_as_json(library: Library, library_url: str) -> None:
+    face = face_of(library, "anna-0-3")
+    shown = run("explain", face, "--database", library_url)
+    assert shown.status == 0, shown.err
+    assert f"face       {face} on /anna-0-3.jpg" in shown.out
+    assert "runner-up  Ben" in shown.out
+    told = json.loads(run("explain", face, "Ben", "--json", "--database", library_url).out)
+    assert (told["name"], told["about"]["name"], told["runner_up"]["name"]) == ("Anna", "Ben", "Anna")
+    assert run("explain", 99999, "--database", library_url).status == 2
+
+
+def test_a_face_that_does_not_exist_is_refused(library: Library) -> None:
+    for number in (0, 10**30, 99999):
+        with pytest.raises(WrongUsage, match="There is no face"):
+            explain(library.database, number)
