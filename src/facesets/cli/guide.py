@@ -112,6 +112,10 @@ GUIDE = {
     "people log": _entry(LIBRARY, "facesets people log", "facesets people log Anna"),
     "people undo": _entry(LIBRARY, "facesets people undo", "facesets people undo 12"),
     "people redo": _entry(LIBRARY, "facesets people redo"),
+    "people export": _entry(LIBRARY, "facesets people export people.json"),
+    "people import": _entry(
+        LIBRARY, "facesets people import people.json --dry-run", "facesets people import out/raw"
+    ),
     "stats": _entry(LIBRARY, "facesets stats", "facesets stats --json"),
     "check": _entry(LIBRARY, "facesets check", "facesets check --fix"),
     "migrate": _entry(LIBRARY, "facesets migrate --status", "facesets migrate"),

@@ -33,7 +33,8 @@ _Sort = Literal["faces", "name", "new"]
 
 
 @contextmanager
-def _library(database: str | None) -> "Iterator[Database]":
+def opened_library(database: str | None) -> "Iterator[Database]":
+    """A session with the library."""
     from facesets import settings
     from facesets.assembly.stores import open_database
 
@@ -51,7 +52,7 @@ def list_(
     """List the people of the library."""
     from facesets.operations.people.listing import people as run
 
-    with _library(database) as session:
+    with opened_library(database) as session:
         found = run(session, status=status, unnamed=unnamed, sort=sort)
     nobody = "There is nobody yet. `facesets cluster` makes people of the library's faces."
     headings = ("number", "name", "faces", "photos", "first", "last")
@@ -77,7 +78,7 @@ def show(
     from facesets.operations.people.person_sheet import SHOWN, draw_person
 
     empty = 0
-    with console.stoppable() as stop, console.progress() as progress, _library(database) as session:
+    with console.stoppable() as stop, console.progress() as progress, opened_library(database) as session:
         found = run(session, who, faces=max(faces, SHOWN if sheet else 0))
         if sheet is not None:
             empty = draw_person(found, sheet, progress=progress, stop=stop)
@@ -112,10 +113,11 @@ def show(
 
 def _told(summary: "PersonSummary") -> None:
     line = f"{summary.name} ({summary.person}): {summary.did}; {counted(summary.faces, 'face')}."
-    console.show(summary, [line + _how_to_undo(summary.step)])
+    console.show(summary, [line + how_to_undo(summary.step)])
 
 
-def _how_to_undo(step: int | None) -> str:
+def how_to_undo(step: int | None) -> str:
+    """What takes a step back, as a further sentence."""
     return "" if step is None else f" Step {step}: `facesets people undo` takes it back."
 
 
@@ -131,7 +133,7 @@ def name(
     from facesets.operations.people.naming import NameTaken
     from facesets.operations.people.naming import name as run
 
-    with _library(database) as session:
+    with opened_library(database) as session:
         try:
             summary = run(session, who, name, into=into, face=face, by=current_user())
         except NameTaken as taken:
@@ -154,7 +156,7 @@ def rename(
     """Call a person otherwise; all former names go."""
     from facesets.operations.people.naming import rename as run
 
-    with _library(database) as session:
+    with opened_library(database) as session:
         summary = run(session, who, name, by=current_user())
     _told(summary)
 
@@ -166,7 +168,7 @@ def _hiding(*, hidden: bool) -> Callable[..., None]:
     ) -> None:
         from facesets.operations.people.naming import set_hidden
 
-        with _library(database) as session:
+        with opened_library(database) as session:
             summary = set_hidden(session, who, hidden=hidden, by=current_user())
         _told(summary)
 
@@ -190,7 +192,7 @@ def merge(
     """Make several people one."""
     from facesets.operations.people.correcting import merge as run
 
-    with _library(database) as session:
+    with opened_library(database) as session:
         summary = run(session, who, into, drop_names=drop_names, by=current_user())
     _told(summary)
 
@@ -204,10 +206,10 @@ def move(
     """Give single faces to another person; `--to nobody` also says that they are not whom they were."""
     from facesets.operations.people.correcting import move as run
 
-    with _library(database) as session:
+    with opened_library(database) as session:
         summary = run(session, faces, to, by=current_user())
     where = f"{summary.name} ({summary.person})" if summary.person else "nobody"
-    moved = f"{counted(summary.faces, 'face')} moved to {where}.{_how_to_undo(summary.step)}"
+    moved = f"{counted(summary.faces, 'face')} moved to {where}.{how_to_undo(summary.step)}"
     console.show(summary, [moved])
 
 
@@ -221,9 +223,9 @@ def _saying(*, same: bool) -> Callable[..., None]:
         from facesets.operations.people import correcting
 
         run = correcting.same if same else correcting.different
-        with _library(database) as session:
+        with opened_library(database) as session:
             summary = run(session, first, second, faces=faces, by=current_user())
-        console.show(summary, [f"Kept: {summary.said}.{_how_to_undo(summary.step)}"])
+        console.show(summary, [f"Kept: {summary.said}.{how_to_undo(summary.step)}"])
 
     command.__doc__ = (
         "Say that two people, or two faces, are one person."
@@ -246,7 +248,7 @@ def log(
     """List what humans and runs changed, the latest first."""
     from facesets.operations.people.history import log as run
 
-    with _library(database) as session:
+    with opened_library(database) as session:
         steps = run(session, who, limit=limit)
     rows = [
         (s.id, s.made_at, s.who, f"{s.what}{' (taken back)' if s.undone else ''}", s.faces) for s in steps
@@ -265,7 +267,7 @@ def undo(
     """Take a step back, by default the latest."""
     from facesets.operations.people.history import undo as run
 
-    with _library(database) as session:
+    with opened_library(database) as session:
         step = run(session, number, by=current_user())
     _taken_back(step, "Taken back")
 
@@ -275,7 +277,7 @@ def redo(database: DatabaseOption = None) -> None:
     """Do again what was taken back last."""
     from facesets.operations.people.history import redo as run
 
-    with _library(database) as session:
+    with opened_library(database) as session:
         step = run(session, by=current_user())
     _taken_back(step, "Done again")
 

@@ -16,7 +16,15 @@ from facesets.store.postgres.connection import Connection, Database, only_row
 
 T = TypeVar("T")
 
-Table = Literal["persons", "person_names", "said_people", "said_faces", "said_of_faces", "said_of_people"]
+Table = Literal[
+    "persons",
+    "person_names",
+    "said_people",
+    "said_faces",
+    "said_of_faces",
+    "said_of_people",
+    "said_exemplars",
+]
 
 _LOCK = 0x66616365_70656F70
 """Key of the advisory lock that lets one step be made at a time: `facepeop` in ASCII."""
@@ -82,6 +90,12 @@ TABLES: dict[Table, KeptTable] = {
             of_faces=("face_a", "face_b"),
         ),
         KeptTable("said_of_people", (("person_a", "uuid"), ("person_b", "uuid")), ("said_at",)),
+        KeptTable(
+            "said_exemplars",
+            (("face_id", "bigint"), ("person_id", "uuid")),
+            ("pinned", "said_at"),
+            of_faces=("face_id",),
+        ),
     )
 }
 """Those that others refer to come first."""

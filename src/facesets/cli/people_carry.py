@@ -1,0 +1,82 @@
+"""`facesets people export | import`: what was said about people, from one library to another."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.params import DatabaseOption
+from facesets.cli.people import how_to_undo, opened_library, people
+from facesets.cli.user import current_user
+from facesets.files import printable
+from facesets.operations.options.shared import DryRun
+from facesets.plurals import counted
+from facesets.plurals import people as counted_people
+
+_LISTED = 10
+
+
+@people.command("export")
+def export(
+    file: Annotated[Path, typer.Argument(metavar="FILE.json", show_default=False)],
+    database: DatabaseOption = None,
+) -> None:
+    """Write all names and statements into a file, with faces by image and box."""
+    from facesets.operations.people.export_people import export_people as run
+
+    with opened_library(database) as session:
+        summary = run(session, file)
+    line = (
+        f"{printable(file)}: {counted_people(summary.people)}, "
+        f"{counted(summary.statements, 'statement')} about {counted(summary.faces, 'face')}."
+    )
+    console.show(summary, [line])
+
+
+@people.command("import")
+def import_(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE.json|FOLDER",
+            help="What `people export` wrote, or a folder of results whose people have names.",
+            show_default=False,
+        ),
+    ],
+    database: DatabaseOption = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Bring in names and statements from a file, or the names of folders; what contradicts yours is skipped."""
+    from facesets.operations.people.import_people import import_people as run
+    from facesets.operations.people.people_file import read_people
+    from facesets.operations.people.result_names import people_of_result
+    from facesets.store.postgres.library import Library
+
+    with opened_library(database) as session:
+        if source.is_dir():
+            brought = people_of_result(Library(session), source)
+            file, members = brought.file, brought.members
+        else:
+            file, members = read_people(source), {}
+        summary = run(session, file, source.name, by=current_user(), members=members, dry_run=dry_run)
+    faces = f"{counted(summary.faces, 'face')} found" + (
+        f", {summary.faces_not_found} not here" if summary.faces_not_found else ""
+    )
+    lines = [
+        f"{counted_people(summary.people)} ({summary.new_people} new), {counted(summary.names, 'new name')}; "
+        f"{faces}; {counted(summary.statements, 'new statement')}, {summary.known} known, "
+        f"{len(summary.skipped)} skipped; {counted(summary.moved, 'face')} moved."
+        + (" Nothing was stored." if dry_run else how_to_undo(summary.step))
+    ]
+    if summary.people_not_found:
+        lines.append(f"No face is here of {_some(summary.people_not_found)}.")
+    lines += [f"Skipped, for it contradicts what was said here: {each}." for each in summary.skipped[:_LISTED]]
+    if len(summary.skipped) > _LISTED:
+        lines.append(f"… and {len(summary.skipped) - _LISTED} more (--json lists all).")
+    console.show(summary, lines, asked_for=dry_run)
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more
