@@ -6,15 +6,14 @@ from typing import Annotated
 import typer
 
 from facesets.cli import console
+from facesets.cli.import_lines import import_lines
 from facesets.cli.params import DatabaseOption
-from facesets.cli.people import how_to_undo, opened_library, people
+from facesets.cli.people import opened_library, people
 from facesets.cli.user import current_user
 from facesets.files import printable
 from facesets.operations.options.shared import DryRun
 from facesets.plurals import counted
 from facesets.plurals import people as counted_people
-
-_LISTED = 10
 
 
 @people.command("export")
@@ -47,7 +46,7 @@ def import_(
     database: DatabaseOption = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Bring in names and statements from a file, or the names of folders; what contradicts yours is skipped."""
+    """Bring in names and statements from a file, or names of folders; what contradicts yours is skipped."""
     from facesets.operations.people.import_people import import_people as run
     from facesets.operations.people.people_file import read_people
     from facesets.operations.people.result_names import people_of_result
@@ -60,23 +59,5 @@ def import_(
         else:
             file, members = read_people(source), {}
         summary = run(session, file, source.name, by=current_user(), members=members, dry_run=dry_run)
-    faces = f"{counted(summary.faces, 'face')} found" + (
-        f", {summary.faces_not_found} not here" if summary.faces_not_found else ""
-    )
-    lines = [
-        f"{counted_people(summary.people)} ({summary.new_people} new), {counted(summary.names, 'new name')}; "
-        f"{faces}; {counted(summary.statements, 'new statement')}, {summary.known} known, "
-        f"{len(summary.skipped)} skipped; {counted(summary.moved, 'face')} moved."
-        + (" Nothing was stored." if dry_run else how_to_undo(summary.step))
-    ]
-    if summary.people_not_found:
-        lines.append(f"No face is here of {_some(summary.people_not_found)}.")
-    lines += [f"Skipped, for it contradicts what was said here: {each}." for each in summary.skipped[:_LISTED]]
-    if len(summary.skipped) > _LISTED:
-        lines.append(f"… and {len(summary.skipped) - _LISTED} more (--json lists all).")
+    lines = import_lines(summary)
     console.show(summary, lines, asked_for=dry_run)
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more

@@ -60,11 +60,14 @@ def said(library: Library) -> tuple[list[tuple[object, ...]], ...]:
     of = """(SELECT p.path FROM image_paths p JOIN face_detections f ON f.image_id = p.image_id
         WHERE f.id = {})"""
     return (
-        rows(library.database, "SELECT array_agg(name ORDER BY name) FROM person_names GROUP BY person_id ORDER BY 1"),
         rows(
             library.database,
-            f"SELECT {of.format('face_id')}, is_person, names FROM said_faces JOIN said_people USING (person_id)"
-            " ORDER BY 1, 2, 3",
+            "SELECT array_agg(name ORDER BY name) FROM person_names GROUP BY person_id ORDER BY 1",
+        ),
+        rows(
+            library.database,
+            f"""SELECT {of.format("face_id")}, is_person, names FROM said_faces
+                JOIN said_people USING (person_id) ORDER BY 1, 2, 3""",
         ),
         rows(
             library.database,
@@ -114,7 +117,9 @@ def test_bringing_the_same_file_again_changes_nothing_and_makes_no_step(
     assert again.known > 0
 
 
-def test_an_import_is_one_step_and_taken_back_as_one(library: Library, other: Library, tmp_path: Path) -> None:
+def test_an_import_is_one_step_and_taken_back_as_one(
+    library: Library, other: Library, tmp_path: Path
+) -> None:
     say_everything(library)
     before = said(other), rows(other.database, "SELECT * FROM persons ORDER BY id")
     assert carry(library, other, tmp_path / "people.json").step is not None
@@ -150,7 +155,9 @@ def test_what_contradicts_what_was_said_here_is_left_out_and_listed_and_the_rest
     assert summary.skipped
     assert who_is(other, "anna-0-0") == person(other.database, "Dora", faces=0).person.id
     assert who_is(other, "ben-0-0") == person(other.database, "Anna", faces=0).person.id
-    assert rows(other.database, f"SELECT count(*) FROM said_faces WHERE face_id IN ({faces[0]}, {faces[1]})") == [(2,)]
+    assert rows(
+        other.database, f"SELECT count(*) FROM said_faces WHERE face_id IN ({faces[0]}, {faces[1]})"
+    ) == [(2,)]
     assert rows(other.database, "SELECT count(*) FROM said_of_people") == [(0,)]
     assert len(people(other.database, status="all", unnamed=False, sort="new")) == 3
 
@@ -243,7 +250,8 @@ def test_of_several_faces_of_one_photo_each_finds_its_own(
         cluster(each)
     numbers = rows(
         library.database,
-        "SELECT f.id FROM face_detections f JOIN image_paths p USING (image_id) WHERE p.path = '/group.jpg' ORDER BY ordinal",
+        """SELECT f.id FROM face_detections f JOIN image_paths p USING (image_id)
+            WHERE p.path = '/group.jpg' ORDER BY ordinal""",
     )
     correcting.different(library.database, str(numbers[0][0]), str(numbers[1][0]), faces=True, by=BY)
     carry(library, other, tmp_path / "people.json")

@@ -120,7 +120,8 @@ def without_contradictions(
         What was said, which is not questioned.
     """
     standing = _Standing()
-    for each in (*said.faces, *said.face_pairs, *said.person_pairs):
+    before: list[Statement] = [*said.faces, *said.face_pairs, *said.person_pairs]
+    for each in before:
         standing.take(each)
     kept: list[Statement] = []
     refused: list[Statement] = []

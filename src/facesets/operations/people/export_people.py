@@ -61,7 +61,7 @@ def export_people(database: Database, path: Path) -> ExportPeopleSummary:
 def _read(connection: Connection, library: str) -> PeopleFile:
     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     said, exemplars = load_statements(connection), said_exemplars(connection)
-    mentioned = {each.person for each in (*said.faces, *exemplars)}
+    mentioned = {each.person for each in said.faces} | {each.person for each in exemplars}
     mentioned |= {end for pair in said.person_pairs for end in (pair.first, pair.second)}
     known = named_or_said(connection, sorted(mentioned))
     places = places_of(connection, _faces(said, exemplars))
@@ -97,7 +97,7 @@ def _read(connection: Connection, library: str) -> PeopleFile:
 
 
 def _faces(said: Statements, exemplars: Sequence[SaidExemplarRow]) -> list[int]:
-    faces = {each.face for each in (*said.faces, *exemplars)}
+    faces = {each.face for each in said.faces} | {each.face for each in exemplars}
     return sorted(faces | {end for pair in said.face_pairs for end in (pair.first, pair.second)})
 
 

@@ -121,8 +121,8 @@ def import_people(
     source : str
         Where it comes from, for the log.
     members : mapping
-        Further faces of a person of the file, both by their places in it, that nobody said but a folder shows:
-        they tell who the person is here, and those that are nobody's go to them.
+        Further faces of a person of the file, both by their places in it, that nobody said but a folder
+        shows: they tell who the person is here, and those that are nobody's go to them.
     """
 
     def work(connection: Connection) -> ImportPeopleSummary:
@@ -270,7 +270,9 @@ def _statements(work: _Import) -> Iterator[Statement]:
 
 def _exemplars(work: _Import, kept: Sequence[Statement]) -> None:
     """Take over which faces stand for whom, where that goes with what was said."""
-    refused = {(each.face, each.person) for each in kept if isinstance(each, FaceStatement) and not each.is_person}
+    refused = {
+        (each.face, each.person) for each in kept if isinstance(each, FaceStatement) and not each.is_person
+    }
     for said in work.file.exemplars:
         face, person = work.face[said.face], work.target[said.person]
         if face is None or person is None or (face, person) in refused:
@@ -321,7 +323,12 @@ def _name_people(work: _Import) -> None:
             elif owner != target:
                 work.skipped.append(f"the name {printable(text)} is somebody else's here")
         state = person_state(step.connection, target)
-        if state is not None and person.status == "hidden" and state.status == "active" and not _is_said(step, target):
+        if (
+            state is not None
+            and person.status == "hidden"
+            and state.status == "active"
+            and not _is_said(step, target)
+        ):
             set_status(step, target, "hidden")
         keep_person(step, target)
 

@@ -1,6 +1,7 @@
 """Statements from elsewhere, made to hold: kept, and the faces follow."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 from facesets.operations.people.contradictions import Statement
 from facesets.store.postgres.person_edits import give_faces, persons_of_faces, take_faces
@@ -30,15 +31,15 @@ def say(step: Step, each: Statement) -> None:
 
 
 def follow_statements(step: Step, kept: Sequence[Statement]) -> int:
-    """Let faces be whose they were said to be, and nobody's where only that agrees; returns how many moved."""
+    """Let faces be whose they were said to be, or nobody's where that alone agrees; returns how many."""
     connection = step.connection
-    said_home = {
-        each.face: each.person for each in load_statements(connection).faces if each.is_person
-    }
+    said_home = {each.face: each.person for each in load_statements(connection).faces if each.is_person}
     faces = {each.face for each in kept if isinstance(each, FaceStatement)}
     faces |= {end for each in kept if isinstance(each, FacePair) for end in (each.first, each.second)}
     before = persons_of_faces(connection, sorted(faces))
-    for person in dict.fromkeys(each.person for each in kept if isinstance(each, FaceStatement) and each.is_person):
+    for person in dict.fromkeys(
+        each.person for each in kept if isinstance(each, FaceStatement) and each.is_person
+    ):
         homing = [f for f, owner in before.items() if said_home.get(f) == person and owner != person]
         give_faces(step, homing, person, "manual")
     for each in kept:
@@ -54,7 +55,7 @@ def follow_statements(step: Step, kept: Sequence[Statement]) -> int:
     return sum(after[face] != owner for face, owner in before.items())
 
 
-def _bring_together(step: Step, pair: FacePair, said_home: dict[int, object]) -> None:
+def _bring_together(step: Step, pair: FacePair, said_home: Mapping[int, UUID]) -> None:
     """Let two faces that are said to show one person be one's: whose is said, else whose the first is."""
     tied = tied_faces(step.connection, [pair.first, pair.second])
     owners = persons_of_faces(step.connection, tied)
@@ -65,7 +66,7 @@ def _bring_together(step: Step, pair: FacePair, said_home: dict[int, object]) ->
         give_faces(step, following, whose, "constrained")
 
 
-def _settle(step: Step, said_home: dict[int, object]) -> None:
+def _settle(step: Step, said_home: Mapping[int, UUID]) -> None:
     """Let faces leave that runs had put where a statement does not allow them."""
     for _ in range(_MOST_ROUNDS):
         leaving: set[int] = set()

@@ -103,10 +103,10 @@ class PeopleFile:
 
     def is_whole(self) -> bool:
         """Whether everything that is spoken of is in the lists."""
-        faces = [said.face for said in (*self.of_faces, *self.of_two_faces, *self.exemplars)]
-        faces += [said.other for said in self.of_two_faces]
-        people = [said.person for said in (*self.of_faces, *self.of_two_people, *self.exemplars)]
-        people += [said.other for said in self.of_two_people]
+        faces = [end for two in self.of_two_faces for end in (two.face, two.other)]
+        faces += [said.face for said in self.of_faces] + [said.face for said in self.exemplars]
+        people = [end for two in self.of_two_people for end in (two.person, two.other)]
+        people += [said.person for said in self.of_faces] + [said.person for said in self.exemplars]
         return max(faces, default=-1) < len(self.faces) and max(people, default=-1) < len(self.people)
 
 

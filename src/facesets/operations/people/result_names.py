@@ -10,7 +10,6 @@ from facesets.errors import Command, Field, WrongUsage
 from facesets.files import printable
 from facesets.operations.people.people_file import FileFace, FilePerson, PeopleFile, SaidOfFace
 from facesets.records import Collection, Faces, Images
-from facesets.results.crop_edits import SaidOfCrops
 from facesets.results.earlier_export import ERA, EarlierExport
 from facesets.results.export_manifest import ExportManifest
 from facesets.results.group_names import NUMBERED_GROUP
@@ -72,9 +71,13 @@ def people_of_result(library: Library, folder: Path) -> Brought:
         refuse_cut_off(folder, but="extend")
         collection = Collection(images, Faces.empty(settings.dimension), settings)
         known = known_of(manifest, folder, collection)
-        found = [NamedFaces(name, faces, _said(known.statements, name)) for name, faces in known.groups.items()]
+        found = [
+            NamedFaces(name, faces, _said(known.statements, name)) for name, faces in known.groups.items()
+        ]
     else:
-        raise WrongUsage(f"{printable(folder)} holds no people. Give a folder that a command sorted by person.")
+        raise WrongUsage(
+            f"{printable(folder)} holds no people. Give a folder that a command sorted by person."
+        )
     return brought(images, found)
 
 
@@ -84,7 +87,7 @@ def _images(connection: Connection, library: Library) -> Images:
 
 
 def _of_export(export: EarlierExport) -> list[NamedFaces]:
-    said: SaidOfCrops = export.said
+    said = export.said
     return [
         NamedFaces(
             entry.name,
@@ -119,7 +122,9 @@ def brought(images: Images, people: Iterable[NamedFaces]) -> Brought:
         best = sorted(each.faces, key=lambda face: (-face.quality, face.face))
         looked_at = [face.face for face in best if each.said.get(face.face, True)][:_LOOKED_AT]
         verdict = {**dict.fromkeys(looked_at, True), **each.said}
-        statements += [SaidOfFace(place[face], number, is_person) for face, is_person in verdict.items() if face in place]
+        statements += [
+            SaidOfFace(place[face], number, is_person) for face, is_person in verdict.items() if face in place
+        ]
         members[number] = [place[face.face] for face in each.faces]
     file = PeopleFile(
         program=__version__,

@@ -8,7 +8,14 @@ from functools import partial
 from typing import Any, Literal
 
 from facesets.errors import Command, Field, WrongUsage
-from facesets.library_records import GalleryLink, GalleryRow, KnownFile, RecordedRun, UnchangedFiles
+from facesets.library_records import (
+    GalleryLink,
+    GalleryRow,
+    KnownFile,
+    KnownPerson,
+    RecordedRun,
+    UnchangedFiles,
+)
 from facesets.records import CacheSettings, ClipModel, Collection, FileRecord, ImageRecord, Wanted
 from facesets.store.postgres import (
     enrichment,
@@ -25,6 +32,7 @@ from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.paths import fits
 from facesets.store.postgres.runs import recorded_run
+from facesets.store.postgres.said_people import said_people
 
 _FORGOTTEN_AT_ONCE = 5_000
 
@@ -104,6 +112,14 @@ class Library:
     def has_people(self) -> bool:
         """Whether there is any person, named or not."""
         return self._database.run(people.any_person)
+
+    def said_people(self) -> list[KnownPerson]:
+        """Everybody of whom a human said something, and their faces."""
+        return self._database.run(self._said_people)
+
+    def _said_people(self, connection: Connection) -> list[KnownPerson]:
+        detector = self.detector(connection)
+        return [] if detector is None else said_people(connection, detector)
 
     def detector(self, connection: Connection) -> models.DetectorRow | None:
         """The way of finding faces that is looked at; None while no image was searched in it."""
