@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import typer
 from typer.main import get_command
 
-from facesets.cli import console, people_carry  # noqa: F401 - adds its commands to `people`
+from facesets.cli import console, people_carry, people_split  # noqa: F401 - they add to `people`
 from facesets.cli.check import check
 from facesets.cli.cluster import cluster
 from facesets.cli.command import SETTINGS, Group, QuietOption, VerboseOption, prepare

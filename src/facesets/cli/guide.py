@@ -107,6 +107,11 @@ GUIDE = {
     "people move": _entry(
         LIBRARY, "facesets people move 812 813 --to Ben", "facesets people move 812 --to nobody"
     ),
+    "people split": _entry(
+        LIBRARY,
+        "facesets people split Anna --sheet parts.png",
+        "facesets people split Anna --parts 2 --apply",
+    ),
     "people same": _entry(LIBRARY, "facesets people same --faces 812 977"),
     "people different": _entry(LIBRARY, 'facesets people different Anna "Anna\'s twin"'),
     "people log": _entry(LIBRARY, "facesets people log", "facesets people log Anna"),

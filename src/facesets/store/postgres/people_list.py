@@ -1,5 +1,6 @@
 """People as lists show them: totals of each, and the faces of one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, LiteralString
 from uuid import UUID
@@ -88,12 +89,22 @@ def list_people(
 def faces_of(connection: Connection, person: UUID, limit: int) -> list[FaceLine]:
     """The best faces of a person, with the paths of each photo."""
     rows = connection.execute(
+        "SELECT id FROM face_detections WHERE person_id = %s ORDER BY quality DESC, id LIMIT %s",
+        (person, limit),
+    )
+    return face_lines(connection, [int(face) for (face,) in rows])
+
+
+def face_lines(connection: Connection, faces: Sequence[int]) -> list[FaceLine]:
+    """Some faces in their order, with the paths of each photo."""
+    rows = connection.execute(
         """SELECT f.id, i.sha256,
                 array(SELECT q.path FROM image_paths q WHERE q.image_id = f.image_id ORDER BY q.id) AS paths,
                 f.x1, f.y1, f.x2, f.y2, f.kps, f.det_score, f.quality, coalesce(f.assigned_by, '')
-            FROM face_detections f JOIN images i ON i.id = f.image_id
-            WHERE f.person_id = %s ORDER BY f.quality DESC, f.id LIMIT %s""",
-        (person, limit),
+            FROM unnest(%s::bigint[]) WITH ORDINALITY AS wanted (id, place)
+            JOIN face_detections f ON f.id = wanted.id JOIN images i ON i.id = f.image_id
+            ORDER BY wanted.place""",
+        (list(faces),),
     )
     return [
         FaceLine(
