@@ -25,15 +25,14 @@ def library(database: Database) -> Library:
     for name, images in (("anna", 8), ("ben", 6), ("cleo", 4)):
         add_person(filled, name, images)
     cluster(filled)
-    call = {"into": False, "face": False, "by": BY}
-    naming.name(filled.database, who_is(filled, "anna-0-0"), "Anna", **call)
+    naming.name(filled.database, who_is(filled, "anna-0-0"), "Anna", into=False, face=False, by=BY)
     correcting.merge(filled.database, [who_is(filled, "ben-0-0")], "Anna", drop_names=False, by=BY)
     forget_what_merging_said(filled)
     return filled
 
 
 def forget_what_merging_said(library: Library) -> None:
-    """A merge says of three faces of each that they are the person; here somebody erred by moving runs' faces."""
+    """A merge says of three faces of each that they are the person; here a run erred, not a human."""
     faces = ", ".join(str(face_of(library, f"ben-0-{i}")) for i in range(6))
 
     def work(connection: Connection) -> None:
@@ -102,7 +101,7 @@ def test_applied_it_is_one_step_that_keeps_the_two_apart_for_good(library: Libra
 
 
 def test_what_was_said_is_honoured(library: Library) -> None:
-    """Faces that were said to be Anna stay with her, with those that are said to be the same as one of them."""
+    """Faces that were said to be Anna stay with her, with those that are said to be the same as they."""
     correcting.same(
         library.database,
         str(face_of(library, "anna-0-0")),

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from uuid import UUID
 
@@ -180,14 +181,14 @@ def _constraints(faces: FaceVectors, said: Statements, known: set[int]) -> Const
         (row[p.first], row[p.second], p.same) for p in said.face_pairs if p.first in row and p.second in row
     ]
     ours = sorted(row[face] for face in known if face in row)
-    must = [(one, other) for one, other, same in pairs if same] + list(zip(ours, ours[1:], strict=False))
+    must = [(one, other) for one, other, same in pairs if same] + list(pairwise(ours))
     cannot = [(one, other) for one, other, same in pairs if not same]
     own = Constraints(np.array(must, np.int64).reshape(-1, 2), np.array(cannot, np.int64).reshape(-1, 2))
     return own.plus(same_image_pairs(faces.embedding, faces.image))
 
 
 def _staying(labels: Int64, face_id: Int64, known: set[int]) -> int:
-    """The part that stays whose it is: with most of the faces that were said to be theirs, else the largest."""
+    """The part that stays: with most of the faces that were said to be theirs, else the largest."""
     held = labels[np.isin(face_id, list(known)) & (labels >= 0)]
     return int(np.bincount(held).argmax()) if len(held) else 0
 

@@ -34,7 +34,8 @@ def vectors_of_faces(connection: Connection, faces: Sequence[int]) -> list[FaceV
     """The vectors of some faces, of each model apart: the one with most faces comes first."""
     rows = connection.execute(
         """SELECT e.model_id, m.name, f.id, f.image_id, e.embedding::real[]
-            FROM face_detections f JOIN face_embeddings e ON e.face_id = f.id JOIN models m ON m.id = e.model_id
+            FROM face_detections f JOIN face_embeddings e ON e.face_id = f.id
+            JOIN models m ON m.id = e.model_id
             WHERE f.id = ANY(%s::bigint[]) ORDER BY f.id""",
         (list(faces),),
     ).fetchall()
