@@ -8,7 +8,12 @@ from collections.abc import Mapping
 import typer
 from typer.main import get_command
 
-from facesets.cli import console, people_carry, people_split  # noqa: F401 - they add to `people`
+from facesets.cli import (
+    console,
+    people_carry,  # noqa: F401 - these add to `people`
+    people_forget,  # noqa: F401
+    people_split,  # noqa: F401
+)
 from facesets.cli.check import check
 from facesets.cli.cluster import cluster
 from facesets.cli.command import SETTINGS, Group, QuietOption, VerboseOption, prepare

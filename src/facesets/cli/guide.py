@@ -121,6 +121,11 @@ GUIDE = {
     "people import": _entry(
         LIBRARY, "facesets people import people.json --dry-run", "facesets people import out/raw"
     ),
+    "people forget": _entry(
+        LIBRARY,
+        "facesets people forget Anna",
+        "facesets people forget Anna --cache faces.npz --exports --yes",
+    ),
     "stats": _entry(LIBRARY, "facesets stats", "facesets stats --json"),
     "check": _entry(LIBRARY, "facesets check", "facesets check --fix"),
     "migrate": _entry(LIBRARY, "facesets migrate --status", "facesets migrate"),

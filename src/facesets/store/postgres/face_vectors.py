@@ -19,7 +19,7 @@ class FaceVectors:
     embedding : float32 array of shape (n, d)
         Unit length.
     model : int
-    recogniser : str
+    recogniser, recogniser_sha256 : str
         What made them.
     """
 
@@ -28,26 +28,28 @@ class FaceVectors:
     embedding: Float32
     model: int
     recogniser: str
+    recogniser_sha256: str = ""
 
 
 def vectors_of_faces(connection: Connection, faces: Sequence[int]) -> list[FaceVectors]:
     """The vectors of some faces, of each model apart: the one with most faces comes first."""
     rows = connection.execute(
-        """SELECT e.model_id, m.name, f.id, f.image_id, e.embedding::real[]
+        """SELECT e.model_id, m.name, m.sha256, f.id, f.image_id, e.embedding::real[]
             FROM face_detections f JOIN face_embeddings e ON e.face_id = f.id
             JOIN models m ON m.id = e.model_id
             WHERE f.id = ANY(%s::bigint[]) ORDER BY f.id""",
         (list(faces),),
     ).fetchall()
-    models = {(int(row[0]), str(row[1])) for row in rows}
+    models = {(int(row[0]), str(row[1]), str(row[2])) for row in rows}
     found = [
         FaceVectors(
-            np.array([row[2] for row in rows if row[0] == model], np.int64),
             np.array([row[3] for row in rows if row[0] == model], np.int64),
-            np.array([row[4] for row in rows if row[0] == model], np.float32),
+            np.array([row[4] for row in rows if row[0] == model], np.int64),
+            np.array([row[5] for row in rows if row[0] == model], np.float32),
             model,
             name,
+            sha256,
         )
-        for model, name in models
+        for model, name, sha256 in models
     ]
     return sorted(found, key=lambda each: (-len(each.face_id), each.model))
