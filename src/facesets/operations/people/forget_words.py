@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 from facesets.results.file_names import folder_name
 
+_NO_WORD_BEFORE, _NO_WORD_AFTER = rb"(?<![A-Za-z0-9\x80-\xff])", rb"(?![A-Za-z0-9\x80-\xff])"
+
 
 def written_forms(names: Iterable[str]) -> list[str]:
     """Names composed and decomposed, percent-encoded, escaped as in JSON, and as folders are called."""
@@ -33,8 +35,9 @@ def holds_name(content: bytes, forms: Sequence[str]) -> bool:
     for form in {
         variant for each in forms for variant in (each, each.lower(), each.upper(), each.casefold())
     }:
-        narrow = re.escape(form.encode("utf-8", "backslashreplace"))
-        if re.search(rb"(?<![A-Za-z0-9\x80-\xff])" + narrow + rb"(?![A-Za-z0-9\x80-\xff])", content):
+        narrow = form.encode("utf-8", "backslashreplace")
+        # A search for bytes is many times quicker than one for a pattern.
+        if narrow in content and re.search(_NO_WORD_BEFORE + re.escape(narrow) + _NO_WORD_AFTER, content):
             return True
         for encoding in ("utf-16-le", "utf-16-be"):
             if len(form) > 1 and form.encode(encoding, "surrogatepass") in content:

@@ -7,38 +7,22 @@ from psycopg import errors, sql
 
 from facesets.store.postgres.connection import Connection, only_row
 
-_TABLES: tuple[LiteralString, ...] = (
-    "person_names",
-    "persons",
-    "person_prototypes",
-    "prototype_sources",
-    "said_people",
-    "said_faces",
-    "said_of_faces",
-    "said_of_people",
-    "said_exemplars",
-    "steps",
-    "step_faces",
-    "step_rows",
-    "step_persons",
-    "face_candidates",
-    "person_candidates",
-    "clusters",
-    "cluster_centers",
-    "hdbscan_runs",
-    "hdbscan_faces",
-    "unassigned_faces",
-    "face_landmarks",
-    "face_embeddings",
-    "face_detections",
-    "runs",
-)
+_NOT_OF_PEOPLE = [
+    "schema_migrations",
+    "models",
+    "detectors",
+    "galleries",
+    "images",
+    "image_paths",
+    "image_embeddings",
+    "face_scans",
+]
 _WAIT_S = 5.0
 _MOST_SEGMENTS = 1024
 
 
 def rewrite_tables(connection: Connection) -> list[str]:
-    """Write every table anew that held something of people, with its indexes; in no transaction.
+    """Write every table anew that may have held something of people, with its indexes; in no transaction.
 
     Returns
     -------
@@ -47,7 +31,11 @@ def rewrite_tables(connection: Connection) -> list[str]:
     """
     refused: list[str] = []
     connection.execute("SELECT set_config('maintenance_work_mem', '512MB', false)")
-    for table in _TABLES:
+    tables = connection.execute(
+        "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tablename <> ALL(%s)",
+        (_NOT_OF_PEOPLE,),
+    ).fetchall()
+    for (table,) in tables:
         connection.execute(sql.SQL("VACUUM (FULL, ANALYZE) {}").format(sql.Identifier(table)))
     # Samples of columns are kept there.
     try:
