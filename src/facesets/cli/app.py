@@ -8,12 +8,7 @@ from collections.abc import Mapping
 import typer
 from typer.main import get_command
 
-from facesets.cli import (
-    console,
-    people_carry,  # noqa: F401 - these add to `people`
-    people_forget,  # noqa: F401
-    people_split,  # noqa: F401
-)
+from facesets.cli import console
 from facesets.cli.check import check
 from facesets.cli.cluster import cluster
 from facesets.cli.command import SETTINGS, Group, QuietOption, VerboseOption, prepare
@@ -35,6 +30,10 @@ from facesets.cli.migrate import migrate
 from facesets.cli.models import models
 from facesets.cli.params import EPILOG, SETTINGS_NOTE
 from facesets.cli.people import people
+from facesets.cli.people_carry import export as export_people
+from facesets.cli.people_carry import import_ as import_people
+from facesets.cli.people_forget import forget as forget_person
+from facesets.cli.people_split import split as split_person
 from facesets.cli.refine import refine
 from facesets.cli.relocate import relocate
 from facesets.cli.run import run
@@ -92,6 +91,13 @@ for command in (
     doctor,
 ):
     app.command()(command)
+for name, of_people in (
+    ("export", export_people),
+    ("import", import_people),
+    ("split", split_person),
+    ("forget", forget_person),
+):
+    people.command(name)(of_people)
 app.add_typer(people, name="people")
 app.add_typer(models, name="models")
 app.add_typer(db, name="db")

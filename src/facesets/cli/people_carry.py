@@ -8,7 +8,7 @@ import typer
 from facesets.cli import console
 from facesets.cli.import_lines import import_lines
 from facesets.cli.params import DatabaseOption
-from facesets.cli.people import opened_library, people
+from facesets.cli.people import opened_library
 from facesets.cli.user import current_user
 from facesets.files import printable
 from facesets.operations.options.shared import DryRun
@@ -16,7 +16,6 @@ from facesets.plurals import counted
 from facesets.plurals import people as counted_people
 
 
-@people.command("export")
 def export(
     file: Annotated[Path, typer.Argument(metavar="FILE.json", show_default=False)],
     database: DatabaseOption = None,
@@ -33,7 +32,6 @@ def export(
     console.show(summary, [line])
 
 
-@people.command("import")
 def import_(
     source: Annotated[
         Path,

@@ -8,7 +8,7 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption
-from facesets.cli.people import WhoArgument, opened_library, people
+from facesets.cli.people import WhoArgument, opened_library
 from facesets.cli.user import current_user
 from facesets.errors import FacesetsError, Field, WrongUsage
 from facesets.files import printable
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from facesets.operations.people.forget import ForgetPlan, ForgetSummary, Proof
 
 
-@people.command()
 def forget(
     who: WhoArgument,
     database: DatabaseOption = None,

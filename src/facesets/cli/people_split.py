@@ -5,7 +5,7 @@ from typing import Annotated
 
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption
-from facesets.cli.people import WhoArgument, how_to_undo, opened_library, people
+from facesets.cli.people import WhoArgument, how_to_undo, opened_library
 from facesets.cli.user import current_user
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
@@ -13,7 +13,6 @@ from facesets.operations.options.people import SplitOptions
 from facesets.plurals import counted
 
 
-@people.command()
 def split(
     who: WhoArgument,
     database: DatabaseOption = None,

@@ -1,5 +1,6 @@
 """A person who is forgotten is gone: from tables and their files, caches and results, and for good."""
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,15 +11,23 @@ import pytest
 from numpy.typing import NDArray
 from tests.fixtures.library_people import add_person, cluster, face_of, heart_of, rows, who_is
 from tests.fixtures.made_faces import SETTINGS, made_faces, made_file, made_image
+from tests.fixtures.photo_library import Library as Photos
 from tests.fixtures.postgres import OwnServer, open_directory, wait_until_unused
 
 from facesets.errors import WrongUsage
+from facesets.inference.describer import LocalDescriber
+from facesets.inference.local import LocalEmbedder
+from facesets.inference.packs import read_pack
+from facesets.operations.ingest.index import index
+from facesets.operations.options.library import IndexOptions
 from facesets.operations.people import correcting, history, naming
 from facesets.operations.people.forget import ForgetSummary, forget
 from facesets.operations.people.forget_words import holds_name, written_forms
 from facesets.operations.people.listing import people, person
 from facesets.progress import SilentProgress
 from facesets.records import ImageRecord
+from facesets.sources.galleries import GallerySource
+from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
@@ -289,3 +298,34 @@ def test_a_name_is_found_however_it_is_written(written: str, encoding: str) -> N
     forms = written_forms([NAME])
     assert holds_name(b"\0\0" + f"x: {written}, y".encode(encoding), forms)
     assert not holds_name("Anne Zwoelfender, Änne Zwölfenderin".encode(), forms)
+
+
+def test_a_photo_searched_again_in_another_way_does_not_show_the_person(
+    database: Database, pack_dir: Path, pristine: Photos, tmp_path: Path
+) -> None:
+    """Real photos and models: other detection sizes find other boxes."""
+    root = tmp_path / "photos"
+    root.mkdir()
+    for photo in ["two people.png", *(f"Hugo_Chavez_000{n}.jpg" for n in range(1, 6))]:
+        shutil.copy2(pristine.photos / photo, root)
+
+    def indexed(det_size: int) -> Library:
+        embedder = LocalEmbedder(read_pack(pack_dir), det_size=det_size, min_det_score=0.5)
+        seen = Library(database, embedder.settings)
+        describer = LocalDescriber(embedder, None)
+        index(GallerySource([root]), seen, describer, IndexOptions(), progress=SilentProgress(), stop=Stop())
+        return seen
+
+    library = indexed(640)
+    cluster(library)
+    (hugo,) = rows(
+        database,
+        """SELECT person_id::text FROM face_detections JOIN image_paths p USING (image_id)
+            WHERE p.path LIKE '%Hugo_Chavez_0001.jpg'""",
+    )
+    before = rows(database, "SELECT count(*) FROM face_detections")[0][0]
+    summary = forgotten(library, who=str(hugo[0]))
+    assert summary.faces + summary.loose_faces >= 5
+    for det_size in (320, 512, 960):
+        seen = indexed(det_size)
+        assert len(seen.load().faces) == before - summary.faces - summary.loose_faces

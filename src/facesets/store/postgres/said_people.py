@@ -5,8 +5,10 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
 
 
-def said_people(connection: Connection, detector: DetectorRow) -> list[KnownPerson]:
+def said_people(connection: Connection, detector: DetectorRow | None) -> list[KnownPerson]:
     """Everybody whom a human named, hid or spoke of, and the ids of their faces."""
+    if detector is None:
+        return []
     rows = connection.execute(
         """WITH known AS MATERIALIZED (
                 SELECT p.id, p.status = 'hidden' AS hidden FROM persons p
