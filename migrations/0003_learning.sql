@@ -178,3 +178,6 @@ CREATE TABLE forgotten_faces (
     forgotten_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE TABLE forgetting_key (key bytea NOT NULL);
+
+-- Steps about somebody who was forgotten: what they would restore is gone.
+ALTER TABLE steps ADD COLUMN forgotten boolean NOT NULL DEFAULT false;

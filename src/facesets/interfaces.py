@@ -9,7 +9,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeGuard
 
-from facesets.library_records import GalleryLink, GalleryRow, KnownFile, RecordedRun, UnchangedFiles
+from facesets.library_records import (
+    GalleryLink,
+    GalleryRow,
+    KnownFile,
+    KnownPerson,
+    RecordedRun,
+    UnchangedFiles,
+)
 from facesets.records import (
     CacheSettings,
     ClipModel,
@@ -212,6 +219,10 @@ class LibraryStore(Store, Protocol):
 
     def has_people(self) -> bool:
         """Whether there is any person, named or not."""
+        ...
+
+    def said_people(self) -> Sequence[KnownPerson]:
+        """Everybody of whom a human said something, and their faces."""
         ...
 
     def looking_for(self, faces_from: CacheSettings | None, clip_from: ClipModel | None) -> "LibraryStore":

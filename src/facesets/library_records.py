@@ -70,3 +70,27 @@ class RecordedRun:
     id: int
     summary: dict[str, Any] = field(default_factory=dict)
     stopped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPerson:
+    """Somebody of whom a human said something.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The first is the one that the person goes by; none where nobody named them.
+    former : tuple of str
+        What they were called before.
+    faces : frozenset of str
+        Ids of their faces, as `Collection.face_ids` gives them.
+    refused : frozenset of str
+        Ids of faces that were said not to be them.
+    """
+
+    id: str
+    names: tuple[str, ...]
+    former: tuple[str, ...]
+    is_hidden: bool
+    faces: frozenset[str]
+    refused: frozenset[str] = frozenset()

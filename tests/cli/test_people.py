@@ -122,3 +122,51 @@ def test_a_name_that_is_taken_is_asked_about_and_without_a_terminal_refused(
     )
     assert (anna.status, ben.status) == (0, 2)
     assert "--into" in ben.err
+
+
+def test_what_was_said_goes_into_a_file_and_comes_back(
+    library: Library, library_url: str, tmp_path: Path
+) -> None:
+    def say(*words: object) -> str:
+        result = run("people", *words, "--database", library_url)
+        assert result.status == 0, result.err
+        return result.out
+
+    file = tmp_path / "people.json"
+    say("name", who_is(library, "anna-0-0"), "Anna")
+    assert re.search(r"people\.json: 1 person, 3 statements about 3 faces\.", say("export", file))
+    assert "0 new statements, 3 known" in say("import", file)
+    say("undo")
+    assert "1 new name" in say("import", file, "--dry-run")
+    assert "Anna" not in say("list")
+    assert re.search(r"3 new statements.* Step \d+: `facesets people undo`", say("import", file))
+    assert "Anna" in say("list")
+
+
+def test_somebody_is_split_only_when_that_is_said(library: Library, library_url: str, tmp_path: Path) -> None:
+    def say(*words: object) -> str:
+        result = run("people", *words, "--database", library_url)
+        assert result.status == 0, result.err
+        return result.out
+
+    anna = who_is(library, "anna-0-0")
+    assert "4 faces that hold together" in say("split", anna)
+    sheet = tmp_path / "parts.png"
+    shown = say("split", anna, "--parts", 2, "--min-size", 1, "--sheet", sheet)
+    assert "Nothing was changed: --apply makes people" in shown
+    assert sheet.exists()
+    assert len(say("list").splitlines()) == 3
+    assert "Split into 2 parts. Step" in say("split", anna, "--parts", 2, "--min-size", 1, "--apply")
+    assert len(say("list").splitlines()) == 4
+
+
+def test_nobody_is_forgotten_without_being_asked_about(library: Library, library_url: str) -> None:
+    anna = who_is(library, "anna-0-0")
+    refused = run("people", "forget", anna, "--database", library_url)
+    assert refused.status == 2
+    assert "4 faces for good. Say --yes" in refused.err
+    done = run("people", "forget", anna, "--yes", "--database", library_url)
+    assert done.status == 0, done.err
+    assert "Erased: 4 faces" in done.out
+    assert "no vector and no name of the person is left" in done.out
+    assert "Out of reach: backups" in done.out

@@ -33,7 +33,11 @@ from facesets.cli.migrate import migrate
 from facesets.cli.models import models
 from facesets.cli.params import EPILOG, SETTINGS_NOTE
 from facesets.cli.people import people
+from facesets.cli.people_carry import export as export_people
+from facesets.cli.people_carry import import_ as import_people
+from facesets.cli.people_forget import forget as forget_person
 from facesets.cli.people_review import answer, review
+from facesets.cli.people_split import split as split_person
 from facesets.cli.refine import refine
 from facesets.cli.relocate import relocate
 from facesets.cli.run import run
@@ -96,8 +100,15 @@ for command in (
     doctor,
 ):
     app.command()(command)
-people.command()(review)
-people.command()(answer)
+for name, of_people in (
+    ("review", review),
+    ("answer", answer),
+    ("export", export_people),
+    ("import", import_people),
+    ("split", split_person),
+    ("forget", forget_person),
+):
+    people.command(name)(of_people)
 app.add_typer(people, name="people")
 app.add_typer(models, name="models")
 app.add_typer(db, name="db")

@@ -110,6 +110,11 @@ GUIDE = {
     "people move": _entry(
         LIBRARY, "facesets people move 812 813 --to Ben", "facesets people move 812 --to nobody"
     ),
+    "people split": _entry(
+        LIBRARY,
+        "facesets people split Anna --sheet parts.png",
+        "facesets people split Anna --parts 2 --apply",
+    ),
     "people same": _entry(LIBRARY, "facesets people same --faces 812 977"),
     "people different": _entry(LIBRARY, 'facesets people different Anna "Anna\'s twin"'),
     "people review": _entry(LIBRARY, "facesets people review", "facesets people review --json --limit 5"),
@@ -122,6 +127,15 @@ GUIDE = {
     "people log": _entry(LIBRARY, "facesets people log", "facesets people log Anna"),
     "people undo": _entry(LIBRARY, "facesets people undo", "facesets people undo 12"),
     "people redo": _entry(LIBRARY, "facesets people redo"),
+    "people export": _entry(LIBRARY, "facesets people export people.json"),
+    "people import": _entry(
+        LIBRARY, "facesets people import people.json --dry-run", "facesets people import out/raw"
+    ),
+    "people forget": _entry(
+        LIBRARY,
+        "facesets people forget Anna",
+        "facesets people forget Anna --cache faces.npz --exports --yes",
+    ),
     "people prototypes": _entry(
         LIBRARY, "facesets people prototypes Anna", "facesets people prototypes Anna --pin 812 --drop 977"
     ),

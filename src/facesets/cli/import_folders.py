@@ -8,6 +8,7 @@ import typer
 from facesets.cli import console
 from facesets.cli.exporting import CropOptions, left_out
 from facesets.cli.flags import unless_given
+from facesets.cli.import_lines import import_lines
 from facesets.cli.params import DatabaseOption, PackOption, ProviderOption
 from facesets.cli.results import (
     CacheOrOutArgument,
@@ -16,6 +17,7 @@ from facesets.cli.results import (
     report,
     would,
 )
+from facesets.cli.user import current_user
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.face_sets import ImportFoldersOptions
@@ -87,7 +89,9 @@ def import_folders(
         open_store(cache, database, conf, console) as store,
     ):
         embedder = crop_checker(store, pack, provider, conf, console, progress, stop, fetch=not crops.dry_run)
-        summary = run(store, asked, out, embedder, options, crops, progress=progress, stop=stop)
+        summary = run(
+            store, asked, out, embedder, options, crops, progress=progress, stop=stop, by=current_user()
+        )
     for person in summary.people:
         if person.warning:
             console.notice(person.warning)
@@ -105,5 +109,6 @@ def import_folders(
                 f"{counted(summary.export.sets, 'set')} in all."
             ),
             left_out(summary.export),
+            *import_lines(summary.named),
         ],
     )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from facesets.records import Float32
+from facesets.records import Float32, Int64
 
 
 def short_edge(box: Float32) -> Float32:
@@ -25,3 +25,27 @@ def iou(a: Float32, b: Float32) -> Float32:
 def _area(box: Float32) -> Float32:
     area: Float32 = np.prod(np.clip(box[:, 2:] - box[:, :2], 0, None), axis=1)
     return area
+
+
+def best_partners(boxes: Float32, others: Float32, *, min_iou: float) -> Int64:
+    """For each box the index of the other that lies there, -1 for none; each once, the best overlap first.
+
+    Boxes of the same face differ a little where a picture was decoded or searched otherwise.
+
+    Parameters
+    ----------
+    boxes, others : float32 arrays of shape (n, 4) and (m, 4)
+    """
+    partner = np.full(len(boxes), -1, np.int64)
+    if not len(boxes) or not len(others):
+        return partner
+    overlap = iou(boxes, others)
+    taken: set[int] = set()
+    for place in np.argsort(-overlap, axis=None, kind="stable").tolist():
+        row, column = divmod(place, len(others))
+        if overlap[row, column] < min_iou:
+            break
+        if partner[row] < 0 and column not in taken:
+            partner[row] = column
+            taken.add(column)
+    return partner

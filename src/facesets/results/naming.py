@@ -14,10 +14,12 @@ from pathlib import Path
 
 from facesets.errors import FacesetsError
 from facesets.files import printable
-from facesets.interfaces import Store
+from facesets.interfaces import Store, is_library
+from facesets.library_records import KnownPerson
 from facesets.records import Collection as FaceCollection
 from facesets.results.earlier_export import EarlierExport
 from facesets.results.export_manifest import ExportManifest
+from facesets.results.file_names import folder_name
 from facesets.results.group_names import NUMBERED_GROUP
 from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_any_manifest
@@ -32,6 +34,9 @@ from facesets.results.names_file import (
 from facesets.results.ownership import ANNOUNCEMENT
 from facesets.results.run_records import relative_to
 from facesets.results.user_edits import known_of
+
+_LIBRARY = ""
+"""In place of the folder that names somebody: the library does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +76,16 @@ class Naming:
         Every result that could be looked at, by its place relative to the file's folder.
     people : tuple of NamedPerson
         The one who was named last comes last.
+    former : mapping or None
+        For each name what else the person was called. A folder of any further name keeps that: its user gave
+        it. None where the folders of all results follow one another.
     """
 
     file: Path | None = None
     store: str = ""
     seen: Mapping[str, Seen] = field(default_factory=dict)
     people: tuple[NamedPerson, ...] = ()
+    former: Mapping[str, AbstractSet[str]] | None = None
 
     def called(
         self, groups: Mapping[str, AbstractSet[str]], taken: Collection[str] = ()
@@ -102,7 +111,7 @@ class Naming:
         warnings = []
         for own in groups:
             names = list(dict.fromkeys(person.name for person in held[own]))
-            if not names or own in names:
+            if not names or own in names or self._is_kept(own, names):
                 continue
             if len(names) == 1 and _is_most_of(held[own][0], groups[own], self.seen):
                 wishes[own] = names[0]
@@ -112,6 +121,12 @@ class Naming:
                     f"{printable(own)} holds {' and '.join(map(printable, others))}: it keeps its name."
                 )
         return _without_clashes(wishes, groups, taken, warnings), warnings
+
+    def _is_kept(self, own: str, names: Sequence[str]) -> bool:
+        """Whether a group's own name is its user's, and wins over what the library says."""
+        if self.former is None or NUMBERED_GROUP.fullmatch(own):
+            return False
+        return not any(own in self.former.get(name, ()) for name in names)
 
     def keep(self, results: Mapping[Path, Mapping[str, Iterable[str]]]) -> None:
         """Note what was learned, and what results are about to hold: ids of the faces of each group.
@@ -155,7 +170,7 @@ def look(store: Store, own: Mapping[Path, Seen | None], collection: FaceCollecti
     """
     file = store.names_file
     if file is None:
-        return Naming()
+        return _of_library(store.said_people()) if is_library(store) else Naming()
     kept = read_names(file).of(store.identity)
     mine = {_place(root, file): each for root, each in own.items()}
     seen = {
@@ -165,6 +180,21 @@ def look(store: Store, own: Mapping[Path, Seen | None], collection: FaceCollecti
     }
     seen |= {folder: each for folder, each in mine.items() if each is not None}
     return Naming(file, store.identity, seen, _learned(kept, seen).people)
+
+
+def _of_library(people: Sequence[KnownPerson]) -> Naming:
+    """What the library calls its people, as names of folders."""
+    named = {folder_name(person.names[0]): person for person in people if person.names}
+    named = {name: person for name, person in named.items() if _is_given(name) and not person.is_hidden}
+    former = {
+        name: frozenset(map(folder_name, (*person.names, *person.former))) for name, person in named.items()
+    }
+    faces = {person.id: person.faces for person in people}
+    return Naming(
+        seen={_LIBRARY: Seen(faces, frozenset())},
+        people=tuple(NamedPerson(name, _LIBRARY, person.faces) for name, person in named.items()),
+        former=former,
+    )
 
 
 def look_for_export(store: Store, earlier: EarlierExport, collection: FaceCollection) -> Naming:

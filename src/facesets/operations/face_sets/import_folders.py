@@ -1,7 +1,7 @@
 """`import-folders`: folders that a person sorted become face sets of an export."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from facesets.errors import Field, WrongUsage
@@ -18,11 +18,14 @@ from facesets.operations.face_sets.write_export import export_planned
 from facesets.operations.options.cache import ExportSwapOptions
 from facesets.operations.options.centroid_distance import for_recogniser
 from facesets.operations.options.face_sets import ImportFoldersOptions
+from facesets.operations.people.import_people import ImportPeopleSummary, import_people
+from facesets.operations.people.result_names import NamedFaces, brought
 from facesets.results.file_names import folder_name
 from facesets.results.lock import reserved
-from facesets.results.manifest import Failure
+from facesets.results.manifest import Failure, face_describer
 from facesets.results.provenance import provenance
 from facesets.stop import Stop
+from facesets.store.postgres.library import Library
 
 KIND = "imported"
 BESIDE_OTHERS = Policy()
@@ -60,13 +63,14 @@ class ImportedPerson:
 
 @dataclass(frozen=True, slots=True)
 class ImportFoldersSummary:
-    """What `import-folders` found and wrote."""
+    """What `import-folders` found and wrote; `named` is what became of the people of a library."""
 
     out: str
     people: list[ImportedPerson]
     export: ExportSwapSummary
     failed: int
     failures: list[Failure] = field(default_factory=list)
+    named: ImportPeopleSummary | None = None
     dry_run: bool = False
     stopped: bool = False
 
@@ -81,6 +85,7 @@ def import_folders(
     *,
     progress: Progress,
     stop: Stop,
+    by: str = "",
 ) -> ImportFoldersSummary:
     """Make a set of each person's folders and merge them into an export; other sets are left alone.
 
@@ -88,6 +93,8 @@ def import_folders(
     ----------
     embedder : Embedder
         With the consumer's detection settings (640, 0.5) and the recogniser of the store.
+    by : str
+        Who runs it: people of a library get the names of their folders, as one step.
 
     Raises
     ------
@@ -109,11 +116,12 @@ def import_folders(
                 f"Whose folders? Name them by {Field('folder')} or {Field('each_in')}, or in a file by "
                 f"{Field('folders')}."
             )
-        return _import_folders(begin_export(store, out, embedder, export, progress, stop), folders, options)
+        run = begin_export(store, out, embedder, export, progress, stop)
+        return _import_folders(run, folders, options, by)
 
 
 def _import_folders(
-    run: ExportRun, folders: SortedFolders, options: ImportFoldersOptions
+    run: ExportRun, folders: SortedFolders, options: ImportFoldersOptions, by: str
 ) -> ImportFoldersSummary:
     options = for_recogniser(options, run.collection.settings.recogniser)
     identities, failures = find_identities(run.collection, folders, options)
@@ -128,7 +136,24 @@ def _import_folders(
         # What is new in the export from here on, a label too, is a name that somebody gave.
         naming.keep({run.out: run.earlier.people()})
     written = export_planned(run, plan, command="import-folders")
-    return _summary(identities, without_empty(states, written), written, failures)
+    summary = _summary(identities, without_empty(states, written), written, failures)
+    return summary if written.stopped else replace(summary, named=_name_in_library(run, identities, by))
+
+
+def _name_in_library(run: ExportRun, identities: Sequence[Identity], by: str) -> ImportPeopleSummary | None:
+    """Let the people of a library be called as the folders that show them."""
+    if not isinstance(run.store, Library):
+        return None
+    describe = face_describer(run.collection, run.rating)
+    people = [
+        NamedFaces(identity.label, [describe(int(row)) for row in identity.core], {})
+        for identity in identities
+    ]
+    found = brought(run.collection.images, people)
+    source, dry_run = run.out.name, run.options.dry_run
+    return import_people(
+        run.store.database, found.file, source, by=by, members=found.members, dry_run=dry_run
+    )
 
 
 def source_of(label: str) -> str:

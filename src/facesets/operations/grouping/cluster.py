@@ -9,6 +9,7 @@ from facesets.clustering import singletons_as_noise
 from facesets.clustering.methods import METHODS, Grouping, GroupingTask
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
+from facesets.operations.grouping.library_people import follow_library, people_of, with_hidden
 from facesets.operations.options.cache import ClusterOptions
 from facesets.plurals import counted
 from facesets.records import Collection, Float32, Int64
@@ -97,10 +98,15 @@ def _cluster(
     progress.begin(f"Clustering {counted(len(collection.faces), 'face')}")
     recogniser = collection.settings.recogniser
     grouping = group_faces(collection.faces.embedding, collection.faces.image, options, recogniser)
+    people = people_of(store)
+    ids = collection.face_ids()
+    grouping = replace(grouping, labels=follow_library(grouping.labels, ids, people))
+    describe = face_describer(collection, quality(collection.faces).total)
+    known = with_hidden(known, ids, people, describe)
     said = (
         None
-        if known is None or not known.statements
-        else apply_user_edits(grouping.labels, collection.face_ids(), known)
+        if known is None or not (known.statements or known.hidden)
+        else apply_user_edits(grouping.labels, ids, known)
     )
     progress.end()
     manifest, kept = _manifest(store, collection, grouping, said, naming, out, options)

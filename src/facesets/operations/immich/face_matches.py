@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facesets.imaging.boxes import iou
+from facesets.imaging.boxes import best_partners
 from facesets.operations.immich.local_people import LocalPhoto
 from facesets.remote.immich_people import FaceBox
 from facesets.remote.immich_records import ServerFace, ServerPerson
@@ -97,15 +97,8 @@ def _best_overlaps(photo: LocalPhoto, faces: Sequence[ServerFace]) -> dict[int, 
         [np.array(face.box) / (face.width, face.height, face.width, face.height) for face in faces],
         np.float32,
     )
-    overlap = iou(photo.box, theirs * scale)
-    partners: dict[int, int] = {}
-    for flat in np.argsort(-overlap, axis=None, kind="stable").tolist():
-        i, j = divmod(flat, len(faces))
-        if overlap[i, j] <= _LEAST_IOU:
-            break
-        if i not in partners and j not in partners.values():
-            partners[i] = j
-    return partners
+    partner = best_partners(photo.box, theirs * scale, min_iou=_LEAST_IOU)
+    return {i: j for i, j in enumerate(partner.tolist()) if j >= 0}
 
 
 def _server_boxes(photo: LocalPhoto, faces: Sequence[ServerFace]) -> list[FaceBox]:

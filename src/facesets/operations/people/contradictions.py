@@ -4,7 +4,7 @@ Statements tie faces and people together or keep them apart, also through others
 shows the same person, so it is Anna.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -83,6 +83,69 @@ def require_consistent(
         return
     old = [each for each in against if each not in new]
     raise contradiction(old or _tying(against[0], everything) or against, describe)
+
+
+@dataclass
+class _Standing:
+    """Statements taken in one after another, with what they tie together and keep apart."""
+
+    ties: _Ties = field(default_factory=_Ties)
+    apart: dict[Hashable, set[Hashable]] = field(default_factory=dict)
+    person: "dict[Hashable, UUID]" = field(default_factory=dict)
+
+    def take(self, each: Statement) -> bool:
+        """Take in a statement, unless it contradicts those that were taken in."""
+        tied, kept_apart = _tied(each), _apart(each)
+        if tied is not None:
+            if isinstance(each, FaceStatement):
+                self.person.setdefault(self.ties.root(each.person), each.person)
+            return self._tie(*map(self.ties.root, tied))
+        if kept_apart is None:
+            return True
+        one, other = map(self.ties.root, kept_apart)
+        if one == other:
+            return False
+        self.apart.setdefault(one, set()).add(other)
+        self.apart.setdefault(other, set()).add(one)
+        return True
+
+    def _tie(self, one: Hashable, other: Hashable) -> bool:
+        if one == other:
+            return True
+        people = {self.person[each] for each in (one, other) if each in self.person}
+        if other in self.apart.get(one, ()) or len(people) > 1:
+            return False
+        if len(self.apart.get(one, ())) > len(self.apart.get(other, ())):
+            one, other = other, one
+        self.ties.tie(one, other)
+        for third in self.apart.pop(one, set()):
+            self.apart[third].discard(one)
+            self.apart[third].add(other)
+            self.apart.setdefault(other, set()).add(third)
+        if people:
+            self.person[other] = people.pop()
+        return True
+
+
+def without_contradictions(
+    said: Statements, new: Iterable[Statement]
+) -> tuple[list[Statement], list[Statement]]:
+    """Of new statements those that can be kept, one after another, and those that contradict what stands.
+
+    Parameters
+    ----------
+    said : Statements
+        What was said, which is not questioned.
+    """
+    standing = _Standing()
+    before: list[Statement] = [*said.faces, *said.face_pairs, *said.person_pairs]
+    for each in before:
+        standing.take(each)
+    kept: list[Statement] = []
+    refused: list[Statement] = []
+    for each in new:
+        (kept if standing.take(each) else refused).append(each)
+    return kept, refused
 
 
 def contradiction(against: Sequence[Statement], describe: Callable[[Statement], str]) -> WrongUsage:

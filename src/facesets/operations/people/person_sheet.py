@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from facesets.files import atomic_write, printable
@@ -44,6 +45,21 @@ def draw_person(details: PersonDetails, path: Path, *, progress: Progress, stop:
     with atomic_write(path) as file:
         file.write(png_bytes(draw_sheet(title, subtitle, finished)))
     return sum(not any(os.access(path, os.R_OK) for path in face.paths) for face in shown)
+
+
+def draw_parts(
+    title: str, parts: Sequence[tuple[str, Sequence[FaceLine]]], path: Path, *, progress: Progress, stop: Stop
+) -> None:
+    """Draw some faces of each of several parts, a row a part. Raises `CannotWrite`."""
+    rows = [
+        replace(_row(faces[:MAX_CROPS], number * MAX_CROPS), title=name, facts=())
+        for number, (name, faces) in enumerate(parts)
+    ]
+    progress.begin("Drawing faces", len(rows))
+    finished = [finished_row(row, progress) for row in rows if not stop.requested]
+    progress.end()
+    with atomic_write(path) as file:
+        file.write(png_bytes(draw_sheet(title, counted(len(parts), "part"), finished)))
 
 
 def _row(faces: Sequence[FaceLine], start: int) -> PlannedRow:

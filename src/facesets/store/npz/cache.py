@@ -1,7 +1,7 @@
 """The cache as a `Store`."""
 
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,17 @@ import numpy as np
 
 from facesets.errors import Command, Field, RecogniserMismatch, WrongUsage
 from facesets.files import FileLock, atomic_write, printable, sweep_temporaries
-from facesets.records import CacheSettings, Collection, Faces, FileRecord, ImageRecord, Images
+from facesets.records import (
+    Bool,
+    CacheSettings,
+    Collection,
+    Faces,
+    FileRecord,
+    ImageRecord,
+    Images,
+    Int64,
+    ordinals_in_image,
+)
 from facesets.store.npz.cache_journal import CacheJournal
 from facesets.store.npz.merge import collapse, plan, write_merged
 from facesets.store.npz.schema import Part, identity_of, part_of, read_part
@@ -193,6 +203,42 @@ class Cache:
         """Keep what `enrich` found about faces that are there; as `commit`."""
         self.commit([], [image for image in images if self.has_image(image.sha256)])
 
+    def drop_faces(self, gone: Callable[[Part], Bool]) -> dict[str, str]:
+        """Remove faces for good, of images without a path too; call within `writing`.
+
+        Parameters
+        ----------
+        gone : callable
+            From all that the cache holds to which of its faces go.
+
+        Returns
+        -------
+        dict
+            The ids of the other faces of these images, which follow one another: old to new; empty for those
+            that went.
+
+        Raises
+        ------
+        CannotWrite
+            It cannot be written; then nothing is removed.
+        """
+        parts = self._parts()
+        if not parts:
+            return {}
+        whole = collapse(plan(parts))
+        drop = gone(whole)
+        if not drop.any():
+            return {}
+        before = _ids(whole, whole.faces.image)
+        after = iter(_ids(whole, whole.faces.image[~drop]))
+        changed = {old: "" if went else next(after) for old, went in zip(before, drop.tolist(), strict=True)}
+        journal = self._journal.paths()
+        with atomic_write(self._path) as file:
+            write_merged(file, plan([replace(whole, faces=whole.faces.take(np.flatnonzero(~drop)))]))
+        self._journal.remove(journal)
+        self._files = None
+        return {old: new for old, new in changed.items() if old != new}
+
     def fold(self) -> None:
         """Write everything into the cache file and drop the journal. Raises `CannotWrite`."""
         if self._journal.paths():
@@ -249,6 +295,12 @@ class Cache:
         if stat.S_ISDIR(status.st_mode):
             raise WrongUsage(f"{self.label} is a folder. The cache is a file, such as faces.npz.")
         return status.st_ino, status.st_mtime_ns
+
+
+def _ids(part: Part, image: Int64) -> list[str]:
+    """Ids of faces by the images that they are in; as `Collection.face_ids`."""
+    ordinals = ordinals_in_image(image).tolist()
+    return [f"{d.decode()}#{o}" for d, o in zip(part.sha256[image].tolist(), ordinals, strict=True)]
 
 
 def _take_in(known: dict[str, FileRecord], records: Sequence[FileRecord]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facesets.imaging.boxes import iou
+from facesets.imaging.boxes import best_partners
 from facesets.records import Bool, Faces, Float32, ImageRecord, Int64, ordinals_in_image, unknown_column
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import (
@@ -157,7 +157,9 @@ def replace_faces(connection: Connection, detector: DetectorRow, image_id: int, 
         (image_id, detector.id),
     ).fetchall()
     known = np.array([face_id for face_id, *_ in rows], np.int64)
-    kept = _same_places(faces.box, known, np.array([box for _, *box in rows], np.float32).reshape(-1, 4))
+    there = np.array([box for _, *box in rows], np.float32).reshape(-1, 4)
+    partner = best_partners(faces.box, there, min_iou=_SAME_FACE_OVERLAP)
+    kept = np.where(partner >= 0, known[partner] if len(known) else -1, -1)
     gone = np.setdiff1d(known, kept).tolist()
     connection.execute("DELETE FROM face_detections WHERE id = ANY(%s::bigint[])", (gone,))
     connection.execute(
@@ -175,24 +177,6 @@ def replace_faces(connection: Connection, detector: DetectorRow, image_id: int, 
     old = of_image.take(~fresh)
     if len(old):
         _update_faces(connection, detector, kept[~fresh], old, ordinals[~fresh])
-
-
-def _same_places(boxes: Float32, known: Int64, known_boxes: Float32) -> Int64:
-    """For each box the known face that lies there, -1 for none; each face once, the best overlap first.
-
-    Boxes of the same picture differ a little when a later version decodes or detects otherwise.
-    """
-    kept = np.full(len(boxes), -1, np.int64)
-    if not len(boxes) or not len(known):
-        return kept
-    overlap = iou(boxes, known_boxes)
-    for place in np.argsort(-overlap, axis=None, kind="stable"):
-        row, column = divmod(int(place), len(known))
-        if overlap[row, column] < _SAME_FACE_OVERLAP:
-            break
-        if kept[row] < 0 and known[column] not in kept:
-            kept[row] = known[column]
-    return kept
 
 
 def _update_faces(

@@ -3,12 +3,18 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace as replaced
-from datetime import UTC
 from functools import partial
 from typing import Any, Literal
 
 from facesets.errors import Command, Field, WrongUsage
-from facesets.library_records import GalleryLink, GalleryRow, KnownFile, RecordedRun, UnchangedFiles
+from facesets.library_records import (
+    GalleryLink,
+    GalleryRow,
+    KnownFile,
+    KnownPerson,
+    RecordedRun,
+    UnchangedFiles,
+)
 from facesets.records import CacheSettings, ClipModel, Collection, FileRecord, ImageRecord, Wanted
 from facesets.store.postgres import (
     enrichment,
@@ -23,8 +29,10 @@ from facesets.store.postgres import (
 )
 from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.migrate import identity_of
 from facesets.store.postgres.paths import fits
 from facesets.store.postgres.runs import recorded_run
+from facesets.store.postgres.said_people import said_people
 
 _FORGOTTEN_AT_ONCE = 5_000
 
@@ -74,12 +82,11 @@ class Library:
     @property
     def identity(self) -> str:
         """When its schema was made, which no other library has and a restored dump keeps."""
-        return self._database.run(_identity)
+        return self._database.run(identity_of)
 
     @property
     def names_file(self) -> None:
-        """Nowhere: results of a library do not follow one another."""
-        return
+        """Nowhere: results of a library follow the names of its people."""
 
     @property
     def database(self) -> Database:
@@ -104,6 +111,10 @@ class Library:
     def has_people(self) -> bool:
         """Whether there is any person, named or not."""
         return self._database.run(people.any_person)
+
+    def said_people(self) -> list[KnownPerson]:
+        """Everybody of whom a human said something, and their faces."""
+        return self._database.run(lambda connection: said_people(connection, self.detector(connection)))
 
     def detector(self, connection: Connection) -> models.DetectorRow | None:
         """The way of finding faces that is looked at; None while no image was searched in it."""
@@ -271,8 +282,7 @@ class Library:
         )
         if self._clip is None:
             return found
-        model = self._clip_id(connection)
-        return _changed(found, image_embeddings.lacking_below(connection, roots, model))
+        return _changed(found, image_embeddings.lacking_below(connection, roots, self._clip_id(connection)))
 
     def unchanged_below(self, roots: Sequence[str]) -> UnchangedFiles:
         """Files below some directories that `index` need not look at."""
@@ -332,11 +342,6 @@ class Library:
     def let_belong(self, directories: Mapping[str, int]) -> None:
         """Let the known paths in these directories belong to galleries, which are given by number."""
         self._database.run(lambda connection: galleries.let_belong(connection, directories))
-
-
-def _identity(connection: Connection) -> str:
-    row = connection.execute("SELECT applied_at FROM schema_migrations WHERE number = 1").fetchone()
-    return "" if row is None else row[0].astimezone(UTC).strftime("library-%Y%m%d-%H%M%S-%f")
 
 
 def _changed(found: dict[str, KnownFile], lacking: set[str]) -> dict[str, KnownFile]:

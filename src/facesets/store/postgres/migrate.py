@@ -3,6 +3,7 @@
 import hashlib
 import re
 from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
 
 import psycopg
@@ -244,3 +245,9 @@ def _check_tables(connection: Connection, applied: list[Migration], label: str) 
             f"The schema of {label} lacks the table {gone[0][0]}, which was there and is not made again. "
             f"Restore a backup: {Command('db restore', 'FILE', Field('replace'))}."
         )
+
+
+def identity_of(connection: Connection) -> str:
+    """When the schema was made, which no other library has and a restored dump keeps."""
+    row = connection.execute("SELECT applied_at FROM schema_migrations WHERE number = 1").fetchone()
+    return "" if row is None else row[0].astimezone(UTC).strftime("library-%Y%m%d-%H%M%S-%f")

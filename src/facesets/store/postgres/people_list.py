@@ -168,10 +168,10 @@ def face_lines(connection: Connection, faces: Sequence[int]) -> list[FaceLine]:
         """SELECT f.id, i.sha256,
                 array(SELECT q.path FROM image_paths q WHERE q.image_id = f.image_id ORDER BY q.id) AS paths,
                 f.x1, f.y1, f.x2, f.y2, f.kps, f.det_score, f.quality, coalesce(f.assigned_by, '')
-            FROM face_detections f JOIN images i ON i.id = f.image_id
-            WHERE f.id = ANY(%(faces)s::bigint[])
-            ORDER BY array_position(%(faces)s::bigint[], f.id)""",
-        {"faces": list(faces)},
+            FROM unnest(%s::bigint[]) WITH ORDINALITY AS wanted (id, place)
+            JOIN face_detections f ON f.id = wanted.id JOIN images i ON i.id = f.image_id
+            ORDER BY wanted.place""",
+        (list(faces),),
     )
     return [
         FaceLine(

@@ -133,6 +133,7 @@ class StepRow:
     faces: int
     undone: bool
     undoes: int | None
+    forgotten: bool = False
 
 
 @dataclass
@@ -249,7 +250,8 @@ def changing(database: Database, work: Callable[[Connection], T]) -> T:
 
 
 _STEP: LiteralString = """SELECT s.id, to_char(s.made_at, 'YYYY-MM-DD HH24:MI'), s.who, s.kind, s.what,
-        (SELECT count(*) FROM step_faces f WHERE f.step_id = s.id), s.undone, s.undoes
+        (SELECT count(*) FROM step_faces f WHERE f.step_id = s.id), s.undone, s.undoes,
+        s.forgotten
     FROM steps s """
 
 
@@ -275,7 +277,9 @@ def latest_step(connection: Connection, *, undo: bool) -> int | None:
     """The latest step that stands: of those that took one back, or of all that did not."""
     row = only_row(
         connection.execute(
-            "SELECT max(id) FROM steps WHERE NOT undone AND kind <> 'redo' AND (kind = 'undo') = %s", (undo,)
+            """SELECT max(id) FROM steps WHERE NOT undone AND NOT forgotten
+                AND kind <> 'redo' AND (kind = 'undo') = %s""",
+            (undo,),
         )
     )
     return None if row[0] is None else int(row[0])

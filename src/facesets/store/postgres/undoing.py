@@ -23,6 +23,11 @@ def take_back(connection: Connection, number: int, who: str) -> StepRow:
     step = find_step(connection, number)
     if step is None:
         raise WrongUsage(f"There is no step {number}. {Command('people log')} lists them.")
+    if step.forgotten:
+        raise WrongUsage(
+            f"Step {number} cannot be taken back: it is about somebody who was forgotten, and what it would "
+            "restore is gone for good."
+        )
     if step.kind == "redo":
         raise WrongUsage(f"Step {number} made an earlier one stand again. Take that one back.")
     if step.undone:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from facesets.records import CacheSettings, ClipModel, FileRecord, ImageRecord
 from facesets.store.postgres import faces, image_embeddings, images, models
 from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.forgotten_faces import without_forgotten
 
 
 def write(
@@ -55,6 +56,7 @@ def _write_faces(
 ) -> None:
     if faces_from is None:
         raise ValueError("faces without the models that they come from")
+    records = without_forgotten(connection, records)
     detector = models.ensure_detector(connection, faces_from)
     before = [ids[image.sha256] for image in records if image.sha256 not in fresh]
     scanned = faces.scanned_images(connection, before, detector.id) if before else set()

@@ -1,0 +1,39 @@
+"""What a terminal says of people that came into the library."""
+
+from typing import TYPE_CHECKING
+
+from facesets.cli.people import how_to_undo
+from facesets.plurals import counted, people
+
+if TYPE_CHECKING:
+    from facesets.operations.people.import_people import ImportPeopleSummary
+
+_LISTED = 10
+
+
+def import_lines(summary: "ImportPeopleSummary | None") -> list[str]:
+    """What was brought in, of whom nothing is here, and what was left out."""
+    if summary is None:
+        return []
+    faces = f"{counted(summary.faces, 'face')} found" + (
+        f", {summary.faces_not_found} not here" if summary.faces_not_found else ""
+    )
+    lines = [
+        f"{people(summary.people)} ({summary.new_people} new), {counted(summary.names, 'new name')}; "
+        f"{faces}; {counted(summary.statements, 'new statement')}, {summary.known} known, "
+        f"{len(summary.skipped)} skipped; {counted(summary.moved, 'face')} moved."
+        + (" Nothing was stored." if summary.dry_run else how_to_undo(summary.step))
+    ]
+    if summary.people_not_found:
+        lines.append(f"No face is here of {_some(summary.people_not_found)}.")
+    lines += [
+        f"Skipped, for it contradicts what was said here: {each}." for each in summary.skipped[:_LISTED]
+    ]
+    if len(summary.skipped) > _LISTED:
+        lines.append(f"… and {len(summary.skipped) - _LISTED} more (--json lists all).")
+    return lines
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more

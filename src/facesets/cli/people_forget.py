@@ -1,0 +1,95 @@
+"""`facesets people forget`: a person erased for good."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.params import DatabaseOption
+from facesets.cli.people import WhoArgument, opened_library
+from facesets.cli.user import current_user
+from facesets.errors import FacesetsError, Field, WrongUsage
+from facesets.files import printable
+from facesets.operations.options.declaration import Option
+from facesets.plurals import counted
+
+if TYPE_CHECKING:
+    from facesets.operations.people.forget import ForgetPlan, ForgetSummary, Proof
+
+
+def forget(
+    who: WhoArgument,
+    database: DatabaseOption = None,
+    yes: Annotated[bool, Option("Do not ask.")] = False,
+    cache: Annotated[
+        tuple[Path, ...], Option("Forget in this cache, too. May be repeated.", metavar="FILE")
+    ] = (),
+    results: Annotated[
+        tuple[Path, ...],
+        Option("A folder of results, besides those that the caches know. May be repeated.", metavar="FOLDER"),
+    ] = (),
+    exports: Annotated[
+        bool, Option("Remove the person from results and exports; without it these are listed.")
+    ] = False,
+) -> None:
+    """Erase a person for good: faces, vectors, names, and what the log says; this cannot be undone."""
+    from facesets.assembly.stores import open_cache
+    from facesets.operations.people.forget import forget as run
+    from facesets.operations.people.forget import plan_forget
+
+    caches = [open_cache(path) for path in cache]
+    folders = [path.absolute() for path in results]
+    with console.progress() as progress, opened_library(database) as session:
+        if not yes:
+            with console.paused(progress):
+                _ask(plan_forget(session, who, caches, folders))
+        summary = run(session, who, caches, folders, exports=exports, by=current_user(), progress=progress)
+    console.show(summary, _lines(summary, exports=exports))
+    if not summary.proof.is_clean:
+        raise FacesetsError("Not everything of the person is gone: the lines above say what is left.")
+
+
+def _ask(plan: "ForgetPlan") -> None:
+    what = f"{plan.name} ({plan.number}), {counted(plan.faces, 'face')}"
+    if plan.loose_faces:
+        what += f" and {plan.loose_faces} like them that are nobody's"
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise WrongUsage(f"This erases {what} for good. Say {Field('yes')} if you mean it.")
+    for result in plan.results:
+        console.remark(f"{printable(result.folder)} holds {counted(result.faces, 'face')} of them.")
+    if not typer.confirm(f"Erase {what} for good? This cannot be undone.", err=True):
+        raise WrongUsage("Nothing was erased.")
+
+
+def _lines(summary: "ForgetSummary", *, exports: bool) -> list[str]:
+    loose = f" and {summary.loose_faces} like them that were nobody's" if summary.loose_faces else ""
+    steps = f"{counted(summary.steps, 'step')} cannot be taken back any more"
+    lines = [f"Erased: {counted(summary.faces, 'face')}{loose}, with names and statements; {steps}."]
+    for cache in summary.caches:
+        stay = f"; {cache.of_others} that resemble them are other people's" if cache.of_others else ""
+        lines.append(f"{printable(cache.file)}: {counted(cache.faces, 'face')} removed{stay}.")
+    for result in summary.results:
+        did = f"{counted(result.files, 'file')} removed" if exports else "not touched"
+        lines.append(f"{printable(result.folder)}: {counted(result.faces, 'face')}, {did}.")
+    lines += _proof(summary.proof)
+    return lines + [f"Out of reach: {each}." for each in summary.out_of_reach]
+
+
+def _proof(proof: "Proof") -> list[str]:
+    if proof.is_clean:
+        lines = ["Searched tables, caches and results: no vector and no name of the person is left."]
+    else:
+        lines = (
+            [f"Left: {counted(proof.vectors_left, 'vector')} near the person's."]
+            if proof.vectors_left
+            else []
+        )
+        lines += [f"Left: the name, in {place}." for place in proof.names_left]
+    for who, count in proof.of_others.items():
+        lines.append(f"Similar, but not theirs: {counted(count, 'vector')} of {who}.")
+    if proof.names_of_others:
+        places = ", ".join(proof.names_of_others)
+        lines.append(f"The name also stands where photos lie, or is part of another's: {places}.")
+    return lines

@@ -1,0 +1,60 @@
+"""`facesets people split`: somebody who may be several people."""
+
+from pathlib import Path
+from typing import Annotated
+
+from facesets.cli import console
+from facesets.cli.params import DatabaseOption
+from facesets.cli.people import WhoArgument, how_to_undo, opened_library
+from facesets.cli.user import current_user
+from facesets.files import printable
+from facesets.operations.options.declaration import Option
+from facesets.operations.options.people import SplitOptions
+from facesets.plurals import counted
+
+
+def split(
+    who: WhoArgument,
+    database: DatabaseOption = None,
+    sheet: Annotated[Path | None, Option("Draw the parts into a picture.", metavar="FILE.png")] = None,
+    apply: Annotated[bool, Option("Make people of the parts; without it they are only shown.")] = False,
+    *,
+    options: SplitOptions,
+) -> None:
+    """Show into which people one may fall; --apply makes them."""
+    from facesets.operations.people.splitting import apply_split, draw_split, propose_split
+
+    with console.stoppable() as stop, console.progress() as progress, opened_library(database) as session:
+        if apply:
+            summary = apply_split(session, who, options, by=current_user())
+        else:
+            summary = propose_split(session, who, options)
+        if sheet is not None:
+            draw_split(session, summary, sheet, progress=progress, stop=stop)
+    if len(summary.parts) < 2:
+        lines = [f"{printable(summary.name)}: {counted(summary.faces, 'face')} that hold together."]
+    else:
+        numbers = [str(number) for number in range(1, len(summary.parts) + 1)]
+        rows = [
+            (
+                number,
+                len(part.faces),
+                part.photos,
+                printable(part.name) or "somebody new",
+                *map(_shown, part.distances),
+            )
+            for number, part in zip(numbers, summary.parts, strict=True)
+        ]
+        headings = ("part", "faces", "photos", "is", *(f"to {number}" for number in numbers))
+        done = f"Split into {counted(len(rows), 'part')}.{how_to_undo(summary.step)}"
+        lines = [
+            console.table(headings, rows),
+            "The last columns are cosine distances between the parts' means.",
+            done if apply else "Nothing was changed: --apply makes people of the parts.",
+        ]
+    lines += [f"Drawn into {printable(sheet)}."] if sheet else []
+    console.show(summary, lines, asked_for=True)
+
+
+def _shown(distance: float) -> str:
+    return "-" if distance < 1e-6 else f"{distance:.2f}"

@@ -1,0 +1,164 @@
+"""The file that carries what humans said about people from one library to another.
+
+Faces are named by the sha256 of their image and their box in it, so that a library with other numbers, other
+models or other detection settings finds them again.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+from uuid import UUID
+
+import msgspec
+
+from facesets.errors import DamagedFile, NewerFormat, WrongUsage
+from facesets.files import atomic_write, json_bytes, printable, read_regular_file
+from facesets.results.manifest_values import Box, Text
+
+_LARGEST_BYTES = 1 << 30
+
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+Place = Annotated[int, msgspec.Meta(ge=0)]
+"""Of a person or a face in the file's lists, counted from 0."""
+Pixels = Annotated[int, msgspec.Meta(ge=1, le=1 << 31)]
+
+
+@dataclass(frozen=True, slots=True)
+class FilePerson:
+    """Somebody. The first name is the one that the person goes by."""
+
+    id: UUID
+    names: tuple[Text, ...]
+    status: Literal["active", "hidden"] = "active"
+
+
+@dataclass(frozen=True, slots=True)
+class FileFace:
+    """A face: where it is, in pixels of an image of a size, and in which way it was found."""
+
+    image: Sha256
+    width: Pixels
+    height: Pixels
+    box: Box
+    found_by: Text = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SaidOfFace:
+    """A face is a person, or is not."""
+
+    face: Place
+    person: Place
+    is_person: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SaidOfTwoFaces:
+    """Two faces show one person, or two."""
+
+    face: Place
+    other: Place
+    same: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SaidOfTwoPeople:
+    """Two people are not one."""
+
+    person: Place
+    other: Place
+
+
+@dataclass(frozen=True, slots=True)
+class SaidExemplar:
+    """A face is to stand for a person, or is not to."""
+
+    face: Place
+    person: Place
+    pinned: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeopleFile:
+    """What the file says.
+
+    Attributes
+    ----------
+    library : str
+        The id of the library that it comes from; empty for another source.
+    """
+
+    FORMAT: ClassVar[str] = "facesets/people"
+    VERSION: ClassVar[int] = 1
+
+    program: Text
+    library: Text
+    people: tuple[FilePerson, ...]
+    faces: tuple[FileFace, ...]
+    of_faces: tuple[SaidOfFace, ...] = ()
+    of_two_faces: tuple[SaidOfTwoFaces, ...] = ()
+    of_two_people: tuple[SaidOfTwoPeople, ...] = ()
+    exemplars: tuple[SaidExemplar, ...] = ()
+
+    def is_whole(self) -> bool:
+        """Whether everything that is spoken of is in the lists."""
+        faces = [end for two in self.of_two_faces for end in (two.face, two.other)]
+        faces += [said.face for said in self.of_faces] + [said.face for said in self.exemplars]
+        people = [end for two in self.of_two_people for end in (two.person, two.other)]
+        people += [said.person for said in self.of_faces] + [said.person for said in self.exemplars]
+        return max(faces, default=-1) < len(self.faces) and max(people, default=-1) < len(self.people)
+
+
+def write_people(path: Path, people: PeopleFile) -> None:
+    """Write the file, whole or not at all. Raises `CannotWrite`."""
+    record = msgspec.to_builtins(people)
+    with atomic_write(path) as file:
+        file.write(json_bytes({"format": people.FORMAT, "version": people.VERSION, **record}))
+
+
+def read_people(path: Path) -> PeopleFile:
+    """Read the file.
+
+    Raises
+    ------
+    WrongUsage
+        There is none, or it is something else.
+    NewerFormat
+        A later version of this program wrote it.
+    DamagedFile
+        It cannot be read.
+    """
+    raw = _load(path)
+    if raw.get("format") != PeopleFile.FORMAT:
+        raise WrongUsage(f"{printable(path)} holds no exported people. Give a file that people export wrote.")
+    version = raw.get("version")
+    if not isinstance(version, int) or version < 1:
+        raise _damaged(path)
+    if version > PeopleFile.VERSION:
+        raise NewerFormat(f"{printable(path)} was written by a later facesets. Install the later one.")
+    try:
+        people = msgspec.convert(raw, PeopleFile)
+    except (msgspec.ValidationError, UnicodeEncodeError, RecursionError) as error:
+        raise _damaged(path) from error
+    if not people.is_whole():
+        raise _damaged(path)
+    return people
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        raw = json.loads(read_regular_file(path, max_bytes=_LARGEST_BYTES))
+    except FileNotFoundError as error:
+        raise WrongUsage(f"There is no file {printable(path)}. Check the path.") from error
+    except OSError as error:
+        raise WrongUsage(f"Cannot read {printable(path)} ({error.strerror}).") from error
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path) from error
+    if not isinstance(raw, dict):
+        raise _damaged(path)
+    return raw
+
+
+def _damaged(path: Path) -> DamagedFile:
+    return DamagedFile(f"{printable(path)} is damaged. Export the people again.")

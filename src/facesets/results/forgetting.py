@@ -1,0 +1,299 @@
+"""A person taken out of a result: photos, crops, bundles, and what manifest and journal say of them."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from facesets.errors import WrongUsage
+from facesets.files import PAGES, RUN_RECORD, printable, writing
+from facesets.results.crop_names import files_of_entry
+from facesets.results.earlier_export import EarlierExport
+from facesets.results.export_manifest import ExportManifest, SetEntry
+from facesets.results.file_names import folded
+from facesets.results.folder_diff import folder_of, read_edits
+from facesets.results.html_pages import START
+from facesets.results.lock import locked
+from facesets.results.manifest import (
+    ClusterManifest,
+    FaceEntry,
+    Group,
+    PlacedFile,
+    RefineManifest,
+    Statement,
+)
+from facesets.results.manifest_json import manifest_bytes, manifest_file, read_any_manifest
+from facesets.results.ownership import announced_names
+from facesets.results.placement import may_remove
+from facesets.results.run_records import JOURNAL
+from facesets.results.safe_folder import SafeFolder
+
+_MOSTLY = 0.5
+"""An export's set with more of its faces of a person than this is that person's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whom:
+    """Whom to take out.
+
+    Attributes
+    ----------
+    is_theirs : callable
+        Whether a face in a manifest is the person's.
+    renumbered : mapping
+        Ids of faces that have others now; empty for faces that are gone.
+    names : set of str
+        What the person was called, and folders of the person; folded.
+    """
+
+    is_theirs: Callable[[FaceEntry], bool]
+    renumbered: Mapping[str, str]
+    names: AbstractSet[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ResultForgotten:
+    """What a result holds of a person, or held.
+
+    Attributes
+    ----------
+    groups : list of str
+        Folders that are theirs alone.
+    faces, files : int
+        In all folders; files that are removed, or would be.
+    left : list of str
+        Files that the program did not put there, or that were edited: they are the user's.
+    """
+
+    folder: str
+    groups: list[str]
+    faces: int
+    files: int
+    left: list[str]
+    removed: bool
+
+
+def forget_in_result(root: Path, whom: Whom, *, apply: bool) -> ResultForgotten | None:
+    """Take a person out of a result folder, or tell what is of them there; None where nothing is.
+
+    Raises
+    ------
+    WrongUsage, DamagedFile, NewerFormat
+        There is no result, or its manifest cannot be read.
+    CannotWrite, AlreadyRunning
+        The folder cannot be written, or another run writes there.
+    """
+    manifest = read_any_manifest(root)
+    if isinstance(manifest, ClusterManifest | RefineManifest):
+        found = _of_photos(root, manifest, whom)
+    elif isinstance(manifest, ExportManifest):
+        found = _of_sets(root, manifest, whom)
+    else:
+        raise WrongUsage(f"{printable(root)} holds no people. Give a folder that a command sorted by person.")
+    if not (found.faces or found.groups or found.renamed):
+        return None
+    left = list(found.left)
+    if apply:
+        with locked(root):
+            left += _remove(SafeFolder(root), found)
+            _remove_pages(root)
+    return ResultForgotten(str(root), found.groups, found.faces, len(found.files), left, apply)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What is to be removed from a folder, and the manifest that is to take the place of the one there."""
+
+    manifest: ClusterManifest | RefineManifest | ExportManifest
+    name: str
+    groups: list[str]
+    faces: int
+    files: dict[str, PlacedFile | None]
+    left: list[str]
+    renamed: bool = False
+
+
+def _of_photos(root: Path, manifest: ClusterManifest | RefineManifest, whom: Whom) -> _Found:
+    groups = manifest.persons if isinstance(manifest, ClusterManifest) else manifest.facesets
+    own = [group.name for group in groups if group.faces and all(map(whom.is_theirs, group.faces))]
+    edits = read_edits(root, manifest.files, {*manifest.sheets, *announced_names(root)})
+    for group in groups:
+        called = {group.name, edits.renamed.get(group.name, group.name)}
+        if group.name not in own and whom.names & set(map(folded, called)):
+            own.append(group.name)
+    theirs = {face.face for face in _every_face(manifest) if whom.is_theirs(face)}
+    files: dict[str, PlacedFile | None] = {}
+    for group in groups:
+        staying = {path for face in group.faces if face.face not in theirs for path in face.paths}
+        going = {path for face in group.faces if face.face in theirs for path in face.paths}
+        files |= {
+            name: put
+            for name, put in manifest.files.items()
+            if folder_of(name) == group.name and (put.source in going - staying or group.name in own)
+        }
+    if isinstance(manifest, ClusterManifest):
+        alone = {path for face in manifest.singletons if face.face in theirs for path in face.paths}
+        alone -= {path for face in manifest.singletons if face.face not in theirs for path in face.paths}
+        files |= {
+            n: put
+            for n, put in manifest.files.items()
+            if n.startswith("_singletons/") and put.source in alone
+        }
+    kept = _without_faces(manifest, own, theirs, whom, files)
+    files = {edits.moved.get(name, name): put for name, put in files.items()}
+    sheets = dict.fromkeys(manifest.sheets) if theirs or own else {}
+    folders = [edits.renamed.get(name, name) for name in own]
+    is_other = kept != manifest
+    return _Found(
+        kept, manifest_file(root).name, folders, len(theirs), {**files, **sheets}, [], renamed=is_other
+    )
+
+
+def _every_face(manifest: ClusterManifest | RefineManifest) -> list[FaceEntry]:
+    groups = [*manifest.hidden]
+    rest: list[FaceEntry] = [*manifest.set_aside]
+    if isinstance(manifest, ClusterManifest):
+        groups += manifest.persons
+        rest += manifest.singletons
+    else:
+        groups += manifest.facesets
+        rest += [item.face for item in manifest.dropped]
+    return [*(face for group in groups for face in group.faces), *rest]
+
+
+def _without_faces(
+    manifest: ClusterManifest | RefineManifest,
+    own: Sequence[str],
+    theirs: AbstractSet[str],
+    whom: Whom,
+    gone: Mapping[str, object],
+) -> ClusterManifest | RefineManifest:
+    """The manifest without some faces and groups; faces that have other ids now have these."""
+
+    def kept(faces: Iterable[FaceEntry]) -> tuple[FaceEntry, ...]:
+        return tuple(_renumbered(face, whom) for face in faces if face.face not in theirs)
+
+    def kept_groups(groups: Iterable[Group]) -> tuple[Group, ...]:
+        left = ((group, kept(group.faces)) for group in groups if group.name not in own)
+        return tuple(
+            Group(group.name, len({face.image for face in faces}), faces) for group, faces in left if faces
+        )
+
+    common = {
+        "files": {name: put for name, put in manifest.files.items() if name not in gone},
+        "sheets": () if theirs or own else manifest.sheets,
+        "statements": _statements(manifest.statements, own, theirs, whom),
+        "hidden": kept_groups(manifest.hidden),
+        "set_aside": kept(manifest.set_aside),
+    }
+    if isinstance(manifest, RefineManifest):
+        dropped = tuple(
+            replace(item, face=_renumbered(item.face, whom))
+            for item in manifest.dropped
+            if item.face.face not in theirs and item.group not in own
+        )
+        sets = kept_groups(manifest.facesets)
+        return replace(manifest, facesets=sets, dropped=dropped, **common)  # type: ignore[arg-type]
+    persons, singletons = kept_groups(manifest.persons), kept(manifest.singletons)
+    placements = {whom.renumbered.get(f, f): how for f, how in manifest.placements.items() if f not in theirs}
+    counts = manifest.counts | {
+        "faces": manifest.counts.get("faces", 0) - len(theirs),
+        "persons": len(persons),
+        "singletons": len(singletons),
+    }
+    changed = replace(manifest, persons=persons, singletons=singletons, placements=placements, counts=counts)
+    return replace(changed, **common)  # type: ignore[arg-type]
+
+
+def _renumbered(face: FaceEntry, whom: Whom) -> FaceEntry:
+    new = whom.renumbered.get(face.face)
+    return replace(face, face=new) if new else face
+
+
+def _statements(
+    statements: Iterable[Statement], own: Sequence[str], theirs: AbstractSet[str], whom: Whom
+) -> tuple[Statement, ...]:
+    def is_about_them(said: Statement) -> bool:
+        names = {folded(said.group), folded(said.name)} & whom.names
+        return (
+            bool(names)
+            or said.face in theirs
+            or said.group in own
+            or (said.kind == "named" and said.name in own)
+        )
+
+    return tuple(
+        replace(said, face=whom.renumbered.get(said.face, said.face))
+        for said in statements
+        if not is_about_them(said)
+    )
+
+
+def _of_sets(root: Path, manifest: ExportManifest, whom: Whom) -> _Found:
+    export = EarlierExport(root, manifest)
+    own: list[SetEntry] = []
+    left: list[str] = []
+    faces = 0
+    for entry in export.entries:
+        inside = [item.face for item in export.sets.read(entry.name).faces]
+        theirs = sum(map(whom.is_theirs, inside))
+        faces += theirs
+        if folded(entry.name.partition("/")[0]) in whom.names or theirs > _MOSTLY * len(inside):
+            own.append(entry)
+        elif theirs:
+            left.append(f"{entry.name}: {theirs} of its crops; move them out and run export-swap again")
+    files: dict[str, PlacedFile | None] = {
+        name: None
+        for entry in own
+        if not export.sets.is_linked(entry.name)
+        for name in files_of_entry(export.sets, entry)
+    }
+    if own:
+        files |= dict.fromkeys(manifest.sheets)
+    names = [entry.name for entry in own]
+    kept = replace(
+        manifest,
+        sets=tuple(entry for entry in manifest.sets if entry not in own),
+        removed=tuple(entry for entry in manifest.removed if folded(entry.name) not in whom.names),
+        sheets=() if own else manifest.sheets,
+        statements=tuple(
+            said
+            for said in manifest.statements
+            if not ({said.group, said.name} & set(names) or whom.renumbered.get(said.face) == "")
+        ),
+        counts=manifest.counts | {"sets": len(manifest.sets) - len(own)},
+    )
+    return _Found(kept, manifest_file(root).name, names, faces, files, left, renamed=kept != manifest)
+
+
+def _remove(folder: SafeFolder, found: _Found) -> list[str]:
+    """Remove the files, write the manifest, and drop the journal; returns files that stay: the user's."""
+    left: list[str] = []
+    for name, put in found.files.items():
+        there = folder.status(name)
+        if there is None or folder.link_above(name):
+            continue
+        if put is not None and not may_remove(there, (put,)):
+            left.append(name)
+            continue
+        with writing(folder.path(name)):
+            folder.remove(name)
+        folder.remove_empty_folders_above(name)
+    left += [f"{group}/{name}" for group in found.groups for name in folder.names_in(group)]
+    with folder.writing(found.name) as file:
+        file.write(manifest_bytes(found.manifest))
+    if folder.exists(JOURNAL) and not folder.link_above(f"{JOURNAL}/x"):
+        with writing(folder.path(JOURNAL)):
+            folder.remove_tree(JOURNAL)
+    return sorted(set(left))
+
+
+def _remove_pages(root: Path) -> None:
+    """Remove the pages that `run` makes of a result: they show faces and names, and are made again by it."""
+    for above in (root, *root.absolute().parents[:2]):
+        folder = SafeFolder(above)
+        if folder.is_file(RUN_RECORD):
+            with writing(above):
+                folder.remove(START)
+                if folder.exists(PAGES) and not folder.link_above(f"{PAGES}/x"):
+                    folder.remove_tree(PAGES)

@@ -1,0 +1,99 @@
+"""Pages and logs of the server without what was deleted: tables rewritten, old write-ahead log removed."""
+
+import time
+from typing import LiteralString
+
+from psycopg import errors, sql
+
+from facesets.store.postgres.connection import Connection, only_row
+
+_NOT_OF_PEOPLE = [
+    "schema_migrations",
+    "models",
+    "detectors",
+    "galleries",
+    "images",
+    "image_paths",
+    "image_embeddings",
+    "face_scans",
+]
+_WAIT_S = 5.0
+_MOST_SEGMENTS = 1024
+
+
+def rewrite_tables(connection: Connection) -> list[str]:
+    """Write every table anew that may have held something of people, with its indexes; in no transaction.
+
+    Returns
+    -------
+    list of str
+        Those that this user may not rewrite.
+    """
+    refused: list[str] = []
+    connection.execute("SELECT set_config('maintenance_work_mem', '512MB', false)")
+    tables = connection.execute(
+        "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tablename <> ALL(%s)",
+        (_NOT_OF_PEOPLE,),
+    ).fetchall()
+    for (table,) in tables:
+        connection.execute(sql.SQL("VACUUM (FULL, ANALYZE) {}").format(sql.Identifier(table)))
+    # Samples of columns are kept there.
+    try:
+        connection.execute("VACUUM FULL pg_catalog.pg_statistic")
+    except errors.InsufficientPrivilege:
+        refused.append("pg_statistic")
+    return refused
+
+
+def remove_old_log(connection: Connection) -> bool:
+    """Let the server remove the write-ahead log so far, in no transaction; whether it could be done.
+
+    A server keeps segments of it under new names to write over them later: they are left behind one by one,
+    which fills them with zeros, and are not kept any more.
+    """
+    if not only_row(connection.execute("SELECT usesuper FROM pg_user WHERE usename = current_user"))[0]:
+        return False
+    connection.execute("ALTER SYSTEM SET wal_recycle = off")
+    try:
+        _reload(connection, "off")
+        connection.execute("CHECKPOINT")
+        until = _last_segment(connection)
+        for _ in range(_MOST_SEGMENTS):
+            connection.execute("CHECKPOINT")
+            if _current_segment(connection) > until:
+                break
+            connection.execute("SELECT pg_switch_wal()")
+        connection.execute("CHECKPOINT")
+        return _first_segment(connection) > until
+    finally:
+        connection.execute("ALTER SYSTEM RESET wal_recycle")
+        connection.execute("SELECT pg_reload_conf()")
+
+
+def _reload(connection: Connection, wanted: str) -> None:
+    connection.execute("SELECT pg_reload_conf()")
+    until = time.monotonic() + _WAIT_S
+    while time.monotonic() < until:
+        if only_row(connection.execute("SHOW wal_recycle"))[0] == wanted:
+            return
+        time.sleep(0.05)
+
+
+def _current_segment(connection: Connection) -> str:
+    return str(only_row(connection.execute("SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 9)"))[0])
+
+
+def _last_segment(connection: Connection) -> str:
+    return _segment(
+        connection, "SELECT max(substr(name, 9)) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'"
+    )
+
+
+def _first_segment(connection: Connection) -> str:
+    return _segment(
+        connection, "SELECT min(substr(name, 9)) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'"
+    )
+
+
+def _segment(connection: Connection, query: LiteralString) -> str:
+    return str(only_row(connection.execute(query))[0])

@@ -1,0 +1,101 @@
+"""A person who is forgotten goes from the results of caches, too, when that is asked for."""
+
+from pathlib import Path
+
+import pytest
+from tests.fixtures.library_people import cluster as cluster_library
+from tests.fixtures.library_people import rows
+from tests.fixtures.photo_library import Library as Photos
+
+from facesets.interfaces import Embedder
+from facesets.operations.face_sets.export_swap import export_swap
+from facesets.operations.grouping.cluster import cluster
+from facesets.operations.grouping.refine import refine
+from facesets.operations.library.transfer import import_cache
+from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions, RefineOptions
+from facesets.operations.people.forget import ForgetSummary, forget, plan_forget
+from facesets.operations.people.forget_words import holds_name
+from facesets.operations.people.import_people import import_people
+from facesets.operations.people.result_names import people_of_result
+from facesets.progress import SilentProgress
+from facesets.results.manifest import ClusterManifest
+from facesets.results.manifest_json import read_manifest
+from facesets.stop import Stop
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+
+NAME = "Zwölfender"
+SETS = RefineOptions(min_faces=5, min_short=60, min_blur=70)
+
+
+@pytest.fixture
+def filled(database: Database, library: Photos, checker: Embedder, tmp_path: Path) -> Library:
+    """Photos in a cache and a library; folders, sets and an export, in which one person has a name."""
+    raw, sets, export = (tmp_path / name for name in ("raw", "sets", "export"))
+    make_results(library, tmp_path)
+    (hugo,) = [
+        folder for folder in raw.iterdir() if any("Hugo_Chavez_0002" in p.name for p in folder.glob("*"))
+    ]
+    hugo.rename(raw / NAME)
+    make_results(library, tmp_path)
+    options = ExportSwapOptions(min_face_short=60, top_n=5)
+    export_swap(library.store, sets, export, checker, options, progress=SilentProgress(), stop=Stop())
+    filled = Library(database)
+    filled.require(library.store.load().settings)
+    import_cache(library.store, filled, progress=SilentProgress(), stop=Stop())
+    cluster_library(filled)
+    brought = people_of_result(filled, raw)
+    import_people(database, brought.file, "raw", by="anna@home", members=brought.members)
+    return filled
+
+
+def make_results(photos: Photos, root: Path) -> None:
+    cluster(photos.store, root / "raw", ClusterOptions(), progress=SilentProgress(), stop=Stop())
+    refine(photos.store, root / "sets", SETS, progress=SilentProgress(), stop=Stop())
+
+
+def forgotten(filled: Library, photos: Photos, *, exports: bool) -> ForgetSummary:
+    return forget(
+        filled.database, NAME, [photos.store], exports=exports, by="anna@home", progress=SilentProgress()
+    )
+
+
+def shown(folder: Path) -> set[str]:
+    return {path.name for path in folder.rglob("*.jpg") if "Hugo_Chavez" in path.name}
+
+
+def test_results_are_listed_and_left_alone_unless_they_are_to_go(
+    filled: Library, library: Photos, tmp_path: Path
+) -> None:
+    before = shown(tmp_path)
+    plan = plan_forget(filled.database, NAME, [library.store], [])
+    assert {Path(result.folder).name for result in plan.results} == {"raw", "sets", "export"}
+    summary = forgotten(filled, library, exports=False)
+    assert {Path(result.folder).name for result in summary.results} == {"raw", "sets", "export"}
+    assert not any(result.removed for result in summary.results)
+    assert shown(tmp_path) == before
+    assert any("--exports" in line for line in summary.out_of_reach)
+
+
+def test_no_file_of_the_results_shows_or_names_the_person_and_the_others_stay(
+    filled: Library, library: Photos, tmp_path: Path
+) -> None:
+    raw, results = tmp_path / "raw", [tmp_path / name for name in ("raw", "sets", "export")]
+    others = {path for path in tmp_path.rglob("*.jpg") if "Ariel" in path.name or "Colin" in path.name}
+    summary = forgotten(filled, library, exports=True)
+    assert summary.proof.is_clean, summary.proof
+    assert not any(shown(folder) for folder in results)
+    everything = [path for folder in results for path in folder.rglob("*")]
+    assert not any(NAME in str(path.relative_to(tmp_path)) for path in everything)
+    assert [path for path in everything if path.is_file() and holds_name(path.read_bytes(), [NAME])] == []
+    assert others
+    assert all(path.exists() for path in others)
+    assert NAME.encode() not in library.store.names_file.read_bytes()
+    assert len(library.store.load().faces) == len(rows(filled.database, "SELECT FROM face_detections"))
+    (both,) = raw.rglob("*two people*")
+    assert both.parent.name in {group.name for group in read_manifest(raw, ClusterManifest).persons}
+    both.parent.rename(raw / "Ariel")
+    make_results(library, tmp_path)
+    assert (raw / "Ariel" / both.name).exists()
+    assert (tmp_path / "sets" / "Ariel").is_dir()
+    assert not (raw / NAME).exists()
