@@ -18,6 +18,7 @@ from facesets.progress import SilentProgress
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.people_list import PersonLine
 
 BY = "anna@home"
 
@@ -318,3 +319,32 @@ def test_random_histories_are_taken_back_one_by_one_to_every_state_before(
         assert history.undo(library.database, by=BY).id == number
         faces = {row[0] for row in recorded[0]}
         assert without_new_faces(state(library.database), faces) == recorded
+
+
+@pytest.mark.parametrize(
+    ("change", "faces", "photos", "first"),
+    [
+        ("UPDATE face_detections SET person_id = NULL WHERE id = {face}", 5, 5, ""),
+        ("DELETE FROM images WHERE id = (SELECT image_id FROM face_detections WHERE id = {face})", 5, 5, ""),
+        ("UPDATE face_detections SET person_id = '{anna}' WHERE person_id <> '{anna}'", 13, 13, ""),
+        ("UPDATE images SET taken = '2001-02-03 04:05:06'", 6, 6, "2001-02-03"),
+        ("UPDATE face_detections SET person_id = NULL", 0, 0, ""),
+        ("DELETE FROM person_totals", 6, 6, ""),
+        ("SELECT 1", 6, 6, ""),
+    ],
+)
+def test_lists_count_again_whatever_changed(
+    library: Library, change: str, faces: int, photos: int, first: str
+) -> None:
+    anna = who_is(library, "anna-0-0")
+
+    def line() -> PersonLine:
+        listed = people(library.database, status="active", unnamed=False, sort="faces")
+        return next(each for each in listed if each.id == anna)
+
+    assert (line().faces, line().photos, line().prototypes, line().first) == (6, 6, 4, "")
+    statement = change.format(face=face_of(library, "anna-0-0"), anna=anna)
+    library.database.run(lambda connection: connection.execute(statement.encode()))
+    assert (line().faces, line().photos, line().first) == (faces, photos, first)
+    assert line().prototypes == (4 if faces else 0)
+    assert person(library.database, anna, faces=0).person == line()
