@@ -124,13 +124,13 @@ def _centroid(faces: PersonFaces, rows: Int64, *, is_era: bool) -> Centroid | No
 def _exemplars(faces: PersonFaces, good: Int64, middle: Centroid | None) -> Int64:
     """Those pinned; then the best, and each next one as far as can be from those chosen.
 
-    Of good faces the half nearest to the centroid is chosen from: the farthest of all may be somebody else.
+    Of good faces the three quarters nearest to the centroid are chosen from: the others may be somebody else.
     """
     chosen = np.flatnonzero(faces.pinned).tolist()
     free = good[~faces.pinned[good] & ~faces.dropped[good]]
     if middle is not None and len(free) > MAX_EXEMPLARS:
         nearness = faces.embedding[free] @ middle.vector
-        keep = max(MAX_EXEMPLARS, (len(free) + 1) // 2)
+        keep = max(MAX_EXEMPLARS, -(-3 * len(free) // 4))
         free = free[np.sort(np.argsort(-nearness, kind="stable")[:keep])]
     if not chosen and len(free):
         chosen.append(int(free[faces.quality[free].argmax()]))

@@ -1,0 +1,123 @@
+"""Prototypes of one person: what is chosen, and that the order of the faces does not matter."""
+
+import numpy as np
+import pytest
+
+from facesets.clustering.prototypes import PersonFaces, PersonPrototypes, prototypes_of
+from facesets.clustering.vectors import Float32, Float64, unit_rows
+
+
+def near(heart: Float64, count: int, similarity: float, seed: int = 0) -> Float32:
+    """Unit vectors of about this similarity to a direction."""
+    rng = np.random.default_rng(seed)
+    noise = unit_rows(rng.standard_normal((count, len(heart))))
+    return unit_rows(similarity * heart / np.linalg.norm(heart) + np.sqrt(1 - similarity**2) * noise)
+
+
+def heart(seed: int) -> Float64:
+    return np.random.default_rng(100 + seed).standard_normal(512)
+
+
+def faces(
+    embedding: Float32,
+    quality: float | list[float] = 0.8,
+    *,
+    years: list[int] | None = None,
+    pinned: tuple[int, ...] = (),
+    dropped: tuple[int, ...] = (),
+) -> PersonFaces:
+    count = len(embedding)
+    rows = np.arange(count)
+    return PersonFaces(
+        face_id=rows + 10,
+        embedding=embedding,
+        quality=np.broadcast_to(np.array(quality, np.float32), count).copy(),
+        year=np.zeros(count, np.int64) if years is None else np.array(years),
+        pinned=np.isin(rows, pinned),
+        dropped=np.isin(rows, dropped),
+    )
+
+
+def found(given: PersonFaces) -> PersonPrototypes:
+    return prototypes_of(given)
+
+
+def test_the_first_exemplar_is_the_best_face_and_the_others_are_far_from_it() -> None:
+    same = near(heart(0), 6, 0.99)
+    other = near(near(heart(0), 1, 0.8, seed=9)[0].astype(np.float64), 6, 0.99, seed=1)
+    quality = [0.7] * 5 + [0.9] + [0.6] * 6
+    first, second, _ = found(faces(np.concatenate([same, other]), quality)).exemplars.tolist()
+    assert first == 5
+    assert second >= 6
+
+
+def test_a_face_unlike_the_others_is_no_exemplar_however_good() -> None:
+    vectors = np.concatenate([near(heart(0), 9, 0.8), near(heart(1), 1, 0.8)])
+    chosen = found(faces(vectors, [0.6] * 9 + [0.95])).exemplars
+    assert 9 not in chosen.tolist()
+
+
+def test_poor_faces_count_only_where_there_are_no_good_ones() -> None:
+    vectors = near(heart(0), 6, 0.7)
+    mixed = found(faces(vectors, [0.8, 0.8, 0.4, 0.4, 0.4, 0.4]))
+    assert sorted(mixed.exemplars.tolist()) == [0, 1]
+    assert mixed.centroids[0].vector == pytest.approx(unit_rows(vectors[:2].sum(0)[None])[0], abs=1e-6)
+    poor = found(faces(vectors, 0.0))
+    assert len(poor.exemplars) == 3
+    assert poor.centroids[0].vector == pytest.approx(unit_rows(vectors.sum(0)[None])[0], abs=1e-6)
+
+
+def test_pinned_faces_are_exemplars_all_of_them_and_dropped_ones_are_not() -> None:
+    vectors = near(heart(0), 8, 0.7)
+    plain = found(faces(vectors)).exemplars.tolist()
+    pinned = found(faces(vectors, pinned=(7, 2))).exemplars.tolist()
+    assert pinned[:2] == [2, 7]
+    assert len(pinned) == 3
+    assert found(faces(vectors, pinned=(0, 1, 2, 3))).exemplars.tolist() == [0, 1, 2, 3]
+    dropped = found(faces(vectors, dropped=tuple(plain)))
+    assert not set(dropped.exemplars.tolist()) & set(plain)
+    assert len(found(faces(vectors, dropped=tuple(range(8)))).exemplars) == 0
+    assert len(found(faces(vectors, dropped=tuple(range(8)))).centroids) == 1
+
+
+def test_whatever_the_order_of_the_faces_the_prototypes_are_the_same() -> None:
+    child, adult = near(heart(0), 20, 0.85), near(heart(1), 20, 0.85, seed=1)
+    given = faces(np.concatenate([child, adult]), years=[2001] * 20 + [2019] * 20, pinned=(3,))
+    order = np.random.default_rng(4).permutation(40)
+    shuffled = PersonFaces(*(getattr(given, name)[order] for name in given.__slots__))
+    one, other = found(given), found(shuffled)
+    assert given.face_id[one.exemplars].tolist() == shuffled.face_id[other.exemplars].tolist()
+    assert [each.vector.tobytes() for each in one.centroids] == [
+        each.vector.tobytes() for each in other.centroids
+    ]
+    assert [sorted(given.face_id[each.rows]) for each in one.centroids] == [
+        sorted(shuffled.face_id[each.rows]) for each in other.centroids
+    ]
+
+
+def test_somebody_of_many_years_has_a_centroid_an_era_and_is_found_at_any_age() -> None:
+    child, adult = near(heart(0), 20, 0.85), near(heart(1), 20, 0.85, seed=1)
+    vectors = np.concatenate([child, adult])
+    years = [2001] * 10 + [2002] * 10 + [2018] * 10 + [2019] * 10
+    made = found(faces(vectors, years=years)).centroids
+    assert [each.is_era for each in made] == [False, True, True]
+    assert sorted(len(each.rows) for each in made[1:]) == [20, 20]
+    later = near(heart(0), 5, 0.85, seed=7)
+    assert (later @ made[0].vector).max() < 0.75 < max(float((later @ c.vector).mean()) for c in made)
+    undated = found(faces(vectors)).centroids
+    same_year = found(faces(vectors, years=[2001] * 20 + [2002] * 20)).centroids
+    assert [len(undated), len(same_year)] == [1, 1]
+
+
+def test_one_face_is_an_exemplar_and_the_centroid() -> None:
+    only = near(heart(0), 1, 0.9)
+    made = found(faces(only, 0.1))
+    assert made.exemplars.tolist() == [0]
+    assert made.centroids[0].vector == pytest.approx(only[0], abs=1e-6)
+
+
+def test_faces_that_cancel_out_have_no_centroid() -> None:
+    one = near(heart(0), 1, 0.9)
+    made = found(faces(np.concatenate([one, -one])))
+    assert made.centroids == ()
+    assert len(made.exemplars) == 2
