@@ -101,7 +101,7 @@ _MEASURED = {
         pairs=PairModel(mean=0.636, spread=0.102, reached=0.376, decay=0.0354),
         merge_max_cosine_distance=0.30,
         max_from_centroid=0.40,
-        neighbour_cosine_distance=0.36,
+        neighbour_cosine_distance=0.38,
         assign=0.65,
         review=0.55,
     ),

@@ -45,7 +45,6 @@ from facesets.store.postgres.unknown_clusters import (
 
 STRICTER = 0.1
 """By so much the threshold of known people is above that of `assign`, for nobody looks at each face."""
-_MIN_SAMPLES = 2
 
 
 @dataclass(frozen=True, slots=True)
