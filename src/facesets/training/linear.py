@@ -19,22 +19,31 @@ from facesets.training.head import Layer, Layers
 DISCRIMINANTS = 128
 """Outputs of `discriminants`, at most: as many as a trained head has."""
 
+_LEAST_VARIANCE = 1e-9
+
 
 def whitening(embeddings: Float32, person: Int64) -> Layers:
     """Within-class whitening of rows of shape (n, d), whose people are known; d outputs."""
     mean, within, _ = _spread(embeddings, person)
-    values, vectors = np.linalg.eigh(within)
-    return _centred(mean, (vectors / np.sqrt(values)) @ vectors.T)
+    vectors, scale = _whitening(within)
+    return _centred(mean, (vectors * scale) @ vectors.T)
 
 
 def discriminants(embeddings: Float32, person: Int64) -> Layers:
     """Linear discriminants of rows of shape (n, d), whose people are known; one less than people at most."""
     mean, within, centres = _spread(embeddings, person)
-    values, vectors = np.linalg.eigh(within)
-    white = vectors / np.sqrt(values)
+    vectors, scale = _whitening(within)
+    white = vectors * scale
     _, _, directions = np.linalg.svd(centres @ white, full_matrices=False)
     kept = min(DISCRIMINANTS, len(centres) - 1, embeddings.shape[1])
     return _centred(mean, white @ directions[:kept].T)
+
+
+def _whitening(within: Float32) -> tuple[Float32, Float32]:
+    """The directions of a covariance, as columns, and how much each is to be scaled."""
+    values, vectors = np.linalg.eigh(within)
+    # Where all photos of everybody are copies, faces of one person do not differ.
+    return vectors, 1 / np.sqrt(np.maximum(values, _LEAST_VARIANCE))
 
 
 def _spread(embeddings: Float32, person: Int64) -> tuple[Float32, Float32, Float32]:
