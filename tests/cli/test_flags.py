@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from facesets.cli.flags import Only, options_of, unless_given, with_flags
 from facesets.errors import WrongUsage
-from facesets.operations.options import cache, face_sets, immich, library
+from facesets.operations.options import cache, dual, face_sets, immich, library
 from facesets.operations.options.declaration import Checked, Declared, Option, declared
 from facesets.operations.options.immich import StageOptions
 from facesets.operations.options.library import SearchOptions
@@ -20,7 +20,7 @@ from tests.fixtures.program import run
 
 KINDS: list[Any] = [
     kind
-    for module in (cache, face_sets, immich, library)
+    for module in (cache, dual, face_sets, immich, library)
     for kind in vars(module).values()
     if isinstance(kind, type) and dataclasses.is_dataclass(kind) and kind.__module__ == module.__name__
 ]

@@ -203,3 +203,37 @@ def test_a_face_goes_to_the_nearest_cluster_within_its_own_epsilon() -> None:
     assert place_by_centroid(new, centroids, narrow).tolist() == [1, -1, -1]
     assert place_by_centroid(new, centroids, wide, most=0.1).tolist() == [-1, 2, -1]
     assert place_by_centroid(new, centroids[:0], wide[:0]).tolist() == [-1, -1, -1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(unit_vectors(), st.integers(1, 8), st.floats(0.05, 1.0), st.integers(0, 2**32 - 1))
+def test_placing_by_centroid_is_what_comparing_each_pair_gives(
+    vectors: Float32, clusters: int, most: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    centroids = vectors[rng.integers(0, len(vectors), clusters)]
+    epsilon = np.where(rng.random(clusters) < 0.3, np.nan, rng.uniform(0.05, 1.4, clusters))
+    found = place_by_centroid(vectors, centroids, epsilon, most=most)
+    reach = np.minimum(np.where(np.isnan(epsilon), 0.45, epsilon**2 / 2), most)
+    distance = 1 - vectors.astype(np.float64) @ centroids.astype(np.float64).T
+    for face, label in enumerate(found.tolist()):
+        near = [c for c in range(clusters) if distance[face, c] <= reach[c] - 1e-5]
+        if label < 0:
+            assert all(distance[face, c] >= 1 - 1e-5 for c in near)
+        else:
+            assert distance[face, label] <= reach[label] + 1e-5
+            assert all(distance[face, c] >= distance[face, label] - 1e-5 for c in near)
+
+
+@settings(max_examples=40, deadline=None)
+@given(unit_vectors(), st.integers(2, 5), st.integers(1, 3))
+def test_clusters_live_from_birth_to_death_and_faces_leave_at_a_density(
+    vectors: Float32, least: int, samples: int
+) -> None:
+    result = hdbscan(vectors, min_cluster_size=least, min_samples=samples)
+    assert (result.persistence >= 0).all()
+    assert (result.epsilon > 0).all()
+    assert ((result.stability >= 0) & (result.stability <= 1 + 1e-9)).all()
+    assert len(result.density) == len(vectors)
+    inside = result.labels >= 0
+    assert (result.density[inside] >= result.birth_density[result.labels[inside]]).all()

@@ -33,6 +33,8 @@ GUIDE = {
         START,
         "facesets cluster faces.npz out/raw",
         "facesets cluster                          # the library's faces become people",
+        "facesets cluster --dual                   # faces go to known people, the others into clusters",
+        "facesets cluster --method hdbscan         # a hierarchy that is kept, and new faces placed in it",
     ),
     "refine": _entry(
         START, "facesets refine faces.npz out/facesets", "facesets refine out/facesets --min-faces 5"
@@ -119,7 +121,7 @@ GUIDE = {
     "people centroids": _entry(LIBRARY, "facesets people centroids"),
     "train": _entry(LIBRARY, "facesets train", "facesets train --list", "facesets train --deactivate"),
     "stats": _entry(LIBRARY, "facesets stats", "facesets stats --json"),
-    "check": _entry(LIBRARY, "facesets check", "facesets check --fix"),
+    "check": _entry(LIBRARY, "facesets check", "facesets check --fix", "facesets check --staleness"),
     "migrate": _entry(LIBRARY, "facesets migrate --status", "facesets migrate"),
     "import-cache": _entry(LIBRARY, "facesets import-cache faces.npz"),
     "export-cache": _entry(LIBRARY, "facesets export-cache faces.npz"),

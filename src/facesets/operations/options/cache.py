@@ -17,7 +17,9 @@ from facesets.operations.options.shared import (
     FlushEvery,
     MaterializeHow,
     MinBlur,
+    MinClusterSize,
     MinDetScore,
+    MinSamples,
     MinShort,
     Replace,
     RetryFailed,
@@ -104,18 +106,8 @@ class ClusterOptions(Checked):
     method: Method = "auto"
     threshold: float | None = 0.55
     min_cosine_similarity: float = 0.65
-    min_cluster_size: Annotated[
-        int,
-        Option("hdbscan: fewest faces of a person.", least=2, unset="5; people of the library 3"),
-    ] = 5
-    min_samples: Annotated[
-        int,
-        Option(
-            "hdbscan, dbscan: neighbours that make a dense place; dbscan counts the face itself.",
-            least=1,
-            unset="3; people of the library with hdbscan 2",
-        ),
-    ] = 3
+    min_cluster_size: MinClusterSize = 5
+    min_samples: MinSamples = 3
     eps: Eps = None
     same_image_ok: SameImageOk = False
     materialize: MaterializeHow = "copy"

@@ -10,7 +10,16 @@ from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.options.declaration import Checked, Option, check_ranges, moment
 from facesets.operations.options.limits import within
-from facesets.operations.options.shared import DryRun, Enrich, Eps, FastDecode, RetryFailed, SameImageOk
+from facesets.operations.options.shared import (
+    DryRun,
+    Enrich,
+    Eps,
+    FastDecode,
+    MinClusterSize,
+    MinSamples,
+    RetryFailed,
+    SameImageOk,
+)
 from facesets.operations.options.threshold import (
     Method,
     Threshold,
@@ -135,10 +144,8 @@ class ClusterLibraryOptions(Checked):
         int,
         Option("People of the library: fewest faces of a new one; 1 gives every face a person.", least=1),
     ] = 2
-    min_cluster_size: Annotated[int, Option("hdbscan: fewest faces of a cluster.", least=2)] = 3
-    min_samples: Annotated[
-        int, Option("hdbscan, dbscan: neighbours that make a dense place; dbscan counts the face.", least=1)
-    ] = 2
+    min_cluster_size: MinClusterSize = 3
+    min_samples: MinSamples = 2
     eps: Eps = None
     min_quality: Annotated[
         float, Option("People of the library: least quality of a face that is grouped.", least=0, most=1)

@@ -19,6 +19,17 @@ FastDecode = Annotated[
 ]
 Enrich = Annotated[bool, Option("Add landmarks and pose in the same pass, as `enrich` does later.")]
 SameImageOk = Annotated[bool, Option("Two faces in one photo may be one person (collages, mirrors).")]
+MinClusterSize = Annotated[
+    int, Option("hdbscan: fewest faces of a person.", least=2, unset="5; people of the library 3")
+]
+MinSamples = Annotated[
+    int,
+    Option(
+        "hdbscan, dbscan: neighbours that make a dense place; dbscan counts the face itself.",
+        least=1,
+        unset="3; people of the library with hdbscan 2",
+    ),
+]
 Eps = Annotated[
     float | None,
     Option(

@@ -4,43 +4,47 @@ from dataclasses import replace
 
 import numpy as np
 
+from facesets.clustering.centroids import unit_centres
 from facesets.clustering.incremental import NOBODY, Joined, join_people
 from facesets.clustering.person_matches import PersonMatches
 from facesets.operations.people.matching import means_of_people
-from facesets.records import Float32, Int64
+from facesets.records import Int64
 from facesets.store.postgres.people import PeopledFaces
 
 MARGIN = 0.05
 """Cosine similarity by which one person of a cluster has to be nearer than the next."""
+_AT_ONCE = 16_384
 
 
 def join_by_clusters(
-    faces: PeopledFaces, cluster: Int64, *, min_cosine_similarity: float, min_size: int
+    faces: PeopledFaces,
+    cluster: Int64,
+    *,
+    min_cosine_similarity: float,
+    least_in_cluster: float,
+    min_size: int,
 ) -> Joined:
     """Decide about the faces without a person by the clusters that all faces are in.
 
     A face joins the person of its cluster; of several the one to whose faces there it is nearest, if by a
-    margin, else it is left for review. The others join a known person to whose faces they are similar on
-    average, or become new people by their clusters.
+    margin, else it is left for review. It stays alone if it is like none of them. The faces of other clusters
+    join a known person to whose faces they are similar on average, or become new people by their clusters.
 
     Parameters
     ----------
     faces : PeopledFaces
     cluster : int64 array of shape (n,)
         -1 for none.
+    min_cosine_similarity : float
+        From which on a face of another cluster joins a known person.
+    least_in_cluster : float
+        From which on a face joins a person of its own cluster: to the direction of their faces there.
     """
     new = np.flatnonzero(faces.person < 0)
     person = np.full(len(new), NOBODY, np.int64)
-    owned = (faces.person >= 0) & (cluster >= 0)
-    pairs = np.unique(np.stack([cluster[owned], faces.person[owned]], axis=1), axis=0)
-    owners = np.bincount(pairs[:, 0], minlength=int(cluster.max(initial=-1)) + 2)
-    count = np.where(cluster[new] >= 0, owners[cluster[new]], 0)
-    only = np.full(len(owners), NOBODY, np.int64)
-    only[pairs[:, 0]] = pairs[:, 1]
-    person[count == 1] = only[cluster[new[count == 1]]]
-    several = np.flatnonzero(count > 1)
-    review = [_nearest_owner(faces, cluster, pairs, new, several, person)]
-    left = np.flatnonzero(count == 0)
+    near = _owners_of(faces, cluster, new)
+    left = np.setdiff1d(np.arange(len(new)), near.face)
+    review = [_nearest_owner(near, person, least_in_cluster)]
     means, known = means_of_people(faces.embedding, faces.person, len(faces.persons))
     rest = join_people(
         faces.embedding[new[left]],
@@ -62,24 +66,34 @@ def join_by_clusters(
     return Joined(person, group, together, rest.checked)
 
 
-def _nearest_owner(
-    faces: PeopledFaces, cluster: Int64, pairs: Int64, new: Int64, several: Int64, person: Int64
-) -> PersonMatches:
-    """Give faces of clusters with several people to the nearest of these; returns what is left for review."""
-    face, whom, similarity = [], [], []
-    for number in np.unique(cluster[new[several]]).tolist():
-        owners = pairs[pairs[:, 0] == number, 1]
-        inside = cluster == number
-        means: Float32 = np.stack(
-            [faces.embedding[inside & (faces.person == each)].mean(axis=0) for each in owners]
-        )
-        some = several[cluster[new[several]] == number]
-        near = faces.embedding[new[some]] @ means.T
-        ranked = np.sort(near, axis=1)
-        sure = ranked[:, -1] - ranked[:, -2] >= MARGIN
-        person[some[sure]] = owners[near[sure].argmax(axis=1)]
-        for row, unsure in zip(some[~sure].tolist(), near[~sure], strict=True):
-            face += [row] * len(owners)
-            whom += owners.tolist()
-            similarity += unsure.tolist()
-    return PersonMatches(np.array(face, np.int64), np.array(whom, np.int64), np.array(similarity, np.float32))
+def _owners_of(faces: PeopledFaces, cluster: Int64, new: Int64) -> PersonMatches:
+    """How similar new faces, by their places in `new`, are to the people who have faces in their cluster."""
+    owned = np.flatnonzero((faces.person >= 0) & (cluster >= 0))
+    both = np.stack([cluster[owned], faces.person[owned]], axis=1)
+    pairs, of_face = np.unique(both, axis=0, return_inverse=True)
+    number = np.full(len(cluster), NOBODY, np.int64)
+    number[owned] = of_face.reshape(-1)
+    centres = unit_centres(faces.embedding, number, np.arange(len(pairs)))
+    first = np.searchsorted(pairs[:, 0], cluster[new])
+    count = np.searchsorted(pairs[:, 0], cluster[new], side="right") - first
+    count[cluster[new] < 0] = 0
+    face = np.repeat(np.arange(len(new)), count)
+    pair = np.repeat(first, count) + np.arange(len(face)) - np.repeat(np.cumsum(count) - count, count)
+    similarity = np.empty(len(face), np.float32)
+    for start in range(0, len(face), _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
+        similarity[some] = np.einsum("ij,ij->i", faces.embedding[new[face[some]]], centres[pair[some]])
+    return PersonMatches(face, pairs[pair, 1], similarity)
+
+
+def _nearest_owner(near: PersonMatches, person: Int64, least: float) -> PersonMatches:
+    """Give faces to the person of their cluster they are nearest to; returns what is left for review."""
+    order = np.lexsort((near.person, -near.similarity, near.face))
+    face, whom, similarity = near.face[order], near.person[order], near.similarity[order]
+    first = np.flatnonzero(np.diff(face, prepend=-1))
+    following = np.append(similarity, -np.inf)[np.minimum(first + 1, len(face))]
+    alone = np.append(face, -1)[np.minimum(first + 1, len(face))] != face[first]
+    like = similarity[first] >= least
+    sure = like & (alone | (similarity[first] - following >= MARGIN))
+    person[face[first[sure]]] = whom[first[sure]]
+    return near.of(np.isin(near.face, face[first[like & ~sure]]))

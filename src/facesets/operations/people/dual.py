@@ -345,7 +345,7 @@ def _questions(
             known.persons[best[row]],
             float(similarity[row, best[row]]),
             int(centers.faces[row]),
-            uncertainty(float(similarity[row, best[row]]), recogniser),
+            _likely(float(similarity[row, best[row]]), recogniser),
         )
         for row, cluster in enumerate(centers.ids)
         if np.isfinite(similarity[row, best[row]])
@@ -359,11 +359,8 @@ def _nearest_by_person(rows: Float32, prototypes: Float32, person: Int64, people
     return nearest
 
 
-def uncertainty(similarity: float, recogniser: Recogniser) -> float:
-    """How open it is whether a cluster is the person it is nearest to, from 0 to 1.
-
-    Most open is half way between what any two strangers have in common and what makes a face somebody's.
-    """
+def _likely(similarity: float, recogniser: Recogniser) -> float:
+    """How likely, roughly, a cluster is the person it is nearest to; 0 where strangers are as near."""
     strangers = recogniser.middle + 3 * recogniser.spread
     share = (similarity - strangers) / max(recogniser.assign - strangers, 1e-6)
-    return round(1.0 - abs(2.0 * min(max(share, 0.0), 1.0) - 1.0), 4)
+    return round(min(max(share, 0.0), 1.0), 4)

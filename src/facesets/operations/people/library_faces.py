@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
+from facesets.clustering.recognisers import recogniser_named
 from facesets.errors import Command, Field, WrongUsage
 from facesets.interfaces import Progress
 from facesets.operations.options.library import ClusterLibraryOptions
@@ -19,6 +20,9 @@ from facesets.store.postgres.face_scope import FaceScope, face_scope
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people import PeopledFaces
 from facesets.store.postgres.statements import Statements
+
+JOINING = 0.65
+"""Mean cosine similarity from which a face joins somebody who is not in its cluster, if nothing is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,8 @@ def by_hierarchy(
     joined = join_by_clusters(
         loaded.faces,
         placed.cluster,
-        min_cosine_similarity=0.65 if options.threshold is None else options.threshold,
+        min_cosine_similarity=JOINING if options.threshold is None else options.threshold,
+        least_in_cluster=1.0 - recogniser_named(recogniser).max_from_centroid,
         min_size=options.min_size,
     )
     return Decision(joined, reasons=(placed.sentence(),)), placed

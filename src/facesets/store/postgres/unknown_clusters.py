@@ -21,7 +21,7 @@ class ClusterQuestion:
     faces : int
         That an answer settles.
     uncertainty : float
-        From 0 to 1.
+        How likely, from 0 to 1, an answer changes something.
     """
 
     cluster: str

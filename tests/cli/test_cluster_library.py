@@ -1,0 +1,87 @@
+"""`facesets cluster` and `check --staleness` on the library, as a user types them."""
+
+import json
+
+import pytest
+
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
+from tests.fixtures.program import Result, run
+
+
+@pytest.fixture
+def library(database: Database) -> Library:
+    filled = Library(database)
+    add_person(filled, "anna", 6, spread=0.3)
+    cluster(filled)
+    for name, faces in (("anna", 2), ("ben", 5), ("cleo", 3)):
+        add_person(filled, name, faces, spread=0.3, seed=1)
+    return filled
+
+
+def test_both_phases_are_told_and_the_environment_speaks_by_either_name(
+    library: Library, library_url: str
+) -> None:
+    def dual(**environment: str) -> Result:
+        words = ("cluster", "--dual", "--dry-run", "--json", "--database", library_url)
+        return run(*words, env=environment)
+
+    assert json.loads(dual().out)["known"]["threshold"] == 0.7
+    assert json.loads(dual(FACE_PERSON_MATCH_THRESHOLD="0.8").out)["known"]["threshold"] == 0.8
+    both = dual(FACE_PERSON_MATCH_THRESHOLD="0.8", FACESETS_CLUSTER_PERSON_THRESHOLD="0.75")
+    assert json.loads(both.out)["known"]["threshold"] == 0.75
+    said = run(
+        "cluster",
+        "--dual",
+        "--database",
+        library_url,
+        env={"FACE_UNKNOWN_MIN_CLUSTER_SIZE": "4", "FACE_UNKNOWN_CLUSTERING_METHOD": "dbscan"},
+    )
+    assert said.status == 0, said.err
+    known, unknown, steps = said.out.splitlines()
+    assert known.startswith("Known people: 10 faces compared at 0.70, 2 assigned (20.0%) to 1 person; ")
+    assert unknown.startswith(
+        "Unknown: 8 faces left, 1 cluster (1 new), 3 in none (37.5%); 1 question to review; "
+    )
+    assert "takes back the last" in steps
+    shown = run("people", "show", "unknown_cluster_1", "--database", library_url)
+    assert "unknown_cluster_1" in shown.out
+    assert "near" in shown.out
+    assert run("people", "name", "unknown_cluster_1", "Ben", "--database", library_url).status == 0
+    assert who_is(library, "ben-1-0") == who_is(library, "ben-1-4") != ""
+
+
+def test_a_hierarchy_of_the_library_has_its_own_sizes_and_says_when_it_is_due(
+    library: Library, library_url: str
+) -> None:
+    at = ("--database", library_url)
+    none = run("check", "--staleness", *at)
+    assert "There is no kept hierarchy" in none.out
+    made = run("cluster", "--method", "hdbscan", *at)
+    assert "New hierarchy of 16 faces: 3 clusters, 0 in none." in made.out
+    parameters = rows(library.database, "SELECT parameters FROM hdbscan_runs")[0][0]
+    assert (parameters["min_cluster_size"], parameters["min_samples"]) == (3, 2)
+    assert "It is good still." in run("check", "--staleness", *at).out
+    add_person(library, "dora", 4, spread=0.3)
+    assert "Kept hierarchy" in run("cluster", "--method", "hdbscan", *at).out
+    due = json.loads(run("check", "--staleness", "--json", *at).out)
+    assert (due["due"], due["added"], due["unassigned"]) == (True, 4, 4)
+    run("cluster", "--method", "hdbscan", "--full", "--min-samples", "3", *at)
+    newest = rows(library.database, "SELECT parameters FROM hdbscan_runs ORDER BY id DESC LIMIT 1")[0][0]
+    assert (newest["min_cluster_size"], newest["min_samples"]) == (3, 3)
+    assert face_of(library, "dora-0-0") > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--dual", "out"), "--dual is for people of the library"),
+        (("--time-bucket", "2024-13"), "--time-bucket 2024-13 is no month"),
+        (("--method", "dbscan", "--eps", "3"), "--eps must be between 0 and 2"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(library_url: str, words: tuple[str, ...], why: str) -> None:
+    refused = run("cluster", *words, "--database", library_url)
+    assert refused.status == 2
+    assert why in " ".join(refused.err.split())
