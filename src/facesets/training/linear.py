@@ -11,10 +11,13 @@ Kajarekar and Stolcke, "Within-class covariance normalization for SVM-based spea
 """
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.covariance import ledoit_wolf
 
 from facesets.records import Float32, Int64
 from facesets.training.head import Layer, Layers
+
+Float64 = NDArray[np.float64]
 
 DISCRIMINANTS = 128
 """Outputs of `discriminants`, at most: as many as a trained head has."""
@@ -39,14 +42,14 @@ def discriminants(embeddings: Float32, person: Int64) -> Layers:
     return _centred(mean, white @ directions[:kept].T)
 
 
-def _whitening(within: Float32) -> tuple[Float32, Float32]:
+def _whitening(within: Float64) -> tuple[Float64, Float64]:
     """The directions of a covariance, as columns, and how much each is to be scaled."""
     values, vectors = np.linalg.eigh(within)
     # Where all photos of everybody are copies, faces of one person do not differ.
     return vectors, 1 / np.sqrt(np.maximum(values, _LEAST_VARIANCE))
 
 
-def _spread(embeddings: Float32, person: Int64) -> tuple[Float32, Float32, Float32]:
+def _spread(embeddings: Float32, person: Int64) -> tuple[Float64, Float64, Float64]:
     """The mean, the covariance inside people (shrunk), and what is left of people's means, by face count."""
     _, index, count = np.unique(person, return_inverse=True, return_counts=True)
     rows = embeddings.astype(np.float64)
@@ -58,5 +61,5 @@ def _spread(embeddings: Float32, person: Int64) -> tuple[Float32, Float32, Float
     return mean, within, (means - mean) * np.sqrt(count)[:, None]
 
 
-def _centred(mean: Float32, weight: Float32) -> Layers:
+def _centred(mean: Float64, weight: Float64) -> Layers:
     return (Layer(weight.astype(np.float32), (-mean @ weight).astype(np.float32)),)
