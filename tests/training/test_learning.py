@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 from facesets.inference.projection import Projection
+from facesets.operations.options.training import TrainOptions
+from facesets.operations.people.head_comparison import thresholds
+from facesets.operations.people.training_folds import Taught, comparison, run_folds, winner
 from facesets.stop import Stop
 from facesets.training.export_onnx import onnx_model
 from facesets.training.head import Layer, project
@@ -162,3 +165,20 @@ def test_whitening_makes_people_equally_wide_in_all_directions(lesson: Lesson) -
         within = np.cov((rows - means[lesson.person]).T)
         # Shrinking the covariance evens out, and does not even out wholly.
         assert np.diag(within).max() / np.diag(within).min() < 4
+
+
+@pytest.mark.parametrize("faces", ["few", "copies", "all alike"])
+def test_little_to_learn_from_gives_figures_all_the_same(faces: str, tmp_path: Path) -> None:
+    embedding, person = blurred_people(5, 4)
+    if faces == "copies":
+        embedding = embedding[person * 4]
+    if faces == "all alike":
+        embedding = embedding[np.zeros_like(person)]
+    options = TrainOptions(epochs=10, min_faces=4)
+    folds = run_folds(Taught(embedding, person), options, tmp_path, on_epoch=lambda *_: None, stop=Stop())
+    lines = comparison(folds)
+    assert all(0 <= line.on_people.score <= 1 and 0 <= line.on_faces.score <= 1 for line in lines)
+    assert winner(lines) is None
+    for layers in folds[0].layers.values():
+        found = thresholds(folds[0].trial, layers, 5)
+        assert found.review <= found.assign <= found.person <= 1

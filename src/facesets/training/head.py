@@ -30,4 +30,6 @@ def project(layers: Layers, embeddings: Float32) -> Float32:
         rows = rows @ layer.weight + layer.bias
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     unit: Float32 = (rows / np.maximum(length, _LEAST_LENGTH)).astype(np.float32)
+    # What has no direction, such as a face that is just like the mean, gets one.
+    unit[length[:, 0] < _LEAST_LENGTH, 0] = 1
     return unit

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _EXTRA = ("torch", "safetensors", "sklearn")
 _LEAST_PEOPLE = 5
-_MOST_FACES = 200_000
+_MOST_FACES = 100_000
 """To learn from: as many of each person as is fair. More take long and teach little."""
 
 
