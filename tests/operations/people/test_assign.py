@@ -231,6 +231,16 @@ def test_only_the_faces_that_are_asked_for_are_looked_at(library: Library) -> No
     assert run(library).faces == 1
 
 
+def test_a_run_that_is_stopped_changes_nothing_and_says_so(library: Library) -> None:
+    add_face(library, "a", like(("anna", 0.8)))
+    stop = Stop()
+    stop.request()
+    summary = assign(library, AssignOptions(), progress=SilentProgress(), stop=stop, by=BY)
+    assert (summary.stopped, summary.assigned, who_is(library, "a")) == (True, 0, "")
+    assert rows(library.database, "SELECT status FROM runs WHERE command = 'assign'") == [("stopped",)]
+    assert run(library).assigned == 1
+
+
 def test_two_runs_at_once_are_refused(library: Library, library_url: str) -> None:
     other = Database(library_url)
     with RunLock(other, "assign"), pytest.raises(AlreadyRunning, match="assign"):

@@ -8,11 +8,17 @@ import pytest
 from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
 
 from facesets.errors import WrongUsage
+from facesets.operations.options.assign import AssignOptions
 from facesets.operations.people import correcting, history, naming
+from facesets.operations.people.assigning import assign
 from facesets.operations.people.listing import people, person
 from facesets.operations.people.naming import NameTaken
+from facesets.operations.people.prototypes import prototypes
+from facesets.progress import SilentProgress
+from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.people_list import PersonLine
 
 BY = "anna@home"
 
@@ -39,6 +45,7 @@ def state(database: Database) -> tuple[list[tuple[Any, ...]], ...]:
         rows(database, "SELECT * FROM said_faces ORDER BY face_id, person_id"),
         rows(database, "SELECT * FROM said_of_faces ORDER BY face_a, face_b"),
         rows(database, "SELECT * FROM said_of_people ORDER BY person_a, person_b"),
+        rows(database, "SELECT * FROM said_exemplars ORDER BY face_id, person_id"),
     )
 
 
@@ -216,12 +223,24 @@ class Story:
     def any_face(self) -> int:
         return int(self.random.choice(rows(self.database, "SELECT id FROM face_detections"))[0])
 
+    def other(self, deed: str) -> None:
+        """A run over all faces, or a word about an exemplar."""
+        if deed == "pin":
+            prototypes(self.database, pin=[self.any_face()], by=BY)
+        elif deed == "drop":
+            prototypes(self.database, drop=[self.any_face()], by=BY)
+        elif deed == "cluster":
+            cluster(self.library, min_size=self.random.choice([1, 2]))
+        else:
+            assign(self.library, AssignOptions(), progress=SilentProgress(), stop=Stop(), by=BY)
+
     def step(self) -> None:
         """One thing that somebody, or a run, does; what is refused is no step."""
         pick = self.random.choice
         last, now = self.latest(), state(self.database)
         name = pick(["Anna", "Ben", "Cleo", "Dora", "Emil", "Fay"])
-        deed = pick(["name", "rename", "hide", "merge", "move", "same", "different", "cluster", "photos"])
+        said = ["name", "rename", "hide", "merge", "move", "same", "different", "pin", "drop"]
+        deed = pick([*said, "cluster", "assign", "photos"])
         try:
             if deed == "name":
                 naming.name(self.database, self.anybody(), name, into=pick([True, False]), face=False, by=BY)
@@ -238,8 +257,8 @@ class Story:
             elif deed in ("same", "different"):
                 say = correcting.same if deed == "same" else correcting.different
                 say(self.database, str(self.any_face()), str(self.any_face()), faces=True, by=BY)
-            elif deed == "cluster":
-                cluster(self.library, min_size=pick([1, 2]))
+            elif deed != "photos":
+                self.other(deed)
             else:
                 self.added += 1
                 add_person(self.library, pick(["anna", "ben", "gil"]), 1, seed=self.added)
@@ -250,6 +269,15 @@ class Story:
             return
         if self.latest() != last:
             self.before.append((self.latest(), now))
+
+
+FRESH = """SELECT person_id, kind, face_id, embedding::text FROM person_prototypes ORDER BY person_id, id"""
+
+
+def fresh_prototypes(database: Database) -> list[tuple[Any, ...]]:
+    """Everybody's prototypes, made again where that is needed."""
+    prototypes(database)
+    return rows(database, FRESH)
 
 
 def without_new_faces(
@@ -282,8 +310,41 @@ def test_random_histories_are_taken_back_one_by_one_to_every_state_before(
     for _ in range(90):
         story.step()
         assert rows(library.database, BROKEN) == []
+        if story.random.random() < 0.1:
+            kept = fresh_prototypes(library.database)
+            library.database.run(lambda connection: connection.execute("DELETE FROM person_prototypes"))
+            assert fresh_prototypes(library.database) == kept
     assert len(story.before) > 25
     for number, recorded in reversed(story.before):
         assert history.undo(library.database, by=BY).id == number
         faces = {row[0] for row in recorded[0]}
         assert without_new_faces(state(library.database), faces) == recorded
+
+
+@pytest.mark.parametrize(
+    ("change", "faces", "photos", "first"),
+    [
+        ("UPDATE face_detections SET person_id = NULL WHERE id = {face}", 5, 5, ""),
+        ("DELETE FROM images WHERE id = (SELECT image_id FROM face_detections WHERE id = {face})", 5, 5, ""),
+        ("UPDATE face_detections SET person_id = '{anna}' WHERE person_id <> '{anna}'", 13, 13, ""),
+        ("UPDATE images SET taken = '2001-02-03 04:05:06'", 6, 6, "2001-02-03"),
+        ("UPDATE face_detections SET person_id = NULL", 0, 0, ""),
+        ("DELETE FROM person_totals", 6, 6, ""),
+        ("SELECT 1", 6, 6, ""),
+    ],
+)
+def test_lists_count_again_whatever_changed(
+    library: Library, change: str, faces: int, photos: int, first: str
+) -> None:
+    anna = who_is(library, "anna-0-0")
+
+    def line() -> PersonLine:
+        listed = people(library.database, status="active", unnamed=False, sort="faces")
+        return next(each for each in listed if each.id == anna)
+
+    assert (line().faces, line().photos, line().prototypes, line().first) == (6, 6, 4, "")
+    statement = change.format(face=face_of(library, "anna-0-0"), anna=anna)
+    library.database.run(lambda connection: connection.execute(statement.encode()))
+    assert (line().faces, line().photos, line().first) == (faces, photos, first)
+    assert line().prototypes == (4 if faces else 0)
+    assert person(library.database, anna, faces=0).person == line()

@@ -25,6 +25,7 @@ from facesets.operations.people.restoring import restore_people
 from facesets.plurals import counted, people
 from facesets.records import Float32, Int64
 from facesets.stop import Stop
+from facesets.store.postgres.assignable import Some, count_unassigned, sample_vectors, unassigned_vectors
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
@@ -32,7 +33,6 @@ from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.prototypes import Prototypes, fresh_prototypes
 from facesets.store.postgres.runs import recorded_run
 from facesets.store.postgres.steps import changing, making_step
-from facesets.store.postgres.unassigned import Some, count_unassigned, sample_vectors, unassigned_vectors
 
 _SAMPLE = 16_000
 """Faces that similarities are measured on."""

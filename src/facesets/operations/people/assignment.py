@@ -14,12 +14,12 @@ from facesets.operations.people.summary import kept_step
 from facesets.plurals import counted
 from facesets.records import Bool, Int64
 from facesets.store.postgres import people
+from facesets.store.postgres.assignable import hidden_people, propose, rejected_people
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people import PeopledFaces, load_peopled_faces, merged_into
 from facesets.store.postgres.statements import Statements, load_statements
 from facesets.store.postgres.steps import making_step
-from facesets.store.postgres.unassigned import hidden_people, propose, rejected_people
 
 
 @dataclass(frozen=True, slots=True)

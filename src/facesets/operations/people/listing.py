@@ -1,5 +1,6 @@
 """`people list | show`: who there is, and one of them closely."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -9,6 +10,7 @@ import numpy as np
 from facesets.operations.people.who import find_person
 from facesets.operations.people.wording import describing
 from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.models import usual_detector
 from facesets.store.postgres.people_list import (
     FaceLine,
     PersonLine,
@@ -18,12 +20,16 @@ from facesets.store.postgres.people_list import (
     list_people,
     vectors_of,
 )
+from facesets.store.postgres.person_totals import refresh_totals
+from facesets.store.postgres.prototypes import refresh_prototypes
 from facesets.store.postgres.statements import load_statements
 
 if TYPE_CHECKING:
     from facesets.operations.people.contradictions import Statement
 
 _MEASURED = 5000
+_REFRESHED = 50_000
+"""Faces of those whose prototypes are made again for a list: within a second or two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +53,24 @@ class PersonDetails:
 
 
 def people(database: Database, *, status: Status, unnamed: bool, sort: Sort) -> list[PersonLine]:
-    """Everybody of a status, with totals."""
-    return database.run(lambda connection: list_people(connection, status=status, unnamed=unnamed, sort=sort))
+    """Everybody of a status, with totals.
+
+    Prototypes that a run of many faces made stale are counted as they were: to make them again may take long.
+    """
+
+    def work(connection: Connection) -> list[PersonLine]:
+        changed = refresh_totals(connection)
+        if sum(changed.values()) <= _REFRESHED:
+            _refresh_prototypes(connection, list(changed))
+        return list_people(connection, status=status, unnamed=unnamed, sort=sort)
+
+    return database.run(work)
+
+
+def _refresh_prototypes(connection: Connection, persons: Sequence[UUID]) -> None:
+    detector = usual_detector(connection)
+    if persons and detector is not None:
+        refresh_prototypes(connection, detector, persons)
 
 
 def person(database: Database, who: str, *, faces: int) -> PersonDetails:
@@ -56,6 +78,8 @@ def person(database: Database, who: str, *, faces: int) -> PersonDetails:
 
     def work(connection: Connection) -> PersonDetails:
         state = find_person(connection, who)
+        refresh_totals(connection, state.id)
+        _refresh_prototypes(connection, [state.id])
         (line,) = list_people(connection, status="all", person=state.id)
         said = load_statements(connection)
         ours: list[Statement] = [

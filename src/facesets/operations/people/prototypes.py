@@ -12,7 +12,7 @@ from facesets.operations.people.who import called, find_person, require_faces, r
 from facesets.plurals import counted
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.models import DetectorRow, detectors
+from facesets.store.postgres.models import usual_detector
 from facesets.store.postgres.people_list import PrototypeLine, list_prototypes
 from facesets.store.postgres.prototypes import (
     Prototypes,
@@ -102,16 +102,11 @@ def _id(connection: Connection, who: str) -> UUID:
 
 
 def _listed(connection: Connection, person: UUID | None) -> PrototypesSummary:
-    detector = _detector(connection)
+    detector = usual_detector(connection)
     if detector is None:
         return PrototypesSummary([])
     refresh_prototypes(connection, detector, None if person is None else [person])
     return PrototypesSummary(list_prototypes(connection, detector.model_id, person))
-
-
-def _detector(connection: Connection) -> DetectorRow | None:
-    known = detectors(connection)
-    return known[0] if known else None
 
 
 def _say(
@@ -158,7 +153,7 @@ def centroids(database: Database) -> CentroidsSummary:
     """
 
     def work(connection: Connection) -> CentroidsSummary:
-        detector = _detector(connection)
+        detector = usual_detector(connection)
         if detector is None:
             raise WrongUsage(
                 f"There are no faces in the library yet. Run {Command('index', Field('target', 'PHOTOS'))}."

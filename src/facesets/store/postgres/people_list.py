@@ -11,7 +11,6 @@ from psycopg import sql
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import from_text
-from facesets.store.postgres.person_totals import refresh_totals
 
 Status = Literal["active", "merged", "hidden", "all"]
 Sort = Literal["faces", "name", "new"]
@@ -96,8 +95,7 @@ def list_people(
     sort: Sort = "faces",
     person: UUID | None = None,
 ) -> list[PersonLine]:
-    """People with their totals; only those without a name if `unnamed`, or one."""
-    refresh_totals(connection, person)
+    """People with their totals as counted last (`refresh_totals`); only those without a name, or one."""
     statement = sql.SQL("""SELECT p.id::text, names, p.status, coalesce(t.faces, 0) AS faces,
             coalesce(t.photos, 0), coalesce(q.prototypes, 0),
             coalesce(to_char(t.taken_from, 'YYYY-MM-DD'), ''),

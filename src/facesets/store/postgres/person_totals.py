@@ -10,13 +10,20 @@ from uuid import UUID
 from facesets.store.postgres.connection import Connection
 
 
-def refresh_totals(connection: Connection, person: UUID | None = None) -> None:
-    """Count the faces and photos of everybody, or of one, whose faces changed since they were counted."""
+def refresh_totals(connection: Connection, person: UUID | None = None) -> dict[UUID, int]:
+    """Count the faces and photos of everybody, or of one, whose faces changed since they were counted.
+
+    Returns
+    -------
+    dict of UUID to int
+        Whose did, and how many faces they have.
+    """
     changed = connection.execute(_CHANGED, {"person": person}).fetchall()
     if changed:
         connection.execute(_COUNT, {"persons": [who for who, _ in changed]})
         gone = [who for who, faces in changed if not faces]
         connection.execute("DELETE FROM person_totals WHERE person_id = ANY(%s::uuid[])", (gone,))
+    return dict(changed)
 
 
 _CHANGED: LiteralString = """
