@@ -162,29 +162,25 @@ def by_review(library: Library, user: User, right: float, most: int) -> dict[flo
     reached: dict[float, int] = {}
     of_known = user.known[user.truth]
     stuck = False
-    while user.answers < most:
-        called = named(database, user.names)
-        share_now = float((called == user.truth)[of_known].mean())
+    asked = 0
+    while user.answers < most and right not in reached:
+        if asked % REFRESHED_EVERY == 0:
+            refresh_questions(library)
+        found = next_questions(database, 1)
+        if found:
+            user.give(database, found[0])
+            asked, stuck = asked + 1, False
+        elif stuck:
+            break
+        else:
+            # What nobody was asked about is compared with whom it is known by now.
+            assign(library, AssignOptions(), progress=SilentProgress(), stop=Stop(), by=BY)
+            group(library, ClusterLibraryOptions(method="auto", threshold=None), "again, auto")
+            stuck = True
+        share_now = float((named(database, user.names) == user.truth)[of_known].mean())
         for share in (*STEPS, right):
             if share_now >= share:
                 reached.setdefault(share, user.answers)
-        if right in reached:
-            break
-        refresh_questions(library)
-        for _ in range(REFRESHED_EVERY):
-            found = next_questions(database, 1)
-            if not found:
-                break
-            user.give(database, found[0])
-            stuck = False
-        else:
-            continue
-        if stuck:
-            break
-        # Nothing is left to ask: what nobody was asked about is compared with whom it is known by now.
-        assign(library, AssignOptions(), progress=SilentProgress(), stop=Stop(), by=BY)
-        group(library, ClusterLibraryOptions(method="auto", threshold=None), "again, auto")
-        stuck = True
     wrong = named(database, user.names)[~of_known]
     print(f"  faces of strangers that have a name: {int((wrong >= 0).sum())} of {len(wrong)}")
     print(f"  faces of known people under a wrong name: {_misnamed(database, user)}")

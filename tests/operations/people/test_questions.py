@@ -95,15 +95,38 @@ def test_no_keeps_two_people_apart_for_good_and_undo_asks_again(library: Library
         say(library, question, "yes")
 
 
+def test_an_answer_outlives_a_reset_of_all_people(library: Library) -> None:
+    add_like(library, "annie", "anna", 0.52, 3)
+    cluster(library)
+    say(library, one(library, "same"), "no")
+    library.database.run(
+        lambda connection: connection.execute(
+            "UPDATE face_detections SET person_id = NULL; DELETE FROM persons"
+        )
+    )
+    cluster(library)
+    assert who_is(library, "annie-0-0") != who_is(library, "anna-0-0") != ""
+    assert ask(library, "same") == []
+
+
+def test_what_is_skipped_gives_way_to_the_next(library: Library) -> None:
+    cluster(library)
+    first, second = ask(library)
+    assert next_questions(library.database, 1, [first.id]) == [second]
+    assert next_questions(library.database, 5, [first.id, second.id]) == []
+
+
 def test_a_name_in_answer_says_that_two_are_not_one_unless_it_is_theirs(library: Library) -> None:
     add_like(library, "annie", "anna", 0.52, 3)
     cluster(library)
     naming.name(library.database, who_is(library, "anna-0-0"), "Anna", into=False, face=False, by=BY)
-    say(library, one(library, "same"), "name", name="Annie")
+    step = say(library, one(library, "same"), "name", name="Annie")
     assert who_is(library, "annie-0-0") != who_is(library, "anna-0-0")
-    # Both have a name by now: whether they are one is still open, and is asked on its own.
-    question = one(library, "same")
-    assert (question.nameless, len(question.items)) == ("", 1)
+    cluster(library)
+    assert ask(library, "same") == []
+    history.undo(library.database, step, by=BY)
+    say(library, one(library, "same"), "name", name="anna", into=True)
+    assert who_is(library, "annie-0-0") == who_is(library, "anna-0-0")
 
 
 def test_faces_near_somebody_are_asked_about_together_and_each_is_answered(library: Library) -> None:

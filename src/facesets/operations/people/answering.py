@@ -121,10 +121,11 @@ def answer(
 def _say_who(
     database: Database, question: str, verdict: Verdict, name: str, *, by: str, into: bool
 ) -> Answered:
-    def find(connection: Connection) -> Question:
-        return in_words(connection, find_question(connection, question))
+    def find(connection: Connection) -> tuple[Asked, Question]:
+        asked = find_question(connection, question)
+        return asked, in_words(connection, asked)
 
-    worded = database.run(find)
+    asked, worded = database.run(find)
     if not worded.nameless:
         raise WrongUsage("Everybody in that question has a name. It is answered by yes or no.")
     if verdict == "hide":
@@ -133,6 +134,10 @@ def _say_who(
         raise WrongUsage(f"Which name? Give {Field('name', 'NAME')}.")
     else:
         summary = name_person(database, worded.nameless, name, into=into, face=False, by=by)
+        if asked.kind == "same" and summary.step is not None:
+            # Who is called otherwise is not the other one, and is not asked about again.
+            step, ids = summary.step, [each.id for each, _ in asked.of_people]
+            database.run(lambda connection: note_answered_people(connection, ids, "rejected", step))
     return Answered(question, f"{summary.name}: {summary.did}", summary.step)
 
 

@@ -59,11 +59,17 @@ class Asked:
         return "-".join([self.kind, self.person.hex, *([".".join(map(str, parts))] if parts else [])])
 
 
-def open_questions(connection: Connection) -> list[Asked]:
-    """All questions that are open, those first whose answers settle most."""
+def open_questions(connection: Connection, *, most: int | None = None) -> list[Asked]:
+    """The questions that are open, those first whose answers settle most.
+
+    Parameters
+    ----------
+    most : int, optional
+        So many faces and so many pairs of people are looked at, the most useful; by default all.
+    """
     settled = Settled(load_statements(connection))
     active = active_people(connection)
-    of_people = list(_of_people(connection, settled, active))
+    of_people = list(_of_people(connection, settled, active, most))
     covered = {
         other for asked in of_people for each, other in asked.of_people if each.uncertainty >= _COVERED
     }
@@ -72,12 +78,14 @@ def open_questions(connection: Connection) -> list[Asked]:
         for person, faces in unnamed_people(connection, _LEAST_UNNAMED, _MOST_UNNAMED)
         if person not in covered
     ]
-    asked = [*_of_faces(connection, settled, active), *of_people, *names]
-    return sorted(asked, key=lambda each: (-each.worth, each.id))
+    asked = [*_of_faces(connection, settled, active, most), *of_people, *names]
+    return sorted(asked, key=lambda each: (-each.worth, each.person, each.kind))
 
 
-def _of_faces(connection: Connection, settled: Settled, active: set[UUID]) -> Iterator[Asked]:
-    found = open_face_candidates(connection)
+def _of_faces(
+    connection: Connection, settled: Settled, active: set[UUID], most: int | None
+) -> Iterator[Asked]:
+    found = open_face_candidates(connection, most=most)
     persons = merged_into(connection, [each.person for each in found])
     groups: dict[tuple[Kind, UUID, bool], list[FaceCandidate]] = {}
     seen: set[int] = set()
@@ -92,11 +100,13 @@ def _of_faces(connection: Connection, settled: Settled, active: set[UUID]) -> It
             yield Asked(kind, person, of_faces=tuple(faces[start : start + MOST_AT_ONCE]))
 
 
-def _of_people(connection: Connection, settled: Settled, active: set[UUID]) -> Iterator[Asked]:
+def _of_people(
+    connection: Connection, settled: Settled, active: set[UUID], most: int | None
+) -> Iterator[Asked]:
     groups: dict[tuple[Kind, UUID, object], list[tuple[PeopleCandidate, UUID | None]]] = {}
     named = named_people(connection)
     seen: set[object] = set()
-    for each, person, other in _standing(connection, settled, active, named):
+    for each, person, other in _standing(connection, settled, active, named, most):
         about: object = other or each.cluster or each.id
         if about in seen:
             continue
@@ -111,10 +121,10 @@ def _of_people(connection: Connection, settled: Settled, active: set[UUID]) -> I
 
 
 def _standing(
-    connection: Connection, settled: Settled, active: set[UUID], named: set[UUID]
+    connection: Connection, settled: Settled, active: set[UUID], named: set[UUID], most: int | None
 ) -> Iterator[tuple[PeopleCandidate, UUID, UUID | None]]:
     """What is still open about people, about whom by now, and the other one of two."""
-    found = open_people_candidates(connection)
+    found = open_people_candidates(connection, most=most)
     persons = merged_into(connection, [each.person for each in found])
     others = merged_into(connection, [each.other or each.person for each in found])
     for each, person, other in zip(found, persons, others, strict=True):

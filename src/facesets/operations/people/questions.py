@@ -6,6 +6,7 @@ without a name is a question too, which is not kept: it follows.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from uuid import UUID
 
 from facesets.errors import Command, WrongUsage
@@ -21,6 +22,7 @@ from facesets.store.postgres.people import load_peopled_faces
 from facesets.store.postgres.person_edits import PersonState, exemplars, person_states
 
 _SHOWN = 6
+_LOOKED_AT = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +121,17 @@ def next_questions(database: Database, limit: int = 20, skipped: Sequence[str] =
     skipped : sequence of str
         Questions to leave out, by their ids.
     """
+    put_off = set(skipped)
 
     def work(connection: Connection) -> list[Question]:
-        left = (each for each in open_questions(connection) if each.id not in set(skipped))
-        return [in_words(connection, each) for _, each in zip(range(limit), left, strict=False)]
+        first: list[Asked] = []
+        # Most sittings see none but these.
+        for most in (_LOOKED_AT, None):
+            asked = (each for each in open_questions(connection, most=most) if each.id not in put_off)
+            first = list(islice(asked, limit))
+            if len(first) == limit:
+                break
+        return [in_words(connection, each) for each in first]
 
     return database.run(work)
 

@@ -86,15 +86,17 @@ _OPEN_OF_FACES: LiteralString = """
             ELSE f.person_id IS NOT NULL AND f.assigned_by = 'auto' END
         AND (c.status = 'pending'
             OR EXISTS (SELECT FROM steps s WHERE s.id = c.answered_in AND s.undone))
-    ORDER BY c.uncertainty DESC, c.face_id, c.person_id"""
+    ORDER BY c.uncertainty DESC, c.face_id, c.person_id LIMIT %(most)s"""
 _OPEN_OF_PEOPLE: LiteralString = """
     SELECT c.id, c.kind, c.person_id, c.other_id, c.cluster_id, c.cosine_similarity, c.faces,
-        c.uncertainty, coalesce(c.evidence -> 'part', '[]'), coalesce(c.evidence -> 'rest', '0')
+        c.uncertainty,
+        CASE c.kind WHEN 'split' THEN ARRAY(SELECT jsonb_array_elements_text(c.evidence -> 'part'))::bigint[]
+            ELSE '{}' END, coalesce((c.evidence ->> 'rest')::bigint, 0)
     FROM person_candidates c
     WHERE (%(ids)s::bigint[] IS NULL OR c.id = ANY(%(ids)s::bigint[]))
         AND (c.status = 'pending'
             OR EXISTS (SELECT FROM steps s WHERE s.id = c.answered_in AND s.undone))
-    ORDER BY c.faces * c.uncertainty DESC, c.id"""
+    ORDER BY c.faces * c.uncertainty DESC, c.id LIMIT %(most)s"""
 
 
 def last_looked_for(connection: Connection, model_id: int) -> LookedFor | None:
@@ -211,18 +213,22 @@ def replace_people_candidates(
     )
 
 
-def open_face_candidates(connection: Connection, faces: Sequence[int] | None = None) -> list[FaceCandidate]:
-    """Questions about faces, or about these, that are open as far as the faces' people say.
+def open_face_candidates(
+    connection: Connection, faces: Sequence[int] | None = None, *, most: int | None = None
+) -> list[FaceCandidate]:
+    """The likeliest questions about faces, or about these, that are open as far as the faces' people say.
 
     Whom they are about may have been merged since, see `merged_into`.
     """
-    rows = connection.execute(_OPEN_OF_FACES, {"faces": None if faces is None else list(faces)})
+    rows = connection.execute(_OPEN_OF_FACES, {"faces": None if faces is None else list(faces), "most": most})
     return [FaceCandidate(*row) for row in rows]
 
 
-def open_people_candidates(connection: Connection, ids: Sequence[int] | None = None) -> list[PeopleCandidate]:
-    """Questions about people that are open as far as their rows say, or these."""
-    rows = connection.execute(_OPEN_OF_PEOPLE, {"ids": None if ids is None else list(ids)})
+def open_people_candidates(
+    connection: Connection, ids: Sequence[int] | None = None, *, most: int | None = None
+) -> list[PeopleCandidate]:
+    """The most useful questions about people that are open as far as their rows say, or these."""
+    rows = connection.execute(_OPEN_OF_PEOPLE, {"ids": None if ids is None else list(ids), "most": most})
     return [PeopleCandidate(*row) for row in rows]
 
 

@@ -137,7 +137,7 @@ def merged_into(connection: Connection, persons: Sequence[UUID]) -> list[UUID]:
                 WHERE p.status = 'merged' AND p.merged_into_id IS NOT NULL)
             SELECT now.id, now.person FROM now JOIN persons p ON p.id = now.person
             WHERE p.status <> 'merged'""",
-        (list(persons),),
+        (list(set(persons)),),
     )
     others: dict[UUID, UUID] = dict(rows.fetchall())
     return [others.get(person, person) for person in persons]
