@@ -26,21 +26,35 @@ class StoppedEarly(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of the faces without a person.
+    """What becomes of the faces without a person, and of others that a method may take from unnamed people.
 
     Attributes
     ----------
     joined : Joined
-        Its rows are those faces, in their order.
+        Its rows are the free faces, in their order.
     used : mapping
         Measured values that decided, by name.
     reasons : tuple of str
         A sentence for each choice that the method made by itself.
+    free : int64 array of shape (m,), optional
+        Rows of the faces that the decision is about, of which some may have a person. None for all without.
+    looked_at : int64 array of shape (l,), optional
+        Rows of the faces that were compared. None for all.
     """
 
     joined: Joined
     used: Mapping[str, Any] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
+    free: Int64 | None = None
+    looked_at: Int64 | None = None
+
+    def freed(self, faces: PeopledFaces) -> PeopledFaces:
+        """The library as if none of the free faces had a person."""
+        if self.free is None:
+            return faces
+        person = faces.person.copy()
+        person[self.free] = _NOBODY
+        return replace(faces, person=person)
 
 
 def decide(
@@ -64,7 +78,7 @@ def decide(
     else:
         references, persons = _means(faces.embedding, faces.person, len(faces.persons))
     compared = f"{counted(len(rows), 'face')} with {people(len(faces.persons))}"
-    reported = _Steps(progress, stop, f"Comparing {compared}")
+    reported = Steps(progress, stop, f"Comparing {compared}")
     apart = _apart(faces, options)
     task = GroupingTask(
         embeddings=rows,
@@ -119,7 +133,7 @@ def _threshold(
     return (measured.link if options.threshold is None else options.threshold), measured
 
 
-class _Steps:
+class Steps:
     """Passes counts of steps done on as the progress of one stage after another."""
 
     def __init__(self, progress: Progress, stop: Stop, what: str) -> None:
@@ -155,7 +169,7 @@ class _Steps:
 class _Grouping:
     """Groups some of the new faces among themselves, by the chosen method."""
 
-    def __init__(self, task: GroupingTask, new: Int64, method: Method, reported: _Steps) -> None:
+    def __init__(self, task: GroupingTask, new: Int64, method: Method, reported: Steps) -> None:
         self._task = task
         self._new = new
         self._method = METHODS[method]
