@@ -25,18 +25,18 @@ def nobody() -> Library:
     return Library(np.empty((0, 512), np.float32), np.empty(0, np.int64), np.zeros(0, bool))
 
 
-def look(rows: Float32, person: Int64, fixed: Bool, seeds: Int64, **options: int) -> Regrouped:
+def look(rows: Float32, person: Int64, fixed: Bool, seeds: Int64, most_faces: int = 30_000) -> Regrouped:
     """Group some faces again, and what is near them."""
     known = Known(person, fixed, None, Constraints())
-    return regroup(rows, known, seeds, calibrate(rows), min_size=2, **options)
+    return regroup(rows, known, seeds, calibrate(rows), min_size=2, most_faces=most_faces)
 
 
-def add(library: Library, rows: Float32, **options: int) -> Library:
+def add(library: Library, rows: Float32, most_faces: int = 30_000) -> Library:
     """A library after a night with new faces."""
     every = np.concatenate([library.rows.reshape(-1, rows.shape[1]), rows])
     person = np.r_[library.person, np.full(len(rows), -1)]
     seeds = np.arange(len(library.rows), len(every))
-    found = look(every, person, library.fixed, seeds, **options).person
+    found = look(every, person, library.fixed, seeds, most_faces).person
     new = int(found.max(initial=-1)) + 1 - len(library.fixed)
     return Library(every, found, np.r_[library.fixed, np.zeros(max(new, 0), bool)])
 

@@ -32,7 +32,8 @@ MethodOption = Annotated[
     Method | None,
     Option(
         "How to group.",
-        unset=f"{ClusterOptions().method}; with a threshold agglomerative, for people of the library components",
+        unset=f"{ClusterOptions().method}; with a threshold agglomerative, "
+        "for people of the library components",
     ),
 ]
 ThresholdOption = Annotated[

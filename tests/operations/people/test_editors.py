@@ -124,7 +124,7 @@ def test_what_is_said_while_a_run_decides_is_obeyed_by_it(
     add_person(library, "anna", 2, seed=1)
 
     def while_deciding(*args: Any, **options: Any) -> Decision:
-        decision = decide(*args, **options)
+        decision: Decision = decide(*args, **options)
         face = face_of(library, "anna-1-0")
         correcting.move(library.database, [face], anna, by=BY)
         correcting.move(library.database, [face], "nobody", by=BY)
