@@ -64,6 +64,6 @@ def test_a_choice_that_does_not_exist_is_named_without_the_words_of_a_library() 
 def test_the_default_method_is_told_once() -> None:
     text = " ".join(run("cluster", "--help").out.split())
     assert (
-        "How to group. [default: auto, with a threshold agglomerative; people of the library: components]"
+        "How to group. [default: auto; with a threshold agglomerative, for people of the library components]"
         in text
     )

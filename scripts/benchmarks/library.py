@@ -249,7 +249,7 @@ def cluster(database: Database, text: str, vectors: NDArray[np.float32], *, exac
 
     def give(connection: Connection) -> None:
         create_persons(connection, persons)
-        assign(connection, faces.face_id, labels, persons, "auto")
+        assign(connection, faces.face_id, np.full_like(labels, -1), labels, persons, "auto")
 
     database.run(give)
     stored = time.perf_counter()

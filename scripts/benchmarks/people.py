@@ -107,8 +107,8 @@ def run_of(connection: Connection, faces: int) -> int:
     with making_step(connection, "cluster", BY, "cluster") as step:
         person = make_person(step)
         step.touch_faces(ids)
-        nobody_else = np.zeros(len(ids), np.int64)
-        faces_of_people.assign(connection, np.array(ids, np.int64), nobody_else, [person], "auto")
+        nobody = np.full(len(ids), -1, np.int64)
+        faces_of_people.assign(connection, np.array(ids, np.int64), nobody, nobody + 1, [person], "auto")
     return step.id
 
 

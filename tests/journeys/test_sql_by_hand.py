@@ -122,7 +122,7 @@ def galleries(psql: Psql) -> str:
 
 
 def cluster(database: Database) -> None:
-    options = ClusterLibraryOptions(threshold=0.4)
+    options = ClusterLibraryOptions(method="components", threshold=0.4)
     cluster_library(Library(database), options, progress=SilentProgress(), stop=Stop())
 
 

@@ -36,8 +36,8 @@ MethodOption = Annotated[
     Method | None,
     Option(
         "How to group.",
-        unset=f"{ClusterOptions().method}, with a threshold agglomerative; people of the library: "
-        f"{ClusterLibraryOptions().method}",
+        unset=f"{ClusterOptions().method}; with a threshold agglomerative, "
+        "for people of the library components",
     ),
 ]
 ThresholdOption = Annotated[
@@ -78,9 +78,10 @@ def cluster(
     """Group faces into folders OUT/person_001 and so on, or those of the library into its people.
 
     With CACHE and OUT the faces of the cache go into folders, with OUT alone those of the library. Without
-    either the library's faces that have no person yet join the one known person that they are similar to,
-    or become new people. Run it again after each `index`. With --dual they join known people, and the
-    others become clusters that `people name` and `people review` make people of.
+    either the library's faces that have no person yet join the known person that they are similar to, or
+    become new people; unnamed people may become one, or two. Run it again after each `index`. With --dual
+    they join known people, and the others become clusters that `people name` and `people review` make
+    people of.
     """
     said = said_threshold(context.params, typed_flags(context))
     if first is None:
@@ -157,6 +158,12 @@ def _cluster_library(database: str | None, options: ClusterLibraryOptions) -> No
             f"{summary.joined} joined a known one, "
             f"{summary.new_faces} became {counted(summary.new_persons, 'new person', 'new people')}, "
             f"{summary.alone} stayed alone, {len(summary.review)} to review."
+            + (
+                f" {counted(summary.regrouped, 'face')} of unnamed people changed person, and "
+                f"{counted(summary.dissolved, 'of these people is', 'of these people are')} no more."
+                if summary.regrouped
+                else ""
+            )
             + (
                 f" {counted(summary.restored, 'face')} given back to whom you said they are."
                 if summary.restored

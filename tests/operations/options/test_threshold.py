@@ -42,6 +42,7 @@ def test_folders(method: Method | None, said: Threshold, used: tuple[str, float 
 @pytest.mark.parametrize(
     ("method", "said", "used"),
     [
+        (None, None, ("auto", None, None)),
         (None, Threshold(0.6), ("components", 0.6, 0.6)),
         (None, Threshold(0.4, DISTANCE), ("components", 0.6, 0.6)),
         ("components", Threshold(0.6, SIMILARITY), ("components", 0.6, 0.6)),

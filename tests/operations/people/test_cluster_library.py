@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import psycopg
 import pytest
-from tests.fixtures.library_people import add_face, add_person, cluster
+from tests.fixtures.library_people import add_face, add_person, cluster, heart_of
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 from tests.fixtures.postgres import Server
 
@@ -16,6 +16,7 @@ from facesets.clustering import components
 from facesets.errors import AlreadyRunning, WrongUsage
 from facesets.operations.library.stats import stats
 from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.people import history, naming
 from facesets.operations.people.cluster_library import cluster_library
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
@@ -113,7 +114,7 @@ def test_other_methods_find_the_same_people(library: Library, method: str, thres
 
 def test_a_threshold_is_measured_only_where_the_method_can(library: Library) -> None:
     with pytest.raises(WrongUsage, match="components"):
-        cluster(library, threshold=None)
+        cluster(library, method="components", threshold=None)
 
 
 def sisters(library: Library, name: str, seed: int) -> None:
@@ -189,7 +190,7 @@ def test_only_one_run_at_a_time(library: Library, library_url: str) -> None:
 
 
 def test_runs_are_recorded(library: Library) -> None:
-    cluster(library)
+    cluster(library, method="components")
     row = library.database.run(
         lambda connection: connection.execute(
             """SELECT command, status, options->>'threshold', summary->>'new_persons', ended_at IS NOT NULL
@@ -220,14 +221,17 @@ def test_undecided_faces_of_another_model_stay_undecided(library: Library) -> No
     cluster(library)
     anna, ben = (np.random.default_rng(sum(name)).standard_normal(512) for name in (b"anna", b"ben"))
     add_face(library, "twin", anna + ben)
-    assert len(cluster(library).review) == 1
+    assert len(cluster(library, method="components").review) == 1
     other = replace(SETTINGS, recogniser_sha256="dd" * 32, recogniser="other.onnx")
     beside = Library(library.database)
     with beside.writing(other):
         beside.commit([], [made_image("anna-0-0", 1)])
     cluster(Library(library.database, other))
     assert stats(library).candidates == 1
-    assert cluster(library, dry_run=True).review == cluster(library).review
+    assert (
+        cluster(library, method="components", dry_run=True).review
+        == cluster(library, method="components").review
+    )
     assert stats(library).candidates == 1
 
 
@@ -339,9 +343,9 @@ def test_names_are_one_regardless_of_case(library: Library, library_url: str) ->
 def test_where_nearby_faces_only_are_compared_the_run_says_what_that_missed(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exact = cluster(library, dry_run=True)
+    exact = cluster(library, method="components", dry_run=True)
     monkeypatch.setattr(components, "APPROXIMATE_FROM", 8)
-    near = cluster(library)
+    near = cluster(library, method="components")
     assert (near.new_persons, near.new_faces) == (exact.new_persons, exact.new_faces)
     assert not exact.reasons
     (reason,) = near.reasons
@@ -354,6 +358,59 @@ def test_where_nearby_faces_only_are_compared_the_run_says_what_that_missed(
     assert recorded["reasons"] == near.reasons
     add_person(library, "anna", 4, seed=1)
     add_person(library, "dora", 3)
-    again = cluster(library)
+    again = cluster(library, method="components")
     assert (again.joined, again.new_persons, again.alone) == (4, 1, 1)
     assert ": 4 of 4 likenesses to known people were found" in again.reasons[0]
+
+
+def looks(library: Library, name: str, first: float, second: float, photos: int, seed: int) -> None:
+    """Photos of one person who looks between two ways."""
+    one, two = heart_of("one"), heart_of("two")
+    rng = np.random.default_rng(seed)
+    for number in range(photos):
+        vector = first * one + second * two + 0.2 * rng.standard_normal(512)
+        add_face(library, f"{name}-{number}", vector)
+
+
+def test_unnamed_people_who_prove_to_be_one_are_joined_as_one_step_and_the_larger_stays(
+    database: Database,
+) -> None:
+    library = Library(database)
+    looks(library, "early", 1, 0, 6, 0)
+    looks(library, "late", 0.2, 1, 4, 1)
+    assert cluster(library).new_persons == 2
+    before = people(database)
+    assert before["/early-0.jpg"] != before["/late-0.jpg"]
+    looks(library, "between", 1, 1, 4, 2)
+    summary = cluster(library)
+    assert (summary.joined, summary.regrouped, summary.dissolved) == (4, 4, 1)
+    assert set(people(database).values()) == {before["/early-0.jpg"]}
+    assert stats(library).persons == {"active": 1}
+    history.undo(database, by="anna@home")
+    assert people(database) == before | {f"/between-{number}.jpg": None for number in range(4)}
+    assert cluster(library).dissolved == 1
+
+
+def test_people_who_have_a_name_stay_who_they_are(database: Database) -> None:
+    library = Library(database)
+    looks(library, "early", 1, 0, 6, 0)
+    looks(library, "late", 0.2, 1, 4, 1)
+    cluster(library)
+    before = people(database)
+    for number, label in enumerate(("early-0", "late-0")):
+        naming.name(
+            database, str(before[f"/{label}.jpg"]), f"No {number}", into=False, face=False, by="anna@home"
+        )
+    looks(library, "between", 1, 1, 4, 2)
+    summary = cluster(library)
+    assert (summary.regrouped, summary.dissolved) == (0, 0)
+    after = people(database)
+    assert {path: after[path] for path in before} == before
+
+
+def test_another_size_or_method_looks_at_faces_again_that_were_left_alone(library: Library) -> None:
+    assert cluster(library).alone == 1
+    assert cluster(library).new_persons == 0
+    assert cluster(library, min_size=1).new_persons == 1
+    again = cluster(library, min_size=1)
+    assert (again.alone, again.joined, again.new_persons, again.regrouped) == (0, 0, 0, 0)

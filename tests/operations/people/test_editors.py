@@ -9,8 +9,8 @@ import pytest
 from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
 
 from facesets.errors import WrongUsage
-from facesets.operations.people import correcting, history, naming
-from facesets.operations.people.matching import Decision, decide
+from facesets.operations.people import cluster_library, correcting, history, naming
+from facesets.operations.people.matching import Decision
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.steps import one_at_a_time
@@ -115,22 +115,24 @@ def test_what_was_done_again_is_told_as_it_was(library: Library) -> None:
     assert (again.id, "Anna" in again.what) == (step.step, True)
 
 
+@pytest.mark.parametrize(("method", "how"), [("components", "decide"), ("auto", "decide_again")])
 def test_what_is_said_while_a_run_decides_is_obeyed_by_it(
-    library: Library, monkeypatch: pytest.MonkeyPatch
+    library: Library, monkeypatch: pytest.MonkeyPatch, method: str, how: str
 ) -> None:
+    decide = getattr(cluster_library, how)
     anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
     add_person(library, "anna", 2, seed=1)
 
     def while_deciding(*args: Any, **options: Any) -> Decision:
-        decision = decide(*args, **options)
+        decision: Decision = decide(*args, **options)
         face = face_of(library, "anna-1-0")
         correcting.move(library.database, [face], anna, by=BY)
         correcting.move(library.database, [face], "nobody", by=BY)
         correcting.merge(library.database, [anna], ben, drop_names=False, by=BY)
         return decision
 
-    monkeypatch.setattr("facesets.operations.people.cluster_library.decide", while_deciding)
-    cluster(library)
+    monkeypatch.setattr(cluster_library, how, while_deciding)
+    cluster(library, method=method)
     assert who_is(library, "anna-1-0") == ""
     assert who_is(library, "anna-1-1") == ben
 

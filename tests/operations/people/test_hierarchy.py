@@ -11,7 +11,7 @@ from facesets.clustering import hdbscan
 from facesets.errors import DamagedFile
 from facesets.formats.hierarchy import packed, unpacked
 from facesets.operations.people import history
-from facesets.operations.people.cluster_library import ClusterLibrarySummary
+from facesets.operations.people.cluster_summary import ClusterLibrarySummary
 from facesets.store.postgres.clusters import Centers, fresh_centers
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.hierarchies import run_in_force

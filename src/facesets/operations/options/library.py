@@ -124,6 +124,10 @@ def _month(flag: str, text: str) -> str:
     return text
 
 
+_USUAL_THRESHOLD = 0.65
+"""Cosine similarity for people of the library, by methods that are not told another and measure none."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClusterLibraryOptions(Checked):
     """How `cluster` groups the faces of a library.
@@ -132,14 +136,14 @@ class ClusterLibraryOptions(Checked):
     ----------
     threshold : float or None
         Cosine similarity from which two faces belong together (components), or at which average linkage
-        is cut; and from which a new face joins a known person. None measures a fitting one on the faces,
-        which `agglomerative` and `auto` can.
+        is cut; and from which a new face joins a known person, by the mean of that person's faces where the
+        method goes by means. None measures a fitting one on the faces, which `agglomerative` and `auto` can.
     same_image_ok : bool
         Two faces in one image may be one person. Otherwise `agglomerative` and `auto` keep them apart.
     """
 
-    method: Method = "components"
-    threshold: float | None = 0.65
+    method: Method = "auto"
+    threshold: float | None = None
     min_size: Annotated[
         int,
         Option("People of the library: fewest faces of a new one; 1 gives every face a person.", least=1),
@@ -176,7 +180,8 @@ class ClusterLibraryOptions(Checked):
         check_ranges(self)
         if self.threshold is not None:
             within("threshold", self.threshold, 0, 1)
-        elif not measures_itself(self.method):
+        # Of the default this is known without the methods, which bring SciPy: help texts make these options.
+        elif self.method != "auto" and not measures_itself(self.method):
             raise WrongUsage(f"No threshold is measured for {self.method}. Give --threshold a number.")
 
     def own_threshold(self) -> float | None:
@@ -200,6 +205,6 @@ class ClusterLibraryOptions(Checked):
         """
         chosen = method or (self.method if said is None else "components")
         if said is None:
-            return replace(self, method=chosen, threshold=None if chosen == "auto" else self.threshold)
+            return replace(self, method=chosen, threshold=None if chosen == "auto" else _USUAL_THRESHOLD)
         similarity = None if said.value is None else said.in_measure("min_cosine_similarity", 0, 1)
         return replace(self, method=chosen, threshold=similarity)

@@ -102,9 +102,9 @@ class Assignment:
             given = 0
             for how, some in (("auto", ~decided.constrained), ("constrained", decided.constrained)):
                 if some.any():
-                    given += people.assign(
-                        connection, decided.face[some], decided.person[some], decided.persons, how
-                    )
+                    who = decided.person[some]
+                    nobody = np.full(len(who), -1, np.int64)
+                    given += people.assign(connection, decided.face[some], nobody, who, decided.persons, how)
         review = decided.review
         asked = propose(
             connection, self.compared.faces, review.face, review.person, review.similarity, decided.persons

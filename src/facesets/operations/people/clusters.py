@@ -7,7 +7,7 @@ from uuid import UUID
 import numpy as np
 
 from facesets.clustering.incremental import Joined
-from facesets.records import Int64
+from facesets.records import Bool, Int64
 from facesets.store.postgres.clusters import (
     NONE,
     Birth,
@@ -52,9 +52,13 @@ def store_plan(step: Step, model_id: int, plan: ClusterPlan) -> int:
 
 
 def plan_of_groups(
-    faces: PeopledFaces, clusters: FaceClusters, joined: Joined, new_id: Callable[[], UUID]
+    faces: PeopledFaces, clusters: FaceClusters, joined: Joined, new_id: Callable[[], UUID], leaving: Bool
 ) -> ClusterPlan:
-    """The clusters of new people are their own; who joins somebody goes where most faces of theirs are."""
+    """The clusters of new people are their own; who joins somebody goes where most faces of theirs are.
+
+    Of the faces without a person those that are `leaving` somebody, bool array of shape (n,), leave the
+    cluster as well.
+    """
     new = np.flatnonzero(faces.person < 0)
     number = np.full(len(new), NONE, np.int64)
     grouped = joined.group >= 0
@@ -64,7 +68,7 @@ def plan_of_groups(
     joins = np.flatnonzero(joined.person >= 0)
     at_home = home[joined.person[joins]]
     number[joins] = np.where(at_home >= 0, at_home + len(ids), NONE)
-    decided = number >= 0
+    decided = (number >= 0) | leaving
     return ClusterPlan(faces.face_id[new[decided]], number[decided], [*ids, *clusters.ids])
 
 

@@ -28,12 +28,12 @@ from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.clusters import FaceClusters, fresh_centers
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.hierarchies import note_unassigned
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.prototypes import fresh_prototypes
 from facesets.store.postgres.runs import recorded_run
 from facesets.store.postgres.statements import load_statements
 from facesets.store.postgres.steps import changing, making_step
+from facesets.store.postgres.unassigned import note_unassigned
 from facesets.store.postgres.unknown_clusters import (
     PREFIX,
     ClusterQuestion,

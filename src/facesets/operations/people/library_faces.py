@@ -11,6 +11,7 @@ from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.people.cluster_owners import join_by_clusters
 from facesets.operations.people.hierarchy import Hierarchy, Placed, load_hierarchy, parameters_of, place
 from facesets.operations.people.matching import Decision, Steps
+from facesets.operations.people.regrouping import Seen
 from facesets.plurals import counted
 from facesets.stop import Stop
 from facesets.store.postgres import people
@@ -19,7 +20,9 @@ from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.face_scope import FaceScope, face_scope
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people import PeopledFaces
+from facesets.store.postgres.runs import last_options
 from facesets.store.postgres.statements import Statements
+from facesets.store.postgres.unassigned import left_unassigned
 
 JOINING = 0.65
 """Mean cosine similarity from which a face joins somebody who is not in its cluster, if nothing is said."""
@@ -37,6 +40,7 @@ class LoadedFaces:
     clusters: FaceClusters
     scope: FaceScope
     hierarchy: Hierarchy | None
+    seen: Seen
     left_out: int
 
 
@@ -69,6 +73,11 @@ def load_faces(connection: Connection, library: Library, options: ClusterLibrary
         clusters_of(connection, detector, faces.face_id),
         scope.take(wanted),
         hierarchy,
+        Seen(
+            people.fixed_persons(connection),
+            left_unassigned(connection, detector.id),
+            last_options(connection, "cluster"),
+        ),
         int((~wanted).sum()),
     )
 

@@ -26,21 +26,35 @@ class StoppedEarly(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of the faces without a person.
+    """What becomes of the faces without a person, and of others that a method may take from unnamed people.
 
     Attributes
     ----------
     joined : Joined
-        Its rows are those faces, in their order.
+        Its rows are the free faces, in their order.
     used : mapping
         Measured values that decided, by name.
     reasons : tuple of str
         A sentence for each choice that the method made by itself.
+    free : int64 array of shape (m,), optional
+        Rows of the faces that the decision is about, of which some may have a person. None for all without.
+    looked_at : int64 array of shape (l,), optional
+        Rows of the faces that were compared. None for all.
     """
 
     joined: Joined
     used: Mapping[str, Any] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
+    free: Int64 | None = None
+    looked_at: Int64 | None = None
+
+    def freed(self, faces: PeopledFaces) -> PeopledFaces:
+        """The library as if none of the free faces had a person."""
+        if self.free is None:
+            return faces
+        person = faces.person.copy()
+        person[self.free] = _NOBODY
+        return replace(faces, person=person)
 
 
 def decide(

@@ -122,20 +122,3 @@ def faces_met(connection: Connection, run: int) -> Int64:
         {"id": INT8},
     )
     return gathered(blocks, [("id", np.int64)])["id"]
-
-
-def note_unassigned(connection: Connection, detector_id: int, considered: Int64) -> None:
-    """Keep since when faces are without a person and a cluster: of those that a run considered."""
-    connection.execute(
-        """DELETE FROM unassigned_faces u USING face_detections f
-            WHERE f.id = u.face_id AND f.detector_id = %s
-                AND (f.person_id IS NOT NULL OR f.cluster IS NOT NULL)""",
-        (detector_id,),
-    )
-    connection.execute(
-        """INSERT INTO unassigned_faces (face_id)
-            SELECT id FROM face_detections WHERE id = ANY(%s::bigint[]) AND detector_id = %s
-                AND person_id IS NULL AND cluster IS NULL
-            ON CONFLICT DO NOTHING""",
-        (considered.tolist(), detector_id),
-    )

@@ -148,15 +148,41 @@ def create_persons(connection: Connection, uuids: Sequence[UUID]) -> None:
     connection.execute("INSERT INTO persons (id) SELECT unnest(%s::uuid[])", (list(uuids),))
 
 
-def assign(connection: Connection, face_ids: Int64, person: Int64, persons: Sequence[UUID], how: str) -> int:
-    """Give faces to people. A face that got one meanwhile keeps it, and so do people that were deleted.
+def fixed_persons(connection: Connection) -> set[UUID]:
+    """People whom a human named, hid or merged, or about whom or whose faces one said something."""
+    rows = connection.execute(
+        """SELECT id FROM persons WHERE status <> 'active'
+            UNION SELECT merged_into_id FROM persons WHERE merged_into_id IS NOT NULL
+            UNION SELECT person_id FROM person_names
+            UNION SELECT person_id FROM said_people
+            UNION SELECT person_id FROM said_faces
+            UNION SELECT person_a FROM said_of_people
+            UNION SELECT person_b FROM said_of_people
+            UNION SELECT person_id FROM face_detections
+                WHERE person_id IS NOT NULL AND assigned_by <> 'auto'
+            UNION SELECT f.person_id FROM said_of_faces s
+                JOIN face_detections f ON f.id IN (s.face_a, s.face_b)
+                WHERE f.person_id IS NOT NULL"""
+    )
+    return {person for (person,) in rows}
+
+
+def assign(
+    connection: Connection,
+    face_ids: Int64,
+    before: Int64,
+    after: Int64,
+    persons: Sequence[UUID],
+    how: str,
+) -> int:
+    """Give faces to people, or to nobody; not those that changed meanwhile, nor to people that are gone.
 
     Parameters
     ----------
-    face_ids, person : int64 arrays of shape (n,)
-        Faces, and for each an index into `persons`.
+    face_ids, before, after : int64 arrays of shape (n,)
+        Faces, and for each an index into `persons`, or -1: who has it, and who gets it.
     how : str
-        What `assigned_by` says.
+        What `assigned_by` says. No face is taken from somebody unless a run gave it to them.
 
     Returns
     -------
@@ -164,22 +190,25 @@ def assign(connection: Connection, face_ids: Int64, person: Int64, persons: Sequ
         Faces that were given away.
     """
     connection.execute(
-        "CREATE TEMPORARY TABLE IF NOT EXISTS given (face_id bigint, person_id uuid) ON COMMIT DROP"
+        """CREATE TEMPORARY TABLE IF NOT EXISTS given
+            (face_id bigint, before_id uuid, person_id uuid) ON COMMIT DROP"""
     )
     connection.execute("TRUNCATE given")
-    raw = np.frombuffer(b"".join(uuid.bytes for uuid in persons), "V16")
+    raw = np.frombuffer(b"".join(uuid.bytes for uuid in (*persons, _NOBODY)), "V16")
     copy_in(
         connection,
-        "COPY given (face_id, person_id) FROM STDIN (FORMAT BINARY)",
-        {"face_id": INT8, "person_id": UUID_FIELD},
-        {"face_id": face_ids, "person_id": raw[person]},
+        "COPY given (face_id, before_id, person_id) FROM STDIN (FORMAT BINARY)",
+        {"face_id": INT8, "before_id": UUID_FIELD, "person_id": UUID_FIELD},
+        {"face_id": face_ids, "before_id": raw[before], "person_id": raw[after]},
     )
     connection.execute("ANALYZE given")
     return connection.execute(
-        """UPDATE face_detections f SET person_id = g.person_id, assigned_by = %s, assigned_at = now()
-            FROM given g JOIN persons p ON p.id = g.person_id
-            WHERE f.id = g.face_id AND f.person_id IS NULL""",
-        (how,),
+        """UPDATE face_detections f SET person_id = p.id, assigned_by = %(how)s, assigned_at = now()
+            FROM given g LEFT JOIN persons p ON p.id = g.person_id
+            WHERE f.id = g.face_id AND coalesce(f.person_id, %(nobody)s) = g.before_id
+                AND (f.person_id IS NULL OR coalesce(f.assigned_by, 'auto') = 'auto')
+                AND (p.id IS NOT NULL OR g.person_id = %(nobody)s)""",
+        {"how": how, "nobody": _NOBODY},
     ).rowcount
 
 

@@ -31,6 +31,14 @@ def recorded_run(
     database.run(lambda connection: _end(connection, run, status))
 
 
+def last_options(connection: Connection, command: str) -> dict[str, Any] | None:
+    """With which options a command was last run to its end; None where it never was."""
+    row = connection.execute(
+        "SELECT options FROM runs WHERE command = %s AND status = 'done' ORDER BY id DESC LIMIT 1", (command,)
+    ).fetchone()
+    return None if row is None else dict(row[0])
+
+
 def _begin(connection: Connection, command: str, options: Mapping[str, Any]) -> int:
     inserted = connection.execute(
         "INSERT INTO runs (command, program_version, host, options) VALUES (%s, %s, %s, %s) RETURNING id",
