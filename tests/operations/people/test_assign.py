@@ -128,6 +128,17 @@ def test_auto_measures_the_threshold_and_says_so(library: Library) -> None:
     assert summary.reason
 
 
+def test_thresholds_that_nobody_said_are_those_of_the_recogniser(database: Database) -> None:
+    library = Library(database)
+    image = made_image("a", 1)
+    with library.writing(replace(SETTINGS, recogniser="dlib_resnet.onnx")):
+        library.commit([made_file("/a.jpg", image)], [image])
+    summary = run(library, dry_run=True)
+    assert (summary.threshold, summary.review_threshold) == (0.65, 0.55)
+    summary = run(library, dry_run=True, threshold=0.4)
+    assert (summary.threshold, summary.review_threshold) == (0.4, 0.3)
+
+
 def test_a_dry_run_tells_and_changes_nothing(library: Library) -> None:
     add_face(library, "a", like(("anna", 0.8)))
     summary = run(library, dry_run=True)

@@ -20,7 +20,7 @@ from facesets.clustering.recognisers import recogniser_named
 from facesets.errors import Command, Field, WrongUsage
 from facesets.interfaces import Progress
 from facesets.operations.options.assign import USUAL_MARGIN, AssignOptions
-from facesets.operations.people.assignment import Assigned, Assignment, Compared
+from facesets.operations.people.assignment import Assignment, Compared
 from facesets.operations.people.heads import Head, active_head
 from facesets.operations.people.restoring import restore_people
 from facesets.plurals import counted, people
@@ -118,68 +118,72 @@ def assign(
         Nothing was indexed yet.
     """
     database = library.database
-    asked = asdict(options) | {
-        name: None if (day := getattr(options, name)) is None else day.isoformat()
-        for name in ("since", "taken_since")
-    }
+    days = {"since": options.since, "taken_since": options.taken_since}
+    asked = asdict(options) | {name: day and day.isoformat() for name, day in days.items()}
     some = Some(found_since or options.since, options.taken_since, options.max_faces)
     with (
         RunLock(database, "assign"),
         recorded_run(database, "assign", asked, dry_run=options.dry_run) as run,
     ):
-        began = time.monotonic()
-        detector = database.run(lambda connection: _detector(connection, library))
-        restored = 0
-        if not options.dry_run:
-            restored = database.run(lambda connection: _restore(connection, by, run.id))
-        progress.begin("Reading people")
-        known = database.run(lambda connection: fresh_prototypes(connection, detector))
-        head = database.run(lambda connection: active_head(connection, detector.model_id))
-        if head is not None:
-            known = replace(known, embedding=head.project(known.embedding))
-        limits, reason = _limits(library, detector, options, len(known.person), head)
-        progress.end()
-        read = time.monotonic()
-        summary = AssignSummary(
-            people=len(known.persons),
-            restored=restored,
-            threshold=round(limits.assign, 4),
-            review_threshold=round(limits.review, 4),
-            margin=limits.margin,
-            head="" if head is None else head.name,
-            reason=reason,
-            dry_run=options.dry_run,
-        )
-        try:
-            compared = _compare(library, detector, some, known, head, limits, progress, stop)
-        except _StoppedEarly:
-            run.stopped = True
-            return replace(summary, stopped=True)
-        decided = time.monotonic()
-        progress.begin("Deciding whose faces they are")
-        assignment = Assignment(detector, known.persons, compared, limits, options.same_image_ok)
-        done: Assigned
-        if options.dry_run:
-            done = database.run(assignment.counts)
-        else:
-            done = changing(database, lambda connection: assignment.store(connection, by, run.id))
-        progress.end()
-        seconds = {
-            "reading": read - began,
-            "comparing": decided - read,
-            "storing": time.monotonic() - decided,
-        }
-        summary = replace(
-            summary,
-            faces=len(compared.faces),
-            assigned=done.faces,
-            assigned_people=done.people,
-            review=done.review,
-            step=done.step,
-            seconds={stage: round(value, 3) for stage, value in seconds.items()},
-        )
-        run.summary = asdict(summary)
+        summary = _assign(library, options, some, by, run.id, progress, stop)
+        run.stopped, run.summary = summary.stopped, asdict(summary)
     return summary
+
+
+def _assign(
+    library: Library,
+    options: AssignOptions,
+    some: Some,
+    by: str,
+    run_id: int,
+    progress: Progress,
+    stop: Stop,
+) -> AssignSummary:
+    database = library.database
+    began = time.monotonic()
+    detector = database.run(lambda connection: _detector(connection, library))
+    restored = 0 if options.dry_run else database.run(lambda connection: _restore(connection, by, run_id))
+    progress.begin("Reading people")
+    known = database.run(lambda connection: fresh_prototypes(connection, detector))
+    head = database.run(lambda connection: active_head(connection, detector.model_id))
+    if head is not None:
+        known = replace(known, embedding=head.project(known.embedding))
+    limits, reason = _limits(library, detector, options, len(known.person), head)
+    progress.end()
+    read = time.monotonic()
+    summary = AssignSummary(
+        people=len(known.persons),
+        restored=restored,
+        threshold=round(limits.assign, 4),
+        review_threshold=round(limits.review, 4),
+        margin=limits.margin,
+        head="" if head is None else head.name,
+        reason=reason,
+        dry_run=options.dry_run,
+    )
+    try:
+        compared = _compare(library, detector, some, known, head, limits, progress, stop)
+    except _StoppedEarly:
+        return replace(summary, stopped=True)
+    decided = time.monotonic()
+    progress.begin("Deciding whose faces they are")
+    assignment = Assignment(detector, known.persons, compared, limits, options.same_image_ok)
+    done = (
+        database.run(assignment.counts)
+        if options.dry_run
+        else changing(database, lambda connection: assignment.store(connection, by, run_id))
+    )
+    progress.end()
+    seconds = {"reading": read - began, "comparing": decided - read, "storing": time.monotonic() - decided}
+    return replace(
+        summary,
+        faces=len(compared.faces),
+        assigned=done.faces,
+        assigned_people=done.people,
+        review=done.review,
+        step=done.step,
+        seconds={stage: round(value, 3) for stage, value in seconds.items()},
+    )
 
 
 def _detector(connection: Connection, library: Library) -> DetectorRow:
