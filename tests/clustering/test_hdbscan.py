@@ -12,6 +12,7 @@ from facesets.clustering import (
     hdbscan,
     neighbors,
     place_by_centroid,
+    prediction,
     spanning,
 )
 from facesets.clustering.hierarchy import Distance
@@ -237,3 +238,14 @@ def test_clusters_live_from_birth_to_death_and_faces_leave_at_a_density(
     assert len(result.density) == len(vectors)
     inside = result.labels >= 0
     assert (result.density[inside] >= result.birth_density[result.labels[inside]]).all()
+
+
+def test_prediction_by_sorting_is_that_by_looking_for_the_best_again_and_again() -> None:
+    vectors, _ = people(8, faces=25, dimension=64, spread=0.7)
+    result = hdbscan(vectors[:150], min_samples=4)
+    quick = approximate_predict(result, vectors[:150], vectors[150:])
+    with pytest.MonkeyPatch.context() as none_is_few:
+        none_is_few.setattr(prediction, "_FEW", 0)
+        sorted_all = approximate_predict(result, vectors[:150], vectors[150:])
+    assert np.array_equal(quick.labels, sorted_all.labels)
+    assert np.allclose(quick.strength, sorted_all.strength)

@@ -6,9 +6,11 @@ import numpy as np
 
 from facesets.clustering.hdbscan import HdbscanResult
 from facesets.clustering.hierarchy import densities
+from facesets.clustering.parallel_blas import on_all_cores
 from facesets.clustering.vectors import Embeddings, Float32, Float64, Int64, unit_rows
 
 _BLOCK_ROWS = 1024
+_FEW = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,14 @@ def approximate_predict(
         raise ValueError(f"New faces have {rows.shape[1]} numbers, known ones {known.shape[1]}.")
     if len(known) < 2:
         return Prediction(np.full(len(rows), -1, np.int64), np.zeros(len(rows)))
-    neighbour, reach = np.empty(len(rows), np.int64), np.empty(len(rows), np.float64)
-    for start in range(0, len(rows), _BLOCK_ROWS):
-        span = slice(start, start + _BLOCK_ROWS)
-        neighbour[span], reach[span] = _most_reachable(result, rows[span] @ known.T, there)
-    return _placed(result, there[neighbour], densities(reach, result.distance))
+
+    def search(start: int) -> tuple[Int64, Float32]:
+        return _most_reachable(result, rows[start : start + _BLOCK_ROWS] @ known.T, there)
+
+    found = list(on_all_cores(search, range(0, len(rows), _BLOCK_ROWS)))
+    neighbour = np.concatenate([np.empty(0, np.int64), *(place for place, _ in found)])
+    reach = np.concatenate([np.empty(0, np.float32), *(similarity for _, similarity in found)])
+    return _placed(result, there[neighbour], densities(reach.astype(np.float64), result.distance))
 
 
 def place_by_centroid(
@@ -102,14 +107,29 @@ def place_by_centroid(
 
 
 def _most_reachable(result: HdbscanResult, similarity: Float32, there: Int64) -> tuple[Int64, Float32]:
+    """The best neighbour of each row by mutual reachability, and that; overwrites the similarities."""
     count = min(2 * result.min_samples, similarity.shape[1])
-    near = np.argpartition(-similarity, count - 1, axis=1)[:, :count]
-    values = np.take_along_axis(similarity, near, axis=1)
+    near, values = _nearest(similarity, count)
     rank = min(result.min_samples, count) - 1
-    own_core = -np.sort(-values, axis=1)[:, rank : rank + 1]
+    own_core = values[:, rank : rank + 1]
     reach = np.minimum(np.minimum(values, own_core), result.core_similarity[there[near]])
     best = np.lexsort((near, -reach), axis=1)[:, :1]
     return np.take_along_axis(near, best, 1)[:, 0], np.take_along_axis(reach, best, 1)[:, 0]
+
+
+def _nearest(similarity: Float32, count: int) -> tuple[Int64, Float32]:
+    """The most similar columns of each row, the best first, and their similarities."""
+    # To look for the best again and again is many times faster than to sort, as long as few are wanted.
+    if count > _FEW:
+        near = np.argsort(-similarity, axis=1, kind="stable")[:, :count]
+        return near, np.take_along_axis(similarity, near, axis=1)
+    rows = np.arange(len(similarity))
+    near, values = np.empty((len(rows), count), np.int64), np.empty((len(rows), count), np.float32)
+    for place in range(count):
+        near[:, place] = similarity.argmax(axis=1)
+        values[:, place] = similarity[rows, near[:, place]]
+        similarity[rows, near[:, place]] = -np.inf
+    return near, values
 
 
 def _placed(result: HdbscanResult, neighbour: Int64, density: Float64) -> Prediction:

@@ -136,6 +136,8 @@ def test_each_cluster_is_asked_about_with_the_person_it_is_nearest_to(library: L
             WHERE cluster_id = 'unknown_cluster_2' RETURNING 1""",
     )
     assert run(library).unknown.questions == 2  # type: ignore[union-attr]
+    naming.set_hidden(library.database, anna, hidden=True, by=BY)
+    assert run(library).unknown.questions == 0  # type: ignore[union-attr]
 
 
 def test_a_cluster_is_named_merged_into_somebody_or_said_not_to_be_somebody(library: Library) -> None:

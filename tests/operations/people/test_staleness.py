@@ -45,6 +45,11 @@ def test_a_new_hierarchy_is_good_and_one_with_many_faces_added_is_due(library: L
     assert not staleness(library).due
 
 
+def test_faces_that_were_too_many_for_the_hierarchy_are_not_added_since(library: Library) -> None:
+    cluster(library, method="hdbscan", max_faces=12)
+    assert (staleness(library).faces, staleness(library).added) == (12, 0)
+
+
 def test_many_added_faces_that_found_no_place_make_it_due(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,7 @@ from facesets.operations.people.summary import kept_step
 from facesets.plurals import counted
 from facesets.records import Int64
 from facesets.stop import Stop
+from facesets.store.postgres.assignable import hidden_people
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.clusters import FaceClusters, fresh_centers
 from facesets.store.postgres.connection import Connection
@@ -331,9 +332,10 @@ def _questions(
     known = fresh_prototypes(connection, detector)
     if not len(known.person) or not len(centers.ids):
         return []
-    refused = rejected_for_clusters(connection)
+    refused, hidden = rejected_for_clusters(connection), hidden_people(connection)
     place = {person: row for row, person in enumerate(known.persons)}
     similarity = _nearest_by_person(centers.centroid, known.embedding, known.person, len(known.persons))
+    similarity[:, [place[person] for person in hidden if person in place]] = -np.inf
     for row, cluster in enumerate(centers.ids):
         out = [place[person] for other, person in refused if other == cluster and person in place]
         similarity[row, out] = -np.inf

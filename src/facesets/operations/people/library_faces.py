@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
+import numpy as np
+
 from facesets.clustering.recognisers import recogniser_named
 from facesets.errors import Command, Field, WrongUsage
 from facesets.interfaces import Progress
@@ -13,6 +15,7 @@ from facesets.operations.people.hierarchy import Hierarchy, Placed, load_hierarc
 from facesets.operations.people.matching import Decision, Steps
 from facesets.operations.people.regrouping import Seen
 from facesets.plurals import counted
+from facesets.records import Bool
 from facesets.stop import Stop
 from facesets.store.postgres import people
 from facesets.store.postgres.clusters import FaceClusters, clusters_of
@@ -23,6 +26,7 @@ from facesets.store.postgres.people import PeopledFaces
 from facesets.store.postgres.runs import last_options
 from facesets.store.postgres.statements import Statements
 from facesets.store.postgres.unassigned import left_unassigned
+from facesets.store.postgres.upkeep import SINGLE
 
 JOINING = 0.65
 """Mean cosine similarity from which a face joins somebody who is not in its cluster, if nothing is said."""
@@ -62,7 +66,8 @@ def load_faces(connection: Connection, library: Library, options: ClusterLibrary
         )
     faces = people.load_peopled_faces(connection, detector)
     scope = face_scope(connection, detector, faces.face_id, options.time_bucket)
-    wanted = (faces.person >= 0) | scope.of(options.min_quality)
+    in_pool = scope.of(options.min_quality) & ~_singles(clusters_of(connection, detector, faces.face_id))
+    wanted = (faces.person >= 0) | in_pool
     faces = faces.take(wanted)
     hierarchy = None
     if options.method == "hdbscan" and not options.full:
@@ -80,6 +85,12 @@ def load_faces(connection: Connection, library: Library, options: ClusterLibrary
         ),
         int((~wanted).sum()),
     )
+
+
+def _singles(clusters: FaceClusters) -> Bool:
+    """Which faces are clusters of their own since they were left over for long: no run compares them."""
+    single = np.array([*(each.startswith(SINGLE) for each in clusters.ids), False])
+    return single[clusters.number]
 
 
 def by_hierarchy(

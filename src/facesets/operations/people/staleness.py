@@ -12,7 +12,7 @@ from facesets.records import Float32, Int64
 from facesets.store.postgres.clusters import clusters_of, fresh_centers
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.face_scope import face_scope
-from facesets.store.postgres.hierarchies import latest_parameters
+from facesets.store.postgres.hierarchies import faces_found_since, latest_parameters
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people import load_peopled_faces
@@ -87,8 +87,8 @@ def _measure(connection: Connection, library: Library) -> Staleness:
     run, asked = hierarchy.run, dict(hierarchy.run.parameters)
     scope = face_scope(connection, detector, faces.face_id, asked["time_bucket"])
     # What was left out as too many was there already: only faces found later are new.
-    old = np.isin(faces.face_id, hierarchy.face_id) | (faces.face_id <= hierarchy.face_id.max(initial=-1))
-    new = scope.of(float(asked["min_quality"])) & ~old
+    later = faces_found_since(connection, detector.id, run.made_at)
+    new = scope.of(float(asked["min_quality"])) & np.isin(faces.face_id, later)
     clusters = clusters_of(connection, detector, faces.face_id)
     lost = int((new & (clusters.number < 0)).sum())
     added = int(new.sum())

@@ -122,3 +122,15 @@ def faces_met(connection: Connection, run: int) -> Int64:
         {"id": INT8},
     )
     return gathered(blocks, [("id", np.int64)])["id"]
+
+
+def faces_found_since(connection: Connection, detector_id: int, moment: datetime) -> Int64:
+    """The faces, ascending, that were found later, by the server's clock."""
+    blocks = copy_out(
+        connection,
+        """COPY (SELECT id FROM face_detections WHERE detector_id = %(detector)s AND created_at > %(moment)s
+            ORDER BY id) TO STDOUT (FORMAT BINARY)""",
+        {"detector": detector_id, "moment": moment},
+        {"id": INT8},
+    )
+    return gathered(blocks, [("id", np.int64)])["id"]
