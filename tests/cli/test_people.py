@@ -8,7 +8,7 @@ import pytest
 
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from tests.fixtures.library_people import add_person, cluster, face_of, who_is
+from tests.fixtures.library_people import add_person, cluster, face_of, forget_prototypes, who_is
 from tests.fixtures.program import run
 
 
@@ -18,6 +18,7 @@ def library(database: Database) -> Library:
     add_person(filled, "anna", 4)
     add_person(filled, "ben", 3)
     cluster(filled)
+    forget_prototypes(filled)
     return filled
 
 

@@ -1,7 +1,16 @@
 """`people prototypes | centroids`: what stands for people, and what humans say about it."""
 
 import pytest
-from tests.fixtures.library_people import add_face, add_person, cluster, face_of, heart_of, rows, who_is
+from tests.fixtures.library_people import (
+    add_face,
+    add_person,
+    cluster,
+    face_of,
+    forget_prototypes,
+    heart_of,
+    rows,
+    who_is,
+)
 
 from facesets.errors import WrongUsage
 from facesets.operations.people import correcting, history
@@ -18,6 +27,7 @@ def library(database: Database) -> Library:
     add_person(filled, "anna", 8)
     add_person(filled, "ben", 5)
     cluster(filled)
+    forget_prototypes(filled)
     return filled
 
 

@@ -13,7 +13,7 @@ from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.prototypes import Prototypes, fresh_prototypes, refresh_prototypes
-from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
+from tests.fixtures.library_people import add_person, cluster, face_of, forget_prototypes, rows, who_is
 
 
 @pytest.fixture
@@ -22,6 +22,7 @@ def library(database: Database) -> Library:
     for name, images in (("anna", 6), ("ben", 4), ("cleo", 3)):
         add_person(filled, name, images)
     cluster(filled)
+    forget_prototypes(filled)
     return filled
 
 
