@@ -337,8 +337,8 @@ def test_clusters_of_the_person_go_and_means_that_hold_their_faces_too(library: 
 
     def group(connection: Connection) -> None:
         connection.execute(
-            """INSERT INTO clusters (id, model_id) SELECT id, min(m.id) FROM models m,
-                unnest(ARRAY['clu_1', 'clu_2', 'clu_3']) AS id GROUP BY 1"""
+            """INSERT INTO clusters (id, model_id) SELECT c.name, min(m.id) FROM models m,
+                unnest(ARRAY['clu_1', 'clu_2', 'clu_3']) AS c (name) GROUP BY 1"""
         )
         connection.execute("UPDATE face_detections SET cluster = 'clu_3' WHERE person_id = %s", (ben,))
         connection.execute("UPDATE face_detections SET cluster = 'clu_2' WHERE person_id = %s", (anne,))
