@@ -251,6 +251,7 @@ def own_server() -> Iterator[OwnServer]:
         yield server
     server.stop()
     wait_until_unused(base / "postgres")
+    shutil.rmtree(base, ignore_errors=True)
 
 
 @pytest.mark.slow
