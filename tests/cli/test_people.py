@@ -1,15 +1,18 @@
 """`facesets people` as a user types it."""
 
 import json
+import os
 import re
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from tests.fixtures.library_people import add_person, cluster, face_of, forget_prototypes, who_is
-from tests.fixtures.program import run
+from tests.fixtures.library_people import add_person, cluster, face_of, forget_prototypes, rows, who_is
+from tests.fixtures.program import command, environment, run
 
 
 @pytest.fixture
@@ -171,3 +174,25 @@ def test_nobody_is_forgotten_without_being_asked_about(library: Library, library
     assert "Erased: 4 faces" in done.out
     assert "no vector and no name of the person is left" in done.out
     assert "Out of reach: backups" in done.out
+
+
+@pytest.mark.parametrize(("answer", "status", "left"), [("n", 2, 2), ("y", 0, 1)])
+def test_on_a_terminal_forgetting_is_asked_about(
+    library: Library, library_url: str, answer: str, status: int, left: int
+) -> None:
+    anna = who_is(library, "anna-0-0")
+    ours, theirs = os.openpty()
+    arguments = command("people", "forget", anna, "--database", library_url)
+    with subprocess.Popen(
+        arguments, stdin=theirs, stdout=theirs, stderr=theirs, env=environment()
+    ) as program:
+        os.close(theirs)
+        os.write(ours, f"{answer}\n".encode())
+        said = b""
+        with suppress(OSError):
+            while part := os.read(ours, 4096):
+                said += part
+    os.close(ours)
+    assert program.returncode == status, said
+    assert b"This cannot be undone" in said
+    assert len(rows(library.database, "SELECT FROM persons")) == left

@@ -10,6 +10,7 @@ from facesets.cli import console
 from facesets.cli.params import DatabaseOption
 from facesets.cli.people import WhoArgument, opened_library
 from facesets.cli.user import current_user
+from facesets.cli.wording import worded
 from facesets.errors import FacesetsError, Field, WrongUsage
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
@@ -74,7 +75,7 @@ def _lines(summary: "ForgetSummary", *, exports: bool) -> list[str]:
         did = f"{counted(result.files, 'file')} removed" if exports else "not touched"
         lines.append(f"{printable(result.folder)}: {counted(result.faces, 'face')}, {did}.")
     lines += _proof(summary.proof)
-    return lines + [f"Out of reach: {each}." for each in summary.out_of_reach]
+    return lines + [worded(f"Out of reach: {each}.") for each in summary.out_of_reach]
 
 
 def _proof(proof: "Proof") -> list[str]:

@@ -2,19 +2,21 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from facesets.errors import WrongUsage
 from facesets.files import PAGES, RUN_RECORD, printable, writing
 from facesets.results.crop_names import files_of_entry
 from facesets.results.earlier_export import EarlierExport
-from facesets.results.export_manifest import ExportManifest, SetEntry
+from facesets.results.export_manifest import ExportedFace, ExportManifest, SetEntry, SetManifest
 from facesets.results.file_names import folded
 from facesets.results.folder_diff import folder_of, read_edits
+from facesets.results.group_names import CANDIDATES
 from facesets.results.html_pages import START
 from facesets.results.lock import locked
 from facesets.results.manifest import (
+    SET_MANIFEST,
     ClusterManifest,
     FaceEntry,
     Group,
@@ -110,6 +112,7 @@ class _Found:
     faces: int
     files: dict[str, PlacedFile | None]
     left: list[str]
+    sets: dict[str, SetManifest] = field(default_factory=dict)
     renamed: bool = False
 
 
@@ -233,37 +236,73 @@ def _of_sets(root: Path, manifest: ExportManifest, whom: Whom) -> _Found:
     export = EarlierExport(root, manifest)
     own: list[SetEntry] = []
     left: list[str] = []
+    others: dict[str, SetManifest] = {}
+    files: dict[str, PlacedFile | None] = {}
     faces = 0
     for entry in export.entries:
-        inside = [item.face for item in export.sets.read(entry.name).faces]
-        theirs = sum(map(whom.is_theirs, inside))
+        said = export.sets.read(entry.name)
+        theirs = sum(whom.is_theirs(item.face) for item in said.faces)
         faces += theirs
-        if folded(entry.name.partition("/")[0]) in whom.names or theirs > _MOSTLY * len(inside):
+        if folded(entry.name.partition("/")[0]) in whom.names or theirs > _MOSTLY * len(said.faces):
             own.append(entry)
-        elif theirs:
+            if not export.sets.is_linked(entry.name):
+                files |= dict.fromkeys(files_of_entry(export.sets, entry))
+            continue
+        if theirs:
             left.append(f"{entry.name}: {theirs} of its crops; move them out and run export-swap again")
-    files: dict[str, PlacedFile | None] = {
-        name: None
-        for entry in own
-        if not export.sets.is_linked(entry.name)
-        for name in files_of_entry(export.sets, entry)
-    }
+        files |= {
+            f"{CANDIDATES}/{said.name}/{item.file}": None
+            for item in said.candidates
+            if whom.is_theirs(item.face)
+        }
+        kept_set = _set_without(said, whom)
+        if kept_set != said and not export.sets.is_linked(entry.name):
+            others[f"{entry.name}/{SET_MANIFEST}"] = kept_set
     if own:
         files |= dict.fromkeys(manifest.sheets)
     names = [entry.name for entry in own]
-    kept = replace(
-        manifest,
-        sets=tuple(entry for entry in manifest.sets if entry not in own),
-        removed=tuple(entry for entry in manifest.removed if folded(entry.name) not in whom.names),
-        sheets=() if own else manifest.sheets,
-        statements=tuple(
-            said
-            for said in manifest.statements
-            if not ({said.group, said.name} & set(names) or whom.renumbered.get(said.face) == "")
+    kept = _export_without(manifest, own, whom)
+    changed = kept != manifest or bool(others)
+    return _Found(kept, manifest_file(root).name, names, faces, files, left, others, renamed=changed)
+
+
+def _set_without(said: SetManifest, whom: Whom) -> SetManifest:
+    """The manifest of somebody else's set; crops of the person in it stay until the set is made again."""
+
+    def kept(item: ExportedFace) -> ExportedFace:
+        same = tuple(new for face in item.duplicates if (new := whom.renumbered.get(face, face)))
+        return replace(item, face=_renumbered(item.face, whom), duplicates=same)
+
+    return replace(
+        said,
+        faces=tuple(map(kept, said.faces)),
+        candidates=tuple(kept(item) for item in said.candidates if not whom.is_theirs(item.face)),
+        dropped=tuple(
+            replace(item, face=_renumbered(item.face, whom))
+            for item in said.dropped
+            if not whom.is_theirs(item.face)
         ),
+    )
+
+
+def _export_without(manifest: ExportManifest, own: Sequence[SetEntry], whom: Whom) -> ExportManifest:
+    names = {entry.name for entry in own}
+
+    def kept(entry: SetEntry) -> SetEntry:
+        return replace(entry, best=tuple(new for f in entry.best if (new := whom.renumbered.get(f, f))))
+
+    return replace(
+        manifest,
+        sets=tuple(kept(entry) for entry in manifest.sets if entry not in own),
+        removed=tuple(kept(entry) for entry in manifest.removed if folded(entry.name) not in whom.names),
+        sheets=() if own else manifest.sheets,
+        statements=_statements(manifest.statements, sorted(names), _gone(whom), whom),
         counts=manifest.counts | {"sets": len(manifest.sets) - len(own)},
     )
-    return _Found(kept, manifest_file(root).name, names, faces, files, left, renamed=kept != manifest)
+
+
+def _gone(whom: Whom) -> set[str]:
+    return {face for face, new in whom.renumbered.items() if not new}
 
 
 def _remove(folder: SafeFolder, found: _Found) -> list[str]:
@@ -280,8 +319,9 @@ def _remove(folder: SafeFolder, found: _Found) -> list[str]:
             folder.remove(name)
         folder.remove_empty_folders_above(name)
     left += [f"{group}/{name}" for group in found.groups for name in folder.names_in(group)]
-    with folder.writing(found.name) as file:
-        file.write(manifest_bytes(found.manifest))
+    for name, manifest in {**found.sets, found.name: found.manifest}.items():
+        with folder.writing(name) as file:
+            file.write(manifest_bytes(manifest))
     if folder.exists(JOURNAL) and not folder.link_above(f"{JOURNAL}/x"):
         with writing(folder.path(JOURNAL)):
             folder.remove_tree(JOURNAL)

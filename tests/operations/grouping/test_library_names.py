@@ -7,12 +7,16 @@ from tests.fixtures.library_people import cluster as cluster_library
 from tests.fixtures.library_people import rows
 from tests.fixtures.photo_library import Library as Photos
 
+from facesets.interfaces import Embedder
+from facesets.operations.face_sets.folder_labels import SortedFolders
+from facesets.operations.face_sets.import_folders import ImportFoldersSummary, import_folders
 from facesets.operations.grouping.cluster import ClusterSummary, cluster
 from facesets.operations.library.transfer import import_cache
-from facesets.operations.options.cache import ClusterOptions
+from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions
+from facesets.operations.options.face_sets import ImportFoldersOptions
 from facesets.operations.people import correcting, naming
 from facesets.operations.people.import_people import import_people
-from facesets.operations.people.listing import people
+from facesets.operations.people.listing import people, person
 from facesets.operations.people.result_names import people_of_result
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
@@ -131,3 +135,36 @@ def test_names_that_were_given_to_folders_come_into_the_library(
     assert summary.skipped == ["The General: most of the faces are Ariel here"]
     again = import_people(filled.database, brought.file, "raw", by=BY, members=brought.members)
     assert (again.step, again.names) == (None, 0)
+
+
+def test_folders_that_somebody_sorted_name_the_people_of_the_library(
+    filled: Library, library: Photos, checker: Embedder, tmp_path: Path
+) -> None:
+    hugo = who(filled, "Hugo_Chavez_0001.jpg")
+    folders = SortedFolders(people=(("Hugo", library.photos / "album"),))
+    options = ExportSwapOptions(min_face_short=60, top_n=4, sheet=False)
+
+    def sort_in() -> ImportFoldersSummary:
+        return import_folders(
+            filled,
+            folders,
+            tmp_path / "swap",
+            checker,
+            ImportFoldersOptions(),
+            options,
+            progress=SilentProgress(),
+            stop=Stop(),
+            by=BY,
+        )
+
+    named = sort_in().named
+    assert named is not None
+    assert (named.names, named.new_people) == (1, 0)
+    assert find_by_name(filled, "Hugo") == hugo
+    again = sort_in().named
+    assert again is not None
+    assert (again.names, again.step) == (0, None)
+
+
+def find_by_name(store: Library, name: str) -> str:
+    return person(store.database, name, faces=0).person.id

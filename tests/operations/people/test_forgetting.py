@@ -251,6 +251,7 @@ def own_server() -> Iterator[OwnServer]:
         yield server
     server.stop()
     wait_until_unused(base / "postgres")
+    shutil.rmtree(base, ignore_errors=True)
 
 
 @pytest.mark.slow
@@ -329,3 +330,28 @@ def test_a_photo_searched_again_in_another_way_does_not_show_the_person(
     for det_size in (320, 512, 960):
         seen = indexed(det_size)
         assert len(seen.load().faces) == before - summary.faces - summary.loose_faces
+
+
+def test_clusters_of_the_person_go_and_means_that_hold_their_faces_too(library: Library) -> None:
+    anne, ben = (who_is(library, f"{name}-0-0") for name in ("anne", "ben"))
+    alone, shared = face_of(library, "anne-0-0"), face_of(library, "anne-0-1")
+
+    def group(connection: Connection) -> None:
+        connection.execute(
+            """INSERT INTO clusters (id, model_id) SELECT c.name, min(m.id) FROM models m,
+                unnest(ARRAY['clu_1', 'clu_2', 'clu_3']) AS c (name) GROUP BY 1"""
+        )
+        connection.execute("UPDATE face_detections SET cluster = 'clu_3' WHERE person_id = %s", (ben,))
+        connection.execute("UPDATE face_detections SET cluster = 'clu_2' WHERE person_id = %s", (anne,))
+        connection.execute("UPDATE face_detections SET cluster = 'clu_1' WHERE id = %s", (alone,))
+        connection.execute("UPDATE face_detections SET cluster = 'clu_3' WHERE id = %s", (shared,))
+        connection.execute(
+            """INSERT INTO cluster_centers (cluster_id, faces, fingerprint, centroid)
+                SELECT c.id, 1, 0, e.embedding FROM clusters c, face_embeddings e WHERE e.face_id = %s""",
+            (alone,),
+        )
+
+    library.database.run(group)
+    assert forgotten(library).proof.is_clean
+    assert rows(library.database, "SELECT id FROM clusters") == [("clu_3",)]
+    assert rows(library.database, "SELECT cluster_id FROM cluster_centers") == []

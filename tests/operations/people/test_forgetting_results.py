@@ -1,5 +1,6 @@
 """A person who is forgotten goes from the results of caches, too, when that is asked for."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,7 @@ def test_results_are_listed_and_left_alone_unless_they_are_to_go(
     assert {Path(result.folder).name for result in summary.results} == {"raw", "sets", "export"}
     assert not any(result.removed for result in summary.results)
     assert shown(tmp_path) == before
-    assert any("--exports" in line for line in summary.out_of_reach)
+    assert any("not touched without exports" in line for line in summary.out_of_reach)
 
 
 def test_no_file_of_the_results_shows_or_names_the_person_and_the_others_stay(
@@ -92,6 +93,9 @@ def test_no_file_of_the_results_shows_or_names_the_person_and_the_others_stay(
     assert all(path.exists() for path in others)
     assert NAME.encode() not in library.store.names_file.read_bytes()
     assert len(library.store.load().faces) == len(rows(filled.database, "SELECT FROM face_detections"))
+    ids = set(library.store.load().face_ids())
+    for manifest in (tmp_path / "export").rglob("manifest.json"):
+        assert set(re.findall(r"[0-9a-f]{64}#[0-9]+", manifest.read_text())) <= ids
     (both,) = raw.rglob("*two people*")
     assert both.parent.name in {group.name for group in read_manifest(raw, ClusterManifest).persons}
     both.parent.rename(raw / "Ariel")

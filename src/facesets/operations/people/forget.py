@@ -8,7 +8,7 @@ from uuid import UUID
 
 import numpy as np
 
-from facesets.errors import CannotWrite
+from facesets.errors import CannotWrite, Command, Field, Sentence
 from facesets.files import printable
 from facesets.interfaces import Progress
 from facesets.operations.people.forget_files import (
@@ -269,7 +269,7 @@ def _scrub(database: Database) -> list[str]:
         refused = database.run_alone(rewrite_tables)
     except CannotWrite:
         told = "the tables' old pages, for the disk is full. Free as much space as the library takes, and run"
-        return [f"{told} `facesets db psql -c 'VACUUM FULL'`"]
+        return [Sentence(f"{told} {Command('db psql', '-c', 'VACUUM FULL')}")]
     return [f"{table}, which this user of the server may not rewrite" for table in refused]
 
 
@@ -326,6 +326,10 @@ def _out_of_reach(results: Sequence[ResultForgotten], *, exports: bool, log_remo
         told.append("the server's write-ahead log and its archives: only its superuser can remove these")
     if results and not exports:
         folders = ", ".join(printable(result.folder) for result in results)
-        told.append(f"{folders}: --exports removes the person there")
+        told.append(
+            Sentence(
+                f"{folders}: not touched without {Field('exports')}. Remove these folders and make them again"
+            )
+        )
     told += [f"{printable(result.folder)}: {printable(name)}" for result in results for name in result.left]
     return told

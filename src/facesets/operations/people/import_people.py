@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.people.contradictions import Statement, without_contradictions
-from facesets.operations.people.import_steps import follow_statements, say
+from facesets.operations.people.import_steps import follow_statements, say_all
 from facesets.operations.people.people_file import FilePerson, PeopleFile
 from facesets.operations.people.summary import kept_step
 from facesets.operations.people.who import cleaned, folded, short
@@ -152,8 +152,7 @@ def _import(
         kept, refused = without_contradictions(said, new)
         known = {*said.faces, *said.face_pairs, *said.person_pairs}
         fresh = [each for each in kept if each not in known]
-        for each in fresh:
-            say(step, each)
+        say_all(step, fresh)
         _exemplars(work, kept)
         moved = follow_statements(step, kept) + _give_members(work)
         _name_people(work)

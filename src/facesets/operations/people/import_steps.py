@@ -20,14 +20,18 @@ from facesets.store.postgres.steps import Step
 _MOST_ROUNDS = 10
 
 
-def say(step: Step, each: Statement) -> None:
-    """Keep one statement."""
-    if isinstance(each, FaceStatement):
-        say_of_faces(step, [each.face], each.person, is_person=each.is_person)
-    elif isinstance(each, FacePair):
-        say_of_pair(step, each.first, each.second, same=each.same)
-    else:
-        say_different(step, each.first, each.second)
+def say_all(step: Step, statements: Sequence[Statement]) -> None:
+    """Keep statements, those about one person at once."""
+    of_person: dict[tuple[UUID, bool], list[int]] = {}
+    for each in statements:
+        if isinstance(each, FaceStatement):
+            of_person.setdefault((each.person, each.is_person), []).append(each.face)
+        elif isinstance(each, FacePair):
+            say_of_pair(step, each.first, each.second, same=each.same)
+        else:
+            say_different(step, each.first, each.second)
+    for (person, is_person), faces in of_person.items():
+        say_of_faces(step, faces, person, is_person=is_person)
 
 
 def follow_statements(step: Step, kept: Sequence[Statement]) -> int:

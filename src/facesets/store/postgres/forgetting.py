@@ -109,8 +109,11 @@ _DERIVED: tuple[LiteralString, ...] = (
         SELECT DISTINCT cluster FROM face_detections
         WHERE id = ANY(%(faces)s::bigint[]) AND cluster IS NOT NULL""",
     "DELETE FROM cluster_centers c USING of_person o WHERE c.cluster_id = o.cluster",
-    """DELETE FROM clusters c USING of_person o WHERE c.id = o.cluster AND NOT EXISTS (
-        SELECT FROM face_detections f WHERE f.cluster = c.id AND f.id <> ALL(%(faces)s::bigint[]))""",
+    """CREATE TEMPORARY TABLE gone_clusters ON COMMIT DROP AS
+        SELECT cluster AS id FROM of_person o WHERE NOT EXISTS (
+            SELECT FROM face_detections f WHERE f.cluster = o.cluster AND f.id <> ALL(%(faces)s::bigint[]))
+        UNION SELECT 'person_' || unnest(%(texts)s::text[])""",
+    "DELETE FROM clusters c USING gone_clusters g WHERE c.id = g.id",
     """DELETE FROM hdbscan_runs WHERE id IN (
         SELECT hdbscan_run_id FROM hdbscan_faces WHERE face_id = ANY(%(faces)s::bigint[]))""",
     """CREATE TEMPORARY TABLE near_person ON COMMIT DROP AS SELECT DISTINCT o.person_id AS id
@@ -128,6 +131,7 @@ _JOURNAL: tuple[LiteralString, ...] = (
         AND (string_to_array(key, ' ') && %(texts)s::text[]
             OR before ->> 'person_id' = ANY(%(texts)s) OR after ->> 'person_id' = ANY(%(texts)s)
             OR before ->> 'merged_into_id' = ANY(%(texts)s) OR after ->> 'merged_into_id' = ANY(%(texts)s)
+            OR (in_table = 'clusters' AND key IN (SELECT id FROM gone_clusters))
             OR (in_table IN ('said_faces', 'said_of_faces', 'said_exemplars')
                 AND string_to_array(key, ' ') && %(faces)s::bigint[]::text[]))""",
 )
@@ -152,7 +156,6 @@ _PEOPLE: tuple[LiteralString, ...] = (
     "DELETE FROM said_people WHERE person_id = ANY(%(persons)s::uuid[])",
     "UPDATE face_detections SET person_id = NULL WHERE person_id = ANY(%(persons)s::uuid[])",
     "DELETE FROM persons WHERE id = ANY(%(persons)s::uuid[])",
-    "DELETE FROM clusters WHERE id = ANY(SELECT 'person_' || unnest(%(texts)s::text[]))",
 )
 
 
