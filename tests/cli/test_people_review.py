@@ -31,7 +31,7 @@ def library(database: Database) -> Library:
     add_person(filled, "anna", 6)
     add_like(filled, "annie", "anna", 0.58, 3)
     add_person(filled, "ben", 2)
-    cluster(filled)
+    cluster(filled, method="components")
     return filled
 
 

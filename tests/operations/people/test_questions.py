@@ -1,4 +1,7 @@
-"""Questions for a human: what is asked, what answers do, and that no answered question comes back."""
+"""Questions for a human: what is asked, what answers do, and that no answered question comes back.
+
+People are made by connected components, which leave those apart that `auto` would find to be one.
+"""
 
 from typing import Any
 
@@ -52,7 +55,7 @@ def say(library: Library, question: Question, verdict: Any, **more: Any) -> int:
 def test_people_without_a_name_are_asked_about_by_size_until_they_have_one_or_do_not_matter(
     library: Library,
 ) -> None:
-    cluster(library)
+    cluster(library, method="components")
     assert [(each.text, each.settles) for each in ask(library)] == [
         (f"Who is {who_is(library, 'anna-0-0')[:8]} (6 faces)?", 6),
         (f"Who is {who_is(library, 'ben-0-0')[:8]} (4 faces)?", 4),
@@ -66,7 +69,7 @@ def test_people_without_a_name_are_asked_about_by_size_until_they_have_one_or_do
 
 def test_two_people_who_may_be_one_are_asked_about_and_yes_merges_them(library: Library) -> None:
     add_like(library, "annie", "anna", 0.52, 3)
-    cluster(library)
+    cluster(library, method="components")
     naming.name(library.database, who_is(library, "anna-0-0"), "Anna", into=False, face=False, by=BY)
     question = one(library, "same")
     assert (question.name, question.settles, question.nameless) == ("Anna", 3, who_is(library, "annie-0-0"))
@@ -79,11 +82,11 @@ def test_two_people_who_may_be_one_are_asked_about_and_yes_merges_them(library: 
 
 def test_no_keeps_two_people_apart_for_good_and_undo_asks_again(library: Library) -> None:
     add_like(library, "annie", "anna", 0.52, 3)
-    cluster(library)
+    cluster(library, method="components")
     question = one(library, "same")
     step = say(library, question, "no")
     for _ in range(2):
-        cluster(library)
+        cluster(library, method="components")
         assert ask(library, "same") == []
     history.undo(library.database, step, by=BY)
     assert one(library, "same").id == question.id
@@ -97,20 +100,20 @@ def test_no_keeps_two_people_apart_for_good_and_undo_asks_again(library: Library
 
 def test_an_answer_outlives_a_reset_of_all_people(library: Library) -> None:
     add_like(library, "annie", "anna", 0.52, 3)
-    cluster(library)
+    cluster(library, method="components")
     say(library, one(library, "same"), "no")
     library.database.run(
         lambda connection: connection.execute(
             "UPDATE face_detections SET person_id = NULL; DELETE FROM persons"
         )
     )
-    cluster(library)
+    cluster(library, method="components")
     assert who_is(library, "annie-0-0") != who_is(library, "anna-0-0") != ""
     assert ask(library, "same") == []
 
 
 def test_what_is_skipped_gives_way_to_the_next(library: Library) -> None:
-    cluster(library)
+    cluster(library, method="components")
     first, second = ask(library)
     assert next_questions(library.database, 1, [first.id]) == [second]
     assert next_questions(library.database, 5, [first.id, second.id]) == []
@@ -118,11 +121,11 @@ def test_what_is_skipped_gives_way_to_the_next(library: Library) -> None:
 
 def test_a_name_in_answer_says_that_two_are_not_one_unless_it_is_theirs(library: Library) -> None:
     add_like(library, "annie", "anna", 0.52, 3)
-    cluster(library)
+    cluster(library, method="components")
     naming.name(library.database, who_is(library, "anna-0-0"), "Anna", into=False, face=False, by=BY)
     step = say(library, one(library, "same"), "name", name="Annie")
     assert who_is(library, "annie-0-0") != who_is(library, "anna-0-0")
-    cluster(library)
+    cluster(library, method="components")
     assert ask(library, "same") == []
     history.undo(library.database, step, by=BY)
     say(library, one(library, "same"), "name", name="anna", into=True)
@@ -130,11 +133,11 @@ def test_a_name_in_answer_says_that_two_are_not_one_unless_it_is_theirs(library:
 
 
 def test_faces_near_somebody_are_asked_about_together_and_each_is_answered(library: Library) -> None:
-    cluster(library)
+    cluster(library, method="components")
     naming.name(library.database, who_is(library, "anna-0-0"), "Anna", into=False, face=False, by=BY)
     for label in ("carl", "dora", "emil"):
         add_like(library, label, "anna", 0.5, 1)
-    cluster(library)
+    cluster(library, method="components")
     question = one(library, "near")
     assert (question.text, question.settles) == ("Are these 3 faces Anna?", 3)
     faces = [item.faces[0] for item in question.items]
@@ -143,7 +146,7 @@ def test_faces_near_somebody_are_asked_about_together_and_each_is_answered(libra
         rows(library.database, f"SELECT id, assigned_by FROM face_detections WHERE id IN {tuple(faces)}")
     )
     assert [given[face] for face in faces] == ["manual", None, "manual"]
-    cluster(library)
+    cluster(library, method="components")
     assert ask(library, "near") == []
     statuses = rows(
         library.database, "SELECT face_id, status FROM face_candidates WHERE kind = 'near' ORDER BY face_id"
@@ -154,7 +157,7 @@ def test_faces_near_somebody_are_asked_about_together_and_each_is_answered(libra
 
 
 def test_a_face_far_from_its_person_is_asked_about_and_no_takes_it_away(library: Library) -> None:
-    cluster(library)
+    cluster(library, method="components")
     anna = who_is(library, "anna-0-0")
     add_like(library, "carl", "anna", 0.2, 1)
     add_like(library, "dora", "anna", 0.25, 1)
@@ -165,28 +168,28 @@ def test_a_face_far_from_its_person_is_asked_about_and_no_takes_it_away(library:
             (anna, [carl, dora]),
         )
     )
-    cluster(library)
+    cluster(library, method="components")
     question = one(library, "far")
     assert [item.faces for item in question.items] == [[carl], [dora]]
     assert question.items[0].uncertainty > question.items[1].uncertainty > 0.5
     say(library, question, "no", but=[2])
     assert who_is(library, "carl-0-0") == ""
     assert who_is(library, "dora-0-0") == anna
-    cluster(library)
+    cluster(library, method="components")
     assert ask(library, "far") == []
     assert who_is(library, "carl-0-0") == ""
 
 
 def person_of_two(library: Library) -> str:
     """Somebody made of two people by a merge that nobody said."""
-    cluster(library)
+    cluster(library, method="components")
     anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
     library.database.run(
         lambda connection: connection.execute(
             "UPDATE face_detections SET person_id = %s WHERE person_id = %s", (anna, ben)
         )
     )
-    cluster(library)
+    cluster(library, method="components")
     return anna
 
 
@@ -197,7 +200,7 @@ def test_a_person_who_may_be_two_is_split_by_yes_and_stays_so(library: Library) 
     say(library, question, "yes")
     assert who_is(library, "anna-0-0") == who_is(library, "anna-0-5") == anna
     assert who_is(library, "ben-0-0") == who_is(library, "ben-0-3") != anna
-    cluster(library)
+    cluster(library, method="components")
     assert ask(library, "split") == []
     assert ask(library, "same") == []
 
@@ -205,14 +208,14 @@ def test_a_person_who_may_be_two_is_split_by_yes_and_stays_so(library: Library) 
 def test_a_person_who_is_not_two_is_never_asked_about_again(library: Library) -> None:
     person_of_two(library)
     step = say(library, one(library, "split"), "no")
-    cluster(library)
+    cluster(library, method="components")
     assert ask(library, "split") == []
     history.undo(library.database, step, by=BY)
     assert len(ask(library, "split")) == 1
 
 
 def test_a_cluster_that_may_be_somebody_is_given_to_them_by_yes(library: Library) -> None:
-    cluster(library)
+    cluster(library, method="components")
     anna = who_is(library, "anna-0-0")
     add_like(library, "annie", "anna", 0.52, 3)
     library.database.run(
@@ -234,7 +237,7 @@ def test_a_cluster_that_may_be_somebody_is_given_to_them_by_yes(library: Library
 
 def test_what_was_said_already_is_not_asked_also_where_it_follows(library: Library) -> None:
     add_like(library, "annie", "anna", 0.52, 3)
-    cluster(library)
+    cluster(library, method="components")
     correcting.different(
         library.database,
         str(face_of(library, "anna-0-0")),
@@ -251,7 +254,7 @@ def test_what_was_said_already_is_not_asked_also_where_it_follows(library: Libra
 
 def test_two_people_in_one_photo_are_not_asked_about(library: Library) -> None:
     add_like(library, "annie", "anna", 0.52, 3)
-    cluster(library)
+    cluster(library, method="components")
     assert len(ask(library, "same")) == 1
     library.database.run(
         lambda connection: connection.execute(
@@ -266,7 +269,7 @@ def test_two_people_in_one_photo_are_not_asked_about(library: Library) -> None:
 
 def test_a_verdict_that_does_not_fit_changes_nothing(library: Library) -> None:
     add_like(library, "annie", "anna", 0.52, 3)
-    cluster(library)
+    cluster(library, method="components")
     same, name = one(library, "same"), ask(library, "name")[0]
     for question, verdict, more, sentence in (
         (same.id, "yes", {"but": [2]}, "no number 2"),
