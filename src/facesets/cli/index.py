@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from facesets.operations.ingest.index import IndexSummary
     from facesets.records import CacheSettings
     from facesets.settings import Settings
+    from facesets.sources.galleries import GallerySource
     from facesets.stop import Stop
     from facesets.store.postgres.library import Library
 
@@ -96,23 +97,16 @@ def index(
     from facesets import settings
     from facesets.assembly.describing import Asked, describer
     from facesets.assembly.stores import open_database
-    from facesets.files import require_suffix
     from facesets.operations.ingest.empty_sources import require_a_target
     from facesets.operations.ingest.index import index as run
     from facesets.operations.models.profile import Meter, profile_of
-    from facesets.operations.models.tuning import is_long
     from facesets.sources.galleries import GallerySource
     from facesets.stopwatch import Stopwatch
     from facesets.store.postgres.claims import RunLock
     from facesets.store.postgres.connection import now
     from facesets.store.postgres.library import Library
 
-    if profile is not None:
-        require_suffix(profile, ".json")
-    if options.enrich and (ml_uri or skip_faces):
-        raise WrongUsage(_NOT_WITH_ENRICH)
-    if assign and skip_faces:
-        raise WrongUsage("--assign gives new faces to people. Leave out --skip-faces.")
+    _require_what_fits(options.enrich, assign, bool(ml_uri), skip_faces, profile)
     stopwatch, meter = Stopwatch(), Meter()
     console.only_the_result_unless_watched()
     conf = settings.load()
@@ -134,36 +128,56 @@ def index(
             skip_faces=skip_faces,
             skip_clip=skip_clip,
             workers=concurrency,
-            is_long=lambda: is_first and is_long(chain.from_iterable(source.stamps()), 0),
+            is_long=lambda: is_first and _is_long(source),
         )
         with RunLock(session, "index --alone") if alone else nullcontext():
             describe, options = describer(
                 library, options, conf, asked, console, progress, stop, stopwatch=stopwatch
             )
-            landmarker = None
-            if options.enrich and not options.dry_run and describe.faces_from is not None:
-                landmarker = _landmarker(describe.faces_from, pack, provider, conf, progress, stop)
-            index_all = partial(run, landmarker=landmarker, stopwatch=stopwatch)
+            wanted = describe.faces_from if options.enrich and not options.dry_run else None
+            landmarks = _landmarker(wanted, pack, provider, conf, progress, stop)
+            index_all = partial(run, landmarker=landmarks, stopwatch=stopwatch)
             began = session.run(now) if assign else None
             summary = index_all(source, library, describe, options, progress=progress, stop=stop)
             if began is not None and not options.dry_run and not summary.stopped:
-                of_this_run = Library(session, describe.faces_from)
-                summary = _assigned(summary, of_this_run, began, progress, stop)
+                summary = _assigned(summary, Library(session, describe.faces_from), began, progress, stop)
     _show(library.label, summary, dry_run=options.dry_run)
     if (profile is not None or console.session.verbose) and not options.dry_run:
         console.profile(profile_of(stopwatch, meter, workers=options.concurrency, path=profile))
     _finish(summary, strict=strict)
 
 
+def _is_long(source: "GallerySource") -> bool:
+    from facesets.operations.models.tuning import is_long
+
+    return is_long(chain.from_iterable(source.stamps()), 0)
+
+
+def _require_what_fits(
+    enrich: bool, assign: bool, by_service: bool, skip_faces: bool, profile: Path | None
+) -> None:
+    """Refuse what needs faces, or models here, where there are none. Raises `WrongUsage`."""
+    from facesets.files import require_suffix
+
+    if profile is not None:
+        require_suffix(profile, ".json")
+    if enrich and (by_service or skip_faces):
+        raise WrongUsage(_NOT_WITH_ENRICH)
+    if assign and skip_faces:
+        raise WrongUsage("--assign gives new faces to people. Leave out --skip-faces.")
+
+
 def _landmarker(
-    faces_from: "CacheSettings",
+    faces_from: "CacheSettings | None",
     pack: str | None,
     provider: str,
     conf: "Settings",
     progress: "Progress",
     stop: "Stop",
-) -> "Landmarks":
-    """The landmark models of the pack that finds the faces."""
+) -> "Landmarks | None":
+    """The landmark models of the pack that finds the faces; None for no faces."""
+    if faces_from is None:
+        return None
     from facesets.assembly.models import make_landmarks
     from facesets.assembly.packs import get_pack
     from facesets.inference.providers import choose_provider

@@ -10,6 +10,7 @@ from facesets.clustering.methods import METHODS, Grouping, GroupingTask
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
 from facesets.operations.grouping.library_people import follow_library, people_of, with_hidden
+from facesets.operations.grouping.result_folder import counts_of, open_result, write_result
 from facesets.operations.options.cache import ClusterOptions
 from facesets.plurals import counted
 from facesets.records import Collection, Float32, Int64
@@ -20,7 +21,7 @@ from facesets.results.apply_user_edits import (
     carried,
     names_of_clusters,
 )
-from facesets.results.follow_names import ids_of, known_and_named, with_names
+from facesets.results.follow_names import with_names
 from facesets.results.lock import reserved
 from facesets.results.manifest import (
     CLUSTER_MANIFEST,
@@ -31,10 +32,8 @@ from facesets.results.manifest import (
     face_describer,
 )
 from facesets.results.naming import Naming
-from facesets.results.photo_folders import plan_folders, rehearse, write_photo_folders
-from facesets.results.preflight import begin
 from facesets.results.provenance import provenance
-from facesets.results.user_edits import SINGLETONS, warn
+from facesets.results.user_edits import SINGLETONS
 from facesets.stop import Stop
 
 NO_FACE = "_noface"
@@ -87,14 +86,8 @@ def cluster(
 def _cluster(
     store: Store, out: Path, options: ClusterOptions, *, progress: Progress, stop: Stop
 ) -> ClusterSummary:
-    begun = begin(
-        store, out, ClusterManifest, CLUSTER_MANIFEST, replace=options.replace, how=options.materialize
-    )
-    collection = begun.collection
-    before = {} if begun.before is None else {out: begun.before}
-    results, naming = known_and_named(store, before, [out], collection, learns=False)
-    known = results.get(out)
-    warn(known, out, progress)
+    folder = open_result(store, out, ClusterManifest, CLUSTER_MANIFEST, options, progress)
+    collection = folder.begun.collection
     progress.begin(f"Clustering {counted(len(collection.faces), 'face')}")
     recogniser = collection.settings.recogniser
     grouping = group_faces(collection.faces.embedding, collection.faces.image, options, recogniser)
@@ -102,44 +95,32 @@ def _cluster(
     ids = collection.face_ids()
     grouping = replace(grouping, labels=follow_library(grouping.labels, ids, people))
     describe = face_describer(collection, quality(collection.faces).total)
-    known = with_hidden(known, ids, people, describe)
+    known = with_hidden(folder.known, ids, people, describe)
     said = (
         None
         if known is None or not (known.statements or known.hidden)
         else apply_user_edits(grouping.labels, ids, known)
     )
     progress.end()
-    manifest, kept = _manifest(store, collection, grouping, said, naming, out, options)
-    plan = plan_folders(
-        out,
+    manifest, kept = _manifest(store, collection, grouping, said, folder.naming, out, options)
+    written = write_result(
+        replace(folder, known=known),
         "cluster",
         CLUSTER_MANIFEST,
+        manifest,
+        kept,
+        manifest.persons,
         _members(manifest),
         options,
-        moved=kept.files,
-        unwanted=kept.unwanted,
-        sources=begun.sources,
-        today={} if known is None else known.today,
-        called={} if known is None else known.called,
+        progress=progress,
+        stop=stop,
     )
-    if options.dry_run:
-        written = rehearse(plan, manifest)
-    else:
-        naming.keep({out: ids_of(manifest.persons)})
-        written = write_photo_folders(plan, manifest, progress=progress, stop=stop)
     return ClusterSummary(
         out=str(out),
-        **manifest.counts,
-        reasons=[*_of_another_method(begun.before, options), *grouping.reasons],
+        reasons=[*_of_another_method(folder.begun.before, options), *grouping.reasons],
         learned=list(kept.learned),
-        copied=written.copied,
-        unchanged=written.unchanged,
-        removed=written.removed,
-        renamed=written.renamed,
-        failed=written.failed,
-        failures=written.failures,
         dry_run=options.dry_run,
-        stopped=written.stopped,
+        **counts_of(manifest, written),
     )
 
 

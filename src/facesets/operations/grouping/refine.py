@@ -19,6 +19,7 @@ from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
 from facesets.operations.grouping.cluster import members_by_label
 from facesets.operations.grouping.gates import SMALL_ALBUM, Advice, Gated, advise, dropped_by, quality_gates
+from facesets.operations.grouping.result_folder import counts_of, open_result, write_result
 from facesets.operations.options.cache import MOST_MIN_FACES, RefineOptions
 from facesets.plurals import counted
 from facesets.records import Bool, Collection, Faces, Float32, Int64
@@ -29,7 +30,7 @@ from facesets.results.apply_user_edits import (
     carried,
     names_of_clusters,
 )
-from facesets.results.follow_names import ids_of, known_and_named, with_names
+from facesets.results.follow_names import with_names
 from facesets.results.gates import MIN_FACES, OUTLIER, UNASSIGNED, Gate
 from facesets.results.group_names import numbered_name
 from facesets.results.lock import reserved
@@ -43,10 +44,7 @@ from facesets.results.manifest import (
     face_describer,
 )
 from facesets.results.naming import Naming
-from facesets.results.photo_folders import plan_folders, rehearse, write_photo_folders
-from facesets.results.preflight import begin
 from facesets.results.provenance import provenance
-from facesets.results.user_edits import warn
 from facesets.stop import Stop
 
 
@@ -109,16 +107,10 @@ def refine(
 def _refine(
     store: Store, out: Path, options: RefineOptions, *, progress: Progress, stop: Stop
 ) -> RefineSummary:
-    begun = begin(
-        store, out, RefineManifest, REFINE_MANIFEST, replace=options.replace, how=options.materialize
-    )
-    collection = begun.collection
+    folder = open_result(store, out, RefineManifest, REFINE_MANIFEST, options, progress)
+    collection, known = folder.begun.collection, folder.known
     faces = collection.faces
     options = options.for_store(len(collection.images), collection.settings.recogniser)
-    before = {} if begun.before is None else {out: begun.before}
-    results, naming = known_and_named(store, before, [out], collection, learns=False)
-    known = results.get(out)
-    warn(known, out, progress)
     progress.begin(f"Refining {counted(len(faces), 'face')}")
     cluster = _clusters(faces, options)
     said = (
@@ -132,43 +124,30 @@ def _refine(
 
     gated = gate(options)
     progress.end()
-    manifest, kept = _manifest(store, collection, gated, said, naming, out, options)
-    members = {group.name: [face.paths for face in group.faces] for group in manifest.facesets}
-    plan = plan_folders(
-        out,
+    manifest, kept = _manifest(store, collection, gated, said, folder.naming, out, options)
+    written = write_result(
+        folder,
         "refine",
         REFINE_MANIFEST,
-        members,
+        manifest,
+        kept,
+        manifest.facesets,
+        {group.name: [face.paths for face in group.faces] for group in manifest.facesets},
         options,
-        moved=kept.files,
-        unwanted=kept.unwanted,
-        sources=begun.sources,
-        today={} if known is None else known.today,
-        called={} if known is None else known.called,
+        progress=progress,
+        stop=stop,
     )
-    if options.dry_run:
-        written = rehearse(plan, manifest)
-    else:
-        naming.keep({out: ids_of(manifest.facesets)})
-        written = write_photo_folders(plan, manifest, progress=progress, stop=stop)
     advice = Advice()
     if len(collection.images) < SMALL_ALBUM or not manifest.facesets:
         advice = advise(faces, len(collection.images), options, gate)
     return RefineSummary(
         out=str(out),
-        **manifest.counts,
         dropped_by=dropped_by(gated),
         hint=advice.hint,
         try_flags=list(advice.flags),
         learned=list(kept.learned),
-        copied=written.copied,
-        unchanged=written.unchanged,
-        removed=written.removed,
-        renamed=written.renamed,
-        failed=written.failed,
-        failures=written.failures,
         dry_run=options.dry_run,
-        stopped=written.stopped,
+        **counts_of(manifest, written),
     )
 
 

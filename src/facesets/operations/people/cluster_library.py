@@ -9,6 +9,7 @@ import numpy as np
 
 from facesets.clustering.incremental import Joined
 from facesets.interfaces import Progress
+from facesets.library_records import RecordedRun
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.people.cluster_storing import Writing, store_decision
 from facesets.operations.people.cluster_summary import ClusterLibrarySummary, summarised
@@ -60,52 +61,63 @@ def cluster_library(
         RunLock(database, "cluster"),
         recorded_run(database, "cluster", asdict(options), dry_run=options.dry_run) as run,
     ):
-        began = time.monotonic()
-        restored = Restored(0, 0)
-        if not options.dry_run:
-            restored = database.run(lambda connection: _restore(connection, by, run.id))
-        progress.begin("Reading faces")
-        said = database.run(load_statements)
-        loaded = database.run(lambda connection: load_faces(connection, library, options))
-        progress.end()
-        read = time.monotonic()
-        try:
-            decision, placed = _decide(library, loaded, said, options, progress, stop, new_id)
-        except StoppedEarly:
-            run.stopped = True
-            return ClusterLibrarySummary(len(loaded.faces.face_id), dry_run=options.dry_run, stopped=True)
-        decided = time.monotonic()
-        seconds = {"reading": read - began, "clustering": decided - read}
-        joined = obey(decision.freed(loaded.faces), decision.joined, said).joined
-        questions = 0
-        if not options.dry_run:
-            progress.begin("Storing people")
-            writing = Writing(by, run.id, new_id)
-            joined = changing(
-                database,
-                lambda connection: store_decision(connection, loaded, decision, placed, options, writing),
-            )
-            progress.end()
-            stored = time.monotonic()
-            seconds["storing"] = stored - decided
-            if not stop.requested:
-                progress.begin("Looking for questions")
-                questions = _look(library, loaded, decision, joined)
-                progress.end()
-            seconds["looking for questions"] = time.monotonic() - stored
-        summary = replace(
-            summarised(loaded.faces, replace(decision, joined=joined), options, seconds),
-            restored=restored.faces,
-            left_out=loaded.left_out,
-            questions=questions,
+        return _cluster(library, options, run, Writing(by, run.id, new_id), progress, stop)
+
+
+def _cluster(
+    library: Library,
+    options: ClusterLibraryOptions,
+    run: RecordedRun,
+    writing: Writing,
+    progress: Progress,
+    stop: Stop,
+) -> ClusterLibrarySummary:
+    database = library.database
+    began = time.monotonic()
+    restored = Restored(0, 0)
+    if not options.dry_run:
+        restored = database.run(lambda connection: _restore(connection, writing))
+    progress.begin("Reading faces")
+    said = database.run(load_statements)
+    loaded = database.run(lambda connection: load_faces(connection, library, options))
+    progress.end()
+    read = time.monotonic()
+    try:
+        decision, placed = _decide(library, loaded, said, options, progress, stop, writing.new_id)
+    except StoppedEarly:
+        run.stopped = True
+        return ClusterLibrarySummary(len(loaded.faces.face_id), dry_run=options.dry_run, stopped=True)
+    decided = time.monotonic()
+    seconds = {"reading": read - began, "clustering": decided - read}
+    joined = obey(decision.freed(loaded.faces), decision.joined, said).joined
+    questions = 0
+    if not options.dry_run:
+        progress.begin("Storing people")
+        joined = changing(
+            database,
+            lambda connection: store_decision(connection, loaded, decision, placed, options, writing),
         )
-        run.summary = {k: v for k, v in asdict(summary).items() if k != "review"}
-        run.summary |= {"review": len(summary.review), **decision.used}
+        progress.end()
+        stored = time.monotonic()
+        seconds["storing"] = stored - decided
+        if not stop.requested:
+            progress.begin("Looking for questions")
+            questions = _look(library, loaded, decision, joined)
+            progress.end()
+        seconds["looking for questions"] = time.monotonic() - stored
+    summary = replace(
+        summarised(loaded.faces, replace(decision, joined=joined), options, seconds),
+        restored=restored.faces,
+        left_out=loaded.left_out,
+        questions=questions,
+    )
+    run.summary = {k: v for k, v in asdict(summary).items() if k != "review"}
+    run.summary |= {"review": len(summary.review), **decision.used}
     return summary
 
 
-def _restore(connection: Connection, by: str, run_id: int) -> Restored:
-    with making_step(connection, "cluster", by, "people brought back", run_id=run_id) as step:
+def _restore(connection: Connection, writing: Writing) -> Restored:
+    with making_step(connection, "cluster", writing.by, "people brought back", run_id=writing.run_id) as step:
         return restore_people(step)
 
 

@@ -118,16 +118,18 @@ def library_statistics(connection: Connection) -> LibraryStatistics:
             ).fetchall()
         ),
         models=_models(connection),
-        clip=[
-            ClipStatistics(name, images)
-            for name, images in connection.execute(
-                """SELECT m.name, e.images FROM models m
-                    JOIN (SELECT model_id, count(*) AS images FROM image_embeddings GROUP BY 1) e
-                        ON e.model_id = m.id
-                    ORDER BY m.id"""
-            )
-        ],
+        clip=_clip(connection),
     )
+
+
+def _clip(connection: Connection) -> list[ClipStatistics]:
+    rows = connection.execute(
+        """SELECT m.name, e.images FROM models m
+            JOIN (SELECT model_id, count(*) AS images FROM image_embeddings GROUP BY 1) e
+                ON e.model_id = m.id
+            ORDER BY m.id"""
+    )
+    return [ClipStatistics(name, images) for name, images in rows]
 
 
 def _models(connection: Connection) -> list[ModelStatistics]:

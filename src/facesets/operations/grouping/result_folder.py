@@ -1,0 +1,121 @@
+"""What `cluster` and `refine` do alike with their result folder: read what lies there, and write it again."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from facesets.interfaces import Progress, Store
+from facesets.results.apply_user_edits import Carried
+from facesets.results.follow_names import ids_of, known_and_named
+from facesets.results.manifest import ClusterManifest, Group, RefineManifest
+from facesets.results.membership import GroupMembership
+from facesets.results.naming import Naming
+from facesets.results.photo_folders import (
+    FolderOptions,
+    Written,
+    plan_folders,
+    rehearse,
+    write_photo_folders,
+)
+from facesets.results.preflight import Beginning, begin
+from facesets.results.user_edits import warn
+from facesets.stop import Stop
+
+M = TypeVar("M", ClusterManifest, RefineManifest)
+
+
+class ResultOptions(FolderOptions, Protocol):
+    """Options of a command that writes a result folder of its own."""
+
+    @property
+    def replace(self) -> bool:
+        """Whether the folder may be another store's."""
+        ...
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether to write nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFolder(Generic[M]):
+    """A result folder as it was found.
+
+    Attributes
+    ----------
+    out : Path
+    begun : Beginning
+        The store's faces, and the manifest that lay there.
+    naming : Naming
+        Names that people have in any result of the store.
+    known : GroupMembership or None
+        Who is who there, by what the user changed; None where there was nothing.
+    """
+
+    out: Path
+    begun: Beginning[M]
+    naming: Naming
+    known: GroupMembership | None
+
+
+def open_result(
+    store: Store, out: Path, kind: type[M], manifest_name: str, options: ResultOptions, progress: Progress
+) -> ResultFolder[M]:
+    """Read a store and what lies in a result folder; errors as `begin`."""
+    begun = begin(store, out, kind, manifest_name, replace=options.replace, how=options.materialize)
+    before = {} if begun.before is None else {out: begun.before}
+    results, naming = known_and_named(store, before, [out], begun.collection, learns=False)
+    known = results.get(out)
+    warn(known, out, progress)
+    return ResultFolder(out, begun, naming, known)
+
+
+def write_result(
+    folder: ResultFolder[M],
+    command: str,
+    manifest_name: str,
+    manifest: M,
+    kept: Carried,
+    groups: Iterable[Group],
+    members: Mapping[str, Iterable[tuple[str, ...]]],
+    options: ResultOptions,
+    *,
+    progress: Progress,
+    stop: Stop,
+) -> Written:
+    """Lay the photos of a result into its folder, or find out what that would do.
+
+    Parameters
+    ----------
+    kept : Carried
+        What the manifest takes over from the one before it.
+    groups : iterable of Group
+        The people, whose names are kept for other results.
+    members : mapping
+        Folder to the paths of each of its images.
+    """
+    known = folder.known
+    plan = plan_folders(
+        folder.out,
+        command,
+        manifest_name,
+        members,
+        options,
+        moved=kept.files,
+        unwanted=kept.unwanted,
+        sources=folder.begun.sources,
+        today={} if known is None else known.today,
+        called={} if known is None else known.called,
+    )
+    if options.dry_run:
+        return rehearse(plan, manifest)
+    folder.naming.keep({folder.out: ids_of(groups)})
+    return write_photo_folders(plan, manifest, progress=progress, stop=stop)
+
+
+def counts_of(manifest: M, written: Written) -> dict[str, Any]:
+    """What was found, and what happened to the files, as summaries have it."""
+    names = ("copied", "unchanged", "removed", "renamed", "failed", "failures", "stopped")
+    return {**manifest.counts, **{name: getattr(written, name) for name in names}}
