@@ -9,7 +9,9 @@ from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.plurals import counted, people
 
 if TYPE_CHECKING:
-    from facesets.operations.people.cluster_details import ClusterDetails
+    from collections.abc import Sequence
+
+    from facesets.operations.people.cluster_details import ClusterDetails, NearPerson
     from facesets.operations.people.dual import DualSummary
 
 
@@ -67,7 +69,9 @@ def cluster_lines(found: "ClusterDetails") -> list[str]:
     if found.epsilon is not None:
         rows.append(("born", f"at a distance of {found.epsilon:.3f}; lambda {found.birth_density:.3f}"))
         rows.append(("lives", f"for {found.persistence:.3f} of lambda; stability {found.stability:.3f}"))
-    rows += [
-        ("near", f"{each.name} ({each.person}) by {each.cosine_similarity:.3f}") for each in found.nearest
-    ]
-    return [f"{name:<10} {value}" for name, value in rows]
+    return [f"{name:<10} {value}" for name, value in rows] + near_lines(found.nearest)
+
+
+def near_lines(nearest: "Sequence[NearPerson]") -> list[str]:
+    """Whom a cluster or a person resembles, in words."""
+    return [f"{'near':<10} {each.name} ({each.person}) by {each.cosine_similarity:.3f}" for each in nearest]

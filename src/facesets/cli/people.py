@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from facesets.cli import console
-from facesets.cli.cluster_dual import cluster_lines
+from facesets.cli.cluster_dual import cluster_lines, near_lines
 from facesets.cli.params import DatabaseOption
 from facesets.cli.user import current_user
 from facesets.cli.wording import worded
@@ -98,6 +98,8 @@ def show(
     ]
     lines = [f"{name:<10} {value}" for name, value in rows]
     lines += [f"{'said':<10} {said}" for said in found.statements]
+    lines += [f"{'cluster':<10} {each.cluster} ({counted(each.faces, 'face')})" for each in found.clusters]
+    lines += near_lines(found.nearest)
     if found.cluster is not None:
         lines += cluster_lines(found.cluster)
     if faces:

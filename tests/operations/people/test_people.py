@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
+from tests.fixtures.library_people import add_like, add_person, cluster, face_of, rows, who_is
 
 from facesets.errors import WrongUsage
 from facesets.operations.options.assign import AssignOptions
@@ -348,3 +348,16 @@ def test_lists_count_again_whatever_changed(
     assert (line().faces, line().photos, line().first) == (faces, photos, first)
     assert line().prototypes == (4 if faces else 0)
     assert person(library.database, anna, faces=0).person == line()
+
+
+def test_a_person_is_shown_with_the_clusters_and_with_who_resembles_them_most(library: Library) -> None:
+    add_like(library, "annika", "anna", 0.5, 3)
+    cluster(library, method="components")
+    anna = who_is(library, "anna-0-0")
+    people(library.database, status="active", unnamed=False, sort="faces")
+    shown = person(library.database, anna, faces=0)
+    assert [each.faces for each in shown.clusters] == [6]
+    nearest = shown.nearest[0]
+    assert nearest.person == who_is(library, "annika-0-0")[:8]
+    assert nearest.cosine_similarity > 0.3
+    assert person(library.database, nearest.person, faces=0).nearest[0].person == anna[:8]

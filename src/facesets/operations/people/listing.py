@@ -7,8 +7,8 @@ from uuid import UUID
 
 import numpy as np
 
-from facesets.operations.people.cluster_details import ClusterDetails, cluster_details
-from facesets.operations.people.who import find, require_person
+from facesets.operations.people.cluster_details import ClusterDetails, NearPerson, cluster_details
+from facesets.operations.people.who import called, find, require_person, short
 from facesets.operations.people.wording import describing
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import usual_detector
@@ -22,6 +22,7 @@ from facesets.store.postgres.people_list import (
     list_people,
     vectors_of,
 )
+from facesets.store.postgres.person_neighbours import OwnCluster, clusters_of_person, nearest_people
 from facesets.store.postgres.person_totals import refresh_totals
 from facesets.store.postgres.prototypes import refresh_prototypes
 from facesets.store.postgres.statements import load_statements
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from facesets.operations.people.contradictions import Statement
 
 _MEASURED = 5000
+_NEAREST = 3
 _REFRESHED = 50_000
 """Faces of those whose prototypes are made again for a list: within a second or two."""
 
@@ -48,6 +50,10 @@ class PersonDetails:
         The best faces.
     cluster : ClusterDetails or None
         What is known of a cluster that is no person yet.
+    clusters : list of OwnCluster
+        Which the faces are in.
+    nearest : list of NearPerson
+        Who resembles this person most.
     """
 
     person: PersonLine
@@ -55,6 +61,8 @@ class PersonDetails:
     statements: list[str] = field(default_factory=list)
     shown: list[FaceLine] = field(default_factory=list)
     cluster: ClusterDetails | None = None
+    clusters: list[OwnCluster] = field(default_factory=list)
+    nearest: list[NearPerson] = field(default_factory=list)
 
 
 def people(database: Database, *, status: Status, unnamed: bool, sort: Sort) -> list[PersonLine]:
@@ -106,6 +114,11 @@ def person(database: Database, who: str, *, faces: int) -> PersonDetails:
             _spread(connection, state.id),
             list(map(describing(connection), ours)),
             faces_of(connection, state.id, faces),
+            clusters=clusters_of_person(connection, state.id),
+            nearest=[
+                NearPerson(short(other), called(require_person(connection, other)), similarity)
+                for other, similarity in nearest_people(connection, state.id, _NEAREST)
+            ],
         )
 
     return database.run(work)
