@@ -98,6 +98,7 @@ def test_same_faces_boxes_and_vectors_whatever_the_batch(
         assert_same(faces, theirs)
 
 
+@pytest.mark.slow
 def test_vectors_are_equal_to_the_last_bit_whatever_the_batch(
     embedder: LocalEmbedder, pictures: list[Pixels]
 ) -> None:

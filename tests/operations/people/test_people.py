@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
+from tests.fixtures.soak import mostly_slow
 
 from facesets.errors import WrongUsage
 from facesets.operations.options.assign import AssignOptions
@@ -302,7 +303,7 @@ BROKEN = """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", mostly_slow(range(3), quick=1))
 def test_random_histories_are_taken_back_one_by_one_to_every_state_before(
     library: Library, seed: int
 ) -> None:

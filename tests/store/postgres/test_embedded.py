@@ -239,6 +239,7 @@ def test_the_server_can_be_stopped_in_a_container(base: Path, in_container: list
     end(user)
 
 
+@pytest.mark.slow
 def test_a_server_whose_connections_are_all_in_use_is_not_waited_for(base: Path) -> None:
     with EmbeddedServer(base, durable=False) as server, ExitStack() as connections:
         with pytest.raises(psycopg.OperationalError, match="too many clients"):
@@ -306,6 +307,7 @@ def test_only_its_account_reaches_the_data(base: Path) -> None:
             assert directory.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give data away")
 def test_data_whose_owner_has_no_name_here_are_served(base: Path) -> None:
     with EmbeddedServer(base, durable=False):
@@ -344,6 +346,7 @@ def test_who_does_not_own_the_data_is_told_who_does(base: Path) -> None:
         assert said in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give data away")
 def test_data_of_root_are_not_served_and_it_is_told_how_they_are(base: Path) -> None:
     with EmbeddedServer(base, durable=False) as server:
@@ -440,6 +443,7 @@ def small_disk(base: Path) -> Iterator[Path]:
         yield base
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_named_by_a_server_that_runs_and_by_one_that_cannot_start(small_disk: Path) -> None:
     filling = small_disk / "filling"
     with EmbeddedServer(small_disk, durable=False) as server:
@@ -460,6 +464,7 @@ def test_a_full_disk_is_named_by_a_server_that_runs_and_by_one_that_cannot_start
         Database(server.conninfo).close()
 
 
+@pytest.mark.slow
 def test_a_path_too_long_for_a_socket_is_no_obstacle(base: Path) -> None:
     deep = base / ("d" * 100)
     with EmbeddedServer(deep, durable=False) as server:
