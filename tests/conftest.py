@@ -133,9 +133,11 @@ def lfw_photos(lfw_dir: Path) -> list[Path]:
     return sorted(lfw_dir.glob("*/*.jpg"))
 
 
-@pytest.fixture(autouse=True)
-def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def no_sync() -> Iterator[None]:
     """A process that is killed loses nothing that it wrote, so that there is no need to wait for the disk."""
-    # Which fails as `fsync` does where there is no such file.
-    monkeypatch.setattr(os, "fsync", os.fstat)
-    monkeypatch.setattr(os, "sync", lambda: None)
+    with pytest.MonkeyPatch.context() as patch:
+        # Which fails as `fsync` does where there is no such file.
+        patch.setattr(os, "fsync", os.fstat)
+        patch.setattr(os, "sync", lambda: None)
+        yield

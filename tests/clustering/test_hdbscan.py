@@ -16,7 +16,7 @@ from facesets.clustering import (
     spanning,
 )
 from facesets.clustering.hierarchy import Distance
-from tests.fixtures.soak import examples
+from tests.fixtures.soak import examples, mostly_slow
 from tests.fixtures.vectors import Float32, People, people, same_partition, unit_vectors
 
 
@@ -59,7 +59,7 @@ def test_the_spanning_tree_is_the_best_however_the_faces_fall_into_blocks(
     assert np.allclose(np.sort(2 - ours), np.sort(best), atol=1e-5)
 
 
-@pytest.mark.parametrize("distance", ["chord", "cosine"])
+@pytest.mark.parametrize("distance", mostly_slow(["chord", "cosine"], quick=1))
 def test_clusters_agree_with_the_package_as_well_as_the_package_with_itself(
     real_people: People, distance: Distance
 ) -> None:

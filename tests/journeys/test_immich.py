@@ -91,6 +91,7 @@ def test_embed_takes_a_folder_or_a_queue_and_not_both(tmp_path: Path) -> None:
     assert "CACHE" in missing.err
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer_ends_the_command_with_status_2(tmp_path: Path) -> None:
     env = {"IMMICH_URL": "http://127.0.0.1:9", "IMMICH_API_KEY": KEY}
     result = run("immich-stage", "--user", "ana", "--out", tmp_path / "out", env=env)

@@ -163,7 +163,7 @@ def test_photos_that_are_left_out_from_now_on_are_nothing_new(library: Library, 
     assert go(library.photos, embedded, None, replace(PLAIN, include=("*.png",))).to_do == 0
 
 
-@pytest.mark.parametrize("kill_at", mostly_slow([64, 3, 130, 1, 40, 100, 150], quick=3))
+@pytest.mark.parametrize("kill_at", mostly_slow([64, 3, 1, 40, 100, 130, 150], quick=2))
 def test_a_killed_run_ends_like_one_that_nothing_disturbed(
     library: Library, embedded: Path, tmp_path: Path, kill_at: int
 ) -> None:

@@ -166,6 +166,7 @@ def test_a_server_whose_users_and_keeper_were_killed_stops_after_the_next_user(b
     wait_for(lambda: postmaster.alive_pid(base / "data") is None)
 
 
+@pytest.mark.slow
 def test_a_pid_file_that_names_another_process_does_not_hinder_the_start(base: Path) -> None:
     with EmbeddedServer(base, durable=False):
         pass
@@ -229,6 +230,7 @@ def test_the_server_of_another_library_does_not_hinder_a_start_in_a_container(
         wait_until_unused(base / name)
 
 
+@pytest.mark.slow
 def test_the_server_can_be_stopped_in_a_container(base: Path, in_container: list[str]) -> None:
     user = holder(base)
     script = f"from pathlib import Path; print(EmbeddedServer(Path({str(base)!r})).stop())"
@@ -294,6 +296,7 @@ def test_many_that_start_it_at_once_share_one(base: Path) -> None:
     wait_for(lambda: postmaster.alive_pid(base / "data") is None)
 
 
+@pytest.mark.slow
 def test_a_setup_that_was_killed_is_begun_again(base: Path) -> None:
     (base / "data.new").mkdir()
     (base / "data.new" / "PG_VERSION").write_text("18\n")
