@@ -14,6 +14,7 @@ from tests.fixtures.once import made_once
 from tests.fixtures.order import LONGEST_FIRST
 from tests.fixtures.people import make_people
 from tests.fixtures.program import REPOSITORY
+from tests.fixtures.soak import QUICK
 
 pytest_plugins = [
     "tests.fixtures.packs",
@@ -24,6 +25,7 @@ pytest_plugins = [
 
 # How long one example takes says something about the machine and not about the product.
 settings.register_profile("facesets", deadline=None)
+settings.register_profile(QUICK, deadline=None, max_examples=25)
 settings.load_profile("facesets")
 
 SHARED = Path(os.environ.get("FACESETS_TEST_SHARED", REPOSITORY.parent / "shared"))
@@ -38,6 +40,8 @@ def pytest_report_header() -> list[str]:
 def pytest_configure(config: pytest.Config) -> None:
     # xdist would begin with the files of most tests; the order below is by how long they take.
     config.option.loadscopereorder = False
+    if "not slow" in config.option.markexpr:
+        settings.load_profile(QUICK)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -129,9 +133,11 @@ def lfw_photos(lfw_dir: Path) -> list[Path]:
     return sorted(lfw_dir.glob("*/*.jpg"))
 
 
-@pytest.fixture(autouse=True)
-def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def no_sync() -> Iterator[None]:
     """A process that is killed loses nothing that it wrote, so that there is no need to wait for the disk."""
-    # Which fails as `fsync` does where there is no such file.
-    monkeypatch.setattr(os, "fsync", os.fstat)
-    monkeypatch.setattr(os, "sync", lambda: None)
+    with pytest.MonkeyPatch.context() as patch:
+        # Which fails as `fsync` does where there is no such file.
+        patch.setattr(os, "fsync", os.fstat)
+        patch.setattr(os, "sync", lambda: None)
+        yield

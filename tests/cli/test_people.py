@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,17 +13,26 @@ import pytest
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from tests.fixtures.library_people import add_person, cluster, face_of, forget_prototypes, rows, who_is
+from tests.fixtures.postgres import Server, filled
 from tests.fixtures.program import command, environment, run
+
+
+def fill(database: Database) -> None:
+    library = Library(database)
+    add_person(library, "anna", 4)
+    add_person(library, "ben", 3)
+    cluster(library)
+    forget_prototypes(library)
+
+
+@pytest.fixture(scope="module")
+def template(server: Server, template: str) -> Iterator[str]:
+    yield from filled(server, template, fill)
 
 
 @pytest.fixture
 def library(database: Database) -> Library:
-    filled = Library(database)
-    add_person(filled, "anna", 4)
-    add_person(filled, "ben", 3)
-    cluster(filled)
-    forget_prototypes(filled)
-    return filled
+    return Library(database)
 
 
 def test_a_first_evening_with_people(library: Library, library_url: str, tmp_path: Path) -> None:

@@ -112,6 +112,7 @@ def test_an_evening_at_the_terminal(library: Library, library_url: str) -> None:
     assert who_is(library, "annie-0-0") == anna
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("library")
 def test_ctrl_c_and_q_end_it_with_what_was_answered(library_url: str) -> None:
     for key, status in (("q", 0), ("\x03", 130)):

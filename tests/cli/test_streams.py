@@ -7,16 +7,20 @@ import sys
 import pytest
 
 from tests.fixtures.program import environment
+from tests.fixtures.soak import mostly_slow
 
 
 @pytest.mark.parametrize(
     ("line", "status"),
-    [
-        ("models list | true", 0),
-        ("models list >&-", 0),
-        ("models path nope 2>&-", 2),
-        ("models path nope 2>&1 >/dev/null | true", 2),
-    ],
+    mostly_slow(
+        [
+            ("models list | true", 0),
+            ("models path nope 2>&-", 2),
+            ("models list >&-", 0),
+            ("models path nope 2>&1 >/dev/null | true", 2),
+        ],
+        quick=2,
+    ),
 )
 def test_a_closed_stream_is_no_failure_of_its_own(line: str, status: int) -> None:
     script = f"{sys.executable} -m facesets {line}; exit ${{PIPESTATUS[0]}}"

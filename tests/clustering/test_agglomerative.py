@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import linkage
@@ -16,6 +16,7 @@ from facesets.clustering import (
     threshold_graph,
 )
 from facesets.clustering import linkage as engine
+from tests.fixtures.soak import examples, mostly_slow
 from tests.fixtures.vectors import Float32, Int64, People, people, same_partition, unit_vectors
 
 
@@ -31,7 +32,7 @@ def heights(vectors: Float32) -> NDArray[np.float64]:
     return np.asarray(linkage(distance, method="average")[:, 2])
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(unit_vectors(), st.floats(0.01, 1.5))
 def test_average_linkage_gives_scikit_learns_partition(vectors: Float32, cut: float) -> None:
     merges = heights(vectors)
@@ -42,7 +43,7 @@ def test_average_linkage_gives_scikit_learns_partition(vectors: Float32, cut: fl
     assert same_partition(average_linkage(vectors, max_cosine_distance=cut), scikit_learns(vectors, cut))
 
 
-@pytest.mark.parametrize("cut", [0.3, 0.55, 0.65, 0.8])
+@pytest.mark.parametrize("cut", mostly_slow([0.55, 0.8, 0.3, 0.65], quick=2))
 def test_real_faces_give_scikit_learns_partition(real_people: People, cut: float) -> None:
     vectors = real_people.embedding[:2500]
     ours = average_linkage(vectors, max_cosine_distance=cut)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from facesets.clustering import (
@@ -10,6 +10,7 @@ from facesets.clustering import (
     knn_graph,
     neighbour_recall,
 )
+from tests.fixtures.soak import examples
 from tests.fixtures.vectors import Float32, People, people, unit_vectors
 
 
@@ -37,7 +38,7 @@ def test_recall_is_what_comparing_with_the_exact_neighbours_gives(real_people: P
     assert neighbour_recall(vectors, exact, faces=2000) == 1
 
 
-@settings(deadline=None, max_examples=50)
+@examples(50)
 @given(unit_vectors(), st.integers(1, 70))
 def test_what_is_found_is_true_and_with_all_cells_probed_nothing_is_missed(vectors: Float32, k: int) -> None:
     found = approximate_knn_graph(vectors, k=k, probes=1000)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from facesets.clustering import (
@@ -13,6 +13,7 @@ from facesets.clustering import (
     reject_outliers,
     singletons_as_noise,
 )
+from tests.fixtures.soak import examples
 from tests.fixtures.vectors import Float32, people, unit_vectors
 
 
@@ -66,7 +67,7 @@ def merged_one_by_one(vectors: Float32, labels: np.ndarray, limit: float) -> lis
     return sorted(sorted(g) for g in groups)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(unit_vectors(max_rows=40), st.sampled_from([0.2, 0.4, 0.7, 0.95]))
 def test_close_clusters_merge_as_if_the_closest_pair_were_merged_one_by_one(
     vectors: Float32, limit: float

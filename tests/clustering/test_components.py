@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse.csgraph import connected_components as scipys
 
@@ -14,10 +14,11 @@ from facesets.clustering import (
     threshold_graph,
 )
 from facesets.clustering.cell_pairs import near_edge_chunks
+from tests.fixtures.soak import examples
 from tests.fixtures.vectors import Float32, People, people, same_partition, unit_vectors
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(unit_vectors(), st.floats(-0.9, 0.99))
 def test_components_equal_scipys_on_the_dense_graph(vectors: Float32, similarity: float) -> None:
     rows = vectors.astype(np.float64)
@@ -71,7 +72,7 @@ def test_few_faces_give_the_obvious_answer(count: int) -> None:
     assert knn_graph(vectors, k=2).index.shape == (count, 2)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(unit_vectors(), st.floats(-0.5, 0.99), st.integers(0, 60))
 def test_adding_faces_to_known_components_equals_starting_again(
     vectors: Float32, similarity: float, known: int
@@ -99,14 +100,14 @@ def test_comparing_nearby_faces_only_finds_the_components_of_real_faces(
     assert same_partition(near, exact)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(unit_vectors(), st.floats(-0.9, 0.99))
 def test_few_faces_are_all_near_each_other(vectors: Float32, similarity: float) -> None:
     near = connected_components(vectors, min_cosine_similarity=similarity, approximate=True)
     assert np.array_equal(near, connected_components(vectors, min_cosine_similarity=similarity))
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(unit_vectors(), st.floats(-0.5, 0.99), st.integers(1, 3))
 def test_near_pairs_are_similar_pairs_though_with_few_cells_not_all(
     vectors: Float32, similarity: float, probes: int

@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from facesets.clustering import (
@@ -20,10 +20,11 @@ from facesets.clustering import (
 )
 from facesets.clustering import linkage as engine
 from facesets.clustering.constraints import resolve
+from tests.fixtures.soak import examples
 from tests.fixtures.vectors import Float32, Int64, People, people, same_partition, unit_vectors
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(unit_vectors(max_rows=40), st.integers(0, 2**32 - 1), st.sampled_from([0, 5, 3000]))
 def test_no_cannot_link_shares_a_cluster_and_no_must_link_is_split(
     vectors: Float32, seed: int, largest_piece: int
@@ -58,7 +59,7 @@ def closest_allowed_pair_first(vectors: Float32, cannot: np.ndarray, cut: float)
     return sorted(sorted(group) for group in groups)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.4, 0.8, 1.2]), st.sampled_from([0, 4, 3000]))
 def test_constrained_average_linkage_merges_the_closest_allowed_pair_first(
     seed: int, cut: float, largest_piece: int
@@ -140,7 +141,7 @@ def joined_one_by_one(vectors: Float32, labels: Int64, cannot: Int64, limit: flo
         groups[a] += groups.pop(b)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.3, 0.7, 1.2]))
 def test_close_clusters_are_joined_closest_first_among_those_that_may_be(seed: int, limit: float) -> None:
     rng = np.random.default_rng(seed)
@@ -180,7 +181,7 @@ def strongest_allowed_first(vectors: Float32, known: Constraints, limit: float) 
     return sorted(sorted(group) for group in groups)
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.2, 0.5, 0.8]))
 def test_constrained_components_join_the_strongest_allowed_pair_first(seed: int, limit: float) -> None:
     rng = np.random.default_rng(seed)
@@ -208,7 +209,7 @@ METHODS: dict[str, Callable[[Float32, Constraints], Int64]] = {
 
 
 @pytest.mark.parametrize("method", METHODS)
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(unit_vectors(max_rows=50), st.integers(0, 2**32 - 1))
 def test_no_method_breaks_a_constraint_but_where_they_contradict_each_other(
     method: str, vectors: Float32, seed: int

@@ -4,12 +4,13 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.cluster import DBSCAN
 
 from facesets.clustering import Constraints, dbscan
 from facesets.clustering.vectors import Bool, Int64
+from tests.fixtures.soak import examples
 from tests.fixtures.vectors import Float32, People, people, same_partition, unit_vectors
 
 
@@ -31,7 +32,7 @@ def peer(vectors: Float32, eps: float, min_samples: int) -> tuple[Int64, Bool]:
     return labels, core
 
 
-@settings(max_examples=120, deadline=None)
+@examples(120)
 @given(unit_vectors(), st.floats(0.01, 1.2), st.integers(1, 8))
 def test_the_partition_is_scikit_learns_and_border_faces_go_to_the_nearest_core_face(
     vectors: Float32, eps: float, min_samples: int
@@ -63,7 +64,7 @@ def test_pairs_that_are_too_many_to_keep_are_found_again() -> None:
         assert np.array_equal(dbscan(vectors, eps=0.5), kept)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(unit_vectors(), st.floats(0.05, 0.9))
 def test_the_order_of_the_faces_does_not_matter(vectors: Float32, eps: float) -> None:
     distinct = np.unique(vectors, axis=0)

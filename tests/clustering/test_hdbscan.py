@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from hdbscan import HDBSCAN
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse.csgraph import minimum_spanning_tree
 from sklearn.metrics import adjusted_rand_score
@@ -16,6 +16,7 @@ from facesets.clustering import (
     spanning,
 )
 from facesets.clustering.hierarchy import Distance
+from tests.fixtures.soak import examples, mostly_slow
 from tests.fixtures.vectors import Float32, People, people, same_partition, unit_vectors
 
 
@@ -38,7 +39,7 @@ def test_the_spanning_tree_weighs_what_the_packages_weighs(real_people: People) 
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(unit_vectors(max_rows=150), st.integers(1, 40))
 def test_the_spanning_tree_is_the_best_however_the_faces_fall_into_blocks(
     vectors: Float32, min_samples: int
@@ -58,7 +59,7 @@ def test_the_spanning_tree_is_the_best_however_the_faces_fall_into_blocks(
     assert np.allclose(np.sort(2 - ours), np.sort(best), atol=1e-5)
 
 
-@pytest.mark.parametrize("distance", ["chord", "cosine"])
+@pytest.mark.parametrize("distance", mostly_slow(["chord", "cosine"], quick=1))
 def test_clusters_agree_with_the_package_as_well_as_the_package_with_itself(
     real_people: People, distance: Distance
 ) -> None:
@@ -106,7 +107,7 @@ def test_births_deaths_and_densities_are_those_of_the_packages_condensed_tree() 
     assert np.allclose(np.sort(1 / ours.epsilon), np.sort([born[each] for each in selected]), rtol=1e-3)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(unit_vectors())
 def test_every_cluster_has_at_least_the_least_size(vectors: Float32) -> None:
     for least in (2, 4, 9):
@@ -206,7 +207,7 @@ def test_a_face_goes_to_the_nearest_cluster_within_its_own_epsilon() -> None:
     assert place_by_centroid(new, centroids[:0], wide[:0]).tolist() == [-1, -1, -1]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(unit_vectors(), st.integers(1, 8), st.floats(0.05, 1.0), st.integers(0, 2**32 - 1))
 def test_placing_by_centroid_is_what_comparing_each_pair_gives(
     vectors: Float32, clusters: int, most: float, seed: int
@@ -226,7 +227,7 @@ def test_placing_by_centroid_is_what_comparing_each_pair_gives(
             assert all(distance[face, c] >= distance[face, label] - 1e-5 for c in near)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(unit_vectors(), st.integers(2, 5), st.integers(1, 3))
 def test_clusters_live_from_birth_to_death_and_faces_leave_at_a_density(
     vectors: Float32, least: int, samples: int

@@ -11,6 +11,7 @@ from facesets.clustering import connected_components
 from facesets.clustering.incremental import Joined, join_people
 from facesets.clustering.person_matches import check_person_matches, find_person_matches
 from facesets.clustering.vectors import Float32, Int64, unit_rows
+from tests.fixtures.soak import examples
 from tests.fixtures.vectors import People, unit_vectors
 
 LIMIT = 0.65
@@ -166,7 +167,7 @@ def test_contacts_are_those_of_the_full_matrix(made: tuple[Float32, Float32, Int
         assert abs(similarity - expected[pair]) < 1e-5
 
 
-@settings(deadline=None, max_examples=50)
+@examples(50)
 @given(unit_vectors(), st.floats(-0.9, 0.99), st.integers(1, 59))
 def test_few_faces_have_the_same_contacts_when_nearby_ones_are_compared(
     vectors: Float32, limit: float, known: int

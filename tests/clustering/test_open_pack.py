@@ -77,6 +77,7 @@ def grouped(vectors: Float32, names: Sequence[str]) -> Scores:
     return evaluate(cluster_auto(vectors, calibration=known).labels, names)
 
 
+@pytest.mark.slow
 def test_people_are_found_among_strangers(
     vector_of: Mapping[Path, Float32], among_strangers: Sequence[Path]
 ) -> None:
@@ -89,6 +90,7 @@ def test_people_are_found_among_strangers(
     assert scores.bcubed_f1 > worse.bcubed_f1 + 0.02
 
 
+@pytest.mark.slow
 def test_no_cut_chosen_by_who_knows_the_people_is_much_better(albums: list[Album]) -> None:
     for vectors, names in albums:
         scores = grouped(vectors, names)
@@ -99,6 +101,7 @@ def test_no_cut_chosen_by_who_knows_the_people_is_much_better(albums: list[Album
             assert other.bcubed_f1 < scores.bcubed_f1 + 0.003
 
 
+@pytest.mark.slow
 def test_what_is_known_of_faces_holds(albums: list[Album]) -> None:
     for vectors, names in albums:
         name = np.array(names)
@@ -113,6 +116,7 @@ def test_what_is_known_of_faces_holds(albums: list[Album]) -> None:
         assert {tuple(sorted(pair)) for pair in violated.tolist()} <= kept
 
 
+@pytest.mark.slow
 def test_the_order_of_the_faces_changes_nothing(albums: list[Album]) -> None:
     for vectors, _ in albums:
         known = calibrate(vectors, recogniser="dlib_resnet.onnx")

@@ -4,12 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from facesets.clustering import Constraints, calibrate, cluster_auto, evaluate
 from facesets.clustering.regrouping import Known, Regrouped, regroup
 from facesets.clustering.vectors import Bool, Float32, Int64, unit_rows
+from tests.fixtures.soak import examples, mostly_slow
 from tests.fixtures.vectors import People, people
 
 
@@ -63,7 +64,7 @@ def test_all_at_once_is_auto(real_people: People) -> None:
     assert groups(add(nobody(), rows).person) == groups(cluster_auto(rows).labels)
 
 
-@pytest.mark.parametrize("sizes", [[1500, 50, 50, 50, 50], [300] * 5, [850, 850]])
+@pytest.mark.parametrize("sizes", mostly_slow([[850, 850], [300] * 5, [1500, 50, 50, 50, 50]], quick=1))
 def test_batches_end_where_one_run_over_everything_does(real_people: People, sizes: list[int]) -> None:
     rows, truth = some_of(real_people, sum(sizes))
     library = nobody()
@@ -166,7 +167,7 @@ def test_blurred_faces_of_strangers_do_not_become_people() -> None:
     assert np.bincount(library.person[is_junk & (library.person >= 0)], minlength=1).max() < 8
 
 
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(st.integers(0, 2**32), st.sampled_from([0, 10_000]))
 def test_nobody_for_whom_a_human_vouches_loses_a_face(seed: int, most_faces: int) -> None:
     rng = np.random.default_rng(seed)

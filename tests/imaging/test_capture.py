@@ -1,6 +1,7 @@
 import io
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,10 +43,11 @@ def photo(kind: str, times: dict[int, str], edge: int = 500) -> bytes:
     out = io.BytesIO()
     exif = exif_with(times)
     picture = Image.fromarray(noise)
+    # As good a file as any, in a tenth of the time.
+    how: dict[str, Any] = {"enc_params": {"preset": "ultrafast"}} if kind == "HEIF" else {}
     if times:
-        picture.save(out, kind, exif=exif.tobytes())
-    else:
-        picture.save(out, kind)
+        how["exif"] = exif.tobytes()
+    picture.save(out, kind, **how)
     return out.getvalue()
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from tests.fixtures.soak import mostly_slow
 
 from facesets.imaging.decode import decode
 from facesets.inference.detector import Detector
@@ -17,7 +18,9 @@ def detector(model: ModelFile, images_per_run: int) -> Detector:
     return Detector(model, det_size=640, min_det_score=0.5, images_per_run=images_per_run)
 
 
-@pytest.mark.parametrize("name", ["buffalo_test/det_500m.onnx", "extra/scrfd_2.5g_bnkps.onnx"])
+@pytest.mark.parametrize(
+    "name", mostly_slow(["buffalo_test/det_500m.onnx", "extra/scrfd_2.5g_bnkps.onnx"], quick=1)
+)
 def test_several_pictures_in_one_run_give_what_each_gives_alone(
     shared_dir: Path, lfw_photos: Sequence[Path], name: str
 ) -> None:

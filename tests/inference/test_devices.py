@@ -33,6 +33,7 @@ def noise(count: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((count, 3, 112, 112)).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_pixels_scaled_beside_the_network_give_the_same_faces(
     pack_dir: Path, lfw_photos: Sequence[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

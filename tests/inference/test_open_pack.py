@@ -80,6 +80,7 @@ def run(model: bytes, chips: list[Pixels]) -> Float32:
     return vectors
 
 
+@pytest.mark.slow
 def test_the_converted_network_gives_dlibs_own_vectors(
     dlibs_file: bytes, chips: list[Pixels], dlibs_vectors: Float32
 ) -> None:

@@ -16,6 +16,7 @@ import pytest
 from tests.fixtures.immich_server import KEY, Face, ImmichServer, Photo, error, photo, serving
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 from tests.fixtures.program import Result, command, environment, run, run_apart
+from tests.fixtures.soak import mostly_slow
 from tests.fixtures.staging import queue, tree
 
 from facesets.store.postgres.connection import Database
@@ -90,6 +91,7 @@ def test_embed_takes_a_folder_or_a_queue_and_not_both(tmp_path: Path) -> None:
     assert "CACHE" in missing.err
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer_ends_the_command_with_status_2(tmp_path: Path) -> None:
     env = {"IMMICH_URL": "http://127.0.0.1:9", "IMMICH_API_KEY": KEY}
     result = run("immich-stage", "--user", "ana", "--out", tmp_path / "out", env=env)
@@ -142,7 +144,7 @@ def test_ctrl_c_ends_the_command_cleanly_and_nothing_is_lost(tmp_path: Path) -> 
         assert len(server.downloads) == 100 - done
 
 
-@pytest.mark.parametrize("fault", ["none", "refused key", "outage", "broken downloads"])
+@pytest.mark.parametrize("fault", mostly_slow(["none", "refused key", "outage", "broken downloads"], quick=2))
 def test_the_key_shows_in_no_file_no_output_and_no_process_list(fault: str, tmp_path: Path) -> None:
     answers = {"refused key": error(401), "outage": error(503), "broken downloads": error(500)}
     seen: list[bytes] = []

@@ -15,6 +15,7 @@ from tests.fixtures.immich_people import PeopleServer
 from tests.fixtures.immich_server import KEY, error, photo, running
 from tests.fixtures.made_faces import SETTINGS, made_faces, made_file, made_image
 from tests.fixtures.program import Result, command, environment, run
+from tests.fixtures.soak import mostly_slow
 from tests.fixtures.staging import stage, tree
 
 from facesets.store.postgres.connection import Connection, Database
@@ -103,7 +104,9 @@ def test_the_plan_is_shown_then_carried_out_then_taken_back(
     assert all(KEY.encode() not in content for content in tree(tmp_path / "out").values())
 
 
-@pytest.mark.parametrize(("answer", "name"), [(b"y\n", "Anna"), (b"n\n", ""), (b"\n", "")])
+@pytest.mark.parametrize(
+    ("answer", "name"), mostly_slow([(b"y\n", "Anna"), (b"\n", ""), (b"n\n", "")], quick=2)
+)
 def test_on_a_terminal_it_asks_and_only_a_yes_changes_anything(
     answer: bytes, name: str, immich: PeopleServer, library_url: str, tmp_path: Path
 ) -> None:

@@ -106,6 +106,7 @@ def test_sorted_folders_and_eras_are_the_same_of_the_library_as_of_a_cache(
     assert {"us/us_all.fsz"} < set(trees[0])
 
 
+@pytest.mark.slow
 def test_psql_and_url_reach_the_embedded_library_and_resets_work_there(
     photos: Path, pack_dir: Path, data_home: Home
 ) -> None:

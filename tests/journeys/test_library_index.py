@@ -499,6 +499,7 @@ def test_a_database_that_restarts_under_a_run_does_not_disturb_it(
     assert (again["indexed"], again["unchanged"]) == (0, 100)
 
 
+@pytest.mark.slow
 def test_a_run_whose_database_is_gone_ends_when_it_is_told_to(
     server: Server, library_url: str, arguments: list[object], lfw_photos: list[Path], tmp_path: Path
 ) -> None:

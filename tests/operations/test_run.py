@@ -25,6 +25,7 @@ from tests.fixtures.html import parsed
 from tests.fixtures.kills import in_a_child
 from tests.fixtures.photo_library import PEOPLE, Library
 from tests.fixtures.photos import copy_photos
+from tests.fixtures.soak import mostly_slow
 
 PLAIN = RunOptions(
     cluster=ClusterOptions(method="auto", sheet=False), refine=RefineOptions(sheet=False), workers=2
@@ -162,7 +163,7 @@ def test_photos_that_are_left_out_from_now_on_are_nothing_new(library: Library, 
     assert go(library.photos, embedded, None, replace(PLAIN, include=("*.png",))).to_do == 0
 
 
-@pytest.mark.parametrize("kill_at", [1, 3, 40, 64, 100, 130, 150])
+@pytest.mark.parametrize("kill_at", mostly_slow([64, 3, 1, 40, 100, 130, 150], quick=2))
 def test_a_killed_run_ends_like_one_that_nothing_disturbed(
     library: Library, embedded: Path, tmp_path: Path, kill_at: int
 ) -> None:

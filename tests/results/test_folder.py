@@ -271,6 +271,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_moment_and_a_second_run_give_the_undisturbed_tree(tmp_path: Path, plan: Plan) -> None:
     write(tmp_path / "undisturbed", plan, {})
     (tmp_path / "plan.json").write_text(json.dumps({**plan, "person_9/old.jpg": plan["person_0/0.jpg"]}))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.fixtures.kills import in_a_child
+from tests.fixtures.soak import mostly_slow
 from tests.fixtures.trees import files_in
 
 from facesets.errors import CannotWrite, WrongUsage
@@ -71,7 +72,7 @@ def layout(out: Path) -> tuple[dict[str, tuple[bytes | str, int]], list[str]]:
 
 
 @pytest.mark.parametrize("how", ["copy", "hardlink", "symlink"])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", mostly_slow(range(4), quick=2))
 def test_runs_are_taken_back_one_by_one_to_the_very_first_state(
     tmp_path: Path, photos: list[str], seed: int, how: Materialize
 ) -> None:
@@ -151,6 +152,7 @@ def test_a_photo_of_several_people_is_kept_once_and_a_link_is_no_copy(
     assert tree(tmp_path / "links") == {}
 
 
+@pytest.mark.slow
 def test_an_undo_that_is_killed_loses_no_last_copy(tmp_path: Path, photos: list[str]) -> None:
     content = {Path(photo).read_bytes() for photo in photos[:3]}
     killed, kill_at = True, 0
@@ -353,6 +355,7 @@ def test_a_run_that_is_killed_anywhere_is_taken_back_whole(
     assert kill_at > 30
 
 
+@pytest.mark.slow
 def test_an_undo_that_is_killed_anywhere_goes_on(tmp_path: Path, photos: list[str]) -> None:
     out = tmp_path / "out"
     earlier = write(out, {f"person_1/{i}.jpg": photos[i] for i in range(2)}, {}, b"one")

@@ -15,6 +15,7 @@ from facesets.training.export_onnx import onnx_model
 from facesets.training.head import Layer, project
 from facesets.training.splitting import held_out_faces
 from tests.fixtures.kills import in_a_child
+from tests.fixtures.soak import mostly_slow
 from tests.fixtures.taught_people import blurred_people
 
 torch = pytest.importorskip("torch", reason="`scripts/install --train` installs what training needs")
@@ -90,7 +91,7 @@ def test_training_lowers_the_loss_and_gives_the_same_weights_again(
     assert weights(trained(lesson, tmp_path / "other", replace(PLAN, seed=1))) != weights(undisturbed)
 
 
-@pytest.mark.parametrize("kill_at", [1, 4, 9, 22, 35])
+@pytest.mark.parametrize("kill_at", mostly_slow([9, 22, 1, 4, 35], quick=2))
 def test_a_killed_training_ends_as_an_undisturbed_one(
     lesson: Lesson, undisturbed: Trained, tmp_path: Path, kill_at: int
 ) -> None:

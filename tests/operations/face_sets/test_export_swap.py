@@ -281,6 +281,7 @@ def test_an_export_that_was_cut_off_is_completed(exported: Path, tmp_path: Path,
     }
 
 
+@pytest.mark.slow
 def test_a_crop_that_somebody_deleted_stays_out_and_so_do_its_duplicates(
     exported: Path, tmp_path: Path, run: Run
 ) -> None:
@@ -389,6 +390,7 @@ def test_defaults_are_the_documented_ones() -> None:
     assert for_recogniser(o, "w600k_r50.onnx").candidate_match_threshold == 0.55
 
 
+@pytest.mark.slow
 def test_a_damaged_bundle_is_made_again_and_an_edited_crop_is_set_aside(
     exported: Path, tmp_path: Path, run: Run
 ) -> None:
@@ -552,6 +554,7 @@ def test_a_kill_while_crops_are_renamed_costs_none(exported: Path, tmp_path: Pat
     assert kill_at > 100
 
 
+@pytest.mark.slow
 def test_a_set_of_which_no_face_passes_is_not_made(exported: Path, tmp_path: Path, run: Run) -> None:
     out = tmp_path / "swap"
     strict = replace(TASTE, min_face_short=5000)

@@ -166,6 +166,7 @@ def test_a_server_that_asks_for_a_pause_gets_it(tmp_path: Path) -> None:
     assert time.monotonic() - began >= 1.0
 
 
+@pytest.mark.slow
 def test_a_server_that_is_silent_too_long_is_asked_again(tmp_path: Path) -> None:
     met: list[str] = []
 
@@ -335,6 +336,7 @@ def test_a_version_that_is_not_known_is_said(tmp_path: Path) -> None:
     assert "runs Immich 4.1.0" in heard.lines[0]
 
 
+@pytest.mark.slow
 def test_twelve_errors_in_a_row_lead_to_one_probe_and_a_server_that_answers_it_is_worked_with(
     tmp_path: Path,
 ) -> None:

@@ -81,7 +81,9 @@ def photos(lfw_photos: list[Path], tmp_path: Path) -> Path:
     return photos
 
 
-@pytest.mark.parametrize("fast", [False, True], ids=["in full", "reduced"])
+@pytest.mark.parametrize(
+    "fast", [pytest.param(False, marks=pytest.mark.slow), True], ids=["in full", "reduced"]
+)
 def test_both_keep_the_same_faces_landmarks_and_sizes(
     database: Database, photos: Path, tmp_path: Path, pack_dir: Path, embedder: LocalEmbedder, fast: bool
 ) -> None:

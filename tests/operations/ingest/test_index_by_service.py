@@ -62,6 +62,7 @@ def embeddings(database: Database) -> dict[str, bytes]:
     return {sha256: text.encode() for sha256, text in rows}
 
 
+@pytest.mark.slow
 def test_a_service_that_often_fails_gives_the_library_of_an_undisturbed_run(
     database: Database, empty_url: str, lfw_photos: list[Path], tmp_path: Path
 ) -> None:

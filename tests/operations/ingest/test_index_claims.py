@@ -92,6 +92,7 @@ def test_a_file_that_is_done_is_waited_for_no_longer_though_another_run_holds_it
     assert (summary.unchanged, summary.indexed, summary.to_do) == (1, 0, 0)
 
 
+@pytest.mark.slow
 def test_what_others_claimed_while_the_database_was_away_is_theirs(
     database: Database, other: Database, photo: Path, describer: LocalDescriber
 ) -> None:

@@ -1,9 +1,11 @@
 """`cluster --dual`: faces go to known people, the others into clusters that are nobody yet."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
+from tests.fixtures.postgres import Server, filled
 
 from facesets.cli.cluster_dual import cluster_lines
 from facesets.errors import WrongUsage
@@ -53,17 +55,25 @@ def state(library: Library) -> object:
     ]
 
 
+def fill(database: Database) -> None:
+    """Anna has a name; of Ben, Cleo and Dora there are 6, 5 and 4 faces that nobody has, and one stray."""
+    library = Library(database)
+    add_person(library, "anna", 6, spread=0.3)
+    cluster(library)
+    naming.name(library.database, who_is(library, "anna-0-0"), "Anna", into=False, face=False, by=BY)
+    add_person(library, "anna", 3, spread=0.3, seed=1)
+    for name, faces in (("ben", 6), ("cleo", 5), ("dora", 4), ("stray", 1)):
+        add_person(library, name, faces, spread=0.3)
+
+
+@pytest.fixture(scope="module")
+def template(server: Server, template: str) -> Iterator[str]:
+    yield from filled(server, template, fill)
+
+
 @pytest.fixture
 def library(database: Database) -> Library:
-    """Anna has a name; of Ben, Cleo and Dora there are 6, 5 and 4 faces that nobody has, and one stray."""
-    filled = Library(database)
-    add_person(filled, "anna", 6, spread=0.3)
-    cluster(filled)
-    naming.name(filled.database, who_is(filled, "anna-0-0"), "Anna", into=False, face=False, by=BY)
-    add_person(filled, "anna", 3, spread=0.3, seed=1)
-    for name, faces in (("ben", 6), ("cleo", 5), ("dora", 4), ("stray", 1)):
-        add_person(filled, name, faces, spread=0.3)
-    return filled
+    return Library(database)
 
 
 @pytest.mark.parametrize("method", ["hdbscan", "dbscan", "agglomerative", "components"])

@@ -1,12 +1,13 @@
 """Several people and runs change who is who at once."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
 import pytest
 from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
+from tests.fixtures.postgres import Server, filled
 
 from facesets.errors import WrongUsage
 from facesets.operations.people import cluster_library, correcting, history, naming
@@ -18,13 +19,21 @@ from facesets.store.postgres.steps import one_at_a_time
 BY = "anna@home"
 
 
+def fill(database: Database) -> None:
+    library = Library(database)
+    for name, images in (("anna", 4), ("ben", 4)):
+        add_person(library, name, images)
+    cluster(library)
+
+
+@pytest.fixture(scope="module")
+def template(server: Server, template: str) -> Iterator[str]:
+    yield from filled(server, template, fill)
+
+
 @pytest.fixture
 def library(database: Database) -> Library:
-    filled = Library(database)
-    for name, images in (("anna", 4), ("ben", 4)):
-        add_person(filled, name, images)
-    cluster(filled)
-    return filled
+    return Library(database)
 
 
 def at_once(library: Library, *works: Callable[[Database], object]) -> list[str]:

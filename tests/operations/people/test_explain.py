@@ -1,9 +1,11 @@
 """Why a face is whose it is."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
 from tests.fixtures.library_people import add_like, add_person, cluster, face_of, who_is
+from tests.fixtures.postgres import Server, filled
 from tests.fixtures.program import run
 
 from facesets.errors import WrongUsage
@@ -15,15 +17,23 @@ from facesets.store.postgres.library import Library
 BY = "anna@home"
 
 
+def fill(database: Database) -> None:
+    library = Library(database)
+    add_person(library, "anna", 4)
+    add_person(library, "ben", 3)
+    cluster(library)
+    for label, name in (("anna-0-0", "Anna"), ("ben-0-0", "Ben")):
+        naming.name(library.database, who_is(library, label), name, into=False, face=False, by=BY)
+
+
+@pytest.fixture(scope="module")
+def template(server: Server, template: str) -> Iterator[str]:
+    yield from filled(server, template, fill)
+
+
 @pytest.fixture
 def library(database: Database) -> Library:
-    filled = Library(database)
-    add_person(filled, "anna", 4)
-    add_person(filled, "ben", 3)
-    cluster(filled)
-    for label, name in (("anna-0-0", "Anna"), ("ben-0-0", "Ben")):
-        naming.name(database, who_is(filled, label), name, into=False, face=False, by=BY)
-    return filled
+    return Library(database)
 
 
 def test_a_face_of_somebody_is_explained_by_their_other_faces_and_the_runner_up(library: Library) -> None:

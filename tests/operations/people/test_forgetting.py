@@ -301,6 +301,7 @@ def test_a_name_is_found_however_it_is_written(written: str, encoding: str) -> N
     assert not holds_name("Anne Zwoelfender, Änne Zwölfenderin".encode(), forms)
 
 
+@pytest.mark.slow
 def test_a_photo_searched_again_in_another_way_does_not_show_the_person(
     database: Database, pack_dir: Path, pristine: Photos, tmp_path: Path
 ) -> None:

@@ -65,6 +65,7 @@ def shown(folder: Path) -> set[str]:
     return {path.name for path in folder.rglob("*.jpg") if "Hugo_Chavez" in path.name}
 
 
+@pytest.mark.slow
 def test_results_are_listed_and_left_alone_unless_they_are_to_go(
     filled: Library, library: Photos, tmp_path: Path
 ) -> None:

@@ -1,8 +1,11 @@
 """What humans said about people of the library holds in every command, run and reset."""
 
+from collections.abc import Iterator
+
 import psycopg
 import pytest
 from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
+from tests.fixtures.postgres import Server, filled
 
 from facesets.errors import WrongUsage
 from facesets.operations.people import correcting, naming
@@ -13,13 +16,21 @@ from facesets.store.postgres.library import Library
 BY = "anna@home"
 
 
+def fill(database: Database) -> None:
+    library = Library(database)
+    for name, images in (("anna", 4), ("ben", 4)):
+        add_person(library, name, images)
+    cluster(library)
+
+
+@pytest.fixture(scope="module")
+def template(server: Server, template: str) -> Iterator[str]:
+    yield from filled(server, template, fill)
+
+
 @pytest.fixture
 def library(database: Database) -> Library:
-    filled = Library(database)
-    for name, images in (("anna", 4), ("ben", 4)):
-        add_person(filled, name, images)
-    cluster(filled)
-    return filled
+    return Library(database)
 
 
 def by_hand(library: Library, statement: str) -> None:

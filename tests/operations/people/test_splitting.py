@@ -1,10 +1,12 @@
 """Somebody who is several people: parts are proposed, and made when that is said."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.fixtures.library_people import add_face, add_person, cluster, face_of, heart_of, rows, who_is
+from tests.fixtures.postgres import Server, filled
 
 from facesets.operations.options.people import SplitOptions
 from facesets.operations.people import correcting, history, naming
@@ -18,17 +20,25 @@ from facesets.store.postgres.library import Library
 BY = "anna@home"
 
 
+def fill(database: Database) -> None:
+    """Anna and Ben, who were merged by mistake."""
+    library = Library(database)
+    for name, images in (("anna", 8), ("ben", 6), ("cleo", 4)):
+        add_person(library, name, images)
+    cluster(library)
+    naming.name(library.database, who_is(library, "anna-0-0"), "Anna", into=False, face=False, by=BY)
+    correcting.merge(library.database, [who_is(library, "ben-0-0")], "Anna", drop_names=False, by=BY)
+    forget_what_merging_said(library)
+
+
+@pytest.fixture(scope="module")
+def template(server: Server, template: str) -> Iterator[str]:
+    yield from filled(server, template, fill)
+
+
 @pytest.fixture
 def library(database: Database) -> Library:
-    """Anna and Ben, who were merged by mistake."""
-    filled = Library(database)
-    for name, images in (("anna", 8), ("ben", 6), ("cleo", 4)):
-        add_person(filled, name, images)
-    cluster(filled)
-    naming.name(filled.database, who_is(filled, "anna-0-0"), "Anna", into=False, face=False, by=BY)
-    correcting.merge(filled.database, [who_is(filled, "ben-0-0")], "Anna", drop_names=False, by=BY)
-    forget_what_merging_said(filled)
-    return filled
+    return Library(database)
 
 
 def forget_what_merging_said(library: Library) -> None:

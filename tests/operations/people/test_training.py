@@ -54,6 +54,7 @@ def without_times(summary: TrainSummary) -> TrainSummary:
     return replace(summary, seconds=0, epochs=epochs, checkpoint="")
 
 
+@pytest.mark.slow
 def test_a_head_that_helps_with_people_unseen_comes_into_use(database: Database, tmp_path: Path) -> None:
     needs_torch()
     embedding, person = blurred_people(40, 10)
@@ -90,6 +91,7 @@ def test_a_head_that_helps_with_people_unseen_comes_into_use(database: Database,
     assert len(heads(database)) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", ["two looks", "wrong names"])
 def test_a_head_that_only_learnt_its_people_by_heart_is_refused(
     database: Database, tmp_path: Path, noise: str
@@ -113,6 +115,7 @@ def test_a_head_that_only_learnt_its_people_by_heart_is_refused(
     assert [line.active for line in heads(database)] == [False] * 3
 
 
+@pytest.mark.slow
 def test_a_head_in_use_stays_where_nothing_better_is_found(database: Database, tmp_path: Path) -> None:
     needs_torch()
     library = fill(database, *two_faced_people(10, 6))
@@ -123,6 +126,7 @@ def test_a_head_in_use_stays_where_nothing_better_is_found(database: Database, t
     assert len(heads(database)) == 4
 
 
+@pytest.mark.slow
 def test_assign_compares_by_the_head_in_use(database: Database, tmp_path: Path) -> None:
     needs_torch()
     embedding, person = blurred_people(40, 10)
@@ -150,6 +154,7 @@ def test_assign_compares_by_the_head_in_use(database: Database, tmp_path: Path) 
     assert right == count >= 36
 
 
+@pytest.mark.slow
 def test_two_phases_compare_by_the_head_in_use(database: Database, tmp_path: Path) -> None:
     needs_torch()
     embedding, person = blurred_people(40, 10)
@@ -182,6 +187,7 @@ def test_two_phases_compare_by_the_head_in_use(database: Database, tmp_path: Pat
     assert plain.known.assigned < 10
 
 
+@pytest.mark.slow
 def test_a_stopped_training_stores_nothing_and_goes_on(database: Database, tmp_path: Path) -> None:
     needs_torch()
     library = fill(database, *blurred_people(10, 6))
@@ -234,6 +240,7 @@ def test_without_torch_the_extra_is_named(
         train(Library(database), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_head_is_used_without_torch(database: Database, library_url: str, tmp_path: Path) -> None:
     needs_torch()
     library = fill(database, *blurred_people(10, 6))

@@ -63,6 +63,7 @@ def test_claims_outlive_their_session(database: Database, other: Database, cut: 
     assert theirs.take(["a"]) == {"a"}
 
 
+@pytest.mark.slow
 def test_a_claim_that_another_took_meanwhile_is_lost(database: Database, other: Database, cut: Cut) -> None:
     ours, theirs = Claims(database, "path"), Claims(other, "path")
     ours.take(["a", "b"])

@@ -166,6 +166,7 @@ def test_a_server_whose_users_and_keeper_were_killed_stops_after_the_next_user(b
     wait_for(lambda: postmaster.alive_pid(base / "data") is None)
 
 
+@pytest.mark.slow
 def test_a_pid_file_that_names_another_process_does_not_hinder_the_start(base: Path) -> None:
     with EmbeddedServer(base, durable=False):
         pass
@@ -229,6 +230,7 @@ def test_the_server_of_another_library_does_not_hinder_a_start_in_a_container(
         wait_until_unused(base / name)
 
 
+@pytest.mark.slow
 def test_the_server_can_be_stopped_in_a_container(base: Path, in_container: list[str]) -> None:
     user = holder(base)
     script = f"from pathlib import Path; print(EmbeddedServer(Path({str(base)!r})).stop())"
@@ -239,6 +241,7 @@ def test_the_server_can_be_stopped_in_a_container(base: Path, in_container: list
     end(user)
 
 
+@pytest.mark.slow
 def test_a_server_whose_connections_are_all_in_use_is_not_waited_for(base: Path) -> None:
     with EmbeddedServer(base, durable=False) as server, ExitStack() as connections:
         with pytest.raises(psycopg.OperationalError, match="too many clients"):
@@ -293,6 +296,7 @@ def test_many_that_start_it_at_once_share_one(base: Path) -> None:
     wait_for(lambda: postmaster.alive_pid(base / "data") is None)
 
 
+@pytest.mark.slow
 def test_a_setup_that_was_killed_is_begun_again(base: Path) -> None:
     (base / "data.new").mkdir()
     (base / "data.new" / "PG_VERSION").write_text("18\n")
@@ -306,6 +310,7 @@ def test_only_its_account_reaches_the_data(base: Path) -> None:
             assert directory.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give data away")
 def test_data_whose_owner_has_no_name_here_are_served(base: Path) -> None:
     with EmbeddedServer(base, durable=False):
@@ -344,6 +349,7 @@ def test_who_does_not_own_the_data_is_told_who_does(base: Path) -> None:
         assert said in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give data away")
 def test_data_of_root_are_not_served_and_it_is_told_how_they_are(base: Path) -> None:
     with EmbeddedServer(base, durable=False) as server:
@@ -440,6 +446,7 @@ def small_disk(base: Path) -> Iterator[Path]:
         yield base
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_named_by_a_server_that_runs_and_by_one_that_cannot_start(small_disk: Path) -> None:
     filling = small_disk / "filling"
     with EmbeddedServer(small_disk, durable=False) as server:
@@ -460,6 +467,7 @@ def test_a_full_disk_is_named_by_a_server_that_runs_and_by_one_that_cannot_start
         Database(server.conninfo).close()
 
 
+@pytest.mark.slow
 def test_a_path_too_long_for_a_socket_is_no_obstacle(base: Path) -> None:
     deep = base / ("d" * 100)
     with EmbeddedServer(deep, durable=False) as server:
