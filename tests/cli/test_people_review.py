@@ -145,8 +145,9 @@ def test_a_script_reads_questions_as_lines_of_json_and_answers_them(
         assert run("people", "answer", *words, "--database", library_url).status == 2
 
 
+@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("name", ["hugo", "Susi", "qi", "明"])
-def test_a_name_that_begins_like_a_key_is_a_name(library: Library, library_url: str, name: str) -> None:
+def test_a_name_that_begins_like_a_key_is_a_name(library_url: str, name: str) -> None:
     screen = Terminal("people", "review", "--database", library_url)
     screen.expect(r"\[q\]uit")
     screen.press(f"{name}\n")

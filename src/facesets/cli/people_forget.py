@@ -10,7 +10,7 @@ from facesets.cli import console
 from facesets.cli.params import DatabaseOption
 from facesets.cli.people import WhoArgument, opened_library
 from facesets.cli.user import current_user
-from facesets.cli.wording import worded
+from facesets.cli.wording import name_and_number, worded
 from facesets.errors import FacesetsError, Field, WrongUsage
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
@@ -53,7 +53,7 @@ def forget(
 
 
 def _ask(plan: "ForgetPlan") -> None:
-    what = f"{plan.name} ({plan.number}), {counted(plan.faces, 'face')}"
+    what = f"{name_and_number(plan.name, plan.number)}, {counted(plan.faces, 'face')}"
     if plan.loose_faces:
         what += f" and {plan.loose_faces} like them without a person"
     if not (sys.stdin.isatty() and sys.stderr.isatty()):

@@ -11,7 +11,6 @@ from facesets.cli.params import DatabaseOption
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 
-
 _WORDS = {"persons": "people"}
 """Names of facts in files, as they are printed."""
 

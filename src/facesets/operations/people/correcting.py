@@ -86,9 +86,8 @@ def merge(database: Database, who: Sequence[str], into: str, *, drop_names: bool
         meant = {state.id: state for state in (find_person(connection, each) for each in who)}
         others = [state for person, state in meant.items() if person != target.id]
         if not others:
-            raise WrongUsage(
-                f"{called(target)} cannot be merged into themselves. Name somebody else before {Field('into')}."
-            )
+            other = f"Name somebody else before {Field('into')}."
+            raise WrongUsage(f"{called(target)} cannot be merged into themselves. {other}")
         return merge_into(connection, others, target, drop_names=drop_names, by=by)
 
     return changing(database, work)
