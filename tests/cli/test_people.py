@@ -35,6 +35,9 @@ def test_a_first_evening_with_people(library: Library, library_url: str, tmp_pat
     assert [line.split()[:3] for line in say("list").splitlines()[1:]] == [[anna, "-", "4"], [ben, "-", "3"]]
     assert "Anna" in say("name", anna, "Anna")
     assert "7 faces" in say("name", ben, "anna", "--into")
+    totals = run("stats", "--database", library_url).out
+    assert re.search(r"^people +1 \(1 with a name\)$", totals, re.MULTILINE)
+    assert re.search(r"^for review +0 questions, 0 faces without a decision$", totals, re.MULTILINE)
     assert "Taken back: step" in say("undo")
     assert "Done again: step" in say("redo")
     assert "Taken back: step" in say("undo")
