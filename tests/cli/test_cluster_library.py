@@ -62,7 +62,7 @@ def test_a_hierarchy_of_the_library_has_its_own_sizes_and_says_when_it_is_due(
     assert "New hierarchy of 16 faces: 3 clusters, 0 in none." in made.out
     parameters = rows(library.database, "SELECT parameters FROM hdbscan_runs")[0][0]
     assert (parameters["min_cluster_size"], parameters["min_samples"]) == (3, 2)
-    assert "It is good still." in run("check", "--staleness", *at).out
+    assert "It still fits." in run("check", "--staleness", *at).out
     add_person(library, "dora", 4, spread=0.3)
     assert "Kept hierarchy" in run("cluster", "--method", "hdbscan", *at).out
     due = json.loads(run("check", "--staleness", "--json", *at).out)

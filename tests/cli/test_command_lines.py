@@ -62,6 +62,13 @@ def test_a_flag_that_is_none_is_noticed() -> None:
         parse(next(command_lines("    facesets refine faces.npz out --no-such-flag")))
 
 
+def test_a_required_option_has_no_default_in_help() -> None:
+    for path, command in commands().items():
+        for param in command.params:
+            if param.required:
+                assert "default" not in (getattr(param, "help", "") or ""), (path, param.name)
+
+
 def test_every_command_has_a_heading_and_an_example_of_its_own() -> None:
     assert set(GUIDE) == set(commands()), "list the command in facesets.cli.guide"
     for path, entry in GUIDE.items():

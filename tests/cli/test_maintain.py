@@ -23,6 +23,8 @@ def test_upkeep_tells_each_task_in_a_line_and_in_json(database: Database, librar
         "violations",
     ]
     assert "All that was said is so." in daily.out
+    assert run("maintain", "weekly", "-q", *where).out == ""
+    assert run("maintain", "health", "-q", *where).out == "health: All is well.\n"
     health = json.loads(run("maintain", "health", "--json", *where).out)["tasks"][0]
     assert health["figures"]["total_faces"] == 4
     assert health["did"] == "All is well."

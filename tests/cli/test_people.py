@@ -45,6 +45,9 @@ def test_a_first_evening_with_people(library: Library, library_url: str, tmp_pat
     assert [line.split()[:3] for line in say("list").splitlines()[1:]] == [[anna, "-", "4"], [ben, "-", "3"]]
     assert "Anna" in say("name", anna, "Anna")
     assert "7 faces" in say("name", ben, "anna", "--into")
+    totals = run("stats", "--database", library_url).out
+    assert re.search(r"^people +1 \(1 with a name\)$", totals, re.MULTILINE)
+    assert re.search(r"^for review +0 questions, 0 faces without a decision$", totals, re.MULTILINE)
     assert "Taken back: step" in say("undo")
     assert "Done again: step" in say("redo")
     assert "Taken back: step" in say("undo")
@@ -127,6 +130,27 @@ def test_a_name_is_no_longer_than_a_line(library: Library, library_url: str) -> 
     assert "at most 200 characters" in refused.err
 
 
+def test_somebody_without_a_name_is_called_by_the_number_once(library: Library, library_url: str) -> None:
+    anna = who_is(library, "anna-0-0")[:8]
+    hidden = run("people", "hide", anna, "--database", library_url)
+    assert hidden.out.startswith(f"{anna}: hidden; 4 faces.")
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        (("people", "move", "x", "--to", "nobody"), "'FACE...': give a whole number, such as 12."),
+        (("people", "undo", "abc"), "'[STEP]': give a whole number, such as 12."),
+        (("people", "show", "Anna", "--faces", "1.5"), "'--faces': give a whole number, such as 12."),
+        (("assign", "--margin", "much"), "'--margin': give a number, such as 0.5."),
+    ],
+)
+def test_what_is_no_number_is_refused_in_plain_words(words: tuple[str, ...], advice: str) -> None:
+    refused = run(*words)
+    assert refused.status == 2
+    assert f"Invalid value for {advice}" in refused.err
+
+
 def test_a_name_that_is_taken_is_asked_about_and_without_a_terminal_refused(
     library: Library, library_url: str
 ) -> None:
@@ -165,6 +189,8 @@ def test_somebody_is_split_only_when_that_is_said(library: Library, library_url:
 
     anna = who_is(library, "anna-0-0")
     assert "4 faces that hold together" in say("split", anna)
+    too_few = say("split", anna, "--parts", 2)
+    assert "do not fall into 2 parts of 3 faces or more. A lower --min-size" in too_few
     sheet = tmp_path / "parts.png"
     shown = say("split", anna, "--parts", 2, "--min-size", 1, "--sheet", sheet)
     assert "Nothing was changed: --apply makes people" in shown

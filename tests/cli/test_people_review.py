@@ -88,8 +88,6 @@ def test_an_evening_at_the_terminal(library: Library, library_url: str) -> None:
     sheet = Path(re.search(r"faces: (\S+)", screen.expect(r"faces: \S+")).group(1))  # type: ignore[union-attr]
     screen.expect(r"\[q\]uit")
     assert sheet.read_bytes().startswith(_PNG)
-    screen.press("w")
-    screen.expect("name")
     screen.press("Anna\n")
     screen.expect("kept: Anna: named")
     screen.expect(r"Are \w+ and Anna one person\?")
@@ -97,7 +95,7 @@ def test_an_evening_at_the_terminal(library: Library, library_url: str) -> None:
     screen.press("n")
     screen.expect("kept: .* no")
     screen.expect(r"\[q\]uit")
-    screen.press("u")
+    screen.press("u\n")
     screen.expect("taken back: ")
     screen.expect("one person")
     screen.expect(r"\[q\]uit")
@@ -105,7 +103,9 @@ def test_an_evening_at_the_terminal(library: Library, library_url: str) -> None:
     screen.expect("kept: .* yes")
     screen.expect("Who is ")
     screen.expect(r"\[q\]uit")
-    screen.press("s")
+    screen.press("\n")
+    screen.expect(r"\[q\]uit")
+    screen.press("s\n")
     screen.expect(r"No question is open\. 2 answers kept, 1 skipped\.")
     assert screen.end() == 0
     assert not sheet.exists()
@@ -115,7 +115,7 @@ def test_an_evening_at_the_terminal(library: Library, library_url: str) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("library")
 def test_ctrl_c_and_q_end_it_with_what_was_answered(library_url: str) -> None:
-    for key, status in (("q", 0), ("\x03", 130)):
+    for key, status in (("q\n", 0), ("\x03", 130)):
         screen = Terminal("people", "review", "--database", library_url)
         screen.expect(r"\[q\]uit")
         screen.press(key)
@@ -144,6 +144,18 @@ def test_a_script_reads_questions_as_lines_of_json_and_answers_them(
     assert (again.status, "is open" in again.err) == (2, True)
     for words in ((same["id"],), (same["id"], "yes", "--name", "Anna")):
         assert run("people", "answer", *words, "--database", library_url).status == 2
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("name", ["hugo", "Susi", "qi", "明"])
+def test_a_name_that_begins_like_a_key_is_a_name(library_url: str, name: str) -> None:
+    screen = Terminal("people", "review", "--database", library_url)
+    screen.expect(r"\[q\]uit")
+    screen.press(f"{name}\n")
+    screen.expect(f"kept: {name}: named")
+    screen.expect(r"\[q\]uit")
+    screen.press("q")
+    assert screen.end() == 0
 
 
 @pytest.mark.usefixtures("library")

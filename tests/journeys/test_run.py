@@ -75,3 +75,12 @@ def test_a_file_that_cannot_be_read_gives_status_3(album: Path, tmp_path: Path, 
     assert result.status == 3
     assert "broken.jpg" in result.err
     assert "1 file cannot be read" in result.out
+
+
+def test_what_facesets_wrote_is_not_taken_for_photos(tmp_path: Path) -> None:
+    for name, advice in (("faces.npz", "`facesets cluster"), ("manifest.json", "Give the folder")):
+        written = tmp_path / name
+        written.write_bytes(b"")
+        refused = run("run", written, tmp_path / "out")
+        assert (refused.status, advice in refused.err) == (2, True)
+    assert not (tmp_path / "out").exists()

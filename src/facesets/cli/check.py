@@ -107,5 +107,5 @@ def staleness_lines(found: "Staleness") -> list[str]:
         f"({found.share_added:.1%}), {found.unassigned} of these unassigned ({found.share_unassigned:.1%}); "
         f"nine tenths of the centroids moved less than {found.drift:.3f}."
     )
-    verdict = f"A new one is due: {'; '.join(found.reasons)}. {again}" if found.due else "It is good still."
+    verdict = f"A new one is due: {'; '.join(found.reasons)}. {again}" if found.due else "It still fits."
     return [figures, *found.changed, verdict]

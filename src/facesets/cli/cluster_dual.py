@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from facesets.cli import console
 from facesets.cli.user import current_user
+from facesets.cli.wording import name_and_number
 from facesets.operations.options.dual import DualOptions
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.plurals import counted, people
@@ -52,7 +53,9 @@ def dual_lines(summary: "DualSummary") -> list[str]:
         )
     if summary.steps:
         numbers = " and ".join(str(step) for step in summary.steps)
-        lines.append(f"Steps {numbers}: `facesets people undo` takes back the last.")
+        several = f"Steps {numbers}: `facesets people undo` takes back the last."
+        one = f"Step {numbers}: `facesets people undo` takes it back."
+        lines.append(one if len(summary.steps) == 1 else several)
     if summary.dry_run or summary.stopped:
         lines.append(
             "Nothing was stored." if not summary.steps else "Stopped before the unknown were grouped."
@@ -74,4 +77,8 @@ def cluster_lines(found: "ClusterDetails") -> list[str]:
 
 def near_lines(nearest: "Sequence[NearPerson]") -> list[str]:
     """Whom a cluster or a person resembles, in words."""
-    return [f"{'near':<10} {each.name} ({each.person}) by {each.cosine_similarity:.3f}" for each in nearest]
+    return [
+        f"{'near':<10} {name_and_number(each.name, each.person)}: cosine similarity "
+        f"{each.cosine_similarity:.2f}"
+        for each in nearest
+    ]

@@ -35,6 +35,13 @@ VerboseOption = Annotated[
 ]
 
 
+def _plain(refusal: str) -> str:
+    """What pydantic says of a text that is no number, in a user's words."""
+    if "valid integer" in refusal:
+        return "give a whole number, such as 12."
+    return "give a number, such as 0.5." if "valid number" in refusal else refusal
+
+
 class Command(TyperCommand):
     """A command with examples, whose repeatable options take several values at a time."""
 
@@ -45,7 +52,7 @@ class Command(TyperCommand):
             rest = super().parse_args(ctx, list(words))
         except typer.BadParameter as error:
             # Typer checks values by pydantic, and hands its words on.
-            error.message = error.message.removeprefix("Value error, ")
+            error.message = _plain(error.message.removeprefix("Value error, "))
             raise
         if "" in words:
             self._refuse_empty_paths(ctx, words)

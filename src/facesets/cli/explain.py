@@ -6,6 +6,7 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption
+from facesets.cli.wording import name_and_number
 from facesets.files import printable
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def explain(
 
 
 def _lines(found: "Explanation") -> list[str]:
-    whose = f"{found.name} ({found.person})" if found.person else "nobody"
+    whose = name_and_number(found.name, found.person) if found.person else "nobody"
     how = f", {found.assigned_by} {found.assigned_at}".rstrip() if found.assigned_by else ""
     step = found.step
     limits = ", ".join(f"{name} {value:.2f}" for name, value in found.thresholds.items())
@@ -56,4 +57,5 @@ def _like(likeness: "Likeness | None") -> str:
         return "-"
     nearest = ", ".join(f"{face} ({similarity:.2f})" for face, similarity in likeness.nearest)
     faces = f"; nearest faces {nearest}" if nearest else ""
-    return f"{likeness.name} ({likeness.person}): cosine similarity {likeness.cosine_similarity:.2f}{faces}"
+    who = name_and_number(likeness.name, likeness.person)
+    return f"{who}: cosine similarity {likeness.cosine_similarity:.2f}{faces}"

@@ -147,7 +147,8 @@ def _parameter(each: Declared) -> Parameter:
 
 def _help(each: Declared) -> str:
     """The text of an option, with its range and its default."""
-    default = "" if each.kind is bool else each.usual()
+    silent = each.kind is bool or each.default is Parameter.empty
+    default = "" if silent else each.usual()
     facts = [each.option.range(), f"default: {default}" if default else ""]
     known = "; ".join(fact for fact in facts if fact)
     return f"{each.option.help} [{known}]" if known else each.option.help

@@ -46,9 +46,17 @@ def maintain(
         open_database(database, settings.load(), console) as session,
     ):
         done = run(Library(session), chosen, options, by=current_user(), progress=progress, stop=stop)
-    lines = [line for each in done for line in _lines(each)]
-    console.show_list("tasks", done, "\n".join(lines + (["Nothing was stored."] if options.dry_run else [])))
+    quiet = console.session.quiet and not options.dry_run
+    lines = [line for each in done if not quiet or _is_asked_for(each) for line in _lines(each)]
+    lines += ["Nothing was stored."] if options.dry_run else []
+    if lines or console.session.json:
+        console.show_list("tasks", done, "\n".join(lines))
     console.finish()
+
+
+def _is_asked_for(done: "TaskSummary") -> bool:
+    """Whether -q leaves it: what a human should look at, and what only reports."""
+    return bool(done.lines) or done.task in {"staleness", "health"}
 
 
 def _lines(done: "TaskSummary") -> list[str]:

@@ -12,7 +12,7 @@ from facesets.cli import console
 from facesets.cli.cluster_dual import cluster_lines, near_lines
 from facesets.cli.params import DatabaseOption
 from facesets.cli.user import current_user
-from facesets.cli.wording import worded
+from facesets.cli.wording import name_and_number, worded
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
@@ -28,7 +28,9 @@ people = typer.Typer(help="Who is who in the library: name, correct, take back."
 WhoArgument = Annotated[
     str, typer.Argument(metavar="WHO", help="A name, a number as listed, or a cluster.", show_default=False)
 ]
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
+NameArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="What the person is called.", show_default=False)
+]
 _Status = Literal["active", "merged", "hidden", "all"]
 _Sort = Literal["faces", "name", "new"]
 
@@ -118,7 +120,8 @@ def show(
 
 
 def _told(summary: "PersonSummary") -> None:
-    line = f"{summary.name} ({summary.person}): {summary.did}; {counted(summary.faces, 'face')}."
+    who = name_and_number(summary.name, summary.person)
+    line = f"{who}: {summary.did}; {counted(summary.faces, 'face')}."
     console.show(summary, [line + how_to_undo(summary.step)])
 
 
@@ -190,7 +193,10 @@ people.command("unhide")(_hiding(hidden=False))
 
 @people.command()
 def merge(
-    who: Annotated[list[str], typer.Argument(metavar="WHO...", show_default=False)],
+    who: Annotated[
+        list[str],
+        typer.Argument(metavar="WHO...", help="Names, numbers as listed, or clusters.", show_default=False),
+    ],
     into: Annotated[str, Option("Whom they all are.", metavar="WHO")],
     database: DatabaseOption = None,
     drop_names: Annotated[bool, Option("Their names go, rather than become further names.")] = False,
@@ -205,7 +211,14 @@ def merge(
 
 @people.command()
 def move(
-    faces: Annotated[list[int], typer.Argument(metavar="FACE...", show_default=False)],
+    faces: Annotated[
+        list[int],
+        typer.Argument(
+            metavar="FACE...",
+            help="Numbers of faces, as `people show WHO --faces 20` prints them.",
+            show_default=False,
+        ),
+    ],
     to: Annotated[str, Option("A person, new, or nobody.", metavar="WHO")],
     database: DatabaseOption = None,
 ) -> None:
@@ -214,7 +227,7 @@ def move(
 
     with opened_library(database) as session:
         summary = run(session, faces, to, by=current_user())
-    where = f"{summary.name} ({summary.person})" if summary.person else "nobody"
+    where = name_and_number(summary.name, summary.person) if summary.person else "nobody"
     moved = f"{counted(summary.faces, 'face')} moved to {where}.{how_to_undo(summary.step)}"
     console.show(summary, [moved])
 
@@ -267,7 +280,12 @@ def log(
 
 @people.command()
 def undo(
-    number: Annotated[int | None, typer.Argument(metavar="[STEP]", show_default=False)] = None,
+    number: Annotated[
+        int | None,
+        typer.Argument(
+            metavar="[STEP]", help="The number of a step, as `people log` prints it.", show_default=False
+        ),
+    ] = None,
     database: DatabaseOption = None,
 ) -> None:
     """Take a step back, by default the latest."""

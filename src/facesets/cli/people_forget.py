@@ -10,7 +10,7 @@ from facesets.cli import console
 from facesets.cli.params import DatabaseOption
 from facesets.cli.people import WhoArgument, opened_library
 from facesets.cli.user import current_user
-from facesets.cli.wording import worded
+from facesets.cli.wording import name_and_number, worded
 from facesets.errors import FacesetsError, Field, WrongUsage
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
@@ -53,9 +53,9 @@ def forget(
 
 
 def _ask(plan: "ForgetPlan") -> None:
-    what = f"{plan.name} ({plan.number}), {counted(plan.faces, 'face')}"
+    what = f"{name_and_number(plan.name, plan.number)}, {counted(plan.faces, 'face')}"
     if plan.loose_faces:
-        what += f" and {plan.loose_faces} like them that are nobody's"
+        what += f" and {plan.loose_faces} like them without a person"
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise WrongUsage(f"This erases {what} for good. Say {Field('yes')} if you mean it.")
     for result in plan.results:
@@ -65,7 +65,7 @@ def _ask(plan: "ForgetPlan") -> None:
 
 
 def _lines(summary: "ForgetSummary", *, exports: bool) -> list[str]:
-    loose = f" and {summary.loose_faces} like them that were nobody's" if summary.loose_faces else ""
+    loose = f" and {summary.loose_faces} like them without a person" if summary.loose_faces else ""
     steps = f"{counted(summary.steps, 'step')} cannot be taken back any more"
     lines = [f"Erased: {counted(summary.faces, 'face')}{loose}, with names and statements; {steps}."]
     for cache in summary.caches:

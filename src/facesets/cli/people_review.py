@@ -86,7 +86,8 @@ class _Review:
 
     def _count(self) -> str:
         skipped = f", {len(self._skipped)} skipped" if self._skipped else ""
-        return f"{counted(self._given, 'answer')} kept{skipped}. `facesets people log` lists them."
+        listed = " `facesets people log` lists them." if self._given else ""
+        return f"{counted(self._given, 'answer')} kept{skipped}.{listed}"
 
     def _show(self, question: "Question") -> None:
         from facesets.operations.people.question_sheet import draw_question
@@ -106,7 +107,7 @@ class _Review:
         """Read keys until the question is answered or put off; False to end."""
         but: list[int] = []
         while True:
-            key = read_key()
+            key = _line() if question.kind == "name" else read_key()
             if key in {"", "q"}:
                 return False
             if key == "s":
@@ -120,11 +121,15 @@ class _Review:
                 console.out(f"  all but {', '.join(map(str, but))}" if but else "  all alike")
             elif self._answered(question, key, but):
                 return True
+            elif question.kind == "name":
+                console.out(f"  {_keys(question)}")
 
     def _answered(self, question: "Question", key: str, but: list[int]) -> bool:
         """Keep the answer that a key gives; False where it gives none."""
         try:
-            if key == "w" and question.nameless:
+            if question.kind == "name" and _is_name(key):
+                answered = self._with_name(question, key)
+            elif key == "w" and question.nameless and question.kind != "name":
                 answered = self._named(question)
             elif key in {"y", "n"} and question.kind != "name":
                 answered = self._answer(question, _TYPED[key], but)
@@ -151,13 +156,15 @@ class _Review:
         return run(self._database, question.id, verdict, by=current_user(), but=but, name=name, into=into)
 
     def _named(self, question: "Question") -> "Answered | None":
-        """Ask for the name, and whether two who have it are one."""
-        from facesets.operations.people.naming import NameTaken
-
+        """Ask for the name; None if there is none."""
         console.out("  name (nothing for none):")
         name = sys.stdin.readline().strip()
-        if not name:
-            return None
+        return self._with_name(question, name) if name else None
+
+    def _with_name(self, question: "Question", name: str) -> "Answered | None":
+        """Keep a name, after asking whether two who have it are one; None if they are not."""
+        from facesets.operations.people.naming import NameTaken
+
         try:
             return self._answer(question, "name", [], name)
         except NameTaken as taken:
@@ -176,14 +183,27 @@ class _Review:
         return True
 
 
+def _line() -> str:
+    """What is typed up to Enter: a space for nothing, empty once there is no more input."""
+    text = sys.stdin.readline()
+    return (text.strip() or " ") if text else ""
+
+
+def _is_name(text: str) -> bool:
+    """Whether it is a name, rather than a key."""
+    return bool(text.strip()) and (len(text) > 1 or not text.isascii())
+
+
 def _keys(question: "Question") -> str:
     """Which keys answer a question."""
-    keys = [] if question.kind == "name" else ["[y]es", "[n]o"]
+    if question.kind == "name":
+        return "Type a name and Enter; or [h]ide: does not matter  [s]kip  [u]ndo  [q]uit, and Enter"
+    keys = ["[y]es", "[n]o"]
     if len(question.items) > 1:
         keys = ["[y]es, all", "[n]o, none", f"[1-{len(question.items)}] all but this one"]
     if question.nameless:
         who = "" if question.nameless == question.person else f" {question.items[0].name}"
-        keys += [f"[w]ho is{who}: type a name", "[h]ide: does not matter"]
+        keys += [f"[w]ho is{who}: then type a name", "[h]ide: does not matter"]
     return "  ".join([*keys, "[s]kip", "[u]ndo", "[q]uit"])
 
 

@@ -1,7 +1,7 @@
 """`facesets people split`: somebody who may be several people."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption
@@ -11,6 +11,9 @@ from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.people import SplitOptions
 from facesets.plurals import counted
+
+if TYPE_CHECKING:
+    from facesets.operations.people.splitting import SplitSummary
 
 
 def split(
@@ -32,7 +35,7 @@ def split(
         if sheet is not None:
             draw_split(session, summary, sheet, progress=progress, stop=stop)
     if len(summary.parts) < 2:
-        lines = [f"{printable(summary.name)}: {counted(summary.faces, 'face')} that hold together."]
+        lines = [_whole(summary, options)]
     else:
         numbers = [str(number) for number in range(1, len(summary.parts) + 1)]
         rows = [
@@ -54,6 +57,16 @@ def split(
         ]
     lines += [f"Drawn into {printable(sheet)}."] if sheet else []
     console.show(summary, lines, asked_for=True)
+
+
+def _whole(summary: "SplitSummary", options: SplitOptions) -> str:
+    """That somebody falls into no parts."""
+    faces = f"{printable(summary.name)}: {counted(summary.faces, 'face')} that"
+    if options.parts is None or options.parts < 2:
+        return f"{faces} hold together. --parts N asks for so many all the same."
+    smaller = " A lower --min-size allows smaller ones." if options.min_size > 1 else ""
+    least = counted(options.min_size, "face")
+    return f"{faces} do not fall into {options.parts} parts of {least} or more.{smaller}"
 
 
 def _shown(distance: float) -> str:

@@ -61,6 +61,7 @@ def run(
     """
     from facesets.operations.run import run as run_all
 
+    _require_photos(photos)
     out = out or _default_place(photos)
     flags = configured_flags(context, "embed")
     flags["pack"] = pack or flags["pack"]
@@ -75,6 +76,19 @@ def run(
             stop=stop,
         )
     report(summary, _lines(summary, out))
+
+
+def _require_photos(photos: Path) -> None:
+    """Refuse what facesets wrote itself. Raises `WrongUsage`."""
+    from facesets.results.manifest_json import is_manifest
+
+    if photos.is_file() and photos.suffix == ".npz":
+        raise WrongUsage(
+            f"{printable(photos)} is a cache, no photos. Give the folder of the photos; "
+            f"`facesets cluster {printable(photos)} OUT` groups the faces of a cache."
+        )
+    if photos.is_file() and is_manifest(photos):
+        raise WrongUsage(f"{printable(photos)} is a manifest, no photos. Give the folder of the photos.")
 
 
 def _default_place(photos: Path) -> Path:

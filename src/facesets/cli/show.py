@@ -11,6 +11,9 @@ from facesets.cli.params import DatabaseOption
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 
+_WORDS = {"persons": "people"}
+"""Names of facts in files, as they are printed."""
+
 
 def show(
     path: Annotated[
@@ -46,7 +49,8 @@ def show(
     else:
         with open_store(path, database, settings.load(), console) as store:
             contents = show_store(store, "library" if path is None else "cache")
-    facts = _table([contents.kind, ""], [list(fact) for fact in contents.facts.items()])
+    named = [[_WORDS.get(name, name), value] for name, value in contents.facts.items()]
+    facts = _table([contents.kind, ""], named)
     table = ["", _table(contents.headings, contents.rows)] if contents.rows else []
     console.show(contents, [facts, *table], asked_for=True)
     console.finish()

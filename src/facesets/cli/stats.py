@@ -14,6 +14,8 @@ def stats(database: DatabaseOption = None) -> None:
 
     with open_database(database, settings.load(), console) as session:
         totals = run(Library(session))
+    people = sum(count for status, count in totals.persons.items() if status != "merged")
+    undecided = f"{counted(totals.candidates, 'face')} without a decision"
     rows = [
         ("images", totals.images),
         (
@@ -23,10 +25,10 @@ def stats(database: DatabaseOption = None) -> None:
         ("galleries", totals.galleries),
         ("faces", f"{totals.faces} ({totals.assigned} with a person, {totals.unassigned} without)"),
         ("clustered", totals.clustered),
-        ("people", f"{sum(totals.persons.values())} ({totals.named} with a name)"),
+        ("people", f"{people} ({totals.named} with a name)"),
         *((f"  {status}", count) for status, count in totals.persons.items()),
         ("prototypes", totals.prototypes),
-        ("for review", totals.candidates),
+        ("for review", f"{counted(totals.questions, 'question')}, {undecided}"),
         ("database", f"{totals.megabytes} MB"),
         *((f"last {command}", when) for command, when in totals.last_runs.items()),
         *(

@@ -15,3 +15,8 @@ def _worded(part: str | Field | Command) -> str:
     if isinstance(part, Command):
         return f"`{' '.join(['facesets', part.name, *map(_worded, part.arguments)])}`"
     return part
+
+
+def name_and_number(name: str, person: str) -> str:
+    """What a person is called, with the number in brackets; the number alone of somebody without a name."""
+    return person if name == person else f"{name} ({person})"

@@ -81,6 +81,14 @@ def test_what_a_human_said_binds_whatever_the_similarity(library: Library) -> No
     assert found.verdict == "A human said so: no similarity changes that."
 
 
+def test_a_face_that_is_said_not_to_be_somebody_is_given_to_them_by_no_run(library: Library) -> None:
+    face = face_of(library, "anna-0-1")
+    correcting.move(library.database, [face], "nobody", by=BY)
+    assert explain(library.database, face).verdict == (
+        "A human said that it is not Anna: no run gives it to them."
+    )
+
+
 def test_the_command_tells_the_same_as_lines_and_as_json(library: Library, library_url: str) -> None:
     face = face_of(library, "anna-0-3")
     shown = run("explain", face, "--database", library_url)

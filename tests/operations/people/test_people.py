@@ -111,6 +111,21 @@ def test_merging_keeps_names_as_further_ones_and_points_to_whom_they_are_now(lib
         correcting.merge(library.database, ["Ben"], "Anna", drop_names=False, by=BY)
 
 
+def test_who_all_are_may_be_among_those_who_are_merged(library: Library) -> None:
+    anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
+    naming.name(library.database, anna, "Anna", into=False, face=False, by=BY)
+    merged = correcting.merge(library.database, ["Anna", ben], "Anna", drop_names=False, by=BY)
+    assert (merged.name, merged.faces) == ("Anna", 10)
+
+
+def test_a_merge_that_was_excluded_is_refused_by_both_names(library: Library) -> None:
+    for label, name in (("anna-0-0", "Anna"), ("ben-0-0", "Ben")):
+        naming.name(library.database, who_is(library, label), name, into=False, face=False, by=BY)
+    correcting.different(library.database, "Anna", "Ben", faces=False, by=BY)
+    with pytest.raises(WrongUsage, match=r"before: (Anna and Ben|Ben and Anna) are two people"):
+        correcting.merge(library.database, ["Ben"], "Anna", drop_names=False, by=BY)
+
+
 def test_a_face_moved_to_nobody_is_said_not_to_be_them_and_no_run_gives_it_back(library: Library) -> None:
     face = face_of(library, "anna-0-0")
     correcting.move(library.database, [face], "nobody", by=BY)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -239,6 +240,10 @@ def _pixels(photo: str) -> Pixels:
     try:
         return decode(photo).pixels
     except UnreadableImage as error:
+        if not Path(photo).exists():
+            raise WrongUsage(
+                f"There is no file {printable(photo)}. Give the file of a photo, such as anna.jpg."
+            ) from error
         raise WrongUsage(f"{printable(photo)} cannot be used: {error.reason}.") from error
 
 

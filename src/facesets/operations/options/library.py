@@ -171,7 +171,7 @@ class ClusterLibraryOptions(Checked):
         ),
     ] = None
     full: Annotated[
-        bool, Option("People of the library, hdbscan: make the hierarchy anew, rather than go on with it.")
+        bool, Option("People of the library, hdbscan: make the hierarchy again, rather than add to it.")
     ] = False
     same_image_ok: SameImageOk = False
     dry_run: DryRun = False

@@ -28,6 +28,9 @@ def merge(database: Database, who: Sequence[str], into: str, *, drop_names: bool
     summary = None
     if clusters:
         summary = changing(database, lambda connection: _add_clusters(connection, clusters, into, by))
+        people = database.run(
+            lambda connection: [each for each in people if not _are_one(connection, each, into)]
+        )
     if people or summary is None:
         return correcting.merge(database, people, into, drop_names=drop_names, by=by)
     return summary
@@ -52,6 +55,10 @@ def _cluster_is_not(connection: Connection, first: str, second: str, by: str) ->
 
 def _is_cluster(connection: Connection, who: str) -> bool:
     return find(connection, who).person is None
+
+
+def _are_one(connection: Connection, who: str, other: str) -> bool:
+    return find_person(connection, who).id == find_person(connection, other).id
 
 
 def _add_clusters(connection: Connection, clusters: Sequence[str], into: str, by: str) -> PersonSummary:

@@ -83,9 +83,11 @@ def merge(database: Database, who: Sequence[str], into: str, *, drop_names: bool
 
     def work(connection: Connection) -> PersonSummary:
         target = find_person(connection, into)
-        others = list({state.id: state for state in (find_person(connection, each) for each in who)}.values())
-        if any(state.id == target.id for state in others):
-            raise WrongUsage(f"{called(target)} cannot be merged into themselves.")
+        meant = {state.id: state for state in (find_person(connection, each) for each in who)}
+        others = [state for person, state in meant.items() if person != target.id]
+        if not others:
+            other = f"Name somebody else before {Field('into')}."
+            raise WrongUsage(f"{called(target)} cannot be merged into themselves. {other}")
         return merge_into(connection, others, target, drop_names=drop_names, by=by)
 
     return changing(database, work)
@@ -127,12 +129,19 @@ def merge_into(
 def merge_people(step: Step, others: Sequence[PersonState], target: PersonState, *, drop_names: bool) -> int:
     """Make some people one with another; returns how many faces moved; errors as `merge`."""
     connection = step.connection
-    together = _as_one(load_statements(connection), {state.id for state in others}, target.id)
-    require_consistent(together, [], describing(connection))
+    said = load_statements(connection)
+    together = _as_one(said, {state.id for state in others}, target.id)
+    as_said = dict(zip(_all_of(together), _all_of(said), strict=True))
+    describe = describing(connection)
+    require_consistent(together, [], lambda each: describe(as_said[each]))
     keep_known(step, target.id)
     moved = sum(_merge_one(step, state, target.id, together, drop=drop_names) for state in others)
     keep_person(step, target.id)
     return moved
+
+
+def _all_of(said: Statements) -> list[Statement]:
+    return [*said.faces, *said.face_pairs, *said.person_pairs]
 
 
 def _as_one(said: Statements, others: set[UUID], target: UUID) -> Statements:

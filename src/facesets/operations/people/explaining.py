@@ -131,7 +131,8 @@ def _explain(connection: Connection, number: int, who: str | None) -> Explanatio
         thresholds=thresholds,
         statements=statements,
         turning_point=turning,
-        verdict=_verdict(face, about, runner_up, turning, bound=bool(statements)),
+        verdict=_refused(connection, number, about)
+        or _verdict(face, about, runner_up, turning, bound=bool(statements)),
     )
 
 
@@ -211,6 +212,15 @@ def _statements(connection: Connection, face: int) -> list[str]:
         *(describe(each) for each in said.faces if each.face in tied),
         *(describe(each) for each in said.face_pairs if each.first in tied or each.second in tied),
     ]
+
+
+def _refused(connection: Connection, face: int, about: Likeness | None) -> str:
+    """That the face was said not to be the person in question, in a sentence; empty where it was not."""
+    tied = set(tied_faces(connection, [face]))
+    of_it = (each for each in load_statements(connection).faces if each.face in tied and not each.is_person)
+    if about is None or about.person not in {short(each.person) for each in of_it}:
+        return ""
+    return f"A human said that it is not {about.name}: no run gives it to them."
 
 
 def _turning_point(

@@ -53,9 +53,7 @@ def export_people(database: Database, path: Path) -> ExportPeopleSummary:
     people = database.run(lambda connection: _read(connection, library))
     write_people(path, people)
     statements = len(people.of_faces) + len(people.of_two_faces) + len(people.of_two_people)
-    return ExportPeopleSummary(
-        str(path), len(people.people), len(people.faces), statements + len(people.exemplars)
-    )
+    return ExportPeopleSummary(str(path), len(people.people), len(people.faces), statements)
 
 
 def _read(connection: Connection, library: str) -> PeopleFile:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from facesets.errors import DamagedFile, NewerFormat, WrongUsage
+from facesets.errors import Command, DamagedFile, NewerFormat, WrongUsage
 from facesets.files import atomic_write, json_bytes, printable, read_regular_file
 from facesets.results.manifest_values import Box, Text
 
@@ -131,7 +131,8 @@ def read_people(path: Path) -> PeopleFile:
     """
     raw = _load(path)
     if raw.get("format") != PeopleFile.FORMAT:
-        raise WrongUsage(f"{printable(path)} holds no exported people. Give a file that people export wrote.")
+        export = Command("people export")
+        raise WrongUsage(f"{printable(path)} holds no exported people. Give a file that {export} wrote.")
     version = raw.get("version")
     if not isinstance(version, int) or version < 1:
         raise _damaged(path)
@@ -161,4 +162,4 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _damaged(path: Path) -> DamagedFile:
-    return DamagedFile(f"{printable(path)} is damaged. Export the people again.")
+    return DamagedFile(f"{printable(path)} is damaged. Make it again with {Command('people export')}.")

@@ -41,7 +41,9 @@ def draw_person(details: PersonDetails, path: Path, *, progress: Progress, stop:
     progress.end()
     line = details.person
     title = ", ".join(map(printable, line.names)) or line.id
-    subtitle = f"{counted(line.faces, 'face')} on {counted(line.photos, 'photo')}   ·   {line.id}"
+    subtitle = f"{counted(line.faces, 'face')} on {counted(line.photos, 'photo')}"
+    if line.names:
+        subtitle += f"   ·   {line.id}"
     with atomic_write(path) as file:
         file.write(png_bytes(draw_sheet(title, subtitle, finished)))
     return sum(not any(os.access(path, os.R_OK) for path in face.paths) for face in shown)

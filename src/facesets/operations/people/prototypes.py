@@ -116,7 +116,7 @@ def _say(
     for face, owner in owners.items():
         if owner is None:
             move = Command("people move", str(face), Field("to", "WHO"))
-            raise WrongUsage(f"Face {face} is nobody's. Say whose it is first: {move}.")
+            raise WrongUsage(f"Face {face} has no person. Say whose it is first: {move}.")
     persons = sorted({owner for owner in owners.values() if owner is not None})
     if who is not None:
         person = find_person(connection, who)

@@ -202,7 +202,7 @@ def _text(asked: Asked, name: str, items: Sequence[Item], faces: int) -> str:
         "near": f"Are these {number} faces {name}?" if several else f"Is {one} {name}?",
         "far": f"Are these {number} faces really {name}?" if several else f"Is {one} really {name}?",
         "same": f"Are these {number} people all {name}?" if several else f"Are {one} and {name} one person?",
-        "split": f"Is {name} two people, {one} of {faces} somebody else?",
+        "split": f"Is {name} two people? {one} of {faces} may be somebody else.",
         "cluster": f"Are these {number} clusters {name}?" if several else f"Is cluster {one} {name}?",
         "name": f"Who is {name} ({counted(faces, 'face')})?",
     }

@@ -54,7 +54,7 @@ def cleaned(name: str) -> str:
     if not any(each.isprintable() and not each.isspace() for each in text) or any(
         unicodedata.category(each) in {"Cc", "Cs", "Zl", "Zp"} for each in text
     ):
-        raise WrongUsage("A name holds at least one letter, and no control characters.")
+        raise WrongUsage("A name holds at least one letter or digit, and no control characters.")
     if len(text) > LONGEST_NAME:
         raise WrongUsage(f"A name has at most {LONGEST_NAME} characters, not {len(text)}.")
     return text

@@ -44,6 +44,8 @@ class LibraryStatistics:
         People with a name.
     candidates : int
         Faces that wait for a decision.
+    questions : int
+        Questions that wait, those about people included and those for names not.
     megabytes : float
         Of the whole database on its disk.
     """
@@ -61,6 +63,7 @@ class LibraryStatistics:
     named: int = 0
     prototypes: int = 0
     candidates: int = 0
+    questions: int = 0
     megabytes: float = 0.0
     last_runs: dict[str, str] = field(default_factory=dict)
     models: list[ModelStatistics] = field(default_factory=list)
