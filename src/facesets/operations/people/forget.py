@@ -1,6 +1,5 @@
 """`people forget`: a person erased for good, and the proof of it."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +16,9 @@ from facesets.operations.people.forget_files import (
     Traces,
     forget_in_cache,
     forget_in_results,
-    names_in,
     results_of,
 )
+from facesets.operations.people.forget_proof import Proof, prove
 from facesets.operations.people.forget_words import sql_pattern, written_forms
 from facesets.operations.people.who import called, find_person, require_person, short
 from facesets.records import Bool
@@ -44,11 +43,6 @@ from facesets.store.postgres.person_edits import persons_of_faces
 from facesets.store.postgres.scrubbing import remove_old_log, rewrite_tables
 from facesets.store.postgres.statements import load_statements
 from facesets.store.postgres.steps import changing
-
-_OF_PHOTOS = ("image_paths.path", "galleries.")
-"""Where photos lie, and what their owner wrote about them: no part of what is known of people."""
-
-_OF_NAMES = ("person_names.", "said_people.", "step_rows.", "steps.what")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,30 +69,6 @@ class Person:
     renumbered: dict[str, str]
     places: list[FacePlace]
     vectors: list[FaceVectors]
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What a search after forgetting found.
-
-    Attributes
-    ----------
-    vectors_left : int
-        Vectors of nobody else within cosine distance 0.3 of the person's faces; must be 0.
-    of_others : dict
-        People who have such vectors, because they look alike, and how many: these are their own.
-    names_left : list of str
-        Where a name of the person's still stands; must be empty.
-    names_of_others : list of str
-        Where photos lie, what their owner wrote about them, and names of other people, that hold a name:
-        these are not the person's.
-    """
-
-    is_clean: bool
-    vectors_left: int = 0
-    of_others: dict[str, int] = field(default_factory=dict)
-    names_left: list[str] = field(default_factory=list)
-    names_of_others: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +164,8 @@ def forget(
         reach = [*failures, *_scrub(database)]
         log_removed = database.run_alone(remove_old_log)
         progress.begin("Searching for what is left")
-        proof = _proof(database, person, traces, of_caches, held if exports else [])
+        folders_left = [Path(result.folder) for result in held if exports]
+        proof = prove(database, person.vectors, person.refused, traces.forms, of_caches, folders_left)
         progress.end()
     return ForgetSummary(
         person=short(person.id),
@@ -271,52 +242,6 @@ def _scrub(database: Database) -> list[str]:
         told = "the tables' old pages, for the disk is full. Free as much space as the library takes, and run"
         return [Sentence(f"{told} {Command('db psql', '-c', 'VACUUM FULL')}")]
     return [f"{table}, which this user of the server may not rewrite" for table in refused]
-
-
-def _proof(
-    database: Database,
-    person: Person,
-    traces: Traces,
-    caches: Sequence[CacheForgotten],
-    results: Sequence[ResultForgotten],
-) -> Proof:
-    left, of_others = database.run(lambda connection: _vectors_left(connection, person))
-    left += sum(cache.vectors_left for cache in caches)
-    names: list[str] = []
-    elsewhere: list[str] = []
-    if traces.forms:
-        pattern = sql_pattern(traces.forms)
-        rows = database.run(lambda connection: searching.rows_with(connection, pattern))
-        # Somebody else may be called so, too, by a part of the name.
-        excused = (*_OF_PHOTOS, *_OF_NAMES) if "person_names.name" in rows else _OF_PHOTOS
-        for place, count in rows.items():
-            (elsewhere if place.startswith(excused) else names).append(f"{place} ({count})")
-    names += [f"beside {printable(cache.file)}" for cache in caches if cache.names_left]
-    names += [
-        f"{printable(result.folder)}: {printable(name)}"
-        for result in results
-        for name in names_in(Path(result.folder), traces.forms)
-    ]
-    return Proof(not (left or names), left, of_others, names, elsewhere)
-
-
-def _vectors_left(connection: Connection, person: Person) -> tuple[int, dict[str, int]]:
-    """Vectors near the person's: how many are nobody's, and whose the others are."""
-    left = 0
-    of_others: Counter[str] = Counter()
-    for theirs in person.vectors:
-        near = searching.near_faces(connection, theirs, NEAR)
-        of_others["faces that were said to be another"] += len(person.refused & set(near))
-        near = [face for face in near if face not in person.refused]
-        for owner in searching.owners(connection, near).values():
-            if owner.person:
-                of_others[printable(owner.name) or owner.person[:8]] += 1
-            else:
-                left += 1
-        for kind, whose in searching.near_averages(connection, theirs, NEAR):
-            of_others[f"the {kind} {printable(whose)}"] += 1
-        left += searching.raw_vectors(connection, theirs.embedding)
-    return left, {who: count for who, count in of_others.items() if count}
 
 
 def _out_of_reach(results: Sequence[ResultForgotten], *, exports: bool, log_removed: bool) -> list[str]:

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from facesets.errors import FacesetsError
-from facesets.files import json_bytes
 from facesets.imaging.boxes import best_partners
 from facesets.operations.people.forget_words import holds_name
 from facesets.records import Bool, Float32
@@ -225,10 +224,3 @@ def forget_in_results(
         if held is not None:
             found.append(held)
     return found, failures
-
-
-def names_in(folder: Path, forms: Sequence[str]) -> list[str]:
-    """Files of ours at the top of a result, and names of folders there, that hold a name."""
-    held = [path.name for path in sorted(folder.iterdir()) if holds_name(json_bytes(path.name), forms)]
-    held += [path.name for path in sorted(folder.glob("*.json")) if holds_name(path.read_bytes(), forms)]
-    return held

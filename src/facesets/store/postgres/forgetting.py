@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import LiteralString
 from uuid import UUID
 
+from psycopg import sql
+
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.face_places import places_of
 from facesets.store.postgres.forgotten_faces import remember_forgotten
+from facesets.store.postgres.traces import WITHOUT_KEYS
 
 FORGOTTEN = "about somebody who was forgotten"
 """What the log says of a step in place of what it was."""
@@ -161,9 +164,10 @@ _PEOPLE: tuple[LiteralString, ...] = (
 
 def erase_words(connection: Connection, pattern: str) -> int:
     """Empty what runs were told and told where a pattern fits; returns how many runs that were."""
-    return connection.execute(
-        """UPDATE runs SET options = CASE WHEN options::text ~* %(name)s THEN '{}' ELSE options END,
-                summary = CASE WHEN summary::text ~* %(name)s THEN NULL ELSE summary END
-            WHERE options::text ~* %(name)s OR summary::text ~* %(name)s""",
-        {"name": pattern},
-    ).rowcount
+    fits = sql.SQL(WITHOUT_KEYS + " ~* %(name)s")
+    statement = sql.SQL(
+        """UPDATE runs SET options = CASE WHEN {options} THEN '{{}}' ELSE options END,
+                summary = CASE WHEN {summary} THEN NULL ELSE summary END
+            WHERE {options} OR {summary}"""
+    ).format(options=fits.format(sql.Identifier("options")), summary=fits.format(sql.Identifier("summary")))
+    return connection.execute(statement, {"name": pattern}).rowcount
