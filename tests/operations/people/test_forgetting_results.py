@@ -147,3 +147,37 @@ def test_a_name_left_in_a_manifest_is_found_also_in_that_of_a_set(
     assert names_in(export, [NAME], set()) == ([place], [])
     (export / f"{NAME} junior").mkdir()
     assert names_in(export, [NAME], {f"{NAME} junior".casefold()}) == ([place], [f"{NAME} junior"])
+
+
+@pytest.mark.parametrize("cut_off_at", ["cache", "library"])
+def test_what_was_cut_off_is_completed_by_another_run_and_nobody_else_is_touched(
+    filled: Library, library: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_off_at: str
+) -> None:
+    class CutOff(Exception):
+        """In place of a kill."""
+
+    def cut_off(*_: object, **__: object) -> None:
+        raise CutOff
+
+    (both,) = (p for p in (tmp_path / "raw").rglob("*two people*") if p.parent.name != NAME)
+    of_library = [tmp_path / "raw"] if cut_off_at == "library" else []
+    caches = [library.store] if cut_off_at == "cache" else []
+    before = len(filled.load().faces)
+    with monkeypatch.context() as patched, pytest.raises(CutOff):
+        if cut_off_at == "cache":
+            patched.setattr(type(library.store), "drop_faces", cut_off)
+        else:
+            patched.setattr("facesets.operations.people.forget.changing", cut_off)
+        forget(filled.database, NAME, caches, of_library, exports=True, by="me", progress=SilentProgress())
+    assert both.exists()
+    once = read_manifest(tmp_path / "raw", ClusterManifest)
+    assert len(filled.load().faces) == before
+    summary = forget(
+        filled.database, NAME, caches, of_library, exports=True, by="me", progress=SilentProgress()
+    )
+    assert summary.proof.is_clean
+    assert both.exists()
+    assert read_manifest(tmp_path / "raw", ClusterManifest) == once
+    if caches:
+        ids = set(library.store.load().face_ids())
+        assert {face.face for group in once.persons for face in group.faces} <= ids

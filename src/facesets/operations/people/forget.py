@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from facesets.errors import CannotWrite, Command, Field, Sentence
 from facesets.files import printable
+from facesets.imaging.renumbered_faces import NOT_RENUMBERED, Renumbered
 from facesets.interfaces import Progress
 from facesets.operations.people.forget_files import (
     NEAR,
@@ -55,8 +57,8 @@ class Person:
         Further faces, nobody's, within `NEAR` of theirs.
     refused : set of int
         Faces that were said not to be theirs: these stay.
-    renumbered : mapping
-        Ids of faces in results of the library that have others afterwards; empty for those that go.
+    renumbered : Renumbered
+        Ids of faces in results of the library that have others afterwards.
     """
 
     id: UUID
@@ -66,7 +68,7 @@ class Person:
     faces: list[int]
     loose: list[int]
     refused: set[int]
-    renumbered: dict[str, str]
+    renumbered: Renumbered
     places: list[FacePlace]
     vectors: list[FaceVectors]
 
@@ -111,7 +113,7 @@ def plan_forget(database: Database, who: str, caches: Sequence[Cache], folders: 
     """What forgetting somebody would remove; changes nothing. Raises `WrongUsage` where nobody is meant."""
     person = database.run(lambda connection: _person(database, connection, who))
     traces = _traces(database, person)
-    found, _ = forget_in_results([*results_of(caches), *folders], traces, {}, apply=False)
+    found, _ = forget_in_results([*results_of(caches), *folders], traces, NOT_RENUMBERED, apply=False)
     return ForgetPlan(person.name, short(person.id), len(person.faces), len(person.loose), found)
 
 
@@ -148,36 +150,61 @@ def forget(
     with RunLock(database, "cluster"):
         person = database.run(lambda connection: _person(database, connection, who))
         traces = _traces(database, person)
-        of_caches: list[CacheForgotten] = []
-        renumbered: dict[str, str] = {}
-        for cache in caches:
-            progress.begin(f"Forgetting in {cache.label}")
-            found, changed = forget_in_cache(cache, traces)
-            of_caches.append(found)
-            renumbered |= changed
-        held, failures = forget_in_results(results_of(caches), traces, renumbered, apply=exports)
-        others = forget_in_results(folders, traces, person.renumbered, apply=exports)
-        held, failures = held + others[0], failures + others[1]
+        files = _in_files(person, traces, caches, folders, exports=exports, progress=progress)
         progress.begin("Forgetting in the library")
         erased = changing(database, lambda connection: _erase(connection, person, by, traces.forms))
         progress.begin("Rewriting tables")
-        reach = [*failures, *_scrub(database)]
+        reach = [*files.failures, *_scrub(database)]
         log_removed = database.run_alone(remove_old_log)
         progress.begin("Searching for what is left")
-        folders_left = [Path(result.folder) for result in held if exports]
-        proof = prove(database, person.vectors, person.refused, traces.forms, of_caches, folders_left)
+        folders_left = [Path(result.folder) for result in files.results if exports]
+        proof = prove(database, person.vectors, person.refused, traces.forms, files.caches, folders_left)
         progress.end()
     return ForgetSummary(
         person=short(person.id),
         faces=erased.faces - len(person.loose),
         loose_faces=len(person.loose),
         steps=erased.steps,
-        caches=of_caches,
-        results=held,
+        caches=files.caches,
+        results=files.results,
         log_removed=log_removed,
         proof=proof,
-        out_of_reach=[*reach, *_out_of_reach(held, exports=exports, log_removed=log_removed)],
+        out_of_reach=[*reach, *_out_of_reach(files.results, exports=exports, log_removed=log_removed)],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What came of caches and results, and the reasons why some could not be looked at."""
+
+    caches: list[CacheForgotten] = field(default_factory=list)
+    results: list[ResultForgotten] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+def _in_files(
+    person: Person,
+    traces: Traces,
+    caches: Sequence[Cache],
+    folders: Sequence[Path],
+    *,
+    exports: bool,
+    progress: Progress,
+) -> _Files:
+    """Forget in caches and results: in results first, whose faces are known by what the caches hold."""
+    files = _Files()
+
+    def in_results(some: Sequence[Path], renumbered: Renumbered) -> None:
+        found, failures = forget_in_results(some, traces, renumbered, apply=exports)
+        files.results.extend(found)
+        files.failures.extend(failures)
+
+    for cache in caches:
+        progress.begin(f"Forgetting in {cache.label}")
+        results = results_of([cache])
+        files.caches.append(forget_in_cache(cache, traces, partial(in_results, results)))
+    in_results(folders, person.renumbered)
+    return files
 
 
 def _person(database: Database, connection: Connection, who: str) -> Person:
@@ -197,7 +224,7 @@ def _person(database: Database, connection: Connection, who: str) -> Person:
         faces,
         loose,
         refused,
-        {} if detector is None else renumbered_ids(connection, detector.id, [*faces, *loose]),
+        NOT_RENUMBERED if detector is None else renumbered_ids(connection, detector.id, [*faces, *loose]),
         list(places_of(connection, [*faces, *loose]).values()),
         vectors,
     )
