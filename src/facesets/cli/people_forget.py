@@ -17,7 +17,8 @@ from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
-    from facesets.operations.people.forget import ForgetPlan, ForgetSummary, Proof
+    from facesets.operations.people.forget import ForgetPlan, ForgetSummary
+    from facesets.operations.people.forget_proof import Proof
 
 
 def forget(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from facesets.errors import WrongUsage
 from facesets.files import PAGES, RUN_RECORD, printable, writing
+from facesets.imaging.renumbered_faces import Renumbered
 from facesets.results.crop_names import files_of_entry
 from facesets.results.earlier_export import EarlierExport
 from facesets.results.export_manifest import ExportedFace, ExportManifest, SetEntry, SetManifest
@@ -40,17 +41,30 @@ class Whom:
 
     Attributes
     ----------
-    is_theirs : callable
-        Whether a face in a manifest is the person's.
-    renumbered : mapping
-        Ids of faces that have others now; empty for faces that are gone.
+    is_at_place : callable
+        Whether a face in a manifest lies where one of the person's does.
+    changes : Renumbered
+        Ids of faces that have others afterwards.
     names : set of str
         What the person was called, and folders of the person; folded.
     """
 
-    is_theirs: Callable[[FaceEntry], bool]
-    renumbered: Mapping[str, str]
+    is_at_place: Callable[[FaceEntry], bool]
+    changes: Renumbered
     names: AbstractSet[str]
+
+    @property
+    def renumbered(self) -> Mapping[str, str]:
+        """Ids, old to new; empty for faces that are gone."""
+        return self.changes.new
+
+    def is_theirs(self, face: FaceEntry) -> bool:
+        """Whether a face in a manifest is the person's."""
+        return self.is_at_place(face) or self.renumbered.get(face.face) == ""
+
+    def among(self, faces: Iterable[FaceEntry]) -> "Whom":
+        """The same, with what is not done yet where these faces are written down."""
+        return replace(self, changes=self.changes.outstanding((face.face, face.box) for face in faces))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +131,7 @@ class _Found:
 
 
 def _of_photos(root: Path, manifest: ClusterManifest | RefineManifest, whom: Whom) -> _Found:
+    whom = whom.among(_every_face(manifest))
     groups = manifest.persons if isinstance(manifest, ClusterManifest) else manifest.facesets
     own = [group.name for group in groups if group.faces and all(map(whom.is_theirs, group.faces))]
     edits = read_edits(root, manifest.files, {*manifest.sheets, *announced_names(root)})
@@ -239,8 +254,10 @@ def _of_sets(root: Path, manifest: ExportManifest, whom: Whom) -> _Found:
     others: dict[str, SetManifest] = {}
     files: dict[str, PlacedFile | None] = {}
     faces = 0
+    sets = {entry.name: export.sets.read(entry.name) for entry in export.entries}
+    whom = whom.among(_faces_of_sets(sets.values()))
     for entry in export.entries:
-        said = export.sets.read(entry.name)
+        said = sets[entry.name]
         theirs = sum(whom.is_theirs(item.face) for item in said.faces)
         faces += theirs
         if folded(entry.name.partition("/")[0]) in whom.names or theirs > _MOSTLY * len(said.faces):
@@ -264,6 +281,14 @@ def _of_sets(root: Path, manifest: ExportManifest, whom: Whom) -> _Found:
     kept = _export_without(manifest, own, whom)
     changed = kept != manifest or bool(others)
     return _Found(kept, manifest_file(root).name, names, faces, files, left, others, renamed=changed)
+
+
+def _faces_of_sets(sets: Iterable[SetManifest]) -> list[FaceEntry]:
+    faces: list[FaceEntry] = []
+    for said in sets:
+        faces += [item.face for item in (*said.faces, *said.candidates)]
+        faces += [item.face for item in said.dropped]
+    return faces
 
 
 def _set_without(said: SetManifest, whom: Whom) -> SetManifest:

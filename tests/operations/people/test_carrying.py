@@ -256,3 +256,35 @@ def test_of_several_faces_of_one_photo_each_finds_its_own(
     correcting.different(library.database, str(numbers[0][0]), str(numbers[1][0]), faces=True, by=BY)
     carry(library, other, tmp_path / "people.json")
     assert said(other)[2] == [("/group.jpg", "/group.jpg", False)]
+
+
+def test_names_that_nobody_can_have_and_boxes_beyond_any_image_do_no_harm(
+    library: Library, other: Library, tmp_path: Path
+) -> None:
+    say_everything(library)
+    path = tmp_path / "people.json"
+    export_people(library.database, path)
+    raw = json.loads(path.read_text())
+    anna = next(person for person in raw["people"] if "Anna" in person["names"])
+    anna["names"] = ["A\udcffb", "A\x1b[31m", "x" * 1000, "Anna"]
+    path.write_text(json.dumps(raw))
+    summary = import_people(other.database, read_people(path), path.name, by=BY)
+    assert len(summary.skipped) == 3
+    assert person(other.database, "Anna", faces=0).person.faces == 4
+    for change in ({"box": [-1e300, 0, 1e300, 1e300]}, {"box": [float("nan")] * 4}):
+        path.write_text(json.dumps(raw | {"faces": [face | change for face in raw["faces"]]}))
+        with pytest.raises(DamagedFile, match="is damaged"):
+            read_people(path)
+
+
+def test_two_in_a_file_who_are_called_the_same_are_one(
+    library: Library, other: Library, tmp_path: Path
+) -> None:
+    say_everything(library)
+    path = tmp_path / "people.json"
+    export_people(library.database, path)
+    raw = json.loads(path.read_text())
+    path.write_text(json.dumps(raw | {"people": [each | {"names": ["Same"]} for each in raw["people"]]}))
+    import_people(other.database, read_people(path), path.name, by=BY)
+    again = import_people(other.database, read_people(path), path.name, by=BY)
+    assert (again.step, again.statements, again.moved) == (None, 0, 0)

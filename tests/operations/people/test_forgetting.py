@@ -210,6 +210,36 @@ def test_another_person_whose_name_holds_the_word_keeps_it(library: Library) -> 
     assert len(people(library.database, status="active", unnamed=False, sort="name")) == 2
 
 
+def test_what_runs_were_told_stays_where_only_the_programs_words_are_like_the_name(library: Library) -> None:
+    naming.rename(library.database, NAME, "Max", by=BY)
+    told = rows(library.database, "SELECT options::text FROM runs ORDER BY id")
+    assert any("max_faces" in options for (options,) in told)
+    assert forgotten(library, "Max").proof.is_clean
+    assert rows(library.database, "SELECT options::text FROM runs ORDER BY id") == told
+
+
+def test_a_vector_that_comes_back_is_found_by_the_proof(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anne = face_of(library, "anne-0-0")
+    (vector,) = rows(library.database, f"SELECT embedding::text FROM face_embeddings WHERE face_id = {anne}")
+    nobodys = face_of(library, "cleo-0-0")
+
+    def sabotaged(database: Database) -> list[str]:
+        def work(connection: Connection) -> None:
+            connection.execute("UPDATE face_detections SET person_id = NULL WHERE id = %s", (nobodys,))
+            connection.execute(
+                "UPDATE face_embeddings SET embedding = %s::vector WHERE face_id = %s", (vector[0], nobodys)
+            )
+
+        database.run(work)
+        return []
+
+    monkeypatch.setattr("facesets.operations.people.forget._scrub", sabotaged)
+    proof = forgotten(library).proof
+    assert (proof.is_clean, proof.vectors_left) == (False, 1)
+
+
 def test_whoever_was_merged_into_the_person_is_forgotten_with_them(library: Library) -> None:
     cleo = who_is(library, "cleo-0-0")
     naming.name(library.database, cleo, "Cleopatra", into=False, face=False, by=BY)

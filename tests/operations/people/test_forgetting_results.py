@@ -1,5 +1,6 @@
 """A person who is forgotten goes from the results of caches, too, when that is asked for."""
 
+import os
 import re
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.refine import refine
 from facesets.operations.library.transfer import import_cache
 from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions, RefineOptions
+from facesets.operations.people import naming
 from facesets.operations.people.forget import ForgetSummary, forget, plan_forget
+from facesets.operations.people.forget_proof import names_in
 from facesets.operations.people.forget_words import holds_name
 from facesets.operations.people.import_people import import_people
 from facesets.operations.people.result_names import people_of_result
@@ -104,3 +107,78 @@ def test_no_file_of_the_results_shows_or_names_the_person_and_the_others_stay(
     assert (raw / "Ariel" / both.name).exists()
     assert (tmp_path / "sets" / "Ariel").is_dir()
     assert not (raw / NAME).exists()
+
+
+@pytest.mark.parametrize("name", ["Max", "Ariel"])
+def test_words_of_the_program_and_names_of_photos_are_not_taken_for_the_person(
+    filled: Library, library: Photos, tmp_path: Path, name: str
+) -> None:
+    naming.rename(filled.database, NAME, name, by="anna@home")
+    summary = forget(
+        filled.database, name, [library.store], exports=True, by="anna@home", progress=SilentProgress()
+    )
+    assert summary.proof.is_clean, summary.proof
+    raw = f"{tmp_path / 'raw'}: manifest.json"
+    assert (raw in summary.proof.names_of_others) == (name == "Ariel")
+
+
+def test_what_is_no_file_of_the_folder_is_neither_read_nor_followed(
+    filled: Library, library: Photos, tmp_path: Path
+) -> None:
+    raw, outside = tmp_path / "raw", tmp_path / "outside.json"
+    (raw / "folder.json").mkdir()
+    (raw / "nowhere.json").symlink_to(tmp_path / "nothing")
+    outside.write_text(NAME)
+    (raw / "elsewhere.json").symlink_to(outside)
+    os.mkfifo(raw / "pipe.json")
+    summary = forgotten(filled, library, exports=True)
+    assert summary.proof.is_clean, summary.proof
+    assert outside.read_text() == NAME
+
+
+def test_a_name_left_in_a_manifest_is_found_also_in_that_of_a_set(
+    filled: Library, library: Photos, tmp_path: Path
+) -> None:
+    forgotten(filled, library, exports=True)
+    export = tmp_path / "export"
+    assert names_in(export, [NAME], set()) == ([], [])
+    manifest = next(iter(sorted(export.glob("faceset_*/manifest.json"))))
+    manifest.write_text(manifest.read_text().replace('"name"', f'"called": "{NAME}", "name"', 1))
+    place = str(manifest.relative_to(export))
+    assert names_in(export, [NAME], set()) == ([place], [])
+    (export / f"{NAME} junior").mkdir()
+    assert names_in(export, [NAME], {f"{NAME} junior".casefold()}) == ([place], [f"{NAME} junior"])
+
+
+@pytest.mark.parametrize("cut_off_at", ["cache", "library"])
+def test_what_was_cut_off_is_completed_by_another_run_and_nobody_else_is_touched(
+    filled: Library, library: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_off_at: str
+) -> None:
+    class CutOff(Exception):
+        """In place of a kill."""
+
+    def cut_off(*_: object, **__: object) -> None:
+        raise CutOff
+
+    (both,) = (p for p in (tmp_path / "raw").rglob("*two people*") if p.parent.name != NAME)
+    of_library = [tmp_path / "raw"] if cut_off_at == "library" else []
+    caches = [library.store] if cut_off_at == "cache" else []
+    before = len(filled.load().faces)
+    with monkeypatch.context() as patched, pytest.raises(CutOff):
+        if cut_off_at == "cache":
+            patched.setattr(type(library.store), "drop_faces", cut_off)
+        else:
+            patched.setattr("facesets.operations.people.forget.changing", cut_off)
+        forget(filled.database, NAME, caches, of_library, exports=True, by="me", progress=SilentProgress())
+    assert both.exists()
+    once = read_manifest(tmp_path / "raw", ClusterManifest)
+    assert len(filled.load().faces) == before
+    summary = forget(
+        filled.database, NAME, caches, of_library, exports=True, by="me", progress=SilentProgress()
+    )
+    assert summary.proof.is_clean
+    assert both.exists()
+    assert read_manifest(tmp_path / "raw", ClusterManifest) == once
+    if caches:
+        ids = set(library.store.load().face_ids())
+        assert {face.face for group in once.persons for face in group.faces} <= ids

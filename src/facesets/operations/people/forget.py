@@ -1,8 +1,8 @@
 """`people forget`: a person erased for good, and the proof of it."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from facesets.errors import CannotWrite, Command, Field, Sentence
 from facesets.files import printable
+from facesets.imaging.renumbered_faces import NOT_RENUMBERED, Renumbered
 from facesets.interfaces import Progress
 from facesets.operations.people.forget_files import (
     NEAR,
@@ -17,9 +18,9 @@ from facesets.operations.people.forget_files import (
     Traces,
     forget_in_cache,
     forget_in_results,
-    names_in,
     results_of,
 )
+from facesets.operations.people.forget_proof import Proof, prove
 from facesets.operations.people.forget_words import sql_pattern, written_forms
 from facesets.operations.people.who import called, find_person, require_person, short
 from facesets.records import Bool
@@ -45,11 +46,6 @@ from facesets.store.postgres.scrubbing import remove_old_log, rewrite_tables
 from facesets.store.postgres.statements import load_statements
 from facesets.store.postgres.steps import changing
 
-_OF_PHOTOS = ("image_paths.path", "galleries.")
-"""Where photos lie, and what their owner wrote about them: no part of what is known of people."""
-
-_OF_NAMES = ("person_names.", "said_people.", "step_rows.", "steps.what")
-
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -61,8 +57,8 @@ class Person:
         Further faces, nobody's, within `NEAR` of theirs.
     refused : set of int
         Faces that were said not to be theirs: these stay.
-    renumbered : mapping
-        Ids of faces in results of the library that have others afterwards; empty for those that go.
+    renumbered : Renumbered
+        Ids of faces in results of the library that have others afterwards.
     """
 
     id: UUID
@@ -72,33 +68,9 @@ class Person:
     faces: list[int]
     loose: list[int]
     refused: set[int]
-    renumbered: dict[str, str]
+    renumbered: Renumbered
     places: list[FacePlace]
     vectors: list[FaceVectors]
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What a search after forgetting found.
-
-    Attributes
-    ----------
-    vectors_left : int
-        Vectors of nobody else within cosine distance 0.3 of the person's faces; must be 0.
-    of_others : dict
-        People who have such vectors, because they look alike, and how many: these are their own.
-    names_left : list of str
-        Where a name of the person's still stands; must be empty.
-    names_of_others : list of str
-        Where photos lie, what their owner wrote about them, and names of other people, that hold a name:
-        these are not the person's.
-    """
-
-    is_clean: bool
-    vectors_left: int = 0
-    of_others: dict[str, int] = field(default_factory=dict)
-    names_left: list[str] = field(default_factory=list)
-    names_of_others: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +113,7 @@ def plan_forget(database: Database, who: str, caches: Sequence[Cache], folders: 
     """What forgetting somebody would remove; changes nothing. Raises `WrongUsage` where nobody is meant."""
     person = database.run(lambda connection: _person(database, connection, who))
     traces = _traces(database, person)
-    found, _ = forget_in_results([*results_of(caches), *folders], traces, {}, apply=False)
+    found, _ = forget_in_results([*results_of(caches), *folders], traces, NOT_RENUMBERED, apply=False)
     return ForgetPlan(person.name, short(person.id), len(person.faces), len(person.loose), found)
 
 
@@ -178,35 +150,61 @@ def forget(
     with RunLock(database, "cluster"):
         person = database.run(lambda connection: _person(database, connection, who))
         traces = _traces(database, person)
-        of_caches: list[CacheForgotten] = []
-        renumbered: dict[str, str] = {}
-        for cache in caches:
-            progress.begin(f"Forgetting in {cache.label}")
-            found, changed = forget_in_cache(cache, traces)
-            of_caches.append(found)
-            renumbered |= changed
-        held, failures = forget_in_results(results_of(caches), traces, renumbered, apply=exports)
-        others = forget_in_results(folders, traces, person.renumbered, apply=exports)
-        held, failures = held + others[0], failures + others[1]
+        files = _in_files(person, traces, caches, folders, exports=exports, progress=progress)
         progress.begin("Forgetting in the library")
         erased = changing(database, lambda connection: _erase(connection, person, by, traces.forms))
         progress.begin("Rewriting tables")
-        reach = [*failures, *_scrub(database)]
+        reach = [*files.failures, *_scrub(database)]
         log_removed = database.run_alone(remove_old_log)
         progress.begin("Searching for what is left")
-        proof = _proof(database, person, traces, of_caches, held if exports else [])
+        folders_left = [Path(result.folder) for result in files.results if exports]
+        proof = prove(database, person.vectors, person.refused, traces.forms, files.caches, folders_left)
         progress.end()
     return ForgetSummary(
         person=short(person.id),
         faces=erased.faces - len(person.loose),
         loose_faces=len(person.loose),
         steps=erased.steps,
-        caches=of_caches,
-        results=held,
+        caches=files.caches,
+        results=files.results,
         log_removed=log_removed,
         proof=proof,
-        out_of_reach=[*reach, *_out_of_reach(held, exports=exports, log_removed=log_removed)],
+        out_of_reach=[*reach, *_out_of_reach(files.results, exports=exports, log_removed=log_removed)],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What came of caches and results, and the reasons why some could not be looked at."""
+
+    caches: list[CacheForgotten] = field(default_factory=list)
+    results: list[ResultForgotten] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+def _in_files(
+    person: Person,
+    traces: Traces,
+    caches: Sequence[Cache],
+    folders: Sequence[Path],
+    *,
+    exports: bool,
+    progress: Progress,
+) -> _Files:
+    """Forget in caches and results: in results first, whose faces are known by what the caches hold."""
+    files = _Files()
+
+    def in_results(some: Sequence[Path], renumbered: Renumbered) -> None:
+        found, failures = forget_in_results(some, traces, renumbered, apply=exports)
+        files.results.extend(found)
+        files.failures.extend(failures)
+
+    for cache in caches:
+        progress.begin(f"Forgetting in {cache.label}")
+        results = results_of([cache])
+        files.caches.append(forget_in_cache(cache, traces, partial(in_results, results)))
+    in_results(folders, person.renumbered)
+    return files
 
 
 def _person(database: Database, connection: Connection, who: str) -> Person:
@@ -226,7 +224,7 @@ def _person(database: Database, connection: Connection, who: str) -> Person:
         faces,
         loose,
         refused,
-        {} if detector is None else renumbered_ids(connection, detector.id, [*faces, *loose]),
+        NOT_RENUMBERED if detector is None else renumbered_ids(connection, detector.id, [*faces, *loose]),
         list(places_of(connection, [*faces, *loose]).values()),
         vectors,
     )
@@ -271,52 +269,6 @@ def _scrub(database: Database) -> list[str]:
         told = "the tables' old pages, for the disk is full. Free as much space as the library takes, and run"
         return [Sentence(f"{told} {Command('db psql', '-c', 'VACUUM FULL')}")]
     return [f"{table}, which this user of the server may not rewrite" for table in refused]
-
-
-def _proof(
-    database: Database,
-    person: Person,
-    traces: Traces,
-    caches: Sequence[CacheForgotten],
-    results: Sequence[ResultForgotten],
-) -> Proof:
-    left, of_others = database.run(lambda connection: _vectors_left(connection, person))
-    left += sum(cache.vectors_left for cache in caches)
-    names: list[str] = []
-    elsewhere: list[str] = []
-    if traces.forms:
-        pattern = sql_pattern(traces.forms)
-        rows = database.run(lambda connection: searching.rows_with(connection, pattern))
-        # Somebody else may be called so, too, by a part of the name.
-        excused = (*_OF_PHOTOS, *_OF_NAMES) if "person_names.name" in rows else _OF_PHOTOS
-        for place, count in rows.items():
-            (elsewhere if place.startswith(excused) else names).append(f"{place} ({count})")
-    names += [f"beside {printable(cache.file)}" for cache in caches if cache.names_left]
-    names += [
-        f"{printable(result.folder)}: {printable(name)}"
-        for result in results
-        for name in names_in(Path(result.folder), traces.forms)
-    ]
-    return Proof(not (left or names), left, of_others, names, elsewhere)
-
-
-def _vectors_left(connection: Connection, person: Person) -> tuple[int, dict[str, int]]:
-    """Vectors near the person's: how many are nobody's, and whose the others are."""
-    left = 0
-    of_others: Counter[str] = Counter()
-    for theirs in person.vectors:
-        near = searching.near_faces(connection, theirs, NEAR)
-        of_others["faces that were said to be another"] += len(person.refused & set(near))
-        near = [face for face in near if face not in person.refused]
-        for owner in searching.owners(connection, near).values():
-            if owner.person:
-                of_others[printable(owner.name) or owner.person[:8]] += 1
-            else:
-                left += 1
-        for kind, whose in searching.near_averages(connection, theirs, NEAR):
-            of_others[f"the {kind} {printable(whose)}"] += 1
-        left += searching.raw_vectors(connection, theirs.embedding)
-    return left, {who: count for who, count in of_others.items() if count}
 
 
 def _out_of_reach(results: Sequence[ResultForgotten], *, exports: bool, log_removed: bool) -> list[str]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from facesets.errors import FacesetsError
-from facesets.files import json_bytes
 from facesets.imaging.boxes import best_partners
+from facesets.imaging.renumbered_faces import Renumbered
 from facesets.operations.people.forget_words import holds_name
 from facesets.records import Bool, Float32
 from facesets.results.file_names import folded
@@ -74,14 +74,14 @@ class Traces:
     others: Callable[[Sequence[FacePlace]], Bool]
 
 
-def forget_in_cache(cache: Cache, traces: Traces) -> tuple[CacheForgotten, dict[str, str]]:
+def forget_in_cache(cache: Cache, traces: Traces, first: Callable[[Renumbered], None]) -> CacheForgotten:
     """Remove a person's faces from a cache, by place and by vector, and their names beside it.
 
-    Returns
-    -------
-    forgotten : CacheForgotten
-    renumbered : dict
-        Ids of faces that have others now; empty for those that went.
+    Parameters
+    ----------
+    first : callable
+        What is to be done before, with the ids that are about to change: who these were is not known any
+        more afterwards, were that cut off.
 
     Raises
     ------
@@ -102,15 +102,14 @@ def forget_in_cache(cache: Cache, traces: Traces) -> tuple[CacheForgotten, dict[
         return by_place | (near & ~of_others)
 
     with cache.writing(settings):
-        renumbered = cache.drop_faces(gone)
-    names = _forget_names(cache, traces, renumbered) if cache.names_file.exists() else 0
+        renumbered = cache.renumbered(gone)
+        first(renumbered)
+        cache.drop_faces(gone)
+    names = _forget_names(cache, traces, renumbered.new) if cache.names_file.exists() else 0
     left = _near_faces(cache, traces.vectors) - kept
     beside = cache.names_file.read_bytes() if cache.names_file.exists() else b""
-    went = sum(not new for new in renumbered.values())
-    forgotten = CacheForgotten(
-        str(cache.path), went, kept, names, max(left, 0), holds_name(beside, traces.forms)
-    )
-    return forgotten, renumbered
+    went = sum(not new for new in renumbered.new.values())
+    return CacheForgotten(str(cache.path), went, kept, names, max(left, 0), holds_name(beside, traces.forms))
 
 
 def _near_faces(cache: Cache, vectors: Sequence[FaceVectors]) -> int:
@@ -195,7 +194,7 @@ def results_of(caches: Sequence[Cache]) -> list[Path]:
 
 
 def forget_in_results(
-    folders: Sequence[Path], traces: Traces, renumbered: Mapping[str, str], *, apply: bool
+    folders: Sequence[Path], traces: Traces, renumbered: Renumbered, *, apply: bool
 ) -> tuple[list[ResultForgotten], list[str]]:
     """Take a person out of results, or tell what is there of them.
 
@@ -207,13 +206,12 @@ def forget_in_results(
     """
     boxes = boxes_by_image(traces.places)
 
-    def is_theirs(face: FaceEntry) -> bool:
+    def is_at_place(face: FaceEntry) -> bool:
         theirs = boxes.get(face.image)
         mine = np.array([face.box], np.float32)
-        at_place = theirs is not None and best_partners(mine, theirs, min_iou=SAME_FACE_OVERLAP)[0] >= 0
-        return at_place or renumbered.get(face.face) == ""
+        return theirs is not None and bool(best_partners(mine, theirs, min_iou=SAME_FACE_OVERLAP)[0] >= 0)
 
-    whom = Whom(is_theirs, renumbered, frozenset(map(folded, traces.names)))
+    whom = Whom(is_at_place, renumbered, frozenset(map(folded, traces.names)))
     found: list[ResultForgotten] = []
     failures: list[str] = []
     for folder in folders:
@@ -225,10 +223,3 @@ def forget_in_results(
         if held is not None:
             found.append(held)
     return found, failures
-
-
-def names_in(folder: Path, forms: Sequence[str]) -> list[str]:
-    """Files of ours at the top of a result, and names of folders there, that hold a name."""
-    held = [path.name for path in sorted(folder.iterdir()) if holds_name(json_bytes(path.name), forms)]
-    held += [path.name for path in sorted(folder.glob("*.json")) if holds_name(path.read_bytes(), forms)]
-    return held

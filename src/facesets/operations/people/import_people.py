@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.people.contradictions import Statement, without_contradictions
+from facesets.operations.people.import_names import going_to_be_called, of_name, standing
 from facesets.operations.people.import_steps import follow_statements, say_all
 from facesets.operations.people.people_file import FilePerson, PeopleFile
 from facesets.operations.people.summary import kept_step
@@ -16,7 +17,6 @@ from facesets.operations.people.wording import describing
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.face_places import FacePlace, faces_at
 from facesets.store.postgres.person_edits import (
-    PersonState,
     add_name,
     all_names,
     give_faces,
@@ -34,8 +34,6 @@ from facesets.store.postgres.statements import (
     load_statements,
 )
 from facesets.store.postgres.steps import Step, changing, making_step
-
-_MOST_MERGES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,41 +178,26 @@ def _find_people(work: _Import) -> None:
     connection = work.step.connection
     by_name = {folded(name): person for name, person in all_names(connection)}
     for number, person in enumerate(work.file.people):
-        state = _standing(connection, person.id) or next(
-            (
-                found
-                for name in person.names
-                if (owner := by_name.get(folded(name)) or person_of_name(connection, name)) is not None
-                and (found := _standing(connection, owner)) is not None
-            ),
-            None,
-        )
+        state = standing(connection, person.id) or of_name(connection, person, by_name)
         work.target[number] = None if state is None else state.id
+        going_to_be_called(by_name, person, work.target[number])
     theirs = _faces_of_people(work)
     owners = persons_of_faces(connection, [face for faces in theirs.values() for face in faces])
     for number in sorted(theirs, key=lambda each: (-len(theirs[each]), each)):
         if work.target[number] is not None:
             continue
+        person = work.file.people[number]
         if theirs[number]:
-            work.target[number] = _owner(work, theirs[number], owners, number)
+            # Of two who are called the same, the second is the first.
+            same = of_name(connection, person, by_name)
+            work.target[number] = _owner(work, theirs[number], owners, number) if same is None else same.id
+            going_to_be_called(by_name, person, work.target[number])
         else:
-            work.not_found.append(_called(work.file.people[number]))
+            work.not_found.append(_called(person))
 
 
 def _called(person: FilePerson) -> str:
     return printable(person.names[0]) if person.names else short(person.id)
-
-
-def _standing(connection: Connection, person: UUID) -> PersonState | None:
-    """Somebody, or whom they were merged into; None where there is nobody."""
-    for _ in range(_MOST_MERGES):
-        state = person_state(connection, person)
-        if state is None or state.status != "merged":
-            return state
-        if state.merged_into is None:
-            return None
-        person = state.merged_into
-    return None
 
 
 def _faces_of_people(work: _Import) -> dict[int, list[int]]:
@@ -237,7 +220,7 @@ def _owner(
     counts = Counter(owner for face in faces if (owner := owners.get(face)) is not None)
     if counts:
         owner, most = min(counts.items(), key=lambda item: (-item[1], item[0]))
-        state = _standing(connection, owner)
+        state = standing(connection, owner)
         if state is not None and 2 * most > len(faces):
             if not state.names and state.id not in work.target:
                 return state.id

@@ -14,7 +14,7 @@ import msgspec
 
 from facesets.errors import Command, DamagedFile, NewerFormat, WrongUsage
 from facesets.files import atomic_write, json_bytes, printable, read_regular_file
-from facesets.results.manifest_values import Box, Text
+from facesets.results.manifest_values import Text
 
 _LARGEST_BYTES = 1 << 30
 
@@ -22,6 +22,8 @@ Sha256 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Place = Annotated[int, msgspec.Meta(ge=0)]
 """Of a person or a face in the file's lists, counted from 0."""
 Pixels = Annotated[int, msgspec.Meta(ge=1, le=1 << 31)]
+Coordinate = Annotated[float, msgspec.Meta(ge=-(1 << 31), le=1 << 31)]
+Box = Annotated[tuple[Coordinate, ...], msgspec.Meta(min_length=4, max_length=4)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ def read_people(path: Path) -> PeopleFile:
         export = Command("people export")
         raise WrongUsage(f"{printable(path)} holds no exported people. Give a file that {export} wrote.")
     version = raw.get("version")
-    if not isinstance(version, int) or version < 1:
+    if type(version) is not int or version < 1:
         raise _damaged(path)
     if version > PeopleFile.VERSION:
         raise NewerFormat(f"{printable(path)} was written by a later facesets. Install the later one.")

@@ -11,6 +11,7 @@ import numpy as np
 
 from facesets.errors import Command, Field, RecogniserMismatch, WrongUsage
 from facesets.files import FileLock, atomic_write, printable, sweep_temporaries
+from facesets.imaging.renumbered_faces import NOT_RENUMBERED, Renumbered
 from facesets.records import (
     Bool,
     CacheSettings,
@@ -203,19 +204,32 @@ class Cache:
         """Keep what `enrich` found about faces that are there; as `commit`."""
         self.commit([], [image for image in images if self.has_image(image.sha256)])
 
-    def drop_faces(self, gone: Callable[[Part], Bool]) -> dict[str, str]:
+    def renumbered(self, gone: Callable[[Part], Bool]) -> Renumbered:
+        """What `drop_faces` would change about the ids of faces."""
+        parts = self._parts()
+        if not parts:
+            return NOT_RENUMBERED
+        whole = collapse(plan(parts))
+        drop = gone(whole)
+        before = _ids(whole, whole.faces.image)
+        after = iter(_ids(whole, whole.faces.image[~drop]))
+        found = [(old, "" if went else next(after)) for old, went in zip(before, drop.tolist(), strict=True)]
+        changed = [row for row, (old, new) in enumerate(found) if old != new]
+        boxes = whole.faces.box[changed].tolist()
+        return Renumbered(
+            dict(found[row] for row in changed),
+            {found[row][0]: tuple(box) for row, box in zip(changed, boxes, strict=True)},
+        )
+
+    def drop_faces(self, gone: Callable[[Part], Bool]) -> None:
         """Remove faces for good, of images without a path too; call within `writing`.
+
+        The other faces of these images have other ids then: they follow one another.
 
         Parameters
         ----------
         gone : callable
             From all that the cache holds to which of its faces go.
-
-        Returns
-        -------
-        dict
-            The ids of the other faces of these images, which follow one another: old to new; empty for those
-            that went.
 
         Raises
         ------
@@ -224,20 +238,16 @@ class Cache:
         """
         parts = self._parts()
         if not parts:
-            return {}
+            return
         whole = collapse(plan(parts))
         drop = gone(whole)
         if not drop.any():
-            return {}
-        before = _ids(whole, whole.faces.image)
-        after = iter(_ids(whole, whole.faces.image[~drop]))
-        changed = {old: "" if went else next(after) for old, went in zip(before, drop.tolist(), strict=True)}
+            return
         journal = self._journal.paths()
         with atomic_write(self._path) as file:
             write_merged(file, plan([replace(whole, faces=whole.faces.take(np.flatnonzero(~drop)))]))
         self._journal.remove(journal)
         self._files = None
-        return {old: new for old, new in changed.items() if old != new}
 
     def fold(self) -> None:
         """Write everything into the cache file and drop the journal. Raises `CannotWrite`."""

@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from typing import LiteralString
 from uuid import UUID
 
+from psycopg import sql
+
+from facesets.imaging.renumbered_faces import Renumbered
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.face_places import places_of
 from facesets.store.postgres.forgotten_faces import remember_forgotten
+from facesets.store.postgres.traces import WITHOUT_KEYS
 
 FORGOTTEN = "about somebody who was forgotten"
 """What the log says of a step in place of what it was."""
@@ -60,10 +64,10 @@ def faces_of_persons(connection: Connection, persons: Sequence[UUID]) -> list[in
     return [int(face) for (face,) in rows]
 
 
-def renumbered_ids(connection: Connection, detector_id: int, gone: Sequence[int]) -> dict[str, str]:
-    """Ids by which results of the library know faces, old to new, once some are gone; empty for these."""
+def renumbered_ids(connection: Connection, detector_id: int, gone: Sequence[int]) -> Renumbered:
+    """What changes about the ids by which results of the library know faces, once some are gone."""
     rows = connection.execute(
-        """SELECT i.sha256, f.id = ANY(%(gone)s::bigint[]) FROM face_detections f
+        """SELECT i.sha256, f.id = ANY(%(gone)s::bigint[]), f.x1, f.y1, f.x2, f.y2 FROM face_detections f
             JOIN images i ON i.id = f.image_id JOIN face_embeddings e ON e.face_id = f.id
             WHERE f.detector_id = %(detector)s AND f.image_id IN (
                 SELECT g.image_id FROM face_detections g WHERE g.id = ANY(%(gone)s::bigint[]))
@@ -73,11 +77,14 @@ def renumbered_ids(connection: Connection, detector_id: int, gone: Sequence[int]
     before: Counter[str] = Counter()
     after: Counter[str] = Counter()
     changed: dict[str, str] = {}
-    for sha256, goes in rows:
-        changed[f"{sha256}#{before[sha256]}"] = "" if goes else f"{sha256}#{after[sha256]}"
+    boxes: dict[str, tuple[float, ...]] = {}
+    for sha256, goes, *box in rows:
+        old, new = f"{sha256}#{before[sha256]}", "" if goes else f"{sha256}#{after[sha256]}"
+        if old != new:
+            changed[old], boxes[old] = new, tuple(box)
         before[sha256] += 1
         after[sha256] += not goes
-    return {old: new for old, new in changed.items() if old != new}
+    return Renumbered(changed, boxes)
 
 
 def erase(connection: Connection, persons: Sequence[UUID], faces: Sequence[int], who: str) -> Erased:
@@ -161,9 +168,10 @@ _PEOPLE: tuple[LiteralString, ...] = (
 
 def erase_words(connection: Connection, pattern: str) -> int:
     """Empty what runs were told and told where a pattern fits; returns how many runs that were."""
-    return connection.execute(
-        """UPDATE runs SET options = CASE WHEN options::text ~* %(name)s THEN '{}' ELSE options END,
-                summary = CASE WHEN summary::text ~* %(name)s THEN NULL ELSE summary END
-            WHERE options::text ~* %(name)s OR summary::text ~* %(name)s""",
-        {"name": pattern},
-    ).rowcount
+    fits = sql.SQL(WITHOUT_KEYS + " ~* %(name)s")
+    statement = sql.SQL(
+        """UPDATE runs SET options = CASE WHEN {options} THEN '{{}}' ELSE options END,
+                summary = CASE WHEN {summary} THEN NULL ELSE summary END
+            WHERE {options} OR {summary}"""
+    ).format(options=fits.format(sql.Identifier("options")), summary=fits.format(sql.Identifier("summary")))
+    return connection.execute(statement, {"name": pattern}).rowcount

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import LiteralString
 
 import numpy as np
 from psycopg import sql
@@ -13,6 +14,8 @@ from facesets.store.postgres.face_vectors import FaceVectors
 
 _TEXTS = ("text", "json", "jsonb", "character varying", "ARRAY")
 _AT_ONCE = 4096
+WITHOUT_KEYS: LiteralString = """regexp_replace({}::text, '"[a-z0-9]+(_[a-z0-9]+)+" ?:', '', 'g')"""
+"""A JSON column without those keys that are words of the program's: `max_faces` does not name Max."""
 _BYTES_COMPARED = 64
 """Of the raw form of a vector: no other begins with the same sixteen numbers."""
 
@@ -94,7 +97,7 @@ def raw_vectors(connection: Connection, theirs: Float32) -> int:
 def rows_with(connection: Connection, pattern: str) -> dict[str, int]:
     """Rows in which some text fits a pattern: table and column, and how many."""
     columns = connection.execute(
-        """SELECT c.table_name, c.column_name FROM information_schema.columns c
+        """SELECT c.table_name, c.column_name, c.data_type LIKE 'json%%' FROM information_schema.columns c
             JOIN information_schema.tables t USING (table_schema, table_name)
             WHERE c.table_schema = current_schema() AND t.table_type = 'BASE TABLE'
                 AND c.data_type = ANY(%s) AND c.udt_name NOT IN ('_float4', '_float8', '_int8')
@@ -102,11 +105,12 @@ def rows_with(connection: Connection, pattern: str) -> dict[str, int]:
         (list(_TEXTS),),
     ).fetchall()
     found: dict[str, int] = {}
-    for table, column in columns:
-        statement = sql.SQL("SELECT count(*) FROM {} WHERE {}::text ~* %s").format(
-            sql.Identifier(table), sql.Identifier(column)
+    for table, column, is_json in columns:
+        text = sql.SQL(WITHOUT_KEYS if is_json else "{}::text").format(sql.Identifier(column))
+        statement = sql.SQL("SELECT count(*) FROM {} WHERE {} ~* %(pattern)s").format(
+            sql.Identifier(table), text
         )
-        row = connection.execute(statement, (pattern,)).fetchone()
+        row = connection.execute(statement, {"pattern": pattern}).fetchone()
         if row is not None and row[0]:
             found[f"{table}.{column}"] = int(row[0])
     return found
