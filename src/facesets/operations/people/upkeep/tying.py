@@ -30,13 +30,13 @@ def close_must_links(step: Step) -> Tied:
     """
     said = load_statements(step.connection)
     faces = merged = 0
-    for members in _components(said):
+    for members in tied_components(said):
         given, joined = _tie(step, members, said)
         faces, merged = faces + given, merged + joined
     return Tied(faces, merged)
 
 
-def _components(said: Statements) -> list[list[int]]:
+def tied_components(said: Statements) -> list[list[int]]:
     """Faces that are said to show one person, also through others."""
     pairs = [(pair.first, pair.second) for pair in said.face_pairs if pair.same]
     if not pairs:
