@@ -14,6 +14,7 @@ from facesets.operations.options.assign import AssignOptions
 from facesets.operations.options.dual import DualOptions
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.options.people import SplitOptions
+from facesets.operations.options.threshold import Method
 from facesets.operations.options.upkeep import MaintainOptions, Task
 from facesets.operations.people import cluster_corrections, correcting, history, naming
 from facesets.operations.people.answering import answer
@@ -145,6 +146,15 @@ class Story:
             )
         )
 
+    def any_step(self) -> int:
+        """One of the latest steps that stand."""
+        return int(
+            self.one_of(
+                """SELECT id FROM steps WHERE NOT undone AND kind NOT IN ('undo', 'redo')
+                    ORDER BY id DESC LIMIT 15"""
+            )
+        )
+
     def name(self) -> None:
         into = self.random.choice([True, False])
         who = self.random.choice([self.anybody(), self.anybody(), self.any_cluster()])
@@ -209,9 +219,10 @@ class Story:
             export_people(self.database, self.file)
 
     def again(self) -> None:
-        """Taken back and done again is as if nothing had been."""
+        """Any step taken back, if that is possible, and done again is as if nothing had been."""
         now = state(self.database)
-        history.undo(self.database, by=BY)
+        history.undo(self.database, self.any_step(), by=BY)
+        assert rows(self.database, BROKEN) == []
         history.redo(self.database, by=BY)
         assert state(self.database) == now
 
@@ -221,7 +232,8 @@ class Story:
         cluster(self.library, method=method, min_size=self.random.choice([1, 2]), **options)
 
     def dual(self) -> None:
-        method = self.random.choice(["hdbscan", "components", "agglomerative"])
+        methods: tuple[Method, ...] = ("hdbscan", "components", "agglomerative")
+        method = self.random.choice(methods)
         chosen = DualOptions(dual=True, unknown_method=method, unknown_min_size=2)
         cluster_dual(
             self.library, ClusterLibraryOptions(), chosen, progress=SilentProgress(), stop=Stop(), by=BY
@@ -258,7 +270,7 @@ class Story:
         runs = [self.group, self.group, self.dual, self.assign, self.upkeep, self.upkeep]
         people = [self.name, self.name, self.name_face, self.rename, self.hide, self.merge, self.move]
         people += [self.same, self.same_people, self.different, self.different_people, self.split]
-        people += [self.pin, self.drop, self.review, self.review, self.carry, self.again]
+        people += [self.pin, self.drop, self.review, self.review, self.carry, self.again, self.again]
         deed: Callable[[], None] = self.random.choice([*runs, *people, self.index, self.index, self.delete])
         last, now = self.latest(), state(self.database)
         kept = fresh_prototypes(self.database) if self.random.random() < 0.1 else None
@@ -270,8 +282,8 @@ class Story:
             assert deed == self.review or state(self.database) == now
         if deed in runs:
             after = dict(rows(self.database, "SELECT id, person_id FROM face_detections"))
-            assert {face: after[face] for face in vouched} == vouched
-        assert rows(self.database, BROKEN) == []
+            assert {face: after[face] for face in vouched} == vouched, deed.__name__
+        assert rows(self.database, BROKEN) == [], deed.__name__
         steps = [step.id for step in history.log(self.database, limit=30) if step.id > last]
         standing = [
             step.id for step in history.log(self.database, limit=30) if step.id > last and not step.undoes

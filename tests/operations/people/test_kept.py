@@ -1,19 +1,23 @@
 """What a human said is kept whatever runs and upkeep come after it."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 import psycopg
 import pytest
 from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
 
+from facesets.errors import WrongUsage
 from facesets.operations.options.upkeep import MaintainOptions, Task
 from facesets.operations.people import correcting, history, naming
+from facesets.operations.people.absorbing import absorb
 from facesets.operations.people.prototypes import prototypes
 from facesets.operations.people.upkeep.tasks import maintain
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
-from facesets.store.postgres.connection import Database
+from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.steps import making_step
 
 BY = "anna@home"
 
@@ -93,3 +97,79 @@ def test_faces_said_to_be_one_person_do_not_go_to_two_by_upkeep(library: Library
     one, other = whose(library, labels)
     assert one == other
     assert history.undo(library.database, by=BY).kind == "maintain"
+
+
+def test_a_merge_is_not_taken_back_under_what_was_said_of_its_faces_since(library: Library) -> None:
+    anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
+    merged = correcting.merge(library.database, [ben], anna, drop_names=False, by=BY)
+    pair = [str(face_of(library, label)) for label in ("anna-0-5", "ben-0-3")]
+    said = correcting.same(library.database, *pair, faces=True, by=BY)
+    with pytest.raises(WrongUsage, match=f"people undo {said.step}"):
+        history.undo(library.database, merged.step, by=BY)
+    history.undo(library.database, said.step, by=BY)
+    history.undo(library.database, merged.step, by=BY)
+    assert who_is(library, "ben-0-0") == ben
+
+
+def test_faces_do_not_come_back_to_somebody_who_was_merged_since(library: Library) -> None:
+    add_person(library, "cleo", 3)
+    cluster(library)
+    ben, cleo, face = who_is(library, "ben-0-0"), who_is(library, "cleo-0-0"), face_of(library, "ben-0-3")
+    moved = correcting.move(library.database, [face], cleo, by=BY)
+    merged = correcting.merge(library.database, [ben], "Anna", drop_names=False, by=BY)
+    with pytest.raises(WrongUsage, match=f"people undo {merged.step}"):
+        history.undo(library.database, moved.step, by=BY)
+    assert who_is(library, "ben-0-3") == cleo
+
+
+def test_redo_is_of_what_was_taken_back_last_though_its_photos_are_gone(library: Library) -> None:
+    anna = who_is(library, "anna-0-0")
+    renamed = naming.rename(library.database, anna, "Zoe", by=BY)
+    history.undo(library.database, renamed.step, by=BY)
+    said = correcting.different(
+        library.database,
+        str(face_of(library, "anna-0-0")),
+        str(face_of(library, "ben-0-0")),
+        faces=True,
+        by=BY,
+    )
+    by_sql(
+        library,
+        f"DELETE FROM images i USING face_detections f WHERE f.image_id = i.id AND f.person_id = '{anna}'",
+    )
+    assert history.undo(library.database, by=BY).id == said.step
+    assert history.redo(library.database, by=BY).id == said.step
+    assert rows(library.database, "SELECT name FROM person_names") == [("Anna",)]
+
+
+def test_who_was_hidden_stays_so_when_must_links_are_carried_through(library: Library) -> None:
+    for name in ("cleo", "dora"):
+        add_person(library, name, 6)
+    cluster(library)
+    cleo, dora = who_is(library, "cleo-0-0"), who_is(library, "dora-0-0")
+    naming.name(library.database, dora, "Dora", into=False, face=False, by=BY)
+    naming.set_hidden(library.database, cleo, hidden=True, by=BY)
+    by_sql(
+        library,
+        f"""INSERT INTO said_of_faces (face_a, face_b, same) SELECT min(id), max(id), true FROM face_detections
+            WHERE assigned_by = 'auto' AND person_id IN ('{cleo}', '{dora}')""",
+    )
+    upkeep(library, "must-links")
+    assert who_is(library, "cleo-0-0") == cleo
+
+
+def test_who_took_in_somebody_a_human_spoke_of_comes_back_after_a_reset(library: Library) -> None:
+    for name in ("cleo", "dora"):
+        add_person(library, name, 3)
+    cluster(library)
+    cleo, dora = who_is(library, "cleo-0-0"), who_is(library, "dora-0-0")
+    correcting.move(library.database, [face_of(library, "cleo-0-0")], cleo, by=BY)
+    library.database.run(lambda connection: _absorb(connection, UUID(cleo), UUID(dora)))
+    by_sql(library, "DELETE FROM persons")
+    cluster(library, method="components")
+    assert who_is(library, "cleo-0-0") == dora
+
+
+def _absorb(connection: Connection, person: UUID, target: UUID) -> None:
+    with making_step(connection, "maintain", BY, "one person") as step:
+        assert absorb(step, person, target)
