@@ -129,7 +129,7 @@ CREATE TABLE person_candidates (
     kind text NOT NULL CHECK (kind IN ('same', 'cluster', 'split')),
     person_id uuid NOT NULL REFERENCES persons ON DELETE CASCADE,
     other_id uuid REFERENCES persons ON DELETE CASCADE,
-    cluster_id text REFERENCES clusters ON DELETE CASCADE ON UPDATE CASCADE,
+    cluster_id text,                                    -- that may be gone: answers stay, steps bring it back
     cosine_similarity real NOT NULL,
     faces integer NOT NULL,                             -- that an answer settles
     uncertainty real NOT NULL,                          -- 0 to 1: how likely an answer changes what stands

@@ -1,6 +1,5 @@
 """People of the library: named, corrected, and every change taken back exactly."""
 
-import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,17 +7,11 @@ import psycopg
 import pytest
 from tests.fixtures.library_people import add_like, add_person, cluster, face_of, rows, who_is
 from tests.fixtures.postgres import Server, filled
-from tests.fixtures.soak import mostly_slow
 
 from facesets.errors import WrongUsage
-from facesets.operations.options.assign import AssignOptions
 from facesets.operations.people import correcting, history, naming
-from facesets.operations.people.assigning import assign
 from facesets.operations.people.listing import people, person
 from facesets.operations.people.naming import NameTaken
-from facesets.operations.people.prototypes import prototypes
-from facesets.progress import SilentProgress
-from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people_list import PersonLine
@@ -227,124 +220,6 @@ def test_faces_that_were_added_since_stay_where_they_are_when_a_merge_is_taken_b
     assert who_is(library, "anna-1-0") == anna
     history.undo(library.database, merged.step, by=BY)
     assert [who_is(library, label) for label in ("ben-0-0", "anna-0-0", "anna-1-0")] == [ben, anna, anna]
-
-
-class Story:
-    """A random history of a library; each step remembers the state before it."""
-
-    def __init__(self, library: Library, seed: int) -> None:
-        self.library = library
-        self.database = library.database
-        self.random = random.Random(seed)
-        self.before: list[tuple[int, tuple[list[tuple[Any, ...]], ...]]] = []
-        self.added = 0
-
-    def latest(self) -> int:
-        return max((step.id for step in history.log(self.database, limit=1)), default=0)
-
-    def anybody(self) -> str:
-        found = people(self.database, status="all", unnamed=False, sort="faces")
-        return self.random.choice(found).id if found else "somebody"
-
-    def any_face(self) -> int:
-        return int(self.random.choice(rows(self.database, "SELECT id FROM face_detections"))[0])
-
-    def other(self, deed: str) -> None:
-        """A run over all faces, or a word about an exemplar."""
-        if deed == "pin":
-            prototypes(self.database, pin=[self.any_face()], by=BY)
-        elif deed == "drop":
-            prototypes(self.database, drop=[self.any_face()], by=BY)
-        elif deed == "cluster":
-            cluster(self.library, min_size=self.random.choice([1, 2]))
-        else:
-            assign(self.library, AssignOptions(), progress=SilentProgress(), stop=Stop(), by=BY)
-
-    def step(self) -> None:
-        """One thing that somebody, or a run, does; what is refused is no step."""
-        pick = self.random.choice
-        last, now = self.latest(), state(self.database)
-        name = pick(["Anna", "Ben", "Cleo", "Dora", "Emil", "Fay"])
-        said = ["name", "rename", "hide", "merge", "move", "same", "different", "pin", "drop"]
-        deed = pick([*said, "cluster", "assign", "photos"])
-        try:
-            if deed == "name":
-                naming.name(self.database, self.anybody(), name, into=pick([True, False]), face=False, by=BY)
-            elif deed == "rename":
-                naming.rename(self.database, self.anybody(), name, by=BY)
-            elif deed == "hide":
-                naming.set_hidden(self.database, self.anybody(), hidden=pick([True, False]), by=BY)
-            elif deed == "merge":
-                drop = pick([True, False])
-                correcting.merge(self.database, [self.anybody()], self.anybody(), drop_names=drop, by=BY)
-            elif deed == "move":
-                to = pick(["new", "nobody", self.anybody()])
-                correcting.move(self.database, [self.any_face(), self.any_face()], to, by=BY)
-            elif deed in ("same", "different"):
-                say = correcting.same if deed == "same" else correcting.different
-                say(self.database, str(self.any_face()), str(self.any_face()), faces=True, by=BY)
-            elif deed != "photos":
-                self.other(deed)
-            else:
-                self.added += 1
-                add_person(self.library, pick(["anna", "ben", "gil"]), 1, seed=self.added)
-                # New faces are nobody's step: they stay when others are taken back.
-                return
-        except WrongUsage:
-            assert state(self.database) == now
-            return
-        if self.latest() != last:
-            self.before.append((self.latest(), now))
-
-
-FRESH = """SELECT person_id, kind, face_id, embedding::text FROM person_prototypes ORDER BY person_id, id"""
-
-
-def fresh_prototypes(database: Database) -> list[tuple[Any, ...]]:
-    """Everybody's prototypes, made again where that is needed."""
-    prototypes(database)
-    return rows(database, FRESH)
-
-
-def without_new_faces(
-    now: tuple[list[tuple[Any, ...]], ...], faces: set[int]
-) -> tuple[list[tuple[Any, ...]], ...]:
-    """A state with the faces that there were then."""
-    return ([row for row in now[0] if row[0] in faces], *now[1:])
-
-
-BROKEN = """
-    SELECT 'is not', s.face_id::text, s.person_id::text FROM said_faces s
-        JOIN face_detections f ON f.id = s.face_id AND f.person_id = s.person_id WHERE NOT s.is_person
-    UNION ALL SELECT 'is', s.face_id::text, s.person_id::text FROM said_faces s
-        JOIN face_detections f ON f.id = s.face_id AND f.person_id IS DISTINCT FROM s.person_id
-        WHERE s.is_person
-    UNION ALL SELECT 'pair', s.face_a::text, s.face_b::text FROM said_of_faces s
-        JOIN face_detections a ON a.id = s.face_a JOIN face_detections b ON b.id = s.face_b
-        WHERE s.same <> (a.person_id = b.person_id)
-    UNION ALL SELECT 'merged', f.id::text, p.id::text FROM face_detections f
-        JOIN persons p ON p.id = f.person_id WHERE p.status = 'merged'"""
-"""Statements that do not hold, and faces of somebody who was merged."""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", mostly_slow(range(3), quick=1))
-def test_random_histories_are_taken_back_one_by_one_to_every_state_before(
-    library: Library, seed: int
-) -> None:
-    story = Story(library, seed)
-    for _ in range(90):
-        story.step()
-        assert rows(library.database, BROKEN) == []
-        if story.random.random() < 0.1:
-            kept = fresh_prototypes(library.database)
-            library.database.run(lambda connection: connection.execute("DELETE FROM person_prototypes"))
-            assert fresh_prototypes(library.database) == kept
-    assert len(story.before) > 25
-    for number, recorded in reversed(story.before):
-        assert history.undo(library.database, by=BY).id == number
-        faces = {row[0] for row in recorded[0]}
-        assert without_new_faces(state(library.database), faces) == recorded
 
 
 @pytest.mark.parametrize(

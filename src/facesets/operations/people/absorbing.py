@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from facesets.store.postgres.person_edits import faces_of_person, give_faces, set_status
-from facesets.store.postgres.statements import are_kept_apart, hand_over
+from facesets.store.postgres.statements import are_kept_apart, hand_over, keep_person
 from facesets.store.postgres.steps import Step
 
 
@@ -15,6 +15,8 @@ def absorb(step: Step, person: UUID, target: UUID) -> bool:
     if are_kept_apart(step.connection, person, target):
         return False
     give_faces(step, faces_of_person(step.connection, person), target)
-    hand_over(step, person, target)
+    if hand_over(step, person, target):
+        # What is said of somebody outlives a reset beside their row only.
+        keep_person(step, target)
     set_status(step, person, "merged", target)
     return True

@@ -120,6 +120,7 @@ _DERIVED: tuple[LiteralString, ...] = (
         SELECT cluster AS id FROM of_person o WHERE NOT EXISTS (
             SELECT FROM face_detections f WHERE f.cluster = o.cluster AND f.id <> ALL(%(faces)s::bigint[]))
         UNION SELECT 'person_' || unnest(%(texts)s::text[])""",
+    "DELETE FROM person_candidates q USING gone_clusters g WHERE q.cluster_id = g.id",
     "DELETE FROM clusters c USING gone_clusters g WHERE c.id = g.id",
     """DELETE FROM hdbscan_runs WHERE id IN (
         SELECT hdbscan_run_id FROM hdbscan_faces WHERE face_id = ANY(%(faces)s::bigint[]))""",

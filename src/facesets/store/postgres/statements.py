@@ -141,8 +141,8 @@ def keep_person(step: Step, person: UUID) -> None:
     )
 
 
-def hand_over(step: Step, old: UUID, new: UUID) -> None:
-    """Let everything that was said about one person be said about another."""
+def hand_over(step: Step, old: UUID, new: UUID) -> bool:
+    """Let everything that was said about one person be said about another; returns whether a human did."""
     connection = step.connection
     faces = connection.execute("SELECT face_id FROM said_faces WHERE person_id = %s", (old,)).fetchall()
     step.touch_rows("said_faces", [f"{face} {person}" for (face,) in faces for person in (old, new)])
@@ -162,7 +162,8 @@ def hand_over(step: Step, old: UUID, new: UUID) -> None:
         )
         say_different(step, new, second if first == old else first)
     step.touch_rows("said_people", [str(old)])
-    connection.execute("DELETE FROM said_people WHERE person_id = %s", (old,))
+    spoken_of = connection.execute("DELETE FROM said_people WHERE person_id = %s", (old,)).rowcount
+    return bool(spoken_of)
 
 
 def _hand_over_exemplars(step: Step, old: UUID, new: UUID) -> None:

@@ -180,7 +180,10 @@ def making_step(
     run_id: int | None = None,
     undoes: int | None = None,
 ) -> Iterator[Step]:
-    """Make one step of all that the block changes; one that changes nothing leaves no trace."""
+    """Make one step of all that the block changes; one that changes nothing leaves no trace.
+
+    But for one that takes another back, say of photos that are gone: it is what can be taken back next.
+    """
     one_at_a_time(connection)
     inserted = connection.execute(
         "INSERT INTO steps (kind, who, what, run_id, undoes) VALUES (%s, %s, %s, %s, %s) RETURNING id",
@@ -188,10 +191,10 @@ def making_step(
     )
     step = Step(connection, int(only_row(inserted)[0]), set())
     yield step
-    _close(step)
+    _close(step, keep=undoes is not None)
 
 
-def _close(step: Step) -> None:
+def _close(step: Step, *, keep: bool) -> None:
     connection = step.connection
     for table in TABLES.values():
         statement = table.query(
@@ -215,7 +218,7 @@ def _close(step: Step) -> None:
             AND cluster_before IS NOT DISTINCT FROM cluster_after""",
         (step.id,),
     )
-    if only_row(connection.execute(_IS_EMPTY, {"step": step.id}))[0]:
+    if not keep and only_row(connection.execute(_IS_EMPTY, {"step": step.id}))[0]:
         connection.execute("DELETE FROM steps WHERE id = %s", (step.id,))
         return
     connection.execute(

@@ -103,8 +103,8 @@ def replace_questions(connection: Connection, model_id: int, questions: Sequence
 def rejected_for_clusters(connection: Connection) -> set[tuple[str, UUID]]:
     """Clusters and people about whom a human answered that they are not them."""
     rows = connection.execute(
-        """SELECT cluster_id, person_id FROM person_candidates
-            WHERE kind = 'cluster' AND status = 'rejected'
+        """SELECT q.cluster_id, q.person_id FROM person_candidates q LEFT JOIN steps x ON x.id = q.answered_in
+            WHERE q.kind = 'cluster' AND q.status = 'rejected' AND x.undone IS NOT TRUE
             UNION
             SELECT f.cluster, s.person_id FROM said_faces s JOIN face_detections f ON f.id = s.face_id
             WHERE NOT s.is_person AND f.person_id IS NULL AND f.cluster IS NOT NULL"""

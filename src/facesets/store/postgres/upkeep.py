@@ -20,13 +20,21 @@ SINGLE = "single_"
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Faces of one cluster and one person; either may be missing, not both."""
+    """Faces of one cluster and one person; either may be missing, not both.
+
+    Attributes
+    ----------
+    is_vouched : bool
+        A human named the person, or said of somebody that they are this person.
+    is_verified : bool
+        A human vouched for the cluster.
+    """
 
     number: int
     cluster: str | None
     person: UUID | None
     faces: int
-    is_named: bool
+    is_vouched: bool
     is_verified: bool
 
 
@@ -63,7 +71,11 @@ def load_nodes(connection: Connection, detector: DetectorRow, *, same_image_ok: 
             SELECT row_number() OVER (ORDER BY min(f.id)) - 1 AS number, """
         + _KEY.encode()
         + b""" AS key, f.cluster, f.person_id, count(*) AS faces,
-                EXISTS (SELECT FROM person_names n WHERE n.person_id = f.person_id) AS is_named,
+                EXISTS (SELECT FROM person_names n WHERE n.person_id = f.person_id)
+                    OR EXISTS (SELECT FROM said_people s WHERE s.person_id = f.person_id)
+                    OR EXISTS (SELECT FROM said_faces s WHERE s.person_id = f.person_id AND s.is_person)
+                    OR EXISTS (SELECT FROM said_exemplars s WHERE s.person_id = f.person_id)
+                    AS is_vouched,
                 bool_or(c.verified_at IS NOT NULL) AS is_verified
             FROM face_detections f LEFT JOIN clusters c ON c.id = f.cluster
                 LEFT JOIN persons p ON p.id = f.person_id
@@ -80,9 +92,10 @@ def load_nodes(connection: Connection, detector: DetectorRow, *, same_image_ok: 
         (detector.id,),
     )
     connection.execute("CREATE INDEX ON node_faces (id)")
+    connection.execute("CREATE INDEX ON node_faces (number)")
     connection.execute("ANALYZE nodes, node_faces")
     rows = connection.execute(
-        "SELECT number, cluster, person_id, faces, is_named, is_verified FROM nodes ORDER BY number"
+        "SELECT number, cluster, person_id, faces, is_vouched, is_verified FROM nodes ORDER BY number"
     )
     nodes = [Node(*row) for row in rows]
     centroid = _means(connection, detector, len(nodes))
@@ -133,6 +146,14 @@ def faces_of_nodes(connection: Connection, numbers: Sequence[int]) -> list[int]:
     return [int(face) for (face,) in rows]
 
 
+def nodes_of_faces(connection: Connection, faces: Sequence[int]) -> dict[int, int]:
+    """In which of the nodes that were read in this transaction faces are, of those that are in one."""
+    rows = connection.execute(
+        "SELECT id, number FROM node_faces WHERE id = ANY(%s::bigint[])", (list(faces),)
+    )
+    return {int(face): int(number) for face, number in rows}
+
+
 def faces_of_cluster(connection: Connection, cluster: str) -> list[int]:
     """All faces of a cluster, whosoever they are."""
     rows = connection.execute("SELECT id FROM face_detections WHERE cluster = %s ORDER BY id", (cluster,))
@@ -166,6 +187,7 @@ def empty_persons(connection: Connection) -> list[UUID]:
             AND NOT EXISTS (SELECT FROM said_people s WHERE s.person_id = p.id)
             AND NOT EXISTS (SELECT FROM said_faces s WHERE s.person_id = p.id)
             AND NOT EXISTS (SELECT FROM said_of_people s WHERE p.id IN (s.person_a, s.person_b))
+            AND NOT EXISTS (SELECT FROM said_exemplars s WHERE s.person_id = p.id)
             ORDER BY id"""
     )
     return [person for (person,) in rows]

@@ -3,24 +3,31 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from facesets.clustering import Constraints
 from facesets.clustering.association import associate
+from facesets.clustering.graph_components import join_pairs
 from facesets.clustering.neighbors import threshold_graph
 from facesets.operations.people.absorbing import absorb
-from facesets.records import Float32, Int64
+from facesets.operations.people.upkeep.tying import tied_components
+from facesets.records import Bool, Float32, Int64
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.person_edits import give_faces, make_person
+from facesets.store.postgres.statements import load_statements
 from facesets.store.postgres.steps import Step
 from facesets.store.postgres.upkeep import (
     Node,
+    Nodes,
     delete_clusters,
     faces_of_cluster,
     faces_of_nodes,
     load_nodes,
+    nodes_of_faces,
     set_cluster,
 )
 
@@ -41,9 +48,10 @@ class Associated:
     made : int
         People made of clusters.
     merged : int
-        People without a name who turned out to be somebody else.
+        People of whom no human spoke, and who turned out to be somebody else.
     named_alike : int
-        Pairs of named people that have clusters as near as those of one person: a human decides.
+        Pairs of people whom a human named or spoke of, and that have clusters as near as those of one person:
+        a human decides.
     """
 
     joined: int = 0
@@ -59,22 +67,24 @@ def associate_clusters(
     known = load_nodes(step.connection, detector, same_image_ok=same_image_ok)
     if not known.nodes:
         return Associated()
-    owner, must = _owners(known.nodes)
+    owner, own = _owners(known.nodes)
+    tied, left_out = _tied_by_statements(step.connection, known, owner, own)
     group = associate(
         known.centroid,
         max_cosine_distance=max_cosine_distance,
-        constraints=Constraints(must, known.apart),
+        constraints=Constraints(np.concatenate([own, tied]), known.apart),
         owner=owner,
     )
     did: Counter[str] = Counter()
     for label in np.flatnonzero(np.bincount(group) > 1).tolist():
-        did.update(_make_one(step, [known.nodes[row] for row in np.flatnonzero(group == label)]))
+        rows = np.flatnonzero((group == label) & ~left_out).tolist()
+        did.update(_make_one(step, [known.nodes[row] for row in rows]))
     alike = _near_owners(known.centroid, owner, max_cosine_distance)
     return Associated(did["joined"], did["made"], did["merged"], alike)
 
 
 def _owners(nodes: Sequence[Node]) -> tuple[Int64, Int64]:
-    """The named person of each node, by number; and pairs of nodes of one person, named or not."""
+    """The person of each node for whom a human vouches, by number; and pairs of nodes of any one person."""
     number: dict[UUID, int] = {}
     owner = np.full(len(nodes), _NOBODY, np.int64)
     first: dict[UUID, int] = {}
@@ -82,23 +92,50 @@ def _owners(nodes: Sequence[Node]) -> tuple[Int64, Int64]:
     for row, node in enumerate(nodes):
         if node.person is None:
             continue
-        if node.is_named:
+        if node.is_vouched:
             owner[row] = number.setdefault(node.person, len(number))
         if (before := first.setdefault(node.person, row)) != row:
             must.append((before, row))
     return owner, np.array(must, np.int64).reshape(-1, 2)
 
 
+def _tied_by_statements(connection: Connection, known: Nodes, owner: Int64, own: Int64) -> tuple[Int64, Bool]:
+    """Pairs of nodes whose faces are said to show one person, also through others; and which stay alone.
+
+    Those stay alone that such statements would make one with somebody whom they must not be.
+    """
+    faces = tied_components(load_statements(connection))
+    number = nodes_of_faces(connection, [face for members in faces for face in members])
+    row = {node.number: row for row, node in enumerate(known.nodes)}
+    pairs: list[tuple[int, int]] = []
+    for members in faces:
+        found = {row[number[face]] for face in members if number.get(face) in row}
+        pairs += pairwise(sorted(found))
+    tied = np.array(pairs, np.int64).reshape(-1, 2)
+    count = len(known.nodes)
+    unit = join_pairs(count, own[:, 0], own[:, 1])
+    both = np.concatenate([own, tied])
+    part = join_pairs(count, both[:, 0], both[:, 1])
+    first, second = known.apart[:, 0], known.apart[:, 1]
+    torn = np.zeros(count, bool)
+    torn[part[first[(part[first] == part[second]) & (unit[first] != unit[second])]]] = True
+    owned = np.unique(np.stack([part[owner >= 0], owner[owner >= 0]], axis=1), axis=0)[:, 0]
+    torn |= np.bincount(owned, minlength=count) > 1
+    return tied[~torn[part[tied[:, 0]]]], torn[part] & (owner < 0)
+
+
 def _make_one(step: Step, members: Sequence[Node]) -> Counter[str]:
     """Make the clusters of a group one person; returns what that took."""
+    if len(members) < 2:
+        return Counter()
     did: Counter[str] = Counter()
     people = Counter(node.person for node in members if node.person is not None)
     free = [node for node in members if node.person is None]
     if people:
         verified = {node.person for node in members if node.is_verified}
-        named = {node.person for node in members if node.is_named}
+        vouched = {node.person for node in members if node.is_vouched}
         # Counter keeps the order of the nodes, the oldest first.
-        target = max(people, key=lambda each: (each in named, each in verified, people[each]))
+        target = max(people, key=lambda each: (each in vouched, each in verified, people[each]))
         did["merged"] = sum(absorb(step, each, target) for each in people if each != target)
         did["joined"] = len(free)
     else:

@@ -9,6 +9,7 @@ from facesets.errors import Command, Field, Sentence, WrongUsage
 from facesets.interfaces import Progress
 from facesets.operations.options.upkeep import MaintainOptions, Task
 from facesets.operations.people.prototypes import centroids
+from facesets.operations.people.restoring import restore_people
 from facesets.operations.people.staleness import staleness
 from facesets.operations.people.summary import kept_step
 from facesets.operations.people.upkeep.associating import associate_clusters, merge_similar_clusters
@@ -27,6 +28,9 @@ from facesets.store.postgres.steps import Step, making_step, one_at_a_time
 
 DAILY: tuple[Task, ...] = ("centroids", "empty", "statistics", "must-links", "violations")
 WEEKLY: tuple[Task, ...] = (*DAILY, "medoids", "merge-similar", "unassigned", "associate")
+
+_GIVING: frozenset[Task] = frozenset({"associate", "must-links"})
+"""Give faces to people."""
 
 _SIMILAR_SHARE = 0.625
 """`merge-similar` goes to this part of the distance at which clusters are one person: 0.25 of 0.40."""
@@ -106,6 +110,9 @@ def maintain(
         recorded_run(database, "maintain", given, dry_run=options.dry_run) as run,
     ):
         around = _Around(library, _detector(library), options, progress)
+        if not options.dry_run and not _GIVING.isdisjoint(every):
+            # What a reset took from people must not become somebody else's first.
+            database.run(lambda connection: _restore(connection, by, run.id))
         for task in dict.fromkeys(every):
             if stop.requested:
                 run.stopped = True
@@ -124,6 +131,11 @@ def _detector(library: Library) -> DetectorRow:
             f"There are no faces in {library.label} yet. Run {Command('index', Field('target', 'PHOTOS'))}."
         )
     return detector
+
+
+def _restore(connection: Connection, by: str, run_id: int) -> None:
+    with making_step(connection, "maintain", by, "people brought back", run_id=run_id) as step:
+        restore_people(step)
 
 
 def _done(task: Task, around: _Around, by: str, run_id: int) -> TaskSummary:
@@ -160,7 +172,7 @@ def _associate(step: Step, around: _Around) -> TaskSummary:
     lines: list[str] = []
     if found.named_alike:
         pairs = counted(found.named_alike, "pair")
-        lines.append(Sentence(f"{pairs} of named people may be one: {Command('people review')}."))
+        lines.append(Sentence(f"{pairs} of known people may be one: {Command('people review')}."))
     return TaskSummary("associate", did, {"max_cosine_distance": limit, **asdict(found)}, lines)
 
 

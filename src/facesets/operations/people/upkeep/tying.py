@@ -11,7 +11,7 @@ from facesets.operations.people.absorbing import absorb
 from facesets.operations.people.wording import describing
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.person_edits import give_faces, person_state, persons_of_faces
-from facesets.store.postgres.statements import Statements, broken_statements, load_statements
+from facesets.store.postgres.statements import FaceStatement, Statements, broken_statements, load_statements
 from facesets.store.postgres.steps import Step
 
 
@@ -29,14 +29,17 @@ def close_must_links(step: Step) -> Tied:
     Two people who both have a name stay two: that is a violation for a human to see to.
     """
     said = load_statements(step.connection)
+    of_face: dict[int, list[FaceStatement]] = {}
+    for each in said.faces:
+        of_face.setdefault(each.face, []).append(each)
     faces = merged = 0
-    for members in _components(said):
-        given, joined = _tie(step, members, said)
+    for members in tied_components(said):
+        given, joined = _tie(step, members, [each for face in members for each in of_face.get(face, [])])
         faces, merged = faces + given, merged + joined
     return Tied(faces, merged)
 
 
-def _components(said: Statements) -> list[list[int]]:
+def tied_components(said: Statements) -> list[list[int]]:
     """Faces that are said to show one person, also through others."""
     pairs = [(pair.first, pair.second) for pair in said.face_pairs if pair.same]
     if not pairs:
@@ -49,24 +52,26 @@ def _components(said: Statements) -> list[list[int]]:
     return [each.tolist() for each in np.split(ids[order], cuts)]
 
 
-def _tie(step: Step, members: list[int], said: Statements) -> tuple[int, int]:
-    """Make the faces of a component one person's; returns how many got a person, and who was merged."""
+def _tie(step: Step, members: list[int], said: list[FaceStatement]) -> tuple[int, int]:
+    """Make the faces of a component one person's; returns how many got a person, and who was merged.
+
+    `said` is what was said of these faces.
+    """
     connection = step.connection
     owners = persons_of_faces(connection, members)
     people = Counter(person for person in owners.values() if person is not None)
-    inside = set(members)
-    meant = {each.person for each in said.faces if each.is_person and each.face in inside}
+    meant = {each.person for each in said if each.is_person}
     target = _whom(connection, people, meant)
     if target is None:
         return 0, 0
     merged = 0
     for person in people:
         state = person_state(connection, person)
-        if person != target and state is not None and not state.names:
+        if person != target and state is not None and not state.names and state.status != "hidden":
             merged += absorb(step, person, target)
-    refused = {each.face for each in said.faces if each.person == target and not each.is_person}
+    refused = any(each.person == target and not each.is_person for each in said)
     free = [face for face, person in owners.items() if person is None]
-    if not free or refused & inside:
+    if not free or refused:
         return 0, merged
     give_faces(step, free, target, "constrained")
     return len(free), merged
