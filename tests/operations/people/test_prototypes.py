@@ -82,7 +82,7 @@ def test_what_makes_no_sense_is_refused(library: Library) -> None:
         prototypes(database, anna, pin=[of_ben], by=BY)
     with pytest.raises(WrongUsage, match="cannot be an exemplar and none"):
         prototypes(database, pin=[of_ben], drop=[of_ben], by=BY)
-    with pytest.raises(WrongUsage, match="is nobody's"):
+    with pytest.raises(WrongUsage, match="has no person"):
         prototypes(database, pin=[face_of(library, "nobody")], by=BY)
     with pytest.raises(WrongUsage, match="no face 999999"):
         prototypes(database, drop=[999999], by=BY)
