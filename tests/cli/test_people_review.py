@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import termios
 import time
@@ -68,6 +69,10 @@ class Terminal:
     def press(self, keys: str) -> None:
         """Press keys."""
         os.write(self._leader, keys.encode())
+
+    def send(self, number: signal.Signals) -> None:
+        """Send the program a signal."""
+        self._process.send_signal(number)
 
     def end(self) -> int:
         """Wait for the program's end."""
@@ -156,6 +161,30 @@ def test_a_name_that_begins_like_a_key_is_a_name(library_url: str, name: str) ->
     screen.expect(r"\[q\]uit")
     screen.press("q")
     assert screen.end() == 0
+
+
+def test_a_question_that_was_answered_elsewhere_is_passed_over(library: Library, library_url: str) -> None:
+    screen = Terminal("people", "review", "--database", library_url)
+    screen.expect("Who is ")
+    screen.expect(r"\[q\]uit")
+    run("people", "name", who_is(library, "anna-0-0"), "Anna", "--database", library_url)
+    screen.press("Annabel\n")
+    screen.expect("That was answered elsewhere meanwhile")
+    screen.expect("one person")
+    screen.expect(r"\[q\]uit")
+    screen.press("q")
+    assert screen.end() == 0
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_kill_or_a_closed_terminal_leaves_no_picture(library_url: str, number: signal.Signals) -> None:
+    screen = Terminal("people", "review", "--database", library_url)
+    sheet = Path(screen.expect(r"/\S+question\.png"))
+    screen.expect(r"\[q\]uit")
+    screen.send(number)
+    assert screen.end() == 128 + number
+    assert not sheet.parent.exists()
 
 
 @pytest.mark.usefixtures("library")

@@ -160,7 +160,7 @@ def _cluster_library(database: str | None, options: ClusterLibraryOptions) -> No
             f"{summary.alone} stayed alone, {len(summary.review)} to review."
             + (
                 f" {counted(summary.regrouped, 'face')} of unnamed people changed person, and "
-                f"{counted(summary.dissolved, 'of these people is', 'of these people are')} no more."
+                f"{counted(summary.dissolved, 'of these people is', 'of these people are')} gone."
                 if summary.regrouped
                 else ""
             )

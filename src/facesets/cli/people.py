@@ -58,6 +58,8 @@ def list_(
     with opened_library(database) as session:
         found = run(session, status=status, unnamed=unnamed, sort=sort)
     nobody = "There is nobody yet. `facesets cluster` makes people of the library's faces."
+    if unnamed or status != "active":
+        nobody = "There is nobody like that. `facesets people list --status all` lists everybody."
     headings = ("number", "name", "faces", "photos", "prototypes", "first", "last")
     text = console.table(headings, [_row(each) for each in found]) if found else nobody
     console.show_list("people", found, text)

@@ -11,7 +11,7 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption
-from facesets.cli.terminal import Protocol, picture, read_key
+from facesets.cli.terminal import Protocol, ended_by_signals, picture, read_key
 from facesets.cli.user import current_user
 from facesets.cli.wording import worded
 from facesets.errors import FacesetsError, WrongUsage
@@ -52,7 +52,7 @@ def review(
             for question in next_questions(session, limit):
                 console.out(json.dumps(dataclasses.asdict(question)))
             return
-        with tempfile.TemporaryDirectory(prefix="facesets-") as folder:
+        with ended_by_signals(), tempfile.TemporaryDirectory(prefix="facesets-") as folder:
             _Review(session, Path(folder) / "question.png", settings.inline_pictures()).run()
 
 
@@ -138,14 +138,25 @@ class _Review:
             else:
                 return False
         except FacesetsError as error:
-            console.out(f"  {worded(f'{error}')}")
-            return False
+            is_open = self._is_open(question)
+            console.out(f"  {worded(f'{error}')}" if is_open else "  That was answered elsewhere meanwhile.")
+            return not is_open
         if answered is None:
             return False
         self._given += 1
         if answered.step is not None:
             self._steps.append(answered.step)
         console.out(f"  kept: {answered.did}")
+        return True
+
+    def _is_open(self, question: "Question") -> bool:
+        """Whether nobody else answered it."""
+        from facesets.operations.people.open_questions import find_question
+
+        try:
+            self._database.run(lambda connection: find_question(connection, question.id))
+        except WrongUsage:
+            return False
         return True
 
     def _answer(

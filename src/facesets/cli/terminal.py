@@ -1,9 +1,14 @@
 """The terminal as more than lines of text: single keys in, pictures out."""
 
 import base64
+import signal
 import sys
 from collections.abc import Iterator
-from typing import Literal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 Protocol = Literal["kitty", "iterm2", ""]
 
@@ -35,6 +40,22 @@ def read_key() -> str:
     return (
         "" if key == b"\x04" else key.decode(errors="replace") if len(key) == 1 or key[0] > 0x7F else "\x1b"
     )
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let a kill, or a terminal that is closed, end the block as Ctrl-C does, which clears up."""
+
+    def leave(number: int, _frame: "FrameType | None") -> None:
+        raise SystemExit(128 + number)
+
+    numbers = [signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else [])]
+    before = {number: signal.signal(number, leave) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def picture(png: bytes, protocol: Protocol) -> str:

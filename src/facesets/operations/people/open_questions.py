@@ -162,6 +162,8 @@ def find_question(connection: Connection, number: str) -> Asked:
     state = person_states(connection, [about]).get(about)
     if state is None or state.status != "active" or asked.id != number or kind not in KINDS:
         raise gone
+    if kind == "name" and state.names:
+        raise gone
     return asked
 
 

@@ -65,7 +65,7 @@ def check_conninfo(text: str) -> str:
 
 def _malformed() -> WrongUsage:
     return WrongUsage(
-        "The database is not named rightly. It looks like postgresql://user:password@host:5432/name; special "
+        "That is no URL of a database. Give one such as postgresql://user:password@host:5432/name; special "
         "characters in the password are written as %40 for @, %2F for /, and so on."
     )
 
