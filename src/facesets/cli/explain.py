@@ -47,6 +47,7 @@ def _lines(found: "Explanation") -> list[str]:
         ("like", _like(found.about)),
         ("runner-up", _like(found.runner_up)),
         ("thresholds", limits),
+        *([("head", f"{found.head}: similarities are those of what it projects")] if found.head else []),
         *(("said", said) for said in found.statements),
     ]
     return [*(f"{name:<10} {value}" for name, value in rows), found.verdict]

@@ -79,6 +79,12 @@ def dbscan(
     groups = resolve(in_order(constraints or Constraints(), order), len(rows))
     compare = near_edge_chunks if is_approximate(len(rows), wanted=approximate) else edge_chunks
     pairs = _Pairs(lambda: compare(rows, min_cosine_similarity=1.0 - eps, on_progress=on_progress))
+    labels = _joined(rows, pairs, groups, eps=eps, min_samples=min_samples)
+    return in_callers_order(labels, order)
+
+
+def _joined(rows: Float32, pairs: "_Pairs", groups: Groups, *, eps: float, min_samples: int) -> Int64:
+    """The cluster of each row, by the pairs of neighbours and what must be together or apart."""
     core = pairs.neighbours(len(rows)) + 1 >= min_samples
     border = _border(pairs, core, groups)
     tied = np.flatnonzero(groups.group != np.arange(len(rows))).astype(np.int32)
@@ -88,8 +94,7 @@ def dbscan(
     def among(member: Int64) -> Edges:
         return _inside(rows, member, core, border, 1.0 - eps)
 
-    labels = kept_apart(labels, groups, among)
-    return in_callers_order(_without_noise(labels, core, groups), order)
+    return _without_noise(kept_apart(labels, groups, among), core, groups)
 
 
 class _Pairs:

@@ -1,13 +1,12 @@
 """A person taken out of a result: photos, crops, bundles, and what manifest and journal say of them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from facesets.errors import WrongUsage
 from facesets.files import PAGES, RUN_RECORD, printable, writing
-from facesets.imaging.renumbered_faces import Renumbered
 from facesets.results.crop_names import files_of_entry
 from facesets.results.earlier_export import EarlierExport
 from facesets.results.export_manifest import ExportedFace, ExportManifest, SetEntry, SetManifest
@@ -30,41 +29,10 @@ from facesets.results.ownership import announced_names
 from facesets.results.placement import may_remove
 from facesets.results.run_records import JOURNAL
 from facesets.results.safe_folder import SafeFolder
+from facesets.results.whom import Whom
 
 _MOSTLY = 0.5
 """An export's set with more of its faces of a person than this is that person's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Whom:
-    """Whom to take out.
-
-    Attributes
-    ----------
-    is_at_place : callable
-        Whether a face in a manifest lies where one of the person's does.
-    changes : Renumbered
-        Ids of faces that have others afterwards.
-    names : set of str
-        What the person was called, and folders of the person; folded.
-    """
-
-    is_at_place: Callable[[FaceEntry], bool]
-    changes: Renumbered
-    names: AbstractSet[str]
-
-    @property
-    def renumbered(self) -> Mapping[str, str]:
-        """Ids, old to new; empty for faces that are gone."""
-        return self.changes.new
-
-    def is_theirs(self, face: FaceEntry) -> bool:
-        """Whether a face in a manifest is the person's."""
-        return self.is_at_place(face) or self.renumbered.get(face.face) == ""
-
-    def among(self, faces: Iterable[FaceEntry]) -> "Whom":
-        """The same, with what is not done yet where these faces are written down."""
-        return replace(self, changes=self.changes.outstanding((face.face, face.box) for face in faces))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """A person who is forgotten is gone: from tables and their files, caches and results, and for good."""
 
 import shutil
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,8 +31,11 @@ from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.face_places import FacePlace
+from facesets.store.postgres.forgotten_faces import remember_forgotten, without_forgotten
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import migrate, shipped_migrations
+from facesets.store.postgres.scrubbing import rewrite_tables
 
 BY = "ben@home"
 NAME = "Änne Zwölfender"
@@ -126,9 +130,6 @@ def test_the_photos_indexed_again_do_not_bring_the_person_back(library: Library)
 def test_a_face_is_known_again_in_a_somewhat_other_box_and_no_neighbour_is_taken_for_it(
     database: Database, scale: float
 ) -> None:
-    from facesets.store.postgres.face_places import FacePlace
-    from facesets.store.postgres.forgotten_faces import remember_forgotten, without_forgotten
-
     rng = np.random.default_rng(0)
     image = made_image("photo", 1)
     boxes = [(x, y, x + edge, y + edge * 1.2) for x, y, edge in rng.uniform(20, 400, (60, 3)).tolist()]
@@ -308,6 +309,18 @@ def test_no_file_of_the_server_holds_the_name_or_a_vector_any_more(own_server: O
     session.close()
 
 
+def test_tables_that_the_user_of_the_server_may_not_rewrite_are_reported(database: Database) -> None:
+    def as_owner_of_nothing(connection: Connection) -> list[str]:
+        connection.execute("CREATE ROLE guest; GRANT USAGE ON SCHEMA public TO guest; SET ROLE guest")
+        try:
+            return rewrite_tables(connection)
+        finally:
+            connection.execute("RESET ROLE; DROP OWNED BY guest; DROP ROLE guest")
+
+    assert {"face_embeddings", "persons", "pg_statistic"} <= set(database.run_alone(as_owner_of_nothing))
+    assert database.run_alone(rewrite_tables) == []
+
+
 def _files_with(server: OwnServer, wanted: Sequence[bytes]) -> list[str]:
     files = [path for path in server.socket_directory.parent.rglob("*") if path.is_file()]
     held = {str(path): path.read_bytes() for path in files}
@@ -389,3 +402,30 @@ def test_clusters_of_the_person_go_and_means_that_hold_their_faces_too(library: 
     assert (
         rows(library.database, "SELECT cluster_id FROM cluster_centers WHERE cluster_id LIKE 'clu__'") == []
     )
+
+
+def test_faces_that_are_being_written_meanwhile_are_waited_for(
+    library: Library, library_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever writes has read what is never to come back, and would bring it."""
+    other = Database(library_url)
+    reading, erased = threading.Event(), threading.Event()
+    waited: list[bool] = []
+
+    def write(connection: Connection) -> None:
+        without_forgotten(connection, [together("both-0")])
+        reading.set()
+        waited.append(not erased.wait(0.7))
+
+    def scrub(_: Database) -> list[str]:
+        erased.set()
+        return []
+
+    monkeypatch.setattr("facesets.operations.people.forget._scrub", scrub)
+    writer = threading.Thread(target=other.run, args=(write,))
+    writer.start()
+    assert reading.wait(10)
+    forgotten(library)
+    writer.join()
+    other.close()
+    assert waited == [True]

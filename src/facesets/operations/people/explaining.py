@@ -8,6 +8,7 @@ import numpy as np
 from facesets.clustering.recognisers import recogniser_named
 from facesets.errors import Command, Field, WrongUsage
 from facesets.operations.options.assign import USUAL_MARGIN
+from facesets.operations.people.heads import Head, active_head
 from facesets.operations.people.looking import calibration_of
 from facesets.operations.people.who import called, find_person, require_person, short
 from facesets.operations.people.wording import describing
@@ -20,8 +21,10 @@ from facesets.store.postgres.face_story import (
     mean_without,
     nearest_of_person,
 )
+from facesets.store.postgres.face_vectors import vectors_of_faces
 from facesets.store.postgres.models import DetectorRow, detectors
 from facesets.store.postgres.people_list import face_lines
+from facesets.store.postgres.person_edits import faces_of_person
 from facesets.store.postgres.prototypes import Prototypes, fresh_prototypes
 from facesets.store.postgres.statements import load_statements, tied_faces
 from facesets.store.postgres.steps import StepRow, find_step
@@ -68,6 +71,8 @@ class Explanation:
         The most similar of all others.
     thresholds : mapping
         Cosine similarities that `assign` and questions go by.
+    head : str
+        The head in use (see `train`), by whose vectors it was compared and decided; empty for none.
     statements : list of str
         What was said that binds it, in words.
     turning_point : float or None
@@ -90,6 +95,7 @@ class Explanation:
     statements: list[str] = field(default_factory=list)
     turning_point: float | None = None
     verdict: str = ""
+    head: str = ""
 
 
 def explain(database: Database, face: int, who: str | None = None) -> Explanation:
@@ -110,8 +116,9 @@ def _explain(connection: Connection, number: int, who: str | None) -> Explanatio
         raise WrongUsage(f"There is no face {number}. {show} prints their numbers.")
     detector = next(each for each in detectors(connection) if each.id == face.detector_id)
     asked = None if who is None else find_person(connection, who).id
-    about, runner_up = _likenesses(connection, face, detector, asked)
-    thresholds = _thresholds(connection, detector)
+    head = active_head(connection, detector.model_id)
+    about, runner_up = _likenesses(connection, face, detector, asked, head)
+    thresholds = _thresholds(connection, detector, head)
     statements = _statements(connection, number)
     (line,) = face_lines(connection, [number])
     step = last_step_of_face(connection, number)
@@ -132,12 +139,13 @@ def _explain(connection: Connection, number: int, who: str | None) -> Explanatio
         statements=statements,
         turning_point=turning,
         verdict=_refused(connection, number, about)
-        or _verdict(face, about, runner_up, turning, bound=bool(statements)),
+        or _verdict(face, about, runner_up, turning, thresholds["margin"], bound=bool(statements)),
+        head="" if head is None else head.name,
     )
 
 
 def _likenesses(
-    connection: Connection, face: FaceRow, detector: DetectorRow, asked: UUID | None
+    connection: Connection, face: FaceRow, detector: DetectorRow, asked: UUID | None, head: Head | None
 ) -> tuple[Likeness | None, Likeness | None]:
     """How like the person in question a face is, and how like the most similar other one."""
     if face.embedding is None:
@@ -145,7 +153,7 @@ def _likenesses(
     prototypes = fresh_prototypes(connection, detector)
     if not prototypes.persons:
         return None, None
-    similarity = _similarities(connection, face, face.embedding, prototypes)
+    similarity = _similarities(connection, face, face.embedding, prototypes, head)
     index = {person: place for place, person in enumerate(prototypes.persons)}
     about = asked or face.person
     place = int(similarity.argmax()) if about is None else index.get(about)
@@ -157,17 +165,20 @@ def _likenesses(
     first, other = (
         None
         if each is None or similarity[each] <= -1
-        else _likeness(connection, face.id, prototypes.persons[each], float(similarity[each]))
+        else _likeness(
+            connection, face, prototypes.persons[each], float(similarity[each]), detector.model_id, head
+        )
         for each in (place, second)
     )
     return first, other
 
 
 def _similarities(
-    connection: Connection, face: FaceRow, embedding: Float32, prototypes: Prototypes
+    connection: Connection, face: FaceRow, embedding: Float32, prototypes: Prototypes, head: Head | None
 ) -> Float32:
     """The face's similarity with each person, as if it were nobody's; -2 where there is nothing else."""
-    found = prototypes.embedding @ embedding
+    embedding = _seen(embedding[None], head)[0]
+    found = _seen(prototypes.embedding, head) @ embedding
     similarity = np.full(len(prototypes.persons), -2, np.float32)
     ours = (
         prototypes.persons.index(face.person)
@@ -179,24 +190,54 @@ def _similarities(
     if ours >= 0 and face.person is not None:
         mean = mean_without(connection, face.id, face.person)
         if mean is not None:
-            similarity[ours] = max(similarity[ours], float(mean @ embedding / np.linalg.norm(mean)))
+            unit = _seen((mean / np.linalg.norm(mean))[None], head)[0]
+            similarity[ours] = max(similarity[ours], float(unit @ embedding))
     return similarity
 
 
-def _likeness(connection: Connection, face: int, person: UUID, similarity: float) -> Likeness:
+def _seen(vectors: Float32, head: Head | None) -> Float32:
+    """Vectors as they are compared."""
+    return vectors if head is None else head.project(vectors)
+
+
+def _likeness(
+    connection: Connection,
+    face: FaceRow,
+    person: UUID,
+    similarity: float,
+    model: int,
+    head: Head | None,
+) -> Likeness:
     state = require_person(connection, person)
-    nearest = nearest_of_person(connection, face, state.id, _NEAREST)
+    nearest = (
+        nearest_of_person(connection, face.id, state.id, _NEAREST)
+        if head is None or face.embedding is None
+        else _nearest_by_head(connection, face, face.embedding, state.id, model, head)
+    )
     return Likeness(short(state.id), called(state), round(similarity, 4), nearest)
 
 
-def _thresholds(connection: Connection, detector: DetectorRow) -> dict[str, float]:
+def _nearest_by_head(
+    connection: Connection, face: FaceRow, embedding: Float32, person: UUID, model: int, head: Head
+) -> list[tuple[int, float]]:
+    """As `nearest_of_person`, by what a head makes of the vectors of a model."""
+    theirs = [each for each in faces_of_person(connection, person) if each != face.id]
+    found: list[tuple[int, float]] = []
+    for each in vectors_of_faces(connection, theirs):
+        if each.model == model:
+            similarity = head.project(each.embedding) @ head.project(embedding[None])[0]
+            found += zip(each.face_id.tolist(), np.round(similarity.astype(float), 4).tolist(), strict=True)
+    return sorted(found, key=lambda each: (-each[1], each[0]))[:_NEAREST]
+
+
+def _thresholds(connection: Connection, detector: DetectorRow, head: Head | None) -> dict[str, float]:
     """What decides about faces of this detector if nothing else is said."""
     usual = recogniser_named(detector.settings.recogniser)
     measured = calibration_of(connection, detector)
     thresholds = {
-        "assign": usual.assign,
-        "margin": USUAL_MARGIN,
-        "review": usual.review,
+        "assign": usual.assign if head is None else head.thresholds.assign,
+        "margin": USUAL_MARGIN if head is None else head.thresholds.margin,
+        "review": usual.review if head is None else head.thresholds.review,
         "link": measured.link,
         "typical": measured.typical,
     }
@@ -240,6 +281,7 @@ def _verdict(
     about: Likeness | None,
     runner_up: Likeness | None,
     turning: float | None,
+    margin: float,
     *,
     bound: bool,
 ) -> str:
@@ -248,7 +290,7 @@ def _verdict(
         return "It cannot be compared: it has no vector, or there is nobody to compare it with."
     if bound and face.assigned_by in {"manual", "constrained"}:
         return "A human said so: no similarity changes that."
-    rival = f", because of {runner_up.name}" if runner_up and _by_rival(runner_up, turning) else ""
+    rival = f", because of {runner_up.name}" if runner_up and _by_rival(runner_up, turning, margin) else ""
     if about.cosine_similarity >= turning:
         return (
             f"`assign` gives it to {about.name} at {about.cosine_similarity:.2f}, and would not below "
@@ -260,5 +302,5 @@ def _verdict(
     )
 
 
-def _by_rival(runner_up: Likeness, turning: float) -> bool:
-    return round(runner_up.cosine_similarity + USUAL_MARGIN, 4) >= turning
+def _by_rival(runner_up: Likeness, turning: float, margin: float) -> bool:
+    return round(runner_up.cosine_similarity + margin, 4) >= turning

@@ -13,9 +13,10 @@ from facesets.imaging.renumbered_faces import Renumbered
 from facesets.operations.people.forget_words import holds_name
 from facesets.records import Bool, Float32
 from facesets.results.file_names import folded
-from facesets.results.forgetting import ResultForgotten, Whom, forget_in_result
+from facesets.results.forgetting import ResultForgotten, forget_in_result
 from facesets.results.manifest import FaceEntry
 from facesets.results.names_file import NamedPerson, PeopleNames, read_names, update_names
+from facesets.results.whom import Whom
 from facesets.store.npz.cache import Cache
 from facesets.store.npz.schema import Part
 from facesets.store.postgres.face_places import SAME_FACE_OVERLAP, FacePlace

@@ -89,6 +89,8 @@ def renumbered_ids(connection: Connection, detector_id: int, gone: Sequence[int]
 
 def erase(connection: Connection, persons: Sequence[UUID], faces: Sequence[int], who: str) -> Erased:
     """Erase people and faces, in this transaction; the faces never come back. Nothing of it can be undone."""
+    # Whoever is writing faces read before what was forgotten, and is waited for; others wait for us.
+    connection.execute("LOCK TABLE forgetting_key, forgotten_faces IN ACCESS EXCLUSIVE MODE")
     remember_forgotten(connection, list(places_of(connection, faces).values()))
     parameters = {
         "persons": list(persons),

@@ -3,7 +3,7 @@
 import time
 from typing import LiteralString
 
-from psycopg import errors, sql
+from psycopg import sql
 
 from facesets.store.postgres.connection import Connection, only_row
 
@@ -36,13 +36,21 @@ def rewrite_tables(connection: Connection) -> list[str]:
         (_NOT_OF_PEOPLE,),
     ).fetchall()
     for (table,) in tables:
-        connection.execute(sql.SQL("VACUUM (FULL, ANALYZE) {}").format(sql.Identifier(table)))
+        if not _rewritten(connection, sql.SQL("VACUUM (FULL, ANALYZE) {}"), sql.Identifier(table)):
+            refused.append(table)
     # Samples of columns are kept there.
-    try:
-        connection.execute("VACUUM FULL pg_catalog.pg_statistic")
-    except errors.InsufficientPrivilege:
+    statistic = sql.Identifier("pg_catalog", "pg_statistic")
+    if not _rewritten(connection, sql.SQL("VACUUM FULL {}"), statistic):
         refused.append("pg_statistic")
     return refused
+
+
+def _rewritten(connection: Connection, statement: sql.SQL, table: sql.Identifier) -> bool:
+    """Whether a table has a new file afterwards: the server only warns of what this user may not rewrite."""
+    name = table.as_string(connection)
+    before = connection.execute("SELECT pg_relation_filenode(%s::regclass)", (name,)).fetchone()
+    connection.execute(statement.format(table))
+    return connection.execute("SELECT pg_relation_filenode(%s::regclass)", (name,)).fetchone() != before
 
 
 def remove_old_log(connection: Connection) -> bool:
