@@ -10,6 +10,7 @@ from tests.fixtures.library_people import add_person, cluster, face_of, rows, wh
 
 from facesets.errors import WrongUsage
 from facesets.operations.people import cluster_library, correcting, history, naming
+from facesets.operations.people.answering import answer
 from facesets.operations.people.matching import Decision
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
@@ -98,6 +99,27 @@ def test_a_name_by_sql_that_stands_in_the_way_of_taking_back_is_named(library: L
         sql.execute("INSERT INTO person_names (person_id, name) VALUES (%s, 'ANNA')", (ben,))
     with pytest.raises(WrongUsage, match="other means"):
         history.undo(library.database, renamed.step, by=BY)
+
+
+def test_a_name_in_answer_never_goes_to_whom_somebody_is_merged_into_meanwhile(library: Library) -> None:
+    naming.name(library.database, who_is(library, "anna-0-0"), "Anna", into=False, face=False, by=BY)
+    ben = who_is(library, "ben-0-0")
+    question = f"name-{ben.replace('-', '')}"
+
+    def merge(session: Database) -> object:
+        return correcting.merge(session, [ben], "Anna", drop_names=False, by=BY)
+
+    def call(session: Database) -> object:
+        return answer(session, question, "name", by=BY, name="Zoe")
+
+    refused = at_once(library, merge, call)
+    names = rows(library.database, "SELECT name, person_id FROM person_names ORDER BY name")
+    if refused:
+        assert "is open" in refused[0]
+        assert [name for name, _ in names] == ["Anna"]
+    else:
+        # The answer came first, and then Zoe was merged: that is what both said.
+        assert [step.kind for step in history.log(library.database, limit=2)] == ["merge", "name"]
 
 
 def test_what_was_said_of_people_keeps_the_run_that_made_them(library: Library) -> None:
