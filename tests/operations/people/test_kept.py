@@ -152,7 +152,8 @@ def test_who_was_hidden_stays_so_when_must_links_are_carried_through(library: Li
     by_sql(
         library,
         f"""INSERT INTO said_of_faces (face_a, face_b, same)
-            SELECT min(id), max(id), true FROM face_detections WHERE assigned_by = 'auto' AND person_id IN ('{cleo}', '{dora}')""",
+            SELECT min(id), max(id), true FROM face_detections
+            WHERE assigned_by = 'auto' AND person_id IN ('{cleo}', '{dora}')""",
     )
     upkeep(library, "must-links")
     assert who_is(library, "cleo-0-0") == cleo
