@@ -10,8 +10,13 @@ from tests.fixtures.library_people import add_person, cluster, face_of, rows, wh
 from tests.fixtures.postgres import Server, filled
 
 from facesets.errors import WrongUsage
-from facesets.operations.people import cluster_library, correcting, history, naming
+from facesets.operations.options.dual import DualOptions
+from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.people import cluster_library, correcting, dual, history, naming
+from facesets.operations.people.answering import answer
 from facesets.operations.people.matching import Decision
+from facesets.progress import SilentProgress
+from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.steps import one_at_a_time
@@ -109,6 +114,27 @@ def test_a_name_by_sql_that_stands_in_the_way_of_taking_back_is_named(library: L
         history.undo(library.database, renamed.step, by=BY)
 
 
+def test_a_name_in_answer_never_goes_to_whom_somebody_is_merged_into_meanwhile(library: Library) -> None:
+    naming.name(library.database, who_is(library, "anna-0-0"), "Anna", into=False, face=False, by=BY)
+    ben = who_is(library, "ben-0-0")
+    question = f"name-{ben.replace('-', '')}"
+
+    def merge(session: Database) -> object:
+        return correcting.merge(session, [ben], "Anna", drop_names=False, by=BY)
+
+    def call(session: Database) -> object:
+        return answer(session, question, "name", by=BY, name="Zoe")
+
+    refused = at_once(library, merge, call)
+    names = rows(library.database, "SELECT name, person_id FROM person_names ORDER BY name")
+    if refused:
+        assert "is open" in refused[0]
+        assert [name for name, _ in names] == ["Anna"]
+    else:
+        # The answer came first, and then Zoe was merged: that is what both said.
+        assert [step.kind for step in history.log(library.database, limit=2)] == ["merge", "name"]
+
+
 def test_what_was_said_of_people_keeps_the_run_that_made_them(library: Library) -> None:
     anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
     made = min(step.id for step in history.log(library.database))
@@ -144,6 +170,35 @@ def test_what_is_said_while_a_run_decides_is_obeyed_by_it(
     cluster(library, method=method)
     assert who_is(library, "anna-1-0") == ""
     assert who_is(library, "anna-1-1") == ben
+
+
+def test_who_is_named_while_others_are_grouped_is_in_no_cluster_of_others(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    naming.name(library.database, who_is(library, "anna-0-0"), "Anna", into=False, face=False, by=BY)
+    add_person(library, "cleo", 4)
+    group = dual._Others.group
+    face = face_of(library, "cleo-0-0")
+
+    def while_grouping(*args: Any) -> Any:
+        found = group(*args)
+        naming.name(library.database, str(face), "Cleo", into=False, face=True, by=BY)
+        return found
+
+    monkeypatch.setattr(dual._Others, "group", while_grouping)
+    done = dual.cluster_dual(
+        library,
+        ClusterLibraryOptions(),
+        DualOptions(dual=True, unknown_method="components", unknown_min_size=2),
+        progress=SilentProgress(),
+        stop=Stop(),
+        by=BY,
+    )
+    assert done.unknown is not None
+    assert done.unknown.clusters == 1
+    found = rows(library.database, "SELECT id, person_id FROM face_detections WHERE cluster LIKE 'unknown%'")
+    assert len(found) == 3
+    assert all(person is None for _, person in found)
 
 
 def test_a_run_is_taken_back_after_some_of_its_photos_were_deleted(library: Library) -> None:

@@ -19,8 +19,7 @@ from facesets.operations.people.correcting import (
     say_of_two_faces,
     to_nobody,
 )
-from facesets.operations.people.naming import name as name_person
-from facesets.operations.people.naming import set_hidden
+from facesets.operations.people.naming import name_now, set_hidden_now
 from facesets.operations.people.open_questions import Asked, find_question
 from facesets.operations.people.questions import Question, in_words
 from facesets.operations.people.summary import kept_step
@@ -98,7 +97,11 @@ def answer(
         The question is not open (any more), the verdict does not fit it, or it contradicts what was said.
     """
     if verdict in {"name", "hide"}:
-        return _say_who(database, question, verdict, name, by=by, into=into)
+        # Whom it is about is found where they are named: somebody may be merged at any moment.
+        return changing(
+            database,
+            lambda connection: _say_who(connection, question, verdict, name, by=by, into=into),
+        )
 
     def work(connection: Connection) -> Answered:
         asked = find_question(connection, question)
@@ -119,25 +122,22 @@ def answer(
 
 
 def _say_who(
-    database: Database, question: str, verdict: Verdict, name: str, *, by: str, into: bool
+    connection: Connection, question: str, verdict: Verdict, name: str, *, by: str, into: bool
 ) -> Answered:
-    def find(connection: Connection) -> tuple[Asked, Question]:
-        asked = find_question(connection, question)
-        return asked, in_words(connection, asked)
-
-    asked, worded = database.run(find)
+    asked = find_question(connection, question)
+    worded = in_words(connection, asked)
     if not worded.nameless:
         raise WrongUsage("Everybody in that question has a name. It is answered by yes or no.")
     if verdict == "hide":
-        summary = set_hidden(database, worded.nameless, hidden=True, by=by)
+        summary = set_hidden_now(connection, worded.nameless, hidden=True, by=by)
     elif not name.strip():
         raise WrongUsage(f"Which name? Give {Field('name', 'NAME')}.")
     else:
-        summary = name_person(database, worded.nameless, name, into=into, face=False, by=by)
+        summary = name_now(connection, worded.nameless, name, into=into, face=False, by=by)
         if asked.kind == "same" and summary.step is not None:
             # Who is called otherwise is not the other one, and is not asked about again.
-            step, ids = summary.step, [each.id for each, _ in asked.of_people]
-            database.run(lambda connection: note_answered_people(connection, ids, "rejected", step))
+            ids = [each.id for each, _ in asked.of_people]
+            note_answered_people(connection, ids, "rejected", summary.step)
     return Answered(question, f"{summary.name}: {summary.did}", summary.step)
 
 

@@ -14,6 +14,9 @@ from facesets.store.postgres.library import Library
 from facesets.store.postgres.prototypes import fresh_prototypes
 from facesets.store.postgres.unknown_clusters import ClusterQuestion, rejected_for_clusters
 
+_CLUSTERS_AT_ONCE = 1024
+"""Compared with everybody at once: with 20 000 prototypes that takes 80 MiB."""
+
 
 def cluster_questions(
     connection: Connection, library: Library, ids: Sequence[str], recogniser: Recogniser
@@ -26,25 +29,27 @@ def cluster_questions(
     known = fresh_prototypes(connection, detector)
     if not len(known.person) or not len(centers.ids):
         return []
-    refused, hidden = rejected_for_clusters(connection), hidden_people(connection)
     place = {person: row for row, person in enumerate(known.persons)}
-    similarity = _nearest_by_person(centers.centroid, known.embedding, known.person, len(known.persons))
-    similarity[:, [place[person] for person in hidden if person in place]] = -np.inf
-    for row, cluster in enumerate(centers.ids):
-        out = [place[person] for other, person in refused if other == cluster and person in place]
-        similarity[row, out] = -np.inf
-    best = similarity.argmax(axis=1)
-    return [
-        ClusterQuestion(
-            cluster,
-            known.persons[best[row]],
-            float(similarity[row, best[row]]),
-            int(centers.faces[row]),
-            _likely(float(similarity[row, best[row]]), recogniser),
+    hidden = [place[person] for person in hidden_people(connection) if person in place]
+    refused: dict[str, list[int]] = {}
+    for cluster, person in rejected_for_clusters(connection):
+        if person in place:
+            refused.setdefault(cluster, []).append(place[person])
+    found: list[ClusterQuestion] = []
+    for start in range(0, len(centers.ids), _CLUSTERS_AT_ONCE):
+        some = slice(start, start + _CLUSTERS_AT_ONCE)
+        similarity = _nearest_by_person(
+            centers.centroid[some], known.embedding, known.person, len(known.persons)
         )
-        for row, cluster in enumerate(centers.ids)
-        if np.isfinite(similarity[row, best[row]])
-    ]
+        similarity[:, hidden] = -np.inf
+        for row, cluster in enumerate(centers.ids[some]):
+            similarity[row, refused.get(cluster, [])] = -np.inf
+            best = int(similarity[row].argmax())
+            nearness = float(similarity[row, best])
+            if np.isfinite(nearness):
+                faces, likely = int(centers.faces[start + row]), _likely(nearness, recogniser)
+                found.append(ClusterQuestion(cluster, known.persons[best], nearness, faces, likely))
+    return found
 
 
 def _nearest_by_person(rows: Float32, prototypes: Float32, person: Int64, people: int) -> Float32:

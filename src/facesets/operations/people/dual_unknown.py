@@ -23,6 +23,7 @@ from facesets.stop import Stop
 from facesets.store.postgres.clusters import FaceClusters
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.people import people_now
 from facesets.store.postgres.steps import making_step
 from facesets.store.postgres.unassigned import note_unassigned
 from facesets.store.postgres.unknown_clusters import PREFIX, name_after_people, new_numbers, replace_questions
@@ -101,6 +102,10 @@ class Others:
     ) -> Done:
         """Put the faces into their clusters, as one step, and keep what is to be asked."""
         loaded, rows = self.loaded, self.rows
+        # Who got a person meanwhile is none of the others any more.
+        now = people_now(connection, loaded.faces)
+        free = np.isin(loaded.faces.face_id[rows], now.face_id[now.person < 0])
+        rows, labels = rows[free], labels[free]
         before = _unknown_only(loaded.clusters, rows)
         made: list[str] = []
 

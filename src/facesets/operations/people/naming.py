@@ -50,11 +50,16 @@ def name(database: Database, who: str, new_name: str, *, into: bool, face: bool,
     WrongUsage
         Nobody is meant, or the name is none.
     """
+    return changing(
+        database, lambda connection: name_now(connection, who, new_name, into=into, face=face, by=by)
+    )
+
+
+def name_now(
+    connection: Connection, who: str, new_name: str, *, into: bool, face: bool, by: str
+) -> PersonSummary:
+    """Do as `name` in a transaction in which nobody else makes a step."""
     text = cleaned(new_name)
-    return changing(database, lambda connection: _name(connection, who, text, into=into, face=face, by=by))
-
-
-def _name(connection: Connection, who: str, text: str, *, into: bool, face: bool, by: str) -> PersonSummary:
     taken = has_name(connection, text)
     if face:
         return _name_face(connection, who, text, taken, into=into, by=by)
@@ -142,18 +147,17 @@ def rename(database: Database, who: str, new_name: str, *, by: str) -> PersonSum
 
 def set_hidden(database: Database, who: str, *, hidden: bool, by: str) -> PersonSummary:
     """Hide a person, such as somebody on a poster, or show them again. Raises `WrongUsage`."""
+    return changing(database, lambda connection: set_hidden_now(connection, who, hidden=hidden, by=by))
 
-    def work(connection: Connection) -> PersonSummary:
-        state = find_person(connection, who)
-        did = "hidden" if hidden else "shown again"
-        wanted = "hidden" if hidden else "active"
-        if state.status == wanted:
-            return PersonSummary(short(state.id), called(state), state.faces, f"is {wanted} already", None)
-        with correcting_step(
-            connection, "hide" if hidden else "unhide", by, f"{called(state)} {did}"
-        ) as step:
-            set_status(step, state.id, wanted)
-            keep_known(step, state.id)
-        return summary_of(connection, state.id, did, step)
 
-    return changing(database, work)
+def set_hidden_now(connection: Connection, who: str, *, hidden: bool, by: str) -> PersonSummary:
+    """Do as `set_hidden` in a transaction in which nobody else makes a step."""
+    state = find_person(connection, who)
+    did = "hidden" if hidden else "shown again"
+    wanted = "hidden" if hidden else "active"
+    if state.status == wanted:
+        return PersonSummary(short(state.id), called(state), state.faces, f"is {wanted} already", None)
+    with correcting_step(connection, "hide" if hidden else "unhide", by, f"{called(state)} {did}") as step:
+        set_status(step, state.id, wanted)
+        keep_known(step, state.id)
+    return summary_of(connection, state.id, did, step)
