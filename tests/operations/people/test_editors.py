@@ -12,7 +12,7 @@ from tests.fixtures.postgres import Server, filled
 from facesets.errors import WrongUsage
 from facesets.operations.options.dual import DualOptions
 from facesets.operations.options.library import ClusterLibraryOptions
-from facesets.operations.people import cluster_library, correcting, dual, history, naming
+from facesets.operations.people import cluster_library, correcting, dual, dual_unknown, history, naming
 from facesets.operations.people.answering import answer
 from facesets.operations.people.matching import Decision
 from facesets.progress import SilentProgress
@@ -177,7 +177,7 @@ def test_who_is_named_while_others_are_grouped_is_in_no_cluster_of_others(
 ) -> None:
     naming.name(library.database, who_is(library, "anna-0-0"), "Anna", into=False, face=False, by=BY)
     add_person(library, "cleo", 4)
-    group = dual._Others.group
+    group = dual_unknown.Others.group
     face = face_of(library, "cleo-0-0")
 
     def while_grouping(*args: Any) -> Any:
@@ -185,7 +185,7 @@ def test_who_is_named_while_others_are_grouped_is_in_no_cluster_of_others(
         naming.name(library.database, str(face), "Cleo", into=False, face=True, by=BY)
         return found
 
-    monkeypatch.setattr(dual._Others, "group", while_grouping)
+    monkeypatch.setattr(dual_unknown.Others, "group", while_grouping)
     done = dual.cluster_dual(
         library,
         ClusterLibraryOptions(),
