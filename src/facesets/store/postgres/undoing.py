@@ -140,10 +140,11 @@ _BY_FACES: LiteralString = """
         GROUP BY l.face_id)
     SELECT DISTINCT coalesce(l.step, 0) FROM changed LEFT JOIN later l USING (face_id)
     UNION
-    SELECT 0 FROM step_faces s WHERE s.step_id = %(step)s AND s.person_before IS NOT NULL
-        AND NOT EXISTS (SELECT FROM persons p WHERE p.id = s.person_before)
-        AND NOT EXISTS (SELECT FROM step_rows r WHERE r.step_id = %(step)s
-            AND r.in_table = 'persons' AND r.key = s.person_before::text AND r.before IS NOT NULL)"""
+    SELECT 0 FROM (
+        SELECT s.person_before FROM step_faces s WHERE s.step_id = %(step)s AND s.person_before IS NOT NULL
+        EXCEPT SELECT p.id FROM persons p
+        EXCEPT SELECT r.key::uuid FROM step_rows r
+            WHERE r.step_id = %(step)s AND r.in_table = 'persons' AND r.before IS NOT NULL) gone"""
 # Somebody who would get faces back, or have words said of them again, and was merged since.
 _BY_MERGES: LiteralString = """
     SELECT coalesce((SELECT max(l.step_id) FROM step_rows l JOIN steps x ON x.id = l.step_id
