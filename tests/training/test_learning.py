@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facesets.errors import CannotWrite
 from facesets.inference.projection import Projection
 from facesets.operations.options.training import TrainOptions
 from facesets.operations.people.head_comparison import thresholds
@@ -121,6 +122,12 @@ def test_it_goes_on_from_the_last_epoch(lesson: Lesson, undisturbed: Trained, tm
     assert weights(done) == weights(undisturbed)
     # The first four epochs took as long as they had taken: they were not made again.
     assert done.epochs[:4] == stopped.epochs
+
+
+def test_where_no_checkpoint_can_be_written_a_sentence_says_so(lesson: Lesson, tmp_path: Path) -> None:
+    (tmp_path / "models").write_bytes(b"")
+    with pytest.raises(CannotWrite, match="models"):
+        trained(lesson, tmp_path / "models", replace(PLAN, epochs=1))
 
 
 def test_checkpoints_that_are_damaged_or_of_another_training_do_not_count(

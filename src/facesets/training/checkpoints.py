@@ -13,7 +13,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from facesets.files import atomic_write, sync_directory, write_json
+from facesets.files import atomic_write, sync_directory, write_json, writing
 from facesets.records import Float32
 
 _NAME = "face_projection_epoch_{}"
@@ -69,7 +69,8 @@ def write_checkpoint(directory: Path, checkpoint: Checkpoint, training: str) -> 
         The disk is full, or permission is missing.
     """
     last = checkpoint.epochs[-1]
-    directory.mkdir(parents=True, exist_ok=True)
+    with writing(directory):
+        directory.mkdir(parents=True, exist_ok=True)
     path = path_of(directory, last.number)
     with atomic_write(path) as file:
         file.write(save(dict(checkpoint.arrays)))
@@ -88,7 +89,8 @@ def write_checkpoint(directory: Path, checkpoint: Checkpoint, training: str) -> 
     sync_directory(directory)
     for other in directory.iterdir():
         if _PATTERN.fullmatch(other.name) and other.stem != path.stem:
-            other.unlink()
+            with writing(other):
+                other.unlink()
 
 
 def newest_checkpoint(directory: Path, training: str) -> Checkpoint | None:
