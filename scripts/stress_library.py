@@ -23,9 +23,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from facesets.store.postgres.connection import Database, opened
-from facesets.store.postgres.embedded import EmbeddedServer
 from facesets.store.postgres.integrity import find_problems
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.server.embedded import EmbeddedServer
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("FACESETS_TEST_SHARED", REPOSITORY.parent / "shared"))

@@ -26,15 +26,15 @@ from facesets.clustering import evaluate
 from facesets.clustering.vectors import Bool, Float32, Int64, unit_rows
 from facesets.operations.options.dual import DualOptions
 from facesets.operations.options.library import ClusterLibraryOptions
-from facesets.operations.people.cluster_library import cluster_library
-from facesets.operations.people.dual import cluster_dual
+from facesets.operations.people.grouping.cluster_library import cluster_library
+from facesets.operations.people.grouping.dual import cluster_dual
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.copying import INT2, INT8, copy_in, vector
-from facesets.store.postgres.embedded import EmbeddedServer
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import migrate, shipped_migrations
+from facesets.store.postgres.server.embedded import EmbeddedServer
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 LEAST = 5

@@ -82,9 +82,9 @@ def in_library(rows: Rows, batches: list[Labels]) -> Labels:
     from tests.fixtures.library_people import rows as query
 
     from facesets.store.postgres.connection import Database
-    from facesets.store.postgres.embedded import EmbeddedServer
     from facesets.store.postgres.library import Library
     from facesets.store.postgres.migrate import migrate, shipped_migrations
+    from facesets.store.postgres.server.embedded import EmbeddedServer
 
     with tempfile.TemporaryDirectory(prefix="fsets.") as folder:
         Path(folder).chmod(0o755)

@@ -38,11 +38,11 @@ from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.copying import INT8, copy_in, vector
-from facesets.store.postgres.embedded import EmbeddedServer
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import migrate, shipped_migrations
 from facesets.store.postgres.models import DetectorRow, ensure_detector
-from facesets.store.postgres.people import assign, create_persons, load_peopled_faces
+from facesets.store.postgres.people.peopled_faces import assign, create_persons, load_peopled_faces
+from facesets.store.postgres.server.embedded import EmbeddedServer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("FACESETS_TEST_SHARED", REPOSITORY.parent / "shared"))

@@ -32,19 +32,20 @@ from facesets.clustering.prototypes import PersonFaces, prototypes_of
 from facesets.clustering.recognisers import recogniser_named
 from facesets.clustering.vectors import Bool, Float32, Float64, Int64, unit_rows
 from facesets.operations.options.assign import USUAL_MARGIN, AssignOptions
-from facesets.operations.people import correcting, history, listing, naming
-from facesets.operations.people.assigning import AssignSummary, assign
+from facesets.operations.people.assigning.assigning import AssignSummary, assign
+from facesets.operations.people.corrections import correcting, history, naming
+from facesets.operations.people.lists import listing
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
-from facesets.store.postgres import people as faces_of_people
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.copying import INT2, INT8, copy_in, vector
-from facesets.store.postgres.embedded import EmbeddedServer
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import migrate, shipped_migrations
-from facesets.store.postgres.person_edits import make_person
-from facesets.store.postgres.prototypes import refresh_prototypes
-from facesets.store.postgres.steps import making_step
+from facesets.store.postgres.people import peopled_faces as faces_of_people
+from facesets.store.postgres.people.person_edits import make_person
+from facesets.store.postgres.people.prototypes import refresh_prototypes
+from facesets.store.postgres.people.steps import making_step
+from facesets.store.postgres.server.embedded import EmbeddedServer
 
 if TYPE_CHECKING:
     from uuid import UUID

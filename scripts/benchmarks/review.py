@@ -27,18 +27,18 @@ import numpy as np
 
 from facesets.operations.options.assign import AssignOptions
 from facesets.operations.options.library import ClusterLibraryOptions
-from facesets.operations.people.answering import answer
-from facesets.operations.people.assigning import assign
-from facesets.operations.people.cluster_library import cluster_library
-from facesets.operations.people.questions import Question, next_questions, refresh_questions
+from facesets.operations.people.assigning.assigning import assign
+from facesets.operations.people.grouping.cluster_library import cluster_library
+from facesets.operations.people.review.answering import answer
+from facesets.operations.people.review.questions import Question, next_questions, refresh_questions
 from facesets.progress import SilentProgress
 from facesets.records import Bool, Float32, Int64
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.copying import INT2, INT8, copy_in, vector
-from facesets.store.postgres.embedded import EmbeddedServer
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import migrate, shipped_migrations
+from facesets.store.postgres.server.embedded import EmbeddedServer
 
 BY = "benchmark@here"
 REFRESHED_EVERY = 20

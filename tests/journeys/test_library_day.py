@@ -16,7 +16,7 @@ from tests.fixtures.postgres import Server
 from tests.fixtures.program import Result, command, environment, run
 
 from facesets.files import FileLock
-from facesets.store.postgres.embedded import EmbeddedServer
+from facesets.store.postgres.server.embedded import EmbeddedServer
 
 Home = dict[str, str]
 

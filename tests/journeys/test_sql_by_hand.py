@@ -21,7 +21,7 @@ from facesets.operations.library.check import check
 from facesets.operations.library.search import search_by_person
 from facesets.operations.library.stats import stats
 from facesets.operations.options.library import ClusterLibraryOptions, IndexOptions
-from facesets.operations.people.cluster_library import cluster_library
+from facesets.operations.people.grouping.cluster_library import cluster_library
 from facesets.progress import SilentProgress
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop

@@ -26,7 +26,7 @@ from facesets.operations.immich.stage_state import Heading, StageRecord
 from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions, RefineOptions
 from facesets.operations.options.face_sets import ExtendOptions
 from facesets.operations.options.library import ClusterLibraryOptions
-from facesets.operations.people.cluster_library import cluster_library
+from facesets.operations.people.grouping.cluster_library import cluster_library
 from facesets.operations.reports.show import show_manifest
 from facesets.operations.undo import known_runs, undo
 from facesets.progress import SilentProgress
@@ -37,7 +37,7 @@ from facesets.store.npz.cache import Cache
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import migrate, shipped_migrations
-from facesets.store.postgres.tools import restore
+from facesets.store.postgres.server.tools import restore
 
 MADE = Path(__file__).parents[1] / "fixtures" / "version_0_1" / "made.zip"
 SETTINGS = CacheSettings("made", "made.onnx", "aa" * 32, 512, "found.onnx", "bb" * 32, 640, 0.5)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from facesets.interfaces import Store
     from facesets.store.npz.cache import Cache
     from facesets.store.postgres.connection import Database
-    from facesets.store.postgres.embedded import EmbeddedServer
+    from facesets.store.postgres.server.embedded import EmbeddedServer
 
 _EMBEDDED_LABEL = "the library of this user"
 
@@ -39,7 +39,7 @@ def embedded_server(settings: Settings, notices: Notices) -> "EmbeddedServer":
             f"On Windows a library needs a PostgreSQL server: name one with {Field('database')} or "
             f"DATABASE_URL. Caches ({Command('embed')}) need none."
         )
-    from facesets.store.postgres.embedded import EmbeddedServer, default_directory
+    from facesets.store.postgres.server.embedded import EmbeddedServer, default_directory
 
     directory = settings.data / "postgres" if settings.data else default_directory()
     return EmbeddedServer(directory, say=notices.notice, is_stopping=notices.is_stopping)

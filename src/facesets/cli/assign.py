@@ -9,7 +9,7 @@ from facesets.operations.options.assign import AssignOptions
 from facesets.plurals import counted, people
 
 if TYPE_CHECKING:
-    from facesets.operations.people.assigning import AssignSummary
+    from facesets.operations.people.assigning.assigning import AssignSummary
 
 
 def assign(
@@ -24,7 +24,7 @@ def assign(
     """
     from facesets import settings
     from facesets.assembly.stores import open_database
-    from facesets.operations.people.assigning import assign as run
+    from facesets.operations.people.assigning.assigning import assign as run
     from facesets.store.postgres.library import Library
 
     console.only_the_result_unless_watched()

@@ -18,7 +18,7 @@ from facesets.operations.options.library import IndexOptions
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
-    from facesets.operations.people.staleness import Staleness
+    from facesets.operations.people.grouping.staleness import Staleness
 
 _WHAT_IS_LOST = (
     "Some photos must be read again and are not there. Bring them back, run `facesets index`, then `facesets "
@@ -49,7 +49,7 @@ def check(
     with open_database(database, conf, console) as session:
         library = Library(session)
         if staleness:
-            from facesets.operations.people.staleness import staleness as measure
+            from facesets.operations.people.grouping.staleness import staleness as measure
 
             found_stale = measure(library)
             console.show(found_stale, staleness_lines(found_stale), asked_for=True)

@@ -141,7 +141,7 @@ def _cluster_into_folders(
 def _cluster_library(database: str | None, options: ClusterLibraryOptions) -> None:
     from facesets import settings
     from facesets.assembly.stores import open_database
-    from facesets.operations.people.cluster_library import cluster_library
+    from facesets.operations.people.grouping.cluster_library import cluster_library
     from facesets.store.postgres.library import Library
 
     console.only_the_result_unless_watched()

@@ -12,15 +12,15 @@ from facesets.plurals import counted, people
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from facesets.operations.people.cluster_details import ClusterDetails, NearPerson
-    from facesets.operations.people.dual import DualSummary
+    from facesets.operations.people.grouping.dual import DualSummary
+    from facesets.operations.people.lists.cluster_details import ClusterDetails, NearPerson
 
 
 def run_dual(database: str | None, options: ClusterLibraryOptions, dual: DualOptions) -> None:
     """Give the library's faces to known people, group the others, and say how that went."""
     from facesets import settings
     from facesets.assembly.stores import open_database
-    from facesets.operations.people.dual import cluster_dual
+    from facesets.operations.people.grouping.dual import cluster_dual
     from facesets.store.postgres.library import Library
 
     console.only_the_result_unless_watched()

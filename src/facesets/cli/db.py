@@ -26,7 +26,7 @@ def url(database: DatabaseOption = None) -> None:
     from facesets import settings
     from facesets.assembly.stores import embedded_server, named_database
     from facesets.operations.library.backup import Url
-    from facesets.store.postgres.tools import masked
+    from facesets.store.postgres.server.tools import masked
 
     conf = settings.load()
     if text := named_database(database, conf):
@@ -43,7 +43,7 @@ def psql(context: typer.Context, database: DatabaseOption = None, debug: DebugOp
     """Open psql on the library; further arguments are psql's own, such as -c SQL."""
     from facesets import settings
     from facesets.assembly.stores import database_url
-    from facesets.store.postgres.tools import psql as run
+    from facesets.store.postgres.server.tools import psql as run
 
     with database_url(database, settings.load(), console) as text, console.ctrl_c_is_for_another():
         status = run(text, context.args, os.environ)

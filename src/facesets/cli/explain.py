@@ -10,7 +10,7 @@ from facesets.cli.wording import name_and_number
 from facesets.files import printable
 
 if TYPE_CHECKING:
-    from facesets.operations.people.explaining import Explanation, Likeness
+    from facesets.operations.people.review.explaining import Explanation, Likeness
 
 
 def explain(
@@ -28,7 +28,7 @@ def explain(
     """Say why a face is whose it is: whom it is like, who said so, and what would have changed that."""
     from facesets import settings
     from facesets.assembly.stores import open_database
-    from facesets.operations.people.explaining import explain as run
+    from facesets.operations.people.review.explaining import explain as run
 
     with open_database(database, settings.load(), console) as session:
         found = run(session, face, who)

@@ -6,7 +6,7 @@ from facesets.cli.people import how_to_undo
 from facesets.plurals import counted, people
 
 if TYPE_CHECKING:
-    from facesets.operations.people.import_people import ImportPeopleSummary
+    from facesets.operations.people.carrying.import_people import ImportPeopleSummary
 
 _LISTED = 10
 

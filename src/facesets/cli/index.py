@@ -191,7 +191,7 @@ def _assigned(
 ) -> "IndexSummary":
     """The same, once the faces found since were given to people."""
     from facesets.operations.options.assign import AssignOptions
-    from facesets.operations.people.assigning import assign
+    from facesets.operations.people.assigning.assigning import assign
 
     if not library.exists():
         return replace(summary, assigned=0, to_review=0)

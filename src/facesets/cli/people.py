@@ -18,10 +18,10 @@ from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
-    from facesets.operations.people.summary import PersonSummary
+    from facesets.operations.people.corrections.summary import PersonSummary
     from facesets.store.postgres.connection import Database
-    from facesets.store.postgres.people_list import PersonLine
-    from facesets.store.postgres.steps import StepRow
+    from facesets.store.postgres.people.people_list import PersonLine
+    from facesets.store.postgres.people.steps import StepRow
 
 people = typer.Typer(help="Who is who in the library: name, correct, take back.", no_args_is_help=True)
 
@@ -53,7 +53,7 @@ def list_(
     sort: Annotated[_Sort, Option("In which order.")] = "faces",
 ) -> None:
     """List the people of the library."""
-    from facesets.operations.people.listing import people as run
+    from facesets.operations.people.lists.listing import people as run
 
     with opened_library(database) as session:
         found = run(session, status=status, unnamed=unnamed, sort=sort)
@@ -79,8 +79,8 @@ def show(
     sheet: Annotated[Path | None, Option("Draw the best faces into a picture.", metavar="FILE.png")] = None,
 ) -> None:
     """Show one person, or a cluster: totals, how alike the faces are, what was said, and faces."""
-    from facesets.operations.people.listing import person as run
-    from facesets.operations.people.person_sheet import SHOWN, draw_person
+    from facesets.operations.people.lists.listing import person as run
+    from facesets.operations.people.lists.person_sheet import SHOWN, draw_person
 
     empty = 0
     with console.stoppable() as stop, console.progress() as progress, opened_library(database) as session:
@@ -141,8 +141,8 @@ def name(
     face: Annotated[bool, Option("WHO is the number of a face.")] = False,
 ) -> None:
     """Give a person, a cluster or a face a name; a person may have several."""
-    from facesets.operations.people.naming import NameTaken
-    from facesets.operations.people.naming import name as run
+    from facesets.operations.people.corrections.naming import NameTaken
+    from facesets.operations.people.corrections.naming import name as run
 
     with opened_library(database) as session:
         try:
@@ -165,7 +165,7 @@ def rename(
     database: DatabaseOption = None,
 ) -> None:
     """Call a person otherwise; all former names go."""
-    from facesets.operations.people.naming import rename as run
+    from facesets.operations.people.corrections.naming import rename as run
 
     with opened_library(database) as session:
         summary = run(session, who, name, by=current_user())
@@ -177,7 +177,7 @@ def _hiding(*, hidden: bool) -> Callable[..., None]:
         who: WhoArgument,
         database: DatabaseOption = None,
     ) -> None:
-        from facesets.operations.people.naming import set_hidden
+        from facesets.operations.people.corrections.naming import set_hidden
 
         with opened_library(database) as session:
             summary = set_hidden(session, who, hidden=hidden, by=current_user())
@@ -204,7 +204,7 @@ def merge(
     drop_names: Annotated[bool, Option("Their names go, rather than become further names.")] = False,
 ) -> None:
     """Make several people one."""
-    from facesets.operations.people.cluster_corrections import merge as run
+    from facesets.operations.people.corrections.cluster_corrections import merge as run
 
     with opened_library(database) as session:
         summary = run(session, who, into, drop_names=drop_names, by=current_user())
@@ -225,7 +225,7 @@ def move(
     database: DatabaseOption = None,
 ) -> None:
     """Give single faces to another person; `--to nobody` also says that they are not whom they were."""
-    from facesets.operations.people.correcting import move as run
+    from facesets.operations.people.corrections.correcting import move as run
 
     with opened_library(database) as session:
         summary = run(session, faces, to, by=current_user())
@@ -241,7 +241,7 @@ def _saying(*, same: bool) -> Callable[..., None]:
         database: DatabaseOption = None,
         faces: Annotated[bool, Option("A and B are numbers of faces.")] = False,
     ) -> None:
-        from facesets.operations.people import cluster_corrections, correcting
+        from facesets.operations.people.corrections import cluster_corrections, correcting
 
         run = correcting.same if same else cluster_corrections.different
         with opened_library(database) as session:
@@ -267,7 +267,7 @@ def log(
     limit: Annotated[int, Option("How many steps.", least=1)] = 20,
 ) -> None:
     """List what humans and runs changed, the latest first."""
-    from facesets.operations.people.history import log as run
+    from facesets.operations.people.corrections.history import log as run
 
     with opened_library(database) as session:
         steps = run(session, who, limit=limit)
@@ -291,7 +291,7 @@ def undo(
     database: DatabaseOption = None,
 ) -> None:
     """Take a step back, by default the latest."""
-    from facesets.operations.people.history import undo as run
+    from facesets.operations.people.corrections.history import undo as run
 
     with opened_library(database) as session:
         step = run(session, number, by=current_user())
@@ -301,7 +301,7 @@ def undo(
 @people.command()
 def redo(database: DatabaseOption = None) -> None:
     """Do again what was taken back last."""
-    from facesets.operations.people.history import redo as run
+    from facesets.operations.people.corrections.history import redo as run
 
     with opened_library(database) as session:
         step = run(session, by=current_user())

@@ -21,7 +21,7 @@ def export(
     database: DatabaseOption = None,
 ) -> None:
     """Write all names and statements into a file, with faces by image and box."""
-    from facesets.operations.people.export_people import export_people as run
+    from facesets.operations.people.carrying.export_people import export_people as run
 
     with opened_library(database) as session:
         summary = run(session, file)
@@ -45,9 +45,9 @@ def import_(
     dry_run: DryRun = False,
 ) -> None:
     """Bring in names and statements from a file, or names of folders; what contradicts yours is skipped."""
-    from facesets.operations.people.import_people import import_people as run
-    from facesets.operations.people.people_file import read_people
-    from facesets.operations.people.result_names import people_of_result
+    from facesets.operations.people.carrying.import_people import import_people as run
+    from facesets.operations.people.carrying.people_file import read_people
+    from facesets.operations.people.carrying.result_names import people_of_result
     from facesets.store.postgres.library import Library
 
     with opened_library(database) as session:

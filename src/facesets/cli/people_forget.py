@@ -17,8 +17,8 @@ from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
-    from facesets.operations.people.forget import ForgetPlan, ForgetSummary
-    from facesets.operations.people.forget_proof import Proof
+    from facesets.operations.people.forgetting.forget import ForgetPlan, ForgetSummary
+    from facesets.operations.people.forgetting.forget_proof import Proof
 
 
 def forget(
@@ -38,8 +38,8 @@ def forget(
 ) -> None:
     """Erase a person for good: faces, vectors, names, and what the log says; this cannot be undone."""
     from facesets.assembly.stores import open_cache
-    from facesets.operations.people.forget import forget as run
-    from facesets.operations.people.forget import plan_forget
+    from facesets.operations.people.forgetting.forget import forget as run
+    from facesets.operations.people.forgetting.forget import plan_forget
 
     caches = [open_cache(path) for path in cache]
     folders = [path.absolute() for path in results]

@@ -21,7 +21,7 @@ def prototypes(
     drop: Annotated[tuple[int, ...], Option("Faces that are not to be exemplars.", metavar="FACE...")] = (),
 ) -> None:
     """List the faces and centroids that stand for people where faces are compared; fix or drop faces."""
-    from facesets.operations.people.prototypes import prototypes as run
+    from facesets.operations.people.assigning.prototypes import prototypes as run
 
     with opened_library(database) as session:
         found = run(session, who, pin=pin, drop=drop, by=current_user())
@@ -47,7 +47,7 @@ def prototypes(
 @people.command()
 def centroids(database: DatabaseOption = None) -> None:
     """Make the centroids and exemplars of everybody again, exactly; they are kept current anyhow."""
-    from facesets.operations.people.prototypes import centroids as run
+    from facesets.operations.people.assigning.prototypes import centroids as run
 
     with opened_library(database) as session:
         summary = run(session)

@@ -20,8 +20,8 @@ from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
-    from facesets.operations.people.answering import Answered, Verdict
-    from facesets.operations.people.questions import Question
+    from facesets.operations.people.review.answering import Answered, Verdict
+    from facesets.operations.people.review.questions import Question
     from facesets.store.postgres.connection import Database
 
 _REFRESHED_EVERY = 20
@@ -42,7 +42,7 @@ def review(
     """
     from facesets import settings
     from facesets.assembly.stores import open_database
-    from facesets.operations.people.questions import next_questions, refresh_questions
+    from facesets.operations.people.review.questions import next_questions, refresh_questions
     from facesets.store.postgres.library import Library
 
     asks = sys.stdin.isatty() and sys.stdout.isatty() and not console.session.json
@@ -69,7 +69,7 @@ class _Review:
 
     def run(self) -> None:
         """Ask until there is nothing to ask, or nobody to answer."""
-        from facesets.operations.people.questions import next_questions, refresh_questions
+        from facesets.operations.people.review.questions import next_questions, refresh_questions
         from facesets.store.postgres.library import Library
 
         while True:
@@ -90,7 +90,7 @@ class _Review:
         return f"{counted(self._given, 'answer')} kept{skipped}.{listed}"
 
     def _show(self, question: "Question") -> None:
-        from facesets.operations.people.question_sheet import draw_question
+        from facesets.operations.people.review.question_sheet import draw_question
 
         png = draw_question(self._database, question)
         self._sheet.write_bytes(png)
@@ -151,7 +151,7 @@ class _Review:
 
     def _is_open(self, question: "Question") -> bool:
         """Whether nobody else answered it."""
-        from facesets.operations.people.open_questions import find_question
+        from facesets.operations.people.review.open_questions import find_question
 
         try:
             self._database.run(lambda connection: find_question(connection, question.id))
@@ -162,7 +162,7 @@ class _Review:
     def _answer(
         self, question: "Question", verdict: "Verdict", but: list[int], name: str = "", *, into: bool = False
     ) -> "Answered":
-        from facesets.operations.people.answering import answer as run
+        from facesets.operations.people.review.answering import answer as run
 
         return run(self._database, question.id, verdict, by=current_user(), but=but, name=name, into=into)
 
@@ -174,7 +174,7 @@ class _Review:
 
     def _with_name(self, question: "Question", name: str) -> "Answered | None":
         """Keep a name, after asking whether two who have it are one; None if they are not."""
-        from facesets.operations.people.naming import NameTaken
+        from facesets.operations.people.corrections.naming import NameTaken
 
         try:
             return self._answer(question, "name", [], name)
@@ -183,7 +183,7 @@ class _Review:
             return self._answer(question, "name", [], name, into=True) if read_key() == "y" else None
 
     def _undo(self) -> bool:
-        from facesets.operations.people.history import undo
+        from facesets.operations.people.corrections.history import undo
 
         if not self._steps:
             console.out("  Nothing was answered yet.")
@@ -233,7 +233,7 @@ def answer(
     """Answer one question that `people review --json` printed."""
     from facesets import settings
     from facesets.assembly.stores import open_database
-    from facesets.operations.people.answering import answer as run
+    from facesets.operations.people.review.answering import answer as run
 
     if (verdict is None) == (name is None):
         raise WrongUsage("Say yes, no or hide, or give --name NAME.")

@@ -13,7 +13,7 @@ from facesets.operations.options.people import SplitOptions
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
-    from facesets.operations.people.splitting import SplitSummary
+    from facesets.operations.people.corrections.splitting import SplitSummary
 
 
 def split(
@@ -25,7 +25,7 @@ def split(
     options: SplitOptions,
 ) -> None:
     """Show into which people one may fall; --apply makes them."""
-    from facesets.operations.people.splitting import apply_split, draw_split, propose_split
+    from facesets.operations.people.corrections.splitting import apply_split, draw_split, propose_split
 
     with console.stoppable() as stop, console.progress() as progress, opened_library(database) as session:
         if apply:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from facesets.interfaces import Progress
-    from facesets.operations.people.head_comparison import Compared
-    from facesets.operations.people.training import TrainSummary
+    from facesets.operations.people.training.head_comparison import Compared
+    from facesets.operations.people.training.training import TrainSummary
     from facesets.store.postgres.connection import Database
     from facesets.training.checkpoints import Epoch
 
@@ -57,7 +57,7 @@ def train(
 
 
 def _list(session: "Database") -> None:
-    from facesets.operations.people.heads import heads
+    from facesets.operations.people.training.heads import heads
 
     found = heads(session)
     rows = [
@@ -78,7 +78,7 @@ def _list(session: "Database") -> None:
 
 
 def _activate(session: "Database", name: str) -> None:
-    from facesets.operations.people.heads import activate
+    from facesets.operations.people.training.heads import activate
 
     line = activate(session, name)
     console.show(line, [f"{printable(line.name)} is in use from now on."])
@@ -90,7 +90,7 @@ def _activate(session: "Database", name: str) -> None:
 
 
 def _deactivate(session: "Database") -> None:
-    from facesets.operations.people.heads import deactivate
+    from facesets.operations.people.training.heads import deactivate
 
     done = deactivate(session)
     used = ", ".join(map(printable, done.heads))
@@ -98,7 +98,7 @@ def _deactivate(session: "Database") -> None:
 
 
 def _train(session: "Database", directory: "Path", options: TrainOptions) -> None:
-    from facesets.operations.people.training import train_heads
+    from facesets.operations.people.training.training import train_heads
     from facesets.store.postgres.library import Library
 
     with console.stoppable() as stop, console.progress() as progress:

@@ -14,10 +14,10 @@ from facesets.operations.grouping.cluster import ClusterSummary, cluster
 from facesets.operations.library.transfer import import_cache
 from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions
 from facesets.operations.options.face_sets import ImportFoldersOptions
-from facesets.operations.people import correcting, naming
-from facesets.operations.people.import_people import import_people
-from facesets.operations.people.listing import people, person
-from facesets.operations.people.result_names import people_of_result
+from facesets.operations.people.carrying.import_people import import_people
+from facesets.operations.people.carrying.result_names import people_of_result
+from facesets.operations.people.corrections import correcting, naming
+from facesets.operations.people.lists.listing import people, person
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database

@@ -17,7 +17,7 @@ from facesets.store.postgres import paths
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection, Database, label_of, opened
 from facesets.store.postgres.paths import from_text, to_text
-from facesets.store.postgres.tools import masked, psql
+from facesets.store.postgres.server.tools import masked, psql
 from tests.fixtures.postgres import Server, close_to_all
 from tests.fixtures.program import environment
 

@@ -18,8 +18,8 @@ from facesets.operations.face_sets.write_export import export_planned
 from facesets.operations.options.cache import ExportSwapOptions
 from facesets.operations.options.centroid_distance import for_recogniser
 from facesets.operations.options.face_sets import ImportFoldersOptions
-from facesets.operations.people.import_people import ImportPeopleSummary, import_people
-from facesets.operations.people.result_names import NamedFaces, brought
+from facesets.operations.people.carrying.import_people import ImportPeopleSummary, import_people
+from facesets.operations.people.carrying.result_names import NamedFaces, brought
 from facesets.results.file_names import folder_name
 from facesets.results.lock import reserved
 from facesets.results.manifest import Failure, face_describer

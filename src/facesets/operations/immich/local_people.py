@@ -17,8 +17,8 @@ from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_any_manifest
 from facesets.results.same_faces import require_same_faces
 from facesets.results.user_edits import known_of, refuse_cut_off
-from facesets.store.postgres.known_people import people_on_images
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.known_people import people_on_images
 
 _IMAGES_AT_A_TIME = 5000
 _LONGEST_NAME = 200

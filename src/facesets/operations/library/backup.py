@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facesets.errors import Field, WrongUsage
-from facesets.store.postgres import tools
 from facesets.store.postgres.connection import Database, opened
+from facesets.store.postgres.server import tools
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from facesets.imaging.boxes import iou
 from facesets.imaging.decode import decode
 from facesets.interfaces import Embedder
 from facesets.operations.ingest.same_models import require_recogniser_of_library
-from facesets.operations.people.who import find_person
+from facesets.operations.people.corrections.who import find_person
 from facesets.records import Faces, Float32, Pixels
 from facesets.store.postgres import search
 from facesets.store.postgres.connection import Connection

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from facesets.operations.people.questions import waiting
+from facesets.operations.people.review.questions import waiting
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.statistics import LibraryStatistics, library_statistics
 

@@ -8,8 +8,8 @@ from typing import LiteralString
 
 from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.paths import from_text
-from facesets.store.postgres.people_integrity import FOR_A_HUMAN, REPAIRED, repair_people
-from facesets.store.postgres.steps import making_step
+from facesets.store.postgres.people.people_integrity import FOR_A_HUMAN, REPAIRED, repair_people
+from facesets.store.postgres.people.steps import making_step
 
 # More than anybody merges; people who were merged in a circle stay where they are after so many steps.
 _MOST_MERGES = 100

@@ -23,7 +23,6 @@ from facesets.store.postgres import (
     image_embeddings,
     images,
     models,
-    people,
     relocating,
     writing,
 )
@@ -31,8 +30,9 @@ from facesets.store.postgres.claims import Claims
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.migrate import identity_of
 from facesets.store.postgres.paths import fits
+from facesets.store.postgres.people import peopled_faces as people
+from facesets.store.postgres.people.said_people import said_people
 from facesets.store.postgres.runs import recorded_run
-from facesets.store.postgres.said_people import said_people
 
 _FORGOTTEN_AT_ONCE = 5_000
 

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from facesets.store.postgres.programs import Programs, make_private, placing
+from facesets.store.postgres.server.programs import Programs, make_private, placing
 
 USER = "facesets"
 """The server's own superuser."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from facesets.records import CacheSettings, ClipModel, FileRecord, ImageRecord
 from facesets.store.postgres import faces, image_embeddings, images, models
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.forgotten_faces import without_forgotten
+from facesets.store.postgres.people.forgotten_faces import without_forgotten
 
 
 def write(

@@ -12,15 +12,15 @@ from facesets.clustering import Constraints
 from facesets.clustering.association import associate
 from facesets.clustering.graph_components import join_pairs
 from facesets.clustering.neighbors import threshold_graph
-from facesets.operations.people.absorbing import absorb
+from facesets.operations.people.corrections.absorbing import absorb
 from facesets.operations.people.upkeep.tying import tied_components
 from facesets.records import Bool, Float32, Int64
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
-from facesets.store.postgres.person_edits import give_faces, make_person
-from facesets.store.postgres.statements import load_statements
-from facesets.store.postgres.steps import Step
-from facesets.store.postgres.upkeep import (
+from facesets.store.postgres.people.person_edits import give_faces, make_person
+from facesets.store.postgres.people.statements import load_statements
+from facesets.store.postgres.people.steps import Step
+from facesets.store.postgres.people.upkeep import (
     Node,
     Nodes,
     delete_clusters,

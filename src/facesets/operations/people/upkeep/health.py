@@ -2,7 +2,7 @@
 
 from facesets.errors import Command, Sentence
 from facesets.plurals import counted
-from facesets.store.postgres.upkeep import Health
+from facesets.store.postgres.people.upkeep import Health
 
 _MANY_UNASSIGNED = 0.5
 """Share of faces that nobody has, from which something is probably wrong."""

@@ -8,23 +8,23 @@ from facesets.clustering.recognisers import recogniser_named
 from facesets.errors import Command, Field, Sentence, WrongUsage
 from facesets.interfaces import Progress
 from facesets.operations.options.upkeep import MaintainOptions, Task
-from facesets.operations.people.prototypes import centroids
-from facesets.operations.people.restoring import restore_people
-from facesets.operations.people.staleness import staleness
-from facesets.operations.people.summary import kept_step
+from facesets.operations.people.assigning.prototypes import centroids
+from facesets.operations.people.corrections.restoring import restore_people
+from facesets.operations.people.corrections.summary import kept_step
+from facesets.operations.people.grouping.staleness import staleness
 from facesets.operations.people.upkeep.associating import associate_clusters, merge_similar_clusters
 from facesets.operations.people.upkeep.health import judged
 from facesets.operations.people.upkeep.tying import close_must_links, violations
 from facesets.plurals import counted, people
 from facesets.stop import Stop
-from facesets.store.postgres import upkeep
 from facesets.store.postgres.claims import RunLock
-from facesets.store.postgres.clusters import refresh_centers
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.people import upkeep
+from facesets.store.postgres.people.clusters import refresh_centers
+from facesets.store.postgres.people.steps import Step, making_step, one_at_a_time
 from facesets.store.postgres.runs import recorded_run
-from facesets.store.postgres.steps import Step, making_step, one_at_a_time
 
 DAILY: tuple[Task, ...] = ("centroids", "empty", "statistics", "must-links", "violations")
 WEEKLY: tuple[Task, ...] = (*DAILY, "medoids", "merge-similar", "unassigned", "associate")

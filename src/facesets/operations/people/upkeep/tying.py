@@ -7,12 +7,17 @@ from uuid import UUID
 import numpy as np
 
 from facesets.clustering.graph_components import join_pairs
-from facesets.operations.people.absorbing import absorb
-from facesets.operations.people.wording import describing
+from facesets.operations.people.corrections.absorbing import absorb
+from facesets.operations.people.corrections.wording import describing
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.person_edits import give_faces, person_state, persons_of_faces
-from facesets.store.postgres.statements import FaceStatement, Statements, broken_statements, load_statements
-from facesets.store.postgres.steps import Step
+from facesets.store.postgres.people.person_edits import give_faces, person_state, persons_of_faces
+from facesets.store.postgres.people.statements import (
+    FaceStatement,
+    Statements,
+    broken_statements,
+    load_statements,
+)
+from facesets.store.postgres.people.steps import Step
 
 
 @dataclass(frozen=True, slots=True)

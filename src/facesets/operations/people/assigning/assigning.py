@@ -1,0 +1,278 @@
+"""`assign`: faces without a person go to the known people whom they are like."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+
+import numpy as np
+
+from facesets.clustering import calibrate
+from facesets.clustering.assigning import (
+    KnownPeople,
+    Thresholds,
+    measured_threshold,
+    similar_people,
+    thresholds,
+)
+from facesets.clustering.person_matches import PersonMatches
+from facesets.clustering.recognisers import recogniser_named
+from facesets.errors import Command, Field, WrongUsage
+from facesets.interfaces import Progress
+from facesets.operations.options.assign import USUAL_MARGIN, AssignOptions
+from facesets.operations.people.assigning.assignment import Assignment, Compared
+from facesets.operations.people.corrections.restoring import restore_people
+from facesets.operations.people.training.heads import Head, active_head
+from facesets.plurals import counted, people
+from facesets.records import Float32, Int64
+from facesets.stop import Stop
+from facesets.store.postgres.claims import RunLock
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.people.assignable import (
+    Some,
+    count_unassigned,
+    sample_vectors,
+    unassigned_vectors,
+)
+from facesets.store.postgres.people.prototypes import Prototypes, fresh_prototypes
+from facesets.store.postgres.people.steps import changing, making_step
+from facesets.store.postgres.runs import recorded_run
+
+_SAMPLE = 16_000
+"""Faces that similarities are measured on."""
+
+
+@dataclass(frozen=True, slots=True)
+class AssignSummary:
+    """What `assign` did.
+
+    Attributes
+    ----------
+    faces : int
+        Without a person, that were compared.
+    people : int
+        That they were compared with.
+    assigned : int
+        Got a person.
+    assigned_people : int
+        How many people got any.
+    review : int
+        Got none, and are kept with whom they may be.
+    restored : int
+        Faces that a human had given to somebody and that had been taken away since, by a reset say.
+    threshold, review_threshold, margin : float
+        Cosine similarities that decided.
+    head : str
+        The projection head by which faces were compared; empty where they were compared as they are.
+    reason : str
+        What the threshold was measured on, if it was.
+    step : int or None
+        The number that takes it back; None where nothing changed.
+    seconds : mapping of stage to seconds
+    """
+
+    faces: int = 0
+    people: int = 0
+    assigned: int = 0
+    assigned_people: int = 0
+    review: int = 0
+    restored: int = 0
+    threshold: float = 0.0
+    review_threshold: float = 0.0
+    margin: float = 0.0
+    head: str = ""
+    reason: str = ""
+    dry_run: bool = False
+    stopped: bool = False
+    step: int | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+class _StoppedEarly(Exception):
+    """The run was asked to end before everything was compared."""
+
+
+def assign(
+    library: Library,
+    options: AssignOptions,
+    *,
+    progress: Progress,
+    stop: Stop,
+    by: str = "",
+    found_since: datetime | None = None,
+) -> AssignSummary:
+    """Give faces without a person to the people whom they are like, as one step.
+
+    What humans said is obeyed. Faces that are not similar enough, or similar to several people, are kept with
+    whom they may be.
+
+    Parameters
+    ----------
+    by : str
+        Who runs it, for the log of changes.
+    found_since : datetime, optional
+        Only faces found since, by the server's clock; in place of what the options say.
+
+    Raises
+    ------
+    AlreadyRunning
+        Another `assign` is working on the library.
+    WrongUsage
+        Nothing was indexed yet.
+    """
+    database = library.database
+    days = {"since": options.since, "taken_since": options.taken_since}
+    asked = asdict(options) | {name: day and day.isoformat() for name, day in days.items()}
+    some = Some(found_since or options.since, options.taken_since, options.max_faces)
+    with (
+        RunLock(database, "assign"),
+        recorded_run(database, "assign", asked, dry_run=options.dry_run) as run,
+    ):
+        summary = _assign(library, options, some, by, run.id, progress, stop)
+        run.stopped, run.summary = summary.stopped, asdict(summary)
+    return summary
+
+
+def _assign(
+    library: Library,
+    options: AssignOptions,
+    some: Some,
+    by: str,
+    run_id: int,
+    progress: Progress,
+    stop: Stop,
+) -> AssignSummary:
+    database = library.database
+    began = time.monotonic()
+    detector = database.run(lambda connection: _detector(connection, library))
+    restored = 0 if options.dry_run else database.run(lambda connection: _restore(connection, by, run_id))
+    progress.begin("Reading people")
+    known = database.run(lambda connection: fresh_prototypes(connection, detector))
+    head = database.run(lambda connection: active_head(connection, detector.model_id))
+    if head is not None:
+        known = replace(known, embedding=head.project(known.embedding))
+    limits, reason = _limits(library, detector, options, len(known.person), head)
+    progress.end()
+    read = time.monotonic()
+    summary = AssignSummary(
+        people=len(known.persons),
+        restored=restored,
+        threshold=round(limits.assign, 4),
+        review_threshold=round(limits.review, 4),
+        margin=limits.margin,
+        head="" if head is None else head.name,
+        reason=reason,
+        dry_run=options.dry_run,
+    )
+    try:
+        compared = _compare(library, detector, some, known, head, limits, progress, stop)
+    except _StoppedEarly:
+        return replace(summary, stopped=True)
+    decided = time.monotonic()
+    progress.begin("Deciding whose faces they are")
+    assignment = Assignment(detector, known.persons, compared, limits, options.same_image_ok)
+    done = (
+        database.run(assignment.counts)
+        if options.dry_run
+        else changing(database, lambda connection: assignment.store(connection, by, run_id))
+    )
+    progress.end()
+    seconds = {"reading": read - began, "comparing": decided - read, "storing": time.monotonic() - decided}
+    return replace(
+        summary,
+        faces=len(compared.faces),
+        assigned=done.faces,
+        assigned_people=done.people,
+        review=done.review,
+        step=done.step,
+        seconds={stage: round(value, 3) for stage, value in seconds.items()},
+    )
+
+
+def _detector(connection: Connection, library: Library) -> DetectorRow:
+    detector = library.detector(connection)
+    if detector is None:
+        raise WrongUsage(
+            f"There are no faces in {library.label} yet. Run {Command('index', Field('target', 'PHOTOS'))}."
+        )
+    return detector
+
+
+def _restore(connection: Connection, by: str, run_id: int) -> int:
+    with making_step(connection, "assign", by, "people brought back", run_id=run_id) as step:
+        return restore_people(step).faces
+
+
+def _limits(
+    library: Library, detector: DetectorRow, options: AssignOptions, prototypes: int, head: Head | None
+) -> tuple[Thresholds, str]:
+    """The similarities that decide, and what they were measured on if they were."""
+    name = detector.settings.recogniser if head is None else None
+    usual = recogniser_named(name)
+    margin = USUAL_MARGIN
+    if head is not None:
+        made = head.thresholds
+        usual = replace(usual, assign=made.assign, review=made.review, middle=made.middle, spread=made.spread)
+        margin = made.margin
+    reason = ""
+    if options.threshold == "auto":
+        image, vectors = library.database.run(
+            lambda connection: sample_vectors(connection, detector, _SAMPLE)
+        )
+        vectors = vectors if head is None else head.project(vectors)
+        measured = calibrate(vectors, image_index=None if options.same_image_ok else image, recogniser=name)
+        threshold, reason = measured_threshold(measured, prototypes), measured.source
+    else:
+        threshold = usual.assign if options.threshold is None else options.threshold
+    review = options.review_threshold
+    if review is None:
+        review = max(0.0, min(usual.review, threshold - (usual.assign - usual.review)))
+    margin = margin if options.margin is None else options.margin
+    return thresholds(threshold, margin, review, usual), reason
+
+
+def _compare(
+    library: Library,
+    detector: DetectorRow,
+    some: Some,
+    known: Prototypes,
+    head: Head | None,
+    limits: Thresholds,
+    progress: Progress,
+    stop: Stop,
+) -> Compared:
+    """Compare the faces with everybody. Raises `_StoppedEarly`."""
+
+    def work(connection: Connection) -> Compared:
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        total = count_unassigned(connection, detector, some)
+        numbers: list[Int64] = []
+        matches: list[PersonMatches] = []
+
+        def blocks() -> Iterator[tuple[Int64, Float32]]:
+            for faces, vectors in unassigned_vectors(connection, detector, some):
+                if stop.requested:
+                    raise _StoppedEarly
+                numbers.append(faces)
+                yield faces, vectors if head is None else head.project(vectors)
+
+        progress.begin(f"Comparing {counted(total, 'face')} with {people(len(known.persons))}", total)
+        prototypes = KnownPeople(known.embedding, known.person, known.is_exemplar)
+        try:
+            for count, found in similar_people(blocks(), prototypes, limits):
+                matches.append(found)
+                progress.advance(count)
+        finally:
+            progress.end()
+        return Compared(
+            np.concatenate([np.empty(0, np.int64), *numbers]),
+            PersonMatches(
+                np.concatenate([np.empty(0, np.int64), *(each.face for each in matches)]),
+                np.concatenate([np.empty(0, np.int64), *(each.person for each in matches)]),
+                np.concatenate([np.empty(0, np.float32), *(each.similarity for each in matches)]),
+            ),
+        )
+
+    return library.database.run(work)

@@ -1,0 +1,196 @@
+"""Who gets which face, once all are compared: what humans said and what a photo shows rule people out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+import numpy as np
+
+from facesets.clustering.assigning import Choice, Thresholds, choose_people
+from facesets.clustering.incremental import NOBODY, Joined
+from facesets.clustering.person_matches import PersonMatches, strongest
+from facesets.operations.people.corrections.summary import kept_step
+from facesets.operations.people.grouping.obeying import obey
+from facesets.plurals import counted
+from facesets.records import Bool, Int64
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.people import peopled_faces as people
+from facesets.store.postgres.people.assignable import hidden_people, propose, rejected_people
+from facesets.store.postgres.people.peopled_faces import PeopledFaces, load_peopled_faces, merged_into
+from facesets.store.postgres.people.statements import Statements, load_statements
+from facesets.store.postgres.people.steps import making_step
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Faces that were compared with people.
+
+    Attributes
+    ----------
+    faces : int64 array
+        Numbers of the faces.
+    matches : PersonMatches
+        The pairs that matter, by the numbers of faces and the indices of people.
+    """
+
+    faces: Int64
+    matches: PersonMatches
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """How many faces got a person, how many people got any, and how many faces are to be asked about."""
+
+    faces: int
+    people: int
+    review: int
+    step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    """Who gets which face.
+
+    Attributes
+    ----------
+    face : int64 array of shape (n,)
+        Numbers of the faces that get a person.
+    person : int64 array of shape (n,)
+        By index into `persons`.
+    constrained : bool array of shape (n,)
+        Which get them because of what was said.
+    review : PersonMatches
+        By the numbers of faces.
+    """
+
+    persons: list[UUID]
+    face: Int64
+    person: Int64
+    constrained: Bool
+    review: PersonMatches
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What is left to do once faces are compared.
+
+    Attributes
+    ----------
+    persons : sequence of UUID
+        Whom they were compared with.
+    """
+
+    detector: DetectorRow
+    persons: Sequence[UUID]
+    compared: Compared
+    limits: Thresholds
+    same_image_ok: bool
+
+    def counts(self, connection: Connection) -> Assigned:
+        """What `store` would do now."""
+        decided = self._decide(connection)
+        asked = len(np.unique(decided.review.face))
+        return Assigned(len(decided.face), len(np.unique(decided.person)), asked)
+
+    def store(self, connection: Connection, by: str, run_id: int) -> Assigned:
+        """Give the faces away as one step, and keep what is to be asked."""
+        decided = self._decide(connection)
+        what = f"{counted(len(decided.face), 'face')} assigned"
+        with making_step(connection, "assign", by, what, run_id=run_id) as step:
+            step.touch_faces(decided.face.tolist())
+            given = 0
+            for how, some in (("auto", ~decided.constrained), ("constrained", decided.constrained)):
+                if some.any():
+                    who = decided.person[some]
+                    nobody = np.full(len(who), -1, np.int64)
+                    given += people.assign(connection, decided.face[some], nobody, who, decided.persons, how)
+        review = decided.review
+        asked = propose(
+            connection, self.compared.faces, review.face, review.person, review.similarity, decided.persons
+        )
+        return Assigned(given, len(np.unique(decided.person)), asked, kept_step(connection, step))
+
+    def _decide(self, connection: Connection) -> _Decision:
+        """Decide by who is where at this moment."""
+        said = load_statements(connection)
+        faces, now = _with_persons(
+            load_peopled_faces(connection, self.detector, vectors=False),
+            merged_into(connection, self.persons),
+        )
+        matches = self.compared.matches
+        matches = strongest(matches.face, now[matches.person], matches.similarity, len(faces.persons))
+        row = _rows_of(faces.face_id, matches.face)
+        free = (row >= 0) & (faces.person[row] < 0)
+        matches, row = matches.of(free), row[free]
+        possible = ~_refused(connection, faces, matches, said)
+        if not self.same_image_ok:
+            possible &= ~_on_photo(faces, faces.image[row], matches.person)
+        matches, row = matches.of(possible), row[possible]
+        choice = choose_people(matches, faces.image[row], self.limits, same_image_ok=self.same_image_ok)
+        hidden = hidden_people(connection)
+        asked = np.array([faces.persons[person] not in hidden for person in choice.review.person], bool)
+        return _obeyed(faces, replace(choice, review=choice.review.of(asked)), said)
+
+
+def _with_persons(faces: PeopledFaces, persons: Sequence[UUID]) -> tuple[PeopledFaces, Int64]:
+    """The faces with these people among theirs, and the index of each of them."""
+    index = {person: i for i, person in enumerate(faces.persons)}
+    for person in persons:
+        index.setdefault(person, len(index))
+    return replace(faces, persons=list(index)), np.array([index[person] for person in persons], np.int64)
+
+
+def _rows_of(face_id: Int64, wanted: Int64) -> Int64:
+    """Rows of faces by their numbers, which ascend; -1 for those that are not there any more."""
+    if not len(face_id):
+        return np.full(len(wanted), -1, np.int64)
+    place = np.minimum(np.searchsorted(face_id, wanted), len(face_id) - 1)
+    rows: Int64 = np.where(face_id[place] == wanted, place, -1)
+    return rows
+
+
+def _refused(connection: Connection, faces: PeopledFaces, matches: PersonMatches, said: Statements) -> Bool:
+    """Which pairs of a face and a person were ruled out by what a human said or answered."""
+    index = {person: i for i, person in enumerate(faces.persons)}
+    pairs = [(each.face, each.person) for each in said.faces if not each.is_person]
+    pairs += rejected_people(connection)
+    out = {(face, index[person]) for face, person in pairs if person in index}
+    apart = np.array([(p.first, p.second) for p in said.face_pairs if not p.same], np.int64).reshape(-1, 2)
+    for ends in (apart, apart[:, ::-1]):
+        row = _rows_of(faces.face_id, ends[:, 1])
+        owned = row[row >= 0]
+        out |= set(zip(ends[row >= 0, 0].tolist(), faces.person[owned].tolist(), strict=True))
+    if not out:
+        return np.zeros(len(matches), bool)
+    people_count = len(faces.persons)
+    keys = np.array([face * people_count + person for face, person in out], np.int64)
+    refused: Bool = np.isin(matches.face * people_count + matches.person, keys)
+    return refused
+
+
+def _on_photo(faces: PeopledFaces, image: Int64, person: Int64) -> Bool:
+    """Which people are on an image already, by another face."""
+    people_count = max(1, len(faces.persons))
+    owned = faces.person >= 0
+    there = np.unique(faces.image[owned] * people_count + faces.person[owned])
+    on_photo: Bool = np.isin(image * people_count + person, there)
+    return on_photo
+
+
+def _obeyed(faces: PeopledFaces, choice: Choice, said: Statements) -> _Decision:
+    """The same brought into line with what was said of pairs of faces; nobody new is made of faces."""
+    new = np.flatnonzero(faces.person < 0)
+    number = faces.face_id[new]
+    person = np.full(len(new), NOBODY, np.int64)
+    person[np.searchsorted(number, choice.given.face)] = choice.given.person
+    alone = np.full(len(new), NOBODY, np.int64)
+    nothing = choice.review.of(np.empty(0, np.int64))
+    obeyed = obey(faces, Joined(person, alone, nothing), said)
+    got = obeyed.joined.person
+    given = got >= 0
+    review = choice.review
+    undecided = got[np.searchsorted(number, review.face)] < 0
+    return _Decision(
+        faces.persons, number[given], got[given], obeyed.constrained[given], review.of(undecided)
+    )

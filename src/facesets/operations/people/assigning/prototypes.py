@@ -1,0 +1,192 @@
+"""`people prototypes | centroids`: what stands for people where faces are compared with them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import numpy as np
+
+from facesets.errors import Command, Field, WrongUsage
+from facesets.operations.people.corrections.summary import kept_step
+from facesets.operations.people.corrections.who import called, find_person, require_faces, require_person
+from facesets.plurals import counted
+from facesets.records import Float32
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.models import usual_detector
+from facesets.store.postgres.people.people_list import PrototypeLine, list_prototypes
+from facesets.store.postgres.people.prototypes import (
+    Prototypes,
+    kept_prototypes,
+    refresh_prototypes,
+    remake_prototypes,
+)
+from facesets.store.postgres.people.statements import say_exemplar
+from facesets.store.postgres.people.steps import changing, making_step
+
+_SAME = 1e-5
+"""Cosine distance within which two centroids are the same but for rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrototypesSummary:
+    """The prototypes of people, and what was changed about them.
+
+    Attributes
+    ----------
+    did : str
+        In words; empty where nothing was to be changed.
+    step : int or None
+        The number that takes it back; None where nothing changed.
+    """
+
+    prototypes: list[PrototypeLine]
+    did: str = ""
+    step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CentroidsSummary:
+    """What `people centroids` made.
+
+    Attributes
+    ----------
+    people : int
+    prototypes : int
+        That they have now.
+    changed : int
+        How many people had others before, or none.
+    largest_drift : float
+        Most that anybody's centroid moved, as cosine distance.
+    """
+
+    people: int
+    prototypes: int
+    changed: int
+    largest_drift: float
+
+
+def prototypes(
+    database: Database,
+    who: str | None = None,
+    *,
+    pin: Sequence[int] = (),
+    drop: Sequence[int] = (),
+    by: str = "",
+) -> PrototypesSummary:
+    """The prototypes of everybody or of one, after faces were fixed as exemplars or dropped from them.
+
+    Parameters
+    ----------
+    who : str, optional
+        Whose; without it, of everybody, or of those whose faces are named.
+    pin, drop : sequence of int
+        Faces that are to be exemplars, and that are not to be.
+
+    Raises
+    ------
+    WrongUsage
+        Nobody is meant, a face is not theirs, or is to be both.
+    """
+    both = sorted(set(pin) & set(drop))
+    if both:
+        raise WrongUsage(
+            f"Face {both[0]} cannot be an exemplar and none. Give it to {Field('pin')} or {Field('drop')}."
+        )
+    if pin or drop:
+        return changing(database, lambda connection: _say(connection, who, pin, drop, by))
+    return database.run(lambda connection: _listed(connection, None if who is None else _id(connection, who)))
+
+
+def _id(connection: Connection, who: str) -> UUID:
+    return find_person(connection, who).id
+
+
+def _listed(connection: Connection, person: UUID | None) -> PrototypesSummary:
+    detector = usual_detector(connection)
+    if detector is None:
+        return PrototypesSummary([])
+    refresh_prototypes(connection, detector, None if person is None else [person])
+    return PrototypesSummary(list_prototypes(connection, detector.model_id, person))
+
+
+def _say(
+    connection: Connection, who: str | None, pin: Sequence[int], drop: Sequence[int], by: str
+) -> PrototypesSummary:
+    owners = require_faces(connection, [*pin, *drop])
+    for face, owner in owners.items():
+        if owner is None:
+            move = Command("people move", str(face), Field("to", "WHO"))
+            raise WrongUsage(f"Face {face} has no person. Say whose it is first: {move}.")
+    persons = sorted({owner for owner in owners.values() if owner is not None})
+    if who is not None:
+        person = find_person(connection, who)
+        others = [face for face, owner in owners.items() if owner != person.id]
+        if others:
+            move = Command("people move", str(others[0]), Field("to", called(person)))
+            raise WrongUsage(
+                f"Face {others[0]} is not {called(person)}. If it should be, say so first: {move}."
+            )
+    parts = [
+        f"{counted(len(faces), 'face')} {how}"
+        for faces, how in ((set(pin), "fixed as exemplar"), (set(drop), "dropped from the exemplars"))
+        if faces
+    ]
+    names = ", ".join(called(require_person(connection, person)) for person in persons)
+    did = f"{' and '.join(parts)} of {names}"
+    with making_step(connection, "prototypes", by, did) as step:
+        for faces, pinned in ((pin, True), (drop, False)):
+            for face in sorted(set(faces)):
+                owner = owners[face]
+                if owner is not None:
+                    say_exemplar(step, face, owner, pinned=pinned)
+    lines = [line for person in persons for line in _listed(connection, person).prototypes]
+    return PrototypesSummary(lines, did, kept_step(connection, step))
+
+
+def centroids(database: Database) -> CentroidsSummary:
+    """Make everybody's prototypes exactly, and tell how far those that were kept had drifted.
+
+    Raises
+    ------
+    WrongUsage
+        Nothing was indexed yet.
+    """
+
+    def work(connection: Connection) -> CentroidsSummary:
+        detector = usual_detector(connection)
+        if detector is None:
+            raise WrongUsage(
+                f"There are no faces in the library yet. Run {Command('index', Field('target', 'PHOTOS'))}."
+            )
+        before = _by_person(kept_prototypes(connection, detector))
+        remake_prototypes(connection, detector)
+        made = kept_prototypes(connection, detector)
+        after = _by_person(made)
+        drift = {person: _drift(before.get(person), after.get(person)) for person in {*before, *after}}
+        return CentroidsSummary(
+            people=len(made.persons),
+            prototypes=len(made.person),
+            changed=sum(each is None or each > _SAME for each in drift.values()),
+            largest_drift=round(max((each for each in drift.values() if each is not None), default=0.0), 4),
+        )
+
+    return changing(database, work)
+
+
+_Own = tuple[tuple[int, ...], Float32]
+"""Somebody's exemplars, and all their vectors."""
+
+
+def _by_person(found: Prototypes) -> dict[UUID, _Own]:
+    starts = np.searchsorted(found.person, np.arange(len(found.persons) + 1)).tolist()
+    return {
+        person: (tuple(found.face_id[start:end].tolist()), found.embedding[start:end])
+        for person, start, end in zip(found.persons, starts[:-1], starts[1:], strict=True)
+    }
+
+
+def _drift(before: _Own | None, after: _Own | None) -> float | None:
+    """The most that one of somebody's vectors moved; None where they are others than before."""
+    if before is None or after is None or before[0] != after[0]:
+        return None
+    return float(max(0.0, (1 - np.einsum("ij,ij->i", before[1], after[1])).max()))

@@ -1,0 +1,1 @@
+"""`people export | import`: names and statements to another library and back."""

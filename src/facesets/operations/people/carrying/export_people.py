@@ -1,0 +1,109 @@
+"""`people export`: everything that humans said about people, into one file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from facesets import __version__
+from facesets.files import require_suffix
+from facesets.operations.people.carrying.people_file import (
+    FileFace,
+    FilePerson,
+    PeopleFile,
+    SaidExemplar,
+    SaidOfFace,
+    SaidOfTwoFaces,
+    SaidOfTwoPeople,
+    write_people,
+)
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.face_places import (
+    SaidExemplarRow,
+    named_or_said,
+    places_of,
+    said_exemplars,
+)
+from facesets.store.postgres.people.statements import Statements, load_statements
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPeopleSummary:
+    """What was written."""
+
+    file: str
+    people: int
+    faces: int
+    statements: int
+
+
+def export_people(database: Database, path: Path) -> ExportPeopleSummary:
+    """Write names and statements, with faces by image and box.
+
+    Raises
+    ------
+    WrongUsage
+        The name does not end in `.json`.
+    CannotWrite
+        It cannot be written.
+    """
+    require_suffix(path, ".json")
+    library = Library(database).identity
+    people = database.run(lambda connection: _read(connection, library))
+    write_people(path, people)
+    statements = len(people.of_faces) + len(people.of_two_faces) + len(people.of_two_people)
+    return ExportPeopleSummary(str(path), len(people.people), len(people.faces), statements)
+
+
+def _read(connection: Connection, library: str) -> PeopleFile:
+    connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    said, exemplars = load_statements(connection), said_exemplars(connection)
+    mentioned = {each.person for each in said.faces} | {each.person for each in exemplars}
+    mentioned |= {end for pair in said.person_pairs for end in (pair.first, pair.second)}
+    known = named_or_said(connection, sorted(mentioned))
+    places = places_of(connection, _faces(said, exemplars))
+    person = {each: number for number, each in enumerate(known)}
+    face = {each: number for number, each in enumerate(places)}
+    return PeopleFile(
+        program=__version__,
+        library=library,
+        people=tuple(
+            FilePerson(each, tuple(names), "hidden" if status == "hidden" else "active")
+            for each, (names, status) in known.items()
+        ),
+        faces=tuple(
+            FileFace(place.sha256, place.width, place.height, place.box, place.found_by)
+            for place in places.values()
+        ),
+        of_faces=tuple(
+            SaidOfFace(face[each.face], person[each.person], each.is_person)
+            for each in sorted(said.faces, key=lambda each: (each.face, each.person))
+            if each.person in person
+        ),
+        of_two_faces=tuple(
+            SaidOfTwoFaces(face[each.first], face[each.second], each.same)
+            for each in sorted(said.face_pairs, key=lambda each: (each.first, each.second))
+        ),
+        of_two_people=tuple(
+            SaidOfTwoPeople(person[each.first], person[each.second])
+            for each in sorted(said.person_pairs, key=lambda each: (each.first, each.second))
+            if each.first in person and each.second in person
+        ),
+        exemplars=_exemplars(exemplars, face, person),
+    )
+
+
+def _faces(said: Statements, exemplars: Sequence[SaidExemplarRow]) -> list[int]:
+    faces = {each.face for each in said.faces} | {each.face for each in exemplars}
+    return sorted(faces | {end for pair in said.face_pairs for end in (pair.first, pair.second)})
+
+
+def _exemplars(
+    exemplars: Sequence[SaidExemplarRow], face: dict[int, int], person: dict[UUID, int]
+) -> tuple[SaidExemplar, ...]:
+    return tuple(
+        SaidExemplar(face[each.face], person[each.person], each.pinned)
+        for each in exemplars
+        if each.person in person
+    )

@@ -1,0 +1,86 @@
+"""Statements from elsewhere, made to hold: kept, and the faces follow."""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from facesets.operations.people.corrections.contradictions import Statement
+from facesets.store.postgres.people.person_edits import give_faces, persons_of_faces, take_faces
+from facesets.store.postgres.people.statements import (
+    FacePair,
+    FaceStatement,
+    broken_by,
+    load_statements,
+    say_different,
+    say_of_faces,
+    say_of_pair,
+    tied_faces,
+)
+from facesets.store.postgres.people.steps import Step
+
+_MOST_ROUNDS = 10
+
+
+def say_all(step: Step, statements: Sequence[Statement]) -> None:
+    """Keep statements, those about one person at once."""
+    of_person: dict[tuple[UUID, bool], list[int]] = {}
+    for each in statements:
+        if isinstance(each, FaceStatement):
+            of_person.setdefault((each.person, each.is_person), []).append(each.face)
+        elif isinstance(each, FacePair):
+            say_of_pair(step, each.first, each.second, same=each.same)
+        else:
+            say_different(step, each.first, each.second)
+    for (person, is_person), faces in of_person.items():
+        say_of_faces(step, faces, person, is_person=is_person)
+
+
+def follow_statements(step: Step, kept: Sequence[Statement]) -> int:
+    """Let faces be whose they were said to be, or nobody's where that alone agrees; returns how many."""
+    connection = step.connection
+    said_home = {each.face: each.person for each in load_statements(connection).faces if each.is_person}
+    faces = {each.face for each in kept if isinstance(each, FaceStatement)}
+    faces |= {end for each in kept if isinstance(each, FacePair) for end in (each.first, each.second)}
+    before = persons_of_faces(connection, sorted(faces))
+    for person in dict.fromkeys(
+        each.person for each in kept if isinstance(each, FaceStatement) and each.is_person
+    ):
+        homing = [f for f, owner in before.items() if said_home.get(f) == person and owner != person]
+        give_faces(step, homing, person, "manual")
+    for each in kept:
+        if isinstance(each, FaceStatement) and not each.is_person and before.get(each.face) == each.person:
+            if each.face not in said_home:
+                take_faces(step, [each.face])
+        elif isinstance(each, FacePair) and each.same:
+            _bring_together(step, each, said_home)
+        elif isinstance(each, FacePair) and before[each.first] == before[each.second] is not None:
+            take_faces(step, [each.first if each.second in said_home else each.second])
+    _settle(step, said_home)
+    after = persons_of_faces(connection, sorted(faces))
+    return sum(after[face] != owner for face, owner in before.items())
+
+
+def _bring_together(step: Step, pair: FacePair, said_home: Mapping[int, UUID]) -> None:
+    """Let two faces that are said to show one person be one's: whose is said, else whose the first is."""
+    tied = tied_faces(step.connection, [pair.first, pair.second])
+    owners = persons_of_faces(step.connection, tied)
+    homes = [owners[face] for face in tied if face in said_home]
+    whose = next((owner for owner in [*homes, *owners.values()] if owner is not None), None)
+    if whose is not None:
+        following = [face for face in tied if face not in said_home and owners[face] != whose]
+        give_faces(step, following, whose, "constrained")
+
+
+def _settle(step: Step, said_home: Mapping[int, UUID]) -> None:
+    """Let faces leave that runs had put where a statement does not allow them."""
+    for _ in range(_MOST_ROUNDS):
+        leaving: set[int] = set()
+        for each in broken_by(step):
+            if isinstance(each, FaceStatement):
+                leaving.add(each.face)
+            elif each.same:
+                _bring_together(step, each, said_home)
+            else:
+                leaving.add(each.first if each.second in said_home else each.second)
+        if not leaving:
+            return
+        take_faces(step, sorted(leaving))

@@ -1,0 +1,141 @@
+"""Names that people have in a result folder, as what `people import` takes."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from facesets import __version__
+from facesets.errors import Command, Field, WrongUsage
+from facesets.files import printable
+from facesets.operations.people.carrying.people_file import FileFace, FilePerson, PeopleFile, SaidOfFace
+from facesets.records import Collection, Faces, Images
+from facesets.results.earlier_export import ERA, EarlierExport
+from facesets.results.export_manifest import ExportManifest
+from facesets.results.group_names import NUMBERED_GROUP
+from facesets.results.manifest import ClusterManifest, FaceEntry, RefineManifest, Statement
+from facesets.results.manifest_json import read_any_manifest
+from facesets.results.names_file import is_person_name
+from facesets.results.statements import verdicts
+from facesets.results.user_edits import known_of, refuse_cut_off
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.images import load_images
+from facesets.store.postgres.library import Library
+
+_LOOKED_AT = 3
+"""Faces of somebody in a folder of that name that a human is taken to have looked at: the best."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFaces:
+    """Somebody's faces, by the word of whoever named their folder.
+
+    Attributes
+    ----------
+    said : mapping
+        Ids of faces of which the user said whether they show the person.
+    """
+
+    name: str
+    faces: Sequence[FaceEntry]
+    said: Mapping[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """People as a file would hold them, and by their places in it the faces that their folders show."""
+
+    file: PeopleFile
+    members: dict[int, list[int]]
+
+
+def people_of_result(library: Library, folder: Path) -> Brought:
+    """The people in a folder of `cluster`, `refine` or an export who have a name, as the user left it.
+
+    Raises
+    ------
+    WrongUsage
+        The folder holds no result, a run there was cut off, or the library is empty.
+    DamagedFile, NewerFormat
+        Its manifest cannot be read.
+    """
+    settings = library.settings
+    if settings is None:
+        index = Command("index", Field("target", "PHOTOS"))
+        raise WrongUsage(f"There are no faces in {library.label} yet. Run {index} first.")
+    images = library.database.run(lambda connection: _images(connection, library))
+    manifest = read_any_manifest(folder)
+    if isinstance(manifest, ExportManifest):
+        found = _of_export(EarlierExport(folder, manifest))
+    elif isinstance(manifest, ClusterManifest | RefineManifest):
+        refuse_cut_off(folder, but="extend")
+        collection = Collection(images, Faces.empty(settings.dimension), settings)
+        known = known_of(manifest, folder, collection)
+        found = [
+            NamedFaces(name, faces, _said(known.statements, name)) for name, faces in known.groups.items()
+        ]
+    else:
+        raise WrongUsage(
+            f"{printable(folder)} holds no people. Give a folder that a command sorted by person."
+        )
+    return brought(images, found)
+
+
+def _images(connection: Connection, library: Library) -> Images:
+    detector = library.detector(connection)
+    return load_images(connection, -1 if detector is None else detector.id)[1]
+
+
+def _of_export(export: EarlierExport) -> list[NamedFaces]:
+    said = export.said
+    return [
+        NamedFaces(
+            entry.name,
+            [item.face for item in export.sets.read(entry.name).faces],
+            _said(said.statements, entry.name),
+        )
+        for entry in export.entries
+        if entry.kind != ERA
+    ]
+
+
+def _said(statements: Iterable[Statement], group: str) -> dict[str, bool]:
+    return {face: is_person for (name, face), is_person in verdicts(statements).items() if name == group}
+
+
+def brought(images: Images, people: Iterable[NamedFaces]) -> Brought:
+    """People of folders in the form of a file; those who have only a number are left out."""
+    size = {
+        sha256.decode(): (int(width), int(height))
+        for sha256, width, height in zip(images.sha256.tolist(), images.width, images.height, strict=True)
+    }
+    named = [each for each in people if is_person_name(each.name) and not NUMBERED_GROUP.fullmatch(each.name)]
+    place: dict[str, int] = {}
+    faces: list[FileFace] = []
+    statements: list[SaidOfFace] = []
+    members: dict[int, list[int]] = {}
+    for number, each in enumerate(named):
+        for face in each.faces:
+            if face.face not in place:
+                place[face.face] = len(faces)
+                faces.append(FileFace(face.image, *size.get(face.image, (1, 1)), face.box))
+        best = sorted(each.faces, key=lambda face: (-face.quality, face.face))
+        looked_at = [face.face for face in best if each.said.get(face.face, True)][:_LOOKED_AT]
+        verdict = {**dict.fromkeys(looked_at, True), **each.said}
+        statements += [
+            SaidOfFace(place[face], number, is_person) for face, is_person in verdict.items() if face in place
+        ]
+        members[number] = [place[face.face] for face in each.faces]
+    file = PeopleFile(
+        program=__version__,
+        library="",
+        people=tuple(FilePerson(_identity(each.name), (each.name,)) for each in named),
+        faces=tuple(faces),
+        of_faces=tuple(statements),
+    )
+    return Brought(file, members)
+
+
+def _identity(name: str) -> UUID:
+    """A number for somebody of whom only the name is known; another name is somebody else."""
+    return uuid5(NAMESPACE_URL, f"facesets:person:{name}")

@@ -1,0 +1,209 @@
+"""Whether something that is to be said contradicts what was said before.
+
+Statements tie faces and people together or keep them apart, also through others: a face is Anna, another
+shows the same person, so it is Anna.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from facesets.errors import Command, WrongUsage
+from facesets.store.postgres.people.statements import FacePair, FaceStatement, PersonPair, Statements
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+Statement = FaceStatement | FacePair | PersonPair
+
+
+@dataclass
+class _Ties:
+    """Who belongs together by what was said."""
+
+    above: dict[Hashable, Hashable] = field(default_factory=dict)
+
+    def root(self, node: Hashable) -> Hashable:
+        """One and the same for all that belong together."""
+        path = []
+        while (up := self.above.get(node, node)) != node:
+            path.append(node)
+            node = up
+        self.above.update(dict.fromkeys(path, node))
+        return node
+
+    def tie(self, one: Hashable, other: Hashable) -> None:
+        """Let two belong together."""
+        self.above[self.root(one)] = self.root(other)
+
+
+class Settled:
+    """What statements say about any two faces or people, also through others."""
+
+    def __init__(self, said: Statements) -> None:
+        everything: list[Statement] = [*said.faces, *said.face_pairs, *said.person_pairs]
+        self._ties = _Ties()
+        for each in everything:
+            if (ends := _tied(each)) is not None:
+                self._ties.tie(*ends)
+        apart = (ends for each in everything if (ends := _apart(each)) is not None)
+        self._apart = {frozenset(map(self._ties.root, ends)) for ends in apart}
+
+    def is_settled(self, one: "int | UUID", other: "int | UUID") -> bool:
+        """Whether it follows that these are one person, or that they are two."""
+        roots = frozenset((self._ties.root(one), self._ties.root(other)))
+        return len(roots) == 1 or roots in self._apart
+
+
+def require_consistent(
+    said: Statements, new: Sequence[Statement], describe: Callable[[Statement], str]
+) -> None:
+    """Make sure that new statements contradict neither one another nor what was said before.
+
+    Parameters
+    ----------
+    said : Statements
+        What was said, without what the new ones replace.
+    describe : callable
+        A statement in words.
+
+    Raises
+    ------
+    WrongUsage
+        They do; the sentence names the statements that stand against them.
+    """
+    everything = [*said.faces, *said.face_pairs, *said.person_pairs, *new]
+    ties = _Ties()
+    for each in everything:
+        ends = _tied(each)
+        if ends is not None:
+            ties.tie(*ends)
+    against = _broken(everything, ties)
+    if not against:
+        return
+    old = [each for each in against if each not in new]
+    raise contradiction(old or _tying(against[0], everything) or against, describe)
+
+
+@dataclass
+class _Standing:
+    """Statements taken in one after another, with what they tie together and keep apart."""
+
+    ties: _Ties = field(default_factory=_Ties)
+    apart: dict[Hashable, set[Hashable]] = field(default_factory=dict)
+    person: "dict[Hashable, UUID]" = field(default_factory=dict)
+
+    def take(self, each: Statement) -> bool:
+        """Take in a statement, unless it contradicts those that were taken in."""
+        tied, kept_apart = _tied(each), _apart(each)
+        if tied is not None:
+            if isinstance(each, FaceStatement):
+                self.person.setdefault(self.ties.root(each.person), each.person)
+            return self._tie(*map(self.ties.root, tied))
+        if kept_apart is None:
+            return True
+        one, other = map(self.ties.root, kept_apart)
+        if one == other:
+            return False
+        self.apart.setdefault(one, set()).add(other)
+        self.apart.setdefault(other, set()).add(one)
+        return True
+
+    def _tie(self, one: Hashable, other: Hashable) -> bool:
+        if one == other:
+            return True
+        people = {self.person[each] for each in (one, other) if each in self.person}
+        if other in self.apart.get(one, ()) or len(people) > 1:
+            return False
+        if len(self.apart.get(one, ())) > len(self.apart.get(other, ())):
+            one, other = other, one
+        self.ties.tie(one, other)
+        for third in self.apart.pop(one, set()):
+            self.apart[third].discard(one)
+            self.apart[third].add(other)
+            self.apart.setdefault(other, set()).add(third)
+        if people:
+            self.person[other] = people.pop()
+        return True
+
+
+def without_contradictions(
+    said: Statements, new: Iterable[Statement]
+) -> tuple[list[Statement], list[Statement]]:
+    """Of new statements those that can be kept, one after another, and those that contradict what stands.
+
+    Parameters
+    ----------
+    said : Statements
+        What was said, which is not questioned.
+    """
+    standing = _Standing()
+    before: list[Statement] = [*said.faces, *said.face_pairs, *said.person_pairs]
+    for each in before:
+        standing.take(each)
+    kept: list[Statement] = []
+    refused: list[Statement] = []
+    for each in new:
+        (kept if standing.take(each) else refused).append(each)
+    return kept, refused
+
+
+def contradiction(against: Sequence[Statement], describe: Callable[[Statement], str]) -> WrongUsage:
+    """The sentence that names statements which something contradicts."""
+    listed = "; ".join(describe(each) for each in against[:3])
+    return WrongUsage(
+        f"That contradicts what was said before: {listed}. Take that back first: {Command('people log')} "
+        f"shows its number, {Command('people undo', 'NUMBER')} takes it back."
+    )
+
+
+def _tying(broken: Statement, said: Sequence[Statement]) -> list[Statement]:
+    """The fewest statements that tie together what one keeps apart."""
+    ends = _apart(broken)
+    if ends is None:
+        return []
+    near: dict[Hashable, list[tuple[Hashable, Statement]]] = {}
+    for each in said:
+        if tied := _tied(each):
+            near.setdefault(tied[0], []).append((tied[1], each))
+            near.setdefault(tied[1], []).append((tied[0], each))
+    ways: dict[Hashable, list[Statement]] = {ends[0]: []}
+    reached = [ends[0]]
+    for node in reached:
+        for other, each in near.get(node, []):
+            if other not in ways:
+                ways[other] = [*ways[node], each]
+                reached.append(other)
+    return ways.get(ends[1], [])
+
+
+def _tied(each: Statement) -> tuple[Hashable, Hashable] | None:
+    if isinstance(each, FaceStatement):
+        return (each.face, each.person) if each.is_person else None
+    if isinstance(each, FacePair):
+        return (each.first, each.second) if each.same else None
+    return None
+
+
+def _apart(each: Statement) -> tuple[Hashable, Hashable] | None:
+    if isinstance(each, PersonPair):
+        return each.first, each.second
+    if isinstance(each, FacePair):
+        return None if each.same else (each.first, each.second)
+    return None if each.is_person else (each.face, each.person)
+
+
+def _broken(everything: Sequence[Statement], ties: _Ties) -> list[Statement]:
+    """Statements that keep apart what others tie together, and those that tie one face to two people."""
+    broken: list[Statement] = []
+    for each in everything:
+        ends = _apart(each)
+        if ends is not None and ties.root(ends[0]) == ties.root(ends[1]):
+            broken.append(each)
+    people: dict[Hashable, tuple[UUID, Statement]] = {}
+    for each in everything:
+        if isinstance(each, FaceStatement) and each.is_person:
+            first = people.setdefault(ties.root(each.person), (each.person, each))
+            if first[0] != each.person:
+                broken += [first[1], each]
+    return broken

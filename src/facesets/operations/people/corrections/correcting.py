@@ -1,0 +1,360 @@
+"""`people merge | move | same | different`: what a human says about who is who."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+from facesets.errors import Command, Field, WrongUsage
+from facesets.operations.people.corrections.contradictions import Statement, contradiction, require_consistent
+from facesets.operations.people.corrections.summary import PersonSummary, kept_step, summary_of
+from facesets.operations.people.corrections.who import (
+    called,
+    find_person,
+    require_faces,
+    require_person,
+    short,
+)
+from facesets.operations.people.corrections.wording import describing
+from facesets.plurals import counted
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.people.person_edits import (
+    PersonState,
+    add_name,
+    drop_names,
+    exemplars,
+    faces_of_person,
+    give_faces,
+    make_person,
+    set_status,
+    take_faces,
+)
+from facesets.store.postgres.people.statements import (
+    FacePair,
+    FaceStatement,
+    PersonPair,
+    Statements,
+    broken_by,
+    hand_over,
+    keep_person,
+    load_statements,
+    say_different,
+    say_of_faces,
+    say_of_pair,
+    tied_faces,
+)
+from facesets.store.postgres.people.steps import Step, changing, making_step
+
+EXEMPLARS = 3
+"""Faces of who is named that a human is taken to have looked at; people are found again by them."""
+
+
+@dataclass(frozen=True, slots=True)
+class SaidSummary:
+    """What was said about two."""
+
+    said: str
+    step: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class MoveSummary:
+    """Where faces went.
+
+    Attributes
+    ----------
+    person, name : str
+        Whose they are now; empty for nobody.
+    """
+
+    faces: int
+    person: str
+    name: str
+    step: int | None
+
+
+def merge(database: Database, who: Sequence[str], into: str, *, drop_names: bool, by: str) -> PersonSummary:
+    """Make several people one.
+
+    Parameters
+    ----------
+    drop_names : bool
+        The names of those who are merged go, rather than become further names.
+
+    Raises
+    ------
+    WrongUsage
+        Nobody is meant, somebody would be merged into themselves, or it was said that they are not one.
+    """
+
+    def work(connection: Connection) -> PersonSummary:
+        target = find_person(connection, into)
+        meant = {state.id: state for state in (find_person(connection, each) for each in who)}
+        others = [state for person, state in meant.items() if person != target.id]
+        if not others:
+            other = f"Name somebody else before {Field('into')}."
+            raise WrongUsage(f"{called(target)} cannot be merged into themselves. {other}")
+        return merge_into(connection, others, target, drop_names=drop_names, by=by)
+
+    return changing(database, work)
+
+
+@contextmanager
+def correcting_step(connection: Connection, kind: str, by: str, what: str) -> Iterator[Step]:
+    """Make one step of a correction. Raises `WrongUsage` if it goes against what was said."""
+    with making_step(connection, kind, by, what) as step:
+        yield step
+        against = broken_by(step)
+        if against:
+            raise contradiction(against, describing(connection))
+
+
+def keep_known(step: Step, person: UUID) -> None:
+    """Keep what somebody is called, and by which faces they are known: their best."""
+    keep_person(step, person)
+    say_known(step, exemplars(step.connection, person, EXEMPLARS), person)
+
+
+def say_known(step: Step, faces: Sequence[int], person: UUID) -> None:
+    """Say that faces are somebody. Raises `WrongUsage` if that contradicts what was said."""
+    _require_new_of_faces(step.connection, [FaceStatement(face, person, is_person=True) for face in faces])
+    say_of_faces(step, faces, person, is_person=True)
+    give_faces(step, faces, person, "manual")
+
+
+def merge_into(
+    connection: Connection, others: Sequence[PersonState], target: PersonState, *, drop_names: bool, by: str
+) -> PersonSummary:
+    """Make some people one with another; errors as `merge`."""
+    names = ", ".join(called(state) for state in others)
+    with correcting_step(connection, "merge", by, f"{names} merged into {called(target)}") as step:
+        moved = merge_people(step, others, target, drop_names=drop_names)
+    return summary_of(connection, target.id, f"{counted(moved, 'face')} merged", step)
+
+
+def merge_people(step: Step, others: Sequence[PersonState], target: PersonState, *, drop_names: bool) -> int:
+    """Make some people one with another; returns how many faces moved; errors as `merge`."""
+    connection = step.connection
+    said = load_statements(connection)
+    together = _as_one(said, {state.id for state in others}, target.id)
+    as_said = dict(zip(_all_of(together), _all_of(said), strict=True))
+    describe = describing(connection)
+    require_consistent(together, [], lambda each: describe(as_said[each]))
+    keep_known(step, target.id)
+    moved = sum(_merge_one(step, state, target.id, together, drop=drop_names) for state in others)
+    keep_person(step, target.id)
+    return moved
+
+
+def _all_of(said: Statements) -> list[Statement]:
+    return [*said.faces, *said.face_pairs, *said.person_pairs]
+
+
+def _as_one(said: Statements, others: set[UUID], target: UUID) -> Statements:
+    """What was said, as it reads when some people are one."""
+
+    def one(person: UUID) -> UUID:
+        return target if person in others else person
+
+    faces = [FaceStatement(each.face, one(each.person), each.is_person) for each in said.faces]
+    pairs = [PersonPair(one(each.first), one(each.second)) for each in said.person_pairs]
+    return Statements(faces, said.face_pairs, pairs)
+
+
+def _merge_one(step: Step, state: PersonState, target: UUID, together: Statements, *, drop: bool) -> int:
+    """Merge one person; returns the faces that moved. Faces that are said not to be the other stay alone."""
+    refused = {each.face for each in together.faces if each.person == target and not each.is_person}
+    faces = faces_of_person(step.connection, state.id)
+    moved = [face for face in faces if face not in refused]
+    known = [face for face in exemplars(step.connection, state.id, EXEMPLARS) if face not in refused]
+    give_faces(step, moved, target)
+    take_faces(step, [face for face in faces if face in refused])
+    names = drop_names(step, state.id)
+    if not drop:
+        for name in names:
+            add_name(step, target, name)
+    hand_over(step, state.id, target)
+    say_known(step, known, target)
+    set_status(step, state.id, "merged", target)
+    return len(moved)
+
+
+def move(database: Database, faces: Sequence[int], to: str, *, by: str) -> MoveSummary:
+    """Give single faces to a person, to somebody `new`, or to `nobody`.
+
+    Faces that are said to show the same person go with them.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such face or person, or it was said that a face is not theirs.
+    """
+
+    def work(connection: Connection) -> MoveSummary:
+        ids = sorted(set(faces))
+        require_faces(connection, ids)
+        what = f"{counted(len(ids), 'face')} moved to"
+        if to == "nobody":
+            with correcting_step(connection, "move", by, f"{what} nobody") as step:
+                moved = to_nobody(step, ids)
+            return MoveSummary(moved, "", "", kept_step(connection, step))
+        known = None if to == "new" else find_person(connection, to)
+        name = "somebody new" if known is None else called(known)
+        with correcting_step(connection, "move", by, f"{what} {name}") as step:
+            person = make_person(step) if known is None else known.id
+            moved = move_faces(step, ids, person)
+            keep_person(step, person)
+        state = require_person(connection, person)
+        return MoveSummary(moved, short(person), called(state), kept_step(connection, step))
+
+    return changing(database, work)
+
+
+def move_faces(step: Step, faces: Sequence[int], person: UUID) -> int:
+    """Say that faces are somebody, and give them to them; returns how many. Raises `WrongUsage` as `move`."""
+    connection = step.connection
+    require_faces(connection, list(faces))
+    say_known(step, faces, person)
+    along = [face for face in tied_faces(connection, faces) if face not in set(faces)]
+    give_faces(step, along, person, "constrained")
+    return len(faces) + len(along)
+
+
+def to_nobody(step: Step, faces: Sequence[int]) -> int:
+    """Take faces from whom they are, and say that they are not them; returns how many; errors as `move`."""
+    connection = step.connection
+    moved = tied_faces(connection, faces)
+    by_person: dict[UUID, list[int]] = {}
+    for face, person in require_faces(connection, list(faces)).items():
+        if person is not None:
+            by_person.setdefault(person, []).append(face)
+    for person, some in by_person.items():
+        refuse_faces(step, some, person)
+    take_faces(step, moved)
+    return len(moved)
+
+
+def refuse_faces(step: Step, faces: Sequence[int], person: UUID) -> None:
+    """Say that faces are not somebody. Raises `WrongUsage` if that contradicts what was said."""
+    new = [FaceStatement(face, person, is_person=False) for face in faces]
+    _require_new_of_faces(step.connection, new)
+    say_of_faces(step, faces, person, is_person=False)
+
+
+def _require_new_of_faces(connection: Connection, new: Sequence[FaceStatement]) -> None:
+    """Check what is said of faces, in place of what was said that they are, against all else that stands."""
+    said = load_statements(connection)
+    moved = {each.face for each in new}
+    standing = Statements(
+        [each for each in said.faces if not (each.face in moved and each.is_person)],
+        said.face_pairs,
+        said.person_pairs,
+    )
+    require_consistent(standing, new, describing(connection))
+
+
+def same(database: Database, first: str, second: str, *, faces: bool, by: str) -> SaidSummary:
+    """Say that two faces show one person, or that two people are one, who are merged then.
+
+    Raises
+    ------
+    WrongUsage
+        One of them does not exist, or it contradicts what was said.
+    """
+
+    def work(connection: Connection) -> SaidSummary:
+        if not faces:
+            return _same_people(
+                connection, find_person(connection, first), find_person(connection, second), by
+            )
+        one, other = _two_faces(connection, first, second)
+        persons = require_faces(connection, tied_faces(connection, [one, other]))
+        owners = sorted({person for person in persons.values() if person is not None})
+        if len(owners) > 1:
+            names = " and ".join(called(require_person(connection, owner)) for owner in owners)
+            raise WrongUsage(
+                f"They are two people now, {names}. Move one of the faces ({Command('people move')}), or "
+                f"merge the two ({Command('people merge')})."
+            )
+        what = f"faces {one} and {other} show one person"
+        with correcting_step(connection, "same", by, what) as step:
+            say_of_two_faces(step, one, other, same=True)
+            for owner in owners:
+                alone = [face for face, person in persons.items() if person is None]
+                give_faces(step, alone, owner, "constrained")
+        return SaidSummary(what, kept_step(connection, step))
+
+    return changing(database, work)
+
+
+def _same_people(connection: Connection, one: PersonState, other: PersonState, by: str) -> SaidSummary:
+    if one.id == other.id:
+        raise WrongUsage(f"Both are {called(one)}.")
+    if one.names and other.names:
+        merge = Command("people merge", short(one.id), Field("into", short(other.id)))
+        raise WrongUsage(f"Both have a name. Say whose stays first: {merge}.")
+    if one.names or (not other.names and one.faces > other.faces):
+        one, other = other, one
+    merged = merge_into(connection, [one], other, drop_names=False, by=by)
+    return SaidSummary(f"{called(one)} and {called(other)} are one person", merged.step)
+
+
+def different(database: Database, first: str, second: str, *, faces: bool, by: str) -> SaidSummary:
+    """Say that two faces, or two people, are not one.
+
+    Raises
+    ------
+    WrongUsage
+        One of them does not exist, they are one person now, or it contradicts what was said.
+    """
+
+    def work(connection: Connection) -> SaidSummary:
+        if faces:
+            one, other = _two_faces(connection, first, second)
+            persons = require_faces(connection, [one, other])
+            person = persons[one]
+            if person is not None and person == persons[other]:
+                raise WrongUsage(
+                    f"Both are {called(require_person(connection, person))} now. Move the wrong one first: "
+                    f"{Command('people move', 'FACE', Field('to', 'nobody'))}."
+                )
+            what = f"faces {one} and {other} show two people"
+            with making_step(connection, "different", by, what) as step:
+                say_of_two_faces(step, one, other, same=False)
+            return SaidSummary(what, kept_step(connection, step))
+        a, b = find_person(connection, first), find_person(connection, second)
+        if a.id == b.id:
+            raise WrongUsage(f"Both are {called(a)}.")
+        what = f"{called(a)} and {called(b)} are two people"
+        with making_step(connection, "different", by, what) as step:
+            keep_apart(step, a.id, b.id)
+        return SaidSummary(what, kept_step(connection, step))
+
+    return changing(database, work)
+
+
+def keep_apart(step: Step, one: UUID, other: UUID) -> None:
+    """Say that two people are not one. Raises `WrongUsage` if that contradicts what was said."""
+    _require_new(step.connection, PersonPair(*sorted((one, other))))
+    say_different(step, one, other)
+    keep_known(step, one)
+    keep_known(step, other)
+
+
+def say_of_two_faces(step: Step, one: int, other: int, *, same: bool) -> None:
+    """Say that two faces show one person, or two. Raises `WrongUsage` if that contradicts what was said."""
+    _require_new(step.connection, FacePair(min(one, other), max(one, other), same=same))
+    say_of_pair(step, one, other, same=same)
+
+
+def _two_faces(connection: Connection, first: str, second: str) -> tuple[int, int]:
+    if not (first.strip().isdecimal() and second.strip().isdecimal()) or int(first) == int(second):
+        show = Command("people show", "WHO", Field("faces", "20"))
+        raise WrongUsage(f"Give the numbers of two faces, as {show} prints them.")
+    require_faces(connection, [int(first), int(second)])
+    return int(first), int(second)
+
+
+def _require_new(connection: Connection, new: Statement) -> None:
+    """Check a statement against all that stand."""
+    require_consistent(load_statements(connection), [new], describing(connection))

@@ -1,0 +1,176 @@
+"""`people name | rename | hide | unhide`: what people are called."""
+
+from uuid import UUID
+
+from facesets.errors import Command, Field, WrongUsage
+from facesets.files import printable
+from facesets.operations.people.corrections.correcting import (
+    correcting_step,
+    keep_known,
+    merge_into,
+    move_faces,
+)
+from facesets.operations.people.corrections.summary import PersonSummary, summary_of
+from facesets.operations.people.corrections.who import (
+    called,
+    cleaned,
+    find,
+    find_person,
+    has_name,
+    require_person,
+    short,
+)
+from facesets.plurals import counted
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.people.clusters import verify
+from facesets.store.postgres.people.person_edits import (
+    PersonState,
+    add_name,
+    drop_names,
+    give_faces,
+    make_person,
+    set_status,
+)
+from facesets.store.postgres.people.statements import keep_person
+from facesets.store.postgres.people.steps import Step, changing
+
+
+class NameTaken(WrongUsage):
+    """Somebody else has that name, and it was not said that they are one."""
+
+    def __init__(self, name: str, other: PersonState) -> None:
+        somebody = (
+            f"{printable(name)} is somebody already ({short(other.id)}, {counted(other.faces, 'face')})."
+        )
+        self.question = f"{somebody} One person?"
+        super().__init__(f"{somebody} If they are one person, say so: {Field('into')}.")
+
+
+def name(database: Database, who: str, new_name: str, *, into: bool, face: bool, by: str) -> PersonSummary:
+    """Give a person or a cluster a name; or a single face, which becomes somebody of its own.
+
+    Parameters
+    ----------
+    into : bool
+        Where somebody else has that name, they are one person.
+    face : bool
+        `who` is the number of a face.
+
+    Raises
+    ------
+    NameTaken
+        Somebody else has it, and `into` is off.
+    WrongUsage
+        Nobody is meant, or the name is none.
+    """
+    return changing(
+        database, lambda connection: name_now(connection, who, new_name, into=into, face=face, by=by)
+    )
+
+
+def name_now(
+    connection: Connection, who: str, new_name: str, *, into: bool, face: bool, by: str
+) -> PersonSummary:
+    """Do as `name` in a transaction in which nobody else makes a step."""
+    text = cleaned(new_name)
+    taken = has_name(connection, text)
+    if face:
+        return _name_face(connection, who, text, taken, into=into, by=by)
+    meant = find(connection, who)
+    state = None if meant.person is None else require_person(connection, meant.person)
+    if taken is not None and (state is None or taken != state.id):
+        other = require_person(connection, taken)
+        if not into:
+            raise NameTaken(text, other)
+        if state is not None:
+            return merge_into(connection, [state], other, drop_names=False, by=by)
+        with correcting_step(connection, "name", by, f"cluster {printable(who)} is {called(other)}") as step:
+            give_faces(step, meant.faces, other.id, "auto")
+            verify(step, who.strip(), by)
+            keep_known(step, other.id)
+        return summary_of(connection, other.id, f"{counted(len(meant.faces), 'face')} added", step)
+    if state is None:
+        with correcting_step(
+            connection, "name", by, f"cluster {printable(who)} is {printable(text)}"
+        ) as step:
+            person = make_person(step)
+            give_faces(step, meant.faces, person, "auto")
+            verify(step, who.strip(), by)
+            _call(step, person, text)
+        return summary_of(connection, person, "named", step)
+    if taken == state.id:
+        return PersonSummary(short(state.id), called(state), state.faces, "has that name already", None)
+    with correcting_step(connection, "name", by, f"{called(state)} is called {printable(text)}") as step:
+        _call(step, state.id, text)
+    return summary_of(connection, state.id, "named", step)
+
+
+def _name_face(
+    connection: Connection, who: str, text: str, taken: UUID | None, *, into: bool, by: str
+) -> PersonSummary:
+    if not who.strip().isdecimal():
+        show = Command("people show", "WHO", Field("faces", "20"))
+        raise WrongUsage(f"{printable(who)} is no number of a face. {show} prints them.")
+    if taken is not None and not into:
+        raise NameTaken(text, require_person(connection, taken))
+    with correcting_step(connection, "name", by, f"face {int(who)} is {printable(text)}") as step:
+        person = make_person(step) if taken is None else require_person(connection, taken).id
+        move_faces(step, [int(who)], person)
+        if taken is None:
+            add_name(step, person, text)
+        keep_person(step, person)
+    return summary_of(connection, person, "named", step)
+
+
+def _call(step: Step, person: UUID, text: str) -> None:
+    """Give somebody a name, and keep by which faces they are known."""
+    add_name(step, person, text)
+    keep_known(step, person)
+
+
+def rename(database: Database, who: str, new_name: str, *, by: str) -> PersonSummary:
+    """Call a person otherwise; all former names go.
+
+    Raises
+    ------
+    WrongUsage
+        Nobody is meant, or somebody else has the name.
+    """
+    text = cleaned(new_name)
+
+    def work(connection: Connection) -> PersonSummary:
+        state = find_person(connection, who)
+        taken = has_name(connection, text)
+        if taken is not None and taken != state.id:
+            other = require_person(connection, taken)
+            merge = Command("people merge", short(state.id), Field("into", short(other.id)))
+            raise WrongUsage(
+                f"{called(other)} is somebody else ({short(other.id)}, {counted(other.faces, 'face')}). If "
+                f"they are one person: {merge}."
+            )
+        with correcting_step(
+            connection, "rename", by, f"{called(state)} is called {printable(text)} from now on"
+        ) as step:
+            drop_names(step, state.id)
+            _call(step, state.id, text)
+        return summary_of(connection, state.id, "renamed", step)
+
+    return changing(database, work)
+
+
+def set_hidden(database: Database, who: str, *, hidden: bool, by: str) -> PersonSummary:
+    """Hide a person, such as somebody on a poster, or show them again. Raises `WrongUsage`."""
+    return changing(database, lambda connection: set_hidden_now(connection, who, hidden=hidden, by=by))
+
+
+def set_hidden_now(connection: Connection, who: str, *, hidden: bool, by: str) -> PersonSummary:
+    """Do as `set_hidden` in a transaction in which nobody else makes a step."""
+    state = find_person(connection, who)
+    did = "hidden" if hidden else "shown again"
+    wanted = "hidden" if hidden else "active"
+    if state.status == wanted:
+        return PersonSummary(short(state.id), called(state), state.faces, f"is {wanted} already", None)
+    with correcting_step(connection, "hide" if hidden else "unhide", by, f"{called(state)} {did}") as step:
+        set_status(step, state.id, wanted)
+        keep_known(step, state.id)
+    return summary_of(connection, state.id, did, step)

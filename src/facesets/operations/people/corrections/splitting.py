@@ -1,0 +1,225 @@
+"""`people split`: a person, or a cluster, who may be several people."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+
+from facesets.clustering import Constraints, same_image_pairs
+from facesets.clustering.splitting import distances_between, split
+from facesets.imaging.sheets import MAX_CROPS
+from facesets.interfaces import Progress
+from facesets.operations.options.people import SplitOptions
+from facesets.operations.people.corrections.correcting import correcting_step, keep_known
+from facesets.operations.people.corrections.summary import kept_step
+from facesets.operations.people.corrections.who import called, find, require_person, short
+from facesets.operations.people.lists.person_sheet import draw_parts
+from facesets.plurals import counted
+from facesets.records import Int64
+from facesets.stop import Stop
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.people.face_vectors import FaceVectors, vectors_of_faces
+from facesets.store.postgres.people.people_list import FaceLine, face_lines
+from facesets.store.postgres.people.person_edits import faces_of_person, give_faces, make_person
+from facesets.store.postgres.people.statements import Statements, load_statements, say_different, tied_faces
+from facesets.store.postgres.people.steps import Step, changing
+
+_SHORT_HASH = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Faces that are rather one person than several.
+
+    Attributes
+    ----------
+    name : str
+        What the part is called afterwards: the person or cluster itself, a new cluster, or a new person's
+        number, empty until it is made.
+    faces : list of int
+        Their numbers, those most like all others of the part first.
+    distances : list of float
+        Cosine distance of its mean to that of each part.
+    stays : bool
+        Whether these stay whose they are.
+    """
+
+    name: str
+    faces: list[int]
+    photos: int
+    distances: list[float]
+    stays: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SplitSummary:
+    """What somebody falls into. One part: the faces hold together.
+
+    Attributes
+    ----------
+    min_cosine_similarity : float
+        Mean similarity at which they fall apart.
+    step : int or None
+        The number that takes it back; None where nothing was changed.
+    """
+
+    name: str
+    faces: int
+    parts: list[Part] = field(default_factory=list)
+    min_cosine_similarity: float = 0.0
+    step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """Whom to split: a person, or the faces of a cluster."""
+
+    name: str
+    person: UUID | None
+    faces: tuple[int, ...]
+    cluster: str = ""
+
+
+def propose_split(database: Database, who: str, options: SplitOptions) -> SplitSummary:
+    """What somebody may fall into; nothing is changed. Raises `WrongUsage` where nobody is meant."""
+    return database.run(lambda connection: _propose(connection, _whole(connection, who), options))
+
+
+def draw_split(
+    database: Database, proposal: SplitSummary, path: Path, *, progress: Progress, stop: Stop
+) -> None:
+    """Draw the most typical faces of each part. Raises `CannotWrite`."""
+
+    def shown(connection: Connection) -> list[list[FaceLine]]:
+        return [face_lines(connection, part.faces[:MAX_CROPS]) for part in proposal.parts]
+
+    names = [
+        f"{number}: {counted(len(part.faces), 'face')}" + (f", {part.name}" if part.name else "")
+        for number, part in enumerate(proposal.parts, 1)
+    ]
+    parts = list(zip(names, database.run(shown), strict=True))
+    draw_parts(proposal.name, parts, path, progress=progress, stop=stop)
+
+
+def apply_split(database: Database, who: str, options: SplitOptions, *, by: str) -> SplitSummary:
+    """Make several people of one, as one step.
+
+    The part with the faces that were said to be the person stays, else the largest; the others become people
+    without a name, who are said not to be one with that person. Parts of a cluster become clusters.
+
+    Raises
+    ------
+    WrongUsage
+        Nobody is meant.
+    """
+
+    def work(connection: Connection) -> SplitSummary:
+        whole = _whole(connection, who)
+        return apply_proposal(connection, whole.cluster or who, _propose(connection, whole, options), by=by)
+
+    return changing(database, work)
+
+
+def apply_proposal(connection: Connection, who: str, proposal: SplitSummary, *, by: str) -> SplitSummary:
+    """Make people, or clusters, of the parts that were proposed; errors as `apply_split`."""
+    if len(proposal.parts) < 2:
+        return proposal
+    whole = _whole(connection, who)
+    what = f"{whole.name} split into {counted(len(proposal.parts), 'part')}"
+    with correcting_step(connection, "split", by, what) as step:
+        if whole.person is None:
+            parts = [_as_cluster(step, whole.cluster, part) for part in proposal.parts]
+        else:
+            person = whole.person
+            parts = [part if part.stays else _as_person(step, person, part) for part in proposal.parts]
+            keep_known(step, person)
+    return replace(proposal, parts=parts, step=kept_step(connection, step))
+
+
+def _whole(connection: Connection, who: str) -> _Whole:
+    meant = find(connection, who)
+    if meant.person is None:
+        return _Whole(who.strip(), None, meant.faces, who.strip())
+    state = require_person(connection, meant.person)
+    return _Whole(called(state), state.id, tuple(faces_of_person(connection, state.id)))
+
+
+def _propose(connection: Connection, whole: _Whole, options: SplitOptions) -> SplitSummary:
+    summary = SplitSummary(whole.name, len(whole.faces))
+    models = vectors_of_faces(connection, whole.faces)
+    if not models:
+        return summary
+    faces = models[0]
+    said = load_statements(connection)
+    theirs = [each.face for each in said.faces if each.is_person and each.person == whole.person]
+    known = set(tied_faces(connection, theirs)) if theirs else set()
+    parts = split(
+        faces.embedding,
+        count=options.parts,
+        min_size=options.min_size,
+        constraints=_constraints(faces, said, known),
+        recogniser=faces.recogniser,
+    )
+    staying = _staying(parts.labels, faces.face_id, known)
+    labels = np.where(parts.labels < 0, staying, parts.labels)
+    distances = distances_between(faces.embedding, labels)
+    found = [
+        _part(whole, faces, labels, number, distances[number].tolist(), stays=number == staying)
+        for number in range(parts.count)
+    ]
+    return replace(summary, parts=found, min_cosine_similarity=parts.min_cosine_similarity)
+
+
+def _constraints(faces: FaceVectors, said: Statements, known: set[int]) -> Constraints:
+    """What was said about the faces: also, those that are said to be the person stay together."""
+    row = {face: i for i, face in enumerate(faces.face_id.tolist())}
+    pairs = [
+        (row[p.first], row[p.second], p.same) for p in said.face_pairs if p.first in row and p.second in row
+    ]
+    ours = sorted(row[face] for face in known if face in row)
+    must = [(one, other) for one, other, same in pairs if same] + list(pairwise(ours))
+    cannot = [(one, other) for one, other, same in pairs if not same]
+    own = Constraints(np.array(must, np.int64).reshape(-1, 2), np.array(cannot, np.int64).reshape(-1, 2))
+    return own.plus(same_image_pairs(faces.embedding, faces.image))
+
+
+def _staying(labels: Int64, face_id: Int64, known: set[int]) -> int:
+    """The part that stays: with most of the faces that were said to be theirs, else the largest."""
+    held = labels[np.isin(face_id, list(known)) & (labels >= 0)]
+    return int(np.bincount(held).argmax()) if len(held) else 0
+
+
+def _part(
+    whole: _Whole, faces: FaceVectors, labels: Int64, number: int, distances: Sequence[float], *, stays: bool
+) -> Part:
+    members = np.flatnonzero(labels == number)
+    mean = faces.embedding[members].mean(axis=0)
+    order = members[np.argsort(-(faces.embedding[members] @ mean), kind="stable")]
+    ids = faces.face_id[order].tolist()
+    name = whole.name if stays else ""
+    if whole.person is None and not stays:
+        digest = hashlib.sha256(" ".join(map(str, sorted(ids))).encode()).hexdigest()
+        name = f"{whole.cluster}_sub_{digest[:_SHORT_HASH]}"
+    photos = len(np.unique(faces.image[members]))
+    return Part(name, ids, photos, [round(each, 4) for each in distances], stays)
+
+
+def _as_person(step: Step, person: UUID, part: Part) -> Part:
+    new = make_person(step)
+    give_faces(step, part.faces, new)
+    keep_known(step, new)
+    say_different(step, person, new)
+    return replace(part, name=short(new))
+
+
+def _as_cluster(step: Step, cluster: str, part: Part) -> Part:
+    if part.name != cluster:
+        step.touch_faces(part.faces)
+        step.connection.execute(
+            "UPDATE face_detections SET cluster = %s WHERE id = ANY(%s::bigint[])", (part.name, part.faces)
+        )
+    return part

@@ -1,0 +1,150 @@
+"""Whom a user means: by a name, a number, a cluster or a face."""
+
+import unicodedata
+from dataclasses import dataclass
+from uuid import UUID
+
+from facesets.errors import Command, Field, WrongUsage
+from facesets.files import printable
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.people.person_edits import (
+    PersonState,
+    all_names,
+    faces_of_cluster,
+    person_of_name,
+    person_state,
+    persons_by_prefix,
+    persons_of_faces,
+)
+
+SHORT = 8
+"""Characters of a person's number as it is printed."""
+LONGEST_NAME = 200
+"""Characters; longer ones fit neither tables nor the names of folders."""
+_FEWEST = 4
+_MOST_MERGES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """A person; or faces that are no person yet, of a cluster."""
+
+    person: UUID | None
+    faces: tuple[int, ...] = ()
+
+
+def short(person: UUID) -> str:
+    """A person's number as it is printed."""
+    return person.hex[:SHORT]
+
+
+def called(state: PersonState) -> str:
+    """What to call a person in messages."""
+    return printable(state.names[0]) if state.names else short(state.id)
+
+
+def folded(name: str) -> str:
+    """A name as it is compared: however it is written, and in whatever case."""
+    return unicodedata.normalize("NFC", name.strip()).casefold()
+
+
+def cleaned(name: str) -> str:
+    """A name as it is kept. Raises `WrongUsage` for one that is empty, too long or has control characters."""
+    text = unicodedata.normalize("NFC", " ".join(name.split()))
+    if not any(each.isprintable() and not each.isspace() for each in text) or any(
+        unicodedata.category(each) in {"Cc", "Cs", "Zl", "Zp"} for each in text
+    ):
+        raise WrongUsage("A name holds at least one letter or digit, and no control characters.")
+    if len(text) > LONGEST_NAME:
+        raise WrongUsage(f"A name has at most {LONGEST_NAME} characters, not {len(text)}.")
+    return text
+
+
+def find_person(connection: Connection, who: str) -> PersonState:
+    """The person that is meant; somebody who was merged is whom they were merged into.
+
+    Raises
+    ------
+    WrongUsage
+        Nobody is, or several may be.
+    """
+    meant = find(connection, who)
+    if meant.person is None:
+        raise WrongUsage(
+            f"{printable(who)} is a cluster and no person yet. Make it one: "
+            f"{Command('people name', printable(who), 'NAME')}."
+        )
+    return require_person(connection, meant.person)
+
+
+def require_person(connection: Connection, person: UUID) -> PersonState:
+    """A person that exists, followed to whom they were merged into. Raises `WrongUsage`."""
+    for _ in range(_MOST_MERGES):
+        state = person_state(connection, person)
+        if state is None:
+            break
+        if state.status != "merged":
+            return state
+        if state.merged_into is None:
+            break
+        person = state.merged_into
+    raise WrongUsage(f"There is no person {short(person)}. {Command('people list')} shows who there is.")
+
+
+def find(connection: Connection, who: str) -> Meant:
+    """What is meant by a name, a unique beginning of one, a number or its beginning, or a cluster.
+
+    Raises
+    ------
+    WrongUsage
+        Nobody is, or several may be.
+    """
+    text = folded(who)
+    if not text:
+        raise WrongUsage(f"Who? Give a name, or a number as {Command('people list')} prints it.")
+    names = all_names(connection)
+    exact = {person for name, person in names if folded(name) == text}
+    if len(exact) == 1:
+        return Meant(exact.pop())
+    by_number = _by_number(connection, text)
+    if by_number is not None:
+        return Meant(by_number)
+    # Foreign bytes are no text to the server.
+    faces = faces_of_cluster(connection, who.strip()) if who.isprintable() else []
+    if faces:
+        return Meant(None, tuple(faces))
+    begun = {person: name for name, person in names if folded(name).startswith(text)}
+    if len(begun) == 1:
+        return Meant(next(iter(begun)))
+    if begun:
+        listed = ", ".join(f"{printable(name)} ({short(person)})" for person, name in sorted(begun.items()))
+        raise WrongUsage(f"{printable(who)} may be {listed}. Say which, by the number in brackets.")
+    raise WrongUsage(f"Nobody is called {printable(who)}. {Command('people list')} shows who there is.")
+
+
+def _by_number(connection: Connection, text: str) -> UUID | None:
+    digits = text.replace("-", "")
+    if len(digits) < _FEWEST or any(each not in "0123456789abcdef" for each in digits):
+        return None
+    found = persons_by_prefix(connection, digits)
+    if len(found) > 1:
+        listed = ", ".join(str(person) for person in found)
+        raise WrongUsage(f"{text} is the beginning of several numbers: {listed}. Give more of it.")
+    return found[0] if found else None
+
+
+def require_faces(connection: Connection, faces: list[int]) -> dict[int, UUID | None]:
+    """Whose some faces are. Raises `WrongUsage` where one does not exist."""
+    found = persons_of_faces(connection, faces)
+    missing = [face for face in faces if face not in found]
+    if missing:
+        show = Command("people show", "WHO", Field("faces", "20"))
+        raise WrongUsage(f"There is no face {missing[0]}. {show} prints their numbers.")
+    return found
+
+
+def has_name(connection: Connection, name: str) -> UUID | None:
+    """Who has a name already, however it is written, here or to the server."""
+    text = folded(name)
+    known = (person for other, person in all_names(connection) if folded(other) == text)
+    return next(known, None) or person_of_name(connection, name)

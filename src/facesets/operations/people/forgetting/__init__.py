@@ -1,0 +1,1 @@
+"""`people forget`: somebody erased for good."""

@@ -1,0 +1,226 @@
+"""A person forgotten in files: in caches, and in the results that were made of them."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from facesets.errors import FacesetsError
+from facesets.imaging.boxes import best_partners
+from facesets.imaging.renumbered_faces import Renumbered
+from facesets.operations.people.forgetting.forget_words import holds_name
+from facesets.records import Bool, Float32
+from facesets.results.file_names import folded
+from facesets.results.forgetting import ResultForgotten, forget_in_result
+from facesets.results.manifest import FaceEntry
+from facesets.results.names_file import NamedPerson, PeopleNames, read_names, update_names
+from facesets.results.whom import Whom
+from facesets.store.npz.cache import Cache
+from facesets.store.npz.schema import Part
+from facesets.store.postgres.people.face_places import SAME_FACE_OVERLAP, FacePlace
+from facesets.store.postgres.people.face_vectors import FaceVectors
+from facesets.store.postgres.people.traces import is_near
+
+NEAR = 0.3
+"""Cosine distance within which a vector is taken for one of the person's."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheForgotten:
+    """What went from a cache.
+
+    Attributes
+    ----------
+    faces : int
+    of_others : int
+        Faces near the person's that are somebody else's in the library: they stay.
+    names : int
+        Names that went from the file beside it.
+    vectors_left : int
+        Vectors of the person's that it still holds.
+    names_left : bool
+        Whether the file beside it still holds a name.
+    """
+
+    file: str
+    faces: int
+    of_others: int
+    names: int
+    vectors_left: int
+    names_left: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """By what the person is known in files.
+
+    Attributes
+    ----------
+    places : sequence of FacePlace
+        Of their faces in the library.
+    vectors : sequence of FaceVectors
+        Of these faces, of each model apart.
+    names, forms : sequence of str
+        What they are and were called, and how that may be written.
+    others : callable
+        Which of some places are faces of somebody else in the library.
+    """
+
+    places: Sequence[FacePlace]
+    vectors: Sequence[FaceVectors]
+    names: Sequence[str]
+    forms: Sequence[str]
+    others: Callable[[Sequence[FacePlace]], Bool]
+
+
+def forget_in_cache(cache: Cache, traces: Traces, first: Callable[[Renumbered], None]) -> CacheForgotten:
+    """Remove a person's faces from a cache, by place and by vector, and their names beside it.
+
+    Parameters
+    ----------
+    first : callable
+        What is to be done before, with the ids that are about to change: who these were is not known any
+        more afterwards, were that cut off.
+
+    Raises
+    ------
+    WrongUsage, DamagedFile, AlreadyRunning, CannotWrite
+        The cache cannot be read or written.
+    """
+    settings = cache.load().settings
+    kept = 0
+
+    def gone(part: Part) -> Bool:
+        nonlocal kept
+        by_place = _at_places(part, traces.places)
+        near = _near(part, traces.vectors) & ~by_place
+        of_others = np.zeros(len(near), bool)
+        rows = np.flatnonzero(near)
+        of_others[rows] = traces.others([_place(part, int(row)) for row in rows])
+        kept = int(of_others.sum())
+        return by_place | (near & ~of_others)
+
+    with cache.writing(settings):
+        renumbered = cache.renumbered(gone)
+        first(renumbered)
+        cache.drop_faces(gone)
+    names = _forget_names(cache, traces, renumbered.new) if cache.names_file.exists() else 0
+    left = _near_faces(cache, traces.vectors) - kept
+    beside = cache.names_file.read_bytes() if cache.names_file.exists() else b""
+    went = sum(not new for new in renumbered.new.values())
+    return CacheForgotten(str(cache.path), went, kept, names, max(left, 0), holds_name(beside, traces.forms))
+
+
+def _near_faces(cache: Cache, vectors: Sequence[FaceVectors]) -> int:
+    collection = cache.load()
+    return int(
+        _near_vectors(collection.faces.embedding, collection.settings.recogniser_sha256, vectors).sum()
+    )
+
+
+def _near(part: Part, vectors: Sequence[FaceVectors]) -> Bool:
+    return _near_vectors(part.faces.embedding, part.settings.recogniser_sha256, vectors)
+
+
+def _near_vectors(embedding: Float32, recogniser_sha256: str, vectors: Sequence[FaceVectors]) -> Bool:
+    near = np.zeros(len(embedding), bool)
+    for theirs in vectors:
+        if theirs.recogniser_sha256 == recogniser_sha256 and len(embedding):
+            near |= is_near(embedding, theirs.embedding, NEAR)
+    return near
+
+
+def _place(part: Part, row: int) -> FacePlace:
+    image = int(part.faces.image[row])
+    x1, y1, x2, y2 = part.faces.box[row].tolist()
+    size = int(part.width[image]), int(part.height[image])
+    return FacePlace(part.sha256[image].decode(), *size, (x1, y1, x2, y2))
+
+
+def _at_places(part: Part, places: Sequence[FacePlace]) -> Bool:
+    """Which faces lie where the person's do in the library."""
+    found = np.zeros(len(part.faces), bool)
+    row_of = {digest.decode(): row for row, digest in enumerate(part.sha256.tolist())}
+    by_image = boxes_by_image(places)
+    for sha256, theirs in by_image.items():
+        if sha256 in row_of:
+            rows = np.flatnonzero(part.faces.image == row_of[sha256])
+            partner = best_partners(theirs, part.faces.box[rows], min_iou=SAME_FACE_OVERLAP)
+            found[rows[partner[partner >= 0]]] = True
+    return found
+
+
+def boxes_by_image(places: Iterable[FacePlace]) -> dict[str, Float32]:
+    """Boxes of each image."""
+    boxes: dict[str, list[tuple[float, ...]]] = defaultdict(list)
+    for place in places:
+        boxes[place.sha256].append(place.box)
+    return {sha256: np.array(each, np.float32) for sha256, each in boxes.items()}
+
+
+def _forget_names(cache: Cache, traces: Traces, renumbered: Mapping[str, str]) -> int:
+    wanted = set(map(folded, traces.names))
+    before = read_names(cache.names_file)
+
+    def change(names: PeopleNames) -> PeopleNames:
+        people = (
+            NamedPerson(each.name, each.folder, _renumbered(each.faces, renumbered))
+            for each in names.people
+            if folded(each.name) not in wanted
+        )
+        folders = {
+            folder: tuple(name for name in of if folded(name) not in wanted)
+            for folder, of in names.folders.items()
+        }
+        return replace(names, folders=folders, people=tuple(each for each in people if each.faces))
+
+    update_names(cache.names_file, change)
+    return len(before.people) - len(read_names(cache.names_file).people)
+
+
+def _renumbered(faces: Iterable[str], renumbered: Mapping[str, str]) -> frozenset[str]:
+    return frozenset(new for face in faces if (new := renumbered.get(face, face)))
+
+
+def results_of(caches: Sequence[Cache]) -> list[Path]:
+    """The results that were made of caches, as the files beside these tell."""
+    found: dict[Path, None] = {}
+    for cache in caches:
+        if cache.names_file.exists():
+            for folder in read_names(cache.names_file).folders:
+                found[cache.names_file.parent / folder] = None
+    return [folder for folder in found if folder.is_dir()]
+
+
+def forget_in_results(
+    folders: Sequence[Path], traces: Traces, renumbered: Renumbered, *, apply: bool
+) -> tuple[list[ResultForgotten], list[str]]:
+    """Take a person out of results, or tell what is there of them.
+
+    Returns
+    -------
+    found : list of ResultForgotten
+    failures : list of str
+        Folders that could not be looked at or written, with the reason.
+    """
+    boxes = boxes_by_image(traces.places)
+
+    def is_at_place(face: FaceEntry) -> bool:
+        theirs = boxes.get(face.image)
+        mine = np.array([face.box], np.float32)
+        return theirs is not None and bool(best_partners(mine, theirs, min_iou=SAME_FACE_OVERLAP)[0] >= 0)
+
+    whom = Whom(is_at_place, renumbered, frozenset(map(folded, traces.names)))
+    found: list[ResultForgotten] = []
+    failures: list[str] = []
+    for folder in folders:
+        try:
+            held = forget_in_result(folder, whom, apply=apply)
+        except FacesetsError as error:
+            failures.append(str(error))
+            continue
+        if held is not None:
+            found.append(held)
+    return found, failures

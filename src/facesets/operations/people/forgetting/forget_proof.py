@@ -1,0 +1,198 @@
+"""The proof of forgetting: a search for what is left of a person, in the library and in files."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from facesets.errors import CannotWrite
+from facesets.files import json_bytes, printable
+from facesets.operations.people.forgetting.forget_files import NEAR, CacheForgotten
+from facesets.operations.people.forgetting.forget_words import holds_name, sql_pattern
+from facesets.results.file_names import folded, folder_name
+from facesets.results.safe_folder import SafeFolder
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.people import traces as searching
+from facesets.store.postgres.people.face_vectors import FaceVectors
+from facesets.store.postgres.people.person_edits import all_names
+
+_OF_PHOTOS = ("image_paths.path", "galleries.")
+"""Where photos lie, and what their owner wrote about them: no part of what is known of people."""
+
+_OF_NAMES = ("person_names.", "said_people.", "step_rows.", "steps.what")
+
+
+_OF_PHOTOS_IN_FILES = ("paths", "source", "cache")
+"""Keys of manifests under which a path stands that the user chose."""
+
+_OWN_KEY = re.compile(r"[a-z0-9_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a search after forgetting found.
+
+    Attributes
+    ----------
+    vectors_left : int
+        Vectors of nobody else within cosine distance 0.3 of the person's faces; must be 0.
+    of_others : dict
+        People who have such vectors, because they look alike, and how many: these are their own.
+    names_left : list of str
+        Where a name of the person's still stands; must be empty.
+    names_of_others : list of str
+        Where photos lie, what their owner wrote about them, and names of other people, that hold a name:
+        these are not the person's.
+    """
+
+    is_clean: bool
+    vectors_left: int = 0
+    of_others: dict[str, int] = field(default_factory=dict)
+    names_left: list[str] = field(default_factory=list)
+    names_of_others: list[str] = field(default_factory=list)
+
+
+def prove(
+    database: Database,
+    vectors: Sequence[FaceVectors],
+    refused: AbstractSet[int],
+    forms: Sequence[str],
+    caches: Sequence[CacheForgotten],
+    folders: Sequence[Path],
+) -> Proof:
+    """Search for what is left of somebody.
+
+    Parameters
+    ----------
+    vectors : sequence of FaceVectors
+        Of their faces.
+    refused : set of int
+        Faces that were said not to be theirs.
+    forms : sequence of str
+        What they were called, however it is written.
+    folders : sequence of Path
+        Results that hold nothing of them any more.
+    """
+    left, of_others = database.run(lambda connection: _vectors_left(connection, vectors, refused))
+    left += sum(cache.vectors_left for cache in caches)
+    names: list[str] = []
+    elsewhere: list[str] = []
+    if forms:
+        pattern = sql_pattern(forms)
+        rows = database.run(lambda connection: searching.rows_with(connection, pattern))
+        # Somebody else may be called so, too, by a part of the name.
+        excused = (*_OF_PHOTOS, *_OF_NAMES) if "person_names.name" in rows else _OF_PHOTOS
+        for place, count in rows.items():
+            (elsewhere if place.startswith(excused) else names).append(f"{place} ({count})")
+        known = {name for name, _ in database.run(all_names)}
+        others = {folded(each) for name in known for each in (name, folder_name(name))}
+        for folder in folders:
+            own, excusable = names_in(folder, forms, others)
+            names += [f"{printable(folder)}: {printable(name)}" for name in own]
+            elsewhere += [f"{printable(folder)}: {printable(name)}" for name in excusable]
+    names += [f"beside {printable(cache.file)}" for cache in caches if cache.names_left]
+    return Proof(not (left or names), left, of_others, names, elsewhere)
+
+
+def _vectors_left(
+    connection: Connection, vectors: Sequence[FaceVectors], refused: AbstractSet[int]
+) -> tuple[int, dict[str, int]]:
+    """Vectors near the person's: how many are nobody's, and whose the others are."""
+    left = 0
+    of_others: Counter[str] = Counter()
+    for theirs in vectors:
+        near = searching.near_faces(connection, theirs, NEAR)
+        of_others["faces that were said to be another"] += len(refused & set(near))
+        near = [face for face in near if face not in refused]
+        for owner in searching.owners(connection, near).values():
+            if owner.person:
+                of_others[printable(owner.name) or owner.person[:8]] += 1
+            else:
+                left += 1
+        for kind, whose in searching.near_averages(connection, theirs, NEAR):
+            of_others[f"the {kind} {printable(whose)}"] += 1
+        left += searching.raw_vectors(connection, theirs.embedding)
+    return left, {who: count for who, count in of_others.items() if count}
+
+
+def names_in(folder: Path, forms: Sequence[str], others: AbstractSet[str]) -> tuple[list[str], list[str]]:
+    """Where a result folder holds a name: in names of folders, and in manifests. No link is followed.
+
+    Parameters
+    ----------
+    others : set of str
+        What other people are called, and their folders; folded.
+
+    Returns
+    -------
+    held, excused : list of str
+        Places; in the latter the name is only part of another person's, or of a path of photos.
+    """
+    safe = SafeFolder(folder)
+    held: list[str] = []
+    excused: list[str] = []
+
+    def is_held(text: str) -> bool:
+        return holds_name(json_bytes(text), forms)
+
+    top = safe.names_in()
+    for name in top:
+        if is_held(name):
+            (excused if folded(name) in others else held).append(name)
+    inside = [f"{name}/{each}" for name in top for each in safe.names_in(name) if each.endswith(".json")]
+    for name in [*(each for each in top if each.endswith(".json")), *inside]:
+        content = _content(safe, name)
+        if not holds_name(content, forms):
+            continue
+        texts = list(_texts(content))
+        if any(own and is_held(text) and _owner(text) not in others for text, own in texts):
+            held.append(name)
+        elif any(is_held(text) for text, _ in texts):
+            excused.append(name)
+    return held, excused
+
+
+def _content(folder: SafeFolder, name: str) -> bytes:
+    """The bytes of a file of the folder's own; none of what is a link, a pipe or unreadable."""
+    try:
+        return folder.read(name) if folder.is_file(name) else b""
+    except (OSError, CannotWrite):
+        return b""
+
+
+def _owner(place: str) -> str:
+    return folded(place.partition("/")[0])
+
+
+def _texts(content: bytes) -> Iterator[tuple[str, bool]]:
+    """The texts in a manifest that were not always there, and whether they may be a person's name.
+
+    Keys are the program's own words but for those of files, whose folders may be a person's; their last
+    part is as the photo is called.
+    """
+    try:
+        raw = json.loads(content)
+    except (ValueError, RecursionError):
+        yield content.decode("utf-8", "backslashreplace"), True
+        return
+    yield from _walk(raw, own=True)
+
+
+def _walk(raw: Any, *, own: bool) -> Iterator[tuple[str, bool]]:  # noqa: ANN401 - whatever JSON holds
+    if isinstance(raw, str):
+        folders, _, last = raw.rpartition("/")
+        yield folders or last, own and not raw.startswith("/")
+        if folders:
+            yield last, False
+    elif isinstance(raw, list):
+        for each in raw:
+            yield from _walk(each, own=own)
+    elif isinstance(raw, dict):
+        for key, value in raw.items():
+            if not _OWN_KEY.fullmatch(key):
+                yield from _walk(key, own=own)
+            yield from _walk(value, own=own and key not in _OF_PHOTOS_IN_FILES)

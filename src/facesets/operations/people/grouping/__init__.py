@@ -1,0 +1,1 @@
+"""`cluster` on the library: by which method faces become people or clusters."""

@@ -1,0 +1,117 @@
+"""Clusters of the library: which faces a run groups, by which id, apart from whose they are."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import numpy as np
+
+from facesets.clustering.incremental import Joined
+from facesets.records import Bool, Int64
+from facesets.store.postgres.people.clusters import (
+    NONE,
+    Birth,
+    FaceClusters,
+    drop_empty,
+    keep_clusters,
+    put_into,
+)
+from facesets.store.postgres.people.peopled_faces import PeopledFaces
+from facesets.store.postgres.people.steps import Step
+
+OF_PERSON = "person_"
+"""How the ids of clusters begin that are what is known of a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterPlan:
+    """Which clusters faces are to be in.
+
+    Attributes
+    ----------
+    face_id, number : int64 arrays of shape (n,)
+        Faces, and for each an index into `ids`, or -1 for none.
+    ids : list of str
+    births : mapping
+        Of the clusters that come out of a kept run.
+    """
+
+    face_id: Int64
+    number: Int64
+    ids: list[str]
+    births: Mapping[str, Birth] = field(default_factory=dict)
+
+
+def store_plan(step: Step, model_id: int, plan: ClusterPlan) -> int:
+    """Put faces into their clusters, as part of a step; returns how many changed."""
+    used = [plan.ids[number] for number in np.unique(plan.number[plan.number >= 0]).tolist()]
+    keep_clusters(step, model_id, {each: plan.births.get(each) for each in used})
+    changed = put_into(step, plan.face_id, plan.number, plan.ids)
+    drop_empty(step, model_id)
+    return changed
+
+
+def plan_of_groups(
+    faces: PeopledFaces, clusters: FaceClusters, joined: Joined, new_id: Callable[[], UUID], leaving: Bool
+) -> ClusterPlan:
+    """The clusters of new people are their own; who joins somebody goes where most faces of theirs are.
+
+    Of the faces without a person those that are `leaving` somebody, bool array of shape (n,), leave the
+    cluster as well.
+    """
+    new = np.flatnonzero(faces.person < 0)
+    number = np.full(len(new), NONE, np.int64)
+    grouped = joined.group >= 0
+    ids = matched_ids(joined.group, clusters.number[new], clusters.ids, named_by(new_id))
+    number[grouped] = joined.group[grouped]
+    home = largest_in(faces.person, clusters.number, len(faces.persons))
+    joins = np.flatnonzero(joined.person >= 0)
+    at_home = home[joined.person[joins]]
+    number[joins] = np.where(at_home >= 0, at_home + len(ids), NONE)
+    decided = (number >= 0) | leaving
+    return ClusterPlan(faces.face_id[new[decided]], number[decided], [*ids, *clusters.ids])
+
+
+def largest_in(person: Int64, cluster: Int64, people: int) -> Int64:
+    """For each person, or other group of faces, the cluster that most of them are in; -1 for none."""
+    both = (person >= 0) & (cluster >= 0)
+    pairs, count = np.unique(np.stack([person[both], cluster[both]], axis=1), axis=0, return_counts=True)
+    largest = np.full(people, NONE, np.int64)
+    order = np.lexsort((-pairs[:, 1], count))
+    largest[pairs[order, 0]] = pairs[order, 1]
+    return largest
+
+
+def named_by(new_id: Callable[[], UUID]) -> Callable[[int], list[str]]:
+    """Makes ids of clusters as plain runs call them."""
+    return lambda count: [f"clu_{new_id().hex[:12]}" for _ in range(count)]
+
+
+def matched_ids(
+    label: Int64, before: Int64, ids: list[str], new_ids: Callable[[int], list[str]]
+) -> list[str]:
+    """Ids for clusters 0 … k-1: that of an earlier cluster most of whose faces are in it, else a new one.
+
+    Parameters
+    ----------
+    label : int64 array of shape (n,)
+        The clusters; negative for none.
+    before : int64 array of shape (n,)
+        The earlier clusters of the same faces, an index into `ids`; negative for none.
+    new_ids : callable
+        Makes so many new ids.
+    """
+    count = int(label.max(initial=-1)) + 1
+    size = np.bincount(before[before >= 0], minlength=len(ids))
+    both = (label >= 0) & (before >= 0)
+    pairs, shared = np.unique(np.stack([label[both], before[both]], axis=1), axis=0, return_counts=True)
+    mostly = 2 * shared > size[pairs[:, 1]]
+    pairs, shared = pairs[mostly], shared[mostly]
+    found: dict[int, str] = {}
+    for row in np.lexsort((pairs[:, 1], -shared)).tolist():
+        cluster, earlier = pairs[row].tolist()
+        if cluster not in found and not ids[earlier].startswith(OF_PERSON):
+            found[cluster] = ids[earlier]
+    missing = [cluster for cluster in range(count) if cluster not in found]
+    found |= dict(zip(missing, new_ids(len(missing)) if missing else [], strict=True))
+    return [found[cluster] for cluster in range(count)]

@@ -1,0 +1,150 @@
+"""The second phase of `cluster --dual`: faces that are nobody's, into clusters that are nobody yet."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from facesets.clustering import Constraints, same_image_pairs, singletons_as_noise
+from facesets.clustering.methods import METHODS, Grouping, GroupingTask
+from facesets.clustering.recognisers import Recogniser, recogniser_named
+from facesets.interfaces import Progress
+from facesets.operations.options.dual import DualOptions
+from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.options.threshold import Method
+from facesets.operations.people.corrections.summary import kept_step
+from facesets.operations.people.grouping.clusters import ClusterPlan, matched_ids, store_plan
+from facesets.operations.people.grouping.dual_questions import cluster_questions
+from facesets.operations.people.grouping.library_faces import LoadedFaces
+from facesets.operations.people.grouping.matching import Steps
+from facesets.operations.people.training.heads import Head
+from facesets.plurals import counted
+from facesets.records import Int64
+from facesets.stop import Stop
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.clusters import FaceClusters
+from facesets.store.postgres.people.peopled_faces import people_now
+from facesets.store.postgres.people.steps import making_step
+from facesets.store.postgres.people.unassigned import note_unassigned
+from facesets.store.postgres.people.unknown_clusters import (
+    PREFIX,
+    name_after_people,
+    new_numbers,
+    replace_questions,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was stored: clusters that are new, questions, and the step if anything changed."""
+
+    new: int
+    questions: int
+    step: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """The faces that are nobody's yet, and what is known of them."""
+
+    loaded: LoadedFaces
+    said: Constraints
+    options: ClusterLibraryOptions
+    dual: DualOptions
+    head: Head | None
+
+    @property
+    def rows(self) -> Int64:
+        """Their rows among the faces."""
+        return np.flatnonzero(self.loaded.faces.person < 0)
+
+    def group(self, progress: Progress, stop: Stop, recogniser: str | None) -> Grouping:
+        """Group them by the chosen method; clusters that are too small are noise."""
+        rows, dual = self.rows, self.dual
+        faces, method = self.loaded.faces, METHODS[dual.unknown_method]
+        embedding = faces.embedding[rows]
+        eps = dual.unknown_eps
+        if self.head is not None:
+            embedding, recogniser = self.head.project(embedding), None
+            eps = _eps(dual.unknown_method, self.head) if eps is None else eps
+        if eps is None:
+            eps = recogniser_named(recogniser).neighbour_cosine_distance
+        reported = Steps(progress, stop, f"Grouping {counted(len(rows), 'face')}")
+        task = GroupingTask(
+            embeddings=embedding,
+            apart=self._constraints(rows),
+            recogniser=recogniser,
+            threshold=eps if method.threshold == "max_cosine_distance" else 1.0 - eps,
+            min_cluster_size=dual.unknown_min_size,
+            min_samples=self.options.min_samples,
+            on_progress=reported,
+        )
+        found = method.group(task)
+        reported.end()
+        return replace(found, labels=singletons_as_noise(found.labels, min_size=dual.unknown_min_size))
+
+    def _constraints(self, rows: Int64) -> Constraints:
+        """What was said of pairs of them, and that two faces of one photo are two people."""
+        faces = self.loaded.faces
+        place = np.full(len(faces.person), -1, np.int64)
+        place[rows] = np.arange(len(rows))
+        inside = Constraints(
+            *(_among(place, pairs) for pairs in (self.said.must_link, self.said.cannot_link))
+        )
+        if self.options.same_image_ok:
+            return inside
+        return inside.plus(same_image_pairs(faces.embedding[rows], faces.image[rows]))
+
+    def store(
+        self,
+        connection: Connection,
+        library: Library,
+        labels: Int64,
+        given_by: int | None,
+        recogniser: Recogniser,
+        by: str,
+        run_id: int,
+    ) -> Done:
+        """Put the faces into their clusters, as one step, and keep what is to be asked."""
+        loaded, rows = self.loaded, self.rows
+        # Who got a person meanwhile is none of the others any more.
+        now = people_now(connection, loaded.faces)
+        free = np.isin(loaded.faces.face_id[rows], now.face_id[now.person < 0])
+        rows, labels = rows[free], labels[free]
+        before = _unknown_only(loaded.clusters, rows)
+        made: list[str] = []
+
+        def named(count: int) -> list[str]:
+            made.extend(new_numbers(connection, count))
+            return made
+
+        ids = matched_ids(labels, before.number, before.ids, named)
+        with making_step(connection, "cluster", by, "clusters that are nobody yet", run_id=run_id) as step:
+            name_after_people(step, loaded.model_id, loaded.faces.detector_id, given_by)
+            store_plan(step, loaded.model_id, ClusterPlan(loaded.faces.face_id[rows], labels, ids))
+        note_unassigned(connection, loaded.faces.detector_id, loaded.faces.face_id)
+        asked = cluster_questions(connection, library, ids, recogniser)
+        questions = replace_questions(connection, loaded.model_id, asked)
+        return Done(len(made), questions, kept_step(connection, step))
+
+
+def _among(place: Int64, pairs: Int64) -> Int64:
+    """Those pairs of which both are among some, by their places there."""
+    inside = place[pairs]
+    return inside[(inside >= 0).all(axis=1)]
+
+
+def _unknown_only(clusters: FaceClusters, rows: Int64) -> FaceClusters:
+    """The clusters of these faces that are nobody yet; those of other runs are left aside."""
+    unknown = np.array([each.startswith(PREFIX) for each in clusters.ids] + [False])
+    number = clusters.number[rows]
+    return FaceClusters(np.where(unknown[number], number, -1), clusters.ids)
+
+
+def _eps(method: Method, head: Head) -> float:
+    """Up to which cosine distance faces belong together among what a head projects.
+
+    Where pairs decide, as strict as for giving faces to people: there they are compared with means.
+    """
+    made = head.thresholds
+    return made.max_cosine_distance if method == "agglomerative" else 1 - made.person

@@ -1,0 +1,268 @@
+"""`cluster --method hdbscan` on the library: a hierarchy that is kept, and new faces placed in it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+
+from facesets.clustering import HdbscanResult, approximate_predict, hdbscan, place_by_centroid
+from facesets.clustering.centroids import centroids
+from facesets.clustering.recognisers import recogniser_named
+from facesets.clustering.vectors import Float64
+from facesets.formats.hierarchy import packed, unpacked
+from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.people.grouping.clusters import ClusterPlan, largest_in, matched_ids, named_by
+from facesets.operations.people.grouping.matching import Steps
+from facesets.operations.people.grouping.obeying import constraints_of
+from facesets.plurals import counted
+from facesets.records import Bool, Float32, Int64
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.people.clusters import NONE, Birth, FaceClusters
+from facesets.store.postgres.people.face_scope import FaceScope
+from facesets.store.postgres.people.hierarchies import (
+    KeptRun,
+    arrays_of,
+    faces_met,
+    keep_densities,
+    keep_run,
+    run_in_force,
+)
+from facesets.store.postgres.people.peopled_faces import PeopledFaces
+from facesets.store.postgres.people.statements import Statements
+from facesets.store.postgres.people.steps import Step
+
+NEAR_CENTROID = 0.45
+"""Cosine distance from a centroid that is near enough where the cluster's own is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hierarchy:
+    """A kept run.
+
+    Attributes
+    ----------
+    run : KeptRun
+    result : HdbscanResult
+    face_id : int64 array of shape (n,)
+        Its faces, in its order.
+    met : int64 array
+        Those, and what was tried since and placed nowhere; ascending.
+    """
+
+    run: KeptRun
+    result: HdbscanResult
+    face_id: Int64
+    met: Int64
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where the faces of a library belong in a hierarchy.
+
+    Attributes
+    ----------
+    cluster : int64 array of shape (n,)
+        Of each face of the library an index into `ids`; -1 for none.
+    told : int64 array
+        The rows of faces whose cluster may have changed.
+    ids : list of str
+    fresh : HdbscanResult or None
+        The hierarchy, where it is a new one; of `of_run`, the rows of faces.
+    tried : int64 array
+        Faces that were placed nowhere, besides those of a new hierarchy.
+    predicted, nearest : int
+        Faces that the hierarchy placed, and that the nearest centroid did.
+    """
+
+    cluster: Int64
+    told: Int64
+    ids: list[str]
+    fresh: HdbscanResult | None
+    of_run: Int64
+    tried: Int64
+    predicted: int
+    nearest: int
+
+    def sentence(self) -> str:
+        """What was done."""
+        placed = f"{counted(self.predicted, 'face')} placed in the hierarchy"
+        later = f"{placed}, {self.nearest} by the nearest centroid"
+        if self.fresh is None:
+            return f"Kept hierarchy: {later}, {len(self.tried)} nowhere."
+        clusters, noise = len(self.fresh.cluster), int((self.fresh.labels < 0).sum())
+        of = f"New hierarchy of {counted(len(self.of_run), 'face')}"
+        made = f"{of}: {counted(clusters, 'cluster')}, {noise} in none."
+        left = self.predicted + self.nearest + len(self.tried)
+        return f"{made} Of the others {later}, {len(self.tried)} nowhere." if left else made
+
+
+def parameters_of(options: ClusterLibraryOptions) -> dict[str, Any]:
+    """What a kept hierarchy has to have been made with to go on with it."""
+    return {
+        "min_cluster_size": options.min_cluster_size,
+        "min_samples": options.min_samples,
+        "min_quality": options.min_quality,
+        "max_faces": options.max_faces,
+        "time_bucket": options.time_bucket,
+    }
+
+
+def load_hierarchy(
+    connection: Connection, model_id: int, parameters: Mapping[str, Any] | None
+) -> Hierarchy | None:
+    """The hierarchy in force, if it was made with these parameters, or with any for None.
+
+    Raises
+    ------
+    DamagedFile
+        What is kept of it cannot be read.
+    """
+    run = run_in_force(connection, model_id)
+    if run is None or (parameters is not None and dict(run.parameters) != dict(parameters)):
+        return None
+    result, face_id = unpacked(arrays_of(connection, run.id))
+    return Hierarchy(run, result, face_id, faces_met(connection, run.id))
+
+
+def place(
+    faces: PeopledFaces,
+    clusters: FaceClusters,
+    scope: FaceScope,
+    hierarchy: Hierarchy | None,
+    said: Statements,
+    options: ClusterLibraryOptions,
+    new_id: Callable[[], UUID],
+    reported: Steps,
+    *,
+    recogniser: str | None,
+) -> Placed:
+    """Place the faces that are new to a hierarchy; without one, make it first.
+
+    The hierarchy's own prediction comes first, then the nearest centroid within the cluster's epsilon;
+    neither places a face farther from the centroid than a person's faces usually are.
+    """
+    eligible = scope.of(options.min_quality)
+    if hierarchy is None:
+        rows = _best(scope.quality, np.flatnonzero(eligible), options.max_faces)
+        result = hdbscan(
+            faces.embedding[rows],
+            min_cluster_size=options.min_cluster_size,
+            min_samples=options.min_samples,
+            constraints=constraints_of(said, faces.face_id[rows]),
+            on_progress=reported,
+        )
+        reported.end()
+        number = np.full(len(faces.face_id), NONE, np.int64)
+        number[rows] = result.labels
+        ids = matched_ids(number, clusters.number, clusters.ids, named_by(new_id))
+        new = np.setdiff1d(np.flatnonzero(eligible), rows)
+        home, of_run, fresh = np.arange(len(ids)), np.arange(len(rows)), result
+    else:
+        result, fresh, ids = hierarchy.result, None, clusters.ids
+        rows, of_run = rows_of(hierarchy.face_id, faces.face_id)
+        number = clusters.number.copy()
+        home = largest_in(result.labels[of_run], number[rows], int(result.labels.max(initial=-1)) + 1)
+        new = np.flatnonzero(eligible & (number < 0) & ~np.isin(faces.face_id, hierarchy.met))
+    known = _Known(result, faces.embedding[rows], of_run)
+    label, predicted = known.place(faces.embedding[new], recogniser)
+    number[new] = np.where(label >= 0, np.append(home, NONE)[label], NONE)
+    told = new[number[new] >= 0] if fresh is None else np.flatnonzero(eligible)
+    return Placed(
+        cluster=number,
+        told=told,
+        ids=ids,
+        fresh=fresh,
+        of_run=rows,
+        tried=faces.face_id[new[number[new] < 0]],
+        predicted=int((predicted & (number[new] >= 0)).sum()),
+        nearest=int((~predicted & (number[new] >= 0)).sum()),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A hierarchy with the vectors of those of its faces that exist still."""
+
+    result: HdbscanResult
+    embedding: Float32
+    of_run: Int64
+
+    def place(self, new: Float32, recogniser: str | None) -> tuple[Int64, Bool]:
+        """The label of each new face, -1 for none; and whether the hierarchy itself placed it."""
+        if not len(new) or not len(self.embedding):
+            return np.full(len(new), NONE, np.int64), np.zeros(len(new), bool)
+        # A cluster is born where it parts from the rest, so that strangers are within its epsilon, too.
+        most = recogniser_named(recogniser).max_from_centroid
+        middle = centroids(self.embedding, self.result.labels[self.of_run])
+        label = approximate_predict(self.result, self.embedding, new, faces=self.of_run).labels
+        label[label >= len(middle)] = NONE
+        some = np.flatnonzero(label >= 0)
+        nearness = np.einsum("ij,ij->i", new[some], middle[label[some]])
+        label[some[nearness < 1.0 - most]] = NONE
+        predicted: Bool = label >= 0
+        left = np.flatnonzero(~predicted)
+        epsilon = epsilon_of(self.result)[: len(middle)]
+        label[left] = place_by_centroid(new[left], middle, epsilon, otherwise=NEAR_CENTROID, most=most)
+        return label, predicted
+
+
+def epsilon_of(result: HdbscanResult) -> Float64:
+    """The epsilon of each cluster; NaN for those that statements alone made."""
+    epsilon = np.full(int(result.labels.max(initial=-1)) + 1, np.nan)
+    epsilon[: len(result.epsilon)] = result.epsilon[: len(epsilon)]
+    return epsilon
+
+
+def _best(quality: Float32, rows: Int64, most: int) -> Int64:
+    """The best faces of these, in order."""
+    if len(rows) <= most:
+        return rows
+    return np.sort(rows[np.lexsort((rows, -quality[rows]))[:most]])
+
+
+def rows_of(wanted: Int64, face_id: Int64) -> tuple[Int64, Int64]:
+    """The rows of those of the wanted faces that exist, and the places of these among the wanted."""
+    row = np.minimum(np.searchsorted(face_id, wanted), max(len(face_id) - 1, 0))
+    there = np.flatnonzero(face_id[row] == wanted) if len(face_id) else np.empty(0, np.int64)
+    return row[there], there
+
+
+def keep(
+    step: Step,
+    model_id: int,
+    faces: PeopledFaces,
+    placed: Placed,
+    hierarchy: Hierarchy | None,
+    options: ClusterLibraryOptions,
+    run_id: int | None,
+) -> ClusterPlan:
+    """Keep a new hierarchy, or what was tried in the one in force; returns the clusters of the faces."""
+    connection, births = step.connection, {}
+    if placed.fresh is None:
+        number = 0 if hierarchy is None else hierarchy.run.id
+    else:
+        result = placed.fresh
+        noise = int((result.labels < 0).sum())
+        counts = len(result.labels), len(placed.ids), noise
+        face_id = faces.face_id[placed.of_run]
+        number = keep_run(
+            connection, model_id, run_id, parameters_of(options), counts, packed(result, face_id)
+        )
+        keep_densities(
+            connection,
+            number,
+            face_id,
+            result.density.astype(np.float32),
+            result.outlier_score.astype(np.float32),
+        )
+        births = {
+            each: Birth(number, float(born), float(lived), float(stable))
+            for each, born, lived, stable in zip(
+                placed.ids, result.birth_density, result.persistence, result.stability, strict=False
+            )
+        }
+    missed = np.zeros(len(placed.tried), np.float32)
+    keep_densities(connection, number, placed.tried, missed, missed + 1)
+    return ClusterPlan(faces.face_id[placed.told], placed.cluster[placed.told], placed.ids, births)

@@ -1,0 +1,131 @@
+"""The faces of a library as runs that group them see them, and what the kept hierarchy makes of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+import numpy as np
+
+from facesets.clustering.recognisers import recogniser_named
+from facesets.errors import Command, Field, WrongUsage
+from facesets.interfaces import Progress
+from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.people.grouping.cluster_owners import join_by_clusters
+from facesets.operations.people.grouping.hierarchy import (
+    Hierarchy,
+    Placed,
+    load_hierarchy,
+    parameters_of,
+    place,
+)
+from facesets.operations.people.grouping.matching import Decision, Steps
+from facesets.operations.people.grouping.regrouping import Seen
+from facesets.plurals import counted
+from facesets.records import Bool
+from facesets.stop import Stop
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.people import peopled_faces as people
+from facesets.store.postgres.people.clusters import FaceClusters, clusters_of
+from facesets.store.postgres.people.face_scope import FaceScope, face_scope
+from facesets.store.postgres.people.peopled_faces import PeopledFaces
+from facesets.store.postgres.people.statements import Statements
+from facesets.store.postgres.people.unassigned import left_unassigned
+from facesets.store.postgres.people.upkeep import SINGLE
+from facesets.store.postgres.runs import last_options
+
+JOINING = 0.65
+"""Mean cosine similarity from which a face joins somebody who is not in its cluster, if nothing is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedFaces:
+    """The faces that a run is about, and those of known people, with what is known of their clusters.
+
+    `hierarchy` is that in force, where the run goes on with it; `left_out` counts faces it is not about.
+    """
+
+    model_id: int
+    faces: PeopledFaces
+    clusters: FaceClusters
+    scope: FaceScope
+    hierarchy: Hierarchy | None
+    seen: Seen
+    left_out: int
+
+
+def load_faces(connection: Connection, library: Library, options: ClusterLibraryOptions) -> LoadedFaces:
+    """Read the faces that a run is about, as of one moment.
+
+    Raises
+    ------
+    WrongUsage
+        Nothing was indexed yet.
+    DamagedFile
+        The kept hierarchy cannot be read.
+    """
+    connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    detector = library.detector(connection)
+    if detector is None:
+        raise WrongUsage(
+            f"There are no faces in {library.label} yet. Run {Command('index', Field('target', 'PHOTOS'))}."
+        )
+    faces = people.load_peopled_faces(connection, detector)
+    scope = face_scope(connection, detector, faces.face_id, options.time_bucket)
+    in_pool = scope.of(options.min_quality) & ~_singles(clusters_of(connection, detector, faces.face_id))
+    wanted = (faces.person >= 0) | in_pool
+    faces = faces.take(wanted)
+    hierarchy = None
+    if options.method == "hdbscan" and not options.full:
+        hierarchy = load_hierarchy(connection, detector.model_id, parameters_of(options))
+    return LoadedFaces(
+        detector.model_id,
+        faces,
+        clusters_of(connection, detector, faces.face_id),
+        scope.take(wanted),
+        hierarchy,
+        Seen(
+            people.fixed_persons(connection),
+            left_unassigned(connection, detector.id),
+            last_options(connection, "cluster"),
+        ),
+        int((~wanted).sum()),
+    )
+
+
+def _singles(clusters: FaceClusters) -> Bool:
+    """Which faces are clusters of their own since they were left over for long: no run compares them."""
+    single = np.array([*(each.startswith(SINGLE) for each in clusters.ids), False])
+    return single[clusters.number]
+
+
+def by_hierarchy(
+    loaded: LoadedFaces,
+    said: Statements,
+    options: ClusterLibraryOptions,
+    progress: Progress,
+    stop: Stop,
+    new_id: Callable[[], UUID],
+    recogniser: str | None,
+) -> tuple[Decision, Placed]:
+    """What becomes of the faces without a person by the kept hierarchy, and where each face is in it."""
+    reported = Steps(progress, stop, f"Grouping {counted(len(loaded.faces.face_id), 'face')}")
+    placed = place(
+        loaded.faces,
+        loaded.clusters,
+        loaded.scope,
+        loaded.hierarchy,
+        said,
+        options,
+        new_id,
+        reported,
+        recogniser=recogniser,
+    )
+    joined = join_by_clusters(
+        loaded.faces,
+        placed.cluster,
+        min_cosine_similarity=JOINING if options.threshold is None else options.threshold,
+        least_in_cluster=1.0 - recogniser_named(recogniser).max_from_centroid,
+        min_size=options.min_size,
+    )
+    return Decision(joined, reasons=(placed.sentence(),)), placed

@@ -1,0 +1,148 @@
+"""What humans said is obeyed by every method: whatever it decided is brought into line here."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from facesets.clustering import Constraints
+from facesets.clustering.graph_components import join_pairs
+from facesets.clustering.incremental import Joined
+from facesets.records import Bool, Int64
+from facesets.store.postgres.people.peopled_faces import PeopledFaces
+from facesets.store.postgres.people.statements import FacePair, Statements
+
+_NOBODY = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Obeyed:
+    """A decision that goes against nothing that was said.
+
+    Attributes
+    ----------
+    joined : Joined
+    constrained : bool array of shape (n,)
+        New faces that were given away because of what was said.
+    """
+
+    joined: Joined
+    constrained: Bool
+
+
+def constraints_of(said: Statements, face_ids: Int64) -> Constraints:
+    """What was said about pairs of faces, by the rows of a library's faces."""
+    if not said.face_pairs:
+        return Constraints()
+    row = {int(face): i for i, face in enumerate(face_ids.tolist())}
+    together = [(row[p.first], row[p.second]) for p in said.face_pairs if p.same and _both(p, row)]
+    apart = [(row[p.first], row[p.second]) for p in said.face_pairs if not p.same and _both(p, row)]
+    return Constraints(_pairs(together), _pairs(apart))
+
+
+def _both(pair: FacePair, row: Mapping[int, int]) -> bool:
+    return pair.first in row and pair.second in row
+
+
+def _pairs(pairs: Sequence[tuple[int, int]]) -> Int64:
+    return np.array(pairs, np.int64).reshape(-1, 2)
+
+
+def obey(faces: PeopledFaces, joined: Joined, said: Statements) -> Obeyed:
+    """Bring a decision about the faces without a person into line with what was said.
+
+    Faces that are said to be one person follow the one of them that has a person, else the largest of their
+    new groups. A face that is said not to be somebody, or not to be the person of another face, stays alone.
+    """
+    new = np.flatnonzero(faces.person < 0)
+    person = faces.person.copy()
+    person[new] = joined.person
+    group = np.full(len(person), _NOBODY, np.int64)
+    group[new] = joined.group
+    before = person.copy(), group.copy()
+    pairs = constraints_of(said, faces.face_id)
+    units = _units(pairs.must_link)
+    for members in units:
+        _together(members, person, group, faces.person)
+    given = (person != before[0]) | (group != before[1])
+    unit = {int(row): members for members in units for row in members.tolist()}
+    _not_them(person, group, faces, said, unit)
+    _apart(person, group, faces.person, pairs.cannot_link, unit)
+    constrained = given & ((person >= 0) | (group >= 0))
+    result = replace(joined, person=person[new], group=_renumbered(group[new]))
+    decided = (result.person >= 0) | (result.group >= 0)
+    review = joined.review
+    still = ~decided[review.face] if len(review.face) else np.empty(0, bool)
+    if not still.all():
+        review = replace(
+            review, face=review.face[still], person=review.person[still], similarity=review.similarity[still]
+        )
+        result = replace(result, review=review)
+    return Obeyed(result, constrained[new])
+
+
+def _units(must: Int64) -> list[Int64]:
+    """Faces that are said to be one person, also through others, by their rows."""
+    if not len(must):
+        return []
+    rows, ends = np.unique(must, return_inverse=True)
+    ends = ends.reshape(-1, 2)
+    part = join_pairs(len(rows), ends[:, 0], ends[:, 1])
+    return [rows[part == number] for number in range(int(part.max()) + 1)]
+
+
+def _together(members: Int64, person: Int64, group: Int64, owned: Int64) -> None:
+    """Give faces that are said to be one person to one."""
+    free = members[owned[members] < 0]
+    owners = [*owned[members][owned[members] >= 0], *person[members][person[members] >= 0]]
+    if owners:
+        person[free], group[free] = owners[0], _NOBODY
+        return
+    groups = group[members][group[members] >= 0]
+    group[free] = np.bincount(groups).argmax() if len(groups) else int(group.max(initial=-1)) + 1
+
+
+def _not_them(
+    person: Int64, group: Int64, faces: PeopledFaces, said: Statements, unit: Mapping[int, Int64]
+) -> None:
+    """Let a new face leave that is said not to be whom it would join."""
+    refused = {(each.face, each.person) for each in said.faces if not each.is_person}
+    if not refused:
+        return
+    row = {int(face): i for i, face in enumerate(faces.face_id.tolist())}
+    for face, who in refused:
+        at = row.get(face)
+        if at is not None and faces.person[at] < 0 <= person[at] and faces.persons[person[at]] == who:
+            members = unit.get(at, np.array([at]))
+            _leave(members[faces.person[members] < 0], person, group)
+
+
+def _leave(leaving: Int64, person: Int64, group: Int64) -> None:
+    """Let faces that are said to be one person join nobody: several are somebody new."""
+    person[leaving] = _NOBODY
+    group[leaving] = int(group.max(initial=-1)) + 1 if len(leaving) > 1 else _NOBODY
+
+
+def _apart(person: Int64, group: Int64, owned: Int64, cannot: Int64, unit: Mapping[int, Int64]) -> None:
+    """Let one of two faces leave that are said to show two people and would be one.
+
+    With it go those that are said to be the same person.
+    """
+    for pair in cannot.tolist():
+        first, second = pair
+        if not (person[first] == person[second] >= 0 or group[first] == group[second] >= 0):
+            continue
+        sides = [unit.get(row, np.array([row])) for row in pair]
+        free = [not (owned[side] >= 0).any() for side in sides]
+        if not any(free):
+            continue
+        leaving = sides[1] if free[1] and (not free[0] or len(sides[1]) <= len(sides[0])) else sides[0]
+        _leave(leaving, person, group)
+
+
+def _renumbered(group: Int64) -> Int64:
+    """Groups numbered without gaps, in their order."""
+    known = np.unique(group[group >= 0])
+    number = np.full(int(group.max(initial=-1)) + 2, _NOBODY, np.int64)
+    number[known] = np.arange(len(known))
+    return number[group]

@@ -1,0 +1,101 @@
+"""`cluster` of the library by `auto`: new faces and what is near them are grouped again, by arrays."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from uuid import UUID
+
+import numpy as np
+
+from facesets.clustering import calibrate
+from facesets.clustering.incremental import Joined
+from facesets.clustering.regrouping import Known, Regrouped, regroup
+from facesets.interfaces import Progress
+from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.people.grouping.matching import Decision, Steps
+from facesets.operations.people.grouping.obeying import constraints_of
+from facesets.plurals import counted
+from facesets.records import Int64
+from facesets.stop import Stop
+from facesets.store.postgres.people.peopled_faces import PeopledFaces
+from facesets.store.postgres.people.statements import Statements
+
+_DECIDING = ("method", "threshold", "min_size", "same_image_ok", "min_quality", "time_bucket")
+"""Options of which another value may change what becomes of faces that were seen already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was done with the faces before.
+
+    Attributes
+    ----------
+    fixed : set of UUID
+        People whom a human named, or about whom one said something.
+    left : int64 array of shape (m,)
+        Numbers of faces that the last run left without a person.
+    options : mapping or None
+        Of the last run; None where there was none.
+    """
+
+    fixed: set[UUID]
+    left: Int64
+    options: Mapping[str, object] | None
+
+    def was_told(self, options: ClusterLibraryOptions) -> bool:
+        """Whether the last run was told the same."""
+        last, now = self.options, asdict(options)
+        return last is not None and all(last.get(name) == now[name] for name in _DECIDING)
+
+
+def decide_again(
+    faces: PeopledFaces,
+    seen: Seen,
+    said: Statements,
+    options: ClusterLibraryOptions,
+    progress: Progress,
+    stop: Stop,
+    *,
+    recogniser: str | None = None,
+) -> Decision:
+    """Group the faces that no run has seen, and what is near them; nothing where there are none.
+
+    `recogniser` is the file name of the network that made the embeddings. Raises `StoppedEarly`.
+    """
+    seeds = _unseen(faces, seen, options)
+    if not len(seeds):
+        return _decision(faces, Regrouped.nothing(faces.person), {})
+    progress.begin("Measuring what similarities mean")
+    image = None if options.same_image_ok else faces.image
+    measured = calibrate(faces.embedding, image_index=image, recogniser=recogniser)
+    progress.end()
+    fixed = np.array([person in seen.fixed for person in faces.persons], bool)
+    reported = Steps(progress, stop, f"Grouping {counted(len(seeds), 'face')} and those near them")
+    found = regroup(
+        faces.embedding,
+        Known(faces.person, fixed, image, constraints_of(said, faces.face_id)),
+        seeds,
+        measured,
+        min_size=options.min_size,
+        least_similarity=options.threshold,
+        on_progress=reported,
+    )
+    reported.end()
+    return _decision(faces, found, {"measured_cosine_similarity": measured.link})
+
+
+def _unseen(faces: PeopledFaces, seen: Seen, options: ClusterLibraryOptions) -> Int64:
+    """Rows of the faces without a person, less those that the last run, if one like this, left so."""
+    free = np.flatnonzero(faces.person < 0)
+    return free[~np.isin(faces.face_id[free], seen.left)] if seen.was_told(options) else free
+
+
+def _decision(faces: PeopledFaces, found: Regrouped, used: Mapping[str, float]) -> Decision:
+    """What was found, about the faces without a person and those that change theirs."""
+    free = np.flatnonzero((faces.person < 0) | (found.person != faces.person))
+    known = len(faces.persons)
+    person = found.person[free]
+    review = replace(found.review, face=np.searchsorted(free, found.review.face))
+    joined = Joined(
+        np.where(person < known, person, -1), np.where(person >= known, person - known, -1), review
+    )
+    return Decision(joined, used, found.reasons, free=free, looked_at=found.looked_at)

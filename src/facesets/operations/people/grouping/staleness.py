@@ -1,0 +1,164 @@
+"""Whether the kept hierarchy is due to be made again."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from facesets.clustering.centroids import centroids
+from facesets.operations.people.grouping.clusters import largest_in
+from facesets.operations.people.grouping.hierarchy import Hierarchy, load_hierarchy, rows_of
+from facesets.plurals import counted
+from facesets.records import Float32, Int64
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.people.clusters import clusters_of, fresh_centers
+from facesets.store.postgres.people.face_scope import face_scope
+from facesets.store.postgres.people.hierarchies import faces_found_since, latest_parameters
+from facesets.store.postgres.people.peopled_faces import load_peopled_faces
+
+MOST_ADDED = 0.25
+"""Share of faces added since, of those that made the hierarchy, from which it is due."""
+MOST_UNASSIGNED = 0.5
+"""Share of the added faces that found no place; from `LEAST_UNASSIGNED` faces on."""
+LEAST_UNASSIGNED = 50
+MOST_DRIFT = 0.1
+"""Cosine distance that a tenth of the centroids moved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Staleness:
+    """How old the kept hierarchy is by what happened since.
+
+    Attributes
+    ----------
+    exists : bool
+        There is one.
+    made : str
+        When.
+    faces : int
+        That made it.
+    added : int
+        Faces since then that it would have been made of as well.
+    unassigned : int
+        Those of them that are in no cluster.
+    share_added, share_unassigned : float
+        Of the faces that made it; of the added ones.
+    drift : float
+        Cosine distance between the centroids then and now that nine tenths of the clusters stay below.
+    changed : list of str
+        Parameters that a later run asked for differently, and the model.
+    due : bool
+        A new one is advised,
+    reasons : list of str
+        because of these, in words.
+    """
+
+    exists: bool = False
+    made: str = ""
+    faces: int = 0
+    added: int = 0
+    unassigned: int = 0
+    share_added: float = 0.0
+    share_unassigned: float = 0.0
+    drift: float = 0.0
+    changed: list[str] = field(default_factory=list)
+    due: bool = False
+    reasons: list[str] = field(default_factory=list)
+
+
+def staleness(library: Library) -> Staleness:
+    """Compare the kept hierarchy with the library as it is.
+
+    Raises
+    ------
+    DamagedFile
+        What is kept of it cannot be read.
+    """
+    return library.database.run(lambda connection: _measure(connection, library))
+
+
+def _measure(connection: Connection, library: Library) -> Staleness:
+    detector = library.detector(connection)
+    hierarchy = None if detector is None else load_hierarchy(connection, detector.model_id, None)
+    if detector is None or hierarchy is None:
+        return _without(connection, detector)
+    faces = load_peopled_faces(connection, detector)
+    run, asked = hierarchy.run, dict(hierarchy.run.parameters)
+    scope = face_scope(connection, detector, faces.face_id, asked["time_bucket"])
+    # What was left out as too many was there already: only faces found later are new.
+    later = faces_found_since(connection, detector.id, run.made_at)
+    new = scope.of(float(asked["min_quality"])) & np.isin(faces.face_id, later)
+    clusters = clusters_of(connection, detector, faces.face_id)
+    lost = int((new & (clusters.number < 0)).sum())
+    added = int(new.sum())
+    latest = latest_parameters(connection, list(asked)) or asked
+    changed = [
+        f"{name.replace('_', '-')}: {_worded(asked[name])} then, {_worded(latest[name])} now"
+        for name in asked
+        if latest.get(name, asked[name]) != asked[name]
+    ]
+    known, of_run = rows_of(hierarchy.face_id, faces.face_id)
+    drift = _drift(
+        connection, detector, hierarchy, faces.embedding[known], of_run, clusters.number[known], clusters.ids
+    )
+    figures = Staleness(
+        exists=True,
+        made=run.made_at.isoformat(timespec="seconds"),
+        faces=run.faces,
+        added=added,
+        unassigned=lost,
+        share_added=round(added / max(run.faces, 1), 4),
+        share_unassigned=round(lost / max(added, 1), 4),
+        drift=round(drift, 4),
+        changed=changed,
+    )
+    reasons = _reasons(figures)
+    return replace(figures, due=bool(reasons), reasons=reasons)
+
+
+def _without(connection: Connection, detector: DetectorRow | None) -> Staleness:
+    """What to say where no hierarchy is in force: it is due if one was made of another model's faces."""
+    if detector is None or latest_parameters(connection, []) is None:
+        return Staleness()
+    return Staleness(due=True, reasons=["the hierarchy was made of another model's faces, or is gone"])
+
+
+def _reasons(figures: Staleness) -> list[str]:
+    reasons = []
+    if figures.share_added >= MOST_ADDED:
+        reasons.append(f"{counted(figures.added, 'face')} added to {figures.faces}")
+    if figures.unassigned >= LEAST_UNASSIGNED and figures.share_unassigned >= MOST_UNASSIGNED:
+        reasons.append(f"{figures.unassigned} of {figures.added} added faces found no place")
+    if figures.drift >= MOST_DRIFT:
+        reasons.append(f"a tenth of the centroids moved by {figures.drift:.2f} or more")
+    if figures.changed:
+        reasons.append("other parameters are asked for")
+    return reasons
+
+
+def _worded(value: object) -> str:
+    return "none" if value is None else str(value)
+
+
+def _drift(
+    connection: Connection,
+    detector: DetectorRow,
+    hierarchy: Hierarchy,
+    embedding: Float32,
+    of_run: Int64,
+    number: Int64,
+    ids: list[str],
+) -> float:
+    """How far the centroids of clusters are from where they were: what nine tenths stay below."""
+    label = hierarchy.result.labels[of_run]
+    then = centroids(embedding, label)
+    home = largest_in(label, number, len(then))
+    now = fresh_centers(connection, detector)
+    place = {each: row for row, each in enumerate(now.ids)}
+    row = np.array([place.get(ids[each], -1) if each >= 0 else -1 for each in home.tolist()], np.int64)
+    there = np.flatnonzero(row >= 0)
+    if not len(there):
+        return 0.0
+    moved = 1.0 - np.einsum("ij,ij->i", then[there], now.centroid[row[there]])
+    return float(np.quantile(np.clip(moved, 0, 2), 0.9))

@@ -1,0 +1,1 @@
+"""`people list | show`: who there is."""

@@ -1,0 +1,133 @@
+"""`people list | show`: who there is, and one of them closely."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import numpy as np
+
+from facesets.operations.people.corrections.who import called, find, require_person, short
+from facesets.operations.people.corrections.wording import describing
+from facesets.operations.people.lists.cluster_details import ClusterDetails, NearPerson, cluster_details
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.models import usual_detector
+from facesets.store.postgres.people.people_list import (
+    FaceLine,
+    PersonLine,
+    Sort,
+    Status,
+    cluster_line,
+    faces_of,
+    list_people,
+    vectors_of,
+)
+from facesets.store.postgres.people.person_neighbours import OwnCluster, clusters_of_person, nearest_people
+from facesets.store.postgres.people.person_totals import refresh_totals
+from facesets.store.postgres.people.prototypes import refresh_prototypes
+from facesets.store.postgres.people.statements import load_statements
+
+if TYPE_CHECKING:
+    from facesets.operations.people.corrections.contradictions import Statement
+
+_MEASURED = 5000
+_NEAREST = 3
+_REFRESHED = 50_000
+"""Faces of those whose prototypes are made again for a list: within a second or two."""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonDetails:
+    """One person closely.
+
+    Attributes
+    ----------
+    spread : float or None
+        Mean cosine distance of the faces to their mean; None without faces.
+    statements : list of str
+        What was said, in words.
+    shown : list of FaceLine
+        The best faces.
+    cluster : ClusterDetails or None
+        What is known of a cluster that is no person yet.
+    clusters : list of OwnCluster
+        Which the faces are in.
+    nearest : list of NearPerson
+        Who resembles this person most.
+    """
+
+    person: PersonLine
+    spread: float | None
+    statements: list[str] = field(default_factory=list)
+    shown: list[FaceLine] = field(default_factory=list)
+    cluster: ClusterDetails | None = None
+    clusters: list[OwnCluster] = field(default_factory=list)
+    nearest: list[NearPerson] = field(default_factory=list)
+
+
+def people(database: Database, *, status: Status, unnamed: bool, sort: Sort) -> list[PersonLine]:
+    """Everybody of a status, with totals.
+
+    Prototypes that a run of many faces made stale are counted as they were: to make them again may take long.
+    """
+
+    def work(connection: Connection) -> list[PersonLine]:
+        changed = refresh_totals(connection)
+        if sum(changed.values()) <= _REFRESHED:
+            _refresh_prototypes(connection, list(changed))
+        return list_people(connection, status=status, unnamed=unnamed, sort=sort)
+
+    return database.run(work)
+
+
+def _refresh_prototypes(connection: Connection, persons: Sequence[UUID]) -> None:
+    detector = usual_detector(connection)
+    if persons and detector is not None:
+        refresh_prototypes(connection, detector, persons)
+
+
+def person(database: Database, who: str, *, faces: int) -> PersonDetails:
+    """One person, or a cluster that is none yet, with the best `faces`.
+
+    Raises
+    ------
+    WrongUsage
+        Nobody is meant.
+    """
+
+    def work(connection: Connection) -> PersonDetails:
+        if (meant := find(connection, who)).person is None:
+            shown = faces_of(connection, who.strip(), faces)
+            found = cluster_details(connection, who.strip(), meant.faces)
+            return PersonDetails(cluster_line(connection, who.strip()), None, shown=shown, cluster=found)
+        state = require_person(connection, meant.person)
+        refresh_totals(connection, state.id)
+        _refresh_prototypes(connection, [state.id])
+        (line,) = list_people(connection, status="all", person=state.id)
+        said = load_statements(connection)
+        ours: list[Statement] = [
+            *(each for each in said.faces if each.person == state.id),
+            *(each for each in said.person_pairs if state.id in (each.first, each.second)),
+        ]
+        return PersonDetails(
+            line,
+            _spread(connection, state.id),
+            list(map(describing(connection), ours)),
+            faces_of(connection, state.id, faces),
+            clusters=clusters_of_person(connection, state.id),
+            nearest=[
+                NearPerson(short(other), called(require_person(connection, other)), similarity)
+                for other, similarity in nearest_people(connection, state.id, _NEAREST)
+            ],
+        )
+
+    return database.run(work)
+
+
+def _spread(connection: Connection, person_id: UUID) -> float | None:
+    """Mean cosine distance to the mean vector, for the model that most faces come from."""
+    vectors = max(vectors_of(connection, person_id, _MEASURED).values(), key=len, default=None)
+    if vectors is None or not len(vectors):
+        return None
+    mean = vectors.mean(axis=0)
+    return round(float(1 - (vectors @ mean).mean() / np.linalg.norm(mean)), 4)

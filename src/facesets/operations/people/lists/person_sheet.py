@@ -1,0 +1,92 @@
+"""A person's best faces as a picture."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from facesets.files import atomic_write, printable
+from facesets.formats.bundle import png_bytes
+from facesets.imaging.sheets import MAX_CROPS, draw_sheet
+from facesets.interfaces import Progress
+from facesets.operations.people.lists.listing import PersonDetails
+from facesets.plurals import counted
+from facesets.results.contact_sheets import PlannedRow, PlannedTile, finished_row
+from facesets.results.manifest import FaceEntry
+from facesets.stop import Stop
+from facesets.store.postgres.people.people_list import FaceLine
+
+_ROWS = 4
+SHOWN = _ROWS * MAX_CROPS
+"""Faces on a sheet."""
+
+
+def draw_person(details: PersonDetails, path: Path, *, progress: Progress, stop: Stop) -> int:
+    """Draw the best faces of a person, each with its number.
+
+    Returns
+    -------
+    int
+        Faces that are empty tiles, for none of their photo's places can be read.
+
+    Raises
+    ------
+    CannotWrite
+        The picture cannot be written there.
+    """
+    shown = details.shown[:SHOWN]
+    rows = [_row(shown[start : start + MAX_CROPS], start) for start in range(0, len(shown), MAX_CROPS)]
+    progress.begin("Drawing faces", len(rows))
+    finished = [finished_row(row, progress) for row in rows if not stop.requested]
+    progress.end()
+    line = details.person
+    title = ", ".join(map(printable, line.names)) or line.id
+    subtitle = f"{counted(line.faces, 'face')} on {counted(line.photos, 'photo')}"
+    if line.names:
+        subtitle += f"   ·   {line.id}"
+    with atomic_write(path) as file:
+        file.write(png_bytes(draw_sheet(title, subtitle, finished)))
+    return sum(not any(os.access(path, os.R_OK) for path in face.paths) for face in shown)
+
+
+def draw_parts(
+    title: str, parts: Sequence[tuple[str, Sequence[FaceLine]]], path: Path, *, progress: Progress, stop: Stop
+) -> None:
+    """Draw some faces of each of several parts, a row a part. Raises `CannotWrite`."""
+    rows = [
+        replace(_row(faces[:MAX_CROPS], number * MAX_CROPS), title=name, facts=())
+        for number, (name, faces) in enumerate(parts)
+    ]
+    progress.begin("Drawing faces", len(rows))
+    finished = [finished_row(row, progress) for row in rows if not stop.requested]
+    progress.end()
+    with atomic_write(path) as file:
+        file.write(png_bytes(draw_sheet(title, counted(len(parts), "part"), finished)))
+
+
+def _row(faces: Sequence[FaceLine], start: int) -> PlannedRow:
+    return PlannedRow(
+        title=f"{start + 1} to {start + len(faces)}",
+        facts=("the best first",) if start == 0 else (),
+        faces=tuple(
+            PlannedTile(face_entry(face, start + i), f"face {face.id}") for i, face in enumerate(faces)
+        ),
+        more=0,
+        dropped=(),
+        more_dropped=0,
+    )
+
+
+def face_entry(face: FaceLine, number: int) -> FaceEntry:
+    """The face as sheets take it; its ordinal only tells it from others of its photo."""
+    short = min(face.box[2] - face.box[0], face.box[3] - face.box[1])
+    return FaceEntry(
+        face=f"{face.sha256}#{number}",
+        paths=face.paths,
+        box=face.box,
+        kps=face.kps,
+        det_score=face.det_score,
+        face_short=short,
+        blur=0.0,
+        quality=face.quality,
+    )

@@ -1,0 +1,1 @@
+"""`people review`, `explain`: what no run could decide, and why a face is whose it is."""

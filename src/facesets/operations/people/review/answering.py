@@ -1,0 +1,240 @@
+"""Answers to questions: each is what a human says about who is who, kept at once as one step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+from facesets.errors import Field, WrongUsage
+from facesets.files import printable
+from facesets.operations.people.corrections.correcting import (
+    EXEMPLARS,
+    correcting_step,
+    keep_apart,
+    keep_known,
+    merge_people,
+    move_faces,
+    refuse_faces,
+    say_known,
+    say_of_two_faces,
+    to_nobody,
+)
+from facesets.operations.people.corrections.naming import name_now, set_hidden_now
+from facesets.operations.people.corrections.summary import kept_step
+from facesets.operations.people.corrections.who import require_person
+from facesets.operations.people.review.open_questions import Asked, find_question
+from facesets.operations.people.review.questions import Question, in_words
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.people.candidates import (
+    Outcome,
+    PeopleCandidate,
+    best_faces_of_cluster,
+    merged_with,
+    note_answered_faces,
+    note_answered_people,
+)
+from facesets.store.postgres.people.person_edits import (
+    exemplars,
+    faces_of_cluster,
+    give_faces,
+    make_person,
+    persons_of_faces,
+)
+from facesets.store.postgres.people.statements import keep_person, load_statements
+from facesets.store.postgres.people.steps import Step, changing
+
+Verdict = Literal["yes", "no", "name", "hide"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A question that was answered.
+
+    Attributes
+    ----------
+    question : str
+        Its id.
+    did : str
+        What was said, in words.
+    step : int or None
+        The number that takes it back; None where nothing changed.
+    """
+
+    question: str
+    did: str
+    step: int | None
+
+
+def answer(
+    database: Database,
+    question: str,
+    verdict: Verdict,
+    *,
+    by: str,
+    but: Sequence[int] = (),
+    name: str = "",
+    into: bool = False,
+) -> Answered:
+    """Answer an open question.
+
+    Parameters
+    ----------
+    question : str
+        Its id.
+    verdict : str
+        `yes` or `no`, for all items alike. `name` says who the person without a name is, `hide` that it does
+        not matter who they are.
+    but : sequence of int
+        Items, by their numbers, of which the contrary is true.
+    into : bool
+        Where somebody else has the name, both are one person.
+
+    Raises
+    ------
+    NameTaken
+        Somebody else has the name, and `into` is off.
+    WrongUsage
+        The question is not open (any more), the verdict does not fit it, or it contradicts what was said.
+    """
+    if verdict in {"name", "hide"}:
+        # Whom it is about is found where they are named: somebody may be merged at any moment.
+        return changing(
+            database,
+            lambda connection: _say_who(connection, question, verdict, name, by=by, into=into),
+        )
+
+    def work(connection: Connection) -> Answered:
+        asked = find_question(connection, question)
+        if asked.kind == "name":
+            raise WrongUsage("That question is answered by a name, or by hide.")
+        worded = in_words(connection, asked)
+        _require_items(worded, but)
+        chosen = {item.number for item in worded.items if (verdict == "yes") != (item.number in but)}
+        what = f"{worded.text} {_said(worded, chosen)}"
+        with correcting_step(connection, "review", by, what) as step:
+            _say(step, asked, chosen)
+        kept = kept_step(connection, step)
+        if kept is not None:
+            _note(connection, asked, chosen, kept)
+        return Answered(question, what, kept)
+
+    return changing(database, work)
+
+
+def _say_who(
+    connection: Connection, question: str, verdict: Verdict, name: str, *, by: str, into: bool
+) -> Answered:
+    asked = find_question(connection, question)
+    worded = in_words(connection, asked)
+    if not worded.nameless:
+        raise WrongUsage("Everybody in that question has a name. It is answered by yes or no.")
+    if verdict == "hide":
+        summary = set_hidden_now(connection, worded.nameless, hidden=True, by=by)
+    elif not name.strip():
+        raise WrongUsage(f"Which name? Give {Field('name', 'NAME')}.")
+    else:
+        summary = name_now(connection, worded.nameless, name, into=into, face=False, by=by)
+        if asked.kind == "same" and summary.step is not None:
+            # Who is called otherwise is not the other one, and is not asked about again.
+            ids = [each.id for each, _ in asked.of_people]
+            note_answered_people(connection, ids, "rejected", summary.step)
+    return Answered(question, f"{summary.name}: {summary.did}", summary.step)
+
+
+def _require_items(worded: Question, but: Sequence[int]) -> None:
+    wrong = sorted(set(but) - {item.number for item in worded.items})
+    if wrong:
+        raise WrongUsage(f"The question has {len(worded.items)} items, and no number {wrong[0]}.")
+
+
+def _said(worded: Question, chosen: set[int]) -> str:
+    """An answer in words."""
+    if not chosen:
+        return "no"
+    if len(chosen) == len(worded.items):
+        return "yes"
+    return "only " + ", ".join(printable(each.name) for each in worded.items if each.number in chosen)
+
+
+def _say(step: Step, asked: Asked, chosen: set[int]) -> None:
+    """Say what an answer means: of the chosen items yes, of the others no."""
+    if asked.kind in {"near", "far"}:
+        _say_of_faces(step, asked, chosen)
+    elif asked.kind == "same":
+        _say_of_people(step, asked, chosen)
+    elif asked.kind == "cluster":
+        _say_of_clusters(step, asked, chosen)
+    else:
+        ((candidate, _),) = asked.of_people
+        _say_of_halves(step, asked.person, candidate, two=bool(chosen))
+
+
+def _say_of_faces(step: Step, asked: Asked, chosen: set[int]) -> None:
+    faces = {number: each.face for number, each in enumerate(asked.of_faces, start=1)}
+    yes = [face for number, face in faces.items() if number in chosen]
+    no = [face for number, face in faces.items() if number not in chosen]
+    if yes:
+        move_faces(step, yes, asked.person)
+        keep_person(step, asked.person)
+    if no and asked.kind == "far":
+        to_nobody(step, no)
+    elif no:
+        refuse_faces(step, no, asked.person)
+
+
+def _say_of_people(step: Step, asked: Asked, chosen: set[int]) -> None:
+    connection = step.connection
+    others = {number: other for number, (_, other) in enumerate(asked.of_people, start=1) if other}
+    yes = [require_person(connection, other) for number, other in others.items() if number in chosen]
+    if yes:
+        merge_people(step, yes, require_person(connection, asked.person), drop_names=False)
+    for number, other in others.items():
+        if number not in chosen:
+            keep_apart(step, asked.person, other)
+
+
+def _say_of_clusters(step: Step, asked: Asked, chosen: set[int]) -> None:
+    connection = step.connection
+    for number, (each, _) in enumerate(asked.of_people, start=1):
+        cluster = each.cluster or ""
+        best = best_faces_of_cluster(connection, cluster, EXEMPLARS)
+        if number in chosen:
+            give_faces(step, faces_of_cluster(connection, cluster), asked.person, "auto")
+            say_known(step, best, asked.person)
+            keep_known(step, asked.person)
+        else:
+            refuse_faces(step, faces_of_cluster(connection, cluster), asked.person)
+
+
+def _say_of_halves(step: Step, person: UUID, candidate: PeopleCandidate, *, two: bool) -> None:
+    """Make somebody new of the smaller part, or keep that both parts are one."""
+    connection = step.connection
+    if not two:
+        say_of_two_faces(step, candidate.part[0], candidate.rest, same=True)
+        return
+    owners = persons_of_faces(connection, candidate.part)
+    part = [face for face in candidate.part if owners.get(face) == person]
+    said = {each.face for each in load_statements(connection).faces if each.is_person}
+    new = make_person(step)
+    give_faces(step, part, new, "auto")
+    # What was said of faces of this part is replaced by what is said now.
+    best = exemplars(connection, new, EXEMPLARS)
+    move_faces(step, sorted(said & set(part) | set(best)), new)
+    say_of_two_faces(step, candidate.part[0], candidate.rest, same=False)
+    keep_person(step, new)
+
+
+def _note(connection: Connection, asked: Asked, chosen: set[int], step: int) -> None:
+    """Keep how each item was answered beside it."""
+    for yes in (True, False):
+        # Of a face that is far from its person, the suspicion holds if the answer is no.
+        outcome: Outcome = "accepted" if yes != (asked.kind == "far") else "rejected"
+        faces = [
+            each.face for number, each in enumerate(asked.of_faces, start=1) if (number in chosen) == yes
+        ]
+        if faces:
+            note_answered_faces(connection, faces, merged_with(connection, asked.person), outcome, step)
+        ids = [
+            each.id for number, (each, _) in enumerate(asked.of_people, start=1) if (number in chosen) == yes
+        ]
+        note_answered_people(connection, ids, outcome, step)

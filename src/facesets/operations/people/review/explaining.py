@@ -1,0 +1,306 @@
+"""`explain`: why a face is whose it is, and what would have changed that."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import numpy as np
+
+from facesets.clustering.recognisers import recogniser_named
+from facesets.errors import Command, Field, WrongUsage
+from facesets.operations.options.assign import USUAL_MARGIN
+from facesets.operations.people.corrections.who import called, find_person, require_person, short
+from facesets.operations.people.corrections.wording import describing
+from facesets.operations.people.review.looking import calibration_of
+from facesets.operations.people.training.heads import Head, active_head
+from facesets.records import Float32
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.models import DetectorRow, detectors
+from facesets.store.postgres.people.face_story import (
+    FaceRow,
+    find_face,
+    last_step_of_face,
+    mean_without,
+    nearest_of_person,
+)
+from facesets.store.postgres.people.face_vectors import vectors_of_faces
+from facesets.store.postgres.people.people_list import face_lines
+from facesets.store.postgres.people.person_edits import faces_of_person
+from facesets.store.postgres.people.prototypes import Prototypes, fresh_prototypes
+from facesets.store.postgres.people.statements import load_statements, tied_faces
+from facesets.store.postgres.people.steps import StepRow, find_step
+
+_NEAREST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How like somebody a face is.
+
+    Attributes
+    ----------
+    person, name : str
+        The number as it is printed, and what to call them.
+    cosine_similarity : float
+        With the most similar of what stands for them (see `people prototypes`); the face itself left out.
+    nearest : list of (face, cosine similarity)
+        Their most similar faces.
+    """
+
+    person: str
+    name: str
+    cosine_similarity: float
+    nearest: list[tuple[int, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a face is whose it is.
+
+    Attributes
+    ----------
+    person, name : str
+        Whose it is; empty for nobody.
+    assigned_by : str
+        auto, manual, constrained or imported.
+    step : StepRow or None
+        The latest step that changed whose it is.
+    about : Likeness or None
+        The person asked about: who was named, else whose it is, else the most similar. None where it cannot
+        be compared.
+    runner_up : Likeness or None
+        The most similar of all others.
+    thresholds : mapping
+        Cosine similarities that `assign` and questions go by.
+    head : str
+        The head in use (see `train`), by whose vectors it was compared and decided; empty for none.
+    statements : list of str
+        What was said that binds it, in words.
+    turning_point : float or None
+        The cosine similarity with that person at which `assign` would decide otherwise.
+    verdict : str
+        That in a sentence.
+    """
+
+    face: int
+    photo: str
+    quality: float
+    person: str
+    name: str
+    assigned_by: str
+    assigned_at: str
+    step: StepRow | None
+    about: Likeness | None
+    runner_up: Likeness | None
+    thresholds: dict[str, float]
+    statements: list[str] = field(default_factory=list)
+    turning_point: float | None = None
+    verdict: str = ""
+    head: str = ""
+
+
+def explain(database: Database, face: int, who: str | None = None) -> Explanation:
+    """Explain one face, by default about whose it is, else about whom it is most similar to.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such face, or nobody is meant.
+    """
+    return database.run(lambda connection: _explain(connection, face, who))
+
+
+def _explain(connection: Connection, number: int, who: str | None) -> Explanation:
+    face = find_face(connection, number) if 0 < number < 2**63 else None
+    if face is None:
+        show = Command("people show", "WHO", Field("faces", "20"))
+        raise WrongUsage(f"There is no face {number}. {show} prints their numbers.")
+    detector = next(each for each in detectors(connection) if each.id == face.detector_id)
+    asked = None if who is None else find_person(connection, who).id
+    head = active_head(connection, detector.model_id)
+    about, runner_up = _likenesses(connection, face, detector, asked, head)
+    thresholds = _thresholds(connection, detector, head)
+    statements = _statements(connection, number)
+    (line,) = face_lines(connection, [number])
+    step = last_step_of_face(connection, number)
+    owner = None if face.person is None else require_person(connection, face.person)
+    turning = _turning_point(about, runner_up, thresholds)
+    return Explanation(
+        face=number,
+        photo=line.paths[0] if line.paths else "",
+        quality=line.quality,
+        person="" if owner is None else short(owner.id),
+        name="" if owner is None else called(owner),
+        assigned_by=face.assigned_by,
+        assigned_at=face.assigned_at,
+        step=None if step is None else find_step(connection, step),
+        about=about,
+        runner_up=runner_up,
+        thresholds=thresholds,
+        statements=statements,
+        turning_point=turning,
+        verdict=_refused(connection, number, about)
+        or _verdict(face, about, runner_up, turning, thresholds["margin"], bound=bool(statements)),
+        head="" if head is None else head.name,
+    )
+
+
+def _likenesses(
+    connection: Connection, face: FaceRow, detector: DetectorRow, asked: UUID | None, head: Head | None
+) -> tuple[Likeness | None, Likeness | None]:
+    """How like the person in question a face is, and how like the most similar other one."""
+    if face.embedding is None:
+        return None, None
+    prototypes = fresh_prototypes(connection, detector)
+    if not prototypes.persons:
+        return None, None
+    similarity = _similarities(connection, face, face.embedding, prototypes, head)
+    index = {person: place for place, person in enumerate(prototypes.persons)}
+    about = asked or face.person
+    place = int(similarity.argmax()) if about is None else index.get(about)
+    if place is None:
+        return None, None
+    others = similarity.copy()
+    others[place] = -2
+    second = int(others.argmax()) if len(others) > 1 else None
+    first, other = (
+        None
+        if each is None or similarity[each] <= -1
+        else _likeness(
+            connection, face, prototypes.persons[each], float(similarity[each]), detector.model_id, head
+        )
+        for each in (place, second)
+    )
+    return first, other
+
+
+def _similarities(
+    connection: Connection, face: FaceRow, embedding: Float32, prototypes: Prototypes, head: Head | None
+) -> Float32:
+    """The face's similarity with each person, as if it were nobody's; -2 where there is nothing else."""
+    embedding = _seen(embedding[None], head)[0]
+    found = _seen(prototypes.embedding, head) @ embedding
+    similarity = np.full(len(prototypes.persons), -2, np.float32)
+    ours = (
+        prototypes.persons.index(face.person)
+        if face.person is not None and face.person in prototypes.persons
+        else -1
+    )
+    counted = (prototypes.person != ours) | (prototypes.is_exemplar & (prototypes.face_id != face.id))
+    np.maximum.at(similarity, prototypes.person[counted], found[counted])
+    if ours >= 0 and face.person is not None:
+        mean = mean_without(connection, face.id, face.person)
+        if mean is not None:
+            unit = _seen((mean / np.linalg.norm(mean))[None], head)[0]
+            similarity[ours] = max(similarity[ours], float(unit @ embedding))
+    return similarity
+
+
+def _seen(vectors: Float32, head: Head | None) -> Float32:
+    """Vectors as they are compared."""
+    return vectors if head is None else head.project(vectors)
+
+
+def _likeness(
+    connection: Connection,
+    face: FaceRow,
+    person: UUID,
+    similarity: float,
+    model: int,
+    head: Head | None,
+) -> Likeness:
+    state = require_person(connection, person)
+    nearest = (
+        nearest_of_person(connection, face.id, state.id, _NEAREST)
+        if head is None or face.embedding is None
+        else _nearest_by_head(connection, face, face.embedding, state.id, model, head)
+    )
+    return Likeness(short(state.id), called(state), round(similarity, 4), nearest)
+
+
+def _nearest_by_head(
+    connection: Connection, face: FaceRow, embedding: Float32, person: UUID, model: int, head: Head
+) -> list[tuple[int, float]]:
+    """As `nearest_of_person`, by what a head makes of the vectors of a model."""
+    theirs = [each for each in faces_of_person(connection, person) if each != face.id]
+    found: list[tuple[int, float]] = []
+    for each in vectors_of_faces(connection, theirs):
+        if each.model == model:
+            similarity = head.project(each.embedding) @ head.project(embedding[None])[0]
+            found += zip(each.face_id.tolist(), np.round(similarity.astype(float), 4).tolist(), strict=True)
+    return sorted(found, key=lambda each: (-each[1], each[0]))[:_NEAREST]
+
+
+def _thresholds(connection: Connection, detector: DetectorRow, head: Head | None) -> dict[str, float]:
+    """What decides about faces of this detector if nothing else is said."""
+    usual = recogniser_named(detector.settings.recogniser)
+    measured = calibration_of(connection, detector)
+    thresholds = {
+        "assign": usual.assign if head is None else head.thresholds.assign,
+        "margin": USUAL_MARGIN if head is None else head.thresholds.margin,
+        "review": usual.review if head is None else head.thresholds.review,
+        "link": measured.link,
+        "typical": measured.typical,
+    }
+    return {name: round(value, 4) for name, value in thresholds.items()}
+
+
+def _statements(connection: Connection, face: int) -> list[str]:
+    """What was said of a face, and of those that are said to show the same person, in words."""
+    tied = set(tied_faces(connection, [face]))
+    said = load_statements(connection)
+    describe = describing(connection)
+    return [
+        *(describe(each) for each in said.faces if each.face in tied),
+        *(describe(each) for each in said.face_pairs if each.first in tied or each.second in tied),
+    ]
+
+
+def _refused(connection: Connection, face: int, about: Likeness | None) -> str:
+    """That the face was said not to be the person in question, in a sentence; empty where it was not."""
+    tied = set(tied_faces(connection, [face]))
+    of_it = (each for each in load_statements(connection).faces if each.face in tied and not each.is_person)
+    if about is None or about.person not in {short(each.person) for each in of_it}:
+        return ""
+    return f"A human said that it is not {about.name}: no run gives it to them."
+
+
+def _turning_point(
+    about: Likeness | None, runner_up: Likeness | None, thresholds: dict[str, float]
+) -> float | None:
+    """The least similarity with the person at which `assign` gives the face to them."""
+    if about is None:
+        return None
+    least = thresholds["assign"]
+    if runner_up is not None:
+        least = max(least, runner_up.cosine_similarity + thresholds["margin"])
+    return round(least, 4)
+
+
+def _verdict(
+    face: FaceRow,
+    about: Likeness | None,
+    runner_up: Likeness | None,
+    turning: float | None,
+    margin: float,
+    *,
+    bound: bool,
+) -> str:
+    """What would have changed the answer, in a sentence."""
+    if about is None or turning is None:
+        return "It cannot be compared: it has no vector, or there is nobody to compare it with."
+    if bound and face.assigned_by in {"manual", "constrained"}:
+        return "A human said so: no similarity changes that."
+    rival = f", because of {runner_up.name}" if runner_up and _by_rival(runner_up, turning, margin) else ""
+    if about.cosine_similarity >= turning:
+        return (
+            f"`assign` gives it to {about.name} at {about.cosine_similarity:.2f}, and would not below "
+            f"{turning:.2f}{rival}."
+        )
+    return (
+        f"`assign` gives it to {about.name} from {turning:.2f} on{rival}; it has "
+        f"{about.cosine_similarity:.2f}."
+    )
+
+
+def _by_rival(runner_up: Likeness, turning: float, margin: float) -> bool:
+    return round(runner_up.cosine_similarity + margin, 4) >= turning

@@ -1,0 +1,277 @@
+"""Looking for questions: what runs could not decide about faces and people, kept for `people review`.
+
+Questions about single faces, and about people who may be two, need every vector: `cluster` looks for those.
+Questions about people who may be one need only what stands for people: `people review` looks for those
+whenever somebody changed anything since.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from uuid import UUID
+
+import numpy as np
+
+from facesets.clustering import Calibration, calibrate
+from facesets.clustering.centroids import cluster_sums
+from facesets.clustering.person_matches import PersonMatches
+from facesets.clustering.questions import (
+    Pairs,
+    faces_far_from_people,
+    faces_near_people,
+    mean_vectors,
+    people_who_may_be_one,
+    people_who_may_be_two,
+    person_who_may_be_two,
+    similarity_to_rest,
+)
+from facesets.clustering.recognisers import recogniser_named
+from facesets.operations.people.corrections.contradictions import Settled
+from facesets.records import Float32, Int64
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.people.candidates import (
+    ClusterMeans,
+    FaceCandidate,
+    LookedFor,
+    PeopleCandidate,
+    faces_per_person,
+    last_looked_for,
+    means_of_clusters,
+    newest_step,
+    note_looked_for,
+    people_in_one_photo,
+    replace_face_candidates,
+    replace_people_candidates,
+)
+from facesets.store.postgres.people.peopled_faces import PeopledFaces, active_people, people_now
+from facesets.store.postgres.people.prototypes import fresh_prototypes
+from facesets.store.postgres.people.statements import load_statements
+
+_MOST_OF_FACES = 20_000
+_MOST_OF_PEOPLE = 5_000
+_SAME_SIZE = 0.1
+"""What similarities mean is measured again once so many more faces are there."""
+
+_UNDECIDED = 0.5
+_NO_MATCHES = PersonMatches(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+
+
+def look_at_everything(
+    database: Database,
+    detector: DetectorRow,
+    faces: PeopledFaces,
+    undecided: PersonMatches = _NO_MATCHES,
+    undecided_persons: list[UUID] | None = None,
+) -> None:
+    """Look for all questions.
+
+    Parameters
+    ----------
+    faces : PeopledFaces
+        All faces of the detector; whose they are is looked up again.
+    undecided : PersonMatches
+        Faces, by number, that a run found similar to several of `undecided_persons`.
+    """
+    faces = database.run(lambda connection: people_now(connection, faces))
+    known = database.run(lambda connection: last_looked_for(connection, detector.model_id))
+    measured = _measured(known, faces, detector)
+    means = _means(faces)
+    rest = similarity_to_rest(faces.embedding, faces.person, means)
+    asked = [*_near(faces, means, measured), *_far(faces, rest, measured)]
+    for face, person, similarity in zip(
+        undecided.face.tolist(), undecided.person.tolist(), undecided.similarity.tolist(), strict=True
+    ):
+        asked.append(FaceCandidate(face, (undecided_persons or [])[person], "near", similarity, _UNDECIDED))
+    halves = list(_of_halves(faces, rest, measured))
+
+    def work(connection: Connection) -> None:
+        settled, active = Settled(load_statements(connection)), active_people(connection)
+        replace_face_candidates(
+            connection,
+            detector.model_id,
+            _most(
+                [
+                    each
+                    for each in asked
+                    if each.person in active and not settled.is_settled(each.face, each.person)
+                ]
+            ),
+            ("near", "far"),
+        )
+        replace_people_candidates(
+            connection,
+            [
+                each
+                for each in halves
+                if each.person in active and not settled.is_settled(each.part[0], each.rest)
+            ],
+            ("split",),
+        )
+        _look_at_people(connection, detector, measured, settled, active)
+        note_looked_for(connection, detector.model_id, _looked(connection, measured))
+
+    database.run(work)
+
+
+def look_at_people(database: Database, detector: DetectorRow) -> None:
+    """Look for people who may be one, and clusters that may be somebody, if anything changed since."""
+
+    def work(connection: Connection) -> None:
+        known = last_looked_for(connection, detector.model_id)
+        if known is not None and known.step == newest_step(connection):
+            return
+        measured = _kept(known, detector)
+        settled, active = Settled(load_statements(connection)), active_people(connection)
+        _look_at_people(connection, detector, measured, settled, active)
+        note_looked_for(connection, detector.model_id, _looked(connection, measured))
+
+    database.run(work)
+
+
+def calibration_of(connection: Connection, detector: DetectorRow) -> Calibration:
+    """What similarities meant when questions were last looked for; else what is known of the recogniser."""
+    return _kept(last_looked_for(connection, detector.model_id), detector)
+
+
+def _looked(connection: Connection, measured: Calibration) -> LookedFor:
+    step = newest_step(connection)
+    return LookedFor(step, measured.typical, measured.middle, measured.spread, measured.faces)
+
+
+def _kept(known: LookedFor | None, detector: DetectorRow) -> Calibration:
+    if known is not None:
+        return Calibration(known.typical, known.middle, known.spread, known.faces, "measured before")
+    usual = recogniser_named(detector.settings.recogniser)
+    return Calibration(usual.typical, usual.middle, usual.spread, 0, usual.source)
+
+
+def _measured(known: LookedFor | None, faces: PeopledFaces, detector: DetectorRow) -> Calibration:
+    count = len(faces.face_id)
+    if known is not None and abs(count - known.faces) <= _SAME_SIZE * known.faces:
+        return _kept(known, detector)
+    measured = calibrate(faces.embedding, image_index=faces.image, recogniser=detector.settings.recogniser)
+    # Questions are about means of many faces, for which one model serves all recognisers.
+    return replace(measured, pairs=None)
+
+
+def _near(faces: PeopledFaces, means: Float32, measured: Calibration) -> Iterator[FaceCandidate]:
+    """Faces without a person near one or two people."""
+    new = np.flatnonzero(faces.person < 0)
+    near = faces_near_people(faces.embedding[new], means, np.arange(len(means)), measured)
+    for row, person, similarity, likely in zip(
+        new[near.first].tolist(),
+        near.second.tolist(),
+        near.similarity.tolist(),
+        near.likely.tolist(),
+        strict=True,
+    ):
+        yield FaceCandidate(int(faces.face_id[row]), faces.persons[person], "near", similarity, likely)
+
+
+def _far(faces: PeopledFaces, rest: Float32, measured: Calibration) -> Iterator[FaceCandidate]:
+    """Faces that are little like the rest of their person."""
+    far = faces_far_from_people(rest, measured)
+    for row, similarity, likely in zip(
+        far.row.tolist(), far.similarity.tolist(), far.likely.tolist(), strict=True
+    ):
+        person = faces.persons[int(faces.person[row])]
+        yield FaceCandidate(int(faces.face_id[row]), person, "far", similarity, likely)
+
+
+def _of_halves(faces: PeopledFaces, rest: Float32, measured: Calibration) -> Iterator[PeopleCandidate]:
+    """People who may be two."""
+    order = np.argsort(faces.person, kind="stable")
+    start = np.searchsorted(faces.person[order], np.arange(len(faces.persons) + 1))
+    for person in people_who_may_be_two(rest, faces.person, measured).tolist():
+        rows = order[start[person] : start[person + 1]]
+        halves = person_who_may_be_two(faces.embedding[rows], measured)
+        if halves is not None:
+            yield PeopleCandidate(
+                id=0,
+                kind="split",
+                person=faces.persons[person],
+                other=None,
+                cluster=None,
+                cosine_similarity=halves.similarity,
+                faces=len(halves.rows),
+                uncertainty=halves.likely,
+                part=faces.face_id[rows[halves.rows]].tolist(),
+                rest=int(faces.face_id[rows[halves.other]]),
+            )
+
+
+def _means(faces: PeopledFaces) -> Float32:
+    """The mean face of each person; not of unit length."""
+    counts = np.bincount(faces.person[faces.person >= 0], minlength=len(faces.persons))
+    means: Float32 = (cluster_sums(faces.embedding, faces.person) / counts[:, None]).astype(np.float32)
+    return means
+
+
+def _most(asked: list[FaceCandidate]) -> list[FaceCandidate]:
+    return sorted(asked, key=lambda each: -each.uncertainty)[:_MOST_OF_FACES]
+
+
+def _look_at_people(
+    connection: Connection,
+    detector: DetectorRow,
+    measured: Calibration,
+    settled: Settled,
+    active: set[UUID],
+) -> None:
+    """Keep who may be whom, of people and of clusters that are nobody yet."""
+    prototypes = fresh_prototypes(connection, detector)
+    persons, centroid = prototypes.persons, ~prototypes.is_exemplar
+    person = prototypes.person[centroid]
+    clusters = means_of_clusters(connection, detector)
+    of_people = faces_per_person(connection, detector, persons)
+    faces = np.concatenate([of_people, clusters.faces])
+    pairs = people_who_may_be_one(
+        np.concatenate(
+            [mean_vectors(prototypes.embedding[centroid], of_people[person], measured), clusters.mean]
+        ),
+        np.concatenate([person, len(persons) + np.arange(len(clusters.ids))]),
+        faces,
+        measured,
+    )
+    found: list[PeopleCandidate] = []
+    for place in np.argsort(-_settles(pairs, faces) * pairs.likely, kind="stable").tolist():
+        candidate = _about_two(pairs, place, persons, clusters, faces)
+        if candidate is None or not {candidate.person, candidate.other or candidate.person} <= active:
+            continue
+        if not settled.is_settled(candidate.person, candidate.other or candidate.rest):
+            found.append(candidate)
+        if len(found) == _MOST_OF_PEOPLE:
+            break
+    together = people_in_one_photo(connection, [(each.person, each.other or each.person) for each in found])
+    replace_people_candidates(
+        connection,
+        [each for place, each in enumerate(found) if each.other is None or place not in together],
+        ("same", "cluster"),
+    )
+
+
+def _settles(pairs: Pairs, faces: Int64) -> Int64:
+    """How many faces an answer about each pair settles: those of the smaller one."""
+    return np.minimum(faces[pairs.first], faces[pairs.second])
+
+
+def _about_two(
+    pairs: Pairs, place: int, persons: list[UUID], clusters: ClusterMeans, faces: Int64
+) -> PeopleCandidate | None:
+    """A pair as a question about the larger person; None where both are clusters."""
+    first, second = int(pairs.first[place]), int(pairs.second[place])
+    if first >= len(persons):
+        return None
+    is_cluster = second >= len(persons)
+    one, other = (first, second) if is_cluster or faces[first] >= faces[second] else (second, first)
+    return PeopleCandidate(
+        id=0,
+        kind="cluster" if is_cluster else "same",
+        person=persons[one],
+        other=None if is_cluster else persons[other],
+        cluster=clusters.ids[second - len(persons)] if is_cluster else None,
+        cosine_similarity=float(pairs.similarity[place]),
+        faces=int(faces[other]),
+        uncertainty=float(pairs.likely[place]),
+        rest=clusters.first[second - len(persons)] if is_cluster else 0,
+    )

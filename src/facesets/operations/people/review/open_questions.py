@@ -1,0 +1,199 @@
+"""The questions that are open: which of those that were found stand, and which go together."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+from uuid import UUID
+
+from facesets.errors import Command, WrongUsage
+from facesets.files import printable
+from facesets.operations.people.corrections.contradictions import Settled
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.people.candidates import (
+    FaceCandidate,
+    PeopleCandidate,
+    open_face_candidates,
+    open_people_candidates,
+    unnamed_people,
+)
+from facesets.store.postgres.people.peopled_faces import active_people, merged_into
+from facesets.store.postgres.people.person_edits import named_people, person_states
+from facesets.store.postgres.people.statements import load_statements
+
+Kind = Literal["near", "far", "same", "split", "cluster", "name"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+MOST_AT_ONCE = 9
+"""Asked about together: what one key each can be pressed for."""
+
+_LIKELY = 0.5
+_COVERED = 0.3
+"""From this on the question whether two are one stands for the question who the one without a name is."""
+
+_LEAST_UNNAMED = 2
+_MOST_UNNAMED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question before it is put into words: a person, and what was found about them."""
+
+    kind: Kind
+    person: UUID
+    of_faces: tuple[FaceCandidate, ...] = ()
+    of_people: tuple[tuple[PeopleCandidate, UUID | None], ...] = ()
+    """Each with the other person, where there is one."""
+
+    unnamed_faces: int = 0
+
+    @property
+    def worth(self) -> float:
+        """Faces that an answer is expected to put right."""
+        people = sum(each.faces * each.uncertainty for each, _ in self.of_people)
+        return people + sum(each.uncertainty for each in self.of_faces) + self.unnamed_faces
+
+    @property
+    def id(self) -> str:
+        """By which it is answered."""
+        parts = [each.face for each in self.of_faces] or [each.id for each, _ in self.of_people]
+        return "-".join([self.kind, self.person.hex, *([".".join(map(str, parts))] if parts else [])])
+
+
+def open_questions(connection: Connection, *, most: int | None = None) -> list[Asked]:
+    """The questions that are open, those first whose answers settle most.
+
+    Parameters
+    ----------
+    most : int, optional
+        So many faces and so many pairs of people are looked at, the most useful; by default all.
+    """
+    settled = Settled(load_statements(connection))
+    active = active_people(connection)
+    of_people = list(_of_people(connection, settled, active, most))
+    covered = {
+        other for asked in of_people for each, other in asked.of_people if each.uncertainty >= _COVERED
+    }
+    names = [
+        Asked("name", person, unnamed_faces=faces)
+        for person, faces in unnamed_people(connection, _LEAST_UNNAMED, _MOST_UNNAMED)
+        if person not in covered
+    ]
+    asked = [*_of_faces(connection, settled, active, most), *of_people, *names]
+    return sorted(asked, key=lambda each: (-each.worth, each.person, each.kind))
+
+
+def _of_faces(
+    connection: Connection, settled: Settled, active: set[UUID], most: int | None
+) -> Iterator[Asked]:
+    found = open_face_candidates(connection, most=most)
+    persons = merged_into(connection, [each.person for each in found])
+    groups: dict[tuple[Kind, UUID, bool], list[FaceCandidate]] = {}
+    seen: set[int] = set()
+    for each, person in zip(found, persons, strict=True):
+        # The likeliest first; what is asked about the same face later depends on the answer.
+        if person not in active or each.face in seen or settled.is_settled(each.face, person):
+            continue
+        seen.add(each.face)
+        groups.setdefault((each.kind, person, each.uncertainty >= _LIKELY), []).append(each)
+    for (kind, person, _), faces in groups.items():
+        for start in range(0, len(faces), MOST_AT_ONCE):
+            yield Asked(kind, person, of_faces=tuple(faces[start : start + MOST_AT_ONCE]))
+
+
+def _of_people(
+    connection: Connection, settled: Settled, active: set[UUID], most: int | None
+) -> Iterator[Asked]:
+    groups: dict[tuple[Kind, UUID, object], list[tuple[PeopleCandidate, UUID | None]]] = {}
+    named = named_people(connection)
+    seen: set[object] = set()
+    for each, person, other in _standing(connection, settled, active, named, most):
+        about: object = other or each.cluster or each.id
+        if about in seen:
+            continue
+        seen.add(about)
+        # Two who have names are asked about by themselves, and so is who may be two.
+        alone = each.kind == "split" or other in named
+        together = each.id if alone else each.uncertainty >= _LIKELY
+        groups.setdefault((each.kind, person, (alone, together)), []).append((each, other))
+    for (kind, person, _), pairs in groups.items():
+        for start in range(0, len(pairs), MOST_AT_ONCE):
+            yield Asked(kind, person, of_people=tuple(pairs[start : start + MOST_AT_ONCE]))
+
+
+def _standing(
+    connection: Connection, settled: Settled, active: set[UUID], named: set[UUID], most: int | None
+) -> Iterator[tuple[PeopleCandidate, UUID, UUID | None]]:
+    """What is still open about people, about whom by now, and the other one of two."""
+    found = open_people_candidates(connection, most=most)
+    persons = merged_into(connection, [each.person for each in found])
+    others = merged_into(connection, [each.other or each.person for each in found])
+    for each, person, other in zip(found, persons, others, strict=True):
+        if person not in active:
+            continue
+        if each.kind != "same":
+            if each.kind == "cluster" or not settled.is_settled(each.part[0], each.rest):
+                yield each, person, None
+        elif other in active and person != other and not settled.is_settled(person, other):
+            # Who has a name is asked about.
+            yield (each, other, person) if other in named and person not in named else (each, person, other)
+
+
+def find_question(connection: Connection, number: str) -> Asked:
+    """The open question of an id, with all its items.
+
+    Raises
+    ------
+    WrongUsage
+        There is none, or it is not open any more.
+    """
+    gone = WrongUsage(f"No question {printable(number)} is open. {Command('people review')} asks the others.")
+    kind, _, rest = number.partition("-")
+    person, _, parts = rest.partition("-")
+    try:
+        about, ids = UUID(hex=person), [int(part) for part in parts.split(".") if part]
+    except ValueError:
+        raise gone from None
+    asked = Asked(
+        kind,  # type: ignore[arg-type]
+        about,
+        of_faces=_open_faces(connection, kind, about, ids) if kind in {"near", "far"} else (),
+        of_people=_open_people(connection, kind, about, ids) if kind in {"same", "split", "cluster"} else (),
+    )
+    state = person_states(connection, [about]).get(about)
+    if state is None or state.status != "active" or asked.id != number or kind not in KINDS:
+        raise gone
+    if kind == "name" and state.names:
+        raise gone
+    return asked
+
+
+def _open_faces(
+    connection: Connection, kind: str, about: UUID, ids: Sequence[int]
+) -> tuple[FaceCandidate, ...]:
+    settled = Settled(load_statements(connection))
+    found = open_face_candidates(connection, ids)
+    persons = merged_into(connection, [each.person for each in found])
+    ours = {
+        each.face: each
+        for each, who in zip(found, persons, strict=True)
+        if who == about and each.kind == kind and not settled.is_settled(each.face, who)
+    }
+    return tuple(ours[face] for face in ids if face in ours)
+
+
+def _open_people(
+    connection: Connection, kind: str, about: UUID, ids: Sequence[int]
+) -> tuple[tuple[PeopleCandidate, UUID | None], ...]:
+    settled, active = Settled(load_statements(connection)), active_people(connection)
+    ours: dict[int, tuple[PeopleCandidate, UUID | None]] = {}
+    for each in open_people_candidates(connection, ids):
+        (person, other) = merged_into(connection, [each.person, each.other or each.person])
+        if each.kind != kind or about not in (person, other):
+            continue
+        if kind == "same":
+            other = person if other == about else other
+            if other != about and other in active and not settled.is_settled(about, other):
+                ours[each.id] = each, other
+        elif kind == "cluster" or not settled.is_settled(each.part[0], each.rest):
+            ours[each.id] = each, None
+    return tuple(ours[number] for number in ids if number in ours)

@@ -1,0 +1,50 @@
+"""A question as a picture: the person's best faces, and below them what is asked about."""
+
+from collections.abc import Sequence
+
+from facesets.files import printable
+from facesets.formats.bundle import png_bytes
+from facesets.imaging.sheets import draw_sheet
+from facesets.operations.people.lists.person_sheet import face_entry
+from facesets.operations.people.review.questions import Item, Question
+from facesets.plurals import counted
+from facesets.progress import SilentProgress
+from facesets.results.contact_sheets import PlannedRow, PlannedTile, finished_row
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.people.people_list import FaceLine, face_lines
+
+
+def draw_question(database: Database, question: Question) -> bytes:
+    """A PNG; faces whose photos cannot be read are empty tiles."""
+    wanted = [*question.faces, *(face for item in question.items for face in item.faces)]
+    lines = database.run(lambda connection: face_lines(connection, wanted))
+    known = {line.id: line for line in lines}
+    rows = [_row(question.name, f"{counted(question.of_person, 'face')}", question.faces, known)]
+    if question.kind in {"near", "far"}:
+        rows.append(_row_of_faces(question.items, known))
+    else:
+        rows += [
+            _row(f"{item.number}: {printable(item.name)}", _alike(item), item.faces, known)
+            for item in question.items
+        ]
+    progress = SilentProgress()
+    return png_bytes(draw_sheet(question.text, question.id, [finished_row(row, progress) for row in rows]))
+
+
+def _alike(item: Item) -> str:
+    return f"{counted(item.settles, 'face')}, similarity {item.cosine_similarity:.2f}"
+
+
+def _row(title: str, facts: str, faces: Sequence[int], known: dict[int, FaceLine]) -> PlannedRow:
+    there = [known[face] for face in faces if face in known]
+    tiles = [PlannedTile(face_entry(face, i), f"face {face.id}") for i, face in enumerate(there)]
+    return PlannedRow(title, (facts,), tuple(tiles), 0, (), 0)
+
+
+def _row_of_faces(items: Sequence[Item], known: dict[int, FaceLine]) -> PlannedRow:
+    there = [(item, known[item.faces[0]]) for item in items if item.faces[0] in known]
+    tiles = [
+        PlannedTile(face_entry(face, item.number), f"{item.number}: {item.cosine_similarity:.2f}")
+        for item, face in there
+    ]
+    return PlannedRow("asked about", (counted(len(there), "face"),), tuple(tiles), 0, (), 0)

@@ -1,0 +1,209 @@
+"""What `people review` asks: the open questions, those first whose answers settle most.
+
+What was found undecided is kept a pair at a time; what goes with one person is asked together. A person
+without a name is a question too, which is not kept: it follows.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from uuid import UUID
+
+from facesets.errors import Command, WrongUsage
+from facesets.files import printable
+from facesets.operations.people.corrections.who import called
+from facesets.operations.people.review.looking import look_at_everything, look_at_people
+from facesets.operations.people.review.open_questions import Asked, Kind, open_questions
+from facesets.plurals import counted
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.candidates import best_faces_of_cluster, last_looked_for
+from facesets.store.postgres.people.peopled_faces import load_peopled_faces
+from facesets.store.postgres.people.person_edits import PersonState, exemplars, person_states
+
+_SHOWN = 6
+_LOOKED_AT = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One of those that are asked about together.
+
+    Attributes
+    ----------
+    number : int
+        By which an answer names it: from 1.
+    name : str
+        What to call it.
+    person : str
+        Who it is, where it is a person; else empty.
+    faces : list of int
+        Faces that show it, by number.
+    settles : int
+        Faces that an answer puts right or confirms.
+    cosine_similarity : float
+        Mean similarity with the faces of the person that is asked about.
+    uncertainty : float
+        How likely an answer changes what stands, from 0 to 1.
+    """
+
+    number: int
+    name: str
+    person: str
+    faces: list[int]
+    settles: int
+    cosine_similarity: float
+    uncertainty: float
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question that yes or no answers, for all items alike or for each; or, of kind `name`, a name.
+
+    Attributes
+    ----------
+    id : str
+        By which it is answered, while it is open.
+    text : str
+        The question in words.
+    person, name : str
+        Whom it is about.
+    has_name : bool
+        Whether a human gave that name.
+    of_person : int
+        How many faces the person has.
+    faces : list of int
+        The best of them, by number.
+    nameless : str
+        The person whom a name given in answer is for; empty where everybody has one, or several have none.
+    settles : int
+        Faces.
+    worth : float
+        Faces that an answer is expected to put right: what questions are ordered by.
+    """
+
+    id: str
+    kind: Kind
+    text: str
+    person: str
+    name: str
+    has_name: bool
+    of_person: int
+    faces: list[int]
+    nameless: str
+    settles: int
+    worth: float
+    items: list[Item] = field(default_factory=list)
+
+
+def refresh_questions(library: Library) -> None:
+    """Look for questions as far as that is due: all of them in a library where nobody ever did.
+
+    Raises
+    ------
+    WrongUsage
+        Nothing was indexed yet.
+    """
+    database = library.database
+    detector = database.run(library.detector)
+    if detector is None:
+        raise WrongUsage(f"There are no faces in {library.label} yet. Run {Command('index')}.")
+    if database.run(lambda connection: last_looked_for(connection, detector.model_id)) is None:
+        look_at_everything(database, detector, database.run(lambda each: load_peopled_faces(each, detector)))
+    look_at_people(database, detector)
+
+
+def next_questions(database: Database, limit: int = 20, skipped: Sequence[str] = ()) -> list[Question]:
+    """The open questions, those first whose answers settle most.
+
+    Parameters
+    ----------
+    skipped : sequence of str
+        Questions to leave out, by their ids.
+    """
+    put_off = set(skipped)
+
+    def work(connection: Connection) -> list[Question]:
+        first: list[Asked] = []
+        # Most sittings see none but these.
+        for most in (_LOOKED_AT, None):
+            asked = (each for each in open_questions(connection, most=most) if each.id not in put_off)
+            first = list(islice(asked, limit))
+            if len(first) == limit:
+                break
+        return [in_words(connection, each) for each in first]
+
+    return database.run(work)
+
+
+def waiting(database: Database) -> int:
+    """How many questions wait, besides those for names."""
+    return database.run(lambda connection: sum(each.kind != "name" for each in open_questions(connection)))
+
+
+def in_words(connection: Connection, asked: Asked) -> Question:
+    """A question as it is shown."""
+    others = [other for _, other in asked.of_people if other is not None]
+    states = person_states(connection, [asked.person, *others])
+    state = states[asked.person]
+    items = list(_items(connection, asked, states))
+    without = [each.id for each in (state, *(states[other] for other in others)) if not each.names]
+    return Question(
+        id=asked.id,
+        kind=asked.kind,
+        text=_text(asked, called(state), items, state.faces),
+        person=str(state.id),
+        name=called(state),
+        has_name=bool(state.names),
+        of_person=state.faces,
+        faces=exemplars(connection, state.id, _SHOWN),
+        nameless=str(without[-1]) if len(without) == 1 else "",
+        settles=sum(each.settles for each in items) or state.faces,
+        worth=round(asked.worth, 3),
+        items=items,
+    )
+
+
+def _items(connection: Connection, asked: Asked, states: dict[UUID, PersonState]) -> Iterator[Item]:
+    for number, face in enumerate(asked.of_faces, start=1):
+        yield Item(
+            number=number,
+            name=f"face {face.face}",
+            person="",
+            faces=[face.face],
+            settles=1,
+            cosine_similarity=round(face.cosine_similarity, 4),
+            uncertainty=round(face.uncertainty, 4),
+        )
+    for number, (each, other) in enumerate(asked.of_people, start=1):
+        if other is not None:
+            name, faces = called(states[other]), exemplars(connection, other, _SHOWN)
+        elif each.cluster is not None:
+            name, faces = printable(each.cluster), best_faces_of_cluster(connection, each.cluster, _SHOWN)
+        else:
+            name, faces = counted(len(each.part), "face"), list(each.part[:_SHOWN])
+        yield Item(
+            number=number,
+            name=name,
+            person="" if other is None else str(other),
+            faces=faces,
+            settles=each.faces,
+            cosine_similarity=round(each.cosine_similarity, 4),
+            uncertainty=round(each.uncertainty, 4),
+        )
+
+
+def _text(asked: Asked, name: str, items: Sequence[Item], faces: int) -> str:
+    """The question, to which yes means the same for each item."""
+    one = items[0].name if items else ""
+    several = len(items) > 1
+    number = len(items)
+    texts: dict[Kind, str] = {
+        "near": f"Are these {number} faces {name}?" if several else f"Is {one} {name}?",
+        "far": f"Are these {number} faces really {name}?" if several else f"Is {one} really {name}?",
+        "same": f"Are these {number} people all {name}?" if several else f"Are {one} and {name} one person?",
+        "split": f"Is {name} two people? {one} of {faces} may be somebody else.",
+        "cluster": f"Are these {number} clusters {name}?" if several else f"Is cluster {one} {name}?",
+        "name": f"Who is {name} ({counted(faces, 'face')})?",
+    }
+    return texts[asked.kind]

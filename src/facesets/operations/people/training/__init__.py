@@ -1,0 +1,1 @@
+"""`train`: a projection learnt from names, compared, and used where it helps."""

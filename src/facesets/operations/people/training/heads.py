@@ -1,0 +1,123 @@
+"""Projection heads of the library: which are there, which one is in use, and using it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from facesets.errors import Command, Field, WrongUsage
+from facesets.files import printable
+from facesets.records import Float32
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.people.projection_heads import HeadRow, active_row, list_heads, use_head
+from facesets.training.calibration import Thresholds
+
+if TYPE_CHECKING:
+    from facesets.inference.projection import Projection
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A head in use.
+
+    Attributes
+    ----------
+    thresholds : Thresholds
+        Cosine similarities that decide among what it projects.
+    """
+
+    name: str
+    thresholds: Thresholds
+    _projection: "Projection"
+
+    def project(self, embeddings: Float32) -> Float32:
+        """Project the recogniser's vectors, shape (n, d), to unit rows that are compared in their place."""
+        return self._projection(embeddings)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadLine:
+    """A head as it is listed; `gain` and `spread` are those of its score with unseen people."""
+
+    name: str
+    kind: str
+    active: bool
+    people: int
+    faces: int
+    gain: float
+    spread: float
+    made_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deactivated:
+    """Heads that are in use no longer."""
+
+    heads: list[str]
+
+
+def active_head(connection: Connection, model_id: int, *, threads: int = 1) -> Head | None:
+    """The head that is in use for the vectors of a model, loaded; None where they are compared as they are.
+
+    Raises
+    ------
+    CannotInfer
+        Its network is damaged.
+    """
+    found = active_row(connection, model_id)
+    if found is None:
+        return None
+    from facesets.inference.projection import Projection
+
+    row, network = found
+    return Head(row.name, Thresholds(**row.calibration), Projection(network, threads=threads))
+
+
+def heads(database: Database) -> list[HeadLine]:
+    """Every head, in the order in which they were made."""
+    return [_line(row) for row in database.run(list_heads)]
+
+
+def activate(database: Database, name: str) -> HeadLine:
+    """Use a head from now on, whatever its figures are. Raises `WrongUsage` where there is no such head."""
+
+    def work(connection: Connection) -> HeadLine:
+        known = list_heads(connection)
+        row = next((each for each in known if each.name == name), None)
+        if row is None:
+            raise WrongUsage(f"There is no head {printable(name)}. {_listed(known)}")
+        use_head(connection, row.model_id, row.id)
+        return next(_line(each) for each in list_heads(connection) if each.id == row.id)
+
+    return database.run(work)
+
+
+def deactivate(database: Database) -> Deactivated:
+    """Compare vectors as they are from now on."""
+
+    def work(connection: Connection) -> Deactivated:
+        used = [row for row in list_heads(connection) if row.active]
+        for row in used:
+            use_head(connection, row.model_id, None)
+        return Deactivated([row.name for row in used])
+
+    return database.run(work)
+
+
+def _listed(known: Sequence[HeadRow]) -> str:
+    if not known:
+        return f"There is none yet: run {Command('train')}."
+    return f"{Command('train', Field('list'))} shows which there are."
+
+
+def _line(row: HeadRow) -> HeadLine:
+    figures = row.metrics
+    return HeadLine(
+        name=row.name,
+        kind=figures["kind"],
+        active=row.active,
+        people=figures["people"],
+        faces=figures["faces"],
+        gain=round(figures["gain"], 4),
+        spread=round(figures["spread"], 4),
+        made_at=row.made_at.isoformat(timespec="seconds"),
+    )

@@ -1,0 +1,218 @@
+"""`train`: learn a projection from named people, and use it where it helps with people it has not seen."""
+
+import time
+from dataclasses import asdict, dataclass, field, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from facesets.errors import Command, Field, MissingExtra, WrongUsage
+from facesets.interfaces import Progress
+from facesets.operations.options.training import TrainOptions
+from facesets.operations.people.training.head_comparison import PLAIN, Compared, thresholds
+from facesets.operations.people.training.training_folds import Fold, Taught, comparison, run_folds, winner
+from facesets.plurals import people as people_in_words
+from facesets.stop import Stop
+from facesets.store.postgres.claims import RunLock
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.people.named_faces import load_named_faces, load_vectors
+from facesets.store.postgres.people.projection_heads import keep_head, use_head
+from facesets.store.postgres.runs import recorded_run
+from facesets.training.export_onnx import onnx_model
+from facesets.training.splitting import FOLDS, capped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from facesets.training.checkpoints import Epoch
+
+_EXTRA = ("torch", "safetensors", "sklearn")
+_LEAST_PEOPLE = 5
+_MOST_FACES = 100_000
+"""To learn from: as many of each person as is fair. More take long and teach little."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSummary:
+    """What `train` did.
+
+    Attributes
+    ----------
+    people, faces : int
+        Learnt from, or held out to test.
+    held_out_people : int
+        Of whom nothing was learnt by the head that may come into use.
+    training_faces, validation_faces : int
+        Of the others: learnt from, and held out.
+    epochs : list of dict
+        Loss, validation loss and triplets of each.
+    comparison : list of Compared
+        Plain vectors first.
+    heads : mapping of kind to name
+        Stored in the library.
+    activated : str
+        The head that is in use from now on; empty where nothing changed.
+    verdict : str
+        What was decided, and why.
+    checkpoint : str
+        The last one.
+    """
+
+    people: int = 0
+    faces: int = 0
+    held_out_people: int = 0
+    training_faces: int = 0
+    validation_faces: int = 0
+    epochs: list[dict[str, float]] = field(default_factory=list)
+    comparison: list[Compared] = field(default_factory=list)
+    heads: dict[str, str] = field(default_factory=dict)
+    activated: str = ""
+    verdict: str = ""
+    checkpoint: str = ""
+    seconds: float = 0.0
+    dry_run: bool = False
+    stopped: bool = False
+
+
+def train_heads(
+    library: Library,
+    options: TrainOptions,
+    directory: Path,
+    *,
+    progress: Progress,
+    on_epoch: "Callable[[Epoch], None]",
+    stop: Stop,
+) -> TrainSummary:
+    """Train a head on named people, compare it, and let it be used if it helps with people unseen.
+
+    Parameters
+    ----------
+    directory : Path
+        Where checkpoints are kept. A run that was interrupted goes on from there.
+    on_epoch : function
+        Hears how each epoch of the head that may come into use went.
+
+    Raises
+    ------
+    MissingExtra
+        Torch is not installed.
+    WrongUsage
+        Too few people have a name.
+    AlreadyRunning
+        Another `train` is working on the library.
+    CannotWrite
+        A checkpoint cannot be written.
+    """
+    if not options.dry_run and any(find_spec(name) is None for name in _EXTRA):
+        raise MissingExtra("train")
+    database = library.database
+    with (
+        RunLock(database, "train"),
+        recorded_run(database, "train", asdict(options), dry_run=options.dry_run) as run,
+    ):
+        began = time.monotonic()
+        progress.begin("Reading faces")
+        detector, taught = database.run(lambda connection: _load(connection, library, options))
+        progress.end()
+        counts = TrainSummary(taught.people, len(taught.person), dry_run=options.dry_run)
+        if options.dry_run:
+            return counts
+        progress.begin("Training", total=FOLDS * options.epochs)
+        folds = run_folds(taught, options, directory, on_epoch=_counting(progress, on_epoch), stop=stop)
+        progress.end()
+        if len(folds) < FOLDS:
+            run.stopped = True
+            return replace(counts, stopped=True)
+        summary = database.run(lambda connection: _keep(connection, detector, counts, folds))
+        from facesets.training.checkpoints import path_of
+
+        last = path_of(directory, options.epochs)
+        summary = replace(summary, checkpoint=str(last), seconds=round(time.monotonic() - began, 3))
+        run.summary = asdict(summary)
+    return summary
+
+
+def _counting(progress: Progress, on_epoch: "Callable[[Epoch], None]") -> "Callable[[int, Epoch], None]":
+    """Count the epochs of all folds; those of the head that may come into use are passed on."""
+
+    def hear(fold: int, epoch: "Epoch") -> None:
+        progress.advance()
+        if not fold:
+            on_epoch(epoch)
+
+    return hear
+
+
+def _load(connection: Connection, library: Library, options: TrainOptions) -> tuple[DetectorRow, Taught]:
+    connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    detector = library.detector(connection)
+    if detector is None:
+        raise WrongUsage(
+            f"There are no faces in {library.label} yet. Run {Command('index', Field('target', 'PHOTOS'))}."
+        )
+    faces = load_named_faces(connection, detector, options.min_quality)
+    enough = np.bincount(faces.person, minlength=1)[faces.person] >= options.min_faces
+    faces = faces.take(np.flatnonzero(enough))
+    faces = faces.take(capped(faces.person, _MOST_FACES, 0))
+    people = int(faces.person.max(initial=-1)) + 1
+    if people < _LEAST_PEOPLE:
+        raise WrongUsage(
+            f"{people_in_words(people)} with a name {'has' if people == 1 else 'have'} {options.min_faces} "
+            f"faces of quality {options.min_quality:g} or more; training needs {_LEAST_PEOPLE} such people. "
+            f"Name more by {Command('people name', 'WHO', 'NAME')}."
+        )
+    faces, vectors = load_vectors(connection, detector, faces)
+    return detector, Taught(vectors, faces.person)
+
+
+def _keep(
+    connection: Connection, detector: DetectorRow, counts: TrainSummary, folds: list[Fold]
+) -> TrainSummary:
+    """Store the first fold's heads, and use the winner if there is one."""
+    first, lines = folds[0], comparison(folds)
+    names: dict[str, str] = {}
+    best = winner(lines)
+    activated = ""
+    for line in lines:
+        if line.kind == PLAIN:
+            continue
+        layers = first.layers[line.kind]
+        metrics = asdict(line) | {"people": counts.people, "faces": counts.faces}
+        calibration = asdict(thresholds(first.trial, layers, counts.people))
+        size = layers[-1].weight.shape[1]
+        head = keep_head(
+            connection, detector.model_id, line.kind, onnx_model(layers), size, metrics, calibration
+        )
+        names[line.kind] = head.name
+        if line is best:
+            use_head(connection, detector.model_id, head.id)
+            activated = head.name
+    return replace(
+        counts,
+        held_out_people=len(np.unique(first.trial.person)),
+        training_faces=first.training_faces,
+        validation_faces=first.validation_faces,
+        epochs=[asdict(epoch) for epoch in first.epochs],
+        comparison=lines,
+        heads=names,
+        activated=activated,
+        verdict=_verdict(lines, best, activated),
+    )
+
+
+def _verdict(lines: list[Compared], best: Compared | None, activated: str) -> str:
+    if best is not None:
+        return (
+            f"{activated} is in use from now on: with people that it has not seen its score is "
+            f"{best.gain:.4f} above that of plain vectors, and the folds differ by only {best.spread:.4f}."
+        )
+    nearest = max((line for line in lines if line.kind != PLAIN), key=lambda line: line.gain - line.spread)
+    return (
+        "Nothing is changed: with people that it has not seen no head is better than plain vectors by more "
+        f"than the folds differ. The nearest to it is {nearest.kind}: {nearest.gain:+.4f}, and the folds "
+        f"differ by {nearest.spread:.4f}."
+    )

@@ -1,0 +1,269 @@
+"""What algorithms grouped: rows of `clusters`, the faces that name them, and their centres."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import LiteralString
+
+import numpy as np
+
+from facesets.records import Float32, Int64
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.copying import INT4, INT8, copy_in, copy_out, gathered, values, vector
+from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.people.steps import Step, one_at_a_time
+
+NONE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class FaceClusters:
+    """Which cluster each of some faces is in: `number` (n,) indexes `ids`; -1 for none."""
+
+    number: Int64
+    ids: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """How a cluster came out of a kept run of HDBSCAN: that run, lambda at birth, and how long it lives."""
+
+    run: int
+    density: float
+    persistence: float
+    stability: float
+
+
+def clusters_of(connection: Connection, detector: DetectorRow, face_ids: Int64) -> FaceClusters:
+    """The clusters of these faces (ascending numbers)."""
+    ids = [
+        name
+        for (name,) in connection.execute(
+            """SELECT DISTINCT cluster FROM face_detections
+                WHERE detector_id = %s AND cluster IS NOT NULL ORDER BY cluster""",
+            (detector.id,),
+        )
+    ]
+    blocks = copy_out(
+        connection,
+        """COPY (SELECT f.id, (c.number - 1)::int FROM face_detections f
+                JOIN unnest(%(ids)s::text[]) WITH ORDINALITY AS c (id, number) ON c.id = f.cluster
+                WHERE f.detector_id = %(detector)s ORDER BY f.id) TO STDOUT (FORMAT BINARY)""",
+        {"ids": ids, "detector": detector.id},
+        {"id": INT8, "number": INT4},
+    )
+    found = gathered(blocks, [("id", np.int64), ("number", np.int64)])
+    number = np.full(len(face_ids), NONE, np.int64)
+    place = np.searchsorted(face_ids, found["id"])
+    there = place < len(face_ids)
+    there[there] = face_ids[place[there]] == found["id"][there]
+    number[place[there]] = found["number"][there]
+    return FaceClusters(number, ids)
+
+
+def keep_clusters(step: Step, model_id: int, births: Mapping[str, Birth | None]) -> None:
+    """Make these clusters, or keep anew how those that exist came about; who vouched for them stays."""
+    ids = list(births)
+    step.touch_rows("clusters", ids)
+    known = [births[each] for each in ids]
+    step.connection.execute(
+        """INSERT INTO clusters (id, model_id, hdbscan_run_id, birth_lambda, persistence, stability, epsilon)
+            SELECT id, %(model)s, run, density, persistence, stability, 1 / density
+            FROM unnest(%(ids)s::text[], %(runs)s::bigint[], %(density)s::real[], %(persistence)s::real[],
+                %(stability)s::real[]) AS made (id, run, density, persistence, stability)
+            ON CONFLICT (id) DO UPDATE SET hdbscan_run_id = excluded.hdbscan_run_id,
+                birth_lambda = excluded.birth_lambda, persistence = excluded.persistence,
+                stability = excluded.stability, epsilon = excluded.epsilon
+            WHERE excluded.hdbscan_run_id IS NOT NULL""",
+        {
+            "model": model_id,
+            "ids": ids,
+            "runs": [None if each is None else each.run for each in known],
+            "density": [None if each is None else each.density for each in known],
+            "persistence": [None if each is None else each.persistence for each in known],
+            "stability": [None if each is None else each.stability for each in known],
+        },
+    )
+
+
+def put_into(step: Step, face_ids: Int64, number: Int64, ids: Sequence[str]) -> int:
+    """Let faces be in clusters, those with the number -1 in none; returns how many changed."""
+    if not len(face_ids):
+        return 0
+    connection = step.connection
+    connection.execute(
+        "CREATE TEMPORARY TABLE IF NOT EXISTS grouped (face_id bigint, number int) ON COMMIT DROP"
+    )
+    connection.execute("TRUNCATE grouped")
+    copy_in(
+        connection,
+        "COPY grouped (face_id, number) FROM STDIN (FORMAT BINARY)",
+        {"face_id": INT8, "number": INT4},
+        {"face_id": face_ids, "number": number},
+    )
+    connection.execute("ANALYZE grouped")
+    changed = connection.execute(
+        """SELECT f.id FROM face_detections f JOIN grouped g ON g.face_id = f.id
+            WHERE f.cluster IS DISTINCT FROM (%s::text[])[g.number + 1]""",
+        (list(ids),),
+    ).fetchall()
+    step.touch_faces([face for (face,) in changed])
+    return connection.execute(
+        """UPDATE face_detections f SET cluster = (%(ids)s::text[])[g.number + 1]
+            FROM grouped g WHERE g.face_id = f.id
+                AND f.cluster IS DISTINCT FROM (%(ids)s::text[])[g.number + 1]""",
+        {"ids": list(ids)},
+    ).rowcount
+
+
+def drop_empty(step: Step, model_id: int) -> int:
+    """Remove the clusters that no face is in; returns how many."""
+    empty: LiteralString = """FROM clusters c WHERE c.model_id = %s
+        AND NOT EXISTS (SELECT FROM face_detections f WHERE f.cluster = c.id)"""
+    rows = step.connection.execute("SELECT c.id " + empty, (model_id,)).fetchall()
+    step.touch_rows("clusters", [each for (each,) in rows])
+    return step.connection.execute("DELETE " + empty, (model_id,)).rowcount
+
+
+def verify(step: Step, cluster: str, by: str) -> None:
+    """Keep that a human vouched for a cluster, if it is one of those that have a row."""
+    step.touch_rows("clusters", [cluster])
+    step.connection.execute(
+        """UPDATE clusters SET verified_at = now(), verified_by = %s
+            WHERE id = %s AND verified_at IS NULL""",
+        (by, cluster),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterRow:
+    """A cluster as it is kept; its medoid is that of its centre as it was made last."""
+
+    birth_lambda: float | None
+    persistence: float | None
+    stability: float | None
+    epsilon: float | None
+    medoid: int | None
+    verified: str
+
+
+def find_cluster(connection: Connection, cluster: str) -> ClusterRow | None:
+    """The row of a cluster, if it has one."""
+    row = connection.execute(
+        """SELECT c.birth_lambda, c.persistence, c.stability, c.epsilon, k.medoid,
+                coalesce(to_char(c.verified_at, 'YYYY-MM-DD') || ' by ' || coalesce(c.verified_by, ''), '')
+            FROM clusters c LEFT JOIN cluster_centers k ON k.cluster_id = c.id WHERE c.id = %s""",
+        (cluster,),
+    ).fetchone()
+    return None if row is None else ClusterRow(*row)
+
+
+@dataclass(frozen=True, slots=True)
+class Centers:
+    """What stands for clusters.
+
+    Attributes
+    ----------
+    ids : list of str
+    faces : int64 array of shape (k,)
+        In each.
+    centroid : float32 array of shape (k, d)
+        Of unit length, or zeros.
+    """
+
+    ids: list[str]
+    faces: Int64
+    centroid: Float32
+
+
+_VERSION = 1
+"""Another one makes all centres again: to be raised when they are made otherwise."""
+_STALE: LiteralString = """
+    WITH now AS (
+        SELECT cluster AS id, count(*)::int AS faces,
+            bit_xor(hashint8extended(id, %(version)s)) AS fingerprint
+        FROM face_detections
+        WHERE cluster IS NOT NULL AND detector_id IN (SELECT id FROM detectors WHERE model_id = %(model)s)
+            AND (%(ids)s::text[] IS NULL OR cluster = ANY(%(ids)s::text[]))
+        GROUP BY cluster)
+    SELECT c.id, coalesce(n.faces, 0), coalesce(n.fingerprint, 0) FROM clusters c
+    LEFT JOIN now n ON n.id = c.id LEFT JOIN cluster_centers k ON k.cluster_id = c.id
+    WHERE c.model_id = %(model)s AND (%(ids)s::text[] IS NULL OR c.id = ANY(%(ids)s::text[]))
+        AND (coalesce(n.faces, 0) IS DISTINCT FROM coalesce(k.faces, 0)
+            OR coalesce(n.fingerprint, 0) IS DISTINCT FROM coalesce(k.fingerprint, 0))
+    ORDER BY c.id"""
+
+
+def fresh_centers(connection: Connection, detector: DetectorRow, ids: Sequence[str] | None = None) -> Centers:
+    """The centres of clusters as their faces are now; those that are stale are made again first.
+
+    `ids` are those wanted, by default all of this recogniser. A cluster without faces has none.
+    """
+    refresh_centers(connection, detector, ids)
+    dimension = detector.settings.dimension
+    wanted = {"model": detector.model_id, "ids": None if ids is None else list(ids), "dimension": dimension}
+    chosen: LiteralString = """FROM cluster_centers k JOIN clusters c ON c.id = k.cluster_id
+        WHERE c.model_id = %(model)s AND vector_dims(k.centroid) = %(dimension)s
+            AND (%(ids)s::text[] IS NULL OR c.id = ANY(%(ids)s::text[])) ORDER BY c.id"""
+    names = [each for (each,) in connection.execute("SELECT c.id " + chosen, wanted)]
+    blocks = copy_out(
+        connection,
+        "COPY (SELECT k.faces, k.centroid " + chosen + ") TO STDOUT (FORMAT BINARY)",
+        wanted,
+        {"faces": INT4, "centroid": vector(dimension)},
+    )
+    columns = gathered(blocks, [("faces", np.int64), ("centroid", np.float32)])
+    return Centers(names, columns["faces"], columns["centroid"].reshape(-1, dimension))
+
+
+def refresh_centers(connection: Connection, detector: DetectorRow, ids: Sequence[str] | None = None) -> int:
+    """Make the centres again that are stale; returns how many."""
+    wanted = {
+        "model": detector.model_id,
+        "version": _VERSION,
+        "ids": None if ids is None else list(ids),
+    }
+    if not connection.execute(_STALE, wanted).fetchall():
+        return 0
+    # Whoever makes a step may refresh in it: with the same lock neither waits for the other in turn.
+    one_at_a_time(connection)
+    stale = connection.execute(_STALE, wanted).fetchall()
+    connection.execute(
+        "DELETE FROM cluster_centers WHERE cluster_id = ANY(%s::text[])", ([each for each, _, _ in stale],)
+    )
+    _make(connection, detector, [(each, faces, mark) for each, faces, mark in stale if faces])
+    return len(stale)
+
+
+def _make(connection: Connection, detector: DetectorRow, stale: Sequence[tuple[str, int, int]]) -> None:
+    # The package brings SciPy, which whoever finds nothing stale can do without.
+    from facesets.clustering.centroids import centroids, medoids
+
+    if not stale:
+        return
+    dimension = detector.settings.dimension
+    blocks = list(
+        copy_out(
+            connection,
+            """COPY (SELECT f.id, (c.number - 1)::int, e.embedding FROM face_detections f
+                JOIN unnest(%(ids)s::text[]) WITH ORDINALITY AS c (id, number) ON c.id = f.cluster
+                JOIN face_embeddings e ON e.face_id = f.id
+                WHERE e.model_id = %(model)s AND vector_dims(e.embedding) = %(dimension)s ORDER BY f.id)
+                TO STDOUT (FORMAT BINARY)""",
+            {"ids": [each for each, _, _ in stale], "model": detector.model_id, "dimension": dimension},
+            {"id": INT8, "number": INT4, "embedding": vector(dimension)},
+        )
+    )
+    face_id = np.concatenate([rows["id"] for rows in blocks]).astype(np.int64)
+    number = np.concatenate([rows["number"] for rows in blocks]).astype(np.int64)
+    embedding = np.concatenate([values(rows, "embedding") for rows in blocks]).astype(np.float32)
+    centre, medoid = centroids(embedding, number), medoids(embedding, number)
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            """INSERT INTO cluster_centers (cluster_id, faces, fingerprint, centroid, medoid, medoid_faces)
+                VALUES (%s, %s, %s, %s::vector, %s, %s)""",
+            [
+                (each, faces, mark, str(centre[row].tolist()), int(face_id[medoid[row]]), faces)
+                for row, (each, faces, mark) in enumerate(stale)
+                if row < len(centre) and medoid[row] >= 0
+            ],
+        )

@@ -1,0 +1,180 @@
+"""A person erased: faces and all that was made of them, names, and what the journal holds of both."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import LiteralString
+from uuid import UUID
+
+from psycopg import sql
+
+from facesets.imaging.renumbered_faces import Renumbered
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.people.face_places import places_of
+from facesets.store.postgres.people.forgotten_faces import remember_forgotten
+from facesets.store.postgres.people.traces import WITHOUT_KEYS
+
+FORGOTTEN = "about somebody who was forgotten"
+"""What the log says of a step in place of what it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How much went."""
+
+    faces: int
+    steps: int
+
+
+def merged_persons(connection: Connection, person: UUID) -> list[UUID]:
+    """A person, and all who were merged into them."""
+    rows = connection.execute(
+        """WITH RECURSIVE they AS (SELECT %s::uuid AS id
+                UNION SELECT p.id FROM persons p JOIN they ON p.merged_into_id = they.id)
+            SELECT id FROM they ORDER BY id""",
+        (person,),
+    )
+    return [each for (each,) in rows]
+
+
+def names_ever(connection: Connection, persons: Sequence[UUID]) -> list[str]:
+    """Every name that some people have or had, as far as the journal knows."""
+    rows = connection.execute(
+        """SELECT name FROM person_names WHERE person_id = ANY(%(persons)s::uuid[])
+            UNION SELECT unnest(names) FROM said_people WHERE person_id = ANY(%(persons)s::uuid[])
+            UNION SELECT r.name FROM step_rows s, LATERAL (VALUES
+                    (s.before ->> 'person_id', s.before ->> 'name'),
+                    (s.after ->> 'person_id', s.after ->> 'name')) r (person, name)
+                WHERE s.in_table = 'person_names' AND r.name IS NOT NULL
+                    AND r.person = ANY(%(texts)s)
+            ORDER BY 1""",
+        {"persons": list(persons), "texts": [str(person) for person in persons]},
+    )
+    return [name for (name,) in rows]
+
+
+def faces_of_persons(connection: Connection, persons: Sequence[UUID]) -> list[int]:
+    """Faces that are some people's, or that a human said are."""
+    rows = connection.execute(
+        """SELECT id FROM face_detections WHERE person_id = ANY(%(persons)s::uuid[])
+            UNION SELECT face_id FROM said_faces WHERE is_person AND person_id = ANY(%(persons)s::uuid[])
+            ORDER BY 1""",
+        {"persons": list(persons)},
+    )
+    return [int(face) for (face,) in rows]
+
+
+def renumbered_ids(connection: Connection, detector_id: int, gone: Sequence[int]) -> Renumbered:
+    """What changes about the ids by which results of the library know faces, once some are gone."""
+    rows = connection.execute(
+        """SELECT i.sha256, f.id = ANY(%(gone)s::bigint[]), f.x1, f.y1, f.x2, f.y2 FROM face_detections f
+            JOIN images i ON i.id = f.image_id JOIN face_embeddings e ON e.face_id = f.id
+            WHERE f.detector_id = %(detector)s AND f.image_id IN (
+                SELECT g.image_id FROM face_detections g WHERE g.id = ANY(%(gone)s::bigint[]))
+            ORDER BY f.image_id, f.ordinal, f.id""",
+        {"detector": detector_id, "gone": list(gone)},
+    )
+    before: Counter[str] = Counter()
+    after: Counter[str] = Counter()
+    changed: dict[str, str] = {}
+    boxes: dict[str, tuple[float, ...]] = {}
+    for sha256, goes, *box in rows:
+        old, new = f"{sha256}#{before[sha256]}", "" if goes else f"{sha256}#{after[sha256]}"
+        if old != new:
+            changed[old], boxes[old] = new, tuple(box)
+        before[sha256] += 1
+        after[sha256] += not goes
+    return Renumbered(changed, boxes)
+
+
+def erase(connection: Connection, persons: Sequence[UUID], faces: Sequence[int], who: str) -> Erased:
+    """Erase people and faces, in this transaction; the faces never come back. Nothing of it can be undone."""
+    # Whoever is writing faces read before what was forgotten, and is waited for; others wait for us.
+    connection.execute("LOCK TABLE forgetting_key, forgotten_faces IN ACCESS EXCLUSIVE MODE")
+    remember_forgotten(connection, list(places_of(connection, faces).values()))
+    parameters = {
+        "persons": list(persons),
+        "texts": [str(person) for person in persons],
+        "faces": list(faces),
+        "what": FORGOTTEN,
+        "who": who,
+    }
+    for statement in (*_DERIVED, *_JOURNAL):
+        connection.execute(statement, parameters)
+    steps = connection.execute(_MARK_STEPS, parameters).rowcount
+    for statement in (*_STRIP, *_PEOPLE):
+        connection.execute(statement, parameters)
+    connection.execute(
+        """INSERT INTO steps (kind, who, what, forgotten)
+            VALUES ('forget', %(who)s, 'somebody was forgotten', true)""",
+        parameters,
+    )
+    return Erased(len(faces), steps)
+
+
+# What follows from faces is made again by whoever reads it next; until then it may hold theirs.
+_DERIVED: tuple[LiteralString, ...] = (
+    """CREATE TEMPORARY TABLE of_person ON COMMIT DROP AS
+        SELECT DISTINCT cluster FROM face_detections
+        WHERE id = ANY(%(faces)s::bigint[]) AND cluster IS NOT NULL""",
+    "DELETE FROM cluster_centers c USING of_person o WHERE c.cluster_id = o.cluster",
+    """CREATE TEMPORARY TABLE gone_clusters ON COMMIT DROP AS
+        SELECT cluster AS id FROM of_person o WHERE NOT EXISTS (
+            SELECT FROM face_detections f WHERE f.cluster = o.cluster AND f.id <> ALL(%(faces)s::bigint[]))
+        UNION SELECT 'person_' || unnest(%(texts)s::text[])""",
+    "DELETE FROM person_candidates q USING gone_clusters g WHERE q.cluster_id = g.id",
+    "DELETE FROM clusters c USING gone_clusters g WHERE c.id = g.id",
+    """DELETE FROM hdbscan_runs WHERE id IN (
+        SELECT hdbscan_run_id FROM hdbscan_faces WHERE face_id = ANY(%(faces)s::bigint[]))""",
+    """CREATE TEMPORARY TABLE near_person ON COMMIT DROP AS SELECT DISTINCT o.person_id AS id
+        FROM step_persons s JOIN step_persons o ON o.step_id = s.step_id
+        WHERE s.person_id = ANY(%(persons)s::uuid[])""",
+    "DELETE FROM person_prototypes p USING near_person n WHERE p.person_id = n.id AND p.kind = 'centroid'",
+    "DELETE FROM prototype_sources p USING near_person n WHERE p.person_id = n.id",
+)
+_JOURNAL: tuple[LiteralString, ...] = (
+    """CREATE TEMPORARY TABLE about_person ON COMMIT DROP AS
+        SELECT step_id FROM step_persons WHERE person_id = ANY(%(persons)s::uuid[])
+        UNION SELECT step_id FROM step_faces WHERE face_id = ANY(%(faces)s::bigint[])""",
+    "DELETE FROM step_faces WHERE face_id = ANY(%(faces)s::bigint[])",
+    """DELETE FROM step_rows WHERE step_id IN (SELECT step_id FROM about_person)
+        AND (string_to_array(key, ' ') && %(texts)s::text[]
+            OR before ->> 'person_id' = ANY(%(texts)s) OR after ->> 'person_id' = ANY(%(texts)s)
+            OR before ->> 'merged_into_id' = ANY(%(texts)s) OR after ->> 'merged_into_id' = ANY(%(texts)s)
+            OR (in_table = 'clusters' AND key IN (SELECT id FROM gone_clusters))
+            OR (in_table IN ('said_faces', 'said_of_faces', 'said_exemplars')
+                AND string_to_array(key, ' ') && %(faces)s::bigint[]::text[]))""",
+)
+# A run's step stands for the others whom it is about, unless it gave their faces to the person or took them.
+_MARK_STEPS: LiteralString = """UPDATE steps s SET forgotten = true, what = %(what)s FROM about_person a
+    WHERE s.id = a.step_id AND (s.run_id IS NULL
+        OR EXISTS (SELECT FROM step_faces f WHERE f.step_id = s.id AND (
+            f.person_before = ANY(%(persons)s::uuid[]) OR f.person_after = ANY(%(persons)s::uuid[])))
+        OR NOT (EXISTS (SELECT FROM step_faces f WHERE f.step_id = s.id)
+            OR EXISTS (SELECT FROM step_rows r WHERE r.step_id = s.id)))"""
+_STRIP: tuple[LiteralString, ...] = (
+    "UPDATE step_faces SET person_before = NULL WHERE person_before = ANY(%(persons)s::uuid[])",
+    "UPDATE step_faces SET person_after = NULL WHERE person_after = ANY(%(persons)s::uuid[])",
+    "DELETE FROM step_persons WHERE person_id = ANY(%(persons)s::uuid[])",
+)
+_PEOPLE: tuple[LiteralString, ...] = (
+    "DELETE FROM face_detections WHERE id = ANY(%(faces)s::bigint[])",
+    "DELETE FROM said_faces WHERE person_id = ANY(%(persons)s::uuid[])",
+    "DELETE FROM said_exemplars WHERE person_id = ANY(%(persons)s::uuid[])",
+    """DELETE FROM said_of_people WHERE person_a = ANY(%(persons)s::uuid[])
+        OR person_b = ANY(%(persons)s::uuid[])""",
+    "DELETE FROM said_people WHERE person_id = ANY(%(persons)s::uuid[])",
+    "UPDATE face_detections SET person_id = NULL WHERE person_id = ANY(%(persons)s::uuid[])",
+    "DELETE FROM persons WHERE id = ANY(%(persons)s::uuid[])",
+)
+
+
+def erase_words(connection: Connection, pattern: str) -> int:
+    """Empty what runs were told and told where a pattern fits; returns how many runs that were."""
+    fits = sql.SQL(WITHOUT_KEYS + " ~* %(name)s")
+    statement = sql.SQL(
+        """UPDATE runs SET options = CASE WHEN {options} THEN '{{}}' ELSE options END,
+                summary = CASE WHEN {summary} THEN NULL ELSE summary END
+            WHERE {options} OR {summary}"""
+    ).format(options=fits.format(sql.Identifier("options")), summary=fits.format(sql.Identifier("summary")))
+    return connection.execute(statement, {"name": pattern}).rowcount

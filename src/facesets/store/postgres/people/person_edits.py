@@ -1,0 +1,167 @@
+"""Persons, their names and their faces, changed as part of a step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.people.steps import Step
+
+_LARGEST = 2**63 - 1
+"""What a bigint holds at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonState:
+    """A person as it stands.
+
+    Attributes
+    ----------
+    names : list of str
+        The first is the one that the person goes by.
+    """
+
+    id: UUID
+    status: str
+    merged_into: UUID | None
+    names: list[str]
+    faces: int
+
+
+def person_state(connection: Connection, person: UUID) -> PersonState | None:
+    """A person, whatever its status; None where there is none of that id."""
+    return person_states(connection, [person]).get(person)
+
+
+def person_states(connection: Connection, persons: Sequence[UUID]) -> dict[UUID, PersonState]:
+    """People by their ids; those that do not exist are left out."""
+    rows = connection.execute(
+        """SELECT p.id, p.status, p.merged_into_id,
+                array(SELECT n.name FROM person_names n WHERE n.person_id = p.id ORDER BY n.id),
+                (SELECT count(*) FROM face_detections f WHERE f.person_id = p.id)
+            FROM persons p WHERE p.id = ANY(%s::uuid[])""",
+        (list(persons),),
+    )
+    return {row[0]: PersonState(*row) for row in rows}
+
+
+def all_names(connection: Connection) -> list[tuple[str, UUID]]:
+    """Every name, and whose it is."""
+    return [(name, person) for name, person in connection.execute("SELECT name, person_id FROM person_names")]
+
+
+def named_people(connection: Connection) -> set[UUID]:
+    """Everybody who has a name."""
+    return {person for (person,) in connection.execute("SELECT DISTINCT person_id FROM person_names")}
+
+
+def person_of_name(connection: Connection, name: str) -> UUID | None:
+    """Who has a name as the server compares them: no other person may have it."""
+    row = connection.execute(
+        "SELECT person_id FROM person_names WHERE lower(name) = lower(%s)", (name,)
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def persons_by_prefix(connection: Connection, prefix: str) -> list[UUID]:
+    """People whose number begins so."""
+    low = prefix.replace("-", "").lower()
+    rows = connection.execute(
+        "SELECT id FROM persons WHERE replace(id::text, '-', '') LIKE %s || '%%' ORDER BY id LIMIT 10", (low,)
+    )
+    return [person for (person,) in rows]
+
+
+def faces_of_cluster(connection: Connection, cluster: str) -> list[int]:
+    """The faces of a cluster that is no person."""
+    rows = connection.execute(
+        "SELECT id FROM face_detections WHERE cluster = %s AND person_id IS NULL ORDER BY id", (cluster,)
+    )
+    return [int(face) for (face,) in rows]
+
+
+def faces_of_person(connection: Connection, person: UUID) -> list[int]:
+    """All faces of a person."""
+    rows = connection.execute("SELECT id FROM face_detections WHERE person_id = %s ORDER BY id", (person,))
+    return [int(face) for (face,) in rows]
+
+
+def persons_of_faces(connection: Connection, faces: Sequence[int]) -> dict[int, UUID | None]:
+    """Whose these faces are; faces that do not exist are left out."""
+    rows = connection.execute(
+        "SELECT id, person_id FROM face_detections WHERE id = ANY(%s::bigint[])",
+        ([face for face in faces if 0 < face <= _LARGEST],),
+    )
+    return {int(face): person for face, person in rows}
+
+
+def make_person(step: Step, person: UUID | None = None) -> UUID:
+    """Make a person without a name."""
+    person = person or uuid4()
+    step.touch_rows("persons", [str(person)])
+    step.connection.execute("INSERT INTO persons (id) VALUES (%s)", (person,))
+    return person
+
+
+def set_status(step: Step, person: UUID, status: str, merged_into: UUID | None = None) -> None:
+    """Make a person active, hidden or merged."""
+    step.touch_rows("persons", [str(person)])
+    step.connection.execute(
+        "UPDATE persons SET status = %s, merged_into_id = %s, updated_at = now() WHERE id = %s",
+        (status, merged_into, person),
+    )
+
+
+def add_name(step: Step, person: UUID, name: str) -> None:
+    """Give a person a further name."""
+    row = only_row(step.connection.execute("SELECT nextval(pg_get_serial_sequence('person_names', 'id'))"))
+    step.touch_rows("person_names", [str(row[0])])
+    step.connection.execute(
+        "INSERT INTO person_names (id, person_id, name) OVERRIDING SYSTEM VALUE VALUES (%s, %s, %s)",
+        (row[0], person, name),
+    )
+    step.about(person)
+
+
+def drop_names(step: Step, person: UUID) -> list[str]:
+    """Take a person's names away; returns them."""
+    rows = step.connection.execute(
+        "SELECT id, name FROM person_names WHERE person_id = %s ORDER BY id", (person,)
+    ).fetchall()
+    step.touch_rows("person_names", [str(number) for number, _ in rows])
+    step.connection.execute("DELETE FROM person_names WHERE person_id = %s", (person,))
+    step.about(person)
+    return [name for _, name in rows]
+
+
+def give_faces(step: Step, faces: Sequence[int], person: UUID, how: str = "") -> None:
+    """Give faces to a person; `how` is what `assigned_by` says, which stays as it is if empty."""
+    _give(step, faces, person, how)
+
+
+def take_faces(step: Step, faces: Sequence[int]) -> None:
+    """Let faces be unassigned."""
+    _give(step, faces, None, None)
+
+
+def _give(step: Step, faces: Sequence[int], person: UUID | None, how: str | None) -> None:
+    step.touch_faces(faces)
+    step.connection.execute(
+        """UPDATE face_detections SET person_id = %(person)s, assigned_at = now(),
+                assigned_by = CASE %(how)s::text WHEN '' THEN assigned_by ELSE %(how)s END
+            WHERE id = ANY(%(faces)s::bigint[]) AND (person_id IS DISTINCT FROM %(person)s
+                OR (%(how)s IS DISTINCT FROM '' AND assigned_by IS DISTINCT FROM %(how)s))""",
+        {"person": person, "how": how, "faces": list(faces)},
+    )
+
+
+def exemplars(connection: Connection, person: UUID, count: int) -> list[int]:
+    """Faces that show somebody best, by the quality that is stored; at most one an image."""
+    rows = connection.execute(
+        """SELECT id FROM (
+                SELECT DISTINCT ON (image_id) id, quality FROM face_detections
+                WHERE person_id = %s ORDER BY image_id, quality DESC, id) AS best
+            ORDER BY quality DESC, id LIMIT %s""",
+        (person, count),
+    )
+    return [int(face) for (face,) in rows]

@@ -1,0 +1,168 @@
+"""What stands for people where faces are compared with them: kept, and made again when their faces changed.
+
+Every person's prototypes carry a fingerprint of what they were made of. So whatever changes a person's faces,
+SQL too, makes them stale; whoever reads them makes the stale ones again first.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import LiteralString
+from uuid import UUID
+
+import numpy as np
+
+from facesets.records import Bool, Float32, Int64
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.copying import INT8, copy_out, gathered, vector
+from facesets.store.postgres.copying import UUID as UUID_FIELD
+from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.people.prototype_making import Source, make_prototypes
+from facesets.store.postgres.people.steps import one_at_a_time
+
+
+@dataclass(frozen=True, slots=True)
+class Prototypes:
+    """Vectors that stand for people.
+
+    Attributes
+    ----------
+    persons : list of UUID
+        In the order of their numbers.
+    person : int64 array of shape (k,)
+        Index into `persons`, ascending.
+    face_id : int64 array of shape (k,)
+        The face that an exemplar is; -1 for a centroid.
+    embedding : float32 array of shape (k, d)
+        Of unit length.
+    """
+
+    persons: list[UUID]
+    person: Int64
+    face_id: Int64
+    embedding: Float32
+
+    @property
+    def is_exemplar(self) -> Bool:
+        """Which are single faces; the others are centroids. Shape (k,)."""
+        exemplar: Bool = self.face_id >= 0
+        return exemplar
+
+
+def fresh_prototypes(
+    connection: Connection, detector: DetectorRow, persons: Sequence[UUID] | None = None
+) -> Prototypes:
+    """The prototypes of people as their faces are now; those that are stale are made again first.
+
+    Parameters
+    ----------
+    detector : DetectorRow
+        Of all faces whose vectors are comparable with this one's.
+    persons : sequence of UUID, optional
+        Whose; by default those of everybody who is active or hidden. People who were merged have none.
+    """
+    refresh_prototypes(connection, detector, persons)
+    return kept_prototypes(connection, detector, persons)
+
+
+def refresh_prototypes(
+    connection: Connection, detector: DetectorRow, persons: Sequence[UUID] | None = None
+) -> int:
+    """Make the prototypes again that are stale; returns of how many people they were."""
+    if not _stale(connection, detector, persons):
+        return 0
+    # Whoever makes a step may refresh in it: with the same lock neither waits for the other in turn.
+    one_at_a_time(connection)
+    stale = _stale(connection, detector, persons)
+    make_prototypes(connection, detector, stale)
+    return len(stale)
+
+
+def _stale(connection: Connection, detector: DetectorRow, persons: Sequence[UUID] | None) -> list[Source]:
+    """Whose prototypes were made of something else than what there is now."""
+    return _sources(connection, detector, persons, changed=True)
+
+
+def remake_prototypes(connection: Connection, detector: DetectorRow) -> int:
+    """Make everybody's prototypes, stale or not; returns of how many people they were."""
+    one_at_a_time(connection)
+    everybody = _sources(connection, detector, None, changed=False)
+    make_prototypes(connection, detector, everybody)
+    return len(everybody)
+
+
+def _sources(
+    connection: Connection, detector: DetectorRow, persons: Sequence[UUID] | None, *, changed: bool
+) -> list[Source]:
+    rows = connection.execute(
+        _SOURCES,
+        {
+            "model": detector.model_id,
+            "persons": None if persons is None else list(persons),
+            "version": _VERSION,
+            "changed": changed,
+        },
+    )
+    return [Source(*row) for row in rows]
+
+
+_VERSION = 1
+"""Another one makes all prototypes again: to be raised when they are chosen otherwise."""
+_SOURCES: LiteralString = """
+    WITH ours AS (SELECT id FROM detectors WHERE model_id = %(model)s),
+    counted AS (
+        SELECT person_id, count(*) AS faces, bit_xor(hashint8extended(id, %(version)s)) AS fingerprint
+        FROM face_detections
+        WHERE person_id IS NOT NULL AND detector_id IN (SELECT id FROM ours)
+            AND (%(persons)s::uuid[] IS NULL OR person_id = ANY(%(persons)s::uuid[]))
+        GROUP BY person_id),
+    said AS (
+        SELECT s.person_id,
+            bit_xor(hashint8extended(s.face_id, CASE WHEN s.pinned THEN -1 ELSE -2 END)) AS fingerprint
+        FROM said_exemplars s JOIN face_detections f ON f.id = s.face_id AND f.person_id = s.person_id
+        WHERE f.detector_id IN (SELECT id FROM ours) GROUP BY s.person_id),
+    now AS (
+        SELECT person_id, c.faces, c.fingerprint # coalesce(s.fingerprint, 0) AS fingerprint
+        FROM counted c LEFT JOIN said s USING (person_id)),
+    kept AS (
+        SELECT person_id, faces, fingerprint, prototypes = coalesce(there, 0) AS complete
+        FROM prototype_sources LEFT JOIN (
+            SELECT person_id, count(*) AS there FROM person_prototypes WHERE model_id = %(model)s
+            GROUP BY person_id) AS p USING (person_id)
+        WHERE model_id = %(model)s
+            AND (%(persons)s::uuid[] IS NULL OR person_id = ANY(%(persons)s::uuid[])))
+    SELECT person_id, coalesce(now.faces, 0)::int, coalesce(now.fingerprint, 0)
+    FROM now FULL JOIN kept USING (person_id)
+    WHERE NOT %(changed)s OR now.faces IS DISTINCT FROM kept.faces
+        OR now.fingerprint IS DISTINCT FROM kept.fingerprint OR NOT kept.complete
+    ORDER BY person_id"""
+
+
+def kept_prototypes(
+    connection: Connection, detector: DetectorRow, persons: Sequence[UUID] | None = None
+) -> Prototypes:
+    """The prototypes as they were made last, stale or not."""
+    dimension = detector.settings.dimension
+    blocks = copy_out(
+        connection,
+        """COPY (SELECT q.person_id, coalesce(q.face_id, -1), q.embedding
+            FROM person_prototypes q JOIN persons p ON p.id = q.person_id
+            WHERE q.model_id = %(model)s AND p.status <> 'merged' AND vector_dims(q.embedding) = %(dimension)s
+                AND (%(persons)s::uuid[] IS NULL OR q.person_id = ANY(%(persons)s::uuid[]))
+            ORDER BY q.person_id, q.id) TO STDOUT (FORMAT BINARY)""",
+        {
+            "model": detector.model_id,
+            "dimension": dimension,
+            "persons": None if persons is None else list(persons),
+        },
+        {"person": UUID_FIELD, "face": INT8, "embedding": vector(dimension)},
+    )
+    columns = gathered(blocks, [("person", UUID_FIELD), ("face", np.int64), ("embedding", np.float32)])
+    raw = columns["person"]
+    names = raw.view("S16") if len(raw) else np.empty(0, "S16")
+    _, first, person = np.unique(names, return_index=True, return_inverse=True)
+    return Prototypes(
+        persons=[UUID(bytes=bytes(raw[place])) for place in first.tolist()],
+        person=person,
+        face_id=columns["face"],
+        embedding=columns["embedding"],
+    )

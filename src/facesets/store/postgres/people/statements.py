@@ -1,0 +1,275 @@
+"""What humans said about who is who: kept by face, apart from the people that runs make."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.people.steps import Step
+
+
+@dataclass(frozen=True, slots=True)
+class FaceStatement:
+    """A face is a person, or is not."""
+
+    face: int
+    person: UUID
+    is_person: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FacePair:
+    """Two faces show one person, or two."""
+
+    first: int
+    second: int
+    same: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PersonPair:
+    """Two people are not one."""
+
+    first: UUID
+    second: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """All of them."""
+
+    faces: list[FaceStatement] = field(default_factory=list)
+    face_pairs: list[FacePair] = field(default_factory=list)
+    person_pairs: list[PersonPair] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class SaidPerson:
+    """Somebody whom a human named or hid."""
+
+    person: UUID
+    names: list[str]
+    status: str
+
+
+def load_statements(connection: Connection) -> Statements:
+    """Everything that was said."""
+    return Statements(
+        [
+            FaceStatement(*row)
+            for row in connection.execute("SELECT face_id, person_id, is_person FROM said_faces")
+        ],
+        [FacePair(*row) for row in connection.execute("SELECT face_a, face_b, same FROM said_of_faces")],
+        [PersonPair(*row) for row in connection.execute("SELECT person_a, person_b FROM said_of_people")],
+    )
+
+
+def say_of_faces(step: Step, faces: Iterable[int], person: UUID, *, is_person: bool) -> None:
+    """Keep that faces are, or are not, a person; a face is one person at most."""
+    ids = sorted(set(faces))
+    keys = [f"{face} {person}" for face in ids]
+    step.touch_rows("said_faces", keys)
+    if is_person:
+        others = step.connection.execute(
+            """SELECT face_id || ' ' || person_id FROM said_faces
+                WHERE face_id = ANY(%s::bigint[]) AND is_person AND person_id <> %s""",
+            (ids, person),
+        ).fetchall()
+        step.touch_rows("said_faces", [key for (key,) in others])
+        step.connection.execute(
+            """DELETE FROM said_faces
+                WHERE face_id = ANY(%s::bigint[]) AND is_person AND person_id <> %s""",
+            (ids, person),
+        )
+    step.connection.execute(
+        """INSERT INTO said_faces (face_id, person_id, is_person)
+            SELECT unnest(%s::bigint[]), %s, %s
+            ON CONFLICT (face_id, person_id) DO UPDATE SET is_person = excluded.is_person, said_at = now()
+            WHERE said_faces.is_person <> excluded.is_person""",
+        (ids, person, is_person),
+    )
+    step.about(person)
+
+
+def say_of_pair(step: Step, first: int, second: int, *, same: bool) -> None:
+    """Keep that two faces show one person, or two."""
+    low, high = sorted((first, second))
+    step.touch_rows("said_of_faces", [f"{low} {high}"])
+    step.connection.execute(
+        """INSERT INTO said_of_faces (face_a, face_b, same) VALUES (%s, %s, %s)
+            ON CONFLICT (face_a, face_b) DO UPDATE SET same = excluded.same, said_at = now()
+            WHERE said_of_faces.same <> excluded.same""",
+        (low, high, same),
+    )
+
+
+def say_different(step: Step, first: UUID, second: UUID) -> None:
+    """Keep that two people are not one."""
+    low, high = sorted((first, second))
+    step.touch_rows("said_of_people", [f"{low} {high}"])
+    step.connection.execute(
+        "INSERT INTO said_of_people (person_a, person_b) VALUES (%s, %s) ON CONFLICT DO NOTHING", (low, high)
+    )
+    step.about(low, high)
+
+
+def say_exemplar(step: Step, face: int, person: UUID, *, pinned: bool) -> None:
+    """Keep that a face is to be an exemplar of a person, or is not to be one."""
+    step.touch_rows("said_exemplars", [f"{face} {person}"])
+    step.connection.execute(
+        """INSERT INTO said_exemplars (face_id, person_id, pinned) VALUES (%s, %s, %s)
+            ON CONFLICT (face_id, person_id) DO UPDATE SET pinned = excluded.pinned, said_at = now()
+            WHERE said_exemplars.pinned <> excluded.pinned""",
+        (face, person, pinned),
+    )
+    step.about(person)
+
+
+def keep_person(step: Step, person: UUID) -> None:
+    """Keep what somebody is called, and whether hidden, beside the row that a reset may remove."""
+    step.touch_rows("said_people", [str(person)])
+    step.connection.execute(
+        """INSERT INTO said_people (person_id, names, status)
+            SELECT p.id, array(SELECT n.name FROM person_names n WHERE n.person_id = p.id ORDER BY n.id),
+                p.status
+            FROM persons p WHERE p.id = %s AND p.status <> 'merged'
+            ON CONFLICT (person_id) DO UPDATE
+                SET names = excluded.names, status = excluded.status, said_at = now()
+                WHERE (said_people.names, said_people.status)
+                    IS DISTINCT FROM (excluded.names, excluded.status)""",
+        (person,),
+    )
+
+
+def hand_over(step: Step, old: UUID, new: UUID) -> bool:
+    """Let everything that was said about one person be said about another; returns whether a human did."""
+    connection = step.connection
+    faces = connection.execute("SELECT face_id FROM said_faces WHERE person_id = %s", (old,)).fetchall()
+    step.touch_rows("said_faces", [f"{face} {person}" for (face,) in faces for person in (old, new)])
+    connection.execute(
+        """DELETE FROM said_faces s USING said_faces known
+            WHERE s.person_id = %s AND known.person_id = %s AND known.face_id = s.face_id""",
+        (old, new),
+    )
+    connection.execute("UPDATE said_faces SET person_id = %s WHERE person_id = %s", (new, old))
+    _hand_over_exemplars(step, old, new)
+    for first, second in connection.execute(
+        "SELECT person_a, person_b FROM said_of_people WHERE %s IN (person_a, person_b)", (old,)
+    ).fetchall():
+        step.touch_rows("said_of_people", [f"{first} {second}"])
+        connection.execute(
+            "DELETE FROM said_of_people WHERE person_a = %s AND person_b = %s", (first, second)
+        )
+        say_different(step, new, second if first == old else first)
+    step.touch_rows("said_people", [str(old)])
+    spoken_of = connection.execute("DELETE FROM said_people WHERE person_id = %s", (old,)).rowcount
+    return bool(spoken_of)
+
+
+def _hand_over_exemplars(step: Step, old: UUID, new: UUID) -> None:
+    connection = step.connection
+    faces = connection.execute("SELECT face_id FROM said_exemplars WHERE person_id = %s", (old,)).fetchall()
+    step.touch_rows("said_exemplars", [f"{face} {person}" for (face,) in faces for person in (old, new)])
+    connection.execute(
+        """INSERT INTO said_exemplars (face_id, person_id, pinned, said_at)
+            SELECT face_id, %s, pinned, said_at FROM said_exemplars WHERE person_id = %s
+            ON CONFLICT DO NOTHING""",
+        (new, old),
+    )
+    connection.execute("DELETE FROM said_exemplars WHERE person_id = %s", (old,))
+
+
+def tied_faces(connection: Connection, faces: Sequence[int]) -> list[int]:
+    """Faces, and those that are said to show the same people, also through others."""
+    rows = connection.execute(
+        """WITH RECURSIVE tied AS (
+                SELECT unnest(%s::bigint[]) AS face
+                UNION SELECT CASE p.face_a WHEN t.face THEN p.face_b ELSE p.face_a END
+                FROM tied t JOIN said_of_faces p ON p.same AND t.face IN (p.face_a, p.face_b))
+            SELECT face FROM tied ORDER BY face""",
+        (list(faces),),
+    )
+    return [int(face) for (face,) in rows]
+
+
+def broken_by(step: Step) -> list[FaceStatement | FacePair]:
+    """What was said and does not hold any more because of the faces that a step gave away so far."""
+    connection = step.connection
+    faces = connection.execute(
+        """SELECT s.face_id, s.person_id, s.is_person FROM step_faces c
+            JOIN face_detections f ON f.id = c.face_id JOIN said_faces s ON s.face_id = f.id
+            WHERE c.step_id = %s AND f.person_id IS DISTINCT FROM c.person_before
+                AND NOT s.is_person AND s.person_id = f.person_id""",
+        (step.id,),
+    )
+    pairs = connection.execute(
+        """SELECT p.face_a, p.face_b, p.same FROM said_of_faces p
+            JOIN face_detections a ON a.id = p.face_a JOIN face_detections b ON b.id = p.face_b
+            WHERE p.same <> (a.person_id = b.person_id) AND EXISTS (SELECT FROM step_faces c
+                WHERE c.step_id = %s AND c.face_id IN (a.id, b.id) AND c.person_before IS DISTINCT FROM
+                    CASE c.face_id WHEN a.id THEN a.person_id ELSE b.person_id END)""",
+        (step.id,),
+    )
+    return [*(FaceStatement(*row) for row in faces), *(FacePair(*row) for row in pairs)]
+
+
+def broken_statements(connection: Connection) -> list[FaceStatement | FacePair | PersonPair]:
+    """Everything that was said and is not so."""
+    faces = connection.execute(
+        """SELECT s.face_id, s.person_id, s.is_person FROM said_faces s
+            JOIN face_detections f ON f.id = s.face_id
+            WHERE s.is_person = (f.person_id IS DISTINCT FROM s.person_id) ORDER BY 1, 2"""
+    )
+    pairs = connection.execute(
+        """SELECT p.face_a, p.face_b, p.same FROM said_of_faces p
+            JOIN face_detections a ON a.id = p.face_a JOIN face_detections b ON b.id = p.face_b
+            WHERE p.same <> (a.person_id = b.person_id)
+                OR (p.same AND (a.person_id IS NULL) <> (b.person_id IS NULL)) ORDER BY 1, 2"""
+    )
+    people = connection.execute(
+        """SELECT s.person_a, s.person_b FROM said_of_people s
+            JOIN persons a ON a.id = s.person_a JOIN persons b ON b.id = s.person_b
+            WHERE coalesce(a.merged_into_id, a.id) = coalesce(b.merged_into_id, b.id) ORDER BY 1, 2"""
+    )
+    return [
+        *(FaceStatement(*row) for row in faces),
+        *(FacePair(*row) for row in pairs),
+        *(PersonPair(*row) for row in people),
+    ]
+
+
+def are_kept_apart(connection: Connection, first: UUID, second: UUID) -> bool:
+    """Whether something that was said keeps two people from being one."""
+    row = only_row(
+        connection.execute(
+            """SELECT EXISTS (SELECT FROM said_of_people WHERE person_a = least(%(a)s, %(b)s)
+                    AND person_b = greatest(%(a)s, %(b)s))
+                OR EXISTS (SELECT FROM said_faces s JOIN face_detections f ON f.id = s.face_id
+                    WHERE NOT s.is_person AND s.person_id IN (%(a)s, %(b)s)
+                        AND f.person_id IN (%(a)s, %(b)s) AND f.person_id <> s.person_id)
+                OR EXISTS (SELECT FROM said_of_faces p JOIN face_detections a ON a.id = p.face_a
+                    JOIN face_detections b ON b.id = p.face_b
+                    WHERE NOT p.same AND a.person_id IN (%(a)s, %(b)s) AND b.person_id IN (%(a)s, %(b)s)
+                        AND a.person_id <> b.person_id)""",
+            {"a": first, "b": second},
+        )
+    )
+    return bool(row[0])
+
+
+def lost_people(connection: Connection) -> list[SaidPerson]:
+    """Those whom a human named or hid, and who are no persons any more, since a reset, say."""
+    rows = connection.execute(
+        """SELECT s.person_id, s.names, s.status FROM said_people s
+            WHERE NOT EXISTS (SELECT FROM persons p WHERE p.id = s.person_id) ORDER BY s.person_id"""
+    )
+    return [SaidPerson(*row) for row in rows]
+
+
+def faces_away_from_home(connection: Connection) -> list[tuple[int, UUID]]:
+    """Faces that a human gave to somebody who has them no more, and to whom."""
+    rows = connection.execute(
+        """SELECT s.face_id, s.person_id FROM said_faces s JOIN face_detections f ON f.id = s.face_id
+            WHERE s.is_person AND f.person_id IS DISTINCT FROM s.person_id ORDER BY s.face_id"""
+    )
+    return [(int(face), person) for face, person in rows]

@@ -1,0 +1,199 @@
+"""Steps taken back: rows and faces get what they had, as long as nothing builds on it."""
+
+from typing import LiteralString
+
+from psycopg import sql
+
+from facesets.errors import Command, WrongUsage
+from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.people.statements import FaceStatement, broken_by
+from facesets.store.postgres.people.steps import TABLES, Step, StepRow, find_step, making_step, one_at_a_time
+
+
+def take_back(connection: Connection, number: int, who: str) -> StepRow:
+    """Take one step back, as a step of its own; returns what was taken back.
+
+    Taking back a step that took back another one does that again.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such step, it is taken back already, or a later one builds on it.
+    """
+    one_at_a_time(connection)
+    step = find_step(connection, number)
+    if step is None:
+        raise WrongUsage(f"There is no step {number}. {Command('people log')} lists them.")
+    if step.forgotten:
+        raise WrongUsage(
+            f"Step {number} cannot be taken back: it is about somebody who was forgotten, and what it would "
+            "restore is gone for good."
+        )
+    if step.kind == "redo":
+        raise WrongUsage(f"Step {number} made an earlier one stand again. Take that one back.")
+    if step.undone:
+        raise WrongUsage(f"Step {number} ({step.what}) is taken back already.")
+    _require_unchanged(connection, step)
+    kind = "redo" if step.kind == "undo" else "undo"
+    with making_step(connection, kind, who, f"{kind} of step {step.undoes or number}", undoes=number) as undo:
+        for table in TABLES:
+            keys = connection.execute(
+                "SELECT key FROM step_rows WHERE step_id = %s AND in_table = %s", (number, table)
+            )
+            undo.touch_rows(table, [key for (key,) in keys])
+        faces = connection.execute("SELECT face_id FROM step_faces WHERE step_id = %s", (number,))
+        undo.touch_faces([face for (face,) in faces])
+        _put_back(connection, number)
+        _require_obeyed(undo, step)
+    connection.execute("UPDATE steps SET undone = true WHERE id = %s", (number,))
+    if step.undoes is not None:
+        # What was taken back stands again.
+        connection.execute("UPDATE steps SET undone = false WHERE id = %s", (step.undoes,))
+    return step
+
+
+def _put_back(connection: Connection, number: int) -> None:
+    """Give rows and faces what they had before a step."""
+    parameters = {"step": number}
+    persons, *others = TABLES.values()
+    # What is somebody's only once, such as a name, must be free before another gets it.
+    for table in others:
+        connection.execute(table.query(_DELETE), parameters)
+    connection.execute(persons.query(_PUT_BACK), parameters)
+    for table in others:
+        connection.execute(table.query(_PUT_BACK), parameters)
+    connection.execute(
+        """UPDATE face_detections f
+            SET person_id = s.person_before, assigned_by = s.by_before, assigned_at = s.at_before,
+                cluster = CASE WHEN s.cluster_before IS DISTINCT FROM s.cluster_after
+                    THEN s.cluster_before ELSE f.cluster END
+            FROM step_faces s WHERE s.step_id = %(step)s AND f.id = s.face_id""",
+        parameters,
+    )
+    connection.execute(persons.query(_DELETE + " AND k.before IS NULL"), parameters)
+
+
+_DELETE: LiteralString = """DELETE FROM {table} t USING step_rows k
+    WHERE k.step_id = %(step)s AND k.in_table = {name} AND {same}"""
+_PUT_BACK: LiteralString = """INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE
+    SELECT {columns} FROM (
+        SELECT (jsonb_populate_record(NULL::{table}, k.before)).* FROM step_rows k
+        WHERE k.step_id = %(step)s AND k.in_table = {name} AND k.before IS NOT NULL
+            {faces_exist}) t
+    ON CONFLICT ({primary}) DO UPDATE SET {updates}"""
+
+
+def _require_unchanged(connection: Connection, step: StepRow) -> None:
+    """Make sure that nothing builds on a step: all is as it left it."""
+    parameters = {"step": step.id}
+    statements = [sql.SQL(each).format() for each in (_BY_FACES, _BY_MERGES, _BY_PERSONS, _BY_NAMES)]
+    statements += [table.query(_BY_ROWS) for table in TABLES.values()]
+    later = {int(number) for each in statements for (number,) in connection.execute(each, parameters)}
+    if later:
+        raise _stands_on(connection, step, max(later))
+
+
+def _require_obeyed(undo: Step, step: StepRow) -> None:
+    """Make sure that nothing that was said since goes against what a step that is taken back leaves."""
+    broken = [
+        ("said_faces", f"{each.face} {each.person}")
+        if isinstance(each, FaceStatement)
+        else ("said_of_faces", f"{each.first} {each.second}")
+        for each in broken_by(undo)
+    ]
+    if broken:
+        rows = undo.connection.execute(
+            _BY_STATEMENTS,
+            {"step": step.id, "tables": [table for table, _ in broken], "keys": [key for _, key in broken]},
+        )
+        # What was broken before the step may be so again.
+        if last := int(only_row(rows)[0]):
+            raise _stands_on(undo.connection, step, last)
+
+
+def _stands_on(connection: Connection, step: StepRow, last: int) -> WrongUsage:
+    """The sentence that says which later step, or 0 for none, builds on one."""
+    if not last:
+        return WrongUsage(
+            f"Step {step.id} ({step.what}) cannot be taken back: what it changed was changed since by other "
+            f"means, such as SQL. Another, from {Command('people log')}, can be: "
+            f"{Command('people undo', 'NUMBER')}."
+        )
+    row = only_row(connection.execute("SELECT what FROM steps WHERE id = %s", (last,)))
+    return WrongUsage(
+        f"Step {step.id} ({step.what}) cannot be taken back while step {last} ({row[0]}) stands, which "
+        f"builds on it. Take that back first: {Command('people undo', str(last))}."
+    )
+
+
+# Each gives the number of a later step that changed what the step left, or 0 for another change.
+_BY_FACES: LiteralString = """
+    WITH changed AS (
+        SELECT s.face_id FROM step_faces s JOIN face_detections f ON f.id = s.face_id
+        WHERE s.step_id = %(step)s AND (f.person_id IS DISTINCT FROM s.person_after
+            OR (f.person_id IS NOT NULL AND f.assigned_by IS DISTINCT FROM s.by_after)
+            OR (s.cluster_before IS DISTINCT FROM s.cluster_after
+                AND f.cluster IS DISTINCT FROM s.cluster_after))),
+    later AS (
+        SELECT l.face_id, max(l.step_id) AS step FROM step_faces l JOIN steps x ON x.id = l.step_id
+        WHERE l.step_id > %(step)s AND NOT x.undone AND x.kind NOT IN ('undo', 'redo')
+        GROUP BY l.face_id)
+    SELECT DISTINCT coalesce(l.step, 0) FROM changed LEFT JOIN later l USING (face_id)
+    UNION
+    SELECT 0 FROM (
+        SELECT s.person_before FROM step_faces s WHERE s.step_id = %(step)s AND s.person_before IS NOT NULL
+        EXCEPT SELECT p.id FROM persons p
+        EXCEPT SELECT r.key::uuid FROM step_rows r
+            WHERE r.step_id = %(step)s AND r.in_table = 'persons' AND r.before IS NOT NULL) gone"""
+# Somebody who would get faces back, or have words said of them again, and was merged since.
+_BY_MERGES: LiteralString = """
+    SELECT coalesce((SELECT max(l.step_id) FROM step_rows l JOIN steps x ON x.id = l.step_id
+        WHERE l.step_id > %(step)s AND l.in_table = 'persons' AND l.key = p.id::text
+            AND NOT x.undone AND x.kind NOT IN ('undo', 'redo')), 0)
+    FROM persons p WHERE p.status = 'merged' AND (p.id IN (
+            SELECT s.person_before FROM step_faces s
+            WHERE s.step_id = %(step)s AND s.person_before IS DISTINCT FROM s.person_after)
+        OR p.id::text IN (SELECT k.before ->> 'person_id' FROM step_rows k WHERE k.step_id = %(step)s))
+        AND NOT EXISTS (SELECT FROM step_rows r WHERE r.step_id = %(step)s
+            AND r.in_table = 'persons' AND r.key = p.id::text)"""
+_BY_ROWS: LiteralString = """
+    WITH changed AS (
+        SELECT k.key FROM step_rows k LEFT JOIN {table} t ON {same}
+        WHERE k.step_id = %(step)s AND k.in_table = {name} AND to_jsonb(t) IS DISTINCT FROM k.after
+            {faces_exist}),
+    later AS (
+        SELECT l.key, max(l.step_id) AS step FROM step_rows l JOIN steps x ON x.id = l.step_id
+        WHERE l.step_id > %(step)s AND l.in_table = {name} AND NOT x.undone
+            AND x.kind NOT IN ('undo', 'redo')
+        GROUP BY l.key)
+    SELECT DISTINCT coalesce(l.step, 0) FROM changed LEFT JOIN later l USING (key)"""
+_BY_STATEMENTS: LiteralString = """
+    SELECT coalesce(max(l.step_id), 0) FROM step_rows l JOIN steps x ON x.id = l.step_id
+    WHERE (l.in_table, l.key) IN (SELECT * FROM unnest(%(tables)s::text[], %(keys)s::text[]))
+        AND l.step_id > %(step)s AND NOT x.undone AND x.kind NOT IN ('undo', 'redo')"""
+_BY_PERSONS: LiteralString = """
+    SELECT coalesce((SELECT max(p.step_id) FROM step_persons p JOIN steps x ON x.id = p.step_id
+        WHERE p.person_id = made.person AND p.step_id > %(step)s
+            AND NOT x.undone AND x.kind NOT IN ('undo', 'redo')), 0)
+    FROM (SELECT r.key::uuid AS person FROM step_rows r
+        WHERE r.step_id = %(step)s AND r.in_table = 'persons' AND r.before IS NULL) made
+    WHERE EXISTS (SELECT FROM step_persons p JOIN steps x ON x.id = p.step_id
+            WHERE p.person_id = made.person AND p.step_id > %(step)s
+                AND NOT x.undone AND x.kind NOT IN ('undo', 'redo'))
+        OR EXISTS (SELECT FROM face_detections f WHERE f.person_id = made.person
+            AND NOT EXISTS (SELECT FROM step_faces s WHERE s.step_id = %(step)s AND s.face_id = f.id))
+        OR EXISTS (SELECT FROM person_names n WHERE n.person_id = made.person
+            AND NOT EXISTS (SELECT FROM step_rows s WHERE s.step_id = %(step)s
+                AND s.in_table = 'person_names' AND s.key = n.id::text))
+        OR EXISTS (SELECT FROM persons q WHERE q.merged_into_id = made.person
+            AND NOT EXISTS (SELECT FROM step_rows s WHERE s.step_id = %(step)s
+                AND s.in_table = 'persons' AND s.key = q.id::text))"""
+# A name that would come back, and that another has by now.
+_BY_NAMES: LiteralString = """
+    SELECT coalesce((SELECT max(l.step_id) FROM step_rows l JOIN steps x ON x.id = l.step_id
+        WHERE l.step_id > %(step)s AND l.in_table = 'person_names' AND l.key = n.id::text
+            AND NOT x.undone AND x.kind NOT IN ('undo', 'redo')), 0)
+    FROM step_rows k JOIN person_names n ON lower(n.name) = lower(k.before ->> 'name')
+    WHERE k.step_id = %(step)s AND k.in_table = 'person_names'
+        AND NOT EXISTS (SELECT FROM step_rows s WHERE s.step_id = %(step)s
+            AND s.in_table = 'person_names' AND s.key = n.id::text)"""

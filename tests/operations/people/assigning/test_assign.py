@@ -1,0 +1,271 @@
+"""`assign`: faces go to the people whom they are like, and to nobody where that is not certain."""
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.fixtures.library_people import (
+    add_face,
+    add_person,
+    cluster,
+    face_of,
+    heart_of,
+    rows,
+    who_is,
+)
+from tests.fixtures.made_faces import SETTINGS, made_faces, made_file, made_image
+
+from facesets.clustering.vectors import Float64
+from facesets.errors import AlreadyRunning, WrongUsage
+from facesets.operations.options.assign import AssignOptions
+from facesets.operations.people.assigning.assigning import AssignSummary, assign
+from facesets.operations.people.corrections import correcting, history, naming
+from facesets.progress import SilentProgress
+from facesets.stop import Stop
+from facesets.store.postgres.claims import RunLock
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+
+BY = "anna@home"
+
+
+@pytest.fixture
+def library(database: Database) -> Library:
+    """Anna with six photos, Ben with four, as people."""
+    filled = Library(database)
+    add_person(filled, "anna", 6)
+    add_person(filled, "ben", 4)
+    cluster(filled)
+    return filled
+
+
+def unit(vector: Float64) -> Float64:
+    result: Float64 = vector / np.linalg.norm(vector)
+    return result
+
+
+def like(*parts: tuple[str, float], seed: int = 0) -> Float64:
+    """A unit vector with these similarities to the hearts of people, about."""
+    noise = unit(np.random.default_rng(1000 + seed).standard_normal(512))
+    rest = max(0.0, 1 - sum(weight**2 for _, weight in parts))
+    return sum((unit(heart_of(name)) * weight for name, weight in parts), noise * np.sqrt(rest))
+
+
+def run(library: Library, **options: Any) -> AssignSummary:
+    chosen = AssignOptions(**options)
+    return assign(library, chosen, progress=SilentProgress(), stop=Stop(), by=BY)
+
+
+def add_photo(library: Library, name: str, *vectors: Float64, taken: str = "NaT") -> None:
+    """A photo with several faces; `PHOTO` is at `/NAME.jpg`."""
+    image = made_image(name, len(vectors), taken=taken)
+    faces = replace(
+        made_faces(len(vectors), seed=len(name)),
+        embedding=np.stack([unit(each) for each in vectors]).astype(np.float32),
+    )
+    with library.writing(SETTINGS):
+        library.commit([made_file(f"/{name}.jpg", image)], [replace(image, faces=faces)])
+
+
+def people_on(library: Library, name: str) -> list[str]:
+    """The people on a photo in the order of its faces; empty for nobody."""
+    return [
+        str(person)
+        for (person,) in rows(
+            library.database,
+            f"""SELECT coalesce(f.person_id::text, '') FROM face_detections f
+                JOIN image_paths p ON p.image_id = f.image_id WHERE p.path = '/{name}.jpg'
+                ORDER BY f.ordinal""",
+        )
+    ]
+
+
+def asked(library: Library) -> list[tuple[Any, ...]]:
+    return rows(
+        library.database,
+        "SELECT face_id, person_id::text, kind, status FROM face_candidates ORDER BY face_id, person_id",
+    )
+
+
+def test_a_face_goes_to_whom_it_is_like_and_a_doubtful_one_becomes_a_question(library: Library) -> None:
+    anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
+    add_face(library, "sure", like(("anna", 0.8)))
+    add_face(library, "doubtful", like(("ben", 0.58), seed=1))
+    add_face(library, "stranger", like(("ben", 0.3), seed=2))
+    add_face(library, "between", like(("anna", 0.68), ("ben", 0.68)))
+    summary = run(library)
+    assert (summary.faces, summary.people, summary.assigned, summary.review) == (4, 2, 1, 2)
+    assert who_is(library, "sure") == anna
+    assert [who_is(library, label) for label in ("doubtful", "stranger", "between")] == ["", "", ""]
+    between = face_of(library, "between")
+    assert sorted(asked(library)) == sorted(
+        [
+            (face_of(library, "doubtful"), ben, "near", "pending"),
+            (between, anna, "near", "pending"),
+            (between, ben, "near", "pending"),
+        ]
+    )
+    by = f"SELECT assigned_by FROM face_detections WHERE id = {face_of(library, 'sure')}"
+    assert rows(library.database, by) == [("auto",)]
+
+
+def test_the_thresholds_that_were_said_decide(library: Library) -> None:
+    add_face(library, "a", like(("anna", 0.58)))
+    assert run(library, threshold=0.7, review_threshold=0.65).review == 0
+    assert run(library, threshold=0.5, dry_run=True).assigned == 1
+    add_face(library, "b", like(("anna", 0.69), ("ben", 0.6)))
+    assert run(library, threshold=0.5, margin=0.2, max_faces=2).assigned == 1
+    assert run(library, threshold=0.5, margin=0.02).assigned == 1
+
+
+def test_auto_measures_the_threshold_and_says_so(library: Library) -> None:
+    add_face(library, "a", like(("anna", 0.8)))
+    summary = run(library, threshold="auto")
+    assert summary.assigned == 1
+    assert 0.35 < summary.threshold < 0.5
+    assert summary.reason
+
+
+def test_thresholds_that_nobody_said_are_those_of_the_recogniser(database: Database) -> None:
+    library = Library(database)
+    image = made_image("a", 1)
+    with library.writing(replace(SETTINGS, recogniser="dlib_resnet.onnx")):
+        library.commit([made_file("/a.jpg", image)], [image])
+    summary = run(library, dry_run=True)
+    assert (summary.threshold, summary.review_threshold) == (0.65, 0.55)
+    summary = run(library, dry_run=True, threshold=0.4)
+    assert (summary.threshold, summary.review_threshold) == (0.4, 0.3)
+
+
+def test_a_dry_run_tells_and_changes_nothing(library: Library) -> None:
+    add_face(library, "a", like(("anna", 0.8)))
+    summary = run(library, dry_run=True)
+    assert (summary.assigned, summary.step) == (1, None)
+    assert who_is(library, "a") == ""
+    assert asked(library) == []
+    assert rows(library.database, "SELECT count(*) FROM runs WHERE command = 'assign'") == [(0,)]
+
+
+def test_it_is_one_step_that_is_taken_back_exactly(library: Library) -> None:
+    faces = "SELECT id, person_id, assigned_by, assigned_at FROM face_detections ORDER BY id"
+    for number in range(5):
+        add_face(library, f"new-{number}", like(("anna", 0.8), seed=number))
+    before = rows(library.database, faces)
+    summary = run(library)
+    assert (summary.assigned, summary.assigned_people) == (5, 1)
+    log = history.log(library.database)
+    assert (log[0].id, log[0].kind, log[0].faces) == (summary.step, "assign", 5)
+    assert rows(library.database, "SELECT status FROM runs WHERE command = 'assign'") == [("done",)]
+    history.undo(library.database, by=BY)
+    assert rows(library.database, faces) == before
+    assert run(library).assigned == 5
+    assert run(library).assigned == 0
+
+
+def test_of_two_faces_on_one_photo_the_more_similar_one_goes_to_a_person(library: Library) -> None:
+    anna = who_is(library, "anna-0-0")
+    add_photo(library, "twice", like(("anna", 0.75)), like(("anna", 0.9), seed=1))
+    run(library)
+    assert people_on(library, "twice") == ["", anna]
+    assert asked(library) == []
+    assert run(library).assigned == 0
+    assert run(library, same_image_ok=True).assigned == 1
+    assert people_on(library, "twice") == [anna, anna]
+
+
+def test_a_face_that_a_human_said_is_not_somebody_never_goes_there(library: Library) -> None:
+    anna = who_is(library, "anna-0-0")
+    add_face(library, "a", like(("anna", 0.9)))
+    run(library)
+    assert who_is(library, "a") == anna
+    correcting.move(library.database, [face_of(library, "a")], "nobody", by=BY)
+    assert run(library).assigned == 0
+    assert run(library, threshold=0.95).review == 0
+
+
+def test_a_rejected_question_never_comes_back(library: Library) -> None:
+    add_face(library, "a", like(("anna", 0.58)))
+    assert run(library).review == 1
+    library.database.run(lambda each: each.execute("UPDATE face_candidates SET status = 'rejected'"))
+    assert run(library).review == 0
+    assert run(library, threshold=0.5).assigned == 0
+    cluster(library)
+    assert run(library, threshold=0.5).assigned == 0
+
+
+def test_what_was_said_of_pairs_of_faces_is_obeyed(library: Library) -> None:
+    anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
+    for number, label in enumerate(("a", "b", "c")):
+        add_face(library, label, like(("anna", 0.9), seed=number))
+    add_face(library, "unlike", like(("cleo", 0.9)))
+    database = library.database
+    correcting.different(
+        database, str(face_of(library, "a")), str(face_of(library, "anna-0-0")), faces=True, by=BY
+    )
+    correcting.different(database, str(face_of(library, "b")), str(face_of(library, "c")), faces=True, by=BY)
+    correcting.same(database, str(face_of(library, "unlike")), str(face_of(library, "b")), faces=True, by=BY)
+    run(library)
+    assert who_is(library, "a") == ""
+    assert sorted([who_is(library, "b"), who_is(library, "c")]) == ["", anna]
+    assert who_is(library, "unlike") == who_is(library, "b")
+    assert ben not in {who_is(library, label) for label in ("a", "b", "c", "unlike")}
+
+
+def test_faces_like_a_hidden_person_go_there_and_ask_nothing(library: Library) -> None:
+    anna = who_is(library, "anna-0-0")
+    naming.set_hidden(library.database, anna, hidden=True, by=BY)
+    add_face(library, "poster", like(("anna", 0.8)))
+    add_face(library, "maybe", like(("anna", 0.55), seed=1))
+    assert run(library).review == 0
+    assert who_is(library, "poster") == anna
+
+
+def test_faces_said_to_be_somebody_come_home_after_a_reset(library: Library) -> None:
+    anna = who_is(library, "anna-0-0")
+    naming.name(library.database, anna, "Anna", into=False, face=False, by=BY)
+    library.database.run(lambda each: each.execute("UPDATE face_detections SET person_id = NULL"))
+    summary = run(library)
+    assert summary.restored == 3
+    assert summary.assigned == 3
+    assert [who_is(library, f"anna-0-{number}") for number in range(6)] == [anna] * 6
+
+
+def test_only_the_faces_that_are_asked_for_are_looked_at(library: Library) -> None:
+    add_photo(library, "old", like(("anna", 0.8)), taken="2001-05-01T10:00:00")
+    add_photo(library, "late", like(("anna", 0.8), seed=1), taken="2020-05-01T10:00:00")
+    later = date(2100, 1, 1)
+    assert run(library, since=later).faces == 0
+    assert run(library, taken_since=date(2010, 1, 1), dry_run=True).faces == 1
+    assert run(library, max_faces=1).faces == 1
+    assert run(library).faces == 1
+
+
+def test_a_run_that_is_stopped_changes_nothing_and_says_so(library: Library) -> None:
+    add_face(library, "a", like(("anna", 0.8)))
+    stop = Stop()
+    stop.request()
+    summary = assign(library, AssignOptions(), progress=SilentProgress(), stop=stop, by=BY)
+    assert (summary.stopped, summary.assigned, who_is(library, "a")) == (True, 0, "")
+    assert rows(library.database, "SELECT status FROM runs WHERE command = 'assign'") == [("stopped",)]
+    assert run(library).assigned == 1
+
+
+def test_two_runs_at_once_are_refused(library: Library, library_url: str) -> None:
+    other = Database(library_url)
+    with RunLock(other, "assign"), pytest.raises(AlreadyRunning, match="assign"):
+        run(library)
+    other.close()
+
+
+def test_a_library_without_faces_says_what_to_do(database: Database) -> None:
+    with pytest.raises(WrongUsage, match="no faces"):
+        run(Library(database))
+
+
+def test_without_people_nothing_is_given_away(database: Database) -> None:
+    filled = Library(database)
+    add_person(filled, "anna", 2)
+    summary = run(filled)
+    assert (summary.faces, summary.people, summary.assigned, summary.review) == (2, 0, 0, 0)

@@ -1,0 +1,184 @@
+"""A person who is forgotten goes from the results of caches, too, when that is asked for."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from tests.fixtures.library_people import cluster as cluster_library
+from tests.fixtures.library_people import rows
+from tests.fixtures.photo_library import Library as Photos
+
+from facesets.interfaces import Embedder
+from facesets.operations.face_sets.export_swap import export_swap
+from facesets.operations.grouping.cluster import cluster
+from facesets.operations.grouping.refine import refine
+from facesets.operations.library.transfer import import_cache
+from facesets.operations.options.cache import ClusterOptions, ExportSwapOptions, RefineOptions
+from facesets.operations.people.carrying.import_people import import_people
+from facesets.operations.people.carrying.result_names import people_of_result
+from facesets.operations.people.corrections import naming
+from facesets.operations.people.forgetting.forget import ForgetSummary, forget, plan_forget
+from facesets.operations.people.forgetting.forget_proof import names_in
+from facesets.operations.people.forgetting.forget_words import holds_name
+from facesets.progress import SilentProgress
+from facesets.results.manifest import ClusterManifest
+from facesets.results.manifest_json import read_manifest
+from facesets.stop import Stop
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+
+NAME = "Zwölfender"
+SETS = RefineOptions(min_faces=5, min_short=60, min_blur=70)
+
+
+@pytest.fixture
+def filled(database: Database, library: Photos, checker: Embedder, tmp_path: Path) -> Library:
+    """Photos in a cache and a library; folders, sets and an export, in which one person has a name."""
+    raw, sets, export = (tmp_path / name for name in ("raw", "sets", "export"))
+    make_results(library, tmp_path)
+    (hugo,) = [
+        folder for folder in raw.iterdir() if any("Hugo_Chavez_0002" in p.name for p in folder.glob("*"))
+    ]
+    hugo.rename(raw / NAME)
+    make_results(library, tmp_path)
+    options = ExportSwapOptions(min_face_short=60, top_n=5)
+    export_swap(library.store, sets, export, checker, options, progress=SilentProgress(), stop=Stop())
+    filled = Library(database)
+    filled.require(library.store.load().settings)
+    import_cache(library.store, filled, progress=SilentProgress(), stop=Stop())
+    cluster_library(filled)
+    brought = people_of_result(filled, raw)
+    import_people(database, brought.file, "raw", by="anna@home", members=brought.members)
+    return filled
+
+
+def make_results(photos: Photos, root: Path) -> None:
+    cluster(photos.store, root / "raw", ClusterOptions(), progress=SilentProgress(), stop=Stop())
+    refine(photos.store, root / "sets", SETS, progress=SilentProgress(), stop=Stop())
+
+
+def forgotten(filled: Library, photos: Photos, *, exports: bool) -> ForgetSummary:
+    return forget(
+        filled.database, NAME, [photos.store], exports=exports, by="anna@home", progress=SilentProgress()
+    )
+
+
+def shown(folder: Path) -> set[str]:
+    return {path.name for path in folder.rglob("*.jpg") if "Hugo_Chavez" in path.name}
+
+
+@pytest.mark.slow
+def test_results_are_listed_and_left_alone_unless_they_are_to_go(
+    filled: Library, library: Photos, tmp_path: Path
+) -> None:
+    before = shown(tmp_path)
+    plan = plan_forget(filled.database, NAME, [library.store], [])
+    assert {Path(result.folder).name for result in plan.results} == {"raw", "sets", "export"}
+    summary = forgotten(filled, library, exports=False)
+    assert {Path(result.folder).name for result in summary.results} == {"raw", "sets", "export"}
+    assert not any(result.removed for result in summary.results)
+    assert shown(tmp_path) == before
+    assert any("not touched without exports" in line for line in summary.out_of_reach)
+
+
+def test_no_file_of_the_results_shows_or_names_the_person_and_the_others_stay(
+    filled: Library, library: Photos, tmp_path: Path
+) -> None:
+    raw, results = tmp_path / "raw", [tmp_path / name for name in ("raw", "sets", "export")]
+    others = {path for path in tmp_path.rglob("*.jpg") if "Ariel" in path.name or "Colin" in path.name}
+    summary = forgotten(filled, library, exports=True)
+    assert summary.proof.is_clean, summary.proof
+    assert not any(shown(folder) for folder in results)
+    everything = [path for folder in results for path in folder.rglob("*")]
+    assert not any(NAME in str(path.relative_to(tmp_path)) for path in everything)
+    assert [path for path in everything if path.is_file() and holds_name(path.read_bytes(), [NAME])] == []
+    assert others
+    assert all(path.exists() for path in others)
+    assert NAME.encode() not in library.store.names_file.read_bytes()
+    assert len(library.store.load().faces) == len(rows(filled.database, "SELECT FROM face_detections"))
+    ids = set(library.store.load().face_ids())
+    for manifest in (tmp_path / "export").rglob("manifest.json"):
+        assert set(re.findall(r"[0-9a-f]{64}#[0-9]+", manifest.read_text())) <= ids
+    (both,) = raw.rglob("*two people*")
+    assert both.parent.name in {group.name for group in read_manifest(raw, ClusterManifest).persons}
+    both.parent.rename(raw / "Ariel")
+    make_results(library, tmp_path)
+    assert (raw / "Ariel" / both.name).exists()
+    assert (tmp_path / "sets" / "Ariel").is_dir()
+    assert not (raw / NAME).exists()
+
+
+@pytest.mark.parametrize("name", ["Max", "Ariel"])
+def test_words_of_the_program_and_names_of_photos_are_not_taken_for_the_person(
+    filled: Library, library: Photos, tmp_path: Path, name: str
+) -> None:
+    naming.rename(filled.database, NAME, name, by="anna@home")
+    summary = forget(
+        filled.database, name, [library.store], exports=True, by="anna@home", progress=SilentProgress()
+    )
+    assert summary.proof.is_clean, summary.proof
+    raw = f"{tmp_path / 'raw'}: manifest.json"
+    assert (raw in summary.proof.names_of_others) == (name == "Ariel")
+
+
+def test_what_is_no_file_of_the_folder_is_neither_read_nor_followed(
+    filled: Library, library: Photos, tmp_path: Path
+) -> None:
+    raw, outside = tmp_path / "raw", tmp_path / "outside.json"
+    (raw / "folder.json").mkdir()
+    (raw / "nowhere.json").symlink_to(tmp_path / "nothing")
+    outside.write_text(NAME)
+    (raw / "elsewhere.json").symlink_to(outside)
+    os.mkfifo(raw / "pipe.json")
+    summary = forgotten(filled, library, exports=True)
+    assert summary.proof.is_clean, summary.proof
+    assert outside.read_text() == NAME
+
+
+def test_a_name_left_in_a_manifest_is_found_also_in_that_of_a_set(
+    filled: Library, library: Photos, tmp_path: Path
+) -> None:
+    forgotten(filled, library, exports=True)
+    export = tmp_path / "export"
+    assert names_in(export, [NAME], set()) == ([], [])
+    manifest = next(iter(sorted(export.glob("faceset_*/manifest.json"))))
+    manifest.write_text(manifest.read_text().replace('"name"', f'"called": "{NAME}", "name"', 1))
+    place = str(manifest.relative_to(export))
+    assert names_in(export, [NAME], set()) == ([place], [])
+    (export / f"{NAME} junior").mkdir()
+    assert names_in(export, [NAME], {f"{NAME} junior".casefold()}) == ([place], [f"{NAME} junior"])
+
+
+@pytest.mark.parametrize("cut_off_at", ["cache", "library"])
+def test_what_was_cut_off_is_completed_by_another_run_and_nobody_else_is_touched(
+    filled: Library, library: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_off_at: str
+) -> None:
+    class CutOff(Exception):
+        """In place of a kill."""
+
+    def cut_off(*_: object, **__: object) -> None:
+        raise CutOff
+
+    (both,) = (p for p in (tmp_path / "raw").rglob("*two people*") if p.parent.name != NAME)
+    of_library = [tmp_path / "raw"] if cut_off_at == "library" else []
+    caches = [library.store] if cut_off_at == "cache" else []
+    before = len(filled.load().faces)
+    with monkeypatch.context() as patched, pytest.raises(CutOff):
+        if cut_off_at == "cache":
+            patched.setattr(type(library.store), "drop_faces", cut_off)
+        else:
+            patched.setattr("facesets.operations.people.forgetting.forget.changing", cut_off)
+        forget(filled.database, NAME, caches, of_library, exports=True, by="me", progress=SilentProgress())
+    assert both.exists()
+    once = read_manifest(tmp_path / "raw", ClusterManifest)
+    assert len(filled.load().faces) == before
+    summary = forget(
+        filled.database, NAME, caches, of_library, exports=True, by="me", progress=SilentProgress()
+    )
+    assert summary.proof.is_clean
+    assert both.exists()
+    assert read_manifest(tmp_path / "raw", ClusterManifest) == once
+    if caches:
+        ids = set(library.store.load().face_ids())
+        assert {face.face for group in once.persons for face in group.faces} <= ids

@@ -1,0 +1,207 @@
+"""`cluster --dual`: faces go to known people, the others into clusters that are nobody yet."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
+from tests.fixtures.postgres import Server, filled
+
+from facesets.cli.cluster_dual import cluster_lines
+from facesets.errors import WrongUsage
+from facesets.operations.options.dual import DualOptions
+from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.people.corrections import cluster_corrections, history, naming
+from facesets.operations.people.grouping.dual import DualSummary, cluster_dual
+from facesets.operations.people.lists.listing import person
+from facesets.progress import SilentProgress
+from facesets.stop import Stop
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+
+BY = "anna@home"
+
+
+def run(library: Library, *, dry_run: bool = False, **dual: Any) -> DualSummary:
+    """Run `cluster --dual`."""
+    return cluster_dual(
+        library,
+        ClusterLibraryOptions(dry_run=dry_run),
+        DualOptions(dual=True, **dual),
+        progress=SilentProgress(),
+        stop=Stop(),
+        by=BY,
+    )
+
+
+def cluster_of(library: Library, label: str) -> str | None:
+    """The cluster of the face on a photo."""
+    found = rows(
+        library.database, f"SELECT cluster FROM face_detections WHERE id = {face_of(library, label)}"
+    )
+    return None if found[0][0] is None else str(found[0][0])
+
+
+def state(library: Library) -> object:
+    """Who is who, in which cluster, and what is asked."""
+    return [
+        rows(library.database, query)
+        for query in (
+            "SELECT id, person_id, assigned_by, cluster FROM face_detections ORDER BY id",
+            "SELECT to_jsonb(c)::text FROM clusters c ORDER BY id",
+            """SELECT kind, person_id, cluster_id, cosine_similarity, faces, uncertainty, status
+                FROM person_candidates ORDER BY person_id, cluster_id""",
+        )
+    ]
+
+
+def fill(database: Database) -> None:
+    """Anna has a name; of Ben, Cleo and Dora there are 6, 5 and 4 faces that nobody has, and one stray."""
+    library = Library(database)
+    add_person(library, "anna", 6, spread=0.3)
+    cluster(library)
+    naming.name(library.database, who_is(library, "anna-0-0"), "Anna", into=False, face=False, by=BY)
+    add_person(library, "anna", 3, spread=0.3, seed=1)
+    for name, faces in (("ben", 6), ("cleo", 5), ("dora", 4), ("stray", 1)):
+        add_person(library, name, faces, spread=0.3)
+
+
+@pytest.fixture(scope="module")
+def template(server: Server, template: str) -> Iterator[str]:
+    yield from filled(server, template, fill)
+
+
+@pytest.fixture
+def library(database: Database) -> Library:
+    return Library(database)
+
+
+@pytest.mark.parametrize("method", ["hdbscan", "dbscan", "agglomerative", "components"])
+def test_faces_go_to_known_people_and_the_others_into_numbered_clusters(
+    library: Library, method: str
+) -> None:
+    summary = run(library, unknown_method=method)
+    assert (summary.known.faces, summary.known.assigned, summary.known.people) == (19, 3, 1)
+    assert summary.known.share == pytest.approx(3 / 19, abs=1e-4)
+    unknown = summary.unknown
+    assert unknown is not None
+    assert (unknown.faces, unknown.clusters, unknown.new, unknown.noise) == (16, 3, 3, 1)
+    anna = who_is(library, "anna-0-0")
+    assert who_is(library, "anna-1-2") == anna
+    assert cluster_of(library, "anna-1-2") == f"person_{anna}"
+    assert [cluster_of(library, f"{name}-0-0") for name in ("ben", "cleo", "dora", "stray")] == [
+        "unknown_cluster_1",
+        "unknown_cluster_2",
+        "unknown_cluster_3",
+        None,
+    ]
+    assert {who_is(library, f"{name}-0-0") for name in ("ben", "cleo", "dora", "stray")} == {""}
+
+
+def test_a_second_run_changes_nothing_and_new_faces_join_clusters_that_keep_their_ids(
+    library: Library,
+) -> None:
+    run(library)
+    before = state(library)
+    again = run(library)
+    assert state(library) == before
+    assert again.steps == []
+    add_person(library, "cleo", 4, spread=0.3, seed=1)
+    add_person(library, "emil", 3, spread=0.3)
+    summary = run(library)
+    assert summary.unknown is not None
+    assert (summary.unknown.clusters, summary.unknown.new) == (4, 1)
+    assert cluster_of(library, "cleo-1-0") == cluster_of(library, "cleo-0-0") == "unknown_cluster_2"
+    assert cluster_of(library, "emil-0-0") == "unknown_cluster_4"
+
+
+def test_a_number_is_never_used_twice(library: Library) -> None:
+    run(library)
+    naming.name(library.database, "unknown_cluster_1", "Ben", into=False, face=False, by=BY)
+    add_person(library, "emil", 8, spread=0.3)
+    run(library)
+    assert cluster_of(library, "emil-0-0") == "unknown_cluster_4"
+    assert who_is(library, "ben-0-0") == who_is(library, "ben-0-5") != ""
+
+
+def test_each_cluster_is_asked_about_with_the_person_it_is_nearest_to(library: Library) -> None:
+    summary = run(library)
+    anna = who_is(library, "anna-0-0")
+    asked = rows(
+        library.database,
+        """SELECT cluster_id, person_id::text, faces, cosine_similarity, uncertainty, status
+            FROM person_candidates WHERE kind = 'cluster' ORDER BY cluster_id""",
+    )
+    assert [row[:3] for row in asked] == [
+        ("unknown_cluster_1", anna, 6),
+        ("unknown_cluster_2", anna, 5),
+        ("unknown_cluster_3", anna, 4),
+    ]
+    assert all(-0.3 < row[3] < 0.3 and 0 <= row[4] <= 1 and row[5] == "pending" for row in asked)
+    assert summary.unknown is not None
+    assert summary.unknown.questions == 3
+    rows(
+        library.database,
+        """UPDATE person_candidates SET status = 'rejected'
+            WHERE cluster_id = 'unknown_cluster_2' RETURNING 1""",
+    )
+    assert run(library).unknown.questions == 2  # type: ignore[union-attr]
+    naming.set_hidden(library.database, anna, hidden=True, by=BY)
+    assert run(library).unknown.questions == 0  # type: ignore[union-attr]
+
+
+def test_a_cluster_is_named_merged_into_somebody_or_said_not_to_be_somebody(library: Library) -> None:
+    run(library)
+    anna = who_is(library, "anna-0-0")
+    named = naming.name(library.database, "unknown_cluster_3", "Dora", into=False, face=False, by=BY)
+    assert (named.name, named.faces) == ("Dora", 4)
+    verified = rows(library.database, "SELECT verified_by FROM clusters WHERE id = 'unknown_cluster_3'")
+    assert verified == [(BY,)]
+    cluster_corrections.different(library.database, "unknown_cluster_2", "Anna", faces=False, by=BY)
+    merged = cluster_corrections.merge(
+        library.database, ["unknown_cluster_1"], "Anna", drop_names=False, by=BY
+    )
+    assert merged.faces == 15
+    assert who_is(library, "ben-0-3") == anna
+    said = rows(library.database, "SELECT count(*) FROM said_faces WHERE NOT is_person")
+    assert said == [(5,)]
+    with pytest.raises(WrongUsage, match="unknown_cluster_2 is not Anna"):
+        cluster_corrections.merge(library.database, ["unknown_cluster_2"], "Anna", drop_names=False, by=BY)
+    run(library, person_threshold=0.0)
+    assert who_is(library, "cleo-0-0") != anna
+
+
+def test_both_phases_can_be_taken_back(library: Library) -> None:
+    before = state(library)[:2]  # type: ignore[index]
+    summary = run(library)
+    assert len(summary.steps) == 2
+    for step in summary.steps:
+        history.undo(library.database, step, by=BY)
+    assert state(library)[:2] == before  # type: ignore[index]
+
+
+def test_a_dry_run_stores_nothing(library: Library) -> None:
+    before = state(library)
+    summary = run(library, dry_run=True)
+    assert (summary.known.assigned, summary.unknown) == (3, None)
+    assert state(library) == before
+
+
+def test_plain_cluster_makes_people_of_unknown_clusters(library: Library) -> None:
+    run(library)
+    cluster(library)
+    assert who_is(library, "ben-0-0") == who_is(library, "ben-0-5") != ""
+    assert cluster_of(library, "ben-0-0") == "unknown_cluster_1"
+
+
+def test_a_cluster_is_shown_with_whom_it_is_nearest_to(library: Library) -> None:
+    run(library)
+    shown = person(library.database, "unknown_cluster_1", faces=20)
+    assert (shown.person.id, shown.person.faces, shown.person.photos) == ("unknown_cluster_1", 6, 6)
+    assert len(shown.shown) == 6
+    assert shown.cluster is not None
+    assert shown.cluster.medoid in {face.id for face in shown.shown}
+    assert [each.name for each in shown.cluster.nearest] == ["Anna"]
+    lines = cluster_lines(shown.cluster)
+    assert lines[0] == "verified   -"
+    assert "Anna" in lines[-1]

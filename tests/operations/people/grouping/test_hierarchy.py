@@ -1,0 +1,273 @@
+"""`cluster --method hdbscan` on the library: the hierarchy is kept, and new faces are placed in it."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.fixtures.library_people import add_face, add_person, cluster, heart_of, rows, who_is
+
+from facesets.clustering import hdbscan
+from facesets.errors import DamagedFile
+from facesets.formats.hierarchy import packed, unpacked
+from facesets.operations.people.corrections import history
+from facesets.operations.people.grouping.cluster_summary import ClusterLibrarySummary
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.clusters import Centers, fresh_centers
+from facesets.store.postgres.people.hierarchies import run_in_force
+
+NAMES = ("anna", "ben", "cleo", "dora")
+
+
+@pytest.fixture
+def library(database: Database) -> Library:
+    filled = Library(database)
+    for name in NAMES:
+        add_person(filled, name, 6, spread=0.5)
+    return filled
+
+
+def by_hierarchy(library: Library, **options: Any) -> ClusterLibrarySummary:
+    """Run `cluster --method hdbscan`."""
+    return cluster(library, method="hdbscan", **options)
+
+
+def cluster_of(library: Library, label: str) -> str | None:
+    """The cluster of the face on a photo."""
+    found = rows(
+        library.database,
+        f"""SELECT f.cluster FROM face_detections f JOIN image_paths p ON p.image_id = f.image_id
+            WHERE p.path = '/{label}.jpg'""",
+    )
+    return None if found[0][0] is None else str(found[0][0])
+
+
+STATE = """SELECT f.id, f.person_id, f.cluster, f.assigned_by FROM face_detections f ORDER BY f.id"""
+CLUSTERS = "SELECT to_jsonb(c)::text FROM clusters c ORDER BY c.id"
+
+
+def everything(library: Library) -> tuple[object, ...]:
+    """Who is who and in which cluster, and which hierarchy is in force."""
+    model = rows(library.database, "SELECT min(model_id) FROM detectors")[0][0]
+    run = library.database.run(lambda connection: run_in_force(connection, int(model)))
+    return rows(library.database, STATE), rows(library.database, CLUSTERS), None if run is None else run.id
+
+
+def test_a_run_keeps_its_hierarchy_and_what_is_known_of_each_cluster_and_face(library: Library) -> None:
+    summary = by_hierarchy(library)
+    assert (summary.new_persons, summary.new_faces) == (4, 24)
+    kept = rows(library.database, "SELECT faces, clusters, noise, parameters FROM hdbscan_runs")
+    assert kept[0][:3] == (24, 4, 0)
+    assert kept[0][3]["min_cluster_size"] == 3
+    assert kept[0][3]["min_samples"] == 2
+    clusters = rows(
+        library.database,
+        "SELECT id, birth_lambda, persistence, stability, epsilon, hdbscan_run_id IS NULL FROM clusters",
+    )
+    assert len(clusters) == 4
+    for name, birth, lived, stability, epsilon, loose in clusters:
+        assert name.startswith("clu_")
+        assert len(name) == 16
+        assert lived > 0
+        assert 0 < stability <= 1
+        assert epsilon == pytest.approx(1 / birth, rel=1e-5)
+        assert not loose
+    faces = rows(library.database, "SELECT lambda, outlier_score FROM hdbscan_faces")
+    assert len(faces) == 24
+    assert all(density > 0 and 0 <= outlier <= 1 for density, outlier in faces)
+    assert len({cluster_of(library, f"anna-0-{i}") for i in range(6)}) == 1
+
+
+def test_no_vector_of_a_face_is_in_the_kept_hierarchy(library: Library) -> None:
+    by_hierarchy(library)
+    stored = bytes(rows(library.database, "SELECT arrays FROM hdbscan_runs")[0][0])
+    result, face_id = unpacked(stored)
+    assert len(face_id) == len(result.labels) == 24
+    assert set(result.to_arrays()) == {
+        "version",
+        "min_cluster_size",
+        "min_samples",
+        "distance",
+        "i",
+        "j",
+        "reachability",
+        "core_similarity",
+        "must_link",
+        "cannot_link",
+    }
+    for array in result.to_arrays().values():
+        assert array.size <= 24
+
+
+def test_a_second_run_changes_nothing_and_makes_no_new_hierarchy(library: Library) -> None:
+    by_hierarchy(library)
+    before = everything(library)
+    summary = by_hierarchy(library)
+    assert (summary.joined, summary.new_persons) == (0, 0)
+    assert everything(library) == before
+    assert rows(library.database, "SELECT count(*) FROM hdbscan_runs") == [(1,)]
+
+
+def test_new_faces_are_placed_in_the_hierarchy_and_those_like_nobody_are_left_unassigned(
+    library: Library,
+) -> None:
+    by_hierarchy(library)
+    anna, of_anna = who_is(library, "anna-0-0"), cluster_of(library, "anna-0-0")
+    add_person(library, "anna", 2, spread=0.5, seed=1)
+    stranger = np.random.default_rng(5).standard_normal(512)
+    add_face(library, "stranger", stranger)
+    # Within the epsilon of her cluster, as everybody is where there are no others between; but not like her.
+    add_face(library, "odd", heart_of("anna") * 0.4 + stranger)
+    summary = by_hierarchy(library)
+    assert summary.reasons == [
+        "Kept hierarchy: 2 faces placed in the hierarchy, 0 by the nearest centroid, 2 nowhere."
+    ]
+    assert {who_is(library, f"anna-1-{i}") for i in range(2)} == {anna}
+    assert {cluster_of(library, f"anna-1-{i}") for i in range(2)} == {of_anna}
+    assert cluster_of(library, "odd") is None
+    assert who_is(library, "stranger") == ""
+    assert cluster_of(library, "stranger") is None
+    unassigned = rows(
+        library.database,
+        """SELECT p.path FROM unassigned_faces u JOIN face_detections f ON f.id = u.face_id
+            JOIN image_paths p ON p.image_id = f.image_id WHERE u.since <= now() ORDER BY 1""",
+    )
+    assert unassigned == [("/odd.jpg",), ("/stranger.jpg",)]
+    before = everything(library)
+    by_hierarchy(library)
+    assert everything(library) == before
+
+
+def test_other_parameters_or_full_make_a_new_hierarchy_in_which_clusters_keep_their_ids(
+    library: Library,
+) -> None:
+    by_hierarchy(library)
+    ids = {name: cluster_of(library, f"{name}-0-0") for name in NAMES}
+    people = {name: who_is(library, f"{name}-0-0") for name in NAMES}
+    add_person(library, "anna", 3, spread=0.5, seed=1)
+    add_person(library, "emil", 4, spread=0.5)
+    assert by_hierarchy(library, full=True).new_persons == 1
+    assert rows(library.database, "SELECT count(*) FROM hdbscan_runs") == [(2,)]
+    assert {name: cluster_of(library, f"{name}-0-0") for name in NAMES} == ids
+    assert {name: who_is(library, f"{name}-0-0") for name in NAMES} == people
+    by_hierarchy(library, min_samples=1)
+    assert rows(
+        library.database, "SELECT max(r.id) = max(c.hdbscan_run_id) FROM hdbscan_runs r, clusters c"
+    ) == [(True,)]
+    by_hierarchy(library, min_samples=2)
+    assert rows(library.database, "SELECT count(*) <= 3 FROM hdbscan_runs") == [(True,)]
+
+
+def test_every_run_can_be_taken_back_and_the_hierarchy_before_is_in_force_again(library: Library) -> None:
+    states = [everything(library)]
+    by_hierarchy(library)
+    states.append(everything(library))
+    add_person(library, "anna", 2, spread=0.5, seed=1)
+    states[1] = everything(library)
+    by_hierarchy(library)
+    states.append(everything(library))
+    by_hierarchy(library, full=True, min_cluster_size=4)
+    assert everything(library) != states[-1]
+    for state in reversed(states[1:]):
+        history.undo(library.database, None, by="anna@home")
+        assert everything(library) == state
+    history.undo(library.database, None, by="anna@home")
+    assert everything(library)[1:] == ([], None)
+    history.redo(library.database, by="anna@home")
+    assert everything(library) == states[1]
+
+
+def test_only_the_best_faces_make_the_hierarchy_and_the_others_are_placed_in_it(library: Library) -> None:
+    rows(
+        library.database,
+        """UPDATE face_detections f SET quality = 0.9 FROM image_paths p
+            WHERE p.image_id = f.image_id AND p.path ~ '-[0-3].jpg' RETURNING 1""",
+    )
+    by_hierarchy(library, max_faces=16)
+    assert rows(library.database, "SELECT faces FROM hdbscan_runs") == [(16,)]
+    assert (
+        rows(library.database, "SELECT count(*) FROM face_detections WHERE cluster IS NOT NULL")[0][0] >= 22
+    )
+
+
+@pytest.mark.parametrize("method", ["hdbscan", "components"])
+def test_faces_of_low_quality_or_another_month_are_left_out(library: Library, method: str) -> None:
+    rows(
+        library.database,
+        """UPDATE face_detections f SET quality = 0.9 FROM image_paths p
+            WHERE p.image_id = f.image_id AND p.path ~ 'anna|ben' RETURNING 1""",
+    )
+    rows(
+        library.database,
+        """UPDATE images i SET taken = CASE WHEN p.path ~ 'anna|cleo' THEN timestamp '2024-05-31 23:59' END
+            FROM image_paths p WHERE p.image_id = i.id RETURNING 1""",
+    )
+    spread = {"threshold": 0.5}
+    best = cluster(library, method=method, min_quality=0.8, dry_run=True, **spread)
+    assert (best.new_persons, best.left_out) == (2, 12)
+    may = cluster(library, method=method, time_bucket="2024-05", dry_run=True, **spread)
+    assert (may.new_persons, may.left_out) == (2, 12)
+    assert cluster(library, method=method, **spread).new_persons == 4
+
+
+def test_prediction_goes_on_after_faces_of_the_run_were_deleted(library: Library) -> None:
+    by_hierarchy(library)
+    rows(library.database, "DELETE FROM images WHERE id IN (SELECT id FROM images LIMIT 3) RETURNING 1")
+    add_person(library, "dora", 2, spread=0.5, seed=1)
+    by_hierarchy(library)
+    assert who_is(library, "dora-1-0") == who_is(library, "dora-0-5")
+
+
+def test_other_methods_give_clusters_too_and_who_joins_somebody_goes_to_theirs(library: Library) -> None:
+    cluster(library, threshold=0.5)
+    assert len({cluster_of(library, f"{name}-0-0") for name in NAMES}) == 4
+    add_person(library, "anna", 1, spread=0.5, seed=1)
+    cluster(library, threshold=0.5)
+    assert cluster_of(library, "anna-1-0") == cluster_of(library, "anna-0-0") is not None
+
+
+def test_centres_are_made_again_when_the_faces_of_a_cluster_changed(library: Library) -> None:
+    by_hierarchy(library)
+
+    def centers() -> Centers:
+        def work(connection: Connection) -> Centers:
+            detector = library.detector(connection)
+            assert detector is not None
+            return fresh_centers(connection, detector)
+
+        return library.database.run(work)
+
+    first = centers()
+    assert sorted(first.faces.tolist()) == [6] * 4
+    assert np.allclose(np.linalg.norm(first.centroid, axis=1), 1, atol=1e-5)
+    one = cluster_of(library, "anna-0-0")
+    place = first.ids.index(str(one))
+    rows(library.database, "DELETE FROM images WHERE id = (SELECT min(id) FROM images) RETURNING 1")
+    second = centers()
+    assert second.faces[place] == 5
+    assert not np.allclose(second.centroid[place], first.centroid[place], atol=1e-4)
+    others = np.arange(4) != place
+    assert np.array_equal(second.centroid[others], first.centroid[others])
+
+
+def test_a_damaged_hierarchy_is_reported_and_full_makes_another(library: Library) -> None:
+    by_hierarchy(library)
+    rows(library.database, "UPDATE hdbscan_runs SET arrays = 'nonsense' RETURNING 1")
+    with pytest.raises(DamagedFile, match=r"cannot be read.*full"):
+        by_hierarchy(library)
+    assert by_hierarchy(library, full=True).kept == 24
+
+
+def test_what_is_packed_is_the_same_unpacked() -> None:
+    vectors = np.random.default_rng(0).standard_normal((40, 8))
+    result = hdbscan(vectors, min_cluster_size=3, min_samples=2)
+    face_id = np.arange(40, dtype=np.int64) * 7
+    back, faces = unpacked(packed(result, face_id))
+    assert np.array_equal(back.labels, result.labels)
+    assert np.array_equal(faces, face_id)
+    assert packed(back, faces) == packed(result, face_id)
+    with pytest.raises(DamagedFile):
+        unpacked(packed(result, face_id)[:-40])
+    with pytest.raises(DamagedFile):
+        unpacked(packed(replace(result), face_id[:-1]))

@@ -1,0 +1,143 @@
+"""Why a face is whose it is."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from tests.fixtures.library_people import add_like, add_person, cluster, face_of, who_is
+from tests.fixtures.postgres import Server, filled
+from tests.fixtures.program import run
+
+from facesets.errors import WrongUsage
+from facesets.operations.people.corrections import correcting, naming
+from facesets.operations.people.review.explaining import explain
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.face_vectors import vectors_of_faces
+from facesets.store.postgres.people.projection_heads import keep_head, use_head
+from facesets.training.calibration import Thresholds
+from facesets.training.export_onnx import onnx_model
+from facesets.training.head import Layer, project
+
+BY = "anna@home"
+
+
+def fill(database: Database) -> None:
+    library = Library(database)
+    add_person(library, "anna", 4)
+    add_person(library, "ben", 3)
+    cluster(library)
+    for label, name in (("anna-0-0", "Anna"), ("ben-0-0", "Ben")):
+        naming.name(library.database, who_is(library, label), name, into=False, face=False, by=BY)
+
+
+@pytest.fixture(scope="module")
+def template(server: Server, template: str) -> Iterator[str]:
+    yield from filled(server, template, fill)
+
+
+@pytest.fixture
+def library(database: Database) -> Library:
+    return Library(database)
+
+
+def test_a_face_of_somebody_is_explained_by_their_other_faces_and_the_runner_up(library: Library) -> None:
+    face = face_of(library, "anna-0-3")
+    found = explain(library.database, face)
+    assert (found.name, found.photo) == ("Anna", "/anna-0-3.jpg")
+    assert found.step is not None
+    assert found.about is not None
+    assert found.runner_up is not None
+    others = {face_of(library, f"anna-0-{i}") for i in range(3)}
+    assert {number for number, _ in found.about.nearest} == others
+    assert found.about.cosine_similarity > 0.99
+    assert (found.runner_up.name, found.runner_up.cosine_similarity < 0.2) == ("Ben", True)
+    assert found.turning_point == 0.6
+
+
+def test_a_face_without_a_person_is_explained_about_whom_it_is_most_like_and_what_it_lacks(
+    library: Library,
+) -> None:
+    add_like(library, "carl", "anna", 0.5, 1)
+    found = explain(library.database, face_of(library, "carl-0-0"))
+    assert (found.person, found.step) == ("", None)
+    assert found.about is not None
+    assert found.about.name == "Anna"
+    assert found.about.cosine_similarity == pytest.approx(0.5, abs=0.01)
+    assert found.verdict == "`assign` gives it to Anna from 0.60 on; it has 0.50."
+    assert explain(library.database, found.face, "Ben").about.name == "Ben"  # type: ignore[union-attr]
+
+
+def test_a_rival_raises_what_is_needed(library: Library) -> None:
+    add_like(library, "carl", "anna", 0.7, 1)
+    correcting.move(library.database, [face_of(library, "carl-0-0")], "new", by=BY)
+    found = explain(library.database, face_of(library, "carl-0-0"), "Ben")
+    assert found.turning_point == pytest.approx(0.75, abs=0.01)
+
+
+def test_what_a_human_said_binds_whatever_the_similarity(library: Library) -> None:
+    face = face_of(library, "anna-0-1")
+    correcting.move(library.database, [face], "Ben", by=BY)
+    found = explain(library.database, face)
+    assert (found.name, found.assigned_by) == ("Ben", "manual")
+    assert f"face {face} is Ben" in found.statements
+    assert found.step is not None
+    assert found.step.what == "1 face moved to Ben"
+    assert found.verdict == "A human said so: no similarity changes that."
+
+
+def test_a_face_that_is_said_not_to_be_somebody_is_given_to_them_by_no_run(library: Library) -> None:
+    face = face_of(library, "anna-0-1")
+    correcting.move(library.database, [face], "nobody", by=BY)
+    assert explain(library.database, face).verdict == (
+        "A human said that it is not Anna: no run gives it to them."
+    )
+
+
+def test_with_a_head_in_use_similarities_and_thresholds_are_those_of_the_head(
+    library: Library, library_url: str
+) -> None:
+    rng = np.random.default_rng(0)
+    layers = (Layer(rng.standard_normal((512, 8)).astype(np.float32), np.zeros(8, np.float32)),)
+    made = Thresholds(0.93, 0.9, 0.95, 0.02, 0.1, 0.0, 0.1)
+    add_like(library, "carl", "anna", 0.5, 1)
+    face, other = face_of(library, "carl-0-0"), face_of(library, "anna-0-1")
+    before = explain(library.database, face, "Anna")
+
+    def use(connection: Connection) -> None:
+        detector = library.detector(connection)
+        assert detector is not None
+        head = keep_head(connection, detector.model_id, "lda", onnx_model(layers), 8, {}, asdict(made))
+        use_head(connection, detector.model_id, head.id)
+
+    library.database.run(use)
+    (vectors,) = library.database.run(lambda connection: vectors_of_faces(connection, [face, other]))
+    projected = project(layers, vectors.embedding)
+    of_face, of_other = (projected[vectors.face_id.tolist().index(each)] for each in (face, other))
+    found = explain(library.database, face, "Anna")
+    assert (before.head, found.head) == ("", "lda-1")
+    assert (found.thresholds["assign"], found.thresholds["margin"]) == (0.93, 0.02)
+    assert found.about is not None
+    assert before.about is not None
+    assert dict(found.about.nearest)[other] == pytest.approx(float(of_face @ of_other), abs=1e-3)
+    assert found.about.cosine_similarity != pytest.approx(before.about.cosine_similarity, abs=0.01)
+    assert "head       lda-1" in run("explain", face, "--database", library_url).out
+
+
+def test_the_command_tells_the_same_as_lines_and_as_json(library: Library, library_url: str) -> None:
+    face = face_of(library, "anna-0-3")
+    shown = run("explain", face, "--database", library_url)
+    assert shown.status == 0, shown.err
+    assert f"face       {face} on /anna-0-3.jpg" in shown.out
+    assert "runner-up  Ben" in shown.out
+    told = json.loads(run("explain", face, "Ben", "--json", "--database", library_url).out)
+    assert (told["name"], told["about"]["name"], told["runner_up"]["name"]) == ("Anna", "Ben", "Anna")
+    assert run("explain", 99999, "--database", library_url).status == 2
+
+
+def test_a_face_that_does_not_exist_is_refused(library: Library) -> None:
+    for number in (0, 10**30, 99999):
+        with pytest.raises(WrongUsage, match="There is no face"):
+            explain(library.database, number)

@@ -1,0 +1,283 @@
+"""Questions for a human: what is asked, what answers do, and that no answered question comes back.
+
+People are made by connected components, which leave those apart that `auto` would find to be one.
+"""
+
+from typing import Any
+
+import pytest
+from tests.fixtures.library_people import (
+    add_like,
+    add_person,
+    cluster,
+    face_of,
+    rows,
+    who_is,
+)
+
+from facesets.errors import WrongUsage
+from facesets.operations.people.corrections import correcting, history, naming
+from facesets.operations.people.review.answering import answer
+from facesets.operations.people.review.questions import Question, next_questions, refresh_questions, waiting
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+
+BY = "anna@home"
+
+
+@pytest.fixture
+def library(database: Database) -> Library:
+    filled = Library(database)
+    add_person(filled, "anna", 6)
+    add_person(filled, "ben", 4)
+    return filled
+
+
+def ask(library: Library, kind: str = "") -> list[Question]:
+    """What is asked, most useful first."""
+    refresh_questions(library)
+    return [each for each in next_questions(library.database) if kind in ("", each.kind)]
+
+
+def one(library: Library, kind: str) -> Question:
+    """The only question of a kind."""
+    (question,) = ask(library, kind)
+    return question
+
+
+def say(library: Library, question: Question, verdict: Any, **more: Any) -> int:
+    """Answer; returns the step."""
+    step = answer(library.database, question.id, verdict, by=BY, **more).step
+    assert step is not None
+    return step
+
+
+def test_people_without_a_name_are_asked_about_by_size_until_they_have_one_or_do_not_matter(
+    library: Library,
+) -> None:
+    cluster(library, method="components")
+    assert [(each.text, each.settles) for each in ask(library)] == [
+        (f"Who is {who_is(library, 'anna-0-0')[:8]} (6 faces)?", 6),
+        (f"Who is {who_is(library, 'ben-0-0')[:8]} (4 faces)?", 4),
+    ]
+    first, second = ask(library)
+    say(library, first, "name", name="Anna")
+    say(library, second, "hide")
+    assert ask(library) == []
+    assert waiting(library.database) == 0
+
+
+def test_two_people_who_may_be_one_are_asked_about_and_yes_merges_them(library: Library) -> None:
+    add_like(library, "annie", "anna", 0.52, 3)
+    cluster(library, method="components")
+    naming.name(library.database, who_is(library, "anna-0-0"), "Anna", into=False, face=False, by=BY)
+    question = one(library, "same")
+    assert (question.name, question.settles, question.nameless) == ("Anna", 3, who_is(library, "annie-0-0"))
+    # Who they are is not asked besides.
+    assert [each.kind for each in ask(library)] == ["name", "same"]
+    say(library, question, "yes")
+    assert who_is(library, "annie-0-0") == who_is(library, "anna-0-0")
+    assert ask(library, "same") == []
+
+
+def test_no_keeps_two_people_apart_for_good_and_undo_asks_again(library: Library) -> None:
+    add_like(library, "annie", "anna", 0.52, 3)
+    cluster(library, method="components")
+    question = one(library, "same")
+    step = say(library, question, "no")
+    for _ in range(2):
+        cluster(library, method="components")
+        assert ask(library, "same") == []
+    history.undo(library.database, step, by=BY)
+    assert one(library, "same").id == question.id
+    history.redo(library.database, by=BY)
+    assert next_questions(library.database) == [
+        each for each in next_questions(library.database) if each.kind != "same"
+    ]
+    with pytest.raises(WrongUsage, match=r"No question .* is open"):
+        say(library, question, "yes")
+
+
+def test_an_answer_outlives_a_reset_of_all_people(library: Library) -> None:
+    add_like(library, "annie", "anna", 0.52, 3)
+    cluster(library, method="components")
+    say(library, one(library, "same"), "no")
+    library.database.run(
+        lambda connection: connection.execute(
+            "UPDATE face_detections SET person_id = NULL; DELETE FROM persons"
+        )
+    )
+    cluster(library, method="components")
+    assert who_is(library, "annie-0-0") != who_is(library, "anna-0-0") != ""
+    assert ask(library, "same") == []
+
+
+def test_what_is_skipped_gives_way_to_the_next(library: Library) -> None:
+    cluster(library, method="components")
+    first, second = ask(library)
+    assert next_questions(library.database, 1, [first.id]) == [second]
+    assert next_questions(library.database, 5, [first.id, second.id]) == []
+
+
+def test_a_name_in_answer_says_that_two_are_not_one_unless_it_is_theirs(library: Library) -> None:
+    add_like(library, "annie", "anna", 0.52, 3)
+    cluster(library, method="components")
+    naming.name(library.database, who_is(library, "anna-0-0"), "Anna", into=False, face=False, by=BY)
+    step = say(library, one(library, "same"), "name", name="Annie")
+    assert who_is(library, "annie-0-0") != who_is(library, "anna-0-0")
+    cluster(library, method="components")
+    assert ask(library, "same") == []
+    history.undo(library.database, step, by=BY)
+    say(library, one(library, "same"), "name", name="anna", into=True)
+    assert who_is(library, "annie-0-0") == who_is(library, "anna-0-0")
+
+
+def test_faces_near_somebody_are_asked_about_together_and_each_is_answered(library: Library) -> None:
+    cluster(library, method="components")
+    naming.name(library.database, who_is(library, "anna-0-0"), "Anna", into=False, face=False, by=BY)
+    for label in ("carl", "dora", "emil"):
+        add_like(library, label, "anna", 0.5, 1)
+    cluster(library, method="components")
+    question = one(library, "near")
+    assert (question.text, question.settles) == ("Are these 3 faces Anna?", 3)
+    faces = [item.faces[0] for item in question.items]
+    step = say(library, question, "yes", but=[2])
+    given = dict(
+        rows(library.database, f"SELECT id, assigned_by FROM face_detections WHERE id IN {tuple(faces)}")
+    )
+    assert [given[face] for face in faces] == ["manual", None, "manual"]
+    cluster(library, method="components")
+    assert ask(library, "near") == []
+    statuses = rows(
+        library.database, "SELECT face_id, status FROM face_candidates WHERE kind = 'near' ORDER BY face_id"
+    )
+    assert dict(statuses) == dict(zip(faces, ("accepted", "rejected", "accepted"), strict=True))
+    history.undo(library.database, step, by=BY)
+    assert sorted(one(library, "near").id) == sorted(question.id)
+
+
+def test_a_face_far_from_its_person_is_asked_about_and_no_takes_it_away(library: Library) -> None:
+    cluster(library, method="components")
+    anna = who_is(library, "anna-0-0")
+    add_like(library, "carl", "anna", 0.2, 1)
+    add_like(library, "dora", "anna", 0.25, 1)
+    carl, dora = face_of(library, "carl-0-0"), face_of(library, "dora-0-0")
+    library.database.run(
+        lambda connection: connection.execute(
+            "UPDATE face_detections SET person_id = %s, assigned_by = 'auto' WHERE id = ANY(%s)",
+            (anna, [carl, dora]),
+        )
+    )
+    cluster(library, method="components")
+    question = one(library, "far")
+    assert [item.faces for item in question.items] == [[carl], [dora]]
+    assert question.items[0].uncertainty > question.items[1].uncertainty > 0.5
+    say(library, question, "no", but=[2])
+    assert who_is(library, "carl-0-0") == ""
+    assert who_is(library, "dora-0-0") == anna
+    cluster(library, method="components")
+    assert ask(library, "far") == []
+    assert who_is(library, "carl-0-0") == ""
+
+
+def person_of_two(library: Library) -> str:
+    """Somebody made of two people by a merge that nobody said."""
+    cluster(library, method="components")
+    anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
+    library.database.run(
+        lambda connection: connection.execute(
+            "UPDATE face_detections SET person_id = %s WHERE person_id = %s", (anna, ben)
+        )
+    )
+    cluster(library, method="components")
+    return anna
+
+
+def test_a_person_who_may_be_two_is_split_by_yes_and_stays_so(library: Library) -> None:
+    anna = person_of_two(library)
+    question = one(library, "split")
+    assert question.text == f"Is {anna[:8]} two people? 4 faces of 10 may be somebody else."
+    say(library, question, "yes")
+    assert who_is(library, "anna-0-0") == who_is(library, "anna-0-5") == anna
+    assert who_is(library, "ben-0-0") == who_is(library, "ben-0-3") != anna
+    cluster(library, method="components")
+    assert ask(library, "split") == []
+    assert ask(library, "same") == []
+
+
+def test_a_person_who_is_not_two_is_never_asked_about_again(library: Library) -> None:
+    person_of_two(library)
+    step = say(library, one(library, "split"), "no")
+    cluster(library, method="components")
+    assert ask(library, "split") == []
+    history.undo(library.database, step, by=BY)
+    assert len(ask(library, "split")) == 1
+
+
+def test_a_cluster_that_may_be_somebody_is_given_to_them_by_yes(library: Library) -> None:
+    cluster(library, method="components")
+    anna = who_is(library, "anna-0-0")
+    add_like(library, "annie", "anna", 0.52, 3)
+    library.database.run(
+        lambda connection: connection.execute(
+            """INSERT INTO clusters (id, model_id) SELECT 'unknown_cluster_1', model_id FROM detectors;
+            UPDATE face_detections SET cluster = 'unknown_cluster_1' WHERE person_id IS NULL"""
+        )
+    )
+    # A change that makes looking again due.
+    naming.name(library.database, anna, "Anna", into=False, face=False, by=BY)
+    question = one(library, "cluster")
+    assert question.text == "Is cluster unknown_cluster_1 Anna?"
+    step = say(library, question, "yes")
+    assert who_is(library, "annie-0-2") == anna
+    history.undo(library.database, step, by=BY)
+    say(library, one(library, "cluster"), "no")
+    assert ask(library, "cluster") == []
+
+
+def test_what_was_said_already_is_not_asked_also_where_it_follows(library: Library) -> None:
+    add_like(library, "annie", "anna", 0.52, 3)
+    cluster(library, method="components")
+    correcting.different(
+        library.database,
+        str(face_of(library, "anna-0-0")),
+        str(face_of(library, "annie-0-0")),
+        faces=True,
+        by=BY,
+    )
+    for label, person in (("anna-0-0", "Anna"), ("annie-0-0", "Annie")):
+        naming.name(library.database, who_is(library, label), person, into=False, face=False, by=BY)
+    correcting.move(library.database, [face_of(library, "anna-0-0")], "Anna", by=BY)
+    correcting.move(library.database, [face_of(library, "annie-0-0")], "Annie", by=BY)
+    assert ask(library, "same") == []
+
+
+def test_two_people_in_one_photo_are_not_asked_about(library: Library) -> None:
+    add_like(library, "annie", "anna", 0.52, 3)
+    cluster(library, method="components")
+    assert len(ask(library, "same")) == 1
+    library.database.run(
+        lambda connection: connection.execute(
+            """UPDATE face_detections SET x1 = x1 + 1,
+                image_id = (SELECT image_id FROM face_detections WHERE id = %s) WHERE id = %s""",
+            (face_of(library, "anna-0-0"), face_of(library, "annie-0-0")),
+        )
+    )
+    naming.name(library.database, who_is(library, "ben-0-0"), "Ben", into=False, face=False, by=BY)
+    assert ask(library, "same") == []
+
+
+def test_a_verdict_that_does_not_fit_changes_nothing(library: Library) -> None:
+    add_like(library, "annie", "anna", 0.52, 3)
+    cluster(library, method="components")
+    same, name = one(library, "same"), ask(library, "name")[0]
+    for question, verdict, more, sentence in (
+        (same.id, "yes", {"but": [2]}, "no number 2"),
+        (name.id, "yes", {}, "answered by a name"),
+        (name.id, "name", {"name": " "}, "Which name"),
+        ("same-1", "yes", {}, "No question same-1 is open"),
+        ("near-" + same.person.replace("-", "") + "-1.2", "yes", {}, "is open"),
+    ):
+        with pytest.raises(WrongUsage, match=sentence):
+            answer(library.database, question, verdict, by=BY, **more)  # type: ignore[arg-type]
+    assert one(library, "same").id == same.id

@@ -1,0 +1,315 @@
+"""`train`: a head is used where it helps with people it has not seen, and only there."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.fixtures.library_people import rows
+from tests.fixtures.named_library import fill
+from tests.fixtures.program import environment, run
+from tests.fixtures.taught_people import blurred_people, shuffled, two_faced_people
+
+from facesets.errors import MissingExtra, WrongUsage
+from facesets.operations.options.assign import AssignOptions
+from facesets.operations.options.dual import DualOptions
+from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.options.training import TrainOptions
+from facesets.operations.people.assigning.assigning import assign
+from facesets.operations.people.grouping.dual import cluster_dual
+from facesets.operations.people.training.heads import activate, active_head, deactivate, heads
+from facesets.operations.people.training.training import TrainSummary, train_heads
+from facesets.progress import SilentProgress
+from facesets.stop import Stop
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.library import Library
+
+QUICK = TrainOptions(epochs=10, learning_rate=1e-3)
+
+
+def needs_torch() -> None:
+    pytest.importorskip("torch", reason="`scripts/install --train` installs what training needs")
+
+
+def train(library: Library, directory: Path, options: TrainOptions = QUICK, **told: Any) -> TrainSummary:
+    known: dict[str, Any] = {"progress": SilentProgress(), "on_epoch": lambda _: None, "stop": Stop()} | told
+    return train_heads(library, options, directory, **known)
+
+
+def head_in_use(library: Library) -> Any:
+    def work(connection: Connection) -> Any:
+        detector = library.detector(connection)
+        assert detector is not None
+        return active_head(connection, detector.model_id)
+
+    return library.database.run(work)
+
+
+def without_times(summary: TrainSummary) -> TrainSummary:
+    epochs = [epoch | {"seconds": 0} for epoch in summary.epochs]
+    return replace(summary, seconds=0, epochs=epochs, checkpoint="")
+
+
+@pytest.mark.slow
+def test_a_head_that_helps_with_people_unseen_comes_into_use(database: Database, tmp_path: Path) -> None:
+    needs_torch()
+    embedding, person = blurred_people(40, 10)
+    library = fill(database, embedding, person)
+    assert head_in_use(library) is None
+    summary = train(library, tmp_path)
+    assert (summary.people, summary.faces, summary.held_out_people) == (40, 400, 8)
+    assert (summary.training_faces, summary.validation_faces) == (256, 64)
+    assert len(summary.epochs) == 10
+    plain, triplet, whitening, _ = summary.comparison
+    # A trained head and a linear one both see through the nuisance.
+    for line in (triplet, whitening):
+        assert line.wins
+        assert line.on_people.score > plain.on_people.score + 0.2
+    assert summary.activated == "whitening-1"
+    assert "whitening-1 is in use from now on" in summary.verdict
+    head = head_in_use(library)
+    assert head.name == "whitening-1"
+    # What is in use tells people apart that it has not seen, at the threshold made for it.
+    strangers, who = blurred_people(60, 4)
+    strangers, who = strangers[160:], who[160:]
+    similarity = head.project(strangers) @ head.project(strangers).T
+    same = who[:, None] == who[None, :]
+    np.fill_diagonal(similarity, np.nan)
+    assert np.nanmean(similarity[same]) > head.thresholds.review > np.nanquantile(similarity[~same], 0.99)
+    assert {line.name: line.active for line in heads(database)} == {
+        "triplet-1": False,
+        "whitening-1": True,
+        "lda-1": False,
+    }
+    # Again: the same, from checkpoints, and no further heads.
+    again = train(library, tmp_path)
+    assert without_times(again) == without_times(summary)
+    assert len(heads(database)) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("noise", ["two looks", "wrong names"])
+def test_a_head_that_only_learnt_its_people_by_heart_is_refused(
+    database: Database, tmp_path: Path, noise: str
+) -> None:
+    needs_torch()
+    if noise == "two looks":
+        embedding, person = two_faced_people(30, 10)
+    else:
+        embedding, person = blurred_people(30, 10)
+        person = shuffled(person)
+    library = fill(database, embedding, person)
+    summary = train(library, tmp_path, replace(QUICK, epochs=20))
+    plain, triplet, *_ = summary.comparison
+    if noise == "two looks":
+        # With other faces of the people that it knows it is far better, which proves nothing.
+        assert triplet.on_faces.score > plain.on_faces.score + 0.1
+    assert not any(line.wins for line in summary.comparison)
+    assert summary.activated == ""
+    assert summary.verdict.startswith("Nothing is changed")
+    assert head_in_use(library) is None
+    assert [line.active for line in heads(database)] == [False] * 3
+
+
+@pytest.mark.slow
+def test_a_head_in_use_stays_where_nothing_better_is_found(database: Database, tmp_path: Path) -> None:
+    needs_torch()
+    library = fill(database, *two_faced_people(10, 6))
+    train(library, tmp_path)
+    activate(database, "lda-1")
+    train(library, tmp_path / "other", replace(QUICK, margin=0.3))
+    assert head_in_use(library).name == "lda-1"
+    assert len(heads(database)) == 4
+
+
+@pytest.mark.slow
+def test_assign_compares_by_the_head_in_use(database: Database, tmp_path: Path) -> None:
+    needs_torch()
+    embedding, person = blurred_people(40, 10)
+    library = fill(database, embedding, person)
+    train(library, tmp_path)
+    left = """UPDATE face_detections SET person_id = NULL, assigned_by = NULL
+        WHERE id % 10 = 5 RETURNING id"""
+    before: dict[int, str] = dict(rows(database, "SELECT id, person_id::text FROM face_detections"))
+    taken = [face for (face,) in rows(database, left)]
+
+    def assigned(*, dry_run: bool) -> tuple[str, int, int]:
+        options = AssignOptions(dry_run=dry_run)
+        summary = assign(library, options, progress=SilentProgress(), stop=Stop(), by="anna@home")
+        after = dict(rows(database, "SELECT id, person_id::text FROM face_detections"))
+        right = sum(after[face] == before[face] for face in taken)
+        return summary.head, summary.assigned, right
+
+    assert deactivate(database).heads == ["whitening-1"]
+    by, count, _ = assigned(dry_run=True)
+    assert (by, len(taken)) == ("", 40)
+    assert count < 12
+    activate(database, "whitening-1")
+    by, count, right = assigned(dry_run=False)
+    assert by == "whitening-1"
+    assert right == count >= 36
+
+
+@pytest.mark.slow
+def test_two_phases_compare_by_the_head_in_use(database: Database, tmp_path: Path) -> None:
+    needs_torch()
+    embedding, person = blurred_people(40, 10)
+    known = person < 35
+    library = fill(database, embedding[known], person[known])
+    train(library, tmp_path)
+    rows(
+        database,
+        """UPDATE face_detections SET person_id = NULL, assigned_by = NULL
+            WHERE id % 10 = 5 RETURNING id""",
+    )
+    fill(database, embedding[~known], person[~known], named=False)
+
+    summary = cluster_dual(
+        library, ClusterLibraryOptions(), DualOptions(), progress=SilentProgress(), stop=Stop()
+    )
+    assert summary.known.threshold == head_in_use(library).thresholds.person
+    assert summary.known.faces == 85
+    assert summary.known.assigned >= 33
+    assert summary.unknown is not None
+    # The five strangers, and few faces of the others.
+    assert (summary.unknown.faces, summary.unknown.clusters) == (85 - summary.known.assigned, 5)
+    assert summary.unknown.noise <= 35 - summary.known.assigned
+    assert deactivate(database).heads
+    rows(database, "UPDATE face_detections SET person_id = NULL WHERE id % 10 = 5 RETURNING id")
+    plain = cluster_dual(
+        library, ClusterLibraryOptions(), DualOptions(), progress=SilentProgress(), stop=Stop()
+    )
+    assert plain.known.threshold == 0.7
+    assert plain.known.assigned < 10
+
+
+@pytest.mark.slow
+def test_a_stopped_training_stores_nothing_and_goes_on(database: Database, tmp_path: Path) -> None:
+    needs_torch()
+    library = fill(database, *blurred_people(10, 6))
+    undisturbed = train(library, tmp_path / "undisturbed")
+    rows(database, "DELETE FROM projection_heads RETURNING id")
+    stop = Stop()
+    summary = train(library, tmp_path / "stopped", stop=stop, on_epoch=lambda _: stop.request())
+    assert summary.stopped
+    assert heads(database) == []
+    assert rows(database, "SELECT status FROM runs ORDER BY id") == [("done",), ("stopped",)]
+    assert without_times(train(library, tmp_path / "stopped")) == without_times(undisturbed)
+
+
+def test_only_good_faces_of_people_with_a_name_are_learnt_from(database: Database, tmp_path: Path) -> None:
+    library = fill(database, *blurred_people(8, 6))
+    every = replace(QUICK, dry_run=True)
+    assert train(library, tmp_path, every) == TrainSummary(8, 48, dry_run=True)
+    rows(database, "DELETE FROM person_names WHERE name = 'Person 0' RETURNING id")
+    rows(
+        database,
+        """UPDATE persons p SET status = 'hidden' FROM person_names n
+            WHERE n.person_id = p.id AND n.name = 'Person 1' RETURNING p.id""",
+    )
+    rows(
+        database,
+        """UPDATE face_detections f SET quality = 0.3 FROM person_names n
+            WHERE n.person_id = f.person_id AND n.name = 'Person 2'
+                AND f.id % 3 = 0 RETURNING f.id""",
+    )
+    assert train(library, tmp_path, every) == TrainSummary(5, 30, dry_run=True)
+    assert train(library, tmp_path, replace(every, min_quality=0.2)).people == 6
+    rows(
+        database,
+        """DELETE FROM face_embeddings e USING face_detections f, person_names n
+            WHERE f.id = e.face_id AND n.person_id = f.person_id AND n.name = 'Person 3'
+                AND f.id % 6 = 0 RETURNING f.id""",
+    )
+    assert train(library, tmp_path, every).faces == 29
+    with pytest.raises(WrongUsage, match="0 people with a name have 7 faces of quality"):
+        train(library, tmp_path, replace(every, min_faces=7))
+    assert list(tmp_path.iterdir()) == []
+    assert rows(database, "SELECT count(*) FROM projection_heads") == [(0,)]
+
+
+def test_without_torch_the_extra_is_named(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtra, match=r"facesets\[train\]"):
+        train(Library(database), tmp_path)
+
+
+@pytest.mark.slow
+def test_a_head_is_used_without_torch(database: Database, library_url: str, tmp_path: Path) -> None:
+    needs_torch()
+    library = fill(database, *blurred_people(10, 6))
+    train(library, tmp_path)
+    script = """if True:
+        import sys, numpy
+        from facesets.operations.people.training.heads import active_head
+        from facesets.store.postgres.connection import Database
+        from facesets.operations.people.training.heads import activate
+        activate(Database(sys.argv[1]), "triplet-1")
+        head = Database(sys.argv[1]).run(lambda connection: active_head(connection, 1))
+        print(head.project(numpy.eye(64, dtype="f4")).shape)
+        print({"torch", "sklearn", "safetensors"} & set(sys.modules))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", script, library_url],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        check=True,
+    )
+    assert done.stdout == "(64, 128)\nset()\n"
+
+
+def test_the_command_trains_lists_and_switches(database: Database, library_url: str, tmp_path: Path) -> None:
+    needs_torch()
+    fill(database, *blurred_people(20, 8))
+    variables = {"DATABASE_URL": library_url, "FACESETS_DATA": str(tmp_path / "data")}
+    told = run("train", "--epochs", "10", "--learning-rate", "0.001", env=variables)
+    assert told.status == 0, told.err
+    assert told.out.startswith("160 faces of 20 people: 112 learnt from, 16 and 4 people held out.\n")
+    assert "epoch 10: loss 0.0" in told.err
+    assert "TAR at FAR 0.001" in told.out
+    assert "whitening-1 is in use from now on" in told.out
+    kept = tmp_path / "data" / "models"
+    assert (kept / "face_projection_epoch_10.safetensors").is_file()
+    assert json.loads((kept / "face_projection_epoch_10.json").read_text())["epoch"] == 10
+    quiet = run("train", "--epochs", "10", "--learning-rate", "0.001", "--json", "-q", env=variables)
+    summary = json.loads(quiet.out)
+    assert (summary["activated"], summary["people"], len(summary["epochs"])) == ("whitening-1", 20, 10)
+    assert quiet.err == ""
+    assert "whitening-1  in use" in run("train", "--list", env=variables).out
+    assert "no longer" in run("train", "--deactivate", env=variables).out
+    assert "No head was in use" in run("train", "--deactivate", env=variables).out
+    assert "triplet-1 is in use" in run("train", "--activate", "triplet-1", env=variables).out
+    listed = json.loads(run("train", "--list", "--json", env=variables).out)["heads"]
+    assert [head["name"] for head in listed if head["active"]] == ["triplet-1"]
+    wrong = run("train", "--activate", "triplet-9", env=variables)
+    assert (wrong.status, "`facesets train --list` shows which there are" in wrong.err) == (2, True)
+    assert run("train", "--list", "--deactivate", env=variables).status == 2
+
+
+def test_a_head_that_is_not_better_can_be_used_all_the_same_and_is_said_to_be_none(
+    database: Database, library_url: str, tmp_path: Path
+) -> None:
+    needs_torch()
+    library = fill(database, *two_faced_people(10, 6))
+    train(library, tmp_path)
+    told = run("train", "--activate", "lda-1", env={"DATABASE_URL": library_url})
+    assert (told.status, "differed from that of plain vectors by" in told.err) == (0, True)
+    assert head_in_use(library).name == "lda-1"
+    assert deactivate(database).heads == ["lda-1"]
+
+
+def test_its_older_names_in_the_environment_are_understood(library_url: str) -> None:
+    variables = {"DATABASE_URL": library_url, "FACE_TRAINING_EPOCHS": "5"}
+    told = run("train", "--dry-run", env=variables)
+    assert (told.status, "--epochs must be between 10 and 100, not 5." in told.err) == (2, True)
+    told = run("train", "--dry-run", env=variables | {"FACESETS_TRAIN_EPOCHS": "7"})
+    assert (told.status, "not 7." in told.err) == (2, True)
+    told = run("train", "--dry-run", env={"DATABASE_URL": library_url, "FACE_TRIPLET_MARGIN": "0.9"})
+    assert (told.status, "--margin must be between 0.1 and 0.5, not 0.9." in told.err) == (2, True)

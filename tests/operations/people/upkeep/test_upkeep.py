@@ -1,0 +1,302 @@
+"""Upkeep of the library: clusters become people, statements are carried through, all undoable."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.fixtures.library_people import add_face, add_person, cluster, face_of, heart_of, rows, who_is
+
+from facesets.errors import WrongUsage
+from facesets.operations.library.check import check
+from facesets.operations.options.upkeep import MaintainOptions, Task
+from facesets.operations.people.corrections import correcting, history, naming
+from facesets.operations.people.upkeep.tasks import TaskSummary, maintain
+from facesets.progress import SilentProgress
+from facesets.stop import Stop
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+
+BY = "anna@home"
+
+
+@pytest.fixture
+def library(database: Database) -> Library:
+    filled = Library(database)
+    for name, images in (("anna", 6), ("ben", 4)):
+        add_person(filled, name, images)
+    return filled
+
+
+def put(library: Library, cluster_id: str, *labels: str) -> None:
+    """Put faces into a cluster, as a run that makes no people does."""
+    faces = ", ".join(str(face_of(library, label)) for label in labels)
+    rows(
+        library.database,
+        f"UPDATE face_detections SET cluster = '{cluster_id}' WHERE id IN ({faces}) RETURNING 1",
+    )
+    rows(
+        library.database,
+        f"INSERT INTO clusters (id, model_id) SELECT '{cluster_id}', id FROM models RETURNING 1",
+    )
+
+
+def upkeep(library: Library, task: Task, **options: Any) -> TaskSummary:
+    done = maintain(
+        library, [task], MaintainOptions(**options), by=BY, progress=SilentProgress(), stop=Stop()
+    )
+    return done[0]
+
+
+def state(database: Database) -> list[list[tuple[Any, ...]]]:
+    return [
+        rows(database, f"SELECT {columns} FROM {table} ORDER BY 1, 2")
+        for table, columns in (
+            ("face_detections", "id, person_id, assigned_by, cluster"),
+            ("persons", "id, status, merged_into_id"),
+            ("clusters", "id, model_id, hidden, verified_at"),
+            ("said_faces", "face_id, person_id, is_person"),
+            ("said_of_people", "person_a, person_b"),
+        )
+    ]
+
+
+def taken_back(library: Library, before: list[list[tuple[Any, ...]]]) -> bool:
+    history.undo(library.database, by=BY)
+    return state(library.database) == before
+
+
+def test_clusters_of_one_person_become_somebody_and_can_be_taken_back(library: Library) -> None:
+    put(library, "unknown_cluster_1", "anna-0-0", "anna-0-1", "anna-0-2")
+    put(library, "unknown_cluster_2", "anna-0-3", "anna-0-4")
+    put(library, "unknown_cluster_3", "ben-0-0", "ben-0-1")
+    before = state(library.database)
+    done = upkeep(library, "associate", dry_run=True)
+    assert done.figures["made"] == 1
+    assert done.step is None
+    assert state(library.database) == before
+    done = upkeep(library, "associate")
+    assert (done.figures["made"], done.figures["joined"], done.figures["merged"]) == (1, 0, 0)
+    anna = who_is(library, "anna-0-0")
+    assert anna
+    assert {who_is(library, f"anna-0-{i}") for i in range(5)} == {anna}
+    assert who_is(library, "ben-0-0") == ""
+    assert upkeep(library, "associate").step is None, "a second time changes nothing"
+    assert taken_back(library, before)
+
+
+def test_a_cluster_joins_the_person_that_it_is_and_people_without_a_name_the_named_one(
+    library: Library,
+) -> None:
+    cluster(library)
+    anna = who_is(library, "anna-0-0")
+    correcting.move(library.database, [face_of(library, "anna-0-5")], "new", by=BY)
+    other = who_is(library, "anna-0-5")
+    naming.name(library.database, other, "Anna", into=False, face=False, by=BY)
+    add_person(library, "anna", 2, seed=1)
+    put(library, "unknown_cluster_7", "anna-1-0", "anna-1-1")
+    before = state(library.database)
+    done = upkeep(library, "associate", same_image_ok=True)
+    assert (done.figures["merged"], done.figures["joined"]) == (1, 1)
+    assert {who_is(library, label) for label in ("anna-0-0", "anna-0-5", "anna-1-1")} == {other}
+    merged = rows(library.database, f"SELECT status, merged_into_id::text FROM persons WHERE id = '{anna}'")
+    assert merged == [("merged", other)]
+    assert taken_back(library, before)
+
+
+def test_named_people_are_never_merged_and_what_was_said_keeps_others_apart(library: Library) -> None:
+    cluster(library)
+    anna = who_is(library, "anna-0-0")
+    correcting.move(library.database, [face_of(library, "anna-0-5")], "new", by=BY)
+    twin = who_is(library, "anna-0-5")
+    correcting.different(library.database, anna, twin, faces=False, by=BY)
+    assert upkeep(library, "associate").step is None
+    history.undo(library.database, by=BY)
+    for who, name in ((anna, "Anna"), (twin, "Twin")):
+        naming.name(library.database, who, name, into=False, face=False, by=BY)
+    done = upkeep(library, "associate")
+    assert done.step is None
+    assert done.figures["named_alike"] == 1
+    assert "may be one" in done.lines[0]
+
+
+def test_people_on_one_photo_are_two_unless_it_is_a_mirror(library: Library) -> None:
+    put(library, "a", "anna-0-0", "anna-0-1")
+    put(library, "b", "anna-0-2", "anna-0-3")
+    image = rows(
+        library.database, f"SELECT image_id FROM face_detections WHERE id = {face_of(library, 'anna-0-0')}"
+    )
+    moved = face_of(library, "anna-0-2")
+    rows(
+        library.database,
+        f"UPDATE face_detections SET image_id = {image[0][0]}, x1 = 500, x2 = 600 "
+        f"WHERE id = {moved} RETURNING 1",
+    )
+    assert upkeep(library, "associate", dry_run=True).figures["made"] == 0
+    assert upkeep(library, "associate", dry_run=True, same_image_ok=True).figures["made"] == 1
+
+
+def test_similar_clusters_become_one_but_not_verified_ones(library: Library) -> None:
+    put(library, "small", "anna-0-0", "anna-0-1")
+    put(library, "large", "anna-0-2", "anna-0-3", "anna-0-4")
+    put(library, "other", "ben-0-0", "ben-0-1")
+    before = state(library.database)
+    assert upkeep(library, "merge-similar").figures["merged"] == 1
+    found = dict(rows(library.database, "SELECT cluster, count(*) FROM face_detections GROUP BY 1"))
+    assert (found["large"], found["other"]) == (5, 2)
+    assert "small" not in found
+    assert taken_back(library, before)
+    rows(library.database, "UPDATE clusters SET verified_at = now() WHERE id = 'small' RETURNING 1")
+    assert upkeep(library, "merge-similar").step is None
+
+
+def test_faces_said_to_show_one_person_go_to_one_also_through_others(library: Library) -> None:
+    cluster(library)
+    add_face(library, "far", heart_of("zoe"))
+    add_face(library, "farther", heart_of("yan"))
+    far, farther, anna = (face_of(library, label) for label in ("far", "farther", "anna-0-0"))
+    # By hand, for the command gives them to her at once.
+    rows(
+        library.database,
+        f"""INSERT INTO said_of_faces (face_a, face_b, same) VALUES
+            ({min(far, anna)}, {max(far, anna)}, true), ({min(far, farther)}, {max(far, farther)}, true)
+            RETURNING 1""",
+    )
+    before = state(library.database)
+    assert len(upkeep(library, "violations").lines) == 1, "those of nobody break nothing"
+    assert upkeep(library, "must-links").figures == {"faces": 2, "merged": 0}
+    assert who_is(library, "farther") == who_is(library, "anna-0-0")
+    assert rows(library.database, f"SELECT assigned_by FROM face_detections WHERE id = {far}") == [
+        ("constrained",)
+    ]
+    assert upkeep(library, "violations").did == "All that was said is so."
+    assert taken_back(library, before)
+
+
+def test_a_statement_that_is_not_so_is_listed(library: Library) -> None:
+    cluster(library)
+    anna, face = who_is(library, "anna-0-0"), face_of(library, "anna-0-0")
+    naming.name(library.database, anna, "Anna", into=False, face=False, by=BY)
+    rows(
+        library.database,
+        f"INSERT INTO said_faces (face_id, person_id, is_person) VALUES ({face}, '{anna}', false) "
+        "ON CONFLICT (face_id, person_id) DO UPDATE SET is_person = false RETURNING 1",
+    )
+    assert upkeep(library, "violations").lines == [f"face {face} is not Anna"]
+
+
+def test_faces_left_over_for_long_become_clusters_of_their_own(library: Library) -> None:
+    add_face(library, "lonely", heart_of("zoe"))
+    face = face_of(library, "lonely")
+    assert upkeep(library, "unassigned").figures["singles"] == 0
+    rows(library.database, "UPDATE face_detections SET created_at = now() - interval '100 days' RETURNING 1")
+    put(library, "kept", *(f"anna-0-{i}" for i in range(6)), *(f"ben-0-{i}" for i in range(4)))
+    before = state(library.database)
+    assert upkeep(library, "unassigned", older_than=101).figures["singles"] == 0
+    assert upkeep(library, "unassigned").figures["singles"] == 1
+    assert rows(library.database, f"SELECT cluster FROM face_detections WHERE id = {face}") == [
+        (f"single_{face}",)
+    ]
+    assert taken_back(library, before)
+
+
+def test_what_is_empty_goes_but_nothing_of_which_something_was_said(library: Library) -> None:
+    put(library, "full", "anna-0-0")
+    cluster(library)
+    rows(library.database, "INSERT INTO clusters (id, model_id) SELECT 'void', id FROM models RETURNING 1")
+    rows(library.database, "INSERT INTO persons DEFAULT VALUES RETURNING 1")
+    naming.name(library.database, who_is(library, "ben-0-0"), "Ben", into=False, face=False, by=BY)
+    rows(library.database, "UPDATE face_detections SET person_id = NULL RETURNING 1")
+    before = state(library.database)
+    done = upkeep(library, "empty")
+    assert done.figures == {"clusters": 1, "people": 2}
+    assert rows(library.database, "SELECT name FROM person_names") == [("Ben",)]
+    assert taken_back(library, before)
+
+
+def test_health_counts_and_says_what_helps(library: Library) -> None:
+    sick = upkeep(library, "health")
+    assert sick.figures["total_faces"] == sick.figures["unassigned_pool_size"] == 10
+    assert "No face has a person yet" in sick.lines[0]
+    cluster(library)
+    done = upkeep(library, "health")
+    assert (done.figures["total_clusters"], done.figures["avg_cluster_size"]) == (2, 5.0)
+    assert (done.figures["min_cluster_size"], done.figures["max_cluster_size"]) == (4, 6)
+
+
+def test_upkeep_of_an_empty_library_says_what_to_do(database: Database) -> None:
+    with pytest.raises(WrongUsage, match="There are no faces"):
+        upkeep(Library(database), "associate")
+
+
+def test_halves_of_people_join_and_no_two_people_do(database: Database) -> None:
+    rng = np.random.default_rng(5)
+    library = Library(database)
+    names = [f"person{i}" for i in range(12)]
+    for name in names:
+        for part in range(2):
+            shift = rng.standard_normal(512) * 0.3
+            for i in range(3):
+                vector = heart_of(name * 3) + shift + rng.standard_normal(512) * 0.3
+                add_face(library, f"{name}-{part}-{i}", vector)
+            put(library, f"{name}{part}", *(f"{name}-{part}-{i}" for i in range(3)))
+    upkeep(library, "associate")
+    people = [{who_is(library, f"{name}-{part}-0") for part in range(2)} for name in names]
+    assert all(len(each) == 1 for each in people)
+    assert len(set.union(*people)) == len(names)
+
+
+def test_a_week_s_upkeep_does_all_tasks_in_order_and_finds_nothing_the_second_time(library: Library) -> None:
+    cluster(library)
+    naming.name(library.database, who_is(library, "ben-0-0"), "Ben", into=False, face=False, by=BY)
+    put(library, "unknown_cluster_1", "anna-0-0", "anna-0-1")
+
+    def week() -> list[TaskSummary]:
+        return maintain(
+            library, ["weekly", "staleness"], MaintainOptions(), by=BY, progress=SilentProgress(), stop=Stop()
+        )
+
+    assert [each.task for each in week()] == [
+        "centroids",
+        "empty",
+        "statistics",
+        "must-links",
+        "violations",
+        "medoids",
+        "merge-similar",
+        "unassigned",
+        "associate",
+        "staleness",
+    ]
+    assert {each.step for each in week()} == {None}
+    runs = rows(library.database, "SELECT status FROM runs WHERE command = 'maintain'")
+    assert runs == [("done",), ("done",)]
+
+
+def test_check_puts_right_what_sql_broke_of_people_as_a_step(library: Library) -> None:
+    cluster(library)
+    anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
+    naming.name(library.database, anna, "Anna", into=False, face=False, by=BY)
+    known = [
+        face
+        for (face,) in rows(library.database, "SELECT face_id FROM said_faces WHERE is_person ORDER BY 1")
+    ]
+    stray = face_of(library, "ben-0-3")
+    correcting.move(library.database, [stray], "nobody", by=BY)
+    assert check(library, fix=False).problems == []
+    rows(
+        library.database,
+        f"UPDATE face_detections SET person_id = '{ben}' WHERE id IN ({known[0]}, {stray}) RETURNING 1",
+    )
+    rows(library.database, f"UPDATE face_detections SET cluster = 'made' WHERE id = {known[1]} RETURNING 1")
+    before = state(library.database)
+    assert [(problem.what, problem.count) for problem in check(library, fix=True, by=BY).problems] == [
+        ("faces that are not whose a human said", 1),
+        ("faces of whom a human said that they are not", 1),
+        ("faces of clusters that have no row", 1),
+    ]
+    assert check(library, fix=False).problems == []
+    assert rows(library.database, f"SELECT person_id::text FROM face_detections WHERE id = {known[0]}") == [
+        (anna,)
+    ]
+    assert who_is(library, "ben-0-3") == ""
+    assert taken_back(library, before)

@@ -1,0 +1,189 @@
+"""Prototypes: they follow from a person's faces, whatever changed those."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pytest
+from tests.fixtures.library_people import add_person, cluster, face_of, forget_prototypes, rows, who_is
+
+from facesets.clustering.vectors import unit_rows
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.people.prototypes import Prototypes, fresh_prototypes, refresh_prototypes
+
+
+@pytest.fixture
+def library(database: Database) -> Library:
+    filled = Library(database)
+    for name, images in (("anna", 6), ("ben", 4), ("cleo", 3)):
+        add_person(filled, name, images)
+    cluster(filled)
+    forget_prototypes(filled)
+    return filled
+
+
+def detector_of(library: Library) -> DetectorRow:
+    found = library.database.run(library.detector)
+    assert found is not None
+    return found
+
+
+def fresh(library: Library, persons: Sequence[UUID] | None = None) -> Prototypes:
+    detector = detector_of(library)
+    return library.database.run(lambda connection: fresh_prototypes(connection, detector, persons))
+
+
+def refreshed(library: Library) -> int:
+    detector = detector_of(library)
+    return library.database.run(lambda connection: refresh_prototypes(connection, detector))
+
+
+def sql(library: Library, statement: str) -> None:
+    library.database.run(lambda connection: connection.execute(statement.encode()))
+
+
+def of_person(found: Prototypes, person: str) -> Prototypes:
+    number = found.persons.index(UUID(person))
+    chosen = found.person == number
+    return Prototypes(
+        [found.persons[number]],
+        np.zeros(int(chosen.sum()), np.int64),
+        found.face_id[chosen],
+        found.embedding[chosen],
+    )
+
+
+def kept(library: Library) -> list[tuple[Any, ...]]:
+    return rows(
+        library.database,
+        """SELECT person_id, kind, face_id, embedding::text, faces, taken_from, taken_until
+            FROM person_prototypes ORDER BY person_id, kind, id""",
+    )
+
+
+def test_everybody_has_three_exemplars_and_a_centroid_of_unit_length(library: Library) -> None:
+    found = fresh(library)
+    assert len(found.persons) == 3
+    for person in found.persons:
+        ours = of_person(found, str(person))
+        assert ours.is_exemplar.tolist() == [True, True, True, False]
+        assert np.linalg.norm(ours.embedding, axis=1) == pytest.approx(np.ones(4), abs=1e-5)
+        faces = rows(library.database, f"SELECT id FROM face_detections WHERE person_id = '{person}'")
+        assert {(int(face),) for face in ours.face_id[:3]} <= set(faces)
+
+
+def test_a_centroid_is_the_mean_of_the_good_faces_weighted_by_quality(library: Library) -> None:
+    anna = who_is(library, "anna-0-0")
+    sql(library, f"UPDATE face_detections SET quality = 0.6 WHERE person_id = '{anna}'")
+    sql(library, f"UPDATE face_detections SET quality = 0.9 WHERE id = {face_of(library, 'anna-0-1')}")
+    sql(library, f"UPDATE face_detections SET quality = 0.4 WHERE id = {face_of(library, 'anna-0-2')}")
+    centroid = of_person(fresh(library), anna).embedding[-1]
+    vectors = rows(
+        library.database,
+        f"""SELECT f.quality, e.embedding::real[] FROM face_detections f
+            JOIN face_embeddings e ON e.face_id = f.id WHERE f.person_id = '{anna}' AND f.quality > 0.5""",
+    )
+    assert len(vectors) == 5
+    mean = sum(quality * np.array(vector) for quality, vector in vectors)
+    assert centroid == pytest.approx(unit_rows(np.array([mean]))[0], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE face_detections SET person_id = NULL WHERE id = {face}",
+        "DELETE FROM face_detections WHERE id = {face}",
+        "DELETE FROM images WHERE id = (SELECT image_id FROM face_detections WHERE id = {face})",
+        "INSERT INTO said_exemplars VALUES ({face}, '{anna}', false)",
+        "UPDATE face_detections SET person_id = '{ben}' WHERE id = {face}",
+    ],
+)
+def test_whatever_changes_a_persons_faces_makes_their_prototypes_again(library: Library, change: str) -> None:
+    fresh(library)
+    assert refreshed(library) == 0
+    anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
+    face = int(of_person(fresh(library), anna).face_id[0])
+    sql(library, change.format(face=face, anna=anna, ben=ben))
+    assert face not in of_person(fresh(library), anna).face_id
+    assert refreshed(library) == 0
+
+
+def test_what_is_made_again_equals_what_it_was_once_the_faces_are_as_they_were(library: Library) -> None:
+    fresh(library)
+    before = kept(library)
+    face, anna = face_of(library, "anna-0-3"), who_is(library, "anna-0-0")
+    sql(library, f"UPDATE face_detections SET person_id = NULL WHERE id = {face}")
+    assert refreshed(library) == 1
+    assert kept(library) != before
+    sql(library, f"UPDATE face_detections SET person_id = '{anna}' WHERE id = {face}")
+    assert refreshed(library) == 1
+    assert kept(library) == before
+
+
+@pytest.mark.parametrize("rest", ["", " WHERE kind = 'centroid'"])
+def test_prototypes_that_were_deleted_by_hand_are_made_again(library: Library, rest: str) -> None:
+    fresh(library)
+    before = kept(library)
+    sql(library, "DELETE FROM person_prototypes" + rest)
+    assert refreshed(library) == 3
+    assert kept(library) == before
+
+
+def test_a_face_without_a_vector_leaves_its_person_with_the_others(library: Library) -> None:
+    anna = who_is(library, "anna-0-0")
+    sql(library, f"DELETE FROM face_embeddings WHERE face_id = {face_of(library, 'anna-0-0')}")
+    assert face_of(library, "anna-0-0") not in of_person(fresh(library), anna).face_id
+    sql(library, "DELETE FROM face_embeddings")
+    sql(library, "DELETE FROM prototype_sources")
+    assert fresh(library).persons == []
+    assert refreshed(library) == 0
+
+
+def test_a_reset_of_all_people_leaves_no_prototype(library: Library) -> None:
+    fresh(library)
+    sql(library, "UPDATE face_detections SET person_id = NULL")
+    assert len(fresh(library).face_id) == 0
+    assert kept(library) == []
+
+
+def test_hidden_people_have_prototypes_and_those_who_were_merged_have_none(library: Library) -> None:
+    anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
+    sql(library, f"UPDATE persons SET status = 'hidden' WHERE id = '{anna}'")
+    sql(library, f"UPDATE persons SET status = 'merged' WHERE id = '{ben}'")
+    assert UUID(anna) in fresh(library).persons
+    assert UUID(ben) not in fresh(library).persons
+
+
+def test_only_the_people_asked_for_are_made_and_returned(library: Library) -> None:
+    anna = UUID(who_is(library, "anna-0-0"))
+    assert fresh(library, [anna]).persons == [anna]
+    assert len({person for person, *_ in kept(library)}) == 1
+    assert fresh(library, []).persons == []
+
+
+def test_two_refreshes_at_once_make_everything_once(library: Library, library_url: str) -> None:
+    detector = detector_of(library)
+    barrier = threading.Barrier(4)
+    made: list[int] = []
+
+    def refresh() -> None:
+        session = Database(library_url)
+        barrier.wait()
+
+        def work(connection: Connection) -> int:
+            return refresh_prototypes(connection, detector)
+
+        made.append(session.run(work))
+        session.close()
+
+    threads = [threading.Thread(target=refresh) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(made) == [0, 0, 0, 3]
+    assert len(kept(library)) == 12

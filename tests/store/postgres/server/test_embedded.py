@@ -1,0 +1,477 @@
+"""The embedded server: there when it is needed, gone afterwards, whatever is killed."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import psycopg
+import pytest
+from tests.fixtures.postgres import open_directory, wait_until_unused
+from tests.fixtures.program import environment
+
+from facesets.errors import CannotWrite, DamagedFile, Unreachable, WrongUsage
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.server import postmaster
+from facesets.store.postgres.server.embedded import EmbeddedServer
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from facesets.store.postgres.server.embedded import EmbeddedServer
+with EmbeddedServer(Path(sys.argv[1]), durable=False):
+    print("up", flush=True)
+    time.sleep(float(sys.argv[2]))
+"""
+
+NAMELESS = 54321
+
+# What root may do in a container, which Docker and Podman start without CAP_SYS_PTRACE.
+CONTAINER_RIGHTS = (
+    "chown,dac_override,fowner,fsetid,kill,setgid,setuid,setpcap,net_bind_service,net_raw,sys_chroot,mknod,"
+    "audit_write,setfcap"
+)
+
+
+@pytest.fixture(scope="module")
+def in_container() -> list[str]:
+    """A command that runs another one with the rights that root has in a container."""
+    rights = ",".join(f"+{right}" for right in CONTAINER_RIGHTS.split(","))
+    command = ["setpriv", f"--bounding-set=-all,{rights}"]
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("needs root and setpriv, to give up rights")
+    with subprocess.Popen(["sleep", "60"], user=65534, cwd="/") as other:
+        looked = subprocess.run([*command, "readlink", f"/proc/{other.pid}/cwd"], check=False)
+        other.kill()
+    if looked.returncode == 0:
+        pytest.skip("this system shows all processes to everybody")
+    return command
+
+
+@pytest.fixture
+def base() -> Iterator[Path]:
+    """A place for a server, which is stopped afterwards."""
+    directory = open_directory()
+    yield directory
+    EmbeddedServer(directory).stop()
+    wait_until_unused(directory)
+    shutil.rmtree(directory)
+
+
+def holder(base: Path, seconds: float = 60, within: Sequence[str] = ()) -> "subprocess.Popen[str]":
+    """A process that uses the server for a while, once it is up; `within` is a command to run it by."""
+    process = subprocess.Popen(
+        [*within, sys.executable, "-c", HOLDER, str(base), str(seconds)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "up\n"
+    return process
+
+
+def end(process: "subprocess.Popen[str]") -> None:
+    process.kill()
+    process.communicate()
+
+
+def answers(base: Path) -> bool:
+    try:
+        psycopg.connect(EmbeddedServer(base).conninfo, connect_timeout=5).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def server_pid(base: Path) -> int:
+    pid = postmaster.alive_pid(base / "data")
+    assert pid is not None
+    return pid
+
+
+def test_it_starts_on_demand_and_stops_after_its_last_user(base: Path) -> None:
+    first, second = holder(base), holder(base)
+    end(first)
+    time.sleep(0.5)
+    assert answers(base)
+    end(second)
+    wait_for(lambda: postmaster.alive_pid(base / "data") is None)
+
+
+def test_what_was_stored_is_there_at_the_next_start(base: Path) -> None:
+    with EmbeddedServer(base, durable=False) as server, psycopg.connect(server.conninfo) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 7 AS number")
+    wait_for(lambda: not answers(base))
+    with EmbeddedServer(base, durable=False) as server, psycopg.connect(server.conninfo) as connection:
+        assert connection.execute("SELECT number FROM kept").fetchone() == (7,)
+
+
+def test_a_killed_server_is_started_again_though_its_pid_file_is_left(base: Path) -> None:
+    with EmbeddedServer(base, durable=False) as server:
+        os.kill(server_pid(base), signal.SIGKILL)
+        assert (base / "data" / "postmaster.pid").exists()
+        server.ensure_running()
+        assert answers(base)
+
+
+@pytest.mark.slow
+def test_everything_killed_at_once_is_no_obstacle(base: Path) -> None:
+    for _ in range(3):
+        user = holder(base)
+        processes = Path("/proc").glob("[0-9]*/cmdline")
+        keepers = [
+            int(path.parent.name)
+            for path in processes
+            if f"{base}/keeper.lock".encode() in _read(path) and b"keeper.py" in _read(path)
+        ]
+        assert len(keepers) == 1
+        for pid in (*keepers, server_pid(base), user.pid):
+            os.kill(pid, signal.SIGKILL)
+        user.communicate()
+    with EmbeddedServer(base, durable=False):
+        assert answers(base)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+@pytest.mark.slow
+def test_a_server_whose_users_and_keeper_were_killed_stops_after_the_next_user(base: Path) -> None:
+    user = holder(base)
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        if f"{base}/keeper.lock".encode() in _read(path):
+            os.kill(int(path.parent.name), signal.SIGKILL)
+    end(user)
+    time.sleep(0.3)
+    assert answers(base)
+    end(holder(base))
+    wait_for(lambda: postmaster.alive_pid(base / "data") is None)
+
+
+@pytest.mark.slow
+def test_a_pid_file_that_names_another_process_does_not_hinder_the_start(base: Path) -> None:
+    with EmbeddedServer(base, durable=False):
+        pass
+    wait_for(lambda: postmaster.alive_pid(base / "data") is None)
+    (base / "data" / "postmaster.pid").write_text(f"{os.getpid()}\n{base / 'data'}\n1\n5432\n\n\n")
+    with EmbeddedServer(base, durable=False):
+        assert answers(base)
+
+
+@pytest.mark.slow
+def test_a_live_server_that_takes_no_connections_is_never_replaced_in_a_container(
+    base: Path, in_container: list[str]
+) -> None:
+    user = holder(base)
+    pid = server_pid(base)
+    with psycopg.connect(EmbeddedServer(base).conninfo):
+        # It ends after its last client, and until then turns all others away.
+        os.kill(pid, signal.SIGTERM)
+        second = subprocess.Popen(
+            [*in_container, sys.executable, "-c", HOLDER, str(base), "5"],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        )
+        time.sleep(4)
+        assert second.poll() is None
+        assert (base / "data" / "postmaster.pid").read_text().startswith(f"{pid}\n")
+        assert server_pid(base) == pid
+    assert second.stdout is not None
+    assert second.stdout.readline() == "up\n"
+    assert server_pid(base) != pid
+    end(second)
+    end(user)
+
+
+@pytest.mark.slow
+def test_a_dead_server_is_known_to_be_dead_in_a_container(base: Path, in_container: list[str]) -> None:
+    user = holder(base)
+    killed = server_pid(base)
+    os.kill(killed, signal.SIGKILL)
+    again = holder(base, within=in_container)
+    assert server_pid(base) != killed
+    end(again)
+    end(user)
+
+
+@pytest.mark.slow
+def test_the_server_of_another_library_does_not_hinder_a_start_in_a_container(
+    base: Path, in_container: list[str]
+) -> None:
+    with EmbeddedServer(base / "other", durable=False):
+        user = holder(base / "mine")
+        os.kill(server_pid(base / "mine"), signal.SIGKILL)
+        (base / "mine" / "data" / "postmaster.pid").write_text(f"{server_pid(base / 'other')}\n")
+        began = time.monotonic()
+        end(holder(base / "mine", within=in_container))
+        assert time.monotonic() - began < 20
+        end(user)
+    for name in ("mine", "other"):
+        EmbeddedServer(base / name).stop()
+        wait_until_unused(base / name)
+
+
+@pytest.mark.slow
+def test_the_server_can_be_stopped_in_a_container(base: Path, in_container: list[str]) -> None:
+    user = holder(base)
+    script = f"from pathlib import Path; print(EmbeddedServer(Path({str(base)!r})).stop())"
+    line = [*in_container, sys.executable, "-c", HOLDER.split("with")[0] + script]
+    done = subprocess.run(line, capture_output=True, text=True, env=environment(), check=False)
+    assert done.stdout == "True\n"
+    assert not answers(base)
+    end(user)
+
+
+@pytest.mark.slow
+def test_a_server_whose_connections_are_all_in_use_is_not_waited_for(base: Path) -> None:
+    with EmbeddedServer(base, durable=False) as server, ExitStack() as connections:
+        with pytest.raises(psycopg.OperationalError, match="too many clients"):
+            for _ in range(300):
+                connections.enter_context(psycopg.connect(server.conninfo))
+        began = time.monotonic()
+        with pytest.raises(Unreachable, match=r"All connections of .* are in use\. End some"):
+            server.ensure_running()
+        assert time.monotonic() - began < 20
+
+
+@pytest.mark.slow
+def test_a_server_that_is_to_run_on_does_so_though_it_was_silent_for_a_while(base: Path) -> None:
+    with EmbeddedServer(base, durable=False) as server:
+        server.keep_running()
+        pid = server_pid(base)
+        os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(Unreachable, match="Stopped while"):
+            EmbeddedServer(base, is_stopping=lambda: True).ensure_running()
+        os.kill(pid, signal.SIGCONT)
+    time.sleep(1)
+    assert server_pid(base) == pid
+    assert answers(base)
+
+
+@pytest.mark.slow
+def test_a_start_ends_when_it_is_asked_to(base: Path) -> None:
+    user = holder(base)
+    pid = server_pid(base)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(Unreachable, match="Stopped while"):
+            EmbeddedServer(base, is_stopping=lambda: True).ensure_running()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    end(user)
+
+
+@pytest.mark.slow
+def test_many_that_start_it_at_once_share_one(base: Path) -> None:
+    users = [
+        subprocess.Popen(
+            [sys.executable, "-c", HOLDER, str(base), "1"],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        )
+        for _ in range(5)
+    ]
+    assert [user.communicate()[0] for user in users] == ["up\n"] * 5
+    assert [user.returncode for user in users] == [0] * 5
+    wait_for(lambda: postmaster.alive_pid(base / "data") is None)
+
+
+@pytest.mark.slow
+def test_a_setup_that_was_killed_is_begun_again(base: Path) -> None:
+    (base / "data.new").mkdir()
+    (base / "data.new" / "PG_VERSION").write_text("18\n")
+    with EmbeddedServer(base, durable=False):
+        assert answers(base)
+
+
+def test_only_its_account_reaches_the_data(base: Path) -> None:
+    with EmbeddedServer(base, durable=False) as server:
+        for directory in (base / "data", server.socket_directory):
+            assert directory.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give data away")
+def test_data_whose_owner_has_no_name_here_are_served(base: Path) -> None:
+    with EmbeddedServer(base, durable=False):
+        pass
+    wait_for(lambda: postmaster.alive_pid(base / "data") is None)
+    wait_until_unused(base)
+    for path in (base, *base.rglob("*")):
+        os.chown(path, NAMELESS, NAMELESS, follow_symlinks=False)
+    with EmbeddedServer(base, durable=False):
+        assert answers(base)
+        assert (base / "data").stat().st_uid == NAMELESS
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
+def test_a_user_without_a_name_is_told_what_to_do() -> None:
+    imports = "import os, pathlib; from facesets.store.postgres.server.programs import server_account"
+    script = f"os.setuid({NAMELESS}); server_account(pathlib.Path('/nowhere'))"
+    line = [sys.executable, "-c", f"{imports}; {script}"]
+    done = subprocess.run(line, capture_output=True, text=True, env=environment(), check=False)
+    assert f"WrongUsage: This runs as user {NAMELESS}, who has no name here" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
+def test_who_does_not_own_the_data_is_told_who_does(base: Path) -> None:
+    imports = "import os, pathlib; from facesets.store.postgres.server.embedded import EmbeddedServer"
+    nobody = pwd.getpwnam("nobody").pw_uid
+    mine = base / "mine"
+    for directory, said in (
+        (mine, f"WrongUsage: The library in {mine} belongs to the user root."),
+        (mine / "data" / "in", f"CannotWrite: Cannot write {mine / 'data' / 'in'} (Permission denied)"),
+    ):
+        (directory / "data").mkdir(parents=True, mode=0o700)
+        script = f"os.setuid({nobody}); EmbeddedServer(pathlib.Path({str(directory)!r}))"
+        line = [sys.executable, "-c", f"{imports}; {script}.__enter__()"]
+        done = subprocess.run(line, capture_output=True, text=True, env=environment(), check=False)
+        assert said in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give data away")
+def test_data_of_root_are_not_served_and_it_is_told_how_they_are(base: Path) -> None:
+    with EmbeddedServer(base, durable=False) as server:
+        server.stop()
+    wait_until_unused(base)
+    account = pwd.getpwuid((base / "data").stat().st_uid).pw_name
+    os.chown(base / "data", 0, 0)
+    with pytest.raises(WrongUsage, match="belongs to root") as refused:
+        EmbeddedServer(base).__enter__()
+    told = f"chown -R {account}: {base}"
+    assert f"`{told}`" in str(refused.value)
+    subprocess.run(told.split(), check=True)
+    with EmbeddedServer(base, durable=False):
+        assert answers(base)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make folders for others")
+@pytest.mark.parametrize("is_link", [False, True])
+def test_what_is_somebody_elses_in_the_place_of_the_socket_is_left_alone(base: Path, is_link: bool) -> None:
+    theirs = base / ("theirs" if is_link else "run")
+    theirs.mkdir(mode=0o755)
+    os.chown(theirs, NAMELESS, NAMELESS)
+    if is_link:
+        (base / "run").symlink_to(theirs)
+    with pytest.raises(WrongUsage, match=r"Choose another place with FACESETS_DATA\.$"):
+        EmbeddedServer(base).__enter__()
+    assert (theirs.stat().st_uid, theirs.stat().st_mode & 0o777) == (NAMELESS, 0o755)
+
+
+@pytest.mark.slow
+def test_root_that_may_not_enter_the_folders_of_others_is_told_so(base: Path) -> None:
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("needs root and setpriv, to give up rights")
+    rights = ",".join(f"+{right}" for right in CONTAINER_RIGHTS.split(",") if right != "dac_override")
+    line = ["setpriv", f"--bounding-set=-all,{rights}", sys.executable, "-c"]
+
+    def refused(use: str) -> bool:
+        script = f"{HOLDER.split('with')[0]}EmbeddedServer(Path({str(base)!r})).{use}()"
+        done = subprocess.run([*line, script], capture_output=True, text=True, env=environment(), check=False)
+        return "WrongUsage: Root lacks the right (CAP_DAC_OVERRIDE)" in done.stderr
+
+    assert refused("__enter__")
+    with EmbeddedServer(base, durable=False):
+        assert refused("__enter__")
+        assert refused("stop")
+
+
+def test_a_place_that_cannot_be_written_is_told_with_the_settings_that_name_it(base: Path) -> None:
+    (base / "file").touch()
+    with pytest.raises(CannotWrite, match=r"FACESETS_DATA names the place, database a server instead\.$"):
+        EmbeddedServer(base / "file" / "in").__enter__()
+
+
+@pytest.mark.slow
+def test_data_that_lack_a_part_are_named_with_what_is_wrong_now(base: Path) -> None:
+    with EmbeddedServer(base, durable=False) as server:
+        with suppress(psycopg.OperationalError):
+            psycopg.connect(server.conninfo, dbname="nosuch")
+        server.stop()
+    wait_until_unused(base)
+    assert "FATAL" in (base / "log" / "server.log").read_text()
+    (base / "data" / "global" / "pg_control").unlink()
+    with pytest.raises(Unreachable, match=r"“.*could not find the database system”"):
+        EmbeddedServer(base).__enter__()
+    (base / "data" / "PG_VERSION").unlink()
+    with pytest.raises(DamagedFile, match="restore a backup"):
+        EmbeddedServer(base).__enter__()
+
+
+@pytest.mark.parametrize("megabytes", [1, 30])
+def test_a_disk_too_small_for_a_library_is_named(base: Path, megabytes: int) -> None:
+    with small(base, megabytes), pytest.raises(CannotWrite, match=r"(is full|No space left)"):
+        EmbeddedServer(base, durable=False).__enter__()
+
+
+@contextmanager
+def small(base: Path, megabytes: int) -> Iterator[None]:
+    """A disk of that size there, which is taken away again."""
+    mounted = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "none", str(base)]
+    if os.geteuid() != 0 or subprocess.run(mounted, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a disk")
+    try:
+        yield
+    finally:
+        EmbeddedServer(base).stop()
+        wait_until_unused(base)
+        subprocess.run(["umount", base], check=True)
+
+
+@pytest.fixture
+def small_disk(base: Path) -> Iterator[Path]:
+    """A disk with little more room than a server needs."""
+    with small(base, 110):
+        yield base
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_named_by_a_server_that_runs_and_by_one_that_cannot_start(small_disk: Path) -> None:
+    filling = small_disk / "filling"
+    with EmbeddedServer(small_disk, durable=False) as server:
+        with filling.open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(1000))
+        with pytest.raises(CannotWrite, match=r"The disk of .* is full\. Free some"):
+            Database(server.conninfo, before_connecting=server.ensure_running)
+        os.kill(server_pid(small_disk), signal.SIGKILL)
+        with filling.open("ab", buffering=0) as file, suppress(OSError):
+            (small_disk / "data" / "postmaster.pid").unlink()
+            while True:
+                file.write(bytes(1000))
+        with pytest.raises(CannotWrite, match=r"The disk of .* is full\. Free some"):
+            server.ensure_running()
+        filling.unlink()
+        server.ensure_running()
+        Database(server.conninfo).close()
+
+
+@pytest.mark.slow
+def test_a_path_too_long_for_a_socket_is_no_obstacle(base: Path) -> None:
+    deep = base / ("d" * 100)
+    with EmbeddedServer(deep, durable=False) as server:
+        psycopg.connect(server.conninfo).close()
+    EmbeddedServer(deep).stop()
+    wait_until_unused(deep)
+    shutil.rmtree(server.socket_directory)

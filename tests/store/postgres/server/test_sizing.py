@@ -1,0 +1,27 @@
+from pathlib import Path
+
+import pytest
+
+from facesets.store.postgres.server.sizing import shared_buffers_mb
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "megabytes"),
+    [
+        ("memory.max", str(2 * 2**30), 256),
+        ("memory/memory.limit_in_bytes", str(4 * 2**30), 512),
+        ("memory.max", str(2**20), 128),
+    ],
+)
+def test_the_server_takes_an_eighth_of_what_its_container_may_have(
+    tmp_path: Path, file: str, text: str, megabytes: int
+) -> None:
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text(text + "\n")
+    assert shared_buffers_mb(tmp_path) == megabytes
+
+
+def test_without_a_limit_it_takes_an_eighth_of_the_machine_within_bounds(tmp_path: Path) -> None:
+    (tmp_path / "memory.max").write_text("max\n")
+    assert shared_buffers_mb(tmp_path) == shared_buffers_mb(tmp_path / "none")
+    assert 128 <= shared_buffers_mb(tmp_path) <= 2048
