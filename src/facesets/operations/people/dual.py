@@ -70,6 +70,8 @@ class UnknownPhase:
         Clusters that were not there before.
     questions : int
         Clusters of which is to be asked whether they are somebody.
+    largest : str
+        The id of the cluster of most faces; empty without any.
     """
 
     faces: int
@@ -79,6 +81,7 @@ class UnknownPhase:
     share_noise: float
     questions: int
     seconds: float
+    largest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +190,7 @@ def cluster_dual(
             round(noise / max(left, 1), 4),
             done.questions,
             round(time.monotonic() - began, 3),
+            done.largest,
         )
         steps = summary.steps if done.step is None else [done.step, *summary.steps]
         summary = replace(summary, unknown=unknown, steps=steps, reasons=list(found.reasons), stopped=False)
@@ -220,11 +224,12 @@ def _any_method(options: ClusterLibraryOptions) -> ClusterLibraryOptions:
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """What was stored: clusters that are new, questions, and the step if anything changed."""
+    """What was stored: new clusters, questions, the step if anything changed, the largest cluster."""
 
     new: int
     questions: int
     step: int | None
+    largest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +310,8 @@ class _Others:
         note_unassigned(connection, loaded.faces.detector_id, loaded.faces.face_id)
         asked = _questions(connection, library, ids, recogniser)
         questions = replace_questions(connection, loaded.model_id, asked)
-        return _Done(len(made), questions, kept_step(connection, step))
+        largest = ids[int(np.bincount(labels[labels >= 0]).argmax())] if ids else ""
+        return _Done(len(made), questions, kept_step(connection, step), largest)
 
 
 def _among(place: Int64, pairs: Int64) -> Int64:
