@@ -51,6 +51,9 @@ def dual_lines(summary: "DualSummary") -> list[str]:
             f"({unknown.new} new), {unknown.noise} in none ({unknown.share_noise:.1%}); "
             f"{counted(unknown.questions, 'question')} to review; {unknown.seconds:.1f} s."
         )
+        if unknown.largest:
+            show = f"`facesets people show {unknown.largest} --sheet who.png`"
+            lines.append(f"The largest cluster is {unknown.largest}: {show} draws it.")
     if summary.steps:
         numbers = " and ".join(str(step) for step in summary.steps)
         several = f"Steps {numbers}: `facesets people undo` takes back the last."

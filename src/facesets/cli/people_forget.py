@@ -75,13 +75,23 @@ def _lines(summary: "ForgetSummary", *, exports: bool) -> list[str]:
     for result in summary.results:
         did = f"{counted(result.files, 'file')} removed" if exports else "not touched"
         lines.append(f"{printable(result.folder)}: {counted(result.faces, 'face')}, {did}.")
-    lines += _proof(summary.proof)
+    places = ["tables"] + [
+        counted(len(found), what)
+        for found, what in ((summary.caches, "cache"), (summary.results, "result folder"))
+        if found
+    ]
+    lines += _proof(summary.proof, ", ".join(places))
+    if not summary.results:
+        lines.append(
+            "Result folders were not searched, for none was named: give each with --results FOLDER, and what "
+            "was made from a cache with --cache FILE."
+        )
     return lines + [worded(f"Out of reach: {each}.") for each in summary.out_of_reach]
 
 
-def _proof(proof: "Proof") -> list[str]:
+def _proof(proof: "Proof", searched: str) -> list[str]:
     if proof.is_clean:
-        lines = ["Searched tables, caches and results: no vector and no name of the person is left."]
+        lines = [f"Searched {searched}: no vector and no name of the person is left there."]
     else:
         lines = (
             [f"Left: {counted(proof.vectors_left, 'vector')} near the person's."]

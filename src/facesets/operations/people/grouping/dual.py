@@ -48,6 +48,8 @@ class UnknownPhase:
         Clusters that were not there before.
     questions : int
         Clusters of which is to be asked whether they are somebody.
+    largest : str
+        The id of the cluster of most faces; empty without any.
     """
 
     faces: int
@@ -57,6 +59,7 @@ class UnknownPhase:
     share_noise: float
     questions: int
     seconds: float
+    largest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +198,7 @@ def _group_others(
         round(noise / max(left, 1), 4),
         done.questions,
         round(time.monotonic() - began, 3),
+        done.largest,
     )
     return unknown, list(found.reasons), done.step
 

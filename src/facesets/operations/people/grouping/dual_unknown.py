@@ -36,11 +36,12 @@ from facesets.store.postgres.people.unknown_clusters import (
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What was stored: clusters that are new, questions, and the step if anything changed."""
+    """What was stored: new clusters, questions, the step if anything changed, the largest cluster."""
 
     new: int
     questions: int
     step: int | None
+    largest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,8 @@ class Others:
         note_unassigned(connection, loaded.faces.detector_id, loaded.faces.face_id)
         asked = cluster_questions(connection, library, ids, recogniser)
         questions = replace_questions(connection, loaded.model_id, asked)
-        return Done(len(made), questions, kept_step(connection, step))
+        largest = ids[int(np.bincount(labels[labels >= 0]).argmax())] if ids else ""
+        return Done(len(made), questions, kept_step(connection, step), largest)
 
 
 def _among(place: Int64, pairs: Int64) -> Int64:
