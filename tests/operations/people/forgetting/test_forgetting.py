@@ -219,6 +219,23 @@ def test_what_runs_were_told_stays_where_only_the_programs_words_are_like_the_na
     assert rows(library.database, "SELECT options::text FROM runs ORDER BY id") == told
 
 
+def test_what_runs_were_told_of_the_person_goes(library: Library) -> None:
+    told = '{"target": "/photos/' + NAME + '", "max_faces": 1}'
+    rows(library.database, f"UPDATE runs SET options = '{told}', summary = '{told}' RETURNING id")
+    assert forgotten(library).proof.is_clean
+    assert set(rows(library.database, "SELECT options::text, summary::text FROM runs")) == {("{}", None)}
+
+
+@pytest.mark.parametrize("how", ["hidden", "unnamed"])
+def test_somebody_hidden_and_somebody_without_a_name_are_forgotten_too(library: Library, how: str) -> None:
+    who = who_is(library, "cleo-0-0")
+    if how == "hidden":
+        naming.set_hidden(library.database, who, hidden=True, by=BY)
+    summary = forgotten(library, who)
+    assert (summary.faces, summary.proof.is_clean) == (3, True)
+    assert faces_by_person(library) == {NAME: 8, "Ben": 7}
+
+
 def test_a_vector_that_comes_back_is_found_by_the_proof(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
