@@ -151,6 +151,7 @@ def test_a_script_reads_questions_as_lines_of_json_and_answers_them(
         assert run("people", "answer", *words, "--database", library_url).status == 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("name", ["hugo", "Susi", "qi", "明"])
 def test_a_name_that_begins_like_a_key_is_a_name(library_url: str, name: str) -> None:
@@ -176,6 +177,7 @@ def test_a_question_that_was_answered_elsewhere_is_passed_over(library: Library,
     assert screen.end() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_kill_or_a_closed_terminal_leaves_no_picture(library_url: str, number: signal.Signals) -> None:

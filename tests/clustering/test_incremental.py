@@ -182,6 +182,7 @@ def test_few_faces_have_the_same_contacts_when_nearby_ones_are_compared(
     np.testing.assert_allclose(near.similarity, exact.similarity, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_nearly_all_contacts_of_real_faces_are_found_by_comparing_nearby_ones(real_people: People) -> None:
     known = np.arange(len(real_people.name)) % 3 > 0
     rows, references = real_people.embedding[~known], real_people.embedding[known]

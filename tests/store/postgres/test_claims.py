@@ -75,6 +75,7 @@ def test_a_claim_that_another_took_meanwhile_is_lost(database: Database, other: 
     assert theirs.take(["a", "b", "c"]) == {"b", "c"}
 
 
+@pytest.mark.slow
 def test_a_run_that_lost_its_lock_to_another_goes_no_further(
     database: Database, other: Database, cut: Cut
 ) -> None:

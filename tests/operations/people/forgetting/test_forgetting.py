@@ -421,6 +421,7 @@ def test_clusters_of_the_person_go_and_means_that_hold_their_faces_too(library: 
     )
 
 
+@pytest.mark.slow
 def test_faces_that_are_being_written_meanwhile_are_waited_for(
     library: Library, library_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -109,6 +109,7 @@ def test_no_file_of_the_results_shows_or_names_the_person_and_the_others_stay(
     assert not (raw / NAME).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Max", "Ariel"])
 def test_words_of_the_program_and_names_of_photos_are_not_taken_for_the_person(
     filled: Library, library: Photos, tmp_path: Path, name: str
@@ -122,6 +123,7 @@ def test_words_of_the_program_and_names_of_photos_are_not_taken_for_the_person(
     assert (raw in summary.proof.names_of_others) == (name == "Ariel")
 
 
+@pytest.mark.slow
 def test_what_is_no_file_of_the_folder_is_neither_read_nor_followed(
     filled: Library, library: Photos, tmp_path: Path
 ) -> None:
@@ -136,6 +138,7 @@ def test_what_is_no_file_of_the_folder_is_neither_read_nor_followed(
     assert outside.read_text() == NAME
 
 
+@pytest.mark.slow
 def test_a_name_left_in_a_manifest_is_found_also_in_that_of_a_set(
     filled: Library, library: Photos, tmp_path: Path
 ) -> None:
@@ -150,6 +153,7 @@ def test_a_name_left_in_a_manifest_is_found_also_in_that_of_a_set(
     assert names_in(export, [NAME], {f"{NAME} junior".casefold()}) == ([place], [f"{NAME} junior"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut_off_at", ["cache", "library"])
 def test_what_was_cut_off_is_completed_by_another_run_and_nobody_else_is_touched(
     filled: Library, library: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_off_at: str

@@ -293,6 +293,7 @@ def test_the_command_trains_lists_and_switches(database: Database, library_url: 
     assert run("train", "--list", "--deactivate", env=variables).status == 2
 
 
+@pytest.mark.slow
 def test_a_head_that_is_not_better_can_be_used_all_the_same_and_is_said_to_be_none(
     database: Database, library_url: str, tmp_path: Path
 ) -> None:
