@@ -110,7 +110,7 @@ def test_people_who_were_merged_are_one_folder_and_hidden_ones_have_none(
     assert any("Ariel" in name for name in both)
     assert any("Hugo" in name for name in both)
     # Two bystanders are on some of his photos.
-    every = [*folders(out), "_singletons"]
+    every = [folder for folder in (*folders(out), "_singletons") if (out / folder).is_dir()]
     assert max(sum("Colin" in name for name in photos_of(out, folder)) for folder in every) <= 2
     naming.set_hidden(filled.database, who(filled, "Colin_Powell_0001.jpg"), hidden=False, by=BY)
     run(filled, out)
