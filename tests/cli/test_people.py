@@ -212,6 +212,7 @@ def test_nobody_is_forgotten_without_being_asked_about(library: Library, library
     assert "Out of reach: backups" in done.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "status", "left"), [("n", 2, 2), ("y", 0, 1)])
 def test_on_a_terminal_forgetting_is_asked_about(
     library: Library, library_url: str, answer: str, status: int, left: int

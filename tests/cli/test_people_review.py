@@ -164,6 +164,7 @@ def test_a_name_that_begins_like_a_key_is_a_name(library_url: str, name: str) ->
     assert screen.end() == 0
 
 
+@pytest.mark.slow
 def test_a_question_that_was_answered_elsewhere_is_passed_over(library: Library, library_url: str) -> None:
     screen = Terminal("people", "review", "--database", library_url)
     screen.expect("Who is ")

@@ -95,6 +95,7 @@ def test_auto_never_puts_two_faces_of_one_image_together(real_people: People) ->
     assert not len(violations(result.labels, same_image_pairs(vectors, image)))
 
 
+@pytest.mark.slow
 def test_auto_groups_real_faces_by_person_without_any_setting(real_people: People) -> None:
     result = cluster_auto(real_people.embedding)
     scores = evaluate(result.labels, real_people.name)

