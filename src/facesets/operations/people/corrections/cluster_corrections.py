@@ -6,8 +6,8 @@ from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.people.corrections import correcting
 from facesets.operations.people.corrections.contradictions import require_consistent
-from facesets.operations.people.corrections.correcting import SaidSummary, correcting_step, keep_known
-from facesets.operations.people.corrections.summary import PersonSummary, kept_step, summary_of
+from facesets.operations.people.corrections.correcting import correcting_step, keep_known
+from facesets.operations.people.corrections.summary import PersonSummary, SaidSummary, kept_step, summary_of
 from facesets.operations.people.corrections.who import called, find, find_person, require_person
 from facesets.operations.people.corrections.wording import describing
 from facesets.plurals import counted

@@ -2,12 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from uuid import UUID
 
 from facesets.errors import Command, Field, WrongUsage
 from facesets.operations.people.corrections.contradictions import Statement, contradiction, require_consistent
-from facesets.operations.people.corrections.summary import PersonSummary, kept_step, summary_of
+from facesets.operations.people.corrections.summary import (
+    MoveSummary,
+    PersonSummary,
+    SaidSummary,
+    kept_step,
+    summary_of,
+)
 from facesets.operations.people.corrections.who import (
     called,
     find_person,
@@ -47,30 +52,6 @@ from facesets.store.postgres.people.steps import Step, changing, making_step
 
 EXEMPLARS = 3
 """Faces of who is named that a human is taken to have looked at; people are found again by them."""
-
-
-@dataclass(frozen=True, slots=True)
-class SaidSummary:
-    """What was said about two."""
-
-    said: str
-    step: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class MoveSummary:
-    """Where faces went.
-
-    Attributes
-    ----------
-    person, name : str
-        Whose they are now; empty for nobody.
-    """
-
-    faces: int
-    person: str
-    name: str
-    step: int | None
 
 
 def merge(database: Database, who: Sequence[str], into: str, *, drop_names: bool, by: str) -> PersonSummary:

@@ -25,6 +25,30 @@ class PersonSummary:
     step: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class SaidSummary:
+    """What was said about two."""
+
+    said: str
+    step: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class MoveSummary:
+    """Where faces went.
+
+    Attributes
+    ----------
+    person, name : str
+        Whose they are now; empty for nobody.
+    """
+
+    faces: int
+    person: str
+    name: str
+    step: int | None
+
+
 def summary_of(connection: Connection, person: UUID, did: str, step: Step) -> PersonSummary:
     """How somebody stands after a step."""
     state = require_person(connection, person)
