@@ -21,6 +21,8 @@ pytest_plugins = [
     "tests.fixtures.postgres",
     "tests.fixtures.of_run",
     "tests.fixtures.photo_library",
+    "tests.fixtures.website",
+    "tests.fixtures.chromium",
 ]
 
 # How long one example takes says something about the machine and not about the product.

@@ -6,6 +6,8 @@
     │   ├── RecogniserMismatch    2
     │   ├── NewerFormat           2
     │   ├── SchemaOutdated        2
+    │   ├── NotFound              2   nobody and nothing is called so
+    │   ├── Changed               2   somebody else changed it since it was seen
     │   └── MissingExtra          2
     ├── Unreachable               2   something that the command depends on does not answer
     │   ├── SourceGone            2
@@ -139,6 +141,14 @@ class NewerFormat(WrongUsage):
 
 class SchemaOutdated(WrongUsage):
     """The database does not have the tables that this version of the program works on."""
+
+
+class NotFound(WrongUsage):
+    """What was asked about does not exist, or not any more."""
+
+
+class Changed(WrongUsage):
+    """Somebody else changed what this was about, since it was seen."""
 
 
 class MissingExtra(WrongUsage):

@@ -42,6 +42,7 @@ from facesets.cli.refine import refine
 from facesets.cli.relocate import relocate
 from facesets.cli.run import run
 from facesets.cli.search import search
+from facesets.cli.serve import serve
 from facesets.cli.sheet import sheet
 from facesets.cli.show import show
 from facesets.cli.split_eras import split_eras
@@ -68,6 +69,7 @@ app = typer.Typer(
 for command in (
     run,
     migrate,
+    serve,
     index,
     embed,
     cluster,

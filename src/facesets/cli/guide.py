@@ -83,6 +83,11 @@ GUIDE = {
         RESULTS, "facesets evaluate faces.npz", "facesets evaluate faces.npz --sweep 0.4:0.8:0.05"
     ),
     "verify-bundle": _entry(RESULTS, "facesets verify-bundle out/swap"),
+    "serve": _entry(
+        LIBRARY,
+        "facesets serve --open",
+        "facesets serve --host 0.0.0.0 --token-file ~/.facesets-password",
+    ),
     "index": _entry(
         LIBRARY,
         "facesets index --target ~/Pictures",

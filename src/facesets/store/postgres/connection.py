@@ -132,7 +132,18 @@ class Database:
         self._is_gone = False
         self._lock = threading.RLock()
         self._on_connect: list[Callable[[Connection], None]] = []
+        self._require: Callable[[Connection], None] | None = None
         self._connection = self._first_connection()
+
+    def another(self, *, reconnect_within_s: float) -> "Database":
+        """A further session with the same server, which waits so long for it when it goes away."""
+        return Database(
+            self._text,
+            label=self.label,
+            before_connecting=self._before_connecting,
+            reconnect_within_s=reconnect_within_s,
+            is_stopping=self._is_stopping,
+        )
 
     def close(self) -> None:
         """End the session; locks that it holds are released."""
@@ -146,6 +157,15 @@ class Database:
     def on_connect(self, restore: Callable[[Connection], None]) -> None:
         """Call this on every new connection, to take locks again that died with the old one."""
         self._on_connect.append(restore)
+
+    @contextmanager
+    def requiring(self, require: Callable[[Connection], None]) -> Iterator[None]:
+        """Begin each transaction within the block by this, which raises where the rest must not be done."""
+        self._require = require
+        try:
+            yield
+        finally:
+            self._require = None
 
     def run(self, work: Callable[[Connection], T]) -> T:
         """Do some work in a transaction, again if the connection breaks or another one interferes.
@@ -164,6 +184,8 @@ class Database:
                     raise self._lost()
                 try:
                     with self._connection.transaction():
+                        if self._require is not None:
+                            self._require(self._connection)
                         return work(self._connection)
                 except _INTERFERENCE as error:
                     conflicts += 1

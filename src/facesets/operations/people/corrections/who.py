@@ -4,7 +4,7 @@ import unicodedata
 from dataclasses import dataclass
 from uuid import UUID
 
-from facesets.errors import Command, Field, WrongUsage
+from facesets.errors import Command, Field, NotFound, WrongUsage
 from facesets.files import printable
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.person_edits import (
@@ -88,7 +88,7 @@ def require_person(connection: Connection, person: UUID) -> PersonState:
         if state.merged_into is None:
             break
         person = state.merged_into
-    raise WrongUsage(f"There is no person {short(person)}. {Command('people list')} shows who there is.")
+    raise NotFound(f"There is no person {short(person)}. {Command('people list')} shows who there is.")
 
 
 def find(connection: Connection, who: str) -> Meant:
@@ -119,7 +119,7 @@ def find(connection: Connection, who: str) -> Meant:
     if begun:
         listed = ", ".join(f"{printable(name)} ({short(person)})" for person, name in sorted(begun.items()))
         raise WrongUsage(f"{printable(who)} may be {listed}. Say which, by the number in brackets.")
-    raise WrongUsage(f"Nobody is called {printable(who)}. {Command('people list')} shows who there is.")
+    raise NotFound(f"Nobody is called {printable(who)}. {Command('people list')} shows who there is.")
 
 
 def _by_number(connection: Connection, text: str) -> UUID | None:
@@ -139,7 +139,7 @@ def require_faces(connection: Connection, faces: list[int]) -> dict[int, UUID | 
     missing = [face for face in faces if face not in found]
     if missing:
         show = Command("people show", "WHO", Field("faces", "20"))
-        raise WrongUsage(f"There is no face {missing[0]}. {show} prints their numbers.")
+        raise NotFound(f"There is no face {missing[0]}. {show} prints their numbers.")
     return found
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import numpy as np
 
 from facesets.clustering.recognisers import recogniser_named
-from facesets.errors import Command, Field, WrongUsage
+from facesets.errors import Command, Field, NotFound
 from facesets.operations.options.assign import USUAL_MARGIN
 from facesets.operations.people.corrections.who import called, find_person, require_person, short
 from facesets.operations.people.corrections.wording import describing
@@ -113,7 +113,7 @@ def _explain(connection: Connection, number: int, who: str | None) -> Explanatio
     face = find_face(connection, number) if 0 < number < 2**63 else None
     if face is None:
         show = Command("people show", "WHO", Field("faces", "20"))
-        raise WrongUsage(f"There is no face {number}. {show} prints their numbers.")
+        raise NotFound(f"There is no face {number}. {show} prints their numbers.")
     detector = next(each for each in detectors(connection) if each.id == face.detector_id)
     asked = None if who is None else find_person(connection, who).id
     head = active_head(connection, detector.model_id)

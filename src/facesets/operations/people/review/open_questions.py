@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 from uuid import UUID
 
-from facesets.errors import Command, WrongUsage
+from facesets.errors import Command, NotFound
 from facesets.files import printable
 from facesets.operations.people.corrections.contradictions import Settled
 from facesets.store.postgres.connection import Connection
@@ -146,7 +146,7 @@ def find_question(connection: Connection, number: str) -> Asked:
     WrongUsage
         There is none, or it is not open any more.
     """
-    gone = WrongUsage(f"No question {printable(number)} is open. {Command('people review')} asks the others.")
+    gone = NotFound(f"No question {printable(number)} is open. {Command('people review')} asks the others.")
     kind, _, rest = number.partition("-")
     person, _, parts = rest.partition("-")
     try:

@@ -1,0 +1,74 @@
+"""Several sessions with the library at once, for whoever answers many people."""
+
+import queue
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from facesets.assembly.notices import Notices
+from facesets.assembly.stores import open_database
+from facesets.errors import Unreachable
+from facesets.settings import Settings
+
+if TYPE_CHECKING:
+    from facesets.store.postgres.connection import Database
+
+_WAIT_S = 10.0
+
+
+class Sessions:
+    """A bounded number of sessions that are lent one at a time. Safe to use from several threads."""
+
+    def __init__(self, connect: "Callable[[], Database]", most: int) -> None:
+        """Lend at most `most` sessions, each made by `connect` when it is first needed."""
+        self._connect = connect
+        self._free: queue.LifoQueue[Database | None] = queue.LifoQueue()
+        for _ in range(most):
+            self._free.put(None)
+        self._most = most
+
+    @contextmanager
+    def lent(self) -> "Iterator[Database]":
+        """A session for this block alone; one whose server went away is not lent again.
+
+        Raises
+        ------
+        Unreachable
+            The server does not answer, or all sessions stay in use for long.
+        """
+        try:
+            session = self._free.get(timeout=_WAIT_S)
+        except queue.Empty:
+            raise Unreachable("The library is busy. Try again in a moment.") from None
+        try:
+            if session is None or session.closed:
+                session = None
+                session = self._connect()
+            yield session
+        finally:
+            self._free.put(None if session is None or session.closed else session)
+
+    def close(self) -> None:
+        """End all sessions that are not lent."""
+        for _ in range(self._most):
+            try:
+                session = self._free.get_nowait()
+            except queue.Empty:
+                return
+            if session is not None:
+                session.close()
+
+
+@contextmanager
+def open_sessions(
+    database: str | None, settings: Settings, notices: Notices, *, most: int
+) -> Iterator[Sessions]:
+    """Sessions with the library, the first of which is there; see `open_database` for errors.
+
+    Whoever waits for an answer does not wait for a server that went away as long as a run does.
+    """
+    with ExitStack() as stack:
+        first = stack.enter_context(open_database(database, settings, notices))
+        sessions = Sessions(lambda: first.another(reconnect_within_s=_WAIT_S), most)
+        stack.callback(sessions.close)
+        yield sessions

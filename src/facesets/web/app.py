@@ -1,0 +1,51 @@
+"""The application: its pages and calls, behind the guards that every request passes."""
+
+from fastapi import APIRouter, FastAPI
+from starlette.staticfiles import StaticFiles
+
+from facesets import __version__
+from facesets.web.access import Access, AccessGuard
+from facesets.web.api import faces, health, persons, steps
+from facesets.web.headers import SafeHeaders
+from facesets.web.limits import BoundedRequests
+from facesets.web.pages import login, people
+from facesets.web.problems import handle_errors
+from facesets.web.render import STATIC
+from facesets.web.site import Site
+
+BASE = "/api/v1/faces"
+
+_CALLS: tuple[APIRouter, ...] = (persons.router, faces.router, steps.router)
+_PAGES: tuple[APIRouter, ...] = (people.router,)
+
+
+def create_app(site: Site, access: Access, cookie: str = "facesets") -> FastAPI:
+    """Put everything together.
+
+    Parameters
+    ----------
+    cookie : str
+        Name of the session's cookie: another for each port, since browsers do not tell ports apart.
+    """
+    app = FastAPI(
+        title="facesets",
+        version=__version__,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.site = site
+    app.state.access = access
+    app.state.cookie = cookie
+    handle_errors(app)
+    app.include_router(health.router)
+    for router in _CALLS:
+        app.include_router(router, prefix=BASE)
+    for router in (login.router, *_PAGES):
+        app.include_router(router, include_in_schema=False)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    # The last one added is the first that a request meets.
+    app.add_middleware(BoundedRequests)
+    app.add_middleware(AccessGuard, access=access, cookie=cookie)
+    app.add_middleware(SafeHeaders)
+    return app

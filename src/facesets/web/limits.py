@@ -1,0 +1,74 @@
+"""How much and how long a request may be."""
+
+import asyncio
+from http import HTTPStatus
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from facesets.web.problems import problem
+
+MOST_BODY_BYTES = 1_000_000
+_BODY_WITHIN_S = 20.0
+
+
+class BoundedRequests:
+    """The middleware that reads the whole body, within limits, before anything else happens."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on a request whose body arrived in time and is small enough."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        declared = Headers(scope=scope).get("content-length", "0")
+        if not declared.isdecimal() or int(declared) > MOST_BODY_BYTES:
+            await _too_large()(scope, receive, send)
+            return
+        try:
+            async with asyncio.timeout(_BODY_WITHIN_S):
+                body = await _read(receive)
+        except TimeoutError:
+            late = problem(HTTPStatus.REQUEST_TIMEOUT, "The request did not arrive in time.")
+            late.headers["connection"] = "close"
+            await late(scope, receive, send)
+            return
+        if body is None:
+            await _too_large()(scope, receive, send)
+            return
+        is_given = False
+
+        async def again() -> Message:
+            nonlocal is_given
+            if is_given:
+                return await receive()
+            is_given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self._app(scope, again, send)
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """The whole body; None for one that is too large."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return b"".join(parts)
+        part = message.get("body", b"")
+        size += len(part)
+        if size > MOST_BODY_BYTES:
+            return None
+        parts.append(part)
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+def _too_large() -> Response:
+    response = problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A request has at most {MOST_BODY_BYTES} bytes.")
+    response.headers["connection"] = "close"
+    return response

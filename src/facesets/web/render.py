@@ -1,0 +1,39 @@
+"""Templates to pages."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from facesets import __version__
+from facesets.plurals import counted
+from facesets.web.access import csrf_of
+
+_HERE = Path(__file__).parent
+STATIC = _HERE / "static"
+
+
+def render(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page made of a template; everything in it is escaped."""
+    text = (
+        _environment()
+        .get_template(template)
+        .render(csrf=csrf_of(request), path=request.url.path, version=__version__, **values)
+    )
+    return HTMLResponse(text, status_code=status)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["counted"] = counted
+    return environment

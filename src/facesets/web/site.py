@@ -1,0 +1,80 @@
+"""What pages and calls work with: the library, pictures, who is asking, what runs in the background."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+from fastapi import Depends, Request
+
+from facesets.assembly.sessions import Sessions
+from facesets.errors import Changed
+from facesets.settings import Settings
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.people.versions import version_of_cluster, version_of_person
+from facesets.web.crops import CropStore
+
+if TYPE_CHECKING:
+    from facesets.web.background import Jobs
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Everything that an answer may need.
+
+    Attributes
+    ----------
+    by : str
+        Who changes what is changed here, for the log of steps.
+    """
+
+    sessions: Sessions
+    crops: CropStore
+    jobs: "Jobs"
+    settings: Settings
+    by: str
+
+    @contextmanager
+    def library(self) -> Iterator[Database]:
+        """A session with the library for the time of a block."""
+        with self.sessions.lent() as session:
+            yield session
+
+    @contextmanager
+    def changing(self, *seen: "Seen") -> Iterator[Database]:
+        """A session in which nothing is changed if what was seen changed since; then `Changed` is raised."""
+
+        def require(connection: Connection) -> None:
+            for each in seen:
+                each.require(connection)
+
+        with self.sessions.lent() as session, session.requiring(require):
+            yield session
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Whom somebody saw, and in which version; without a version, anything goes."""
+
+    who: UUID | str
+    version: int | None
+
+    def require(self, connection: Connection) -> None:
+        """Make sure that they still are as they were seen. Raises `Changed`."""
+        if self.version is None:
+            return
+        version: Callable[..., int] = version_of_person if isinstance(self.who, UUID) else version_of_cluster
+        if version(connection, self.who) != self.version:
+            raise Changed(
+                "Somebody else changed this meanwhile. Nothing was done: look at it again, then decide."
+            )
+
+
+def _site(request: Request) -> Site:
+    site: Site = request.app.state.site
+    return site
+
+
+SiteDep = Annotated[Site, Depends(_site)]
+"""The parameter by which an endpoint gets the site."""

@@ -1,0 +1,121 @@
+// What every page uses: calls of the API, messages with a way back, keys and their help.
+
+const BASE = "/api/v1/faces";
+const SHOWN_MS = 8000;
+
+/** An answer that says what is wrong, as a sentence; `kind` and `question` where it can be answered. */
+export class Problem extends Error {
+  constructor(answer, status) {
+    super(answer.detail || "The program does not answer as expected.");
+    this.kind = answer.kind;
+    this.question = answer.question;
+    this.status = status;
+  }
+}
+
+/** Call the API; `body` is sent as JSON. Throws a `Problem`. */
+export async function call(method, path, body) {
+  const options = { method, headers: { accept: "application/json" } };
+  if (method !== "GET") options.headers["x-csrf-token"] = document.querySelector("meta[name=csrf-token]").content;
+  if (body !== undefined) {
+    options.headers["content-type"] = "application/json";
+    options.body = JSON.stringify(body);
+  }
+  let answer;
+  try {
+    answer = await fetch(BASE + path, options);
+  } catch {
+    throw new Problem({ detail: "The program does not answer. Is it still running?" }, 0);
+  }
+  const content = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Problem(content, answer.status);
+  return content;
+}
+
+/** Show a message; with `undo`, the number of a step, a button takes it back and then calls `undone`. */
+export function say(text, { undo, undone, isError = false } = {}) {
+  const messages = document.getElementById("messages");
+  const message = document.createElement("div");
+  message.className = isError ? "message error" : "message";
+  message.append(Object.assign(document.createElement("span"), { textContent: text }));
+  if (undo) {
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: "Undo" });
+    button.addEventListener("click", async () => {
+      message.remove();
+      await takeBack(undo, undone);
+    });
+    message.append(button);
+  }
+  if (isError) {
+    const close = Object.assign(document.createElement("button"), { type: "button", textContent: "Close" });
+    close.addEventListener("click", () => message.remove());
+    message.append(close);
+  } else {
+    setTimeout(() => message.remove(), SHOWN_MS);
+  }
+  while (messages.childElementCount >= 3) messages.firstChild.remove();
+  messages.append(message);
+}
+
+/** Say what went wrong. */
+export function complain(problem) {
+  say(problem.message, { isError: true });
+}
+
+/** Take a step back, by default the latest; true if it was. */
+export async function takeBack(step, undone) {
+  try {
+    const taken = await call("POST", "/undo", step ? { step } : {});
+    say(`Taken back: ${taken.what}`);
+  } catch (problem) {
+    complain(problem);
+    return false;
+  }
+  if (undone) undone();
+  else location.reload();
+  return true;
+}
+
+const keys = new Map();
+
+/** Let keys do things: `{ y: ["Yes", run], … }`. They rest while somebody types or a dialog is open. */
+export function onKeys(table) {
+  for (const [key, [words, run]] of Object.entries(table)) keys.set(key, { words, run });
+}
+
+function isTyping(target) {
+  return target.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]") !== null;
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
+  const found = keys.get(event.key);
+  if (!found) return;
+  event.preventDefault();
+  found.run(event);
+});
+
+function showHelp() {
+  const help = document.getElementById("help");
+  const list = help.querySelector("dl");
+  list.replaceChildren();
+  for (const [key, { words }] of keys) {
+    const term = document.createElement("dt");
+    term.append(Object.assign(document.createElement("kbd"), { textContent: NAMES[key] ?? key }));
+    list.append(term, Object.assign(document.createElement("dd"), { textContent: words }));
+  }
+  help.showModal();
+}
+
+const NAMES = { " ": "Space", ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Escape: "Esc" };
+const go = (address) => () => location.assign(address);
+onKeys({
+  "?": ["Show these keys", showHelp],
+  1: ["People", go("/people")],
+  2: ["Review", go("/review")],
+  3: ["Unknown", go("/unknown")],
+  4: ["Search", go("/search")],
+  5: ["Runs", go("/runs")],
+});
+document.getElementById("help-button").addEventListener("click", showHelp);
