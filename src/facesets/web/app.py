@@ -9,7 +9,7 @@ from facesets.web.api import faces, health, persons, steps
 from facesets.web.headers import SafeHeaders
 from facesets.web.limits import BoundedRequests
 from facesets.web.pages import login, people
-from facesets.web.problems import handle_errors
+from facesets.web.problems import PROBLEMS, handle_errors
 from facesets.web.render import STATIC
 from facesets.web.site import Site
 
@@ -40,7 +40,7 @@ def create_app(site: Site, access: Access, cookie: str = "facesets") -> FastAPI:
     handle_errors(app)
     app.include_router(health.router)
     for router in _CALLS:
-        app.include_router(router, prefix=BASE)
+        app.include_router(router, prefix=BASE, responses=PROBLEMS)
     for router in (login.router, *_PAGES):
         app.include_router(router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -22,6 +22,29 @@ from facesets.operations.people.corrections.naming import NameTaken
 from facesets.web.render import render
 from facesets.web.wording import worded
 
+_SCHEMA = {
+    "type": "object",
+    "required": ["title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What is wrong and what to do, in a sentence."},
+        "kind": {"type": "string", "enum": ["name-taken", "changed"]},
+        "question": {"type": "string", "description": "Whose answer decides, as of two people of one name."},
+    },
+}
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    int(status): {"description": said, "content": {"application/problem+json": {"schema": _SCHEMA}}}
+    for status, said in (
+        (HTTPStatus.NOT_FOUND, "It does not exist."),
+        (HTTPStatus.CONFLICT, "Somebody else changed it, or has that name; or other work is going on."),
+        (HTTPStatus.UNPROCESSABLE_ENTITY, "What is asked for does not fit."),
+        (HTTPStatus.SERVICE_UNAVAILABLE, "The library does not answer, or is busy."),
+    )
+}
+"""How calls answer that cannot do what they are asked, for the OpenAPI document."""
+
 _log = logging.getLogger("facesets.web")
 
 _STATUS: tuple[tuple[type[FacesetsError], HTTPStatus], ...] = (
