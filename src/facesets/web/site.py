@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
@@ -10,8 +10,10 @@ from fastapi import Depends, Request
 
 from facesets.assembly.sessions import Sessions
 from facesets.errors import Changed
+from facesets.operations.people.lists.current_totals import CurrentTotals
 from facesets.settings import Settings
 from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.people.steps import one_at_a_time
 from facesets.store.postgres.people.versions import version_of_cluster, version_of_person
 from facesets.web.crops import CropStore
 
@@ -34,6 +36,7 @@ class Site:
     jobs: "Jobs"
     settings: Settings
     by: str
+    totals: CurrentTotals = field(default_factory=CurrentTotals)
 
     @contextmanager
     def library(self) -> Iterator[Database]:
@@ -46,6 +49,8 @@ class Site:
         """A session in which nothing is changed if what was seen changed since; then `Changed` is raised."""
 
         def require(connection: Connection) -> None:
+            # Who looks at a version waits for whoever is changing it.
+            one_at_a_time(connection)
             for each in seen:
                 each.require(connection)
 

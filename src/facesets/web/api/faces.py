@@ -1,19 +1,154 @@
-"""`/faces/{id}`: one face."""
+"""`/faces/{id}`: one face, how it looks and why it is whose it is."""
 
+from datetime import datetime
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
 
 from facesets.errors import NotFound
+from facesets.operations.people.review.explaining import Explanation, Likeness, explain
+from facesets.store.postgres.people.photo_faces import FaceFacts, facts_of_faces
 from facesets.store.postgres.pictures import pictures_of_faces
+from facesets.web.api.shapes import Shape
 from facesets.web.crops import kept_size
-from facesets.web.site import SiteDep
+from facesets.web.site import Site, SiteDep
 
 router = APIRouter(tags=["faces"])
 
 FaceId = Annotated[int, Path(ge=1, lt=2**63)]
 LASTING = "private, max-age=31536000, immutable"
 """For pictures whose address holds what they show."""
+
+
+class Box(Shape):
+    """A part of a photo, in pixels of the upright picture."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+class FaceShape(Shape):
+    """A face."""
+
+    id: int
+    asset_id: str
+    bbox: Box
+    detection_confidence: float
+    quality_score: float
+    cluster_id: str | None
+    person_id: UUID | None
+    person_name: str | None
+    created_at: datetime
+
+
+class NearFace(Shape):
+    """A face that is like another."""
+
+    face_id: int
+    cosine_similarity: float
+
+
+class LikenessShape(Shape):
+    """How like somebody a face is."""
+
+    person: str
+    name: str
+    cosine_similarity: float
+    nearest: list[NearFace]
+
+
+class WhyShape(Shape):
+    """Why a face is whose it is."""
+
+    face_id: int
+    person: str
+    name: str
+    assigned_by: str
+    assigned_at: str
+    step: int | None
+    about: LikenessShape | None
+    runner_up: LikenessShape | None
+    thresholds: dict[str, float]
+    statements: list[str]
+    turning_point: float | None
+    verdict: str
+    head: str
+
+
+def face_shape(face: FaceFacts) -> FaceShape:
+    """A face as the API tells of it."""
+    left, top, right, bottom = face.box
+    return FaceShape(
+        id=face.id,
+        asset_id=face.sha256,
+        bbox=Box(x=left, y=top, width=right - left, height=bottom - top),
+        detection_confidence=face.det_score,
+        quality_score=face.quality,
+        cluster_id=face.cluster,
+        person_id=face.person,
+        person_name=face.person_name or None,
+        created_at=face.created_at,
+    )
+
+
+def require_facts(site: Site, face: int) -> FaceFacts:
+    """A face of the library. Raises `NotFound`."""
+    with site.library() as session:
+        found = session.run(lambda connection: facts_of_faces(connection, [face]))
+    if not found:
+        raise NotFound(f"There is no face {face}.")
+    return found[0]
+
+
+@router.get("/faces/{face}")
+def one_face(face: FaceId, site: SiteDep) -> FaceShape:
+    """Tell where a face is, and whose."""
+    return face_shape(require_facts(site, face))
+
+
+@router.get("/faces/{face}/explain")
+def why(
+    face: FaceId,
+    site: SiteDep,
+    who: Annotated[
+        str | None,
+        Query(max_length=200, description="About whom: a name or a number; by default whose it is."),
+    ] = None,
+) -> WhyShape:
+    """Explain why a face is whose it is, and what would have changed that."""
+    with site.library() as session:
+        found = explain(session, face, who)
+    return _why(found)
+
+
+def _why(found: Explanation) -> WhyShape:
+    return WhyShape(
+        face_id=found.face,
+        person=found.person,
+        name=found.name,
+        assigned_by=found.assigned_by,
+        assigned_at=found.assigned_at,
+        step=None if found.step is None else found.step.id,
+        about=_likeness(found.about),
+        runner_up=_likeness(found.runner_up),
+        thresholds=found.thresholds,
+        statements=found.statements,
+        turning_point=found.turning_point,
+        verdict=found.verdict,
+        head=found.head,
+    )
+
+
+def _likeness(found: Likeness | None) -> LikenessShape | None:
+    if found is None:
+        return None
+    nearest = [NearFace(face_id=face, cosine_similarity=similarity) for face, similarity in found.nearest]
+    return LikenessShape(
+        person=found.person, name=found.name, cosine_similarity=found.cosine_similarity, nearest=nearest
+    )
 
 
 @router.get("/faces/{face}/crop", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})

@@ -1,0 +1,52 @@
+// Long lists: the next part is fetched when the end comes into view. Without this its link is a page.
+
+import { complain } from "./app.js";
+
+/** Elements of a part of a page of ours. */
+export async function fetched(address) {
+  const answer = await fetch(address, { headers: { accept: "text/html" } }).catch(() => null);
+  if (!answer?.ok) throw new Error("The list could not be loaded. Is the program still running?");
+  const part = document.createElement("template");
+  part.innerHTML = await answer.text();
+  return part.content;
+}
+
+/** Follow the link `[data-more]` in `root` whenever it comes near; `add` takes the elements of the next part. */
+export function follow(root, add) {
+  let busy = false;
+  async function next(link) {
+    if (busy || !link.isConnected) return;
+    busy = true;
+    link.setAttribute("aria-busy", "true");
+    try {
+      const part = await fetched(link.dataset.more);
+      if (link.isConnected) {
+        seen.unobserve(link);
+        link.closest(".more").remove();
+        add(part);
+      }
+    } catch (problem) {
+      link.removeAttribute("aria-busy");
+      complain(problem);
+    } finally {
+      busy = false;
+    }
+    watch();
+  }
+  const seen = new IntersectionObserver(
+    (entries) => entries.forEach((entry) => entry.isIntersecting && next(entry.target)),
+    { rootMargin: "800px" },
+  );
+  root.addEventListener("click", (event) => {
+    const link = event.target.closest("[data-more]");
+    if (!link || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    next(link);
+  });
+  function watch() {
+    seen.disconnect();
+    root.querySelectorAll("[data-more]").forEach((link) => seen.observe(link));
+  }
+  watch();
+  return watch;
+}
