@@ -5,18 +5,28 @@ from starlette.staticfiles import StaticFiles
 
 from facesets import __version__
 from facesets.web.access import Access, AccessGuard
-from facesets.web.api import faces, health, persons, steps
+from facesets.web.api import candidates, clusters, faces, health, persons, steps
 from facesets.web.headers import SafeHeaders
 from facesets.web.limits import BoundedRequests
-from facesets.web.pages import login, people
+from facesets.web.pages import login, people, review, unknown
 from facesets.web.problems import handle_errors
 from facesets.web.render import STATIC
 from facesets.web.site import Site
 
 BASE = "/api/v1/faces"
 
-_CALLS: tuple[APIRouter, ...] = (persons.router, faces.router, steps.router)
-_PAGES: tuple[APIRouter, ...] = (people.router,)
+_CALLS: tuple[APIRouter, ...] = (
+    persons.router,
+    faces.router,
+    clusters.router,
+    candidates.router,
+    steps.router,
+)
+_PAGES: tuple[APIRouter, ...] = (
+    people.router,
+    review.router,
+    unknown.router,
+)
 
 
 def create_app(site: Site, access: Access, cookie: str = "facesets") -> FastAPI:

@@ -12,6 +12,7 @@ from facesets.assembly.sessions import Sessions
 from facesets.errors import Changed
 from facesets.settings import Settings
 from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.people.steps import one_at_a_time
 from facesets.store.postgres.people.versions import version_of_cluster, version_of_person
 from facesets.web.crops import CropStore
 
@@ -46,6 +47,8 @@ class Site:
         """A session in which nothing is changed if what was seen changed since; then `Changed` is raised."""
 
         def require(connection: Connection) -> None:
+            # Who looks at a version waits for whoever is changing it.
+            one_at_a_time(connection)
             for each in seen:
                 each.require(connection)
 

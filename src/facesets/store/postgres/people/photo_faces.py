@@ -1,0 +1,136 @@
+"""Photos as pages show them, the faces on them, and which photos of a person are beside one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+from uuid import UUID
+
+from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.paths import from_text
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """What the library has of a photo.
+
+    Attributes
+    ----------
+    id : int
+        Of its row.
+    width, height : int
+        Of the upright picture, in pixels.
+    taken : datetime or None
+        By the camera's clock.
+    paths : tuple of (path, bytes)
+        Where it was seen, and how large the file is.
+    """
+
+    id: int
+    sha256: str
+    width: int
+    height: int
+    taken: datetime | None
+    added_at: datetime
+    paths: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FaceFacts:
+    """A face as programs get it.
+
+    Attributes
+    ----------
+    box : tuple of float
+        Left, top, right and bottom, in pixels of the upright photo.
+    person_name : str
+        Empty for nobody, and for somebody without a name.
+    """
+
+    id: int
+    sha256: str
+    box: tuple[float, float, float, float]
+    det_score: float
+    quality: float
+    cluster: str | None
+    person: UUID | None
+    person_name: str
+    assigned_by: str
+    created_at: datetime
+
+
+def find_photo(connection: Connection, sha256: str) -> Photo | None:
+    """The photo of that content."""
+    row = connection.execute(
+        "SELECT id, sha256, width, height, taken, added_at FROM images WHERE sha256 = %s", (sha256,)
+    ).fetchone()
+    if row is None:
+        return None
+    paths = connection.execute("SELECT path, size FROM image_paths WHERE image_id = %s ORDER BY id", row[:1])
+    return Photo(*row, paths=tuple((from_text(path), int(size)) for path, size in paths))
+
+
+def facts_of_faces(connection: Connection, faces: Sequence[int]) -> list[FaceFacts]:
+    """These faces in this order; those that do not exist are left out."""
+    rows = connection.execute(
+        _FACTS
+        + """JOIN unnest(%s::bigint[]) WITH ORDINALITY AS wanted (id, place) ON wanted.id = f.id
+            ORDER BY wanted.place""",
+        (list(faces),),
+    )
+    return _facts(rows.fetchall())
+
+
+def faces_on_photo(connection: Connection, photo: int, *, limit: int, offset: int = 0) -> list[FaceFacts]:
+    """The faces on a photo, from left to right."""
+    rows = connection.execute(
+        _FACTS + "WHERE f.image_id = %s ORDER BY f.x1, f.id LIMIT %s OFFSET %s", (photo, limit, offset)
+    )
+    return _facts(rows.fetchall())
+
+
+def count_faces_on_photo(connection: Connection, photo: int) -> int:
+    """How many faces are on a photo."""
+    row = only_row(connection.execute("SELECT count(*) FROM face_detections WHERE image_id = %s", (photo,)))
+    return int(row[0])
+
+
+def people_on_photo(connection: Connection, photo: int) -> list[UUID]:
+    """Whose faces are on a photo."""
+    rows = connection.execute(
+        "SELECT DISTINCT person_id FROM face_detections WHERE image_id = %s AND person_id IS NOT NULL", (photo,)
+    )
+    return [person for (person,) in rows]
+
+
+_FACTS: LiteralString = """
+    SELECT f.id, i.sha256, f.x1, f.y1, f.x2, f.y2, f.det_score, f.quality, f.cluster, f.person_id,
+        coalesce((SELECT n.name FROM person_names n WHERE n.person_id = f.person_id ORDER BY n.id LIMIT 1), ''),
+        CASE WHEN f.person_id IS NULL THEN '' ELSE coalesce(f.assigned_by, '') END, f.created_at
+    FROM face_detections f JOIN images i ON i.id = f.image_id """
+
+
+def _facts(rows: Sequence[tuple[Any, ...]]) -> list[FaceFacts]:
+    return [
+        FaceFacts(face, sha256, (x1, y1, x2, y2), round(float(score), 4), round(float(quality), 4), *others)
+        for face, sha256, x1, y1, x2, y2, score, quality, *others in rows
+    ]
+
+
+def photos_beside(connection: Connection, photo: int, person: UUID) -> tuple[str | None, str | None]:
+    """The photos of a person just newer and just older than one, by their content; None at the ends."""
+    newer = connection.execute(_NEWER, {"photo": photo, "person": person}).fetchone()
+    older = connection.execute(_OLDER, {"photo": photo, "person": person}).fetchone()
+    return (None if newer is None else newer[0], None if older is None else older[0])
+
+
+_NEWER: LiteralString = """
+    SELECT i.sha256 FROM face_detections f JOIN images i ON i.id = f.image_id
+    WHERE f.person_id = %(person)s AND (coalesce(i.taken, '-infinity'), i.id) > (
+        SELECT coalesce(j.taken, '-infinity'), j.id FROM images j WHERE j.id = %(photo)s)
+    ORDER BY coalesce(i.taken, '-infinity'), i.id LIMIT 1"""
+_OLDER: LiteralString = """
+    SELECT i.sha256 FROM face_detections f JOIN images i ON i.id = f.image_id
+    WHERE f.person_id = %(person)s AND (coalesce(i.taken, '-infinity'), i.id) < (
+        SELECT coalesce(j.taken, '-infinity'), j.id FROM images j WHERE j.id = %(photo)s)
+    ORDER BY coalesce(i.taken, '-infinity') DESC, i.id DESC LIMIT 1"""
