@@ -34,6 +34,30 @@ export function preload(question) {
   }
 }
 
+const WITHOUT = "Without a name";
+
+/** What to call somebody: people without a name are called by the beginning of their id elsewhere. */
+function calling(name, person) {
+  return person && person.startsWith(name) ? WITHOUT : name;
+}
+
+/** The question in words that fit to the pictures beside it. */
+function words(question) {
+  const name = question.personName ?? "the person on the left";
+  const number = question.items.length;
+  const [item] = question.items;
+  const other = item && calling(item.name, item.personId);
+  const areNamed = question.personName && other !== WITHOUT;
+  return {
+    near: number > 1 ? `Are these ${number} faces ${name}?` : `Is this ${name}?`,
+    far: number > 1 ? `Are these ${number} faces really ${name}?` : `Is this really ${name}?`,
+    same: number > 1 ? `Are these ${number} people all ${name}?` : areNamed ? `Are ${name} and ${other} one person?` : "Are these one person?",
+    split: `Is ${question.personName ?? "this"} two people? The ${plural(item?.settles ?? 0, "face")} on the right may be somebody else.`,
+    cluster: number > 1 ? `Are these ${number} groups ${name}?` : `Is this group ${name}?`,
+    name: "Who is this?",
+  }[question.kind];
+}
+
 function element(name, properties = {}, ...children) {
   const made = Object.assign(document.createElement(name), properties);
   made.append(...children);
@@ -44,13 +68,11 @@ function picture(face, size, alt) {
   return element("img", { className: "crop", src: address(face, size), width: size, height: size, alt });
 }
 
-/** One large face, and smaller ones below it. */
+/** One large face, and smaller ones beside it. */
 function faces(list, alt, most = 6) {
   if (!list.length) return element("p", { className: "muted", textContent: "No face can be shown." });
-  const [first, ...others] = list.slice(0, most);
-  const made = element("div", { className: "faces" }, picture(first, LARGE, alt));
-  if (others.length) made.append(element("div", { className: "thumbs" }, ...others.map((each) => picture(each, SMALL, ""))));
-  return made;
+  const some = list.slice(0, most);
+  return element("div", { className: some.length > 1 ? "faces" : "faces one" }, ...some.map((each, place) => picture(each, place ? SMALL : LARGE, place ? "" : alt)));
 }
 
 function alike(item) {
@@ -60,9 +82,7 @@ function alike(item) {
 }
 
 function label(name, facts) {
-  const made = element("p", { className: "who" }, element("strong", { textContent: name }));
-  if (facts) made.append(" ", element("span", { className: "muted", textContent: facts }));
-  return made;
+  return element("p", { className: "who" }, ...(name ? [element("strong", { textContent: name }), " "] : []), element("span", { className: "muted", textContent: facts }));
 }
 
 /** One of several that are asked about: a button that says the contrary of it. */
@@ -71,7 +91,7 @@ function choice(item, isOut, toggle) {
   const button = element("button", { type: "button", className: "choice" },
     element("span", { className: "choice-faces" }, ...item.faces.slice(0, 3).map((each, place) => picture(each, place ? SMALL : LARGE, place ? "" : item.name))),
     element("span", { className: "choice-text" }, element("kbd", { textContent: item.number }), " ",
-      isOut ? "not this one" : isFace ? item.cosineSimilarity.toFixed(2) : item.name,
+      isOut ? "not this one" : isFace ? item.cosineSimilarity.toFixed(2) : calling(item.name, item.personId),
       ...(isFace || isOut ? [] : [element("span", { className: "muted", textContent: ` ${alike(item)}` })])));
   button.setAttribute("aria-pressed", String(isOut));
   button.addEventListener("click", () => toggle(item.number));
@@ -82,38 +102,36 @@ function choice(item, isOut, toggle) {
 export function show(question, but, toggle) {
   const isName = question.kind === "name";
   const isMany = question.items.length > 1;
-  byId("asked").textContent = question.text;
+  byId("asked").textContent = question.asks ?? words(question);
   byId("trouble").textContent = question.trouble ?? "";
   byId("trouble").hidden = !question.trouble;
   byId("question").dataset.kind = isName ? "name" : isMany ? "many" : "two";
-  byId("left").replaceChildren(label(question.called, plural(question.faceCount, "face")), faces(question.faces, question.called));
+  const left = question.personName ?? WITHOUT;
+  byId("left").replaceChildren(label(isName ? "" : left, plural(question.faceCount, "face")), faces(question.faces, left));
   byId("right").hidden = isName;
   if (isMany) {
     byId("right").replaceChildren(element("div", { className: "choices" }, ...question.items.map((item) => choice(item, but.has(item.number), toggle))));
   } else if (!isName) {
     const [item] = question.items;
-    byId("right").replaceChildren(label(item.name, alike(item)), faces(item.faces, item.name));
+    const right = question.kind === "same" ? calling(item.name, item.personId) : item.personId ? item.name : "";
+    byId("right").replaceChildren(label(right, alike(item)), faces(item.faces, right || "What is asked about"));
   }
   buttons(question, but, isMany);
 }
 
 function buttons(question, but, isMany) {
-  const words = (does, text) => {
+  const offer = (does, text) => {
     const button = document.querySelector(`#buttons [data-does=${does}]`);
     button.hidden = text === null;
     button.querySelector("span").textContent = text ?? "";
   };
   const out = [...but].sort((a, b) => a - b).join(", ");
   const isName = question.kind === "name";
-  words("yes", isName ? null : !isMany ? "Yes" : out ? `Yes, but not ${out}` : "Yes, all");
-  words("no", isName ? null : !isMany ? "No" : out ? `No, only ${out}` : "No, none");
-  words("who", question.namelessId && !isName ? `Who is ${nameless(question)}?` : null);
-  words("hide", question.namelessId ? "Does not matter" : null);
+  offer("yes", isName ? null : !isMany ? "Yes" : out ? `Yes, but not ${out}` : "Yes, all");
+  offer("no", isName ? null : !isMany ? "No" : out ? `No, only ${out}` : "No, none");
+  offer("who", question.namelessId && !isName ? "Who is it?" : null);
+  offer("hide", question.namelessId ? "Does not matter" : null);
   byId("hint").textContent = isMany
-    ? "A number says the contrary of that one, then y or n."
+    ? "A number says the contrary of that one, then answer the others."
     : isName ? "Enter keeps the name, without one it skips. Esc leaves the field: then h, s and u are keys." : "";
-}
-
-function nameless(question) {
-  return question.namelessId === question.personId ? question.called : question.items[0].name;
 }

@@ -285,7 +285,7 @@ async function askWhetherOne(name, problem) {
   field.blur();
   const other = await call("GET", `/clusters/person_${problem.personId}?limit=6`).catch(() => null);
   if (other) {
-    const theirs = { ...question, kind: "same", text: problem.question, items: [{ number: 1, name, personId: problem.personId, faces: other.faces, settles: 0, cosineSimilarity: null }] };
+    const theirs = { ...question, kind: "same", asks: `Are both ${name}?`, items: [{ number: 1, name, personId: problem.personId, faces: other.faces, settles: 0, cosineSimilarity: null }] };
     show(theirs, new Set(), () => {});
   }
   const areOne = await ask(byId("taken"), problem.question);
@@ -347,7 +347,7 @@ onKeys({
   s: ["Skip", DO.skip],
   u: ["Undo the last answer, and the one before", DO.undo],
   h: ["It does not matter who it is", DO.hide],
-  w: ["Name the one without a name", DO.who],
+  w: ["Who is the one without a name?", DO.who],
   ...Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8, 9].map((number) => [number, ["", () => toggle(number)]])),
   "1–9": ["All but this one", () => {}],
   "Enter": ["Keep the name; skip without one", () => {}],
