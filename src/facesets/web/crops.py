@@ -4,7 +4,7 @@ import hashlib
 import io
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -58,12 +58,22 @@ class CropStore:
         """A whole photo, its longer edge at most `size` pixels; errors as `face`."""
         return self._kept("photo", picture, size, _shrink)
 
+    def remove(self, pictures: Iterable[Picture]) -> None:
+        """Remove the crops of faces, of all sizes: what was erased must not stay here."""
+        for picture in pictures:
+            for size in _SIZES:
+                with suppress(FileNotFoundError):
+                    self._place("face", picture, size).unlink()
+
+    def _place(self, what: str, picture: Picture, size: int) -> Path:
+        text = f"{what} {picture.sha256} {picture.box} {size}"
+        name = hashlib.sha256(text.encode()).hexdigest()
+        return self._directory / name[:2] / f"{name}.jpg"
+
     def _kept(
         self, what: str, picture: Picture, size: int, make: Callable[[Pixels, Picture, int], Pixels]
     ) -> bytes:
-        text = f"{what} {picture.sha256} {picture.box} {size}"
-        name = hashlib.sha256(text.encode()).hexdigest()
-        path = self._directory / name[:2] / f"{name}.jpg"
+        path = self._place(what, picture, size)
         with suppress(OSError):
             content = path.read_bytes()
             os.utime(path)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
@@ -10,6 +10,8 @@ from fastapi import Depends, Request
 
 from facesets.assembly.sessions import Sessions
 from facesets.errors import Changed
+from facesets.operations.people.lists.current_groups import CurrentGroups
+from facesets.operations.people.lists.current_totals import CurrentTotals
 from facesets.settings import Settings
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.steps import one_at_a_time
@@ -35,6 +37,8 @@ class Site:
     jobs: "Jobs"
     settings: Settings
     by: str
+    totals: CurrentTotals = field(default_factory=CurrentTotals)
+    groups: CurrentGroups = field(default_factory=CurrentGroups)
 
     @contextmanager
     def library(self) -> Iterator[Database]:

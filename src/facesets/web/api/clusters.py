@@ -23,14 +23,15 @@ from facesets.store.postgres.people.photo_faces import FaceFacts, facts_of_faces
 from facesets.store.postgres.people.versions import version_of_cluster, version_of_person
 from facesets.web.api.faces import FaceShape, face_shape
 from facesets.web.api.shapes import Shape
-from facesets.web.groups import sizes_of_groups
 from facesets.web.paging import Page, PagingDep
 from facesets.web.site import Seen, SiteDep
 
 router = APIRouter(prefix="/clusters", tags=["clusters"])
 
 MOST_FACES = 1000
-ClusterId = Annotated[str, Path(max_length=300, pattern=r"^[^\x00-\x1f]+$", description="`person_<uuid>` for a person.")]
+ClusterId = Annotated[
+    str, Path(max_length=300, pattern=r"^[^\x00-\x1f]+$", description="`person_<uuid>` for a person.")
+]
 Version = Annotated[
     int | None,
     Field(description="As it was seen; without it nothing is compared.", ge=-(2**53), le=2**53),
@@ -117,7 +118,7 @@ def clusters(
 ) -> Page[ClusterShape]:
     """List the groups of faces that wait for a name, the largest first."""
     with site.library() as session:
-        sizes = sizes_of_groups(site, session, labeled=include_labeled).groups
+        sizes = site.groups.sizes(session, labeled=include_labeled).groups
         some = sizes[paging.offset : paging.offset + paging.page_size]
         groups = session.run(lambda connection: load_groups(connection, some))
     items = [
@@ -152,7 +153,9 @@ def cluster(
             name = called(state) if state.names else None
             version = version_of_person(connection, state.id)
             return _closely(cluster, faces, state.id, name, version)
-        ids = faces_in_cluster(connection, cluster, limit=limit, offset=offset) if cluster.isprintable() else []
+        ids = (
+            faces_in_cluster(connection, cluster, limit=limit, offset=offset) if cluster.isprintable() else []
+        )
         if not ids and not offset:
             raise NotFound(f"There is no cluster {printable(cluster)}.")
         faces = facts_of_faces(connection, ids)

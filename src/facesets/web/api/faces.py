@@ -1,4 +1,4 @@
-"""`/faces/{id}`: one face."""
+"""`/faces/{id}`: one face, how it looks and why it is whose it is."""
 
 from datetime import datetime
 from typing import Annotated
@@ -7,11 +7,12 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Response
 
 from facesets.errors import NotFound
-from facesets.store.postgres.people.photo_faces import FaceFacts
+from facesets.operations.people.review.explaining import Explanation, Likeness, explain
+from facesets.store.postgres.people.photo_faces import FaceFacts, facts_of_faces
 from facesets.store.postgres.pictures import pictures_of_faces
 from facesets.web.api.shapes import Shape
 from facesets.web.crops import kept_size
-from facesets.web.site import SiteDep
+from facesets.web.site import Site, SiteDep
 
 router = APIRouter(tags=["faces"])
 
@@ -43,6 +44,40 @@ class FaceShape(Shape):
     created_at: datetime
 
 
+class NearFace(Shape):
+    """A face that is like another."""
+
+    face_id: int
+    cosine_similarity: float
+
+
+class LikenessShape(Shape):
+    """How like somebody a face is."""
+
+    person: str
+    name: str
+    cosine_similarity: float
+    nearest: list[NearFace]
+
+
+class WhyShape(Shape):
+    """Why a face is whose it is."""
+
+    face_id: int
+    person: str
+    name: str
+    assigned_by: str
+    assigned_at: str
+    step: int | None
+    about: LikenessShape | None
+    runner_up: LikenessShape | None
+    thresholds: dict[str, float]
+    statements: list[str]
+    turning_point: float | None
+    verdict: str
+    head: str
+
+
 def face_shape(face: FaceFacts) -> FaceShape:
     """A face as the API tells of it."""
     left, top, right, bottom = face.box
@@ -56,6 +91,63 @@ def face_shape(face: FaceFacts) -> FaceShape:
         person_id=face.person,
         person_name=face.person_name or None,
         created_at=face.created_at,
+    )
+
+
+def require_facts(site: Site, face: int) -> FaceFacts:
+    """A face of the library. Raises `NotFound`."""
+    with site.library() as session:
+        found = session.run(lambda connection: facts_of_faces(connection, [face]))
+    if not found:
+        raise NotFound(f"There is no face {face}.")
+    return found[0]
+
+
+@router.get("/faces/{face}")
+def one_face(face: FaceId, site: SiteDep) -> FaceShape:
+    """Tell where a face is, and whose."""
+    return face_shape(require_facts(site, face))
+
+
+@router.get("/faces/{face}/explain")
+def why(
+    face: FaceId,
+    site: SiteDep,
+    who: Annotated[
+        str | None,
+        Query(max_length=200, description="About whom: a name or a number; by default whose it is."),
+    ] = None,
+) -> WhyShape:
+    """Explain why a face is whose it is, and what would have changed that."""
+    with site.library() as session:
+        found = explain(session, face, who)
+    return _why(found)
+
+
+def _why(found: Explanation) -> WhyShape:
+    return WhyShape(
+        face_id=found.face,
+        person=found.person,
+        name=found.name,
+        assigned_by=found.assigned_by,
+        assigned_at=found.assigned_at,
+        step=None if found.step is None else found.step.id,
+        about=_likeness(found.about),
+        runner_up=_likeness(found.runner_up),
+        thresholds=found.thresholds,
+        statements=found.statements,
+        turning_point=found.turning_point,
+        verdict=found.verdict,
+        head=found.head,
+    )
+
+
+def _likeness(found: Likeness | None) -> LikenessShape | None:
+    if found is None:
+        return None
+    nearest = [NearFace(face_id=face, cosine_similarity=similarity) for face, similarity in found.nearest]
+    return LikenessShape(
+        person=found.person, name=found.name, cosine_similarity=found.cosine_similarity, nearest=nearest
     )
 
 

@@ -6,7 +6,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from facesets.store.postgres.people.face_groups import LooseFace, load_groups, loose_faces
-from facesets.web.groups import sizes_of_groups
 from facesets.web.render import render
 from facesets.web.site import SiteDep
 
@@ -25,7 +24,7 @@ def groups(
 ) -> Response:
     """Some groups, the largest first."""
     with site.library() as session:
-        sizes = sizes_of_groups(site, session).groups
+        sizes = site.groups.sizes(session).groups
         start = 0 if faces is None else bisect_right(sizes, (-faces, after), key=lambda each: each.place)
         some = sizes[start : start + _GROUPS]
         found = session.run(lambda connection: load_groups(connection, some))
@@ -50,7 +49,7 @@ def faces(
     """Some faces of nobody that are in no group, the best first."""
     since = None if quality is None else (quality, after)
     with site.library() as session:
-        loose = sizes_of_groups(site, session).loose
+        loose = site.groups.sizes(session).loose
         found: list[LooseFace] = session.run(
             lambda connection: loose_faces(connection, loose, limit=_FACES + 1, after=since)
         )

@@ -32,8 +32,11 @@ export async function call(method, path, body) {
   return content;
 }
 
-/** Show a message; with `undo`, the number of a step, a button takes it back and then calls `undone`. */
-export function say(text, { undo, undone, isError = false } = {}) {
+/**
+ * Show a message; with `undo`, the number of a step, a button takes it back and then calls `undone`; with
+ * `act`, a button of these words does something else.
+ */
+export function say(text, { undo, undone, act, isError = false } = {}) {
   const messages = document.getElementById("messages");
   const message = document.createElement("div");
   message.className = isError ? "message error" : "message";
@@ -43,6 +46,15 @@ export function say(text, { undo, undone, isError = false } = {}) {
     button.addEventListener("click", async () => {
       message.remove();
       await takeBack(undo, undone);
+    });
+    message.append(button);
+  }
+  if (act) {
+    const [words, run] = act;
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: words });
+    button.addEventListener("click", () => {
+      message.remove();
+      run();
     });
     message.append(button);
   }

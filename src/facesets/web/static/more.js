@@ -1,37 +1,52 @@
-// Lists that go on: the next page is fetched and its items are added to this one's.
+// Long lists: the next part is fetched when the end comes into view. Without this its link is a page.
 
 import { complain } from "./app.js";
 
-/** Let the link `#more` add what follows to a list; returns a function that does, and tells the new items. */
-export function growing(list, added) {
-  let isBusy = false;
+/** Elements of a part of a page of ours. */
+export async function fetched(address) {
+  const answer = await fetch(address, { headers: { accept: "text/html" } }).catch(() => null);
+  if (!answer?.ok) throw new Error("The list could not be loaded. Is the program still running?");
+  const part = document.createElement("template");
+  part.innerHTML = await answer.text();
+  return part.content;
+}
 
-  async function grow() {
-    const link = document.getElementById("more");
-    if (!link || isBusy) return [];
-    isBusy = true;
+/** Follow the link `[data-more]` in `root` whenever it comes near; `add` takes the elements of the next part. */
+export function follow(root, add) {
+  let busy = false;
+  async function next(link) {
+    if (busy || !link.isConnected) return;
+    busy = true;
+    link.setAttribute("aria-busy", "true");
     try {
-      const answer = await fetch(link.href, { headers: { accept: "text/html" } });
-      if (!answer.ok) throw new Error("The next ones could not be fetched. Load the page again.");
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const items = [...page.querySelectorAll(`#${list.id} > li`)].map((item) => document.adoptNode(item));
-      list.append(...items);
-      items.forEach(added);
-      const following = page.getElementById("more");
-      if (following) link.href = following.getAttribute("href");
-      else link.remove();
-      return items;
-    } catch (error) {
-      complain(error);
-      return [];
+      const part = await fetched(link.dataset.more);
+      if (link.isConnected) {
+        seen.unobserve(link);
+        link.closest(".more").remove();
+        add(part);
+      }
+    } catch (problem) {
+      link.removeAttribute("aria-busy");
+      complain(problem);
     } finally {
-      isBusy = false;
+      busy = false;
     }
+    watch();
   }
-
-  document.getElementById("more")?.addEventListener("click", (event) => {
+  const seen = new IntersectionObserver(
+    (entries) => entries.forEach((entry) => entry.isIntersecting && next(entry.target)),
+    { rootMargin: "800px" },
+  );
+  root.addEventListener("click", (event) => {
+    const link = event.target.closest("[data-more]");
+    if (!link || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
-    grow();
+    next(link);
   });
-  return grow;
+  function watch() {
+    seen.disconnect();
+    root.querySelectorAll("[data-more]").forEach((link) => seen.observe(link));
+  }
+  watch();
+  return watch;
 }

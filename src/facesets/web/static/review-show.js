@@ -72,7 +72,7 @@ function picture(face, size, alt) {
 function faces(list, alt, most = 6) {
   if (!list.length) return element("p", { className: "muted", textContent: "No face can be shown." });
   const some = list.slice(0, most);
-  return element("div", { className: some.length > 1 ? "faces" : "faces one" }, ...some.map((each, place) => picture(each, place ? SMALL : LARGE, place ? "" : alt)));
+  return element("div", { className: some.length > 1 ? "mosaic" : "mosaic one" }, ...some.map((each, place) => picture(each, place ? SMALL : LARGE, place ? "" : alt)));
 }
 
 function alike(item) {

@@ -3,7 +3,7 @@
 import { call, complain, onKeys, say } from "./app.js";
 import { ask } from "./ask.js";
 import { completeNames } from "./complete.js";
-import { growing } from "./more.js";
+import { growing } from "./growing.js";
 
 const list = document.getElementById("faces");
 const byId = (id) => document.getElementById(id);

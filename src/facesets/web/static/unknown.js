@@ -3,7 +3,7 @@
 import { call, complain, onKeys, say, takeBack } from "./app.js";
 import { ask } from "./ask.js";
 import { completeNames } from "./complete.js";
-import { growing } from "./more.js";
+import { growing } from "./growing.js";
 
 const NEAR_END = 8;
 const list = document.getElementById("groups");

@@ -39,13 +39,13 @@ from facesets.store.postgres.people.steps import Step, changing
 class NameTaken(WrongUsage):
     """Somebody else has that name, and it was not said that they are one."""
 
-    def __init__(self, name: str, other: PersonState) -> None:
+    def __init__(self, name: str, other: PersonState, merge: Command | None = None) -> None:
         somebody = (
             f"{printable(name)} is somebody already ({short(other.id)}, {counted(other.faces, 'face')})."
         )
         self.question = f"{somebody} One person?"
         self.other = other.id
-        super().__init__(f"{somebody} If they are one person, say so: {Field('into')}.")
+        super().__init__(f"{somebody} If they are one person, say so: {merge or Field('into')}.")
 
 
 def name(database: Database, who: str, new_name: str, *, into: bool, face: bool, by: str) -> PersonSummary:
@@ -142,8 +142,10 @@ def rename(database: Database, who: str, new_name: str, *, by: str) -> PersonSum
 
     Raises
     ------
+    NameTaken
+        Somebody else has the name.
     WrongUsage
-        Nobody is meant, or somebody else has the name.
+        Nobody is meant, or the name is none.
     """
     text = cleaned(new_name)
 
@@ -153,10 +155,7 @@ def rename(database: Database, who: str, new_name: str, *, by: str) -> PersonSum
         if taken is not None and taken != state.id:
             other = require_person(connection, taken)
             merge = Command("people merge", short(state.id), Field("into", short(other.id)))
-            raise WrongUsage(
-                f"{called(other)} is somebody else ({short(other.id)}, {counted(other.faces, 'face')}). If "
-                f"they are one person: {merge}."
-            )
+            raise NameTaken(text, other, merge)
         with correcting_step(
             connection, "rename", by, f"{called(state)} is called {printable(text)} from now on"
         ) as step:

@@ -101,7 +101,7 @@ def person(database: Database, who: str, *, faces: int) -> PersonDetails:
             found = cluster_details(connection, who.strip(), meant.faces)
             return PersonDetails(cluster_line(connection, who.strip()), None, shown=shown, cluster=found)
         state = require_person(connection, meant.person)
-        refresh_totals(connection, state.id)
+        refresh_totals(connection, [state.id])
         _refresh_prototypes(connection, [state.id])
         (line,) = list_people(connection, status="all", person=state.id)
         said = load_statements(connection)

@@ -4,21 +4,22 @@ To count distinct photos and find their dates takes seconds in a large library; 
 with those that were counted takes a fraction of one. Dates that change are forgotten by a trigger.
 """
 
+from collections.abc import Sequence
 from typing import LiteralString
 from uuid import UUID
 
 from facesets.store.postgres.connection import Connection
 
 
-def refresh_totals(connection: Connection, person: UUID | None = None) -> dict[UUID, int]:
-    """Count the faces and photos of everybody, or of one, whose faces changed since they were counted.
+def refresh_totals(connection: Connection, persons: Sequence[UUID] | None = None) -> dict[UUID, int]:
+    """Count the faces and photos of everybody, or of some, whose faces changed since they were counted.
 
     Returns
     -------
     dict of UUID to int
         Whose did, and how many faces they have.
     """
-    changed = connection.execute(_CHANGED, {"person": person}).fetchall()
+    changed = connection.execute(_CHANGED, {"persons": None if persons is None else list(persons)}).fetchall()
     if changed:
         connection.execute(_COUNT, {"persons": [who for who, _ in changed]})
         gone = [who for who, faces in changed if not faces]
@@ -30,11 +31,11 @@ _CHANGED: LiteralString = """
     WITH now AS (
         SELECT person_id, count(*) AS faces, bit_xor(hashint8extended(id, 0)) AS fingerprint
         FROM face_detections
-        WHERE person_id IS NOT NULL AND (%(person)s::uuid IS NULL OR person_id = %(person)s)
+        WHERE person_id IS NOT NULL AND (%(persons)s::uuid[] IS NULL OR person_id = ANY(%(persons)s::uuid[]))
         GROUP BY person_id),
     kept AS (
         SELECT person_id, faces, fingerprint FROM person_totals
-        WHERE %(person)s::uuid IS NULL OR person_id = %(person)s)
+        WHERE %(persons)s::uuid[] IS NULL OR person_id = ANY(%(persons)s::uuid[]))
     SELECT person_id, coalesce(now.faces, 0) FROM now FULL JOIN kept USING (person_id)
     WHERE now.faces IS DISTINCT FROM kept.faces OR now.fingerprint IS DISTINCT FROM kept.fingerprint"""
 _COUNT: LiteralString = """

@@ -98,14 +98,16 @@ def count_faces_on_photo(connection: Connection, photo: int) -> int:
 def people_on_photo(connection: Connection, photo: int) -> list[UUID]:
     """Whose faces are on a photo."""
     rows = connection.execute(
-        "SELECT DISTINCT person_id FROM face_detections WHERE image_id = %s AND person_id IS NOT NULL", (photo,)
+        "SELECT DISTINCT person_id FROM face_detections WHERE image_id = %s AND person_id IS NOT NULL",
+        (photo,),
     )
     return [person for (person,) in rows]
 
 
 _FACTS: LiteralString = """
     SELECT f.id, i.sha256, f.x1, f.y1, f.x2, f.y2, f.det_score, f.quality, f.cluster, f.person_id,
-        coalesce((SELECT n.name FROM person_names n WHERE n.person_id = f.person_id ORDER BY n.id LIMIT 1), ''),
+        coalesce((SELECT n.name FROM person_names n
+            WHERE n.person_id = f.person_id ORDER BY n.id LIMIT 1), ''),
         CASE WHEN f.person_id IS NULL THEN '' ELSE coalesce(f.assigned_by, '') END, f.created_at
     FROM face_detections f JOIN images i ON i.id = f.image_id """
 

@@ -125,6 +125,17 @@ def say_exemplar(step: Step, face: int, person: UUID, *, pinned: bool) -> None:
     step.about(person)
 
 
+def say_best(step: Step, face: int, person: UUID) -> None:
+    """Keep that a face is an exemplar of a person, and the one that shows them: what was said last counts."""
+    step.touch_rows("said_exemplars", [f"{face} {person}"])
+    step.connection.execute(
+        """INSERT INTO said_exemplars (face_id, person_id, pinned) VALUES (%s, %s, true)
+            ON CONFLICT (face_id, person_id) DO UPDATE SET pinned = true, said_at = now()""",
+        (face, person),
+    )
+    step.about(person)
+
+
 def keep_person(step: Step, person: UUID) -> None:
     """Keep what somebody is called, and whether hidden, beside the row that a reset may remove."""
     step.touch_rows("said_people", [str(person)])

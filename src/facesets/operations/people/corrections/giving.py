@@ -1,0 +1,187 @@
+"""Some of a person's faces given to somebody else: each a single step, for whoever sees and picks them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from facesets.errors import WrongUsage
+from facesets.files import printable
+from facesets.operations.people.corrections.correcting import (
+    correcting_step,
+    keep_apart,
+    move_faces,
+    to_nobody,
+)
+from facesets.operations.people.corrections.naming import NameTaken
+from facesets.operations.people.corrections.summary import kept_step
+from facesets.operations.people.corrections.who import (
+    called,
+    cleaned,
+    has_name,
+    require_faces,
+    require_person,
+)
+from facesets.plurals import counted
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.people.person_edits import add_name, make_person
+from facesets.store.postgres.people.statements import keep_person, say_best
+from facesets.store.postgres.people.steps import changing, making_step
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Where faces went.
+
+    Attributes
+    ----------
+    person : UUID or None
+        Whose they are now; None for nobody.
+    did : str
+        In words.
+    step : int or None
+        The number that takes it back; None where nothing changed.
+    """
+
+    person: UUID | None
+    did: str
+    step: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """Faces, and whose they are taken for.
+
+    Attributes
+    ----------
+    owner : UUID or None
+        Whose all of them are, as whoever picked them saw it; None for nobody, unless `anybody`.
+    anybody : bool
+        It does not matter whose they are.
+    """
+
+    faces: Sequence[int]
+    owner: UUID | None = None
+    anybody: bool = False
+
+
+def give_to(database: Database, picked: Picked, person: UUID, *, by: str) -> Given:
+    """Say that faces are a person, and give them to them. Raises `WrongUsage` as `correcting.move`."""
+
+    def work(connection: Connection) -> Given:
+        faces = _require_owned(connection, picked)
+        target = require_person(connection, person)
+        return _given(connection, faces, target.id, f"moved to {called(target)}", by)
+
+    return changing(database, work)
+
+
+def give_to_name(database: Database, picked: Picked, name: str, *, into: bool, by: str) -> Given:
+    """Give faces to a person of a name, who is made if nobody has it.
+
+    Parameters
+    ----------
+    into : bool
+        Where somebody has the name, they are meant.
+
+    Raises
+    ------
+    NameTaken
+        Somebody has it, and `into` is off.
+    WrongUsage
+        As `correcting.move`, or the name is none.
+    """
+    text = cleaned(name)
+
+    def work(connection: Connection) -> Given:
+        faces = _require_owned(connection, picked)
+        taken = has_name(connection, text)
+        if taken is not None:
+            target = require_person(connection, taken)
+            if not into:
+                raise NameTaken(text, target)
+            return _given(connection, faces, target.id, f"moved to {called(target)}", by)
+        return _given(connection, faces, None, f"moved to {printable(text)}", by, name=text)
+
+    return changing(database, work)
+
+
+def split_off(database: Database, picked: Picked, *, by: str) -> Given:
+    """Make somebody new of some of a person's faces, who is said to be another. Raises `WrongUsage`."""
+
+    def work(connection: Connection) -> Given:
+        faces = _require_owned(connection, picked)
+        owner = None if picked.owner is None else require_person(connection, picked.owner)
+        if owner is not None and owner.faces <= len(faces):
+            raise WrongUsage(
+                f"These are all faces of {called(owner)}. Leave some, or give {called(owner)} another name."
+            )
+        return _given(
+            connection, faces, None, "split off", by, apart_from=None if owner is None else owner.id
+        )
+
+    return changing(database, work)
+
+
+def take_away(database: Database, picked: Picked, *, by: str) -> Given:
+    """Say that faces are not whose they are, who loses them. Raises `WrongUsage` as `correcting.move`."""
+
+    def work(connection: Connection) -> Given:
+        faces = _require_owned(connection, picked)
+        owner = None if picked.owner is None else called(require_person(connection, picked.owner))
+        did = f"{counted(len(faces), 'face')} said not to be {owner}" if owner else "taken from their people"
+        with correcting_step(connection, "move", by, did) as step:
+            to_nobody(step, faces)
+        return Given(None, did, kept_step(connection, step))
+
+    return changing(database, work)
+
+
+def choose_best(database: Database, face: int, person: UUID, *, by: str) -> Given:
+    """Let a face be the one that shows a person, and an exemplar of them. Raises `WrongUsage`."""
+
+    def work(connection: Connection) -> Given:
+        _require_owned(connection, Picked([face], person))
+        owner = require_person(connection, person)
+        did = f"face {face} shows {called(owner)}"
+        with making_step(connection, "prototypes", by, did) as step:
+            say_best(step, face, owner.id)
+        return Given(owner.id, did, kept_step(connection, step))
+
+    return changing(database, work)
+
+
+def _given(
+    connection: Connection,
+    faces: list[int],
+    person: UUID | None,
+    did: str,
+    by: str,
+    *,
+    name: str = "",
+    apart_from: UUID | None = None,
+) -> Given:
+    """Give faces to somebody, by default somebody new who may get a name, in one step."""
+    what = f"{counted(len(faces), 'face')} {did}"
+    with correcting_step(connection, "move", by, what) as step:
+        target = make_person(step) if person is None else person
+        move_faces(step, faces, target)
+        if name:
+            add_name(step, target, name)
+        keep_person(step, target)
+        if apart_from is not None:
+            keep_apart(step, apart_from, target)
+    return Given(target, what, kept_step(connection, step))
+
+
+def _require_owned(connection: Connection, picked: Picked) -> list[int]:
+    """The faces, if they are whose they are taken for."""
+    faces = sorted(set(picked.faces))
+    found = require_faces(connection, faces)
+    if picked.anybody:
+        return faces
+    owner = None if picked.owner is None else require_person(connection, picked.owner)
+    others = [face for face, person in found.items() if person != (None if owner is None else owner.id)]
+    if others:
+        name = "nobody's" if owner is None else f"{called(owner)}'s"
+        raise WrongUsage(f"Face {others[0]} is not {name}. Look at it again, then decide.")
+    return faces

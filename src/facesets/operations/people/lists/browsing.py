@@ -1,0 +1,254 @@
+"""People, the faces of one and the faces on a photo, some at a time, as whoever browses sees them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from facesets.errors import NotFound
+from facesets.operations.people.corrections.who import folded, require_person
+from facesets.operations.people.corrections.wording import describing
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.models import usual_detector
+from facesets.store.postgres.people.people_pages import (
+    PeoplePlace,
+    PersonCard,
+    Wanted,
+    cards_of,
+    count_people,
+    people_cards,
+)
+from facesets.store.postgres.people.person_edits import all_names
+from facesets.store.postgres.people.person_faces import (
+    Era,
+    Order,
+    ShownFace,
+    eras_of,
+    shown_faces,
+    spread_of,
+)
+from facesets.store.postgres.people.person_neighbours import nearest_people
+from facesets.store.postgres.people.person_totals import refresh_totals
+from facesets.store.postgres.people.photo_faces import (
+    FaceFacts,
+    Photo,
+    faces_on_photo,
+    find_photo,
+    people_on_photo,
+    photos_beside,
+)
+from facesets.store.postgres.people.prototypes import refresh_prototypes
+from facesets.store.postgres.people.statements import load_statements
+from facesets.store.postgres.people.versions import version_of_person, versions_of_people
+
+if TYPE_CHECKING:
+    from facesets.operations.people.corrections.contradictions import Statement
+
+_NEAREST = 6
+_MOST_FACES = 1000
+_MOST_STATEMENTS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class PeoplePage:
+    """Some people, and how many there are in all.
+
+    Attributes
+    ----------
+    after : PeoplePlace or None
+        Where the next page begins; None on the last one.
+    """
+
+    people: list[PersonCard]
+    total: int
+    unnamed: int
+    after: PeoplePlace | None
+
+
+def people_page(
+    database: Database,
+    wanted: Wanted,
+    find: str = "",
+    *,
+    limit: int,
+    after: PeoplePlace | None = None,
+    offset: int = 0,
+) -> PeoplePage:
+    """People with a name first, then those without, each by number of faces; or those whose name fits.
+
+    Totals are those that were counted last.
+
+    Parameters
+    ----------
+    find : str
+        Part of a name; those whose name begins so come first.
+    """
+
+    def work(connection: Connection) -> PeoplePage:
+        chosen = replace(wanted, found=_found(connection, find)) if find.strip() else wanted
+        people = people_cards(connection, chosen, limit=limit + 1, after=after, offset=offset)
+        total, unnamed = count_people(connection, chosen)
+        last = people[limit - 1] if len(people) > limit else None
+        place = None if last is None else PeoplePlace(last.rank, last.faces, last.id)
+        return PeoplePage(people[:limit], total, unnamed, place)
+
+    return database.run(work)
+
+
+def _found(connection: Connection, find: str) -> dict[UUID, int]:
+    """Whose names fit, and how well: 0 where one begins so, 1 where a word of one does, 2 otherwise."""
+    text = folded(find)
+    found: dict[UUID, int] = {}
+    for name, person in all_names(connection):
+        have = folded(name)
+        if text in have:
+            rank = 0 if have.startswith(text) else 1 if f" {text}" in have else 2
+            found[person] = min(rank, found.get(person, rank))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPerson:
+    """Somebody as they are now, and the version to say with changes."""
+
+    card: PersonCard
+    version: int
+
+
+def seen_person(database: Database, person: UUID) -> SeenPerson:
+    """A person as they are now; somebody who was merged is whom they were merged into. Raises `NotFound`."""
+
+    def work(connection: Connection) -> SeenPerson:
+        found = require_person(connection, person).id
+        # First: whatever changes while this is read makes it old.
+        version = version_of_person(connection, found)
+        refresh_totals(connection, [found])
+        _refresh_prototypes(connection, found)
+        (card,) = cards_of(connection, [found])
+        return SeenPerson(card, version)
+
+    return database.run(work)
+
+
+def _refresh_prototypes(connection: Connection, person: UUID) -> None:
+    detector = usual_detector(connection)
+    if detector is not None:
+        refresh_prototypes(connection, detector, [person])
+
+
+@dataclass(frozen=True, slots=True)
+class FacesPage:
+    """Some faces of a person.
+
+    Attributes
+    ----------
+    eras : list of Era
+        Years in which the person looks alike, where they are told apart.
+    after : int or None
+        The face after which the next page begins; None on the last one.
+    """
+
+    faces: list[ShownFace]
+    eras: list[Era]
+    after: int | None
+
+
+def faces_page(
+    database: Database, person: UUID, order: Order, *, limit: int, after: int | None = None
+) -> FacesPage:
+    """Some faces of a person in an order. A face that exists no more ends the list."""
+
+    def work(connection: Connection) -> FacesPage:
+        faces = shown_faces(connection, person, order, limit=limit + 1, after=after)
+        following = faces[limit - 1].id if len(faces) > limit else None
+        return FacesPage(faces[:limit], eras_of(connection, person), following)
+
+    return database.run(work)
+
+
+@dataclass(frozen=True, slots=True)
+class AboutPerson:
+    """What else is known of a person.
+
+    Attributes
+    ----------
+    spread : float or None
+        Mean cosine distance of the best faces to their mean.
+    statements : list of str
+        What was said, in words; at most some.
+    said : int
+        How much was said in all.
+    nearest : list of (person, cosine similarity)
+        Who resembles them most.
+    """
+
+    card: PersonCard
+    spread: float | None
+    statements: list[str]
+    said: int
+    nearest: list[tuple[PersonCard, float]]
+
+
+def about_person(database: Database, person: UUID) -> AboutPerson:
+    """What else is known of a person. Raises `NotFound`."""
+
+    def work(connection: Connection) -> AboutPerson:
+        found = require_person(connection, person).id
+        _refresh_prototypes(connection, found)
+        similar = nearest_people(connection, found, _NEAREST)
+        cards = {card.id: card for card in cards_of(connection, [found, *(other for other, _ in similar)])}
+        said = load_statements(connection)
+        ours: list[Statement] = [
+            *(each for each in said.faces if each.person == found),
+            *(each for each in said.person_pairs if found in (each.first, each.second)),
+        ]
+        return AboutPerson(
+            cards[found],
+            spread_of(connection, found),
+            list(map(describing(connection), ours[:_MOST_STATEMENTS])),
+            len(ours),
+            [(cards[other], similarity) for other, similarity in similar],
+        )
+
+    return database.run(work)
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoPage:
+    """A photo, the faces on it, and the photos beside it.
+
+    Attributes
+    ----------
+    versions : mapping of UUID to int
+        Of the people on it, to be said with changes.
+    newer, older : str or None
+        Content of the photos of the person that one came from.
+    """
+
+    photo: Photo
+    faces: Sequence[FaceFacts]
+    versions: dict[UUID, int]
+    newer: str | None
+    older: str | None
+
+
+def photo_page(database: Database, sha256: str, person: UUID | None = None) -> PhotoPage:
+    """A photo of the library. Raises `NotFound`."""
+
+    def work(connection: Connection) -> PhotoPage:
+        photo = require_photo(connection, sha256)
+        # Before the faces: whatever changes in between makes the versions old.
+        versions = versions_of_people(connection, people_on_photo(connection, photo.id))
+        faces = faces_on_photo(connection, photo.id, limit=_MOST_FACES)
+        newer, older = (None, None) if person is None else photos_beside(connection, photo.id, person)
+        return PhotoPage(photo, faces, versions, newer, older)
+
+    return database.run(work)
+
+
+def require_photo(connection: Connection, sha256: str) -> Photo:
+    """The photo of that content. Raises `NotFound`."""
+    photo = find_photo(connection, sha256)
+    if photo is None:
+        raise NotFound("There is no such photo in the library, or not any more.")
+    return photo

@@ -1,0 +1,163 @@
+"""People as grids show them: some at a time, each with its best face, however many there are."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import LiteralString
+from uuid import UUID
+
+from psycopg import sql
+
+from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.people.people_list import Status
+
+
+@dataclass(frozen=True, slots=True)
+class PersonCard:
+    """One person in a grid.
+
+    Attributes
+    ----------
+    rank : int
+        People are shown by it first: 0 for those with a name and 1 for the others, or how well the name fits.
+    first, last : str
+        Years of the first and the last photo; empty where no photo says.
+    face : int or None
+        The face that shows the person; `sha256` is its photo's, empty without a face.
+    """
+
+    id: UUID
+    rank: int
+    names: list[str]
+    status: str
+    faces: int
+    photos: int
+    prototypes: int
+    first: str
+    last: str
+    created_at: datetime
+    updated_at: datetime
+    face: int | None
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """What the person goes by; empty without a name."""
+        return self.names[0] if self.names else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which people.
+
+    Attributes
+    ----------
+    named : bool or None
+        Only those with a name, or without one.
+    found : mapping of UUID to int, or None
+        Only these, each with its rank.
+    empty : bool
+        Also those without name and faces, whom a correction left behind.
+    """
+
+    status: Status = "active"
+    named: bool | None = None
+    found: Mapping[UUID, int] | None = None
+    empty: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PeoplePlace:
+    """After whom a page begins: rank, number of faces and id of the last person of the page before."""
+
+    rank: int
+    faces: int
+    person: UUID
+
+
+def people_cards(
+    connection: Connection,
+    wanted: Wanted,
+    *,
+    limit: int,
+    after: PeoplePlace | None = None,
+    offset: int = 0,
+) -> list[PersonCard]:
+    """People by rank, those with most faces first, with totals as counted last."""
+    statement = sql.SQL(_CARDS).format(
+        some=_some(wanted),
+        after=sql.SQL("(rank, -faces, id) > (%(rank)s, -%(faces)s, %(person)s)" if after else "true"),
+    )
+    values = {**_values(wanted), "limit": limit, "offset": offset}
+    if after is not None:
+        values |= {"rank": after.rank, "faces": after.faces, "person": after.person}
+    return [PersonCard(*row) for row in connection.execute(statement, values)]
+
+
+def cards_of(connection: Connection, persons: Sequence[UUID]) -> list[PersonCard]:
+    """These people in this order, whatever their status; those that do not exist are left out."""
+    wanted = Wanted("all", found={person: place for place, person in enumerate(persons)})
+    return people_cards(connection, wanted, limit=len(persons))
+
+
+def count_people(connection: Connection, wanted: Wanted) -> tuple[int, int]:
+    """How many people there are, and how many of them have no name."""
+    statement = sql.SQL("SELECT count(*), count(*) FILTER (WHERE NOT named) FROM ({}) AS every").format(
+        _some(wanted)
+    )
+    row = only_row(connection.execute(statement, _values(wanted)))
+    return int(row[0]), int(row[1])
+
+
+def _values(wanted: Wanted) -> dict[str, object]:
+    found = wanted.found or {}
+    return {
+        "status": wanted.status,
+        "found": list(found),
+        "ranks": list(found.values()),
+    }
+
+
+def _some(wanted: Wanted) -> sql.Composed:
+    return sql.SQL(_SOME).format(
+        rank=sql.SQL("CASE WHEN named THEN 0 ELSE 1 END" if wanted.found is None else "found.rank"),
+        found=sql.SQL(
+            ""
+            if wanted.found is None
+            else "JOIN unnest(%(found)s::uuid[], %(ranks)s::int[]) AS found (id, rank) ON found.id = p.id"
+        ),
+        named=sql.SQL("true" if wanted.named is None else "named" if wanted.named else "NOT named"),
+        empty=sql.SQL("true" if wanted.empty else "(named OR t.faces > 0)"),
+    )
+
+
+_SOME: LiteralString = """
+    SELECT p.id, p.status, p.created_at, p.updated_at, coalesce(t.faces, 0) AS faces,
+        coalesce(t.photos, 0) AS photos, t.taken_from, t.taken_until, named, {rank} AS rank
+    FROM persons p {found}
+    LEFT JOIN person_totals t ON t.person_id = p.id
+    LEFT JOIN (SELECT DISTINCT person_id, true AS has FROM person_names) n ON n.person_id = p.id
+    CROSS JOIN LATERAL (SELECT coalesce(n.has, false) AS named) AS has
+    WHERE (%(status)s = 'all' OR p.status = %(status)s) AND {named} AND {empty}"""
+_CARDS: LiteralString = """
+    SELECT p.id, p.rank, array(SELECT n.name FROM person_names n WHERE n.person_id = p.id ORDER BY n.id),
+        p.status, p.faces, p.photos,
+        (SELECT count(*) FROM person_prototypes q WHERE q.person_id = p.id),
+        coalesce(to_char(p.taken_from, 'YYYY'), ''), coalesce(to_char(p.taken_until, 'YYYY'), ''),
+        p.created_at, p.updated_at, best.id, coalesce(i.sha256, '')
+    FROM (SELECT * FROM ({some}) AS every WHERE {after}
+        ORDER BY rank, faces DESC, id LIMIT %(limit)s OFFSET %(offset)s) AS p
+    -- Chosen by a human, else the first exemplar; both may be somebody else's by now. Only then all are read.
+    LEFT JOIN LATERAL (SELECT s.face_id AS id FROM said_exemplars s JOIN face_detections f ON f.id = s.face_id
+        WHERE s.person_id = p.id AND s.pinned AND f.person_id = p.id
+        ORDER BY s.said_at DESC, s.face_id LIMIT 1) AS chosen ON true
+    LEFT JOIN LATERAL (SELECT q.face_id AS id FROM person_prototypes q JOIN face_detections f
+            ON f.id = q.face_id AND f.person_id = p.id
+        WHERE q.person_id = p.id AND q.kind = 'exemplar' AND chosen.id IS NULL
+        ORDER BY q.id LIMIT 1) AS exemplar ON true
+    LEFT JOIN LATERAL (SELECT f.id FROM face_detections f
+        WHERE f.person_id = p.id AND chosen.id IS NULL AND exemplar.id IS NULL
+        ORDER BY f.quality DESC, f.id LIMIT 1) AS any_face ON true
+    LEFT JOIN face_detections best ON best.id = coalesce(chosen.id, exemplar.id, any_face.id)
+    LEFT JOIN images i ON i.id = best.image_id
+    ORDER BY p.rank, p.faces DESC, p.id"""

@@ -1,0 +1,115 @@
+"""The faces of one person, some at a time: by date, or those least like the others first."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, LiteralString
+from uuid import UUID
+
+from facesets.store.postgres.connection import Connection, only_row
+
+Order = Literal["newest", "oldest", "far"]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFace:
+    """One face of a person.
+
+    Attributes
+    ----------
+    taken : datetime or None
+        When its photo was taken, by the camera's clock.
+    distance : float or None
+        Cosine distance to the mean of the person's faces, where the order goes by it.
+    """
+
+    id: int
+    sha256: str
+    taken: datetime | None
+    assigned_by: str
+    distance: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Era:
+    """Years in which a person looks alike: first and last."""
+
+    first: int
+    last: int
+
+
+def shown_faces(
+    connection: Connection, person: UUID, order: Order, *, limit: int, after: int | None = None
+) -> list[ShownFace]:
+    """Faces of a person in an order, from the one that comes after a face.
+
+    A face without a date comes last, whatever the direction; so does one that cannot be compared.
+    """
+    rows = connection.execute(
+        _ORDERS[order],
+        {"person": person, "after": after, "limit": limit},
+    )
+    return [ShownFace(*row) for row in rows]
+
+
+_NEWEST: LiteralString = """
+    SELECT f.id, i.sha256, i.taken, coalesce(f.assigned_by, ''), NULL
+    FROM face_detections f JOIN images i ON i.id = f.image_id
+    WHERE f.person_id = %(person)s AND (%(after)s::bigint IS NULL
+        OR (coalesce(i.taken, '-infinity'), f.image_id, f.id) < (
+            SELECT coalesce(j.taken, '-infinity'), g.image_id, g.id
+            FROM face_detections g JOIN images j ON j.id = g.image_id WHERE g.id = %(after)s))
+    ORDER BY coalesce(i.taken, '-infinity') DESC, f.image_id DESC, f.id DESC LIMIT %(limit)s"""
+_OLDEST: LiteralString = """
+    SELECT f.id, i.sha256, i.taken, coalesce(f.assigned_by, ''), NULL
+    FROM face_detections f JOIN images i ON i.id = f.image_id
+    WHERE f.person_id = %(person)s AND (%(after)s::bigint IS NULL
+        OR (coalesce(i.taken, 'infinity'), f.image_id, f.id) > (
+            SELECT coalesce(j.taken, 'infinity'), g.image_id, g.id
+            FROM face_detections g JOIN images j ON j.id = g.image_id WHERE g.id = %(after)s))
+    ORDER BY coalesce(i.taken, 'infinity'), f.image_id, f.id LIMIT %(limit)s"""
+_FAR: LiteralString = """
+    WITH middle AS MATERIALIZED (
+        SELECT model_id, embedding FROM person_prototypes
+        WHERE person_id = %(person)s AND kind = 'centroid' AND taken_from IS NULL
+        ORDER BY faces DESC, id LIMIT 1),
+    after AS MATERIALIZED (
+        SELECT coalesce(e.embedding <=> m.embedding, -1) AS distance, f.id
+        FROM face_detections f LEFT JOIN face_embeddings e ON e.face_id = f.id
+            LEFT JOIN middle m ON m.model_id = e.model_id WHERE f.id = %(after)s),
+    scored AS (
+        SELECT f.id, f.image_id, f.assigned_by, coalesce(e.embedding <=> m.embedding, -1) AS distance
+        FROM face_detections f LEFT JOIN face_embeddings e ON e.face_id = f.id
+            LEFT JOIN middle m ON m.model_id = e.model_id
+        WHERE f.person_id = %(person)s)
+    SELECT s.id, i.sha256, i.taken, coalesce(s.assigned_by, ''), nullif(s.distance, -1)
+    FROM (SELECT * FROM scored WHERE %(after)s::bigint IS NULL
+            OR (distance, id) < (SELECT a.distance, a.id FROM after a)
+        ORDER BY distance DESC, id DESC LIMIT %(limit)s) AS s JOIN images i ON i.id = s.image_id
+    ORDER BY s.distance DESC, s.id DESC"""
+_ORDERS: dict[Order, LiteralString] = {"newest": _NEWEST, "oldest": _OLDEST, "far": _FAR}
+
+
+def eras_of(connection: Connection, person: UUID) -> list[Era]:
+    """The eras that a person's prototypes tell apart; none for somebody whose photos span few years."""
+    rows = connection.execute(
+        """SELECT DISTINCT extract(year FROM taken_from)::int, extract(year FROM taken_until)::int
+            FROM person_prototypes WHERE person_id = %s AND kind = 'centroid' AND taken_from IS NOT NULL
+            ORDER BY 1, 2""",
+        (person,),
+    )
+    return [Era(*row) for row in rows]
+
+
+def spread_of(connection: Connection, person: UUID) -> float | None:
+    """Mean cosine distance of a person's best faces to their mean; None without vectors."""
+    row = only_row(
+        connection.execute(
+            """SELECT 1 - vector_norm(avg(embedding)) FROM (
+                    SELECT e.embedding, e.model_id FROM face_detections f
+                        JOIN face_embeddings e ON e.face_id = f.id
+                    WHERE f.person_id = %s ORDER BY e.model_id DESC, f.quality DESC LIMIT 2000) AS best
+                GROUP BY model_id UNION ALL SELECT NULL LIMIT 1""",
+            (person,),
+        )
+    )
+    return None if row[0] is None else round(float(row[0]), 4)

@@ -1,0 +1,214 @@
+"""What can be said about a person through `POST /persons/{id}`, by its `action`."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import Body
+from pydantic import Field
+
+from facesets.errors import WrongUsage
+from facesets.interfaces import Progress
+from facesets.operations.options.people import SplitOptions
+from facesets.operations.people.corrections import naming
+from facesets.operations.people.corrections.giving import (
+    Given,
+    Picked,
+    choose_best,
+    give_to,
+    give_to_name,
+    split_off,
+    take_away,
+)
+from facesets.operations.people.corrections.splitting import apply_split
+from facesets.operations.people.corrections.who import called, folded, require_person, short
+from facesets.operations.people.forgetting.forget import ForgetSummary, forget
+from facesets.stop import Stop
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.people.person_edits import faces_of_person
+from facesets.store.postgres.people.steps import faces_moved
+from facesets.store.postgres.people.versions import version_of_person
+from facesets.store.postgres.pictures import pictures_of_faces
+from facesets.web.api.shapes import Shape
+from facesets.web.site import Seen, Site
+
+_Name = Annotated[str, Field(min_length=1, max_length=200)]
+_Face = Annotated[int, Field(ge=1, lt=2**63)]
+_Faces = Annotated[list[_Face], Field(min_length=1, max_length=5000)]
+
+
+class _Said(Shape):
+    version: Annotated[
+        int | None, Field(description="Of the person as they were seen; without it nothing is compared.")
+    ] = None
+
+
+class Rename(_Said):
+    """Call a person otherwise; former names go."""
+
+    action: Literal["rename"]
+    name: _Name
+
+
+class AddName(_Said):
+    """Give a person a further name."""
+
+    action: Literal["name"]
+    name: _Name
+    into: Annotated[bool, Field(description="Where somebody else has it, they are one person.")] = False
+
+
+class Hide(_Said):
+    """Hide a person, or show them again."""
+
+    action: Literal["hide", "unhide"]
+
+
+class Split(_Said):
+    """Make somebody new of these faces; without faces, of each part that the person falls into."""
+
+    action: Literal["split"]
+    face_ids: _Faces | None = None
+    parts: Annotated[int | None, Field(ge=2, le=100)] = None
+    min_cluster_size: Annotated[int, Field(ge=1, le=100_000)] = 3
+
+
+class Move(_Said):
+    """Give faces to a person, to whoever has a name, or without either to nobody: they are not the person."""
+
+    action: Literal["move"]
+    face_ids: _Faces
+    to_person_id: UUID | None = None
+    name: _Name | None = None
+    into: Annotated[bool, Field(description="Where somebody has that name, they are meant.")] = False
+
+
+class BestFace(_Said):
+    """Let a face be the one that shows the person."""
+
+    action: Literal["bestFace"]
+    face_id: _Face
+
+
+class Forget(_Said):
+    """Erase a person for good, in the background."""
+
+    action: Literal["forget"]
+    name: Annotated[str, Field(max_length=200, description="The person's name, or number without one.")]
+
+
+Action = Annotated[Rename | AddName | Hide | Split | Move | BestFace | Forget, Body(discriminator="action")]
+
+
+class Done(Shape):
+    """What was done.
+
+    The person is whose the faces are now, or else the one it was about; null for nobody. The version is that
+    of the person in the address, or of whom they are one with now.
+    """
+
+    person_id: UUID | None
+    person_name: str | None
+    did: str
+    faces_moved: int
+    step: int | None
+    version: int | None
+    job_id: str | None = None
+
+
+def act(site: Site, person: UUID, asked: Action) -> Done:
+    """Do it; raises what the operations raise, and `Changed`."""
+    if isinstance(asked, Forget):
+        return _forget(site, person, asked)
+    with site.changing(Seen(person, asked.version)) as session:
+        given = _given(session, person, asked, site.by)
+    with site.library() as session:
+        return done_about(session, given.person, given.did, given.step, seen=person)
+
+
+def done_about(
+    database: Database, person: UUID | None, did: str, step: int | None, *, seen: UUID | None = None
+) -> Done:
+    """What to answer after a change; the version is by default that of whose the faces are."""
+
+    def work(connection: Connection) -> Done:
+        now = None if person is None else require_person(connection, person)
+        about = seen or person
+        # The step itself where there is one: what others did since then must still be noticed.
+        version = step
+        if version is None and about is not None:
+            version = version_of_person(connection, require_person(connection, about).id)
+        return Done(
+            person_id=None if now is None else now.id,
+            person_name=None if now is None or not now.names else now.names[0],
+            did=did,
+            faces_moved=faces_moved(connection, step),
+            step=step,
+            version=version,
+        )
+
+    return database.run(work)
+
+
+def _given(
+    session: Database, person: UUID, asked: Rename | AddName | Hide | Split | Move | BestFace, by: str
+) -> Given:
+    who = f"{person}"
+    if isinstance(asked, Move):
+        return _move(session, Picked(asked.face_ids, person), asked, by)
+    if isinstance(asked, BestFace):
+        return choose_best(session, asked.face_id, person, by=by)
+    if isinstance(asked, Split):
+        if asked.face_ids is not None:
+            return split_off(session, Picked(asked.face_ids, person), by=by)
+        parts = apply_split(session, who, SplitOptions(asked.parts, asked.min_cluster_size), by=by)
+        return Given(person, f"split into {max(1, len(parts.parts))}", parts.step)
+    if isinstance(asked, Rename):
+        summary = naming.rename(session, who, asked.name, by=by)
+    elif isinstance(asked, AddName):
+        summary = naming.name(session, who, asked.name, into=asked.into, face=False, by=by)
+    else:
+        summary = naming.set_hidden(session, who, hidden=asked.action == "hide", by=by)
+    return Given(person, f"{summary.name} {summary.did}", summary.step)
+
+
+def _move(session: Database, picked: Picked, asked: Move, by: str) -> Given:
+    if asked.to_person_id is not None and asked.name is not None:
+        raise WrongUsage("Say to whom by toPersonId or by name, not by both.")
+    if asked.to_person_id is not None:
+        return give_to(session, picked, asked.to_person_id, by=by)
+    if asked.name is not None:
+        return give_to_name(session, picked, asked.name, into=asked.into, by=by)
+    return take_away(session, picked, by=by)
+
+
+def _forget(site: Site, person: UUID, asked: Forget) -> Done:
+    """Begin to erase a person, and the pictures that were made of their faces."""
+
+    def look(connection: Connection) -> tuple[UUID, str, int]:
+        state = require_person(connection, person)
+        if folded(asked.name) not in {folded(each) for each in (state.names or [short(state.id)])}:
+            raise WrongUsage(f"Type {called(state)} to erase them for good.")
+        return state.id, called(state), state.faces
+
+    with site.changing(Seen(person, asked.version)) as session:
+        who, name, faces = session.run(look)
+
+    def work(progress: Progress, _stop: Stop) -> ForgetSummary:
+        with site.library() as session:
+            pictures = session.run(
+                lambda connection: pictures_of_faces(connection, faces_of_person(connection, who))
+            )
+            summary = forget(session, f"{who}", by=site.by, progress=progress)
+        site.crops.remove(pictures.values())
+        return summary
+
+    job = site.jobs.start("people forget", work)
+    return Done(
+        person_id=who,
+        person_name=name,
+        did=f"{name} is being erased",
+        faces_moved=faces,
+        step=None,
+        version=None,
+        job_id=job.id,
+    )

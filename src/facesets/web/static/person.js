@@ -1,0 +1,287 @@
+// One person: which faces are theirs, what they are called, and who else they may be.
+
+import { call, complain, onKeys, say } from "./app.js";
+import { told, toldLater, undoByKey } from "./changes.js";
+import { askName, askYes } from "./dialogs.js";
+import { fetched, follow } from "./more.js";
+import { selectable } from "./select.js";
+
+const root = document.getElementById("person");
+const faces = document.getElementById("faces");
+const path = `/persons/${root.dataset.id}`;
+const called = () => root.dataset.name || "this person";
+const counted = (count) => (count === 1 ? "1 face" : `${count} faces`);
+
+const holder = faces.parentElement.insertBefore(document.createElement("div"), faces.nextSibling);
+const select = selectable(faces, { changed: showSelection, open: (option) => location.assign(option.dataset.href) });
+takeMore(faces);
+const watch = follow(holder, append);
+
+/** The link to more is no face: it stands behind the list box. */
+function takeMore(part) {
+  holder.replaceChildren(...part.querySelectorAll(".more"));
+}
+
+function append(part) {
+  const [first] = part.querySelectorAll(".faces-group");
+  const last = faces.querySelector(".faces-group:last-of-type");
+  if (first && last && first.dataset.title === last.dataset.title) {
+    last.querySelector("ul").append(...first.querySelectorAll("li"));
+    first.remove();
+  }
+  takeMore(part);
+  faces.append(...part.querySelectorAll(".faces-group"));
+  select.upgrade();
+}
+
+function showSelection(count) {
+  document.getElementById("selected").textContent = count ? `${count} selected` : "Click faces to select them";
+  document.getElementById("face-actions").hidden = count === 0;
+  document.querySelector("[data-do=best]").disabled = count !== 1;
+}
+
+/** Load everything that is shown again; what was selected stays. */
+async function refresh() {
+  const shown = faces.querySelectorAll("[role=option]").length;
+  try {
+    const person = await call("GET", path);
+    if (person.id !== root.dataset.id) return location.assign(`/people/${person.id}`);
+    root.dataset.version = person.version;
+    showHead(person);
+    const parts = [await fetched(`/people/${root.dataset.id}/faces?sort=${root.dataset.sort}`)];
+    let count = parts[0].querySelectorAll("[data-face]").length;
+    for (let more = parts[0].querySelector("[data-more]"); more && count < shown; more = parts.at(-1).querySelector("[data-more]")) {
+      parts.push(await fetched(more.dataset.more));
+      count += parts.at(-1).querySelectorAll("[data-face]").length;
+    }
+    faces.replaceChildren();
+    parts.forEach(append);
+    select.restore();
+    watch();
+    loadAbout();
+  } catch (problem) {
+    complain(problem);
+  }
+}
+
+function showHead(person) {
+  Object.assign(root.dataset, { name: person.name ?? "", status: person.status });
+  const heading = root.querySelector("h1");
+  heading.textContent = person.name ?? "Somebody without a name";
+  heading.classList.toggle("muted", !person.name);
+  document.title = `${heading.textContent} · facesets`;
+  const photos = person.photoCount === 1 ? "1 photo" : `${person.photoCount} photos`;
+  const hidden = person.status === "hidden";
+  document.getElementById("person-counts").textContent =
+    `${counted(person.faceCount)} on ${photos}${hidden ? " · hidden" : ""}`;
+  root.querySelector("[data-do=rename]").textContent = person.name ? "Rename…" : "Name…";
+  root.querySelector("[data-do=hide]").hidden = hidden;
+  root.querySelector("[data-do=unhide]").hidden = !hidden;
+  document.getElementById("no-faces").hidden = person.faceCount > 0;
+}
+
+/** Nobody's change is overwritten: look again, with everything selected that still is here. */
+function refused(problem) {
+  if (problem.kind === "changed") say(problem.message, { isError: true, act: ["Load again", refresh] });
+  else complain(problem);
+}
+
+/** Change the person as they were seen; answers undefined where that was refused. */
+async function change(body) {
+  try {
+    const answer = await call("POST", path, { ...body, version: Number(root.dataset.version) });
+    root.dataset.version = answer.version;
+    return answer;
+  } catch (problem) {
+    if (problem.kind !== "name-taken" || !["rename", "name"].includes(body.action)) return refused(problem);
+    const meant = await askYes({ title: problem.question, button: "One person" });
+    return meant ? change({ action: "name", name: body.name, into: true }) : undefined;
+  }
+}
+
+async function afterwards(answer, words) {
+  if (!answer) return;
+  if (answer.personId && answer.personId !== root.dataset.id && words === "merged") {
+    toldLater(`One person with ${answer.personName ?? "the other"} now`, answer.step);
+    return location.assign(`/people/${answer.personId}`);
+  }
+  told(words === "merged" ? answer.did : words, answer.step, refresh);
+  showHead(await call("GET", path));
+}
+
+/** Give the selected faces away. */
+async function give(body, words) {
+  const ids = select.ids();
+  if (!ids.length) return say("Select faces first.");
+  const answer = await change({ ...body, faceIds: ids });
+  if (!answer) return;
+  select.remove(ids);
+  told(words(answer), answer.step, refresh);
+  try {
+    showHead(await call("GET", path));
+  } catch (problem) {
+    complain(problem);
+  }
+  if (answer.facesMoved !== ids.length) refresh();
+}
+
+async function moveTo() {
+  const count = select.ids().length;
+  if (!count) return say("Select faces first.");
+  const chosen = await askName({
+    title: `Move ${counted(count)} to…`, hint: "Somebody who is there, or a new name.", button: "Move",
+  });
+  if (!chosen) return;
+  const to = chosen.person ? { toPersonId: chosen.person.id } : { name: chosen.name, into: true };
+  await give({ action: "move", ...to }, (answer) => `${counted(answer.facesMoved)} moved to ${answer.personName ?? chosen.name}`);
+  select.focus();
+}
+
+async function best() {
+  const [face] = select.ids();
+  if (!face) return say("Select a face first.");
+  const answer = await change({ action: "bestFace", faceId: face });
+  if (!answer) return;
+  select.none();
+  const shown = faces.querySelector(`[data-face="${face}"] img`);
+  const portrait = root.querySelector(".portrait img");
+  if (portrait && shown) portrait.src = shown.src;
+  told(`This face shows ${called()} now`, answer.step, () => location.reload());
+}
+
+async function rename() {
+  const chosen = await askName({ title: root.dataset.name ? `Rename ${called()}` : "Who is this?", button: "Rename", value: root.dataset.name });
+  if (!chosen || chosen.name === root.dataset.name) return;
+  // Somebody without a name loses none: whoever is chosen from the list is the same person.
+  const answer = await change({ action: "rename", name: chosen.name });
+  await afterwards(answer, answer?.personId === root.dataset.id ? `Called ${answer.personName} now` : "merged");
+}
+
+async function addName() {
+  const chosen = await askName({ title: `A further name of ${called()}`, button: "Add" });
+  if (!chosen) return;
+  const answer = await change({ action: "name", name: chosen.name });
+  await afterwards(answer, answer?.personId === root.dataset.id ? `Also called ${chosen.name} now` : "merged");
+}
+
+async function hide(action) {
+  const answer = await change({ action });
+  await afterwards(answer, action === "hide" ? `${called()} is hidden now` : `${called()} is shown again`);
+}
+
+async function somebodyCalled(name) {
+  const found = await call("GET", `/persons?pageSize=20&status=all&find=${encodeURIComponent(name)}`);
+  const same = (each) => each.names.some((other) => other.toLowerCase() === name.toLowerCase());
+  return found.items.find((each) => each.status !== "merged" && same(each));
+}
+
+async function mergeInto() {
+  const chosen = await askName({ title: `Who is ${called()} really?`, hint: "All faces go to them.", button: "Merge" });
+  if (!chosen) return;
+  try {
+    const other = chosen.person ?? await somebodyCalled(chosen.name);
+    if (!other) return say(`Nobody is called ${chosen.name}.`, { isError: true });
+    await leaveFor(other.id, other.name);
+  } catch (problem) {
+    refused(problem);
+  }
+}
+
+/** Everything of this person goes to another, whose page is opened. */
+async function leaveFor(id, name) {
+  const answer = await call("POST", `${path}/merge`, { intoPersonId: id, version: Number(root.dataset.version) });
+  toldLater(`One person with ${name || "the other"} now`, answer.step);
+  location.assign(`/people/${answer.targetPersonId}`);
+}
+
+async function same(button) {
+  const { person: id, name } = button.closest("[data-person]").dataset;
+  const title = `Are ${root.dataset.name || "this"} and ${name || "the other"} one person?`;
+  if (!await askYes({ title, button: "One person" })) return;
+  try {
+    if (name && !root.dataset.name) return await leaveFor(id, name);
+    const answer = await call("POST", `/persons/${id}/merge`, {
+      intoPersonId: root.dataset.id, intoVersion: Number(root.dataset.version),
+    });
+    root.dataset.version = answer.version;
+    told(`${counted(answer.facesMoved)} of ${name || "the other"} added`, answer.step, refresh);
+    await refresh();
+  } catch (problem) {
+    refused(problem);
+  }
+}
+
+async function forget() {
+  const name = root.dataset.name || root.dataset.number;
+  const typed = await askYes({
+    title: `Erase ${called()} for good?`,
+    hint: "Faces, vectors and names go, and cannot come back. Caches and exports stay as they are: the command `facesets people forget` erases there, too.",
+    typed: `Type ${name}`,
+    button: "Erase for good",
+    danger: true,
+  });
+  if (!typed) return;
+  const answer = await change({ action: "forget", name: typed === true ? "" : typed });
+  if (answer) location.assign("/runs");
+}
+
+const deeds = {
+  rename,
+  name: addName,
+  hide: () => hide("hide"),
+  unhide: () => hide("unhide"),
+  merge: mergeInto,
+  forget,
+  same,
+  not: () => give({ action: "move" }, (answer) => `${counted(answer.facesMoved)} said not to be ${called()}`),
+  move: moveTo,
+  split: () => give({ action: "split" }, (answer) => `${counted(answer.facesMoved)} split off as somebody new`),
+  best,
+  open: () => location.assign(select.first().dataset.href),
+  none: () => select.none(),
+};
+root.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-do]");
+  if (!button) return;
+  button.closest("details.menu")?.removeAttribute("open");
+  deeds[button.dataset.do](button);
+});
+document.addEventListener("click", (event) => {
+  const menu = root.querySelector("details.menu");
+  if (!menu.contains(event.target)) menu.removeAttribute("open");
+});
+
+document.getElementById("sort").addEventListener("change", (event) => {
+  root.dataset.sort = event.target.value;
+  history.replaceState(null, "", `?sort=${event.target.value}`);
+  refresh();
+});
+
+const about = document.getElementById("about");
+async function loadAbout() {
+  const open = about.querySelector("details")?.open;
+  try {
+    about.replaceChildren(await fetched(about.dataset.from));
+    const facts = about.querySelector("details");
+    if (open && facts) facts.open = true;
+  } catch (problem) {
+    complain(problem);
+  }
+}
+loadAbout();
+
+onKeys({
+  "←↑↓→": ["Move among the faces; with Shift, select on the way", () => {}],
+  Space: ["Select the face, or not", () => {}],
+  Enter: ["Open its photo", () => {}],
+  ArrowRight: ["To the faces", () => select.focus()],
+  ArrowDown: ["To the faces", () => select.focus()],
+  a: ["Select all that are shown", () => select.all()],
+  Escape: ["Select none", () => select.none()],
+  n: ["Not this person", deeds.not],
+  m: ["Move to…", moveTo],
+  t: ["Split off", deeds.split],
+  b: ["Best face", best],
+  r: ["Rename", rename],
+});
+undoByKey(refresh);

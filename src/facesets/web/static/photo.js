@@ -1,0 +1,117 @@
+// One photo: who is on it, and the photos beside it.
+
+import { call, complain, onKeys, say } from "./app.js";
+import { toldLater, undoByKey } from "./changes.js";
+import { askName, askYes } from "./dialogs.js";
+import { fetched } from "./more.js";
+
+const page = document.getElementById("photo");
+const rows = [...document.querySelectorAll("#photo-faces [data-face]")];
+let current = rows.length === 1 ? rows[0] : null;
+
+function mark(row) {
+  current = row;
+  for (const each of rows) each.classList.toggle("current", each === row);
+  for (const box of page.querySelectorAll("[data-box]")) {
+    box.classList.toggle("current", box.dataset.box === row?.dataset.face);
+  }
+}
+
+const rowOf = (element) => {
+  const box = element.closest("[data-box]");
+  return box ? document.getElementById(`face-${box.dataset.box}`) : element.closest("[data-face]");
+};
+page.addEventListener("focusin", (event) => {
+  const row = rowOf(event.target);
+  if (row) mark(row);
+});
+page.addEventListener("pointerover", (event) => {
+  const row = rowOf(event.target);
+  if (row && !page.contains(document.activeElement)) mark(row);
+});
+
+/** Look again, at the same face. */
+function again(row) {
+  history.replaceState(null, "", `#face-${row.dataset.face}`);
+  location.reload();
+}
+
+/** Change the person that a face has, or with `path` something else. */
+async function change(row, words, body, path = `/persons/${row.dataset.person}`) {
+  const version = row.dataset.version && path !== "/persons" ? { version: Number(row.dataset.version) } : {};
+  try {
+    const answer = await call("POST", path, { ...body, ...version });
+    toldLater(words(answer), answer.step);
+    again(row);
+  } catch (problem) {
+    if (problem.kind === "name-taken") {
+      const meant = await askYes({ title: problem.question, button: "One person" });
+      if (meant) await change(row, words, { action: "name", name: body.name, into: true });
+    } else if (problem.kind === "changed") {
+      say(problem.message, { isError: true, act: ["Load again", () => again(row)] });
+    } else {
+      complain(problem);
+    }
+  }
+}
+
+async function move(row) {
+  const owner = row.dataset.person;
+  const chosen = await askName({ title: owner ? "Move this face to…" : "Who is this?", hint: "Somebody who is there, or a new name.", button: owner ? "Move" : "Name" });
+  if (!chosen) return;
+  const words = (answer) => `The face is ${answer.personName ?? chosen.name} now`;
+  const ids = { faceIds: [Number(row.dataset.face)] };
+  if (!owner) return change(row, words, { name: chosen.name, ...ids, into: true, unassigned: true }, "/persons");
+  const to = chosen.person ? { toPersonId: chosen.person.id } : { name: chosen.name, into: true };
+  return change(row, words, { action: "move", ...ids, ...to });
+}
+
+async function rename(row) {
+  if (!row.dataset.person) return move(row);
+  const chosen = await askName({ title: row.dataset.name ? `Rename ${row.dataset.name}` : "Who is this?", button: "Rename", value: row.dataset.name });
+  if (!chosen || chosen.name === row.dataset.name) return undefined;
+  return change(row, (answer) => `Called ${answer.personName} now`, { action: "rename", name: chosen.name });
+}
+
+function refuse(row) {
+  if (!row.dataset.person) return say("Nobody has this face.");
+  const words = () => `The face is said not to be ${row.dataset.name || "that person"}`;
+  return change(row, words, { action: "move", faceIds: [Number(row.dataset.face)] });
+}
+
+function best(row) {
+  if (!row.dataset.person) return say("Nobody has this face.");
+  const words = () => `This face shows ${row.dataset.name || "the person"} now`;
+  return change(row, words, { action: "bestFace", faceId: Number(row.dataset.face) });
+}
+
+const deeds = { move, rename, not: refuse, best };
+page.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-do]");
+  if (button) deeds[button.dataset.do](button.closest("[data-face]"));
+});
+
+page.addEventListener("toggle", async (event) => {
+  const details = event.target;
+  if (!details.open || !details.dataset.from) return;
+  try {
+    details.querySelector(".why").replaceChildren(await fetched(details.dataset.from));
+    delete details.dataset.from;
+  } catch (problem) {
+    complain(problem);
+  }
+}, true);
+
+const of = (deed) => () => (current ? deed(current) : say("Choose a face first: by Tab, or by pointing at it."));
+const follow = (rel) => () => document.querySelector(`a[rel=${rel}]`)?.click();
+onKeys({
+  ArrowLeft: ["The newer photo of the person", follow("prev")],
+  ArrowRight: ["The older photo of the person", follow("next")],
+  p: ["Back to the person", () => document.getElementById("back")?.click()],
+  m: ["Move the face to…", of(move)],
+  r: ["Rename the person", of(rename)],
+  n: ["Not this person", of(refuse)],
+  b: ["Best face", of(best)],
+});
+undoByKey();
+if (location.hash.startsWith("#face-")) document.getElementById(location.hash.slice(1))?.focus({ preventScroll: true });
