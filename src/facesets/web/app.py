@@ -5,10 +5,10 @@ from starlette.staticfiles import StaticFiles
 
 from facesets import __version__
 from facesets.web.access import Access, AccessGuard
-from facesets.web.api import assets, faces, health, persons, steps
+from facesets.web.api import assets, candidates, clusters, faces, health, persons, steps
 from facesets.web.headers import SafeHeaders
 from facesets.web.limits import BoundedRequests
-from facesets.web.pages import login, people, person, photos
+from facesets.web.pages import login, people, person, photos, review, unknown
 from facesets.web.problems import PROBLEMS, handle_errors
 from facesets.web.render import STATIC
 from facesets.web.site import Site
@@ -19,9 +19,17 @@ _CALLS: tuple[APIRouter, ...] = (
     persons.router,
     faces.router,
     assets.router,
+    clusters.router,
+    candidates.router,
     steps.router,
 )
-_PAGES: tuple[APIRouter, ...] = (people.router, person.router, photos.router)
+_PAGES: tuple[APIRouter, ...] = (
+    people.router,
+    person.router,
+    photos.router,
+    review.router,
+    unknown.router,
+)
 
 
 def create_app(site: Site, access: Access, cookie: str = "facesets") -> FastAPI:

@@ -76,7 +76,7 @@ def _of_ours(request: Request, error: Exception) -> Response:
         _log.error("%s %s: %s", request.method, request.url.path, error)
     more: dict[str, Any] = {}
     if isinstance(error, NameTaken):
-        more = {"kind": "name-taken", "question": worded(error.question)}
+        more = {"kind": "name-taken", "question": worded(error.question), "personId": f"{error.other}"}
     elif isinstance(error, Changed):
         more = {"kind": "changed"}
     return answered(request, status, worded(f"{error}"), **more)

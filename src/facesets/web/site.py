@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from facesets.assembly.sessions import Sessions
 from facesets.errors import Changed
+from facesets.operations.people.lists.current_groups import CurrentGroups
 from facesets.operations.people.lists.current_totals import CurrentTotals
 from facesets.settings import Settings
 from facesets.store.postgres.connection import Connection, Database
@@ -37,6 +38,7 @@ class Site:
     settings: Settings
     by: str
     totals: CurrentTotals = field(default_factory=CurrentTotals)
+    groups: CurrentGroups = field(default_factory=CurrentGroups)
 
     @contextmanager
     def library(self) -> Iterator[Database]:

@@ -45,6 +45,16 @@ def pictures_of_faces(connection: Connection, faces: Sequence[int]) -> dict[int,
     }
 
 
+def contents_of_faces(connection: Connection, faces: Sequence[int]) -> dict[int, str]:
+    """The sha256 of the files that these faces are on, by the faces' numbers."""
+    rows = connection.execute(
+        """SELECT f.id, i.sha256 FROM face_detections f JOIN images i ON i.id = f.image_id
+            WHERE f.id = ANY(%s::bigint[])""",
+        (list(faces),),
+    )
+    return dict(rows.fetchall())
+
+
 def picture_of_image(connection: Connection, sha256: str) -> Picture | None:
     """The whole picture of that content."""
     row = connection.execute(

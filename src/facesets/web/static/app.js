@@ -90,7 +90,8 @@ export async function takeBack(step, undone) {
 
 const keys = new Map();
 
-/** Let keys do things: `{ y: ["Yes", run], … }`. They rest while somebody types or a dialog is open. */
+/** Let keys do things: `{ y: ["Yes", run], … }`; the help shows those that have words. They rest while somebody
+ * types or a dialog is open. */
 export function onKeys(table) {
   for (const [key, [words, run]] of Object.entries(table)) keys.set(key, { words, run });
 }
@@ -113,6 +114,7 @@ function showHelp() {
   const list = help.querySelector("dl");
   list.replaceChildren();
   for (const [key, { words }] of keys) {
+    if (!words) continue;
     const term = document.createElement("dt");
     term.append(Object.assign(document.createElement("kbd"), { textContent: NAMES[key] ?? key }));
     list.append(term, Object.assign(document.createElement("dd"), { textContent: words }));

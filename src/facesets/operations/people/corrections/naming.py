@@ -12,6 +12,7 @@ from facesets.operations.people.corrections.correcting import (
 )
 from facesets.operations.people.corrections.summary import PersonSummary, summary_of
 from facesets.operations.people.corrections.who import (
+    Finder,
     called,
     cleaned,
     find,
@@ -43,6 +44,7 @@ class NameTaken(WrongUsage):
             f"{printable(name)} is somebody already ({short(other.id)}, {counted(other.faces, 'face')})."
         )
         self.question = f"{somebody} One person?"
+        self.other = other.id
         super().__init__(f"{somebody} If they are one person, say so: {merge or Field('into')}.")
 
 
@@ -69,14 +71,21 @@ def name(database: Database, who: str, new_name: str, *, into: bool, face: bool,
 
 
 def name_now(
-    connection: Connection, who: str, new_name: str, *, into: bool, face: bool, by: str
+    connection: Connection,
+    who: str,
+    new_name: str,
+    *,
+    into: bool,
+    face: bool,
+    by: str,
+    finder: Finder = find,
 ) -> PersonSummary:
     """Do as `name` in a transaction in which nobody else makes a step."""
     text = cleaned(new_name)
     taken = has_name(connection, text)
     if face:
         return _name_face(connection, who, text, taken, into=into, by=by)
-    meant = find(connection, who)
+    meant = finder(connection, who)
     state = None if meant.person is None else require_person(connection, meant.person)
     if taken is not None and (state is None or taken != state.id):
         other = require_person(connection, taken)

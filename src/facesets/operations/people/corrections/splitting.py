@@ -16,7 +16,7 @@ from facesets.interfaces import Progress
 from facesets.operations.options.people import SplitOptions
 from facesets.operations.people.corrections.correcting import correcting_step, keep_known
 from facesets.operations.people.corrections.summary import kept_step
-from facesets.operations.people.corrections.who import called, find, require_person, short
+from facesets.operations.people.corrections.who import Finder, called, find, require_person, short
 from facesets.operations.people.lists.person_sheet import draw_parts
 from facesets.plurals import counted
 from facesets.records import Int64
@@ -105,7 +105,9 @@ def draw_split(
     draw_parts(proposal.name, parts, path, progress=progress, stop=stop)
 
 
-def apply_split(database: Database, who: str, options: SplitOptions, *, by: str) -> SplitSummary:
+def apply_split(
+    database: Database, who: str, options: SplitOptions, *, by: str, finder: Finder = find
+) -> SplitSummary:
     """Make several people of one, as one step.
 
     The part with the faces that were said to be the person stays, else the largest; the others become people
@@ -118,17 +120,15 @@ def apply_split(database: Database, who: str, options: SplitOptions, *, by: str)
     """
 
     def work(connection: Connection) -> SplitSummary:
-        whole = _whole(connection, who)
-        return apply_proposal(connection, whole.cluster or who, _propose(connection, whole, options), by=by)
+        whole = _whole(connection, who, finder)
+        return _apply(connection, whole, _propose(connection, whole, options), by=by)
 
     return changing(database, work)
 
 
-def apply_proposal(connection: Connection, who: str, proposal: SplitSummary, *, by: str) -> SplitSummary:
-    """Make people, or clusters, of the parts that were proposed; errors as `apply_split`."""
+def _apply(connection: Connection, whole: _Whole, proposal: SplitSummary, *, by: str) -> SplitSummary:
     if len(proposal.parts) < 2:
         return proposal
-    whole = _whole(connection, who)
     what = f"{whole.name} split into {counted(len(proposal.parts), 'part')}"
     with correcting_step(connection, "split", by, what) as step:
         if whole.person is None:
@@ -140,8 +140,8 @@ def apply_proposal(connection: Connection, who: str, proposal: SplitSummary, *, 
     return replace(proposal, parts=parts, step=kept_step(connection, step))
 
 
-def _whole(connection: Connection, who: str) -> _Whole:
-    meant = find(connection, who)
+def _whole(connection: Connection, who: str, finder: Finder = find) -> _Whole:
+    meant = finder(connection, who)
     if meant.person is None:
         return _Whole(who.strip(), None, meant.faces, who.strip())
     state = require_person(connection, meant.person)

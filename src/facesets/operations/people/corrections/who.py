@@ -1,12 +1,14 @@
 """Whom a user means: by a name, a number, a cluster or a face."""
 
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
 from facesets.errors import Command, Field, NotFound, WrongUsage
 from facesets.files import printable
 from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.people.face_groups import OF_PERSON
 from facesets.store.postgres.people.person_edits import (
     PersonState,
     all_names,
@@ -23,6 +25,8 @@ LONGEST_NAME = 200
 """Characters; longer ones fit neither tables nor the names of folders."""
 _FEWEST = 4
 _MOST_MERGES = 100
+Finder = Callable[[Connection, str], "Meant"]
+"""How to find out whom somebody means: `find`, or `find_cluster`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,34 @@ def _by_number(connection: Connection, text: str) -> UUID | None:
         listed = ", ".join(str(person) for person in found)
         raise WrongUsage(f"{text} is the beginning of several numbers: {listed}. Give more of it.")
     return found[0] if found else None
+
+
+def find_cluster(connection: Connection, cluster: str) -> Meant:
+    """What the id of a cluster means: a person for `person_<uuid>`, else the faces of nobody in it.
+
+    Raises
+    ------
+    NotFound
+        There is none, or all its faces are somebody's.
+    """
+    person = person_of_cluster(cluster)
+    state = None if person is None else person_state(connection, person)
+    if state is not None:
+        return Meant(require_person(connection, state.id).id)
+    # Foreign bytes are no text to the server.
+    faces = faces_of_cluster(connection, cluster) if cluster.isprintable() else []
+    if not faces:
+        raise NotFound(f"There is no cluster {printable(cluster)} that waits for a name.")
+    return Meant(None, tuple(faces))
+
+
+def person_of_cluster(cluster: str) -> UUID | None:
+    """The person after whom a cluster is called `person_<uuid>`."""
+    try:
+        person = UUID(cluster.removeprefix(OF_PERSON))
+    except ValueError:
+        return None
+    return person if cluster == f"{OF_PERSON}{person}" else None
 
 
 def require_faces(connection: Connection, faces: list[int]) -> dict[int, UUID | None]:

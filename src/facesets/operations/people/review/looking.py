@@ -44,7 +44,7 @@ from facesets.store.postgres.people.candidates import (
     replace_people_candidates,
 )
 from facesets.store.postgres.people.peopled_faces import PeopledFaces, active_people, people_now
-from facesets.store.postgres.people.prototypes import fresh_prototypes
+from facesets.store.postgres.people.prototypes import kept_prototypes, refresh_prototypes
 from facesets.store.postgres.people.statements import load_statements
 
 _MOST_OF_FACES = 20_000
@@ -83,6 +83,7 @@ def look_at_everything(
     ):
         asked.append(FaceCandidate(face, (undecided_persons or [])[person], "near", similarity, _UNDECIDED))
     halves = list(_of_halves(faces, rest, measured))
+    step = _prepare(database, detector)
 
     def work(connection: Connection) -> None:
         settled, active = Settled(load_statements(connection)), active_people(connection)
@@ -108,24 +109,46 @@ def look_at_everything(
             ("split",),
         )
         _look_at_people(connection, detector, measured, settled, active)
-        note_looked_for(connection, detector.model_id, _looked(connection, measured))
+        note_looked_for(connection, detector.model_id, _looked(step, measured))
 
     database.run(work)
 
 
 def look_at_people(database: Database, detector: DetectorRow) -> None:
-    """Look for people who may be one, and clusters that may be somebody, if anything changed since."""
+    """Look for people who may be one, and clusters that may be somebody, if anything changed since.
+
+    Whoever answers meanwhile does not wait for it.
+    """
+
+    def is_due(connection: Connection) -> bool:
+        known = last_looked_for(connection, detector.model_id)
+        return known is None or known.step != newest_step(connection)
+
+    if not database.run(is_due):
+        return
+    step = _prepare(database, detector)
 
     def work(connection: Connection) -> None:
-        known = last_looked_for(connection, detector.model_id)
-        if known is not None and known.step == newest_step(connection):
-            return
-        measured = _kept(known, detector)
+        measured = _kept(last_looked_for(connection, detector.model_id), detector)
         settled, active = Settled(load_statements(connection)), active_people(connection)
         _look_at_people(connection, detector, measured, settled, active)
-        note_looked_for(connection, detector.model_id, _looked(connection, measured))
+        note_looked_for(connection, detector.model_id, _looked(step, measured))
 
     database.run(work)
+
+
+def _prepare(database: Database, detector: DetectorRow) -> int:
+    """Make prototypes again that are stale; returns the latest step that they tell of.
+
+    In a transaction of its own, because it keeps others from making steps until its end.
+    """
+
+    def work(connection: Connection) -> int:
+        step = newest_step(connection)
+        refresh_prototypes(connection, detector)
+        return step
+
+    return database.run(work)
 
 
 def calibration_of(connection: Connection, detector: DetectorRow) -> Calibration:
@@ -133,8 +156,7 @@ def calibration_of(connection: Connection, detector: DetectorRow) -> Calibration
     return _kept(last_looked_for(connection, detector.model_id), detector)
 
 
-def _looked(connection: Connection, measured: Calibration) -> LookedFor:
-    step = newest_step(connection)
+def _looked(step: int, measured: Calibration) -> LookedFor:
     return LookedFor(step, measured.typical, measured.middle, measured.spread, measured.faces)
 
 
@@ -219,7 +241,7 @@ def _look_at_people(
     active: set[UUID],
 ) -> None:
     """Keep who may be whom, of people and of clusters that are nobody yet."""
-    prototypes = fresh_prototypes(connection, detector)
+    prototypes = kept_prototypes(connection, detector)
     persons, centroid = prototypes.persons, ~prototypes.is_exemplar
     person = prototypes.person[centroid]
     clusters = means_of_clusters(connection, detector)

@@ -17,7 +17,7 @@ from facesets.store.postgres.people.candidates import (
     unnamed_people,
 )
 from facesets.store.postgres.people.peopled_faces import active_people, merged_into
-from facesets.store.postgres.people.person_edits import named_people, person_states
+from facesets.store.postgres.people.person_edits import LARGEST, named_people, person_states
 from facesets.store.postgres.people.statements import load_statements
 
 Kind = Literal["near", "far", "same", "split", "cluster", "name"]
@@ -153,6 +153,8 @@ def find_question(connection: Connection, number: str) -> Asked:
         about, ids = UUID(hex=person), [int(part) for part in parts.split(".") if part]
     except ValueError:
         raise gone from None
+    if any(each > LARGEST for each in ids):
+        raise gone
     asked = Asked(
         kind,  # type: ignore[arg-type]
         about,

@@ -9,17 +9,18 @@ from dataclasses import dataclass, field
 from itertools import islice
 from uuid import UUID
 
-from facesets.errors import Command, WrongUsage
+from facesets.errors import Changed, Command, WrongUsage
 from facesets.files import printable
 from facesets.operations.people.corrections.who import called
 from facesets.operations.people.review.looking import look_at_everything, look_at_people
-from facesets.operations.people.review.open_questions import Asked, Kind, open_questions
+from facesets.operations.people.review.open_questions import Asked, Kind, find_question, open_questions
 from facesets.plurals import counted
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.candidates import best_faces_of_cluster, last_looked_for
 from facesets.store.postgres.people.peopled_faces import load_peopled_faces
 from facesets.store.postgres.people.person_edits import PersonState, exemplars, person_states
+from facesets.store.postgres.people.versions import versions_of_people
 
 _SHOWN = 6
 _LOOKED_AT = 300
@@ -80,6 +81,8 @@ class Question:
         Faces.
     worth : float
         Faces that an answer is expected to put right: what questions are ordered by.
+    version : int
+        The latest step about anybody in the question; 0 before the first.
     """
 
     id: str
@@ -93,6 +96,7 @@ class Question:
     nameless: str
     settles: int
     worth: float
+    version: int = 0
     items: list[Item] = field(default_factory=list)
 
 
@@ -160,8 +164,29 @@ def in_words(connection: Connection, asked: Asked) -> Question:
         nameless=str(without[-1]) if len(without) == 1 else "",
         settles=sum(each.settles for each in items) or state.faces,
         worth=round(asked.worth, 3),
+        version=_version(connection, asked),
         items=items,
     )
+
+
+def require_unchanged(connection: Connection, question: str, version: int | None) -> None:
+    """Make sure that nobody in an open question changed since it was seen.
+
+    Raises
+    ------
+    Changed
+        Somebody did.
+    NotFound
+        It is not open any more.
+    """
+    asked = find_question(connection, question)
+    if version is not None and _version(connection, asked) != version:
+        raise Changed("Somebody in this question was changed meanwhile. Look at it again, then answer.")
+
+
+def _version(connection: Connection, asked: Asked) -> int:
+    others = [other for _, other in asked.of_people if other is not None]
+    return max(versions_of_people(connection, [asked.person, *others]).values())
 
 
 def _items(connection: Connection, asked: Asked, states: dict[UUID, PersonState]) -> Iterator[Item]:

@@ -94,7 +94,8 @@ _OPEN_OF_PEOPLE: LiteralString = """
             ELSE '{}' END, coalesce((c.evidence ->> 'rest')::bigint, 0)
     FROM person_candidates c
     WHERE (%(ids)s::bigint[] IS NULL OR c.id = ANY(%(ids)s::bigint[]))
-        AND (c.cluster_id IS NULL OR EXISTS (SELECT FROM clusters k WHERE k.id = c.cluster_id))
+        AND (c.cluster_id IS NULL
+            OR EXISTS (SELECT FROM clusters k WHERE k.id = c.cluster_id AND NOT k.hidden))
         AND (c.status = 'pending'
             OR EXISTS (SELECT FROM steps s WHERE s.id = c.answered_in AND s.undone))
     ORDER BY c.faces * c.uncertainty DESC, c.id LIMIT %(most)s"""

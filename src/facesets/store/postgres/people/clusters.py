@@ -134,6 +134,18 @@ def verify(step: Step, cluster: str, by: str) -> None:
     )
 
 
+def hide(step: Step, cluster: str) -> None:
+    """Keep that it does not matter who the faces of a cluster are; one that has no row gets one."""
+    step.touch_rows("clusters", [cluster])
+    step.connection.execute(
+        """INSERT INTO clusters (id, model_id, hidden)
+            SELECT %(cluster)s, d.model_id, true FROM face_detections f JOIN detectors d ON d.id = f.detector_id
+            WHERE f.cluster = %(cluster)s LIMIT 1
+            ON CONFLICT (id) DO UPDATE SET hidden = true""",
+        {"cluster": cluster},
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class ClusterRow:
     """A cluster as it is kept; its medoid is that of its centre as it was made last."""

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.people.steps import Step
 
-_LARGEST = 2**63 - 1
+LARGEST = 2**63 - 1
 """What a bigint holds at most."""
 
 
@@ -90,7 +90,7 @@ def persons_of_faces(connection: Connection, faces: Sequence[int]) -> dict[int, 
     """Whose these faces are; faces that do not exist are left out."""
     rows = connection.execute(
         "SELECT id, person_id FROM face_detections WHERE id = ANY(%s::bigint[])",
-        ([face for face in faces if 0 < face <= _LARGEST],),
+        ([face for face in faces if 0 < face <= LARGEST],),
     )
     return {int(face): person for face, person in rows}
 

@@ -1,0 +1,234 @@
+"""`/candidates`: the questions of `people review`, and their answers."""
+
+import threading
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query
+from pydantic import Field
+
+from facesets.operations.people.review.answering import Verdict, answer
+from facesets.operations.people.review.open_questions import Kind, open_questions
+from facesets.operations.people.review.questions import (
+    Item,
+    Question,
+    next_questions,
+    refresh_questions,
+    require_unchanged,
+)
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.steps import one_at_a_time
+from facesets.store.postgres.pictures import contents_of_faces
+from facesets.web.api.clusters import Into, Name, Version
+from facesets.web.api.shapes import Shape
+from facesets.web.site import Site, SiteDep
+
+router = APIRouter(prefix="/candidates", tags=["candidates"])
+
+_MOST = 100
+_LONGEST_ID = 300
+QuestionId = Annotated[str, Path(max_length=_LONGEST_ID)]
+_looking = threading.Lock()
+
+
+class ShownFace(Shape):
+    """A face, and the content of its photo."""
+
+    id: int
+    asset_id: str
+
+
+class ItemShape(Shape):
+    """One of those that are asked about together; an answer names it by its number."""
+
+    number: int
+    name: str
+    person_id: UUID | None
+    faces: list[ShownFace]
+    settles: Annotated[int, Field(description="Faces that an answer puts right or confirms.")]
+    cosine_similarity: float
+    uncertainty: float
+
+
+class CandidateShape(Shape):
+    """A question: accept means yes, of all items alike."""
+
+    id: str
+    kind: Kind
+    text: str
+    person_id: UUID
+    person_name: str | None
+    called: Annotated[str, Field(description="The name, or the beginning of the id.")]
+    face_count: int
+    faces: Annotated[list[ShownFace], Field(description="The person's best.")]
+    nameless_id: Annotated[UUID | None, Field(description="Whom `name` and `hide` are about.")]
+    settles: int
+    worth: float
+    version: int
+    items: list[ItemShape]
+
+
+class Candidates(Shape):
+    """The next questions, those first whose answers settle most."""
+
+    items: list[CandidateShape]
+
+
+class Waiting(Shape):
+    """How many questions wait, and how many people without a name."""
+
+    questions: int
+    unnamed: int
+
+
+class AnswerRequest(Shape):
+    """An answer of yes or no."""
+
+    but: Annotated[
+        list[Annotated[int, Field(ge=1, le=100)]],
+        Field(max_length=100, description="Items, by number, of which the contrary is true."),
+    ] = []
+    version: Version = None
+
+
+class NameRequest(Shape):
+    """Who the one without a name is."""
+
+    name: Name
+    into: Into = False
+    version: Version = None
+
+
+class HideRequest(Shape):
+    """That it does not matter who it is."""
+
+    version: Version = None
+
+
+class AnsweredShape(Shape):
+    """What was said, and what takes it back."""
+
+    id: str
+    did: str
+    step: int | None
+
+
+@router.get("")
+def candidates(
+    site: SiteDep,
+    limit: Annotated[int, Query(ge=1, le=_MOST)] = 20,
+    skip: Annotated[list[str] | None, Query(description="Questions to leave out.", max_length=200)] = None,
+) -> Candidates:
+    """Tell the open questions, those first whose answers settle most."""
+    with site.library() as session:
+        questions = next_questions(session, limit, skip or ())
+        faces = [face for each in questions for face in _faces_of(each)]
+        contents = session.run(lambda connection: contents_of_faces(connection, faces))
+    return Candidates(items=[_candidate(each, contents) for each in questions])
+
+
+@router.get("/waiting")
+def waiting(site: SiteDep) -> Waiting:
+    """Count what is open."""
+    with site.library() as session:
+        kinds = session.run(lambda connection: [each.kind for each in open_questions(connection)])
+    unnamed = sum(kind == "name" for kind in kinds)
+    return Waiting(questions=len(kinds) - unnamed, unnamed=unnamed)
+
+
+@router.post("/refresh")
+def refresh(site: SiteDep) -> Waiting:
+    """Look for questions again if anything changed; answers need not wait for it."""
+    if _looking.acquire(blocking=False):
+        try:
+            with site.library() as session:
+                refresh_questions(Library(session))
+        finally:
+            _looking.release()
+    return waiting(site)
+
+
+@router.post("/{question}/accept")
+def accept(question: QuestionId, site: SiteDep, asked: AnswerRequest) -> AnsweredShape:
+    """Say yes."""
+    return _answered(site, question, "yes", asked.version, but=asked.but)
+
+
+@router.post("/{question}/reject")
+def reject(question: QuestionId, site: SiteDep, asked: AnswerRequest) -> AnsweredShape:
+    """Say no."""
+    return _answered(site, question, "no", asked.version, but=asked.but)
+
+
+@router.post("/{question}/name")
+def name(question: QuestionId, site: SiteDep, asked: NameRequest) -> AnsweredShape:
+    """Say who the one without a name is."""
+    return _answered(site, question, "name", asked.version, name=asked.name, into=asked.into)
+
+
+@router.post("/{question}/hide")
+def hide(question: QuestionId, site: SiteDep, asked: HideRequest) -> AnsweredShape:
+    """Say that it does not matter who the one without a name is."""
+    return _answered(site, question, "hide", asked.version)
+
+
+def _answered(
+    site: Site,
+    question: str,
+    verdict: Verdict,
+    version: int | None,
+    *,
+    but: Sequence[int] = (),
+    name: str = "",
+    into: bool = False,
+) -> AnsweredShape:
+    def require(connection: Connection) -> None:
+        # Who looks at a version waits for whoever is changing it.
+        one_at_a_time(connection)
+        require_unchanged(connection, question, version)
+
+    with site.library() as session, session.requiring(require):
+        kept = answer(session, question, verdict, by=site.by, but=but, name=name, into=into)
+    return AnsweredShape(id=kept.question, did=kept.did, step=kept.step)
+
+
+def _faces_of(question: Question) -> list[int]:
+    return [*question.faces, *(face for item in question.items for face in item.faces)]
+
+
+def _candidate(question: Question, contents: dict[int, str]) -> CandidateShape:
+    shown = partial(_shown, contents)
+    return CandidateShape(
+        id=question.id,
+        kind=question.kind,
+        text=question.text,
+        person_id=UUID(question.person),
+        person_name=question.name if question.has_name else None,
+        called=question.name,
+        face_count=question.of_person,
+        faces=shown(question.faces),
+        nameless_id=UUID(question.nameless) if question.nameless else None,
+        settles=question.settles,
+        worth=question.worth,
+        version=question.version,
+        items=[_item(each, shown(each.faces)) for each in question.items],
+    )
+
+
+def _item(item: Item, faces: list[ShownFace]) -> ItemShape:
+    return ItemShape(
+        number=item.number,
+        name=item.name,
+        person_id=UUID(item.person) if item.person else None,
+        faces=faces,
+        settles=item.settles,
+        cosine_similarity=item.cosine_similarity,
+        uncertainty=item.uncertainty,
+    )
+
+
+def _shown(contents: dict[int, str], faces: Sequence[int]) -> list[ShownFace]:
+    return [ShownFace(id=face, asset_id=contents[face]) for face in faces if face in contents]

@@ -1,0 +1,216 @@
+"""`/clusters`: groups of faces that wait for a name, and what is said about them."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query
+from pydantic import Field
+
+from facesets.errors import NotFound
+from facesets.files import printable
+from facesets.operations.options.people import SplitOptions
+from facesets.operations.people.corrections.labeling import clusters_of_parts, hide_cluster, label_cluster
+from facesets.operations.people.corrections.splitting import apply_split
+from facesets.operations.people.corrections.who import called, find_cluster, person_of_cluster
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.people.face_groups import (
+    best_of_person,
+    faces_in_cluster,
+    load_groups,
+)
+from facesets.store.postgres.people.person_edits import person_state
+from facesets.store.postgres.people.photo_faces import FaceFacts, facts_of_faces
+from facesets.store.postgres.people.versions import version_of_cluster, version_of_person
+from facesets.web.api.faces import FaceShape, face_shape
+from facesets.web.api.shapes import Shape
+from facesets.web.paging import Page, PagingDep
+from facesets.web.site import Seen, SiteDep
+
+router = APIRouter(prefix="/clusters", tags=["clusters"])
+
+MOST_FACES = 1000
+ClusterId = Annotated[
+    str, Path(max_length=300, pattern=r"^[^\x00-\x1f]+$", description="`person_<uuid>` for a person.")
+]
+Version = Annotated[
+    int | None,
+    Field(description="As it was seen; without it nothing is compared.", ge=-(2**53), le=2**53),
+]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Into = Annotated[bool, Field(description="Where somebody has that name, both are one person.")]
+
+
+class ClusterShape(Shape):
+    """A group of faces."""
+
+    cluster_id: str
+    face_count: int
+    sample_face_ids: list[int]
+    avg_quality: float
+    person_id: UUID | None
+    person_name: str | None
+
+
+class ClusterFaces(Shape):
+    """A group closely: its faces, the best first, and the version to send with changes."""
+
+    cluster_id: str
+    faces: list[FaceShape]
+    person_id: UUID | None
+    person_name: str | None
+    version: int
+
+
+class LabelRequest(Shape):
+    """Who it is."""
+
+    name: Name
+    into: Into = False
+    version: Version = None
+
+
+class LabelShape(Shape):
+    """Who it is now."""
+
+    person_id: UUID
+    person_name: str
+    faces_labeled: int
+    prototypes_created: int
+    step: int | None
+
+
+class SplitRequest(Shape):
+    """How to split."""
+
+    min_cluster_size: Annotated[int, Field(ge=1, le=100_000)] = 3
+    version: Version = None
+
+
+class SplitShape(Shape):
+    """What a cluster fell into; `unchanged` where its faces hold together."""
+
+    original_cluster_id: str
+    new_clusters: list[str]
+    status: Literal["split", "unchanged"]
+    step: int | None
+
+
+class HideRequest(Shape):
+    """What was seen."""
+
+    version: Version = None
+
+
+class HideShape(Shape):
+    """What takes it back."""
+
+    cluster_id: str
+    step: int | None
+
+
+@router.get("")
+def clusters(
+    site: SiteDep,
+    paging: PagingDep,
+    include_labeled: Annotated[
+        bool, Query(alias="includeLabeled", description="Also people who have a name.")
+    ] = False,
+) -> Page[ClusterShape]:
+    """List the groups of faces that wait for a name, the largest first."""
+    with site.library() as session:
+        sizes = site.groups.sizes(session, labeled=include_labeled).groups
+        some = sizes[paging.offset : paging.offset + paging.page_size]
+        groups = session.run(lambda connection: load_groups(connection, some))
+    items = [
+        ClusterShape(
+            cluster_id=group.id,
+            face_count=group.faces,
+            sample_face_ids=[face for face, _ in group.sample],
+            avg_quality=group.quality,
+            person_id=group.person,
+            person_name=group.name,
+        )
+        for group in groups
+    ]
+    return Page[ClusterShape](items=items, total=len(sizes), page=paging.page, page_size=paging.page_size)
+
+
+@router.get("/{cluster}")
+def cluster(
+    cluster: ClusterId,
+    site: SiteDep,
+    offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
+    limit: Annotated[int, Query(ge=1, le=MOST_FACES)] = MOST_FACES,
+) -> ClusterFaces:
+    """Tell which faces a group has, the best first: at most so many at a time."""
+
+    def work(connection: Connection) -> ClusterFaces:
+        person = person_of_cluster(cluster)
+        state = None if person is None else person_state(connection, person)
+        if state is not None:
+            ids = best_of_person(connection, state.id, limit=limit, offset=offset)
+            faces = facts_of_faces(connection, ids)
+            name = called(state) if state.names else None
+            version = version_of_person(connection, state.id)
+            return _closely(cluster, faces, state.id, name, version)
+        ids = (
+            faces_in_cluster(connection, cluster, limit=limit, offset=offset) if cluster.isprintable() else []
+        )
+        if not ids and not offset:
+            raise NotFound(f"There is no cluster {printable(cluster)}.")
+        faces = facts_of_faces(connection, ids)
+        owners = {(face.person, face.person_name) for face in faces}
+        owner, name = owners.pop() if len(owners) == 1 else (None, None)
+        return _closely(cluster, faces, owner, name or None, version_of_cluster(connection, cluster))
+
+    with site.library() as session:
+        return session.run(work)
+
+
+def _closely(
+    cluster: str, faces: list[FaceFacts], person: UUID | None, name: str | None, version: int
+) -> ClusterFaces:
+    shown = [face_shape(face) for face in faces]
+    return ClusterFaces(cluster_id=cluster, faces=shown, person_id=person, person_name=name, version=version)
+
+
+@router.post("/{cluster}/label")
+def label(cluster: ClusterId, site: SiteDep, asked: LabelRequest) -> LabelShape:
+    """Say who a group is."""
+    with site.changing(_seen(cluster, asked.version)) as session:
+        labeled = label_cluster(session, cluster, asked.name, into=asked.into, by=site.by)
+    return LabelShape(
+        person_id=labeled.person,
+        person_name=labeled.name,
+        faces_labeled=labeled.faces,
+        prototypes_created=labeled.prototypes,
+        step=labeled.step,
+    )
+
+
+@router.post("/{cluster}/split")
+def split(cluster: ClusterId, site: SiteDep, asked: SplitRequest) -> SplitShape:
+    """Make several groups of one, as far as its faces fall apart."""
+    options = SplitOptions(min_size=asked.min_cluster_size)
+    with site.changing(_seen(cluster, asked.version)) as session:
+        done = apply_split(session, cluster, options, by=site.by, finder=find_cluster)
+    with site.library() as session:
+        new = clusters_of_parts(session, done)
+    return SplitShape(
+        original_cluster_id=cluster,
+        new_clusters=new,
+        status="split" if new else "unchanged",
+        step=done.step,
+    )
+
+
+@router.post("/{cluster}/hide")
+def hide(cluster: ClusterId, site: SiteDep, asked: HideRequest) -> HideShape:
+    """Say that it does not matter who a group is."""
+    with site.changing(_seen(cluster, asked.version)) as session:
+        return HideShape(cluster_id=cluster, step=hide_cluster(session, cluster, by=site.by))
+
+
+def _seen(cluster: str, version: int | None) -> Seen:
+    person = person_of_cluster(cluster)
+    return Seen(cluster if person is None else person, version)

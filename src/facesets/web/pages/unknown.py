@@ -1,0 +1,63 @@
+"""`/unknown`: groups of faces that wait for a name, and on demand the faces that are in none."""
+
+from bisect import bisect_right
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from facesets.store.postgres.people.face_groups import LooseFace, load_groups, loose_faces
+from facesets.web.render import render
+from facesets.web.site import SiteDep
+
+router = APIRouter()
+
+_GROUPS = 24
+_FACES = 120
+
+
+@router.get("/unknown")
+def groups(
+    request: Request,
+    site: SiteDep,
+    faces: Annotated[int | None, Query(ge=0, lt=2**31, description="Of the last group before these.")] = None,
+    after: Annotated[str, Query(max_length=300, description="The id of that group.")] = "",
+) -> Response:
+    """Some groups, the largest first."""
+    with site.library() as session:
+        sizes = site.groups.sizes(session).groups
+        start = 0 if faces is None else bisect_right(sizes, (-faces, after), key=lambda each: each.place)
+        some = sizes[start : start + _GROUPS]
+        found = session.run(lambda connection: load_groups(connection, some))
+    return render(
+        request,
+        "unknown.html",
+        title="Unknown",
+        groups=found,
+        total=len(sizes),
+        is_first=faces is None,
+        last=some[-1] if start + _GROUPS < len(sizes) else None,
+    )
+
+
+@router.get("/unknown/faces")
+def faces(
+    request: Request,
+    site: SiteDep,
+    quality: Annotated[float | None, Query(ge=0, le=1, description="Of the last face before these.")] = None,
+    after: Annotated[int, Query(ge=0, lt=2**63, description="The number of that face.")] = 0,
+) -> Response:
+    """Some faces of nobody that are in no group, the best first."""
+    since = None if quality is None else (quality, after)
+    with site.library() as session:
+        loose = site.groups.sizes(session).loose
+        found: list[LooseFace] = session.run(
+            lambda connection: loose_faces(connection, loose, limit=_FACES + 1, after=since)
+        )
+    shown = found[:_FACES]
+    return render(
+        request,
+        "unknown_faces.html",
+        title="Faces in no group",
+        faces=shown,
+        last=shown[-1] if len(found) > _FACES else None,
+    )

@@ -1,0 +1,358 @@
+// One question at a time. Answers are sent in their order while the next question is there already.
+
+import { call, complain, onKeys, say, takeBack } from "./app.js";
+import { ask } from "./ask.js";
+import { completeNames } from "./complete.js";
+import { preload, show, touched } from "./review-show.js";
+
+const AHEAD = 8;
+const REFRESH_EVERY = 20;
+const SKIPPED_SENT = 200;
+const byId = (id) => document.getElementById(id);
+const field = byId("name");
+const hasKeyboard = matchMedia("(pointer: fine)").matches;
+
+let current = null;
+let queue = [];
+let but = new Set();
+let waiting = null;
+let isLooking = true;
+let isAsking = false;
+let commands = false;
+const skipped = new Set();
+/** Answers of this sitting, and what was skipped, the latest last. */
+const given = [];
+/** Answers after which the questions were not fetched again: what they are about is not asked meanwhile. */
+const unsettled = new Set();
+let outbox = Promise.resolve();
+let sinceRefresh = 0;
+
+// What is asked.
+
+let fetching = null;
+let fetchAgain = false;
+
+/** Fetch the next questions; once more if somebody wants that meanwhile. */
+function fetchQuestions() {
+  if (fetching) {
+    fetchAgain = true;
+    return fetching;
+  }
+  fetching = (async () => {
+    do {
+      fetchAgain = false;
+      await fetchOnce();
+    } while (fetchAgain);
+  })().catch(complain).finally(() => { fetching = null; });
+  return fetching;
+}
+
+async function fetchOnce() {
+  const known = [...unsettled].filter((answer) => answer.isSent);
+  const without = [...new Set([...[...unsettled].map((answer) => answer.question.id), ...[...skipped].slice(-SKIPPED_SENT)])];
+  const query = without.slice(0, SKIPPED_SENT).map((id) => `&skip=${encodeURIComponent(id)}`).join("");
+  const answer = await call("GET", `/candidates?limit=${AHEAD}${query}`);
+  known.forEach((each) => unsettled.delete(each));
+  const returned = queue.filter((each) => each.trouble || each.isBack);
+  const taken = new Set([current, ...returned, ...[...unsettled].map((each) => each.question)].map((each) => each?.id));
+  queue = [...returned, ...answer.items.filter((each) => !taken.has(each.id) && !skipped.has(each.id))];
+  queue.forEach(preload);
+  if (!current) next();
+}
+
+/** Show the next question that no answer on its way can change. */
+function next() {
+  const busy = new Set([...unsettled].flatMap((answer) => [...answer.people]));
+  const place = queue.findIndex((each) => ![...touched(each)].some((person) => busy.has(person)));
+  commands = false;
+  isAsking = false;
+  but = new Set();
+  current = place < 0 ? null : queue.splice(place, 1)[0];
+  render();
+  if (!current && unsettled.size) outbox.then(fetchQuestions);
+  else if (queue.length < AHEAD / 2) fetchQuestions();
+}
+
+function render() {
+  byId("question").hidden = !current;
+  const isDone = !current && !unsettled.size && !isLooking;
+  byId("resting").hidden = Boolean(current);
+  byId("skipped-again").hidden = !skipped.size || !isDone;
+  document.querySelectorAll("#resting .row > *").forEach((each) => { if (each.id !== "skipped-again") each.hidden = !isDone; });
+  byId("resting-text").textContent = isDone
+    ? skipped.size ? "No other question is open." : "No question is open."
+    : "Looking for questions…";
+  if (current) {
+    show(current, but, toggle);
+    field.value = "";
+    byId("taken").replaceChildren();
+    byId("taken").hidden = true;
+    const isName = current.kind === "name";
+    byId("naming").hidden = !isName;
+    byId("buttons").hidden = false;
+    if (isName && hasKeyboard) field.focus();
+    else if (document.activeElement === field || document.activeElement === document.body) document.activeElement.blur();
+  }
+  progress();
+}
+
+function progress() {
+  const answers = given.filter((each) => !each.isSkipped);
+  const faces = answers.reduce((sum, each) => sum + each.question.settles, 0);
+  const parts = [`${answers.length} answered`, `${faces} ${faces === 1 ? "face" : "faces"} settled`];
+  if (waiting) {
+    const open = Math.max(0, waiting.questions + waiting.unnamed - answers.length + waiting.at);
+    parts.push(`${open} ${open === 1 ? "waits" : "wait"}`);
+  }
+  byId("progress").textContent = parts.join(" · ");
+}
+
+/** Look for questions again, beside the answers. */
+async function refresh() {
+  sinceRefresh = 0;
+  try {
+    const found = await call("POST", "/candidates/refresh");
+    waiting = { ...found, at: given.filter((each) => !each.isSkipped && each.isSent).length };
+  } catch (problem) {
+    complain(problem);
+  }
+  isLooking = false;
+  await fetchQuestions();
+  if (!current) next();
+  progress();
+}
+
+// Answers.
+
+/** Keep an answer: it is sent after those before it, and the next question is there at once. */
+function answer(call_, body) {
+  const kept = { question: current, people: touched(current), call: call_, body, isSent: false, step: null };
+  if (current.version !== null) kept.body = { ...body, version: current.version };
+  given.push(kept);
+  unsettled.add(kept);
+  outbox = outbox.then(() => send(kept));
+  next();
+  return outbox;
+}
+
+async function send(kept) {
+  try {
+    kept.step = (await call("POST", `/candidates/${kept.question.id}/${kept.call}`, kept.body)).step;
+    if (kept.step === null) skipped.add(kept.question.id);
+    sinceRefresh += 1;
+    if (sinceRefresh >= REFRESH_EVERY) refresh();
+  } catch (problem) {
+    comeBack(kept, problem);
+  }
+  settle(kept);
+}
+
+function settle(kept) {
+  kept.isSent = true;
+  fetchQuestions();
+  progress();
+}
+
+/** Deal with an answer that was not kept. */
+function comeBack(kept, problem) {
+  const place = given.indexOf(kept);
+  if (place >= 0) given.splice(place, 1);
+  kept.hasFailed = true;
+  if (problem.status === 404) {
+    say(`Passed over, because it was answered elsewhere meanwhile: ${kept.question.text}`);
+  } else if (problem.kind === "changed") {
+    say(`Asked again later, because somebody changed it meanwhile: ${kept.question.text}`);
+  } else {
+    kept.question.trouble = problem.message;
+    kept.question.version = null;
+    if (current?.id === kept.question.id) show(current, but, toggle);
+    else queue.unshift(kept.question);
+    complain(problem);
+  }
+}
+
+function skip() {
+  skipped.add(current.id);
+  given.push({ question: current, people: new Set(), isSkipped: true });
+  next();
+}
+
+/** Take the latest answer back, and ask its question again. */
+function undo() {
+  const last = given.pop();
+  if (!last) return say("Nothing was answered yet.");
+  if (current) {
+    current.isBack = true;
+    queue.unshift(current);
+  }
+  skipped.delete(last.question.id);
+  current = last.question;
+  current.version = null;
+  current.trouble = "";
+  but = new Set();
+  commands = true;
+  render();
+  if (!last.isSkipped) {
+    unsettled.add(last);
+    last.isSent = false;
+    outbox = outbox.then(async () => {
+      if (last.step !== null && !last.hasFailed) await takeBack(last.step, () => {});
+      last.isSent = true;
+      await fetchQuestions();
+    });
+  }
+  return undefined;
+}
+
+function decide(verdict) {
+  if (!current || current.kind === "name" || isAsking) return;
+  answer(verdict, { but: [...but].sort((a, b) => a - b) });
+}
+
+function toggle(number) {
+  if (!current || current.items.length < 2 || number > current.items.length || isAsking) return;
+  if (!but.delete(number)) but.add(number);
+  show(current, but, toggle);
+}
+
+const DO = {
+  yes: () => decide("accept"),
+  no: () => decide("reject"),
+  who: () => { if (current?.namelessId && current.kind !== "name") openField(); },
+  hide: () => { if (current?.namelessId && !isAsking) answer("hide", {}); },
+  skip: () => { if (current && !isAsking) skip(); },
+  undo: () => { if (!isAsking) undo(); },
+};
+
+// Names.
+
+function openField() {
+  byId("naming").hidden = false;
+  field.focus();
+}
+
+async function keepName(name, person) {
+  if (!current || isAsking) return;
+  if (!person && name.length === 1 && name < "\x7f") {
+    field.value = "";
+    const does = { s: "skip", u: "undo", h: "hide" }[name];
+    if (does) DO[does]();
+    else say("A name has two letters or more. Alone, s skips, u undoes, h hides.");
+    return;
+  }
+  if (person) {
+    answer("name", { name, into: true });
+    return;
+  }
+  await keepNewName(name);
+}
+
+/** Keep a name that may be somebody's: whether it is shows when it is sent. */
+async function keepNewName(name) {
+  const question = current;
+  isAsking = true;
+  field.readOnly = true;
+  await outbox;
+  const kept = { question, people: touched(question), call: "name", isSent: true, step: null };
+  const version = question.version === null ? {} : { version: question.version };
+  try {
+    kept.step = (await call("POST", `/candidates/${question.id}/name`, { name, ...version })).step;
+  } catch (problem) {
+    field.readOnly = false;
+    isAsking = false;
+    if (problem.kind === "name-taken") await askWhetherOne(name, problem);
+    else {
+      comeBack(kept, problem);
+      current = null;
+      next();
+    }
+    return;
+  }
+  field.readOnly = false;
+  given.push(kept);
+  unsettled.add(kept);
+  sinceRefresh += 1;
+  if (sinceRefresh >= REFRESH_EVERY) refresh();
+  next();
+  fetchQuestions();
+}
+
+async function askWhetherOne(name, problem) {
+  const question = current;
+  isAsking = true;
+  byId("naming").hidden = true;
+  byId("buttons").hidden = true;
+  field.blur();
+  const other = await call("GET", `/clusters/person_${problem.personId}?limit=6`).catch(() => null);
+  if (other) {
+    const theirs = { ...question, kind: "same", asks: `Are both ${name}?`, items: [{ number: 1, name, personId: problem.personId, faces: other.faces, settles: 0, cosineSimilarity: null }] };
+    show(theirs, new Set(), () => {});
+  }
+  const areOne = await ask(byId("taken"), problem.question);
+  isAsking = false;
+  if (areOne) {
+    answer("name", { name, into: true });
+    return;
+  }
+  render();
+  openField();
+  field.value = name;
+  field.select();
+}
+
+// Keys and buttons.
+
+field.addEventListener("keydown", (event) => {
+  if (event.isComposing || event.ctrlKey || event.metaKey || event.altKey || field.readOnly) return;
+  const isOpen = field.getAttribute("aria-expanded") === "true";
+  if (field.value.trim() === "" && event.key === "Enter") DO.skip();
+  else if (field.value === "" && event.key === "Backspace") DO.undo();
+  else if (event.key === "Escape" && !isOpen) {
+    commands = true;
+    field.blur();
+    if (current && current.kind !== "name") byId("naming").hidden = true;
+  } else return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+});
+completeNames(field, keepName);
+byId("naming").addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (field.value.trim()) keepName(field.value.trim(), null);
+});
+document.querySelectorAll("[data-does]").forEach((button) => {
+  button.addEventListener("click", () => {
+    DO[button.dataset.does]();
+    if (document.activeElement === button) button.blur();
+  });
+});
+byId("skipped-again").addEventListener("click", () => {
+  skipped.clear();
+  fetchQuestions();
+});
+
+// Where a name is asked for, a letter begins it.
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (current?.kind !== "name" || isAsking || document.querySelector("dialog[open]")) return;
+  if (event.target.closest("input, textarea, select") || !/^\p{L}$/u.test(event.key)) return;
+  if (commands && "suh".includes(event.key)) return;
+  field.focus();
+  event.stopPropagation();
+}, true);
+
+onKeys({
+  y: ["Yes, of all alike", DO.yes],
+  n: ["No, of none", DO.no],
+  s: ["Skip", DO.skip],
+  u: ["Undo the last answer, and the one before", DO.undo],
+  h: ["It does not matter who it is", DO.hide],
+  w: ["Who is the one without a name?", DO.who],
+  ...Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8, 9].map((number) => [number, ["", () => toggle(number)]])),
+  "1–9": ["All but this one", () => {}],
+  "Enter": ["Keep the name; skip without one", () => {}],
+  "Esc": ["Leave the field: then s, u and h are keys again", () => {}],
+});
+
+fetchQuestions().then(() => { if (!current) next(); });
+refresh();

@@ -1,0 +1,95 @@
+// Faces in no group: some are selected and named.
+
+import { call, complain, onKeys, say } from "./app.js";
+import { ask } from "./ask.js";
+import { completeNames } from "./complete.js";
+import { growing } from "./growing.js";
+
+const list = document.getElementById("faces");
+const byId = (id) => document.getElementById(id);
+let last = null;
+
+const boxes = () => [...list.querySelectorAll("input")];
+const selected = () => boxes().filter((box) => box.checked);
+
+function update() {
+  const number = selected().length;
+  byId("count").textContent = number ? `${number} selected` : "Select faces of one person, then name them.";
+  document.querySelectorAll("#naming input, #naming button").forEach((each) => { each.disabled = !number; });
+}
+
+function clear() {
+  selected().forEach((box) => { box.checked = false; });
+  update();
+}
+
+function prepare(item) {
+  const box = item.querySelector("input");
+  box.addEventListener("click", (event) => {
+    const all = boxes();
+    if (event.shiftKey && last && all.includes(last)) {
+      const [from, to] = [all.indexOf(last), all.indexOf(box)].sort((a, b) => a - b);
+      all.slice(from, to + 1).forEach((each) => { each.checked = box.checked; });
+    }
+    last = box;
+    update();
+  });
+}
+
+async function keep(name, person) {
+  const chosen = selected();
+  const body = { name, faceIds: chosen.map((box) => Number(box.value)), unassigned: true };
+  try {
+    await send(chosen, { ...body, into: Boolean(person) });
+  } catch (problem) {
+    if (problem.kind !== "name-taken") {
+      complain(problem);
+      return;
+    }
+    if (await ask(byId("asking"), problem.question)) await send(chosen, { ...body, into: true }).catch(complain);
+    else byId("name").select();
+  }
+}
+
+async function send(chosen, body) {
+  const answer = await call("POST", "/persons", body);
+  const items = chosen.map((box) => box.closest("li"));
+  items.forEach((item) => { item.hidden = true; item.querySelector("input").checked = false; });
+  byId("name").value = "";
+  update();
+  boxes().find((box) => !box.closest("li").hidden)?.focus();
+  say(`${items.length} ${items.length === 1 ? "face is" : "faces are"} ${answer.personName ?? body.name}`, {
+    undo: answer.step,
+    undone: () => items.forEach((item) => { item.hidden = false; }),
+  });
+}
+
+/** Go from one face to another by an arrow. */
+function move(event, by) {
+  const shown = boxes().filter((box) => !box.closest("li").hidden);
+  const place = shown.indexOf(document.activeElement);
+  const columns = getComputedStyle(list).gridTemplateColumns.split(" ").length;
+  shown[Math.min(shown.length - 1, Math.max(0, place + by(columns)))]?.focus();
+}
+
+if (list) {
+  growing(list, prepare);
+  list.querySelectorAll("li").forEach(prepare);
+  completeNames(byId("name"), keep);
+  byId("naming").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const name = byId("name").value.trim();
+    if (name && selected().length) keep(name, null);
+  });
+  byId("clear").addEventListener("click", clear);
+  onKeys({
+    Space: ["Select the face, or not", () => {}],
+    ArrowRight: ["The next face", (event) => move(event, () => 1)],
+    ArrowLeft: ["The face before", (event) => move(event, () => -1)],
+    ArrowDown: ["The face below", (event) => move(event, (columns) => columns)],
+    ArrowUp: ["The face above", (event) => move(event, (columns) => -columns)],
+    n: ["Name the selected faces", () => byId("name").focus()],
+    Escape: ["Select none", clear],
+  });
+  update();
+}

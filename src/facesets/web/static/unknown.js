@@ -1,0 +1,200 @@
+// Groups without a name: one field each; Enter keeps the name and goes on to the next.
+
+import { call, complain, onKeys, say, takeBack } from "./app.js";
+import { ask } from "./ask.js";
+import { completeNames } from "./complete.js";
+import { growing } from "./growing.js";
+
+const NEAR_END = 8;
+const list = document.getElementById("groups");
+const total = document.getElementById("total");
+const hasKeyboard = matchMedia("(pointer: fine)").matches;
+/** Steps of this sitting, the latest last, with the groups that they were about. */
+const steps = [];
+let grow = async () => [];
+
+const fieldOf = (group) => group.querySelector(".naming input");
+const open = () => [...list.querySelectorAll(".group:not(.done, .busy)")];
+
+function count(change) {
+  total.dataset.total = Number(total.dataset.total) + change;
+  const left = Number(total.dataset.total);
+  total.textContent = `${left.toLocaleString("en").replaceAll(",", "\u202f")} ${left === 1 ? "group" : "groups"} without a name`;
+}
+
+/** Go to the field after a group's, or before it. */
+async function goOn(group, by = 1) {
+  const groups = [...list.querySelectorAll(".group")];
+  const place = groups.indexOf(group);
+  const asking = by > 0 && groups.find((each) => each.querySelector(".asking:not([hidden])"));
+  if (asking) {
+    asking.querySelector(".asking button").focus();
+    return;
+  }
+  const rest = by > 0 ? groups.slice(place + 1) : groups.slice(0, place).reverse();
+  let following = rest.find((each) => !each.matches(".done, .busy"));
+  if (by > 0 && rest.length < NEAR_END) {
+    const more = grow();
+    if (!following) [following] = await more;
+  }
+  if (!following) return;
+  fieldOf(following).focus({ preventScroll: true });
+  following.scrollIntoView({ block: "nearest" });
+}
+
+function seenAs(group) {
+  return { version: Number(group.dataset.version) };
+}
+
+function address(group, what) {
+  return `/clusters/${encodeURIComponent(group.dataset.cluster)}${what}`;
+}
+
+/** Send what was said of a group, and show what became of it. */
+async function tell(group, what, body, done) {
+  group.classList.add("busy");
+  trouble(group, "");
+  try {
+    const answer = await call("POST", address(group, what), { ...body, ...seenAs(group) });
+    finish(group, done(answer), answer.step);
+  } catch (problem) {
+    group.classList.remove("busy");
+    if (problem.kind === "name-taken") await askWhetherOne(group, body.name, problem);
+    else if (problem.kind === "changed") await lookAgain(group, problem);
+    else trouble(group, problem.message);
+  }
+}
+
+/** Somebody changed the group: show it as it is now. */
+async function lookAgain(group, problem) {
+  const now = await call("GET", address(group, "?limit=5")).catch(() => null);
+  if (now && !now.personName && now.faces.length) {
+    group.dataset.version = now.version;
+    pictures(group.querySelector(".group-faces"), now.faces, 320);
+    trouble(group, problem.message);
+    return;
+  }
+  finish(group, "Answered elsewhere meanwhile", null);
+}
+
+async function askWhetherOne(group, name, problem) {
+  const areOne = await ask(group.querySelector(".asking"), problem.question);
+  if (areOne) {
+    tell(group, "/label", { name, into: true }, named);
+    goOn(group);
+  } else {
+    fieldOf(group).focus();
+    fieldOf(group).select();
+  }
+}
+
+const named = (answer) => answer.personName;
+
+function finish(group, words, step) {
+  group.classList.remove("busy");
+  group.classList.add("done");
+  group.dataset.step = step ?? "";
+  const line = document.createElement("p");
+  line.className = "did row spread";
+  line.append(Object.assign(document.createElement("strong"), { textContent: words }));
+  if (step) {
+    steps.push({ step, group });
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "small", textContent: "Undo" });
+    button.setAttribute("aria-label", `Undo: ${words}`);
+    button.addEventListener("click", () => undo(step));
+    line.append(button);
+  }
+  group.append(line);
+  count(-1);
+}
+
+async function undo(step) {
+  const place = step ? steps.findIndex((each) => each.step === step) : steps.length - 1;
+  if (place < 0) {
+    say("Nothing was said yet.");
+    return;
+  }
+  const [{ step: number, group }] = steps.splice(place, 1);
+  if (!(await takeBack(number, () => {}))) {
+    steps.splice(place, 0, { step: number, group });
+    return;
+  }
+  group.classList.remove("done");
+  group.querySelector(".did")?.remove();
+  count(1);
+  const now = await call("GET", address(group, "?limit=1")).catch(() => null);
+  if (now) group.dataset.version = now.version;
+  fieldOf(group).focus();
+  fieldOf(group).select();
+}
+
+function trouble(group, text) {
+  const place = group.querySelector(".error");
+  place.textContent = text;
+  place.hidden = !text;
+}
+
+function hide(group) {
+  tell(group, "/hide", {}, () => "Does not matter");
+  goOn(group);
+}
+
+function pictures(place, faces, first) {
+  place.replaceChildren(...faces.map((face, number) => {
+    const size = number ? 160 : first;
+    const image = Object.assign(document.createElement("img"), { className: "crop", width: size, height: size, loading: "lazy" });
+    image.alt = `Face ${number + 1}`;
+    image.src = `/api/v1/faces/faces/${face.id}/crop?size=${size}&v=${face.assetId.slice(0, 16)}`;
+    return image;
+  }));
+}
+
+async function showAll(group) {
+  try {
+    const all = await call("GET", address(group, "?limit=500"));
+    document.getElementById("all-title").textContent = all.faces.length < Number(group.dataset.faces)
+      ? `The best ${all.faces.length} of ${group.dataset.faces} faces` : `All ${all.faces.length} faces`;
+    pictures(document.getElementById("all-grid"), all.faces, 160);
+    document.getElementById("all-faces").showModal();
+  } catch (problem) {
+    complain(problem);
+  }
+}
+
+function prepare(group) {
+  const field = fieldOf(group);
+  field.addEventListener("keydown", (event) => {
+    const isFree = field.value === "" && field.getAttribute("aria-expanded") !== "true";
+    if (!isFree || event.isComposing || event.altKey || event.metaKey) return;
+    if (event.ctrlKey && event.key === "z") undo();
+    else if (event.ctrlKey) return;
+    else if (event.key === "Enter" || event.key === "ArrowDown") goOn(group);
+    else if (event.key === "ArrowUp") goOn(group, -1);
+    else if (event.key === "Delete") hide(group);
+    else if (event.key === "Escape") field.blur();
+    else return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  });
+  completeNames(field, (name, person) => {
+    tell(group, "/label", person ? { name, into: true } : { name }, named);
+    goOn(group);
+  });
+  group.querySelector("form").addEventListener("submit", (event) => event.preventDefault());
+  group.querySelector("[data-does=hide]").addEventListener("click", () => hide(group));
+  group.querySelector("[data-does=all]").addEventListener("click", () => showAll(group));
+}
+
+if (list) {
+  grow = growing(list, prepare);
+  list.querySelectorAll(".group").forEach(prepare);
+  onKeys({
+    u: ["Undo the last one, and the one before (Ctrl+Z in an empty field)", () => undo()],
+    n: ["Name the first that has no name", () => { const [group] = open(); if (group) fieldOf(group).focus(); }],
+    "Enter": ["Keep the name and go on; without a name only go on", () => {}],
+    "↑ ↓": ["In an empty field: another group", () => {}],
+    "Del": ["In an empty field: it does not matter who it is", () => {}],
+  });
+  const [group] = open();
+  if (group && hasKeyboard) fieldOf(group).focus({ preventScroll: true });
+}
