@@ -5,18 +5,28 @@ from starlette.staticfiles import StaticFiles
 
 from facesets import __version__
 from facesets.web.access import Access, AccessGuard
-from facesets.web.api import faces, health, persons, steps
+from facesets.web.api import faces, health, jobs, persons, pictures, runs, search, steps
 from facesets.web.headers import SafeHeaders
 from facesets.web.limits import BoundedRequests
 from facesets.web.pages import login, people
+from facesets.web.pages import runs as runs_page
+from facesets.web.pages import search as search_page
 from facesets.web.problems import handle_errors
 from facesets.web.render import STATIC
 from facesets.web.site import Site
 
 BASE = "/api/v1/faces"
 
-_CALLS: tuple[APIRouter, ...] = (persons.router, faces.router, steps.router)
-_PAGES: tuple[APIRouter, ...] = (people.router,)
+_CALLS: tuple[APIRouter, ...] = (
+    persons.router,
+    faces.router,
+    steps.router,
+    runs.router,
+    jobs.router,
+    search.router,
+    pictures.router,
+)
+_PAGES: tuple[APIRouter, ...] = (people.router, search_page.router, runs_page.router)
 
 
 def create_app(site: Site, access: Access, cookie: str = "facesets") -> FastAPI:

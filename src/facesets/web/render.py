@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from facesets import __version__
+from facesets.files import printable
 from facesets.plurals import counted
 from facesets.web.access import csrf_of
 
@@ -36,4 +37,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["counted"] = counted
+    environment.filters["path"] = printable
     return environment

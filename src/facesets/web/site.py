@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from facesets.settings import Settings
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.versions import version_of_cluster, version_of_person
 from facesets.web.crops import CropStore
+from facesets.web.models import Models
 
 if TYPE_CHECKING:
     from facesets.web.background import Jobs
@@ -34,6 +35,7 @@ class Site:
     jobs: "Jobs"
     settings: Settings
     by: str
+    models: Models = field(default_factory=Models)
 
     @contextmanager
     def library(self) -> Iterator[Database]:
