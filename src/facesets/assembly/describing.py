@@ -138,13 +138,19 @@ def face_embedder(
     notices: Notices,
     progress: "Progress",
     stop: Stop,
+    *,
+    fetch: bool = True,
 ) -> "Embedder":
-    """What finds the faces on a picture as those of the library were found; errors as `describer`."""
+    """What finds the faces on a picture as those of the library were found; errors as `describer`.
+
+    With `fetch` off, models that are not on this machine are not fetched.
+    """
     if asked.ml_uri:
         from facesets.remote.service_embedder import ServiceEmbedder
 
         return ServiceEmbedder(_service(asked.ml_uri, library.settings, asked.detection, stop=stop))
-    return _local_embedder(library.settings, IndexOptions(), conf, asked, notices, progress, stop)[0]
+    options = IndexOptions(dry_run=not fetch)
+    return _local_embedder(library.settings, options, conf, asked, notices, progress, stop)[0]
 
 
 def _local_embedder(
@@ -211,6 +217,17 @@ def encoders(
         lambda text: ClipTextual(pack, provider=provider, threads=conf.cpus).embedding(text),
         lambda pixels: ClipVisual(pack, provider=provider).embeddings([pixels])[0],
     )
+
+
+def text_encoder(
+    library: "Library", conf: Settings, *, provider: str = "cpu"
+) -> "tuple[ClipRow, Callable[[str], Float32]]":
+    """The library's CLIP model, and what turns words into its vectors, loaded once; errors as `encoders`."""
+    from facesets.inference.clip_text import ClipTextual
+    from facesets.operations.models.clip_choice import pack_for_search
+
+    pack, row = pack_for_search(None, library.clip_models(), conf.model_roots, library.label)
+    return row, ClipTextual(pack, provider=provider, threads=conf.cpus).embedding
 
 
 def _service(

@@ -48,6 +48,15 @@ class Sessions:
         finally:
             self._free.put(None if session is None or session.closed else session)
 
+    @contextmanager
+    def own(self) -> "Iterator[Database]":
+        """A further session for long work, which is ended after this block. Raises `Unreachable`."""
+        session = self._connect()
+        try:
+            yield session
+        finally:
+            session.close()
+
     def close(self) -> None:
         """End all sessions that are not lent."""
         for _ in range(self._most):

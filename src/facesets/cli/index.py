@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from facesets.settings import Settings
     from facesets.sources.galleries import GallerySource
     from facesets.stop import Stop
-    from facesets.store.postgres.library import Library
 
 TargetOption = Annotated[
     list[Path],
@@ -96,6 +94,7 @@ def index(
     """
     from facesets import settings
     from facesets.assembly.describing import Asked, describer
+    from facesets.assembly.indexing import assigned
     from facesets.assembly.stores import open_database
     from facesets.operations.ingest.empty_sources import require_a_target
     from facesets.operations.ingest.index import index as run
@@ -140,7 +139,14 @@ def index(
             began = session.run(now) if assign else None
             summary = index_all(source, library, describe, options, progress=progress, stop=stop)
             if began is not None and not options.dry_run and not summary.stopped:
-                summary = _assigned(summary, Library(session, describe.faces_from), began, progress, stop)
+                summary = assigned(
+                    summary,
+                    Library(session, describe.faces_from),
+                    began,
+                    by=current_user(),
+                    progress=progress,
+                    stop=stop,
+                )
     _show(library.label, summary, dry_run=options.dry_run)
     if (profile is not None or console.session.verbose) and not options.dry_run:
         console.profile(profile_of(stopwatch, meter, workers=options.concurrency, path=profile))
@@ -184,21 +190,6 @@ def _landmarker(
 
     models = get_pack(pack or faces_from.pack, conf, console, progress, stop, known=faces_from)
     return make_landmarks(models, choose_provider(provider, models.recogniser))
-
-
-def _assigned(
-    summary: "IndexSummary", library: "Library", began: datetime, progress: "Progress", stop: "Stop"
-) -> "IndexSummary":
-    """The same, once the faces found since were given to people."""
-    from facesets.operations.options.assign import AssignOptions
-    from facesets.operations.people.assigning.assigning import assign
-
-    if not library.exists():
-        return replace(summary, assigned=0, to_review=0)
-    given = assign(
-        library, AssignOptions(), progress=progress, stop=stop, by=current_user(), found_since=began
-    )
-    return replace(summary, assigned=given.assigned, to_review=given.review)
 
 
 def _finish(summary: "IndexSummary", *, strict: bool) -> None:

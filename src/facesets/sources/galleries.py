@@ -100,6 +100,11 @@ class GallerySource:
         """The directories that hold photos, by path; complete once `stamps` is through."""
         return self._galleries
 
+    @property
+    def patterns(self) -> dict[str, list[str]]:
+        """What `include` and `exclude` were given, for the record of a run."""
+        return {"include": list(self._patterns.include), "exclude": list(self._patterns.exclude)}
+
     def gallery_of(self, path: str) -> str:
         """The directory that a photo belongs to: the nearest true gallery above it, else its own."""
         own = os.path.dirname(path)  # noqa: PTH120 - a million of these

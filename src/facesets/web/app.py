@@ -5,10 +5,35 @@ from starlette.staticfiles import StaticFiles
 
 from facesets import __version__
 from facesets.web.access import Access, AccessGuard
-from facesets.web.api import assets, candidates, clusters, faces, health, persons, steps
+from facesets.web.api import (
+    assets,
+    candidates,
+    clusters,
+    faces,
+    health,
+    jobs,
+    persons,
+    pictures,
+    runs,
+    search,
+    steps,
+)
 from facesets.web.headers import SafeHeaders
 from facesets.web.limits import BoundedRequests
-from facesets.web.pages import login, people, person, photos, review, unknown
+from facesets.web.pages import (
+    login,
+    people,
+    person,
+    photos,
+    review,
+    unknown,
+)
+from facesets.web.pages import (
+    runs as runs_page,
+)
+from facesets.web.pages import (
+    search as search_page,
+)
 from facesets.web.problems import PROBLEMS, handle_errors
 from facesets.web.render import STATIC
 from facesets.web.site import Site
@@ -16,11 +41,15 @@ from facesets.web.site import Site
 BASE = "/api/v1/faces"
 
 _CALLS: tuple[APIRouter, ...] = (
+    clusters.router,
     persons.router,
     faces.router,
     assets.router,
-    clusters.router,
     candidates.router,
+    runs.router,
+    jobs.router,
+    search.router,
+    pictures.router,
     steps.router,
 )
 _PAGES: tuple[APIRouter, ...] = (
@@ -29,6 +58,8 @@ _PAGES: tuple[APIRouter, ...] = (
     photos.router,
     review.router,
     unknown.router,
+    search_page.router,
+    runs_page.router,
 )
 
 

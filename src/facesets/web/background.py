@@ -4,14 +4,14 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from uuid import uuid4
 
 from facesets.errors import AlreadyRunning, FacesetsError, NotFound
-from facesets.interfaces import Progress
 from facesets.stop import Stop
+from facesets.store.postgres.connection import Database
 from facesets.web.wording import worded
 
 _log = logging.getLogger("facesets.web")
@@ -36,7 +36,9 @@ class Job:
     summary : object or None
         What came of it.
     sentence : str
-        Why it failed.
+        Why it failed; `error` is the same for whoever waits for it.
+    runs : sequence of int
+        The numbers under which the library recorded it.
     """
 
     id: str
@@ -50,9 +52,11 @@ class Job:
     sentence: str = ""
     started_at: float = field(default_factory=time.time)
     ended_at: float | None = None
+    error: FacesetsError | None = None
+    runs: Sequence[int] = ()
 
 
-Work = Callable[[Progress, Stop], Any]
+Work = Callable[["JobProgress", Stop], Any]
 """Long work, which returns its summary."""
 
 
@@ -60,7 +64,7 @@ class Jobs:
     """What runs in the background, and what ran since the program was started. Safe to use from threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._stop = Stop()
         self._thread: threading.Thread | None = None
@@ -88,6 +92,28 @@ class Jobs:
                 target=self._run, args=(job.id, work, self._stop), name=what, daemon=True
             )
             self._thread.start()
+        return job
+
+    def run(self, what: str, work: Work) -> Job:
+        """Do some work as `start` does, and wait for its end.
+
+        Raises
+        ------
+        AlreadyRunning
+            Other work is going on, here or elsewhere.
+        FacesetsError
+            As the work does.
+        RuntimeError
+            It failed for a reason that nobody expected.
+        """
+        number = self.start(what, work).id
+        with self._lock:
+            self._lock.wait_for(lambda: self._jobs[number].status != "running")
+            job = self._jobs[number]
+        if job.error is not None:
+            raise job.error
+        if job.status == "failed":
+            raise RuntimeError(job.sentence)
         return job
 
     def all(self) -> list[Job]:
@@ -121,13 +147,15 @@ class Jobs:
         with self._lock:
             if number in self._jobs:
                 self._jobs[number] = replace(self._jobs[number], **changes)
+                self._lock.notify_all()
 
     def _run(self, number: str, work: Work, stop: Stop) -> None:
         progress = JobProgress(self, number)
         try:
             summary = work(progress, stop)
         except FacesetsError as error:
-            self.update(number, status="failed", sentence=worded(f"{error}"), ended_at=time.time())
+            sentence = worded(f"{error}")
+            self.update(number, status="failed", sentence=sentence, error=error, ended_at=time.time())
         except Exception:  # noqa: BLE001 - a thread has nobody else to tell
             _log.exception("a job failed")
             self.update(
@@ -163,6 +191,10 @@ class JobProgress:
             done = self._done
         self._jobs.update(self._number, done=done)
 
+    def of_session(self, session: Database) -> None:
+        """Say with which session the work is done: the runs that it records are this job."""
+        self._jobs.update(self._number, runs=session.recorded)
+
     def say(self, line: str) -> None:
         """Keep a line that a user should see."""
         job = self._jobs.find(self._number)
@@ -171,3 +203,31 @@ class JobProgress:
     def end(self) -> None:
         """Close the stage."""
         self._jobs.update(self._number, stage="", total=None)
+
+
+class JobNotices:
+    """What is said while a job's parts are put together: what matters is kept with the job."""
+
+    def __init__(self, progress: JobProgress, stop: Stop) -> None:
+        self._progress = progress
+        self._stop = stop
+
+    def notice(self, line: str) -> None:
+        """Keep a line."""
+        self._progress.say(line)
+
+    def remark(self, line: str) -> None:
+        """Log a line."""
+        _log.info("%s", line)
+
+    def detail(self, line: str) -> None:
+        """Log a line."""
+        _log.debug("%s", line)
+
+    def says_again(self) -> bool:
+        """What was said before is in the log of that job."""
+        return False
+
+    def is_stopping(self) -> bool:
+        """Whether somebody stopped the job."""
+        return self._stop.requested

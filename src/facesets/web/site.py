@@ -17,6 +17,7 @@ from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.steps import one_at_a_time
 from facesets.store.postgres.people.versions import version_of_cluster, version_of_person
 from facesets.web.crops import CropStore
+from facesets.web.models import Models
 
 if TYPE_CHECKING:
     from facesets.web.background import Jobs
@@ -39,6 +40,7 @@ class Site:
     by: str
     totals: CurrentTotals = field(default_factory=CurrentTotals)
     groups: CurrentGroups = field(default_factory=CurrentGroups)
+    models: Models = field(default_factory=Models)
 
     @contextmanager
     def library(self) -> Iterator[Database]:

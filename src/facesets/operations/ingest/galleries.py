@@ -25,6 +25,11 @@ class GalleryTargets(Protocol):
         ...
 
     @property
+    def patterns(self) -> Mapping[str, Sequence[str]]:
+        """The patterns that choose among the files, for the record of a run."""
+        ...
+
+    @property
     def galleries(self) -> Mapping[str, Gallery]:
         """The directories that hold photos; complete once `stamps` is through."""
         ...

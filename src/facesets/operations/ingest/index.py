@@ -137,7 +137,7 @@ def index(
     """
     stopwatch = stopwatch or Stopwatch()
     ends_at = None if options.max_minutes is None else clock() + 60 * options.max_minutes
-    given = {"targets": source.roots, **asdict(options)}
+    given = {"targets": source.roots, **source.patterns, **asdict(options)}
     with library.recorded_run("index", given, dry_run=options.dry_run) as run:
         if describer.faces_from is not None:
             require_way_of_library(library, describer.faces_from)

@@ -52,3 +52,11 @@ class DualOptions(Checked):
             unset="as the recogniser has it, 0.5 for most",
         ),
     ] = None
+    dual_max_faces: Annotated[
+        int | None,
+        Option(
+            "With --dual: so many faces without a person at most, the best first; the others stay "
+            "as they are.",
+            least=1,
+        ),
+    ] = None

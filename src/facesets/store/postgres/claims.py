@@ -75,6 +75,18 @@ class Claims:
         self._held = again
 
 
+def is_running(connection: Connection, command: str) -> bool:
+    """Whether a run of a command that only one may do at a time is going, on whatever host."""
+    # A key of 64 bits is shown as its two halves.
+    row = connection.execute(
+        """SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            AND ((classid::bigint << 32) | objid::bigint) = %s""",
+        (_key("run", command),),
+    ).fetchone()
+    return row is not None
+
+
 def _try(connection: Connection, keys: Sequence[int]) -> list[int]:
     if not keys:
         return []

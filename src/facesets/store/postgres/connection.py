@@ -133,6 +133,7 @@ class Database:
         self._lock = threading.RLock()
         self._on_connect: list[Callable[[Connection], None]] = []
         self._require: Callable[[Connection], None] | None = None
+        self.recorded: list[int] = []
         self._connection = self._first_connection()
 
     def another(self, *, reconnect_within_s: float) -> "Database":

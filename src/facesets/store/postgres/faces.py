@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facesets.errors import NotFound
 from facesets.imaging.boxes import best_partners
 from facesets.records import Bool, Faces, Float32, ImageRecord, Int64, ordinals_in_image, unknown_column
 from facesets.store.postgres.connection import Connection
@@ -147,6 +148,50 @@ def _copy_faces(
         {"face_id": ids, "model_id": np.full(len(ids), detector.model_id), "embedding": faces.embedding},
     )
     insert_landmarks(connection, ids, faces)
+
+
+def add_faces(
+    connection: Connection, detector: DetectorRow, sha256: str, faces: Faces
+) -> tuple[list[int], int]:
+    """Store those faces of an image that are not known yet; what is known stays as it is.
+
+    Returns
+    -------
+    list of int, int
+        The number of each face, known or new, without twins; and how many are new.
+
+    Raises
+    ------
+    NotFound
+        There is no such image.
+    """
+    # Whoever looks at the same image at once waits here.
+    found = connection.execute("SELECT id FROM images WHERE sha256 = %s FOR UPDATE", (sha256,)).fetchone()
+    if found is None:
+        raise NotFound("There is no such photo in the library.")
+    image_id = found[0]
+    faces = _without_twins(faces.with_image(np.full(len(faces), image_id)))
+    rows = connection.execute(
+        """SELECT id, ordinal, x1, y1, x2, y2 FROM face_detections
+            WHERE image_id = %s AND detector_id = %s ORDER BY id""",
+        (image_id, detector.id),
+    ).fetchall()
+    known = np.array([face_id for face_id, *_ in rows], np.int64)
+    there = np.array([box for _, _, *box in rows], np.float32).reshape(-1, 4)
+    numbers = best_partners(faces.box, there, min_iou=_SAME_FACE_OVERLAP)
+    fresh: Bool = numbers < 0
+    numbers[~fresh] = known[numbers[~fresh]]
+    connection.execute(
+        "INSERT INTO face_scans (image_id, detector_id) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+        (image_id, detector.id),
+    )
+    if fresh.any():
+        count = int(fresh.sum())
+        numbers[fresh] = new_ids(connection, "face_detections", count)
+        first = max((ordinal for _, ordinal, *_ in rows), default=-1) + 1
+        ordinals = first + np.arange(count)
+        _copy_faces(connection, detector, numbers[fresh], faces.take(fresh), ordinals)
+    return numbers.tolist(), int(fresh.sum())
 
 
 def replace_faces(connection: Connection, detector: DetectorRow, image_id: int, faces: Faces) -> None:

@@ -21,6 +21,7 @@ def recorded_run(
         yield RecordedRun(0)
         return
     run = RecordedRun(database.run(lambda connection: _begin(connection, command, options)))
+    database.recorded.append(run.id)
     try:
         yield run
     except BaseException:

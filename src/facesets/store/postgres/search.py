@@ -6,7 +6,7 @@ leave few images, those are compared one by one all the same: an index would hav
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -94,7 +94,7 @@ def similar_faces(
     conditions = [sql.SQL("f.detector_id = %(detector)s")]
     if person is not None:
         conditions.append(sql.SQL("f.person_id = %(person)s::uuid"))
-    rows = _nearest(
+    rows = nearest(
         connection,
         face_vectors(detector),
         embedding,
@@ -127,12 +127,12 @@ def similar_images(
         conditions.append(
             sql.SQL("i.id IN (SELECT f.image_id FROM face_detections f WHERE f.person_id = %(person)s::uuid)")
         )
-    rows = _nearest(
+    rows = nearest(
         connection,
         image_vectors(row),
         embedding,
         columns=sql.SQL(""),
-        source=_IMAGES,
+        source=IMAGES,
         conditions=conditions,
         dates=dates,
         person=person,
@@ -142,23 +142,23 @@ def similar_images(
     return [SimilarImage(_best_path(paths), float(similarity), taken) for paths, similarity, taken in rows]
 
 
-def _nearest(
+def nearest(
     connection: Connection,
     vectors: Vectors,
     embedding: Float32,
     *,
     columns: sql.SQL,
     source: sql.SQL,
-    conditions: list[sql.SQL],
+    conditions: Sequence[sql.Composable],
     dates: Dates,
     person: str | None,
     limit: int,
-    more: dict[str, object],
+    more: Mapping[str, object],
 ) -> list[tuple[Any, ...]]:
     """Paths, cosine similarity, time and the columns asked for, of the rows nearest to a vector."""
     shortlist = _LOOKED_UP * max(limit, _LEAST_LIMIT)
     candidates = max(CANDIDATES, shortlist)
-    parameters = more | {
+    parameters = dict(more) | {
         "query": str([float(number) for number in embedding]),
         "model": vectors.model_id,
         "shortlist": shortlist,
@@ -167,15 +167,15 @@ def _nearest(
         "last": dates.last,
         "person": person,
     }
-    conditions = [*conditions, *_taken_on(dates)]
+    conditions = [*conditions, *taken_on(dates)]
     if not has_index(connection, vectors) or _are_few(connection, dates, person):
         compare = _among_all(vectors, columns, source, conditions, in_order=False)
         return connection.execute(compare, parameters).fetchall()
     rows: list[tuple[Any, ...]] = []
     if dates.open:
         scan_for(connection, candidates, farther=False)
-        nearest = _among_nearest(vectors, columns, source, conditions)
-        rows = connection.execute(nearest, parameters).fetchall()
+        by_index = _among_nearest(vectors, columns, source, conditions)
+        rows = connection.execute(by_index, parameters).fetchall()
     if len(rows) < limit:
         scan_for(connection, candidates, farther=True)
         in_order = _among_all(vectors, columns, source, conditions, in_order=True)
@@ -184,7 +184,7 @@ def _nearest(
 
 
 def _among_nearest(
-    vectors: Vectors, columns: sql.SQL, source: sql.SQL, conditions: list[sql.SQL]
+    vectors: Vectors, columns: sql.SQL, source: sql.SQL, conditions: Sequence[sql.Composable]
 ) -> sql.Composed:
     """The statement that asks the index alone, so that no join can lead the planner astray.
 
@@ -202,7 +202,12 @@ def _among_nearest(
 
 
 def _among_all(
-    vectors: Vectors, columns: sql.SQL, source: sql.SQL, conditions: list[sql.SQL], *, in_order: bool
+    vectors: Vectors,
+    columns: sql.SQL,
+    source: sql.SQL,
+    conditions: Sequence[sql.Composable],
+    *,
+    in_order: bool,
 ) -> sql.Composed:
     """The statement that compares all vectors that fit, or `in_order` of the index until it has enough."""
     table = sql.Identifier(vectors.table)
@@ -249,14 +254,15 @@ def _are_few(connection: Connection, dates: Dates, person: str | None) -> bool:
         return False
     counted = connection.execute(
         sql.SQL("SELECT count(*) FROM (SELECT FROM images i WHERE {} LIMIT %(few)s) AS counted").format(
-            sql.SQL(" AND ").join(_taken_on(dates))
+            sql.SQL(" AND ").join(taken_on(dates))
         ),
         {"first": dates.first, "last": dates.last, "few": FEW_IMAGES + 1},
     )
     return int(only_row(counted)[0]) <= FEW_IMAGES
 
 
-def _taken_on(dates: Dates) -> list[sql.SQL]:
+def taken_on(dates: Dates) -> list[sql.SQL]:
+    """The conditions that an image `i` was taken then; their parameters are `first` and `last`."""
     ends = []
     if dates.first is not None:
         ends.append(sql.SQL("i.taken >= %(first)s::date"))
@@ -279,8 +285,8 @@ _FACES = sql.SQL(
         WHERE e.model_id = %(model)s
             AND EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '')"""
 )
-_IMAGES = sql.SQL(
-    """SELECT e.image_id, i.taken, e.embedding
+IMAGES = sql.SQL(
+    """SELECT e.image_id, i.sha256, i.width, i.height, i.taken, e.embedding
         FROM {embeddings} e
         JOIN images i ON i.id = e.image_id
         WHERE e.model_id = %(model)s
@@ -305,7 +311,7 @@ def images_of_person(
         conditions=sql.SQL(" AND ").join(
             [
                 sql.SQL("EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '')"),
-                *_taken_on(dates),
+                *taken_on(dates),
             ]
         )
     )

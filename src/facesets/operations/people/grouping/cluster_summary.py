@@ -34,6 +34,8 @@ class ClusterLibrarySummary:
         Joined a known person.
     new_persons, new_faces : int
         People that are new, and their faces.
+    people : int
+        That the faces belong to now.
     left_out : int
         Faces without a person that the run was not about, by their quality or their time.
     restored : int
@@ -61,6 +63,7 @@ class ClusterLibrarySummary:
     dissolved: int = 0
     restored: int = 0
     alone: int = 0
+    people: int = 0
     left_out: int = 0
     review: list[ReviewCase] = field(default_factory=list)
     questions: int = 0
@@ -94,6 +97,7 @@ def summarised(
         regrouped=int(moved.sum()),
         dissolved=len(np.setdiff1d(before[moved], now)),
         alone=int((after < 0).sum()) - len(review),
+        people=len(np.unique(now[now >= 0])),
         review=review,
         reasons=list(decision.reasons),
         dry_run=options.dry_run,

@@ -144,6 +144,7 @@ def _give(
     """Give faces to known people."""
     asked = AssignOptions(
         threshold=_threshold(dual, _recogniser(library), head),
+        max_faces=dual.dual_max_faces,
         same_image_ok=options.same_image_ok,
         dry_run=options.dry_run,
     )

@@ -14,6 +14,7 @@ from facesets.operations.options.threshold import Method
 from facesets.operations.people.corrections.summary import kept_step
 from facesets.operations.people.grouping.clusters import ClusterPlan, matched_ids, store_plan
 from facesets.operations.people.grouping.dual_questions import cluster_questions
+from facesets.operations.people.grouping.hierarchy import best
 from facesets.operations.people.grouping.library_faces import LoadedFaces
 from facesets.operations.people.grouping.matching import Steps
 from facesets.operations.people.training.heads import Head
@@ -56,8 +57,10 @@ class Others:
 
     @property
     def rows(self) -> Int64:
-        """Their rows among the faces."""
-        return np.flatnonzero(self.loaded.faces.person < 0)
+        """Their rows among the faces; the best ones, where only so many are wanted."""
+        rows = np.flatnonzero(self.loaded.faces.person < 0)
+        most = self.dual.dual_max_faces
+        return rows if most is None else best(self.loaded.scope.quality, rows, most)
 
     def group(self, progress: Progress, stop: Stop, recogniser: str | None) -> Grouping:
         """Group them by the chosen method; clusters that are too small are noise."""
@@ -123,7 +126,7 @@ class Others:
         with making_step(connection, "cluster", by, "clusters that are nobody yet", run_id=run_id) as step:
             name_after_people(step, loaded.model_id, loaded.faces.detector_id, given_by)
             store_plan(step, loaded.model_id, ClusterPlan(loaded.faces.face_id[rows], labels, ids))
-        note_unassigned(connection, loaded.faces.detector_id, loaded.faces.face_id)
+        note_unassigned(connection, loaded.faces.detector_id, loaded.faces.face_id[rows])
         asked = cluster_questions(connection, library, ids, recogniser)
         questions = replace_questions(connection, loaded.model_id, asked)
         largest = ids[int(np.bincount(labels[labels >= 0]).argmax())] if ids else ""

@@ -145,7 +145,7 @@ def place(
     """
     eligible = scope.of(options.min_quality)
     if hierarchy is None:
-        rows = _best(scope.quality, np.flatnonzero(eligible), options.max_faces)
+        rows = best(scope.quality, np.flatnonzero(eligible), options.max_faces)
         result = hdbscan(
             faces.embedding[rows],
             min_cluster_size=options.min_cluster_size,
@@ -215,8 +215,8 @@ def epsilon_of(result: HdbscanResult) -> Float64:
     return epsilon
 
 
-def _best(quality: Float32, rows: Int64, most: int) -> Int64:
-    """The best faces of these, in order."""
+def best(quality: Float32, rows: Int64, most: int) -> Int64:
+    """The best faces of these rows, in order; all of them where there are no more than `most`."""
     if len(rows) <= most:
         return rows
     return np.sort(rows[np.lexsort((rows, -quality[rows]))[:most]])

@@ -107,8 +107,8 @@ def train_heads(
     CannotWrite
         A checkpoint cannot be written.
     """
-    if not options.dry_run and any(find_spec(name) is None for name in _EXTRA):
-        raise MissingExtra("train")
+    if not options.dry_run:
+        require_extra()
     database = library.database
     with (
         RunLock(database, "train"),
@@ -134,6 +134,12 @@ def train_heads(
         summary = replace(summary, checkpoint=str(last), seconds=round(time.monotonic() - began, 3))
         run.summary = asdict(summary)
     return summary
+
+
+def require_extra() -> None:
+    """Make sure that what training needs is installed. Raises `MissingExtra`."""
+    if any(find_spec(name) is None for name in _EXTRA):
+        raise MissingExtra("train")
 
 
 def _counting(progress: Progress, on_epoch: "Callable[[Epoch], None]") -> "Callable[[int, Epoch], None]":

@@ -1,0 +1,80 @@
+"""Indexing a folder as it was indexed before, and giving what was found to people."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from facesets.assembly.describing import Asked, describer
+from facesets.assembly.models import make_landmarks
+from facesets.assembly.notices import Notices
+from facesets.assembly.packs import get_pack
+from facesets.interfaces import Progress
+from facesets.operations.ingest.empty_sources import require_a_target
+from facesets.operations.ingest.index import IndexSummary, index
+from facesets.operations.options.assign import AssignOptions
+from facesets.operations.options.library import IndexOptions
+from facesets.operations.people.assigning.assigning import assign
+from facesets.settings import Settings
+from facesets.sources.galleries import GallerySource
+from facesets.stop import Stop
+
+if TYPE_CHECKING:
+    from facesets.store.postgres.library import Library
+
+_AS_BEFORE = ("fast_decode", "enrich", "prune")
+"""Options that a folder keeps from one run to the next."""
+
+
+def index_again(
+    library: "Library",
+    folder: str,
+    before: Mapping[str, Any],
+    conf: Settings,
+    notices: Notices,
+    *,
+    progress: Progress,
+    stop: Stop,
+) -> tuple[IndexSummary, "Library"]:
+    """Index a folder with the options that it was indexed with before, and the library's own models.
+
+    Returns
+    -------
+    IndexSummary, Library
+        The latter sees the faces that were looked for.
+
+    Raises
+    ------
+    As `index`, and as `describer`.
+    """
+    options = replace(IndexOptions(), **{name: bool(before[name]) for name in _AS_BEFORE if name in before})
+    patterns = {name: tuple(before.get(name) or ()) for name in ("include", "exclude")}
+    source = GallerySource([Path(folder)], **patterns)
+    require_a_target(source, library)
+    describe, options = describer(library, options, conf, Asked(), notices, progress, stop)
+    landmarker = None
+    known = describe.faces_from
+    if options.enrich and known is not None:
+        from facesets.inference.providers import choose_provider
+
+        models = get_pack(known.pack, conf, notices, progress, stop, known=known)
+        landmarker = make_landmarks(models, choose_provider("auto", models.recogniser))
+    summary = index(source, library, describe, options, landmarker=landmarker, progress=progress, stop=stop)
+    return summary, library.looking_for(known, None)
+
+
+def assigned(
+    summary: IndexSummary,
+    library: "Library",
+    began: datetime,
+    *,
+    by: str,
+    progress: Progress,
+    stop: Stop,
+) -> IndexSummary:
+    """The same summary, once the faces found since a time were given to people."""
+    if not library.exists():
+        return replace(summary, assigned=0, to_review=0)
+    given = assign(library, AssignOptions(), progress=progress, stop=stop, by=by, found_since=began)
+    return replace(summary, assigned=given.assigned, to_review=given.review)

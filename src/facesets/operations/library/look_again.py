@@ -1,0 +1,80 @@
+"""A photo of the library searched for faces once more: those that were not found before are added."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from facesets.errors import AlreadyRunning, Command, Field, NotFound, WrongUsage
+from facesets.imaging.decode import Decoded
+from facesets.imaging.originals import read_decoded
+from facesets.interfaces import Embedder
+from facesets.operations.ingest.same_models import require_recogniser_of_library
+from facesets.records import Faces, ImageRecord
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.faces import add_faces
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.forgotten_faces import without_forgotten
+from facesets.store.postgres.pictures import picture_of_image
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """The faces that were found, by number, and how many of them were not known before."""
+
+    faces: list[int]
+    added: int
+
+
+def look_again(
+    library: Library, embedder: Embedder, sha256: str, *, min_det_score: float, min_short: float
+) -> Looked:
+    """Find the faces of a photo once more, and add those that are new. Known ones stay as they are.
+
+    Parameters
+    ----------
+    embedder : Embedder
+        With the library's models; it may look for less certain faces than the library was made with.
+    min_det_score : float
+        Least detector score of a face.
+    min_short : float
+        Fewest pixels of the short edge of its box.
+
+    Raises
+    ------
+    NotFound
+        There is no such photo.
+    UnreadableImage
+        None of its files can be read.
+    RecogniserMismatch
+        The embedder has another recogniser.
+    AlreadyRunning
+        Another run is looking at it.
+    WrongUsage
+        No photo was searched for faces yet.
+    """
+    require_recogniser_of_library(library, embedder.settings)
+    picture = library.database.run(lambda connection: picture_of_image(connection, sha256))
+    if picture is None:
+        raise NotFound("There is no such photo in the library.")
+    claims = library.claims("content")
+    if not claims.take([sha256]):
+        raise AlreadyRunning("Another run is looking at this photo. Try again when it is done.")
+    try:
+        decoded = read_decoded(picture.paths, sha256)
+        (faces,) = embedder.embed([decoded.pixels])
+        wanted = (faces.det_score >= min_det_score) & (faces.face_short >= min_short)
+        faces = faces.take(np.flatnonzero(wanted))
+        return library.database.run(lambda connection: _store(connection, library, sha256, decoded, faces))
+    finally:
+        claims.release([sha256])
+
+
+def _store(connection: Connection, library: Library, sha256: str, decoded: Decoded, faces: Faces) -> Looked:
+    detector = library.detector(connection)
+    if detector is None:
+        raise WrongUsage(
+            f"There are no faces in {library.label} yet. Run {Command('index', Field('target', 'PHOTOS'))}."
+        )
+    record = ImageRecord(sha256, decoded.width, decoded.height, decoded.taken, b"", faces)
+    (record,) = without_forgotten(connection, [record])
+    return Looked(*add_faces(connection, detector, sha256, record.faces))

@@ -1,0 +1,251 @@
+"""Calls that run something: detection in one photo, clustering, assigning, training, indexing."""
+
+import hashlib
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Path
+from fastapi.responses import JSONResponse
+
+from facesets.errors import NotFound
+from facesets.files import printable
+from facesets.operations.library.look_again import look_again
+from facesets.operations.options.assign import AssignOptions
+from facesets.operations.options.dual import DualOptions
+from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.options.training import TrainOptions
+from facesets.operations.people.grouping.dual import UnknownPhase
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.run_list import IndexedFolder, indexed_folders
+from facesets.web import work
+from facesets.web.api import run_shapes as shapes
+from facesets.web.api.run_shapes import Queued
+from facesets.web.api.shapes import Shape
+from facesets.web.background import Job, Work
+from facesets.web.site import Site, SiteDep
+
+router = APIRouter(tags=["runs"])
+
+AssetId = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="The sha256 of the photo's file.")]
+_QUEUED: dict[int | str, dict[str, Any]] = {202: {"model": Queued, "description": "It was begun."}}
+
+
+def _queued(site: Site, what: str, do: Work) -> JSONResponse:
+    """Begin some work, and say how to look after it."""
+    job = site.jobs.start(what, do)
+    return JSONResponse(Queued(job_id=job.id).model_dump(by_alias=True), HTTPStatus.ACCEPTED)
+
+
+def _status(job: Job) -> Any:
+    return "stopped" if job.status == "stopped" else "completed"
+
+
+def _given(asked: Shape, name: str) -> Any:
+    """A value that was given; None where it was left out, so that the library's models decide."""
+    return getattr(asked, name) if name in asked.model_fields_set else None
+
+
+@router.post("/detect/{asset}")
+def detect(
+    asset: AssetId,
+    site: SiteDep,
+    asked: Annotated[shapes.DetectRequest, Body(default_factory=shapes.DetectRequest)],
+) -> shapes.Detected:
+    """Look at a photo again, and keep the faces that were not known. Known faces stay as they are."""
+    with site.library() as session:
+        library = Library(session)
+        embedder = site.models.faces(library, site.settings, asked.min_confidence)
+        found = look_again(
+            library,
+            embedder,
+            asset,
+            min_det_score=asked.min_confidence,
+            min_short=asked.min_face_size,
+        )
+    return shapes.Detected(
+        asset_id=asset, faces_detected=len(found.faces), face_ids=found.faces, faces_added=found.added
+    )
+
+
+@router.post("/cluster", response_model=shapes.Clustered, responses=_QUEUED)
+def cluster(
+    site: SiteDep, asked: Annotated[shapes.ClusterRequest, Body(default_factory=shapes.ClusterRequest)]
+) -> Any:
+    """Group the faces that have no person yet. What a human said stays as it is."""
+    options = ClusterLibraryOptions(
+        min_quality=asked.quality_threshold,
+        max_faces=asked.max_faces,
+        min_cluster_size=asked.min_cluster_size,
+    )
+    if asked.method != "hdbscan" and "min_cluster_size" in asked.model_fields_set:
+        options = replace(options, min_size=asked.min_cluster_size)
+    do = work.clustering(site, options.told(asked.method, None))
+    if asked.queue:
+        return _queued(site, "cluster", do)
+    job = site.jobs.run("cluster", do)
+    summary = job.summary
+    return shapes.Clustered(
+        total_faces=summary.faces,
+        clusters_found=summary.people,
+        noise_count=summary.alone + len(summary.review),
+        status=_status(job),
+        new_clusters=summary.new_persons,
+        left_out=summary.left_out,
+    )
+
+
+@router.post("/cluster/dual", response_model=shapes.DualClustered, responses=_QUEUED)
+def cluster_dual(
+    site: SiteDep, asked: Annotated[shapes.DualRequest, Body(default_factory=shapes.DualRequest)]
+) -> Any:
+    """Give faces to the known people whom they are like, and group the others."""
+    dual = DualOptions(
+        dual=True,
+        person_threshold=_given(asked, "person_threshold"),
+        unknown_method=asked.unknown_method,
+        unknown_min_size=asked.unknown_min_cluster_size,
+        unknown_eps=_given(asked, "unknown_eps"),
+        dual_max_faces=asked.max_faces,
+    )
+    do = work.dual_clustering(site, ClusterLibraryOptions(), dual)
+    if asked.queue:
+        return _queued(site, "cluster --dual", do)
+    job = site.jobs.run("cluster --dual", do)
+    known, unknown = job.summary.known, job.summary.unknown or UnknownPhase(0, 0, 0, 0, 0.0, 0, 0.0)
+    return shapes.DualClustered(
+        status=_status(job),
+        supervised=shapes.Supervised(
+            faces_processed=known.faces, assigned_to_persons=known.assigned, persons_matched=known.people
+        ),
+        unsupervised=shapes.Unsupervised(
+            unlabeled_faces=unknown.faces, clusters_found=unknown.clusters, noise_count=unknown.noise
+        ),
+        total_faces=known.faces,
+        execution_time_seconds=round(known.seconds + unknown.seconds, 3),
+    )
+
+
+@router.post("/train", response_model=shapes.Trained, responses=_QUEUED)
+def train(
+    site: SiteDep, asked: Annotated[shapes.TrainRequest, Body(default_factory=shapes.TrainRequest)]
+) -> Any:
+    """Learn from named people how to tell people apart; it is used if it helps with people unseen."""
+    options = TrainOptions(
+        epochs=asked.epochs,
+        margin=asked.margin,
+        batch_size=asked.batch_size,
+        learning_rate=asked.learning_rate,
+        min_faces=asked.min_faces_per_person,
+    )
+    do = work.training(site, options)
+    if asked.queue:
+        return _queued(site, "train", do)
+    job = site.jobs.run("train", do)
+    summary = job.summary
+    last = summary.epochs[-1] if summary.epochs else {}
+    return shapes.Trained(
+        status=_status(job),
+        persons_used=summary.people,
+        total_faces=summary.faces,
+        training_faces=summary.training_faces,
+        validation_faces=summary.validation_faces,
+        final_train_loss=last.get("loss"),
+        final_val_loss=last.get("validation_loss"),
+        model_checkpoint=summary.checkpoint,
+        training_time_seconds=summary.seconds,
+        activated=bool(summary.activated),
+        reason=summary.verdict,
+    )
+
+
+@router.post("/assign", response_model=shapes.Assigned, responses=_QUEUED)
+def assign(
+    site: SiteDep, asked: Annotated[shapes.AssignRequest, Body(default_factory=shapes.AssignRequest)]
+) -> Any:
+    """Give faces without a person to the people whom they are like."""
+    options = AssignOptions(
+        threshold=asked.threshold,
+        margin=asked.margin,
+        review_threshold=asked.review_threshold,
+        max_faces=asked.max_faces,
+    )
+    do = work.assigning(site, options)
+    if asked.queue:
+        return _queued(site, "assign", do)
+    job = site.jobs.run("assign", do)
+    summary = job.summary
+    return shapes.Assigned(
+        status=_status(job),
+        faces_processed=summary.faces,
+        assigned_to_persons=summary.assigned,
+        persons_matched=summary.assigned_people,
+        to_review=summary.review,
+        threshold=summary.threshold,
+        step=summary.step,
+    )
+
+
+@router.post("/centroids", response_model=shapes.Centroids, responses=_QUEUED)
+def centroids(
+    site: SiteDep, asked: Annotated[shapes.CentroidsRequest, Body(default_factory=shapes.CentroidsRequest)]
+) -> Any:
+    """Make the centroids and exemplars of everybody again, exactly."""
+    do = work.remaking_centroids(site)
+    if asked.queue:
+        return _queued(site, "people centroids", do)
+    job = site.jobs.run("people centroids", do)
+    summary = job.summary
+    return shapes.Centroids(
+        status=_status(job),
+        persons=summary.people,
+        prototypes=summary.prototypes,
+        changed=summary.changed,
+        largest_drift=summary.largest_drift,
+    )
+
+
+def folder_id(path: str) -> str:
+    """By what a folder is chosen: no path ever comes from a request."""
+    return hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+@router.get("/folders")
+def folders(site: SiteDep) -> list[shapes.FolderShape]:
+    """List the folders that were indexed before."""
+    with site.library() as session:
+        found = session.run(indexed_folders)
+    return [
+        shapes.FolderShape(
+            id=folder_id(each.path), path=printable(each.path), last_indexed_at=each.at.isoformat()
+        )
+        for each in found
+    ]
+
+
+@router.post("/index", response_model=shapes.Indexed, responses=_QUEUED)
+def index(site: SiteDep, asked: shapes.IndexRequest) -> Any:
+    """Look for new photos in folders that were indexed before."""
+    do = work.indexing(site, _chosen(site, asked.folder_ids), and_assign=asked.assign)
+    if asked.queue:
+        return _queued(site, "index", do)
+    job = site.jobs.run("index", do)
+    summary = job.summary
+    return shapes.Indexed(
+        status=_status(job),
+        new_images=summary.indexed,
+        new_faces=summary.faces,
+        unchanged=summary.unchanged,
+        failed=summary.failed,
+        to_do=summary.to_do,
+        assigned=summary.assigned,
+    )
+
+
+def _chosen(site: Site, ids: list[str]) -> list[IndexedFolder]:
+    with site.library() as session:
+        known = {folder_id(each.path): each for each in session.run(indexed_folders)}
+    missing = [each for each in ids if each not in known]
+    if missing:
+        raise NotFound(f"No folder that was indexed has the id {missing[0]}.")
+    return [known[each] for each in dict.fromkeys(ids)]

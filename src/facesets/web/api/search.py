@@ -1,0 +1,115 @@
+"""`/search`: photos by words, people, another photo and dates."""
+
+from datetime import date, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+
+from facesets.errors import WrongUsage
+from facesets.operations.library.photo_search import PhotoPage, people_meant, photos_like, photos_of
+from facesets.operations.library.photo_search import photos_of_words as by_words
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.person_edits import PersonState
+from facesets.store.postgres.search import Dates
+from facesets.web.api.shapes import Shape
+from facesets.web.paging import Page, PagingDep
+from facesets.web.site import Site, SiteDep
+
+router = APIRouter(tags=["search"])
+
+MOST_PEOPLE = 10
+LONGEST = 500
+
+Words = Annotated[str, Query(max_length=LONGEST, description="What the photos show, in words.")]
+Who = Annotated[
+    list[Annotated[str, Field(max_length=200)]],
+    Query(max_length=MOST_PEOPLE, description="A name or an id; with several, photos that show all of them."),
+]
+Like = Annotated[
+    str, Query(pattern="^([0-9a-f]{64})?$", description="The asset id of a photo to which others are like.")
+]
+From = Annotated[date | None, Query(alias="from", description="Taken on this day or later.")]
+Until = Annotated[date | None, Query(description="Taken on this day or earlier.")]
+
+
+class PhotoShape(Shape):
+    """A photo."""
+
+    asset_id: str
+    width: int
+    height: int
+    taken: Annotated[datetime | None, Field(description="By the camera's clock.")]
+    similarity: Annotated[float | None, Field(description="Cosine similarity to the words or the photo.")]
+
+
+@router.get("/search")
+def search(
+    site: SiteDep,
+    paging: PagingDep,
+    words: Words = "",
+    person: Who = [],  # noqa: B006 - FastAPI copies it
+    like: Like = "",
+    first: From = None,
+    until: Until = None,
+) -> Page[PhotoShape]:
+    """Find photos; every condition that is given has to hold.
+
+    The best come first with words or a photo (200 at most), else the latest (10 000 are counted).
+    """
+    with site.library() as session:
+        library = Library(session)
+        people = people_meant(library, [each for each in person if each.strip()])
+        found = found_photos(
+            site,
+            library,
+            people,
+            words,
+            like,
+            Dates(first, until),
+            offset=paging.offset,
+            limit=paging.page_size,
+        )
+    return Page[PhotoShape](
+        items=[
+            PhotoShape(
+                asset_id=photo.sha256,
+                width=photo.width,
+                height=photo.height,
+                taken=photo.taken,
+                similarity=photo.cosine_similarity,
+            )
+            for photo in found.photos
+        ],
+        total=found.total,
+        page=paging.page,
+        page_size=paging.page_size,
+    )
+
+
+def found_photos(
+    site: Site,
+    library: Library,
+    people: list[PersonState],
+    words: str,
+    like: str,
+    dates: Dates,
+    *,
+    offset: int,
+    limit: int,
+) -> PhotoPage:
+    """The photos that a search asks for.
+
+    Raises
+    ------
+    WrongUsage, NotFound
+        It cannot be answered; the sentence says why.
+    """
+    if words.strip() and like:
+        raise WrongUsage("Search by words or by a photo, not by both at once.")
+    if words.strip():
+        encode = site.models.words(library, site.settings)
+        return by_words(library, encode, words.strip(), people, dates, offset=offset, limit=limit)
+    if like:
+        return photos_like(library, like, people, dates, offset=offset, limit=limit)
+    return photos_of(library, people, dates, offset=offset, limit=limit)

@@ -1,0 +1,55 @@
+"""`/runs`: what runs, what ran, and a start of more."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.run_list import IndexedFolder, indexed_folders, list_runs
+from facesets.web.api.runs import folder_id
+from facesets.web.background import Job
+from facesets.web.render import render
+from facesets.web.run_view import RunView, view_of_job, view_of_run
+from facesets.web.site import SiteDep
+
+router = APIRouter()
+
+_ON_PAGE = 20
+
+
+@router.get("/runs")
+def page(
+    request: Request,
+    site: SiteDep,
+    before: Annotated[int | None, Query(ge=1, lt=2**63, description="Runs before this one.")] = None,
+) -> Response:
+    """What runs now, what ran, and forms that start something."""
+    jobs = site.jobs.all()
+
+    def work(connection: Connection) -> tuple[list[RunView], bool, list[IndexedFolder]]:
+        runs = list_runs(connection, limit=_ON_PAGE + 1, before=before)
+        views = [view_of_run(connection, run) for run in runs[:_ON_PAGE]]
+        return views, len(runs) > _ON_PAGE, indexed_folders(connection)
+
+    with site.library() as session:
+        recorded, more, folders = session.run(work)
+    views = _together(recorded, jobs, first=before is None)
+    return render(
+        request,
+        "runs.html",
+        title="Runs",
+        running=[view for view in views if view.status == "running"],
+        ran=[view for view in views if view.status != "running"],
+        older=recorded[-1].id if more else None,
+        before=before,
+        folders=[(folder_id(each.path), each) for each in folders],
+    )
+
+
+def _together(recorded: list[RunView], jobs: list[Job], *, first: bool) -> list[RunView]:
+    """Recorded runs, in place of some of which the jobs of this process stand, which know more."""
+    ours = {str(number): job for job in jobs for number in job.runs}
+    shown = {job.id for view in recorded if (job := ours.get(view.id)) is not None}
+    others = [view for view in recorded if view.id not in ours]
+    mine = [view_of_job(job) for job in jobs if job.id in shown or (first and not job.runs)]
+    return sorted([*others, *mine], key=lambda view: view.started_at, reverse=True)

@@ -1,0 +1,121 @@
+"""`/search`: photos by words, people, another photo and dates; the address says all of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request, Response
+
+from facesets.errors import FacesetsError, NotFound, WrongUsage
+from facesets.inference.catalog import DEFAULT_CLIP
+from facesets.operations.library.photo_search import PhotoPage, people_meant
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.person_edits import PersonState
+from facesets.store.postgres.search import Dates
+from facesets.web.api.search import Like, Who, Words, found_photos
+from facesets.web.render import render
+from facesets.web.site import Site, SiteDep
+from facesets.web.wording import worded
+
+router = APIRouter()
+
+_ON_PAGE = 60
+_LAST_PAGE = 10_000
+
+Day = Annotated[str, Query(max_length=20)]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a visitor asks for, as it stands in the address."""
+
+    words: str
+    people: Sequence[PersonState]
+    like: str
+    first: str
+    until: str
+
+    @property
+    def open(self) -> bool:
+        """Whether nothing is asked for."""
+        return not (self.words or self.people or self.like or self.first or self.until)
+
+    def address(self, page: int) -> str:
+        """The address of a page of its results."""
+        parts = [("words", self.words), *(("person", str(each.id)) for each in self.people)]
+        parts += [("like", self.like), ("from", self.first), ("until", self.until)]
+        given = [(name, value) for name, value in parts if value]
+        return f"/search?{urlencode([*given, *([('page', str(page))] if page > 1 else [])])}"
+
+
+@router.get("/search")
+def page(
+    request: Request,
+    site: SiteDep,
+    words: Words = "",
+    person: Who = [],  # noqa: B006 - FastAPI copies it
+    like: Like = "",
+    first: Annotated[str, Query(alias="from", max_length=20)] = "",
+    until: Day = "",
+    page: Annotated[int, Query(ge=1, le=_LAST_PAGE)] = 1,
+) -> Response:
+    """The form, and what it finds."""
+    with site.library() as session:
+        library = Library(session)
+        knows_looks = bool(library.clip_models())
+        people, sentence = _people(library, person)
+        asked = Search(words.strip(), people, like, first.strip(), until.strip())
+        found = PhotoPage([], 0)
+        if not sentence:
+            found, sentence = _found(site, library, asked, page)
+    return render(
+        request,
+        "search.html",
+        title="Search",
+        asked=asked,
+        photos=found.photos,
+        total=found.total,
+        page=page,
+        more=page * _ON_PAGE < found.total,
+        sentence=sentence,
+        knows_looks=knows_looks,
+        clip=DEFAULT_CLIP,
+    )
+
+
+def _people(library: Library, who: Sequence[str]) -> tuple[list[PersonState], str]:
+    """Who is meant; where somebody is not known, those who are, and a sentence."""
+    known: list[PersonState] = []
+    sentence = ""
+    for each in who:
+        if not each.strip():
+            continue
+        try:
+            known += people_meant(library, [each])
+        except (NotFound, WrongUsage) as error:
+            sentence = worded(f"{error}")
+    return list({each.id: each for each in known}.values()), sentence
+
+
+def _found(site: Site, library: Library, asked: Search, page: int) -> tuple[PhotoPage, str]:
+    try:
+        dates = Dates(_day(asked.first), _day(asked.until))
+        offset = (page - 1) * _ON_PAGE
+        found = found_photos(
+            site, library, [*asked.people], asked.words, asked.like, dates, offset=offset, limit=_ON_PAGE
+        )
+    except FacesetsError as error:
+        return PhotoPage([], 0), worded(f"{error}")
+    return found, ""
+
+
+def _day(text: str) -> date | None:
+    """A day as date fields send it. Raises `WrongUsage`."""
+    if not text:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise WrongUsage("A day is written as 2024-05-31.") from None

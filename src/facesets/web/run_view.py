@@ -1,0 +1,128 @@
+"""Runs as pages and the API show them: jobs of this process, and what the library recorded of all runs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from facesets.errors import NotFound
+from facesets.store.postgres.claims import is_running
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.run_list import RunLine, find_run
+from facesets.web.background import Job
+from facesets.web.run_words import outcome, title
+
+_OF_DUAL = "cluster --dual"
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run.
+
+    Attributes
+    ----------
+    id : str
+        Of a job of this process, or the number of a recorded run.
+    status : str
+        `running`, `done`, `stopped`, `failed`; or `unknown` where a run began, and its end is not known.
+    host : str
+        Where it runs or ran; empty for here.
+    can_stop : bool
+        Whether it can be stopped from here.
+    outcome : sequence of str
+        What came of it, in words.
+    """
+
+    id: str
+    command: str
+    title: str
+    status: str
+    started_at: datetime
+    ended_at: datetime | None
+    host: str = ""
+    can_stop: bool = False
+    stage: str = ""
+    done: int = 0
+    total: int | None = None
+    lines: Sequence[str] = ()
+    outcome: Sequence[str] = ()
+    sentence: str = ""
+    summary: Mapping[str, Any] | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None where its end is not known."""
+        return None if self.ended_at is None else (self.ended_at - self.started_at).total_seconds()
+
+    @property
+    def took(self) -> str:
+        """The same in words."""
+        return "" if self.seconds is None else in_words(self.seconds)
+
+
+def in_words(seconds: float) -> str:
+    """A time as people say it."""
+    whole = round(seconds)
+    if whole < 1:
+        return "less than 1 s"
+    if whole < 60:
+        return f"{whole} s"
+    minutes, left = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {left} s" if left else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def view_of_job(job: Job) -> RunView:
+    """A job of this process."""
+    summary = asdict(job.summary) if is_dataclass(job.summary) and not isinstance(job.summary, type) else None
+    command = "cluster" if job.what == _OF_DUAL else job.what
+    options = {"method": "dual"} if job.what == _OF_DUAL else {}
+    return RunView(
+        id=job.id,
+        command=job.what,
+        title=title(command, options),
+        status=job.status,
+        started_at=datetime.fromtimestamp(job.started_at, UTC),
+        ended_at=None if job.ended_at is None else datetime.fromtimestamp(job.ended_at, UTC),
+        can_stop=job.status == "running",
+        stage=job.stage,
+        done=job.done,
+        total=job.total,
+        lines=job.lines,
+        outcome=outcome(command, summary or {}),
+        sentence=job.sentence,
+        summary=summary,
+    )
+
+
+def view_of_run(connection: Connection, run: RunLine) -> RunView:
+    """A run that the library recorded."""
+    status = run.status
+    if status == "started":
+        status = "running" if is_running(connection, run.command) else "unknown"
+    return RunView(
+        id=str(run.id),
+        command=run.command,
+        title=title(run.command, run.options),
+        status=status,
+        started_at=run.started_at,
+        ended_at=run.ended_at,
+        host=run.host,
+        outcome=outcome(run.command, run.summary),
+        summary=run.summary or None,
+    )
+
+
+def recorded_of(jobs: Sequence[Job]) -> list[int]:
+    """The numbers under which the library recorded these jobs."""
+    return [number for job in jobs for number in job.runs]
+
+
+def found_run(connection: Connection, number: int) -> RunView:
+    """The run of a number. Raises `NotFound`."""
+    run = find_run(connection, number)
+    if run is None:
+        raise NotFound("There is no such run. The list of runs shows what there is.")
+    return view_of_run(connection, run)

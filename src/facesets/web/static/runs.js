@@ -1,0 +1,107 @@
+// Runs: starting, watching and stopping them. Asks for news only while something runs and somebody looks.
+
+import { call, complain, onKeys, say } from "./app.js";
+
+const EVERY_MS = 1500;
+let timer = 0;
+
+const panels = () => [...document.querySelectorAll("#now [data-job]")];
+
+function watch() {
+  clearTimeout(timer);
+  const some = panels().length > 0;
+  for (const button of document.querySelectorAll("[data-start] button")) button.disabled = some;
+  if (some && !document.hidden) timer = setTimeout(look, EVERY_MS);
+}
+
+async function look() {
+  let ended = null;
+  for (const panel of panels()) {
+    try {
+      const job = await call("GET", `/jobs/${panel.dataset.job}`);
+      if (job.status === "running") show(panel, job);
+      else ended = job;
+    } catch (problem) {
+      if (problem.status !== 0) ended = { title: "The run", status: "unknown", outcome: [], sentence: problem.message };
+    }
+  }
+  if (ended) await finish(ended);
+  watch();
+}
+
+function show(panel, job) {
+  const bar = panel.querySelector("progress");
+  if (!bar) return;
+  const stage = panel.querySelector(".stage");
+  const words = job.stage || "Working";
+  if (stage.textContent !== words) stage.textContent = words;
+  if (job.total) {
+    bar.max = job.total;
+    bar.value = job.done;
+  } else bar.removeAttribute("value");
+  panel.querySelector(".lines").replaceChildren(
+    ...job.lines.slice(-5).map((line) => Object.assign(document.createElement("li"), { textContent: line })),
+  );
+}
+
+async function finish(job) {
+  await refresh();
+  const words = [job.sentence, ...job.outcome].filter(Boolean).join(" ");
+  const how = { done: "done", stopped: "stopped", failed: "failed" }[job.status] ?? "over";
+  say(`${job.title}: ${how}. ${words}`, { isError: job.status === "failed" });
+}
+
+/** Put what runs and what ran in place of what is shown; fields that somebody fills in stay as they are. */
+async function refresh() {
+  const answer = await fetch(location.href, { headers: { accept: "text/html" } }).catch(() => null);
+  if (!answer || !answer.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const id of ["now", "history"]) document.getElementById(id).replaceWith(page.getElementById(id));
+  watch();
+}
+
+function asked(form) {
+  const body = { queue: true };
+  for (const field of form.querySelectorAll("input")) {
+    if (field.type === "checkbox") {
+      if (field.name === "folderIds") body.folderIds = [...(body.folderIds ?? []), ...(field.checked ? [field.value] : [])];
+      else body[field.name] = field.checked;
+    } else if (field.value !== "") body[field.name] = field.dataset.kind === "number" ? Number(field.value) : field.value;
+  }
+  return body;
+}
+
+for (const form of document.querySelectorAll("[data-start]")) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const body = asked(form);
+    if (body.folderIds && body.folderIds.length === 0) return say("Choose a folder first.", { isError: true });
+    try {
+      await call("POST", form.dataset.start, body);
+    } catch (problem) {
+      return complain(problem);
+    }
+    await refresh();
+    document.getElementById("now").scrollIntoView({ block: "nearest" });
+  });
+}
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest(".stop");
+  if (!button) return;
+  button.disabled = true;
+  try {
+    await call("POST", `/jobs/${button.closest("[data-job]").dataset.job}/stop`);
+    button.textContent = "Stopping";
+  } catch (problem) {
+    button.disabled = false;
+    complain(problem);
+  }
+});
+
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) refresh();
+  else clearTimeout(timer);
+});
+onKeys({ r: ["Look again", refresh] });
+watch();
