@@ -7,9 +7,9 @@ from facesets import __version__
 from facesets.web.access import Access, AccessGuard
 from facesets.web.api import faces, health, persons, steps
 from facesets.web.headers import SafeHeaders
-from facesets.web.limits import BoundedRequests
+from facesets.web.limits import BoundedRequests, HeadLikeGet
 from facesets.web.pages import login, people
-from facesets.web.problems import handle_errors
+from facesets.web.problems import Unexpected, handle_errors
 from facesets.web.render import STATIC
 from facesets.web.site import Site
 
@@ -45,7 +45,9 @@ def create_app(site: Site, access: Access, cookie: str = "facesets") -> FastAPI:
         app.include_router(router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     # The last one added is the first that a request meets.
+    app.add_middleware(HeadLikeGet)
     app.add_middleware(BoundedRequests)
     app.add_middleware(AccessGuard, access=access, cookie=cookie)
+    app.add_middleware(Unexpected)
     app.add_middleware(SafeHeaders)
     return app
