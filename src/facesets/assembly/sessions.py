@@ -13,7 +13,8 @@ from facesets.settings import Settings
 if TYPE_CHECKING:
     from facesets.store.postgres.connection import Database
 
-_WAIT_S = 10.0
+_WAIT_S = 30.0
+_RECONNECT_WITHIN_S = 3.0
 
 
 class Sessions:
@@ -78,6 +79,6 @@ def open_sessions(
     """
     with ExitStack() as stack:
         first = stack.enter_context(open_database(database, settings, notices))
-        sessions = Sessions(lambda: first.another(reconnect_within_s=_WAIT_S), most)
+        sessions = Sessions(lambda: first.another(reconnect_within_s=_RECONNECT_WITHIN_S), most)
         stack.callback(sessions.close)
         yield sessions

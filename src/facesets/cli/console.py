@@ -106,7 +106,7 @@ def stoppable() -> Iterator[Stop]:
 
     def handle(number: int, _frame: "FrameType | None") -> None:
         if stop.requested:
-            leaving = threading.Timer(_CLEAR_UP_S, _leave, [number])
+            leaving = threading.Timer(_CLEAR_UP_S, leave, [number])
             leaving.daemon = True
             leaving.start()
             raise KeyboardInterrupt
@@ -125,7 +125,7 @@ def stoppable() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
-def _leave(number: int) -> None:
+def leave(number: int) -> None:
     """End the process as it is: whatever is on the disk outlives a kill."""
     if sys.stderr.isatty():
         os.write(sys.stderr.fileno(), _SHOW_CURSOR)

@@ -1,11 +1,12 @@
 """`facesets serve`."""
 
-import os
 import secrets
+import threading
 import webbrowser
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Annotated
 
 from facesets.cli import console
@@ -18,11 +19,12 @@ from facesets.operations.options.declaration import Option
 if TYPE_CHECKING:
     from facesets.settings import Settings
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+CROPS = "crops"
+"""Where pictures of faces are kept, below the folder for caches."""
 _FEWEST_CHARACTERS = 12
 _MEGABYTE = 1_000_000
 _SESSIONS = 6
-_JOBS_END_WITHIN_S = 5.0
+_JOBS_END_WITHIN_S = 0.3
 
 
 def serve(
@@ -51,41 +53,54 @@ def serve(
     if find_spec("fastapi") is None or find_spec("uvicorn") is None or find_spec("jinja2") is None:
         raise MissingExtra("serve")
     settings = all_settings.load()
-    if host not in _LOOPBACK and token_file is None:
+    from facesets.assembly.sessions import open_sessions
+    from facesets.web.access import Access
+    from facesets.web.app import create_app
+    from facesets.web.background import Jobs
+    from facesets.web.crops import CropStore
+    from facesets.web.hosts import host_names
+    from facesets.web.serving import address_of, bound_socket, is_loopback
+    from facesets.web.serving import serve as run
+    from facesets.web.site import Site
+
+    bound = bound_socket(host, port)
+    if token_file is None and not is_loopback(bound):
         raise WrongUsage(
             f"On {printable(host)} everybody in the network could see the photos. Give "
             f"{Field('token_file', 'FILE')} with a password in it."
         )
     token, path = _token(token_file, settings)
     console.detail(f"The token of programs is in {printable(path)}.")
-
-    from facesets.assembly.sessions import open_sessions
-    from facesets.web.access import Access, host_names
-    from facesets.web.app import create_app
-    from facesets.web.background import Jobs
-    from facesets.web.crops import CropStore
-    from facesets.web.serving import address_of, bound_socket
-    from facesets.web.serving import serve as run
-    from facesets.web.site import Site
-
     with open_sessions(database, settings, console, most=_SESSIONS) as sessions:
-        bound = bound_socket(host, port)
         jobs = Jobs()
-        crops = CropStore(settings.cache_dir / "crops", crop_cache * _MEGABYTE)
+        crops = CropStore(settings.cache_dir / CROPS, crop_cache * _MEGABYTE)
         site = Site(sessions, crops, jobs, settings, current_user())
-        access = Access(token, must_log_in=token_file is not None, hosts=host_names((*name, host)))
+        names = host_names((*name, host), of_machine=not is_loopback(bound))
+        access = Access(token, must_log_in=token_file is not None, hosts=names)
         address = address_of(bound)
 
         def ready() -> None:
             console.out(address)
             if open_:
-                with suppress(webbrowser.Error):
-                    webbrowser.open(address)
+                # Aside: a browser in a terminal would run until somebody leaves it.
+                threading.Thread(target=_open, args=[address], daemon=True).start()
 
         try:
-            run(create_app(site, access, f"facesets_{bound.getsockname()[1]}"), bound, when_ready=ready)
+            ended_by = run(
+                create_app(site, access, f"facesets_{bound.getsockname()[1]}"), bound, when_ready=ready
+            )
         finally:
             jobs.close(_JOBS_END_WITHIN_S)
+    # Threads in the middle of a question or a picture would be waited for.
+    console.leave(ended_by)
+
+
+def _open(address: str) -> None:
+    """Show an address in a browser, if there is one."""
+    with suppress(webbrowser.Error):
+        if webbrowser.open(address):
+            return
+    console.remark("No browser could be opened: open the address above in one.")
 
 
 def _token(given: Path | None, settings: "Settings") -> tuple[str, Path]:
@@ -96,10 +111,10 @@ def _token(given: Path | None, settings: "Settings") -> tuple[str, Path]:
     except FileNotFoundError:
         if given is not None:
             raise WrongUsage(f"There is no file {printable(path)}. Write a password into it.") from None
-        token = secrets.token_urlsafe(24)
-        _write_private(path, token)
+        token = _made_token(path)
     except (OSError, ValueError) as error:
-        raise CannotWrite(f"{printable(path)} cannot be read: {error}.") from None
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise WrongUsage(f"{printable(path)} cannot be read: {reason}. Write a password into it.") from None
     if len(token) < _FEWEST_CHARACTERS:
         raise WrongUsage(
             f"The password in {printable(path)} is too short. Write at least {_FEWEST_CHARACTERS} characters."
@@ -107,8 +122,21 @@ def _token(given: Path | None, settings: "Settings") -> tuple[str, Path]:
     return token, path
 
 
-def _write_private(path: Path, text: str) -> None:
-    """Make a file that nobody else can read."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
+def _made_token(path: Path) -> str:
+    """Make a token and keep it where nobody else can read it; two programs at once keep the same."""
+    text = secrets.token_urlsafe(24)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # As `tempfile` makes files, nobody else may read them.
+        with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            file.write(text)
+        made = Path(file.name)
+        try:
+            path.hardlink_to(made)
+        except FileExistsError:
+            text = path.read_text().strip()
+        finally:
+            made.unlink()
+    except OSError as error:
+        raise CannotWrite(f"{printable(path)} cannot be written: {error.strerror}.") from None
+    return text

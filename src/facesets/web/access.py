@@ -1,20 +1,20 @@
 """Who may look and who may change: sessions in browsers, tokens of programs, and which host names count.
 
 A browser tab of another site can send requests here, but cannot read pages. So what changes something needs
-what only our own pages know (a token bound to the session's cookie), or an `Authorization` header, which
-no other site can send along. Names that lead here by a foreign DNS server are refused (DNS rebinding).
+what only our own pages know (a token, together with the session's cookie), or an `Authorization` header with
+a bearer token, which no browser sends by itself. Names that lead here by a foreign DNS server are refused
+(DNS rebinding), and so is what browsers say that another site made them send.
 """
 
 import base64
 import hashlib
 import hmac
-import ipaddress
-import platform
+import math
 import secrets
-from collections.abc import Iterable
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import quote
 
 from fastapi import Request
@@ -22,10 +22,28 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from facesets.web.attempts import Attempts, client_of
+from facesets.web.hosts import is_foreign, is_named
+
 CSRF_HEADER = "x-csrf-token"
 _SAFE = {"GET", "HEAD", "OPTIONS"}
-_OPEN = ("/static/", "/health", "/login")
-"""What may be had without having logged in."""
+_OPEN = {"/health", "/login"}
+_OPEN_BELOW = "/static/"
+_SESSION_S = 30 * 86400
+
+
+class TooManyTries(Exception):
+    """Wrong passwords came from there: none counts for so many seconds."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(wait_s)
+        self.wait_s = math.ceil(wait_s)
+
+    @property
+    def sentence(self) -> str:
+        """What to say."""
+        unit = "second" if self.wait_s == 1 else "seconds"
+        return f"There were too many wrong passwords. Wait {self.wait_s} {unit}, then try again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,46 +63,44 @@ class Access:
     secret: str = field(repr=False)
     must_log_in: bool
     hosts: frozenset[str] = frozenset()
+    attempts: Attempts = field(default_factory=Attempts, repr=False, compare=False)
 
-    def names_us(self, host: str) -> bool:
-        """Whether a `Host` header names us. Addresses in numbers need no DNS, so nobody can rebind them."""
-        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-        name = name.lower().rstrip(".")
-        if name in self.hosts:
+    def opens(self, password: str, client: str) -> bool:
+        """Whether a client knows the secret. Raises `TooManyTries`."""
+        wait = self.attempts.wait_s(client)
+        if wait:
+            raise TooManyTries(wait)
+        if hmac.compare_digest(password.strip().encode(errors="replace"), self.secret.encode()):
+            self.attempts.succeeded(client)
             return True
-        try:
-            ipaddress.ip_address(name.strip("[]"))
-        except ValueError:
-            return False
-        return True
-
-    def opens(self, password: str) -> bool:
-        """Whether somebody knows the secret."""
-        return hmac.compare_digest(password.strip().encode(), self.secret.encode())
+        self.attempts.failed(client)
+        return False
 
     def new_session(self, *, logged_in: bool) -> str:
         """A session, as its cookie holds it."""
-        start = f"{secrets.token_urlsafe(18)}.{int(logged_in)}"
+        start = f"{secrets.token_urlsafe(18)}.{int(time.time())}.{int(logged_in)}"
         return f"{start}.{self._signed('session', start)}"
 
     def is_session(self, cookie: str) -> bool:
-        """Whether a cookie is one of ours that lets look."""
+        """Whether a cookie is one of ours, not too old, that lets look."""
         start, _, signature = cookie.rpartition(".")
-        is_ours = hmac.compare_digest(signature.encode(), self._signed("session", start).encode())
-        return is_ours and (not self.must_log_in or start.endswith(".1"))
+        if not hmac.compare_digest(signature.encode(), self._signed("session", start).encode()):
+            return False
+        _, made, logged_in = start.rsplit(".", 2)
+        return time.time() - int(made) < _SESSION_S and (logged_in == "1" or not self.must_log_in)
 
-    def csrf(self, cookie: str) -> str:
-        """The token that changes in a session need."""
-        return self._signed("csrf", cookie)
+    @property
+    def csrf(self) -> str:
+        """The token that changes from pages need besides a session.
+
+        It is the same for all sessions: a link from elsewhere opens a page without the cookie, which gets
+        another session then, and pages that were open before must go on to work.
+        """
+        return self._signed("csrf", "")
 
     def _signed(self, what: str, text: str) -> str:
         made = hmac.new(self.secret.encode(), f"{what}\0{text}".encode(), hashlib.sha256).digest()
         return base64.urlsafe_b64encode(made).decode().rstrip("=")
-
-
-def host_names(others: Iterable[str]) -> frozenset[str]:
-    """Names of this machine, and others that the user gives it."""
-    return frozenset(name.lower() for name in ("localhost", platform.node(), *others) if name)
 
 
 class AccessGuard:
@@ -102,62 +118,63 @@ class AccessGuard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if not self._access.names_us(headers.get("host", "")):
-            refused = _refused(
-                HTTPStatus.MISDIRECTED_REQUEST,
-                "This program is not called by that name. Use its address, or start it with that host name.",
-            )
-            await refused(scope, receive, send)
-            return
         session = self._session(headers)
-        is_known = session is not None or self._is_authorized(headers)
-        refusal = self._refusal(scope, headers, session, is_known=is_known)
+        refusal = self._misaddressed(scope, headers) or self._refusal(scope, headers, session)
         if refusal is not None:
             await refusal(scope, receive, send)
             return
         new = None
         if session is None and not self._access.must_log_in:
             session = new = self._access.new_session(logged_in=False)
-        scope.setdefault("state", {})["csrf"] = self._access.csrf(session) if session else ""
+        scope.setdefault("state", {})["csrf"] = self._access.csrf if session else ""
 
         async def with_cookie(message: Message) -> None:
             if new is not None and message["type"] == "http.response.start" and _is_page(message):
-                MutableHeaders(scope=message).append("set-cookie", session_cookie(self._cookie, new))
+                MutableHeaders(scope=message).append("set-cookie", session_cookie(self._cookie, new, headers))
             await send(message)
 
         await self._app(scope, receive, with_cookie)
 
     def _session(self, headers: Headers) -> str | None:
-        try:
-            morsel = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
-        except CookieError:
-            return None
-        return morsel.value if morsel is not None and self._access.is_session(morsel.value) else None
+        found = (value for name, value in _cookies(headers) if name == self._cookie)
+        return next((value for value in found if self._access.is_session(value)), None)
 
-    def _is_authorized(self, headers: Headers) -> bool:
-        kind, _, value = headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer":
-            return self._access.opens(value)
-        if kind.lower() == "basic":
+    def _misaddressed(self, scope: Scope, headers: Headers) -> Response | None:
+        """An answer to what was never meant for this program, or only by another site."""
+        if not scope["path"].startswith("/"):
+            return _refused(HTTPStatus.BAD_REQUEST, "A request names a path that begins with /.")
+        if not is_named(headers.get("host", ""), self._access.hosts):
+            return _refused(
+                HTTPStatus.MISDIRECTED_REQUEST,
+                "This program is not called by that name. Use its address in numbers, or start it with that "
+                "name as --name.",
+            )
+        if is_foreign(headers, self._access.hosts, changes=scope["method"] not in _SAFE):
+            return _refused(HTTPStatus.FORBIDDEN, "Another site sent this request. Nothing was done.")
+        return None
+
+    def _refusal(self, scope: Scope, headers: Headers, session: str | None) -> Response | None:
+        kind, _, token = headers.get("authorization", "").partition(" ")
+        is_program = kind.lower() == "bearer"
+        if is_program:
             try:
-                _, _, password = base64.b64decode(value, validate=True).decode().partition(":")
-            except ValueError:
-                return False
-            return self._access.opens(password)
-        return False
-
-    def _refusal(
-        self, scope: Scope, headers: Headers, session: str | None, *, is_known: bool
-    ) -> Response | None:
+                if not self._access.opens(token, client_of(scope)):
+                    return _refused(HTTPStatus.UNAUTHORIZED, "That is not the token.")
+            except TooManyTries as error:
+                return too_many_tries(error)
+            return None
         path: str = scope["path"]
-        if not is_known and self._access.must_log_in and not path.startswith(_OPEN):
-            if scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
-                return RedirectResponse(f"/login?to={quote(path)}", HTTPStatus.SEE_OTHER)
+        is_open = path in _OPEN or path.startswith(_OPEN_BELOW)
+        if session is None and self._access.must_log_in and not is_open:
+            if scope["method"] in {"GET", "HEAD"} and "text/html" in headers.get("accept", ""):
+                query = scope.get("query_string", b"").decode("latin-1")
+                to = quote(f"{path}?{query}" if query else path)
+                return RedirectResponse(f"/login?to={to}", HTTPStatus.SEE_OTHER)
             return _refused(HTTPStatus.UNAUTHORIZED, "Log in, or send the token: `Authorization: Bearer …`.")
-        if scope["method"] in _SAFE or path == "/login" or self._is_authorized(headers):
+        if scope["method"] in _SAFE or path == "/login":
             return None
         given = headers.get(CSRF_HEADER, "")
-        if session is not None and hmac.compare_digest(given.encode(), self._access.csrf(session).encode()):
+        if session is not None and hmac.compare_digest(given.encode(), self._access.csrf.encode()):
             return None
         return _refused(
             HTTPStatus.FORBIDDEN,
@@ -165,13 +182,32 @@ class AccessGuard:
         )
 
 
+def _cookies(headers: Headers) -> Iterator[tuple[str, str]]:
+    """All cookies: other programs on this machine set theirs too, and not all of them are well formed."""
+    for header in headers.getlist("cookie"):
+        for part in header.split(";"):
+            name, _, value = part.partition("=")
+            yield name.strip(), value.strip()
+
+
 def _is_page(message: Message) -> bool:
     return MutableHeaders(scope=message).get("content-type", "").startswith("text/html")
 
 
-def session_cookie(name: str, value: str) -> str:
-    """The header that keeps a session in a browser: no script reads it, no other site sends it."""
-    return f"{name}={value}; Path=/; HttpOnly; SameSite=Strict"
+def session_cookie(name: str, value: str, headers: Headers) -> str:
+    """The header that keeps a session in a browser: no script reads it, no other site sends it.
+
+    Where a proxy says that the browser talks to it by TLS, it is sent by TLS only.
+    """
+    secure = "; Secure" if headers.get("x-forwarded-proto", "").lower() == "https" else ""
+    return f"{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}"
+
+
+def too_many_tries(error: TooManyTries) -> Response:
+    """The answer where none of the client's passwords counts for a while."""
+    response = _refused(HTTPStatus.TOO_MANY_REQUESTS, error.sentence)
+    response.headers["retry-after"] = str(error.wait_s)
+    return response
 
 
 def _refused(status: HTTPStatus, sentence: str) -> Response:

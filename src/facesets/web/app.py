@@ -19,22 +19,11 @@ from facesets.web.api import (
     steps,
 )
 from facesets.web.headers import SafeHeaders
-from facesets.web.limits import BoundedRequests
-from facesets.web.pages import (
-    login,
-    people,
-    person,
-    photos,
-    review,
-    unknown,
-)
-from facesets.web.pages import (
-    runs as runs_page,
-)
-from facesets.web.pages import (
-    search as search_page,
-)
-from facesets.web.problems import PROBLEMS, handle_errors
+from facesets.web.limits import BoundedRequests, HeadLikeGet
+from facesets.web.pages import login, people, person, photos, review, unknown
+from facesets.web.pages import runs as runs_page
+from facesets.web.pages import search as search_page
+from facesets.web.problems import PROBLEMS, Unexpected, handle_errors
 from facesets.web.render import STATIC
 from facesets.web.site import Site
 
@@ -89,7 +78,9 @@ def create_app(site: Site, access: Access, cookie: str = "facesets") -> FastAPI:
         app.include_router(router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     # The last one added is the first that a request meets.
+    app.add_middleware(HeadLikeGet)
     app.add_middleware(BoundedRequests)
     app.add_middleware(AccessGuard, access=access, cookie=cookie)
+    app.add_middleware(Unexpected)
     app.add_middleware(SafeHeaders)
     return app

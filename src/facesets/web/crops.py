@@ -4,7 +4,9 @@ import hashlib
 import io
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +14,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from facesets.errors import CannotWrite
+from facesets.files import printable
 from facesets.imaging.originals import read_decoded
 from facesets.records import Pixels
 from facesets.store.postgres.pictures import Picture
@@ -23,7 +27,12 @@ _CONTEXT = 1.6
 """Edge of a crop in edges of the face's box: hair and chin help people to recognise a face."""
 _QUALITY = 84
 _PRUNED_TO = 0.8
-_COUNTED_EVERY = 200
+_PRUNED_EACH = 0.1
+"""Of the limit, written since the last time: so far it may be exceeded meanwhile."""
+_SUFFIX = ".jpg"
+_BEGIN, _END = b"\xff\xd8", b"\xff\xd9"
+_WRITTEN_WITHIN_S = 600
+"""What is unfinished for longer was left by a program that was killed."""
 _AT_ONCE = max(1, min(2, os.cpu_count() or 1))
 """Pictures decoded side by side: looking at faces must leave a processor for answers."""
 
@@ -40,9 +49,12 @@ class CropStore:
         """Keep JPEGs below a directory, of so many bytes in all."""
         self._directory = directory
         self._most_bytes = most_bytes
-        self._decoding = threading.BoundedSemaphore(_AT_ONCE)
+        self._makers = ThreadPoolExecutor(_AT_ONCE, "pictures")
+        self._lock = threading.Lock()
+        self._being_made: dict[Path, Future[bytes]] = {}
         self._pruning = threading.Lock()
-        self._made = 0
+        self._written = most_bytes
+        """Bytes since it was pruned; as if many, so that what was left by an earlier run is counted."""
 
     def face(self, picture: Picture, size: int) -> bytes:
         """A square around a face, `size` pixels wide.
@@ -52,58 +64,75 @@ class CropStore:
         UnreadableImage
             None of the photo's files can be read.
         """
-        return self._kept("face", picture, size, _cut_face)
+        return self.making_face(picture, size).result()
 
     def photo(self, picture: Picture, size: int) -> bytes:
         """A whole photo, its longer edge at most `size` pixels; errors as `face`."""
+        return self.making_photo(picture, size).result()
+
+    def making_face(self, picture: Picture, size: int) -> "Future[bytes]":
+        """As `face`, without waiting for it: the result of the future, or its error."""
+        return self._kept("face", picture, size, _cut_face)
+
+    def making_photo(self, picture: Picture, size: int) -> "Future[bytes]":
+        """As `photo`, without waiting for it."""
         return self._kept("photo", picture, size, _shrink)
 
-    def remove(self, pictures: Iterable[Picture]) -> None:
-        """Remove the crops of faces, of all sizes: what was erased must not stay here."""
-        for picture in pictures:
-            for size in _SIZES:
-                with suppress(FileNotFoundError):
-                    self._place("face", picture, size).unlink()
-
-    def _place(self, what: str, picture: Picture, size: int) -> Path:
-        text = f"{what} {picture.sha256} {picture.box} {size}"
-        name = hashlib.sha256(text.encode()).hexdigest()
-        return self._directory / name[:2] / f"{name}.jpg"
+    def remove(self, photos: Iterable[str]) -> None:
+        """Remove all that was made of these photos, by their digests: what was erased must not stay here."""
+        remove_crops(self._directory, photos)
 
     def _kept(
         self, what: str, picture: Picture, size: int, make: Callable[[Pixels, Picture, int], Pixels]
-    ) -> bytes:
-        path = self._place(what, picture, size)
-        with suppress(OSError):
-            content = path.read_bytes()
-            os.utime(path)
-            return content
-        with self._decoding:
+    ) -> "Future[bytes]":
+        path = self._directory / file_of(what, picture, size)
+        content = _read(path)
+        if content is not None:
+            found: Future[bytes] = Future()
+            found.set_result(content)
+            return found
+
+        def made() -> bytes:
+            # Whoever was first may have been done just now.
+            if (kept := _read(path)) is not None:
+                return kept
             decoded = read_decoded(picture.paths, picture.sha256, least_edge=_least_edge(what, picture, size))
             content = _jpeg(make(decoded.pixels, picture, size))
-        # What cannot be kept is made again: a full disk must not hide faces.
-        with suppress(OSError):
-            _write(path, content)
-        self._made += 1
-        if self._made % _COUNTED_EVERY == 1:
+            # What cannot be kept is made again: a full disk must not hide faces.
+            with suppress(OSError):
+                _write(path, content)
+            self._written += len(content)
+            return content
+
+        with self._lock:
+            making = self._being_made.get(path)
+            if making is None:
+                making = self._being_made[path] = self._makers.submit(made)
+                making.add_done_callback(lambda _: self._is_made(path))
+        return making
+
+    def _is_made(self, path: Path) -> None:
+        with self._lock:
+            self._being_made.pop(path, None)
+        if self._written > self._most_bytes * _PRUNED_EACH:
             self.prune()
-        return content
 
     def prune(self) -> None:
         """Remove what was not looked at for longest, as far as all is larger than the limit."""
         if not self._pruning.acquire(blocking=False):
             return
         try:
+            self._written = 0
             found = []
-            for path in self._directory.glob("*/*.jpg"):
+            for path in self._directory.glob("*/*/*"):
                 with suppress(OSError):
                     stat = path.stat()
-                    found.append((stat.st_mtime, stat.st_size, path))
+                    is_left = path.suffix != _SUFFIX and stat.st_mtime < time.time() - _WRITTEN_WITHIN_S
+                    found.append((0.0 if is_left else stat.st_mtime, stat.st_size, path))
             total = sum(size for _, size, _ in found)
-            if total <= self._most_bytes:
-                return
-            for _, size, path in sorted(found):
-                if total <= self._most_bytes * _PRUNED_TO:
+            most = self._most_bytes * _PRUNED_TO if total > self._most_bytes else self._most_bytes
+            for when, size, path in sorted(found):
+                if total <= most and when > 0:
                     break
                 with suppress(OSError):
                     path.unlink()
@@ -112,9 +141,49 @@ class CropStore:
             self._pruning.release()
 
 
+def file_of(what: str, picture: Picture, size: int) -> Path:
+    """Where a JPEG lies below the directory: what is of one photo lies in one folder, so that it can go."""
+    text = f"{what} {picture.box} {size}"
+    name = hashlib.sha256(text.encode()).hexdigest()[:32]
+    return Path(picture.sha256[:2]) / picture.sha256 / f"{name}{_SUFFIX}"
+
+
+def remove_crops(directory: Path, photos: Iterable[str]) -> int:
+    """Remove all that was made of photos, given by hash; returns how many pictures went.
+
+    Raises
+    ------
+    CannotWrite
+        One of them cannot be removed.
+    """
+    removed = 0
+    for sha256 in photos:
+        folder = directory / sha256[:2] / sha256
+        try:
+            for path in list(folder.glob("*")):
+                path.unlink(missing_ok=True)
+                removed += 1
+        except OSError as error:
+            raise CannotWrite(f"{printable(folder)} cannot be removed: {error.strerror}.") from error
+        with suppress(OSError):
+            folder.rmdir()
+    return removed
+
+
+def _read(path: Path) -> bytes | None:
+    """What is kept; None where that is nothing, or only a part, as after a power failure."""
+    try:
+        content = path.read_bytes()
+        os.utime(path)
+    except OSError:
+        return None
+    return content if content.startswith(_BEGIN) and content.endswith(_END) else None
+
+
 def _write(path: Path, content: bytes) -> None:
     """Write a file that is there whole or not at all. Nobody waits for the disk: it can be made again."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.parent.mkdir(exist_ok=True, mode=0o700)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     temporary.write_bytes(content)
     temporary.replace(path)

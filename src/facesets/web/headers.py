@@ -1,5 +1,7 @@
 """What every answer tells browsers: nothing runs but our own scripts, nobody frames us, nothing is kept."""
 
+from collections.abc import Iterator
+
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,6 +28,15 @@ _HEADERS = {
 }
 
 
+_STATIC = "/static/"
+
+
+def safe_headers(path: str) -> Iterator[tuple[str, str]]:
+    """Names and values for the answer to a path. Scripts and styles are kept, but asked about each time."""
+    yield from _HEADERS.items()
+    yield "cache-control", "no-cache" if path.startswith(_STATIC) else "no-store"
+
+
 class SafeHeaders:
     """The middleware that adds them; what may be kept says so itself."""
 
@@ -41,9 +52,8 @@ class SafeHeaders:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
+                for name, value in safe_headers(scope["path"]):
                     headers.setdefault(name, value)
-                headers.setdefault("cache-control", "no-store")
             await send(message)
 
         await self._app(scope, receive, with_headers)

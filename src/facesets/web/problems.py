@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facesets.errors import (
     AlreadyRunning,
@@ -60,11 +61,10 @@ API = "/api/"
 
 
 def handle_errors(app: FastAPI) -> None:
-    """Answer every error by a sentence."""
+    """Answer every error by a sentence; what nobody expected is for `Unexpected`."""
     app.add_exception_handler(FacesetsError, _of_ours)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _of_http)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 def _of_ours(request: Request, error: Exception) -> Response:
@@ -73,13 +73,14 @@ def _of_ours(request: Request, error: Exception) -> Response:
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), None)
     if status is None:
         status = HTTPStatus.INTERNAL_SERVER_ERROR
-        _log.error("%s %s: %s", request.method, request.url.path, error)
+        _log.error("%s %s: %s", request.method, request.scope["path"], error)
     more: dict[str, Any] = {}
     if isinstance(error, NameTaken):
         more = {"kind": "name-taken", "question": worded(error.question), "personId": f"{error.other}"}
     elif isinstance(error, Changed):
         more = {"kind": "changed"}
-    return answered(request, status, worded(f"{error}"), **more)
+    said = f"The photo cannot be shown: {error}." if isinstance(error, UnreadableImage) else f"{error}"
+    return answered(request, status, worded(said), **more)
 
 
 def _invalid(request: Request, error: Exception) -> Response:
@@ -102,18 +103,35 @@ def _of_http(request: Request, error: Exception) -> Response:
     return response
 
 
-def _unexpected(request: Request, error: Exception) -> Response:
-    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return answered(
-        request,
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        "That failed for a reason the program did not expect. The terminal in which it runs says more.",
-    )
+class Unexpected:
+    """The middleware that answers what nobody expected, inside of what every answer passes."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a failure of ours by a sentence, and log it."""
+        has_begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except Exception:
+            if scope["type"] != "http" or has_begun:
+                raise
+            _log.exception("%s %s failed", scope["method"], scope["path"])
+            sentence = "That failed for a reason the program did not expect. Its terminal says more."
+            answer = answered(Request(scope), HTTPStatus.INTERNAL_SERVER_ERROR, sentence)
+            await answer(scope, receive, send)
 
 
 def answered(request: Request, status: HTTPStatus, sentence: str, **more: Any) -> Response:
     """A sentence as an answer of a status, in the form that whoever asked can use."""
-    if request.url.path.startswith(API) or "text/html" not in request.headers.get("accept", ""):
+    if request.scope["path"].startswith(API) or "text/html" not in request.headers.get("accept", ""):
         return problem(status, sentence, **more)
     return render(request, "problem.html", status=status, title=status.phrase, sentence=sentence)
 

@@ -1,35 +1,49 @@
 """The server: one process, one socket, and an end as soon as somebody wants one."""
 
 import asyncio
+import ipaddress
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from facesets.errors import WrongUsage
+from facesets.files import printable
+from facesets.web.connections import PatientConnection
 
-_MOST_CONNECTIONS = 500
 _BACKLOG = 256
-_CLOSE_WITHIN_S = 1
+_ANSWERS_END_WITHIN_S = 0.3
+_SIGNALS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
     """A socket that nobody else has; port 0 takes any that is free. Raises `WrongUsage`."""
     try:
-        (family, *_), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        (family, *_, address), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         bound = socket.socket(family, socket.SOCK_STREAM)
-    except OSError as error:
-        raise WrongUsage(f"{host} is no address of this machine: {error.strerror or error}.") from error
+    except (OSError, ValueError) as error:
+        # A name with a part that is too long, say, is a ValueError.
+        reason = getattr(error, "strerror", None) or "it is no name of a machine"
+        raise WrongUsage(f"{printable(host)} is no address of this machine: {reason}.") from error
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((host, port))
+        bound.bind(address)
+        # At once: until somebody listens, the system lets a second program have the same port.
+        bound.listen(_BACKLOG)
     except OSError as error:
         bound.close()
         raise WrongUsage(
-            f"Cannot listen on {host} port {port}: {error.strerror or error}. Choose another port, or 0."
+            f"Cannot listen on {printable(host)} port {port}: {error.strerror or error}. Choose another port."
         ) from error
     return bound
+
+
+def is_loopback(bound: socket.socket) -> bool:
+    """Whether nobody but this machine reaches a socket, whatever the name was that led to it."""
+    return ipaddress.ip_address(bound.getsockname()[0].partition("%")[0]).is_loopback
 
 
 def address_of(bound: socket.socket) -> str:
@@ -40,38 +54,83 @@ def address_of(bound: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(app: ASGIApp, bound: socket.socket, *, when_ready: Callable[[], None]) -> None:
-    """Answer until a signal ends it.
+def server_of(app: ASGIApp) -> uvicorn.Server:
+    """The server that answers with an application, wherever it is run."""
+    return _Server(_config(app), lambda: None)
+
+
+def serve(app: ASGIApp, bound: socket.socket, *, when_ready: Callable[[], None]) -> int:
+    """Answer until a signal ends it; returns its number.
 
     Parameters
     ----------
     when_ready : function
         Called once connections are accepted.
     """
-    config = uvicorn.Config(
+    server = _Server(_config(app), when_ready)
+    asyncio.run(server.serve(sockets=[bound]))
+    return server.ended_by
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
+        http=PatientConnection,
+        ws="none",
         access_log=False,
-        log_level="warning",
+        log_level="error",
         lifespan="off",
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=_MOST_CONNECTIONS,
         backlog=_BACKLOG,
         timeout_keep_alive=15,
-        timeout_graceful_shutdown=_CLOSE_WITHIN_S,
     )
-    server = _Server(config, when_ready)
-    asyncio.run(server.serve(sockets=[bound]))
 
 
 class _Server(uvicorn.Server):
-    """Says when it is ready."""
+    """Says when it is ready, and ends at once."""
 
     def __init__(self, config: uvicorn.Config, when_ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._when_ready = when_ready
+        self.ended_by = 0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen."""
         await super().startup(sockets)
         self._when_ready()
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """End at a signal, and leave to others what follows."""
+
+        def end(number: int, _frame: object) -> None:
+            self.ended_by = number
+            self.should_exit = True
+
+        try:
+            before = {number: signal.signal(number, end) for number in _SIGNALS}
+        except ValueError:
+            # Only the main thread is told of signals.
+            before = {}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no further connections, and end those that are there: what is being answered has a moment."""
+        for server in self.servers:
+            server.close()
+        for each in sockets or []:
+            each.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        tasks = list(self.server_state.tasks)
+        if tasks:
+            await asyncio.wait(tasks, timeout=_ANSWERS_END_WITHIN_S)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        for task in list(self.server_state.tasks):
+            task.cancel()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
@@ -22,6 +22,9 @@ from facesets.web.models import Models
 if TYPE_CHECKING:
     from facesets.web.background import Jobs
 
+_LOOKS_WITHIN_S = 30
+"""For one statement of a page or a search: longer ones would keep a session from everybody else."""
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -31,6 +34,8 @@ class Site:
     ----------
     by : str
         Who changes what is changed here, for the log of steps.
+    is_hurried : bool
+        Whether the library ends what takes too long: so it does while somebody only asks (GET).
     """
 
     sessions: Sessions
@@ -38,6 +43,7 @@ class Site:
     jobs: "Jobs"
     settings: Settings
     by: str
+    is_hurried: bool = False
     totals: CurrentTotals = field(default_factory=CurrentTotals)
     groups: CurrentGroups = field(default_factory=CurrentGroups)
     models: Models = field(default_factory=Models)
@@ -46,7 +52,11 @@ class Site:
     def library(self) -> Iterator[Database]:
         """A session with the library for the time of a block."""
         with self.sessions.lent() as session:
-            yield session
+            if self.is_hurried:
+                with session.requiring(_hurry):
+                    yield session
+            else:
+                yield session
 
     @contextmanager
     def changing(self, *seen: "Seen") -> Iterator[Database]:
@@ -80,9 +90,13 @@ class Seen:
             )
 
 
+def _hurry(connection: Connection) -> None:
+    connection.execute(f"SET LOCAL statement_timeout = '{_LOOKS_WITHIN_S}s'")
+
+
 def _site(request: Request) -> Site:
     site: Site = request.app.state.site
-    return site
+    return replace(site, is_hurried=True) if request.method == "GET" else site
 
 
 SiteDep = Annotated[Site, Depends(_site)]

@@ -299,6 +299,8 @@ def translated(error: psycopg.Error, label: str) -> FacesetsError | psycopg.Erro
         return WrongUsage(f"The database user lacks a right in {label}: {_first_line(error)}.")
     if isinstance(error, errors.DataCorrupted | errors.IndexCorrupted):
         return FacesetsError(f"PostgreSQL says that {label} is damaged: {_first_line(error)}.")
+    if isinstance(error, errors.QueryCanceled):
+        return Unreachable(f"That took {label} too long. Ask for less, or try again when it has less to do.")
     if isinstance(error, psycopg.OperationalError):
         return Unreachable(f"The server of {label} gave up: {_first_line(error)}.")
     return error

@@ -199,7 +199,7 @@ def _forget(site: Site, person: UUID, asked: Forget) -> Done:
                 lambda connection: pictures_of_faces(connection, faces_of_person(connection, who))
             )
             summary = forget(session, f"{who}", by=site.by, progress=progress)
-        site.crops.remove(pictures.values())
+        site.crops.remove({picture.sha256 for picture in pictures.values()})
         return summary
 
     job = site.jobs.start("people forget", work)

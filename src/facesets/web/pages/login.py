@@ -5,10 +5,13 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from facesets.web.access import Access, session_cookie
+from facesets.web.access import Access, TooManyTries, session_cookie
+from facesets.web.attempts import client_of
 from facesets.web.render import render
 
 router = APIRouter()
+
+_MOST_FIELDS = 10
 
 
 @router.get("/")
@@ -20,19 +23,27 @@ def start() -> Response:
 @router.get("/login")
 def form(request: Request, to: str = "/people") -> Response:
     """Ask for the password."""
-    return render(request, "login.html", title="Log in", to=_own(to), wrong=False)
+    return render(request, "login.html", title="Log in", to=_own(to), wrong="")
 
 
 @router.post("/login")
 async def log_in(request: Request) -> Response:
     """Give whoever knows the password a session."""
-    given = parse_qs((await request.body()).decode(errors="replace"))
+    try:
+        given = parse_qs((await request.body()).decode(errors="replace"), max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        given = {}
     to = _own("".join(given.get("to", ["/people"])))
     access: Access = request.app.state.access
-    if not access.opens("".join(given.get("password", []))):
-        return render(request, "login.html", status=403, title="Log in", to=to, wrong=True)
+    wrong, status = "That is not the password.", 403
+    try:
+        is_right = access.opens("".join(given.get("password", [])), client_of(request.scope))
+    except TooManyTries as error:
+        is_right, wrong, status = False, error.sentence, 429
+    if not is_right:
+        return render(request, "login.html", status=status, title="Log in", to=to, wrong=wrong)
     answer = RedirectResponse(to, status_code=303)
-    cookie = session_cookie(request.app.state.cookie, access.new_session(logged_in=True))
+    cookie = session_cookie(request.app.state.cookie, access.new_session(logged_in=True), request.headers)
     answer.headers.append("set-cookie", cookie)
     return answer
 
