@@ -1,6 +1,6 @@
 """`/search`: photos by words, people, another photo and dates."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -39,7 +39,7 @@ class PhotoShape(Shape):
     asset_id: str
     width: int
     height: int
-    taken: Annotated[datetime | None, Field(description="By the camera's clock.")]
+    taken: Annotated[str | None, Field(description="By the camera's clock, such as 2024-05-31T18:30:00.")]
     similarity: Annotated[float | None, Field(description="Cosine similarity to the words or the photo.")]
 
 
@@ -76,7 +76,7 @@ def search(
                 asset_id=photo.sha256,
                 width=photo.width,
                 height=photo.height,
-                taken=photo.taken,
+                taken=None if photo.taken is None else photo.taken.isoformat(),
                 similarity=photo.cosine_similarity,
             )
             for photo in found.photos
