@@ -453,7 +453,7 @@ def killed(line: Sequence[object], url: str, images: int, later_s: float) -> boo
 
     wanted = done() + images
     with started(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        wait_for(lambda: done() >= wanted or process.poll() is not None, every_s=0.005)
+        wait_for(lambda: done() >= wanted or process.poll() is not None)
         time.sleep(later_s)
     return process.returncode == -signal.SIGKILL
 
