@@ -5,16 +5,19 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import onnxruntime
 import pytest
 from hypothesis import settings
 
 from facesets.store.npz.cache import Cache
+from tests.fixtures.made_networks import make_landmark_pack, make_small_pack
 from tests.fixtures.once import made_once
 from tests.fixtures.order import LONGEST_FIRST
 from tests.fixtures.people import make_people
 from tests.fixtures.program import REPOSITORY
 from tests.fixtures.soak import QUICK
+from tests.fixtures.vectors import People, many_people
 
 pytest_plugins = [
     "tests.fixtures.packs",
@@ -115,6 +118,22 @@ def insightface_pack() -> Path:
 
 
 @pytest.fixture(scope="session")
+def small_pack(run_dir: Path) -> Path:
+    """A small pack of InsightFace's or, where that is missing, one of its shape that knows no faces."""
+    if INSIGHTFACE_PACK.is_dir():
+        return INSIGHTFACE_PACK
+    return made_once(run_dir / "small_pack", make_small_pack)
+
+
+@pytest.fixture(scope="session")
+def landmark_pack(pack_dir: Path, run_dir: Path) -> Path:
+    """A real model pack with landmarks, which are made up where InsightFace's models are missing."""
+    if pack_dir == INSIGHTFACE_PACK:
+        return pack_dir
+    return made_once(run_dir / "landmark_pack", lambda folder: make_landmark_pack(folder, pack_dir))
+
+
+@pytest.fixture(scope="session")
 def lfw_dir(run_dir: Path) -> Path:
     """Photos, a folder a person: LFW's, or where that is missing made ones under the same names."""
     lfw = SHARED / "faces" / "lfw_dev"
@@ -133,6 +152,16 @@ def real_lfw(lfw_dir: Path) -> Path:
 def lfw_photos(lfw_dir: Path) -> list[Path]:
     """All photos of the people folders, in order."""
     return sorted(lfw_dir.glob("*/*.jpg"))
+
+
+@pytest.fixture(scope="session")
+def real_people() -> People:
+    """Vectors of LFW's many people, or where those are missing of made-up ones."""
+    file = SHARED / "faces" / "lfw_dev_embeddings.npz"
+    if not file.exists():
+        return many_people()
+    with np.load(file) as arrays:
+        return People(arrays["embedding"].astype(np.float32), arrays["name"])
 
 
 @pytest.fixture(autouse=True, scope="session")

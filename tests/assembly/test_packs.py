@@ -33,14 +33,12 @@ def taken(settings: Settings, name: str, known: CacheSettings | None = None, fet
     return get_pack(name, settings, KeptNotices(), SilentProgress(), Stop(), known=known, fetch=fetch).path
 
 
-def test_what_was_made_with_a_pack_at_some_path_finds_it_again(
-    insightface_pack: Path, settings: Settings
-) -> None:
-    models = models_of(insightface_pack)
+def test_what_was_made_with_a_pack_at_some_path_finds_it_again(small_pack: Path, settings: Settings) -> None:
+    models = models_of(small_pack)
     with pytest.raises(MissingModelPack):
         taken(settings, models.pack, models)
-    assert taken(settings, str(insightface_pack)) == insightface_pack.absolute()
-    assert taken(settings, models.pack, models) == insightface_pack.resolve()
+    assert taken(settings, str(small_pack)) == small_pack.absolute()
+    assert taken(settings, models.pack, models) == small_pack.resolve()
 
 
 def test_a_dry_run_keeps_nothing_in_mind(pack_dir: Path, settings: Settings) -> None:
@@ -49,12 +47,12 @@ def test_a_dry_run_keeps_nothing_in_mind(pack_dir: Path, settings: Settings) -> 
 
 
 def test_a_pack_of_the_same_name_does_not_take_the_place_of_the_one_used(
-    insightface_pack: Path, open_pack: Path, settings: Settings, tmp_path: Path
+    small_pack: Path, open_pack: Path, settings: Settings, tmp_path: Path
 ) -> None:
-    models = models_of(insightface_pack)
-    taken(settings, str(insightface_pack))
+    models = models_of(small_pack)
+    taken(settings, str(small_pack))
     shutil.copytree(open_pack, tmp_path / "models" / models.pack)
-    assert taken(settings, models.pack, models) == insightface_pack.resolve()
+    assert taken(settings, models.pack, models) == small_pack.resolve()
     # Asked for by its name, it is taken, and then refused for its vectors.
     other = taken(settings, str(tmp_path / "models" / models.pack))
     cache = Cache(tmp_path / "cache.npz")

@@ -1,17 +1,10 @@
 """`facesets people review` as a user sits before it, and as a script calls it."""
 
 import base64
-import contextlib
-import fcntl
 import json
-import os
-import pty
 import re
-import select
 import signal
-import subprocess
-import termios
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,7 +14,8 @@ from facesets.settings import inline_pictures
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from tests.fixtures.library_people import add_like, add_person, cluster, who_is
-from tests.fixtures.program import command, environment, run
+from tests.fixtures.program import run
+from tests.fixtures.terminal import Terminal
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -36,83 +30,33 @@ def library(database: Database) -> Library:
     return filled
 
 
-class Terminal:
-    """The program on a terminal of its own."""
-
-    def __init__(self, *words: object, **variables: str) -> None:
-        self._leader, follower = pty.openpty()
-        self._process = subprocess.Popen(
-            command(*words),
-            stdin=follower,
-            stdout=follower,
-            stderr=follower,
-            env=environment({"TERM": "xterm", **variables}),
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - nothing runs besides
-        )
-        os.close(follower)
-        self.text = ""
-
-    def expect(self, pattern: str) -> str:
-        """Wait until this is on the screen, after what was expected before; returns it."""
-        until = time.monotonic() + 30
-        while not (found := re.search(pattern, self.text)):
-            assert time.monotonic() < until, f"{pattern!r} is not in {self.text!r}"
-            if select.select([self._leader], [], [], 1)[0]:
-                try:
-                    self.text += os.read(self._leader, 65536).decode(errors="replace")
-                except OSError:
-                    pytest.fail(f"the program ended before {pattern!r}: {self.text!r}")
-        self.text = self.text[found.end() :]
-        return found.group()
-
-    def press(self, keys: str) -> None:
-        """Press keys."""
-        os.write(self._leader, keys.encode())
-
-    def send(self, number: signal.Signals) -> None:
-        """Send the program a signal."""
-        self._process.send_signal(number)
-
-    def end(self) -> int:
-        """Wait for the program's end."""
-        with contextlib.suppress(OSError):
-            while select.select([self._leader], [], [], 20)[0] and os.read(self._leader, 65536):
-                pass
-        try:
-            return self._process.wait(20)
-        finally:
-            self._process.kill()
-            os.close(self._leader)
-
-
 def test_an_evening_at_the_terminal(library: Library, library_url: str) -> None:
     anna = who_is(library, "anna-0-0")
-    screen = Terminal("people", "review", "--database", library_url)
-    screen.expect(rf"Who is {anna[:8]} \(6 faces\)\?")
-    sheet = Path(re.search(r"faces: (\S+)", screen.expect(r"faces: \S+")).group(1))  # type: ignore[union-attr]
-    screen.expect(r"\[q\]uit")
-    assert sheet.read_bytes().startswith(_PNG)
-    screen.press("Anna\n")
-    screen.expect("kept: Anna: named")
-    screen.expect(r"Are \w+ and Anna one person\?")
-    screen.expect(r"\[q\]uit")
-    screen.press("n")
-    screen.expect("kept: .* no")
-    screen.expect(r"\[q\]uit")
-    screen.press("u\n")
-    screen.expect("taken back: ")
-    screen.expect("one person")
-    screen.expect(r"\[q\]uit")
-    screen.press("y")
-    screen.expect("kept: .* yes")
-    screen.expect("Who is ")
-    screen.expect(r"\[q\]uit")
-    screen.press("\n")
-    screen.expect(r"\[q\]uit")
-    screen.press("s\n")
-    screen.expect(r"No question is open\. 2 answers kept, 1 skipped\.")
-    assert screen.end() == 0
+    with Terminal("people", "review", "--database", library_url) as screen:
+        screen.expect(rf"Who is {anna[:8]} \(6 faces\)\?")
+        sheet = Path(re.search(r"faces: (\S+)", screen.expect(r"faces: \S+")).group(1))  # type: ignore[union-attr]
+        screen.expect(r"\[q\]uit")
+        assert sheet.read_bytes().startswith(_PNG)
+        screen.press("Anna\n")
+        screen.expect("kept: Anna: named")
+        screen.expect(r"Are \w+ and Anna one person\?")
+        screen.expect(r"\[q\]uit")
+        screen.press("n")
+        screen.expect("kept: .* no")
+        screen.expect(r"\[q\]uit")
+        screen.press("u\n")
+        screen.expect("taken back: ")
+        screen.expect("one person")
+        screen.expect(r"\[q\]uit")
+        screen.press("y")
+        screen.expect("kept: .* yes")
+        screen.expect("Who is ")
+        screen.expect(r"\[q\]uit")
+        screen.press("\n")
+        screen.expect(r"\[q\]uit")
+        screen.press("s\n")
+        screen.expect(r"No question is open\. 2 answers kept, 1 skipped\.")
+        assert screen.end() == 0
     assert not sheet.exists()
     assert who_is(library, "annie-0-0") == anna
 
@@ -121,10 +65,10 @@ def test_an_evening_at_the_terminal(library: Library, library_url: str) -> None:
 @pytest.mark.usefixtures("library")
 def test_ctrl_c_and_q_end_it_with_what_was_answered(library_url: str) -> None:
     for key, status in (("q\n", 0), ("\x03", 130)):
-        screen = Terminal("people", "review", "--database", library_url)
-        screen.expect(r"\[q\]uit")
-        screen.press(key)
-        assert screen.end() == status
+        with Terminal("people", "review", "--database", library_url) as screen:
+            screen.expect(r"\[q\]uit")
+            screen.press(key)
+            assert screen.end() == status
 
 
 def test_a_script_reads_questions_as_lines_of_json_and_answers_them(
@@ -155,38 +99,51 @@ def test_a_script_reads_questions_as_lines_of_json_and_answers_them(
 @pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("name", ["hugo", "Susi", "qi", "明"])
 def test_a_name_that_begins_like_a_key_is_a_name(library_url: str, name: str) -> None:
-    screen = Terminal("people", "review", "--database", library_url)
-    screen.expect(r"\[q\]uit")
-    screen.press(f"{name}\n")
-    screen.expect(f"kept: {name}: named")
-    screen.expect(r"\[q\]uit")
-    screen.press("q")
-    assert screen.end() == 0
+    with Terminal("people", "review", "--database", library_url) as screen:
+        screen.expect(r"\[q\]uit")
+        screen.press(f"{name}\n")
+        screen.expect(f"kept: {name}: named")
+        screen.expect(r"\[q\]uit")
+        screen.press("q")
+        assert screen.end() == 0
 
 
 @pytest.mark.slow
 def test_a_question_that_was_answered_elsewhere_is_passed_over(library: Library, library_url: str) -> None:
-    screen = Terminal("people", "review", "--database", library_url)
-    screen.expect("Who is ")
-    screen.expect(r"\[q\]uit")
-    run("people", "name", who_is(library, "anna-0-0"), "Anna", "--database", library_url)
-    screen.press("Annabel\n")
-    screen.expect("That was answered elsewhere meanwhile")
-    screen.expect("one person")
-    screen.expect(r"\[q\]uit")
-    screen.press("q")
-    assert screen.end() == 0
+    with Terminal("people", "review", "--database", library_url) as screen:
+        screen.expect("Who is ")
+        screen.expect(r"\[q\]uit")
+        run("people", "name", who_is(library, "anna-0-0"), "Anna", "--database", library_url)
+        screen.press("Annabel\n")
+        screen.expect("That was answered elsewhere meanwhile")
+        screen.expect("one person")
+        screen.expect(r"\[q\]uit")
+        screen.press("q")
+        assert screen.end() == 0
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("library")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_kill_or_a_closed_terminal_leaves_no_picture(library_url: str, number: signal.Signals) -> None:
-    screen = Terminal("people", "review", "--database", library_url)
-    sheet = Path(screen.expect(r"/\S+question\.png"))
-    screen.expect(r"\[q\]uit")
-    screen.send(number)
-    assert screen.end() == 128 + number
+@pytest.mark.parametrize(
+    ("end", "number"),
+    [
+        pytest.param(lambda screen: screen.send(signal.SIGTERM), signal.SIGTERM, id="killed"),
+        pytest.param(lambda screen: screen.close(), signal.SIGHUP, id="terminal closed"),
+    ],
+)
+@pytest.mark.parametrize("asked_for", ["line", "key"])
+def test_a_kill_or_a_closed_terminal_leaves_no_picture(
+    library_url: str, end: Callable[[Terminal], None], number: signal.Signals, asked_for: str
+) -> None:
+    with Terminal("people", "review", "--database", library_url) as screen:
+        sheet = Path(screen.expect(r"/\S+question\.png"))
+        screen.expect(r"\[q\]uit")
+        if asked_for == "key":
+            screen.press("Anna\n")
+            screen.expect("one person")
+            screen.expect(r"\[q\]uit")
+        end(screen)
+        assert screen.end() == 128 + number
     assert not sheet.parent.exists()
 
 

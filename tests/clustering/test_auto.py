@@ -2,12 +2,12 @@
 
 import importlib.util
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from facesets.clustering import cluster_auto, evaluate
-from tests.clustering.conftest import SHARED
 from tests.fixtures.vectors import Float32, Int64
 
 
@@ -20,12 +20,12 @@ class Album:
 
 
 @pytest.fixture(scope="module")
-def hard_album() -> Album:
+def hard_album(shared_dir: Path) -> Album:
     """Infants, siblings, bridges and blurred faces that attract each other."""
-    file = SHARED / "synthetic" / "faces.py"
+    file = shared_dir / "synthetic" / "faces.py"
     spec = importlib.util.spec_from_file_location("synthetic_faces", file)
-    if not file.exists() or spec is None or spec.loader is None:
-        pytest.skip(f"the generator of albums is not at {file}; set FACESETS_TEST_SHARED")
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     vectors, person, _, _ = module.gen(10_000)

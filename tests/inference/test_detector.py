@@ -18,13 +18,22 @@ def detector(model: ModelFile, images_per_run: int) -> Detector:
     return Detector(model, det_size=640, min_det_score=0.5, images_per_run=images_per_run)
 
 
-@pytest.mark.parametrize(
-    "name", mostly_slow(["buffalo_test/det_500m.onnx", "extra/scrfd_2.5g_bnkps.onnx"], quick=1)
-)
+@pytest.fixture
+def usual(small_pack: Path) -> ModelFile:
+    return read_pack(small_pack).detector
+
+
+@pytest.fixture
+def other(shared_dir: Path) -> ModelFile:
+    path = shared_dir / "models" / "extra" / "scrfd_2.5g_bnkps.onnx"
+    return ModelFile(path, "detection", None, 127.5, 128.0)
+
+
+@pytest.mark.parametrize("name", mostly_slow(["usual", "other"], quick=1))
 def test_several_pictures_in_one_run_give_what_each_gives_alone(
-    shared_dir: Path, lfw_photos: Sequence[Path], name: str
+    request: pytest.FixtureRequest, lfw_photos: Sequence[Path], name: str
 ) -> None:
-    model = ModelFile(shared_dir / "models" / name, "detection", None, 127.5, 128.0)
+    model = request.getfixturevalue(name)
     pictures = [decode(path).pixels for path in lfw_photos[:7]]
     alone, together = detector(model, 1), detector(model, 3)
     assert (alone.images_per_run, together.images_per_run) == (1, 3)
@@ -36,9 +45,9 @@ def test_several_pictures_in_one_run_give_what_each_gives_alone(
 
 
 def test_a_network_that_orders_its_results_otherwise_gets_one_picture_at_a_time(
-    insightface_pack: Path, lfw_photos: Sequence[Path], tmp_path: Path
+    small_pack: Path, usual: ModelFile, lfw_photos: Sequence[Path], tmp_path: Path
 ) -> None:
-    graph = onnx.load(str(insightface_pack / "det_500m.onnx"))
+    graph = onnx.load(str(small_pack / "det_500m.onnx"))
     for node in graph.graph.node:
         if node.op_type == "Transpose":
             node.attribute[0].ints[:] = [0, 2, 3, 1]
@@ -46,15 +55,16 @@ def test_a_network_that_orders_its_results_otherwise_gets_one_picture_at_a_time(
     images_first = ModelFile(tmp_path / "images_first.onnx", "detection", None, 127.5, 128.0)
     careful = detector(images_first, 4)
     assert careful.images_per_run == 1
-    usual = detector(read_pack(insightface_pack).detector, 1)
     pixels = decode(lfw_photos[0]).pixels
-    assert np.array_equal(careful.detect(pixels).box, usual.detect(pixels).box)
+    found = careful.detect(pixels).box
+    assert np.array_equal(found, detector(usual, 1).detect(pixels).box)
+    assert len(found)
 
 
 def test_a_network_whose_results_do_not_fit_two_pictures_gets_one_at_a_time(
-    insightface_pack: Path, tmp_path: Path
+    small_pack: Path, tmp_path: Path
 ) -> None:
-    graph = onnx.load(str(insightface_pack / "det_500m.onnx"))
+    graph = onnx.load(str(small_pack / "det_500m.onnx"))
     # All but the first five rows of each output are cut off: as if it knew one picture's size only.
     for output in graph.graph.output:
         last = next(node for node in graph.graph.node if output.name in node.output)

@@ -25,8 +25,8 @@ from facesets.inference.session import CPU, CUDA, DIRECTML, Session, in_turn
 
 
 @pytest.fixture
-def recogniser(insightface_pack: Path) -> Session:
-    return Session(read_pack(insightface_pack).recogniser.path)
+def recogniser(small_pack: Path) -> Session:
+    return Session(read_pack(small_pack).recogniser.path)
 
 
 def noise(count: int, seed: int = 0) -> np.ndarray:
@@ -50,12 +50,12 @@ def test_pixels_scaled_beside_the_network_give_the_same_faces(
 
 
 def test_a_recogniser_for_a_fixed_number_of_faces_can_be_tried_on_a_provider(
-    insightface_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    graph = onnx.load(str(insightface_pack / "w600k_mbf.onnx"))
+    graph = onnx.load(str(small_pack / "w600k_mbf.onnx"))
     graph.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 4
     onnx.save(graph, str(tmp_path / "four.onnx"))
-    model = replace(read_pack(insightface_pack).recogniser, path=tmp_path / "four.onnx")
+    model = replace(read_pack(small_pack).recogniser, path=tmp_path / "four.onnx")
     # The processor in the role of a GPU that works, and that takes pixels.
     monkeypatch.setitem(PROVIDERS, "cuda", CPU)
     monkeypatch.setattr(recognizer, "TAKES_PIXELS", (CPU,))
@@ -151,9 +151,9 @@ def test_a_device_that_cannot_hold_inputs_ready_is_run_plainly(recogniser: Sessi
 
 
 def test_a_model_whose_data_lie_in_a_missing_file_is_refused_in_a_sentence(
-    insightface_pack: Path, tmp_path: Path
+    small_pack: Path, tmp_path: Path
 ) -> None:
-    model = onnx.load(str(insightface_pack / "w600k_mbf.onnx"))
+    model = onnx.load(str(small_pack / "w600k_mbf.onnx"))
     onnx.save(
         model, str(tmp_path / "m.onnx"), save_as_external_data=True, location="m.data", size_threshold=0
     )

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnx
 import pytest
 from insightface.app import FaceAnalysis
-from onnx import TensorProto, helper, numpy_helper
+from tests.fixtures.made_networks import points
 
 from facesets.imaging.decode import decode
 from facesets.inference.landmarks import Landmarks
@@ -16,30 +15,12 @@ from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import ModelPack, read_pack
 
 
-def random_3d_landmark_model(path: Path) -> None:
-    """A network with random weights and the inputs and outputs of `1k3d68.onnx`."""
-    rng = np.random.default_rng(0)
-    weights = numpy_helper.from_array(rng.normal(0, 0.3, (3, 3309)).astype(np.float32), "weights")
-    graph = helper.make_graph(
-        [
-            helper.make_node("GlobalAveragePool", ["data"], ["pooled"]),
-            helper.make_node("Flatten", ["pooled"], ["flat"]),
-            helper.make_node("MatMul", ["flat", "weights"], ["fc1"]),
-        ],
-        "landmarks",
-        [helper.make_tensor_value_info("data", TensorProto.FLOAT, ["None", 3, 192, 192])],
-        [helper.make_tensor_value_info("fc1", TensorProto.FLOAT, ["None", 3309])],
-        [weights],
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6), str(path))
-
-
 @pytest.fixture(scope="module")
 def full_pack(insightface_pack: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelPack:
     """The small pack with 3-D landmarks added, in the shape if not in the wisdom of buffalo_l's."""
     folder = tmp_path_factory.mktemp("packs") / "full"
     shutil.copytree(insightface_pack, folder)
-    random_3d_landmark_model(folder / "1k3d68.onnx")
+    points(folder / "1k3d68.onnx", 3309)
     return read_pack(folder)
 
 
@@ -64,9 +45,9 @@ def test_landmarks_and_pose_agree_with_insightface(full_pack: ModelPack, lfw_pho
 
 
 def test_a_pack_without_3d_landmarks_leaves_the_pose_open(
-    insightface_pack: Path, lfw_photos: list[Path]
+    landmark_pack: Path, lfw_photos: list[Path]
 ) -> None:
-    pack = read_pack(insightface_pack)
+    pack = read_pack(landmark_pack)
     pixels = decode(lfw_photos[0]).pixels
     faces = LocalEmbedder(pack, det_size=640, min_det_score=0.5).embed([pixels])[0]
     found = Landmarks(pack).add(pixels, faces)

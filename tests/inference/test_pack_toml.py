@@ -113,11 +113,11 @@ def test_the_same_file_fed_otherwise_is_another_recogniser(tmp_path: Path) -> No
 
 
 def test_a_description_that_says_what_the_graph_says_changes_no_identity(
-    insightface_pack: Path, tmp_path: Path
+    small_pack: Path, tmp_path: Path
 ) -> None:
-    plain = read_pack(insightface_pack)
+    plain = read_pack(small_pack)
     folder = tmp_path / "pack"
-    shutil.copytree(insightface_pack, folder)
+    shutil.copytree(small_pack, folder)
     text = '[recognition]\nfile = "w600k_mbf.onnx"\nlicence = "research only"\n'
     (folder / "pack.toml").write_text(text, "utf-8")
     pack = read_pack(folder)
@@ -181,14 +181,14 @@ def test_a_note_is_one_line_that_does_nothing_to_a_terminal(tmp_path: Path) -> N
 
 
 def test_a_detector_takes_whatever_mean_and_order_its_pack_says(
-    insightface_pack: Path, lfw_dir: Path, tmp_path: Path
+    small_pack: Path, lfw_dir: Path, tmp_path: Path
 ) -> None:
     photo = decode(sorted((lfw_dir / "Hugo_Chavez").glob("*.jpg"))[0]).pixels
     folder = tmp_path / "swapped"
-    shutil.copytree(insightface_pack, folder)
+    shutil.copytree(small_pack, folder)
     text = '[detection]\nfile = "det_500m.onnx"\nchannels = "bgr"\nmean = [127.5, 127.5, 127.5]\nstd = 128\n'
     (folder / "pack.toml").write_text(text, "utf-8")
-    plain = LocalEmbedder(read_pack(insightface_pack), det_size=320, min_det_score=0.5, provider=CPU)
+    plain = LocalEmbedder(read_pack(small_pack), det_size=320, min_det_score=0.5, provider=CPU)
     swapped = LocalEmbedder(read_pack(folder), det_size=320, min_det_score=0.5, provider=CPU)
     turned = np.ascontiguousarray(photo[:, :, ::-1])
     assert np.array_equal(swapped.detect(turned).box, plain.detect(photo).box)

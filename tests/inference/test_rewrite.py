@@ -21,10 +21,10 @@ def outputs(model: str | bytes, batch: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("blocked", [False, True])
 def test_the_recogniser_gives_the_same_without_prelu(
-    insightface_pack: Path, blocked: bool, monkeypatch: pytest.MonkeyPatch
+    small_pack: Path, blocked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rewrite, "_BLOCKED_LAYOUT", blocked)
-    path = insightface_pack / "w600k_mbf.onnx"
+    path = small_pack / "w600k_mbf.onnx"
     model = rewritten(path, prelu=True)
     assert isinstance(model, bytes)
     assert not any(node.op_type == "PRelu" for node in onnx.load_from_string(model).graph.node)
@@ -59,21 +59,21 @@ def test_only_slopes_for_which_it_is_exact_are_rewritten(
     np.testing.assert_array_equal(outputs(model, batch), outputs(str(tmp_path / "m.onnx"), batch))
 
 
-def test_a_model_without_prelu_is_loaded_from_its_file(insightface_pack: Path) -> None:
-    path = insightface_pack / "det_500m.onnx"
+def test_a_model_without_prelu_is_loaded_from_its_file(small_pack: Path) -> None:
+    path = small_pack / "det_500m.onnx"
     assert rewritten(path, prelu=True) == str(path)
 
 
-def test_a_network_that_takes_pixels_gets_the_same_numbers(insightface_pack: Path) -> None:
-    path = insightface_pack / "w600k_mbf.onnx"
+def test_a_network_that_takes_pixels_gets_the_same_numbers(small_pack: Path) -> None:
+    path = small_pack / "w600k_mbf.onnx"
     pictures = np.random.default_rng(0).integers(0, 256, (3, 112, 112, 3), np.uint8)
     numbers = cv2.dnn.blobFromImages(list(pictures), 1 / 127.5, mean=(127.5,) * 3, swapRB=False)
     model = rewritten(path, pixels=PixelInput(112, 127.5, 127.5))
     np.testing.assert_array_equal(outputs(model, pictures), outputs(str(path), numbers))
 
 
-def test_a_network_of_one_input_is_made_to_take_several(insightface_pack: Path) -> None:
-    model = rewritten(insightface_pack / "det_500m.onnx", free_batch=True, pixels=PixelInput(640, 127.5, 128))
+def test_a_network_of_one_input_is_made_to_take_several(small_pack: Path) -> None:
+    model = rewritten(small_pack / "det_500m.onnx", free_batch=True, pixels=PixelInput(640, 127.5, 128))
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     assert session.get_inputs()[0].shape == ["batch", 640, 640, 3]
     assert session.get_inputs()[0].type == "tensor(uint8)"

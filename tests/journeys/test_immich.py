@@ -5,8 +5,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +13,10 @@ import numpy as np
 import pytest
 from tests.fixtures.immich_server import KEY, Face, ImmichServer, Photo, error, photo, serving
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
-from tests.fixtures.program import Result, command, environment, run, run_apart
+from tests.fixtures.program import Result, command, run, run_apart, started
 from tests.fixtures.soak import mostly_slow
 from tests.fixtures.staging import queue, tree
+from tests.fixtures.waiting import PATIENCE_S, wait_for
 
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
@@ -125,17 +124,13 @@ def test_assets_that_fail_end_the_command_with_status_3_and_are_named(tmp_path: 
 
 @pytest.mark.slow
 def test_ctrl_c_ends_the_command_cleanly_and_nothing_is_lost(tmp_path: Path) -> None:
+    line = command("immich-stage", "--user", "ana", "--out", tmp_path, "--url", "URL")
     with serving([photo(n) for n in range(1, 101)], latency_s=0.02) as server:
-        process = subprocess.Popen(
-            command("immich-stage", "--user", "ana", "--out", tmp_path, "--url", server.url),
-            env=environment({"IMMICH_API_KEY": KEY}),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        while len(server.downloads) < 20 and process.poll() is None:
-            time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        line[-1] = server.url
+        with started(line, {"IMMICH_API_KEY": KEY}) as process:
+            wait_for(lambda: len(server.downloads) >= 20, every_s=0.01)
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 130
         done = len(queue(tmp_path))
         assert 12 <= done < 100

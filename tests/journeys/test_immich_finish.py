@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +9,9 @@ import numpy as np
 import pytest
 from tests.fixtures.immich_server import KEY, Face, photo, serving
 from tests.fixtures.made_faces import SETTINGS
-from tests.fixtures.program import Result, command, environment, run
+from tests.fixtures.program import Result, command, run, started
 from tests.fixtures.staging import stage
+from tests.fixtures.waiting import PATIENCE_S, wait_for
 
 from facesets.files import FileLock
 from facesets.store.npz.cache import Cache
@@ -152,13 +151,13 @@ def test_it_knows_the_people_of_the_one_export(staged: Path, pack_dir: Path) -> 
 
 
 @pytest.mark.slow
-def test_it_finds_landmarks_unless_told_otherwise(staged: Path, insightface_pack: Path) -> None:
+def test_it_finds_landmarks_unless_told_otherwise(staged: Path, landmark_pack: Path) -> None:
     cache = staged / "immich/ana.npz"
-    assert finish(staged, insightface_pack).status == 0
+    assert finish(staged, landmark_pack).status == 0
     assert has_landmarks(cache)
 
     cache.unlink()
-    assert finish(staged, insightface_pack, "--no-landmarks").status == 0
+    assert finish(staged, landmark_pack, "--no-landmarks").status == 0
     assert not has_landmarks(cache)
 
 
@@ -179,20 +178,14 @@ def test_nobody_found_is_said_without_naming_a_folder_that_is_not_there(staged: 
 
 @pytest.mark.slow
 def test_stopped_it_goes_on_where_it_was(staged: Path, pack_dir: Path) -> None:
-    process = subprocess.Popen(
-        command("immich-finish", "ana", "--pack", pack_dir, "--provider", "cpu"),
-        cwd=staged,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
     log = staged / "immich/ana.log"
-    while not log.exists() or "embed:" not in log.read_text():
-        time.sleep(0.02)
-    # All of it runs in this one process: whatever ends it leaves nothing behind.
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    assert not children.exists() or children.read_text() == ""
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=120)
+    line = command("immich-finish", "ana", "--pack", pack_dir, "--provider", "cpu")
+    with started(line, cwd=staged) as process:
+        wait_for(lambda: log.exists() and "embed:" in log.read_text(), every_s=0.02)
+        # All of it runs in this one process: whatever ends it leaves nothing behind.
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        assert not children.exists() or children.read_text() == ""
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 143
     assert states(finish(staged, pack_dir))[-1] == "done"

@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-import os
-import subprocess
+import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -14,9 +14,10 @@ import pytest
 from tests.fixtures.immich_people import PeopleServer
 from tests.fixtures.immich_server import KEY, error, photo, running
 from tests.fixtures.made_faces import SETTINGS, made_faces, made_file, made_image
-from tests.fixtures.program import Result, command, environment, run
+from tests.fixtures.program import Result, run
 from tests.fixtures.soak import mostly_slow
 from tests.fixtures.staging import stage, tree
+from tests.fixtures.terminal import Terminal
 
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
@@ -104,29 +105,36 @@ def test_the_plan_is_shown_then_carried_out_then_taken_back(
     assert all(KEY.encode() not in content for content in tree(tmp_path / "out").values())
 
 
-@pytest.mark.parametrize(
-    ("answer", "name"), mostly_slow([(b"y\n", "Anna"), (b"\n", ""), (b"n\n", "")], quick=2)
-)
+@pytest.mark.parametrize(("answer", "name"), mostly_slow([("y\n", "Anna"), ("\n", ""), ("n\n", "")], quick=2))
 def test_on_a_terminal_it_asks_and_only_a_yes_changes_anything(
-    answer: bytes, name: str, immich: PeopleServer, library_url: str, tmp_path: Path
+    answer: str, name: str, immich: PeopleServer, library_url: str, tmp_path: Path
 ) -> None:
-    ours, theirs = os.openpty()
-    process = subprocess.Popen(
-        command("immich-push", tmp_path / "out/ana", "--database", library_url, "--url", immich.url),
-        env=environment({"IMMICH_API_KEY": KEY}),
-        stdin=theirs,
-        stdout=subprocess.PIPE,
-        stderr=theirs,
-    )
-    seen = b""
-    while b"[y/N]" not in seen:
-        seen += os.read(ours, 1000)
-    os.write(ours, answer)
-    out, _ = process.communicate(timeout=120)
-    os.close(ours)
-    os.close(theirs)
-    assert b"Anna: name a nameless person" in out
-    assert (process.returncode, names(immich)) == (0, [name])
+    with asked(immich, library_url, tmp_path) as screen:
+        screen.press(answer)
+        assert screen.end() == 0
+    assert names(immich) == [name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_who_ends_it_at_the_question_agrees_to_nothing(
+    number: signal.Signals, immich: PeopleServer, library_url: str, tmp_path: Path
+) -> None:
+    with asked(immich, library_url, tmp_path) as screen:
+        screen.send(number)
+        screen.expect("Nothing was changed")
+        assert screen.end() == 128 + number
+    assert names(immich) == [""]
+
+
+@contextmanager
+def asked(immich: PeopleServer, library_url: str, folder: Path) -> Iterator[Terminal]:
+    """A push on a terminal that asks whether to go on."""
+    words = ("immich-push", folder / "out/ana", "--database", library_url, "--url", immich.url)
+    with Terminal(*words, env={"IMMICH_API_KEY": KEY}) as screen:
+        screen.expect("Anna: name a nameless person")
+        screen.expect(r"Change the server so\? \[y/N\]: ")
+        yield screen
 
 
 def test_an_outage_ends_the_command_with_status_2_and_the_key_shows_nowhere(

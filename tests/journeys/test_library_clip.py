@@ -15,7 +15,8 @@ from PIL import Image
 from tests.fixtures.clip import make_clip
 from tests.fixtures.ml_service import ml_service
 from tests.fixtures.photos import copy_photos
-from tests.fixtures.program import Result, command, environment, run
+from tests.fixtures.program import Result, command, run, started
+from tests.fixtures.waiting import PATIENCE_S
 
 Call = Callable[..., Result]
 
@@ -219,13 +220,10 @@ def test_embeddings_do_not_depend_on_how_the_work_was_divided_or_killed(
     line = command("index", "--target", tmp_path / "photos", "--database", empty_url, "--concurrency", "3")
     rng = random.Random(3)
     for _ in range(3):
-        with subprocess.Popen(
-            line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(env)
-        ) as process:
+        with started(line, env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
             time.sleep(rng.uniform(1.0, 3.0))
-            process.kill()
-    running = [subprocess.Popen(line, env=environment(env)) for _ in range(2)]
-    assert [process.wait(timeout=120) for process in running] == [0, 0]
+    with started(line, env) as one, started(line, env) as other:
+        assert [process.wait(timeout=PATIENCE_S) for process in (one, other)] == [0, 0]
     for number in reversed(range(3)):
         facesets("index", "--target", tmp_path / "photos" / str(number), "--concurrency", "1")
     whole = embeddings(library_url)

@@ -6,6 +6,7 @@ import pty
 import select
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
@@ -13,7 +14,8 @@ import pytest
 from psycopg import conninfo
 from tests.fixtures.photos import copy_photos
 from tests.fixtures.postgres import Server
-from tests.fixtures.program import Result, command, environment, run
+from tests.fixtures.program import Result, command, environment, run, started
+from tests.fixtures.waiting import PATIENCE_S
 
 from facesets.files import FileLock
 from facesets.store.postgres.server.embedded import EmbeddedServer
@@ -132,7 +134,7 @@ def test_ctrl_c_cancels_a_line_of_psql_and_does_not_end_it(library_url: str) -> 
     if not pid:
         os.execve(line[0], line, environment())
 
-    def read_until(what: bytes, *, within_s: float = 60) -> bool:
+    def read_until(what: bytes, *, within_s: float = PATIENCE_S) -> bool:
         said = b""
         while what not in said and select.select([terminal], [], [], within_s)[0]:
             said += os.read(terminal, 4096)
@@ -334,17 +336,9 @@ def test_under_cron_the_library_says_nothing_but_what_is_wrong(
 
 @pytest.mark.slow
 def test_commands_at_the_same_time_share_the_server(data_home: Home) -> None:
-    running = [
-        subprocess.Popen(
-            command("stats", "--json"),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment(data_home),
-        )
-        for _ in range(4)
-    ]
-    ended = [(process.communicate(timeout=60), process.returncode) for process in running]
+    with ExitStack() as stack:
+        running = [stack.enter_context(started(command("stats", "--json"), data_home)) for _ in range(4)]
+        ended = [(process.communicate(timeout=PATIENCE_S), process.returncode) for process in running]
     assert [status for _, status in ended] == [0] * 4, ended
 
 

@@ -135,10 +135,9 @@ def test_the_way_from_faces_to_bundles_is_the_same(both: Both, pack_dir: Path, t
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("insightface_pack")
-def test_enrich_finds_the_same_landmarks(both: Both, stores: tuple[Path, str], pack_dir: Path) -> None:
+def test_enrich_finds_the_same_landmarks(both: Both, stores: tuple[Path, str], landmark_pack: Path) -> None:
     cache, url = stores
-    of_cache, of_library = both("enrich", [], [], "--pack", pack_dir, "--provider", "cpu", "--json")
+    of_cache, of_library = both("enrich", [], [], "--pack", landmark_pack, "--provider", "cpu", "--json")
     assert json.loads(of_cache.out) == json.loads(of_library.out)
     assert json.loads(of_library.out)["enriched"] >= 21
     with opened(Database(url)) as database:
@@ -147,7 +146,7 @@ def test_enrich_finds_the_same_landmarks(both: Both, stores: tuple[Path, str], p
     assert found.keys() == expected.keys() >= {"pose", "landmark_2d_106"}
     for name, column in expected.items():
         np.testing.assert_array_equal(found[name], column, err_msg=name)
-    again = run("enrich", "--pack", pack_dir, "--database", url, "--json")
+    again = run("enrich", "--pack", landmark_pack, "--database", url, "--json")
     assert json.loads(again.out)["images"] == 0
 
 

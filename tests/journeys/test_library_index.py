@@ -8,8 +8,8 @@ import signal
 import string
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,8 @@ import psycopg
 import pytest
 from tests.fixtures.photos import copy_photos
 from tests.fixtures.postgres import Server, close_to_all
-from tests.fixtures.program import Result, command, environment, run
+from tests.fixtures.program import Result, command, run, started
+from tests.fixtures.waiting import PATIENCE_S, wait_for
 
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
@@ -408,11 +409,9 @@ def test_four_at_once_do_each_image_exactly_once(
     photos = copy_photos(lfw_photos[:60], tmp_path / "photos")
     copy_photos(lfw_photos[:20], tmp_path / "photos" / "copies")
     line = command("index", "--target", photos, *arguments, "--database", library_url)
-    running = [
-        subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
-        for _ in range(4)
-    ]
-    ended = [(process.communicate(timeout=200), process.returncode) for process in running]
+    with ExitStack() as stack:
+        running = [stack.enter_context(started(line)) for _ in range(4)]
+        ended = [(process.communicate(timeout=2 * PATIENCE_S), process.returncode) for process in running]
     assert [status for _, status in ended] == [0] * 4, ended
     totals = [json.loads(out) for (out, _), _ in ended]
     assert sum(total["indexed"] for total in totals) == 60
@@ -435,17 +434,28 @@ def test_a_killed_index_leaves_only_whole_images_and_the_next_ends_as_an_undistu
     photos = copy_photos(lfw_photos[:40], tmp_path / "photos")
     rng = random.Random(7)
     line = command("index", "--target", photos, *arguments, "--database", library_url)
-    for _ in range(5):
-        with subprocess.Popen(
-            line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment()
-        ) as process:
-            time.sleep(rng.uniform(0.8, 2.5))
-            process.kill()
+    kills = 0
+    for more, longest_s in ((0, 2.5), (1, 0.1), (1, 0.1), (1, 0.1)):
+        kills += killed(line, library_url, more, rng.uniform(0.0, longest_s))
         assert_whole(library_url)
+    assert kills >= 2
     assert run("index", "--target", photos, *arguments, "--database", library_url).status == 0
     run("migrate", "--database", empty_url)
     run("index", "--target", photos, *arguments, "--database", empty_url)
     assert contents(library_url) == contents(empty_url)
+
+
+def killed(line: Sequence[object], url: str, images: int, later_s: float) -> bool:
+    """Run this and kill it a while after so many images more were done; False if it had ended by then."""
+
+    def done() -> int:
+        return len(query(url, b"SELECT FROM face_scans"))
+
+    wanted = done() + images
+    with started(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        wait_for(lambda: done() >= wanted or process.poll() is not None)
+        time.sleep(later_s)
+    return process.returncode == -signal.SIGKILL
 
 
 def assert_whole(url: str) -> None:
@@ -465,12 +475,10 @@ def test_a_stop_signal_ends_cleanly_and_keeps_what_is_done(
 ) -> None:
     photos = copy_photos(lfw_photos[:60], tmp_path / "photos")
     line = command("index", "--target", photos, *arguments, "--database", library_url)
-    with subprocess.Popen(
-        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
-    ) as process:
+    with started(line) as process:
         wait_for(lambda: query(library_url, _ADVISORY_LOCKS) != [(0,)])
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 143, err
     assert json.loads(out)["stopped"]
     assert_whole(library_url)
@@ -483,16 +491,14 @@ def test_a_database_that_restarts_under_a_run_does_not_disturb_it(
     photos = copy_photos(lfw_photos[:100], tmp_path / "photos")
     line = command("index", "--target", photos, *arguments)
     kills = 0
-    with subprocess.Popen(
-        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(data_home)
-    ) as process:
+    with started(line, data_home) as process:
         pid_file = Path(data_home["FACESETS_DATA"]) / "postgres" / "data" / "postmaster.pid"
         while kills < 3 and process.poll() is None:
             time.sleep(0.7)
             with suppress(FileNotFoundError, IndexError, ProcessLookupError):
                 os.kill(int(pid_file.read_text().splitlines()[0]), signal.SIGKILL)
                 kills += 1
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=PATIENCE_S)
     assert kills > 0
     assert process.returncode == 0, err
     assert json.loads(out)["indexed"] == 100
@@ -506,23 +512,14 @@ def test_a_run_whose_database_is_gone_ends_when_it_is_told_to(
 ) -> None:
     photos = copy_photos(lfw_photos[:60], tmp_path / "photos")
     line = command("index", "--target", photos, *arguments, "--alone", "--database", library_url)
-    with subprocess.Popen(
-        line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment()
-    ) as process:
+    with started(line) as process:
         wait_for(lambda: query(library_url, _ADVISORY_LOCKS) != [(0,)])
         close_to_all(server, library_url)
         time.sleep(1)
         process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 143, err
     assert "did not come back" in err
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def test_a_second_run_that_wants_to_be_alone_ends_with_status_75(
@@ -530,14 +527,11 @@ def test_a_second_run_that_wants_to_be_alone_ends_with_status_75(
 ) -> None:
     photos = copy_photos(lfw_photos[:60], tmp_path / "photos")
     options = ["index", "--target", photos, *arguments, "--alone", "--database", library_url]
-    with subprocess.Popen(
-        command(*options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment()
-    ) as first:
+    with started(command(*options)) as first:
         wait_for(lambda: query(library_url, _ADVISORY_LOCKS) != [(0,)])
         # Stopped, so that it is surely still at work when the other one asks.
         first.send_signal(signal.SIGSTOP)
         second = run(*options)
-        first.kill()
     assert second.status == 75
     assert "Another `facesets index --alone`" in second.err
 

@@ -9,6 +9,7 @@ from facesets.errors import Unreachable
 from facesets.remote.circuit import CONSECUTIVE_ERRORS, Circuit
 from facesets.remote.retry import Stopped, TransientError, doubling, pausing, retry_after_s, retrying
 from facesets.stop import Stop
+from tests.fixtures.waiting import PATIENCE_S
 
 
 def test_it_takes_twelve_failures_in_a_row_to_probe() -> None:
@@ -51,7 +52,7 @@ def test_other_threads_wait_for_the_verdict() -> None:
 
     def probe() -> bool:
         probing.set()
-        answered.wait(10)
+        answered.wait(PATIENCE_S)
         return False
 
     circuit = Circuit("it", probe, limit=1)
@@ -69,7 +70,7 @@ def test_other_threads_wait_for_the_verdict() -> None:
 
     first = threading.Thread(target=fail)
     first.start()
-    assert probing.wait(10)
+    assert probing.wait(PATIENCE_S)
     second = threading.Thread(target=ask)
     second.start()
     assert verdicts == []

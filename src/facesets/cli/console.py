@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 import typer
 
 from facesets.cli.progress import BarProgress, PlainProgress, bars
+from facesets.cli.terminal import read_line
 from facesets.cli.wording import worded
 from facesets.errors import CannotWrite
 from facesets.files import printable
@@ -183,6 +184,20 @@ def says_again() -> bool:
 def is_stopping() -> bool:
     """Whether the user wants an end."""
     return bool(session.stopped_by)
+
+
+def agrees(question: str, *, default: bool = False) -> bool:
+    """Ask on the terminal until the answer is yes or no; whoever ends the run instead does not agree."""
+    answers = {"": default, "y": True, "yes": True, "n": False, "no": False}
+    while True:
+        print(worded(question), "[Y/n]: " if default else "[y/N]: ", end="", file=sys.stderr, flush=True)
+        line = read_line(is_stopping)
+        if not line:
+            notice("")
+            return False
+        answer = line.strip().lower()
+        if answer in answers:
+            return answers[answer]
 
 
 def aside(line: str) -> None:

@@ -144,7 +144,7 @@ def _agrees(question: str, progress: "Progress") -> bool:
     if console.session.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     with console.paused(progress):
-        return typer.confirm(question, default=False, err=True)
+        return console.agrees(question)
 
 
 def _finish(summary: "PushSummary", staged: Path, *, dry_run: bool) -> None:

@@ -12,7 +12,7 @@ from facesets.cli import console
 from facesets.cli.cluster_dual import cluster_lines, near_lines
 from facesets.cli.params import DatabaseOption
 from facesets.cli.user import current_user
-from facesets.cli.wording import name_and_number, worded
+from facesets.cli.wording import name_and_number
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
@@ -149,7 +149,7 @@ def name(
             summary = run(session, who, name, into=into, face=face, by=current_user())
         except NameTaken as taken:
             asked = sys.stdin.isatty() and sys.stderr.isatty()
-            if not asked or not typer.confirm(worded(f"{taken} One person?"), err=True):
+            if not asked or not console.agrees(f"{taken} One person?"):
                 raise
             summary = run(session, who, name, into=True, face=face, by=current_user())
     _told(summary)

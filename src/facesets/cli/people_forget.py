@@ -4,8 +4,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption
 from facesets.cli.people import WhoArgument, opened_library
@@ -61,7 +59,7 @@ def _ask(plan: "ForgetPlan") -> None:
         raise WrongUsage(f"This erases {what} for good. Say {Field('yes')} if you mean it.")
     for result in plan.results:
         console.remark(f"{printable(result.folder)} holds {counted(result.faces, 'face')} of them.")
-    if not typer.confirm(f"Erase {what} for good? This cannot be undone.", err=True):
+    if not console.agrees(f"Erase {what} for good? This cannot be undone."):
         raise WrongUsage("Nothing was erased.")
 
 

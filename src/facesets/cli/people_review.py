@@ -11,7 +11,7 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption
-from facesets.cli.terminal import Protocol, ended_by_signals, picture, read_key
+from facesets.cli.terminal import Protocol, ended_by_signals, picture, read_key, read_line
 from facesets.cli.user import current_user
 from facesets.cli.wording import worded
 from facesets.errors import FacesetsError, WrongUsage
@@ -169,7 +169,7 @@ class _Review:
     def _named(self, question: "Question") -> "Answered | None":
         """Ask for the name; None if there is none."""
         console.out("  name (nothing for none):")
-        name = sys.stdin.readline().strip()
+        name = read_line().strip()
         return self._with_name(question, name) if name else None
 
     def _with_name(self, question: "Question", name: str) -> "Answered | None":
@@ -196,7 +196,7 @@ class _Review:
 
 def _line() -> str:
     """What is typed up to Enter: a space for nothing, empty once there is no more input."""
-    text = sys.stdin.readline()
+    text = read_line()
     return (text.strip() or " ") if text else ""
 
 

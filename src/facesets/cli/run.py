@@ -215,9 +215,7 @@ def _usual_pack(name: str, conf: "Settings", progress: "Progress", stop: "Stop")
             return True
         with console.paused(progress):
             console.notice(f"The model pack {name} cannot be fetched now. ({reason})")
-            return typer.confirm(
-                "Go on with the open pack, which is free for any use?", default=True, err=True
-            )
+            return console.agrees("Go on with the open pack, which is free for any use?", default=True)
 
     taken, instead = fetch_or_open(name, conf.model_roots, agrees=agrees, progress=progress, stop=stop)
     if instead:

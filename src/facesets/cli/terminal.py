@@ -1,10 +1,12 @@
-"""The terminal as more than lines of text: single keys in, pictures out."""
+"""The terminal as it is sat before: keys and lines in, pictures out."""
 
 import base64
+import os
+import select
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -14,6 +16,9 @@ Protocol = Literal["kitty", "iterm2", ""]
 
 _KITTY_PART = 4096
 """Characters of a picture that kitty takes at a time."""
+
+_LOOKS_EVERY_S = 0.2
+"""How often a wait for the user looks whether a signal came."""
 
 
 def read_key() -> str:
@@ -25,7 +30,6 @@ def read_key() -> str:
         if key == "\x03":
             raise KeyboardInterrupt
         return key
-    import os
     import termios
     import tty
 
@@ -33,13 +37,43 @@ def read_key() -> str:
     before = termios.tcgetattr(number)
     try:
         tty.setcbreak(number, termios.TCSADRAIN)
+        _wait_for_input(number)
         key = os.read(number, 16)
     finally:
-        termios.tcsetattr(number, termios.TCSADRAIN, before)
+        # A terminal that was closed has no modes.
+        with suppress(termios.error):
+            termios.tcsetattr(number, termios.TCSADRAIN, before)
     # What an arrow key sends begins with ESC, and is no answer.
     return (
         "" if key == b"\x04" else key.decode(errors="replace") if len(key) == 1 or key[0] > 0x7F else "\x1b"
     )
+
+
+def read_line(is_stopping: Callable[[], bool] = lambda: False) -> str:
+    """Wait for a line, and return it with its end, which is missing if the input or the wait ended first."""
+    if sys.platform == "win32":
+        return sys.stdin.readline()
+    number = sys.stdin.fileno()
+    line = b""
+    # Byte by byte: what was typed ahead of the next question stays for that.
+    while not line.endswith(b"\n"):
+        byte = os.read(number, 1) if _wait_for_input(number, is_stopping) else b""
+        if not byte:
+            break
+        line += byte
+    return line.decode(sys.stdin.encoding, errors="replace")
+
+
+def _wait_for_input(number: int, is_stopping: Callable[[], bool] = lambda: False) -> bool:
+    """Wait until something can be read, and heed signals meanwhile; False if their handlers ask for the end.
+
+    A signal that comes after Python looked for one and before the system call does not end that call, nor
+    does one that another thread gets: so Python looks again, several times a second.
+    """
+    while not is_stopping():
+        if select.select([number], [], [], _LOOKS_EVERY_S)[0]:
+            return True
+    return False
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.fixtures.photos import copy_photos, wide_picture
-from tests.fixtures.program import command, environment
+from tests.fixtures.program import command, started
 from tests.fixtures.program import run as run_program
 from tests.fixtures.trees import files_in
 
@@ -238,16 +237,10 @@ def test_killed_at_any_moment_and_run_again_it_ends_the_same(
     assert done.status == 0, done.err
     kills = 0
     for wanted in (1, 5, 12):
-        process = subprocess.Popen(
-            command("import-folders", photos.root / "faces.npz", troubled, *asked),
-            env=environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        while process.poll() is None and len(list(troubled.glob("*/*.png"))) < wanted:
-            time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
-        kills += process.wait() == -signal.SIGKILL
+        with started(command("import-folders", photos.root / "faces.npz", troubled, *asked)) as process:
+            while process.poll() is None and len(list(troubled.glob("*/*.png"))) < wanted:
+                time.sleep(0.002)
+        kills += process.returncode == -signal.SIGKILL
     assert kills
     last = run_program("import-folders", photos.root / "faces.npz", troubled, *asked, "--json")
     assert last.status == 0, last.err

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.fixtures.program import run
+from tests.fixtures.vectors import People
 
 from facesets.clustering import evaluate
 from facesets.operations.grouping.cluster import group_faces
@@ -16,12 +17,11 @@ Vectors = tuple[np.ndarray, np.ndarray]
 
 
 @pytest.fixture(scope="module")
-def some_people(shared_dir: Path) -> Vectors:
-    """Real vectors of people with several photos each."""
-    with np.load(shared_dir / "faces" / "lfw_dev_embeddings.npz") as archive:
-        names, counts = np.unique(archive["name"], return_counts=True)
-        chosen = np.isin(archive["name"], names[counts >= 5][:60])
-        return archive["embedding"][chosen].astype(np.float32), archive["name"][chosen]
+def some_people(real_people: People) -> Vectors:
+    """Vectors of people with several photos each."""
+    names, counts = np.unique(real_people.name, return_counts=True)
+    chosen = np.isin(real_people.name, names[counts >= 5][:60])
+    return real_people.embedding[chosen], real_people.name[chosen]
 
 
 @pytest.mark.parametrize(

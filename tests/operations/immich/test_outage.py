@@ -1,7 +1,6 @@
 """Staging from a server that fails: every fault costs what it must, and nothing else."""
 
 import contextlib
-import os
 import random
 import shutil
 import signal
@@ -25,7 +24,7 @@ from tests.fixtures.immich_server import (
     photo_id,
     serving,
 )
-from tests.fixtures.program import command, environment, run
+from tests.fixtures.program import command, environment, run, started
 from tests.fixtures.staging import access, queue, stage, staged_photos, tree
 
 from facesets.errors import Unreachable, WrongUsage
@@ -511,19 +510,12 @@ def test_killed_at_any_moment_the_files_end_up_as_those_of_an_undisturbed_run(tm
         server.requests.clear()
         kills = 0
         for seed in range(3):
-            process = subprocess.Popen(
-                command(*arguments(server, tmp_path / "rough")),
-                env=environment({"IMMICH_API_KEY": KEY}),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            asked = len(server.requests)
-            until = asked + 25 + random.Random(seed).randrange(30)
-            while process.poll() is None and len(server.requests) < until:
-                time.sleep(0.002)
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
-            kills += process.wait() == -signal.SIGKILL
+            until = len(server.requests) + 25 + random.Random(seed).randrange(30)
+            line = command(*arguments(server, tmp_path / "rough"))
+            with started(line, {"IMMICH_API_KEY": KEY}) as process:
+                while process.poll() is None and len(server.requests) < until:
+                    time.sleep(0.002)
+            kills += process.returncode == -signal.SIGKILL
         assert run(*arguments(server, tmp_path / "rough"), env={"IMMICH_API_KEY": KEY}).status == 0
         served.update(server.downloads)
     assert kills >= 2

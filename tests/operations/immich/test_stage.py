@@ -21,6 +21,7 @@ from tests.fixtures.immich_server import (
     serving,
 )
 from tests.fixtures.staging import access, aliases, queue, stage, staged_photos, tree
+from tests.fixtures.waiting import PATIENCE_S
 
 from facesets.errors import AlreadyRunning, DamagedFile, NewerFormat, WrongUsage
 from facesets.files import FileLock, sha256_of
@@ -474,7 +475,7 @@ def test_bytes_that_come_twice_at_once_from_an_upload_and_an_external_library_ar
     def together(request: Request, answer: Answer) -> Answer | None:
         if not request.path.endswith("/original"):
             return None
-        both.wait(10)
+        both.wait(PATIENCE_S)
         return answer if request.asset == first else replace(answer, delay_s=0.2)
 
     same = b"the same" * 50

@@ -17,8 +17,8 @@ from facesets.stop import Stop
 
 
 @pytest.fixture(scope="module")
-def landmarks(insightface_pack: Path) -> Landmarks:
-    return Landmarks(read_pack(insightface_pack))
+def landmarks(landmark_pack: Path) -> Landmarks:
+    return Landmarks(read_pack(landmark_pack))
 
 
 def run(

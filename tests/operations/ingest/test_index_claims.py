@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.fixtures.waiting import PATIENCE_S
 
 from facesets.inference.describer import LocalDescriber
 from facesets.inference.local import LocalEmbedder
@@ -87,7 +88,7 @@ def test_a_file_that_is_done_is_waited_for_no_longer_though_another_run_holds_it
         seen = FileRecord(str(photo), status.st_size, status.st_mtime_ns, sha256)
         Library(other, describer.faces_from).add([seen], [])
         try:
-            summary = waiting.result(timeout=20)
+            summary = waiting.result(timeout=PATIENCE_S)
         finally:
             stop.request()
     assert (summary.unchanged, summary.indexed, summary.to_do) == (1, 0, 0)

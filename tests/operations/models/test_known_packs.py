@@ -17,10 +17,10 @@ def models_of(path: Path) -> CacheSettings:
 
 
 def test_a_pack_that_was_replaced_or_is_gone_is_not_found_again(
-    insightface_pack: Path, open_pack: Path, tmp_path: Path
+    small_pack: Path, open_pack: Path, tmp_path: Path
 ) -> None:
     here = tmp_path / "pack"
-    shutil.copytree(insightface_pack, here)
+    shutil.copytree(small_pack, here)
     models, file = models_of(here), tmp_path / FILE_NAME
     remember_pack(file, read_pack(here))
     assert recall_pack(file, models) is not None

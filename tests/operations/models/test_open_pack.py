@@ -110,14 +110,22 @@ def test_a_full_disk_is_called_so(other_pip: Path, index: Path, tmp_path: Path) 
 
 @pytest.mark.slow
 def test_no_byte_is_counted_twice(other_pip: Path, index: Path, tmp_path: Path) -> None:
-    wanted = replace(release(index), size=1000)
+    wanted, counted = replace(release(index), size=1000), tmp_path / "counted"
     other_pip.write_text(
         "import pathlib, tempfile, time\n"
         "pathlib.Path(tempfile.gettempdir(), 'half.tar.gz').write_bytes(bytes(400))\n"
+        f"while not pathlib.Path({str(counted)!r}).exists(): time.sleep(0.01)\n"
         "time.sleep(1)\n"
         "raise SystemExit('ERROR: enough')\n"
     )
-    progress = RecordingProgress()
+
+    class Counted(RecordingProgress):
+        def advance(self, count: int = 1) -> None:
+            super().advance(count)
+            if self.done:
+                counted.touch()
+
+    progress = Counted()
     (tmp_path / "fetched").mkdir()
     with pytest.raises(Unreachable, match="enough"):
         fetch_releases([wanted], tmp_path / "fetched", progress=progress, stop=Stop())

@@ -4,13 +4,13 @@ import http.server
 import io
 import shutil
 import threading
-import time
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.fixtures.waiting import wait_for
 
 from facesets.errors import AlreadyRunning, DamagedFile, MissingModelPack, Unreachable, WrongUsage
 from facesets.files import FileLock
@@ -60,10 +60,10 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def archive(insightface_pack: Path) -> bytes:
+def archive(small_pack: Path) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as bundle:
-        for path in insightface_pack.glob("*.onnx"):
+        for path in small_pack.glob("*.onnx"):
             bundle.write(path, f"some/folder/{path.name}")
         bundle.writestr("../../evil.onnx.txt", "no model")
     return buffer.getvalue()
@@ -124,8 +124,7 @@ def test_of_two_that_fetch_a_pack_one_waits_and_finds_it(
                 pool.submit(pull, "small", [tmp_path], force=force, progress=heard, stop=Stop())
                 for force in (False, True)
             ]
-            while len(heard.lines) < 2:
-                time.sleep(0.01)
+            wait_for(lambda: len(heard.lines) >= 2, every_s=0.01)
         found = {each.result().path for each in waiting}
     assert found == {str(tmp_path / "models" / "small")}
     assert server.asked == 1
@@ -221,8 +220,8 @@ def test_a_missing_pack_names_another_that_is_here(pack_dir: Path, tmp_path: Pat
         find_pack("buffalo_l", [tmp_path])
 
 
-def test_tasks_are_read_off_the_graphs(insightface_pack: Path) -> None:
-    models = read_pack(insightface_pack).models
+def test_tasks_are_read_off_the_graphs(small_pack: Path) -> None:
+    models = read_pack(small_pack).models
     assert {task: model.path.name for task, model in models.items()} == {
         "detection": "det_500m.onnx",
         "recognition": "w600k_mbf.onnx",
@@ -241,10 +240,10 @@ def test_a_damaged_model_is_named_with_the_way_to_mend_it(pack_dir: Path, tmp_pa
 
 
 def test_verify_tells_published_files_from_others(
-    insightface_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(insightface_pack, tmp_path / "models" / "small")
-    detector = read_pack(insightface_pack).detector
+    shutil.copytree(small_pack, tmp_path / "models" / "small")
+    detector = read_pack(small_pack).detector
     files = {"det_500m.onnx": detector.sha256, "w600k_mbf.onnx": "0" * 64}
     monkeypatch.setitem(catalog.PUBLISHED, "small", PublishedPack("small", "", None, None, files))
     verdicts = {check.file: check.verdict for check in verify("small", [tmp_path])}

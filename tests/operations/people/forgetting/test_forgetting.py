@@ -14,6 +14,7 @@ from tests.fixtures.library_people import add_person, cluster, face_of, heart_of
 from tests.fixtures.made_faces import SETTINGS, made_faces, made_file, made_image
 from tests.fixtures.photo_library import Library as Photos
 from tests.fixtures.postgres import OwnServer, open_directory, wait_until_unused
+from tests.fixtures.waiting import PATIENCE_S
 
 from facesets.errors import WrongUsage
 from facesets.inference.describer import LocalDescriber
@@ -442,7 +443,7 @@ def test_faces_that_are_being_written_meanwhile_are_waited_for(
     monkeypatch.setattr("facesets.operations.people.forgetting.forget._scrub", scrub)
     writer = threading.Thread(target=other.run, args=(write,))
     writer.start()
-    assert reading.wait(10)
+    assert reading.wait(PATIENCE_S)
     forgotten(library)
     writer.join()
     other.close()

@@ -1,7 +1,6 @@
 """Clustering the library: who is given away, who is kept, and what SQL by hand does to it."""
 
 import subprocess
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ import pytest
 from tests.fixtures.library_people import add_face, add_person, cluster, heart_of
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 from tests.fixtures.postgres import Server
+from tests.fixtures.waiting import wait_for
 
 from facesets.clustering import components
 from facesets.errors import AlreadyRunning, WrongUsage
@@ -321,11 +321,7 @@ def wait_for_somebody_waiting(url: str) -> None:
     waiting = """SELECT FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event_type = 'Lock'"""
     with psycopg.connect(url, autocommit=True) as looking:
-        for _ in range(1000):
-            if looking.execute(waiting).fetchone() is not None:
-                return
-            time.sleep(0.01)
-    pytest.fail("nobody waits")
+        wait_for(lambda: looking.execute(waiting).fetchone() is not None, every_s=0.01)
 
 
 def test_names_are_one_regardless_of_case(library: Library, library_url: str) -> None:

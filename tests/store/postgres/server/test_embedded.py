@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from tests.fixtures.postgres import open_directory, wait_until_unused
 from tests.fixtures.program import environment
+from tests.fixtures.waiting import wait_for
 
 from facesets.errors import CannotWrite, DamagedFile, Unreachable, WrongUsage
 from facesets.store.postgres.connection import Database
@@ -25,10 +26,14 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 from facesets.store.postgres.server.embedded import EmbeddedServer
+from tests.fixtures.waiting import wait_for
 with EmbeddedServer(Path(sys.argv[1]), durable=False):
     print("up", flush=True)
     time.sleep(float(sys.argv[2]))
 """
+
+HOLDERS: "list[subprocess.Popen[str]]" = []
+"""Those that a test began, and maybe did not come to end."""
 
 NAMELESS = 54321
 
@@ -59,27 +64,30 @@ def base() -> Iterator[Path]:
     """A place for a server, which is stopped afterwards."""
     directory = open_directory()
     yield directory
+    while HOLDERS:
+        end(HOLDERS.pop())
     EmbeddedServer(directory).stop()
     wait_until_unused(directory)
     shutil.rmtree(directory)
 
 
-def holder(base: Path, seconds: float = 60, within: Sequence[str] = ()) -> "subprocess.Popen[str]":
-    """A process that uses the server for a while, once it is up; `within` is a command to run it by."""
+def holder(base: Path, within: Sequence[str] = ()) -> "subprocess.Popen[str]":
+    """A process that uses the server until the test ends it, once it is up; `within` is what to run it by."""
     process = subprocess.Popen(
-        [*within, sys.executable, "-c", HOLDER, str(base), str(seconds)],
+        [*within, sys.executable, "-c", HOLDER, str(base), "300"],
         stdout=subprocess.PIPE,
         text=True,
         env=environment(),
     )
+    HOLDERS.append(process)
     assert process.stdout is not None
     assert process.stdout.readline() == "up\n"
     return process
 
 
 def end(process: "subprocess.Popen[str]") -> None:
-    process.kill()
-    process.communicate()
+    with process:
+        process.kill()
 
 
 def answers(base: Path) -> bool:
@@ -88,13 +96,6 @@ def answers(base: Path) -> bool:
     except psycopg.OperationalError:
         return False
     return True
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def server_pid(base: Path) -> int:
@@ -141,7 +142,7 @@ def test_everything_killed_at_once_is_no_obstacle(base: Path) -> None:
         assert len(keepers) == 1
         for pid in (*keepers, server_pid(base), user.pid):
             os.kill(pid, signal.SIGKILL)
-        user.communicate()
+        end(user)
     with EmbeddedServer(base, durable=False):
         assert answers(base)
 
@@ -191,6 +192,7 @@ def test_a_live_server_that_takes_no_connections_is_never_replaced_in_a_containe
             text=True,
             env=environment(),
         )
+        HOLDERS.append(second)
         time.sleep(4)
         assert second.poll() is None
         assert (base / "data" / "postmaster.pid").read_text().startswith(f"{pid}\n")
