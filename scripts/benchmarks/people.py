@@ -107,9 +107,8 @@ def run_of(connection: Connection, faces: int) -> int:
     ids = [int(row[0]) for row in rows]
     with making_step(connection, "cluster", BY, "cluster") as step:
         person = make_person(step)
-        step.touch_faces(ids)
         nobody = np.full(len(ids), -1, np.int64)
-        faces_of_people.assign(connection, np.array(ids, np.int64), nobody, nobody + 1, [person], "auto")
+        faces_of_people.assign(step, np.array(ids, np.int64), nobody, nobody + 1, [person], "auto")
     return step.id
 
 
