@@ -21,6 +21,7 @@ from tests.fixtures.photo_library import Library as Photos
 from tests.fixtures.postgres import OwnServer, open_directory, wait_until_unused
 
 from facesets.errors import AlreadyRunning, CannotWrite, WrongUsage
+from facesets.formats.hierarchy import unpacked
 from facesets.inference.describer import LocalDescriber
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
@@ -541,6 +542,35 @@ def test_clusters_of_the_person_go_and_means_that_hold_their_faces_too(library: 
     assert (
         rows(library.database, "SELECT cluster_id FROM cluster_centers WHERE cluster_id LIKE 'clu__'") == []
     )
+
+
+def test_a_kept_hierarchy_goes_on_without_the_person(database: Database) -> None:
+    library = Library(database)
+    for name in ("anne", "ben", "cleo"):
+        add_person(library, name, 6)
+    cluster(library, method="hdbscan")
+    call(library, "anne-0-0", NAME)
+    (run,) = rows(database, "SELECT id, faces FROM hdbscan_runs")
+    ben, bens = (
+        rows(database, f"SELECT {what} FROM face_detections WHERE id = {face_of(library, 'ben-0-0')}")
+        for what in ("person_id", "cluster")
+    )
+    hers = [face_of(library, f"anne-0-{number}") for number in range(6)]
+    assert forgotten(library).proof.is_clean
+    assert rows(database, "SELECT id, faces FROM hdbscan_runs") == [run]
+    _, face_id = unpacked(bytes(rows(database, "SELECT arrays FROM hdbscan_runs")[0][0]))
+    assert not set(face_id.tolist()) & set(hers)
+    assert sorted(face_id.tolist())[:7] == [0] * 6 + [face_of(library, "ben-0-0")]
+    # Of photos that are new to the library.
+    for name in ("anne", "ben"):
+        add_person(library, name, 1, seed=1)
+    summary = cluster(library, method="hdbscan")
+    assert rows(database, "SELECT id, faces FROM hdbscan_runs") == [run]
+    new = face_of(library, "ben-1-0")
+    assert rows(database, f"SELECT person_id FROM face_detections WHERE id = {new}") == ben
+    assert rows(database, f"SELECT cluster FROM face_detections WHERE id = {new}") == bens
+    assert who_is(library, "anne-1-0") == ""
+    assert summary.new_persons == 0
 
 
 @pytest.mark.slow

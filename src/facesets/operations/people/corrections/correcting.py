@@ -144,7 +144,7 @@ def _as_one(said: Statements, others: set[UUID], target: UUID) -> Statements:
 
 
 def _merge_one(step: Step, state: PersonState, target: UUID, together: Statements, *, drop: bool) -> int:
-    """Merge one person; returns the faces that moved. Faces that are said not to be one of both stay alone."""
+    """Merge one person; returns the faces that moved. Who is said not to be one of both stays alone."""
     refused = {each.face for each in together.faces if each.person == target and not each.is_person}
     faces = faces_of_person(step.connection, state.id)
     moved = [face for face in faces if face not in refused]

@@ -28,6 +28,7 @@ from facesets.operations.people.forgetting.forget_files import (
     forget_in_results,
     results_of,
 )
+from facesets.operations.people.forgetting.forget_hierarchies import forget_in_hierarchies
 from facesets.operations.people.forgetting.forget_proof import Proof, prove
 from facesets.operations.people.forgetting.forget_words import sql_pattern, written_forms
 from facesets.records import Bool
@@ -293,6 +294,7 @@ def _traces(database: Database, person: Person) -> Traces:
 def _erase(connection: Connection, who: str, person: Person, by: str, forms: Sequence[str]) -> Erased:
     require_person(connection, person.id)
     now = {*person.faces, *person.loose, *faces_of_persons(connection, person.persons)}
+    forget_in_hierarchies(connection, sorted(now))
     erased = erase(connection, person.persons, sorted(now), by)
     if forms:
         erase_words(connection, sql_pattern(forms))
