@@ -19,3 +19,9 @@ CREATE TABLE unfinished_forgetting (
     numbers bytea[] NOT NULL,                           -- other ways to say whom the command was about
     erased_at timestamptz NOT NULL DEFAULT now()
 );
+
+-- Folders that hold results of the library, so that whoever is forgotten is looked for there.
+CREATE TABLE result_folders (
+    path text COLLATE "C" PRIMARY KEY,
+    written_at timestamptz NOT NULL DEFAULT now()
+);

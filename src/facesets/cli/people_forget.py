@@ -30,7 +30,10 @@ def forget(
     ] = (),
     results: Annotated[
         tuple[Path, ...],
-        Option("A folder of results, besides those that the caches know. May be repeated.", metavar="FOLDER"),
+        Option(
+            "A folder of results, besides those that the caches and the library know. May be repeated.",
+            metavar="FOLDER",
+        ),
     ] = (),
     exports: Annotated[
         bool, Option("Remove the person from results and exports; without it these are listed.")
@@ -86,16 +89,18 @@ def _lines(summary: "ForgetSummary", *, exports: bool) -> list[str]:
     for result in summary.results:
         did = f"{counted(result.files, 'file')} removed" if exports else "not touched"
         lines.append(f"{printable(result.folder)}: {counted(result.faces, 'face')}, {did}.")
+    holding = {result.folder for result in summary.results}
+    lines += [f"{printable(each)}: nothing of them." for each in summary.searched if each not in holding]
     places = ["tables"] + [
         counted(len(found), what)
-        for found, what in ((summary.caches, "cache"), (summary.results, "result folder"))
+        for found, what in ((summary.caches, "cache"), (summary.searched, "result folder"))
         if found
     ]
     lines += _proof(summary.proof, ", ".join(places), "vector and no name")
-    if not summary.results:
+    if not summary.searched:
         lines.append(
-            "Result folders were not searched, for none was named: give each with --results FOLDER, and what "
-            "was made from a cache with --cache FILE."
+            "Result folders were not searched, for none was named and the library knows of none: give each "
+            "with --results FOLDER, and what was made from a cache with --cache FILE."
         )
     return lines + reach
 

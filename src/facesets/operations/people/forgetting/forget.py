@@ -9,7 +9,7 @@ from uuid import UUID
 import numpy as np
 
 from facesets.errors import Field, Sentence
-from facesets.files import printable
+from facesets.files import plain_path, printable
 from facesets.imaging.renumbered_faces import NOT_RENUMBERED, Renumbered
 from facesets.interfaces import Progress
 from facesets.operations.people.corrections.who import called, find_person, require_person, short
@@ -27,6 +27,7 @@ from facesets.operations.people.forgetting.forget_files import (
     forget_in_cache,
     forget_in_results,
     results_of,
+    results_of_library,
 )
 from facesets.operations.people.forgetting.forget_hierarchies import forget_in_hierarchies
 from facesets.operations.people.forgetting.forget_proof import Proof, prove
@@ -88,6 +89,8 @@ class ForgetSummary:
     ----------
     steps : int
         Of the journal, that cannot be taken back any more.
+    searched : list of str
+        Result folders that were looked at.
     log_removed : bool
         Whether the server's write-ahead log from before is gone, too.
     out_of_reach : list of str
@@ -103,6 +106,7 @@ class ForgetSummary:
     steps: int
     caches: list[CacheForgotten]
     results: list[ResultForgotten]
+    searched: list[str]
     log_removed: bool
     proof: Proof
     out_of_reach: list[str] = field(default_factory=list)
@@ -127,7 +131,8 @@ def plan_forget(database: Database, who: str, caches: Sequence[Cache], folders: 
         return ForgetPlan(who, "", 0, 0, [], was_cut_off=True)
     person = database.run(lambda connection: _person(database, connection, who))
     traces = _traces(database, person)
-    found, _ = forget_in_results([*results_of(caches), *folders], traces, NOT_RENUMBERED, apply=False)
+    every = [*results_of(caches), *_folders(database, folders)]
+    found, _ = forget_in_results(every, traces, NOT_RENUMBERED, apply=False)
     return ForgetPlan(person.name, short(person.id), len(person.faces), len(person.loose), found)
 
 
@@ -149,7 +154,7 @@ def forget(
     Parameters
     ----------
     folders : sequence of Path
-        Results besides those that the caches know.
+        Results besides those that the caches and the library know.
     exports : bool
         Whether to remove the person from results, not only to list these.
 
@@ -167,7 +172,8 @@ def forget(
             return _rest(database, who if known == "name" else "", progress)
         person = database.run(lambda connection: _person(database, connection, who))
         traces = _traces(database, person)
-        files = _in_files(person, traces, caches, folders, exports=exports, progress=progress)
+        every = _folders(database, folders)
+        files = _in_files(person, traces, caches, every, exports=exports, progress=progress)
         progress.begin("Forgetting in the library")
         erased = changing(database, lambda connection: _erase(connection, who, person, by, traces.forms))
         progress.begin("Rewriting tables")
@@ -184,6 +190,7 @@ def forget(
         steps=erased.steps,
         caches=files.caches,
         results=files.results,
+        searched=files.searched,
         log_removed=scrubbed.log_removed,
         proof=proof,
         out_of_reach=[*files.failures, *_out_of_reach(scrubbed, files.results, exports=exports)],
@@ -205,6 +212,7 @@ def _rest(database: Database, name: str, progress: Progress) -> ForgetSummary:
         steps=0,
         caches=[],
         results=[],
+        searched=[],
         log_removed=scrubbed.log_removed,
         proof=proof,
         out_of_reach=_out_of_reach(scrubbed, [], exports=False),
@@ -218,7 +226,13 @@ class _Files:
 
     caches: list[CacheForgotten] = field(default_factory=list)
     results: list[ResultForgotten] = field(default_factory=list)
+    searched: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+
+
+def _folders(database: Database, given: Sequence[Path]) -> list[Path]:
+    """Results of the library that it knows, and those that are given, each once."""
+    return list(dict.fromkeys(map(plain_path, (*results_of_library(database), *given))))
 
 
 def _in_files(
@@ -236,6 +250,7 @@ def _in_files(
     def in_results(some: Sequence[Path], renumbered: Renumbered) -> None:
         found, failures = forget_in_results(some, traces, renumbered, apply=exports)
         files.results.extend(found)
+        files.searched.extend(map(str, some))
         files.failures.extend(failures)
 
     for cache in caches:
