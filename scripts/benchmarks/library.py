@@ -42,6 +42,7 @@ from facesets.store.postgres.library import Library
 from facesets.store.postgres.migrate import migrate, shipped_migrations
 from facesets.store.postgres.models import DetectorRow, ensure_detector
 from facesets.store.postgres.people.peopled_faces import assign, create_persons, load_peopled_faces
+from facesets.store.postgres.people.steps import making_step
 from facesets.store.postgres.server.embedded import EmbeddedServer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -248,8 +249,9 @@ def cluster(database: Database, text: str, vectors: NDArray[np.float32], *, exac
     persons = [uuid4() for _ in range(int(labels.max()) + 1)]
 
     def give(connection: Connection) -> None:
-        create_persons(connection, persons)
-        assign(connection, faces.face_id, np.full_like(labels, -1), labels, persons, "auto")
+        with making_step(connection, "cluster", "benchmark@here", "cluster") as step:
+            create_persons(connection, persons)
+            assign(step, faces.face_id, np.full_like(labels, -1), labels, persons, "auto")
 
     database.run(give)
     stored = time.perf_counter()

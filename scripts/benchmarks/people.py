@@ -7,7 +7,7 @@
 commands: a library is filled by SQL with faces of people (no vectors: none of this reads more than one
 person's), then each command is timed beside a bare `SELECT count(*)` of the same faces.
 assign: a library of made-up vectors, in which each person has some faces and all others have none, is
-assigned; then all prototypes are made again.
+assigned; then all prototypes are made again, and questions are looked for and asked.
 Both use a throw-away embedded server, as safe against crashes as a real one.
 accuracy: of people with enough photos some are named, and the rest are compared with them, among all
 strangers. FILE.npz holds `embedding` and `name`; by default it is
@@ -35,6 +35,7 @@ from facesets.operations.options.assign import USUAL_MARGIN, AssignOptions
 from facesets.operations.people.assigning.assigning import AssignSummary, assign
 from facesets.operations.people.corrections import correcting, history, naming
 from facesets.operations.people.lists import listing
+from facesets.operations.people.review.questions import next_questions, refresh_questions
 from facesets.progress import SilentProgress
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
@@ -107,9 +108,8 @@ def run_of(connection: Connection, faces: int) -> int:
     ids = [int(row[0]) for row in rows]
     with making_step(connection, "cluster", BY, "cluster") as step:
         person = make_person(step)
-        step.touch_faces(ids)
         nobody = np.full(len(ids), -1, np.int64)
-        faces_of_people.assign(connection, np.array(ids, np.int64), nobody, nobody + 1, [person], "auto")
+        faces_of_people.assign(step, np.array(ids, np.int64), nobody, nobody + 1, [person], "auto")
     return step.id
 
 
@@ -175,6 +175,18 @@ def measure_assign(database: Database, faces: int, persons: int, known: int) -> 
     print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB of memory at most   (aim 3)")
     timed("making all prototypes again", prototypes, 0)
     timed("finding no prototype stale", prototypes, 0.3)
+    measure_review(library)
+
+
+def measure_review(library: Library) -> None:
+    """Look for all questions, and then time one after the answer to another."""
+    timed("looking for all questions", lambda: refresh_questions(library), 0)
+    for number in range(3):
+        first = next_questions(library.database, 1)[0]
+        person = first.nameless or first.person
+        naming.name(library.database, person, f"Anna {number}", into=False, face=False, by=BY)
+        timed("looking for questions after an answer", lambda: refresh_questions(library, of_steps=True), 0)
+        timed("the next question", lambda: next_questions(library.database, 1), 0.3)
 
 
 def fill_vectors(database: Database, persons: int, total: int) -> None:

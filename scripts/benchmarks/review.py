@@ -165,7 +165,7 @@ def by_review(library: Library, user: User, right: float, most: int) -> dict[flo
     asked = 0
     while user.answers < most and right not in reached:
         if asked % REFRESHED_EVERY == 0:
-            refresh_questions(library)
+            refresh_questions(library, of_steps=True)
         found = next_questions(database, 1)
         if found:
             user.give(database, found[0])

@@ -3,7 +3,7 @@
 Operations take these and never name an implementation; the command line chooses one.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -223,6 +223,10 @@ class LibraryStore(Store, Protocol):
 
     def said_people(self) -> Sequence[KnownPerson]:
         """Everybody of whom a human said something, and their faces."""
+        ...
+
+    def note_results(self, folders: Iterable[Path]) -> None:
+        """Keep that these folders are about to hold results of it."""
         ...
 
     def looking_for(self, faces_from: CacheSettings | None, clip_from: ClipModel | None) -> "LibraryStore":

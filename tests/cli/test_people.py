@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from facesets.operations.people.corrections import naming
+from facesets.operations.people.forgetting.forget import forget
+from facesets.progress import SilentProgress
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from tests.fixtures.library_people import add_person, cluster, face_of, forget_prototypes, rows, who_is
@@ -210,6 +213,23 @@ def test_nobody_is_forgotten_without_being_asked_about(library: Library, library
     assert "Erased: 4 faces" in done.out
     assert "no vector and no name of the person is left" in done.out
     assert "Out of reach: backups" in done.out
+
+
+def test_forgetting_that_was_cut_off_is_finished_without_being_asked_about(
+    library: Library, library_url: str
+) -> None:
+    naming.name(library.database, who_is(library, "anna-0-0"), "Anna", into=False, face=False, by="me")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("facesets.operations.people.forgetting.forget.finish", lambda *_: None)
+        forget(library.database, "Anna", by="me", progress=SilentProgress())
+    told = run("check", "--database", library_url)
+    assert told.status == 1
+    assert "people whose forgetting was cut off before the tables were rewritten: 1" in told.out
+    done = run("people", "forget", "anna", "--database", library_url)
+    assert done.status == 0, done.err
+    assert "what was left of it is done now" in done.out
+    assert "Searched tables: no name of the person is left there." in done.out
+    assert run("check", "--database", library_url).status == 0
 
 
 @pytest.mark.slow

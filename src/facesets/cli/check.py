@@ -13,6 +13,7 @@ from facesets.cli.params import (
     ProviderOption,
 )
 from facesets.cli.user import current_user
+from facesets.cli.wording import worded
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.library import IndexOptions
 from facesets.plurals import counted
@@ -81,6 +82,7 @@ def check(
     if fix and summary.problems:
         names = "; ".join(f"{problem.what}: {problem.count}" for problem in left.problems)
         lines.append(f"Left: {names}" if names else "All repaired.")
+        lines += [worded(f"Out of reach of forgetting: {each}.") for each in summary.out_of_reach]
     elif summary.can_be_mended:
         lines.append("Run `facesets check --fix` to repair it.")
     if left.lost:

@@ -28,7 +28,10 @@ def forget(
     ] = (),
     results: Annotated[
         tuple[Path, ...],
-        Option("A folder of results, besides those that the caches know. May be repeated.", metavar="FOLDER"),
+        Option(
+            "A folder of results, besides those that the caches and the library know. May be repeated.",
+            metavar="FOLDER",
+        ),
     ] = (),
     exports: Annotated[
         bool, Option("Remove the person from results and exports; without it these are listed.")
@@ -52,6 +55,8 @@ def forget(
 
 
 def _ask(plan: "ForgetPlan") -> None:
+    if plan.was_cut_off:
+        return
     what = f"{name_and_number(plan.name, plan.number)}, {counted(plan.faces, 'face')}"
     if plan.loose_faces:
         what += f" and {plan.loose_faces} like them without a person"
@@ -64,6 +69,15 @@ def _ask(plan: "ForgetPlan") -> None:
 
 
 def _lines(summary: "ForgetSummary", *, exports: bool) -> list[str]:
+    reach = [worded(f"Out of reach: {each}.") for each in summary.out_of_reach]
+    if summary.was_cut_off:
+        before = (
+            "The person was erased before, and that was cut off: what was left of it is done now. Caches and "
+            "results that were named then came first, and no others were searched; nor were vectors, for "
+            "these are not known any more."
+        )
+        by_name = _proof(summary.proof, "tables", "name") if summary.person else []
+        return [before, *by_name, *reach]
     loose = f" and {summary.loose_faces} like them without a person" if summary.loose_faces else ""
     steps = f"{counted(summary.steps, 'step')} cannot be taken back any more"
     lines = [f"Erased: {counted(summary.faces, 'face')}{loose}, with names and statements; {steps}."]
@@ -73,23 +87,25 @@ def _lines(summary: "ForgetSummary", *, exports: bool) -> list[str]:
     for result in summary.results:
         did = f"{counted(result.files, 'file')} removed" if exports else "not touched"
         lines.append(f"{printable(result.folder)}: {counted(result.faces, 'face')}, {did}.")
+    holding = {result.folder for result in summary.results}
+    lines += [f"{printable(each)}: nothing of them." for each in summary.searched if each not in holding]
     places = ["tables"] + [
         counted(len(found), what)
-        for found, what in ((summary.caches, "cache"), (summary.results, "result folder"))
+        for found, what in ((summary.caches, "cache"), (summary.searched, "result folder"))
         if found
     ]
-    lines += _proof(summary.proof, ", ".join(places))
-    if not summary.results:
+    lines += _proof(summary.proof, ", ".join(places), "vector and no name")
+    if not summary.searched:
         lines.append(
-            "Result folders were not searched, for none was named: give each with --results FOLDER, and what "
-            "was made from a cache with --cache FILE."
+            "Result folders were not searched, for none was named and the library knows of none: give each "
+            "with --results FOLDER, and what was made from a cache with --cache FILE."
         )
-    return lines + [worded(f"Out of reach: {each}.") for each in summary.out_of_reach]
+    return lines + reach
 
 
-def _proof(proof: "Proof", searched: str) -> list[str]:
+def _proof(proof: "Proof", searched: str, what: str) -> list[str]:
     if proof.is_clean:
-        lines = [f"Searched {searched}: no vector and no name of the person is left there."]
+        lines = [f"Searched {searched}: no {what} of the person is left there."]
     else:
         lines = (
             [f"Left: {counted(proof.vectors_left, 'vector')} near the person's."]

@@ -74,7 +74,7 @@ class _Review:
 
         while True:
             if self._given and self._given % _REFRESHED_EVERY == 0:
-                refresh_questions(Library(self._database))
+                refresh_questions(Library(self._database), of_steps=True)
             found = next_questions(self._database, 1, self._skipped)
             if not found:
                 console.out(f"{_NONE_LEFT} {self._count()}")

@@ -126,7 +126,9 @@ def mean_vectors(unit: Float32, faces: Int64, measured: Calibration) -> Float32:
     return means
 
 
-def people_who_may_be_one(means: Float32, person: Int64, faces: Int64, measured: Calibration) -> Pairs:
+def people_who_may_be_one(
+    means: Float32, person: Int64, faces: Int64, measured: Calibration, among: Bool | None = None
+) -> Pairs:
     """Pairs of people, each once, the lower first.
 
     Parameters
@@ -136,12 +138,20 @@ def people_who_may_be_one(means: Float32, person: Int64, faces: Int64, measured:
     person : int64 array of shape (k,)
     faces : int64 array of shape (p,)
         How many faces each person has.
+    among : bool array of shape (p,), optional
+        Only pairs one of whom is of these.
     """
     lowest = lowest_asked(measured, alone=False)
-    found = Edges.concatenate(list(edge_chunks(means, min_cosine_similarity=lowest)))
-    first, second = np.sort([person[found.i], person[found.j]], axis=0)
+    if among is None:
+        edges = Edges.concatenate(list(edge_chunks(means, min_cosine_similarity=lowest)))
+        ends, similarity = [person[edges.i], person[edges.j]], edges.similarity
+    else:
+        rows = np.flatnonzero(among[person])
+        near = find_person_matches(means[rows], means, person, min_cosine_similarity=lowest)
+        ends, similarity = [person[rows[near.face]], near.person], near.similarity
+    first, second = np.sort(ends, axis=0)
     several = first != second
-    first, second, similarity = first[several], second[several], found.similarity[several]
+    first, second, similarity = first[several], second[several], similarity[several]
     order = np.lexsort((-similarity, second, first))
     first, second, similarity = first[order], second[order], similarity[order]
     fresh = np.ones(len(first), bool)

@@ -7,7 +7,7 @@ several of another result's people, it keeps its name.
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -79,6 +79,8 @@ class Naming:
     former : mapping or None
         For each name what else the person was called. A folder of any further name keeps that: its user gave
         it. None where the folders of all results follow one another.
+    note : callable or None
+        Keeps which folders hold results, where there is no such file.
     """
 
     file: Path | None = None
@@ -86,6 +88,7 @@ class Naming:
     seen: Mapping[str, Seen] = field(default_factory=dict)
     people: tuple[NamedPerson, ...] = ()
     former: Mapping[str, AbstractSet[str]] | None = None
+    note: Callable[[Iterable[Path]], None] | None = None
 
     def called(
         self, groups: Mapping[str, AbstractSet[str]], taken: Collection[str] = ()
@@ -133,6 +136,8 @@ class Naming:
 
         Errors as `update_names`.
         """
+        if self.note is not None:
+            self.note(results)
         if self.file is None:
             return
         own = {
@@ -170,7 +175,11 @@ def look(store: Store, own: Mapping[Path, Seen | None], collection: FaceCollecti
     """
     file = store.names_file
     if file is None:
-        return _of_library(store.said_people()) if is_library(store) else Naming()
+        return (
+            replace(_of_library(store.said_people()), note=store.note_results)
+            if is_library(store)
+            else Naming()
+        )
     kept = read_names(file).of(store.identity)
     mine = {_place(root, file): each for root, each in own.items()}
     seen = {

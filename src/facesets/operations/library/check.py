@@ -10,6 +10,7 @@ from facesets.interfaces import Describer, Progress
 from facesets.operations.ingest.changed_files import FileFailure
 from facesets.operations.ingest.index import index
 from facesets.operations.options.library import IndexOptions
+from facesets.operations.people.forgetting.finishing import finish_what_was_cut_off
 from facesets.remote.service_embedder import service_model
 from facesets.sources.galleries import GallerySource, thumbnails_of
 from facesets.stop import Stop
@@ -32,12 +33,15 @@ class CheckSummary:
         repair, for then they must be looked for again.
     can_be_mended : bool
         A repair would put some of it right as things are.
+    out_of_reach : list of str
+        What may still hold people who were forgotten.
     """
 
     problems: list[Problem] = field(default_factory=list)
     to_index: list[str] = field(default_factory=list)
     lost: list[FileFailure] = field(default_factory=list)
     can_be_mended: bool = False
+    out_of_reach: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,9 @@ def check(library: Library, *, fix: bool, by: str = "") -> CheckSummary:
     if not problems:
         return CheckSummary()
     if fix:
-        return CheckSummary(problems, library.database.run(lambda connection: repair_rows(connection, by)))
+        to_index = library.database.run(lambda connection: repair_rows(connection, by))
+        reach = finish_what_was_cut_off(library.database)
+        return CheckSummary(problems, to_index, out_of_reach=reach)
     places = library.database.run(places_to_read)
     lost = _lost(places)
     by_sql = any(problem.by_sql for problem in problems)

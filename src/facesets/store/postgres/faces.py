@@ -342,3 +342,13 @@ def _optional(connection: Connection, columns: dict[str, NDArray[Any]], kept: In
                 column = optional.setdefault(name, unknown_column(name, len(kept)))
                 column[i] = np.array(numbers, np.float32).reshape(column.shape[1:])
     return optional
+
+
+def searched_among(connection: Connection, detector_id: int, sha256: Sequence[str]) -> set[str]:
+    """Which of these contents were searched for faces in one way."""
+    rows = connection.execute(
+        """SELECT i.sha256 FROM images i JOIN face_scans s ON s.image_id = i.id
+            WHERE s.detector_id = %s AND i.sha256 = ANY(%s)""",
+        (detector_id, list(sha256)),
+    )
+    return {digest for (digest,) in rows}

@@ -101,6 +101,11 @@ _BY_SQL: tuple[tuple[str, LiteralString, str], ...] = (
         _FACES_OF_NO_DETECTOR,
         "they go, and `index` finds them again",
     ),
+    (
+        "people whose forgetting was cut off before the tables were rewritten",
+        "SELECT count(*) FROM unfinished_forgetting",
+        "they are rewritten",
+    ),
 )
 
 

@@ -1,9 +1,10 @@
 """The library as a `Store`: the faces that one way of finding them gave."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace as replaced
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 from facesets.errors import Command, Field, WrongUsage
@@ -32,6 +33,7 @@ from facesets.store.postgres.migrate import identity_of
 from facesets.store.postgres.paths import fits
 from facesets.store.postgres.people import peopled_faces as people
 from facesets.store.postgres.people.said_people import said_people
+from facesets.store.postgres.result_folders import note_results
 from facesets.store.postgres.runs import recorded_run
 
 _FORGOTTEN_AT_ONCE = 5_000
@@ -116,6 +118,10 @@ class Library:
         """Everybody of whom a human said something, and their faces."""
         return self._database.run(lambda connection: said_people(connection, self.detector(connection)))
 
+    def note_results(self, folders: Iterable[Path]) -> None:
+        """Keep that these folders are about to hold results of it."""
+        self._database.run(lambda connection: note_results(connection, folders))
+
     def detector(self, connection: Connection) -> models.DetectorRow | None:
         """The way of finding faces that is looked at; None while no image was searched in it."""
         if self._given is not None:
@@ -196,14 +202,7 @@ class Library:
 
     def _has_images(self, connection: Connection, sha256: Sequence[str]) -> set[str]:
         detector = self.detector(connection)
-        if detector is None:
-            return set()
-        rows = connection.execute(
-            """SELECT i.sha256 FROM images i JOIN face_scans s ON s.image_id = i.id
-                WHERE s.detector_id = %s AND i.sha256 = ANY(%s)""",
-            (detector.id, list(sha256)),
-        )
-        return {digest for (digest,) in rows}
+        return set() if detector is None else faces.searched_among(connection, detector.id, sha256)
 
     def lacking(self, sha256: str) -> tuple[bool, Wanted]:
         """Whether that content is known, and what it lacks of what is looked for."""

@@ -145,7 +145,7 @@ def refresh(site: SiteDep) -> Waiting:
     if _looking.acquire(blocking=False):
         try:
             with site.library() as session:
-                refresh_questions(Library(session))
+                refresh_questions(Library(session), of_steps=True)
         finally:
             _looking.release()
     return waiting(site)

@@ -178,3 +178,16 @@ def test_of_several_who_are_merged_a_face_that_is_said_not_to_be_one_of_them_sta
     by_hand(library, f"INSERT INTO said_faces VALUES ({face_of(library, 'ben-0-0')}, '{anna}', false)")
     correcting.merge(library.database, [anna, ben], cleo, drop_names=False, by=BY)
     assert [who_is(library, label) for label in ("anna-0-0", "ben-0-0", "ben-0-1")] == [cleo, "", cleo]
+
+
+def test_a_face_that_is_said_not_to_be_who_joins_its_person_stays_alone(library: Library) -> None:
+    anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
+    move(library, "ben-0-3", "nobody")
+    # As a run gives it to somebody else.
+    by_hand(
+        library,
+        f"""UPDATE face_detections SET person_id = '{anna}', assigned_by = 'auto'
+            WHERE id = {face_of(library, "ben-0-3")}""",
+    )
+    correcting.merge(library.database, [ben], anna, drop_names=False, by=BY)
+    assert (who_is(library, "ben-0-0"), who_is(library, "ben-0-3")) == (anna, "")

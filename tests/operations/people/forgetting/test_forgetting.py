@@ -1,7 +1,12 @@
 """A person who is forgotten is gone: from tables and their files, caches and results, and for good."""
 
+import multiprocessing
+import os
 import shutil
+import signal
+import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,14 +21,17 @@ from tests.fixtures.photo_library import Library as Photos
 from tests.fixtures.postgres import OwnServer, open_directory, wait_until_unused
 from tests.fixtures.waiting import PATIENCE_S
 
-from facesets.errors import WrongUsage
+from facesets.errors import AlreadyRunning, CannotWrite, WrongUsage
+from facesets.formats.hierarchy import unpacked
 from facesets.inference.describer import LocalDescriber
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
 from facesets.operations.ingest.index import index
+from facesets.operations.library.check import check
 from facesets.operations.options.library import IndexOptions
 from facesets.operations.people.corrections import correcting, history, naming
-from facesets.operations.people.forgetting.forget import ForgetSummary, forget
+from facesets.operations.people.forgetting.finishing import Scrubbed
+from facesets.operations.people.forgetting.forget import ForgetSummary, forget, plan_forget
 from facesets.operations.people.forgetting.forget_words import holds_name, written_forms
 from facesets.operations.people.lists.listing import people, person
 from facesets.progress import SilentProgress
@@ -244,7 +252,7 @@ def test_a_vector_that_comes_back_is_found_by_the_proof(
     (vector,) = rows(library.database, f"SELECT embedding::text FROM face_embeddings WHERE face_id = {anne}")
     nobodys = face_of(library, "cleo-0-0")
 
-    def sabotaged(database: Database) -> list[str]:
+    def sabotaged(database: Database) -> Scrubbed:
         def work(connection: Connection) -> None:
             connection.execute("UPDATE face_detections SET person_id = NULL WHERE id = %s", (nobodys,))
             connection.execute(
@@ -252,9 +260,9 @@ def test_a_vector_that_comes_back_is_found_by_the_proof(
             )
 
         database.run(work)
-        return []
+        return Scrubbed()
 
-    monkeypatch.setattr("facesets.operations.people.forgetting.forget._scrub", sabotaged)
+    monkeypatch.setattr("facesets.operations.people.forgetting.forget.scrub", sabotaged)
     proof = forgotten(library).proof
     assert (proof.is_clean, proof.vectors_left) == (False, 1)
 
@@ -303,28 +311,143 @@ def own_server() -> Iterator[OwnServer]:
     shutil.rmtree(base, ignore_errors=True)
 
 
-@pytest.mark.slow
-def test_no_file_of_the_server_holds_the_name_or_a_vector_any_more(own_server: OwnServer) -> None:
-    session = Database(own_server.conninfo)
-    migrate(session, shipped_migrations())
-    library = fill(Library(session))
-    session.run(lambda connection: connection.execute("ANALYZE").rowcount)
+def wanted_of(library: Library) -> list[bytes]:
+    """What no file may hold of Änne any more."""
     vectors = [
         np.array(vector, np.float32).tobytes()
         for (vector,) in rows(
-            session,
+            library.database,
             f"""SELECT embedding::real[] FROM face_embeddings JOIN face_detections f ON f.id = face_id
                 WHERE person_id = '{who_is(library, "anne-0-0")}'""",
         )
     ]
-    wanted = [*vectors, NAME.encode(), quote(NAME).encode(), NAME.encode("utf-16-le")]
+    return [*vectors, NAME.encode(), quote(NAME).encode(), NAME.encode("utf-16-le")]
+
+
+@pytest.fixture
+def own_library(own_server: OwnServer) -> Iterator[Library]:
+    session = Database(own_server.conninfo)
+    migrate(session, shipped_migrations())
+    library = fill(Library(session))
+    session.run(lambda connection: connection.execute("ANALYZE").rowcount)
+    yield library
+    session.close()
+
+
+@pytest.mark.slow
+def test_no_file_of_the_server_holds_the_name_or_a_vector_any_more(
+    own_server: OwnServer, own_library: Library
+) -> None:
+    wanted = wanted_of(own_library)
     assert _files_with(own_server, wanted)
-    summary = forgotten(library)
+    summary = forgotten(own_library)
     assert summary.log_removed
     assert summary.proof.is_clean
     assert _files_with(own_server, wanted) == []
-    assert faces_by_person(library) == {"Ben": 7, "-": 3}
-    session.close()
+    assert faces_by_person(own_library) == {"Ben": 7, "-": 3}
+
+
+FORGET = "facesets.operations.people.forgetting"
+SCRUBBING = "facesets.store.postgres.people.scrubbing"
+MOMENTS = {
+    "before anything is erased": (f"{FORGET}.forget.changing", 1),
+    "while it is being erased": (f"{FORGET}.forget.note_erased", 1),
+    "before tables are rewritten": (f"{FORGET}.finishing.rewrite_tables", 1),
+    "while tables are rewritten": (f"{SCRUBBING}._rewritten", 5),
+    "before the log is removed": (f"{FORGET}.finishing.remove_old_log", 1),
+    "while the log is removed": (f"{SCRUBBING}._current_segment", 1),
+    "before the search": (f"{FORGET}.forget.prove", 1),
+    "before it is noted as done": (f"{FORGET}.finishing.note_finished", 1),
+}
+
+
+def killed_in(name: str, call: int, conninfo: str, who: str) -> int:
+    """Forget somebody in a process that is killed at that call of a function; returns how it ended."""
+    calls = 0
+    module, _, attribute = name.rpartition(".")
+    function = getattr(sys.modules[module], attribute)
+
+    def deadly(*args: object, **kwargs: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*args, **kwargs)
+
+    def work() -> None:
+        setattr(sys.modules[module], attribute, deadly)
+        forgotten(Library(Database(conninfo)), who)
+
+    process = multiprocessing.get_context("fork").Process(target=work)
+    process.start()
+    process.join(60)
+    return process.exitcode or 0
+
+
+def once_free(library: Library, who: str) -> ForgetSummary:
+    """Forget somebody as soon as the server let go of the lock of who was killed."""
+    for _ in range(50):
+        try:
+            return forgotten(library, who)
+        except AlreadyRunning:
+            time.sleep(0.1)
+    return forgotten(library, who)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_what_was_cut_off_is_finished_by_the_same_command(
+    own_server: OwnServer, own_library: Library, moment: str
+) -> None:
+    wanted = wanted_of(own_library)
+    # Somebody whom a part of the name means once the other is gone.
+    call(own_library, "cleo-0-0", f"{NAME} junior")
+    assert killed_in(*MOMENTS[moment], own_server.conninfo, NAME) == -signal.SIGKILL
+    summary = once_free(own_library, NAME)
+    assert summary.was_cut_off == (moment not in {"before anything is erased", "while it is being erased"})
+    assert summary.log_removed
+    assert summary.proof.is_clean
+    # The other one's name holds this one's, and stays.
+    assert _files_with(own_server, wanted[:-3]) == []
+    assert faces_by_person(own_library) == {"Ben": 7, f"{NAME} junior": 3}
+    assert rows(own_library.database, "SELECT count(*) FROM unfinished_forgetting") == [(0,)]
+    assert rows(own_library.database, "SHOW wal_recycle") == [("on",)]
+
+
+@pytest.mark.slow
+def test_check_says_what_was_cut_off_and_finishes_it(own_server: OwnServer, own_library: Library) -> None:
+    wanted = wanted_of(own_library)
+    moment = MOMENTS["before tables are rewritten"]
+    assert killed_in(*moment, own_server.conninfo, NAME) == -signal.SIGKILL
+    kept = rows(own_library.database, "SELECT * FROM unfinished_forgetting")
+    assert len(kept) == 1
+    assert NAME.casefold().encode() not in b"".join(kept[0][1] + kept[0][2])
+    assert [problem.count for problem in check(own_library, fix=False).problems] == [1]
+    assert _files_with(own_server, wanted)
+    check(own_library, fix=True, by=BY)
+    assert check(own_library, fix=False).problems == []
+    assert _files_with(own_server, wanted) == []
+    with pytest.raises(WrongUsage, match="Nobody is called"):
+        forgotten(own_library)
+
+
+def test_a_full_disk_leaves_the_rest_to_the_same_command(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Connection) -> list[str]:
+        raise CannotWrite("The disk is full.")
+
+    number = who_is(library, "anne-0-0")
+    with monkeypatch.context() as patched:
+        patched.setattr(f"{FORGET}.finishing.rewrite_tables", full)
+        summary = forgotten(library)
+    assert "run the same command again" in summary.out_of_reach[0]
+    assert plan_forget(library.database, NAME, [], []).was_cut_off
+    assert plan_forget(library.database, number, [], []).was_cut_off
+    summary = forgotten(library, number[:8])
+    assert (summary.was_cut_off, summary.person, summary.proof.is_clean) == (True, "", True)
+    with pytest.raises(WrongUsage, match="Nobody is called"):
+        forgotten(library)
 
 
 def test_tables_that_the_user_of_the_server_may_not_rewrite_are_reported(database: Database) -> None:
@@ -422,6 +545,35 @@ def test_clusters_of_the_person_go_and_means_that_hold_their_faces_too(library: 
     )
 
 
+def test_a_kept_hierarchy_goes_on_without_the_person(database: Database) -> None:
+    library = Library(database)
+    for name in ("anne", "ben", "cleo"):
+        add_person(library, name, 6)
+    cluster(library, method="hdbscan")
+    call(library, "anne-0-0", NAME)
+    (run,) = rows(database, "SELECT id, faces FROM hdbscan_runs")
+    ben, bens = (
+        rows(database, f"SELECT {what} FROM face_detections WHERE id = {face_of(library, 'ben-0-0')}")
+        for what in ("person_id", "cluster")
+    )
+    hers = [face_of(library, f"anne-0-{number}") for number in range(6)]
+    assert forgotten(library).proof.is_clean
+    assert rows(database, "SELECT id, faces FROM hdbscan_runs") == [run]
+    _, face_id = unpacked(bytes(rows(database, "SELECT arrays FROM hdbscan_runs")[0][0]))
+    assert not set(face_id.tolist()) & set(hers)
+    assert sorted(face_id.tolist())[:7] == [0] * 6 + [face_of(library, "ben-0-0")]
+    # Of photos that are new to the library.
+    for name in ("anne", "ben"):
+        add_person(library, name, 1, seed=1)
+    summary = cluster(library, method="hdbscan")
+    assert rows(database, "SELECT id, faces FROM hdbscan_runs") == [run]
+    new = face_of(library, "ben-1-0")
+    assert rows(database, f"SELECT person_id FROM face_detections WHERE id = {new}") == ben
+    assert rows(database, f"SELECT cluster FROM face_detections WHERE id = {new}") == bens
+    assert who_is(library, "anne-1-0") == ""
+    assert summary.new_persons == 0
+
+
 @pytest.mark.slow
 def test_faces_that_are_being_written_meanwhile_are_waited_for(
     library: Library, library_url: str, monkeypatch: pytest.MonkeyPatch
@@ -436,11 +588,11 @@ def test_faces_that_are_being_written_meanwhile_are_waited_for(
         reading.set()
         waited.append(not erased.wait(0.7))
 
-    def scrub(_: Database) -> list[str]:
+    def scrub(_: Database) -> Scrubbed:
         erased.set()
-        return []
+        return Scrubbed()
 
-    monkeypatch.setattr("facesets.operations.people.forgetting.forget._scrub", scrub)
+    monkeypatch.setattr("facesets.operations.people.forgetting.forget.scrub", scrub)
     writer = threading.Thread(target=other.run, args=(write,))
     writer.start()
     assert reading.wait(PATIENCE_S)

@@ -2,8 +2,10 @@
 
 import os
 import re
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.fixtures.library_people import cluster as cluster_library
 from tests.fixtures.library_people import rows
@@ -19,14 +21,17 @@ from facesets.operations.people.carrying.import_people import import_people
 from facesets.operations.people.carrying.result_names import people_of_result
 from facesets.operations.people.corrections import naming
 from facesets.operations.people.forgetting.forget import ForgetSummary, forget, plan_forget
-from facesets.operations.people.forgetting.forget_proof import names_in
+from facesets.operations.people.forgetting.forget_proof import names_in, near_sets
 from facesets.operations.people.forgetting.forget_words import holds_name
 from facesets.progress import SilentProgress
-from facesets.results.manifest import ClusterManifest
+from facesets.results.earlier_export import EarlierExport
+from facesets.results.export_manifest import ExportManifest
+from facesets.results.manifest import EXPORT_MANIFEST, ClusterManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.face_vectors import FaceVectors
 
 NAME = "Zwölfender"
 SETS = RefineOptions(min_faces=5, min_short=60, min_blur=70)
@@ -66,6 +71,44 @@ def forgotten(filled: Library, photos: Photos, *, exports: bool) -> ForgetSummar
 
 def shown(folder: Path) -> set[str]:
     return {path.name for path in folder.rglob("*.jpg") if "Hugo_Chavez" in path.name}
+
+
+def test_results_of_the_library_are_searched_without_being_named(
+    filled: Library, library: Photos, tmp_path: Path
+) -> None:
+    own, gone, others = (tmp_path / name for name in ("own", "gone", "others"))
+    for folder in (own, gone):
+        cluster(filled, folder, ClusterOptions(), progress=SilentProgress(), stop=Stop())
+    shutil.rmtree(gone)
+    # By now it holds results of something else.
+    cluster(library.store, others, ClusterOptions(), progress=SilentProgress(), stop=Stop())
+    rows(filled.database, f"INSERT INTO result_folders (path) VALUES ('{others}') RETURNING path")
+    assert shown(own)
+    plan = plan_forget(filled.database, NAME, [], [])
+    assert [Path(result.folder).name for result in plan.results] == ["own"]
+    summary = forget(filled.database, NAME, exports=True, by="anna@home", progress=SilentProgress())
+    assert summary.searched == [str(own)]
+    assert [result.removed for result in summary.results] == [True]
+    assert summary.proof.is_clean
+    assert shown(own) == set()
+    assert shown(others)
+
+
+@pytest.mark.usefixtures("filled")
+def test_means_of_sets_are_compared_with_the_persons_vectors(tmp_path: Path) -> None:
+    export = tmp_path / "export"
+    manifest = read_manifest(export / EXPORT_MANIFEST, ExportManifest)
+    name = manifest.sets[0].name
+    centroid = EarlierExport(export, manifest).sets.read(name).centroid
+    alike, nothing = np.array([centroid], np.float32), np.zeros(1, np.int64)
+    vectors = [
+        FaceVectors(nothing, nothing, alike, 1, "recogniser"),
+        # Of another recogniser, with shorter vectors.
+        FaceVectors(nothing, nothing, alike[:, :4], 2, "recogniser"),
+    ]
+    assert near_sets(export, vectors) == [f"{export}/{name}"]
+    assert near_sets(export, vectors[1:]) == []
+    assert near_sets(tmp_path / "raw", vectors) == []
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 People are made by connected components, which leave those apart that `auto` would find to be one.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -281,3 +282,61 @@ def test_a_verdict_that_does_not_fit_changes_nothing(library: Library) -> None:
         with pytest.raises(WrongUsage, match=sentence):
             answer(library.database, question, verdict, by=BY, **more)  # type: ignore[arg-type]
     assert one(library, "same").id == same.id
+
+
+PENDING = """SELECT kind, person_id::text, other_id::text, cluster_id, faces, round(uncertainty::numeric, 4),
+        round(cosine_similarity::numeric, 4)
+    FROM person_candidates WHERE status = 'pending' ORDER BY 1, 2, 3, 4"""
+
+
+def test_to_look_at_what_steps_changed_finds_what_looking_at_everybody_does(library: Library) -> None:
+    database = library.database
+    for label, name, share, images in (
+        ("annie", "anna", 0.52, 3),
+        ("anka", "anna", 0.5, 4),
+        ("bennet", "ben", 0.52, 3),
+        ("benno", "ben", 0.5, 2),
+    ):
+        add_like(library, label, name, share, images)
+    cluster(library, method="components")
+    anna, annie, anka, ben, bennet = (
+        who_is(library, f"{each}-0-0") for each in ("anna", "annie", "anka", "ben", "bennet")
+    )
+    group = database.run(
+        lambda connection: [
+            face
+            for (face,) in connection.execute(
+                "UPDATE face_detections SET person_id = NULL, cluster = 'clu_1' WHERE person_id = %s "
+                "RETURNING id",
+                (bennet,),
+            )
+        ]
+    )
+    rows(database, "INSERT INTO clusters (id, model_id) SELECT 'clu_1', min(id) FROM models RETURNING id")
+    ask(library)
+
+    def looked(*, of_steps: bool) -> list[tuple[Any, ...]]:
+        refresh_questions(library, of_steps=of_steps)
+        return rows(database, PENDING)
+
+    def everybody() -> list[tuple[Any, ...]]:
+        rows(database, "UPDATE question_runs SET step_id = -1 RETURNING step_id")
+        return looked(of_steps=False)
+
+    before = everybody()
+    assert {kind for kind, *_ in before} == {"same", "cluster"}
+    changes: list[Callable[[], object]] = [
+        lambda: correcting.merge(database, [annie], anna, drop_names=False, by=BY),
+        lambda: correcting.move(database, [face_of(library, "anka-0-0")], "new", by=BY),
+        lambda: correcting.different(database, ben, who_is(library, "benno-0-0"), faces=False, by=BY),
+        lambda: correcting.move(database, [group[0]], ben, by=BY),
+        lambda: naming.set_hidden(database, anka, hidden=True, by=BY),
+        *([lambda: history.undo(database, by=BY)] * 5),
+    ]
+    seen = []
+    for change in changes:
+        change()
+        seen.append(looked(of_steps=True))
+        assert seen[-1] == everybody()
+    assert seen[-1] == before
+    assert all(one != other for one, other in zip([before, *seen], seen, strict=False))

@@ -98,13 +98,12 @@ class Assignment:
         decided = self._decide(connection)
         what = f"{counted(len(decided.face), 'face')} assigned"
         with making_step(connection, "assign", by, what, run_id=run_id) as step:
-            step.touch_faces(decided.face.tolist())
             given = 0
             for how, some in (("auto", ~decided.constrained), ("constrained", decided.constrained)):
                 if some.any():
                     who = decided.person[some]
                     nobody = np.full(len(who), -1, np.int64)
-                    given += people.assign(connection, decided.face[some], nobody, who, decided.persons, how)
+                    given += people.assign(step, decided.face[some], nobody, who, decided.persons, how)
         review = decided.review
         asked = propose(
             connection, self.compared.faces, review.face, review.person, review.similarity, decided.persons

@@ -31,6 +31,7 @@ from facesets.store.postgres.people.person_edits import (
     faces_of_person,
     give_faces,
     make_person,
+    persons_of_faces,
     set_status,
     take_faces,
 )
@@ -143,13 +144,14 @@ def _as_one(said: Statements, others: set[UUID], target: UUID) -> Statements:
 
 
 def _merge_one(step: Step, state: PersonState, target: UUID, together: Statements, *, drop: bool) -> int:
-    """Merge one person; returns the faces that moved. Faces that are said not to be the other stay alone."""
+    """Merge one person; returns the faces that moved. Who is said not to be one of both stays alone."""
     refused = {each.face for each in together.faces if each.person == target and not each.is_person}
     faces = faces_of_person(step.connection, state.id)
     moved = [face for face in faces if face not in refused]
     known = [face for face in exemplars(step.connection, state.id, EXEMPLARS) if face not in refused]
     give_faces(step, moved, target)
-    take_faces(step, [face for face in faces if face in refused])
+    theirs = persons_of_faces(step.connection, sorted(refused))
+    take_faces(step, [face for face, owner in theirs.items() if owner in (state.id, target)])
     names = drop_names(step, state.id)
     if not drop:
         for name in names:

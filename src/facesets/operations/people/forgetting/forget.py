@@ -8,11 +8,18 @@ from uuid import UUID
 
 import numpy as np
 
-from facesets.errors import CannotWrite, Command, Field, Sentence
-from facesets.files import printable
+from facesets.errors import Field, Sentence
+from facesets.files import plain_path, printable
 from facesets.imaging.renumbered_faces import NOT_RENUMBERED, Renumbered
 from facesets.interfaces import Progress
 from facesets.operations.people.corrections.who import called, find_person, require_person, short
+from facesets.operations.people.forgetting.finishing import (
+    Scrubbed,
+    erased_before,
+    finish,
+    note_erased,
+    scrub,
+)
 from facesets.operations.people.forgetting.forget_files import (
     NEAR,
     CacheForgotten,
@@ -20,7 +27,9 @@ from facesets.operations.people.forgetting.forget_files import (
     forget_in_cache,
     forget_in_results,
     results_of,
+    results_of_library,
 )
+from facesets.operations.people.forgetting.forget_hierarchies import forget_in_hierarchies
 from facesets.operations.people.forgetting.forget_proof import Proof, prove
 from facesets.operations.people.forgetting.forget_words import sql_pattern, written_forms
 from facesets.records import Bool
@@ -42,7 +51,6 @@ from facesets.store.postgres.people.forgetting import (
     renumbered_ids,
 )
 from facesets.store.postgres.people.person_edits import persons_of_faces
-from facesets.store.postgres.people.scrubbing import remove_old_log, rewrite_tables
 from facesets.store.postgres.people.statements import load_statements
 from facesets.store.postgres.people.steps import changing
 
@@ -81,10 +89,15 @@ class ForgetSummary:
     ----------
     steps : int
         Of the journal, that cannot be taken back any more.
+    searched : list of str
+        Result folders that were looked at.
     log_removed : bool
         Whether the server's write-ahead log from before is gone, too.
     out_of_reach : list of str
         What may still hold the person.
+    was_cut_off : bool
+        The person was erased by an earlier run that was cut off, and now only the rest was done. Nobody knows
+        their vectors any more, so these were not searched for. `person` is the name that was, or empty.
     """
 
     person: str
@@ -93,27 +106,33 @@ class ForgetSummary:
     steps: int
     caches: list[CacheForgotten]
     results: list[ResultForgotten]
+    searched: list[str]
     log_removed: bool
     proof: Proof
     out_of_reach: list[str] = field(default_factory=list)
+    was_cut_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ForgetPlan:
-    """Whom a user would forget: to be asked about."""
+    """Whom a user would forget: to be asked about, unless they are erased already, which was cut off."""
 
     name: str
     number: str
     faces: int
     loose_faces: int
     results: list[ResultForgotten]
+    was_cut_off: bool = False
 
 
 def plan_forget(database: Database, who: str, caches: Sequence[Cache], folders: Sequence[Path]) -> ForgetPlan:
     """What forgetting somebody would remove; changes nothing. Raises `WrongUsage` where nobody is meant."""
+    if database.run(lambda connection: erased_before(connection, who)):
+        return ForgetPlan(who, "", 0, 0, [], was_cut_off=True)
     person = database.run(lambda connection: _person(database, connection, who))
     traces = _traces(database, person)
-    found, _ = forget_in_results([*results_of(caches), *folders], traces, NOT_RENUMBERED, apply=False)
+    every = [*results_of(caches), *_folders(database, folders)]
+    found, _ = forget_in_results(every, traces, NOT_RENUMBERED, apply=False)
     return ForgetPlan(person.name, short(person.id), len(person.faces), len(person.loose), found)
 
 
@@ -129,12 +148,13 @@ def forget(
 ) -> ForgetSummary:
     """Erase a person from the library, and from caches and results; it cannot be undone.
 
-    Files are first: where one of them cannot be written nothing is lost, and the same can be done again.
+    Files are first: where one of them cannot be written nothing is lost, and the same can be done again; as
+    it can when it is cut off later.
 
     Parameters
     ----------
     folders : sequence of Path
-        Results besides those that the caches know.
+        Results besides those that the caches and the library know.
     exports : bool
         Whether to remove the person from results, not only to list these.
 
@@ -148,17 +168,20 @@ def forget(
         A run writes to the cache, or groups the library's faces.
     """
     with RunLock(database, "cluster"):
+        if known := database.run(lambda connection: erased_before(connection, who)):
+            return _rest(database, who if known == "name" else "", progress)
         person = database.run(lambda connection: _person(database, connection, who))
         traces = _traces(database, person)
-        files = _in_files(person, traces, caches, folders, exports=exports, progress=progress)
+        every = _folders(database, folders)
+        files = _in_files(person, traces, caches, every, exports=exports, progress=progress)
         progress.begin("Forgetting in the library")
-        erased = changing(database, lambda connection: _erase(connection, person, by, traces.forms))
+        erased = changing(database, lambda connection: _erase(connection, who, person, by, traces.forms))
         progress.begin("Rewriting tables")
-        reach = [*files.failures, *_scrub(database)]
-        log_removed = database.run_alone(remove_old_log)
+        scrubbed = scrub(database)
         progress.begin("Searching for what is left")
         folders_left = [Path(result.folder) for result in files.results if exports]
         proof = prove(database, person.vectors, person.refused, traces.forms, files.caches, folders_left)
+        finish(database, scrubbed)
         progress.end()
     return ForgetSummary(
         person=short(person.id),
@@ -167,9 +190,33 @@ def forget(
         steps=erased.steps,
         caches=files.caches,
         results=files.results,
-        log_removed=log_removed,
+        searched=files.searched,
+        log_removed=scrubbed.log_removed,
         proof=proof,
-        out_of_reach=[*reach, *_out_of_reach(files.results, exports=exports, log_removed=log_removed)],
+        out_of_reach=[*files.failures, *_out_of_reach(scrubbed, files.results, exports=exports)],
+    )
+
+
+def _rest(database: Database, name: str, progress: Progress) -> ForgetSummary:
+    """Do what is left once somebody is erased; search for the name, if it is known."""
+    progress.begin("Rewriting tables")
+    scrubbed = scrub(database)
+    progress.begin("Searching for what is left")
+    proof = prove(database, [], set(), written_forms([name] if name else []), [], [])
+    finish(database, scrubbed)
+    progress.end()
+    return ForgetSummary(
+        person=name,
+        faces=0,
+        loose_faces=0,
+        steps=0,
+        caches=[],
+        results=[],
+        searched=[],
+        log_removed=scrubbed.log_removed,
+        proof=proof,
+        out_of_reach=_out_of_reach(scrubbed, [], exports=False),
+        was_cut_off=True,
     )
 
 
@@ -179,7 +226,13 @@ class _Files:
 
     caches: list[CacheForgotten] = field(default_factory=list)
     results: list[ResultForgotten] = field(default_factory=list)
+    searched: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+
+
+def _folders(database: Database, given: Sequence[Path]) -> list[Path]:
+    """Results of the library that it knows, and those that are given, each once."""
+    return list(dict.fromkeys(map(plain_path, (*results_of_library(database), *given))))
 
 
 def _in_files(
@@ -197,6 +250,7 @@ def _in_files(
     def in_results(some: Sequence[Path], renumbered: Renumbered) -> None:
         found, failures = forget_in_results(some, traces, renumbered, apply=exports)
         files.results.extend(found)
+        files.searched.extend(map(str, some))
         files.failures.extend(failures)
 
     for cache in caches:
@@ -252,30 +306,20 @@ def _traces(database: Database, person: Person) -> Traces:
     return Traces(person.places, person.vectors, person.names, written_forms(person.names), others)
 
 
-def _erase(connection: Connection, person: Person, by: str, forms: Sequence[str]) -> Erased:
+def _erase(connection: Connection, who: str, person: Person, by: str, forms: Sequence[str]) -> Erased:
     require_person(connection, person.id)
     now = {*person.faces, *person.loose, *faces_of_persons(connection, person.persons)}
+    forget_in_hierarchies(connection, sorted(now))
     erased = erase(connection, person.persons, sorted(now), by)
     if forms:
         erase_words(connection, sql_pattern(forms))
+    note_erased(connection, who, person.persons, person.names)
     return erased
 
 
-def _scrub(database: Database) -> list[str]:
-    """Rewrite the tables; what could not be is told."""
-    try:
-        refused = database.run_alone(rewrite_tables)
-    except CannotWrite:
-        told = "the tables' old pages, for the disk is full. Free as much space as the library takes, and run"
-        return [Sentence(f"{told} {Command('db psql', '-c', 'VACUUM FULL')}")]
-    return [f"{table}, which this user of the server may not rewrite" for table in refused]
-
-
-def _out_of_reach(results: Sequence[ResultForgotten], *, exports: bool, log_removed: bool) -> list[str]:
+def _out_of_reach(scrubbed: Scrubbed, results: Sequence[ResultForgotten], *, exports: bool) -> list[str]:
     """What may still hold the person, in words."""
-    told = ["backups and copies of the library, of caches and of results"]
-    if not log_removed:
-        told.append("the server's write-ahead log and its archives: only its superuser can remove these")
+    told = [*scrubbed.out_of_reach, "backups and copies of the library, of caches and of results"]
     if results and not exports:
         folders = ", ".join(printable(result.folder) for result in results)
         told.append(

@@ -7,21 +7,26 @@ from pathlib import Path
 
 import numpy as np
 
-from facesets.errors import FacesetsError
+from facesets.errors import FacesetsError, WrongUsage
 from facesets.imaging.boxes import best_partners
 from facesets.imaging.renumbered_faces import Renumbered
 from facesets.operations.people.forgetting.forget_words import holds_name
 from facesets.records import Bool, Float32
+from facesets.results.export_manifest import ExportManifest
 from facesets.results.file_names import folded
 from facesets.results.forgetting import ResultForgotten, forget_in_result
-from facesets.results.manifest import FaceEntry
+from facesets.results.manifest import ClusterManifest, FaceEntry, RefineManifest
+from facesets.results.manifest_json import read_any_manifest
 from facesets.results.names_file import NamedPerson, PeopleNames, read_names, update_names
 from facesets.results.whom import Whom
 from facesets.store.npz.cache import Cache
 from facesets.store.npz.schema import Part
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.face_places import SAME_FACE_OVERLAP, FacePlace
 from facesets.store.postgres.people.face_vectors import FaceVectors
 from facesets.store.postgres.people.traces import is_near
+from facesets.store.postgres.result_folders import noted_results
 
 NEAR = 0.3
 """Cosine distance within which a vector is taken for one of the person's."""
@@ -192,6 +197,26 @@ def results_of(caches: Sequence[Cache]) -> list[Path]:
             for folder in read_names(cache.names_file).folders:
                 found[cache.names_file.parent / folder] = None
     return [folder for folder in found if folder.is_dir()]
+
+
+def results_of_library(database: Database) -> list[Path]:
+    """The results that commands made of the library and that are of it still."""
+    identity = Library(database).identity
+    return [folder for folder in database.run(noted_results) if _is_of(folder, identity)]
+
+
+def _is_of(folder: Path, identity: str) -> bool:
+    if not folder.is_dir():
+        return False
+    try:
+        manifest = read_any_manifest(folder)
+    except WrongUsage:
+        return False
+    except FacesetsError:
+        # What is wrong with it is told when it is searched.
+        return True
+    kinds = ClusterManifest | RefineManifest | ExportManifest
+    return isinstance(manifest, kinds) and manifest.made.store == identity
 
 
 def forget_in_results(

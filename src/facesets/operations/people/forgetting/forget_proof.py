@@ -9,19 +9,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from facesets.errors import CannotWrite
 from facesets.files import json_bytes, printable
 from facesets.operations.people.forgetting.forget_files import NEAR, CacheForgotten
 from facesets.operations.people.forgetting.forget_words import holds_name, sql_pattern
+from facesets.results.earlier_export import EarlierExport
+from facesets.results.export_manifest import ExportManifest
 from facesets.results.file_names import folded, folder_name
+from facesets.results.manifest_json import read_any_manifest
 from facesets.results.safe_folder import SafeFolder
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people import traces as searching
 from facesets.store.postgres.people.face_vectors import FaceVectors
 from facesets.store.postgres.people.person_edits import all_names
+from facesets.store.postgres.people.traces import is_near
 
-_OF_PHOTOS = ("image_paths.path", "galleries.")
-"""Where photos lie, and what their owner wrote about them: no part of what is known of people."""
+_OF_PHOTOS = ("image_paths.path", "galleries.", "result_folders.path")
+"""Where photos and results lie, and what their owner wrote about them: no part of what is known of people."""
 
 _OF_NAMES = ("person_names.", "said_people.", "step_rows.", "steps.what")
 
@@ -79,6 +85,8 @@ def prove(
     """
     left, of_others = database.run(lambda connection: _vectors_left(connection, vectors, refused))
     left += sum(cache.vectors_left for cache in caches)
+    for folder in folders:
+        of_others |= {f"the set {printable(each)}": 1 for each in near_sets(folder, vectors)}
     names: list[str] = []
     elsewhere: list[str] = []
     if forms:
@@ -117,6 +125,24 @@ def _vectors_left(
             of_others[f"the {kind} {printable(whose)}"] += 1
         left += searching.raw_vectors(connection, theirs.embedding)
     return left, {who: count for who, count in of_others.items() if count}
+
+
+def near_sets(folder: Path, vectors: Sequence[FaceVectors]) -> list[str]:
+    """Sets of an export whose mean is near somebody's faces: once their own are gone, somebody else's."""
+    manifest = read_any_manifest(folder)
+    if not isinstance(manifest, ExportManifest):
+        return []
+    export = EarlierExport(folder, manifest)
+    centroids = {entry.name: export.sets.read(entry.name).centroid for entry in export.entries}
+    means = {name: np.array(centroid, np.float32) for name, centroid in centroids.items()}
+    return [
+        f"{folder}/{name}"
+        for name, mean in means.items()
+        if any(
+            theirs.embedding.shape[1:] == mean.shape and is_near(mean[None], theirs.embedding, NEAR).any()
+            for theirs in vectors
+        )
+    ]
 
 
 def names_in(folder: Path, forms: Sequence[str], others: AbstractSet[str]) -> tuple[list[str], list[str]]:

@@ -56,12 +56,11 @@ def store_decision(
     left = [faces.persons[person] for person in np.unique(before[changed & (before >= 0)])]
     with making_step(connection, "cluster", writing.by, "cluster", run_id=writing.run_id) as step:
         step.touch_rows("persons", [str(each) for each in (*new, *left)])
-        step.touch_faces(faces.face_id[rows[changed]].tolist())
         people.create_persons(connection, new)
         said_so = obeyed.constrained
         for how, some in (("auto", changed & ~said_so), ("constrained", changed & said_so)):
             ids = faces.face_id[rows[some]]
-            people.assign(connection, ids, before[some], after[some], [*known.persons, *new], how)
+            people.assign(step, ids, before[some], after[some], [*known.persons, *new], how)
         people.drop_empty_persons(connection, [*new, *left])
         if placed is None:
             leaving = (before >= 0) & (after < 0)

@@ -6,7 +6,7 @@ whenever somebody changed anything since.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import numpy as np
@@ -15,42 +15,39 @@ from facesets.clustering import Calibration, calibrate
 from facesets.clustering.centroids import cluster_sums
 from facesets.clustering.person_matches import PersonMatches
 from facesets.clustering.questions import (
-    Pairs,
     faces_far_from_people,
     faces_near_people,
-    mean_vectors,
-    people_who_may_be_one,
     people_who_may_be_two,
     person_who_may_be_two,
     similarity_to_rest,
 )
 from facesets.clustering.recognisers import recogniser_named
 from facesets.operations.people.corrections.contradictions import Settled
-from facesets.records import Float32, Int64
+from facesets.operations.people.review.looking_at_people import keep_questions_about_people
+from facesets.records import Float32
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.candidates import (
-    ClusterMeans,
     FaceCandidate,
     LookedFor,
     PeopleCandidate,
-    faces_per_person,
     last_looked_for,
-    means_of_clusters,
     newest_step,
     note_looked_for,
-    people_in_one_photo,
     replace_face_candidates,
     replace_people_candidates,
 )
+from facesets.store.postgres.people.changes import Changed, changed_since
 from facesets.store.postgres.people.peopled_faces import PeopledFaces, active_people, people_now
-from facesets.store.postgres.people.prototypes import kept_prototypes, refresh_prototypes
+from facesets.store.postgres.people.prototypes import refresh_prototypes
 from facesets.store.postgres.people.statements import load_statements
 
 _MOST_OF_FACES = 20_000
-_MOST_OF_PEOPLE = 5_000
 _SAME_SIZE = 0.1
 """What similarities mean is measured again once so many more faces are there."""
+
+_MOST_CHANGED = 500
+"""People; of more it is hardly slower to look at everybody."""
 
 _UNDECIDED = 0.5
 _NO_MATCHES = PersonMatches(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
@@ -83,7 +80,7 @@ def look_at_everything(
     ):
         asked.append(FaceCandidate(face, (undecided_persons or [])[person], "near", similarity, _UNDECIDED))
     halves = list(_of_halves(faces, rest, measured))
-    step = _prepare(database, detector)
+    due = database.run(lambda connection: _prepare(connection, detector, None))
 
     def work(connection: Connection) -> None:
         settled, active = Settled(load_statements(connection)), active_people(connection)
@@ -108,47 +105,62 @@ def look_at_everything(
             ],
             ("split",),
         )
-        _look_at_people(connection, detector, measured, settled, active)
-        note_looked_for(connection, detector.model_id, _looked(step, measured))
+        keep_questions_about_people(connection, detector, measured, settled, active)
+        note_looked_for(connection, detector.model_id, _looked(due, measured))
 
     database.run(work)
 
 
-def look_at_people(database: Database, detector: DetectorRow) -> None:
+def look_at_people(database: Database, detector: DetectorRow, *, of_steps: bool = False) -> None:
     """Look for people who may be one, and clusters that may be somebody, if anything changed since.
 
     Whoever answers meanwhile does not wait for it.
+
+    Parameters
+    ----------
+    of_steps : bool
+        Only what steps changed is looked at again, in a time that does not grow with the faces; not what
+        changed by SQL or went with photos. Where that is too many people, everybody is.
     """
-
-    def is_due(connection: Connection) -> bool:
-        known = last_looked_for(connection, detector.model_id)
-        return known is None or known.step != newest_step(connection)
-
-    if not database.run(is_due):
+    known = database.run(lambda connection: last_looked_for(connection, detector.model_id))
+    if known is not None and known.step == database.run(newest_step):
         return
-    step = _prepare(database, detector)
+    due = database.run(lambda connection: _prepare(connection, detector, known if of_steps else None))
 
     def work(connection: Connection) -> None:
-        measured = _kept(last_looked_for(connection, detector.model_id), detector)
+        measured = _kept(known, detector)
         settled, active = Settled(load_statements(connection)), active_people(connection)
-        _look_at_people(connection, detector, measured, settled, active)
-        note_looked_for(connection, detector.model_id, _looked(step, measured))
+        keep_questions_about_people(connection, detector, measured, settled, active, due.changed)
+        note_looked_for(connection, detector.model_id, _looked(due, measured))
 
     database.run(work)
 
 
-def _prepare(database: Database, detector: DetectorRow) -> int:
-    """Make prototypes again that are stale; returns the latest step that they tell of.
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """What has to be looked at.
 
-    In a transaction of its own, because it keeps others from making steps until its end.
+    Attributes
+    ----------
+    step : int
+        The latest step that prototypes tell of.
+    changed : Changed or None
+        Only these; None for everybody.
     """
 
-    def work(connection: Connection) -> int:
-        step = newest_step(connection)
-        refresh_prototypes(connection, detector)
-        return step
+    step: int
+    changed: Changed | None
 
-    return database.run(work)
+
+def _prepare(connection: Connection, detector: DetectorRow, since: LookedFor | None) -> _Due:
+    """Make stale prototypes again, of whoever changed since that look, by default of everybody.
+
+    To be done in a transaction of its own, because it keeps others from making steps until its end.
+    """
+    step = newest_step(connection)
+    changed = None if since is None else changed_since(connection, since.step, most=_MOST_CHANGED)
+    refresh_prototypes(connection, detector, None if changed is None else list(changed.persons))
+    return _Due(step, changed)
 
 
 def calibration_of(connection: Connection, detector: DetectorRow) -> Calibration:
@@ -156,8 +168,8 @@ def calibration_of(connection: Connection, detector: DetectorRow) -> Calibration
     return _kept(last_looked_for(connection, detector.model_id), detector)
 
 
-def _looked(step: int, measured: Calibration) -> LookedFor:
-    return LookedFor(step, measured.typical, measured.middle, measured.spread, measured.faces)
+def _looked(due: _Due, measured: Calibration) -> LookedFor:
+    return LookedFor(due.step, measured.typical, measured.middle, measured.spread, measured.faces)
 
 
 def _kept(known: LookedFor | None, detector: DetectorRow) -> Calibration:
@@ -231,69 +243,3 @@ def _means(faces: PeopledFaces) -> Float32:
 
 def _most(asked: list[FaceCandidate]) -> list[FaceCandidate]:
     return sorted(asked, key=lambda each: -each.uncertainty)[:_MOST_OF_FACES]
-
-
-def _look_at_people(
-    connection: Connection,
-    detector: DetectorRow,
-    measured: Calibration,
-    settled: Settled,
-    active: set[UUID],
-) -> None:
-    """Keep who may be whom, of people and of clusters that are nobody yet."""
-    prototypes = kept_prototypes(connection, detector)
-    persons, centroid = prototypes.persons, ~prototypes.is_exemplar
-    person = prototypes.person[centroid]
-    clusters = means_of_clusters(connection, detector)
-    of_people = faces_per_person(connection, detector, persons)
-    faces = np.concatenate([of_people, clusters.faces])
-    pairs = people_who_may_be_one(
-        np.concatenate(
-            [mean_vectors(prototypes.embedding[centroid], of_people[person], measured), clusters.mean]
-        ),
-        np.concatenate([person, len(persons) + np.arange(len(clusters.ids))]),
-        faces,
-        measured,
-    )
-    found: list[PeopleCandidate] = []
-    for place in np.argsort(-_settles(pairs, faces) * pairs.likely, kind="stable").tolist():
-        candidate = _about_two(pairs, place, persons, clusters, faces)
-        if candidate is None or not {candidate.person, candidate.other or candidate.person} <= active:
-            continue
-        if not settled.is_settled(candidate.person, candidate.other or candidate.rest):
-            found.append(candidate)
-        if len(found) == _MOST_OF_PEOPLE:
-            break
-    together = people_in_one_photo(connection, [(each.person, each.other or each.person) for each in found])
-    replace_people_candidates(
-        connection,
-        [each for place, each in enumerate(found) if each.other is None or place not in together],
-        ("same", "cluster"),
-    )
-
-
-def _settles(pairs: Pairs, faces: Int64) -> Int64:
-    """How many faces an answer about each pair settles: those of the smaller one."""
-    return np.minimum(faces[pairs.first], faces[pairs.second])
-
-
-def _about_two(
-    pairs: Pairs, place: int, persons: list[UUID], clusters: ClusterMeans, faces: Int64
-) -> PeopleCandidate | None:
-    """A pair as a question about the larger person; None where both are clusters."""
-    first, second = int(pairs.first[place]), int(pairs.second[place])
-    if first >= len(persons):
-        return None
-    is_cluster = second >= len(persons)
-    one, other = (first, second) if is_cluster or faces[first] >= faces[second] else (second, first)
-    return PeopleCandidate(
-        id=0,
-        kind="cluster" if is_cluster else "same",
-        person=persons[one],
-        other=None if is_cluster else persons[other],
-        cluster=clusters.ids[second - len(persons)] if is_cluster else None,
-        cosine_similarity=float(pairs.similarity[place]),
-        faces=int(faces[other]),
-        uncertainty=float(pairs.likely[place]),
-        rest=clusters.first[second - len(persons)] if is_cluster else 0,
-    )

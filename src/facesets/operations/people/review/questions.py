@@ -100,8 +100,13 @@ class Question:
     items: list[Item] = field(default_factory=list)
 
 
-def refresh_questions(library: Library) -> None:
+def refresh_questions(library: Library, *, of_steps: bool = False) -> None:
     """Look for questions as far as that is due: all of them in a library where nobody ever did.
+
+    Parameters
+    ----------
+    of_steps : bool
+        See `look_at_people`: for who answers one question after another.
 
     Raises
     ------
@@ -114,7 +119,7 @@ def refresh_questions(library: Library) -> None:
         raise WrongUsage(f"There are no faces in {library.label} yet. Run {Command('index')}.")
     if database.run(lambda connection: last_looked_for(connection, detector.model_id)) is None:
         look_at_everything(database, detector, database.run(lambda each: load_peopled_faces(each, detector)))
-    look_at_people(database, detector)
+    look_at_people(database, detector, of_steps=of_steps)
 
 
 def next_questions(database: Database, limit: int = 20, skipped: Sequence[str] = ()) -> list[Question]:

@@ -6,15 +6,12 @@ again.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, LiteralString
+from typing import Literal, LiteralString
 from uuid import UUID
 
-import numpy as np
-
-from facesets.records import Float32, Int64
 from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.copying import copy_rows
-from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.people.changes import Changed
 
 FaceKind = Literal["near", "far"]
 PeopleKind = Literal["same", "split", "cluster"]
@@ -166,9 +163,12 @@ def replace_face_candidates(
 
 
 def replace_people_candidates(
-    connection: Connection, found: Sequence[PeopleCandidate], kinds: Sequence[PeopleKind]
+    connection: Connection,
+    found: Sequence[PeopleCandidate],
+    kinds: Sequence[PeopleKind],
+    about: Changed | None = None,
 ) -> None:
-    """Let these be the open questions of some kinds about people; what was answered stays."""
+    """Let these be the open questions of some kinds, or those about some people; what was answered stays."""
     connection.execute(
         """CREATE TEMPORARY TABLE IF NOT EXISTS asked_of_people (kind text, person_id uuid, other_id uuid,
             cluster_id text, similarity real, faces int, uncertainty real, evidence jsonb) ON COMMIT DROP"""
@@ -193,12 +193,19 @@ def replace_people_candidates(
         ),
     )
     connection.execute(
-        """DELETE FROM person_candidates c WHERE c.status = 'pending' AND c.kind = ANY(%s)
+        """DELETE FROM person_candidates c WHERE c.status = 'pending' AND c.kind = ANY(%(kinds)s)
+            AND (%(all)s OR c.person_id = ANY(%(persons)s::uuid[]) OR c.other_id = ANY(%(persons)s::uuid[])
+                OR c.cluster_id = ANY(%(clusters)s::text[]))
             AND NOT EXISTS (SELECT FROM asked_of_people a
                 WHERE (a.kind, a.person_id) = (c.kind, c.person_id)
                     AND a.other_id IS NOT DISTINCT FROM c.other_id
                     AND a.cluster_id IS NOT DISTINCT FROM c.cluster_id)""",
-        (list(kinds),),
+        {
+            "kinds": list(kinds),
+            "all": about is None,
+            "persons": [] if about is None else list(about.persons),
+            "clusters": [] if about is None else list(about.clusters),
+        },
     )
     connection.execute(
         """INSERT INTO person_candidates AS c
@@ -276,55 +283,6 @@ def people_in_one_photo(connection: Connection, pairs: Sequence[tuple[UUID, UUID
         ([a for a, _ in pairs], [b for _, b in pairs]),
     )
     return {int(n) - 1 for (n,) in rows}
-
-
-def faces_per_person(connection: Connection, detector: DetectorRow, persons: Sequence[UUID]) -> Int64:
-    """How many faces each had when their prototypes were made."""
-    counted: dict[UUID, int] = dict(
-        connection.execute(
-            "SELECT person_id, faces FROM prototype_sources WHERE model_id = %s", (detector.model_id,)
-        ).fetchall()
-    )
-    return np.array([counted.get(person, 0) for person in persons], np.int64)
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterMeans:
-    """Clusters whose faces have no person.
-
-    Attributes
-    ----------
-    ids : list of str
-    faces : int64 array of shape (k,)
-    first : list of int
-        Of each the face of the lowest number.
-    mean : float32 array of shape (k, d)
-        Of their faces; not of unit length.
-    """
-
-    ids: list[str]
-    faces: Int64
-    first: list[int]
-    mean: Float32
-
-
-def means_of_clusters(connection: Connection, detector: DetectorRow) -> ClusterMeans:
-    """The mean face of each cluster that is nobody yet and is not hidden."""
-    dimension = detector.settings.dimension
-    rows: list[tuple[Any, ...]] = connection.execute(
-        """SELECT f.cluster, count(*), min(f.id), avg(e.embedding)::real[]
-            FROM face_detections f JOIN clusters c ON c.id = f.cluster
-                JOIN face_embeddings e ON e.face_id = f.id
-            WHERE f.person_id IS NULL AND NOT c.hidden AND c.model_id = %s AND vector_dims(e.embedding) = %s
-            GROUP BY f.cluster ORDER BY f.cluster""",
-        (detector.model_id, dimension),
-    ).fetchall()
-    return ClusterMeans(
-        ids=[row[0] for row in rows],
-        faces=np.array([row[1] for row in rows], np.int64),
-        first=[int(row[2]) for row in rows],
-        mean=np.array([row[3] for row in rows], np.float32).reshape(-1, dimension),
-    )
 
 
 def best_faces_of_cluster(connection: Connection, cluster: str, count: int) -> list[int]:

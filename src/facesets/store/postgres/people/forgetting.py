@@ -124,8 +124,6 @@ _DERIVED: tuple[LiteralString, ...] = (
         UNION SELECT 'person_' || unnest(%(texts)s::text[])""",
     "DELETE FROM person_candidates q USING gone_clusters g WHERE q.cluster_id = g.id",
     "DELETE FROM clusters c USING gone_clusters g WHERE c.id = g.id",
-    """DELETE FROM hdbscan_runs WHERE id IN (
-        SELECT hdbscan_run_id FROM hdbscan_faces WHERE face_id = ANY(%(faces)s::bigint[]))""",
     """CREATE TEMPORARY TABLE near_person ON COMMIT DROP AS SELECT DISTINCT o.person_id AS id
         FROM step_persons s JOIN step_persons o ON o.step_id = s.step_id
         WHERE s.person_id = ANY(%(persons)s::uuid[])""",

@@ -48,6 +48,12 @@ def without_forgotten(connection: Connection, records: Sequence[ImageRecord]) ->
     ]
 
 
+def hashed_words(connection: Connection, words: Iterable[str]) -> list[bytes]:
+    """Words as hashes by the same key; none where nobody was forgotten yet."""
+    key = _key(connection)
+    return [] if key is None else sorted({_digest(key, f"word {word}") for word in words})
+
+
 def _without(connection: Connection, key: bytes, record: ImageRecord) -> ImageRecord:
     around = [
         {_digest(key, record.sha256, *cell) for cell in _around(*_middle(box))}

@@ -112,6 +112,25 @@ def arrays_of(connection: Connection, run: int) -> bytes:
     return bytes(row[0])
 
 
+def runs_with(connection: Connection, faces: Sequence[int]) -> list[int]:
+    """The kept runs that some of these faces took part in, or were tried in since."""
+    rows = connection.execute(
+        "SELECT DISTINCT hdbscan_run_id FROM hdbscan_faces WHERE face_id = ANY(%s::bigint[]) ORDER BY 1",
+        (list(faces),),
+    )
+    return [int(run) for (run,) in rows]
+
+
+def replace_arrays(connection: Connection, run: int, arrays: bytes) -> None:
+    """Let this be the hierarchy of a kept run."""
+    connection.execute("UPDATE hdbscan_runs SET arrays = %s WHERE id = %s", (arrays, run))
+
+
+def drop_run(connection: Connection, run: int) -> None:
+    """Keep a run no longer."""
+    connection.execute("DELETE FROM hdbscan_runs WHERE id = %s", (run,))
+
+
 def faces_met(connection: Connection, run: int) -> Int64:
     """The faces, ascending, that took part in a run, or were tried since then and placed nowhere."""
     blocks = copy_out(

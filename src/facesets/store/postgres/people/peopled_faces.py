@@ -13,6 +13,7 @@ from facesets.store.postgres.copying import INT8, copy_in, copy_out, gathered
 from facesets.store.postgres.copying import UUID as UUID_FIELD
 from facesets.store.postgres.faces import load_embeddings
 from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.people.steps import Step
 
 _NOBODY = UUID(int=0)
 
@@ -169,7 +170,7 @@ def fixed_persons(connection: Connection) -> set[UUID]:
 
 
 def assign(
-    connection: Connection,
+    step: Step,
     face_ids: Int64,
     before: Int64,
     after: Int64,
@@ -180,6 +181,8 @@ def assign(
 
     Parameters
     ----------
+    step : Step
+        That keeps how they were and are.
     face_ids, before, after : int64 arrays of shape (n,)
         Faces, and for each an index into `persons`, or -1: who has it, and who gets it.
     how : str
@@ -190,6 +193,7 @@ def assign(
     int
         Faces that were given away.
     """
+    connection = step.connection
     connection.execute(
         """CREATE TEMPORARY TABLE IF NOT EXISTS given
             (face_id bigint, before_id uuid, person_id uuid) ON COMMIT DROP"""
@@ -203,14 +207,15 @@ def assign(
         {"face_id": face_ids, "before_id": raw[before], "person_id": raw[after]},
     )
     connection.execute("ANALYZE given")
-    return connection.execute(
-        """UPDATE face_detections f SET person_id = p.id, assigned_by = %(how)s, assigned_at = now()
-            FROM given g LEFT JOIN persons p ON p.id = g.person_id
+    return step.change_faces(
+        """SET person_id = p.id, assigned_by = %(how)s, assigned_at = now()
+            FROM given g JOIN face_detections o ON o.id = g.face_id
+                LEFT JOIN persons p ON p.id = g.person_id
             WHERE f.id = g.face_id AND coalesce(f.person_id, %(nobody)s) = g.before_id
                 AND (f.person_id IS NULL OR coalesce(f.assigned_by, 'auto') = 'auto')
                 AND (p.id IS NOT NULL OR g.person_id = %(nobody)s)""",
         {"how": how, "nobody": _NOBODY},
-    ).rowcount
+    )
 
 
 def drop_empty_persons(connection: Connection, uuids: Sequence[UUID]) -> int:

@@ -145,12 +145,12 @@ def take_faces(step: Step, faces: Sequence[int]) -> None:
 
 
 def _give(step: Step, faces: Sequence[int], person: UUID | None, how: str | None) -> None:
-    step.touch_faces(faces)
-    step.connection.execute(
-        """UPDATE face_detections SET person_id = %(person)s, assigned_at = now(),
-                assigned_by = CASE %(how)s::text WHEN '' THEN assigned_by ELSE %(how)s END
-            WHERE id = ANY(%(faces)s::bigint[]) AND (person_id IS DISTINCT FROM %(person)s
-                OR (%(how)s IS DISTINCT FROM '' AND assigned_by IS DISTINCT FROM %(how)s))""",
+    step.change_faces(
+        """SET person_id = %(person)s, assigned_at = now(),
+                assigned_by = CASE %(how)s::text WHEN '' THEN f.assigned_by ELSE %(how)s END
+            FROM face_detections o
+            WHERE f.id = ANY(%(faces)s::bigint[]) AND (f.person_id IS DISTINCT FROM %(person)s
+                OR (%(how)s IS DISTINCT FROM '' AND f.assigned_by IS DISTINCT FROM %(how)s))""",
         {"person": person, "how": how, "faces": list(faces)},
     )
 

@@ -127,6 +127,7 @@ _SOURCES: LiteralString = """
         SELECT person_id, faces, fingerprint, prototypes = coalesce(there, 0) AS complete
         FROM prototype_sources LEFT JOIN (
             SELECT person_id, count(*) AS there FROM person_prototypes WHERE model_id = %(model)s
+                AND (%(persons)s::uuid[] IS NULL OR person_id = ANY(%(persons)s::uuid[]))
             GROUP BY person_id) AS p USING (person_id)
         WHERE model_id = %(model)s
             AND (%(persons)s::uuid[] IS NULL OR person_id = ANY(%(persons)s::uuid[])))
@@ -138,9 +139,13 @@ _SOURCES: LiteralString = """
 
 
 def kept_prototypes(
-    connection: Connection, detector: DetectorRow, persons: Sequence[UUID] | None = None
+    connection: Connection,
+    detector: DetectorRow,
+    persons: Sequence[UUID] | None = None,
+    *,
+    exemplars: bool = True,
 ) -> Prototypes:
-    """The prototypes as they were made last, stale or not."""
+    """The prototypes as they were made last, stale or not; or the centroids alone."""
     dimension = detector.settings.dimension
     blocks = copy_out(
         connection,
@@ -148,11 +153,13 @@ def kept_prototypes(
             FROM person_prototypes q JOIN persons p ON p.id = q.person_id
             WHERE q.model_id = %(model)s AND p.status <> 'merged' AND vector_dims(q.embedding) = %(dimension)s
                 AND (%(persons)s::uuid[] IS NULL OR q.person_id = ANY(%(persons)s::uuid[]))
+                AND (%(exemplars)s OR q.kind = 'centroid')
             ORDER BY q.person_id, q.id) TO STDOUT (FORMAT BINARY)""",
         {
             "model": detector.model_id,
             "dimension": dimension,
             "persons": None if persons is None else list(persons),
+            "exemplars": exemplars,
         },
         {"person": UUID_FIELD, "face": INT8, "embedding": vector(dimension)},
     )

@@ -1,10 +1,11 @@
 """Every change of who is who as one step that can be taken back exactly.
 
-Whoever changes rows names them to the step first (`touch_faces`, `touch_rows`); at its end the step compares
-them with what they became. A step can be taken back while everything that it changed still is as it left it.
+Whoever changes rows names them to the step first (`touch_faces`, `touch_rows`), or has the step change faces
+(`change_faces`); at its end the step compares them with what they became. A step can be taken back while
+everything that it changed still is as it left it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, LiteralString, TypeVar
@@ -165,9 +166,41 @@ class Step:
             (self.id, list(face_ids)),
         )
 
+    def change_faces(self, update: LiteralString, parameters: Mapping[str, object]) -> int:
+        """Change faces and note how they were and are, each row written once; returns how many changed.
+
+        Of many faces that takes half as long as to note them before.
+
+        Parameters
+        ----------
+        update : str
+            What follows `UPDATE face_detections f`: it has `face_detections o` in FROM, which are the same
+            faces as they were, and ends with WHERE.
+        parameters : mapping
+            Those of `update`; `step` is this step.
+        """
+        statement = _CHANGE_FACES[0] + update + _CHANGE_FACES[1]
+        return self.connection.execute(statement, {**parameters, "step": self.id}).rowcount
+
     def about(self, *persons: UUID) -> None:
         """Say whom the step is about, besides those whose faces change."""
         self.persons.update(persons)
+
+
+# That `o` is the same row still, somebody may change it while this waits for them.
+_CHANGE_FACES: tuple[LiteralString, LiteralString] = (
+    "WITH changed AS (UPDATE face_detections f ",
+    """ AND o.id = f.id AND (o.person_id, o.assigned_by, o.assigned_at, o.cluster)
+                IS NOT DISTINCT FROM (f.person_id, f.assigned_by, f.assigned_at, f.cluster)
+            RETURNING f.id, o.person_id, o.assigned_by, o.assigned_at, o.cluster,
+                f.person_id, f.assigned_by, f.assigned_at, f.cluster)
+        INSERT INTO step_faces (step_id, face_id, person_before, by_before, at_before, cluster_before,
+            person_after, by_after, at_after, cluster_after)
+        SELECT %(step)s, changed.* FROM changed
+        ON CONFLICT (step_id, face_id) DO UPDATE SET person_after = excluded.person_after,
+            by_after = excluded.by_after, at_after = excluded.at_after,
+            cluster_after = excluded.cluster_after""",
+)
 
 
 @contextmanager
@@ -209,7 +242,9 @@ def _close(step: Step, *, keep: bool) -> None:
         """UPDATE step_faces s
             SET person_after = f.person_id, by_after = f.assigned_by, at_after = f.assigned_at,
                 cluster_after = f.cluster
-            FROM face_detections f WHERE s.step_id = %s AND f.id = s.face_id""",
+            FROM face_detections f WHERE s.step_id = %s AND f.id = s.face_id
+                AND (s.person_after, s.by_after, s.at_after, s.cluster_after)
+                    IS DISTINCT FROM (f.person_id, f.assigned_by, f.assigned_at, f.cluster)""",
         (step.id,),
     )
     connection.execute(

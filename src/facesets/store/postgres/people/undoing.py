@@ -41,9 +41,7 @@ def take_back(connection: Connection, number: int, who: str) -> StepRow:
                 "SELECT key FROM step_rows WHERE step_id = %s AND in_table = %s", (number, table)
             )
             undo.touch_rows(table, [key for (key,) in keys])
-        faces = connection.execute("SELECT face_id FROM step_faces WHERE step_id = %s", (number,))
-        undo.touch_faces([face for (face,) in faces])
-        _put_back(connection, number)
+        _put_back(undo, number)
         _require_obeyed(undo, step)
     connection.execute("UPDATE steps SET undone = true WHERE id = %s", (number,))
     if step.undoes is not None:
@@ -52,8 +50,9 @@ def take_back(connection: Connection, number: int, who: str) -> StepRow:
     return step
 
 
-def _put_back(connection: Connection, number: int) -> None:
+def _put_back(undo: Step, number: int) -> None:
     """Give rows and faces what they had before a step."""
+    connection = undo.connection
     parameters = {"step": number}
     persons, *others = TABLES.values()
     # What is somebody's only once, such as a name, must be free before another gets it.
@@ -62,13 +61,13 @@ def _put_back(connection: Connection, number: int) -> None:
     connection.execute(persons.query(_PUT_BACK), parameters)
     for table in others:
         connection.execute(table.query(_PUT_BACK), parameters)
-    connection.execute(
-        """UPDATE face_detections f
-            SET person_id = s.person_before, assigned_by = s.by_before, assigned_at = s.at_before,
+    undo.change_faces(
+        """SET person_id = s.person_before, assigned_by = s.by_before, assigned_at = s.at_before,
                 cluster = CASE WHEN s.cluster_before IS DISTINCT FROM s.cluster_after
                     THEN s.cluster_before ELSE f.cluster END
-            FROM step_faces s WHERE s.step_id = %(step)s AND f.id = s.face_id""",
-        parameters,
+            FROM step_faces s JOIN face_detections o ON o.id = s.face_id
+            WHERE s.step_id = %(number)s AND f.id = s.face_id""",
+        {"number": number},
     )
     connection.execute(persons.query(_DELETE + " AND k.before IS NULL"), parameters)
 

@@ -1,0 +1,93 @@
+"""What comes after the erasing: the server's old pages and logs; and the same after that was cut off.
+
+While it is not done the library keeps by hashes whom it is about, for their names are gone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from facesets.errors import CannotWrite
+from facesets.operations.people.corrections.who import folded, short
+from facesets.store.postgres.claims import RunLock
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.people.scrubbing import remove_old_log, rewrite_tables
+from facesets.store.postgres.people.unfinished_forgetting import (
+    Known,
+    count_unfinished,
+    note_finished,
+    note_unfinished,
+    unfinished_by,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scrubbed:
+    """What became of the server's old pages and logs.
+
+    Attributes
+    ----------
+    out_of_reach : list of str
+        What may still hold somebody who was forgotten.
+    log_removed : bool
+        Whether the server's write-ahead log from before is gone, too.
+    is_complete : bool
+        Nothing is left that the same user of the server could do later.
+    """
+
+    out_of_reach: list[str] = field(default_factory=list)
+    log_removed: bool = True
+    is_complete: bool = True
+
+
+def scrub(database: Database) -> Scrubbed:
+    """Rewrite the tables and remove the old log; what could not be is told."""
+    try:
+        refused = database.run_alone(rewrite_tables)
+    except CannotWrite:
+        told = (
+            "the tables' old pages, for the disk is full. Free as much space as the library takes, and run "
+        )
+        return Scrubbed([told + "the same command again"], log_removed=False, is_complete=False)
+    reach = [f"{table}, which this user of the server may not rewrite" for table in refused]
+    log_removed = database.run_alone(remove_old_log)
+    if not log_removed:
+        reach.append("the server's write-ahead log and its archives: only its superuser can remove these")
+    return Scrubbed(reach, log_removed)
+
+
+def note_erased(connection: Connection, who: str, persons: Sequence[UUID], names: Sequence[str]) -> None:
+    """Keep that somebody is erased of whom old pages tell, so that the same command is known again."""
+    numbers = {number for person in persons for number in (person.hex, short(person))}
+    note_unfinished(connection, map(folded, names), {*_words(who), *numbers})
+
+
+def erased_before(connection: Connection, who: str) -> Known:
+    """Whether who is meant is erased, and old pages may tell of them still; and how they are named here."""
+    return unfinished_by(connection, _words(who))
+
+
+def _words(who: str) -> list[str]:
+    return [folded(who), folded(who).replace("-", "")]
+
+
+def finish(database: Database, scrubbed: Scrubbed) -> None:
+    """Keep nothing any more of whom this was about, if it is complete."""
+    if scrubbed.is_complete:
+        database.run_alone(note_finished)
+
+
+def finish_what_was_cut_off(database: Database) -> list[str]:
+    """Do what is left of forgetting that was cut off, if any was; returns what stays out of reach.
+
+    Raises
+    ------
+    AlreadyRunning
+        Somebody is being forgotten, or a run groups the library's faces.
+    """
+    if not database.run(count_unfinished):
+        return []
+    with RunLock(database, "cluster"):
+        scrubbed = scrub(database)
+        finish(database, scrubbed)
+    return scrubbed.out_of_reach

@@ -1,0 +1,29 @@
+"""Faces forgotten in kept hierarchies: these hold numbers of faces, and how densely each lies, but no vector.
+
+A hierarchy does without faces that were deleted. So it stays for the others, and no number leads to who was
+forgotten.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from facesets.errors import DamagedFile
+from facesets.formats.hierarchy import packed, unpacked
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.people.hierarchies import arrays_of, drop_run, replace_arrays, runs_with
+
+NO_FACE = 0
+"""In place of a number: no face has it."""
+
+
+def forget_in_hierarchies(connection: Connection, faces: Sequence[int]) -> None:
+    """Take the numbers of faces out of the hierarchies that are kept; one that cannot be read goes whole."""
+    for run in runs_with(connection, faces):
+        try:
+            result, face_id = unpacked(arrays_of(connection, run))
+        except DamagedFile:
+            drop_run(connection, run)
+            continue
+        left = np.where(np.isin(face_id, np.array(faces, np.int64)), NO_FACE, face_id)
+        replace_arrays(connection, run, packed(result, left))

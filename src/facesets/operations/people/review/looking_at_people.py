@@ -1,0 +1,105 @@
+"""Questions about people who may be one, and about clusters that may be somebody, looked for and kept."""
+
+from uuid import UUID
+
+import numpy as np
+
+from facesets.clustering import Calibration
+from facesets.clustering.questions import Pairs, mean_vectors, people_who_may_be_one
+from facesets.operations.people.corrections.contradictions import Settled
+from facesets.records import Bool, Int64
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.people.candidates import (
+    PeopleCandidate,
+    people_in_one_photo,
+    replace_people_candidates,
+)
+from facesets.store.postgres.people.changes import Changed
+from facesets.store.postgres.people.cluster_means import ClusterMeans, faces_per_person, means_of_clusters
+from facesets.store.postgres.people.prototypes import kept_prototypes
+
+_MOST_OF_PEOPLE = 5_000
+
+
+def keep_questions_about_people(
+    connection: Connection,
+    detector: DetectorRow,
+    measured: Calibration,
+    settled: Settled,
+    active: set[UUID],
+    changed: Changed | None = None,
+) -> None:
+    """Keep who may be whom, of people and of clusters that are nobody yet, by the prototypes that are kept.
+
+    Parameters
+    ----------
+    changed : Changed, optional
+        The others are as they were when questions were looked for last, and so are questions about them.
+    """
+    prototypes = kept_prototypes(connection, detector, exemplars=False)
+    persons, person = prototypes.persons, prototypes.person
+    clusters = means_of_clusters(connection, detector)
+    of_people = faces_per_person(connection, detector, persons)
+    faces = np.concatenate([of_people, clusters.faces])
+    pairs = people_who_may_be_one(
+        np.concatenate([mean_vectors(prototypes.embedding, of_people[person], measured), clusters.mean]),
+        np.concatenate([person, len(persons) + np.arange(len(clusters.ids))]),
+        faces,
+        measured,
+        None if changed is None else _changed(changed, persons, clusters),
+    )
+    found: list[PeopleCandidate] = []
+    for place in np.argsort(-_settles(pairs, faces) * pairs.likely, kind="stable").tolist():
+        candidate = _about_two(pairs, place, persons, clusters, faces)
+        if candidate is None or not {candidate.person, candidate.other or candidate.person} <= active:
+            continue
+        if not settled.is_settled(candidate.person, candidate.other or candidate.rest):
+            found.append(candidate)
+        if len(found) == _MOST_OF_PEOPLE:
+            break
+    together = people_in_one_photo(connection, [(each.person, each.other or each.person) for each in found])
+    replace_people_candidates(
+        connection,
+        [each for place, each in enumerate(found) if each.other is None or place not in together],
+        ("same", "cluster"),
+        changed,
+    )
+
+
+def _changed(changed: Changed, persons: list[UUID], clusters: ClusterMeans) -> Bool:
+    """Which of the people and clusters changed."""
+    return np.array(
+        [
+            *(each in changed.persons for each in persons),
+            *(each in changed.clusters for each in clusters.ids),
+        ],
+        bool,
+    )
+
+
+def _settles(pairs: Pairs, faces: Int64) -> Int64:
+    """How many faces an answer about each pair settles: those of the smaller one."""
+    return np.minimum(faces[pairs.first], faces[pairs.second])
+
+
+def _about_two(
+    pairs: Pairs, place: int, persons: list[UUID], clusters: ClusterMeans, faces: Int64
+) -> PeopleCandidate | None:
+    """A pair as a question about the larger person; None where both are clusters."""
+    first, second = int(pairs.first[place]), int(pairs.second[place])
+    if first >= len(persons):
+        return None
+    is_cluster = second >= len(persons)
+    one, other = (first, second) if is_cluster or faces[first] >= faces[second] else (second, first)
+    return PeopleCandidate(
+        id=0,
+        kind="cluster" if is_cluster else "same",
+        person=persons[one],
+        other=None if is_cluster else persons[other],
+        cluster=clusters.ids[second - len(persons)] if is_cluster else None,
+        cosine_similarity=float(pairs.similarity[place]),
+        faces=int(faces[other]),
+        uncertainty=float(pairs.likely[place]),
+        rest=clusters.first[second - len(persons)] if is_cluster else 0,
+    )

@@ -1,0 +1,79 @@
+"""A step keeps how faces were and are however often it changes them, and goes whole."""
+
+import numpy as np
+import pytest
+from tests.fixtures.library_people import add_person, rows
+
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.peopled_faces import assign
+from facesets.store.postgres.people.person_edits import give_faces, make_person, take_faces
+from facesets.store.postgres.people.steps import making_step
+from facesets.store.postgres.people.undoing import take_back
+
+FACES = "SELECT id, person_id, assigned_by, assigned_at, cluster FROM face_detections ORDER BY id"
+KEPT = """SELECT s.face_id, s.person_before, s.person_after = f.person_id, s.by_before, s.by_after
+    FROM step_faces s JOIN face_detections f ON f.id = s.face_id WHERE s.step_id = {} ORDER BY 1"""
+
+
+@pytest.fixture
+def library(database: Database) -> Library:
+    library = Library(database)
+    add_person(library, "anna", 4)
+    return library
+
+
+def test_faces_that_a_step_gives_away_twice_go_back_to_whom_they_had(library: Library) -> None:
+    database = library.database
+    faces = [int(face) for (face,) in rows(database, "SELECT id FROM face_detections ORDER BY id")]
+
+    def first(connection: Connection) -> None:
+        with making_step(connection, "move", "me", "to Anna") as step:
+            give_faces(step, faces[:3], make_person(step), "manual")
+
+    def second(connection: Connection) -> int:
+        with making_step(connection, "move", "me", "to Ben, by way of nobody") as step:
+            take_faces(step, faces[1:])
+            ben = make_person(step)
+            # The first face is Anna's still, and the others are nobody's: these are given.
+            nobody = np.full(4, -1, np.int64)
+            given = assign(step, np.array(faces, np.int64), nobody, nobody + 1, [ben], "auto")
+            assert given == 3
+        return step.id
+
+    database.run(first)
+    before = rows(database, FACES)
+    anna = before[0][1]
+    number = database.run(second)
+    assert rows(database, KEPT.format(number)) == [
+        (faces[1], anna, True, "manual", "auto"),
+        (faces[2], anna, True, "manual", "auto"),
+        (faces[3], None, True, None, "auto"),
+    ]
+    database.run(lambda connection: take_back(connection, number, "me"))
+    assert rows(database, FACES) == before
+
+
+def test_faces_that_a_step_gives_and_takes_again_are_not_kept(library: Library) -> None:
+    def work(connection: Connection) -> int:
+        faces = [int(face) for (face,) in connection.execute("SELECT id FROM face_detections ORDER BY id")]
+        with making_step(connection, "move", "me", "there and back") as step:
+            give_faces(step, faces, make_person(step), "manual")
+            take_faces(step, faces[1:])
+        return step.id
+
+    number = library.database.run(work)
+    assert len(rows(library.database, KEPT.format(number))) == 1
+
+
+def test_a_step_that_is_deleted_takes_what_it_kept_of_faces_along(library: Library) -> None:
+    def work(connection: Connection) -> None:
+        faces = [int(face) for (face,) in connection.execute("SELECT id FROM face_detections ORDER BY id")]
+        for some in (faces[:2], faces[2:]):
+            with making_step(connection, "move", "me", "to somebody new") as step:
+                give_faces(step, some, make_person(step), "manual")
+
+    library.database.run(work)
+    assert rows(library.database, "SELECT count(*) FROM step_faces") == [(4,)]
+    rows(library.database, "DELETE FROM steps WHERE id = (SELECT min(id) FROM steps) RETURNING id")
+    assert rows(library.database, "SELECT count(*) FROM step_faces") == [(2,)]
