@@ -80,9 +80,31 @@ def test_a_hierarchy_of_the_library_has_its_own_sizes_and_says_when_it_is_due(
         (("--dual", "out"), "--dual is for people of the library"),
         (("--time-bucket", "2024-13"), "--time-bucket 2024-13 is no month"),
         (("--method", "dbscan", "--eps", "3"), "--eps must be between 0 and 2"),
+        (("--eps", "0.4"), "--eps is for --method dbscan, and this is auto"),
+        (("--method", "hdbscan", "--eps", "0.4"), "--eps is for --method dbscan, and this is hdbscan"),
+        (("--person-threshold", "0.8"), "--person-threshold is for --dual: add --dual, or leave"),
+        (("out", "--unknown-min-size", "4"), "--unknown-min-size is for --dual"),
+        (("--dual", "--unknown-eps", "0.4"), "is for --unknown-method agglomerative or components or dbscan"),
+        (("--dual", "--threshold", "0.6"), "--threshold says nothing with --dual: say --person-threshold"),
+        (("--dual", "--method", "auto"), "say --unknown-method instead"),
+        (("--dual", "--min-size", "3"), "say --unknown-min-size instead"),
+        (("--dual", "--full"), "--full says nothing with --dual"),
+        (("--full",), "--full is for --method hdbscan, and this is auto"),
+        (("--min-cluster-size", "4"), "--min-cluster-size is for --method hdbscan"),
+        (("--threshold", "0.6", "--min-samples", "4"), "and this is components"),
+        (("out", "--min-size", "3"), "--min-size is for people of the library: leave out CACHE and OUT"),
+        (("out", "--method", "components", "--threshold", "0.4"), "say --max-cosine-distance for components"),
+        (("out", "--method", "hdbscan", "--threshold", "0.4"), "--method hdbscan has no threshold"),
+        (("--no-sheet",), "--sheet is for folders: say where to"),
     ],
 )
 def test_what_makes_no_sense_is_refused(library_url: str, words: tuple[str, ...], why: str) -> None:
     refused = run("cluster", *words, "--database", library_url)
     assert refused.status == 2
     assert why in " ".join(refused.err.split())
+
+
+def test_settings_are_for_several_ways_and_pass(library: Library, library_url: str) -> None:
+    settings = {"FACESETS_CLUSTER_EPS": "0.4", "FACE_PERSON_MATCH_THRESHOLD": "0.8"}
+    done = run("cluster", "--dry-run", "--database", library_url, env=settings)
+    assert (done.status, "16 faces" in done.out) == (0, True), done.err
