@@ -104,7 +104,8 @@ def test_what_makes_no_sense_is_refused(library_url: str, words: tuple[str, ...]
     assert why in " ".join(refused.err.split())
 
 
-def test_settings_are_for_several_ways_and_pass(library: Library, library_url: str) -> None:
+@pytest.mark.usefixtures("library")
+def test_settings_are_for_several_ways_and_pass(library_url: str) -> None:
     settings = {"FACESETS_CLUSTER_EPS": "0.4", "FACE_PERSON_MATCH_THRESHOLD": "0.8"}
     done = run("cluster", "--dry-run", "--database", library_url, env=settings)
     assert (done.status, "16 faces" in done.out) == (0, True), done.err
