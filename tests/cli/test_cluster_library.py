@@ -1,6 +1,7 @@
 """`facesets cluster` and `check --staleness` on the library, as a user types them."""
 
 import json
+import re
 
 import pytest
 
@@ -109,3 +110,15 @@ def test_settings_are_for_several_ways_and_pass(library_url: str) -> None:
     settings = {"FACESETS_CLUSTER_EPS": "0.4", "FACE_PERSON_MATCH_THRESHOLD": "0.8"}
     done = run("cluster", "--dry-run", "--database", library_url, env=settings)
     assert (done.status, "16 faces" in done.out) == (0, True), done.err
+
+
+@pytest.mark.usefixtures("library")
+def test_what_a_run_changed_is_taken_back_by_the_step_that_it_names(library_url: str) -> None:
+    dry = run("cluster", "--dry-run", "--database", library_url)
+    assert ("Step" in dry.out, "Nothing was stored." in dry.out) == (False, True)
+    line = run("cluster", "--database", library_url).out.splitlines()[0]
+    told = re.search(
+        r"8 became 2 new people, 0 stayed alone\. Step (\d+): `facesets people undo` takes", line
+    )
+    assert told is not None, line
+    assert f"Taken back: step {told[1]}" in run("people", "undo", "--database", library_url).out

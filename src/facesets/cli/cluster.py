@@ -162,7 +162,8 @@ def _cluster_library(database: str | None, options: ClusterLibraryOptions) -> No
             f"{counted(summary.faces, 'face')}: {summary.kept} had a person, "
             f"{summary.joined} joined a known one, "
             f"{summary.new_faces} became {counted(summary.new_persons, 'new person', 'new people')}, "
-            f"{summary.alone} stayed alone, {len(summary.review)} to review."
+            f"{summary.alone} stayed alone"
+            + (f", {len(summary.review)} are similar to several people." if summary.review else ".")
             + (
                 f" {counted(summary.regrouped, 'face')} of unnamed people changed person, and "
                 f"{counted(summary.dissolved, 'of these people is', 'of these people are')} gone."
@@ -178,6 +179,11 @@ def _cluster_library(database: str | None, options: ClusterLibraryOptions) -> No
                 f" {counted(summary.questions, 'question')} {'waits' if summary.questions == 1 else 'wait'}: "
                 "`facesets people review`."
                 if summary.questions
+                else ""
+            )
+            + (
+                f" Step {summary.step}: `facesets people undo` takes it back."
+                if summary.step is not None
                 else ""
             )
             + (" Nothing was stored." if options.dry_run or summary.stopped else ""),

@@ -414,3 +414,16 @@ def test_another_size_or_method_looks_at_faces_again_that_were_left_alone(librar
     assert cluster(library, min_size=1).new_persons == 1
     again = cluster(library, min_size=1)
     assert (again.alone, again.joined, again.new_persons, again.regrouped) == (0, 0, 0, 0)
+
+
+def test_a_size_is_for_new_people_and_empties_no_library(library: Library) -> None:
+    cluster(library)
+    before = people(library.database)
+    add_person(library, "dora", 5)
+    huge = cluster(library, min_size=1_000_000)
+    assert (huge.dissolved, huge.regrouped, huge.new_persons, huge.alone) == (0, 0, 0, 6)
+    after = people(library.database)
+    assert {path: after[path] for path in before} == before
+    usual = cluster(library)
+    assert (usual.new_persons, usual.step is None) == (1, False)
+    assert cluster(library).step is None
