@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import psycopg
 import pytest
-from tests.fixtures.library_people import add_face, add_person, cluster, heart_of
-from tests.fixtures.made_faces import SETTINGS, made_file, made_image
+from tests.fixtures.library_people import add_face, add_person, add_photo, cluster, heart_of
+from tests.fixtures.made_faces import SETTINGS, made_image
 from tests.fixtures.postgres import Server
 
 from facesets.clustering import components
@@ -121,12 +121,7 @@ def sisters(library: Library, name: str, seed: int) -> None:
     """One photo with two faces that are as similar as one person's often are."""
     heart = np.random.default_rng(sum(b"anna")).standard_normal(512)
     noise = np.random.default_rng(seed).standard_normal((2, 512)) * [[0.4], [0.8]]
-    vectors = (heart + noise).astype(np.float32)
-    image = made_image(name, 2)
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    with library.writing(SETTINGS):
-        faces = replace(image.faces, embedding=unit)
-        library.commit([made_file(f"/{name}.jpg", image)], [replace(image, faces=faces)])
+    add_photo(library, name, list(heart + noise))
 
 
 def pairs_together(database: Database) -> int:
@@ -141,7 +136,9 @@ def pairs_together(database: Database) -> int:
     return int(row[0])
 
 
-@pytest.mark.parametrize(("method", "threshold"), [("agglomerative", 0.6), ("auto", None)])
+@pytest.mark.parametrize(
+    ("method", "threshold"), [("agglomerative", 0.6), ("auto", None), ("hdbscan", 0.6), ("dbscan", 0.6)]
+)
 @pytest.mark.parametrize("known_before", [False, True])
 def test_two_faces_in_one_photo_are_two_people_unless_that_is_allowed(
     library: Library, method: str, threshold: float | None, known_before: bool

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.fixtures.library_people import add_face, add_person, cluster, heart_of, rows, who_is
+from tests.fixtures.library_people import add_face, add_person, add_photo, cluster, heart_of, rows, who_is
 
 from facesets.clustering import hdbscan
 from facesets.errors import DamagedFile
@@ -176,6 +176,22 @@ def test_every_run_can_be_taken_back_and_the_hierarchy_before_is_in_force_again(
     assert everything(library)[1:] == ([], None)
     history.redo(library.database, by="anna@home")
     assert everything(library) == states[1]
+
+
+def test_of_two_faces_in_one_photo_one_is_placed_in_a_kept_cluster(library: Library) -> None:
+    by_hierarchy(library)
+    rng = np.random.default_rng(1)
+    vectors = [heart_of("anna") + rng.standard_normal(512) * spread for spread in (0.3, 0.8)]
+    add_photo(library, "twice", vectors)
+    summary = by_hierarchy(library)
+    assert (summary.joined, summary.alone) == (1, 1)
+    inside = (
+        "SELECT ordinal FROM face_detections WHERE cluster = '{}' AND image_id = (SELECT max(id) FROM images)"
+    )
+    assert rows(library.database, inside.format(cluster_of(library, "anna-0-0"))) == [(0,)]
+    assert by_hierarchy(library).joined == 0
+    allowed = by_hierarchy(library, same_image_ok=True)
+    assert (allowed.joined, "New hierarchy" in allowed.reasons[0]) == (1, True)
 
 
 def test_only_the_best_faces_make_the_hierarchy_and_the_others_are_placed_in_it(library: Library) -> None:

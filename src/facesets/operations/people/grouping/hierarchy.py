@@ -9,7 +9,9 @@ import numpy as np
 
 from facesets.clustering import HdbscanResult, approximate_predict, hdbscan, place_by_centroid
 from facesets.clustering.centroids import centroids
+from facesets.clustering.one_an_image import leave_clashing
 from facesets.clustering.recognisers import recogniser_named
+from facesets.clustering.same_image import same_image_pairs
 from facesets.clustering.vectors import Float64
 from facesets.formats.hierarchy import packed, unpacked
 from facesets.operations.options.library import ClusterLibraryOptions
@@ -106,6 +108,7 @@ def parameters_of(options: ClusterLibraryOptions) -> dict[str, Any]:
         "min_quality": options.min_quality,
         "max_faces": options.max_faces,
         "time_bucket": options.time_bucket,
+        "same_image_ok": options.same_image_ok,
     }
 
 
@@ -141,16 +144,20 @@ def place(
     """Place the faces that are new to a hierarchy; without one, make it first.
 
     The hierarchy's own prediction comes first, then the nearest centroid within the cluster's epsilon;
-    neither places a face farther from the centroid than a person's faces usually are.
+    neither places a face farther from the centroid than a person's faces usually are. Of two faces in one
+    photo only one is in a cluster, unless that is allowed.
     """
     eligible = scope.of(options.min_quality)
     if hierarchy is None:
         rows = _best(scope.quality, np.flatnonzero(eligible), options.max_faces)
+        known = constraints_of(said, faces.face_id[rows])
+        if not options.same_image_ok:
+            known = known.plus(same_image_pairs(faces.embedding[rows], faces.image[rows]))
         result = hdbscan(
             faces.embedding[rows],
             min_cluster_size=options.min_cluster_size,
             min_samples=options.min_samples,
-            constraints=constraints_of(said, faces.face_id[rows]),
+            constraints=known,
             on_progress=reported,
         )
         reported.end()
@@ -165,9 +172,12 @@ def place(
         number = clusters.number.copy()
         home = largest_in(result.labels[of_run], number[rows], int(result.labels.max(initial=-1)) + 1)
         new = np.flatnonzero(eligible & (number < 0) & ~np.isin(faces.face_id, hierarchy.met))
-    known = _Known(result, faces.embedding[rows], of_run)
-    label, predicted = known.place(faces.embedding[new], recogniser)
+    made_of = _Known(result, faces.embedding[rows], of_run)
+    label, predicted = made_of.place(faces.embedding[new], recogniser)
+    before = number.copy()
     number[new] = np.where(label >= 0, np.append(home, NONE)[label], NONE)
+    if not options.same_image_ok:
+        number[leave_clashing(faces.embedding, faces.image, before, number)] = NONE
     told = new[number[new] >= 0] if fresh is None else np.flatnonzero(eligible)
     return Placed(
         cluster=number,
