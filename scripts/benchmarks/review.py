@@ -10,7 +10,8 @@ and grouped by `cluster`. A simulated user, who knows everybody with so many pho
 - by size: who each group of faces is, the largest first, then each face that is alone, in no order. It is an
   answer also where the user does not know them.
 
-A face of somebody known is right if its person has their name. Of the others it is reported how many have a
+A face of somebody known is right if its person has their name. However well the library is grouped, everybody
+has to be named once: that least number stands beside the figures. Of the others it is reported how many have a
 name. When nothing is left to ask, `assign` and `cluster --method auto` run before it goes on. A throw-away
 embedded server is used.
 """
@@ -156,6 +157,12 @@ def by_size(group: Int64, user: User, right: float, rng: np.random.Generator) ->
     return reached
 
 
+def fewest_names(user: User, share: float) -> int:
+    """People who have to be named, each once, at the very least: those with most faces first."""
+    faces = np.sort(np.bincount(user.truth[user.known[user.truth]]))[::-1]
+    return int(np.searchsorted(np.cumsum(faces), share * faces.sum()) + 1)
+
+
 def by_review(library: Library, user: User, right: float, most: int) -> dict[float, int]:
     """Answers until each share of known faces is right, as `people review` asks."""
     database = library.database
@@ -234,7 +241,10 @@ def main() -> None:
             print(f"  {user.answers} answers by kind: {user.kinds}; {took / max(user.answers, 1):.3f} s each")
             for share in sorted({*STEPS, given.right}):
                 counts = reviewed.get(share, -1), baseline.get(share, -1)
-                print(f"  {share:.0%} right: {counts[0]} answers by review, {counts[1]} by size")
+                print(
+                    f"  {share:.0%} right: {counts[0]} answers by review, {counts[1]} by size; "
+                    f"{fewest_names(user, share)} names are the least"
+                )
             database.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
