@@ -10,10 +10,10 @@ and grouped by `cluster`. A simulated user, who knows everybody with so many pho
 - by size: who each group of faces is, the largest first, then each face that is alone, in no order. It is an
   answer also where the user does not know them.
 
-A face of somebody known is right if its person has their name. However well the library is grouped, everybody
-has to be named once: that least number stands beside the figures. Of the others it is reported how many have a
-name. When nothing is left to ask, `assign` and `cluster --method auto` run before it goes on. A throw-away
-embedded server is used.
+A face of somebody known is right if its person has their name. However well the library is grouped, each
+person has to be named once: that least number stands beside the figures. Of the others it is reported how
+many have a name. When nothing is left to ask, `assign` and `cluster --method auto` run before it goes on. A
+throw-away embedded server is used.
 """
 
 import argparse

@@ -40,13 +40,13 @@ def test_both_phases_are_told_and_the_environment_speaks_by_either_name(
         env={"FACE_UNKNOWN_MIN_CLUSTER_SIZE": "4", "FACE_UNKNOWN_CLUSTERING_METHOD": "dbscan"},
     )
     assert said.status == 0, said.err
-    known, unknown, largest, steps = said.out.splitlines()
+    known, unknown, largest, step = said.out.splitlines()
     assert known.startswith("Known people: 10 faces compared at 0.70, 2 assigned (20.0%) to 1 person; ")
     assert unknown.startswith(
         "Unknown: 8 faces left, 1 cluster (1 new), 3 in none (37.5%); 1 question to review; "
     )
     assert "`facesets people show unknown_cluster_1 --sheet who.png` draws it" in largest
-    assert "takes back the last" in steps
+    assert re.fullmatch(r"Step \d+: `facesets people undo` takes both back\.", step)
     shown = run("people", "show", "unknown_cluster_1", "--database", library_url)
     assert "unknown_cluster_1" in shown.out
     assert "near" in shown.out

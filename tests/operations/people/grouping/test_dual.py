@@ -1,6 +1,7 @@
 """`cluster --dual`: faces go to known people, the others into clusters that are nobody yet."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -81,6 +82,7 @@ def test_faces_go_to_known_people_and_the_others_into_numbered_clusters(
     library: Library, method: str
 ) -> None:
     summary = run(library, unknown_method=method)
+    assert summary.known is not None
     assert (summary.known.faces, summary.known.assigned, summary.known.people) == (19, 3, 1)
     assert summary.known.share == pytest.approx(3 / 19, abs=1e-4)
     unknown = summary.unknown
@@ -105,7 +107,7 @@ def test_a_second_run_changes_nothing_and_new_faces_join_clusters_that_keep_thei
     before = state(library)
     again = run(library)
     assert state(library) == before
-    assert again.steps == []
+    assert again.step is None
     add_person(library, "cleo", 4, spread=0.3, seed=1)
     add_person(library, "emil", 3, spread=0.3)
     summary = run(library)
@@ -171,19 +173,49 @@ def test_a_cluster_is_named_merged_into_somebody_or_said_not_to_be_somebody(libr
     assert who_is(library, "cleo-0-0") != anna
 
 
-def test_both_phases_can_be_taken_back(library: Library) -> None:
+def test_both_phases_are_one_step_that_is_taken_back_at_once(library: Library) -> None:
     before = state(library)[:2]  # type: ignore[index]
     summary = run(library)
-    assert len(summary.steps) == 2
-    for step in summary.steps:
-        history.undo(library.database, step, by=BY)
+    assert summary.step is not None
+    log = history.log(library.database, None, limit=1)
+    assert (log[0].id, log[0].what) == (summary.step, "3 faces assigned, the others in 3 clusters")
+    after = state(library)[:2]  # type: ignore[index]
+    assert history.undo(library.database, by=BY).id == summary.step
     assert state(library)[:2] == before  # type: ignore[index]
+    history.redo(library.database, by=BY)
+    assert state(library)[:2] == after  # type: ignore[index]
 
 
-def test_a_dry_run_stores_nothing(library: Library) -> None:
+def test_a_dry_run_tells_both_phases_and_stores_nothing(library: Library) -> None:
     before = state(library)
-    summary = run(library, dry_run=True)
-    assert (summary.known.assigned, summary.unknown) == (3, None)
+    tried = run(library, dry_run=True)
+    assert (tried.step, state(library)) == (None, before)
+    done = run(library)
+    assert tried.known is not None
+    assert tried.unknown is not None
+    assert done.known is not None
+    assert done.unknown is not None
+    assert replace(tried.known, seconds=0) == replace(done.known, seconds=0)
+    assert done.unknown.largest == "unknown_cluster_1"
+    assert replace(tried.unknown, seconds=0) == replace(done.unknown, seconds=0, largest="")
+    again = run(library, dry_run=True)
+    assert again.unknown is not None
+    assert (again.unknown.clusters, again.unknown.new) == (3, 0)
+
+
+def test_a_stop_while_the_others_are_grouped_stores_nothing(library: Library) -> None:
+    before, stop = state(library), Stop()
+
+    class Stopping(SilentProgress):
+        def begin(self, what: str, total: int | None = None, *, in_bytes: bool = False) -> None:
+            if what == "Reading faces":
+                stop.request()
+
+    summary = cluster_dual(
+        library, ClusterLibraryOptions(), DualOptions(dual=True), progress=Stopping(), stop=stop, by=BY
+    )
+    assert (summary.stopped, summary.step, summary.unknown) == (True, None, None)
+    assert summary.known is not None
     assert state(library) == before
 
 
