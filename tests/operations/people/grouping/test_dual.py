@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.fixtures.heads import confusing_head, use
 from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
 from tests.fixtures.postgres import Server, filled
 
@@ -19,6 +20,7 @@ from facesets.progress import SilentProgress
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.training.calibration import Thresholds
 
 BY = "anna@home"
 
@@ -152,6 +154,25 @@ def test_each_cluster_is_asked_about_with_the_person_it_is_nearest_to(library: L
     assert run(library).unknown.questions == 0  # type: ignore[union-attr]
 
 
+def test_with_a_head_in_use_clusters_are_asked_about_by_what_it_makes_of_them(library: Library) -> None:
+    use(
+        library,
+        confusing_head(["anna", "ben"]),
+        Thresholds(0.95, 0.8, 0.99, 0.02, max_cosine_distance=0.4, middle=0.0, spread=0.1),
+    )
+    assert run(library, unknown_method="agglomerative").step is not None
+    ben = cluster_of(library, "ben-0-0")
+    found = rows(
+        library.database,
+        f"""SELECT cosine_similarity > 0.6, uncertainty > 0.4 FROM person_candidates
+            WHERE kind = 'cluster' AND cluster_id = '{ben}'""",
+    )
+    assert found == [(True, True)]
+    near = person(library.database, str(ben), faces=1).cluster
+    assert near is not None
+    assert near.nearest[0].cosine_similarity > 0.6
+
+
 def test_a_cluster_is_named_merged_into_somebody_or_said_not_to_be_somebody(library: Library) -> None:
     run(library)
     anna = who_is(library, "anna-0-0")
@@ -207,7 +228,7 @@ def test_a_stop_while_the_others_are_grouped_stores_nothing(library: Library) ->
     before, stop = state(library), Stop()
 
     class Stopping(SilentProgress):
-        def begin(self, what: str, total: int | None = None, *, in_bytes: bool = False) -> None:
+        def begin(self, what: str, *_total: object, **_unit: object) -> None:
             if what == "Reading faces":
                 stop.request()
 

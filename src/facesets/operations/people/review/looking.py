@@ -2,7 +2,8 @@
 
 Questions about single faces, and about people who may be two, need every vector: `cluster` looks for those.
 Questions about people who may be one need only what stands for people: `people review` looks for those
-whenever somebody changed anything since.
+whenever somebody changed anything since. With a projection head in use all are found by what it makes of the
+vectors.
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from uuid import UUID
 import numpy as np
 
 from facesets.clustering import Calibration, calibrate
-from facesets.clustering.centroids import cluster_sums
+from facesets.clustering.centroids import cluster_sums, unit_or_zero
 from facesets.clustering.person_matches import PersonMatches
 from facesets.clustering.questions import (
     Pairs,
@@ -26,6 +27,7 @@ from facesets.clustering.questions import (
 )
 from facesets.clustering.recognisers import recogniser_named
 from facesets.operations.people.corrections.contradictions import Settled
+from facesets.operations.people.training.heads import Head, active_head
 from facesets.records import Float32, Int64
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import DetectorRow
@@ -73,11 +75,16 @@ def look_at_everything(
         Faces, by number, that a run found similar to several of `undecided_persons`.
     """
     faces = database.run(lambda connection: people_now(connection, faces))
+    head = database.run(lambda connection: active_head(connection, detector.model_id))
     known = database.run(lambda connection: last_looked_for(connection, detector.model_id))
-    measured = _measured(known, faces, detector)
+    if head is not None:
+        faces = replace(faces, embedding=head.project(faces.embedding))
+    measured = _measured(known, faces, detector, head)
     means = _means(faces)
     rest = similarity_to_rest(faces.embedding, faces.person, means)
     asked = [*_near(faces, means, measured), *_far(faces, rest, measured)]
+    if head is not None:
+        undecided = _compared_again(undecided, undecided_persons or [], faces, means)
     for face, person, similarity in zip(
         undecided.face.tolist(), undecided.person.tolist(), undecided.similarity.tolist(), strict=True
     ):
@@ -107,7 +114,7 @@ def look_at_everything(
             ],
             ("split",),
         )
-        _look_at_people(connection, detector, measured, settled, active)
+        _look_at_people(connection, detector, measured, settled, active, head)
         note_looked_for(connection, detector.model_id, _looked(connection, measured))
 
     database.run(work)
@@ -120,17 +127,18 @@ def look_at_people(database: Database, detector: DetectorRow) -> None:
         known = last_looked_for(connection, detector.model_id)
         if known is not None and known.step == newest_step(connection):
             return
-        measured = _kept(known, detector)
+        head = active_head(connection, detector.model_id)
+        measured = _kept(known, detector, head)
         settled, active = Settled(load_statements(connection)), active_people(connection)
-        _look_at_people(connection, detector, measured, settled, active)
+        _look_at_people(connection, detector, measured, settled, active, head)
         note_looked_for(connection, detector.model_id, _looked(connection, measured))
 
     database.run(work)
 
 
-def calibration_of(connection: Connection, detector: DetectorRow) -> Calibration:
-    """What similarities meant when questions were last looked for; else what is known of the recogniser."""
-    return _kept(last_looked_for(connection, detector.model_id), detector)
+def calibration_of(connection: Connection, detector: DetectorRow, head: Head | None) -> Calibration:
+    """What similarities meant when questions were last looked for; else what is known beforehand."""
+    return _kept(last_looked_for(connection, detector.model_id), detector, head)
 
 
 def _looked(connection: Connection, measured: Calibration) -> LookedFor:
@@ -138,20 +146,46 @@ def _looked(connection: Connection, measured: Calibration) -> LookedFor:
     return LookedFor(step, measured.typical, measured.middle, measured.spread, measured.faces)
 
 
-def _kept(known: LookedFor | None, detector: DetectorRow) -> Calibration:
+def _kept(known: LookedFor | None, detector: DetectorRow, head: Head | None) -> Calibration:
     if known is not None:
         return Calibration(known.typical, known.middle, known.spread, known.faces, "measured before")
+    if head is not None:
+        return _of_head(head, 0)
     usual = recogniser_named(detector.settings.recogniser)
     return Calibration(usual.typical, usual.middle, usual.spread, 0, usual.source)
 
 
-def _measured(known: LookedFor | None, faces: PeopledFaces, detector: DetectorRow) -> Calibration:
+def _of_head(head: Head, faces: int) -> Calibration:
+    """What similarities mean among what a head projects: as measured when it was trained."""
+    made = head.thresholds
+    return Calibration.linking_at(1 - made.max_cosine_distance, made.middle, made.spread, faces)
+
+
+def _measured(
+    known: LookedFor | None, faces: PeopledFaces, detector: DetectorRow, head: Head | None
+) -> Calibration:
     count = len(faces.face_id)
+    if head is not None:
+        return _of_head(head, count)
     if known is not None and abs(count - known.faces) <= _SAME_SIZE * known.faces:
-        return _kept(known, detector)
+        return _kept(known, detector, head)
     measured = calibrate(faces.embedding, image_index=faces.image, recogniser=detector.settings.recogniser)
     # Questions are about means of many faces, for which one model serves all recognisers.
     return replace(measured, pairs=None)
+
+
+def _compared_again(
+    undecided: PersonMatches, persons: list[UUID], faces: PeopledFaces, means: Float32
+) -> PersonMatches:
+    """The same pairs with the mean similarities of these vectors; without whom nobody has by now."""
+    row = {face: place for place, face in enumerate(faces.face_id.tolist())}
+    mine = {person: place for place, person in enumerate(faces.persons)}
+    pairs = zip(undecided.face.tolist(), undecided.person.tolist(), strict=True)
+    there = np.array([face in row and persons[person] in mine for face, person in pairs], bool)
+    kept = undecided.of(there)
+    rows = faces.embedding[[row[face] for face in kept.face.tolist()]]
+    theirs = means[[mine[persons[person]] for person in kept.person.tolist()]]
+    return replace(kept, similarity=np.einsum("ij,ij->i", rows, theirs))
 
 
 def _near(faces: PeopledFaces, means: Float32, measured: Calibration) -> Iterator[FaceCandidate]:
@@ -217,6 +251,7 @@ def _look_at_people(
     measured: Calibration,
     settled: Settled,
     active: set[UUID],
+    head: Head | None,
 ) -> None:
     """Keep who may be whom, of people and of clusters that are nobody yet."""
     prototypes = fresh_prototypes(connection, detector)
@@ -225,10 +260,12 @@ def _look_at_people(
     clusters = means_of_clusters(connection, detector)
     of_people = faces_per_person(connection, detector, persons)
     faces = np.concatenate([of_people, clusters.faces])
+    middle, of_clusters = prototypes.embedding[centroid], clusters.mean
+    if head is not None:
+        middle = head.project(middle)
+        of_clusters = mean_vectors(head.project(unit_or_zero(of_clusters)), clusters.faces, measured)
     pairs = people_who_may_be_one(
-        np.concatenate(
-            [mean_vectors(prototypes.embedding[centroid], of_people[person], measured), clusters.mean]
-        ),
+        np.concatenate([mean_vectors(middle, of_people[person], measured), of_clusters]),
         np.concatenate([person, len(persons) + np.arange(len(clusters.ids))]),
         faces,
         measured,
