@@ -64,7 +64,9 @@ def test_a_hierarchy_of_the_library_has_its_own_sizes_and_says_when_it_is_due(
     assert "New hierarchy of 16 faces: 3 clusters, 0 in none." in made.out
     parameters = rows(library.database, "SELECT parameters FROM hdbscan_runs")[0][0]
     assert (parameters["min_cluster_size"], parameters["min_samples"]) == (3, 2)
-    assert "It still fits." in run("check", "--staleness", *at).out
+    fits = run("check", "--staleness", *at).out
+    assert re.search(r"16 faces, made \d{4}-\d\d-\d\d \d\d:\d\d: 0 added since", fits)
+    assert "It still fits." in fits
     add_person(library, "dora", 4, spread=0.3)
     assert "Kept hierarchy" in run("cluster", "--method", "hdbscan", *at).out
     due = json.loads(run("check", "--staleness", "--json", *at).out)

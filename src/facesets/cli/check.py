@@ -1,6 +1,7 @@
 """`facesets check`."""
 
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -102,8 +103,9 @@ def staleness_lines(found: "Staleness") -> list[str]:
         if found.due:
             return [f"No kept hierarchy is in force: {found.reasons[0]}. {again}"]
         return ["There is no kept hierarchy. `facesets cluster --method hdbscan` makes one."]
+    made = f"{datetime.fromisoformat(found.made).astimezone():%Y-%m-%d %H:%M}"
     figures = (
-        f"Hierarchy of {counted(found.faces, 'face')}, made {found.made}: {found.added} added since "
+        f"Hierarchy of {counted(found.faces, 'face')}, made {made}: {found.added} added since "
         f"({found.share_added:.1%}), {found.unassigned} of these unassigned ({found.share_unassigned:.1%}); "
         f"nine tenths of the centroids moved less than {found.drift:.3f}."
     )

@@ -83,6 +83,22 @@ def test_an_unclear_person_changes_nothing_and_lists_who_it_may_be(library: Libr
     assert state(library.database) == before
 
 
+@pytest.mark.parametrize("word", ["new", " Nobody "])
+def test_nobody_gets_a_word_for_a_name_that_means_somebody_else_in_commands(
+    library: Library, word: str
+) -> None:
+    anna = who_is(library, "anna-0-0")
+    with pytest.raises(WrongUsage, match=rf"^Nobody can be called {word.strip()}: .* Choose another name\.$"):
+        naming.name(library.database, anna, word, into=False, face=False, by=BY)
+    naming.name(library.database, anna, "Anna", into=False, face=False, by=BY)
+    with pytest.raises(WrongUsage, match="Nobody can be called"):
+        naming.rename(library.database, "Anna", word, by=BY)
+    # Whoever was called so before is found by number.
+    rows(library.database, f"UPDATE person_names SET name = '{word.strip()}' RETURNING 1")
+    moved = correcting.move(library.database, [face_of(library, "ben-0-0")], anna, by=BY)
+    assert (moved.name, who_is(library, "ben-0-0")) == (word.strip(), anna)
+
+
 def test_a_name_that_exists_joins_two_people_only_when_that_is_said(library: Library) -> None:
     anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
     naming.name(library.database, anna, "Anna", into=False, face=False, by=BY)

@@ -13,7 +13,7 @@ from facesets.operations.people.corrections.correcting import (
 from facesets.operations.people.corrections.summary import PersonSummary, summary_of
 from facesets.operations.people.corrections.who import (
     called,
-    cleaned,
+    chosen_name,
     find,
     find_person,
     has_name,
@@ -72,7 +72,7 @@ def name_now(
     connection: Connection, who: str, new_name: str, *, into: bool, face: bool, by: str
 ) -> PersonSummary:
     """Do as `name` in a transaction in which nobody else makes a step."""
-    text = cleaned(new_name)
+    text = chosen_name(new_name)
     taken = has_name(connection, text)
     if face:
         return _name_face(connection, who, text, taken, into=into, by=by)
@@ -136,7 +136,7 @@ def rename(database: Database, who: str, new_name: str, *, by: str) -> PersonSum
     WrongUsage
         Nobody is meant, or somebody else has the name.
     """
-    text = cleaned(new_name)
+    text = chosen_name(new_name)
 
     def work(connection: Connection) -> PersonSummary:
         state = find_person(connection, who)
