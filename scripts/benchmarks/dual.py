@@ -12,15 +12,12 @@ FILE.npz holds `embedding` and `name`; by default it is ../shared/faces/lfw_dev_
 """
 
 import argparse
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from throw_away import throw_away_library
 
 from facesets.clustering import evaluate
 from facesets.clustering.vectors import Bool, Float32, Int64, unit_rows
@@ -33,8 +30,6 @@ from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.copying import INT2, INT8, copy_in, vector
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.migrate import migrate, shipped_migrations
-from facesets.store.postgres.server.embedded import EmbeddedServer
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 LEAST = 5
@@ -237,21 +232,6 @@ def outcome(database: Database, person: Int64) -> tuple[Int64, Int64]:
     known = set(np.unique(person[person >= 0]).tolist())
     whom = [-1 if each is None or each.int - 1 not in known else each.int - 1 for each, _ in pairs]
     return found, np.array(whom, np.int64)
-
-
-@contextmanager
-def throw_away_library() -> Iterator[Database]:
-    """An empty library on a server of its own."""
-    folder = Path(tempfile.mkdtemp(prefix="fsets."))
-    folder.chmod(0o755)
-    try:
-        with EmbeddedServer(folder / "postgres") as server:
-            database = Database(server.conninfo)
-            migrate(database, shipped_migrations())
-            yield database
-            database.close()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -17,14 +17,13 @@ throw-away embedded server is used.
 """
 
 import argparse
-import shutil
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from throw_away import throw_away_library
 
 from facesets.operations.options.assign import AssignOptions
 from facesets.operations.options.library import ClusterLibraryOptions
@@ -38,8 +37,6 @@ from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.copying import INT2, INT8, copy_in, vector
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.migrate import migrate, shipped_migrations
-from facesets.store.postgres.server.embedded import EmbeddedServer
 
 BY = "benchmark@here"
 REFRESHED_EVERY = 20
@@ -225,29 +222,21 @@ def main() -> None:
     user = User(truth, names.tolist(), photos >= given.known)
     print(f"{len(rows)} faces, {int((photos >= given.known).sum())} known people of {len(names)}")
     options = ClusterLibraryOptions(method=given.method, threshold=given.threshold)
-    folder = Path(tempfile.mkdtemp(prefix="fsets."))
-    folder.chmod(0o755)
-    try:
-        with EmbeddedServer(folder / "postgres") as server:
-            database = Database(server.conninfo)
-            migrate(database, shipped_migrations())
-            fill(database, rows)
-            library = Library(database)
-            group(library, options, given.method)
-            baseline = by_size(groups_of(database, len(rows)), user, given.right, np.random.default_rng(0))
-            began = time.monotonic()
-            reviewed = by_review(library, user, given.right, 3 * len(rows))
-            took = time.monotonic() - began
-            print(f"  {user.answers} answers by kind: {user.kinds}; {took / max(user.answers, 1):.3f} s each")
-            for share in sorted({*STEPS, given.right}):
-                counts = reviewed.get(share, -1), baseline.get(share, -1)
-                print(
-                    f"  {share:.0%} right: {counts[0]} answers by review, {counts[1]} by size; "
-                    f"{fewest_names(user, share)} names are the least"
-                )
-            database.close()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with throw_away_library() as database:
+        fill(database, rows)
+        library = Library(database)
+        group(library, options, given.method)
+        baseline = by_size(groups_of(database, len(rows)), user, given.right, np.random.default_rng(0))
+        began = time.monotonic()
+        reviewed = by_review(library, user, given.right, 3 * len(rows))
+        took = time.monotonic() - began
+        print(f"  {user.answers} answers by kind: {user.kinds}; {took / max(user.answers, 1):.3f} s each")
+        for share in sorted({*STEPS, given.right}):
+            counts = reviewed.get(share, -1), baseline.get(share, -1)
+            print(
+                f"  {share:.0%} right: {counts[0]} answers by review, {counts[1]} by size; "
+                f"{fewest_names(user, share)} names are the least"
+            )
 
 
 if __name__ == "__main__":
