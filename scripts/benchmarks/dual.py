@@ -41,7 +41,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "dual, auto": {"unknown_method": "auto"},
     "plain, components": {"method": "components"},
     "plain, hdbscan": {"method": "hdbscan"},
-    "plain, auto": {"method": "auto", "threshold": None},
+    "plain, auto": {"method": "auto"},
 }
 
 
@@ -119,19 +119,16 @@ def answered(found: Int64, whom: Int64, label: Int64, asked: list[tuple[int, lis
     return f"   {len(asked)}: {scores.pairwise_f1:.4f}, {scores.bcubed_f1:.4f}"
 
 
-def run(library: Library, options: dict[str, Any]) -> None:
-    """Group the faces of a library."""
+def run(library: Library, options: dict[str, Any]) -> list[str]:
+    """Group the faces of a library; returns what the method says of it."""
+    progress, stop = SilentProgress(), Stop()
     if "unknown_method" in options:
         samples = 2 if options["unknown_method"] == "hdbscan" else 3
-        cluster_dual(
-            library,
-            ClusterLibraryOptions(min_samples=samples),
-            DualOptions(dual=True, **options),
-            progress=SilentProgress(),
-            stop=Stop(),
-        )
-    else:
-        cluster_library(library, ClusterLibraryOptions(**options), progress=SilentProgress(), stop=Stop())
+        asked = ClusterLibraryOptions(min_samples=samples)
+        dual = DualOptions(dual=True, **options)
+        return cluster_dual(library, asked, dual, progress=progress, stop=stop).reasons
+    usual = ClusterLibraryOptions().told(options["method"], None)
+    return cluster_library(library, usual, progress=progress, stop=stop).reasons
 
 
 def measure_hierarchy(rows: Float32, label: Int64) -> None:
@@ -143,15 +140,11 @@ def measure_hierarchy(rows: Float32, label: Int64) -> None:
     with throw_away_library() as database:
         fill(database, rows, nobody, there=first)
         library = Library(database)
-        cluster_library(
-            library, ClusterLibraryOptions(method="hdbscan"), progress=SilentProgress(), stop=Stop()
-        )
+        run(library, {"method": "hdbscan"})
         before, _ = outcome(database, nobody)
         add_vectors(database, rows, ~first)
         began = time.monotonic()
-        summary = cluster_library(
-            library, ClusterLibraryOptions(method="hdbscan"), progress=SilentProgress(), stop=Stop()
-        )
+        reasons = run(library, {"method": "hdbscan"})
         seconds = time.monotonic() - began
         after, _ = outcome(database, nobody)
     whose = np.full(int(before.max()) + 2, -1, np.int64)
@@ -161,7 +154,7 @@ def measure_hierarchy(rows: Float32, label: Int64) -> None:
     placed = new & (after >= 0) & (after <= before.max())
     right = placed & (whose[np.where(placed, after, -1)] == label)
     theirs = new & np.isin(label, whose[whose >= 0])
-    print(summary.reasons[0])
+    print(reasons[0])
     print(
         f"{int(new.sum())} new faces, {int(theirs.sum())} of people with a cluster, of these "
         f"{right.sum() / theirs.sum():.2%} placed right; {int((placed & ~right).sum())} of all placed "

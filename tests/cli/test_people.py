@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,22 +13,17 @@ from facesets.cli.people import log_table
 from facesets.operations.people.corrections import history
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from tests.fixtures.library_people import add_person, cluster, face_of, forget_prototypes, rows, who_is
-from tests.fixtures.postgres import Server, filled
+from tests.fixtures.filled_library import grouped, template_by
+from tests.fixtures.library_people import add_person, face_of, forget_prototypes, rows, who_is
 from tests.fixtures.program import command, environment, run
 
 
 def fill(database: Database) -> None:
-    library = Library(database)
-    add_person(library, "anna", 4)
-    add_person(library, "ben", 3)
-    cluster(library)
-    forget_prototypes(library)
+    grouped(anna=4, ben=3)(database)
+    forget_prototypes(Library(database))
 
 
-@pytest.fixture(scope="module")
-def template(server: Server, template: str) -> Iterator[str]:
-    yield from filled(server, template, fill)
+template = template_by(fill)
 
 
 @pytest.fixture

@@ -1,12 +1,11 @@
 """People of the library: named, corrected, and every change taken back exactly."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
+from tests.fixtures.filled_library import grouped, template_by
 from tests.fixtures.library_people import add_like, add_person, cluster, face_of, rows, who_is
-from tests.fixtures.postgres import Server, filled
 
 from facesets.errors import WrongUsage
 from facesets.operations.people.corrections import correcting, history, naming
@@ -19,21 +18,7 @@ from facesets.store.postgres.people.people_list import PersonLine
 BY = "anna@home"
 
 
-def fill(database: Database) -> None:
-    library = Library(database)
-    for name, images in (("anna", 6), ("ben", 4), ("cleo", 3)):
-        add_person(library, name, images)
-    cluster(library)
-
-
-@pytest.fixture(scope="module")
-def template(server: Server, template: str) -> Iterator[str]:
-    yield from filled(server, template, fill)
-
-
-@pytest.fixture
-def library(database: Database) -> Library:
-    return Library(database)
+template = template_by(grouped(anna=6, ben=4, cleo=3))
 
 
 def state(database: Database) -> tuple[list[tuple[Any, ...]], ...]:

@@ -1,13 +1,12 @@
 """`cluster --dual`: faces go to known people, the others into clusters that are nobody yet."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.fixtures.filled_library import template_by
 from tests.fixtures.heads import confusing_head, use
 from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
-from tests.fixtures.postgres import Server, filled
 
 from facesets.cli.cluster_dual import cluster_lines
 from facesets.errors import WrongUsage
@@ -69,14 +68,7 @@ def fill(database: Database) -> None:
         add_person(library, name, faces, spread=0.3)
 
 
-@pytest.fixture(scope="module")
-def template(server: Server, template: str) -> Iterator[str]:
-    yield from filled(server, template, fill)
-
-
-@pytest.fixture
-def library(database: Database) -> Library:
-    return Library(database)
+template = template_by(fill)
 
 
 @pytest.mark.parametrize("method", ["hdbscan", "dbscan", "agglomerative", "components"])

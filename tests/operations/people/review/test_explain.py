@@ -1,12 +1,11 @@
 """Why a face is whose it is."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
+from tests.fixtures.filled_library import template_by
 from tests.fixtures.heads import random_head, use
 from tests.fixtures.library_people import add_like, add_person, cluster, face_of, who_is
-from tests.fixtures.postgres import Server, filled
 from tests.fixtures.program import run
 
 from facesets.errors import WrongUsage
@@ -30,14 +29,7 @@ def fill(database: Database) -> None:
         naming.name(library.database, who_is(library, label), name, into=False, face=False, by=BY)
 
 
-@pytest.fixture(scope="module")
-def template(server: Server, template: str) -> Iterator[str]:
-    yield from filled(server, template, fill)
-
-
-@pytest.fixture
-def library(database: Database) -> Library:
-    return Library(database)
+template = template_by(fill)
 
 
 def test_a_face_of_somebody_is_explained_by_their_other_faces_and_the_runner_up(library: Library) -> None:

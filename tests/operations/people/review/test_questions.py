@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.fixtures.filled_library import template_by
 from tests.fixtures.heads import confusing_head, use
 from tests.fixtures.library_people import (
     add_like,
@@ -32,12 +33,13 @@ from facesets.training.head import project
 BY = "anna@home"
 
 
-@pytest.fixture
-def library(database: Database) -> Library:
-    filled = Library(database)
-    add_person(filled, "anna", 6)
-    add_person(filled, "ben", 4)
-    return filled
+def fill(database: Database) -> None:
+    library = Library(database)
+    add_person(library, "anna", 6)
+    add_person(library, "ben", 4)
+
+
+template = template_by(fill)
 
 
 def ask(library: Library, kind: str = "") -> list[Question]:
