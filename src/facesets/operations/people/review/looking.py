@@ -263,7 +263,9 @@ def _look_at_people(
     middle, of_clusters = prototypes.embedding[centroid], clusters.mean
     if head is not None:
         middle = head.project(middle)
-        of_clusters = mean_vectors(head.project(unit_or_zero(of_clusters)), clusters.faces, measured)
+        of_clusters = mean_vectors(
+            head.project(unit_or_zero(of_clusters.astype(np.float64))), clusters.faces, measured
+        )
     pairs = people_who_may_be_one(
         np.concatenate([mean_vectors(middle, of_people[person], measured), of_clusters]),
         np.concatenate([person, len(persons) + np.arange(len(clusters.ids))]),
