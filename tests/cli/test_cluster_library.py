@@ -107,6 +107,19 @@ def test_what_makes_no_sense_is_refused(library_url: str, words: tuple[str, ...]
     assert why in " ".join(refused.err.split())
 
 
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("check", "--staleness", "--fix"), "--staleness repairs nothing: leave out --fix"),
+        (("train", "--activate", "lda-1", "--dry-run"), "--dry-run is for training"),
+        (("train", "--list", "--min-faces", "5"), "--min-faces is for training"),
+    ],
+)
+def test_a_flag_that_would_be_ignored_is_refused(library_url: str, words: tuple[str, ...], why: str) -> None:
+    refused = run(*words, "--database", library_url)
+    assert (refused.status, why in " ".join(refused.err.split())) == (2, True), refused.err
+
+
 @pytest.mark.usefixtures("library")
 def test_settings_are_for_several_ways_and_pass(library_url: str) -> None:
     settings = {"FACESETS_CLUSTER_EPS": "0.4", "FACE_PERSON_MATCH_THRESHOLD": "0.8"}

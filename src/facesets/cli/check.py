@@ -14,6 +14,7 @@ from facesets.cli.params import (
     ProviderOption,
 )
 from facesets.cli.user import current_user
+from facesets.errors import WrongUsage
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.library import IndexOptions
 from facesets.plurals import counted
@@ -46,6 +47,8 @@ def check(
     from facesets.operations.library.check import check as run
     from facesets.store.postgres.library import Library
 
+    if staleness and fix:
+        raise WrongUsage("--staleness repairs nothing: leave out --fix, or run `facesets check` for each.")
     conf = settings.load()
     with open_database(database, conf, console) as session:
         library = Library(session)
