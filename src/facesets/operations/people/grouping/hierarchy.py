@@ -9,7 +9,7 @@ import numpy as np
 
 from facesets.clustering import HdbscanResult, approximate_predict, hdbscan, place_by_centroid
 from facesets.clustering.centroids import centroids
-from facesets.clustering.one_an_image import leave_clashing
+from facesets.clustering.one_an_image import leave_clashing, leave_clusters
 from facesets.clustering.recognisers import recogniser_named
 from facesets.clustering.same_image import same_image_pairs
 from facesets.clustering.vectors import Float64
@@ -37,6 +37,8 @@ from facesets.store.postgres.people.steps import Step
 
 NEAR_CENTROID = 0.45
 """Cosine distance from a centroid that is near enough where the cluster's own is not known."""
+MOST_LEAVING = 0.25
+"""Share of a cluster's faces that share a photo with a more central one, from which it is several people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,19 +152,20 @@ def place(
     eligible = scope.of(options.min_quality)
     if hierarchy is None:
         rows = _best(scope.quality, np.flatnonzero(eligible), options.max_faces)
-        known = constraints_of(said, faces.face_id[rows])
-        if not options.same_image_ok:
-            known = known.plus(same_image_pairs(faces.embedding[rows], faces.image[rows]))
         result = hdbscan(
             faces.embedding[rows],
             min_cluster_size=options.min_cluster_size,
             min_samples=options.min_samples,
-            constraints=known,
+            constraints=constraints_of(said, faces.face_id[rows]),
             on_progress=reported,
         )
         reported.end()
         number = np.full(len(faces.face_id), NONE, np.int64)
-        number[rows] = result.labels
+        if options.same_image_ok:
+            number[rows] = result.labels
+        else:
+            apart = same_image_pairs(faces.embedding[rows], faces.image[rows]).cannot_link
+            result, number[rows] = _one_a_photo(result, faces.embedding[rows], np.asarray(apart, np.int64))
         ids = matched_ids(number, clusters.number, clusters.ids, named_by(new_id))
         new = np.setdiff1d(np.flatnonzero(eligible), rows)
         home, of_run, fresh = np.arange(len(ids)), np.arange(len(rows)), result
@@ -189,6 +192,27 @@ def place(
         predicted=int((predicted & (number[new] >= 0)).sum()),
         nearest=int((~predicted & (number[new] >= 0)).sum()),
     )
+
+
+def _one_a_photo(result: HdbscanResult, rows: Float32, apart: Int64) -> tuple[HdbscanResult, Int64]:
+    """Clusters in which no two faces share a photo: the less central one leaves.
+
+    A cluster that would lose many shows two people, and gives way to its parts. To part every cluster so
+    would do harm: one photo that shows somebody twice, in a mirror say, would cut this person in two.
+    """
+    leaving = leave_clusters(rows, result.labels, apart)
+    size = np.maximum(np.bincount(result.labels[result.labels >= 0]), 1)
+    many = np.bincount(result.labels[leaving], minlength=len(size)) >= MOST_LEAVING * size
+    first = result.labels[apart]
+    strict = apart[(first[:, 0] == first[:, 1]) & np.append(many, False)[first[:, 0]]]
+    if len(strict):
+        said = result.constraints.cannot_link
+        arrays = result.to_arrays() | {"cannot_link": np.concatenate([said, strict])}
+        result = HdbscanResult.from_arrays(arrays)
+        leaving = leave_clusters(rows, result.labels, apart)
+    labels = result.labels.copy()
+    labels[leaving] = NONE
+    return result, labels
 
 
 @dataclass(frozen=True, slots=True)
