@@ -12,15 +12,12 @@ FILE.npz holds `embedding` and `name`; by default it is ../shared/faces/lfw_dev_
 """
 
 import argparse
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from throw_away import throw_away_library
 
 from facesets.clustering import evaluate
 from facesets.clustering.vectors import Bool, Float32, Int64, unit_rows
@@ -33,8 +30,6 @@ from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.copying import INT2, INT8, copy_in, vector
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.migrate import migrate, shipped_migrations
-from facesets.store.postgres.server.embedded import EmbeddedServer
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 LEAST = 5
@@ -46,7 +41,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "dual, auto": {"unknown_method": "auto"},
     "plain, components": {"method": "components"},
     "plain, hdbscan": {"method": "hdbscan"},
-    "plain, auto": {"method": "auto", "threshold": None},
+    "plain, auto": {"method": "auto"},
 }
 
 
@@ -124,19 +119,16 @@ def answered(found: Int64, whom: Int64, label: Int64, asked: list[tuple[int, lis
     return f"   {len(asked)}: {scores.pairwise_f1:.4f}, {scores.bcubed_f1:.4f}"
 
 
-def run(library: Library, options: dict[str, Any]) -> None:
-    """Group the faces of a library."""
+def run(library: Library, options: dict[str, Any]) -> list[str]:
+    """Group the faces of a library; returns what the method says of it."""
+    progress, stop = SilentProgress(), Stop()
     if "unknown_method" in options:
         samples = 2 if options["unknown_method"] == "hdbscan" else 3
-        cluster_dual(
-            library,
-            ClusterLibraryOptions(min_samples=samples),
-            DualOptions(dual=True, **options),
-            progress=SilentProgress(),
-            stop=Stop(),
-        )
-    else:
-        cluster_library(library, ClusterLibraryOptions(**options), progress=SilentProgress(), stop=Stop())
+        asked = ClusterLibraryOptions(min_samples=samples)
+        dual = DualOptions(dual=True, **options)
+        return cluster_dual(library, asked, dual, progress=progress, stop=stop).reasons
+    usual = ClusterLibraryOptions().told(options["method"], None)
+    return cluster_library(library, usual, progress=progress, stop=stop).reasons
 
 
 def measure_hierarchy(rows: Float32, label: Int64) -> None:
@@ -148,15 +140,11 @@ def measure_hierarchy(rows: Float32, label: Int64) -> None:
     with throw_away_library() as database:
         fill(database, rows, nobody, there=first)
         library = Library(database)
-        cluster_library(
-            library, ClusterLibraryOptions(method="hdbscan"), progress=SilentProgress(), stop=Stop()
-        )
+        run(library, {"method": "hdbscan"})
         before, _ = outcome(database, nobody)
         add_vectors(database, rows, ~first)
         began = time.monotonic()
-        summary = cluster_library(
-            library, ClusterLibraryOptions(method="hdbscan"), progress=SilentProgress(), stop=Stop()
-        )
+        reasons = run(library, {"method": "hdbscan"})
         seconds = time.monotonic() - began
         after, _ = outcome(database, nobody)
     whose = np.full(int(before.max()) + 2, -1, np.int64)
@@ -166,7 +154,7 @@ def measure_hierarchy(rows: Float32, label: Int64) -> None:
     placed = new & (after >= 0) & (after <= before.max())
     right = placed & (whose[np.where(placed, after, -1)] == label)
     theirs = new & np.isin(label, whose[whose >= 0])
-    print(summary.reasons[0])
+    print(reasons[0])
     print(
         f"{int(new.sum())} new faces, {int(theirs.sum())} of people with a cluster, of these "
         f"{right.sum() / theirs.sum():.2%} placed right; {int((placed & ~right).sum())} of all placed "
@@ -237,21 +225,6 @@ def outcome(database: Database, person: Int64) -> tuple[Int64, Int64]:
     known = set(np.unique(person[person >= 0]).tolist())
     whom = [-1 if each is None or each.int - 1 not in known else each.int - 1 for each, _ in pairs]
     return found, np.array(whom, np.int64)
-
-
-@contextmanager
-def throw_away_library() -> Iterator[Database]:
-    """An empty library on a server of its own."""
-    folder = Path(tempfile.mkdtemp(prefix="fsets."))
-    folder.chmod(0o755)
-    try:
-        with EmbeddedServer(folder / "postgres") as server:
-            database = Database(server.conninfo)
-            migrate(database, shipped_migrations())
-            yield database
-            database.close()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

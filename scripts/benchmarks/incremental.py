@@ -4,13 +4,12 @@
 
 Vectors are read (`--vectors` with `embedding` and `name`) or made up (`--faces`, by `--synthetic`). Each seed
 is three orders: at random in equal batches; 90 % at once and the rest at random in small batches; one person
-after the other. `--night` times one run of so many new faces against the rest. `--library` does the first
-order with the real library as well, in a server of its own, and ends unless the people are the same.
+after the other. `--night` times one run of so many new faces against the rest. `--library` does all of it
+with the real library as well, in a server of its own, and ends unless the people are the same.
 """
 
 import argparse
 import importlib.util
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from throw_away import throw_away_library
 
 from facesets.clustering import Constraints, calibrate, cluster_auto, evaluate
 from facesets.clustering.regrouping import Known, regroup
@@ -78,29 +78,20 @@ def in_batches(rows: Rows, batches: list[Labels]) -> Labels:
 
 def in_library(rows: Rows, batches: list[Labels]) -> Labels:
     """The same by `index` and `cluster` of a library in Postgres."""
-    from tests.fixtures.library_people import add_face, cluster
+    from tests.fixtures.library_people import add_faces, cluster
     from tests.fixtures.library_people import rows as query
 
-    from facesets.store.postgres.connection import Database
     from facesets.store.postgres.library import Library
-    from facesets.store.postgres.migrate import migrate, shipped_migrations
-    from facesets.store.postgres.server.embedded import EmbeddedServer
 
-    with tempfile.TemporaryDirectory(prefix="fsets.") as folder:
-        Path(folder).chmod(0o755)
-        with EmbeddedServer(Path(folder) / "postgres") as server:
-            database = Database(server.conninfo)
-            migrate(database, shipped_migrations())
-            for batch in batches:
-                for face in batch.tolist():
-                    add_face(Library(database), str(face), rows[face].astype(np.float64))
-                cluster(Library(database))
-            found: list[tuple[Any, ...]] = query(
-                database,
-                """SELECT p.path, f.person_id FROM face_detections f
-                    JOIN image_paths p ON p.image_id = f.image_id""",
-            )
-            database.close()
+    with throw_away_library() as database:
+        for batch in batches:
+            add_faces(Library(database), {str(face): rows[face] for face in batch.tolist()})
+            cluster(Library(database))
+        found: list[tuple[Any, ...]] = query(
+            database,
+            """SELECT p.path, f.person_id FROM face_detections f
+                JOIN image_paths p ON p.image_id = f.image_id""",
+        )
     names: dict[Any, int] = {None: -1}
     result = np.empty(len(rows), np.int64)
     for path, person in found:
@@ -144,7 +135,7 @@ def main() -> None:
                 f"pairwise {scores.pairwise_f1 - whole.pairwise_f1:+.4f}",
                 flush=True,
             )
-            if given.library and not seed and name == "equal batches":
+            if given.library:
                 same = evaluate(
                     in_library(rows, batches), np.where(person < 0, -1 - np.arange(len(rows)), person)
                 )

@@ -16,15 +16,13 @@ strangers. FILE.npz holds `embedding` and `name`; by default it is
 
 import argparse
 import resource
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from throw_away import throw_away_library
 
 from facesets.clustering import Calibration, calibrate
 from facesets.clustering.assigning import KnownPeople, choose_people, measured_threshold, thresholds
@@ -41,12 +39,10 @@ from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.copying import INT2, INT8, copy_in, vector
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.migrate import migrate, shipped_migrations
 from facesets.store.postgres.people import peopled_faces as faces_of_people
 from facesets.store.postgres.people.person_edits import make_person
 from facesets.store.postgres.people.prototypes import refresh_prototypes
 from facesets.store.postgres.people.steps import making_step
-from facesets.store.postgres.server.embedded import EmbeddedServer
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -132,21 +128,6 @@ def main() -> None:
         else:
             timed("filling the library", lambda: fill(database, given.faces, given.persons, given.run), 0)
             measure(database, given.run)
-
-
-@contextmanager
-def throw_away_library() -> Iterator[Database]:
-    """An empty library on a server of its own."""
-    folder = Path(tempfile.mkdtemp(prefix="fsets."))
-    folder.chmod(0o755)
-    try:
-        with EmbeddedServer(folder / "postgres") as server:
-            database = Database(server.conninfo)
-            migrate(database, shipped_migrations())
-            yield database
-            database.close()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def measure_assign(database: Database, faces: int, persons: int, known: int) -> None:

@@ -4,33 +4,28 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from facesets.operations.people.corrections import naming
+from facesets.cli.people import log_table
+from facesets.operations.people.corrections import history, naming
 from facesets.operations.people.forgetting.forget import forget
 from facesets.progress import SilentProgress
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from tests.fixtures.library_people import add_person, cluster, face_of, forget_prototypes, rows, who_is
-from tests.fixtures.postgres import Server, filled
+from tests.fixtures.filled_library import grouped, template_by
+from tests.fixtures.library_people import add_person, face_of, forget_prototypes, rows, who_is
 from tests.fixtures.program import command, environment, run
 
 
 def fill(database: Database) -> None:
-    library = Library(database)
-    add_person(library, "anna", 4)
-    add_person(library, "ben", 3)
-    cluster(library)
-    forget_prototypes(library)
+    grouped(anna=4, ben=3)(database)
+    forget_prototypes(Library(database))
 
 
-@pytest.fixture(scope="module")
-def template(server: Server, template: str) -> Iterator[str]:
-    yield from filled(server, template, fill)
+template = template_by(fill)
 
 
 @pytest.fixture
@@ -123,6 +118,18 @@ def test_a_sheet_of_photos_that_cannot_be_read_says_so(
     result = run("people", "show", anna, "--sheet", tmp_path / "anna.png", "--database", library_url)
     assert result.status == 0
     assert "4 of 4 faces are empty: their photos cannot be read. Are they mounted?" in result.err
+
+
+def test_the_log_is_no_wider_than_the_terminal_and_one_line_a_step_elsewhere(
+    library: Library, library_url: str
+) -> None:
+    long = "Anna Maria Theresia Katharina von und zu Hohenlohe-Langenburg"
+    run("people", "name", who_is(library, "anna-0-0"), long, "--database", library_url)
+    steps = history.log(library.database)
+    wide, narrow = log_table(steps, None).splitlines(), log_table(steps, 80).splitlines()
+    assert len(wide) == 1 + len(steps) < len(narrow)
+    assert max(map(len, narrow)) <= 80 < max(map(len, wide))
+    assert " ".join(" ".join(narrow).split()) == " ".join(" ".join(wide).split())
 
 
 def test_a_name_is_no_longer_than_a_line(library: Library, library_url: str) -> None:

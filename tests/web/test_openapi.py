@@ -1,12 +1,13 @@
 """The API does what its own OpenAPI document says, whatever it is asked."""
 
+from typing import Any
+
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
-from schemathesis import Case
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
-from schemathesis.schemas import APIOperation, BaseSchema
+from schemathesis.schemas import BaseSchema
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
@@ -35,7 +36,7 @@ def document(website: Website) -> BaseSchema:
 def test_nothing_that_is_asked_breaks_it(document: BaseSchema, website: Website) -> None:
     asked, failures = 0, []
     for found in document.get_all_operations():
-        operation = found.ok()
+        operation = found.ok()  # type: ignore[union-attr]
         try:
             asked += _ask(operation, website)
         except FailureGroup as failure:
@@ -44,13 +45,13 @@ def test_nothing_that_is_asked_breaks_it(document: BaseSchema, website: Website)
     assert asked > 0
 
 
-def _ask(operation: APIOperation, website: Website) -> int:
+def _ask(operation: Any, website: Website) -> int:
     """Ask one call for whatever its schema allows; returns how often."""
     asked = 0
 
     @settings(examples(_EACH), suppress_health_check=list(HealthCheck), derandomize=True)
     @given(case=operation.as_strategy())
-    def ask(case: Case) -> None:
+    def ask(case: Any) -> None:
         nonlocal asked
         asked += 1
         response = case.call(base_url=website.address, headers={"authorization": f"Bearer {TOKEN}"})

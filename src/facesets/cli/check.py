@@ -1,6 +1,7 @@
 """`facesets check`."""
 
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,7 @@ from facesets.cli.params import (
 )
 from facesets.cli.user import current_user
 from facesets.cli.wording import worded
+from facesets.errors import WrongUsage
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.library import IndexOptions
 from facesets.plurals import counted
@@ -46,6 +48,8 @@ def check(
     from facesets.operations.library.check import check as run
     from facesets.store.postgres.library import Library
 
+    if staleness and fix:
+        raise WrongUsage("--staleness repairs nothing: leave out --fix, or run `facesets check` for each.")
     conf = settings.load()
     with open_database(database, conf, console) as session:
         library = Library(session)
@@ -104,8 +108,9 @@ def staleness_lines(found: "Staleness") -> list[str]:
         if found.due:
             return [f"No kept hierarchy is in force: {found.reasons[0]}. {again}"]
         return ["There is no kept hierarchy. `facesets cluster --method hdbscan` makes one."]
+    made = f"{datetime.fromisoformat(found.made).astimezone():%Y-%m-%d %H:%M}"
     figures = (
-        f"Hierarchy of {counted(found.faces, 'face')}, made {found.made}: {found.added} added since "
+        f"Hierarchy of {counted(found.faces, 'face')}, made {made}: {found.added} added since "
         f"({found.share_added:.1%}), {found.unassigned} of these unassigned ({found.share_unassigned:.1%}); "
         f"nine tenths of the centroids moved less than {found.drift:.3f}."
     )

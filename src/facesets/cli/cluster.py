@@ -8,6 +8,7 @@ import typer
 
 from facesets.cli import console
 from facesets.cli.cluster_dual import run_dual
+from facesets.cli.cluster_flags import Way, refuse_idle_flags
 from facesets.cli.flags import Only, unless_given
 from facesets.cli.params import DatabaseOption
 from facesets.cli.results import learned_lines, photos_line, report
@@ -83,11 +84,13 @@ def cluster(
     they join known people, and the others become clusters that `people name` and `people review` make
     people of.
     """
-    said = said_threshold(context.params, typed_flags(context))
+    typed = typed_flags(context)
+    said = said_threshold(context.params, typed)
     if first is None:
         shared = {name: getattr(folders, name) for name in _SHARED}
         options = dataclasses.replace(library, **shared).told(method, said)
         grouped_by = dual.unknown_method if dual.dual else options.method
+        refuse_idle_flags(typed, Way("dual" if dual.dual else "people", grouped_by))
         options = unless_given(context, options, _of_hierarchy(grouped_by))
         if dual.dual:
             run_dual(database, options, dual)
@@ -99,7 +102,9 @@ def cluster(
     cache, out = (None, first) if second is None else (first, second)
     if cache is None and (first.is_file() or first.suffix == ".npz"):
         raise WrongUsage(f"Where to? Say `facesets cluster {printable(first)} OUT`.")
-    _cluster_into_folders(cache, database, out, folders.told(method, said))
+    told = folders.told(method, said)
+    refuse_idle_flags(typed, Way("folders", told.method))
+    _cluster_into_folders(cache, database, out, told)
 
 
 def _of_hierarchy(method: Method) -> dict[str, int]:
@@ -157,7 +162,8 @@ def _cluster_library(database: str | None, options: ClusterLibraryOptions) -> No
             f"{counted(summary.faces, 'face')}: {summary.kept} had a person, "
             f"{summary.joined} joined a known one, "
             f"{summary.new_faces} became {counted(summary.new_persons, 'new person', 'new people')}, "
-            f"{summary.alone} stayed alone, {len(summary.review)} to review."
+            f"{summary.alone} stayed alone"
+            + (f", {len(summary.review)} are similar to several people." if summary.review else ".")
             + (
                 f" {counted(summary.regrouped, 'face')} of unnamed people changed person, and "
                 f"{counted(summary.dissolved, 'of these people is', 'of these people are')} gone."
@@ -173,6 +179,11 @@ def _cluster_library(database: str | None, options: ClusterLibraryOptions) -> No
                 f" {counted(summary.questions, 'question')} {'waits' if summary.questions == 1 else 'wait'}: "
                 "`facesets people review`."
                 if summary.questions
+                else ""
+            )
+            + (
+                f" Step {summary.step}: `facesets people undo` takes it back."
+                if summary.step is not None
                 else ""
             )
             + (" Nothing was stored." if options.dry_run or summary.stopped else ""),

@@ -39,12 +39,12 @@ def run_dual(database: str | None, options: ClusterLibraryOptions, dual: DualOpt
 def dual_lines(summary: "DualSummary") -> list[str]:
     """Both phases, in words."""
     known, unknown = summary.known, summary.unknown
-    lines = [
-        (
+    lines = []
+    if known is not None:
+        lines.append(
             f"Known people: {counted(known.faces, 'face')} compared at {known.threshold:.2f}, "
             f"{known.assigned} assigned ({known.share:.1%}) to {people(known.people)}; {known.seconds:.1f} s."
         )
-    ]
     if unknown is not None:
         lines.append(
             f"Unknown: {counted(unknown.faces, 'face')} left, {counted(unknown.clusters, 'cluster')} "
@@ -54,15 +54,10 @@ def dual_lines(summary: "DualSummary") -> list[str]:
         if unknown.largest:
             show = f"`facesets people show {unknown.largest} --sheet who.png`"
             lines.append(f"The largest cluster is {unknown.largest}: {show} draws it.")
-    if summary.steps:
-        numbers = " and ".join(str(step) for step in summary.steps)
-        several = f"Steps {numbers}: `facesets people undo` takes back the last."
-        one = f"Step {numbers}: `facesets people undo` takes it back."
-        lines.append(one if len(summary.steps) == 1 else several)
+    if summary.step is not None:
+        lines.append(f"Step {summary.step}: `facesets people undo` takes both back.")
     if summary.dry_run or summary.stopped:
-        lines.append(
-            "Nothing was stored." if not summary.steps else "Stopped before the unknown were grouped."
-        )
+        lines.append("Nothing was stored.")
     return [*lines, *summary.reasons]
 
 

@@ -4,8 +4,10 @@ import dataclasses
 import io
 import json
 import os
+import shutil
 import signal
 import sys
+import textwrap
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -32,6 +34,8 @@ STATUS_FAILED_INPUTS = 3
 _CLEAR_UP_S = 1.0
 _SHOW_CURSOR = b"\x1b[?25h"
 """Bars hide it."""
+_LEAST_COLUMN = 20
+"""Characters of a column that goes on in further lines, however narrow the terminal."""
 
 
 @dataclass
@@ -259,14 +263,23 @@ def show_list(name: str, items: Sequence[object], text: str) -> None:
         out(text)
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Rows as aligned columns of plain text."""
+def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, width: int | None = None) -> str:
+    """Rows as aligned columns of plain text; with a width the last column goes on in further lines."""
     cells = [list(headings), *[[str(cell) for cell in row] for row in rows]]
     widths = [max(len(row[i]) for row in cells) for i in range(len(headings))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    )
+    before = sum(widths[:-1]) + 2 * (len(widths) - 1)
+    folded = []
+    for *first, last in cells:
+        room = None if width is None else max(width - before, _LEAST_COLUMN)
+        parts = [last] if room is None else textwrap.wrap(last, room, break_on_hyphens=False) or [""]
+        start = "".join(f"{cell.ljust(size)}  " for cell, size in zip(first, widths[:-1], strict=True))
+        folded += [start + parts[0], *(" " * before + part for part in parts[1:])]
+    return "\n".join(line.rstrip() for line in folded)
+
+
+def terminal_width() -> int | None:
+    """How wide the terminal is that results go to; None where they go to a file or another program."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def failures(

@@ -1,7 +1,7 @@
 """`facesets people …`: who is who in the library."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -271,13 +271,16 @@ def log(
 
     with opened_library(database) as session:
         steps = run(session, who, limit=limit)
-    rows = [
-        (s.id, s.made_at, s.who, f"{s.what}{' (taken back)' if s.undone else ''}", s.faces) for s in steps
-    ]
-    text = (
-        console.table(("step", "when", "who", "what", "faces"), rows) if steps else "Nothing was changed yet."
-    )
+    text = log_table(steps, console.terminal_width()) if steps else "Nothing was changed yet."
     console.show_list("steps", steps, text)
+
+
+def log_table(steps: "Sequence[StepRow]", width: int | None) -> str:
+    """Steps as a table that is no wider than the terminal, where there is one."""
+    rows = [
+        (s.id, s.made_at, s.faces, s.who, f"{s.what}{' (taken back)' if s.undone else ''}") for s in steps
+    ]
+    return console.table(("step", "when", "faces", "who", "what"), rows, width=width)
 
 
 @people.command()

@@ -2,11 +2,14 @@
 
 from typing import TYPE_CHECKING, Annotated
 
+import typer
+
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption
+from facesets.cli.thresholds import typed_flags
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.operations.options.declaration import Option
+from facesets.operations.options.declaration import Option, declared
 from facesets.operations.options.training import TrainOptions
 from facesets.plurals import counted, people
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 
 def train(
+    context: typer.Context,
     database: DatabaseOption = None,
     activate: Annotated[
         str | None, Option("Train nothing: use this head from now on.", metavar="HEAD")
@@ -44,6 +48,10 @@ def train(
 
     if sum((activate is not None, deactivate, listed)) > 1:
         raise WrongUsage("Give one of --activate, --deactivate and --list at a time.")
+    idle = sorted(typed_flags(context) & {each.name for each in declared(TrainOptions)})
+    if idle and (activate is not None or deactivate or listed):
+        flag = f"--{idle[0].replace('_', '-')}"
+        raise WrongUsage(f"{flag} is for training, and --activate, --deactivate and --list train nothing.")
     conf = settings.load()
     with open_database(database, conf, console) as session:
         if listed:

@@ -77,6 +77,11 @@ class Calibration:
     source: str
     pairs: PairModel | None = None
 
+    @classmethod
+    def linking_at(cls, link: float, middle: float, spread: float, faces: int) -> "Calibration":
+        """What similarities mean where it is known from which mean similarity on merging is right."""
+        return cls(link / _LINK_SHARE, middle, spread, faces, "known beforehand")
+
     @property
     def strangers(self) -> float:
         """Rarely do two strangers' faces reach this."""

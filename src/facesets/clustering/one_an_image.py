@@ -2,10 +2,41 @@
 
 import numpy as np
 
+from facesets.clustering.centroids import unit_centres
 from facesets.clustering.same_image import same_image_pairs
 from facesets.clustering.vectors import Float32, Int64
 
 _NOBODY = -1
+
+
+def leave_clusters(rows: Float32, labels: Int64, apart: Int64) -> Int64:
+    """Find the faces that must leave their cluster, for a more central one there is in their image.
+
+    Parameters
+    ----------
+    rows : float32 array of shape (n, d)
+        Unit length.
+    labels : int64 array of shape (n,)
+        Negative for none.
+    apart : int64 array of shape (m, 2)
+        Pairs of faces that are two people.
+
+    Returns
+    -------
+    int64 array of shape (k,)
+        Ascending rows.
+    """
+    inside = apart[(labels[apart[:, 0]] == labels[apart[:, 1]]) & (labels[apart[:, 0]] >= 0)]
+    if not len(inside):
+        return np.empty(0, np.int64)
+    some, place = np.unique(inside, return_inverse=True)
+    wanted, of = np.unique(labels[some], return_inverse=True)
+    centrality = np.einsum("ij,ij->i", rows[some], unit_centres(rows, labels, wanted)[of])
+    leaving: set[int] = set()
+    for first, second in place.reshape(-1, 2).tolist():
+        if leaving.isdisjoint((first, second)):
+            leaving.add(first if centrality[first] < centrality[second] else second)
+    return some[sorted(leaving)]
 
 
 def leave_clashing(rows: Float32, image: Int64, before: Int64, after: Int64) -> Int64:

@@ -35,6 +35,8 @@ _WHOLE_SHARE = 0.05
 _MARGIN = 0.05
 """By so much a face is more similar to a fixed person whom it joins than to the next one."""
 
+_FEWEST_OF_SEVERAL = 2
+
 _BLOCK_ROWS = 512
 
 
@@ -109,7 +111,8 @@ def regroup(
     calibration : Calibration
         Of all faces.
     min_size : int
-        Fewest faces of a person for whom no human vouches.
+        Fewest faces of a new person; a known one for whom no human vouches is gone who loses faces and has
+        fewer then.
     least_similarity : float, optional
         Mean similarity to a person's faces without which no face joins.
     most_faces : int
@@ -231,12 +234,16 @@ class _Settling:
             self._after[leaving] = NOBODY
 
     def drop_small(self, min_size: int) -> None:
-        """Leave alone the faces of people who have too few, unless they stay as they are."""
+        """Leave alone the faces of people who have too few: new ones, and known ones who lost some."""
         persons = len(self._known.fixed)
-        faces = np.bincount(self._after[self._after >= 0])
+        faces = np.bincount(self._after[self._after >= 0], minlength=persons)
+        before = np.bincount(self._known.person[self._known.person >= 0], minlength=persons)
+        least = np.full(len(faces), min_size)
+        # A larger size than before is for who is new: it dissolves nobody who is there.
+        least[:persons] = np.minimum(min_size, np.maximum(before, _FEWEST_OF_SEVERAL))
+        least[:persons][self._known.fixed | self._large] = 0
         mine = self._after[self._some]
-        kept = np.append(self._known.fixed | self._large, False)[np.where(mine < persons, mine, -1)]
-        few = (mine >= 0) & ~kept & (np.append(faces, 0)[mine] < min_size)
+        few = (mine >= 0) & np.append(faces < least, False)[mine]
         self._after[self._some[few]] = NOBODY
 
     def numbered(self) -> Int64:

@@ -162,13 +162,13 @@ class ClusterOptions(Checked):
         chosen = replace(self, method=method or "agglomerative")
         if said.measure is None and chosen.method == "dbscan":
             return replace(chosen, eps=said.value)
+        measure = measure_of(chosen.method)
+        if measure is None and said.value is not None and not said.is_setting:
+            raise refuse(chosen.method)
         if said.measure is None:
             return replace(chosen, threshold=said.value)
-        measure = measure_of(chosen.method)
         if measure is None:
-            if said.is_setting:
-                return chosen
-            raise refuse(chosen.method)
+            return chosen
         least, most = (0, 2) if measure == "max_cosine_distance" else (-1, 1)
         return chosen.with_own_threshold(said.in_measure(measure, least, most))
 

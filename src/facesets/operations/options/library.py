@@ -139,7 +139,7 @@ class ClusterLibraryOptions(Checked):
         is cut; and from which a new face joins a known person, by the mean of that person's faces where the
         method goes by means. None measures a fitting one on the faces, which `agglomerative` and `auto` can.
     same_image_ok : bool
-        Two faces in one image may be one person. Otherwise `agglomerative` and `auto` keep them apart.
+        Two faces in one image may be one person. Otherwise all methods but `components` keep them apart.
     """
 
     method: Method = "auto"

@@ -6,16 +6,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.fixtures.filled_library import grouped, template_by
 from tests.fixtures.library_people import (
     add_face,
     add_person,
+    add_photo,
     cluster,
     face_of,
     heart_of,
     rows,
     who_is,
 )
-from tests.fixtures.made_faces import SETTINGS, made_faces, made_file, made_image
+from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 
 from facesets.clustering.vectors import Float64
 from facesets.errors import AlreadyRunning, WrongUsage
@@ -31,14 +33,7 @@ from facesets.store.postgres.library import Library
 BY = "anna@home"
 
 
-@pytest.fixture
-def library(database: Database) -> Library:
-    """Anna with six photos, Ben with four, as people."""
-    filled = Library(database)
-    add_person(filled, "anna", 6)
-    add_person(filled, "ben", 4)
-    cluster(filled)
-    return filled
+template = template_by(grouped(anna=6, ben=4))
 
 
 def unit(vector: Float64) -> Float64:
@@ -56,17 +51,6 @@ def like(*parts: tuple[str, float], seed: int = 0) -> Float64:
 def run(library: Library, **options: Any) -> AssignSummary:
     chosen = AssignOptions(**options)
     return assign(library, chosen, progress=SilentProgress(), stop=Stop(), by=BY)
-
-
-def add_photo(library: Library, name: str, *vectors: Float64, taken: str = "NaT") -> None:
-    """A photo with several faces; `PHOTO` is at `/NAME.jpg`."""
-    image = made_image(name, len(vectors), taken=taken)
-    faces = replace(
-        made_faces(len(vectors), seed=len(name)),
-        embedding=np.stack([unit(each) for each in vectors]).astype(np.float32),
-    )
-    with library.writing(SETTINGS):
-        library.commit([made_file(f"/{name}.jpg", image)], [replace(image, faces=faces)])
 
 
 def people_on(library: Library, name: str) -> list[str]:
@@ -166,7 +150,7 @@ def test_it_is_one_step_that_is_taken_back_exactly(library: Library) -> None:
 
 def test_of_two_faces_on_one_photo_the_more_similar_one_goes_to_a_person(library: Library) -> None:
     anna = who_is(library, "anna-0-0")
-    add_photo(library, "twice", like(("anna", 0.75)), like(("anna", 0.9), seed=1))
+    add_photo(library, "twice", [like(("anna", 0.75)), like(("anna", 0.9), seed=1)])
     run(library)
     assert people_on(library, "twice") == ["", anna]
     assert asked(library) == []
@@ -233,8 +217,8 @@ def test_faces_said_to_be_somebody_come_home_after_a_reset(library: Library) -> 
 
 
 def test_only_the_faces_that_are_asked_for_are_looked_at(library: Library) -> None:
-    add_photo(library, "old", like(("anna", 0.8)), taken="2001-05-01T10:00:00")
-    add_photo(library, "late", like(("anna", 0.8), seed=1), taken="2020-05-01T10:00:00")
+    add_photo(library, "old", [like(("anna", 0.8))], taken="2001-05-01T10:00:00")
+    add_photo(library, "late", [like(("anna", 0.8), seed=1)], taken="2020-05-01T10:00:00")
     later = date(2100, 1, 1)
     assert run(library, since=later).faces == 0
     assert run(library, taken_since=date(2010, 1, 1), dry_run=True).faces == 1
@@ -259,13 +243,13 @@ def test_two_runs_at_once_are_refused(library: Library, library_url: str) -> Non
     other.close()
 
 
-def test_a_library_without_faces_says_what_to_do(database: Database) -> None:
+def test_a_library_without_faces_says_what_to_do(empty_database: Database) -> None:
     with pytest.raises(WrongUsage, match="no faces"):
-        run(Library(database))
+        run(Library(empty_database))
 
 
-def test_without_people_nothing_is_given_away(database: Database) -> None:
-    filled = Library(database)
+def test_without_people_nothing_is_given_away(empty_database: Database) -> None:
+    filled = Library(empty_database)
     add_person(filled, "anna", 2)
     summary = run(filled)
     assert (summary.faces, summary.people, summary.assigned, summary.review) == (2, 0, 0, 0)

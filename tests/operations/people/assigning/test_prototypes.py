@@ -1,10 +1,9 @@
 """`people prototypes | centroids`: what stands for people, and what humans say about it."""
 
 import pytest
+from tests.fixtures.filled_library import grouped, template_by
 from tests.fixtures.library_people import (
     add_face,
-    add_person,
-    cluster,
     face_of,
     forget_prototypes,
     heart_of,
@@ -21,14 +20,12 @@ from facesets.store.postgres.library import Library
 BY = "anna@home"
 
 
-@pytest.fixture
-def library(database: Database) -> Library:
-    filled = Library(database)
-    add_person(filled, "anna", 8)
-    add_person(filled, "ben", 5)
-    cluster(filled)
-    forget_prototypes(filled)
-    return filled
+def fill(database: Database) -> None:
+    grouped(anna=8, ben=5)(database)
+    forget_prototypes(Library(database))
+
+
+template = template_by(fill)
 
 
 def exemplars(database: Database, who: str) -> list[int]:
@@ -127,7 +124,7 @@ def test_centroids_are_made_exactly_and_it_says_what_had_changed(library: Librar
     assert (summary.people, summary.prototypes, summary.changed) == (2, 6, 1)
 
 
-def test_centroids_of_an_empty_library_say_what_to_do(database: Database) -> None:
+def test_centroids_of_an_empty_library_say_what_to_do(empty_database: Database) -> None:
     with pytest.raises(WrongUsage, match="no faces"):
-        centroids(database)
-    assert prototypes(database).prototypes == []
+        centroids(empty_database)
+    assert prototypes(empty_database).prototypes == []

@@ -1,13 +1,13 @@
 """Several people and runs change who is who at once."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
 import pytest
+from tests.fixtures.filled_library import grouped, template_by
 from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
-from tests.fixtures.postgres import Server, filled
 
 from facesets.errors import WrongUsage
 from facesets.operations.options.dual import DualOptions
@@ -25,21 +25,7 @@ from facesets.store.postgres.people.steps import one_at_a_time
 BY = "anna@home"
 
 
-def fill(database: Database) -> None:
-    library = Library(database)
-    for name, images in (("anna", 4), ("ben", 4)):
-        add_person(library, name, images)
-    cluster(library)
-
-
-@pytest.fixture(scope="module")
-def template(server: Server, template: str) -> Iterator[str]:
-    yield from filled(server, template, fill)
-
-
-@pytest.fixture
-def library(database: Database) -> Library:
-    return Library(database)
+template = template_by(grouped(anna=4, ben=4))
 
 
 def at_once(library: Library, *works: Callable[[Database], object]) -> list[str]:

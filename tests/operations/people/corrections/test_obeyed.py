@@ -1,36 +1,19 @@
 """What humans said about people of the library holds in every command, run and reset."""
 
-from collections.abc import Iterator
-
 import psycopg
 import pytest
+from tests.fixtures.filled_library import grouped, template_by
 from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
-from tests.fixtures.postgres import Server, filled
 
 from facesets.errors import WrongUsage
 from facesets.operations.people.corrections import correcting, naming
 from facesets.operations.people.lists.listing import person
-from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 
 BY = "anna@home"
 
 
-def fill(database: Database) -> None:
-    library = Library(database)
-    for name, images in (("anna", 4), ("ben", 4)):
-        add_person(library, name, images)
-    cluster(library)
-
-
-@pytest.fixture(scope="module")
-def template(server: Server, template: str) -> Iterator[str]:
-    yield from filled(server, template, fill)
-
-
-@pytest.fixture
-def library(database: Database) -> Library:
-    return Library(database)
+template = template_by(grouped(anna=4, ben=4))
 
 
 def by_hand(library: Library, statement: str) -> None:

@@ -1,12 +1,11 @@
 """People of the library: named, corrected, and every change taken back exactly."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
+from tests.fixtures.filled_library import grouped, template_by
 from tests.fixtures.library_people import add_like, add_person, cluster, face_of, rows, who_is
-from tests.fixtures.postgres import Server, filled
 
 from facesets.errors import WrongUsage
 from facesets.operations.people.corrections import correcting, history, naming
@@ -19,21 +18,7 @@ from facesets.store.postgres.people.people_list import PersonLine
 BY = "anna@home"
 
 
-def fill(database: Database) -> None:
-    library = Library(database)
-    for name, images in (("anna", 6), ("ben", 4), ("cleo", 3)):
-        add_person(library, name, images)
-    cluster(library)
-
-
-@pytest.fixture(scope="module")
-def template(server: Server, template: str) -> Iterator[str]:
-    yield from filled(server, template, fill)
-
-
-@pytest.fixture
-def library(database: Database) -> Library:
-    return Library(database)
+template = template_by(grouped(anna=6, ben=4, cleo=3))
 
 
 def state(database: Database) -> tuple[list[tuple[Any, ...]], ...]:
@@ -81,6 +66,22 @@ def test_an_unclear_person_changes_nothing_and_lists_who_it_may_be(library: Libr
     with pytest.raises(WrongUsage, match="at least one letter"):
         naming.rename(library.database, "Anna Bo", " \u0007", by=BY)
     assert state(library.database) == before
+
+
+@pytest.mark.parametrize("word", ["new", " Nobody "])
+def test_nobody_gets_a_word_for_a_name_that_means_somebody_else_in_commands(
+    library: Library, word: str
+) -> None:
+    anna = who_is(library, "anna-0-0")
+    with pytest.raises(WrongUsage, match=rf"^Nobody can be called {word.strip()}: .* Choose another name\.$"):
+        naming.name(library.database, anna, word, into=False, face=False, by=BY)
+    naming.name(library.database, anna, "Anna", into=False, face=False, by=BY)
+    with pytest.raises(WrongUsage, match="Nobody can be called"):
+        naming.rename(library.database, "Anna", word, by=BY)
+    # Whoever was called so before is found by number.
+    rows(library.database, f"UPDATE person_names SET name = '{word.strip()}' RETURNING 1")
+    moved = correcting.move(library.database, [face_of(library, "ben-0-0")], anna, by=BY)
+    assert (moved.name, who_is(library, "ben-0-0")) == (word.strip(), anna)
 
 
 def test_a_name_that_exists_joins_two_people_only_when_that_is_said(library: Library) -> None:

@@ -1,12 +1,11 @@
 """Somebody who is several people: parts are proposed, and made when that is said."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import add_face, add_person, cluster, face_of, heart_of, rows, who_is
-from tests.fixtures.postgres import Server, filled
 
 from facesets.operations.options.people import SplitOptions
 from facesets.operations.people.corrections import correcting, history, naming
@@ -31,14 +30,7 @@ def fill(database: Database) -> None:
     forget_what_merging_said(library)
 
 
-@pytest.fixture(scope="module")
-def template(server: Server, template: str) -> Iterator[str]:
-    yield from filled(server, template, fill)
-
-
-@pytest.fixture
-def library(database: Database) -> Library:
-    return Library(database)
+template = template_by(fill)
 
 
 def forget_what_merging_said(library: Library) -> None:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import psycopg
 import pytest
-from tests.fixtures.library_people import add_face, add_person, cluster, heart_of
-from tests.fixtures.made_faces import SETTINGS, made_file, made_image
+from tests.fixtures.library_people import add_face, add_person, add_photo, cluster, heart_of
+from tests.fixtures.made_faces import SETTINGS, made_image
 from tests.fixtures.postgres import Server
 from tests.fixtures.waiting import wait_for
 
@@ -121,12 +121,7 @@ def sisters(library: Library, name: str, seed: int) -> None:
     """One photo with two faces that are as similar as one person's often are."""
     heart = np.random.default_rng(sum(b"anna")).standard_normal(512)
     noise = np.random.default_rng(seed).standard_normal((2, 512)) * [[0.4], [0.8]]
-    vectors = (heart + noise).astype(np.float32)
-    image = made_image(name, 2)
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    with library.writing(SETTINGS):
-        faces = replace(image.faces, embedding=unit)
-        library.commit([made_file(f"/{name}.jpg", image)], [replace(image, faces=faces)])
+    add_photo(library, name, list(heart + noise))
 
 
 def pairs_together(database: Database) -> int:
@@ -141,7 +136,9 @@ def pairs_together(database: Database) -> int:
     return int(row[0])
 
 
-@pytest.mark.parametrize(("method", "threshold"), [("agglomerative", 0.6), ("auto", None)])
+@pytest.mark.parametrize(
+    ("method", "threshold"), [("agglomerative", 0.6), ("auto", None), ("hdbscan", 0.6), ("dbscan", 0.6)]
+)
 @pytest.mark.parametrize("known_before", [False, True])
 def test_two_faces_in_one_photo_are_two_people_unless_that_is_allowed(
     library: Library, method: str, threshold: float | None, known_before: bool
@@ -410,3 +407,16 @@ def test_another_size_or_method_looks_at_faces_again_that_were_left_alone(librar
     assert cluster(library, min_size=1).new_persons == 1
     again = cluster(library, min_size=1)
     assert (again.alone, again.joined, again.new_persons, again.regrouped) == (0, 0, 0, 0)
+
+
+def test_a_size_is_for_new_people_and_empties_no_library(library: Library) -> None:
+    cluster(library)
+    before = people(library.database)
+    add_person(library, "dora", 5)
+    huge = cluster(library, min_size=1_000_000)
+    assert (huge.dissolved, huge.regrouped, huge.new_persons, huge.alone) == (0, 0, 0, 6)
+    after = people(library.database)
+    assert {path: after[path] for path in before} == before
+    usual = cluster(library)
+    assert (usual.new_persons, usual.step is None) == (1, False)
+    assert cluster(library).step is None

@@ -1,11 +1,12 @@
 """`cluster --dual`: faces go to known people, the others into clusters that are nobody yet."""
 
-from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.fixtures.filled_library import template_by
+from tests.fixtures.heads import confusing_head, use
 from tests.fixtures.library_people import add_person, cluster, face_of, rows, who_is
-from tests.fixtures.postgres import Server, filled
 
 from facesets.cli.cluster_dual import cluster_lines
 from facesets.errors import WrongUsage
@@ -18,6 +19,7 @@ from facesets.progress import SilentProgress
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.training.calibration import Thresholds
 
 BY = "anna@home"
 
@@ -66,14 +68,7 @@ def fill(database: Database) -> None:
         add_person(library, name, faces, spread=0.3)
 
 
-@pytest.fixture(scope="module")
-def template(server: Server, template: str) -> Iterator[str]:
-    yield from filled(server, template, fill)
-
-
-@pytest.fixture
-def library(database: Database) -> Library:
-    return Library(database)
+template = template_by(fill)
 
 
 @pytest.mark.parametrize("method", ["hdbscan", "dbscan", "agglomerative", "components"])
@@ -81,6 +76,7 @@ def test_faces_go_to_known_people_and_the_others_into_numbered_clusters(
     library: Library, method: str
 ) -> None:
     summary = run(library, unknown_method=method)
+    assert summary.known is not None
     assert (summary.known.faces, summary.known.assigned, summary.known.people) == (19, 3, 1)
     assert summary.known.share == pytest.approx(3 / 19, abs=1e-4)
     unknown = summary.unknown
@@ -105,7 +101,7 @@ def test_a_second_run_changes_nothing_and_new_faces_join_clusters_that_keep_thei
     before = state(library)
     again = run(library)
     assert state(library) == before
-    assert again.steps == []
+    assert again.step is None
     add_person(library, "cleo", 4, spread=0.3, seed=1)
     add_person(library, "emil", 3, spread=0.3)
     summary = run(library)
@@ -150,6 +146,25 @@ def test_each_cluster_is_asked_about_with_the_person_it_is_nearest_to(library: L
     assert run(library).unknown.questions == 0  # type: ignore[union-attr]
 
 
+def test_with_a_head_in_use_clusters_are_asked_about_by_what_it_makes_of_them(library: Library) -> None:
+    use(
+        library,
+        confusing_head(["anna", "ben"]),
+        Thresholds(0.95, 0.8, 0.99, 0.02, max_cosine_distance=0.4, middle=0.0, spread=0.1),
+    )
+    assert run(library, unknown_method="agglomerative").step is not None
+    ben = cluster_of(library, "ben-0-0")
+    found = rows(
+        library.database,
+        f"""SELECT cosine_similarity > 0.6, uncertainty > 0.4 FROM person_candidates
+            WHERE kind = 'cluster' AND cluster_id = '{ben}'""",
+    )
+    assert found == [(True, True)]
+    near = person(library.database, str(ben), faces=1).cluster
+    assert near is not None
+    assert near.nearest[0].cosine_similarity > 0.6
+
+
 def test_a_cluster_is_named_merged_into_somebody_or_said_not_to_be_somebody(library: Library) -> None:
     run(library)
     anna = who_is(library, "anna-0-0")
@@ -171,19 +186,49 @@ def test_a_cluster_is_named_merged_into_somebody_or_said_not_to_be_somebody(libr
     assert who_is(library, "cleo-0-0") != anna
 
 
-def test_both_phases_can_be_taken_back(library: Library) -> None:
+def test_both_phases_are_one_step_that_is_taken_back_at_once(library: Library) -> None:
     before = state(library)[:2]  # type: ignore[index]
     summary = run(library)
-    assert len(summary.steps) == 2
-    for step in summary.steps:
-        history.undo(library.database, step, by=BY)
+    assert summary.step is not None
+    log = history.log(library.database, None, limit=1)
+    assert (log[0].id, log[0].what) == (summary.step, "3 faces assigned, the others in 3 clusters")
+    after = state(library)[:2]  # type: ignore[index]
+    assert history.undo(library.database, by=BY).id == summary.step
     assert state(library)[:2] == before  # type: ignore[index]
+    history.redo(library.database, by=BY)
+    assert state(library)[:2] == after  # type: ignore[index]
 
 
-def test_a_dry_run_stores_nothing(library: Library) -> None:
+def test_a_dry_run_tells_both_phases_and_stores_nothing(library: Library) -> None:
     before = state(library)
-    summary = run(library, dry_run=True)
-    assert (summary.known.assigned, summary.unknown) == (3, None)
+    tried = run(library, dry_run=True)
+    assert (tried.step, state(library)) == (None, before)
+    done = run(library)
+    assert tried.known is not None
+    assert tried.unknown is not None
+    assert done.known is not None
+    assert done.unknown is not None
+    assert replace(tried.known, seconds=0) == replace(done.known, seconds=0)
+    assert done.unknown.largest == "unknown_cluster_1"
+    assert replace(tried.unknown, seconds=0) == replace(done.unknown, seconds=0, largest="")
+    again = run(library, dry_run=True)
+    assert again.unknown is not None
+    assert (again.unknown.clusters, again.unknown.new) == (3, 0)
+
+
+def test_a_stop_while_the_others_are_grouped_stores_nothing(library: Library) -> None:
+    before, stop = state(library), Stop()
+
+    class Stopping(SilentProgress):
+        def begin(self, what: str, *_total: object, **_unit: object) -> None:
+            if what == "Reading faces":
+                stop.request()
+
+    summary = cluster_dual(
+        library, ClusterLibraryOptions(), DualOptions(dual=True), progress=Stopping(), stop=stop, by=BY
+    )
+    assert (summary.stopped, summary.step, summary.unknown) == (True, None, None)
+    assert summary.known is not None
     assert state(library) == before
 
 

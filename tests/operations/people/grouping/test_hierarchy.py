@@ -1,11 +1,22 @@
 """`cluster --method hdbscan` on the library: the hierarchy is kept, and new faces are placed in it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.fixtures.library_people import add_face, add_person, cluster, heart_of, rows, who_is
+from numpy.typing import NDArray
+from tests.fixtures.library_people import (
+    add_face,
+    add_person,
+    add_photo,
+    cluster,
+    heart_of,
+    like,
+    rows,
+    who_is,
+)
 
 from facesets.clustering import hdbscan
 from facesets.errors import DamagedFile
@@ -176,6 +187,60 @@ def test_every_run_can_be_taken_back_and_the_hierarchy_before_is_in_force_again(
     assert everything(library)[1:] == ([], None)
     history.redo(library.database, by="anna@home")
     assert everything(library) == states[1]
+
+
+def test_of_two_faces_in_one_photo_one_is_placed_in_a_kept_cluster(library: Library) -> None:
+    by_hierarchy(library)
+    rng = np.random.default_rng(1)
+    vectors = [heart_of("anna") + rng.standard_normal(512) * spread for spread in (0.3, 0.8)]
+    add_photo(library, "twice", vectors)
+    summary = by_hierarchy(library)
+    assert (summary.joined, summary.alone) == (1, 1)
+    inside = (
+        "SELECT ordinal FROM face_detections WHERE cluster = '{}' AND image_id = (SELECT max(id) FROM images)"
+    )
+    assert rows(library.database, inside.format(cluster_of(library, "anna-0-0"))) == [(0,)]
+    assert by_hierarchy(library).joined == 0
+    allowed = by_hierarchy(library, same_image_ok=True)
+    assert (allowed.joined, "New hierarchy" in allowed.reasons[0]) == (1, True)
+
+
+def lobe(rng: np.random.Generator, share: float) -> NDArray[np.float64]:
+    """A face of somebody who is similar to Anna by so much."""
+    return like("anna", "betty", share) + rng.standard_normal(512) * 0.02
+
+
+def labels_of(library: Library, names: Sequence[str]) -> set[str | None]:
+    return {cluster_of(library, name) for name in names}
+
+
+def test_a_photo_that_shows_somebody_twice_cuts_nobody_in_two(database: Database) -> None:
+    library, rng = Library(database), np.random.default_rng(2)
+    for name in NAMES[1:]:
+        add_person(library, name, 6, spread=0.5)
+    for number in range(8):
+        add_face(library, f"young-{number}", lobe(rng, 1.0))
+        add_face(library, f"old-{number}", lobe(rng, 0.9))
+    add_photo(library, "mirror", [lobe(rng, 1.0), lobe(rng, 0.9)])
+    by_hierarchy(library, min_cluster_size=5)
+    annas = labels_of(library, [f"{age}-{number}" for age in ("young", "old") for number in range(8)])
+    assert len(annas - {None}) == len(annas) == 1
+    latest = "SELECT cluster FROM face_detections ORDER BY id DESC LIMIT 2"
+    assert {cluster for (cluster,) in rows(library.database, latest)} == {None, *annas}
+
+
+def test_people_who_share_many_photos_are_told_apart(database: Database) -> None:
+    library, rng = Library(database), np.random.default_rng(3)
+    for name in NAMES[1:]:
+        add_person(library, name, 6, spread=0.5)
+    for number in range(8):
+        add_photo(library, f"both-{number}", [lobe(rng, 1.0), lobe(rng, 0.9)])
+    assert by_hierarchy(library, min_cluster_size=5, same_image_ok=True).new_persons == 4
+    rows(database, "DELETE FROM persons RETURNING id")
+    assert by_hierarchy(library, min_cluster_size=5).new_persons == 5
+    twice = """SELECT count(*) FROM (SELECT FROM face_detections WHERE person_id IS NOT NULL
+        GROUP BY image_id, person_id HAVING count(*) > 1) AS twice"""
+    assert rows(database, twice) == [(0,)]
 
 
 def test_only_the_best_faces_make_the_hierarchy_and_the_others_are_placed_in_it(library: Library) -> None:

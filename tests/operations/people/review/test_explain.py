@@ -1,25 +1,21 @@
 """Why a face is whose it is."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict
 
-import numpy as np
 import pytest
+from tests.fixtures.filled_library import template_by
+from tests.fixtures.heads import random_head, use
 from tests.fixtures.library_people import add_like, add_person, cluster, face_of, who_is
-from tests.fixtures.postgres import Server, filled
 from tests.fixtures.program import run
 
 from facesets.errors import WrongUsage
 from facesets.operations.people.corrections import correcting, naming
 from facesets.operations.people.review.explaining import explain
-from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.face_vectors import vectors_of_faces
-from facesets.store.postgres.people.projection_heads import keep_head, use_head
 from facesets.training.calibration import Thresholds
-from facesets.training.export_onnx import onnx_model
-from facesets.training.head import Layer, project
+from facesets.training.head import project
 
 BY = "anna@home"
 
@@ -33,14 +29,7 @@ def fill(database: Database) -> None:
         naming.name(library.database, who_is(library, label), name, into=False, face=False, by=BY)
 
 
-@pytest.fixture(scope="module")
-def template(server: Server, template: str) -> Iterator[str]:
-    yield from filled(server, template, fill)
-
-
-@pytest.fixture
-def library(database: Database) -> Library:
-    return Library(database)
+template = template_by(fill)
 
 
 def test_a_face_of_somebody_is_explained_by_their_other_faces_and_the_runner_up(library: Library) -> None:
@@ -99,26 +88,19 @@ def test_a_face_that_is_said_not_to_be_somebody_is_given_to_them_by_no_run(libra
 def test_with_a_head_in_use_similarities_and_thresholds_are_those_of_the_head(
     library: Library, library_url: str
 ) -> None:
-    rng = np.random.default_rng(0)
-    layers = (Layer(rng.standard_normal((512, 8)).astype(np.float32), np.zeros(8, np.float32)),)
-    made = Thresholds(0.93, 0.9, 0.95, 0.02, 0.1, 0.0, 0.1)
+    layers = random_head()
     add_like(library, "carl", "anna", 0.5, 1)
     face, other = face_of(library, "carl-0-0"), face_of(library, "anna-0-1")
     before = explain(library.database, face, "Anna")
 
-    def use(connection: Connection) -> None:
-        detector = library.detector(connection)
-        assert detector is not None
-        head = keep_head(connection, detector.model_id, "lda", onnx_model(layers), 8, {}, asdict(made))
-        use_head(connection, detector.model_id, head.id)
-
-    library.database.run(use)
+    use(library, layers, Thresholds(0.93, 0.9, 0.95, 0.02, 0.1, 0.0, 0.1))
     (vectors,) = library.database.run(lambda connection: vectors_of_faces(connection, [face, other]))
     projected = project(layers, vectors.embedding)
     of_face, of_other = (projected[vectors.face_id.tolist().index(each)] for each in (face, other))
     found = explain(library.database, face, "Anna")
     assert (before.head, found.head) == ("", "lda-1")
     assert (found.thresholds["assign"], found.thresholds["margin"]) == (0.93, 0.02)
+    assert found.thresholds["link"] == pytest.approx(1 - 0.1)
     assert found.about is not None
     assert before.about is not None
     assert dict(found.about.nearest)[other] == pytest.approx(float(of_face @ of_other), abs=1e-3)

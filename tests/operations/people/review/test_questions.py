@@ -6,7 +6,10 @@ People are made by connected components, which leave those apart that `auto` wou
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
+from tests.fixtures.filled_library import template_by
+from tests.fixtures.heads import confusing_head, use
 from tests.fixtures.library_people import (
     add_like,
     add_person,
@@ -20,18 +23,24 @@ from facesets.errors import WrongUsage
 from facesets.operations.people.corrections import correcting, history, naming
 from facesets.operations.people.review.answering import answer
 from facesets.operations.people.review.questions import Question, next_questions, refresh_questions, waiting
+from facesets.operations.people.training.heads import deactivate
+from facesets.records import Float32
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.face_vectors import vectors_of_faces
+from facesets.training.calibration import Thresholds
+from facesets.training.head import project
 
 BY = "anna@home"
 
 
-@pytest.fixture
-def library(database: Database) -> Library:
-    filled = Library(database)
-    add_person(filled, "anna", 6)
-    add_person(filled, "ben", 4)
-    return filled
+def fill(database: Database) -> None:
+    library = Library(database)
+    add_person(library, "anna", 6)
+    add_person(library, "ben", 4)
+
+
+template = template_by(fill)
 
 
 def ask(library: Library, kind: str = "") -> list[Question]:
@@ -234,6 +243,30 @@ def test_a_cluster_that_may_be_somebody_is_given_to_them_by_yes(library: Library
     history.undo(library.database, step, by=BY)
     say(library, one(library, "cluster"), "no")
     assert ask(library, "cluster") == []
+
+
+def test_with_a_head_in_use_questions_are_those_of_what_it_makes_of_faces(library: Library) -> None:
+    add_person(library, "carl", 1)
+    cluster(library, method="components")
+    assert {each.kind for each in ask(library)} == {"name"}
+    layers = confusing_head(["anna", "ben", "carl"])
+    use(library, layers, Thresholds(0.9, 0.8, 0.99, 0.02, max_cosine_distance=0.4, middle=0.0, spread=0.1))
+    same, near = one(library, "same"), one(library, "near")
+    assert same.text.endswith("one person?")
+    assert same.items[0].cosine_similarity > 0.5
+    assert near.items[0].faces == [face_of(library, "carl-0-0")]
+    theirs = rows(library.database, f"SELECT id FROM face_detections WHERE person_id = '{near.person}'")
+    carl, *others = project(layers, vectors_of(library, [near.items[0].faces[0], *(i for (i,) in theirs)]))
+    mean = float(np.mean([carl @ each for each in others]))
+    assert near.items[0].cosine_similarity == pytest.approx(mean, abs=0.001)
+    deactivate(library.database)
+    assert {each.kind for each in ask(library)} == {"name"}
+
+
+def vectors_of(library: Library, faces: list[int]) -> Float32:
+    """The vectors of faces, in this order."""
+    (found,) = library.database.run(lambda connection: vectors_of_faces(connection, faces))
+    return found.embedding[[found.face_id.tolist().index(face) for face in faces]]
 
 
 def test_what_was_said_already_is_not_asked_also_where_it_follows(library: Library) -> None:

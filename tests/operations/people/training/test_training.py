@@ -171,6 +171,7 @@ def test_two_phases_compare_by_the_head_in_use(database: Database, tmp_path: Pat
     summary = cluster_dual(
         library, ClusterLibraryOptions(), DualOptions(), progress=SilentProgress(), stop=Stop()
     )
+    assert summary.known is not None
     assert summary.known.threshold == head_in_use(library).thresholds.person
     assert summary.known.faces == 85
     assert summary.known.assigned >= 33
@@ -183,6 +184,7 @@ def test_two_phases_compare_by_the_head_in_use(database: Database, tmp_path: Pat
     plain = cluster_dual(
         library, ClusterLibraryOptions(), DualOptions(), progress=SilentProgress(), stop=Stop()
     )
+    assert plain.known is not None
     assert plain.known.threshold == 0.7
     assert plain.known.assigned < 10
 

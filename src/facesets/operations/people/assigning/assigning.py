@@ -90,6 +90,22 @@ class AssignSummary:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Faces compared with people, before any is given away.
+
+    Attributes
+    ----------
+    so_far : AssignSummary
+        All of it but what comes of the assignment.
+    assignment : Assignment or None
+        None where it was stopped.
+    """
+
+    so_far: AssignSummary
+    assignment: Assignment | None
+
+
 class _StoppedEarly(Exception):
     """The run was asked to end before everything was compared."""
 
@@ -145,6 +161,42 @@ def _assign(
     stop: Stop,
 ) -> AssignSummary:
     database = library.database
+    found = compare_with_people(library, options, some, by, run_id, progress, stop)
+    assignment, summary = found.assignment, found.so_far
+    if assignment is None:
+        return summary
+    decided = time.monotonic()
+    progress.begin("Deciding whose faces they are")
+    done = (
+        database.run(assignment.decide).counts()
+        if options.dry_run
+        else changing(database, lambda connection: assignment.store(connection, by, run_id))
+    )
+    progress.end()
+    return replace(
+        summary,
+        assigned=done.faces,
+        assigned_people=done.people,
+        review=done.review,
+        step=done.step,
+        seconds=summary.seconds | {"storing": round(time.monotonic() - decided, 3)},
+    )
+
+
+def compare_with_people(
+    library: Library,
+    options: AssignOptions,
+    some: Some,
+    by: str,
+    run_id: int,
+    progress: Progress,
+    stop: Stop,
+) -> Comparison:
+    """Compare faces without a person with everybody; whom a reset removed is brought back first.
+
+    Raises `WrongUsage` where nothing was indexed yet.
+    """
+    database = library.database
     began = time.monotonic()
     detector = database.run(lambda connection: _detector(connection, library))
     restored = 0 if options.dry_run else database.run(lambda connection: _restore(connection, by, run_id))
@@ -169,25 +221,11 @@ def _assign(
     try:
         compared = _compare(library, detector, some, known, head, limits, progress, stop)
     except _StoppedEarly:
-        return replace(summary, stopped=True)
-    decided = time.monotonic()
-    progress.begin("Deciding whose faces they are")
-    assignment = Assignment(detector, known.persons, compared, limits, options.same_image_ok)
-    done = (
-        database.run(assignment.counts)
-        if options.dry_run
-        else changing(database, lambda connection: assignment.store(connection, by, run_id))
-    )
-    progress.end()
-    seconds = {"reading": read - began, "comparing": decided - read, "storing": time.monotonic() - decided}
-    return replace(
-        summary,
-        faces=len(compared.faces),
-        assigned=done.faces,
-        assigned_people=done.people,
-        review=done.review,
-        step=done.step,
-        seconds={stage: round(value, 3) for stage, value in seconds.items()},
+        return Comparison(replace(summary, stopped=True), None)
+    seconds = {"reading": round(read - began, 3), "comparing": round(time.monotonic() - read, 3)}
+    return Comparison(
+        replace(summary, faces=len(compared.faces), seconds=seconds),
+        Assignment(detector, known.persons, compared, limits, options.same_image_ok),
     )
 
 

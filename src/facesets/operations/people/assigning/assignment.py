@@ -19,7 +19,7 @@ from facesets.store.postgres.people import peopled_faces as people
 from facesets.store.postgres.people.assignable import hidden_people, propose, rejected_people
 from facesets.store.postgres.people.peopled_faces import PeopledFaces, load_peopled_faces, merged_into
 from facesets.store.postgres.people.statements import Statements, load_statements
-from facesets.store.postgres.people.steps import making_step
+from facesets.store.postgres.people.steps import Step, making_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class Assigned:
 
 
 @dataclass(frozen=True, slots=True)
-class _Decision:
-    """Who gets which face.
+class Given:
+    """Who gets which face, and what is to be asked.
 
     Attributes
     ----------
@@ -70,6 +70,10 @@ class _Decision:
     constrained: Bool
     review: PersonMatches
 
+    def counts(self) -> Assigned:
+        """How much that is."""
+        return Assigned(len(self.face), len(np.unique(self.person)), len(np.unique(self.review.face)))
+
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
@@ -87,30 +91,29 @@ class Assignment:
     limits: Thresholds
     same_image_ok: bool
 
-    def counts(self, connection: Connection) -> Assigned:
-        """What `store` would do now."""
-        decided = self._decide(connection)
-        asked = len(np.unique(decided.review.face))
-        return Assigned(len(decided.face), len(np.unique(decided.person)), asked)
-
     def store(self, connection: Connection, by: str, run_id: int) -> Assigned:
         """Give the faces away as one step, and keep what is to be asked."""
-        decided = self._decide(connection)
+        decided = self.decide(connection)
         what = f"{counted(len(decided.face), 'face')} assigned"
         with making_step(connection, "assign", by, what, run_id=run_id) as step:
-            given = 0
-            for how, some in (("auto", ~decided.constrained), ("constrained", decided.constrained)):
-                if some.any():
-                    who = decided.person[some]
-                    nobody = np.full(len(who), -1, np.int64)
-                    given += people.assign(step, decided.face[some], nobody, who, decided.persons, how)
-        review = decided.review
+            assigned = self.give(step, decided)
+        return replace(assigned, step=kept_step(connection, step))
+
+    def give(self, step: Step, decided: Given) -> Assigned:
+        """Give the faces away as part of a step, and keep what is to be asked."""
+        connection, review = step.connection, decided.review
+        given = 0
+        for how, some in (("auto", ~decided.constrained), ("constrained", decided.constrained)):
+            if some.any():
+                who = decided.person[some]
+                nobody = np.full(len(who), -1, np.int64)
+                given += people.assign(step, decided.face[some], nobody, who, decided.persons, how)
         asked = propose(
             connection, self.compared.faces, review.face, review.person, review.similarity, decided.persons
         )
-        return Assigned(given, len(np.unique(decided.person)), asked, kept_step(connection, step))
+        return Assigned(given, len(np.unique(decided.person)), asked)
 
-    def _decide(self, connection: Connection) -> _Decision:
+    def decide(self, connection: Connection) -> Given:
         """Decide by who is where at this moment."""
         said = load_statements(connection)
         faces, now = _with_persons(
@@ -177,7 +180,7 @@ def _on_photo(faces: PeopledFaces, image: Int64, person: Int64) -> Bool:
     return on_photo
 
 
-def _obeyed(faces: PeopledFaces, choice: Choice, said: Statements) -> _Decision:
+def _obeyed(faces: PeopledFaces, choice: Choice, said: Statements) -> Given:
     """The same brought into line with what was said of pairs of faces; nobody new is made of faces."""
     new = np.flatnonzero(faces.person < 0)
     number = faces.face_id[new]
@@ -190,6 +193,4 @@ def _obeyed(faces: PeopledFaces, choice: Choice, said: Statements) -> _Decision:
     given = got >= 0
     review = choice.review
     undecided = got[np.searchsorted(number, review.face)] < 0
-    return _Decision(
-        faces.persons, number[given], got[given], obeyed.constrained[given], review.of(undecided)
-    )
+    return Given(faces.persons, number[given], got[given], obeyed.constrained[given], review.of(undecided))

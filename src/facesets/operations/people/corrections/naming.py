@@ -14,7 +14,7 @@ from facesets.operations.people.corrections.summary import PersonSummary, summar
 from facesets.operations.people.corrections.who import (
     Finder,
     called,
-    cleaned,
+    chosen_name,
     find,
     find_person,
     has_name,
@@ -81,7 +81,7 @@ def name_now(
     finder: Finder = find,
 ) -> PersonSummary:
     """Do as `name` in a transaction in which nobody else makes a step."""
-    text = cleaned(new_name)
+    text = chosen_name(new_name)
     taken = has_name(connection, text)
     if face:
         return _name_face(connection, who, text, taken, into=into, by=by)
@@ -147,7 +147,7 @@ def rename(database: Database, who: str, new_name: str, *, by: str) -> PersonSum
     WrongUsage
         Nobody is meant, or the name is none.
     """
-    text = cleaned(new_name)
+    text = chosen_name(new_name)
 
     def work(connection: Connection) -> PersonSummary:
         state = find_person(connection, who)

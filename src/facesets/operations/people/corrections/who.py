@@ -23,6 +23,8 @@ SHORT = 8
 """Characters of a person's number as it is printed."""
 LONGEST_NAME = 200
 """Characters; longer ones fit neither tables nor the names of folders."""
+RESERVED = frozenset({"new", "nobody"})
+"""What faces are moved to where it is no person; people who were called so before are found by number."""
 _FEWEST = 4
 _MOST_MERGES = 100
 Finder = Callable[[Connection, str], "Meant"]
@@ -61,6 +63,17 @@ def cleaned(name: str) -> str:
         raise WrongUsage("A name holds at least one letter or digit, and no control characters.")
     if len(text) > LONGEST_NAME:
         raise WrongUsage(f"A name has at most {LONGEST_NAME} characters, not {len(text)}.")
+    return text
+
+
+def chosen_name(name: str) -> str:
+    """A name that a human gives, as it is kept. Raises `WrongUsage` as `cleaned`, and for a reserved word."""
+    text = cleaned(name)
+    if folded(text) in RESERVED:
+        raise WrongUsage(
+            f"Nobody can be called {printable(text)}: {Command('people move')} says so where a face goes to "
+            "no person, or to somebody new. Choose another name."
+        )
     return text
 
 

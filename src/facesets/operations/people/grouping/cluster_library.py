@@ -90,13 +90,14 @@ def _cluster(
     decided = time.monotonic()
     seconds = {"reading": read - began, "clustering": decided - read}
     joined = obey(decision.freed(loaded.faces), decision.joined, said).joined
-    questions = 0
+    questions, step = 0, None
     if not options.dry_run:
         progress.begin("Storing people")
-        joined = changing(
+        written = changing(
             database,
             lambda connection: store_decision(connection, loaded, decision, placed, options, writing),
         )
+        joined, step = written.joined, written.step
         progress.end()
         stored = time.monotonic()
         seconds["storing"] = stored - decided
@@ -110,6 +111,7 @@ def _cluster(
         restored=restored.faces,
         left_out=loaded.left_out,
         questions=questions,
+        step=step,
     )
     run.summary = {k: v for k, v in asdict(summary).items() if k != "review"}
     run.summary |= {"review": len(summary.review), **decision.used}

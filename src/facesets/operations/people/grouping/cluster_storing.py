@@ -8,6 +8,7 @@ import numpy as np
 
 from facesets.clustering.incremental import Joined
 from facesets.operations.options.library import ClusterLibraryOptions
+from facesets.operations.people.corrections.summary import kept_step
 from facesets.operations.people.grouping.clusters import plan_of_groups, store_plan
 from facesets.operations.people.grouping.hierarchy import Placed, keep
 from facesets.operations.people.grouping.library_faces import LoadedFaces
@@ -29,6 +30,14 @@ class Writing:
     new_id: Callable[[], UUID]
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A decision as it was written, and the step that takes it back; None where nothing changed."""
+
+    joined: Joined
+    step: int | None
+
+
 def store_decision(
     connection: Connection,
     loaded: LoadedFaces,
@@ -36,8 +45,8 @@ def store_decision(
     placed: Placed | None,
     options: ClusterLibraryOptions,
     writing: Writing,
-) -> Joined:
-    """Write a decision; returns it as it was written.
+) -> Stored:
+    """Write a decision.
 
     What humans said and whom they named or merged while it was made is obeyed too.
     """
@@ -69,4 +78,4 @@ def store_decision(
             plan = keep(step, loaded.model_id, faces, placed, loaded.hierarchy, options, writing.run_id)
         store_plan(step, loaded.model_id, plan)
     note_unassigned(connection, faces.detector_id, faces.face_id)
-    return joined
+    return Stored(joined, kept_step(connection, step))

@@ -49,6 +49,8 @@ class ClusterLibrarySummary:
         Tie people together; left alone.
     questions : int
         Wait for `people review`.
+    step : int or None
+        The number that takes it back; None where nothing changed.
     reasons : list of str
         A sentence for each choice that the method made by itself.
     seconds : mapping of stage to seconds
@@ -67,6 +69,7 @@ class ClusterLibrarySummary:
     left_out: int = 0
     review: list[ReviewCase] = field(default_factory=list)
     questions: int = 0
+    step: int | None = None
     reasons: list[str] = field(default_factory=list)
     dry_run: bool = False
     stopped: bool = False

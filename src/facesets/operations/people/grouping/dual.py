@@ -8,18 +8,23 @@ from facesets.interfaces import Progress
 from facesets.operations.options.assign import AssignOptions
 from facesets.operations.options.dual import DualOptions
 from facesets.operations.options.library import ClusterLibraryOptions
-from facesets.operations.people.assigning.assigning import AssignSummary, assign
-from facesets.operations.people.grouping.dual_unknown import Others
+from facesets.operations.people.assigning.assigning import AssignSummary, Comparison, compare_with_people
+from facesets.operations.people.assigning.assignment import Assigned, Assignment
+from facesets.operations.people.corrections.summary import kept_step
+from facesets.operations.people.grouping.dual_unknown import Done, Others
 from facesets.operations.people.grouping.library_faces import load_faces
 from facesets.operations.people.grouping.matching import StoppedEarly
 from facesets.operations.people.grouping.obeying import constraints_of
 from facesets.operations.people.training.heads import Head, active_head
+from facesets.plurals import counted
+from facesets.records import Int64
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.assignable import Some
 from facesets.store.postgres.people.statements import load_statements
-from facesets.store.postgres.people.steps import changing
+from facesets.store.postgres.people.steps import changing, making_step
 from facesets.store.postgres.runs import recorded_run
 
 STRICTER = 0.1
@@ -49,7 +54,7 @@ class UnknownPhase:
     questions : int
         Clusters of which is to be asked whether they are somebody.
     largest : str
-        The id of the cluster of most faces; empty without any.
+        The id of the cluster of most faces; empty without any, and in a dry run, which stores none.
     """
 
     faces: int
@@ -68,20 +73,31 @@ class DualSummary:
 
     Attributes
     ----------
-    known, unknown : KnownPhase, UnknownPhase
-        The latter None where it was not reached: in a dry run, for who is left is not known then.
-    steps : list of int
-        The numbers that take it back, the last one first.
+    known, unknown : KnownPhase or None, UnknownPhase or None
+        None where they were not reached.
+    step : int or None
+        The number that takes both phases back; None where nothing changed.
     reasons : list of str
         A sentence for each choice that the method made by itself.
     """
 
-    known: KnownPhase
+    known: KnownPhase | None
     unknown: UnknownPhase | None
-    steps: list[int] = field(default_factory=list)
+    step: int | None = None
     reasons: list[str] = field(default_factory=list)
     dry_run: bool = False
     stopped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a run is asked for, and who asks."""
+
+    library: Library
+    options: ClusterLibraryOptions
+    dual: DualOptions
+    by: str
+    run_id: int
 
 
 def cluster_dual(
@@ -96,7 +112,7 @@ def cluster_dual(
     """Give faces to the people to one of whose prototypes they are similar, and group the others.
 
     Clusters of the others become nobody; each that holds most of an earlier one keeps its id. A second run
-    with nothing new changes nothing.
+    with nothing new changes nothing. Both phases are one step.
 
     Raises
     ------
@@ -106,102 +122,106 @@ def cluster_dual(
         Nothing was indexed yet.
     """
     database = library.database
-    asked = asdict(options) | asdict(dual) | {"method": "dual"}
+    told = asdict(options) | asdict(dual) | {"method": "dual"}
     with (
         RunLock(database, "cluster"),
-        recorded_run(database, "cluster", asked, dry_run=options.dry_run) as run,
+        RunLock(database, "assign"),
+        recorded_run(database, "cluster", told, dry_run=options.dry_run) as run,
     ):
-        head = database.run(lambda connection: _head(connection, library))
-        began = time.monotonic()
-        given = _give(library, options, dual, head, progress, stop, by)
-        steps = [] if given.step is None else [given.step]
-        summary = DualSummary(_known(given, began), None, steps, dry_run=options.dry_run, stopped=True)
-        if given.stopped or options.dry_run:
-            run.stopped = given.stopped
-            return replace(summary, stopped=given.stopped)
-        try:
-            unknown, reasons, step = _group_others(
-                library, options, dual, head, given.step, progress, stop, by, run.id
-            )
-        except StoppedEarly:
-            run.stopped = True
-            return summary
-        steps = steps if step is None else [step, *steps]
-        summary = replace(summary, unknown=unknown, steps=steps, reasons=reasons, stopped=False)
-        run.summary = asdict(summary)
+        summary = _run(_Asked(library, options, dual, by, run.id), progress, stop)
+        run.stopped, run.summary = summary.stopped, asdict(summary)
     return summary
 
 
-def _give(
-    library: Library,
-    options: ClusterLibraryOptions,
-    dual: DualOptions,
-    head: Head | None,
-    progress: Progress,
-    stop: Stop,
-    by: str,
-) -> AssignSummary:
-    """Give faces to known people."""
-    asked = AssignOptions(
-        threshold=_threshold(dual, _recogniser(library), head),
-        max_faces=dual.dual_max_faces,
-        same_image_ok=options.same_image_ok,
-        dry_run=options.dry_run,
-    )
-    return assign(library, asked, progress=progress, stop=stop, by=by)
-
-
-def _known(given: AssignSummary, began: float) -> KnownPhase:
-    return KnownPhase(
-        given.faces,
-        given.assigned,
-        round(given.assigned / max(given.faces, 1), 4),
-        given.assigned_people,
-        given.threshold,
-        round(time.monotonic() - began, 3),
-    )
-
-
-def _group_others(
-    library: Library,
-    options: ClusterLibraryOptions,
-    dual: DualOptions,
-    head: Head | None,
-    given_by: int | None,
-    progress: Progress,
-    stop: Stop,
-    by: str,
-    run_id: int,
-) -> tuple[UnknownPhase, list[str], int | None]:
-    """Group the others; what came of it, the method's reasons, and the step. Raises `StoppedEarly`."""
-    database, models = library.database, library.settings
+def _run(asked: _Asked, progress: Progress, stop: Stop) -> DualSummary:
+    database, dry_run = asked.library.database, asked.options.dry_run
+    stopped = DualSummary(None, None, dry_run=dry_run, stopped=True)
     began = time.monotonic()
+    head = database.run(lambda connection: _head(connection, asked.library))
+    found = _compare(asked, head, progress, stop)
+    if found.assignment is None:
+        return stopped
+    assignment = found.assignment
+    given = database.run(assignment.decide)
+    known = _known(found.so_far, given.counts(), began)
+    compared = time.monotonic()
     progress.begin("Reading faces")
-    loaded = database.run(lambda connection: load_faces(connection, library, _any_method(options)))
+    loaded = database.run(
+        lambda connection: load_faces(connection, asked.library, _any_method(asked.options))
+    )
     said = database.run(load_statements)
     progress.end()
-    others = Others(loaded, constraints_of(said, loaded.faces.face_id), options, dual, head)
-    found = others.group(progress, stop, None if models is None else models.recogniser)
-    progress.begin("Storing clusters")
-    done = changing(
-        database,
-        lambda connection: others.store(
-            connection, library, found.labels, given_by, _recogniser(library), by, run_id
-        ),
+    others = Others(
+        loaded, given.face, constraints_of(said, loaded.faces.face_id), asked.options, asked.dual, head
     )
-    progress.end()
-    left, noise = len(found.labels), int((found.labels < 0).sum())
-    unknown = UnknownPhase(
+    models = asked.library.settings
+    try:
+        grouping = others.group(progress, stop, None if models is None else models.recogniser)
+    except StoppedEarly:
+        return replace(stopped, known=known)
+    step = None
+    if dry_run:
+        done = database.run(
+            lambda connection: others.preview(connection, assignment.detector, grouping.labels)
+        )
+    else:
+        progress.begin("Storing people and clusters")
+        assigned, done, step = changing(
+            database, lambda connection: _store(connection, asked, assignment, others, grouping.labels)
+        )
+        known = _known(found.so_far, assigned, began, known.seconds)
+        progress.end()
+    unknown = _unknown(grouping.labels, done, round(time.monotonic() - compared, 3))
+    return DualSummary(known, unknown, step, list(grouping.reasons), dry_run=dry_run)
+
+
+def _compare(asked: _Asked, head: Head | None, progress: Progress, stop: Stop) -> Comparison:
+    """Compare faces with known people."""
+    told = AssignOptions(
+        threshold=_threshold(asked.dual, _recogniser(asked.library), head),
+        max_faces=asked.dual.dual_max_faces,
+        same_image_ok=asked.options.same_image_ok,
+        dry_run=asked.options.dry_run,
+    )
+    return compare_with_people(asked.library, told, Some(), asked.by, asked.run_id, progress, stop)
+
+
+def _store(
+    connection: Connection, asked: _Asked, assignment: Assignment, others: Others, labels: Int64
+) -> tuple[Assigned, Done, int | None]:
+    """Give faces to known people and put the others into clusters, as one step; None if nothing changed."""
+    given = assignment.decide(connection)
+    clusters = counted(int(labels.max(initial=-1)) + 1, "cluster")
+    what = f"{counted(len(given.face), 'face')} assigned, the others in {clusters}"
+    with making_step(connection, "cluster", asked.by, what, run_id=asked.run_id) as step:
+        assigned = assignment.give(step, given)
+        done = others.store(step, assignment.detector, labels)
+    return assigned, done, kept_step(connection, step)
+
+
+def _known(found: AssignSummary, given: Assigned, began: float, seconds: float | None = None) -> KnownPhase:
+    return KnownPhase(
+        found.faces,
+        given.faces,
+        round(given.faces / max(found.faces, 1), 4),
+        given.people,
+        found.threshold,
+        round(time.monotonic() - began, 3) if seconds is None else seconds,
+    )
+
+
+def _unknown(labels: Int64, done: Done, seconds: float) -> UnknownPhase:
+    left, noise = len(labels), int((labels < 0).sum())
+    return UnknownPhase(
         left,
-        int(found.labels.max(initial=-1)) + 1,
+        int(labels.max(initial=-1)) + 1,
         done.new,
         noise,
         round(noise / max(left, 1), 4),
         done.questions,
-        round(time.monotonic() - began, 3),
+        seconds,
         done.largest,
     )
-    return unknown, list(found.reasons), done.step
 
 
 def _recogniser(library: Library) -> Recogniser:

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from facesets.clustering import Constraints, same_image_pairs, singletons_as_noise
+from facesets.clustering.centroids import centroids
 from facesets.clustering.methods import METHODS, Grouping, GroupingTask
-from facesets.clustering.recognisers import Recogniser, recogniser_named
+from facesets.clustering.recognisers import recogniser_named
 from facesets.interfaces import Progress
 from facesets.operations.options.dual import DualOptions
 from facesets.operations.options.library import ClusterLibraryOptions
 from facesets.operations.options.threshold import Method
-from facesets.operations.people.corrections.summary import kept_step
 from facesets.operations.people.grouping.clusters import ClusterPlan, matched_ids, store_plan
 from facesets.operations.people.grouping.dual_questions import cluster_questions
 from facesets.operations.people.grouping.hierarchy import best
@@ -22,10 +22,10 @@ from facesets.plurals import counted
 from facesets.records import Int64
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.clusters import FaceClusters
+from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.people.clusters import Centers, FaceClusters, fresh_centers
 from facesets.store.postgres.people.peopled_faces import people_now
-from facesets.store.postgres.people.steps import making_step
+from facesets.store.postgres.people.steps import Step
 from facesets.store.postgres.people.unassigned import note_unassigned
 from facesets.store.postgres.people.unknown_clusters import (
     PREFIX,
@@ -37,19 +37,22 @@ from facesets.store.postgres.people.unknown_clusters import (
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What was stored: new clusters, questions, the step if anything changed, the largest cluster."""
+    """What came of it: new clusters, questions, and the largest cluster where it is stored."""
 
     new: int
     questions: int
-    step: int | None
-    largest: str
+    largest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Others:
-    """The faces that are nobody's yet, and what is known of them."""
+    """The faces that are nobody's yet, and what is known of them.
+
+    `given` are the numbers of faces that get a person in the same step.
+    """
 
     loaded: LoadedFaces
+    given: Int64
     said: Constraints
     options: ClusterLibraryOptions
     dual: DualOptions
@@ -58,8 +61,8 @@ class Others:
     @property
     def rows(self) -> Int64:
         """Their rows among the faces; the best ones, where only so many are wanted."""
-        rows = np.flatnonzero(self.loaded.faces.person < 0)
-        most = self.dual.dual_max_faces
+        faces, most = self.loaded.faces, self.dual.dual_max_faces
+        rows = np.flatnonzero((faces.person < 0) & ~np.isin(faces.face_id, self.given))
         return rows if most is None else best(self.loaded.scope.quality, rows, most)
 
     def group(self, progress: Progress, stop: Stop, recogniser: str | None) -> Grouping:
@@ -99,18 +102,25 @@ class Others:
             return inside
         return inside.plus(same_image_pairs(faces.embedding[rows], faces.image[rows]))
 
-    def store(
-        self,
-        connection: Connection,
-        library: Library,
-        labels: Int64,
-        given_by: int | None,
-        recogniser: Recogniser,
-        by: str,
-        run_id: int,
-    ) -> Done:
-        """Put the faces into their clusters, as one step, and keep what is to be asked."""
-        loaded, rows = self.loaded, self.rows
+    def preview(self, connection: Connection, detector: DetectorRow, labels: Int64) -> Done:
+        """What `store` would do; nothing is changed."""
+        loaded, made = self.loaded, 0
+        before = _unknown_only(loaded.clusters, self.rows)
+
+        def named(count: int) -> list[str]:
+            nonlocal made
+            made = count
+            return [f"{PREFIX}new_{number}" for number in range(count)]
+
+        ids = matched_ids(labels, before.number, before.ids, named)
+        middle = centroids(loaded.faces.embedding[self.rows], labels)
+        faces = np.bincount(labels[labels >= 0], minlength=len(ids))
+        asked = cluster_questions(connection, detector, Centers(ids, faces, middle), self.head)
+        return Done(made, len(asked))
+
+    def store(self, step: Step, detector: DetectorRow, labels: Int64) -> Done:
+        """Put the faces into their clusters, as part of a step, and keep what is to be asked."""
+        loaded, rows, connection = self.loaded, self.rows, step.connection
         # Who got a person meanwhile is none of the others any more.
         now = people_now(connection, loaded.faces)
         free = np.isin(loaded.faces.face_id[rows], now.face_id[now.person < 0])
@@ -123,14 +133,14 @@ class Others:
             return made
 
         ids = matched_ids(labels, before.number, before.ids, named)
-        with making_step(connection, "cluster", by, "clusters that are nobody yet", run_id=run_id) as step:
-            name_after_people(step, loaded.model_id, loaded.faces.detector_id, given_by)
-            store_plan(step, loaded.model_id, ClusterPlan(loaded.faces.face_id[rows], labels, ids))
+        name_after_people(step, loaded.model_id, loaded.faces.detector_id)
+        store_plan(step, loaded.model_id, ClusterPlan(loaded.faces.face_id[rows], labels, ids))
         note_unassigned(connection, loaded.faces.detector_id, loaded.faces.face_id[rows])
-        asked = cluster_questions(connection, library, ids, recogniser)
+        centers = fresh_centers(connection, detector, ids)
+        asked = cluster_questions(connection, detector, centers, self.head)
         questions = replace_questions(connection, loaded.model_id, asked)
         largest = ids[int(np.bincount(labels[labels >= 0]).argmax())] if ids else ""
-        return Done(len(made), questions, kept_step(connection, step), largest)
+        return Done(len(made), questions, largest)
 
 
 def _among(place: Int64, pairs: Int64) -> Int64:

@@ -9,7 +9,9 @@ import numpy as np
 
 from facesets.clustering import HdbscanResult, approximate_predict, hdbscan, place_by_centroid
 from facesets.clustering.centroids import centroids
+from facesets.clustering.one_an_image import leave_clashing, leave_clusters
 from facesets.clustering.recognisers import recogniser_named
+from facesets.clustering.same_image import same_image_pairs
 from facesets.clustering.vectors import Float64
 from facesets.formats.hierarchy import packed, unpacked
 from facesets.operations.options.library import ClusterLibraryOptions
@@ -35,6 +37,8 @@ from facesets.store.postgres.people.steps import Step
 
 NEAR_CENTROID = 0.45
 """Cosine distance from a centroid that is near enough where the cluster's own is not known."""
+MOST_LEAVING = 0.25
+"""Share of a cluster's faces that share a photo with a more central one, from which it is several people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,7 @@ def parameters_of(options: ClusterLibraryOptions) -> dict[str, Any]:
         "min_quality": options.min_quality,
         "max_faces": options.max_faces,
         "time_bucket": options.time_bucket,
+        "same_image_ok": options.same_image_ok,
     }
 
 
@@ -141,7 +146,8 @@ def place(
     """Place the faces that are new to a hierarchy; without one, make it first.
 
     The hierarchy's own prediction comes first, then the nearest centroid within the cluster's epsilon;
-    neither places a face farther from the centroid than a person's faces usually are.
+    neither places a face farther from the centroid than a person's faces usually are. Of two faces in one
+    photo only one is in a cluster, unless that is allowed.
     """
     eligible = scope.of(options.min_quality)
     if hierarchy is None:
@@ -155,7 +161,11 @@ def place(
         )
         reported.end()
         number = np.full(len(faces.face_id), NONE, np.int64)
-        number[rows] = result.labels
+        if options.same_image_ok:
+            number[rows] = result.labels
+        else:
+            apart = same_image_pairs(faces.embedding[rows], faces.image[rows]).cannot_link
+            result, number[rows] = _one_a_photo(result, faces.embedding[rows], np.asarray(apart, np.int64))
         ids = matched_ids(number, clusters.number, clusters.ids, named_by(new_id))
         new = np.setdiff1d(np.flatnonzero(eligible), rows)
         home, of_run, fresh = np.arange(len(ids)), np.arange(len(rows)), result
@@ -165,9 +175,12 @@ def place(
         number = clusters.number.copy()
         home = largest_in(result.labels[of_run], number[rows], int(result.labels.max(initial=-1)) + 1)
         new = np.flatnonzero(eligible & (number < 0) & ~np.isin(faces.face_id, hierarchy.met))
-    known = _Known(result, faces.embedding[rows], of_run)
-    label, predicted = known.place(faces.embedding[new], recogniser)
+    made_of = _Known(result, faces.embedding[rows], of_run)
+    label, predicted = made_of.place(faces.embedding[new], recogniser)
+    before = number.copy()
     number[new] = np.where(label >= 0, np.append(home, NONE)[label], NONE)
+    if not options.same_image_ok:
+        number[leave_clashing(faces.embedding, faces.image, before, number)] = NONE
     told = new[number[new] >= 0] if fresh is None else np.flatnonzero(eligible)
     return Placed(
         cluster=number,
@@ -179,6 +192,27 @@ def place(
         predicted=int((predicted & (number[new] >= 0)).sum()),
         nearest=int((~predicted & (number[new] >= 0)).sum()),
     )
+
+
+def _one_a_photo(result: HdbscanResult, rows: Float32, apart: Int64) -> tuple[HdbscanResult, Int64]:
+    """Clusters in which no two faces share a photo: the less central one leaves.
+
+    A cluster that would lose many shows two people, and gives way to its parts. To part every cluster so
+    would do harm: one photo that shows somebody twice, in a mirror say, would cut this person in two.
+    """
+    leaving = leave_clusters(rows, result.labels, apart)
+    size = np.maximum(np.bincount(result.labels[result.labels >= 0]), 1)
+    many = np.bincount(result.labels[leaving], minlength=len(size)) >= MOST_LEAVING * size
+    first = result.labels[apart]
+    strict = apart[(first[:, 0] == first[:, 1]) & np.append(many, False)[first[:, 0]]]
+    if len(strict):
+        said = result.constraints.cannot_link
+        arrays = result.to_arrays() | {"cannot_link": np.concatenate([said, strict])}
+        result = HdbscanResult.from_arrays(arrays)
+        leaving = leave_clusters(rows, result.labels, apart)
+    labels = result.labels.copy()
+    labels[leaving] = NONE
+    return result, labels
 
 
 @dataclass(frozen=True, slots=True)

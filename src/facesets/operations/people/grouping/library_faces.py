@@ -1,11 +1,13 @@
 """The faces of a library as runs that group them see them, and what the kept hierarchy makes of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import numpy as np
 
+from facesets.clustering.incremental import Joined
+from facesets.clustering.one_an_image import leave_clashing
 from facesets.clustering.recognisers import recogniser_named
 from facesets.errors import Command, Field, WrongUsage
 from facesets.interfaces import Progress
@@ -128,4 +130,17 @@ def by_hierarchy(
         least_in_cluster=1.0 - recogniser_named(recogniser).max_from_centroid,
         min_size=options.min_size,
     )
+    if not options.same_image_ok:
+        joined = _one_face_a_photo(loaded.faces, joined)
     return Decision(joined, reasons=(placed.sentence(),)), placed
+
+
+def _one_face_a_photo(faces: PeopledFaces, joined: Joined) -> Joined:
+    """Let of two faces in one photo only one join a person: who has it already, else the more similar."""
+    new = np.flatnonzero(faces.person < 0)
+    after = faces.person.copy()
+    after[new] = np.where(joined.group >= 0, joined.group + len(faces.persons), joined.person)
+    leaving = np.isin(new, leave_clashing(faces.embedding, faces.image, faces.person, after))
+    return replace(
+        joined, person=np.where(leaving, -1, joined.person), group=np.where(leaving, -1, joined.group)
+    )

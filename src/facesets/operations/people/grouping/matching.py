@@ -200,7 +200,7 @@ class _Grouping:
 
 def _apart(faces: PeopledFaces, options: ClusterLibraryOptions) -> Constraints | None:
     """Pairs of faces in one photo, where the method keeps them apart."""
-    if options.same_image_ok or options.method not in ("agglomerative", "auto"):
+    if options.same_image_ok or options.method == "components":
         return None
     return same_image_pairs(faces.embedding, faces.image)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from facesets.operations.people.corrections.who import called, require_person, short
+from facesets.operations.people.training.heads import active_head
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import detector_of_face
 from facesets.store.postgres.people.clusters import find_cluster, fresh_centers
@@ -55,10 +56,12 @@ def cluster_details(connection: Connection, cluster: str, faces: Sequence[int]) 
     nearest = []
     if len(centers.ids):
         known = fresh_prototypes(connection, detector)
+        head = active_head(connection, detector.model_id)
+        stands, middle = known.embedding, centers.centroid
+        if head is not None:
+            stands, middle = head.project(stands), head.project(middle)
         best: dict[int, float] = {}
-        for person, similarity in zip(
-            known.person.tolist(), (known.embedding @ centers.centroid[0]).tolist(), strict=True
-        ):
+        for person, similarity in zip(known.person.tolist(), (stands @ middle[0]).tolist(), strict=True):
             best[person] = max(similarity, best.get(person, -1.0))
         for person in sorted(best, key=lambda each: -best[each])[:_NEAREST]:
             state = require_person(connection, known.persons[person])

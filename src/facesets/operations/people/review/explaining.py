@@ -233,7 +233,7 @@ def _nearest_by_head(
 def _thresholds(connection: Connection, detector: DetectorRow, head: Head | None) -> dict[str, float]:
     """What decides about faces of this detector if nothing else is said."""
     usual = recogniser_named(detector.settings.recogniser)
-    measured = calibration_of(connection, detector)
+    measured = calibration_of(connection, detector, head)
     thresholds = {
         "assign": usual.assign if head is None else head.thresholds.assign,
         "margin": USUAL_MARGIN if head is None else head.thresholds.margin,

@@ -2,7 +2,8 @@
 
 Questions about single faces, and about people who may be two, need every vector: `cluster` looks for those.
 Questions about people who may be one need only what stands for people: `people review` looks for those
-whenever somebody changed anything since.
+whenever somebody changed anything since. With a projection head in use all are found by what it makes of the
+vectors.
 """
 
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from facesets.clustering.questions import (
 from facesets.clustering.recognisers import recogniser_named
 from facesets.operations.people.corrections.contradictions import Settled
 from facesets.operations.people.review.looking_at_people import keep_questions_about_people
+from facesets.operations.people.training.heads import Head, active_head
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import DetectorRow
@@ -70,11 +72,16 @@ def look_at_everything(
         Faces, by number, that a run found similar to several of `undecided_persons`.
     """
     faces = database.run(lambda connection: people_now(connection, faces))
+    head = database.run(lambda connection: active_head(connection, detector.model_id))
     known = database.run(lambda connection: last_looked_for(connection, detector.model_id))
-    measured = _measured(known, faces, detector)
+    if head is not None:
+        faces = replace(faces, embedding=head.project(faces.embedding))
+    measured = _measured(known, faces, detector, head)
     means = _means(faces)
     rest = similarity_to_rest(faces.embedding, faces.person, means)
     asked = [*_near(faces, means, measured), *_far(faces, rest, measured)]
+    if head is not None:
+        undecided = _compared_again(undecided, undecided_persons or [], faces, means)
     for face, person, similarity in zip(
         undecided.face.tolist(), undecided.person.tolist(), undecided.similarity.tolist(), strict=True
     ):
@@ -105,7 +112,7 @@ def look_at_everything(
             ],
             ("split",),
         )
-        keep_questions_about_people(connection, detector, measured, settled, active)
+        keep_questions_about_people(connection, detector, measured, settled, active, head)
         note_looked_for(connection, detector.model_id, _looked(due, measured))
 
     database.run(work)
@@ -128,9 +135,10 @@ def look_at_people(database: Database, detector: DetectorRow, *, of_steps: bool 
     due = database.run(lambda connection: _prepare(connection, detector, known if of_steps else None))
 
     def work(connection: Connection) -> None:
-        measured = _kept(known, detector)
+        head = active_head(connection, detector.model_id)
+        measured = _kept(known, detector, head)
         settled, active = Settled(load_statements(connection)), active_people(connection)
-        keep_questions_about_people(connection, detector, measured, settled, active, due.changed)
+        keep_questions_about_people(connection, detector, measured, settled, active, head, due.changed)
         note_looked_for(connection, detector.model_id, _looked(due, measured))
 
     database.run(work)
@@ -163,29 +171,55 @@ def _prepare(connection: Connection, detector: DetectorRow, since: LookedFor | N
     return _Due(step, changed)
 
 
-def calibration_of(connection: Connection, detector: DetectorRow) -> Calibration:
-    """What similarities meant when questions were last looked for; else what is known of the recogniser."""
-    return _kept(last_looked_for(connection, detector.model_id), detector)
+def calibration_of(connection: Connection, detector: DetectorRow, head: Head | None) -> Calibration:
+    """What similarities meant when questions were last looked for; else what is known beforehand."""
+    return _kept(last_looked_for(connection, detector.model_id), detector, head)
 
 
 def _looked(due: _Due, measured: Calibration) -> LookedFor:
     return LookedFor(due.step, measured.typical, measured.middle, measured.spread, measured.faces)
 
 
-def _kept(known: LookedFor | None, detector: DetectorRow) -> Calibration:
+def _kept(known: LookedFor | None, detector: DetectorRow, head: Head | None) -> Calibration:
     if known is not None:
         return Calibration(known.typical, known.middle, known.spread, known.faces, "measured before")
+    if head is not None:
+        return _of_head(head, 0)
     usual = recogniser_named(detector.settings.recogniser)
     return Calibration(usual.typical, usual.middle, usual.spread, 0, usual.source)
 
 
-def _measured(known: LookedFor | None, faces: PeopledFaces, detector: DetectorRow) -> Calibration:
+def _of_head(head: Head, faces: int) -> Calibration:
+    """What similarities mean among what a head projects: as measured when it was trained."""
+    made = head.thresholds
+    return Calibration.linking_at(1 - made.max_cosine_distance, made.middle, made.spread, faces)
+
+
+def _measured(
+    known: LookedFor | None, faces: PeopledFaces, detector: DetectorRow, head: Head | None
+) -> Calibration:
     count = len(faces.face_id)
+    if head is not None:
+        return _of_head(head, count)
     if known is not None and abs(count - known.faces) <= _SAME_SIZE * known.faces:
-        return _kept(known, detector)
+        return _kept(known, detector, head)
     measured = calibrate(faces.embedding, image_index=faces.image, recogniser=detector.settings.recogniser)
     # Questions are about means of many faces, for which one model serves all recognisers.
     return replace(measured, pairs=None)
+
+
+def _compared_again(
+    undecided: PersonMatches, persons: list[UUID], faces: PeopledFaces, means: Float32
+) -> PersonMatches:
+    """The same pairs with the mean similarities of these vectors; without whom nobody has by now."""
+    row = {face: place for place, face in enumerate(faces.face_id.tolist())}
+    mine = {person: place for place, person in enumerate(faces.persons)}
+    pairs = zip(undecided.face.tolist(), undecided.person.tolist(), strict=True)
+    there = np.array([face in row and persons[person] in mine for face, person in pairs], bool)
+    kept = undecided.of(there)
+    rows = faces.embedding[[row[face] for face in kept.face.tolist()]]
+    theirs = means[[mine[persons[person]] for person in kept.person.tolist()]]
+    return replace(kept, similarity=np.einsum("ij,ij->i", rows, theirs))
 
 
 def _near(faces: PeopledFaces, means: Float32, measured: Calibration) -> Iterator[FaceCandidate]:

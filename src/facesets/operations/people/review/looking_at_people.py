@@ -5,8 +5,10 @@ from uuid import UUID
 import numpy as np
 
 from facesets.clustering import Calibration
+from facesets.clustering.centroids import unit_or_zero
 from facesets.clustering.questions import Pairs, mean_vectors, people_who_may_be_one
 from facesets.operations.people.corrections.contradictions import Settled
+from facesets.operations.people.training.heads import Head
 from facesets.records import Bool, Int64
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.models import DetectorRow
@@ -28,12 +30,15 @@ def keep_questions_about_people(
     measured: Calibration,
     settled: Settled,
     active: set[UUID],
+    head: Head | None,
     changed: Changed | None = None,
 ) -> None:
     """Keep who may be whom, of people and of clusters that are nobody yet, by the prototypes that are kept.
 
     Parameters
     ----------
+    head : Head or None
+        What it makes of the vectors is compared.
     changed : Changed, optional
         The others are as they were when questions were looked for last, and so are questions about them.
     """
@@ -42,8 +47,14 @@ def keep_questions_about_people(
     clusters = means_of_clusters(connection, detector)
     of_people = faces_per_person(connection, detector, persons)
     faces = np.concatenate([of_people, clusters.faces])
+    middle, of_clusters = prototypes.embedding, clusters.mean
+    if head is not None:
+        middle = head.project(middle)
+        of_clusters = mean_vectors(
+            head.project(unit_or_zero(of_clusters.astype(np.float64))), clusters.faces, measured
+        )
     pairs = people_who_may_be_one(
-        np.concatenate([mean_vectors(prototypes.embedding, of_people[person], measured), clusters.mean]),
+        np.concatenate([mean_vectors(middle, of_people[person], measured), of_clusters]),
         np.concatenate([person, len(persons) + np.arange(len(clusters.ids))]),
         faces,
         measured,

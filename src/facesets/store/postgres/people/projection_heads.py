@@ -77,9 +77,13 @@ def keep_head(
 
 
 def use_head(connection: Connection, model_id: int, head: int | None) -> None:
-    """Let this head be the one in use for the vectors of a model; None for the vectors themselves."""
+    """Let this head be the one in use for the vectors of a model; None for the vectors themselves.
+
+    Questions that were found by another one are looked for again.
+    """
     connection.execute(
         "UPDATE projection_heads SET active = false WHERE model_id = %s AND active", (model_id,)
     )
     if head is not None:
         connection.execute("UPDATE projection_heads SET active = true WHERE id = %s", (head,))
+    connection.execute("DELETE FROM question_runs WHERE model_id = %s", (model_id,))

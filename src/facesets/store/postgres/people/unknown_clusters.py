@@ -39,11 +39,10 @@ def new_numbers(connection: Connection, count: int) -> list[str]:
     return [f"{PREFIX}{number}" for number in sorted(int(number) for (number,) in rows)]
 
 
-def name_after_people(step: Step, model_id: int, detector_id: int, given_by: int | None) -> int:
+def name_after_people(step: Step, model_id: int, detector_id: int) -> int:
     """Let faces of people who have no other cluster be in the one that is called after their person.
 
-    So are the faces that the step `given_by` gave away, whatever cluster they were in. Returns how many
-    changed.
+    So are the faces that this step touched already, whatever cluster they were in. Returns how many changed.
     """
     connection = step.connection
     rows = connection.execute(
@@ -52,7 +51,7 @@ def name_after_people(step: Step, model_id: int, detector_id: int, given_by: int
                 AND f.cluster IS DISTINCT FROM 'person_' || f.person_id
                 AND (f.cluster IS NULL OR f.cluster LIKE 'person\\_%%'
                     OR f.id IN (SELECT face_id FROM step_faces WHERE step_id = %(step)s))""",
-        {"detector": detector_id, "step": given_by},
+        {"detector": detector_id, "step": step.id},
     ).fetchall()
     if not rows:
         return 0

@@ -38,7 +38,7 @@ from facesets.store.postgres.server.programs import (
     server_account,
     why_it_ended,
 )
-from facesets.store.postgres.server.sizing import shared_buffers_mb
+from facesets.store.postgres.server.start_settings import start_settings
 
 DATABASE = "facesets"
 _LONGEST_SOCKET_DIRECTORY = 90
@@ -282,9 +282,7 @@ class EmbeddedServer:
 
     def _launch(self) -> None:
         self._logged = self._log.stat().st_size if is_there(self._log) else 0
-        # At every start, for the library may have come from a larger machine, or into a smaller container.
-        memory = f"shared_buffers={shared_buffers_mb()}MB"
-        options = shlex.join(["-k", str(self.socket_directory), "-c", memory])
+        options = shlex.join(["-k", str(self.socket_directory), *start_settings()])
         self.programs().run("pg_ctl", ["-D", self._data, "-W", "-l", self._log, "-o", options, "start"])
         deadline = time.monotonic() + 1
         while postmaster.alive_pid(self._data) is None and time.monotonic() < deadline:
