@@ -10,6 +10,7 @@ import pytest
 from tests.fixtures.library_people import cluster as cluster_library
 from tests.fixtures.library_people import rows
 from tests.fixtures.photo_library import Library as Photos
+from tests.fixtures.photo_library import with_own_cache
 
 from facesets.interfaces import Embedder
 from facesets.operations.face_sets.export_swap import export_swap
@@ -35,6 +36,12 @@ from facesets.store.postgres.people.face_vectors import FaceVectors
 
 NAME = "Zwölfender"
 SETS = RefineOptions(min_faces=5, min_short=60, min_blur=70)
+
+
+@pytest.fixture
+def library(tmp_path: Path, pristine: Photos) -> Photos:
+    """Real photos, in place of the made-up people that these tests have elsewhere."""
+    return with_own_cache(pristine, tmp_path)
 
 
 @pytest.fixture
