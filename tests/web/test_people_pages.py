@@ -312,3 +312,23 @@ def test_the_pages_can_be_used_by_everybody(
         page.get_by_text("Thresholds").wait_for()
         assert not accessibility_findings(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+
+
+def test_the_photos_of_a_person_follow_one_another(website: Website) -> None:
+    first = people(website)[0]["id"]
+    shown = re.findall(r'href="/photos/([0-9a-f]{64})\?', website.page(f"/people/{first}/faces?sort=newest"))
+    followed, path = [], f"/photos/{shown[0]}?person={first}"
+    while path:
+        followed.append(path[8:72])
+        older = re.search(r'rel="next" href="([^"]+)"', website.page(path))
+        path = older.group(1) if older else ""
+    assert followed == shown
+    assert 'rel="prev"' in website.page(f"/photos/{shown[-1]}?person={first}")
+
+
+def test_photos_that_are_gone_are_counted_no_more_after_a_while(website: Website) -> None:
+    first = people(website)[0]
+    with website.site.library() as session:
+        session.run(lambda c: c.execute("DELETE FROM face_detections WHERE id = %s", (first["faceId"],)))
+        website.site.totals.refresh(session, everybody=True)
+    assert people(website)[0]["faceCount"] == first["faceCount"] - 1
