@@ -259,9 +259,10 @@ document.getElementById("sort").addEventListener("change", (event) => {
 
 const about = document.getElementById("about");
 async function loadAbout() {
-  const open = about.querySelector("details")?.open;
   try {
-    about.replaceChildren(await fetched(about.dataset.from));
+    const part = await fetched(about.dataset.from);
+    const open = about.querySelector("details")?.open;
+    about.replaceChildren(part);
     const facts = about.querySelector("details");
     if (open && facts) facts.open = true;
   } catch (problem) {

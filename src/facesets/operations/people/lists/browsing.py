@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 _NEAREST = 6
 _MOST_FACES = 1000
+_REFRESHED = 1000
+"""Faces of somebody whose prototypes are made again while one waits; those of larger ones wait for a run."""
 _MOST_STATEMENTS = 50
 
 
@@ -123,17 +125,20 @@ def seen_person(database: Database, person: UUID) -> SeenPerson:
         # First: whatever changes while this is read makes it old.
         version = version_of_person(connection, found)
         refresh_totals(connection, [found])
-        _refresh_prototypes(connection, found)
         (card,) = cards_of(connection, [found])
+        if _refreshed_prototypes(connection, card):
+            (card,) = cards_of(connection, [found])
         return SeenPerson(card, version)
 
     return database.run(work)
 
 
-def _refresh_prototypes(connection: Connection, person: UUID) -> None:
+def _refreshed_prototypes(connection: Connection, card: PersonCard) -> bool:
+    """Make somebody's prototypes again where they are stale and that is quick; returns whether."""
     detector = usual_detector(connection)
-    if detector is not None:
-        refresh_prototypes(connection, detector, [person])
+    if detector is None or card.faces > _REFRESHED:
+        return False
+    return refresh_prototypes(connection, detector, [card.id]) > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +199,6 @@ def about_person(database: Database, person: UUID) -> AboutPerson:
 
     def work(connection: Connection) -> AboutPerson:
         found = require_person(connection, person).id
-        _refresh_prototypes(connection, found)
         similar = nearest_people(connection, found, _NEAREST)
         cards = {card.id: card for card in cards_of(connection, [found, *(other for other, _ in similar)])}
         said = load_statements(connection)

@@ -13,7 +13,7 @@ from facesets.store.postgres.people.steps import people_since
 
 _MANY = 1000
 """People whose faces changed; of more, everybody is counted."""
-_REFRESHED = 5000
+_REFRESHED = 1000
 """Faces of those whose prototypes are made again at once: within a tenth of a second or two."""
 _COUNTED_EVERY_S = 600.0
 

@@ -147,13 +147,15 @@ _CARDS: LiteralString = """
         p.created_at, p.updated_at, best.id, coalesce(i.sha256, '')
     FROM (SELECT * FROM ({some}) AS every WHERE {after}
         ORDER BY rank, faces DESC, id LIMIT %(limit)s OFFSET %(offset)s) AS p
-    -- Chosen by a human, else the first exemplar; both may be somebody else's by now. Only then all are read.
-    LEFT JOIN LATERAL (SELECT s.face_id AS id FROM said_exemplars s JOIN face_detections f ON f.id = s.face_id
-        WHERE s.person_id = p.id AND s.pinned AND f.person_id = p.id
+    -- Chosen by a human, else the first exemplar; both may be somebody else's by now, which is seen face by
+    -- face. Only where there is neither, all faces are read.
+    LEFT JOIN LATERAL (SELECT s.face_id AS id FROM said_exemplars s
+        WHERE s.person_id = p.id AND s.pinned
+            AND (SELECT f.person_id FROM face_detections f WHERE f.id = s.face_id) = p.id
         ORDER BY s.said_at DESC, s.face_id LIMIT 1) AS chosen ON true
-    LEFT JOIN LATERAL (SELECT q.face_id AS id FROM person_prototypes q JOIN face_detections f
-            ON f.id = q.face_id AND f.person_id = p.id
+    LEFT JOIN LATERAL (SELECT q.face_id AS id FROM person_prototypes q
         WHERE q.person_id = p.id AND q.kind = 'exemplar' AND chosen.id IS NULL
+            AND (SELECT f.person_id FROM face_detections f WHERE f.id = q.face_id) = p.id
         ORDER BY q.id LIMIT 1) AS exemplar ON true
     LEFT JOIN LATERAL (SELECT f.id FROM face_detections f
         WHERE f.person_id = p.id AND chosen.id IS NULL AND exemplar.id IS NULL

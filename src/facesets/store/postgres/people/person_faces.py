@@ -51,9 +51,11 @@ def shown_faces(
     return [ShownFace(*row) for row in rows]
 
 
+# OFFSET 0: the photos are looked up one by one, rather than all of the library's read for a person of many.
 _NEWEST: LiteralString = """
     SELECT f.id, i.sha256, i.taken, coalesce(f.assigned_by, ''), NULL
-    FROM face_detections f JOIN images i ON i.id = f.image_id
+    FROM face_detections f CROSS JOIN LATERAL (
+        SELECT taken, sha256 FROM images WHERE id = f.image_id OFFSET 0) AS i
     WHERE f.person_id = %(person)s AND (%(after)s::bigint IS NULL
         OR (coalesce(i.taken, '-infinity'), f.image_id, f.id) < (
             SELECT coalesce(j.taken, '-infinity'), g.image_id, g.id
@@ -61,7 +63,8 @@ _NEWEST: LiteralString = """
     ORDER BY coalesce(i.taken, '-infinity') DESC, f.image_id DESC, f.id DESC LIMIT %(limit)s"""
 _OLDEST: LiteralString = """
     SELECT f.id, i.sha256, i.taken, coalesce(f.assigned_by, ''), NULL
-    FROM face_detections f JOIN images i ON i.id = f.image_id
+    FROM face_detections f CROSS JOIN LATERAL (
+        SELECT taken, sha256 FROM images WHERE id = f.image_id OFFSET 0) AS i
     WHERE f.person_id = %(person)s AND (%(after)s::bigint IS NULL
         OR (coalesce(i.taken, 'infinity'), f.image_id, f.id) > (
             SELECT coalesce(j.taken, 'infinity'), g.image_id, g.id
@@ -104,11 +107,11 @@ def spread_of(connection: Connection, person: UUID) -> float | None:
     """Mean cosine distance of a person's best faces to their mean; None without vectors."""
     row = only_row(
         connection.execute(
-            """SELECT 1 - vector_norm(avg(embedding)) FROM (
-                    SELECT e.embedding, e.model_id FROM face_detections f
-                        JOIN face_embeddings e ON e.face_id = f.id
-                    WHERE f.person_id = %s ORDER BY e.model_id DESC, f.quality DESC LIMIT 2000) AS best
-                GROUP BY model_id UNION ALL SELECT NULL LIMIT 1""",
+            """SELECT 1 - vector_norm(avg(e.embedding)) FROM (
+                    SELECT f.id FROM face_detections f
+                    WHERE f.person_id = %s ORDER BY f.quality DESC, f.id LIMIT 2000) AS best
+                JOIN face_embeddings e ON e.face_id = best.id
+                GROUP BY e.model_id UNION ALL SELECT NULL LIMIT 1""",
             (person,),
         )
     )

@@ -67,7 +67,9 @@ def find_photo(connection: Connection, sha256: str) -> Photo | None:
     if row is None:
         return None
     paths = connection.execute("SELECT path, size FROM image_paths WHERE image_id = %s ORDER BY id", row[:1])
-    return Photo(*row, paths=tuple((from_text(path), int(size)) for path, size in paths))
+    places = tuple((from_text(path), int(size)) for path, size in paths)
+    photo, content, width, height, taken, added_at = row
+    return Photo(photo, content, width, height, taken, added_at, places)
 
 
 def facts_of_faces(connection: Connection, faces: Sequence[int]) -> list[FaceFacts]:
@@ -121,18 +123,21 @@ def _facts(rows: Sequence[tuple[Any, ...]]) -> list[FaceFacts]:
 
 def photos_beside(connection: Connection, photo: int, person: UUID) -> tuple[str | None, str | None]:
     """The photos of a person just newer and just older than one, by their content; None at the ends."""
-    newer = connection.execute(_NEWER, {"photo": photo, "person": person}).fetchone()
-    older = connection.execute(_OLDER, {"photo": photo, "person": person}).fetchone()
-    return (None if newer is None else newer[0], None if older is None else older[0])
+    row = only_row(connection.execute(_BESIDE, {"photo": photo, "person": person}))
+    return row[0], row[1]
 
 
-_NEWER: LiteralString = """
-    SELECT i.sha256 FROM face_detections f JOIN images i ON i.id = f.image_id
-    WHERE f.person_id = %(person)s AND (coalesce(i.taken, '-infinity'), i.id) > (
-        SELECT coalesce(j.taken, '-infinity'), j.id FROM images j WHERE j.id = %(photo)s)
-    ORDER BY coalesce(i.taken, '-infinity'), i.id LIMIT 1"""
-_OLDER: LiteralString = """
-    SELECT i.sha256 FROM face_detections f JOIN images i ON i.id = f.image_id
-    WHERE f.person_id = %(person)s AND (coalesce(i.taken, '-infinity'), i.id) < (
-        SELECT coalesce(j.taken, '-infinity'), j.id FROM images j WHERE j.id = %(photo)s)
-    ORDER BY coalesce(i.taken, '-infinity') DESC, i.id DESC LIMIT 1"""
+# OFFSET 0: the person's photos are looked up one by one, rather than all of the library's read.
+_BESIDE: LiteralString = """
+    WITH theirs AS MATERIALIZED (
+        SELECT coalesce(i.taken, '-infinity') AS taken, i.id
+        FROM face_detections f CROSS JOIN LATERAL (
+            SELECT id, taken FROM images WHERE id = f.image_id OFFSET 0) AS i
+        WHERE f.person_id = %(person)s),
+    this AS (SELECT coalesce(taken, '-infinity') AS taken, id FROM images WHERE id = %(photo)s),
+    newer AS (SELECT t.id FROM theirs t, this WHERE (t.taken, t.id) > (this.taken, this.id)
+        ORDER BY t.taken, t.id LIMIT 1),
+    older AS (SELECT t.id FROM theirs t, this WHERE (t.taken, t.id) < (this.taken, this.id)
+        ORDER BY t.taken DESC, t.id DESC LIMIT 1)
+    SELECT (SELECT sha256 FROM images WHERE id = (SELECT id FROM newer)),
+        (SELECT sha256 FROM images WHERE id = (SELECT id FROM older))"""
