@@ -1,7 +1,7 @@
-"""Groups of faces that wait for a name, as lists show them: people without one, and clusters that are nobody yet.
+"""Groups of faces that wait for a name: people without one, and clusters that are nobody yet.
 
 Both go by the id of a cluster: a person's is `person_<uuid>`, whatever clusters the faces were in before they
-became one. What is left are loose faces: of nobody, in no cluster or in one called after somebody they are not.
+became one. The others are loose faces of nobody: in no cluster, or in one called after somebody they are not.
 """
 
 from collections.abc import Iterator, Sequence
