@@ -9,6 +9,7 @@ export class Problem extends Error {
     super(answer.detail || "The program does not answer as expected.");
     this.kind = answer.kind;
     this.question = answer.question;
+    this.personId = answer.personId;
     this.status = status;
   }
 }

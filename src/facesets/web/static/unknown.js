@@ -121,11 +121,11 @@ async function undo(step) {
   }
   group.classList.remove("done");
   group.querySelector(".did")?.remove();
-  count(1);
-  const now = await call("GET", address(group, "?limit=1")).catch(() => null);
-  if (now) group.dataset.version = now.version;
   fieldOf(group).focus();
   fieldOf(group).select();
+  const now = await call("GET", address(group, "?limit=1")).catch(() => null);
+  if (now) group.dataset.version = now.version;
+  count(1);
 }
 
 function trouble(group, text) {
