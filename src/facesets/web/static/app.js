@@ -16,7 +16,8 @@ export class Problem extends Error {
 
 /** Call the API; `body` is sent as JSON. Throws a `Problem`. */
 export async function call(method, path, body) {
-  const options = { method, headers: { accept: "application/json" } };
+  // What was said is sent even if the page is left.
+  const options = { method, headers: { accept: "application/json" }, keepalive: method !== "GET" };
   if (method !== "GET") options.headers["x-csrf-token"] = document.querySelector("meta[name=csrf-token]").content;
   if (body !== undefined) {
     options.headers["content-type"] = "application/json";

@@ -112,8 +112,11 @@ def _groups(connection: Connection, sizes: Sequence[GroupSize]) -> Iterator[Grou
         (_OF_CLUSTERS, [each.id for each in sizes if each.person is None]),
     ):
         if ids:
-            for *facts, faces, photos in connection.execute(statement, (ids,)):
-                yield Group(*facts[:4], list(zip(faces, photos, strict=True)), *facts[4:])
+            for row in connection.execute(statement, (ids,)):
+                group, person, name, faces, quality, version, sample, photos = row
+                yield Group(
+                    group, person, name, faces, list(zip(sample, photos, strict=True)), quality, version
+                )
 
 
 _OF_PEOPLE: LiteralString = """
