@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
@@ -61,7 +61,7 @@ def about(request: Request, site: SiteDep, person: UUID) -> Response:
 
 
 def _rendered(
-    request: Request, site: Site, template: str, person: UUID, sort: Sort, after: int | None, **values: object
+    request: Request, site: Site, template: str, person: UUID, sort: Sort, after: int | None, **values: Any
 ) -> Response:
     order: Order = "oldest" if sort == "eras" else sort
     with site.library() as session:
@@ -78,14 +78,14 @@ def _rendered(
 
 
 def _groups(faces: Sequence[ShownFace], sort: Sort, eras: Sequence[Era]) -> list[Group]:
-    """Faces below headings: months, eras, or how far they are from the others."""
+    """Faces below headings: years, eras, or how far they are from the others."""
 
     def title(face: ShownFace) -> str:
         if sort == "far":
             return _far(face.distance)
         if sort == "eras":
             return _era(face.taken, eras)
-        return f"{face.taken:%B %Y}" if face.taken else "Without a date"
+        return f"{face.taken:%Y}" if face.taken else "Without a date"
 
     return [Group(name, list(some)) for name, some in groupby(faces, title)]
 

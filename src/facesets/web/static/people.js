@@ -11,6 +11,7 @@ const form = field.form;
 const watch = follow(list, (part) => list.append(part));
 let timer = 0;
 let asked = 0;
+let shown = query();
 
 function query() {
   const wanted = new URLSearchParams();
@@ -27,6 +28,7 @@ async function show() {
     const part = await fetched(`/people/list?${wanted}`);
     if (number !== asked) return;
     list.replaceChildren(part);
+    shown = wanted;
     document.getElementById("people-count").textContent = list.querySelector("[data-count]").textContent.trim();
     document.getElementById("nobody").hidden = list.querySelector("a.card") !== null;
     history.replaceState(null, "", wanted ? `/people?${wanted}` : "/people");
@@ -43,7 +45,7 @@ field.addEventListener("input", () => {
 form.elements.status.addEventListener("change", show);
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
-  await show();
+  if (query() !== shown) await show();
   list.querySelector("a.card")?.focus();
 });
 field.addEventListener("keydown", (event) => {

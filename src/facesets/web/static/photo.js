@@ -91,16 +91,35 @@ page.addEventListener("click", (event) => {
   if (button) deeds[button.dataset.do](button.closest("[data-face]"));
 });
 
-page.addEventListener("toggle", async (event) => {
-  const details = event.target;
-  if (!details.open || !details.dataset.from) return;
+async function explain(details) {
+  const from = details.dataset.from;
+  if (!details.open || !from) return;
+  delete details.dataset.from;
   try {
-    details.querySelector(".why").replaceChildren(await fetched(details.dataset.from));
-    delete details.dataset.from;
+    details.querySelector(".why").replaceChildren(await fetched(from));
   } catch (problem) {
+    details.dataset.from = from;
     complain(problem);
   }
-}, true);
+}
+page.addEventListener("toggle", (event) => explain(event.target), true);
+// Those that somebody opened while this was loaded.
+page.querySelectorAll("details").forEach(explain);
+
+/** Names are as large as other words, however large the picture is shown. */
+const NAME_PX = 14;
+const picture = page.querySelector("svg");
+new ResizeObserver(() => {
+  const { width, height } = picture.viewBox.baseVal;
+  const size = NAME_PX / Math.min(picture.clientWidth / width, picture.clientHeight / height);
+  for (const box of picture.querySelectorAll("[data-box]")) {
+    const [rect, text] = [box.querySelector("rect"), box.querySelector("text")];
+    const [top, bottom] = [rect.y.baseVal.value, rect.y.baseVal.value + rect.height.baseVal.value];
+    text.setAttribute("font-size", size);
+    text.setAttribute("stroke-width", size / 5);
+    text.setAttribute("y", bottom + size * 1.4 < height ? bottom + size * 1.15 : Math.max(top - size * 0.4, size));
+  }
+}).observe(picture);
 
 const of = (deed) => () => (current ? deed(current) : say("Choose a face first: by Tab, or by pointing at it."));
 const follow = (rel) => () => document.querySelector(`a[rel=${rel}]`)?.click();

@@ -67,7 +67,9 @@ def find_photo(connection: Connection, sha256: str) -> Photo | None:
     if row is None:
         return None
     paths = connection.execute("SELECT path, size FROM image_paths WHERE image_id = %s ORDER BY id", row[:1])
-    return Photo(*row, paths=tuple((from_text(path), int(size)) for path, size in paths))
+    places = tuple((from_text(path), int(size)) for path, size in paths)
+    photo, content, width, height, taken, added_at = row
+    return Photo(photo, content, width, height, taken, added_at, places)
 
 
 def facts_of_faces(connection: Connection, faces: Sequence[int]) -> list[FaceFacts]:

@@ -1,0 +1,314 @@
+"""The pages People, Person and Photo: what they show, and journeys through them by mouse and by keyboard."""
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, opened
+from tests.fixtures.website import Website
+
+BAD_NAME = "<img src=x onerror=alert(1)>"
+
+
+def people(website: Website) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = website.get("/persons")["items"]
+    return found
+
+
+def call(website: Website, who: str, name: str) -> None:
+    website.post(f"/persons/{who}", {"action": "rename", "name": name})
+
+
+def faces_on(page: Page) -> Any:
+    return page.locator("#faces [role=option]")
+
+
+def message(page: Page, text: str) -> None:
+    page.locator("#messages").get_by_text(text).first.wait_for()
+
+
+def test_what_is_shown_of_names_and_files_is_text(website: Website) -> None:
+    first = people(website)[0]
+    call(website, first["id"], BAD_NAME)
+    face = website.get(f"/faces/{first['faceId']}")
+    with website.site.library() as session:
+        session.run(
+            lambda c: c.execute("UPDATE image_paths SET path = %s || path", (f"/{BAD_NAME}/",)),
+        )
+    for path in (
+        "/people",
+        f"/people/list?find={BAD_NAME[:5]}",
+        f"/people/{first['id']}",
+        f"/people/{first['id']}/about",
+        f"/photos/{face['assetId']}?person={first['id']}",
+        f"/photos/{face['assetId']}/why/{face['id']}",
+    ):
+        html = website.page(path)
+        assert BAD_NAME not in html, path
+        assert "&lt;img src=x onerror" in html, path
+
+
+def test_pages_of_nobody_and_nothing_are_not_found(website: Website) -> None:
+    nobody = "00000000-0000-4000-8000-000000000000"
+    for path in (f"/people/{nobody}", f"/people/{nobody}/about", f"/photos/{'0' * 64}", "/photos/..%2fetc"):
+        assert website.client.get(path, headers={"accept": "text/html"}).status_code in {404, 422}, path
+    assert website.client.get(f"/photos/{'0' * 64}/picture").status_code == 404
+    assert website.client.get("/people?after=x").status_code == 422
+
+
+def test_whoever_was_merged_is_found_under_the_other(website: Website) -> None:
+    first, second = people(website)[:2]
+    website.post(f"/persons/{second['id']}/merge", {"intoPersonId": first["id"]})
+    answer = website.client.get(f"/people/{second['id']}")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/people/{first['id']}")
+
+
+def test_a_grid_goes_on_where_its_page_ends(website: Website, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("facesets.web.pages.people._SHOWN", 2)
+    monkeypatch.setattr("facesets.web.pages.person._SHOWN", 3)
+    call(website, people(website)[3]["id"], "Zoe")
+    seen, path = [], "/people"
+    while path:
+        html = website.page(path)
+        seen += re.findall(r'class="card" href="/people/([0-9a-f-]{36})"', html)
+        more = re.search(r'data-more="([^"]+)"', html)
+        path = more.group(1).replace("&amp;", "&") if more else ""
+    assert seen == [each["id"] for each in people(website)]
+    assert website.get(f"/persons/{seen[0]}")["name"] == "Zoe"
+    for sort in ("newest", "oldest", "eras", "far"):
+        faces, path = [], f"/people/{seen[1]}/faces?sort={sort}"
+        while path:
+            html = website.page(path)
+            faces += re.findall(r'data-face="(\d+)"', html)
+            more = re.search(r'data-more="([^"]+)"', html)
+            path = more.group(1).replace("&amp;", "&") if more else ""
+        assert len(faces) == len(set(faces)) == website.get(f"/persons/{seen[1]}")["faceCount"], sort
+
+
+def test_the_picture_of_a_photo_is_scaled(website: Website) -> None:
+    photo = website.get("/faces/1")["assetId"]
+    answer = website.client.get(f"/photos/{photo}/picture", params={"size": 160})
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert "immutable" in answer.headers["cache-control"]
+    assert website.client.get(f"/photos/{photo}/picture", params={"size": 99_999}).status_code == 422
+
+
+def test_people_are_found_while_one_types(website: Website, browser: Browser) -> None:
+    for each, name in zip(people(website), ("Anna", "Ben", "Hanna"), strict=False):
+        call(website, each["id"], name)
+    with opened(browser, f"{website.address}/people") as page:
+        page.keyboard.press("/")
+        page.keyboard.type("ann")
+        expect(page.locator("#people a.card .name")).to_have_text(["Anna", "Hanna"])
+        expect(page.locator("#people-count")).to_have_text("2 people")
+        assert "find=ann" in page.url
+        page.keyboard.press("Enter")
+        expect(page.locator("#people a.card").first).to_be_focused()
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", name="Hanna").wait_for()
+        page.go_back()
+        page.locator("#find").fill("nobody at all")
+        page.get_by_text("Nobody to show here").wait_for()
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_two_faces_move_to_a_new_name_by_mouse_and_back(
+    website: Website, browser: Browser, size: tuple[int, int]
+) -> None:
+    first = people(website)[0]
+    with opened(browser, f"{website.address}/people/{first['id']}", size) as page:
+        expect(faces_on(page)).to_have_count(9)
+        faces_on(page).nth(1).click()
+        faces_on(page).nth(2).click()
+        page.get_by_text("2 selected").wait_for()
+        page.get_by_role("button", name="Move to…").click()
+        page.get_by_role("combobox", name="Name").fill("Newcomer")
+        page.get_by_role("button", name="Move", exact=True).click()
+        message(page, "2 faces moved to Newcomer")
+        expect(faces_on(page)).to_have_count(7)
+        page.get_by_text("7 faces on 7 photos").wait_for()
+        page.get_by_role("button", name="Undo").click()
+        expect(faces_on(page)).to_have_count(9)
+        page.get_by_text("9 faces on 9 photos").wait_for()
+
+
+def test_faces_are_corrected_by_keyboard_alone(website: Website, browser: Browser) -> None:
+    first = people(website)[0]
+    with opened(browser, f"{website.address}/people/{first['id']}") as page:
+        faces_on(page).first.wait_for()
+        page.keyboard.press("r")
+        page.keyboard.type("Anna")
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", name="Anna").wait_for()
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Space")
+        page.keyboard.press("Shift+ArrowRight")
+        page.keyboard.press("Shift+ArrowRight")
+        page.get_by_text("3 selected").wait_for()
+        assert page.locator("#faces [aria-selected=true]").count() == 3
+        page.keyboard.press("t")
+        message(page, "3 faces split off as somebody new")
+        expect(faces_on(page)).to_have_count(6)
+        page.keyboard.press("u")
+        expect(faces_on(page)).to_have_count(9)
+        page.keyboard.press("a")
+        page.get_by_text("9 selected").wait_for()
+        page.keyboard.press("Escape")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Space")
+        page.keyboard.press("n")
+        message(page, "1 face said not to be Anna")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Space")
+        page.keyboard.press("b")
+        message(page, "This face shows Anna now")
+        page.keyboard.press("u")
+        page.keyboard.press("Enter")
+
+
+def test_faces_are_selected_by_shift_and_by_dragging(website: Website, browser: Browser) -> None:
+    first = people(website)[0]
+    with opened(browser, f"{website.address}/people/{first['id']}") as page:
+        faces_on(page).nth(1).click()
+        faces_on(page).nth(4).click(modifiers=["Shift"])
+        page.get_by_text("4 selected").wait_for()
+        page.keyboard.press("Escape")
+        start, end = faces_on(page).nth(0).bounding_box(), faces_on(page).nth(2).bounding_box()
+        assert start is not None
+        assert end is not None
+        page.mouse.move(start["x"] + 20, start["y"] + 20)
+        page.mouse.down()
+        page.mouse.move(end["x"] + 40, end["y"] + 60, steps=5)
+        page.mouse.up()
+        page.get_by_text("3 selected").wait_for()
+
+
+def test_two_editors_of_one_person_lose_nothing(website: Website, browser: Browser) -> None:
+    first = people(website)[0]
+    with opened(browser, f"{website.address}/people/{first['id']}") as page:
+        faces_on(page).nth(3).click()
+        faces_on(page).nth(4).click()
+        gone = int(faces_on(page).nth(0).get_attribute("data-face") or 0)
+        # The other editor takes a face away, and names her.
+        website.post(f"/persons/{first['id']}", {"action": "move", "faceIds": [gone]})
+        call(website, first["id"], "Anna")
+        with page.expect_response(lambda answer: answer.status == 409):
+            page.get_by_role("button", name="Split off").click()
+        message(page, "Somebody else changed this meanwhile")
+        page.get_by_role("button", name="Load again").click()
+        page.get_by_role("heading", name="Anna").wait_for()
+        expect(faces_on(page)).to_have_count(8)
+        page.get_by_text("2 selected").wait_for()
+        page.get_by_role("button", name="Split off").click()
+        message(page, "2 faces split off")
+
+
+def test_somebody_is_merged_into_another_by_name(website: Website, browser: Browser) -> None:
+    first, second = people(website)[:2]
+    call(website, second["id"], "Ben")
+    with opened(browser, f"{website.address}/people/{first['id']}") as page:
+        page.get_by_text("More", exact=True).click()
+        page.get_by_role("button", name="Merge into…").click()
+        page.get_by_role("combobox", name="Name").fill("be")
+        page.locator("#ask-name").get_by_role("option", name="Ben").click()
+        page.get_by_role("heading", name="Ben").wait_for()
+        message(page, "One person with Ben now")
+        page.get_by_text("15 faces on 14 photos").or_(page.get_by_text("15 faces on 15 photos")).wait_for()
+        page.get_by_role("button", name="Undo").click()
+        page.get_by_text("6 faces on 6 photos").wait_for()
+
+
+def test_the_nearest_may_be_the_same_person(website: Website, browser: Browser) -> None:
+    first = people(website)[0]
+    with opened(browser, f"{website.address}/people/{first['id']}", PHONE) as page:
+        page.get_by_role("button", name="Same person?").first.click()
+        page.get_by_role("button", name="One person").click()
+        message(page, "added")
+        expect(faces_on(page)).not_to_have_count(9)
+        page.locator("#about").get_by_text("Facts").click()
+        page.locator("#about").get_by_text("Spread").wait_for()
+
+
+def test_a_name_that_somebody_has_is_asked_about(website: Website, browser: Browser) -> None:
+    first, second = people(website)[:2]
+    call(website, second["id"], "Ben")
+    with opened(browser, f"{website.address}/people/{first['id']}") as page:
+        page.keyboard.press("r")
+        page.keyboard.type("ben")
+        page.keyboard.press("Enter")
+        page.get_by_role("dialog").get_by_text("One person?").wait_for()
+        page.get_by_role("button", name="One person").click()
+        page.wait_for_url(f"**/people/{second['id']}")
+
+
+def test_somebody_is_hidden_and_erased_only_on_purpose(website: Website, browser: Browser) -> None:
+    first = people(website)[0]
+    call(website, first["id"], "Anna")
+    with opened(browser, f"{website.address}/people/{first['id']}") as page:
+        page.get_by_text("More", exact=True).click()
+        page.get_by_role("button", name="Hide").click()
+        message(page, "Anna is hidden now")
+        page.get_by_text("More", exact=True).click()
+        page.get_by_role("button", name="Forget…").click()
+        page.get_by_label("Type Anna").fill("Ana")
+        page.get_by_role("button", name="Erase for good").click()
+        message(page, "Type Anna to erase them for good.")
+        assert website.get(f"/persons/{first['id']}")["status"] == "hidden"
+        page.goto(f"{website.address}/people")
+        expect(page.locator("#people a.card")).to_have_count(3)
+        page.get_by_label("Hidden people").check()
+        expect(page.locator("#people a.card .name")).to_have_text(["Anna"])
+
+
+def test_who_is_on_a_photo_is_corrected_by_keyboard(website: Website, browser: Browser) -> None:
+    first = people(website)[0]
+    call(website, first["id"], "Anna")
+    photo = website.get(f"/faces/{first['faceId']}")["assetId"]
+    with opened(browser, f"{website.address}/photos/{photo}?person={first['id']}") as page:
+        page.locator("[data-box]").first.focus()
+        page.keyboard.press("r")
+        page.keyboard.type("Hanna")
+        page.keyboard.press("Enter")
+        message(page, "Called Hanna now")
+        page.locator("svg").get_by_text("Hanna").wait_for()
+        page.keyboard.press("m")
+        page.keyboard.type("Somebody else")
+        page.keyboard.press("Enter")
+        message(page, "The face is Somebody else now")
+        page.keyboard.press("u")
+        page.locator("svg").get_by_text("Hanna").wait_for()
+        page.get_by_text("Why?").click()
+        page.get_by_text("Thresholds").wait_for()
+        before = page.url
+        with page.expect_navigation():
+            page.keyboard.press("ArrowRight" if page.locator("[rel=next]").count() else "ArrowLeft")
+        assert page.url.partition("#")[0] != before.partition("#")[0]
+        page.keyboard.press("p")
+        page.get_by_role("heading", name="Hanna").wait_for()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_the_pages_can_be_used_by_everybody(
+    website: Website, browser: Browser, size: tuple[int, int], *, dark: bool
+) -> None:
+    first = people(website)[0]
+    call(website, first["id"], "Anna")
+    photo = website.get(f"/faces/{first['faceId']}")["assetId"]
+    with opened(browser, f"{website.address}/people", size, dark=dark) as page:
+        assert not accessibility_findings(page)
+        page.goto(f"{website.address}/people/{first['id']}")
+        page.get_by_role("button", name="Same person?").first.wait_for()
+        faces_on(page).nth(1).click()
+        assert not accessibility_findings(page)
+        page.keyboard.press("m")
+        page.get_by_role("dialog").wait_for()
+        assert not accessibility_findings(page)
+        page.goto(f"{website.address}/photos/{photo}?person={first['id']}")
+        page.get_by_text("Why?").click()
+        page.get_by_text("Thresholds").wait_for()
+        assert not accessibility_findings(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
