@@ -88,9 +88,9 @@ class AnswerRequest(Shape):
     """An answer of yes or no."""
 
     but: Annotated[
-        list[Annotated[int, Field(ge=1, le=100)]],
+        Sequence[Annotated[int, Field(ge=1, le=100)]],
         Field(max_length=100, description="Items, by number, of which the contrary is true."),
-    ] = []
+    ] = ()
     version: Version = None
 
 

@@ -112,6 +112,7 @@ class HideShape(Shape):
 def clusters(
     site: SiteDep,
     paging: PagingDep,
+    *,
     include_labeled: Annotated[
         bool, Query(alias="includeLabeled", description="Also people who have a name.")
     ] = False,
@@ -153,9 +154,7 @@ def cluster(
             name = called(state) if state.names else None
             version = version_of_person(connection, state.id)
             return _closely(cluster, faces, state.id, name, version)
-        ids = (
-            faces_in_cluster(connection, cluster, limit=limit, offset=offset) if cluster.isprintable() else []
-        )
+        ids = faces_in_cluster(connection, cluster, limit=limit, offset=offset)
         if not ids and not offset:
             raise NotFound(f"There is no cluster {printable(cluster)}.")
         faces = facts_of_faces(connection, ids)

@@ -9,13 +9,15 @@ export class Problem extends Error {
     super(answer.detail || "The program does not answer as expected.");
     this.kind = answer.kind;
     this.question = answer.question;
+    this.personId = answer.personId;
     this.status = status;
   }
 }
 
 /** Call the API; `body` is sent as JSON. Throws a `Problem`. */
 export async function call(method, path, body) {
-  const options = { method, headers: { accept: "application/json" } };
+  // What was said is sent even if the page is left.
+  const options = { method, headers: { accept: "application/json" }, keepalive: method !== "GET" };
   if (method !== "GET") options.headers["x-csrf-token"] = document.querySelector("meta[name=csrf-token]").content;
   if (body !== undefined) {
     options.headers["content-type"] = "application/json";

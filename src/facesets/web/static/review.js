@@ -101,7 +101,8 @@ function progress() {
   const faces = answers.reduce((sum, each) => sum + each.question.settles, 0);
   const parts = [`${answers.length} answered`, `${faces} ${faces === 1 ? "face" : "faces"} settled`];
   if (waiting) {
-    const open = Math.max(0, waiting.questions + waiting.unnamed - answers.length + waiting.at);
+    const counted = waiting.questions + waiting.unnamed - answers.length + waiting.at;
+    const open = current || unsettled.size ? Math.max(1, counted) : skipped.size;
     parts.push(`${open} ${open === 1 ? "waits" : "wait"}`);
   }
   byId("progress").textContent = parts.join(" · ");
@@ -158,6 +159,7 @@ function comeBack(kept, problem) {
   const place = given.indexOf(kept);
   if (place >= 0) given.splice(place, 1);
   kept.hasFailed = true;
+  unsettled.delete(kept);
   if (problem.status === 404) {
     say(`Passed over, because it was answered elsewhere meanwhile: ${kept.question.text}`);
   } else if (problem.kind === "changed") {
@@ -331,12 +333,17 @@ byId("skipped-again").addEventListener("click", () => {
   fetchQuestions();
 });
 
+// Whoever leaves before all answers are sent is asked to wait.
+window.addEventListener("beforeunload", (event) => {
+  if ([...unsettled].some((each) => !each.isSent)) event.preventDefault();
+});
+
 // Where a name is asked for, a letter begins it.
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   if (current?.kind !== "name" || isAsking || document.querySelector("dialog[open]")) return;
   if (event.target.closest("input, textarea, select") || !/^\p{L}$/u.test(event.key)) return;
-  if (commands && "suh".includes(event.key)) return;
+  if (commands && ["s", "u", "h"].includes(event.key)) return;
   field.focus();
   event.stopPropagation();
 }, true);

@@ -12,6 +12,7 @@ const hasKeyboard = matchMedia("(pointer: fine)").matches;
 /** Steps of this sitting, the latest last, with the groups that they were about. */
 const steps = [];
 let grow = async () => [];
+let outbox = Promise.resolve();
 
 const fieldOf = (group) => group.querySelector(".naming input");
 const open = () => [...list.querySelectorAll(".group:not(.done, .busy)")];
@@ -50,20 +51,30 @@ function address(group, what) {
   return `/clusters/${encodeURIComponent(group.dataset.cluster)}${what}`;
 }
 
-/** Send what was said of a group, and show what became of it. */
-async function tell(group, what, body, done) {
+/** Keep what was said of a group: it is sent after what was said before. */
+function tell(group, what, body, done) {
   group.classList.add("busy");
   trouble(group, "");
+  outbox = outbox.then(() => send(group, what, body, done));
+}
+
+/** Send it, and show what became of the group. */
+async function send(group, what, body, done) {
   try {
     const answer = await call("POST", address(group, what), { ...body, ...seenAs(group) });
     finish(group, done(answer), answer.step);
   } catch (problem) {
     group.classList.remove("busy");
-    if (problem.kind === "name-taken") await askWhetherOne(group, body.name, problem);
+    if (problem.kind === "name-taken") askWhetherOne(group, body.name, problem);
     else if (problem.kind === "changed") await lookAgain(group, problem);
     else trouble(group, problem.message);
   }
 }
+
+// Whoever leaves before all of it is sent is asked to wait.
+window.addEventListener("beforeunload", (event) => {
+  if (document.querySelector(".group.busy")) event.preventDefault();
+});
 
 /** Somebody changed the group: show it as it is now. */
 async function lookAgain(group, problem) {
@@ -121,11 +132,11 @@ async function undo(step) {
   }
   group.classList.remove("done");
   group.querySelector(".did")?.remove();
-  count(1);
-  const now = await call("GET", address(group, "?limit=1")).catch(() => null);
-  if (now) group.dataset.version = now.version;
   fieldOf(group).focus();
   fieldOf(group).select();
+  const now = await call("GET", address(group, "?limit=1")).catch(() => null);
+  if (now) group.dataset.version = now.version;
+  count(1);
 }
 
 function trouble(group, text) {

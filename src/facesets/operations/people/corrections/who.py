@@ -156,12 +156,12 @@ def find_cluster(connection: Connection, cluster: str) -> Meant:
     Raises
     ------
     NotFound
-        There is none, or all its faces are somebody's.
+        There is none, it was merged into another, or all its faces are somebody's.
     """
     person = person_of_cluster(cluster)
     state = None if person is None else person_state(connection, person)
-    if state is not None:
-        return Meant(require_person(connection, state.id).id)
+    if state is not None and state.status != "merged":
+        return Meant(state.id)
     # Foreign bytes are no text to the server.
     faces = faces_of_cluster(connection, cluster) if cluster.isprintable() else []
     if not faces:

@@ -139,7 +139,8 @@ def hide(step: Step, cluster: str) -> None:
     step.touch_rows("clusters", [cluster])
     step.connection.execute(
         """INSERT INTO clusters (id, model_id, hidden)
-            SELECT %(cluster)s, d.model_id, true FROM face_detections f JOIN detectors d ON d.id = f.detector_id
+            SELECT %(cluster)s, d.model_id, true
+            FROM face_detections f JOIN detectors d ON d.id = f.detector_id
             WHERE f.cluster = %(cluster)s LIMIT 1
             ON CONFLICT (id) DO UPDATE SET hidden = true""",
         {"cluster": cluster},

@@ -1,7 +1,7 @@
-"""Groups of faces that wait for a name, as lists show them: people without one, and clusters that are nobody yet.
+"""Groups of faces that wait for a name: people without one, and clusters that are nobody yet.
 
 Both go by the id of a cluster: a person's is `person_<uuid>`, whatever clusters the faces were in before they
-became one. What is left are loose faces: of nobody, in no cluster or in one called after somebody they are not.
+became one. The others are loose faces of nobody: in no cluster, or in one called after somebody they are not.
 """
 
 from collections.abc import Iterator, Sequence
@@ -112,8 +112,11 @@ def _groups(connection: Connection, sizes: Sequence[GroupSize]) -> Iterator[Grou
         (_OF_CLUSTERS, [each.id for each in sizes if each.person is None]),
     ):
         if ids:
-            for *facts, faces, photos in connection.execute(statement, (ids,)):
-                yield Group(*facts[:4], list(zip(faces, photos, strict=True)), *facts[4:])
+            for row in connection.execute(statement, (ids,)):
+                group, person, name, faces, quality, version, sample, photos = row
+                yield Group(
+                    group, person, name, faces, list(zip(sample, photos, strict=True)), quality, version
+                )
 
 
 _OF_PEOPLE: LiteralString = """

@@ -1,0 +1,128 @@
+"""`/candidates`: the questions of `people review`, and their answers."""
+
+from typing import Any
+
+import pytest
+
+from tests.fixtures.questions import ask_questions
+from tests.fixtures.website import BASE, Website
+
+
+@pytest.fixture
+def asking(website: Website) -> Website:
+    """The album with questions about everybody."""
+    with website.site.library() as session:
+        ask_questions(session)
+    return website
+
+
+def questions(website: Website, kind: str = "", **parameters: Any) -> list[dict[str, Any]]:
+    found = website.get("/candidates", **parameters)["items"]
+    return [each for each in found if kind in ("", each["kind"])]
+
+
+def test_questions_come_in_the_order_of_what_answers_settle(asking: Website) -> None:
+    found = questions(asking)
+    assert [each["kind"] for each in found[:4]] == ["name"] * 4
+    assert sorted(each["kind"] for each in found[4:]) == ["far"] * 4 + ["near"] + ["same"] * 2
+    assert [each["worth"] for each in found] == sorted((each["worth"] for each in found), reverse=True)
+    (same, _) = questions(asking, "same")
+    assert (same["personName"], same["faceCount"], same["namelessId"]) == (None, 9, None)
+    item = same["items"][0]
+    assert (item["number"], item["settles"], item["cosineSimilarity"]) == (1, 6, 0.45)
+    assert all(len(face["assetId"]) == 64 for face in [*same["faces"], *item["faces"]])
+    assert asking.get("/candidates/waiting") == {"questions": 7, "unnamed": 4}
+
+
+def test_some_are_fetched_without_those_that_were_skipped(asking: Website) -> None:
+    first, second, third = questions(asking, limit=3)
+    assert questions(asking, limit=1, skip=[first["id"], second["id"]]) == [third]
+
+
+def test_yes_makes_two_one_and_is_taken_back(asking: Website) -> None:
+    same = questions(asking, "same")[0]
+    answered = asking.post(f"/candidates/{same['id']}/accept", {"version": same["version"]})
+    assert answered["id"] == same["id"]
+    assert asking.get(f"/persons/{same['personId']}")["faceCount"] == 15
+    # Answered twice: it is not open any more.
+    again = asking.post(f"/candidates/{same['id']}/accept", status=404)
+    assert again["detail"].startswith("No question")
+    asking.post("/undo", {"step": answered["step"]})
+    assert asking.get(f"/persons/{same['personId']}")["faceCount"] == 9
+    assert same["id"] in {each["id"] for each in questions(asking)}
+
+
+def test_no_is_not_asked_again(asking: Website) -> None:
+    same = questions(asking, "same")[0]
+    asking.post(f"/candidates/{same['id']}/reject")
+    assert same["id"] not in {each["id"] for each in questions(asking)}
+    assert asking.get(f"/persons/{same['personId']}")["faceCount"] == 9
+
+
+def test_all_but_one_of_several(asking: Website) -> None:
+    doubted = next(each for each in questions(asking, "far") if len(each["items"]) == 2)
+    asking.post(f"/candidates/{doubted['id']}/accept", {"but": [2]})
+    kept, taken = (asking.get(f"/faces/{item['faces'][0]['id']}") for item in doubted["items"])
+    assert (kept["personId"], taken["personId"]) == (doubted["personId"], None)
+
+
+def test_who_has_no_name_gets_one(asking: Website) -> None:
+    first, second, *_ = questions(asking, "name")
+    assert (first["namelessId"], first["items"]) == (first["personId"], [])
+    asking.post(f"/candidates/{first['id']}/name", {"name": "Anna"})
+    assert asking.get(f"/persons/{first['personId']}")["name"] == "Anna"
+    taken = asking.post(f"/candidates/{second['id']}/name", {"name": "ANNA"}, status=409)
+    assert (taken["kind"], taken["personId"]) == ("name-taken", first["personId"])
+    asking.post(f"/candidates/{second['id']}/name", {"name": "ANNA", "into": True})
+    assert asking.get(f"/persons/{first['personId']}")["faceCount"] == 15
+    # Who has a name is asked for none.
+    assert asking.client.post(f"{BASE}/candidates/{first['id']}/accept", json={}).status_code == 404
+
+
+def test_who_does_not_matter_is_hidden(asking: Website) -> None:
+    name = questions(asking, "name")[0]
+    asking.post(f"/candidates/{name['id']}/hide", {"version": name["version"]})
+    assert asking.get(f"/persons/{name['personId']}")["status"] == "hidden"
+
+
+def test_whoever_changed_since_the_question_was_seen_is_left_as_they_are(asking: Website) -> None:
+    same = questions(asking, "same")[0]
+    other = same["items"][0]["personId"]
+    asking.post(f"/persons/{other}", {"action": "rename", "name": "Ben"})
+    for verdict in ("accept", "reject", "hide"):
+        refused = asking.post(f"/candidates/{same['id']}/{verdict}", {"version": same["version"]}, status=409)
+        assert refused["kind"] == "changed"
+    (now, *_) = questions(asking, "same")
+    assert now["version"] > same["version"]
+    asking.post(f"/candidates/{now['id']}/accept", {"version": now["version"]})
+
+
+@pytest.mark.parametrize(
+    ("call", "body", "status"),
+    [
+        ("nothing/accept", {}, 404),
+        (f"far-{'0' * 32}-{'9' * 30}/accept", {}, 404),
+        ("KIND/accept", {"but": [7]}, 422),
+        ("KIND/accept", {"but": [0]}, 422),
+        ("KIND/name", {"name": "Anna"}, 422),
+        ("KIND/name", {}, 422),
+        ("KIND/hide", {"version": "old"}, 422),
+    ],
+)
+def test_what_cannot_be_answered_is_said(
+    asking: Website, call: str, body: dict[str, Any], status: int
+) -> None:
+    same = questions(asking, "same")[0]["id"]
+    answer = asking.client.post(f"{BASE}/candidates/{call.replace('KIND', same)}", json=body)
+    assert answer.status_code == status, answer.text
+    assert answer.json()["detail"].endswith(".")
+
+
+def test_questions_are_looked_for_again_when_people_changed(asking: Website) -> None:
+    found = asking.get("/candidates/waiting")
+    assert asking.post("/candidates/refresh") == found
+    # What was made up for these tests is not found once somebody changed.
+    name = questions(asking, "name")[0]
+    asking.post(f"/candidates/{name['id']}/name", {"name": "Anna"})
+    asking.post("/candidates/refresh")
+    assert questions(asking, "same") == []

@@ -1,0 +1,208 @@
+"""`/clusters`: groups without a name, and what is said about them."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.fixtures.library_people import rows
+from tests.fixtures.website import BASE, Website
+
+UNKNOWN = "unknown_cluster_1"
+
+
+def groups(website: Website, **parameters: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = website.get("/clusters", **parameters)["items"]
+    return found
+
+
+def run(website: Website, statement: str) -> list[tuple[Any, ...]]:
+    with website.site.library() as session:
+        return rows(session, statement)
+
+
+@pytest.fixture
+def unknown(website: Website) -> str:
+    """A cluster that is nobody yet: the five faces of somebody who is no person any more."""
+    run(
+        website,
+        f"""UPDATE face_detections SET person_id = NULL, cluster = '{UNKNOWN}'
+            WHERE person_id = (SELECT person_id FROM face_detections WHERE person_id IS NOT NULL
+                GROUP BY person_id HAVING count(*) = 5)
+            RETURNING id""",
+    )
+    run(website, f"INSERT INTO clusters (id, model_id) VALUES ('{UNKNOWN}', 1) RETURNING id")
+    return UNKNOWN
+
+
+def test_people_without_a_name_and_clusters_of_nobody_are_listed_by_size(
+    website: Website, unknown: str
+) -> None:
+    page = website.get("/clusters")
+    assert (page["total"], page["page"], page["pageSize"]) == (4, 1, 20)
+    assert [each["faceCount"] for each in page["items"]] == [9, 6, 5, 3]
+    first, third = page["items"][0], page["items"][2]
+    assert first["clusterId"] == f"person_{first['personId']}"
+    assert (third["clusterId"], third["personId"], third["personName"]) == (unknown, None, None)
+    for each in page["items"]:
+        assert set(each) == {
+            *("clusterId", "faceCount", "sampleFaceIds", "avgQuality", "personId", "personName")
+        }
+        assert len(each["sampleFaceIds"]) == min(5, each["faceCount"])
+        assert 0 < each["avgQuality"] <= 1
+    assert [each["faceCount"] for each in groups(website, page=2, pageSize=3)] == [3]
+
+
+def test_who_has_a_name_is_listed_only_if_that_is_wanted(website: Website) -> None:
+    first = groups(website)[0]["clusterId"]
+    website.post(f"/clusters/{first}/label", {"name": "Anna"})
+    assert first not in {each["clusterId"] for each in groups(website)}
+    labeled = groups(website, includeLabeled=True)[0]
+    assert (labeled["clusterId"], labeled["personName"]) == (first, "Anna")
+
+
+def test_a_face_that_is_not_somebody_whose_cluster_it_is_in_is_in_no_group(website: Website) -> None:
+    person = website.get("/persons")["items"][0]["id"]
+    run(
+        website,
+        f"""UPDATE face_detections SET cluster = 'person_{person}', person_id = NULL
+            WHERE id = (SELECT min(id) FROM face_detections WHERE person_id = '{person}') RETURNING id""",
+    )
+    assert sorted(each["faceCount"] for each in groups(website)) == [3, 5, 6, 8]
+    assert website.page("/unknown/faces").count('type="checkbox"') == 2
+
+
+@pytest.mark.usefixtures("unknown")
+@pytest.mark.parametrize("place", [0, 2])
+def test_a_group_tells_all_of_its_faces(website: Website, place: int) -> None:
+    asked = groups(website)[place]
+    group = website.get(f"/clusters/{asked['clusterId']}")
+    assert (group["clusterId"], group["personId"]) == (asked["clusterId"], asked["personId"])
+    assert len(group["faces"]) == asked["faceCount"]
+    face = group["faces"][0]
+    assert face["id"] == asked["sampleFaceIds"][0]
+    assert len(face["assetId"]) == 64
+    assert set(face["bbox"]) == {"x", "y", "width", "height"}
+    assert (place == 0) == (face["personId"] is not None)
+    assert {"detectionConfidence", "qualityScore", "clusterId", "personName", "createdAt"} <= set(face)
+    assert [
+        each["id"] for each in website.get(f"/clusters/{asked['clusterId']}", offset=1, limit=2)["faces"]
+    ] == [each["id"] for each in group["faces"][1:3]]
+
+
+@pytest.mark.usefixtures("unknown")
+@pytest.mark.parametrize("place", [0, 2])
+def test_a_group_gets_a_name_and_loses_it_again(website: Website, place: int) -> None:
+    group = groups(website)[place]
+    labeled = website.post(f"/clusters/{group['clusterId']}/label", {"name": "  Zoë  "})
+    assert (labeled["personName"], labeled["facesLabeled"]) == ("Zoë", group["faceCount"])
+    assert labeled["prototypesCreated"] > 0
+    assert website.get(f"/persons/{labeled['personId']}")["faceCount"] == group["faceCount"]
+    # Whoever has the old id finds who it is.
+    assert website.get(f"/clusters/{group['clusterId']}")["personName"] == "Zoë"
+    website.post("/undo", {"step": labeled["step"]})
+    assert groups(website)[place] == group
+
+
+def test_a_cluster_is_labeled_even_where_a_person_is_called_like_it(website: Website, unknown: str) -> None:
+    other = groups(website)[0]["clusterId"]
+    website.post(f"/clusters/{other}/label", {"name": unknown})
+    labeled = website.post(f"/clusters/{unknown}/label", {"name": "Carla"})
+    assert (labeled["personName"], labeled["facesLabeled"]) == ("Carla", 5)
+
+
+def test_a_name_that_somebody_has_asks_whether_they_are_one(website: Website, unknown: str) -> None:
+    first = groups(website)[0]["clusterId"]
+    anna = website.post(f"/clusters/{first}/label", {"name": "Anna"})
+    refused = website.post(f"/clusters/{unknown}/label", {"name": "anna"}, status=409)
+    assert (refused["kind"], refused["personId"]) == ("name-taken", anna["personId"])
+    assert refused["question"].endswith("One person?")
+    merged = website.post(f"/clusters/{unknown}/label", {"name": "anna", "into": True})
+    assert (merged["personId"], merged["facesLabeled"]) == (anna["personId"], 5)
+    # It is nobody's any more, so that a second answer finds nothing to say.
+    assert website.client.post(f"{BASE}/clusters/{unknown}/label", json={"name": "Eva"}).status_code == 404
+
+
+@pytest.mark.usefixtures("unknown")
+@pytest.mark.parametrize("place", [0, 2])
+def test_a_group_that_changed_since_it_was_seen_is_left_as_it_is(website: Website, place: int) -> None:
+    cluster = groups(website)[place]["clusterId"]
+    seen = website.get(f"/clusters/{cluster}")
+    website.post("/persons", {"name": "Eva", "faceIds": [seen["faces"][0]["id"]]})
+    for what, body in (("label", {"name": "Anna"}), ("hide", {}), ("split", {})):
+        refused = website.post(
+            f"/clusters/{cluster}/{what}", {**body, "version": seen["version"]}, status=409
+        )
+        assert refused["kind"] == "changed"
+    now = website.get(f"/clusters/{cluster}")["version"]
+    assert website.post(f"/clusters/{cluster}/label", {"name": "Anna", "version": now})["step"]
+
+
+@pytest.mark.usefixtures("unknown")
+@pytest.mark.parametrize("place", [0, 2])
+def test_a_group_that_does_not_matter_is_hidden(website: Website, place: int) -> None:
+    cluster = groups(website)[place]["clusterId"]
+    step = website.post(f"/clusters/{cluster}/hide")["step"]
+    assert cluster not in {each["clusterId"] for each in groups(website)}
+    assert website.post(f"/clusters/{cluster}/hide")["step"] is None
+    website.post("/undo", {"step": step})
+    assert groups(website)[place]["clusterId"] == cluster
+
+
+def test_who_was_merged_into_somebody_does_not_wait_for_a_name(website: Website) -> None:
+    first, second, *_ = groups(website)
+    website.post(f"/persons/{first['personId']}/merge", {"intoPersonId": second["personId"]})
+    website.post(f"/clusters/{first['clusterId']}/label", {"name": "Anna"}, status=404)
+    assert website.get(f"/persons/{second['personId']}")["name"] is None
+
+
+@pytest.mark.parametrize("place", [0, 3])
+def test_a_group_of_two_people_is_split(website: Website, unknown: str, place: int) -> None:
+    if place:
+        # Two people in one cluster of nobody.
+        run(
+            website,
+            f"""UPDATE face_detections SET person_id = NULL, cluster = '{unknown}'
+                WHERE person_id = '{groups(website)[0]["personId"]}' RETURNING id""",
+        )
+        cluster = unknown
+    else:
+        cluster = groups(website)[0]["clusterId"]
+        run(
+            website,
+            f"""UPDATE face_detections SET person_id = '{cluster.removeprefix("person_")}'
+                WHERE cluster = '{unknown}' RETURNING id""",
+        )
+    split = website.post(f"/clusters/{cluster}/split", {"minClusterSize": 3})
+    assert (split["originalClusterId"], split["status"], len(split["newClusters"])) == (cluster, "split", 1)
+    sizes = {each["clusterId"]: each["faceCount"] for each in groups(website)}
+    assert sorted((sizes[cluster], sizes[split["newClusters"][0]])) == [5, 9]
+    website.post("/undo", {"step": split["step"]})
+    assert len(website.get(f"/clusters/{cluster}")["faces"]) == 14
+
+
+def test_a_group_that_holds_together_stays_whole(website: Website) -> None:
+    cluster = groups(website)[0]["clusterId"]
+    split = website.post(f"/clusters/{cluster}/split")
+    assert (split["status"], split["newClusters"], split["step"]) == ("unchanged", [], None)
+
+
+@pytest.mark.parametrize(
+    ("call", "body", "status"),
+    [
+        ("nothing_here/label", {"name": "Anna"}, 404),
+        ("nothing_here/hide", {}, 404),
+        ("nothing_here/split", {}, 404),
+        (f"person_{'0' * 8}-0000-4000-8000-{'0' * 12}/label", {"name": "Anna", "version": 3}, 409),
+        ("nothing%00here/label", {"name": "Anna", "version": 3}, 422),
+        ("nothing_here/label", {"name": ""}, 422),
+        ("nothing_here/label", {"name": "Anna", "surname": "Karenina"}, 422),
+        ("nothing_here/split", {"minClusterSize": 0}, 422),
+    ],
+)
+def test_what_cannot_be_done_is_said(website: Website, call: str, body: dict[str, Any], status: int) -> None:
+    answer: httpx.Response = website.client.post(f"{BASE}/clusters/{call}", json=body)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"].endswith(".")
+    assert website.client.get(f"{BASE}/clusters/nothing_here").status_code == 404

@@ -1,0 +1,192 @@
+"""The page that asks one question at a time, in a real browser."""
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, opened
+from tests.fixtures.library_people import rows
+from tests.fixtures.questions import ask_questions
+from tests.fixtures.website import Website
+
+
+@pytest.fixture
+def asking(website: Website) -> Website:
+    """The album with 11 questions, of which four are for names and come first."""
+    with website.site.library() as session:
+        ask_questions(session)
+    return website
+
+
+def is_asked(page: Page, text: str) -> None:
+    expect(page.locator("#asked")).to_have_text(text)
+
+
+def progress(page: Page, answered: int) -> None:
+    expect(page.locator("#progress")).to_have_text(re.compile(f"^{answered} answered · "))
+
+
+def kept(website: Website) -> list[tuple[Any, ...]]:
+    """What stands of what was said, the first first."""
+    with website.site.library() as session:
+        return rows(session, "SELECT kind, what FROM steps WHERE NOT undone AND undoes IS NULL ORDER BY id")
+
+
+def corrections(website: Website) -> int:
+    return sum(kind in {"name", "merge", "review", "hide"} for kind, _ in kept(website))
+
+
+def test_ten_answers_by_keyboard_and_three_taken_back(asking: Website, browser: Browser) -> None:
+    with opened(browser, f"{asking.address}/review") as page:
+        for number, name in enumerate(("Anna", "Sjöberg", "Carla", "Dora")):
+            is_asked(page, "Who is this?")
+            progress(page, number)
+            page.keyboard.type(name)
+            page.keyboard.press("Enter")
+        progress(page, 4)
+        for number in range(4, 10):
+            expect(page.locator("#question")).to_be_visible()
+            are_two = "one person" in page.locator("#asked").inner_text()
+            page.keyboard.press("n" if are_two else "y")
+            progress(page, number + 1)
+        page.get_by_text("No question is open.").wait_for()
+        expect(page.locator("#progress")).to_contain_text("0 wait")
+        assert not accessibility_findings(page)
+        for number in (9, 8, 7):
+            page.keyboard.press("u")
+            progress(page, number)
+        page.get_by_text("Taken back").nth(2).wait_for()
+        expect(page.locator("#question")).to_be_visible()
+        assert not accessibility_findings(page)
+    assert corrections(asking) == 7
+    names = {each["name"] for each in asking.get("/persons")["items"]}
+    assert {"Anna", "Sjöberg"} <= names
+
+
+def test_a_telephone_answers_by_touch(asking: Website, browser: Browser) -> None:
+    with opened(browser, f"{asking.address}/review", PHONE, dark=True) as page:
+        is_asked(page, "Who is this?")
+        assert not accessibility_findings(page)
+        assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
+        for _ in range(4):
+            page.get_by_role("button", name="Skip").click()
+        page.get_by_role("button", name=re.compile("^Yes, all")).wait_for()
+        assert not accessibility_findings(page)
+        page.locator(".choice").nth(1).click()
+        page.get_by_role("button", name="Yes, but not 2").click()
+        progress(page, 1)
+        faces = page.locator("#left img, #right img")
+        for place in (0, faces.count() - 1):
+            expect(faces.nth(place)).to_be_visible()
+        expect(page.locator("#left img").first).to_have_js_property("complete", value=True)
+        box = page.locator("#left img").first.bounding_box()
+        assert box is not None
+        assert box["width"] >= 130
+        page.get_by_role("button", name="Undo").click()
+        progress(page, 0)
+        page.get_by_text("Taken back").wait_for()
+    assert corrections(asking) == 0
+
+
+def test_a_name_that_somebody_has_asks_whether_they_are_one(asking: Website, browser: Browser) -> None:
+    with opened(browser, f"{asking.address}/review") as page:
+        is_asked(page, "Who is this?")
+        page.keyboard.type("Anna")
+        page.keyboard.press("Enter")
+        progress(page, 1)
+        page.keyboard.type("anna")
+        page.keyboard.press("Enter")
+        question = page.get_by_role("group", name=re.compile("One person"))
+        question.wait_for()
+        is_asked(page, "Are both anna?")
+        expect(page.locator("#right img").first).to_be_visible()
+        assert not accessibility_findings(page)
+        page.keyboard.press("n")
+        expect(page.get_by_placeholder("Type a name")).to_have_value("anna")
+        page.keyboard.press("Enter")
+        question.wait_for()
+        with page.expect_response("**/name"):
+            page.keyboard.press("y")
+        progress(page, 2)
+        is_asked(page, "Who is this?")
+    assert asking.get("/persons", find="Anna")["items"][0]["faceCount"] == 15
+
+
+def test_a_person_is_chosen_from_the_names_that_there_are(asking: Website, browser: Browser) -> None:
+    with opened(browser, f"{asking.address}/review") as page:
+        is_asked(page, "Who is this?")
+        page.keyboard.type("Anna")
+        page.keyboard.press("Enter")
+        progress(page, 1)
+        page.keyboard.type("An")
+        page.get_by_role("option", name="Anna").wait_for()
+        page.keyboard.press("ArrowDown")
+        with page.expect_response("**/name"):
+            page.keyboard.press("Enter")
+        progress(page, 2)
+    assert asking.get("/persons", find="Anna")["items"][0]["faceCount"] == 15
+
+
+def test_keys_work_beside_the_field_after_escape(asking: Website, browser: Browser) -> None:
+    with opened(browser, f"{asking.address}/review") as page:
+        is_asked(page, "Who is this?")
+        page.keyboard.press("Escape")
+        page.keyboard.press("h")
+        progress(page, 1)
+        page.keyboard.press("Enter")
+        page.keyboard.press("Backspace")
+        page.keyboard.press("Backspace")
+        progress(page, 0)
+        page.get_by_text("Taken back").wait_for()
+        # A letter begins the name wherever one is.
+        page.locator("h1").click()
+        page.keyboard.type("Emma")
+        expect(page.get_by_placeholder("Type a name")).to_have_value("Emma")
+    assert corrections(asking) == 0
+
+
+def test_what_was_answered_elsewhere_is_passed_over(asking: Website, browser: Browser) -> None:
+    with opened(browser, f"{asking.address}/review") as page:
+        is_asked(page, "Who is this?")
+        (first, *_) = asking.get("/candidates")["items"]
+        asking.post(f"/candidates/{first['id']}/hide")
+        page.keyboard.type("Anna")
+        page.keyboard.press("Enter")
+        page.get_by_text("Passed over, because it was answered elsewhere").wait_for()
+        progress(page, 0)
+        is_asked(page, "Who is this?")
+    assert corrections(asking) == 1
+
+
+def test_an_answer_that_is_refused_comes_back_with_its_sentence(asking: Website, browser: Browser) -> None:
+    with opened(browser, f"{asking.address}/review") as page:
+        for _ in range(4):
+            is_asked(page, "Who is this?")
+            page.keyboard.press("Enter")
+        page.locator("[data-kind=many]").wait_for()
+        asked = page.locator("#asked").text_content()
+        sentence = "That contradicts what was said. Take that back first."
+        page.route(
+            "**/accept",
+            lambda route: route.fulfill(
+                status=422, content_type="application/problem+json", json={"detail": sentence}
+            ),
+        )
+        page.keyboard.press("y")
+        page.get_by_role("status").get_by_text(sentence).wait_for()
+        progress(page, 0)
+        page.unroute("**/accept")
+        page.keyboard.press("s")
+        expect(page.get_by_role("alert")).to_have_text(sentence)
+        assert page.locator("#asked").text_content() == asked
+        page.keyboard.press("y")
+        progress(page, 1)
+        expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_the_width_of_a_desk(asking: Website, browser: Browser) -> None:
+    with opened(browser, f"{asking.address}/review", DESK) as page:
+        is_asked(page, "Who is this?")
+        assert not accessibility_findings(page)

@@ -1,0 +1,115 @@
+"""The pages of groups and faces without a name, in a real browser."""
+
+import re
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, opened
+from tests.fixtures.library_people import rows
+from tests.fixtures.website import Website
+
+
+def names(website: Website) -> dict[str, int]:
+    """Who has a name, and how many faces."""
+    found = website.get("/clusters", includeLabeled=True)["items"]
+    return {each["personName"]: each["faceCount"] for each in found if each["personName"]}
+
+
+def left(page: Page, text: str) -> None:
+    expect(page.locator("#total")).to_have_text(f"{text} without a name")
+
+
+def test_three_groups_are_named_by_keyboard_alone(website: Website, browser: Browser) -> None:
+    with opened(browser, f"{website.address}/unknown") as page:
+        left(page, "4 groups")
+        assert not accessibility_findings(page)
+        for name in ("Anna", "Ben", "Carla"):
+            page.keyboard.type(name)
+            page.keyboard.press("Enter")
+        left(page, "1 group")
+        # The field of the last one has the focus; an empty one takes commands.
+        page.keyboard.press("Delete")
+        left(page, "0 groups")
+        assert not accessibility_findings(page)
+        page.keyboard.press("u")
+        left(page, "1 group")
+        page.keyboard.press("Control+z")
+        left(page, "2 groups")
+    assert names(website) == {"Anna": 9, "Ben": 6}
+
+
+def test_a_name_that_somebody_has_is_asked_about_in_its_place(website: Website, browser: Browser) -> None:
+    with opened(browser, f"{website.address}/unknown", dark=True) as page:
+        for name in ("Anna", "anna"):
+            page.keyboard.type(name)
+            page.keyboard.press("Enter")
+        question = page.get_by_role("group", name=re.compile("One person"))
+        question.wait_for()
+        expect(question.get_by_role("button", name="Yes")).to_be_focused()
+        assert not accessibility_findings(page)
+        page.keyboard.press("n")
+        page.keyboard.type("Ben")
+        page.keyboard.press("Enter")
+        left(page, "2 groups")
+        page.keyboard.type("ben")
+        page.keyboard.press("Enter")
+        question.wait_for()
+        page.keyboard.press("y")
+        left(page, "1 group")
+    assert names(website) == {"Anna": 9, "Ben": 11}
+
+
+def test_a_telephone_names_and_hides_by_touch(website: Website, browser: Browser) -> None:
+    with opened(browser, f"{website.address}/unknown", PHONE) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
+        assert not accessibility_findings(page)
+        first, second = page.locator(".group").nth(0), page.locator(".group").nth(1)
+        first.get_by_role("combobox").fill("Anna")
+        first.get_by_role("combobox").press("Enter")
+        first.get_by_role("button", name="Undo: Anna").wait_for()
+        second.get_by_role("button", name="Does not matter").click()
+        left(page, "2 groups")
+        second.get_by_role("button", name="Undo").click()
+        left(page, "3 groups")
+        second.get_by_role("button", name="All faces").click()
+        dialog = page.get_by_role("dialog", name="All 6 faces")
+        expect(dialog.get_by_role("img")).to_have_count(6)
+        dialog.get_by_role("button", name="Close").click()
+    assert names(website) == {"Anna": 9}
+
+
+def test_who_changed_meanwhile_is_shown_again(website: Website, browser: Browser) -> None:
+    with opened(browser, f"{website.address}/unknown", DESK) as page:
+        first = website.get("/clusters")["items"][0]
+        website.post("/persons", {"name": "Eva", "faceIds": first["sampleFaceIds"][:1]})
+        page.keyboard.type("Anna")
+        page.keyboard.press("Enter")
+        page.locator(".group").first.get_by_role("alert").get_by_text("Somebody else changed this").wait_for()
+        page.locator(".group").first.get_by_role("combobox").press("Enter")
+        left(page, "3 groups")
+    assert names(website) == {"Anna": 8, "Eva": 1}
+
+
+def test_faces_in_no_group_are_selected_and_named(website: Website, browser: Browser) -> None:
+    with website.site.library() as session:
+        faces = rows(
+            session,
+            """UPDATE face_detections SET person_id = NULL, cluster = NULL WHERE person_id = (
+                SELECT person_id FROM face_detections WHERE person_id IS NOT NULL
+                GROUP BY person_id HAVING count(*) = 3) RETURNING id""",
+        )
+    with opened(browser, f"{website.address}/unknown/faces") as page:
+        boxes = page.get_by_role("checkbox")
+        expect(boxes).to_have_count(4)
+        assert not accessibility_findings(page)
+        wanted = [page.locator(f"input[value='{face}']") for (face,) in faces]
+        wanted[0].focus()
+        page.keyboard.press("Space")
+        wanted[1].check()
+        expect(page.get_by_role("status").get_by_text("2 selected")).to_be_visible()
+        page.keyboard.press("n")
+        page.keyboard.type("Dora")
+        page.keyboard.press("Enter")
+        page.get_by_text("2 faces are Dora").wait_for()
+        expect(boxes.filter(visible=True)).to_have_count(2)
+    assert names(website)["Dora"] == 2
