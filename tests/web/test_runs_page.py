@@ -83,6 +83,7 @@ def test_a_run_shows_how_far_it_is_and_is_stopped(
         assert not accessibility_findings(page)
 
 
+@pytest.mark.slow
 def test_it_asks_for_news_only_while_something_runs(website: Website, browser: Browser) -> None:
     end = begun(website)
     with opened(browser, f"{website.address}/runs") as page:
