@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, opened
-from tests.fixtures.website import Website
+from tests.fixtures.website import BASE, Website
 
 BAD_NAME = "<img src=x onerror=alert(1)>"
 
@@ -54,7 +54,7 @@ def test_pages_of_nobody_and_nothing_are_not_found(website: Website) -> None:
     nobody = "00000000-0000-4000-8000-000000000000"
     for path in (f"/people/{nobody}", f"/people/{nobody}/about", f"/photos/{'0' * 64}", "/photos/..%2fetc"):
         assert website.client.get(path, headers={"accept": "text/html"}).status_code in {404, 422}, path
-    assert website.client.get(f"/photos/{'0' * 64}/picture").status_code == 404
+    assert website.client.get(f"{BASE}/assets/{'0' * 64}/picture").status_code == 404
     assert website.client.get("/people?after=x").status_code == 422
 
 
@@ -89,10 +89,10 @@ def test_a_grid_goes_on_where_its_page_ends(website: Website, monkeypatch: pytes
 
 def test_the_picture_of_a_photo_is_scaled(website: Website) -> None:
     photo = website.get("/faces/1")["assetId"]
-    answer = website.client.get(f"/photos/{photo}/picture", params={"size": 160})
+    answer = website.client.get(f"{BASE}/assets/{photo}/picture", params={"size": 160})
     assert answer.headers["content-type"] == "image/jpeg"
     assert "immutable" in answer.headers["cache-control"]
-    assert website.client.get(f"/photos/{photo}/picture", params={"size": 99_999}).status_code == 422
+    assert website.client.get(f"{BASE}/assets/{photo}/picture", params={"size": 99_999}).status_code == 422
 
 
 def test_people_are_found_while_one_types(website: Website, browser: Browser) -> None:

@@ -224,10 +224,12 @@ def text_encoder(
 ) -> "tuple[ClipRow, Callable[[str], Float32]]":
     """The library's CLIP model, and what turns words into its vectors, loaded once; errors as `encoders`."""
     from facesets.inference.clip_text import ClipTextual
+    from facesets.inference.providers import choose_provider
     from facesets.operations.models.clip_choice import pack_for_search
 
     pack, row = pack_for_search(None, library.clip_models(), conf.model_roots, library.label)
-    return row, ClipTextual(pack, provider=provider, threads=conf.cpus).embedding
+    chosen = choose_provider(provider, pack.probe()).provider
+    return row, ClipTextual(pack, provider=chosen, threads=conf.cpus).embedding
 
 
 def _service(

@@ -66,14 +66,16 @@ def _index(summary: Mapping[str, Any]) -> list[str]:
 def _cluster(summary: Mapping[str, Any]) -> list[str]:
     review = summary.get("review")
     unsure = len(review) if isinstance(review, list) else _number(summary, "review")
-    lines = [
-        (
-            f"{_some(summary, 'faces', 'face')}: {_number(summary, 'kept')} had a person, "
-            f"{_number(summary, 'joined')} joined somebody known, {_number(summary, 'new_faces')} became "
-            f"{_some(summary, 'new_persons', 'new person', 'new people')}, "
-            f"{_number(summary, 'alone') + unsure} stayed alone."
-        )
+    new = (
+        f"{_number(summary, 'new_faces')} became {_some(summary, 'new_persons', 'new person', 'new people')}"
+    )
+    parts = [
+        f"{_number(summary, 'kept')} had a person" if _number(summary, "kept") else "",
+        f"{_number(summary, 'joined')} joined somebody known" if _number(summary, "joined") else "",
+        new if _number(summary, "new_faces") else "",
+        f"{_number(summary, 'alone') + unsure} stayed alone",
     ]
+    lines = [f"{_some(summary, 'faces', 'face')}: {', '.join(filter(None, parts))}."]
     if regrouped := _number(summary, "regrouped"):
         lines.append(f"{counted(regrouped, 'face')} of unnamed people changed person.")
     if left_out := _number(summary, "left_out"):

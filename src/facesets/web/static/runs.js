@@ -3,15 +3,16 @@
 import { call, complain, onKeys, say } from "./app.js";
 
 const EVERY_MS = 1500;
+const FIRST_MS = 400;
 let timer = 0;
 
 const panels = () => [...document.querySelectorAll("#now [data-job]")];
 
-function watch() {
+function watch(after = EVERY_MS) {
   clearTimeout(timer);
   const some = panels().length > 0;
   for (const button of document.querySelectorAll("[data-start] button")) button.disabled = some;
-  if (some && !document.hidden) timer = setTimeout(look, EVERY_MS);
+  if (some && !document.hidden) timer = setTimeout(look, after);
 }
 
 async function look() {
@@ -57,7 +58,7 @@ async function refresh() {
   if (!answer || !answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const id of ["now", "history"]) document.getElementById(id).replaceWith(page.getElementById(id));
-  watch();
+  watch(FIRST_MS);
 }
 
 function asked(form) {
@@ -104,4 +105,4 @@ document.addEventListener("visibilitychange", () => {
   else clearTimeout(timer);
 });
 onKeys({ r: ["Look again", refresh] });
-watch();
+watch(FIRST_MS);

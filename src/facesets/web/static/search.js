@@ -19,7 +19,11 @@ form.addEventListener("submit", (event) => {
 addEventListener("pageshow", () => {
   for (const input of form.querySelectorAll("input")) input.disabled = false;
 });
-for (const choice of form.querySelectorAll(".chip-choice input")) choice.addEventListener("change", submit);
+for (const choice of form.querySelectorAll(".chip-choice input")) {
+  choice.addEventListener("change", submit);
+  // Somebody was quicker than this script.
+  if (!choice.checked) submit();
+}
 
 const person = document.getElementById("person");
 completeNames(person, (name, chosen) => {

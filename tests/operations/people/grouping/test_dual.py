@@ -111,6 +111,30 @@ def test_a_second_run_changes_nothing_and_new_faces_join_clusters_that_keep_thei
     assert cluster_of(library, "emil-0-0") == "unknown_cluster_4"
 
 
+def test_the_best_faces_alone_take_part_where_only_so_many_are_wanted(library: Library) -> None:
+    rows(
+        library.database,
+        """UPDATE face_detections SET quality = CASE WHEN image_id IN
+                (SELECT image_id FROM image_paths WHERE path LIKE '/cleo-%') THEN 1 ELSE 0.5 END
+            RETURNING 1""",
+    )
+    summary = run(library, dual_max_faces=5, unknown_method="components")
+    assert (summary.known.faces, summary.known.assigned) == (5, 0)
+    assert summary.unknown is not None
+    assert (summary.unknown.faces, summary.unknown.clusters) == (5, 1)
+    assert cluster_of(library, "cleo-0-0") == "unknown_cluster_1"
+    assert cluster_of(library, "ben-0-0") is None
+
+
+def test_a_run_of_few_faces_takes_none_out_of_its_cluster_and_no_question_away(library: Library) -> None:
+    run(library)
+    before = state(library)
+    few = run(library, dual_max_faces=2)
+    assert few.unknown is not None
+    assert (few.unknown.faces, few.unknown.noise) == (2, 2)
+    assert state(library) == before
+
+
 def test_a_number_is_never_used_twice(library: Library) -> None:
     run(library)
     naming.name(library.database, "unknown_cluster_1", "Ben", into=False, face=False, by=BY)

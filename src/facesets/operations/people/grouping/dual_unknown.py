@@ -1,5 +1,6 @@
 """The second phase of `cluster --dual`: faces that are nobody's, into clusters that are nobody yet."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -126,6 +127,11 @@ class Others:
         free = np.isin(loaded.faces.face_id[rows], now.face_id[now.person < 0])
         rows, labels = rows[free], labels[free]
         before = _unknown_only(loaded.clusters, rows)
+        if self.dual.dual_max_faces is not None:
+            # Those with whom a face was grouped may be among the faces that were left out this time.
+            told = (labels >= 0) | (before.number < 0)
+            rows, labels = rows[told], labels[told]
+            before = FaceClusters(before.number[told], before.ids)
         made: list[str] = []
 
         def named(count: int) -> list[str]:
@@ -136,11 +142,17 @@ class Others:
         name_after_people(step, loaded.model_id, loaded.faces.detector_id)
         store_plan(step, loaded.model_id, ClusterPlan(loaded.faces.face_id[rows], labels, ids))
         note_unassigned(connection, loaded.faces.detector_id, loaded.faces.face_id[rows])
-        centers = fresh_centers(connection, detector, ids)
+        centers = fresh_centers(connection, detector, [*ids, *self._untouched(ids)])
         asked = cluster_questions(connection, detector, centers, self.head)
         questions = replace_questions(connection, loaded.model_id, asked)
         largest = ids[int(np.bincount(labels[labels >= 0]).argmax())] if ids else ""
         return Done(len(made), questions, largest)
+
+    def _untouched(self, ids: Sequence[str]) -> list[str]:
+        """Clusters that are nobody yet besides these, where not all faces take part."""
+        if self.dual.dual_max_faces is None:
+            return []
+        return [each for each in self.loaded.clusters.ids if each.startswith(PREFIX) and each not in ids]
 
 
 def _among(place: Int64, pairs: Int64) -> Int64:

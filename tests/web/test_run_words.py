@@ -1,0 +1,32 @@
+"""What came of runs, in words, of whatever version their summaries are."""
+
+import pytest
+
+from facesets.web.run_view import in_words
+from facesets.web.run_words import outcome, title
+
+
+@pytest.mark.parametrize("command", ["index", "cluster", "assign", "train", "people centroids", "relocate"])
+@pytest.mark.parametrize("summary", [{}, {"else": 1}, {"faces": None, "review": [1, 2], "known": None}])
+def test_a_summary_that_lacks_something_is_no_problem(command: str, summary: dict[str, object]) -> None:
+    assert all(line.endswith(".") for line in outcome(command, summary))
+
+
+def test_only_what_happened_is_told() -> None:
+    summary = {"faces": 9, "kept": 0, "joined": 2, "new_faces": 4, "new_persons": 1, "alone": 2, "review": 1}
+    assert outcome("cluster", summary) == [
+        "9 faces: 2 joined somebody known, 4 became 1 new person, 3 stayed alone."
+    ]
+    both = {
+        "known": {"faces": 5, "assigned": 2, "people": 1},
+        "unknown": {"faces": 3, "clusters": 1, "noise": 1},
+    }
+    assert outcome("cluster", both)[1] == "Of 3 others 1 cluster, 1 in none; 0 questions to review."
+    assert title("cluster", {"method": "dual"}) == "Cluster, known people first"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.2, "less than 1 s"), (59.6, "1 min"), (95, "1 min 35 s"), (7260, "2 h 1 min")]
+)
+def test_times_are_said_as_people_say_them(seconds: float, words: str) -> None:
+    assert in_words(seconds) == words

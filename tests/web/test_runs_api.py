@@ -1,0 +1,255 @@
+"""Calls that run something: what they do, refuse, and tell of it."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from facesets.operations.people.corrections.naming import name
+from facesets.stop import Stop
+from facesets.store.postgres.claims import RunLock
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+from facesets.web.background import JobProgress
+from tests.fixtures.library_people import rows
+from tests.fixtures.website import BASE, Website
+
+
+@pytest.fixture
+def busy(website: Website) -> Iterator[str]:
+    """The id of a job that runs until it is stopped."""
+    began = threading.Event()
+
+    def work(progress: JobProgress, stop: Stop) -> None:
+        progress.begin("Waiting", 10)
+        progress.advance(3)
+        progress.say("It takes long.")
+        began.set()
+        while not stop.requested:
+            threading.Event().wait(0.01)
+
+    job = website.site.jobs.start("index", work)
+    assert began.wait(10)
+    yield job.id
+    website.site.jobs.close(10)
+
+
+def ended(website: Website, job: str) -> Any:
+    """A job, once it is over."""
+    while True:
+        answer = website.get(f"/jobs/{job}")
+        if answer["status"] != "running":
+            return answer
+        threading.Event().wait(0.02)
+
+
+def named(album: Library, photo: str, who: str) -> None:
+    """Give the person of a photo a name."""
+    ((person,),) = rows(
+        album.database,
+        f"""SELECT DISTINCT f.person_id::text FROM face_detections f JOIN image_paths p USING (image_id)
+            WHERE p.path LIKE '%/{photo}.jpg'""",
+    )
+    name(album.database, person, who, into=False, face=False, by="tester")
+
+
+def test_clustering_counts_groups_and_faces_in_none(website: Website, album: Library) -> None:
+    album.database.run(lambda connection: connection.execute("UPDATE face_detections SET person_id = NULL"))
+    found = website.post("/cluster", {"minClusterSize": 3, "quality_threshold": 0.4})
+    assert (found["status"], found["totalFaces"], found["clustersFound"]) == ("completed", 24, 4)
+    assert found["newClusters"] == 4
+    again = website.post("/cluster", {"minClusterSize": 3, "qualityThreshold": 0.4})
+    assert (again["clustersFound"], again["newClusters"]) == (4, 0)
+    assert found["noiseCount"] == again["noiseCount"] > 0
+
+
+def test_faces_below_the_gate_take_no_part_and_people_keep_theirs(website: Website, album: Library) -> None:
+    named(album, "anna-0", "Anna")
+    before = rows(album.database, "SELECT id FROM face_detections WHERE person_id IS NOT NULL ORDER BY 1")
+    found = website.post("/cluster", {"qualityThreshold": 1})
+    assert found["leftOut"] == 24 - len(before)
+    assert (
+        rows(album.database, "SELECT id FROM face_detections WHERE person_id IS NOT NULL ORDER BY 1")
+        == before
+    )
+
+
+def test_dual_tells_of_both_phases_and_takes_the_best_faces_only(website: Website, album: Library) -> None:
+    named(album, "anna-0", "Anna")
+    album.database.run(
+        lambda connection: connection.execute(
+            """UPDATE face_detections SET person_id = NULL WHERE person_id IS DISTINCT FROM
+                (SELECT person_id FROM person_names LIMIT 1)"""
+        )
+    )
+    some = website.post("/cluster/dual", {"maxFaces": 5})
+    assert (some["totalFaces"], some["unsupervised"]["unlabeledFaces"]) == (5, 5)
+    found = website.post("/cluster/dual", {"unknownMethod": "components", "unknownEps": 0.4})
+    assert found["status"] == "completed"
+    assert found["supervised"]["facesProcessed"] == found["totalFaces"]
+    left = found["totalFaces"] - found["supervised"]["assignedToPersons"]
+    assert found["unsupervised"]["unlabeledFaces"] == left
+    assert found["unsupervised"]["clustersFound"] == 3
+
+
+def test_assign_gives_faces_to_people_as_a_step_that_is_undone(website: Website, album: Library) -> None:
+    named(album, "anna-0", "Anna")
+    ((face,),) = rows(
+        album.database,
+        """UPDATE face_detections SET person_id = NULL, assigned_by = NULL WHERE id =
+            (SELECT f.id FROM face_detections f JOIN image_paths p USING (image_id)
+                WHERE p.path LIKE '%/anna-7.jpg') RETURNING id""",
+    )
+    found = website.post("/assign", {"maxFaces": 100})
+    assert found["assignedToPersons"] >= 1
+    whose = f"SELECT person_id IS NOT NULL FROM face_detections WHERE id = {face}"
+    assert rows(album.database, whose) == [(True,)]
+    website.post("/undo", {"step": found["step"]})
+    assert rows(album.database, whose) == [(False,)]
+
+
+def test_centroids_are_made_again(website: Website, album: Library) -> None:
+    named(album, "anna-0", "Anna")
+    found = website.post("/centroids")
+    assert (found["status"], found["persons"] > 0, found["prototypes"] > 0) == ("completed", True, True)
+
+
+def test_training_says_whom_it_needs(website: Website) -> None:
+    answer = website.client.post(f"{BASE}/train", json={})
+    assert answer.status_code == 422
+    assert "training needs 5 such people" in answer.json()["detail"]
+
+
+def test_training_without_its_extra_says_what_to_install(
+    website: Website, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facesets.operations.people.training.training.find_spec", lambda _: None)
+    for queue in (False, True):
+        answer = website.client.post(f"{BASE}/train", json={"queue": queue})
+        assert answer.status_code == 422
+        assert "facesets[train]" in answer.json()["detail"]
+    assert website.get("/jobs")["total"] == 1
+
+
+def test_work_in_the_background_is_followed_by_its_job(website: Website) -> None:
+    queued = website.post("/cluster", {"queue": True}, status=202)
+    assert queued["status"] == "queued"
+    job = ended(website, queued["jobId"])
+    assert (job["status"], job["command"], job["canStop"]) == ("done", "cluster", False)
+    assert job["outcome"][0].startswith(f"{job['summary']['faces']} faces: ")
+    listed = website.get("/jobs", pageSize=100)
+    assert listed["items"][0]["jobId"] == queued["jobId"]
+    # The run that the library recorded of it is not listed a second time.
+    assert [each["command"] for each in listed["items"]] == ["cluster", "cluster"]
+    assert listed["total"] == 2
+
+
+def test_one_piece_of_long_work_runs_at_a_time(website: Website, busy: str) -> None:
+    for path in ("/cluster", "/cluster/dual", "/assign", "/centroids"):
+        answer = website.client.post(BASE + path, json={})
+        assert answer.status_code == 409, path
+        assert answer.json()["detail"].startswith("`index` is running.")
+    job = website.get(f"/jobs/{busy}")
+    assert (job["stage"], job["done"], job["total"], job["lines"]) == ("Waiting", 3, 10, ["It takes long."])
+    assert job["canStop"]
+
+
+def test_a_job_is_stopped(website: Website, busy: str) -> None:
+    website.post(f"/jobs/{busy}/stop")
+    assert ended(website, busy)["status"] == "stopped"
+    website.post("/centroids")
+
+
+def test_a_run_elsewhere_is_a_conflict_and_listed_as_running(website: Website, album_url: str) -> None:
+    other = Database(album_url)
+    with RunLock(other, "cluster"):
+        answer = website.client.post(f"{BASE}/cluster", json={})
+        assert answer.status_code == 409
+        assert "Another" in answer.json()["detail"]
+        with Library(other).recorded_run("cluster", {}):
+            assert website.get("/jobs")["items"][0]["status"] == "running"
+    number = website.get("/jobs")["items"][0]["jobId"]
+    assert website.get(f"/jobs/{number}")["status"] == "done"
+    refused = website.client.post(f"{BASE}/jobs/{number}/stop")
+    assert (refused.status_code, refused.json()["detail"]) == (
+        422,
+        "This run was not started here. Stop it where it was started.",
+    )
+    other.close()
+
+
+def test_a_run_that_was_killed_is_not_said_to_be_running(website: Website, album: Library) -> None:
+    album.database.run(
+        lambda connection: connection.execute(
+            "INSERT INTO runs (command, program_version, host, options) VALUES ('cluster', '1', 'far', '{}')"
+        )
+    )
+    assert website.get("/jobs")["items"][0]["status"] == "unknown"
+
+
+def test_long_work_needs_none_of_the_sessions_that_answers_are_lent(website: Website) -> None:
+    lent = [website.site.sessions.lent() for _ in range(4)]
+    for each in lent:
+        each.__enter__()
+    try:
+        assert website.post("/centroids")["status"] == "completed"
+    finally:
+        for each in lent:
+            each.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/cluster", {"minClusterSize": 1}),
+        ("/cluster", {"qualityThreshold": 1.5}),
+        ("/cluster", {"method": "magic"}),
+        ("/cluster", {"unknown": 1}),
+        ("/cluster/dual", {"unknownEps": 3}),
+        ("/train", {"epochs": 1}),
+        ("/assign", {"threshold": "high"}),
+        ("/index", {"folderIds": ["/etc"]}),
+        ("/index", {"folderIds": []}),
+        ("/detect/../../etc", {}),
+        ("/detect/abc", {}),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_a_sentence(
+    website: Website, path: str, body: dict[str, Any]
+) -> None:
+    answer = website.client.post(BASE + path, json=body)
+    assert answer.status_code in {404, 405, 422}
+    assert answer.json()["detail"].endswith(".")
+
+
+@pytest.mark.parametrize("job", ["0" * 32, "99999", "abc"])
+def test_a_job_that_does_not_exist_is_not_found(website: Website, job: str) -> None:
+    for answer in (
+        website.client.get(f"{BASE}/jobs/{job}"),
+        website.client.post(f"{BASE}/jobs/{job}/stop"),
+    ):
+        assert answer.status_code in {404, 422}
+
+
+def test_nothing_is_started_without_the_token(website: Website) -> None:
+    for path in ("/cluster", "/index", "/detect/" + "00" * 32, "/jobs/1/stop"):
+        assert httpx.post(website.address + BASE + path, json={}).status_code == 403
+
+
+def test_folders_are_chosen_among_those_indexed_before(
+    website: Website, album: Library, tmp_path: Path
+) -> None:
+    assert website.get("/folders") == []
+    missing = tmp_path / "gone"
+    with album.recorded_run("index", {"targets": [str(missing)]}):
+        pass
+    (folder,) = website.get("/folders")
+    assert folder["path"] == str(missing)
+    answer = website.client.post(f"{BASE}/index", json={"folderIds": [folder["id"]]})
+    assert answer.status_code == 503
+    assert str(missing) in answer.json()["detail"]
+    unknown = website.client.post(f"{BASE}/index", json={"folderIds": ["0" * 16]})
+    assert unknown.status_code == 404

@@ -1,0 +1,118 @@
+"""The page of runs in a real browser."""
+
+import re
+import threading
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from facesets.stop import Stop
+from facesets.store.postgres.library import Library
+from facesets.web.background import JobProgress
+from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, opened
+from tests.fixtures.library_people import rows
+from tests.fixtures.website import Website
+
+
+def begun(website: Website) -> threading.Event:
+    """Begin a job that goes on until it is stopped, or until this event is set."""
+    end = threading.Event()
+
+    def work(progress: JobProgress, stop: Stop) -> None:
+        progress.begin("Comparing faces", 4)
+        progress.advance()
+        progress.say("One folder is away.")
+        while not (stop.requested or end.is_set()):
+            threading.Event().wait(0.01)
+
+    website.site.jobs.start("index", work)
+    return end
+
+
+def fits(page: Page) -> bool:
+    """Whether nothing is wider than the window."""
+    return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
+
+
+def test_clustering_is_started_watched_to_its_end_and_told_of(
+    website: Website, album: Library, browser: Browser
+) -> None:
+    album.database.run(lambda connection: connection.execute("UPDATE face_detections SET person_id = NULL"))
+    with opened(browser, f"{website.address}/runs") as page:
+        expect(page.get_by_text("Nothing is running.")).to_be_visible()
+        form = page.get_by_role("form", name="Cluster")
+        form.get_by_label("Fewest faces of a new person").fill("3")
+        form.get_by_role("button", name="Cluster").press("Enter")
+        message = page.locator("#messages").get_by_text(re.compile(r"^Cluster: done\. 24 faces: "))
+        expect(message).to_be_visible()
+        latest = page.locator("#history li").first
+        expect(latest).to_contain_text("Done")
+        expect(latest).to_contain_text("became 4 new people")
+        # What somebody filled in is still there, for the next time.
+        expect(form.get_by_label("Fewest faces of a new person")).to_have_value("3")
+    assert (
+        len(
+            rows(album.database, "SELECT DISTINCT person_id FROM face_detections WHERE person_id IS NOT NULL")
+        )
+        == 4
+    )
+
+
+@pytest.mark.parametrize(("size", "dark"), [(PHONE, False), (DESK, True)])
+def test_a_run_shows_how_far_it_is_and_is_stopped(
+    website: Website, browser: Browser, size: tuple[int, int], dark: bool
+) -> None:
+    begun(website)
+    with opened(browser, f"{website.address}/runs", size, dark=dark) as page:
+        now = page.locator("#now")
+        bar = now.get_by_role("progressbar", name="Index")
+        expect(bar).to_have_js_property("value", 1)
+        expect(bar).to_have_js_property("max", 4)
+        expect(now.get_by_text("Comparing faces")).to_be_visible()
+        expect(now.get_by_text("One folder is away.")).to_be_visible()
+        expect(page.get_by_role("button", name="Cluster")).to_be_disabled()
+        assert fits(page)
+        assert not accessibility_findings(page)
+        now.get_by_role("button", name="Stop").click()
+        expect(page.get_by_text("Nothing is running.")).to_be_visible()
+        expect(page.locator("#history li").first).to_contain_text("Stopped")
+        expect(page.get_by_role("button", name="Cluster")).to_be_enabled()
+        expect(page.locator(".message")).to_be_visible()
+        # What slides in is not yet as opaque as it will be.
+        page.wait_for_function("document.getAnimations().every((each) => each.playState === 'finished')")
+        assert not accessibility_findings(page)
+
+
+@pytest.mark.slow
+def test_it_asks_for_news_only_while_something_runs(website: Website, browser: Browser) -> None:
+    end = begun(website)
+    with opened(browser, f"{website.address}/runs") as page:
+        with page.expect_response(lambda answer: "/jobs/" in answer.url):
+            pass
+        end.set()
+        expect(page.get_by_text("Nothing is running.")).to_be_visible()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.wait_for_timeout(2000)
+        assert not asked
+
+
+def test_what_cannot_be_started_is_said(website: Website, browser: Browser) -> None:
+    with opened(browser, f"{website.address}/runs") as page:
+        page.get_by_role("form", name="Train").get_by_role("button").click()
+        expect(page.locator(".message.error")).to_contain_text("training needs 5 such people")
+        expect(page.locator("#history li").first).to_contain_text("Failed")
+        expect(page.locator("#history li").first).to_contain_text("training needs 5 such people")
+
+
+def test_older_runs_are_a_page_away(website: Website, album: Library) -> None:
+    for number in range(25):
+        with album.recorded_run("relocate", {"number": number}):
+            pass
+    first = website.page("/runs")
+    (older,) = re.findall(r'href="(/runs\?before=\d+)"', first)
+    second = website.page(older)
+    assert first.count("<h3>Relocate</h3>") == 20
+    assert second.count("<h3>Relocate</h3>") == 5
+    assert second.count("<h3>Cluster</h3>") == 1
+    assert 'rel="next"' not in second

@@ -1,0 +1,140 @@
+"""Searching: by people, dates and looks, as a page without scripts and as a call."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facesets.inference.catalog import DEFAULT_CLIP
+from facesets.inference.clip_image import ClipVisual
+from facesets.inference.clip_packs import ClipPack, read_clip
+from facesets.operations.people.corrections.naming import name
+from facesets.store.postgres.library import Library
+from tests.fixtures.clip import make_clip
+from tests.fixtures.library_people import rows
+from tests.fixtures.made_faces import made_file, made_image
+from tests.fixtures.website import BASE, Website
+
+PICTURE = "/api/v1/faces/assets/"
+
+
+@pytest.fixture
+def people(album: Library) -> dict[str, str]:
+    """Anna, Ben and Carla have their names; their ids."""
+    ids = {}
+    for who in ("anna", "ben", "carla"):
+        ((ids[who],),) = rows(
+            album.database,
+            f"""SELECT f.person_id::text FROM face_detections f JOIN image_paths p USING (image_id)
+                WHERE p.path LIKE '%/{who}-0.jpg'""",
+        )
+        name(album.database, ids[who], who.title(), into=False, face=False, by="tester")
+    return ids
+
+
+def test_several_people_are_found_together(website: Website, people: dict[str, str]) -> None:
+    assert website.get("/search", person="Anna")["total"] == 9
+    found = website.get("/search", person=[people["anna"], "ben", "Carla"])
+    assert found["total"] == 1
+    picture = website.client.get(f"{PICTURE}{found['items'][0]['assetId']}/picture", params={"size": 320})
+    assert (picture.status_code, picture.headers["content-type"]) == (200, "image/jpeg")
+
+
+def test_dates_and_pages_bound_what_is_found(website: Website) -> None:
+    year = {"from": "2015-06-01", "until": "2015-12-31"}
+    found = website.get("/search", **year, pageSize=2)
+    taken = [photo["taken"] for photo in found["items"]]
+    assert taken == sorted(taken, reverse=True)
+    assert all("2015-06" <= each <= "2016" for each in taken)
+    rest = website.get("/search", **year, pageSize=100)
+    assert rest["total"] == len(rest["items"]) == found["total"] > 2
+    assert website.get("/search", **year, pageSize=2, page=2)["items"] == rest["items"][2:4]
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "said"),
+    [
+        ({"person": "Zoe"}, 404, "Nobody is called Zoe"),
+        ({"from": "soon"}, 422, "from"),
+        ({"like": "../../etc/passwd"}, 422, "like"),
+        ({"like": "00" * 32}, 404, "There is no such photo"),
+        ({"words": "snow"}, 422, "No image of"),
+        ({"words": "snow", "like": "00" * 32}, 422, "not by both"),
+        ({"pageSize": "101"}, 422, "pageSize"),
+    ],
+)
+def test_what_cannot_be_searched_is_said(
+    website: Website, asked: dict[str, str], status: int, said: str
+) -> None:
+    answer = website.client.get(f"{BASE}/search", params=asked)
+    assert answer.status_code == status
+    assert said in answer.json()["detail"]
+
+
+def test_the_page_answers_by_its_address_alone(website: Website, people: dict[str, str]) -> None:
+    page = website.page(f"/search?person={people['anna']}&person=ben&from=2015-01-01&until=&words=")
+    assert "1 photo<" in page
+    assert page.count('class="photo"') == 1
+    assert 'value="2015-01-01"' in page
+    assert page.count("checked>") == 2
+    assert 'href="/photos/' in page
+    assert "Added last" in website.page("/search")
+    assert "No photo fits." in website.page("/search?until=1900-01-01")
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("person=Zoe", "Nobody is called Zoe"),
+        ("from=yesterday", "A day is written as 2024-05-31."),
+        ("words=snow", "facesets models pull"),
+        ("person=%3Cscript%3Ealert(1)%3C/script%3E", "&lt;script&gt;alert(1)"),
+    ],
+)
+def test_the_page_says_what_is_wrong_and_keeps_what_was_asked(
+    website: Website, address: str, said: str
+) -> None:
+    page = website.page(f"/search?{address}")
+    assert said in page
+    assert "<script>alert" not in page
+
+
+@pytest.fixture
+def clip_pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ClipPack:
+    """A CLIP pack that is on this machine."""
+    monkeypatch.setenv("FACESETS_MODELS", str(tmp_path / "models"))
+    return read_clip(make_clip(tmp_path / "models" / "clip" / DEFAULT_CLIP))
+
+
+@pytest.fixture
+def coloured(clip_pack: ClipPack, album: Library, tmp_path: Path) -> list[str]:
+    """Photos in one colour each, embedded by that pack: red, green, blue."""
+    visual = ClipVisual(clip_pack)
+    files, images = [], []
+    for colour in ("red", "green", "blue"):
+        path = tmp_path / f"{colour}.png"
+        Image.new("RGB", (64, 48), colour).save(path)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        (clip,) = visual.embeddings([np.asarray(Image.open(path))])
+        images.append(replace(made_image(colour, 0), sha256=digest, clip=clip, searched=False))
+        files.append(made_file(str(path), images[-1]))
+    album.looking_for(None, clip_pack.model).add(files, images)
+    return [image.sha256 for image in images]
+
+
+def test_words_find_photos_and_a_photo_finds_others_like_it(coloured: list[str], website: Website) -> None:
+    red, _, blue = coloured
+    for word, best in (("red", red), ("blue", blue)):
+        found = website.get("/search", words=word)
+        assert found["items"][0]["assetId"] == best
+        assert (found["total"], found["items"][0]["similarity"] > 0.5) == (3, True)
+    like = website.get("/search", like=red)
+    assert {each["assetId"] for each in like["items"]} == set(coloured) - {red}
+    assert website.get("/search", words="red", until="1900-01-01")["total"] == 0
+    page = website.page("/search?words=red")
+    assert page.index(f"/photos/{red}") < page.index(f"/photos/{blue}")
+    assert "models pull" not in page
+    assert f'href="/search?like={red}"' in page
