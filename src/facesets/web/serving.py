@@ -78,7 +78,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         http=PatientConnection,
         ws="none",
         access_log=False,
-        log_level="error",
+        log_level="critical",
         lifespan="off",
         server_header=False,
         proxy_headers=False,
