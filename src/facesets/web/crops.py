@@ -89,6 +89,12 @@ class CropStore:
             return found
 
         def made() -> bytes:
+            try:
+                return make_it()
+            finally:
+                self._is_made(path)
+
+        def make_it() -> bytes:
             # Whoever was first may have been done just now.
             if (kept := _read(path)) is not None:
                 return kept
@@ -104,7 +110,6 @@ class CropStore:
             making = self._being_made.get(path)
             if making is None:
                 making = self._being_made[path] = self._makers.submit(made)
-                making.add_done_callback(lambda _: self._is_made(path))
         return making
 
     def _is_made(self, path: Path) -> None:
