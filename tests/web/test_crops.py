@@ -12,11 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from facesets import settings
 from facesets.errors import UnreadableImage
 from facesets.imaging.originals import read_decoded
+from facesets.store.kept_pictures import FOLDER, remove_pictures
+from facesets.store.postgres.connection import only_row
 from facesets.store.postgres.pictures import Picture, pictures_of_faces
 from facesets.web import crops
-from facesets.web.crops import CropStore, remove_crops
+from facesets.web.crops import CropStore
+from tests.fixtures.program import run
 from tests.fixtures.website import BASE, Website
 
 
@@ -163,7 +167,28 @@ def test_all_that_was_made_of_a_photo_can_be_removed(tmp_path: Path) -> None:
     for picture in (one, other):
         store.face(picture, 96)
         store.photo(picture, 96)
-    assert remove_crops(tmp_path / "crops", [one.sha256, "0" * 64]) == 2
+    assert remove_pictures(tmp_path / "crops", [one.sha256, "0" * 64]) == 2
     left = [path for path in (tmp_path / "crops").rglob("*") if path.is_file()]
     assert {path.parent.name for path in left} == {other.sha256}
-    assert remove_crops(tmp_path / "nothing", [one.sha256]) == 0
+    assert remove_pictures(tmp_path / "nothing", [one.sha256]) == 0
+
+
+def test_of_somebody_who_is_forgotten_no_picture_is_left(website: Website, album_url: str) -> None:
+    kept = settings.load().cache_dir / FOLDER
+    with website.site.library() as session:
+        who, face = session.run(
+            lambda each: only_row(
+                each.execute(
+                    "SELECT person_id::text, id FROM face_detections WHERE person_id IS NOT NULL LIMIT 1"
+                )
+            )
+        )
+        picture = session.run(lambda each: pictures_of_faces(each, [face]))[face]
+    store = CropStore(kept, 10_000_000)
+    store.face(picture, 96)
+    store.photo(picture, 160)
+    folder = kept / picture.sha256[:2] / picture.sha256
+    assert len(list(folder.iterdir())) == 2
+    done = run("people", "forget", who, "--database", album_url, "--yes")
+    assert done.status == 0, done.err
+    assert not folder.exists()

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from facesets.web.access import Access
     from facesets.web.crops import CropStore
 
-CROPS = "crops"
-"""Where pictures of faces are kept, below the folder for caches."""
 _FEWEST_CHARACTERS = 12
 _MEGABYTE = 1_000_000
 _SESSIONS = 6
@@ -69,13 +67,14 @@ def serve(
         token, path = _token(token_file, settings)
         console.detail(f"The token of programs is in {printable(path)}.")
         from facesets.assembly.sessions import open_sessions
+        from facesets.store.kept_pictures import FOLDER
         from facesets.web.access import Access
         from facesets.web.crops import CropStore
         from facesets.web.hosts import host_names
 
         names = host_names((*name, host), of_machine=not is_loopback(bound))
         access = Access(token, must_log_in=token_file is not None, hosts=names)
-        crops = CropStore(settings.cache_dir / CROPS, crop_cache * _MEGABYTE)
+        crops = CropStore(settings.cache_dir / FOLDER, crop_cache * _MEGABYTE)
         with open_sessions(database, settings, console, most=_SESSIONS) as sessions:
             ended_by = _answer(sessions, crops, settings, access, bound, shows=open_)
     # Threads in the middle of a question or a picture would be waited for.

@@ -25,6 +25,7 @@ from facesets.operations.people.forgetting.forget_proof import Proof, prove
 from facesets.operations.people.forgetting.forget_words import sql_pattern, written_forms
 from facesets.records import Bool
 from facesets.results.forgetting import ResultForgotten
+from facesets.store.kept_pictures import remove_pictures
 from facesets.store.npz.cache import Cache
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection, Database
@@ -124,6 +125,7 @@ def forget(
     folders: Sequence[Path] = (),
     *,
     exports: bool = False,
+    pictures: Path | None = None,
     by: str,
     progress: Progress,
 ) -> ForgetSummary:
@@ -137,6 +139,8 @@ def forget(
         Results besides those that the caches know.
     exports : bool
         Whether to remove the person from results, not only to list these.
+    pictures : Path, optional
+        Where pictures are kept that were made to look at: those of photos that show the person go.
 
     Raises
     ------
@@ -151,6 +155,8 @@ def forget(
         person = database.run(lambda connection: _person(database, connection, who))
         traces = _traces(database, person)
         files = _in_files(person, traces, caches, folders, exports=exports, progress=progress)
+        if pictures is not None:
+            remove_pictures(pictures, {place.sha256 for place in person.places})
         progress.begin("Forgetting in the library")
         erased = changing(database, lambda connection: _erase(connection, person, by, traces.forms))
         progress.begin("Rewriting tables")
