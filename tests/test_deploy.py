@@ -1,5 +1,6 @@
 """What runs the program as a service: as far as it can be checked without doing so."""
 
+import os
 import re
 import shlex
 import shutil
@@ -39,10 +40,14 @@ def test_systemd_finds_nothing_wrong_with_a_unit(unit: Path, tmp_path: Path) -> 
     copy.write_text(text)
     where = ["--user"] if "@" not in unit.name else []
     done = subprocess.run(
-        ["systemd-analyze", *where, "verify", copy], capture_output=True, text=True, check=False, timeout=60
+        ["systemd-analyze", *where, "--man=no", "verify", copy],
+        env={"PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
-    said = [line for line in done.stderr.splitlines() if unit.name.split(".")[0].rstrip("@") in line]
-    assert not said
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_compose_starts_commands_that_the_program_understands() -> None:
