@@ -143,12 +143,12 @@ def test_a_hundred_at_once_all_get_their_answer(website: Website) -> None:
 
 def test_an_answer_on_a_kept_connection_is_sent_at_once(website: Website) -> None:
     took = []
-    for _ in range(20):
+    for _ in range(60):
         began = time.perf_counter()
         assert website.client.get("/static/icon.svg").status_code == 200
         took.append(time.perf_counter() - began)
-    # A system that waits for more to send, and for a receipt, takes at least 40 ms for each.
-    assert min(took) < 0.03
+    # A system that waits for more to send, and for a receipt, takes 40 ms for each but the first few.
+    assert min(took[-20:]) < 0.03
 
 
 def test_photos_that_take_long_keep_nobody_from_an_answer(
