@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from facesets.web.site import Site
-from tests.fixtures.postgres import close_to_all, open_again
+from tests.fixtures.postgres import Server, close_to_all, open_again
 from tests.fixtures.raw_http import asked, connected, received, sent
 from tests.fixtures.website import BASE, TOKEN, Website, served
 

@@ -41,6 +41,8 @@ def forget(
     from facesets.assembly.stores import open_cache
     from facesets.operations.people.forgetting.forget import forget as run
     from facesets.operations.people.forgetting.forget import plan_forget
+    from facesets.settings import load
+    from facesets.store.kept_pictures import FOLDER
 
     caches = [open_cache(path) for path in cache]
     folders = [path.absolute() for path in results]
@@ -48,7 +50,16 @@ def forget(
         if not yes:
             with console.paused(progress):
                 _ask(plan_forget(session, who, caches, folders))
-        summary = run(session, who, caches, folders, exports=exports, by=current_user(), progress=progress)
+        summary = run(
+            session,
+            who,
+            caches,
+            folders,
+            exports=exports,
+            pictures=load().cache_dir / FOLDER,
+            by=current_user(),
+            progress=progress,
+        )
     console.show(summary, _lines(summary, exports=exports))
     if not summary.proof.is_clean:
         raise FacesetsError("Not everything of the person is gone: the lines above say what is left.")

@@ -17,10 +17,13 @@ from facesets.files import printable
 from facesets.operations.options.declaration import Option
 
 if TYPE_CHECKING:
-    from facesets.settings import Settings
+    from socket import socket
 
-CROPS = "crops"
-"""Where pictures of faces are kept, below the folder for caches."""
+    from facesets.assembly.sessions import Sessions
+    from facesets.settings import Settings
+    from facesets.web.access import Access
+    from facesets.web.crops import CropStore
+
 _FEWEST_CHARACTERS = 12
 _MEGABYTE = 1_000_000
 _SESSIONS = 6
@@ -53,46 +56,63 @@ def serve(
     if find_spec("fastapi") is None or find_spec("uvicorn") is None or find_spec("jinja2") is None:
         raise MissingExtra("serve")
     settings = all_settings.load()
-    from facesets.assembly.sessions import open_sessions
-    from facesets.web.access import Access
+    from facesets.web.serving import bound_socket, is_loopback
+
+    with bound_socket(host, port) as bound:
+        if token_file is None and not is_loopback(bound):
+            raise WrongUsage(
+                f"On {printable(host)} everybody in the network could see the photos. Give "
+                f"{Field('token_file', 'FILE')} with a password in it."
+            )
+        token, path = _token(token_file, settings)
+        console.detail(f"The token of programs is in {printable(path)}.")
+        from facesets.assembly.sessions import open_sessions
+        from facesets.store.kept_pictures import FOLDER
+        from facesets.web.access import Access
+        from facesets.web.crops import CropStore
+        from facesets.web.hosts import host_names
+
+        names = host_names((*name, host), of_machine=not is_loopback(bound))
+        access = Access(token, must_log_in=token_file is not None, hosts=names)
+        crops = CropStore(settings.cache_dir / FOLDER, crop_cache * _MEGABYTE)
+        with open_sessions(database, settings, console, most=_SESSIONS) as sessions:
+            ended_by = _answer(sessions, crops, settings, access, bound, shows=open_)
+    # Threads in the middle of a question or a picture would be waited for.
+    console.leave(ended_by)
+
+
+def _answer(
+    sessions: "Sessions",
+    crops: "CropStore",
+    settings: "Settings",
+    access: "Access",
+    bound: "socket",
+    *,
+    shows: bool,
+) -> int:
+    """Answer until a signal comes; returns its number."""
     from facesets.web.app import create_app
     from facesets.web.background import Jobs
-    from facesets.web.crops import CropStore
-    from facesets.web.hosts import host_names
-    from facesets.web.serving import address_of, bound_socket, is_loopback
+    from facesets.web.serving import address_of
     from facesets.web.serving import serve as run
     from facesets.web.site import Site
 
-    bound = bound_socket(host, port)
-    if token_file is None and not is_loopback(bound):
-        raise WrongUsage(
-            f"On {printable(host)} everybody in the network could see the photos. Give "
-            f"{Field('token_file', 'FILE')} with a password in it."
-        )
-    token, path = _token(token_file, settings)
-    console.detail(f"The token of programs is in {printable(path)}.")
-    with open_sessions(database, settings, console, most=_SESSIONS) as sessions:
-        jobs = Jobs()
-        crops = CropStore(settings.cache_dir / CROPS, crop_cache * _MEGABYTE)
-        site = Site(sessions, crops, jobs, settings, current_user())
-        names = host_names((*name, host), of_machine=not is_loopback(bound))
-        access = Access(token, must_log_in=token_file is not None, hosts=names)
-        address = address_of(bound)
+    address = address_of(bound)
 
-        def ready() -> None:
-            console.out(address)
-            if open_:
-                # Aside: a browser in a terminal would run until somebody leaves it.
-                threading.Thread(target=_open, args=[address], daemon=True).start()
+    def ready() -> None:
+        console.out(address)
+        if shows:
+            # Aside: a browser in a terminal would run until somebody leaves it.
+            threading.Thread(target=_open, args=[address], daemon=True).start()
 
-        try:
-            ended_by = run(
-                create_app(site, access, f"facesets_{bound.getsockname()[1]}"), bound, when_ready=ready
-            )
-        finally:
-            jobs.close(_JOBS_END_WITHIN_S)
-    # Threads in the middle of a question or a picture would be waited for.
-    console.leave(ended_by)
+    jobs = Jobs()
+    site = Site(sessions, crops, jobs, settings, current_user())
+    # Browsers do not tell the ports of a machine apart.
+    cookie = f"facesets_{bound.getsockname()[1]}"
+    try:
+        return run(create_app(site, access, cookie), bound, when_ready=ready)
+    finally:
+        jobs.close(_JOBS_END_WITHIN_S)
 
 
 def _open(address: str) -> None:

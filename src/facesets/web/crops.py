@@ -1,11 +1,10 @@
 """Faces and photos as small JPEGs, made from the originals when somebody looks, and kept within a limit."""
 
-import hashlib
 import io
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -14,10 +13,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from facesets.errors import CannotWrite
-from facesets.files import printable
 from facesets.imaging.originals import read_decoded
 from facesets.records import Pixels
+from facesets.store.kept_pictures import SUFFIX, file_of
 from facesets.store.postgres.pictures import Picture
 
 _SIZES = (96, 160, 320, 640, 1600)
@@ -29,7 +27,6 @@ _QUALITY = 84
 _PRUNED_TO = 0.8
 _PRUNED_EACH = 0.1
 """Of the limit, written since the last time: so far it may be exceeded meanwhile."""
-_SUFFIX = ".jpg"
 _BEGIN, _END = b"\xff\xd8", b"\xff\xd9"
 _WRITTEN_WITHIN_S = 600
 """What is unfinished for longer was left by a program that was killed."""
@@ -47,7 +44,7 @@ class CropStore:
 
     def __init__(self, directory: Path, most_bytes: int) -> None:
         """Keep JPEGs below a directory, of so many bytes in all."""
-        self._directory = directory
+        self.directory = directory
         self._most_bytes = most_bytes
         self._makers = ThreadPoolExecutor(_AT_ONCE, "pictures")
         self._lock = threading.Lock()
@@ -85,7 +82,7 @@ class CropStore:
     def _kept(
         self, what: str, picture: Picture, size: int, make: Callable[[Pixels, Picture, int], Pixels]
     ) -> "Future[bytes]":
-        path = self._directory / file_of(what, picture, size)
+        path = self.directory / file_of(picture.sha256, f"{what} {picture.box} {size}")
         content = _read(path)
         if content is not None:
             found: Future[bytes] = Future()
@@ -93,6 +90,12 @@ class CropStore:
             return found
 
         def made() -> bytes:
+            try:
+                return make_it()
+            finally:
+                self._is_made(path)
+
+        def make_it() -> bytes:
             # Whoever was first may have been done just now.
             if (kept := _read(path)) is not None:
                 return kept
@@ -108,7 +111,6 @@ class CropStore:
             making = self._being_made.get(path)
             if making is None:
                 making = self._being_made[path] = self._makers.submit(made)
-                making.add_done_callback(lambda _: self._is_made(path))
         return making
 
     def _is_made(self, path: Path) -> None:
@@ -124,10 +126,10 @@ class CropStore:
         try:
             self._written = 0
             found = []
-            for path in self._directory.glob("*/*/*"):
+            for path in self.directory.glob("*/*/*"):
                 with suppress(OSError):
                     stat = path.stat()
-                    is_left = path.suffix != _SUFFIX and stat.st_mtime < time.time() - _WRITTEN_WITHIN_S
+                    is_left = path.suffix != SUFFIX and stat.st_mtime < time.time() - _WRITTEN_WITHIN_S
                     found.append((0.0 if is_left else stat.st_mtime, stat.st_size, path))
             total = sum(size for _, size, _ in found)
             most = self._most_bytes * _PRUNED_TO if total > self._most_bytes else self._most_bytes
@@ -139,35 +141,6 @@ class CropStore:
                     total -= size
         finally:
             self._pruning.release()
-
-
-def file_of(what: str, picture: Picture, size: int) -> Path:
-    """Where a JPEG lies below the directory: what is of one photo lies in one folder, so that it can go."""
-    text = f"{what} {picture.box} {size}"
-    name = hashlib.sha256(text.encode()).hexdigest()[:32]
-    return Path(picture.sha256[:2]) / picture.sha256 / f"{name}{_SUFFIX}"
-
-
-def remove_crops(directory: Path, photos: Iterable[str]) -> int:
-    """Remove all that was made of photos, given by hash; returns how many pictures went.
-
-    Raises
-    ------
-    CannotWrite
-        One of them cannot be removed.
-    """
-    removed = 0
-    for sha256 in photos:
-        folder = directory / sha256[:2] / sha256
-        try:
-            for path in list(folder.glob("*")):
-                path.unlink(missing_ok=True)
-                removed += 1
-        except OSError as error:
-            raise CannotWrite(f"{printable(folder)} cannot be removed: {error.strerror}.") from error
-        with suppress(OSError):
-            folder.rmdir()
-    return removed
 
 
 def _read(path: Path) -> bytes | None:

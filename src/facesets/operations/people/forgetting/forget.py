@@ -34,6 +34,7 @@ from facesets.operations.people.forgetting.forget_proof import Proof, prove
 from facesets.operations.people.forgetting.forget_words import sql_pattern, written_forms
 from facesets.records import Bool
 from facesets.results.forgetting import ResultForgotten
+from facesets.store.kept_pictures import remove_pictures
 from facesets.store.npz.cache import Cache
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection, Database
@@ -143,6 +144,7 @@ def forget(
     folders: Sequence[Path] = (),
     *,
     exports: bool = False,
+    pictures: Path | None = None,
     by: str,
     progress: Progress,
 ) -> ForgetSummary:
@@ -157,6 +159,8 @@ def forget(
         Results besides those that the caches and the library know.
     exports : bool
         Whether to remove the person from results, not only to list these.
+    pictures : Path, optional
+        Where pictures are kept that were made to look at: those of photos that show the person go.
 
     Raises
     ------
@@ -174,6 +178,8 @@ def forget(
         traces = _traces(database, person)
         every = _folders(database, folders)
         files = _in_files(person, traces, caches, every, exports=exports, progress=progress)
+        if pictures is not None:
+            remove_pictures(pictures, {place.sha256 for place in person.places})
         progress.begin("Forgetting in the library")
         erased = changing(database, lambda connection: _erase(connection, who, person, by, traces.forms))
         progress.begin("Rewriting tables")

@@ -1,0 +1,213 @@
+"""`serve` on a large library: how long pages, answers and pictures take, and what memory they need.
+
+    .venv/bin/python scripts/benchmarks/serve.py [--faces 1000000] [--persons 5000] [--requests 10000]
+
+A library is filled with made-up faces of people (nine of ten have a person; four of five people have a name)
+and served by the program itself, in a process of its own, on a throw-away embedded server. A few photos
+exist, from which pictures of faces are cut. `ADDRESSES` says what is asked for.
+"""
+
+import argparse
+import hashlib
+import os
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+from people import fill, fill_vectors, throw_away_library
+from PIL import Image
+
+from facesets.store.postgres.connection import Connection, Database, only_row
+from facesets.store.postgres.models import usual_detector
+from facesets.store.postgres.people.prototypes import refresh_prototypes
+
+API = "/api/v1/faces"
+PHOTOS = 200
+CLUSTER = 20
+ADDRESSES: tuple[tuple[str, str, float], ...] = (
+    ("people, first page", "/people", 0.2),
+    ("people, hidden", "/people?status=hidden", 0.1),
+    ("person", "/people/{person}", 0.2),
+    ("review", "/review", 0.2),
+    ("unknown", "/unknown", 0.2),
+    ("photo", "/photos/{photo}", 0.1),
+    ("search", "/search", 0.1),
+    ("runs", "/runs", 0.1),
+    ("health", "/health", 0.1),
+    ("script", "/static/app.js", 0.1),
+    ("persons, 100 of them", f"{API}/persons?pageSize=100", 0.1),
+    ("persons, far on", f"{API}/persons?pageSize=100&page=30", 0.1),
+    ("persons by name", f"{API}/persons?pageSize=8&find=person%204", 0.1),
+    ("one person", f"{API}/persons/{{person}}", 0.1),
+    ("clusters", f"{API}/clusters?pageSize=100", 0.1),
+    ("one cluster", f"{API}/clusters/{{cluster}}", 0.1),
+    ("questions", f"{API}/candidates", 0.1),
+    ("faces of a photo", f"{API}/assets/{{photo}}", 0.1),
+    ("one face", f"{API}/faces/{{face}}", 0.1),
+    ("why a face is where it is", f"{API}/faces/{{face}}/explain", 0.1),
+    ("jobs", f"{API}/jobs", 0.1),
+)
+"""What it is, its address, and the time that nineteen of twenty answers should take at most, in seconds."""
+
+
+def prepare(database: Database, faces: int, persons: int, folder: Path) -> None:
+    """A library: nine of ten faces have a person, the others lie in clusters; a few photos exist."""
+    spare = faces // 10
+    fill(database, faces - spare, persons, spare)
+    fill_vectors(database, persons, faces)
+    photos = [made_photo(folder / f"{number}.jpg", number) for number in range(min(PHOTOS, faces))]
+
+    def work(connection: Connection) -> None:
+        connection.execute(
+            """INSERT INTO person_names (person_id, name)
+                SELECT id, 'person ' || n
+                FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM persons) p WHERE n % 5 > 0"""
+        )
+        connection.execute(
+            """UPDATE face_detections SET cluster = 'unknown_cluster_' || id / %s WHERE person_id IS NULL""",
+            (CLUSTER,),
+        )
+        connection.execute(
+            """INSERT INTO clusters (id, model_id) SELECT DISTINCT cluster, 1 FROM face_detections
+                WHERE cluster IS NOT NULL"""
+        )
+        for number, (path, digest) in enumerate(photos, start=1):
+            connection.execute(
+                "UPDATE images SET sha256 = %s, width = 1600, height = 1200 WHERE id = %s", (digest, number)
+            )
+            connection.execute(
+                "UPDATE face_detections SET x1 = 600, y1 = 400, x2 = 900, y2 = 700 WHERE image_id = %s",
+                (number,),
+            )
+            connection.execute(
+                """INSERT INTO image_paths (path, size, mtime_ns, sha256, image_id)
+                    VALUES (%s, 1, 1, %s, %s)""",
+                (str(path), digest, number),
+            )
+        detector = usual_detector(connection)
+        if detector is not None:
+            refresh_prototypes(connection, detector)
+
+    database.run(work)
+    database.run_alone(lambda connection: connection.execute("VACUUM ANALYZE"))
+
+
+def made_photo(path: Path, number: int) -> tuple[Path, str]:
+    """A photo of two megapixels that costs as much to decode as a real one."""
+    rng = np.random.default_rng(number)
+    small = Image.fromarray(rng.integers(0, 255, (75, 100, 3), np.uint8))
+    small.resize((1600, 1200), Image.Resampling.BICUBIC).save(path, quality=90)
+    return path, hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@contextmanager
+def serving(conninfo: str, home: Path) -> Iterator[tuple[str, int]]:
+    """The program in a process of its own: its address and its number."""
+    environment = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home), "XDG_DATA_HOME": str(home)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "facesets", "serve", "--port", "0", "--database", conninfo],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    if process.stdout is None:
+        raise RuntimeError("its address cannot be read")
+    try:
+        yield process.stdout.readline().strip(), process.pid
+    finally:
+        began = time.monotonic()
+        process.terminate()
+        process.wait()
+        print(f"it ended within {time.monotonic() - began:.2f} s")
+
+
+def measured(ask: Callable[[str], object], addresses: Sequence[str]) -> str:
+    """The median, the time that nineteen of twenty stay below, and the longest, in milliseconds."""
+    took = []
+    for address in addresses:
+        began = time.perf_counter()
+        ask(address)
+        took.append(1000 * (time.perf_counter() - began))
+    median, most = np.percentile(took, [50, 95])
+    return f"{median:8.1f} {most:8.1f} {max(took):8.1f} ms"
+
+
+def memory_mb(process: int) -> float:
+    """What a process holds."""
+    [line] = [x for x in Path(f"/proc/{process}/status").read_text().splitlines() if x.startswith("VmRSS")]
+    return int(line.split()[1]) / 1024
+
+
+def measure(address: str, process: int, ids: dict[str, str], faces: int, requests: int) -> None:
+    """Print a table."""
+    with httpx.Client(base_url=address, timeout=120, follow_redirects=True) as client:
+        print(f"{'':<32} {'median':>8} {'95 %':>8} {'longest':>8}")
+        there = []
+        for what, template, aim in ADDRESSES:
+            path = template.format(**ids)
+            answer = client.get(path, headers={"accept": "text/html"})
+            if answer.status_code == httpx.codes.NOT_FOUND:
+                print(f"{what:<32} is not there")
+                continue
+            answer.raise_for_status()
+            there.append(path)
+            print(f"{what:<32} {measured(client.get, [path] * 40)}   (aim {1000 * aim:.0f})", flush=True)
+        crops = [f"{API}/faces/{face}/crop?v=x" for face in range(1, min(PHOTOS, faces) + 1)]
+        print(f"{'pictures, never looked at':<32} {measured(client.get, crops)}")
+        print(f"{'pictures, kept':<32} {measured(client.get, crops)}")
+        at_first = memory_mb(process)
+        for number in range(requests):
+            client.get((there + crops)[number % (len(there) + len(crops))])
+            if number + 1 in {requests // 10, requests}:
+                print(
+                    f"memory after {number + 1} requests: {memory_mb(process):.0f} MB (first {at_first:.0f})"
+                )
+    certificates = ssl.create_default_context()
+
+    def visit(number: int) -> list[int]:
+        with httpx.Client(base_url=address, timeout=120, verify=certificates) as visitor:
+            return [visitor.get(there[(number + each) % len(there)]).status_code for each in range(5)]
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(100) as pool:
+        status = [each for found in pool.map(visit, range(100)) for each in found]
+    wrong = [each for each in status if each >= httpx.codes.BAD_REQUEST]
+    took = time.monotonic() - began
+    print(f"100 at once, 5 requests each: {took:.1f} s, {len(wrong)} failed; {memory_mb(process):.0f} MB")
+
+
+def main() -> None:
+    """Fill a library, serve it, and measure."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--faces", type=int, default=1_000_000)
+    parser.add_argument("--persons", type=int, default=5_000)
+    parser.add_argument("--requests", type=int, default=10_000)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as home, throw_away_library() as database:
+        began = time.monotonic()
+        prepare(database, given.faces, given.persons, Path(home))
+        print(f"{given.faces} faces of {given.persons} people, filled in {time.monotonic() - began:.0f} s")
+        row = database.run(
+            lambda each: only_row(
+                each.execute(
+                    """SELECT f.person_id::text, f.id::text, i.sha256, (SELECT min(id) FROM clusters)
+                        FROM face_detections f JOIN images i ON i.id = f.image_id WHERE f.id = 1"""
+                )
+            )
+        )
+        ids = dict(zip(("person", "face", "photo", "cluster"), row, strict=True))
+        conninfo = database.run(lambda each: each.info.dsn)
+        with serving(conninfo, Path(home)) as (address, process):
+            measure(address, process, ids, given.faces, given.requests)
+
+
+if __name__ == "__main__":
+    main()

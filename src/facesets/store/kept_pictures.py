@@ -1,0 +1,48 @@
+"""Pictures made of photos and kept to be looked at: where they lie, and how they go again."""
+
+import hashlib
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from facesets.errors import CannotWrite
+from facesets.files import printable
+
+FOLDER = "crops"
+"""Where they are kept, below the folder for caches."""
+SUFFIX = ".jpg"
+
+
+def file_of(sha256: str, what: str) -> Path:
+    """Where a picture lies below its directory: all of one photo are in one folder, so that they can go.
+
+    Parameters
+    ----------
+    sha256 : str
+        Of the photo.
+    what : str
+        Which part of it, and how large.
+    """
+    return Path(sha256[:2]) / sha256 / f"{hashlib.sha256(what.encode()).hexdigest()[:32]}{SUFFIX}"
+
+
+def remove_pictures(directory: Path, photos: Iterable[str]) -> int:
+    """Remove all that was made of photos, given by hash; returns how many pictures went.
+
+    Raises
+    ------
+    CannotWrite
+        One of them cannot be removed.
+    """
+    removed = 0
+    for sha256 in photos:
+        folder = directory / sha256[:2] / sha256
+        try:
+            for path in list(folder.glob("*")):
+                path.unlink(missing_ok=True)
+                removed += 1
+        except OSError as error:
+            raise CannotWrite(f"{printable(folder)} cannot be removed: {error.strerror}.") from error
+        with suppress(OSError):
+            folder.rmdir()
+    return removed

@@ -1,0 +1,194 @@
+"""Pictures of faces: turned right, made once, kept whole, within a limit, and gone when their person is."""
+
+import io
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from facesets import settings
+from facesets.errors import UnreadableImage
+from facesets.imaging.originals import read_decoded
+from facesets.store.kept_pictures import FOLDER, remove_pictures
+from facesets.store.postgres.connection import only_row
+from facesets.store.postgres.pictures import Picture, pictures_of_faces
+from facesets.web import crops
+from facesets.web.crops import CropStore
+from tests.fixtures.program import run
+from tests.fixtures.website import BASE, Website
+
+
+def _four_colours() -> Image.Image:
+    """A picture that looks different whichever way it is turned."""
+    pixels = np.zeros((120, 160, 3), np.uint8)
+    pixels[:60, :80], pixels[:60, 80:], pixels[60:, :80] = (220, 40, 40), (40, 220, 40), (40, 40, 220)
+    pixels[60:, 80:] = (220, 220, 40)
+    return Image.fromarray(pixels)
+
+
+def _photo(path: Path, orientation: int = 1) -> Picture:
+    """A photo that is stored as this orientation says, and upright shows the four colours."""
+    undo = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}[orientation]
+    stored = _four_colours()
+    stored.getexif()[0x0112] = undo
+    stored = ImageOps.exif_transpose(stored)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(path, quality=95, exif=exif)
+    return Picture(sha256(path.read_bytes()).hexdigest(), (str(path),), 160, 120, (50, 30, 110, 90))
+
+
+def _pixels(content: bytes) -> Any:
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"), np.int16)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_are_turned_right(tmp_path: Path, orientation: int) -> None:
+    store = CropStore(tmp_path / "crops", 10_000_000)
+    upright = store.face(_photo(tmp_path / "upright.png"), 96)
+    turned = store.face(_photo(tmp_path / "turned.jpg", orientation), 96)
+    assert np.abs(_pixels(upright) - _pixels(turned)).mean() < 6
+    whole = _pixels(store.photo(_photo(tmp_path / "turned.jpg", orientation), 160))
+    assert whole.shape == (120, 160, 3)
+    corners = [whole[y, x] for y, x in ((20, 20), (20, 140), (100, 20), (100, 140))]
+    wanted = [(220, 40, 40), (40, 220, 40), (40, 40, 220), (220, 220, 40)]
+    assert np.abs(np.array(corners) - np.array(wanted)).max() < 16
+
+
+def test_a_picture_says_nothing_of_where_the_photo_was_taken(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "at home"
+    path = tmp_path / "a.jpg"
+    _four_colours().save(path, exif=exif)
+    picture = Picture(sha256(path.read_bytes()).hexdigest(), (str(path),), 160, 120, (50, 30, 110, 90))
+    store = CropStore(tmp_path / "crops", 10_000_000)
+    for content in (store.face(picture, 96), store.photo(picture, 96)):
+        assert not Image.open(io.BytesIO(content)).getexif()
+        assert b"at home" not in content
+
+
+def test_what_many_want_at_once_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = _photo(tmp_path / "a.jpg")
+    decoded = []
+
+    def counted(*arguments: Any, **named: Any) -> Any:
+        decoded.append(threading.get_ident())
+        return read_decoded(*arguments, **named)
+
+    monkeypatch.setattr(crops, "read_decoded", counted)
+    store = CropStore(tmp_path / "crops", 10_000_000)
+    with ThreadPoolExecutor(16) as pool:
+        found = set(pool.map(lambda _: store.face(picture, 160), range(64)))
+    assert (len(decoded), len(found)) == (1, 1)
+
+
+@pytest.mark.parametrize("left", [b"", b"\xff\xd8\xff\xe0 half of a picture", b"something else\xff\xd9"])
+def test_a_kept_picture_that_is_damaged_is_made_again(tmp_path: Path, left: bytes) -> None:
+    picture = _photo(tmp_path / "a.jpg")
+    store = CropStore(tmp_path / "crops", 10_000_000)
+    whole = store.face(picture, 96)
+    [kept] = (tmp_path / "crops").rglob("*.jpg")
+    kept.write_bytes(left)
+    assert store.face(picture, 96) == whole
+    assert kept.read_bytes() == whole
+
+
+def test_nobody_else_can_look_at_what_is_kept(tmp_path: Path) -> None:
+    CropStore(tmp_path / "cache" / "crops", 10_000_000).face(_photo(tmp_path / "a.jpg"), 96)
+    folders = [path for path in (tmp_path / "cache" / "crops").rglob("*") if path.is_dir()]
+    assert folders
+    assert {path.stat().st_mode & 0o077 for path in folders} == {0}
+
+
+def test_a_disk_that_cannot_be_written_hides_no_face(tmp_path: Path) -> None:
+    (tmp_path / "crops").write_text("no folder")
+    assert CropStore(tmp_path / "crops", 10_000_000).face(_photo(tmp_path / "a.jpg"), 96)
+
+
+def test_what_is_kept_stays_within_its_limit(tmp_path: Path) -> None:
+    directory, most = tmp_path / "crops", 60_000
+    store = CropStore(directory, most)
+    left = directory / "aa" / "bb" / "killed.jpg.1.2.tmp"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"x" * 10_000)
+    os.utime(left, (1, 1))
+    rng = np.random.default_rng(1)
+    first = None
+    for number in range(30):
+        path = tmp_path / f"{number}.png"
+        Image.fromarray(rng.integers(0, 255, (100, 100, 3), np.uint8)).save(path)
+        picture = Picture(sha256(path.read_bytes()).hexdigest(), (str(path),), 100, 100, (20, 20, 80, 80))
+        first = first or picture
+        store.face(picture, 96)
+        total = sum(each.stat().st_size for each in directory.rglob("*") if each.is_file())
+        assert total < most * 1.3
+    assert not left.exists()
+    assert store.face(first, 96)  # type: ignore[arg-type]
+
+
+def test_a_photo_that_is_not_there_is_an_error_once_and_a_picture_when_it_is_back(tmp_path: Path) -> None:
+    picture = _photo(tmp_path / "a.jpg")
+    store = CropStore(tmp_path / "crops", 10_000_000)
+    (tmp_path / "a.jpg").rename(tmp_path / "unmounted")
+    with pytest.raises(UnreadableImage):
+        store.face(picture, 96)
+    (tmp_path / "unmounted").rename(tmp_path / "a.jpg")
+    assert store.face(picture, 96)
+
+
+def test_pages_get_a_placeholder_for_a_photo_that_is_not_there_and_programs_a_sentence(
+    website: Website,
+) -> None:
+    with website.site.library() as session:
+        picture = session.run(lambda each: pictures_of_faces(each, [1]))[1]
+    path = Path(picture.paths[0])
+    path.rename(path.with_suffix(".away"))
+    try:
+        shown = website.client.get(f"{BASE}/faces/1/crop", params={"v": picture.sha256[:16]})
+        said = website.client.get(f"{BASE}/faces/1/crop")
+    finally:
+        path.with_suffix(".away").rename(path)
+    assert (shown.status_code, shown.headers["content-type"]) == (200, "image/svg+xml")
+    assert shown.headers["cache-control"] == "no-store"
+    assert said.status_code == 404
+    assert said.json()["detail"] == "The photo cannot be shown: cannot be read: No such file or directory."
+    assert str(path.parent) not in said.text
+
+
+def test_all_that_was_made_of_a_photo_can_be_removed(tmp_path: Path) -> None:
+    store = CropStore(tmp_path / "crops", 10_000_000)
+    one, other = _photo(tmp_path / "a.jpg"), _photo(tmp_path / "b.jpg", 6)
+    for picture in (one, other):
+        store.face(picture, 96)
+        store.photo(picture, 96)
+    assert remove_pictures(tmp_path / "crops", [one.sha256, "0" * 64]) == 2
+    left = [path for path in (tmp_path / "crops").rglob("*") if path.is_file()]
+    assert {path.parent.name for path in left} == {other.sha256}
+    assert remove_pictures(tmp_path / "nothing", [one.sha256]) == 0
+
+
+def test_of_somebody_who_is_forgotten_no_picture_is_left(website: Website, album_url: str) -> None:
+    kept = settings.load().cache_dir / FOLDER
+    with website.site.library() as session:
+        who, face = session.run(
+            lambda each: only_row(
+                each.execute(
+                    "SELECT person_id::text, id FROM face_detections WHERE person_id IS NOT NULL LIMIT 1"
+                )
+            )
+        )
+        picture = session.run(lambda each: pictures_of_faces(each, [face]))[face]
+    store = CropStore(kept, 10_000_000)
+    store.face(picture, 96)
+    store.photo(picture, 160)
+    folder = kept / picture.sha256[:2] / picture.sha256
+    assert len(list(folder.iterdir())) == 2
+    done = run("people", "forget", who, "--database", album_url, "--yes")
+    assert done.status == 0, done.err
+    assert not folder.exists()
