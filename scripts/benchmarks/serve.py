@@ -22,8 +22,9 @@ from pathlib import Path
 
 import httpx
 import numpy as np
-from people import fill, fill_vectors, throw_away_library
+from people import fill, fill_vectors
 from PIL import Image
+from throw_away import throw_away_library
 
 from facesets.store.postgres.connection import Connection, Database, only_row
 from facesets.store.postgres.models import usual_detector

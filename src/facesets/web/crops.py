@@ -75,10 +75,6 @@ class CropStore:
         """As `photo`, without waiting for it."""
         return self._kept("photo", picture, size, _shrink)
 
-    def remove(self, photos: Iterable[str]) -> None:
-        """Remove all that was made of these photos, by their digests: what was erased must not stay here."""
-        remove_crops(self._directory, photos)
-
     def _kept(
         self, what: str, picture: Picture, size: int, make: Callable[[Pixels, Picture, int], Pixels]
     ) -> "Future[bytes]":

@@ -24,10 +24,8 @@ from facesets.operations.people.corrections.who import called, folded, require_p
 from facesets.operations.people.forgetting.forget import ForgetSummary, forget
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
-from facesets.store.postgres.people.person_edits import faces_of_person
 from facesets.store.postgres.people.steps import faces_moved
 from facesets.store.postgres.people.versions import version_of_person
-from facesets.store.postgres.pictures import pictures_of_faces
 from facesets.web.api.shapes import Shape
 from facesets.web.site import Seen, Site
 
@@ -195,12 +193,7 @@ def _forget(site: Site, person: UUID, asked: Forget) -> Done:
 
     def work(progress: Progress, _stop: Stop) -> ForgetSummary:
         with site.library() as session:
-            pictures = session.run(
-                lambda connection: pictures_of_faces(connection, faces_of_person(connection, who))
-            )
-            summary = forget(session, f"{who}", by=site.by, progress=progress)
-        site.crops.remove({picture.sha256 for picture in pictures.values()})
-        return summary
+            return forget(session, f"{who}", by=site.by, progress=progress, pictures=site.crops.directory)
 
     job = site.jobs.start("people forget", work)
     return Done(

@@ -119,6 +119,7 @@ def test_the_best_faces_alone_take_part_where_only_so_many_are_wanted(library: L
             RETURNING 1""",
     )
     summary = run(library, dual_max_faces=5, unknown_method="components")
+    assert summary.known is not None
     assert (summary.known.faces, summary.known.assigned) == (5, 0)
     assert summary.unknown is not None
     assert (summary.unknown.faces, summary.unknown.clusters) == (5, 1)
