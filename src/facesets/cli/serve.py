@@ -3,7 +3,7 @@
 import os
 import secrets
 import webbrowser
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,6 +27,10 @@ _JOBS_END_WITHIN_S = 5.0
 
 def serve(
     database: DatabaseOption = None,
+    results: Annotated[
+        Path | None,
+        Option("Show this folder of `cluster` or `refine`, and correct it; needs no library.", metavar="DIR"),
+    ] = None,
     host: Annotated[
         str, Option("Where to listen; another address than this machine's own needs a token.")
     ] = ("127.0.0.1"),
@@ -45,12 +49,14 @@ def serve(
     ] = (),
     crop_cache: Annotated[int, Option("How much may be kept of pictures of faces, in MB.", least=1)] = 500,
 ) -> None:
-    """Open the library in the browser, and answer calls of its API, until Ctrl-C."""
+    """Open the library, or a folder of results, in the browser, and answer calls of its API, until Ctrl-C."""
     from facesets import settings as all_settings
 
     if find_spec("fastapi") is None or find_spec("uvicorn") is None or find_spec("jinja2") is None:
         raise MissingExtra("serve")
     settings = all_settings.load()
+    if results is not None:
+        _require_people(results, database)
     if host not in _LOOPBACK and token_file is None:
         raise WrongUsage(
             f"On {printable(host)} everybody in the network could see the photos. Give "
@@ -64,15 +70,16 @@ def serve(
     from facesets.web.app import create_app
     from facesets.web.background import Jobs
     from facesets.web.crops import CropStore
+    from facesets.web.results.app import create_results_app
+    from facesets.web.results.site import ResultSite
     from facesets.web.serving import address_of, bound_socket
     from facesets.web.serving import serve as run
     from facesets.web.site import Site
 
-    with open_sessions(database, settings, console, most=_SESSIONS) as sessions:
+    with ExitStack() as stack:
         bound = bound_socket(host, port)
         jobs = Jobs()
         crops = CropStore(settings.cache_dir / "crops", crop_cache * _MEGABYTE)
-        site = Site(sessions, crops, jobs, settings, current_user())
         access = Access(token, must_log_in=token_file is not None, hosts=host_names((*name, host)))
         address = address_of(bound)
 
@@ -82,10 +89,27 @@ def serve(
                 with suppress(webbrowser.Error):
                     webbrowser.open(address)
 
+        cookie = f"facesets_{bound.getsockname()[1]}"
+        if results is not None:
+            app = create_results_app(ResultSite(results.absolute(), crops), access, cookie)
+        else:
+            sessions = stack.enter_context(open_sessions(database, settings, console, most=_SESSIONS))
+            app = create_app(Site(sessions, crops, jobs, settings, current_user()), access, cookie)
         try:
-            run(create_app(site, access, f"facesets_{bound.getsockname()[1]}"), bound, when_ready=ready)
+            run(app, bound, when_ready=ready)
         finally:
             jobs.close(_JOBS_END_WITHIN_S)
+
+
+def _require_people(results: Path, database: str | None) -> None:
+    """Make sure that a folder can be shown. Raises `WrongUsage`, or as `read_result`."""
+    from facesets.operations.grouping.result_now import read_result
+
+    if database is not None:
+        raise WrongUsage(
+            f"{Field('results')} shows a folder and {Field('database')} a library. Give one of them."
+        )
+    read_result(results)
 
 
 def _token(given: Path | None, settings: "Settings") -> tuple[str, Path]:

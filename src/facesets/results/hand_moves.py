@@ -6,8 +6,8 @@ anything is moved:
     {"change": 3, "what": "…", "since": "…", "moves": [["person_001/a.jpg", "Anna/a.jpg"], …]}
 
 and a line for what became of it: `{"change": 3, "state": "done"}` or `"back"`. `since` says which manifest
-lay there: what a run has taken up since is taken back by `undo`. A change without such a line was cut off, and
-is taken back before anything else is done. A photo never takes the place of another: its new name is made
+lay there: what a run has taken up since is taken back by `undo`. A change without such a line was cut off,
+and is taken back before anything else is done. A photo never takes the place of another: its new name is made
 first, exclusively and empty, and then replaced.
 """
 

@@ -13,8 +13,7 @@ import numpy as np
 from PIL import Image
 
 from facesets.imaging.originals import read_decoded
-from facesets.records import Pixels
-from facesets.store.postgres.pictures import Picture
+from facesets.records import Picture, Pixels
 
 _SIZES = (96, 160, 320, 640, 1600)
 """Edges in pixels that are made: few, so that few are kept."""
@@ -110,10 +109,12 @@ def _write(path: Path, content: bytes) -> None:
     temporary.replace(path)
 
 
-def _least_edge(what: str, picture: Picture, size: int) -> int:
-    """How large the whole picture has to be decoded for a part of it to have that size."""
+def _least_edge(what: str, picture: Picture, size: int) -> int | None:
+    """How large the whole picture has to be decoded for a part of it to have that size; None for in full."""
     if what == "photo":
         return size
+    if not picture.width:
+        return None
     left, top, right, bottom = picture.box
     edge = max(right - left, bottom - top, 1.0) * _CONTEXT
     return int(max(picture.width, picture.height) * min(1.0, size / edge)) + 1
@@ -121,7 +122,7 @@ def _least_edge(what: str, picture: Picture, size: int) -> int:
 
 def _cut_face(pixels: Pixels, picture: Picture, size: int) -> Pixels:
     """The square around a box; what of it lies beyond the picture repeats the edge."""
-    scale = pixels.shape[1] / picture.width
+    scale = pixels.shape[1] / picture.width if picture.width else 1.0
     left, top, right, bottom = (each * scale for each in picture.box)
     edge = max(right - left, bottom - top, 1.0) * _CONTEXT
     across, down = (left + right) / 2, (top + bottom) / 2

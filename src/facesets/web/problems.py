@@ -18,6 +18,7 @@ from facesets.errors import (
     UnreadableImage,
     WrongUsage,
 )
+from facesets.operations.grouping.by_hand import FolderTaken
 from facesets.operations.people.corrections.naming import NameTaken
 from facesets.web.render import render
 from facesets.web.wording import worded
@@ -26,6 +27,7 @@ _log = logging.getLogger("facesets.web")
 
 _STATUS: tuple[tuple[type[FacesetsError], HTTPStatus], ...] = (
     (NameTaken, HTTPStatus.CONFLICT),
+    (FolderTaken, HTTPStatus.CONFLICT),
     (Changed, HTTPStatus.CONFLICT),
     (NotFound, HTTPStatus.NOT_FOUND),
     (UnreadableImage, HTTPStatus.NOT_FOUND),
@@ -52,7 +54,7 @@ def _of_ours(request: Request, error: Exception) -> Response:
         status = HTTPStatus.INTERNAL_SERVER_ERROR
         _log.error("%s %s: %s", request.method, request.url.path, error)
     more: dict[str, Any] = {}
-    if isinstance(error, NameTaken):
+    if isinstance(error, NameTaken | FolderTaken):
         more = {"kind": "name-taken", "question": worded(error.question)}
     elif isinstance(error, Changed):
         more = {"kind": "changed"}

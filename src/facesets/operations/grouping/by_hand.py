@@ -19,6 +19,7 @@ from facesets.operations.grouping.result_now import ResultNow, read_result
 from facesets.plurals import counted
 from facesets.results import hand_moves
 from facesets.results.file_names import folded, folder_name
+from facesets.results.folder_diff import folder_of
 from facesets.results.hand_moves import HandChange, free_name, noted_changes, settle
 from facesets.results.lock import locked
 from facesets.results.safe_folder import SafeFolder
@@ -195,7 +196,8 @@ def take_back(root: Path, number: int | None = None) -> CorrectionSummary:
         if number is not None and number != last.change:
             raise Changed(f"Something was changed after that: take that back first ({printable(last.what)}).")
         hand_moves.take_back(root, last)
-        return CorrectionSummary(last.change, last.what, "", len(last.moves), read_result(root))
+        back = folder_of(last.moves[0][0])
+        return CorrectionSummary(last.change, last.what, back, len(last.moves), read_result(root))
 
 
 def latest_change(root: Path, now: ResultNow) -> HandChange | None:
