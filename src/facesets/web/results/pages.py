@@ -132,7 +132,7 @@ def photo(request: Request, site: ResultDep, sha256: Sha256) -> Response:
         {
             **_face(face),
             "box": [round(value, 1) for value in face.box],
-            "text": max(12.0, decoded.width / 40),
+            "text": round(max(decoded.width, decoded.height) / 30, 1),
             "name": printable(folder) if folder in now.groups else "Single" if folder else "Nobody",
             "person": id_of(folder) if folder else "",
         }
@@ -143,7 +143,7 @@ def photo(request: Request, site: ResultDep, sha256: Sha256) -> Response:
         "results_photo.html",
         title=printable(PurePath(picture.paths[0]).name),
         sha256=sha256,
-        path=printable(picture.paths[0]),
+        place=printable(picture.paths[0]),
         width=decoded.width,
         height=decoded.height,
         faces=faces,

@@ -5,7 +5,7 @@ import { completeNames } from "./complete.js";
 
 const KEPT = "facesets-done";
 const person = document.getElementById("person");
-const boxes = [...document.querySelectorAll(".pick input")];
+const boxes = [...document.querySelectorAll(".result-face input")];
 const byId = (name) => document.getElementById(name);
 
 /** Go to a page that says what was done, with a way back. */
@@ -74,7 +74,7 @@ async function change(run, stays) {
   }
 }
 
-const leavesSome = () => chosen().length < boxes.length || document.querySelector(".pager") !== null;
+const leavesSome = () => chosen().length < boxes.length || document.querySelector(".result-pager") !== null;
 
 function move(name) {
   const faceIds = chosen().map((box) => box.value);
@@ -129,15 +129,23 @@ function choose(box, event) {
   count();
 }
 
-function step(by) {
-  const at = boxes.indexOf(document.activeElement);
-  const place = at < 0 ? 0 : Math.min(boxes.length - 1, Math.max(0, at + by));
-  boxes[place]?.focus();
+/** What arrows lead through: faces, or people. */
+const items = boxes.length ? boxes : [...document.querySelectorAll("a.card")];
+
+/** Go some items on; with Shift, faces on the way are chosen. */
+function step(by, event) {
+  const at = items.indexOf(document.activeElement);
+  const place = at < 0 ? 0 : Math.min(items.length - 1, Math.max(0, at + by));
+  if (event.shiftKey && boxes.length && person.dataset.sealed === undefined) {
+    for (const box of boxes.slice(Math.min(at < 0 ? place : at, place), Math.max(at, place) + 1)) box.checked = true;
+    count();
+  }
+  items[place]?.focus();
 }
 
 function perRow() {
-  const top = (box) => box.closest("li").offsetTop;
-  return boxes.filter((box) => top(box) === top(boxes[0])).length;
+  const top = (item) => item.closest("li").offsetTop;
+  return items.filter((item) => top(item) === top(items[0])).length;
 }
 
 const focusOn = (name) => () => { byId(name)?.focus(); byId(name)?.select(); };
@@ -150,20 +158,26 @@ if (person && person.dataset.sealed === undefined) {
   for (const box of boxes) box.addEventListener("click", (event) => choose(box, event));
   count();
   onKeys({
-    ArrowRight: ["The next face", () => step(1)],
-    ArrowLeft: ["The face before", () => step(-1)],
-    ArrowDown: ["The face below", () => step(perRow())],
-    ArrowUp: ["The face above", () => step(-perRow())],
+    Space: ["Choose the face, or not", () => {}],
+    p: ["Open its photo", () => document.activeElement.closest(".result-face")?.querySelector("a").click()],
     a: ["Choose all", () => { for (const box of boxes) box.checked = true; count(); }],
     Escape: ["Choose none", () => { for (const box of boxes) box.checked = false; count(); }],
     m: ["Move to…", focusOn("to")],
   });
   if (byId("not")) {
     onKeys({
-      x: ["Not this person", unassign],
+      n: ["Not this person", unassign],
       r: ["Rename", focusOn("name")],
       g: ["The same person as…", focusOn("same")],
     });
   }
+}
+if (items.length) {
+  onKeys({
+    ArrowRight: ["The next one; with Shift, choose on the way", (event) => step(1, event)],
+    ArrowLeft: ["The one before", (event) => step(-1, event)],
+    ArrowDown: ["The one below", (event) => step(perRow(), event)],
+    ArrowUp: ["The one above", (event) => step(-perRow(), event)],
+  });
 }
 if (byId("find")) onKeys({ "/": ["Find a name", focusOn("find")] });
