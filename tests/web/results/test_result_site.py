@@ -63,7 +63,9 @@ def test_what_is_said_in_the_browser_holds_for_the_next_run(
     result_site.say("person_001", action="move", name="Zoë", faceIds=[new])
     renamed = result_site.say("person_001", action="rename", name="Anna")
     assert renamed["did"] == "person_001 is called Anna"
-    assert "1 face shows Zoë, not Anna." in result_site.page("/people")
+    page = result_site.page("/people")
+    assert "1 face shows Zoë, not Anna." in page
+    assert "1 face does not show Anna." in page
     wanted = {name: set(result_site.faces(name)) for name in result_site.people()}
     if again == "extend":
         extended(result_site, library)

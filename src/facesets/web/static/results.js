@@ -119,7 +119,7 @@ function count() {
 }
 
 /** Shift chooses everything from the last one on. */
-let last = 0;
+let last = Math.max(0, boxes.findIndex((box) => box.checked));
 function choose(box, event) {
   const at = boxes.indexOf(box);
   if (event.shiftKey) {
