@@ -9,7 +9,18 @@ from pathlib import Path
 
 import pytest
 from tests.fixtures.made_library import MadeStore
-from tests.fixtures.results import Again, again, company, groups, grow, make, result, tree
+from tests.fixtures.results import (
+    Again,
+    again,
+    cluster_stopping_after,
+    company,
+    groups,
+    grow,
+    make,
+    result,
+    sort_anew,
+    tree,
+)
 from tests.fixtures.soak import mostly_slow
 
 from facesets.errors import AlreadyRunning, CannotWrite, Changed, NotFound, WrongUsage
@@ -24,6 +35,7 @@ from facesets.operations.grouping.by_hand import (
     take_back,
 )
 from facesets.operations.grouping.result_now import read_result
+from facesets.operations.options.cache import ClusterOptions
 from facesets.operations.undo import known_runs, undo
 from facesets.results import hand_moves
 from facesets.results.hand_moves import NOTES
@@ -215,6 +227,21 @@ def test_nothing_is_changed_while_a_run_writes(company: MadeStore, tmp_path: Pat
     raw, _ = make(company, tmp_path)
     with locked(raw), pytest.raises(AlreadyRunning):
         rename(raw, Seen("person_001"), "Anna")
+
+
+@pytest.mark.parametrize("stops_after", [2, 20])
+def test_a_folder_in_which_a_run_was_cut_off_is_shown_and_not_changed(
+    company: MadeStore, tmp_path: Path, stops_after: int
+) -> None:
+    raw, sets = make(company, tmp_path)
+    for _ in range(3):
+        company.add(1)
+    cluster_stopping_after(company, raw, ClusterOptions(sheet=False), stops_after)
+    assert "was cut off" in read_result(raw).sealed
+    with pytest.raises(WrongUsage, match="was cut off"):
+        rename(raw, Seen("person_001"), "Anna")
+    sort_anew(company, raw, sets)
+    assert not read_result(raw).sealed
 
 
 def test_what_lies_behind_a_link_is_not_moved(company: MadeStore, tmp_path: Path) -> None:

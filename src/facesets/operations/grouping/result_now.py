@@ -15,6 +15,7 @@ from facesets.records import Collection, Faces, Images
 from facesets.results.folder_diff import folder_of
 from facesets.results.manifest import ClusterManifest, FaceEntry, PlacedFile, RefineManifest
 from facesets.results.manifest_json import manifest_file, read_any_manifest
+from facesets.results.ownership import ANNOUNCEMENT
 from facesets.results.safe_folder import SafeFolder
 from facesets.results.user_edits import known_of, refuse_cut_off
 
@@ -139,7 +140,9 @@ def _why_sealed(root: Path, manifest: ClusterManifest | RefineManifest) -> str:
     try:
         refuse_cut_off(root, but="")
     except WrongUsage as error:
-        return f"{error}"
+        return f"Wait while a command works on this folder. If none does: {error}"
+    if SafeFolder(root).exists(ANNOUNCEMENT):
+        return "Wait while a command works on this folder. If none does, one was cut off: run it again first."
     if not manifest.files:
         return "No photos lie in this folder, so nothing can be moved. Write it with photos first."
     return ""
