@@ -79,13 +79,17 @@ def _correcting(root: Path, *seen: Seen) -> Iterator[ResultNow]:
         if now.sealed:
             raise WrongUsage(now.sealed)
         for each in seen:
-            if not now.faces_in(each.folder):
-                raise NotFound(f"There is no {printable(each.folder)} here any more. Load the page again.")
-            if each.version is not None and each.version != now.version(each.folder):
-                raise Changed(
-                    "Somebody else changed this meanwhile. Nothing was done: look at it again, then decide."
-                )
+            _require(now, each)
         yield now
+
+
+def _require(now: ResultNow, seen: Seen) -> None:
+    if not now.faces_in(seen.folder):
+        raise NotFound(f"There is no {printable(seen.folder)} here any more. Load the page again.")
+    if seen.version is not None and seen.version != now.version(seen.folder):
+        raise Changed(
+            "Somebody else changed this meanwhile. Nothing was done: look at it again, then decide."
+        )
 
 
 def move_faces(root: Path, seen: Seen, faces: Collection[str], target: str) -> CorrectionSummary:
@@ -111,22 +115,8 @@ def move_faces(root: Path, seen: Seen, faces: Collection[str], target: str) -> C
         As the commands that write there.
     """
     with _correcting(root, seen) as now:
-        known = {face.face: face.image for face in now.faces_in(seen.folder)}
-        if not set(faces) <= known.keys():
-            raise Changed("Some of these faces are not here any more. Nothing was done: load the page again.")
         target = existing(now, target) or (usable_name(now, target) if target else "")
-        if target == seen.folder or not faces:
-            raise WrongUsage("These faces are there already. Choose another person.")
-        images = {known[face] for face in faces}
-        leaving = frozenset(face for face, image in known.items() if image in images)
-        show = "shows" if len(leaving) == 1 else "show"
-        do = "does" if len(leaving) == 1 else "do"
-        what = f"{counted(len(leaving), 'face')} " + (
-            f"{show} {target}, not {seen.folder}" if target else f"{do} not show {seen.folder}"
-        )
-        moves = [pair for image in sorted(images) for pair in _moves_of(now, seen.folder, image, target)]
-        expected = _moved(now, seen.folder, leaving, target)
-        return _change(now, what, _free(now, moves), expected, folder=target, faces=len(leaving))
+        return _move(now, seen.folder, faces, target)
 
 
 def rename(
@@ -143,12 +133,11 @@ def rename(
     """
     with _correcting(root, seen) as now:
         other = existing(now, name)
-        is_other = bool(other) and other != seen.folder
-        if is_other and not into:
-            raise FolderTaken(other, len(now.groups[other]))
-    if is_other:
-        return merge(root, seen, Seen(other, into_version))
-    with _correcting(root, seen) as now:
+        if other and other != seen.folder:
+            if not into:
+                raise FolderTaken(other, len(now.groups[other]))
+            _require(now, Seen(other, into_version))
+            return _move(now, seen.folder, [face.face for face in now.faces_in(seen.folder)], other)
         if seen.folder == now.single_folder:
             raise WrongUsage("These faces are no person. Choose some of them, then say who they are.")
         new = usable_name(now, name, instead_of=seen.folder)
@@ -167,8 +156,26 @@ def merge(root: Path, seen: Seen, into: Seen) -> CorrectionSummary:
     Errors as `move_faces`.
     """
     with _correcting(root, seen, into) as now:
-        everybody = [face.face for face in now.faces_in(seen.folder)]
-    return move_faces(root, Seen(seen.folder, now.version(seen.folder)), everybody, into.folder)
+        return _move(now, seen.folder, [face.face for face in now.faces_in(seen.folder)], into.folder)
+
+
+def _move(now: ResultNow, left: str, faces: Collection[str], target: str) -> CorrectionSummary:
+    """Move photos of faces from a folder to another one, which need not be there yet."""
+    known = {face.face: face.image for face in now.faces_in(left)}
+    if not set(faces) <= known.keys():
+        raise Changed("Some of these faces are not here any more. Nothing was done: load the page again.")
+    if target == left or not faces:
+        raise WrongUsage("These faces are there already. Choose another person.")
+    images = {known[face] for face in faces}
+    leaving = frozenset(face for face, image in known.items() if image in images)
+    show = "shows" if len(leaving) == 1 else "show"
+    do = "does" if len(leaving) == 1 else "do"
+    what = f"{counted(len(leaving), 'face')} " + (
+        f"{show} {target}, not {left}" if target else f"{do} not show {left}"
+    )
+    moves = [pair for image in sorted(images) for pair in _moves_of(now, left, image, target)]
+    expected = _moved(now, left, leaving, target)
+    return _change(now, what, _free(now, moves), expected, folder=target, faces=len(leaving))
 
 
 def take_back(root: Path, number: int | None = None) -> CorrectionSummary:
