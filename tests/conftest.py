@@ -25,6 +25,7 @@ pytest_plugins = [
     "tests.fixtures.of_run",
     "tests.fixtures.photo_library",
     "tests.fixtures.website",
+    "tests.fixtures.result_site",
     "tests.fixtures.chromium",
 ]
 

@@ -15,9 +15,10 @@ from PIL import Image, ImageOps
 from facesets import settings
 from facesets.errors import UnreadableImage
 from facesets.imaging.originals import read_decoded
+from facesets.records import Picture
 from facesets.store.kept_pictures import FOLDER, remove_pictures
 from facesets.store.postgres.connection import only_row
-from facesets.store.postgres.pictures import Picture, pictures_of_faces
+from facesets.store.postgres.pictures import pictures_of_faces
 from facesets.web import crops
 from facesets.web.crops import CropStore
 from tests.fixtures.program import run

@@ -87,6 +87,7 @@ GUIDE = {
         LIBRARY,
         "facesets serve --open",
         "facesets serve --host 0.0.0.0 --token-file ~/.facesets-password",
+        "facesets serve --results out/raw",
     ),
     "index": _entry(
         LIBRARY,

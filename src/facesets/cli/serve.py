@@ -3,7 +3,7 @@
 import secrets
 import threading
 import webbrowser
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -19,10 +19,10 @@ from facesets.operations.options.declaration import Option
 if TYPE_CHECKING:
     from socket import socket
 
-    from facesets.assembly.sessions import Sessions
+    from fastapi import FastAPI
+
     from facesets.settings import Settings
-    from facesets.web.access import Access
-    from facesets.web.crops import CropStore
+    from facesets.web.background import Jobs
 
 _FEWEST_CHARACTERS = 12
 _MEGABYTE = 1_000_000
@@ -32,6 +32,10 @@ _JOBS_END_WITHIN_S = 0.3
 
 def serve(
     database: DatabaseOption = None,
+    results: Annotated[
+        Path | None,
+        Option("Show this folder of `cluster` or `refine`, and correct it; needs no library.", metavar="DIR"),
+    ] = None,
     host: Annotated[
         str, Option("Where to listen; another address than this machine's own needs a token.")
     ] = ("127.0.0.1"),
@@ -56,9 +60,11 @@ def serve(
     if find_spec("fastapi") is None or find_spec("uvicorn") is None or find_spec("jinja2") is None:
         raise MissingExtra("serve")
     settings = all_settings.load()
+    if results is not None:
+        _require_people(results, database)
     from facesets.web.serving import bound_socket, is_loopback
 
-    with bound_socket(host, port) as bound:
+    with bound_socket(host, port) as bound, ExitStack() as stack:
         if token_file is None and not is_loopback(bound):
             raise WrongUsage(
                 f"On {printable(host)} everybody in the network could see the photos. Give "
@@ -66,36 +72,39 @@ def serve(
             )
         token, path = _token(token_file, settings)
         console.detail(f"The token of programs is in {printable(path)}.")
-        from facesets.assembly.sessions import open_sessions
         from facesets.store.kept_pictures import FOLDER
         from facesets.web.access import Access
+        from facesets.web.background import Jobs
         from facesets.web.crops import CropStore
         from facesets.web.hosts import host_names
 
         names = host_names((*name, host), of_machine=not is_loopback(bound))
         access = Access(token, must_log_in=token_file is not None, hosts=names)
         crops = CropStore(settings.cache_dir / FOLDER, crop_cache * _MEGABYTE)
-        with open_sessions(database, settings, console, most=_SESSIONS) as sessions:
-            ended_by = _answer(sessions, crops, settings, access, bound, shows=open_)
+        # Browsers do not tell the ports of a machine apart.
+        cookie = f"facesets_{bound.getsockname()[1]}"
+        jobs = Jobs()
+        if results is not None:
+            from facesets.web.results.app import create_results_app
+            from facesets.web.results.site import ResultSite
+
+            app = create_results_app(ResultSite(results.absolute(), crops), access, cookie)
+        else:
+            from facesets.assembly.sessions import open_sessions
+            from facesets.web.app import create_app
+            from facesets.web.site import Site
+
+            sessions = stack.enter_context(open_sessions(database, settings, console, most=_SESSIONS))
+            app = create_app(Site(sessions, crops, jobs, settings, current_user()), access, cookie)
+        ended_by = _answer(app, bound, jobs, shows=open_)
     # Threads in the middle of a question or a picture would be waited for.
     console.leave(ended_by)
 
 
-def _answer(
-    sessions: "Sessions",
-    crops: "CropStore",
-    settings: "Settings",
-    access: "Access",
-    bound: "socket",
-    *,
-    shows: bool,
-) -> int:
+def _answer(app: "FastAPI", bound: "socket", jobs: "Jobs", *, shows: bool) -> int:
     """Answer until a signal comes; returns its number."""
-    from facesets.web.app import create_app
-    from facesets.web.background import Jobs
     from facesets.web.serving import address_of
     from facesets.web.serving import serve as run
-    from facesets.web.site import Site
 
     address = address_of(bound)
 
@@ -105,12 +114,8 @@ def _answer(
             # Aside: a browser in a terminal would run until somebody leaves it.
             threading.Thread(target=_open, args=[address], daemon=True).start()
 
-    jobs = Jobs()
-    site = Site(sessions, crops, jobs, settings, current_user())
-    # Browsers do not tell the ports of a machine apart.
-    cookie = f"facesets_{bound.getsockname()[1]}"
     try:
-        return run(create_app(site, access, cookie), bound, when_ready=ready)
+        return run(app, bound, when_ready=ready)
     finally:
         jobs.close(_JOBS_END_WITHIN_S)
 
@@ -121,6 +126,17 @@ def _open(address: str) -> None:
         if webbrowser.open(address):
             return
     console.remark("No browser could be opened: open the address above in one.")
+
+
+def _require_people(results: Path, database: str | None) -> None:
+    """Make sure that a folder can be shown. Raises `WrongUsage`, or as `read_result`."""
+    from facesets.operations.grouping.result_now import read_result
+
+    if database is not None:
+        raise WrongUsage(
+            f"{Field('results')} shows a folder and {Field('database')} a library. Give one of them."
+        )
+    read_result(results)
 
 
 def _token(given: Path | None, settings: "Settings") -> tuple[str, Path]:

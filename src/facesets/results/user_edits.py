@@ -234,7 +234,8 @@ def _follow_photos(root: Path, known: GroupMembership, edits: Edits) -> None:
         away = [edits.moved[name] for name in touched if name in edits.moved]
         targets = [folder_of(name) for name in away if folder_of(name) != folder]
         if len(targets) + sum(name in edits.deleted for name in touched) == len(names):
-            told[folder, targets[0] if targets else ""] += _move(known, folder, image, targets)
+            person = next((target for target in targets[:1] if not target.startswith("_")), "")
+            told[folder, person] += _move(known, folder, image, targets)
         else:
             left = {known.files[name].source for name in names if name not in edits.deleted}
             deleted = [known.files[name].source for name in touched if name in edits.deleted]

@@ -1,5 +1,7 @@
 """The application: its pages and calls, behind the guards that every request passes."""
 
+from collections.abc import Iterable
+
 from fastapi import APIRouter, FastAPI
 from starlette.staticfiles import StaticFiles
 
@@ -52,11 +54,36 @@ _PAGES: tuple[APIRouter, ...] = (
 )
 
 
+_NAVIGATION = (
+    ("/people", "People"),
+    ("/review", "Review"),
+    ("/unknown", "Unknown"),
+    ("/search", "Search"),
+    ("/runs", "Runs"),
+)
+
+
 def create_app(site: Site, access: Access, cookie: str = "facesets") -> FastAPI:
-    """Put everything together.
+    """Put together what serves the library; parameters as `guarded_app`."""
+    app = guarded_app(health.router, _CALLS, _PAGES, _NAVIGATION, access, cookie)
+    app.state.site = site
+    return app
+
+
+def guarded_app(
+    health_call: APIRouter,
+    calls: Iterable[APIRouter],
+    pages: Iterable[APIRouter],
+    navigation: tuple[tuple[str, str], ...],
+    access: Access,
+    cookie: str,
+) -> FastAPI:
+    """Put calls and pages behind the guards that every request passes.
 
     Parameters
     ----------
+    navigation : tuple of (str, str)
+        Addresses and titles of the pages that every page leads to.
     cookie : str
         Name of the session's cookie: another for each port, since browsers do not tell ports apart.
     """
@@ -67,14 +94,14 @@ def create_app(site: Site, access: Access, cookie: str = "facesets") -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.state.site = site
+    app.state.navigation = navigation
     app.state.access = access
     app.state.cookie = cookie
     handle_errors(app)
-    app.include_router(health.router)
-    for router in _CALLS:
+    app.include_router(health_call)
+    for router in calls:
         app.include_router(router, prefix=BASE, responses=PROBLEMS)
-    for router in (login.router, *_PAGES):
+    for router in (login.router, *pages):
         app.include_router(router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     # The last one added is the first that a request meets.

@@ -14,9 +14,8 @@ import numpy as np
 from PIL import Image
 
 from facesets.imaging.originals import read_decoded
-from facesets.records import Pixels
+from facesets.records import Picture, Pixels
 from facesets.store.kept_pictures import SUFFIX, file_of
-from facesets.store.postgres.pictures import Picture
 
 _SIZES = (96, 160, 320, 640, 1600)
 """Edges in pixels that are made: few, so that few are kept."""
@@ -158,45 +157,30 @@ def _write(path: Path, content: bytes) -> None:
     temporary.replace(path)
 
 
-def _least_edge(what: str, picture: Picture, size: int) -> int:
-    """How large the whole picture has to be decoded for a part of it to have that size."""
+def _least_edge(what: str, picture: Picture, size: int) -> int | None:
+    """How large the whole picture has to be decoded for a part of it to have that size; None for in full."""
     if what == "photo":
         return size
+    if not picture.width:
+        return None
     left, top, right, bottom = picture.box
     edge = max(right - left, bottom - top, 1.0) * _CONTEXT
     return int(max(picture.width, picture.height) * min(1.0, size / edge)) + 1
 
 
 def _cut_face(pixels: Pixels, picture: Picture, size: int) -> Pixels:
-    """The square around a box; what of it lies beyond the picture repeats the edge."""
-    scale = pixels.shape[1] / picture.width
-    left, top, right, bottom = (each * scale for each in picture.box)
-    edge = max(right - left, bottom - top, 1.0) * _CONTEXT
-    across, down = (left + right) / 2, (top + bottom) / 2
-    factor = size / edge
-    where = np.array(
-        [[factor, 0, size / 2 - factor * across], [0, factor, size / 2 - factor * down]], np.float64
-    )
-    if factor < 1:
-        # Shrunk by averaging first: `warpAffine` alone looks at few pixels, which glitters.
-        pixels, where = _part(pixels, across, down, edge, size)
-    cut: Pixels = cv2.warpAffine(
-        pixels, where, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return cut
-
-
-def _part(pixels: Pixels, across: float, down: float, edge: float, size: int) -> "tuple[Pixels, np.ndarray]":
-    """The part of a picture that a square touches, shrunk, and how the square lies in it."""
+    """The square around a box, moved and made smaller where it would leave the picture."""
     height, width = pixels.shape[:2]
-    left, top = max(0, int(across - edge / 2)), max(0, int(down - edge / 2))
-    right, bottom = min(width, int(across + edge / 2) + 2), min(height, int(down + edge / 2) + 2)
-    factor = size / edge
-    small_size = max(1, round((right - left) * factor)), max(1, round((bottom - top) * factor))
-    small = cv2.resize(pixels[top:bottom, left:right], small_size, interpolation=cv2.INTER_AREA)
-    shift_x = size / 2 - (across - left) * factor
-    shift_y = size / 2 - (down - top) * factor
-    return small, np.array([[1, 0, shift_x], [0, 1, shift_y]], np.float64)
+    scale = width / picture.width
+    left, top, right, bottom = (each * scale for each in picture.box)
+    edge = min(max(right - left, bottom - top, 1.0) * _CONTEXT, width, height)
+    x = min(max((left + right - edge) / 2, 0.0), width - edge)
+    y = min(max((top + bottom - edge) / 2, 0.0), height - edge)
+    part = pixels[int(y) : max(int(y + edge), int(y) + 1), int(x) : max(int(x + edge), int(x) + 1)]
+    # Shrunk by averaging: to look at few pixels glitters.
+    how = cv2.INTER_AREA if edge > size else cv2.INTER_LINEAR
+    cut: Pixels = cv2.resize(part, (size, size), interpolation=how)
+    return cut
 
 
 def _shrink(pixels: Pixels, _picture: Picture, size: int) -> Pixels:

@@ -19,6 +19,7 @@ from facesets.errors import (
     UnreadableImage,
     WrongUsage,
 )
+from facesets.operations.grouping.by_hand import FolderTaken
 from facesets.operations.people.corrections.naming import NameTaken
 from facesets.web.render import render
 from facesets.web.wording import worded
@@ -51,6 +52,7 @@ _log = logging.getLogger("facesets.web")
 
 _STATUS: tuple[tuple[type[FacesetsError], HTTPStatus], ...] = (
     (NameTaken, HTTPStatus.CONFLICT),
+    (FolderTaken, HTTPStatus.CONFLICT),
     (Changed, HTTPStatus.CONFLICT),
     (NotFound, HTTPStatus.NOT_FOUND),
     (UnreadableImage, HTTPStatus.NOT_FOUND),
@@ -78,6 +80,8 @@ def _of_ours(request: Request, error: Exception) -> Response:
     more: dict[str, Any] = {}
     if isinstance(error, NameTaken):
         more = {"kind": "name-taken", "question": worded(error.question), "personId": f"{error.other}"}
+    elif isinstance(error, FolderTaken):
+        more = {"kind": "name-taken", "question": worded(error.question)}
     elif isinstance(error, Changed):
         more = {"kind": "changed"}
     said = f"The photo cannot be shown: {error}." if isinstance(error, UnreadableImage) else f"{error}"

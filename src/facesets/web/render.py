@@ -22,7 +22,13 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
     text = (
         _environment()
         .get_template(template)
-        .render(csrf=csrf_of(request), path=request.scope["path"], version=__version__, **values)
+        .render(
+            csrf=csrf_of(request),
+            path=request.scope["path"],
+            navigation=request.app.state.navigation,
+            version=__version__,
+            **values,
+        )
     )
     return HTMLResponse(text, status_code=status)
 

@@ -1,33 +1,10 @@
 """Where pictures are: the files of an image, and where in it a face is."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from facesets.records import Picture
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import from_text
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """An image, or a part of it.
-
-    Attributes
-    ----------
-    sha256 : str
-        Of the file's bytes.
-    paths : tuple of str
-        Where it was seen.
-    width, height : int
-        Of the upright picture, in pixels.
-    box : tuple of float
-        Left, top, right and bottom of the part, in pixels of the upright picture.
-    """
-
-    sha256: str
-    paths: tuple[str, ...]
-    width: int
-    height: int
-    box: tuple[float, float, float, float]
 
 
 def pictures_of_faces(connection: Connection, faces: Sequence[int]) -> dict[int, Picture]:

@@ -10,8 +10,9 @@ from starlette.concurrency import run_in_threadpool
 
 from facesets.errors import NotFound
 from facesets.operations.people.review.explaining import Explanation, Likeness, explain
+from facesets.records import Picture
 from facesets.store.postgres.people.photo_faces import FaceFacts, facts_of_faces
-from facesets.store.postgres.pictures import Picture, pictures_of_faces
+from facesets.store.postgres.pictures import pictures_of_faces
 from facesets.web.api.shapes import Shape
 from facesets.web.crops import kept_size
 from facesets.web.pictures import picture_answer

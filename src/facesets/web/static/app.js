@@ -78,14 +78,15 @@ export function complain(problem) {
 
 /** Take a step back, by default the latest; true if it was. */
 export async function takeBack(step, undone) {
+  let taken;
   try {
-    const taken = await call("POST", "/undo", step ? { step } : {});
+    taken = await call("POST", "/undo", step ? { step } : {});
     say(`Taken back: ${taken.what}`);
   } catch (problem) {
     complain(problem);
     return false;
   }
-  if (undone) undone();
+  if (undone) undone(taken);
   else location.reload();
   return true;
 }
@@ -125,13 +126,8 @@ function showHelp() {
 }
 
 const NAMES = { " ": "Space", ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Escape: "Esc" };
-const go = (address) => () => location.assign(address);
-onKeys({
-  "?": ["Show these keys", showHelp],
-  1: ["People", go("/people")],
-  2: ["Review", go("/review")],
-  3: ["Unknown", go("/unknown")],
-  4: ["Search", go("/search")],
-  5: ["Runs", go("/runs")],
+onKeys({ "?": ["Show these keys", showHelp] });
+document.querySelectorAll(".top nav a").forEach((link, number) => {
+  onKeys({ [number + 1]: [link.textContent, () => location.assign(link.href)] });
 });
 document.getElementById("help-button").addEventListener("click", showHelp);

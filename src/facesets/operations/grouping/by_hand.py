@@ -1,0 +1,309 @@
+"""Corrections of a result folder: made as with a file manager, so that the next run takes them as statements.
+
+A photo moved to another person's folder shows that person; a renamed folder names its person; a photo moved
+to `_unassigned` shows nobody. After each change the folder is read as the next run will read it. Where that
+would understand something else than what was meant (a photo of several people has one name in the folders of
+all), everything is put back, and the change is refused.
+"""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from facesets.errors import Changed, Command, FacesetsError, NotFound, WrongUsage
+from facesets.files import printable
+from facesets.operations.grouping.result_now import ResultNow, read_result
+from facesets.plurals import counted
+from facesets.results import hand_moves
+from facesets.results.file_names import folded, folder_name
+from facesets.results.folder_diff import folder_of
+from facesets.results.hand_moves import HandChange, free_name, noted_changes, settle
+from facesets.results.lock import locked
+from facesets.results.safe_folder import SafeFolder
+
+UNASSIGNED = "_unassigned"
+"""The folder of photos that somebody took out of a person's folder without saying whom they show."""
+
+
+class FolderTaken(WrongUsage):
+    """Another person's folder has that name, and it was not said that the two are one."""
+
+    def __init__(self, name: str, faces: int) -> None:
+        somebody = f"{printable(name)} is somebody already ({counted(faces, 'face')})."
+        self.question = f"{somebody} One person?"
+        super().__init__(f"{somebody} If they are one person, put their photos together.")
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionSummary:
+    """What was changed.
+
+    Attributes
+    ----------
+    change : int
+        The number by which it is taken back.
+    what : str
+        In words.
+    folder : str
+        Where the faces are now; empty where they are unassigned.
+    faces : int
+        That changed their place or name.
+    now : ResultNow
+        Who is who afterwards.
+    """
+
+    change: int
+    what: str
+    folder: str
+    faces: int
+    now: ResultNow
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What somebody saw of a folder when they decided; without a version, anything goes."""
+
+    folder: str
+    version: str | None = None
+
+
+@contextmanager
+def _correcting(root: Path, *seen: Seen) -> Iterator[ResultNow]:
+    """The result as it is, while no run and nobody else changes it."""
+    with locked(root):
+        settle(root)
+        now = read_result(root)
+        if now.sealed:
+            raise WrongUsage(now.sealed)
+        for each in seen:
+            _require(now, each)
+        yield now
+
+
+def _require(now: ResultNow, seen: Seen) -> None:
+    if not now.faces_in(seen.folder):
+        raise NotFound(f"There is no {printable(seen.folder)} here any more. Load the page again.")
+    if seen.version is not None and seen.version != now.version(seen.folder):
+        raise Changed(
+            "Somebody else changed this meanwhile. Nothing was done: look at it again, then decide."
+        )
+
+
+def move_faces(root: Path, seen: Seen, faces: Collection[str], target: str) -> CorrectionSummary:
+    """Say whom faces of a folder show: their photos are moved to that person's folder.
+
+    A photo is moved as a whole: other faces that the folder has in it go along.
+
+    Parameters
+    ----------
+    faces : collection of str
+        By their ids in the manifest.
+    target : str
+        A person's folder, or a name for a new one; empty for faces of nobody.
+
+    Raises
+    ------
+    Changed, NotFound
+        The folder changed since it was seen, or a face is not in it any more.
+    WrongUsage
+        No folder can have that name, nothing can be changed here now, or the next run could not tell what is
+        meant.
+    AlreadyRunning, CannotWrite, DamagedFile
+        As the commands that write there.
+    """
+    with _correcting(root, seen) as now:
+        target = existing(now, target) or (usable_name(now, target) if target else "")
+        return _move(now, seen.folder, faces, target)
+
+
+def rename(
+    root: Path, seen: Seen, name: str, *, into: bool = False, into_version: str | None = None
+) -> CorrectionSummary:
+    """Name a person: the folder gets that name. With `into`, one that has it already gets all the photos.
+
+    Raises
+    ------
+    FolderTaken
+        Somebody else's folder has that name, and `into` is off.
+    Changed, NotFound, WrongUsage, AlreadyRunning, CannotWrite, DamagedFile
+        As `move_faces`.
+    """
+    with _correcting(root, seen) as now:
+        other = existing(now, name)
+        if other and other != seen.folder:
+            if not into:
+                raise FolderTaken(other, len(now.groups[other]))
+            _require(now, Seen(other, into_version))
+            return _move(now, seen.folder, [face.face for face in now.faces_in(seen.folder)], other)
+        if seen.folder == now.single_folder:
+            raise WrongUsage("These faces are no person. Choose some of them, then say who they are.")
+        new = usable_name(now, name, instead_of=seen.folder)
+        if new == seen.folder:
+            raise WrongUsage(f"{printable(new)} is the name already.")
+        faces = now.groups[seen.folder]
+        expected = now.who_is_who()
+        expected[f"group {new}"] = expected.pop(f"group {seen.folder}")
+        what = f"{seen.folder} is called {new}"
+        return _change(now, what, [(seen.folder, new)], expected, folder=new, faces=len(faces))
+
+
+def merge(root: Path, seen: Seen, into: Seen) -> CorrectionSummary:
+    """Say that two are one person: all photos of the first are moved to the folder of the other.
+
+    Errors as `move_faces`.
+    """
+    with _correcting(root, seen, into) as now:
+        return _move(now, seen.folder, [face.face for face in now.faces_in(seen.folder)], into.folder)
+
+
+def _move(now: ResultNow, left: str, faces: Collection[str], target: str) -> CorrectionSummary:
+    """Move photos of faces from a folder to another one, which need not be there yet."""
+    known = {face.face: face.image for face in now.faces_in(left)}
+    if not set(faces) <= known.keys():
+        raise Changed("Some of these faces are not here any more. Nothing was done: load the page again.")
+    if target == left or not faces:
+        raise WrongUsage("These faces are there already. Choose another person.")
+    images = {known[face] for face in faces}
+    leaving = frozenset(face for face, image in known.items() if image in images)
+    show = "shows" if len(leaving) == 1 else "show"
+    do = "does" if len(leaving) == 1 else "do"
+    what = f"{counted(len(leaving), 'face')} " + (
+        f"{show} {target}, not {left}" if target else f"{do} not show {left}"
+    )
+    moves = [pair for image in sorted(images) for pair in _moves_of(now, left, image, target)]
+    expected = _moved(now, left, leaving, target)
+    return _change(now, what, _free(now, moves), expected, folder=target, faces=len(leaving))
+
+
+def take_back(root: Path, number: int | None = None) -> CorrectionSummary:
+    """Take back the latest change that was made here since the last run.
+
+    Parameters
+    ----------
+    number : int, optional
+        Which change that has to be.
+
+    Raises
+    ------
+    NotFound
+        There is none.
+    Changed
+        It is not the latest, or its photos were moved since.
+    AlreadyRunning, CannotWrite, DamagedFile
+        As the commands that write there.
+    """
+    with locked(root):
+        settle(root)
+        last = latest_change(root, read_result(root))
+        if last is None:
+            raise NotFound("There is nothing to take back here since the last run.")
+        if number is not None and number != last.change:
+            raise Changed(f"Something was changed after that: take that back first ({printable(last.what)}).")
+        hand_moves.take_back(root, last)
+        back = folder_of(last.moves[0][0])
+        return CorrectionSummary(last.change, last.what, back, len(last.moves), read_result(root))
+
+
+def latest_change(root: Path, now: ResultNow) -> HandChange | None:
+    """The latest change that stands and that no run has taken up."""
+    standing = [change for change in noted_changes(root) if change.state == hand_moves.DONE]
+    return standing[-1] if standing and standing[-1].since == now.since else None
+
+
+def existing(now: ResultNow, name: str) -> str:
+    """The person's folder that a name means, whatever its case; empty if there is none."""
+    wanted = folded(_tidy(name))
+    return next((folder for folder in now.groups if folded(folder) == wanted), "")
+
+
+def usable_name(now: ResultNow, name: str, *, instead_of: str = "") -> str:
+    """A name for a new folder, as it will be written. Raises `WrongUsage` where none can have it."""
+    tidy = _tidy(name)
+    if not tidy or not tidy.isprintable() or folder_name(tidy) != tidy:
+        raise WrongUsage(
+            'No folder can be called that. Choose a shorter name without any of / \\ : * ? " < > | % ~, and '
+            "without _ or . at its beginning."
+        )
+    others = [each.name for each in now.root.iterdir() if each.name != instead_of]
+    if folded(tidy) in map(folded, others):
+        raise WrongUsage(
+            f"There is something called {printable(tidy)} in this folder already that is no person of it. "
+            "Choose another name."
+        )
+    return tidy
+
+
+def _tidy(name: str) -> str:
+    return unicodedata.normalize("NFC", " ".join(name.split()))
+
+
+def _moves_of(now: ResultNow, folder: str, image: str, target: str) -> list[tuple[str, str]]:
+    places = now.places(folder, image)
+    if not places:
+        raise WrongUsage(
+            f"The photo does not lie in {printable(folder)}, so it cannot be moved from there. Run the "
+            "command that made this folder again, with photos."
+        )
+    return [(place, f"{target or UNASSIGNED}/{PurePosixPath(place).name}") for place in places]
+
+
+def _free(now: ResultNow, moves: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The moves with numbers in names that are taken, also in those that other people's photos have.
+
+    A photo of nobody must not have the name of one that shows somebody: the next run could take it for that.
+    """
+    folder, given, bases = SafeFolder(now.root), set[str](), _uses(now)
+    free = []
+    for old, new in moves:
+        base = PurePosixPath(new).name
+        reserved = {new} if new.startswith(f"{UNASSIGNED}/") and bases[base] > 1 else set()
+        name = free_name(folder, new, given | reserved)
+        given.add(name)
+        free.append((old, name))
+    return free
+
+
+def _uses(now: ResultNow) -> Mapping[str, int]:
+    return Counter(PurePosixPath(name).name for name in now.files)
+
+
+def _moved(now: ResultNow, left: str, faces: frozenset[str], target: str) -> dict[str, frozenset[str]]:
+    """Who is to be who after faces left a folder for another one."""
+    who = now.who_is_who()
+    source = "single" if left == now.single_folder else f"group {left}"
+    place = f"group {target}" if target else "unassigned"
+    who[source] -= faces
+    who[place] = who.get(place, frozenset()) | faces
+    return {name: ids for name, ids in who.items() if ids}
+
+
+def _change(
+    now: ResultNow,
+    what: str,
+    moves: list[tuple[str, str]],
+    expected: Mapping[str, frozenset[str]],
+    *,
+    folder: str,
+    faces: int,
+) -> CorrectionSummary:
+    """Move things, and make sure that the next run understands what is meant."""
+    change = hand_moves.move(now.root, what, now.since, moves)
+    after: ResultNow | None
+    try:
+        after = read_result(now.root)
+    except FacesetsError:
+        after = None
+    except BaseException:
+        hand_moves.take_back(now.root, change)
+        raise
+    if after is None or after.who_is_who() != expected:
+        hand_moves.take_back(now.root, change)
+        raise WrongUsage(
+            "Together with what was changed before, the next run could not tell who is meant, so nothing was "
+            f"done. Run {Command('extend')} here, or {Command('refine')} for face sets: it takes up what was "
+            "changed before. Then say this again."
+        )
+    return CorrectionSummary(change.change, what, folder, faces, after)

@@ -1,0 +1,211 @@
+"""A result folder of people as it is now: what its manifest says, and what somebody did there since."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from facesets.errors import WrongUsage
+from facesets.files import printable
+from facesets.records import Collection, Faces, Images
+from facesets.results.folder_diff import folder_of
+from facesets.results.manifest import ClusterManifest, FaceEntry, PlacedFile, RefineManifest
+from facesets.results.manifest_json import manifest_file, read_any_manifest
+from facesets.results.ownership import ANNOUNCEMENT
+from facesets.results.safe_folder import SafeFolder
+from facesets.results.user_edits import known_of, refuse_cut_off
+
+
+@dataclass(frozen=True)
+class ResultNow:
+    """Who is who in a result folder.
+
+    Attributes
+    ----------
+    root : Path
+    cache : str
+        What the result was made from, by its label.
+    groups : mapping
+        Faces of each person, by the name of the folder.
+    single : sequence of FaceEntry
+        Faces that are alone.
+    single_folder : str
+        Where their photos lie; empty where they lie nowhere.
+    unassigned : sequence of FaceEntry
+        Faces that somebody took out of a folder.
+    hidden : mapping
+        As `groups`, of people whose folder was deleted.
+    files : mapping
+        Photos of people and of single faces by where they lie now.
+    learned, warnings : sequence of str
+        What the next run will understand, in sentences, and what says nothing.
+    since : str
+        Which manifest lies there.
+    sealed : str
+        Why nothing can be changed here now; empty if it can.
+    """
+
+    root: Path
+    cache: str
+    groups: Mapping[str, Sequence[FaceEntry]]
+    single: Sequence[FaceEntry]
+    single_folder: str
+    unassigned: Sequence[FaceEntry]
+    hidden: Mapping[str, Sequence[FaceEntry]]
+    files: Mapping[str, PlacedFile]
+    learned: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    since: str = ""
+    sealed: str = ""
+
+    def faces_in(self, folder: str) -> Sequence[FaceEntry]:
+        """The faces of a folder, be it that of a person or of single faces."""
+        return self.single if folder == self.single_folder else self.groups.get(folder, ())
+
+    @cached_property
+    def _places(self) -> Mapping[tuple[str, str], Sequence[str]]:
+        image_of = {path: face.image for face in self._all_faces() for path in face.paths}
+        places: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for name, put in self.files.items():
+            places[folder_of(name), image_of.get(put.source, "")].append(name)
+        return places
+
+    @cached_property
+    def of_image(self) -> Mapping[str, Sequence[tuple[str, FaceEntry]]]:
+        """The faces of each photo, by its sha256, with their folders; empty for a face that is unassigned."""
+        found: dict[str, list[tuple[str, FaceEntry]]] = defaultdict(list)
+        for folder, faces in (*self.groups.items(), (self.single_folder, self.single), ("", self.unassigned)):
+            for face in faces:
+                found[face.image].append((folder, face))
+        return found
+
+    def places(self, folder: str, image: str) -> Sequence[str]:
+        """Where the files of a photo lie in a folder: one for each path of it."""
+        return self._places.get((folder, image), ())
+
+    def version(self, folder: str) -> str:
+        """What changes whenever a folder does."""
+        text = [folder, *sorted(face.face for face in self.faces_in(folder))]
+        text += sorted(name for name in self.files if folder_of(name) == folder)
+        return hashlib.sha256("\0".join(text).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+    def who_is_who(self) -> dict[str, frozenset[str]]:
+        """Ids of the faces of each person, and of those of nobody; what a change is meant to alter."""
+        groups = {f"group {name}": faces for name, faces in self.groups.items()}
+        groups |= {f"hidden {name}": faces for name, faces in self.hidden.items()}
+        groups |= {"single": self.single, "unassigned": self.unassigned}
+        return {name: frozenset(face.face for face in faces) for name, faces in groups.items() if faces}
+
+    def _all_faces(self) -> Iterator[FaceEntry]:
+        for faces in (*self.groups.values(), self.single, self.unassigned, *self.hidden.values()):
+            yield from faces
+
+
+def read_result(root: Path) -> ResultNow:
+    """Read a folder that `cluster` or `refine` wrote.
+
+    Raises
+    ------
+    WrongUsage
+        The folder holds no such result, or what somebody did there cannot be understood.
+    DamagedFile, NewerFormat
+        Its manifest cannot be read.
+    """
+    manifest = read_any_manifest(root)
+    if not isinstance(manifest, ClusterManifest | RefineManifest) or not root.is_dir():
+        raise WrongUsage(f"{printable(root)} holds no people. Give a folder that cluster or refine wrote.")
+    sealed = _why_sealed(root, manifest)
+    known = known_of(manifest, root, _as_collection(manifest), learns=not sealed)
+    return ResultNow(
+        root=root,
+        cache=manifest.made.cache,
+        groups=known.groups,
+        single=known.single,
+        single_folder=known.single_folder,
+        unassigned=known.set_aside,
+        hidden=known.hidden,
+        files=known.files,
+        learned=known.learned,
+        warnings=known.warnings,
+        since=_since(root),
+        sealed=sealed,
+    )
+
+
+def _why_sealed(root: Path, manifest: ClusterManifest | RefineManifest) -> str:
+    try:
+        refuse_cut_off(root, but="")
+    except WrongUsage as error:
+        return f"Wait while a command works on this folder. If none does: {error}"
+    if SafeFolder(root).exists(ANNOUNCEMENT):
+        return "Wait while a command works on this folder. If none does, one was cut off: run it again first."
+    if not manifest.files:
+        return "No photos lie in this folder, so nothing can be moved. Write it with photos first."
+    return ""
+
+
+def _since(root: Path) -> str:
+    status = manifest_file(root).stat()
+    return f"{status.st_mtime_ns}-{status.st_size}"
+
+
+def _as_collection(manifest: ClusterManifest | RefineManifest) -> Collection:
+    """The photos that a manifest knows, without their vectors."""
+    paths = {face.image: face.paths for face in _faces(manifest)}
+    count = len(paths)
+    images = Images(
+        sha256=np.array([sha256.encode() for sha256 in paths], "S64"),
+        width=np.zeros(count, np.int64),
+        height=np.zeros(count, np.int64),
+        taken=np.full(count, "NaT", "datetime64[s]"),
+        fingerprint=np.zeros((count, 32), np.uint8),
+        paths=tuple(paths.values()),
+    )
+    return Collection(images, Faces.empty(manifest.made.models.dimension), manifest.made.models)
+
+
+def _faces(manifest: ClusterManifest | RefineManifest) -> Iterable[FaceEntry]:
+    if isinstance(manifest, ClusterManifest):
+        groups = manifest.persons
+        yield from manifest.singletons
+    else:
+        groups = manifest.facesets
+        yield from (dropped.face for dropped in manifest.dropped)
+    for group in (*groups, *manifest.hidden):
+        yield from group.faces
+    yield from manifest.set_aside
+
+
+@dataclass(slots=True)
+class ResultReader:
+    """Reads a result again only where something in its folders changed. Not for several threads at once."""
+
+    root: Path
+    _seen: object = field(default=None, init=False)
+    _now: ResultNow | None = field(default=None, init=False)
+
+    def read(self) -> ResultNow:
+        """The result as it is now; errors as `read_result`."""
+        seen = _traces(self.root)
+        if self._now is None or seen != self._seen:
+            self._now, self._seen = read_result(self.root), seen
+        return self._now
+
+    def forget(self) -> None:
+        """Read everything the next time: times of folders may be too coarse for what was changed just now."""
+        self._now = None
+
+
+def _traces(root: Path) -> list[tuple[str, int, int, int]]:
+    """What changes whenever a name in a folder of the result does."""
+    folder = SafeFolder(root)
+    found = []
+    for name in folder.names_in():
+        status = folder.status(name)
+        if status is not None:
+            found.append((name, status.st_ino, status.st_mtime_ns, status.st_size))
+    return found

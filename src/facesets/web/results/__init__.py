@@ -1,0 +1,1 @@
+"""A result folder in the browser, without a library: who is in it, and corrections as by a file manager."""

@@ -1,0 +1,183 @@
+// Pages of a result folder: choose faces, say whom they show, name and merge people, take it back.
+
+import { call, complain, onKeys, say, takeBack } from "./app.js";
+import { completeNames } from "./complete.js";
+
+const KEPT = "facesets-done";
+const person = document.getElementById("person");
+const boxes = [...document.querySelectorAll(".result-face input")];
+const byId = (name) => document.getElementById(name);
+
+/** Go to a page that says what was done, with a way back. */
+function goOn(address, text, step) {
+  sessionStorage.setItem(KEPT, JSON.stringify({ text, step }));
+  if (address === location.pathname) location.reload();
+  else location.assign(address);
+}
+
+function addressOf(id) {
+  return id ? `/people/${id}` : "/people";
+}
+
+const undone = (taken) => goOn(addressOf(taken.personId), `Taken back: ${taken.what}`);
+
+const kept = sessionStorage.getItem(KEPT);
+if (kept) {
+  sessionStorage.removeItem(KEPT);
+  const { text, step } = JSON.parse(kept);
+  say(text, { undo: step, undone });
+}
+
+const undo = byId("undo");
+if (undo) {
+  const back = () => takeBack(Number(undo.dataset.step), undone);
+  undo.addEventListener("click", back);
+  onKeys({ u: ["Undo the last change", back] });
+}
+
+const chosen = () => boxes.filter((box) => box.checked);
+
+/** Say something about this person; where a name is somebody's already, ask whether they are one. */
+async function correct(body) {
+  const path = `/persons/${person.dataset.person}`;
+  const asked = { ...body, version: person.dataset.version };
+  try {
+    return await call("POST", path, asked);
+  } catch (problem) {
+    if (problem.kind !== "name-taken" || !(await agrees(problem.question))) throw problem;
+    return call("POST", path, { ...asked, into: true });
+  }
+}
+
+function agrees(question) {
+  const dialog = byId("question");
+  byId("question-text").textContent = question;
+  dialog.returnValue = "no";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+  });
+}
+
+/** Do something, one thing at a time, and go where its faces are or were. */
+let isBusy = false;
+async function change(run, stays) {
+  if (isBusy) return;
+  isBusy = true;
+  try {
+    const done = await run();
+    goOn(stays ? location.pathname : addressOf(done.personId), done.did, done.step);
+  } catch (problem) {
+    complain(problem);
+  } finally {
+    isBusy = false;
+  }
+}
+
+const leavesSome = () => chosen().length < boxes.length || document.querySelector(".result-pager") !== null;
+
+function move(name) {
+  const faceIds = chosen().map((box) => box.value);
+  if (!faceIds.length) say("Choose faces first.");
+  else change(() => correct({ action: "move", name, faceIds }), leavesSome());
+}
+
+function unassign() {
+  const faceIds = chosen().map((box) => box.value);
+  if (faceIds.length) change(() => correct({ action: "unassign", faceIds }), leavesSome());
+}
+
+async function mergeInto(name) {
+  const found = await call("GET", `/persons?pageSize=100&find=${encodeURIComponent(name)}`);
+  const other = found.items.find((each) => each.name.toLowerCase() === name.toLowerCase());
+  if (!other) throw new Error(`Nobody here is called ${name}.`);
+  return call("POST", `/persons/${person.dataset.person}/merge`, {
+    intoPersonId: other.id, version: person.dataset.version, intoVersion: other.version,
+  });
+}
+
+/** A form with one field for a name: `run` is called by its button, by Enter, and by a choice from the list. */
+function field(form, run) {
+  if (!byId(form)) return;
+  const input = byId(form).querySelector("input");
+  completeNames(input, run);
+  byId(form).addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (input.value.trim()) run(input.value.trim());
+  });
+  input.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !event.defaultPrevented) input.blur();
+  });
+}
+
+/** How many are chosen, and what can be done with them. */
+function count() {
+  const number = chosen().length;
+  byId("count").textContent = number ? `${number} of ${boxes.length} chosen` : "Choose faces";
+  byId("move").querySelector("button").disabled = number === 0;
+  if (byId("not")) byId("not").disabled = number === 0;
+}
+
+/** Shift chooses everything from the last one on. */
+let last = Math.max(0, boxes.findIndex((box) => box.checked));
+function choose(box, event) {
+  const at = boxes.indexOf(box);
+  if (event.shiftKey) {
+    for (const each of boxes.slice(Math.min(last, at), Math.max(last, at) + 1)) each.checked = box.checked;
+  }
+  last = at;
+  count();
+}
+
+/** What arrows lead through: faces, or people. */
+const items = boxes.length ? boxes : [...document.querySelectorAll("a.card")];
+
+/** Go some items on; with Shift, faces on the way are chosen. */
+function step(by, event) {
+  const at = items.indexOf(document.activeElement);
+  const place = at < 0 ? 0 : Math.min(items.length - 1, Math.max(0, at + by));
+  if (event.shiftKey && boxes.length && person.dataset.sealed === undefined) {
+    for (const box of boxes.slice(Math.min(at < 0 ? place : at, place), Math.max(at, place) + 1)) box.checked = true;
+    count();
+  }
+  items[place]?.focus();
+}
+
+function perRow() {
+  const top = (item) => item.closest("li").offsetTop;
+  return items.filter((item) => top(item) === top(items[0])).length;
+}
+
+const focusOn = (name) => () => { byId(name)?.focus(); byId(name)?.select(); };
+
+if (person && person.dataset.sealed === undefined) {
+  field("rename", (name) => change(() => correct({ action: "rename", name })));
+  field("merge", (name) => change(() => mergeInto(name)));
+  field("move", move);
+  byId("not")?.addEventListener("click", unassign);
+  for (const box of boxes) box.addEventListener("click", (event) => choose(box, event));
+  count();
+  onKeys({
+    Space: ["Choose the face, or not", () => {}],
+    p: ["Open its photo", () => document.activeElement.closest(".result-face")?.querySelector("a").click()],
+    a: ["Choose all", () => { for (const box of boxes) box.checked = true; count(); }],
+    Escape: ["Choose none", () => { for (const box of boxes) box.checked = false; count(); }],
+    m: ["Move to…", focusOn("to")],
+  });
+  if (byId("not")) {
+    onKeys({
+      n: ["Not this person", unassign],
+      r: ["Rename", focusOn("name")],
+      g: ["The same person as…", focusOn("same")],
+    });
+  }
+}
+if (items.length) {
+  onKeys({
+    ArrowRight: ["The next one; with Shift, choose on the way", (event) => step(1, event)],
+    ArrowLeft: ["The one before", (event) => step(-1, event)],
+    ArrowDown: ["The one below", (event) => step(perRow(), event)],
+    ArrowUp: ["The one above", (event) => step(-perRow(), event)],
+  });
+}
+if (byId("find")) onKeys({ "/": ["Find a name", focusOn("find")] });

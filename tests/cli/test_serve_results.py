@@ -1,0 +1,47 @@
+"""`facesets serve --results`."""
+
+import signal
+import subprocess
+from pathlib import Path
+
+import httpx
+
+from facesets.operations.grouping.cluster import cluster
+from facesets.operations.options.cache import ClusterOptions
+from facesets.progress import SilentProgress
+from facesets.stop import Stop
+from tests.fixtures.photo_library import Library
+from tests.fixtures.program import command, environment, run
+
+
+def test_a_folder_that_holds_no_people_is_said(tmp_path: Path) -> None:
+    ended = run("serve", "--results", tmp_path, "--port", 0)
+    assert ended.status == 2
+    assert "There is no manifest at" in ended.err
+
+
+def test_a_folder_and_a_library_are_not_served_at_once(tmp_path: Path) -> None:
+    ended = run("serve", "--results", tmp_path, "--database", "postgresql:///nowhere", "--port", 0)
+    assert ended.status == 2
+    assert "Give one of them" in ended.err
+
+
+def test_a_folder_is_served_without_a_library(pristine: Library, tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    cluster(pristine.store, raw, ClusterOptions(sheet=False), progress=SilentProgress(), stop=Stop())
+    here = {"XDG_CACHE_HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path), "FACESETS_DATA": str(tmp_path)}
+    with subprocess.Popen(
+        command("serve", "--results", raw, "--port", 0),
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(here),
+    ) as program:
+        assert program.stdout is not None
+        address = program.stdout.readline().strip()
+        try:
+            assert httpx.get(f"{address}/health").json()["status"] == "ok"
+            assert "person_001" in httpx.get(f"{address}/people").text
+        finally:
+            program.send_signal(signal.SIGINT)
+        program.wait(20)
+    assert not (tmp_path / "postgres").exists()

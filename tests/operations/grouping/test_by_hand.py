@@ -1,0 +1,350 @@
+"""Corrections of a result folder mean what the same moves by a file manager mean."""
+
+import random
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import pytest
+from tests.fixtures.made_library import MadeStore
+from tests.fixtures.results import (
+    Again,
+    again,
+    cluster_stopping_after,
+    company,
+    groups,
+    grow,
+    make,
+    result,
+    sort_anew,
+    tree,
+)
+from tests.fixtures.soak import mostly_slow
+
+from facesets.errors import AlreadyRunning, CannotWrite, Changed, NotFound, WrongUsage
+from facesets.operations.grouping import by_hand
+from facesets.operations.grouping.by_hand import (
+    UNASSIGNED,
+    FolderTaken,
+    Seen,
+    merge,
+    move_faces,
+    rename,
+    take_back,
+)
+from facesets.operations.grouping.result_now import read_result
+from facesets.operations.options.cache import ClusterOptions
+from facesets.operations.undo import known_runs, undo
+from facesets.results import hand_moves
+from facesets.results.hand_moves import NOTES
+from facesets.results.lock import locked
+from facesets.results.safe_folder import SafeFolder
+
+__all__ = ["again", "company"]
+
+
+def photos_of(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """What lies in the folders of people: the program's own notes do not count."""
+    found = {name: put for name, put in tree(folder).items() if not name.startswith(".")}
+    return {name: (0 if name.endswith(".json") else time, content) for name, (time, content) in found.items()}
+
+
+def own_face(root: Path, folder: str) -> str:
+    """A face of a person whose photo shows nobody else."""
+    now = read_result(root)
+    return next(face.face for face in now.groups[folder] if len(now.of_image[face.image]) == 1)
+
+
+def by_program(root: Path) -> None:
+    move_faces(root, Seen("person_001"), [own_face(root, "person_001")], "person_002")
+    move_faces(root, Seen("person_001"), [own_face(root, "person_001")], "Dora")
+    move_faces(root, Seen("person_002"), [own_face(root, "person_002")], "")
+    rename(root, Seen("person_003"), "Cara")
+
+
+def by_file_manager(root: Path) -> None:
+    def carry(left: str, target: str) -> None:
+        image = own_face(root, left).partition("#")[0]
+        (place,) = read_result(root).places(left, image)
+        (root / target).mkdir(exist_ok=True)
+        (root / place).rename(root / target / Path(place).name)
+
+    carry("person_001", "person_002")
+    carry("person_001", "Dora")
+    carry("person_002", UNASSIGNED)
+    (root / "person_003").rename(root / "Cara")
+
+
+def test_corrections_mean_what_the_same_moves_by_hand_mean(
+    company: MadeStore, tmp_path: Path, again: Again
+) -> None:
+    for name, correct in (("program", by_program), ("hand", by_file_manager)):
+        raw, sets = make(company, tmp_path / name)
+        correct(raw)
+        again(company, raw, sets)
+    assert photos_of(tmp_path / "program" / "raw") == photos_of(tmp_path / "hand" / "raw")
+    found = groups(tmp_path / "program" / "raw")
+    assert len(found["Dora"]) == 1
+    assert "Cara" in found
+
+
+def test_what_is_shown_is_what_the_next_run_takes_up(
+    company: MadeStore, tmp_path: Path, again: Again
+) -> None:
+    raw, sets = make(company, tmp_path)
+    by_program(raw)
+    shown = {name: {face.face for face in faces} for name, faces in read_result(raw).groups.items()}
+    again(company, raw, sets)
+    assert groups(raw) == shown
+    assert not read_result(raw).learned
+
+
+def test_face_sets_are_corrected_like_people(company: MadeStore, tmp_path: Path, again: Again) -> None:
+    raw, sets = make(company, tmp_path)
+    gone = own_face(sets, "faceset_001")
+    move_faces(sets, Seen("faceset_001"), [gone], "faceset_002")
+    rename(sets, Seen("faceset_001"), "Anna")
+    again(company, raw, sets)
+    assert gone in groups(sets)["faceset_002"]
+    assert gone not in groups(sets)["Anna"]
+
+
+def test_single_faces_are_given_to_people(company: MadeStore, tmp_path: Path, again: Again) -> None:
+    raw, sets = make(company, tmp_path)
+    (single,) = read_result(raw).single
+    move_faces(raw, Seen("_singletons"), [single.face], "person_003")
+    again(company, raw, sets)
+    assert single.face in groups(raw)["person_003"]
+
+
+def test_two_folders_of_one_person_become_one(company: MadeStore, tmp_path: Path, again: Again) -> None:
+    raw, sets = make(company, tmp_path)
+    alone = [own_face(raw, "person_001")]
+    move_faces(raw, Seen("person_001"), alone, "Dora")
+    again(company, raw, sets)
+    with pytest.raises(FolderTaken, match="somebody already"):
+        rename(raw, Seen("Dora"), "PERSON_001")
+    merge(raw, Seen("Dora"), Seen("person_001"))
+    again(company, raw, sets)
+    assert alone[0] in groups(raw)["person_001"]
+    assert "Dora" not in groups(raw)
+
+
+def test_a_person_of_whom_every_face_is_wrong_leaves_no_trace(
+    company: MadeStore, tmp_path: Path, again: Again
+) -> None:
+    raw, sets = make(company, tmp_path)
+    everybody = groups(raw)["person_002"]
+    move_faces(raw, Seen("person_002"), everybody, "")
+    again(company, raw, sets)
+    assert {face.face for face in result(raw).set_aside} == everybody
+    assert not (raw / "person_002").exists()
+    assert not result(raw).hidden
+
+
+def test_each_change_is_taken_back_exactly_the_last_first(company: MadeStore, tmp_path: Path) -> None:
+    raw, _ = make(company, tmp_path)
+    before = photos_of(raw)
+    first = rename(raw, Seen("person_001"), "Anna")
+    second = move_faces(raw, Seen("Anna"), groups(raw)["person_001"], "person_002")
+    with pytest.raises(Changed, match="take that back first"):
+        take_back(raw, first.change)
+    assert take_back(raw, second.change).change == second.change
+    assert take_back(raw).what == "person_001 is called Anna"
+    assert photos_of(raw) == before
+    with pytest.raises(NotFound):
+        take_back(raw)
+
+
+def test_what_a_run_has_taken_up_is_taken_back_by_undo(company: MadeStore, tmp_path: Path) -> None:
+    raw, sets = make(company, tmp_path)
+    rename(raw, Seen("person_001"), "Anna")
+    grow(company, raw, sets)
+    with pytest.raises(NotFound):
+        take_back(raw)
+    undo(raw, known_runs(raw).runs[0].run)
+    assert "Anna" in read_result(raw).groups
+    assert take_back(raw).what == "person_001 is called Anna"
+    assert "person_001" in read_result(raw).groups
+
+
+def test_what_the_next_run_could_not_tell_is_refused_and_nothing_is_moved(
+    company: MadeStore, tmp_path: Path
+) -> None:
+    raw, _ = make(company, tmp_path)
+    now = read_result(raw)
+    image = next(image for image, faces in now.of_image.items() if len(faces) == 2)
+    (one, face), (other, others) = now.of_image[image]
+    move_faces(raw, Seen(one), [face.face], "Dora")
+    before = photos_of(raw)
+    with pytest.raises(WrongUsage, match="could not tell"):
+        move_faces(raw, Seen(other), [others.face], "Emil")
+    assert photos_of(raw) == before
+
+
+def test_a_photo_never_takes_the_place_of_another(company: MadeStore, tmp_path: Path, again: Again) -> None:
+    raw, sets = make(company, tmp_path)
+    now = read_result(raw)
+    image = next(image for image, faces in now.of_image.items() if len(faces) == 2)
+    (one, face), (other, _) = now.of_image[image]
+    count = len(photos_of(raw))
+    move_faces(raw, Seen(one), [face.face], other)
+    assert len(photos_of(raw)) == count
+    again(company, raw, sets)
+    assert face.face in groups(raw)[other]
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", "a/b", "..", ".hidden", "_noface", "con", "a\0b", "a:b", "x" * 300]
+)
+def test_names_that_no_folder_can_have_are_refused(company: MadeStore, tmp_path: Path, name: str) -> None:
+    raw, _ = make(company, tmp_path)
+    with pytest.raises(WrongUsage):
+        rename(raw, Seen("person_001"), name)
+    assert "person_001" in read_result(raw).groups
+
+
+def test_a_folder_of_the_users_is_not_taken_for_a_person(company: MadeStore, tmp_path: Path) -> None:
+    raw, _ = make(company, tmp_path)
+    (raw / "holiday").mkdir()
+    with pytest.raises(WrongUsage, match="no person of it"):
+        rename(raw, Seen("person_001"), "Holiday")
+
+
+def test_whoever_saw_an_older_folder_is_told_and_nothing_is_done(company: MadeStore, tmp_path: Path) -> None:
+    raw, _ = make(company, tmp_path)
+    seen = Seen("person_001", read_result(raw).version("person_001"))
+    move_faces(raw, seen, [own_face(raw, "person_001")], "Dora")
+    before = photos_of(raw)
+    with pytest.raises(Changed, match="Somebody else"):
+        move_faces(raw, seen, [own_face(raw, "person_001")], "Dora")
+    assert photos_of(raw) == before
+
+
+def test_nothing_is_changed_while_a_run_writes(company: MadeStore, tmp_path: Path) -> None:
+    raw, _ = make(company, tmp_path)
+    with locked(raw), pytest.raises(AlreadyRunning):
+        rename(raw, Seen("person_001"), "Anna")
+
+
+@pytest.mark.parametrize("stops_after", [2, 20])
+def test_a_folder_in_which_a_run_was_cut_off_is_shown_and_not_changed(
+    company: MadeStore, tmp_path: Path, stops_after: int
+) -> None:
+    raw, sets = make(company, tmp_path)
+    for _ in range(3):
+        company.add(1)
+    cluster_stopping_after(company, raw, ClusterOptions(sheet=False), stops_after)
+    assert "was cut off" in read_result(raw).sealed
+    with pytest.raises(WrongUsage, match="was cut off"):
+        rename(raw, Seen("person_001"), "Anna")
+    sort_anew(company, raw, sets)
+    assert not read_result(raw).sealed
+
+
+def test_what_lies_behind_a_link_is_not_moved(company: MadeStore, tmp_path: Path) -> None:
+    raw, _ = make(company, tmp_path)
+    (raw / "person_001").rename(tmp_path / "disk")
+    (raw / "person_001").symlink_to(tmp_path / "disk")
+    before = sorted(path.name for path in (tmp_path / "disk").iterdir())
+    face = own_face(raw, "person_001")
+    with pytest.raises((Changed, CannotWrite)):
+        move_faces(raw, Seen("person_001"), [face], "Dora")
+    assert sorted(path.name for path in (tmp_path / "disk").iterdir()) == before
+
+
+@pytest.mark.parametrize("after", mostly_slow(list(range(8)), quick=3))
+def test_a_change_that_was_cut_off_is_taken_back_by_the_next(
+    company: MadeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    raw, _ = make(company, tmp_path)
+    before = photos_of(raw)
+    left, kept = after, SafeFolder.rename
+
+    class Killed(BaseException):
+        """The process ends here: nothing more is written."""
+
+    def dying(folder: SafeFolder, name: str, place: str) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Killed
+        kept(folder, name, place)
+
+    monkeypatch.setattr(SafeFolder, "rename", dying)
+    monkeypatch.setattr(hand_moves, "take_back", lambda *_: None)
+    with pytest.raises(Killed):
+        move_faces(raw, Seen("person_001"), groups(raw)["person_001"], "person_002")
+    monkeypatch.undo()
+    with pytest.raises(NotFound):
+        take_back(raw)
+    assert photos_of(raw) == before
+
+
+def test_damaged_notes_are_said(company: MadeStore, tmp_path: Path) -> None:
+    raw, _ = make(company, tmp_path)
+    (raw / NOTES).write_bytes(b'{"change": "x"}\n')
+    with pytest.raises(Exception, match="cannot be read"):
+        rename(raw, Seen("person_001"), "Anna")
+
+
+@pytest.mark.parametrize("seed", mostly_slow(list(range(12)), quick=3))
+def test_a_random_history_ends_like_the_same_history_by_hand(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    store = MadeStore(tmp_path / "photos", random.Random(seed))
+    for people in [(1,)] * 6 + [(2,)] * 5 + [(3,)] * 4 + [(1, 2)] * 2 + [(2, 3)] * 2 + [(4,)]:
+        store.add(*people)
+    program, _ = make(store, tmp_path / "program")
+    hand = tmp_path / "hand"
+    for round_ in range(2):
+        before = photos_of(program)
+        shutil.rmtree(hand, ignore_errors=True)
+        shutil.copytree(tmp_path / "program", hand)
+        _random_edits(program, rng, round_)
+        if rng.random() < 0.3:
+            while hand_moves_stand(program):
+                take_back(program)
+            assert photos_of(program) == before
+            _random_edits(program, rng, round_ + 10)
+        _replay(program, hand / "raw")
+        shown = {name: {face.face for face in faces} for name, faces in read_result(program).groups.items()}
+        for root in (tmp_path / "program", hand):
+            grow(store, root / "raw", root / "sets")
+        assert groups(program) == groups(hand / "raw") == shown
+        assert photos_of(program) == photos_of(hand / "raw")
+
+
+def _replay(program: Path, hand: Path) -> None:
+    """Do by plain renaming what was done in the other folder since its last run, and stands."""
+    since = read_result(program).since
+    for change in hand_moves.noted_changes(program):
+        if change.state == hand_moves.DONE and change.since == since:
+            for old, new in change.moves:
+                (hand / new).parent.mkdir(exist_ok=True)
+                (hand / old).rename(hand / new)
+                if "/" in old and not any((hand / old).parent.iterdir()):
+                    (hand / old).parent.rmdir()
+
+
+def hand_moves_stand(root: Path) -> bool:
+    return by_hand.latest_change(root, read_result(root)) is not None
+
+
+def _random_edits(root: Path, rng: random.Random, round_: int) -> None:
+    """Some corrections; those that the next run could not tell are refused."""
+    for number in range(rng.randint(2, 6)):
+        now = read_result(root)
+        folder = rng.choice(sorted(now.groups))
+        some = rng.sample(sorted(face.face for face in now.groups[folder]), 1)
+        target = rng.choice(["", f"new {round_}-{number}", *sorted(now.groups)])
+        wishes: list[Callable[[], object]] = [
+            partial(move_faces, root, Seen(folder), some, target),
+            partial(rename, root, Seen(folder), f"name {round_}-{number}"),
+            partial(take_back, root),
+        ]
+        photos = sorted(photos_of(root).values())
+        with suppress(WrongUsage):
+            rng.choice(wishes)()
+        assert sorted(photos_of(root).values()) == photos

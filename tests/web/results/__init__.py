@@ -1,0 +1,1 @@
+"""A result folder in the browser."""

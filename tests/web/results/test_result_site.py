@@ -1,0 +1,166 @@
+"""A result folder over HTTP: who is in it, corrections, and what the commands make of them."""
+
+import httpx
+import pytest
+
+from facesets.operations.grouping.cluster import cluster
+from facesets.operations.grouping.extend import extend
+from facesets.operations.options.cache import ClusterOptions
+from facesets.operations.options.face_sets import ExtendOptions
+from facesets.operations.undo import known_runs, undo
+from facesets.progress import SilentProgress
+from facesets.results.file_names import flatten
+from facesets.results.lock import locked
+from facesets.stop import Stop
+from tests.fixtures.photo_library import Library
+from tests.fixtures.result_site import BASE, ServedResult
+from tests.fixtures.results import groups, result
+
+
+def extended(site: ServedResult, library: Library) -> None:
+    extend(library.store, site.root, ExtendOptions(sheet=False), progress=SilentProgress(), stop=Stop())
+
+
+def test_everybody_is_shown_with_a_face_and_a_count(result_site: ServedResult) -> None:
+    page = result_site.page("/people")
+    for name, person in result_site.people().items():
+        assert name in page
+        assert person["faceCount"] == len(groups(result_site.root)[name]) == len(result_site.faces(name))
+    assert "single face" in page
+    assert result_site.client.get("/health").json()["status"] == "ok"
+
+
+def test_a_face_is_cut_out_of_its_photo_and_a_photo_is_shown_whole(result_site: ServedResult) -> None:
+    face = result_site.faces("person_001")[0]
+    for path in (f"/faces/{face}/crop?size=96", f"/photos/{face.partition('-')[0]}?size=320"):
+        answer = result_site.client.get(BASE + path)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
+    page = result_site.page(f"/photos/{face.partition('-')[0]}")
+    assert "person_001" in page
+    assert "<rect" in page
+
+
+def test_a_photo_whose_original_is_gone_is_read_where_it_lies_in_the_result(
+    result_site: ServedResult, library: Library
+) -> None:
+    face = result_site.faces("person_001")[0]
+    library.photos.rename(library.photos.with_name("elsewhere"))
+    try:
+        answer = result_site.client.get(f"{BASE}/faces/{face}/crop")
+    finally:
+        library.photos.with_name("elsewhere").rename(library.photos)
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("again", ["extend", "cluster"])
+def test_what_is_said_in_the_browser_holds_for_the_next_run(
+    result_site: ServedResult, library: Library, again: str
+) -> None:
+    root, before = result_site.root, groups(result_site.root)
+    wrong, foreign, new = result_site.faces("person_001")[:3]
+    result_site.say("person_001", action="unassign", faceIds=[wrong])
+    result_site.say("person_001", action="move", name="PERSON_002", faceIds=[foreign])
+    result_site.say("person_001", action="move", name="Zoë", faceIds=[new])
+    renamed = result_site.say("person_001", action="rename", name="Anna")
+    assert renamed["did"] == "person_001 is called Anna"
+    page = result_site.page("/people")
+    assert "1 face shows Zoë, not Anna." in page
+    assert "1 face does not show Anna." in page
+    wanted = {name: set(result_site.faces(name)) for name in result_site.people()}
+    if again == "extend":
+        extended(result_site, library)
+    else:
+        cluster(library.store, root, ClusterOptions(sheet=False), progress=SilentProgress(), stop=Stop())
+    assert {name: {f.replace("#", "-") for f in faces} for name, faces in groups(root).items()} == wanted
+    assert [face.face.replace("#", "-") for face in result(root).set_aside] == [wrong]
+    undo(root, known_runs(root).runs[0].run)
+    assert {*groups(root)} == {*before}
+    assert {*result_site.people()} == {*wanted}
+
+
+def test_two_people_become_one_and_two_again(result_site: ServedResult) -> None:
+    people = result_site.people()
+    first, second = people["person_001"], people["person_002"]
+    asked = result_site.say("person_002", action="rename", name="person_001", status=409)
+    assert (asked["kind"], "One person?" in asked["question"]) == ("name-taken", True)
+    merged = result_site.post(
+        f"/persons/{second['id']}/merge",
+        {
+            "intoPersonId": first["id"],
+            "version": second["version"],
+            "intoVersion": first["version"],
+        },
+    )
+    assert merged["facesMoved"] == second["faceCount"]
+    assert result_site.people()["person_001"]["faceCount"] == first["faceCount"] + second["faceCount"]
+    assert result_site.post("/undo", {"step": merged["step"]})["personId"] == second["id"]
+    assert result_site.people() == people
+    result_site.post("/undo", {}, status=404)
+
+
+def test_of_two_browsers_the_second_is_told_and_nothing_is_lost(result_site: ServedResult) -> None:
+    seen = result_site.people()["person_001"]["version"]
+    one, other = result_site.faces("person_001")[:2]
+    result_site.say("person_001", action="unassign", faceIds=[one], version=seen)
+    refused = result_site.say("person_001", action="unassign", faceIds=[other], version=seen, status=409)
+    assert refused["kind"] == "changed"
+    assert other in result_site.faces("person_001")
+
+
+def test_what_somebody_does_by_hand_meanwhile_is_seen_at_once(result_site: ServedResult) -> None:
+    assert "person_001" in result_site.people()
+    (result_site.root / "person_001").rename(result_site.root / "Bertha")
+    assert "Bertha" in result_site.people()
+
+
+def test_a_change_waits_for_no_run_but_is_refused(result_site: ServedResult) -> None:
+    with locked(result_site.root):
+        refused = result_site.say("person_001", action="rename", name="Anna", status=409)
+    assert "Another run is working" in refused["detail"]
+
+
+def test_a_folder_without_photos_is_shown_and_cannot_be_changed(
+    result_site: ServedResult, library: Library
+) -> None:
+    cluster(
+        library.store,
+        result_site.root,
+        ClusterOptions(sheet=False, materialize="none"),
+        progress=SilentProgress(),
+        stop=Stop(),
+    )
+    assert "Nothing can be changed here" in result_site.page("/people")
+    refused = result_site.say("person_001", action="rename", name="Anna", status=422)
+    assert "No photos lie in this folder" in refused["detail"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/people/..%2f..%2fetc",
+        "/people/0123456789abcdef",
+        f"/photos/{'0' * 64}",
+        "/photos/..%2fmanifest.json",
+        f"{BASE}/faces/{'0' * 64}-0/crop",
+        f"{BASE}/photos/{flatten('/etc/passwd')}",
+    ],
+)
+def test_nothing_is_had_but_by_what_the_manifest_knows(result_site: ServedResult, path: str) -> None:
+    assert result_site.client.get(path).status_code in {404, 422}
+
+
+def test_names_with_markup_are_shown_as_text(result_site: ServedResult) -> None:
+    result_site.say("person_001", action="rename", name="<b>Anna &amp; Co<", status=422)
+    (result_site.root / "person_001").rename(result_site.root / "<b>Anna")
+    page = result_site.page("/people")
+    assert "<b>" not in page
+    assert "&lt;b&gt;Anna" in page
+
+
+def test_a_change_needs_the_token_of_a_page(result_site: ServedResult) -> None:
+    person = result_site.people()["person_001"]["id"]
+    answer = httpx.post(
+        f"{result_site.address}{BASE}/persons/{person}", json={"action": "rename", "name": "Anna"}
+    )
+    assert answer.status_code == 403
+    assert "person_001" in result_site.people()
