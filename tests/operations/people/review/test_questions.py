@@ -3,6 +3,7 @@
 People are made by connected components, which leave those apart that `auto` would find to be one.
 """
 
+import threading
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.fixtures.library_people import (
 
 from facesets.errors import WrongUsage
 from facesets.operations.people.corrections import correcting, history, naming
+from facesets.operations.people.review import looking
 from facesets.operations.people.review.answering import answer
 from facesets.operations.people.review.questions import Question, next_questions, refresh_questions, waiting
 from facesets.store.postgres.connection import Database
@@ -281,3 +283,33 @@ def test_a_verdict_that_does_not_fit_changes_nothing(library: Library) -> None:
         with pytest.raises(WrongUsage, match=sentence):
             answer(library.database, question, verdict, by=BY, **more)  # type: ignore[arg-type]
     assert one(library, "same").id == same.id
+
+
+def test_answers_do_not_wait_while_questions_are_looked_for(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster(library, method="components")
+    first, second = ask(library)
+    say(library, first, "name", name="Anna")
+    is_looking, is_answered = threading.Event(), threading.Event()
+    compare = looking.people_who_may_be_one
+
+    def compare_slowly(*given: Any) -> Any:
+        is_looking.set()
+        assert is_answered.wait(20)
+        return compare(*given)
+
+    monkeypatch.setattr(looking, "people_who_may_be_one", compare_slowly)
+    other = library.database.another(reconnect_within_s=1)
+    searching = threading.Thread(target=refresh_questions, args=(Library(other),))
+    searching.start()
+    try:
+        assert is_looking.wait(20)
+        library.database.run(lambda connection: connection.execute("SET lock_timeout = '5s'"))
+        say(library, second, "name", name="Ben")
+    finally:
+        is_answered.set()
+        searching.join()
+        other.close()
+    monkeypatch.undo()
+    assert ask(library) == []
