@@ -289,8 +289,9 @@ def test_answers_do_not_wait_while_questions_are_looked_for(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cluster(library, method="components")
-    first, second = ask(library)
-    say(library, first, "name", name="Anna")
+    _, second = ask(library)
+    # What stands for people is made again for whoever lost a face.
+    correcting.move(library.database, [face_of(library, "anna-0-0")], "nobody", by=BY)
     is_looking, is_answered = threading.Event(), threading.Event()
     compare = looking.people_who_may_be_one
 
@@ -312,4 +313,4 @@ def test_answers_do_not_wait_while_questions_are_looked_for(
         searching.join()
         other.close()
     monkeypatch.undo()
-    assert ask(library) == []
+    assert second.id not in {each.id for each in ask(library)}
