@@ -194,7 +194,7 @@ def test_a_group_that_holds_together_stays_whole(website: Website) -> None:
         ("nothing_here/hide", {}, 404),
         ("nothing_here/split", {}, 404),
         (f"person_{'0' * 8}-0000-4000-8000-{'0' * 12}/label", {"name": "Anna", "version": 3}, 409),
-        ("nothing%00here/label", {"name": "Anna", "version": 3}, 422),
+        ("nothing%00here/label", {"name": "Anna", "version": 3}, 400),
         ("nothing_here/label", {"name": ""}, 422),
         ("nothing_here/label", {"name": "Anna", "surname": "Karenina"}, 422),
         ("nothing_here/split", {"minClusterSize": 0}, 422),

@@ -4,6 +4,7 @@ People are made by connected components, which leave those apart that `auto` wou
 """
 
 from collections.abc import Callable
+import threading
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from tests.fixtures.library_people import (
 
 from facesets.errors import WrongUsage
 from facesets.operations.people.corrections import correcting, history, naming
+from facesets.operations.people.review import looking_at_people
 from facesets.operations.people.review.answering import answer
 from facesets.operations.people.review.questions import Question, next_questions, refresh_questions, waiting
 from facesets.operations.people.training.heads import deactivate
@@ -373,3 +375,34 @@ def test_to_look_at_what_steps_changed_finds_what_looking_at_everybody_does(libr
         assert seen[-1] == everybody()
     assert seen[-1] == before
     assert all(one != other for one, other in zip([before, *seen], seen, strict=False))
+
+
+def test_answers_do_not_wait_while_questions_are_looked_for(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster(library, method="components")
+    _, second = ask(library)
+    # What stands for people is made again for whoever lost a face.
+    correcting.move(library.database, [face_of(library, "anna-0-0")], "nobody", by=BY)
+    is_looking, is_answered = threading.Event(), threading.Event()
+    compare = looking_at_people.people_who_may_be_one
+
+    def compare_slowly(*given: Any) -> Any:
+        is_looking.set()
+        assert is_answered.wait(20)
+        return compare(*given)
+
+    monkeypatch.setattr(looking_at_people, "people_who_may_be_one", compare_slowly)
+    other = library.database.another(reconnect_within_s=1)
+    searching = threading.Thread(target=refresh_questions, args=(Library(other),))
+    searching.start()
+    try:
+        assert is_looking.wait(20)
+        library.database.run(lambda connection: connection.execute("SET lock_timeout = '5s'"))
+        say(library, second, "name", name="Ben")
+    finally:
+        is_answered.set()
+        searching.join()
+        other.close()
+    monkeypatch.undo()
+    assert second.id not in {each.id for each in ask(library)}
