@@ -44,7 +44,7 @@ def test_clustering_is_started_watched_to_its_end_and_told_of(
         form.get_by_label("Fewest faces of a new person").fill("3")
         form.get_by_role("button", name="Cluster").press("Enter")
         message = page.locator("#messages").get_by_text(re.compile(r"^Cluster: done\. 24 faces: "))
-        expect(message).to_be_visible()
+        expect(message).to_be_visible(timeout=20_000)
         latest = page.locator("#history li").first
         expect(latest).to_contain_text("Done")
         expect(latest).to_contain_text("became 4 new people")
@@ -79,7 +79,7 @@ def test_a_run_shows_how_far_it_is_and_is_stopped(
         expect(page.get_by_role("button", name="Cluster")).to_be_enabled()
         expect(page.locator(".message")).to_be_visible()
         # What slides in is not yet as opaque as it will be.
-        page.wait_for_function("document.getAnimations().every((each) => each.playState === 'finished')")
+        page.evaluate("Promise.all(document.getAnimations().map((each) => each.finished))")
         assert not accessibility_findings(page)
 
 

@@ -26,7 +26,10 @@ async function look() {
       if (problem.status !== 0) ended = { title: "The run", status: "unknown", outcome: [], sentence: problem.message };
     }
   }
-  if (ended) await finish(ended);
+  if (ended) {
+    await refresh();
+    tell(ended);
+  }
   watch();
 }
 
@@ -45,8 +48,7 @@ function show(panel, job) {
   );
 }
 
-async function finish(job) {
-  await refresh();
+function tell(job) {
   const words = [job.sentence, ...job.outcome].filter(Boolean).join(" ");
   const how = { done: "done", stopped: "stopped", failed: "failed" }[job.status] ?? "over";
   say(`${job.title}: ${how}. ${words}`, { isError: job.status === "failed" });
@@ -78,11 +80,13 @@ for (const form of document.querySelectorAll("[data-start]")) {
     const body = asked(form);
     if (body.folderIds && body.folderIds.length === 0) return say("Choose a folder first.", { isError: true });
     try {
-      await call("POST", form.dataset.start, body);
+      const { jobId } = await call("POST", form.dataset.start, body);
+      await refresh();
+      // What is over already is not among what is watched.
+      if (!panels().some((panel) => panel.dataset.job === jobId)) tell(await call("GET", `/jobs/${jobId}`));
     } catch (problem) {
       return complain(problem);
     }
-    await refresh();
     document.getElementById("now").scrollIntoView({ block: "nearest" });
   });
 }
