@@ -121,8 +121,8 @@ def test_what_cannot_be_answered_is_said(
 def test_questions_are_looked_for_again_when_people_changed(asking: Website) -> None:
     found = asking.get("/candidates/waiting")
     assert asking.post("/candidates/refresh") == found
-    # What was made up for these tests is not found once somebody changed.
-    name = questions(asking, "name")[0]
-    asking.post(f"/candidates/{name['id']}/name", {"name": "Anna"})
+    # What was made up for these tests is not found once these people changed.
+    for number, each in enumerate(questions(asking, "name")):
+        asking.post(f"/candidates/{each['id']}/name", {"name": f"Person {number}"})
     asking.post("/candidates/refresh")
     assert questions(asking, "same") == []

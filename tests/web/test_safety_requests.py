@@ -276,8 +276,8 @@ def test_a_library_that_goes_away_is_told_and_comes_back(
 def test_a_question_that_takes_too_long_is_ended(website: Website, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("facesets.web.site._LOOKS_WITHIN_S", 1)
     monkeypatch.setattr(
-        "facesets.web.pages.people.people",
-        lambda session, **_: session.run(lambda each: each.execute("SELECT pg_sleep(20)")),
+        "facesets.web.pages.people.people_page",
+        lambda session, *_, **__: session.run(lambda each: each.execute("SELECT pg_sleep(20)")),
     )
     answer = website.client.get("/people")
     assert answer.status_code == 503

@@ -171,7 +171,7 @@ def _least_edge(what: str, picture: Picture, size: int) -> int | None:
 def _cut_face(pixels: Pixels, picture: Picture, size: int) -> Pixels:
     """The square around a box, moved and made smaller where it would leave the picture."""
     height, width = pixels.shape[:2]
-    scale = width / picture.width
+    scale = width / picture.width if picture.width else 1.0
     left, top, right, bottom = (each * scale for each in picture.box)
     edge = min(max(right - left, bottom - top, 1.0) * _CONTEXT, width, height)
     x = min(max((left + right - edge) / 2, 0.0), width - edge)

@@ -3,8 +3,8 @@
 People are made by connected components, which leave those apart that `auto` would find to be one.
 """
 
-from collections.abc import Callable
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from tests.fixtures.library_people import (
     who_is,
 )
 
+from facesets.clustering.questions import people_who_may_be_one
 from facesets.errors import WrongUsage
 from facesets.operations.people.corrections import correcting, history, naming
 from facesets.operations.people.review import looking_at_people
@@ -385,14 +386,14 @@ def test_answers_do_not_wait_while_questions_are_looked_for(
     # What stands for people is made again for whoever lost a face.
     correcting.move(library.database, [face_of(library, "anna-0-0")], "nobody", by=BY)
     is_looking, is_answered = threading.Event(), threading.Event()
-    compare = looking_at_people.people_who_may_be_one
+    compare = people_who_may_be_one
 
     def compare_slowly(*given: Any) -> Any:
         is_looking.set()
         assert is_answered.wait(20)
         return compare(*given)
 
-    monkeypatch.setattr(looking_at_people, "people_who_may_be_one", compare_slowly)
+    monkeypatch.setattr(f"{looking_at_people.__name__}.people_who_may_be_one", compare_slowly)
     other = library.database.another(reconnect_within_s=1)
     searching = threading.Thread(target=refresh_questions, args=(Library(other),))
     searching.start()

@@ -179,11 +179,11 @@ def _compare(asked: _Asked, head: Head | None, progress: Progress, stop: Stop) -
     """Compare faces with known people."""
     told = AssignOptions(
         threshold=_threshold(asked.dual, _recogniser(asked.library), head),
-        max_faces=asked.dual.dual_max_faces,
         same_image_ok=asked.options.same_image_ok,
         dry_run=asked.options.dry_run,
     )
-    return compare_with_people(asked.library, told, Some(), asked.by, asked.run_id, progress, stop)
+    some = Some(most=asked.dual.dual_max_faces)
+    return compare_with_people(asked.library, told, some, asked.by, asked.run_id, progress, stop)
 
 
 def _store(
