@@ -201,29 +201,6 @@ class Images:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """An image, or a part of it.
-
-    Attributes
-    ----------
-    sha256 : str
-        Of the file's bytes.
-    paths : tuple of str
-        Where it was seen.
-    width, height : int
-        Of the upright picture, in pixels; 0 where unknown.
-    box : tuple of float
-        Left, top, right and bottom of the part, in pixels of the upright picture.
-    """
-
-    sha256: str
-    paths: tuple[str, ...]
-    width: int
-    height: int
-    box: tuple[float, float, float, float]
-
-
-@dataclass(frozen=True, slots=True)
 class CacheSettings:
     """What the vectors of a store come from. They live in one space where `recogniser_sha256` agrees."""
 

@@ -14,8 +14,7 @@ from PIL import Image, ImageOps
 
 from facesets import settings
 from facesets.errors import UnreadableImage
-from facesets.imaging.originals import read_decoded
-from facesets.records import Picture
+from facesets.imaging.originals import Picture, read_decoded
 from facesets.store.kept_pictures import FOLDER, remove_pictures
 from facesets.store.postgres.connection import only_row
 from facesets.store.postgres.pictures import pictures_of_faces

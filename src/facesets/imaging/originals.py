@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from facesets.errors import UnreadableImage
@@ -9,6 +10,29 @@ from facesets.files import read_regular_file
 from facesets.imaging.decode import Decoded, decode_bytes
 from facesets.imaging.limits import MAX_FILE_BYTES
 from facesets.records import Images, Pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An image, or a part of it.
+
+    Attributes
+    ----------
+    sha256 : str
+        Of the file's bytes.
+    paths : tuple of str
+        Where it was seen.
+    width, height : int
+        Of the upright picture, in pixels; 0 where unknown.
+    box : tuple of float
+        Left, top, right and bottom of the part, in pixels of the upright picture.
+    """
+
+    sha256: str
+    paths: tuple[str, ...]
+    width: int
+    height: int
+    box: tuple[float, float, float, float]
 
 
 def read_photo(paths: Sequence[str], sha256: str) -> Pixels:

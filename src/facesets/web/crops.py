@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from facesets.imaging.originals import read_decoded
-from facesets.records import Picture, Pixels
+from facesets.imaging.originals import Picture, read_decoded
+from facesets.records import Pixels
 from facesets.store.kept_pictures import SUFFIX, file_of
 
 _SIZES = (96, 160, 320, 640, 1600)

@@ -54,24 +54,6 @@ def library_quality(faces: Faces) -> Float32:
     return rating
 
 
-def scanned_images(connection: Connection, image_ids: Sequence[int], detector_id: int) -> set[int]:
-    """Which of these images were searched for faces in this way."""
-    rows = connection.execute(
-        "SELECT image_id FROM face_scans WHERE detector_id = %s AND image_id = ANY(%s)",
-        (detector_id, list(image_ids)),
-    )
-    return {image_id for (image_id,) in rows}
-
-
-def images_with_faces(connection: Connection, image_ids: Sequence[int], detector_id: int) -> set[int]:
-    """Which of these images have faces, though perhaps no record that they were searched."""
-    rows = connection.execute(
-        "SELECT DISTINCT image_id FROM face_detections WHERE detector_id = %s AND image_id = ANY(%s)",
-        (detector_id, list(image_ids)),
-    )
-    return {image_id for (image_id,) in rows}
-
-
 def insert_faces(
     connection: Connection, detector: DetectorRow, images: Sequence[tuple[int, ImageRecord]]
 ) -> None:
@@ -342,13 +324,3 @@ def _optional(connection: Connection, columns: dict[str, NDArray[Any]], kept: In
                 column = optional.setdefault(name, unknown_column(name, len(kept)))
                 column[i] = np.array(numbers, np.float32).reshape(column.shape[1:])
     return optional
-
-
-def searched_among(connection: Connection, detector_id: int, sha256: Sequence[str]) -> set[str]:
-    """Which of these contents were searched for faces in one way."""
-    rows = connection.execute(
-        """SELECT i.sha256 FROM images i JOIN face_scans s ON s.image_id = i.id
-            WHERE s.detector_id = %s AND i.sha256 = ANY(%s)""",
-        (detector_id, list(sha256)),
-    )
-    return {digest for (digest,) in rows}

@@ -19,6 +19,7 @@ from facesets.library_records import (
 from facesets.records import CacheSettings, ClipModel, Collection, FileRecord, ImageRecord, Wanted
 from facesets.store.postgres import (
     enrichment,
+    face_scans,
     faces,
     galleries,
     image_embeddings,
@@ -202,7 +203,7 @@ class Library:
 
     def _has_images(self, connection: Connection, sha256: Sequence[str]) -> set[str]:
         detector = self.detector(connection)
-        return set() if detector is None else faces.searched_among(connection, detector.id, sha256)
+        return set() if detector is None else face_scans.searched_among(connection, detector.id, sha256)
 
     def lacking(self, sha256: str) -> tuple[bool, Wanted]:
         """Whether that content is known, and what it lacks of what is looked for."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from facesets.records import Picture
+from facesets.imaging.originals import Picture
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.paths import from_text
 

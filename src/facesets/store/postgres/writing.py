@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from facesets.records import CacheSettings, ClipModel, FileRecord, ImageRecord
-from facesets.store.postgres import faces, image_embeddings, images, models
+from facesets.store.postgres import face_scans, faces, image_embeddings, images, models
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.forgotten_faces import without_forgotten
 
@@ -59,8 +59,8 @@ def _write_faces(
     records = without_forgotten(connection, records)
     detector = models.ensure_detector(connection, faces_from)
     before = [ids[image.sha256] for image in records if image.sha256 not in fresh]
-    scanned = faces.scanned_images(connection, before, detector.id) if before else set()
-    faced = faces.images_with_faces(connection, before, detector.id) if before else set()
+    scanned = face_scans.scanned_images(connection, before, detector.id) if before else set()
+    faced = face_scans.images_with_faces(connection, before, detector.id) if before else set()
     empty = [
         (ids[image.sha256], image)
         for image in records

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Path, Query, Response
 from starlette.concurrency import run_in_threadpool
 
 from facesets.errors import NotFound
+from facesets.imaging.originals import Picture
 from facesets.operations.people.review.explaining import Explanation, Likeness, explain
-from facesets.records import Picture
 from facesets.store.postgres.people.photo_faces import FaceFacts, facts_of_faces
 from facesets.store.postgres.pictures import pictures_of_faces
 from facesets.web.api.shapes import Shape

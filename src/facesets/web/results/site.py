@@ -11,8 +11,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from facesets.errors import NotFound
+from facesets.imaging.originals import Picture
 from facesets.operations.grouping.result_now import ResultNow, ResultReader
-from facesets.records import Picture
 from facesets.results.manifest import FaceEntry
 from facesets.web.crops import CropStore
 
