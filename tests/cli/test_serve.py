@@ -3,6 +3,7 @@
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -135,8 +136,14 @@ def test_programs_on_one_machine_share_a_token_that_nobody_else_can_read(tmp_pat
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "find_spec", lambda _: None)
+@pytest.mark.parametrize("missing", ["fastapi", "opentelemetry"])
+def test_without_the_extra_or_a_part_of_it_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    # A module that is None counts as not installed; what is imported already would not be looked for again.
+    for name in [each for each in sys.modules if each.split(".")[0] in {"fastapi", "opentelemetry"}]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
     done = run("serve")
     assert done.status == 2
     assert done.err == "facesets: This needs an optional part: run `pip install 'facesets[serve]'`.\n"

@@ -4,7 +4,7 @@ import secrets
 import threading
 import webbrowser
 from contextlib import ExitStack, suppress
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Annotated
@@ -27,6 +27,7 @@ _FEWEST_CHARACTERS = 12
 _MEGABYTE = 1_000_000
 _SESSIONS = 6
 _JOBS_END_WITHIN_S = 0.3
+_PARTS = ("fastapi", "jinja2", "uvicorn")
 
 
 def serve(
@@ -56,8 +57,7 @@ def serve(
     """Open the library in the browser, and answer calls of its API, until Ctrl-C."""
     from facesets import settings as all_settings
 
-    if find_spec("fastapi") is None or find_spec("uvicorn") is None or find_spec("jinja2") is None:
-        raise MissingExtra("serve")
+    _require_extra()
     settings = all_settings.load()
     if results is not None:
         _require_people(results, database)
@@ -98,6 +98,15 @@ def serve(
         ended_by = _answer(app, bound, jobs, shows=open_)
     # Threads in the middle of a question or a picture would be waited for.
     console.leave(ended_by)
+
+
+def _require_extra() -> None:
+    """Make sure that all that serving needs is installed, also what its parts need. Raises `MissingExtra`."""
+    try:
+        for part in _PARTS:
+            import_module(part)
+    except ModuleNotFoundError as error:
+        raise MissingExtra("serve") from error
 
 
 def _answer(app: "Application", bound: "socket", jobs: "Jobs", *, shows: bool) -> int:

@@ -100,6 +100,7 @@ def test_a_photo_in_other_hands_is_left_to_them(
     assert claims.take([sha(photo)])
     with pytest.raises(AlreadyRunning, match="looking at this photo"):
         look(library, embedder, photo)
+    claims.release([sha(photo)])
     other.close()
     assert look(library, embedder, photo).added == 1
 

@@ -1,0 +1,33 @@
+"""The pinned libraries: they are installed without resolving, so that each must have what it needs among them."""
+
+import re
+from importlib.metadata import PackageNotFoundError, requires
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.fixtures.program import REPOSITORY
+
+# Left out on purpose: the headless one takes its place.
+_REPLACED = {"opencv-python"}
+
+
+def test_what_a_pinned_library_needs_is_pinned() -> None:
+    text = (REPOSITORY / "scripts" / "constraints.txt").read_text()
+    pinned = {canonicalize_name(name) for name in re.findall(r"^([\w.-]+)==", text, re.MULTILINE)}
+    assert _needed(pinned) - pinned == _REPLACED
+
+
+def _needed(names: set[str]) -> set[str]:
+    needed: set[str] = set()
+    for name in names:
+        try:
+            wanted = [Requirement(line) for line in requires(name) or ()]
+        except PackageNotFoundError:  # Another build of ONNX Runtime takes its place, such as that for a GPU.
+            continue
+        needed.update(
+            canonicalize_name(each.name)
+            for each in wanted
+            if each.marker is None or each.marker.evaluate({"extra": ""})
+        )
+    return needed
