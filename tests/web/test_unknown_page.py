@@ -65,7 +65,11 @@ def test_what_is_on_its_way_is_taken_back_before_what_is_kept(website: Website, 
         page.keyboard.press("Enter")
         left(page, "3 groups")
         held: list[Route] = []
-        page.route("**/label", lambda route: held.append(route))
+
+        def hold(route: Route) -> None:
+            held.append(route)
+
+        page.route("**/label", hold)
         with page.expect_request("**/label"):
             page.keyboard.type("Ben")
             page.keyboard.press("Enter")

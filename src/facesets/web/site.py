@@ -75,7 +75,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Whom somebody saw, a person or a cluster by its id, and in which version; without a version, anything goes."""
+    """Whom somebody saw, a person or a cluster, and in which version; without a version, anything goes."""
 
     who: UUID | str
     version: int | None

@@ -169,7 +169,7 @@ def find_cluster(connection: Connection, cluster: str) -> Meant:
 
 
 def cluster_as_person(connection: Connection, cluster: str) -> PersonState | None:
-    """The person that a cluster called `person_<uuid>` is; none where they are gone, or merged into another."""
+    """The person that a cluster called `person_<uuid>` is; none where they are gone or were merged."""
     try:
         person = UUID(cluster.removeprefix(OF_PERSON))
     except ValueError:
