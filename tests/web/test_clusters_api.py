@@ -218,3 +218,17 @@ def test_what_cannot_be_done_is_said(website: Website, call: str, body: dict[str
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["detail"].endswith(".")
     assert website.client.get(f"{BASE}/clusters/nothing_here").status_code == 404
+
+
+def test_what_can_be_left_out_may_be_left_out_altogether(website: Website) -> None:
+    cluster = groups(website)[0]["clusterId"]
+    for path in (f"/clusters/{cluster}/split", f"/clusters/{cluster}/hide", "/undo"):
+        assert website.client.post(BASE + path).status_code == 200
+
+
+def test_queries_are_understood_in_snake_case_too(website: Website) -> None:
+    found = website.get("/clusters", page_size=2)
+    assert (found["pageSize"], len(found["items"])) == (2, 2)
+    website.post(f"/clusters/{found['items'][0]['clusterId']}/label", {"name": "Anna"})
+    assert website.get("/clusters", include_labeled=True)["total"] == found["total"]
+    assert website.get("/clusters")["total"] == found["total"] - 1

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Body, Path, Query
 from pydantic import Field
 
 from facesets.errors import NotFound
@@ -119,10 +119,14 @@ def clusters(
     include_labeled: Annotated[
         bool, Query(alias="includeLabeled", description="Also people who have a name.")
     ] = False,
+    include_labeled_snake: Annotated[
+        bool | None, Query(alias="include_labeled", include_in_schema=False)
+    ] = None,
 ) -> Page[ClusterShape]:
     """List the groups of faces that wait for a name, the largest first."""
+    labeled = include_labeled if include_labeled_snake is None else include_labeled_snake
     with site.library() as session:
-        sizes = site.groups.sizes(session, labeled=include_labeled).groups
+        sizes = site.groups.sizes(session, labeled=labeled).groups
         some = sizes[paging.offset : paging.offset + paging.page_size]
         groups = session.run(lambda connection: load_groups(connection, some))
     items = [
@@ -190,7 +194,9 @@ def label(cluster: ClusterId, site: SiteDep, asked: LabelRequest) -> LabelShape:
 
 
 @router.post("/{cluster}/split")
-def split(cluster: ClusterId, site: SiteDep, asked: SplitRequest) -> SplitShape:
+def split(
+    cluster: ClusterId, site: SiteDep, asked: Annotated[SplitRequest, Body(default_factory=SplitRequest)]
+) -> SplitShape:
     """Make several groups of one, as far as its faces fall apart."""
     options = SplitOptions(min_size=asked.min_cluster_size)
     with site.changing(Seen(cluster, asked.version)) as session:
@@ -206,7 +212,9 @@ def split(cluster: ClusterId, site: SiteDep, asked: SplitRequest) -> SplitShape:
 
 
 @router.post("/{cluster}/hide")
-def hide(cluster: ClusterId, site: SiteDep, asked: HideRequest) -> HideShape:
+def hide(
+    cluster: ClusterId, site: SiteDep, asked: Annotated[HideRequest, Body(default_factory=HideRequest)]
+) -> HideShape:
     """Say that it does not matter who a group is."""
     with site.changing(Seen(cluster, asked.version)) as session:
         return HideShape(cluster_id=cluster, step=hide_cluster(session, cluster, by=site.by))
