@@ -1,4 +1,4 @@
-"""The pinned libraries: they are installed without resolving, so that each must have what it needs among them."""
+"""The pinned libraries are installed without resolving: each must have what it needs among them."""
 
 import re
 from importlib.metadata import PackageNotFoundError, requires

@@ -149,10 +149,22 @@ def test_a_group_that_does_not_matter_is_hidden(website: Website, place: int) ->
     assert groups(website)[place]["clusterId"] == cluster
 
 
+GONE = "person_00000000-0000-4000-8000-000000000000"
+
+
+def test_a_group_called_after_somebody_who_is_gone_is_what_its_faces_are(website: Website) -> None:
+    run(website, f"UPDATE face_detections SET cluster = '{GONE}', person_id = NULL RETURNING id")
+    (listed,) = groups(website)
+    seen = website.get(f"/clusters/{listed['clusterId']}")
+    named = website.post(f"/clusters/{GONE}/label", {"name": "Anna", "version": seen["version"]})
+    assert named["facesLabeled"] == listed["faceCount"] == len(seen["faces"])
+
+
 def test_who_was_merged_into_somebody_does_not_wait_for_a_name(website: Website) -> None:
     first, second, *_ = groups(website)
     website.post(f"/persons/{first['personId']}/merge", {"intoPersonId": second["personId"]})
     website.post(f"/clusters/{first['clusterId']}/label", {"name": "Anna"}, status=404)
+    assert website.client.get(f"{BASE}/clusters/{first['clusterId']}").status_code == 404
     assert website.get(f"/persons/{second['personId']}")["name"] is None
 
 
@@ -206,3 +218,17 @@ def test_what_cannot_be_done_is_said(website: Website, call: str, body: dict[str
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["detail"].endswith(".")
     assert website.client.get(f"{BASE}/clusters/nothing_here").status_code == 404
+
+
+def test_what_can_be_left_out_may_be_left_out_altogether(website: Website) -> None:
+    cluster = groups(website)[0]["clusterId"]
+    for path in (f"/clusters/{cluster}/split", f"/clusters/{cluster}/hide", "/undo"):
+        assert website.client.post(BASE + path).status_code == 200
+
+
+def test_queries_are_understood_in_snake_case_too(website: Website) -> None:
+    found = website.get("/clusters", page_size=2)
+    assert (found["pageSize"], len(found["items"])) == (2, 2)
+    website.post(f"/clusters/{found['items'][0]['clusterId']}/label", {"name": "Anna"})
+    assert website.get("/clusters", include_labeled=True)["total"] == found["total"]
+    assert website.get("/clusters")["total"] == found["total"] - 1

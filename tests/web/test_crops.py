@@ -3,7 +3,9 @@
 import io
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,14 @@ from PIL import Image, ImageOps
 from facesets import settings
 from facesets.errors import UnreadableImage
 from facesets.imaging.originals import Picture, read_decoded
+from facesets.operations.people.forgetting.forget import forget
+from facesets.progress import SilentProgress
 from facesets.store.kept_pictures import FOLDER, remove_pictures
 from facesets.store.postgres.connection import only_row
 from facesets.store.postgres.pictures import pictures_of_faces
 from facesets.web import crops
 from facesets.web.crops import CropStore
+from tests.fixtures.library_people import rows
 from tests.fixtures.program import run
 from tests.fixtures.website import BASE, Website
 
@@ -192,3 +197,26 @@ def test_of_somebody_who_is_forgotten_no_picture_is_left(website: Website, album
     done = run("people", "forget", who, "--database", album_url, "--yes")
     assert done.status == 0, done.err
     assert not folder.exists()
+
+
+class LooksMeanwhile(SilentProgress):
+    """Has a page shown once the files are done and the library is about to be."""
+
+    def __init__(self, look: Callable[[], object]) -> None:
+        self._look = look
+
+    def begin(self, what: str, total: int | None = None, *, in_bytes: bool = False) -> None:  # noqa: ARG002
+        """Look."""
+        if what == "Forgetting in the library":
+            self._look()
+
+
+def test_no_picture_is_left_that_was_made_while_somebody_was_forgotten(website: Website) -> None:
+    store = website.site.crops
+    with website.site.library() as session:
+        ((who, face),) = rows(
+            session, "SELECT person_id::text, id FROM face_detections WHERE person_id IS NOT NULL LIMIT 1"
+        )
+        look = partial(website.client.get, f"{BASE}/faces/{face}/crop")
+        forget(session, who, pictures=store.directory, by="me", progress=LooksMeanwhile(look))
+    assert not [path for path in store.directory.rglob("*") if path.is_file()]

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, opened
 from tests.fixtures.website import BASE, Website
@@ -167,6 +167,28 @@ def test_faces_are_corrected_by_keyboard_alone(website: Website, browser: Browse
         message(page, "This face shows Anna now")
         page.keyboard.press("u")
         page.keyboard.press("Enter")
+
+
+def test_what_is_on_its_way_is_undone_before_what_is_kept(website: Website, browser: Browser) -> None:
+    first = people(website)[0]
+    with opened(browser, f"{website.address}/people/{first['id']}") as page:
+        faces_on(page).nth(0).click()
+        page.keyboard.press("b")
+        message(page, "This face shows this person now")
+        held: list[Route] = []
+        page.route(
+            "**/persons/*",
+            lambda route: held.append(route) if route.request.method == "POST" else route.continue_(),
+        )
+        faces_on(page).nth(1).click()
+        with page.expect_request(lambda request: request.method == "POST"):
+            page.keyboard.press("n")
+        page.keyboard.press("u")
+        held[0].continue_()
+        message(page, "Taken back: 1 face said not to be")
+        expect(faces_on(page)).to_have_count(9)
+        page.keyboard.press("u")
+        message(page, "Taken back: face")
 
 
 def test_faces_are_selected_by_shift_and_by_dragging(website: Website, browser: Browser) -> None:

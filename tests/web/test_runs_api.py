@@ -1,20 +1,26 @@
 """Calls that run something: what they do, refuse, and tell of it."""
 
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from facesets.operations.library.look_again import Looked
 from facesets.operations.people.corrections.naming import name
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
+from facesets.web.api import runs
 from facesets.web.background import JobProgress
+from facesets.web.models import Models
 from tests.fixtures.library_people import rows
+from tests.fixtures.waiting import PATIENCE_S
 from tests.fixtures.website import BASE, Website
 
 
@@ -253,3 +259,19 @@ def test_folders_are_chosen_among_those_indexed_before(
     assert str(missing) in answer.json()["detail"]
     unknown = website.client.post(f"{BASE}/index", json={"folderIds": ["0" * 16]})
     assert unknown.status_code == 404
+
+
+def test_photos_that_are_looked_at_again_keep_nobody_waiting(
+    website: Website, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = threading.Event()
+    monkeypatch.setattr(Models, "faces", lambda *_: None)
+    monkeypatch.setattr(runs, "look_again", lambda *_, **__: Looked([], int(seen.wait(PATIENCE_S))))
+    with ThreadPoolExecutor(6) as others:
+        asked = [others.submit(website.post, f"/detect/{number:064x}") for number in range(6)]
+        time.sleep(0.2)
+        try:
+            assert website.client.get(f"{BASE}/clusters", timeout=5).status_code == 200
+        finally:
+            seen.set()
+        assert [each.result()["facesAdded"] for each in asked] == [1] * 6

@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, opened
 from tests.fixtures.library_people import rows
@@ -57,6 +57,43 @@ def test_a_name_that_somebody_has_is_asked_about_in_its_place(website: Website, 
         page.keyboard.press("y")
         left(page, "1 group")
     assert names(website) == {"Anna": 9, "Ben": 11}
+
+
+def test_what_is_on_its_way_is_taken_back_before_what_is_kept(website: Website, browser: Browser) -> None:
+    with opened(browser, f"{website.address}/unknown") as page:
+        page.keyboard.type("Anna")
+        page.keyboard.press("Enter")
+        left(page, "3 groups")
+        held: list[Route] = []
+
+        def hold(route: Route) -> None:
+            held.append(route)
+
+        page.route("**/label", hold)
+        with page.expect_request("**/label"):
+            page.keyboard.type("Ben")
+            page.keyboard.press("Enter")
+        page.keyboard.press("Control+z")
+        held[0].continue_()
+        page.get_by_text("Taken back").wait_for()
+        left(page, "3 groups")
+    assert names(website) == {"Anna": 9}
+
+
+def test_who_types_on_after_choosing_means_what_is_typed(website: Website, browser: Browser) -> None:
+    with opened(browser, f"{website.address}/unknown") as page:
+        page.keyboard.type("Anna")
+        page.keyboard.press("Enter")
+        left(page, "3 groups")
+        page.keyboard.type("An")
+        page.get_by_role("option", name="Anna").wait_for()
+        page.keyboard.press("ArrowDown")
+        # The names that fit what is typed then do not come in time.
+        page.route("**/persons?*", lambda _: None)
+        page.keyboard.type("ton")
+        page.keyboard.press("Enter")
+        left(page, "2 groups")
+    assert names(website) == {"Anna": 9, "Anton": 6}
 
 
 def test_a_telephone_names_and_hides_by_touch(website: Website, browser: Browser) -> None:

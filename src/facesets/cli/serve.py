@@ -3,7 +3,9 @@
 import secrets
 import threading
 import webbrowser
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -17,11 +19,8 @@ from facesets.files import printable
 from facesets.operations.options.declaration import Option
 
 if TYPE_CHECKING:
-    from socket import socket
-
     from facesets.settings import Settings
     from facesets.web.background import Jobs
-    from facesets.web.serving import Application
 
 _FEWEST_CHARACTERS = 12
 _MEGABYTE = 1_000_000
@@ -61,7 +60,8 @@ def serve(
     settings = all_settings.load()
     if results is not None:
         _require_people(results, database)
-    from facesets.web.serving import bound_socket, is_loopback
+    from facesets.web.serving import address_of, bound_socket, is_loopback
+    from facesets.web.serving import serve as run
 
     with bound_socket(host, port) as bound, ExitStack() as stack:
         if token_file is None and not is_loopback(bound):
@@ -95,7 +95,7 @@ def serve(
 
             sessions = stack.enter_context(open_sessions(database, settings, console, most=_SESSIONS))
             app = create_app(Site(sessions, crops, jobs, settings, current_user()), access, cookie)
-        ended_by = _answer(app, bound, jobs, shows=open_)
+        ended_by = _answer(partial(run, app, bound), address_of(bound), jobs, shows=open_)
     # Threads in the middle of a question or a picture would be waited for.
     console.leave(ended_by)
 
@@ -109,12 +109,8 @@ def _require_extra() -> None:
         raise MissingExtra("serve") from error
 
 
-def _answer(app: "Application", bound: "socket", jobs: "Jobs", *, shows: bool) -> int:
+def _answer(run: Callable[..., int], address: str, jobs: "Jobs", *, shows: bool) -> int:
     """Answer until a signal comes; returns its number."""
-    from facesets.web.serving import address_of
-    from facesets.web.serving import serve as run
-
-    address = address_of(bound)
 
     def ready() -> None:
         console.out(address)
@@ -123,7 +119,7 @@ def _answer(app: "Application", bound: "socket", jobs: "Jobs", *, shows: bool) -
             threading.Thread(target=_open, args=[address], daemon=True).start()
 
     try:
-        return run(app, bound, when_ready=ready)
+        return run(when_ready=ready)
     finally:
         jobs.close(_JOBS_END_WITHIN_S)
 

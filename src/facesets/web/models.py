@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from facesets.assembly.describing import Asked, face_embedder, text_encoder
 from facesets.interfaces import Embedder
@@ -20,6 +21,8 @@ class Models:
     """The last face models and the last words' model that were asked for. Safe to use from threads."""
 
     def __init__(self) -> None:
+        self.looking_again = ThreadPoolExecutor(1, "detection")
+        """Where photos are looked at again, one at a time: each keeps a session and a processor meanwhile."""
         self._lock = threading.Lock()
         self._faces: tuple[object, Embedder] | None = None
         self._words: tuple[object, tuple[ClipRow, Callable[[str], Float32]]] | None = None

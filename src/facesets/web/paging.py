@@ -21,9 +21,12 @@ class Paging:
         self,
         page: Annotated[int, Query(ge=1, le=_LAST)] = 1,
         page_size: Annotated[int, Query(alias="pageSize", ge=1, le=MOST)] = 20,
+        page_size_snake: Annotated[
+            int | None, Query(alias="page_size", ge=1, le=MOST, include_in_schema=False)
+        ] = None,
     ) -> None:
         self.page = page
-        self.page_size = page_size
+        self.page_size = page_size if page_size_snake is None else page_size_snake
 
     @property
     def offset(self) -> int:

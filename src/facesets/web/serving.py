@@ -16,9 +16,6 @@ from facesets.web.connections import PatientConnection
 
 _BACKLOG = 256
 _ANSWERS_END_WITHIN_S = 0.3
-Application = ASGIApp
-"""What is served: anything that speaks ASGI."""
-
 _SIGNALS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 
 
@@ -58,12 +55,12 @@ def address_of(bound: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def server_of(app: Application) -> uvicorn.Server:
+def server_of(app: ASGIApp) -> uvicorn.Server:
     """The server that answers with an application, wherever it is run."""
     return _Server(_config(app), lambda: None)
 
 
-def serve(app: Application, bound: socket.socket, *, when_ready: Callable[[], None]) -> int:
+def serve(app: ASGIApp, bound: socket.socket, *, when_ready: Callable[[], None]) -> int:
     """Answer until a signal ends it; returns its number.
 
     Parameters
@@ -76,7 +73,7 @@ def serve(app: Application, bound: socket.socket, *, when_ready: Callable[[], No
     return server.ended_by
 
 
-def _config(app: Application) -> uvicorn.Config:
+def _config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=PatientConnection,

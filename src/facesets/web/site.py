@@ -10,12 +10,13 @@ from fastapi import Depends, Request
 
 from facesets.assembly.sessions import Sessions
 from facesets.errors import Changed
+from facesets.operations.people.corrections.labeling import version_of
 from facesets.operations.people.lists.current_groups import CurrentGroups
 from facesets.operations.people.lists.current_totals import CurrentTotals
 from facesets.settings import Settings
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.steps import one_at_a_time
-from facesets.store.postgres.people.versions import version_of_cluster, version_of_person
+from facesets.store.postgres.people.versions import version_of_person
 from facesets.web.crops import CropStore
 from facesets.web.models import Models
 
@@ -74,7 +75,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Whom somebody saw, and in which version; without a version, anything goes."""
+    """Whom somebody saw, a person or a cluster, and in which version; without a version, anything goes."""
 
     who: UUID | str
     version: int | None
@@ -83,7 +84,7 @@ class Seen:
         """Make sure that they still are as they were seen. Raises `Changed`."""
         if self.version is None:
             return
-        version: Callable[..., int] = version_of_person if isinstance(self.who, UUID) else version_of_cluster
+        version: Callable[..., int] = version_of_person if isinstance(self.who, UUID) else version_of
         if version(connection, self.who) != self.version:
             raise Changed(
                 "Somebody else changed this meanwhile. Nothing was done: look at it again, then decide."

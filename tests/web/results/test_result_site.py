@@ -1,5 +1,7 @@
 """A result folder over HTTP: who is in it, corrections, and what the commands make of them."""
 
+import os
+
 import httpx
 import pytest
 
@@ -164,3 +166,22 @@ def test_a_change_needs_the_token_of_a_page(result_site: ServedResult) -> None:
     )
     assert answer.status_code == 403
     assert "person_001" in result_site.people()
+
+
+def test_a_folder_whose_name_is_no_text_is_shown_named_and_taken_back(result_site: ServedResult) -> None:
+    before = result_site.people()
+    foreign = result_site.root / os.fsdecode(b"J\xf6rg")
+    (result_site.root / "person_001").rename(foreign)
+    shown = "J\\udcf6rg"
+    assert set(result_site.people()) == {*before} - {"person_001"} | {shown}
+    assert result_site.faces(shown)
+    (face, *_) = result_site.faces("person_002")
+    moved = result_site.say("person_002", action="move", name=shown, faceIds=[face])
+    assert moved["personName"] == shown
+    result_site.post("/undo", {"step": moved["step"]})
+    named = result_site.say(shown, action="rename", name="Jörg")
+    assert result_site.people()["Jörg"]["faceCount"] == before["person_001"]["faceCount"]
+    result_site.post("/undo", {"step": named["step"]})
+    assert foreign.is_dir()
+    found = result_site.client.get(f"{BASE}/persons", params={"find": shown[:3]}).json()["items"]
+    assert [each["name"] for each in found] == [shown]

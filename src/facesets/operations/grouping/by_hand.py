@@ -216,7 +216,9 @@ def latest_change(root: Path, now: ResultNow) -> HandChange | None:
 def existing(now: ResultNow, name: str) -> str:
     """The person's folder that a name means, whatever its case; empty if there is none."""
     wanted = folded(_tidy(name))
-    return next((folder for folder in now.groups if folded(folder) == wanted), "")
+    return next(
+        (folder for folder in now.groups if wanted in {folded(folder), folded(printable(folder))}), ""
+    )
 
 
 def usable_name(now: ResultNow, name: str, *, instead_of: str = "") -> str:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Body, Path, Query
 from pydantic import Field
 
 from facesets.operations.people.review.answering import Verdict, answer
@@ -94,6 +94,9 @@ class AnswerRequest(Shape):
     version: Version = None
 
 
+Answer = Annotated[AnswerRequest, Body(default_factory=AnswerRequest)]
+
+
 class NameRequest(Shape):
     """Who the one without a name is."""
 
@@ -152,13 +155,13 @@ def refresh(site: SiteDep) -> Waiting:
 
 
 @router.post("/{question}/accept")
-def accept(question: QuestionId, site: SiteDep, asked: AnswerRequest) -> AnsweredShape:
+def accept(question: QuestionId, site: SiteDep, asked: Answer) -> AnsweredShape:
     """Say yes."""
     return _answered(site, question, "yes", asked.version, but=asked.but)
 
 
 @router.post("/{question}/reject")
-def reject(question: QuestionId, site: SiteDep, asked: AnswerRequest) -> AnsweredShape:
+def reject(question: QuestionId, site: SiteDep, asked: Answer) -> AnsweredShape:
     """Say no."""
     return _answered(site, question, "no", asked.version, but=asked.but)
 
@@ -170,7 +173,9 @@ def name(question: QuestionId, site: SiteDep, asked: NameRequest) -> AnsweredSha
 
 
 @router.post("/{question}/hide")
-def hide(question: QuestionId, site: SiteDep, asked: HideRequest) -> AnsweredShape:
+def hide(
+    question: QuestionId, site: SiteDep, asked: Annotated[HideRequest, Body(default_factory=HideRequest)]
+) -> AnsweredShape:
     """Say that it does not matter who the one without a name is."""
     return _answered(site, question, "hide", asked.version)
 

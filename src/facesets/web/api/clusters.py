@@ -3,24 +3,27 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Body, Path, Query
 from pydantic import Field
 
 from facesets.errors import NotFound
 from facesets.files import printable
 from facesets.operations.options.people import SplitOptions
-from facesets.operations.people.corrections.labeling import clusters_of_parts, hide_cluster, label_cluster
+from facesets.operations.people.corrections.labeling import (
+    clusters_of_parts,
+    hide_cluster,
+    label_cluster,
+    version_of,
+)
 from facesets.operations.people.corrections.splitting import apply_split
-from facesets.operations.people.corrections.who import called, find_cluster, person_of_cluster
+from facesets.operations.people.corrections.who import called, cluster_as_person, find_cluster
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.face_groups import (
     best_of_person,
     faces_in_cluster,
     load_groups,
 )
-from facesets.store.postgres.people.person_edits import person_state
 from facesets.store.postgres.people.photo_faces import FaceFacts, facts_of_faces
-from facesets.store.postgres.people.versions import version_of_cluster, version_of_person
 from facesets.web.api.faces import FaceShape, face_shape
 from facesets.web.api.shapes import Shape
 from facesets.web.paging import Page, PagingDep
@@ -116,10 +119,14 @@ def clusters(
     include_labeled: Annotated[
         bool, Query(alias="includeLabeled", description="Also people who have a name.")
     ] = False,
+    include_labeled_snake: Annotated[
+        bool | None, Query(alias="include_labeled", include_in_schema=False)
+    ] = None,
 ) -> Page[ClusterShape]:
     """List the groups of faces that wait for a name, the largest first."""
+    labeled = include_labeled if include_labeled_snake is None else include_labeled_snake
     with site.library() as session:
-        sizes = site.groups.sizes(session, labeled=include_labeled).groups
+        sizes = site.groups.sizes(session, labeled=labeled).groups
         some = sizes[paging.offset : paging.offset + paging.page_size]
         groups = session.run(lambda connection: load_groups(connection, some))
     items = [
@@ -146,13 +153,12 @@ def cluster(
     """Tell which faces a group has, the best first: at most so many at a time."""
 
     def work(connection: Connection) -> ClusterFaces:
-        person = person_of_cluster(cluster)
-        state = None if person is None else person_state(connection, person)
+        version = version_of(connection, cluster)
+        state = cluster_as_person(connection, cluster)
         if state is not None:
             ids = best_of_person(connection, state.id, limit=limit, offset=offset)
             faces = facts_of_faces(connection, ids)
             name = called(state) if state.names else None
-            version = version_of_person(connection, state.id)
             return _closely(cluster, faces, state.id, name, version)
         ids = faces_in_cluster(connection, cluster, limit=limit, offset=offset)
         if not ids and not offset:
@@ -160,7 +166,7 @@ def cluster(
         faces = facts_of_faces(connection, ids)
         owners = {(face.person, face.person_name) for face in faces}
         owner, name = owners.pop() if len(owners) == 1 else (None, None)
-        return _closely(cluster, faces, owner, name or None, version_of_cluster(connection, cluster))
+        return _closely(cluster, faces, owner, name or None, version)
 
     with site.library() as session:
         return session.run(work)
@@ -176,7 +182,7 @@ def _closely(
 @router.post("/{cluster}/label")
 def label(cluster: ClusterId, site: SiteDep, asked: LabelRequest) -> LabelShape:
     """Say who a group is."""
-    with site.changing(_seen(cluster, asked.version)) as session:
+    with site.changing(Seen(cluster, asked.version)) as session:
         labeled = label_cluster(session, cluster, asked.name, into=asked.into, by=site.by)
     return LabelShape(
         person_id=labeled.person,
@@ -188,10 +194,12 @@ def label(cluster: ClusterId, site: SiteDep, asked: LabelRequest) -> LabelShape:
 
 
 @router.post("/{cluster}/split")
-def split(cluster: ClusterId, site: SiteDep, asked: SplitRequest) -> SplitShape:
+def split(
+    cluster: ClusterId, site: SiteDep, asked: Annotated[SplitRequest, Body(default_factory=SplitRequest)]
+) -> SplitShape:
     """Make several groups of one, as far as its faces fall apart."""
     options = SplitOptions(min_size=asked.min_cluster_size)
-    with site.changing(_seen(cluster, asked.version)) as session:
+    with site.changing(Seen(cluster, asked.version)) as session:
         done = apply_split(session, cluster, options, by=site.by, finder=find_cluster)
     with site.library() as session:
         new = clusters_of_parts(session, done)
@@ -204,12 +212,9 @@ def split(cluster: ClusterId, site: SiteDep, asked: SplitRequest) -> SplitShape:
 
 
 @router.post("/{cluster}/hide")
-def hide(cluster: ClusterId, site: SiteDep, asked: HideRequest) -> HideShape:
+def hide(
+    cluster: ClusterId, site: SiteDep, asked: Annotated[HideRequest, Body(default_factory=HideRequest)]
+) -> HideShape:
     """Say that it does not matter who a group is."""
-    with site.changing(_seen(cluster, asked.version)) as session:
+    with site.changing(Seen(cluster, asked.version)) as session:
         return HideShape(cluster_id=cluster, step=hide_cluster(session, cluster, by=site.by))
-
-
-def _seen(cluster: str, version: int | None) -> Seen:
-    person = person_of_cluster(cluster)
-    return Seen(cluster if person is None else person, version)

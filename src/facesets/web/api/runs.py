@@ -1,5 +1,6 @@
 """Calls that run something: detection in one photo, clustering, assigning, training, indexing."""
 
+import asyncio
 import hashlib
 from dataclasses import replace
 from http import HTTPStatus
@@ -10,7 +11,7 @@ from fastapi.responses import JSONResponse
 
 from facesets.errors import NotFound
 from facesets.files import printable
-from facesets.operations.library.look_again import look_again
+from facesets.operations.library.look_again import Looked, look_again
 from facesets.operations.options.assign import AssignOptions
 from facesets.operations.options.dual import DualOptions
 from facesets.operations.options.library import ClusterLibraryOptions
@@ -47,22 +48,26 @@ def _given(asked: Shape, name: str) -> Any:
 
 
 @router.post("/detect/{asset}")
-def detect(
+async def detect(
     asset: AssetId,
     site: SiteDep,
     asked: Annotated[shapes.DetectRequest, Body(default_factory=shapes.DetectRequest)],
 ) -> shapes.Detected:
     """Look at a photo again, and keep the faces that were not known. Known faces stay as they are."""
-    with site.library() as session:
-        library = Library(session)
-        embedder = site.models.faces(library, site.settings, asked.min_confidence)
-        found = look_again(
-            library,
-            embedder,
-            asset,
-            min_det_score=asked.min_confidence,
-            min_short=asked.min_face_size,
-        )
+
+    def work() -> Looked:
+        with site.library() as session:
+            library = Library(session)
+            embedder = site.models.faces(library, site.settings, asked.min_confidence)
+            return look_again(
+                library,
+                embedder,
+                asset,
+                min_det_score=asked.min_confidence,
+                min_short=asked.min_face_size,
+            )
+
+    found = await asyncio.wrap_future(site.models.looking_again.submit(work))
     return shapes.Detected(
         asset_id=asset, faces_detected=len(found.faces), face_ids=found.faces, faces_added=found.added
     )

@@ -1,6 +1,8 @@
 """`/undo`: taking back what was changed."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Body
 from pydantic import Field
 
 from facesets.operations.people.corrections.history import undo
@@ -25,7 +27,7 @@ class StepShape(Shape):
 
 
 @router.post("/undo")
-def take_back(site: SiteDep, asked: UndoRequest) -> StepShape:
+def take_back(site: SiteDep, asked: Annotated[UndoRequest, Body(default_factory=UndoRequest)]) -> StepShape:
     """Take a step back."""
     with site.library() as session:
         step = undo(session, asked.step, by=site.by)

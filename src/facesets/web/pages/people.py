@@ -53,7 +53,7 @@ def _rendered(request: Request, site: Site, template: str, status: Status, find:
         is_first=not after,
         more=_more(found, status, find),
     )
-    if site.totals.are_old:
+    if site.totals.recount_is_due():
         response.background = BackgroundTask(_count_again, site)
     return response
 

@@ -8,6 +8,7 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from facesets.errors import FacesetsError, NotFound, WrongUsage
+from facesets.files import printable
 from facesets.operations.grouping.by_hand import (
     CorrectionSummary,
     Seen,
@@ -109,7 +110,7 @@ def persons(
 def people_of(now: ResultNow, find: str = "") -> list[str]:
     """Names of the people with this in their name, those with most faces first."""
     wanted = find.casefold().strip()
-    found = [name for name in now.groups if wanted in name.casefold()]
+    found = [name for name in now.groups if wanted in printable(name).casefold()]
     return sorted(found, key=lambda name: (-len(now.groups[name]), name))
 
 
@@ -117,7 +118,7 @@ def _person(now: ResultNow, name: str) -> PersonShape:
     faces = now.groups[name]
     return PersonShape(
         id=id_of(name),
-        name=name,
+        name=printable(name),
         face_count=len(faces),
         photo_count=len({face.image for face in faces}),
         version=now.version(name),
@@ -151,14 +152,14 @@ def undo(site: ResultDep, asked: UndoRequest) -> UndoneShape:
     """Take the latest change back."""
     with site.changing() as now:
         done = take_back(now.root, asked.step)
-    return UndoneShape(step=done.change, what=done.what, person_id=id_of(done.folder))
+    return UndoneShape(step=done.change, what=printable(done.what), person_id=id_of(done.folder))
 
 
 def _corrected(done: CorrectionSummary) -> CorrectionShape:
     return CorrectionShape(
         person_id=id_of(done.folder) if done.folder else None,
-        person_name=done.folder or None,
-        did=done.what,
+        person_name=printable(done.folder) or None,
+        did=printable(done.what),
         faces_moved=done.faces,
         step=done.change,
         version=done.now.version(done.folder) if done.folder else None,

@@ -93,7 +93,7 @@ def person(request: Request, site: ResultDep, person: PersonId, page: PageNumber
         "results_person.html",
         title="Single faces" if folder == now.single_folder else printable(folder),
         person=person,
-        name=folder,
+        name=printable(folder),
         is_person=folder != now.single_folder,
         seen=now.version(folder),
         faces=[_face(face) for face in faces[(page - 1) * _FACES : page * _FACES]],

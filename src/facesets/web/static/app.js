@@ -14,8 +14,26 @@ export class Problem extends Error {
   }
 }
 
+const changing = new Set();
+
 /** Call the API; `body` is sent as JSON. Throws a `Problem`. */
-export async function call(method, path, body) {
+export function call(method, path, body) {
+  const answer = send(method, path, body);
+  if (method !== "GET") {
+    changing.add(answer);
+    const done = () => changing.delete(answer);
+    answer.then(done, done);
+  }
+  return answer;
+}
+
+/** Wait until every change that was sent is answered, and whoever waited for that has noted it. */
+export async function answered() {
+  while (changing.size) await Promise.allSettled(changing);
+  await new Promise((resolve) => { setTimeout(resolve); });
+}
+
+async function send(method, path, body) {
   // What was said is sent even if the page is left.
   const options = { method, headers: { accept: "application/json" }, keepalive: method !== "GET" };
   if (method !== "GET") options.headers["x-csrf-token"] = document.querySelector("meta[name=csrf-token]").content;
@@ -76,11 +94,11 @@ export function complain(problem) {
   say(problem.message, { isError: true });
 }
 
-/** Take a step back, by default the latest; true if it was. */
+/** Take a step back; true if it was. */
 export async function takeBack(step, undone) {
   let taken;
   try {
-    taken = await call("POST", "/undo", step ? { step } : {});
+    taken = await call("POST", "/undo", { step });
     say(`Taken back: ${taken.what}`);
   } catch (problem) {
     complain(problem);

@@ -1,6 +1,6 @@
 // What was changed in this tab: messages with a way back, also across pages, and the key that undoes the last.
 
-import { onKeys, say, takeBack } from "./app.js";
+import { answered, onKeys, say, takeBack } from "./app.js";
 
 const STEPS = "facesets-steps";
 const SAID = "facesets-said";
@@ -27,14 +27,20 @@ function forgetStep(step, undone) {
   else location.reload();
 }
 
+let undoing = Promise.resolve();
+
+/** What is on its way is later than all that is kept. */
+async function undoLast(undone) {
+  await answered();
+  const last = steps().at(-1);
+  if (last) await takeBack(last, () => forgetStep(last, undone));
+  else say("Nothing was changed in this tab.");
+}
+
 /** Let `u` undo the last change of this tab, and tell what the page before left to be told. */
 export function undoByKey(undone) {
   onKeys({
-    u: ["Undo the last change", () => {
-      const last = steps().at(-1);
-      if (last) takeBack(last, () => forgetStep(last, undone));
-      else say("Nothing was changed in this tab.");
-    }],
+    u: ["Undo the last change", () => { undoing = undoing.then(() => undoLast(undone)); }],
   });
   const left = sessionStorage.getItem(SAID);
   if (left === null) return;

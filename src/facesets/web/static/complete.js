@@ -79,6 +79,8 @@ export function completeNames(input, chosen) {
 
   input.addEventListener("input", () => {
     clearTimeout(timer);
+    // Whoever types on means what is typed, also before its names are there.
+    mark(-1);
     timer = setTimeout(look, WAIT_MS);
   });
   input.addEventListener("keydown", (event) => {

@@ -119,7 +119,12 @@ function finish(group, words, step) {
   count(-1);
 }
 
-async function undo(step) {
+/** Take a step back, by default the latest, once what was said before is kept. */
+function undo(step) {
+  outbox = outbox.then(() => undoStep(step));
+}
+
+async function undoStep(step) {
   const place = step ? steps.findIndex((each) => each.step === step) : steps.length - 1;
   if (place < 0) {
     say("Nothing was said yet.");

@@ -10,7 +10,7 @@ from facesets.operations.people.corrections.correcting import correcting_step
 from facesets.operations.people.corrections.naming import name_now, set_hidden_now
 from facesets.operations.people.corrections.splitting import SplitSummary
 from facesets.operations.people.corrections.summary import kept_step
-from facesets.operations.people.corrections.who import called, find_cluster, require_person
+from facesets.operations.people.corrections.who import called, cluster_as_person, find_cluster, require_person
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import usual_detector
 from facesets.store.postgres.people.clusters import hide
@@ -18,6 +18,7 @@ from facesets.store.postgres.people.face_groups import OF_PERSON
 from facesets.store.postgres.people.person_edits import faces_of_person, persons_of_faces
 from facesets.store.postgres.people.prototypes import kept_prototypes, refresh_prototypes
 from facesets.store.postgres.people.steps import changing
+from facesets.store.postgres.people.versions import version_of_cluster, version_of_person
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,14 @@ class Labeled:
     faces: int
     prototypes: int
     step: int | None
+
+
+def version_of(connection: Connection, cluster: str) -> int:
+    """How a cluster stands: the version of the person that it is, else of its faces of nobody."""
+    state = cluster_as_person(connection, cluster)
+    return (
+        version_of_cluster(connection, cluster) if state is None else version_of_person(connection, state.id)
+    )
 
 
 def label_cluster(database: Database, cluster: str, name: str, *, into: bool, by: str) -> Labeled:

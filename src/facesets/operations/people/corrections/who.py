@@ -158,9 +158,8 @@ def find_cluster(connection: Connection, cluster: str) -> Meant:
     NotFound
         There is none, it was merged into another, or all its faces are somebody's.
     """
-    person = person_of_cluster(cluster)
-    state = None if person is None else person_state(connection, person)
-    if state is not None and state.status != "merged":
+    state = cluster_as_person(connection, cluster)
+    if state is not None:
         return Meant(state.id)
     # Foreign bytes are no text to the server.
     faces = faces_of_cluster(connection, cluster) if cluster.isprintable() else []
@@ -169,13 +168,14 @@ def find_cluster(connection: Connection, cluster: str) -> Meant:
     return Meant(None, tuple(faces))
 
 
-def person_of_cluster(cluster: str) -> UUID | None:
-    """The person after whom a cluster is called `person_<uuid>`."""
+def cluster_as_person(connection: Connection, cluster: str) -> PersonState | None:
+    """The person that a cluster called `person_<uuid>` is; none where they are gone or were merged."""
     try:
         person = UUID(cluster.removeprefix(OF_PERSON))
     except ValueError:
         return None
-    return person if cluster == f"{OF_PERSON}{person}" else None
+    state = person_state(connection, person) if cluster == f"{OF_PERSON}{person}" else None
+    return None if state is None or state.status == "merged" else state
 
 
 def require_faces(connection: Connection, faces: list[int]) -> dict[int, UUID | None]:

@@ -178,10 +178,11 @@ def forget(
         traces = _traces(database, person)
         every = _folders(database, folders)
         files = _in_files(person, traces, caches, every, exports=exports, progress=progress)
-        if pictures is not None:
-            remove_pictures(pictures, {place.sha256 for place in person.places})
+        _remove_pictures(person, pictures)
         progress.begin("Forgetting in the library")
         erased = changing(database, lambda connection: _erase(connection, who, person, by, traces.forms))
+        # Somebody may have looked meanwhile; from now on the library shows no such face.
+        _remove_pictures(person, pictures)
         progress.begin("Rewriting tables")
         scrubbed = scrub(database)
         progress.begin("Searching for what is left")
@@ -201,6 +202,11 @@ def forget(
         proof=proof,
         out_of_reach=[*files.failures, *_out_of_reach(scrubbed, files.results, exports=exports)],
     )
+
+
+def _remove_pictures(person: Person, directory: Path | None) -> None:
+    if directory is not None:
+        remove_pictures(directory, {place.sha256 for place in person.places})
 
 
 def _rest(database: Database, name: str, progress: Progress) -> ForgetSummary:

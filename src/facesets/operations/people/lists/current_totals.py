@@ -27,12 +27,16 @@ class CurrentTotals:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._step: int | None = None
+        self._claiming = threading.Lock()
         self._counted_at = 0.0
 
-    @property
-    def are_old(self) -> bool:
-        """Whether it is time to count everybody again."""
-        return time.monotonic() - self._counted_at > _COUNTED_EVERY_S
+    def recount_is_due(self) -> bool:
+        """Whether whoever asks is to count everybody again: from time to time one of all who ask."""
+        with self._claiming:
+            is_due = time.monotonic() - self._counted_at > _COUNTED_EVERY_S
+            if is_due:
+                self._counted_at = time.monotonic()
+            return is_due
 
     def refresh(self, database: Database, *, everybody: bool = False) -> None:
         """Count again whose faces changed by a step since the last time, or, seldom, everybody."""
