@@ -1,9 +1,9 @@
-"""Who may be another than before some step: those whom the steps since are about."""
+"""What changed who is who: since a step those whom the later ones are about; and what made no step."""
 
 from dataclasses import dataclass
 from uuid import UUID
 
-from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.connection import Connection, only_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,38 @@ def changed_since(connection: Connection, step: int, *, most: int) -> Changed | 
     clusters = connection.execute(
         """SELECT DISTINCT c.id FROM step_faces s LEFT JOIN face_detections f ON f.id = s.face_id
                 CROSS JOIN LATERAL (VALUES (s.cluster_before), (s.cluster_after), (f.cluster)) AS c (id)
-            WHERE s.step_id > %s AND c.id IS NOT NULL LIMIT %s""",
-        (step, most + 1),
+            WHERE s.step_id > %(step)s AND c.id IS NOT NULL
+            UNION SELECT key FROM step_rows WHERE step_id > %(step)s AND in_table = 'clusters'
+            LIMIT %(most)s""",
+        {"step": step, "most": most + 1},
     ).fetchall()
     if len(clusters) > most:
         return None
     return Changed(frozenset(person for (person,) in persons), frozenset(cluster for (cluster,) in clusters))
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Who is who at a moment, as far as what is kept in memory goes by it.
+
+    Attributes
+    ----------
+    step : int
+        The number of the latest step; 0 before the first.
+    others : int
+        Another one after each change that made no step: photos that came or went, and SQL.
+    """
+
+    step: int
+    others: int
+
+
+def current_state(connection: Connection) -> State:
+    """The state that all later statements see at least: to be read before what is kept."""
+    row = only_row(
+        connection.execute(
+            """SELECT (SELECT coalesce(max(id), 0) FROM steps),
+                (SELECT coalesce(sum(changed_in::text::bigint), 0)::bigint FROM changes_without_step)"""
+        )
+    )
+    return State(int(row[0]), int(row[1]))

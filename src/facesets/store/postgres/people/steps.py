@@ -222,9 +222,16 @@ def making_step(
         "INSERT INTO steps (kind, who, what, run_id, undoes) VALUES (%s, %s, %s, %s, %s) RETURNING id",
         (kind, who, what, run_id, undoes),
     )
-    step = Step(connection, int(only_row(inserted)[0]), set())
+    step = Step(connection, only_row(inserted)[0], set())
+    _note_makes_step(connection, makes=True)
     yield step
+    _note_makes_step(connection, makes=False)
     _close(step, keep=undoes is not None)
+
+
+def _note_makes_step(connection: Connection, *, makes: bool) -> None:
+    """Tell triggers whether a step notes what changes, until the transaction ends."""
+    connection.execute("SELECT set_config('facesets.makes_step', %s, true)", ["yes" if makes else ""])
 
 
 def _close(step: Step, *, keep: bool) -> None:
