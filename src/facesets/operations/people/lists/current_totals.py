@@ -7,10 +7,9 @@ from uuid import UUID
 
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import detectors, usual_detector
-from facesets.store.postgres.people.changes import State, current_state
+from facesets.store.postgres.people.changes import State, current_state, people_since
 from facesets.store.postgres.people.person_totals import refresh_totals
 from facesets.store.postgres.people.prototypes import refresh_prototypes, stale_faces
-from facesets.store.postgres.people.steps import people_since
 
 _MANY = 1000
 """People whose faces changed; of more, everybody is counted."""

@@ -34,6 +34,15 @@ def changed_since(connection: Connection, step: int, *, most: int) -> Changed | 
     return Changed(frozenset(person for (person,) in persons), frozenset(cluster for (cluster,) in clusters))
 
 
+def people_since(connection: Connection, step: int) -> tuple[int, list[UUID]]:
+    """The latest step, and everybody whom the steps after one are about."""
+    latest = only_row(connection.execute("SELECT coalesce(max(id), 0) FROM steps"))[0]
+    if latest <= step:
+        return int(latest), []
+    rows = connection.execute("SELECT DISTINCT person_id FROM step_persons WHERE step_id > %s", (step,))
+    return int(latest), [person for (person,) in rows]
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """Who is who at a moment, as far as what is kept in memory goes by it.

@@ -330,15 +330,6 @@ def latest_step(connection: Connection, *, undo: bool) -> int | None:
     return None if row[0] is None else int(row[0])
 
 
-def people_since(connection: Connection, number: int) -> tuple[int, list[UUID]]:
-    """The latest step, and everybody whom the steps after one are about."""
-    latest = only_row(connection.execute("SELECT coalesce(max(id), 0) FROM steps"))[0]
-    if latest <= number:
-        return int(latest), []
-    rows = connection.execute("SELECT DISTINCT person_id FROM step_persons WHERE step_id > %s", (number,))
-    return int(latest), [person for (person,) in rows]
-
-
 def faces_moved(connection: Connection, number: int | None) -> int:
     """How many faces a step gave to somebody else, or to nobody; 0 for no step."""
     row = only_row(
