@@ -1,4 +1,4 @@
-"""A library on a server of its own, which is gone afterwards."""
+"""A library on a server of its own, which is gone afterwards, or kept for the next time."""
 
 import shutil
 import tempfile
@@ -25,3 +25,15 @@ def throw_away_library() -> Iterator[Database]:
             database.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def kept_library(folder: Path) -> Iterator[Database]:
+    """The library of a folder, made empty the first time, brought up to date after that."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)
+    with EmbeddedServer(folder / "postgres") as server:
+        database = Database(server.conninfo)
+        migrate(database, shipped_migrations())
+        yield database
+        database.close()

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Annotated
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption
 from facesets.cli.user import current_user
-from facesets.errors import CannotWrite, Field, MissingExtra, WrongUsage
+from facesets.errors import CannotWrite, FacesetsError, Field, MissingExtra, WrongUsage
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 
 if TYPE_CHECKING:
     from facesets.settings import Settings
     from facesets.web.background import Jobs
+    from facesets.web.site import Site
 
 _FEWEST_CHARACTERS = 12
 _MEGABYTE = 1_000_000
@@ -94,7 +95,10 @@ def serve(
             from facesets.web.site import Site
 
             sessions = stack.enter_context(open_sessions(database, settings, console, most=_SESSIONS))
-            app = create_app(Site(sessions, crops, jobs, settings, current_user()), access, cookie)
+            site = Site(sessions, crops, jobs, settings, current_user())
+            app = create_app(site, access, cookie)
+            # Aside: whoever comes meanwhile is answered, and waits at most for the rest of it.
+            threading.Thread(target=_warm, args=[site], daemon=True).start()
         ended_by = _answer(partial(run, app, bound), address_of(bound), jobs, shows=open_)
     # Threads in the middle of a question or a picture would be waited for.
     console.leave(ended_by)
@@ -107,6 +111,12 @@ def _require_extra() -> None:
             import_module(part)
     except ModuleNotFoundError as error:
         raise MissingExtra("serve") from error
+
+
+def _warm(site: "Site") -> None:
+    """Count beforehand; where that fails, whoever needs it counts, and hears of it."""
+    with suppress(FacesetsError):
+        site.warm()
 
 
 def _answer(run: Callable[..., int], address: str, jobs: "Jobs", *, shows: bool) -> int:

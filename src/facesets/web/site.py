@@ -12,7 +12,7 @@ from facesets.assembly.sessions import Sessions
 from facesets.errors import Changed
 from facesets.operations.people.corrections.labeling import version_of
 from facesets.operations.people.lists.current_groups import CurrentGroups
-from facesets.operations.people.lists.current_totals import CurrentTotals
+from facesets.operations.people.lists.current_totals import Kept, count_totals, make_all_prototypes, warm
 from facesets.settings import Settings
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.steps import one_at_a_time
@@ -45,7 +45,8 @@ class Site:
     settings: Settings
     by: str
     is_hurried: bool = False
-    totals: CurrentTotals = field(default_factory=CurrentTotals)
+    totals: Kept = field(default_factory=lambda: Kept(count_totals))
+    prototypes: Kept = field(default_factory=lambda: Kept(make_all_prototypes))
     groups: CurrentGroups = field(default_factory=CurrentGroups)
     models: Models = field(default_factory=Models)
 
@@ -58,6 +59,12 @@ class Site:
                     yield session
             else:
                 yield session
+
+    def warm(self) -> None:
+        """Count what pages show, so that the first visitor does not wait for it."""
+        with self.sessions.own() as session:
+            self.groups.sizes(session)
+            warm(session, self.totals, self.prototypes)
 
     @contextmanager
     def changing(self, *seen: "Seen") -> Iterator[Database]:

@@ -122,7 +122,8 @@ def why(
 ) -> WhyShape:
     """Explain why a face is whose it is, and what would have changed that."""
     with site.library() as session:
-        found = explain(session, face, who)
+        site.prototypes.refresh(session)
+        found = explain(session, face, who, has_prototypes=True)
     return _why(found)
 
 

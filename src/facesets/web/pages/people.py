@@ -5,7 +5,6 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from starlette.background import BackgroundTask
 
 from facesets.operations.people.lists.browsing import PeoplePage, people_page
 from facesets.store.postgres.people.people_pages import PeoplePlace, Wanted
@@ -43,7 +42,7 @@ def _rendered(request: Request, site: Site, template: str, status: Status, find:
         found = people_page(
             session, Wanted(status, empty=False), find, limit=_SHOWN, after=_place(after) if after else None
         )
-    response = render(
+    return render(
         request,
         template,
         title="People",
@@ -53,14 +52,6 @@ def _rendered(request: Request, site: Site, template: str, status: Status, find:
         is_first=not after,
         more=_more(found, status, find),
     )
-    if site.totals.recount_is_due():
-        response.background = BackgroundTask(_count_again, site)
-    return response
-
-
-def _count_again(site: Site) -> None:
-    with site.library() as session:
-        site.totals.refresh(session, everybody=True)
 
 
 def _place(text: str) -> PeoplePlace:

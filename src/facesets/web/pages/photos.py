@@ -38,5 +38,6 @@ def page(request: Request, site: SiteDep, photo: PhotoId, person: UUID | None = 
 def why(request: Request, site: SiteDep, photo: PhotoId, face: FaceId) -> Response:
     """Why a face on a photo is whose it is."""
     with site.library() as session:
-        found = explain(session, face)
+        site.prototypes.refresh(session)
+        found = explain(session, face, has_prototypes=True)
     return render(request, "photo_why.html", why=found, photo=photo, verdict=worded(found.verdict))

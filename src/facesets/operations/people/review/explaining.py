@@ -25,7 +25,12 @@ from facesets.store.postgres.people.face_story import (
 from facesets.store.postgres.people.face_vectors import vectors_of_faces
 from facesets.store.postgres.people.people_list import face_lines
 from facesets.store.postgres.people.person_edits import faces_of_person
-from facesets.store.postgres.people.prototypes import Prototypes, fresh_prototypes
+from facesets.store.postgres.people.prototypes import (
+    Prototypes,
+    kept_prototypes,
+    refresh_prototypes,
+    similar_people,
+)
 from facesets.store.postgres.people.statements import load_statements, tied_faces
 from facesets.store.postgres.people.steps import StepRow, find_step
 
@@ -98,18 +103,29 @@ class Explanation:
     head: str = ""
 
 
-def explain(database: Database, face: int, who: str | None = None) -> Explanation:
+def explain(
+    database: Database, face: int, who: str | None = None, *, has_prototypes: bool = False
+) -> Explanation:
     """Explain one face, by default about whose it is, else about whom it is most similar to.
+
+    Parameters
+    ----------
+    has_prototypes : bool
+        The caller made those of everybody; by default those that are stale are made first.
 
     Raises
     ------
     WrongUsage
         There is no such face, or nobody is meant.
     """
-    return database.run(lambda connection: _explain(connection, face, who))
+
+    def work(connection: Connection) -> Explanation:
+        return _explain(connection, face, who, has_prototypes=has_prototypes)
+
+    return database.run(work)
 
 
-def _explain(connection: Connection, number: int, who: str | None) -> Explanation:
+def _explain(connection: Connection, number: int, who: str | None, *, has_prototypes: bool) -> Explanation:
     face = find_face(connection, number) if 0 < number < 2**63 else None
     if face is None:
         show = Command("people show", "WHO", Field("faces", "20"))
@@ -117,6 +133,8 @@ def _explain(connection: Connection, number: int, who: str | None) -> Explanatio
     detector = next(each for each in detectors(connection) if each.id == face.detector_id)
     asked = None if who is None else find_person(connection, who).id
     head = active_head(connection, detector.model_id)
+    if not has_prototypes:
+        refresh_prototypes(connection, detector)
     about, runner_up = _likenesses(connection, face, detector, asked, head)
     thresholds = _thresholds(connection, detector, head)
     statements = _statements(connection, number)
@@ -150,49 +168,50 @@ def _likenesses(
     """How like the person in question a face is, and how like the most similar other one."""
     if face.embedding is None:
         return None, None
-    prototypes = fresh_prototypes(connection, detector)
-    if not prototypes.persons:
+    similarity = _similarities(connection, face, face.embedding, detector, head)
+    # Of several who are equally similar, the first by number.
+    order = sorted(similarity, key=lambda each: (-similarity[each], each))
+    first = asked or face.person or next(iter(order), None)
+    if first is None or first not in similarity:
         return None, None
-    similarity = _similarities(connection, face, face.embedding, prototypes, head)
-    index = {person: place for place, person in enumerate(prototypes.persons)}
-    about = asked or face.person
-    place = int(similarity.argmax()) if about is None else index.get(about)
-    if place is None:
-        return None, None
-    others = similarity.copy()
-    others[place] = -2
-    second = int(others.argmax()) if len(others) > 1 else None
-    first, other = (
+    second = next((each for each in order if each != first), None)
+    about, other = (
         None
         if each is None or similarity[each] <= -1
-        else _likeness(
-            connection, face, prototypes.persons[each], float(similarity[each]), detector.model_id, head
-        )
-        for each in (place, second)
+        else _likeness(connection, face, each, similarity[each], detector.model_id, head)
+        for each in (first, second)
     )
-    return first, other
+    return about, other
 
 
 def _similarities(
-    connection: Connection, face: FaceRow, embedding: Float32, prototypes: Prototypes, head: Head | None
-) -> Float32:
+    connection: Connection, face: FaceRow, embedding: Float32, detector: DetectorRow, head: Head | None
+) -> dict[UUID, float]:
     """The face's similarity with each person, as if it were nobody's; -2 where there is nothing else."""
-    embedding = _seen(embedding[None], head)[0]
-    found = _seen(prototypes.embedding, head) @ embedding
-    similarity = np.full(len(prototypes.persons), -2, np.float32)
-    ours = (
-        prototypes.persons.index(face.person)
-        if face.person is not None and face.person in prototypes.persons
-        else -1
+    similarity = (
+        similar_people(connection, detector, face.id)
+        if head is None
+        else _similar_by_head(face, embedding, kept_prototypes(connection, detector), head)
     )
-    counted = (prototypes.person != ours) | (prototypes.is_exemplar & (prototypes.face_id != face.id))
-    np.maximum.at(similarity, prototypes.person[counted], found[counted])
-    if ours >= 0 and face.person is not None:
+    if face.person in similarity:
         mean = mean_without(connection, face.id, face.person)
         if mean is not None:
             unit = _seen((mean / np.linalg.norm(mean))[None], head)[0]
-            similarity[ours] = max(similarity[ours], float(unit @ embedding))
+            own = float(unit @ _seen(embedding[None], head)[0])
+            similarity[face.person] = max(similarity[face.person], own)
     return similarity
+
+
+def _similar_by_head(
+    face: FaceRow, embedding: Float32, prototypes: Prototypes, head: Head
+) -> dict[UUID, float]:
+    """As `similar_people`, by what a head makes of the vectors."""
+    found = head.project(prototypes.embedding) @ head.project(embedding[None])[0]
+    of_owner = np.array([each == face.person for each in prototypes.persons], bool)[prototypes.person]
+    counted = ~of_owner | (prototypes.is_exemplar & (prototypes.face_id != face.id))
+    similarity = np.full(len(prototypes.persons), -2, np.float32)
+    np.maximum.at(similarity, prototypes.person[counted], found[counted])
+    return dict(zip(prototypes.persons, similarity.tolist(), strict=True))
 
 
 def _seen(vectors: Float32, head: Head | None) -> Float32:

@@ -74,10 +74,12 @@ class LookedFor:
     faces: int
 
 
-# Open is what is pending, and what was answered in a step that was taken back.
+# Open is what is pending, and what was answered in a step that was taken back. OFFSET 0: faces are looked up
+# in the order of the questions' index, as many as are wanted, rather than all of the library's read.
 _OPEN_OF_FACES: LiteralString = """
     SELECT c.face_id, c.person_id, c.kind, c.cosine_similarity, c.uncertainty
-    FROM face_candidates c JOIN face_detections f ON f.id = c.face_id
+    FROM face_candidates c CROSS JOIN LATERAL (
+        SELECT person_id, assigned_by FROM face_detections WHERE id = c.face_id OFFSET 0) AS f
     WHERE (%(faces)s::bigint[] IS NULL OR c.face_id = ANY(%(faces)s::bigint[]))
         AND CASE c.kind WHEN 'near' THEN f.person_id IS NULL
             ELSE f.person_id IS NOT NULL AND f.assigned_by = 'auto' END

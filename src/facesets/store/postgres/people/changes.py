@@ -1,10 +1,10 @@
-"""Who may be another than before some step: those whom the steps since are about."""
+"""What changed who is who: since a step those whom the later ones are about; and what made no step."""
 
 from dataclasses import dataclass
 from typing import LiteralString
 from uuid import UUID
 
-from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.connection import Connection, only_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ _PAIRED: LiteralString = """WITH paired AS (SELECT f.person_id, f.cluster FROM s
     """
 # Of whoever was forgotten no step tells, but what was made of their faces and those of others went with them.
 _PERSONS: LiteralString = (
-    _PAIRED
+    _PAIRED  # noqa: S608 - of parts that stand here
     + """SELECT person_id FROM step_persons WHERE step_id > %(step)s
     UNION SELECT person_id FROM paired WHERE person_id IS NOT NULL
     UNION SELECT p.id FROM persons p WHERE p.status <> 'merged'
@@ -33,7 +33,7 @@ _PERSONS: LiteralString = (
     LIMIT %(most)s"""
 )
 _CLUSTERS: LiteralString = (
-    _PAIRED
+    _PAIRED  # noqa: S608 - likewise
     + """SELECT c.id FROM step_faces s LEFT JOIN face_detections f ON f.id = s.face_id
             CROSS JOIN LATERAL (VALUES (s.cluster_before), (s.cluster_after), (f.cluster)) AS c (id)
         WHERE s.step_id > %(step)s AND c.id IS NOT NULL
@@ -53,3 +53,39 @@ def changed_since(connection: Connection, model_id: int, step: int, *, most: int
     if len(clusters) > most:
         return None
     return Changed(frozenset(person for (person,) in persons), frozenset(cluster for (cluster,) in clusters))
+
+
+def people_since(connection: Connection, step: int) -> tuple[int, list[UUID]]:
+    """The latest step, and everybody whom the steps after one are about."""
+    latest = only_row(connection.execute("SELECT coalesce(max(id), 0) FROM steps"))[0]
+    if latest <= step:
+        return int(latest), []
+    rows = connection.execute("SELECT DISTINCT person_id FROM step_persons WHERE step_id > %s", (step,))
+    return int(latest), [person for (person,) in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Who is who at a moment, as far as what is kept in memory goes by it.
+
+    Attributes
+    ----------
+    step : int
+        The number of the latest step; 0 before the first.
+    others : int
+        Another one after each change that made no step: photos that came or went, and SQL.
+    """
+
+    step: int
+    others: int
+
+
+def current_state(connection: Connection) -> State:
+    """The state that all later statements see at least: to be read before what is kept."""
+    row = only_row(
+        connection.execute(
+            """SELECT (SELECT coalesce(max(id), 0) FROM steps),
+                (SELECT coalesce(sum(changed_in::text::bigint), 0)::bigint FROM changes_without_step)"""
+        )
+    )
+    return State(int(row[0]), int(row[1]))

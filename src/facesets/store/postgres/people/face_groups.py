@@ -10,6 +10,7 @@ from typing import LiteralString
 from uuid import UUID
 
 from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.people.changes import Changed
 
 OF_PERSON = "person_"
 """How the id of a person as a cluster begins."""
@@ -80,20 +81,26 @@ class LooseFace:
 _SIZES: LiteralString = """
     SELECT 'person_' || p.id, p.id, f.faces
     FROM (SELECT person_id, count(*) AS faces FROM face_detections WHERE person_id IS NOT NULL
-            GROUP BY person_id) AS f JOIN persons p ON p.id = f.person_id
+            AND (%(all)s OR person_id = ANY(%(persons)s::uuid[])) GROUP BY person_id) AS f
+        JOIN persons p ON p.id = f.person_id
     WHERE p.status = 'active'
-        AND (%s OR NOT EXISTS (SELECT FROM person_names n WHERE n.person_id = p.id))
+        AND (%(labeled)s OR NOT EXISTS (SELECT FROM person_names n WHERE n.person_id = p.id))
     UNION ALL
     SELECT c.cluster, NULL, CASE WHEN p.id IS NULL THEN c.faces ELSE 0 END
     FROM (SELECT cluster, count(*) AS faces FROM face_detections
-            WHERE person_id IS NULL AND cluster IS NOT NULL GROUP BY cluster) AS c
+            WHERE person_id IS NULL AND cluster IS NOT NULL
+                AND (%(all)s OR cluster = ANY(%(clusters)s::text[])) GROUP BY cluster) AS c
         LEFT JOIN clusters k ON k.id = c.cluster LEFT JOIN persons p ON c.cluster = 'person_' || p.id
     WHERE k.hidden IS NOT TRUE"""
 
 
-def group_sizes(connection: Connection, *, labeled: bool = False) -> GroupSizes:
-    """All groups that are not hidden; with `labeled` also people who have a name."""
-    found = [GroupSize(*row) for row in connection.execute(_SIZES, (labeled,))]
+def group_sizes(connection: Connection, *, labeled: bool = False, only: Changed | None = None) -> GroupSizes:
+    """All groups that are not hidden, or these; with `labeled` also people who have a name."""
+    # A person's cluster stands for somebody or for loose faces as long as the person is there.
+    persons = [] if only is None else list(only.persons)
+    clusters = [] if only is None else [*only.clusters, *(f"{OF_PERSON}{person}" for person in persons)]
+    values = {"labeled": labeled, "all": only is None, "persons": persons, "clusters": clusters}
+    found = [GroupSize(*row) for row in connection.execute(_SIZES, values)]
     return GroupSizes(
         sorted((each for each in found if each.faces), key=lambda each: each.place),
         [each.id for each in found if not each.faces],

@@ -17,12 +17,15 @@ class OwnCluster:
 def nearest_people(connection: Connection, person: UUID, limit: int) -> list[tuple[UUID, float]]:
     """The active people nearest to one, and the similarity of the nearest two of their kept centroids."""
     rows = connection.execute(
-        """SELECT p.id, round(max(1 - (q.embedding <=> mine.embedding))::numeric, 4)::float8
-            FROM person_prototypes mine JOIN person_prototypes q
-                ON q.model_id = mine.model_id AND q.kind = 'centroid' AND q.person_id <> mine.person_id
-                    AND vector_dims(q.embedding) = vector_dims(mine.embedding)
+        # OFFSET 0: similarities go on, not the vectors, which would be sorted on disk.
+        """SELECT p.id, round(max(q.similarity)::numeric, 4)::float8
+            FROM (SELECT q.person_id, -(q.embedding <#> mine.embedding) AS similarity
+                    FROM person_prototypes mine JOIN person_prototypes q
+                        ON q.model_id = mine.model_id AND q.kind = 'centroid'
+                            AND q.person_id <> mine.person_id
+                            AND vector_dims(q.embedding) = vector_dims(mine.embedding)
+                    WHERE mine.person_id = %s AND mine.kind = 'centroid' OFFSET 0) AS q
                 JOIN persons p ON p.id = q.person_id AND p.status = 'active'
-            WHERE mine.person_id = %s AND mine.kind = 'centroid'
             GROUP BY p.id ORDER BY 2 DESC, p.id LIMIT %s""",
         (person, limit),
     )

@@ -77,6 +77,35 @@ def refresh_prototypes(
     return len(stale)
 
 
+def stale_faces(connection: Connection, detector: DetectorRow) -> int:
+    """How many faces those have whose prototypes are stale."""
+    return sum(each.faces for each in _stale(connection, detector, None))
+
+
+def similar_people(connection: Connection, detector: DetectorRow, face: int) -> dict[UUID, float]:
+    """Everybody who has prototypes, and the cosine similarity of the nearest of them as kept to a face.
+
+    For whose face it is, only their other faces count; -2 where there are none.
+    """
+    rows = connection.execute(_SIMILAR, {"model": detector.model_id, "face": face})
+    return {person: -2.0 if similarity is None else similarity for person, similarity in rows}
+
+
+# Vectors are of unit length: the inner product is their cosine similarity. OFFSET 0: it is what goes on, not
+# the vectors, which would be sorted on disk.
+_SIMILAR: LiteralString = """
+    SELECT q.person_id, max(q.similarity) FILTER (
+        WHERE q.person_id IS DISTINCT FROM q.owner OR q.face_id <> %(face)s)
+    FROM (SELECT q.person_id, q.face_id, own.person_id AS owner,
+                -(q.embedding <#> own.embedding) AS similarity
+            FROM (SELECT f.person_id, e.embedding FROM face_detections f
+                    JOIN face_embeddings e ON e.face_id = f.id WHERE f.id = %(face)s) AS own
+                JOIN person_prototypes q ON vector_dims(q.embedding) = vector_dims(own.embedding)
+            WHERE q.model_id = %(model)s OFFSET 0) AS q
+        JOIN persons p ON p.id = q.person_id AND p.status <> 'merged'
+    GROUP BY q.person_id"""
+
+
 def _stale(connection: Connection, detector: DetectorRow, persons: Sequence[UUID] | None) -> list[Source]:
     """Whose prototypes were made of something else than what there is now."""
     return _sources(connection, detector, persons, changed=True)

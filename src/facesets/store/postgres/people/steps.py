@@ -222,9 +222,16 @@ def making_step(
         "INSERT INTO steps (kind, who, what, run_id, undoes) VALUES (%s, %s, %s, %s, %s) RETURNING id",
         (kind, who, what, run_id, undoes),
     )
-    step = Step(connection, int(only_row(inserted)[0]), set())
+    step = Step(connection, only_row(inserted)[0], set())
+    _note_makes_step(connection, makes=True)
     yield step
+    _note_makes_step(connection, makes=False)
     _close(step, keep=undoes is not None)
+
+
+def _note_makes_step(connection: Connection, *, makes: bool) -> None:
+    """Tell triggers whether a step notes what changes, until the transaction ends."""
+    connection.execute("SELECT set_config('facesets.makes_step', %s, true)", ["yes" if makes else ""])
 
 
 def _close(step: Step, *, keep: bool) -> None:
@@ -321,15 +328,6 @@ def latest_step(connection: Connection, *, undo: bool) -> int | None:
         )
     )
     return None if row[0] is None else int(row[0])
-
-
-def people_since(connection: Connection, number: int) -> tuple[int, list[UUID]]:
-    """The latest step, and everybody whom the steps after one are about."""
-    latest = only_row(connection.execute("SELECT coalesce(max(id), 0) FROM steps"))[0]
-    if latest <= number:
-        return int(latest), []
-    rows = connection.execute("SELECT DISTINCT person_id FROM step_persons WHERE step_id > %s", (number,))
-    return int(latest), [person for (person,) in rows]
 
 
 def faces_moved(connection: Connection, number: int | None) -> int:
