@@ -20,10 +20,9 @@ from facesets.operations.options.declaration import Option
 if TYPE_CHECKING:
     from socket import socket
 
-    from fastapi import FastAPI
-
     from facesets.settings import Settings
     from facesets.web.background import Jobs
+    from facesets.web.serving import App
 
 _FEWEST_CHARACTERS = 12
 _MEGABYTE = 1_000_000
@@ -111,7 +110,7 @@ def _require_extra() -> None:
         raise MissingExtra("serve") from error
 
 
-def _answer(app: "FastAPI", bound: "socket", jobs: "Jobs", *, shows: bool) -> int:
+def _answer(app: "App", bound: "socket", jobs: "Jobs", *, shows: bool) -> int:
     """Answer until a signal comes; returns its number."""
     from facesets.web.serving import address_of
     from facesets.web.serving import serve as run
