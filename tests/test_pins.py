@@ -1,15 +1,15 @@
-"""The pinned libraries are installed without resolving: each must have what it needs among them."""
+"""The pinned libraries are installed without resolving: what each needs must be among them."""
 
 import re
 from importlib.metadata import PackageNotFoundError, requires
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 from tests.fixtures.program import REPOSITORY
 
 # Left out on purpose: the headless one takes its place.
-_REPLACED = {"opencv-python"}
+_REPLACED = {canonicalize_name("opencv-python")}
 
 
 def test_what_a_pinned_library_needs_is_pinned() -> None:
@@ -18,8 +18,8 @@ def test_what_a_pinned_library_needs_is_pinned() -> None:
     assert _needed(pinned) - pinned == _REPLACED
 
 
-def _needed(names: set[str]) -> set[str]:
-    needed: set[str] = set()
+def _needed(names: set[NormalizedName]) -> set[NormalizedName]:
+    needed: set[NormalizedName] = set()
     for name in names:
         try:
             wanted = [Requirement(line) for line in requires(name) or ()]

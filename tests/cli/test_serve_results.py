@@ -20,6 +20,14 @@ def test_a_folder_that_holds_no_people_is_said(tmp_path: Path) -> None:
     assert "There is no manifest at" in ended.err
 
 
+def test_for_a_folder_of_run_the_one_of_its_people_is_named(tmp_path: Path) -> None:
+    (tmp_path / "people").mkdir()
+    (tmp_path / "people" / "manifest.json").write_text("{}")
+    ended = run("serve", "--results", tmp_path, "--port", 0)
+    assert ended.status == 2
+    assert f"Give --results {tmp_path / 'people'}." in ended.err
+
+
 def test_a_folder_and_a_library_are_not_served_at_once(tmp_path: Path) -> None:
     ended = run("serve", "--results", tmp_path, "--database", "postgresql:///nowhere", "--port", 0)
     assert ended.status == 2

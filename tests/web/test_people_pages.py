@@ -237,7 +237,7 @@ def test_somebody_is_merged_into_another_by_name(website: Website, browser: Brow
         page.get_by_role("combobox", name="Name").fill("be")
         page.locator("#ask-name").get_by_role("option", name="Ben").click()
         page.get_by_role("heading", name="Ben").wait_for()
-        message(page, "One person with Ben now")
+        message(page, "Merged into Ben")
         page.get_by_text("15 faces on 14 photos").or_(page.get_by_text("15 faces on 15 photos")).wait_for()
         page.get_by_role("button", name="Undo").click()
         page.get_by_text("6 faces on 6 photos").wait_for()
@@ -277,12 +277,38 @@ def test_somebody_is_hidden_and_erased_only_on_purpose(website: Website, browser
         page.get_by_role("button", name="Forget…").click()
         page.get_by_label("Type Anna").fill("Ana")
         page.get_by_role("button", name="Erase for good").click()
-        message(page, "Type Anna to erase them for good.")
+        # The dialog stays: what is typed on does not become keys of the page.
+        page.keyboard.type(" r")
+        field = page.get_by_label("Type Anna")
+        expect(field).to_be_focused()
+        expect(field).to_have_value("Ana r")
+        assert field.evaluate("(each) => each.validationMessage") == "Type Anna"
         assert website.get(f"/persons/{first['id']}")["status"] == "hidden"
         page.goto(f"{website.address}/people")
         expect(page.locator("#people a.card")).to_have_count(3)
         page.get_by_label("Hidden people").check()
         expect(page.locator("#people a.card .name")).to_have_text(["Anna"])
+
+
+def test_what_can_be_done_with_somebody_is_in_the_window_of_a_phone(
+    website: Website, browser: Browser
+) -> None:
+    with opened(browser, f"{website.address}/people/{people(website)[0]['id']}", PHONE) as page:
+        page.get_by_text("More", exact=True).click()
+        expect(page.get_by_role("button", name="Forget…")).to_be_in_viewport(ratio=1)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_an_error_that_comes_again_is_told_once(website: Website, browser: Browser) -> None:
+    with opened(browser, f"{website.address}/people/{people(website)[0]['id']}") as page:
+        page.route("**/api/v1/faces/persons/*", lambda route: route.fulfill(status=409, body="{}"))
+        for _ in range(3):
+            page.keyboard.press("r")
+            page.keyboard.type("Hanna")
+            with page.expect_response("**/persons/*"):
+                page.keyboard.press("Enter")
+            message(page, "The program does not answer as expected.")
+        expect(page.locator(".message.error")).to_have_count(1)
 
 
 def test_who_is_on_a_photo_is_corrected_by_keyboard(website: Website, browser: Browser) -> None:
@@ -294,7 +320,7 @@ def test_who_is_on_a_photo_is_corrected_by_keyboard(website: Website, browser: B
         page.keyboard.press("r")
         page.keyboard.type("Hanna")
         page.keyboard.press("Enter")
-        message(page, "Called Hanna now")
+        message(page, "The name is Hanna now")
         page.locator("svg").get_by_text("Hanna").wait_for()
         page.keyboard.press("m")
         page.keyboard.type("Somebody else")

@@ -97,6 +97,23 @@ def test_it_asks_for_news_only_while_something_runs(website: Website, browser: B
         assert not asked
 
 
+def test_nothing_sticks_out_of_a_form_not_even_the_name_of_a_folder(
+    website: Website, album: Library, browser: Browser
+) -> None:
+    folders = [f"/photos/{name}" for name in ("short", "a" * 120, "many words " * 12)]
+    with album.recorded_run("index", {"targets": folders}):
+        pass
+    for size in (PHONE, DESK):
+        with opened(browser, f"{website.address}/runs", size) as page:
+            assert fits(page)
+            assert not page.evaluate(
+                """() => [...document.querySelectorAll(".starts form")].flatMap((form) =>
+                    [...form.querySelectorAll("*")].filter((each) =>
+                        each.getBoundingClientRect().right > form.getBoundingClientRect().right
+                    ).map((each) => each.textContent))"""
+            )
+
+
 def test_what_cannot_be_started_is_said(website: Website, browser: Browser) -> None:
     with opened(browser, f"{website.address}/runs") as page:
         page.get_by_role("form", name="Train").get_by_role("button").click()

@@ -144,6 +144,13 @@ def test_a_body_that_is_wrong_is_told_so(onlooked: Website, body: bytes) -> None
     assert answer.json()["detail"]
 
 
+def test_a_body_that_is_no_json_is_told_so(onlooked: Website) -> None:
+    answer = onlooked.client.post(
+        f"{BASE}/undo", content=b"{bad", headers={"content-type": "application/json"}
+    )
+    assert answer.json()["detail"] == "The body is not valid JSON."
+
+
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data"])
 def test_only_json_is_taken_for_json(onlooked: Website, kind: str) -> None:
     answer = onlooked.client.post(f"{BASE}/undo", content=b"{}", headers={"content-type": kind})

@@ -1,6 +1,7 @@
 """`facesets serve`."""
 
 import secrets
+import shlex
 import threading
 import webbrowser
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption
 from facesets.cli.user import current_user
-from facesets.errors import CannotWrite, FacesetsError, Field, MissingExtra, WrongUsage
+from facesets.errors import CannotWrite, Command, FacesetsError, Field, MissingExtra, WrongUsage
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 
@@ -145,12 +146,22 @@ def _open(address: str) -> None:
 def _require_people(results: Path, database: str | None) -> None:
     """Make sure that a folder can be shown. Raises `WrongUsage`, or as `read_result`."""
     from facesets.operations.grouping.result_now import read_result
+    from facesets.operations.run import PEOPLE
 
     if database is not None:
         raise WrongUsage(
             f"{Field('results')} shows a folder and {Field('database')} a library. Give one of them."
         )
-    read_result(results)
+    try:
+        read_result(results)
+    except WrongUsage as error:
+        people = results / PEOPLE
+        if not (people / "manifest.json").is_file():
+            raise
+        raise WrongUsage(
+            f"{printable(results)} is a folder of {Command('run')}; its people are in a folder below. Give "
+            f"{Field('results', shlex.quote(printable(people)))}."
+        ) from error
 
 
 def _token(given: Path | None, settings: "Settings") -> tuple[str, Path]:

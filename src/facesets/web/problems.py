@@ -94,6 +94,8 @@ def _invalid(request: Request, error: Exception) -> Response:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if part not in {"body", "query", "path"})
     said = f"{where}: {first['msg']}." if where else f"{first['msg']}."
+    if first["type"] == "json_invalid":
+        said = "The body is not valid JSON."
     return answered(request, HTTPStatus.UNPROCESSABLE_ENTITY, said)
 
 

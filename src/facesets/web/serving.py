@@ -6,6 +6,7 @@ import signal
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import TypeAlias
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -13,6 +14,9 @@ from starlette.types import ASGIApp
 from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.web.connections import PatientConnection
+
+# What is served, for callers that know no web framework.
+App: TypeAlias = ASGIApp
 
 _BACKLOG = 256
 _ANSWERS_END_WITHIN_S = 0.3

@@ -38,6 +38,8 @@ def test_by_keys_alone_a_face_is_refused_and_two_people_become_one(
     before = result_site.people()
     with opened(browser, f"{result_site.address}/people/{before['person_001']['id']}") as page:
         press = page.keyboard.press
+        press("u")
+        page.locator(".message", has_text="There is no change to undo.").wait_for()
         press("ArrowRight")
         press("ArrowRight")
         press("Space")
@@ -48,7 +50,7 @@ def test_by_keys_alone_a_face_is_refused_and_two_people_become_one(
         page.keyboard.type("person_002")
         press("Enter")
         page.get_by_role("heading", name="person_002").wait_for()
-        page.locator(".message").wait_for()
+        page.locator(".message", has_text="show person_002").wait_for()
         press("u")
         page.locator(".message", has_text="Taken back").wait_for()
         page.get_by_role("heading", name="person_001").wait_for()
@@ -89,3 +91,8 @@ def test_every_page_is_accessible_and_fits(
             page.goto(result_site.address + path)
             assert not accessibility_findings(page), path
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
+            assert not page.evaluate(
+                """() => [...document.querySelectorAll("form button")].filter((each) =>
+                    each.getBoundingClientRect().right > each.form.getBoundingClientRect().right + 1
+                ).map((each) => each.textContent)"""
+            ), path

@@ -45,7 +45,7 @@ async function send(method, path, body) {
   try {
     answer = await fetch(BASE + path, options);
   } catch {
-    throw new Problem({ detail: "The program does not answer. Is it still running?" }, 0);
+    throw new Problem({ detail: "The program does not answer. Start `facesets serve` again, then repeat what you did last." }, 0);
   }
   const content = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Problem(content, answer.status);
@@ -85,6 +85,8 @@ export function say(text, { undo, undone, act, isError = false } = {}) {
   } else {
     setTimeout(() => message.remove(), SHOWN_MS);
   }
+  // The same error again, such as for each answer while nothing answers, is one message.
+  if (isError) [...messages.children].find((each) => each.firstChild.textContent === text)?.remove();
   while (messages.childElementCount >= 3) messages.firstChild.remove();
   messages.append(message);
 }

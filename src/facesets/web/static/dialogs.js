@@ -47,23 +47,31 @@ export function askName({ title, hint = "", button, value = "" }) {
 
 const yes = asking("ask-yes");
 const yesField = document.getElementById("ask-yes-field");
+const yesSubmit = yes.dialog.querySelector("[type=submit]");
 yes.dialog.querySelector("form").addEventListener("submit", (event) => {
   event.preventDefault();
   yes.answer(yesField.value.trim() || true);
 });
+const likeTyped = (text) => text.normalize().toLowerCase();
+// Whoever typed something else is told so beside the field, and goes on typing there.
+yesSubmit.addEventListener("click", () => {
+  const { typed } = yesField.dataset;
+  yesField.setCustomValidity(!typed || likeTyped(yesField.value.trim()) === likeTyped(typed) ? "" : `Type ${typed}`);
+});
 
-/** Ask whether something is meant; with `typed`, words of a label, somebody has to type what is returned. */
+/** Ask whether something is meant; with `typed`, that has to be typed as proof, and is the answer. */
 export function askYes({ title, hint = "", button, typed = "", danger = false }) {
   document.getElementById("ask-yes-title").textContent = title;
   document.getElementById("ask-yes-hint").textContent = hint;
   document.getElementById("ask-yes-typed").hidden = !typed;
-  document.querySelector("label[for=ask-yes-field]").textContent = typed;
-  const submit = yes.dialog.querySelector("[type=submit]");
-  submit.textContent = button;
-  submit.className = danger ? "danger" : "primary";
+  document.querySelector("label[for=ask-yes-field]").textContent = `Type ${typed}`;
+  yesSubmit.textContent = button;
+  yesSubmit.className = danger ? "danger" : "primary";
+  yesField.dataset.typed = typed;
+  yesField.setCustomValidity("");
   yesField.value = "";
   yesField.required = Boolean(typed);
   const answer = yes.open();
-  (typed ? yesField : submit).focus();
+  (typed ? yesField : yesSubmit).focus();
   return answer;
 }

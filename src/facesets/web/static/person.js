@@ -102,7 +102,7 @@ async function change(body) {
 async function afterwards(answer, words) {
   if (!answer) return;
   if (answer.personId && answer.personId !== root.dataset.id && words === "merged") {
-    toldLater(`One person with ${answer.personName ?? "the other"} now`, answer.step);
+    toldLater(`Merged into ${answer.personName ?? "the other"}`, answer.step);
     return location.assign(`/people/${answer.personId}`);
   }
   told(words === "merged" ? answer.did : words, answer.step, refresh);
@@ -154,7 +154,7 @@ async function rename() {
   if (!chosen || chosen.name === root.dataset.name) return;
   // Somebody without a name loses none: whoever is chosen from the list is the same person.
   const answer = await change({ action: "rename", name: chosen.name });
-  await afterwards(answer, answer?.personId === root.dataset.id ? `Called ${answer.personName} now` : "merged");
+  await afterwards(answer, answer?.personId === root.dataset.id ? `The name is ${answer.personName} now` : "merged");
 }
 
 async function addName() {
@@ -190,7 +190,7 @@ async function mergeInto() {
 /** Everything of this person goes to another, whose page is opened. */
 async function leaveFor(id, name) {
   const answer = await call("POST", `${path}/merge`, { intoPersonId: id, version: Number(root.dataset.version) });
-  toldLater(`One person with ${name || "the other"} now`, answer.step);
+  toldLater(`Merged into ${name || "the other"}`, answer.step);
   location.assign(`/people/${answer.targetPersonId}`);
 }
 
@@ -216,7 +216,7 @@ async function forget() {
   const typed = await askYes({
     title: `Erase ${called()} for good?`,
     hint: "Faces, vectors and names go, and cannot come back. Caches and exports stay as they are: the command `facesets people forget` erases there, too.",
-    typed: `Type ${name}`,
+    typed: name,
     button: "Erase for good",
     danger: true,
   });

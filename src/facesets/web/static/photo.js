@@ -70,7 +70,7 @@ async function rename(row) {
   if (!row.dataset.person) return move(row);
   const chosen = await askName({ title: row.dataset.name ? `Rename ${row.dataset.name}` : "Who is this?", button: "Rename", value: row.dataset.name });
   if (!chosen || chosen.name === row.dataset.name) return undefined;
-  return change(row, (answer) => `Called ${answer.personName} now`, { action: "rename", name: chosen.name });
+  return change(row, (answer) => `The name is ${answer.personName} now`, { action: "rename", name: chosen.name });
 }
 
 function refuse(row) {

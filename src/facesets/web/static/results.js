@@ -29,11 +29,9 @@ if (kept) {
 }
 
 const undo = byId("undo");
-if (undo) {
-  const back = () => takeBack(Number(undo.dataset.step), undone);
-  undo.addEventListener("click", back);
-  onKeys({ u: ["Undo the last change", back] });
-}
+const back = () => undo ? takeBack(Number(undo.dataset.step), undone) : say("There is no change to undo.");
+undo?.addEventListener("click", back);
+onKeys({ u: ["Undo the last change", back] });
 
 const chosen = () => boxes.filter((box) => box.checked);
 
