@@ -16,13 +16,14 @@ from tests.fixtures.library_people import (
     add_person,
     cluster,
     face_of,
+    forget_prototypes,
     rows,
     who_is,
 )
 
 from facesets.clustering.questions import people_who_may_be_one
 from facesets.errors import WrongUsage
-from facesets.operations.people.corrections import correcting, history, naming
+from facesets.operations.people.corrections import correcting, history, labeling, naming
 from facesets.operations.people.review import looking_at_people
 from facesets.operations.people.review.answering import answer
 from facesets.operations.people.review.questions import Question, next_questions, refresh_questions, waiting
@@ -325,6 +326,20 @@ PENDING = """SELECT kind, person_id::text, other_id::text, cluster_id, faces, ro
     FROM person_candidates WHERE status = 'pending' ORDER BY 1, 2, 3, 4"""
 
 
+def cluster_of(library: Library, person: str) -> list[int]:
+    """Make somebody a cluster, `clu_1`, that is nobody; returns its faces."""
+    rows(
+        library.database,
+        "INSERT INTO clusters (id, model_id) SELECT 'clu_1', min(id) FROM models RETURNING id",
+    )
+    faces = rows(
+        library.database,
+        f"""UPDATE face_detections SET person_id = NULL, cluster = 'clu_1' WHERE person_id = '{person}'
+            RETURNING id""",
+    )
+    return [face for (face,) in faces]
+
+
 def test_to_look_at_what_steps_changed_finds_what_looking_at_everybody_does(library: Library) -> None:
     database = library.database
     for label, name, share, images in (
@@ -338,17 +353,7 @@ def test_to_look_at_what_steps_changed_finds_what_looking_at_everybody_does(libr
     anna, annie, anka, ben, bennet = (
         who_is(library, f"{each}-0-0") for each in ("anna", "annie", "anka", "ben", "bennet")
     )
-    group = database.run(
-        lambda connection: [
-            face
-            for (face,) in connection.execute(
-                "UPDATE face_detections SET person_id = NULL, cluster = 'clu_1' WHERE person_id = %s "
-                "RETURNING id",
-                (bennet,),
-            )
-        ]
-    )
-    rows(database, "INSERT INTO clusters (id, model_id) SELECT 'clu_1', min(id) FROM models RETURNING id")
+    group = cluster_of(library, bennet)
     ask(library)
 
     def looked(*, of_steps: bool) -> list[tuple[Any, ...]]:
@@ -376,6 +381,41 @@ def test_to_look_at_what_steps_changed_finds_what_looking_at_everybody_does(libr
         assert seen[-1] == everybody()
     assert seen[-1] == before
     assert all(one != other for one, other in zip([before, *seen], seen, strict=False))
+
+
+def test_nobody_is_left_out_whose_means_went_with_somebody_who_was_forgotten(library: Library) -> None:
+    add_like(library, "annie", "anna", 0.52, 3)
+    cluster(library, method="components")
+    question = one(library, "same")
+    forget_prototypes(library)
+    correcting.move(library.database, [face_of(library, "anna-0-0")], "nobody", by=BY)
+    refresh_questions(library, of_steps=True)
+    assert [each.id for each in next_questions(library.database) if each.kind == "same"] == [question.id]
+
+
+def test_what_is_taken_back_is_asked_again_by_who_looks_at_what_steps_changed(library: Library) -> None:
+    database = library.database
+    add_like(library, "annie", "anna", 0.52, 3)
+    add_like(library, "bennet", "ben", 0.52, 3)
+    cluster(library, method="components")
+    cluster_of(library, who_is(library, "bennet-0-0"))
+    for label, name in (("anna-0-0", "Anna"), ("annie-0-0", "Annie")):
+        naming.name(database, who_is(library, label), name, into=False, face=False, by=BY)
+        correcting.move(database, [face_of(library, label)], name, by=BY)
+    before = {each.id for each in ask(library)}
+    anna, annie = str(face_of(library, "anna-0-0")), str(face_of(library, "annie-0-0"))
+    for kind, settle in (
+        ("same", lambda: correcting.different(database, anna, annie, faces=True, by=BY)),
+        ("cluster", lambda: labeling.hide_cluster(database, "clu_1", by=BY)),
+    ):
+        assert len(ask(library, kind)) == 1
+        settle()
+        assert ask(library, kind) == []
+        history.undo(database, by=BY)
+        refresh_questions(library, of_steps=True)
+        # As another row, for another number.
+        assert len([each for each in next_questions(database) if each.kind == kind]) == 1
+    assert len(next_questions(database)) == len(before)
 
 
 def test_answers_do_not_wait_while_questions_are_looked_for(

@@ -166,7 +166,9 @@ def _prepare(connection: Connection, detector: DetectorRow, since: LookedFor | N
     To be done in a transaction of its own, because it keeps others from making steps until its end.
     """
     step = newest_step(connection)
-    changed = None if since is None else changed_since(connection, since.step, most=_MOST_CHANGED)
+    changed = None
+    if since is not None:
+        changed = changed_since(connection, detector.model_id, since.step, most=_MOST_CHANGED)
     refresh_prototypes(connection, detector, None if changed is None else list(changed.persons))
     return _Due(step, changed)
 
