@@ -29,6 +29,7 @@ from facesets.inference.packs import read_pack
 from facesets.operations.ingest.index import index
 from facesets.operations.library.check import check
 from facesets.operations.options.library import IndexOptions
+from facesets.operations.people.assigning.prototypes import prototypes
 from facesets.operations.people.corrections import correcting, history, naming
 from facesets.operations.people.forgetting.finishing import Scrubbed
 from facesets.operations.people.forgetting.forget import ForgetSummary, forget, plan_forget
@@ -210,6 +211,20 @@ def test_steps_about_the_person_cannot_be_taken_back_and_all_others_can(library:
     history.undo(library.database, min(ben), by=BY)
     assert history.undo(library.database, grouped, by=BY).kind == "cluster"
     assert faces_by_person(library) == {"-": 10}
+
+
+def test_a_step_that_took_one_about_the_person_back_tells_nothing_of_them(library: Library) -> None:
+    database, anne = library.database, who_is(library, "anne-0-0")
+    for change in (
+        lambda: naming.rename(database, NAME, "Anni Zwölfender", by=BY),
+        lambda: correcting.different(database, NAME, "Ben", faces=False, by=BY),
+        lambda: prototypes(database, pin=[face_of(library, "anne-0-0")], by=BY),
+    ):
+        change()
+        history.undo(database, by=BY)
+        assert history.log(database, NAME)[0].kind == "undo"
+    assert forgotten(library).proof.is_clean
+    assert anne not in str(rows(database, "SELECT * FROM step_rows"))
 
 
 def test_another_person_whose_name_holds_the_word_keeps_it(library: Library) -> None:

@@ -136,6 +136,24 @@ def test_a_run_of_few_faces_takes_none_out_of_its_cluster_and_no_question_away(l
     assert state(library) == before
 
 
+def test_questions_about_clusters_of_another_run_stay(library: Library) -> None:
+    database = library.database
+    stray = face_of(library, "stray-0-0")
+    rows(database, "INSERT INTO clusters (id, model_id) SELECT 'clu_1', min(id) FROM models RETURNING id")
+    rows(database, f"UPDATE face_detections SET cluster = 'clu_1' WHERE id = {stray} RETURNING id")
+    asked = "SELECT cluster_id FROM person_candidates WHERE cluster_id = 'clu_1'"
+    rows(
+        database,
+        f"""INSERT INTO person_candidates
+                (kind, person_id, cluster_id, cosine_similarity, faces, uncertainty, evidence)
+            VALUES ('cluster', '{who_is(library, "anna-0-0")}', 'clu_1', 0.4, 1, 0.5, '{{}}') RETURNING id""",
+    )
+    # The first faces are as good, and come first.
+    run(library, dual_max_faces=3)
+    assert cluster_of(library, "stray-0-0") == "clu_1"
+    assert rows(database, asked) == [("clu_1",)]
+
+
 def test_a_number_is_never_used_twice(library: Library) -> None:
     run(library)
     naming.name(library.database, "unknown_cluster_1", "Ben", into=False, face=False, by=BY)

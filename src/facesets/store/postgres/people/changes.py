@@ -19,37 +19,32 @@ class Changed:
 _PAIRED: LiteralString = """WITH paired AS (SELECT f.person_id, f.cluster FROM step_rows r
         CROSS JOIN LATERAL unnest(string_to_array(r.key, ' ')) AS face (id)
         JOIN face_detections f ON f.id = face.id::bigint
-    WHERE r.step_id > %(step)s AND r.in_table = 'said_of_faces')
-    """
+    WHERE r.step_id > %(step)s AND r.in_table = 'said_of_faces')"""
 # Of whoever was forgotten no step tells, but what was made of their faces and those of others went with them.
-_PERSONS: LiteralString = (
-    _PAIRED  # noqa: S608 - of parts that stand here
-    + """SELECT person_id FROM step_persons WHERE step_id > %(step)s
+_PERSONS: LiteralString = """
+    SELECT person_id FROM step_persons WHERE step_id > %(step)s
     UNION SELECT person_id FROM paired WHERE person_id IS NOT NULL
     UNION SELECT p.id FROM persons p WHERE p.status <> 'merged'
         AND NOT EXISTS (SELECT FROM prototype_sources q WHERE (q.person_id, q.model_id) = (p.id, %(model)s))
         AND EXISTS (SELECT FROM face_detections f JOIN detectors d ON d.id = f.detector_id
             WHERE f.person_id = p.id AND d.model_id = %(model)s)
     LIMIT %(most)s"""
-)
-_CLUSTERS: LiteralString = (
-    _PAIRED  # noqa: S608 - likewise
-    + """SELECT c.id FROM step_faces s LEFT JOIN face_detections f ON f.id = s.face_id
+_CLUSTERS: LiteralString = """
+    SELECT c.id FROM step_faces s LEFT JOIN face_detections f ON f.id = s.face_id
             CROSS JOIN LATERAL (VALUES (s.cluster_before), (s.cluster_after), (f.cluster)) AS c (id)
         WHERE s.step_id > %(step)s AND c.id IS NOT NULL
     UNION SELECT key FROM step_rows WHERE step_id > %(step)s AND in_table = 'clusters'
     UNION SELECT cluster FROM paired WHERE cluster IS NOT NULL
     LIMIT %(most)s"""
-)
 
 
 def changed_since(connection: Connection, model_id: int, step: int, *, most: int) -> Changed | None:
     """Whom steps after one are about, and who lacks what is made of a model's vectors; None for too many."""
     parameters = {"model": model_id, "step": step, "most": most + 1}
-    persons = connection.execute(_PERSONS, parameters).fetchall()
+    persons = connection.execute(_PAIRED + _PERSONS, parameters).fetchall()
     if len(persons) > most:
         return None
-    clusters = connection.execute(_CLUSTERS, parameters).fetchall()
+    clusters = connection.execute(_PAIRED + _CLUSTERS, parameters).fetchall()
     if len(clusters) > most:
         return None
     return Changed(frozenset(person for (person,) in persons), frozenset(cluster for (cluster,) in clusters))

@@ -130,18 +130,19 @@ _DERIVED: tuple[LiteralString, ...] = (
     "DELETE FROM person_prototypes p USING near_person n WHERE p.person_id = n.id AND p.kind = 'centroid'",
     "DELETE FROM prototype_sources p USING near_person n WHERE p.person_id = n.id",
 )
+_ROWS_ABOUT: LiteralString = """FROM step_rows WHERE string_to_array(key, ' ') && %(texts)s::text[]
+    OR before ->> 'person_id' = ANY(%(texts)s) OR after ->> 'person_id' = ANY(%(texts)s)
+    OR before ->> 'merged_into_id' = ANY(%(texts)s) OR after ->> 'merged_into_id' = ANY(%(texts)s)
+    OR (in_table = 'clusters' AND key IN (SELECT id FROM gone_clusters))
+    OR (in_table IN ('said_faces', 'said_of_faces', 'said_exemplars')
+        AND string_to_array(key, ' ') && %(faces)s::bigint[]::text[])"""
 _JOURNAL: tuple[LiteralString, ...] = (
     """CREATE TEMPORARY TABLE about_person ON COMMIT DROP AS
         SELECT step_id FROM step_persons WHERE person_id = ANY(%(persons)s::uuid[])
         UNION SELECT step_id FROM step_faces WHERE face_id = ANY(%(faces)s::bigint[])""",
+    "INSERT INTO about_person SELECT DISTINCT step_id " + _ROWS_ABOUT,
     "DELETE FROM step_faces WHERE face_id = ANY(%(faces)s::bigint[])",
-    """DELETE FROM step_rows WHERE step_id IN (SELECT step_id FROM about_person)
-        AND (string_to_array(key, ' ') && %(texts)s::text[]
-            OR before ->> 'person_id' = ANY(%(texts)s) OR after ->> 'person_id' = ANY(%(texts)s)
-            OR before ->> 'merged_into_id' = ANY(%(texts)s) OR after ->> 'merged_into_id' = ANY(%(texts)s)
-            OR (in_table = 'clusters' AND key IN (SELECT id FROM gone_clusters))
-            OR (in_table IN ('said_faces', 'said_of_faces', 'said_exemplars')
-                AND string_to_array(key, ' ') && %(faces)s::bigint[]::text[]))""",
+    "DELETE " + _ROWS_ABOUT,
 )
 # A run's step stands for the others whom it is about, unless it gave their faces to the person or took them.
 _MARK_STEPS: LiteralString = """UPDATE steps s SET forgotten = true, what = %(what)s FROM about_person a

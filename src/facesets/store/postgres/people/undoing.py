@@ -1,6 +1,7 @@
 """Steps taken back: rows and faces get what they had, as long as nothing builds on it."""
 
 from typing import LiteralString
+from uuid import UUID
 
 from psycopg import sql
 
@@ -42,12 +43,19 @@ def take_back(connection: Connection, number: int, who: str) -> StepRow:
             )
             undo.touch_rows(table, [key for (key,) in keys])
         _put_back(undo, number)
+        undo.about(*_persons_of(connection, number))
         _require_obeyed(undo, step)
     connection.execute("UPDATE steps SET undone = true WHERE id = %s", (number,))
     if step.undoes is not None:
         # What was taken back stands again.
         connection.execute("UPDATE steps SET undone = false WHERE id = %s", (step.undoes,))
     return step
+
+
+def _persons_of(connection: Connection, number: int) -> list[UUID]:
+    """Whom a step is about; what was only said of somebody changes no row of theirs and no face."""
+    rows = connection.execute("SELECT person_id FROM step_persons WHERE step_id = %s", (number,))
+    return [person for (person,) in rows]
 
 
 def _put_back(undo: Step, number: int) -> None:

@@ -76,8 +76,10 @@ def replace_questions(connection: Connection, model_id: int, questions: Sequence
     """
     connection.execute(
         """DELETE FROM person_candidates q USING clusters c
-            WHERE q.kind = 'cluster' AND q.status = 'pending' AND c.id = q.cluster_id AND c.model_id = %s""",
-        (model_id,),
+            WHERE q.kind = 'cluster' AND q.status = 'pending' AND c.id = q.cluster_id AND c.model_id = %s
+                AND (starts_with(c.id, %s) OR NOT EXISTS (
+                    SELECT FROM face_detections f WHERE f.cluster = c.id AND f.person_id IS NULL))""",
+        (model_id, PREFIX),
     )
     kept = 0
     for each in questions:
