@@ -275,3 +275,14 @@ def test_photos_that_are_looked_at_again_keep_nobody_waiting(
         finally:
             seen.set()
         assert [each.result()["facesAdded"] for each in asked] == [1] * 6
+
+
+def test_what_is_only_done_as_a_whole_is_not_stopped(website: Website) -> None:
+    go_on = threading.Event()
+    job = website.site.jobs.start("people forget", lambda *_: go_on.wait(PATIENCE_S)).id
+    try:
+        assert website.get(f"/jobs/{job}")["canStop"] is False
+        website.post(f"/jobs/{job}/stop", status=422)
+    finally:
+        go_on.set()
+    assert ended(website, job)["status"] == "done"

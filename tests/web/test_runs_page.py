@@ -78,8 +78,6 @@ def test_a_run_shows_how_far_it_is_and_is_stopped(
         expect(page.locator("#history li").first).to_contain_text("Stopped")
         expect(page.get_by_role("button", name="Cluster")).to_be_enabled()
         expect(page.locator(".message")).to_be_visible()
-        # What slides in is not yet as opaque as it will be.
-        page.evaluate("Promise.all(document.getAnimations().map((each) => each.finished))")
         assert not accessibility_findings(page)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from uuid import uuid4
 
-from facesets.errors import AlreadyRunning, FacesetsError, NotFound
+from facesets.errors import AlreadyRunning, FacesetsError, NotFound, WrongUsage
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.web.wording import worded
@@ -17,6 +17,8 @@ from facesets.web.wording import worded
 _log = logging.getLogger("facesets.web")
 
 Status = Literal["running", "done", "stopped", "failed"]
+_WHOLE = {"people forget", "people centroids"}
+"""Commands that are done to their end once they began."""
 _KEPT = 100
 _KEPT_LINES = 200
 
@@ -54,6 +56,11 @@ class Job:
     ended_at: float | None = None
     error: FacesetsError | None = None
     runs: Sequence[int] = ()
+
+    @property
+    def can_stop(self) -> bool:
+        """Whether it ends early where somebody asks."""
+        return self.status == "running" and self.what not in _WHOLE
 
 
 Work = Callable[["JobProgress", Stop], Any]
@@ -130,10 +137,20 @@ class Jobs:
         return job
 
     def stop(self, number: str) -> Job:
-        """Ask a job to end cleanly; one that ended already stays as it is. Raises `NotFound`."""
+        """Ask a job to end cleanly; one that ended already stays as it is.
+
+        Raises
+        ------
+        NotFound
+            There is no such job.
+        WrongUsage
+            It runs, and is only done as a whole.
+        """
         job = self.find(number)
-        if job.status == "running":
+        if job.can_stop:
             self._stop.request()
+        elif job.status == "running":
+            raise WrongUsage(f"`{job.what}` cannot be stopped: it is only done as a whole.")
         return job
 
     def close(self, within_s: float) -> None:

@@ -86,7 +86,7 @@ def view_of_job(job: Job) -> RunView:
         status=job.status,
         started_at=datetime.fromtimestamp(job.started_at, UTC),
         ended_at=None if job.ended_at is None else datetime.fromtimestamp(job.ended_at, UTC),
-        can_stop=job.status == "running",
+        can_stop=job.can_stop,
         stage=job.stage,
         done=job.done,
         total=job.total,
