@@ -60,6 +60,7 @@ def test_it_prints_its_address_once_and_ends_at_once(album_url: str, number: sig
         assert took < 1.5
 
 
+@pytest.mark.slow
 def test_two_of_them_work_on_one_library(album_url: str) -> None:
     with started(album_url) as (_, first), started(album_url) as (_, second):
         assert first != second
@@ -107,6 +108,7 @@ def test_a_password_that_is_none_is_refused(
     assert said in done.err
 
 
+@pytest.mark.slow
 def test_it_is_reached_by_the_new_kind_of_address_by_password_and_by_a_name(
     album_url: str, tmp_path: Path
 ) -> None:

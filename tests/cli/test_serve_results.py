@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import httpx
+import pytest
 
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.options.cache import ClusterOptions
@@ -34,6 +35,7 @@ def test_a_folder_and_a_library_are_not_served_at_once(tmp_path: Path) -> None:
     assert "Give one of them" in ended.err
 
 
+@pytest.mark.slow
 def test_a_folder_is_served_without_a_library(pristine: Library, tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     cluster(pristine.store, raw, ClusterOptions(sheet=False), progress=SilentProgress(), stop=Stop())

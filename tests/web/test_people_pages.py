@@ -95,6 +95,7 @@ def test_the_picture_of_a_photo_is_scaled(website: Website) -> None:
     assert website.client.get(f"{BASE}/assets/{photo}/picture", params={"size": 99_999}).status_code == 422
 
 
+@pytest.mark.slow
 def test_people_are_found_while_one_types(website: Website, browser: Browser) -> None:
     for each, name in zip(people(website), ("Anna", "Ben", "Hanna"), strict=False):
         call(website, each["id"], name)
@@ -135,6 +136,7 @@ def test_two_faces_move_to_a_new_name_by_mouse_and_back(
         page.get_by_text("9 faces on 9 photos").wait_for()
 
 
+@pytest.mark.slow
 def test_faces_are_corrected_by_keyboard_alone(website: Website, browser: Browser) -> None:
     first = people(website)[0]
     with opened(browser, f"{website.address}/people/{first['id']}") as page:
@@ -169,6 +171,7 @@ def test_faces_are_corrected_by_keyboard_alone(website: Website, browser: Browse
         page.keyboard.press("Enter")
 
 
+@pytest.mark.slow
 def test_what_is_on_its_way_is_undone_before_what_is_kept(website: Website, browser: Browser) -> None:
     first = people(website)[0]
     with opened(browser, f"{website.address}/people/{first['id']}") as page:
@@ -191,6 +194,7 @@ def test_what_is_on_its_way_is_undone_before_what_is_kept(website: Website, brow
         message(page, "Taken back: face")
 
 
+@pytest.mark.slow
 def test_faces_are_selected_by_shift_and_by_dragging(website: Website, browser: Browser) -> None:
     first = people(website)[0]
     with opened(browser, f"{website.address}/people/{first['id']}") as page:
@@ -208,6 +212,7 @@ def test_faces_are_selected_by_shift_and_by_dragging(website: Website, browser: 
         page.get_by_text("3 selected").wait_for()
 
 
+@pytest.mark.slow
 def test_two_editors_of_one_person_lose_nothing(website: Website, browser: Browser) -> None:
     first = people(website)[0]
     with opened(browser, f"{website.address}/people/{first['id']}") as page:
@@ -228,6 +233,7 @@ def test_two_editors_of_one_person_lose_nothing(website: Website, browser: Brows
         message(page, "2 faces split off")
 
 
+@pytest.mark.slow
 def test_somebody_is_merged_into_another_by_name(website: Website, browser: Browser) -> None:
     first, second = people(website)[:2]
     call(website, second["id"], "Ben")
@@ -243,6 +249,7 @@ def test_somebody_is_merged_into_another_by_name(website: Website, browser: Brow
         page.get_by_text("6 faces on 6 photos").wait_for()
 
 
+@pytest.mark.slow
 def test_the_nearest_may_be_the_same_person(website: Website, browser: Browser) -> None:
     first = people(website)[0]
     with opened(browser, f"{website.address}/people/{first['id']}", PHONE) as page:
@@ -254,6 +261,7 @@ def test_the_nearest_may_be_the_same_person(website: Website, browser: Browser) 
         page.locator("#about").get_by_text("Spread").wait_for()
 
 
+@pytest.mark.slow
 def test_a_name_that_somebody_has_is_asked_about(website: Website, browser: Browser) -> None:
     first, second = people(website)[:2]
     call(website, second["id"], "Ben")
@@ -266,6 +274,7 @@ def test_a_name_that_somebody_has_is_asked_about(website: Website, browser: Brow
         page.wait_for_url(f"**/people/{second['id']}")
 
 
+@pytest.mark.slow
 def test_somebody_is_hidden_and_erased_only_on_purpose(website: Website, browser: Browser) -> None:
     first = people(website)[0]
     call(website, first["id"], "Anna")
@@ -290,6 +299,7 @@ def test_somebody_is_hidden_and_erased_only_on_purpose(website: Website, browser
         expect(page.locator("#people a.card .name")).to_have_text(["Anna"])
 
 
+@pytest.mark.slow
 def test_what_can_be_done_with_somebody_is_in_the_window_of_a_phone(
     website: Website, browser: Browser
 ) -> None:
@@ -299,6 +309,7 @@ def test_what_can_be_done_with_somebody_is_in_the_window_of_a_phone(
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.slow
 def test_an_error_that_comes_again_is_told_once(website: Website, browser: Browser) -> None:
     with opened(browser, f"{website.address}/people/{people(website)[0]['id']}") as page:
         page.route("**/api/v1/faces/persons/*", lambda route: route.fulfill(status=409, body="{}"))
@@ -311,6 +322,7 @@ def test_an_error_that_comes_again_is_told_once(website: Website, browser: Brows
         expect(page.locator(".message.error")).to_have_count(1)
 
 
+@pytest.mark.slow
 def test_who_is_on_a_photo_is_corrected_by_keyboard(website: Website, browser: Browser) -> None:
     first = people(website)[0]
     call(website, first["id"], "Anna")
@@ -338,6 +350,7 @@ def test_who_is_on_a_photo_is_corrected_by_keyboard(website: Website, browser: B
         page.get_by_role("heading", name="Hanna").wait_for()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 def test_the_pages_can_be_used_by_everybody(

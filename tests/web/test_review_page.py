@@ -65,6 +65,7 @@ def test_ten_answers_by_keyboard_and_three_taken_back(asking: Website, browser: 
     assert {"Anna", "Sjöberg"} <= names
 
 
+@pytest.mark.slow
 def test_a_telephone_answers_by_touch(asking: Website, browser: Browser) -> None:
     with opened(browser, f"{asking.address}/review", PHONE, dark=True) as page:
         is_asked(page, "Who is this?")
@@ -90,6 +91,7 @@ def test_a_telephone_answers_by_touch(asking: Website, browser: Browser) -> None
     assert corrections(asking) == 0
 
 
+@pytest.mark.slow
 def test_a_name_that_somebody_has_asks_whether_they_are_one(asking: Website, browser: Browser) -> None:
     with opened(browser, f"{asking.address}/review") as page:
         is_asked(page, "Who is this?")
@@ -114,6 +116,7 @@ def test_a_name_that_somebody_has_asks_whether_they_are_one(asking: Website, bro
     assert asking.get("/persons", find="Anna")["items"][0]["faceCount"] == 15
 
 
+@pytest.mark.slow
 def test_a_person_is_chosen_from_the_names_that_there_are(asking: Website, browser: Browser) -> None:
     with opened(browser, f"{asking.address}/review") as page:
         is_asked(page, "Who is this?")
@@ -129,6 +132,7 @@ def test_a_person_is_chosen_from_the_names_that_there_are(asking: Website, brows
     assert asking.get("/persons", find="Anna")["items"][0]["faceCount"] == 15
 
 
+@pytest.mark.slow
 def test_keys_work_beside_the_field_after_escape(asking: Website, browser: Browser) -> None:
     with opened(browser, f"{asking.address}/review") as page:
         is_asked(page, "Who is this?")
@@ -147,6 +151,7 @@ def test_keys_work_beside_the_field_after_escape(asking: Website, browser: Brows
     assert corrections(asking) == 0
 
 
+@pytest.mark.slow
 def test_what_was_answered_elsewhere_is_passed_over(asking: Website, browser: Browser) -> None:
     with opened(browser, f"{asking.address}/review") as page:
         is_asked(page, "Who is this?")
@@ -160,6 +165,7 @@ def test_what_was_answered_elsewhere_is_passed_over(asking: Website, browser: Br
     assert corrections(asking) == 1
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_refused_comes_back_with_its_sentence(asking: Website, browser: Browser) -> None:
     with opened(browser, f"{asking.address}/review") as page:
         for _ in range(4):
@@ -186,6 +192,7 @@ def test_an_answer_that_is_refused_comes_back_with_its_sentence(asking: Website,
         expect(page.get_by_role("alert")).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_the_width_of_a_desk(asking: Website, browser: Browser) -> None:
     with opened(browser, f"{asking.address}/review", DESK) as page:
         is_asked(page, "Who is this?")

@@ -58,6 +58,7 @@ def test_clustering_is_started_watched_to_its_end_and_told_of(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "dark"), [(PHONE, False), (DESK, True)])
 def test_a_run_shows_how_far_it_is_and_is_stopped(
     website: Website, browser: Browser, size: tuple[int, int], dark: bool
@@ -95,6 +96,7 @@ def test_it_asks_for_news_only_while_something_runs(website: Website, browser: B
         assert not asked
 
 
+@pytest.mark.slow
 def test_nothing_sticks_out_of_a_form_not_even_the_name_of_a_folder(
     website: Website, album: Library, browser: Browser
 ) -> None:
@@ -112,6 +114,7 @@ def test_nothing_sticks_out_of_a_form_not_even_the_name_of_a_folder(
             )
 
 
+@pytest.mark.slow
 def test_what_cannot_be_started_is_said(website: Website, browser: Browser) -> None:
     with opened(browser, f"{website.address}/runs") as page:
         page.get_by_role("form", name="Train").get_by_role("button").click()

@@ -52,6 +52,7 @@ def test_somebody_is_found_by_name_and_dates_with_the_keyboard(website: Website,
         expect(link).to_have_attribute("href", re.compile(r"^/photos/[0-9a-f]{64}$"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "dark"), [(PHONE, True), (DESK, False)])
 def test_the_page_is_usable_by_everybody(
     website: Website, browser: Browser, size: tuple[int, int], dark: bool
@@ -62,6 +63,7 @@ def test_the_page_is_usable_by_everybody(
         assert not accessibility_findings(page)
 
 
+@pytest.mark.slow
 def test_it_works_without_scripts(website: Website, browser: Browser) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, opened
@@ -38,6 +39,7 @@ def test_three_groups_are_named_by_keyboard_alone(website: Website, browser: Bro
     assert names(website) == {"Anna": 9, "Ben": 6}
 
 
+@pytest.mark.slow
 def test_a_name_that_somebody_has_is_asked_about_in_its_place(website: Website, browser: Browser) -> None:
     with opened(browser, f"{website.address}/unknown", dark=True) as page:
         for name in ("Anna", "anna"):
@@ -59,6 +61,7 @@ def test_a_name_that_somebody_has_is_asked_about_in_its_place(website: Website, 
     assert names(website) == {"Anna": 9, "Ben": 11}
 
 
+@pytest.mark.slow
 def test_what_is_on_its_way_is_taken_back_before_what_is_kept(website: Website, browser: Browser) -> None:
     with opened(browser, f"{website.address}/unknown") as page:
         page.keyboard.type("Anna")
@@ -80,6 +83,7 @@ def test_what_is_on_its_way_is_taken_back_before_what_is_kept(website: Website, 
     assert names(website) == {"Anna": 9}
 
 
+@pytest.mark.slow
 def test_who_types_on_after_choosing_means_what_is_typed(website: Website, browser: Browser) -> None:
     with opened(browser, f"{website.address}/unknown") as page:
         page.keyboard.type("Anna")
@@ -96,6 +100,7 @@ def test_who_types_on_after_choosing_means_what_is_typed(website: Website, brows
     assert names(website) == {"Anna": 9, "Anton": 6}
 
 
+@pytest.mark.slow
 def test_a_telephone_names_and_hides_by_touch(website: Website, browser: Browser) -> None:
     with opened(browser, f"{website.address}/unknown", PHONE) as page:
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
@@ -115,6 +120,7 @@ def test_a_telephone_names_and_hides_by_touch(website: Website, browser: Browser
     assert names(website) == {"Anna": 9}
 
 
+@pytest.mark.slow
 def test_who_changed_meanwhile_is_shown_again(website: Website, browser: Browser) -> None:
     with opened(browser, f"{website.address}/unknown", DESK) as page:
         first = website.get("/clusters")["items"][0]
@@ -127,6 +133,7 @@ def test_who_changed_meanwhile_is_shown_again(website: Website, browser: Browser
     assert names(website) == {"Anna": 8, "Eva": 1}
 
 
+@pytest.mark.slow
 def test_faces_in_no_group_are_selected_and_named(website: Website, browser: Browser) -> None:
     with website.site.library() as session:
         faces = rows(

@@ -71,7 +71,8 @@ class Site:
         """A session in which nothing is changed if what was seen changed since; then `Changed` is raised."""
 
         def require(connection: Connection) -> None:
-            # Who looks at a version waits for whoever is changing it.
+            # Who looks at a version waits for whoever is changing it; for a long run nobody waits to its end.
+            connection.execute("SET LOCAL lock_timeout = '10s'")
             one_at_a_time(connection)
             for each in seen:
                 each.require(connection)

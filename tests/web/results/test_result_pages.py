@@ -66,6 +66,7 @@ def test_by_keys_alone_a_face_is_refused_and_two_people_become_one(
     assert after["person_003"]["faceCount"] == before["person_003"]["faceCount"] + gained
 
 
+@pytest.mark.slow
 def test_a_change_that_somebody_was_faster_with_is_said(result_site: ServedResult, browser: Browser) -> None:
     person = result_site.people()["person_001"]["id"]
     with opened(browser, f"{result_site.address}/people/{person}") as page:
@@ -78,6 +79,7 @@ def test_a_change_that_somebody_was_faster_with_is_said(result_site: ServedResul
         assert len(result_site.faces("person_001")) == seen - 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "dark"), mostly_slow([(PHONE, True), (DESK, False)], quick=1))
 def test_every_page_is_accessible_and_fits(
     result_site: ServedResult, browser: Browser, size: tuple[int, int], *, dark: bool

@@ -193,7 +193,14 @@ def _forget(site: Site, person: UUID, asked: Forget) -> Done:
 
     def work(progress: Progress, _stop: Stop) -> ForgetSummary:
         with site.library() as session:
-            return forget(session, f"{who}", by=site.by, progress=progress, pictures=site.crops.directory)
+            return forget(
+                session,
+                f"{who}",
+                exactly=True,
+                by=site.by,
+                progress=progress,
+                pictures=site.crops.directory,
+            )
 
     job = site.jobs.start("people forget", work)
     return Done(

@@ -21,7 +21,7 @@ from tests.fixtures.photo_library import Library as Photos
 from tests.fixtures.postgres import OwnServer, open_directory, wait_until_unused
 from tests.fixtures.waiting import PATIENCE_S
 
-from facesets.errors import AlreadyRunning, CannotWrite, WrongUsage
+from facesets.errors import AlreadyRunning, CannotWrite, Changed, WrongUsage
 from facesets.formats.hierarchy import unpacked
 from facesets.inference.describer import LocalDescriber
 from facesets.inference.local import LocalEmbedder
@@ -190,6 +190,15 @@ def test_somebody_who_looks_alike_is_told_and_stays(library: Library) -> None:
     assert summary.proof.of_others["Twin"] >= 1
     assert summary.proof.is_clean
     assert faces
+
+
+def test_nobody_is_erased_whom_the_person_was_merged_into_meanwhile(library: Library) -> None:
+    anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
+    correcting.merge(library.database, [anna], ben, drop_names=False, by="anna@home")
+    before = faces_by_person(library)
+    with pytest.raises(Changed, match="nobody was erased"):
+        forget(library.database, anna, exactly=True, by="anna@home", progress=SilentProgress())
+    assert faces_by_person(library) == before
 
 
 def test_steps_about_the_person_cannot_be_taken_back_and_all_others_can(library: Library) -> None:

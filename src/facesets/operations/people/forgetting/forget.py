@@ -8,7 +8,7 @@ from uuid import UUID
 
 import numpy as np
 
-from facesets.errors import Field, Sentence
+from facesets.errors import Changed, Field, Sentence
 from facesets.files import plain_path, printable
 from facesets.imaging.renumbered_faces import NOT_RENUMBERED, Renumbered
 from facesets.interfaces import Progress
@@ -145,6 +145,7 @@ def forget(
     *,
     exports: bool = False,
     pictures: Path | None = None,
+    exactly: bool = False,
     by: str,
     progress: Progress,
 ) -> ForgetSummary:
@@ -161,9 +162,13 @@ def forget(
         Whether to remove the person from results, not only to list these.
     pictures : Path, optional
         Where pictures are kept that were made to look at: those of photos that show the person go.
+    exactly : bool
+        `who` is a whole number, and nobody is erased whom they were merged into since it was read.
 
     Raises
     ------
+    Changed
+        They were merged into somebody.
     WrongUsage
         Nobody is meant.
     DamagedFile, CannotWrite
@@ -175,6 +180,8 @@ def forget(
         if known := database.run(lambda connection: erased_before(connection, who)):
             return _rest(database, who if known == "name" else "", progress)
         person = database.run(lambda connection: _person(database, connection, who))
+        if exactly and f"{person.id}" != who:
+            raise Changed(f"They are {person.name} by now, and nobody was erased. Look again, then decide.")
         traces = _traces(database, person)
         every = _folders(database, folders)
         files = _in_files(person, traces, caches, every, exports=exports, progress=progress)
