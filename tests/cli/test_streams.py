@@ -1,11 +1,16 @@
 """Streams that are closed, and Ctrl-C before there is anything to stop."""
 
+import io
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from facesets.cli import console
 from tests.fixtures.program import environment
 from tests.fixtures.soak import mostly_slow
 
@@ -72,3 +77,36 @@ def test_ctrl_c_while_the_program_loads_says_nothing(module: str) -> None:
     )
     assert done.stderr == ""
     assert done.returncode in (-signal.SIGINT, 130)
+
+
+class _Interrupted(io.RawIOBase):
+    """Where printing is interrupted by a signal once."""
+
+    def __init__(self, number: int, to: int) -> None:
+        self._number, self._to, self._is_sent = number, to, False
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._to
+
+    def write(self, content: Any) -> int:
+        if not self._is_sent:
+            self._is_sent = True
+            signal.raise_signal(self._number)
+        return os.write(self._to, content)
+
+
+def test_a_signal_in_the_middle_of_printing_stops_cleanly(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(console, "session", console.Session())
+    with (tmp_path / "screen").open("wb") as screen, console.stoppable() as stop:
+        raw = _Interrupted(signal.SIGTERM, screen.fileno())
+        monkeypatch.setattr("sys.stderr", io.TextIOWrapper(io.BufferedWriter(raw)))
+        console.notice("Change the server so?")
+        assert stop.requested
+    said = (tmp_path / "screen").read_text()
+    assert "Stopping cleanly" in said
+    assert "Change the server so?" in said

@@ -28,6 +28,8 @@ def test_a_signal_that_interrupts_no_system_call_ends_the_wait_too(
     keyboard: int, read: Callable[[], str], number: signal.Signals
 ) -> None:
     """As one that comes a moment before the call begins, or that the system gives to another thread."""
+    # Whoever starts the tests with `&` has them ignore it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     ended, typed = threading.Event(), threading.Event()
 
     def end() -> None:
@@ -45,6 +47,7 @@ def test_a_signal_that_interrupts_no_system_call_ends_the_wait_too(
         finally:
             ended.set()
             other.join()
+            signal.signal(signal.SIGINT, before)
     assert not typed.is_set()
     assert getattr(left.value, "code", 128 + signal.SIGINT) == 128 + number
 

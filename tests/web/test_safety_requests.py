@@ -122,7 +122,6 @@ def test_half_a_request_is_none(website: Website) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b"",
         b"{",
         b"[]",
         b"1",

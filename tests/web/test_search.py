@@ -77,7 +77,7 @@ def test_what_cannot_be_searched_is_said(
 def test_the_page_answers_by_its_address_alone(website: Website, people: dict[str, str]) -> None:
     page = website.page(f"/search?person={people['anna']}&person=ben&from=2015-01-01&until=&words=")
     assert "1 photo<" in page
-    assert page.count('class="photo"') == 1
+    assert page.count('class="photo-link"') == 1
     assert 'value="2015-01-01"' in page
     assert page.count("checked>") == 2
     assert 'href="/photos/' in page

@@ -10,7 +10,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
@@ -117,7 +117,7 @@ def stoppable() -> Iterator[Stop]:
             raise KeyboardInterrupt
         session.stopped_by = number
         stop.request()
-        notice("Stopping cleanly after the work at hand. Once more to stop at once.")
+        _notice_at_once("Stopping cleanly after the work at hand. Once more to stop at once.")
 
     numbers = [signal.SIGINT, signal.SIGTERM]
     if hasattr(signal, "SIGHUP"):
@@ -128,6 +128,12 @@ def stoppable() -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _notice_at_once(line: str) -> None:
+    """Print a notice from within a signal's handler: whoever prints just now must not be called again."""
+    with suppress(OSError, ValueError):
+        os.write(sys.stderr.fileno(), f"{line}\n".encode())
 
 
 def leave(number: int) -> None:

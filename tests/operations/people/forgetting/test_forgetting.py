@@ -193,11 +193,11 @@ def test_somebody_who_looks_alike_is_told_and_stays(library: Library) -> None:
 
 
 def test_nobody_is_erased_whom_the_person_was_merged_into_meanwhile(library: Library) -> None:
-    anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
-    correcting.merge(library.database, [anna], ben, drop_names=False, by="anna@home")
+    anne, ben = who_is(library, "anne-0-0"), who_is(library, "ben-0-0")
+    correcting.merge(library.database, [anne], ben, drop_names=False, by="anna@home")
     before = faces_by_person(library)
     with pytest.raises(Changed, match="nobody was erased"):
-        forget(library.database, anna, exactly=True, by="anna@home", progress=SilentProgress())
+        forget(library.database, anne, exactly=True, by="anna@home", progress=SilentProgress())
     assert faces_by_person(library) == before
 
 
