@@ -14,6 +14,8 @@ from facesets.library_records import (
     GalleryRow,
     KnownFile,
     KnownPerson,
+    PendingPhoto,
+    PhotosOfStage,
     RecordedRun,
     UnchangedFiles,
 )
@@ -286,6 +288,18 @@ class LibraryStore(Store, Protocol):
         ----------
         gallery_numbers : mapping of path to number of its gallery, optional
         """
+        ...
+
+    def pending(self, photos: PhotosOfStage, *, after: int, limit: int) -> Sequence[PendingPhoto]:
+        """The next photos that a stage is to look at, with numbers beyond `after`, ascending."""
+        ...
+
+    def count_pending(self, photos: PhotosOfStage) -> int:
+        """How many photos a stage is to look at."""
+        ...
+
+    def keep_findings(self, images: Sequence[ImageRecord]) -> None:
+        """Keep what stages found about images that are there, all or nothing; nothing else changes."""
         ...
 
     def keep_galleries(self, rows: Sequence[GalleryRow]) -> Mapping[str, int]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from facesets.records import FoundFile
+from facesets.records import FoundFile, ImageRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +94,45 @@ class KnownPerson:
     is_hidden: bool
     faces: frozenset[str]
     refused: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class PendingPhoto:
+    """A photo that a stage has not looked at.
+
+    Attributes
+    ----------
+    number : int
+        Of the image; photos come by rising numbers.
+    image : ImageRecord
+        What is known of it. Its faces have boxes, keypoints and scores, and vectors without numbers.
+    files : tuple of FoundFile
+        Where it was seen, the canonical path first, with size and time as they were then.
+    """
+
+    number: int
+    image: ImageRecord
+    files: tuple[FoundFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PhotosOfStage:
+    """Which photos a stage is to look at.
+
+    Attributes
+    ----------
+    stage, version : str
+        Photos that this stage did not look at in this version.
+    below : tuple of str
+        Only photos with a path that is, or lies below, one of these; all for none.
+    failed : bool
+        Those where it failed, too.
+    done : bool
+        Those where it came to something, too.
+    """
+
+    stage: str
+    version: str
+    below: tuple[str, ...] = ()
+    failed: bool = False
+    done: bool = False

@@ -331,10 +331,30 @@ class FileRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """What one stage found out about a photo.
+
+    Attributes
+    ----------
+    version : str
+        What found it: names the weights of a model, or numbers a reader.
+    value : object
+        What the library keeps of it; None where it failed.
+    reason : str
+        Why it failed; empty where it did not.
+    """
+
+    version: str
+    value: Any = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ImageRecord:
     """One image with its faces, as a store takes it in; `faces.image` is all zeros.
 
-    Only the library keeps a `clip` embedding, and images that were not `searched` for faces.
+    Only the library keeps a `clip` embedding, `findings` by the names of their stages, and images that were
+    not `searched` for faces.
     """
 
     sha256: str
@@ -345,3 +365,8 @@ class ImageRecord:
     faces: Faces = field(repr=False)
     clip: Float32 | None = field(default=None, repr=False)
     searched: bool = True
+    findings: Mapping[str, Finding] = field(default_factory=dict, repr=False)
+
+    def with_finding(self, stage: str, finding: Finding) -> "ImageRecord":
+        """The same with what a stage found."""
+        return replace(self, findings={**self.findings, stage: finding})

@@ -5,9 +5,10 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
-from facesets.assembly.models import choose, detection_options, make_embedder, make_landmarks
+from facesets.assembly.models import choose, detection_options, make_embedder
 from facesets.assembly.notices import Notices
 from facesets.assembly.packs import get_pack
+from facesets.assembly.stages import StageModels, stages_of_run
 from facesets.assembly.tuning import divide, tuning_for_run
 from facesets.interfaces import Progress, Source
 from facesets.operations.ingest.embed import EmbedSummary, embed
@@ -18,6 +19,9 @@ from facesets.settings import Settings
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
 from facesets.store.npz.cache import Cache
+
+STAGES_OF_CACHE = ("metadata", "attributes")
+"""What a cache keeps of what stages find: when photos were taken, how old people look, and their sex."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,15 @@ def embed_photos(
         load = partial(make_embedder, models, detection, choice, stopwatch=stopwatch)
         tuning = divide(settings, models, choice, **by_flags)
         embedder = load(tuning=tuning)
-        landmarker = make_landmarks(models, choice) if options.enrich else None
+        stages = stages_of_run(
+            STAGES_OF_CACHE,
+            StageModels(embedder.settings, detection.pack, choice.provider),
+            settings,
+            notices,
+            progress,
+            stop,
+            enrich=options.enrich,
+        )
     store.require(embedder.settings)
     with store.writing(embedder.settings) if is_real else nullcontext():
         measured = tuning_for_run(
@@ -94,7 +106,7 @@ def embed_photos(
             store,
             embedder,
             how,
-            landmarker=landmarker,
+            stages=stages,
             stopwatch=stopwatch,
             progress=progress,
             stop=stop,

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facesets.assembly.describing import Asked, describer
-from facesets.assembly.models import make_landmarks
 from facesets.assembly.notices import Notices
-from facesets.assembly.packs import get_pack
+from facesets.assembly.stages import StageModels, stages_of_run
 from facesets.interfaces import Progress
 from facesets.operations.ingest.empty_sources import require_a_target
 from facesets.operations.ingest.index import IndexSummary, index
 from facesets.operations.options.assign import AssignOptions
 from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.stages import IN_EVERY_RUN
 from facesets.operations.people.assigning.assigning import assign
 from facesets.settings import Settings
 from facesets.sources.galleries import GallerySource
@@ -22,9 +22,6 @@ from facesets.stop import Stop
 
 if TYPE_CHECKING:
     from facesets.store.postgres.library import Library
-
-_AS_BEFORE = ("fast_decode", "enrich", "prune")
-"""Options that a folder keeps from one run to the next."""
 
 
 def index_again(
@@ -48,19 +45,21 @@ def index_again(
     ------
     As `index`, and as `describer`.
     """
-    options = replace(IndexOptions(), **{name: bool(before[name]) for name in _AS_BEFORE if name in before})
+    options = IndexOptions(
+        fast_decode=bool(before.get("fast_decode")),
+        enrich=bool(before.get("enrich")),
+        prune=bool(before.get("prune")),
+        stages=tuple(before.get("stages", IN_EVERY_RUN)),
+    )
     patterns = {name: tuple(before.get(name) or ()) for name in ("include", "exclude")}
     source = GallerySource([Path(folder)], **patterns)
     require_a_target(source, library)
     describe, options = describer(library, options, conf, Asked(), notices, progress, stop)
-    landmarker = None
     known = describe.faces_from
-    if options.enrich and known is not None:
-        from facesets.inference.providers import choose_provider
-
-        models = get_pack(known.pack, conf, notices, progress, stop, known=known)
-        landmarker = make_landmarks(models, choose_provider("auto", models.recogniser))
-    summary = index(source, library, describe, options, landmarker=landmarker, progress=progress, stop=stop)
+    stages = stages_of_run(
+        options.stages, StageModels(known), conf, notices, progress, stop, enrich=options.enrich
+    )
+    summary = index(source, library, describe, options, stages=stages, progress=progress, stop=stop)
     return summary, library.looking_for(known, None)
 
 

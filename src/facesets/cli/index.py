@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
+from facesets.cli.index_stage import index_stage
 from facesets.cli.params import (
     ClipPackOption,
     DatabaseOption,
@@ -28,19 +29,15 @@ from facesets.errors import SourceGone, WrongUsage
 from facesets.operations.options.cache import DetSize, LeastDetectionScore
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.library import IndexOptions
+from facesets.operations.options.stages import Force, OneStage
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
-    from facesets.inference.landmarks import Landmarks
-    from facesets.interfaces import Progress
     from facesets.operations.ingest.index import IndexSummary
-    from facesets.records import CacheSettings
-    from facesets.settings import Settings
     from facesets.sources.galleries import GallerySource
-    from facesets.stop import Stop
 
 TargetOption = Annotated[
-    list[Path],
+    list[Path] | None,
     typer.Option(
         "--target",
         metavar="DIR...",
@@ -66,8 +63,12 @@ _NOT_WITH_ENRICH = (
 )
 
 
+_NO_TARGET = "Name the folders of the photos: `facesets index --target PHOTOS`."
+_FORCE_IS_OF_STAGE = "--force belongs to --stage. Name the stage to do again, such as --stage metadata."
+
+
 def index(
-    target: TargetOption,
+    target: TargetOption = None,
     database: DatabaseOption = None,
     concurrency: ConcurrencyOption = None,
     include: IncludeOption = (),
@@ -82,6 +83,8 @@ def index(
     provider: ProviderOption = "auto",
     *,
     options: IndexOptions,
+    stage: OneStage = None,
+    force: Force = False,
     assign: Annotated[bool, Option("Then give the new faces to known people, as `assign` does.")] = False,
     alone: AloneOption = False,
     strict: StrictOption = False,
@@ -95,9 +98,11 @@ def index(
     from facesets import settings
     from facesets.assembly.describing import Asked, describer
     from facesets.assembly.indexing import assigned
+    from facesets.assembly.stages import StageModels, stages_of_run
     from facesets.assembly.stores import open_database
     from facesets.operations.ingest.empty_sources import require_a_target
     from facesets.operations.ingest.index import index as run
+    from facesets.operations.ingest.stage_run import StageOptions
     from facesets.operations.models.profile import Meter, profile_of
     from facesets.sources.galleries import GallerySource
     from facesets.stopwatch import Stopwatch
@@ -105,6 +110,18 @@ def index(
     from facesets.store.postgres.connection import now
     from facesets.store.postgres.library import Library
 
+    if stage is not None:
+        of_stage = StageOptions(
+            force=force,
+            retry_failed=options.retry_failed,
+            max_images=options.max_images,
+            concurrency=concurrency or settings.load().cpus,
+            dry_run=options.dry_run,
+        )
+        index_stage(stage, target or [], database, of_stage, pack=pack, provider=provider)
+        return
+    if target is None or force:
+        raise WrongUsage(_FORCE_IS_OF_STAGE if force else _NO_TARGET)
     _require_what_fits(options.enrich, assign, bool(ml_uri), skip_faces, profile)
     stopwatch, meter = Stopwatch(), Meter()
     console.only_the_result_unless_watched()
@@ -133,9 +150,15 @@ def index(
             describe, options = describer(
                 library, options, conf, asked, console, progress, stop, stopwatch=stopwatch
             )
-            wanted = describe.faces_from if options.enrich and not options.dry_run else None
-            landmarks = _landmarker(wanted, pack, provider, conf, progress, stop)
-            index_all = partial(run, landmarker=landmarks, stopwatch=stopwatch)
+            models = StageModels(describe.faces_from, pack, provider)
+            stages = (
+                []
+                if options.dry_run
+                else stages_of_run(
+                    options.stages, models, conf, console, progress, stop, enrich=options.enrich
+                )
+            )
+            index_all = partial(run, stages=stages, stopwatch=stopwatch)
             began = session.run(now) if assign else None
             summary = index_all(source, library, describe, options, progress=progress, stop=stop)
             if began is not None and not options.dry_run and not summary.stopped:
@@ -171,25 +194,6 @@ def _require_what_fits(
         raise WrongUsage(_NOT_WITH_ENRICH)
     if assign and skip_faces:
         raise WrongUsage("--assign gives new faces to people. Leave out --skip-faces.")
-
-
-def _landmarker(
-    faces_from: "CacheSettings | None",
-    pack: str | None,
-    provider: str,
-    conf: "Settings",
-    progress: "Progress",
-    stop: "Stop",
-) -> "Landmarks | None":
-    """The landmark models of the pack that finds the faces; None for no faces."""
-    if faces_from is None:
-        return None
-    from facesets.assembly.models import make_landmarks
-    from facesets.assembly.packs import get_pack
-    from facesets.inference.providers import choose_provider
-
-    models = get_pack(pack or faces_from.pack, conf, console, progress, stop, known=faces_from)
-    return make_landmarks(models, choose_provider(provider, models.recogniser))
 
 
 def _finish(summary: "IndexSummary", *, strict: bool) -> None:

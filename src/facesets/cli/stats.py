@@ -1,18 +1,34 @@
 """`facesets stats`."""
 
+from typing import TYPE_CHECKING, Annotated
+
 from facesets.cli import console
 from facesets.cli.params import DatabaseOption
+from facesets.operations.options.declaration import Option
 from facesets.plurals import counted
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def stats(database: DatabaseOption = None) -> None:
+    from facesets.store.postgres.photo_stages import StageCounts
+
+
+def stats(
+    database: DatabaseOption = None,
+    stages: Annotated[bool, Option("How far each stage of looking at photos is, instead.")] = False,
+) -> None:
     """Show how much is in the library: images, faces, people."""
     from facesets import settings
     from facesets.assembly.stores import open_database
+    from facesets.operations.library.stats import stages as count_stages
     from facesets.operations.library.stats import stats as run
     from facesets.store.postgres.library import Library
 
     with open_database(database, settings.load(), console) as session:
+        if stages:
+            found = count_stages(Library(session))
+            console.show(found, _stage_lines(found.stages), asked_for=True)
+            return
         totals = run(Library(session))
     people = sum(count for status, count in totals.persons.items() if status != "merged")
     undecided = f"{counted(totals.candidates, 'face')} without a decision"
@@ -41,3 +57,13 @@ def stats(database: DatabaseOption = None) -> None:
         *((model.model, f"{counted(model.images, 'image')} embedded") for model in totals.clip),
     ]
     console.show(totals, [f"{name:<14} {value}" for name, value in rows], asked_for=True)
+
+
+def _stage_lines(stages: "Sequence[StageCounts]") -> list[str]:
+    names = ("pending", "processing", "completed", "failed")
+    lines = ["stage       " + "".join(f"{name:>12}" for name in names) + "  version"]
+    for stage in stages:
+        numbers = "".join(f"{getattr(stage, name):>12}" for name in names)
+        lines.append(f"{stage.stage:<12}{numbers}  {stage.version[:40]}".rstrip())
+        lines += [f"  {counted(count, 'photo')} failed: {reason}" for reason, count in stage.reasons.items()]
+    return lines

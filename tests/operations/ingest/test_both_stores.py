@@ -13,6 +13,7 @@ from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
 from facesets.interfaces import Progress
 from facesets.operations.ingest.embed import embed
+from facesets.operations.ingest.enrich import landmarks_stage
 from facesets.operations.ingest.index import index
 from facesets.operations.options.cache import EmbedOptions
 from facesets.operations.options.library import IndexOptions
@@ -42,7 +43,7 @@ def into_cache(
             cache,
             embedder,
             options,
-            landmarker=landmarks,
+            stages=[landmarks_stage(landmarks)] if landmarks else [],
             progress=progress or SilentProgress(),
             stop=Stop(),
             clock=clock,
@@ -64,7 +65,7 @@ def into_library(
         Library(database),
         LocalDescriber(embedder, None),
         options,
-        landmarker=landmarks,
+        stages=[landmarks_stage(landmarks)] if landmarks else [],
         progress=progress or SilentProgress(),
         stop=Stop(),
         clock=clock,
@@ -88,9 +89,10 @@ def test_both_keep_the_same_faces_landmarks_and_sizes(
     database: Database, photos: Path, tmp_path: Path, pack_dir: Path, embedder: LocalEmbedder, fast: bool
 ) -> None:
     landmarks = Landmarks(read_pack(pack_dir))
-    given: Mapping[str, bool] = {"fast_decode": fast, "enrich": True}
-    cache = into_cache(photos, tmp_path / "c.npz", embedder, EmbedOptions(**given), landmarks)
-    library = into_library(photos, database, embedder, IndexOptions(concurrency=1, **given), landmarks)
+    of_cache = EmbedOptions(fast_decode=fast, enrich=True)
+    cache = into_cache(photos, tmp_path / "c.npz", embedder, of_cache, landmarks)
+    of_library = IndexOptions(concurrency=1, fast_decode=fast, enrich=True)
+    library = into_library(photos, database, embedder, of_library, landmarks)
     for images in (cache.images, library.images):
         sizes = zip(images.width.tolist(), images.height.tolist(), strict=True)
         assert sorted(sizes) == [(250, 250), (250, 250), (1000, 4000)]

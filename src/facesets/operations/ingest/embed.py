@@ -15,9 +15,9 @@ from facesets.operations.ingest.changed_files import (
     moved_here,
 )
 from facesets.operations.ingest.empty_sources import refuse_nothing
-from facesets.operations.ingest.enrich import Landmarker
 from facesets.operations.ingest.image_reader import ContentClaim, Place, ReadResult
 from facesets.operations.ingest.pipeline import LISTING, Pipeline
+from facesets.operations.ingest.stages import Stage
 from facesets.operations.options.cache import EmbedOptions
 from facesets.records import CacheSettings, Description, FileRecord, FoundFile, ImageRecord, Pixels, Wanted
 from facesets.stop import Stop
@@ -79,7 +79,7 @@ def embed(
     embedder: Embedder,
     options: EmbedOptions,
     *,
-    landmarker: Landmarker | None = None,
+    stages: Sequence[Stage] = (),
     stopwatch: Stopwatch | None = None,
     progress: Progress,
     stop: Stop,
@@ -89,8 +89,8 @@ def embed(
 
     Parameters
     ----------
-    landmarker : Landmarker, optional
-        Adds landmarks and pose in the same pass, as `enrich` does later.
+    stages : sequence of Stage
+        What else is found out about each photo in the same pass.
     stopwatch : Stopwatch, optional
         Learns where the time went.
 
@@ -127,7 +127,7 @@ def embed(
     if todo:
         intake = _CacheIntake(source, store, known)
         pipeline = Pipeline(
-            intake, _FacesOnly(embedder), options, landmarker=landmarker, stopwatch=stopwatch, clock=clock
+            intake, _FacesOnly(embedder), options, stages=stages, stopwatch=stopwatch, clock=clock
         )
         summary = _worked_through(pipeline, todo, summary, progress, stop)
     moved = sorted(moved_here(found, store.files()))

@@ -13,6 +13,7 @@ from facesets.imaging.boxes import iou
 from facesets.imaging.originals import read_row
 from facesets.imaging.pose import pose_from_keypoints
 from facesets.interfaces import Progress, Store
+from facesets.operations.ingest.stages import Photo, Stage
 from facesets.operations.options.cache import EnrichOptions
 from facesets.records import (
     Bool,
@@ -180,6 +181,18 @@ def match_boxes(cached: Float32, found: Float32, *, min_overlap: float) -> Bool:
         overlap[row, :] = -1
         overlap[:, column] = -1
     return matched
+
+
+def landmarks_stage(landmarker: Landmarker) -> Stage:
+    """The stage that adds landmarks and pose to new faces, as `enrich` does later."""
+
+    def look(photo: Photo, image: ImageRecord) -> ImageRecord:
+        if not len(image.faces):
+            return image
+        rows = np.arange(len(image.faces))
+        return replace(image, faces=enrich_rows(photo.pixels, image.faces, rows, landmarker))
+
+    return Stage("landmarks", "", look)
 
 
 def enrich_rows(pixels: Pixels, faces: Faces, rows: Int64, landmarker: Landmarker) -> Faces:

@@ -13,7 +13,7 @@ from facesets.imaging.decode import Decoded, decode_bytes
 from facesets.imaging.fingerprint import fingerprint
 from facesets.imaging.limits import MAX_FILE_BYTES
 from facesets.interfaces import Describer
-from facesets.operations.ingest.stages import Stage
+from facesets.operations.ingest.stages import Photo, Stage, looked_at
 from facesets.operations.options.cache import DetectionOptions
 from facesets.records import Description, Faces, FileRecord, FoundFile, ImageRecord, Wanted
 from facesets.stopwatch import Stopwatch
@@ -110,15 +110,15 @@ class ImageReader:
             A model stopped, or the service is gone.
         """
         results: list[ReadResult] = []
-        pictures: dict[int, Decoded] = {}
+        pictures: dict[int, tuple[bytes, Decoded]] = {}
         for place, found in enumerate(batch):
-            result, decoded = self._read(found, (number, place))
-            if decoded is not None:
-                pictures[place] = decoded
+            result, picture = self._read(found, (number, place))
+            if picture is not None:
+                pictures[place] = picture
             results.append(result)
         try:
             described = self._describer.describe(
-                [decoded.pixels for decoded in pictures.values()],
+                [decoded.pixels for _, decoded in pictures.values()],
                 [results[place].claim.wanted for place in pictures],
             )
         except ServiceFailed as error:
@@ -126,13 +126,14 @@ class ImageReader:
                 failed = replace(results[place].file, reason=str(error))
                 results[place] = replace(results[place], file=failed, is_kept=False)
             return results
-        for (place, decoded), description in zip(pictures.items(), described, strict=True):
-            image = self._image(results[place].file.sha256, decoded, description)
+        for (place, (data, decoded)), description in zip(pictures.items(), described, strict=True):
+            photo = Photo(results[place].file.path, data, decoded)
+            image = self._image(results[place].file.sha256, photo, decoded, description)
             results[place] = replace(results[place], image=image)
         return results
 
-    def _read(self, found: FoundFile, place: Place) -> tuple[ReadResult, Decoded | None]:
-        """Bytes, hash and pixels of one file; no pixels where nothing is wanted or they cannot be had."""
+    def _read(self, found: FoundFile, place: Place) -> tuple[ReadResult, tuple[bytes, Decoded] | None]:
+        """One file with its bytes and pixels; none where nothing is wanted or they cannot be had."""
         try:
             with self._stopwatch.stage("read"):
                 data = read_regular_file(Path(found.path), max_bytes=MAX_FILE_BYTES)
@@ -148,11 +149,11 @@ class ImageReader:
             return result, None
         try:
             with self._stopwatch.stage("decode"):
-                return result, decode_bytes(data, least_edge=self._least_edge)
+                return result, (data, decode_bytes(data, least_edge=self._least_edge))
         except UnreadableImage as error:
             return replace(result, file=replace(record, reason=error.reason)), None
 
-    def _image(self, sha256: str, decoded: Decoded, description: Description) -> ImageRecord:
+    def _image(self, sha256: str, photo: Photo, decoded: Decoded, description: Description) -> ImageRecord:
         with self._stopwatch.stage("fingerprint"):
             bits = fingerprint(decoded.pixels)
         image = ImageRecord(
@@ -165,8 +166,8 @@ class ImageReader:
             clip=description.clip,
             searched=description.faces is not None,
         )
-        for stage in self._stages:
-            image = stage(decoded, image)
+        with self._stopwatch.stage("stages"):
+            image = looked_at(photo, image, self._stages)
         return replace(image, faces=image.faces.scaled(*decoded.scale))
 
 

@@ -20,11 +20,11 @@ from facesets.operations.ingest.changed_files import (
     gone_from_targets,
 )
 from facesets.operations.ingest.empty_sources import is_below, targets_away
-from facesets.operations.ingest.enrich import Landmarker
 from facesets.operations.ingest.galleries import GalleryNumbers, GalleryTargets, renew_galleries
 from facesets.operations.ingest.image_reader import ContentClaim, Place, ReadResult
 from facesets.operations.ingest.pipeline import LISTING, Pipeline
 from facesets.operations.ingest.same_models import require_way_of_library
+from facesets.operations.ingest.stages import Stage
 from facesets.operations.options.library import IndexOptions
 from facesets.records import FileRecord, FoundFile, ImageRecord
 from facesets.sources.missing import moved_away
@@ -107,7 +107,7 @@ def index(
     describer: Describer,
     options: IndexOptions,
     *,
-    landmarker: Landmarker | None = None,
+    stages: Sequence[Stage] = (),
     stopwatch: Stopwatch | None = None,
     progress: Progress,
     stop: Stop,
@@ -117,8 +117,8 @@ def index(
 
     Parameters
     ----------
-    landmarker : Landmarker, optional
-        Adds landmarks and pose in the same pass, as `enrich` does later.
+    stages : sequence of Stage
+        What else is found out about each photo in the same pass.
     stopwatch : Stopwatch, optional
         Learns where the time went.
 
@@ -147,9 +147,7 @@ def index(
             intake = _LibraryIntake(
                 source, library, options.max_images, lambda: ends_at is not None and clock() > ends_at
             )
-            pipeline = Pipeline(
-                intake, describer, options, landmarker=landmarker, stopwatch=stopwatch, clock=clock
-            )
+            pipeline = Pipeline(intake, describer, options, stages=stages, stopwatch=stopwatch, clock=clock)
             summary = _worked_through(pipeline, intake, listing, summary, progress, stop)
         run.summary = {name: value for name, value in asdict(summary).items() if name != "failures"}
         run.stopped = summary.stopped

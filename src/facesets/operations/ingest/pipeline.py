@@ -18,9 +18,8 @@ from facesets.errors import SourceGone
 from facesets.interfaces import Describer, Progress
 from facesets.operations.ingest.batches import batches
 from facesets.operations.ingest.changed_files import FileFailure
-from facesets.operations.ingest.enrich import Landmarker
 from facesets.operations.ingest.image_reader import ContentClaim, ImageReader, Place, ReadResult
-from facesets.operations.ingest.stages import stages
+from facesets.operations.ingest.stages import Stage
 from facesets.records import FileRecord, FoundFile, ImageRecord
 from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
@@ -147,15 +146,14 @@ class Pipeline:
         describer: Describer,
         options: IngestOptions,
         *,
-        landmarker: Landmarker | None,
+        stages: Sequence[Stage],
         stopwatch: Stopwatch,
         clock: Callable[[], float],
     ) -> None:
         """Put a store's side and what is found out about pictures together; `clock` counts seconds."""
-        added = stages(landmarker, stopwatch)
         self._intake = intake
         self._reader = ImageReader(
-            describer, intake.claim_content, added, stopwatch, fast_decode=options.fast_decode
+            describer, intake.claim_content, stages, stopwatch, fast_decode=options.fast_decode
         )
         self._options = options
         self._stopwatch = stopwatch

@@ -1,36 +1,82 @@
-"""What is found out about a picture beyond its faces and its embedding: each kind is one stage.
+"""What is found out about a photo beyond its faces and its embedding: each kind is one stage.
 
-A stage that is added here is part of `embed` and `index` alike.
+The stages of a run look at each photo while it is in memory, so that it is read and decoded once. A stage by
+itself looks at photos that the library knows already; see `stage_run`.
 """
 
+import io
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
 
-import numpy as np
-
+from facesets.errors import UnreadableImage
+from facesets.files import open_regular_file
 from facesets.imaging.decode import Decoded
-from facesets.operations.ingest.enrich import Landmarker, enrich_rows
-from facesets.records import ImageRecord
-from facesets.stopwatch import Stopwatch
+from facesets.records import Finding, ImageRecord, Pixels
 
-Stage = Callable[[Decoded, ImageRecord], ImageRecord]
-"""Returns the record with more in it. Its faces are in pixels of `Decoded.pixels`, which may be reduced."""
+Look = Callable[["Photo", ImageRecord], ImageRecord]
+"""Returns the record with more in it. Its faces are in pixels of `Photo.pixels`, which may be reduced."""
 
 
-def stages(landmarker: Landmarker | None, stopwatch: Stopwatch) -> Sequence[Stage]:
-    """The stages of a run, in their order.
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A photo as stages see it.
 
-    Parameters
+    Attributes
     ----------
-    landmarker : Landmarker, optional
-        Adds landmarks and pose to new faces, as `enrich` does later.
+    path : str
+        Where its file is.
+    data : bytes or None
+        All of the file; None where no stage needs it.
+    decoded : Decoded or None
+        The picture; None where no stage needs it.
     """
 
-    def landmarks(decoded: Decoded, image: ImageRecord) -> ImageRecord:
-        if landmarker is None or not len(image.faces):
-            return image
-        with stopwatch.stage("landmarks"):
-            rows = np.arange(len(image.faces))
-            return replace(image, faces=enrich_rows(decoded.pixels, image.faces, rows, landmarker))
+    path: str
+    data: bytes | None = None
+    decoded: Decoded | None = None
 
-    return [landmarks]
+    @property
+    def pixels(self) -> Pixels:
+        """The upright picture, which may be reduced."""
+        if self.decoded is None:
+            raise ValueError("a stage that did not say so needs pixels")
+        return self.decoded.pixels
+
+    def open(self) -> IO[bytes]:
+        """The file, to read as much of it as is needed. Raises `OSError`."""
+        return open_regular_file(Path(self.path)) if self.data is None else io.BytesIO(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One kind of looking at photos.
+
+    Attributes
+    ----------
+    name : str
+        What users call it.
+    version : str
+        What makes its findings: where it changes, photos are pending again.
+    look : function
+        Adds what it finds to the record, as a `Finding` of its name. It raises `UnreadableImage` for what is
+        wrong with the photo, and may be called from several threads at once.
+    needs_pixels : bool
+        Otherwise the file will do.
+    """
+
+    name: str
+    version: str
+    look: Look
+    needs_pixels: bool = True
+
+
+def looked_at(photo: Photo, image: ImageRecord, stages: Sequence[Stage]) -> ImageRecord:
+    """The record of a photo after some stages, in their order; one that fails leaves its reason."""
+    for stage in stages:
+        try:
+            image = stage.look(photo, image)
+        except UnreadableImage as error:
+            image = image.with_finding(stage.name, Finding(stage.version, reason=error.reason))
+    return image

@@ -1,9 +1,12 @@
 """`stats`: totals of the library."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from facesets.operations.options.stages import STAGES
 from facesets.operations.people.review.questions import waiting
+from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.photo_stages import StageCounts, detection_counts, stage_counts
 from facesets.store.postgres.statistics import LibraryStatistics, library_statistics
 
 
@@ -11,3 +14,26 @@ def stats(library: Library) -> LibraryStatistics:
     """Count everything that is in the library."""
     totals = library.database.run(library_statistics)
     return replace(totals, questions=waiting(library.database))
+
+
+@dataclass(frozen=True, slots=True)
+class StageTable:
+    """How far each stage is, in their order."""
+
+    stages: list[StageCounts]
+
+
+def stages(library: Library) -> StageTable:
+    """Count the photos of each stage."""
+
+    def work(connection: Connection) -> StageTable:
+        return StageTable(
+            [
+                detection_counts(connection, library.detector(connection))
+                if stage == "detection"
+                else stage_counts(connection, stage)
+                for stage in STAGES
+            ]
+        )
+
+    return library.database.run(work)

@@ -20,6 +20,7 @@ from facesets.operations.options.shared import (
     RetryFailed,
     SameImageOk,
 )
+from facesets.operations.options.stages import IN_EVERY_RUN, Stages
 from facesets.operations.options.threshold import (
     Method,
     Threshold,
@@ -55,6 +56,7 @@ class IndexOptions(Checked):
     retry_failed: RetryFailed = False
     fast_decode: FastDecode = False
     enrich: Enrich = False
+    stages: Stages = IN_EVERY_RUN
     dry_run: DryRun = False
 
     @property

@@ -209,7 +209,7 @@ def store_paths(
     # The last word on a path that comes twice counts, in the place of the first.
     files = list({file.path: file for file in files}.values())
     others = [file.sha256 for file in files if not file.reason and file.sha256 not in image_ids]
-    ids = {**image_ids, **_image_ids(connection, others)} if others else image_ids
+    ids = {**image_ids, **numbers_of(connection, others)} if others else image_ids
     there = _galleries_that_are_there(connection, galleries or {})
     known = {
         path
@@ -240,8 +240,8 @@ def store_paths(
     )
 
 
-def _image_ids(connection: Connection, sha256: Sequence[str]) -> dict[str, int]:
-    """The numbers of those images that are there; they stay until the transaction ends."""
+def numbers_of(connection: Connection, sha256: Sequence[str]) -> dict[str, int]:
+    """The numbers of those images that are there, by their hashes; they stay until the transaction ends."""
     rows = connection.execute(
         "SELECT sha256, id FROM images WHERE sha256 = ANY(%s) FOR KEY SHARE", (list(sha256),)
     )

@@ -13,6 +13,8 @@ from facesets.library_records import (
     GalleryRow,
     KnownFile,
     KnownPerson,
+    PendingPhoto,
+    PhotosOfStage,
     RecordedRun,
     UnchangedFiles,
 )
@@ -25,6 +27,7 @@ from facesets.store.postgres import (
     image_embeddings,
     images,
     models,
+    photo_stages,
     relocating,
     writing,
 )
@@ -270,6 +273,24 @@ class Library:
                 replace=replace,
             )
         )
+
+    def pending(self, photos: PhotosOfStage, *, after: int, limit: int) -> list[PendingPhoto]:
+        """The next photos that a stage is to look at, with numbers beyond `after`, ascending."""
+
+        def work(connection: Connection) -> list[PendingPhoto]:
+            detector = self.detector(connection)
+            number = None if detector is None else detector.id
+            return photo_stages.pending(connection, photos, number, after=after, limit=limit)
+
+        return self._database.run(work)
+
+    def count_pending(self, photos: PhotosOfStage) -> int:
+        """How many photos a stage is to look at."""
+        return self._database.run(lambda connection: photo_stages.count_pending(connection, photos))
+
+    def keep_findings(self, images: Sequence[ImageRecord]) -> None:
+        """Keep what stages found about images that are there, all or nothing; nothing else changes."""
+        self._database.run(lambda connection: writing.write_findings(connection, images))
 
     def known_below(self, roots: Sequence[str]) -> dict[str, KnownFile]:
         """What was seen at the paths below some directories."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from facesets.records import CacheSettings, ClipModel, FileRecord, ImageRecord
-from facesets.store.postgres import face_scans, faces, image_embeddings, images, models
+from facesets.store.postgres import face_scans, faces, image_embeddings, images, models, photo_stages
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.people.forgotten_faces import without_forgotten
 
@@ -40,9 +40,17 @@ def write(
             if clip_from is None:
                 raise ValueError("embeddings of whole images without the model that they come from")
             image_embeddings.insert_embeddings(connection, clip_from, embedded, replace=replace)
+        photo_stages.keep_findings(connection, [(ids[image.sha256], image) for image in records])
         images.link_paths(connection, [image.sha256 for image in records])
     if new_files:
         images.store_paths(connection, new_files, ids, gallery_numbers)
+
+
+def write_findings(connection: Connection, new: Sequence[ImageRecord]) -> None:
+    """Store what stages found about images that are there; those that are gone do not come back."""
+    ids = images.numbers_of(connection, [image.sha256 for image in new])
+    there = [(ids[image.sha256], image) for image in new if image.sha256 in ids]
+    photo_stages.keep_findings(connection, there)
 
 
 def _write_faces(

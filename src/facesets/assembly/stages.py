@@ -1,0 +1,111 @@
+"""What is found out about photos beside faces and embeddings: from the names of stages to what does it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from facesets.assembly.models import make_landmarks
+from facesets.assembly.notices import Notices
+from facesets.assembly.packs import get_pack
+from facesets.errors import Command, WrongUsage
+from facesets.interfaces import Progress
+from facesets.operations.ingest.enrich import landmarks_stage
+from facesets.operations.ingest.stages import Stage
+from facesets.settings import Settings
+from facesets.stop import Stop
+
+if TYPE_CHECKING:
+    from facesets.records import CacheSettings
+
+
+@dataclass(frozen=True, slots=True)
+class StageModels:
+    """Where stages get their models from.
+
+    Attributes
+    ----------
+    faces_from : CacheSettings or None
+        What faces come from; None where they are not looked for, or a service does that.
+    pack : str or None
+        The model pack that the user names; None for the one of the faces.
+    provider : str
+        Where models run.
+    """
+
+    faces_from: "CacheSettings | None" = None
+    pack: str | None = None
+    provider: str = "auto"
+
+
+Maker: TypeAlias = Callable[[StageModels, Settings, Notices, Progress, Stop], Stage | None]
+"""Makes a stage; None where there is no model for it."""
+
+MAKERS: Mapping[str, Maker] = {}
+"""What makes each stage that looks at photos."""
+
+
+def stages_of_run(
+    names: Sequence[str],
+    models: StageModels,
+    conf: Settings,
+    notices: Notices,
+    progress: Progress,
+    stop: Stop,
+    *,
+    enrich: bool = False,
+) -> list[Stage]:
+    """The stages that look at new photos, those of them for which there are models, in their order.
+
+    Parameters
+    ----------
+    enrich : bool
+        With landmarks and pose.
+
+    Raises
+    ------
+    MissingModelPack, DamagedFile
+        Models are not here that must be.
+    """
+    makers = [MAKERS[name] for name in names if name in MAKERS]
+    made = [make(models, conf, notices, progress, stop) for make in makers]
+    stages = [stage for stage in made if stage is not None]
+    if enrich and models.faces_from is not None:
+        stages.append(_landmarks(models, conf, notices, progress, stop))
+    return stages
+
+
+def stage_by_itself(
+    name: str, models: StageModels, conf: Settings, notices: Notices, progress: Progress, stop: Stop
+) -> Stage:
+    """One stage, to look at photos of the library.
+
+    Raises
+    ------
+    WrongUsage
+        It cannot be done by itself, or there is no model for it.
+    MissingModelPack, DamagedFile
+        Models are not here that must be.
+    """
+    if name == "detection":
+        raise WrongUsage(
+            "Faces are found while photos are taken in. "
+            f"Run {Command('index')} with the folders of the photos."
+        )
+    if name == "describe":
+        raise WrongUsage(f"Photos are described by a command of their own. Run {Command('describe')}.")
+    found = stages_of_run([name], models, conf, notices, progress, stop)
+    if not found:
+        raise WrongUsage(f"There is no model for the stage {name}. {Command('doctor')} says what is missing.")
+    return found[0]
+
+
+def _landmarks(
+    models: StageModels, conf: Settings, notices: Notices, progress: Progress, stop: Stop
+) -> Stage:
+    from facesets.inference.providers import choose_provider
+
+    if models.faces_from is None:
+        raise ValueError("landmarks of no faces")
+    known = models.faces_from
+    pack = get_pack(models.pack or known.pack, conf, notices, progress, stop, known=known)
+    return landmarks_stage(make_landmarks(pack, choose_provider(models.provider, pack.recogniser)))

@@ -1,0 +1,182 @@
+"""`index --stage`: one stage over photos that the library knows already."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from facesets.errors import UnreadableImage
+from facesets.files import mtime_ns_of, read_regular_file
+from facesets.imaging.decode import decode_bytes
+from facesets.imaging.limits import MAX_FILE_BYTES
+from facesets.interfaces import LibraryStore, Progress
+from facesets.library_records import PendingPhoto, PhotosOfStage
+from facesets.operations.ingest.changed_files import FileFailure
+from facesets.operations.ingest.stages import Photo, Stage, looked_at
+from facesets.records import FoundFile, ImageRecord
+from facesets.stop import Stop
+
+_AT_ONCE = 200
+"""Photos that are claimed, looked at and kept together."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageOptions:
+    """Which photos a stage looks at.
+
+    Attributes
+    ----------
+    below : tuple of str
+        Only photos below these folders; all of the library for none.
+    force : bool
+        Those that it looked at in this version already, too.
+    retry_failed : bool
+        Those where it failed, too.
+    """
+
+    below: tuple[str, ...] = ()
+    force: bool = False
+    retry_failed: bool = False
+    max_images: int | None = None
+    concurrency: int = 4
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StageSummary:
+    """What a stage did.
+
+    Attributes
+    ----------
+    completed, failed : int
+        Photos that it looked at.
+    unavailable : int
+        Photos whose files are gone, changed or cannot be read; they stay pending.
+    to_do : int
+        Photos that are left.
+    """
+
+    stage: str
+    completed: int = 0
+    failed: int = 0
+    unavailable: int = 0
+    to_do: int = 0
+    failures: list[FileFailure] = field(default_factory=list)
+    stopped: bool = False
+    dry_run: bool = False
+
+
+def run_stage(
+    library: LibraryStore, stage: Stage, options: StageOptions, *, progress: Progress, stop: Stop
+) -> StageSummary:
+    """Let a stage look at photos that it did not look at yet, and keep what it finds.
+
+    Several runs may be at it at once: none looks at a photo of another.
+
+    Raises
+    ------
+    Unreachable
+        The database went away and did not come back.
+    CannotWrite
+        Its disk is full. What was kept until then stays in both cases.
+    """
+    photos = PhotosOfStage(
+        stage.name,
+        stage.version,
+        options.below,
+        failed=options.retry_failed or options.force,
+        done=options.force,
+    )
+    there = library.count_pending(photos)
+    most = there if options.max_images is None else min(options.max_images, there)
+    if options.dry_run:
+        return StageSummary(stage.name, to_do=most, dry_run=True)
+    run = _StageRun(library, stage, photos)
+    progress.begin(f"Stage {stage.name}", most)
+    try:
+        with ThreadPoolExecutor(options.concurrency, thread_name_prefix="stage") as pool:
+            run.work(pool.map, most, progress, stop)
+    finally:
+        progress.end()
+    return replace(run.summary, to_do=there - run.taken, stopped=stop.requested and run.taken < most)
+
+
+class _StageRun:
+    """The counts of one run, and how far it is."""
+
+    def __init__(self, library: LibraryStore, stage: Stage, photos: PhotosOfStage) -> None:
+        self._library = library
+        self._stage = stage
+        self._photos = photos
+        self._claims = library.claims("content")
+        self.summary = StageSummary(stage.name)
+        self.taken = 0
+
+    def work(self, spread: Callable[..., object], most: int, progress: Progress, stop: Stop) -> None:
+        """Take photos in the order of their numbers; `spread` is a `map` over threads."""
+        after = 0
+        while self.taken < most and not stop.requested:
+            limit = min(_AT_ONCE, most - self.taken)
+            some = self._library.pending(self._photos, after=after, limit=limit)
+            if not some:
+                return
+            names = {f"{self._stage.name} {each.image.sha256}": each.number for each in some}
+            ours = self._claims.take(list(names))
+            try:
+                # Whoever had one claimed before us may have kept it since we asked.
+                last = some[-1].number
+                still = self._library.pending(self._photos, after=after, limit=limit)
+                mine = {names[name] for name in ours}
+                todo = [each for each in still if each.number in mine]
+                self._keep(list(spread(self._look, todo)))  # type: ignore[call-overload]
+            finally:
+                self._claims.release(list(ours))
+            after = last
+            self.taken += len(some)
+            progress.advance(len(some))
+
+    def _look(self, photo: PendingPhoto) -> ImageRecord | FileFailure:
+        reason = "no file leads to it"
+        for file in photo.files:
+            try:
+                seen = _read(file, photo.image.sha256, needs_pixels=self._stage.needs_pixels)
+                return looked_at(seen, photo.image, [self._stage])
+            except OSError as error:
+                reason = f"cannot be read: {error.strerror or error}"
+            except UnreadableImage as error:
+                reason = error.reason
+        return FileFailure(photo.files[0].path if photo.files else photo.image.sha256, reason)
+
+    def _keep(self, results: Sequence[ImageRecord | FileFailure]) -> None:
+        images = [each for each in results if isinstance(each, ImageRecord)]
+        self._library.keep_findings(images)
+        failed = sum(bool(image.findings[self._stage.name].reason) for image in images)
+        unavailable = [each for each in results if isinstance(each, FileFailure)]
+        before = self.summary
+        self.summary = replace(
+            before,
+            completed=before.completed + len(images) - failed,
+            failed=before.failed + failed,
+            unavailable=before.unavailable + len(unavailable),
+            failures=before.failures + unavailable,
+        )
+
+
+def _read(file: FoundFile, sha256: str, *, needs_pixels: bool) -> Photo:
+    """A photo from one of its files.
+
+    Raises
+    ------
+    OSError, UnreadableImage
+        It cannot be read, or is not what was indexed any more.
+    """
+    if not needs_pixels:
+        status = Path(file.path).stat()
+        if (status.st_size, mtime_ns_of(status)) != (file.size, file.mtime_ns):
+            raise UnreadableImage("the file changed since it was indexed")
+        return Photo(file.path)
+    data = read_regular_file(Path(file.path), max_bytes=MAX_FILE_BYTES)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise UnreadableImage("the file changed since it was indexed")
+    return Photo(file.path, data, decode_bytes(data))

@@ -1,0 +1,244 @@
+"""Which stage looked at which image, in which version, and what came of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from psycopg import sql
+
+from facesets.library_records import PendingPhoto, PhotosOfStage
+from facesets.records import Faces, Finding, FoundFile, ImageRecord
+from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.findings import WRITERS
+from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.paths import escaped, from_text, range_below
+
+_HAS_FILE = sql.SQL(
+    "EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '' AND ({below}))"
+)
+
+_REASONS = 20
+"""Reasons that are named, the most frequent first."""
+
+
+def keep_findings(connection: Connection, images: Sequence[tuple[int, ImageRecord]]) -> None:
+    """Store what stages found about images, given with their numbers, in place of what was found before."""
+    by_stage: dict[str, list[tuple[int, ImageRecord, Finding]]] = {}
+    for number, image in images:
+        for stage, finding in image.findings.items():
+            by_stage.setdefault(stage, []).append((number, image, finding))
+    for stage, found in by_stage.items():
+        completed = [each for each in found if not each[2].reason]
+        if completed and stage in WRITERS:
+            WRITERS[stage](connection, completed)
+        _note(connection, stage, [(number, finding) for number, _, finding in found])
+
+
+def _note(connection: Connection, stage: str, found: Sequence[tuple[int, Finding]]) -> None:
+    versions = {
+        version: ensure_version(connection, stage, version)
+        for version in {finding.version for _, finding in found}
+    }
+    connection.execute(
+        """INSERT INTO image_stages (image_id, stage, version_id, status, reason, ended_at)
+            SELECT new.image, %(stage)s, new.version,
+                CASE WHEN new.reason = '' THEN 'completed' ELSE 'failed' END, new.reason, now()
+            FROM unnest(%(images)s::bigint[], %(versions)s::smallint[], %(reasons)s::text[])
+                AS new (image, version, reason)
+            ON CONFLICT (image_id, stage) DO UPDATE SET version_id = excluded.version_id,
+                status = excluded.status, reason = excluded.reason, ended_at = excluded.ended_at""",
+        {
+            "stage": stage,
+            "images": [number for number, _ in found],
+            "versions": [versions[finding.version] for _, finding in found],
+            "reasons": [escaped(finding.reason).replace("\0", " ") for _, finding in found],
+        },
+    )
+
+
+def ensure_version(connection: Connection, stage: str, version: str) -> int:
+    """The number of a version of a stage, made if it is new."""
+    given = (stage, version)
+    find = "SELECT id FROM stage_versions WHERE stage = %s AND version = %s"
+    row = connection.execute(find, given).fetchone()
+    if row is None:
+        connection.execute(
+            "INSERT INTO stage_versions (stage, version) VALUES (%s, %s) ON CONFLICT DO NOTHING", given
+        )
+        row = only_row(connection.execute(find, given))
+    return int(row[0])
+
+
+def pending(
+    connection: Connection, photos: PhotosOfStage, detector_id: int | None, *, after: int, limit: int
+) -> list[PendingPhoto]:
+    """The next images with a file that a stage is to look at, ascending, with the faces of a detector."""
+    condition, given = _pending(photos)
+    rows = connection.execute(
+        sql.SQL(
+            """SELECT i.id, i.sha256, i.width, i.height, i.taken, i.fingerprint FROM images i
+                WHERE i.id > %(after)s AND {} ORDER BY i.id LIMIT %(limit)s"""
+        ).format(condition),
+        given | {"after": after, "limit": limit},
+    ).fetchall()
+    numbers = [row[0] for row in rows]
+    files = _files(connection, numbers)
+    faces = faces_of(connection, numbers, detector_id)
+    return [
+        PendingPhoto(
+            number,
+            ImageRecord(
+                sha256,
+                width,
+                height,
+                np.datetime64(taken, "s"),
+                bytes(fingerprint),
+                faces[number],
+                searched=detector_id is not None,
+            ),
+            tuple(files.get(number, ())),
+        )
+        for number, sha256, width, height, taken, fingerprint in rows
+    ]
+
+
+def count_pending(connection: Connection, photos: PhotosOfStage) -> int:
+    """How many images with a file a stage is to look at."""
+    condition, given = _pending(photos)
+    counted = connection.execute(sql.SQL("SELECT count(*) FROM images i WHERE {}").format(condition), given)
+    return int(only_row(counted)[0])
+
+
+def _pending(photos: PhotosOfStage) -> tuple[sql.Composable, dict[str, object]]:
+    """The condition that an image `i` is to be looked at, and its parameters."""
+    given: dict[str, object] = {"stage": photos.stage, "version": photos.version}
+    below: list[sql.Composable] = []
+    for place, root in enumerate(photos.below):
+        names = {name: f"{name}_{place}" for name in ("root", "below", "beyond")}
+        given |= {names[name]: value for name, value in range_below(root).items()}
+        below.append(
+            sql.SQL("p.path = {root} OR (p.path >= {below} AND p.path < {beyond})").format(
+                **{name: sql.Placeholder(own) for name, own in names.items()}
+            )
+        )
+    conditions: list[sql.Composable] = [
+        _HAS_FILE.format(below=sql.SQL(" OR ").join(below) if below else sql.SQL("true"))
+    ]
+    if not photos.done:
+        is_over = sql.SQL("status = 'completed'") if photos.failed else sql.SQL("true")
+        conditions.append(
+            sql.SQL(
+                """NOT EXISTS (SELECT FROM image_stages s JOIN stage_versions v ON v.id = s.version_id
+                    WHERE s.image_id = i.id AND s.stage = %(stage)s AND v.version = %(version)s AND {})"""
+            ).format(is_over)
+        )
+    return sql.SQL(" AND ").join(conditions), given
+
+
+def _files(connection: Connection, numbers: Sequence[int]) -> dict[int, list[FoundFile]]:
+    files: dict[int, list[FoundFile]] = {}
+    for number, path, size, mtime_ns in connection.execute(
+        """SELECT image_id, path, size, mtime_ns FROM image_paths
+            WHERE image_id = ANY(%s) AND reason = '' ORDER BY id""",
+        (list(numbers),),
+    ):
+        files.setdefault(number, []).append(FoundFile(from_text(path), size, mtime_ns))
+    return files
+
+
+def faces_of(connection: Connection, numbers: Sequence[int], detector_id: int | None) -> dict[int, Faces]:
+    """The faces of each of these images by a detector, in their order, with vectors without numbers."""
+    boxes: dict[int, list[tuple[list[float], list[float], float, float, float]]] = {}
+    for number, x1, y1, x2, y2, kps, det_score, face_short, blur in connection.execute(
+        """SELECT image_id, x1, y1, x2, y2, kps, det_score, face_short, blur FROM face_detections
+            WHERE image_id = ANY(%s) AND detector_id = %s ORDER BY image_id, ordinal, id""",
+        (list(numbers), detector_id),
+    ):
+        boxes.setdefault(number, []).append(([x1, y1, x2, y2], kps, det_score, face_short, blur))
+    return {number: _faces(boxes.get(number, [])) for number in numbers}
+
+
+def _faces(rows: Sequence[tuple[list[float], list[float], float, float, float]]) -> Faces:
+    if not rows:
+        return Faces.empty(0)
+    box, kps, det_score, face_short, blur = (
+        np.array(column, np.float32) for column in zip(*rows, strict=True)
+    )
+    return Faces(
+        image=np.zeros(len(rows), np.int64),
+        box=box,
+        kps=kps.reshape(-1, 5, 2),
+        det_score=det_score,
+        embedding=np.empty((len(rows), 0), np.float32),
+        face_short=face_short,
+        blur=blur,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StageCounts:
+    """How far a stage is.
+
+    Attributes
+    ----------
+    version : str
+        The one that most of its images are in; empty while there is none.
+    pending : int
+        Images with a file that it did not look at in that version.
+    reasons : mapping of str to int
+        Why it failed, and how often.
+    """
+
+    stage: str
+    version: str
+    pending: int
+    processing: int
+    completed: int
+    failed: int
+    reasons: Mapping[str, int]
+
+
+def stage_counts(connection: Connection, stage: str) -> StageCounts:
+    """Count the images of a stage, in the version that most of them are in."""
+    rows = connection.execute(
+        """SELECT v.version, s.status, count(*) FROM image_stages s JOIN stage_versions v
+            ON v.id = s.version_id WHERE s.stage = %s GROUP BY 1, 2""",
+        (stage,),
+    ).fetchall()
+    of_version: dict[str, dict[str, int]] = {}
+    for version, status, count in rows:
+        of_version.setdefault(version, {})[status] = count
+    version = max(of_version, key=lambda each: sum(of_version[each].values()), default="")
+    counts = of_version.get(version, {})
+    reasons = connection.execute(
+        """SELECT s.reason, count(*) FROM image_stages s JOIN stage_versions v ON v.id = s.version_id
+            WHERE s.stage = %s AND v.version = %s AND s.status = 'failed'
+            GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %s""",
+        (stage, version, _REASONS),
+    ).fetchall()
+    return StageCounts(
+        stage,
+        version,
+        pending=count_pending(connection, PhotosOfStage(stage, version)),
+        processing=counts.get("processing", 0),
+        completed=counts.get("completed", 0),
+        failed=counts.get("failed", 0),
+        reasons=dict(reasons),
+    )
+
+
+def detection_counts(connection: Connection, detector: DetectorRow | None) -> StageCounts:
+    """Count the images that were searched for faces by a detector, and the paths that could not be read."""
+    row = connection.execute(
+        """SELECT count(*) FILTER (WHERE s.image_id IS NULL), count(s.image_id) FROM images i
+            LEFT JOIN face_scans s ON s.image_id = i.id AND s.detector_id = %s
+            WHERE EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '')""",
+        (None if detector is None else detector.id,),
+    )
+    pending, completed = only_row(row)
+    reasons = connection.execute(
+        "SELECT reason, count(*) FROM image_paths WHERE reason <> '' GROUP BY 1 ORDER BY 2 DESC, 1"
+    ).fetchall()
+    version = "" if detector is None else f"{detector.settings.pack}, {detector.settings.det_size}"
+    failed = sum(count for _, count in reasons)
+    return StageCounts("detection", version, pending, 0, completed, failed, dict(reasons[:_REASONS]))
