@@ -17,6 +17,8 @@ from facesets.cli import serve
 from tests.fixtures.program import command, environment, run
 from tests.fixtures.raw_http import connected
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = "a long password of ours"
 
 

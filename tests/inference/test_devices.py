@@ -23,6 +23,8 @@ from facesets.inference.providers import PROVIDERS, why_not
 from facesets.inference.rewrite import PixelInput
 from facesets.inference.session import CPU, CUDA, DIRECTML, Session, in_turn
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def recogniser(small_pack: Path) -> Session:

@@ -27,6 +27,8 @@ from facesets.sources.folders import FolderSource
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 
+pytestmark = pytest.mark.slow
+
 Embed = Callable[..., Result]
 
 

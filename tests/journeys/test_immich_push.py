@@ -22,6 +22,8 @@ from tests.fixtures.terminal import Terminal
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = range(1, 5)
 
 

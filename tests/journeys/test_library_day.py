@@ -20,6 +20,8 @@ from tests.fixtures.waiting import PATIENCE_S
 from facesets.files import FileLock
 from facesets.store.postgres.server.embedded import EmbeddedServer
 
+pytestmark = pytest.mark.slow
+
 Home = dict[str, str]
 
 

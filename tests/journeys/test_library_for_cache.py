@@ -18,6 +18,8 @@ from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = ("Hugo_Chavez", "Ariel_Sharon", "Colin_Powell")
 GATES = ("--min-faces", "3", "--min-short", "60", "--min-blur", "0")
 

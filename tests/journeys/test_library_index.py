@@ -23,6 +23,8 @@ from tests.fixtures.waiting import PATIENCE_S, wait_for
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 
+pytestmark = pytest.mark.slow
+
 Vectors = dict[tuple[str, int], bytes]
 
 

@@ -11,6 +11,8 @@ from tests.fixtures.program import run
 from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_manifest
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def album(tmp_path: Path, lfw_dir: Path) -> Path:

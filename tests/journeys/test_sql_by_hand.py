@@ -29,6 +29,8 @@ from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.search import Dates
 
+pytestmark = pytest.mark.slow
+
 ANYBODY = "(SELECT min(person_id::text)::uuid FROM face_detections)"
 DOCUMENTED = (
     "UPDATE face_detections SET person_id = NULL;",

@@ -30,6 +30,8 @@ from facesets.results.export_manifest import ExportManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.stop import Stop
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["again", "company"]
 
 

@@ -26,6 +26,8 @@ from facesets.training.checkpoints import Epoch, path_of  # noqa: E402
 from facesets.training.loop import Lesson, Plan, Trained, train  # noqa: E402
 from facesets.training.triplets import batches, triplet_loss  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 PLAN = Plan(epochs=10, margin=0.2, batch_size=32, learning_rate=1e-3, seed=0)
 
 

@@ -8,6 +8,8 @@ import pytest
 from tests.fixtures.library_people import rows
 from tests.fixtures.website import BASE, Website
 
+pytestmark = pytest.mark.slow
+
 UNKNOWN = "unknown_cluster_1"
 
 

@@ -17,6 +17,8 @@ from schemathesis.specs.openapi.checks import (
 from tests.fixtures.soak import examples, soaking
 from tests.fixtures.website import TOKEN, Website
 
+pytestmark = pytest.mark.slow
+
 _CHECKS = [
     not_a_server_error,
     status_code_conformance,

@@ -9,6 +9,8 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, opened
 from tests.fixtures.website import BASE, Website
 
+pytestmark = pytest.mark.slow
+
 BAD_NAME = "<img src=x onerror=alert(1)>"
 
 

@@ -11,6 +11,8 @@ from tests.fixtures.library_people import rows
 from tests.fixtures.questions import ask_questions
 from tests.fixtures.website import Website
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def asking(website: Website) -> Website:

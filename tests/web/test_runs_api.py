@@ -23,6 +23,8 @@ from tests.fixtures.library_people import rows
 from tests.fixtures.waiting import PATIENCE_S
 from tests.fixtures.website import BASE, Website
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def busy(website: Website) -> Iterator[str]:

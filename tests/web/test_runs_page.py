@@ -13,6 +13,8 @@ from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, opened
 from tests.fixtures.library_people import rows
 from tests.fixtures.website import Website
 
+pytestmark = pytest.mark.slow
+
 
 def begun(website: Website) -> threading.Event:
     """Begin a job that goes on until it is stopped, or until this event is set."""

@@ -12,6 +12,8 @@ from tests.fixtures.postgres import Server, close_to_all, open_again
 from tests.fixtures.raw_http import asked, connected, received, sent
 from tests.fixtures.website import BASE, TOKEN, Website, served
 
+pytestmark = pytest.mark.slow
+
 _HOST = "Host: localhost"
 _TOKEN = f"Authorization: Bearer {TOKEN}"
 _TRICKS = [

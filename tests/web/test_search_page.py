@@ -11,6 +11,8 @@ from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, opened
 from tests.fixtures.library_people import rows
 from tests.fixtures.website import Website
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def named(album: Library) -> Library:

@@ -9,6 +9,8 @@ from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, opened
 from tests.fixtures.library_people import rows
 from tests.fixtures.website import Website
 
+pytestmark = pytest.mark.slow
+
 
 def names(website: Website) -> dict[str, int]:
     """Who has a name, and how many faces."""

@@ -36,6 +36,8 @@ from facesets.sources.folders import FolderSource
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 
+pytestmark = pytest.mark.slow
+
 TASTE = SplitErasOptions(
     recover_threshold=0.55,
     recentre_threshold=0.50,

@@ -22,6 +22,8 @@ from facesets.results.export_manifest import ExportManifest, SetManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.stop import Stop
 
+pytestmark = pytest.mark.slow
+
 GATES = RefineOptions(min_faces=5, min_short=60, min_blur=0, materialize="none", sheet=False)
 TASTE = ExportSwapOptions(min_face_short=60, top_n=3, sheet=False)
 

@@ -38,6 +38,8 @@ from facesets.results.run_records import read_runs
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 
+pytestmark = pytest.mark.slow
+
 TASTE = ExportSwapOptions(min_face_short=60, top_n=5, candidates=True)
 
 

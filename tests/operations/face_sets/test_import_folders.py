@@ -29,6 +29,8 @@ from facesets.sources.folders import FolderSource
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
 
+pytestmark = pytest.mark.slow
+
 TASTE = ExportSwapOptions(min_face_short=60, top_n=4, out_size=256, sheet=False)
 HUGO, ARIEL = "Hugo Chávez", "ariel: *sharon*"
 

@@ -31,6 +31,8 @@ from facesets.errors import Unreachable, WrongUsage
 from facesets.progress import RecordingProgress
 from facesets.stop import Stop
 
+pytestmark = pytest.mark.slow
+
 CHANGES: dict[str, Answer | str] = {
     "an error of the server": error(500),
     "a gateway without a server": error(502),

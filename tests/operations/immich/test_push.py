@@ -13,6 +13,8 @@ from facesets.errors import AlreadyRunning, WrongUsage
 from facesets.files import FileLock
 from facesets.progress import RecordingProgress
 
+pytestmark = pytest.mark.slow
+
 VERSIONS = [(2, 2, 0), (3, 0, 0), (3, 2, 1), (3, 3, 5)]
 
 

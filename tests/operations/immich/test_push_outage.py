@@ -18,6 +18,8 @@ from tests.fixtures.staging import access
 from facesets.errors import FacesetsError, Unreachable, WrongUsage
 from facesets.stop import Stop
 
+pytestmark = pytest.mark.slow
+
 WRITES = 7
 """What pushing the scene takes."""
 

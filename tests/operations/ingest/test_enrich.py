@@ -15,6 +15,8 @@ from facesets.progress import SilentProgress
 from facesets.records import EnrichState, PoseSource
 from facesets.stop import Stop
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def landmarks(landmark_pack: Path) -> Landmarks:

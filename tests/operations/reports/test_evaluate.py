@@ -14,6 +14,8 @@ from facesets.errors import DamagedFile, WrongUsage
 from facesets.operations.options.cache import ClusterOptions
 from facesets.operations.reports.evaluate import Truth, evaluate, sweep, truth_of_vectors
 
+pytestmark = pytest.mark.slow
+
 
 def people(*names: str, spread: float = 0.01) -> Truth:
     """Vectors of which those with the same first letter are alike."""

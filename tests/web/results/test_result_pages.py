@@ -7,6 +7,8 @@ from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, opened
 from tests.fixtures.result_site import ServedResult
 from tests.fixtures.soak import mostly_slow
 
+pytestmark = pytest.mark.slow
+
 
 def test_by_mouse_faces_are_moved_and_people_named_and_all_is_undone(
     result_site: ServedResult, browser: Browser

@@ -18,6 +18,8 @@ from tests.fixtures.photo_library import Library
 from tests.fixtures.result_site import BASE, ServedResult
 from tests.fixtures.results import groups, result
 
+pytestmark = pytest.mark.slow
+
 
 def extended(site: ServedResult, library: Library) -> None:
     extend(library.store, site.root, ExtendOptions(sheet=False), progress=SilentProgress(), stop=Stop())

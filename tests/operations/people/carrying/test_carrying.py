@@ -20,6 +20,8 @@ from facesets.operations.people.lists.listing import people, person
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 
+pytestmark = pytest.mark.slow
+
 BY = "anna@home"
 WHO = ("anna", "ben", "cleo")
 

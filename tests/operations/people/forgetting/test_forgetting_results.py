@@ -34,6 +34,8 @@ from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.face_vectors import FaceVectors
 
+pytestmark = pytest.mark.slow
+
 NAME = "Zwölfender"
 SETS = RefineOptions(min_faces=5, min_short=60, min_blur=70)
 

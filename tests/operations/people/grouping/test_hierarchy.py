@@ -28,6 +28,8 @@ from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.clusters import Centers, fresh_centers
 from facesets.store.postgres.people.hierarchies import run_in_force
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("anna", "ben", "cleo", "dora")
 
 

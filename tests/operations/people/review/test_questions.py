@@ -35,6 +35,8 @@ from facesets.store.postgres.people.face_vectors import vectors_of_faces
 from facesets.training.calibration import Thresholds
 from facesets.training.head import project
 
+pytestmark = pytest.mark.slow
+
 BY = "anna@home"
 
 

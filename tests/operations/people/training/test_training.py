@@ -28,6 +28,8 @@ from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 
+pytestmark = pytest.mark.slow
+
 QUICK = TrainOptions(epochs=10, learning_rate=1e-3)
 
 

@@ -22,6 +22,8 @@ from facesets.store.postgres.connection import Database
 from facesets.store.postgres.server import postmaster
 from facesets.store.postgres.server.embedded import EmbeddedServer
 
+pytestmark = pytest.mark.slow
+
 HOLDER = """
 import sys, time
 from pathlib import Path
