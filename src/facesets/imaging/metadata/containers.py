@@ -26,6 +26,8 @@ _MAX_XMP = 1_000_000
 _MAX_PARTS = 10_000
 _PNG_TAIL = 32_000
 _XMP_IN_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
+_END_OF_ITS_NAME = b"/xap/1.0/\0"
+"""Some sites write what is before it in their own way."""
 _XMP_IN_PNG = b"XML:com.adobe.xmp"
 _XMP_IN_TIFF = 1 << 16
 
@@ -92,8 +94,8 @@ def _in_jpeg(file: IO[bytes]) -> Blocks:
             name = file.read(min(length, len(_XMP_IN_JPEG)))
             if name.startswith(b"Exif\0\0") and blocks.exif is None:
                 blocks.exif = _window(file, start, length)
-            elif name == _XMP_IN_JPEG and not blocks.xmp:
-                blocks.xmp = file.read(length - len(name))
+            elif _END_OF_ITS_NAME in name and not blocks.xmp:
+                blocks.xmp = (name + file.read(length - len(name))).partition(_END_OF_ITS_NAME)[2]
         file.seek(start + length)
     return blocks
 

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 import numpy as np
 
+from facesets.imaging.metadata.texts import clean
 from facesets.imaging.metadata.times import Taken, unbelievable
 
 # No digit before or after a date: the numbers of photos, sizes and times are none. Joined ones may have the
@@ -26,11 +27,12 @@ _DATES = (
     # 04-12-2019
     re.compile(r"(?<!\d)(?P<m>\d{2})([-_. ])(?P<d>\d{2})\2(?P<y>\d{4})(?!\d)", re.ASCII),
 )
+_AT = r"(?:at|um|à|a las|alle(?: ore)?|om|kl\.?|às)"
 # Behind a date: 153000, _153000123, 15.30.00, -15-30-00, T15-30-00Z, " at 3.30.00 PM", ", 15 30 00".
 _TIMES = (
     re.compile(r"[-_ T,.]{0,2}(?P<h>\d{2})(?P<min>\d{2})(?P<s>\d{2})(?P<f>\d{1,3})?(?!\d)", re.ASCII),
     re.compile(
-        r"(?:[-_ T,.]{1,3}|,? at )(?P<h>\d{1,2})(?P<sep>[-_.:h ])(?P<min>\d{2})(?P=sep)(?P<s>\d{2})"
+        rf"(?:[-_ T,.]{{1,3}}| {_AT} )(?P<h>\d{{1,2}})(?P<sep>[-_.:h ])(?P<min>\d{{2}})(?P=sep)(?P<s>\d{{2}})"
         r"(?:[-_.](?P<f>\d{3}))?(?!\d)(?:\s?(?P<noon>[AaPp])\.?[Mm]\b)?"
     ),
 )
@@ -87,7 +89,7 @@ def _taken(date: re.Match[str], behind: str, name: str, source: str, latest: np.
     time = np.datetime64(moment, "us")
     if unbelievable(time, latest):
         return None
-    return Taken(source, name, time, 0 if _BY_UTC.search(name) else None)
+    return Taken(source, clean(name), time, 0 if _BY_UTC.search(name) else None)
 
 
 def _moment(time: re.Match[str] | None, midnight: datetime) -> datetime | None:

@@ -42,9 +42,6 @@ def _degrees(fields: Fields, name: str) -> float | None:
         value, hemisphere = _parts_of_text(value, hemisphere)
     parts = value if isinstance(value, tuple) else (value,)
     numbers = [as_number(part) for part in parts[:3]]
-    # Programs that know no seconds write them as 0/0.
-    while len(numbers) > 1 and numbers[-1] is None:
-        numbers.pop()
     if not numbers or None in numbers:
         fields.refuse(name, "is no number")
         return None
@@ -56,7 +53,8 @@ def _degrees(fields: Fields, name: str) -> float | None:
     if not 0 <= degrees <= most or any((number or 0) < 0 for number in numbers):
         fields.refuse(name, "is out of range")
         return None
-    return -degrees if hemisphere == negative else degrees
+    # A tenth of a millimetre; what is behind it is of the computation.
+    return round(-degrees if hemisphere == negative else degrees, 9)
 
 
 def _parts_of_text(text: str, hemisphere: str) -> tuple[tuple[float, ...], str]:

@@ -23,16 +23,19 @@ BROKEN = (
 )
 """What a hostile file makes of Pillow's parser; errors of the system have a number besides."""
 
-_NAMES = {**ExifTags.TAGS, 0x8827: ISO, 0x02BC: XMP}
-_GPS_NAMES = dict(ExifTags.GPSTAGS)
 _POINTERS = {int(ifd) for ifd in ExifTags.IFD}
+_NAMES = {tag: name for tag, name in ExifTags.TAGS.items() if tag not in _POINTERS} | {
+    0x8827: ISO,
+    0x02BC: XMP,
+}
+_GPS_NAMES = dict(ExifTags.GPSTAGS)
 
 
 def read_tags(file: IO[bytes]) -> tuple[dict[str, Any], bool]:
     """The tags of a picture, of the EXIF and the GPS part, and whether any part is broken.
 
     Values are texts, bytes, whole and broken numbers, or tuples of those. A tag of the EXIF part comes before
-    one of the same name in the first part.
+    one of the same name in the first part; those without a name are left out.
 
     Raises
     ------
@@ -54,9 +57,7 @@ def read_tags(file: IO[bytes]) -> tuple[dict[str, Any], bool]:
             _raise_if_of_system(error)
             broken = True
         else:
-            tags |= {
-                names.get(tag, f"0x{tag:04x}"): value for tag, value in values.items() if tag not in _POINTERS
-            }
+            tags |= {names[tag]: value for tag, value in values.items() if tag in names}
     return tags, broken
 
 
