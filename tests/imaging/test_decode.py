@@ -60,20 +60,6 @@ def test_the_first_frame_of_an_animation_counts() -> None:
     assert decode_bytes(data).pixels[0, 0].tolist() == [255, 0, 0]
 
 
-def test_capture_time_comes_from_exif(photo: Image.Image) -> None:
-    exif = Image.Exif()
-    exif.get_ifd(0x8769)[0x9003] = "2009:07:04 12:30:05"
-    assert decode_bytes(encoded(photo, "JPEG", exif=exif)).taken == np.datetime64("2009-07-04T12:30:05")
-    assert np.isnat(decode_bytes(encoded(photo, "JPEG")).taken)
-
-
-@pytest.mark.parametrize("text", ["", "0000:00:00 00:00:00", "2009:13:45 99:99:99", "yesterday", "\0\0"])
-def test_a_nonsensical_capture_time_is_no_time(photo: Image.Image, text: str) -> None:
-    exif = Image.Exif()
-    exif.get_ifd(0x8769)[0x9003] = text
-    assert np.isnat(decode_bytes(encoded(photo, "JPEG", exif=exif)).taken)
-
-
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "HEIF", "WEBP", "AVIF", "GIF", "BMP"])
 def test_a_truncated_file_is_refused_with_a_reason(photo: Image.Image, form: str) -> None:
     whole = encoded(photo, form)

@@ -50,15 +50,15 @@ def index_again(
         enrich=bool(before.get("enrich")),
         prune=bool(before.get("prune")),
         stages=tuple(before.get("stages", IN_EVERY_RUN)),
+        trust_mtime=bool(before.get("trust_mtime")),
     )
     patterns = {name: tuple(before.get(name) or ()) for name in ("include", "exclude")}
     source = GallerySource([Path(folder)], **patterns)
     require_a_target(source, library)
     describe, options = describer(library, options, conf, Asked(), notices, progress, stop)
     known = describe.faces_from
-    stages = stages_of_run(
-        options.stages, StageModels(known), conf, notices, progress, stop, enrich=options.enrich
-    )
+    models = StageModels(known, trust_mtime=options.trust_mtime)
+    stages = stages_of_run(options.stages, models, conf, notices, progress, stop, enrich=options.enrich)
     summary = index(source, library, describe, options, stages=stages, progress=progress, stop=stop)
     return summary, library.looking_for(known, None)
 

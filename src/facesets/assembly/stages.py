@@ -4,12 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
+
 from facesets.assembly.models import make_landmarks
 from facesets.assembly.notices import Notices
 from facesets.assembly.packs import get_pack
 from facesets.errors import Command, WrongUsage
 from facesets.interfaces import Progress
 from facesets.operations.ingest.enrich import landmarks_stage
+from facesets.operations.ingest.metadata import metadata_stage
 from facesets.operations.ingest.stages import Stage
 from facesets.settings import Settings
 from facesets.stop import Stop
@@ -30,17 +33,27 @@ class StageModels:
         The model pack that the user names; None for the one of the faces.
     provider : str
         Where models run.
+    trust_mtime : bool
+        Of no model, but of `metadata`: whether the time of a file's last change counts.
     """
 
     faces_from: "CacheSettings | None" = None
     pack: str | None = None
     provider: str = "auto"
+    trust_mtime: bool = False
 
 
 Maker: TypeAlias = Callable[[StageModels, Settings, Notices, Progress, Stop], Stage | None]
 """Makes a stage; None where there is no model for it."""
 
-MAKERS: Mapping[str, Maker] = {}
+
+def _metadata(models: StageModels, *_: object) -> Stage:
+    return metadata_stage(lambda: np.datetime64("now", "us"), trust_mtime=models.trust_mtime)
+
+
+MAKERS: Mapping[str, Maker] = {
+    "metadata": _metadata,
+}
 """What makes each stage that looks at photos."""
 
 

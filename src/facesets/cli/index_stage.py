@@ -8,6 +8,7 @@ from facesets.cli import console
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
+    from facesets.assembly.stages import StageModels
     from facesets.operations.ingest.stage_run import StageOptions, StageSummary
 
 
@@ -16,15 +17,13 @@ def index_stage(
     targets: Sequence[Path],
     database: str | None,
     options: "StageOptions",
-    *,
-    pack: str | None,
-    provider: str,
+    models: "StageModels",
 ) -> None:
     """Let one stage look at the photos of the library that lack it, or at those below some folders."""
     from dataclasses import replace
 
     from facesets import settings
-    from facesets.assembly.stages import StageModels, stage_by_itself
+    from facesets.assembly.stages import stage_by_itself
     from facesets.assembly.stores import open_database
     from facesets.files import plain_path
     from facesets.operations.ingest.stage_run import run_stage
@@ -39,7 +38,7 @@ def index_stage(
         open_database(database, conf, console) as session,
     ):
         library = Library(session)
-        models = StageModels(library.settings, pack, provider)
+        models = replace(models, faces_from=library.settings)
         stage = stage_by_itself(name, models, conf, console, progress, stop)
         summary = run_stage(library, stage, options, progress=progress, stop=stop)
     console.show(summary, [_line(library.label, summary)], asked_for=options.dry_run)

@@ -14,12 +14,11 @@ import cv2
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
 from facesets.errors import UnreadableImage
 from facesets.files import read_regular_file
-from facesets.imaging.exif import ORIENTATION, Exif, capture_time
 from facesets.imaging.limits import MAX_FILE_BYTES, MAX_PIXELS, BoundedBytes, first_frame, require_few_scans
 from facesets.imaging.memory import picture_memory
 from facesets.records import Pixels
@@ -102,14 +101,11 @@ class Decoded:
     ----------
     pixels : uint8 array of shape (h, w, 3)
         RGB, EXIF orientation applied.
-    taken : numpy.datetime64
-        Capture time by the camera's clock, in seconds; NaT where the file does not say.
     width, height : int
         Of the upright picture in full. `pixels` has fewer only where a reduced picture was asked for.
     """
 
     pixels: Pixels
-    taken: np.datetime64
     width: int
     height: int
 
@@ -164,15 +160,14 @@ def decode_bytes(data: bytes, *, least_edge: int | None = None) -> Decoded:
             with _one_large if image.width * image.height > LARGE_PIXELS else nullcontext():
                 stored = _pixels(image, data, _reduction(image, least_edge))
                 # Only now: of some formats Pillow turns the picture while loading it, and then says so.
-                exif = _exif_of(image)
-                orientation = exif.get(ORIENTATION, 1)
+                orientation = _orientation(image)
                 pixels = _upright(stored, orientation)
             width, height = image.size[::-1] if orientation in _ON_ITS_SIDE else image.size
     except UnidentifiedImageError as error:
         raise UnreadableImage("not a picture of a known format") from error
     except _DECODING_ERRORS as error:
         raise UnreadableImage(f"damaged: {_first_line(error)}") from error
-    return Decoded(pixels, capture_time(exif), width, height)
+    return Decoded(pixels, width, height)
 
 
 def _upright(stored: Pixels, orientation: int) -> Pixels:
@@ -191,12 +186,14 @@ def _first_line(error: BaseException) -> str:
     return text.splitlines()[0][:200]
 
 
-def _exif_of(image: Image.Image) -> Exif:
-    """Metadata of an image; broken metadata is no metadata and costs no picture."""
+def _orientation(image: Image.Image) -> int:
+    """How a picture is turned, as EXIF numbers it; broken metadata is no metadata and costs no picture."""
     try:
-        return image.getexif()
+        exif = image.getexif()
     except _DECODING_ERRORS:
-        return Image.Exif()
+        return 1
+    orientation: int = exif.get(ExifTags.Base.Orientation, 1)
+    return orientation
 
 
 def _reduction(image: Image.Image, least_edge: int | None) -> int:

@@ -43,7 +43,7 @@ def library(database: Database, embedder: LocalEmbedder, photo: Path) -> Library
     (faces,) = embedder.embed([decoded.pixels])
     assert len(faces) == 2
     left = faces.take(np.array([int(faces.box[:, 0].argmin())]))
-    image = ImageRecord(sha(photo), decoded.width, decoded.height, decoded.taken, bytes(32), left)
+    image = ImageRecord(sha(photo), decoded.width, decoded.height, np.datetime64("NaT", "s"), bytes(32), left)
     filled = Library(database)
     with filled.writing(embedder.settings):
         filled.commit([FileRecord(str(photo), 1, 1, image.sha256)], [image])

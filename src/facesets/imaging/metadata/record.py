@@ -18,10 +18,10 @@ class PhotoMetadata:
     taken : datetime64[us]
         By the camera's clock; NaT where nothing that can be believed says it.
     taken_from : str
-        What says it: `DateTimeOriginal`, `DateTimeDigitized`, `DateTime`, `XMP`, `file name`, `folder name` or
-        `mtime`.
+        What says it: `DateTimeOriginal`, `DateTimeDigitized`, `DateTime`, `XMP`, `file name`, `folder name`
+        or `mtime`; empty where nothing does.
     taken_text : str
-        What was read, though it may not be believed.
+        What was read there; where nothing can be believed, the first that was read.
     utc_offset_min : int or None
         Minutes by which the camera's clock is ahead of UTC.
     latitude, longitude : float or None

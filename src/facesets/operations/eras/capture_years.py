@@ -15,8 +15,7 @@ from typing import IO
 import numpy as np
 
 from facesets.files import mtime_ns_of, open_regular_file
-from facesets.imaging.capture import year_in_header, year_in_name
-from facesets.imaging.exif import sane_year
+from facesets.imaging.metadata.years import sane_year, year_in_header, year_in_name
 from facesets.interfaces import Progress
 from facesets.operations.eras.year_cache import UNKNOWN, YearCache
 from facesets.records import FileRecord, FoundFile, Images, Int64

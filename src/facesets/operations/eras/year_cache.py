@@ -14,7 +14,7 @@ from facesets.files import atomic_write
 from facesets.records import Int64
 
 # The rules by which a year is read from a header. Another number is another file: nothing old is believed.
-FILE_NAME = "capture-years-1.npz"
+FILE_NAME = "capture-years-2.npz"
 
 _BROKEN = (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile)
 UNKNOWN = -1

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
+
 from facesets.errors import ServiceFailed, UnreadableImage
 from facesets.files import read_regular_file
 from facesets.imaging.decode import Decoded, decode_bytes
@@ -160,7 +162,8 @@ class ImageReader:
             sha256=sha256,
             width=decoded.width,
             height=decoded.height,
-            taken=decoded.taken,
+            # A stage finds out.
+            taken=np.datetime64("NaT", "s"),
             fingerprint=bits,
             faces=Faces.empty(1) if description.faces is None else description.faces,
             clip=description.clip,

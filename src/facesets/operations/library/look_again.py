@@ -75,6 +75,6 @@ def _store(connection: Connection, library: Library, sha256: str, decoded: Decod
         raise WrongUsage(
             f"There are no faces in {library.label} yet. Run {Command('index', Field('target', 'PHOTOS'))}."
         )
-    record = ImageRecord(sha256, decoded.width, decoded.height, decoded.taken, b"", faces)
+    record = ImageRecord(sha256, decoded.width, decoded.height, np.datetime64("NaT", "s"), b"", faces)
     (record,) = without_forgotten(connection, [record])
     return Looked(*add_faces(connection, detector, sha256, record.faces))

@@ -25,6 +25,7 @@ from facesets.operations.options.shared import (
     RetryFailed,
     SameImageOk,
     Sheet,
+    TrustMtime,
 )
 from facesets.operations.options.threshold import Method, Threshold, measure_of, refuse
 
@@ -59,6 +60,7 @@ class EmbedOptions(Checked):
     prune: Annotated[bool, Option("Forget what is not there any more in other folders, too.")] = False
     fast_decode: FastDecode = False
     enrich: Enrich = False
+    trust_mtime: TrustMtime = False
     dry_run: DryRun = False
 
 

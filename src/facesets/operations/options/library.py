@@ -19,6 +19,7 @@ from facesets.operations.options.shared import (
     MinSamples,
     RetryFailed,
     SameImageOk,
+    TrustMtime,
 )
 from facesets.operations.options.stages import IN_EVERY_RUN, Stages
 from facesets.operations.options.threshold import (
@@ -57,6 +58,7 @@ class IndexOptions(Checked):
     fast_decode: FastDecode = False
     enrich: Enrich = False
     stages: Stages = IN_EVERY_RUN
+    trust_mtime: TrustMtime = False
     dry_run: DryRun = False
 
     @property

@@ -17,6 +17,9 @@ FastDecode = Annotated[
         "(docs/throughput.md says how much)."
     ),
 ]
+TrustMtime = Annotated[
+    bool, Option("Where nothing else says when a photo was taken, believe when its file was last changed.")
+]
 Enrich = Annotated[bool, Option("Add landmarks and pose in the same pass, as `enrich` does later.")]
 SameImageOk = Annotated[bool, Option("Two faces in one photo may be one person (collages, mirrors).")]
 MinClusterSize = Annotated[

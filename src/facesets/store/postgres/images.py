@@ -170,13 +170,13 @@ def new_ids(connection: Connection, table: str, count: int) -> list[int]:
 
 def _update_images(connection: Connection, images: Sequence[ImageRecord]) -> None:
     connection.execute(
-        """UPDATE images i SET width = new.width, height = new.height, taken = new.taken,
-                fingerprint = new.fingerprint
+        """UPDATE images i SET width = new.width, height = new.height,
+                taken = coalesce(new.taken, i.taken), fingerprint = new.fingerprint
             FROM unnest(%(sha256)s::text[], %(width)s::integer[], %(height)s::integer[],
                 %(taken)s::timestamp[], %(fingerprint)s::bytea[])
                 AS new (sha256, width, height, taken, fingerprint)
             WHERE i.sha256 = new.sha256 AND (i.width, i.height, i.taken, i.fingerprint)
-                IS DISTINCT FROM (new.width, new.height, new.taken, new.fingerprint)""",
+                IS DISTINCT FROM (new.width, new.height, coalesce(new.taken, i.taken), new.fingerprint)""",
         {
             "sha256": [image.sha256 for image in images],
             "width": [image.width for image in images],

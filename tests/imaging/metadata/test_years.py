@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 from pillow_heif import register_heif_opener
 
-from facesets.imaging.capture import year_in_header, year_in_name
-from facesets.imaging.exif import capture_time
+from facesets.imaging.metadata.years import year_in_header, year_in_name
 
 register_heif_opener()
 LATEST = 2026
@@ -85,10 +84,6 @@ def test_a_clock_that_was_never_set_leaves_it_to_the_next_tag(text: str) -> None
     times = {ORIGINAL: text, DIGITIZED: "2005:01:01 10:00:00"}
     assert year_in_header(io.BytesIO(photo("JPEG", times, 16)), latest=LATEST) == 2005
     assert year_in_header(io.BytesIO(photo("JPEG", {ORIGINAL: text}, 16)), latest=LATEST) == 0
-
-
-def test_the_time_of_the_last_change_is_no_capture_time() -> None:
-    assert np.isnat(capture_time(exif_with({CHANGED: "2019:01:01 10:00:00"})))
 
 
 def test_exif_behind_the_pixels_of_a_png_is_found_and_a_look_alike_is_not() -> None:

@@ -1,0 +1,105 @@
+"""All else that tags say, as plain JSON values of a bounded size."""
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from PIL.TiffImagePlugin import IFDRational
+
+from facesets.imaging.metadata.fields import Fields
+from facesets.imaging.metadata.tags import XMP, as_number
+from facesets.imaging.metadata.texts import from_bytes, from_latin, of_comment
+from facesets.imaging.metadata.xmp import Properties
+from facesets.imaging.metadata.xmp_tags import TAGS_OF_XMP
+
+MOST_BYTES = 16_000
+"""Of all values together, as JSON with their names."""
+_MOST_TEXT = 2000
+_MOST_NUMBERS = 32
+
+_NOT_KEPT = frozenset(
+    {
+        # Of makers and programs, unreadable without them.
+        *("MakerNote", "MakerNoteSafety", "PrintImageMatching", "ImageResources", "InterColorProfile"),
+        *(
+            "ImageSourceData",
+            "IPTCNAA",
+            "DNGPrivateData",
+            "JPEGTables",
+            "CFAPattern",
+            "DeviceSettingDescription",
+        ),
+        # Where parts of the file are, which says nothing without it.
+        *("StripOffsets", "StripByteCounts", "TileOffsets", "TileByteCounts", "SubIFDs", "ColorMap"),
+        *("JpegIFOffset", "JpegIFByteCount", "FreeOffsets", "FreeByteCounts", "TransferFunction", XMP),
+    }
+)
+_TEXTS_OF_WINDOWS = ("XPTitle", "XPComment", "XPAuthor", "XPKeywords", "XPSubject")
+_COMMENTS = ("UserComment", "GPSProcessingMethod", "GPSAreaInformation")
+
+
+def extra_of(fields: Fields, properties: Properties, used: Collection[str]) -> Mapping[str, Any]:
+    """The tags that nobody used, then the XMP properties that mean other ones than those used.
+
+    What has no room is noted in `fields.refused`.
+    """
+    extra: dict[str, Any] = {}
+    room = MOST_BYTES
+    for name, value in [*_of_tags(fields), *_of_xmp(properties, used)]:
+        size = len(json.dumps({name: value}))
+        if size > room:
+            fields.refused["extra"] = f"{name} and perhaps more: there is room for {MOST_BYTES // 1000} kB"
+            continue
+        extra[name] = value
+        room -= size
+    return extra
+
+
+def _of_tags(fields: Fields) -> Iterator[tuple[str, Any]]:
+    for name, value in fields.tags.items():
+        if name in fields.used or name in _NOT_KEPT:
+            continue
+        kept = _kept(name, value)
+        if kept is None and _is_broken_ratio(value):
+            fields.refuse(name, "is no number")
+        elif kept not in (None, "", []):
+            yield name, kept
+
+
+def _of_xmp(properties: Properties, used: Collection[str]) -> Iterator[tuple[str, Any]]:
+    for name, value in properties.items():
+        if TAGS_OF_XMP.get(name) in used or not value:
+            continue
+        yield name, value[:_MOST_TEXT] if isinstance(value, str) else [each[:_MOST_TEXT] for each in value]
+
+
+def _is_broken_ratio(value: object) -> bool:
+    parts = value if isinstance(value, tuple) else (value,)
+    return any(isinstance(part, IFDRational) and not part.denominator for part in parts)
+
+
+def _kept(name: str, value: object) -> object:
+    """A value as JSON has it; None where it is a blob, or no number."""
+    if isinstance(value, str):
+        return from_latin(value)[:_MOST_TEXT]
+    if isinstance(value, bytes):
+        return _text_of(name, value)[:_MOST_TEXT] or _number_of(value)
+    if isinstance(value, tuple):
+        if len(value) > _MOST_NUMBERS:
+            return None
+        parts = [_kept(name, part) for part in value]
+        return None if None in parts else parts
+    number = as_number(value)
+    return int(number) if number is not None and number.is_integer() else number
+
+
+def _text_of(name: str, content: bytes) -> str:
+    if name in _COMMENTS:
+        return of_comment(content)
+    if name in _TEXTS_OF_WINDOWS:
+        return from_latin(content.decode("utf-16-le", "replace").split("\0", 1)[0].encode().decode("latin-1"))
+    return from_bytes(content)
+
+
+def _number_of(content: bytes) -> int | None:
+    return content[0] if len(content) == 1 else None

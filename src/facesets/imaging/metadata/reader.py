@@ -1,0 +1,132 @@
+"""From a photo's file to what it says of the photo, by reading its head."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import IO
+
+import numpy as np
+
+from facesets.imaging.metadata.camera import camera_of
+from facesets.imaging.metadata.containers import Blocks, find_blocks
+from facesets.imaging.metadata.extra import extra_of
+from facesets.imaging.metadata.fields import Fields
+from facesets.imaging.metadata.names import day_of_folder, time_in_name
+from facesets.imaging.metadata.places import place_of
+from facesets.imaging.metadata.record import UNKNOWN_TIME, PhotoMetadata
+from facesets.imaging.metadata.tags import XMP, Tags, read_tags
+from facesets.imaging.metadata.times import Taken, read_time, unbelievable
+from facesets.imaging.metadata.xmp import BrokenXmp, Properties, properties
+from facesets.imaging.metadata.xmp_tags import TIMES_OF_XMP, first_text, tags_of
+
+READER_VERSION = "1"
+"""Rises where the same file gives something else: photos are then looked at again."""
+
+_TIMES = (
+    ("DateTimeOriginal", "SubsecTimeOriginal", "OffsetTimeOriginal"),
+    ("DateTimeDigitized", "SubsecTimeDigitized", "OffsetTimeDigitized"),
+    ("DateTime", "SubsecTime", "OffsetTime"),
+)
+_BROKEN = (EOFError, IndexError, ValueError, OverflowError, MemoryError, struct.error, zlib.error)
+
+
+def read_metadata(
+    file: IO[bytes], path: str, *, now: np.datetime64, changed: np.datetime64 = UNKNOWN_TIME
+) -> PhotoMetadata:
+    """What a file and its name say of the photo in it; fields that cannot be read are left out.
+
+    Parameters
+    ----------
+    file : binary file
+        At its beginning. A few kilobytes of it are read.
+    path : str
+        Of which names are read that say when it was taken; nothing is opened.
+    now : datetime64
+        Times that are more than a day later come from wrong clocks.
+    changed : datetime64
+        When the file was last changed, by the clock of this machine, where that is to be believed.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    """
+    fields, said, refused = _read_head(file)
+    by_xmp = Fields(tags_of(said))
+    found = camera_of(by_xmp) | place_of(by_xmp) | camera_of(fields) | place_of(fields)
+    # Nobody turns a picture by what XMP says.
+    found["orientation"] = camera_of(fields).get("orientation", 1)
+    times = [*_times_in_head(fields, said, now), *_times_beside(path, now, changed)]
+    taken = next((each for each in times if not each.reason), Taken("", ""))
+    # The other times are as good as any other tag.
+    fields.used -= {tag for tags in _TIMES if tags[0] != taken.source for tag in tags}
+    extra = extra_of(fields, said, by_xmp.used)
+    refused |= {f"XMP {name}": why for name, why in by_xmp.refused.items() if name not in fields.tags}
+    refused |= fields.refused
+    refused |= {each.source: f"{each.text}: {each.reason}" for each in times if each.reason}
+    return PhotoMetadata(
+        taken=taken.time,
+        taken_from=taken.source,
+        taken_text=taken.text or next((each.text for each in times), ""),
+        utc_offset_min=taken.utc_offset_min,
+        refused=refused,
+        extra=extra,
+        **found,
+    )
+
+
+def time_in_head(file: IO[bytes], *, now: np.datetime64) -> np.datetime64:
+    """When a photo was taken by what is in its file; NaT where that does not say.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    """
+    fields, said, _ = _read_head(file)
+    return next((each.time for each in _times_in_head(fields, said, now) if not each.reason), UNKNOWN_TIME)
+
+
+def _read_head(file: IO[bytes]) -> tuple[Fields, Properties, dict[str, str]]:
+    """Tags of EXIF, properties of XMP, and what is broken; as far as the file can be followed."""
+    refused: dict[str, str] = {}
+    tags: Tags = {}
+    said: Properties = {}
+    try:
+        blocks = find_blocks(file)
+    except _BROKEN:
+        blocks = Blocks()
+        refused["file"] = "its parts are broken"
+    if blocks.exif is not None:
+        tags, broken = read_tags(blocks.exif)
+        if broken:
+            refused["EXIF"] = "it is broken"
+    xmp = blocks.xmp or tags.get(XMP, b"")
+    if isinstance(xmp, bytes) and xmp.strip(b"\0"):
+        try:
+            said = properties(xmp)
+        except BrokenXmp as error:
+            refused["XMP"] = str(error)
+    return Fields(tags), said, refused
+
+
+def _times_in_head(fields: Fields, said: Properties, now: np.datetime64) -> Iterator[Taken]:
+    for name, fraction, zone in _TIMES:
+        taken = read_time(
+            name, fields.text(name), latest=now, fraction=fields.text(fraction), zone=fields.text(zone)
+        )
+        if taken.text:
+            yield taken
+    for name in TIMES_OF_XMP:
+        taken = read_time("XMP", first_text(said.get(name, "")), latest=now)
+        if taken.text:
+            yield taken
+
+
+def _times_beside(path: str, now: np.datetime64, changed: np.datetime64) -> Iterator[Taken]:
+    """What the name of the file says, its folders, and the time of its last change; in this order."""
+    for named in (time_in_name(path, latest=now), day_of_folder(path, latest=now)):
+        if named.text:
+            yield named
+    if not np.isnat(changed):
+        yield Taken("mtime", str(changed), changed.astype("M8[us]"), reason=unbelievable(changed, now))

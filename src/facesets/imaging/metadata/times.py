@@ -1,0 +1,116 @@
+"""Times as cameras and programs write them, and which of them can be believed."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from facesets.imaging.metadata.record import UNKNOWN_TIME
+
+FIRST_YEAR = 1840
+"""No photo is older; cameras whose clock was never set write the year 0."""
+
+_AHEAD = np.timedelta64(1, "D")
+"""By how much a camera's clock may be ahead: it may be anywhere on earth."""
+
+_CLOCKS_BEGIN = (np.datetime64("1904-01-01"), np.datetime64("1970-01-01"))
+"""The days that clocks without a battery begin with."""
+_ARCHIVES_BEGIN = np.datetime64("1980-01-01T00:00:00")
+"""What file systems and archives write that know no time."""
+
+_MOST_OFFSET_MIN = 15 * 60
+
+_TIME = re.compile(
+    r"(?P<year>\d{4})(?:[:/.-](?P<month>\d{1,2})(?:[:/.-](?P<day>\d{1,2})"
+    r"(?:[ T]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d+))?)?"
+    r"\s*(?P<zone>Z|[+-]\d{1,2}:?\d{2})?)?)?)?(?![\d:])",
+    re.ASCII,
+)
+_ZONE = re.compile(r"(Z)|([+-])(\d{1,2}):?(\d{2})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A time that something says.
+
+    Attributes
+    ----------
+    source : str
+        As in `PhotoMetadata.taken_from`.
+    text : str
+        What it says; empty where it says nothing.
+    time : datetime64[us]
+        NaT where it is not believed.
+    utc_offset_min : int or None
+        As in `PhotoMetadata`.
+    reason : str
+        Why it is not believed; empty where it is.
+    """
+
+    source: str
+    text: str
+    time: np.datetime64 = UNKNOWN_TIME
+    utc_offset_min: int | None = None
+    reason: str = ""
+
+
+def read_time(source: str, text: str, *, latest: np.datetime64, fraction: str = "", zone: str = "") -> Taken:
+    """A time as EXIF or XMP write it: `2019:07:04 15:30:00`, `2019-07-04T15:30:00.25+02:00`, `2019-07`.
+
+    What is left out is the first month, the first day, midnight.
+
+    Parameters
+    ----------
+    latest : datetime64
+        About now: what is more than a day later comes from a wrong clock.
+    fraction, zone : str
+        Digits behind the second and the offset from UTC, where they are written apart.
+    """
+    text = text.strip()
+    if not text.strip(": 0-/.TZ") and not text.strip(": "):
+        return Taken(source, "")
+    match = _TIME.match(text)
+    if match is None:
+        return Taken(source, text, reason="it is no time")
+    year, month, day, hour, minute, second = (int(match[name] or least) for name, least in _PARTS.items())
+    if not year:
+        return Taken(source, text, reason="the clock was never set")
+    try:
+        whole = datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 - by the camera's clock
+    except ValueError:
+        return Taken(source, text, reason="there is no such time")
+    digits = match["fraction"] or (fraction.strip() if fraction.strip().isdecimal() else "")
+    microseconds = int(f"{digits:0<6.6}") if digits.isascii() else 0
+    time = np.datetime64(whole + timedelta(microseconds=microseconds), "us")
+    reason = unbelievable(time, latest)
+    if reason:
+        return Taken(source, text, reason=reason)
+    return Taken(source, text, time, offset_of(match["zone"] or zone))
+
+
+_PARTS = {"year": 0, "month": 1, "day": 1, "hour": 0, "minute": 0, "second": 0}
+
+
+def offset_of(text: str) -> int | None:
+    """Minutes ahead of UTC of `+02:00`, `-0330` or `Z`; None where it is none."""
+    match = _ZONE.fullmatch(text.strip())
+    if match is None:
+        return None
+    if match[1]:
+        return 0
+    minutes = int(match[3]) * 60 + int(match[4])
+    if minutes > _MOST_OFFSET_MIN or int(match[4]) > 59:
+        return None
+    return -minutes if match[2] == "-" else minutes
+
+
+def unbelievable(time: np.datetime64, latest: np.datetime64) -> str:
+    """Why no photo can be from a time; empty where it can."""
+    if time > latest + _AHEAD:
+        return "it lies in the future"
+    if time.astype("M8[Y]").astype(int) + 1970 < FIRST_YEAR:
+        return "it is before photography"
+    if time.astype("M8[D]") in _CLOCKS_BEGIN or time == _ARCHIVES_BEGIN:
+        return "it is what clocks that were never set begin with"
+    return ""

@@ -1,0 +1,79 @@
+"""What XMP says: simple properties and lists of texts, by short names such as `exif:FNumber`."""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import TypeAlias
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from facesets.imaging.metadata.texts import clean
+
+Properties: TypeAlias = Mapping[str, str | list[str]]
+
+_RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+_PREFIXES = {
+    "http://ns.adobe.com/exif/1.0/": "exif",
+    "http://cipa.jp/exif/1.0/": "exifEX",
+    "http://ns.adobe.com/exif/1.0/aux/": "aux",
+    "http://ns.adobe.com/tiff/1.0/": "tiff",
+    "http://ns.adobe.com/xap/1.0/": "xmp",
+    "http://ns.adobe.com/xap/1.0/rights/": "xmpRights",
+    "http://ns.adobe.com/photoshop/1.0/": "photoshop",
+    "http://purl.org/dc/elements/1.1/": "dc",
+    "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/": "Iptc4xmpCore",
+    "http://ns.adobe.com/lightroom/1.0/": "lr",
+    "http://www.digikam.org/ns/1.0/": "digiKam",
+    "http://ns.google.com/photos/1.0/camera/": "GCamera",
+}
+"""Namespaces that say something of a photo. Others hold the settings and histories of programs."""
+
+_MAX_PROPERTIES = 1000
+
+
+class BrokenXmp(Exception):
+    """It is no XML, or XML that tries to do harm; the message says which."""
+
+
+def properties(xmp: bytes) -> Properties:
+    """The properties of a packet by their names, the first of each name.
+
+    Raises
+    ------
+    BrokenXmp
+        It cannot be parsed, or defines entities.
+    """
+    try:
+        root = fromstring(xmp.strip(b"\0 \r\n\t"), forbid_dtd=True)
+    except DefusedXmlException as error:
+        raise BrokenXmp("it defines entities, which XMP never needs") from error
+    except (ParseError, ValueError, LookupError) as error:
+        raise BrokenXmp("it is no XML") from error
+    found: dict[str, str | list[str]] = {}
+    for description in root.iter(f"{_RDF}Description"):
+        for name, value in _of(description):
+            if len(found) >= _MAX_PROPERTIES:
+                return MappingProxyType(found)
+            found.setdefault(name, value)
+    return MappingProxyType(found)
+
+
+def _of(description: Element) -> Iterator[tuple[str, str | list[str]]]:
+    for key, value in description.attrib.items():
+        if name := _short(key):
+            yield name, clean(value)
+    for child in description:
+        name = _short(child.tag)
+        if not name:
+            continue
+        if not len(child):
+            yield name, clean(child.text or "")
+        elif child[0].tag in (f"{_RDF}Seq", f"{_RDF}Bag", f"{_RDF}Alt"):
+            yield name, [clean(item.text or "") for item in child[0] if not len(item)]
+
+
+def _short(key: str) -> str:
+    space, _, name = key.removeprefix("{").partition("}")
+    prefix = _PREFIXES.get(space)
+    return f"{prefix}:{name}" if prefix and name else ""

@@ -1,0 +1,404 @@
+"""What a photo's file says: the order of its sources, what is not believed, and at what cost."""
+
+import errno
+import io
+import json
+import os
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.fixtures.hostile import EXAMPLES
+from tests.fixtures.tagged_photos import (
+    ACCURACY,
+    ALL_IN_XMP,
+    CAMERA,
+    CHANGED,
+    COMMENT,
+    DIGITIZED,
+    F_NUMBER,
+    FORMATS,
+    ISO,
+    LATITUDE,
+    LATITUDE_REF,
+    LENS,
+    LONGITUDE_REF,
+    MAKE,
+    MAKER_NOTE,
+    MODEL,
+    OFFSET_CHANGED,
+    OFFSET_ORIGINAL,
+    ORIENTATION,
+    ORIGINAL,
+    SOFTWARE,
+    SUB_ORIGINAL,
+    exif,
+    jpeg,
+    jpeg_with,
+    made_photos,
+    packet,
+    photo,
+    place,
+)
+
+from facesets.imaging.metadata.extra import MOST_BYTES
+from facesets.imaging.metadata.reader import read_metadata
+from facesets.imaging.metadata.record import PhotoMetadata
+
+NOW = np.datetime64("2026-11-22T12:00:00")
+
+
+def read(content: bytes, path: str = "/photos/a.jpg", changed: str = "NaT") -> PhotoMetadata:
+    return read_metadata(io.BytesIO(content), path, now=NOW, changed=np.datetime64(changed, "us"))
+
+
+# Times
+
+
+def test_each_source_is_asked_after_those_that_are_surer() -> None:
+    main: dict[Any, str] = {CHANGED: "2003:03:03 03:03:03"}
+    camera: dict[Any, str] = {ORIGINAL: "2001:01:01 01:01:01", DIGITIZED: "2002:02:02 02:02:02"}
+    said: dict[Any, str] = {
+        "exif:DateTimeOriginal": "2004-04-04T04:04:04",
+        "photoshop:DateCreated": "2005-05-05T05:05:05",
+        "xmp:CreateDate": "2006-06-06T06:06:06",
+    }
+    path = "/2008-08-08 Feast/IMG_20070707_070707.jpg"
+    found = []
+    for tags in ([ORIGINAL], [DIGITIZED], [CHANGED], ["exif:DateTimeOriginal"], ["photoshop:DateCreated"]):
+        found.append(read(_photo(main, camera, said), path, "2009-09-09T09:09:09"))
+        for tag in tags:
+            for part in (main, camera, said):
+                part.pop(tag, None)
+    for name in (path, path.replace("IMG", "x_1"), "/2008-08-08 Feast/x.jpg", "/Feast/x.jpg"):
+        found.append(read(_photo(main, camera, said), name, "2009-09-09T09:09:09"))
+        said.clear()
+    found.append(read(_photo(main, camera, said), "/Feast/x.jpg"))
+    assert [(each.taken_from, str(each.taken)[:4]) for each in found] == [
+        ("DateTimeOriginal", "2001"),
+        ("DateTimeDigitized", "2002"),
+        ("DateTime", "2003"),
+        ("XMP", "2004"),
+        ("XMP", "2005"),
+        ("XMP", "2006"),
+        ("file name", "2007"),
+        ("folder name", "2008"),
+        ("mtime", "2009"),
+        ("", "NaT"),
+    ]
+
+
+def _photo(main: dict[Any, str], camera: dict[Any, str], said: dict[Any, str]) -> bytes:
+    return jpeg(b"Exif\0\0" + exif(main, camera), b"http://ns.adobe.com/xap/1.0/\0" + packet(said))
+
+
+def test_the_time_of_a_file_counts_only_where_that_is_asked_for() -> None:
+    assert np.isnat(read(photo("JPEG")).taken)
+    assert read(photo("JPEG"), changed="2009-09-09T09:09:09").taken_from == "mtime"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("0000:00:00 00:00:00", "never set"),
+        ("0000:01:01 00:00:00", "never set"),
+        ("1904:01:01 00:00:00", "begin with"),
+        ("1970:01:01 00:00:00", "begin with"),
+        ("1970:01:01 01:00:00", "begin with"),
+        ("1980:01:01 00:00:00", "begin with"),
+        ("0201:05:06 10:00:00", "before photography"),
+        ("2026:11:24 00:00:00", "future"),
+        ("9999:12:31 23:59:59", "future"),
+        ("2019:02:30 10:00:00", "no such time"),
+        ("2009:13:45 99:99:99", "no such time"),
+        ("yesterday", "no time"),
+        ("20190704", "no time"),
+    ],
+)
+def test_an_absurd_time_is_kept_as_text_with_the_reason_and_the_next_source_is_asked(
+    text: str, reason: str
+) -> None:
+    alone = read(jpeg_with(exif(photo={ORIGINAL: text})))
+    assert np.isnat(alone.taken)
+    assert (alone.taken_text, alone.taken_from) == (text, "")
+    assert text in alone.refused["DateTimeOriginal"]
+    assert reason in alone.refused["DateTimeOriginal"]
+    both = read(jpeg_with(exif({CHANGED: "2005:01:01 10:00:00"}, {ORIGINAL: text})))
+    assert (both.taken_from, both.taken_text) == ("DateTime", "2005:01:01 10:00:00")
+    assert reason in both.refused["DateTimeOriginal"]
+
+
+@pytest.mark.parametrize("text", ["", " ", "    :  :     :  :  ", "\0\0\0"])
+def test_a_time_that_was_left_blank_is_not_said_at_all(text: str) -> None:
+    found = read(jpeg_with(exif(photo={ORIGINAL: text})))
+    assert (found.taken_text, dict(found.refused)) == ("", {})
+
+
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("1957:04:12 00:00:00", "1957-04-12"),
+        ("2026:11:22 23:59:59", "2026-11-22T23:59:59"),
+        ("2019-07-04 15:30:00", "2019-07-04T15:30:00"),
+        ("2019/07/04 15:30:00", "2019-07-04T15:30:00"),
+        ("2019:07:04T15:30:00.5+02:00", "2019-07-04T15:30:00.5"),
+        ("2019:07:04", "2019-07-04"),
+        ("2019: 7: 4 15:30", "NaT"),
+        ("1970:01:02 00:00:00", "1970-01-02"),
+        ("1904:06:05 12:00:00", "1904-06-05T12:00:00"),
+    ],
+)
+def test_times_are_read_as_programs_write_them(text: str, time: str) -> None:
+    assert str(read(jpeg_with(exif(photo={ORIGINAL: text}))).taken) == str(np.datetime64(time, "us"))
+
+
+def test_parts_of_a_second_and_the_offset_belong_to_the_time_that_counts() -> None:
+    parts = {SUB_ORIGINAL: "25", OFFSET_ORIGINAL: "+05:30", OFFSET_CHANGED: "-08:00"}
+    main = {CHANGED: "2020:01:01 01:01:01"}
+    found = read(jpeg_with(exif(main, {ORIGINAL: "2019:07:04 15:30:00", **parts})))
+    assert (str(found.taken), found.utc_offset_min) == ("2019-07-04T15:30:00.250000", 330)
+    found = read(jpeg_with(exif(main, parts)))
+    assert (str(found.taken), found.utc_offset_min) == ("2020-01-01T01:01:01.000000", -480)
+
+
+@pytest.mark.parametrize("zone", ["+99:00", "02:00", "+02:75", "local", "   :  "])
+def test_an_offset_that_is_none_leaves_it_open(zone: str) -> None:
+    found = read(jpeg_with(exif(photo={**CAMERA, OFFSET_ORIGINAL: zone})))
+    assert (found.taken_from, found.utc_offset_min) == ("DateTimeOriginal", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "time", "offset"),
+    [
+        ("2019-07-04T15:30:00.25+02:00", "2019-07-04T15:30:00.25", 120),
+        ("2019-07-04T15:30Z", "2019-07-04T15:30", 0),
+        ("2019-07-04", "2019-07-04", None),
+        ("1957-06", "1957-06", None),
+        ("1957", "1957", None),
+    ],
+)
+def test_xmp_may_leave_parts_of_a_time_out(text: str, time: str, offset: int | None) -> None:
+    found = read(photo("JPEG", xmp=packet({"photoshop:DateCreated": text})))
+    assert (str(found.taken), found.utc_offset_min) == (str(np.datetime64(time, "us")), offset)
+
+
+# Places
+
+
+@pytest.mark.parametrize(
+    ("latitude", "longitude"), [(48.2, 16.4), (-33.9, 18.4), (40.7, -74.0), (-22.9, -43.2)]
+)
+def test_places_are_in_degrees_north_and_east(latitude: float, longitude: float) -> None:
+    found = read(jpeg_with(exif(gps=place(latitude, longitude, altitude=[(1711, 10)], accuracy=[(5, 1)]))))
+    assert (found.latitude, found.longitude) == (latitude, longitude)
+    assert (found.altitude_m, found.gps_accuracy_m) == (171.1, 5)
+    below = read(jpeg_with(exif(gps=place(latitude, longitude, altitude=[(430, 1)], below=b"\1"))))
+    assert below.altitude_m == -430
+
+
+@pytest.mark.parametrize(
+    ("wrong", "name", "reason"),
+    [
+        ({LATITUDE: [(0, 1)] * 3, 4: [(0, 1)] * 3}, "GPSLatitude", "no place is known"),
+        ({LATITUDE: [(91, 1), (0, 1), (0, 1)]}, "GPSLatitude", "out of range"),
+        ({4: [(180, 1), (0, 1), (1, 1)]}, "GPSLongitude", "out of range"),
+        ({LATITUDE_REF: "E", LONGITUDE_REF: "N"}, "GPSLatitude", "hemisphere 'E'"),
+        ({LONGITUDE_REF: ""}, "GPSLongitude", "no hemisphere"),
+        ({LATITUDE: [(0, 0)] * 3}, "GPSLatitude", "no number"),
+        ({LATITUDE: "somewhere"}, "GPSLatitude", "no number"),
+        ({ACCURACY: [(1, 0)]}, "GPSHPositioningError", "no number"),
+    ],
+)
+def test_a_place_that_cannot_be_is_refused_with_the_reason(
+    wrong: dict[int, bytes | str], name: str, reason: str
+) -> None:
+    found = read(jpeg_with(exif(gps={**place(1, 2), **wrong})))
+    assert reason in found.refused[name]
+    if name != "GPSHPositioningError":
+        assert (found.latitude, found.longitude) == (None, None)
+
+
+# Cameras and all else
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("order", "<>")
+def test_every_format_says_the_same(kind: str, order: str) -> None:
+    block = exif(
+        {MAKE: "Maker", MODEL: "Model 1", ORIENTATION: 1}, CAMERA, place(48.2082, 16.3738), order=order
+    )
+    found = read(photo(kind, block))
+    assert (found.make, found.model, found.lens, found.iso) == ("Maker", "Model 1", "35mm F2", 400)
+    assert (found.aperture, found.exposure_s, found.focal_length_mm) == (2.8, 1 / 250, 35)
+    assert (str(found.taken), found.latitude) == ("2019-07-04T15:30:00.000000", 48.2082)
+    assert found.refused == {}
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("as_elements", [True, False], ids=["elements", "attributes"])
+def test_xmp_alone_says_as_much(kind: str, as_elements: bool) -> None:
+    said = ALL_IN_XMP if as_elements else {**ALL_IN_XMP, "exif:ISOSpeedRatings": "400"}
+    found = read(photo(kind, xmp=packet(said, as_elements=as_elements)))
+    assert (found.make, found.model, found.lens, found.iso) == ("Maker", "Model 1", "35mm F2", 400)
+    assert (found.aperture, found.exposure_s, found.focal_length_mm) == (2.8, 1 / 250, 35)
+    assert (found.taken_from, found.latitude, found.longitude) == ("XMP", 48.208333333, -16.375)
+
+
+def test_what_exif_says_comes_before_what_xmp_says() -> None:
+    block, said = (
+        exif({MAKE: "Maker"}, {F_NUMBER: [(4, 1)]}),
+        packet({"tiff:Make": "Other", "tiff:Model": "M"}),
+    )
+    found = read(photo("JPEG", block, xmp=said))
+    assert (found.make, found.model, found.aperture) == ("Maker", "M", 4)
+
+
+def test_exif_as_imagemagick_writes_it_into_png_files_is_read() -> None:
+    block = b"Exif\0\0" + exif({MAKE: "Maker"}, CAMERA)
+    text = b"\nexif\n%8d\n" % len(block) + block.hex().encode() + b"\n"
+    for kind, profile in (b"tEXt", text), (b"zTXt", b"\0" + zlib.compress(text)):
+        content = b"Raw profile type exif\0" + profile
+        part = (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+        plain = photo("PNG")
+        for at in (33, len(plain) - 12):
+            assert read(plain[:at] + part + plain[at:]).make == "Maker"
+
+
+def test_all_other_tags_are_kept_by_name_as_json() -> None:
+    tags = {**CAMERA, COMMENT: b"UNICODE\0" + "am See ☀".encode("utf-16-le"), 0x9209: 16, 0xA402: [1]}
+    found = read(jpeg_with(exif({SOFTWARE: "1.0", 0x011A: [(72, 1)], CHANGED: "2020:01:01 01:01:01"}, tags)))
+    assert json.loads(json.dumps(dict(found.extra))) == {
+        "Software": "1.0",
+        "XResolution": 72,
+        "DateTime": "2020:01:01 01:01:01",
+        "UserComment": "am See ☀",
+        "Flash": 16,
+        "ExposureMode": 1,
+    }
+
+
+def test_nuls_and_what_is_behind_them_are_dropped() -> None:
+    found = read(jpeg_with(exif({MAKE: "Maker\0\0", SOFTWARE: "1.0\0rest"}, {LENS: "35mm\0 F2"})))
+    assert (found.make, found.lens, found.extra["Software"]) == ("Maker", "35mm", "1.0")
+
+
+def test_makers_notes_and_other_blobs_are_not_kept() -> None:
+    blobs = {MAKER_NOTE: b"note" * 8000, 0xA40B: bytes(range(256))}
+    found = read(jpeg_with(exif({0xC4A5: b"print" * 50}, {**CAMERA, **blobs})))
+    assert (found.iso, dict(found.extra)) == (400, {})
+
+
+def test_all_else_has_a_bounded_size() -> None:
+    said = {f"dc:p{n}": "x" * 900 for n in range(60)}
+    found = read(photo("JPEG", xmp=packet(said)))
+    assert MOST_BYTES - 1000 < len(json.dumps(dict(found.extra))) < MOST_BYTES + 1000
+    assert "16 kB" in found.refused["extra"]
+
+
+@pytest.mark.parametrize("number", [0, 9, 65535])
+def test_an_orientation_that_there_is_not_is_refused(number: int) -> None:
+    found = read(jpeg_with(exif({ORIENTATION: number})))
+    assert (found.orientation, found.refused) == (1, {"Orientation": f"{number} is out of range"})
+
+
+def test_a_sensitivity_too_large_for_its_tag_is_read_where_it_is_written() -> None:
+    assert read(jpeg_with(exif(photo={ISO: 65535, 0x8832: [102400]}))).iso == 102400
+
+
+# Hostile files
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        '<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>',
+        '<!DOCTYPE a [<!ENTITY a SYSTEM "file:///etc/passwd">]>',
+        '<!DOCTYPE a SYSTEM "http://127.0.0.1/a.dtd">',
+    ],
+)
+def test_xmp_that_defines_entities_is_refused(before: str) -> None:
+    said = packet({"tiff:Make": "Maker"}, before=before)
+    found = read(jpeg(b"http://ns.adobe.com/xap/1.0/\0" + said))
+    assert found.make == ""
+    assert "entities" in found.refused["XMP"]
+
+
+def test_xmp_that_is_no_xml_is_refused() -> None:
+    assert "XML" in read(jpeg(b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta")).refused["XMP"]
+
+
+def test_a_disk_that_fails_is_no_broken_photo() -> None:
+    class Failing(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            if self.tell() > 100:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return super().read(size)
+
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        read_metadata(Failing(jpeg_with(exif({MAKE: "Maker"}, CAMERA))), "a.jpg", now=NOW)
+
+
+MADE = {name: content for name, content in made_photos().items() if len(content) < 20_000}
+# The front, where the tags are, more often than all else.
+PLACES = st.one_of(st.integers(0, 700), st.integers(0, 20_000))
+
+
+@given(
+    name=st.sampled_from(sorted(MADE)),
+    changes=st.lists(st.tuples(PLACES, st.binary(min_size=1, max_size=8)), max_size=8),
+    keep=st.one_of(st.none(), PLACES),
+)
+@settings(max_examples=10 * EXAMPLES, deadline=None)
+def test_a_damaged_file_gives_what_a_database_can_keep(
+    name: str, changes: list[tuple[int, bytes]], keep: int | None
+) -> None:
+    content = bytearray(MADE[name][:keep])
+    for at, new in changes:
+        content[at : at + len(new)] = new
+    require_storable(read(bytes(content)))
+
+
+def require_storable(found: PhotoMetadata) -> None:
+    text = json.dumps([dict(found.extra), dict(found.refused)], allow_nan=False)
+    assert "\\u0000" not in text
+    assert "\\ud8" not in text
+    assert len(text) < 3 * MOST_BYTES
+    assert 1 <= found.orientation <= 8
+    assert (found.latitude is None) == (found.longitude is None)
+    assert np.isnat(found.taken) == (not found.taken_from)
+    for name in ("latitude", "altitude_m", "gps_accuracy_m", "aperture", "exposure_s", "focal_length_mm"):
+        number = getattr(found, name)
+        assert number is None or np.isfinite(number)
+
+
+# Costs
+
+
+class Counting(io.FileIO):
+    """A file that counts what is read of the disk."""
+
+    bytes_read = 0
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        count = super().readinto(buffer)
+        self.bytes_read += count
+        return count
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_only_the_head_of_a_large_file_is_read(kind: str, tmp_path: Path) -> None:
+    noise = os.urandom(400_000)
+    content = photo(kind, exif({MAKE: "Maker"}, {**CAMERA, MAKER_NOTE: b"note" * 3000}, place(1, 2)))
+    path = tmp_path / "a"
+    path.write_bytes(content + noise)
+    raw = Counting(path)
+    with io.BufferedReader(raw) as file:  # type: ignore[type-var]
+        assert read_metadata(file, str(path), now=NOW).make == "Maker"
+        assert raw.bytes_read < 64_000
