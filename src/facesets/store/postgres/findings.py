@@ -5,9 +5,12 @@ from typing import TypeAlias
 
 from facesets.records import Finding, ImageRecord
 from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.photo_metadata import store_metadata
 
 Found: TypeAlias = Sequence[tuple[int, ImageRecord, Finding]]
 """Images with their numbers, and what a stage found about each."""
 
-WRITERS: Mapping[str, Callable[[Connection, Found], None]] = {}
+WRITERS: Mapping[str, Callable[[Connection, Found], None]] = {
+    "metadata": store_metadata,
+}
 """What stores the findings of a stage, in place of those from before."""
