@@ -1,0 +1,113 @@
+"""Photos come in with the time at which they were taken, and with all that their files say."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.fixtures.photos import copy_photos
+from tests.fixtures.tagged_photos import CHANGED, OFFSET_CHANGED, exif
+
+from facesets.imaging.metadata.reader import READER_VERSION
+from facesets.inference.describer import LocalDescriber
+from facesets.inference.local import LocalEmbedder
+from facesets.operations.ingest.embed import embed
+from facesets.operations.ingest.index import index
+from facesets.operations.ingest.metadata import metadata_stage
+from facesets.operations.ingest.stages import Photo, Stage
+from facesets.operations.options.cache import EmbedOptions
+from facesets.operations.options.library import IndexOptions
+from facesets.progress import SilentProgress
+from facesets.records import Faces, ImageRecord, Images
+from facesets.sources.folders import FolderSource
+from facesets.sources.galleries import GallerySource
+from facesets.stop import Stop
+from facesets.store.npz.cache import Cache
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+
+NOW = np.datetime64("2026-11-22T12:00:00")
+NO_TIME = np.datetime64("NaT", "s")
+
+
+def stage(*, trust_mtime: bool = False) -> Stage:
+    return metadata_stage(lambda: NOW, trust_mtime=trust_mtime)
+
+
+@pytest.fixture
+def photos(lfw_photos: list[Path], tmp_path: Path) -> Path:
+    """One with EXIF, one with a date in its name, and one that says nothing."""
+    folder = copy_photos(lfw_photos[:3], tmp_path / "photos")
+    tagged, named, silent = (folder / photo.name for photo in lfw_photos[:3])
+    block = b"Exif\0\0" + exif({CHANGED: "2019:07:04 15:30:00"}, {OFFSET_CHANGED: "+02:00"})
+    content = tagged.read_bytes()
+    tagged.write_bytes(content[:2] + b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block + content[2:])
+    tagged.rename(folder / "tagged.jpg")
+    named.rename(folder / "IMG_20200102_030405.jpg")
+    silent.rename(folder / "silent.jpg")
+    changed = datetime(2011, 12, 13, 14, 15, 16, tzinfo=UTC).timestamp()
+    os.utime(folder / "silent.jpg", (changed, changed))
+    return folder
+
+
+def taken(images: Images) -> dict[str, str]:
+    return {Path(images.paths[row][0]).name: str(images.taken[row]) for row in range(len(images))}
+
+
+@pytest.mark.parametrize("trust_mtime", [False, True])
+def test_both_stores_keep_when_photos_were_taken(
+    photos: Path, database: Database, embedder: LocalEmbedder, tmp_path: Path, trust_mtime: bool
+) -> None:
+    how: dict[str, Any] = {
+        "stages": [stage(trust_mtime=trust_mtime)],
+        "progress": SilentProgress(),
+        "stop": Stop(),
+    }
+    cache = Cache(tmp_path / "c.npz")
+    with cache.writing(embedder.settings):
+        embed(FolderSource(photos), cache, embedder, EmbedOptions(), **how)
+    library = Library(database)
+    index(GallerySource([photos]), library, LocalDescriber(embedder, None), IndexOptions(), **how)
+    local = datetime(2011, 12, 13, 14, 15, 16, tzinfo=UTC).astimezone().replace(tzinfo=None)
+    expected = {
+        "tagged.jpg": "2019-07-04T15:30:00",
+        "IMG_20200102_030405.jpg": "2020-01-02T03:04:05",
+        "silent.jpg": local.isoformat() if trust_mtime else "NaT",
+    }
+    assert taken(Cache(tmp_path / "c.npz").load().images) == expected
+    assert taken(library.load().images) == expected
+
+
+def test_what_was_read_is_the_finding_of_the_stage(photos: Path) -> None:
+    image = ImageRecord("0" * 64, 1, 1, np.datetime64("1999-01-01", "s"), b"", Faces.empty(1))
+    looked = stage().look(Photo(str(photos / "tagged.jpg")), image)
+    finding = looked.findings["metadata"]
+    assert (finding.version, finding.reason) == (READER_VERSION, "")
+    assert (finding.value.taken_from, finding.value.utc_offset_min) == ("DateTime", 120)
+    assert looked.taken == np.datetime64("2019-07-04T15:30:00")
+    assert np.isnat(stage().look(Photo(str(photos / "silent.jpg")), image).taken)
+
+
+def test_the_stage_reads_the_file_itself_where_nobody_did(photos: Path) -> None:
+    image = ImageRecord("0" * 64, 1, 1, NO_TIME, b"", Faces.empty(1))
+    path = photos / "tagged.jpg"
+    from_disk = stage().look(Photo(str(path)), image)
+    from_memory = stage().look(Photo(str(path), path.read_bytes()), image)
+    assert from_disk.findings == from_memory.findings
+    with pytest.raises(FileNotFoundError):
+        stage().look(Photo(str(photos / "gone.jpg")), image)
+
+
+def test_a_time_that_is_known_outlives_a_run_without_the_stage(
+    photos: Path, database: Database, embedder: LocalEmbedder
+) -> None:
+    library = Library(database)
+    how: dict[str, Any] = {"progress": SilentProgress(), "stop": Stop()}
+    describer = LocalDescriber(embedder, None)
+    index(GallerySource([photos]), library, describer, IndexOptions(), stages=[stage()], **how)
+    before = taken(library.load().images)
+    database.run(lambda connection: connection.execute("DELETE FROM face_scans"))
+    index(GallerySource([photos]), library, describer, IndexOptions(), **how)
+    assert taken(library.load().images) == before
