@@ -138,10 +138,11 @@ def describe(
     summary = DescribeSummary(announced=said if planned else None, dry_run=options.dry_run)
     summary = _with_collected(summary, collected)
     held_back = (there if options.max_images is None else min(there, options.max_images)) - planned
+    summary = replace(summary, to_do=there, held_back=held_back)
     if options.dry_run or not planned or stop.requested:
-        return replace(summary, to_do=there, held_back=held_back, stopped=stop.requested)
+        return replace(summary, stopped=stop.requested)
     if not agree(said, cost):
-        return replace(summary, to_do=there, held_back=held_back, agreed=False)
+        return replace(summary, agreed=False)
     sent = run.send(planned, progress, stop)
     return _with_sent(summary, sent, run, there)
 
@@ -288,7 +289,7 @@ def _with_sent(summary: DescribeSummary, sent: Sent, run: _Run, there: int) -> D
         failed=summary.failed + sent.failed,
         sent=sent.photos,
         under_way=summary.under_way + sent.in_batches,
-        held_back=sent.held_back,
+        held_back=summary.held_back + sent.held_back,
         unavailable=len(run.failures),
         to_do=there - sent.photos,
         cost_usd=summary.cost_usd + float(run.budget.spent),

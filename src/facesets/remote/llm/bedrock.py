@@ -227,7 +227,7 @@ class Bedrock:
             if not str(found["Key"]).endswith(".jsonl.out"):
                 continue
             answer = self._known(partial(self._clients.s3.get_object, Bucket=place.bucket, Key=found["Key"]))
-            for line in answer["body" if "body" in answer else "Body"].iter_lines():
+            for line in answer["Body"].iter_lines():
                 record = _json(line)
                 if isinstance(record, Mapping) and str(record.get("recordId", "")).startswith(f"{key}-"):
                     yield str(record["recordId"]), _result(record)
