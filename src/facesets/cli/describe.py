@@ -130,7 +130,8 @@ def _show(label: str, summary: "DescribeSummary") -> None:
 
 def _line(label: str, summary: "DescribeSummary") -> str:
     if summary.dry_run:
-        return f"{label}: {counted(summary.to_do, 'photo')} without a description. Nothing was sent."
+        waiting = f"{label}: {counted(summary.to_do, 'photo')} without a description."
+        return f"{waiting}{_held_back(summary)} Nothing was sent."
     parts = [f"{label}: {counted(summary.described, 'photo')} described, {summary.failed} failed"]
     if summary.unavailable:
         parts.append(f"{summary.unavailable} unavailable")
@@ -141,8 +142,7 @@ def _line(label: str, summary: "DescribeSummary") -> str:
         line += f" {summary.under_way} in batches"
         line += f" for ${summary.under_way_usd:.4f} at most" if summary.under_way_usd else ""
         line += ": `facesets describe --check-batches` keeps their answers."
-    if summary.held_back:
-        line += f" {summary.held_back} wait for more to make a batch; --no-batch describes them now."
+    line += _held_back(summary)
     if summary.limit_reached:
         line += " --max-cost was reached."
     if summary.to_do:
@@ -150,3 +150,9 @@ def _line(label: str, summary: "DescribeSummary") -> str:
     if not summary.agreed:
         line += " Nothing was sent."
     return line + (" Stopped early: run the same command again to go on." if summary.stopped else "")
+
+
+def _held_back(summary: "DescribeSummary") -> str:
+    if not summary.held_back:
+        return ""
+    return f" {summary.held_back} wait for more to make a batch; --no-batch describes them now."

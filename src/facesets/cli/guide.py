@@ -100,6 +100,7 @@ GUIDE = {
         'facesets search "a red bicycle in snow"',
         "facesets search --face anna.jpg --min-similarity 0.5",
         'facesets search --person "Anna" --from 2019-01-01',
+        'facesets search --words "birthday cake" --person Anna',
     ),
     "describe": _entry(
         LIBRARY,

@@ -38,9 +38,9 @@ def search(
     provider: ProviderOption = "cpu",
 ) -> None:
     """Find photos in the library by words, by another photo, by a face or by a person's name."""
-    if sum(what is not None for what in (text, options.like, options.face)) > 1:
+    if sum(what is not None for what in (text, options.like, options.face, options.words)) > 1:
         raise WrongUsage(
-            "Search by one of TEXT, --like and --face at a time; --person and dates go with each."
+            "Search by one of TEXT, --words, --like and --face at a time; --person and dates go with each."
         )
     of_face = options.box is not None or options.all_faces or options.min_similarity is not None
     if options.face is None and of_face:
@@ -53,6 +53,7 @@ def search(
         search_by_face,
         search_by_person,
         search_by_text,
+        search_by_words,
         search_like,
         wants_index,
     )
@@ -95,11 +96,17 @@ def search(
                     library, row, of_text, text or "", dates, options.limit, person=options.person
                 )
             _show_images(found)
+        elif options.words is not None:
+            described = search_by_words(library, options.words, dates, options.limit, person=options.person)
+            texts = [f"{printable(hit.path)}\n    {printable(hit.description)}" for hit in described]
+            _show("images", described, "\n".join(texts))
         elif options.person is not None:
             images = search_by_person(library, options.person, dates, options.limit)
             _show("images", images, "\n".join(printable(hit.path) for hit in images))
         else:
-            raise WrongUsage("Say what to search for: TEXT, --like PHOTO, --face PHOTO or --person NAME.")
+            raise WrongUsage(
+                "Say what to search for: TEXT, --words WORDS, --like PHOTO, --face PHOTO or --person NAME."
+            )
 
 
 def _which(box: str | None, *, every: bool) -> "Which":

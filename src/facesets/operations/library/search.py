@@ -21,6 +21,7 @@ from facesets.store.postgres import search
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import ClipRow, DetectorRow, clip_models
+from facesets.store.postgres.photo_words import DescribedImage, described_images
 from facesets.store.postgres.search import Dates, FaceHit, ImageHit, SimilarImage
 from facesets.store.postgres.vector_index import Vectors, has_index, is_more_than
 from facesets.store.postgres.vector_index import build_index as build
@@ -86,6 +87,24 @@ def search_by_person(library: Library, name: str, dates: Dates, limit: int) -> l
         return search.images_of_person(connection, person.id, title, dates=dates, limit=limit)
 
     return library.database.run(work)
+
+
+def search_by_words(
+    library: Library, words: str, dates: Dates, limit: int, *, person: str | None = None
+) -> list[DescribedImage]:
+    """Images whose description has these words, the best first; with a person on them, if one is named.
+
+    Raises
+    ------
+    WrongUsage
+        There are no words, or nobody has that name.
+    """
+    if not words.strip():
+        raise WrongUsage(f"{Field('words')} is empty. Give words that descriptions of the photos have.")
+    number = _person(library, person)
+    return library.database.run(
+        lambda connection: described_images(connection, words, dates=dates, person=number, limit=limit)
+    )
 
 
 def search_by_face(

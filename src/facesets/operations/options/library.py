@@ -117,6 +117,10 @@ class SearchOptions(Checked):
             parse=_day,
         ),
     ] = None
+    words: Annotated[
+        str | None,
+        Option("Photos whose description (see `describe`) has these words.", metavar="WORDS"),
+    ] = None
     limit: Annotated[int, Option("Most results.", least=1, most=10_000)] = 20
 
 

@@ -1,4 +1,4 @@
-"""What language models said of photos: kept, searched by its words, and shown."""
+"""What language models said of photos: kept, and shown."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,6 @@ from psycopg.types.json import Jsonb
 
 from facesets.descriptions.prices import Usage
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.paths import from_text
-from facesets.store.postgres.search import Dates, taken_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +51,6 @@ class PhotoDescription:
     model: str
     described_at: str
     cost_usd: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class WordHit:
-    """A photo whose description has the words asked for."""
-
-    path: str
-    description: str
-    taken: str
 
 
 def keep_answer(connection: Connection, sha256: str, answer: Mapping[str, Any], source: Source) -> None:
@@ -113,41 +102,6 @@ def of_image(connection: Connection, image_id: int) -> PhotoDescription | None:
         (image_id,),
     ).fetchone()
     return None if row is None else PhotoDescription(*row)
-
-
-_QUERY = sql.SQL("websearch_to_tsquery('english', %(words)s)")
-
-
-def conditions(words: str) -> tuple[list[sql.Composable], dict[str, object]]:
-    """The condition that the description of an image `i` has these words, and its parameter.
-
-    Words stand for themselves, `"two words"` for both in that order, `or` for either, and `-word` for none.
-    """
-    has = sql.SQL("i.id IN (SELECT d.image_id FROM descriptions d WHERE d.words @@ {})").format(_QUERY)
-    return [has], {"words": words}
-
-
-def images_with_words(
-    connection: Connection, words: str, *, dates: Dates, person: str | None, limit: int
-) -> list[WordHit]:
-    """Images whose description has these words, the best first; that show a person, if one is given."""
-    more: list[sql.Composable] = [*taken_on(dates)]
-    if person is not None:
-        more.append(
-            sql.SQL("i.id IN (SELECT f.image_id FROM face_detections f WHERE f.person_id = %(person)s::uuid)")
-        )
-    rows = connection.execute(
-        sql.SQL(
-            """SELECT paths.first, d.description, coalesce(to_char(i.taken, 'YYYY-MM-DD HH24:MI:SS'), '')
-                FROM descriptions d JOIN images i ON i.id = d.image_id
-                CROSS JOIN LATERAL (SELECT p.path AS first FROM image_paths p
-                    WHERE p.image_id = i.id AND p.reason = '' ORDER BY p.id LIMIT 1) AS paths
-                WHERE d.words @@ {query} {more}
-                ORDER BY ts_rank(d.words, {query}) DESC, i.taken DESC NULLS LAST, i.id LIMIT %(limit)s"""
-        ).format(query=_QUERY, more=sql.SQL("").join(sql.SQL(" AND {}").format(each) for each in more)),
-        {"words": words, "first": dates.first, "last": dates.last, "person": person, "limit": limit},
-    ).fetchall()
-    return [WordHit(from_text(path), description, taken) for path, description, taken in rows]
 
 
 def names_on(connection: Connection, image_ids: Sequence[int]) -> dict[int, list[str]]:
