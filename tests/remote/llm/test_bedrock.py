@@ -10,13 +10,13 @@ import boto3
 import pytest
 from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
-from tests.fixtures.described import no_wait
-from tests.fixtures.llm_server import an_answer, check_schema, no_more_than
 
 from facesets.descriptions.asking import BatchState, LostBatch, NotSent, Outcome, Question, request_name
 from facesets.descriptions.prices import model_named
 from facesets.errors import WrongUsage
 from facesets.remote.llm.bedrock import BatchPlace, Bedrock, Clients
+from tests.fixtures.described import no_wait
+from tests.fixtures.llm_server import an_answer, check_schema, no_more_than
 
 MODEL = "global.anthropic.claude-haiku-4-5-20251001-v1:0"
 ARN = "arn:aws:bedrock:us-east-1:123456789012:model-invocation-job/abcdefghijkl"

@@ -8,6 +8,7 @@ from typing import Any
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from facesets.descriptions.asking import STAGE
 from facesets.descriptions.prices import Usage
 from facesets.store.postgres.connection import Connection
 
@@ -118,3 +119,13 @@ def names_on(connection: Connection, image_ids: Sequence[int]) -> dict[int, list
         if name not in names:
             names.append(name)
     return found
+
+
+def erase_descriptions(connection: Connection, pattern: str) -> None:
+    """Erase what was said of photos where a pattern fits; they are not sent and paid again by themselves."""
+    connection.execute(
+        """WITH gone AS (DELETE FROM descriptions WHERE answer::text ~* %(pattern)s RETURNING image_id)
+            UPDATE image_stages SET status = 'failed', reason = 'erased, with the name of somebody forgotten'
+            WHERE stage = %(stage)s AND image_id IN (SELECT image_id FROM gone)""",
+        {"pattern": pattern, "stage": STAGE},
+    )
