@@ -19,6 +19,7 @@ from facesets.errors import WrongUsage
 from facesets.files import printable
 
 ENVIRONMENT_PREFIX = "FACESETS"
+ANTHROPIC_URL = "https://api.anthropic.com"
 
 _TEXTS = ("models", "pack", "database", "data", "immich_url")
 """Settings that belong to no command. Secrets are not among them: they come from the environment."""
@@ -70,6 +71,10 @@ class Settings:
         The configuration file that was read.
     immich_export : Path or None
         The export whose people `immich-finish` knows, whoever's photos they are on.
+    llm_prices : mapping
+        What language models cost, by their names, where the file says so.
+    config_dir : Path
+        Where this user's settings are.
     """
 
     model_roots: tuple[Path, ...]
@@ -85,6 +90,80 @@ class Settings:
     immich_api_key: Secret | None = None
     file: Path | None = None
     immich_export: Path | None = None
+    llm_prices: Mapping[str, Any] = field(default_factory=dict)
+    config_dir: Path = field(default_factory=lambda: platformdirs.user_config_path("facesets"))
+
+
+@dataclass(frozen=True, slots=True)
+class LlmSettings:
+    """Which language model describes photos, and how it is reached.
+
+    Attributes
+    ----------
+    provider : str
+        `anthropic`, `bedrock` or `openai`; empty where none is named.
+    model : str
+        Its name; empty for the provider's usual one.
+    api_key : Secret or None
+        For a server with OpenAI's interface.
+    batch_size, min_batch_size : int
+        Photos that are handed over together, and how many of them it takes.
+    check_interval_s : float
+        Between two looks at a batch.
+    """
+
+    provider: str = ""
+    model: str = ""
+    api_key: Secret | None = None
+    anthropic_api_key: Secret | None = None
+    anthropic_url: str = ANTHROPIC_URL
+    bedrock_model: str = ""
+    aws_region: str = ""
+    aws_profile: str = ""
+    bedrock_bucket: str = ""
+    bedrock_role: str = ""
+    batch_size: int = 100
+    min_batch_size: int = 10
+    check_interval_s: float = 300.0
+
+
+def load_llm(environment: Mapping[str, str] | None = None) -> LlmSettings:
+    """Read what the environment says of language models.
+
+    Raises
+    ------
+    WrongUsage
+        A number is none.
+    """
+    env = os.environ if environment is None else environment
+
+    def secret(name: str) -> Secret | None:
+        return Secret(text) if (text := env.get(name, "").strip()) else None
+
+    return LlmSettings(
+        provider=env.get("LLM_PROVIDER", "").strip().lower(),
+        model=env.get("LLM_MODEL", "").strip(),
+        api_key=secret("LLM_API_KEY"),
+        anthropic_api_key=secret("ANTHROPIC_API_KEY"),
+        anthropic_url=env.get("ANTHROPIC_BASE_URL", "").strip() or ANTHROPIC_URL,
+        bedrock_model=env.get("BEDROCK_MODEL_ID", "").strip(),
+        aws_region=env.get("AWS_REGION", "").strip(),
+        aws_profile=env.get("AWS_PROFILE", "").strip(),
+        bedrock_bucket=env.get("BEDROCK_BATCH_S3_BUCKET", "").strip(),
+        bedrock_role=env.get("BEDROCK_BATCH_ROLE_ARN", "").strip(),
+        batch_size=_whole_number(env, "BATCH_SIZE", 100, most=10_000),
+        min_batch_size=_whole_number(env, "MIN_BATCH_SIZE", 10, most=10_000),
+        check_interval_s=_whole_number(env, "BATCH_CHECK_INTERVAL", 300, most=86_400),
+    )
+
+
+def _whole_number(env: Mapping[str, str], name: str, usual: int, *, most: int) -> int:
+    text = env.get(name, "").strip()
+    if not text:
+        return usual
+    if not text.isdecimal() or not 1 <= int(text) <= most:
+        raise WrongUsage(f"{name} is no whole number between 1 and {most}. Correct or unset it.")
+    return int(text)
 
 
 def load(environment: Mapping[str, str] | None = None, directory: Path | None = None) -> Settings:
@@ -103,6 +182,10 @@ def load(environment: Mapping[str, str] | None = None, directory: Path | None = 
         if not isinstance(value, str):
             raise WrongUsage(f'`{name}` in {printable(file or "")} has to be one text: {name} = "…".')
     export = _immich_export(content.pop("immich", {}), file)
+    describe = content.get("describe")
+    prices = describe.pop("prices", {}) if isinstance(describe, dict) else {}
+    if not isinstance(prices, dict):
+        raise WrongUsage(f'`prices` in {printable(file or "")} has to be [describe.prices."MODEL"].')
     flags = {}
     for command, values in content.items():
         if not isinstance(values, dict):
@@ -130,6 +213,8 @@ def load(environment: Mapping[str, str] | None = None, directory: Path | None = 
         immich_api_key=Secret(key) if key else None,
         file=file,
         immich_export=export,
+        llm_prices=prices,
+        config_dir=_config_home(env) / "facesets",
     )
 
 
@@ -168,9 +253,12 @@ def _here() -> Path:
 def _config_file(env: Mapping[str, str], directory: Path) -> Path | None:
     if "FACESETS_CONFIG" in env:
         return Path(env["FACESETS_CONFIG"]).expanduser()
-    config_home = Path(env.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
-    candidates = [directory / "facesets.toml", config_home / "facesets" / "facesets.toml"]
+    candidates = [directory / "facesets.toml", _config_home(env) / "facesets" / "facesets.toml"]
     return next((path for path in candidates if path.is_file()), None)
+
+
+def _config_home(env: Mapping[str, str]) -> Path:
+    return Path(env.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
 
 
 def _read(path: Path | None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from facesets.cli.cluster import cluster
 from facesets.cli.command import SETTINGS, Group, QuietOption, VerboseOption, prepare
 from facesets.cli.db import db
 from facesets.cli.dedup import dedup
+from facesets.cli.describe import describe
 from facesets.cli.discover import discover
 from facesets.cli.doctor import doctor
 from facesets.cli.embed import embed
@@ -91,6 +92,7 @@ for command in (
     verify_bundle,
     undo,
     search,
+    describe,
     explain,
     train,
     stats,

@@ -100,6 +100,14 @@ GUIDE = {
         'facesets search "a red bicycle in snow"',
         "facesets search --face anna.jpg --min-similarity 0.5",
         'facesets search --person "Anna" --from 2019-01-01',
+        'facesets search --words "birthday cake" --person Anna',
+    ),
+    "describe": _entry(
+        LIBRARY,
+        "facesets describe --dry-run",
+        "facesets describe --llm-uri http://localhost:11434/v1 --max-images 20",
+        "facesets describe --max-cost 5 --yes -q",
+        "facesets describe --check-batches --wait",
     ),
     "people list": _entry(LIBRARY, "facesets people list", "facesets people list --unnamed"),
     "people show": _entry(

@@ -54,6 +54,7 @@ def search(
     from facesets.operations.library.search import (
         search_by_face,
         search_by_text,
+        search_by_words,
         search_like,
         search_photos,
         wants_index,
@@ -91,12 +92,16 @@ def search(
             else:
                 found = search_by_text(library, row, of_text, text or "", asked_for, options.limit)
             _show_similar(found)
+        elif options.words is not None:
+            described = search_by_words(library, asked_for, options.limit)
+            texts = [f"{printable(hit.path)}\n    {printable(hit.description)}" for hit in described]
+            _show("images", described, "\n".join(texts))
         elif not asked_for.open:
             _show_images(search_photos(library, asked_for, options.limit))
         else:
             raise WrongUsage(
                 "Say what to search for: TEXT, --like PHOTO, --face PHOTO, --person NAME, --from DATE, "
-                "--near LAT,LON or --camera TEXT."
+                "--near LAT,LON, --camera TEXT or --words WORDS."
             )
 
 
@@ -111,6 +116,7 @@ def _filter(library: "Library", options: SearchOptions) -> "PhotoFilter":
         Dates(options.since, options.until),
         options.near,
         options.camera or "",
+        options.words,
     )
 
 

@@ -140,7 +140,7 @@ class _StageRun:
         reason = "no file leads to it"
         for file in photo.files:
             try:
-                seen = _read(file, photo.image.sha256, needs_pixels=self._stage.needs_pixels)
+                seen = read_indexed(file, photo.image.sha256, needs_pixels=self._stage.needs_pixels)
                 return looked_at(seen, photo.image, [self._stage])
             except OSError as error:
                 reason = f"cannot be read: {error.strerror or error}"
@@ -163,7 +163,7 @@ class _StageRun:
         )
 
 
-def _read(file: FoundFile, sha256: str, *, needs_pixels: bool) -> Photo:
+def read_indexed(file: FoundFile, sha256: str, *, needs_pixels: bool) -> Photo:
     """A photo from one of its files.
 
     Raises

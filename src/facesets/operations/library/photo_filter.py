@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from facesets.errors import Command, Field, NotFound
+from facesets.errors import Command, Field, NotFound, WrongUsage
 from facesets.files import printable
 from facesets.operations.people.corrections.who import find_person
 from facesets.places import Near
@@ -29,6 +29,7 @@ def filter_of(
     dates: Dates | None = None,
     near: Near | None = None,
     camera: str = "",
+    words: str | None = None,
 ) -> PhotoFilter:
     """Photos that show all of these people, and were taken then, there and with that camera.
 
@@ -36,14 +37,21 @@ def filter_of(
     ----------
     camera : str
         Words of its make, model or lens; any camera for none.
+    words : str or None
+        That their descriptions have; None for photos with or without one.
 
     Raises
     ------
     NotFound
         No photo was taken with such a camera.
+    WrongUsage
+        There are no words.
     """
+    if words is not None and not words.strip():
+        raise WrongUsage(f"{Field('words')} is empty. Give words that descriptions of the photos have.")
     cameras = _cameras(library, camera.strip())
-    return PhotoFilter(tuple(each.id for each in persons), dates or Dates(), near, cameras)
+    shown = tuple(each.id for each in persons)
+    return PhotoFilter(shown, dates or Dates(), near, cameras, (words or "").strip())
 
 
 def _cameras(library: Library, text: str) -> tuple[int, ...] | None:

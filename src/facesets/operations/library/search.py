@@ -20,6 +20,7 @@ from facesets.operations.people.corrections.who import require_person
 from facesets.records import Faces, Float32, Pixels
 from facesets.store.postgres import search
 from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.described_photos import DescribedPhoto, described_photos
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import ClipRow, DetectorRow, clip_models
 from facesets.store.postgres.photo_filter import PhotoFilter
@@ -112,6 +113,11 @@ def _title(connection: Connection, person: UUID) -> str:
 
 def _time(photo: FoundPhoto) -> str:
     return "" if photo.taken is None else photo.taken.isoformat(" ", "seconds")
+
+
+def search_by_words(library: Library, asked: PhotoFilter, limit: int) -> list[DescribedPhoto]:
+    """Photos for which all of this holds, those first whose description has more of its words."""
+    return library.database.run(lambda connection: described_photos(connection, asked, limit=limit))
 
 
 def search_by_face(

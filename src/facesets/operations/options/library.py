@@ -133,6 +133,10 @@ class SearchOptions(Checked):
     camera: Annotated[
         str | None, Option("Taken with such a camera or lens: words of its name.", metavar="TEXT")
     ] = None
+    words: Annotated[
+        str | None,
+        Option("Photos whose description (see `describe`) has these words.", metavar="WORDS"),
+    ] = None
     limit: Annotated[int, Option("Most results.", least=1, most=10_000)] = 20
 
 

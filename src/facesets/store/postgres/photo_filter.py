@@ -1,4 +1,4 @@
-"""Which photos are meant, whatever asks: by people, time, place and camera."""
+"""Which photos are meant, whatever asks: by people, time, place, camera and words."""
 
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -11,6 +11,7 @@ from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, Conditions
 from facesets.store.postgres.photo_dates import Dates, taken_on
 from facesets.store.postgres.photo_people import showing
 from facesets.store.postgres.photo_places import taken_near
+from facesets.store.postgres.photo_words import described_with
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,15 @@ class PhotoFilter:
         All of them are on the photo.
     cameras : tuple of int or None
         One of them took it, by their numbers; whichever did for None.
+    words : str
+        That its description has; see `described_with`.
     """
 
     persons: tuple[UUID, ...] = ()
     dates: Dates = field(default_factory=Dates)
     near: Near | None = None
     cameras: tuple[int, ...] | None = None
+    words: str = ""
 
     @property
     def open(self) -> bool:
@@ -48,6 +52,7 @@ def conditions(asked: PhotoFilter, how: sql.SQL = ALL_AT_ONCE) -> Conditions:
         taken_on(asked.dates),
         taken_near(asked.near, how),
         taken_with(asked.cameras, how),
+        described_with(asked.words, how),
     ]
     return [each for some, _ in parts for each in some], {
         name: value for _, given in parts for name, value in given.items()

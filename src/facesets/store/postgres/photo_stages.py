@@ -73,7 +73,7 @@ def pending(
     connection: Connection, photos: PhotosOfStage, detector_id: int | None, *, after: int, limit: int
 ) -> list[PendingPhoto]:
     """The next images with a file that a stage is to look at, ascending, with the faces of a detector."""
-    condition, given = _pending(photos)
+    condition, given = to_look_at(photos)
     rows = connection.execute(
         sql.SQL(
             """SELECT i.id, i.sha256, i.width, i.height, i.taken, i.fingerprint FROM images i
@@ -104,12 +104,12 @@ def pending(
 
 def count_pending(connection: Connection, photos: PhotosOfStage) -> int:
     """How many images with a file a stage is to look at."""
-    condition, given = _pending(photos)
+    condition, given = to_look_at(photos)
     counted = connection.execute(sql.SQL("SELECT count(*) FROM images i WHERE {}").format(condition), given)
     return int(only_row(counted)[0])
 
 
-def _pending(photos: PhotosOfStage) -> tuple[sql.Composable, dict[str, object]]:
+def to_look_at(photos: PhotosOfStage) -> tuple[sql.Composable, dict[str, object]]:
     """The condition that an image `i` is to be looked at, and its parameters."""
     given: dict[str, object] = {"stage": photos.stage, "version": photos.version}
     below: list[sql.Composable] = []
@@ -125,7 +125,7 @@ def _pending(photos: PhotosOfStage) -> tuple[sql.Composable, dict[str, object]]:
         _HAS_FILE.format(below=sql.SQL(" OR ").join(below) if below else sql.SQL("true"))
     ]
     if not photos.done:
-        is_over = sql.SQL("status = 'completed'") if photos.failed else sql.SQL("true")
+        is_over = sql.SQL("status <> 'failed'") if photos.failed else sql.SQL("true")
         conditions.append(
             sql.SQL(
                 """NOT EXISTS (SELECT FROM image_stages s JOIN stage_versions v ON v.id = s.version_id

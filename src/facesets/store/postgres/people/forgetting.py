@@ -10,6 +10,7 @@ from psycopg import sql
 
 from facesets.imaging.renumbered_faces import Renumbered
 from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.descriptions.answers import erase_descriptions
 from facesets.store.postgres.people.face_places import places_of
 from facesets.store.postgres.people.forgotten_faces import remember_forgotten
 from facesets.store.postgres.people.traces import WITHOUT_KEYS
@@ -169,7 +170,11 @@ _PEOPLE: tuple[LiteralString, ...] = (
 
 
 def erase_words(connection: Connection, pattern: str) -> int:
-    """Empty what runs were told and told where a pattern fits; returns how many runs that were."""
+    """Empty what runs were told and told where a pattern fits; returns how many runs that were.
+
+    Descriptions of photos that fit go, too.
+    """
+    erase_descriptions(connection, pattern)
     fits = sql.SQL(WITHOUT_KEYS + " ~* %(name)s")
     statement = sql.SQL(
         """UPDATE runs SET options = CASE WHEN {options} THEN '{{}}' ELSE options END,

@@ -1,0 +1,122 @@
+"""From settings to the language model that describes photos."""
+
+import importlib.util
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from facesets.errors import Field, MissingExtra, WrongUsage
+from facesets.files import printable
+from facesets.settings import LlmSettings, Secret, Settings
+from facesets.stop import Stop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from facesets.descriptions.asking import Provider
+
+_PROVIDERS = ("anthropic", "bedrock", "openai")
+_USUAL_MODEL = "claude-haiku-5-5"
+_NONE = (
+    f"No language model is configured, so that no photo is sent anywhere. Give {Field('llm_uri', 'URL')} for "
+    "a model on your own machine, or set LLM_PROVIDER to anthropic or bedrock (see docs/describe.md)."
+)
+
+
+def chosen_provider(llm: LlmSettings, uri: str | None) -> str:
+    """Which provider flags and settings mean; empty for none.
+
+    Raises
+    ------
+    WrongUsage
+        There is none of that name, or they contradict each other.
+    """
+    if llm.provider and llm.provider not in _PROVIDERS:
+        raise WrongUsage(
+            f"LLM_PROVIDER {printable(llm.provider)} is none. Set it to one of {', '.join(_PROVIDERS)}."
+        )
+    if uri is not None:
+        return "openai"
+    if llm.provider:
+        return llm.provider
+    there = [
+        name
+        for name, has in (
+            ("anthropic", llm.anthropic_api_key is not None),
+            ("bedrock", bool(llm.bedrock_model)),
+        )
+        if has
+    ]
+    if len(there) > 1:
+        raise WrongUsage("Both Anthropic and Bedrock are configured. Say which one by LLM_PROVIDER.")
+    return there[0] if there else ""
+
+
+@contextmanager
+def language_model(
+    conf: Settings, llm: LlmSettings, uri: str | None, stop: Stop, *, needed: bool = True
+) -> "Iterator[Provider | None]":
+    """Whoever describes photos, within the block; None where nobody is configured and nobody is needed.
+
+    Raises
+    ------
+    WrongUsage
+        Nobody is configured, or something is missing or wrong in the settings.
+    MissingExtra
+        It needs a library that is not installed.
+    """
+    name = chosen_provider(llm, uri)
+    if not name and needed:
+        raise WrongUsage(_NONE)
+    if not name:
+        yield None
+        return
+    if importlib.util.find_spec("pydantic") is None:
+        raise MissingExtra("describe")
+    provider = _made(name, conf, llm, uri, stop)
+    try:
+        yield provider
+    finally:
+        provider.close()
+
+
+def _made(name: str, conf: Settings, llm: LlmSettings, uri: str | None, stop: Stop) -> "Provider":
+    from facesets.descriptions.prices import model_named
+    from facesets.remote.retry import pausing
+
+    pause = pausing(stop)
+    if name == "anthropic":
+        from facesets.remote.llm.anthropic import Anthropic
+
+        model = model_named(llm.model or _USUAL_MODEL, conf.llm_prices)
+        own_key = _key(llm.anthropic_api_key, "ANTHROPIC_API_KEY")
+        return Anthropic(llm.anthropic_url, own_key, model, pause=pause)
+    if name == "openai":
+        from facesets.remote.llm.openai_chat import OpenAiChat
+
+        if uri is None:
+            raise WrongUsage(f"Where is the server? Give {Field('llm_uri', 'http://localhost:11434/v1')}.")
+        model = model_named(llm.model, conf.llm_prices)
+        key = None if llm.api_key is None else _key(llm.api_key, "LLM_API_KEY")
+        return OpenAiChat(uri, key, model, pause=pause)
+    from facesets.remote.llm.bedrock import bedrock
+
+    if not llm.bedrock_model:
+        raise WrongUsage("Which model? Set BEDROCK_MODEL_ID, such as global.anthropic.claude-haiku-5-5.")
+    return bedrock(
+        model_named(llm.bedrock_model, conf.llm_prices),
+        region=llm.aws_region,
+        profile=llm.aws_profile,
+        bucket=llm.bedrock_bucket,
+        role=llm.bedrock_role,
+        pause=pause,
+    )
+
+
+def _key(key: Secret | None, variable: str) -> str:
+    """A key as it goes into a header. Raises `WrongUsage`, without showing it."""
+    text = "" if key is None else key.reveal().strip()
+    if not text:
+        raise WrongUsage(f"{variable} is not set. Put the key of your account there.")
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise WrongUsage(f"{variable} holds characters that no key has. Copy it again.")
+    return text

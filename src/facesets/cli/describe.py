@@ -1,0 +1,158 @@
+"""`facesets describe`."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facesets.cli import console
+from facesets.cli.params import DatabaseOption
+from facesets.cli.wording import worded
+from facesets.errors import Field, WrongUsage
+from facesets.operations.options.declaration import Option
+from facesets.operations.options.describe import DescribeOptions
+from facesets.plurals import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from facesets.descriptions.estimates import Estimate
+    from facesets.interfaces import Progress
+    from facesets.operations.descriptions.announcing import Announcement
+    from facesets.operations.descriptions.describing import DescribeSummary
+
+TargetOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--target",
+        metavar="DIR...",
+        help="Only photos below these folders, of those that are in the library.",
+        show_default=False,
+    ),
+]
+YesOption = Annotated[bool, Option("Send without being asked. For cron.")]
+LlmUriOption = Annotated[
+    str | None,
+    Option("A server with OpenAI's chat interface, such as http://localhost:11434/v1.", metavar="URL"),
+]
+
+
+def describe(
+    target: TargetOption = None,
+    database: DatabaseOption = None,
+    llm_uri: LlmUriOption = None,
+    *,
+    options: DescribeOptions,
+    yes: YesOption = False,
+) -> None:
+    """Let a language model describe photos of the library in words, to find them by `search --words`.
+
+    Photos leave this machine unless the model runs on it: what is sent, to whom, and what it costs is shown
+    first, and nothing is sent before you agree. See docs/describe.md.
+    """
+    from facesets import settings
+    from facesets.assembly.language_models import language_model
+    from facesets.assembly.stores import open_database
+    from facesets.descriptions.prompt import read_prompt
+    from facesets.files import plain_path
+    from facesets.operations.descriptions.describing import BatchSizes, check_batches
+    from facesets.operations.descriptions.describing import describe as run
+    from facesets.remote.retry import Stopped, pausing
+    from facesets.store.postgres.claims import RunLock
+    from facesets.store.postgres.library import Library
+
+    console.only_the_result_unless_watched()
+    conf, llm = settings.load(), settings.load_llm()
+    sizes = BatchSizes(llm.batch_size, llm.min_batch_size)
+    below = tuple(str(plain_path(path)) for path in target or [])
+
+    def pause(seconds: float) -> None:
+        try:
+            pausing(stop)(seconds)
+        except Stopped:
+            return
+
+    with (
+        console.stoppable() as stop,
+        console.progress() as progress,
+        language_model(conf, llm, llm_uri, stop, needed=not options.check_batches) as provider,
+        open_database(database, conf, console) as session,
+        RunLock(session, "describe"),
+    ):
+        library = Library(session)
+        if provider is None or options.check_batches:
+            summary = check_batches(
+                library,
+                provider,
+                options,
+                interval_s=llm.check_interval_s,
+                pause=pause,
+                progress=progress,
+                stop=stop,
+            )
+        else:
+            prompt = read_prompt(conf.config_dir, write=not options.dry_run)
+            agree = _agree(progress, yes=yes)
+            summary = run(
+                library, provider, prompt, below, options, sizes, agree=agree, progress=progress, stop=stop
+            )
+    _show(library.label, summary)
+
+
+def _agree(progress: "Progress", *, yes: bool) -> "Callable[[Announcement, Estimate], bool]":
+    def agree(said: "Announcement", cost: "Estimate") -> bool:
+        from facesets.operations.descriptions.announcing import lines_of
+
+        with console.paused(progress):
+            for line in lines_of(said, cost):
+                (console.remark if yes else console.notice)(line)
+            if yes or not said.leaves:
+                return True
+            if not (sys.stdin.isatty() and sys.stderr.isatty()):
+                raise WrongUsage(f"Nothing was sent. Say {Field('yes')} if you mean it.")
+            return console.agrees(f"Send {counted(said.photos, 'photo')}?")
+
+    return agree
+
+
+def _show(label: str, summary: "DescribeSummary") -> None:
+    from facesets.operations.descriptions.announcing import estimate_of, lines_of
+
+    if summary.dry_run and summary.announced is not None and not console.session.json:
+        for line in lines_of(summary.announced, estimate_of(summary.announced)):
+            console.out(worded(line))
+    for note in summary.notes:
+        console.notice(note)
+    console.show(summary, [_line(label, summary)], asked_for=summary.dry_run)
+    console.finish(failed=console.unreadable(summary.failures, strict=False))
+
+
+def _line(label: str, summary: "DescribeSummary") -> str:
+    if summary.dry_run:
+        waiting = f"{label}: {counted(summary.to_do, 'photo')} without a description."
+        return f"{waiting}{_held_back(summary)} Nothing was sent."
+    parts = [f"{label}: {counted(summary.described, 'photo')} described, {summary.failed} failed"]
+    if summary.unavailable:
+        parts.append(f"{summary.unavailable} unavailable")
+    if summary.again:
+        parts.append(f"{summary.again} to be sent again")
+    line = ", ".join(parts) + f"; paid ${summary.cost_usd:.4f}."
+    if summary.under_way:
+        line += f" {summary.under_way} in batches"
+        line += f" for ${summary.under_way_usd:.4f} at most" if summary.under_way_usd else ""
+        line += ": `facesets describe --check-batches` keeps their answers."
+    line += _held_back(summary)
+    if summary.limit_reached:
+        line += " --max-cost was reached."
+    if summary.to_do:
+        line += f" {summary.to_do} to do."
+    if not summary.agreed:
+        line += " Nothing was sent."
+    return line + (" Stopped early: run the same command again to go on." if summary.stopped else "")
+
+
+def _held_back(summary: "DescribeSummary") -> str:
+    if not summary.held_back:
+        return ""
+    return f" {summary.held_back} wait for more to make a batch; --no-batch describes them now."

@@ -1,0 +1,1 @@
+"""What is asked of language models about photos, what they may answer, and what that costs."""

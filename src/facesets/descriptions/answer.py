@@ -1,0 +1,140 @@
+"""What a model is to answer about a photo: the schema that it is held to, and the check of what came.
+
+The only module outside of `web` that imports Pydantic: import it where an answer is asked for.
+"""
+
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+_MOST_LETTERS = 4_000
+_MOST_ENTRIES = 60
+# What providers' schemas cannot say, or what only says what the prompt says.
+_NOT_IN_SCHEMAS = frozenset({"title", "default", "minimum", "maximum", "maxLength", "maxItems"})
+
+
+class WrongAnswer(Exception):
+    """What a model answered is not what it was asked for. The reason is part of a sentence."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore", str_strip_whitespace=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _storable(cls, value: object) -> object:
+        """Texts without what a database cannot hold, and not without end."""
+        if isinstance(value, str):
+            return value.replace("\0", "").encode("utf-8", "replace").decode()[:_MOST_LETTERS]
+        return value[:_MOST_ENTRIES] if isinstance(value, list) else value
+
+
+class Quality(_Part):
+    """How good the photo is as a photo."""
+
+    score: float = Field(description="From 0, unusable, to 1, excellent.")
+    notes: str
+
+    @field_validator("score")
+    @classmethod
+    def _in_range(cls, value: float) -> float:
+        # It is paid for: a score a little out of range is none to lose it for.
+        return min(max(value, 0.0), 1.0) if value == value else 0.0
+
+
+class Time(_Part):
+    """When it seems to have been taken."""
+
+    season: Literal["spring", "summer", "autumn", "winter", "unknown"]
+    time_of_day: Literal["dawn", "morning", "midday", "afternoon", "evening", "night", "unknown"]
+    date_estimate: str = Field(description="Such as 1990s, or Christmas 2004; empty for no idea.")
+
+
+class Location(_Part):
+    """Where it seems to have been taken."""
+
+    environment: Literal["indoor", "outdoor", "mixed", "unknown"]
+    hypotheses: list[str] = Field(description="Places that it may show, the likeliest first.")
+
+
+class People(_Part):
+    """Who is on it."""
+
+    count: int
+    notes: str
+
+    @field_validator("count")
+    @classmethod
+    def _in_range(cls, value: int) -> int:
+        return min(max(value, 0), 1_000_000)
+
+
+class Answer(_Part):
+    """All that is said of a photo."""
+
+    description: str = Field(min_length=1, description="Two to four sentences.")
+    quality: Quality
+    time: Time
+    location: Location
+    people: People
+    activities: list[str]
+    objects: list[str]
+    text_in_image: str = Field(description="Every word that can be read on it; empty for none.")
+    tags: list[str] = Field(description="Five to fifteen single words, in lower case.")
+    emotional_tone: str
+
+    @field_validator("activities", "objects", "tags")
+    @classmethod
+    def _without_blanks(cls, value: list[str]) -> list[str]:
+        kept = (each.replace("\0", "").encode("utf-8", "replace").decode().strip() for each in value)
+        return [each[:_MOST_LETTERS] for each in kept if each]
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of an answer as providers take it: closed, everything required, no references."""
+    whole = Answer.model_json_schema()
+    found = _plain(whole, whole.get("$defs", {}))
+    if not isinstance(found, dict):
+        raise TypeError("a schema is an object")
+    return found
+
+
+def _plain(part: object, definitions: dict[str, Any]) -> object:
+    if isinstance(part, list):
+        return [_plain(each, definitions) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        return _plain(definitions[part["$ref"].rpartition("/")[2]], definitions)
+    kept: dict[str, Any] = {
+        name: {field: _plain(value, definitions) for field, value in each.items()}
+        if name == "properties"
+        else _plain(each, definitions)
+        for name, each in part.items()
+        if name not in _NOT_IN_SCHEMAS and name not in {"$defs", "minLength"}
+    }
+    if kept.get("type") == "object":
+        kept |= {"required": list(kept["properties"]), "additionalProperties": False}
+    return kept
+
+
+def read_answer(text: str) -> dict[str, Any]:
+    """An answer as it may be stored, from the text that a model gave.
+
+    Raises
+    ------
+    WrongAnswer
+        It is no JSON, or something is missing or of another kind.
+    """
+    stripped = text.strip()
+    if stripped.startswith("```"):  # Servers without structured output let models write Markdown.
+        stripped = stripped.strip("`").removeprefix("json")
+    try:
+        return Answer.model_validate(json.loads(stripped)).model_dump()
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "all of it"
+            raise WrongAnswer(f"the answer is not as asked for: {where}: {first['msg']}") from error
+        raise WrongAnswer("the answer is no JSON") from error

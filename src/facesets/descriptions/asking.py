@@ -1,0 +1,223 @@
+"""What is asked about a photo, what comes back, and what every provider of models can do."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Protocol
+
+from facesets.descriptions.prices import Model, Usage
+from facesets.errors import FacesetsError
+
+MOST_OUTPUT_TOKENS = 4_096
+"""Of one answer, and of what a model thinks before it: what it may cost at most goes by this."""
+
+STAGE, STAGE_VERSION = "describe", "1"
+"""The version is that of what is asked for: another model or prompt makes no photo pending again."""
+
+EDGE = 1_568
+"""Pixels of the longer side of a picture that is sent."""
+
+_HASH_LETTERS = 40
+"""Of a content's SHA-256 in the name of a request, for which providers allow 64 letters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A photo as it is sent.
+
+    Attributes
+    ----------
+    sha256 : str
+        Of the photo's own file, which is not what is sent.
+    jpeg : bytes
+        The picture, without anything that a camera wrote beside it.
+    width, height : int
+        Of the JPEG.
+    text : str
+        What is asked, and what is said of the photo.
+    """
+
+    sha256: str
+    jpeg: bytes = field(repr=False)
+    width: int
+    height: int
+    text: str
+
+
+class Outcome(Enum):
+    """What came of asking."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    """It was paid, but gave no description; asking again would give none either."""
+    FREE = "free"
+    """It was not worked on, and not paid: it may be asked again."""
+    DOUBTFUL = "doubtful"
+    """It may have been paid, and its answer will never come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back of one question.
+
+    Attributes
+    ----------
+    answer : mapping or None
+        As `answer.read_answer` gives it, where there is one.
+    reason : str
+        Why there is none.
+    lasting : bool
+        Though it was not paid, asking again would come to the same.
+    duration_s : float or None
+        None for what came in a batch.
+    """
+
+    outcome: Outcome
+    answer: Mapping[str, Any] | None = None
+    usage: Usage = field(default_factory=Usage)
+    reason: str = ""
+    lasting: bool = False
+    duration_s: float | None = None
+
+
+class NotSent(FacesetsError):
+    """The provider took nothing, and nothing is paid. The run ends, and the same command goes on later."""
+
+
+class Doubtful(FacesetsError):
+    """It is not known whether the provider took it."""
+
+
+class BatchState(Enum):
+    """How far a batch is."""
+
+    UNDER_WAY = "under way"
+    ENDED = "ended"
+    UNKNOWN = "unknown"
+    """The provider has no batch of that name, or shows it to somebody else only."""
+    LOST = "lost"
+    """The provider has its results no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class LostBatch:
+    """A batch of which it is not known whether the provider has it.
+
+    Attributes
+    ----------
+    key : str
+        What the names of its requests begin with.
+    requests : int
+    since : datetime
+        When it was about to be sent, by the clock of the library's server.
+    known : frozenset of str
+        Ids of other batches of ours, which it is not.
+    """
+
+    key: str
+    requests: int
+    since: datetime
+    known: frozenset[str] = frozenset()
+
+
+class Batches(Protocol):
+    """What takes many questions at once, and answers them later for less."""
+
+    @property
+    def least(self) -> int:
+        """The fewest questions that it takes together."""
+        ...
+
+    def send_batch(self, key: str, questions: Sequence[Question]) -> str:
+        """Hand over a batch; returns what the provider calls it.
+
+        Raises
+        ------
+        NotSent, WrongUsage
+            It did not take it.
+        Doubtful
+            It may have taken it.
+        """
+        ...
+
+    def find_batch(self, batch: LostBatch) -> tuple[str | None, bool]:
+        """The id of a batch that was perhaps sent, and whether that it has none is sure. Raises `NotSent`."""
+        ...
+
+    def batch_state(self, batch_id: str) -> BatchState:
+        """How far a batch is. Raises `NotSent` where nobody answers."""
+        ...
+
+    def results(self, batch_id: str, key: str) -> Iterator[tuple[str, Reply]]:
+        """What came of an ended batch, by the names of its requests. Raises `NotSent` likewise."""
+        ...
+
+
+class Provider(Protocol):
+    """Somebody who runs models. May be called from several threads at once."""
+
+    @property
+    def name(self) -> str:
+        """Such as `anthropic`."""
+        ...
+
+    @property
+    def place(self) -> str:
+        """The server or account that photos go to, in words that may be shown."""
+        ...
+
+    @property
+    def is_here(self) -> bool:
+        """Whether nothing leaves this machine."""
+        ...
+
+    @property
+    def model(self) -> Model:
+        """Which model answers, and what it costs."""
+        ...
+
+    @property
+    def batches(self) -> Batches | None:
+        """What takes batches, if it does."""
+        ...
+
+    @property
+    def at_once(self) -> int:
+        """How many questions to ask side by side."""
+        ...
+
+    def ask(self, question: Question) -> Reply:
+        """Ask one question and wait for the reply.
+
+        Raises
+        ------
+        NotSent, WrongUsage
+            It answers no question at the moment, or none of ours.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
+def request_name(key: str, sha256: str) -> str:
+    """What a request is called at the provider."""
+    return f"{key}-{sha256[:_HASH_LETTERS]}"
+
+
+def content_of(name: str, key: str, known: Mapping[str, str]) -> str | None:
+    """The SHA-256 that a request's name stands for, among those of its batch; None for none of them."""
+    return known.get(name[len(key) + 1 :]) if name.startswith(f"{key}-") else None
+
+
+def by_start(contents: Sequence[str]) -> dict[str, str]:
+    """Contents by what their requests' names show of them."""
+    return {sha256[:_HASH_LETTERS]: sha256 for sha256 in contents}
+
+
+def money(usd: Decimal) -> str:
+    """An amount as people read it: cents, or more digits below ten cents."""
+    return f"${usd:.2f}" if usd >= Decimal("0.1") or not usd else f"${usd:.4f}"

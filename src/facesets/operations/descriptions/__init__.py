@@ -1,0 +1,1 @@
+"""Photos described by language models: announced, sent, paid once, kept."""

@@ -1,0 +1,252 @@
+"""What earlier runs left: batches that ended since, and what a killed run had begun."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from functools import partial
+from itertools import islice
+
+from facesets.descriptions.asking import (
+    Batches,
+    BatchState,
+    LostBatch,
+    Outcome,
+    Provider,
+    Reply,
+    by_start,
+    content_of,
+)
+from facesets.errors import Command, Field, Sentence
+from facesets.interfaces import Progress
+from facesets.plurals import counted
+from facesets.stop import Stop
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.descriptions import ledger
+from facesets.store.postgres.descriptions.ledger import Job
+
+_SETTLED_AT_ONCE = 20
+_GONE_AFTER_S = 30 * 86_400
+"""No provider keeps the results of a batch for longer."""
+UNSURE_FOR_S = 600.0
+"""What was sent shows in a provider's list after so long at the latest."""
+
+_NOT_FOR_SURE = "the program ended before its answer came; it may have been paid"
+_LOST = "its batch is gone from the provider, and with it an answer that was paid"
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What came of earlier requests.
+
+    Attributes
+    ----------
+    described, failed : int
+        Photos.
+    again : int
+        Photos that nobody worked on, and that nobody paid: they are to be described again.
+    under_way : int
+        Photos in batches that have not ended.
+    cost_usd : Decimal
+        Of what came now.
+    notes : list of str
+        What a user should know.
+    """
+
+    described: int = 0
+    failed: int = 0
+    again: int = 0
+    under_way: int = 0
+    cost_usd: Decimal = Decimal(0)
+    notes: list[str] = field(default_factory=list)
+
+    def with_reply(self, reply: Reply, cost: Decimal | None) -> "Collected":
+        """The same with one more."""
+        counted_as = {Outcome.ANSWERED: "described", Outcome.FREE: "failed" if reply.lasting else "again"}
+        name = counted_as.get(reply.outcome, "failed")
+        return replace(self, **{name: getattr(self, name) + 1}, cost_usd=self.cost_usd + (cost or Decimal(0)))
+
+    def plus(self, other: "Collected") -> "Collected":
+        """Both together; what is under way is so as the other says."""
+        return Collected(
+            self.described + other.described,
+            self.failed + other.failed,
+            self.again + other.again,
+            other.under_way,
+            self.cost_usd + other.cost_usd,
+            [*self.notes, *(note for note in other.notes if note not in self.notes)],
+        )
+
+
+def collect(
+    database: Database,
+    provider: Provider | None,
+    *,
+    give_up: bool = False,
+    unsure_for_s: float = UNSURE_FOR_S,
+    progress: Progress,
+    stop: Stop,
+) -> Collected:
+    """Keep what became of everything that was sent and not known to have ended. It sends no photo.
+
+    Parameters
+    ----------
+    give_up : bool
+        Batches that the provider does not know any more count as lost.
+
+    Raises
+    ------
+    NotSent, WrongUsage
+        The provider does not answer, or refuses. What came until then is kept.
+    """
+    found = Collected()
+    jobs = database.run(ledger.open_jobs)
+    known = database.run(ledger.known_batches)
+    progress.begin("Collecting descriptions", sum(len(job.open) for job in jobs))
+    try:
+        for job in jobs:
+            if stop.requested:
+                found = replace(found, under_way=found.under_way + len(job.open))
+            elif not job.open:
+                database.run(partial(ledger.end, job=job.id))
+            elif not job.is_batch:
+                found = _give_up_messages(database, job, found)
+            elif provider is None or provider.batches is None or not _is_at(job, provider):
+                found = _elsewhere(job, found)
+            else:
+                one = _OneBatch(database, provider.batches, job, found, progress, stop)
+                found = one.collected(known, give_up=give_up, unsure_for_s=unsure_for_s)
+    finally:
+        progress.end()
+    return found
+
+
+def _is_at(job: Job, provider: Provider) -> bool:
+    return (job.provider, job.place) == (provider.name, provider.place)
+
+
+def _elsewhere(job: Job, found: Collected) -> Collected:
+    note = Sentence(
+        f"{counted(len(job.open), 'photo')} are in a batch at {job.place}. Configure the provider "
+        f"{job.provider} again, and run {Command('describe', Field('check_batches'))}."
+    )
+    return replace(found, under_way=found.under_way + len(job.open), notes=[*found.notes, note])
+
+
+def _give_up_messages(database: Database, job: Job, found: Collected) -> Collected:
+    """What a killed run was asking photo by photo: nobody can say whether it was paid."""
+    if job.price is not None and job.price.input == job.price.output == 0:
+
+        def again(connection: Connection) -> None:
+            ledger.withdraw(connection, job.id, job.open)
+            ledger.end(connection, job.id)
+
+        database.run(again)
+        return replace(found, again=found.again + len(job.open))
+    doubtful = Reply(Outcome.DOUBTFUL, reason=_NOT_FOR_SURE)
+
+    def work(connection: Connection) -> None:
+        for sha256 in job.open:
+            ledger.settle(connection, job, job.id, sha256, doubtful)
+        ledger.end(connection, job.id)
+
+    database.run(work)
+    note = Sentence(
+        f"{counted(len(job.open), 'photo')} were being described when the program was ended. They may have "
+        f"been paid, and are sent again only with {Field('retry_failed')}."
+    )
+    return replace(found, failed=found.failed + len(job.open), notes=[*found.notes, note])
+
+
+class _OneBatch:
+    """A batch of an earlier run."""
+
+    def __init__(
+        self,
+        database: Database,
+        batches: Batches,
+        job: Job,
+        found: Collected,
+        progress: Progress,
+        stop: Stop,
+    ) -> None:
+        self._database = database
+        self._batches = batches
+        self._job = job
+        self._found = found
+        self._progress = progress
+        self._stop = stop
+
+    def collected(self, known: frozenset[str], *, give_up: bool, unsure_for_s: float) -> Collected:
+        """What was found so far, and this batch."""
+        job = self._job
+        remote_id = job.remote_id
+        if remote_id is None:
+            lost = LostBatch(job.key, job.requests, job.created_at, known)
+            remote_id, sure = self._batches.find_batch(lost)
+            if remote_id is not None:
+                self._database.run(partial(ledger.note_sent, job=job.id, remote_id=remote_id))
+            elif sure and job.age_s >= unsure_for_s:
+                return self._never_sent()
+            else:
+                return self._under_way(
+                    "A batch may have been sent when the program was ended; the provider is asked again "
+                    "later."
+                )
+        state = self._batches.batch_state(remote_id)
+        if state is BatchState.UNDER_WAY:
+            return self._under_way()
+        if state is BatchState.UNKNOWN and not give_up and job.age_s < _GONE_AFTER_S:
+            return self._under_way(
+                f"{job.place} does not know the batch {remote_id}. Is the key that of another account? With "
+                f"{Field('retry_failed')} its photos are given up, and sent and paid again."
+            )
+        if state is BatchState.ENDED:
+            self._take_results(remote_id)
+            left = Reply(Outcome.FREE, reason="the batch ended without a result for it")
+        else:
+            left = Reply(Outcome.DOUBTFUL, reason=_LOST)
+        if not self._stop.requested:
+            self._end(left)
+        return self._found
+
+    def _under_way(self, note: str = "") -> Collected:
+        notes = [*self._found.notes, Sentence(note)] if note else self._found.notes
+        under_way = self._found.under_way + len(self._job.open)
+        return replace(self._found, under_way=under_way, notes=notes)
+
+    def _never_sent(self) -> Collected:
+        def work(connection: Connection) -> None:
+            ledger.withdraw(connection, self._job.id, self._job.open)
+            ledger.end(connection, self._job.id)
+
+        self._database.run(work)
+        return replace(self._found, again=self._found.again + len(self._job.open))
+
+    def _take_results(self, remote_id: str) -> None:
+        known = by_start(self._job.open)
+        named = (
+            (content_of(name, self._job.key, known), reply)
+            for name, reply in self._batches.results(remote_id, self._job.key)
+        )
+        ours = ((sha256, reply) for sha256, reply in named if sha256 is not None)
+        while some := list(islice(ours, _SETTLED_AT_ONCE)):
+            self._settle(some)
+            if self._stop.requested:
+                return
+
+    def _settle(self, replies: Sequence[tuple[str, Reply]]) -> None:
+        def work(connection: Connection) -> list[tuple[bool, Decimal | None]]:
+            return [
+                ledger.settle(connection, self._job, self._job.id, sha256, reply) for sha256, reply in replies
+            ]
+
+        for (_, reply), (is_new, cost) in zip(replies, self._database.run(work), strict=True):
+            if is_new:
+                self._found = self._found.with_reply(reply, cost)
+                self._progress.advance()
+
+    def _end(self, left: Reply) -> None:
+        """What has no result by now has none."""
+        job = next((each for each in self._database.run(ledger.open_jobs) if each.id == self._job.id), None)
+        self._settle([(sha256, left) for sha256 in (job.open if job else ())])
+        self._database.run(partial(ledger.end, job=self._job.id))

@@ -1,0 +1,301 @@
+"""`describe`: photos of the library to a language model, each sent once, none before the user agreed."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from functools import partial
+
+from facesets.descriptions.asking import STAGE, STAGE_VERSION, Provider
+from facesets.descriptions.estimates import Estimate, estimate, most_of
+from facesets.errors import Command, Field, Sentence, WrongUsage
+from facesets.interfaces import Progress
+from facesets.library_records import PendingPhoto, PhotosOfStage
+from facesets.operations.descriptions.announcing import Announcement, announcement
+from facesets.operations.descriptions.budget import Budget
+from facesets.operations.descriptions.collecting import UNSURE_FOR_S, Collected, collect
+from facesets.operations.descriptions.questions import Allowed, Known, question_about
+from facesets.operations.descriptions.sending import Priced, Sender, Sent
+from facesets.operations.ingest.changed_files import FileFailure
+from facesets.operations.options.describe import DescribeOptions
+from facesets.stop import Stop
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.descriptions.answers import names_on
+from facesets.store.postgres.descriptions.waiting import waiting_pixels
+from facesets.store.postgres.face_scans import images_with_faces, scanned_images
+from facesets.store.postgres.library import Library
+
+Agree = Callable[[Announcement, Estimate], bool]
+"""Shows what is about to happen, and says whether it may."""
+
+_PAGE = 100
+_NOTES_LETTERS = 250
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSizes:
+    """Photos that are handed over together, and how many it takes."""
+
+    most: int = 100
+    least: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeSummary:
+    """What a run did.
+
+    Attributes
+    ----------
+    described, failed : int
+        Photos whose answer came, also from batches of earlier runs.
+    again : int
+        Photos of earlier runs that nobody worked on or paid; they are pending again.
+    sent : int
+        Photos that this run sent.
+    under_way : int
+        Photos in batches that have not ended.
+    held_back : int
+        Photos that wait for more, because too few make no batch.
+    unavailable : int
+        Photos whose files are gone, changed or cannot be read; they stay pending.
+    to_do : int
+        Photos that are left.
+    cost_usd : float
+        Of all answers that came.
+    under_way_usd : float
+        What this run sent in batches costs at most.
+    limit_reached : bool
+        More would have passed the greatest cost.
+    agreed : bool
+        False where the user did not want it.
+    """
+
+    described: int = 0
+    failed: int = 0
+    again: int = 0
+    sent: int = 0
+    under_way: int = 0
+    held_back: int = 0
+    unavailable: int = 0
+    to_do: int = 0
+    cost_usd: float = 0.0
+    under_way_usd: float = 0.0
+    limit_reached: bool = False
+    agreed: bool = True
+    stopped: bool = False
+    dry_run: bool = False
+    announced: Announcement | None = None
+    failures: list[FileFailure] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def describe(
+    library: Library,
+    provider: Provider,
+    prompt: str,
+    below: tuple[str, ...],
+    options: DescribeOptions,
+    sizes: BatchSizes,
+    *,
+    agree: Agree,
+    unsure_for_s: float = UNSURE_FOR_S,
+    progress: Progress,
+    stop: Stop,
+) -> DescribeSummary:
+    """Collect what earlier runs left, then send photos that have no description.
+
+    The caller sees to it that only one run is at it.
+
+    Raises
+    ------
+    WrongUsage
+        A limit is given for a model without a price, or the provider refuses.
+    NotSent
+        The provider does not answer. What was done is kept.
+    """
+    if options.max_cost is not None and provider.model.price is None:
+        raise WrongUsage(
+            f"The price of {provider.model.name or 'this model'} is not known, so that {Field('max_cost')} "
+            "cannot be held. Give its price in facesets.toml (see docs/describe.md), or leave the limit out."
+        )
+    collected = (
+        Collected()
+        if options.dry_run
+        else collect(
+            library.database,
+            provider,
+            give_up=options.retry_failed,
+            unsure_for_s=unsure_for_s,
+            progress=progress,
+            stop=stop,
+        )
+    )
+    run = _Run(library, provider, prompt, below, options, sizes)
+    there, planned, cost = run.plan()
+    said = announcement(
+        provider, planned, run.allowed, cost, in_batches=run.in_batches, max_cost=options.max_cost
+    )
+    summary = DescribeSummary(announced=said if planned else None, dry_run=options.dry_run)
+    summary = _with_collected(summary, collected)
+    held_back = (there if options.max_images is None else min(there, options.max_images)) - planned
+    summary = replace(summary, to_do=there, held_back=held_back)
+    if options.dry_run or not planned or stop.requested:
+        return replace(summary, stopped=stop.requested)
+    if not agree(said, cost):
+        return replace(summary, agreed=False)
+    sent = run.send(planned, progress, stop)
+    return _with_sent(summary, sent, run, there)
+
+
+class _Run:
+    """Which photos are sent, and how."""
+
+    def __init__(
+        self,
+        library: Library,
+        provider: Provider,
+        prompt: str,
+        below: tuple[str, ...],
+        options: DescribeOptions,
+        sizes: BatchSizes,
+    ) -> None:
+        self._library = library
+        self._provider = provider
+        self._prompt = prompt
+        self._photos = PhotosOfStage(STAGE, STAGE_VERSION, below, failed=options.retry_failed)
+        self._options = options
+        self.allowed = Allowed(options.blur_faces, options.send_names, options.send_place)
+        self.in_batches = provider.batches is not None and not options.no_batch
+        least = 1 if provider.batches is None else max(sizes.least, provider.batches.least)
+        self._sizes = BatchSizes(max(sizes.most, least), least)
+        self.budget = Budget(None if options.max_cost is None else Decimal(str(options.max_cost)))
+        self.failures: list[FileFailure] = []
+
+    def plan(self) -> tuple[int, int, Estimate]:
+        """How many photos wait, how many of them are sent, and what that costs."""
+        there = self._library.count_pending(self._photos)
+        most = there if self._options.max_images is None else min(there, self._options.max_images)
+        if self.in_batches and most % self._sizes.most < self._sizes.least:
+            most -= most % self._sizes.most
+        count, pixels = self._library.database.run(
+            lambda connection: waiting_pixels(connection, self._photos, most)
+        )
+        letters = len(self._prompt) + _NOTES_LETTERS
+        price = self._provider.model.price
+        return there, count, estimate(price, count, pixels, letters, in_batch=self.in_batches)
+
+    def send(self, planned: int, progress: Progress, stop: Stop) -> Sent:
+        """Send so many photos, those of the lowest numbers first."""
+        digest = hashlib.sha256(self._prompt.encode()).hexdigest()
+        sender = Sender(
+            self._library.database, self._provider, digest, self.budget, in_batches=self.in_batches
+        )
+        progress.begin("Describing", planned)
+        try:
+            questions = self._questions(planned, stop)
+            if self.in_batches:
+                sender.send_batches(questions, self._sizes.most, self._sizes.least, progress, stop)
+            else:
+                sender.ask_all(questions, progress, stop)
+        finally:
+            progress.end()
+        return sender.sent
+
+    def _questions(self, planned: int, stop: Stop) -> Iterator[Priced]:
+        """What may be sent, one photo after the other."""
+        after, left = 0, planned
+        while left:
+            photos = self._library.pending(self._photos, after=after, limit=min(_PAGE, left))
+            if not photos:
+                return
+            left, after = left - len(photos), photos[-1].number
+            known = self._library.database.run(partial(self._known, photos=photos))
+            for photo in photos:
+                if stop.requested:
+                    return
+                question = question_about(photo, self._prompt, self.allowed, known[photo.number])
+                if isinstance(question, FileFailure):
+                    self.failures.append(question)
+                    continue
+                yield question, most_of(self._provider.model.price, question, in_batch=self.in_batches)
+
+    def _known(self, connection: Connection, photos: list[PendingPhoto]) -> dict[int, Known]:
+        numbers = [photo.number for photo in photos]
+        detector = self._library.detector(connection)
+        searched: set[int] = set()
+        if detector is not None:
+            searched = scanned_images(connection, numbers, detector.id)
+            searched |= images_with_faces(connection, numbers, detector.id)
+        names = names_on(connection, numbers) if self.allowed.names else {}
+        return {number: Known(names.get(number, ()), number in searched) for number in numbers}
+
+
+def check_batches(
+    library: Library,
+    provider: Provider | None,
+    options: DescribeOptions,
+    *,
+    interval_s: float,
+    pause: Callable[[float], None],
+    unsure_for_s: float = UNSURE_FOR_S,
+    progress: Progress,
+    stop: Stop,
+) -> DescribeSummary:
+    """Keep answers of batches that ended, once or until all have; sends no photo. Raises like `describe`."""
+    found = Collected()
+    while True:
+        found = found.plus(
+            collect(
+                library.database,
+                provider,
+                give_up=options.retry_failed,
+                unsure_for_s=unsure_for_s,
+                progress=progress,
+                stop=stop,
+            )
+        )
+        if not options.wait or not found.under_way or stop.requested:
+            break
+        pause(interval_s)
+    waiting = library.count_pending(PhotosOfStage(STAGE, STAGE_VERSION))
+    summary = _with_collected(DescribeSummary(to_do=waiting), found)
+    return replace(summary, stopped=stop.requested)
+
+
+def _with_collected(summary: DescribeSummary, found: Collected) -> DescribeSummary:
+    return replace(
+        summary,
+        described=found.described,
+        failed=found.failed,
+        again=found.again,
+        under_way=found.under_way,
+        cost_usd=float(found.cost_usd),
+        notes=found.notes,
+    )
+
+
+def _with_sent(summary: DescribeSummary, sent: Sent, run: _Run, there: int) -> DescribeSummary:
+    notes = list(summary.notes)
+    if sent.doubtful_batches:
+        notes.append(
+            Sentence(
+                "It is not known whether the provider took the last batch. Its photos are not sent again "
+                f"before that is: run {Command('describe', Field('check_batches'))} in ten minutes."
+            )
+        )
+    return replace(
+        summary,
+        described=summary.described + sent.described,
+        failed=summary.failed + sent.failed,
+        sent=sent.photos,
+        under_way=summary.under_way + sent.in_batches,
+        held_back=summary.held_back + sent.held_back,
+        unavailable=len(run.failures),
+        to_do=there - sent.photos,
+        cost_usd=summary.cost_usd + float(run.budget.spent),
+        under_way_usd=float(run.budget.under_way),
+        limit_reached=run.budget.exhausted,
+        stopped=sent.stopped,
+        failures=run.failures,
+        notes=notes,
+    )

@@ -1,0 +1,74 @@
+"""From a photo of the library to what is sent of it: nothing else leaves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from facesets.descriptions.asking import EDGE, Question
+from facesets.errors import UnreadableImage
+from facesets.imaging.outgoing import blurred, outgoing_jpeg, place_in
+from facesets.library_records import PendingPhoto
+from facesets.operations.ingest.changed_files import FileFailure
+from facesets.operations.ingest.stage_run import read_indexed
+from facesets.operations.ingest.stages import Photo
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What may be sent of a photo, or is to be hidden, beyond the picture itself."""
+
+    blur_faces: bool = False
+    names: bool = False
+    place: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the library knows of a photo.
+
+    Attributes
+    ----------
+    names : sequence of str
+        Of the people on it, from left to right.
+    searched : bool
+        Whether it was searched for faces.
+    """
+
+    names: Sequence[str] = ()
+    searched: bool = True
+
+
+def question_about(
+    photo: PendingPhoto, prompt: str, allowed: Allowed, known: Known
+) -> Question | FileFailure:
+    """What is sent of a photo; why nothing can be, where its file is gone, changed or unreadable."""
+    reason = "no file leads to it"
+    for file in photo.files:
+        try:
+            seen = read_indexed(file, photo.image.sha256, needs_pixels=True)
+            return _question(photo, seen, prompt, allowed, known)
+        except OSError as error:
+            reason = f"cannot be read: {error.strerror or error}"
+        except UnreadableImage as error:
+            reason = error.reason
+    return FileFailure(photo.files[0].path if photo.files else photo.image.sha256, reason)
+
+
+def _question(photo: PendingPhoto, seen: Photo, prompt: str, allowed: Allowed, known: Known) -> Question:
+    if allowed.blur_faces and not known.searched:
+        raise UnreadableImage("it was not searched for faces, so that none can be blurred")
+    pixels = blurred(seen.pixels, photo.image.faces.box) if allowed.blur_faces else seen.pixels
+    jpeg, width, height = outgoing_jpeg(pixels, EDGE)
+    notes = [f"{photo.image.width} x {photo.image.height} pixels."]
+    if not np.isnat(photo.image.taken):
+        notes.append(f"Taken on {str(photo.image.taken).replace('T', ' at ')} by the camera's clock.")
+    if known.searched:
+        notes.append(f"Faces found: {len(photo.image.faces)}.")
+    if allowed.names and known.names:
+        notes.append(f"People known by name, from left to right: {', '.join(known.names)}.")
+    place = place_in(seen.data) if allowed.place and seen.data is not None else None
+    if place is not None:
+        notes.append(f"Place: {place[0]:.5f}, {place[1]:.5f} (degrees north and east).")
+    text = "\n".join([prompt.strip(), "", "Notes about this photo:", *(f"- {note}" for note in notes)])
+    return Question(photo.image.sha256, jpeg, width, height, text)

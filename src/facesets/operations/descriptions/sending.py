@@ -1,0 +1,207 @@
+"""Photos to a provider, one by one or in batches: written down first, then sent, then settled."""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from typing import TypeAlias
+
+from facesets.descriptions.asking import Doubtful, NotSent, Outcome, Provider, Question, Reply
+from facesets.errors import WrongUsage
+from facesets.interfaces import Progress
+from facesets.operations.descriptions.budget import Budget
+from facesets.stop import Stop
+from facesets.store.postgres.connection import Connection, Database
+from facesets.store.postgres.descriptions import ledger
+from facesets.store.postgres.descriptions.ledger import NewJob
+
+Priced: TypeAlias = tuple[Question, Decimal | None]
+"""A question, and what it costs at most."""
+
+_MOST_BYTES = 150_000_000
+"""Of the pictures of one batch, which may have 256 MB as text."""
+_REFUSED_IN_A_ROW = 5
+"""So many refused requests are not about the photos."""
+
+
+@dataclass(slots=True)
+class Sent:
+    """What came of sending.
+
+    Attributes
+    ----------
+    photos : int
+        That were sent.
+    in_batches : int
+        Of these, those whose answer is yet to come.
+    held_back : int
+        Photos that were too few for a batch.
+    """
+
+    photos: int = 0
+    described: int = 0
+    failed: int = 0
+    in_batches: int = 0
+    held_back: int = 0
+    doubtful_batches: int = 0
+    stopped: bool = False
+
+
+class Sender:
+    """Sends photos to one provider, within a budget."""
+
+    def __init__(
+        self, database: Database, provider: Provider, prompt: str, budget: Budget, *, in_batches: bool
+    ) -> None:
+        """Nothing is sent yet; `prompt` is the digest of what is asked."""
+        self._database = database
+        self._provider = provider
+        self._prompt = prompt
+        self._budget = budget
+        self._in_batches = in_batches
+        self._refused = 0
+        self._next: Priced | None = None
+        self.sent = Sent()
+
+    def ask_all(self, questions: Iterator[Priced], progress: Progress, stop: Stop) -> None:
+        """Ask one after the other, a few side by side. Raises `NotSent`, `WrongUsage`."""
+        job = self._new_job()
+        number = self._database.run(partial(ledger.begin, job=job))
+        at_once = self._provider.at_once
+        try:
+            with ThreadPoolExecutor(at_once, thread_name_prefix="describe") as pool:
+                while not stop.requested and (some := self._affordable(questions, at_once)):
+                    self._ask(job, number, some, pool, stop)
+                    progress.advance(len(some))
+        finally:
+            # Also after a failure: whatever is open then is in doubt, and is looked at by the next run.
+            if self._is_settled(number):
+                self._database.run(partial(ledger.end, job=number))
+        self.sent.stopped = stop.requested
+
+    def _ask(
+        self, job: NewJob, number: int, some: Sequence[Priced], pool: ThreadPoolExecutor, stop: Stop
+    ) -> None:
+        most = {question.sha256: usd for question, usd in some}
+        self._database.run(partial(ledger.note_open, job=number, most=most))
+        asked = [(question, pool.submit(self._provider.ask, question)) for question, _ in some]
+        problem: NotSent | WrongUsage | None = None
+        for question, future in asked:
+            reply = _reply_or_problem(future)
+            if isinstance(reply, Reply):
+                self._settle(job, number, question.sha256, most[question.sha256], reply)
+                continue
+            problem = reply
+            self._database.run(partial(ledger.withdraw, number=number, sha256=[question.sha256]))
+            self._budget.give_back(most[question.sha256])
+        if problem is not None and not stop.requested:
+            raise problem
+        if self._refused >= _REFUSED_IN_A_ROW and not self.sent.described:
+            raise WrongUsage(
+                f"{self._provider.place} refuses one photo after the other, which costs nothing. The reason "
+                "stands with them: facesets stats --stages shows it."
+            )
+
+    def _settle(self, job: NewJob, number: int, sha256: str, most: Decimal | None, reply: Reply) -> None:
+        def work(connection: Connection) -> tuple[bool, Decimal | None]:
+            return ledger.settle(connection, job, number, sha256, reply)
+
+        _, cost = self._database.run(work)
+        self._budget.settle(most, cost)
+        self.sent.photos += 1
+        self.sent.described += reply.outcome is Outcome.ANSWERED
+        self.sent.failed += reply.outcome is not Outcome.ANSWERED
+        self._refused = self._refused + 1 if reply.outcome is Outcome.FREE else 0
+
+    def _is_settled(self, number: int) -> bool:
+        jobs = self._database.run(ledger.open_jobs)
+        return not any(job.open for job in jobs if job.id == number)
+
+    def send_batches(
+        self, questions: Iterator[Priced], most: int, least: int, progress: Progress, stop: Stop
+    ) -> None:
+        """Hand over one batch after the other. Raises `NotSent`, `WrongUsage`."""
+        while not stop.requested:
+            some = self._affordable(questions, most)
+            if len(some) < least or stop.requested:
+                for _, usd in some:
+                    self._budget.give_back(usd)
+                self.sent.held_back = len(some)
+                break
+            if not self._send_batch(some):
+                break
+            progress.advance(len(some))
+        self.sent.stopped = stop.requested
+
+    def _send_batch(self, some: Sequence[Priced]) -> bool:
+        """Whether to go on afterwards."""
+        batches = self._provider.batches
+        if batches is None:
+            raise ValueError("a provider without batches")
+        job = self._new_job()
+        most = {question.sha256: usd for question, usd in some}
+
+        def intend(connection: Connection) -> int:
+            number = ledger.begin(connection, job)
+            ledger.note_open(connection, number, most)
+            return number
+
+        number = self._database.run(intend)
+        try:
+            remote_id = batches.send_batch(job.key, [question for question, _ in some])
+        except Doubtful:
+            self._count(len(some))
+            self.sent.doubtful_batches += 1
+            return False
+        except (NotSent, WrongUsage):
+            self._database.run(partial(_strike, number=number, sha256=list(most)))
+            for usd in most.values():
+                self._budget.give_back(usd)
+            raise
+        self._database.run(partial(ledger.note_sent, job=number, remote_id=remote_id))
+        self._count(len(some))
+        return True
+
+    def _affordable(self, questions: Iterator[Priced], most: int) -> list[Priced]:
+        """The next questions, as many as the budget, and what is sent at once, allows."""
+        some: list[Priced] = []
+        size = 0
+        while len(some) < most and (one := self._next or next(questions, None)) is not None:
+            self._next = one
+            size += len(one[0].jpeg)
+            if (some and size > _MOST_BYTES) or not self._budget.take(one[1]):
+                break
+            self._next = None
+            some.append(one)
+        self._budget.exhausted = self._next is not None and not some
+        return some
+
+    def _count(self, photos: int) -> None:
+        self.sent.photos += photos
+        self.sent.in_batches += photos
+
+    def _new_job(self) -> NewJob:
+        provider = self._provider
+        return NewJob(
+            secrets.token_hex(8),
+            provider.name,
+            provider.place,
+            provider.model.name,
+            self._prompt,
+            self._in_batches,
+            provider.model.price,
+        )
+
+
+def _strike(connection: Connection, number: int, sha256: Sequence[str]) -> None:
+    ledger.withdraw(connection, number, sha256)
+    ledger.end(connection, number)
+
+
+def _reply_or_problem(future: "Future[Reply]") -> Reply | NotSent | WrongUsage:
+    try:
+        return future.result()
+    except (NotSent, WrongUsage) as error:
+        return error

@@ -1,0 +1,325 @@
+"""Anthropic's models on Amazon Bedrock: InvokeModel, and batch inference jobs over S3.
+
+References
+----------
+https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html
+https://docs.aws.amazon.com/bedrock/latest/userguide/batch-inference.html
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from facesets.descriptions.asking import (
+    BatchState,
+    Doubtful,
+    LostBatch,
+    NotSent,
+    Outcome,
+    Question,
+    Reply,
+    request_name,
+)
+from facesets.descriptions.prices import Model
+from facesets.errors import MissingExtra, WrongUsage
+from facesets.files import printable
+from facesets.remote.llm.messages import body, reply_of
+from facesets.remote.llm.server import WAITS_S
+from facesets.remote.retry import Pause, Stopped, TransientError, retrying
+
+_VERSION = "bedrock-2023-05-31"
+_FOLDER = "facesets"
+_LEAST_RECORDS = 100
+"""Of a batch inference job, by Bedrock's usual quota."""
+_UNDONE = frozenset(
+    {
+        *("ThrottlingException", "ServiceUnavailableException", "ModelNotReadyException"),
+        *("TooManyRequestsException", "SlowDown", "InternalServerException", "ServiceQuotaExceededException"),
+    }
+)
+_REFUSED = frozenset(
+    {
+        *("AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException", "AccessDenied"),
+        *("InvalidSignatureException", "InvalidClientTokenId", "ExpiredToken", "NoSuchBucket"),
+    }
+)
+_ENDED = frozenset({"Completed", "PartiallyCompleted", "Stopped", "Expired"})
+_UNDER_WAY = frozenset({"Submitted", "Validating", "Scheduled", "InProgress", "Stopping"})
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """boto3's clients of the services that are used; the last two for batches only."""
+
+    runtime: Any
+    control: Any
+    s3: Any
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPlace:
+    """Where batches are handed over, and who may read and write there."""
+
+    bucket: str
+    role: str
+
+
+def bedrock(model: Model, *, region: str, profile: str, bucket: str, role: str, pause: Pause) -> "Bedrock":
+    """Bedrock by the credentials of this machine. Nothing is sent yet.
+
+    Raises
+    ------
+    MissingExtra
+        boto3 is not installed.
+    WrongUsage
+        Region or profile are missing or unknown, or only a half of what batches need is set.
+    """
+    try:
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+    except ModuleNotFoundError as error:
+        raise MissingExtra("describe") from error
+    if bool(bucket) != bool(role):
+        raise WrongUsage(
+            "Batches need both BEDROCK_BATCH_S3_BUCKET and BEDROCK_BATCH_ROLE_ARN. Set the other, too."
+        )
+    # Retries are ours: what may have been paid is not sent again.
+    config = Config(retries={"total_max_attempts": 1}, connect_timeout=15, read_timeout=600)
+    try:
+        session = boto3.Session(region_name=region or None, profile_name=profile or None)
+        if session.region_name is None:
+            raise WrongUsage("Which region? Set AWS_REGION, such as us-east-1.")
+        clients = Clients(
+            *(session.client(name, config=config) for name in ("bedrock-runtime", "bedrock", "s3"))
+        )
+    except BotoCoreError as error:
+        raise WrongUsage(f"Amazon Bedrock cannot be used: {printable(str(error))}") from error
+    place = BatchPlace(bucket, role) if bucket else None
+    return Bedrock(clients, model, session.region_name, place, pause=pause)
+
+
+class Bedrock:
+    """A `Provider`: one region of Amazon Bedrock."""
+
+    name = "bedrock"
+    is_here = False
+    least = _LEAST_RECORDS
+    at_once = 4
+
+    def __init__(
+        self,
+        clients: Clients,
+        model: Model,
+        region: str,
+        batch_place: BatchPlace | None,
+        *,
+        pause: Pause,
+        waits_s: Sequence[float] = WAITS_S,
+    ) -> None:
+        """Name the region. Raises `WrongUsage` where the model is not one that takes Anthropic's messages."""
+        if "anthropic." not in model.name and not model.name.startswith("arn:"):
+            raise WrongUsage(
+                f"BEDROCK_MODEL_ID {printable(model.name)} is no model of Anthropic's. Set it to one such as "
+                "global.anthropic.claude-haiku-5-5."
+            )
+        self.model = model
+        self.place = f"Amazon Bedrock in {region}"
+        self._clients = clients
+        self._batch_place = batch_place
+        self._pause = pause
+        self._waits_s = waits_s
+
+    @property
+    def batches(self) -> "Bedrock | None":
+        """Itself, where there is a bucket for batches."""
+        return self if self._batch_place is not None else None
+
+    def close(self) -> None:
+        """Close all connections."""
+        for client in (self._clients.runtime, self._clients.control, self._clients.s3):
+            client.close()
+
+    def ask(self, question: Question) -> Reply:
+        """Ask one question and wait for the reply; errors as `Provider.ask`."""
+        began = time.monotonic()
+        invoke = partial(
+            self._clients.runtime.invoke_model,
+            modelId=self.model.name,
+            contentType="application/json",
+            accept="application/json",
+            body=json.dumps(self._message(question)).encode(),
+        )
+        try:
+            answer = self._tried(partial(_read, invoke))
+        except Doubtful as error:
+            return Reply(Outcome.DOUBTFUL, reason=f"{error}; it may have been paid")
+        except _Invalid as error:
+            return Reply(Outcome.FREE, reason=error.reason, lasting=True)
+        return reply_of(_json(answer), duration_s=time.monotonic() - began)
+
+    def send_batch(self, key: str, questions: Sequence[Question]) -> str:
+        """Hand over a batch: its records to S3, then the job. Errors as `Batches.send_batch`."""
+        place = self._place()
+        records = [
+            json.dumps({"recordId": request_name(key, each.sha256), "modelInput": self._message(each)})
+            for each in questions
+        ]
+        path = f"{_FOLDER}/{key}/input.jsonl"
+        data = ("\n".join(records) + "\n").encode()
+        try:
+            # Records alone cost nothing: a doubtful upload is none.
+            self._tried(partial(self._clients.s3.put_object, Bucket=place.bucket, Key=path, Body=data))
+        except Doubtful as error:
+            raise NotSent(f"The batch did not reach S3: {error}. Run the same command again.") from error
+        except _Invalid as error:
+            raise NotSent(f"S3 refuses the batch: {error.reason}") from error
+        create = partial(
+            self._clients.control.create_model_invocation_job,
+            jobName=_job_name(key),
+            clientRequestToken=key,
+            roleArn=place.role,
+            modelId=self.model.name,
+            inputDataConfig={
+                "s3InputDataConfig": {"s3InputFormat": "JSONL", "s3Uri": f"s3://{place.bucket}/{path}"}
+            },
+            outputDataConfig={
+                "s3OutputDataConfig": {"s3Uri": f"s3://{place.bucket}/{_FOLDER}/{key}/output/"}
+            },
+        )
+        try:
+            return str(self._tried(create)["jobArn"])
+        except _Invalid as error:
+            raise NotSent(f"{self.place} refuses the batch: {error.reason}") from error
+
+    def find_batch(self, batch: LostBatch) -> tuple[str | None, bool]:
+        """The job of that name; Bedrock lists all of them."""
+        name = _job_name(batch.key)
+        found = self._known(
+            partial(self._clients.control.list_model_invocation_jobs, nameContains=name, maxResults=10)
+        )
+        jobs = [job["jobArn"] for job in found.get("invocationJobSummaries", []) if job["jobName"] == name]
+        return (jobs[0], True) if jobs else (None, True)
+
+    def batch_state(self, batch_id: str) -> BatchState:
+        """How far a job is."""
+        try:
+            found = self._known(
+                partial(self._clients.control.get_model_invocation_job, jobIdentifier=batch_id)
+            )
+        except _Invalid:
+            return BatchState.UNKNOWN
+        status = found.get("status")
+        return BatchState.ENDED if status not in _UNDER_WAY else BatchState.UNDER_WAY
+
+    def results(self, batch_id: str, key: str) -> Iterator[tuple[str, Reply]]:
+        """What came of an ended job; nothing of one that failed as a whole, which is not paid."""
+        del batch_id  # Its results are where it was told to put them.
+        place = self._place()
+        prefix = f"{_FOLDER}/{key}/output/"
+        listed = self._known(partial(self._clients.s3.list_objects_v2, Bucket=place.bucket, Prefix=prefix))
+        for found in listed.get("Contents", []):
+            if not str(found["Key"]).endswith(".jsonl.out"):
+                continue
+            answer = self._known(partial(self._clients.s3.get_object, Bucket=place.bucket, Key=found["Key"]))
+            for line in answer["Body"].iter_lines():
+                record = _json(line)
+                if isinstance(record, Mapping) and str(record.get("recordId", "")).startswith(f"{key}-"):
+                    yield str(record["recordId"]), _result(record)
+
+    def _message(self, question: Question) -> dict[str, Any]:
+        return {"anthropic_version": _VERSION, **body(question, self.model)}
+
+    def _place(self) -> BatchPlace:
+        if self._batch_place is None:
+            raise ValueError("batches without a bucket")
+        return self._batch_place
+
+    def _known(self, call: Callable[[], Any]) -> Mapping[str, Any]:
+        """The answer to a request that costs nothing. Raises `NotSent`, `WrongUsage`, `_Invalid`."""
+        try:
+            answer: Mapping[str, Any] = self._tried(call)
+        except Doubtful as error:
+            raise NotSent(f"{self.place} does not answer. Run the same command again later.") from error
+        return answer
+
+    def _tried(self, call: Callable[[], Result]) -> Result:
+        try:
+            return retrying(partial(self._once, call), self._waits_s, self._pause)
+        except TransientError as fault:
+            raise NotSent(
+                f"{self.place} does not take anything at the moment: {fault.reason}. What was done is kept: "
+                "run the same command again later."
+            ) from fault
+        except Stopped as error:
+            raise NotSent("Stopped while waiting. What was done is kept.") from error
+
+    def _once(self, call: Callable[[], Result]) -> Result:
+        from botocore.exceptions import (
+            BotoCoreError,
+            ClientError,
+            ConnectTimeoutError,
+            EndpointConnectionError,
+            HTTPClientError,
+        )
+
+        try:
+            return call()
+        except ClientError as error:
+            raise self._meaning(error.response.get("Error", {})) from error
+        except (ConnectTimeoutError, EndpointConnectionError) as error:
+            raise TransientError("no connection") from error
+        except HTTPClientError as error:
+            raise Doubtful("no answer came") from error
+        except BotoCoreError as error:
+            raise WrongUsage(f"{self.place} cannot be used: {printable(str(error))}") from error
+
+    def _meaning(self, error: Mapping[str, Any]) -> Exception:
+        code, said = str(error.get("Code", "")), printable(str(error.get("Message", "")))[:300]
+        if code in _UNDONE:
+            return TransientError(f"it answers {code} ({said})")
+        if code in _REFUSED:
+            return WrongUsage(f"{self.place} does not let this account do that: {said} ({code}).")
+        if code == "ModelTimeoutException":
+            return Doubtful("the model took too long")
+        if code == "ResourceNotFoundException":
+            return _Invalid(said or code)
+        return _Invalid(said or code or "refused without a reason")
+
+
+class _Invalid(Exception):
+    """Bedrock refuses one request, which costs nothing."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def _read(invoke: Callable[[], Any]) -> bytes:
+    data: bytes = invoke()["body"].read()
+    return data
+
+
+def _job_name(key: str) -> str:
+    return f"facesets-{key}"
+
+
+def _result(record: Mapping[str, Any]) -> Reply:
+    if "modelOutput" in record:
+        return reply_of(record["modelOutput"])
+    error = record.get("error")
+    found = error if isinstance(error, Mapping) else {}
+    said = printable(str(found.get("errorMessage", "without a reason")))[:300]
+    return Reply(Outcome.FREE, reason=said, lasting=found.get("errorCode") in {400, 413})
+
+
+def _json(data: bytes | str) -> object:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return None

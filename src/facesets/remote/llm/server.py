@@ -1,0 +1,158 @@
+"""Asking a server that costs money: what is surely unpaid is tried again, what may be paid is not."""
+
+import ipaddress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import httpx
+
+from facesets.descriptions.asking import Doubtful, NotSent
+from facesets.errors import WrongUsage
+from facesets.files import printable
+from facesets.remote.access import client_of
+from facesets.remote.retry import Pause, Stopped, TransientError, doubling, retry_after_s, retrying
+
+WAITS_S = doubling(2.0, attempts=6)
+
+# Answers by which a server says that it did not do what it was asked to.
+_UNDONE = frozenset({408, 425, 429, 500, 503, 529})
+_LETTERS = 300
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether what goes to a host stays on this machine."""
+    name = host.rstrip(".").casefold()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class LlmServer:
+    """Requests to one server. May be called from several threads at once."""
+
+    def __init__(
+        self,
+        base: httpx.URL,
+        label: str,
+        headers: Mapping[str, str],
+        *,
+        pause: Pause,
+        waits_s: Sequence[float] = WAITS_S,
+        timeout_s: float = 600.0,
+    ) -> None:
+        """Name the server; nothing is sent yet. Raises `WrongUsage` where it cannot be reached like that."""
+        self.label = label
+        self._pause = pause
+        self._waits_s = waits_s
+        path = base.path.rstrip("/") + "/"
+        self._client = client_of(base.copy_with(path=path), httpx.Timeout(timeout_s, connect=15.0), headers)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+    def post(self, path: str, body: Mapping[str, Any]) -> httpx.Response:
+        """Send something that may cost money.
+
+        Raises
+        ------
+        NotSent
+            The server did not take it, over all attempts.
+        Doubtful
+            It may have taken it: its answer was lost.
+        """
+        return self._tried(partial(self._post_once, path, body))
+
+    def get(self, path: str, query: Mapping[str, str] | None = None) -> httpx.Response:
+        """Ask for something that costs nothing. Raises `NotSent`."""
+        return self._tried(partial(self._get_once, path, query or {}))
+
+    @contextmanager
+    def lines(self, path: str) -> Iterator[Iterator[str]]:
+        """The lines of an answer, as they come. Raises `NotSent`, within the block, too."""
+        try:
+            with self._client.stream("GET", path) as response:
+                if not response.is_success:
+                    response.read()
+                    raise self.refusal(response)
+                yield response.iter_lines()
+        except httpx.HTTPError as error:
+            raise NotSent(
+                f"The connection with {self.label} broke. What came is kept: run the same command again."
+            ) from error
+
+    def refusal(self, response: httpx.Response) -> WrongUsage | NotSent:
+        """What an answer means that concerns not one photo alone."""
+        if response.status_code in {401, 403}:
+            return WrongUsage(
+                f"{self.label} does not accept the API key. Check it, and what it may be used for."
+            )
+        return NotSent(
+            f"{self.label} refuses ({response.status_code}: {message_of(response)}). Nothing was paid for "
+            "this; run the same command again when that is settled."
+        )
+
+    def _tried(self, once: Any) -> httpx.Response:  # noqa: ANN401 - a function without arguments
+        try:
+            response: httpx.Response = retrying(once, self._waits_s, self._pause)
+        except TransientError as fault:
+            raise NotSent(
+                f"{self.label} does not take anything at the moment: {fault.reason}. What was done is kept: "
+                "run the same command again later."
+            ) from fault
+        except Stopped as error:
+            raise NotSent("Stopped while waiting. What was done is kept.") from error
+        if response.is_redirect:
+            raise WrongUsage(
+                f"{self.label} sends requests on to another place. Neither key nor photos are sent there: if "
+                "that is right, give its address."
+            )
+        return response
+
+    def _post_once(self, path: str, body: Mapping[str, Any]) -> httpx.Response:
+        try:
+            response = self._client.post(path, json=body)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise TransientError("no connection") from error
+        except (httpx.WriteError, httpx.WriteTimeout) as error:
+            raise TransientError("the connection broke while sending") from error
+        except httpx.RequestError as error:
+            raise Doubtful("no answer came") from error
+        _raise_if_undone(response)
+        if response.status_code in {502, 504}:
+            raise Doubtful(f"something between here and there answers {response.status_code}")
+        return response
+
+    def _get_once(self, path: str, query: Mapping[str, str]) -> httpx.Response:
+        try:
+            response = self._client.get(path, params=dict(query))
+        except httpx.RequestError as error:
+            raise TransientError("no connection") from error
+        _raise_if_undone(response)
+        if response.status_code >= 500:
+            raise TransientError(f"it answers {response.status_code}")
+        return response
+
+
+def _raise_if_undone(response: httpx.Response) -> None:
+    if response.status_code in _UNDONE:
+        raise TransientError(
+            f"it answers {response.status_code} ({message_of(response)})",
+            wait_s=retry_after_s(response.headers.get("retry-after")),
+        )
+
+
+def message_of(response: httpx.Response) -> str:
+    """What an answer says went wrong, as it may be shown."""
+    try:
+        content = response.json()
+    except (ValueError, RecursionError):
+        return "without a reason"
+    error = content.get("error") if isinstance(content, dict) else None
+    said = error.get("message") if isinstance(error, dict) else error
+    return printable(str(said or "without a reason"))[:_LETTERS]

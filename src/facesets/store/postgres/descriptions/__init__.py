@@ -1,0 +1,1 @@
+"""What language models said of photos, and the account of what was asked of them."""

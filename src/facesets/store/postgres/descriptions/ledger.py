@@ -1,0 +1,254 @@
+"""The account of what was asked of language models: written before anything is sent."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from psycopg.types.json import Jsonb
+
+from facesets.descriptions.asking import STAGE, STAGE_VERSION, Outcome, Reply
+from facesets.descriptions.prices import Price
+from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.descriptions.answers import Source, keep_answer
+from facesets.store.postgres.photo_stages import ensure_version
+
+_ATTEMPTS = 3
+"""How often a photo is sent again that the provider did not work on."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """Questions that are about to be sent: as a batch, or one after the other."""
+
+    key: str
+    provider: str
+    place: str
+    model: str
+    prompt: str
+    is_batch: bool
+    price: Price | None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One of which it is not known yet what came of it.
+
+    Attributes
+    ----------
+    remote_id : str or None
+        What the provider calls it; None where it is not known that it was sent.
+    open : tuple of str
+        Contents whose outcome is not known.
+    requests : int
+        All that belong to it.
+    age_s : float
+        Since it was written down.
+    """
+
+    id: int
+    key: str
+    provider: str
+    place: str
+    model: str
+    prompt: str
+    is_batch: bool
+    remote_id: str | None
+    price: Price | None
+    created_at: datetime
+    age_s: float
+    requests: int
+    open: tuple[str, ...]
+
+
+def begin(connection: Connection, job: NewJob) -> int:
+    """Write a job down, before anything of it is sent; returns its number."""
+    row = connection.execute(
+        """INSERT INTO description_jobs (key, provider, place, model, prompt, is_batch, status, price)
+            VALUES (%s, %s, %s, %s, %s, %s, 'intent', %s)
+            ON CONFLICT (key) DO UPDATE SET key = excluded.key RETURNING id""",
+        (
+            job.key,
+            job.provider,
+            job.place,
+            job.model,
+            job.prompt,
+            job.is_batch,
+            None if job.price is None else Jsonb(job.price.as_json()),
+        ),
+    )
+    return int(only_row(row)[0])
+
+
+def note_open(connection: Connection, job: int, most: Mapping[str, Decimal | None]) -> None:
+    """Write down which photos are about to be sent, by their content, and what each costs at most."""
+    connection.execute(
+        """INSERT INTO description_requests (job_id, sha256, status, most_usd)
+            SELECT %s, new.sha256, 'open', new.most
+            FROM unnest(%s::text[], %s::numeric[]) AS new (sha256, most)
+            ON CONFLICT DO NOTHING""",
+        (job, list(most), list(most.values())),
+    )
+    _mark(connection, list(most), "processing", "")
+
+
+def note_sent(connection: Connection, job: int, remote_id: str) -> None:
+    """Write down what the provider calls a batch."""
+    connection.execute(
+        """UPDATE description_jobs SET status = 'sent', remote_id = %s, sent_at = now()
+            WHERE id = %s AND status = 'intent'""",
+        (remote_id, job),
+    )
+
+
+def settle(
+    connection: Connection, job: Job | NewJob, number: int, sha256: str, reply: Reply
+) -> tuple[bool, Decimal | None]:
+    """Keep what came of one photo; what is known already stays, however often it comes.
+
+    Returns
+    -------
+    bool
+        Whether it was not known.
+    Decimal or None
+        What it cost; None where nobody knows.
+    """
+    cost = None
+    if reply.outcome is Outcome.FREE:
+        cost = Decimal(0)
+    elif reply.outcome is not Outcome.DOUBTFUL and job.price is not None:
+        cost = job.price.cost(reply.usage, in_batch=job.is_batch)
+    usage = reply.usage
+    settled = connection.execute(
+        """UPDATE description_requests SET status = %s, reason = %s, cost_usd = %s, input_tokens = %s,
+                output_tokens = %s, cache_read_tokens = %s, cache_write_tokens = %s, settled_at = now()
+            WHERE job_id = %s AND sha256 = %s AND status = 'open'""",
+        (
+            reply.outcome.value,
+            _text(reply.reason),
+            cost,
+            usage.input,
+            usage.output,
+            usage.cache_read,
+            usage.cache_write,
+            number,
+            sha256,
+        ),
+    )
+    if settled.rowcount == 0:
+        return False, None
+    if reply.answer is not None:
+        source = Source(job.provider, job.model, job.prompt, usage, reply.duration_s, cost)
+        keep_answer(connection, sha256, reply.answer, source)
+        _mark(connection, [sha256], "completed", "")
+    elif reply.outcome is not Outcome.FREE or reply.lasting:
+        _mark(connection, [sha256], "failed", reply.reason)
+    else:
+        _send_again(connection, sha256, reply.reason)
+    return True, cost
+
+
+def end(connection: Connection, job: int) -> None:
+    """Write down that all is known of a job."""
+    connection.execute("UPDATE description_jobs SET status = 'ended', ended_at = now() WHERE id = %s", (job,))
+
+
+def open_jobs(connection: Connection) -> list[Job]:
+    """Jobs of which not all is known, the oldest first."""
+    rows = connection.execute(
+        """SELECT j.id, j.key, j.provider, j.place, j.model, j.prompt, j.is_batch, j.remote_id, j.price,
+                j.created_at, extract(epoch FROM now() - j.created_at)::float8, count(r.sha256),
+                coalesce(array_agg(r.sha256 ORDER BY r.sha256) FILTER (WHERE r.status = 'open'), '{}')
+            FROM description_jobs j LEFT JOIN description_requests r ON r.job_id = j.id
+            WHERE j.status <> 'ended' GROUP BY j.id ORDER BY j.id"""
+    ).fetchall()
+    return [
+        Job(
+            number,
+            key,
+            provider,
+            place,
+            model,
+            prompt,
+            is_batch,
+            remote_id,
+            None if price is None else Price.from_json(price),
+            created_at,
+            age_s,
+            requests,
+            tuple(still_open),
+        )
+        for (
+            number,
+            key,
+            provider,
+            place,
+            model,
+            prompt,
+            is_batch,
+            remote_id,
+            price,
+            created_at,
+            age_s,
+            requests,
+            still_open,
+        ) in rows
+    ]
+
+
+def known_batches(connection: Connection) -> frozenset[str]:
+    """What providers call all batches that were ever sent."""
+    rows = connection.execute("SELECT remote_id FROM description_jobs WHERE remote_id IS NOT NULL")
+    return frozenset(name for (name,) in rows)
+
+
+def _send_again(connection: Connection, sha256: str, reason: str) -> None:
+    """Make a photo pending that was not worked on, unless that happened too often."""
+    (tries,) = only_row(
+        connection.execute(
+            "SELECT count(*) FROM description_requests WHERE sha256 = %s AND status = 'free'", (sha256,)
+        )
+    )
+    if tries >= _ATTEMPTS:
+        _mark(connection, [sha256], "failed", f"sent {tries} times and not worked on: {reason}")
+        return
+    connection.execute(
+        """DELETE FROM image_stages s USING images i
+            WHERE s.image_id = i.id AND i.sha256 = %s AND s.stage = %s AND s.status = 'processing'""",
+        (sha256, STAGE),
+    )
+
+
+def _mark(connection: Connection, sha256: Sequence[str], status: str, reason: str) -> None:
+    connection.execute(
+        """INSERT INTO image_stages (image_id, stage, version_id, status, reason, ended_at)
+            SELECT i.id, %(stage)s, %(version)s, %(status)s, %(reason)s, now() FROM images i
+            WHERE i.sha256 = ANY(%(sha256)s)
+            ON CONFLICT (image_id, stage) DO UPDATE SET version_id = excluded.version_id,
+                status = excluded.status, reason = excluded.reason, ended_at = excluded.ended_at""",
+        {
+            "stage": STAGE,
+            "version": ensure_version(connection, STAGE, STAGE_VERSION),
+            "status": status,
+            "reason": _text(reason),
+            "sha256": list(sha256),
+        },
+    )
+
+
+def _text(reason: str) -> str:
+    return reason.replace("\0", " ")[:500]
+
+
+def withdraw(connection: Connection, number: int, sha256: Sequence[str]) -> None:
+    """Strike out what the provider did not take, as if it had never been written down."""
+    struck = connection.execute(
+        """DELETE FROM description_requests WHERE job_id = %s AND sha256 = ANY(%s) AND status = 'open'
+            RETURNING sha256""",
+        (number, list(sha256)),
+    ).fetchall()
+    connection.execute(
+        """DELETE FROM image_stages s USING images i WHERE s.image_id = i.id AND i.sha256 = ANY(%s)
+            AND s.stage = %s AND s.status = 'processing'""",
+        ([name for (name,) in struck], STAGE),
+    )

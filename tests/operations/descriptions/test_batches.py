@@ -1,0 +1,253 @@
+"""`describe` by batches: half the price, found again after whatever happened, nothing paid twice."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.fixtures.anthropic_server import AnthropicServer, serving_anthropic
+from tests.fixtures.described import (
+    anthropic,
+    forget_all,
+    made_photos,
+    run_check,
+    run_describe,
+    statuses,
+    take_in,
+)
+from tests.fixtures.described_kills import killed_at
+from tests.fixtures.library_people import rows
+from tests.fixtures.llm_server import Failure
+
+from facesets.descriptions.asking import NotSent
+from facesets.operations.descriptions.describing import BatchSizes
+from facesets.operations.library.stats import stages
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+
+PRICES = {"claude-haiku-5-5": {"input": 1000.0, "output": 5000.0}}
+
+
+@pytest.fixture
+def llm() -> Iterator[AnthropicServer]:
+    with serving_anthropic() as running:
+        yield running
+        assert running.problems == []
+
+
+@pytest.fixture
+def library(database: Database, tmp_path: Path) -> Library:
+    found = Library(database)
+    take_in(found, made_photos(tmp_path / "photos", 6))
+    return found
+
+
+def twice_paid(llm: AnthropicServer) -> list[bytes]:
+    """Pictures that were worked on more than once."""
+    return [jpeg for jpeg, times in Counter(paid.jpeg for paid in llm.paid).items() if times > 1]
+
+
+def test_a_batch_is_half_the_price_and_collected_later(library: Library, llm: AnthropicServer) -> None:
+    sent = run_describe(library, anthropic(llm.url))
+    assert (sent.sent, sent.under_way, sent.described, sent.cost_usd) == (6, 6, 0, 0)
+    assert statuses(library.database) == {"processing": 6}
+    assert run_check(library, anthropic(llm.url)).under_way == 6
+    assert run_describe(library, anthropic(llm.url), retry_failed=True).sent == 0
+    llm.end()
+    came = run_check(library, anthropic(llm.url))
+    assert (came.described, came.under_way, came.failed) == (6, 0, 0)
+    usage = [paid.usage for paid in llm.paid]
+    whole = sum(each["input"] * 0.1 + each["output"] * 0.5 for each in usage) / 10**6
+    assert came.cost_usd == pytest.approx(whole / 2)
+    assert rows(library.database, "SELECT count(*), count(duration_s) FROM descriptions") == [(6, 0)]
+    assert run_check(library, anthropic(llm.url)).described == 0
+    assert (len(llm.batches), len(llm.paid)) == (1, 6)
+
+
+def test_batches_have_their_size_and_few_photos_wait_for_more(
+    library: Library, llm: AnthropicServer, tmp_path: Path
+) -> None:
+    first = run_describe(library, anthropic(llm.url), sizes=BatchSizes(4, 3))
+    assert (first.sent, first.held_back, first.to_do) == (4, 2, 2)
+    assert [len(requests) for requests in llm.requests_of.values()] == [4]
+    take_in(library, made_photos(tmp_path / "more", 9)[6:])
+    second = run_describe(library, anthropic(llm.url), sizes=BatchSizes(4, 3))
+    assert (second.sent, second.held_back) == (4, 1)
+    assert run_describe(library, anthropic(llm.url), sizes=BatchSizes(4, 3)).announced is None
+
+
+def test_what_was_not_worked_on_is_sent_again_and_the_rest_is_reported(
+    library: Library, llm: AnthropicServer
+) -> None:
+    run_describe(library, anthropic(llm.url))
+    llm.end(expired=[0], canceled=[1], errored=[2], invalid=[3], refused=[4])
+    came = run_check(library, anthropic(llm.url))
+    assert (came.described, came.again, came.failed) == (1, 3, 2)
+    row = next(each for each in stages(library).stages if each.stage == "describe")
+    assert row.reasons == {"so it is": 1, "the model refuses to describe it": 1}
+    assert (row.pending, row.processing) == (3, 0)
+    assert came.cost_usd > 0
+    assert run_describe(library, anthropic(llm.url)).sent == 3
+    llm.end()
+    assert run_check(library, anthropic(llm.url)).described == 3
+    assert twice_paid(llm) == []
+
+
+def test_a_photo_that_expires_again_and_again_fails_in_the_end(
+    library: Library, llm: AnthropicServer
+) -> None:
+    for _ in range(3):
+        assert run_describe(library, anthropic(llm.url), max_images=1).sent == 1
+        llm.end(expired=[0])
+    assert run_check(library, anthropic(llm.url)).again == 1
+    assert statuses(library.database) == {"failed": 1}
+    assert llm.paid == []
+
+
+def test_results_that_come_twice_or_from_elsewhere_count_once(library: Library, llm: AnthropicServer) -> None:
+    run_describe(library, anthropic(llm.url))
+    llm.end()
+    results = llm.results_of["msgbatch_0"]
+    stranger = {**results[0], "custom_id": "somebody-elses"}
+    llm.results_of["msgbatch_0"] = [*results, results[0], stranger, results[2], {"custom_id": None}]
+    came = run_check(library, anthropic(llm.url))
+    assert came.described == 6
+    (paid,) = rows(library.database, "SELECT sum(cost_usd)::float8 FROM descriptions")[0]
+    assert came.cost_usd == pytest.approx(paid)
+
+
+def test_photos_without_a_result_are_sent_again(library: Library, llm: AnthropicServer) -> None:
+    run_describe(library, anthropic(llm.url))
+    llm.end()
+    del llm.results_of["msgbatch_0"][1]
+    came = run_check(library, anthropic(llm.url))
+    assert (came.described, came.again) == (5, 1)
+
+
+def test_the_price_is_that_of_the_day_when_it_was_sent(library: Library, llm: AnthropicServer) -> None:
+    run_describe(library, anthropic(llm.url))
+    llm.end()
+    came = run_check(library, anthropic(llm.url, prices=PRICES))
+    assert came.cost_usd < 0.01
+
+
+def test_results_that_are_gone_are_not_paid_again_unless_that_is_said(
+    library: Library, llm: AnthropicServer
+) -> None:
+    run_describe(library, anthropic(llm.url))
+    llm.gone.add("msgbatch_0")
+    assert run_check(library, anthropic(llm.url)).under_way == 6
+    assert "msgbatch_0" in run_describe(library, anthropic(llm.url)).notes[0]
+    llm.problems.clear()
+    llm.gone.clear()
+    llm.end()
+    llm.batches["msgbatch_0"]["archived_at"] = "2026-01-01T00:00:00Z"
+    assert run_check(library, anthropic(llm.url)).failed == 6
+    assert run_describe(library, anthropic(llm.url)).sent == 0
+    assert run_describe(library, anthropic(llm.url), retry_failed=True).sent == 6
+
+
+def test_a_refused_batch_leaves_nothing_behind(library: Library, llm: AnthropicServer) -> None:
+    llm.failures = [Failure(529) for _ in range(4)]
+    with pytest.raises(NotSent):
+        run_describe(library, anthropic(llm.url))
+    assert statuses(library.database) == {}
+    assert rows(library.database, "SELECT count(*) FROM description_requests") == [(0,)]
+    assert run_describe(library, anthropic(llm.url)).sent == 6
+
+
+def test_a_batch_whose_answer_was_lost_is_found_by_what_its_requests_are_called(
+    library: Library, llm: AnthropicServer
+) -> None:
+    llm.failures = [Failure(0, breaks=True)]
+    sent = run_describe(library, anthropic(llm.url))
+    assert (sent.sent, "not known whether" in sent.notes[0]) == (6, True)
+    assert run_describe(library, anthropic(llm.url)).sent == 0
+    # Somebody else's, of as many requests.
+    llm.batches["msgbatch_9"] = {**llm.batches["msgbatch_0"], "id": "msgbatch_9"}
+    llm.requests_of["msgbatch_9"] = [
+        {**request, "custom_id": f"theirs-{place}"}
+        for place, request in enumerate(llm.requests_of["msgbatch_0"])
+    ]
+    llm.batches = dict(reversed(llm.batches.items()))
+    llm.end(expired=list(range(6)))
+    assert run_check(library, anthropic(llm.url)).again == 6
+    assert run_describe(library, anthropic(llm.url)).sent == 6
+    llm.end()
+    assert run_check(library, anthropic(llm.url)).described == 6
+
+
+def test_a_batch_that_never_left_is_known_to_after_a_while(library: Library, llm: AnthropicServer) -> None:
+    llm.failures = [Failure(504)]
+    run_describe(library, anthropic(llm.url))
+    assert run_check(library, anthropic(llm.url), unsure_for_s=600).under_way == 6
+    assert run_check(library, anthropic(llm.url)).again == 6
+    assert run_describe(library, anthropic(llm.url)).sent == 6
+    assert len(llm.batches) == 1
+
+
+def test_batches_of_another_provider_are_left_alone(library: Library, llm: AnthropicServer) -> None:
+    run_describe(library, anthropic(llm.url))
+    assert run_check(library, None).under_way == 6
+    with serving_anthropic() as other:
+        found = run_describe(library, anthropic(other.url))
+        assert (found.sent, found.under_way, other.bodies) == (0, 6, [])
+    assert llm.url in found.notes[0]
+
+
+def test_a_limit_counts_what_is_under_way(library: Library, llm: AnthropicServer) -> None:
+    run = anthropic(llm.url, prices=PRICES)
+    sent = run_describe(library, run, max_cost=40.0, sizes=BatchSizes(2, 1))
+    assert sent.limit_reached
+    assert 20 < sent.under_way_usd <= 40
+    assert 0 < sent.sent < 6
+    llm.output_tokens = 4096
+    llm.end()
+    assert run_check(library, anthropic(llm.url, prices=PRICES)).cost_usd <= 40
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("no_batch", [False, True], ids=["batches", "one by one"])
+def test_a_kill_at_any_moment_pays_nothing_twice_and_loses_nothing(
+    library: Library, llm: AnthropicServer, library_url: str, no_batch: bool
+) -> None:
+    sizes = BatchSizes(4, 1)
+
+    def work() -> None:
+        own = Library(Database(library_url))
+        run_describe(own, anthropic(llm.url), sizes=sizes, no_batch=no_batch)
+        llm_ends()
+        run_check(own, anthropic(llm.url))
+
+    def llm_ends() -> None:
+        """The child's copy of the server is nobody's: the real one ends its batches when it is asked to."""
+        run_once = anthropic(llm.url)
+        run_once._server.get("v1/messages/batches", {"limit": "999"})
+        run_once.close()
+
+    llm.end_when_listed_by = 999
+    moment, moments = 1, 0
+    while killed_at(moment, work):
+        moments += 1
+        llm.end()
+        for _ in range(4):
+            run_describe(library, anthropic(llm.url), sizes=sizes, no_batch=no_batch)
+            llm.end()
+        left = statuses(library.database)
+        assert twice_paid(llm) == [], moment
+        assert set(left) <= {"completed", "failed"}, (moment, left)
+        assert sum(left.values()) == 6, (moment, left)
+        assert no_batch or left == {"completed": 6}, (moment, left)
+        assert len(llm.paid) <= 6
+        ((open_ones,),) = rows(
+            library.database, "SELECT count(*) FROM description_requests WHERE status = 'open'"
+        )
+        assert open_ones == 0
+        # What was in doubt comes again only because it is asked for.
+        run_describe(library, anthropic(llm.url), no_batch=True, retry_failed=True)
+        assert statuses(library.database) == {"completed": 6}
+        forget_all(library.database)
+        llm.paid.clear()
+        llm.batches.clear()
+        moment += 1
+    assert moments > 30

@@ -1,0 +1,195 @@
+"""`describe --no-batch`: each photo is asked about once, and what came is kept with what it cost."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tests.fixtures.anthropic_server import AnthropicServer, serving_anthropic
+from tests.fixtures.described import (
+    anthropic,
+    made_photos,
+    run_describe,
+    statuses,
+    take_in,
+)
+from tests.fixtures.library_people import rows
+from tests.fixtures.llm_server import Failure, an_answer
+
+from facesets.descriptions.asking import NotSent
+from facesets.errors import WrongUsage
+from facesets.operations.descriptions.announcing import Announcement
+from facesets.operations.library.stats import stages
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+
+
+@pytest.fixture
+def llm() -> Iterator[AnthropicServer]:
+    with serving_anthropic() as running:
+        yield running
+        assert running.problems == []
+
+
+@pytest.fixture
+def library(database: Database, tmp_path: Path) -> Library:
+    found = Library(database)
+    take_in(found, made_photos(tmp_path / "photos", 6))
+    return found
+
+
+def test_each_photo_is_described_once_and_stored_with_what_it_cost(
+    library: Library, llm: AnthropicServer
+) -> None:
+    summary = run_describe(library, anthropic(llm.url), no_batch=True)
+    assert (summary.described, summary.failed, summary.to_do) == (6, 0, 0)
+    assert statuses(library.database) == {"completed": 6}
+    ((words, tags, cost, tokens, seconds),) = rows(
+        library.database,
+        """SELECT description, tags, cost_usd, input_tokens, duration_s FROM descriptions
+            ORDER BY image_id LIMIT 1""",
+    )
+    assert (words, tags) == (an_answer()["description"], ["snow", "dog", "winter"])
+    assert cost == Decimal(tokens) * Decimal("0.1") / 10**6 + Decimal(400) * Decimal("0.5") / 10**6
+    assert seconds > 0
+    (total,) = rows(library.database, "SELECT sum(cost_usd) FROM description_requests")[0]
+    assert summary.cost_usd == pytest.approx(float(total))
+    assert run_describe(library, anthropic(llm.url), no_batch=True).described == 0
+    assert len(llm.paid) == 6
+    row = next(each for each in stages(library).stages if each.stage == "describe")
+    assert (row.completed, row.pending) == (6, 0)
+
+
+def test_nothing_is_sent_before_the_user_agreed(library: Library, llm: AnthropicServer) -> None:
+    summary = run_describe(library, anthropic(llm.url), no_batch=True, agree=lambda *_: False)
+    assert (summary.agreed, summary.to_do) == (False, 6)
+    assert run_describe(library, anthropic(llm.url), dry_run=True).to_do == 6
+    assert llm.bodies == []
+    assert statuses(library.database) == {}
+
+
+def test_only_the_picture_and_what_was_announced_leave(library: Library, llm: AnthropicServer) -> None:
+    announced: list[Announcement] = []
+
+    def agree(said: Announcement, _: object) -> bool:
+        announced.append(said)
+        return True
+
+    run_describe(library, anthropic(llm.url), no_batch=True, agree=agree)
+    (said,) = announced
+    assert (said.photos, said.to, said.leaves) == (6, llm.url, False)
+    assert len(llm.bodies) == said.photos
+    for body in llm.bodies:
+        (message,) = body["messages"]
+        _, text = message["content"]
+        jpeg = Image.open(BytesIO(llm.paid[0].jpeg))
+        assert dict(jpeg.getexif()) == {}
+        assert "comment" not in jpeg.info
+        assert text["text"].splitlines()[0] == "What is on it?"
+        for secret in ("secret", "Secret", "47.", "8.5", "photos/"):
+            assert secret not in text["text"]
+    for paid in llm.paid:
+        assert b"Secret" not in paid.jpeg
+        assert b"Exif" not in paid.jpeg
+
+
+def test_large_photos_are_sent_small(database: Database, llm: AnthropicServer, tmp_path: Path) -> None:
+    library = Library(database)
+    take_in(library, made_photos(tmp_path / "large", 1, (3000, 500)))
+    run_describe(library, anthropic(llm.url), no_batch=True)
+    assert Image.open(BytesIO(llm.paid[0].jpeg)).size == (1568, 261)
+
+
+def test_the_place_is_sent_where_it_is_allowed(library: Library, llm: AnthropicServer) -> None:
+    run_describe(library, anthropic(llm.url), no_batch=True, send_place=True)
+    assert "Place: 47.37500, -8.53750" in llm.paid[0].text
+
+
+def test_limits_and_overload_are_waited_for_and_cost_nothing(library: Library, llm: AnthropicServer) -> None:
+    llm.failures = [
+        Failure(429, headers={"retry-after": "7"}, kind="rate_limit_error"),
+        Failure(529, kind="overloaded_error"),
+        Failure(500),
+    ]
+    assert run_describe(library, anthropic(llm.url), no_batch=True).described == 6
+    assert len(llm.paid) == 6
+
+
+def test_a_provider_that_stays_overloaded_ends_the_run_and_loses_nothing(
+    library: Library, llm: AnthropicServer
+) -> None:
+    llm.failures = [Failure(529, kind="overloaded_error") for _ in range(16)]
+    with pytest.raises(NotSent, match="529"):
+        run_describe(library, anthropic(llm.url), no_batch=True)
+    assert statuses(library.database) == {}
+    assert run_describe(library, anthropic(llm.url), no_batch=True).described == 6
+    assert len(llm.paid) == 6
+
+
+def test_what_may_be_paid_is_sent_again_only_where_that_is_said(
+    library: Library, llm: AnthropicServer
+) -> None:
+    llm.failures = [Failure(0, breaks=True)]
+    summary = run_describe(library, anthropic(llm.url), no_batch=True)
+    assert (summary.described, summary.failed) == (5, 1)
+    assert len(llm.paid) == 6
+    assert run_describe(library, anthropic(llm.url), no_batch=True).sent == 0
+    again = run_describe(library, anthropic(llm.url), no_batch=True, retry_failed=True)
+    assert (again.described, len(llm.paid)) == (1, 7)
+
+
+@pytest.mark.parametrize(
+    ("stop_reason", "answer", "reason"),
+    [
+        ("refusal", "", "the model refuses to describe it"),
+        ("max_tokens", "{", "the answer was cut off after 400 tokens"),
+        ("end_turn", "I see a dog.", "the answer is no JSON"),
+        ("end_turn", '{"description": "x"}', "the answer is not as asked for: quality: Field required"),
+    ],
+)
+def test_an_answer_that_is_none_is_paid_and_stands_with_its_reason(
+    library: Library, llm: AnthropicServer, stop_reason: str, answer: str, reason: str
+) -> None:
+    llm.stop_reason, llm.answer = stop_reason, lambda _: answer
+    summary = run_describe(library, anthropic(llm.url), no_batch=True, max_images=1)
+    assert (summary.described, summary.failed) == (0, 1)
+    assert summary.cost_usd > 0
+    row = next(each for each in stages(library).stages if each.stage == "describe")
+    assert row.reasons == {reason: 1}
+    llm.stop_reason, llm.answer = "", lambda _: str(an_answer()).replace("'", '"')
+    assert run_describe(library, anthropic(llm.url), no_batch=True, max_images=1).described == 1
+    assert run_describe(library, anthropic(llm.url), no_batch=True, retry_failed=True).described == 5
+
+
+def test_a_limit_holds_to_the_cent_and_is_used_up(library: Library, llm: AnthropicServer) -> None:
+    prices = {"claude-haiku-5-5": {"input": 1000.0, "output": 5000.0}}
+    costs: list[float] = []
+    llm.output_tokens = 4096
+    most = 24.0
+    while len(llm.paid) < 6:
+        before = len(llm.paid)
+        summary = run_describe(library, anthropic(llm.url, prices=prices), no_batch=True, max_cost=most)
+        assert summary.cost_usd <= most
+        assert summary.limit_reached or summary.to_do == 0
+        paid = llm.paid[before:]
+        real = sum(each.usage["input"] / 1000 + each.usage["output"] * 5 / 1000 for each in paid)
+        assert summary.cost_usd == pytest.approx(real)
+        costs.append(summary.cost_usd)
+    assert max(costs) > 20
+
+
+def test_a_limit_needs_a_price(library: Library, llm: AnthropicServer) -> None:
+    with pytest.raises(WrongUsage, match=r"price of claude-of-tomorrow is not known.*facesets.toml"):
+        run_describe(library, anthropic(llm.url, "claude-of-tomorrow"), max_cost=1.0)
+    assert run_describe(library, anthropic(llm.url, "claude-of-tomorrow"), no_batch=True).described == 6
+    assert rows(library.database, "SELECT DISTINCT cost_usd FROM descriptions") == [(None,)]
+
+
+def test_a_wrong_key_or_model_is_one_sentence(library: Library, llm: AnthropicServer) -> None:
+    provider = anthropic(llm.url, "claude-nobody-knows")
+    with pytest.raises(WrongUsage, match="does not know the model claude-nobody-knows"):
+        run_describe(library, provider, no_batch=True)
+    assert statuses(library.database) == {}
+    llm.problems.clear()
