@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, TypeAlias
 from facesets.assembly.models import make_landmarks
 from facesets.assembly.notices import Notices
 from facesets.assembly.packs import get_pack
+from facesets.assembly.tags import make_face_stage, make_scene_stage
 from facesets.errors import Command, WrongUsage
-from facesets.interfaces import Progress
+from facesets.interfaces import Describer, Progress
 from facesets.operations.ingest.enrich import landmarks_stage
 from facesets.operations.ingest.stages import Stage
 from facesets.settings import Settings
@@ -16,6 +17,7 @@ from facesets.stop import Stop
 
 if TYPE_CHECKING:
     from facesets.records import CacheSettings
+    from facesets.store.postgres.library import Library
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +32,24 @@ class StageModels:
         The model pack that the user names; None for the one of the faces.
     provider : str
         Where models run.
+    describer : Describer or None
+        What embeds the photos of the run.
+    clip_pack : str or None
+        The CLIP pack that the user names.
     """
 
     faces_from: "CacheSettings | None" = None
     pack: str | None = None
     provider: str = "auto"
+    library: "Library | None" = None
+    describer: Describer | None = None
+    clip_pack: str | None = None
 
 
 Maker: TypeAlias = Callable[[StageModels, Settings, Notices, Progress, Stop], Stage | None]
 """Makes a stage; None where there is no model for it."""
 
-MAKERS: Mapping[str, Maker] = {}
+MAKERS: Mapping[str, Maker] = {"scene": make_scene_stage, "face-tags": make_face_stage}
 """What makes each stage that looks at photos."""
 
 

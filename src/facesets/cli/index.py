@@ -118,7 +118,8 @@ def index(
             concurrency=concurrency or settings.load().cpus,
             dry_run=options.dry_run,
         )
-        index_stage(stage, target or [], database, of_stage, pack=pack, provider=provider)
+        by = Asked((pack, None, None), clip_pack, provider, ml_uri)
+        index_stage(stage, target or [], database, of_stage, by)
         return
     if target is None or force:
         raise WrongUsage(_FORCE_IS_OF_STAGE if force else _NO_TARGET)
@@ -150,7 +151,7 @@ def index(
             describe, options = describer(
                 library, options, conf, asked, console, progress, stop, stopwatch=stopwatch
             )
-            models = StageModels(describe.faces_from, pack, provider)
+            models = StageModels(describe.faces_from, pack, provider, library, describe, clip_pack)
             stages = (
                 []
                 if options.dry_run
