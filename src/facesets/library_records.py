@@ -211,7 +211,7 @@ class StoredCategory:
 
     @property
     def fingerprint(self) -> str:
-        """Hex digest of what it says and which rows hold its tags: a row that goes takes photos' tags along."""
+        """Hex digest of what it says and which rows hold its tags: one that goes takes photos' tags along."""
         return _digest([self.number, self.tags, self.category.fingerprint])
 
 

@@ -250,17 +250,17 @@ def test_tags_of_another_model_never_stand_beside_those_of_the_one_before(
     take_in(library, photos, pack)
     other = scaled(make_clip(tmp_path / "root" / "clip" / "other", seed=3, dimension=20))
     Image.new("RGB", (60, 40), (220, 10, 30)).save(photos / "new.png")
-    PHOTOS_OF = """SELECT t.image_id, array_agg(DISTINCT m.name) FROM image_tags t
+    of_images = """SELECT t.image_id, array_agg(DISTINCT m.name) FROM image_tags t
         JOIN models m ON m.id = t.model_id GROUP BY 1"""
     (photos / "blue.png").unlink()
     take_in(library, photos, other)
-    by_image = [names for _, names in rows(library.database, PHOTOS_OF)]
+    by_image = [names for _, names in rows(library.database, of_images)]
     assert sorted(by_image) == [["other"]] * 4 + [["tiny"]]
     assert {each.dimension for each in library.clip_models()} == {48, 20}
     assert run(library, pack).completed == 3, (
         "the library's photos were embedded by both, but for the new one"
     )
-    assert sorted(names for _, names in rows(library.database, PHOTOS_OF)) == [["other"]] + [["tiny"]] * 4
+    assert sorted(names for _, names in rows(library.database, of_images)) == [["other"]] + [["tiny"]] * 4
 
 
 def test_another_logit_scale_makes_the_tags_pending(library: Library, photos: Path, pack: Path) -> None:
