@@ -28,7 +28,8 @@ from facesets.records import ClipModel, Faces, FileRecord, ImageRecord
 from facesets.store.postgres import search as statements
 from facesets.store.postgres.connection import Database, only_row
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.search import Dates
+from facesets.store.postgres.photo_dates import Dates
+from facesets.store.postgres.photo_filter import PhotoFilter
 
 MODEL = ClipModel("made", "cc" * 32)
 ROWS_A_COMMIT = 1000
@@ -131,8 +132,8 @@ def run(database: Database, vectors: Vectors, *, of_faces: bool, given: argparse
 
     def search(query: Vectors, dates: Dates) -> Sequence[Any]:
         if row is not None and not of_faces:
-            return similar_images(library, row, query, dates, BEST)
-        return similar_faces(library, query, dates, BEST)
+            return similar_images(library, row, query, PhotoFilter(dates=dates), BEST)
+        return similar_faces(library, query, PhotoFilter(dates=dates), BEST)
 
     if not index_megabytes(database, table):
         began = time.perf_counter()

@@ -18,7 +18,8 @@ from facesets.inference.packs import read_pack
 from facesets.operations.ingest.index import IndexSummary
 from facesets.operations.ingest.index import index as run_index
 from facesets.operations.library.check import check
-from facesets.operations.library.search import search_by_person
+from facesets.operations.library.photo_filter import filter_of, people_meant
+from facesets.operations.library.search import search_photos
 from facesets.operations.library.stats import stats
 from facesets.operations.options.library import ClusterLibraryOptions, IndexOptions
 from facesets.operations.people.grouping.cluster_library import cluster_library
@@ -27,7 +28,6 @@ from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Database, opened
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.search import Dates
 
 ANYBODY = "(SELECT min(person_id::text)::uuid FROM face_detections)"
 DOCUMENTED = (
@@ -167,7 +167,8 @@ def test_the_documented_resets_work_verbatim(database: Database, psql: Psql, sta
 
 def test_the_documented_naming_works_verbatim(database: Database, psql: Psql) -> None:
     psql(NAMING.replace("<uuid>", psql(f"SELECT {ANYBODY}")))
-    found = search_by_person(Library(database), "anna", Dates(), 10)
+    library = Library(database)
+    found = search_photos(library, filter_of(library, people_meant(library, ["anna"])), 10)
     assert len(found) == int(psql(f"SELECT count(*) FROM face_detections WHERE person_id = {ANYBODY}"))
     assert {hit.name for hit in found} == {"Anna"}
 

@@ -20,8 +20,10 @@ from facesets.operations.options.library import SearchOptions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from facesets.operations.library.search import Box, FaceSearch, Which
-    from facesets.store.postgres.search import SimilarImage
+    from facesets.operations.library.search import Box, FaceSearch, ImageHit, SimilarImage, Which
+    from facesets.store.postgres.library import Library
+    from facesets.store.postgres.photo_filter import PhotoFilter
+    from facesets.store.postgres.search import FaceHit
 
 
 def search(
@@ -37,10 +39,10 @@ def search(
     clip_pack: ClipPackOption = None,
     provider: ProviderOption = "cpu",
 ) -> None:
-    """Find photos in the library by words, by another photo, by a face or by a person's name."""
+    """Find photos in the library by words, another photo, a face, a person, time, place or camera."""
     if sum(what is not None for what in (text, options.like, options.face)) > 1:
         raise WrongUsage(
-            "Search by one of TEXT, --like and --face at a time; --person and dates go with each."
+            "Search by one of TEXT, --like and --face at a time; everything else goes with each."
         )
     of_face = options.box is not None or options.all_faces or options.min_similarity is not None
     if options.face is None and of_face:
@@ -51,19 +53,18 @@ def search(
     from facesets.assembly.stores import open_database
     from facesets.operations.library.search import (
         search_by_face,
-        search_by_person,
         search_by_text,
         search_like,
+        search_photos,
         wants_index,
     )
     from facesets.store.postgres.library import Library
-    from facesets.store.postgres.search import Dates
 
     conf = settings.load()
-    dates = Dates(options.since, options.until)
     asked = Asked((pack, None, None), clip_pack, provider, ml_uri)
     with open_database(database, conf, console) as session, console.stoppable() as stop:
         library = Library(session)
+        asked_for = _filter(library, options)
         if options.face is not None:
             with console.progress() as progress:
                 embedder = face_embedder(library, conf, asked, console, progress, stop)
@@ -74,9 +75,8 @@ def search(
                     library,
                     embedder,
                     str(options.face),
-                    dates,
+                    asked_for,
                     options.limit,
-                    person=options.person,
                     which=which,
                     min_cosine_similarity=options.min_similarity,
                 ),
@@ -87,19 +87,31 @@ def search(
             if wants_index(library, row):
                 console.notice("Every image is compared: `facesets db index` makes this fast.")
             if options.like is not None:
-                found = search_like(
-                    library, row, of_picture, str(options.like), dates, options.limit, person=options.person
-                )
+                found = search_like(library, row, of_picture, str(options.like), asked_for, options.limit)
             else:
-                found = search_by_text(
-                    library, row, of_text, text or "", dates, options.limit, person=options.person
-                )
-            _show_images(found)
-        elif options.person is not None:
-            images = search_by_person(library, options.person, dates, options.limit)
-            _show("images", images, "\n".join(printable(hit.path) for hit in images))
+                found = search_by_text(library, row, of_text, text or "", asked_for, options.limit)
+            _show_similar(found)
+        elif not asked_for.open:
+            _show_images(search_photos(library, asked_for, options.limit))
         else:
-            raise WrongUsage("Say what to search for: TEXT, --like PHOTO, --face PHOTO or --person NAME.")
+            raise WrongUsage(
+                "Say what to search for: TEXT, --like PHOTO, --face PHOTO, --person NAME, --from DATE, "
+                "--near LAT,LON or --camera TEXT."
+            )
+
+
+def _filter(library: "Library", options: SearchOptions) -> "PhotoFilter":
+    """What has to hold of the photos, whatever else is searched for."""
+    from facesets.operations.library.photo_filter import filter_of, people_meant
+    from facesets.store.postgres.photo_dates import Dates
+
+    return filter_of(
+        library,
+        people_meant(library, [] if options.person is None else [options.person]),
+        Dates(options.since, options.until),
+        options.near,
+        options.camera or "",
+    )
 
 
 def _which(box: str | None, *, every: bool) -> "Which":
@@ -124,16 +136,11 @@ def _show_faces(found: "FaceSearch", photo: Path) -> None:
             f"{printable(photo)} shows {len(found.on_photo)} faces. This is about the one at "
             f"{_text(found.asked[0])}; --box {left_out} takes another, --all-faces all."
         )
-    headings: tuple[str, ...] = ("similarity", "person", "path")
-    rows: list[tuple[str, ...]] = [
-        (f"{hit.cosine_similarity:.3f}", hit.name or hit.person or "-", printable(hit.path))
-        for hit in found.faces
-    ]
-    if several:
-        headings = ("face at", *headings)
-        rows = [(_text(found.asked[hit.of - 1]), *row) for hit, row in zip(found.faces, rows, strict=True)]
+    columns = {"face at": [_text(found.asked[hit.of - 1]) for hit in found.faces]} if several else {}
+    columns |= {"similarity": [f"{hit.cosine_similarity:.3f}" for hit in found.faces]}
+    columns |= {"person": [hit.name or hit.person or "-" for hit in found.faces]}
     if found.faces or console.session.json:
-        console.show(found, [console.table(headings, rows)], asked_for=True)
+        console.show(found, [_table(found.faces, columns)], asked_for=True)
     if not found.faces:
         console.notice(
             f"No faces in the library are similar enough ({found.min_cosine_similarity:g}) and fit what you "
@@ -145,9 +152,26 @@ def _text(box: "Box") -> str:
     return ",".join(f"{value:.0f}" for value in box)
 
 
-def _show_images(hits: "list[SimilarImage]") -> None:
-    rows = [(f"{hit.cosine_similarity:.3f}", hit.taken or "-", printable(hit.path)) for hit in hits]
-    _show("images", hits, console.table(("similarity", "taken", "path"), rows))
+def _show_similar(hits: "Sequence[SimilarImage]") -> None:
+    columns = {"similarity": [f"{hit.cosine_similarity:.3f}" for hit in hits]}
+    _show("images", hits, _table(hits, columns | {"taken": [hit.taken or "-" for hit in hits]}))
+
+
+def _show_images(hits: "Sequence[ImageHit]") -> None:
+    if all(hit.distance_km is None for hit in hits):
+        _show("images", hits, "\n".join(printable(hit.path) for hit in hits))
+    else:
+        _show("images", hits, _table(hits, {"taken": [hit.taken or "-" for hit in hits]}))
+
+
+def _table(hits: "Sequence[FaceHit | ImageHit | SimilarImage]", columns: "dict[str, list[str]]") -> str:
+    """Columns of hits, then how far away they were taken where a place was asked for, and their paths."""
+    if any(hit.distance_km is not None for hit in hits):
+        columns = columns | {
+            "km": ["-" if hit.distance_km is None else f"{hit.distance_km:.1f}" for hit in hits]
+        }
+    columns = columns | {"path": [printable(hit.path) for hit in hits]}
+    return console.table(list(columns), list(zip(*columns.values(), strict=True)))
 
 
 def _show(name: str, hits: "Sequence[object]", text: str) -> None:

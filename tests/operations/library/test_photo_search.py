@@ -4,27 +4,33 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pytest
 from tests.fixtures.library_people import rows
 from tests.fixtures.made_faces import SETTINGS, made_file, made_image
+from tests.fixtures.made_metadata import with_metadata
 
 from facesets.errors import NotFound, WrongUsage
+from facesets.imaging.metadata.record import PhotoMetadata
+from facesets.operations.library.photo_filter import filter_of, people_meant
 from facesets.operations.library.photo_search import (
     PhotoPage,
-    people_meant,
     photos_like,
     photos_of,
     photos_of_words,
 )
 from facesets.operations.library.search import build_index
 from facesets.operations.people.corrections.naming import name
+from facesets.places import Near
 from facesets.records import ClipModel, Float32
+from facesets.store.postgres import photo_search
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import ClipRow
-from facesets.store.postgres.search import Dates
+from facesets.store.postgres.photo_dates import Dates
+from facesets.store.postgres.photo_filter import PhotoFilter
 
 PHOTOS = 12
 CLIP = ClipModel("made", "cc" * 32)
@@ -35,13 +41,25 @@ def sha(number: int) -> str:
     return hashlib.sha256(f"photo {number}".encode()).hexdigest()
 
 
+def said_of(number: int) -> PhotoMetadata:
+    """A day further north each; the first half by a Nikon, the others by a Canon."""
+    return PhotoMetadata(
+        taken=np.datetime64("2020-01-01T12:00:00", "us") + np.timedelta64(number, "D"),
+        latitude=10.0 + number,
+        longitude=20.0,
+        make="NIKON CORPORATION" if number < PHOTOS // 2 else "Canon",
+        model="NIKON D90" if number < PHOTOS // 2 else "Canon EOS 80D",
+        lens="18-105mm",
+    )
+
+
 @pytest.fixture
 def library(database: Database) -> Library:
     """A photo a day with two faces each, a circle of looks; Anna is on the even ones, Ben on every third."""
     angles = np.linspace(0, np.pi, PHOTOS)
     images = [
         replace(
-            made_image(f"photo {number}", 2, str(np.datetime64("2020-01-01T12:00:00") + number * 86400)),
+            with_metadata(made_image(f"photo {number}", 2), said_of(number)),
             clip=np.array([np.cos(angle), np.sin(angle)], np.float32),
         )
         for number, angle in enumerate(angles)
@@ -66,8 +84,8 @@ def days(page: PhotoPage) -> list[int]:
 
 def shown(library: Library, who: Sequence[str] = (), dates: Dates | None = None) -> list[int]:
     """The days of the photos of these people."""
-    people = people_meant(library, who)
-    found = photos_of(library, people, dates or Dates(), offset=0, limit=100)
+    asked = filter_of(library, people_meant(library, who), dates)
+    found = photos_of(library, asked, offset=0, limit=100)
     assert found.total == len(found.photos)
     return days(found)
 
@@ -85,8 +103,60 @@ def test_people_and_dates_hold_together(library: Library) -> None:
     assert shown(library, ["Anna"], Dates(date(2021, 1, 1))) == []
 
 
+DEGREE_KM = 111.2
+
+
+def test_every_condition_holds_with_every_other(library: Library) -> None:
+    def found(who: Sequence[str] = (), **asked: Any) -> list[int]:
+        meant = filter_of(library, people_meant(library, who), **asked)
+        page = photos_of(library, meant, offset=0, limit=100)
+        assert page.total == len(page.photos)
+        return days(page)
+
+    near = Near(14, 20, 2.5 * DEGREE_KM)
+    assert found(near=near) == [7, 6, 5, 4, 3]
+    assert found(camera="canon") == [12, 11, 10, 9, 8, 7]
+    assert found(camera="D90 nikon 18-105") == [6, 5, 4, 3, 2, 1]
+    assert found(near=near, camera="nikon") == [6, 5, 4, 3]
+    assert found(["Anna"], near=near) == [7, 5, 3]
+    dates = Dates(date(2020, 1, 4))
+    assert found(["Anna"], near=near, camera="nikon", dates=dates) == [5]
+    assert found(["Anna", "Ben"], near=near, camera="nikon", dates=dates) == []
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_conditions_hold_for_what_looks_like_a_photo(library: Library, indexed: bool) -> None:
+    if indexed:
+        build_index(library)
+    near = Near(14, 20, 2.5 * DEGREE_KM)
+    asked = filter_of(library, people_meant(library, ["Anna"]), near=near, camera="nikon")
+    found = photos_like(library, sha(0), asked, offset=0, limit=9)
+    assert days(found) == [3, 5]
+    assert [round(photo.distance_km or 0) for photo in found.photos] == [222, 0]
+    without_person = photos_like(library, sha(0), replace(asked, persons=()), offset=0, limit=9)
+    assert days(without_person) == [3, 4, 5, 6]
+
+
+def test_a_camera_that_no_photo_names_is_said(library: Library) -> None:
+    with pytest.raises(NotFound, match="camera or lens called Leica"):
+        filter_of(library, camera="Leica")
+    with pytest.raises(NotFound, match="called Nikon Canon"):
+        filter_of(library, camera="Nikon Canon")
+
+
+def test_conditions_are_not_wrong_where_most_of_the_latest_photos_do_not_fit(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photo_search, "_LATEST", 3)
+    for limit in (1, 2, 3, 4):
+        nikon = photos_of(library, filter_of(library, camera="nikon"), offset=2, limit=limit)
+        assert days(nikon) == [4, 3, 2, 1][:limit]
+        canon = photos_of(library, filter_of(library, camera="canon"), offset=1, limit=limit)
+        assert days(canon) == [11, 10, 9, 8][:limit]
+
+
 def test_pages_follow_each_other_and_tell_how_many_there_are(library: Library) -> None:
-    pages = [photos_of(library, [], Dates(), offset=offset, limit=5) for offset in (0, 5, 10)]
+    pages = [photos_of(library, PhotoFilter(), offset=offset, limit=5) for offset in (0, 5, 10)]
     assert [days(page) for page in pages] == [[12, 11, 10, 9, 8], [7, 6, 5, 4, 3], [2, 1]]
     assert {page.total for page in pages} == {PHOTOS}
 
@@ -100,12 +170,13 @@ def test_a_photo_without_a_file_is_not_shown(library: Library) -> None:
 def test_photos_like_one_come_nearest_first_without_itself(library: Library, indexed: bool) -> None:
     if indexed:
         build_index(library)
-    found = photos_like(library, sha(0), [], Dates(), offset=0, limit=3)
+    found = photos_like(library, sha(0), PhotoFilter(), offset=0, limit=3)
     assert (days(found), found.total) == ([2, 3, 4], PHOTOS - 1)
-    of_anna = photos_like(library, sha(0), people_meant(library, ["Anna", "Ben"]), Dates(), offset=0, limit=9)
+    asked = filter_of(library, people_meant(library, ["Anna", "Ben"]))
+    of_anna = photos_like(library, sha(0), asked, offset=0, limit=9)
     assert days(of_anna) == [7]
     with pytest.raises(NotFound, match="no such photo"):
-        photos_like(library, "00" * 32, [], Dates(), offset=0, limit=3)
+        photos_like(library, "00" * 32, PhotoFilter(), offset=0, limit=3)
 
 
 def test_words_find_the_photos_nearest_to_their_vector(library: Library) -> None:
@@ -116,7 +187,8 @@ def test_words_find_the_photos_nearest_to_their_vector(library: Library) -> None
         asked.append(words)
         return row, np.array([-1, 0], np.float32)
 
-    found = photos_of_words(library, encode, "snow", [], Dates(None, date(2020, 1, 9)), offset=1, limit=2)
+    until = PhotoFilter(dates=Dates(None, date(2020, 1, 9)))
+    found = photos_of_words(library, encode, "snow", until, offset=1, limit=2)
     assert (asked, days(found), found.total) == (["snow"], [8, 7], 9)
 
 
@@ -126,7 +198,7 @@ def test_nothing_is_like_a_photo_where_none_was_embedded(database: Database) -> 
     with library.writing(SETTINGS):
         library.commit([made_file("/0.jpg", image)], [image])
     with pytest.raises(WrongUsage, match="has an embedding yet"):
-        photos_like(library, sha(0), [], Dates(), offset=0, limit=3)
+        photos_like(library, sha(0), PhotoFilter(), offset=0, limit=3)
 
 
 def test_nobody_is_meant_by_a_foreign_name_and_each_is_meant_once(library: Library) -> None:

@@ -13,13 +13,15 @@ from tests.fixtures.made_faces import SETTINGS, made_file, made_image
 from facesets.errors import RecogniserMismatch, WrongUsage
 from facesets.formats.bundle import png_bytes
 from facesets.operations.library.check import check
+from facesets.operations.library.photo_filter import filter_of, people_meant
 from facesets.operations.library.search import (
     FaceSearch,
+    ImageHit,
     Which,
     build_index,
     drop_index,
     search_by_face,
-    search_by_person,
+    search_photos,
     similar_faces,
     similar_images,
     wants_index,
@@ -27,7 +29,8 @@ from facesets.operations.library.search import (
 from facesets.records import CacheSettings, ClipModel, Faces, Float32, Pixels, Wanted
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.search import Dates
+from facesets.store.postgres.photo_dates import Dates
+from facesets.store.postgres.photo_filter import PhotoFilter
 
 
 @pytest.fixture
@@ -41,6 +44,10 @@ def library(database: Database) -> Library:
     return filled
 
 
+def shows(library: Library, who: str, limit: int) -> list[ImageHit]:
+    return search_photos(library, filter_of(library, people_meant(library, [who])), limit)
+
+
 def test_the_most_similar_faces_come_first_with_and_without_the_index(library: Library) -> None:
     collection = library.load()
     query = collection.faces.embedding[7]
@@ -48,7 +55,7 @@ def test_the_most_similar_faces_come_first_with_and_without_the_index(library: L
     for prepare in (None, build_index, drop_index):
         if prepare is not None:
             prepare(library)
-        hits = similar_faces(library, query, Dates(), 5)
+        hits = similar_faces(library, query, PhotoFilter(), 5)
         np.testing.assert_allclose([hit.cosine_similarity for hit in hits], similarity, atol=1e-6)
         assert hits[0].path == collection.images.paths[collection.faces.image[7]][0]
 
@@ -56,12 +63,12 @@ def test_the_most_similar_faces_come_first_with_and_without_the_index(library: L
 def test_building_the_index_again_replaces_it(library: Library) -> None:
     build_index(library)
     build_index(library)
-    assert len(similar_faces(library, library.load().faces.embedding[0], Dates(), 3)) == 3
+    assert len(similar_faces(library, library.load().faces.embedding[0], PhotoFilter(), 3)) == 3
 
 
 def test_dates_include_their_ends_and_leave_out_the_undated(library: Library) -> None:
     query = library.load().faces.embedding[0]
-    hits = similar_faces(library, query, Dates(date(2020, 1, 3), date(2020, 1, 4)), 50)
+    hits = similar_faces(library, query, PhotoFilter(dates=Dates(date(2020, 1, 3), date(2020, 1, 4))), 50)
     assert {hit.taken[:10] for hit in hits} == {"2020-01-03", "2020-01-04"}
     assert len(hits) == 4
 
@@ -73,12 +80,12 @@ def test_photos_of_a_person_are_found_by_name_in_any_case(library: Library, libr
         connection.execute(
             "UPDATE face_detections SET person_id = (SELECT id FROM persons) WHERE image_id IN (2, 3)"
         )
-    assert [hit.taken[:10] for hit in search_by_person(library, "ANNA", Dates(), 10)] == [
-        "2020-01-02",
+    assert [hit.taken[:10] for hit in shows(library, "ANNA", 10)] == [
         "2020-01-03",
+        "2020-01-02",
     ]
     with pytest.raises(WrongUsage, match="called Bob"):
-        search_by_person(library, "Bob", Dates(), 10)
+        shows(library, "Bob", 10)
 
 
 def test_a_path_is_printed_where_the_photo_is(library: Library, library_url: str, tmp_path: Path) -> None:
@@ -96,8 +103,8 @@ def test_a_path_is_printed_where_the_photo_is(library: Library, library_url: str
 
     def found() -> list[str]:
         vector = images[0].faces.embedding[0]
-        (photo,) = search_by_person(library, "Anna", Dates(), 1)
-        (face,) = similar_faces(library, vector, Dates(), 1)
+        (photo,) = shows(library, "Anna", 1)
+        (face,) = similar_faces(library, vector, PhotoFilter(), 1)
         return [photo.path, face.path]
 
     assert found() == [f"/{images[0].sha256}.jpg"] * 2
@@ -114,9 +121,9 @@ def test_somebody_without_a_name_is_found_by_the_number_that_a_search_prints(
             "UPDATE face_detections SET person_id = (SELECT id FROM persons) WHERE image_id IN (2, 3)"
         )
     collection = library.load()
-    (hit,) = similar_faces(library, collection.faces.embedding[2], Dates(), 1)
+    (hit,) = similar_faces(library, collection.faces.embedding[2], PhotoFilter(), 1)
     for number in (hit.person, hit.person[:8]):
-        assert [found.name for found in search_by_person(library, number, Dates(), 10)] == [hit.person] * 2
+        assert [found.name for found in shows(library, number, 10)] == [hit.person] * 2
 
 
 @dataclass(frozen=True)
@@ -137,11 +144,11 @@ def test_a_photo_finds_the_faces_like_the_one_on_it_and_never_those_of_another_r
     photo.write_bytes(png_bytes(np.zeros((8, 8, 3), np.uint8)))
     collection = library.load()
     finding = Finding(collection.faces.take(np.array([7])))
-    (hit,) = search_by_face(library, finding, str(photo), Dates(), 1).faces
+    (hit,) = search_by_face(library, finding, str(photo), PhotoFilter(), 1).faces
     assert hit.path == collection.images.paths[collection.faces.image[7]][0]
     other = replace(finding, settings=replace(SETTINGS, pack="other", recogniser_sha256="dd" * 32))
     with pytest.raises(RecogniserMismatch, match="Search with pack made"):
-        search_by_face(library, other, str(photo), Dates(), 1)
+        search_by_face(library, other, str(photo), PhotoFilter(), 1)
 
 
 def test_a_group_photo_is_searched_by_the_face_that_is_asked_for(library: Library, tmp_path: Path) -> None:
@@ -154,7 +161,7 @@ def test_a_group_photo_is_searched_by_the_face_that_is_asked_for(library: Librar
 
     def faces_like(which: Which | None = None, least: float | None = None) -> FaceSearch:
         return search_by_face(
-            library, Finding(faces), str(photo), Dates(), 100, which=which, min_cosine_similarity=least
+            library, Finding(faces), str(photo), PhotoFilter(), 100, which=which, min_cosine_similarity=least
         )
 
     def path_of(row: int) -> str:
@@ -200,10 +207,10 @@ def embedded(database: Database, vectors: Float32) -> Library:
     return filled
 
 
-def similar(library: Library, query: Float32, dates: Dates, limit: int) -> list[int]:
+def similar(library: Library, query: Float32, asked: PhotoFilter, limit: int) -> list[int]:
     """The numbers of the images that are found."""
     (row,) = library.clip_models()
-    hits = similar_images(library, row, query, dates, limit)
+    hits = similar_images(library, row, query, asked, limit)
     assert [hit.cosine_similarity for hit in hits] == sorted(
         (hit.cosine_similarity for hit in hits), reverse=True
     )
@@ -214,9 +221,9 @@ def test_the_most_similar_images_come_first_with_and_without_the_index(
     embedded: Library, vectors: Float32
 ) -> None:
     exact = np.argsort(-(vectors @ vectors[3]))[:8].tolist()
-    assert similar(embedded, vectors[3], Dates(), 8) == exact
+    assert similar(embedded, vectors[3], PhotoFilter(), 8) == exact
     drop_index(embedded)
-    assert similar(embedded, vectors[3], Dates(), 8) == exact
+    assert similar(embedded, vectors[3], PhotoFilter(), 8) == exact
 
 
 def test_days_with_few_images_are_searched_exactly_however_far_their_images_are(
@@ -224,19 +231,19 @@ def test_days_with_few_images_are_searched_exactly_however_far_their_images_are(
 ) -> None:
     farthest = int(np.argmin(vectors @ vectors[0]))
     day = date(2020, 1, 1).fromordinal(date(2020, 1, 1).toordinal() + farthest)
-    assert similar(embedded, vectors[0], Dates(day, day), 5) == [farthest]
+    assert similar(embedded, vectors[0], PhotoFilter(dates=Dates(day, day)), 5) == [farthest]
 
 
 def test_images_whose_files_are_gone_do_not_crowd_out_the_others(embedded: Library, vectors: Float32) -> None:
     order = np.argsort(-(vectors @ vectors[9])).tolist()
     embedded.forget_paths([f"/{n}.jpg" for n in order[:280]])
-    assert similar(embedded, vectors[9], Dates(), 10) == order[280:290]
+    assert similar(embedded, vectors[9], PhotoFilter(), 10) == order[280:290]
 
 
 def test_a_vector_of_another_length_is_refused(embedded: Library) -> None:
     (row,) = embedded.clip_models()
     with pytest.raises(RecogniserMismatch, match="24"):
-        similar_images(embedded, row, np.ones(5, np.float32), Dates(), 1)
+        similar_images(embedded, row, np.ones(5, np.float32), PhotoFilter(), 1)
 
 
 def test_a_small_library_wants_no_index(embedded: Library) -> None:

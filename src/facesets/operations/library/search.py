@@ -1,10 +1,11 @@
-"""`search`: by words, by a picture, by the face on one, by a person; and the indexes that make it fast."""
+"""`search`: by words, a picture, the face on one, or what is known; and the indexes that make it fast."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
+from uuid import UUID
 
 import numpy as np
 
@@ -15,13 +16,15 @@ from facesets.imaging.boxes import iou
 from facesets.imaging.decode import decode
 from facesets.interfaces import Embedder
 from facesets.operations.ingest.same_models import require_recogniser_of_library
-from facesets.operations.people.corrections.who import find_person
+from facesets.operations.people.corrections.who import require_person
 from facesets.records import Faces, Float32, Pixels
 from facesets.store.postgres import search
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import ClipRow, DetectorRow, clip_models
-from facesets.store.postgres.search import Dates, FaceHit, ImageHit, SimilarImage
+from facesets.store.postgres.photo_filter import PhotoFilter
+from facesets.store.postgres.photo_search import FoundPhoto, find_photos, photos_near
+from facesets.store.postgres.search import FaceHit, best_path
 from facesets.store.postgres.vector_index import Vectors, has_index, is_more_than
 from facesets.store.postgres.vector_index import build_index as build
 from facesets.store.postgres.vector_index import drop_index as drop
@@ -71,35 +74,57 @@ class Which:
     every: bool = False
 
 
-def search_by_person(library: Library, name: str, dates: Dates, limit: int) -> list[ImageHit]:
-    """Images that show a person.
+@dataclass(frozen=True, slots=True)
+class ImageHit:
+    """An image of which all holds that is asked for; `name` is that of the person."""
 
-    Raises
-    ------
-    WrongUsage
-        Nobody is meant, or several may be.
-    """
+    path: str
+    name: str
+    taken: str
+    distance_km: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarImage:
+    """An image that is similar to the words or the picture asked for."""
+
+    path: str
+    cosine_similarity: float
+    taken: str
+    distance_km: float | None = None
+
+
+def search_photos(library: Library, asked: PhotoFilter, limit: int) -> list[ImageHit]:
+    """Images of which all holds that is asked for, the latest first."""
 
     def work(connection: Connection) -> list[ImageHit]:
-        person = find_person(connection, name)
-        title = person.names[0] if person.names else str(person.id)
-        return search.images_of_person(connection, person.id, title, dates=dates, limit=limit)
+        title = _title(connection, asked.persons[0]) if asked.persons else ""
+        found = find_photos(connection, asked, offset=0, limit=limit)
+        return [ImageHit(best_path(each.paths), title, _time(each), each.distance_km) for each in found]
 
     return library.database.run(work)
+
+
+def _title(connection: Connection, person: UUID) -> str:
+    names = require_person(connection, person).names
+    return names[0] if names else str(person)
+
+
+def _time(photo: FoundPhoto) -> str:
+    return "" if photo.taken is None else photo.taken.isoformat(" ", "seconds")
 
 
 def search_by_face(
     library: Library,
     embedder: Embedder,
     photo: str,
-    dates: Dates,
+    asked: PhotoFilter,
     limit: int,
     *,
-    person: str | None = None,
     which: Which | None = None,
     min_cosine_similarity: float | None = None,
 ) -> FaceSearch:
-    """Faces similar to the largest one on a photo, or to others; only those of a person, if one is named.
+    """Faces similar to the largest one on a photo, or to others; only those of a person, if one is asked for.
 
     Parameters
     ----------
@@ -114,8 +139,7 @@ def search_by_face(
     RecogniserMismatch
         The library's faces come from another recogniser than the embedder's.
     WrongUsage
-        The photo cannot be read or shows no face, or none where asked for; the library is empty, or nobody
-        has that name.
+        The photo cannot be read or shows no face, or none where asked for; or the library is empty.
     """
     require_recogniser_of_library(library, embedder.settings)
     (faces,) = embedder.embed([_pixels(photo)])
@@ -127,7 +151,7 @@ def search_by_face(
     found = [
         FoundFace(**{name: getattr(hit, name) for name in FaceHit.__dataclass_fields__}, of=number)
         for number, row in enumerate(rows, start=1)
-        for hit in similar_faces(library, faces.embedding[row], dates, limit, person=person)
+        for hit in similar_faces(library, faces.embedding[row], asked, limit)
         if hit.cosine_similarity >= min_cosine_similarity
     ]
     by_size = np.argsort(-faces.face_short, kind="stable")
@@ -155,15 +179,11 @@ def _box(faces: Faces, row: int) -> Box:
     return left, top, right, bottom
 
 
-def similar_faces(
-    library: Library, embedding: Float32, dates: Dates, limit: int, *, person: str | None = None
-) -> list[FaceHit]:
-    """Faces similar to a vector, best first; only those of a person, if one is named. Raises `WrongUsage`."""
-    number = _person(library, person)
+def similar_faces(library: Library, embedding: Float32, asked: PhotoFilter, limit: int) -> list[FaceHit]:
+    """Faces similar to a vector, best first; those of a person, if one is asked for. Raises `WrongUsage`."""
 
     def work(connection: Connection) -> list[FaceHit]:
-        detector = _detector(library, connection)
-        return search.similar_faces(connection, detector, embedding, dates=dates, person=number, limit=limit)
+        return search.similar_faces(connection, _detector(library, connection), embedding, asked, limit=limit)
 
     return library.database.run(work)
 
@@ -173,19 +193,17 @@ def search_like(
     row: ClipRow,
     encode: Callable[[Pixels], Float32],
     photo: str,
-    dates: Dates,
+    asked: PhotoFilter,
     limit: int,
-    *,
-    person: str | None = None,
 ) -> list[SimilarImage]:
     """Images similar to a photo as a whole; see `similar_images`.
 
     Raises
     ------
     WrongUsage
-        The photo cannot be read, or nobody has that name.
+        The photo cannot be read.
     """
-    return similar_images(library, row, encode(_pixels(photo)), dates, limit, person=person)
+    return similar_images(library, row, encode(_pixels(photo)), asked, limit)
 
 
 def search_by_text(
@@ -193,34 +211,30 @@ def search_by_text(
     row: ClipRow,
     encode: Callable[[str], Float32],
     text: str,
-    dates: Dates,
+    asked: PhotoFilter,
     limit: int,
-    *,
-    person: str | None = None,
 ) -> list[SimilarImage]:
     """Images that words describe; see `similar_images`.
 
     Raises
     ------
     WrongUsage
-        There are no words, or nobody has that name.
+        There are no words.
     """
     if not text.strip():
         raise WrongUsage('Say in words what the photos show: facesets search "a red bicycle in snow".')
-    return similar_images(library, row, encode(text), dates, limit, person=person)
+    return similar_images(library, row, encode(text), asked, limit)
 
 
 def similar_images(
-    library: Library, row: ClipRow, embedding: Float32, dates: Dates, limit: int, *, person: str | None = None
+    library: Library, row: ClipRow, embedding: Float32, asked: PhotoFilter, limit: int
 ) -> list[SimilarImage]:
-    """Images similar to a vector of a CLIP model, best first; with a person on them, if one is named.
+    """Images similar to a vector of a CLIP model, best first.
 
     Raises
     ------
     RecogniserMismatch
         The vector is none of that model.
-    WrongUsage
-        Nobody has that name.
     """
     if len(embedding) != row.dimension:
         raise RecogniserMismatch(
@@ -228,12 +242,13 @@ def similar_images(
             f"were embedded with {row.dimension}. Name the pack that they were embedded by with "
             f"{Field('clip_pack')}."
         )
-    number = _person(library, person)
-    return library.database.run(
-        lambda connection: search.similar_images(
-            connection, row, embedding, dates=dates, person=number, limit=limit
-        )
+    found = library.database.run(
+        lambda connection: photos_near(connection, row, embedding, asked, limit=limit)
     )
+    return [
+        SimilarImage(best_path(each.paths), each.cosine_similarity or 0.0, _time(each), each.distance_km)
+        for each in found
+    ]
 
 
 def _pixels(photo: str) -> Pixels:
@@ -245,12 +260,6 @@ def _pixels(photo: str) -> Pixels:
                 f"There is no file {printable(photo)}. Give the file of a photo, such as anna.jpg."
             ) from error
         raise WrongUsage(f"{printable(photo)} cannot be used: {error.reason}.") from error
-
-
-def _person(library: Library, name: str | None) -> str | None:
-    if name is None:
-        return None
-    return str(library.database.run(lambda connection: find_person(connection, name)).id)
 
 
 def wants_index(library: Library, row: ClipRow | None = None) -> bool:

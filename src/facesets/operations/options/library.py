@@ -10,6 +10,7 @@ from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.options.declaration import Checked, Option, check_ranges, moment
 from facesets.operations.options.limits import within
+from facesets.operations.options.place import USUAL_KM, place_named
 from facesets.operations.options.shared import (
     DryRun,
     Enrich,
@@ -28,6 +29,7 @@ from facesets.operations.options.threshold import (
     measures_itself,
     other_measure,
 )
+from facesets.places import Near
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,18 @@ class SearchOptions(Checked):
             variable="FACESETS_SEARCH_TO",
             parse=_day,
         ),
+    ] = None
+    near: Annotated[
+        Near | None,
+        Option(
+            f"Taken within so many kilometres of this place, {USUAL_KM:g} if not given. Degrees, north and "
+            "east positive; before a minus stands an equals sign: --near=-33.86,151.21.",
+            metavar="LAT,LON[,KM]",
+            parse=place_named,
+        ),
+    ] = None
+    camera: Annotated[
+        str | None, Option("Taken with such a camera or lens: words of its name.", metavar="TEXT")
     ] = None
     limit: Annotated[int, Option("Most results.", least=1, most=10_000)] = 20
 

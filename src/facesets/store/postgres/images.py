@@ -172,10 +172,15 @@ def _update_images(connection: Connection, images: Sequence[ImageRecord]) -> Non
     connection.execute(
         """UPDATE images i SET width = new.width, height = new.height, taken = new.taken,
                 fingerprint = new.fingerprint
-            FROM unnest(%(sha256)s::text[], %(width)s::integer[], %(height)s::integer[],
-                %(taken)s::timestamp[], %(fingerprint)s::bytea[])
-                AS new (sha256, width, height, taken, fingerprint)
-            WHERE i.sha256 = new.sha256 AND (i.width, i.height, i.taken, i.fingerprint)
+            FROM (SELECT o.id, n.width, n.height, n.fingerprint,
+                    -- All metadata are known: they say more than the header alone.
+                    CASE WHEN m.image_id IS NULL THEN n.taken ELSE o.taken END AS taken
+                FROM unnest(%(sha256)s::text[], %(width)s::integer[], %(height)s::integer[],
+                    %(taken)s::timestamp[], %(fingerprint)s::bytea[])
+                    AS n (sha256, width, height, taken, fingerprint)
+                JOIN images o ON o.sha256 = n.sha256
+                LEFT JOIN photo_metadata m ON m.image_id = o.id) AS new
+            WHERE i.id = new.id AND (i.width, i.height, i.taken, i.fingerprint)
                 IS DISTINCT FROM (new.width, new.height, new.taken, new.fingerprint)""",
         {
             "sha256": [image.sha256 for image in images],

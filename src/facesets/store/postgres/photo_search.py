@@ -1,9 +1,8 @@
-"""Finding photos by who is on them, by when they were taken, and by what they look like."""
+"""Finding photos by all that is known of them, and by what they look like."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 import numpy as np
 from psycopg import sql
@@ -11,62 +10,120 @@ from psycopg import sql
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.models import ClipRow
-from facesets.store.postgres.search import IMAGES, Dates, image_vectors, nearest, taken_on
+from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, ONE_BY_ONE
+from facesets.store.postgres.photo_filter import PhotoFilter, conditions
+from facesets.store.postgres.photo_places import distance_from
+from facesets.store.postgres.search import IMAGES, image_vectors, nearest
 
 MOST_COUNTED = 10_000
 """Photos that are counted, and shown, at most: nobody looks at more pages than these fill."""
 
+_LATEST = 5_000
+"""Photos that are looked at one by one before all that fit are gathered."""
+
 
 @dataclass(frozen=True, slots=True)
 class FoundPhoto:
-    """A photo; `cosine_similarity` to what was asked for, where that was words or another photo."""
+    """A photo.
+
+    Attributes
+    ----------
+    paths : tuple of str
+        Where it is, as the library keeps it.
+    cosine_similarity : float or None
+        To what was asked for, where that was words or another photo.
+    distance_km : float or None
+        From the place that was asked for.
+    """
 
     sha256: str
     width: int
     height: int
     taken: datetime | None
+    paths: tuple[str, ...] = ()
     cosine_similarity: float | None = None
+    distance_km: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """Photos that show all of these people, taken in that time."""
-
-    persons: tuple[UUID, ...] = ()
-    dates: Dates = field(default_factory=Dates)
-
-    @property
-    def open(self) -> bool:
-        """Whether all photos are meant."""
-        return not self.persons and self.dates.open
-
-
-def find_photos(connection: Connection, shown: Shown, *, offset: int, limit: int) -> list[FoundPhoto]:
+def find_photos(connection: Connection, asked: PhotoFilter, *, offset: int, limit: int) -> list[FoundPhoto]:
     """Photos with a file, the latest first; where nothing is asked for, those that were added last."""
-    # In the first two cases the order is that of an index, so that no more is read than is shown.
-    order = "i.taken DESC NULLS LAST, i.id DESC"
-    if shown.open:
-        order = "i.id DESC"
-    elif not shown.dates.open:
-        order = "i.taken DESC, i.id DESC"
-    statement = sql.SQL(
-        """SELECT i.sha256, i.width, i.height, i.taken FROM images i WHERE {conditions}
-            ORDER BY {order} OFFSET %(offset)s LIMIT %(limit)s"""
-    ).format(conditions=_conditions(shown), order=sql.SQL(order))
-    rows = connection.execute(statement, _parameters(shown) | {"offset": offset, "limit": limit})
-    return [FoundPhoto(*row) for row in rows]
+    # These orders are those of an index, so that no more is read than is shown.
+    if asked.open:
+        return _found(connection, asked, _IN_ORDER, _ADDED_LAST, offset=offset, limit=limit)
+    if asked.only_dates:
+        return _found(connection, asked, _IN_ORDER, _LATEST_FIRST, offset=offset, limit=limit)
+    # Of what is frequent there mostly is enough among the latest, and what is rare is gathered in no time.
+    # PostgreSQL cannot know which is which: places and cameras go with times.
+    latest = _found(
+        connection, asked, _AMONG_LATEST, _LATEST_FIRST, offset=offset, limit=limit, how=ONE_BY_ONE
+    )
+    if len(latest) == limit:
+        return latest
+    return _found(connection, asked, _GATHERED, _DATED_FIRST, offset=offset, limit=limit)
 
 
-def count_photos(connection: Connection, shown: Shown) -> int:
+def _found(
+    connection: Connection,
+    asked: PhotoFilter,
+    way: sql.SQL,
+    order: sql.SQL,
+    *,
+    offset: int,
+    limit: int,
+    how: sql.SQL = ALL_AT_ONCE,
+) -> list[FoundPhoto]:
+    all_hold, given = conditions(asked, how)
+    numbers = way.format(conditions=_all(all_hold), has_file=_HAS_FILE, order=order)
+    statement = _SHOWN.format(found=numbers, distance=distance_from(asked.near, sql.SQL("i.id")), order=order)
+    parameters = given | {"offset": offset, "limit": limit, "latest": _LATEST}
+    return [
+        FoundPhoto(sha256, width, height, taken, tuple(paths), distance_km=km)
+        for sha256, width, height, taken, paths, km in connection.execute(statement, parameters)
+    ]
+
+
+_ADDED_LAST = sql.SQL("i.id DESC")
+_LATEST_FIRST = sql.SQL("i.taken DESC, i.id DESC")
+_DATED_FIRST = sql.SQL("i.taken DESC NULLS LAST, i.id DESC")
+_HAS_FILE = sql.SQL("EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '' OFFSET 0)")
+_IN_ORDER = sql.SQL(
+    """SELECT i.id FROM images i WHERE {conditions} AND {has_file}
+        ORDER BY {order} OFFSET %(offset)s LIMIT %(limit)s"""
+)
+_AMONG_LATEST = sql.SQL(
+    """SELECT i.id FROM (SELECT i.id, i.taken FROM images i WHERE i.taken IS NOT NULL
+            ORDER BY {order} LIMIT %(latest)s) i
+        WHERE {conditions} AND {has_file} ORDER BY {order} OFFSET %(offset)s LIMIT %(limit)s"""
+)
+_GATHERED = sql.SQL(
+    """WITH fits AS MATERIALIZED (SELECT i.id, i.taken FROM images i WHERE {conditions})
+        SELECT i.id FROM (SELECT * FROM fits i ORDER BY {order} OFFSET 0) i
+        WHERE {has_file} OFFSET %(offset)s LIMIT %(limit)s"""
+)
+_SHOWN = sql.SQL(
+    """WITH found AS MATERIALIZED ({found})
+        SELECT i.sha256, i.width, i.height, i.taken,
+            ARRAY(SELECT p.path FROM image_paths p WHERE p.image_id = i.id AND p.reason = '' ORDER BY p.id),
+            {distance}
+        FROM found JOIN images i ON i.id = found.id ORDER BY {order}"""
+)
+
+
+def count_photos(connection: Connection, asked: PhotoFilter) -> int:
     """How many photos there are of these, at most `MOST_COUNTED`."""
+    all_hold, given = conditions(asked)
     statement = sql.SQL(
-        "SELECT count(*) FROM (SELECT FROM images i WHERE {} LIMIT %(most)s) AS counted"
-    ).format(_conditions(shown))
-    return int(only_row(connection.execute(statement, _parameters(shown) | {"most": MOST_COUNTED}))[0])
+        "SELECT count(*) FROM (SELECT FROM images i WHERE {} AND {} LIMIT %(most)s) AS counted"
+    ).format(_all(all_hold), _HAS_FILE)
+    return int(only_row(connection.execute(statement, given | {"most": MOST_COUNTED}))[0])
+
+
+def _all(each: Sequence[sql.Composable]) -> sql.Composable:
+    return sql.SQL(" AND ").join(each) if each else sql.SQL("true")
 
 
 def photos_near(
-    connection: Connection, row: ClipRow, embedding: Float32, shown: Shown, *, limit: int
+    connection: Connection, row: ClipRow, embedding: Float32, asked: PhotoFilter, *, limit: int
 ) -> list[FoundPhoto]:
     """The photos most similar to a vector of a CLIP model, best first."""
     found = nearest(
@@ -75,15 +132,12 @@ def photos_near(
         embedding,
         columns=sql.SQL(", c.sha256, c.width, c.height, c.taken"),
         source=IMAGES,
-        conditions=_showing(shown.persons),
-        dates=shown.dates,
-        person=str(shown.persons[0]) if shown.persons else None,
+        asked=asked,
         limit=limit,
-        more=_parameters(shown),
     )
     return [
-        FoundPhoto(sha256, width, height, taken, float(similarity))
-        for _, similarity, _, sha256, width, height, taken in found
+        FoundPhoto(sha256, width, height, taken, tuple(paths), float(similarity), km)
+        for paths, similarity, _, km, sha256, width, height, taken in found
     ]
 
 
@@ -95,22 +149,3 @@ def embedding_of_photo(connection: Connection, row: ClipRow, sha256: str) -> Flo
         (sha256, row.id),
     ).fetchone()
     return None if found is None else np.array(found[0], np.float32)
-
-
-def _conditions(shown: Shown) -> sql.Composable:
-    has_file = sql.SQL("EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '')")
-    return sql.SQL(" AND ").join([has_file, *_showing(shown.persons), *taken_on(shown.dates)])
-
-
-def _showing(persons: Sequence[UUID]) -> list[sql.Composable]:
-    return [
-        sql.SQL("i.id IN (SELECT f.image_id FROM face_detections f WHERE f.person_id = {}::uuid)").format(
-            sql.Placeholder(f"person_{place}")
-        )
-        for place in range(len(persons))
-    ]
-
-
-def _parameters(shown: Shown) -> dict[str, object]:
-    people: dict[str, object] = {f"person_{place}": each for place, each in enumerate(shown.persons)}
-    return people | {"first": shown.dates.first, "last": shown.dates.last}

@@ -1,5 +1,6 @@
-"""`/search`: photos by words, people, another photo and dates."""
+"""`/search`: photos by words, people, another photo, dates, place and camera."""
 
+import math
 from datetime import date
 from typing import Annotated
 
@@ -7,11 +8,14 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from facesets.errors import WrongUsage
-from facesets.operations.library.photo_search import PhotoPage, people_meant, photos_like, photos_of
+from facesets.operations.library.photo_filter import filter_of, people_meant
+from facesets.operations.library.photo_search import PhotoPage, photos_like, photos_of
 from facesets.operations.library.photo_search import photos_of_words as by_words
+from facesets.operations.options.place import USUAL_KM
+from facesets.places import FARTHEST_KM, Near
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.person_edits import PersonState
-from facesets.store.postgres.search import Dates
+from facesets.store.postgres.photo_dates import Dates
+from facesets.store.postgres.photo_filter import PhotoFilter
 from facesets.web.api.shapes import Shape
 from facesets.web.paging import Page, PagingDep
 from facesets.web.site import Site, SiteDep
@@ -20,6 +24,7 @@ router = APIRouter(tags=["search"])
 
 MOST_PEOPLE = 10
 LONGEST = 500
+MOST_KM = math.ceil(FARTHEST_KM)
 
 Words = Annotated[str, Query(max_length=LONGEST, description="What the photos show, in words.")]
 Who = Annotated[
@@ -31,6 +36,14 @@ Like = Annotated[
 ]
 From = Annotated[date | None, Query(alias="from", description="Taken on this day or later.")]
 Until = Annotated[date | None, Query(description="Taken on this day or earlier.")]
+Latitude = Annotated[
+    float | None, Query(ge=-90, le=90, description="Taken near this place: degrees, north positive.")
+]
+Longitude = Annotated[float | None, Query(ge=-180, le=180, description="Degrees, east positive.")]
+Kilometres = Annotated[float, Query(gt=0, le=MOST_KM, description="How far around that place.")]
+Camera = Annotated[
+    str, Query(max_length=LONGEST, description="Words of the make, the model or the lens that took them.")
+]
 
 
 class PhotoShape(Shape):
@@ -41,6 +54,7 @@ class PhotoShape(Shape):
     height: int
     taken: Annotated[str | None, Field(description="By the camera's clock, such as 2024-05-31T18:30:00.")]
     similarity: Annotated[float | None, Field(description="Cosine similarity to the words or the photo.")]
+    distance_km: Annotated[float | None, Field(description="From the place that was asked for.")]
 
 
 @router.get("/search")
@@ -52,6 +66,10 @@ def search(
     like: Like = "",
     first: From = None,
     until: Until = None,
+    latitude: Latitude = None,
+    longitude: Longitude = None,
+    km: Kilometres = USUAL_KM,
+    camera: Camera = "",
 ) -> Page[PhotoShape]:
     """Find photos; every condition that is given has to hold.
 
@@ -60,16 +78,8 @@ def search(
     with site.library() as session:
         library = Library(session)
         people = people_meant(library, [each for each in person if each.strip()])
-        found = found_photos(
-            site,
-            library,
-            people,
-            words,
-            like,
-            Dates(first, until),
-            offset=paging.offset,
-            limit=paging.page_size,
-        )
+        asked = filter_of(library, people, Dates(first, until), _near(latitude, longitude, km), camera)
+        found = found_photos(site, library, asked, words, like, offset=paging.offset, limit=paging.page_size)
     return Page[PhotoShape](
         items=[
             PhotoShape(
@@ -78,6 +88,7 @@ def search(
                 height=photo.height,
                 taken=None if photo.taken is None else photo.taken.isoformat(),
                 similarity=photo.cosine_similarity,
+                distance_km=photo.distance_km,
             )
             for photo in found.photos
         ],
@@ -87,13 +98,20 @@ def search(
     )
 
 
+def _near(latitude: float | None, longitude: float | None, km: float) -> Near | None:
+    if latitude is None and longitude is None:
+        return None
+    if latitude is None or longitude is None:
+        raise WrongUsage("A place is a latitude and a longitude: give both.")
+    return Near(latitude, longitude, km)
+
+
 def found_photos(
     site: Site,
     library: Library,
-    people: list[PersonState],
+    asked: PhotoFilter,
     words: str,
     like: str,
-    dates: Dates,
     *,
     offset: int,
     limit: int,
@@ -109,7 +127,7 @@ def found_photos(
         raise WrongUsage("Search by words or by a photo, not by both at once.")
     if words.strip():
         encode = site.models.words(library, site.settings)
-        return by_words(library, encode, words.strip(), people, dates, offset=offset, limit=limit)
+        return by_words(library, encode, words.strip(), asked, offset=offset, limit=limit)
     if like:
-        return photos_like(library, like, people, dates, offset=offset, limit=limit)
-    return photos_of(library, people, dates, offset=offset, limit=limit)
+        return photos_like(library, like, asked, offset=offset, limit=limit)
+    return photos_of(library, asked, offset=offset, limit=limit)

@@ -1,4 +1,4 @@
-"""`/search`: photos by words, people, another photo and dates; the address says all of it."""
+"""`/search`: photos by words, people, another photo, dates, place and camera; the address says all of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +10,14 @@ from fastapi import APIRouter, Query, Request, Response
 
 from facesets.errors import FacesetsError, NotFound, WrongUsage
 from facesets.inference.catalog import DEFAULT_CLIP
-from facesets.operations.library.photo_search import PhotoPage, people_meant
+from facesets.operations.library.photo_filter import filter_of, people_meant
+from facesets.operations.library.photo_search import PhotoPage
+from facesets.operations.options.place import USUAL_KM, near
+from facesets.places import Near
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.person_edits import PersonState
-from facesets.store.postgres.search import Dates
-from facesets.web.api.search import Like, Who, Words, found_photos
+from facesets.store.postgres.photo_dates import Dates
+from facesets.web.api.search import Camera, Like, Who, Words, found_photos
 from facesets.web.render import render
 from facesets.web.site import Site, SiteDep
 from facesets.web.wording import worded
@@ -25,6 +28,7 @@ _ON_PAGE = 60
 _LAST_PAGE = 10_000
 
 Day = Annotated[str, Query(max_length=20)]
+Number = Annotated[str, Query(max_length=30)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +40,27 @@ class Search:
     like: str
     first: str
     until: str
+    latitude: str
+    longitude: str
+    km: str
+    camera: str
 
     @property
     def open(self) -> bool:
         """Whether nothing is asked for."""
-        return not (self.words or self.people or self.like or self.first or self.until)
+        return not (self.words or self.people or self.like or self.first or self.until or self.says_more)
+
+    @property
+    def says_more(self) -> bool:
+        """Whether a place or a camera is asked for."""
+        return bool(self.latitude or self.longitude or self.camera)
 
     def address(self, page: int) -> str:
         """The address of a page of its results."""
         parts = [("words", self.words), *(("person", str(each.id)) for each in self.people)]
         parts += [("like", self.like), ("from", self.first), ("until", self.until)]
+        parts += [("latitude", self.latitude), ("longitude", self.longitude), ("km", self.km)]
+        parts += [("camera", self.camera)]
         given = [(name, value) for name, value in parts if value]
         return f"/search?{urlencode([*given, *([('page', str(page))] if page > 1 else [])])}"
 
@@ -59,6 +74,10 @@ def page(
     like: Like = "",
     first: Annotated[str, Query(alias="from", max_length=20)] = "",
     until: Day = "",
+    latitude: Number = "",
+    longitude: Number = "",
+    km: Number = "",
+    camera: Camera = "",
     page: Annotated[int, Query(ge=1, le=_LAST_PAGE)] = 1,
 ) -> Response:
     """The form, and what it finds."""
@@ -66,7 +85,8 @@ def page(
         library = Library(session)
         knows_looks = bool(library.clip_models())
         people, sentence = _people(library, person)
-        asked = Search(words.strip(), people, like, first.strip(), until.strip())
+        fields = (first, until, latitude, longitude, km, camera)
+        asked = Search(words.strip(), people, like, *(each.strip() for each in fields))
         found = PhotoPage([], 0)
         if not sentence:
             found, sentence = _found(site, library, asked, page)
@@ -82,6 +102,7 @@ def page(
         sentence=sentence,
         knows_looks=knows_looks,
         clip=DEFAULT_CLIP,
+        usual_km=f"{USUAL_KM:g}",
     )
 
 
@@ -102,10 +123,10 @@ def _people(library: Library, who: Sequence[str]) -> tuple[list[PersonState], st
 def _found(site: Site, library: Library, asked: Search, page: int) -> tuple[PhotoPage, str]:
     try:
         dates = Dates(_day(asked.first), _day(asked.until))
+        where = _place(asked.latitude, asked.longitude, asked.km)
+        meant = filter_of(library, asked.people, dates, where, asked.camera)
         offset = (page - 1) * _ON_PAGE
-        found = found_photos(
-            site, library, [*asked.people], asked.words, asked.like, dates, offset=offset, limit=_ON_PAGE
-        )
+        found = found_photos(site, library, meant, asked.words, asked.like, offset=offset, limit=_ON_PAGE)
     except FacesetsError as error:
         return PhotoPage([], 0), worded(f"{error}")
     return found, ""
@@ -119,3 +140,15 @@ def _day(text: str) -> date | None:
         return date.fromisoformat(text)
     except ValueError:
         raise WrongUsage("A day is written as 2024-05-31.") from None
+
+
+def _place(latitude: str, longitude: str, km: str) -> Near | None:
+    """A place as its fields send it. Raises `WrongUsage`."""
+    if not (latitude or longitude):
+        return None
+    try:
+        return near("The place", float(latitude), float(longitude), float(km or USUAL_KM))
+    except ValueError:
+        raise WrongUsage(
+            "A place is a latitude and a longitude in degrees, such as 48.137 and 11.575."
+        ) from None

@@ -1,0 +1,47 @@
+"""Places on Earth, and what is around one."""
+
+from dataclasses import dataclass
+from math import asin, cos, degrees, pi, radians, sin
+
+EARTH_KM = 6371.0088
+"""Mean radius."""
+
+FARTHEST_KM = pi * EARTH_KM
+"""No two places are farther from each other."""
+
+_SLACK = 1e-9
+"""Degrees by which boxes are wider, so that no place is lost by rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Degrees from west to east, without the date line, and from south to north."""
+
+    west: float
+    south: float
+    east: float
+    north: float
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """Places within so many kilometres of one, which is given in degrees, north and east positive."""
+
+    latitude: float
+    longitude: float
+    km: float
+
+    def boxes(self) -> list[Box]:
+        """One box that holds all of them; two where the date line runs through it."""
+        angle = self.km / EARTH_KM
+        south, north = self.latitude - degrees(angle) - _SLACK, self.latitude + degrees(angle) + _SLACK
+        if south <= -90 or north >= 90:
+            return [Box(-180, max(south, -90), 180, min(north, 90))]
+        # Where the circle is widest it touches meridians, which is not at the latitude of its middle.
+        across = degrees(asin(sin(angle) / cos(radians(self.latitude)))) + _SLACK
+        west, east = self.longitude - across, self.longitude + across
+        if west < -180:
+            return [Box(west + 360, south, 180, north), Box(-180, south, east, north)]
+        if east > 180:
+            return [Box(west, south, 180, north), Box(-180, south, east - 360, north)]
+        return [Box(west, south, east, north)]

@@ -1,0 +1,54 @@
+"""Which photos are meant, whatever asks: by people, time, place and camera."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from psycopg import sql
+
+from facesets.places import Near
+from facesets.store.postgres.photo_cameras import taken_with
+from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, Conditions
+from facesets.store.postgres.photo_dates import Dates, taken_on
+from facesets.store.postgres.photo_people import showing
+from facesets.store.postgres.photo_places import taken_near
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoFilter:
+    """Photos for which all of this holds.
+
+    Attributes
+    ----------
+    persons : tuple of UUID
+        All of them are on the photo.
+    cameras : tuple of int or None
+        One of them took it, by their numbers; whichever did for None.
+    """
+
+    persons: tuple[UUID, ...] = ()
+    dates: Dates = field(default_factory=Dates)
+    near: Near | None = None
+    cameras: tuple[int, ...] | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether all photos are meant."""
+        return self == PhotoFilter()
+
+    @property
+    def only_dates(self) -> bool:
+        """Whether nothing but their time counts."""
+        return self == PhotoFilter(dates=self.dates)
+
+
+def conditions(asked: PhotoFilter, how: sql.SQL = ALL_AT_ONCE) -> Conditions:
+    """The conditions that an image `i` is one of these, and their parameters."""
+    parts = [
+        showing(asked.persons, how),
+        taken_on(asked.dates),
+        taken_near(asked.near, how),
+        taken_with(asked.cameras, how),
+    ]
+    return [each for some, _ in parts for each in some], {
+        name: value for _, given in parts for name, value in given.items()
+    }
