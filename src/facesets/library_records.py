@@ -1,10 +1,15 @@
-"""What a library says of files, galleries and runs, between the store and whoever fills it."""
+"""What a library says of files, galleries, runs and tags, between the store and whoever fills it."""
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
-from facesets.records import FoundFile, ImageRecord
+from facesets.records import ClipModel, Float32, FoundFile, ImageRecord
+
+TagTarget: TypeAlias = Literal["scene", "face"]
+SelectionMode: TypeAlias = Literal["single", "multi"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,3 +141,101 @@ class PhotosOfStage:
     below: tuple[str, ...] = ()
     failed: bool = False
     done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TagWord:
+    """A tag, and the phrases that say it in a prompt."""
+
+    name: str
+    phrases: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TagCategory:
+    """Tags that are weighed against each other.
+
+    Attributes
+    ----------
+    target : str
+        What they are about: whole photos, or faces.
+    selection_mode : str
+        `single` keeps the best tag, `multi` every one.
+    min_confidence : float
+        Tags below it are not kept.
+    templates : tuple of str
+        Each with `{}` in place of a phrase.
+    none_of_these : tuple of str
+        Prompts for what none of the tags says; they take their share of the confidence.
+    """
+
+    name: str
+    target: TagTarget
+    selection_mode: SelectionMode
+    min_confidence: float
+    templates: tuple[str, ...]
+    words: tuple[TagWord, ...]
+    none_of_these: tuple[str, ...] = ()
+
+    def prompts(self) -> list[list[str]]:
+        """The prompts of each tag in order, then those of none of them if there are any."""
+        of_tags = [
+            [template.replace("{}", phrase) for template in self.templates for phrase in word.phrases]
+            for word in self.words
+        ]
+        return of_tags + ([list(self.none_of_these)] if self.none_of_these else [])
+
+    @property
+    def prompts_sha256(self) -> str:
+        """Hex digest of what its vectors depend on, beside the model."""
+        return _digest(self.prompts())
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex digest of all that the tags of photos depend on, beside model and logit scale."""
+        names = [word.name for word in self.words]
+        return _digest([self.target, self.selection_mode, self.min_confidence, names, self.prompts()])
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCategory:
+    """A category with its number, and those of its tags in their order."""
+
+    number: int
+    category: TagCategory
+    tags: tuple[int, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex digest of what it says and which rows hold its tags: one that goes takes photos' tags along."""
+        return _digest([self.number, self.tags, self.category.fingerprint])
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTags:
+    """The tags that a CLIP model gave a photo, or the faces on it: the value of a finding.
+
+    Attributes
+    ----------
+    dimension : int
+        Of the model's vectors.
+    row, tag, confidence : tuples
+        Of each tag the row of the face (0 for a photo), the tag's number, and how sure it is, in [0, 1].
+    embeddings : float32 array of shape (n, dimension) or None
+        The vectors of the faces' crops; None for a photo, whose own is stored beside.
+    """
+
+    model: ClipModel
+    dimension: int
+    row: tuple[int, ...]
+    tag: tuple[int, ...]
+    confidence: tuple[float, ...]
+    embeddings: Float32 | None = None
+
+    def rows(self) -> Iterator[tuple[int, int, float]]:
+        """Row, tag and confidence of each."""
+        return zip(self.row, self.tag, self.confidence, strict=True)

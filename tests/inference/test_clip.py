@@ -180,3 +180,17 @@ def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
     (path / "visual" / "model.onnx").write_bytes(b"rubbish")
     with pytest.raises(CannotInfer, match="cannot be loaded"):
         ClipVisual(read_clip(path))
+
+
+def test_the_logit_scale_is_what_the_pack_says_and_else_a_hundred(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "tiny")
+    assert read_clip(path).logit_scale == 100
+    # What training began with is not what it came to.
+    (path / "config.json").write_text('{"init_logit_scale": 2.65, "logit_scale_init_value": 2.65}')
+    assert read_clip(path).logit_scale == 100
+    (path / "config.json").write_text('{"logit_scale": 117.33}')
+    assert read_clip(path).logit_scale == 117.33
+    for wrong in ("0", "-3", "true", '"100"', "Infinity", "NaN"):
+        (path / "config.json").write_text(f'{{"logit_scale": {wrong}}}')
+        with pytest.raises(DamagedFile, match=r"config\.json"):
+            read_clip(path).logit_scale  # noqa: B018 - it is read by being asked for

@@ -16,8 +16,9 @@ from facesets.stopwatch import Stopwatch
 if TYPE_CHECKING:
     from facesets.inference.clip_packs import ClipPack
     from facesets.interfaces import Describer, Embedder, Progress
-    from facesets.records import CacheSettings, Float32, Pixels
+    from facesets.records import CacheSettings, ClipModel, Float32, Pixels
     from facesets.remote.ml_service import MlService
+    from facesets.remote.service_embedder import ServiceEmbedder
     from facesets.store.postgres.library import Library
     from facesets.store.postgres.models import ClipRow
 
@@ -199,13 +200,8 @@ def encoders(
 
     known = library.clip_models()
     if asked.ml_uri:
-        from facesets.remote.service_embedder import ServiceEmbedder
-
-        name = _clip_name(library, asked)
-        client = _service(asked.ml_uri, library.settings, asked.detection, clip=name, stop=stop)
-        row = row_of_service(client.clip_model, known, library.label)
-        embedder = ServiceEmbedder(client, faces=False, clip=True)
-        return row, embedder.clip_text, embedder.clip_image
+        embedder, model = clip_service(library, asked, asked.ml_uri, stop)
+        return row_of_service(model, known, library.label), embedder.clip_text, embedder.clip_image
     from facesets.inference.clip_image import ClipVisual
     from facesets.inference.clip_text import ClipTextual
     from facesets.inference.providers import choose_provider
@@ -217,6 +213,17 @@ def encoders(
         lambda text: ClipTextual(pack, provider=provider, threads=conf.cpus).embedding(text),
         lambda pixels: ClipVisual(pack, provider=provider).embeddings([pixels])[0],
     )
+
+
+def clip_service(
+    library: "Library", asked: Asked, ml_uri: str, stop: Stop
+) -> "tuple[ServiceEmbedder, ClipModel]":
+    """A service as an embedder of pictures and words by the library's CLIP model, and that model."""
+    from facesets.remote.service_embedder import ServiceEmbedder
+
+    name = _clip_name(library, asked)
+    client = _service(ml_uri, library.settings, asked.detection, clip=name, stop=stop)
+    return ServiceEmbedder(client, faces=False, clip=True), client.clip_model
 
 
 def text_encoder(

@@ -9,8 +9,9 @@ import numpy as np
 from facesets.assembly.models import make_landmarks
 from facesets.assembly.notices import Notices
 from facesets.assembly.packs import get_pack
+from facesets.assembly.tags import make_face_stage, make_scene_stage
 from facesets.errors import Command, WrongUsage
-from facesets.interfaces import Progress
+from facesets.interfaces import Describer, Progress
 from facesets.operations.ingest.enrich import landmarks_stage
 from facesets.operations.ingest.metadata import metadata_stage
 from facesets.operations.ingest.stages import Stage
@@ -19,6 +20,7 @@ from facesets.stop import Stop
 
 if TYPE_CHECKING:
     from facesets.records import CacheSettings
+    from facesets.store.postgres.library import Library
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,19 @@ class StageModels:
         Where models run.
     trust_mtime : bool
         Of no model, but of `metadata`: whether the time of a file's last change counts.
+    describer : Describer or None
+        What embeds the photos of the run.
+    clip_pack : str or None
+        The CLIP pack that the user names.
     """
 
     faces_from: "CacheSettings | None" = None
     pack: str | None = None
     provider: str = "auto"
     trust_mtime: bool = False
+    library: "Library | None" = None
+    describer: Describer | None = None
+    clip_pack: str | None = None
 
 
 Maker: TypeAlias = Callable[[StageModels, Settings, Notices, Progress, Stop], Stage | None]
@@ -53,6 +62,8 @@ def _metadata(models: StageModels, *_: object) -> Stage:
 
 MAKERS: Mapping[str, Maker] = {
     "metadata": _metadata,
+    "scene": make_scene_stage,
+    "face-tags": make_face_stage,
 }
 """What makes each stage that looks at photos."""
 

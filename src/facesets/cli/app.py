@@ -48,6 +48,7 @@ from facesets.cli.sheet import sheet
 from facesets.cli.show import show
 from facesets.cli.split_eras import split_eras
 from facesets.cli.stats import stats
+from facesets.cli.tags import tags
 from facesets.cli.train import train
 from facesets.cli.transfer import export_cache, import_cache
 from facesets.cli.undo import undo
@@ -114,6 +115,7 @@ for name, of_people in (
 ):
     people.command(name)(of_people)
 app.add_typer(people, name="people")
+app.add_typer(tags, name="tags")
 app.add_typer(models, name="models")
 app.add_typer(db, name="db")
 prepare(app)

@@ -118,8 +118,8 @@ def index(
             concurrency=concurrency or settings.load().cpus,
             dry_run=options.dry_run,
         )
-        models = StageModels(None, pack, provider, options.trust_mtime)
-        index_stage(stage, target or [], database, of_stage, models)
+        by = Asked((pack, None, None), clip_pack, provider, ml_uri)
+        index_stage(stage, target or [], database, of_stage, by, trust_mtime=options.trust_mtime)
         return
     if target is None or force:
         raise WrongUsage(_FORCE_IS_OF_STAGE if force else _NO_TARGET)
@@ -151,7 +151,15 @@ def index(
             describe, options = describer(
                 library, options, conf, asked, console, progress, stop, stopwatch=stopwatch
             )
-            models = StageModels(describe.faces_from, pack, provider, options.trust_mtime)
+            models = StageModels(
+                describe.faces_from,
+                pack,
+                provider,
+                options.trust_mtime,
+                library=library,
+                describer=describe,
+                clip_pack=clip_pack,
+            )
             stages = (
                 []
                 if options.dry_run

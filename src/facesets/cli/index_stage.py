@@ -8,7 +8,7 @@ from facesets.cli import console
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
-    from facesets.assembly.stages import StageModels
+    from facesets.assembly.describing import Asked
     from facesets.operations.ingest.stage_run import StageOptions, StageSummary
 
 
@@ -17,14 +17,17 @@ def index_stage(
     targets: Sequence[Path],
     database: str | None,
     options: "StageOptions",
-    models: "StageModels",
+    asked: "Asked",
+    *,
+    trust_mtime: bool,
 ) -> None:
     """Let one stage look at the photos of the library that lack it, or at those below some folders."""
     from dataclasses import replace
 
     from facesets import settings
-    from facesets.assembly.stages import stage_by_itself
+    from facesets.assembly.stages import StageModels, stage_by_itself
     from facesets.assembly.stores import open_database
+    from facesets.assembly.tags import TARGET_OF, run_tags
     from facesets.files import plain_path
     from facesets.operations.ingest.stage_run import run_stage
     from facesets.store.postgres.library import Library
@@ -38,14 +41,18 @@ def index_stage(
         open_database(database, conf, console) as session,
     ):
         library = Library(session)
-        models = replace(models, faces_from=library.settings)
-        stage = stage_by_itself(name, models, conf, console, progress, stop)
-        summary = run_stage(library, stage, options, progress=progress, stop=stop)
-    console.show(summary, [_line(library.label, summary)], asked_for=options.dry_run)
+        if name in TARGET_OF:
+            summary = run_tags(name, library, conf, asked, options, progress, stop)
+        else:
+            models = StageModels(library.settings, asked.detection[0], asked.provider, trust_mtime)
+            stage = stage_by_itself(name, models, conf, console, progress, stop)
+            summary = run_stage(library, stage, options, progress=progress, stop=stop)
+    console.show(summary, [stage_line(library.label, summary)], asked_for=options.dry_run)
     console.finish(failed=console.unreadable(summary.failures, strict=False))
 
 
-def _line(label: str, summary: "StageSummary") -> str:
+def stage_line(label: str, summary: "StageSummary") -> str:
+    """What a stage did, in a line."""
     if summary.dry_run:
         to_do = counted(summary.to_do, "photo")
         return f"{label}: stage {summary.stage}: {to_do} to look at. Nothing was stored."

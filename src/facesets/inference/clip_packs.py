@@ -9,6 +9,7 @@ A root may be the service's own cache of models.
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -30,6 +31,10 @@ _PREPROCESS = Path("visual", "preprocess_cfg.json")
 _NEEDED = (_VISUAL, _PREPROCESS)
 _FOR_TEXT = (Path("textual", "model.onnx"), Path("textual", "tokenizer.json"))
 _OTHER_ENGINES = (".json", ".armnn", ".rknn")
+
+USUAL_LOGIT_SCALE = 100.0
+"""What similarities are multiplied by before a softmax, where a pack does not say. CLIP learns it, and holds
+it at 100 at most, which OpenAI's models and those of open_clip reach; the encoders do not contain it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,22 @@ class ClipPack:
     def configuration(self) -> dict[str, Any]:
         """What `config.json` says; nothing where it is not there. Raises `DamagedFile`."""
         return self._read(Path("config.json")) if (self.path / "config.json").exists() else {}
+
+    @property
+    def logit_scale(self) -> float:
+        """What cosine similarities are multiplied by: `logit_scale` in `config.json`, else the usual one.
+
+        The factor itself, not its logarithm; what a model started its training with is not meant.
+
+        Raises
+        ------
+        DamagedFile
+            It is no number above 0.
+        """
+        scale = self.configuration().get("logit_scale", USUAL_LOGIT_SCALE)
+        if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 < scale < math.inf:
+            raise damaged(self.path / "config.json", self.name)
+        return float(scale)
 
     def tokenizer_configuration(self) -> dict[str, Any]:
         """What `tokenizer_config.json` says; nothing where it is not there. Raises `DamagedFile`."""

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from facesets.operations.ingest.tag_stages import STAGE_OF
+from facesets.operations.library.tagging import current_version
 from facesets.operations.options.stages import STAGES
 from facesets.operations.people.review.questions import waiting
 from facesets.store.postgres.connection import Connection
@@ -31,9 +33,15 @@ def stages(library: Library) -> StageTable:
             [
                 detection_counts(connection, library.detector(connection))
                 if stage == "detection"
-                else stage_counts(connection, stage)
+                else stage_counts(connection, stage, _current(connection, stage))
                 for stage in STAGES
             ]
         )
 
     return library.database.run(work)
+
+
+def _current(connection: Connection, stage: str) -> str:
+    """The version that a stage is in now, where the library knows it."""
+    about = next((target for target, name in STAGE_OF.items() if name == stage), None)
+    return "" if about is None else current_version(connection, about)

@@ -6,7 +6,7 @@ from facesets.errors import WrongUsage
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
 
-STAGES = ("metadata", "detection", "bodies", "scene", "attributes", "describe")
+STAGES = ("metadata", "detection", "bodies", "scene", "attributes", "face-tags", "describe")
 """In their order: what is quick and what others build upon comes first."""
 
 IN_EVERY_RUN = ("metadata", "detection", "bodies", "scene", "attributes")

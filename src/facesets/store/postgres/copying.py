@@ -14,6 +14,7 @@ from typing import Any, LiteralString
 
 import numpy as np
 from numpy.typing import NDArray
+from psycopg import sql
 
 from facesets.records import Int64
 from facesets.store.postgres.connection import Connection
@@ -112,7 +113,7 @@ def copy_rows(
 
 def copy_out(
     connection: Connection,
-    statement: LiteralString,
+    statement: LiteralString | sql.Composed,
     parameters: Mapping[str, object],
     fields: Mapping[str, Any],
 ) -> Iterator[NDArray[Any]]:

@@ -28,13 +28,14 @@ def keep_findings(connection: Connection, images: Sequence[tuple[int, ImageRecor
         for stage, finding in image.findings.items():
             by_stage.setdefault(stage, []).append((number, image, finding))
     for stage, found in by_stage.items():
-        completed = [each for each in found if not each[2].reason]
+        completed = [each for each in found if each[2].value is not None]
         if completed and stage in WRITERS:
             WRITERS[stage](connection, completed)
-        _note(connection, stage, [(number, finding) for number, _, finding in found])
+        note(connection, stage, [(number, finding) for number, _, finding in found])
 
 
-def _note(connection: Connection, stage: str, found: Sequence[tuple[int, Finding]]) -> None:
+def note(connection: Connection, stage: str, found: Sequence[tuple[int, Finding]]) -> None:
+    """Store that a stage looked at images, given by number, and what came of it."""
     versions = {
         version: ensure_version(connection, stage, version)
         for version in {finding.version for _, finding in found}
@@ -182,7 +183,8 @@ class StageCounts:
     Attributes
     ----------
     version : str
-        The one that most of its images are in; empty while there is none.
+        The current one where that is known, else the one that most of its images are in; empty while there
+        is none.
     pending : int
         Images with a file that it did not look at in that version.
     reasons : mapping of str to int
@@ -198,8 +200,8 @@ class StageCounts:
     reasons: Mapping[str, int]
 
 
-def stage_counts(connection: Connection, stage: str) -> StageCounts:
-    """Count the images of a stage, in the version that most of them are in."""
+def stage_counts(connection: Connection, stage: str, current: str = "") -> StageCounts:
+    """Count the images of a stage in the current version, or in the one that most of them are in."""
     rows = connection.execute(
         """SELECT v.version, s.status, count(*) FROM image_stages s JOIN stage_versions v
             ON v.id = s.version_id WHERE s.stage = %s GROUP BY 1, 2""",
@@ -208,7 +210,7 @@ def stage_counts(connection: Connection, stage: str) -> StageCounts:
     of_version: dict[str, dict[str, int]] = {}
     for version, status, count in rows:
         of_version.setdefault(version, {})[status] = count
-    version = max(of_version, key=lambda each: sum(of_version[each].values()), default="")
+    version = current or max(of_version, key=lambda each: sum(of_version[each].values()), default="")
     counts = of_version.get(version, {})
     reasons = connection.execute(
         """SELECT s.reason, count(*) FROM image_stages s JOIN stage_versions v ON v.id = s.version_id

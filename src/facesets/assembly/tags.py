@@ -1,0 +1,172 @@
+"""What tags photos and faces: from a CLIP pack or a service, and the categories of a library, to stages."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from facesets.assembly.describing import Asked, clip_service
+from facesets.errors import Command, WrongUsage
+from facesets.library_records import TagTarget
+from facesets.operations.ingest.stages import Stage
+from facesets.settings import Settings
+from facesets.stop import Stop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from facesets.assembly.notices import Notices
+    from facesets.assembly.stages import StageModels
+    from facesets.inference.clip_packs import ClipPack
+    from facesets.interfaces import Describer, Progress
+    from facesets.operations.ingest.stage_run import StageOptions, StageSummary
+    from facesets.operations.ingest.tag_stages import Embed, Tagger
+    from facesets.records import Float32, Pixels
+    from facesets.store.postgres.library import Library
+
+TARGET_OF: dict[str, TagTarget] = {"scene": "scene", "face-tags": "face"}
+"""What each stage that tags is about."""
+
+
+def make_scene_stage(
+    models: "StageModels", conf: Settings, _notices: "Notices", _progress: "Progress", _stop: Stop
+) -> Stage | None:
+    """The stage that tags new photos; None where they are not embedded, or texts cannot be."""
+    from facesets.operations.ingest.tag_stages import scene_stage
+
+    tagger = _tagger_of_run(models, conf, "scene")
+    return None if tagger is None else scene_stage(tagger)
+
+
+def make_face_stage(
+    models: "StageModels", conf: Settings, _notices: "Notices", _progress: "Progress", _stop: Stop
+) -> Stage | None:
+    """The stage that tags faces of new photos, likewise."""
+    from facesets.operations.ingest.tag_stages import face_stage
+
+    tagger = _tagger_of_run(models, conf, "face")
+    if tagger is None or models.describer is None:
+        return None
+    return face_stage(tagger, _embed_by(models.describer))
+
+
+def _tagger_of_run(models: "StageModels", conf: Settings, target: TagTarget) -> "Tagger | None":
+    from facesets.inference.clip_packs import USUAL_LOGIT_SCALE
+    from facesets.operations.library.tagging import make_tagger
+    from facesets.operations.models.clip_choice import pack_for_index
+    from facesets.remote.service_embedder import ServiceEmbedder
+
+    library, describer = models.library, models.describer
+    if library is None or describer is None or describer.clip_from is None:
+        return None
+    if isinstance(describer, ServiceEmbedder):
+        encode = describer.clip_text
+        return make_tagger(library, target, describer.clip_from, USUAL_LOGIT_SCALE, lambda: encode)
+    pack = pack_for_index(models.clip_pack, library.clip_models(), conf.model_roots)
+    if pack is None or not pack.knows_texts:
+        return None
+    return make_tagger(library, target, pack.model, pack.logit_scale, _text_encoder(pack, conf))
+
+
+def _text_encoder(pack: "ClipPack", conf: Settings) -> "Callable[[], Callable[[str], Float32]]":
+    def load() -> "Callable[[str], Float32]":
+        from facesets.inference.clip_text import ClipTextual
+
+        return ClipTextual(pack, threads=conf.cpus).embedding
+
+    return load
+
+
+def _embed_by(describer: "Describer") -> "Embed":
+    import numpy as np
+
+    from facesets.records import Wanted
+
+    def embed(pictures: "Sequence[Pixels]") -> "Float32":
+        found = describer.describe(pictures, [Wanted(faces=False, clip=True)] * len(pictures))
+        return np.array([each.clip for each in found], np.float32)
+
+    return embed
+
+
+def run_tags(
+    stage: str,
+    library: "Library",
+    conf: Settings,
+    asked: Asked,
+    options: "StageOptions",
+    progress: "Progress",
+    stop: Stop,
+) -> "StageSummary":
+    """Tag the photos of a library, or the faces on them, by the model that embedded most photos.
+
+    Faces whose crops were not embedded yet need their photos, which are read and decoded.
+
+    Raises
+    ------
+    WrongUsage
+        No photo was embedded, or there is no category about that.
+    MissingModelPack, RecogniserMismatch, DamagedFile, Unreachable
+        The model is not here, or is another one; or the service does not answer.
+    """
+    from facesets.operations.library.tagging import tag_library
+
+    tagger, embed = _tagger_of_library(library, conf, asked, TARGET_OF[stage], stop)
+    if tagger is None:
+        about = "photos" if stage == "scene" else "faces"
+        raise WrongUsage(
+            f"There is no category of tags about {about}. Add one: {Command('tags set', 'FILE')}."
+        )
+    if stage == "scene":
+        return tag_library(library, tagger, options, progress=progress, stop=stop)
+    return _tag_faces(library, tagger, embed(), options, progress, stop)
+
+
+def _tag_faces(
+    library: "Library",
+    tagger: "Tagger",
+    embed: "Embed",
+    options: "StageOptions",
+    progress: "Progress",
+    stop: Stop,
+) -> "StageSummary":
+    from facesets.operations.ingest.stage_run import StageSummary, run_stage
+    from facesets.operations.ingest.tag_stages import face_stage
+    from facesets.operations.library.tagging import tag_library
+
+    known = StageSummary(tagger.stage)
+    if not options.force:
+        known = tag_library(library, tagger, options, progress=progress, stop=stop)
+        if known.stopped:
+            return known
+        left = None if options.max_images is None else options.max_images - known.completed
+        if options.dry_run and left is not None:
+            left -= known.to_do
+        options = replace(options, max_images=left)
+    rest = run_stage(library, face_stage(tagger, embed), options, progress=progress, stop=stop)
+    if options.dry_run:
+        return rest
+    return replace(rest, completed=known.completed + rest.completed)
+
+
+def _tagger_of_library(
+    library: "Library", conf: Settings, asked: Asked, target: TagTarget, stop: Stop
+) -> "tuple[Tagger | None, Callable[[], Embed]]":
+    """What tags by the library's model, and what loads the encoder of pictures."""
+    from facesets.inference.clip_image import ClipVisual
+    from facesets.inference.clip_packs import USUAL_LOGIT_SCALE
+    from facesets.inference.providers import choose_provider
+    from facesets.operations.library.tagging import make_tagger
+    from facesets.operations.models.clip_choice import pack_for_search, row_of_service
+
+    known = library.clip_models()
+    if asked.ml_uri:
+        service, model = clip_service(library, asked, asked.ml_uri, stop)
+        row = row_of_service(model, known, library.label)
+        tagger = make_tagger(library, target, row.model, USUAL_LOGIT_SCALE, lambda: service.clip_text)
+        return tagger, lambda: _embed_by(service)
+    pack, row = pack_for_search(asked.clip_pack, known, conf.model_roots, library.label)
+    tagger = make_tagger(library, target, row.model, pack.logit_scale, _text_encoder(pack, conf))
+
+    def load() -> "Embed":
+        return ClipVisual(pack, provider=choose_provider(asked.provider, pack.probe()).provider).embeddings
+
+    return tagger, load

@@ -1,0 +1,205 @@
+"""Tagging the photos and faces of a library by the embeddings that it has, and what that takes."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from facesets.errors import CannotInfer
+from facesets.files import printable
+from facesets.inference.zero_shot import TagVectors, text_vectors
+from facesets.interfaces import Progress
+from facesets.library_records import PhotosOfStage, StoredCategory, TagTarget
+from facesets.operations.ingest.stage_run import StageOptions, StageSummary
+from facesets.operations.ingest.tag_stages import Tagger, tags_version
+from facesets.operations.library.tag_file import shipped_categories
+from facesets.records import ClipModel, Finding, Float32
+from facesets.stop import Stop
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.models import clip_models, ensure_model, find_clip_model
+from facesets.store.postgres.photo_stages import count_pending, note
+from facesets.store.postgres.photo_tags import TagRows, replace_tags
+from facesets.store.postgres.tag_categories import (
+    KeptVectors,
+    keep_categories,
+    keep_vectors,
+    kept_vectors,
+    stored_categories,
+)
+from facesets.store.postgres.tag_embeddings import EmbeddedBy, count_to_tag, embeddings_of, images_to_tag
+
+_AT_ONCE = 2_000
+"""Photos that are tagged in one transaction."""
+
+
+def ensure_categories(connection: Connection, target: TagTarget | None = None) -> list[StoredCategory]:
+    """The categories of a library, after it was given the shipped ones if it had none."""
+    if not stored_categories(connection):
+        keep_categories(connection, shipped_categories())
+    return stored_categories(connection, target)
+
+
+def make_tagger(
+    library: Library,
+    target: TagTarget,
+    model: ClipModel,
+    logit_scale: float,
+    text_encoder: Callable[[], Callable[[str], Float32]],
+) -> Tagger | None:
+    """What tags photos or faces by a model; None where there is no category about them.
+
+    The vectors of prompts are made where they are not there yet, or the prompts changed.
+
+    Parameters
+    ----------
+    text_encoder : function
+        Loads what turns words into vectors of the model; called where that is needed.
+
+    Raises
+    ------
+    CannotInfer
+        A text cannot be embedded, or gives another kind of vector than the texts before.
+    """
+    stored = library.database.run(lambda connection: ensure_categories(connection, target))
+    if not stored:
+        return None
+    known = library.database.run(lambda connection: _known_vectors(connection, model))
+    vectors: dict[int, Float32] = {}
+    encode: Callable[[str], Float32] | None = None
+    for each in stored:
+        kept = known.get(each.number)
+        if kept is not None and kept.prompts_sha256 == each.category.prompts_sha256:
+            vectors[each.number] = kept.vectors
+        else:
+            encode = encode or text_encoder()
+            vectors[each.number] = text_vectors(each.category, encode)
+    dimensions = {made.shape[1] for made in vectors.values()}
+    if len(dimensions) > 1:
+        raise CannotInfer(
+            f"The CLIP model {printable(model.name)} gives texts vectors of different lengths. Is it "
+            "still the same model?"
+        )
+    dimension = dimensions.pop()
+
+    def keep(connection: Connection) -> None:
+        number = ensure_model(connection, "clip", model.name, model.sha256, dimension)
+        for each in stored:
+            now = KeptVectors(each.category.prompts_sha256, logit_scale, vectors[each.number])
+            if each.number not in known or known[each.number][:2] != now[:2]:
+                keep_vectors(connection, number, each.number, now)
+
+    library.database.run(keep)
+    return Tagger(
+        target,
+        model,
+        dimension,
+        logit_scale,
+        tuple(stored),
+        tuple(TagVectors(each.category, each.tags, vectors[each.number]) for each in stored),
+    )
+
+
+def _known_vectors(connection: Connection, model: ClipModel) -> dict[int, KeptVectors]:
+    number = find_clip_model(connection, model)
+    return {} if number is None else kept_vectors(connection, number)
+
+
+def current_version(connection: Connection, target: TagTarget) -> str:
+    """The version in which photos are tagged now; empty while no model was asked about these categories."""
+    stored = stored_categories(connection, target)
+    for row in clip_models(connection)[:1]:
+        kept = kept_vectors(connection, row.id)
+        scales = [kept[each.number].logit_scale for each in stored if each.number in kept]
+        if scales:
+            return tags_version(row.model, scales[0], stored)
+    return ""
+
+
+def tag_library(
+    library: Library, tagger: Tagger, options: StageOptions, *, progress: Progress, stop: Stop
+) -> StageSummary:
+    """Tag photos, or faces, whose embeddings by the tagger's model are stored, without reading any photo.
+
+    Of a photo that was tagged before, only what changed since is made again. `unavailable` counts photos
+    that have no such embedding.
+    """
+    photos = PhotosOfStage(
+        tagger.stage,
+        tagger.version,
+        options.below,
+        failed=options.retry_failed or options.force,
+        done=options.force,
+    )
+    by = library.database.run(lambda connection: _embedded_by(library, connection, tagger))
+
+    def count(connection: Connection) -> tuple[int, int]:
+        return count_to_tag(connection, photos, tagger.target, by), count_pending(connection, photos)
+
+    there, pending = library.database.run(count)
+    most = there if options.max_images is None else min(options.max_images, there)
+    if options.dry_run:
+        return StageSummary(tagger.stage, to_do=most, unavailable=pending - there, dry_run=True)
+    taken = after = 0
+    progress.begin(f"Stage {tagger.stage}", most)
+    try:
+        while taken < most and not stop.requested:
+            limit = min(_AT_ONCE, most - taken)
+            some = library.database.run(
+                # The loop's variables are those of this turn: the function is called before the next.
+                lambda connection: _tag_some(connection, tagger, photos, by, after, limit, all_=options.force)  # noqa: B023
+            )
+            if not some:
+                break
+            taken, after = taken + len(some), some[-1]
+            progress.advance(len(some))
+    finally:
+        progress.end()
+    return StageSummary(
+        tagger.stage,
+        completed=taken,
+        unavailable=pending - there,
+        to_do=there - taken,
+        stopped=stop.requested and taken < most,
+    )
+
+
+def _embedded_by(library: Library, connection: Connection, tagger: Tagger) -> EmbeddedBy:
+    model = tagger.model
+    number = ensure_model(connection, "clip", model.name, model.sha256, tagger.dimension)
+    detector = library.detector(connection)
+    return EmbeddedBy(number, tagger.dimension, None if detector is None else detector.id)
+
+
+def _tag_some(
+    connection: Connection,
+    tagger: Tagger,
+    photos: PhotosOfStage,
+    by: EmbeddedBy,
+    after: int,
+    limit: int,
+    *,
+    all_: bool,
+) -> list[int]:
+    """Tag the next photos; return their numbers."""
+    found = images_to_tag(connection, photos, tagger.target, by, after=after, limit=limit)
+    if not found:
+        return []
+    numbers = [number for number, _ in found]
+    image, owner, vectors = embeddings_of(connection, tagger.target, by, numbers)
+    for version in dict.fromkeys(version for _, version in found):
+        changed = list(range(len(tagger.categories))) if all_ else tagger.changed_since(version)
+        rows = np.flatnonzero(np.isin(image, [number for number, before in found if before == version]))
+        if not changed or not len(rows):
+            continue
+        made = tagger.some(changed).tags(vectors[rows])
+        replace_tags(
+            connection,
+            tagger.target,
+            by.model_id,
+            owner[rows].tolist(),
+            [tagger.categories[place].number for place in changed],
+            TagRows(owner[rows][made.row].tolist(), made.tag.tolist(), made.confidence.tolist()),
+        )
+    finding = Finding(tagger.version)
+    note(connection, tagger.stage, [(number, finding) for number in numbers])
+    return numbers

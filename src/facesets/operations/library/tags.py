@@ -1,0 +1,147 @@
+"""`tags`: the categories of a library, how often their tags occur, and tags by what users call them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+
+from facesets.errors import Command, NotFound, WrongUsage
+from facesets.files import printable
+from facesets.library_records import TagCategory, TagTarget
+from facesets.operations.ingest.stage_run import StageSummary
+from facesets.operations.library.tag_file import read_tag_file, shipped_categories
+from facesets.operations.library.tagging import ensure_categories
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.photo_tags import AskedTag, all_tag_names, tag_counts, tags_named
+from facesets.store.postgres.tag_categories import keep_categories, stored_categories
+
+
+@dataclass(frozen=True, slots=True)
+class ListedCategory:
+    """A category, and how many photos or faces have each of its tags."""
+
+    name: str
+    target: TagTarget
+    mode: str
+    min_confidence: float
+    templates: tuple[str, ...]
+    none: tuple[str, ...]
+    tags: dict[str, int]
+    phrases: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class TagList:
+    """The categories of a library; `is_shipped` where it has none of its own yet."""
+
+    categories: list[ListedCategory]
+    is_shipped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetSummary:
+    """What `tags set` changed, by the names of categories."""
+
+    added: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What `tags run` did, a stage each: photos, and faces where they were asked for."""
+
+    stages: list[StageSummary]
+
+
+def categories_of(library: Library) -> list[TagCategory]:
+    """The categories of a library; the shipped ones while it has none."""
+    stored = library.database.run(stored_categories)
+    return [each.category for each in stored] or shipped_categories()
+
+
+def list_tags(library: Library) -> TagList:
+    """The categories with their tags, and how many photos and faces have them."""
+    stored = library.database.run(stored_categories)
+    if not stored:
+        listed = [_listed(each, [0] * len(each.words)) for each in shipped_categories()]
+        return TagList(listed, is_shipped=True)
+    counts = library.database.run(tag_counts)
+    listed = [_listed(each.category, [counts.get(tag, 0) for tag in each.tags]) for each in stored]
+    return TagList(listed, is_shipped=False)
+
+
+def _listed(category: TagCategory, counts: Sequence[int]) -> ListedCategory:
+    return ListedCategory(
+        category.name,
+        category.target,
+        category.selection_mode,
+        category.min_confidence,
+        category.templates,
+        category.none_of_these,
+        {word.name: count for word, count in zip(category.words, counts, strict=True)},
+        {word.name: word.phrases for word in category.words},
+    )
+
+
+def set_tags(library: Library, file: Path, *, only: bool = False, dry_run: bool = False) -> SetSummary:
+    """Add the categories of a file, in place of those of the same names.
+
+    Parameters
+    ----------
+    only : bool
+        Categories that the file does not have go.
+
+    Raises
+    ------
+    WrongUsage
+        The file cannot be read or is not as it should be.
+    """
+    new = read_tag_file(file)
+    before = {each.name: each for each in categories_of(library)}
+    names = {each.name for each in new}
+    summary = SetSummary(
+        added=[each.name for each in new if each.name not in before],
+        changed=[each.name for each in new if each.name in before and before[each.name] != each],
+        unchanged=[each.name for each in new if before.get(each.name) == each],
+        removed=[name for name in before if only and name not in names],
+        dry_run=dry_run,
+    )
+    if not dry_run:
+
+        def work(connection: Connection) -> None:
+            ensure_categories(connection)
+            keep_categories(connection, new, only=only)
+
+        library.database.run(work)
+    return summary
+
+
+def tags_called(library: Library, asked: Sequence[str]) -> tuple[AskedTag, ...]:
+    """The tags that are meant by `TAG` or `CATEGORY:TAG`, each once.
+
+    Raises
+    ------
+    NotFound
+        There is no such tag.
+    WrongUsage
+        Several categories have one of that name.
+    """
+    found = library.database.run(lambda connection: [_tag_called(connection, each) for each in asked])
+    return tuple(dict.fromkeys(found))
+
+
+def _tag_called(connection: Connection, text: str) -> AskedTag:
+    category, colon, name = text.rpartition(":")
+    found = tags_named(connection, name.strip(), category.strip() if colon else None)
+    if not found:
+        near = get_close_matches(name.strip().lower(), all_tag_names(connection), 1)
+        rather = f"Did you mean {printable(near[0])}?" if near else f"{Command('tags list')} shows all."
+        raise NotFound(f"There is no tag {printable(text)}. {rather}")
+    if len(found) > 1:
+        which = " or ".join(f"{each.category}:{each.name}" for each in found)
+        raise WrongUsage(f"Several categories have a tag {printable(text)}. Give {printable(which)}.")
+    return AskedTag(found[0].number, found[0].target)

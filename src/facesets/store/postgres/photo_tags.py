@@ -1,0 +1,160 @@
+"""Which tags photos and faces have, and photos by their tags."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from psycopg import sql
+
+from facesets.library_records import TagTarget
+from facesets.store.postgres.connection import Connection
+
+_TABLES: Mapping[TagTarget, tuple[str, str]] = {
+    "scene": ("image_tags", "image_id"),
+    "face": ("face_tags", "face_id"),
+}
+
+
+class TagRows(NamedTuple):
+    """Tags to store as columns: the numbers of images or faces, those of tags, confidences."""
+
+    owner: Sequence[int]
+    tag: Sequence[int]
+    confidence: Sequence[float]
+
+
+def replace_tags(
+    connection: Connection,
+    target: TagTarget,
+    model_id: int,
+    owners: Sequence[int],
+    categories: Sequence[int],
+    rows: TagRows,
+) -> None:
+    """Store the tags that a model gave images or faces, in place of those they had in these categories.
+
+    Tags that were taken out of their category meanwhile are left out.
+    """
+    table, owner = (sql.Identifier(name) for name in _TABLES[target])
+    connection.execute(
+        sql.SQL(
+            """DELETE FROM {table} t USING tags w
+                WHERE w.id = t.tag_id AND w.category_id = ANY(%s) AND t.{owner} = ANY(%s)"""
+        ).format(table=table, owner=owner),
+        (list(categories), list(owners)),
+    )
+    connection.execute(
+        sql.SQL(
+            """INSERT INTO {table} ({owner}, tag_id, model_id, confidence)
+                SELECT new.owner, new.tag, %s, new.confidence
+                FROM unnest(%s::bigint[], %s::integer[], %s::real[]) AS new (owner, tag, confidence)
+                JOIN tags w ON w.id = new.tag"""
+        ).format(table=table, owner=owner),
+        (model_id, list(rows.owner), list(rows.tag), list(rows.confidence)),
+    )
+
+
+class AskedTag(NamedTuple):
+    """A tag to search for."""
+
+    number: int
+    target: TagTarget
+
+
+class KnownTag(NamedTuple):
+    """A tag of the library."""
+
+    number: int
+    name: str
+    category: str
+    target: TagTarget
+
+
+def tags_named(connection: Connection, name: str, category: str | None = None) -> list[KnownTag]:
+    """The tags of a name, of a category if it is given, in any case."""
+    return [
+        KnownTag(*row)
+        for row in connection.execute(
+            """SELECT w.id, w.name, c.name, c.target FROM tags w JOIN tag_categories c ON c.id = w.category_id
+                WHERE lower(w.name) = lower(%(name)s)
+                    AND (%(category)s::text IS NULL OR lower(c.name) = lower(%(category)s)) ORDER BY c.id""",
+            {"name": name, "category": category},
+        )
+    ]
+
+
+def all_tag_names(connection: Connection) -> list[str]:
+    """The names of all tags."""
+    return [name for (name,) in connection.execute("SELECT DISTINCT name FROM tags ORDER BY 1")]
+
+
+_HAS: Mapping[TagTarget, sql.SQL] = {
+    "scene": sql.SQL("EXISTS (SELECT FROM image_tags t WHERE t.image_id = i.id AND t.tag_id = {tag} {how})"),
+    "face": sql.SQL(
+        """EXISTS (SELECT FROM face_detections f JOIN face_tags t ON t.face_id = f.id
+            WHERE f.image_id = i.id AND t.tag_id = {tag} {how})"""
+    ),
+}
+_AS_PLANNED = sql.SQL("")
+
+
+def tagged(
+    tags: Sequence[AskedTag], how: sql.SQL = _AS_PLANNED
+) -> tuple[list[sql.Composable], dict[str, object]]:
+    """The conditions that an image `i`, or a face on it, has all of these tags, and their parameters.
+
+    Parameters
+    ----------
+    how : sql.SQL
+        Stands at the end of each subquery.
+    """
+    # Numbers in the statement, not parameters: the planner knows how many images have that tag.
+    return [_HAS[each.target].format(tag=sql.Literal(each.number), how=how) for each in tags], {}
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoTag:
+    """A tag of a photo or a face; the name of the model that gave it is empty for another source."""
+
+    category: str
+    tag: str
+    confidence: float
+    source: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoTags:
+    """The tags of a photo, and those of the faces on it by their numbers, by category, the best first."""
+
+    scene: list[PhotoTag]
+    faces: dict[int, list[PhotoTag]]
+
+
+def of_image(connection: Connection, image_id: int) -> PhotoTags:
+    """The tags of an image and of the faces on it."""
+    scene: list[PhotoTag] = []
+    faces: dict[int, list[PhotoTag]] = {}
+    for face, *tag in connection.execute(
+        """SELECT found.face, c.name, w.name, found.confidence, c.source, coalesce(m.name, '')
+            FROM (SELECT NULL::bigint AS face, tag_id, model_id, confidence FROM image_tags
+                    WHERE image_id = %(image)s
+                UNION ALL SELECT t.face_id, t.tag_id, t.model_id, t.confidence FROM face_tags t
+                    JOIN face_detections f ON f.id = t.face_id WHERE f.image_id = %(image)s) AS found
+            JOIN tags w ON w.id = found.tag_id JOIN tag_categories c ON c.id = w.category_id
+            LEFT JOIN models m ON m.id = found.model_id
+            ORDER BY found.face, c.id, found.confidence DESC, w.place""",
+        {"image": image_id},
+    ):
+        (scene if face is None else faces.setdefault(face, [])).append(PhotoTag(*tag))
+    return PhotoTags(scene, faces)
+
+
+def tag_counts(connection: Connection) -> dict[int, int]:
+    """How many photos or faces have each tag, by the tags' numbers; tags that none has are left out."""
+    return dict(
+        connection.execute(
+            """SELECT tag_id, count(*) FROM image_tags GROUP BY 1
+                UNION ALL SELECT tag_id, count(*) FROM face_tags GROUP BY 1"""
+        ).fetchall()
+    )
