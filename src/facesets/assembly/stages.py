@@ -4,13 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from facesets.assembly.models import make_landmarks
+from facesets.assembly.models import make_attributes, make_landmarks
 from facesets.assembly.notices import Notices
 from facesets.assembly.packs import get_pack
 from facesets.errors import Command, WrongUsage
 from facesets.interfaces import Progress
+from facesets.operations.ingest.attributes import attributes_stage
 from facesets.operations.ingest.enrich import landmarks_stage
 from facesets.operations.ingest.stages import Stage
+from facesets.remote.service_embedder import service_model
 from facesets.settings import Settings
 from facesets.stop import Stop
 
@@ -40,7 +42,21 @@ class StageModels:
 Maker: TypeAlias = Callable[[StageModels, Settings, Notices, Progress, Stop], Stage | None]
 """Makes a stage; None where there is no model for it."""
 
-MAKERS: Mapping[str, Maker] = {}
+
+def _attributes(
+    models: StageModels, conf: Settings, notices: Notices, progress: Progress, stop: Stop
+) -> Stage | None:
+    from facesets.inference.providers import choose_provider
+
+    known = models.faces_from
+    if known is None or (models.pack is None and service_model(known) is not None):
+        return None
+    pack = get_pack(models.pack or known.pack, conf, notices, progress, stop, known=known)
+    made = make_attributes(pack, choose_provider(models.provider, pack.recogniser))
+    return None if made is None else attributes_stage(made)
+
+
+MAKERS: Mapping[str, Maker] = {"attributes": _attributes}
 """What makes each stage that looks at photos."""
 
 

@@ -5,9 +5,10 @@ from typing import TypeAlias
 
 from facesets.records import Finding, ImageRecord
 from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.face_attributes import write_attributes
 
 Found: TypeAlias = Sequence[tuple[int, ImageRecord, Finding]]
 """Images with their numbers, and what a stage found about each."""
 
-WRITERS: Mapping[str, Callable[[Connection, Found], None]] = {}
+WRITERS: Mapping[str, Callable[[Connection, Found], None]] = {"attributes": write_attributes}
 """What stores the findings of a stage, in place of those from before."""
