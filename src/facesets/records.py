@@ -17,6 +17,7 @@ Pixels = NDArray[np.uint8]
 """(height, width, 3), upright, RGB."""
 
 Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 

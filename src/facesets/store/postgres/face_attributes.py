@@ -10,7 +10,10 @@ from facesets.store.postgres.connection import Connection
 
 
 def write_attributes(connection: Connection, found: Sequence[tuple[int, ImageRecord, Finding]]) -> None:
-    """Store age and sex of the faces that lie in the very same boxes, in place of what was known."""
+    """Store age and sex of the faces that lie in the very same boxes, in place of what was known.
+
+    Whoever asks questions next looks for those about ages again.
+    """
     with_faces = [each for each in found if len(each[1].faces)]
     if not with_faces:
         return
@@ -35,10 +38,14 @@ def write_attributes(connection: Connection, found: Sequence[tuple[int, ImageRec
                     AND f.x2 = new.x2 AND f.y2 = new.y2),
             kept AS (
                 INSERT INTO face_attributes (face_id, raw) SELECT id, raw FROM said
-                ON CONFLICT (face_id) DO UPDATE SET raw = excluded.raw)
-            UPDATE face_detections f SET age = said.age, male = said.male, sex = said.sex
-            FROM said WHERE f.id = said.id
-                AND (f.age, f.male, f.sex) IS DISTINCT FROM (said.age, said.male, said.sex)""",
+                ON CONFLICT (face_id) DO UPDATE SET raw = excluded.raw),
+            changed AS (
+                UPDATE face_detections f SET age = said.age, male = said.male, sex = said.sex
+                FROM said WHERE f.id = said.id
+                    AND (f.age, f.male, f.sex) IS DISTINCT FROM (said.age, said.male, said.sex)
+                RETURNING f.person_id)
+            UPDATE question_runs SET step_id = -1
+            WHERE step_id >= 0 AND EXISTS (SELECT FROM changed WHERE person_id IS NOT NULL)""",
         given,
     )
 
