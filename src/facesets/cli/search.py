@@ -45,6 +45,9 @@ def search(
     of_face = options.box is not None or options.all_faces or options.min_similarity is not None
     if options.face is None and of_face:
         raise WrongUsage("--box, --all-faces and --min-similarity go with --face PHOTO.")
+    by_name = options.person is not None and text is None and options.like is None and options.face is None
+    if options.age is not None and not by_name:
+        raise WrongUsage("--age goes with --person NAME alone.")
     which = _which(options.box, every=options.all_faces)
     from facesets import settings
     from facesets.assembly.describing import Asked, encoders, face_embedder
@@ -96,7 +99,7 @@ def search(
                 )
             _show_images(found)
         elif options.person is not None:
-            images = search_by_person(library, options.person, dates, options.limit)
+            images = search_by_person(library, options.person, dates, options.limit, ages=options.age)
             _show("images", images, "\n".join(printable(hit.path) for hit in images))
         else:
             raise WrongUsage("Say what to search for: TEXT, --like PHOTO, --face PHOTO or --person NAME.")

@@ -1,13 +1,15 @@
 """Age and sex reach the library and the cache in the run that takes photos in, or later by themselves."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.fixtures.made_faces import made_faces
 from tests.fixtures.photo_library import Library as PhotoLibrary
 from tests.fixtures.photos import copy_photos
 
+from facesets.imaging.decode import Decoded
 from facesets.inference.attributes import Attributes, attribute_model
 from facesets.inference.describer import LocalDescriber
 from facesets.inference.landmarks import Landmarks
@@ -18,11 +20,11 @@ from facesets.operations.ingest.embed import embed
 from facesets.operations.ingest.enrich import EnrichSummary, enrich
 from facesets.operations.ingest.index import index
 from facesets.operations.ingest.stage_run import StageOptions, run_stage
-from facesets.operations.ingest.stages import Stage
+from facesets.operations.ingest.stages import Photo, Stage
 from facesets.operations.options.cache import EmbedOptions, EnrichOptions
 from facesets.operations.options.library import IndexOptions
 from facesets.progress import SilentProgress
-from facesets.records import Faces
+from facesets.records import FaceAttributes, Faces, Finding, Float32, ImageRecord, Int64, Pixels
 from facesets.sources.folders import FolderSource
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
@@ -185,3 +187,40 @@ def test_a_cache_of_before_gets_age_and_sex_once_though_it_was_enriched(
     for name, column in before.columns().items():
         np.testing.assert_array_equal(column, getattr(after, name))
     assert enriched(library, embedder, landmarks, attributes).images == 0
+
+
+class Noting:
+    """A model that notes which bodies it was shown."""
+
+    version = "1"
+
+    def __init__(self) -> None:
+        self.bodies: list[Float32 | None] = []
+
+    def of(self, pixels: Pixels, box: Float32, body: Float32 | None = None) -> FaceAttributes:  # noqa: ARG002
+        self.bodies.append(body)
+        some = np.zeros(len(box), np.float32)
+        return FaceAttributes(some, some, some[:, None], ("age",))
+
+
+@dataclass(frozen=True)
+class Bodies:
+    box: Float32
+    face: Int64
+
+
+def test_bodies_that_the_same_run_found_are_shown_in_pixels_of_the_reduced_picture() -> None:
+    pixels = np.zeros((50, 80, 3), np.uint8)
+    decoded = Decoded(pixels, np.datetime64("NaT"), 160, 100)
+    faces = made_faces(2)
+    image = ImageRecord("0" * 64, 160, 100, np.datetime64("NaT"), bytes(32), faces)
+    model = Noting()
+    stage = attributes_stage(model)
+    photo = Photo("a.jpg", b"", decoded)
+    stage.look(photo, image)
+    box = np.array([[0, 0, 9, 9], [20, 10, 60, 90]], np.float32)
+    stage.look(photo, image.with_finding("bodies", Finding("1", Bodies(box, np.array([-1, 1])))))
+    without, shown = model.bodies
+    assert without is None
+    assert shown is not None
+    np.testing.assert_array_equal(shown, [[np.nan] * 4, [10, 5, 30, 45]])

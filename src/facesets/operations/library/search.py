@@ -14,6 +14,7 @@ from facesets.files import printable
 from facesets.imaging.boxes import iou
 from facesets.imaging.decode import decode
 from facesets.interfaces import Embedder
+from facesets.library_records import AgeRange
 from facesets.operations.ingest.same_models import require_recogniser_of_library
 from facesets.operations.people.corrections.who import find_person
 from facesets.records import Faces, Float32, Pixels
@@ -21,6 +22,7 @@ from facesets.store.postgres import search
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import ClipRow, DetectorRow, clip_models
+from facesets.store.postgres.people.person_ages import refresh_ages
 from facesets.store.postgres.search import Dates, FaceHit, ImageHit, SimilarImage
 from facesets.store.postgres.vector_index import Vectors, has_index, is_more_than
 from facesets.store.postgres.vector_index import build_index as build
@@ -71,8 +73,10 @@ class Which:
     every: bool = False
 
 
-def search_by_person(library: Library, name: str, dates: Dates, limit: int) -> list[ImageHit]:
-    """Images that show a person.
+def search_by_person(
+    library: Library, name: str, dates: Dates, limit: int, *, ages: AgeRange | None = None
+) -> list[ImageHit]:
+    """Images that show a person, at some age if it is given.
 
     Raises
     ------
@@ -83,7 +87,9 @@ def search_by_person(library: Library, name: str, dates: Dates, limit: int) -> l
     def work(connection: Connection) -> list[ImageHit]:
         person = find_person(connection, name)
         title = person.names[0] if person.names else str(person.id)
-        return search.images_of_person(connection, person.id, title, dates=dates, limit=limit)
+        if ages is not None:
+            refresh_ages(connection, [person.id])
+        return search.images_of_person(connection, person.id, title, dates=dates, ages=ages, limit=limit)
 
     return library.database.run(work)
 

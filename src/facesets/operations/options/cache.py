@@ -16,6 +16,8 @@ from facesets.operations.options.shared import (
     FastDecode,
     FlushEvery,
     MaterializeHow,
+    MaxAge,
+    MinAge,
     MinBlur,
     MinClusterSize,
     MinDetScore,
@@ -212,6 +214,8 @@ class RefineOptions(Checked):
     min_short: MinShort = MIN_SHORT
     min_blur: MinBlur = MIN_BLUR
     min_det_score: MinDetScore = MIN_DET_SCORE
+    min_age: MinAge = None
+    max_age: MaxAge = None
     same_image_ok: SameImageOk = False
     materialize: MaterializeHow = "copy"
     sheet: Sheet = True
@@ -296,6 +300,8 @@ class ExportSwapOptions(Checked):
     )
     out_size: Annotated[int, Option("Pixels of a PNG's edge.", least=64, most=4096)] = 512
     min_face_short: MinShort = 100
+    min_age: MinAge = None
+    max_age: MaxAge = None
     duplicate_max_bits: int = 48
     duplicate_max_distance: float = 0.15
     verify_max_distance: float = 0.40

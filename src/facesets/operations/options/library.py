@@ -8,6 +8,8 @@ from typing import Annotated
 
 from facesets.errors import WrongUsage
 from facesets.files import printable
+from facesets.library_records import AgeRange
+from facesets.operations.options.ages import age_range
 from facesets.operations.options.declaration import Checked, Option, check_ranges, moment
 from facesets.operations.options.limits import within
 from facesets.operations.options.shared import (
@@ -115,6 +117,14 @@ class SearchOptions(Checked):
             flag="--to",
             variable="FACESETS_SEARCH_TO",
             parse=_day,
+        ),
+    ] = None
+    age: Annotated[
+        AgeRange | None,
+        Option(
+            "With --person: only photos on which they are so old, in full years.",
+            metavar="YEARS",
+            parse=age_range,
         ),
     ] = None
     limit: Annotated[int, Option("Most results.", least=1, most=10_000)] = 20

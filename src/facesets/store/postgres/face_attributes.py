@@ -2,11 +2,75 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from facesets.records import FaceAttributes, Finding, ImageRecord, sexes
+from facesets.records import FaceAttributes, Faces, Finding, ImageRecord, sexes, unknown_column
 from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.copying import FLOAT4, text
+
+
+ATTRIBUTES = {"age": FLOAT4, "sex": text(1), "male": FLOAT4}
+"""Columns of a face and what they hold, for `copy_in`."""
+
+
+def attribute_columns(faces: Faces) -> dict[str, NDArray[Any]]:
+    """Age and sex of faces as they are copied; NaN and empty where they are not known."""
+    age, male = (
+        unknown_column(name, len(faces)) if column is None else column
+        for name, column in (("age", faces.age), ("male", faces.male))
+    )
+    return {"age": age, "sex": sexes(male), "male": male}
+
+
+@dataclass(frozen=True, slots=True)
+class FaceAge:
+    """How old a face looks, and of which sex; `U` where that is not known.
+
+    Attributes
+    ----------
+    sex_probability : float
+        Of that sex; of `U`, of the likelier one.
+    raw : dict of str to float
+        The model's own output.
+    """
+
+    face: int
+    age: float
+    sex: str
+    sex_probability: float
+    raw: dict[str, float]
+
+
+def of_image(connection: Connection, image_id: int) -> list[FaceAge]:
+    """What is known of the faces of an image, in their order."""
+    rows = connection.execute(
+        """SELECT f.id, f.age, coalesce(f.sex, 'U'), greatest(f.male, 1 - f.male), coalesce(a.raw, '{}')
+            FROM face_detections f LEFT JOIN face_attributes a ON a.face_id = f.id
+            WHERE f.image_id = %s AND f.age IS NOT NULL ORDER BY f.detector_id, f.ordinal, f.id""",
+        (image_id,),
+    )
+    return [
+        FaceAge(int(face), round(age, 1), sex, round(likely, 4), raw) for face, age, sex, likely, raw in rows
+    ]
+
+
+def delete_attributes(connection: Connection) -> int:
+    """Delete age and sex of all faces, and all that was made of them; returns of how many faces.
+
+    What humans said of births stays.
+    """
+    connection.execute("DELETE FROM face_attributes")
+    connection.execute("DELETE FROM image_stages WHERE stage = 'attributes'")
+    connection.execute("DELETE FROM face_candidates WHERE kind = 'age' AND status = 'pending'")
+    connection.execute("DELETE FROM person_ages")
+    return connection.execute(
+        """UPDATE face_detections SET age = NULL, sex = NULL, male = NULL
+            WHERE age IS NOT NULL OR sex IS NOT NULL OR male IS NOT NULL"""
+    ).rowcount
 
 
 def write_attributes(connection: Connection, found: Sequence[tuple[int, ImageRecord, Finding]]) -> None:

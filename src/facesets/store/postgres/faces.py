@@ -15,7 +15,6 @@ from facesets.records import (
     ImageRecord,
     Int64,
     ordinals_in_image,
-    sexes,
     unknown_column,
 )
 from facesets.store.postgres.connection import Connection
@@ -28,11 +27,11 @@ from facesets.store.postgres.copying import (
     copy_out,
     float4_array,
     gathered,
-    text,
     values,
     vector,
 )
 from facesets.store.postgres.enrichment import insert_landmarks
+from facesets.store.postgres.face_attributes import ATTRIBUTES, attribute_columns
 from facesets.store.postgres.images import new_ids
 from facesets.store.postgres.models import DetectorRow
 
@@ -54,7 +53,6 @@ _DETECTION = {
     "pose_source": INT2,
     "enrich_state": INT2,
 }
-_ATTRIBUTES = {"age": FLOAT4, "sex": text(1), "male": FLOAT4}
 
 
 _COPY: LiteralString = """COPY face_detections (id, image_id, detector_id, ordinal, x1, y1, x2, y2, kps,
@@ -111,10 +109,6 @@ def _columns(detector: DetectorRow, ids: Int64, faces: Faces, ordinals: Int64) -
     count = len(faces)
     pose = faces.pose if faces.pose is not None else unknown_column("pose", count)
     zeros = np.zeros(count, np.int16)
-    age, male = (
-        unknown_column(name, count) if column is None else column
-        for name, column in (("age", faces.age), ("male", faces.male))
-    )
     return {
         "id": ids,
         "image_id": faces.image,
@@ -129,9 +123,7 @@ def _columns(detector: DetectorRow, ids: Int64, faces: Faces, ordinals: Int64) -
         "pose": pose,
         "pose_source": zeros if faces.pose_source is None else faces.pose_source,
         "enrich_state": zeros if faces.enrich_state is None else faces.enrich_state,
-        "age": age,
-        "sex": sexes(male),
-        "male": male,
+        **attribute_columns(faces),
     }
 
 
@@ -141,7 +133,7 @@ def _copy_faces(
     columns = _columns(detector, ids, faces, ordinals)
     aged = np.isfinite(columns["age"])
     # No field may be null, so that faces without age are copied by themselves.
-    for rows, more, kinds in ((~aged, "", _DETECTION), (aged, ", age, sex, male", _DETECTION | _ATTRIBUTES)):
+    for rows, more, kinds in ((~aged, "", _DETECTION), (aged, ", age, sex, male", _DETECTION | ATTRIBUTES)):
         copy_in(
             connection,
             _COPY + more + ") FROM STDIN (FORMAT BINARY)",

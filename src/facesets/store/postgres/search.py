@@ -14,10 +14,12 @@ from uuid import UUID
 
 from psycopg import sql
 
+from facesets.library_records import AgeRange
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.models import ClipRow, DetectorRow
 from facesets.store.postgres.paths import from_text
+from facesets.store.postgres.photo_ages import of_age
 from facesets.store.postgres.vector_index import CANDIDATES, Vectors, has_index, scan_for
 
 FEW_IMAGES = 20_000
@@ -295,9 +297,16 @@ IMAGES = sql.SQL(
 
 
 def images_of_person(
-    connection: Connection, person: UUID, name: str, *, dates: Dates, limit: int
+    connection: Connection,
+    person: UUID,
+    name: str,
+    *,
+    dates: Dates,
+    ages: AgeRange | None = None,
+    limit: int,
 ) -> list[ImageHit]:
-    """Images that show a person, oldest first, as hits of that name."""
+    """Images that show a person, oldest first, as hits of that name; at some age, if it is given."""
+    aged, given = of_age(ages, [person])
     statement = sql.SQL(
         """SELECT (SELECT array_agg(p.path ORDER BY p.id) FROM image_paths p
                 WHERE p.image_id = i.id AND p.reason = '') AS paths,
@@ -312,11 +321,12 @@ def images_of_person(
             [
                 sql.SQL("EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '')"),
                 *taken_on(dates),
+                *aged,
             ]
         )
     )
     rows = connection.execute(
-        statement, {"person": person, "first": dates.first, "last": dates.last, "limit": limit}
+        statement, given | {"person": person, "first": dates.first, "last": dates.last, "limit": limit}
     ).fetchall()
     return [ImageHit(_best_path(paths), name, taken) for paths, taken in rows]
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.fixtures.aged_people import look, looks, photo
@@ -48,8 +49,8 @@ def age(library: Library, who: str = "Anna") -> PersonAge:
     return found
 
 
-def say(library: Library, who: str = "Anna", **birth: object) -> PersonSummary:
-    return set_birth(library.database, who, Birth(**birth), by=BY, today=TODAY)  # type: ignore[arg-type]
+def say(library: Library, who: str = "Anna", **birth: Any) -> PersonSummary:
+    return set_birth(library.database, who, Birth(**birth), by=BY, today=TODAY)
 
 
 def test_faces_say_when_somebody_was_born_and_of_which_sex(library: Library) -> None:
@@ -106,7 +107,7 @@ def test_what_does_not_go_with_a_birth_is_told_and_kept(library: Library) -> Non
     "birth", [{}, {"year": 1700}, {"year": 2025}, {"day": date(2024, 5, 2)}, {"year": 1950, "unknown": True}]
 )
 def test_a_birth_is_one_time_at_which_somebody_can_have_been_born(
-    library: Library, birth: dict[str, object]
+    library: Library, birth: dict[str, Any]
 ) -> None:
     with pytest.raises(WrongUsage):
         say(library, **birth)

@@ -119,7 +119,7 @@ class Looking:
 
     def of(self, pixels: Pixels, box: Float32, body: Float32 | None = None) -> FaceAttributes:  # noqa: ARG002
         age = np.full(len(box), self._age, np.float32)
-        return FaceAttributes(age, age / 100, age[:, None], ("age",))
+        return FaceAttributes(age, age * np.float32(0.01), age[:, None], ("age",))
 
 
 def test_ages_that_are_found_later_are_asked_about_without_another_run_of_cluster(library: Library) -> None:

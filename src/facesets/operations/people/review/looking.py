@@ -2,8 +2,8 @@
 
 Questions about single faces, and about people who may be two, need every vector: `cluster` looks for those.
 Questions about people who may be one need only what stands for people, those about ages no vectors at all:
-`people review` looks for both whenever somebody changed anything since. With a projection head in use all that
-go by vectors are found by what it makes of them.
+`people review` looks for both whenever somebody changed anything since. With a projection head in use vectors
+are what it makes of them.
 """
 
 from collections.abc import Iterator

@@ -48,9 +48,7 @@ def _row(title: str, facts: str, faces: Sequence[int], known: dict[int, FaceLine
 def _row_of_faces(items: Sequence[Item], known: dict[int, FaceLine]) -> PlannedRow:
     there = [(item, known[item.faces[0]]) for item in items if item.faces[0] in known]
     tiles = [
-        PlannedTile(
-            face_entry(face, item.number), f"{item.number}: {item.note or _rounded(item)}"
-        )
+        PlannedTile(face_entry(face, item.number), f"{item.number}: {item.note or _rounded(item)}")
         for item, face in there
     ]
     return PlannedRow("asked about", (counted(len(there), "face"),), tuple(tiles), 0, (), 0)
