@@ -46,6 +46,24 @@ def index_stage(
     console.finish(failed=console.unreadable(summary.failures, strict=False))
 
 
+def delete_stage(name: str, database: str | None, *, dry_run: bool) -> None:
+    """Delete what one stage found."""
+    from facesets import settings
+    from facesets.assembly.stores import open_database
+    from facesets.operations.library.delete_findings import delete_findings
+    from facesets.store.postgres.library import Library
+
+    with open_database(database, settings.load(), console) as session:
+        library = Library(session)
+        summary = delete_findings(library, name, dry_run=dry_run)
+    deleted = (
+        f"{summary.deleted} would be deleted. Nothing was changed"
+        if dry_run
+        else f"{summary.deleted} deleted"
+    )
+    console.show(summary, [f"{library.label}: findings of the stage {name}: {deleted}."], asked_for=dry_run)
+
+
 def _line(label: str, summary: "StageSummary") -> str:
     if summary.dry_run:
         to_do = counted(summary.to_do, "photo")

@@ -9,6 +9,7 @@ from tests.fixtures.made_faces import made_faces
 from tests.fixtures.photo_library import Library as PhotoLibrary
 from tests.fixtures.photos import copy_photos
 
+from facesets.errors import WrongUsage
 from facesets.imaging.decode import Decoded
 from facesets.inference.attributes import Attributes, attribute_model
 from facesets.inference.describer import LocalDescriber
@@ -21,6 +22,7 @@ from facesets.operations.ingest.enrich import EnrichSummary, enrich
 from facesets.operations.ingest.index import index
 from facesets.operations.ingest.stage_run import StageOptions, run_stage
 from facesets.operations.ingest.stages import Photo, Stage
+from facesets.operations.library.delete_findings import delete_findings
 from facesets.operations.options.cache import EmbedOptions, EnrichOptions
 from facesets.operations.options.library import IndexOptions
 from facesets.progress import SilentProgress
@@ -224,3 +226,22 @@ def test_bodies_that_the_same_run_found_are_shown_in_pixels_of_the_reduced_pictu
     assert without is None
     assert shown is not None
     np.testing.assert_array_equal(shown, [[np.nan] * 4, [10, 5, 30, 45]])
+
+
+def test_all_ages_can_be_deleted_and_are_found_again_when_asked_for(
+    database: Database, photos: Path, embedder: LocalEmbedder, attributes: Attributes
+) -> None:
+    stage = attributes_stage(attributes)
+    take_in(database, photos, embedder, stage)
+    library = Library(database)
+    before = library.load().faces
+    assert delete_findings(library, "attributes", dry_run=True).deleted == len(before)
+    same_ages(library.load().faces, before)
+    assert delete_findings(library, "attributes", dry_run=False).deleted == len(before)
+    assert library.load().faces.age is None
+    assert raw(database) == []
+    with pytest.raises(WrongUsage, match="cannot be deleted"):
+        delete_findings(library, "detection", dry_run=False)
+    again = run_stage(library, stage, StageOptions(), progress=SilentProgress(), stop=Stop())
+    assert again.completed == 5
+    same_ages(library.load().faces, before)

@@ -50,4 +50,5 @@ OneStage = Annotated[
         parse=stage_named,
     ),
 ]
+Delete = Annotated[bool, Option("With --stage: delete what it found about all photos, and look at none.")]
 Force = Annotated[bool, Option("With --stage: over all photos, though they do not lack it.")]

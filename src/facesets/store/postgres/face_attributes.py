@@ -12,7 +12,6 @@ from facesets.records import FaceAttributes, Faces, Finding, ImageRecord, sexes,
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import FLOAT4, text
 
-
 ATTRIBUTES = {"age": FLOAT4, "sex": text(1), "male": FLOAT4}
 """Columns of a face and what they hold, for `copy_in`."""
 
@@ -64,7 +63,6 @@ def delete_attributes(connection: Connection) -> int:
     What humans said of births stays.
     """
     connection.execute("DELETE FROM face_attributes")
-    connection.execute("DELETE FROM image_stages WHERE stage = 'attributes'")
     connection.execute("DELETE FROM face_candidates WHERE kind = 'age' AND status = 'pending'")
     connection.execute("DELETE FROM person_ages")
     return connection.execute(

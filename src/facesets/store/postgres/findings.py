@@ -5,10 +5,13 @@ from typing import TypeAlias
 
 from facesets.records import Finding, ImageRecord
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.face_attributes import write_attributes
+from facesets.store.postgres.face_attributes import delete_attributes, write_attributes
 
 Found: TypeAlias = Sequence[tuple[int, ImageRecord, Finding]]
 """Images with their numbers, and what a stage found about each."""
 
 WRITERS: Mapping[str, Callable[[Connection, Found], None]] = {"attributes": write_attributes}
 """What stores the findings of a stage, in place of those from before."""
+
+ERASERS: Mapping[str, Callable[[Connection], int]] = {"attributes": delete_attributes}
+"""What deletes all that a stage found, and what was made of it; returns of how much."""
