@@ -56,12 +56,9 @@ def delete_stage(name: str, database: str | None, *, dry_run: bool) -> None:
     with open_database(database, settings.load(), console) as session:
         library = Library(session)
         summary = delete_findings(library, name, dry_run=dry_run)
-    deleted = (
-        f"{summary.deleted} would be deleted. Nothing was changed"
-        if dry_run
-        else f"{summary.deleted} deleted"
-    )
-    console.show(summary, [f"{library.label}: findings of the stage {name}: {deleted}."], asked_for=dry_run)
+    would = " would be deleted. Nothing was changed." if dry_run else " deleted."
+    line = f"{library.label}: stage {name}: {counted(summary.deleted, 'finding')}{would}"
+    console.show(summary, [line], asked_for=dry_run)
 
 
 def _line(label: str, summary: "StageSummary") -> str:

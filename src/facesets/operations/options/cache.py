@@ -28,6 +28,7 @@ from facesets.operations.options.shared import (
     SameImageOk,
     Sheet,
 )
+from facesets.operations.options.stages import IN_CACHES, CacheStages
 from facesets.operations.options.threshold import Method, Threshold, measure_of, refuse
 
 Select = Literal["best", "diverse"]
@@ -61,6 +62,7 @@ class EmbedOptions(Checked):
     prune: Annotated[bool, Option("Forget what is not there any more in other folders, too.")] = False
     fast_decode: FastDecode = False
     enrich: Enrich = False
+    stages: CacheStages = IN_CACHES
     dry_run: DryRun = False
 
 
