@@ -17,6 +17,7 @@ Pixels = NDArray[np.uint8]
 """(height, width, 3), upright, RGB."""
 
 Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 
@@ -47,6 +48,8 @@ _OPTIONAL_SHAPES: Mapping[str, tuple[tuple[int, ...], Any]] = {
     "pose": ((3,), np.float32),
     "pose_source": ((), np.uint8),
     "enrich_state": ((), np.uint8),
+    "age": ((), np.float32),
+    "male": ((), np.float32),
 }
 
 
@@ -73,6 +76,8 @@ class Faces:
         Variance of the Laplacian of the grey face crop: higher is sharper.
     landmark_2d_106, landmark_3d_68, pose, pose_source, enrich_state : arrays or None
         What `enrich` adds: landmarks in pixels, pose as pitch, yaw, roll in degrees.
+    age, male : float32 arrays of shape (n,) or None
+        What an attribute model says: years, and how likely the face is a man's, from 0 to 1.
     """
 
     image: Int64
@@ -87,6 +92,8 @@ class Faces:
     pose: Float32 | None = None
     pose_source: NDArray[np.uint8] | None = None
     enrich_state: NDArray[np.uint8] | None = None
+    age: Float32 | None = None
+    male: Float32 | None = None
 
     def __post_init__(self) -> None:
         n = len(self.image)
@@ -169,6 +176,39 @@ def unknown_column(name: str, length: int) -> NDArray[Any]:
     shape, dtype = _OPTIONAL_SHAPES[name]
     fill = np.nan if dtype == np.float32 else 0
     return np.full((length, *shape), fill, dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class FaceAttributes:
+    """What an attribute model says of the faces of one picture.
+
+    Attributes
+    ----------
+    age : float32 array of shape (n,)
+        Years.
+    male : float32 array of shape (n,)
+        How likely the face is a man's, from 0 to 1.
+    raw : float32 array of shape (n, k)
+        The model's own output.
+    says : tuple of k texts
+        What each number of it is about.
+    """
+
+    age: Float32
+    male: Float32
+    raw: Float32
+    says: tuple[str, ...]
+
+
+SURE_OF_SEX = 0.8
+"""From this probability on a face has a sex; below it is not known, `U`."""
+
+
+def sexes(male: Float32) -> NDArray[np.bytes_]:
+    """`M`, `F` or `U` for how likely faces are men's; empty where that is NaN."""
+    known = np.where(male >= SURE_OF_SEX, b"M", np.where(male <= 1 - SURE_OF_SEX, b"F", b"U"))
+    letters: NDArray[np.bytes_] = np.where(np.isnan(male), b"", known).astype("S1")
+    return letters
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from facesets.operations.options import cache, dual, face_sets, immich, library
 from facesets.operations.options.declaration import Checked, Declared, Option, declared
 from facesets.operations.options.immich import StageOptions
 from facesets.operations.options.library import SearchOptions
+from facesets.operations.options.stages import IN_EVERY_RUN
 from tests.fixtures.parsing import commands, parse
 from tests.fixtures.program import run
 
@@ -124,3 +125,20 @@ def test_days_mean_their_beginning_or_their_end() -> None:
     assert (found.since, found.until) == (date(2024, 5, 1), None)
     with pytest.raises(WrongUsage, match=r"^--from tomorrow is no date"):
         options_of(SearchOptions, parse(["search", "--from", "tomorrow"]))
+
+
+def test_stages_are_all_that_there_are_unless_some_are_named() -> None:
+    def stages(*words: str) -> tuple[str, ...]:
+        kind: Any = cache.EmbedOptions if words[0] == "embed" else library.IndexOptions
+        return tuple(options_of(kind, parse(words)).stages)
+
+    assert stages("embed", "photos", "faces.npz") == ("metadata", "attributes")
+    assert stages("embed", "photos", "faces.npz", "--stages", "attributes") == ("attributes",)
+    assert stages("embed", "photos", "faces.npz", "--stages", "none") == ()
+    assert stages("index", "--target", "photos") == IN_EVERY_RUN
+    assert stages("index", "--target", "photos", "--stages", "attributes,metadata") == (
+        "metadata",
+        "attributes",
+    )
+    with pytest.raises(WrongUsage, match="a cache does not keep what scene finds"):
+        stages("embed", "photos", "faces.npz", "--stages", "scene,metadata")

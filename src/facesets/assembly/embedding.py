@@ -20,9 +20,6 @@ from facesets.stop import Stop
 from facesets.stopwatch import Stopwatch
 from facesets.store.npz.cache import Cache
 
-STAGES_OF_CACHE = ("metadata", "attributes")
-"""What a cache keeps of what stages find: when photos were taken, how old people look, and their sex."""
-
 
 @dataclass(frozen=True, slots=True)
 class InferenceFlags:
@@ -85,8 +82,8 @@ def embed_photos(
         tuning = divide(settings, models, choice, **by_flags)
         embedder = load(tuning=tuning)
         stages = stages_of_run(
-            STAGES_OF_CACHE,
-            StageModels(embedder.settings, detection.pack, choice.provider, options.trust_mtime),
+            options.stages,
+            StageModels(embedder.settings, detection.pack, flags.provider, options.trust_mtime),
             settings,
             notices,
             progress,

@@ -14,6 +14,7 @@ from facesets.settings import Settings
 from facesets.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
+    from facesets.inference.attributes import Attributes
     from facesets.inference.landmarks import Landmarks
 
 
@@ -60,6 +61,14 @@ def make_landmarks(pack: ModelPack, choice: Choice) -> "Landmarks":
     from facesets.inference.landmarks import Landmarks
 
     return Landmarks(pack, provider=choice.provider)
+
+
+def make_attributes(pack: ModelPack, choice: Choice) -> "Attributes | None":
+    """Load the model of a pack that says age and sex; None where it has none."""
+    from facesets.inference.attributes import Attributes, attribute_model
+
+    model = attribute_model(pack)
+    return None if model is None else Attributes(model, provider=choice.provider)
 
 
 def choose(provider: str, pack: ModelPack, notices: Notices) -> Choice:

@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from facesets.assembly.models import make_landmarks
+from facesets.assembly.models import make_attributes, make_landmarks
 from facesets.assembly.notices import Notices
 from facesets.assembly.packs import get_pack
 from facesets.assembly.tags import make_face_stage, make_scene_stage
 from facesets.errors import Command, WrongUsage
 from facesets.interfaces import Describer, Progress
+from facesets.operations.ingest.attributes import attributes_stage
 from facesets.operations.ingest.enrich import landmarks_stage
 from facesets.operations.ingest.metadata import metadata_stage
 from facesets.operations.ingest.stages import Stage
+from facesets.remote.service_embedder import service_model
 from facesets.settings import Settings
 from facesets.stop import Stop
 
@@ -60,8 +62,22 @@ def _metadata(models: StageModels, *_: object) -> Stage:
     return metadata_stage(lambda: np.datetime64("now", "us"), trust_mtime=models.trust_mtime)
 
 
+def _attributes(
+    models: StageModels, conf: Settings, notices: Notices, progress: Progress, stop: Stop
+) -> Stage | None:
+    from facesets.inference.providers import choose_provider
+
+    known = models.faces_from
+    if known is None or (models.pack is None and service_model(known) is not None):
+        return None
+    pack = get_pack(models.pack or known.pack, conf, notices, progress, stop, known=known)
+    made = make_attributes(pack, choose_provider(models.provider, pack.recogniser))
+    return None if made is None else attributes_stage(made)
+
+
 MAKERS: Mapping[str, Maker] = {
     "metadata": _metadata,
+    "attributes": _attributes,
     "scene": make_scene_stage,
     "face-tags": make_face_stage,
 }

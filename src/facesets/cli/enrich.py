@@ -17,9 +17,18 @@ def enrich(
     *,
     options: EnrichOptions,
 ) -> None:
-    """Detect each face of CACHE, or of the library, again and add landmarks and pose."""
+    """Detect each face of CACHE, or of the library, again and add landmarks and pose.
+
+    Faces of a cache that lack age and sex get them, too; those of a library by `index --stage attributes`.
+    """
     from facesets import settings
-    from facesets.assembly.models import choose, detection_options, make_embedder, make_landmarks
+    from facesets.assembly.models import (
+        choose,
+        detection_options,
+        make_attributes,
+        make_embedder,
+        make_landmarks,
+    )
     from facesets.assembly.packs import get_pack
     from facesets.assembly.stores import open_store
     from facesets.operations.ingest.enrich import enrich as run
@@ -41,10 +50,13 @@ def enrich(
         choice = choose(provider, models, console)
         finder = make_embedder(models, detection, choice)
         landmarks = make_landmarks(models, choice)
+        attributes = None if cache is None else make_attributes(models, choice)
         if local:
             refuse_other_models(store, finder.settings)
         with nullcontext() if options.dry_run else store.writing(known):
-            summary = run(store, finder, landmarks, options, progress=progress, stop=stop)
+            summary = run(
+                store, finder, landmarks, options, attributes=attributes, progress=progress, stop=stop
+            )
     report(
         summary,
         [
@@ -52,7 +64,8 @@ def enrich(
                 f"{store.label}: {counted(summary.faces, 'face')} in {counted(summary.images, 'image')} "
                 f"{would(options.dry_run, 'looked at', 'to look at')}, {summary.already} done before: "
                 f"{summary.enriched} enriched ({summary.pose_from_keypoints} with the pose from keypoints), "
-                f"{summary.not_found_again} not found again."
+                f"{summary.not_found_again} not found again"
+                + (f", {summary.aged} given age and sex." if summary.aged else ".")
             )
         ],
     )

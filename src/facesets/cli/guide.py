@@ -120,6 +120,11 @@ GUIDE = {
     "people rename": _entry(LIBRARY, 'facesets people rename Anna "Anna Berg"'),
     "people hide": _entry(LIBRARY, "facesets people hide 1a2b3c4d"),
     "people unhide": _entry(LIBRARY, "facesets people unhide 1a2b3c4d"),
+    "people set": _entry(
+        LIBRARY,
+        "facesets people set Anna --birth-year 1950",
+        "facesets people set Ben --birth-date 2015-03-28",
+    ),
     "people merge": _entry(LIBRARY, "facesets people merge 1a2b3c4d 5e6f7a8b --into Anna"),
     "people move": _entry(
         LIBRARY, "facesets people move 812 813 --to Ben", "facesets people move 812 --to nobody"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.index_stage import index_stage
+from facesets.cli.index_stage import delete_stage, index_stage
 from facesets.cli.params import (
     ClipPackOption,
     DatabaseOption,
@@ -29,7 +29,7 @@ from facesets.errors import SourceGone, WrongUsage
 from facesets.operations.options.cache import DetSize, LeastDetectionScore
 from facesets.operations.options.declaration import Option
 from facesets.operations.options.library import IndexOptions
-from facesets.operations.options.stages import Force, OneStage
+from facesets.operations.options.stages import Delete, Force, OneStage
 from facesets.plurals import counted
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ _NOT_WITH_ENRICH = (
 
 
 _NO_TARGET = "Name the folders of the photos: `facesets index --target PHOTOS`."
+_DELETE_IS_OF_STAGE = "--delete belongs to --stage. Name the stage, such as --stage attributes."
 _FORCE_IS_OF_STAGE = "--force belongs to --stage. Name the stage to do again, such as --stage metadata."
 
 
@@ -85,6 +86,7 @@ def index(
     options: IndexOptions,
     stage: OneStage = None,
     force: Force = False,
+    delete: Delete = False,
     assign: Annotated[bool, Option("Then give the new faces to known people, as `assign` does.")] = False,
     alone: AloneOption = False,
     strict: StrictOption = False,
@@ -110,6 +112,9 @@ def index(
     from facesets.store.postgres.connection import now
     from facesets.store.postgres.library import Library
 
+    if stage is not None and delete:
+        delete_stage(stage, database, dry_run=options.dry_run)
+        return
     if stage is not None:
         of_stage = StageOptions(
             force=force,
@@ -121,8 +126,8 @@ def index(
         by = Asked((pack, None, None), clip_pack, provider, ml_uri)
         index_stage(stage, target or [], database, of_stage, by, trust_mtime=options.trust_mtime)
         return
-    if target is None or force:
-        raise WrongUsage(_FORCE_IS_OF_STAGE if force else _NO_TARGET)
+    if target is None or force or delete:
+        raise WrongUsage(_FORCE_IS_OF_STAGE if force else _DELETE_IS_OF_STAGE if delete else _NO_TARGET)
     _require_what_fits(options.enrich, assign, bool(ml_uri), skip_faces, profile)
     stopwatch, meter = Stopwatch(), Meter()
     console.only_the_result_unless_watched()

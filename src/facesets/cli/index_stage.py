@@ -51,6 +51,21 @@ def index_stage(
     console.finish(failed=console.unreadable(summary.failures, strict=False))
 
 
+def delete_stage(name: str, database: str | None, *, dry_run: bool) -> None:
+    """Delete what one stage found."""
+    from facesets import settings
+    from facesets.assembly.stores import open_database
+    from facesets.operations.library.delete_findings import delete_findings
+    from facesets.store.postgres.library import Library
+
+    with open_database(database, settings.load(), console) as session:
+        library = Library(session)
+        summary = delete_findings(library, name, dry_run=dry_run)
+    would = " would be deleted. Nothing was changed." if dry_run else " deleted."
+    line = f"{library.label}: stage {name}: {counted(summary.deleted, 'finding')}{would}"
+    console.show(summary, [line], asked_for=dry_run)
+
+
 def stage_line(label: str, summary: "StageSummary") -> str:
     """What a stage did, in a line."""
     if summary.dry_run:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from facesets.cli import console
+from facesets.cli.ages import age_lines
 from facesets.cli.cluster_dual import cluster_lines, near_lines
 from facesets.cli.params import DatabaseOption
 from facesets.cli.user import current_user
@@ -100,6 +101,7 @@ def show(
         ("from, to", f"{line.first or '-'}, {line.last or '-'}"),
         ("spread", "-" if found.spread is None else f"{found.spread:.3f} mean cosine distance to their mean"),
     ]
+    rows += age_lines(found.age)
     lines = [f"{name:<10} {value}" for name, value in rows]
     lines += [f"{'said':<10} {said}" for said in found.statements]
     lines += [f"{'cluster':<10} {each.cluster} ({counted(each.faces, 'face')})" for each in found.clusters]
@@ -121,7 +123,8 @@ def show(
     console.show(found, lines, asked_for=True)
 
 
-def _told(summary: "PersonSummary") -> None:
+def show_change(summary: "PersonSummary") -> None:
+    """Tell how a person stands after a change, and what takes it back."""
     who = name_and_number(summary.name, summary.person)
     line = f"{who}: {summary.did}; {counted(summary.faces, 'face')}."
     console.show(summary, [line + how_to_undo(summary.step)])
@@ -152,7 +155,7 @@ def name(
             if not asked or not console.agrees(f"{taken} One person?"):
                 raise
             summary = run(session, who, name, into=True, face=face, by=current_user())
-    _told(summary)
+    show_change(summary)
 
 
 people.command("label")(name)
@@ -169,7 +172,7 @@ def rename(
 
     with opened_library(database) as session:
         summary = run(session, who, name, by=current_user())
-    _told(summary)
+    show_change(summary)
 
 
 def _hiding(*, hidden: bool) -> Callable[..., None]:
@@ -181,7 +184,7 @@ def _hiding(*, hidden: bool) -> Callable[..., None]:
 
         with opened_library(database) as session:
             summary = set_hidden(session, who, hidden=hidden, by=current_user())
-        _told(summary)
+        show_change(summary)
 
     command.__doc__ = (
         "Hide a person, such as somebody on a poster." if hidden else "Show a hidden person again."
@@ -208,7 +211,7 @@ def merge(
 
     with opened_library(database) as session:
         summary = run(session, who, into, drop_names=drop_names, by=current_user())
-    _told(summary)
+    show_change(summary)
 
 
 @people.command()

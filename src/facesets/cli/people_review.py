@@ -99,7 +99,7 @@ class _Review:
         settles = f"settles {counted(question.settles, 'face')}"
         console.out(f"\n{question.text}   ({settles})\n  faces: {printable(self._sheet)}")
         for item in question.items:
-            alike = f"similarity {item.cosine_similarity:.2f}"
+            alike = item.note or f"similarity {item.cosine_similarity:.2f}"
             console.out(f"  {item.number}  {printable(item.name)}, {counted(item.settles, 'face')}, {alike}")
         console.out(f"  {_keys(question)}")
 

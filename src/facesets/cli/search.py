@@ -47,6 +47,8 @@ def search(
     of_face = options.box is not None or options.all_faces or options.min_similarity is not None
     if options.face is None and of_face:
         raise WrongUsage("--box, --all-faces and --min-similarity go with --face PHOTO.")
+    if options.age is not None and options.person is None:
+        raise WrongUsage("--age goes with --person NAME: say who is so old.")
     which = _which(options.box, every=options.all_faces)
     from facesets import settings
     from facesets.assembly.describing import Asked, encoders, face_embedder
@@ -117,6 +119,7 @@ def _filter(library: "Library", options: SearchOptions) -> "PhotoFilter":
         options.near,
         options.camera or "",
         options.words,
+        options.age,
     )
 
 

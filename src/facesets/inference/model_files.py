@@ -23,11 +23,17 @@ RECOGNITION = "recognition"
 LANDMARK_2D_106 = "landmark_2d_106"
 LANDMARK_3D_68 = "landmark_3d_68"
 GENDERAGE = "genderage"
-TASKS = (DETECTION, RECOGNITION, LANDMARK_2D_106, LANDMARK_3D_68, GENDERAGE)
+MIVOLO = "mivolo"
+TASKS = (DETECTION, RECOGNITION, LANDMARK_2D_106, LANDMARK_3D_68, GENDERAGE, MIVOLO)
 
 SCRFD = "scrfd"
 CENTERFACE = "centerface"
 DECODERS = (SCRFD, CENTERFACE)
+
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+IMAGENET_STD = (58.395, 57.12, 57.375)
+MIVOLO_AGES = (1.0, 95.0)
+"""The ages between which MiVOLO's published weights were trained."""
 
 Triple = tuple[float, float, float]
 Points = tuple[tuple[float, float], ...]
@@ -48,6 +54,8 @@ class ModelFile:
         What a detector's outputs mean, one of `DECODERS`.
     bgr : bool
         Whether the channels come in the order blue, green, red.
+    ages : two floats
+        `MIVOLO`: the ages that are half of its output's unit below and above zero.
     fed : str
         Settings above that differ from what the graph says, as the pack gives them. They make other vectors.
     licence, source : str
@@ -62,6 +70,7 @@ class ModelFile:
     keypoints: Points | None = None
     decoder: str = SCRFD
     bgr: bool = False
+    ages: tuple[float, float] = MIVOLO_AGES
     fed: str = ""
     licence: str = ""
     source: str = ""
@@ -105,12 +114,14 @@ def model_of_graph(path: Path) -> ModelFile | None:
     inputs = [value for value in graph.input if value.name not in weights]
     if not inputs:
         return None
-    height, width = ([*_dimensions(inputs[0]), 0, 0, 0, 0])[2:4]
+    channels, height, width = ([*_dimensions(inputs[0]), 0, 0, 0, 0])[1:4]
     outputs = list(graph.output)
     if len(outputs) >= 5:
         return ModelFile(path, DETECTION, None, 127.5, 128.0)
     if height != width:
         return None
+    if channels == 6:
+        return ModelFile(path, MIVOLO, height, IMAGENET_MEAN, IMAGENET_STD)
     task = _task(height, outputs)
     if task is None:
         return None
@@ -139,5 +150,5 @@ def _task(edge: int, outputs: Sequence[onnx.ValueInfoProto]) -> str | None:
     if edge == 192:
         return LANDMARK_3D_68 if _dimensions(outputs[0])[-1] == 3309 else LANDMARK_2D_106
     if edge == 96:
-        return GENDERAGE
+        return GENDERAGE if _dimensions(outputs[0])[-1:] in ([], [0], [3]) else None
     return RECOGNITION if edge >= 112 and edge % 16 == 0 else None

@@ -12,6 +12,9 @@ from facesets.files import printable
 from facesets.inference.model_files import (
     DECODERS,
     DETECTION,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    MIVOLO,
     RECOGNITION,
     SCRFD,
     TASKS,
@@ -24,7 +27,7 @@ from facesets.inference.model_files import (
 FILE_NAME = "pack.toml"
 
 _KEYS = (
-    *("file", "input_size", "mean", "std", "channels", "keypoints", "decoder"),
+    *("file", "input_size", "mean", "std", "channels", "keypoints", "decoder", "ages"),
     *("licence", "source"),
 )
 _MOST_BYTES = 1 << 20
@@ -96,10 +99,11 @@ def _model(directory: Path, task: str, table: Mapping[str, Any]) -> ModelFile:
         keypoints=_keypoints(table, where),
         bgr=channels == "bgr",
         decoder=decoder,
+        ages=_ages(table, base, where) if task == MIVOLO else base.ages,
     )
     if _has_no_length(model.input_std):
         raise ValueError(f"`std` {where} has to be positive")
-    if task == RECOGNITION and model.input_size is None:
+    if task in (RECOGNITION, MIVOLO) and model.input_size is None:
         raise ValueError(f"`input_size` {where} is missing")
     return replace(
         model,
@@ -111,12 +115,14 @@ def _model(directory: Path, task: str, table: Mapping[str, Any]) -> ModelFile:
 
 def _unknown(path: Path, task: str) -> ModelFile:
     """A file of which its graph says nothing, with the numbers that are usual for its task."""
+    if task == MIVOLO:
+        return ModelFile(path, task, None, IMAGENET_MEAN, IMAGENET_STD)
     return ModelFile(path, task, None, 127.5, 128.0 if task == DETECTION else 127.5)
 
 
 def _fed(model: ModelFile) -> str:
     # These names and no others for good: they are part of the identity of what was made with the pack.
-    own = {
+    own: dict[str, object] = {
         "size": model.input_size,
         "mean": model.input_mean,
         "std": model.input_std,
@@ -124,6 +130,8 @@ def _fed(model: ModelFile) -> str:
         "bgr": model.bgr,
         "decoder": model.decoder,
     }
+    if model.task == MIVOLO:
+        own["ages"] = model.ages
     return json.dumps(own, sort_keys=True)
 
 
@@ -154,6 +162,14 @@ def _levels(table: Mapping[str, Any], key: str, default: float | Triple, where: 
         red, green, blue = map(float, value)
         return red, green, blue
     raise ValueError(f"`{key}` {where} is neither one number nor three, of red, green and blue")
+
+
+def _ages(table: Mapping[str, Any], base: ModelFile, where: str) -> tuple[float, float]:
+    value = table.get("ages", base.ages)
+    fits = isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_number, value))
+    if not fits or not 0 <= value[0] < value[1] <= 150:
+        raise ValueError(f"`ages` {where} are not two ages, the younger first")
+    return float(value[0]), float(value[1])
 
 
 def _keypoints(table: Mapping[str, Any], where: str) -> Points | None:

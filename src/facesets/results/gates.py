@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from facesets.records import Faces, Float32
 from facesets.results.manifest import DroppedFace
 
@@ -81,13 +83,30 @@ MIN_BLUR = Gate(
     limit=lambda options: options.min_blur,
     widest=10,
 )
+_NO_AGE = {"min_age": -1.0, "max_age": 999.0}
+"""What stands for the age of a face of which it is not known: it is in no range."""
+
+
+def _age_gate(name: str, sign: str) -> Gate:
+    def measure(faces: Faces) -> Float32:
+        age = np.full(len(faces), np.nan, np.float32) if faces.age is None else faces.age
+        return np.nan_to_num(age, nan=_NO_AGE[name])
+
+    return Gate(name, "age", sign, measure=measure, limit=lambda options: getattr(options, name, None))
+
+
+MIN_AGE = _age_gate("min_age", "<")
+MAX_AGE = _age_gate("max_age", ">")
+AGE_GATES = (MIN_AGE, MAX_AGE)
+"""Those that a face meets only where somebody asks for ages."""
+
 OUTLIER = Gate(
     "outlier_threshold", "distance", ">", limit=lambda options: options.outlier_threshold, widest=0.65
 )
 MIN_FACES = Gate("min_faces", "photos", limit=lambda options: options.min_faces, widest=2)
 QUALITY_GATES = (MIN_DET_SCORE, MIN_SHORT, MIN_BLUR)
 """Those that judge a face by itself."""
-REFINE_GATES = (*QUALITY_GATES, OUTLIER, MIN_FACES)
+REFINE_GATES = (*QUALITY_GATES, *AGE_GATES, OUTLIER, MIN_FACES)
 """Those of `refine`, in their order."""
 
 RECENTRE = Gate("recentre_threshold", "distance", ">", limit=lambda options: options.recentre_threshold)

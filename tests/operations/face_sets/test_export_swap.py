@@ -18,6 +18,7 @@ from facesets.inference.local import LocalEmbedder
 from facesets.interfaces import Embedder
 from facesets.operations.face_sets.export_summary import ExportSwapSummary
 from facesets.operations.face_sets.export_swap import export_swap
+from facesets.operations.face_sets.selection import select_faces
 from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.refine import refine
 from facesets.operations.options.cache import (
@@ -613,3 +614,24 @@ def test_a_kill_forgets_no_crop_that_was_moved_or_deleted(exported: Path, tmp_pa
         run(out)
         assert [(m.name, m.faces) for m in set_manifests(out)] == whole, kill_at
         assert not list(out.rglob("*.tmp"))
+
+
+def test_faces_of_other_ages_are_left_out_but_for_those_that_the_user_put_there(pristine: Library) -> None:
+    faces = pristine.store.load().faces
+    rows = np.arange(12)
+    age = np.full(len(faces), np.nan, np.float32)
+    age[:10] = np.arange(10)
+    options = ExportSwapOptions(outlier_threshold=2, min_face_short=0, min_age=3, max_age=6)
+    rating = np.ones(len(faces), np.float32)
+    selection = select_faces(replace(faces, age=age, male=age), rows, rating, options, given=[0])
+    assert sorted(selection.rows.tolist()) == [0, 3, 4, 5, 6]
+    assert {drop.row: (drop.gate.name, drop.value, drop.limit) for drop in selection.dropped} == {
+        **{row: ("min_age", row, 3) for row in (1, 2)},
+        **{row: ("max_age", row, 6) for row in (7, 8, 9)},
+        **dict.fromkeys((10, 11), ("min_age", -1, 3)),
+    }
+
+
+def test_ages_are_refused_where_no_face_has_one(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(WrongUsage, match="has an age"):
+        run(tmp_path / "swap", replace(TASTE, min_age=5))

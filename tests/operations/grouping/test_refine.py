@@ -10,6 +10,7 @@ from facesets.operations.grouping.cluster import cluster
 from facesets.operations.grouping.refine import RefineSummary, gate_faces, refine
 from facesets.operations.options.cache import ClusterOptions, RefineOptions
 from facesets.progress import SilentProgress
+from facesets.records import ImageRecord
 from facesets.results.manifest import RefineManifest
 from facesets.results.manifest_json import read_manifest
 from facesets.stop import Stop
@@ -175,3 +176,52 @@ def test_gates_that_cost_nothing_are_not_spoken_of(library: Library, tmp_path: P
     )
     summary = run(library, tmp_path / "fs", replace(everything, same_image_ok=True, dry_run=True))
     assert (summary.dropped, summary.hint, summary.try_flags) == (0, "", [])
+
+
+def aged(library: Library) -> Library:
+    """The library with ages: the faces of its first image are 8, of the next 9, and so on; one is unknown."""
+    store = library.store
+    collection = store.load()
+    records = []
+    for row in range(len(collection.images)):
+        rows = np.flatnonzero(collection.faces.image == row)
+        age = np.full(len(rows), 8 + row, np.float32)
+        if row == 1:
+            age[:] = np.nan
+        faces = collection.faces.take(rows).with_image(np.zeros(len(rows), np.int64))
+        faces = replace(faces, age=age, male=age * np.float32(0.01))
+        images = collection.images
+        records.append(
+            ImageRecord(
+                images.sha256[row].decode(),
+                int(images.width[row]),
+                int(images.height[row]),
+                images.taken[row],
+                images.fingerprint[row].tobytes(),
+                faces,
+            )
+        )
+    with store.writing(collection.settings):
+        store.annotate(records)
+    return library
+
+
+def test_only_faces_of_the_ages_asked_for_are_in_face_sets(library: Library, tmp_path: Path) -> None:
+    asked = replace(TASTE, min_age=12, max_age=40, min_faces=2)
+    with pytest.raises(WrongUsage, match="has an age"):
+        run(library, tmp_path / "fs", asked)
+    summary = run(aged(library), tmp_path / "fs", asked)
+    collection = library.store.load()
+    assert collection.faces.age is not None
+    age = dict(zip(collection.face_ids(), collection.faces.age.tolist(), strict=True))
+    manifest = read_manifest(tmp_path / "fs", RefineManifest)
+    kept = [age[face.face] for group in manifest.facesets for face in group.faces]
+    assert kept
+    assert all(12 <= each <= 40 for each in kept)
+    for item in manifest.dropped:
+        if item.gate in {"min_age", "max_age"}:
+            looks = age[item.face.face]
+            assert not 12 <= looks <= 40
+            assert item.value == looks or (np.isnan(looks) and item.value == -1)
+    assert summary.dropped_by["min_age"] > 0
+    assert summary.dropped_by["max_age"] > 0

@@ -13,6 +13,7 @@ from facesets.operations.face_sets.export_summary import ExportSwapSummary
 from facesets.operations.face_sets.new_set import REFINED, NewSet, Policy
 from facesets.operations.face_sets.plan import ExportPlan, groups_of, plan_sets
 from facesets.operations.face_sets.write_export import export_planned
+from facesets.operations.grouping.gates import require_ages
 from facesets.operations.options.cache import ExportSwapOptions
 from facesets.results.era_lineage import Succession
 from facesets.results.group_names import NUMBERED
@@ -78,6 +79,7 @@ def plan_export(
 ) -> ExportPlan:
     """Read the manifests, compare recognisers, and settle names; errors as `export_swap`."""
     collection, options = run.collection, run.options
+    require_ages(run.store.label, collection.faces, options)
     refined = read_manifest(refine_manifest, RefineManifest)
     require_same_faces(collection.settings, refined.made.models, refine_manifest)
     rows_by_id = {face: row for row, face in enumerate(run.ids)}

@@ -7,11 +7,12 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from facesets.operations.options.cache import RefineOptions
+from facesets.errors import Command, Field, WrongUsage
+from facesets.operations.options.cache import ExportSwapOptions, RefineOptions
 from facesets.operations.options.face_sets import SplitErasOptions
 from facesets.plurals import counted
 from facesets.records import Bool, Faces, Float32, Int64
-from facesets.results.gates import MIN_FACES, QUALITY_GATES, REFINE_GATES, Gate, gate_named
+from facesets.results.gates import AGE_GATES, MIN_FACES, QUALITY_GATES, REFINE_GATES, Gate, gate_named
 
 SMALL_ALBUM = 300
 """Photos below which it is always said what the gates cost."""
@@ -56,12 +57,29 @@ class Advice:
 def quality_gates(
     faces: Faces, options: RefineOptions | SplitErasOptions
 ) -> Iterator[tuple[Gate, Bool, Float32]]:
-    """Each gate that judges a face by itself, in order: the faces that are below it, and what is measured."""
-    for gate in QUALITY_GATES:
+    """Each gate that judges a face by itself, in order: the faces that it drops, and what is measured."""
+    for gate in (*QUALITY_GATES, *AGE_GATES):
         limit = gate.limit_of(options)
         if gate.measure is not None and limit is not None:
             measured = gate.measure(faces)
-            yield gate, measured < limit, measured
+            yield gate, measured > limit if gate.sign == ">" else measured < limit, measured
+
+
+def require_ages(store: str, faces: Faces, options: RefineOptions | ExportSwapOptions) -> None:
+    """Make sure that faces have ages where options ask for some.
+
+    Raises
+    ------
+    WrongUsage
+        They have none.
+    """
+    asked = [gate for gate in AGE_GATES if gate.limit_of(options) is not None]
+    if asked and faces.age is None:
+        by_stage = Command("index", Field("stage", "attributes"))
+        raise WrongUsage(
+            f"No face of {store} has an age, so that {Field(asked[0].name)} would leave none. "
+            f"{Command('enrich')} finds the ages of a cache, {by_stage} those of the library."
+        )
 
 
 def dropped_by(gated: Gated) -> dict[str, int]:

@@ -18,7 +18,15 @@ from facesets.clustering.recognisers import ARCFACE
 from facesets.imaging.quality import quality
 from facesets.interfaces import Progress, Store
 from facesets.operations.grouping.cluster import members_by_label
-from facesets.operations.grouping.gates import SMALL_ALBUM, Advice, Gated, advise, dropped_by, quality_gates
+from facesets.operations.grouping.gates import (
+    SMALL_ALBUM,
+    Advice,
+    Gated,
+    advise,
+    dropped_by,
+    quality_gates,
+    require_ages,
+)
 from facesets.operations.grouping.result_folder import counts_of, open_result, write_result
 from facesets.operations.options.cache import MOST_MIN_FACES, RefineOptions
 from facesets.plurals import counted
@@ -110,6 +118,7 @@ def _refine(
     folder = open_result(store, out, RefineManifest, REFINE_MANIFEST, options, progress)
     collection, known = folder.begun.collection, folder.known
     faces = collection.faces
+    require_ages(store.label, faces, options)
     options = options.for_store(len(collection.images), collection.settings.recogniser)
     progress.begin(f"Refining {counted(len(faces), 'face')}")
     cluster = _clusters(faces, options)

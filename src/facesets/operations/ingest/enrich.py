@@ -1,4 +1,4 @@
-"""Landmarks and pose for faces that are in a store already."""
+"""Landmarks, pose, age and sex for faces that are in a store already."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -13,6 +13,7 @@ from facesets.imaging.boxes import iou
 from facesets.imaging.originals import read_row
 from facesets.imaging.pose import pose_from_keypoints
 from facesets.interfaces import Progress, Store
+from facesets.operations.ingest.attributes import AttributeModel
 from facesets.operations.ingest.stages import Photo, Stage
 from facesets.operations.options.cache import EnrichOptions
 from facesets.records import (
@@ -72,6 +73,8 @@ class EnrichSummary:
         Of those faces.
     pose_from_keypoints : int
         Of the enriched faces, those whose pose comes from the five keypoints.
+    aged : int
+        Faces that got age and sex.
     already : int
         Faces that earlier runs dealt with.
     """
@@ -81,6 +84,7 @@ class EnrichSummary:
     enriched: int
     not_found_again: int
     pose_from_keypoints: int
+    aged: int
     already: int
     failed: int
     failures: list[Failure] = field(default_factory=list)
@@ -94,10 +98,11 @@ def enrich(
     landmarker: Landmarker,
     options: EnrichOptions,
     *,
+    attributes: AttributeModel | None = None,
     progress: Progress,
     stop: Stop,
 ) -> EnrichSummary:
-    """Detect each cached face again and keep its landmarks and its pose.
+    """Detect each cached face again and keep landmarks and pose; and age and sex, where they lack.
 
     A face that is not found again keeps its row and says so. Work is kept every `flush_every` images.
 
@@ -105,6 +110,8 @@ def enrich(
     ----------
     finder : FaceFinder
         With the detection settings of the store.
+    attributes : AttributeModel, optional
+        Says age and sex of the faces where they are, whether they are found again or not.
 
     Raises
     ------
@@ -118,13 +125,15 @@ def enrich(
     wanted = state == EnrichState.NOT_YET
     if options.again:
         wanted |= state == EnrichState.NOT_FOUND_AGAIN
-    images = np.unique(collection.faces.image[wanted])
-    already = int((~wanted).sum())
+    ageless = _ageless(collection.faces) & (attributes is not None)
+    images = np.unique(collection.faces.image[wanted | ageless])
+    already = int((~(wanted | ageless)).sum())
     if options.dry_run:
-        return EnrichSummary(int(wanted.sum()), len(images), 0, 0, 0, already, 0, dry_run=True)
+        to_do = len(collection.faces) - already
+        return EnrichSummary(to_do, len(images), 0, 0, 0, 0, already, 0, dry_run=True)
     sources = PhotoSources.of(store, collection.images) if len(images) else PhotoSources()
     sources.require()
-    run = _EnrichRun(store, collection, wanted, finder, landmarker, options, sources)
+    run = _EnrichRun(store, collection, wanted, finder, landmarker, attributes, options, sources)
     progress.begin("Enriching", len(images))
     try:
         for image in images:
@@ -211,6 +220,7 @@ class _EnrichRun:
         wanted: Bool,
         finder: FaceFinder,
         landmarker: Landmarker,
+        attributes: AttributeModel | None,
         options: EnrichOptions,
         sources: PhotoSources,
     ) -> None:
@@ -220,13 +230,14 @@ class _EnrichRun:
         self._collection = collection
         self._finder = finder
         self._landmarker = landmarker
+        self._attributes = attributes
         self._options = options
         self._order = np.argsort(collection.faces.image, kind="stable")
         self._starts = np.searchsorted(
             collection.faces.image[self._order], np.arange(len(collection.images) + 1)
         )
         self._waiting: list[ImageRecord] = []
-        self.images = self._faces = self._enriched = self._by_keypoints = 0
+        self.images = self._faces = self._enriched = self._by_keypoints = self._aged = 0
         self._failures: list[Failure] = []
 
     def take(self, image: int) -> None:
@@ -239,8 +250,10 @@ class _EnrichRun:
             self._sources.one_failed()
             return
         rows = self._order[self._starts[image] : self._starts[image + 1]]
-        faces = self._enrich(pixels, self._collection.faces.take(rows), self._wanted[rows])
-        self._count(faces.take(self._wanted[rows]))
+        faces = self._aging(pixels, self._collection.faces.take(rows))
+        if self._wanted[rows].any():
+            faces = self._enrich(pixels, faces, self._wanted[rows])
+            self._count(faces.take(self._wanted[rows]))
         self._waiting.append(_record(self._collection, image, faces))
         if len(self._waiting) >= self._options.flush_every:
             self.flush()
@@ -252,6 +265,20 @@ class _EnrichRun:
         bare = Faces(**{n: c[rows] for n, c in faces.columns().items() if n not in _COLUMNS})
         more = self._landmarker.add(pixels, bare) if len(rows) else bare
         return replace(faces, **dict(_new_columns(faces, more, rows)))
+
+    def _aging(self, pixels: Pixels, faces: Faces) -> Faces:
+        """The faces of a picture with age and sex."""
+        rows = np.flatnonzero(_ageless(faces))
+        if self._attributes is None or not len(rows):
+            return faces
+        found = self._attributes.of(pixels, faces.box[rows])
+        columns = {}
+        for name, values in (("age", found.age), ("male", found.male)):
+            before = getattr(faces, name)
+            columns[name] = unknown_column(name, len(faces)) if before is None else before.copy()
+            columns[name][rows] = values
+        self._aged += len(rows)
+        return replace(faces, **columns)
 
     def _count(self, faces: Faces) -> None:
         state = _state(faces)
@@ -274,6 +301,7 @@ class _EnrichRun:
             enriched=self._enriched,
             not_found_again=self._faces - self._enriched,
             pose_from_keypoints=self._by_keypoints,
+            aged=self._aged,
             already=0,
             failed=len(self._failures),
             failures=self._failures,
@@ -282,6 +310,10 @@ class _EnrichRun:
 
 def _state(faces: Faces) -> NDArray[np.uint8]:
     return np.zeros(len(faces), np.uint8) if faces.enrich_state is None else faces.enrich_state
+
+
+def _ageless(faces: Faces) -> Bool:
+    return np.ones(len(faces), bool) if faces.age is None else np.isnan(faces.age)
 
 
 def _new_columns(faces: Faces, more: Faces, rows: Int64) -> Iterator[tuple[str, NDArray[Any]]]:

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 from facesets.errors import Command, Field, NotFound, WrongUsage
 from facesets.files import printable
+from facesets.library_records import AgeRange
 from facesets.operations.people.corrections.who import find_person
 from facesets.places import Near
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.person_ages import refresh_ages
 from facesets.store.postgres.people.person_edits import PersonState
 from facesets.store.postgres.photo_cameras import cameras_called
 from facesets.store.postgres.photo_dates import Dates
@@ -30,6 +32,7 @@ def filter_of(
     near: Near | None = None,
     camera: str = "",
     words: str | None = None,
+    ages: AgeRange | None = None,
 ) -> PhotoFilter:
     """Photos that show all of these people, and were taken then, there and with that camera.
 
@@ -39,6 +42,9 @@ def filter_of(
         Words of its make, model or lens; any camera for none.
     words : str or None
         That their descriptions have; None for photos with or without one.
+
+    ages : AgeRange or None
+        How old one of these people is on them.
 
     Raises
     ------
@@ -50,8 +56,10 @@ def filter_of(
     if words is not None and not words.strip():
         raise WrongUsage(f"{Field('words')} is empty. Give words that descriptions of the photos have.")
     cameras = _cameras(library, camera.strip())
+    if ages is not None:
+        library.database.run(lambda connection: refresh_ages(connection, [each.id for each in persons]))
     shown = tuple(each.id for each in persons)
-    return PhotoFilter(shown, dates or Dates(), near, cameras, (words or "").strip())
+    return PhotoFilter(shown, dates or Dates(), near, cameras, (words or "").strip(), ages)
 
 
 def _cameras(library: Library, text: str) -> tuple[int, ...] | None:

@@ -16,6 +16,8 @@ from facesets.operations.options.shared import (
     FastDecode,
     FlushEvery,
     MaterializeHow,
+    MaxAge,
+    MinAge,
     MinBlur,
     MinClusterSize,
     MinDetScore,
@@ -27,6 +29,7 @@ from facesets.operations.options.shared import (
     Sheet,
     TrustMtime,
 )
+from facesets.operations.options.stages import IN_CACHES, CacheStages
 from facesets.operations.options.threshold import Method, Threshold, measure_of, refuse
 
 Select = Literal["best", "diverse"]
@@ -61,6 +64,7 @@ class EmbedOptions(Checked):
     fast_decode: FastDecode = False
     enrich: Enrich = False
     trust_mtime: TrustMtime = False
+    stages: CacheStages = IN_CACHES
     dry_run: DryRun = False
 
 
@@ -214,6 +218,8 @@ class RefineOptions(Checked):
     min_short: MinShort = MIN_SHORT
     min_blur: MinBlur = MIN_BLUR
     min_det_score: MinDetScore = MIN_DET_SCORE
+    min_age: MinAge = None
+    max_age: MaxAge = None
     same_image_ok: SameImageOk = False
     materialize: MaterializeHow = "copy"
     sheet: Sheet = True
@@ -298,6 +304,8 @@ class ExportSwapOptions(Checked):
     )
     out_size: Annotated[int, Option("Pixels of a PNG's edge.", least=64, most=4096)] = 512
     min_face_short: MinShort = 100
+    min_age: MinAge = None
+    max_age: MaxAge = None
     duplicate_max_bits: int = 48
     duplicate_max_distance: float = 0.15
     verify_max_distance: float = 0.40

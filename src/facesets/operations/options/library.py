@@ -8,6 +8,8 @@ from typing import Annotated
 
 from facesets.errors import WrongUsage
 from facesets.files import printable
+from facesets.library_records import AgeRange
+from facesets.operations.options.ages import age_range
 from facesets.operations.options.declaration import Checked, Option, check_ranges, moment
 from facesets.operations.options.limits import within
 from facesets.operations.options.place import USUAL_KM, place_named
@@ -136,6 +138,14 @@ class SearchOptions(Checked):
     words: Annotated[
         str | None,
         Option("Photos whose description (see `describe`) has these words.", metavar="WORDS"),
+    ] = None
+    age: Annotated[
+        AgeRange | None,
+        Option(
+            "With --person: only photos on which they are so old, in full years.",
+            metavar="YEARS",
+            parse=age_range,
+        ),
     ] = None
     limit: Annotated[int, Option("Most results.", least=1, most=10_000)] = 20
 

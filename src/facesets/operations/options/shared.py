@@ -51,5 +51,10 @@ MinShort = Annotated[float, Option("Fewest pixels of the short edge of the box."
 MinBlur = Annotated[float, Option("Least sharpness, as variance of the Laplacian.", least=0)]
 MinDetScore = Annotated[float, Option("Least detector score.", least=0, most=1)]
 
+MinAge = Annotated[
+    float | None, Option("Only faces that look so old or older, in years; see docs/photos-ages.md.", least=0)
+]
+MaxAge = Annotated[float | None, Option("Only faces that look so old or younger, in years.", least=0)]
+
 MIN_SHORT, MIN_BLUR, MIN_DET_SCORE = 90, 40.0, 0.6
 """The quality gate of those who ask for nothing else."""

@@ -13,6 +13,10 @@ IN_EVERY_RUN = ("metadata", "detection", "bodies", "scene", "attributes")
 """What `index` does with new photos, where there are models for it."""
 
 
+IN_CACHES = ("metadata", "attributes")
+"""What `embed` does, and a cache keeps: when photos were taken, how old people look, and their sex."""
+
+
 def stage_named(flag: str, text: str) -> str:
     """A stage by its name. Raises `WrongUsage` where there is none of that name."""
     if text not in STAGES:
@@ -33,6 +37,17 @@ def stages_named(flag: str, text: str) -> tuple[str, ...]:
     return tuple(stage for stage in STAGES if stage in named)
 
 
+def stages_of_cache(flag: str, text: str) -> tuple[str, ...]:
+    """As `stages_named`, of those whose findings a cache keeps; `none` for none."""
+    named = () if text.strip() == "none" else stages_named(flag, text)
+    if others := [each for each in named if each not in IN_CACHES]:
+        raise WrongUsage(
+            f"{flag}: a cache does not keep what {', '.join(others)} finds. Give of {', '.join(IN_CACHES)}, "
+            "or none; the library keeps all."
+        )
+    return named
+
+
 Stages = Annotated[
     tuple[str, ...],
     Option(
@@ -40,6 +55,15 @@ Stages = Annotated[
         metavar="NAME,...",
         unset=",".join(IN_EVERY_RUN) + ", as far as there are models",
         parse=stages_named,
+    ),
+]
+CacheStages = Annotated[
+    tuple[str, ...],
+    Option(
+        "What else to find out about new photos, with commas between, or none.",
+        metavar="NAME,...",
+        unset=",".join(IN_CACHES) + ", as far as there are models",
+        parse=stages_of_cache,
     ),
 ]
 OneStage = Annotated[
@@ -50,4 +74,5 @@ OneStage = Annotated[
         parse=stage_named,
     ),
 ]
+Delete = Annotated[bool, Option("With --stage: delete what it found about all photos, and look at none.")]
 Force = Annotated[bool, Option("With --stage: over all photos, though they do not lack it.")]

@@ -37,6 +37,10 @@ class _Form:
     optional: bool = False
 
 
+_MEASURES = (
+    *("det_score", "face_short", "blur", "kps", "landmark_2d_106", "landmark_3d_68", "pose"),
+    *("age", "male"),
+)
 _DIMENSION = -1
 _FORMS: Mapping[str, _Form] = {
     "path_size": _Form("i8", "path"),
@@ -59,6 +63,8 @@ _FORMS: Mapping[str, _Form] = {
     "face_pose": _Form("f4", "face", (3,), optional=True),
     "face_pose_source": _Form("u1", "face", optional=True),
     "face_enrich_state": _Form("u1", "face", optional=True),
+    "face_age": _Form("f4", "face", optional=True),
+    "face_male": _Form("f4", "face", optional=True),
 }
 
 
@@ -143,7 +149,7 @@ def check_vectors(faces: Faces) -> None:
         let_go(faces.embedding)
     _check_range(faces.box, -_LARGEST_NUMBER, _LARGEST_NUMBER)
     columns = faces.columns()
-    for name in ("det_score", "face_short", "blur", "kps", "landmark_2d_106", "landmark_3d_68", "pose"):
+    for name in _MEASURES:
         # NaN is allowed: it says that a number is unknown.
         if name in columns and (np.abs(columns[name]) > _LARGEST_NUMBER).any():
             raise ValueError(f"{name} is out of range")

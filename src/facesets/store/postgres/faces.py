@@ -1,14 +1,22 @@
 """Faces and their vectors."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, LiteralString
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facesets.errors import NotFound
 from facesets.imaging.boxes import best_partners
-from facesets.records import Bool, Faces, Float32, ImageRecord, Int64, ordinals_in_image, unknown_column
+from facesets.records import (
+    Bool,
+    Faces,
+    Float32,
+    ImageRecord,
+    Int64,
+    ordinals_in_image,
+    unknown_column,
+)
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.copying import (
     FLOAT4,
@@ -23,6 +31,7 @@ from facesets.store.postgres.copying import (
     vector,
 )
 from facesets.store.postgres.enrichment import insert_landmarks
+from facesets.store.postgres.face_attributes import ATTRIBUTES, attribute_columns
 from facesets.store.postgres.images import new_ids
 from facesets.store.postgres.models import DetectorRow
 
@@ -44,6 +53,10 @@ _DETECTION = {
     "pose_source": INT2,
     "enrich_state": INT2,
 }
+
+
+_COPY: LiteralString = """COPY face_detections (id, image_id, detector_id, ordinal, x1, y1, x2, y2, kps,
+    det_score, quality, face_short, blur, pose, pose_source, enrich_state"""
 
 
 def library_quality(faces: Faces) -> Float32:
@@ -110,19 +123,23 @@ def _columns(detector: DetectorRow, ids: Int64, faces: Faces, ordinals: Int64) -
         "pose": pose,
         "pose_source": zeros if faces.pose_source is None else faces.pose_source,
         "enrich_state": zeros if faces.enrich_state is None else faces.enrich_state,
+        **attribute_columns(faces),
     }
 
 
 def _copy_faces(
     connection: Connection, detector: DetectorRow, ids: Int64, faces: Faces, ordinals: Int64
 ) -> None:
-    copy_in(
-        connection,
-        """COPY face_detections (id, image_id, detector_id, ordinal, x1, y1, x2, y2, kps, det_score,
-            quality, face_short, blur, pose, pose_source, enrich_state) FROM STDIN (FORMAT BINARY)""",
-        _DETECTION,
-        _columns(detector, ids, faces, ordinals),
-    )
+    columns = _columns(detector, ids, faces, ordinals)
+    aged = np.isfinite(columns["age"])
+    # No field may be null, so that faces without age are copied by themselves.
+    for rows, more, kinds in ((~aged, "", _DETECTION), (aged, ", age, sex, male", _DETECTION | ATTRIBUTES)):
+        copy_in(
+            connection,
+            _COPY + more + ") FROM STDIN (FORMAT BINARY)",
+            kinds,
+            {name: columns[name][rows] for name in kinds},
+        )
     copy_in(
         connection,
         "COPY face_embeddings (face_id, model_id, embedding) FROM STDIN (FORMAT BINARY)",
@@ -221,7 +238,10 @@ def _update_faces(
                     x2 = %(x2)s::real, y2 = %(y2)s::real, kps = %(kps)s::real[],
                     det_score = %(det_score)s::real, quality = %(quality)s::real,
                     face_short = %(face_short)s::real, blur = %(blur)s::real, pose = %(pose)s::real[],
-                    pose_source = %(pose_source)s, enrich_state = %(enrich_state)s
+                    pose_source = %(pose_source)s, enrich_state = %(enrich_state)s,
+                    age = coalesce(nullif(%(age)s::real, 'NaN'), age),
+                    male = coalesce(nullif(%(male)s::real, 'NaN'), male),
+                    sex = coalesce(nullif(convert_from(%(sex)s, 'UTF8'), ''), sex)
                 WHERE id = %(id)s""",
             rows,
         )
@@ -244,10 +264,11 @@ def _exact(embedding: Float32) -> list[float]:
 def load_faces(connection: Connection, detector: DetectorRow, image_ids: Int64) -> Faces:
     """The faces of these images (ascending numbers), by image and ordinal; `image` is the image's row."""
     fields = {name: kind for name, kind in _DETECTION.items() if name not in ("detector_id", "quality")}
+    fields |= {"age": FLOAT4, "male": FLOAT4}
     blocks = copy_out(
         connection,
         """COPY (SELECT id, image_id, ordinal, x1, y1, x2, y2, kps, det_score, face_short, blur, pose,
-                pose_source, enrich_state
+                pose_source, enrich_state, coalesce(age, 'NaN'), coalesce(male, 'NaN')
             FROM face_detections WHERE detector_id = %(detector)s ORDER BY image_id, ordinal, id)
             TO STDOUT (FORMAT BINARY)""",
         {"detector": detector.id},
@@ -313,6 +334,8 @@ def _optional(connection: Connection, columns: dict[str, NDArray[Any]], kept: In
         optional["pose_source"] = columns["pose_source"][kept].astype(np.uint8)
     if columns["enrich_state"][kept].any():
         optional["enrich_state"] = columns["enrich_state"][kept].astype(np.uint8)
+    if np.isfinite(columns["age"][kept]).any():
+        optional |= {name: columns[name][kept] for name in ("age", "male")}
     place = {int(face_id): i for i, face_id in enumerate(columns["id"][kept])}
     for face_id, flat, solid in connection.execute(
         "SELECT face_id, landmark_2d_106, landmark_3d_68 FROM face_landmarks"

@@ -1,11 +1,13 @@
-"""Which photos are meant, whatever asks: by people, time, place, camera and words."""
+"""Which photos are meant, whatever asks: by people, time, place, camera, words and age."""
 
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from psycopg import sql
 
+from facesets.library_records import AgeRange
 from facesets.places import Near
+from facesets.store.postgres.photo_ages import of_age
 from facesets.store.postgres.photo_cameras import taken_with
 from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, Conditions
 from facesets.store.postgres.photo_dates import Dates, taken_on
@@ -26,6 +28,8 @@ class PhotoFilter:
         One of them took it, by their numbers; whichever did for None.
     words : str
         That its description has; see `described_with`.
+    ages : AgeRange or None
+        One of the people is so old on it, or anybody where none is named; see `of_age`.
     """
 
     persons: tuple[UUID, ...] = ()
@@ -33,6 +37,7 @@ class PhotoFilter:
     near: Near | None = None
     cameras: tuple[int, ...] | None = None
     words: str = ""
+    ages: AgeRange | None = None
 
     @property
     def open(self) -> bool:
@@ -53,6 +58,7 @@ def conditions(asked: PhotoFilter, how: sql.SQL = ALL_AT_ONCE) -> Conditions:
         taken_near(asked.near, how),
         taken_with(asked.cameras, how),
         described_with(asked.words, how),
+        of_age(asked.ages, asked.persons, how),
     ]
     return [each for some, _ in parts for each in some], {
         name: value for _, given in parts for name, value in given.items()

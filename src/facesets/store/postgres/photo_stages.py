@@ -9,7 +9,7 @@ from psycopg import sql
 from facesets.library_records import PendingPhoto, PhotosOfStage
 from facesets.records import Faces, Finding, FoundFile, ImageRecord
 from facesets.store.postgres.connection import Connection, only_row
-from facesets.store.postgres.findings import WRITERS
+from facesets.store.postgres.findings import ERASERS, WRITERS
 from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.paths import escaped, from_text, range_below
 
@@ -32,6 +32,14 @@ def keep_findings(connection: Connection, images: Sequence[tuple[int, ImageRecor
         if completed and stage in WRITERS:
             WRITERS[stage](connection, completed)
         note(connection, stage, [(number, finding) for number, _, finding in found])
+
+
+def delete_findings(connection: Connection, stage: str) -> int | None:
+    """Delete all that a stage found; returns of how many photos or faces, None where that cannot be."""
+    if stage not in ERASERS:
+        return None
+    connection.execute("DELETE FROM image_stages WHERE stage = %s", (stage,))
+    return ERASERS[stage](connection)
 
 
 def note(connection: Connection, stage: str, found: Sequence[tuple[int, Finding]]) -> None:

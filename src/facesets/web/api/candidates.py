@@ -51,6 +51,7 @@ class ItemShape(Shape):
     settles: Annotated[int, Field(description="Faces that an answer puts right or confirms.")]
     cosine_similarity: float
     uncertainty: float
+    note: Annotated[str, Field(description="What speaks for the question in place of similarity.")]
 
 
 class CandidateShape(Shape):
@@ -232,6 +233,7 @@ def _item(item: Item, faces: list[ShownFace]) -> ItemShape:
         settles=item.settles,
         cosine_similarity=item.cosine_similarity,
         uncertainty=item.uncertainty,
+        note=item.note,
     )
 
 

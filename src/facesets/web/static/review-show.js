@@ -51,6 +51,7 @@ function words(question) {
   return {
     near: number > 1 ? `Are these ${number} faces ${name}?` : `Is this ${name}?`,
     far: number > 1 ? `Are these ${number} faces really ${name}?` : `Is this really ${name}?`,
+    age: number > 1 ? `Are these ${number} faces really ${name}? Their ages do not fit.` : `Is this really ${name}? The face ${item?.note}.`,
     same: number > 1 ? `Are these ${number} people all ${name}?` : areNamed ? `Are ${name} and ${other} one person?` : "Are these one person?",
     split: `Is ${question.personName ?? "this"} two people? The ${plural(item?.settles ?? 0, "face")} on the right may be somebody else.`,
     cluster: number > 1 ? `Are these ${number} groups ${name}?` : `Is this group ${name}?`,
@@ -76,6 +77,7 @@ function faces(list, alt, most = 6) {
 }
 
 function alike(item) {
+  if (item.note) return item.note;
   const facts = item.settles ? [plural(item.settles, "face")] : [];
   if (item.cosineSimilarity !== null) facts.push(`similarity ${item.cosineSimilarity.toFixed(2)}`);
   return facts.join(" · ");
@@ -91,7 +93,7 @@ function choice(item, isOut, toggle) {
   const button = element("button", { type: "button", className: "choice" },
     element("span", { className: "choice-faces" }, ...item.faces.slice(0, 3).map((each, place) => picture(each, place ? SMALL : LARGE, place ? "" : item.name))),
     element("span", { className: "choice-text" }, element("kbd", { textContent: item.number }), " ",
-      isOut ? "not this one" : isFace ? item.cosineSimilarity.toFixed(2) : calling(item.name, item.personId),
+      isOut ? "not this one" : isFace ? item.note || item.cosineSimilarity.toFixed(2) : calling(item.name, item.personId),
       ...(isFace || isOut ? [] : [element("span", { className: "muted", textContent: ` ${alike(item)}` })])));
   button.setAttribute("aria-pressed", String(isOut));
   button.addEventListener("click", () => toggle(item.number));

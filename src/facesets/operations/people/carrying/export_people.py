@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from uuid import UUID
 
@@ -25,6 +26,8 @@ from facesets.store.postgres.people.face_places import (
     places_of,
     said_exemplars,
 )
+from facesets.store.postgres.people.person_ages import SaidBirth
+from facesets.store.postgres.people.said_births import said_births
 from facesets.store.postgres.people.statements import Statements, load_statements
 
 
@@ -53,6 +56,7 @@ def export_people(database: Database, path: Path) -> ExportPeopleSummary:
     people = database.run(lambda connection: _read(connection, library))
     write_people(path, people)
     statements = len(people.of_faces) + len(people.of_two_faces) + len(people.of_two_people)
+    statements += sum(person.birth_year is not None for person in people.people)
     return ExportPeopleSummary(str(path), len(people.people), len(people.faces), statements)
 
 
@@ -60,7 +64,8 @@ def _read(connection: Connection, library: str) -> PeopleFile:
     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     said, exemplars = load_statements(connection), said_exemplars(connection)
     mentioned = {each.person for each in said.faces} | {each.person for each in exemplars}
-    mentioned |= {end for pair in said.person_pairs for end in (pair.first, pair.second)}
+    born = said_births(connection)
+    mentioned |= born.keys() | {end for pair in said.person_pairs for end in (pair.first, pair.second)}
     known = named_or_said(connection, sorted(mentioned))
     places = places_of(connection, _faces(said, exemplars))
     person = {each: number for number, each in enumerate(known)}
@@ -69,7 +74,9 @@ def _read(connection: Connection, library: str) -> PeopleFile:
         program=__version__,
         library=library,
         people=tuple(
-            FilePerson(each, tuple(names), "hidden" if status == "hidden" else "active")
+            FilePerson(
+                each, tuple(names), "hidden" if status == "hidden" else "active", *_birth(born.get(each))
+            )
             for each, (names, status) in known.items()
         ),
         faces=tuple(
@@ -92,6 +99,10 @@ def _read(connection: Connection, library: str) -> PeopleFile:
         ),
         exemplars=_exemplars(exemplars, face, person),
     )
+
+
+def _birth(said: SaidBirth | None) -> tuple[int | None, date | None]:
+    return (None, None) if said is None else (said.year, said.day)
 
 
 def _faces(said: Statements, exemplars: Sequence[SaidExemplarRow]) -> list[int]:

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from facesets.errors import WrongUsage
 from facesets.files import printable
+from facesets.operations.people.carrying.import_births import say_births
 from facesets.operations.people.carrying.import_names import going_to_be_called, of_name, standing
 from facesets.operations.people.carrying.import_steps import follow_statements, say_all
 from facesets.operations.people.carrying.people_file import FilePerson, PeopleFile
@@ -154,6 +155,7 @@ def _import(
         _exemplars(work, kept)
         moved = follow_statements(step, kept) + _give_members(work)
         _name_people(work)
+        births = say_births(step, file.people, work.target, work.skipped)
         describe = describing(connection)
         skipped = [*work.skipped, *map(describe, refused)]
     here = [target for target in work.target if target is not None]
@@ -163,8 +165,8 @@ def _import(
         names=work.names,
         faces=sum(face is not None for face in found),
         faces_not_found=sum(face is None for face in found),
-        statements=len(fresh),
-        known=len(kept) - len(fresh),
+        statements=len(fresh) + births.new,
+        known=len(kept) - len(fresh) + births.known,
         moved=moved,
         people_not_found=work.not_found,
         skipped=skipped,

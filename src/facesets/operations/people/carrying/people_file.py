@@ -6,6 +6,7 @@ models or other detection settings finds them again.
 
 import json
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
@@ -33,6 +34,8 @@ class FilePerson:
     id: UUID
     names: tuple[Text, ...]
     status: Literal["active", "hidden"] = "active"
+    birth_year: Annotated[int, msgspec.Meta(ge=1800, le=9999)] | None = None
+    birth_date: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

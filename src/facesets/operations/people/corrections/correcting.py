@@ -35,6 +35,7 @@ from facesets.store.postgres.people.person_edits import (
     set_status,
     take_faces,
 )
+from facesets.store.postgres.people.said_births import said_births
 from facesets.store.postgres.people.statements import (
     FacePair,
     FaceStatement,
@@ -109,9 +110,14 @@ def merge_into(
 ) -> PersonSummary:
     """Make some people one with another; errors as `merge`."""
     names = ", ".join(called(state) for state in others)
+    born = said_births(connection, [target.id, *(state.id for state in others)])
     with correcting_step(connection, "merge", by, f"{names} merged into {called(target)}") as step:
         moved = merge_people(step, others, target, drop_names=drop_names)
-    return summary_of(connection, target.id, f"{counted(moved, 'face')} merged", step)
+    did = [f"{counted(moved, 'face')} merged"]
+    kept = said_births(connection, [target.id]).get(target.id)
+    lost = [f"{called(state)} {born[state.id]}" for state in others if born.get(state.id, kept) != kept]
+    did += [f"born {kept} is kept, said was also: {', '.join(lost)}"] if lost else []
+    return summary_of(connection, target.id, "; ".join(did), step)
 
 
 def merge_people(step: Step, others: Sequence[PersonState], target: PersonState, *, drop_names: bool) -> int:

@@ -22,6 +22,7 @@ from facesets.store.postgres.people.people_list import (
     list_people,
     vectors_of,
 )
+from facesets.store.postgres.people.person_ages import PersonAge, ages_of
 from facesets.store.postgres.people.person_neighbours import OwnCluster, clusters_of_person, nearest_people
 from facesets.store.postgres.people.person_totals import refresh_totals
 from facesets.store.postgres.people.prototypes import refresh_prototypes
@@ -54,6 +55,8 @@ class PersonDetails:
         Which the faces are in.
     nearest : list of NearPerson
         Who resembles this person most.
+    age : PersonAge or None
+        When the person was born, and of which sex; None for a cluster.
     """
 
     person: PersonLine
@@ -63,6 +66,7 @@ class PersonDetails:
     cluster: ClusterDetails | None = None
     clusters: list[OwnCluster] = field(default_factory=list)
     nearest: list[NearPerson] = field(default_factory=list)
+    age: PersonAge | None = None
 
 
 def people(database: Database, *, status: Status, unnamed: bool, sort: Sort) -> list[PersonLine]:
@@ -119,6 +123,7 @@ def person(database: Database, who: str, *, faces: int) -> PersonDetails:
                 NearPerson(short(other), called(require_person(connection, other)), similarity)
                 for other, similarity in nearest_people(connection, state.id, _NEAREST)
             ],
+            age=ages_of(connection, [state.id])[state.id],
         )
 
     return database.run(work)

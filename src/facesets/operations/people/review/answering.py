@@ -158,7 +158,7 @@ def _said(worded: Question, chosen: set[int]) -> str:
 
 def _say(step: Step, asked: Asked, chosen: set[int]) -> None:
     """Say what an answer means: of the chosen items yes, of the others no."""
-    if asked.kind in {"near", "far"}:
+    if asked.kind in {"near", "far", "age"}:
         _say_of_faces(step, asked, chosen)
     elif asked.kind == "same":
         _say_of_people(step, asked, chosen)
@@ -176,7 +176,7 @@ def _say_of_faces(step: Step, asked: Asked, chosen: set[int]) -> None:
     if yes:
         move_faces(step, yes, asked.person)
         keep_person(step, asked.person)
-    if no and asked.kind == "far":
+    if no and asked.kind != "near":
         to_nobody(step, no)
     elif no:
         refuse_faces(step, no, asked.person)
@@ -227,8 +227,8 @@ def _say_of_halves(step: Step, person: UUID, candidate: PeopleCandidate, *, two:
 def _note(connection: Connection, asked: Asked, chosen: set[int], step: int) -> None:
     """Keep how each item was answered beside it."""
     for yes in (True, False):
-        # Of a face that is far from its person, the suspicion holds if the answer is no.
-        outcome: Outcome = "accepted" if yes != (asked.kind == "far") else "rejected"
+        # Of a face that its person is doubted of, the suspicion holds if the answer is no.
+        outcome: Outcome = "accepted" if yes != (asked.kind in {"far", "age"}) else "rejected"
         faces = [
             each.face for number, each in enumerate(asked.of_faces, start=1) if (number in chosen) == yes
         ]

@@ -1,9 +1,9 @@
 """Looking for questions: what runs could not decide about faces and people, kept for `people review`.
 
 Questions about single faces, and about people who may be two, need every vector: `cluster` looks for those.
-Questions about people who may be one need only what stands for people: `people review` looks for those
-whenever somebody changed anything since. With a projection head in use all are found by what it makes of the
-vectors.
+Questions about people who may be one need only what stands for people, those about ages no vectors at all:
+`people review` looks for both whenever somebody changed anything since. With a projection head in use vectors
+are what it makes of them.
 """
 
 from collections.abc import Iterator
@@ -24,6 +24,7 @@ from facesets.clustering.questions import (
 )
 from facesets.clustering.recognisers import recogniser_named
 from facesets.operations.people.corrections.contradictions import Settled
+from facesets.operations.people.review.looking_at_ages import keep_questions_about_ages
 from facesets.operations.people.review.looking_at_people import keep_questions_about_people
 from facesets.operations.people.training.heads import Head, active_head
 from facesets.records import Float32
@@ -112,6 +113,7 @@ def look_at_everything(
             ],
             ("split",),
         )
+        keep_questions_about_ages(connection, detector, settled, active)
         keep_questions_about_people(connection, detector, measured, settled, active, head)
         note_looked_for(connection, detector.model_id, _looked(due, measured))
 
@@ -138,6 +140,8 @@ def look_at_people(database: Database, detector: DetectorRow, *, of_steps: bool 
         head = active_head(connection, detector.model_id)
         measured = _kept(known, detector, head)
         settled, active = Settled(load_statements(connection)), active_people(connection)
+        changed = None if due.changed is None else list(due.changed.persons)
+        keep_questions_about_ages(connection, detector, settled, active, changed)
         keep_questions_about_people(connection, detector, measured, settled, active, head, due.changed)
         note_looked_for(connection, detector.model_id, _looked(due, measured))
 

@@ -20,7 +20,7 @@ def draw_question(database: Database, question: Question) -> bytes:
     lines = database.run(lambda connection: face_lines(connection, wanted))
     known = {line.id: line for line in lines}
     rows = [_row(question.name, f"{counted(question.of_person, 'face')}", question.faces, known)]
-    if question.kind in {"near", "far"}:
+    if question.kind in {"near", "far", "age"}:
         rows.append(_row_of_faces(question.items, known))
     else:
         rows += [
@@ -32,7 +32,11 @@ def draw_question(database: Database, question: Question) -> bytes:
 
 
 def _alike(item: Item) -> str:
-    return f"{counted(item.settles, 'face')}, similarity {item.cosine_similarity:.2f}"
+    return f"{counted(item.settles, 'face')}, similarity {_rounded(item)}"
+
+
+def _rounded(item: Item) -> str:
+    return f"{item.cosine_similarity:.2f}"
 
 
 def _row(title: str, facts: str, faces: Sequence[int], known: dict[int, FaceLine]) -> PlannedRow:
@@ -44,7 +48,7 @@ def _row(title: str, facts: str, faces: Sequence[int], known: dict[int, FaceLine
 def _row_of_faces(items: Sequence[Item], known: dict[int, FaceLine]) -> PlannedRow:
     there = [(item, known[item.faces[0]]) for item in items if item.faces[0] in known]
     tiles = [
-        PlannedTile(face_entry(face, item.number), f"{item.number}: {item.cosine_similarity:.2f}")
+        PlannedTile(face_entry(face, item.number), f"{item.number}: {item.note or _rounded(item)}")
         for item, face in there
     ]
     return PlannedRow("asked about", (counted(len(there), "face"),), tuple(tiles), 0, (), 0)

@@ -17,7 +17,11 @@ from facesets.operations.people.review.open_questions import Asked, Kind, find_q
 from facesets.plurals import counted
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.people.candidates import best_faces_of_cluster, last_looked_for
+from facesets.store.postgres.people.candidates import (
+    FaceCandidate,
+    best_faces_of_cluster,
+    last_looked_for,
+)
 from facesets.store.postgres.people.peopled_faces import load_peopled_faces
 from facesets.store.postgres.people.person_edits import PersonState, exemplars, person_states
 from facesets.store.postgres.people.versions import versions_of_people
@@ -46,6 +50,8 @@ class Item:
         Mean similarity with the faces of the person that is asked about.
     uncertainty : float
         How likely an answer changes what stands, from 0 to 1.
+    note : str
+        What speaks for the question in place of similarity; else empty.
     """
 
     number: int
@@ -55,6 +61,7 @@ class Item:
     settles: int
     cosine_similarity: float
     uncertainty: float
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +211,7 @@ def _items(connection: Connection, asked: Asked, states: dict[UUID, PersonState]
             settles=1,
             cosine_similarity=round(face.cosine_similarity, 4),
             uncertainty=round(face.uncertainty, 4),
+            note=_ages(face),
         )
     for number, (each, other) in enumerate(asked.of_people, start=1):
         if other is not None:
@@ -223,6 +231,13 @@ def _items(connection: Connection, asked: Asked, states: dict[UUID, PersonState]
         )
 
 
+def _ages(face: FaceCandidate) -> str:
+    if face.age is None or face.expected is None:
+        return ""
+    then = f"{face.expected:.0f} is expected" if face.expected >= 0 else "the photo is from before the birth"
+    return f"looks {face.age:.0f}, {then}"
+
+
 def _text(asked: Asked, name: str, items: Sequence[Item], faces: int) -> str:
     """The question, to which yes means the same for each item."""
     one = items[0].name if items else ""
@@ -231,6 +246,9 @@ def _text(asked: Asked, name: str, items: Sequence[Item], faces: int) -> str:
     texts: dict[Kind, str] = {
         "near": f"Are these {number} faces {name}?" if several else f"Is {one} {name}?",
         "far": f"Are these {number} faces really {name}?" if several else f"Is {one} really {name}?",
+        "age": f"Are these {number} faces really {name}? Their ages do not fit."
+        if several
+        else f"Is {one} really {name}? The face {items[0].note if items else ''}.",
         "same": f"Are these {number} people all {name}?" if several else f"Are {one} and {name} one person?",
         "split": f"Is {name} two people? {one} of {faces} may be somebody else.",
         "cluster": f"Are these {number} clusters {name}?" if several else f"Is cluster {one} {name}?",

@@ -13,19 +13,21 @@ from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.copying import copy_rows
 from facesets.store.postgres.people.changes import Changed
 
-FaceKind = Literal["near", "far"]
+FaceKind = Literal["near", "far", "age"]
 PeopleKind = Literal["same", "split", "cluster"]
 Outcome = Literal["accepted", "rejected"]
 
 
 @dataclass(frozen=True, slots=True)
 class FaceCandidate:
-    """A face near a person that it has not, or far from the one that it has.
+    """A face near a person that it has not; or far from the one that it has, or of another age.
 
     Attributes
     ----------
     uncertainty : float
         How likely an answer changes what stands, from 0 to 1.
+    age, expected : float or None
+        `age`: how old the face looks, and how old the person was.
     """
 
     face: int
@@ -33,6 +35,8 @@ class FaceCandidate:
     kind: FaceKind
     cosine_similarity: float
     uncertainty: float
+    age: float | None = None
+    expected: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,8 @@ class LookedFor:
 # Open is what is pending, and what was answered in a step that was taken back. OFFSET 0: faces are looked up
 # in the order of the questions' index, as many as are wanted, rather than all of the library's read.
 _OPEN_OF_FACES: LiteralString = """
-    SELECT c.face_id, c.person_id, c.kind, c.cosine_similarity, c.uncertainty
+    SELECT c.face_id, c.person_id, c.kind, c.cosine_similarity, c.uncertainty,
+        (c.evidence ->> 'age')::float, (c.evidence ->> 'expected')::float
     FROM face_candidates c CROSS JOIN LATERAL (
         SELECT person_id, assigned_by FROM face_detections WHERE id = c.face_id OFFSET 0) AS f
     WHERE (%(faces)s::bigint[] IS NULL OR c.face_id = ANY(%(faces)s::bigint[]))
@@ -126,42 +131,66 @@ def newest_step(connection: Connection) -> int:
 
 
 def replace_face_candidates(
-    connection: Connection, model_id: int, found: Sequence[FaceCandidate], kinds: Sequence[FaceKind]
+    connection: Connection,
+    model_id: int,
+    found: Sequence[FaceCandidate],
+    kinds: Sequence[FaceKind],
+    persons: Sequence[UUID] | None = None,
 ) -> None:
-    """Let these be a model's open questions of some kinds about faces; what was answered stays."""
+    """Let these be a model's open questions of some kinds about faces; what was answered stays.
+
+    Parameters
+    ----------
+    persons : sequence of UUID, optional
+        Only questions about these are replaced.
+    """
     connection.execute(
         """CREATE TEMPORARY TABLE IF NOT EXISTS asked_of_faces
-            (face_id bigint, person_id uuid, kind text, similarity real, uncertainty real) ON COMMIT DROP"""
+            (face_id bigint, person_id uuid, kind text, similarity real, uncertainty real, evidence jsonb)
+            ON COMMIT DROP"""
     )
     connection.execute("TRUNCATE asked_of_faces")
     copy_rows(
         connection,
         "COPY asked_of_faces FROM STDIN (FORMAT BINARY)",
-        ["int8", "uuid", "text", "float4", "float4"],
-        ((each.face, each.person, each.kind, each.cosine_similarity, each.uncertainty) for each in found),
+        ["int8", "uuid", "text", "float4", "float4", "jsonb"],
+        (
+            (each.face, each.person, each.kind, each.cosine_similarity, each.uncertainty, _evidence(each))
+            for each in found
+        ),
     )
     connection.execute(
         """DELETE FROM face_candidates c USING face_detections f, detectors d
             WHERE f.id = c.face_id AND d.id = f.detector_id AND d.model_id = %s AND c.status = 'pending'
-                AND c.kind = ANY(%s) AND NOT EXISTS (SELECT FROM asked_of_faces a
+                AND c.kind = ANY(%s) AND (%s::uuid[] IS NULL OR c.person_id = ANY(%s::uuid[]))
+                AND NOT EXISTS (SELECT FROM asked_of_faces a
                     WHERE a.face_id = c.face_id AND a.person_id = c.person_id)""",
-        (model_id, list(kinds)),
+        (model_id, list(kinds), *[None if persons is None else list(persons)] * 2),
     )
     # Faces and people may have been deleted since they were read.
     connection.execute(
-        """INSERT INTO face_candidates AS c (face_id, person_id, kind, cosine_similarity, uncertainty)
+        """INSERT INTO face_candidates AS c
+                (face_id, person_id, kind, cosine_similarity, uncertainty, evidence)
             SELECT DISTINCT ON (a.face_id, a.person_id)
-                a.face_id, a.person_id, a.kind, a.similarity, a.uncertainty
+                a.face_id, a.person_id, a.kind, a.similarity, a.uncertainty, a.evidence
             FROM asked_of_faces a JOIN persons p ON p.id = a.person_id
                 JOIN face_detections f ON f.id = a.face_id
                     AND (a.kind = 'near') = (f.person_id IS DISTINCT FROM a.person_id)
             ORDER BY a.face_id, a.person_id, a.uncertainty DESC
             ON CONFLICT (face_id, person_id) DO UPDATE SET kind = excluded.kind,
                 cosine_similarity = excluded.cosine_similarity, uncertainty = excluded.uncertainty,
-                status = 'pending', answered_at = NULL, answered_in = NULL
-            WHERE c.status = 'pending'
-                OR EXISTS (SELECT FROM steps s WHERE s.id = c.answered_in AND s.undone)"""
+                evidence = excluded.evidence, status = 'pending', answered_at = NULL, answered_in = NULL
+            WHERE (c.status = 'pending'
+                    OR EXISTS (SELECT FROM steps s WHERE s.id = c.answered_in AND s.undone))
+                AND NOT (excluded.kind = 'age' AND c.kind = 'far'
+                    AND c.uncertainty >= excluded.uncertainty)"""
     )
+
+
+def _evidence(found: FaceCandidate) -> dict[str, float]:
+    if found.age is None or found.expected is None:
+        return {}
+    return {"age": round(found.age, 1), "expected": round(found.expected, 1)}
 
 
 def replace_people_candidates(

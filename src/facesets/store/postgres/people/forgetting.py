@@ -163,6 +163,7 @@ _PEOPLE: tuple[LiteralString, ...] = (
     "DELETE FROM said_exemplars WHERE person_id = ANY(%(persons)s::uuid[])",
     """DELETE FROM said_of_people WHERE person_a = ANY(%(persons)s::uuid[])
         OR person_b = ANY(%(persons)s::uuid[])""",
+    "DELETE FROM said_births WHERE person_id = ANY(%(persons)s::uuid[])",
     "DELETE FROM said_people WHERE person_id = ANY(%(persons)s::uuid[])",
     "UPDATE face_detections SET person_id = NULL WHERE person_id = ANY(%(persons)s::uuid[])",
     "DELETE FROM persons WHERE id = ANY(%(persons)s::uuid[])",

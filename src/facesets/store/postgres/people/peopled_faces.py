@@ -160,6 +160,7 @@ def fixed_persons(connection: Connection) -> set[UUID]:
             UNION SELECT person_a FROM said_of_people
             UNION SELECT person_b FROM said_of_people
             UNION SELECT person_id FROM said_exemplars
+            UNION SELECT person_id FROM said_births
             UNION SELECT person_id FROM face_detections
                 WHERE person_id IS NOT NULL AND assigned_by <> 'auto'
             UNION SELECT f.person_id FROM said_of_faces s

@@ -91,6 +91,21 @@ def similar_people(connection: Connection, detector: DetectorRow, face: int) -> 
     return {person: -2.0 if similarity is None else similarity for person, similarity in rows}
 
 
+def similarity_to_centroids(
+    connection: Connection, detector: DetectorRow, faces: Sequence[int]
+) -> dict[int, float]:
+    """Cosine similarity of some faces to the nearest centroid of whose they are, by what is kept."""
+    rows = connection.execute(
+        """SELECT f.id, max(-(q.embedding <#> e.embedding)) FROM face_detections f
+                JOIN face_embeddings e ON e.face_id = f.id
+                JOIN person_prototypes q ON q.person_id = f.person_id AND q.model_id = e.model_id
+            WHERE f.id = ANY(%s::bigint[]) AND e.model_id = %s AND q.kind = 'centroid'
+                AND vector_dims(q.embedding) = vector_dims(e.embedding) GROUP BY 1""",
+        (list(faces), detector.model_id),
+    )
+    return {int(face): float(similarity) for face, similarity in rows}
+
+
 # Vectors are of unit length: the inner product is their cosine similarity. OFFSET 0: it is what goes on, not
 # the vectors, which would be sorted on disk.
 _SIMILAR: LiteralString = """

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.people.said_births import hand_over_birth
 from facesets.store.postgres.people.steps import Step
 
 
@@ -164,6 +165,7 @@ def hand_over(step: Step, old: UUID, new: UUID) -> bool:
     )
     connection.execute("UPDATE said_faces SET person_id = %s WHERE person_id = %s", (new, old))
     _hand_over_exemplars(step, old, new)
+    hand_over_birth(step, old, new)
     for first, second in connection.execute(
         "SELECT person_a, person_b FROM said_of_people WHERE %s IN (person_a, person_b)", (old,)
     ).fetchall():

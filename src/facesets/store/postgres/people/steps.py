@@ -25,6 +25,7 @@ Table = Literal[
     "said_of_faces",
     "said_of_people",
     "said_exemplars",
+    "said_births",
     "clusters",
 ]
 
@@ -101,6 +102,7 @@ TABLES: dict[Table, KeptTable] = {
             ("pinned", "said_at"),
             of_faces=("face_id",),
         ),
+        KeptTable("said_births", (("person_id", "uuid"),), ("year", "born_on", "said_at")),
         KeptTable(
             "clusters",
             (("id", "text"),),

@@ -75,6 +75,7 @@ def load_nodes(connection: Connection, detector: DetectorRow, *, same_image_ok: 
                     OR EXISTS (SELECT FROM said_people s WHERE s.person_id = f.person_id)
                     OR EXISTS (SELECT FROM said_faces s WHERE s.person_id = f.person_id AND s.is_person)
                     OR EXISTS (SELECT FROM said_exemplars s WHERE s.person_id = f.person_id)
+                    OR EXISTS (SELECT FROM said_births s WHERE s.person_id = f.person_id)
                     AS is_vouched,
                 bool_or(c.verified_at IS NOT NULL) AS is_verified
             FROM face_detections f LEFT JOIN clusters c ON c.id = f.cluster
@@ -188,6 +189,7 @@ def empty_persons(connection: Connection) -> list[UUID]:
             AND NOT EXISTS (SELECT FROM said_faces s WHERE s.person_id = p.id)
             AND NOT EXISTS (SELECT FROM said_of_people s WHERE p.id IN (s.person_a, s.person_b))
             AND NOT EXISTS (SELECT FROM said_exemplars s WHERE s.person_id = p.id)
+            AND NOT EXISTS (SELECT FROM said_births s WHERE s.person_id = p.id)
             ORDER BY id"""
     )
     return [person for (person,) in rows]

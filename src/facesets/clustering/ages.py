@@ -1,0 +1,156 @@
+"""When people were born, and of which sex they are, by what a model says of single faces.
+
+Each face on a dated photo gives a birth year: that of the photo less the age that the face looks. A model
+errs by years, and some faces are somebody else's or on photos with a wrong date: so the median counts, and
+the spread is that of the middle half.
+
+References
+----------
+Rousseeuw and Croux, "Alternatives to the median absolute deviation", JASA 1993.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from facesets.clustering.vectors import Float64, Int64
+
+MAD_TO_SPREAD = 1.4826
+"""Times the median absolute deviation is the standard deviation of what is normally distributed."""
+
+LEAST_FACES = 5
+"""Of fewer dated faces nothing follows about a single one of them."""
+
+LEAST_SPREAD_YEARS = 5.0
+"""What models err by at least: where faces of one person agree better, that is by chance."""
+
+CONTRADICTS_SPREADS = 3.0
+"""A face that is off by more is unlikely to be the person."""
+
+_SUREST = 0.99
+"""Most that a single face counts for: networks are surer than they are right."""
+
+_LIKELY = (0.2, 0.8)
+_PER_SPREAD = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Births:
+    """When people were born.
+
+    Attributes
+    ----------
+    year, spread : float64 arrays of shape (p,)
+        NaN for who has no face with age and date.
+    faces : int64 array of shape (p,)
+        That have both.
+    """
+
+    year: Float64
+    spread: Float64
+    faces: Int64
+
+
+@dataclass(frozen=True, slots=True)
+class Contradictions:
+    """Faces whose age does not fit when their person was born.
+
+    Attributes
+    ----------
+    row : int64 array of shape (m,)
+    expected : float64 array of shape (m,)
+        How old the person is on that photo.
+    spread : float64 array of shape (m,)
+        What it was measured by, in years.
+    likely : float64 array of shape (m,)
+        How likely they are somebody else.
+    """
+
+    row: Int64
+    expected: Float64
+    spread: Float64
+    likely: Float64
+
+
+def estimate_births(person: Int64, taken: Float64, age: Float64, people: int) -> Births:
+    """When each person was born, by their faces.
+
+    Parameters
+    ----------
+    person : int64 array of shape (n,)
+        Whose each face is, from 0 to `people` - 1.
+    taken, age : float64 arrays of shape (n,)
+        The year of the photo and the age that the face looks; NaN where unknown.
+    """
+    rows = np.flatnonzero(np.isfinite(taken) & np.isfinite(age))
+    year = taken[rows] - age[rows]
+    middle = _medians(person[rows], year, people)
+    spread = MAD_TO_SPREAD * _medians(person[rows], np.abs(year - middle[person[rows]]), people)
+    return Births(middle, spread, np.bincount(person[rows], minlength=people))
+
+
+def contradicting_faces(person: Int64, taken: Float64, age: Float64, said: Float64) -> Contradictions:
+    """Faces that look older or younger than their person was, by more than three spreads.
+
+    Parameters
+    ----------
+    person, taken, age
+        As `estimate_births` takes them.
+    said : float64 array of shape (p,)
+        The birth year of each person as a human said it; NaN where it was not. It counts for more than
+        the faces, which still say how far apart they are.
+    """
+    births = estimate_births(person, taken, age, len(said))
+    is_said = np.isfinite(said)
+    known = np.where(is_said, said, np.where(births.faces >= LEAST_FACES, births.year, np.nan))
+    off = taken - age - known[person]
+    rows = np.flatnonzero(np.isfinite(off))
+    around = MAD_TO_SPREAD * _medians(person[rows], np.abs(off[rows]), len(said))
+    enough = births.faces >= LEAST_FACES
+    spread = np.fmax(np.where(enough, around, np.nan), LEAST_SPREAD_YEARS)
+    spreads = np.abs(off[rows]) / spread[person[rows]]
+    far = np.flatnonzero(spreads > CONTRADICTS_SPREADS)
+    row = rows[far]
+    least, most = _LIKELY
+    return Contradictions(
+        row=row,
+        expected=taken[row] - known[person[row]],
+        spread=spread[person[row]],
+        likely=np.clip(least + _PER_SPREAD * (spreads[far] - CONTRADICTS_SPREADS), least, most),
+    )
+
+
+def likely_men(person: Int64, male: Float64, people: int) -> Float64:
+    """How likely each person is a man, by the log-odds of all their faces, each of which counts for little.
+
+    Parameters
+    ----------
+    person : int64 array of shape (n,)
+    male : float64 array of shape (n,)
+        How likely each face is a man's; NaN where unknown.
+
+    Returns
+    -------
+    float64 array of shape (people,)
+        NaN for who has no face of which that is known.
+    """
+    rows = np.flatnonzero(np.isfinite(male))
+    likely = np.clip(male[rows], 1 - _SUREST, _SUREST)
+    log_odds = np.bincount(person[rows], np.log(likely / (1 - likely)), minlength=people)
+    counts = np.bincount(person[rows], minlength=people)
+    men: Float64 = np.where(counts > 0, 1 / (1 + np.exp(-np.clip(log_odds, -500, 500))), np.nan)
+    return men
+
+
+def _medians(group: Int64, values: Float64, groups: int) -> Float64:
+    """The median of each group's values; NaN for none."""
+    order = np.lexsort((values, group))
+    count = np.bincount(group, minlength=groups)
+    start = np.cumsum(count) - count
+    there = count > 0
+    medians = np.full(groups, np.nan)
+    ordered = values[order]
+    low = ordered[(start + (count - 1) // 2)[there]]
+    high = ordered[(start + count // 2)[there]]
+    medians[there] = (low + high) / 2
+    return medians

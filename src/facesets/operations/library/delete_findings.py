@@ -1,0 +1,36 @@
+"""`index --stage NAME --delete`: what a stage found about photos goes."""
+
+from dataclasses import dataclass
+
+from facesets.errors import WrongUsage
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.photo_stages import delete_findings as delete
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedFindings:
+    """How much went; of `attributes` so many faces."""
+
+    stage: str
+    deleted: int
+    dry_run: bool = False
+
+
+def delete_findings(library: Library, stage: str, *, dry_run: bool) -> DeletedFindings:
+    """Delete all that a stage found, and all that was made of it.
+
+    Raises
+    ------
+    WrongUsage
+        What that stage finds does not stand by itself.
+    """
+
+    def work(connection: Connection) -> int:
+        with connection.transaction(force_rollback=dry_run):
+            deleted = delete(connection, stage)
+        if deleted is None:
+            raise WrongUsage(f"What {stage} finds cannot be deleted by itself. It goes with the photos.")
+        return deleted
+
+    return DeletedFindings(stage, library.database.run(work), dry_run)

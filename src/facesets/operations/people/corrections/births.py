@@ -1,0 +1,90 @@
+"""`people set`: when somebody was born, as a human says it."""
+
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from facesets.clustering.ages import CONTRADICTS_SPREADS, LEAST_FACES, LEAST_SPREAD_YEARS
+from facesets.errors import Field, WrongUsage
+from facesets.operations.people.corrections.correcting import correcting_step, keep_known
+from facesets.operations.people.corrections.summary import PersonSummary, summary_of
+from facesets.operations.people.corrections.who import called, find_person
+from facesets.plurals import counted
+from facesets.store.postgres.connection import Connection, Database, only_row
+from facesets.store.postgres.people.person_ages import PersonAge, SaidBirth, ages_of
+from facesets.store.postgres.people.said_births import said_births, say_birth
+from facesets.store.postgres.people.steps import changing
+
+_EARLIEST = 1800
+"""Nobody born before was photographed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """What is to be said: a year, a day, or, of neither, that nothing is said any more."""
+
+    year: int | None = None
+    day: date | None = None
+    unknown: bool = False
+
+
+def set_birth(database: Database, who: str, birth: Birth, *, by: str, today: date) -> PersonSummary:
+    """Say when somebody was born, in place of what was said before.
+
+    What does not go with it is told, and kept all the same: photos may have wrong dates.
+
+    Raises
+    ------
+    WrongUsage
+        Nobody is meant, or the date is none that anybody can have been born on.
+    """
+    said = _said(birth, today)
+
+    def work(connection: Connection) -> PersonSummary:
+        person = find_person(connection, who)
+        known = said_births(connection, [person.id]).get(person.id)
+        what = f"{called(person)}: birth unknown" if said is None else f"{called(person)}: born {said}"
+        with correcting_step(connection, "birth", by, what) as step:
+            if said != known:
+                say_birth(step, person.id, said)
+                keep_known(step, person.id)
+        did = "nothing is said of the birth" if said is None else f"born {said}"
+        did += f" ({known} before)" if known not in (None, said) else ""
+        against = [] if said is None else _against(connection, person.id, said)
+        return summary_of(connection, person.id, "; ".join([did, *against]), step)
+
+    return changing(database, work)
+
+
+def _said(birth: Birth, today: date) -> SaidBirth | None:
+    given = sum((birth.year is not None, birth.day is not None, birth.unknown))
+    if given != 1:
+        ways = f"{Field('birth_year', 'Y')}, {Field('birth_date', 'D')} or {Field('birth_unknown')}"
+        raise WrongUsage(f"When was this person born? Give one of {ways}.")
+    if birth.unknown:
+        return None
+    year = birth.year if birth.day is None else birth.day.year
+    if year is None or not _EARLIEST <= year <= today.year or (birth.day is not None and birth.day > today):
+        when = birth.year if birth.day is None else birth.day
+        raise WrongUsage(f"Nobody on a photo was born {when}. Give a time from {_EARLIEST} to today.")
+    return SaidBirth(year, birth.day)
+
+
+def _against(connection: Connection, person: UUID, said: SaidBirth) -> list[str]:
+    """What does not go with a birth, in words."""
+    rows = connection.execute(
+        """SELECT count(*) FROM face_detections f JOIN images i ON i.id = f.image_id
+            WHERE f.person_id = %s AND i.taken < make_date(%s, %s, %s)""",
+        (person, said.year, *((1, 1) if said.day is None else (said.day.month, said.day.day))),
+    )
+    early = int(only_row(rows)[0])
+    found = [f"{counted(early, 'face')} on photos dated earlier"] if early else []
+    return found + _estimated_otherwise(ages_of(connection, [person])[person], said)
+
+
+def _estimated_otherwise(age: PersonAge, said: SaidBirth) -> list[str]:
+    if age.birth_year is None or age.spread is None or age.dated_faces < LEAST_FACES:
+        return []
+    if abs(age.birth_year - said.year) <= CONTRADICTS_SPREADS * max(age.spread, LEAST_SPREAD_YEARS):
+        return []
+    return [f"by {counted(age.dated_faces, 'face')} it would be about {age.birth_year:.0f}"]

@@ -1,0 +1,247 @@
+"""Age and sex reach the library and the cache in the run that takes photos in, or later by themselves."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.fixtures.made_faces import made_faces
+from tests.fixtures.photo_library import Library as PhotoLibrary
+from tests.fixtures.photos import copy_photos
+
+from facesets.errors import WrongUsage
+from facesets.imaging.decode import Decoded
+from facesets.inference.attributes import Attributes, attribute_model
+from facesets.inference.describer import LocalDescriber
+from facesets.inference.landmarks import Landmarks
+from facesets.inference.local import LocalEmbedder
+from facesets.inference.packs import read_pack
+from facesets.operations.ingest.attributes import attributes_stage
+from facesets.operations.ingest.embed import embed
+from facesets.operations.ingest.enrich import EnrichSummary, enrich
+from facesets.operations.ingest.index import index
+from facesets.operations.ingest.stage_run import StageOptions, run_stage
+from facesets.operations.ingest.stages import Photo, Stage
+from facesets.operations.library.delete_findings import delete_findings
+from facesets.operations.options.cache import EmbedOptions, EnrichOptions
+from facesets.operations.options.library import IndexOptions
+from facesets.progress import SilentProgress
+from facesets.records import FaceAttributes, Faces, Finding, Float32, ImageRecord, Int64, Pixels
+from facesets.sources.folders import FolderSource
+from facesets.sources.galleries import GallerySource
+from facesets.stop import Stop
+from facesets.store.npz.cache import Cache
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+
+
+@pytest.fixture(scope="module")
+def attributes(small_pack: Path) -> Attributes:
+    model = attribute_model(read_pack(small_pack))
+    assert model is not None
+    return Attributes(model)
+
+
+@pytest.fixture
+def photos(lfw_photos: list[Path], tmp_path: Path) -> Path:
+    return copy_photos(lfw_photos[:5], tmp_path / "photos")
+
+
+def take_in(database: Database, photos: Path, embedder: LocalEmbedder, *stages: Stage) -> None:
+    index(
+        GallerySource([photos]),
+        Library(database),
+        LocalDescriber(embedder, None),
+        IndexOptions(),
+        stages=stages,
+        progress=SilentProgress(),
+        stop=Stop(),
+    )
+
+
+def into_cache(path: Path, photos: Path, embedder: LocalEmbedder, *stages: Stage) -> Faces:
+    store = Cache(path)
+    with store.writing(embedder.settings):
+        embed(
+            FolderSource(photos),
+            store,
+            embedder,
+            EmbedOptions(),
+            stages=stages,
+            progress=SilentProgress(),
+            stop=Stop(),
+        )
+    return Cache(path).load().faces
+
+
+def raw(database: Database) -> list[dict[str, float]]:
+    rows = database.run(lambda each: each.execute("SELECT raw FROM face_attributes ORDER BY face_id"))
+    return [row[0] for row in rows.fetchall()]
+
+
+def same_ages(one: Faces, other: Faces) -> None:
+    for name in ("age", "male"):
+        column, its = getattr(one, name), getattr(other, name)
+        assert column is not None
+        assert its is not None
+        assert np.isfinite(column).all()
+        np.testing.assert_array_equal(column, its)
+
+
+def test_one_pass_later_passes_and_both_stores_say_the_same_of_each_face(
+    database: Database, photos: Path, tmp_path: Path, embedder: LocalEmbedder, attributes: Attributes
+) -> None:
+    stage = attributes_stage(attributes)
+    cached = into_cache(tmp_path / "faces.npz", photos, embedder, stage)
+    take_in(database, photos, embedder)
+    library = Library(database)
+    assert library.load().faces.age is None
+    summary = run_stage(library, stage, StageOptions(), progress=SilentProgress(), stop=Stop())
+    assert summary.completed == 5
+    same_ages(library.load().faces, cached)
+    assert len(raw(database)) == len(cached)
+    assert set(raw(database)[0]) == {"female", "male", "age"}
+
+
+def test_new_photos_have_age_and_sex_when_they_are_stored(
+    database: Database, photos: Path, tmp_path: Path, embedder: LocalEmbedder, attributes: Attributes
+) -> None:
+    stage = attributes_stage(attributes)
+    take_in(database, photos, embedder, stage)
+    library = Library(database)
+    same_ages(library.load().faces, into_cache(tmp_path / "faces.npz", photos, embedder, stage))
+    sexes = database.run(
+        lambda each: each.execute(
+            """SELECT DISTINCT sex = CASE WHEN male >= 0.8 THEN 'M' WHEN male <= 0.2 THEN 'F' ELSE 'U' END
+                FROM face_detections"""
+        ).fetchall()
+    )
+    assert sexes == [(True,)]
+    again = run_stage(library, stage, StageOptions(), progress=SilentProgress(), stop=Stop())
+    assert (again.completed, again.to_do) == (0, 0)
+    newer = run_stage(
+        library,
+        replace(stage, version="other"),
+        StageOptions(dry_run=True),
+        progress=SilentProgress(),
+        stop=Stop(),
+    )
+    assert newer.to_do == 5
+
+
+def test_faces_that_are_found_again_without_the_stage_keep_their_age(
+    database: Database, photos: Path, embedder: LocalEmbedder, attributes: Attributes
+) -> None:
+    take_in(database, photos, embedder, attributes_stage(attributes))
+    library = Library(database)
+    before = library.load()
+    again = [
+        replace(image, faces=replace(image.faces, age=None, male=None), findings={})
+        for image in images_of(library)
+    ]
+    library.looking_for(embedder.settings, None).commit([], again)
+    same_ages(library.load().faces, before.faces)
+
+
+def images_of(library: Library) -> list:  # type: ignore[type-arg]
+    from facesets.library_records import PhotosOfStage
+
+    collection = library.load()
+    by_sha = {sha.decode(): row for row, sha in enumerate(collection.images.sha256)}
+    found = []
+    for each in library.pending(PhotosOfStage("scene", "1"), after=0, limit=100):
+        rows = np.flatnonzero(collection.faces.image == by_sha[each.image.sha256])
+        faces = collection.faces.take(rows).with_image(np.zeros(len(rows), np.int64))
+        found.append(replace(each.image, faces=faces))
+    return found
+
+
+def enriched(
+    library: PhotoLibrary, embedder: LocalEmbedder, landmarks: Landmarks, attributes: Attributes | None
+) -> EnrichSummary:
+    store = library.store
+    with store.writing(embedder.settings):
+        return enrich(
+            store,
+            embedder,
+            landmarks,
+            EnrichOptions(),
+            attributes=attributes,
+            progress=SilentProgress(),
+            stop=Stop(),
+        )
+
+
+def test_a_cache_of_before_gets_age_and_sex_once_though_it_was_enriched(
+    library: PhotoLibrary,
+    embedder: LocalEmbedder,
+    landmark_pack: Path,
+    attributes: Attributes,
+    tmp_path: Path,
+) -> None:
+    landmarks = Landmarks(read_pack(landmark_pack))
+    assert enriched(library, embedder, landmarks, None).aged == 0
+    before = library.store.load().faces
+    later = enriched(library, embedder, landmarks, attributes)
+    assert (later.faces, later.aged, later.already) == (0, len(before), 0)
+    after = library.store.load().faces
+    same_ages(after, into_cache(tmp_path / "new.npz", library.photos, embedder, attributes_stage(attributes)))
+    for name, column in before.columns().items():
+        np.testing.assert_array_equal(column, getattr(after, name))
+    assert enriched(library, embedder, landmarks, attributes).images == 0
+
+
+class Noting:
+    """A model that notes which bodies it was shown."""
+
+    version = "1"
+
+    def __init__(self) -> None:
+        self.bodies: list[Float32 | None] = []
+
+    def of(self, pixels: Pixels, box: Float32, body: Float32 | None = None) -> FaceAttributes:  # noqa: ARG002
+        self.bodies.append(body)
+        some = np.zeros(len(box), np.float32)
+        return FaceAttributes(some, some, some[:, None], ("age",))
+
+
+@dataclass(frozen=True)
+class Bodies:
+    box: Float32
+    face: Int64
+
+
+def test_bodies_that_the_same_run_found_are_shown_in_pixels_of_the_reduced_picture() -> None:
+    pixels = np.zeros((50, 80, 3), np.uint8)
+    decoded = Decoded(pixels, 160, 100)
+    faces = made_faces(2)
+    image = ImageRecord("0" * 64, 160, 100, np.datetime64("NaT"), bytes(32), faces)
+    model = Noting()
+    stage = attributes_stage(model)
+    photo = Photo("a.jpg", b"", decoded)
+    stage.look(photo, image)
+    box = np.array([[0, 0, 9, 9], [20, 10, 60, 90]], np.float32)
+    stage.look(photo, image.with_finding("bodies", Finding("1", Bodies(box, np.array([-1, 1])))))
+    without, shown = model.bodies
+    assert without is None
+    assert shown is not None
+    np.testing.assert_array_equal(shown, [[np.nan] * 4, [10, 5, 30, 45]])
+
+
+def test_all_ages_can_be_deleted_and_are_found_again_when_asked_for(
+    database: Database, photos: Path, embedder: LocalEmbedder, attributes: Attributes
+) -> None:
+    stage = attributes_stage(attributes)
+    take_in(database, photos, embedder, stage)
+    library = Library(database)
+    before = library.load().faces
+    assert delete_findings(library, "attributes", dry_run=True).deleted == len(before)
+    same_ages(library.load().faces, before)
+    assert delete_findings(library, "attributes", dry_run=False).deleted == len(before)
+    assert library.load().faces.age is None
+    assert raw(database) == []
+    with pytest.raises(WrongUsage, match="cannot be deleted"):
+        delete_findings(library, "detection", dry_run=False)
+    again = run_stage(library, stage, StageOptions(), progress=SilentProgress(), stop=Stop())
+    assert again.completed == 5
+    same_ages(library.load().faces, before)

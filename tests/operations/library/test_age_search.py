@@ -1,0 +1,85 @@
+"""`search --person NAME --age 5-8`: by the birth where that is known, else by how old the face looks."""
+
+from datetime import date
+
+import pytest
+from tests.fixtures.aged_people import look
+from tests.fixtures.filled_library import template_by
+from tests.fixtures.library_people import add_person, cluster, who_is
+
+from facesets.errors import WrongUsage
+from facesets.library_records import AgeRange
+from facesets.operations.library.photo_filter import filter_of, people_meant
+from facesets.operations.library.search import ImageHit, search_photos
+from facesets.operations.options.ages import age_range
+from facesets.operations.people.corrections import naming
+from facesets.operations.people.corrections.births import Birth, set_birth
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+
+BY = "anna@home"
+
+
+def fill(database: Database) -> None:
+    library = Library(database)
+    add_person(library, "anna", 8)
+    # One photo a year from 1990 on, on which the face looks ten years older than the others say.
+    look(library, "anna", 1985, [5, 6, 7, 8, 9, 10, 11, 22])
+    add_person(library, "ben", 3)
+    look(library, "ben", 1985, [30, 40, 50])
+    cluster(library)
+    for name in ("anna", "ben"):
+        naming.name(database, who_is(library, f"{name}-0-0"), name.title(), into=False, face=False, by=BY)
+
+
+template = template_by(fill)
+
+
+@pytest.fixture
+def library(database: Database) -> Library:
+    return Library(database)
+
+
+def shown(library: Library, who: str, youngest: int, oldest: int) -> list[ImageHit]:
+    asked = filter_of(library, people_meant(library, [who]), ages=AgeRange(youngest, oldest))
+    return search_photos(library, asked, 50)
+
+
+def years(library: Library, who: str, youngest: int, oldest: int) -> list[int]:
+    return sorted(int(hit.taken[:4]) for hit in shown(library, who, youngest, oldest))
+
+
+def test_many_faces_together_say_how_old_somebody_is_on_each_photo(library: Library) -> None:
+    assert years(library, "Anna", 5, 8) == [1990, 1991, 1992, 1993]
+    assert years(library, "Anna", 12, 12) == [1997]
+    assert years(library, "Anna", 20, 30) == []
+
+
+def test_of_few_faces_each_says_its_own_age(library: Library) -> None:
+    assert years(library, "Ben", 35, 50) == [1991, 1992]
+
+
+def test_a_photo_without_a_date_goes_by_the_face(library: Library) -> None:
+    library.database.run(
+        lambda each: each.execute("UPDATE images SET taken = NULL WHERE taken >= '1997-01-01'")
+    )
+    assert [hit.taken for hit in shown(library, "Anna", 22, 22)] == [""]
+
+
+def test_a_birth_that_a_human_said_decides_to_the_day(library: Library) -> None:
+    set_birth(library.database, "Anna", Birth(day=date(1980, 6, 2)), by=BY, today=date(2024, 1, 1))
+    # The photos are of the first of June: the day before the birthday.
+    assert years(library, "Anna", 10, 12) == [1991, 1992, 1993]
+    set_birth(library.database, "Anna", Birth(1980), by=BY, today=date(2024, 1, 1))
+    assert years(library, "Anna", 10, 12) == [1990, 1991, 1992]
+
+
+@pytest.mark.parametrize(("text", "ages"), [("5-8", (5, 8)), ("7", (7, 7)), (" 0-101 ", (0, 101))])
+def test_ages_are_given_in_full_years(text: str, ages: tuple[int, int]) -> None:
+    assert age_range("--age", text) == AgeRange(*ages)
+
+
+@pytest.mark.parametrize("text", ["", "old", "8-5", "5.5", "-3", "5-", "1000"])
+def test_what_is_no_age_is_refused(text: str) -> None:
+    with pytest.raises(WrongUsage, match="--age"):
+        age_range("--age", text)

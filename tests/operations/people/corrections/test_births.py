@@ -1,0 +1,165 @@
+"""When people were born: as their faces say, and as a human says, which counts for more."""
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.fixtures.aged_people import look, looks, photo
+from tests.fixtures.filled_library import template_by
+from tests.fixtures.library_people import add_person, cluster, rows, who_is
+from tests.fixtures.postgres import Server, temporary
+
+from facesets.errors import WrongUsage
+from facesets.operations.people.carrying.export_people import export_people
+from facesets.operations.people.carrying.import_people import import_people
+from facesets.operations.people.carrying.people_file import read_people
+from facesets.operations.people.corrections import correcting, history, naming
+from facesets.operations.people.corrections.births import Birth, set_birth
+from facesets.operations.people.corrections.summary import PersonSummary
+from facesets.operations.people.forgetting.forget import forget
+from facesets.operations.people.lists.listing import person
+from facesets.progress import SilentProgress
+from facesets.store.postgres.connection import Database
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.people.person_ages import PersonAge
+
+BY = "anna@home"
+TODAY = date(2024, 5, 1)
+
+
+def fill(database: Database) -> None:
+    library = Library(database)
+    for name, born in (("anna", 1960), ("ben", 1985)):
+        add_person(library, name, 7)
+        look(library, name, born, male=0.1 if name == "anna" else 0.9)
+    cluster(library)
+    for name in ("anna", "ben"):
+        who = who_is(library, f"{name}-0-0")
+        naming.name(database, who, name.title(), into=False, face=False, by=BY)
+
+
+template = template_by(fill)
+
+
+def age(library: Library, who: str = "Anna") -> PersonAge:
+    found = person(library.database, who, faces=0).age
+    assert found is not None
+    return found
+
+
+def say(library: Library, who: str = "Anna", **birth: Any) -> PersonSummary:
+    return set_birth(library.database, who, Birth(**birth), by=BY, today=TODAY)
+
+
+def test_faces_say_when_somebody_was_born_and_of_which_sex(library: Library) -> None:
+    found = age(library)
+    assert (found.birth_year, found.spread, found.dated_faces) == (1960, 0, 7)
+    assert (found.sex, age(library, "Ben").sex) == ("F", "M")
+    assert found.sex_probability is not None
+    assert found.sex_probability > 0.99
+    assert found.made_at
+
+
+def test_what_is_known_follows_the_faces_whatever_changes_them(library: Library) -> None:
+    age(library)
+    for place in range(4):
+        looks(library.database, photo(library, "anna", place), 40 + place)
+    assert age(library).birth_year == 1950
+    library.database.run(lambda each: each.execute("UPDATE images SET taken = taken + interval '2 years'"))
+    assert age(library).birth_year == 1952
+    moved = [photo(library, "anna", place) for place in range(4)]
+    correcting.move(library.database, moved, "Ben", by=BY)
+    assert (age(library).birth_year, age(library).dated_faces) == (1962, 3)
+    assert age(library, "Ben").dated_faces == 11
+    library.database.run(lambda each: each.execute("UPDATE face_detections SET age = NULL"))
+    assert (age(library).birth_year, age(library).dated_faces) == (None, 0)
+
+
+def test_a_human_says_more_than_the_faces_and_can_take_it_back(library: Library) -> None:
+    summary = say(library, year=1962)
+    assert (summary.did, age(library).born) == ("born 1962", 1962)
+    assert age(library).birth_year == 1960
+    assert say(library, day=date(1963, 2, 3)).did == "born 1963-02-03 (1962 before)"
+    assert str(age(library).said) == "1963-02-03"
+    history.undo(library.database, None, by=BY)
+    assert str(age(library).said) == "1962"
+    assert say(library, unknown=True).did == "nothing is said of the birth (1962 before)"
+    assert age(library).said is None
+    history.undo(library.database, None, by=BY)
+    history.undo(library.database, None, by=BY)
+    assert (age(library).said, age(library).born) == (None, 1960)
+    assert say(library, unknown=True).step is None
+
+
+def test_what_does_not_go_with_a_birth_is_told_and_kept(library: Library) -> None:
+    assert say(library, year=1992).did == (
+        "born 1992; 2 faces on photos dated earlier; by 7 faces it would be about 1960"
+    )
+    assert age(library).born == 1992
+    assert say(library, day=date(1990, 6, 2)).did.startswith(
+        "born 1990-06-02 (1992 before); 1 face on photos"
+    )
+
+
+@pytest.mark.parametrize(
+    "birth", [{}, {"year": 1700}, {"year": 2025}, {"day": date(2024, 5, 2)}, {"year": 1950, "unknown": True}]
+)
+def test_a_birth_is_one_time_at_which_somebody_can_have_been_born(
+    library: Library, birth: dict[str, Any]
+) -> None:
+    with pytest.raises(WrongUsage):
+        say(library, **birth)
+
+
+def test_of_two_who_are_merged_the_birth_of_the_one_who_is_kept_stays(library: Library) -> None:
+    say(library, "Anna", year=1962)
+    say(library, "Ben", year=1985)
+    summary = correcting.merge(library.database, ["Ben"], "Anna", drop_names=False, by=BY)
+    assert summary.did == "7 faces merged; born 1962 is kept, said was also: Ben 1985"
+    assert str(age(library).said) == "1962"
+    history.undo(library.database, None, by=BY)
+    assert (str(age(library).said), str(age(library, "Ben").said)) == ("1962", "1985")
+    say(library, "Anna", unknown=True)
+    assert (
+        correcting.merge(library.database, ["Ben"], "Anna", drop_names=False, by=BY).did == "7 faces merged"
+    )
+    assert str(age(library).said) == "1985"
+
+
+@pytest.fixture
+def other(server: Server, template: str) -> Iterator[Library]:
+    for url in temporary(server, template):
+        session = Database(url)
+        yield Library(session)
+        session.close()
+
+
+def test_births_are_carried_to_another_library_which_keeps_its_own(
+    library: Library, other: Library, tmp_path: Path
+) -> None:
+    file = tmp_path / "people.json"
+    say(library, "Anna", day=date(1962, 7, 4))
+    say(library, "Ben", year=1985)
+    say(other, "Ben", year=1986)
+    export_people(library.database, file)
+    summary = import_people(other.database, read_people(file), file.name, by=BY)
+    assert (str(age(other).said), str(age(other, "Ben").said)) == ("1962-07-04", "1986")
+    assert "Ben: born 1985, which is 1986 here" in summary.skipped
+    again = import_people(other.database, read_people(file), file.name, by=BY)
+    assert (again.statements, again.step) == (0, None)
+    history.undo(other.database, None, by=BY)
+    assert age(other).said is None
+
+
+def test_a_birth_outlives_a_reset_and_goes_with_who_is_forgotten(library: Library) -> None:
+    say(library, "Anna", day=date(1962, 7, 4))
+    say(library, "Ben", year=1985)
+    library.database.run(lambda each: each.execute("UPDATE face_detections SET person_id = NULL"))
+    library.database.run(lambda each: each.execute("DELETE FROM persons"))
+    cluster(library)
+    assert str(age(library).said) == "1962-07-04"
+    forget(library.database, "Anna", by=BY, progress=SilentProgress())
+    assert rows(library.database, "SELECT year FROM said_births") == [(1985,)]
+    assert rows(library.database, "SELECT count(*) FROM step_rows WHERE in_table = 'said_births'") == [(1,)]
