@@ -8,9 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facesets.clustering.body_matches import ALIKE
 from facesets.imaging.bodies import Boxes, SeenBodies, bodies_of_photo, faces_in_bodies
 from facesets.imaging.clothing import COLOURS, torso_colours
 from facesets.records import Float32, Pixels
+
+
+def scores(*values: float) -> Float32:
+    return np.array(values, np.float32)
 
 
 def boxes(*rows: tuple[float, float, float, float]) -> Float32:
@@ -92,10 +97,8 @@ def test_a_child_in_front_keeps_the_own_face() -> None:
 def test_a_photo_has_bodies_with_faces_faces_alone_and_bodies_alone() -> None:
     pixels = np.full((400, 600, 3), 90, np.uint8)
     seen = SeenBodies(
-        Boxes(boxes((0, 0, 100, 300), (200, 0, 300, 300), (400, 0, 500, 300)), np.float32([0.9, 0.8, 0.7])),
-        Boxes(
-            boxes((31, 20, 70, 60), (230, 20, 270, 60), (540, 20, 580, 60)), np.float32([0.95, 0.85, 0.75])
-        ),
+        Boxes(boxes((0, 0, 100, 300), (200, 0, 300, 300), (400, 0, 500, 300)), scores(0.9, 0.8, 0.7)),
+        Boxes(boxes((31, 20, 70, 60), (230, 20, 270, 60), (540, 20, 580, 60)), scores(0.95, 0.85, 0.75)),
     )
     found = bodies_of_photo(seen, boxes((30, 20, 70, 60)), pixels, (2, 3))
     assert found.face.tolist() == [0, -1, -1, -1]
@@ -110,7 +113,7 @@ def test_a_photo_has_bodies_with_faces_faces_alone_and_bodies_alone() -> None:
 
 
 def test_a_photo_without_anybody_has_no_rows() -> None:
-    nobody = Boxes(boxes(), np.float32([]))
+    nobody = Boxes(boxes(), scores())
     pixels = np.zeros((40, 40, 3), np.uint8)
     found = bodies_of_photo(SeenBodies(nobody, nobody), boxes(), pixels, (1, 1))
     assert (len(found), found.colours.shape) == (0, (0, COLOURS))
@@ -152,9 +155,9 @@ def test_the_same_clothes_look_alike_and_others_do_not() -> None:
     rng = np.random.default_rng(1)
     described = [[torso_colours(dressed(*each, rng), BODY) for _ in range(3)] for each in CLOTHES]
     for row, own in enumerate(described):
-        assert min(alike(a, b) for a in own for b in own) >= 0.9
+        assert min(alike(a, b) for a in own for b in own) >= ALIKE
         others = [each for place, them in enumerate(described) for each in them if place != row]
-        assert max(alike(a, b) for a in own for b in others) < 0.9
+        assert max(alike(a, b) for a in own for b in others) < ALIKE
 
 
 def test_a_picture_of_another_size_gives_about_the_same() -> None:
@@ -167,7 +170,7 @@ def test_with_a_face_the_torso_lies_below_it_though_the_body_is_cut() -> None:
     picture = dressed(*CLOTHES[0], np.random.default_rng(3))[:260]
     face = np.array([75, 20, 125, 80], np.float32)
     whole = torso_colours(dressed(*CLOTHES[0], np.random.default_rng(4)), BODY)
-    assert alike(torso_colours(picture, np.array([20, 0, 180, 260], np.float32), face), whole) >= 0.9
+    assert alike(torso_colours(picture, np.array([20, 0, 180, 260], np.float32), face), whole) >= ALIKE
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ def seen(path: Path, made: Made, *pictures: Pixels, images_per_run: int = 1) -> 
 
 
 def people(found: SeenBodies) -> list[list[float]]:
-    return found.people.box.round(3).tolist()
+    rounded: list[list[float]] = found.people.box.round(3).tolist()
+    return rounded
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

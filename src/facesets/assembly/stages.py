@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from facesets.assembly.bodies import make_bodies_stage
 from facesets.assembly.models import make_landmarks
 from facesets.assembly.notices import Notices
 from facesets.assembly.packs import get_pack
@@ -30,17 +32,22 @@ class StageModels:
         The model pack that the user names; None for the one of the faces.
     provider : str
         Where models run.
+    body_model : Path or None
+        The body model that the user names; None for one that lies where models do.
     """
 
     faces_from: "CacheSettings | None" = None
     pack: str | None = None
     provider: str = "auto"
+    body_model: Path | None = None
 
 
 Maker: TypeAlias = Callable[[StageModels, Settings, Notices, Progress, Stop], Stage | None]
 """Makes a stage; None where there is no model for it."""
 
-MAKERS: Mapping[str, Maker] = {}
+MAKERS: Mapping[str, Maker] = {
+    "bodies": make_bodies_stage,
+}
 """What makes each stage that looks at photos."""
 
 

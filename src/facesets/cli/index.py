@@ -13,6 +13,7 @@ import typer
 from facesets.cli import console
 from facesets.cli.index_stage import index_stage
 from facesets.cli.params import (
+    BodyModelOption,
     ClipPackOption,
     DatabaseOption,
     ExcludeOption,
@@ -78,6 +79,7 @@ def index(
     skip_clip: Annotated[bool, Option("Only find and embed faces.")] = False,
     pack: PackOption = None,
     clip_pack: ClipPackOption = None,
+    body_model: BodyModelOption = None,
     det_size: DetSize = None,
     min_det_score: LeastDetectionScore = None,
     provider: ProviderOption = "auto",
@@ -118,7 +120,9 @@ def index(
             concurrency=concurrency or settings.load().cpus,
             dry_run=options.dry_run,
         )
-        index_stage(stage, target or [], database, of_stage, pack=pack, provider=provider)
+        index_stage(
+            stage, target or [], database, of_stage, pack=pack, provider=provider, body_model=body_model
+        )
         return
     if target is None or force:
         raise WrongUsage(_FORCE_IS_OF_STAGE if force else _NO_TARGET)
@@ -150,7 +154,7 @@ def index(
             describe, options = describer(
                 library, options, conf, asked, console, progress, stop, stopwatch=stopwatch
             )
-            models = StageModels(describe.faces_from, pack, provider)
+            models = StageModels(describe.faces_from, pack, provider, body_model)
             stages = (
                 []
                 if options.dry_run

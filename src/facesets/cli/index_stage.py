@@ -19,6 +19,7 @@ def index_stage(
     *,
     pack: str | None,
     provider: str,
+    body_model: Path | None,
 ) -> None:
     """Let one stage look at the photos of the library that lack it, or at those below some folders."""
     from dataclasses import replace
@@ -39,7 +40,7 @@ def index_stage(
         open_database(database, conf, console) as session,
     ):
         library = Library(session)
-        models = StageModels(library.settings, pack, provider)
+        models = StageModels(library.settings, pack, provider, body_model)
         stage = stage_by_itself(name, models, conf, console, progress, stop)
         summary = run_stage(library, stage, options, progress=progress, stop=stop)
     console.show(summary, [_line(library.label, summary)], asked_for=options.dry_run)

@@ -8,7 +8,7 @@ from facesets.records import Float32, Pixels
 
 _LIGHT = np.linspace(10, 90, 5, dtype=np.float32)
 _CHROMA = np.linspace(-60, 60, 7, dtype=np.float32)
-_LIGHT_BLUR, _CHROMA_BLUR = 16.0, 12.0
+_LIGHT_BLUR, _CHROMA_BLUR = 12.0, 10.0
 """Standard deviations by which each pixel is spread: clothes of one colour are alike by exp(-d²/8s²)."""
 COLOURS = len(_LIGHT) * len(_CHROMA) ** 2
 """Length of a descriptor: bins of lightness, of green to red, and of blue to yellow."""
@@ -68,4 +68,5 @@ def _torso(body: Float32, face: Float32 | None) -> tuple[float, float, float, fl
 def _shares(values: Float32, middles: Float32, blur: float) -> Float32:
     """How much each value belongs to each bin, (n, bins)."""
     shares: Float32 = np.exp(-(((values[:, None] - middles[None]) / blur) ** 2) / 2)
-    return shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
+    shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
+    return shares

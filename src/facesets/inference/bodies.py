@@ -220,9 +220,10 @@ def _why_not_onnx(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
             begins = file.read(4)
-        onnx.load(str(path), load_external_data=False)
     except OSError as error:
         return f"it cannot be read ({error.strerror or error})"
+    try:
+        onnx.load(str(path), load_external_data=False)
     except DecodeError:
         if begins.startswith(b"PK"):
             return "it is an archive, such as a PyTorch checkpoint, not ONNX: export it to ONNX first"

@@ -86,7 +86,7 @@ def layout_of(output: NDArray[Any], names: Sequence[str], size: tuple[int, int],
     _, rows, columns = output.shape
     cells = _cells(size)
     if columns == _NMS_COLUMNS and not (rows in (cells, 3 * cells) and count in (1, 2)):
-        return Layout("suppressed", False, classes, count)
+        return Layout("suppressed", boxes_last=False, classes=classes, count=count)
     for boxes_last, attributes in ((True, rows), (False, columns)):
         has_more = extra and 4 + count < attributes == min(rows, columns)
         if attributes == 4 + count or has_more:

@@ -10,6 +10,7 @@ import numpy as np
 from facesets.operations.people.corrections.who import called, find, require_person, short
 from facesets.operations.people.corrections.wording import describing
 from facesets.operations.people.lists.cluster_details import ClusterDetails, NearPerson, cluster_details
+from facesets.store.postgres.bodies import count_bodies
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import usual_detector
 from facesets.store.postgres.people.people_list import (
@@ -54,6 +55,8 @@ class PersonDetails:
         Which the faces are in.
     nearest : list of NearPerson
         Who resembles this person most.
+    bodies : int
+        Bodies that have a face of theirs.
     """
 
     person: PersonLine
@@ -63,6 +66,7 @@ class PersonDetails:
     cluster: ClusterDetails | None = None
     clusters: list[OwnCluster] = field(default_factory=list)
     nearest: list[NearPerson] = field(default_factory=list)
+    bodies: int = 0
 
 
 def people(database: Database, *, status: Status, unnamed: bool, sort: Sort) -> list[PersonLine]:
@@ -119,6 +123,7 @@ def person(database: Database, who: str, *, faces: int) -> PersonDetails:
                 NearPerson(short(other), called(require_person(connection, other)), similarity)
                 for other, similarity in nearest_people(connection, state.id, _NEAREST)
             ],
+            bodies=count_bodies(connection, state.id),
         )
 
     return database.run(work)
