@@ -142,3 +142,19 @@ def test_stages_are_all_that_there_are_unless_some_are_named() -> None:
     )
     with pytest.raises(WrongUsage, match="a cache does not keep what scene finds"):
         stages("embed", "photos", "faces.npz", "--stages", "scene,metadata")
+
+
+def test_a_list_that_is_read_from_one_text_is_as_declared_where_it_is_not_given() -> None:
+    names = Annotated[tuple[str, ...], Option("Names.", parse=lambda _, text: tuple(text.split(",")))]
+    made = dataclasses.make_dataclass("Made", [("names", names, ("anna", "ben"))], frozen=True)
+    seen: list[Any] = []
+
+    def command(*, options: made) -> None:  # type: ignore[valid-type]
+        seen.append(options.names)  # type: ignore[attr-defined]
+
+    command.__annotations__ = {"options": made, "return": None}
+    app = typer.Typer()
+    app.command()(with_flags(command))
+    for line in ([], ["--names", "cleo,dora"]):
+        assert CliRunner().invoke(app, line).exit_code == 0
+    assert seen == [("anna", "ben"), ("cleo", "dora")]

@@ -63,6 +63,7 @@ def lines(line: str, summary: object = None) -> list[str]:
         ("models pull", "run PHOTOS"),
         ("models pull open", "run PHOTOS --pack open"),
         ("models pull ViT-B-32__openai", "index --target PHOTOS"),
+        ("models pull yolox_s", "index --stage bodies"),
     ],
 )
 def test_the_next_step_names_the_users_own_paths(line: str, step: str) -> None:

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from facesets.assembly.bodies import make_bodies_stage
 from facesets.assembly.models import make_attributes, make_landmarks
 from facesets.assembly.notices import Notices
 from facesets.assembly.packs import get_pack
@@ -43,6 +45,8 @@ class StageModels:
         What embeds the photos of the run.
     clip_pack : str or None
         The CLIP pack that the user names.
+    body_model : Path or None
+        The body model that the user names; None for one that lies where models do.
     """
 
     faces_from: "CacheSettings | None" = None
@@ -52,6 +56,7 @@ class StageModels:
     library: "Library | None" = None
     describer: Describer | None = None
     clip_pack: str | None = None
+    body_model: Path | None = None
 
 
 Maker: TypeAlias = Callable[[StageModels, Settings, Notices, Progress, Stop], Stage | None]
@@ -77,6 +82,7 @@ def _attributes(
 
 MAKERS: Mapping[str, Maker] = {
     "metadata": _metadata,
+    "bodies": make_bodies_stage,
     "attributes": _attributes,
     "scene": make_scene_stage,
     "face-tags": make_face_stage,

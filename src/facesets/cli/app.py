@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import typer
 from typer.main import get_command
 
-from facesets.cli import console, people_prototypes, people_set  # noqa: F401 - adds its commands to `people`
+from facesets.cli import console, people_bodies, people_prototypes, people_set  # noqa: F401 - add commands to `people`
 from facesets.cli.assign import assign
 from facesets.cli.check import check
 from facesets.cli.cluster import cluster

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesets.cli import console
-from facesets.cli.params import PackOption, ProviderOption
+from facesets.cli.params import BodyModelOption, PackOption, ProviderOption
 from facesets.cli.wording import worded
 from facesets.files import printable
 from facesets.operations.options.declaration import Option
@@ -29,6 +29,7 @@ def doctor(
         Option("Measure how fast models run here, and how threads are best used."),
     ] = False,
     pack: PackOption = None,
+    body_model: BodyModelOption = None,
     provider: ProviderOption = "auto",
 ) -> None:
     """Look for what is wrong with this installation, and say which command repairs it."""
@@ -45,7 +46,8 @@ def doctor(
         _benchmark(conf, pack, provider)
         return
     findings = [_settings(conf)]
-    findings += run(roots, [Path.cwd(), *(path.absolute() for path in directories or [])], pack or conf.pack)
+    written = [Path.cwd(), *(path.absolute() for path in directories or [])]
+    findings += run(roots, written, pack or conf.pack, body_model)
     findings = [dataclasses.replace(finding, state=worded(finding.state)) for finding in findings]
     lines = []
     for finding in findings:

@@ -158,6 +158,7 @@ GUIDE = {
     "people prototypes": _entry(
         LIBRARY, "facesets people prototypes Anna", "facesets people prototypes Anna --pin 812 --drop 977"
     ),
+    "people bodies": _entry(LIBRARY, "facesets people bodies Anna"),
     "people centroids": _entry(LIBRARY, "facesets people centroids"),
     "explain": _entry(LIBRARY, "facesets explain 812", "facesets explain 812 Ben --json"),
     "tags list": _entry(LIBRARY, "facesets tags list", "facesets tags list --toml > tags.toml"),
@@ -191,11 +192,18 @@ GUIDE = {
         "facesets immich-push immich/anna --apply",
         "facesets immich-push immich/anna --undo last --apply",
     ),
-    "doctor": _entry(MAINTENANCE, "facesets doctor", "facesets doctor --benchmark"),
+    "doctor": _entry(
+        MAINTENANCE,
+        "facesets doctor",
+        "facesets doctor --benchmark",
+        "facesets doctor --body-model yolo.onnx",
+    ),
     "models list": _entry(MAINTENANCE, "facesets models list"),
     "models show": _entry(MAINTENANCE, "facesets models show open"),
     "models path": _entry(MAINTENANCE, "facesets models path buffalo_l"),
-    "models pull": _entry(MAINTENANCE, "facesets models pull", "facesets models pull open"),
+    "models pull": _entry(
+        MAINTENANCE, "facesets models pull", "facesets models pull open", "facesets models pull yolox_s"
+    ),
     "models verify": _entry(MAINTENANCE, "facesets models verify buffalo_l"),
 }
 """Every command, in the order of use."""

@@ -13,6 +13,7 @@ import typer
 from facesets.cli import console
 from facesets.cli.index_stage import delete_stage, index_stage
 from facesets.cli.params import (
+    BodyModelOption,
     ClipPackOption,
     DatabaseOption,
     ExcludeOption,
@@ -79,6 +80,7 @@ def index(
     skip_clip: Annotated[bool, Option("Only find and embed faces.")] = False,
     pack: PackOption = None,
     clip_pack: ClipPackOption = None,
+    body_model: BodyModelOption = None,
     det_size: DetSize = None,
     min_det_score: LeastDetectionScore = None,
     provider: ProviderOption = "auto",
@@ -124,7 +126,10 @@ def index(
             dry_run=options.dry_run,
         )
         by = Asked((pack, None, None), clip_pack, provider, ml_uri)
-        index_stage(stage, target or [], database, of_stage, by, trust_mtime=options.trust_mtime)
+        models = StageModels(
+            None, pack, provider, options.trust_mtime, clip_pack=clip_pack, body_model=body_model
+        )
+        index_stage(stage, target or [], database, of_stage, by, models)
         return
     if target is None or force or delete:
         raise WrongUsage(_FORCE_IS_OF_STAGE if force else _DELETE_IS_OF_STAGE if delete else _NO_TARGET)
@@ -164,6 +169,7 @@ def index(
                 library=library,
                 describer=describe,
                 clip_pack=clip_pack,
+                body_model=body_model,
             )
             stages = (
                 []

@@ -9,6 +9,7 @@ from facesets.plurals import counted
 
 if TYPE_CHECKING:
     from facesets.assembly.describing import Asked
+    from facesets.assembly.stages import StageModels
     from facesets.operations.ingest.stage_run import StageOptions, StageSummary
 
 
@@ -18,14 +19,13 @@ def index_stage(
     database: str | None,
     options: "StageOptions",
     asked: "Asked",
-    *,
-    trust_mtime: bool,
+    models: "StageModels",
 ) -> None:
     """Let one stage look at the photos of the library that lack it, or at those below some folders."""
     from dataclasses import replace
 
     from facesets import settings
-    from facesets.assembly.stages import StageModels, stage_by_itself
+    from facesets.assembly.stages import stage_by_itself
     from facesets.assembly.stores import open_database
     from facesets.assembly.tags import TARGET_OF, run_tags
     from facesets.files import plain_path
@@ -44,7 +44,7 @@ def index_stage(
         if name in TARGET_OF:
             summary = run_tags(name, library, conf, asked, options, progress, stop)
         else:
-            models = StageModels(library.settings, asked.detection[0], asked.provider, trust_mtime)
+            models = replace(models, faces_from=library.settings, library=library)
             stage = stage_by_itself(name, models, conf, console, progress, stop)
             summary = run_stage(library, stage, options, progress=progress, stop=stop)
     console.show(summary, [stage_line(library.label, summary)], asked_for=options.dry_run)

@@ -31,10 +31,11 @@ _Name = Annotated[
 
 
 def _published(incomplete: str) -> list[str]:
-    """Packs that can be fetched, for the shell to complete."""
-    from facesets.inference.catalog import CONVERTED, PUBLISHED, PUBLISHED_CLIP
+    """Packs and models that can be fetched, for the shell to complete."""
+    from facesets.inference.catalog import CONVERTED, PUBLISHED, PUBLISHED_BODY, PUBLISHED_CLIP
 
-    return [name for name in (*PUBLISHED, *CONVERTED, *PUBLISHED_CLIP) if name.startswith(incomplete)]
+    known = (*PUBLISHED, *CONVERTED, *PUBLISHED_CLIP, *PUBLISHED_BODY)
+    return [name for name in known if name.startswith(incomplete)]
 
 
 _PublishedName = Annotated[
@@ -56,8 +57,9 @@ def _named(name: str | None, conf: "Settings") -> str:
 
 @models.command("list")
 def list_() -> None:
-    """List the model packs on this machine."""
+    """List the model packs and body models on this machine."""
     from facesets import settings
+    from facesets.inference.catalog import DEFAULT_BODY, PUBLISHED_BODY
     from facesets.operations.models.packs import list_packs
 
     roots = settings.load().model_roots
@@ -69,6 +71,11 @@ def list_() -> None:
     table = console.table(("pack", "size", "models", "path"), rows)
     notes = [f"\n{p.name}: {p.note}" for p in packs if p.note]
     console.show_list("packs", packs, "\n".join([table, *notes]) if packs else nothing)
+    if not any("bodies" in pack.tasks for pack in packs):
+        model = PUBLISHED_BODY[DEFAULT_BODY]
+        console.remark(
+            f"No body model is here: `facesets models pull {model.name}` fetches one. {model.licence}"
+        )
 
 
 @models.command()
@@ -121,7 +128,10 @@ def pull(
     force: Annotated[bool, Option("Fetch it though it is here.")] = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Fetch a published pack and verify it: buffalo_l or open for faces, ViT-B-32__openai for CLIP."""
+    """Fetch a published pack and verify it.
+
+    buffalo_l or open for faces, ViT-B-32__openai for CLIP, yolox_s for bodies.
+    """
     from facesets import settings
     from facesets.operations.models.pull import pull as run
     from facesets.operations.models.pull import would_pull

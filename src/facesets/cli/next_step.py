@@ -153,12 +153,14 @@ def _after_push(values: Values, summary: object) -> Words:
 
 def _after_pull(values: Values, _summary: object) -> Words:
     from facesets import settings
-    from facesets.inference.catalog import PUBLISHED_CLIP
+    from facesets.inference.catalog import PUBLISHED_BODY, PUBLISHED_CLIP
     from facesets.inference.packs import DEFAULT_PACK
 
     name, usual = values["name"], settings.load().pack or DEFAULT_PACK
     if name in PUBLISHED_CLIP:
         return ("index", "--target", "PHOTOS")
+    if name in PUBLISHED_BODY:
+        return ("index", "--stage", "bodies")
     return ("run", "PHOTOS", *(() if name in (None, usual) else ("--pack", name)))
 
 

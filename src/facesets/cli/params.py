@@ -63,6 +63,14 @@ PackOption = Annotated[
         "Model pack, by name or path.", unset="the cache's own, else `pack` of facesets.toml, else buffalo_l"
     ),
 ]
+BodyModelOption = Annotated[
+    Path | None,
+    Option(
+        "Find bodies with this ONNX file, in YOLO's layout.",
+        metavar="FILE",
+        unset="one in the pack's folder body, else one of models/body; without any, no bodies are found",
+    ),
+]
 ProviderOption = Annotated[str, Option("Where models run: auto, cuda, directml, coreml or cpu.")]
 WorkersOption = Annotated[
     int | None,

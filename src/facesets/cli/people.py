@@ -105,6 +105,8 @@ def show(
     lines = [f"{name:<10} {value}" for name, value in rows]
     lines += [f"{'said':<10} {said}" for said in found.statements]
     lines += [f"{'cluster':<10} {each.cluster} ({counted(each.faces, 'face')})" for each in found.clusters]
+    if found.bodies:
+        lines.append(f"{'bodies':<10} {found.bodies}; `people bodies` lists photos without the face")
     lines += near_lines(found.nearest)
     if found.cluster is not None:
         lines += cluster_lines(found.cluster)

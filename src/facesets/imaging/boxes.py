@@ -22,6 +22,31 @@ def iou(a: Float32, b: Float32) -> Float32:
     return ratio
 
 
+def unsuppressed(box: Float32, most_overlap: float, *, border: int = 0) -> list[int]:
+    """Rows that survive non-maximum suppression.
+
+    Parameters
+    ----------
+    box : float32 array of shape (n, 4)
+        The best first.
+    most_overlap : float
+        Intersection over union, beyond which the better one of two stands for both.
+    border : int
+        Added to widths and heights: 1 where boxes include the pixels of both their borders.
+    """
+    area = np.prod(box[:, 2:] - box[:, :2] + border, axis=1)
+    keep = []
+    rest = np.arange(len(box))
+    while rest.size:
+        best, rest = rest[0], rest[1:]
+        keep.append(int(best))
+        low = np.maximum(box[best, :2], box[rest, :2])
+        high = np.minimum(box[best, 2:], box[rest, 2:])
+        shared = np.prod(np.maximum(0, high - low + border), axis=1)
+        rest = rest[shared / (area[best] + area[rest] - shared) <= most_overlap]
+    return keep
+
+
 def _area(box: Float32) -> Float32:
     area: Float32 = np.prod(np.clip(box[:, 2:] - box[:, :2], 0, None), axis=1)
     return area

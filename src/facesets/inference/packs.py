@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from facesets.errors import Command, DamagedFile, Field, MissingModelPack
 from facesets.files import printable, writing
+from facesets.inference.body_models import PART as BODIES
 from facesets.inference.catalog import CONVERTED, PUBLISHED
 from facesets.inference.model_files import DETECTION, RECOGNITION, ModelFile, model_of_graph
 from facesets.inference.pack_toml import read_description
@@ -48,8 +49,9 @@ def pack_directories(name: str, roots: Sequence[Path], parts: Sequence[str] = ("
 
 
 def installed(roots: Sequence[Path]) -> list[Path]:
-    """Every directory below the roots that holds ONNX files, in order of preference."""
-    return [d for d in directories_below(roots, ("models", ".")) if any(d.glob("*.onnx"))]
+    """Every directory below the roots that holds a pack's ONNX files, in order of preference."""
+    below = directories_below(roots, ("models", "."))
+    return [d for d in below if d.name != BODIES and any(d.glob("*.onnx"))]
 
 
 def directories_below(roots: Sequence[Path], parts: Sequence[str]) -> list[Path]:

@@ -21,8 +21,13 @@ _ONNXRUNTIME = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxr
 _LEAST_FREE_BYTES = 1_000_000_000
 
 
-def doctor(model_roots: Sequence[Path], directories: Sequence[Path], pack: str = "") -> list[Finding]:
-    """Look at libraries, accelerators, model packs and the directories that will be written to."""
+def doctor(
+    model_roots: Sequence[Path],
+    directories: Sequence[Path],
+    pack: str = "",
+    body_model: Path | None = None,
+) -> list[Finding]:
+    """Look at libraries, accelerators, models and the directories that will be written to."""
     names = installed_names()
     libraries = [
         one_of(names, _CV2, "cv2", keep=_CV2[0]),
@@ -31,7 +36,7 @@ def doctor(model_roots: Sequence[Path], directories: Sequence[Path], pack: str =
     return [
         *libraries,
         _matrix_kernel(),
-        *_inference(model_roots, pack),
+        *_inference(model_roots, pack, body_model),
         *(_directory(directory) for directory in directories),
     ]
 
@@ -42,7 +47,7 @@ def installed_names() -> list[str]:
     return [str(name).lower() for fields in metadata if fields and (name := fields["Name"])]
 
 
-def _inference(model_roots: Sequence[Path], pack: str) -> list[Finding]:
+def _inference(model_roots: Sequence[Path], pack: str, body_model: Path | None) -> list[Finding]:
     """Model packs and accelerators; needs ONNX Runtime to be whole, which is what may be wrong."""
     try:
         from facesets.operations.models.doctor_inference import inference_findings
@@ -56,7 +61,7 @@ def _inference(model_roots: Sequence[Path], pack: str) -> list[Finding]:
                 f"pip install --force-reinstall --no-deps {keep}",
             )
         ]
-    return inference_findings(model_roots, pack)
+    return inference_findings(model_roots, pack, body_model)
 
 
 def one_of(names: Iterable[str], rivals: Sequence[str], module: str, *, keep: str) -> Finding:

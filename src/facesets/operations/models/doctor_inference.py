@@ -6,20 +6,31 @@ from pathlib import Path
 
 from facesets.errors import FacesetsError
 from facesets.files import printable
-from facesets.inference.catalog import CONVERTED, DEFAULT_CLIP, PUBLISHED
+from facesets.inference.bodies import BodyDetector
+from facesets.inference.body_models import find_body_model
+from facesets.inference.catalog import CONVERTED, DEFAULT_BODY, DEFAULT_CLIP, PUBLISHED
 from facesets.inference.clip_packs import default_clip
 from facesets.inference.model_files import ModelFile
-from facesets.inference.packs import DEFAULT_PACK, find_pack, installed, read_pack
+from facesets.inference.packs import (
+    DEFAULT_PACK,
+    find_pack,
+    installed,
+    pack_directories,
+    read_pack,
+)
 from facesets.inference.providers import candidates, why_not
 from facesets.operations.models.finding import Finding
 
 
-def inference_findings(roots: Sequence[Path], pack: str = "") -> list[Finding]:
+def inference_findings(
+    roots: Sequence[Path], pack: str = "", body_model: Path | None = None
+) -> list[Finding]:
     """Whether there is the pack of the settings, else the default one, and which accelerators work."""
     model = _any_recogniser(roots)
     return [
         *_pack(roots, pack or DEFAULT_PACK),
         _clip_pack(roots),
+        _body_model(roots, pack or DEFAULT_PACK, body_model),
         *(_providers(model) if model is not None else []),
     ]
 
@@ -49,6 +60,20 @@ def _clip_pack(roots: Sequence[Path]) -> Finding:
     if pack is None:
         return Finding(subject, "note", "missing: `search` finds no photos by words", repair)
     return Finding(subject, "ok", printable(pack.path))
+
+
+def _body_model(roots: Sequence[Path], pack: str, named: Path | None) -> Finding:
+    """What the body model is that was named, or that is used: or why it cannot be."""
+    places = [d for d in pack_directories(pack, roots) if d.is_dir()]
+    path = named or find_body_model(roots, next(iter(places), None))
+    if path is None:
+        repair = f"facesets models pull {DEFAULT_BODY}"
+        return Finding(f"body model {DEFAULT_BODY}", "note", "missing: no bodies are found on photos", repair)
+    subject = f"body model {printable(path)}"
+    try:
+        return Finding(subject, "ok", BodyDetector(path).describe())
+    except FacesetsError as error:
+        return Finding(subject, "problem", error.sentence)
 
 
 def _any_recogniser(roots: Sequence[Path]) -> ModelFile | None:

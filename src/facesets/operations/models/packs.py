@@ -4,12 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from facesets.errors import FacesetsError
+from facesets.errors import Command, FacesetsError, MissingModelPack
 from facesets.files import sha256_of
+from facesets.inference.body_models import body_models
 from facesets.inference.catalog import (
     CONVERTED,
     LICENCE,
     PUBLISHED,
+    PUBLISHED_BODY,
     PUBLISHED_CLIP,
     ConvertedPack,
     PublishedPack,
@@ -95,10 +97,21 @@ class FileCheck:
 
 
 def list_packs(roots: Sequence[Path]) -> list[PackLine]:
-    """Every pack below the roots, those of faces first."""
+    """Every pack below the roots, those of faces first, and every body model."""
     faces = [_line(directory, [*directory.glob("*.onnx")], _face_tasks) for directory in installed(roots)]
     clip = [_line(directory, [*directory.glob("*/*")], _clip_tasks) for directory in installed_clip(roots)]
-    return faces + clip
+    return faces + clip + [_body_line(path) for path in body_models(roots)]
+
+
+def _body_line(path: Path) -> PackLine:
+    from facesets.inference.bodies import BodyDetector
+
+    size = path.stat().st_size / 1e6
+    try:
+        finds = ("bodies", "faces") if BodyDetector(path).knows_faces else ("bodies",)
+        return PackLine(path.stem, str(path), finds, size)
+    except FacesetsError as error:
+        return PackLine(path.stem, str(path), (), size, error.sentence)
 
 
 def _line(
@@ -146,7 +159,7 @@ def describe_pack(name: str, roots: Sequence[Path]) -> PackDetails:
 
 
 def find(name: str, roots: Sequence[Path]) -> PackPath:
-    """Where a pack of faces or of CLIP lies.
+    """Where a pack of faces or of CLIP, or a body model, lies.
 
     Raises
     ------
@@ -156,8 +169,20 @@ def find(name: str, roots: Sequence[Path]) -> PackPath:
     if _is_clip(name, roots):
         clip = find_clip(name, roots)
         return PackPath(clip.name, str(clip.path))
+    if (body := _body(name, roots)) is not None:
+        return PackPath(body.stem, str(body))
     pack = find_pack(name, roots)
     return PackPath(pack.name, str(pack.path), note=pack.note)
+
+
+def _body(name: str, roots: Sequence[Path]) -> Path | None:
+    """A body model by its name or its path; `MissingModelPack` where a published one is not here."""
+    found = [path for path in body_models(roots) if name in (path.stem, str(path))]
+    if not found and name in PUBLISHED_BODY:
+        raise MissingModelPack(
+            f"The body model {name} is not on this machine. Run {Command('models pull', name)}."
+        )
+    return next(iter(found), None)
 
 
 def _is_clip(name: str, roots: Sequence[Path]) -> bool:
@@ -168,6 +193,10 @@ def verify(name: str, roots: Sequence[Path]) -> list[FileCheck]:
     """Compare each file of a pack with what was published. Raises as `find`."""
     if _is_clip(name, roots):
         return _verify_clip(find_clip(name, roots))
+    if (body := _body(name, roots)) is not None:
+        sha256, published_body = sha256_of(body), PUBLISHED_BODY.get(body.stem)
+        verdict = _verdict(None if published_body is None else published_body.sha256, sha256)
+        return [FileCheck(body.name, "bodies", sha256, verdict)]
     pack = find_pack(name, roots)
     published: dict[str, PublishedPack | ConvertedPack] = {**PUBLISHED, **CONVERTED}
     known = published[pack.name].files if pack.name in published else {}

@@ -8,13 +8,16 @@ from pathlib import Path
 
 from facesets.errors import Command, DamagedFile, Field, MissingModelPack, Sentence, Unreachable, WrongUsage
 from facesets.files import FileLock, printable, writing
+from facesets.inference.body_models import body_models, pulled_to
 from facesets.inference.catalog import (
     CONVERTED,
     LICENCE,
     OPEN_PACK,
     PUBLISHED,
+    PUBLISHED_BODY,
     PUBLISHED_CLIP,
     ConvertedPack,
+    PublishedBody,
     PublishedClip,
     PublishedPack,
 )
@@ -31,7 +34,7 @@ _PULLING = ".pull."
 _LONGEST_PULL_S = 24 * 3600
 _POLL_S = 0.2
 
-Published = PublishedPack | ConvertedPack | PublishedClip
+Published = PublishedPack | ConvertedPack | PublishedClip | PublishedBody
 
 
 def would_pull(name: str, roots: Sequence[Path], *, force: bool = False) -> PackPath:
@@ -51,13 +54,15 @@ def _from(published: Published) -> str:
 
 
 def _published(name: str) -> Published:
-    known: dict[str, Published] = {**PUBLISHED, **CONVERTED, **PUBLISHED_CLIP}
+    known: dict[str, Published] = {**PUBLISHED, **CONVERTED, **PUBLISHED_CLIP, **PUBLISHED_BODY}
     if name not in known:
         raise WrongUsage(f"No model pack {name} is published. Choose from: {', '.join(known)}.")
     return known[name]
 
 
 def _destination(published: Published, roots: Sequence[Path]) -> Path:
+    if isinstance(published, PublishedBody):
+        return pulled_to(roots, published.name)
     part = PART if isinstance(published, PublishedClip) else "models"
     return roots[0] / part / published.name
 
@@ -65,6 +70,8 @@ def _destination(published: Published, roots: Sequence[Path]) -> Path:
 def _there(name: str, roots: Sequence[Path]) -> list[Path]:
     if name in PUBLISHED_CLIP:
         return [d for d in clip_directories(name, roots) if is_clip(d)]
+    if name in PUBLISHED_BODY:
+        return [path for path in body_models(roots) if path.stem == name]
     return [d for d in pack_directories(name, roots) if d.is_dir() and any(d.glob("*.onnx"))]
 
 
@@ -119,6 +126,8 @@ def _fetch(published: Published, destination: Path, progress: Progress, stop: St
     with folder as scratch:
         if isinstance(published, PublishedClip):
             _pull_clip(published, Path(scratch) / name, destination, progress=progress, stop=stop)
+        elif isinstance(published, PublishedBody):
+            _pull_body(published, Path(scratch) / destination.name, destination, progress=progress, stop=stop)
         elif isinstance(published, ConvertedPack):
             _pull_converted(published, Path(scratch), destination, progress=progress, stop=stop)
         else:
@@ -149,6 +158,15 @@ def _pull_clip(
     read_clip(fresh)
     with writing(destination):
         replace_by(fresh, destination)
+
+
+def _pull_body(
+    published: PublishedBody, fresh: Path, destination: Path, *, progress: Progress, stop: Stop
+) -> None:
+    size, sha256 = published.size, published.sha256
+    download(published.url, fresh, size=size, sha256=sha256, progress=progress, stop=stop)
+    with writing(destination):
+        fresh.replace(destination)
 
 
 def _pull_converted(

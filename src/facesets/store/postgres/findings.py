@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from facesets.records import Finding, ImageRecord
+from facesets.store.postgres.bodies import write_bodies
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.face_attributes import delete_attributes, write_attributes
 from facesets.store.postgres.photo_metadata import store_metadata
@@ -14,6 +15,7 @@ Found: TypeAlias = Sequence[tuple[int, ImageRecord, Finding]]
 
 WRITERS: Mapping[str, Callable[[Connection, Found], None]] = {
     "metadata": store_metadata,
+    "bodies": write_bodies,
     "attributes": write_attributes,
     "scene": keep_image_tags,
     "face-tags": keep_face_tags,

@@ -10,6 +10,7 @@ import numpy as np
 from facesets.operations.people.corrections.who import called, find, require_person, short
 from facesets.operations.people.corrections.wording import describing
 from facesets.operations.people.lists.cluster_details import ClusterDetails, NearPerson, cluster_details
+from facesets.store.postgres.bodies import count_bodies
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import usual_detector
 from facesets.store.postgres.people.people_list import (
@@ -57,6 +58,8 @@ class PersonDetails:
         Who resembles this person most.
     age : PersonAge or None
         When the person was born, and of which sex; None for a cluster.
+    bodies : int
+        Bodies that have a face of theirs.
     """
 
     person: PersonLine
@@ -67,6 +70,7 @@ class PersonDetails:
     clusters: list[OwnCluster] = field(default_factory=list)
     nearest: list[NearPerson] = field(default_factory=list)
     age: PersonAge | None = None
+    bodies: int = 0
 
 
 def people(database: Database, *, status: Status, unnamed: bool, sort: Sort) -> list[PersonLine]:
@@ -124,6 +128,7 @@ def person(database: Database, who: str, *, faces: int) -> PersonDetails:
                 for other, similarity in nearest_people(connection, state.id, _NEAREST)
             ],
             age=ages_of(connection, [state.id])[state.id],
+            bodies=count_bodies(connection, state.id),
         )
 
     return database.run(work)

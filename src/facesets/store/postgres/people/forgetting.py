@@ -158,6 +158,7 @@ _STRIP: tuple[LiteralString, ...] = (
     "DELETE FROM step_persons WHERE person_id = ANY(%(persons)s::uuid[])",
 )
 _PEOPLE: tuple[LiteralString, ...] = (
+    "DELETE FROM bodies WHERE face_id = ANY(%(faces)s::bigint[])",
     "DELETE FROM face_detections WHERE id = ANY(%(faces)s::bigint[])",
     "DELETE FROM said_faces WHERE person_id = ANY(%(persons)s::uuid[])",
     "DELETE FROM said_exemplars WHERE person_id = ANY(%(persons)s::uuid[])",

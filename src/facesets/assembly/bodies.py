@@ -1,0 +1,57 @@
+"""The stage `bodies`: which body model is taken, and where it runs."""
+
+from typing import TYPE_CHECKING
+
+from facesets.assembly.notices import Notices
+from facesets.assembly.packs import get_pack
+from facesets.errors import FacesetsError
+from facesets.files import printable
+from facesets.interfaces import Progress
+from facesets.operations.ingest.stages import Stage
+from facesets.settings import Settings
+from facesets.stop import Stop
+
+if TYPE_CHECKING:
+    from facesets.assembly.stages import StageModels
+    from facesets.inference.packs import ModelPack
+
+
+def make_bodies_stage(
+    models: "StageModels", conf: Settings, notices: Notices, progress: Progress, stop: Stop
+) -> Stage | None:
+    """The stage that finds bodies; None where no body model is here.
+
+    Raises
+    ------
+    WrongUsage, DamagedFile, CannotInfer
+        The body model is missing, is none, or does not run here.
+    """
+    from facesets.inference.bodies import BodyDetector
+    from facesets.inference.body_models import find_body_model
+    from facesets.inference.providers import PROVIDERS, choose_provider
+    from facesets.operations.ingest.bodies import bodies_stage
+
+    pack = _pack(models, conf, notices, progress, stop)
+    path = models.body_model or find_body_model(conf.model_roots, None if pack is None else pack.path)
+    if path is None:
+        return None
+    notices.detail(f"Body model: {printable(path)}")
+    if pack is not None:
+        provider = choose_provider(models.provider, pack.recogniser).provider
+    else:
+        # There is nothing to try an accelerator with.
+        provider = PROVIDERS.get(models.provider, PROVIDERS["cpu"])
+    return bodies_stage(BodyDetector(path, provider=provider))
+
+
+def _pack(
+    models: "StageModels", conf: Settings, notices: Notices, progress: Progress, stop: Stop
+) -> "ModelPack | None":
+    """The model pack of the faces, if it is here: bodies need nothing of it but what lies beside it."""
+    name = models.pack or (models.faces_from.pack if models.faces_from is not None else "")
+    if not name:
+        return None
+    try:
+        return get_pack(name, conf, notices, progress, stop, known=models.faces_from, fetch=False)
+    except FacesetsError:
+        return None

@@ -1,0 +1,157 @@
+"""People as a body detector sees them in one picture, and which face is whose."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from facesets.imaging.boxes import iou
+from facesets.imaging.clothing import COLOURS, torso_colours
+from facesets.records import Float32, Int64, Pixels
+
+_LEAST_INSIDE = 0.5
+_HEAD_HEIGHT = 0.12
+"""Where the middle of a standing person's face is, in heights of the body from its top."""
+_NEARNESS = 0.1
+_SAME_FACE_OVERLAP = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Boxes:
+    """Boxes (n, 4) in pixels, the best first, and their scores (n,)."""
+
+    box: Float32
+    score: Float32
+
+
+@dataclass(frozen=True, slots=True)
+class SeenBodies:
+    """What a detector sees in one picture: people, and faces where it knows them."""
+
+    people: Boxes
+    faces: Boxes
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoBodies:
+    """The people on a photo as columns, one row a person: a body, a face, or both.
+
+    Attributes
+    ----------
+    box : float32 array of shape (n, 4)
+        The body, in pixels of the full picture; NaN where only a face is seen.
+    score : float32 array of shape (n,)
+    face : int64 array of shape (n,)
+        Row of the person's face among the faces that were found to be recognised; -1 for none.
+    face_box, face_score : float32 arrays of shape (n, 4) and (n,)
+        A face that only the body detector sees; NaN where there is none.
+    colours : uint8 array of shape (n, `COLOURS`)
+        Of what the person wears, as `torso_colours`; zeros where that cannot be told.
+    """
+
+    box: Float32
+    score: Float32
+    face: Int64
+    face_box: Float32
+    face_score: Float32
+    colours: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.box)
+
+
+def faces_in_bodies(faces: Float32, bodies: Float32) -> Int64:
+    """For each face the row of the body that it belongs to, -1 for none; each body has one face at most.
+
+    A face belongs to a body whose upper half it lies in, by half of its area at least. Of all ways to pair
+    them the one is taken in which the faces lie within their bodies most, and where several bodies hold a
+    face, the one with the face nearest to where a head is.
+
+    Parameters
+    ----------
+    faces, bodies : float32 arrays of shape (n, 4) and (m, 4)
+
+    References
+    ----------
+    Kuhn, "The Hungarian method for the assignment problem".
+    """
+    body = np.full(len(faces), -1, np.int64)
+    if not len(faces) or not len(bodies):
+        return body
+    inside = _inside_upper_half(faces, bodies)
+    height = np.maximum(bodies[:, 3] - bodies[:, 1], 1e-6)
+    head = np.stack([(bodies[:, 0] + bodies[:, 2]) / 2, bodies[:, 1] + _HEAD_HEIGHT * height], axis=1)
+    middle = (faces[:, :2] + faces[:, 2:]) / 2
+    away = np.linalg.norm(middle[:, None] - head[None], axis=2) / height
+    worth = np.where(inside >= _LEAST_INSIDE, inside + _NEARNESS * np.clip(1 - away, 0, 1), 0)
+    rows, columns = linear_sum_assignment(worth, maximize=True)
+    paired = worth[rows, columns] > 0
+    body[rows[paired]] = columns[paired]
+    return body
+
+
+def _inside_upper_half(faces: Float32, bodies: Float32) -> Float32:
+    """How much of each face's area lies in the upper half of each body, (n, m)."""
+    upper = bodies.copy()
+    upper[:, 3] = (bodies[:, 1] + bodies[:, 3]) / 2
+    low = np.maximum(faces[:, None, :2], upper[None, :, :2])
+    high = np.minimum(faces[:, None, 2:], upper[None, :, 2:])
+    shared = np.prod(np.clip(high - low, 0, None), axis=2)
+    area = np.prod(np.clip(faces[:, 2:] - faces[:, :2], 0, None), axis=1)
+    share: Float32 = shared / np.maximum(area, 1e-9)[:, None]
+    return share
+
+
+def bodies_of_photo(
+    seen: SeenBodies, faces: Float32, pixels: Pixels, scale: tuple[float, float]
+) -> PhotoBodies:
+    """Put bodies, recognisable faces and faces that only the body detector sees together.
+
+    Parameters
+    ----------
+    faces : float32 array of shape (n, 4)
+        Boxes of the faces that were found to be recognised, in pixels of `pixels`, as all that is seen.
+    scale : tuple of float
+        By how much the full picture is wider and higher than `pixels`.
+    """
+    box, score = seen.people.box, seen.people.score
+    is_known = (iou(seen.faces.box, faces) >= _SAME_FACE_OVERLAP).any(axis=1)
+    extra, extra_score = seen.faces.box[~is_known], seen.faces.score[~is_known]
+    face = _reversed(faces_in_bodies(faces, box), len(box))
+    # Bodies whose face can be recognised are taken; the others may have one of the faces left.
+    free = np.flatnonzero(face < 0)
+    of_free = faces_in_bodies(extra, box[free])
+    seen_face = np.full(len(box), -1, np.int64)
+    seen_face[free] = _reversed(of_free, len(free))
+    alone = np.flatnonzero(of_free < 0)
+    count, more = len(box), len(alone)
+    colours = np.zeros((count + more, COLOURS), np.uint8)
+    for row in range(count):
+        own = faces[face[row]] if face[row] >= 0 else extra[seen_face[row]] if seen_face[row] >= 0 else None
+        colours[row] = torso_colours(pixels, box[row], own)
+    has_seen = seen_face >= 0
+    face_box, face_score = np.full((count + more, 4), np.nan, np.float32), np.full(count + more, np.nan)
+    face_box[:count][has_seen], face_score[:count][has_seen] = (
+        extra[seen_face[has_seen]],
+        extra_score[seen_face[has_seen]],
+    )
+    face_box[count:], face_score[count:] = extra[alone], extra_score[alone]
+    factor = np.array(scale * 2, np.float32)
+    missing = np.full(more, np.nan, np.float32)
+    return PhotoBodies(
+        box=np.concatenate([box, np.tile(missing[:, None], 4)]) * factor,
+        score=np.concatenate([score, missing]),
+        face=np.concatenate([face, np.full(more, -1, np.int64)]),
+        face_box=face_box * factor,
+        face_score=face_score.astype(np.float32),
+        colours=colours,
+    )
+
+
+def _reversed(columns: Int64, count: int) -> Int64:
+    """For each of so many columns the row that leads to it, -1 for none."""
+    rows = np.full(count, -1, np.int64)
+    led = np.flatnonzero(columns >= 0)
+    rows[columns[led]] = led
+    return rows

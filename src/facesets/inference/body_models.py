@@ -1,0 +1,24 @@
+"""Body models on this machine: ONNX files in a folder `body`, of a model pack or beside the packs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+PART = "body"
+_PLACES = (f"models/{PART}", PART)
+
+
+def body_models(roots: Sequence[Path]) -> list[Path]:
+    """Every body model beside the packs, in order of preference."""
+    folders = [root / place for root in roots for place in _PLACES]
+    return [path.absolute() for folder in folders for path in sorted(folder.glob("*.onnx"))]
+
+
+def find_body_model(roots: Sequence[Path], pack: Path | None = None) -> Path | None:
+    """The body model that is used where none is named: the pack's own, else the first beside the packs."""
+    own = [] if pack is None else sorted((pack / PART).glob("*.onnx"))
+    return next(iter([*own, *body_models(roots)]), None)
+
+
+def pulled_to(roots: Sequence[Path], name: str) -> Path:
+    """Where a body model that is fetched goes."""
+    return roots[0] / _PLACES[0] / f"{name}.onnx"

@@ -1,0 +1,202 @@
+"""Body detectors in every layout give the boxes that are there, to the pixel."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from tests.fixtures.body_networks import Finds, Made, drawn, make_body_network
+
+from facesets.errors import DamagedFile, WrongUsage
+from facesets.imaging.bodies import SeenBodies
+from facesets.inference.bodies import BodyDetector
+from facesets.records import Pixels
+
+PERSON_AND_FACE = (Finds("red", 0, 0.9), Finds("green", 1, 0.8), Finds("blue", 0, 0.7))
+LAYOUTS = ("v8", "v8 rows", "v5", "v5 columns", "yolox", "nms")
+
+
+def seen(path: Path, made: Made, *pictures: Pixels, images_per_run: int = 1) -> list[SeenBodies]:
+    network = make_body_network(path / "bodies.onnx", made)
+    return BodyDetector(network, images_per_run=images_per_run).detect_all(pictures)
+
+
+def people(found: SeenBodies) -> list[list[float]]:
+    rounded: list[list[float]] = found.people.box.round(3).tolist()
+    return rounded
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(("width", "height"), [(64, 64), (None, None)], ids=["fixed", "free"])
+def test_every_layout_gives_people_and_faces_to_the_pixel(
+    tmp_path: Path, layout: str, width: int | None, height: int | None
+) -> None:
+    if layout == "yolox" and width is None:
+        width = height = 128
+    made = Made(PERSON_AND_FACE, layout, ("person", "face"), width, height)
+    picture = drawn(128, 128, red=(10, 20, 50, 100), green=(20, 24, 36, 44), blue=(70, 30, 120, 126))
+    (found,) = seen(tmp_path, made, picture)
+    assert people(found) == [[10, 20, 50, 100], [70, 30, 120, 126]]
+    assert found.people.score.tolist() == pytest.approx([0.9, 0.7])
+    assert found.faces.box.round(3).tolist() == [[20, 24, 36, 44]]
+    assert found.faces.score.tolist() == pytest.approx([0.8])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    ("width", "height"), [(128, 32), (32, 128), (200, 100), (64, 64), (37, 91), (640, 48), (100, 1000)]
+)
+def test_pictures_of_any_shape_are_letterboxed_and_boxes_put_back(
+    tmp_path: Path, layout: str, width: int, height: int
+) -> None:
+    box = (width // 4, height // 4, width - width // 8, height - height // 8)
+    (found,) = seen(tmp_path, Made(layout=layout), drawn(width, height, red=box))
+    scale = 64 / max(width, height)
+    pixel = max(edge / round(edge * scale) for edge in (width, height))
+    assert np.abs(found.people.box - np.array([box])).max() <= pixel / 2 + 1e-3
+
+
+def test_an_input_that_is_not_square_is_filled_as_it_is(tmp_path: Path) -> None:
+    made = Made(width=96, height=32)
+    box = (8, 10, 40, 60)
+    (found,) = seen(tmp_path, made, drawn(192, 64, red=box))
+    assert people(found) == [list(box)]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_less_sure_boxes_are_left_out_and_of_several_the_best_stays(tmp_path: Path, layout: str) -> None:
+    # Boxes 40 wide: 10 to the right is an overlap of 0.6, 24 to the right of 0.25.
+    finds = [Finds("red", 0, 0.6, 24), Finds("red", 0, 0.8, 10), Finds("red", 0, 0.9), Finds("blue", 0, 0.49)]
+    picture = drawn(64, 64, red=(0, 10, 40, 50), blue=(10, 52, 30, 60))
+    (found,) = seen(tmp_path, Made(finds, layout), picture)
+    assert people(found) == [[0, 10, 40, 50], [24, 10, 64, 50]]
+
+
+def test_a_face_does_not_stand_for_the_person_around_it(tmp_path: Path) -> None:
+    finds = [Finds("red", 0, 0.9), Finds("red", 1, 0.95)]
+    (found,) = seen(tmp_path, Made(finds, names=("person", "face")), drawn(64, 64, red=(10, 10, 30, 40)))
+    assert (people(found), found.faces.box.tolist()) == ([[10, 10, 30, 40]], [[10, 10, 30, 40]])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_classes_are_known_by_name_wherever_they_are(tmp_path: Path, layout: str) -> None:
+    finds = [Finds("red", 2), Finds("blue", 0), Finds("green", 1)]
+    names = ("dog", "Face", "Person")
+    picture = drawn(64, 64, red=(1, 2, 10, 20), blue=(20, 2, 40, 20), green=(2, 30, 12, 40))
+    (found,) = seen(tmp_path, Made(finds, layout, names), picture)
+    assert (people(found), found.faces.box.round(3).tolist()) == ([[1, 2, 10, 20]], [[2, 30, 12, 40]])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_file_that_names_no_classes_has_cocos(tmp_path: Path, layout: str) -> None:
+    finds = [Finds("red", 0), Finds("blue", 16)]
+    made = Made(finds, layout, None, 96, 96)
+    (found,) = seen(tmp_path, made, drawn(96, 96, red=(1, 2, 10, 20), blue=(20, 2, 40, 20)))
+    assert (people(found), len(found.faces.box)) == ([[1, 2, 10, 20]], 0)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_half_precision_gives_the_same(tmp_path: Path, layout: str) -> None:
+    (found,) = seen(tmp_path, Made(layout=layout, half=True), drawn(64, 64, red=(8, 16, 24, 48)))
+    assert np.abs(found.people.box - np.array([[8, 16, 24, 48]])).max() <= 0.1
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(("batch", "images_per_run"), [(1, 1), (4, 1), (None, 1), (None, 3), (None, 16)])
+def test_what_is_found_does_not_depend_on_the_neighbours(
+    tmp_path: Path, layout: str, batch: int | None, images_per_run: int
+) -> None:
+    shapes = [(64, 64), (128, 40), (40, 128), (64, 64), (200, 200)]
+    boxes = [(w // 8 + i, h // 8, w // 2 + i, h // 2) for i, (w, h) in enumerate(shapes)]
+    pictures = [drawn(*shape, red=box) for shape, box in zip(shapes, boxes, strict=True)]
+    pictures.insert(2, drawn(64, 64))
+    made = Made(layout=layout, batch=batch)
+    together = seen(tmp_path, made, *pictures, images_per_run=images_per_run)
+    alone = [seen(tmp_path, replace(made, batch=1), picture)[0] for picture in pictures]
+    assert [people(each) for each in together] == [people(each) for each in alone]
+    assert [len(each.people.box) for each in together] == [1, 1, 0, 1, 1, 1]
+
+
+def test_networks_for_poses_and_masks_find_people_too(tmp_path: Path) -> None:
+    for layout in ("v8", "v8 rows"):
+        made = Made([Finds("red")] * 60, layout, task="pose", extra=51)
+        (found,) = seen(tmp_path, made, drawn(64, 64, red=(8, 16, 24, 48)))
+        assert people(found) == [[8, 16, 24, 48]]
+
+
+def test_what_is_too_thin_to_be_somebody_is_left_out(tmp_path: Path) -> None:
+    finds = [Finds("red", 0, 0.9, 300)]
+    assert people(seen(tmp_path, Made(finds), drawn(64, 64, red=(8, 16, 24, 48)))[0]) == []
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(DamagedFile) as raised:
+        BodyDetector(path)
+    return str(raised.value)
+
+
+def test_a_file_that_does_not_fit_says_why(tmp_path: Path, pack_dir: Path) -> None:
+    text = tmp_path / "text.onnx"
+    text.write_text("no network")
+    assert "not an ONNX model" in refused(text)
+    checkpoint = tmp_path / "yolo.pt"
+    checkpoint.write_bytes(b"PK\x03\x04and so on")
+    assert "PyTorch checkpoint" in refused(checkpoint)
+    for each, said in (("w600k_mbf.onnx", "cannot be run with|shape"), ("det_500m.onnx", "has the shape")):
+        if (pack_dir / each).is_file():
+            assert any(part in refused(pack_dir / each) for part in said.split("|"))
+    other = make_body_network(tmp_path / "cats.onnx", Made(names=("cat", "dog")))
+    assert "called person: cat, dog" in refused(other)
+    unnamed = make_body_network(tmp_path / "unnamed.onnx", Made(names=("person", "a", "b"), width=96))
+    model = onnx.load(str(unnamed))
+    del model.metadata_props[:]
+    onnx.save(model, str(unnamed))
+    assert "COCO's 80 classes" in refused(unnamed)
+    with pytest.raises(WrongUsage, match="There is no body model"):
+        BodyDetector(tmp_path / "nowhere.onnx")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        ([("a", TensorProto.FLOAT, [1, 3, 64, 64]), ("b", TensorProto.FLOAT, [1])], "2 inputs"),
+        ([("a", TensorProto.UINT8, [1, 3, 64, 64])], "floating-point"),
+        ([("a", TensorProto.FLOAT, [1, 64, 64, 3])], "is not pictures"),
+        ([("a", TensorProto.FLOAT, [1, 3, 64, 64])], "has the shape"),
+    ],
+)
+def test_inputs_and_outputs_that_do_not_fit_are_named(
+    tmp_path: Path, inputs: list[tuple[str, int, list[int]]], said: str
+) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["a"], ["out"])],
+        "other",
+        [helper.make_tensor_value_info(*each) for each in inputs],
+        [helper.make_tensor_value_info("out", inputs[0][1], inputs[0][2])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, str(tmp_path / "other.onnx"))
+    assert said in refused(tmp_path / "other.onnx")
+
+
+def test_names_that_are_no_list_are_refused_and_run_nothing(tmp_path: Path) -> None:
+    for names in ("__import__('os').getcwd()", "{", "42", "{'a': 'person'}"):
+        path = make_body_network(tmp_path / "odd.onnx")
+        model = onnx.load(str(path))
+        helper.set_model_props(model, {"names": names})
+        onnx.save(model, str(path))
+        assert "class" in refused(path)
+
+
+def test_the_identity_names_the_file_and_the_settings(tmp_path: Path) -> None:
+    one = make_body_network(tmp_path / "one.onnx")
+    other = make_body_network(tmp_path / "other.onnx", Made(width=96))
+    names = {
+        BodyDetector(one).identity,
+        BodyDetector(other).identity,
+        BodyDetector(one, min_score=0.6).identity,
+    }
+    assert len(names) == 3
+    assert BodyDetector(one).identity in names
