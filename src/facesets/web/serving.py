@@ -1,6 +1,7 @@
 """The server: one process, one socket, and an end as soon as somebody wants one."""
 
 import asyncio
+import gc
 import ipaddress
 import signal
 import socket
@@ -73,6 +74,8 @@ def serve(app: ASGIApp, bound: socket.socket, *, when_ready: Callable[[], None])
         Called once connections are accepted.
     """
     server = _Server(_config(app), when_ready)
+    # What is there now stays: to look through it for garbage would hold up an answer for a tenth of a second.
+    gc.freeze()
     asyncio.run(server.serve(sockets=[bound]))
     return server.ended_by
 

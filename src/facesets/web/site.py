@@ -12,7 +12,13 @@ from facesets.assembly.sessions import Sessions
 from facesets.errors import Changed
 from facesets.operations.people.corrections.labeling import version_of
 from facesets.operations.people.lists.current_groups import CurrentGroups
-from facesets.operations.people.lists.current_totals import Kept, count_totals, make_all_prototypes, warm
+from facesets.operations.people.lists.current_totals import (
+    Kept,
+    count_totals,
+    make_all_prototypes,
+    warm_prototypes,
+)
+from facesets.operations.people.review.waiting import CurrentWaiting
 from facesets.settings import Settings
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.people.steps import one_at_a_time
@@ -48,6 +54,7 @@ class Site:
     totals: Kept = field(default_factory=lambda: Kept(count_totals))
     prototypes: Kept = field(default_factory=lambda: Kept(make_all_prototypes))
     groups: CurrentGroups = field(default_factory=CurrentGroups)
+    waiting: CurrentWaiting = field(default_factory=CurrentWaiting)
     models: Models = field(default_factory=Models)
 
     @contextmanager
@@ -63,8 +70,10 @@ class Site:
     def warm(self) -> None:
         """Count what pages show, so that the first visitor does not wait for it."""
         with self.sessions.own() as session:
+            self.totals.refresh(session)
             self.groups.sizes(session)
-            warm(session, self.totals, self.prototypes)
+            warm_prototypes(session, self.prototypes)
+            self.waiting.count(session)
 
     @contextmanager
     def changing(self, *seen: "Seen") -> Iterator[Database]:

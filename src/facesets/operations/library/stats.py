@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from facesets.operations.ingest.tag_stages import STAGE_OF
 from facesets.operations.library.tagging import current_version
 from facesets.operations.options.stages import STAGES
-from facesets.operations.people.review.questions import waiting
+from facesets.operations.people.review.waiting import waiting
 from facesets.store.postgres.connection import Connection
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.photo_stages import StageCounts, detection_counts, stage_counts
@@ -15,7 +15,7 @@ from facesets.store.postgres.statistics import LibraryStatistics, library_statis
 def stats(library: Library) -> LibraryStatistics:
     """Count everything that is in the library."""
     totals = library.database.run(library_statistics)
-    return replace(totals, questions=waiting(library.database))
+    return replace(totals, questions=waiting(library.database).questions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ https://www.postgresql.org/docs/current/sql-copy.html (binary format); pgvector 
 (`vector_send`: two int16, then the numbers).
 """
 
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, LiteralString
 
@@ -175,6 +176,13 @@ def gathered(
         for name, kind in name_types:
             parts[name].append(values(rows, name).astype(kind))
     return {name: np.concatenate(parts[name]) for name, _ in name_types}
+
+
+def distinct_uuids(raw: NDArray[Any]) -> tuple[list[uuid.UUID], Int64]:
+    """The values of a column of UUIDs, each once and in ascending order, and the index of each row's."""
+    names = np.ascontiguousarray(raw).view("S16") if len(raw) else np.empty(0, "S16")
+    _, first, index = np.unique(names, return_index=True, return_inverse=True)
+    return [uuid.UUID(bytes=bytes(raw[place])) for place in first.tolist()], index.astype(np.int64)
 
 
 def timestamps(taken: NDArray[np.datetime64]) -> Int64:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Path, Query
 from pydantic import Field
 
 from facesets.operations.people.review.answering import Verdict, answer
-from facesets.operations.people.review.open_questions import Kind, open_questions
+from facesets.operations.people.review.open_questions import Kind
 from facesets.operations.people.review.questions import (
     Item,
     Question,
@@ -138,9 +138,8 @@ def candidates(
 def waiting(site: SiteDep) -> Waiting:
     """Count what is open."""
     with site.library() as session:
-        kinds = session.run(lambda connection: [each.kind for each in open_questions(connection)])
-    unnamed = sum(kind == "name" for kind in kinds)
-    return Waiting(questions=len(kinds) - unnamed, unnamed=unnamed)
+        found = site.waiting.count(session)
+    return Waiting(questions=found.questions, unnamed=found.unnamed)
 
 
 @router.post("/refresh")

@@ -13,7 +13,12 @@ from facesets.clustering.vectors import unit_rows
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.models import DetectorRow
-from facesets.store.postgres.people.prototypes import Prototypes, fresh_prototypes, refresh_prototypes
+from facesets.store.postgres.people.prototypes import (
+    Prototypes,
+    fresh_prototypes,
+    refresh_prototypes,
+    similar_people,
+)
 
 
 @pytest.fixture
@@ -63,6 +68,37 @@ def kept(library: Library) -> list[tuple[Any, ...]]:
         """SELECT person_id, kind, face_id, embedding::text, faces, taken_from, taken_until
             FROM person_prototypes ORDER BY person_id, kind, id""",
     )
+
+
+def plainly_similar(library: Library, face: int) -> dict[UUID, float]:
+    """Everybody's similarity with a face, of whose it is by their other faces, from all vectors."""
+    found = fresh(library)
+    [(vector, owner)] = rows(
+        library.database,
+        f"""SELECT e.embedding::real[], f.person_id FROM face_embeddings e
+            JOIN face_detections f ON f.id = e.face_id WHERE f.id = {face}""",
+    )
+    similarity = found.embedding @ np.array(vector, np.float32)
+    similarity[found.is_exemplar & (found.face_id == face)] = -2
+    if owner is not None:
+        similarity[~found.is_exemplar & (found.person == found.persons.index(owner))] = similarity.min()
+    best = np.full(len(found.persons), -2, np.float32)
+    np.maximum.at(best, found.person, similarity)
+    return dict(zip(found.persons, best.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("photo", ["anna-0-0", "ben-0-2", "cleo-0-1"])
+def test_of_the_people_most_similar_to_a_face_those_wanted_are_found_and_the_best(
+    library: Library, photo: str
+) -> None:
+    face, detector = face_of(library, photo), detector_of(library)
+    plain = plainly_similar(library, face)
+    best = sorted(plain, key=lambda each: (-plain[each], each))
+    for most, persons in ((1, []), (2, []), (1, best[2:]), (9, best)):
+        found = library.database.run(
+            lambda connection, m=most, p=persons: similar_people(connection, detector, face, p, most=m)  # type: ignore[misc]
+        )
+        assert found == pytest.approx({each: plain[each] for each in {*best[:most], *persons}}, abs=1e-5)
 
 
 def test_everybody_has_three_exemplars_and_a_centroid_of_unit_length(library: Library) -> None:

@@ -20,7 +20,7 @@ from facesets.operations.people.grouping.matching import Decision, StoppedEarly,
 from facesets.operations.people.grouping.obeying import obey
 from facesets.operations.people.grouping.regrouping import decide_again
 from facesets.operations.people.review.looking import look_at_everything
-from facesets.operations.people.review.questions import waiting
+from facesets.operations.people.review.waiting import waiting
 from facesets.stop import Stop
 from facesets.store.postgres.claims import RunLock
 from facesets.store.postgres.connection import Connection
@@ -150,4 +150,4 @@ def _look(library: Library, loaded: LoadedFaces, decision: Decision, joined: Joi
     detector = library.database.run(library.detector)
     if detector is not None:
         look_at_everything(library.database, detector, faces, undecided, faces.persons)
-    return waiting(library.database)
+    return waiting(library.database).questions

@@ -95,9 +95,8 @@ def make_all_prototypes(connection: Connection, persons: Sequence[UUID] | None) 
         refresh_prototypes(connection, detector, persons)
 
 
-def warm(database: Database, totals: Kept, prototypes: Kept) -> None:
-    """Make what the first visitor would wait for; prototypes only if few are stale: steps wait for them."""
-    totals.refresh(database)
+def warm_prototypes(database: Database, prototypes: Kept) -> None:
+    """Make what the first visitor would wait for, only if few are stale: steps wait for them."""
 
     def stale(connection: Connection) -> int:
         every = {each.model_id: each for each in detectors(connection)}.values()

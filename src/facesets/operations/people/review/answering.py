@@ -107,7 +107,7 @@ def answer(
         asked = find_question(connection, question)
         if asked.kind == "name":
             raise WrongUsage("That question is answered by a name, or by hide.")
-        worded = in_words(connection, asked)
+        (worded,) = in_words(connection, [asked])
         _require_items(worded, but)
         chosen = {item.number for item in worded.items if (verdict == "yes") != (item.number in but)}
         what = f"{worded.text} {_said(worded, chosen)}"
@@ -125,7 +125,7 @@ def _say_who(
     connection: Connection, question: str, verdict: Verdict, name: str, *, by: str, into: bool
 ) -> Answered:
     asked = find_question(connection, question)
-    worded = in_words(connection, asked)
+    (worded,) = in_words(connection, [asked])
     if not worded.nameless:
         raise WrongUsage("Everybody in that question has a name. It is answered by yes or no.")
     if verdict == "hide":

@@ -35,6 +35,8 @@ from facesets.store.postgres.people.statements import load_statements, tied_face
 from facesets.store.postgres.people.steps import StepRow, find_step
 
 _NEAREST = 5
+_RIVALS = 4
+"""Those who are most similar: two of them are neither whose the face is nor who is asked about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ def _likenesses(
     """How like the person in question a face is, and how like the most similar other one."""
     if face.embedding is None:
         return None, None
-    similarity = _similarities(connection, face, face.embedding, detector, head)
+    similarity = _similarities(connection, face, face.embedding, detector, asked, head)
     # Of several who are equally similar, the first by number.
     order = sorted(similarity, key=lambda each: (-similarity[each], each))
     first = asked or face.person or next(iter(order), None)
@@ -185,11 +187,20 @@ def _likenesses(
 
 
 def _similarities(
-    connection: Connection, face: FaceRow, embedding: Float32, detector: DetectorRow, head: Head | None
+    connection: Connection,
+    face: FaceRow,
+    embedding: Float32,
+    detector: DetectorRow,
+    asked: UUID | None,
+    head: Head | None,
 ) -> dict[UUID, float]:
-    """The face's similarity with each person, as if it were nobody's; -2 where there is nothing else."""
+    """The face's similarity with who matters, as if it were nobody's; -2 where there is nothing else.
+
+    These are whose it is, who is asked about, and of all others at least the two most similar ones.
+    """
+    named = [each for each in (asked, face.person) if each is not None]
     similarity = (
-        similar_people(connection, detector, face.id)
+        similar_people(connection, detector, face.id, named, most=_RIVALS)
         if head is None
         else _similar_by_head(face, embedding, kept_prototypes(connection, detector), head)
     )

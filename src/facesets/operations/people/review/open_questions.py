@@ -9,9 +9,8 @@ from facesets.errors import Command, NotFound
 from facesets.files import printable
 from facesets.operations.people.corrections.contradictions import Settled
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.people.candidates import (
-    FaceCandidate,
-    PeopleCandidate,
+from facesets.store.postgres.people.candidates import FaceCandidate, PeopleCandidate
+from facesets.store.postgres.people.open_candidates import (
     open_face_candidates,
     open_people_candidates,
     unnamed_people,
@@ -26,7 +25,9 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 MOST_AT_ONCE = 9
 """Asked about together: what one key each can be pressed for."""
 
-_LIKELY = 0.5
+LIKELY = 0.5
+"""From this on a question is not asked together with those that are less likely to change anything."""
+
 _COVERED = 0.3
 """From this on the question whether two are one stands for the question who the one without a name is."""
 
@@ -69,7 +70,18 @@ def open_questions(connection: Connection, *, most: int | None = None) -> list[A
     """
     settled = Settled(load_statements(connection))
     active = active_people(connection)
-    of_people = list(_of_people(connection, settled, active, most))
+    others = questions_about_people(
+        connection, settled, active, open_people_candidates(connection, most=most)
+    )
+    asked = [*_of_faces(connection, settled, active, most), *others]
+    return sorted(asked, key=lambda each: (-each.worth, each.person, each.kind))
+
+
+def questions_about_people(
+    connection: Connection, settled: Settled, active: set[UUID], found: Sequence[PeopleCandidate]
+) -> list[Asked]:
+    """The questions that are open about people, of those that were found, and who has no name."""
+    of_people = list(_of_people(connection, settled, active, found))
     covered = {
         other for asked in of_people for each, other in asked.of_people if each.uncertainty >= _COVERED
     }
@@ -78,15 +90,21 @@ def open_questions(connection: Connection, *, most: int | None = None) -> list[A
         for person, faces in unnamed_people(connection, _LEAST_UNNAMED, _MOST_UNNAMED)
         if person not in covered
     ]
-    asked = [*_of_faces(connection, settled, active, most), *of_people, *names]
-    return sorted(asked, key=lambda each: (-each.worth, each.person, each.kind))
+    return [*of_people, *names]
+
+
+def as_of_now(connection: Connection, persons: Sequence[UUID], active: set[UUID]) -> list[UUID]:
+    """As `merged_into`; who is active was not merged, and is not looked up."""
+    others = [person for person in persons if person not in active]
+    now = dict(zip(others, merged_into(connection, others), strict=True)) if others else {}
+    return [now.get(person, person) for person in persons]
 
 
 def _of_faces(
     connection: Connection, settled: Settled, active: set[UUID], most: int | None
 ) -> Iterator[Asked]:
     found = open_face_candidates(connection, most=most)
-    persons = merged_into(connection, [each.person for each in found])
+    persons = as_of_now(connection, [each.person for each in found], active)
     groups: dict[tuple[Kind, UUID, bool], list[FaceCandidate]] = {}
     seen: set[int] = set()
     for each, person in zip(found, persons, strict=True):
@@ -94,26 +112,26 @@ def _of_faces(
         if person not in active or each.face in seen or settled.is_settled(each.face, person):
             continue
         seen.add(each.face)
-        groups.setdefault((each.kind, person, each.uncertainty >= _LIKELY), []).append(each)
+        groups.setdefault((each.kind, person, each.uncertainty >= LIKELY), []).append(each)
     for (kind, person, _), faces in groups.items():
         for start in range(0, len(faces), MOST_AT_ONCE):
             yield Asked(kind, person, of_faces=tuple(faces[start : start + MOST_AT_ONCE]))
 
 
 def _of_people(
-    connection: Connection, settled: Settled, active: set[UUID], most: int | None
+    connection: Connection, settled: Settled, active: set[UUID], found: Sequence[PeopleCandidate]
 ) -> Iterator[Asked]:
     groups: dict[tuple[Kind, UUID, object], list[tuple[PeopleCandidate, UUID | None]]] = {}
     named = named_people(connection)
     seen: set[object] = set()
-    for each, person, other in _standing(connection, settled, active, named, most):
+    for each, person, other in _standing(connection, settled, active, named, found):
         about: object = other or each.cluster or each.id
         if about in seen:
             continue
         seen.add(about)
         # Two who have names are asked about by themselves, and so is who may be two.
         alone = each.kind == "split" or other in named
-        together = each.id if alone else each.uncertainty >= _LIKELY
+        together = each.id if alone else each.uncertainty >= LIKELY
         groups.setdefault((each.kind, person, (alone, together)), []).append((each, other))
     for (kind, person, _), pairs in groups.items():
         for start in range(0, len(pairs), MOST_AT_ONCE):
@@ -121,12 +139,15 @@ def _of_people(
 
 
 def _standing(
-    connection: Connection, settled: Settled, active: set[UUID], named: set[UUID], most: int | None
+    connection: Connection,
+    settled: Settled,
+    active: set[UUID],
+    named: set[UUID],
+    found: Sequence[PeopleCandidate],
 ) -> Iterator[tuple[PeopleCandidate, UUID, UUID | None]]:
     """What is still open about people, about whom by now, and the other one of two."""
-    found = open_people_candidates(connection, most=most)
-    persons = merged_into(connection, [each.person for each in found])
-    others = merged_into(connection, [each.other or each.person for each in found])
+    persons = as_of_now(connection, [each.person for each in found], active)
+    others = as_of_now(connection, [each.other or each.person for each in found], active)
     for each, person, other in zip(found, persons, others, strict=True):
         if person not in active:
             continue

@@ -23,7 +23,7 @@ from facesets.store.postgres.people.candidates import (
     last_looked_for,
 )
 from facesets.store.postgres.people.peopled_faces import load_peopled_faces
-from facesets.store.postgres.people.person_edits import PersonState, exemplars, person_states
+from facesets.store.postgres.people.person_edits import PersonState, exemplars_of_people, person_states
 from facesets.store.postgres.people.versions import versions_of_people
 
 _SHOWN = 6
@@ -147,23 +147,40 @@ def next_questions(database: Database, limit: int = 20, skipped: Sequence[str] =
             first = list(islice(asked, limit))
             if len(first) == limit:
                 break
-        return [in_words(connection, each) for each in first]
+        return in_words(connection, first)
 
     return database.run(work)
 
 
-def waiting(database: Database) -> int:
-    """How many questions wait, besides those for names."""
-    return database.run(lambda connection: sum(each.kind != "name" for each in open_questions(connection)))
+def in_words(connection: Connection, asked: Sequence[Asked]) -> list[Question]:
+    """Questions as they are shown."""
+    persons = list({person for each in asked for person in _people(each)})
+    known = _Known(
+        person_states(connection, persons),
+        versions_of_people(connection, persons),
+        exemplars_of_people(connection, persons, _SHOWN),
+    )
+    return [_in_words(connection, each, known) for each in asked]
 
 
-def in_words(connection: Connection, asked: Asked) -> Question:
-    """A question as it is shown."""
-    others = [other for _, other in asked.of_people if other is not None]
-    states = person_states(connection, [asked.person, *others])
-    state = states[asked.person]
-    items = list(_items(connection, asked, states))
-    without = [each.id for each in (state, *(states[other] for other in others)) if not each.names]
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What questions tell of people, by their ids."""
+
+    states: dict[UUID, PersonState]
+    versions: dict[UUID, int]
+    faces: dict[UUID, list[int]]
+
+
+def _people(asked: Asked) -> list[UUID]:
+    return [asked.person, *(other for _, other in asked.of_people if other is not None)]
+
+
+def _in_words(connection: Connection, asked: Asked, known: _Known) -> Question:
+    people = [known.states[person] for person in _people(asked)]
+    state = people[0]
+    items = list(_items(connection, asked, known))
+    without = [each.id for each in people if not each.names]
     return Question(
         id=asked.id,
         kind=asked.kind,
@@ -172,11 +189,11 @@ def in_words(connection: Connection, asked: Asked) -> Question:
         name=called(state),
         has_name=bool(state.names),
         of_person=state.faces,
-        faces=exemplars(connection, state.id, _SHOWN),
+        faces=known.faces[state.id],
         nameless=str(without[-1]) if len(without) == 1 else "",
         settles=sum(each.settles for each in items) or state.faces,
         worth=round(asked.worth, 3),
-        version=_version(connection, asked),
+        version=max(known.versions[each.id] for each in people),
         items=items,
     )
 
@@ -192,16 +209,11 @@ def require_unchanged(connection: Connection, question: str, version: int | None
         It is not open any more.
     """
     asked = find_question(connection, question)
-    if version is not None and _version(connection, asked) != version:
+    if version is not None and max(versions_of_people(connection, _people(asked)).values()) != version:
         raise Changed("Somebody in this question was changed meanwhile. Look at it again, then answer.")
 
 
-def _version(connection: Connection, asked: Asked) -> int:
-    others = [other for _, other in asked.of_people if other is not None]
-    return max(versions_of_people(connection, [asked.person, *others]).values())
-
-
-def _items(connection: Connection, asked: Asked, states: dict[UUID, PersonState]) -> Iterator[Item]:
+def _items(connection: Connection, asked: Asked, known: _Known) -> Iterator[Item]:
     for number, face in enumerate(asked.of_faces, start=1):
         yield Item(
             number=number,
@@ -215,7 +227,7 @@ def _items(connection: Connection, asked: Asked, states: dict[UUID, PersonState]
         )
     for number, (each, other) in enumerate(asked.of_people, start=1):
         if other is not None:
-            name, faces = called(states[other]), exemplars(connection, other, _SHOWN)
+            name, faces = called(known.states[other]), known.faces[other]
         elif each.cluster is not None:
             name, faces = printable(each.cluster), best_faces_of_cluster(connection, each.cluster, _SHOWN)
         else:

@@ -6,7 +6,7 @@ again.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, LiteralString
+from typing import Literal, get_args
 from uuid import UUID
 
 from facesets.store.postgres.connection import Connection, only_row
@@ -14,6 +14,7 @@ from facesets.store.postgres.copying import copy_rows
 from facesets.store.postgres.people.changes import Changed
 
 FaceKind = Literal["near", "far", "age"]
+FACE_KINDS: tuple[FaceKind, ...] = get_args(FaceKind)
 PeopleKind = Literal["same", "split", "cluster"]
 Outcome = Literal["accepted", "rejected"]
 
@@ -76,33 +77,6 @@ class LookedFor:
     middle: float
     spread: float
     faces: int
-
-
-# Open is what is pending, and what was answered in a step that was taken back. OFFSET 0: faces are looked up
-# in the order of the questions' index, as many as are wanted, rather than all of the library's read.
-_OPEN_OF_FACES: LiteralString = """
-    SELECT c.face_id, c.person_id, c.kind, c.cosine_similarity, c.uncertainty,
-        (c.evidence ->> 'age')::float, (c.evidence ->> 'expected')::float
-    FROM face_candidates c CROSS JOIN LATERAL (
-        SELECT person_id, assigned_by FROM face_detections WHERE id = c.face_id OFFSET 0) AS f
-    WHERE (%(faces)s::bigint[] IS NULL OR c.face_id = ANY(%(faces)s::bigint[]))
-        AND CASE c.kind WHEN 'near' THEN f.person_id IS NULL
-            ELSE f.person_id IS NOT NULL AND f.assigned_by = 'auto' END
-        AND (c.status = 'pending'
-            OR EXISTS (SELECT FROM steps s WHERE s.id = c.answered_in AND s.undone))
-    ORDER BY c.uncertainty DESC, c.face_id, c.person_id LIMIT %(most)s"""
-_OPEN_OF_PEOPLE: LiteralString = """
-    SELECT c.id, c.kind, c.person_id, c.other_id, c.cluster_id, c.cosine_similarity, c.faces,
-        c.uncertainty,
-        CASE c.kind WHEN 'split' THEN ARRAY(SELECT jsonb_array_elements_text(c.evidence -> 'part'))::bigint[]
-            ELSE '{}' END, coalesce((c.evidence ->> 'rest')::bigint, 0)
-    FROM person_candidates c
-    WHERE (%(ids)s::bigint[] IS NULL OR c.id = ANY(%(ids)s::bigint[]))
-        AND (c.cluster_id IS NULL
-            OR EXISTS (SELECT FROM clusters k WHERE k.id = c.cluster_id AND NOT k.hidden))
-        AND (c.status = 'pending'
-            OR EXISTS (SELECT FROM steps s WHERE s.id = c.answered_in AND s.undone))
-    ORDER BY c.faces * c.uncertainty DESC, c.id LIMIT %(most)s"""
 
 
 def last_looked_for(connection: Connection, model_id: int) -> LookedFor | None:
@@ -253,25 +227,6 @@ def replace_people_candidates(
     )
 
 
-def open_face_candidates(
-    connection: Connection, faces: Sequence[int] | None = None, *, most: int | None = None
-) -> list[FaceCandidate]:
-    """The likeliest questions about faces, or about these, that are open as far as the faces' people say.
-
-    Whom they are about may have been merged since, see `merged_into`.
-    """
-    rows = connection.execute(_OPEN_OF_FACES, {"faces": None if faces is None else list(faces), "most": most})
-    return [FaceCandidate(*row) for row in rows]
-
-
-def open_people_candidates(
-    connection: Connection, ids: Sequence[int] | None = None, *, most: int | None = None
-) -> list[PeopleCandidate]:
-    """The most useful questions about people that are open as far as their rows say, or these."""
-    rows = connection.execute(_OPEN_OF_PEOPLE, {"ids": None if ids is None else list(ids), "most": most})
-    return [PeopleCandidate(*row) for row in rows]
-
-
 def note_answered_faces(
     connection: Connection, faces: Sequence[int], persons: Sequence[UUID], outcome: Outcome, step: int | None
 ) -> None:
@@ -324,15 +279,3 @@ def best_faces_of_cluster(connection: Connection, cluster: str, count: int) -> l
         (cluster, count),
     )
     return [int(face) for (face,) in rows]
-
-
-def unnamed_people(connection: Connection, least: int, limit: int) -> list[tuple[UUID, int]]:
-    """People without a name, those with most faces first, and how many each has as of their prototypes."""
-    rows = connection.execute(
-        """SELECT p.id, max(q.faces) AS faces FROM prototype_sources q JOIN persons p ON p.id = q.person_id
-            WHERE p.status = 'active' AND q.faces >= %s
-                AND NOT EXISTS (SELECT FROM person_names n WHERE n.person_id = p.id)
-            GROUP BY p.id ORDER BY faces DESC, p.id LIMIT %s""",
-        (least, limit),
-    )
-    return [(person, int(faces)) for person, faces in rows]

@@ -9,6 +9,7 @@ from facesets.store.postgres.people.steps import Step
 
 LARGEST = 2**63 - 1
 """What a bigint holds at most."""
+_DIGITS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,13 @@ def person_of_name(connection: Connection, name: str) -> UUID | None:
 
 
 def persons_by_prefix(connection: Connection, prefix: str) -> list[UUID]:
-    """People whose number begins so."""
-    low = prefix.replace("-", "").lower()
+    """People whose number begins so, in hexadecimal digits."""
+    digits = prefix.replace("-", "").lower()
+    if len(digits) > _DIGITS:
+        return []
     rows = connection.execute(
-        "SELECT id FROM persons WHERE replace(id::text, '-', '') LIKE %s || '%%' ORDER BY id LIMIT 10", (low,)
+        "SELECT id FROM persons WHERE id BETWEEN %s AND %s ORDER BY id LIMIT 10",
+        (UUID(digits.ljust(_DIGITS, "0")), UUID(digits.ljust(_DIGITS, "f"))),
     )
     return [person for (person,) in rows]
 
@@ -157,11 +161,17 @@ def _give(step: Step, faces: Sequence[int], person: UUID | None, how: str | None
 
 def exemplars(connection: Connection, person: UUID, count: int) -> list[int]:
     """Faces that show somebody best, by the quality that is stored; at most one an image."""
+    return exemplars_of_people(connection, [person], count)[person]
+
+
+def exemplars_of_people(connection: Connection, persons: Sequence[UUID], count: int) -> dict[UUID, list[int]]:
+    """As `exemplars`, of each of these people."""
     rows = connection.execute(
-        """SELECT id FROM (
+        """SELECT p.id, array(SELECT id FROM (
                 SELECT DISTINCT ON (image_id) id, quality FROM face_detections
-                WHERE person_id = %s ORDER BY image_id, quality DESC, id) AS best
-            ORDER BY quality DESC, id LIMIT %s""",
-        (person, count),
+                WHERE person_id = p.id ORDER BY image_id, quality DESC, id) AS best
+            ORDER BY quality DESC, id LIMIT %s)
+            FROM unnest(%s::uuid[]) AS p (id)""",
+        (count, list(persons)),
     )
-    return [int(face) for (face,) in rows]
+    return dict(rows.fetchall())

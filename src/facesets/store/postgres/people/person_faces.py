@@ -70,6 +70,7 @@ _OLDEST: LiteralString = """
             SELECT coalesce(j.taken, 'infinity'), g.image_id, g.id
             FROM face_detections g JOIN images j ON j.id = g.image_id WHERE g.id = %(after)s))
     ORDER BY coalesce(i.taken, 'infinity'), f.image_id, f.id LIMIT %(limit)s"""
+# All vectors by one scan of their index, which takes half as long as to look each up.
 _FAR: LiteralString = """
     WITH middle AS MATERIALIZED (
         SELECT model_id, embedding FROM person_prototypes
@@ -79,11 +80,15 @@ _FAR: LiteralString = """
         SELECT coalesce(e.embedding <=> m.embedding, -1) AS distance, f.id
         FROM face_detections f LEFT JOIN face_embeddings e ON e.face_id = f.id
             LEFT JOIN middle m ON m.model_id = e.model_id WHERE f.id = %(after)s),
+    theirs AS MATERIALIZED (
+        SELECT id, image_id, assigned_by FROM face_detections WHERE person_id = %(person)s),
+    compared AS MATERIALIZED (
+        SELECT e.face_id, e.embedding <=> m.embedding AS distance
+        FROM face_embeddings e JOIN middle m ON m.model_id = e.model_id
+        WHERE e.face_id = ANY((SELECT array_agg(id ORDER BY id) FROM theirs)::bigint[])),
     scored AS (
-        SELECT f.id, f.image_id, f.assigned_by, coalesce(e.embedding <=> m.embedding, -1) AS distance
-        FROM face_detections f LEFT JOIN face_embeddings e ON e.face_id = f.id
-            LEFT JOIN middle m ON m.model_id = e.model_id
-        WHERE f.person_id = %(person)s)
+        SELECT t.*, coalesce(c.distance, -1) AS distance
+        FROM theirs t LEFT JOIN compared c ON c.face_id = t.id)
     SELECT s.id, i.sha256, i.taken, coalesce(s.assigned_by, ''), nullif(s.distance, -1)
     FROM (SELECT * FROM scored WHERE %(after)s::bigint IS NULL
             OR (distance, id) < (SELECT a.distance, a.id FROM after a)

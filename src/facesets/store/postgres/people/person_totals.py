@@ -1,7 +1,8 @@
 """What lists tell of people: counted once, and again for those whose faces are others than they were.
 
 To count distinct photos and find their dates takes seconds in a large library; to compare the faces' numbers
-with those that were counted takes a fraction of one. Dates that change are forgotten by a trigger.
+with those that were counted takes a fraction of one, and to see that nobody changed anything since then next
+to nothing. Dates that change are forgotten by a trigger.
 """
 
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from typing import LiteralString
 from uuid import UUID
 
 from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.people.kept_states import due_since_kept, note_kept, replacing_kept
 
 
 def refresh_totals(connection: Connection, persons: Sequence[UUID] | None = None) -> dict[UUID, int]:
@@ -19,11 +21,23 @@ def refresh_totals(connection: Connection, persons: Sequence[UUID] | None = None
     dict of UUID to int
         Whose did, and how many faces they have.
     """
+    if persons is not None:
+        return _recount(connection, persons)
+    due = due_since_kept(connection, "totals")
+    changed = _recount(connection, due.persons)
+    note_kept(connection, "totals", due)
+    return changed
+
+
+def _recount(connection: Connection, persons: Sequence[UUID] | None) -> dict[UUID, int]:
+    if persons is not None and not persons:
+        return {}
     changed = connection.execute(_CHANGED, {"persons": None if persons is None else list(persons)}).fetchall()
     if changed:
         connection.execute(_COUNT, {"persons": [who for who, _ in changed]})
         gone = [who for who, faces in changed if not faces]
-        connection.execute("DELETE FROM person_totals WHERE person_id = ANY(%s::uuid[])", (gone,))
+        with replacing_kept(connection):
+            connection.execute("DELETE FROM person_totals WHERE person_id = ANY(%s::uuid[])", (gone,))
     return dict(changed)
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
+from psycopg import sql
 
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection
@@ -25,6 +26,7 @@ from facesets.store.postgres.copying import (
 )
 from facesets.store.postgres.copying import UUID as UUID_FIELD
 from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.people.kept_states import replacing_kept
 
 _FACES_AT_ONCE = 100_000
 """So many faces are read at once when prototypes are made: 200 MiB of vectors."""
@@ -66,11 +68,12 @@ class _Row:
 def _make(connection: Connection, detector: DetectorRow, sources: Sequence[Source]) -> None:
     persons = [each.person for each in sources]
     of_model = {"model": detector.model_id, "persons": persons}
-    for statement in (
-        "DELETE FROM person_prototypes WHERE model_id = %(model)s AND person_id = ANY(%(persons)s::uuid[])",
-        "DELETE FROM prototype_sources WHERE model_id = %(model)s AND person_id = ANY(%(persons)s::uuid[])",
-    ):
-        connection.execute(statement, of_model)
+    with replacing_kept(connection):
+        for table in ("person_prototypes", "prototype_sources"):
+            statement = sql.SQL(
+                "DELETE FROM {} WHERE model_id = %(model)s AND person_id = ANY(%(persons)s::uuid[])"
+            )
+            connection.execute(statement.format(sql.Identifier(table)), of_model)
     said = {
         (face, person): pinned
         for face, person, pinned in connection.execute(

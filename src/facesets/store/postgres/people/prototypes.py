@@ -13,9 +13,10 @@ import numpy as np
 
 from facesets.records import Bool, Float32, Int64
 from facesets.store.postgres.connection import Connection
-from facesets.store.postgres.copying import INT8, copy_out, gathered, vector
+from facesets.store.postgres.copying import INT8, copy_out, distinct_uuids, gathered, vector
 from facesets.store.postgres.copying import UUID as UUID_FIELD
 from facesets.store.postgres.models import DetectorRow
+from facesets.store.postgres.people.kept_states import due_since_kept, note_kept
 from facesets.store.postgres.people.prototype_making import Source, make_prototypes
 from facesets.store.postgres.people.steps import one_at_a_time
 
@@ -68,6 +69,16 @@ def refresh_prototypes(
     connection: Connection, detector: DetectorRow, persons: Sequence[UUID] | None = None
 ) -> int:
     """Make the prototypes again that are stale; returns of how many people they were."""
+    if persons is not None:
+        return _remake_stale(connection, detector, persons)
+    what = _kept_as(detector)
+    due = due_since_kept(connection, what)
+    made = _remake_stale(connection, detector, due.persons)
+    note_kept(connection, what, due)
+    return made
+
+
+def _remake_stale(connection: Connection, detector: DetectorRow, persons: Sequence[UUID] | None) -> int:
     if not _stale(connection, detector, persons):
         return 0
     # Whoever makes a step may refresh in it: with the same lock neither waits for the other in turn.
@@ -79,15 +90,31 @@ def refresh_prototypes(
 
 def stale_faces(connection: Connection, detector: DetectorRow) -> int:
     """How many faces those have whose prototypes are stale."""
-    return sum(each.faces for each in _stale(connection, detector, None))
+    due = due_since_kept(connection, _kept_as(detector))
+    return sum(each.faces for each in _stale(connection, detector, due.persons))
 
 
-def similar_people(connection: Connection, detector: DetectorRow, face: int) -> dict[UUID, float]:
-    """Everybody who has prototypes, and the cosine similarity of the nearest of them as kept to a face.
+def _kept_as(detector: DetectorRow) -> str:
+    return f"prototypes of model {detector.model_id}, version {_VERSION}"
+
+
+def similar_people(
+    connection: Connection, detector: DetectorRow, face: int, persons: Sequence[UUID], *, most: int
+) -> dict[UUID, float]:
+    """The people whose nearest prototype as kept is most similar to a face, and how similar it is.
 
     For whose face it is, only their other faces count; -2 where there are none.
+
+    Parameters
+    ----------
+    persons : sequence of UUID
+        These are among them in any case, if they have prototypes.
+    most : int
+        How many besides; of several who are equally similar, the first by number.
     """
-    rows = connection.execute(_SIMILAR, {"model": detector.model_id, "face": face})
+    rows = connection.execute(
+        _SIMILAR, {"model": detector.model_id, "face": face, "persons": list(persons), "most": most}
+    )
     return {person: -2.0 if similarity is None else similarity for person, similarity in rows}
 
 
@@ -109,20 +136,28 @@ def similarity_to_centroids(
 # Vectors are of unit length: the inner product is their cosine similarity. OFFSET 0: it is what goes on, not
 # the vectors, which would be sorted on disk.
 _SIMILAR: LiteralString = """
-    SELECT q.person_id, max(q.similarity) FILTER (
-        WHERE q.person_id IS DISTINCT FROM q.owner OR q.face_id <> %(face)s)
-    FROM (SELECT q.person_id, q.face_id, own.person_id AS owner,
-                -(q.embedding <#> own.embedding) AS similarity
-            FROM (SELECT f.person_id, e.embedding FROM face_detections f
-                    JOIN face_embeddings e ON e.face_id = f.id WHERE f.id = %(face)s) AS own
-                JOIN person_prototypes q ON vector_dims(q.embedding) = vector_dims(own.embedding)
-            WHERE q.model_id = %(model)s OFFSET 0) AS q
-        JOIN persons p ON p.id = q.person_id AND p.status <> 'merged'
-    GROUP BY q.person_id"""
+    WITH own AS MATERIALIZED (
+        SELECT f.person_id, e.embedding, vector_dims(e.embedding) AS dimension
+        FROM face_detections f JOIN face_embeddings e ON e.face_id = f.id WHERE f.id = %(face)s),
+    found AS MATERIALIZED (
+        SELECT q.person_id, max(q.similarity) FILTER (
+            WHERE q.person_id IS DISTINCT FROM (SELECT person_id FROM own) OR q.face_id <> %(face)s)
+            AS similarity
+        FROM (SELECT person_id, face_id, CASE WHEN vector_dims(embedding) = (SELECT dimension FROM own)
+                THEN -(embedding <#> (SELECT embedding FROM own)) END AS similarity
+            FROM person_prototypes WHERE model_id = %(model)s OFFSET 0) AS q
+        WHERE q.similarity IS NOT NULL GROUP BY q.person_id),
+    there AS MATERIALIZED (
+        SELECT f.person_id, f.similarity FROM found f JOIN persons p ON p.id = f.person_id
+        WHERE p.status <> 'merged')
+    (SELECT * FROM there ORDER BY similarity DESC NULLS LAST, person_id LIMIT %(most)s)
+    UNION SELECT * FROM there WHERE person_id = ANY(%(persons)s::uuid[])"""
 
 
 def _stale(connection: Connection, detector: DetectorRow, persons: Sequence[UUID] | None) -> list[Source]:
     """Whose prototypes were made of something else than what there is now."""
+    if persons is not None and not persons:
+        return []
     return _sources(connection, detector, persons, changed=True)
 
 
@@ -208,11 +243,9 @@ def kept_prototypes(
         {"person": UUID_FIELD, "face": INT8, "embedding": vector(dimension)},
     )
     columns = gathered(blocks, [("person", UUID_FIELD), ("face", np.int64), ("embedding", np.float32)])
-    raw = columns["person"]
-    names = raw.view("S16") if len(raw) else np.empty(0, "S16")
-    _, first, person = np.unique(names, return_index=True, return_inverse=True)
+    persons, person = distinct_uuids(columns["person"])
     return Prototypes(
-        persons=[UUID(bytes=bytes(raw[place])) for place in first.tolist()],
+        persons=persons,
         person=person,
         face_id=columns["face"],
         embedding=columns["embedding"],

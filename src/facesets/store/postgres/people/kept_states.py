@@ -1,0 +1,80 @@
+"""Of which moment what is kept of everybody is, so that only who changed since is looked at again.
+
+Whoever looks at everybody's faces notes it; whoever wants the same next asks who changed since then.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+from facesets.store.postgres.connection import Connection, only_row
+from facesets.store.postgres.people.changes import State, current_state, people_since
+
+_MANY = 1000
+"""People; of more it is hardly slower to look at everybody."""
+
+_LOCK = 0x66616365_73746174
+"""Key of the advisory lock of who notes a state: `facestat` in ASCII."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Whom to look at again.
+
+    Attributes
+    ----------
+    persons : list of UUID or None
+        None for everybody.
+    state : State or None
+        To be noted then; None within a step, which has not noted yet whom it is about.
+    """
+
+    persons: list[UUID] | None
+    state: State | None
+
+
+def due_since_kept(connection: Connection, what: str) -> Due:
+    """Whose faces may be others than when something was noted; to be asked before they are looked at."""
+    if _makes_step(connection):
+        return Due(None, None)
+    now = current_state(connection)
+    row = connection.execute("SELECT step, others FROM kept_states WHERE what = %s", (what,)).fetchone()
+    if row is None or row[1] != now.others or row[0] > now.step:
+        return Due(None, now)
+    _, persons = people_since(connection, row[0])
+    return Due(None if len(persons) > _MANY else persons, now)
+
+
+def note_kept(connection: Connection, what: str, due: Due) -> None:
+    """Note that it was looked at; not where the server only reads, nor while somebody else notes anything."""
+    if due.state is None or due.persons == []:
+        return
+    # Nobody waits here: who did while others wait for them in a step would never end.
+    may = only_row(
+        connection.execute(
+            "SELECT current_setting('transaction_read_only') = 'off' AND pg_try_advisory_xact_lock(%s)",
+            (_LOCK,),
+        )
+    )
+    if may[0]:
+        connection.execute(
+            """INSERT INTO kept_states (what, step, others) VALUES (%s, %s, %s)
+                ON CONFLICT (what) DO UPDATE SET step = excluded.step, others = excluded.others""",
+            (what, due.state.step, due.state.others),
+        )
+
+
+@contextmanager
+def replacing_kept(connection: Connection) -> Iterator[None]:
+    """Let what is deleted in the block be no change that others have to follow: it is made again at once."""
+    before = "yes" if _makes_step(connection) else ""
+    connection.execute("SELECT set_config('facesets.makes_step', 'yes', true)")
+    yield
+    connection.execute("SELECT set_config('facesets.makes_step', %s, true)", (before,))
+
+
+def _makes_step(connection: Connection) -> bool:
+    return bool(
+        only_row(connection.execute("SELECT current_setting('facesets.makes_step', true)"))[0] == "yes"
+    )

@@ -1,0 +1,118 @@
+"""The questions that are open as far as their rows say, and whom they are about."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import LiteralString
+from uuid import UUID
+
+import numpy as np
+
+from facesets.records import Float32, Int64
+from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.copying import FLOAT4, INT2, INT8, copy_out, distinct_uuids, gathered
+from facesets.store.postgres.copying import UUID as UUID_FIELD
+from facesets.store.postgres.people.candidates import FACE_KINDS, FaceCandidate, PeopleCandidate
+
+# Open is what is pending, and what was answered in a step that was taken back. OFFSET 0: faces are looked up
+# in the order of the questions' index, as many as are wanted, rather than all of the library's read.
+_FROM_OPEN_OF_FACES: LiteralString = """
+    FROM face_candidates c CROSS JOIN LATERAL (
+        SELECT person_id, assigned_by FROM face_detections WHERE id = c.face_id OFFSET 0) AS f
+    WHERE (%(faces)s::bigint[] IS NULL OR c.face_id = ANY(%(faces)s::bigint[]))
+        AND CASE c.kind WHEN 'near' THEN f.person_id IS NULL
+            ELSE f.person_id IS NOT NULL AND f.assigned_by = 'auto' END
+        AND (c.status = 'pending'
+            OR EXISTS (SELECT FROM steps s WHERE s.id = c.answered_in AND s.undone))"""
+_OPEN_OF_FACES: LiteralString = f"""
+    SELECT c.face_id, c.person_id, c.kind, c.cosine_similarity, c.uncertainty,
+        (c.evidence ->> 'age')::float, (c.evidence ->> 'expected')::float {_FROM_OPEN_OF_FACES}
+    ORDER BY c.uncertainty DESC, c.face_id, c.person_id LIMIT %(most)s"""
+_ALL_OPEN_OF_FACES: LiteralString = f"""COPY (
+    SELECT c.face_id, c.person_id, (array_position(%(kinds)s, c.kind) - 1)::smallint, c.uncertainty
+    {_FROM_OPEN_OF_FACES}
+    ORDER BY c.uncertainty DESC, c.face_id, c.person_id) TO STDOUT (FORMAT BINARY)"""
+_OPEN_OF_PEOPLE: LiteralString = """
+    SELECT c.id, c.kind, c.person_id, c.other_id, c.cluster_id, c.cosine_similarity, c.faces,
+        c.uncertainty,
+        CASE WHEN c.kind <> 'split' THEN '{}' WHEN %(brief)s THEN ARRAY[c.evidence -> 'part' ->> 0]::bigint[]
+            ELSE ARRAY(SELECT jsonb_array_elements_text(c.evidence -> 'part'))::bigint[] END,
+        coalesce((c.evidence ->> 'rest')::bigint, 0)
+    FROM person_candidates c
+    WHERE (%(ids)s::bigint[] IS NULL OR c.id = ANY(%(ids)s::bigint[]))
+        AND (c.cluster_id IS NULL
+            OR EXISTS (SELECT FROM clusters k WHERE k.id = c.cluster_id AND NOT k.hidden))
+        AND (c.status = 'pending'
+            OR EXISTS (SELECT FROM steps s WHERE s.id = c.answered_in AND s.undone))
+    ORDER BY c.faces * c.uncertainty DESC, c.id LIMIT %(most)s"""
+
+
+@dataclass(frozen=True, slots=True)
+class FaceCandidates:
+    """Questions about n faces as columns, the likeliest first; see `FaceCandidate`.
+
+    Attributes
+    ----------
+    persons : list of UUID
+    person : int64 array of shape (n,)
+        Index into `persons`.
+    kind : int64 array of shape (n,)
+        Index into `FACE_KINDS`.
+    """
+
+    persons: list[UUID]
+    face: Int64
+    person: Int64
+    kind: Int64
+    uncertainty: Float32
+
+
+def open_face_candidates(
+    connection: Connection, faces: Sequence[int] | None = None, *, most: int | None = None
+) -> list[FaceCandidate]:
+    """The likeliest questions about faces, or about these, that are open as far as the faces' people say.
+
+    Whom they are about may have been merged since, see `merged_into`.
+    """
+    rows = connection.execute(_OPEN_OF_FACES, {"faces": None if faces is None else list(faces), "most": most})
+    return [FaceCandidate(*row) for row in rows]
+
+
+def all_open_face_candidates(connection: Connection) -> FaceCandidates:
+    """As `open_face_candidates`, all of them, in less time than it takes to make an object of each."""
+    blocks = copy_out(
+        connection,
+        _ALL_OPEN_OF_FACES,
+        {"faces": None, "kinds": list(FACE_KINDS)},
+        {"face": INT8, "person": UUID_FIELD, "kind": INT2, "uncertainty": FLOAT4},
+    )
+    columns = gathered(
+        blocks,
+        [("face", np.int64), ("person", UUID_FIELD), ("kind", np.int64), ("uncertainty", np.float32)],
+    )
+    persons, person = distinct_uuids(columns["person"])
+    return FaceCandidates(persons, columns["face"], person, columns["kind"], columns["uncertainty"])
+
+
+def open_people_candidates(
+    connection: Connection, ids: Sequence[int] | None = None, *, most: int | None = None, brief: bool = False
+) -> list[PeopleCandidate]:
+    """The most useful questions about people that are open as far as their rows say, or these.
+
+    Of those who may be two, `brief` reads only the first face of a part.
+    """
+    rows = connection.execute(
+        _OPEN_OF_PEOPLE, {"ids": None if ids is None else list(ids), "most": most, "brief": brief}
+    )
+    return [PeopleCandidate(*row) for row in rows]
+
+
+def unnamed_people(connection: Connection, least: int, limit: int) -> list[tuple[UUID, int]]:
+    """People without a name, those with most faces first, and how many each has as of their prototypes."""
+    rows = connection.execute(
+        """SELECT p.id, max(q.faces) AS faces FROM prototype_sources q JOIN persons p ON p.id = q.person_id
+            WHERE p.status = 'active' AND q.faces >= %s
+                AND NOT EXISTS (SELECT FROM person_names n WHERE n.person_id = p.id)
+            GROUP BY p.id ORDER BY faces DESC, p.id LIMIT %s""",
+        (least, limit),
+    )
+    return [(person, int(faces)) for person, faces in rows]
