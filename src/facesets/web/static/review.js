@@ -1,9 +1,9 @@
 // One question at a time. Answers are sent in their order while the next question is there already.
 
-import { call, complain, onKeys, say } from "./app.js";
+import { call, complain, say } from "./app.js";
 import { ask } from "./ask.js";
-import { completeNames } from "./complete.js";
-import { preload, show, touched } from "./review-show.js";
+import { listen } from "./review-keys.js";
+import { preload, shape, show, touched } from "./review-show.js";
 
 const AHEAD = 8;
 const REFRESH_EVERY = 20;
@@ -102,10 +102,6 @@ function renew(question) {
       if (problem.status === 404 && current === question && !isAsking) passOver(question);
     }
   });
-}
-
-function shape(question) {
-  return JSON.stringify([question.personId, question.personName, question.faceCount, question.items.map((item) => [item.number, item.personId, item.faces.map((face) => face.id)])]);
 }
 
 function passOver(question) {
@@ -359,37 +355,23 @@ async function askWhetherOne(name, problem) {
   field.select();
 }
 
-// Keys and buttons.
-
-field.addEventListener("keydown", (event) => {
-  if (event.isComposing || event.ctrlKey || event.metaKey || event.altKey || field.readOnly) return;
-  const isOpen = field.getAttribute("aria-expanded") === "true";
-  if (field.value.trim() === "" && event.key === "Enter") DO.skip();
-  else if (field.value === "" && event.key === "Backspace") DO.undo();
-  else if (event.key === "Escape" && !isOpen) {
+listen(field, {
+  does: DO,
+  keepName,
+  toggle,
+  asksName: () => current?.kind === "name" && !isAsking,
+  hasCommands: () => commands,
+  leaveField: () => {
     commands = true;
     field.blur();
     if (current && current.kind !== "name") byId("naming").hidden = true;
-  } else return;
-  event.preventDefault();
-  event.stopImmediatePropagation();
-});
-completeNames(field, keepName);
-byId("naming").addEventListener("submit", (event) => {
-  event.preventDefault();
-  if (field.value.trim()) keepName(field.value.trim(), null);
-});
-document.querySelectorAll("[data-does]").forEach((button) => {
-  button.addEventListener("click", () => {
-    DO[button.dataset.does]();
-    if (document.activeElement === button) button.blur();
-  });
+  },
 });
 byId("look-again").addEventListener("click", () => {
   isCutOff = false;
   render();
   fetchQuestions();
-  if (isLooking || !waiting) refresh();
+  if (!waiting) refresh();
 });
 byId("skipped-again").addEventListener("click", () => {
   skipped.clear();
@@ -398,30 +380,7 @@ byId("skipped-again").addEventListener("click", () => {
 
 // Whoever leaves before all answers are sent is asked to wait.
 window.addEventListener("beforeunload", (event) => {
-  if ([...unsettled].some((each) => !each.isSent)) event.preventDefault();
-});
-
-// Where a name is asked for, a letter begins it.
-document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-  if (current?.kind !== "name" || isAsking || document.querySelector("dialog[open]")) return;
-  if (event.target.closest("input, textarea, select") || !/^\p{L}$/u.test(event.key)) return;
-  if (commands && ["s", "u", "h"].includes(event.key)) return;
-  field.focus();
-  event.stopPropagation();
-}, true);
-
-onKeys({
-  y: ["Yes, of all alike", DO.yes],
-  n: ["No, of none", DO.no],
-  s: ["Skip", DO.skip],
-  u: ["Undo the last answer, and the one before", DO.undo],
-  h: ["It does not matter who it is", DO.hide],
-  w: ["Who is the one without a name?", DO.who],
-  ...Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8, 9].map((number) => [number, ["", () => toggle(number)]])),
-  "1–9": ["All but this one", () => {}],
-  "Enter": ["Keep the name; skip without one", () => {}],
-  "Esc": ["Leave the field: then s, u and h are keys again", () => {}],
+  if ([...unsettled].some((each) => !each.isSent) || field.value.trim()) event.preventDefault();
 });
 
 fetchQuestions().then(() => { if (!current) next(); });
