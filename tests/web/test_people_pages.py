@@ -271,7 +271,7 @@ def test_a_name_that_somebody_has_is_asked_about(website: Website, browser: Brow
         page.keyboard.press("r")
         page.keyboard.type("ben")
         page.keyboard.press("Enter")
-        page.get_by_role("dialog").get_by_text("One person?").wait_for()
+        page.get_by_role("dialog").get_by_text("one person?").wait_for()
         page.get_by_role("button", name="One person").click()
         page.wait_for_url(f"**/people/{second['id']}")
 
@@ -322,6 +322,30 @@ def test_an_error_that_comes_again_is_told_once(website: Website, browser: Brows
                 page.keyboard.press("Enter")
             message(page, "The program does not answer as expected.")
         expect(page.locator(".message.error")).to_have_count(1)
+
+
+@pytest.mark.slow
+def test_the_longest_names_stay_in_the_window_of_a_phone(website: Website, browser: Browser) -> None:
+    first, second, *_ = people(website)
+    call(website, first["id"], "W" * 200)
+    call(website, second["id"], "Wilhelmina " * 18)
+    photo = website.get(f"/faces/{first['faceId']}")["assetId"]
+    pages = (
+        *(
+            "people",
+            f"people/{first['id']}",
+            f"people/{second['id']}",
+            f"photos/{photo}?person={first['id']}",
+        ),
+        *("search", f"search?person={first['id']}", "runs", "unknown"),
+    )
+    wide = {}
+    for place in pages:
+        with opened(browser, f"{website.address}/{place}", PHONE) as page:
+            width = page.evaluate("document.documentElement.scrollWidth")
+            if width > PHONE[0]:
+                wide[place] = width
+    assert wide == {}
 
 
 @pytest.mark.slow

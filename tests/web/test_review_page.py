@@ -100,7 +100,7 @@ def test_a_name_that_somebody_has_asks_whether_they_are_one(asking: Website, bro
         progress(page, 1)
         page.keyboard.type("anna")
         page.keyboard.press("Enter")
-        question = page.get_by_role("group", name=re.compile("One person"))
+        question = page.get_by_role("group", name=re.compile("one person"))
         question.wait_for()
         is_asked(page, "Are both anna?")
         expect(page.locator("#right img").first).to_be_visible()

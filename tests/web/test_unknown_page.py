@@ -45,7 +45,7 @@ def test_a_name_that_somebody_has_is_asked_about_in_its_place(website: Website, 
         for name in ("Anna", "anna"):
             page.keyboard.type(name)
             page.keyboard.press("Enter")
-        question = page.get_by_role("group", name=re.compile("One person"))
+        question = page.get_by_role("group", name=re.compile("one person"))
         question.wait_for()
         expect(question.get_by_role("button", name="Yes")).to_be_focused()
         assert not accessibility_findings(page)

@@ -31,8 +31,8 @@ from facesets.operations.people.corrections import (
     naming,
 )
 from facesets.operations.people.corrections.giving import Picked
-from facesets.operations.people.corrections.who import find_cluster
 from facesets.operations.people.corrections.splitting import apply_split
+from facesets.operations.people.corrections.who import find_cluster
 from facesets.operations.people.grouping.dual import cluster_dual
 from facesets.operations.people.review.answering import answer
 from facesets.operations.people.review.questions import next_questions, refresh_questions

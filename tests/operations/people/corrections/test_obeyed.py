@@ -135,7 +135,7 @@ def test_names_that_only_the_server_takes_for_one_are_somebody_already(library: 
     naming.name(library.database, anna, "İpek", into=False, face=False, by=BY)
     with pytest.raises(naming.NameTaken, match="say so: into"):
         naming.name(library.database, ben, "ipek", into=False, face=False, by=BY)
-    with pytest.raises(naming.NameTaken, match="is somebody already"):
+    with pytest.raises(naming.NameTaken, match="Somebody is called"):
         naming.rename(library.database, ben, "ipek", by=BY)
 
 
