@@ -18,15 +18,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
+from throw_away import throw_away_server
 
 from facesets.clustering import singletons_as_noise
 from facesets.inference.describer import LocalDescriber
@@ -39,11 +40,9 @@ from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.copying import INT8, copy_in, vector
 from facesets.store.postgres.library import Library
-from facesets.store.postgres.migrate import migrate, shipped_migrations
 from facesets.store.postgres.models import DetectorRow, ensure_detector
 from facesets.store.postgres.people.peopled_faces import assign, create_persons, load_peopled_faces
 from facesets.store.postgres.people.steps import making_step
-from facesets.store.postgres.server.embedded import EmbeddedServer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("FACESETS_TEST_SHARED", REPOSITORY.parent / "shared"))
@@ -63,24 +62,6 @@ def made_vectors(count: int) -> NDArray[np.float32]:
     vectors: NDArray[np.float32] = np.asarray(rows, np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors
-
-
-@contextmanager
-def throwaway(url: str | None) -> Iterator[tuple[Database, str]]:
-    """A library of one's own, gone afterwards, and its connection string."""
-    if url:
-        yield Database(url), url
-        return
-    base = Path(tempfile.mkdtemp(prefix="fsbench."))
-    base.chmod(0o755)
-    with EmbeddedServer(base) as server:
-        database = Database(server.conninfo)
-        migrate(database, shipped_migrations())
-        yield database, server.conninfo
-        database.close()
-    EmbeddedServer(base).stop()
-    time.sleep(1)
-    shutil.rmtree(base, ignore_errors=True)
 
 
 def images(vectors: NDArray[np.float32], first: int, count: int) -> list[ImageRecord]:
@@ -298,7 +279,8 @@ def main() -> None:
         "--without-clustering", action="store_true", help="Only what cluster does besides: reading, storing."
     )
     given = parser.parse_args()
-    with throwaway(given.database) as (database, text):
+    server = nullcontext(given.database) if given.database else throw_away_server()
+    with server as text, closing(Database(text)) as database:
         vectors = made_vectors(given.faces)
         if {"store", "cluster"} & set(given.parts):
             store(database, text, vectors, given.sessions)

@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from facesets.store.postgres.connection import Database
@@ -12,19 +12,25 @@ from facesets.store.postgres.server.embedded import EmbeddedServer
 
 
 @contextmanager
-def throw_away_library() -> Iterator[Database]:
-    """An empty library on an embedded server that is as safe against crashes as a real one."""
+def throw_away_server() -> Iterator[str]:
+    """Start an embedded server, as safe against crashes as a real one; the address of an empty library."""
     folder = Path(tempfile.mkdtemp(prefix="fsets."))
     # The server may run as another user.
     folder.chmod(0o755)
     try:
         with EmbeddedServer(folder / "postgres") as server:
-            database = Database(server.conninfo)
-            migrate(database, shipped_migrations())
-            yield database
-            database.close()
+            with closing(Database(server.conninfo)) as database:
+                migrate(database, shipped_migrations())
+            yield server.conninfo
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def throw_away_library() -> Iterator[Database]:
+    """Connect to such a library."""
+    with throw_away_server() as address, closing(Database(address)) as database:
+        yield database
 
 
 @contextmanager

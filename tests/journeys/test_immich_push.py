@@ -124,7 +124,7 @@ def test_who_ends_it_at_the_question_agrees_to_nothing(
 ) -> None:
     with asked(immich, library_url, tmp_path) as screen:
         screen.send(number)
-        screen.expect("Nothing was changed")
+        screen.expect("Nothing was changed: it was ended at the question")
         assert screen.end() == 128 + number
     assert names(immich) == [""]
 

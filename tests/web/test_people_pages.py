@@ -1,12 +1,14 @@
 """The pages People, Person and Photo: what they show, and journeys through them by mouse and by keyboard."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, opened
+from tests.fixtures.library_people import rows
 from tests.fixtures.website import BASE, Website
 
 pytestmark = pytest.mark.slow
@@ -271,7 +273,7 @@ def test_a_name_that_somebody_has_is_asked_about(website: Website, browser: Brow
         page.keyboard.press("r")
         page.keyboard.type("ben")
         page.keyboard.press("Enter")
-        page.get_by_role("dialog").get_by_text("One person?").wait_for()
+        page.get_by_role("dialog").get_by_text("one person?").wait_for()
         page.get_by_role("button", name="One person").click()
         page.wait_for_url(f"**/people/{second['id']}")
 
@@ -322,6 +324,45 @@ def test_an_error_that_comes_again_is_told_once(website: Website, browser: Brows
                 page.keyboard.press("Enter")
             message(page, "The program does not answer as expected.")
         expect(page.locator(".message.error")).to_have_count(1)
+
+
+@pytest.mark.slow
+def test_the_longest_names_stay_in_the_window_of_a_phone(website: Website, browser: Browser) -> None:
+    first, second, *_ = people(website)
+    call(website, first["id"], "W" * 200)
+    call(website, second["id"], "Wilhelmina " * 18)
+    photo = website.get(f"/faces/{first['faceId']}")["assetId"]
+    pages = (
+        *(
+            "people",
+            f"people/{first['id']}",
+            f"people/{second['id']}",
+            f"photos/{photo}?person={first['id']}",
+        ),
+        *("search", f"search?person={first['id']}", "runs", "unknown"),
+    )
+    wide = {}
+    for place in pages:
+        with opened(browser, f"{website.address}/{place}", PHONE) as page:
+            width = page.evaluate("document.documentElement.scrollWidth")
+            if width > PHONE[0]:
+                wide[place] = width
+    assert wide == {}
+
+
+@pytest.mark.slow
+def test_a_photo_that_cannot_be_seen_says_why(website: Website, browser: Browser) -> None:
+    photo = website.get(f"/faces/{people(website)[0]['faceId']}")["assetId"]
+    with website.site.library() as session:
+        [(place,)] = rows(session, f"SELECT path FROM image_paths WHERE sha256 = '{photo}'")
+    away = Path(place).rename(f"{place}.away")
+    with opened(browser, f"{website.address}/photos/{photo}") as page:
+        expect(page.locator("figure").get_by_role("alert")).to_contain_text("cannot be shown")
+        assert not accessibility_findings(page)
+        away.rename(place)
+        page.reload()
+        page.wait_for_load_state("networkidle")
+        expect(page.locator("figure").get_by_role("alert")).to_have_count(0)
 
 
 @pytest.mark.slow

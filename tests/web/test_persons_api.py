@@ -48,6 +48,9 @@ def test_those_with_a_name_come_first_and_are_found_by_parts_of_it(website: Webs
     assert [each["name"] for each in everybody] == ["Susanne", "Ännchen Müller", None, None]
     assert [each["name"] for each in website.get("/persons", find="änn")["items"]] == ["Ännchen Müller"]
     assert [each["name"] for each in website.get("/persons", find="MÜ")["items"]] == ["Ännchen Müller"]
+    assert [each["name"] for each in website.get("/persons", find="Annchen mu")["items"]] == [
+        "Ännchen Müller"
+    ]
     # "s" begins one name; the other does not hold it.
     assert website.get("/persons", find="s")["total"] == 1
     assert (
@@ -83,7 +86,7 @@ def test_a_name_that_somebody_has_is_a_question(website: Website) -> None:
     say(website, anna, action="rename", name="Anna")
     for action in ("rename", "name"):
         refused = say(website, ben, 409, action=action, name="anna")
-        assert (refused["kind"], "One person?" in refused["question"]) == ("name-taken", True)
+        assert (refused["kind"], "one person?" in refused["question"]) == ("name-taken", True)
     done = say(website, ben, action="name", name="Anna", into=True)
     assert (done["personId"], done["personName"]) == (anna["id"], "Anna")
     assert done["facesMoved"] == ben["faceCount"]

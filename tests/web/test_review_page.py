@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, opened
+from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, cut_off, opened
 from tests.fixtures.library_people import rows
 from tests.fixtures.questions import ask_questions
 from tests.fixtures.website import Website
@@ -102,7 +102,7 @@ def test_a_name_that_somebody_has_asks_whether_they_are_one(asking: Website, bro
         progress(page, 1)
         page.keyboard.type("anna")
         page.keyboard.press("Enter")
-        question = page.get_by_role("group", name=re.compile("One person"))
+        question = page.get_by_role("group", name=re.compile("one person"))
         question.wait_for()
         is_asked(page, "Are both anna?")
         expect(page.locator("#right img").first).to_be_visible()
@@ -192,6 +192,97 @@ def test_an_answer_that_is_refused_comes_back_with_its_sentence(asking: Website,
         page.keyboard.press("y")
         progress(page, 1)
         expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def skip_to_the_last(page: Page) -> None:
+    """Leave one question that is open: one with yes and no."""
+    for _ in range(10):
+        expect(page.locator("#question")).to_be_visible()
+        page.keyboard.press("Escape")
+        page.keyboard.press("s")
+    expect(page.locator("#question")).to_be_visible()
+
+
+@pytest.mark.slow
+def test_the_last_answer_is_asked_for_again_when_nothing_answers(asking: Website, browser: Browser) -> None:
+    with opened(browser, f"{asking.address}/review") as page:
+        skip_to_the_last(page)
+        with cut_off(page):
+            page.keyboard.press("y")
+            expect(page.get_by_role("alert")).to_contain_text("does not answer")
+            expect(page.locator("#question")).to_be_visible()
+        progress(page, 0)
+        page.keyboard.press("y")
+        progress(page, 1)
+        page.get_by_text("No other question is open.").wait_for()
+    assert corrections(asking) == 1
+
+
+@pytest.mark.slow
+def test_questions_that_cannot_be_fetched_are_looked_for_again(asking: Website, browser: Browser) -> None:
+    with opened(browser, f"{asking.address}/review") as page:
+        skip_to_the_last(page)
+        with cut_off(page, "**/candidates?*"):
+            page.keyboard.press("y")
+            page.get_by_text("The questions could not be fetched.").wait_for()
+            assert not accessibility_findings(page)
+        page.get_by_role("button", name="Look again").click()
+        page.get_by_text("No other question is open.").wait_for()
+        expect(page.get_by_role("button", name="Look again")).to_be_hidden()
+
+
+@pytest.mark.slow
+def test_an_answer_that_could_not_be_taken_back_is_the_next_to_be(asking: Website, browser: Browser) -> None:
+    with opened(browser, f"{asking.address}/review") as page:
+        is_asked(page, "Who is this?")
+        page.keyboard.type("Anna")
+        page.keyboard.press("Enter")
+        progress(page, 1)
+        page.keyboard.press("Escape")
+        with cut_off(page):
+            page.keyboard.press("u")
+            page.get_by_role("status").get_by_text("does not answer").wait_for()
+            progress(page, 1)
+        page.keyboard.press("Escape")
+        page.keyboard.press("u")
+        page.get_by_text("Taken back").wait_for()
+        progress(page, 0)
+    assert corrections(asking) == 0
+
+
+@pytest.mark.slow
+def test_a_question_that_is_asked_again_is_answered_as_it_is_seen(asking: Website, browser: Browser) -> None:
+    with opened(browser, f"{asking.address}/review") as page:
+        is_asked(page, "Who is this?")
+        page.keyboard.type("Anna")
+        page.keyboard.press("Enter")
+        progress(page, 1)
+        page.keyboard.press("Escape")
+        with page.expect_response(re.compile(r"/candidates/name-\w+$")) as renewed:
+            page.keyboard.press("u")
+        asked = renewed.value.json()
+        # Somebody else changes whom it is about; who answers has not seen that.
+        asking.post(f"/persons/{asked['personId']}", {"action": "hide"})
+        asking.post(f"/persons/{asked['personId']}", {"action": "unhide"})
+        page.keyboard.type("Berta")
+        page.keyboard.press("Enter")
+        page.get_by_text("because somebody changed it meanwhile").wait_for()
+    assert asking.get("/persons", find="Berta")["total"] == 0
+
+
+@pytest.mark.slow
+def test_a_name_that_was_typed_while_nothing_answers_stays(asking: Website, browser: Browser) -> None:
+    with opened(browser, f"{asking.address}/review") as page:
+        is_asked(page, "Who is this?")
+        with cut_off(page):
+            page.keyboard.type("Anna")
+            page.keyboard.press("Enter")
+            expect(page.get_by_role("alert")).to_contain_text("The name Anna is kept in the field.")
+            expect(page.get_by_placeholder("Type a name")).to_have_value("Anna")
+            assert not accessibility_findings(page)
+        page.keyboard.press("Enter")
+        progress(page, 1)
+    assert asking.get("/persons", find="Anna")["total"] == 1
 
 
 @pytest.mark.slow

@@ -231,6 +231,22 @@ def test_what_does_not_fit_is_refused_by_a_sentence(
     answer = website.client.post(BASE + path, json=body)
     assert answer.status_code in {404, 405, 422}
     assert answer.json()["detail"].endswith(".")
+    assert "abc" not in path or answer.json()["detail"].startswith("assetId: ")
+
+
+def test_pages_of_jobs_hold_each_once_however_they_lie(website: Website, album: Library) -> None:
+    for _ in range(3):
+        rows(
+            album.database,
+            """INSERT INTO runs (command, program_version, host, options, status)
+                VALUES ('index', '1', 'elsewhere', '{}', 'done') RETURNING id""",
+        )
+        website.post("/centroids")
+    every = [each["jobId"] for each in website.get("/jobs", pageSize=100)["items"]]
+    paged = [website.get("/jobs", pageSize=1, page=page)["items"][0]["jobId"] for page in range(1, 8)]
+    assert len(every) == website.get("/jobs")["total"] == 7
+    assert paged == every
+    assert website.get("/jobs", page=1_000_000)["items"] == []
 
 
 @pytest.mark.parametrize("job", ["0" * 32, "99999", "abc"])

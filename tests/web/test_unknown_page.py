@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, opened
+from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, cut_off, opened
 from tests.fixtures.library_people import rows
 from tests.fixtures.website import Website
 
@@ -47,7 +47,7 @@ def test_a_name_that_somebody_has_is_asked_about_in_its_place(website: Website, 
         for name in ("Anna", "anna"):
             page.keyboard.type(name)
             page.keyboard.press("Enter")
-        question = page.get_by_role("group", name=re.compile("One person"))
+        question = page.get_by_role("group", name=re.compile("one person"))
         question.wait_for()
         expect(question.get_by_role("button", name="Yes")).to_be_focused()
         assert not accessibility_findings(page)
@@ -61,6 +61,33 @@ def test_a_name_that_somebody_has_is_asked_about_in_its_place(website: Website, 
         page.keyboard.press("y")
         left(page, "1 group")
     assert names(website) == {"Anna": 9, "Ben": 11}
+
+
+@pytest.mark.slow
+def test_names_that_were_typed_while_nothing_answers_stay_in_their_fields(
+    website: Website, browser: Browser
+) -> None:
+    with opened(browser, f"{website.address}/unknown") as page:
+        first, second = (page.locator(".group").nth(place) for place in (0, 1))
+        with cut_off(page):
+            for name in ("Anna", "Ben"):
+                page.keyboard.type(name)
+                page.keyboard.press("Enter")
+            for group, name in ((first, "Anna"), (second, "Ben")):
+                expect(group.get_by_role("alert")).to_contain_text("The name is kept in the field")
+                expect(group.get_by_role("combobox")).to_have_value(name)
+            assert first.get_by_role("alert").locator("code").text_content() == "facesets serve"
+            assert not accessibility_findings(page)
+        # Whoever loads the page again is asked whether the names may go.
+        asked: list[str] = []
+        page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+        page.evaluate("setTimeout(() => location.reload())")
+        page.wait_for_timeout(300)
+        for group in (first, second):
+            group.get_by_role("combobox").press("Enter")
+        left(page, "2 groups")
+        assert asked == ["beforeunload"]
+    assert names(website) == {"Anna": 9, "Ben": 6}
 
 
 @pytest.mark.slow

@@ -38,6 +38,7 @@ _KINDS = {
     "delete_person": ("person", "people", "removed"),
     "changed_meanwhile": ("change", "changes", "left out, for the server was changed meanwhile"),
 }
+_ENDED = "Nothing was changed: it was ended at the question."
 _NOBODY_NAMED = (
     "Nobody with a name is on the photos that were staged. Name people first: `facesets embed --queue QUEUE "
     "CACHE`, `facesets cluster CACHE OUT`, rename a folder such as OUT/person_001 to the person's name, and "
@@ -114,7 +115,7 @@ def immich_push(
                 progress=progress,
                 stop=stop,
             )
-            _finish_undo(taken_back, give_up=give_up)
+            _finish_undo(taken_back, give_up=give_up, was_ended=stop.requested)
             return
         from facesets.operations.immich.push import immich_push as run
 
@@ -129,7 +130,7 @@ def immich_push(
                 progress=progress,
                 stop=stop,
             )
-    _finish(summary, staged, dry_run=options.dry_run)
+    _finish(summary, staged, dry_run=options.dry_run, was_ended=stop.requested)
 
 
 def _confirmed(plan: "PushSummary", progress: "Progress", *, apply: bool) -> bool:
@@ -147,7 +148,7 @@ def _agrees(question: str, progress: "Progress") -> bool:
         return console.agrees(question)
 
 
-def _finish(summary: "PushSummary", staged: Path, *, dry_run: bool) -> None:
+def _finish(summary: "PushSummary", staged: Path, *, dry_run: bool, was_ended: bool) -> None:
     if summary.applied:
         lines = [f"Done: {_counted(summary.made)}."]
         if summary.stopped:
@@ -159,7 +160,7 @@ def _finish(summary: "PushSummary", staged: Path, *, dry_run: bool) -> None:
         lines = ["Stopped before anything was changed."]
     elif summary.changes:
         shown = _plan_lines(summary) if dry_run else []
-        lines = [*shown, "Nothing was changed: add --apply to carry this out."]
+        lines = [*shown, _ENDED if was_ended else "Nothing was changed: add --apply to carry this out."]
     else:
         lines = [*_plan_lines(summary), "There is nothing to change."]
     console.show(summary, lines)
@@ -215,7 +216,7 @@ def _undo_lines(plan: "PushUndoSummary") -> str:
     )
 
 
-def _finish_undo(summary: "PushUndoSummary", *, give_up: bool) -> None:
+def _finish_undo(summary: "PushUndoSummary", *, give_up: bool, was_ended: bool) -> None:
     lines = [_undo_lines(summary)]
     if summary.applied:
         lines.append(f"Taken back: {_counted(summary.made)}.")
@@ -229,7 +230,7 @@ def _finish_undo(summary: "PushUndoSummary", *, give_up: bool) -> None:
         elif summary.failed:
             lines.append("Ended all the same: what failed stays as the run left it.")
     else:
-        lines.append("Nothing was taken back: add --apply to do it.")
+        lines.append(_ENDED if was_ended else "Nothing was taken back: add --apply to do it.")
     console.show(summary, lines)
     console.failures(summary.failures)
     console.finish(failed=summary.failed + len(summary.left))

@@ -178,7 +178,7 @@ class AccessGuard:
             return None
         return _refused(
             HTTPStatus.FORBIDDEN,
-            "A change needs the token of this page, or an Authorization header. Load the page again.",
+            "A change needs a token. Load the page again; programs send `Authorization: Bearer …`.",
         )
 
 

@@ -33,6 +33,14 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
     return HTMLResponse(text, status_code=status)
 
 
+def commands(sentence: str) -> list[tuple[str, bool]]:
+    """Return the parts of a sentence, each with whether it is a command, which stands between backticks."""
+    parts = sentence.split("`")
+    if len(parts) % 2 == 0:
+        return [(sentence, False)]
+    return [(part, place % 2 == 1) for place, part in enumerate(parts)]
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -42,6 +50,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["commands"] = commands
     environment.filters["counted"] = counted
     environment.filters["printable"] = printable
     return environment

@@ -124,7 +124,7 @@ def test_two_folders_of_one_person_become_one(company: MadeStore, tmp_path: Path
     alone = [own_face(raw, "person_001")]
     move_faces(raw, Seen("person_001"), alone, "Dora")
     again(company, raw, sets)
-    with pytest.raises(FolderTaken, match="somebody already"):
+    with pytest.raises(FolderTaken, match="Somebody is called"):
         rename(raw, Seen("Dora"), "PERSON_001")
     merge(raw, Seen("Dora"), Seen("person_001"))
     again(company, raw, sets)

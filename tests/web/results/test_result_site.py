@@ -87,7 +87,7 @@ def test_two_people_become_one_and_two_again(result_site: ServedResult) -> None:
     people = result_site.people()
     first, second = people["person_001"], people["person_002"]
     asked = result_site.say("person_002", action="rename", name="person_001", status=409)
-    assert (asked["kind"], "One person?" in asked["question"]) == ("name-taken", True)
+    assert (asked["kind"], "one person?" in asked["question"]) == ("name-taken", True)
     merged = result_site.post(
         f"/persons/{second['id']}/merge",
         {

@@ -32,8 +32,8 @@ class FolderTaken(WrongUsage):
     """Another person's folder has that name, and it was not said that the two are one."""
 
     def __init__(self, name: str, faces: int) -> None:
-        somebody = f"{printable(name)} is somebody already ({counted(faces, 'face')})."
-        self.question = f"{somebody} One person?"
+        somebody = f"Somebody is called {printable(name)} already ({counted(faces, 'face')})."
+        self.question = f"{somebody} Are they one person?"
         super().__init__(f"{somebody} If they are one person, put their photos together.")
 
 

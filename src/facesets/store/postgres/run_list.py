@@ -40,16 +40,21 @@ _RUNS = sql.SQL(
 
 
 def list_runs(
-    connection: Connection, *, limit: int, before: int | None = None, without: Sequence[int] = ()
+    connection: Connection,
+    *,
+    limit: int,
+    offset: int = 0,
+    before: int | None = None,
+    without: Sequence[int] = (),
 ) -> list[RunLine]:
     """The latest runs, of those before a number if one is given, but for some; the latest first."""
     rows = connection.execute(
         _RUNS
         + sql.SQL(
             """ WHERE (%(before)s::bigint IS NULL OR id < %(before)s) AND id <> ALL(%(without)s::bigint[])
-                ORDER BY id DESC LIMIT %(limit)s"""
+                ORDER BY id DESC LIMIT %(limit)s OFFSET %(offset)s"""
         ),
-        {"before": before, "without": list(without), "limit": limit},
+        {"before": before, "without": list(without), "limit": limit, "offset": offset},
     )
     return [RunLine(*row) for row in rows]
 

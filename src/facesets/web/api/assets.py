@@ -13,11 +13,14 @@ from facesets.web.site import SiteDep
 
 router = APIRouter(tags=["assets"])
 
-PhotoId = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of the file, in hex.")]
+AssetId = Annotated[
+    str,
+    Path(alias="assetId", pattern="^[0-9a-f]{64}$", description="SHA-256 of the photo's file, in hex."),
+]
 
 
-@router.get("/assets/{asset}")
-def faces_of_asset(asset: PhotoId, site: SiteDep, paging: PagingDep) -> Page[FaceShape]:
+@router.get("/assets/{assetId}")
+def faces_of_asset(asset: AssetId, site: SiteDep, paging: PagingDep) -> Page[FaceShape]:
     """List the faces on a photo, from left to right."""
 
     def work(connection: Connection) -> Page[FaceShape]:

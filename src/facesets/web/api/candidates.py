@@ -10,10 +10,11 @@ from fastapi import APIRouter, Body, Path, Query
 from pydantic import Field
 
 from facesets.operations.people.review.answering import Verdict, answer
-from facesets.operations.people.review.open_questions import Kind
+from facesets.operations.people.review.open_questions import Kind, find_question
 from facesets.operations.people.review.questions import (
     Item,
     Question,
+    in_words,
     next_questions,
     refresh_questions,
     require_unchanged,
@@ -140,6 +141,18 @@ def waiting(site: SiteDep) -> Waiting:
     with site.library() as session:
         found = site.waiting.count(session)
     return Waiting(questions=found.questions, unnamed=found.unnamed)
+
+
+@router.get("/{question}")
+def candidate(question: QuestionId, site: SiteDep) -> CandidateShape:
+    """Tell an open question as it is now."""
+
+    def work(connection: Connection) -> CandidateShape:
+        found = in_words(connection, find_question(connection, question))
+        return _candidate(found, contents_of_faces(connection, _faces_of(found)))
+
+    with site.library() as session:
+        return session.run(work)
 
 
 @router.post("/refresh")

@@ -61,10 +61,12 @@ def jobs(site: SiteDep, paging: PagingDep) -> Page[JobShape]:
     """List what runs and what ran, the latest first."""
     ours = site.jobs.all()
     recorded = recorded_of(ours)
-    last = paging.offset + paging.page_size
+    # However ours lie among the others, only these can be on the page.
+    first = max(0, paging.offset - len(ours))
+    start, end = paging.offset - first, paging.offset - first + paging.page_size
 
     def work(connection: Connection) -> tuple[list[RunView], int]:
-        runs = list_runs(connection, limit=last, without=recorded)
+        runs = list_runs(connection, limit=end, offset=first, without=recorded)
         views = [view_of_run(connection, run) for run in runs]
         return views, count_runs(connection, without=recorded)
 
@@ -72,7 +74,7 @@ def jobs(site: SiteDep, paging: PagingDep) -> Page[JobShape]:
         others, count = session.run(work)
     views = sorted([*map(view_of_job, ours), *others], key=lambda view: view.started_at, reverse=True)
     return Page[JobShape](
-        items=[_job(view) for view in views[paging.offset : last]],
+        items=[_job(view) for view in views[start:end]],
         total=len(ours) + count,
         page=paging.page,
         page_size=paging.page_size,

@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 
 from facesets.errors import NotFound
 from facesets.store.postgres.pictures import picture_of_image
-from facesets.web.api.runs import AssetId
+from facesets.web.api.assets import AssetId
 from facesets.web.crops import kept_size
 from facesets.web.pictures import picture_answer
 from facesets.web.site import Site, SiteDep
@@ -17,7 +17,7 @@ router = APIRouter(tags=["assets"])
 
 
 @router.get(
-    "/assets/{asset}/picture",
+    "/assets/{assetId}/picture",
     response_class=Response,
     responses={200: {"content": {"image/jpeg": {}, "image/svg+xml": {}}}},
 )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Path
+from fastapi import APIRouter, Body
 from fastapi.responses import JSONResponse
 
 from facesets.errors import NotFound
@@ -21,6 +21,7 @@ from facesets.store.postgres.library import Library
 from facesets.store.postgres.run_list import IndexedFolder, indexed_folders
 from facesets.web import work
 from facesets.web.api import run_shapes as shapes
+from facesets.web.api.assets import AssetId
 from facesets.web.api.run_shapes import Queued
 from facesets.web.api.shapes import Shape
 from facesets.web.background import Job, Work
@@ -28,7 +29,6 @@ from facesets.web.site import Site, SiteDep
 
 router = APIRouter(tags=["runs"])
 
-AssetId = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="The sha256 of the photo's file.")]
 _QUEUED: dict[int | str, dict[str, Any]] = {202: {"model": Queued, "description": "It was begun."}}
 
 
@@ -47,7 +47,7 @@ def _given(asked: Shape, name: str) -> Any:
     return getattr(asked, name) if name in asked.model_fields_set else None
 
 
-@router.post("/detect/{asset}")
+@router.post("/detect/{assetId}")
 async def detect(
     asset: AssetId,
     site: SiteDep,

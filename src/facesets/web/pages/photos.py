@@ -1,12 +1,12 @@
 """`/photos/{sha256}`: one photo, who is on it, and why."""
 
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from facesets.operations.people.lists.browsing import photo_page, seen_person
 from facesets.operations.people.review.explaining import explain
-from facesets.web.api.assets import PhotoId
 from facesets.web.api.faces import FaceId
 from facesets.web.render import render
 from facesets.web.site import SiteDep
@@ -15,6 +15,7 @@ from facesets.web.wording import worded
 router = APIRouter()
 
 _LARGEST = 1600
+PhotoId = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 
 
 @router.get("/photos/{photo}")

@@ -52,6 +52,13 @@ async function send(method, path, body) {
   return content;
 }
 
+/** A sentence to be put into an element: a command, between backticks, as code. */
+export function worded(text) {
+  const parts = text.split("`");
+  if (parts.length % 2 === 0) return [text];
+  return parts.map((part, place) => (place % 2 ? Object.assign(document.createElement("code"), { textContent: part }) : part));
+}
+
 /**
  * Show a message; with `undo`, the number of a step, a button takes it back and then calls `undone`; with
  * `act`, a button of these words does something else.
@@ -60,7 +67,9 @@ export function say(text, { undo, undone, act, isError = false } = {}) {
   const messages = document.getElementById("messages");
   const message = document.createElement("div");
   message.className = isError ? "message error" : "message";
-  message.append(Object.assign(document.createElement("span"), { textContent: text }));
+  const words = document.createElement("span");
+  words.append(...worded(text));
+  message.append(words);
   if (undo) {
     const button = Object.assign(document.createElement("button"), { type: "button", textContent: "Undo" });
     button.addEventListener("click", async () => {
@@ -70,8 +79,8 @@ export function say(text, { undo, undone, act, isError = false } = {}) {
     message.append(button);
   }
   if (act) {
-    const [words, run] = act;
-    const button = Object.assign(document.createElement("button"), { type: "button", textContent: words });
+    const [label, run] = act;
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: label });
     button.addEventListener("click", () => {
       message.remove();
       run();
@@ -86,7 +95,7 @@ export function say(text, { undo, undone, act, isError = false } = {}) {
     setTimeout(() => message.remove(), SHOWN_MS);
   }
   // The same error again, such as for each answer while nothing answers, is one message.
-  if (isError) [...messages.children].find((each) => each.firstChild.textContent === text)?.remove();
+  if (isError) [...messages.children].find((each) => each.firstChild.textContent === words.textContent)?.remove();
   while (messages.childElementCount >= 3) messages.firstChild.remove();
   messages.append(message);
 }

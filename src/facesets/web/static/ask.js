@@ -1,12 +1,15 @@
 // A question that y or n answers, in its place on the page: nothing covers what it is about.
 
+import { worded } from "./app.js";
+
 /** Ask in a container; resolves to true, to false, or to null when something else takes the container. */
 export function ask(container, question, { yes = "Yes", no = "No" } = {}) {
   return new Promise((resolve) => {
     const group = document.createElement("div");
     group.className = "ask row";
     group.setAttribute("role", "group");
-    const text = Object.assign(document.createElement("p"), { textContent: question, id: `ask-${++asked}` });
+    const text = Object.assign(document.createElement("p"), { id: `ask-${++asked}` });
+    text.append(...worded(question));
     group.setAttribute("aria-labelledby", text.id);
     const buttons = [[yes, "y", true], [no, "n", false]].map(([words, key, value]) => {
       const button = Object.assign(document.createElement("button"), { type: "button", textContent: `${words} ` });

@@ -1,6 +1,6 @@
 // One photo: who is on it, and the photos beside it.
 
-import { call, complain, onKeys, say } from "./app.js";
+import { call, complain, onKeys, say, worded } from "./app.js";
 import { toldLater, undoByKey } from "./changes.js";
 import { askName, askYes } from "./dialogs.js";
 import { fetched } from "./more.js";
@@ -16,6 +16,20 @@ function mark(row) {
     box.classList.toggle("current", box.dataset.box === row?.dataset.face);
   }
 }
+
+/** Say why the photo cannot be seen, where a placeholder stands in for it. */
+async function tellWhy() {
+  const address = page.querySelector("image").getAttribute("href");
+  const shown = await fetch(address, { cache: "force-cache" }).catch(() => null);
+  if (!shown?.headers.get("content-type").startsWith("image/svg")) return;
+  const why = await fetch(address.replace(/&v=.*/, "")).then((answer) => answer.json()).catch(() => null);
+  if (!why?.detail) return;
+  const place = Object.assign(document.createElement("p"), { className: "panel error" });
+  place.setAttribute("role", "alert");
+  place.append(...worded(why.detail));
+  page.querySelector(".photo").append(place);
+}
+tellWhy();
 
 const rowOf = (element) => {
   const box = element.closest("[data-box]");

@@ -1,5 +1,7 @@
 // How a question looks: on the left whom it is about, on the right what is asked.
 
+import { worded } from "./app.js";
+
 const byId = (id) => document.getElementById(id);
 const LARGE = 320;
 const SMALL = 160;
@@ -8,6 +10,12 @@ const seen = new Set();
 /** Whom a question is about. */
 export function touched(question) {
   return new Set([question.personId, ...question.items.map((item) => item.personId)].filter(Boolean));
+}
+
+/** What of a question is seen, and an answer is about. */
+export function shape(question) {
+  const items = question.items.map((item) => [item.number, item.personId, item.faces.map((face) => face.id)]);
+  return JSON.stringify([question.personId, question.personName, question.faceCount, items]);
 }
 
 function address(face, size) {
@@ -105,7 +113,7 @@ export function show(question, but, toggle) {
   const isName = question.kind === "name";
   const isMany = question.items.length > 1;
   byId("asked").textContent = question.asks ?? words(question);
-  byId("trouble").textContent = question.trouble ?? "";
+  byId("trouble").replaceChildren(...worded(question.trouble ?? ""));
   byId("trouble").hidden = !question.trouble;
   byId("question").dataset.kind = isName ? "name" : isMany ? "many" : "two";
   const left = question.personName ?? WITHOUT;

@@ -1,9 +1,9 @@
 // One question at a time. Answers are sent in their order while the next question is there already.
 
-import { call, complain, onKeys, say, takeBack } from "./app.js";
+import { call, complain, say } from "./app.js";
 import { ask } from "./ask.js";
-import { completeNames } from "./complete.js";
-import { preload, show, touched } from "./review-show.js";
+import { listen } from "./review-keys.js";
+import { preload, shape, show, touched } from "./review-show.js";
 
 const AHEAD = 8;
 const REFRESH_EVERY = 20;
@@ -18,6 +18,7 @@ let but = new Set();
 let waiting = null;
 let isLooking = true;
 let isAsking = false;
+let isCutOff = false;
 let commands = false;
 const skipped = new Set();
 /** Answers of this sitting, and what was skipped, the latest last. */
@@ -43,8 +44,15 @@ function fetchQuestions() {
       fetchAgain = false;
       await fetchOnce();
     } while (fetchAgain);
-  })().catch(complain).finally(() => { fetching = null; });
+  })().catch(cutOff).finally(() => { fetching = null; });
   return fetching;
+}
+
+/** Say why there are no questions; who looks at one is not disturbed. */
+function cutOff(problem) {
+  isCutOff = true;
+  complain(problem);
+  if (!current) next();
 }
 
 async function fetchOnce() {
@@ -52,6 +60,7 @@ async function fetchOnce() {
   const without = [...new Set([...[...unsettled].map((answer) => answer.question.id), ...[...skipped].slice(-SKIPPED_SENT)])];
   const query = without.slice(0, SKIPPED_SENT).map((id) => `&skip=${encodeURIComponent(id)}`).join("");
   const answer = await call("GET", `/candidates?limit=${AHEAD}${query}`);
+  isCutOff = false;
   known.forEach((each) => unsettled.delete(each));
   const returned = queue.filter((each) => each.trouble || each.isBack);
   const taken = new Set([current, ...returned, ...[...unsettled].map((each) => each.question)].map((each) => each?.id));
@@ -69,26 +78,54 @@ function next() {
   but = new Set();
   current = place < 0 ? null : queue.splice(place, 1)[0];
   render();
+  if (current?.isOld) renew(current);
+  if (isCutOff) return;
   if (!current && unsettled.size) outbox.then(fetchQuestions);
   else if (queue.length < AHEAD / 2) fetchQuestions();
 }
 
+/** Look how a question that is asked again stands now: what is seen is what an answer is about. */
+function renew(question) {
+  const seen = shape(question);
+  outbox = outbox.then(async () => {
+    try {
+      const now = await call("GET", `/candidates/${encodeURIComponent(question.id)}`);
+      question.isOld = false;
+      // Answered before that: of what was seen, or not at all.
+      if (shape(now) === seen) question.version = now.version;
+      else if (current === question && !isAsking) {
+        Object.assign(question, now);
+        but = new Set();
+        show(question, but, toggle);
+      }
+    } catch (problem) {
+      if (problem.status === 404 && current === question && !isAsking) passOver(question);
+    }
+  });
+}
+
+function passOver(question) {
+  say(`Passed over, because it was answered elsewhere meanwhile: ${question.text}`);
+  if (current === question) next();
+}
+
 function render() {
   byId("question").hidden = !current;
-  const isDone = !current && !unsettled.size && !isLooking;
+  const isDone = !current && !unsettled.size && !isLooking && !isCutOff;
   byId("resting").hidden = Boolean(current);
   byId("skipped-again").hidden = !skipped.size || !isDone;
-  document.querySelectorAll("#resting .row > *").forEach((each) => { if (each.id !== "skipped-again") each.hidden = !isDone; });
-  byId("resting-text").textContent = isDone
+  document.querySelectorAll("#resting .row > *").forEach((each) => { if (!each.id) each.hidden = !isDone; });
+  byId("look-again").hidden = Boolean(current) || !isCutOff;
+  byId("resting-text").textContent = isCutOff ? "The questions could not be fetched." : isDone
     ? skipped.size ? "No other question is open." : "No question is open."
     : "Looking for questions…";
   if (current) {
     show(current, but, toggle);
-    field.value = "";
+    field.value = current.typed ?? "";
     byId("taken").replaceChildren();
     byId("taken").hidden = true;
     const isName = current.kind === "name";
-    byId("naming").hidden = !isName;
+    byId("naming").hidden = !isName && !current.typed;
     byId("buttons").hidden = false;
     if (isName && hasKeyboard) field.focus();
     else if (document.activeElement === field || document.activeElement === document.body) document.activeElement.blur();
@@ -128,7 +165,6 @@ async function refresh() {
 /** Keep an answer: it is sent after those before it, and the next question is there at once. */
 function answer(call_, body) {
   const kept = { question: current, people: touched(current), call: call_, body, isSent: false, step: null };
-  if (current.version !== null) kept.body = { ...body, version: current.version };
   given.push(kept);
   unsettled.add(kept);
   outbox = outbox.then(() => send(kept));
@@ -138,7 +174,7 @@ function answer(call_, body) {
 
 async function send(kept) {
   try {
-    kept.step = (await call("POST", `/candidates/${kept.question.id}/${kept.call}`, kept.body)).step;
+    kept.step = (await call("POST", `/candidates/${kept.question.id}/${kept.call}`, { ...kept.body, version: kept.question.version })).step;
     if (kept.step === null) skipped.add(kept.question.id);
     sinceRefresh += 1;
     if (sinceRefresh >= REFRESH_EVERY) refresh();
@@ -154,23 +190,29 @@ function settle(kept) {
   progress();
 }
 
-/** Deal with an answer that was not kept. */
+/** Deal with an answer that was not kept; true if its question is asked again at once. */
 function comeBack(kept, problem) {
   const place = given.indexOf(kept);
   if (place >= 0) given.splice(place, 1);
   kept.hasFailed = true;
   unsettled.delete(kept);
   if (problem.status === 404) {
-    say(`Passed over, because it was answered elsewhere meanwhile: ${kept.question.text}`);
-  } else if (problem.kind === "changed") {
-    say(`Asked again later, because somebody changed it meanwhile: ${kept.question.text}`);
-  } else {
-    kept.question.trouble = problem.message;
-    kept.question.version = null;
-    if (current?.id === kept.question.id) show(current, but, toggle);
-    else queue.unshift(kept.question);
-    complain(problem);
+    passOver(kept.question);
+    return false;
   }
+  if (problem.kind === "changed") {
+    say(`Asked again later, because somebody changed it meanwhile: ${kept.question.text}`);
+    return false;
+  }
+  const name = kept.call === "name" ? kept.body.name : "";
+  kept.question.trouble = name ? `${problem.message} The name ${name} is kept in the field.` : problem.message;
+  kept.question.typed = name;
+  kept.question.isOld = true;
+  if (current?.id === kept.question.id) show(current, but, toggle);
+  else queue.unshift(kept.question);
+  complain(problem);
+  if (!current) next();
+  return true;
 }
 
 function skip() {
@@ -189,21 +231,37 @@ function undo() {
   }
   skipped.delete(last.question.id);
   current = last.question;
-  current.version = null;
   current.trouble = "";
   but = new Set();
   commands = true;
   render();
   if (!last.isSkipped) {
+    const place = given.length;
     unsettled.add(last);
     last.isSent = false;
-    outbox = outbox.then(async () => {
-      if (last.step !== null && !last.hasFailed) await takeBack(last.step, () => {});
-      last.isSent = true;
-      await fetchQuestions();
-    });
+    outbox = outbox.then(() => sendUndo(last, place));
   }
   return undefined;
+}
+
+/** Send that an answer is taken back; where that fails it stands, and can be taken back later. */
+async function sendUndo(last, place) {
+  try {
+    if (last.step !== null && !last.hasFailed) {
+      say(`Taken back: ${(await call("POST", "/undo", { step: last.step })).what}`);
+    }
+    last.question.isOld = true;
+    if (current === last.question) renew(current);
+  } catch (problem) {
+    complain(problem);
+    // What cannot be taken back would only stand in the way of those before it.
+    if (problem.status !== 422) given.splice(place, 0, last);
+    if (current === last.question) next();
+    else queue = queue.filter((each) => each !== last.question);
+  }
+  last.isSent = true;
+  fetchQuestions();
+  progress();
 }
 
 function decide(verdict) {
@@ -255,19 +313,14 @@ async function keepNewName(name) {
   isAsking = true;
   field.readOnly = true;
   await outbox;
-  const kept = { question, people: touched(question), call: "name", isSent: true, step: null };
-  const version = question.version === null ? {} : { version: question.version };
+  const kept = { question, people: touched(question), call: "name", body: { name }, isSent: true, step: null };
   try {
-    kept.step = (await call("POST", `/candidates/${question.id}/name`, { name, ...version })).step;
+    kept.step = (await call("POST", `/candidates/${question.id}/name`, { name, version: question.version })).step;
   } catch (problem) {
     field.readOnly = false;
     isAsking = false;
     if (problem.kind === "name-taken") await askWhetherOne(name, problem);
-    else {
-      comeBack(kept, problem);
-      current = null;
-      next();
-    }
+    else if (!comeBack(kept, problem) && current === question) next();
     return;
   }
   field.readOnly = false;
@@ -302,31 +355,23 @@ async function askWhetherOne(name, problem) {
   field.select();
 }
 
-// Keys and buttons.
-
-field.addEventListener("keydown", (event) => {
-  if (event.isComposing || event.ctrlKey || event.metaKey || event.altKey || field.readOnly) return;
-  const isOpen = field.getAttribute("aria-expanded") === "true";
-  if (field.value.trim() === "" && event.key === "Enter") DO.skip();
-  else if (field.value === "" && event.key === "Backspace") DO.undo();
-  else if (event.key === "Escape" && !isOpen) {
+listen(field, {
+  does: DO,
+  keepName,
+  toggle,
+  asksName: () => current?.kind === "name" && !isAsking,
+  hasCommands: () => commands,
+  leaveField: () => {
     commands = true;
     field.blur();
     if (current && current.kind !== "name") byId("naming").hidden = true;
-  } else return;
-  event.preventDefault();
-  event.stopImmediatePropagation();
+  },
 });
-completeNames(field, keepName);
-byId("naming").addEventListener("submit", (event) => {
-  event.preventDefault();
-  if (field.value.trim()) keepName(field.value.trim(), null);
-});
-document.querySelectorAll("[data-does]").forEach((button) => {
-  button.addEventListener("click", () => {
-    DO[button.dataset.does]();
-    if (document.activeElement === button) button.blur();
-  });
+byId("look-again").addEventListener("click", () => {
+  isCutOff = false;
+  render();
+  fetchQuestions();
+  if (!waiting) refresh();
 });
 byId("skipped-again").addEventListener("click", () => {
   skipped.clear();
@@ -335,30 +380,7 @@ byId("skipped-again").addEventListener("click", () => {
 
 // Whoever leaves before all answers are sent is asked to wait.
 window.addEventListener("beforeunload", (event) => {
-  if ([...unsettled].some((each) => !each.isSent)) event.preventDefault();
-});
-
-// Where a name is asked for, a letter begins it.
-document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-  if (current?.kind !== "name" || isAsking || document.querySelector("dialog[open]")) return;
-  if (event.target.closest("input, textarea, select") || !/^\p{L}$/u.test(event.key)) return;
-  if (commands && ["s", "u", "h"].includes(event.key)) return;
-  field.focus();
-  event.stopPropagation();
-}, true);
-
-onKeys({
-  y: ["Yes, of all alike", DO.yes],
-  n: ["No, of none", DO.no],
-  s: ["Skip", DO.skip],
-  u: ["Undo the last answer, and the one before", DO.undo],
-  h: ["It does not matter who it is", DO.hide],
-  w: ["Who is the one without a name?", DO.who],
-  ...Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8, 9].map((number) => [number, ["", () => toggle(number)]])),
-  "1–9": ["All but this one", () => {}],
-  "Enter": ["Keep the name; skip without one", () => {}],
-  "Esc": ["Leave the field: then s, u and h are keys again", () => {}],
+  if ([...unsettled].some((each) => !each.isSent) || field.value.trim()) event.preventDefault();
 });
 
 fetchQuestions().then(() => { if (!current) next(); });

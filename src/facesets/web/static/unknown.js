@@ -1,6 +1,6 @@
 // Groups without a name: one field each; Enter keeps the name and goes on to the next.
 
-import { call, complain, onKeys, say, takeBack } from "./app.js";
+import { call, complain, onKeys, say, takeBack, worded } from "./app.js";
 import { ask } from "./ask.js";
 import { completeNames } from "./complete.js";
 import { growing } from "./growing.js";
@@ -54,6 +54,7 @@ function address(group, what) {
 /** Keep what was said of a group: it is sent after what was said before. */
 function tell(group, what, body, done) {
   group.classList.add("busy");
+  group.classList.remove("unkept");
   trouble(group, "");
   outbox = outbox.then(() => send(group, what, body, done));
 }
@@ -67,13 +68,17 @@ async function send(group, what, body, done) {
     group.classList.remove("busy");
     if (problem.kind === "name-taken") askWhetherOne(group, body.name, problem);
     else if (problem.kind === "changed") await lookAgain(group, problem);
-    else trouble(group, problem.message);
+    else {
+      const isName = what === "/label";
+      group.classList.toggle("unkept", isName);
+      trouble(group, isName ? `${problem.message} The name is kept in the field: press Enter in it.` : problem.message);
+    }
   }
 }
 
-// Whoever leaves before all of it is sent is asked to wait.
+// Whoever leaves before all of it is sent, or with names that could not be, is asked to wait.
 window.addEventListener("beforeunload", (event) => {
-  if (document.querySelector(".group.busy")) event.preventDefault();
+  if (document.querySelector(".group.busy, .group.unkept")) event.preventDefault();
 });
 
 /** Somebody changed the group: show it as it is now. */
@@ -146,7 +151,7 @@ async function undoStep(step) {
 
 function trouble(group, text) {
   const place = group.querySelector(".error");
-  place.textContent = text;
+  place.replaceChildren(...worded(text));
   place.hidden = !text;
 }
 

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -21,8 +22,17 @@ from facesets.operations.people.assigning.prototypes import prototypes
 from facesets.operations.people.carrying.export_people import export_people
 from facesets.operations.people.carrying.import_people import import_people
 from facesets.operations.people.carrying.people_file import read_people
-from facesets.operations.people.corrections import cluster_corrections, correcting, history, naming
+from facesets.operations.people.corrections import (
+    cluster_corrections,
+    correcting,
+    giving,
+    history,
+    labeling,
+    naming,
+)
+from facesets.operations.people.corrections.giving import Picked
 from facesets.operations.people.corrections.splitting import apply_split
+from facesets.operations.people.corrections.who import find_cluster
 from facesets.operations.people.grouping.dual import cluster_dual
 from facesets.operations.people.review.answering import answer
 from facesets.operations.people.review.questions import next_questions, refresh_questions
@@ -195,6 +205,51 @@ class Story:
         who = self.random.choice([self.anybody, self.any_cluster])()
         apply_split(self.database, who, SplitOptions(parts=2, min_size=1), by=BY)
 
+    def picked(self) -> Picked:
+        """Some faces as they are picked on a page: somebody's, nobody's, or of several."""
+        whose = self.random.choice(["person_id IS NOT NULL", "TRUE"])
+        face = int(self.one_of(f"SELECT id FROM face_detections WHERE {whose} ORDER BY id"))
+        if self.random.random() < 0.2:
+            return Picked([face, self.any_face()], anybody=True)
+        [(person,)] = rows(self.database, f"SELECT person_id FROM face_detections WHERE id = {face}")
+        same = f"person_id IS NOT DISTINCT FROM (SELECT person_id FROM face_detections WHERE id = {face})"
+        other = int(self.one_of(f"SELECT id FROM face_detections WHERE {same} ORDER BY id"))
+        return Picked([face, other], person)
+
+    def any_group(self) -> str:
+        """A group as a page of groups without a name shows it."""
+        return self.random.choice([self.any_cluster(), f"person_{self.anybody()}"])
+
+    def give(self) -> None:
+        giving.give_to(self.database, self.picked(), UUID(self.anybody()), by=BY)
+
+    def give_to_name(self) -> None:
+        name, into = self.random.choice(NAMES), self.random.choice([True, False])
+        giving.give_to_name(self.database, self.picked(), name, into=into, by=BY)
+
+    def split_off(self) -> None:
+        giving.split_off(self.database, self.picked(), by=BY)
+
+    def take_away(self) -> None:
+        giving.take_away(self.database, self.picked(), by=BY)
+
+    def best(self) -> None:
+        picked = self.picked()
+        if picked.owner is not None:
+            giving.choose_best(self.database, picked.faces[0], picked.owner, by=BY)
+
+    def label(self) -> None:
+        into = self.random.choice([True, False])
+        labeling.label_cluster(self.database, self.any_group(), self.random.choice(NAMES), into=into, by=BY)
+
+    def hide_group(self) -> None:
+        labeling.hide_cluster(self.database, self.any_group(), by=BY)
+
+    def split_group(self) -> None:
+        options = SplitOptions(min_size=self.random.choice([1, 3]))
+        split = apply_split(self.database, self.any_group(), options, by=BY, finder=find_cluster)
+        labeling.clusters_of_parts(self.database, split)
+
     def pin(self) -> None:
         prototypes(self.database, pin=[self.any_face()], by=BY)
 
@@ -234,7 +289,8 @@ class Story:
     def dual(self) -> None:
         methods: tuple[Method, ...] = ("hdbscan", "components", "agglomerative")
         method = self.random.choice(methods)
-        chosen = DualOptions(dual=True, unknown_method=method, unknown_min_size=2)
+        most = self.random.choice([None, 2, 4])
+        chosen = DualOptions(dual=True, unknown_method=method, unknown_min_size=2, dual_max_faces=most)
         cluster_dual(
             self.library, ClusterLibraryOptions(), chosen, progress=SilentProgress(), stop=Stop(), by=BY
         )
@@ -270,6 +326,8 @@ class Story:
         runs = [self.group, self.group, self.dual, self.assign, self.upkeep, self.upkeep]
         people = [self.name, self.name, self.name_face, self.rename, self.hide, self.merge, self.move]
         people += [self.same, self.same_people, self.different, self.different_people, self.split]
+        people += [self.give, self.give_to_name, self.split_off, self.take_away, self.best]
+        people += [self.label, self.hide_group, self.split_group]
         people += [self.pin, self.drop, self.review, self.review, self.carry, self.again, self.again]
         deed: Callable[[], None] = self.random.choice([*runs, *people, self.index, self.index, self.delete])
         last, now = self.latest(), state(self.database)

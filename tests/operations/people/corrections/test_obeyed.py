@@ -135,7 +135,7 @@ def test_names_that_only_the_server_takes_for_one_are_somebody_already(library: 
     naming.name(library.database, anna, "İpek", into=False, face=False, by=BY)
     with pytest.raises(naming.NameTaken, match="say so: into"):
         naming.name(library.database, ben, "ipek", into=False, face=False, by=BY)
-    with pytest.raises(naming.NameTaken, match="is somebody already"):
+    with pytest.raises(naming.NameTaken, match="Somebody is called"):
         naming.rename(library.database, ben, "ipek", by=BY)
 
 
@@ -174,3 +174,18 @@ def test_a_face_that_is_said_not_to_be_who_joins_its_person_stays_alone(library:
     )
     correcting.merge(library.database, [ben], anna, drop_names=False, by=BY)
     assert (who_is(library, "ben-0-0"), who_is(library, "ben-0-3")) == (anna, "")
+
+
+def test_a_best_face_of_somebody_that_is_said_not_to_be_another_stays_alone_when_they_are_one(
+    library: Library,
+) -> None:
+    anna, ben = who_is(library, "anna-0-0"), who_is(library, "ben-0-0")
+    labels = ("ben-0-0", "ben-0-1")
+    for to in (anna, "nobody"):
+        correcting.move(library.database, [face_of(library, each) for each in labels], to, by=BY)
+    cluster(library)
+    assert {who_is(library, each) for each in labels} == {ben}
+    correcting.merge(library.database, [anna], ben, drop_names=False, by=BY)
+    assert {who_is(library, each) for each in labels} == {""}
+    said = rows(library.database, "SELECT face_id, is_person FROM said_faces")
+    assert {(face_of(library, each), False) for each in labels} <= set(said)

@@ -218,6 +218,10 @@ def test_health_counts_and_says_what_helps(library: Library) -> None:
     assert sick.figures["total_faces"] == sick.figures["unassigned_pool_size"] == 10
     assert "No face has a person yet" in sick.lines[0]
     cluster(library)
+    rows(library.database, "INSERT INTO clusters (id, model_id) SELECT 'void', id FROM models RETURNING 1")
+    done = upkeep(library, "health")
+    assert any(line.startswith("1 cluster is empty") for line in done.lines), done.lines
+    upkeep(library, "empty")
     done = upkeep(library, "health")
     assert (done.figures["total_clusters"], done.figures["avg_cluster_size"]) == (2, 5.0)
     assert (done.figures["min_cluster_size"], done.figures["max_cluster_size"]) == (4, 6)

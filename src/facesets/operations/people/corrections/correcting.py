@@ -128,8 +128,11 @@ def merge_people(step: Step, others: Sequence[PersonState], target: PersonState,
     as_said = dict(zip(_all_of(together), _all_of(said), strict=True))
     describe = describing(connection)
     require_consistent(together, [], lambda each: describe(as_said[each]))
-    keep_known(step, target.id)
-    moved = sum(_merge_one(step, state, target.id, together, drop=drop_names) for state in others)
+    # Who was said not to be one of both is no face by which they are known.
+    refused = {each.face for each in together.faces if each.person == target.id and not each.is_person}
+    best = exemplars(connection, target.id, EXEMPLARS)
+    say_known(step, [face for face in best if face not in refused], target.id)
+    moved = sum(_merge_one(step, state, target.id, refused, drop=drop_names) for state in others)
     keep_person(step, target.id)
     return moved
 
@@ -149,9 +152,8 @@ def _as_one(said: Statements, others: set[UUID], target: UUID) -> Statements:
     return Statements(faces, said.face_pairs, pairs)
 
 
-def _merge_one(step: Step, state: PersonState, target: UUID, together: Statements, *, drop: bool) -> int:
+def _merge_one(step: Step, state: PersonState, target: UUID, refused: set[int], *, drop: bool) -> int:
     """Merge one person; returns the faces that moved. Who is said not to be one of both stays alone."""
-    refused = {each.face for each in together.faces if each.person == target and not each.is_person}
     faces = faces_of_person(step.connection, state.id)
     moved = [face for face in faces if face not in refused]
     known = [face for face in exemplars(step.connection, state.id, EXEMPLARS) if face not in refused]

@@ -40,10 +40,9 @@ class NameTaken(WrongUsage):
     """Somebody else has that name, and it was not said that they are one."""
 
     def __init__(self, name: str, other: PersonState, merge: Command | None = None) -> None:
-        somebody = (
-            f"{printable(name)} is somebody already ({short(other.id)}, {counted(other.faces, 'face')})."
-        )
-        self.question = f"{somebody} One person?"
+        facts = f"{short(other.id)}, {counted(other.faces, 'face')}"
+        somebody = f"Somebody is called {printable(name)} already ({facts})."
+        self.question = f"{somebody} Are they one person?"
         self.other = other.id
         super().__init__(f"{somebody} If they are one person, say so: {merge or Field('into')}.")
 

@@ -54,6 +54,13 @@ def folded(name: str) -> str:
     return unicodedata.normalize("NFC", name.strip()).casefold()
 
 
+def without_accents(name: str) -> str:
+    """A folded name as it is looked for: letters with marks count as those without."""
+    if name.isascii():
+        return name
+    return "".join(each for each in unicodedata.normalize("NFKD", name) if not unicodedata.combining(each))
+
+
 def cleaned(name: str) -> str:
     """A name as it is kept. Raises `WrongUsage` for one that is empty, too long or has control characters."""
     text = unicodedata.normalize("NFC", " ".join(name.split()))

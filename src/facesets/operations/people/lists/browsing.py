@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from facesets.errors import NotFound
-from facesets.operations.people.corrections.who import folded, require_person
+from facesets.operations.people.corrections.who import folded, require_person, without_accents
 from facesets.operations.people.corrections.wording import describing
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import usual_detector
@@ -100,9 +100,11 @@ def people_page(
 def _found(connection: Connection, find: str) -> dict[UUID, int]:
     """Whose names fit, and how well: 0 where one begins so, 1 where a word of one does, 2 otherwise."""
     text = folded(find)
+    # Whoever types an accent means it.
+    written = without_accents if text == without_accents(text) else str
     found: dict[UUID, int] = {}
     for name, person in all_names(connection):
-        have = folded(name)
+        have = written(folded(name))
         if text in have:
             rank = 0 if have.startswith(text) else 1 if f" {text}" in have else 2
             found[person] = min(rank, found.get(person, rank))

@@ -14,17 +14,13 @@ def judged(health: Health) -> tuple[str, list[str]]:
         return "There are no faces.", []
     advice: list[str] = []
     if health.empty_clusters:
-        advice.append(
-            Sentence(
-                f"{counted(health.empty_clusters, 'cluster')} are empty: {Command('maintain', 'empty')}."
-            )
-        )
+        count = health.empty_clusters
+        be = "is" if count == 1 else "are"
+        advice.append(Sentence(f"{counted(count, 'cluster')} {be} empty: {Command('maintain', 'empty')}."))
     if health.clusters_without_centroids:
-        count = counted(health.clusters_without_centroids, "cluster")
-        advice.append(Sentence(f"{count} have no centroid: {Command('maintain', 'centroids')}."))
+        advice.append(_without("centroid", health.clusters_without_centroids))
     if health.clusters_without_medoids:
-        count = counted(health.clusters_without_medoids, "cluster")
-        advice.append(Sentence(f"{count} have no medoid: {Command('maintain', 'medoids')}."))
+        advice.append(_without("medoid", health.clusters_without_medoids))
     if not health.total_clusters:
         advice.append(Sentence(f"No face has a person yet: {Command('cluster')}."))
     elif health.unassigned_pool_size > _MANY_UNASSIGNED * health.total_faces:
@@ -32,3 +28,8 @@ def judged(health: Health) -> tuple[str, list[str]]:
         way = f"{Command('cluster')}, then {Command('people review')}"
         advice.append(Sentence(f"{share:.0%} of the faces are unassigned: {way}."))
     return ("Something can be done." if advice else "All is well."), advice
+
+
+def _without(what: str, count: int) -> str:
+    have = "has" if count == 1 else "have"
+    return Sentence(f"{counted(count, 'cluster')} {have} no {what}: {Command('maintain', f'{what}s')}.")

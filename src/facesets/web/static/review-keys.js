@@ -1,0 +1,53 @@
+// Keys and buttons of the review page: beside the field, and in it.
+
+import { onKeys } from "./app.js";
+import { completeNames } from "./complete.js";
+
+/** Let keys and buttons do what `does` names, and the field keep names. */
+export function listen(field, { does, keepName, toggle, asksName, hasCommands, leaveField }) {
+  // Before the list of names hears of it.
+  field.addEventListener("keydown", (event) => {
+    if (event.isComposing || event.ctrlKey || event.metaKey || event.altKey || field.readOnly) return;
+    const isOpen = field.getAttribute("aria-expanded") === "true";
+    if (field.value.trim() === "" && event.key === "Enter") does.skip();
+    else if (field.value === "" && event.key === "Backspace") does.undo();
+    else if (event.key === "Escape" && !isOpen) leaveField();
+    else return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  });
+  completeNames(field, keepName);
+  document.getElementById("naming").addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (field.value.trim()) keepName(field.value.trim(), null);
+  });
+  document.querySelectorAll("[data-does]").forEach((button) => {
+    button.addEventListener("click", () => {
+      does[button.dataset.does]();
+      if (document.activeElement === button) button.blur();
+    });
+  });
+
+  // Where a name is asked for, a letter begins it.
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (!asksName() || document.querySelector("dialog[open]")) return;
+    if (event.target.closest("input, textarea, select") || !/^\p{L}$/u.test(event.key)) return;
+    if (hasCommands() && ["s", "u", "h"].includes(event.key)) return;
+    field.focus();
+    event.stopPropagation();
+  }, true);
+
+  onKeys({
+    y: ["Yes, of all alike", does.yes],
+    n: ["No, of none", does.no],
+    s: ["Skip", does.skip],
+    u: ["Undo the last answer, and the one before", does.undo],
+    h: ["It does not matter who it is", does.hide],
+    w: ["Who is the one without a name?", does.who],
+    ...Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8, 9].map((number) => [number, ["", () => toggle(number)]])),
+    "1–9": ["All but this one", () => {}],
+    "Enter": ["Keep the name; skip without one", () => {}],
+    "Esc": ["Leave the field: then s, u and h are keys again", () => {}],
+  });
+}

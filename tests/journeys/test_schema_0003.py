@@ -1,0 +1,120 @@
+"""A library of schema 0003, with people and steps in it, upgrades with all that was said, and undoes it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.fixtures.library_people import cluster, rows
+
+from facesets.errors import WrongUsage
+from facesets.operations.library.check import check
+from facesets.operations.options.assign import AssignOptions
+from facesets.operations.people.assigning.assigning import assign
+from facesets.operations.people.corrections import history, naming
+from facesets.operations.people.forgetting.forget import forget
+from facesets.operations.people.lists.listing import person
+from facesets.progress import SilentProgress
+from facesets.stop import Stop
+from facesets.store.postgres.connection import Database, opened
+from facesets.store.postgres.library import Library
+from facesets.store.postgres.migrate import migrate, shipped_migrations
+
+MADE = Path(__file__).parents[1] / "fixtures" / "schema_0003"
+BY = "anna@home"
+State = dict[str, list[list[Any]]]
+
+STATE = {
+    "faces": "SELECT id, person_id::text, assigned_by, cluster FROM face_detections ORDER BY id",
+    "persons": "SELECT id::text, status, merged_into_id::text FROM persons ORDER BY id",
+    "names": "SELECT person_id::text, name FROM person_names ORDER BY name",
+    "said_people": "SELECT person_id::text, names, status FROM said_people ORDER BY person_id",
+    "said_faces": "SELECT face_id, person_id::text, is_person FROM said_faces ORDER BY face_id, person_id",
+    "said_of_faces": "SELECT face_a, face_b, same FROM said_of_faces ORDER BY face_a, face_b",
+    "said_of_people": "SELECT person_a::text, person_b::text FROM said_of_people ORDER BY person_a, person_b",
+    "said_exemplars": "SELECT face_id, person_id::text, pinned FROM said_exemplars ORDER BY face_id",
+}
+
+
+def state(database: Database) -> State:
+    """Who is who, and what was said."""
+    return {name: [list(row) for row in rows(database, query)] for name, query in STATE.items()}
+
+
+def faces_of(found: State) -> set[int]:
+    return {row[0] for row in found["faces"]}
+
+
+def without_forgotten(before: State, faces: set[int]) -> State:
+    """What stood once, but for what was about the person whose faces were forgotten since."""
+    gone = {row[1] for row in before["faces"] if row[0] not in faces}
+    kept = {name: [row for row in table if gone.isdisjoint(map(str, row))] for name, table in before.items()}
+    return kept | {"faces": only(before, faces)["faces"]}
+
+
+def only(found: State, faces: set[int]) -> State:
+    """A state, but for photos that came later."""
+    return found | {"faces": [row for row in found["faces"] if row[0] in faces]}
+
+
+@pytest.fixture
+def library(empty_url: str) -> Iterator[Library]:
+    """That library, upgraded; who is who is as it was."""
+    with opened(Database(empty_url)) as database:
+        migrate(database, shipped_migrations()[:3])
+        content = (MADE / "library.sql").read_bytes()
+        database.run(lambda connection: connection.execute(content))
+        before = state(database)
+        migrate(database, shipped_migrations())
+        assert state(database) == before
+        yield Library(database)
+
+
+def test_names_and_statements_hold(library: Library) -> None:
+    assert check(library, fix=False).problems == []
+    assert person(library.database, "anna änderung", faces=0).person.faces == 8
+    last = state(library.database)
+    # Whom a human spoke of keeps every face.
+    cluster(library, method="components", threshold=0.5)
+    assign(library, AssignOptions(), progress=SilentProgress(), stop=Stop(), by=BY)
+    spoken_of = {row[0] for row in last["said_people"]}
+    now = {row[0]: row[1] for row in state(library.database)["faces"]}
+    assert all(now[row[0]] == row[1] for row in last["faces"] if row[1] in spoken_of)
+    with pytest.raises(WrongUsage, match="Cleo"):
+        naming.rename(library.database, "Benjamin", "Cleo", by=BY)
+
+
+def test_every_step_of_then_is_taken_back_and_made_again(library: Library) -> None:
+    database = library.database
+    states = json.loads((MADE / "states.json").read_text("utf-8"))
+    last = state(database)
+    naming.rename(database, "Benjamin", "Benno", by=BY)
+    assert history.undo(database, by=BY).kind == "rename"
+    steps = {step.id: step for step in history.log(database, limit=100)}
+    undone = []
+    for recorded in reversed(states):
+        if any(steps[number].undoes or steps[number].forgotten for number in recorded["steps"]):
+            continue
+        for number in reversed(recorded["steps"]):
+            assert history.undo(database, by=BY).id == number
+            undone.append(number)
+        now = state(database)
+        before: State = recorded["before"]
+        assert only(now, faces_of(before)) == without_forgotten(before, faces_of(now)), recorded["steps"]
+    assert len(undone) > 15
+    for _ in undone:
+        history.redo(database, by=BY)
+    assert state(database) == last
+
+
+def test_who_is_forgotten_is_gone_from_the_steps_of_then(library: Library) -> None:
+    database = library.database
+    before = state(database)
+    forget(database, "Cleo", (), by=BY, progress=SilentProgress())
+    [cleo] = {row[0] for row in before["names"]} - {row[0] for row in state(database)["names"]}
+    for table in ("steps", "step_rows", "step_persons", "step_faces", "said_faces"):
+        assert rows(database, f"SELECT 1 FROM {table} t WHERE t::text LIKE '%{cleo}%'") == [], table
+    for table in ("steps", "step_rows", "said_people"):
+        assert rows(database, f"SELECT 1 FROM {table} t WHERE t::text ~* 'cleo|dora'") == [], table
+    assert check(library, fix=False).problems == []
