@@ -239,11 +239,3 @@ class FoundTags:
     def rows(self) -> Iterator[tuple[int, int, float]]:
         """Row, tag and confidence of each."""
         return zip(self.row, self.tag, self.confidence, strict=True)
-
-
-@dataclass(frozen=True, slots=True)
-class AgeRange:
-    """How old somebody is on a photo, in full years, both ends included."""
-
-    youngest: int
-    oldest: int

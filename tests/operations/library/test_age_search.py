@@ -7,8 +7,8 @@ from tests.fixtures.aged_people import look
 from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import add_person, cluster, who_is
 
+from facesets.ages import AgeRange
 from facesets.errors import WrongUsage
-from facesets.library_records import AgeRange
 from facesets.operations.library.photo_filter import filter_of, people_meant
 from facesets.operations.library.search import ImageHit, search_photos
 from facesets.operations.options.ages import age_range

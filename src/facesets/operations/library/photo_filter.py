@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from facesets.ages import AgeRange
 from facesets.errors import Command, Field, NotFound, WrongUsage
 from facesets.files import printable
-from facesets.library_records import AgeRange
 from facesets.operations.people.corrections.who import find_person
 from facesets.places import Near
 from facesets.store.postgres.connection import Connection

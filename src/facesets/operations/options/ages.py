@@ -2,9 +2,9 @@
 
 import re
 
+from facesets.ages import AgeRange
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.library_records import AgeRange
 
 
 def age_range(flag: str, text: str) -> AgeRange:

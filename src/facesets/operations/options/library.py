@@ -6,9 +6,9 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated
 
+from facesets.ages import AgeRange
 from facesets.errors import WrongUsage
 from facesets.files import printable
-from facesets.library_records import AgeRange
 from facesets.operations.options.ages import age_range
 from facesets.operations.options.declaration import Checked, Option, check_ranges, moment
 from facesets.operations.options.limits import within

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from psycopg import sql
 
+from facesets.ages import AgeRange
 from facesets.clustering.ages import LEAST_FACES
-from facesets.library_records import AgeRange
 
 _AGED = sql.SQL(
     """EXISTS (SELECT FROM face_detections aged

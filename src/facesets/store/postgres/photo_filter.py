@@ -5,7 +5,7 @@ from uuid import UUID
 
 from psycopg import sql
 
-from facesets.library_records import AgeRange
+from facesets.ages import AgeRange
 from facesets.places import Near
 from facesets.store.postgres.photo_ages import of_age
 from facesets.store.postgres.photo_cameras import taken_with

@@ -148,7 +148,7 @@ def candidate(question: QuestionId, site: SiteDep) -> CandidateShape:
     """Tell an open question as it is now."""
 
     def work(connection: Connection) -> CandidateShape:
-        found = in_words(connection, find_question(connection, question))
+        [found] = in_words(connection, [find_question(connection, question)])
         return _candidate(found, contents_of_faces(connection, _faces_of(found)))
 
     with site.library() as session:
