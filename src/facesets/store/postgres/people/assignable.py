@@ -43,7 +43,7 @@ _COUNT: LiteralString = """
         AND (%(found)s::timestamptz IS NULL OR f.created_at >= %(found)s::timestamptz)
         AND (%(taken)s::date IS NULL OR EXISTS (
             SELECT FROM images i WHERE i.id = f.image_id AND i.taken >= %(taken)s::date))"""
-# CASE: of `vector_dims` alone PostgreSQL expects that hardly any row fits, and puts all vectors on disk to join.
+# CASE: of `vector_dims` alone PostgreSQL expects that hardly any row fits, and puts all vectors on disk.
 _VECTORS: LiteralString = """
     COPY (SELECT e.face_id, e.embedding FROM (
             SELECT f.id FROM face_detections f
