@@ -1,6 +1,7 @@
 """A result folder over HTTP: who is in it, corrections, and what the commands make of them."""
 
 import os
+import re
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from facesets.progress import SilentProgress
 from facesets.results.file_names import flatten
 from facesets.results.lock import locked
 from facesets.stop import Stop
+from facesets.web.results import pages
 from tests.fixtures.photo_library import Library
 from tests.fixtures.result_site import BASE, ServedResult
 from tests.fixtures.results import groups, result
@@ -33,6 +35,22 @@ def test_everybody_is_shown_with_a_face_and_a_count(result_site: ServedResult) -
     # Whether anybody is alone depends on the photos that there are.
     assert ("single face" in page) == any((result_site.root / "_singletons").glob("*"))
     assert result_site.client.get("/health").json()["status"] == "ok"
+
+
+def test_faces_of_nobody_are_shown_some_at_a_time(
+    result_site: ServedResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "_FACES", 2)
+    out = result_site.faces("person_001")[:2] + result_site.faces("person_002")[:1]
+    for person, faces in (("person_001", out[:2]), ("person_002", out[2:])):
+        result_site.say(person, action="unassign", faceIds=faces)
+    shown = [
+        re.findall(r'href="/photos/([0-9a-f]{64})"', result_site.page(f"/unassigned?page={page}"))
+        for page in (1, 2, 3)
+    ]
+    assert [len(each) for each in shown] == [2, 1, 0]
+    assert sorted(shown[0] + shown[1]) == sorted(face.partition("-")[0] for face in out)
+    assert "Page 2 of 2" in result_site.page("/unassigned?page=2")
 
 
 def test_a_face_is_cut_out_of_its_photo_and_a_photo_is_shown_whole(result_site: ServedResult) -> None:

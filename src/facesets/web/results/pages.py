@@ -106,15 +106,17 @@ def person(request: Request, site: ResultDep, person: PersonId, page: PageNumber
 
 
 @router.get("/unassigned")
-def unassigned(request: Request, site: ResultDep) -> Response:
-    """The faces that somebody took out of a folder."""
+def unassigned(request: Request, site: ResultDep, page: PageNumber = 1) -> Response:
+    """The faces that somebody took out of a folder, the best first."""
     now = site.now()
     return render(
         request,
         "results_unassigned.html",
         title="Faces of nobody",
-        faces=[_face(face) for face in _best(now.unassigned)[:_FACES]],
+        faces=[_face(face) for face in _best(now.unassigned)[(page - 1) * _FACES : page * _FACES]],
         total=len(now.unassigned),
+        page=page,
+        pages=-(-len(now.unassigned) // _FACES),
         **_about(site, now),
     )
 

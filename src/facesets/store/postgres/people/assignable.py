@@ -43,6 +43,7 @@ _COUNT: LiteralString = """
         AND (%(found)s::timestamptz IS NULL OR f.created_at >= %(found)s::timestamptz)
         AND (%(taken)s::date IS NULL OR EXISTS (
             SELECT FROM images i WHERE i.id = f.image_id AND i.taken >= %(taken)s::date))"""
+# CASE: of `vector_dims` alone PostgreSQL expects that hardly any row fits, and puts all vectors on disk.
 _VECTORS: LiteralString = """
     COPY (SELECT e.face_id, e.embedding FROM (
             SELECT f.id FROM face_detections f
@@ -54,7 +55,8 @@ _VECTORS: LiteralString = """
                 CASE WHEN %(most)s::bigint IS NULL THEN 0 ELSE f.id END
             LIMIT %(most)s) AS chosen
         JOIN face_embeddings e ON e.face_id = chosen.id
-        WHERE e.model_id = %(model)s AND vector_dims(e.embedding) = %(dimension)s)
+        WHERE e.model_id = %(model)s
+            AND CASE WHEN vector_dims(e.embedding) = %(dimension)s THEN true ELSE false END)
         TO STDOUT (FORMAT BINARY)"""
 
 

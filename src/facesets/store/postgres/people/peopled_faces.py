@@ -16,6 +16,7 @@ from facesets.store.postgres.models import DetectorRow
 from facesets.store.postgres.people.steps import Step
 
 _NOBODY = UUID(int=0)
+_MEMORY_MB = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +209,8 @@ def assign(
         {"face_id": face_ids, "before_id": raw[before], "person_id": raw[after]},
     )
     connection.execute("ANALYZE given")
+    # What changed is not put on disk between the faces and the step.
+    connection.execute(f"SET LOCAL work_mem = '{_MEMORY_MB}MB'")
     return step.change_faces(
         """SET person_id = p.id, assigned_by = %(how)s, assigned_at = now()
             FROM given g JOIN face_detections o ON o.id = g.face_id

@@ -182,6 +182,8 @@ class Step:
             Those of `update`; `step` is this step.
         """
         statement = _CHANGE_FACES[0] + update + _CHANGE_FACES[1]
+        if only_row(self.connection.execute(_HAS_FACES, (self.id,)))[0]:
+            statement += _CHANGED_BEFORE
         return self.connection.execute(statement, {**parameters, "step": self.id}).rowcount
 
     def about(self, *persons: UUID) -> None:
@@ -198,11 +200,14 @@ _CHANGE_FACES: tuple[LiteralString, LiteralString] = (
                 f.person_id, f.assigned_by, f.assigned_at, f.cluster)
         INSERT INTO step_faces (step_id, face_id, person_before, by_before, at_before, cluster_before,
             person_after, by_after, at_after, cluster_after)
-        SELECT %(step)s, changed.* FROM changed
+        SELECT %(step)s, changed.* FROM changed""",
+)
+# Costs a seventh of the whole where there is nothing to conflict with.
+_CHANGED_BEFORE: LiteralString = """
         ON CONFLICT (step_id, face_id) DO UPDATE SET person_after = excluded.person_after,
             by_after = excluded.by_after, at_after = excluded.at_after,
-            cluster_after = excluded.cluster_after""",
-)
+            cluster_after = excluded.cluster_after"""
+_HAS_FACES: LiteralString = "SELECT EXISTS (SELECT FROM step_faces WHERE step_id = %s)"
 
 
 @contextmanager
