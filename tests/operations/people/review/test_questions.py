@@ -21,7 +21,7 @@ from tests.fixtures.library_people import (
     who_is,
 )
 
-from facesets.clustering.questions import people_who_may_be_one
+from facesets.clustering.questions import people_who_may_be_one, similarity_to_rest
 from facesets.errors import WrongUsage
 from facesets.operations.people.corrections import correcting, history, labeling, naming
 from facesets.operations.people.review import looking, looking_at_people
@@ -422,13 +422,13 @@ def test_what_is_taken_back_is_asked_again_by_who_looks_at_what_steps_changed(li
 def test_questions_are_looked_for_by_a_head_that_comes_into_use_meanwhile(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compare, looks = looking.similarity_to_rest, []
+    looks: list[Any] = []
 
     def meanwhile(*given: Any) -> Any:
         looks.append(given)
         if len(looks) == 1:
             use(library, confusing_head(["anna", "ben"]), LIMITS)
-        return compare(*given)
+        return similarity_to_rest(*given)
 
     monkeypatch.setattr(looking, "similarity_to_rest", meanwhile)
     cluster(library, method="components")
