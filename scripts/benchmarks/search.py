@@ -15,13 +15,15 @@ Memory for 1 000 000: 6 GB here, and up to 3 GB in the server while the index is
 import argparse
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing, nullcontext
 from datetime import date, timedelta
 from typing import Any, LiteralString
 
 import numpy as np
-from library import SETTINGS, made_vectors, throwaway
+from library import SETTINGS, made_vectors
 from numpy.typing import NDArray
 from psycopg import sql
+from throw_away import throw_away_server
 
 from facesets.operations.library.search import build_index, similar_faces, similar_images
 from facesets.records import ClipModel, Faces, FileRecord, ImageRecord
@@ -165,7 +167,8 @@ def main() -> None:
     given = parser.parse_args()
     vectors = made_vectors(given.count)
     for part in given.parts:
-        with throwaway(given.database) as (database, _):
+        server = nullcontext(given.database) if given.database else throw_away_server()
+        with server as address, closing(Database(address)) as database:
             run(database, vectors, of_faces=part == "faces", given=given)
 
 

@@ -25,9 +25,9 @@ from tests.fixtures.vectors import Float32, Int64, People, people, same_partitio
 
 
 @examples(60)
-@given(unit_vectors(max_rows=40), st.integers(0, 2**32 - 1), st.sampled_from([0, 5, 3000]))
+@given(unit_vectors(max_rows=40), st.integers(0, 2**32 - 1), st.sampled_from([0, 5, 3000]), st.booleans())
 def test_no_cannot_link_shares_a_cluster_and_no_must_link_is_split(
-    vectors: Float32, seed: int, largest_piece: int
+    vectors: Float32, seed: int, largest_piece: int, lenient: bool
 ) -> None:
     rng = np.random.default_rng(seed)
     constraints = Constraints(
@@ -36,10 +36,53 @@ def test_no_cannot_link_shares_a_cluster_and_no_must_link_is_split(
     groups = resolve(constraints, len(vectors))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "_LARGEST_PIECE", largest_piece)
-        labels = average_linkage(vectors, max_cosine_distance=1.5, constraints=constraints)
+        labels = average_linkage(vectors, max_cosine_distance=1.5, constraints=constraints, lenient=lenient)
     # Only pairs that must-links tie together may break a cannot-link, and those are reported.
     broken = {tuple(sorted(pair)) for pair in violations(labels, constraints).tolist()}
     assert broken == {tuple(sorted(pair)) for pair in groups.contradictions.tolist()}
+
+
+def test_a_wrong_pair_costs_a_face_and_not_half_a_person() -> None:
+    vectors, whose = people(3, faces=40, dimension=64)
+    wrong = Constraints(cannot_link=np.array([np.flatnonzero(whose == 0)[[3, 30]]]))
+    for lenient, largest in ((True, 39), (False, 30)):
+        labels = average_linkage(vectors, max_cosine_distance=0.5, constraints=wrong, lenient=lenient)
+        biggest = np.bincount(labels[whose == 0]).max()
+        assert biggest == largest if lenient else biggest < largest
+        assert labels[wrong.cannot_link[0, 0]] != labels[wrong.cannot_link[0, 1]]
+
+
+def test_a_right_pair_keeps_two_people_apart_beyond_the_cut() -> None:
+    vectors, whose = people(2, faces=40, dimension=64)
+    assert len(np.unique(average_linkage(vectors, max_cosine_distance=1.2))) == 1
+    right = np.array([[np.flatnonzero(whose == 0)[5], np.flatnonzero(whose == 1)[7]]])
+    for lenient in (True, False):
+        labels = average_linkage(
+            vectors, max_cosine_distance=1.2, constraints=Constraints(cannot_link=right), lenient=lenient
+        )
+        assert same_partition(labels, whose)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cut", [0.55, 0.65])
+def test_lenience_keeps_what_right_pairs_say_and_survives_wrong_ones(real_people: People, cut: float) -> None:
+    vectors, name = real_people.embedding, real_people.name
+    whose = np.unique(name, return_inverse=True)[1]
+    rng = np.random.default_rng(5)
+
+    def score(pairs: Int64, *, lenient: bool) -> float:
+        known = Constraints(cannot_link=pairs)
+        labels = average_linkage(vectors, max_cosine_distance=cut, constraints=known, lenient=lenient)
+        return evaluate(labels, name).bcubed_f1
+
+    any_two = rng.integers(0, len(vectors), (200_000, 2))
+    strangers = any_two[whose[any_two[:, 0]] != whose[any_two[:, 1]]]
+    similarity = np.einsum("ij,ij->i", vectors[strangers[:, 0]], vectors[strangers[:, 1]])
+    right = strangers[np.argsort(-similarity)[:500]]
+    assert score(right, lenient=True) >= score(right, lenient=False) - 1e-6
+    often = np.flatnonzero(np.bincount(whose) >= 4)
+    wrong = np.array([rng.choice(np.flatnonzero(whose == rng.choice(often)), 2, False) for _ in range(40)])
+    assert score(wrong, lenient=True) > score(wrong, lenient=False) + 0.003
 
 
 def closest_allowed_pair_first(vectors: Float32, cannot: np.ndarray, cut: float) -> list[list[int]]:

@@ -39,6 +39,17 @@ def test_some_are_fetched_without_those_that_were_skipped(asking: Website) -> No
     assert questions(asking, limit=1, skip=[first["id"], second["id"]]) == [third]
 
 
+def test_a_question_is_told_as_it_is_now_while_it_is_open(asking: Website) -> None:
+    same = questions(asking, "same")[0]
+    assert asking.get(f"/candidates/{same['id']}") == same
+    person = asking.get(f"/persons/{same['personId']}")
+    asking.post(f"/persons/{person['id']}", {"action": "name", "name": "Anna"})
+    now = asking.get(f"/candidates/{same['id']}")
+    assert (now["personName"], now["version"] > same["version"]) == ("Anna", True)
+    asking.post(f"/candidates/{same['id']}/accept", {"version": now["version"]})
+    assert asking.client.get(f"{BASE}/candidates/{same['id']}").status_code == 404
+
+
 def test_yes_makes_two_one_and_is_taken_back(asking: Website) -> None:
     same = questions(asking, "same")[0]
     answered = asking.post(f"/candidates/{same['id']}/accept", {"version": same["version"]})

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from facesets import settings
@@ -15,8 +16,10 @@ from facesets.stop import Stop
 from facesets.store.postgres.connection import Database
 from facesets.store.postgres.library import Library
 from tests.fixtures.library_people import rows
+from tests.fixtures.named_library import fill
 from tests.fixtures.notices import KeptNotices
 from tests.fixtures.photos import copy_photos
+from tests.fixtures.vectors import People
 from tests.fixtures.website import BASE, Website, served
 
 pytestmark = pytest.mark.slow
@@ -95,3 +98,27 @@ def test_a_known_folder_is_indexed_again_and_its_new_faces_are_given_to_people(
     jobs = site.get("/jobs")["items"]
     assert [job["title"] for job in jobs] == ["Index", "Index"]
     assert jobs[0]["outcome"][0].startswith("1 new photo, ")
+
+
+def test_training_on_real_faces_says_what_it_learnt_and_whether_it_is_used(
+    database: Database, library_url: str, real_people: People, tmp_path: Path
+) -> None:
+    pytest.importorskip("torch", reason="`scripts/install --train` installs what training needs")
+    names, whose, faces = np.unique(real_people.name, return_inverse=True, return_counts=True)
+    some = np.flatnonzero(np.isin(whose, np.argsort(-faces)[:12]))
+    often = np.concatenate([some[whose[some] == person][:10] for person in np.unique(whose[some])])
+    fill(database, real_people.embedding[often], np.unique(whose[often], return_inverse=True)[1])
+    with served(library_url, tmp_path / "crops") as site:
+        asked = {"epochs": 10, "minFacesPerPerson": 5}
+        answer = site.client.post(f"{BASE}/train", json=asked, timeout=300)
+        assert answer.status_code == 200, answer.text
+        found = answer.json()
+        assert (found["status"], found["personsUsed"]) == ("completed", 12)
+        assert found["totalFaces"] == len(often)
+        assert 0 < found["validationFaces"] < found["trainingFaces"] < found["totalFaces"]
+        assert found["finalTrainLoss"] >= 0
+        assert Path(found["modelCheckpoint"]).exists()
+        # Who is held out decides: hardly a head beats the recogniser itself.
+        assert found["reason"].endswith(".")
+        job = site.get("/jobs")["items"][0]
+        assert (job["title"], job["status"]) == ("Train", "done")

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Dialog, Page, Route, expect
 
 from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, cut_off, opened
 from tests.fixtures.library_people import rows
@@ -80,7 +80,12 @@ def test_names_that_were_typed_while_nothing_answers_stay_in_their_fields(
             assert not accessibility_findings(page)
         # Whoever loads the page again is asked whether the names may go.
         asked: list[str] = []
-        page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+
+        def stay(dialog: Dialog) -> None:
+            asked.append(dialog.type)
+            dialog.dismiss()
+
+        page.on("dialog", stay)
         page.evaluate("setTimeout(() => location.reload())")
         page.wait_for_timeout(300)
         for group in (first, second):

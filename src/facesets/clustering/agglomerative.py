@@ -4,10 +4,13 @@ For unit vectors the mean similarity of two clusters is the product of their mea
 is its sum and its size, and memory grows with faces and near pairs, not with all pairs.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
-from facesets.clustering.constraints import Constraints, Groups, in_order, resolve
+from facesets.clustering.constraints import Constraints, Groups, Partners, in_order, resolve
 from facesets.clustering.labels import in_callers_order, numbered
+from facesets.clustering.leniency import kept_apart_leniently
 from facesets.clustering.linkage import Clusters, between_clusters, merge_while_similar
 from facesets.clustering.neighbors import Edges, OnProgress, edge_chunks
 from facesets.clustering.vectors import (
@@ -23,12 +26,16 @@ from facesets.clustering.vectors import (
 
 _MAX_COMPLETE_LINKAGE_FACES = 20_000
 
+_LEAST_LIKENESS = 0.75
+"""Of two parts of one person. On LFW, cut at 0.45 to 0.75, 0.7 to 0.8 keep all that right pairs say."""
+
 
 def average_linkage(
     embeddings: Embeddings,
     *,
     max_cosine_distance: float,
     constraints: Constraints | None = None,
+    lenient: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Int64:
     """Agglomerative clustering with average linkage under cosine distance, cut at a distance; exact.
@@ -47,6 +54,10 @@ def average_linkage(
     constraints : Constraints, optional
         Faces that must be together start as one cluster; clusters with faces that must not be together
         never merge. Where the two contradict, must-links win (`constraints.resolve` tells where).
+    lenient : bool
+        Some of the pairs that must not be together may be wrong: of two faces in one photo one may be a
+        mirror's. They keep these faces apart all the same, but no large parts of one person
+        (`kept_apart_leniently`).
     on_progress : callable, optional
 
     Returns
@@ -76,8 +87,21 @@ def average_linkage(
         labels = merge_while_similar(Clusters.of_faces(rows), edges, min_cosine_similarity=lowest)
     else:
         groups = resolve(in_order(constraints, order), len(rows))
-        labels = merge_groups(rows, groups, edges, lowest)
+        merge = _merged_leniently if lenient and len(groups.forbidden) else merge_groups
+        labels = merge(rows, groups, edges, lowest)
     return in_callers_order(labels, order)
+
+
+def _merged_leniently(rows: Float32, groups: Groups, edges: Edges, lowest: float) -> Int64:
+    free = replace(groups, forbidden=groups.forbidden[:0])
+    return kept_apart_leniently(
+        rows,
+        numbered(merge_groups(rows.copy(), free, edges, lowest)),
+        groups,
+        Partners.of_pairs(groups.forbidden, len(rows)),
+        lambda: merge_groups(rows.copy(), groups, edges, lowest),
+        least_likeness=_LEAST_LIKENESS,
+    )
 
 
 def average_linkage_on_graph(embeddings: Embeddings, graph: Edges, *, max_cosine_distance: float) -> Int64:

@@ -28,8 +28,9 @@ from facesets.clustering.constraints import (
     resolve,
 )
 from facesets.clustering.impostor_distribution import without_offset
-from facesets.clustering.joining import evictions, join_anchors
+from facesets.clustering.joining import join_anchors
 from facesets.clustering.labels import numbered
+from facesets.clustering.leniency import MOST_INTRUDERS, kept_apart_leniently
 from facesets.clustering.linkage import Clusters, merge_while_similar
 from facesets.clustering.neighbors import Edges, OnProgress
 from facesets.clustering.pairing import group_by_pairs
@@ -60,9 +61,6 @@ _LEAST_PAIRS = 8
 """From so many pairs on their mean says more than the similarity of two faces does."""
 
 _BLOCK_CLUSTERS = 1024
-
-_MOST_INTRUDERS = 0.25
-"""Where more of a satellite's faces cannot be with the anchor's, it is another person."""
 
 
 _STRATEGY = "average linkage from certain cores, with junk control"
@@ -184,24 +182,7 @@ class _Work:
         self.placement[self._sizes()[self.labels] > 1] = Placement.CORE
 
     def _kept_apart(self, merged: Int64, strictly: Callable[[], Int64]) -> Int64:
-        """Labels merged freely, less the faces that must not be where they are.
-
-        A few such faces leave their cluster, the least central ones; a cluster that would lose many is two
-        people, and is merged again, strictly. Thus one wrong pair costs a face and not half a person.
-        """
-        evicted = evictions(self._rows, merged, self._groups, self._apart)
-        if not len(evicted):
-            return numbered(merged)
-        size = np.bincount(merged)
-        lost = np.bincount(merged[evicted], minlength=len(size))
-        twofold = lost > _MOST_INTRUDERS * size
-        twofold[merged[evicted[self._tied[evicted]]]] = True
-        count, labels = len(merged), merged.copy()
-        labels[evicted] = count + evicted
-        if twofold.any():
-            again = twofold[merged]
-            labels[again] = 2 * count + merged[again] * count + strictly()[again]
-        return numbered(labels)
+        return kept_apart_leniently(self._rows, merged, self._groups, self._apart, strictly)
 
     def _sizes(self) -> Int64:
         return np.bincount(self.labels).astype(np.int64)
@@ -284,7 +265,7 @@ class _Work:
         for one in moved.tolist():
             members, anchor = order[start[one] : start[one + 1]], int(into[one])
             intruders = self._intruders(members, anchor)
-            if len(intruders) <= _MOST_INTRUDERS * len(members):
+            if len(intruders) <= MOST_INTRUDERS * len(members):
                 self.labels[members] = anchor
                 self.placement[members] = Placement.SATELLITE
                 # A number of their own, out of the others' way.

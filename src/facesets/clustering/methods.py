@@ -31,7 +31,9 @@ class GroupingTask:
     image : int64 array of shape (n,), optional
         Faces with the same number are in one image, and two people. None where that is not known.
     apart : Constraints, optional
-        Those pairs, where they were found already.
+        Those pairs, where they were found already, or further ones.
+    apart_in_images : bool
+        `apart` holds none but those.
     recogniser : str, optional
         The file name of the network that made the embeddings.
     calibration : Calibration, optional
@@ -45,6 +47,7 @@ class GroupingTask:
     embeddings: Embeddings
     image: Int64 | None = None
     apart: Constraints | None = None
+    apart_in_images: bool = False
     recogniser: str | None = None
     calibration: Calibration | None = None
     threshold: float | None = None
@@ -120,6 +123,8 @@ def _agglomerative(task: GroupingTask) -> Grouping:
         task.embeddings,
         max_cosine_distance=threshold,
         constraints=task.constraints(),
+        # Statements about faces are certain, pairs of one image are not.
+        lenient=task.apart is None or task.apart_in_images,
         on_progress=task.on_progress,
     )
     return Grouping(labels, {"threshold": threshold}, reasons)

@@ -193,7 +193,8 @@ def _grown_people(
 def _labels_of_rest(collection: Collection, rest: Int64, options: ExtendOptions) -> Int64:
     some = collection.faces.take(rest)
     apart = None if options.same_image_ok else same_image_pairs(some.embedding, some.image)
-    labels = average_linkage(some.embedding, max_cosine_distance=options.cluster_threshold, constraints=apart)
+    cut = options.cluster_threshold
+    labels = average_linkage(some.embedding, max_cosine_distance=cut, constraints=apart, lenient=True)
     return singletons_as_noise(labels)
 
 

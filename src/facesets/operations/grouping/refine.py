@@ -232,7 +232,8 @@ def _clusters(faces: Faces, options: RefineOptions) -> Int64:
     """Cluster, and merge close clusters; two faces of one image stay apart unless that is allowed."""
     rows = faces.embedding
     apart = None if options.same_image_ok else same_image_pairs(rows, faces.image)
-    labels = average_linkage(rows, max_cosine_distance=options.initial_threshold, constraints=apart)
+    cut = options.initial_threshold
+    labels = average_linkage(rows, max_cosine_distance=cut, constraints=apart, lenient=True)
     merge = options.merge_threshold
     if merge is None:
         merge = ARCFACE.merge_max_cosine_distance

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.fixtures.filled_library import template_by
-from tests.fixtures.heads import confusing_head, use
+from tests.fixtures.heads import OUTPUTS, confusing_head, use
 from tests.fixtures.library_people import (
     add_like,
     add_person,
@@ -21,10 +21,10 @@ from tests.fixtures.library_people import (
     who_is,
 )
 
-from facesets.clustering.questions import people_who_may_be_one
+from facesets.clustering.questions import people_who_may_be_one, similarity_to_rest
 from facesets.errors import WrongUsage
 from facesets.operations.people.corrections import correcting, history, labeling, naming
-from facesets.operations.people.review import looking_at_people
+from facesets.operations.people.review import looking, looking_at_people
 from facesets.operations.people.review.answering import answer
 from facesets.operations.people.review.open_questions import open_questions
 from facesets.operations.people.review.questions import Question, next_questions, refresh_questions
@@ -40,6 +40,7 @@ from facesets.training.head import project
 pytestmark = pytest.mark.slow
 
 BY = "anna@home"
+LIMITS = Thresholds(0.9, 0.8, 0.99, 0.02, max_cosine_distance=0.4, middle=0.0, spread=0.1)
 
 
 def fill(database: Database) -> None:
@@ -260,7 +261,7 @@ def test_with_a_head_in_use_questions_are_those_of_what_it_makes_of_faces(librar
     cluster(library, method="components")
     assert {each.kind for each in ask(library)} == {"name"}
     layers = confusing_head(["anna", "ben", "carl"])
-    use(library, layers, Thresholds(0.9, 0.8, 0.99, 0.02, max_cosine_distance=0.4, middle=0.0, spread=0.1))
+    use(library, layers, LIMITS)
     same, near = one(library, "same"), one(library, "near")
     assert same.text.endswith("one person?")
     assert same.items[0].cosine_similarity > 0.5
@@ -422,6 +423,23 @@ def test_what_is_taken_back_is_asked_again_by_who_looks_at_what_steps_changed(li
         # As another row, for another number.
         assert len([each for each in next_questions(database) if each.kind == kind]) == 1
     assert len(next_questions(database)) == len(before)
+
+
+def test_questions_are_looked_for_by_a_head_that_comes_into_use_meanwhile(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[Any] = []
+
+    def meanwhile(*given: Any) -> Any:
+        looks.append(given)
+        if len(looks) == 1:
+            use(library, confusing_head(["anna", "ben"]), LIMITS)
+        return similarity_to_rest(*given)
+
+    monkeypatch.setattr(looking, "similarity_to_rest", meanwhile)
+    cluster(library, method="components")
+    assert [len(vectors[0]) for vectors, *_ in looks] == [512, OUTPUTS]
+    assert rows(library.database, "SELECT middle FROM question_runs") == [(pytest.approx(LIMITS.middle),)]
 
 
 def test_answers_do_not_wait_while_questions_are_looked_for(

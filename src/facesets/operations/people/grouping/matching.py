@@ -83,6 +83,7 @@ def decide(
     task = GroupingTask(
         embeddings=rows,
         apart=apart,
+        apart_in_images=True,
         calibration=measured,
         threshold=options.own_threshold(),
         min_cluster_size=options.min_cluster_size,

@@ -26,7 +26,7 @@ from facesets.clustering.recognisers import recogniser_named
 from facesets.operations.people.corrections.contradictions import Settled
 from facesets.operations.people.review.looking_at_ages import keep_questions_about_ages
 from facesets.operations.people.review.looking_at_people import keep_questions_about_people
-from facesets.operations.people.training.heads import Head, active_head
+from facesets.operations.people.training.heads import Head, active_head, is_in_use
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection, Database
 from facesets.store.postgres.models import DetectorRow
@@ -72,6 +72,19 @@ def look_at_everything(
     undecided : PersonMatches
         Faces, by number, that a run found similar to several of `undecided_persons`.
     """
+    # Which head is in use may change while this looks for long.
+    while not _looked_by_the_head_in_use(database, detector, faces, undecided, undecided_persons or []):
+        pass
+
+
+def _looked_by_the_head_in_use(
+    database: Database,
+    detector: DetectorRow,
+    faces: PeopledFaces,
+    undecided: PersonMatches,
+    undecided_persons: list[UUID],
+) -> bool:
+    """Look for all questions; false, and nothing is kept, if another head came into use meanwhile."""
     faces = database.run(lambda connection: people_now(connection, faces))
     head = database.run(lambda connection: active_head(connection, detector.model_id))
     known = database.run(lambda connection: last_looked_for(connection, detector.model_id))
@@ -82,15 +95,17 @@ def look_at_everything(
     rest = similarity_to_rest(faces.embedding, faces.person, means)
     asked = [*_near(faces, means, measured), *_far(faces, rest, measured)]
     if head is not None:
-        undecided = _compared_again(undecided, undecided_persons or [], faces, means)
+        undecided = _compared_again(undecided, undecided_persons, faces, means)
     for face, person, similarity in zip(
         undecided.face.tolist(), undecided.person.tolist(), undecided.similarity.tolist(), strict=True
     ):
-        asked.append(FaceCandidate(face, (undecided_persons or [])[person], "near", similarity, _UNDECIDED))
+        asked.append(FaceCandidate(face, undecided_persons[person], "near", similarity, _UNDECIDED))
     halves = list(_of_halves(faces, rest, measured))
     due = database.run(lambda connection: _prepare(connection, detector, None))
 
-    def work(connection: Connection) -> None:
+    def work(connection: Connection) -> bool:
+        if not is_in_use(connection, detector.model_id, head):
+            return False
         settled, active = Settled(load_statements(connection)), active_people(connection)
         replace_face_candidates(
             connection,
@@ -116,8 +131,9 @@ def look_at_everything(
         keep_questions_about_ages(connection, detector, settled, active)
         keep_questions_about_people(connection, detector, measured, settled, active, head)
         note_looked_for(connection, detector.model_id, _looked(due, measured))
+        return True
 
-    database.run(work)
+    return database.run(work)
 
 
 def look_at_people(database: Database, detector: DetectorRow, *, of_steps: bool = False) -> None:

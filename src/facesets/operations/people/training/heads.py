@@ -72,6 +72,12 @@ def active_head(connection: Connection, model_id: int, *, threads: int = 1) -> H
     return Head(row.name, Thresholds(**row.calibration), Projection(network, threads=threads))
 
 
+def is_in_use(connection: Connection, model_id: int, head: Head | None) -> bool:
+    """Whether a head is the one in use still; with None, whether there is none."""
+    found = active_row(connection, model_id)
+    return (None if found is None else found[0].name) == (None if head is None else head.name)
+
+
 def heads(database: Database) -> list[HeadLine]:
     """Every head, in the order in which they were made."""
     return [_line(row) for row in database.run(list_heads)]
