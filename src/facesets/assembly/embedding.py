@@ -86,7 +86,7 @@ def embed_photos(
         embedder = load(tuning=tuning)
         stages = stages_of_run(
             STAGES_OF_CACHE,
-            StageModels(embedder.settings, detection.pack, choice.provider, options.trust_mtime),
+            StageModels(embedder.settings, detection.pack, flags.provider, options.trust_mtime),
             settings,
             notices,
             progress,

@@ -381,6 +381,22 @@ def require_storable(found: PhotoMetadata) -> None:
 # Costs
 
 
+def test_a_file_that_counts_more_tags_than_it_has_costs_little() -> None:
+    block = bytearray(exif({MAKE: "Maker"}))
+    block[8:10] = b"\xff\xff"
+    reads = 0
+
+    class Counted(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            nonlocal reads
+            reads += 1
+            return super().read(size)
+
+    file = Counted(b"II*\0" + bytes(block[4:]) + bytes(2_000_000))
+    assert read_metadata(file, "a.tif", now=NOW).make == "Maker"
+    assert reads < 5000
+
+
 class Counting(io.FileIO):
     """A file that counts what is read of the disk."""
 
