@@ -1,12 +1,10 @@
 """What reading metadata costs: milliseconds and bytes a file, and its share of what a photo takes in `embed`.
 
     .venv/bin/python scripts/benchmarks/metadata.py [--photos DIR] [--pack DIR] [--made 2000] [--index 200]
-        [--peer LIBRARY]
 
 The files of a folder of real photos, and made ones as phones write them: 2 MB of JPEG, a thumbnail, a maker's
 note of 20 kB, GPS and XMP. Bytes are those that the system was asked for. The share is of the CPU time of
 `embed`, which is `index` without CLIP and a database, on photos of the folder with such heads.
-`--peer` names folders that hold exifread, to be timed on the same files.
 """
 
 import argparse
@@ -17,15 +15,12 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from embed import SHARED, timed
 from tests.fixtures.tagged_photos import (
@@ -76,32 +71,18 @@ def measure(title: str, files: list[Path]) -> None:
         with io.BufferedReader(raw) as file:  # type: ignore[type-var]
             read_metadata(file, str(path), now=NOW)
         sizes.append(raw.bytes_read)
-    ms = each_ms(files, lambda file, path: read_metadata(file, path, now=NOW))
-    print(
-        f"{title}: {len(files)} files; {statistics.mean(ms):.2f} ms each, "
-        f"median {statistics.median(ms):.2f} (99 of 100 below {np.quantile(ms, 0.99):.2f}); median {statistics.median(sizes) / 1000:.0f} kB read "
-        f"(99 of 100 below {np.quantile(sizes, 0.99) / 1000:.0f})"
-    )
+    ms = [_cpu_ms(path) for path in files]
+    times = f"{statistics.mean(ms):.2f} ms each, median {statistics.median(ms):.2f}"
+    kb = [size / 1000 for size in sizes]
+    read = f"{statistics.median(kb):.0f} kB read in the median, 99 of 100 below {np.quantile(kb, 0.99):.0f}"
+    print(f"{title}: {len(files)} files; {times} (99 of 100 below {np.quantile(ms, 0.99):.2f}); {read}")
 
 
-def each_ms(files: list[Path], read: Callable[[IO[bytes], str], object]) -> list[float]:
-    """CPU milliseconds of this thread for each file."""
-    found = []
-    for path in files:
-        began = time.thread_time()
-        with path.open("rb") as file:
-            read(file, str(path))
-        found.append((time.thread_time() - began) * 1000)
-    return found
-
-
-def peer(library: Path, files: list[Path]) -> None:
-    """Time exifread, without makers' notes."""
-    sys.path.insert(0, str(library))
-    import exifread
-
-    ms = each_ms(files, lambda file, _: exifread.process_file(file, details=False))
-    print(f"  exifread: {statistics.mean(ms):.2f} ms each")
+def _cpu_ms(path: Path) -> float:
+    began = time.thread_time()
+    with path.open("rb") as file:
+        read_metadata(file, str(path), now=NOW)
+    return (time.thread_time() - began) * 1000
 
 
 def share(photos: list[Path], pack: Path, scratch: Path) -> None:
@@ -130,7 +111,6 @@ def main() -> None:
     parser.add_argument("--pack", type=Path, default=SHARED / "models" / "buffalo_test")
     parser.add_argument("--made", type=int, default=2000)
     parser.add_argument("--index", type=int, default=200)
-    parser.add_argument("--peer", type=Path)
     arguments = parser.parse_args()
     photos = sorted(path for path in arguments.photos.rglob("*") if path.suffix.lower() in SUFFIXES)
     with tempfile.TemporaryDirectory() as scratch:
@@ -142,8 +122,6 @@ def main() -> None:
             (made / f"IMG_{number}.jpg").write_bytes(plain[:2] + head(number) + plain[2:] + pixels)
         for title, files in (arguments.photos.name, photos), ("made", sorted(made.iterdir())):
             measure(title, files)
-            if arguments.peer is not None:
-                peer(arguments.peer, files)
         share(photos[: arguments.index], arguments.pack, Path(scratch))
 
 
