@@ -3,9 +3,9 @@
 import sysconfig
 from pathlib import Path
 
-import numpy as np
 import pytest
 from tests.fixtures.exiftool import differences, exiftool
+from tests.fixtures.reading import NOW
 from tests.fixtures.tagged_photos import made_photos
 
 from facesets.imaging.decode import SUFFIXES
@@ -27,7 +27,6 @@ MORE = {
         "taken: '2019:07:04 15:30:00' in place of None",
     ],
 }
-NOW = np.datetime64("2026-11-22T12:00:00")
 
 
 def read(path: Path) -> PhotoMetadata:

@@ -93,7 +93,7 @@ def _in_jpeg(file: IO[bytes]) -> Blocks:
         if marker[1] == 0xE1:
             name = file.read(min(length, len(_XMP_IN_JPEG)))
             if name.startswith(b"Exif\0\0") and blocks.exif is None:
-                blocks.exif = _window(file, start, length)
+                blocks.exif = _window(file, start + 6, length - 6)
             elif _END_OF_ITS_NAME in name and not blocks.xmp:
                 blocks.xmp = (name + file.read(length - len(name))).partition(_END_OF_ITS_NAME)[2]
         file.seek(start + length)

@@ -27,7 +27,7 @@ _DATES = (
     # 04-12-2019
     re.compile(r"(?<!\d)(?P<m>\d{2})([-_. ])(?P<d>\d{2})\2(?P<y>\d{4})(?!\d)", re.ASCII),
 )
-_AT = r"(?:at|um|à|a las|alle(?: ore)?|om|kl\.?|às)"
+_AT = r"(?:at|um|à|a las|alle(?: ore)?|om|kl\.?|às)"  # codespell:ignore alle,ore
 # Behind a date: 153000, _153000123, 15.30.00, -15-30-00, T15-30-00Z, " at 3.30.00 PM", ", 15 30 00".
 _TIMES = (
     re.compile(r"[-_ T,.]{0,2}(?P<h>\d{2})(?P<min>\d{2})(?P<s>\d{2})(?P<f>\d{1,3})?(?!\d)", re.ASCII),

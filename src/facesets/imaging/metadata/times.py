@@ -11,12 +11,14 @@ from facesets.imaging.metadata.record import UNKNOWN_TIME
 FIRST_YEAR = 1840
 """No photo is older; cameras whose clock was never set write the year 0."""
 
-_AHEAD = np.timedelta64(1, "D")
+_FIRST = np.datetime64(f"{FIRST_YEAR}-01-01T00:00:00", "us")
+_A_DAY = np.timedelta64(86_400_000_000, "us")
+_AHEAD = _A_DAY
 """By how much a camera's clock may be ahead: it may be anywhere on earth."""
 
-_CLOCKS_BEGIN = (np.datetime64("1904-01-01"), np.datetime64("1970-01-01"))
+_CLOCKS_BEGIN = (np.datetime64("1904-01-01", "us"), np.datetime64("1970-01-01", "us"))
 """The days that clocks without a battery begin with."""
-_ARCHIVES_BEGIN = np.datetime64("1980-01-01T00:00:00")
+_ARCHIVES_BEGIN = np.datetime64("1980-01-01", "us")
 """What file systems and archives write that know no time."""
 
 _MOST_OFFSET_MIN = 15 * 60
@@ -109,8 +111,8 @@ def unbelievable(time: np.datetime64, latest: np.datetime64) -> str:
     """Why no photo can be from a time; empty where it can."""
     if time > latest + _AHEAD:
         return "it lies in the future"
-    if time.astype("M8[Y]").astype(int) + 1970 < FIRST_YEAR:
+    if time < _FIRST:
         return "it is before photography"
-    if time.astype("M8[D]") in _CLOCKS_BEGIN or time == _ARCHIVES_BEGIN:
+    if any(day <= time < day + _A_DAY for day in _CLOCKS_BEGIN) or time == _ARCHIVES_BEGIN:
         return "it is what clocks that were never set begin with"
     return ""

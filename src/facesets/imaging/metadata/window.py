@@ -7,6 +7,8 @@ from typing import IO
 LARGEST_VALUE = 8192
 """Bytes. Longer values are blobs of makers, colour profiles and small pictures."""
 _MOST_VALUES = 1 << 26
+_MOST_READS = 4096
+"""Which is two for each of more tags than any camera writes; broken files count up to 65535."""
 
 
 class Window(io.RawIOBase):
@@ -23,6 +25,7 @@ class Window(io.RawIOBase):
         self._length = length
         self._largest = largest
         self._at = 0
+        self._reads = 0
 
     def readable(self) -> bool:
         """It is."""
@@ -38,8 +41,11 @@ class Window(io.RawIOBase):
         The end is reported as near enough that values which together are longer than a part may be are
         refused by whoever compares them with it.
         """
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at}.get(whence, min(self._length, _MOST_VALUES))
-        self._at = max(base + offset, 0)
+        if whence == os.SEEK_END:
+            offset += min(self._length, _MOST_VALUES)
+        elif whence == os.SEEK_CUR:
+            offset += self._at
+        self._at = max(offset, 0)
         return self._at
 
     def tell(self) -> int:
@@ -47,7 +53,16 @@ class Window(io.RawIOBase):
         return self._at
 
     def read(self, size: int = -1, /) -> bytes:
-        """So many bytes, whatever is there. Raises `OSError` where the file cannot be read."""
+        """So many bytes, whatever is there; none after too many times.
+
+        Raises
+        ------
+        OSError
+            The file cannot be read.
+        """
+        self._reads += 1
+        if self._reads > _MOST_READS:
+            return b""
         left = max(self._length - self._at, 0)
         size = left if size < 0 else min(size, _MOST_VALUES)
         content = b""
@@ -55,4 +70,4 @@ class Window(io.RawIOBase):
             self._file.seek(self._start + self._at)
             content = self._file.read(min(size, left))
         self._at += size
-        return content.ljust(size, b"\0")
+        return content if len(content) == size else content.ljust(size, b"\0")

@@ -38,7 +38,7 @@ class CaptureYears:
     year : int64 array of shape (n,)
         In the order of the rows that were asked for; 0 where nothing tells.
     by_exif, by_name, unknown : int
-        How many come from where.
+        How many come from the store or a header, how many from a name, how many from nowhere.
     read : int
         Headers that this run had to read.
     unreadable : int
