@@ -147,7 +147,7 @@ def test_models_list_names_body_models_and_what_is_wrong_with_them(
     facesets: Call, model: Path, root: Path
 ) -> None:
     listed = facesets("models", "list")
-    assert "models pull yolox_s` fetches one. YOLOX is under the Apache License 2.0" in listed.err
+    assert "models pull yolox_s` fetches one. YOLOX is under the Apache License 2.0" in listed.out
     folder = root / "models" / "body"
     folder.mkdir()
     shutil.copy(model, folder / "yellow.onnx")
