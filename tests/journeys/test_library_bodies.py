@@ -5,10 +5,19 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 from PIL import Image
 from tests.fixtures.body_networks import COLOURS, Finds, Made, make_body_network
+from tests.fixtures.notices import KeptNotices
 from tests.fixtures.program import Result, run
+
+from facesets.assembly.bodies import make_bodies_stage
+from facesets.assembly.stages import StageModels
+from facesets.inference.bodies import BodyDetector
+from facesets.progress import SilentProgress
+from facesets.settings import load
+from facesets.stop import Stop
 
 Call = Callable[..., Result]
 BODY = [96.0, 8.0, 416.0, 504.0]
@@ -94,7 +103,7 @@ def test_a_day_with_a_body_model(facesets: Call, photos: Path, model: Path) -> N
 
 
 def test_photos_of_a_library_without_a_body_model_get_it_later(
-    facesets: Call, photos: Path, model: Path, root: Path
+    facesets: Call, photos: Path, model: Path, root: Path, library_url: str
 ) -> None:
     facesets("index", "--target", photos, "--skip-clip")
     assert counts(facesets)[0] == 0
@@ -104,6 +113,9 @@ def test_photos_of_a_library_without_a_body_model_get_it_later(
     shutil.copy(model, pack / "body" / "yellow.onnx")
     facesets("index", "--stage", "bodies")
     assert counts(facesets) == (5, 0)
+    with psycopg.connect(library_url) as connection:
+        found = connection.execute("SELECT count(*), count(face_id) FROM bodies").fetchone()
+    assert found == (5, 3)
     # A model that is another makes all photos pending; one beside the packs does as well.
     shutil.rmtree(pack / "body")
     make_body_network(root / "models" / "body" / "red.onnx", Made(width=512, height=512))
@@ -128,6 +140,23 @@ def test_a_file_that_is_no_body_model_ends_index_before_it_begins(
     error = facesets("index", "--target", photos, "--skip-clip", "--body-model", file, status=1).err
     assert "cannot be used as a body model: it is not an ONNX model" in error
     assert "no body model" in facesets("index", "--target", photos, "--body-model", "nowhere", status=2).err
+    # One that nobody named does not keep photos from being taken in.
+    shutil.copytree(root, root / "models" / "body", ignore=shutil.ignore_patterns("models"))
+    assert "No bodies are looked for" in facesets("index", "--target", photos, "--skip-clip").err
+    assert counts(facesets) == (0, 5)
+
+
+def test_the_settings_name_a_body_model(
+    facesets: Call, photos: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACESETS_CONFIG", str(tmp_path / "facesets.toml"))
+    (tmp_path / "facesets.toml").write_text(f'[index]\nbody-model = "{model}"\n')
+    facesets("index", "--target", photos, "--skip-clip")
+    assert counts(facesets) == (5, 0)
+    conf = load()
+    stage = make_bodies_stage(StageModels(), conf, KeptNotices(), SilentProgress(), Stop())
+    assert stage is not None
+    assert BodyDetector(model).identity in stage.version
 
 
 def test_doctor_tells_what_a_body_model_is_and_why_one_does_not_fit(
@@ -147,7 +176,7 @@ def test_models_list_names_body_models_and_what_is_wrong_with_them(
     facesets: Call, model: Path, root: Path
 ) -> None:
     listed = facesets("models", "list")
-    assert "models pull yolox_s` fetches one. YOLOX is under the Apache License 2.0" in listed.err
+    assert "models pull yolox_s` fetches one. YOLOX is under the Apache License 2.0" in listed.out
     folder = root / "models" / "body"
     folder.mkdir()
     shutil.copy(model, folder / "yellow.onnx")

@@ -1,5 +1,6 @@
 """The stage `bodies`: which body model is taken, and where it runs."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesets.assembly.notices import Notices
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
 def make_bodies_stage(
     models: "StageModels", conf: Settings, notices: Notices, progress: Progress, stop: Stop
 ) -> Stage | None:
-    """The stage that finds bodies; None where no body model is here.
+    """The stage that finds bodies; None where no body model is here that can be used.
 
     Raises
     ------
     WrongUsage, DamagedFile, CannotInfer
-        The body model is missing, is none, or does not run here.
+        The body model that the user names is missing, is none, or does not run here.
     """
     from facesets.inference.bodies import BodyDetector
     from facesets.inference.body_models import find_body_model
@@ -32,7 +33,8 @@ def make_bodies_stage(
     from facesets.operations.ingest.bodies import bodies_stage
 
     pack = _pack(models, conf, notices, progress, stop)
-    path = models.body_model or find_body_model(conf.model_roots, None if pack is None else pack.path)
+    named = models.body_model or _of_settings(conf)
+    path = named or find_body_model(conf.model_roots, None if pack is None else pack.path)
     if path is None:
         return None
     notices.detail(f"Body model: {printable(path)}")
@@ -41,7 +43,20 @@ def make_bodies_stage(
     else:
         # There is nothing to try an accelerator with.
         provider = PROVIDERS.get(models.provider, PROVIDERS["cpu"])
-    return bodies_stage(BodyDetector(path, provider=provider))
+    try:
+        return bodies_stage(BodyDetector(path, provider=provider))
+    except FacesetsError as error:
+        if named is not None:
+            raise
+        # Photos are to be taken in though a file that nobody named is none.
+        notices.notice(f"No bodies are looked for. {error.sentence}")
+        return None
+
+
+def _of_settings(conf: Settings) -> Path | None:
+    """The body model of `index` in the settings, for whoever takes photos in without its flags."""
+    named = conf.flags.get("index", {}).get("body_model")
+    return Path(named).expanduser() if isinstance(named, str) and named else None
 
 
 def _pack(

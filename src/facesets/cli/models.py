@@ -70,12 +70,12 @@ def list_() -> None:
     )
     table = console.table(("pack", "size", "models", "path"), rows)
     notes = [f"\n{p.name}: {p.note}" for p in packs if p.note]
-    console.show_list("packs", packs, "\n".join([table, *notes]) if packs else nothing)
     if not any("bodies" in pack.tasks for pack in packs):
         model = PUBLISHED_BODY[DEFAULT_BODY]
-        console.remark(
-            f"No body model is here: `facesets models pull {model.name}` fetches one. {model.licence}"
+        notes.append(
+            f"\nNo body model is here: `facesets models pull {model.name}` fetches one. {model.licence}"
         )
+    console.show_list("packs", packs, "\n".join([table if packs else nothing, *notes]))
 
 
 @models.command()

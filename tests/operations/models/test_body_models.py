@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.fixtures.body_networks import Made, make_body_network
 
-from facesets.errors import DamagedFile, MissingModelPack
+from facesets.errors import DamagedFile, MissingModelPack, WrongUsage
 from facesets.inference import catalog
 from facesets.inference.bodies import BodyDetector
 from facesets.inference.body_models import find_body_model
@@ -94,3 +94,9 @@ def test_a_packs_own_model_comes_before_those_beside_packs(tmp_path: Path) -> No
     assert find_body_model([tmp_path], tmp_path / "models" / "pack") == beside
     own = make_body_network(tmp_path / "models" / "pack" / "body" / "z.onnx")
     assert find_body_model([tmp_path], tmp_path / "models" / "pack") == own
+
+
+def test_weights_under_the_agpl_are_not_fetched_and_the_licence_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WrongUsage, match=r"AGPL.*models pull yolox_s"):
+        pull("yolo11n", [tmp_path], progress=SilentProgress(), stop=Stop())
+    assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,7 @@
 """The library keeps bodies with their faces, and suggests whose those without a face are."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from uuid import UUID
 
 import numpy as np
@@ -183,5 +184,12 @@ def test_a_body_stays_when_its_face_goes_and_goes_with_its_photo(day: Database) 
 
 def test_people_are_told_by_number(day: Database) -> None:
     (body,) = on_photo(day, "anna0")
-    assert isinstance(body.person, UUID)
+    assert body.person is not None
+    assert UUID(body.person).version == 4
     assert body.name == "Anna"
+
+
+def test_what_is_known_of_a_photo_can_be_printed_as_json(day: Database) -> None:
+    add_photo(Library(day), "back", "2024-05-01T18:00:00", (), seen(((10, 0, 60, 200), "red", -1)))
+    (body,) = on_photo(day, "back")
+    assert json.loads(json.dumps(asdict(body)))["suggested"]["name"] == "Anna"

@@ -11,6 +11,7 @@ from facesets.files import FileLock, printable, writing
 from facesets.inference.body_models import body_models, pulled_to
 from facesets.inference.catalog import (
     CONVERTED,
+    DEFAULT_BODY,
     LICENCE,
     OPEN_PACK,
     PUBLISHED,
@@ -55,6 +56,12 @@ def _from(published: Published) -> str:
 
 def _published(name: str) -> Published:
     known: dict[str, Published] = {**PUBLISHED, **CONVERTED, **PUBLISHED_CLIP, **PUBLISHED_BODY}
+    if name.startswith("yolo") and name not in known:
+        raise WrongUsage(
+            f"{printable(name)} is not published as ONNX with a known digest. Ultralytics' weights are under "
+            "the AGPL-3.0: whoever accepts it exports them and puts the file into models/body. "
+            f"{Command('models pull', DEFAULT_BODY)} fetches a free one."
+        )
     if name not in known:
         raise WrongUsage(f"No model pack {name} is published. Choose from: {', '.join(known)}.")
     return known[name]

@@ -1,8 +1,8 @@
 """Bodies on photos, and whose those without a face may be."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -32,7 +32,7 @@ class Suggested:
         The body of the person that it is like.
     """
 
-    person: UUID
+    person: str
     name: str
     why: str
     similarity: float | None
@@ -57,7 +57,7 @@ class BodyOnPhoto:
     face_box: Box | None
     face_score: float | None
     face: int | None
-    person: UUID | None
+    person: str | None
     name: str
     suggested: Suggested | None = None
 
@@ -70,10 +70,12 @@ class SuggestedPhoto:
     ----------
     path, like : str
         The photo, and the one of the person that it is like.
+    taken : str
+        By the camera's clock.
     """
 
     path: str
-    taken: datetime
+    taken: str
     box: Box
     why: str
     similarity: float | None
@@ -104,7 +106,10 @@ def write_bodies(connection: Connection, found: Sequence[tuple[int, ImageRecord,
         )
 
 
-def _rows(bodies: PhotoBodies, image: ImageRecord) -> list[dict[str, Any]]:
+def _rows(bodies: PhotoBodies | None, image: ImageRecord) -> list[dict[str, Any]]:
+    """One row a person; none where a stage looked without keeping anything."""
+    if bodies is None:
+        return []
     return [
         {
             "box": None if np.isnan(bodies.score[row]) else bodies.box[row].tolist(),
@@ -143,7 +148,7 @@ def of_image(connection: Connection, image_id: int) -> list[BodyOnPhoto]:
             _box(face_box),
             face_score,
             face,
-            person,
+            None if person is None else str(person),
             _name(connection, person),
             suggested.get(body),
         )
@@ -203,7 +208,7 @@ def _photo(connection: Connection, body: int, suggested: Suggested) -> Suggested
     x1, y1, x2, y2 = box
     return SuggestedPhoto(
         from_text(path or ""),
-        taken,
+        taken.isoformat(" "),
         (x1, y1, x2, y2),
         suggested.why,
         suggested.similarity,
@@ -216,19 +221,22 @@ def _suggestions_of(
 ) -> list[tuple[int, Suggested]]:
     """What is suggested about bodies of a day, by their numbers: on one photo, or for one person."""
     numbers, people, bodies = _load(connection, day)
-    photos = {} if bodies is None else dict(zip(numbers, bodies.photo.tolist(), strict=True))
-    matches = [] if bodies is None else match_bodies(bodies)
+    if bodies is None:
+        return []
+    if image_id is not None:
+        # Photos do not compete for people: what is suggested on one takes no look at the others.
+        bodies = replace(bodies, open=bodies.open & (bodies.photo == image_id))
     return [
         (numbers[match.body], _suggested(connection, match, numbers, people))
-        for match in matches
-        if image_id in (None, photos[numbers[match.body]]) and person in (None, people[match.person])
+        for match in match_bodies(bodies)
+        if person in (None, people[match.person])
     ]
 
 
 def _suggested(connection: Connection, match: BodyMatch, numbers: list[int], people: list[UUID]) -> Suggested:
     similarity = None if np.isnan(match.similarity) else round(match.similarity, 3)
     person = people[match.person]
-    return Suggested(person, _name(connection, person), match.why, similarity, numbers[match.like])
+    return Suggested(str(person), _name(connection, person), match.why, similarity, numbers[match.like])
 
 
 def _load(connection: Connection, day: date) -> tuple[list[int], list[UUID], DayBodies | None]:

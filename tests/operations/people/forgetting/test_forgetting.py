@@ -23,6 +23,8 @@ from tests.fixtures.waiting import PATIENCE_S
 
 from facesets.errors import AlreadyRunning, CannotWrite, Changed, WrongUsage
 from facesets.formats.hierarchy import unpacked
+from facesets.imaging.bodies import PhotoBodies
+from facesets.imaging.clothing import COLOURS
 from facesets.inference.describer import LocalDescriber
 from facesets.inference.local import LocalEmbedder
 from facesets.inference.packs import read_pack
@@ -36,7 +38,7 @@ from facesets.operations.people.forgetting.forget import ForgetSummary, forget, 
 from facesets.operations.people.forgetting.forget_words import holds_name, written_forms
 from facesets.operations.people.lists.listing import people, person
 from facesets.progress import SilentProgress
-from facesets.records import ImageRecord
+from facesets.records import Finding, ImageRecord
 from facesets.sources.galleries import GallerySource
 from facesets.stop import Stop
 from facesets.store.npz.cache import Cache
@@ -624,3 +626,27 @@ def test_faces_that_are_being_written_meanwhile_are_waited_for(
     writer.join()
     other.close()
     assert waited == [True]
+
+
+def test_bodies_of_somebody_who_is_forgotten_go_with_the_faces(database: Database) -> None:
+    library = Library(database)
+    for i in range(3):
+        image = made_image(f"anne{i}", 1)
+        vector = unit(heart_of("anne") + np.random.default_rng(i).standard_normal(512) * 0.02)
+        image = replace(image, faces=replace(image.faces, embedding=vector[None]))
+        body = PhotoBodies(
+            box=np.array([[0, 0, 640, 480], [0, 0, 20, 20]], np.float32),
+            score=np.full(2, 0.9, np.float32),
+            face=np.array([0, -1]),
+            face_box=np.full((2, 4), np.nan, np.float32),
+            face_score=np.full(2, np.nan, np.float32),
+            colours=np.ones((2, COLOURS), np.uint8),
+        )
+        with library.writing(SETTINGS):
+            image = image.with_finding("bodies", Finding("a model", body))
+            library.commit([made_file(f"/anne{i}.jpg", image)], [image])
+    cluster(library)
+    call(library, "anne0", NAME)
+    assert rows(database, "SELECT count(*), count(face_id) FROM bodies") == [(6, 3)]
+    forgotten(library)
+    assert rows(database, "SELECT count(*), count(face_id) FROM bodies") == [(3, 0)]
