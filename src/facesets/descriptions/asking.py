@@ -154,6 +154,10 @@ class Batches(Protocol):
         """What came of an ended batch, by the names of its requests. Raises `NotSent` likewise."""
         ...
 
+    def why_without(self, batch_id: str) -> str:
+        """Why requests of an ended batch may have no result. Raises `NotSent` likewise."""
+        ...
+
 
 class Provider(Protocol):
     """Somebody who runs models. May be called from several threads at once."""

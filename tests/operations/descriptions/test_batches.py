@@ -116,6 +116,15 @@ def test_results_that_come_twice_or_from_elsewhere_count_once(library: Library, 
     assert came.cost_usd == pytest.approx(paid)
 
 
+def test_a_photo_that_went_and_came_back_is_not_sent_again_meanwhile(
+    library: Library, llm: AnthropicServer
+) -> None:
+    run_describe(library, anthropic(llm.url))
+    library.database.run(lambda connection: connection.execute("DELETE FROM image_stages"))
+    again = run_describe(library, anthropic(llm.url))
+    assert (again.sent, len(llm.batches), statuses(library.database)) == (0, 1, {"processing": 6})
+
+
 def test_photos_without_a_result_are_sent_again(library: Library, llm: AnthropicServer) -> None:
     run_describe(library, anthropic(llm.url))
     llm.end()

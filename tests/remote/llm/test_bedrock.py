@@ -172,7 +172,7 @@ def test_a_batch_goes_through_s3_and_is_found_by_its_name(
 def test_how_far_a_job_is(
     provider: Bedrock, stubs: tuple[Stubber, ...], status: str, state: BatchState
 ) -> None:
-    found = {
+    found: dict[str, Any] = {
         "jobArn": ARN,
         "modelId": MODEL,
         "roleArn": ROLE,
@@ -183,6 +183,9 @@ def test_how_far_a_job_is(
     }
     stubs[1].add_response("get_model_invocation_job", found, {"jobIdentifier": ARN})
     assert provider.batch_state(ARN) is state
+    found["message"] = "the role may not read"
+    stubs[1].add_response("get_model_invocation_job", found, {"jobIdentifier": ARN})
+    assert provider.why_without(ARN) == f"the job {status}: the role may not read"
 
 
 def test_results_are_read_from_the_bucket(provider: Bedrock, stubs: tuple[Stubber, ...]) -> None:

@@ -127,6 +127,10 @@ class Anthropic:
                 if isinstance(name, str) and name.startswith(f"{key}-"):
                     yield name, _result(found.get("result"))
 
+    def why_without(self, batch_id: str) -> str:
+        """Nothing more is known of requests that have no result."""
+        return f"the batch {batch_id} ended without a result for it"
+
     def _params(self, question: Question) -> dict[str, Any]:
         return {"model": self.model.name, **body(question, self.model)}
 

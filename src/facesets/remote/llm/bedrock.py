@@ -46,7 +46,6 @@ _REFUSED = frozenset(
         *("InvalidSignatureException", "InvalidClientTokenId", "ExpiredToken", "NoSuchBucket"),
     }
 )
-_ENDED = frozenset({"Completed", "PartiallyCompleted", "Stopped", "Expired"})
 _UNDER_WAY = frozenset({"Submitted", "Validating", "Scheduled", "InProgress", "Stopping"})
 
 Result = TypeVar("Result")
@@ -216,6 +215,12 @@ class Bedrock:
             return BatchState.UNKNOWN
         status = found.get("status")
         return BatchState.ENDED if status not in _UNDER_WAY else BatchState.UNDER_WAY
+
+    def why_without(self, batch_id: str) -> str:
+        """What Bedrock says of the job."""
+        found = self._known(partial(self._clients.control.get_model_invocation_job, jobIdentifier=batch_id))
+        said = printable(str(found.get("message") or "ended without a result for it"))[:300]
+        return f"the job {found.get('status')}: {said}"
 
     def results(self, batch_id: str, key: str) -> Iterator[tuple[str, Reply]]:
         """What came of an ended job; nothing of one that failed as a whole, which is not paid."""
