@@ -154,8 +154,8 @@ class Batches(Protocol):
         """What came of an ended batch, by the names of its requests. Raises `NotSent` likewise."""
         ...
 
-    def why_without(self, batch_id: str) -> str:
-        """Why requests of an ended batch may have no result. Raises `NotSent` likewise."""
+    def without_result(self, batch_id: str) -> Reply:
+        """What it means that an ended batch has no result of a request. Raises `NotSent` likewise."""
         ...
 
 

@@ -243,10 +243,10 @@ class _OneBatch:
                 self._progress.advance()
 
     def _end(self, left: Reply | None, remote_id: str) -> None:
-        """What has no result by now has none; the provider says why where nothing else does."""
+        """What has no result by now has none; the provider says what that means where nothing else does."""
         jobs = self._database.run(ledger.open_jobs)
         still_open = [sha256 for job in jobs if job.id == self._job.id for sha256 in job.open]
         if still_open:
-            reply = left or Reply(Outcome.FREE, reason=self._batches.why_without(remote_id))
+            reply = left or self._batches.without_result(remote_id)
             self._settle([(sha256, reply) for sha256 in still_open])
         self._database.run(partial(ledger.end, job=self._job.id))
