@@ -35,6 +35,11 @@ settings.register_profile(QUICK, deadline=None, max_examples=25)
 settings.load_profile("facesets")
 
 SHARED = Path(os.environ.get("FACESETS_TEST_SHARED", REPOSITORY.parent / "shared"))
+_SETTINGS = (
+    *("FACESETS_", "IMMICH_", "DATABASE_", "PG"),
+    # Of language models: no test may spend somebody's money.
+    *("ANTHROPIC_", "LLM_", "AWS_", "BEDROCK_", "BATCH_", "MIN_BATCH_"),
+)
 INSIGHTFACE_PACK = SHARED / "models" / "buffalo_test"
 
 
@@ -77,7 +82,7 @@ def no_names_of_other_tests(request: pytest.FixtureRequest) -> Iterator[None]:
 def nobodys_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting of the person who runs the tests reaches them."""
     for name in list(os.environ):
-        if name.startswith(("FACESETS_", "IMMICH_", "DATABASE_", "PG")):
+        if name.startswith(_SETTINGS):
             monkeypatch.delenv(name)
     home = tmp_path / "home"
     for name, value in {

@@ -154,6 +154,10 @@ class Batches(Protocol):
         """What came of an ended batch, by the names of its requests. Raises `NotSent` likewise."""
         ...
 
+    def without_result(self, batch_id: str) -> Reply:
+        """What it means that an ended batch has no result of a request. Raises `NotSent` likewise."""
+        ...
+
 
 class Provider(Protocol):
     """Somebody who runs models. May be called from several threads at once."""

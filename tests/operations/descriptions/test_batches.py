@@ -116,12 +116,25 @@ def test_results_that_come_twice_or_from_elsewhere_count_once(library: Library, 
     assert came.cost_usd == pytest.approx(paid)
 
 
-def test_photos_without_a_result_are_sent_again(library: Library, llm: AnthropicServer) -> None:
+def test_a_photo_that_went_and_came_back_is_not_sent_again_meanwhile(
+    library: Library, llm: AnthropicServer
+) -> None:
+    run_describe(library, anthropic(llm.url))
+    library.database.run(lambda connection: connection.execute("DELETE FROM image_stages"))
+    again = run_describe(library, anthropic(llm.url))
+    assert (again.sent, len(llm.batches), statuses(library.database)) == (0, 1, {"processing": 6})
+
+
+def test_photos_without_a_result_are_sent_again_only_where_that_is_said(
+    library: Library, llm: AnthropicServer
+) -> None:
     run_describe(library, anthropic(llm.url))
     llm.end()
     del llm.results_of["msgbatch_0"][1]
     came = run_check(library, anthropic(llm.url))
-    assert (came.described, came.again) == (5, 1)
+    assert (came.described, came.failed) == (5, 1)
+    assert run_describe(library, anthropic(llm.url)).sent == 0
+    assert run_describe(library, anthropic(llm.url), retry_failed=True).sent == 1
 
 
 def test_the_price_is_that_of_the_day_when_it_was_sent(library: Library, llm: AnthropicServer) -> None:
@@ -177,8 +190,11 @@ def test_a_batch_whose_answer_was_lost_is_found_by_what_its_requests_are_called(
     assert run_check(library, anthropic(llm.url)).described == 6
 
 
-def test_a_batch_that_never_left_is_known_to_after_a_while(library: Library, llm: AnthropicServer) -> None:
-    llm.failures = [Failure(504)]
+@pytest.mark.parametrize("status", [500, 502, 504])
+def test_a_batch_that_never_left_is_known_to_after_a_while(
+    library: Library, llm: AnthropicServer, status: int
+) -> None:
+    llm.failures = [Failure(status)]
     run_describe(library, anthropic(llm.url))
     assert run_check(library, anthropic(llm.url), unsure_for_s=600).under_way == 6
     assert run_check(library, anthropic(llm.url)).again == 6

@@ -66,6 +66,20 @@ def streamed(data: bytes) -> StreamingBody:
     return StreamingBody(BytesIO(data), len(data))
 
 
+def job(status: str) -> dict[str, Any]:
+    return {
+        "jobArn": ARN,
+        "modelId": MODEL,
+        "roleArn": ROLE,
+        "status": status,
+        "submitTime": datetime.now(UTC),
+        "inputDataConfig": {"s3InputDataConfig": {"s3Uri": "s3://my-bucket/x"}},
+        "outputDataConfig": {
+            "s3OutputDataConfig": {"s3Uri": f"s3://an-earlier-bucket/facesets/{KEY}/output/"}
+        },
+    }
+
+
 def invoked(stub: Stubber, answer: dict[str, Any]) -> None:
     body = streamed(json.dumps(answer).encode())
     expected = {
@@ -172,26 +186,24 @@ def test_a_batch_goes_through_s3_and_is_found_by_its_name(
 def test_how_far_a_job_is(
     provider: Bedrock, stubs: tuple[Stubber, ...], status: str, state: BatchState
 ) -> None:
-    found = {
-        "jobArn": ARN,
-        "modelId": MODEL,
-        "roleArn": ROLE,
-        "status": status,
-        "submitTime": datetime.now(UTC),
-        "inputDataConfig": {"s3InputDataConfig": {"s3Uri": "s3://my-bucket/x"}},
-        "outputDataConfig": {"s3OutputDataConfig": {"s3Uri": "s3://my-bucket/x"}},
-    }
+    found = job(status)
     stubs[1].add_response("get_model_invocation_job", found, {"jobIdentifier": ARN})
     assert provider.batch_state(ARN) is state
+    found["message"] = "the role may not read"
+    stubs[1].add_response("get_model_invocation_job", found, {"jobIdentifier": ARN})
+    reply = provider.without_result(ARN)
+    assert reply.reason == f"the job {status}: the role may not read"
+    assert reply.outcome is (Outcome.DOUBTFUL if status == "Completed" else Outcome.FREE)
 
 
 def test_results_are_read_from_the_bucket(provider: Bedrock, stubs: tuple[Stubber, ...]) -> None:
-    s3 = stubs[2]
+    _, control, s3 = stubs
+    control.add_response("get_model_invocation_job", job("Completed"), {"jobIdentifier": ARN})
     name = f"facesets/{KEY}/output/abcdefghijkl/input.jsonl.out"
     s3.add_response(
         "list_objects_v2",
         {"Contents": [{"Key": name}, {"Key": f"facesets/{KEY}/output/abcdefghijkl/manifest.json.out"}]},
-        {"Bucket": "my-bucket", "Prefix": f"facesets/{KEY}/output/"},
+        {"Bucket": "an-earlier-bucket", "Prefix": f"facesets/{KEY}/output/"},
     )
     records = [
         {"recordId": request_name(KEY, SHA), "modelInput": {}, "modelOutput": message()},
@@ -200,7 +212,7 @@ def test_results_are_read_from_the_bucket(provider: Bedrock, stubs: tuple[Stubbe
         {"recordId": "another", "modelOutput": message()},
     ]
     data = b"".join(json.dumps(record).encode() + b"\n" for record in records) + b"{broken\n"
-    s3.add_response("get_object", {"Body": streamed(data)}, {"Bucket": "my-bucket", "Key": name})
+    s3.add_response("get_object", {"Body": streamed(data)}, {"Bucket": "an-earlier-bucket", "Key": name})
     replies = [reply for _, reply in provider.results(ARN, KEY)]
     assert [(each.outcome, each.lasting) for each in replies] == [
         (Outcome.ANSWERED, False),

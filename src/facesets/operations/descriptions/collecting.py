@@ -202,11 +202,8 @@ class _OneBatch:
             )
         if state is BatchState.ENDED:
             self._take_results(remote_id)
-            left = Reply(Outcome.FREE, reason="the batch ended without a result for it")
-        else:
-            left = Reply(Outcome.DOUBTFUL, reason=_LOST)
         if not self._stop.requested:
-            self._end(left)
+            self._end(None if state is BatchState.ENDED else Reply(Outcome.DOUBTFUL, reason=_LOST), remote_id)
         return self._found
 
     def _under_way(self, note: str = "") -> Collected:
@@ -245,8 +242,11 @@ class _OneBatch:
                 self._found = self._found.with_reply(reply, cost)
                 self._progress.advance()
 
-    def _end(self, left: Reply) -> None:
-        """What has no result by now has none."""
-        job = next((each for each in self._database.run(ledger.open_jobs) if each.id == self._job.id), None)
-        self._settle([(sha256, left) for sha256 in (job.open if job else ())])
+    def _end(self, left: Reply | None, remote_id: str) -> None:
+        """What has no result by now has none; the provider says what that means where nothing else does."""
+        jobs = self._database.run(ledger.open_jobs)
+        still_open = [sha256 for job in jobs if job.id == self._job.id for sha256 in job.open]
+        if still_open:
+            reply = left or self._batches.without_result(remote_id)
+            self._settle([(sha256, reply) for sha256 in still_open])
         self._database.run(partial(ledger.end, job=self._job.id))

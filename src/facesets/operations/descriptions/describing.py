@@ -20,6 +20,7 @@ from facesets.operations.ingest.changed_files import FileFailure
 from facesets.operations.options.describe import DescribeOptions
 from facesets.stop import Stop
 from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.descriptions import ledger
 from facesets.store.postgres.descriptions.answers import names_on
 from facesets.store.postgres.descriptions.waiting import waiting_pixels
 from facesets.store.postgres.face_scans import images_with_faces, scanned_images
@@ -211,6 +212,8 @@ class _Run:
             left, after = left - len(photos), photos[-1].number
             known = self._library.database.run(partial(self._known, photos=photos))
             for photo in photos:
+                if photo.number not in known:
+                    continue
                 if stop.requested:
                     return
                 question = question_about(photo, self._prompt, self.allowed, known[photo.number])
@@ -220,6 +223,7 @@ class _Run:
                 yield question, most_of(self._provider.model.price, question, in_batch=self.in_batches)
 
     def _known(self, connection: Connection, photos: list[PendingPhoto]) -> dict[int, Known]:
+        """What is known of those that are not under way."""
         numbers = [photo.number for photo in photos]
         detector = self._library.detector(connection)
         searched: set[int] = set()
@@ -227,7 +231,12 @@ class _Run:
             searched = scanned_images(connection, numbers, detector.id)
             searched |= images_with_faces(connection, numbers, detector.id)
         names = names_on(connection, numbers) if self.allowed.names else {}
-        return {number: Known(names.get(number, ()), number in searched) for number in numbers}
+        under_way = ledger.open_among(connection, [photo.image.sha256 for photo in photos])
+        return {
+            photo.number: Known(names.get(photo.number, ()), photo.number in searched)
+            for photo in photos
+            if photo.image.sha256 not in under_way
+        }
 
 
 def check_batches(

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TypeAlias
 
 from facesets.descriptions.asking import Doubtful, NotSent, Outcome, Provider, Question, Reply
-from facesets.errors import WrongUsage
+from facesets.errors import Command, Field, WrongUsage
 from facesets.interfaces import Progress
 from facesets.operations.descriptions.budget import Budget
 from facesets.stop import Stop
@@ -100,8 +100,8 @@ class Sender:
             raise problem
         if self._refused >= _REFUSED_IN_A_ROW and not self.sent.described:
             raise WrongUsage(
-                f"{self._provider.place} refuses one photo after the other, which costs nothing. The reason "
-                "stands with them: facesets stats --stages shows it."
+                f"{self._provider.place} refuses one photo after the other, which costs nothing. "
+                f"{Command('stats', Field('stages'))} shows why."
             )
 
     def _settle(self, job: NewJob, number: int, sha256: str, most: Decimal | None, reply: Reply) -> None:

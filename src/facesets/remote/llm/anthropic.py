@@ -80,7 +80,7 @@ class Anthropic:
         requests = [
             {"custom_id": request_name(key, each.sha256), "params": self._params(each)} for each in questions
         ]
-        response = self._server.post(_BATCHES, {"requests": requests})
+        response = self._server.post(_BATCHES, {"requests": requests}, failed_is_undone=False)
         if not response.is_success:
             self._raise_if_of_all(response)
             raise self._server.refusal(response)
@@ -126,6 +126,11 @@ class Anthropic:
                 name = found.get("custom_id")
                 if isinstance(name, str) and name.startswith(f"{key}-"):
                     yield name, _result(found.get("result"))
+
+    def without_result(self, batch_id: str) -> Reply:
+        """Every request of an ended batch should have one."""
+        reason = f"the batch {batch_id} ended without a result for it; it may have been paid"
+        return Reply(Outcome.DOUBTFUL, reason=reason)
 
     def _params(self, question: Question) -> dict[str, Any]:
         return {"model": self.model.name, **body(question, self.model)}

@@ -46,7 +46,6 @@ _REFUSED = frozenset(
         *("InvalidSignatureException", "InvalidClientTokenId", "ExpiredToken", "NoSuchBucket"),
     }
 )
-_ENDED = frozenset({"Completed", "PartiallyCompleted", "Stopped", "Expired"})
 _UNDER_WAY = frozenset({"Submitted", "Validating", "Scheduled", "InProgress", "Stopping"})
 
 Result = TypeVar("Result")
@@ -156,7 +155,7 @@ class Bedrock:
             body=json.dumps(self._message(question)).encode(),
         )
         try:
-            answer = self._tried(partial(_read, invoke))
+            answer = self._tried(partial(_read, invoke, "body"))
         except Doubtful as error:
             return Reply(Outcome.DOUBTFUL, reason=f"{error}; it may have been paid")
         except _Invalid as error:
@@ -209,28 +208,38 @@ class Bedrock:
     def batch_state(self, batch_id: str) -> BatchState:
         """How far a job is."""
         try:
-            found = self._known(
-                partial(self._clients.control.get_model_invocation_job, jobIdentifier=batch_id)
-            )
+            found = self._tried(self._job(batch_id))
         except _Invalid:
             return BatchState.UNKNOWN
+        except Doubtful as error:
+            raise NotSent(f"{self.place} does not answer. Run the same command again later.") from error
         status = found.get("status")
         return BatchState.ENDED if status not in _UNDER_WAY else BatchState.UNDER_WAY
 
+    def without_result(self, batch_id: str) -> Reply:
+        """What Bedrock says of the job: one that did not complete does not cost what it did not do."""
+        job = self._known(self._job(batch_id))
+        said = printable(str(job.get("message") or "ended without a result for it"))[:300]
+        outcome = Outcome.DOUBTFUL if job.get("status") == "Completed" else Outcome.FREE
+        return Reply(outcome, reason=f"the job {job.get('status')}: {said}")
+
     def results(self, batch_id: str, key: str) -> Iterator[tuple[str, Reply]]:
-        """What came of an ended job; nothing of one that failed as a whole, which is not paid."""
-        del batch_id  # Its results are where it was told to put them.
-        place = self._place()
-        prefix = f"{_FOLDER}/{key}/output/"
-        listed = self._known(partial(self._clients.s3.list_objects_v2, Bucket=place.bucket, Prefix=prefix))
+        """What came of an ended job, from where it was told to put it, whatever the settings are now."""
+        job = self._known(self._job(batch_id))
+        uri = str(job["outputDataConfig"]["s3OutputDataConfig"]["s3Uri"])
+        bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+        listed = self._known(partial(self._clients.s3.list_objects_v2, Bucket=bucket, Prefix=prefix))
         for found in listed.get("Contents", []):
             if not str(found["Key"]).endswith(".jsonl.out"):
                 continue
-            answer = self._known(partial(self._clients.s3.get_object, Bucket=place.bucket, Key=found["Key"]))
-            for line in answer["Body"].iter_lines():
+            get = partial(self._clients.s3.get_object, Bucket=bucket, Key=found["Key"])
+            for line in self._known(partial(_read, get, "Body")).splitlines():
                 record = _json(line)
                 if isinstance(record, Mapping) and str(record.get("recordId", "")).startswith(f"{key}-"):
                     yield str(record["recordId"]), _result(record)
+
+    def _job(self, batch_id: str) -> Callable[[], Mapping[str, Any]]:
+        return partial(self._clients.control.get_model_invocation_job, jobIdentifier=batch_id)
 
     def _message(self, question: Question) -> dict[str, Any]:
         return {"anthropic_version": _VERSION, **body(question, self.model)}
@@ -240,13 +249,14 @@ class Bedrock:
             raise ValueError("batches without a bucket")
         return self._batch_place
 
-    def _known(self, call: Callable[[], Any]) -> Mapping[str, Any]:
-        """The answer to a request that costs nothing. Raises `NotSent`, `WrongUsage`, `_Invalid`."""
+    def _known(self, call: Callable[[], Result]) -> Result:
+        """The answer to a request that costs nothing. Raises `NotSent`, `WrongUsage`."""
         try:
-            answer: Mapping[str, Any] = self._tried(call)
+            return self._tried(call)
         except Doubtful as error:
             raise NotSent(f"{self.place} does not answer. Run the same command again later.") from error
-        return answer
+        except _Invalid as error:
+            raise NotSent(f"{self.place} refuses to say how batches are: {error.reason}") from error
 
     def _tried(self, call: Callable[[], Result]) -> Result:
         try:
@@ -266,6 +276,7 @@ class Bedrock:
             ConnectTimeoutError,
             EndpointConnectionError,
             HTTPClientError,
+            IncompleteReadError,
         )
 
         try:
@@ -274,7 +285,7 @@ class Bedrock:
             raise self._meaning(error.response.get("Error", {})) from error
         except (ConnectTimeoutError, EndpointConnectionError) as error:
             raise TransientError("no connection") from error
-        except HTTPClientError as error:
+        except (HTTPClientError, IncompleteReadError) as error:
             raise Doubtful("no answer came") from error
         except BotoCoreError as error:
             raise WrongUsage(f"{self.place} cannot be used: {printable(str(error))}") from error
@@ -300,8 +311,8 @@ class _Invalid(Exception):
         self.reason = reason
 
 
-def _read(invoke: Callable[[], Any]) -> bytes:
-    data: bytes = invoke()["body"].read()
+def _read(call: Callable[[], Any], field: str) -> bytes:
+    data: bytes = call()[field].read()
     return data
 
 

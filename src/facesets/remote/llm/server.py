@@ -17,7 +17,9 @@ from facesets.remote.retry import Pause, Stopped, TransientError, doubling, retr
 WAITS_S = doubling(2.0, attempts=6)
 
 # Answers by which a server says that it did not do what it was asked to.
-_UNDONE = frozenset({408, 425, 429, 500, 503, 529})
+_UNDONE = frozenset({408, 425, 429, 503, 529})
+_FAILED = 500
+"""Nobody is paid for an answer that failed so; but a batch may stand all the same."""
 _LETTERS = 300
 
 
@@ -56,8 +58,13 @@ class LlmServer:
         """Close all connections."""
         self._client.close()
 
-    def post(self, path: str, body: Mapping[str, Any]) -> httpx.Response:
+    def post(self, path: str, body: Mapping[str, Any], *, failed_is_undone: bool = True) -> httpx.Response:
         """Send something that may cost money.
+
+        Parameters
+        ----------
+        failed_is_undone : bool
+            An answer 500 says that nothing was done.
 
         Raises
         ------
@@ -66,7 +73,7 @@ class LlmServer:
         Doubtful
             It may have taken it: its answer was lost.
         """
-        return self._tried(partial(self._post_once, path, body))
+        return self._tried(partial(self._post_once, path, body, failed_is_undone=failed_is_undone))
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> httpx.Response:
         """Ask for something that costs nothing. Raises `NotSent`."""
@@ -114,7 +121,7 @@ class LlmServer:
             )
         return response
 
-    def _post_once(self, path: str, body: Mapping[str, Any]) -> httpx.Response:
+    def _post_once(self, path: str, body: Mapping[str, Any], *, failed_is_undone: bool) -> httpx.Response:
         try:
             response = self._client.post(path, json=body)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
@@ -124,8 +131,10 @@ class LlmServer:
         except httpx.RequestError as error:
             raise Doubtful("no answer came") from error
         _raise_if_undone(response)
-        if response.status_code in {502, 504}:
-            raise Doubtful(f"something between here and there answers {response.status_code}")
+        if response.status_code == _FAILED and failed_is_undone:
+            raise _transient(response)
+        if response.status_code >= _FAILED:
+            raise Doubtful(f"the answer was {response.status_code}")
         return response
 
     def _get_once(self, path: str, query: Mapping[str, str]) -> httpx.Response:
@@ -141,10 +150,14 @@ class LlmServer:
 
 def _raise_if_undone(response: httpx.Response) -> None:
     if response.status_code in _UNDONE:
-        raise TransientError(
-            f"it answers {response.status_code} ({message_of(response)})",
-            wait_s=retry_after_s(response.headers.get("retry-after")),
-        )
+        raise _transient(response)
+
+
+def _transient(response: httpx.Response) -> TransientError:
+    return TransientError(
+        f"it answers {response.status_code} ({message_of(response)})",
+        wait_s=retry_after_s(response.headers.get("retry-after")),
+    )
 
 
 def message_of(response: httpx.Response) -> str:

@@ -196,6 +196,21 @@ def open_jobs(connection: Connection) -> list[Job]:
     ]
 
 
+def open_among(connection: Connection, sha256: Sequence[str]) -> set[str]:
+    """Which of these contents were sent and not answered yet; they are under way, whatever else is known.
+
+    A photo that went from the library and came back has lost its mark.
+    """
+    rows = connection.execute(
+        "SELECT DISTINCT sha256 FROM description_requests WHERE status = 'open' AND sha256 = ANY(%s)",
+        (list(sha256),),
+    )
+    found = {digest for (digest,) in rows}
+    if found:
+        _mark(connection, sorted(found), "processing", "")
+    return found
+
+
 def known_batches(connection: Connection) -> frozenset[str]:
     """What providers call all batches that were ever sent."""
     rows = connection.execute("SELECT remote_id FROM description_jobs WHERE remote_id IS NOT NULL")
