@@ -136,3 +136,11 @@ class PhotosOfStage:
     below: tuple[str, ...] = ()
     failed: bool = False
     done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AgeRange:
+    """How old somebody is on a photo, in full years, both ends included."""
+
+    youngest: int
+    oldest: int

@@ -8,6 +8,7 @@ from tests.fixtures.filled_library import template_by
 from tests.fixtures.library_people import add_person, cluster, who_is
 
 from facesets.errors import WrongUsage
+from facesets.library_records import AgeRange
 from facesets.operations.library.search import search_by_person
 from facesets.operations.options.ages import age_range
 from facesets.operations.people.corrections import naming
@@ -40,7 +41,7 @@ def library(database: Database) -> Library:
 
 
 def years(library: Library, who: str, youngest: int, oldest: int) -> list[int]:
-    found = search_by_person(library, who, Dates(), 50, ages=(youngest, oldest))
+    found = search_by_person(library, who, Dates(), 50, ages=AgeRange(youngest, oldest))
     return [int(hit.taken[:4]) for hit in found]
 
 
@@ -58,7 +59,7 @@ def test_a_photo_without_a_date_goes_by_the_face(library: Library) -> None:
     library.database.run(
         lambda each: each.execute("UPDATE images SET taken = NULL WHERE taken >= '1997-01-01'")
     )
-    found = search_by_person(library, "Anna", Dates(), 50, ages=(22, 22))
+    found = search_by_person(library, "Anna", Dates(), 50, ages=AgeRange(22, 22))
     assert [hit.taken for hit in found] == [""]
 
 
@@ -72,7 +73,7 @@ def test_a_birth_that_a_human_said_decides_to_the_day(library: Library) -> None:
 
 @pytest.mark.parametrize(("text", "ages"), [("5-8", (5, 8)), ("7", (7, 7)), (" 0-101 ", (0, 101))])
 def test_ages_are_given_in_full_years(text: str, ages: tuple[int, int]) -> None:
-    assert age_range("--age", text) == ages
+    assert age_range("--age", text) == AgeRange(*ages)
 
 
 @pytest.mark.parametrize("text", ["", "old", "8-5", "5.5", "-3", "5-", "1000"])

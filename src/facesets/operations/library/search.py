@@ -14,6 +14,7 @@ from facesets.files import printable
 from facesets.imaging.boxes import iou
 from facesets.imaging.decode import decode
 from facesets.interfaces import Embedder
+from facesets.library_records import AgeRange
 from facesets.operations.ingest.same_models import require_recogniser_of_library
 from facesets.operations.people.corrections.who import find_person
 from facesets.records import Faces, Float32, Pixels
@@ -73,7 +74,7 @@ class Which:
 
 
 def search_by_person(
-    library: Library, name: str, dates: Dates, limit: int, *, ages: tuple[int, int] | None = None
+    library: Library, name: str, dates: Dates, limit: int, *, ages: AgeRange | None = None
 ) -> list[ImageHit]:
     """Images that show a person, at some age if it is given.
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from facesets.errors import WrongUsage
 from facesets.files import printable
+from facesets.library_records import AgeRange
 from facesets.operations.options.ages import age_range
 from facesets.operations.options.declaration import Checked, Option, check_ranges, moment
 from facesets.operations.options.limits import within
@@ -119,7 +120,7 @@ class SearchOptions(Checked):
         ),
     ] = None
     age: Annotated[
-        tuple[int, int] | None,
+        AgeRange | None,
         Option(
             "With --person: only photos on which they are so old, in full years.",
             metavar="YEARS",

@@ -10,6 +10,7 @@ from uuid import UUID
 from psycopg import sql
 
 from facesets.clustering.ages import LEAST_FACES
+from facesets.library_records import AgeRange
 
 _AGED = sql.SQL(
     """EXISTS (SELECT FROM face_detections aged
@@ -26,14 +27,12 @@ _OF_PERSONS = sql.SQL("AND aged.person_id = ANY(%(aged_persons)s::uuid[])")
 
 
 def of_age(
-    ages: tuple[int, int] | None, persons: Sequence[UUID], how: sql.SQL = _ANYBODY
+    ages: AgeRange | None, persons: Sequence[UUID], how: sql.SQL = _ANYBODY
 ) -> tuple[Sequence[sql.Composable], dict[str, object]]:
     """Conditions that somebody on an image `i` is so old, and their parameters; none for no ages.
 
     Parameters
     ----------
-    ages : two ints, optional
-        The youngest and the oldest, in full years.
     persons : sequence of UUID
         One of these; anybody for none. What their faces say has to be fresh (`refresh_ages`).
     how : sql.SQL
@@ -44,6 +43,5 @@ def of_age(
     condition = _AGED.format(
         least_faces=sql.Literal(LEAST_FACES), persons=_OF_PERSONS if persons else _ANYBODY, how=how
     )
-    youngest, oldest = ages
-    given = {"youngest": youngest, "oldest": oldest, "aged_persons": list(persons)}
+    given = {"youngest": ages.youngest, "oldest": ages.oldest, "aged_persons": list(persons)}
     return [condition], given

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from psycopg import sql
 
+from facesets.library_records import AgeRange
 from facesets.records import Float32
 from facesets.store.postgres.connection import Connection, only_row
 from facesets.store.postgres.models import ClipRow, DetectorRow
@@ -301,7 +302,7 @@ def images_of_person(
     name: str,
     *,
     dates: Dates,
-    ages: tuple[int, int] | None = None,
+    ages: AgeRange | None = None,
     limit: int,
 ) -> list[ImageHit]:
     """Images that show a person, oldest first, as hits of that name; at some age, if it is given."""
