@@ -1,13 +1,11 @@
 """The pages People, Person and Photo: what they show, and journeys through them by mouse and by keyboard."""
 
 import re
-from datetime import date
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from facesets.operations.people.corrections.births import Birth, set_birth
 from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, opened
 from tests.fixtures.website import BASE, Website
 
@@ -50,20 +48,6 @@ def test_what_is_shown_of_names_and_files_is_text(website: Website) -> None:
         html = website.page(path)
         assert BAD_NAME not in html, path
         assert "&lt;img src=x onerror" in html, path
-
-
-def test_when_somebody_was_born_is_shown_as_the_faces_say_and_as_a_human_says(website: Website) -> None:
-    who = people(website)[0]["id"]
-    assert "<dt>Born</dt><dd>unknown</dd>" in website.page(f"/people/{who}/about")
-    with website.site.library() as session:
-        session.run(lambda c: c.execute("UPDATE images SET taken = '2001-02-03'"))
-        session.run(lambda c: c.execute("UPDATE face_detections SET age = 31, male = 0.1, sex = 'F'"))
-    html = website.page(f"/people/{who}/about")
-    assert "<dt>Born</dt><dd>about 1970 " in html
-    assert "<dt>Sex</dt><dd>female " in html
-    with website.site.library() as session:
-        set_birth(session, who, Birth(1971), by="anna@home", today=date(2024, 1, 1))
-    assert "<dt>Born</dt><dd>1971</dd>" in website.page(f"/people/{who}/about")
 
 
 def test_pages_of_nobody_and_nothing_are_not_found(website: Website) -> None:
