@@ -2,7 +2,6 @@
 
 -- Beside the age and sex of a face, how likely it is a man's; sex says M or F where that is 0.8 or more, else U.
 ALTER TABLE face_detections ADD COLUMN male real;
-CREATE INDEX face_detections_age ON face_detections (age) WHERE age IS NOT NULL;
 
 CREATE TABLE face_attributes (
     face_id bigint PRIMARY KEY REFERENCES face_detections ON DELETE CASCADE,

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.fixtures.chromium import DESK, PHONE, accessibility_findings, cut_off, opened
 from tests.fixtures.library_people import rows
-from tests.fixtures.questions import ask_questions
+from tests.fixtures.questions import ask_about_ages, ask_questions
 from tests.fixtures.website import Website
 
 pytestmark = pytest.mark.slow
@@ -290,3 +290,35 @@ def test_the_width_of_a_desk(asking: Website, browser: Browser) -> None:
     with opened(browser, f"{asking.address}/review", DESK) as page:
         is_asked(page, "Who is this?")
         assert not accessibility_findings(page)
+
+
+def test_a_face_of_another_age_is_asked_about_with_both_ages(website: Website, browser: Browser) -> None:
+    with website.site.library() as session:
+        (face,) = ask_about_ages(session, 1)
+    with opened(browser, f"{website.address}/review") as page:
+        is_asked(page, "Is this really Anna? The face looks 6, 40 is expected.")
+        expect(page.locator("#right .who")).to_have_text("looks 6, 40 is expected")
+        assert not accessibility_findings(page)
+        page.get_by_role("button", name="No").click()
+        progress(page, 1)
+        page.get_by_text("No question is open.").wait_for()
+    assert [kind for kind, _ in kept(website)][-1] == "review"
+    with website.site.library() as session:
+        assert rows(session, f"SELECT person_id FROM face_detections WHERE id = {face}") == [(None,)]
+
+
+def test_of_several_faces_of_another_age_each_says_its_own(website: Website, browser: Browser) -> None:
+    with website.site.library() as session:
+        first, second = ask_about_ages(session, 2)
+    with opened(browser, f"{website.address}/review") as page:
+        is_asked(page, "Are these 2 faces really Anna? Their ages do not fit.")
+        texts = page.locator(".choice-text")
+        expect(texts).to_have_text(["1 looks 6, 40 is expected", "2 looks 7, 40 is expected"])
+        page.locator(".choice").nth(1).click()
+        page.get_by_role("button", name="No, only 2").click()
+        progress(page, 1)
+        page.get_by_text("No question is open.").wait_for()
+    with website.site.library() as session:
+        owned = rows(session, "SELECT id FROM face_detections WHERE person_id IS NOT NULL")
+    assert (second,) in owned
+    assert (first,) not in owned

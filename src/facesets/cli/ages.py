@@ -13,7 +13,7 @@ def age_lines(age: "PersonAge | None") -> list[tuple[str, str]]:
     if age is None:
         return []
     lines = []
-    if age.said is not None:
+    if age.said:
         lines.append(("born", f"{age.said} (said)"))
     if age.birth_year is not None:
         faces = counted(age.dated_faces, "dated face")

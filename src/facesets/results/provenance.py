@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 _WITHOUT_EFFECT_ON_THE_RESULT = frozenset({"dry_run", "sheet", "merge", "replace"})
 
+_ONLY_WHERE_GIVEN = frozenset({"min_age", "max_age"})
+"""Results of those who ask for no ages are the same as before there were any."""
+
 
 def provenance(store: Store, models: CacheSettings, *options: "DataclassInstance") -> Provenance:
     """Say what a result is made by and from."""
@@ -24,4 +27,8 @@ def provenance(store: Store, models: CacheSettings, *options: "DataclassInstance
 
 def recorded(options: "DataclassInstance") -> dict[str, Any]:
     """Options as a manifest records them: those that decide about the result."""
-    return {k: v for k, v in asdict(options).items() if k not in _WITHOUT_EFFECT_ON_THE_RESULT}
+    return {
+        name: value
+        for name, value in asdict(options).items()
+        if name not in _WITHOUT_EFFECT_ON_THE_RESULT and not (value is None and name in _ONLY_WHERE_GIVEN)
+    }

@@ -8,7 +8,6 @@ from dataclasses import asdict, fields
 from facesets.operations.face_sets.export_run import ExportRun
 from facesets.operations.face_sets.new_set import NewSet
 from facesets.records import Int64
-from facesets.results.gates import AGE_GATES
 from facesets.results.provenance import recorded
 
 # Raised when the same inputs give other crops, so that finished sets are made again.
@@ -19,12 +18,7 @@ def digest_of_inputs(run: ExportRun, wanted: NewSet, given: Int64) -> str:
     """Digest a set by its faces, their measures and the options; `given` as `PlannedSet` has it."""
     facts = {
         "rules": _CROP_RULES,
-        "options": {
-            name: value
-            for name, value in recorded(run.options).items()
-            # Where nobody asks for ages, sets from before there were any are the same.
-            if value is not None or name not in {gate.name for gate in AGE_GATES}
-        },
+        "options": recorded(run.options),
         "consumer": asdict(run.embedder.settings),
         "faces": [run.ids[row] for row in wanted.rows],
         "candidates": {run.ids[row]: distance for row, distance in wanted.candidates.items()},

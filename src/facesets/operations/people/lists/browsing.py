@@ -18,6 +18,7 @@ from facesets.store.postgres.people.people_pages import (
     count_people,
     people_cards,
 )
+from facesets.store.postgres.people.person_ages import PersonAge, ages_of
 from facesets.store.postgres.people.person_edits import all_names
 from facesets.store.postgres.people.person_faces import (
     Era,
@@ -187,6 +188,8 @@ class AboutPerson:
         How much was said in all.
     nearest : list of (person, cosine similarity)
         Who resembles them most.
+    age : PersonAge
+        When they were born, and of which sex.
     """
 
     card: PersonCard
@@ -194,6 +197,7 @@ class AboutPerson:
     statements: list[str]
     said: int
     nearest: list[tuple[PersonCard, float]]
+    age: PersonAge
 
 
 def about_person(database: Database, person: UUID) -> AboutPerson:
@@ -214,6 +218,7 @@ def about_person(database: Database, person: UUID) -> AboutPerson:
             list(map(describing(connection), ours[:_MOST_STATEMENTS])),
             len(ours),
             [(cards[other], similarity) for other, similarity in similar],
+            ages_of(connection, [found])[found],
         )
 
     return database.run(work)

@@ -42,8 +42,10 @@ class PersonAge:
         How far apart the birth years are that the faces give, in years, as a standard deviation.
     dated_faces : int
         That have both.
-    said : SaidBirth or None
-        What a human said, which counts for more.
+    said : str
+        The day or year of birth that a human said, which counts for more; empty where nobody did.
+    born : float or None
+        The birth year to go by.
     sex : str
         `M`, `F`, or `U` where it is not known.
     sex_probability : float or None
@@ -55,15 +57,11 @@ class PersonAge:
     birth_year: float | None
     spread: float | None
     dated_faces: int
-    said: SaidBirth | None
+    said: str
+    born: float | None
     sex: str
     sex_probability: float | None
     made_at: str
-
-    @property
-    def born(self) -> float | None:
-        """The birth year to go by."""
-        return self.birth_year if self.said is None else float(self.said.year)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +103,8 @@ def ages_of(connection: Connection, persons: Sequence[UUID]) -> dict[UUID, Perso
             birth_year=None if year is None else round(year, 1),
             spread=None if spread is None else round(spread, 1),
             dated_faces=faces,
-            said=None if said is None else SaidBirth(said, day),
+            said="" if said is None else str(SaidBirth(said, day)),
+            born=round(year, 1) if said is None and year is not None else said,
             sex=_sex(male),
             sex_probability=None if male is None else round(max(male, 1 - male), 4),
             made_at=made_at,
