@@ -126,7 +126,7 @@ def _parameter(each: Declared) -> Parameter:
     """The parameter that Typer makes a flag of."""
     option, kind, default = each.option, each.kind, each.default
     if option.parse is not None:
-        kind = str | None
+        kind, default = str | None, None if isinstance(default, tuple) else default
     elif get_origin(kind) is tuple:
         kind, default = list[get_args(kind)[0]] | None, None  # type: ignore[misc]
     info = typer.Option(
@@ -162,8 +162,8 @@ def _checked(each: Declared, given: Any) -> Any:  # noqa: ANN401 - whatever flag
 
 def _value(each: Declared, given: Any) -> Any:  # noqa: ANN401 - whatever flags hold
     """What an option is, by what its flag holds."""
-    if get_origin(each.kind) is tuple:
-        return tuple(given or ())
     if each.option.parse is not None and given is not None:
         return each.option.parse(each.flag, given)
+    if get_origin(each.kind) is tuple:
+        return tuple(given or (each.default if each.option.parse is not None else ()))
     return given

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from facesets.errors import Command, Field, NotFound
 from facesets.files import printable
+from facesets.operations.library.tags import tags_called
 from facesets.operations.people.corrections.who import find_person
 from facesets.places import Near
 from facesets.store.postgres.connection import Connection
@@ -29,21 +30,27 @@ def filter_of(
     dates: Dates | None = None,
     near: Near | None = None,
     camera: str = "",
+    tags: Sequence[str] = (),
 ) -> PhotoFilter:
-    """Photos that show all of these people, and were taken then, there and with that camera.
+    """Photos that show all of these people, were taken then, there and with that camera, and have these tags.
 
     Parameters
     ----------
     camera : str
         Words of its make, model or lens; any camera for none.
+    tags : sequence of str
+        Each a tag, or a category and a tag with a colon between.
 
     Raises
     ------
     NotFound
-        No photo was taken with such a camera.
+        No photo was taken with such a camera, or there is no such tag.
+    WrongUsage
+        Several categories have such a tag.
     """
     cameras = _cameras(library, camera.strip())
-    return PhotoFilter(tuple(each.id for each in persons), dates or Dates(), near, cameras)
+    people = tuple(each.id for each in persons)
+    return PhotoFilter(people, dates or Dates(), near, cameras, tags_called(library, tags))
 
 
 def _cameras(library: Library, text: str) -> tuple[int, ...] | None:

@@ -131,6 +131,13 @@ class SearchOptions(Checked):
     camera: Annotated[
         str | None, Option("Taken with such a camera or lens: words of its name.", metavar="TEXT")
     ] = None
+    tag: Annotated[
+        tuple[str, ...],
+        Option(
+            "With this tag, such as beach, or with its category, emotion:happy. With several, all of them.",
+            metavar="TAG",
+        ),
+    ] = ()
     limit: Annotated[int, Option("Most results.", least=1, most=10_000)] = 20
 
 

@@ -11,6 +11,7 @@ from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, Conditions
 from facesets.store.postgres.photo_dates import Dates, taken_on
 from facesets.store.postgres.photo_people import showing
 from facesets.store.postgres.photo_places import taken_near
+from facesets.store.postgres.photo_tags import AskedTag, tagged
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,15 @@ class PhotoFilter:
         All of them are on the photo.
     cameras : tuple of int or None
         One of them took it, by their numbers; whichever did for None.
+    tags : tuple of AskedTag
+        The photo, or a face on it, has all of them.
     """
 
     persons: tuple[UUID, ...] = ()
     dates: Dates = field(default_factory=Dates)
     near: Near | None = None
     cameras: tuple[int, ...] | None = None
+    tags: tuple[AskedTag, ...] = ()
 
     @property
     def open(self) -> bool:
@@ -48,6 +52,7 @@ def conditions(asked: PhotoFilter, how: sql.SQL = ALL_AT_ONCE) -> Conditions:
         taken_on(asked.dates),
         taken_near(asked.near, how),
         taken_with(asked.cameras, how),
+        tagged(asked.tags, how),
     ]
     return [each for some, _ in parts for each in some], {
         name: value for _, given in parts for name, value in given.items()
