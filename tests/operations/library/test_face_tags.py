@@ -150,6 +150,16 @@ def test_faces_of_photos_that_are_away_stay_pending(library: Library, pack: Path
     assert len(tags(library)) == 2
 
 
+def test_a_photo_whose_faces_are_found_again_is_pending(library: Library, pack: Path, tmp_path: Path) -> None:
+    run(library, pack)
+    path = tmp_path / "two.png"
+    other = replace(made_faces(1, seed=4), box=np.array([[150, 60, 201, 121]], np.float32))
+    with library.writing(SETTINGS):
+        library.commit([], [record(path, other)])
+    assert run(library, pack).completed == 1
+    assert [(left, tag) for left, tag, _ in tags(library)] == [(150, "blue")]
+
+
 def test_vectors_of_a_face_that_goes_go_with_it(library: Library, pack: Path) -> None:
     run(library, pack)
     rows(library.database, "DELETE FROM face_detections WHERE x1 = 40 RETURNING 1")
