@@ -39,7 +39,7 @@ def search(
     clip_pack: ClipPackOption = None,
     provider: ProviderOption = "cpu",
 ) -> None:
-    """Find photos in the library by words, another photo, a face, a person, time, place or camera."""
+    """Find photos in the library by words, another photo, a face, a person, time, place, camera or tags."""
     if sum(what is not None for what in (text, options.like, options.face)) > 1:
         raise WrongUsage(
             "Search by one of TEXT, --like and --face at a time; everything else goes with each."
@@ -103,7 +103,7 @@ def search(
         else:
             raise WrongUsage(
                 "Say what to search for: TEXT, --like PHOTO, --face PHOTO, --person NAME, --from DATE, "
-                "--near LAT,LON, --camera TEXT or --words WORDS."
+                "--near LAT,LON, --camera TEXT, --tag TAG or --words WORDS."
             )
 
 
@@ -118,8 +118,9 @@ def _filter(library: "Library", options: SearchOptions) -> "PhotoFilter":
         Dates(options.since, options.until),
         options.near,
         options.camera or "",
-        options.words,
-        options.age,
+        words=options.words,
+        ages=options.age,
+        tags=options.tag,
     )
 
 

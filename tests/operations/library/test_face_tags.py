@@ -26,6 +26,8 @@ from facesets.inference.local import LocalEmbedder
 from facesets.operations.ingest.index import index
 from facesets.operations.ingest.stage_run import StageOptions, StageSummary
 from facesets.operations.ingest.tag_stages import face_crop
+from facesets.operations.library.photo_filter import filter_of
+from facesets.operations.library.search import search_photos
 from facesets.operations.library.tags import set_tags
 from facesets.operations.options.library import IndexOptions
 from facesets.progress import SilentProgress
@@ -76,13 +78,14 @@ def library(database: Database, pack: Path, tmp_path: Path) -> Library:
             image = record(path, faces)
             status = path.stat()
             library.commit([FileRecord(str(path), status.st_size, status.st_mtime_ns, image.sha256)], [image])
-    rows(
-        library.database,
-        """WITH m AS (INSERT INTO models (kind, name, sha256, dimension) VALUES ('clip', 'tiny', '%s', 48)
-                RETURNING id)
-            INSERT INTO image_embeddings (image_id, model_id, embedding)
-            SELECT i.id, m.id, array_fill(0.1::real, ARRAY[48])::vector FROM images i, m RETURNING 1"""
-        % read_clip(pack).model.sha256,
+    database.run(
+        lambda connection: connection.execute(
+            """WITH m AS (INSERT INTO models (kind, name, sha256, dimension) VALUES ('clip', 'tiny', %s, 48)
+                    RETURNING id)
+                INSERT INTO image_embeddings (image_id, model_id, embedding)
+                SELECT i.id, m.id, array_fill(0.1::real, ARRAY[48])::vector FROM images i, m""",
+            (read_clip(pack).model.sha256,),
+        )
     )
     return library
 
@@ -122,6 +125,8 @@ def test_each_face_gets_the_tag_of_its_own_crop_with_the_confidence_by_hand(
             colour @ COLOURS[word] / np.linalg.norm(colour) / np.linalg.norm(COLOURS[word]) for word in words
         ]
         assert confidence == pytest.approx(softmax(100 * np.array(cosines))[words.index(tag)], abs=1e-3)
+    found_photos = search_photos(library, filter_of(library, tags=["shade:red", "blue"]), 10)
+    assert [Path(hit.path).name for hit in found_photos] == ["two.png"]
     of_photo = library.database.run(lambda connection: of_image(connection, 1))
     assert [[each.tag for each in of_face] for of_face in of_photo.faces.values()] == [["red"], ["blue"]]
 
@@ -143,6 +148,16 @@ def test_faces_of_photos_that_are_away_stay_pending(library: Library, pack: Path
     (tmp_path / "away").rename(tmp_path / "two.png")
     assert run(library, pack).completed == 1
     assert len(tags(library)) == 2
+
+
+def test_a_photo_whose_faces_are_found_again_is_pending(library: Library, pack: Path, tmp_path: Path) -> None:
+    run(library, pack)
+    path = tmp_path / "two.png"
+    other = replace(made_faces(1, seed=4), box=np.array([[150, 60, 201, 121]], np.float32))
+    with library.writing(SETTINGS):
+        library.commit([], [record(path, other)])
+    assert run(library, pack).completed == 1
+    assert [(left, tag) for left, tag, _ in tags(library)] == [(150, "blue")]
 
 
 def test_vectors_of_a_face_that_goes_go_with_it(library: Library, pack: Path) -> None:

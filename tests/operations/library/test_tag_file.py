@@ -39,7 +39,7 @@ def test_shipped_are_the_documented_categories_each_with_a_guard() -> None:
 
 def test_categories_that_are_written_are_read_as_they_were(tmp_path: Path) -> None:
     odd = TagCategory(
-        "odd-1", "face", "multi", 0.25, ('a "{}"', "ein {} \\ foto"), (TagWord("Grün & süß", ("é \u007e",)),)
+        "odd-1", "face", "multi", 0.25, ('a "{}"', "ein {} \\ Bild"), (TagWord("Grün & süß", ("é \u007e",)),)
     )
     assert read(tmp_path, as_toml([*shipped_categories(), odd])) == [*shipped_categories(), odd]
 

@@ -1,7 +1,6 @@
 """Tags of photos: colours as a network sees them whose answers are known, and what makes them again."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,8 @@ from facesets.inference.clip_packs import read_clip
 from facesets.inference.describer import LocalDescriber
 from facesets.operations.ingest.index import index
 from facesets.operations.ingest.stage_run import StageOptions, StageSummary
+from facesets.operations.library.photo_filter import filter_of
+from facesets.operations.library.search import search_photos
 from facesets.operations.library.stats import stages
 from facesets.operations.library.tag_file import shipped_categories
 from facesets.operations.library.tags import list_tags, set_tags, tags_called
@@ -309,8 +310,9 @@ def test_tags_of_another_source_stay_whatever_clip_is_asked(
     take_in(library, photos, pack)
     rows(
         library.database,
-        """WITH c AS (INSERT INTO tag_categories (name, target, source, selection_mode, min_confidence,
-                templates, none_prompts) VALUES ('seen', 'scene', 'vision', 'multi', 0, '{}', '{}') RETURNING id),
+        """WITH c AS (INSERT INTO tag_categories
+                (name, target, source, selection_mode, min_confidence, templates, none_prompts)
+                VALUES ('seen', 'scene', 'vision', 'multi', 0, '{}', '{}') RETURNING id),
             w AS (INSERT INTO tags (category_id, place, name, phrases) SELECT id, 0, 'animal', '{}' FROM c
                 RETURNING id)
             INSERT INTO image_tags (image_id, tag_id, confidence) SELECT 1, id, 0.9 FROM w RETURNING 1""",
@@ -338,11 +340,25 @@ def test_tags_are_called_by_their_name_or_with_their_category(library: Library) 
         tags_called(library, ["warm:green"])
 
 
+def test_photos_are_found_by_all_of_their_tags(library: Library, photos: Path, pack: Path) -> None:
+    take_in(library, photos, pack)
+
+    def found(*asked: str) -> list[str]:
+        hits = search_photos(library, filter_of(library, tags=asked), 10)
+        return sorted(Path(hit.path).stem for hit in hits)
+
+    assert found("colour:red") == ["red"]
+    assert found("yellow") == ["green", "yellow"], "nothing is greener than yellow among the warm ones"
+    assert found("warm:red", "colour:red") == ["red"]
+    assert found("warm:red", "green") == []
+
+
 @pytest.mark.parametrize("change", ["target", "added", "dry run"])
 def test_set_says_what_it_changes(library: Library, tmp_path: Path, change: str) -> None:
-    file: Callable[[str], Path] = lambda text: (tmp_path / "t.toml", (tmp_path / "t.toml").write_text(text))[
-        0
-    ]
+    def file(text: str) -> Path:
+        (tmp_path / "t.toml").write_text(text)
+        return tmp_path / "t.toml"
+
     if change == "added":
         summary = set_tags(library, file(TAGS.replace("[warm]", "[cold]")))
         assert (summary.added, summary.changed, summary.unchanged) == (["cold"], [], ["colour"])

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from facesets.ages import AgeRange
 from facesets.errors import Command, Field, NotFound, WrongUsage
 from facesets.files import printable
+from facesets.operations.library.tags import tags_called
 from facesets.operations.people.corrections.who import find_person
 from facesets.places import Near
 from facesets.store.postgres.connection import Connection
@@ -31,27 +32,30 @@ def filter_of(
     dates: Dates | None = None,
     near: Near | None = None,
     camera: str = "",
+    *,
+    tags: Sequence[str] = (),
     words: str | None = None,
     ages: AgeRange | None = None,
 ) -> PhotoFilter:
-    """Photos that show all of these people, and were taken then, there and with that camera.
+    """Photos that show all of these people, were taken then, there and with that camera, and have these tags.
 
     Parameters
     ----------
     camera : str
         Words of its make, model or lens; any camera for none.
+    tags : sequence of str
+        Each a tag, or a category and a tag with a colon between.
     words : str or None
         That their descriptions have; None for photos with or without one.
-
     ages : AgeRange or None
         How old one of these people is on them.
 
     Raises
     ------
     NotFound
-        No photo was taken with such a camera.
+        No photo was taken with such a camera, or there is no such tag.
     WrongUsage
-        There are no words.
+        Several categories have such a tag, or there are no words.
     """
     if words is not None and not words.strip():
         raise WrongUsage(f"{Field('words')} is empty. Give words that descriptions of the photos have.")
@@ -59,7 +63,9 @@ def filter_of(
     if ages is not None:
         library.database.run(lambda connection: refresh_ages(connection, [each.id for each in persons]))
     shown = tuple(each.id for each in persons)
-    return PhotoFilter(shown, dates or Dates(), near, cameras, (words or "").strip(), ages)
+    return PhotoFilter(
+        shown, dates or Dates(), near, cameras, tags_called(library, tags), (words or "").strip(), ages
+    )
 
 
 def _cameras(library: Library, text: str) -> tuple[int, ...] | None:

@@ -135,6 +135,13 @@ class SearchOptions(Checked):
     camera: Annotated[
         str | None, Option("Taken with such a camera or lens: words of its name.", metavar="TEXT")
     ] = None
+    tag: Annotated[
+        tuple[str, ...],
+        Option(
+            "With this tag, such as beach, or with its category, emotion:happy. With several, all of them.",
+            metavar="TAG",
+        ),
+    ] = ()
     words: Annotated[
         str | None,
         Option("Photos whose description (see `describe`) has these words.", metavar="WORDS"),

@@ -13,6 +13,7 @@ from facesets.store.postgres.photo_conditions import ALL_AT_ONCE, Conditions
 from facesets.store.postgres.photo_dates import Dates, taken_on
 from facesets.store.postgres.photo_people import showing
 from facesets.store.postgres.photo_places import taken_near
+from facesets.store.postgres.photo_tags import AskedTag, tagged
 from facesets.store.postgres.photo_words import described_with
 
 
@@ -26,6 +27,8 @@ class PhotoFilter:
         All of them are on the photo.
     cameras : tuple of int or None
         One of them took it, by their numbers; whichever did for None.
+    tags : tuple of AskedTag
+        The photo, or a face on it, has all of them.
     words : str
         That its description has; see `described_with`.
     ages : AgeRange or None
@@ -36,6 +39,7 @@ class PhotoFilter:
     dates: Dates = field(default_factory=Dates)
     near: Near | None = None
     cameras: tuple[int, ...] | None = None
+    tags: tuple[AskedTag, ...] = ()
     words: str = ""
     ages: AgeRange | None = None
 
@@ -57,6 +61,7 @@ def conditions(asked: PhotoFilter, how: sql.SQL = ALL_AT_ONCE) -> Conditions:
         taken_on(asked.dates),
         taken_near(asked.near, how),
         taken_with(asked.cameras, how),
+        tagged(asked.tags, how),
         described_with(asked.words, how),
         of_age(asked.ages, asked.persons, how),
     ]

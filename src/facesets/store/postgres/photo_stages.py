@@ -17,6 +17,9 @@ _HAS_FILE = sql.SQL(
     "EXISTS (SELECT FROM image_paths p WHERE p.image_id = i.id AND p.reason = '' AND ({below}))"
 )
 
+_OF_FACES = ("face-tags",)
+"""Stages that look at the faces that were found."""
+
 _REASONS = 20
 """Reasons that are named, the most frequent first."""
 
@@ -62,6 +65,14 @@ def note(connection: Connection, stage: str, found: Sequence[tuple[int, Finding]
             "versions": [versions[finding.version] for _, finding in found],
             "reasons": [escaped(finding.reason).replace("\0", " ") for _, finding in found],
         },
+    )
+
+
+def forget_stages_of_faces(connection: Connection, numbers: Sequence[int]) -> None:
+    """Let images be pending again where stages look at their faces: they have others now."""
+    connection.execute(
+        "DELETE FROM image_stages WHERE stage = ANY(%s) AND image_id = ANY(%s)",
+        (list(_OF_FACES), list(numbers)),
     )
 
 

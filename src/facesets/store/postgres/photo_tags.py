@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 from psycopg import sql
 
 from facesets.library_records import TagTarget
 from facesets.store.postgres.connection import Connection
+from facesets.store.postgres.photo_conditions import Conditions
 
 _TABLES: Mapping[TagTarget, tuple[str, str]] = {
     "scene": ("image_tags", "image_id"),
@@ -95,19 +97,10 @@ _HAS: Mapping[TagTarget, sql.SQL] = {
             WHERE f.image_id = i.id AND t.tag_id = {tag} {how})"""
     ),
 }
-_AS_PLANNED = sql.SQL("")
 
 
-def tagged(
-    tags: Sequence[AskedTag], how: sql.SQL = _AS_PLANNED
-) -> tuple[list[sql.Composable], dict[str, object]]:
-    """The conditions that an image `i`, or a face on it, has all of these tags, and their parameters.
-
-    Parameters
-    ----------
-    how : sql.SQL
-        Stands at the end of each subquery.
-    """
+def tagged(tags: Sequence[AskedTag], how: sql.SQL) -> Conditions:
+    """Photos that have all of these tags, or a face that has them."""
     # Numbers in the statement, not parameters: the planner knows how many images have that tag.
     return [_HAS[each.target].format(tag=sql.Literal(each.number), how=how) for each in tags], {}
 
@@ -129,6 +122,12 @@ class PhotoTags:
 
     scene: list[PhotoTag]
     faces: dict[int, list[PhotoTag]]
+
+    def distinct(self) -> list[PhotoTag]:
+        """All of them, those of faces once each with the greatest confidence."""
+        found = {(each.category, each.tag): each for each in self.scene}
+        of_faces = sorted(chain(*self.faces.values()), key=lambda each: each.confidence)
+        return list((found | {(each.category, each.tag): each for each in of_faces}).values())
 
 
 def of_image(connection: Connection, image_id: int) -> PhotoTags:

@@ -76,7 +76,12 @@ def _write_faces(
     ]
     if empty:
         faces.insert_faces(connection, detector, empty)
-    for image in records:
-        number = ids[image.sha256]
-        if (number in faced and number not in scanned) or (replace and number in scanned):
-            faces.replace_faces(connection, detector, number, image.faces)
+    replaced = [
+        (ids[image.sha256], image)
+        for image in records
+        if (ids[image.sha256] in faced and ids[image.sha256] not in scanned)
+        or (replace and ids[image.sha256] in scanned)
+    ]
+    for number, image in replaced:
+        faces.replace_faces(connection, detector, number, image.faces)
+    photo_stages.forget_stages_of_faces(connection, [number for number, _ in empty + replaced])

@@ -44,6 +44,10 @@ Kilometres = Annotated[float, Query(gt=0, le=MOST_KM, description="How far aroun
 Camera = Annotated[
     str, Query(max_length=LONGEST, description="Words of the make, the model or the lens that took them.")
 ]
+Tag = Annotated[
+    list[Annotated[str, Field(max_length=200)]],
+    Query(max_length=MOST_PEOPLE, description="A tag, also as emotion:happy; with several, all of them."),
+]
 
 
 class PhotoShape(Shape):
@@ -70,6 +74,7 @@ def search(
     longitude: Longitude = None,
     km: Kilometres = USUAL_KM,
     camera: Camera = "",
+    tag: Tag = [],  # noqa: B006 - likewise
 ) -> Page[PhotoShape]:
     """Find photos; every condition that is given has to hold.
 
@@ -78,7 +83,8 @@ def search(
     with site.library() as session:
         library = Library(session)
         people = people_meant(library, [each for each in person if each.strip()])
-        asked = filter_of(library, people, Dates(first, until), _near(latitude, longitude, km), camera)
+        place, tags = _near(latitude, longitude, km), [each for each in tag if each.strip()]
+        asked = filter_of(library, people, Dates(first, until), place, camera, tags=tags)
         found = found_photos(site, library, asked, words, like, offset=paging.offset, limit=paging.page_size)
     return Page[PhotoShape](
         items=[

@@ -17,7 +17,7 @@ from facesets.places import Near
 from facesets.store.postgres.library import Library
 from facesets.store.postgres.people.person_edits import PersonState
 from facesets.store.postgres.photo_dates import Dates
-from facesets.web.api.search import Camera, Like, Who, Words, found_photos
+from facesets.web.api.search import Camera, Like, Tag, Who, Words, found_photos
 from facesets.web.render import render
 from facesets.web.site import Site, SiteDep
 from facesets.web.wording import worded
@@ -44,6 +44,7 @@ class Search:
     longitude: str
     km: str
     camera: str
+    tags: Sequence[str]
 
     @property
     def open(self) -> bool:
@@ -52,15 +53,15 @@ class Search:
 
     @property
     def says_more(self) -> bool:
-        """Whether a place or a camera is asked for."""
-        return bool(self.latitude or self.longitude or self.camera)
+        """Whether a place, a camera or a tag is asked for."""
+        return bool(self.latitude or self.longitude or self.camera or self.tags)
 
     def address(self, page: int) -> str:
         """The address of a page of its results."""
         parts = [("words", self.words), *(("person", str(each.id)) for each in self.people)]
         parts += [("like", self.like), ("from", self.first), ("until", self.until)]
         parts += [("latitude", self.latitude), ("longitude", self.longitude), ("km", self.km)]
-        parts += [("camera", self.camera)]
+        parts += [("camera", self.camera), *(("tag", each) for each in self.tags)]
         given = [(name, value) for name, value in parts if value]
         return f"/search?{urlencode([*given, *([('page', str(page))] if page > 1 else [])])}"
 
@@ -78,6 +79,7 @@ def page(
     longitude: Number = "",
     km: Number = "",
     camera: Camera = "",
+    tag: Tag = [],  # noqa: B006 - likewise
     page: Annotated[int, Query(ge=1, le=_LAST_PAGE)] = 1,
 ) -> Response:
     """The form, and what it finds."""
@@ -85,8 +87,9 @@ def page(
         library = Library(session)
         knows_looks = bool(library.clip_models())
         people, sentence = _people(library, person)
-        fields = (first, until, latitude, longitude, km, camera)
-        asked = Search(words.strip(), people, like, *(each.strip() for each in fields))
+        fields = [each.strip() for each in (first, until, latitude, longitude, km, camera)]
+        tags = [each.strip() for each in tag if each.strip()]
+        asked = Search(words.strip(), people, like, *fields, tags)
         found = PhotoPage([], 0)
         if not sentence:
             found, sentence = _found(site, library, asked, page)
@@ -124,7 +127,7 @@ def _found(site: Site, library: Library, asked: Search, page: int) -> tuple[Phot
     try:
         dates = Dates(_day(asked.first), _day(asked.until))
         where = _place(asked.latitude, asked.longitude, asked.km)
-        meant = filter_of(library, asked.people, dates, where, asked.camera)
+        meant = filter_of(library, asked.people, dates, where, asked.camera, tags=asked.tags)
         offset = (page - 1) * _ON_PAGE
         found = found_photos(site, library, meant, asked.words, asked.like, offset=offset, limit=_ON_PAGE)
     except FacesetsError as error:

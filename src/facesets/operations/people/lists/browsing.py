@@ -41,6 +41,7 @@ from facesets.store.postgres.people.photo_faces import (
 from facesets.store.postgres.people.prototypes import refresh_prototypes
 from facesets.store.postgres.people.statements import load_statements
 from facesets.store.postgres.people.versions import version_of_person, versions_of_people
+from facesets.store.postgres.photo_tags import PhotoTags, of_image
 
 if TYPE_CHECKING:
     from facesets.operations.people.corrections.contradictions import Statement
@@ -241,6 +242,7 @@ class PhotoPage:
     versions: dict[UUID, int]
     newer: str | None
     older: str | None
+    tags: PhotoTags
 
 
 def photo_page(database: Database, sha256: str, person: UUID | None = None) -> PhotoPage:
@@ -252,7 +254,7 @@ def photo_page(database: Database, sha256: str, person: UUID | None = None) -> P
         versions = versions_of_people(connection, people_on_photo(connection, photo.id))
         faces = faces_on_photo(connection, photo.id, limit=_MOST_FACES)
         newer, older = (None, None) if person is None else photos_beside(connection, photo.id, person)
-        return PhotoPage(photo, faces, versions, newer, older)
+        return PhotoPage(photo, faces, versions, newer, older, of_image(connection, photo.id))
 
     return database.run(work)
 

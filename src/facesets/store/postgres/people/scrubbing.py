@@ -16,6 +16,10 @@ _NOT_OF_PEOPLE = [
     "image_paths",
     "image_embeddings",
     "face_scans",
+    "tag_categories",
+    "tags",
+    "tag_vectors",
+    "image_tags",
 ]
 _WAIT_S = 5.0
 _MOST_SEGMENTS = 1024

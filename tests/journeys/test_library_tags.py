@@ -1,0 +1,104 @@
+"""Tags by the commands: listed, changed by a file, run over the library, and searched for."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tests.fixtures.clip import make_clip
+from tests.fixtures.ml_service import ml_service
+from tests.fixtures.program import Result, run
+
+Call = Callable[..., Result]
+
+COLOURS = """
+[colour]
+target = "scene"
+none = ["yellow"]
+words = ["red", "green"]
+"""
+
+
+@pytest.fixture
+def facesets(tmp_path: Path, library_url: str) -> Call:
+    make_clip(tmp_path / "root" / "clip" / "ViT-B-32__openai")
+
+    def call(*arguments: object) -> Result:
+        return run(*arguments, env={"FACESETS_MODELS": str(tmp_path / "root"), "DATABASE_URL": library_url})
+
+    return call
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, colour in {"red": (200, 20, 20), "green": (20, 190, 30)}.items():
+        Image.new("RGB", (60, 40), colour).save(folder / f"{name}.png")
+    return folder
+
+
+def test_tags_are_listed_changed_run_and_searched(facesets: Call, photos: Path, tmp_path: Path) -> None:
+    listed = json.loads(facesets("tags", "list", "--json").out)
+    assert listed["is_shipped"]
+    assert len(listed["categories"]) == 9
+    (tmp_path / "tags.toml").write_text(COLOURS)
+    tried = facesets("tags", "set", tmp_path / "tags.toml", "--only", "--dry-run")
+    assert "colour added; mood, setting" in tried.out
+    assert facesets("tags", "set", tmp_path / "tags.toml", "--only").status == 0
+    assert facesets("index", "--target", photos, "--skip-faces").status == 0
+    assert "red 1, green 1" in facesets("tags", "list").out
+    assert facesets("search", "--tag", "red").out.strip() == str(photos / "red.png")
+    assert facesets("search", "--tag", "red", "--tag", "green").out == ""
+    words = facesets("search", "something green", "--tag", "colour:red", "--json")
+    assert [Path(hit["path"]).stem for hit in json.loads(words.out)["images"]] == ["red"]
+    unknown = facesets("search", "--tag", "gren")
+    assert (unknown.status, "Did you mean green?" in unknown.err) == (2, True)
+
+    edited = facesets("tags", "list", "--toml").out.replace('"a photo of {}"', '"{}"')
+    (tmp_path / "tags.toml").write_text(edited)
+    assert facesets("tags", "set", tmp_path / "tags.toml").out.startswith("Categories: colour changed.")
+    stats = json.loads(facesets("stats", "--stages", "--json").out)["stages"]
+    assert [(each["stage"], each["pending"]) for each in stages(stats)] == [("scene", 2)]
+    assert "2 photos done" in facesets("tags", "run").out
+    assert "0 photos done" in facesets("index", "--stage", "scene").out
+    assert json.loads(facesets("tags", "run", "--force", "--json").out)["stages"][0]["completed"] == 2
+
+    (tmp_path / "tags.toml").write_text(COLOURS.replace('"scene"', '"scenery"'))
+    refused = facesets("tags", "set", tmp_path / "tags.toml")
+    assert (refused.status, refused.err.count("\n")) == (2, 1)
+    faces = facesets("tags", "run", "--faces")
+    assert (faces.status, "no category of tags about faces" in faces.err) == (2, True)
+
+
+def stages(counts: list[dict[str, object]]) -> list[dict[str, object]]:
+    return [each for each in counts if each["stage"] == "scene"]
+
+
+def test_without_embeddings_or_without_the_part_for_texts_that_is_said(
+    facesets: Call, photos: Path, tmp_path: Path
+) -> None:
+    nothing = facesets("tags", "run")
+    assert (nothing.status, "has an embedding yet" in nothing.err) == (2, True)
+    texts = tmp_path / "root" / "clip" / "ViT-B-32__openai" / "textual"
+    texts.rename(tmp_path / "elsewhere")
+    assert facesets("index", "--target", photos, "--skip-faces").status == 0
+    lacking = facesets("tags", "run")
+    assert (lacking.status, "has no part for texts" in lacking.err) == (2, True)
+    (tmp_path / "elsewhere").rename(texts)
+    assert "2 photos done" in facesets("tags", "run").out
+
+
+def test_a_service_tags_too(facesets: Call, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "tags.toml").write_text(COLOURS)
+    facesets("tags", "set", tmp_path / "tags.toml", "--only")
+    with ml_service() as service:
+        indexed = facesets("index", "--target", photos, "--ml-uri", service.url, "--skip-faces")
+        assert indexed.status == 0
+        texts = sum("textual" in entry.get("clip", {}) for entry in service.asked)  # type: ignore[attr-defined]
+        assert texts == 3
+        assert "0 photos done" in facesets("tags", "run", "--ml-uri", service.url).out
+        again = facesets("tags", "run", "--ml-uri", service.url, "--force")
+        assert "2 photos done" in again.out
+        assert texts == sum("textual" in entry.get("clip", {}) for entry in service.asked)  # type: ignore[attr-defined]
