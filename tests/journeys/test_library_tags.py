@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from tests.fixtures.clip import make_clip
-from tests.fixtures.ml_service import ml_service
+from tests.fixtures.ml_service import Service, ml_service
 from tests.fixtures.program import Result, run
 
 Call = Callable[..., Result]
@@ -90,15 +90,19 @@ def test_without_embeddings_or_without_the_part_for_texts_that_is_said(
     assert "2 photos done" in facesets("tags", "run").out
 
 
+def texts(service: Service) -> int:
+    """How many texts a service embedded."""
+    return sum("textual" in json.dumps(entry) for entry in service.asked)
+
+
 def test_a_service_tags_too(facesets: Call, photos: Path, tmp_path: Path) -> None:
     (tmp_path / "tags.toml").write_text(COLOURS)
     facesets("tags", "set", tmp_path / "tags.toml", "--only")
     with ml_service() as service:
         indexed = facesets("index", "--target", photos, "--ml-uri", service.url, "--skip-faces")
         assert indexed.status == 0
-        texts = sum("textual" in entry.get("clip", {}) for entry in service.asked)  # type: ignore[attr-defined]
-        assert texts == 3
+        assert texts(service) == 3
         assert "0 photos done" in facesets("tags", "run", "--ml-uri", service.url).out
         again = facesets("tags", "run", "--ml-uri", service.url, "--force")
         assert "2 photos done" in again.out
-        assert texts == sum("textual" in entry.get("clip", {}) for entry in service.asked)  # type: ignore[attr-defined]
+        assert texts(service) == 3

@@ -87,9 +87,18 @@ def page(
         library = Library(session)
         knows_looks = bool(library.clip_models())
         people, sentence = _people(library, person)
-        fields = [each.strip() for each in (first, until, latitude, longitude, km, camera)]
-        tags = [each.strip() for each in tag if each.strip()]
-        asked = Search(words.strip(), people, like, *fields, tags)
+        asked = Search(
+            words=words.strip(),
+            people=people,
+            like=like,
+            first=first.strip(),
+            until=until.strip(),
+            latitude=latitude.strip(),
+            longitude=longitude.strip(),
+            km=km.strip(),
+            camera=camera.strip(),
+            tags=[each.strip() for each in tag if each.strip()],
+        )
         found = PhotoPage([], 0)
         if not sentence:
             found, sentence = _found(site, library, asked, page)
