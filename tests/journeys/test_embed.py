@@ -468,6 +468,16 @@ def test_fast_decoding_finds_the_same_faces_in_pixels_of_the_whole_picture(
     assert similarity.max() < 1
 
 
+def test_the_time_of_a_files_last_change_counts_where_that_is_asked_for(
+    embed: Embed, lfw_photos: list[Path], tmp_path: Path
+) -> None:
+    photos = copy_photos(lfw_photos[:1], tmp_path / "photos")
+    for flags in ([], ["--trust-mtime"]):
+        cache = tmp_path / f"{len(flags)}.npz"
+        assert embed(photos, cache, *flags).status == 0
+        assert np.isnat(Cache(cache).load().images.taken[0]) == (not flags)
+
+
 def test_a_profile_says_where_the_time_went(embed: Embed, lfw_photos: list[Path], tmp_path: Path) -> None:
     photos = copy_photos(lfw_photos[:4], tmp_path / "photos")
     result = embed(photos, tmp_path / "c.npz", "--profile", tmp_path / "p.json", "--workers", "1")

@@ -236,6 +236,16 @@ def require_storable(found: PhotoMetadata) -> None:
         assert number is None or np.isfinite(number)
 
 
+@pytest.mark.parametrize("offset", [2**45, 2**62, 2**63 + 5, 2**64 - 1])
+def test_a_part_that_is_beyond_any_disk_is_broken_and_no_failing_disk(offset: int, tmp_path: Path) -> None:
+    path = tmp_path / "a.heic"
+    path.write_bytes(
+        struct.pack(">I4s4sI", 16, b"ftyp", b"heic", 0) + struct.pack(">I4sQ", 1, b"free", offset)
+    )
+    with path.open("rb") as file:
+        assert not read_metadata(file, str(path), now=NOW).extra
+
+
 # Costs
 
 

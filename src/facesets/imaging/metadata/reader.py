@@ -16,6 +16,7 @@ from facesets.imaging.metadata.places import place_of
 from facesets.imaging.metadata.record import UNKNOWN_TIME, PhotoMetadata
 from facesets.imaging.metadata.tags import XMP, Tags, read_tags
 from facesets.imaging.metadata.times import Taken, read_time, unbelievable
+from facesets.imaging.metadata.window import is_of_system
 from facesets.imaging.metadata.xmp import BrokenXmp, Properties, properties
 from facesets.imaging.metadata.xmp_tags import TIMES_OF_XMP, first_text, tags_of
 
@@ -27,7 +28,7 @@ _TIMES = (
     ("DateTimeDigitized", "SubsecTimeDigitized", "OffsetTimeDigitized"),
     ("DateTime", "SubsecTime", "OffsetTime"),
 )
-_BROKEN = (EOFError, IndexError, ValueError, OverflowError, MemoryError, struct.error, zlib.error)
+_BROKEN = (OSError, EOFError, IndexError, ValueError, OverflowError, MemoryError, struct.error, zlib.error)
 
 
 def read_metadata(
@@ -93,7 +94,9 @@ def _read_head(file: IO[bytes]) -> tuple[Fields, Properties, dict[str, str]]:
     said: Properties = {}
     try:
         blocks = find_blocks(file)
-    except _BROKEN:
+    except _BROKEN as error:
+        if is_of_system(error):
+            raise
         blocks = Blocks()
         refused["file"] = "its parts are broken"
     if blocks.exif is not None:

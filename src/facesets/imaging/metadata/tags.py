@@ -13,7 +13,7 @@ from typing import IO, Any
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
 
-from facesets.imaging.metadata.window import Window
+from facesets.imaging.metadata.window import Window, is_of_system
 
 XMP = "XMLPacket"
 ISO = "PhotographicSensitivity"
@@ -48,14 +48,16 @@ def read_tags(file: IO[bytes]) -> tuple[dict[str, Any], bool]:
     try:
         exif.load_from_fp(_without_name(file))
     except BROKEN as error:
-        _raise_if_of_system(error)
+        if is_of_system(error):
+            raise
         return {}, True
     tags: dict[str, Any] = {}
     for part, names in ((None, _NAMES), (ExifTags.IFD.Exif, _NAMES), (ExifTags.IFD.GPSInfo, _GPS_NAMES)):
         try:
             values = dict(_items(exif)) if part is None else exif.get_ifd(part)
         except BROKEN as error:
-            _raise_if_of_system(error)
+            if is_of_system(error):
+                raise
             broken = True
         else:
             tags |= {names[tag]: value for tag, value in values.items() if tag in names}
@@ -67,13 +69,8 @@ def _items(exif: Image.Exif) -> Iterator[tuple[int, Any]]:
         try:
             yield tag, exif[tag]
         except BROKEN as error:
-            _raise_if_of_system(error)
-
-
-def _raise_if_of_system(error: BaseException) -> None:
-    # Those that Pillow makes up carry no number.
-    if isinstance(error, OSError) and error.errno is not None:
-        raise error
+            if is_of_system(error):
+                raise
 
 
 def _without_name(file: IO[bytes]) -> IO[bytes]:

@@ -1,5 +1,6 @@
 """A part of a file as a file of its own, of which no more is read than what is kept."""
 
+import errno
 import io
 import os
 from typing import IO
@@ -9,6 +10,14 @@ LARGEST_VALUE = 8192
 _MOST_VALUES = 1 << 26
 _MOST_READS = 4096
 """Which is two for each of more tags than any camera writes; broken files count up to 65535."""
+
+
+def is_of_system(error: BaseException) -> bool:
+    """Whether an error means that the file cannot be read, and not that it is broken.
+
+    Those that Pillow makes up carry no number, and places that no disk has are the file's own fault.
+    """
+    return isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
 
 
 class Window(io.RawIOBase):

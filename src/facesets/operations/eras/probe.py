@@ -219,7 +219,10 @@ def facts_line(recovered: Recovered, curated: Curated, years: CaptureYears) -> s
     parts = [
         f"{counted(len(recovered.rows), 'face')} found from the {curated.faces} of the set",
         f"{recovered.near} near it, {dropped} dropped",
-        f"photos dated by store or header {years.by_exif}, by name {years.by_name}, not at all {years.unknown}",
+        (
+            f"photos dated by store or header {years.by_exif}, by name {years.by_name}, "
+            f"not at all {years.unknown}"
+        ),
     ]
     if recovered.twice:
         parts.append(f"photos with two of the faces {recovered.twice}")
