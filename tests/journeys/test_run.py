@@ -8,8 +8,11 @@ import pytest
 from tests.fixtures.photos import copy_photos
 from tests.fixtures.program import run
 
+from facesets.inference.attributes import attribute_model
+from facesets.inference.packs import read_pack
 from facesets.results.manifest import ClusterManifest, RefineManifest
 from facesets.results.manifest_json import read_manifest
+from facesets.store.npz.cache import Cache
 
 pytestmark = pytest.mark.slow
 
@@ -30,6 +33,8 @@ def test_one_command_and_again_and_again(album: Path, tmp_path: Path, pack_dir: 
     assert str(out / "index.html") in last
     assert "Next:" not in first.out, "what to do next is for who looks on"
     assert "6 photos, 6 faces: 2 people" in first.out
+    has_ages = attribute_model(read_pack(pack_dir)) is not None
+    assert (Cache(out / "faces.npz").load().faces.age is not None) == has_ages
     shutil.copy2(lfw_dir / "Celine_Dion" / "Celine_Dion_0001.jpg", album / "private.jpg")
     # The settings of the parts hold, from wherever they come; --json gives one object.
     (tmp_path / "facesets.toml").write_text(

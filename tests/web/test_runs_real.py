@@ -104,7 +104,7 @@ def test_training_on_real_faces_says_what_it_learnt_and_whether_it_is_used(
     database: Database, library_url: str, real_people: People, tmp_path: Path
 ) -> None:
     pytest.importorskip("torch", reason="`scripts/install --train` installs what training needs")
-    names, whose, faces = np.unique(real_people.name, return_inverse=True, return_counts=True)
+    _, whose, faces = np.unique(real_people.name, return_inverse=True, return_counts=True)
     some = np.flatnonzero(np.isin(whose, np.argsort(-faces)[:12]))
     often = np.concatenate([some[whose[some] == person][:10] for person in np.unique(whose[some])])
     fill(database, real_people.embedding[often], np.unique(whose[often], return_inverse=True)[1])

@@ -1,7 +1,7 @@
 """`facesets run`."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,6 +26,7 @@ from facesets.results.materialize import Materialize
 if TYPE_CHECKING:
     from facesets.inference.packs import ModelPack
     from facesets.interfaces import Embedder, Progress, Source
+    from facesets.operations.ingest.stages import Stage
     from facesets.operations.options.cache import EmbedOptions
     from facesets.operations.run import RunOptions, RunSummary
     from facesets.settings import Settings
@@ -166,11 +167,12 @@ def _options(context: typer.Context, materialize: Materialize | None, *, dry_run
 
 def _models(
     cache: "Cache", source: "Source", flags: Mapping[str, Any], progress: "Progress", stop: "Stop"
-) -> "tuple[Embedder, EmbedOptions]":
+) -> "tuple[Embedder, Sequence[Stage], EmbedOptions]":
     """Load the models, and decide how the work is divided."""
     from facesets import settings
     from facesets.assembly.models import choose, detection_options, make_embedder
     from facesets.assembly.packs import get_pack
+    from facesets.assembly.stages import StageModels, stages_of_run
     from facesets.assembly.tuning import tuning_for_run
     from facesets.operations.models.tuning import is_long
     from facesets.operations.options.cache import EmbedOptions
@@ -202,7 +204,17 @@ def _models(
         batch_size=tuning.images_per_run,
         dry_run=False,
     )
-    return make_embedder(pack, detection, choice, tuning=tuning), options
+    embedder = make_embedder(pack, detection, choice, tuning=tuning)
+    stages = stages_of_run(
+        options.stages,
+        StageModels(embedder.settings, None, flags["provider"]),
+        conf,
+        console,
+        progress,
+        stop,
+        enrich=options.enrich,
+    )
+    return embedder, stages, options
 
 
 def _usual_pack(name: str, conf: "Settings", progress: "Progress", stop: "Stop") -> "ModelPack":

@@ -40,15 +40,7 @@ def search(
     provider: ProviderOption = "cpu",
 ) -> None:
     """Find photos in the library by words, another photo, a face, a person, time, place, camera or tags."""
-    if sum(what is not None for what in (text, options.like, options.face)) > 1:
-        raise WrongUsage(
-            "Search by one of TEXT, --like and --face at a time; everything else goes with each."
-        )
-    of_face = options.box is not None or options.all_faces or options.min_similarity is not None
-    if options.face is None and of_face:
-        raise WrongUsage("--box, --all-faces and --min-similarity go with --face PHOTO.")
-    if options.age is not None and options.person is None:
-        raise WrongUsage("--age goes with --person NAME: say who is so old.")
+    _require_what_fits(text, options)
     which = _which(options.box, every=options.all_faces)
     from facesets import settings
     from facesets.assembly.describing import Asked, encoders, face_embedder
@@ -105,6 +97,19 @@ def search(
                 "Say what to search for: TEXT, --like PHOTO, --face PHOTO, --person NAME, --from DATE, "
                 "--near LAT,LON, --camera TEXT, --tag TAG or --words WORDS."
             )
+
+
+def _require_what_fits(text: str | None, options: SearchOptions) -> None:
+    """Refuse options that do not go together. Raises `WrongUsage`."""
+    if sum(what is not None for what in (text, options.like, options.face)) > 1:
+        raise WrongUsage(
+            "Search by one of TEXT, --like and --face at a time; everything else goes with each."
+        )
+    of_face = options.box is not None or options.all_faces or options.min_similarity is not None
+    if options.face is None and of_face:
+        raise WrongUsage("--box, --all-faces and --min-similarity go with --face PHOTO.")
+    if options.age is not None and options.person is None:
+        raise WrongUsage("--age goes with --person NAME: say who is so old.")
 
 
 def _filter(library: "Library", options: SearchOptions) -> "PhotoFilter":

@@ -1,7 +1,7 @@
 """From a folder of photos to people, face sets and pages: all steps, each of which goes on where it was."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from facesets.operations.grouping.extend import extend
 from facesets.operations.grouping.extended_result import ExtendedResult
 from facesets.operations.grouping.refine import refine
 from facesets.operations.ingest.embed import EmbedSummary, embed
+from facesets.operations.ingest.stages import Stage
 from facesets.operations.options.cache import ClusterOptions, EmbedOptions, RefineOptions
 from facesets.operations.options.face_sets import ExtendOptions
 from facesets.records import FileRecord
@@ -105,8 +106,9 @@ class RunSummary:
     stopped: bool = False
 
 
-Prepare = Callable[[Cache, Source], tuple[Embedder, EmbedOptions]]
-"""Loads the models that a cache was, or is to be, made with; called only when there is something to embed."""
+Prepare = Callable[[Cache, Source], tuple[Embedder, Sequence[Stage], EmbedOptions]]
+"""Loads the models that a cache was, or is to be, made with, and those of the stages that look at new photos;
+called only when there is something to embed."""
 
 
 def default_out(photos: Path, here: Path) -> Path:
@@ -153,9 +155,9 @@ def run(
             write_json(out / RUN_RECORD, {"format": _FORMAT, "version": _VERSION, "photos": list(roots)})
         embedded = EmbedSummary()
         if prepared is not None:
-            embedder, how = prepared
+            embedder, stages, how = prepared
             with cache.writing(embedder.settings):
-                embedded = embed(source, cache, embedder, how, progress=progress, stop=stop)
+                embedded = embed(source, cache, embedder, how, stages=stages, progress=progress, stop=stop)
         failures = [Failure(each.path, each.reason) for each in embedded.failures]
         start = replace(start, new_images=embedded.embedded, failures=failures)
         if stop.requested:

@@ -24,7 +24,7 @@ class Dates:
     def span(self) -> tuple[datetime, datetime]:
         """From when on, and before when."""
         first, last = self.first or date.min, self.last or date.max
-        end = datetime.max if last == date.max else datetime.combine(last + timedelta(days=1), time.min)
+        end = datetime.max if last == date.max else datetime.combine(last + timedelta(days=1), time.min)  # noqa: DTZ901 - by the camera's clock
         return datetime.combine(first, time.min), end
 
 
